@@ -1,0 +1,90 @@
+"""Calibration: the size of a pixel, how well it is known, and who says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+Space = Literal["real", "reciprocal", "none"]
+
+#: Relative uncertainty of a microscope's calibration as delivered, and after correction on a standard.
+DELIVERED_UNCERTAINTY = 0.02
+STANDARD_UNCERTAINTY = 0.003
+
+
+class CalibrationError(ValueError):
+    """An image cannot be measured because its scale is missing or is not that of an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Scale of an image per axis.
+
+    Attributes
+    ----------
+    scale : tuple of float, (y, x)
+        nm a pixel in real space, 1/nm a pixel in reciprocal space, 1 where there is none.
+    space : {"real", "reciprocal", "none"}
+        "none" is an uncalibrated image.
+    uncertainty : float
+        Relative standard uncertainty of the scale (0.02 is 2 %): the microscope's, never the fit's.
+    source : str
+        Where it comes from, in words for the user ("file", "given by the user", "corrected on Au 111").
+
+    Raises
+    ------
+    ValueError
+        If a scale is not a positive finite number, or the uncertainty lies outside 0 to 0.5.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    space: Space = "none"
+    uncertainty: float = DELIVERED_UNCERTAINTY
+    source: str = "none"
+
+    def __post_init__(self) -> None:
+        if not all(np.isfinite(s) and s > 0 for s in self.scale):
+            raise ValueError(f"the pixel size must be a positive number, not {self.scale}")
+        if not 0 <= self.uncertainty <= 0.5:
+            raise ValueError(f"the calibration uncertainty must lie in 0-50 %, not {self.uncertainty}")
+
+    @classmethod
+    def real(cls, pixel_size: float | tuple[float, float], source: str = "file") -> Calibration:
+        """Calibration of an image from its pixel size in nm, one number or (y, x)."""
+        py, px = (pixel_size, pixel_size) if isinstance(pixel_size, int | float) else pixel_size
+        return cls((float(py), float(px)), "real", source=source)
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Pixel size (y, x) in nm.
+
+        Raises
+        ------
+        CalibrationError
+            If the image has none; the message says what to do.
+        """
+        if self.space == "none":
+            raise CalibrationError(
+                "the image has no calibration, so no distance can be measured: give its pixel size in nm"
+            )
+        if self.space == "reciprocal":
+            raise CalibrationError(
+                "the image is calibrated in 1/nm: it is a diffraction pattern or a stored FFT, not a"
+                " micrograph, and is not transformed again"
+            )
+        return self.scale
+
+    @property
+    def unit(self) -> str:
+        """Unit of `scale`: "nm", "1/nm" or "pixel"."""
+        return {"real": "nm", "reciprocal": "1/nm", "none": "pixel"}[self.space]
+
+    def corrected(self, factor: float | tuple[float, float], standard: str) -> Calibration:
+        """The calibration multiplied by a factor (one, or one per axis) found on a standard."""
+        fy, fx = (factor, factor) if isinstance(factor, int | float) else factor
+        scale = (self.scale[0] * fy, self.scale[1] * fx)
+        return replace(
+            self, scale=scale, uncertainty=STANDARD_UNCERTAINTY, source=f"corrected on {standard}"
+        )

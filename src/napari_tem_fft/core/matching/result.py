@@ -1,0 +1,102 @@
+"""What a match says: outcome, candidates with posterior and scale, and the indexed spots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from ..phases import Miller
+
+
+class Outcome(StrEnum):
+    """The five things that can honestly be said of a grain."""
+
+    IDENTIFIED = "identified"
+    LIKELY = "likely"
+    AMBIGUOUS = "ambiguous"
+    SINGLE_D = "single d only"
+    UNKNOWN = "unknown"
+
+    @property
+    def names_phases(self) -> bool:
+        """Whether the phases of the match count as detected."""
+        return self in (Outcome.IDENTIFIED, Outcome.LIKELY, Outcome.AMBIGUOUS)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedSpot:
+    """A spot explained by a reflection of a candidate phase.
+
+    Attributes
+    ----------
+    spot : int
+        The spot's id.
+    hkl : tuple of int
+    d_reference : float, nm
+        Of the phase's table cell, before the candidate's scale.
+    d_residual : float
+        (d measured x scale) / d_reference - 1.
+    angle_residual : float, degrees
+        Measured minus fitted azimuth.
+    kind : {"reflection", "double diffraction"}
+        The latter at a forbidden position that is the sum of two observed reflections.
+    """
+
+    spot: int
+    hkl: Miller
+    d_reference: float
+    d_residual: float
+    angle_residual: float = 0.0
+    kind: Literal["reflection", "double diffraction"] = "reflection"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One phase that a grain could be.
+
+    Attributes
+    ----------
+    phase : str
+        The phase's id.
+    posterior : float
+        Probability among all candidates, "all spurious" and "a lattice not in the table".
+    scale : float
+        Factor on the measured d that fits best; 1.018 reads "needs +1.8 % calibration".
+    zone_axis : tuple of int, optional
+        [uvw] along the beam; None where fewer than two directions were seen.
+    indexed : tuple of IndexedSpot
+    explained : float
+        Share of the grain's spots that are indexed.
+    """
+
+    phase: str
+    posterior: float
+    scale: float
+    zone_axis: Miller | None
+    indexed: tuple[IndexedSpot, ...]
+    explained: float
+
+
+@dataclass(frozen=True, slots=True)
+class GrainMatch:
+    """What is known of one grain's phase.
+
+    Attributes
+    ----------
+    grain : int
+        The grain's id.
+    outcome : Outcome
+    phases : tuple of str
+        Ids of the named phase, or of the ambiguous set; empty for single d only and unknown.
+    candidates : tuple of Candidate
+        Best first; for single d only every (phase, hkl) within tolerance.
+    reason : str
+        One sentence for the user: why this outcome, and what would settle it.
+    """
+
+    grain: int
+    outcome: Outcome
+    phases: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    reason: str = ""

@@ -1,0 +1,154 @@
+"""Micrograph: the pixels as recorded, with their calibration and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .calibration import Calibration
+
+#: Largest share of NaN and infinite pixels that is repaired; above it the image is refused.
+MOST_BAD = 0.01
+#: A pixel this many robust standard deviations away from its neighbours' median is a defect.
+DEFECT_SIGMA = 12.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Micrograph:
+    """An image, a stored diffraction pattern, or one frame of a stack.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (ny, nx)
+        As recorded, of any real dtype; not scaled, not flipped. Treated as read-only.
+    calibration : Calibration
+    name : str
+        Name shown to the user (the file's stem, with the image's name where a file has several).
+    source : str
+        Path of the file, empty for an array that never was in one.
+    file_hash : str
+        SHA-256 of that file, empty where there is none.
+    metadata : mapping
+        What the file tells of the microscope (voltage_kV, magnification, exposure_s, date, ...); any
+        entry may be missing.
+    warnings : tuple of str
+        What the user should know of how the image was read.
+
+    Raises
+    ------
+    ValueError
+        If the pixels are not a two-dimensional array of real numbers of at least 16 x 16.
+    """
+
+    pixels: NDArray[Any]
+    calibration: Calibration = field(default_factory=Calibration)
+    name: str = "micrograph"
+    source: str = ""
+    file_hash: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.dtype.kind not in "buif":
+            raise ValueError(
+                f"{self.name}: a micrograph is a two-dimensional array of real numbers, not"
+                f" {self.pixels.ndim}-dimensional {self.pixels.dtype}"
+            )
+        if min(self.pixels.shape) < 16:
+            raise ValueError(f"{self.name}: {self.pixels.shape} pixels are too few for a transform")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of pixels (y, x)."""
+        return self.pixels.shape
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Pixel size (y, x) in nm; CalibrationError where there is none."""
+        return self.calibration.pixel_size
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Size of the field (y, x) in nm."""
+        (ny, nx), (py, px) = self.shape, self.pixel_size
+        return ny * py, nx * px
+
+    def crop(self, rows: slice, columns: slice) -> Micrograph:
+        """The part of the image inside two slices, with the same calibration."""
+        return replace(self, pixels=self.pixels[rows, columns])
+
+
+def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
+    """Pixels ready for a transform: float32, mean zero, defects repaired.
+
+    Returns
+    -------
+    pixels : ndarray of float32, shape (ny, nx)
+        With the mean subtracted in float64 first, since detectors add pedestals of millions.
+    repaired : int
+        Number of pixels replaced by the median of their neighbours.
+
+    Raises
+    ------
+    ValueError
+        If more than 1 % of the pixels are NaN or infinite, or the image is constant.
+    """
+    pixels = micrograph.pixels
+    bad = _not_finite(pixels, micrograph.name)
+    mean = pixels.mean(dtype=np.float64) if bad is None else pixels[~bad].mean(dtype=np.float64)
+    image = np.subtract(pixels, mean, dtype=np.float32, casting="unsafe")
+    if bad is not None:
+        image[bad] = 0.0
+    defects = _defects(image)
+    if bad is not None:
+        defects |= bad
+    repaired = _repair(image, defects)
+    if not image.any() or np.ptp(image) == 0:
+        raise ValueError(f"{micrograph.name}: all pixels have the same value; there is no image to analyse")
+    image -= image.mean(dtype=np.float64)
+    return image, repaired
+
+
+def _not_finite(pixels: NDArray[Any], name: str) -> NDArray[np.bool_] | None:
+    if pixels.dtype.kind != "f" or np.isfinite(np.sum(pixels, dtype=np.float64)):
+        return None
+    bad = ~np.isfinite(pixels)
+    share = float(bad.mean())
+    if share > MOST_BAD:
+        raise ValueError(
+            f"{name}: {share:.1%} of the pixels are NaN or infinite; at most {MOST_BAD:.0%} are repaired"
+        )
+    return bad
+
+
+def _defects(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Hot and dead pixels: far from the mean of their four neighbours in units of the usual step."""
+    step = np.zeros_like(image)
+    step[1:-1, 1:-1] = image[1:-1, 1:-1] - 0.25 * (
+        image[:-2, 1:-1] + image[2:, 1:-1] + image[1:-1, :-2] + image[1:-1, 2:]
+    )
+    sample = step[1:-1:7, 1:-1:7]
+    sigma = 1.4826 * float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
+    if sigma == 0.0:
+        return np.zeros(image.shape, bool)
+    defect: NDArray[np.bool_] = np.abs(step, out=step) > DEFECT_SIGMA * sigma
+    return defect
+
+
+def _repair(image: NDArray[np.float32], defects: NDArray[np.bool_]) -> int:
+    """Replace defects by the median of the sound pixels of their 5 x 5 neighbourhood, in place."""
+    rows, columns = np.nonzero(defects)
+    if not len(rows) or len(rows) > 5 * MOST_BAD * image.size:
+        return 0
+    padded = np.pad(image, 2, mode="reflect")
+    spoilt = np.pad(defects, 2, mode="reflect")
+    offsets = [(dy, dx) for dy in range(5) for dx in range(5)]
+    around = np.stack([padded[rows + dy, columns + dx] for dy, dx in offsets])
+    around[np.stack([spoilt[rows + dy, columns + dx] for dy, dx in offsets])] = np.nan
+    sound = np.isfinite(around).any(axis=0)
+    image[rows[sound], columns[sound]] = np.nanmedian(around[:, sound], axis=0)
+    return int(sound.sum())

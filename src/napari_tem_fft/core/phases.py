@@ -1,0 +1,89 @@
+"""Phase and Reflection: reference lattices as d-spacings, angles and relative |F|."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Miller = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reflection:
+    """A family of symmetry-equivalent lattice planes.
+
+    Attributes
+    ----------
+    hkl : tuple of int
+        The family's representative.
+    d : float, nm
+    multiplicity : int
+        Number of equivalent (hkl), counting hkl and its negative.
+    relative_f : float
+        \\|F\\| over the phase's largest; kinematic, neutral-atom electron scattering factors: a weak
+        prior, never a criterion. NaN where the atoms are unknown.
+    members : tuple of tuple of int
+        All equivalent (hkl).
+    """
+
+    hkl: Miller
+    d: float
+    multiplicity: int
+    relative_f: float
+    members: tuple[Miller, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phase:
+    """A crystalline phase of the reference table, of a CIF file or of a list of d-spacings.
+
+    Attributes
+    ----------
+    id : str
+        Short unique name ("LiF", "TiO2_rutile"); a CIF's is its file's stem.
+    name : str
+        Full name.
+    formula : str
+    elements : frozenset of str
+    space_group : str
+        Hermann-Mauguin symbol; empty for a list of d-spacings.
+    cell : tuple of 6 float
+        a, b, c in nm, alpha, beta, gamma in degrees; empty for a list of d-spacings, which can be
+        matched by d only.
+    reflections : tuple of Reflection
+        Sorted by falling d, down to the table's smallest d; symmetry-allowed ones only.
+    tags, aliases : tuple of str
+    source, flag, checked : str
+        Reference; a doubt to be shown to the user (empty if none); what it was compared with.
+    """
+
+    id: str
+    name: str
+    formula: str
+    elements: frozenset[str]
+    space_group: str
+    cell: tuple[float, ...]
+    reflections: tuple[Reflection, ...]
+    tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    source: str = ""
+    flag: str = ""
+    checked: str = ""
+
+    @property
+    def d_only(self) -> bool:
+        """True where only d-spacings are known, so that angles cannot be checked."""
+        return not self.cell
+
+    def reciprocal_basis(self) -> NDArray[np.float64]:
+        """Rows a*, b*, c* in Cartesian coordinates, shape (3, 3), 1/nm, so that g = hkl @ basis."""
+        a, b, c, alpha, beta, gamma = self.cell
+        ca, cb, cg = np.cos(np.radians((alpha, beta, gamma)))
+        sg = np.sin(np.radians(gamma))
+        cy = (ca - cb * cg) / sg
+        direct = np.array(
+            [[a, 0, 0], [b * cg, b * sg, 0], [c * cb, c * cy, c * np.sqrt(max(1 - cb**2 - cy**2, 0))]]
+        )
+        return np.linalg.inv(direct).T

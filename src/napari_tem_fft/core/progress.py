@@ -1,0 +1,49 @@
+"""Progress as a generator: long work yields a `Step` after each stage and returns its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One finished stage of a longer work.
+
+    Attributes
+    ----------
+    name : str
+        What was just finished, in the user's words ("local spectra").
+    done, total : int
+        Number of finished stages and of all stages.
+    product : object, optional
+        What the stage made (a dataclass of `core`), so that it can be shown before the rest is done.
+    """
+
+    name: str
+    done: int
+    total: int
+    product: Any = None
+
+
+def exhaust(
+    steps: Generator[Step, None, Result], on_step: Callable[[Step], None] | None = None
+) -> Result:
+    """Run a generator of steps to its end and return its result.
+
+    Parameters
+    ----------
+    steps : generator of Step
+    on_step : callable, optional
+        Called with every step, for example to move a progress bar.
+    """
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        if on_step is not None:
+            on_step(step)

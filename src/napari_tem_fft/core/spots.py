@@ -1,0 +1,85 @@
+"""Spot: one Bragg reflection seen somewhere in the image, measured to a fraction of a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Origin = Literal["image", "window", "grain", "network", "hand"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A pair of Bragg spots +g, -g; only +g is stored (see `core`), for they are one datum.
+
+    Attributes
+    ----------
+    id : int
+        Unique within an analysis and kept through edits.
+    g : tuple of float, (y, x), 1/nm
+        Refined position.
+    sigma : float, 1/nm
+        Standard uncertainty of g along either axis, from the fit alone.
+    snr : float
+        Power over the mean noise power, where it was measured.
+    log_false_alarm : float
+        Natural logarithm of the probability that noise alone gives this SNR at one frequency.
+    origin : {"image", "window", "grain", "network", "hand"}
+        What proposed it: the whole-image transform, a local window, the lattice of a grain that was
+        already found, the network, or a person.
+    windows : tuple of int
+        Indices of the local windows in which it stands out.
+    centre : tuple of float, (y, x), nm
+        Middle of the region where it lives.
+    size : float, nm
+        Diameter of that region.
+    radius : float, 1/nm
+        Radius of its disc in the mask.
+    enabled : bool
+        False once a person erased its disc.
+    """
+
+    id: int
+    g: tuple[float, float]
+    sigma: float
+    snr: float
+    log_false_alarm: float
+    origin: Origin = "window"
+    windows: tuple[int, ...] = ()
+    centre: tuple[float, float] = (0.0, 0.0)
+    size: float = 0.0
+    radius: float = 0.1
+    enabled: bool = True
+
+    @property
+    def length(self) -> float:
+        """\\|g\\|, 1/nm."""
+        return float(np.hypot(*self.g))
+
+    @property
+    def d(self) -> float:
+        """Lattice spacing 1 / \\|g\\|, nm, by the image's calibration."""
+        return 1.0 / self.length
+
+    @property
+    def d_sigma(self) -> float:
+        """Standard uncertainty of d from the fit, nm; the calibration's is not in it."""
+        return self.sigma / self.length**2
+
+    @property
+    def azimuth(self) -> float:
+        """Direction of g, degrees counter-clockwise from +x as displayed, in [0, 180)."""
+        return float(np.degrees(np.arctan2(-self.g[0], self.g[1])) % 180.0)
+
+    @property
+    def azimuth_sigma(self) -> float:
+        """Standard uncertainty of the azimuth, degrees."""
+        return float(np.degrees(self.sigma / self.length))
+
+
+def upper(g: tuple[float, float]) -> tuple[float, float]:
+    """The member of the pair +g, -g that is stored: g_x > 0, or g_x = 0 and g_y > 0."""
+    gy, gx = g
+    return (-gy, -gx) if gx < 0 or (gx == 0 and gy < 0) else (gy, gx)
