@@ -1,0 +1,1 @@
+"""Files to core dataclasses and back."""
