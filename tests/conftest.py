@@ -1,0 +1,45 @@
+"""Which tests can run here: windows need a screen, and a process in which TensorFlow is not.
+
+TensorFlow and OpenGL in software (Mesa) crash in one process. So the windows' tests stand in
+``tests/widgets`` and the network's in ``tests/nn``; where both are asked for at once, the windows'
+are skipped, saying so. ``.ci/test`` runs both, each in a process of its own.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+def has_screen() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+        if mark := {"widgets": "viewer", "nn": "tensorflow"}.get(folder):
+            item.add_marker(mark)
+    network = any(item.get_closest_marker("tensorflow") for item in items)
+    for item in items:
+        if item.get_closest_marker("viewer"):
+            if not has_screen():
+                item.add_marker(pytest.mark.skip(reason="no screen: run under xvfb-run"))
+            elif network:
+                item.add_marker(
+                    pytest.mark.skip(reason="in a process with TensorFlow: run pytest tests/widgets alone")
+                )
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Folder of real and simulated micrographs (NAPARI_TEM_FFT_DATA); skips where there is none."""
+    folder = os.environ.get("NAPARI_TEM_FFT_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("NAPARI_TEM_FFT_DATA names no folder of test micrographs")
+    return Path(folder)
