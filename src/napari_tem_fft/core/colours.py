@@ -1,0 +1,37 @@
+"""Colours: one a phase, the same in every picture, told apart by colour-blind people too.
+
+The palette is Okabe and Ito's (2008) without black, followed by five of Tol's "muted" scheme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from zlib import crc32
+
+PALETTE = (
+    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+    "#332288", "#88CCEE", "#882255", "#999933", "#44AA99",
+)  # fmt: skip
+#: Of crystal that has no name.
+UNKNOWN = "#BBBBBB"
+UNKNOWN_NAME = "unknown crystal"
+#: Colours that are given first; the rest only where an image has more components.
+_FIRST = 7
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """A colour ("#RRGGBB") for each component of an image.
+
+    A name's own colour depends on nothing but the name. Where two of an image have the same one, the
+    later in the alphabet takes the next free colour. Beyond twelve components colours repeat.
+    """
+    chosen: dict[str, str] = {}
+    for name in sorted(set(names)):
+        chosen[name] = UNKNOWN if name == UNKNOWN_NAME else _free(name, set(chosen.values()))
+    return chosen
+
+
+def _free(name: str, taken: set[str]) -> str:
+    own = crc32(name.encode()) % _FIRST
+    order = [*range(own, _FIRST), *range(own), *range(_FIRST, len(PALETTE))]
+    return next((PALETTE[i] for i in order if PALETTE[i] not in taken), PALETTE[own])

@@ -1,0 +1,65 @@
+"""Maps as TIFF files of ImageJ's convention, in nm; other programs then measure on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from ..core.grains import Grain
+from ..core.maps import MapGrid
+
+
+def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
+    """Write an image on the maps' grid, shape (y, x) or (planes, y, x).
+
+    Parameters
+    ----------
+    image : ndarray of bool, uint8, uint16 or float32
+        Boolean images are written as 0 and 255.
+    """
+    data = image.astype(np.uint8) * np.uint8(255) if image.dtype == np.bool_ else image
+    py, px = grid.pixel_size
+    axes = "YX" if data.ndim == 2 else "ZYX"
+    tifffile.imwrite(
+        path, data, imagej=True, resolution=(1 / px, 1 / py), metadata={"unit": "nm", "axes": axes}
+    )
+
+
+def read_map(path: Path) -> NDArray[Any]:
+    """The image of a file that `write_map` wrote; a boolean one comes back as 0 and 255."""
+    image: NDArray[Any] = tifffile.imread(path)
+    return image
+
+
+def label_planes(grains: Sequence[Grain], masks: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Grain ids as an image, with as many planes as overlapping grains need.
+
+    Parameters
+    ----------
+    masks : ndarray of bool, shape (number of grains, y, x)
+
+    Returns
+    -------
+    labels : ndarray of uint16, shape (planes, y, x)
+        0 where there is no grain; at least one plane.
+    """
+    planes = [np.zeros(masks.shape[1:], np.uint16)]
+    for grain, mask in zip(grains, masks, strict=True):
+        free = next((plane for plane in planes if not plane[mask].any()), None)
+        if free is None:
+            free = np.zeros(masks.shape[1:], np.uint16)
+            planes.append(free)
+        free[mask] = grain.id
+    return np.stack(planes)
+
+
+def masks_of(grains: Sequence[Grain], labels: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Inverse of `label_planes`, shape (number of grains, y, x)."""
+    planes = labels if labels.ndim == 3 else labels[None]
+    masks = [(planes == grain.id).any(axis=0) for grain in grains]
+    return np.stack(masks) if masks else np.zeros((0, *planes.shape[1:]), np.bool_)

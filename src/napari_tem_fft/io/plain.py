@@ -1,0 +1,89 @@
+"""Plain values: dataclasses to what JSON can hold, and back by their type hints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+Thing = TypeVar("Thing")
+
+
+def to_plain(value: Any) -> Any:
+    """Dictionaries, lists, numbers and strings that say the same; NaN and infinity become None.
+
+    Raises
+    ------
+    TypeError
+        For an array or any other value that has no place in JSON.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(to_plain(item) for item in value)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [to_plain(item) for item in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+def from_plain(kind: type[Thing], value: Any) -> Thing:
+    """The value of a given type from `to_plain`'s answer; names that the type lacks are ignored.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If the value does not fit the type.
+    """
+    return cast(Thing, _restore(kind, value))
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _restore(hint: Any, value: Any) -> Any:
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return None if value is None else _restore(_not_none(hint), value)
+    if origin in (tuple, frozenset):
+        return _restore_items(hint, value)
+    if isinstance(hint, type) and is_dataclass(hint):
+        hints = _hints(hint)
+        return hint(**{f.name: _restore(hints[f.name], value[f.name]) for f in fields(hint) if f.name in value})
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    if hint is float:
+        return math.nan if value is None else float(value)
+    return value
+
+
+def _not_none(hint: Any) -> Any:
+    return next(kind for kind in get_args(hint) if kind is not NoneType)
+
+
+def _restore_items(hint: Any, value: Any) -> Any:
+    kinds = get_args(hint)
+    if get_origin(hint) is frozenset or kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    return get_origin(hint)(_restore(kind, item) for kind, item in zip(kinds, value, strict=True))

@@ -1,0 +1,290 @@
+"""An analysis as a folder, and back.
+
+The folder holds ``analysis.json`` (everything but the arrays), tables, maps and one picture. It is
+made under a temporary name; ``analysis.json`` is moved in last, so a folder that has one is complete.
+Transforms are not stored: they are computed again from the micrograph when the folder is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..core.calibration import Calibration
+from ..core.diffractogram import compute_diffractogram
+from ..core.grains import Grain
+from ..core.local_spectra import compute_local_spectra
+from ..core.maps import ComponentMap, MapGrid
+from ..core.matching import GrainMatch
+from ..core.micrograph import Micrograph, prepared_pixels
+from ..core.parameters import from_dict, to_dict
+from ..core.phases import Phase
+from ..core.pipeline import Analysis, AnalysisParams
+from ..core.profile import ProfilePeak
+from ..core.spots import Spot
+from .map_files import label_planes, masks_of, read_map, write_map
+from .overview import write_overview
+from .plain import from_plain, to_plain
+from .tables import read_profiles, write_profiles, write_spots
+
+FORMAT = "napari-tem-fft analysis"
+FORMAT_VERSION = 1
+ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
+SPECIMEN, GRAINS = "specimen.tif", "grains.tif"
+#: Said in each file, so that nobody has to guess.
+UNITS = {
+    "length": "nm",
+    "area": "nm^2",
+    "frequency g": "1/nm, without 2 pi; d = 1/|g|",
+    "pairs": "(y, x)",
+    "azimuth": "degrees counter-clockwise from +x as displayed, modulo 180",
+    "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
+    "d": "by the image's calibration; scale is the factor that a match would need",
+    "snr": "power over mean noise power",
+    "log_false_alarm": "natural logarithm",
+}
+LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi", "tensorflow")
+
+
+def folder_of(source: str | Path, output: str | Path) -> Path:
+    """Folder for the results of a file: its full name, suffix included, under `output`."""
+    return Path(output) / Path(source).name
+
+
+def save_results(analysis: Analysis, folder: str | Path) -> Path:
+    """Write an analysis into a folder, in the place of an earlier one, and return the folder.
+
+    Files in the folder that no analysis wrote are left alone.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    maps = _map_names(analysis.components)
+    with _replaced(folder) as fresh:
+        write_spots(fresh / SPOTS, analysis)
+        write_profiles(fresh / PROFILE, analysis.profiles)
+        write_map(fresh / SPECIMEN, analysis.specimen, analysis.map_grid)
+        write_map(fresh / GRAINS, label_planes(analysis.grains, analysis.grain_masks), analysis.map_grid)
+        for component, name in zip(analysis.components, maps, strict=True):
+            write_map(fresh / name, component.heat, analysis.map_grid)
+        write_overview(fresh / OVERVIEW, analysis)
+        text = json.dumps(_described(analysis, maps), indent=1, ensure_ascii=False, allow_nan=False)
+        (fresh / ANALYSIS).write_text(text, encoding="utf-8")
+    return folder
+
+
+def load_results(
+    folder: str | Path, micrograph: Micrograph, phases: Sequence[Phase] | None = None
+) -> Analysis:
+    """The analysis that `save_results` wrote, with the transforms computed again.
+
+    Parameters
+    ----------
+    folder : path
+    micrograph : Micrograph
+        The same file, read again; the calibration that was used is taken from the folder.
+    phases : sequence of Phase, optional
+        Candidates to choose from by their ids, where they are not those stored in the folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no analysis that can be read, or one of another file.
+    """
+    folder = Path(folder)
+    stored = _read_description(folder)
+    micrograph = _same_micrograph(stored, micrograph, folder)
+    try:
+        return _restored(stored, micrograph, folder, phases)
+    except (KeyError, TypeError, OSError) as error:
+        raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
+
+
+def _described(analysis: Analysis, maps: Sequence[str]) -> dict[str, Any]:
+    """Everything but the arrays."""
+    micrograph = analysis.micrograph
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": _software(),
+        "micrograph": {
+            "name": micrograph.name,
+            "file": micrograph.source,
+            "sha256": micrograph.file_hash,
+            "shape": list(micrograph.shape),
+            "dtype": micrograph.pixels.dtype.name,
+            "calibration": to_plain(micrograph.calibration) | {"unit": micrograph.calibration.unit},
+            "metadata": _readable(micrograph.metadata),
+            "warnings": list(micrograph.warnings),
+        },
+        "units": UNITS,
+        "parameters": to_dict(analysis.params),
+        "warnings": list(analysis.warnings),
+        "map_grid": to_plain(analysis.map_grid),
+        "specimen_area": float(analysis.specimen.sum() * analysis.map_grid.pixel_area),
+        "components": [
+            _without(component, "heat") | {"map": name}
+            for component, name in zip(analysis.components, maps, strict=True)
+        ],
+        "matches": to_plain(analysis.matches),
+        "grains": to_plain(analysis.grains),
+        "spots": [_spot(spot) for spot in analysis.spots],
+        "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
+        "phases": to_plain(analysis.phases),
+        "files": [SPOTS, PROFILE, SPECIMEN, GRAINS, OVERVIEW, *maps],
+    }
+
+
+def _spot(spot: Spot) -> dict[str, Any]:
+    derived = {"d": spot.d, "d_sigma": spot.d_sigma}
+    angles = {"azimuth": spot.azimuth, "azimuth_sigma": spot.azimuth_sigma}
+    return {**to_plain(spot), **derived, **angles}
+
+
+def _peak(peak: ProfilePeak) -> dict[str, Any]:
+    return {**to_plain(peak), "d": peak.d, "d_sigma": peak.d_sigma}
+
+
+def _without(component: ComponentMap, array: str) -> dict[str, Any]:
+    names = [name for name in ComponentMap.__slots__ if name != array]
+    return {name: to_plain(getattr(component, name)) for name in names}
+
+
+def _readable(metadata: Any) -> dict[str, Any]:
+    """What the file says of the microscope; a value that JSON cannot hold is written as text."""
+    out: dict[str, Any] = {}
+    for key, value in metadata.items():
+        try:
+            out[str(key)] = to_plain(value)
+        except TypeError:
+            out[str(key)] = str(value)
+    return out
+
+
+def _software() -> dict[str, str]:
+    found = {"napari-tem-fft": __version__, "python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _map_names(components: Sequence[ComponentMap]) -> list[str]:
+    """File name of each component's map: letters, digits and a few signs, no two alike."""
+    names: list[str] = []
+    for component in components:
+        safe = component.name.replace(" / ", "+").replace(" ", "_")
+        base = "map_" + "".join(c if c.isalnum() or c in "+-_().," else "_" for c in safe)[:80]
+        name, number = f"{base}.tif", 2
+        while name.lower() in (taken.lower() for taken in names):
+            name, number = f"{base}_{number}.tif", number + 1
+        names.append(name)
+    return names
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, whose files move into it once all have been written."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield fresh
+        folder.mkdir(exist_ok=True)
+        _remove_earlier(folder)
+        names = sorted((path.name for path in fresh.iterdir()), key=lambda name: name == ANALYSIS)
+        for name in names:
+            os.replace(fresh / name, folder / name)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove the files that an earlier analysis in the folder lists, its description first."""
+    try:
+        earlier = _read_description(folder)
+    except ValueError:
+        return
+    (folder / ANALYSIS).unlink()
+    for name in earlier.get("files", ()):
+        if isinstance(name, str) and Path(name).name == name:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads((folder / ANALYSIS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}: there is no readable {ANALYSIS} in this folder ({error})") from error
+    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
+        raise ValueError(f"{folder}: {ANALYSIS} was not written by napari-tem-fft")
+    if stored.get("format_version") != FORMAT_VERSION:
+        raise ValueError(f"{folder}: the results were written by a newer version; update napari-tem-fft")
+    return stored
+
+
+def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Micrograph:
+    """The micrograph with the calibration that was used, if it is the one that was analysed."""
+    known = stored["micrograph"]
+    hashes = {known["sha256"], micrograph.file_hash} - {""}
+    if len(hashes) > 1 or tuple(known["shape"]) != micrograph.shape:
+        raise ValueError(f"{folder}: these are the results of another file ({known['file'] or known['name']})")
+    return replace(micrograph, calibration=from_plain(Calibration, known["calibration"]))
+
+
+def _restored(
+    stored: dict[str, Any], micrograph: Micrograph, folder: Path, phases: Sequence[Phase] | None
+) -> Analysis:
+    params = from_dict(AnalysisParams, stored["parameters"])
+    image, repaired = prepared_pixels(micrograph)
+    whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
+    limits = whole.q_min, whole.q_max
+    grains = from_plain(tuple[Grain, ...], stored["grains"])
+    return Analysis(
+        micrograph=micrograph,
+        params=params,
+        phases=_phases(stored["phases"], phases),
+        diffractogram=whole,
+        local_spectra=compute_local_spectra(image, micrograph.pixel_size, *limits, params.windows),
+        spots=from_plain(tuple[Spot, ...], stored["spots"]),
+        profiles=read_profiles(folder / PROFILE, from_plain(tuple[ProfilePeak, ...], stored["peaks"])),
+        grains=grains,
+        matches=from_plain(tuple[GrainMatch, ...], stored["matches"]),
+        map_grid=from_plain(MapGrid, stored["map_grid"]),
+        specimen=read_map(folder / SPECIMEN) > 0,
+        grain_masks=masks_of(grains, read_map(folder / GRAINS)),
+        components=tuple(_component(entry, folder) for entry in stored["components"]),
+        warnings=tuple(stored["warnings"]),
+    )
+
+
+def _component(entry: dict[str, Any], folder: Path) -> ComponentMap:
+    heat: NDArray[np.float32] = read_map(folder / entry["map"])
+    without = {key: value for key, value in entry.items() if key != "map"}
+    return from_plain(ComponentMap, {**without, "heat": heat})
+
+
+def _phases(stored: Sequence[dict[str, Any]], given: Sequence[Phase] | None) -> tuple[Phase, ...]:
+    if given is None:
+        return from_plain(tuple[Phase, ...], stored)
+    wanted = {entry["id"] for entry in stored}
+    return tuple(phase for phase in given if phase.id in wanted)

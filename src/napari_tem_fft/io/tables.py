@@ -1,0 +1,113 @@
+"""Spots and profiles as tables for spreadsheets; units stand in the column names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from ..core.matching import Candidate, GrainMatch
+from ..core.pipeline import Analysis
+from ..core.profile import Curve, ProfilePeak, RadialProfile
+from ..core.spots import Spot
+
+SPOT_COLUMNS = (
+    "id", "d_nm", "d_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm", "gx_per_nm", "gy_per_nm",
+    "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain", "outcome", "phase", "hkl",
+    "d_reference_nm", "d_residual_percent", "angle_residual_deg", "kind",
+)  # fmt: skip
+PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
+
+
+def write_spots(path: Path, analysis: Analysis) -> None:
+    """Write one row a spot, largest d first, with the reflection of its grain's best candidate.
+
+    d is by the image's calibration; its sigma is the fit's alone. The azimuth is counter-clockwise
+    from +x as displayed, modulo 180.
+    """
+    rows = sorted(spot_rows(analysis), key=lambda row: -row["d_nm"])
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, SPOT_COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
+    """Rows of the spots' table, in the order of the spots."""
+    grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
+    match_of = {match.grain: match for match in analysis.matches}
+    for spot in analysis.spots:
+        grain = grain_of.get(spot.id)
+        match = None if grain is None else match_of.get(grain)
+        yield _measured(spot) | {"grain": "" if grain is None else grain} | _explained(spot, match)
+
+
+def _measured(spot: Spot) -> dict[str, Any]:
+    return {
+        "id": spot.id,
+        "d_nm": round(spot.d, 7),
+        "d_sigma_nm": round(spot.d_sigma, 7),
+        "azimuth_deg": round(spot.azimuth, 4),
+        "azimuth_sigma_deg": round(spot.azimuth_sigma, 4),
+        "g_per_nm": round(spot.length, 6),
+        "gx_per_nm": round(spot.g[1], 6),
+        "gy_per_nm": round(spot.g[0], 6),
+        "g_sigma_per_nm": round(spot.sigma, 6),
+        "snr": round(spot.snr, 2),
+        "log_false_alarm": round(spot.log_false_alarm, 2),
+        "origin": spot.origin,
+        "enabled": int(spot.enabled),
+    }
+
+
+def _explained(spot: Spot, match: GrainMatch | None) -> dict[str, Any]:
+    if match is None:
+        return {}
+    row: dict[str, Any] = {"outcome": str(match.outcome), "phase": " / ".join(match.phases)}
+    if match.phases and match.candidates:
+        row |= _indexed(spot, match.candidates[0])
+    return row
+
+
+def _indexed(spot: Spot, candidate: Candidate) -> dict[str, Any]:
+    for indexed in candidate.indexed:
+        if indexed.spot == spot.id:
+            return {
+                "hkl": " ".join(map(str, indexed.hkl)),
+                "d_reference_nm": round(indexed.d_reference, 6),
+                "d_residual_percent": round(100 * indexed.d_residual, 3),
+                "angle_residual_deg": round(indexed.angle_residual, 3),
+                "kind": indexed.kind,
+            }
+    return {}
+
+
+def write_profiles(path: Path, profiles: Sequence[RadialProfile]) -> None:
+    """Write all curves one below the other, in full precision."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(PROFILE_COLUMNS)
+        for profile in profiles:
+            for g, intensity, background in zip(
+                profile.g, profile.intensity, profile.background, strict=True
+            ):
+                d = 1 / g if g > 0 else np.inf
+                writer.writerow(
+                    (profile.curve, repr(float(g)), f"{d:.7g}", float(intensity), float(background))
+                )
+
+
+def read_profiles(path: Path, peaks: Sequence[ProfilePeak]) -> tuple[RadialProfile, ...]:
+    """The curves of a file that `write_profiles` wrote, each with those of the peaks that are its own."""
+    rows: dict[str, list[tuple[float, float, float]]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            values = (float(row["g_per_nm"]), float(row["intensity"]), float(row["background"]))
+            rows.setdefault(row["curve"], []).append(values)
+    return tuple(
+        RadialProfile(cast(Curve, curve), *np.array(values).T, tuple(p for p in peaks if p.curve == curve))
+        for curve, values in rows.items()
+    )
