@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +53,9 @@ class Phase:
     cell : tuple of 6 float
         a, b, c in nm, alpha, beta, gamma in degrees; empty for a list of d-spacings, which can be
         matched by d only.
-    reflections : tuple of Reflection
-        Sorted by falling d, down to the table's smallest d; symmetry-allowed ones only.
+    reflections : sequence of Reflection
+        Sorted by falling d, down to the table's smallest d; allowed ones only. `LatticePlanes` where the
+        atoms are known, which computes them at first use.
     tags, aliases : tuple of str
     source, flag, checked : str
         Reference; a doubt to be shown to the user (empty if none); what it was compared with.
@@ -65,7 +67,7 @@ class Phase:
     elements: frozenset[str]
     space_group: str
     cell: tuple[float, ...]
-    reflections: tuple[Reflection, ...]
+    reflections: Sequence[Reflection]
     tags: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     source: str = ""
@@ -79,11 +81,17 @@ class Phase:
 
     def reciprocal_basis(self) -> NDArray[np.float64]:
         """Rows a*, b*, c* in Cartesian coordinates, shape (3, 3), 1/nm, so that g = hkl @ basis."""
-        a, b, c, alpha, beta, gamma = self.cell
-        ca, cb, cg = np.cos(np.radians((alpha, beta, gamma)))
-        sg = np.sin(np.radians(gamma))
-        cy = (ca - cb * cg) / sg
-        direct = np.array(
-            [[a, 0, 0], [b * cg, b * sg, 0], [c * cb, c * cy, c * np.sqrt(max(1 - cb**2 - cy**2, 0))]]
-        )
-        return np.linalg.inv(direct).T
+        return reciprocal_basis(self.cell)
+
+
+def reciprocal_basis(cell: Sequence[float]) -> NDArray[np.float64]:
+    """Rows a*, b*, c* of a cell (nm, degrees) in Cartesian coordinates, shape (3, 3), 1/nm."""
+    a, b, c, alpha, beta, gamma = cell
+    ca, cb, cg = np.cos(np.radians((alpha, beta, gamma)))
+    sg = np.sin(np.radians(gamma))
+    cy = (ca - cb * cg) / sg
+    direct = np.array(
+        [[a, 0, 0], [b * cg, b * sg, 0], [c * cb, c * cy, c * np.sqrt(max(1 - cb**2 - cy**2, 0))]]
+    )
+    basis: NDArray[np.float64] = np.linalg.inv(direct).T
+    return basis

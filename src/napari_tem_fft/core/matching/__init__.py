@@ -1,5 +1,6 @@
 """Which phase a grain is: spots against reference lattices, ranked, with an honest "unknown"."""
 
+from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome
 
-__all__ = ["Candidate", "GrainMatch", "IndexedSpot", "Outcome"]
+__all__ = ["Candidate", "GrainMatch", "IndexedSpot", "MatchParams", "Outcome"]

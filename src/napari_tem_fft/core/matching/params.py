@@ -1,0 +1,73 @@
+"""MatchParams: what a user may say of how strictly phases are matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from ..parameters import Field, check_limits
+
+
+@dataclass(frozen=True, slots=True)
+class MatchParams:
+    """Parameters of matching; the calibration's uncertainty is given separately."""
+
+    d_error: Annotated[
+        float,
+        Field(
+            "error of d",
+            unit="%",
+            low=0.02,
+            high=5.0,
+            help="Error of a single d beyond its fit: strain, lens distortion, small size of the grain.",
+        ),
+    ] = 0.35
+    angle_error: Annotated[
+        float,
+        Field(
+            "error of angles",
+            unit="deg",
+            low=0.02,
+            high=5.0,
+            help="Error of a single azimuth beyond its fit: distortion, tilt away from the zone axis.",
+        ),
+    ] = 0.5
+    spurious: Annotated[
+        float,
+        Field(
+            "spurious spots",
+            low=0.001,
+            high=0.9,
+            help="Expected share of spots that do not belong to the grain's lattice.",
+        ),
+    ] = 0.1
+    not_listed: Annotated[
+        float,
+        Field(
+            "phase not listed",
+            low=0.001,
+            high=0.9,
+            help="How likely it is, before looking, that a grain's phase is none of the candidates.",
+        ),
+    ] = 0.2
+    identify_at: Annotated[
+        float,
+        Field(
+            "identified from",
+            low=0.5,
+            high=0.9999,
+            help="Smallest probability at which a phase is called identified.",
+        ),
+    ] = 0.97
+    likely_at: Annotated[
+        float,
+        Field(
+            "likely from",
+            low=0.5,
+            high=0.9999,
+            help="Smallest probability at which a phase is called likely.",
+        ),
+    ] = 0.9
+
+    def __post_init__(self) -> None:
+        check_limits(self)

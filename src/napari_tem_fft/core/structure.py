@@ -1,0 +1,193 @@
+"""Structure: atoms in a cell, and the lattice planes that they make visible, computed when first needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .phases import Miller, Reflection, reciprocal_basis
+
+#: Smallest d that is listed, nm.
+D_MIN = 0.08
+#: Reflections with less than this share of the largest \|F\| count as forbidden.
+FORBIDDEN = 1e-3
+#: Part of every key: raise it when the meaning of the arrays changes.
+VERSION = "planes-1"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """All atoms of one unit cell.
+
+    Attributes
+    ----------
+    cell : tuple of 6 float
+        a, b, c in nm, alpha, beta, gamma in degrees.
+    sites : ndarray, shape (n, 3)
+        Fractional coordinates of every atom of the cell (symmetry applied, each once).
+    occupancy : ndarray, shape (n,)
+    element : ndarray of int, shape (n,)
+        Row of `factors` for each site.
+    factors : ndarray, shape (elements, 2, 5)
+        Amplitudes (Angstrom) and widths (Angstrom^2) of the five Gaussians of the electron scattering
+        factor, f = sum a exp(-b s^2), s = 1 / (2 d) (International Tables C, table 4.3.2.2).
+    rotations : ndarray of int, shape (m, 3, 3)
+        Of the Laue group, acting on columns of fractional coordinates; hkl transforms as hkl @ R.
+    """
+
+    cell: tuple[float, ...]
+    sites: NDArray[np.float64]
+    occupancy: NDArray[np.float64]
+    element: NDArray[np.intp]
+    factors: NDArray[np.float64]
+    rotations: NDArray[np.int64]
+
+    def key(self) -> str:
+        """Hash of the content: equal for equal structures, whatever they are called."""
+        digest = hashlib.sha256(VERSION.encode())
+        digest.update(np.asarray(self.cell, float).round(9).tobytes())
+        for array in (self.sites, self.occupancy, self.factors, self.rotations):
+            digest.update(np.ascontiguousarray(np.round(array, 6)).tobytes())
+        digest.update(np.ascontiguousarray(self.element, np.int64).tobytes())
+        return digest.hexdigest()
+
+    def amplitude(self, hkl: NDArray[np.int64]) -> NDArray[np.float64]:
+        """\\|F(hkl)\\| by summing over the cell's atoms, shape (n,), Angstrom."""
+        s2 = (np.linalg.norm(hkl @ reciprocal_basis(self.cell), axis=1) / 20.0) ** 2
+        a, b = self.factors[:, 0, :, None], self.factors[:, 1, :, None]
+        scattering = (a * np.exp(-b * s2)).sum(axis=1)
+        weight = scattering[self.element] * self.occupancy[:, None]
+        phase = 2 * np.pi * (self.sites @ hkl.T)
+        total: NDArray[np.float64] = np.hypot((weight * np.cos(phase)).sum(0), (weight * np.sin(phase)).sum(0))
+        return total
+
+
+class LatticePlanes(Sequence[Reflection]):
+    """The reflections of a structure as a sequence of families, by falling d; computed at first use.
+
+    Attributes
+    ----------
+    structure : Structure
+    d_min : float, nm
+        Smallest d that is listed.
+    """
+
+    def __init__(self, structure: Structure, d_min: float = D_MIN) -> None:
+        self.structure, self.d_min = structure, d_min
+
+    @cached_property
+    def _families(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Representative hkl, d and relative \\|F\\| of each allowed family, sorted by falling d."""
+        basis = reciprocal_basis(self.structure.cell)
+        hkl = _representatives(_half_sphere(basis, self.d_min), self.structure.rotations)
+        amplitude = self.structure.amplitude(hkl)
+        relative = amplitude / amplitude.max()
+        d = 1.0 / np.linalg.norm(hkl @ basis, axis=1)
+        keep = np.nonzero(relative > FORBIDDEN)[0]
+        keep = keep[np.lexsort((-relative[keep], -d[keep].round(9)))]
+        return hkl[keep], d[keep], relative[keep]
+
+    @cached_property
+    def arrays(self) -> PlaneArrays:
+        """Every single (hkl) as arrays."""
+        hkl, d, relative = self._families
+        turned = _orbit(hkl, self.structure.rotations)
+        codes = _code(turned)
+        first = np.sort(codes, axis=1)
+        distinct = np.ones_like(first, bool)
+        distinct[:, 1:] = first[:, 1:] != first[:, :-1]
+        order = np.argsort(codes, axis=1, kind="stable")
+        family, column = np.nonzero(distinct)
+        members = turned[family, order[family, column]]
+        return PlaneArrays(members, d[family], relative[family], family)
+
+    @overload
+    def __getitem__(self, index: int) -> Reflection: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Reflection]: ...
+    def __getitem__(self, index: int | slice) -> Reflection | Sequence[Reflection]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        hkl, d, relative = (column[index] for column in self._families)
+        turned = _orbit(hkl[None], self.structure.rotations)[0]
+        members = np.unique(turned, axis=0)[::-1]
+        return Reflection(
+            _miller(hkl), float(d), len(members), float(relative), tuple(_miller(m) for m in members)
+        )
+
+    def __len__(self) -> int:
+        return len(self._families[0])
+
+    def __iter__(self) -> Iterator[Reflection]:
+        return (self[i] for i in range(len(self)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaneArrays:
+    """Single lattice planes, +hkl and -hkl both, sorted by family.
+
+    Attributes
+    ----------
+    hkl : ndarray of int, shape (n, 3)
+    d : ndarray, shape (n,), nm
+    relative_f : ndarray, shape (n,)
+    family : ndarray of int, shape (n,)
+        Index of the family in the phase's reflections.
+    """
+
+    hkl: NDArray[np.int64]
+    d: NDArray[np.float64]
+    relative_f: NDArray[np.float64]
+    family: NDArray[np.intp]
+
+
+def _half_sphere(basis: NDArray[np.float64], d_min: float) -> NDArray[np.int64]:
+    """Every hkl with d >= d_min, one of each pair hkl, -hkl, shape (n, 3)."""
+    direct = np.linalg.inv(basis).T
+    h, k, top = (int(np.linalg.norm(axis) / d_min) for axis in direct)
+    grid = np.stack(
+        np.meshgrid(np.arange(-h, h + 1), np.arange(-k, k + 1), np.arange(top + 1), indexing="ij"), -1
+    ).reshape(-1, 3)
+    grid = grid[np.linalg.norm(grid @ basis, axis=1) <= 1.0 / d_min]
+    return grid[_code(grid) > 0]
+
+
+def _representatives(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One hkl for each set of symmetry-equivalent ones: the largest in the order h, k, l."""
+    codes = np.zeros(len(hkl), np.int64)
+    for rotation in rotations:
+        code = _code(hkl @ rotation)
+        np.maximum(codes, np.abs(code), out=codes)
+    return _decode(np.unique(codes))
+
+
+def _orbit(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All images of each hkl, its negative included, shape (n, 2 m, 3)."""
+    turned = np.einsum("ni,mij->nmj", hkl, rotations)
+    return np.concatenate([turned, -turned], axis=1)
+
+
+_BASE = 512
+
+
+def _code(hkl: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One integer for each hkl that orders by h, then k, then l, and changes sign with it."""
+    return (hkl[..., 0] * _BASE + hkl[..., 1]) * _BASE + hkl[..., 2]
+
+
+def _decode(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    half = _BASE // 2
+    third = (code + half) % _BASE - half
+    code = (code - third) // _BASE
+    second = (code + half) % _BASE - half
+    return np.stack([(code - second) // _BASE, second, third], -1)
+
+
+def _miller(hkl: NDArray[np.int64]) -> Miller:
+    return int(hkl[0]), int(hkl[1]), int(hkl[2])
