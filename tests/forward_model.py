@@ -132,7 +132,9 @@ def crystal_potential(shape: tuple[int, int], pixel_size: tuple[float, float], c
 
 def image_of(potential: Image, pixel_size: tuple[float, float], optics: Optics) -> Image:
     """Intensity of a weak phase object, 1 where there is nothing."""
-    contrast = fft.irfft2(fft.rfft2(potential) * transfer(potential.shape, pixel_size, optics), s=potential.shape)
+    contrast = fft.irfft2(
+        fft.rfft2(potential) * transfer(potential.shape, pixel_size, optics), s=potential.shape
+    )
     return 1.0 - contrast
 
 

@@ -26,7 +26,17 @@ MAY_IMPORT = {
 }
 #: Room -> packages that it must not import, at any level.
 FORBIDDEN = {
-    "core": {"napari", "qtpy", "magicgui", "tensorflow", "keras", "rsciio", "gemmi", "matplotlib", "tifffile"},
+    "core": {
+        "napari",
+        "qtpy",
+        "magicgui",
+        "tensorflow",
+        "keras",
+        "rsciio",
+        "gemmi",
+        "matplotlib",
+        "tifffile",
+    },
     "io": {"napari", "qtpy", "magicgui", "tensorflow", "keras"},
     "nn": {"napari", "qtpy", "magicgui", "rsciio"},
     "batch": {"napari", "qtpy", "magicgui"},

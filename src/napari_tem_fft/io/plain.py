@@ -66,11 +66,15 @@ def _restore(hint: Any, value: Any) -> Any:
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return None if value is None else _restore(_not_none(hint), value)
+    if origin is Sequence:
+        return _restore(tuple[get_args(hint)[0], ...], value)
     if origin in (tuple, frozenset):
         return _restore_items(hint, value)
     if isinstance(hint, type) and is_dataclass(hint):
         hints = _hints(hint)
-        return hint(**{f.name: _restore(hints[f.name], value[f.name]) for f in fields(hint) if f.name in value})
+        return hint(
+            **{f.name: _restore(hints[f.name], value[f.name]) for f in fields(hint) if f.name in value}
+        )
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     if hint is float:

@@ -38,6 +38,7 @@ from ..core.profile import ProfilePeak
 from ..core.spots import Spot
 from .map_files import label_planes, masks_of, read_map, write_map
 from .overview import write_overview
+from .phases import load_table
 from .plain import from_plain, to_plain
 from .tables import read_profiles, write_profiles, write_spots
 
@@ -90,9 +91,7 @@ def save_results(analysis: Analysis, folder: str | Path) -> Path:
     return folder
 
 
-def load_results(
-    folder: str | Path, micrograph: Micrograph, phases: Sequence[Phase] | None = None
-) -> Analysis:
+def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
     """The analysis that `save_results` wrote, with the transforms computed again.
 
     Parameters
@@ -100,8 +99,6 @@ def load_results(
     folder : path
     micrograph : Micrograph
         The same file, read again; the calibration that was used is taken from the folder.
-    phases : sequence of Phase, optional
-        Candidates to choose from by their ids, where they are not those stored in the folder.
 
     Raises
     ------
@@ -112,7 +109,7 @@ def load_results(
     stored = _read_description(folder)
     micrograph = _same_micrograph(stored, micrograph, folder)
     try:
-        return _restored(stored, micrograph, folder, phases)
+        return _restored(stored, micrograph, folder)
     except (KeyError, TypeError, OSError) as error:
         raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
 
@@ -148,7 +145,8 @@ def _described(analysis: Analysis, maps: Sequence[str]) -> dict[str, Any]:
         "grains": to_plain(analysis.grains),
         "spots": [_spot(spot) for spot in analysis.spots],
         "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
-        "phases": to_plain(analysis.phases),
+        "phases": [phase.id for phase in analysis.phases],
+        "own_phases": to_plain(_not_bundled(analysis.phases)),
         "files": [SPOTS, PROFILE, SPECIMEN, GRAINS, OVERVIEW, *maps],
     }
 
@@ -247,13 +245,13 @@ def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Pat
     known = stored["micrograph"]
     hashes = {known["sha256"], micrograph.file_hash} - {""}
     if len(hashes) > 1 or tuple(known["shape"]) != micrograph.shape:
-        raise ValueError(f"{folder}: these are the results of another file ({known['file'] or known['name']})")
+        raise ValueError(
+            f"{folder}: these are the results of another file ({known['file'] or known['name']})"
+        )
     return replace(micrograph, calibration=from_plain(Calibration, known["calibration"]))
 
 
-def _restored(
-    stored: dict[str, Any], micrograph: Micrograph, folder: Path, phases: Sequence[Phase] | None
-) -> Analysis:
+def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Analysis:
     params = from_dict(AnalysisParams, stored["parameters"])
     image, repaired = prepared_pixels(micrograph)
     whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
@@ -262,7 +260,7 @@ def _restored(
     return Analysis(
         micrograph=micrograph,
         params=params,
-        phases=_phases(stored["phases"], phases),
+        phases=_phases(stored["phases"], stored["own_phases"]),
         diffractogram=whole,
         local_spectra=compute_local_spectra(image, micrograph.pixel_size, *limits, params.windows),
         spots=from_plain(tuple[Spot, ...], stored["spots"]),
@@ -283,8 +281,13 @@ def _component(entry: dict[str, Any], folder: Path) -> ComponentMap:
     return from_plain(ComponentMap, {**without, "heat": heat})
 
 
-def _phases(stored: Sequence[dict[str, Any]], given: Sequence[Phase] | None) -> tuple[Phase, ...]:
-    if given is None:
-        return from_plain(tuple[Phase, ...], stored)
-    wanted = {entry["id"] for entry in stored}
-    return tuple(phase for phase in given if phase.id in wanted)
+def _not_bundled(phases: Sequence[Phase]) -> list[Phase]:
+    """Those of the user's own files, which have to be stored in full."""
+    bundled = {phase.id: phase for phase in load_table()}
+    return [phase for phase in phases if bundled.get(phase.id) is not phase]
+
+
+def _phases(ids: Sequence[str], own: Sequence[dict[str, Any]]) -> tuple[Phase, ...]:
+    known = {phase.id: phase for phase in load_table()}
+    known |= {phase.id: phase for phase in from_plain(tuple[Phase, ...], own)}
+    return tuple(known[name] for name in ids)

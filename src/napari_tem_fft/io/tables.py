@@ -108,6 +108,13 @@ def read_profiles(path: Path, peaks: Sequence[ProfilePeak]) -> tuple[RadialProfi
             values = (float(row["g_per_nm"]), float(row["intensity"]), float(row["background"]))
             rows.setdefault(row["curve"], []).append(values)
     return tuple(
-        RadialProfile(cast(Curve, curve), *np.array(values).T, tuple(p for p in peaks if p.curve == curve))
+        _profile(cast(Curve, curve), values, [peak for peak in peaks if peak.curve == curve])
         for curve, values in rows.items()
     )
+
+
+def _profile(
+    curve: Curve, values: Sequence[tuple[float, float, float]], peaks: Sequence[ProfilePeak]
+) -> RadialProfile:
+    g, intensity, background = np.array(values).T
+    return RadialProfile(curve, g, intensity, background, tuple(peaks))

@@ -1,0 +1,256 @@
+"""One picture of an analysis: micrograph, diffractogram, components and profile side by side.
+
+Drawn with matplotlib's objects on an Agg canvas, so it needs no screen and leaves pyplot alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Patch, Rectangle
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from ..core.colours import UNKNOWN, colours_of
+from ..core.diffractogram import display
+from ..core.micrograph import Micrograph
+from ..core.pipeline import Analysis
+from ..core.spots import Spot
+
+#: Most pixels an axis of the shown micrograph.
+SHOWN = 900
+#: Spots whose d differ by less share a ring.
+SAME_D = 0.006
+MOST_RINGS = 12
+MOST_LABELS = 22
+CURVES = {"whole image": "#777777", "masked": "#0072B2", "local maximum": "#D55E00"}
+OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
+
+
+def write_overview(path: Path, analysis: Analysis) -> None:
+    """Draw the picture of an analysis into a PNG file."""
+    overview(analysis).savefig(path, format="png")
+
+
+def overview(analysis: Analysis) -> Figure:
+    """The picture of an analysis as a figure that no window knows of."""
+    figure = Figure(figsize=(18, 11), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.7, 1.0), squeeze=False)[:, 0]
+    colours = colours_of(component.name for component in analysis.components)
+    image, extent = shown_image(analysis.micrograph)
+    micrograph, diffractogram, components = top.subplots(1, 3)
+    _draw_micrograph(micrograph, analysis.micrograph, image, extent)
+    _draw_diffractogram(diffractogram, analysis, colours)
+    _draw_components(components, analysis, image, extent, colours)
+    _draw_profiles(bottom, analysis)
+    return figure
+
+
+def shown_image(micrograph: Micrograph) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
+    """Micrograph averaged to at most 900 x 900, grey levels 0..1, and its extent for `imshow` in nm."""
+    factors = [max(1, -(-n // SHOWN)) for n in micrograph.shape]
+    ny, nx = (n // f * f for n, f in zip(micrograph.shape, factors, strict=True))
+    blocks = micrograph.pixels[:ny, :nx].reshape(ny // factors[0], factors[0], nx // factors[1], factors[1])
+    image = np.nan_to_num(blocks.mean(axis=(1, 3), dtype=np.float64), posinf=0.0, neginf=0.0)
+    low, high = np.percentile(image, (0.5, 99.5))
+    grey = np.clip((image - low) / max(high - low, 1e-12), 0, 1).astype(np.float32)
+    py, px = micrograph.pixel_size
+    return grey, (0.0, nx * px, ny * py, 0.0)
+
+
+def spread(positions: Sequence[float], gap: float) -> NDArray[np.float64]:
+    """Rising positions moved as little as possible (least squares) so that neighbours keep a gap.
+
+    By pooling adjacent violators: positions without their gaps need only be non-decreasing.
+    """
+    pools: list[tuple[float, int]] = []
+    for i, position in enumerate(positions):
+        pool = (position - i * gap, 1)
+        while pools and pools[-1][0] > pool[0]:
+            value, count = pools.pop()
+            pool = ((value * count + pool[0] * pool[1]) / (count + pool[1]), count + pool[1])
+        pools.append(pool)
+    flat = np.repeat([value for value, _ in pools], [count for _, count in pools])
+    moved: NDArray[np.float64] = flat + gap * np.arange(len(flat))
+    return moved
+
+
+def _draw_micrograph(
+    axes: Axes, micrograph: Micrograph, image: NDArray[np.float32], extent: tuple[float, float, float, float]
+) -> None:
+    ny, nx = micrograph.shape
+    py, px = micrograph.pixel_size
+    pixel = f"{px:.4g} nm" if np.isclose(py, px, rtol=1e-4) else f"{px:.4g} x {py:.4g} nm"
+    axes.set_title(f"{_short(micrograph.name)}\n{nx} x {ny} pixels of {pixel}", fontsize=11)
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent)
+    _scale_bar(axes, extent)
+
+
+def _short(name: str, most: int = 48) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
+    """A round length of about a fifth of the width, lower left, in nm."""
+    _, width, height, _ = extent
+    decade = 10.0 ** np.floor(np.log10(width / 4))
+    length = max(step * decade for step in (1, 2, 5) if step * decade <= width / 4)
+    x, y = 0.04 * width, height - 0.05 * max(width, height)
+    bar = Rectangle((x, y), length, 0.012 * max(width, height), facecolor="white", edgecolor="black")
+    axes.add_patch(bar)
+    axes.text(
+        x + length / 2, y - 0.01 * height, f"{length:g} nm", color="white", ha="center", va="bottom",
+        fontsize=12, fontweight="bold", path_effects=OUTLINE,
+    )  # fmt: skip
+    axes.set_axis_off()
+
+
+def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> None:
+    grid, image = display(analysis.diffractogram)
+    (oy, ox), (sy, sx) = grid.origin, grid.step
+    extent = (ox - sx / 2, -ox + sx / 2, -oy + sy / 2, oy - sy / 2)
+    high = max(float(np.percentile(image, 99.95)), 1.0)
+    axes.imshow(image, cmap="gray", vmin=-0.5, vmax=high, extent=extent, interpolation="nearest")
+    spots = [spot for spot in analysis.spots if spot.enabled]
+    owners = _owners(analysis)
+    for spot in spots:
+        colour = colours.get(owners.get(spot.id, ""), UNKNOWN)
+        for sign in (1, -1):
+            centre = (sign * spot.g[1], sign * spot.g[0])
+            axes.add_patch(Circle(centre, max(spot.radius, 0.1), fill=False, edgecolor=colour, linewidth=1.1))
+    groups = ring_groups(spots)
+    for number, (g, members) in enumerate(groups):
+        names = {owners.get(spot.id, "") for spot in members}
+        colour = colours.get(names.pop(), "white") if len(names) == 1 else "white"
+        _ring(axes, g, number, colour)
+    reach = _reach([g for g, _ in groups], analysis.diffractogram.q_max)
+    axes.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="g$_x$ (1/nm)")
+    axes.set_title(f"diffractogram, rings at d in nm\n{len(spots)} pairs of spots", fontsize=11)
+
+
+def _owners(analysis: Analysis) -> dict[int, str]:
+    """Component of each spot that belongs to a grain."""
+    grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
+    name_of = {grain: part.name for part in analysis.components for grain in part.grains}
+    return {spot: name_of[grain] for spot, grain in grain_of.items() if grain in name_of}
+
+
+def ring_groups(spots: Sequence[Spot]) -> list[tuple[float, list[Spot]]]:
+    """Spots of nearly the same d together, with their mean g in 1/nm: the strongest dozen, by rising g."""
+    groups: list[list[Spot]] = []
+    for spot in sorted(spots, key=lambda spot: spot.length):
+        if groups and spot.length / groups[-1][-1].length - 1 < SAME_D:
+            groups[-1].append(spot)
+        else:
+            groups.append([spot])
+    strongest = sorted(groups, key=lambda group: -max(spot.snr for spot in group))[:MOST_RINGS]
+    rings = [(float(np.mean([spot.length for spot in group])), group) for group in strongest]
+    return sorted(rings, key=lambda ring: ring[0])
+
+
+def _ring(axes: Axes, g: float, number: int, colour: str) -> None:
+    axes.add_patch(Circle((0, 0), g, fill=False, edgecolor=colour, linewidth=0.7, linestyle=":", alpha=0.8))
+    angle = np.radians(20 + 34 * (number % 5) + 180 * (number % 2))
+    axes.text(
+        g * np.cos(angle), -g * np.sin(angle), f"{1 / g:.4f}", color=colour, fontsize=9, ha="center",
+        va="center", path_effects=OUTLINE, clip_on=True,
+    )  # fmt: skip
+
+
+def _reach(rings: Sequence[float], q_max: float) -> float:
+    return float(np.clip(1.25 * max(rings, default=q_max), 0.4 * q_max, q_max))
+
+
+def _draw_components(
+    axes: Axes,
+    analysis: Analysis,
+    image: NDArray[np.float32],
+    extent: tuple[float, float, float, float],
+    colours: Mapping[str, str],
+) -> None:
+    axes.imshow(image, cmap="gray", vmin=-0.2, vmax=1.2, extent=extent)
+    (ny, nx), (py, px) = analysis.map_grid.shape, analysis.map_grid.pixel_size
+    whole = (0.0, nx * px, ny * py, 0.0)
+    for component in analysis.components:
+        layer = np.empty((ny, nx, 4), np.float32)
+        layer[..., :3] = to_rgb(colours[component.name])
+        layer[..., 3] = 0.6 * np.clip(component.heat, 0, 1)
+        axes.imshow(layer, extent=whole, interpolation="nearest")
+    _outline(axes, analysis.specimen, whole)
+    axes.set(xlim=extent[:2], ylim=extent[2:])
+    _scale_bar(axes, extent)
+    title = "components" if analysis.components else "no crystal found"
+    axes.set_title(f"{title}\nspecimen {analysis.specimen.sum() * py * px:.0f} nm$^2$", fontsize=11)
+    patches = [Patch(color=colours[part.name], label=_legend(part)) for part in analysis.components]
+    if patches:
+        axes.legend(
+            handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.01), fontsize=10, frameon=False
+        )
+
+
+def _outline(axes: Axes, specimen: NDArray[np.bool_], extent: tuple[float, float, float, float]) -> None:
+    if specimen.any() and not specimen.all():
+        axes.contour(specimen, levels=[0.5], colors="white", linewidths=0.8, extent=extent, origin="upper")
+
+
+def _legend(component: Any) -> str:
+    area = f"{component.area:.1f} ± {component.area_sigma:.1f} nm²"
+    return f"{component.name}  ({component.outcome}):  {area}, {component.fraction:.1%} of the specimen"
+
+
+def _draw_profiles(figure: Any, analysis: Analysis) -> None:
+    """Every curve over its background, in units of it, so that all share one axis."""
+    axes = figure.subplots()
+    top = 1.0
+    for profile in analysis.profiles:
+        ratio = _over_background(profile.intensity, profile.background)
+        colour = CURVES.get(profile.curve, "black")
+        axes.plot(profile.g, ratio, color=colour, linewidth=1.2, label=profile.curve)
+        for peak in profile.peaks:
+            axes.plot(peak.g, np.interp(peak.g, profile.g, np.nan_to_num(ratio)), "v", color=colour, ms=5)
+        top = max(top, float(np.nanmax(ratio, initial=1.0)))
+    limits = analysis.diffractogram.q_min, analysis.diffractogram.q_max
+    axes.set(xlim=limits, ylim=(0.5, 1.15 * top), xlabel="g (1/nm)", ylabel="intensity / background")
+    axes.set_yscale("log")
+    second = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
+    second.set_xticks([d for d in (0.5, 0.4, 0.3, 0.25, 0.2, 0.16, 0.14, 0.12, 0.1) if 1 / d <= limits[1]])
+    second.set_xlabel("d (nm)")
+    _label_peaks(axes, analysis, limits)
+    axes.legend(loc="upper right", fontsize=10)
+
+
+def _over_background(intensity: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
+    usable = np.isfinite(background) & (background > 0)
+    ratio = np.full(intensity.shape, np.nan)
+    np.divide(intensity, background, out=ratio, where=usable)
+    return ratio
+
+
+def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    values = np.asarray(values, float)
+    inverse = np.full(values.shape, 1e9)
+    np.divide(1.0, values, out=inverse, where=values != 0)
+    return inverse
+
+
+def _label_peaks(axes: Axes, analysis: Analysis, limits: tuple[float, float]) -> None:
+    """d in nm of the most significant peaks, side by side without overlap, with lines to the peaks."""
+    peaks = [peak for profile in analysis.profiles for peak in profile.peaks]
+    chosen = sorted(peaks, key=lambda peak: -peak.significance)[:MOST_LABELS]
+    chosen.sort(key=lambda peak: peak.g)
+    gap = 0.019 * (limits[1] - limits[0])
+    for peak, x in zip(chosen, spread([peak.g for peak in chosen], gap), strict=True):
+        axes.annotate(
+            f"{peak.d:.4f}", xy=(peak.g, 0.74), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
+            textcoords=("data", "axes fraction"), rotation=90, ha="center", va="top", fontsize=9,
+            color=CURVES.get(peak.curve, "black"),
+            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
+        )  # fmt: skip
