@@ -1,8 +1,57 @@
-"""Grain: the spots that live in one place of the image."""
+"""Grain: the spots that live in one place of the image, and the search that finds them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .amplitude import MapGrid
+from .diffractogram import Diffractogram
+from .grain_spectrum import GrainSpectrum, Peak, find_peaks, grain_spectrum
+from .local_spectra import LocalSpectra
+from .parameters import Field, check_limits
+from .regions import grown, window_area
+from .seeds import Seed
+from .spots import Origin, Spot
+
+#: Two frequencies closer than this many resolutions of a grain are one reflection.
+SAME = 0.75
+#: A spot whose amplitude is below this share of a neighbour's at the same frequency is the neighbour's.
+OWN_SHARE = 0.4
+#: Most spots whose maps are added for a grain's region.
+MOST_MAPPED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class GrainParams:
+    """How finely grains are outlined."""
+
+    resolution: Annotated[
+        float,
+        Field(
+            "map resolution",
+            unit="nm",
+            low=0.2,
+            high=20.0,
+            help="Width of the filter of the maps: smaller shows finer detail, larger weaker fringes.",
+        ),
+    ] = 1.0
+    false_share: Annotated[
+        float,
+        Field(
+            "false share of area",
+            low=1e-6,
+            high=0.05,
+            help="Share of the area that noise alone marks before a grain's outline is cut at half its amplitude.",
+        ),
+    ] = 1e-3
+
+    def __post_init__(self) -> None:
+        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +70,7 @@ class Grain:
     diameter : float, nm
         Of the circle of the same area.
     area_sigma : float, nm^2
-        One filter width's worth of boundary: how far the edge is blurred.
+        Area of the boundary, blurred as it is by the filter.
     """
 
     id: int
@@ -30,3 +79,204 @@ class Grain:
     area: float
     diameter: float
     area_sigma: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What the search for grains looks at: the image, its spectra and the grid of the maps."""
+
+    image: NDArray[np.float32]
+    diffractogram: Diffractogram
+    spectra: LocalSpectra
+    grid: MapGrid
+    params: GrainParams
+    false_alarms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A grain while it is searched: its region, its spectrum and its peaks."""
+
+    region: NDArray[np.bool_]
+    width: float
+    spectrum: GrainSpectrum
+    peaks: tuple[Peak, ...]
+
+
+def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
+    """Grains behind the seeds, strongest first; side lobes and neighbours' spots belong to none.
+
+    A seed is explained where a grain that was found earlier has its frequency in its windows.
+    Otherwise its region is mapped, the spectrum of that region must confirm it, and all the spots of
+    that spectrum outline the grain better.
+    """
+    drafts: list[Draft] = []
+    for seed in seeds:
+        windows = _unexplained(seed, drafts, scene)
+        if not windows:
+            continue
+        draft = _draft(scene, seed, windows)
+        if draft is not None:
+            _admit(drafts, draft)
+    return _own_peaks(drafts)
+
+
+def _unexplained(seed: Seed, drafts: Sequence[Draft], scene: Scene) -> tuple[int, ...]:
+    """The seed's windows that no grain with this frequency reaches into."""
+    windows = list(seed.windows or range(len(scene.spectra.centres)))
+    reach = 1.2 * max(scene.spectra.grid.step)
+    for draft in drafts:
+        if any(_distance(seed.g, peak.g) < max(reach, draft.spectrum.resolution) for peak in draft.peaks):
+            if not seed.windows:
+                return ()
+            windows = [w for w in windows if not _touches(w, draft.region, scene)]
+    return tuple(windows)
+
+
+def _touches(window: int, region: NDArray[np.bool_], scene: Scene) -> bool:
+    (cy, cx), (sy, sx), (py, px) = scene.spectra.centres[window], scene.spectra.size, scene.grid.pixel_size
+    rows = slice(max(0, int((cy - sy / 2) / py)), max(0, int((cy + sy / 2) / py)))
+    columns = slice(max(0, int((cx - sx / 2) / px)), max(0, int((cx + sx / 2) / px)))
+    return bool(region[rows, columns].any())
+
+
+def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Distance between two frequencies, each of which stands for +g and -g."""
+    return float(min(np.hypot(a[0] - b[0], a[1] - b[1]), np.hypot(a[0] + b[0], a[1] + b[1])))
+
+
+def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:
+    """Map a seed, confirm it in the spectrum of its region, outline the grain by all its spots."""
+    near = window_area(windows, scene.spectra, scene.grid)
+    region, width = _outlined(scene, [seed.g], near)
+    if not region.any():
+        return None
+    draft = _examined(scene, region, width)
+    confirmed = [p for p in draft.peaks if _distance(p.g, seed.g) < _same(draft, scene)]
+    if not confirmed:
+        return None
+    for _ in range(2):
+        spots = [p.g for p in draft.peaks[:MOST_MAPPED]]
+        region, width = _outlined(scene, spots, draft.region)
+        if not region.any():
+            return draft
+        draft = _examined(scene, region, width)
+        if not draft.peaks:
+            return None
+    return draft
+
+
+def _same(draft: Draft, scene: Scene) -> float:
+    return max(draft.spectrum.resolution, 1.2 * max(scene.spectra.grid.step))
+
+
+def _outlined(
+    scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], float]:
+    params = scene.params
+    return grown(
+        scene.diffractogram, scene.spectra, spots, near, params.resolution, params.false_share, scene.grid
+    )
+
+
+def _examined(scene: Scene, region: NDArray[np.bool_], width: float) -> Draft:
+    diffractogram = scene.diffractogram
+    spectrum = grain_spectrum(
+        scene.image, diffractogram.pixel_size, region, scene.grid, scene.spectra, diffractogram.q_max
+    )
+    counts = float(np.median(diffractogram.counts))
+    peaks = find_peaks(spectrum, diffractogram.q_min, diffractogram.q_max, scene.false_alarms, counts)
+    return Draft(region, width, spectrum, peaks)
+
+
+def _admit(drafts: list[Draft], draft: Draft) -> None:
+    """Add a draft, or its new peaks to the grain that it turns out to be a part of."""
+    for i, other in enumerate(drafts):
+        common = np.count_nonzero(draft.region & other.region)
+        smaller = min(np.count_nonzero(draft.region), np.count_nonzero(other.region))
+        reach = max(draft.spectrum.resolution, other.spectrum.resolution)
+        fresh = [p for p in draft.peaks if all(_distance(p.g, q.g) > reach for q in other.peaks)]
+        if common > 0.5 * smaller and len(fresh) < len(draft.peaks):
+            drafts[i] = replace(other, peaks=other.peaks + tuple(fresh))
+            return
+    drafts.append(draft)
+
+
+def _own_peaks(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+    """Take from each grain the spots that shine in from a neighbour with a stronger amplitude."""
+    kept = []
+    for draft in drafts:
+        peaks = tuple(
+            p for p in draft.peaks if not any(_shines_in(p, draft, o) for o in drafts if o is not draft)
+        )
+        if peaks:
+            kept.append(replace(draft, peaks=peaks))
+    return tuple(kept)
+
+
+def _shines_in(peak: Peak, draft: Draft, other: Draft) -> bool:
+    reach = SAME * max(draft.spectrum.resolution, other.spectrum.resolution)
+    strongest = max((q.amplitude for q in other.peaks if _distance(peak.g, q.g) < reach), default=0.0)
+    return peak.amplitude < OWN_SHARE * strongest
+
+
+def numbered(
+    drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene, first: int = 1
+) -> tuple[tuple[Spot, ...], tuple[Grain, ...], NDArray[np.bool_]]:
+    """Spots, grains and their masks from drafts, with ids."""
+    spots: list[Spot] = []
+    grains: list[Grain] = []
+    for draft in sorted(drafts, key=lambda d: -d.region.sum()):
+        centre, diameter = centroid(draft.region, scene.grid), equivalent_diameter(draft.region, scene.grid)
+        ids = []
+        for peak in sorted(draft.peaks, key=lambda p: -p.snr):
+            spots.append(_spot(first + len(spots), peak, draft, seeds, scene, centre, diameter))
+            ids.append(spots[-1].id)
+        grains.append(described(len(grains) + 1, tuple(ids), draft.region, draft.width, scene.grid))
+    ordered = sorted(drafts, key=lambda d: -d.region.sum())
+    masks = np.stack([d.region for d in ordered]) if ordered else np.zeros((0, *scene.grid.shape), bool)
+    return tuple(spots), tuple(grains), masks
+
+
+def _spot(
+    number: int,
+    peak: Peak,
+    draft: Draft,
+    seeds: Sequence[Seed],
+    scene: Scene,
+    centre: tuple[float, float],
+    diameter: float,
+) -> Spot:
+    reach = 1.2 * max(scene.spectra.grid.step)
+    source = next((s for s in seeds if _distance(s.g, peak.g) < reach), None)
+    origin: Origin = source.origin if source else "grain"
+    windows = source.windows if source else ()
+    here = tuple(w for w in windows if _touches(w, draft.region, scene))
+    radius = max(draft.spectrum.resolution, 2 * max(scene.diffractogram.step))
+    return Spot(
+        number, peak.g, peak.sigma, peak.snr, peak.log_p, origin, here, centre, diameter, float(radius)
+    )
+
+
+def centroid(region: NDArray[np.bool_], grid: MapGrid) -> tuple[float, float]:
+    """Centroid (y, x) of a region, nm."""
+    rows, columns = np.nonzero(region)
+    return (
+        float((rows.mean() + 0.5) * grid.pixel_size[0]),
+        float((columns.mean() + 0.5) * grid.pixel_size[1]),
+    )
+
+
+def equivalent_diameter(region: NDArray[np.bool_], grid: MapGrid) -> float:
+    """Diameter of the circle of a region's area, nm."""
+    return float(np.sqrt(4 / np.pi * np.count_nonzero(region) * grid.pixel_area))
+
+
+def described(
+    number: int, spots: tuple[int, ...], region: NDArray[np.bool_], width: float, grid: MapGrid
+) -> Grain:
+    """A grain from its region: centroid, area, diameter."""
+    area = float(np.count_nonzero(region) * grid.pixel_area)
+    diameter = equivalent_diameter(region, grid)
+    # the edge of a disc is known to about a quarter of the filter's width
+    return Grain(number, spots, centroid(region, grid), area, diameter, np.pi * diameter * 0.25 * width)

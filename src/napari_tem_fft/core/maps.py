@@ -7,26 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .amplitude import MapGrid
 from .matching import Outcome
 
-
-@dataclass(frozen=True, slots=True)
-class MapGrid:
-    """The grid of all maps of one image; it covers the whole image.
-
-    Attributes
-    ----------
-    shape : tuple of int, (y, x)
-    pixel_size : tuple of float, (y, x), nm
-    """
-
-    shape: tuple[int, int]
-    pixel_size: tuple[float, float]
-
-    @property
-    def pixel_area(self) -> float:
-        """Area of a pixel, nm^2."""
-        return self.pixel_size[0] * self.pixel_size[1]
+__all__ = ["ComponentMap", "MapGrid"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

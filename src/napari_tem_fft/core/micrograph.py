@@ -8,13 +8,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .calibration import Calibration
 
+#: Fewest pixels along an axis that are transformed.
+SMALLEST = 16
 #: Largest share of NaN and infinite pixels that is repaired; above it the image is refused.
 MOST_BAD = 0.01
 #: A pixel this many robust standard deviations away from its neighbours' median is a defect.
 DEFECT_SIGMA = 12.0
+#: A row or column whose mean lies this many robust standard deviations off its neighbours' is one too.
+LINE_SIGMA = 10.0
+#: Largest share of the rows, or of the columns, that is taken for defects; more are a feature of the image.
+MOST_LINES = 0.005
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +48,7 @@ class Micrograph:
     Raises
     ------
     ValueError
-        If the pixels are not a two-dimensional array of real numbers of at least 16 x 16.
+        If the pixels are not a two-dimensional array of real numbers.
     """
 
     pixels: NDArray[Any]
@@ -58,8 +65,8 @@ class Micrograph:
                 f"{self.name}: a micrograph is a two-dimensional array of real numbers, not"
                 f" {self.pixels.ndim}-dimensional {self.pixels.dtype}"
             )
-        if min(self.pixels.shape) < 16:
-            raise ValueError(f"{self.name}: {self.pixels.shape} pixels are too few for a transform")
+        if self.pixels.size == 0:
+            raise ValueError(f"{self.name}: the image has no pixels")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -90,14 +97,18 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
     pixels : ndarray of float32, shape (ny, nx)
         With the mean subtracted in float64 first, since detectors add pedestals of millions.
     repaired : int
-        Number of pixels replaced by the median of their neighbours.
+        Number of pixels replaced by their neighbours.
 
     Raises
     ------
     ValueError
-        If more than 1 % of the pixels are NaN or infinite, or the image is constant.
+        If the image is smaller than 16 x 16, more than 1 % of its pixels are NaN or infinite, or it is
+        constant.
     """
     pixels = micrograph.pixels
+    if min(pixels.shape) < SMALLEST:
+        ny, nx = pixels.shape
+        raise ValueError(f"{micrograph.name}: {ny} x {nx} pixels are too few for a transform")
     bad = _not_finite(pixels, micrograph.name)
     mean = pixels.mean(dtype=np.float64) if bad is None else pixels[~bad].mean(dtype=np.float64)
     image = np.subtract(pixels, mean, dtype=np.float32, casting="unsafe")
@@ -106,7 +117,7 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
     defects = _defects(image)
     if bad is not None:
         defects |= bad
-    repaired = _repair(image, defects)
+    repaired = _repair(image, defects) + sum(_repair_lines(image.T if axis else image) for axis in (0, 1))
     if not image.any() or np.ptp(image) == 0:
         raise ValueError(f"{micrograph.name}: all pixels have the same value; there is no image to analyse")
     image -= image.mean(dtype=np.float64)
@@ -152,3 +163,18 @@ def _repair(image: NDArray[np.float32], defects: NDArray[np.bool_]) -> int:
     sound = np.isfinite(around).any(axis=0)
     image[rows[sound], columns[sound]] = np.nanmedian(around[:, sound], axis=0)
     return int(sound.sum())
+
+
+def _repair_lines(image: NDArray[np.float32]) -> int:
+    """Replace dead rows by the mean of their sound neighbours, in place; number of pixels replaced."""
+    means = image.mean(axis=1, dtype=np.float64)
+    off = means - ndimage.median_filter(means, 9, mode="nearest")
+    sigma = 1.4826 * float(np.median(np.abs(off)))
+    dead = np.flatnonzero(np.abs(off) > LINE_SIGMA * sigma) if sigma else np.zeros(0, np.intp)
+    if len(dead) > max(2.0, MOST_LINES * len(image)):
+        return 0
+    sound = np.setdiff1d(np.arange(len(image)), dead)
+    for row in dead:
+        nearest = sound[np.argsort(np.abs(sound - row), kind="stable")[:2]]
+        image[row] = image[nearest].mean(axis=0)
+    return len(dead) * image.shape[1]

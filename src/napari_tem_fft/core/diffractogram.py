@@ -1,0 +1,245 @@
+"""Diffractogram: the windowed transform of the whole image, its noise, and the way back.
+
+One real transform serves all: cropped to \\|g_x\\|, \\|g_y\\| <= q_max it is kept untapered (for maps and
+inverse transforms, which need the image's border); the Hann window, which removes the bright cross
+that an image's edges draw, is applied to it in reciprocal space, where it has three taps an axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from .frequency import FrequencyGrid
+from .micrograph import Micrograph
+from .noise import sector_noise
+from .parameters import Field, check_limits
+
+#: Extra frequencies kept beyond q_max for the filters of spots that lie there, 1/nm.
+MARGIN = 0.7
+#: Most cells an axis of the grid on which people look and paint.
+MOST_CELLS = 2049
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumParams:
+    """Which lattice spacings are looked for."""
+
+    d_min: Annotated[
+        float,
+        Field("smallest d", unit="nm", low=0.03, high=1.0, help="Smaller lattice spacings are cut off."),
+    ] = 0.1
+    d_max: Annotated[
+        float,
+        Field("largest d", unit="nm", low=0.1, high=5.0, help="Larger lattice spacings are not looked for."),
+    ] = 0.7
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+        if self.d_min >= self.d_max:
+            raise ValueError(f"smallest d ({self.d_min} nm) must be below largest d ({self.d_max} nm)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diffractogram:
+    """Transform of a micrograph, cropped, on half the plane (g_x >= 0).
+
+    Attributes
+    ----------
+    image_shape : tuple of int, (y, x)
+    pixel_size : tuple of float, (y, x), nm
+    q_min, q_max : float, 1/nm
+        Limits of the search.
+    half : tuple of int, (y, x)
+        Bins kept on either side of the zero frequency; the arrays have the shape (2 hy + 1, hx + 1),
+        row hy is g_y = 0, column 0 is g_x = 0.
+    transform : ndarray of complex64
+        Of the image without a window.
+    power : ndarray of float32
+        Of the image under a Hann window.
+    noise : ndarray of float32
+        Mean noise power at each bin.
+    counts : float
+        Effective number of values behind the noise.
+    repaired : int
+        Defective pixels that were repaired first.
+    """
+
+    image_shape: tuple[int, int]
+    pixel_size: tuple[float, float]
+    q_min: float
+    q_max: float
+    half: tuple[int, int]
+    transform: NDArray[np.complex64]
+    power: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    counts: float
+    repaired: int = 0
+
+    @property
+    def step(self) -> tuple[float, float]:
+        """Frequency step (y, x) = 1 / (N p), 1/nm."""
+        (ny, nx), (py, px) = self.image_shape, self.pixel_size
+        return 1.0 / (ny * py), 1.0 / (nx * px)
+
+    def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """g_y of the rows, shape (ny, 1), and g_x of the columns, shape (1, nx), 1/nm."""
+        y = np.arange(-self.half[0], self.half[0] + 1) * self.step[0]
+        x = np.arange(self.half[1] + 1) * self.step[1]
+        return y[:, None], x[None, :]
+
+    def snr(self) -> NDArray[np.float32]:
+        """Power over noise, shape (2 hy + 1, hx + 1)."""
+        ratio: NDArray[np.float32] = self.power / self.noise
+        return ratio
+
+
+def frequency_limits(pixel_size: tuple[float, float], params: SpectrumParams) -> tuple[float, float]:
+    """Lowest and highest \\|g\\| that are searched, 1/nm.
+
+    Raises
+    ------
+    ValueError
+        If the pixels are too large to show any lattice plane.
+    """
+    nyquist = 0.5 / max(pixel_size)
+    if 1.0 / params.d_max >= nyquist:
+        raise ValueError(
+            f"pixels of {max(pixel_size):.3g} nm cannot show a lattice: the smallest spacing that they"
+            f" resolve is {1 / nyquist:.3g} nm, the largest that is looked for {params.d_max:g} nm"
+        )
+    return 1.0 / params.d_max, min(1.0 / params.d_min, 0.98 * nyquist)
+
+
+def compute_diffractogram(
+    image: NDArray[np.float32], micrograph: Micrograph, params: SpectrumParams, repaired: int = 0
+) -> Diffractogram:
+    """Transform prepared pixels (`prepared_pixels`) of a micrograph.
+
+    Raises
+    ------
+    CalibrationError, ValueError
+        If the image has no pixel size in nm, or one that cannot show a lattice.
+    """
+    size, shape = micrograph.pixel_size, micrograph.shape
+    q_min, q_max = frequency_limits(size, params)
+    half = tuple(
+        min(int((q_max + MARGIN) * n * p), (n - 1) // 2 - 1) for n, p in zip(shape, size, strict=True)
+    )
+    transform = _crop(fft.rfft2(image, workers=-1), (half[0], half[1]))
+    power = _hann_power(transform)
+    steps = [1.0 / (n * p) for n, p in zip(shape, size, strict=True)]
+    gy = (np.arange(-half[0], half[0] + 1) * steps[0])[:, None]
+    gx = (np.arange(half[1] + 1) * steps[1])[None, :]
+    noise, counts = sector_noise(power, gy, gx, 0.5 * q_min)
+    return Diffractogram(
+        shape, size, q_min, q_max, (half[0], half[1]), transform, power, noise, float(counts.flat[0]), repaired
+    )
+
+
+def _crop(transform: NDArray[np.complex64], half: tuple[int, int]) -> NDArray[np.complex64]:
+    """Centre the rows of an rfft2 and keep `half` bins on either side of the zero frequency."""
+    hy, hx = half
+    return np.concatenate([transform[-hy:, : hx + 1], transform[: hy + 1, : hx + 1]])
+
+
+def _hann_power(transform: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Power under a Hann window: the taps (-1/4, 1/2, -1/4) along either axis of the transform."""
+    left = np.conj(transform[::-1, 1:2])  # column g_x = -1 by symmetry
+    wide = np.concatenate([left, transform, np.zeros_like(left)], axis=1)
+    rows = 0.5 * wide[:, 1:-1] - 0.25 * (wide[:, :-2] + wide[:, 2:])
+    both = 0.5 * rows
+    both[1:] -= 0.25 * rows[:-1]
+    both[:-1] -= 0.25 * rows[1:]
+    power: NDArray[np.float32] = both.real**2 + both.imag**2
+    return power
+
+
+def display_grid(diffractogram: Diffractogram) -> FrequencyGrid:
+    """The grid on which the FFT is shown and the mask is painted.
+
+    Native steps where the grid then has at most 2049 cells an axis; else an odd number of bins is
+    pooled into a cell, so that the zero frequency stays in the middle of one.
+    """
+    factors, halves = [], []
+    for step, half in zip(diffractogram.step, diffractogram.half, strict=True):
+        wanted = min(int(diffractogram.q_max / step), half)
+        factor = 1
+        while 2 * ((wanted - factor // 2) // factor) + 1 > MOST_CELLS:
+            factor += 2
+        factors.append(factor)
+        halves.append((wanted - factor // 2) // factor)
+    sy, sx = diffractogram.step
+    return FrequencyGrid((sy * factors[0], sx * factors[1]), (halves[0], halves[1]))
+
+
+def display(diffractogram: Diffractogram) -> tuple[FrequencyGrid, NDArray[np.float32]]:
+    """log10 of power over noise on the whole plane, as a person looks at it.
+
+    Returns
+    -------
+    grid : FrequencyGrid
+    image : ndarray of float32, shape ``grid.shape``
+        The largest value of each cell's bins, so that a spot of one bin survives.
+    """
+    grid = display_grid(diffractogram)
+    factor = tuple(round(a / b) for a, b in zip(grid.step, diffractogram.step, strict=True))
+    hy, hx = (h * f + f // 2 for h, f in zip(grid.half, factor, strict=True))
+    centre = diffractogram.half[0]
+    right = diffractogram.snr()[centre - hy : centre + hy + 1, : hx + 1]
+    full = np.concatenate([right[::-1, :0:-1], right], axis=1)
+    cells = full.reshape(grid.shape[0], factor[0], grid.shape[1], factor[1]).max(axis=(1, 3))
+    return grid, np.log10(np.maximum(cells, 1e-3)).astype(np.float32)
+
+
+def masked_inverse(
+    diffractogram: Diffractogram, mask: NDArray[np.uint8] | NDArray[np.bool_], grid: FrequencyGrid
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Inverse transform of what lies inside a mask: the picture of the lattice fringes alone.
+
+    Parameters
+    ----------
+    mask : ndarray, shape ``grid.shape``
+        Non-zero cells are kept, with soft edges; the cell at -g counts with that at +g.
+
+    Returns
+    -------
+    image : ndarray of float32
+        Real-valued, mean zero, in the grey levels of the micrograph, covering its whole field with
+        just the pixels that q_max needs.
+    pixel_size : tuple of float, (y, x), nm
+    """
+    weight = _soft_weight(diffractogram, mask != 0, grid)
+    hy, hx = diffractogram.half
+    ny, nx = (fft.next_fast_len(2 * h + 2, real=True) for h in (hy, hx))
+    block = np.zeros((ny, nx // 2 + 1), np.complex64)
+    kept = diffractogram.transform * weight
+    block[: hy + 1, : hx + 1] = kept[hy:]
+    block[-hy:, : hx + 1] = kept[:hy]
+    (height, width), (py, px) = diffractogram.image_shape, diffractogram.pixel_size
+    image = fft.irfft2(block, s=(ny, nx), workers=-1) * np.float32(ny * nx / (height * width))
+    return image, (height * py / ny, width * px / nx)
+
+
+def _soft_weight(
+    diffractogram: Diffractogram, mask: NDArray[np.bool_], grid: FrequencyGrid
+) -> NDArray[np.float32]:
+    """The mask on the transform's bins, symmetric and smoothed by a cell."""
+    either = (mask | mask[::-1, ::-1]).astype(np.float32)
+    soft = either.copy()
+    for axis in (0, 1):
+        soft = (np.roll(soft, 1, axis) + 2 * soft + np.roll(soft, -1, axis)) / 4
+    rows, columns = (
+        np.rint(axis.ravel() / step).astype(np.intp) + half
+        for axis, step, half in zip(diffractogram.axes(), grid.step, grid.half, strict=True)
+    )
+    weight = np.zeros(diffractogram.transform.shape, np.float32)
+    inside_y, inside_x = (
+        (index >= 0) & (index < n) for index, n in zip((rows, columns), grid.shape, strict=True)
+    )
+    weight[np.ix_(inside_y, inside_x)] = soft[np.ix_(rows[inside_y], columns[inside_x])]
+    return weight

@@ -1,0 +1,338 @@
+"""LocalSpectra: overlapping windowed transforms, and what stands out in each of them.
+
+A grain of 5 nm in a field of 100 nm puts 1/400 of the field behind its spots and drowns in the
+transform of the whole image; in a window of its own size it does not. Every window's power is divided
+by that window's own ring means, so one threshold serves all, and each detection says where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from .frequency import FrequencyGrid
+from .noise import Rings, log_tail, pool_rings, ring_means, spread
+from .parameters import Field, check_limits
+from .spots import upper
+
+#: Detections are kept down to this ln P, to be confirmed where a grain is known or the network says so.
+LOWEST_LOG_P = -8.0
+#: Fewest bins in the rings of a window, from which its noise is estimated.
+RING_BINS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class WindowParams:
+    """Size of the local windows."""
+
+    window: Annotated[
+        float,
+        Field(
+            "window",
+            unit="nm",
+            low=1.0,
+            high=200.0,
+            help="Side of the local windows; about twice the grains' size finds them best.",
+        ),
+    ] = 11.0
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Local maxima of the windows' SNR, one row each.
+
+    Attributes
+    ----------
+    window : ndarray of int
+        Index of the window.
+    g : ndarray, shape (n, 2), (y, x), 1/nm
+        Interpolated between bins, in the stored half plane.
+    snr : ndarray
+    log_p : ndarray
+        ln of the probability that noise alone reaches this SNR at one bin.
+    """
+
+    window: NDArray[np.intp]
+    g: NDArray[np.float64]
+    snr: NDArray[np.float64]
+    log_p: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalSpectra:
+    """What stands out in overlapping Hann windows (half overlap, border included).
+
+    Attributes
+    ----------
+    grid : FrequencyGrid
+        Of the windows' spectra. The arrays hold its half plane g_x >= 0: shape (2 hy + 1, hx + 1).
+    size : tuple of float, (y, x), nm
+        Side of a window.
+    lattice : tuple of int, (rows, columns)
+        Of the windows; window k is in row k // columns.
+    centres : ndarray, shape (n, 2), (y, x), nm
+        Middle of each window in the image.
+    snr_max, snr_mean : ndarray of float32
+        Largest and mean SNR over the windows, for each frequency.
+    strongest : ndarray of int32
+        The window that holds the largest.
+    tests : float
+        Number of windows times frequencies that were tested.
+    detections : Detections
+    ring_g : ndarray, shape (n_rings,), 1/nm
+        Middle of the rings in which the noise was estimated.
+    ring_density : ndarray of float32, shape (n, n_rings)
+        Noise power density of each window: mean power of a bin over the sum of the squared taper.
+    azimuthal : ndarray of float32
+        Factor (>= 1) by which the noise at an azimuth exceeds its ring's mean.
+    """
+
+    grid: FrequencyGrid
+    size: tuple[float, float]
+    lattice: tuple[int, int]
+    centres: NDArray[np.float64]
+    snr_max: NDArray[np.float32]
+    snr_mean: NDArray[np.float32]
+    strongest: NDArray[np.int32]
+    tests: float
+    detections: Detections
+    ring_g: NDArray[np.float64]
+    ring_density: NDArray[np.float32]
+    azimuthal: NDArray[np.float32]
+
+    def density_at(self, g: tuple[float, float]) -> NDArray[np.float64]:
+        """Noise power density of every window at the frequency g = (y, x), shape `lattice`."""
+        position = np.interp(np.hypot(*g), self.ring_g, np.arange(len(self.ring_g)))
+        low = min(int(position), max(len(self.ring_g) - 2, 0))
+        high = min(low + 1, len(self.ring_g) - 1)
+        share = position - low
+        density = self.ring_density[:, low] * (1 - share) + self.ring_density[:, high] * share
+        return density.reshape(self.lattice) * self.azimuthal_at(g)
+
+    def azimuthal_at(self, g: tuple[float, float]) -> float:
+        """The azimuthal factor at the frequency g = (y, x)."""
+        row, column = self.grid.cell(upper(g))
+        column -= self.grid.half[1]
+        rows, columns = self.azimuthal.shape
+        return float(self.azimuthal[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """Geometry shared by all windows of an image."""
+
+    side: tuple[int, int]
+    grid: FrequencyGrid
+    radius: NDArray[np.float64]
+    tested: NDArray[np.bool_]
+    rings: Rings
+    taper: NDArray[np.float32]
+
+
+def window_pixels(
+    shape: tuple[int, int], pixel_size: tuple[float, float], params: WindowParams
+) -> tuple[int, int]:
+    """Side (y, x) of a window in pixels: even, fast to transform, not larger than the image."""
+    sides = []
+    for n, p in zip(shape, pixel_size, strict=True):
+        wanted = int(np.clip(params.window / p, 64, n))
+        side = fft.next_fast_len(wanted, real=True)
+        while side % 2 or side > n:
+            side = side - 1 if side > n else fft.next_fast_len(side + 1, real=True)
+        sides.append(side)
+    return sides[0], sides[1]
+
+
+def compute_local_spectra(
+    image: NDArray[np.float32],
+    pixel_size: tuple[float, float],
+    q_min: float,
+    q_max: float,
+    params: WindowParams,
+) -> LocalSpectra:
+    """Local spectra of prepared pixels; memory is that of one row of windows and the result.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (ny, nx)
+        Mean zero (`prepared_pixels`).
+    pixel_size : tuple of float, (y, x), nm
+    q_min, q_max : float, 1/nm
+        Limits of the search.
+    """
+    frame = _frame(image.shape, pixel_size, q_min, q_max, params)
+    rows = _starts(image.shape[0], frame.side[0])
+    columns = _starts(image.shape[1], frame.side[1])
+    shape = frame.radius.shape
+    best = np.zeros(shape, np.float32)
+    total = np.zeros(shape, np.float64)
+    logs = np.zeros(shape, np.float64)
+    strongest = np.zeros(shape, np.int32)
+    found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = []
+    means: list[NDArray[np.float32]] = []
+    for row, (snr, noise) in enumerate(_rows_of_snr(image, rows, columns, frame)):
+        means.append(noise)
+        first = row * len(columns)
+        largest = snr.max(axis=0)
+        better = largest > best
+        strongest[better] = first + snr.argmax(axis=0)[better]
+        np.maximum(best, largest, out=best)
+        total += snr.sum(axis=0)
+        logs += np.log(np.maximum(snr, 1e-6)).sum(axis=0)
+        found.append(_maxima(snr, frame, first))
+    n = len(rows) * len(columns)
+    azimuthal = _azimuthal_factor(logs / n, frame)
+    centres = np.array(
+        [
+            ((r + frame.side[0] / 2) * pixel_size[0], (c + frame.side[1] / 2) * pixel_size[1])
+            for r in rows
+            for c in columns
+        ]
+    )
+    return LocalSpectra(
+        grid=frame.grid,
+        size=(frame.side[0] * pixel_size[0], frame.side[1] * pixel_size[1]),
+        lattice=(len(rows), len(columns)),
+        centres=centres,
+        snr_max=best / azimuthal,
+        snr_mean=(total / n).astype(np.float32) / azimuthal,
+        strongest=strongest,
+        tests=float(n * frame.tested.sum()),
+        detections=_detections(found, azimuthal, frame),
+        ring_g=frame.rings.middle,
+        ring_density=np.concatenate(means) / _covered(rows, columns, image.shape, frame.side),
+        azimuthal=azimuthal,
+    )
+
+
+def _frame(
+    shape: tuple[int, int],
+    pixel_size: tuple[float, float],
+    q_min: float,
+    q_max: float,
+    params: WindowParams,
+) -> _Frame:
+    side = window_pixels(shape, pixel_size, params)
+    step = (1.0 / (side[0] * pixel_size[0]), 1.0 / (side[1] * pixel_size[1]))
+    half = tuple(min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, side, strict=True))
+    grid = FrequencyGrid(step, (half[0], half[1]))
+    gy, gx = grid.axes()
+    radius = np.hypot(gy, gx[:, half[1] :])
+    tested = (radius >= q_min) & (radius <= q_max)
+    tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0: each pair counts once
+    rings = pool_rings(radius, 0.5 * q_min, float(radius.max()), RING_BINS)
+    taper = np.outer(*(np.float32(0.5) - np.float32(0.5) * _cosine(n) for n in side))
+    return _Frame(side, grid, radius, tested, rings, taper)
+
+
+def _cosine(n: int) -> NDArray[np.float32]:
+    cosine: NDArray[np.float32] = np.cos(2 * np.pi * (np.arange(n) + 0.5) / n).astype(np.float32)
+    return cosine
+
+
+def _starts(n: int, side: int) -> NDArray[np.intp]:
+    """First pixels of windows with half overlap that reach half a window beyond either border."""
+    if side >= n:
+        return np.array([0], np.intp)
+    count = int(np.ceil((n - side) / (side / 2))) + 3
+    return np.rint(np.linspace(-side / 2, n - side / 2, count)).astype(np.intp)
+
+
+def _rows_of_snr(
+    image: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp], frame: _Frame
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means of one row of windows after the other."""
+    (sy, sx), (hy, hx) = frame.side, frame.grid.half
+    for start in rows:
+        strip = np.zeros((sy, columns[-1] - columns[0] + sx), np.float32)
+        top, bottom = max(start, 0), min(start + sy, image.shape[0])
+        left = max(columns[0], 0)
+        right = min(columns[-1] + sx, image.shape[1])
+        strip[top - start : bottom - start, left - columns[0] : right - columns[0]] = image[
+            top:bottom, left:right
+        ]
+        windows = np.stack([strip[:, c - columns[0] : c - columns[0] + sx] for c in columns])
+        windows *= frame.taper
+        spectra = fft.rfft2(windows, workers=-1)
+        kept = np.concatenate([spectra[:, -hy:, : hx + 1], spectra[:, : hy + 1, : hx + 1]], axis=1)
+        power = kept.real**2 + kept.imag**2
+        flat = power.reshape(len(power), -1)
+        means = ring_means(flat, frame.rings)
+        yield (flat / spread(means, frame.rings, frame.radius)).reshape(power.shape), means
+
+
+def _covered(
+    rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, int], side: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Sum of the squared taper over the part of each window inside the image, shape (n, 1)."""
+    sums = []
+    for starts, n, size in zip((rows, columns), shape, side, strict=True):
+        squares = np.concatenate([[0.0], np.cumsum((0.5 - 0.5 * _cosine(size)) ** 2)])
+        low, high = np.clip(-starts, 0, size), np.clip(n - starts, 0, size)
+        sums.append(squares[high] - squares[low])
+    return np.outer(*sums).reshape(-1, 1).astype(np.float32)
+
+
+def _maxima(
+    snr: NDArray[np.float32], frame: _Frame, first: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Windows, bins and 3 x 3 neighbourhoods of the maxima above the lowest threshold."""
+    hot = np.argwhere((snr > -LOWEST_LOG_P) & frame.tested)
+    hot = hot[(hot[:, 1] > 0) & (hot[:, 1] < snr.shape[1] - 1) & (hot[:, 2] < snr.shape[2] - 1)]
+    around = np.empty((len(hot), 3, 3), np.float32)
+    for i, dy in enumerate((-1, 0, 1)):
+        for j, dx in enumerate((-1, 0, 1)):
+            row, column = hot[:, 1] + dy, hot[:, 2] + dx
+            mirrored = column < 0
+            row = np.where(mirrored, snr.shape[1] - 1 - row, row)
+            around[:, i, j] = snr[hot[:, 0], row, np.abs(column)]
+    peak = around[:, 1, 1] >= around.max(axis=(1, 2))
+    return hot[peak, 0] + first, hot[peak, 1:], around[peak]
+
+
+def _azimuthal_factor(mean_log: NDArray[np.float64], frame: _Frame) -> NDArray[np.float32]:
+    """How far the noise exceeds its ring's mean at an azimuth (astigmatism), 1 or more.
+
+    From the mean logarithm over all windows, which a few crystals hardly move, smoothed by a median
+    over 9 x 9 bins, which a lattice that fills the image does not move either.
+    """
+    excess = np.exp(mean_log + np.euler_gamma)
+    whole = np.concatenate([excess[::-1, :0:-1], excess], axis=1)
+    smooth = ndimage.median_filter(whole, size=9, mode="nearest")[:, frame.grid.half[1] :]
+    return np.clip(smooth, 1.0, None).astype(np.float32)
+
+
+def _detections(
+    found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]],
+    azimuthal: NDArray[np.float32],
+    frame: _Frame,
+) -> Detections:
+    window = np.concatenate([f[0] for f in found])
+    cells = np.concatenate([f[1] for f in found])
+    around = np.concatenate([f[2] for f in found])
+    snr = around[:, 1, 1] / azimuthal[cells[:, 0], cells[:, 1]]
+    counts = np.interp(
+        frame.radius[cells[:, 0], cells[:, 1]], frame.rings.middle, frame.rings.effective_counts()
+    )
+    log_p = log_tail(snr, counts)
+    offset = np.stack([_vertex(around[:, :, 1]), _vertex(around[:, 1, :])], axis=1)
+    place = cells + offset - [frame.grid.half[0], 0]
+    keep = log_p < LOWEST_LOG_P
+    g = place * np.array(frame.grid.step)
+    return Detections(window[keep], g[keep], snr[keep].astype(np.float64), log_p[keep])
+
+
+def _vertex(three: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sub-bin position of the maximum of three neighbours: parabola through their logarithms."""
+    low, middle, high = np.log(np.maximum(three.astype(np.float64), 1e-6)).T
+    curvature = low - 2 * middle + high
+    offset = np.where(curvature < 0, 0.5 * (low - high) / np.minimum(curvature, -1e-9), 0.0)
+    return np.clip(offset, -0.5, 0.5)

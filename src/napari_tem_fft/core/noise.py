@@ -1,0 +1,154 @@
+"""Mean noise power of a spectrum: medians of rings or of ring sectors, and the tail they allow.
+
+For noise, power over its **mean** is exponential; a median is 1 / ln 2 times smaller than the mean.
+A mean that is itself estimated from n independent values has the heavier tail (1 + t/n)^-n.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+#: A Hann window correlates neighbouring bins: its noise bandwidth is 1.5 bins an axis.
+HANN_BANDWIDTH = 1.5**2
+#: Variance of a median over that of a mean, for exponential values: 1 / ln(2)^2.
+MEDIAN_LOSS = 1.0 / np.log(2.0) ** 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rings:
+    """Pools of frequencies of like \\|g\\|, each with at least a given number of bins.
+
+    Attributes
+    ----------
+    order : ndarray of int
+        Flat indices of the bins inside all rings, sorted by ring.
+    starts : ndarray of int, shape (n + 1,)
+        Where each ring begins in `order`.
+    middle : ndarray, shape (n,), 1/nm
+        Mean \\|g\\| of each ring.
+    """
+
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    middle: NDArray[np.float64]
+
+    def effective_counts(self) -> NDArray[np.float64]:
+        """Independent values that a ring's median is worth as an estimate of the mean."""
+        return np.diff(self.starts) / (HANN_BANDWIDTH * MEDIAN_LOSS)
+
+
+def pool_rings(radius: NDArray[np.float64], low: float, high: float, fewest: int) -> Rings:
+    """Cut the bins with low <= \\|g\\| <= high into rings of at least `fewest` bins.
+
+    Parameters
+    ----------
+    radius : ndarray, 1/nm
+        \\|g\\| of every bin, of any shape.
+    low, high : float, 1/nm
+    fewest : int
+    """
+    flat = radius.ravel()
+    inside = np.flatnonzero((flat >= low) & (flat <= high))
+    order = inside[np.argsort(flat[inside], kind="stable")]
+    count = max(1, len(order) // fewest)
+    starts = np.linspace(0, len(order), count + 1).astype(np.intp)
+    sums = np.add.reduceat(flat[order], starts[:-1]) if len(order) else np.zeros(1)
+    return Rings(order, starts, sums / np.maximum(np.diff(starts), 1))
+
+
+def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
+    """Robust mean noise power in each ring of each spectrum.
+
+    Parameters
+    ----------
+    power : ndarray, shape (n_spectra, n_bins)
+
+    Returns
+    -------
+    ndarray, shape (n_spectra, n_rings)
+        median / ln 2.
+    """
+    means = np.empty((len(power), len(rings.middle)), np.float32)
+    pooled = power[:, rings.order]
+    for i, (start, stop) in enumerate(zip(rings.starts[:-1], rings.starts[1:], strict=True)):
+        middle = (stop - start) // 2
+        means[:, i] = np.partition(pooled[:, start:stop], middle, axis=1)[:, middle]
+    return np.maximum(means / np.float32(np.log(2.0)), np.finfo(np.float32).tiny)
+
+
+def spread(means: NDArray[np.float32], rings: Rings, radius: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Ring means, linearly interpolated to every bin's \\|g\\|; shape (n_spectra, n_bins)."""
+    position = np.interp(radius.ravel(), rings.middle, np.arange(len(rings.middle)))
+    low = np.minimum(position.astype(np.intp), max(len(rings.middle) - 2, 0))
+    share = (position - low).astype(np.float32)
+    high = np.minimum(low + 1, len(rings.middle) - 1)
+    spread_means: NDArray[np.float32] = means[:, low] * (1 - share) + means[:, high] * share
+    return spread_means
+
+
+def sector_noise(
+    power: NDArray[np.float32],
+    gy: NDArray[np.float64],
+    gx: NDArray[np.float64],
+    low: float,
+    sectors: int = 8,
+    fewest: int = 256,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean noise power of one half-plane spectrum, free to vary with azimuth (astigmatism).
+
+    Parameters
+    ----------
+    power : ndarray, shape (ny, nx)
+    gy, gx : ndarray, shape (ny, 1) and (1, nx), 1/nm
+    low : float, 1/nm
+        Frequencies below it are not used.
+
+    Returns
+    -------
+    noise : ndarray, shape (ny, nx)
+    counts : ndarray, shape (ny, nx)
+        Effective number of values behind each estimate.
+    """
+    radius = np.hypot(gy, gx)
+    position = (np.arctan2(gy, gx) / np.pi + 0.5) * sectors
+    sector = np.floor(position).astype(np.intp) % sectors
+    rings = pool_rings(radius, low, float(radius.max()), fewest * sectors)
+    ring_of = np.interp(radius, rings.middle, np.arange(len(rings.middle)))
+    medians, counts = _sector_medians(power, np.rint(ring_of).astype(np.intp), sector, len(rings.middle))
+    at = np.stack([ring_of, position - 0.5])
+    padded = np.concatenate([medians[:, -1:], medians, medians[:, :1]], axis=1)
+    at[1] += 1
+    noise = np.exp(ndimage.map_coordinates(np.log(padded), at, order=1, mode="nearest"))
+    return noise.astype(np.float32), np.full(power.shape, counts, np.float32)
+
+
+def _sector_medians(
+    power: NDArray[np.float32], ring: NDArray[np.intp], sector: NDArray[np.intp], rings: int
+) -> tuple[NDArray[np.float64], float]:
+    sectors = int(sector.max()) + 1
+    cell = (ring * sectors + sector).ravel()
+    order = np.argsort(cell, kind="stable")
+    starts = np.searchsorted(cell[order], np.arange(rings * sectors + 1))
+    values = power.ravel()[order]
+    medians = np.array(
+        [np.median(values[a:b]) if b > a else np.nan for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    )
+    medians[~(medians > 0)] = max(float(np.nanmedian(medians)), np.finfo(np.float32).tiny)
+    fewest = float(np.median(np.diff(starts))) / (HANN_BANDWIDTH * MEDIAN_LOSS)
+    return medians.reshape(rings, sectors) / np.log(2.0), max(fewest, 1.0)
+
+
+def log_tail(snr: NDArray[np.float32] | float, counts: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """ln P(SNR > snr) under noise when the mean is estimated from `counts` independent values."""
+    n = np.asarray(counts, np.float64)
+    return np.asarray(-n * np.log1p(np.asarray(snr, np.float64) / n))
+
+
+def threshold(tests: float, false_alarms: float, counts: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """SNR above which noise passes `false_alarms` times in `tests` trials."""
+    n = np.asarray(counts, np.float64)
+    return np.asarray(n * np.expm1(np.log(tests / false_alarms) / n))

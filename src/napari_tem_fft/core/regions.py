@@ -1,0 +1,126 @@
+"""Regions: where the fringes of one or several spots are, as masks on the map grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from .amplitude import MapGrid, bragg_field, field_noise
+from .diffractogram import Diffractogram
+from .local_spectra import LocalSpectra
+
+#: Filters tried in turn, in units of the wanted resolution, until a grain stands out of its noise.
+WIDENING = (1.0, 1.5, 2.2)
+#: A region must exceed the significance level by this factor before the finer filter is good enough.
+CLEAR = 3.0
+
+
+def significance(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Iterable[tuple[float, float]],
+    width: float,
+    grid: MapGrid,
+) -> NDArray[np.float32]:
+    """Sum over spots of the local power over its own noise: Gamma(number of spots) under noise.
+
+    Parameters
+    ----------
+    spots : iterable of (g_y, g_x), 1/nm
+    width : float, nm
+        Of the filter (`bragg_field`).
+    """
+    total = np.zeros(grid.shape, np.float32)
+    for g in spots:
+        field = bragg_field(diffractogram, g, width, grid)
+        noise = field_noise(diffractogram, spectra, g, width, grid)
+        total += (field.real**2 + field.imag**2) / noise
+    return total
+
+
+def cut_level(total: NDArray[np.float32], spots: int, false_share: float) -> float:
+    """Smallest significant sum of `spots` powers: noise exceeds it on `false_share` of the area."""
+    return float(stats.gamma.isf(false_share, spots))
+
+
+def half_amplitude(
+    total: NDArray[np.float32], spots: int, false_share: float, within: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Where the power is significant **and** above a quarter of the grain's own.
+
+    Significance alone would take in a strong grain's blurred tails far outside it.
+
+    Parameters
+    ----------
+    total : ndarray
+        `significance` of the grain's spots.
+    within : ndarray of bool, optional
+        Where the grain's own power is looked for; everywhere by default.
+    """
+    signal = total - spots
+    inside = signal if within is None else np.where(within, signal, 0)
+    top = float(inside.max(initial=0))
+    core = inside[inside > 0.25 * top]
+    own = float(np.percentile(core, 75)) if core.size else 0.0
+    level = max(cut_level(total, spots, false_share) - spots, 0.25 * own)
+    region: NDArray[np.bool_] = signal > level
+    return region
+
+
+def grown(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Sequence[tuple[float, float]],
+    near: NDArray[np.bool_],
+    resolution: float,
+    false_share: float,
+    grid: MapGrid,
+) -> tuple[NDArray[np.bool_], float]:
+    """Region of spots that live together, as far as it hangs together with `near`.
+
+    Returns
+    -------
+    region : ndarray of bool
+        Empty where nothing significant lies in `near`.
+    width : float, nm
+        Of the filter that was needed.
+    """
+    for factor in WIDENING:
+        width = resolution * factor
+        total = significance(diffractogram, spectra, spots, width, grid)
+        region = half_amplitude(total, len(spots), false_share, near)
+        top = float(np.percentile(total[near & region], 75)) if (near & region).any() else 0.0
+        if top > CLEAR * cut_level(total, len(spots), false_share):
+            break
+    return connected(region, near, width, grid), width
+
+
+def connected(
+    region: NDArray[np.bool_], near: NDArray[np.bool_], width: float, grid: MapGrid
+) -> NDArray[np.bool_]:
+    """The pieces of a region that overlap `near` and are larger than the filter, holes filled."""
+    label, count = ndimage.label(region)
+    if not count:
+        return region
+    sizes = np.bincount(label.ravel(), minlength=count + 1) * grid.pixel_area
+    overlap = np.bincount(label[near], minlength=count + 1)
+    keep = (overlap > 0) & (sizes > 2 * np.pi * width**2)
+    keep[0] = False
+    if not keep.any():
+        return np.zeros_like(region)
+    largest = int(np.argmax(np.where(keep, overlap, -1)))
+    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(label == largest)
+    return filled
+
+
+def window_area(windows: Sequence[int], spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:
+    """The inner parts of local windows, as a mask on the map grid."""
+    y, x = grid.positions()
+    area = np.zeros(grid.shape, bool)
+    for window in windows:
+        cy, cx = spectra.centres[window]
+        area |= (np.abs(y - cy) < 0.35 * spectra.size[0]) & (np.abs(x - cx) < 0.35 * spectra.size[1])
+    return area

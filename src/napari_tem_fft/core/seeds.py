@@ -1,0 +1,120 @@
+"""Seeds: detections of one frequency in neighbouring windows, sure enough to start a grain from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from .diffractogram import Diffractogram
+from .local_spectra import LocalSpectra
+from .noise import log_tail
+from .spots import Origin
+
+#: Detections of neighbouring windows within this many frequency steps are the same fringes.
+SAME_STEPS = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Fringes of one frequency that noise does not explain.
+
+    Attributes
+    ----------
+    g : tuple of float, (y, x), 1/nm
+        From the strongest detection; not yet refined.
+    snr, log_p : float
+        Of the strongest detection.
+    windows : tuple of int
+        Where it was detected; empty if only in the whole-image transform.
+    origin : {"window", "image"}
+    """
+
+    g: tuple[float, float]
+    snr: float
+    log_p: float
+    windows: tuple[int, ...]
+    origin: Origin
+
+
+def find_seeds(
+    diffractogram: Diffractogram, spectra: LocalSpectra, false_alarms: float
+) -> tuple[Seed, ...]:
+    """All seeds of an image, strongest first.
+
+    Parameters
+    ----------
+    false_alarms : float
+        Expected number of seeds in an image that has no crystal: one rate for all windows, all
+        frequencies and the whole-image transform together.
+    """
+    search = _searched(diffractogram)
+    limit = np.log(false_alarms / (spectra.tests + search.sum()))
+    seeds = list(_window_seeds(spectra, limit))
+    reach = 2 * max(spectra.grid.step)
+    for seed in _image_seeds(diffractogram, search, limit):
+        if not any(_near(seed.g, other.g, reach) for other in seeds):
+            seeds.append(seed)
+    return tuple(sorted(seeds, key=lambda s: s.log_p))
+
+
+def _near(a: tuple[float, float], b: tuple[float, float], reach: float) -> bool:
+    return min(np.hypot(a[0] - b[0], a[1] - b[1]), np.hypot(a[0] + b[0], a[1] + b[1])) < reach
+
+
+def _window_seeds(spectra: LocalSpectra, limit: float) -> Iterator[Seed]:
+    found = spectra.detections
+    for members in _clusters(spectra):
+        best = members[np.argmin(found.log_p[members])]
+        if found.log_p[best] < limit:
+            gy, gx = found.g[best]
+            windows = tuple(int(w) for w in np.unique(found.window[members]))
+            yield Seed(
+                (float(gy), float(gx)), float(found.snr[best]), float(found.log_p[best]), windows, "window"
+            )
+
+
+def _clusters(spectra: LocalSpectra) -> list[NDArray[np.intp]]:
+    """Detections linked over neighbouring windows, as arrays of indices."""
+    found, columns = spectra.detections, spectra.lattice[1]
+    if not len(found.window):
+        return []
+    place = np.stack([found.window // columns, found.window % columns], axis=1) / 1.5
+    points = np.concatenate([place, found.g / np.array(spectra.grid.step) / SAME_STEPS], axis=1)
+    pairs = cKDTree(points).query_pairs(1.0, p=np.inf, output_type="ndarray")
+    # near g_x = 0 the stored half of a pair can flip from one window to the next
+    flipped = points * np.array([1, 1, -1, -1])
+    edge = np.flatnonzero(np.abs(points[:, 3]) < 1)
+    near = cKDTree(points).query_ball_point(flipped[edge], 1.0, p=np.inf)
+    across = [(a, b) for a, others in zip(edge, near, strict=True) for b in others]
+    links = np.concatenate([pairs, np.array(across, np.intp).reshape(-1, 2)])
+    n = len(points)
+    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(n, n))
+    count, label = connected_components(graph, directed=False)
+    order = np.argsort(label, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
+
+
+def _searched(diffractogram: Diffractogram) -> NDArray[np.bool_]:
+    gy, gx = diffractogram.axes()
+    radius = np.hypot(gy, gx)
+    searched = (radius >= diffractogram.q_min) & (radius <= diffractogram.q_max)
+    searched[: diffractogram.half[0] + 1, 0] = False
+    return searched
+
+
+def _image_seeds(
+    diffractogram: Diffractogram, searched: NDArray[np.bool_], limit: float
+) -> Iterator[Seed]:
+    snr = diffractogram.snr()
+    log_p = log_tail(snr, diffractogram.counts)
+    gy, gx = diffractogram.axes()
+    cells = np.argwhere((log_p < limit) & searched)
+    for row, column in cells[np.argsort(log_p[cells[:, 0], cells[:, 1]])]:
+        g = float(gy[row, 0]), float(gx[0, column])
+        yield Seed(g, float(snr[row, column]), float(log_p[row, column]), (), "image")
