@@ -1,0 +1,339 @@
+"""The only file that knows napari's layer tuples: results to ``(data, kwargs, type)`` and back.
+
+It imports no napari, so the reader, the docks and their tests share it. Every layer carries its
+place in full (scale, translate, units, axis labels), for one layer without units takes them from all.
+
+Reciprocal space is drawn through a `Plane`. In the main viewer, beside the micrograph, its
+coordinates are nm like those of everything else there; the true frequency step, in 1/nm, stands in
+the layer's metadata under ``tem_fft``. Points and shapes of reciprocal space keep their data in 1/nm;
+only their scale and translate know of the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._plane import Bar, Plane, Ring
+from .core.calibration import Calibration
+from .core.colours import PALETTE, UNKNOWN, UNKNOWN_NAME
+from .core.frequency import FrequencyGrid
+from .core.grains import Grain
+from .core.maps import ComponentMap, MapGrid
+from .core.matching import GrainMatch
+from .core.micrograph import Micrograph
+from .core.spots import Spot
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+#: Key of this plugin's entry in a layer's metadata.
+KEY = "tem_fft"
+AXES = ("y", "x")
+#: Colour of the mask, which is no component.
+MASK = "#FFD95A"
+CLEAR = "#00000000"
+_IN_NM = {
+    **dict.fromkeys(("nm", "nanometer"), 1.0),
+    **dict.fromkeys(("um", "µm", "μm", "micrometer", "micron"), 1e3),
+    **dict.fromkeys(("å", "angstrom"), 0.1),
+    **dict.fromkeys(("pm", "picometer"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter"), 1e6),
+    **dict.fromkeys(("m", "meter"), 1e9),
+}
+
+
+def micrograph_layer(micrograph: Micrograph) -> LayerData:
+    """Image layer of a micrograph as read; `micrograph_of` takes it back."""
+    calibration = micrograph.calibration
+    notes = {
+        "role": "micrograph",
+        "name": micrograph.name,
+        "source": micrograph.source,
+        "file_hash": micrograph.file_hash,
+        "calibration": {"uncertainty": calibration.uncertainty, "source": calibration.source},
+        "scale": calibration.scale,
+        "grey_range": _grey_range(micrograph.pixels),
+        "microscope": dict(micrograph.metadata),
+        "warnings": list(micrograph.warnings),
+    }
+    place = _place(calibration.scale, (0.0, 0.0), calibration.unit)
+    kwargs = {**place, **_contrast(micrograph.pixels), "name": micrograph.name, "colormap": "gray"}
+    return micrograph.pixels, {**kwargs, "metadata": {KEY: notes}}, "image"
+
+
+def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph:
+    """Micrograph of an image layer, whoever opened it.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (ny, nx)
+        The layer's data, or the shown plane of a stack.
+    kwargs : mapping
+        The layer's name, scale, units and metadata; scale and units may have been changed since.
+    """
+    notes = kwargs.get("metadata", {}).get(KEY, {})
+    calibration = _calibration(kwargs["scale"][-2:], [str(u) for u in kwargs["units"]][-2:], notes)
+    return Micrograph(
+        np.asarray(pixels),
+        calibration,
+        name=kwargs["name"],
+        source=notes.get("source", ""),
+        file_hash=notes.get("file_hash", ""),
+        metadata=notes.get("microscope", {}),
+        warnings=tuple(notes.get("warnings", ())),
+    )
+
+
+def fft_layer(snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str) -> LayerData:
+    """Image layer of the diffractogram: log10 of power over the ring's mean noise."""
+    high = float(np.percentile(snr, 99.98))
+    kwargs = {
+        **_on_grid(grid, plane),
+        "name": f"FFT · {of}",
+        "colormap": "inferno",
+        "contrast_limits": (0.0, max(high, 0.5)),
+    }
+    notes = _reciprocal("fft", of, grid, plane, grey_range=(min(float(snr.min()), -1.0), high + 3.0))
+    return snr, {**kwargs, "metadata": notes}, "image"
+
+
+def mask_layer(mask: NDArray[np.uint8], grid: FrequencyGrid, plane: Plane, of: str) -> LayerData:
+    """Labels layer of the spectrum mask, to be painted on; 1 is in the mask."""
+    kwargs = {
+        **_on_grid(grid, plane),
+        "name": f"mask · {of}",
+        "colormap": {0: CLEAR, 1: MASK, None: MASK},
+        "opacity": 0.45,
+    }
+    return mask, {**kwargs, "metadata": _reciprocal("mask", of, grid, plane)}, "labels"
+
+
+def spots_layer(
+    spots: Sequence[Spot],
+    plane: Plane,
+    of: str,
+    grains: Sequence[Grain] = (),
+    matches: Sequence[GrainMatch] = (),
+    colours: Mapping[str, str] | None = None,
+) -> LayerData:
+    """Points layer of the enabled spots, one point a pair, in 1/nm, with what is known of each."""
+    shown = [spot for spot in spots if spot.enabled]
+    features = spot_features(shown, grains, matches)
+    edges = [(colours or {}).get(name, UNKNOWN) for name in features["phase"]]
+    kwargs = {
+        **_drawn(plane),
+        "name": f"spots · {of}",
+        "features": features,
+        "size": np.array([2.6 * spot.radius for spot in shown]) if shown else 0.2,
+        "face_color": "transparent",
+        "border_color": edges or "white",
+        "border_width": 0.15,
+    }
+    points = np.array([spot.g for spot in shown], float).reshape(-1, 2)
+    return points, {**kwargs, "metadata": _reciprocal("spots", of, None, plane)}, "points"
+
+
+def spot_features(
+    spots: Sequence[Spot], grains: Sequence[Grain] = (), matches: Sequence[GrainMatch] = ()
+) -> dict[str, list[Any]]:
+    """Columns of the table of spots; units stand in the names."""
+    grain_of = {spot: grain.id for grain in grains for spot in grain.spots}
+    match_of = {match.grain: match for match in matches}
+    hkl_of = {
+        indexed.spot: " ".join(map(str, indexed.hkl))
+        for match in matches
+        if match.phases and match.candidates
+        for indexed in match.candidates[0].indexed
+    }
+    phases = [component_name(match_of.get(grain_of.get(spot.id, 0))) for spot in spots]
+    return {
+        "spot": [spot.id for spot in spots],
+        "d (nm)": [round(spot.d, 5) for spot in spots],
+        "d fit sigma (nm)": [round(spot.d_sigma, 6) for spot in spots],
+        "angle (deg)": [round(spot.azimuth, 2) for spot in spots],
+        "SNR": [round(spot.snr, 1) for spot in spots],
+        "grain": [grain_of.get(spot.id, 0) for spot in spots],
+        "phase": phases,
+        "hkl": [hkl_of.get(spot.id, "") for spot in spots],
+        "origin": [spot.origin for spot in spots],
+    }
+
+
+def component_name(match: GrainMatch | None) -> str:
+    """Name of the component that a grain belongs to; "A / B" for an ambiguous set, empty if unmatched."""
+    if match is None:
+        return ""
+    return " / ".join(match.phases) if match.outcome.names_phases else UNKNOWN_NAME
+
+
+def ifft_layer(image: NDArray[np.float32], pixel_size: tuple[float, float], of: Micrograph) -> LayerData:
+    """Image layer of the inverse transform of the masked spectrum, over the micrograph."""
+    place = _over(of, MapGrid(image.shape, pixel_size))
+    kwargs = {**place, **_contrast(image), "name": f"IFFT · {of.name}", "colormap": "gray", "visible": False}
+    return image, {**kwargs, "metadata": _real("ifft", of, grey_range=_grey_range(image))}, "image"
+
+
+def heat_layer(component: ComponentMap, grid: MapGrid, of: Micrograph, colour: str) -> LayerData:
+    """Image layer of one component's heatmap, transparent where the component is not."""
+    notes = {"component": component.name, "outcome": str(component.outcome), "score": component.score}
+    kwargs = {
+        **_over(of, grid),
+        "name": f"{component.name} · {of.name}",
+        "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": f"component {component.name}"},
+        "contrast_limits": (0.0, 1.0),
+        "blending": "translucent_no_depth",
+        "opacity": 0.65,
+    }
+    return component.heat, {**kwargs, "metadata": _real(heat_role(component), of, **notes)}, "image"
+
+
+def heat_role(component: ComponentMap) -> str:
+    """Role of a component's layer, which names the component."""
+    return f"heat {component.name}"
+
+
+def grains_layer(masks: NDArray[np.bool_], ids: Sequence[int], grid: MapGrid, of: Micrograph) -> LayerData:
+    """Labels layer of the grains by their ids; where grains overlap, the smaller one is on top."""
+    labels = np.zeros(grid.shape, np.int32)
+    for index in sorted(range(len(ids)), key=lambda i: -int(masks[i].sum())):
+        labels[masks[index]] = ids[index]
+    kwargs = {**_over(of, grid), "name": f"grains · {of.name}", "opacity": 0.5, "visible": False}
+    return labels, {**kwargs, "metadata": _real("grains", of)}, "labels"
+
+
+def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -> LayerData:
+    """Labels layer of the specimen, drawn as its outline; vacuum and holes lie outside."""
+    kwargs = {
+        **_over(of, grid),
+        "name": f"specimen · {of.name}",
+        "colormap": {0: CLEAR, 1: PALETTE[1], None: PALETTE[1]},
+        "opacity": 0.8,
+        "visible": False,
+    }
+    return specimen.astype(np.uint8), {**kwargs, "metadata": _real("specimen", of)}, "labels"
+
+
+def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float) -> LayerData:
+    """Shapes layer of rings and their labels, in 1/nm.
+
+    Parameters
+    ----------
+    rings : sequence of Ring
+    plane : Plane
+    of : str
+        Name of the micrograph.
+    reach : float, 1/nm
+        Largest frequency shown; it sets the line width.
+    """
+    ticks = [ring.tick(62 - 31 * (i % 5), 0.02 * reach) for i, ring in enumerate(rings)]
+    kwargs = {
+        **_drawn(plane),
+        "name": f"rings · {of}",
+        "shape_type": ["ellipse"] * len(rings) + ["line"] * len(rings),
+        "edge_width": 0.004 * reach,
+        "edge_color": [ring.colour for ring in rings] * 2,
+        "face_color": "transparent",
+        "features": {
+            "label": [""] * len(rings) + [ring.label for ring in rings],
+            "d (nm)": [round(1 / ring.g, 5) for ring in rings] * 2,
+        },
+        "text": {"string": "{label}", "size": 9, "color": "white", "anchor": "upper_left"},
+    }
+    shapes = [ring.box() for ring in rings] + ticks
+    return shapes, {**kwargs, "metadata": _reciprocal("rings", of, None, plane)}, "shapes"
+
+
+def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
+    """Shapes layer of scale bars, each true where it lies, in the world's nm."""
+    kwargs = {
+        **_place((1.0, 1.0), (0.0, 0.0), "nm"),
+        "name": f"scale bars · {of}",
+        "shape_type": "rectangle",
+        "edge_width": 0,
+        "edge_color": "transparent",
+        "face_color": ["#000000A0"] * len(bars) + ["#FFFFFF"] * len(bars),
+        "features": {"label": [bar.label for bar in bars] + [""] * len(bars)},
+        "text": {
+            "string": "{label}",
+            "size": 11,
+            "color": "white",
+            "anchor": "center",
+            "translation": np.array([-0.012 * bars[0].width, 0.0]),
+        },
+    }
+    shapes = [bar.plate for bar in bars] + [bar.stroke for bar in bars]
+    return shapes, {**kwargs, "metadata": {KEY: {"role": "bars", "of": of}}}, "shapes"
+
+
+def _place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[str, Any]:
+    return {
+        "scale": tuple(map(float, scale)),
+        "translate": tuple(map(float, corner)),
+        "units": (unit, unit),
+        "axis_labels": AXES,
+    }
+
+
+def _on_grid(grid: FrequencyGrid, plane: Plane) -> dict[str, Any]:
+    return _place(plane.cell_size(grid), plane.corner(grid), plane.unit)
+
+
+def _drawn(plane: Plane) -> dict[str, Any]:
+    return _place((plane.factor, plane.factor), plane.centre, plane.unit)
+
+
+def _over(micrograph: Micrograph, grid: MapGrid) -> dict[str, Any]:
+    """Over the micrograph: the outer edges coincide, not the middles of the first pixels."""
+    corner = [(a - b) / 2 for a, b in zip(grid.pixel_size, micrograph.pixel_size, strict=True)]
+    return _place(grid.pixel_size, corner, "nm")
+
+
+def _real(role: str, of: Micrograph, **notes: Any) -> dict[str, Any]:
+    return {KEY: {"role": role, "of": of.name, "file_hash": of.file_hash, **notes}}
+
+
+def _reciprocal(
+    role: str, of: str, grid: FrequencyGrid | None, plane: Plane, **notes: Any
+) -> dict[str, Any]:
+    step = {} if grid is None else {"step_1_nm": grid.step}
+    place = {"centre": plane.centre, "nm_per_inverse_nm": plane.factor}
+    return {KEY: {"role": role, "of": of, **place, **step, **notes}}
+
+
+def _sample(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """About a quarter of a million of the finite pixels, evenly spread."""
+    stride = max(1, int(np.sqrt(pixels.size / 250_000)))
+    sample = pixels[::stride, ::stride].astype(float)
+    return sample[np.isfinite(sample)]
+
+
+def _grey_range(pixels: NDArray[Any]) -> tuple[float, float]:
+    """Ends of the contrast slider; napari takes no such argument, so they travel in the metadata."""
+    sample = _sample(pixels)
+    return (float(sample.min()), float(sample.max())) if sample.size else (0.0, 1.0)
+
+
+def _contrast(pixels: NDArray[Any]) -> dict[str, Any]:
+    """Grey levels from the 0.5th to the 99.5th percentile."""
+    sample = _sample(pixels)
+    if not sample.size or sample.min() == sample.max():
+        return {}
+    low, high = np.percentile(sample, (0.5, 99.5))
+    return {"contrast_limits": (float(low), float(high)) if low < high else _grey_range(pixels)}
+
+
+def _calibration(scale: Sequence[float], units: Sequence[str], notes: Mapping[str, Any]) -> Calibration:
+    known = notes.get("calibration", {})
+    read = {key: value for key, value in known.items() if key == "uncertainty"}
+    lengths = [_IN_NM.get(unit.lower()) for unit in units]
+    size = tuple(float(s) * (length or 1.0) for s, length in zip(scale, lengths, strict=True))
+    kept = np.allclose(size, notes.get("scale", size), rtol=1e-9)
+    source = known.get("source", "layer") if kept else "given by the user"
+    if None not in lengths:
+        return Calibration((size[0], size[1]), "real", source=source, **read)
+    if all(unit.replace(" ", "").startswith("1/") for unit in units):
+        return Calibration((size[0], size[1]), "reciprocal", source=source, **read)
+    return Calibration()

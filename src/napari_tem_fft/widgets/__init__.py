@@ -1,0 +1,1 @@
+"""Docks in napari: controls, pictures and nothing else; all measuring is done in `core`."""

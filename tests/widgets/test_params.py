@@ -1,0 +1,58 @@
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import pytest
+
+from napari_tem_fft.core.parameters import Field, check_limits
+from napari_tem_fft.core.pipeline import AnalysisParams
+from napari_tem_fft.widgets._params import ParamsForm, value_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    rate: Annotated[float, Field("rate", unit="1/nm", low=0.0001, high=1.0, help="How fast.")] = 0.0025
+    count: Annotated[int, Field("count", low=1, high=9)] = 3
+
+    def __post_init__(self):
+        check_limits(self)
+        if self.rate > self.count:
+            raise ValueError("rate above count")
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    kind: Annotated[str, Field("kind", choices=("a", "b"))] = "b"
+    on: Annotated[bool, Field("on")] = True
+    inner: Inner = field(default_factory=Inner)
+
+
+@pytest.fixture
+def form(qtbot):
+    form = ParamsForm(Outer())
+    qtbot.addWidget(form)
+    return form
+
+
+def test_round_trip(form):
+    assert form.value == Outer()
+    form.value = Outer("a", False, Inner(0.0003, 5))
+    assert form.value == Outer("a", False, Inner(0.0003, 5))
+
+
+def test_row_tells_limits_and_unit(form):
+    rate, count = value_rows(form._sections["inner"]._rows)
+    assert rate.label == "rate (1/nm)"
+    assert rate.tooltip == "How fast. (0.0001 to 1 1/nm)"
+    assert (count.min, count.max) == (1, 9)
+
+
+def test_limits_hold(form):
+    row = value_rows(form._sections["inner"]._rows)[1]
+    with pytest.raises(ValueError, match="9"):
+        row.value = 10
+
+
+def test_every_parameter_of_an_analysis_has_a_faithful_row(qtbot):
+    form = ParamsForm(AnalysisParams())
+    qtbot.addWidget(form)
+    assert form.value == AnalysisParams()
