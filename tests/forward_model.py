@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 from skimage.draw import polygon2mask
 
+from napari_tem_fft.core.phases import Miller, Phase
+
 Image = NDArray[np.float64]
 
 
@@ -143,6 +145,36 @@ def film_image(
 ) -> Image:
     """Amorphous film alone, with Thon rings: no lattice anywhere."""
     return image_of(strength * amorphous(shape, pixel_size, seed), pixel_size, optics)
+
+
+def zone(
+    phase: Phase, axis: tuple[int, int, int], rotation: float, d_min: float = 0.11
+) -> tuple[list[Miller], NDArray[np.float64], NDArray[np.float64]]:
+    """Reflections of a phase with the beam along [uvw] = axis, turned in the plane by degrees.
+
+    Returns
+    -------
+    hkl : list of n
+        One of each pair.
+    g : ndarray, shape (n, 2), (y, x), 1/nm
+    strength : ndarray, shape (n,)
+        |F| over the phase's largest.
+    """
+    basis = phase.reciprocal_basis()
+    beam = np.asarray(axis) @ np.linalg.inv(basis).T
+    beam /= np.linalg.norm(beam)
+    first = np.cross(beam, (0.3, -0.2, 1.0))
+    first /= np.linalg.norm(first)
+    plane = np.stack([first, np.cross(beam, first)])
+    turn = np.radians(rotation)
+    frame = np.array([(-np.sin(turn), -np.cos(turn)), (np.cos(turn), -np.sin(turn))]) @ plane
+    hkl, strength = [], []
+    for reflection in phase.reflections:
+        for index in reflection.members if reflection.d >= d_min else ():
+            if np.dot(index, axis) == 0 and index > (0, 0, 0):
+                hkl.append(index)
+                strength.append(reflection.relative_f)
+    return hkl, np.array(hkl) @ basis @ frame.T, np.array(strength)
 
 
 def camera(

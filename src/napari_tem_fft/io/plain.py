@@ -67,7 +67,7 @@ def _restore(hint: Any, value: Any) -> Any:
     if origin in (Union, UnionType):
         return None if value is None else _restore(_not_none(hint), value)
     if origin is Sequence:
-        return _restore(tuple[get_args(hint)[0], ...], value)
+        return tuple(_restore(get_args(hint)[0], item) for item in value)
     if origin in (tuple, frozenset):
         return _restore_items(hint, value)
     if isinstance(hint, type) and is_dataclass(hint):
