@@ -4,8 +4,8 @@
     write_dm_images("both.dm3", [DmImage(first, 0.02, "nm"), DmImage(second, 0.1, "1/nm")])
 
 A file is a tree of tags: here dicts are groups with names, lists groups without, and the leaves are
-numbers, text, tuples (a struct) and arrays. All sizes are big endian, all values little endian; sizes
-take 4 bytes in DM3 and 8 in DM4.
+numbers, text, tuples (a struct) and arrays. All sizes are big endian and take 4 bytes in DM3, 8 in DM4;
+values are little endian, but for files of old Macintoshes.
 """
 
 from __future__ import annotations
@@ -101,14 +101,20 @@ def write_dm(
     tags: Mapping[str, Any] | None = None,
     version: int | None = None,
     thumbnail: bool = False,
+    order: str = "<",
 ) -> Path:
     """Write one image; the arguments are those of `DmImage` and of `write_dm_images`."""
     image = DmImage(pixels, scale, units, origin, name, microscope or {}, tags or {})
-    return write_dm_images(path, [image], version=version, thumbnail=thumbnail)
+    return write_dm_images(path, [image], version=version, thumbnail=thumbnail, order=order)
 
 
 def write_dm_images(
-    path: str | Path, images: Sequence[DmImage], *, version: int | None = None, thumbnail: bool = False
+    path: str | Path,
+    images: Sequence[DmImage],
+    *,
+    version: int | None = None,
+    thumbnail: bool = False,
+    order: str = "<",
 ) -> Path:
     """Write images to one file.
 
@@ -118,6 +124,8 @@ def write_dm_images(
         Of the format; by the file's suffix where absent.
     thumbnail : bool
         Put a thumbnail before the images, as Gatan's program does.
+    order : {"<", ">"}
+        Byte order of the values.
     """
     path = Path(path)
     version = version or (4 if path.suffix.endswith("4") else 3)
@@ -126,20 +134,21 @@ def write_dm_images(
     if thumbnail:
         entries.insert(0, DmImage(np.zeros((8, 8, 4), np.uint8)).tree())
         root["Thumbnails"] = [{"ImageIndex": 0, "SourceSize_Pixels": (8, 8)}]
-    path.write_bytes(encode(root, version))
+    path.write_bytes(encode(root, version, order))
     return path
 
 
-def encode(root: Tree, version: int = 4) -> bytes:
+def encode(root: Tree, version: int = 4, order: str = "<") -> bytes:
     """Content of a file with these tags."""
-    body = _Encoder(version).group(root)
+    body = _Encoder(version, order).group(root)
     size = struct.pack(">q", len(body)) if version == 4 else struct.pack(">i", len(body) + 4)
-    return struct.pack(">i", version) + size + struct.pack(">i", 1) + body + bytes(8)
+    return struct.pack(">i", version) + size + struct.pack(">i", order == "<") + body + bytes(8)
 
 
 @dataclass(frozen=True)
 class _Encoder:
     version: int
+    order: str
 
     def words(self, *values: int) -> bytes:
         return struct.pack(f">{len(values)}{'q' if self.version == 4 else 'i'}", *values)
@@ -156,7 +165,7 @@ class _Encoder:
         return struct.pack(">BH", 20 if is_group else 21, len(label)) + label + size + body
 
     def leaf(self, value: Any) -> bytes:
-        kind, data = _values(value)
+        kind, data = _values(value, self.order)
         return b"%%%%" + self.words(len(kind), *kind) + data
 
 
@@ -167,28 +176,28 @@ def _named(tree: Tree) -> Iterator[tuple[str, Any]]:
         yield from (("", value) for value in tree)
 
 
-def _values(value: Any) -> tuple[tuple[int, ...], bytes]:
+def _values(value: Any, order: str) -> tuple[tuple[int, ...], bytes]:
     """Type description and bytes of a leaf."""
     if isinstance(value, np.ndarray):
-        return _array(value)
+        return _array(value, order)
     if isinstance(value, str):
-        data = value.encode("utf-16-le")
+        data = value.encode("utf-16-le" if order == "<" else "utf-16-be")
         return (20, 4, len(data) // 2), data
     if isinstance(value, tuple):
-        return (15, 0, len(value), *(0, 3) * len(value)), struct.pack(f"<{len(value)}i", *value)
+        return (15, 0, len(value), *(0, 3) * len(value)), struct.pack(f"{order}{len(value)}i", *value)
     if isinstance(value, bool):
-        return (8,), struct.pack("<B", value)
+        return (8,), struct.pack("B", value)
     if isinstance(value, int):
-        return (3,), struct.pack("<i", value)
+        return (3,), struct.pack(f"{order}i", value)
     if isinstance(value, np.float32):
-        return (6,), struct.pack("<f", value)
-    return (7,), struct.pack("<d", value)
+        return (6,), struct.pack(f"{order}f", value)
+    return (7,), struct.pack(f"{order}d", value)
 
 
-def _array(values: NDArray[Any]) -> tuple[tuple[int, ...], bytes]:
+def _array(values: NDArray[Any], order: str) -> tuple[tuple[int, ...], bytes]:
     code = PIXEL_TYPES[values.dtype.name][1]
     kind = (20, 15, 0, 2, 0, 6, 0, 6, values.size) if code == 15 else (20, code, values.size)
-    return kind, values.astype(values.dtype.newbyteorder("<")).tobytes()
+    return kind, values.astype(values.dtype.newbyteorder(order)).tobytes()
 
 
 def _stored(pixels: NDArray[Any]) -> tuple[tuple[int, ...], int, int, NDArray[Any]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dm_writer import DmImage, encode, write_dm, write_dm_images
-from napari_tem_fft.io.dm import read_micrograph, read_micrographs
+from napari_tem_fft.io.dm import read_images, read_micrograph, read_micrographs
 from napari_tem_fft.io.errors import ReadError
 
 RAMP = np.arange(16 * 20).reshape(16, 20)
@@ -66,7 +66,7 @@ def test_inverse_length_is_a_pattern_not_a_micrograph(tmp_path, unit, per_nm):
         (0.0, "nm", "cannot be"),
         (-0.02, "nm", "cannot be"),
         (float("nan"), "nm", "cannot be"),
-        (0.02, "furlong", "'furlong' is not a length"),
+        (0.02, "furlong", "'furlong' is no length"),
         (0.02, "mrad", "an angle"),
         (0.02, ("nm", ""), "'nm' along y but '' along x"),
         (0.02, ("nm", "1/nm"), "along y"),
@@ -112,6 +112,15 @@ def test_hash_is_the_files(tmp_path):
     assert read_micrograph(first).file_hash == read_micrograph(second).file_hash
 
 
+@pytest.mark.parametrize("dtype", ["int16", "float32", "uint8", "float64"])
+def test_big_endian_values_of_an_old_macintosh(tmp_path, dtype):
+    path = write_dm(tmp_path / "a.dm3", (RAMP % 100).astype(dtype), 0.02, "nm", order=">")
+    micrograph = read_micrograph(path)
+    assert micrograph.pixels.dtype == dtype
+    np.testing.assert_array_equal(micrograph.pixels, RAMP % 100)
+    assert micrograph.pixel_size == pytest.approx((0.02, 0.02), rel=1e-6)
+
+
 def test_several_images_of_one_file(tmp_path):
     images = [
         DmImage(RAMP.astype("int16"), name="overview"),
@@ -133,6 +142,33 @@ def test_several_images_of_one_file(tmp_path):
     assert read_micrograph(path, image=1).name == "session: FFT"
     with pytest.raises(ReadError, match="no image 4; choose one of 0 to 3"):
         read_micrograph(path, image=4)
+
+
+def test_a_stack_gives_the_frame_asked_for(tmp_path):
+    frames = np.stack([RAMP, RAMP + 1000, RAMP + 2000]).astype("int16")
+    path = write_dm(tmp_path / "series.dm4", frames, (1.0, 0.02, 0.02), ("s", "nm", "nm"))
+    (stack,) = read_images(path)
+    assert stack.shape == (3, 16, 20)
+    frame = read_micrograph(path, frame=2)
+    np.testing.assert_array_equal(frame.pixels, RAMP + 2000)
+    assert frame.pixel_size == pytest.approx((0.02, 0.02), rel=1e-6)
+    assert (frame.name, frame.metadata["frame"]) == ("series [frame 2]", 2)
+    with pytest.raises(ReadError, match="a stack of 3 images; choose a frame, 0 to 2"):
+        read_micrograph(path)
+    with pytest.raises(ReadError, match="a stack of 3 images; choose a frame"):
+        read_micrographs(path)
+    with pytest.raises(ReadError, match="no frame 3; choose one of 0 to 2"):
+        read_micrograph(path, frame=3)
+    with pytest.raises(ReadError, match="no stack"):
+        read_micrograph(write_dm(tmp_path / "a.dm4", RAMP.astype("int16")), frame=0)
+
+
+def test_an_image_beside_a_stack_is_taken(tmp_path):
+    stack = DmImage(np.zeros((2, 16, 20), "int16"), (1.0, 0.1, 0.1), ("", "nm", "nm"), name="series")
+    path = write_dm_images(tmp_path / "a.dm4", [stack, DmImage(RAMP.astype("int16"), 0.02, "nm", name="sum")])
+    assert [type(one).__name__ for one in read_images(path)] == ["ImageStack", "Micrograph"]
+    assert read_micrograph(path).name == "a: sum"
+    assert read_micrograph(path, image=0, frame=1).name == "a: series [frame 1]"
 
 
 @pytest.mark.parametrize(
@@ -250,45 +286,43 @@ def test_error_crosses_processes():
 
 
 REAL, PATTERN, NONE = "real", "reciprocal", "none"
-#: Every file of the data folder: (number of images, space, pixel size y, x), or the message.
+TINY = ((2, 2), NONE, 1, 1)
+GOOD = ((64, 64), REAL, 0.02, 0.02)
+UNCALIBRATED = ((64, 64), NONE, 1, 1)
+#: Every file of the data folder: (shape, space, pixel size y, x) of its one image or stack, or the message.
 TABLE = {
-    "real/BTO_crystal_1.dm4": (1, REAL, 0.029659931, 0.029659931),
-    "real/graphene_filter.dm3": (1, REAL, 0.013820881, 0.013820881),
-    "real/graphene_flower_raw.dm3": (1, NONE, 1, 1),
-    "real/DMReader_Image_SI-Survey.dm3": (1, NONE, 1, 1),
+    "real/BTO_crystal_1.dm4": ((413, 469), REAL, 0.029659931, 0.029659931),
+    "real/graphene_filter.dm3": ((512, 512), REAL, 0.013820881, 0.013820881),
+    "real/graphene_flower_raw.dm3": ((256, 256), NONE, 1, 1),
+    "real/DMReader_Image_SI-Survey.dm3": ((512, 512), NONE, 1, 1),
     "quirks/1D_test-EELS_spectrum.dm3": "a spectrum",
-    "quirks/2D_multi_signal.dm3": (1, REAL, 0.017751578, 0.017751578),
-    **{f"quirks/2D_test-{code}.dm3": (1, NONE, 1, 1) for code in (1, 2, 6, 7, 9, 10, 11, 12, 14)},
+    "quirks/2D_multi_signal.dm3": ((512, 512), REAL, 0.017751578, 0.017751578),
+    **{f"quirks/2D_test-{code}.dm3": TINY for code in (1, 2, 6, 7, 9, 10, 11, 12, 14)},
     "quirks/2D_test-23.dm3": "a colour image",
     "quirks/2D_test-MonoCL_spectrum-SI.dm4": "a line scan of spectra",
-    "quirks/2D_test_STEM_image.dm3": (1, REAL, 0.248538017, 0.248538017),
-    "quirks/2D_test_diffraction_pattern.dm3": (1, PATTERN, 0.174432859, 0.174432859),
+    "quirks/2D_test_STEM_image.dm3": ((68, 68), REAL, 0.248538017, 0.248538017),
+    "quirks/2D_test_diffraction_pattern.dm3": ((87, 87), PATTERN, 0.174432859, 0.174432859),
     "quirks/2D_test_fft_packed_complex8.dm4": "a complex-valued Fourier transform",
     "quirks/3D_EELS_SI.dm4": "a spectrum image",
-    "quirks/dmTest_3D_int16_64,65,66.dm3": "a stack of 66 images",
-    "quirks/dmTest_3D_int16_64,65,66.dm4": "a stack of 66 images",
-    "quirks/dmTest_float32_nonSquare_diffPixelSize.dm3": (1, REAL, 0.2, 1.0),
-    "quirks/dmTest_float32_nonSquare_diffPixelSize.dm4": (1, REAL, 0.2, 1.0),
+    "quirks/dmTest_3D_int16_64,65,66.dm3": ((66, 65, 64), REAL, 3.0, 0.002),
+    "quirks/dmTest_3D_int16_64,65,66.dm4": ((66, 65, 64), REAL, 3.0, 0.002),
+    "quirks/dmTest_float32_nonSquare_diffPixelSize.dm3": ((64, 128), REAL, 0.2, 1.0),
+    "quirks/dmTest_float32_nonSquare_diffPixelSize.dm4": ((64, 128), REAL, 0.2, 1.0),
     "quirks/ref_F_0_2.dm5": "save it as DM4",
-    "quirks/test_stackbuilder_imagestack.dm3": "a stack of 3 images",
-    "quirks/tiff_test_dm_image_um_unit.dm3": (1, REAL, 168.674693, 168.674693),
-    **{
-        f"broken/{name}": (1, REAL, 0.02, 0.02)
-        for name in (
-            "bracket_ok.dm4",
-            "bracket_tag.dm3",
-            "bracket_tag2.dm4",
-            "good.dm4",
-            "nan_inf.dm4",
-            "units_angstrom.dm4",
-            "units_greek_mu.dm4",
-            "units_um.dm4",
-        )
-    },
-    **{
-        f"broken/{name}.dm4": (1, NONE, 1, 1)
-        for name in ("empty_dimension", "list_as_units", "neg_scale", "scale0")
-    },
+    "quirks/test_stackbuilder_imagestack.dm3": ((3, 2, 16), REAL, 59.9829033, 59.9829033),
+    "quirks/tiff_test_dm_image_um_unit.dm3": ((68, 68), REAL, 168.674693, 168.674693),
+    "broken/good.dm4": GOOD,
+    "broken/nan_inf.dm4": GOOD,
+    "broken/bracket_ok.dm4": GOOD,
+    "broken/bracket_tag.dm3": GOOD,
+    "broken/bracket_tag2.dm4": GOOD,
+    "broken/units_angstrom.dm4": GOOD,
+    "broken/units_greek_mu.dm4": GOOD,
+    "broken/units_um.dm4": GOOD,
+    "broken/empty_dimension.dm4": UNCALIBRATED,
+    "broken/list_as_units.dm4": UNCALIBRATED,
+    "broken/neg_scale.dm4": UNCALIBRATED,
+    "broken/scale0.dm4": UNCALIBRATED,
     "broken/datatype4.dm4": "unsupported type",
     "broken/datatype99.dm4": "unsupported type",
     "broken/dims_mismatch.dm4": "damaged file",
@@ -318,14 +352,13 @@ def test_what_comes_out_of_every_file(data_folder, name):
     expected = TABLE[name]
     if isinstance(expected, str):
         with pytest.raises(ReadError, match=expected) as caught:
-            read_micrographs(data_folder / name)
+            read_images(data_folder / name)
         assert caught.value.path == data_folder / name
         return
-    images = read_micrographs(data_folder / name)
-    assert len(images) == expected[0]
-    assert images[0].calibration.space == expected[1]
-    assert images[0].calibration.scale == pytest.approx(expected[2:], rel=1e-7)
-    assert bool(images[0].warnings) == (expected[1] != REAL)
+    (image,) = read_images(data_folder / name)
+    assert (image.shape, image.calibration.space) == expected[:2]
+    assert image.calibration.scale == pytest.approx(expected[2:], rel=1e-7)
+    assert bool(image.warnings) == (expected[1] != REAL)
 
 
 def test_the_table_names_every_file(data_folder):

@@ -52,10 +52,13 @@ class DmOutline:
         Tree of the tags: groups are dicts, single numbers are numbers, all else is `Values`.
     has_bracket : bool
         Whether the name of a tag holds "[", over which rosettasciio 0.15 stumbles.
+    order : {"<", ">"}
+        Byte order of the values: little endian, or big endian from an old Macintosh.
     """
 
     tags: dict[str, Any]
     has_bracket: bool
+    order: str
 
 
 def outline(path: str | PathLike[str]) -> DmOutline:
@@ -70,7 +73,7 @@ def outline(path: str | PathLike[str]) -> DmOutline:
     with path.open("rb") as stream:
         walk = _Walk(path, stream, path.stat().st_size)
         try:
-            return DmOutline(walk.root(), walk.has_bracket)
+            return DmOutline(walk.root(), walk.has_bracket, walk.order)
         except struct.error as error:
             raise walk.cut_off() from error
 

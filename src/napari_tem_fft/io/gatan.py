@@ -22,17 +22,22 @@ LAZY_BYTES = 2**29
 #: Bytes of a pixel by Gatan's code of the pixel type.
 _PIXEL_BYTES = {1: 2, 2: 4, 3: 8, 5: 4, 6: 1, 7: 4, 8: 4, 9: 1, 10: 2, 11: 4, 12: 8, 13: 16, 14: 1, 23: 4}
 _PACKED_COMPLEX = {27: 8, 28: 16}
-_RGBA = {8, 23}
+_NEVER_LAZY = {5, 8, 23, *_PACKED_COMPLEX}
 
 _SAVE_AGAIN = "open it in Gatan's program and save it again"
 #: The version whose inner parts the fallback for "[" in a tag's name was written for.
 _FALLBACK_VERSION = "0.15"
 
 
-def read_gatan(path: str | PathLike[str]) -> list[Signal]:
+def read_gatan(path: str | PathLike[str], lazy: bool = False) -> list[Signal]:
     """All data sets of a DM3 or DM4 file, thumbnails left out.
 
-    Where the file holds more than `LAZY_BYTES` of image data, the data are dask arrays.
+    Parameters
+    ----------
+    path : path
+    lazy : bool
+        Give dask arrays, which read when they are computed; always so where the file holds more than
+        `LAZY_BYTES` of image data. Colour images and packed transforms are read at once nevertheless.
 
     Raises
     ------
@@ -43,10 +48,10 @@ def read_gatan(path: str | PathLike[str]) -> list[Signal]:
     path = Path(path)
     claims = outline(path)
     entries = _image_entries(path, claims)
-    lazy = sum(_check_entry(path, entry) for entry in entries) > LAZY_BYTES and not any(
-        entry["ImageData"]["DataType"] in {5, *_RGBA, *_PACKED_COMPLEX} for entry in entries
-    )
-    return _read(path, claims, lazy)
+    n_bytes = sum(_check_entry(path, entry) for entry in entries)
+    special = any(entry["ImageData"]["DataType"] in _NEVER_LAZY for entry in entries)
+    signals = _read(path, claims, (lazy or n_bytes > LAZY_BYTES) and not special)
+    return signals if claims.order == "<" else [_swapped(signal) for signal in signals]
 
 
 def _read(path: Path, claims: DmOutline, lazy: bool) -> list[Signal]:
@@ -105,6 +110,14 @@ def _signal(image: Any, lazy: bool) -> Signal:
         "metadata": image.get_metadata(),
         "original_metadata": {"ImageList": {"TagGroup0": image.imdict.to_dict()}},
     }
+
+
+def _swapped(signal: Signal) -> Signal:
+    """The data set with its pixels' bytes in this machine's order: the reader takes all for little endian."""
+    data = signal["data"]
+    if data.dtype.kind not in "iufc" or data.dtype.itemsize == 1:
+        return signal
+    return {**signal, "data": data.view(data.dtype.newbyteorder(">")).astype(data.dtype)}
 
 
 def _image_entries(path: Path, claims: DmOutline) -> list[dict[str, Any]]:

@@ -10,9 +10,11 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core.micrograph import Micrograph
+from ..core.stack import ImageStack
 from .errors import ReadError
 from .gatan import Signal
 from .metadata import microscope_metadata
+from .signals import is_lazy
 from .units import Axis, calibration_of, quantity
 
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
@@ -48,12 +50,26 @@ def axes_of(signal: Signal) -> list[Axis]:
         Axis(
             name=str(axis.get("name") or ""),
             size=int(axis.get("size", 0)),
-            scale=float(axis.get("scale", 1.0)),
+            scale=_scale(axis.get("scale")),
             unit=_unit(axis.get("units")),
             navigate=bool(axis.get("navigate", False)),
         )
         for axis in signal["axes"]
     ]
+
+
+def stack_of(signal: Signal, frames: Any, path: Path, name: str, file_hash: str) -> ImageStack:
+    """The stack in a data set of kind "stack"; `frames` gives its pixels, shape (n, ny, nx)."""
+    calibration, warnings = calibration_of(*axes_of(signal)[-2:])
+    return ImageStack(
+        frames=frames,
+        calibration=calibration,
+        name=name,
+        source=str(path),
+        file_hash=file_hash,
+        metadata=microscope_metadata(signal),
+        warnings=warnings,
+    )
 
 
 def micrograph_of(signal: Signal, path: Path, name: str, file_hash: str) -> Micrograph:
@@ -67,7 +83,7 @@ def micrograph_of(signal: Signal, path: Path, name: str, file_hash: str) -> Micr
     calibration, warnings = calibration_of(*axes_of(signal)[-2:])
     try:
         return Micrograph(
-            pixels=np.asarray(signal["data"]),
+            pixels=np.array(signal["data"]) if is_lazy(signal) else signal["data"],
             calibration=calibration,
             name=name,
             source=str(path),
@@ -99,6 +115,14 @@ def _format(signal: Signal) -> str:
     return tags if isinstance(tags, str) else ""
 
 
+def _scale(scale: Any) -> float:
+    """The scale as a number; NaN, which no calibration is made of, for an axis that has none."""
+    try:
+        return float(scale)
+    except (TypeError, ValueError):
+        return math.nan
+
+
 def _unit(unit: Any) -> str:
     """The unit as text, empty where the file has something else in its place (as printed by the reader)."""
-    return unit if isinstance(unit, str) and not unit.startswith(("[", "{", "(", "Box(")) else ""
+    return unit if isinstance(unit, str) and not unit.startswith(("[", "{", "(", "<", "Box(")) else ""

@@ -103,4 +103,4 @@ def _no_scale(kinds: Sequence[Quantity], rows: str, columns: str) -> str:
         return f"not calibrated: the unit is {rows!r} along y but {columns!r} along x; {advice}"
     if not rows.strip():
         return f"not calibrated: the file gives no pixel size; {advice}"
-    return f"not calibrated: the file's unit {rows!r} is not a length; {advice}"
+    return f"not calibrated: the file's unit {rows!r} is no length that is known; {advice}"
