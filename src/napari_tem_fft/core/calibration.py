@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .correction import Correction
 
 Space = Literal["real", "reciprocal", "none"]
 
@@ -81,10 +84,23 @@ class Calibration:
         """Unit of `scale`: "nm", "1/nm" or "pixel"."""
         return {"real": "nm", "reciprocal": "1/nm", "none": "pixel"}[self.space]
 
-    def corrected(self, factor: float | tuple[float, float], standard: str) -> Calibration:
-        """The calibration multiplied by a factor (one, or one per axis) found on a standard."""
-        fy, fx = (factor, factor) if isinstance(factor, int | float) else factor
-        scale = (self.scale[0] * fy, self.scale[1] * fx)
+    def corrected(self, correction: Correction) -> Calibration:
+        """The calibration after a correction on a standard.
+
+        A pixel in 1/nm is the larger the smaller the pixel in nm is, so its factors are the inverse ones.
+
+        Raises
+        ------
+        CalibrationError
+            If there is no scale to correct.
+        """
+        if self.space == "none":
+            raise CalibrationError("the image has no calibration to correct: give its pixel size in nm first")
+        power = 1 if self.space == "real" else -1
+        (sy, sx), (fy, fx) = self.scale, correction.factors
         return replace(
-            self, scale=scale, uncertainty=STANDARD_UNCERTAINTY, source=f"corrected on {standard}"
+            self,
+            scale=(sy * fy**power, sx * fx**power),
+            uncertainty=correction.uncertainty,
+            source=f"corrected on {correction.standard}",
         )
