@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
+from .maps import UNKNOWN_CRYSTAL
+
 PALETTE = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
     "#332288", "#88CCEE", "#882255", "#999933", "#44AA99",
 )  # fmt: skip
 #: Of crystal that has no name.
 UNKNOWN = "#BBBBBB"
-UNKNOWN_NAME = "unknown crystal"
 #: Colours that are given first; the rest only where an image has more components.
 _FIRST = 7
 
@@ -27,7 +28,7 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
     """
     chosen: dict[str, str] = {}
     for name in sorted(set(names)):
-        chosen[name] = UNKNOWN if name == UNKNOWN_NAME else _free(name, set(chosen.values()))
+        chosen[name] = UNKNOWN if name == UNKNOWN_CRYSTAL else _free(name, set(chosen.values()))
     return chosen
 
 

@@ -63,3 +63,25 @@ def masks_of(grains: Sequence[Grain], labels: NDArray[np.uint16]) -> NDArray[np.
     planes = labels if labels.ndim == 3 else labels[None]
     masks = [(planes == grain.id).any(axis=0) for grain in grains]
     return np.stack(masks) if masks else np.zeros((0, *planes.shape[1:]), np.bool_)
+
+
+def write_heats(path: Path, heats: NDArray[np.float32]) -> None:
+    """Write one heat a grain, shape (number of grains, y, x), each cut to where it is not zero."""
+    parts: dict[str, NDArray[Any]] = {"shape": np.array(heats.shape)}
+    for number, heat in enumerate(heats):
+        rows, columns = (np.flatnonzero(heat.any(axis=axis)) for axis in (1, 0))
+        top, left = (int(axis[0]) if len(axis) else 0 for axis in (rows, columns))
+        bottom, right = (int(axis[-1]) + 1 if len(axis) else 0 for axis in (rows, columns))
+        parts[f"corner_{number}"] = np.array((top, left))
+        parts[f"heat_{number}"] = heat[top:bottom, left:right]
+    np.savez_compressed(path, **parts)
+
+
+def read_heats(path: Path) -> NDArray[np.float32]:
+    """The heats of a file that `write_heats` wrote."""
+    with np.load(path) as parts:
+        heats = np.zeros(parts["shape"], np.float32)
+        for number in range(len(heats)):
+            (top, left), part = parts[f"corner_{number}"], parts[f"heat_{number}"]
+            heats[number, top : top + part.shape[0], left : left + part.shape[1]] = part
+    return heats

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from ..core.colours import UNKNOWN, colours_of
 from ..core.diffractogram import display
+from ..core.maps import UNKNOWN_CRYSTAL
+from ..core.matching.attribution import matches_of_spots
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
 from ..core.spots import Spot
@@ -138,9 +140,8 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
 
 def _owners(analysis: Analysis) -> dict[int, str]:
     """Component of each spot that belongs to a grain."""
-    grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
-    name_of = {grain: part.name for part in analysis.components for grain in part.grains}
-    return {spot: name_of[grain] for spot, grain in grain_of.items() if grain in name_of}
+    matches = matches_of_spots(analysis.grains, analysis.matches)
+    return {spot: " / ".join(match.phases) or UNKNOWN_CRYSTAL for spot, match in matches.items()}
 
 
 def ring_groups(spots: Sequence[Spot]) -> list[tuple[float, list[Spot]]]:

@@ -36,7 +36,7 @@ from ..core.phases import Phase
 from ..core.pipeline import Analysis, AnalysisParams
 from ..core.profile import ProfilePeak
 from ..core.spots import Spot
-from .map_files import label_planes, masks_of, read_map, write_map
+from .map_files import label_planes, masks_of, read_heats, read_map, write_heats, write_map
 from .overview import write_overview
 from .phases import load_table
 from .plain import from_plain, to_plain
@@ -45,7 +45,7 @@ from .tables import read_profiles, write_profiles, write_spots
 FORMAT = "napari-tem-fft analysis"
 FORMAT_VERSION = 1
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
-SPECIMEN, GRAINS = "specimen.tif", "grains.tif"
+SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
 #: Said in each file, so that nobody has to guess.
 UNITS = {
     "length": "nm",
@@ -62,8 +62,12 @@ LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi", "tensorf
 
 
 def folder_of(source: str | Path, output: str | Path) -> Path:
-    """Folder for the results of a file: its full name, suffix included, under `output`."""
-    return Path(output) / Path(source).name
+    """Folder for the results of a file: its full name, suffix included, under `output`.
+
+    Where that is a file, usually the micrograph itself, the folder's name ends in ".results".
+    """
+    folder = Path(output) / Path(source).name
+    return folder.with_name(f"{folder.name}.results") if folder.is_file() else folder
 
 
 def save_results(analysis: Analysis, folder: str | Path) -> Path:
@@ -83,6 +87,7 @@ def save_results(analysis: Analysis, folder: str | Path) -> Path:
         write_profiles(fresh / PROFILE, analysis.profiles)
         write_map(fresh / SPECIMEN, analysis.specimen, analysis.map_grid)
         write_map(fresh / GRAINS, label_planes(analysis.grains, analysis.grain_masks), analysis.map_grid)
+        write_heats(fresh / HEATS, analysis.grain_heats)
         for component, name in zip(analysis.components, maps, strict=True):
             write_map(fresh / name, component.heat, analysis.map_grid)
         write_overview(fresh / OVERVIEW, analysis)
@@ -147,7 +152,7 @@ def _described(analysis: Analysis, maps: Sequence[str]) -> dict[str, Any]:
         "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
         "phases": [phase.id for phase in analysis.phases],
         "own_phases": to_plain(_not_bundled(analysis.phases)),
-        "files": [SPOTS, PROFILE, SPECIMEN, GRAINS, OVERVIEW, *maps],
+        "files": [SPOTS, PROFILE, SPECIMEN, GRAINS, HEATS, OVERVIEW, *maps],
     }
 
 
@@ -270,6 +275,7 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
         map_grid=from_plain(MapGrid, stored["map_grid"]),
         specimen=read_map(folder / SPECIMEN) > 0,
         grain_masks=masks_of(grains, read_map(folder / GRAINS)),
+        grain_heats=read_heats(folder / HEATS),
         components=tuple(_component(entry, folder) for entry in stored["components"]),
         warnings=tuple(stored["warnings"]),
     )

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..core.matching import Candidate, GrainMatch
+from ..core.matching import GrainMatch, IndexedSpot
+from ..core.matching.attribution import indexed_as, matches_of_spots
 from ..core.pipeline import Analysis
 from ..core.profile import Curve, ProfilePeak, RadialProfile
 from ..core.spots import Spot
@@ -38,11 +39,9 @@ def write_spots(path: Path, analysis: Analysis) -> None:
 def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     """Rows of the spots' table, in the order of the spots."""
     grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
-    match_of = {match.grain: match for match in analysis.matches}
+    match_of = matches_of_spots(analysis.grains, analysis.matches)
     for spot in analysis.spots:
-        grain = grain_of.get(spot.id)
-        match = None if grain is None else match_of.get(grain)
-        yield _measured(spot) | {"grain": "" if grain is None else grain} | _explained(spot, match)
+        yield _measured(spot) | {"grain": grain_of.get(spot.id, "")} | _explained(spot, match_of.get(spot.id))
 
 
 def _measured(spot: Spot) -> dict[str, Any]:
@@ -67,22 +66,18 @@ def _explained(spot: Spot, match: GrainMatch | None) -> dict[str, Any]:
     if match is None:
         return {}
     row: dict[str, Any] = {"outcome": str(match.outcome), "phase": " / ".join(match.phases)}
-    if match.phases and match.candidates:
-        row |= _indexed(spot, match.candidates[0])
-    return row
+    indexed = indexed_as(spot.id, match)
+    return row if indexed is None else row | _reflection(indexed)
 
 
-def _indexed(spot: Spot, candidate: Candidate) -> dict[str, Any]:
-    for indexed in candidate.indexed:
-        if indexed.spot == spot.id:
-            return {
-                "hkl": " ".join(map(str, indexed.hkl)),
-                "d_reference_nm": round(indexed.d_reference, 6),
-                "d_residual_percent": round(100 * indexed.d_residual, 3),
-                "angle_residual_deg": round(indexed.angle_residual, 3),
-                "kind": indexed.kind,
-            }
-    return {}
+def _reflection(indexed: IndexedSpot) -> dict[str, Any]:
+    return {
+        "hkl": " ".join(map(str, indexed.hkl)),
+        "d_reference_nm": round(indexed.d_reference, 6),
+        "d_residual_percent": round(100 * indexed.d_residual, 3),
+        "angle_residual_deg": round(indexed.angle_residual, 3),
+        "kind": indexed.kind,
+    }
 
 
 def write_profiles(path: Path, profiles: Sequence[RadialProfile]) -> None:

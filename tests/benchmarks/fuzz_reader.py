@@ -1,0 +1,222 @@
+"""Damage Gatan files at random and open them: only `ReadError` may come out, soon and within little memory.
+
+    python tests/benchmarks/fuzz_reader.py [--files 20000] [--seed 0] [--data DIR]
+
+The files are those of the tests' own writer and, with --data, all .dm3 and .dm4 below a folder (up to 400
+kB each). Three quarters of the damage goes to bytes outside of the pixels. Each file may take 5 s and 20
+times its size plus 64 MB. The process may not even ask for more than 2 GB beyond what it starts with, so
+that a header's claim of 10^12 pixels shows as a `MemoryError` if anything is allocated for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import random
+import resource
+import signal
+import struct
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from dm_writer import DmImage, encode
+
+from napari_tem_fft.io.dm import read_images
+from napari_tem_fft.io.errors import ReadError
+
+SECONDS = 5.0
+MEMORY_FACTOR, MEMORY_BASE = 20, 64 * 2**20
+ADDRESS_SPACE = 2 * 2**30
+LARGEST_SEED = 400_000
+
+#: Values that lengths and counts are replaced with.
+EXTREMES = (0, 1, -1, 2, 255, 2**15, 2**16, 2**31 - 1, -(2**31), 2**40, 10**12, 2**62, -(2**63))
+
+
+class TooSlow(BaseException):
+    """A file took longer than it may; no `except Exception` may take it for a damaged file."""
+
+
+@dataclass
+class Figures:
+    """What came out."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    faults: list[tuple[str, bytes]] = field(default_factory=list)
+    slowest: float = 0.0
+    memory: int = 0
+
+    def fault(self, what: str, content: bytes) -> None:
+        self.outcomes[f"FAULT: {what}"] += 1
+        self.faults.append((what, content))
+
+
+def written_seeds() -> list[bytes]:
+    """Small files of every kind that the tests' writer makes."""
+    image = np.arange(20 * 24).reshape(20, 24)
+    tags = {"Microscope Info": {"Voltage": 300e3, "Name": "Titan"}, "DataBar": {"Exposure Time (s)": 0.5}}
+    kinds = [
+        [DmImage(image.astype(dtype), 0.02, "nm", tags=tags)]
+        for dtype in ("int16", "float32", "uint8", "float64", "complex64", "bool")
+    ]
+    kinds += [
+        [DmImage(np.zeros((4, 16, 16), "int16"), (1, 0.02, 0.02), ("s", "nm", "nm"))],
+        [DmImage(np.zeros((16, 16, 4), "uint8")), DmImage(image.astype("int16"), 0.1, "1/nm", name="FFT")],
+        [DmImage(image.astype("int16"), tags={"Stage": {"Alpha [deg]": 1.0, "Limits": (1, 2, 3)}})],
+        [DmImage(np.zeros(64, "float32"), 0.5, "eV")],
+    ]
+    seeds = []
+    for images in kinds:
+        tree = {"ApplicationBounds": (0, 0, 800, 1200), "ImageList": [one.tree() for one in images]}
+        seeds += [encode(tree, version, order) for version in (3, 4) for order in "<>"]
+    return seeds
+
+
+def folder_seeds(folder: Path) -> list[bytes]:
+    """Real files of a folder, as long as they are small."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".dm3", ".dm4"))
+    return [path.read_bytes() for path in files if 0 < path.stat().st_size <= LARGEST_SEED]
+
+
+def mutations(seeds: list[bytes], count: int, seed: int) -> Iterator[bytes]:
+    """Damaged copies of the seeds."""
+    chance = random.Random(seed)
+    tag_bytes = [np.flatnonzero(_is_structure(content)) for content in seeds]
+    for number in range(count):
+        chosen = number % len(seeds)
+        yield _damaged(bytearray(seeds[chosen]), tag_bytes[chosen], chance)
+
+
+def _is_structure(content: bytes) -> np.ndarray:
+    """Bytes near a name or the mark before values: the file's structure, not its pixels."""
+    data = np.frombuffer(content, np.uint8)
+    mark = data == ord("%")
+    near = np.zeros(len(data), bool)
+    near[:32] = near[-32:] = True
+    for position in np.flatnonzero(mark):
+        near[max(0, position - 48) : position + 96] = True
+    return near
+
+
+def _damaged(content: bytearray, structure: np.ndarray, chance: random.Random) -> bytes:
+    for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
+        if not content:
+            break
+        anywhere = chance.random() < 0.25 or not len(structure)
+        position = chance.randrange(len(content)) if anywhere else int(chance.choice(structure))
+        position = min(position, len(content) - 1)
+        kind = chance.random()
+        if kind < 0.45:
+            content[position] ^= 1 << chance.randrange(8)
+        elif kind < 0.6:
+            content[position] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, ord("["), ord("."), 15, 18, 20))
+        elif kind < 0.85:
+            form = chance.choice((">q", ">i", "<i", ">h"))
+            bits = 8 * struct.calcsize(form) - 1
+            value = chance.choice([v for v in EXTREMES if -(2**bits) <= v < 2**bits])
+            content[position : position + struct.calcsize(form)] = struct.pack(form, value)
+        elif kind < 0.9:
+            del content[position:]
+        elif kind < 0.95:
+            del content[position : position + chance.randrange(1, 40)]
+        else:
+            start = chance.randrange(len(content))
+            content[position:position] = content[start : start + chance.randrange(1, 60)]
+    return bytes(content)
+
+
+def open_one(path: Path, content: bytes, figures: Figures) -> None:
+    """Open one damaged file and note what came out."""
+    path.write_bytes(content)
+    before = peak_memory()
+    start = time.perf_counter()
+    try:
+        for image in read_images(path):
+            for index in range(min(2, len(getattr(image, "frames", ())))):
+                image.frame(index)
+        figures.outcomes["opened"] += 1
+    except ReadError as error:
+        if isinstance(error.__cause__, MemoryError | RecursionError):
+            figures.fault(repr(error.__cause__)[:90], content)
+        figures.outcomes[f"refused: {error.what.split(':')[0].split('(')[0].strip()[:40]}"] += 1
+    except TooSlow:
+        figures.fault("too slow", content)
+    except Exception as error:
+        figures.fault(f"{type(error).__name__}: {error}"[:90], content)
+    figures.slowest = max(figures.slowest, time.perf_counter() - start)
+    growth = peak_memory() - before
+    figures.memory = max(figures.memory, growth)
+    if growth > MEMORY_FACTOR * len(content) + MEMORY_BASE:
+        figures.fault("too much memory", content)
+
+
+def peak_memory() -> int:
+    """Largest memory of this process so far, bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def limit_address_space() -> None:
+    """Let this process ask for `ADDRESS_SPACE` bytes more than it has."""
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + ADDRESS_SPACE
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def run(seeds: list[bytes], count: int, seed: int, folder: Path) -> Figures:
+    """Open `count` damaged files; each may take `SECONDS`."""
+
+    def too_slow(*_: object) -> None:
+        raise TooSlow
+
+    figures = Figures()
+    previous = signal.signal(signal.SIGALRM, too_slow)
+    try:
+        for content in mutations(seeds, count, seed):
+            signal.setitimer(signal.ITIMER_REAL, SECONDS)
+            open_one(folder / "fuzzed.dm4", content, figures)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    return figures
+
+
+def main() -> int:
+    """Run and print the figures; 1 if anything but ReadError came out."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=20_000, help="number of damaged files")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers")
+    parser.add_argument("--data", type=Path, help="folder with real .dm3 and .dm4 files")
+    parser.add_argument("--keep", type=Path, help="folder for the files that were at fault")
+    options = parser.parse_args()
+    faulthandler.enable()
+    seeds = written_seeds() + (folder_seeds(options.data) if options.data else [])
+    with tempfile.TemporaryDirectory() as folder:
+        open_one(Path(folder) / "first.dm4", seeds[0], Figures())  # loads the reader
+        limit_address_space()
+        start = time.perf_counter()
+        figures = run(seeds, options.files, options.seed, Path(folder))
+    seconds = time.perf_counter() - start
+    print(f"{options.files} damaged copies of {len(seeds)} files in {seconds:.0f} s")
+    print(f"slowest {figures.slowest:.2f} s, largest growth of memory {figures.memory / 2**20:.0f} MB")
+    for outcome, number in figures.outcomes.most_common():
+        print(f"{number:7d}  {outcome}")
+    for number, (what, content) in enumerate(figures.faults if options.keep else ()):
+        options.keep.mkdir(parents=True, exist_ok=True)
+        (options.keep / f"{number:04d} {what[:30].replace('/', ' ')}.dm4").write_bytes(content)
+    return 1 if figures.faults else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

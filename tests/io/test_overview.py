@@ -1,0 +1,44 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_tem_fft.core.spots import Spot
+from napari_tem_fft.io.overview import ring_groups, shown_image, spread, write_overview
+from small_analysis import small_analysis, small_micrograph
+
+
+def test_picture_is_written_without_pyplot(tmp_path: Path) -> None:
+    write_overview(tmp_path / "overview.png", small_analysis())
+    assert (tmp_path / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_picture_of_nothing(tmp_path: Path) -> None:
+    empty = replace(small_analysis(), spots=(), grains=(), matches=(), components=())
+    write_overview(tmp_path / "overview.png", empty)
+    assert (tmp_path / "overview.png").stat().st_size > 10_000
+
+
+def test_large_micrograph_is_averaged_and_keeps_its_extent() -> None:
+    micrograph = replace(small_micrograph(), pixels=np.arange(2000 * 1000).reshape(2000, 1000))
+    image, extent = shown_image(micrograph)
+    assert image.shape == (666, 500)
+    assert extent == pytest.approx((0.0, 1000 * 0.03, 1998 * 0.02, 0.0))
+    assert image.min() == 0 and image.max() == 1
+
+
+def test_labels_are_moved_just_as_far_as_needed() -> None:
+    np.testing.assert_allclose(spread([1.0, 5.0, 9.0], 1.0), [1.0, 5.0, 9.0])
+    np.testing.assert_allclose(spread([4.0, 4.0, 9.0], 1.0), [3.5, 4.5, 9.0])
+    np.testing.assert_allclose(spread([4.0, 4.1, 4.9], 1.0), [13 / 3 - 1, 13 / 3, 13 / 3 + 1])
+    assert len(spread([], 1.0)) == 0
+
+
+def test_spots_of_like_d_share_a_ring() -> None:
+    spots = [
+        Spot(i, (0.0, g), 0.01, snr, -20.0) for i, (g, snr) in enumerate([(4.0, 30), (4.01, 50), (5.0, 20)])
+    ]
+    rings = ring_groups(spots)
+    assert [g for g, _ in rings] == pytest.approx([4.005, 5.0])
+    assert [len(members) for _, members in rings] == [2, 1]

@@ -1,0 +1,169 @@
+import csv
+import json
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_tem_fft.core.pipeline import Analysis
+from napari_tem_fft.io.results import folder_of, load_results, save_results
+from small_analysis import GRID, small_analysis, small_micrograph
+
+EXPECTED = {
+    "analysis.json",
+    "spots.csv",
+    "profile.csv",
+    "overview.png",
+    "specimen.tif",
+    "grains.tif",
+    "grain_heats.npz",
+    "map_LiF+mine.tif",
+    "map_unknown_crystal.tif",
+}
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return small_analysis()
+
+
+@pytest.fixture(scope="module")
+def folder(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_results(analysis, tmp_path_factory.mktemp("out") / "deep" / "small.dm4")
+
+
+def assert_same(one: object, other: object, where: str = "analysis") -> None:
+    """Equal to the last bit, arrays inside dataclasses included."""
+    if isinstance(one, np.ndarray):
+        assert isinstance(other, np.ndarray) and one.dtype == other.dtype, where
+        np.testing.assert_array_equal(one, other, err_msg=where)
+    elif is_dataclass(one):
+        assert type(one) is type(other), where
+        for f in fields(one):
+            assert_same(getattr(one, f.name), getattr(other, f.name), f"{where}.{f.name}")
+    elif isinstance(one, tuple):
+        assert isinstance(other, tuple) and len(one) == len(other), where
+        for i, pair in enumerate(zip(one, other, strict=True)):
+            assert_same(*pair, f"{where}[{i}]")
+    else:
+        assert one == other or (one != one and other != other), where
+
+
+def test_folder_holds_what_is_promised_and_nothing_else(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == EXPECTED
+    assert [path.name for path in folder.parent.iterdir()] == ["small.dm4"]
+
+
+def test_analysis_comes_back(analysis: Analysis, folder: Path) -> None:
+    loaded = load_results(folder, small_micrograph())
+    for f in fields(Analysis):
+        if f.name != "micrograph":
+            assert_same(getattr(analysis, f.name), getattr(loaded, f.name), f.name)
+    assert loaded.micrograph.calibration == analysis.micrograph.calibration
+
+
+def test_calibration_that_was_used_is_taken(analysis: Analysis, folder: Path) -> None:
+    other = replace(
+        small_micrograph(), calibration=replace(analysis.micrograph.calibration, scale=(1.0, 1.0))
+    )
+    assert load_results(folder, other).micrograph.pixel_size == (0.02, 0.03)
+
+
+def test_results_of_another_file_are_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"another file \(small\.dm4\)"):
+        load_results(folder, replace(small_micrograph(), file_hash="cd34"))
+
+
+def test_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no readable analysis\.json"):
+        load_results(tmp_path, small_micrograph())
+
+
+def test_damaged_results_are_refused(analysis: Analysis, tmp_path: Path) -> None:
+    folder = save_results(analysis, tmp_path / "a")
+    (folder / "grains.tif").unlink()
+    with pytest.raises(ValueError, match="incomplete or damaged"):
+        load_results(folder, small_micrograph())
+
+
+def test_json_states_units_versions_hash_and_derived_values(folder: Path) -> None:
+    stored = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    assert stored["micrograph"]["sha256"] == "ab12"
+    assert stored["micrograph"]["metadata"] == {"voltage_kV": 300.0, "lens": ["a", 2], "raw": "b'\\\\0'"}
+    assert stored["software"]["napari-tem-fft"]
+    assert stored["units"]["length"] == "nm"
+    assert stored["spots"][0]["d"] == pytest.approx(0.25)
+    assert stored["spots"][0]["azimuth"] == pytest.approx(30.0)
+    assert stored["peaks"][0]["d"] == pytest.approx(0.25)
+    assert stored["phases"] == ["LiF", "mine"]
+    assert [phase["id"] for phase in stored["own_phases"]] == ["mine"]
+
+
+def test_spots_table(folder: Path) -> None:
+    with (folder / "spots.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["0", "1", "2"]  # by falling d
+    first = rows[0]
+    assert float(first["d_nm"]) == pytest.approx(0.25, rel=1e-6)
+    assert float(first["d_sigma_nm"]) == pytest.approx(0.01 / 16, rel=1e-3)
+    assert float(first["azimuth_deg"]) == pytest.approx(30.0, abs=1e-3)
+    assert first["grain"] == "1" and first["phase"] == "LiF / mine" and first["hkl"] == "1 1 1"
+    assert rows[2]["phase"] == "" and rows[2]["outcome"] == "unknown" and rows[2]["enabled"] == "0"
+
+
+def test_maps_are_in_nm_for_imagej(folder: Path) -> None:
+    with tifffile.TiffFile(folder / "map_LiF+mine.tif") as file:
+        assert file.imagej_metadata is not None and file.imagej_metadata["unit"] == "nm"
+        x, y = (file.pages[0].tags[name].value for name in ("XResolution", "YResolution"))
+        assert file.asarray().shape == GRID.shape
+    assert x[1] / x[0] == pytest.approx(0.12) and y[1] / y[0] == pytest.approx(0.08)
+
+
+def test_second_analysis_replaces_the_first_and_leaves_other_files(
+    analysis: Analysis, tmp_path: Path
+) -> None:
+    folder = save_results(analysis, tmp_path / "a")
+    (folder / "notes.txt").write_text("mine")
+    save_results(replace(analysis, components=analysis.components[:1]), folder)
+    assert {path.name for path in folder.iterdir()} == EXPECTED - {"map_unknown_crystal.tif"} | {"notes.txt"}
+
+
+def test_nothing_is_left_when_writing_fails(
+    analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("napari_tem_fft.io.results.write_overview", full)
+    with pytest.raises(OSError, match="no space"):
+        save_results(analysis, tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_components_of_like_names_get_files_of_their_own(analysis: Analysis, tmp_path: Path) -> None:
+    parts = tuple(replace(analysis.components[1], name=name) for name in ("a/b", "a:b", "A_B"))
+    folder = save_results(replace(analysis, components=parts), tmp_path / "a")
+    assert {path.name for path in folder.glob("map_*")} == {"map_a_b.tif", "map_a_b_2.tif", "map_A_B_3.tif"}
+
+
+def test_analysis_without_any_crystal_comes_back(analysis: Analysis, tmp_path: Path) -> None:
+    nothing = replace(
+        analysis,
+        spots=(),
+        grains=(),
+        matches=(),
+        components=(),
+        grain_masks=analysis.grain_masks[:0],
+        grain_heats=analysis.grain_heats[:0],
+    )
+    loaded = load_results(save_results(nothing, tmp_path / "a"), small_micrograph())
+    assert loaded.grain_masks.shape == loaded.grain_heats.shape == (0, *GRID.shape)
+    assert loaded.spots == loaded.grains == loaded.components == ()
+
+
+def test_folder_beside_the_micrograph_has_another_name(tmp_path: Path) -> None:
+    (tmp_path / "img.dm4").write_bytes(b"")
+    assert folder_of("elsewhere/other.dm3", tmp_path) == tmp_path / "other.dm3"
+    assert folder_of(tmp_path / "img.dm4", tmp_path) == tmp_path / "img.dm4.results"

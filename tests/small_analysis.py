@@ -1,0 +1,112 @@
+"""A small analysis put together by hand, with every number known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forward_model import fringes, white_noise
+from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.diffractogram import compute_diffractogram
+from napari_tem_fft.core.grains import Grain
+from napari_tem_fft.core.local_spectra import compute_local_spectra
+from napari_tem_fft.core.maps import ComponentMap, MapGrid
+from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
+from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
+from napari_tem_fft.core.phases import Phase, Reflection
+from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
+from napari_tem_fft.core.profile import ProfilePeak, RadialProfile
+from napari_tem_fft.core.spots import Spot
+from napari_tem_fft.io.phases import load_table
+
+SHAPE = (192, 256)
+PIXEL_SIZE = (0.02, 0.03)
+GRID = MapGrid((48, 64), (0.08, 0.12))
+
+
+def own_phase() -> Phase:
+    """A phase that is not in the bundled table, as from a user's CIF file."""
+    reflection = Reflection((1, 1, 1), 0.25, 8, float("nan"), ((1, 1, 1), (1, 1, -1)))
+    return Phase("mine", "my phase", "XY", frozenset({"Li", "F"}), "", (), (reflection,), tags=("user",))
+
+
+def small_micrograph() -> Micrograph:
+    """Fringes of 0.25 nm at 30 degrees in noise; 0.02 nm a row, 0.03 nm a column."""
+    pixels = 100 + fringes(SHAPE, PIXEL_SIZE, 0.25, 30.0, amplitude=3.0) + white_noise(SHAPE, 1)
+    calibration = Calibration(PIXEL_SIZE, "real", 0.02, "file")
+    metadata = {"voltage_kV": 300.0, "lens": ["a", 2], "raw": b"\\0"}
+    return Micrograph(
+        pixels.astype(np.float32),
+        calibration,
+        "small",
+        "small.dm4",
+        "ab12",
+        metadata,
+        ("a warning of the file",),
+    )
+
+
+def small_analysis() -> Analysis:
+    """Three spots in two overlapping grains: the first is LiF or the user's phase, the second unknown."""
+    micrograph, params = small_micrograph(), AnalysisParams()
+    image, _ = prepared_pixels(micrograph)
+    whole = compute_diffractogram(image, micrograph, params.spectrum)
+    local = compute_local_spectra(image, PIXEL_SIZE, whole.q_min, whole.q_max, params.windows)
+    masks = np.zeros((2, *GRID.shape), bool)
+    masks[0, 10:30, 10:30] = True
+    masks[1, 20:40, 25:50] = True
+    specimen = np.ones(GRID.shape, bool)
+    specimen[:, 56:] = False
+    lif = next(phase for phase in load_table() if phase.id == "LiF")
+    return Analysis(
+        micrograph=micrograph,
+        params=params,
+        phases=(lif, own_phase()),
+        diffractogram=whole,
+        local_spectra=local,
+        spots=_spots(),
+        profiles=_profiles(),
+        grains=(Grain(1, (0, 1), (1.6, 2.4), 3.84, 2.211, 0.3), Grain(2, (2,), (2.4, 4.5), 4.8, 2.47)),
+        matches=(_ambiguous(), GrainMatch(2, Outcome.UNKNOWN, reason="one spot only")),
+        map_grid=GRID,
+        specimen=specimen,
+        grain_masks=masks,
+        grain_heats=masks * np.float32(0.9),
+        components=_components(masks),
+        warnings=("a warning of the analysis",),
+    )
+
+
+def _spots() -> tuple[Spot, ...]:
+    first = Spot(0, (-2.0, 3.4641016), 0.01, 50.0, -40.0, "image", (0, 3), (1.6, 2.4), 2.2, 0.2)
+    second = Spot(1, (4.3, 0.0), 0.02, 22.5, -18.0, "grain", (3,), (1.6, 2.4), 2.2, 0.2)
+    third = Spot(2, (0.0, 5.0), 0.03, 19.0, -17.0, "window", (4,), (2.4, 4.5), 2.4, 0.2, enabled=False)
+    return first, second, third
+
+
+def _profiles() -> tuple[RadialProfile, ...]:
+    g = np.linspace(0.5, 9.5, 90)
+    background = 2.0 + 1.0 / g
+    intensity = background * (1 + 3 * np.exp(-0.5 * ((g - 4.0) / 0.1) ** 2))
+    intensity[-1] = np.nan
+    peak = ProfilePeak(4.0, 0.01, 0.1, 6.75, 30.0, "whole image")
+    close = ProfilePeak(4.1, 0.02, 0.1, 3.0, 9.0, "local maximum")
+    return (
+        RadialProfile("whole image", g, intensity, background, (peak,)),
+        RadialProfile("local maximum", g, 2 * intensity, background, (close,)),
+    )
+
+
+def _ambiguous() -> GrainMatch:
+    indexed = (IndexedSpot(0, (1, 1, 1), 0.2325, 0.0753, 0.1), IndexedSpot(1, (2, 0, 0), 0.2013, 0.155, -0.2))
+    lif = Candidate("LiF", 0.6, 1.01, (0, 1, 1), indexed, 1.0)
+    mine = Candidate("mine", 0.35, 0.99, None, (), 0.5)
+    return GrainMatch(1, Outcome.AMBIGUOUS, ("LiF", "mine"), (lif, mine), "elements would tell")
+
+
+def _components(masks: np.ndarray) -> tuple[ComponentMap, ...]:
+    heat = masks.astype(np.float32) * np.float32(0.9)
+    both = ComponentMap(
+        "LiF / mine", ("LiF", "mine"), Outcome.AMBIGUOUS, 0.95, (1,), heat[0], 3.84, 0.3, 0.21
+    )
+    unknown = ComponentMap("unknown crystal", (), Outcome.UNKNOWN, 0.0, (2,), heat[1], 4.8, 0.2, 0.25)
+    return both, unknown
