@@ -7,6 +7,7 @@ ones found, and side lobes told from lattice planes.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,21 @@ from .spots import upper
 TAPER_SHARE = 0.9
 #: A maximum below this multiple of the side lobes of stronger spots is taken for one of them.
 LOBE_FACTOR = 6.0
+#: A maximum must exceed the typical power of any line through it by this factor, or it is part of a streak
+#: (steps between scan lines, drift, facets, the image's edges).
+STREAK_FACTOR = 25.0
+#: Chance alone makes the strongest of these lines so many times the mean.
+STREAK_NOISE = 2.5
+#: Such lines are looked at from here to there, in frequency resolutions, in this many directions.
+STREAK_REACH = (2.5, 14.0)
+STREAK_DIRECTIONS = 12
+#: Two reflections of one lattice are not nearer than 1 / (largest d): of two such maxima the weaker one is a
+#: satellite (a facet's, a scan distortion's) unless it has this share of the power, near and farther off;
+#: "near" is within so many resolutions.
+SATELLITE_SHARES = (0.3, 0.03)
+SATELLITE_NEAR = 6.0
+#: Most maxima that are examined.
+MOST_PEAKS = 300
 #: Side lobes are looked for within this many frequency resolutions of a stronger spot.
 LOBE_REACH = 12.0
 
@@ -131,11 +147,16 @@ def find_peaks(
     """
     limit = np.log(false_alarms / spectrum.independent)
     cells, log_p = _maxima(spectrum, q_min, q_max, limit, counts)
-    order = np.argsort(-spectrum.snr[cells[:, 0], cells[:, 1]])
+    heights = spectrum.snr[cells[:, 0], cells[:, 1]]
+    alone = heights > -limit + STREAK_FACTOR * np.maximum(_streaks(spectrum, cells) - STREAK_NOISE, 0)
+    cells, log_p, heights = cells[alone], log_p[alone], heights[alone]
+    strongest = np.argsort(-heights)[:MOST_PEAKS]
+    found = [_refined(spectrum, cells[i], float(log_p[i])) for i in strongest]
     peaks: list[Peak] = []
-    for i in order:
-        peak = _refined(spectrum, cells[i], float(log_p[i]))
-        if peak.snr > LOBE_FACTOR * sum(_lobe(spectrum, peak, other) for other in peaks):
+    for peak in sorted(found, key=lambda p: -p.amplitude):
+        if any(_is_satellite(spectrum, peak, other, q_min) for other in peaks):
+            continue
+        if peak.amplitude**2 > LOBE_FACTOR * sum(_lobe(spectrum, peak, other) for other in peaks):
             peaks.append(peak)
     return tuple(peaks)
 
@@ -254,6 +275,26 @@ def _maxima(
     return cells, log_p[cells[:, 0], cells[:, 1]]
 
 
+def _streaks(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Largest median SNR (as a mean) of the lines through each maximum, itself and its lobe left out."""
+    angles = np.arange(STREAK_DIRECTIONS) * np.pi / STREAK_DIRECTIONS
+    near, far = (r * spectrum.resolution for r in STREAK_REACH)
+    along = np.arange(near, far, 0.7 * max(spectrum.step))
+    along = np.concatenate([-along[::-1], along])
+    rows = np.rint(np.sin(angles)[:, None] * along / spectrum.step[0]).astype(np.intp) + cells[:, :1, None]
+    columns = np.rint(np.cos(angles)[:, None] * along / spectrum.step[1]).astype(np.intp) + cells[:, 1:, None]
+    height, width = spectrum.snr.shape
+    mirrored = columns < 0
+    rows, columns = np.where(mirrored, height - 1 - rows, rows), np.abs(columns)
+    inside = (rows >= 0) & (rows < height) & (columns < width)
+    values = spectrum.snr[np.clip(rows, 0, height - 1), np.minimum(columns, width - 1)].astype(np.float64)
+    values[~inside] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a line wholly outside has no median
+        medians = np.nanmedian(values, axis=2)
+    return np.asarray(np.nan_to_num(medians).max(axis=1) / np.log(2.0))
+
+
 def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> Peak:
     """Vertex of the parabola through the logarithms of 3 x 3 bins, and the fit's uncertainty."""
     row, column = int(cell[0]), int(cell[1])
@@ -275,8 +316,18 @@ def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> P
     return Peak(upper(g), float(sigma), snr, log_p, float(amplitude))
 
 
+def _is_satellite(spectrum: GrainSpectrum, peak: Peak, other: Peak, q_min: float) -> bool:
+    apart = min(
+        np.hypot(peak.g[0] - sign * other.g[0], peak.g[1] - sign * other.g[1]) for sign in (1, -1)
+    )
+    if apart >= q_min:
+        return False
+    near = apart < SATELLITE_NEAR * spectrum.resolution
+    return peak.amplitude**2 < SATELLITE_SHARES[0 if near else 1] * other.amplitude**2
+
+
 def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
-    """SNR that the window's side lobes of a stronger spot, or of its mirror, give at a peak."""
+    """Squared amplitude that the side lobes of another spot, or of its mirror, give at a peak."""
     lobes = 0.0
     for sign in (1, -1):
         dy, dx = peak.g[0] - sign * other.g[0], peak.g[1] - sign * other.g[1]
@@ -286,5 +337,5 @@ def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
             round(v / s) + h for v, s, h in zip((dy, dx), spectrum.step, spectrum.half, strict=True)
         )
         near = spectrum.lobes[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-        lobes += other.snr * float(near.max()) if near.size else 0.0
+        lobes += other.amplitude**2 * float(near.max()) if near.size else 0.0
     return lobes

@@ -14,7 +14,7 @@ from .diffractogram import Diffractogram
 from .grain_spectrum import GrainSpectrum, Peak, find_peaks, grain_spectrum
 from .local_spectra import LocalSpectra
 from .parameters import Field, check_limits
-from .regions import grown, window_area
+from .regions import Outline, grown, window_area
 from .seeds import Seed
 from .spots import Origin, Spot
 
@@ -22,6 +22,8 @@ from .spots import Origin, Spot
 SAME = 0.75
 #: A spot whose amplitude is below this share of a neighbour's at the same frequency is the neighbour's.
 OWN_SHARE = 0.4
+#: A seed nearer than 1 / (largest d) to a grain's reflection is its satellite below this share of its SNR.
+SATELLITE = 0.1
 #: Most spots whose maps are added for a grain's region.
 MOST_MAPPED = 8
 
@@ -95,12 +97,16 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """A grain while it is searched: its region, its spectrum and its peaks."""
+    """A grain while it is searched: its outline, its spectrum and its peaks."""
 
-    region: NDArray[np.bool_]
-    width: float
+    outline: Outline
     spectrum: GrainSpectrum
     peaks: tuple[Peak, ...]
+
+    @property
+    def region(self) -> NDArray[np.bool_]:
+        """Where it is."""
+        return self.outline.region
 
 
 def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
@@ -117,20 +123,29 @@ def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
             continue
         draft = _draft(scene, seed, windows)
         if draft is not None:
-            _admit(drafts, draft)
+            _admit(drafts, draft, scene.diffractogram.q_min)
     return _own_peaks(drafts)
 
 
 def _unexplained(seed: Seed, drafts: Sequence[Draft], scene: Scene) -> tuple[int, ...]:
     """The seed's windows that no grain with this frequency reaches into."""
     windows = list(seed.windows or range(len(scene.spectra.centres)))
-    reach = 1.2 * max(scene.spectra.grid.step)
     for draft in drafts:
-        if any(_distance(seed.g, peak.g) < max(reach, draft.spectrum.resolution) for peak in draft.peaks):
+        if _explains(draft, seed, scene):
             if not seed.windows:
                 return ()
             windows = [w for w in windows if not _touches(w, draft.region, scene)]
     return tuple(windows)
+
+
+def _explains(draft: Draft, seed: Seed, scene: Scene) -> bool:
+    """Whether a seed in the grain's place is one of its reflections, or a faint satellite of one."""
+    same = _same(draft, scene)
+    for peak in draft.peaks:
+        apart = _distance(seed.g, peak.g)
+        if apart < same or (apart < scene.diffractogram.q_min and seed.snr < SATELLITE * peak.snr):
+            return True
+    return False
 
 
 def _touches(window: int, region: NDArray[np.bool_], scene: Scene) -> bool:
@@ -148,19 +163,17 @@ def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
 def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:
     """Map a seed, confirm it in the spectrum of its region, outline the grain by all its spots."""
     near = window_area(windows, scene.spectra, scene.grid)
-    region, width = _outlined(scene, [seed.g], near)
-    if not region.any():
+    outline = outlined(scene, [seed.g], near)
+    if not outline.region.any():
         return None
-    draft = _examined(scene, region, width)
-    confirmed = [p for p in draft.peaks if _distance(p.g, seed.g) < _same(draft, scene)]
-    if not confirmed:
+    draft = examined(scene, outline)
+    if not any(_distance(p.g, seed.g) < _same(draft, scene) for p in draft.peaks):
         return None
     for _ in range(2):
-        spots = [p.g for p in draft.peaks[:MOST_MAPPED]]
-        region, width = _outlined(scene, spots, draft.region)
-        if not region.any():
+        outline = outlined(scene, [p.g for p in draft.peaks[:MOST_MAPPED]], draft.region)
+        if not outline.region.any():
             return draft
-        draft = _examined(scene, region, width)
+        draft = examined(scene, outline)
         if not draft.peaks:
             return None
     return draft
@@ -170,34 +183,36 @@ def _same(draft: Draft, scene: Scene) -> float:
     return max(draft.spectrum.resolution, 1.2 * max(scene.spectra.grid.step))
 
 
-def _outlined(
-    scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], float]:
+def outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
+    """Outline of spots (g_y, g_x) that live together, from the place `near` where they are known to be."""
     params = scene.params
     return grown(
         scene.diffractogram, scene.spectra, spots, near, params.resolution, params.false_share, scene.grid
     )
 
 
-def _examined(scene: Scene, region: NDArray[np.bool_], width: float) -> Draft:
+def examined(scene: Scene, outline: Outline) -> Draft:
+    """The spectrum of an outlined region, with the peaks that it confirms."""
     diffractogram = scene.diffractogram
     spectrum = grain_spectrum(
-        scene.image, diffractogram.pixel_size, region, scene.grid, scene.spectra, diffractogram.q_max
+        scene.image, diffractogram.pixel_size, outline.region, scene.grid, scene.spectra, diffractogram.q_max
     )
-    counts = float(np.median(diffractogram.counts))
-    peaks = find_peaks(spectrum, diffractogram.q_min, diffractogram.q_max, scene.false_alarms, counts)
-    return Draft(region, width, spectrum, peaks)
+    peaks = find_peaks(
+        spectrum, diffractogram.q_min, diffractogram.q_max, scene.false_alarms, diffractogram.counts
+    )
+    return Draft(outline, spectrum, peaks)
 
 
-def _admit(drafts: list[Draft], draft: Draft) -> None:
-    """Add a draft, or its new peaks to the grain that it turns out to be a part of."""
+def _admit(drafts: list[Draft], draft: Draft, q_min: float) -> None:
+    """Add a draft, or its new peaks (no satellites) to the grain that it turns out to be a part of."""
     for i, other in enumerate(drafts):
         common = np.count_nonzero(draft.region & other.region)
         smaller = min(np.count_nonzero(draft.region), np.count_nonzero(other.region))
         reach = max(draft.spectrum.resolution, other.spectrum.resolution)
         fresh = [p for p in draft.peaks if all(_distance(p.g, q.g) > reach for q in other.peaks)]
         if common > 0.5 * smaller and len(fresh) < len(draft.peaks):
-            drafts[i] = replace(other, peaks=other.peaks + tuple(fresh))
+            new = tuple(p for p in fresh if all(_distance(p.g, q.g) > q_min for q in other.peaks))
+            drafts[i] = replace(other, peaks=other.peaks + new)
             return
     drafts.append(draft)
 
@@ -220,41 +235,74 @@ def _shines_in(peak: Peak, draft: Draft, other: Draft) -> bool:
     return peak.amplitude < OWN_SHARE * strongest
 
 
-def numbered(
-    drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene, first: int = 1
-) -> tuple[tuple[Spot, ...], tuple[Grain, ...], NDArray[np.bool_]]:
-    """Spots, grains and their masks from drafts, with ids."""
+@dataclass(frozen=True, slots=True, eq=False)
+class GrainSet:
+    """All grains of an image with what belongs to them.
+
+    Attributes
+    ----------
+    spots : tuple of Spot
+        Of all grains, and such as belong to none.
+    grains : tuple of Grain
+        Largest first.
+    masks : ndarray of bool, shape (number of grains, y, x)
+    heats : ndarray of float32, of the same shape
+        >= 0.5 inside the grain's mask.
+    """
+
+    spots: tuple[Spot, ...]
+    grains: tuple[Grain, ...]
+    masks: NDArray[np.bool_]
+    heats: NDArray[np.float32]
+
+
+def numbered(drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene) -> GrainSet:
+    """Spots and grains from drafts, with ids, the largest grain first."""
     spots: list[Spot] = []
-    grains: list[Grain] = []
-    for draft in sorted(drafts, key=lambda d: -d.region.sum()):
-        centre, diameter = centroid(draft.region, scene.grid), equivalent_diameter(draft.region, scene.grid)
-        ids = []
-        for peak in sorted(draft.peaks, key=lambda p: -p.snr):
-            spots.append(_spot(first + len(spots), peak, draft, seeds, scene, centre, diameter))
-            ids.append(spots[-1].id)
-        grains.append(described(len(grains) + 1, tuple(ids), draft.region, draft.width, scene.grid))
-    ordered = sorted(drafts, key=lambda d: -d.region.sum())
-    masks = np.stack([d.region for d in ordered]) if ordered else np.zeros((0, *scene.grid.shape), bool)
-    return tuple(spots), tuple(grains), masks
+    members: list[tuple[int, ...]] = []
+    ordered = sorted(drafts, key=lambda d: -int(d.region.sum()))
+    for draft in ordered:
+        peaks = sorted(draft.peaks, key=lambda p: -p.snr)
+        members.append(tuple(range(len(spots) + 1, len(spots) + 1 + len(peaks))))
+        spots += [spot_of(n, p, draft, seeds, scene) for n, p in zip(members[-1], peaks, strict=True)]
+    return grain_set(tuple(spots), members, [draft.outline for draft in ordered], scene.grid)
 
 
-def _spot(
-    number: int,
-    peak: Peak,
-    draft: Draft,
-    seeds: Sequence[Seed],
-    scene: Scene,
-    centre: tuple[float, float],
-    diameter: float,
+def grain_set(
+    spots: tuple[Spot, ...],
+    members: Sequence[tuple[int, ...]],
+    outlines: Sequence[Outline],
+    grid: MapGrid,
+) -> GrainSet:
+    """Grains from their spots' ids and their outlines, in the given order."""
+    grains = tuple(
+        _described(n + 1, ids, outline, grid)
+        for n, (ids, outline) in enumerate(zip(members, outlines, strict=True))
+    )
+    empty = np.zeros((0, *grid.shape))
+    masks = np.stack([o.region for o in outlines]) if outlines else empty.astype(bool)
+    heats = np.stack([o.heat for o in outlines]) if outlines else empty.astype(np.float32)
+    return GrainSet(spots, grains, masks, heats)
+
+
+def spot_of(
+    number: int, peak: Peak, draft: Draft, seeds: Sequence[Seed], scene: Scene, origin: Origin = "grain"
 ) -> Spot:
+    """A numbered spot from a peak of a grain's spectrum; a seed of its frequency tells its origin."""
     reach = 1.2 * max(scene.spectra.grid.step)
-    source = next((s for s in seeds if _distance(s.g, peak.g) < reach), None)
-    origin: Origin = source.origin if source else "grain"
-    windows = source.windows if source else ()
-    here = tuple(w for w in windows if _touches(w, draft.region, scene))
-    radius = max(draft.spectrum.resolution, 2 * max(scene.diffractogram.step))
+    seed = next((s for s in seeds if _distance(s.g, peak.g) < reach), None)
+    windows = tuple(w for w in seed.windows if _touches(w, draft.region, scene)) if seed else ()
     return Spot(
-        number, peak.g, peak.sigma, peak.snr, peak.log_p, origin, here, centre, diameter, float(radius)
+        id=number,
+        g=peak.g,
+        sigma=peak.sigma,
+        snr=peak.snr,
+        log_false_alarm=peak.log_p,
+        origin=seed.origin if seed else origin,
+        windows=windows,
+        centre=centroid(draft.region, scene.grid),
+        size=equivalent_diameter(draft.region, scene.grid),
+        radius=float(max(draft.spectrum.resolution, 2 * max(scene.diffractogram.step))),
     )
 
 
@@ -272,11 +320,10 @@ def equivalent_diameter(region: NDArray[np.bool_], grid: MapGrid) -> float:
     return float(np.sqrt(4 / np.pi * np.count_nonzero(region) * grid.pixel_area))
 
 
-def described(
-    number: int, spots: tuple[int, ...], region: NDArray[np.bool_], width: float, grid: MapGrid
-) -> Grain:
-    """A grain from its region: centroid, area, diameter."""
+def _described(number: int, spots: tuple[int, ...], outline: Outline, grid: MapGrid) -> Grain:
+    region = outline.region
     area = float(np.count_nonzero(region) * grid.pixel_area)
     diameter = equivalent_diameter(region, grid)
     # the edge of a disc is known to about a quarter of the filter's width
-    return Grain(number, spots, centroid(region, grid), area, diameter, np.pi * diameter * 0.25 * width)
+    blur = np.pi * diameter * 0.25 * outline.width
+    return Grain(number, spots, centroid(region, grid), area, diameter, float(blur))

@@ -134,7 +134,18 @@ class _Frame:
     radius: NDArray[np.float64]
     tested: NDArray[np.bool_]
     rings: Rings
-    taper: NDArray[np.float32]
+    rows: _Line
+    columns: _Line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Line:
+    """Windows along one axis: first pixels, tapers, middles in pixels, share of a whole taper's width."""
+
+    starts: NDArray[np.intp]
+    tapers: NDArray[np.float32]
+    middles: NDArray[np.float64]
+    shares: NDArray[np.float64]
 
 
 def window_pixels(
@@ -169,8 +180,7 @@ def compute_local_spectra(
         Limits of the search.
     """
     frame = _frame(image.shape, pixel_size, q_min, q_max, params)
-    rows = _starts(image.shape[0], frame.side[0])
-    columns = _starts(image.shape[1], frame.side[1])
+    lattice = (len(frame.rows.starts), len(frame.columns.starts))
     shape = frame.radius.shape
     best = np.zeros(shape, np.float32)
     total = np.zeros(shape, np.float64)
@@ -178,9 +188,9 @@ def compute_local_spectra(
     strongest = np.zeros(shape, np.int32)
     found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = []
     means: list[NDArray[np.float32]] = []
-    for row, (snr, noise) in enumerate(_rows_of_snr(image, rows, columns, frame)):
+    for row, (snr, noise) in enumerate(_rows_of_snr(image, frame)):
         means.append(noise)
-        first = row * len(columns)
+        first = row * lattice[1]
         largest = snr.max(axis=0)
         better = largest > best
         strongest[better] = first + snr.argmax(axis=0)[better]
@@ -188,27 +198,23 @@ def compute_local_spectra(
         total += snr.sum(axis=0)
         logs += np.log(np.maximum(snr, 1e-6)).sum(axis=0)
         found.append(_maxima(snr, frame, first))
-    n = len(rows) * len(columns)
+    n = lattice[0] * lattice[1]
     azimuthal = _azimuthal_factor(logs / n, frame)
-    centres = np.array(
-        [
-            ((r + frame.side[0] / 2) * pixel_size[0], (c + frame.side[1] / 2) * pixel_size[1])
-            for r in rows
-            for c in columns
-        ]
+    middles = np.meshgrid(
+        frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1], indexing="ij"
     )
     return LocalSpectra(
         grid=frame.grid,
         size=(frame.side[0] * pixel_size[0], frame.side[1] * pixel_size[1]),
-        lattice=(len(rows), len(columns)),
-        centres=centres,
+        lattice=lattice,
+        centres=np.stack([m.ravel() for m in middles], axis=1),
         snr_max=best / azimuthal,
         snr_mean=(total / n).astype(np.float32) / azimuthal,
         strongest=strongest,
         tests=float(n * frame.tested.sum()),
         detections=_detections(found, azimuthal, frame),
         ring_g=frame.rings.middle,
-        ring_density=np.concatenate(means) / _covered(rows, columns, image.shape, frame.side),
+        ring_density=np.concatenate(means) / _squares(frame),
         azimuthal=azimuthal,
     )
 
@@ -229,38 +235,47 @@ def _frame(
     tested = (radius >= q_min) & (radius <= q_max)
     tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0: each pair counts once
     rings = pool_rings(radius, 0.5 * q_min, float(radius.max()), RING_BINS)
-    taper = np.outer(*(np.float32(0.5) - np.float32(0.5) * _cosine(n) for n in side))
-    return _Frame(side, grid, radius, tested, rings, taper)
+    return _Frame(side, grid, radius, tested, rings, _line(shape[0], side[0]), _line(shape[1], side[1]))
 
 
-def _cosine(n: int) -> NDArray[np.float32]:
-    cosine: NDArray[np.float32] = np.cos(2 * np.pi * (np.arange(n) + 0.5) / n).astype(np.float32)
-    return cosine
+def _hann(n: int) -> NDArray[np.float32]:
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n), np.float32)
 
 
-def _starts(n: int, side: int) -> NDArray[np.intp]:
-    """First pixels of windows with half overlap that reach half a window beyond either border."""
+def _line(n: int, side: int) -> _Line:
+    """Windows with half overlap, and one of half the width at either border.
+
+    A whole window that reached beyond the border would cut a crystal there, and draw streaks.
+    """
     if side >= n:
-        return np.array([0], np.intp)
-    count = int(np.ceil((n - side) / (side / 2))) + 3
-    return np.rint(np.linspace(-side / 2, n - side / 2, count)).astype(np.intp)
+        return _Line(np.zeros(1, np.intp), _hann(side)[None], np.array([side / 2]), np.ones(1))
+    count = int(np.ceil((n - side) / (side / 2))) + 1
+    inner = np.rint(np.linspace(0, n - side, count)).astype(np.intp)
+    half = side // 2
+    narrow = np.zeros((2, side), np.float32)
+    narrow[0, side - half :] = narrow[1, :half] = _hann(half)
+    return _Line(
+        np.concatenate([[half - side], inner, [n - half]]),
+        np.concatenate([narrow[:1], np.tile(_hann(side), (count, 1)), narrow[1:]]),
+        np.concatenate([[half / 2], inner + side / 2, [n - half / 2]]),
+        np.concatenate([[0.5], np.ones(count), [0.5]]),
+    )
 
 
 def _rows_of_snr(
-    image: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp], frame: _Frame
+    image: NDArray[np.float32], frame: _Frame
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means of one row of windows after the other."""
     (sy, sx), (hy, hx) = frame.side, frame.grid.half
-    for start in rows:
+    columns = frame.columns.starts
+    for start, taper in zip(frame.rows.starts, frame.rows.tapers, strict=True):
         strip = np.zeros((sy, columns[-1] - columns[0] + sx), np.float32)
         top, bottom = max(start, 0), min(start + sy, image.shape[0])
-        left = max(columns[0], 0)
-        right = min(columns[-1] + sx, image.shape[1])
-        strip[top - start : bottom - start, left - columns[0] : right - columns[0]] = image[
-            top:bottom, left:right
-        ]
+        left, right = max(columns[0], 0), min(columns[-1] + sx, image.shape[1])
+        inner = strip[top - start : bottom - start, left - columns[0] : right - columns[0]]
+        inner[:] = image[top:bottom, left:right] * taper[top - start : bottom - start, None]
         windows = np.stack([strip[:, c - columns[0] : c - columns[0] + sx] for c in columns])
-        windows *= frame.taper
+        windows *= frame.columns.tapers[:, None, :]
         spectra = fft.rfft2(windows, workers=-1)
         kept = np.concatenate([spectra[:, -hy:, : hx + 1], spectra[:, : hy + 1, : hx + 1]], axis=1)
         power = kept.real**2 + kept.imag**2
@@ -269,15 +284,9 @@ def _rows_of_snr(
         yield (flat / spread(means, frame.rings, frame.radius)).reshape(power.shape), means
 
 
-def _covered(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, int], side: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Sum of the squared taper over the part of each window inside the image, shape (n, 1)."""
-    sums = []
-    for starts, n, size in zip((rows, columns), shape, side, strict=True):
-        squares = np.concatenate([[0.0], np.cumsum((0.5 - 0.5 * _cosine(size)) ** 2)])
-        low, high = np.clip(-starts, 0, size), np.clip(n - starts, 0, size)
-        sums.append(squares[high] - squares[low])
+def _squares(frame: _Frame) -> NDArray[np.float32]:
+    """Sum of the squared taper of each window, shape (n, 1)."""
+    sums = [np.sum(line.tapers.astype(np.float64) ** 2, axis=1) for line in (frame.rows, frame.columns)]
     return np.outer(*sums).reshape(-1, 1).astype(np.float32)
 
 
@@ -322,7 +331,8 @@ def _detections(
     counts = np.interp(
         frame.radius[cells[:, 0], cells[:, 1]], frame.rings.middle, frame.rings.effective_counts()
     )
-    log_p = log_tail(snr, counts)
+    shares = np.outer(frame.rows.shares, frame.columns.shares).ravel()
+    log_p = log_tail(snr, counts * shares[window])
     offset = np.stack([_vertex(around[:, :, 1]), _vertex(around[:, 1, :])], axis=1)
     place = cells + offset - [frame.grid.half[0], 0]
     keep = log_p < LOWEST_LOG_P

@@ -1,16 +1,23 @@
-"""ComponentMap: where each phase is, as a heatmap in units of its own noise."""
+"""ComponentMap: where each phase is, as a heatmap that stops where its fringes do."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .amplitude import MapGrid
-from .matching import Outcome
+from .grains import Grain
+from .matching import GrainMatch, Outcome
 
-__all__ = ["ComponentMap", "MapGrid"]
+__all__ = ["ComponentMap", "MapGrid", "component_maps"]
+
+#: Name of the component of grains whose phase is not known.
+UNKNOWN_CRYSTAL = "unknown crystal"
+#: Best outcome first.
+_RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,3 +58,67 @@ class ComponentMap:
         """Where the component is, shape of the MapGrid."""
         inside: NDArray[np.bool_] = self.heat >= 0.5
         return inside
+
+
+def component_maps(
+    grains: Sequence[Grain],
+    matches: Sequence[GrainMatch],
+    heats: NDArray[np.float32],
+    specimen: NDArray[np.bool_],
+    grid: MapGrid,
+) -> tuple[ComponentMap, ...]:
+    """Gather the grains of each phase (or ambiguous set) into one map; unknown crystal comes last.
+
+    Parameters
+    ----------
+    matches : sequence of GrainMatch
+        One or more a grain: a grain in which two lattices overlap belongs to two components.
+    heats : ndarray of float32, shape (number of grains, y, x)
+        Each grain's own heat, in the order of `grains`.
+    specimen : ndarray of bool, shape (y, x)
+        No map extends beyond it.
+    """
+    row_of = {grain.id: row for row, grain in enumerate(grains)}
+    sets: dict[tuple[str, ...], list[GrainMatch]] = {}
+    for match in matches:
+        sets.setdefault(match.phases if match.outcome.names_phases else (), []).append(match)
+    area = float(specimen.sum()) * grid.pixel_area
+    components = [
+        _component(phases, members, grains, row_of, heats, specimen, grid, area)
+        for phases, members in sets.items()
+    ]
+    return tuple(sorted(components, key=lambda c: (not c.phases, -c.area)))
+
+
+def _component(
+    phases: tuple[str, ...],
+    members: Sequence[GrainMatch],
+    grains: Sequence[Grain],
+    row_of: dict[int, int],
+    heats: NDArray[np.float32],
+    specimen: NDArray[np.bool_],
+    grid: MapGrid,
+    specimen_area: float,
+) -> ComponentMap:
+    ids = tuple(dict.fromkeys(match.grain for match in members))
+    rows = [row_of[number] for number in ids]
+    heat = np.where(specimen, heats[rows].max(axis=0), np.float32(0))
+    area = float(np.count_nonzero(heat >= 0.5)) * grid.pixel_area
+    best = min(members, key=lambda match: _RANK[match.outcome])
+    score = max((_score(match) for match in members), default=0.0) if phases else 0.0
+    return ComponentMap(
+        name=" / ".join(phases) or UNKNOWN_CRYSTAL,
+        phases=phases,
+        outcome=best.outcome,
+        score=score,
+        grains=ids,
+        heat=heat,
+        area=area,
+        area_sigma=float(np.sqrt(sum(grains[row].area_sigma ** 2 for row in rows))),
+        fraction=area / specimen_area if specimen_area else 0.0,
+    )
+
+
+def _score(match: GrainMatch) -> float:
+    """Probability of the named phase, or of the whole ambiguous set."""
+    return min(1.0, sum(c.posterior for c in match.candidates if c.phase in match.phases))

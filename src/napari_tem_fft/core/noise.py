@@ -16,6 +16,9 @@ from scipy import ndimage
 HANN_BANDWIDTH = 1.5**2
 #: Variance of a median over that of a mean, for exponential values: 1 / ln(2)^2.
 MEDIAN_LOSS = 1.0 / np.log(2.0) ** 2
+#: Detectors record noise at all frequencies. Where a spectrum falls below this share of its largest ring,
+#: the image was filtered, and what is left there (rounding, leakage) is no measure of noise.
+FLOOR = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +80,9 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     for i, (start, stop) in enumerate(zip(rings.starts[:-1], rings.starts[1:], strict=True)):
         middle = (stop - start) // 2
         means[:, i] = np.partition(pooled[:, start:stop], middle, axis=1)[:, middle]
-    return np.maximum(means / np.float32(np.log(2.0)), np.finfo(np.float32).tiny)
+    means /= np.float32(np.log(2.0))
+    floor = np.maximum(FLOOR * means.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return np.maximum(means, floor)
 
 
 def spread(means: NDArray[np.float32], rings: Rings, radius: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -137,7 +142,8 @@ def _sector_medians(
     medians = np.array(
         [np.median(values[a:b]) if b > a else np.nan for a, b in zip(starts[:-1], starts[1:], strict=True)]
     )
-    medians[~(medians > 0)] = max(float(np.nanmedian(medians)), np.finfo(np.float32).tiny)
+    floor = max(FLOOR * float(np.nanmax(medians)), float(np.finfo(np.float32).tiny))
+    medians = np.fmax(medians, floor)
     fewest = float(np.median(np.diff(starts))) / (HANN_BANDWIDTH * MEDIAN_LOSS)
     return medians.reshape(rings, sectors) / np.log(2.0), max(fewest, 1.0)
 

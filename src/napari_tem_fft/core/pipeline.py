@@ -10,20 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .calibration import DELIVERED_UNCERTAINTY
-from .diffractogram import Diffractogram, SpectrumParams
-from .grains import Grain, GrainParams
-from .local_spectra import LocalSpectra, WindowParams
-from .maps import ComponentMap, MapGrid, MapParams
+from .diffractogram import Diffractogram, SpectrumParams, compute_diffractogram, display_grid
+from .grain_edit import measure_by_hand, regrouped
+from .grains import Grain, GrainParams, GrainSet, Scene, numbered, search_grains
+from .local_spectra import LocalSpectra, WindowParams, compute_local_spectra
+from .maps import ComponentMap, MapGrid, component_maps
+from .mask import edit, render
 from .matching import GrainMatch, MatchParams
-from .micrograph import Micrograph
+from .micrograph import Micrograph, prepared_pixels
 from .parameters import Field, check_limits
 from .phases import Phase
-from .profile import ProfileParams, RadialProfile
+from .profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
 from .progress import Step
+from .seeds import Seed, find_seeds
+from .specimen import specimen_mask
 from .spots import Spot, SpotParams
 
-#: A network that proposes frequencies (y, x) in 1/nm; handed in, so that core never imports Keras.
-Segment = Callable[[Diffractogram, LocalSpectra], NDArray[np.float64]]
+try:  # temporary until matching lands
+    from .matching import match_grains  # type: ignore[attr-defined]
+except ImportError:
+    from .matching import Outcome
+
+    def match_grains(grains, spots, phases, uncertainty, params):  # type: ignore
+        return tuple(GrainMatch(g.id, Outcome.UNKNOWN, reason="matching is not there yet") for g in grains)
+
+#: A network that proposes seeds; handed in, so that core never imports Keras.
+Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
+#: Stages of an analysis and of what follows an edit.
+STAGES = 7
+EDIT_STAGES = 4
+#: Pixels of the maps a width of their filter, and most pixels an axis.
+MAP_PIXELS_A_WIDTH = 4
+MOST_MAP_PIXELS = 768
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +64,6 @@ class AnalysisParams:
     profile: ProfileParams = field(default_factory=ProfileParams)
     grains: GrainParams = field(default_factory=GrainParams)
     matching: MatchParams = field(default_factory=MatchParams)
-    maps: MapParams = field(default_factory=MapParams)
 
     def __post_init__(self) -> None:
         check_limits(self)
@@ -69,12 +86,13 @@ class Analysis:
         "whole image", "masked" and "local maximum", in this order.
     grains : tuple of Grain
     matches : tuple of GrainMatch
-        One a grain, in the same order.
+        One a grain, in the same order; a further one where a second lattice overlaps the first.
     map_grid : MapGrid
         Of `specimen`, `grain_masks` and of every component's heat.
     specimen : ndarray of bool, shape (y, x)
         False in vacuum and holes.
     grain_masks : ndarray of bool, shape (number of grains, y, x)
+    grain_heats : ndarray of float32, of the same shape
     components : tuple of ComponentMap
         Largest first; "unknown crystal" last.
     warnings : tuple of str
@@ -92,6 +110,7 @@ class Analysis:
     map_grid: MapGrid
     specimen: NDArray[np.bool_]
     grain_masks: NDArray[np.bool_]
+    grain_heats: NDArray[np.float32]
     components: tuple[ComponentMap, ...]
     warnings: tuple[str, ...] = ()
 
@@ -114,9 +133,156 @@ def analysis_steps(
     ValueError
         If the image cannot be transformed (constant, too small, too many bad pixels).
     """
-    raise NotImplementedError
+    params = params or AnalysisParams()
+    image, repaired = prepared_pixels(micrograph)
+    diffractogram = compute_diffractogram(image, micrograph, params.spectrum, repaired)
+    yield Step("diffractogram", 1, STAGES, diffractogram)
+    spectra = compute_local_spectra(
+        image, micrograph.pixel_size, diffractogram.q_min, diffractogram.q_max, params.windows
+    )
+    yield Step("local spectra", 2, STAGES, spectra)
+    scene = scene_of(image, micrograph, diffractogram, spectra, params)
+    seeds = find_seeds(diffractogram, spectra, params.spots.false_alarms)
+    if segment is not None:
+        seeds = (*seeds, *segment(diffractogram, spectra))
+    found = numbered(search_grains(scene, seeds), seeds, scene)
+    yield Step("spots", 3, STAGES, found.spots)
+    rest = _follow(micrograph, tuple(phases), params, scene, found, warnings_of(micrograph, repaired))
+    return (yield from _renumbered(rest, 3, STAGES))
 
 
 def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
-    """Everything downstream of the spots again (profile, grains, matches, maps) after a person's edit."""
-    raise NotImplementedError
+    """Everything downstream of the spots again after a person's edit.
+
+    The products of the steps are: tuple of RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of
+    ComponentMap; the result is the new `Analysis`.
+    """
+    mask = render(spots, display_grid(analysis.diffractogram))
+    profiles = profiles_of(analysis.diffractogram, analysis.local_spectra, mask, analysis.params)
+    yield Step("profile", 1, EDIT_STAGES, profiles)
+    scene = scene_of_analysis(analysis)
+    found = regrouped(scene, spots, grain_set_of(analysis))
+    rest = _follow(
+        analysis.micrograph, analysis.phases, analysis.params, scene, found, analysis.warnings, profiles
+    )
+    next(rest)
+    return (yield from _renumbered(rest, 0, EDIT_STAGES))
+
+
+def edited_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...]:
+    """The spots after a person repainted the mask; hand them to `edited_steps`.
+
+    Parameters
+    ----------
+    after : ndarray, shape of ``display_grid(analysis.diffractogram)``
+        The mask as painted; non-zero is masked.
+    """
+    grid = display_grid(analysis.diffractogram)
+    before = render(analysis.spots, grid)
+    scenes: list[Scene] = []
+
+    def measure(g: tuple[float, float], radius: float, number: int) -> Spot:
+        if not scenes:
+            scenes.append(scene_of_analysis(analysis))
+        return measure_by_hand(scenes[0], g, radius, number)
+
+    return edit(analysis.spots, before, after, grid, measure)
+
+
+def profiles_of(
+    diffractogram: Diffractogram, spectra: LocalSpectra, mask: NDArray[np.uint8], params: AnalysisParams
+) -> tuple[RadialProfile, ...]:
+    """The three profiles: "whole image", "masked" and "local maximum"."""
+    return (
+        whole_profile(diffractogram, params.profile),
+        masked_profile(diffractogram, mask, display_grid(diffractogram), params.profile),
+        local_profile(spectra, diffractogram, params.profile),
+    )
+
+
+def scene_of(
+    image: NDArray[np.float32],
+    micrograph: Micrograph,
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    params: AnalysisParams,
+) -> Scene:
+    """What the search for grains looks at."""
+    pixel = params.grains.resolution / MAP_PIXELS_A_WIDTH
+    grid = MapGrid.covering(micrograph.extent, pixel, MOST_MAP_PIXELS)
+    return Scene(image, diffractogram, spectra, grid, params.grains, params.spots.false_alarms)
+
+
+def scene_of_analysis(analysis: Analysis) -> Scene:
+    """The scene of a finished analysis; its pixels are prepared again."""
+    image, _ = prepared_pixels(analysis.micrograph)
+    return scene_of(
+        image, analysis.micrograph, analysis.diffractogram, analysis.local_spectra, analysis.params
+    )
+
+
+def grain_set_of(analysis: Analysis) -> GrainSet:
+    """The grains of an analysis with what belongs to them."""
+    return GrainSet(analysis.spots, analysis.grains, analysis.grain_masks, analysis.grain_heats)
+
+
+def warnings_of(micrograph: Micrograph, repaired: int) -> tuple[str, ...]:
+    """What the user should know: the reader's warnings and how many pixels were repaired."""
+    if not repaired:
+        return micrograph.warnings
+    return (*micrograph.warnings, f"{repaired} defective pixels were replaced by their neighbours")
+
+
+def _follow(
+    micrograph: Micrograph,
+    phases: tuple[Phase, ...],
+    params: AnalysisParams,
+    scene: Scene,
+    found: GrainSet,
+    warnings: tuple[str, ...],
+    profiles: tuple[RadialProfile, ...] = (),
+) -> Generator[Step, None, Analysis]:
+    """Profiles, grains, matches and maps of spots that are known."""
+    diffractogram, spectra = scene.diffractogram, scene.spectra
+    if not profiles:
+        mask = render(found.spots, display_grid(diffractogram))
+        profiles = profiles_of(diffractogram, spectra, mask, params)
+    yield Step("profile", 1, EDIT_STAGES, profiles)
+    yield Step("grains", 2, EDIT_STAGES, found.grains)
+    uncertainty = params.calibration_uncertainty / 100
+    matches = match_grains(found.grains, found.spots, phases, uncertainty, params.matching)
+    yield Step("phases", 3, EDIT_STAGES, matches)
+    discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
+    crystals = found.masks.any(axis=0)
+    specimen = specimen_mask(diffractogram, spectra, scene.grid, discs, crystals)
+    components = component_maps(found.grains, matches, found.heats, specimen, scene.grid)
+    yield Step("maps", 4, EDIT_STAGES, components)
+    return Analysis(
+        micrograph=micrograph,
+        params=params,
+        phases=phases,
+        diffractogram=diffractogram,
+        local_spectra=spectra,
+        spots=found.spots,
+        profiles=profiles,
+        grains=found.grains,
+        matches=matches,
+        map_grid=scene.grid,
+        specimen=specimen,
+        grain_masks=found.masks,
+        grain_heats=found.heats,
+        components=components,
+        warnings=warnings,
+    )
+
+
+def _renumbered(
+    steps: Generator[Step, None, Analysis], before: int, total: int
+) -> Generator[Step, None, Analysis]:
+    """The steps counted within a longer work; their result is passed on."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        yield Step(step.name, before + step.done, total, step.product)

@@ -1,14 +1,55 @@
-"""RadialProfile: the rotational average of a spectrum, like a powder diffraction pattern."""
+"""RadialProfile: the rotational average of a spectrum, like a powder diffraction pattern.
+
+All curves are in units of the noise: 1 is what amorphous material and shot noise give.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage, optimize, signal
+
+from .diffractogram import Diffractogram
+from .frequency import FrequencyGrid
+from .local_spectra import LocalSpectra
+from .noise import HANN_BANDWIDTH
+from .parameters import Field, check_limits
+
+#: Peaks are fitted within this many of their half widths.
+FIT_REACH = 2.0
+#: The background is a running median over this range of g, 1/nm.
+BACKGROUND_RANGE = 1.0
 
 Curve = Literal["whole image", "masked", "local maximum"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileParams:
+    """Rings and peaks of the profile."""
+
+    ring: Annotated[
+        float,
+        Field(
+            "ring width", unit="1/nm", low=0.001, high=0.5, help="Width of the rings that are averaged over."
+        ),
+    ] = 0.02
+    peak_significance: Annotated[
+        float,
+        Field(
+            "peak significance",
+            unit="sigma",
+            low=3.0,
+            high=100.0,
+            help="How far a peak must stand out of the noise of its ring.",
+        ),
+    ] = 6.0
+
+    def __post_init__(self) -> None:
+        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +100,7 @@ class RadialProfile:
     g : ndarray, shape (n,), 1/nm
         Middle of each ring.
     intensity : ndarray, shape (n,)
-        Mean over the ring, not the sum, which rises with g. NaN where a ring has no pixel.
+        Mean of power over noise on the ring, not the sum, which rises with g.
     background : ndarray, shape (n,)
     peaks : tuple of ProfilePeak
     """
@@ -69,3 +110,137 @@ class RadialProfile:
     intensity: NDArray[np.float64]
     background: NDArray[np.float64]
     peaks: tuple[ProfilePeak, ...] = ()
+
+
+def whole_profile(diffractogram: Diffractogram, params: ProfileParams) -> RadialProfile:
+    """Profile of the whole image's diffractogram."""
+    radius, snr = _radius(diffractogram), diffractogram.snr()
+    return _profile("whole image", radius, snr, None, _edges(diffractogram, params), params)
+
+
+def masked_profile(
+    diffractogram: Diffractogram, mask: NDArray[np.uint8], grid: FrequencyGrid, params: ProfileParams
+) -> RadialProfile:
+    """Profile of what lies inside the mask: ring sums of the masked power over all of the ring's pixels."""
+    radius, snr = _radius(diffractogram), diffractogram.snr()
+    gy, gx = diffractogram.axes()
+    rows = np.rint(gy.ravel() / grid.step[0]).astype(np.intp) + grid.half[0]
+    columns = np.rint(gx.ravel() / grid.step[1]).astype(np.intp) + grid.half[1]
+    either = (mask != 0) | (mask[::-1, ::-1] != 0)
+    inside = np.zeros(snr.shape, bool)
+    fit = np.ix_((rows >= 0) & (rows < grid.shape[0]), columns < grid.shape[1])
+    inside[fit] = either[
+        np.ix_(rows[(rows >= 0) & (rows < grid.shape[0])], columns[columns < grid.shape[1]])
+    ]
+    return _profile("masked", radius, snr, inside, _edges(diffractogram, params), params)
+
+
+def local_profile(
+    spectra: LocalSpectra, diffractogram: Diffractogram, params: ProfileParams
+) -> RadialProfile:
+    """Profile of the largest SNR over the local windows, for grains too small for the whole image."""
+    gy, gx = spectra.grid.axes()
+    radius = np.hypot(gy, gx[:, spectra.grid.half[1] :])
+    width = max(params.ring, float(max(spectra.grid.step)))
+    edges = _ring_edges(diffractogram.q_min, diffractogram.q_max, width)
+    return _profile("local maximum", radius, spectra.snr_max, None, edges, params)
+
+
+def _radius(diffractogram: Diffractogram) -> NDArray[np.float64]:
+    gy, gx = diffractogram.axes()
+    return np.hypot(gy, gx)
+
+
+def _edges(diffractogram: Diffractogram, params: ProfileParams) -> NDArray[np.float64]:
+    width = max(params.ring, 1.5 * max(diffractogram.step))
+    return _ring_edges(diffractogram.q_min, diffractogram.q_max, width)
+
+
+def _ring_edges(low: float, high: float, width: float) -> NDArray[np.float64]:
+    return np.linspace(low, high, max(int((high - low) / width), 8) + 1)
+
+
+def _profile(
+    curve: Curve,
+    radius: NDArray[np.float64],
+    snr: NDArray[np.float32],
+    inside: NDArray[np.bool_] | None,
+    edges: NDArray[np.float64],
+    params: ProfileParams,
+) -> RadialProfile:
+    rings = len(edges) - 1
+    scale = rings / (edges[-1] - edges[0])
+    chosen = np.flatnonzero((radius >= edges[0]) & (radius < edges[-1]))
+    flat_radius, flat_snr = radius.ravel()[chosen], snr.ravel()[chosen]
+    ring = np.minimum(((flat_radius - edges[0]) * scale).astype(np.intp), rings - 1)
+    counts = np.maximum(np.bincount(ring, minlength=rings), 1)
+    if inside is None:
+        intensity = np.bincount(ring, flat_snr, rings) / counts
+        background = _smooth_background(intensity, edges)
+    else:
+        kept = inside.ravel()[chosen].astype(np.float64)
+        intensity = np.bincount(ring, flat_snr * kept, rings) / counts
+        background = np.bincount(ring, kept, rings) / counts
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    error = np.maximum(background, 1 / counts) * np.sqrt(HANN_BANDWIDTH / counts)
+    if curve == "local maximum":
+        spread = 1.4826 * np.median(np.abs(intensity - background))
+        error = np.maximum(error, max(float(spread), 1e-6))
+    peaks = tuple(_peaks(curve, middle, intensity - background, error, params.peak_significance))
+    return RadialProfile(curve, middle, intensity, background, peaks)
+
+
+def _smooth_background(intensity: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    size = max(5, round(BACKGROUND_RANGE / (edges[1] - edges[0])) | 1)
+    median = ndimage.median_filter(intensity, size, mode="nearest")
+    return np.asarray(ndimage.uniform_filter1d(median, max(size // 2, 1), mode="nearest"))
+
+
+def _peaks(
+    curve: Curve,
+    g: NDArray[np.float64],
+    height: NDArray[np.float64],
+    error: NDArray[np.float64],
+    significance: float,
+) -> Iterator[ProfilePeak]:
+    relative = height / error
+    padded = np.concatenate([[0.0], relative, [0.0]])
+    found, _ = signal.find_peaks(padded, height=significance, prominence=0.3 * significance)
+    widths = signal.peak_widths(padded, found, rel_height=0.5)[0]
+    for at, width in zip(found - 1, widths, strict=True):
+        reach = max(2, int(np.ceil(FIT_REACH * max(width, 1.0) / 2)))
+        part = slice(max(at - reach, 0), at + reach + 1)
+        peak = _fitted(curve, g[part], height[part], error[part], float(g[at]), width * (g[1] - g[0]))
+        if peak is not None and g[part][0] <= peak.g <= g[part][-1]:
+            yield peak
+
+
+def _gaussian(
+    g: NDArray[np.float64], centre: float, width: float, height: float
+) -> NDArray[np.float64]:
+    return height * np.exp(-0.5 * ((g - centre) / width) ** 2)
+
+
+def _fitted(
+    curve: Curve,
+    g: NDArray[np.float64],
+    height: NDArray[np.float64],
+    error: NDArray[np.float64],
+    centre: float,
+    full_width: float,
+) -> ProfilePeak | None:
+    """Gaussian through a peak; where a fit is impossible (too few rings) its centre of gravity."""
+    ring = g[1] - g[0]
+    start = (centre, max(full_width / 2.355, 0.4 * ring), float(height.max()))
+    limits = ([g[0] - ring, 0.2 * ring, 0.0], [g[-1] + ring, 10 * (g[-1] - g[0]), 10 * start[2]])
+    try:
+        best, covariance = optimize.curve_fit(
+            _gaussian, g, height, start, sigma=error, absolute_sigma=True, bounds=limits, max_nfev=200
+        )
+    except (RuntimeError, ValueError):
+        return None
+    sigma = float(np.sqrt(max(covariance[0, 0], 0.0)))
+    significance = float(np.max(height / error))
+    return ProfilePeak(
+        float(best[0]), max(sigma, 1e-3 * ring), float(best[1]), float(best[2]), significance, curve
+    )

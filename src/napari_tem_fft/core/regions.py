@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,25 @@ from .local_spectra import LocalSpectra
 WIDENING = (1.0, 1.5, 2.2)
 #: A region must exceed the significance level by this factor before the finer filter is good enough.
 CLEAR = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outline:
+    """Where a grain is.
+
+    Attributes
+    ----------
+    region : ndarray of bool
+        Empty where nothing significant was found.
+    heat : ndarray of float32, 0..1
+        >= 0.5 in the region.
+    width : float, nm
+        Of the filter that was needed.
+    """
+
+    region: NDArray[np.bool_]
+    heat: NDArray[np.float32]
+    width: float
 
 
 def significance(
@@ -41,7 +61,7 @@ def significance(
     return total
 
 
-def cut_level(total: NDArray[np.float32], spots: int, false_share: float) -> float:
+def cut_level(spots: int, false_share: float) -> float:
     """Smallest significant sum of `spots` powers: noise exceeds it on `false_share` of the area."""
     return float(stats.gamma.isf(false_share, spots))
 
@@ -65,7 +85,7 @@ def half_amplitude(
     top = float(inside.max(initial=0))
     core = inside[inside > 0.25 * top]
     own = float(np.percentile(core, 75)) if core.size else 0.0
-    level = max(cut_level(total, spots, false_share) - spots, 0.25 * own)
+    level = max(cut_level(spots, false_share) - spots, 0.25 * own)
     region: NDArray[np.bool_] = signal > level
     return region
 
@@ -78,24 +98,31 @@ def grown(
     resolution: float,
     false_share: float,
     grid: MapGrid,
-) -> tuple[NDArray[np.bool_], float]:
-    """Region of spots that live together, as far as it hangs together with `near`.
-
-    Returns
-    -------
-    region : ndarray of bool
-        Empty where nothing significant lies in `near`.
-    width : float, nm
-        Of the filter that was needed.
-    """
+) -> Outline:
+    """Outline of spots that live together, as far as it hangs together with `near`."""
     for factor in WIDENING:
         width = resolution * factor
         total = significance(diffractogram, spectra, spots, width, grid)
         region = half_amplitude(total, len(spots), false_share, near)
         top = float(np.percentile(total[near & region], 75)) if (near & region).any() else 0.0
-        if top > CLEAR * cut_level(total, len(spots), false_share):
+        if top > CLEAR * cut_level(len(spots), false_share):
             break
-    return connected(region, near, width, grid), width
+    piece = connected(region, near, width, grid)
+    return Outline(piece, _heat(total - len(spots), piece, cut_level(len(spots), false_share) - len(spots)), width)
+
+
+def _heat(
+    signal: NDArray[np.float32], region: NDArray[np.bool_], significant: float
+) -> NDArray[np.float32]:
+    """Amplitude over the grain's own where significant; at least 0.5 inside the region and less outside."""
+    amplitude = np.sqrt(np.maximum(signal, 0))
+    own = float(np.percentile(amplitude[region], 95)) if region.any() else 0.0
+    if own == 0.0:
+        return region.astype(np.float32)
+    share = np.minimum(amplitude / np.float32(own), 1) * (signal > significant)
+    heat = np.where(region, np.maximum(share, 0.5), np.minimum(share, 0.499))
+    around = ndimage.binary_dilation(region, iterations=8)
+    return np.where(around, heat, 0).astype(np.float32)
 
 
 def connected(

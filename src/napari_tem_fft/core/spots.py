@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
+from .parameters import Field, check_limits
+
 Origin = Literal["image", "window", "grain", "network", "hand"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpotParams:
+    """How sure a spot must be."""
+
+    false_alarms: Annotated[
+        float,
+        Field(
+            "false alarms",
+            unit="an image",
+            low=1e-6,
+            high=10.0,
+            help="Expected number of spots in an image that has no crystal.",
+        ),
+    ] = 0.01
+
+    def __post_init__(self) -> None:
+        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,185 @@
+"""Specimen mask: where there is matter. Vacuum and holes have no amorphous speckle.
+
+Speckle is the power between 0.7 and 2.5 1/nm over the shot noise (the power at the highest
+frequencies that were recorded, from the local windows' ring medians, which lattice spots do not move).
+Two classes are accepted only if they are truly two: well apart, and with a step at their border, so
+that a wedge of rising thickness is not cut in halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+from skimage.filters import threshold_otsu
+
+from .amplitude import MapGrid
+from .diffractogram import Diffractogram
+from .local_spectra import LocalSpectra
+
+#: Speckle band, 1/nm.
+BAND = (0.7, 2.5)
+#: Standard deviations of the Gaussians over which speckle is averaged, nm: the finest that does.
+SMOOTHINGS = (1.6, 2.6, 4.0)
+#: Distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to 2.9.
+FEWEST_SPREADS = 3.2
+#: Share of the vacuum that lies deeper than two smoothings from its border; noise makes small islands.
+DEEP_SHARE = 0.3
+#: Smallest distance between the classes, in the logarithm of the power ratio.
+SMALLEST_RISE = 0.2
+#: The rise within a few nm of the border must be this share of that between the classes.
+SMALLEST_STEP = 0.45
+#: Smaller pieces of vacuum, or of specimen, are taken for the other, nm^2.
+SMALLEST_PIECE = 12.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speckle:
+    """Logarithm of the speckle power over the shot noise, on a grid of its own.
+
+    Attributes
+    ----------
+    ratio : ndarray of float32
+    grid : MapGrid
+    """
+
+    ratio: NDArray[np.float32]
+    grid: MapGrid
+
+
+def speckle(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    smoothing: float,
+    spots: Sequence[tuple[tuple[float, float], float]] = (),
+) -> Speckle:
+    """How much more power than shot noise there is at film frequencies, place by place.
+
+    Parameters
+    ----------
+    smoothing : float, nm
+        Standard deviation of the Gaussian over which it is averaged.
+    spots : sequence of ((g_y, g_x), radius), 1/nm
+        Crystals' reflections, which are left out.
+    """
+    extent = tuple(n * p for n, p in zip(diffractogram.image_shape, diffractogram.pixel_size, strict=True))
+    high = min(BAND[1], 0.7 * diffractogram.q_max)
+    band = (BAND[0] * high / BAND[1], high)
+    grid = MapGrid.covering((extent[0], extent[1]), 1 / (2.4 * high), most=4096)
+    image, bins = _band_image(diffractogram, band, grid, spots)
+    sigma = [smoothing / p for p in grid.pixel_size]
+    smooth = ndimage.gaussian_filter(image**2, sigma, mode="reflect", truncate=3)
+    shot = _shot_noise(spectra, grid) * bins / float(np.prod(diffractogram.image_shape))
+    return Speckle(np.log(np.maximum(smooth, 1e-30) / shot).astype(np.float32), grid)
+
+
+def specimen_mask(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    grid: MapGrid,
+    spots: Sequence[tuple[tuple[float, float], float]] = (),
+    crystals: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """True where there is matter, on `grid`; all True where no vacuum can be told.
+
+    Parameters
+    ----------
+    spots : sequence of ((g_y, g_x), radius), 1/nm
+        Reflections of the crystals that were found: no speckle.
+    crystals : ndarray of bool, shape ``grid.shape``, optional
+        Where they are: matter in any case, for a crystal need not have a film on it.
+    """
+    inside = np.zeros(grid.shape, bool) if crystals is None else crystals
+    for smoothing in SMOOTHINGS:
+        film = speckle(diffractogram, spectra, smoothing, spots)
+        crystal = _resampled(inside, film.grid.shape)
+        if crystal.mean() > 0.9:
+            break
+        matter = crystal | (film.ratio > threshold_otsu(film.ratio[~crystal]))
+        matter = _without_small_pieces(matter, film.grid)
+        if _are_two(film, matter, crystal, smoothing):
+            return _resampled(matter, grid.shape) | inside
+    return np.ones(grid.shape, bool)
+
+
+def _resampled(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    rows, columns = (
+        np.minimum(((np.arange(n) + 0.5) * m / n).astype(np.intp), m - 1)
+        for n, m in zip(shape, mask.shape, strict=True)
+    )
+    return mask[np.ix_(rows, columns)]
+
+
+def _band_image(
+    diffractogram: Diffractogram,
+    band: tuple[float, float],
+    grid: MapGrid,
+    spots: Sequence[tuple[tuple[float, float], float]],
+) -> tuple[NDArray[np.float32], float]:
+    """The image in a band of frequencies, and how many bins of the whole plane it holds."""
+    (hy, hx), (ny, nx) = diffractogram.half, grid.shape
+    ky, kx = min(hy, (ny - 1) // 2), min(hx, nx // 2)
+    gy, gx = (axis[part] for axis, part in zip(
+        diffractogram.axes(), (np.s_[hy - ky : hy + ky + 1], np.s_[:, : kx + 1]), strict=True
+    ))
+    radius = np.hypot(gy, gx)
+    inside = (radius >= band[0]) & (radius <= band[1])
+    for (y, x), reach in spots:
+        for sign in (1, -1):
+            inside &= (gy - sign * y) ** 2 + (gx - sign * x) ** 2 > (2 * reach) ** 2
+    kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], 0)
+    block = np.zeros((ny, nx // 2 + 1), np.complex64)
+    block[: ky + 1, : kx + 1] = kept[ky:]
+    block[-ky:, : kx + 1] = kept[:ky]
+    scale = np.float32(ny * nx / np.prod(diffractogram.image_shape))
+    image: NDArray[np.float32] = fft.irfft2(block, s=grid.shape, workers=-1) * scale
+    return image, 2.0 * float(inside.sum())
+
+
+def _shot_noise(spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.float64]:
+    """Noise power density at the highest frequencies, interpolated between the windows' middles."""
+    last = max(1, len(spectra.ring_g) // 20)
+    density = spectra.ring_density[:, -last:].mean(axis=1).reshape(spectra.lattice)
+    centres = spectra.centres.reshape(*spectra.lattice, 2)
+    lines = (centres[:, 0, 0], centres[0, :, 1])
+    at = [
+        np.interp(positions.ravel(), line, np.arange(len(line)))
+        for positions, line in zip(grid.positions(), lines, strict=True)
+    ]
+    return np.asarray(
+        ndimage.map_coordinates(density, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest"), float
+    )
+
+
+def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid) -> NDArray[np.bool_]:
+    smallest = SMALLEST_PIECE / grid.pixel_area
+    for value in (True, False):
+        label, count = ndimage.label(mask == value)
+        small = np.bincount(label.ravel(), minlength=count + 1) < smallest
+        small[0] = False
+        mask = np.where(small[label], not value, mask)
+    return mask
+
+
+def _are_two(
+    film: Speckle, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float
+) -> bool:
+    """Whether film and vacuum are two classes with a step between them, crystals left out."""
+    high, low = film.ratio[matter & ~crystal], film.ratio[~matter]
+    if not high.size or not low.size:
+        return False
+    rise = float(np.median(high) - np.median(low))
+    spread = float(np.mean([1.4826 * np.median(np.abs(part - np.median(part))) for part in (high, low)]))
+    inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
+    outward = ndimage.distance_transform_edt(~matter, sampling=film.grid.pixel_size)
+    within = film.ratio[(inward > 2 * smoothing) & (inward < 4 * smoothing) & ~crystal]
+    beyond = film.ratio[(outward > 2 * smoothing) & (outward < 4 * smoothing)]
+    if not within.size or not beyond.size:
+        return False
+    step = float(np.median(within) - np.median(beyond))
+    if np.count_nonzero(outward > 2 * smoothing) < DEEP_SHARE * np.count_nonzero(~matter):
+        return False
+    return rise > SMALLEST_RISE and rise > FEWEST_SPREADS * spread and step > SMALLEST_STEP * rise
