@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_tem_fft.core.profile import ProfilePeak
 from napari_tem_fft.core.spots import Spot
-from napari_tem_fft.io.overview import ring_groups, shown_image, spread, write_overview
+from napari_tem_fft.io.overview import distinct_peaks, ring_groups, shown_image, spread, write_overview
 from small_analysis import small_analysis, small_micrograph
 
 
@@ -42,3 +43,10 @@ def test_spots_of_like_d_share_a_ring() -> None:
     rings = ring_groups(spots)
     assert [g for g, _ in rings] == pytest.approx([4.005, 5.0])
     assert [len(members) for _, members in rings] == [2, 1]
+
+
+def test_of_peaks_at_one_place_the_strongest_is_labelled() -> None:
+    peaks = [
+        ProfilePeak(g, 0.01, 0.1, 1.0, height, "masked") for g, height in [(5.0, 9), (4.0, 30), (4.01, 50)]
+    ]
+    assert [peak.g for peak in distinct_peaks(peaks)] == [4.01, 5.0]

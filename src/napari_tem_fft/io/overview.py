@@ -24,6 +24,7 @@ from ..core.maps import UNKNOWN_CRYSTAL
 from ..core.matching.attribution import matches_of_spots
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
+from ..core.profile import ProfilePeak
 from ..core.spots import Spot
 
 #: Most pixels an axis of the shown micrograph.
@@ -134,7 +135,7 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
         colour = colours.get(names.pop(), "white") if len(names) == 1 else "white"
         _ring(axes, g, number, colour)
     reach = _reach([g for g, _ in groups], analysis.diffractogram.q_max)
-    axes.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="g$_x$ (1/nm)")
+    axes.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="g$_x$ (1/nm)", ylabel="g$_y$ (1/nm)")
     axes.set_title(f"diffractogram, rings at d in nm\n{len(spots)} pairs of spots", fontsize=11)
 
 
@@ -185,7 +186,8 @@ def _draw_components(
         layer[..., :3] = to_rgb(colours[component.name])
         layer[..., 3] = 0.6 * np.clip(component.heat, 0, 1)
         axes.imshow(layer, extent=whole, interpolation="nearest")
-    _outline(axes, analysis.specimen, whole)
+        _outline(axes, component.mask, whole, colours[component.name])
+    _outline(axes, analysis.specimen, whole, "white")
     axes.set(xlim=extent[:2], ylim=extent[2:])
     _scale_bar(axes, extent)
     title = "components" if analysis.components else "no crystal found"
@@ -197,9 +199,11 @@ def _draw_components(
         )
 
 
-def _outline(axes: Axes, specimen: NDArray[np.bool_], extent: tuple[float, float, float, float]) -> None:
-    if specimen.any() and not specimen.all():
-        axes.contour(specimen, levels=[0.5], colors="white", linewidths=0.8, extent=extent, origin="upper")
+def _outline(
+    axes: Axes, mask: NDArray[np.bool_], extent: tuple[float, float, float, float], colour: str
+) -> None:
+    if mask.any() and not mask.all():
+        axes.contour(mask, levels=[0.5], colors=colour, linewidths=1.0, extent=extent, origin="upper")
 
 
 def _legend(component: Any) -> str:
@@ -219,7 +223,9 @@ def _draw_profiles(figure: Any, analysis: Analysis) -> None:
             axes.plot(peak.g, np.interp(peak.g, profile.g, np.nan_to_num(ratio)), "v", color=colour, ms=5)
         top = max(top, float(np.nanmax(ratio, initial=1.0)))
     limits = analysis.diffractogram.q_min, analysis.diffractogram.q_max
-    axes.set(xlim=limits, ylim=(0.5, 1.15 * top), xlabel="g (1/nm)", ylabel="intensity / background")
+    axes.set(
+        xlim=limits, ylim=(0.5, 0.5 * (2 * top) ** 1.4), xlabel="g (1/nm)", ylabel="intensity / background"
+    )
     axes.set_yscale("log")
     second = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
     second.set_xticks([d for d in (0.5, 0.4, 0.3, 0.25, 0.2, 0.16, 0.14, 0.12, 0.1) if 1 / d <= limits[1]])
@@ -244,14 +250,21 @@ def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _label_peaks(axes: Axes, analysis: Analysis, limits: tuple[float, float]) -> None:
     """d in nm of the most significant peaks, side by side without overlap, with lines to the peaks."""
-    peaks = [peak for profile in analysis.profiles for peak in profile.peaks]
-    chosen = sorted(peaks, key=lambda peak: -peak.significance)[:MOST_LABELS]
-    chosen.sort(key=lambda peak: peak.g)
-    gap = 0.019 * (limits[1] - limits[0])
+    chosen = distinct_peaks([peak for profile in analysis.profiles for peak in profile.peaks])
+    gap = 0.016 * (limits[1] - limits[0])
     for peak, x in zip(chosen, spread([peak.g for peak in chosen], gap), strict=True):
         axes.annotate(
-            f"{peak.d:.4f}", xy=(peak.g, 0.74), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
+            f"{peak.d:.4f}", xy=(peak.g, 0.76), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
             textcoords=("data", "axes fraction"), rotation=90, ha="center", va="top", fontsize=9,
             color=CURVES.get(peak.curve, "black"),
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
         )  # fmt: skip
+
+
+def distinct_peaks(peaks: Sequence[ProfilePeak]) -> list[ProfilePeak]:
+    """The most significant peaks by rising g; of those with nearly the same d only the strongest."""
+    chosen: list[ProfilePeak] = []
+    for peak in sorted(peaks, key=lambda peak: -peak.significance):
+        if len(chosen) < MOST_LABELS and all(abs(peak.g / other.g - 1) > SAME_D for other in chosen):
+            chosen.append(peak)
+    return sorted(chosen, key=lambda peak: peak.g)
