@@ -38,6 +38,14 @@ _RGBA = 23
 
 
 @dataclass(frozen=True)
+class Leaf:
+    """A tag of any type description, however wrong, and its bytes."""
+
+    kind: tuple[int, ...]
+    data: bytes = b""
+
+
+@dataclass(frozen=True)
 class DmImage:
     """One entry of a file's image list.
 
@@ -178,6 +186,8 @@ def _named(tree: Tree) -> Iterator[tuple[str, Any]]:
 
 def _values(value: Any, order: str) -> tuple[tuple[int, ...], bytes]:
     """Type description and bytes of a leaf."""
+    if isinstance(value, Leaf):
+        return value.kind, value.data
     if isinstance(value, np.ndarray):
         return _array(value, order)
     if isinstance(value, str):

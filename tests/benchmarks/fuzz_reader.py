@@ -29,7 +29,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dm_writer import DmImage, encode
-
 from napari_tem_fft.io.dm import read_images
 from napari_tem_fft.io.errors import ReadError
 

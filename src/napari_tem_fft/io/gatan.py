@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .dm_tags import DmOutline, Values, outline
 from .errors import ReadError
 
@@ -58,7 +60,8 @@ def _read(path: Path, claims: DmOutline, lazy: bool) -> list[Signal]:
     from rsciio.digitalmicrograph import file_reader
 
     try:
-        signals: list[Signal] = file_reader(str(path), lazy=lazy)
+        with np.errstate(all="ignore"):
+            signals: list[Signal] = file_reader(str(path), lazy=lazy)
     except Exception as error:
         if not claims.has_bracket:
             raise _unreadable(path, error) from error
@@ -77,7 +80,8 @@ def _read_brackets(path: Path, lazy: bool, failure: Exception) -> list[Signal]:
             f"install rosettasciio {_FALLBACK_VERSION}, or {_SAVE_AGAIN}",
         ) from failure
     try:
-        signals = _signals_without_brackets(path, lazy)
+        with np.errstate(all="ignore"):
+            signals = _signals_without_brackets(path, lazy)
     except Exception as error:
         raise _unreadable(path, error) from error
     reason = f"{type(failure).__name__}: {failure}"
@@ -174,4 +178,6 @@ def _incomplete(path: Path, name: str) -> ReadError:
 
 
 def _unreadable(path: Path, error: Exception) -> ReadError:
+    if type(error).__name__ == "BoxKeyError":  # python-box is no dependency of ours
+        return ReadError(path, f"incomplete image entry ({error})", _SAVE_AGAIN)
     return ReadError(path, f"damaged or unsupported file ({type(error).__name__}: {error})", _SAVE_AGAIN)
