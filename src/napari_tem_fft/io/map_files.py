@@ -67,7 +67,7 @@ def masks_of(grains: Sequence[Grain], labels: NDArray[np.uint16]) -> NDArray[np.
 
 def write_heats(path: Path, heats: NDArray[np.float32]) -> None:
     """Write one heat a grain, shape (number of grains, y, x), each cut to where it is not zero."""
-    parts: dict[str, NDArray[Any]] = {"shape": np.array(heats.shape)}
+    parts: dict[str, Any] = {"shape": np.array(heats.shape)}
     for number, heat in enumerate(heats):
         rows, columns = (np.flatnonzero(heat.any(axis=axis)) for axis in (1, 0))
         top, left = (int(axis[0]) if len(axis) else 0 for axis in (rows, columns))

@@ -1,0 +1,239 @@
+"""Options of the command line; those of the analysis come from the parameters' declarations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from . import __version__
+from .core.parameters import Parameter, from_dict, parameters_of
+from .core.pipeline import AnalysisParams
+
+ABOUT = """\
+From a high-resolution TEM micrograph (Gatan .dm3, .dm4) to named crystalline components:
+Fourier transform, Bragg spots, lattice spacings d, phases, and where in the image each one is."""
+ANALYSE = """\
+Analyse micrographs. For each file a folder with its name is written:
+  overview.png    micrograph, diffractogram with spots and rings, profile, components
+  spots.csv       d, azimuth (counter-clockwise from +x), uncertainties, grain, phase, hkl
+  profile.csv     rotational averages against g = 1/d
+  map_*.tif       where each component is (0..1, 0.5 is its edge); specimen.tif, grains.tif
+  analysis.json   everything, with parameters and versions"""
+EXAMPLES = """\
+examples:
+  napari-tem-fft analyse anode.dm4
+  napari-tem-fft analyse *.dm4 -o results --elements "Li, F, O, C, Cu"
+  napari-tem-fft analyse anode.dm4 --phases LiF,Li2O,Cu --calibration-uncertainty 0.5
+  napari-tem-fft analyse old_scan.dm3 --pixel-size 0.0215"""
+
+_METAVARS = {"nm": "NM", "1/nm": "1/NM", "%": "PERCENT", "deg": "DEG", "sigma": "SIGMA"}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One generated option: where its value belongs, and its name without dashes."""
+
+    group: str
+    parameter: Parameter
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Name in argparse's namespace."""
+        return f"parameter:{self.group}:{self.parameter.name}"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; its namespace holds the chosen command."""
+    parser = argparse.ArgumentParser("napari-tem-fft", description=ABOUT, formatter_class=_Formatter)
+    parser.add_argument("--version", action="version", version=f"napari-tem-fft {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_analyse(commands)
+    _add_sample(commands)
+    _add_phases(commands)
+    return parser
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps line breaks of descriptions; wide enough for a unit beside each option."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34)
+
+
+def _add_analyse(commands: Any) -> None:
+    parser = commands.add_parser(
+        "analyse", aliases=["analyze"], help="analyse micrographs", description=ANALYSE, epilog=EXAMPLES,
+        formatter_class=_Formatter, usage="napari-tem-fft analyse [options] FILE [FILE ...]",
+    )  # fmt: skip
+    parser.set_defaults(command="analyse")
+    parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help=".dm3 or .dm4 file")
+    _add_output(parser, "results")
+    parser.add_argument(
+        "--score", action="store_true", help="also write STEM.json and STEM__PHASE.npy for a scorer"
+    )
+    parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
+    image = parser.add_argument_group("image")
+    image.add_argument(
+        "--pixel-size",
+        metavar="NM",
+        type=pixel_size,
+        help="pixel size in nm in the place of the file's; Y,X if unequal",
+    )
+    image.add_argument("--image", metavar="N", type=int, help="which image of a file with several, from 0")
+    image.add_argument("--frame", metavar="N", type=int, help="which frame of a stack, from 0")
+    _add_choice(parser.add_argument_group("phases that may be named"))
+    _add_parameters(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path(default),
+        help=f"folder to write into (default: {default})",
+    )
+
+
+def _add_choice(group: Any) -> None:
+    """Options that choose phases."""
+    group.add_argument(
+        "--phases", metavar="NAME,...", type=names, help="only these: ids, names, aliases or formulas"
+    )
+    group.add_argument(
+        "--sets", metavar="SET,...", type=names, help="sets of the table: battery, metal, oxide, ..., all"
+    )
+    group.add_argument(
+        "--elements", metavar="LIST", help='elements of the sample, such as "Li, F, O, +Cu, -Na"'
+    )
+
+
+def _add_sample(commands: Any) -> None:
+    text = "Write the bundled sample, a simulated micrograph, as sample.dm4."
+    parser = commands.add_parser("sample", help="write the bundled sample micrograph", description=text)
+    _add_output(parser, ".")
+
+
+def _add_phases(commands: Any) -> None:
+    text = "List the phases that may be named; with names, the lattice spacings of each."
+    parser = commands.add_parser("phases", help="list the phases", description=text)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="phases to be shown in full")
+    _add_choice(parser)
+
+
+def names(text: str) -> list[str]:
+    """The names of a comma-separated list."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("expected at least one name")
+    return found
+
+
+def pixel_size(text: str) -> tuple[float, float]:
+    """Pixel size (y, x) in nm from one number or two."""
+    try:
+        sizes = [float(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if len(sizes) not in (1, 2) or not all(0 < size < 100 for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a pixel size in nm, such as 0.025")
+    return sizes[0], sizes[-1]
+
+
+def options() -> tuple[Option, ...]:
+    """One option for every declared parameter; the group stands before names that occur twice."""
+    found = [(group, one, one.field.option or one.name.replace("_", "-")) for group, one in _declared()]
+    count = Counter(name for _, _, name in found)
+    return tuple(
+        Option(group, one, f"{group.replace('_', '-')}-{name}" if count[name] > 1 else name)
+        for group, one, name in found
+    )
+
+
+def _declared() -> Iterator[tuple[str, Parameter]]:
+    """Every parameter with the name of its group; those of no group have an empty one."""
+    yield from (("", one) for one in parameters_of(AnalysisParams))
+    for group, kind in _groups():
+        yield from ((group, one) for one in parameters_of(kind))
+
+
+def _groups() -> Iterator[tuple[str, type]]:
+    hints = get_type_hints(AnalysisParams)
+    for f in fields(AnalysisParams):
+        if is_dataclass(hints[f.name]):
+            yield f.name, hints[f.name]
+
+
+def _add_parameters(parser: argparse.ArgumentParser) -> None:
+    general = parser.add_argument_group("parameters of the analysis")
+    general.add_argument(
+        "--params", metavar="FILE", type=Path, help="parameters from a JSON file, such as an analysis.json"
+    )
+    places: dict[str, Any] = {"": general}
+    for group, kind in _groups():
+        first = (kind.__doc__ or group).splitlines()[0].rstrip(".")
+        places[group] = parser.add_argument_group(f"{group} - {first[0].lower()}{first[1:]}")
+    for option in options():
+        _add_parameter(places[option.group], option)
+
+
+def _add_parameter(place: Any, option: Option) -> None:
+    parameter, field = option.parameter, option.parameter.field
+    keywords: dict[str, Any] = {"dest": option.key, "default": argparse.SUPPRESS}
+    unit = f" {field.unit}" if field.unit else ""
+    keywords["help"] = f"{field.help} (default: {parameter.default}{unit})".replace("%", "%%")
+    if parameter.type is bool:
+        keywords["action"] = argparse.BooleanOptionalAction
+    else:
+        keywords |= {"type": parameter.type, "choices": field.choices or None}
+        keywords["metavar"] = None if field.choices else _METAVARS.get(field.unit, "X")
+    place.add_argument(f"--{option.name}", **keywords)
+
+
+def params_from(args: argparse.Namespace) -> AnalysisParams:
+    """The parameters of a command line: options over those of ``--params`` over the defaults.
+
+    Raises
+    ------
+    ValueError
+        If a value is outside its limits, or the file is not one of parameters.
+    """
+    params = AnalysisParams() if args.params is None else read_params(args.params)
+    given = vars(args)
+    for group, _ in (("", None), *_groups()):
+        changes = {o.parameter.name: given[o.key] for o in options() if o.group == group and o.key in given}
+        if changes and not group:
+            params = replace(params, **changes)
+        elif changes:
+            params = replace(params, **{group: replace(getattr(params, group), **changes)})
+    return params
+
+
+def read_params(path: Path) -> AnalysisParams:
+    """Parameters from a JSON file: an ``analysis.json``, or only its "parameters".
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or holds something else.
+    """
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return from_dict(AnalysisParams, stored.get("parameters", stored))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a file of parameters ({error})") from error
+
+
+def repeated(paths: Sequence[Path], by_stem: bool) -> list[str]:
+    """Names that several files share and under which only one could be written."""
+    count = Counter((path.stem if by_stem else path.name).casefold() for path in paths)
+    return [name for name, number in count.items() if number > 1]

@@ -1,0 +1,142 @@
+"""The command line: ``napari-tem-fft analyse``, ``sample`` and ``phases``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from tqdm import tqdm
+
+from . import api
+from ._cli_options import build_parser, params_from, repeated
+from ._cli_report import phase_lines, phase_table, report
+from .core.phases import Phase
+from .core.pipeline import Analysis, AnalysisParams, analysis_steps
+from .core.progress import Step, exhaust
+from .io.results import folder_of, save_results
+from .io.scoring import write_score
+
+OK, FAILED, USAGE, STOPPED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process where absent.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if some file failed, 2 if the command was not understood.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    commands = {"analyse": _analyse, "sample": _sample, "phases": _phases}
+    try:
+        return commands[args.command](args)
+    except _UsageError as error:
+        _say(str(error))
+        return USAGE
+    except KeyboardInterrupt:
+        _say("stopped")
+        return STOPPED
+
+
+class _UsageError(ValueError):
+    """The command cannot be carried out as it was given."""
+
+
+def _say(message: str) -> None:
+    print(f"napari-tem-fft: {message}", file=sys.stderr)
+
+
+def _analyse(args: argparse.Namespace) -> int:
+    phases, params = _prepared(args)
+    failed = 0
+    for path in args.files:
+        try:
+            _analyse_file(path, args, phases, params)
+        except (ValueError, OSError, MemoryError) as error:
+            failed += _failure(path, error, args.debug)
+        except Exception as error:  # a fault of the program's own must not stop the other files
+            failed += _failure(path, error, args.debug, f"unexpected {type(error).__name__}: ")
+    if len(args.files) > 1:
+        print(f"{len(args.files) - failed} of {len(args.files)} files analysed")
+    return FAILED if failed else OK
+
+
+def _prepared(args: argparse.Namespace) -> tuple[tuple[Phase, ...], AnalysisParams]:
+    """Everything that can be wrong with the command itself, before the first file is opened."""
+    clashes = repeated(args.files, by_stem=args.score)
+    if clashes:
+        raise _UsageError(f"several files would be written under one name: {', '.join(clashes)}")
+    try:
+        return _chosen(args), params_from(args)
+    except (ValueError, OSError) as error:
+        raise _UsageError(str(error)) from error
+
+
+def _chosen(args: argparse.Namespace) -> tuple[Phase, ...]:
+    return api.select(args.phases, args.sets, args.elements)
+
+
+def _analyse_file(
+    path: Path, args: argparse.Namespace, phases: Sequence[Phase], params: AnalysisParams
+) -> None:
+    micrograph = api.read(path, args.pixel_size, args.image, args.frame)
+    with tqdm(desc=path.name, unit="step", leave=False, disable=None) as bar:
+        analysis: Analysis = exhaust(
+            analysis_steps(micrograph, phases, params), lambda step: _advance(bar, step)
+        )
+        bar.set_postfix_str("writing")
+        folder = save_results(analysis, folder_of(path, args.output))
+        if args.score:
+            write_score(analysis, args.output, path.stem)
+    print(f"{path}\n{report(analysis)}\n  results: {folder}\n", flush=True)
+
+
+def _advance(bar: tqdm[None], step: Step) -> None:
+    bar.total = step.total
+    bar.set_postfix_str(step.name, refresh=False)
+    bar.update(step.done - bar.n)
+
+
+def _failure(path: Path, error: Exception, debug: bool, prefix: str = "") -> int:
+    """Tell why a file failed; counts as one."""
+    if debug:
+        raise error
+    text = str(error) or type(error).__name__
+    _say(f"{prefix}{text}" if path.name in text else f"{path.name}: {prefix}{text}")
+    return 1
+
+
+def _sample(args: argparse.Namespace) -> int:
+    content = (files("napari_tem_fft") / "data" / "sample.dm4").read_bytes()
+    path = args.output / "sample.dm4"
+    try:
+        if path.exists() and path.read_bytes() != content:
+            raise FileExistsError(f"{path} exists and is another file; choose another folder with -o")
+        args.output.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        _say(str(error))
+        return FAILED
+    print(path)
+    return OK
+
+
+def _phases(args: argparse.Namespace) -> int:
+    if args.names:
+        args.phases = [*(args.phases or ()), *args.names]
+    try:
+        phases = _chosen(args)
+    except (ValueError, OSError) as error:
+        raise _UsageError(str(error)) from error
+    print("\n\n".join(map(phase_lines, phases)) if args.names else phase_table(phases))
+    return OK
