@@ -81,6 +81,11 @@ class LatticePlanes(Sequence[Reflection]):
     def __init__(self, structure: Structure, d_min: float = D_MIN) -> None:
         self.structure, self.d_min = structure, d_min
 
+    @property
+    def basis(self) -> NDArray[np.float64]:
+        """Rows a*, b*, c*, shape (3, 3), 1/nm."""
+        return reciprocal_basis(self.structure.cell)
+
     @cached_property
     def _families(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Representative hkl, d and relative \\|F\\| of each allowed family, sorted by falling d."""

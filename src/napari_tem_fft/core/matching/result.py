@@ -93,6 +93,13 @@ class GrainMatch:
         Best first; for single d only every (phase, hkl) within tolerance.
     reason : str
         One sentence for the user: why this outcome, and what would settle it.
+    spots : tuple of int
+        Ids of the spots that were matched. Where two lattices overlap in one grain, there are two
+        matches with the grain's id, each with its own spots; the first has the stronger ones.
+    unlisted : float
+        Probability that the lattice is none of the candidates (spurious spots included).
+    decided_by_user : bool
+        The phase is a person's decision, not a measurement.
     """
 
     grain: int
@@ -100,3 +107,6 @@ class GrainMatch:
     phases: tuple[str, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     reason: str = ""
+    spots: tuple[int, ...] = ()
+    unlisted: float = 0.0
+    decided_by_user: bool = False

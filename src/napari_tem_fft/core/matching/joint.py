@@ -1,0 +1,115 @@
+"""All grains of an image together: one scale, few phases.
+
+Every grain tells how probable each phase would be at each scale of the image. The scale is one for all of
+them and has the calibration as its prior, and phases that are seen once are more probable to be seen again:
+the shares of the phases have a Dirichlet prior with few phases in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Points of the scale's grid, and its reach in standard deviations.
+GRID_POINTS, GRID_REACH = 121, 4.0
+#: Strength of the belief that an image holds few phases: the weight of all of them before looking.
+CONCENTRATION = 2.0
+_SWEEPS = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joint:
+    """Posterior of an image.
+
+    Attributes
+    ----------
+    phase : ndarray, shape (grains, phases + 2)
+        Probability of each phase; then of "not in the table" and of "all spurious".
+    scale : ndarray, shape (points,)
+        The grid, ln of the factor on the measured d.
+    scale_posterior : ndarray, shape (points,)
+        Sums to 1.
+    """
+
+    phase: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    scale_posterior: NDArray[np.float64]
+
+    @property
+    def mean_scale(self) -> float:
+        """Posterior mean of ln scale."""
+        return float(self.scale @ self.scale_posterior)
+
+
+def scale_grid(uncertainty: float) -> NDArray[np.float64]:
+    """Values of ln scale at which the image is looked at, shape (points,)."""
+    return np.linspace(-GRID_REACH, GRID_REACH, GRID_POINTS) * max(uncertainty, 1e-4)
+
+
+def combine(
+    log_evidence: NDArray[np.float64],
+    rivals: NDArray[np.float64],
+    prior: NDArray[np.float64],
+    uncertainty: float,
+) -> Joint:
+    """Posterior of phases and scale.
+
+    Parameters
+    ----------
+    log_evidence : ndarray, shape (points, grains, phases)
+        ln evidence of each phase for each grain at each scale of the grid.
+    rivals : ndarray, shape (grains, 2)
+        ln evidence of "not in the table" and "all spurious".
+    prior : ndarray, shape (phases + 2,)
+        Probability before looking; sums to 1.
+    uncertainty : float
+        Relative standard uncertainty of the scale.
+    """
+    scale = scale_grid(uncertainty)
+    points, grains, _ = log_evidence.shape
+    wide = np.broadcast_to(rivals, (points, grains, 2))
+    everything = np.concatenate([log_evidence, wide], axis=2)
+    peak = everything.max(axis=(0, 2), keepdims=True)
+    likelihood = np.exp(everything - peak)
+    share, log_total = _sequential(likelihood, prior)
+    share = _mean_field(likelihood, prior, share)
+    log_posterior = log_total - 0.5 * (scale / max(uncertainty, 1e-4)) ** 2
+    posterior = np.exp(log_posterior - log_posterior.max())
+    posterior /= posterior.sum()
+    return Joint(np.einsum("s,sgp->gp", posterior, share), scale, posterior)
+
+
+def _sequential(
+    likelihood: NDArray[np.float64], prior: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Grains one after the other, the clearest first: shares, and ln of the total evidence at each scale."""
+    points, grains, classes = likelihood.shape
+    share = np.zeros_like(likelihood)
+    counts = np.zeros((points, classes))
+    log_total = np.zeros(points)
+    clear = likelihood.max(axis=0) @ prior
+    for done, grain in enumerate(np.argsort(clear)):
+        belief = (CONCENTRATION * prior + counts) / (CONCENTRATION + done)
+        joint = belief * likelihood[:, grain]
+        total = np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
+        share[:, grain] = joint / total
+        counts += share[:, grain]
+        log_total += np.log(total[:, 0])
+    return share, log_total
+
+
+def _mean_field(
+    likelihood: NDArray[np.float64], prior: NDArray[np.float64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Every grain again with what all the others say, a few times (collapsed mean field)."""
+    grains = share.shape[1]
+    if grains == 1:
+        return share
+    for _ in range(_SWEEPS):
+        others = share.sum(axis=1, keepdims=True) - share
+        belief = (CONCENTRATION * prior + others) / (CONCENTRATION + grains - 1)
+        joint = belief * likelihood
+        share = joint / np.maximum(joint.sum(axis=2, keepdims=True), 1e-300)
+    return share

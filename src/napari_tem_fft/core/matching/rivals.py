@@ -1,0 +1,135 @@
+"""What a grain is if it is none of the candidates: spurious spots, or a lattice that is not in the table.
+
+The unlisted lattice is either one of the common kinds (face-centred, body-centred, primitive cubic, diamond,
+hexagonal close-packed) of any size, or any other: two free directions that make the rest of the spots
+whole-number sums. So a cubic phase that is not listed is not mistaken for a listed one merely because its
+angles are those of every cubic crystal.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..phases import Phase
+from ..structure import LatticePlanes, Structure
+from .evidence import weigh
+from .hypotheses import propose, spot_pairs
+from .index import PhaseIndex, build_index
+from .observed import Observed
+
+#: Share of unlisted phases that are of a common kind.
+COMMON = 0.5
+#: Range of ln(size) over which an unlisted phase of a common kind may lie.
+SIZE_RANGE = 1.2
+#: An unlisted lattice may be primitive or centred on its two directions.
+_CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1)))
+
+
+def unlisted(observed: Observed) -> NDArray[np.float64]:
+    """ln evidence of "a lattice not in the table" for each grain, relative to all spurious."""
+    common = _common_kinds(observed) + np.log(COMMON)
+    return np.logaddexp(common, _any_lattice(observed) + np.log(1 - COMMON))
+
+
+def _common_kinds(observed: Observed) -> NDArray[np.float64]:
+    """ln evidence of a common kind of lattice of unknown size."""
+    index = common_kinds()
+    hypotheses = propose(observed, index, 0.35)
+    log_evidence = weigh(hypotheses, observed, index).log_evidence
+    log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
+    total = np.full(len(observed.there), -np.inf)
+    np.logaddexp.at(total, hypotheses.grain, log_evidence - np.log(len(_KINDS)))
+    return total
+
+
+_THIRD = (1 / 3, 2 / 3, 0.5)
+#: Atoms and axes ratio of the kinds, with the cube edge or a-axis 0.42 nm or 0.30 nm.
+_KINDS: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] = {
+    "face-centred": (0.42, 1.0, ((0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5))),
+    "body-centred": (0.34, 1.0, ((0, 0, 0), (0.5, 0.5, 0.5))),
+    "primitive": (0.40, 1.0, ((0, 0, 0),)),
+    "diamond": (
+        0.55,
+        1.0,
+        tuple(
+            (x + s, y + s, z + s)
+            for s in (0, 0.25)
+            for x, y, z in ((0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5))
+        ),
+    ),
+    "close-packed": (0.29, 1.62, ((0, 0, 0), _THIRD)),
+}
+
+
+@cache
+def common_kinds() -> PhaseIndex:
+    """Index of one phase of each common kind."""
+    return build_index([_kind(name, *kind) for name, kind in _KINDS.items()])
+
+
+def _kind(name: str, a: float, ratio: float, sites: tuple[tuple[float, float, float], ...]) -> Phase:
+    hexagonal = name == "close-packed"
+    cell = (a, a, a * ratio, 90.0, 90.0, 120.0 if hexagonal else 90.0)
+    structure = Structure(
+        cell,
+        np.array(sites),
+        np.ones(len(sites)),
+        np.zeros(len(sites), np.intp),
+        np.array([[[3.0, 0, 0, 0, 0], [6.0, 1, 1, 1, 1]]]),
+        _hexagonal_turns() if hexagonal else _cubic_turns(),
+    )
+    return Phase(name, name, "", frozenset(), "", cell, LatticePlanes(structure))
+
+
+def _cubic_turns() -> NDArray[np.int64]:
+    """The 24 rotations of a cube."""
+    matrices = [
+        np.array([[sign if column == axis else 0 for column in range(3)] for sign, axis in zip(signs, axes, strict=True)])
+        for axes in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+        for signs in product((1, -1), repeat=3)
+    ]
+    return np.array([m for m in matrices if round(np.linalg.det(m)) == 1], np.int64)
+
+
+def _hexagonal_turns() -> NDArray[np.int64]:
+    """The 12 rotations of a hexagonal prism."""
+    six, two = np.array([[1, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]])
+    turns = [np.linalg.matrix_power(six, n) for n in range(6)]
+    return np.array(turns + [turn @ two for turn in turns], np.int64)
+
+
+def _any_lattice(observed: Observed) -> NDArray[np.float64]:
+    """ln evidence of the best two-dimensional lattice that two of the spots generate, freely placed."""
+    grain, i, j = spot_pairs(observed)
+    basis = np.stack([observed.g[grain, i], observed.g[grain, j]], axis=1)
+    total = np.full(len(observed.there), -np.inf)
+    for centring in _CENTRINGS:
+        finer = np.linalg.inv(np.array(centring, float)) @ basis
+        evidence = _lattice_evidence(observed, grain, np.stack([i, j], axis=1), finer)
+        np.maximum.at(total, grain, evidence - np.log(len(_CENTRINGS)))
+    return total
+
+
+def _lattice_evidence(
+    observed: Observed, grain: NDArray[np.intp], pair: NDArray[np.intp], basis: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    position = np.rint(observed.g[grain] @ np.linalg.inv(basis))
+    apart = observed.g[grain] - position @ basis
+    along = observed.g[grain] / np.exp(observed.log_length[grain])[..., None]
+    radial = (apart * along).sum(axis=-1)
+    across = apart[..., 0] * along[..., 1] - apart[..., 1] * along[..., 0]
+    length = np.exp(observed.log_length[grain])
+    # the lattice is as uncertain as its two generating spots: errors add
+    length_error = 1.4 * observed.length_error[grain] * length
+    angle_error = 1.4 * observed.angle_error[grain] * length
+    density = np.exp(-0.5 * ((radial / length_error) ** 2 + (across / angle_error) ** 2))
+    density /= 2 * np.pi * length_error * angle_error
+    area = np.abs(np.linalg.det(basis))[:, None]
+    spurious = observed.spurious[grain]
+    terms = np.log((1 - spurious) * np.maximum(area * density, 1e-30) + spurious)
+    np.put_along_axis(terms, pair, np.log(1 - np.take_along_axis(spurious, pair, 1)), 1)
+    return np.where(observed.there[grain], terms, 0.0).sum(axis=1)
