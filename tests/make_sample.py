@@ -64,11 +64,11 @@ GRAINS = (
     Placed("Cu", (6.3, 6.6), 4.6, 17.0),
     Placed("Li2O", (7.2, 19.6), 5.2, 48.0),
     Placed("Li2CO3", (18.2, 8.2), 5.2, 72.0),
-    Placed("Cu", (19.2, 19.6), 3.9, 101.0),
+    Placed("Cu", (19.2, 18.6), 3.8, 101.0),
     Placed("Li2O", (29.4, 16.4), 4.4, 133.0),
     Placed("Li2CO3", (29.6, 5.6), 4.1, 8.0),
-    Placed("Li2O", (17.4, 27.4), 3.3, 160.0),
-    Placed("Cu", (28.4, 26.6), 4.4, 64.0),
+    Placed("Li2O", (17.4, 25.8), 3.2, 160.0),
+    Placed("Cu", (28.4, 25.6), 4.2, 64.0),
 )
 
 
@@ -89,7 +89,7 @@ def facets(
 def film() -> NDArray[np.bool_]:
     """Where the film is, margin included: a wavy edge at the right, vacuum beyond it."""
     y, x = (axis - MARGIN * PIXEL_SIZE[0] for axis in positions(WIDE, PIXEL_SIZE))
-    edge = 30.6 + 1.3 * np.sin(2 * np.pi * y / 31.0) + 0.5 * np.sin(2 * np.pi * y / 9.0 + 1.0)
+    edge = 28.7 + 1.3 * np.sin(2 * np.pi * y / 31.0) + 0.5 * np.sin(2 * np.pi * y / 9.0 + 1.0)
     return x < edge
 
 

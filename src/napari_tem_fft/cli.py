@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -101,7 +102,7 @@ def _analyse_file(
     print(f"{path}\n{report(analysis)}\n  results: {folder}\n", flush=True)
 
 
-def _advance(bar: tqdm[None], step: Step) -> None:
+def _advance(bar: tqdm[NoReturn], step: Step) -> None:
     bar.total = step.total
     bar.set_postfix_str(step.name, refresh=False)
     bar.update(step.done - bar.n)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,11 +15,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch, Rectangle
 from matplotlib.patheffects import withStroke
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.colours import UNKNOWN, colours_of
 from ..core.diffractogram import display
-from ..core.maps import UNKNOWN_CRYSTAL
+from ..core.maps import UNKNOWN_CRYSTAL, ComponentMap
 from ..core.matching.attribution import matches_of_spots
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
@@ -39,21 +38,22 @@ OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
 def write_overview(path: Path, analysis: Analysis) -> None:
     """Draw the picture of an analysis into a PNG file."""
-    overview(analysis).savefig(path, format="png")
+    overview(analysis).savefig(path, format="png", pil_kwargs={"compress_level": 3})
 
 
 def overview(analysis: Analysis) -> Figure:
     """The picture of an analysis as a figure that no window knows of."""
-    figure = Figure(figsize=(18, 11), dpi=100, layout="constrained")
+    figure = Figure(figsize=(18, 11), dpi=100)
     FigureCanvasAgg(figure)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.7, 1.0), squeeze=False)[:, 0]
+    sides = {"left": 0.035, "right": 0.985, "top": 0.94, "bottom": 0.05}
+    grid = figure.add_gridspec(2, 3, height_ratios=(1.75, 1), wspace=0.17, hspace=0.32, **sides)
     colours = colours_of(component.name for component in analysis.components)
     image, extent = shown_image(analysis.micrograph)
-    micrograph, diffractogram, components = top.subplots(1, 3)
+    micrograph, diffractogram, components = (figure.add_subplot(grid[0, i]) for i in range(3))
     _draw_micrograph(micrograph, analysis.micrograph, image, extent)
     _draw_diffractogram(diffractogram, analysis, colours)
     _draw_components(components, analysis, image, extent, colours)
-    _draw_profiles(bottom, analysis)
+    _draw_profiles(figure.add_subplot(grid[1, :]), analysis)
     return figure
 
 
@@ -128,7 +128,7 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
         colour = colours.get(owners.get(spot.id, ""), UNKNOWN)
         for sign in (1, -1):
             centre = (sign * spot.g[1], sign * spot.g[0])
-            axes.add_patch(Circle(centre, max(spot.radius, 0.1), fill=False, edgecolor=colour, linewidth=1.1))
+            axes.add_patch(Circle(centre, max(spot.radius, 0.1), fill=False, edgecolor=colour, linewidth=1.3))
     groups = ring_groups(spots)
     for number, (g, members) in enumerate(groups):
         names = {owners.get(spot.id, "") for spot in members}
@@ -159,10 +159,10 @@ def ring_groups(spots: Sequence[Spot]) -> list[tuple[float, list[Spot]]]:
 
 
 def _ring(axes: Axes, g: float, number: int, colour: str) -> None:
-    axes.add_patch(Circle((0, 0), g, fill=False, edgecolor=colour, linewidth=0.7, linestyle=":", alpha=0.8))
+    axes.add_patch(Circle((0, 0), g, fill=False, edgecolor=colour, linewidth=0.9, linestyle=":"))
     angle = np.radians(20 + 34 * (number % 5) + 180 * (number % 2))
     axes.text(
-        g * np.cos(angle), -g * np.sin(angle), f"{1 / g:.4f}", color=colour, fontsize=9, ha="center",
+        g * np.cos(angle), -g * np.sin(angle), f"{1 / g:.4f}", color="white", fontsize=9, ha="center",
         va="center", path_effects=OUTLINE, clip_on=True,
     )  # fmt: skip
 
@@ -206,14 +206,13 @@ def _outline(
         axes.contour(mask, levels=[0.5], colors=colour, linewidths=1.0, extent=extent, origin="upper")
 
 
-def _legend(component: Any) -> str:
+def _legend(component: ComponentMap) -> str:
     area = f"{component.area:.1f} ± {component.area_sigma:.1f} nm²"
     return f"{component.name}  ({component.outcome}):  {area}, {component.fraction:.1%} of the specimen"
 
 
-def _draw_profiles(figure: Any, analysis: Analysis) -> None:
+def _draw_profiles(axes: Axes, analysis: Analysis) -> None:
     """Every curve over its background, in units of it, so that all share one axis."""
-    axes = figure.subplots()
     top = 1.0
     for profile in analysis.profiles:
         ratio = _over_background(profile.intensity, profile.background)
@@ -241,10 +240,10 @@ def _over_background(intensity: NDArray[np.float64], background: NDArray[np.floa
     return ratio
 
 
-def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    values = np.asarray(values, float)
-    inverse = np.full(values.shape, 1e9)
-    np.divide(1.0, values, out=inverse, where=values != 0)
+def _inverse(values: ArrayLike) -> NDArray[np.float64]:
+    given = np.asarray(values, float)
+    inverse = np.full(given.shape, 1e9)
+    np.divide(1.0, given, out=inverse, where=given != 0)
     return inverse
 
 
