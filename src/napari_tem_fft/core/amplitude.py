@@ -122,7 +122,7 @@ def field_noise(
 ) -> NDArray[np.float32]:
     """Mean power that noise alone gives `bragg_field` at each place, shape ``grid.shape``.
 
-    The noise power density of the local windows at \\|g\\| (vacuum has less of it than film), interpolated
+    The noise power density of the local windows at |g| (vacuum has less of it than film), interpolated
     between their middles, times the filter's effective area.
     """
     density = spectra.density_at(g)

@@ -1,6 +1,6 @@
 """Diffractogram: the windowed transform of the whole image, its noise, and the way back.
 
-One real transform serves all: cropped to \\|g_x\\|, \\|g_y\\| <= q_max it is kept untapered (for maps and
+One real transform serves all: cropped to |g_x|, |g_y| <= q_max it is kept untapered (for maps and
 inverse transforms, which need the image's border); the Hann window, which removes the bright cross
 that an image's edges draw, is applied to it in reciprocal space, where it has three taps an axis.
 """
@@ -36,7 +36,7 @@ class SpectrumParams:
     d_max: Annotated[
         float,
         Field("largest d", unit="nm", low=0.1, high=5.0, help="Larger lattice spacings are not looked for."),
-    ] = 0.7
+    ] = 0.55
 
     def __post_init__(self) -> None:
         check_limits(self)
@@ -99,7 +99,7 @@ class Diffractogram:
 
 
 def frequency_limits(pixel_size: tuple[float, float], params: SpectrumParams) -> tuple[float, float]:
-    """Lowest and highest \\|g\\| that are searched, 1/nm.
+    """Lowest and highest |g| that are searched, 1/nm.
 
     Raises
     ------
@@ -137,7 +137,16 @@ def compute_diffractogram(
     gx = (np.arange(half[1] + 1) * steps[1])[None, :]
     noise, counts = sector_noise(power, gy, gx, 0.5 * q_min)
     return Diffractogram(
-        shape, size, q_min, q_max, (half[0], half[1]), transform, power, noise, float(counts.flat[0]), repaired
+        shape,
+        size,
+        q_min,
+        q_max,
+        (half[0], half[1]),
+        transform,
+        power,
+        noise,
+        float(counts.flat[0]),
+        repaired,
     )
 
 

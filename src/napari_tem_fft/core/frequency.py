@@ -40,7 +40,7 @@ class FrequencyGrid:
         return y[:, None], x[None, :]
 
     def radius(self) -> NDArray[np.float64]:
-        """\\|g\\| of every cell, shape (ny, nx), 1/nm."""
+        """|g| of every cell, shape (ny, nx), 1/nm."""
         y, x = self.axes()
         return np.hypot(y, x)
 

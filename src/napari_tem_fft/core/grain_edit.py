@@ -50,15 +50,23 @@ def regrouped(scene: Scene, spots: Sequence[Spot], before: GrainSet) -> GrainSet
     by_id = {spot.id: spot for spot in spots}
     enabled_before = {spot.id for spot in before.spots if spot.enabled}
     members = [[n for n in grain.spots if n in by_id and by_id[n].enabled] for grain in before.grains]
-    outlines = [Outline(m, h, scene.params.resolution) for m, h in zip(before.masks, before.heats, strict=True)]
-    changed = [set(grain.spots) & enabled_before != set(m) for grain, m in zip(before.grains, members, strict=True)]
+    outlines = [
+        Outline(m, h, scene.params.resolution) for m, h in zip(before.masks, before.heats, strict=True)
+    ]
+    changed = [
+        set(grain.spots) & enabled_before != set(m) for grain, m in zip(before.grains, members, strict=True)
+    ]
     known = {n for grain in before.grains for n in grain.spots}
     for spot in spots:
         if spot.enabled and spot.id not in known:
             _place(scene, spot, members, outlines, changed)
     kept_members, kept_outlines = [], []
     for ids, outline, dirty in zip(members, outlines, changed, strict=True):
-        new = outlined(scene, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region) if dirty and ids else outline
+        new = (
+            outlined(scene, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region)
+            if dirty and ids
+            else outline
+        )
         if ids and new.region.any():
             kept_members.append(tuple(ids))
             kept_outlines.append(new)
@@ -108,9 +116,7 @@ def _strongest(scene: Scene, g: tuple[float, float], radius: float) -> tuple[tup
     return (float(gy[row, 0]), float(gx[0, column])), int(spectra.strongest[row, column])
 
 
-def _unrefined(
-    scene: Scene, g: tuple[float, float], radius: float, number: int, window: int
-) -> Spot:
+def _unrefined(scene: Scene, g: tuple[float, float], radius: float, number: int, window: int) -> Spot:
     """A spot that no fringes support: where it was painted, with the SNR that is there."""
     spectra, diffractogram = scene.spectra, scene.diffractogram
     row, column = spectra.grid.cell(g)

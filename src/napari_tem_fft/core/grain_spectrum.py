@@ -174,9 +174,7 @@ def _taper(
     distance = ndimage.distance_transform_edt(inside, sampling=grid.pixel_size)
     height = np.sin(0.5 * np.pi * np.minimum(1.0, distance / (TAPER_SHARE * distance.max()))) ** 2
     boxes, weights = [], []
-    for first, last, p, q, n in zip(
-        (y0, x0), (y1, x1), pixel_size, grid.pixel_size, shape, strict=True
-    ):
+    for first, last, p, q, n in zip((y0, x0), (y1, x1), pixel_size, grid.pixel_size, shape, strict=True):
         start, stop = max(0, round(first * q / p)), min(n, round(last * q / p))
         boxes.append(slice(start, stop))
         at = ((np.arange(start, stop) + 0.5) * p / q) - first + 0.5  # +1 for the padding, -1/2 to middles
@@ -223,9 +221,7 @@ def _noise_density(
     return (density * spectra.azimuthal[rows, columns]).astype(np.float32)
 
 
-def _window_weights(
-    region: NDArray[np.bool_], grid: MapGrid, spectra: LocalSpectra
-) -> NDArray[np.float64]:
+def _window_weights(region: NDArray[np.bool_], grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
     """How much of a region lies nearest to each window, shape (n windows,), sum 1."""
     rows, columns = np.nonzero(region)
     places = np.stack([(rows + 0.5) * grid.pixel_size[0], (columns + 0.5) * grid.pixel_size[1]], axis=1)
@@ -317,9 +313,7 @@ def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> P
 
 
 def _is_satellite(spectrum: GrainSpectrum, peak: Peak, other: Peak, q_min: float) -> bool:
-    apart = min(
-        np.hypot(peak.g[0] - sign * other.g[0], peak.g[1] - sign * other.g[1]) for sign in (1, -1)
-    )
+    apart = min(np.hypot(peak.g[0] - sign * other.g[0], peak.g[1] - sign * other.g[1]) for sign in (1, -1))
     if apart >= q_min:
         return False
     near = apart < SATELLITE_NEAR * spectrum.resolution

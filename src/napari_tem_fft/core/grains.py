@@ -48,7 +48,7 @@ class GrainParams:
             "false share of area",
             low=1e-6,
             high=0.05,
-            help="Share of the area that noise alone marks before a grain's outline is cut at half its amplitude.",
+            help="Share of the area that noise alone marks, before the cut at half of a grain's amplitude.",
         ),
     ] = 1e-3
 

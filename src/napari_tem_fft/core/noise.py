@@ -7,6 +7,7 @@ A mean that is itself estimated from n independent values has the heavier tail (
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ FLOOR = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rings:
-    """Pools of frequencies of like \\|g\\|, each with at least a given number of bins.
+    """Pools of frequencies of like |g|, each with at least a given number of bins.
 
     Attributes
     ----------
@@ -32,7 +33,7 @@ class Rings:
     starts : ndarray of int, shape (n + 1,)
         Where each ring begins in `order`.
     middle : ndarray, shape (n,), 1/nm
-        Mean \\|g\\| of each ring.
+        Mean |g| of each ring.
     """
 
     order: NDArray[np.intp]
@@ -45,12 +46,12 @@ class Rings:
 
 
 def pool_rings(radius: NDArray[np.float64], low: float, high: float, fewest: int) -> Rings:
-    """Cut the bins with low <= \\|g\\| <= high into rings of at least `fewest` bins.
+    """Cut the bins with low <= |g| <= high into rings of at least `fewest` bins.
 
     Parameters
     ----------
     radius : ndarray, 1/nm
-        \\|g\\| of every bin, of any shape.
+        |g| of every bin, of any shape.
     low, high : float, 1/nm
     fewest : int
     """
@@ -77,7 +78,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     """
     means = np.empty((len(power), len(rings.middle)), np.float32)
     pooled = power[:, rings.order]
-    for i, (start, stop) in enumerate(zip(rings.starts[:-1], rings.starts[1:], strict=True)):
+    for i, (start, stop) in enumerate(pairwise(rings.starts)):
         middle = (stop - start) // 2
         means[:, i] = np.partition(pooled[:, start:stop], middle, axis=1)[:, middle]
     means /= np.float32(np.log(2.0))
@@ -86,7 +87,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
 
 
 def spread(means: NDArray[np.float32], rings: Rings, radius: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Ring means, linearly interpolated to every bin's \\|g\\|; shape (n_spectra, n_bins)."""
+    """Ring means, linearly interpolated to every bin's |g|; shape (n_spectra, n_bins)."""
     position = np.interp(radius.ravel(), rings.middle, np.arange(len(rings.middle)))
     low = np.minimum(position.astype(np.intp), max(len(rings.middle) - 2, 0))
     share = (position - low).astype(np.float32)
@@ -139,9 +140,7 @@ def _sector_medians(
     order = np.argsort(cell, kind="stable")
     starts = np.searchsorted(cell[order], np.arange(rings * sectors + 1))
     values = power.ravel()[order]
-    medians = np.array(
-        [np.median(values[a:b]) if b > a else np.nan for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    )
+    medians = np.array([np.median(values[a:b]) if b > a else np.nan for a, b in pairwise(starts)])
     floor = max(FLOOR * float(np.nanmax(medians)), float(np.finfo(np.float32).tiny))
     medians = np.fmax(medians, floor)
     fewest = float(np.median(np.diff(starts))) / (HANN_BANDWIDTH * MEDIAN_LOSS)

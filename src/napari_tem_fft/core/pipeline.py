@@ -16,7 +16,7 @@ from .grains import Grain, GrainParams, GrainSet, Scene, numbered, search_grains
 from .local_spectra import LocalSpectra, WindowParams, compute_local_spectra
 from .maps import ComponentMap, MapGrid, component_maps
 from .mask import edit, render
-from .matching import GrainMatch, MatchParams
+from .matching import GrainMatch, MatchParams, match_grains
 from .micrograph import Micrograph, prepared_pixels
 from .parameters import Field, check_limits
 from .phases import Phase
@@ -25,14 +25,6 @@ from .progress import Step
 from .seeds import Seed, find_seeds
 from .specimen import specimen_mask
 from .spots import Spot, SpotParams
-
-try:  # temporary until matching lands
-    from .matching import match_grains  # type: ignore[attr-defined]
-except ImportError:
-    from .matching import Outcome
-
-    def match_grains(grains, spots, phases, uncertainty, params):  # type: ignore
-        return tuple(GrainMatch(g.id, Outcome.UNKNOWN, reason="matching is not there yet") for g in grains)
 
 #: A network that proposes seeds; handed in, so that core never imports Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]

@@ -21,6 +21,8 @@ from .parameters import Field, check_limits
 
 #: Peaks are fitted within this many of their half widths.
 FIT_REACH = 2.0
+#: A fitted centre is never trusted beyond this share of a ring's width.
+SMALLEST_SIGMA = 0.03
 #: The background is a running median over this range of g, 1/nm.
 BACKGROUND_RANGE = 1.0
 
@@ -129,9 +131,7 @@ def masked_profile(
     either = (mask != 0) | (mask[::-1, ::-1] != 0)
     inside = np.zeros(snr.shape, bool)
     fit = np.ix_((rows >= 0) & (rows < grid.shape[0]), columns < grid.shape[1])
-    inside[fit] = either[
-        np.ix_(rows[(rows >= 0) & (rows < grid.shape[0])], columns[columns < grid.shape[1]])
-    ]
+    inside[fit] = either[np.ix_(rows[(rows >= 0) & (rows < grid.shape[0])], columns[columns < grid.shape[1]])]
     return _profile("masked", radius, snr, inside, _edges(diffractogram, params), params)
 
 
@@ -215,9 +215,7 @@ def _peaks(
             yield peak
 
 
-def _gaussian(
-    g: NDArray[np.float64], centre: float, width: float, height: float
-) -> NDArray[np.float64]:
+def _gaussian(g: NDArray[np.float64], centre: float, width: float, height: float) -> NDArray[np.float64]:
     return height * np.exp(-0.5 * ((g - centre) / width) ** 2)
 
 
@@ -239,8 +237,11 @@ def _fitted(
         )
     except (RuntimeError, ValueError):
         return None
-    sigma = float(np.sqrt(max(covariance[0, 0], 0.0)))
+    # where the peak is no Gaussian (two lines in one) the fit is worse than its noise says
+    misfit = np.sum(((height - _gaussian(g, *best)) / error) ** 2) / max(len(g) - 3, 1)
+    sigma = float(np.sqrt(max(covariance[0, 0] * max(misfit, 1.0), 0.0)))
+    if not sigma < best[1] + ring:
+        return None
+    sigma = max(sigma, SMALLEST_SIGMA * ring)
     significance = float(np.max(height / error))
-    return ProfilePeak(
-        float(best[0]), max(sigma, 1e-3 * ring), float(best[1]), float(best[2]), significance, curve
-    )
+    return ProfilePeak(float(best[0]), sigma, float(best[1]), float(best[2]), significance, curve)

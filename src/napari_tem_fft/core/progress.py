@@ -29,9 +29,7 @@ class Step:
     product: Any = None
 
 
-def exhaust(
-    steps: Generator[Step, None, Result], on_step: Callable[[Step], None] | None = None
-) -> Result:
+def exhaust(steps: Generator[Step, None, Result], on_step: Callable[[Step], None] | None = None) -> Result:
     """Run a generator of steps to its end and return its result.
 
     Parameters

@@ -108,12 +108,12 @@ def grown(
         if top > CLEAR * cut_level(len(spots), false_share):
             break
     piece = connected(region, near, width, grid)
-    return Outline(piece, _heat(total - len(spots), piece, cut_level(len(spots), false_share) - len(spots)), width)
+    return Outline(
+        piece, _heat(total - len(spots), piece, cut_level(len(spots), false_share) - len(spots)), width
+    )
 
 
-def _heat(
-    signal: NDArray[np.float32], region: NDArray[np.bool_], significant: float
-) -> NDArray[np.float32]:
+def _heat(signal: NDArray[np.float32], region: NDArray[np.bool_], significant: float) -> NDArray[np.float32]:
     """Amplitude over the grain's own where significant; at least 0.5 inside the region and less outside."""
     amplitude = np.sqrt(np.maximum(signal, 0))
     own = float(np.percentile(amplitude[region], 95)) if region.any() else 0.0

@@ -42,9 +42,7 @@ class Seed:
     origin: Origin
 
 
-def find_seeds(
-    diffractogram: Diffractogram, spectra: LocalSpectra, false_alarms: float
-) -> tuple[Seed, ...]:
+def find_seeds(diffractogram: Diffractogram, spectra: LocalSpectra, false_alarms: float) -> tuple[Seed, ...]:
     """All seeds of an image, strongest first.
 
     Parameters
@@ -108,9 +106,7 @@ def _searched(diffractogram: Diffractogram) -> NDArray[np.bool_]:
     return searched
 
 
-def _image_seeds(
-    diffractogram: Diffractogram, searched: NDArray[np.bool_], limit: float
-) -> Iterator[Seed]:
+def _image_seeds(diffractogram: Diffractogram, searched: NDArray[np.bool_], limit: float) -> Iterator[Seed]:
     snr = diffractogram.snr()
     log_p = log_tail(snr, diffractogram.counts)
     gy, gx = diffractogram.axes()

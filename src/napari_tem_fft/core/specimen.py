@@ -122,9 +122,12 @@ def _band_image(
     """The image in a band of frequencies, and how many bins of the whole plane it holds."""
     (hy, hx), (ny, nx) = diffractogram.half, grid.shape
     ky, kx = min(hy, (ny - 1) // 2), min(hx, nx // 2)
-    gy, gx = (axis[part] for axis, part in zip(
-        diffractogram.axes(), (np.s_[hy - ky : hy + ky + 1], np.s_[:, : kx + 1]), strict=True
-    ))
+    gy, gx = (
+        axis[part]
+        for axis, part in zip(
+            diffractogram.axes(), (np.s_[hy - ky : hy + ky + 1], np.s_[:, : kx + 1]), strict=True
+        )
+    )
     radius = np.hypot(gy, gx)
     inside = (radius >= band[0]) & (radius <= band[1])
     for (y, x), reach in spots:
@@ -164,9 +167,7 @@ def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid) -> NDArray[np.
     return mask
 
 
-def _are_two(
-    film: Speckle, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float
-) -> bool:
+def _are_two(film: Speckle, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float) -> bool:
     """Whether film and vacuum are two classes with a step between them, crystals left out."""
     high, low = film.ratio[matter & ~crystal], film.ratio[~matter]
     if not high.size or not low.size:

@@ -76,12 +76,12 @@ class Spot:
 
     @property
     def length(self) -> float:
-        """\\|g\\|, 1/nm."""
+        """|g|, 1/nm."""
         return float(np.hypot(*self.g))
 
     @property
     def d(self) -> float:
-        """Lattice spacing 1 / \\|g\\|, nm, by the image's calibration."""
+        """Lattice spacing 1 / |g|, nm, by the image's calibration."""
         return 1.0 / self.length
 
     @property
