@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -126,10 +126,14 @@ def normalised(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 
-_LEVELS = (
+_LEVELS: tuple[Callable[[Phase], tuple[str, ...]], ...] = (
     lambda phase: (phase.id,),
     lambda phase: (*phase.aliases, phase.name),
-    lambda phase: (phase.formula, phase.id.split("_")[0], phase.name.split(" (")[0]),
+    lambda phase: (
+        phase.formula,
+        phase.id.split("_")[0],
+        *(name.split(" (")[0] for name in (phase.name, *phase.aliases)),
+    ),
 )
 
 

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import yaml
 
-from ..core.phase_choice import DEFAULT_TAGS, select_phases
+import platformdirs
+
+from ..core.phase_choice import DEFAULT_TAGS, find_phase, select_phases
 from ..core.phases import Phase
 from ..core.structure import LatticePlanes
+from .cif import read_cif, read_cif_with_warnings
 from .crystal import Atom, build_structure, composition, formula, symmetry_named
+from .d_lists import read_d_list
 
-__all__ = ["DEFAULT_TAGS", "load_table", "phase_from_entry", "select_phases"]
+__all__ = [
+    "DEFAULT_TAGS",
+    "FileStatus",
+    "load_cif_folder",
+    "load_table",
+    "phase_from_entry",
+    "read_cif",
+    "read_d_list",
+    "select_phases",
+    "user_folder",
+    "with_own_phases",
+]
+
+#: A bundled phase and a CIF file of the same name are one phase if their longest d agree within this.
+SAME_LATTICE = 0.03
 
 _RIGHT_ANGLES = (90.0, 90.0, 90.0)
 
@@ -53,6 +74,112 @@ def phase_from_entry(entry: dict[str, Any]) -> Phase:
         flag=entry.get("flag", ""),
         checked=entry.get("checked", ""),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """What became of one file of a folder of phases.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    state : {"ok", "warning", "refused"}
+    reason : str
+        Why, in words for the user; empty if all is well.
+    phases : tuple of str
+        Ids of the phases that it gave.
+    """
+
+    file: str
+    state: Literal["ok", "warning", "refused"]
+    reason: str = ""
+    phases: tuple[str, ...] = ()
+
+
+def user_folder() -> Path:
+    """The folder of the user's own CIF files in the platform's configuration directory."""
+    return Path(platformdirs.user_config_dir("napari-tem-fft", appauthor=False)) / "phases"
+
+
+def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileStatus, ...]]:
+    """Phases of all CIF files and CSV lists of d-spacings in a folder; a bad file never stops the rest.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder")
+    phases: dict[str, Phase] = {}
+    states = []
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".cif", ".csv")):
+        found, state = _file_phases(path)
+        twice = [phase.id for phase in found if phase.id in phases]
+        if twice:
+            state = replace(state, state="warning", reason=f"{', '.join(twice)} is given twice; the last one counts")
+        phases |= {phase.id: phase for phase in found}
+        states.append(state)
+    return tuple(phases.values()), tuple(states)
+
+
+def _file_phases(path: Path) -> tuple[tuple[Phase, ...], FileStatus]:
+    try:
+        if path.suffix.lower() == ".csv":
+            phases = read_d_list(path)
+            return phases, FileStatus(path.name, "ok", "matched by d only", tuple(p.id for p in phases))
+        found = read_cif_with_warnings(path)
+    except (ValueError, OSError) as error:
+        return (), FileStatus(path.name, "refused", str(error).removeprefix(f"{path.name}: "))
+    state: Literal["ok", "warning"] = "warning" if found.warnings else "ok"
+    return (found.phase,), FileStatus(path.name, state, "; ".join(found.warnings), (found.phase.id,))
+
+
+def with_own_phases(
+    table: Sequence[Phase], own: Sequence[Phase]
+) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
+    """The table with the user's phases: one of the same id, name or alias takes the bundled one's place.
+
+    Returns
+    -------
+    phases : tuple of Phase
+    notes : tuple of str
+        One sentence for each bundled phase that was replaced.
+    """
+    phases, notes = {phase.id: phase for phase in table}, []
+    for mine in own:
+        bundled = _same_name(table, mine)
+        if bundled is None or bundled.id not in phases:
+            phases[mine.id] = mine
+            continue
+        notes.append(_replaced(mine, bundled))
+        names = dict.fromkeys((bundled.id, bundled.name, *bundled.aliases, *mine.aliases))
+        aliases = tuple(name for name in names if name != mine.id)
+        own_phase = replace(mine, aliases=aliases, tags=(*mine.tags, *bundled.tags))
+        phases = {own_phase.id if key == bundled.id else key: own_phase if key == bundled.id else phase for key, phase in phases.items()}
+    return tuple(phases.values()), tuple(notes)
+
+
+def _same_name(table: Sequence[Phase], mine: Phase) -> Phase | None:
+    """The bundled phase of that name, if it can be the same substance."""
+    try:
+        bundled = find_phase(table, mine.id)
+    except ValueError:
+        return None
+    known = mine.elements and bundled.elements
+    return None if known and mine.elements != bundled.elements else bundled
+
+
+def _replaced(mine: Phase, bundled: Phase) -> str:
+    text = f"your {mine.id} replaces the bundled {bundled.id}"
+    if mine.reflections and abs(mine.reflections[0].d / bundled.reflections[0].d - 1) > SAME_LATTICE:
+        text += (
+            f", though its largest d is {mine.reflections[0].d:.4f} nm, not {bundled.reflections[0].d:.4f} nm:"
+            " it may be another form"
+        )
+    return text
 
 
 def _atom(line: str) -> Atom:
