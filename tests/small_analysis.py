@@ -9,7 +9,8 @@ from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.diffractogram import compute_diffractogram
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.local_spectra import compute_local_spectra
-from napari_tem_fft.core.maps import ComponentMap, MapGrid
+from napari_tem_fft.core.map_grid import MapGrid
+from napari_tem_fft.core.maps import ComponentMap
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
 from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
 from napari_tem_fft.core.phases import Phase, Reflection

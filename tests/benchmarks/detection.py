@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tem_fft.core.diffractogram import Diffractogram
-from napari_tem_fft.core.local_spectra import LocalSpectra, WindowParams
+from napari_tem_fft.core.local_spectra import LocalSpectra
 from napari_tem_fft.core.noise import log_tail
 from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
+from napari_tem_fft.core.windows import WindowParams
 from napari_tem_fft.io.dm import read_micrograph
 
 D_MIN = 0.12

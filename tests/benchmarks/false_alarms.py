@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from forward_model import Optics, film_image, image_of, white_noise
 from numpy.typing import NDArray
 
+from forward_model import Optics, film_image, image_of, white_noise
 from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import analysis_steps

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_tem_fft.core.grains import Grain
-from napari_tem_fft.core.maps import MapGrid
+from napari_tem_fft.core.map_grid import MapGrid
 from napari_tem_fft.io.map_files import label_planes, masks_of, read_heats, read_map, write_heats, write_map
 
 GRID = MapGrid((8, 10), (0.5, 0.25))

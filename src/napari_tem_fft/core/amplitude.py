@@ -7,48 +7,16 @@ height); with both +g and -g it would be rectified fringes instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
 from .diffractogram import Diffractogram
 from .local_spectra import LocalSpectra
+from .map_grid import MapGrid
 
 #: The Gaussian is cut where it has fallen to this.
 CUT = 1e-4
-
-
-@dataclass(frozen=True, slots=True)
-class MapGrid:
-    """The grid of all maps of one image; it covers the whole image.
-
-    Attributes
-    ----------
-    shape : tuple of int, (y, x)
-    pixel_size : tuple of float, (y, x), nm
-    """
-
-    shape: tuple[int, int]
-    pixel_size: tuple[float, float]
-
-    @property
-    def pixel_area(self) -> float:
-        """Area of a pixel, nm^2."""
-        return self.pixel_size[0] * self.pixel_size[1]
-
-    @classmethod
-    def covering(cls, extent: tuple[float, float], pixel: float, most: int = 1024) -> MapGrid:
-        """Grid over a field of `extent` (y, x) nm with pixels of about `pixel` nm, at most `most` an axis."""
-        shape = tuple(int(np.clip(fft.next_fast_len(int(np.ceil(e / pixel))), 8, most)) for e in extent)
-        return cls((shape[0], shape[1]), (extent[0] / shape[0], extent[1] / shape[1]))
-
-    def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Middles of the pixels' rows, shape (ny, 1), and columns, shape (1, nx), nm."""
-        y = (np.arange(self.shape[0]) + 0.5) * self.pixel_size[0]
-        x = (np.arange(self.shape[1]) + 0.5) * self.pixel_size[1]
-        return y[:, None], x[None, :]
 
 
 def bragg_field(
@@ -125,17 +93,7 @@ def field_noise(
     The noise power density of the local windows at |g| (vacuum has less of it than film), interpolated
     between their middles, times the filter's effective area.
     """
-    density = spectra.density_at(g)
-    at = []
-    for axis, positions in enumerate(grid.positions()):
-        centres = spectra.centres.reshape(*spectra.lattice, 2)
-        line = centres[:, 0, 0] if axis == 0 else centres[0, :, 1]
-        at.append(np.interp(positions.ravel(), line, np.arange(len(line))))
-    local = ndimage.map_coordinates(
-        np.sqrt(density), np.meshgrid(*at, indexing="ij"), order=1, mode="nearest"
-    )
-    (py, px) = diffractogram.pixel_size
+    local = spectra.on_grid(np.sqrt(spectra.density_at(g)), grid)
+    py, px = diffractogram.pixel_size
     # sum of the squared filter over the bins, over the number of pixels: 1 / (4 pi width^2) in pixels
-    area = 4 * np.pi * width**2 / (py * px)
-    noise: NDArray[np.float32] = (local**2 / area).astype(np.float32)
-    return noise
+    return local**2 * np.float32(py * px / (4 * np.pi * width**2))

@@ -88,8 +88,8 @@ class Diffractogram:
 
     def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """g_y of the rows, shape (ny, 1), and g_x of the columns, shape (1, nx), 1/nm."""
-        y = np.arange(-self.half[0], self.half[0] + 1) * self.step[0]
-        x = np.arange(self.half[1] + 1) * self.step[1]
+        y = np.arange(-self.half[0], self.half[0] + 1, dtype=np.float64) * self.step[0]
+        x = np.arange(self.half[1] + 1, dtype=np.float64) * self.step[1]
         return y[:, None], x[None, :]
 
     def snr(self) -> NDArray[np.float32]:
@@ -133,8 +133,8 @@ def compute_diffractogram(
     transform = _crop(fft.rfft2(image, workers=-1), (half[0], half[1]))
     power = _hann_power(transform)
     steps = [1.0 / (n * p) for n, p in zip(shape, size, strict=True)]
-    gy = (np.arange(-half[0], half[0] + 1) * steps[0])[:, None]
-    gx = (np.arange(half[1] + 1) * steps[1])[None, :]
+    gy = (np.arange(-half[0], half[0] + 1, dtype=np.float64) * steps[0])[:, None]
+    gx = (np.arange(half[1] + 1, dtype=np.float64) * steps[1])[None, :]
     noise, counts = sector_noise(power, gy, gx, 0.5 * q_min)
     return Diffractogram(
         shape,
@@ -225,23 +225,40 @@ def masked_inverse(
     weight = _soft_weight(diffractogram, mask != 0, grid)
     hy, hx = diffractogram.half
     ny, nx = (fft.next_fast_len(2 * h + 2, real=True) for h in (hy, hx))
-    block = np.zeros((ny, nx // 2 + 1), np.complex64)
-    kept = diffractogram.transform * weight
-    block[: hy + 1, : hx + 1] = kept[hy:]
-    block[-hy:, : hx + 1] = kept[:hy]
+    image = inverse_of_half_plane(diffractogram.transform * weight, (ny, nx), diffractogram.image_shape)
     (height, width), (py, px) = diffractogram.image_shape, diffractogram.pixel_size
-    image = fft.irfft2(block, s=(ny, nx), workers=-1) * np.float32(ny * nx / (height * width))
     return image, (height * py / ny, width * px / nx)
+
+
+def inverse_of_half_plane(
+    kept: NDArray[np.complex64], shape: tuple[int, int], image_shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Real image of `shape` pixels over the whole field, from centred bins of an image's transform.
+
+    Parameters
+    ----------
+    kept : ndarray of complex64, shape (2 ky + 1, kx + 1)
+        Bins around the zero frequency, columns from g_x = 0 on.
+    image_shape : tuple of int
+        Of the image that was transformed, whose grey levels are kept.
+    """
+    ky, kx = kept.shape[0] // 2, kept.shape[1] - 1
+    block = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)
+    block[: ky + 1, : kx + 1] = kept[ky:]
+    if ky:
+        block[-ky:, : kx + 1] = kept[:ky]
+    scale = np.float32(shape[0] * shape[1] / (image_shape[0] * image_shape[1]))
+    image: NDArray[np.float32] = fft.irfft2(block, s=shape, workers=-1) * scale
+    return image
 
 
 def _soft_weight(
     diffractogram: Diffractogram, mask: NDArray[np.bool_], grid: FrequencyGrid
 ) -> NDArray[np.float32]:
     """The mask on the transform's bins, symmetric and smoothed by a cell."""
-    either = (mask | mask[::-1, ::-1]).astype(np.float32)
-    soft = either.copy()
+    soft: NDArray[np.float32] = (mask | mask[::-1, ::-1]).astype(np.float32)
     for axis in (0, 1):
-        soft = (np.roll(soft, 1, axis) + 2 * soft + np.roll(soft, -1, axis)) / 4
+        soft = (np.roll(soft, 1, axis) + 2 * soft + np.roll(soft, -1, axis)) * np.float32(0.25)
     rows, columns = (
         np.rint(axis.ravel() / step).astype(np.intp) + half
         for axis, step, half in zip(diffractogram.axes(), grid.step, grid.half, strict=True)

@@ -35,8 +35,8 @@ class FrequencyGrid:
 
     def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Frequencies of the rows, shape (ny, 1), and of the columns, shape (1, nx), 1/nm."""
-        y = np.arange(-self.half[0], self.half[0] + 1) * self.step[0]
-        x = np.arange(-self.half[1], self.half[1] + 1) * self.step[1]
+        y = np.arange(-self.half[0], self.half[0] + 1, dtype=np.float64) * self.step[0]
+        x = np.arange(-self.half[1], self.half[1] + 1, dtype=np.float64) * self.step[1]
         return y[:, None], x[None, :]
 
     def radius(self) -> NDArray[np.float64]:

@@ -92,7 +92,7 @@ def _place(
 
 
 def _common(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return float(np.count_nonzero(a & b) / max(min(np.count_nonzero(a), np.count_nonzero(b)), 1))
+    return float(np.count_nonzero(a & b) / max(1, min(int(a.sum()), int(b.sum()))))
 
 
 def _apart(a: tuple[float, float], b: tuple[float, float]) -> float:

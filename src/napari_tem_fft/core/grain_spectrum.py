@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from .amplitude import MapGrid
 from .local_spectra import LocalSpectra
+from .map_grid import MapGrid, linear_weights
 from .noise import log_tail
 from .spots import upper
 
@@ -112,11 +112,12 @@ def grain_spectrum(
     power = _cropped_power(image[rows, columns] * taper, shape, half)
     window = _cropped_power(taper, shape, half)
     squares = float(np.sum(taper**2, dtype=np.float64))
-    gy = (np.arange(-half[0], half[0] + 1) * step[0])[:, None]
-    gx = (np.arange(half[1] + 1) * step[1])[None, :]
+    gy = (np.arange(-half[0], half[0] + 1, dtype=np.float64) * step[0])[:, None]
+    gx = (np.arange(half[1] + 1, dtype=np.float64) * step[1])[None, :]
     density = _noise_density(gy, gx, region, grid, spectra)
     total = float(taper.sum(dtype=np.float64))
-    lobes = np.concatenate([window[::-1, :0:-1], window], axis=1) / np.float32(total**2)
+    lobes: NDArray[np.float32] = np.concatenate([window[::-1, :0:-1], window], axis=1)
+    lobes /= np.float32(total**2)
     extent = _extent(taper, pixel_size)
     resolution = _resolution(lobes, step)
     area = total**2 / squares * pixel_size[0] * pixel_size[1]
@@ -178,19 +179,9 @@ def _taper(
         start, stop = max(0, round(first * q / p)), min(n, round(last * q / p))
         boxes.append(slice(start, stop))
         at = ((np.arange(start, stop) + 0.5) * p / q) - first + 0.5  # +1 for the padding, -1/2 to middles
-        weights.append(_linear(at, last - first + 2))
+        weights.append(linear_weights(at, last - first + 2))
     taper = weights[0] @ height.astype(np.float32) @ weights[1].T
     return taper.astype(np.float32), boxes[0], boxes[1]
-
-
-def _linear(at: NDArray[np.float64], n: int) -> NDArray[np.float32]:
-    """Matrix of linear interpolation at fractional positions of n samples."""
-    low = np.clip(np.floor(at).astype(np.intp), 0, n - 2)
-    share = np.clip(at - low, 0, 1)
-    matrix = np.zeros((len(at), n), np.float32)
-    matrix[np.arange(len(at)), low] = 1 - share
-    matrix[np.arange(len(at)), low + 1] = share
-    return matrix
 
 
 def _cropped_power(
@@ -199,8 +190,7 @@ def _cropped_power(
     transform = fft.rfft2(image, s=shape, workers=-1)
     hy, hx = half
     kept = np.concatenate([transform[-hy:, : hx + 1], transform[: hy + 1, : hx + 1]])
-    power: NDArray[np.float32] = kept.real**2 + kept.imag**2
-    return power
+    return np.asarray(kept.real**2 + kept.imag**2, np.float32)
 
 
 def _noise_density(
@@ -218,7 +208,7 @@ def _noise_density(
     columns = np.rint(gx / spectra.grid.step[1]).astype(np.intp)
     rows = np.minimum(rows, spectra.azimuthal.shape[0] - 1)
     columns = np.minimum(columns, spectra.azimuthal.shape[1] - 1)
-    return (density * spectra.azimuthal[rows, columns]).astype(np.float32)
+    return np.asarray(density * spectra.azimuthal[rows, columns], np.float32)
 
 
 def _window_weights(region: NDArray[np.bool_], grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:

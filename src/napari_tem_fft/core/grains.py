@@ -9,10 +9,10 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from .amplitude import MapGrid
 from .diffractogram import Diffractogram
 from .grain_spectrum import GrainSpectrum, Peak, find_peaks, grain_spectrum
 from .local_spectra import LocalSpectra
+from .map_grid import MapGrid
 from .parameters import Field, check_limits
 from .regions import Outline, grown, window_area
 from .seeds import Seed

@@ -9,40 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from .frequency import FrequencyGrid
+from .map_grid import MapGrid, linear_weights
 from .noise import Rings, log_tail, pool_rings, ring_means, spread
-from .parameters import Field, check_limits
 from .spots import upper
+from .windows import WindowLine, WindowParams, window_line, window_pixels
 
 #: Detections are kept down to this ln P, to be confirmed where a grain is known or the network says so.
 LOWEST_LOG_P = -8.0
 #: Fewest bins in the rings of a window, from which its noise is estimated.
 RING_BINS = 240
-
-
-@dataclass(frozen=True, slots=True)
-class WindowParams:
-    """Size of the local windows."""
-
-    window: Annotated[
-        float,
-        Field(
-            "window",
-            unit="nm",
-            low=1.0,
-            high=200.0,
-            help="Side of the local windows; about twice the grains' size finds them best.",
-        ),
-    ] = 11.0
-
-    def __post_init__(self) -> None:
-        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +99,17 @@ class LocalSpectra:
         density = self.ring_density[:, low] * (1 - share) + self.ring_density[:, high] * share
         return density.reshape(self.lattice) * self.azimuthal_at(g)
 
+    def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
+        """One value a window, interpolated linearly between the windows' middles; shape ``grid.shape``."""
+        lattice = self.centres.reshape(*self.lattice, 2)
+        lines = (lattice[:, 0, 0], lattice[0, :, 1])
+        rows, columns = (
+            linear_weights(np.interp(places.ravel(), line, np.arange(len(line))), len(line))
+            for places, line in zip(grid.positions(), lines, strict=True)
+        )
+        on_grid: NDArray[np.float32] = rows @ values.reshape(self.lattice).astype(np.float32) @ columns.T
+        return on_grid
+
     def azimuthal_at(self, g: tuple[float, float]) -> float:
         """The azimuthal factor at the frequency g = (y, x)."""
         row, column = self.grid.cell(upper(g))
@@ -134,32 +127,8 @@ class _Frame:
     radius: NDArray[np.float64]
     tested: NDArray[np.bool_]
     rings: Rings
-    rows: _Line
-    columns: _Line
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Line:
-    """Windows along one axis: first pixels, tapers, middles in pixels, share of a whole taper's width."""
-
-    starts: NDArray[np.intp]
-    tapers: NDArray[np.float32]
-    middles: NDArray[np.float64]
-    shares: NDArray[np.float64]
-
-
-def window_pixels(
-    shape: tuple[int, int], pixel_size: tuple[float, float], params: WindowParams
-) -> tuple[int, int]:
-    """Side (y, x) of a window in pixels: even, fast to transform, not larger than the image."""
-    sides = []
-    for n, p in zip(shape, pixel_size, strict=True):
-        wanted = int(np.clip(params.window / p, 64, n))
-        side = fft.next_fast_len(wanted, real=True)
-        while side % 2 or side > n:
-            side = side - 1 if side > n else fft.next_fast_len(side + 1, real=True)
-        sides.append(side)
-    return sides[0], sides[1]
+    rows: WindowLine
+    columns: WindowLine
 
 
 def compute_local_spectra(
@@ -235,30 +204,8 @@ def _frame(
     tested = (radius >= q_min) & (radius <= q_max)
     tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0: each pair counts once
     rings = pool_rings(radius, 0.5 * q_min, float(radius.max()), RING_BINS)
-    return _Frame(side, grid, radius, tested, rings, _line(shape[0], side[0]), _line(shape[1], side[1]))
-
-
-def _hann(n: int) -> NDArray[np.float32]:
-    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n), np.float32)
-
-
-def _line(n: int, side: int) -> _Line:
-    """Windows with half overlap, and one of half the width at either border.
-
-    A whole window that reached beyond the border would cut a crystal there, and draw streaks.
-    """
-    if side >= n:
-        return _Line(np.zeros(1, np.intp), _hann(side)[None], np.array([side / 2]), np.ones(1))
-    count = int(np.ceil((n - side) / (side / 2))) + 1
-    inner = np.rint(np.linspace(0, n - side, count)).astype(np.intp)
-    half = side // 2
-    narrow = np.zeros((2, side), np.float32)
-    narrow[0, side - half :] = narrow[1, :half] = _hann(half)
-    return _Line(
-        np.concatenate([[half - side], inner, [n - half]]),
-        np.concatenate([narrow[:1], np.tile(_hann(side), (count, 1)), narrow[1:]]),
-        np.concatenate([[half / 2], inner + side / 2, [n - half / 2]]),
-        np.concatenate([[0.5], np.ones(count), [0.5]]),
+    return _Frame(
+        side, grid, radius, tested, rings, window_line(shape[0], side[0]), window_line(shape[1], side[1])
     )
 
 
@@ -287,7 +234,7 @@ def _rows_of_snr(
 def _squares(frame: _Frame) -> NDArray[np.float32]:
     """Sum of the squared taper of each window, shape (n, 1)."""
     sums = [np.sum(line.tapers.astype(np.float64) ** 2, axis=1) for line in (frame.rows, frame.columns)]
-    return np.outer(*sums).reshape(-1, 1).astype(np.float32)
+    return np.asarray(np.outer(*sums).reshape(-1, 1), np.float32)
 
 
 def _maxima(
@@ -316,7 +263,7 @@ def _azimuthal_factor(mean_log: NDArray[np.float64], frame: _Frame) -> NDArray[n
     excess = np.exp(mean_log + np.euler_gamma)
     whole = np.concatenate([excess[::-1, :0:-1], excess], axis=1)
     smooth = ndimage.median_filter(whole, size=9, mode="nearest")[:, frame.grid.half[1] :]
-    return np.clip(smooth, 1.0, None).astype(np.float32)
+    return np.asarray(np.clip(smooth, 1.0, None), np.float32)
 
 
 def _detections(

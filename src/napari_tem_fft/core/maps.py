@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .amplitude import MapGrid
 from .grains import Grain
+from .map_grid import MapGrid
 from .matching import GrainMatch, Outcome
-
-__all__ = ["ComponentMap", "MapGrid", "component_maps"]
 
 #: Name of the component of grains whose phase is not known.
 UNKNOWN_CRYSTAL = "unknown crystal"

@@ -127,7 +127,7 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
 def _not_finite(pixels: NDArray[Any], name: str) -> NDArray[np.bool_] | None:
     if pixels.dtype.kind != "f" or np.isfinite(np.sum(pixels, dtype=np.float64)):
         return None
-    bad = ~np.isfinite(pixels)
+    bad: NDArray[np.bool_] = ~np.isfinite(pixels)
     share = float(bad.mean())
     if share > MOST_BAD:
         raise ValueError(
@@ -146,8 +146,7 @@ def _defects(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     sigma = 1.4826 * float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
     if sigma == 0.0:
         return np.zeros(image.shape, bool)
-    defect: NDArray[np.bool_] = np.abs(step, out=step) > DEFECT_SIGMA * sigma
-    return defect
+    return np.asarray(np.abs(step, out=step) > DEFECT_SIGMA * sigma)
 
 
 def _repair(image: NDArray[np.float32], defects: NDArray[np.bool_]) -> int:
@@ -177,4 +176,4 @@ def _repair_lines(image: NDArray[np.float32]) -> int:
     for row in dead:
         nearest = sound[np.argsort(np.abs(sound - row), kind="stable")[:2]]
         image[row] = image[nearest].mean(axis=0)
-    return len(dead) * image.shape[1]
+    return int(len(dead) * image.shape[1])

@@ -42,7 +42,7 @@ class Rings:
 
     def effective_counts(self) -> NDArray[np.float64]:
         """Independent values that a ring's median is worth as an estimate of the mean."""
-        return np.diff(self.starts) / (HANN_BANDWIDTH * MEDIAN_LOSS)
+        return np.asarray(np.diff(self.starts) / (HANN_BANDWIDTH * MEDIAN_LOSS), np.float64)
 
 
 def pool_rings(radius: NDArray[np.float64], low: float, high: float, fewest: int) -> Rings:
@@ -83,7 +83,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
         means[:, i] = np.partition(pooled[:, start:stop], middle, axis=1)[:, middle]
     means /= np.float32(np.log(2.0))
     floor = np.maximum(FLOOR * means.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return np.maximum(means, floor)
+    return np.asarray(np.maximum(means, floor), np.float32)
 
 
 def spread(means: NDArray[np.float32], rings: Rings, radius: NDArray[np.float64]) -> NDArray[np.float32]:

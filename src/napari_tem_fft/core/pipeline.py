@@ -13,8 +13,9 @@ from .calibration import DELIVERED_UNCERTAINTY
 from .diffractogram import Diffractogram, SpectrumParams, compute_diffractogram, display_grid
 from .grain_edit import measure_by_hand, regrouped
 from .grains import Grain, GrainParams, GrainSet, Scene, numbered, search_grains
-from .local_spectra import LocalSpectra, WindowParams, compute_local_spectra
-from .maps import ComponentMap, MapGrid, component_maps
+from .local_spectra import LocalSpectra, compute_local_spectra
+from .map_grid import MapGrid
+from .maps import ComponentMap, component_maps
 from .mask import edit, render
 from .matching import GrainMatch, MatchParams, match_grains
 from .micrograph import Micrograph, prepared_pixels
@@ -25,6 +26,7 @@ from .progress import Step
 from .seeds import Seed, find_seeds
 from .specimen import specimen_mask
 from .spots import Spot, SpotParams
+from .windows import WindowParams
 
 #: A network that proposes seeds; handed in, so that core never imports Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
@@ -245,7 +247,7 @@ def _follow(
     matches = match_grains(found.grains, found.spots, phases, uncertainty, params.matching)
     yield Step("phases", 3, EDIT_STAGES, matches)
     discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
-    crystals = found.masks.any(axis=0)
+    crystals = np.asarray(found.masks.any(axis=0))
     specimen = specimen_mask(diffractogram, spectra, scene.grid, discs, crystals)
     components = component_maps(found.grains, matches, found.heats, specimen, scene.grid)
     yield Step("maps", 4, EDIT_STAGES, components)

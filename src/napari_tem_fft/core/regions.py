@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from .amplitude import MapGrid, bragg_field, field_noise
+from .amplitude import bragg_field, field_noise
 from .diffractogram import Diffractogram
 from .local_spectra import LocalSpectra
+from .map_grid import MapGrid
 
 #: Filters tried in turn, in units of the wanted resolution, until a grain stands out of its noise.
 WIDENING = (1.0, 1.5, 2.2)

@@ -62,7 +62,7 @@ def find_seeds(diffractogram: Diffractogram, spectra: LocalSpectra, false_alarms
 
 
 def _near(a: tuple[float, float], b: tuple[float, float], reach: float) -> bool:
-    return min(np.hypot(a[0] - b[0], a[1] - b[1]), np.hypot(a[0] + b[0], a[1] + b[1])) < reach
+    return bool(min(np.hypot(a[0] - b[0], a[1] - b[1]), np.hypot(a[0] + b[0], a[1] + b[1])) < reach)
 
 
 def _window_seeds(spectra: LocalSpectra, limit: float) -> Iterator[Seed]:

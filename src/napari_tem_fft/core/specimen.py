@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from .amplitude import MapGrid
-from .diffractogram import Diffractogram
+from .diffractogram import Diffractogram, inverse_of_half_plane
 from .local_spectra import LocalSpectra
+from .map_grid import MapGrid, resampled
 
 #: Speckle band, 1/nm.
 BAND = (0.7, 2.5)
@@ -95,22 +95,15 @@ def specimen_mask(
     inside = np.zeros(grid.shape, bool) if crystals is None else crystals
     for smoothing in SMOOTHINGS:
         film = speckle(diffractogram, spectra, smoothing, spots)
-        crystal = _resampled(inside, film.grid.shape)
+        crystal = resampled(inside, film.grid.shape)
         if crystal.mean() > 0.9:
             break
-        matter = crystal | (film.ratio > threshold_otsu(film.ratio[~crystal]))
+        cut = float(threshold_otsu(film.ratio[~crystal]))  # type: ignore[no-untyped-call]
+        matter = crystal | (film.ratio > cut)
         matter = _without_small_pieces(matter, film.grid)
         if _are_two(film, matter, crystal, smoothing):
-            return _resampled(matter, grid.shape) | inside
+            return resampled(matter, grid.shape) | inside
     return np.ones(grid.shape, bool)
-
-
-def _resampled(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    rows, columns = (
-        np.minimum(((np.arange(n) + 0.5) * m / n).astype(np.intp), m - 1)
-        for n, m in zip(shape, mask.shape, strict=True)
-    )
-    return mask[np.ix_(rows, columns)]
 
 
 def _band_image(
@@ -122,39 +115,22 @@ def _band_image(
     """The image in a band of frequencies, and how many bins of the whole plane it holds."""
     (hy, hx), (ny, nx) = diffractogram.half, grid.shape
     ky, kx = min(hy, (ny - 1) // 2), min(hx, nx // 2)
-    gy, gx = (
-        axis[part]
-        for axis, part in zip(
-            diffractogram.axes(), (np.s_[hy - ky : hy + ky + 1], np.s_[:, : kx + 1]), strict=True
-        )
-    )
+    gy, gx = diffractogram.axes()
+    gy, gx = gy[hy - ky : hy + ky + 1], gx[:, : kx + 1]
     radius = np.hypot(gy, gx)
     inside = (radius >= band[0]) & (radius <= band[1])
     for (y, x), reach in spots:
         for sign in (1, -1):
             inside &= (gy - sign * y) ** 2 + (gx - sign * x) ** 2 > (2 * reach) ** 2
     kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], 0)
-    block = np.zeros((ny, nx // 2 + 1), np.complex64)
-    block[: ky + 1, : kx + 1] = kept[ky:]
-    block[-ky:, : kx + 1] = kept[:ky]
-    scale = np.float32(ny * nx / np.prod(diffractogram.image_shape))
-    image: NDArray[np.float32] = fft.irfft2(block, s=grid.shape, workers=-1) * scale
+    image = inverse_of_half_plane(kept, grid.shape, diffractogram.image_shape)
     return image, 2.0 * float(inside.sum())
 
 
-def _shot_noise(spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.float64]:
-    """Noise power density at the highest frequencies, interpolated between the windows' middles."""
+def _shot_noise(spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.float32]:
+    """Noise power density at the highest frequencies, place by place."""
     last = max(1, len(spectra.ring_g) // 20)
-    density = spectra.ring_density[:, -last:].mean(axis=1).reshape(spectra.lattice)
-    centres = spectra.centres.reshape(*spectra.lattice, 2)
-    lines = (centres[:, 0, 0], centres[0, :, 1])
-    at = [
-        np.interp(positions.ravel(), line, np.arange(len(line)))
-        for positions, line in zip(grid.positions(), lines, strict=True)
-    ]
-    return np.asarray(
-        ndimage.map_coordinates(density, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest"), float
-    )
+    return spectra.on_grid(spectra.ring_density[:, -last:].mean(axis=1), grid)
 
 
 def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid) -> NDArray[np.bool_]:

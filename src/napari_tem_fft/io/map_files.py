@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from ..core.grains import Grain
-from ..core.maps import MapGrid
+from ..core.map_grid import MapGrid
 
 
 def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:

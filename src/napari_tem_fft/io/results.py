@@ -28,7 +28,8 @@ from ..core.calibration import Calibration
 from ..core.diffractogram import compute_diffractogram
 from ..core.grains import Grain
 from ..core.local_spectra import compute_local_spectra
-from ..core.maps import ComponentMap, MapGrid
+from ..core.map_grid import MapGrid
+from ..core.maps import ComponentMap
 from ..core.matching import GrainMatch
 from ..core.micrograph import Micrograph, prepared_pixels
 from ..core.parameters import from_dict, to_dict

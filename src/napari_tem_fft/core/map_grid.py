@@ -1,0 +1,59 @@
+"""MapGrid: the one grid of all maps of an image, and linear interpolation onto it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+
+@dataclass(frozen=True, slots=True)
+class MapGrid:
+    """The grid of all maps of one image; it covers the whole image.
+
+    Attributes
+    ----------
+    shape : tuple of int, (y, x)
+    pixel_size : tuple of float, (y, x), nm
+    """
+
+    shape: tuple[int, int]
+    pixel_size: tuple[float, float]
+
+    @property
+    def pixel_area(self) -> float:
+        """Area of a pixel, nm^2."""
+        return self.pixel_size[0] * self.pixel_size[1]
+
+    @classmethod
+    def covering(cls, extent: tuple[float, float], pixel: float, most: int = 1024) -> MapGrid:
+        """Grid over a field of `extent` (y, x) nm with pixels of about `pixel` nm, at most `most` an axis."""
+        ny, nx = (int(np.clip(fft.next_fast_len(int(np.ceil(e / pixel))), 8, most)) for e in extent)
+        return cls((ny, nx), (extent[0] / ny, extent[1] / nx))
+
+    def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Middles of the pixels' rows, shape (ny, 1), and columns, shape (1, nx), nm."""
+        y = (np.arange(self.shape[0], dtype=np.float64) + 0.5) * self.pixel_size[0]
+        x = (np.arange(self.shape[1], dtype=np.float64) + 0.5) * self.pixel_size[1]
+        return y[:, None], x[None, :]
+
+
+def linear_weights(at: NDArray[np.float64], n: int) -> NDArray[np.float32]:
+    """Matrix that interpolates n samples linearly at fractional positions, constant beyond both ends."""
+    low = np.clip(np.floor(at).astype(np.intp), 0, max(n - 2, 0))
+    share = np.clip(at - low, 0, 1)
+    matrix = np.zeros((len(at), n), np.float32)
+    matrix[np.arange(len(at)), low] = 1 - share
+    matrix[np.arange(len(at)), np.minimum(low + 1, n - 1)] += share
+    return matrix
+
+
+def resampled(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask of the whole image on another grid of the whole image, by nearest pixels."""
+    rows, columns = (
+        np.minimum(((np.arange(n) + 0.5) * m / n).astype(np.intp), m - 1)
+        for n, m in zip(shape, mask.shape, strict=True)
+    )
+    return mask[np.ix_(rows, columns)]
