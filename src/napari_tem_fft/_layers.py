@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._plane import Bar, Plane, Ring
+from ._plane import Bar, Plane, Ring, label_azimuths
 from .core.calibration import Calibration
-from .core.colours import PALETTE, UNKNOWN, UNKNOWN_NAME
+from .core.colours import PALETTE, UNKNOWN
 from .core.frequency import FrequencyGrid
 from .core.grains import Grain
-from .core.maps import ComponentMap, MapGrid
+from .core.map_grid import MapGrid
+from .core.maps import UNKNOWN_CRYSTAL, ComponentMap
 from .core.matching import GrainMatch
+from .core.matching.attribution import indexed_as, matches_of_spots
 from .core.micrograph import Micrograph
 from .core.spots import Spot
 
@@ -35,6 +37,7 @@ AXES = ("y", "x")
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
 CLEAR = "#00000000"
+NOT_INDEXED = "not indexed"
 _IN_NM = {
     **dict.fromkeys(("nm", "nanometer"), 1.0),
     **dict.fromkeys(("um", "µm", "μm", "micrometer", "micron"), 1e3),
@@ -89,7 +92,7 @@ def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph
 
 def fft_layer(snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str) -> LayerData:
     """Image layer of the diffractogram: log10 of power over the ring's mean noise."""
-    high = float(np.percentile(snr, 99.98))
+    high = float(np.percentile(snr, 99.9))
     kwargs = {
         **_on_grid(grid, plane),
         "name": f"FFT · {of}",
@@ -141,14 +144,7 @@ def spot_features(
 ) -> dict[str, list[Any]]:
     """Columns of the table of spots; units stand in the names."""
     grain_of = {spot: grain.id for grain in grains for spot in grain.spots}
-    match_of = {match.grain: match for match in matches}
-    hkl_of = {
-        indexed.spot: " ".join(map(str, indexed.hkl))
-        for match in matches
-        if match.phases and match.candidates
-        for indexed in match.candidates[0].indexed
-    }
-    phases = [component_name(match_of.get(grain_of.get(spot.id, 0))) for spot in spots]
+    match_of = matches_of_spots(grains, matches)
     return {
         "spot": [spot.id for spot in spots],
         "d (nm)": [round(spot.d, 5) for spot in spots],
@@ -156,17 +152,27 @@ def spot_features(
         "angle (deg)": [round(spot.azimuth, 2) for spot in spots],
         "SNR": [round(spot.snr, 1) for spot in spots],
         "grain": [grain_of.get(spot.id, 0) for spot in spots],
-        "phase": phases,
-        "hkl": [hkl_of.get(spot.id, "") for spot in spots],
+        "phase": [_phase(spot.id, match_of.get(spot.id)) for spot in spots],
+        "hkl": [_hkl(spot.id, match_of.get(spot.id)) for spot in spots],
         "origin": [spot.origin for spot in spots],
     }
 
 
-def component_name(match: GrainMatch | None) -> str:
-    """Name of the component that a grain belongs to; "A / B" for an ambiguous set, empty if unmatched."""
+def _phase(spot: int, match: GrainMatch | None) -> str:
+    """Component that a spot belongs to; "not indexed" if its grain has a name that does not explain it."""
     if match is None:
         return ""
-    return " / ".join(match.phases) if match.outcome.names_phases else UNKNOWN_NAME
+    return component_name(match) if not match.phases or indexed_as(spot, match) else NOT_INDEXED
+
+
+def _hkl(spot: int, match: GrainMatch | None) -> str:
+    indexed = indexed_as(spot, match) if match is not None else None
+    return " ".join(map(str, indexed.hkl)) if indexed is not None else ""
+
+
+def component_name(match: GrainMatch) -> str:
+    """Name of the component that a match makes its grain a part of; "A / B" for an ambiguous set."""
+    return " / ".join(match.phases) if match.outcome.names_phases else UNKNOWN_CRYSTAL
 
 
 def ifft_layer(image: NDArray[np.float32], pixel_size: tuple[float, float], of: Micrograph) -> LayerData:
@@ -228,21 +234,23 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float) -> L
     reach : float, 1/nm
         Largest frequency shown; it sets the line width.
     """
-    ticks = [ring.tick(62 - 31 * (i % 5), 0.02 * reach) for i, ring in enumerate(rings)]
+    azimuths = label_azimuths(rings, reach)
+    carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
     kwargs = {
         **_drawn(plane),
         "name": f"rings · {of}",
         "shape_type": ["ellipse"] * len(rings) + ["line"] * len(rings),
         "edge_width": 0.004 * reach,
-        "edge_color": [ring.colour for ring in rings] * 2,
+        "edge_color": [ring.colour for ring in rings] + [CLEAR] * len(rings),
         "face_color": "transparent",
+        "opacity": 0.75,
         "features": {
             "label": [""] * len(rings) + [ring.label for ring in rings],
             "d (nm)": [round(1 / ring.g, 5) for ring in rings] * 2,
         },
-        "text": {"string": "{label}", "size": 9, "color": "white", "anchor": "upper_left"},
+        "text": _text(0.045 * reach * plane.factor),
     }
-    shapes = [ring.box() for ring in rings] + ticks
+    shapes = [ring.box() for ring in rings] + carriers
     return shapes, {**kwargs, "metadata": _reciprocal("rings", of, None, plane)}, "shapes"
 
 
@@ -256,16 +264,15 @@ def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
         "edge_color": "transparent",
         "face_color": ["#000000A0"] * len(bars) + ["#FFFFFF"] * len(bars),
         "features": {"label": [bar.label for bar in bars] + [""] * len(bars)},
-        "text": {
-            "string": "{label}",
-            "size": 11,
-            "color": "white",
-            "anchor": "center",
-            "translation": np.array([-0.012 * bars[0].width, 0.0]),
-        },
+        "text": {**_text(0.026 * bars[0].width), "translation": np.array([-0.014 * bars[0].width, 0.0])},
     }
     shapes = [bar.plate for bar in bars] + [bar.stroke for bar in bars]
     return shapes, {**kwargs, "metadata": {KEY: {"role": "bars", "of": of}}}, "shapes"
+
+
+def _text(size: float) -> dict[str, Any]:
+    """Labels that grow with the zoom; size in world units."""
+    return {"string": "{label}", "size": size, "scaling": True, "color": "white", "anchor": "center"}
 
 
 def _place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[str, Any]:
@@ -306,8 +313,8 @@ def _reciprocal(
 def _sample(pixels: NDArray[Any]) -> NDArray[np.float64]:
     """About a quarter of a million of the finite pixels, evenly spread."""
     stride = max(1, int(np.sqrt(pixels.size / 250_000)))
-    sample = pixels[::stride, ::stride].astype(float)
-    return sample[np.isfinite(sample)]
+    sample: NDArray[np.float64] = pixels[::stride, ::stride].astype(np.float64)
+    return np.asarray(sample[np.isfinite(sample)])
 
 
 def _grey_range(pixels: NDArray[Any]) -> tuple[float, float]:

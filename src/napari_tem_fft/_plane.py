@@ -15,6 +15,8 @@ Point = tuple[float, float]
 
 #: Share of the micrograph's width left free between it and its diffractogram.
 GAP = 0.04
+#: Size (y, x) of a ring's label, as a share of half the picture's width.
+LABEL_SIZE = (0.09, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,37 @@ class Ring:
         """Corners (y, x) of the circle's bounding box, shape (4, 2), 1/nm."""
         return self.g * np.array([(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)])
 
-    def tick(self, azimuth: float, length: float) -> NDArray[np.float64]:
-        """Short radial line, outwards at the azimuth (degrees, counter-clockwise), shape (2, 2), 1/nm."""
+    def label_place(self, azimuth: float, offset: float) -> NDArray[np.float64]:
+        """Radial line outside the ring (azimuth in degrees, counter-clockwise), shape (2, 2), 1/nm.
+
+        It carries the label in its middle.
+        """
         direction = np.array([-np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])
-        return np.array([self.g * direction, (self.g + length) * direction])
+        return np.array([self.g * direction, (self.g + 2 * offset) * direction])
+
+
+def label_azimuths(rings: Sequence[Ring], reach: float) -> list[float]:
+    """Azimuths (degrees) at which the rings' labels are far from each other and inside the picture.
+
+    Parameters
+    ----------
+    rings : sequence of Ring
+        Those placed first have the free choice.
+    reach : float, 1/nm
+        Half the width of the picture.
+    """
+    turns = np.arange(90.0, 450.0, 15.0)
+    directions = np.stack([-np.sin(np.radians(turns)), np.cos(np.radians(turns))], axis=1)
+    placed: list[NDArray[np.float64]] = []
+    azimuths = []
+    for ring in rings:
+        places = directions * ring.g / (reach * np.array(LABEL_SIZE))
+        inside = np.abs(places).max(axis=1, where=[False, True], initial=0) < 1 / LABEL_SIZE[1] - 0.5
+        room = np.min([np.hypot(*(places - other).T) for other in placed], axis=0) if placed else -turns
+        best = int(np.argmax(np.where(inside, room, -1e3)))
+        placed.append(places[best])
+        azimuths.append(float(turns[best] % 360))
+    return azimuths
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +139,21 @@ class Bar:
     @property
     def plate(self) -> NDArray[np.float64]:
         """Corners of the dark plate, shape (4, 2)."""
-        margin, height = 0.02 * self.width, 0.075 * self.width
+        margin, height = 0.02 * self.width, 0.08 * self.width
         bottom, right = self.corner[0] - margin, self.corner[1] - margin
-        return _rectangle(bottom - height, right - self.length - 2 * margin, bottom, right)
+        return _rectangle(bottom - height, right - self.plate_width, bottom, right)
+
+    @property
+    def plate_width(self) -> float:
+        """Width of the plate: the bar's, or the label's where that is longer."""
+        return max(self.length + 0.04 * self.width, 0.022 * self.width * len(self.label))
 
     @property
     def stroke(self) -> NDArray[np.float64]:
         """Corners of the bar itself, shape (4, 2)."""
         margin, thick = 0.02 * self.width, 0.009 * self.width
-        bottom, right = self.corner[0] - 1.7 * margin, self.corner[1] - 2 * margin
+        bottom = self.corner[0] - 1.7 * margin
+        right = self.corner[1] - margin - (self.plate_width - self.length) / 2
         return _rectangle(bottom - thick, right - self.length, bottom, right)
 
 

@@ -1,0 +1,197 @@
+"""Presenter: which layers change after which stage of an analysis, made off the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._layers import (
+    KEY,
+    LayerData,
+    bars_layer,
+    component_name,
+    fft_layer,
+    grains_layer,
+    heat_layer,
+    ifft_layer,
+    mask_layer,
+    rings_layer,
+    specimen_layer,
+    spots_layer,
+)
+from ._plane import Plane, Ring, scale_bars
+from .core.colours import UNKNOWN, colours_of
+from .core.diffractogram import Diffractogram, display, display_grid, masked_inverse
+from .core.grains import Grain
+from .core.map_grid import MapGrid
+from .core.maps import ComponentMap
+from .core.mask import render
+from .core.matching import GrainMatch
+from .core.micrograph import Micrograph
+from .core.pipeline import Analysis
+from .core.profile import ProfilePeak, RadialProfile
+from .core.progress import Step
+from .core.spots import Spot
+
+#: More rings than this hide the spots; the others are shown when their peak is chosen.
+MOST_RINGS = 10
+#: Layers whose contents are short lists.
+LISTS = ("spots", "rings")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A stage's product together with the layers that it changes."""
+
+    product: Any
+    layers: tuple[LayerData, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Spots that a person has changed, as the product that all else follows from; may be none at all."""
+
+    spots: tuple[Spot, ...]
+
+
+class Presenter:
+    """Turns the products of one run into layers; knows what came before in that run.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    """
+
+    def __init__(self, micrograph: Micrograph) -> None:
+        self.micrograph = micrograph
+        self._spots: Sequence[Spot] = ()
+        self._profiles: Sequence[RadialProfile] = ()
+        self._grains: Sequence[Grain] = ()
+        self._matches: Sequence[GrainMatch] = ()
+        self._contents: dict[str, str | None] = {}
+
+    @classmethod
+    def after(cls, analysis: Analysis) -> Presenter:
+        """Make one that knows an analysis already, for what follows an edit."""
+        presenter = cls(analysis.micrograph)
+        presenter._see(analysis.diffractogram)
+        presenter._spots, presenter._profiles = analysis.spots, analysis.profiles
+        presenter._grains, presenter._matches = analysis.grains, analysis.matches
+        return presenter
+
+    def present(self, steps: Generator[Step, None, Analysis]) -> Generator[Step, None, Analysis]:
+        """Pass steps on with a `Shown` for each product; the last step shows what only the end knows."""
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                analysis: Analysis = end.value
+                break
+            shown = Shown(step.product, self._changed(self.layers(step.product)))
+            yield Step(step.name, step.done, step.total, shown)
+        last = self._changed(self.last_layers(analysis))
+        yield Step("finished", step.total, step.total, Shown(analysis, last))
+        return analysis
+
+    def layers(self, product: Any) -> tuple[LayerData, ...]:
+        """Layers that a stage's product adds or changes."""
+        match product:
+            case Diffractogram():
+                return self._spectrum_layers(product)
+            case Edited(spots) | ((Spot(), *_) as spots):
+                self._spots = spots
+                return self._mask_layers()
+            case (RadialProfile(), *_):
+                self._profiles = product
+                return self._ring_layers()
+            case (Grain(), *_):
+                self._grains = product
+                return (self._spots_layer(),)
+            case (GrainMatch(), *_):
+                self._matches = product
+                return (self._spots_layer(), *self._ring_layers())
+            case (ComponentMap(), *_):
+                return self._heat_layers(product)
+        return ()
+
+    def last_layers(self, analysis: Analysis) -> tuple[LayerData, ...]:
+        """Layers that need the whole analysis, and those that say that there is none of something."""
+        grid, of = analysis.map_grid, self.micrograph
+        layers: tuple[LayerData, ...] = (specimen_layer(analysis.specimen, grid, of),)
+        if ids := [grain.id for grain in analysis.grains]:
+            layers += (grains_layer(analysis.grain_masks, ids, grid, of),)
+        if not analysis.matches:
+            self._grains, self._matches = analysis.grains, analysis.matches
+            layers += (self._spots_layer(),) if analysis.spots else self._mask_layers()
+        return layers
+
+    def _changed(self, layers: tuple[LayerData, ...]) -> tuple[LayerData, ...]:
+        """Leave out tables and rings that were shown just so before: napari is slow to take them in."""
+        changed = []
+        for layer in layers:
+            role = layer[1]["metadata"][KEY]["role"]
+            content = repr((layer[1].get("features"), layer[1].get("edge_color"))) if role in LISTS else None
+            if content is None or self._contents.get(role) != content:
+                changed.append(layer)
+            self._contents[role] = content
+        return tuple(changed)
+
+    def _see(self, diffractogram: Diffractogram) -> None:
+        self._diffractogram = diffractogram
+        self._grid = display_grid(diffractogram)
+        self._plane = Plane.beside(self.micrograph, self._grid)
+
+    def _spectrum_layers(self, diffractogram: Diffractogram) -> tuple[LayerData, ...]:
+        self._see(diffractogram)
+        grid, snr = display(diffractogram)
+        bars = scale_bars(self.micrograph, grid, self._plane)
+        name = self.micrograph.name
+        return fft_layer(snr, grid, self._plane, name), bars_layer(bars, name)
+
+    def _mask_layers(self) -> tuple[LayerData, ...]:
+        mask: NDArray[np.uint8] = render(self._spots, self._grid)
+        image, pixel_size = masked_inverse(self._diffractogram, mask, self._grid)
+        return (
+            mask_layer(mask, self._grid, self._plane, self.micrograph.name),
+            self._spots_layer(),
+            ifft_layer(image, pixel_size, self.micrograph),
+        )
+
+    def _spots_layer(self) -> LayerData:
+        name = self.micrograph.name
+        return spots_layer(self._spots, self._plane, name, self._grains, self._matches, self._colours())
+
+    def _ring_layers(self) -> tuple[LayerData, ...]:
+        reach = self._grid.half[1] * self._grid.step[1]
+        peaks = sorted(self._ring_peaks(), key=lambda peak: -peak.significance)[:MOST_RINGS]
+        rings = [Ring(peak.g, f"{peak.d:.4f} nm", self._ring_colour(peak)) for peak in peaks]
+        return (rings_layer(rings, self._plane, self.micrograph.name, reach),) if rings else ()
+
+    def _ring_peaks(self) -> Sequence[ProfilePeak]:
+        """Peaks of the masked profile; of the local one where nothing is masked."""
+        peaks = {profile.curve: profile.peaks for profile in self._profiles}
+        return peaks.get("masked") or peaks.get("local maximum") or ()
+
+    def _ring_colour(self, peak: ProfilePeak) -> str:
+        """Colour of the component whose spots lie on the ring, if it is only one."""
+        near = {spot.id for spot in self._spots if abs(spot.length - peak.g) < 2 * peak.width}
+        grains = [grain.id for grain in self._grains if near & set(grain.spots)]
+        names = {component_name(match) for match in self._matches if match.grain in grains}
+        return self._colours()[names.pop()] if len(names) == 1 else UNKNOWN
+
+    def _colours(self) -> dict[str, str]:
+        return colours_of(component_name(match) for match in self._matches)
+
+    def _heat_layers(self, components: Sequence[ComponentMap]) -> tuple[LayerData, ...]:
+        shape = components[0].heat.shape
+        extent = self.micrograph.extent
+        grid = MapGrid(shape, (extent[0] / shape[0], extent[1] / shape[1]))
+        colours = colours_of(component.name for component in components)
+        return tuple(
+            heat_layer(component, grid, self.micrograph, colours[component.name])
+            for component in reversed(components)
+        )

@@ -1,0 +1,69 @@
+"""Findings: what is known of one image layer so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari.layers import Image
+
+from .._present import Edited
+from ..core.grains import Grain
+from ..core.maps import ComponentMap
+from ..core.matching import GrainMatch
+from ..core.micrograph import Micrograph
+from ..core.pipeline import Analysis
+from ..core.profile import RadialProfile
+from ..core.spots import Spot
+from ._group import LayerGroup
+
+
+@dataclass(slots=True, eq=False)
+class Findings:
+    """What is known of one image layer so far.
+
+    Attributes
+    ----------
+    layer : Image
+    micrograph : Micrograph
+    group : LayerGroup
+        The layers made from it.
+    spots, profiles, grains, matches, components : tuple
+        The newest ones; they may be ahead of `analysis` while a run or an edit is under way.
+    analysis : Analysis, optional
+        The last complete one.
+    past, future : list of tuple of Spot
+        For undo and redo of edits.
+    """
+
+    layer: Image
+    micrograph: Micrograph
+    group: LayerGroup
+    spots: tuple[Spot, ...] = ()
+    profiles: tuple[RadialProfile, ...] = ()
+    grains: tuple[Grain, ...] = ()
+    matches: tuple[GrainMatch, ...] = ()
+    components: tuple[ComponentMap, ...] = ()
+    analysis: Analysis | None = None
+    past: list[tuple[Spot, ...]] = field(default_factory=list)
+    future: list[tuple[Spot, ...]] = field(default_factory=list)
+
+    def take(self, product: Any) -> None:
+        """Keep a stage's product in its place."""
+        match product:
+            case Edited(spots) | ((Spot(), *_) as spots):
+                self.spots = spots
+            case (RadialProfile(), *_):
+                self.profiles = product
+            case (Grain(), *_):
+                self.grains = product
+            case (GrainMatch(), *_):
+                self.matches = product
+            case (ComponentMap(), *_):
+                self.components = product
+            case Analysis():
+                self._complete(product)
+
+    def _complete(self, analysis: Analysis) -> None:
+        self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
+        self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components

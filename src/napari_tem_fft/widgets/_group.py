@@ -1,0 +1,174 @@
+"""LayerGroup: the layers that belong to one micrograph; a new run replaces them, it adds no second set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+
+from .._layers import KEY, LayerData
+
+#: From the bottom of the layer list to its top; heatmaps lie where "heat" stands.
+ORDER = ("ifft", "specimen", "grains", "heat", "fft", "rings", "mask", "spots", "bars")
+
+
+class LayerGroup:
+    """Own layers of one micrograph, each with a role ("fft", "mask", "heat LiF").
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where they are shown.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._ref = ref(viewer)
+        self._layers: dict[str, Layer] = {}
+
+    @property
+    def _viewer(self) -> ViewerModel:
+        viewer = self._ref()
+        if viewer is None:
+            raise RuntimeError("the viewer was closed")
+        return viewer
+
+    def __getitem__(self, role: str) -> Layer:
+        return self._layers[role]
+
+    def get(self, role: str) -> Layer | None:
+        """Return the layer of a role if it is there and the user has not removed it."""
+        layer = self._layers.get(role)
+        return layer if layer is not None and layer in self._viewer.layers else None
+
+    @property
+    def roles(self) -> list[str]:
+        """Roles of the layers that are there."""
+        return [role for role in self._layers if self.get(role) is not None]
+
+    def show(self, layers: Iterable[LayerData], revive: bool = True) -> list[str]:
+        """Add layers, or give those of the same role new contents; returns the roles shown.
+
+        What the user changed meanwhile (visibility, opacity, colours, order) stays.
+
+        Parameters
+        ----------
+        layers : iterable of LayerData
+        revive : bool
+            Whether layers that the user has removed come back.
+        """
+        chosen = set(self._viewer.layers.selection)
+        roles = [self._show(layer) for layer in layers if revive or not self._was_removed(layer)]
+        self._viewer.layers.selection = chosen & set(self._viewer.layers) or chosen
+        return roles
+
+    def keep_only(self, roles: Iterable[str]) -> None:
+        """Remove the group's layers of all other roles."""
+        for role in set(self._layers) - set(roles):
+            self.remove(role)
+
+    def remove(self, role: str) -> None:
+        """Remove the layer of a role, if it is there."""
+        layer = self.get(role)
+        self._layers.pop(role, None)
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+
+    def set_visible(self, visible: bool) -> None:
+        """Hide the whole group, or show again what was visible before."""
+        for role in self.roles:
+            layer = self._layers[role]
+            if visible:
+                layer.visible = layer.metadata[KEY].pop("was_visible", layer.visible)
+            elif layer.visible:
+                layer.metadata[KEY]["was_visible"] = True
+                layer.visible = False
+
+    def _show(self, layer_data: LayerData) -> str:
+        role: str = layer_data[1]["metadata"][KEY]["role"]
+        layer = self.get(role)
+        if layer is None:
+            layer = create(layer_data)
+            self._viewer.layers.insert(self._index(role), layer)
+            self._layers[role] = layer
+        else:
+            update(layer, layer_data)
+        return role
+
+    def _was_removed(self, layer_data: LayerData) -> bool:
+        role = layer_data[1]["metadata"][KEY]["role"]
+        return role in self._layers and self.get(role) is None
+
+    def _index(self, role: str) -> int:
+        """Place in the layer list: above all of the group that belong below it."""
+        place: dict[str, int] = {o: self._viewer.layers.index(self._layers[o]) for o in self.roles}
+        below = [place[other] for other in place if _rank(other) <= _rank(role)]
+        if below:
+            return max(below) + 1
+        return min(place.values(), default=len(self._viewer.layers))
+
+
+def _rank(role: str) -> int:
+    kind: str = role.split()[0]
+    return ORDER.index(kind)
+
+
+def create(layer_data: LayerData) -> Layer:
+    """Make a napari layer of a layer tuple."""
+    layer = Layer.create(*layer_data)
+    widen_grey_range(layer)
+    return layer
+
+
+def widen_grey_range(layer: Layer) -> None:
+    """Let the contrast slider reach all grey levels, which no layer tuple can ask for."""
+    ends = layer.metadata.get(KEY, {}).get("grey_range")
+    if isinstance(layer, Image) and ends and ends[0] < ends[1]:
+        low, high = layer.contrast_limits
+        layer.contrast_limits_range = (min(ends[0], low), max(ends[1], high))
+
+
+def update(layer: Layer, layer_data: LayerData) -> None:
+    """Give a layer the contents and the place of a layer tuple, and leave its looks alone."""
+    data, kwargs, _ = layer_data
+    match layer:
+        case Points():
+            _update_points(layer, data, kwargs)
+        case Shapes():
+            _update_shapes(layer, data, kwargs)
+        case Labels() if layer.data.shape == data.shape:
+            layer.data[...] = data
+            layer.refresh()
+        case _:
+            layer.data = data
+    layer.metadata = kwargs["metadata"]
+    _move(layer, kwargs)
+
+
+def _move(layer: Layer, kwargs: dict[str, Any]) -> None:
+    """Put a layer in its place, if it is not there: each step makes napari lay out everything anew."""
+    if not np.allclose(layer.scale, kwargs["scale"]):
+        layer.scale = kwargs["scale"]
+    if not np.allclose(layer.translate, kwargs["translate"]):
+        layer.translate = kwargs["translate"]
+
+
+def _update_points(layer: Points, data: Any, kwargs: dict[str, Any]) -> None:
+    layer.selected_data = set()
+    layer.data = data
+    layer.features = kwargs["features"]
+    if len(data):
+        layer.size = kwargs["size"]
+        layer.border_color = kwargs["border_color"]
+
+
+def _update_shapes(layer: Shapes, data: Any, kwargs: dict[str, Any]) -> None:
+    layer.selected_data = set()
+    layer.data = []
+    layer.add(data, shape_type=kwargs["shape_type"], edge_width=kwargs["edge_width"])
+    layer.features = kwargs["features"]
+    layer.edge_color = kwargs["edge_color"]
+    layer.face_color = kwargs.get("face_color", "transparent")

@@ -1,0 +1,78 @@
+"""MaskWatcher: tells when a person has changed the mask, by brush, eraser, fill, polygon or undo.
+
+A brush stroke, a fill and a polygon each emit napari's ``paint`` event once, when they are finished.
+Undo and redo emit none, only the refresh (``set_data``) that everything else causes too: there the
+mask is compared with what was last known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
+
+
+class MaskWatcher(QObject):
+    """Watches one Labels layer.
+
+    Parameters
+    ----------
+    layer : Labels
+        The mask; its data as they are now count as known.
+
+    Signals
+    -------
+    stroke_began()
+        The mouse button went down on the layer in one of the drawing modes.
+    changed()
+        The layer differs from what is known; once a stroke.
+    """
+
+    stroke_began = Signal()
+    changed = Signal()
+
+    def __init__(self, layer: Labels) -> None:
+        super().__init__()
+        self.layer = layer
+        self.known: NDArray[np.uint8] = np.array(layer.data)
+        self._drawing = False
+        self._timer = QTimer(self, singleShot=True, interval=0)
+        self._timer.timeout.connect(self._compare)
+        layer.events.paint.connect(self._on_event)
+        layer.events.set_data.connect(self._on_event)
+        layer.mouse_drag_callbacks.append(self._on_drag)
+
+    def remember(self) -> None:
+        """Take the layer's data for known."""
+        self.known = np.array(self.layer.data)
+
+    def release(self) -> None:
+        """Stop watching."""
+        self._timer.stop()
+        self.layer.events.paint.disconnect(self._on_event)
+        self.layer.events.set_data.disconnect(self._on_event)
+        self.layer.mouse_drag_callbacks.remove(self._on_drag)
+
+    def _on_event(self, event: Any = None) -> None:
+        if not self._drawing:
+            self._timer.start()
+
+    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
+        if str(layer.mode) in ("pan_zoom", "transform", "pick"):
+            return
+        self._drawing = True
+        self.stroke_began.emit()
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._drawing = False
+        self._timer.start()
+
+    def _compare(self) -> None:
+        if self._drawing or np.array_equal(self.known, self.layer.data):
+            return
+        self.changed.emit()

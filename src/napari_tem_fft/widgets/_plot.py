@@ -1,0 +1,102 @@
+"""A matplotlib canvas in napari's colours, with a toolbar whose icons can be seen in any theme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_qt import NavigationToolbar2QT
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QSize
+from qtpy.QtGui import QColor, QPalette
+from qtpy.QtWidgets import QWidget
+
+#: Buttons of matplotlib's toolbar that change what the docks' own controls keep in order.
+LEFT_OUT = (None, "Subplots", "Customize")
+
+
+@dataclass(frozen=True, slots=True)
+class PlotColours:
+    """Colours of a napari theme as matplotlib takes them ("#RRGGBB"), and whether it is a dark one."""
+
+    background: str
+    text: str
+    faint: str
+    strong: str
+    dark: bool
+
+    @classmethod
+    def of(cls, theme: str) -> PlotColours:
+        """Take them from the theme of that name."""
+        found = get_theme(theme)
+        dark = QColor(found.background.as_hex(format="long")).lightness() < 128
+        return cls(
+            found.background.as_hex(format="long"),
+            found.text.as_hex(format="long"),
+            "#9A9FA8" if dark else "#6B7078",
+            "#FFFFFF" if dark else "#000000",
+            dark,
+        )
+
+
+class ThemedCanvas(FigureCanvasQTAgg):
+    """Canvas with one figure; subclasses draw in `redraw`, which a change of theme calls too.
+
+    Parameters
+    ----------
+    theme : str
+        Name of a napari theme.
+    """
+
+    def __init__(self, theme: str) -> None:
+        super().__init__(Figure(layout="constrained"))  # type: ignore[no-untyped-call]
+        self.colours = PlotColours.of(theme)
+        self.setMinimumSize(220, 110)
+
+    def sizeHint(self) -> QSize:
+        """Return a size that leaves most of the window to the images."""
+        return QSize(600, 190)
+
+    def set_theme(self, theme: str) -> None:
+        """Draw again in the colours of another theme."""
+        self.colours = PlotColours.of(theme)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw the figure from what is known."""
+        self.figure.set_facecolor(self.colours.background)
+        self.draw_idle()  # type: ignore[no-untyped-call]
+
+    def style(self, axes: Axes) -> None:
+        """Give axes the theme's colours."""
+        axes.set_facecolor("none")
+        axes.tick_params(colors=self.colours.text, which="both", labelsize=8)
+        for spine in axes.spines.values():
+            spine.set_color(self.colours.faint)
+        for label in (axes.xaxis.label, axes.yaxis.label):
+            label.set(color=self.colours.text, fontsize=9)
+
+
+class ThemedToolbar(NavigationToolbar2QT):
+    """matplotlib's toolbar with icons in the theme's text colour; made anew when the theme changes.
+
+    Parameters
+    ----------
+    canvas : ThemedCanvas
+    parent : QWidget
+    """
+
+    def __init__(self, canvas: ThemedCanvas, parent: QWidget) -> None:
+        self._colours = canvas.colours
+        self.toolitems = [item for item in self.toolitems if item[0] not in LEFT_OUT]
+        super().__init__(canvas, parent, coordinates=False)  # type: ignore[no-untyped-call]
+        self.setIconSize(QSize(18, 18))
+
+    def palette(self) -> QPalette:
+        """Palette of the theme: matplotlib colours its icons by it."""
+        palette = super().palette()
+        palette.setColor(self.backgroundRole(), QColor(self._colours.background))
+        palette.setColor(self.foregroundRole(), QColor(self._colours.text))
+        return palette

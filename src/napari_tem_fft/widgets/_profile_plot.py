@@ -1,0 +1,245 @@
+"""The plot of radial profiles, drawn like a powder diffraction pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import Event, MouseEvent
+from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import blended_transform_factory
+from numpy.typing import ArrayLike, NDArray
+from qtpy.QtCore import Signal
+
+from .._layers import MASK
+from ..core.profile import ProfilePeak, RadialProfile
+from ..io.overview import spread
+from ._plot import ThemedCanvas
+
+#: Round lattice spacings for the upper axis, nm.
+ROUND_D = (1, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.22, 0.2, 0.18, 0.16, 0.15, 0.14, 0.13, 0.12, 0.11, 0.1, 0.09)
+MOST_LABELS = 30
+#: Range of the logarithmic axis.
+DECADES = 3.0
+#: Points that a label needs along and across the axis, and a row of phase ticks.
+LABEL_WIDTH, LABEL_ROOM, ROW = 11.0, 40.0, 9.0
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseLines:
+    """Ticks below the profile: where a phase has its reflections."""
+
+    name: str
+    colour: str
+    g: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProfileView:
+    """What the plot shows.
+
+    Attributes
+    ----------
+    profiles : sequence of RadialProfile
+    curves : frozenset of str
+        Those that are drawn.
+    above_background : bool
+        Each curve less its background, so that lattice planes stand out; else as measured, with the
+        backgrounds. Either way over its largest value, for the curves differ in size by far.
+    logarithmic : bool
+    phases : tuple of PhaseLines
+    chosen : ProfilePeak, optional
+        Marked by a line.
+    """
+
+    profiles: Sequence[RadialProfile] = ()
+    curves: frozenset[str] = frozenset(("whole image", "masked", "local maximum"))
+    above_background: bool = True
+    logarithmic: bool = False
+    phases: tuple[PhaseLines, ...] = ()
+    chosen: ProfilePeak | None = None
+
+    def drawn(self) -> list[RadialProfile]:
+        """Curves that are asked for and there."""
+        return [p for p in self.profiles if p.curve in self.curves and np.isfinite(p.intensity).any()]
+
+    def peaks(self) -> list[ProfilePeak]:
+        """The most significant peaks, by rising g: of the masked curve where there is one."""
+        for curve in ("masked", "local maximum", "whole image"):
+            found = [peak for p in self.drawn() if p.curve == curve for peak in p.peaks]
+            if found:
+                best = sorted(found, key=lambda peak: -peak.significance)[:MOST_LABELS]
+                return sorted(best, key=lambda peak: peak.g)
+        return []
+
+    def values(self, profile: RadialProfile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The curve and its background as they are drawn."""
+        base = profile.background if self.above_background else np.zeros_like(profile.background)
+        values = profile.intensity - base
+        top = max(float(np.nanmax(values)), 1e-12)
+        return values / top, (profile.background - base) / top
+
+
+class ProfilePlot(ThemedCanvas):
+    """Canvas of the profile; a click on a peak or its label chooses it."""
+
+    peak_chosen = Signal(object)
+
+    def __init__(self, theme: str) -> None:
+        super().__init__(theme)
+        self.view = ProfileView()
+        self.axes: Axes = self.figure.add_subplot()
+        self.mpl_connect("button_press_event", self._on_click)
+        self.mpl_connect("resize_event", self._on_resize)
+        self.redraw()
+
+    def show_view(self, view: ProfileView) -> None:
+        """Draw a view; a zoom stays while the curves reach as far as before."""
+        zoom = self.axes.get_xlim() if self.axes.get_xlim() != self._reach() else None
+        same = _reach(self.view) == _reach(view)
+        self.view = view
+        self.redraw()
+        if zoom is not None and same:
+            self.axes.set_xlim(zoom)
+
+    def redraw(self) -> None:
+        """Draw the view from the beginning."""
+        self.figure.clear()
+        self.axes = self.figure.add_subplot()
+        self.style(self.axes)
+        if self.view.drawn():
+            self._draw_curves()
+            self._draw_d_axis()
+            self._draw_phases()
+            self._draw_labels()
+        else:
+            self._say("The radial profile appears here once an image is analysed.")
+        super().redraw()
+
+    def _draw_curves(self) -> None:
+        view, axes = self.view, self.axes
+        for profile in view.drawn():
+            values, background = view.values(profile)
+            colour, width = self.curve_style(profile.curve)
+            axes.plot(profile.g, values, color=colour, linewidth=width, label=profile.curve)
+            if not view.above_background:
+                axes.plot(profile.g, background, color=colour, linewidth=0.8, linestyle="--")
+        axes.set_xlim(self._reach())
+        axes.set_ylabel("power (scaled)")
+        self._name_axis("g (1/nm)", 0.0, "top")
+        self._name_axis("d (nm)", 1.0, "bottom")
+        if view.logarithmic:
+            axes.set_yscale("log", nonpositive="clip")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+
+    def _name_axis(self, name: str, height: float, align: str) -> None:
+        """Write an axis' name before its row of numbers, which costs no row of its own."""
+        self.axes.annotate(
+            name, xy=(0.0, height), xycoords="axes fraction", xytext=(-6, 5 if height else -5),
+            textcoords="offset points", ha="right", va=align, fontsize=8, color=self.colours.text,
+        )  # fmt: skip
+
+    def curve_style(self, curve: str) -> tuple[str, float]:
+        """Return the colour and line width of a curve."""
+        styles = {
+            "whole image": (self.colours.faint, 1.0),
+            "masked": (MASK if self.colours.dark else "#B8860B", 1.6),
+            "local maximum": ("#56B4E9" if self.colours.dark else "#0072B2", 1.0),
+        }
+        return styles[curve]
+
+    def _draw_d_axis(self) -> None:
+        """Round lattice spacings along the upper edge, at least 30 points apart."""
+        low, high = self._reach()
+        gap = 30 * (high - low) / self._points()[0]
+        chosen: list[float] = []
+        for d in ROUND_D:
+            if low <= 1 / d <= high and (not chosen or 1 / d - 1 / chosen[-1] > gap):
+                chosen.append(d)
+        upper = self.axes.secondary_xaxis("top", functions=(_inverse, _inverse))
+        upper.set_xticks(chosen, [f"{d:g}" for d in chosen])
+        self.style(cast(Axes, upper))
+
+    def _draw_labels(self) -> None:
+        """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
+        peaks, (low, high), (width, height) = self.view.peaks(), self._reach(), self._points()
+        places = spread([peak.g for peak in peaks], LABEL_WIDTH * (high - low) / width)
+        room = min(LABEL_ROOM / height, 0.6)
+        self._stretch(room)
+        for peak, place in zip(peaks, places, strict=True):
+            chosen = self.view.chosen is not None and abs(self.view.chosen.g - peak.g) < 1e-9
+            colour = self.colours.strong if chosen else self.colours.text
+            self.axes.annotate(
+                f"{peak.d:.4f}", xy=(peak.g, 1 - room), xytext=(place, 1 - 0.02),
+                xycoords=("data", "axes fraction"), textcoords=("data", "axes fraction"), rotation=90,
+                ha="center", va="top", fontsize=7.5, color=colour, weight="bold" if chosen else "normal",
+                arrowprops={"arrowstyle": "-", "color": self.colours.faint, "linewidth": 0.6, "shrinkA": 0},
+                annotation_clip=True,
+            )  # fmt: skip
+            if chosen:
+                self.axes.axvline(peak.g, color=colour, linewidth=1.0, linestyle=":")
+
+    def _stretch(self, above: float) -> None:
+        """Leave a share of the height free above the curves for the labels, and below for the ticks."""
+        below = min(ROW * len(self.view.phases) / self._points()[1], 0.4)
+        values = np.concatenate([self.view.values(profile)[0] for profile in self.view.drawn()])
+        low, high = np.nanmin(values), np.nanmax(values)
+        if self.view.logarithmic:
+            low, high = max(np.log10(high) - DECADES, np.log10(max(low, 1e-9))), np.log10(high)
+        span = max(high - low, 0.1) / max(1 - above - below - 0.06, 0.1)
+        bottom, top = low - (below + 0.03) * span, low + (1 - below - 0.03) * span
+        self.axes.set_ylim(*((10**bottom, 10**top) if self.view.logarithmic else (bottom, top)))
+
+    def _draw_phases(self) -> None:
+        """A row of ticks a phase along the lower edge, named at its left."""
+        height = self._points()[1]
+        across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
+        for row, phase in enumerate(self.view.phases):
+            bottom = (row * ROW + 1.5) / height
+            top = bottom + 0.6 * ROW / height
+            self.axes.vlines(phase.g, bottom, top, colors=phase.colour, transform=across, linewidth=1.4)
+            self.axes.text(
+                0.004, bottom, phase.name, transform=self.axes.transAxes, fontsize=7, color=phase.colour,
+                va="bottom", bbox={"facecolor": self.colours.background, "edgecolor": "none", "pad": 0.5},
+            )  # fmt: skip
+
+    def _say(self, text: str) -> None:
+        self.axes.set_axis_off()
+        self.axes.text(
+            0.5, 0.5, text, transform=self.axes.transAxes, ha="center", va="center", color=self.colours.text
+        )
+
+    def _reach(self) -> tuple[float, float]:
+        return _reach(self.view)
+
+    def _points(self) -> tuple[float, float]:
+        """About the size of the axes, in points."""
+        width, height = self.figure.get_size_inches() * 72
+        return max(width - 90.0, 50.0), max(height - 40.0, 30.0)
+
+    def _on_click(self, event: Event) -> None:
+        peaks = self.view.peaks()
+        if not isinstance(event, MouseEvent) or event.xdata is None or not peaks:
+            return
+        low, high = self.axes.get_xlim()
+        nearest = min(peaks, key=lambda peak: abs(peak.g - float(event.xdata or 0)))
+        if abs(nearest.g - event.xdata) < 8 * (high - low) / self._points()[0]:
+            self.peak_chosen.emit(nearest)
+
+    def _on_resize(self, event: Event) -> None:
+        self.redraw()
+
+
+def _reach(view: ProfileView) -> tuple[float, float]:
+    """Range of g in which any of the curves has a value."""
+    finite = [p.g[np.isfinite(p.intensity)] for p in view.drawn()]
+    return (float(min(g[0] for g in finite)), float(max(g[-1] for g in finite))) if finite else (0.0, 1.0)
+
+
+def _inverse(values: ArrayLike) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return 1.0 / np.asarray(values, float)

@@ -1,0 +1,85 @@
+"""Readout: d, |g| and angle under the cursor in the status bar, where the cursor is in an FFT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from napari.components import ViewerModel
+
+from .._layers import KEY
+from .._plane import Plane
+from ..core.spots import Spot
+from ._findings import Findings
+
+
+class Readout:
+    """Replaces napari's status text, which would give nm in reciprocal space.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    current : callable
+        Gives the findings whose diffractogram is shown.
+
+    Notes
+    -----
+    napari works its text out in a thread of its own and sets it when it is ready; this one is set
+    right after it, whenever it comes.
+    """
+
+    def __init__(self, viewer: ViewerModel, current: Callable[[], Findings | None]) -> None:
+        self._viewer = ref(viewer)
+        self._current = current
+        viewer.events.status.connect(self._on_status)
+
+    def _on_status(self, event: Any = None) -> None:
+        viewer = self._viewer()
+        text = self.text(viewer.cursor.position) if viewer is not None else ""
+        if viewer is not None and text:
+            viewer.status = text
+
+    def text(self, position: Sequence[float]) -> str:
+        """Words for a world position; empty outside the diffractogram."""
+        findings = self._current()
+        layer = findings.group.get("fft") if findings is not None else None
+        if findings is None or layer is None or not layer.visible or len(position) < 2:
+            return ""
+        notes = layer.metadata[KEY]
+        plane = Plane(notes["centre"], notes["nm_per_inverse_nm"])
+        gy, gx = plane.frequency(position)
+        reach = [size * step / 2 for size, step in zip(layer.data.shape, notes["step_1_nm"], strict=True)]
+        if abs(gy) > reach[0] or abs(gx) > reach[1]:
+            return ""
+        return describe((gy, gx), findings.spots)
+
+
+def describe(g: tuple[float, float], spots: Sequence[Spot]) -> str:
+    """Words for a frequency: d, |g|, angle, and the spot that is there, if any.
+
+    Parameters
+    ----------
+    g : tuple of float, (y, x), 1/nm
+    spots : sequence of Spot
+    """
+    length = float(np.hypot(*g))
+    if length == 0:
+        return "g = 0"
+    azimuth = float(np.degrees(np.arctan2(-g[0], g[1])) % 180)
+    text = f"d = {1 / length:.4f} nm   g = {length:.3f} 1/nm   {azimuth:.1f}°"
+    spot = spot_at(g, spots)
+    if spot is None:
+        return text
+    return f"{text}   spot {spot.id}: {spot.d:.4f} ± {spot.d_sigma:.4f} nm, SNR {spot.snr:.0f}"
+
+
+def spot_at(g: tuple[float, float], spots: Sequence[Spot]) -> Spot | None:
+    """Find the enabled spot whose disc, at +g or -g, a frequency lies in; the nearest of several."""
+
+    def distance(spot: Spot) -> float:
+        return float(min(np.hypot(g[0] - s * spot.g[0], g[1] - s * spot.g[1]) for s in (1, -1)))
+
+    near = [spot for spot in spots if spot.enabled and distance(spot) <= 1.3 * spot.radius]
+    return min(near, key=distance, default=None)

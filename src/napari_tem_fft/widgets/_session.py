@@ -1,0 +1,298 @@
+"""Session: what is known of the images of one viewer, shared by all docks and outliving each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Literal
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import show_warning
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from .._follow import moved_steps, painted_steps, replayed_steps
+from .._present import Edited, Presenter, Shown
+from ..core.phases import Phase
+from ..core.pipeline import Analysis, AnalysisParams, analysis_steps
+from ..core.progress import Step
+from ..core.spots import Spot
+from ._findings import Findings
+from ._group import LayerGroup
+from ._messages import tell
+from ._painting import MaskWatcher
+from ._readout import Readout
+from ._run import Runner
+from ._source import micrograph_from
+
+History = list[tuple[Spot, ...]]
+Kind = Literal["run", "edit", "again"]
+#: Layers that an edit does not touch.
+UNTOUCHED = ("fft", "bars")
+
+
+class Session(QObject):
+    """The findings of a viewer's images, the run under way, and what was chosen.
+
+    Signals
+    -------
+    current_changed()
+        Another image was chosen.
+    found()
+        The current findings have grown or changed.
+    step_done(Step)
+        A stage of the run is finished and shown.
+    state_changed()
+        A run has begun, waits for the next click, or has ended in one way or another.
+    """
+
+    current_changed = Signal()
+    found = Signal()
+    step_done = Signal(object)
+    state_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = ref(viewer)
+        self._findings: dict[Layer, Findings] = {}
+        self._watchers: dict[Layer, MaskWatcher] = {}
+        self._running: Findings | None = None
+        self._roles: set[str] = set()
+        self._kind: Kind = "run"
+        self._spots_known = False
+        self.current: Findings | None = None
+        self._readout = Readout(viewer, lambda: self.current)
+        self.runner = Runner()
+        self.runner.stepped.connect(self._on_stepped)
+        self.runner.returned.connect(self._on_returned)
+        self.runner.failed.connect(self._on_failed)
+        self.runner.started.connect(self.state_changed)
+        self.runner.stopped.connect(self.state_changed)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer, which outlives its session."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("the viewer was closed")
+        return viewer
+
+    @property
+    def running(self) -> bool:
+        """Whether a worker is at work."""
+        return self.runner.running
+
+    @property
+    def paused(self) -> bool:
+        """Whether a run waits for the next click."""
+        return self.runner.paused
+
+    def choose(self, layer: Image | None) -> None:
+        """Make an image the current one: its own layers are shown, those of others hidden."""
+        current = self._findings.get(layer) if layer is not None else None
+        if current is self.current:
+            return
+        for findings in self._findings.values():
+            findings.group.set_visible(findings is current)
+        self.current = current
+        self.current_changed.emit()
+
+    def analyse(
+        self, layer: Image, phases: Sequence[Phase], params: AnalysisParams, single: bool = False
+    ) -> None:
+        """Run the whole chain on an image layer, or only its first step.
+
+        Raises
+        ------
+        ValueError
+            If the layer cannot be analysed; the message says what to do.
+        """
+        micrograph = micrograph_from(layer, self.viewer)
+        _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
+        self.cancel()
+        findings = self._findings.setdefault(layer, Findings(layer, micrograph, LayerGroup(self.viewer)))
+        findings.micrograph = micrograph
+        self.choose(layer)
+        findings.group.set_visible(True)
+        steps = analysis_steps(micrograph, phases, params)
+        self._start(findings, Presenter(micrograph).present(steps), "run", single)
+
+    def advance(self, single: bool = True) -> None:
+        """Go on with a paused run, by a step or to its end."""
+        self.runner.advance(single)
+
+    def cancel(self) -> None:
+        """Give up what is under way; an earlier analysis of the image is shown again."""
+        findings, self._running = self._running, None
+        self.runner.cancel()
+        if findings is not None and findings.analysis is not None:
+            self._show_again(findings, findings.analysis)
+        elif findings is not None:
+            self.state_changed.emit()
+
+    def look_at(self, space: Literal["real", "reciprocal", "both"]) -> None:
+        """Fly to the micrograph, to its FFT, or so far off that both are seen."""
+        findings = self.current
+        fft = findings.group.get("fft") if findings is not None else None
+        if findings is None or fft is None:
+            return
+        layers = {"real": [findings.layer], "reciprocal": [fft], "both": [findings.layer, fft]}[space]
+        self.viewer.fit_to_view(layers=layers, margin=0.03)
+
+    def edit(self, after: NDArray[np.uint8]) -> None:
+        """Take over a mask that a person has painted, and let everything follow.
+
+        Parameters
+        ----------
+        after : ndarray, shape of the display grid
+        """
+        findings = self.current
+        if findings is not None and findings.analysis is not None:
+            steps = painted_steps(findings.analysis, findings.spots, np.array(after))
+            self._follow(findings, findings.analysis, steps)
+
+    def undo(self) -> None:
+        """Go back to the spots before the last edit."""
+        if self.current is not None:
+            self._step_back(self.current, self.current.past, self.current.future)
+
+    def redo(self) -> None:
+        """Take back an undo."""
+        if self.current is not None:
+            self._step_back(self.current, self.current.future, self.current.past)
+
+    def _step_back(self, findings: Findings, source: History, target: History) -> None:
+        if findings.analysis is None or not source:
+            return
+        spots = source.pop()
+        target.append(findings.spots)
+        findings.spots = spots
+        self._follow(findings, findings.analysis, moved_steps(findings.analysis, spots))
+
+    def _follow(
+        self, findings: Findings, analysis: Analysis, steps: Generator[Step, None, Analysis]
+    ) -> None:
+        self._start(findings, Presenter.after(analysis).present(steps), kind="edit")
+
+    def _show_again(self, findings: Findings, analysis: Analysis) -> None:
+        findings.past = [spots for spots in findings.past if spots != analysis.spots]
+        steps = Presenter(analysis.micrograph).present(replayed_steps(analysis))
+        self._start(findings, steps, kind="again")
+
+    def _start(
+        self, findings: Findings, steps: Generator[Step, None, Analysis], kind: Kind, single: bool = False
+    ) -> None:
+        self._running, self._kind, self._spots_known = findings, kind, False
+        self._roles = set(UNTOUCHED) if kind == "edit" else set()
+        self.runner.start(steps, single)
+
+    def _on_stepped(self, step: Step) -> None:
+        findings, shown = self._running, step.product
+        if findings is None or not isinstance(shown, Shown):
+            return
+        self._remember_edit(findings, shown.product)
+        first = findings.group.get("fft") is None
+        shown_roles = findings.group.show(shown.layers, revive=self._kind != "edit")
+        if first and "fft" in shown_roles:
+            self._arrange()
+        self._roles.update(shown_roles)
+        findings.take(shown.product)
+        if "mask" in shown_roles:
+            self._spots_known = True
+            self._watch_mask(findings)
+        self.step_done.emit(step)
+        if findings is self.current:
+            self.found.emit()
+
+    def _arrange(self) -> None:
+        """Show both spaces; napari's own scale bar goes, for it would give nm beside the FFT."""
+        self.viewer.canvas.overlays.scale_bar.visible = False
+        self.look_at("both")
+
+    def _remember_edit(self, findings: Findings, product: Any) -> None:
+        """Keep the spots before an edit; an undo has done so itself."""
+        if self._kind == "edit" and isinstance(product, Edited) and product.spots != findings.spots:
+            findings.past.append(findings.spots)
+            findings.future.clear()
+
+    def _on_returned(self, analysis: Analysis) -> None:
+        findings, self._running = self._running, None
+        if findings is None:
+            return
+        findings.group.keep_only(self._roles)
+        if self._kind == "run":
+            findings.past.clear()
+            findings.future.clear()
+            for text in analysis.warnings:
+                show_warning(text)
+        self._set_editable(findings, True)
+
+    def _on_failed(self, error: Exception) -> None:
+        findings, self._running = self._running, None
+        tell(error)
+        if findings is not None and findings.analysis is not None and self._kind != "again":
+            self._show_again(findings, findings.analysis)
+
+    def _watch_mask(self, findings: Findings) -> None:
+        """Watch the mask that is shown now; what it holds is known."""
+        layer, watcher = findings.group.get("mask"), self._watchers.get(findings.layer)
+        if watcher is not None and watcher.layer is layer:
+            watcher.remember()
+        elif isinstance(layer, Labels):
+            self._release(findings.layer)
+            self._watchers[findings.layer] = watcher = MaskWatcher(layer)
+            watcher.changed.connect(lambda: self.edit(layer.data))
+            watcher.stroke_began.connect(self._on_stroke_began)
+            layer.bind_key("Control-Z", lambda _: self.undo(), overwrite=True)
+            layer.bind_key("Control-Shift-Z", lambda _: self.redo(), overwrite=True)
+        if self._kind == "run":
+            self._set_editable(findings, False)
+
+    def _set_editable(self, findings: Findings, editable: bool) -> None:
+        layer = findings.group.get("mask")
+        if isinstance(layer, Labels):
+            layer.editable = editable
+
+    def _on_stroke_began(self) -> None:
+        """Let an edit wait whose spots are not known yet: the stroke that begins belongs to it."""
+        if self._kind == "edit" and self._running is not None and not self._spots_known:
+            self._running = None
+            self.runner.cancel()
+
+    def _on_layer_removed(self, event: Any) -> None:
+        findings = self._findings.pop(event.value, None)
+        if findings is None:
+            return
+        if self._running is findings:
+            self._running = None
+            self.runner.cancel()
+        self._release(findings.layer)
+        findings.group.keep_only(())
+        if self.current is findings:
+            self.current = None
+            self.current_changed.emit()
+
+    def _release(self, layer: Layer) -> None:
+        watcher = self._watchers.pop(layer, None)
+        if watcher is not None:
+            watcher.release()
+
+
+def session_of(napari_viewer: ViewerModel) -> Session:
+    """Return the session of a viewer, the same for every dock; it lives as long as the viewer."""
+    viewer = unwrapped(napari_viewer)
+    if viewer not in _sessions:
+        _sessions[viewer] = Session(viewer)
+    return _sessions[viewer]
+
+
+def unwrapped(napari_viewer: ViewerModel) -> ViewerModel:
+    """Return the viewer itself: each plugin is given a proxy of its own, which cannot be compared."""
+    viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
+    return viewer
+
+
+_sessions: WeakKeyDictionary[ViewerModel, Session] = WeakKeyDictionary()

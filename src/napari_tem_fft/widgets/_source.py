@@ -1,0 +1,44 @@
+"""The micrograph behind an image layer, whoever opened it, with its scale as it stands now."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+
+from .._layers import KEY, micrograph_of
+from ..core.micrograph import Micrograph
+
+
+def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
+    """Return the shown plane of an image layer as a micrograph.
+
+    Raises
+    ------
+    ValueError
+        If the layer is a colour image, or too small; the message says what to do.
+    """
+    if layer.rgb:
+        raise ValueError(f"{layer.name} is a colour picture: choose an image as the camera recorded it")
+    data = layer.data[0] if layer.multiscale else layer.data
+    plane = viewer.dims.current_step[-layer.ndim :][: layer.ndim - 2]
+    name = f"{layer.name} {' '.join(map(str, plane))}".strip()
+    kwargs = {"name": name, "scale": layer.scale, "units": layer.units, "metadata": layer.metadata}
+    return micrograph_of(np.asarray(data[tuple(plane)]), kwargs)
+
+
+def is_source(layer: Layer) -> bool:
+    """Whether a layer can be analysed: an image that is no result of an analysis."""
+    role = layer.metadata.get(KEY, {}).get("role", "micrograph")
+    return isinstance(layer, Image) and role == "micrograph"
+
+
+def set_pixel_size(layer: Image, pixel_size: float) -> None:
+    """Calibrate a layer that has no scale.
+
+    Parameters
+    ----------
+    pixel_size : float, nm
+    """
+    layer.scale = [*layer.scale[:-2], pixel_size, pixel_size]
+    layer.units = [*layer.units[:-2], "nm", "nm"]

@@ -1,0 +1,126 @@
+"""The profile dock: radial profiles with fitted peaks in nm, following the mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari.components import ViewerModel
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+
+from ..core.colours import colours_of
+from ..io.tables import write_profiles
+from ._findings import Findings
+from ._plot import ThemedToolbar
+from ._profile_plot import PhaseLines, ProfilePlot, ProfileView
+from ._session import session_of, unwrapped
+
+
+class ProfileDock(QWidget):
+    """Radial profiles of the current image.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = unwrapped(napari_viewer)
+        self.session = session_of(napari_viewer)
+        self.plot = ProfilePlot(self._viewer.theme)
+        self.toolbar = ThemedToolbar(self.plot, self)
+        self.curves = {
+            "whole image": _switch("whole image", "The whole image's transform"),
+            "masked": _switch("masked", "What lies inside the mask; follows each brush stroke"),
+            "local maximum": _switch("local maximum", "Largest signal over all local windows: small grains"),
+        }
+        self.background = _switch("subtract background", "Show what stands above the background")
+        self.lines = _switch("phase lines", "Where the named phases have their lines")
+        self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
+        self.legend = QLabel()
+        self.save = QAction("Save as table (CSV)...")
+        self._lay_out()
+        self._connect()
+        self._on_found()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 0, 4, 0)
+        layout.setSpacing(0)
+        show = QToolButton(text="Show", toolTip="Which curves are shown, and how")
+        show.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(show)
+        menu.addActions([*self.curves.values(), self.background, self.logarithmic, self.lines])
+        menu.addSeparator()
+        menu.addAction(self.save)
+        show.setMenu(menu)
+        self._row = QHBoxLayout()
+        self._row.addWidget(self.toolbar)
+        self._row.addWidget(show)
+        self._row.addWidget(self.legend)
+        self._row.addStretch(1)
+        layout.addLayout(self._row)
+        layout.addWidget(self.plot, stretch=1)
+
+    def _connect(self) -> None:
+        for switch in (*self.curves.values(), self.background, self.logarithmic, self.lines):
+            switch.toggled.connect(self._on_found)
+        self.save.triggered.connect(self._on_save)
+        self.session.found.connect(self._on_found)
+        self.session.current_changed.connect(self._on_found)
+        self._viewer.events.theme.connect(self._on_theme_changed)
+
+    def view(self) -> ProfileView:
+        """Return what is to be drawn."""
+        findings = self.session.current
+        return ProfileView(
+            profiles=findings.profiles if findings else (),
+            curves=frozenset(name for name, check in self.curves.items() if check.isChecked()),
+            above_background=self.background.isChecked(),
+            logarithmic=self.logarithmic.isChecked(),
+            phases=phase_lines(findings) if findings and self.lines.isChecked() else (),
+        )
+
+    def _on_found(self) -> None:
+        view = self.view()
+        self.plot.show_view(view)
+        self.legend.setText("&nbsp; ".join(self._legend_entry(profile.curve) for profile in view.drawn()))
+
+    def _legend_entry(self, curve: str) -> str:
+        return f'<span style="color:{self.plot.curve_style(curve)[0]}">━ {curve}</span>'
+
+    def _on_theme_changed(self) -> None:
+        self.plot.set_theme(self._viewer.theme)
+        self._on_found()
+        old, self.toolbar = self.toolbar, ThemedToolbar(self.plot, self)
+        self._row.replaceWidget(old, self.toolbar)
+        old.deleteLater()
+
+    def _on_save(self) -> None:
+        findings = self.session.current
+        if findings is None or not findings.profiles:
+            return
+        name = f"{findings.micrograph.name} profile.csv"
+        path, _ = QFileDialog.getSaveFileName(self, "Save the profile", name, "Tables (*.csv)")
+        if path:
+            write_profiles(Path(path), findings.profiles)
+
+
+def phase_lines(findings: Findings) -> tuple[PhaseLines, ...]:
+    """Return the reflections of the phases that were named, in the colours of their components."""
+    if findings.analysis is None:
+        return ()
+    colours = colours_of(component.name for component in findings.components)
+    phases = {phase.id: phase for phase in findings.analysis.phases}
+    return tuple(
+        PhaseLines(name, colours[component.name], tuple(1 / r.d for r in phases[name].reflections))
+        for component in findings.components
+        for name in component.phases
+    )
+
+
+def _switch(text: str, help: str, on: bool = True) -> QAction:
+    action = QAction(text, checkable=True, checked=on)
+    action.setToolTip(help)
+    return action

@@ -1,0 +1,191 @@
+"""The main dock: choose an image, say what it can hold, run the chain, and see how it goes."""
+
+from __future__ import annotations
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from ..core.pipeline import AnalysisParams
+from ..core.progress import Step
+from ..io.phases import load_table
+from ._candidates import CandidatesForm
+from ._choice import ImageChoice
+from ._docks import bring
+from ._messages import tell
+from ._params import ParamsForm
+from ._session import session_of, unwrapped
+from ._source import set_pixel_size
+from ._summary import summary
+from .profile import ProfileDock
+
+
+class TemFftDock(QWidget):
+    """From a micrograph to named components.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = unwrapped(napari_viewer)
+        self.session = session_of(napari_viewer)
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        self._on_image_chosen(self.image.image)
+        self._on_state_changed()
+        self._on_found()
+
+    def _make_controls(self) -> None:
+        self.image = ImageChoice(self._viewer)
+        self.pixel_size = QDoubleSpinBox(decimals=5, minimum=0.0001, maximum=10.0, singleStep=0.001)
+        self.pixel_size.setValue(0.02)
+        self.pixel_size.setSuffix(" nm")
+        self.calibrate = _button("Set", "Give the image this pixel size, which its file does not tell")
+        self.calibration = QWidget()
+        self.candidates = CandidatesForm(load_table())
+        self.params = ParamsForm(AnalysisParams())
+        self.defaults = _button("Defaults", "Set all parameters back to their defaults")
+        self.run = _button("Run", "Run the whole chain; after single steps, the rest of it")
+        self.step = _button("Step", "Run only the next step of the chain and show what it gives")
+        self.cancel = _button("Cancel", "Stop after the step that is under way")
+        self.progress = QProgressBar()
+        self.undo = _button("Undo", "Take back the last edit of the mask (Ctrl+Z on the mask)")
+        self.redo = _button("Redo", "Take back an undo (Ctrl+Shift+Z on the mask)")
+        self.to_real = _button("Image", "Look at the micrograph")
+        self.to_reciprocal = _button("FFT", "Look at the FFT")
+        self.to_both = _button("Both", "Look at the micrograph and the FFT beside it")
+        self.result = QLabel()
+        self.result.setWordWrap(True)
+        self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.result.setAlignment(Qt.AlignmentFlag.AlignTop)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(4)
+        image_row = QFormLayout()
+        image_row.setContentsMargins(0, 0, 0, 0)
+        image_row.addRow("image", self.image)
+        layout.addLayout(image_row)
+        _fill_row(QHBoxLayout(self.calibration), QLabel("pixel size"), self.pixel_size, self.calibrate)
+        layout.addWidget(self.calibration)
+        candidates = QGroupBox("Candidates")
+        QVBoxLayout(candidates).addWidget(self.candidates)
+        layout.addWidget(candidates)
+        folding = QCollapsible("Parameters")
+        folding.layout().setContentsMargins(0, 0, 0, 0)
+        folding.addWidget(self.params)
+        folding.addWidget(self.defaults)
+        layout.addWidget(folding)
+        layout.addLayout(_fill_row(QHBoxLayout(), self.run, self.step, self.cancel))
+        layout.addWidget(self.progress)
+        views = (self.to_real, self.to_reciprocal, self.to_both)
+        layout.addLayout(_fill_row(QHBoxLayout(), QLabel("view"), *views))
+        layout.addLayout(_fill_row(QHBoxLayout(), QLabel("mask"), self.undo, self.redo))
+        layout.addWidget(self.result, stretch=1)
+
+    def _connect(self) -> None:
+        session = self.session
+        self.image.chosen.connect(self._on_image_chosen)
+        self.calibrate.clicked.connect(self._on_calibrate)
+        self.defaults.clicked.connect(self._on_defaults)
+        self.run.clicked.connect(lambda: self._on_run(single=False))
+        self.step.clicked.connect(lambda: self._on_run(single=True))
+        self.cancel.clicked.connect(session.cancel)
+        self.undo.clicked.connect(session.undo)
+        self.redo.clicked.connect(session.redo)
+        self.to_real.clicked.connect(lambda: session.look_at("real"))
+        self.to_reciprocal.clicked.connect(lambda: session.look_at("reciprocal"))
+        self.to_both.clicked.connect(lambda: session.look_at("both"))
+        session.step_done.connect(self._on_step_done)
+        session.state_changed.connect(self._on_state_changed)
+        session.found.connect(self._on_found)
+        session.current_changed.connect(self._on_found)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Bring the profile, which belongs to this dock, when it is shown."""
+        super().showEvent(event)
+        bring(self._viewer, "Profile", ProfileDock, "bottom", share=0.34)
+
+    def _on_run(self, single: bool) -> None:
+        if self.session.paused:
+            self.session.advance(single)
+            return
+        layer = self.image.image
+        try:
+            if layer is None:
+                raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
+            self.session.analyse(layer, self.candidates.phases(), self.params.value, single)
+        except ValueError as error:
+            tell(error)
+
+    def _on_image_chosen(self, layer: Image | None) -> None:
+        known = layer is None or all(str(unit) != "pixel" for unit in layer.units[-2:])
+        self.calibration.setVisible(not known)
+        self.session.choose(layer)
+
+    def _on_calibrate(self) -> None:
+        layer = self.image.image
+        if layer is not None:
+            set_pixel_size(layer, self.pixel_size.value())
+            self._on_image_chosen(layer)
+            self._viewer.fit_to_view()
+
+    def _on_defaults(self) -> None:
+        self.params.value = AnalysisParams()
+
+    def _on_step_done(self, step: Step) -> None:
+        self.progress.setRange(0, step.total)
+        self.progress.setValue(step.done)
+        self.progress.setFormat(step.name)
+
+    def _on_state_changed(self) -> None:
+        running, paused = self.session.running, self.session.paused
+        self.run.setEnabled(not running)
+        self.step.setEnabled(not running)
+        self.run.setText("Run the rest" if paused else "Run")
+        self.step.setText("Next step" if paused else "Step")
+        self.cancel.setEnabled(running or paused)
+        self.image.setEnabled(not (running or paused))
+        if not running and not paused:
+            self.progress.setRange(0, 1)
+            self.progress.setValue(0)
+            self.progress.setFormat("")
+        elif running and self.progress.maximum() == 1:
+            self.progress.setRange(0, 0)
+
+    def _on_found(self) -> None:
+        findings = self.session.current
+        self.result.setText(summary(findings))
+        self.undo.setEnabled(bool(findings and findings.past))
+        self.redo.setEnabled(bool(findings and findings.future))
+
+
+def _button(text: str, help: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(help)
+    return button
+
+
+def _fill_row(row: QHBoxLayout, *widgets: QWidget) -> QHBoxLayout:
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row

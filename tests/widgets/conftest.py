@@ -1,0 +1,85 @@
+"""Viewers without a screen: Qt draws off screen, and napari is told what an OpenGL driver would say."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from npe2 import PluginManifest
+
+from dm_writer import write_dm
+from forward_model import fringes
+from napari_tem_fft._reader import read_layers
+from napari_tem_fft.widgets.tem_fft import TemFftDock
+
+NO_SCREEN = sys.platform not in ("darwin", "win32") and not (
+    os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+)
+if NO_SCREEN:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture(autouse=True)
+def _driver(monkeypatch):
+    """Answer napari's questions to the OpenGL driver where there is none."""
+    if os.environ.get("QT_QPA_PLATFORM") == "offscreen":
+        for module in ("layers.base", "layers.image", "layers.labels", "canvas"):
+            monkeypatch.setattr(f"napari._vispy.{module}.get_max_texture_sizes", lambda: (16384, 2048))
+        monkeypatch.setattr("napari._vispy.layers.image.get_gl_extensions", lambda: "")
+
+
+#: Lattice spacings (nm) and azimuths (degrees) of the one grain of `grain_file`, and its pixel size (nm).
+PLANES = ((0.235, 20.0), (0.2035, 74.7))
+PIXEL = 0.03
+
+
+@pytest.fixture
+def grain_file(tmp_path):
+    """A .dm4 of 240 x 256 pixels: one round grain with two sets of fringes, in noise."""
+    shape = (240, 256)
+    y, x = np.mgrid[: shape[0], : shape[1]] * PIXEL
+    grain = np.hypot(y - 3.6, x - 3.0) < 2.2
+    image = np.random.default_rng(1).normal(0, 1, shape)
+    image += grain * sum(fringes(shape, (PIXEL, PIXEL), d, azimuth) for d, azimuth in PLANES)
+    return write_dm(tmp_path / "grain.dm4", image.astype(np.float32), PIXEL, "nm")
+
+
+@pytest.fixture(autouse=True)
+def _plugin(npe2pm, request):
+    """The plugin as napari finds it, whether it is installed or not, and no other plugin."""
+    npe2pm.register(PluginManifest.from_file(request.config.rootpath / "napari.yaml"))
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    """A viewer in which nothing is left over at the end."""
+    return make_napari_viewer(strict_qt=True)
+
+
+@pytest.fixture
+def dock(viewer):
+    """The main dock in a viewer, with candidates that are quickly matched."""
+    dock = TemFftDock(viewer)
+    viewer.window.add_dock_widget(dock, name="TEM FFT")
+    dock.candidates.names.setText("LiF, Li2O, Cu, Al")
+    return dock
+
+
+@pytest.fixture
+def run(qtbot):
+    """Call something that sends a worker off, and wait until the session is at rest again."""
+
+    def call_and_wait(session, call):
+        with qtbot.waitSignal(session.runner.stopped, timeout=60_000):
+            call()
+        return session.current
+
+    return call_and_wait
+
+
+@pytest.fixture
+def analysed(viewer, dock, grain_file, run):
+    """The findings of a finished run on `grain_file`."""
+    viewer.add_layer(Layer.create(*read_layers(str(grain_file))[0]))
+    return run(dock.session, dock.run.click)
