@@ -161,3 +161,37 @@ def test_phases_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["phases", "LiF"]) == 0
     assert "0.2325" in capsys.readouterr().out
     assert main(["phases", "unobtainium"]) == 2
+
+
+CIF = """data_salt
+_cell_length_a 5.2
+_cell_length_b 5.2
+_cell_length_c 5.2
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'F m -3 m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+K K 0 0 0
+I I 0.5 0.5 0.5
+"""
+
+
+def test_cif_files_join_the_table_and_a_bad_one_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mysalt.cif").write_text(CIF)
+    (tmp_path / "bad.cif").write_text("data_bad\n")
+    assert main(["phases", "mysalt", "--cif", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert "0.30022" in captured.out and "bad.cif: refused" in captured.err
+    chosen = ["--cif", str(tmp_path), "--phases", "mysalt,LiF"]
+    assert main(["analyse", str(folder / "good.dm4"), "-o", str(tmp_path / "out"), *chosen]) == 0
+    stored = json.loads((tmp_path / "out" / "good.dm4" / "analysis.json").read_text(encoding="utf-8"))
+    assert stored["phases"] == ["mysalt", "LiF"] and stored["own_phases"][0]["id"] == "mysalt"
+    assert main(["phases", "--cif", str(tmp_path / "nowhere")]) == 2

@@ -113,6 +113,7 @@ def _add_choice(group: Any) -> None:
     group.add_argument(
         "--elements", metavar="LIST", help='elements of the sample, such as "Li, F, O, +Cu, -Na"'
     )
+    group.add_argument("--cif", metavar="DIR", type=Path, help="folder of CIF files that join the table")
 
 
 def _add_sample(commands: Any) -> None:

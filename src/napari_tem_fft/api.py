@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 
 from .core.calibration import Calibration
 from .core.micrograph import Micrograph
@@ -17,9 +18,9 @@ from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
 from .io.dm import read_micrograph
-from .io.phases import load_table, select_phases
+from .io.phases import load_cif_folder, load_table, select_phases, with_own_phases
 
-__all__ = ["analyse", "read", "select"]
+__all__ = ["analyse", "read", "reference_table", "select"]
 
 
 def read(
@@ -53,10 +54,39 @@ def read(
     return replace(micrograph, calibration=Calibration.real(pixel_size, "given by the user"))
 
 
+def reference_table(cif: str | PathLike[str] | None = None) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
+    """The phases that can be named, before any choice.
+
+    Parameters
+    ----------
+    cif : path, optional
+        Folder of CIF files and CSV lists of d-spacings, which join the bundled table; one of the same
+        id, name or alias takes the bundled one's place.
+
+    Returns
+    -------
+    phases : tuple of Phase
+    notes : tuple of str
+        What the user should know: files that were refused or read with a doubt, phases replaced.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder.
+    """
+    if cif is None:
+        return load_table(), ()
+    own, states = load_cif_folder(Path(cif))
+    phases, replaced = with_own_phases(load_table(), own)
+    doubts = (f"{one.file}: {one.state}: {one.reason}" for one in states if one.state != "ok")
+    return phases, (*doubts, *replaced)
+
+
 def select(
     names: Sequence[str] | None = None,
     sets: Sequence[str] | None = None,
     elements: str | None = None,
+    table: Sequence[Phase] | None = None,
 ) -> tuple[Phase, ...]:
     """Choose the phases that may be named.
 
@@ -68,6 +98,8 @@ def select(
         "battery", "sei", "metal", ... or "all".
     elements : str, optional
         What the sample can hold: "Li, F, O, +C, -Na".
+    table : sequence of Phase, optional
+        From `reference_table`; the bundled one where absent.
 
     Returns
     -------
@@ -78,7 +110,7 @@ def select(
     ValueError
         For a name, set or element that is unknown or ambiguous, or if nothing is left.
     """
-    phases = select_phases(load_table(), names, sets, elements)
+    phases = select_phases(load_table() if table is None else table, names, sets, elements)
     if not phases:
         raise ValueError("no phase of the table fits this choice of names, sets and elements")
     return phases

@@ -84,7 +84,10 @@ def _prepared(args: argparse.Namespace) -> tuple[tuple[Phase, ...], AnalysisPara
 
 
 def _chosen(args: argparse.Namespace) -> tuple[Phase, ...]:
-    return api.select(args.phases, args.sets, args.elements)
+    table, notes = api.reference_table(args.cif)
+    for note in notes:
+        _say(note)
+    return api.select(args.phases, args.sets, args.elements, table)
 
 
 def _analyse_file(
