@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "_layers": {"core"},
     "_reader": {"core", "io", "_layers"},
     "_writer": {"core", "io", "_layers"},
-    "_sample_data": {"core", "io", "_layers"},
+    "_sample_data": {"core", "io", "_layers", "_reader"},
     "widgets": {"core", "io", "nn", "batch", "api", "_layers"},
     "cli": {"core", "io", "nn", "batch", "api"},
 }
@@ -49,10 +49,20 @@ MODULES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"
 HEAVY = ("napari", "qtpy", "PyQt6", "tensorflow", "keras", "rsciio", "gemmi", "matplotlib", "skimage")
 
 
+#: Modules beside a room that belong to it.
+PARTS = {
+    "_cli_options": "cli",
+    "_cli_report": "cli",
+    "_plane": "_layers",
+    "_present": "_layers",
+    "_follow": "_layers",
+}
+
+
 def room_of(parts: tuple[str, ...]) -> str:
-    """Room of a module; the parts of the command line and of the docks belong to their room."""
+    """Room of a module by its path or dotted name inside the package."""
     name = parts[0].removesuffix(".py") if parts else ""
-    return "cli" if name.startswith("_cli") else name
+    return PARTS.get(name, name)
 
 
 def imports(path: Path) -> Iterator[tuple[str, ...]]:
