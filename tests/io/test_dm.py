@@ -283,3 +283,18 @@ def test_damaged_image_entries(tmp_path, images, message):
 def test_error_crosses_processes():
     error = pickle.loads(pickle.dumps(ReadError("x/a.dm4", "broken", "copy it again")))
     assert str(error) == "a.dm4: broken; copy it again"
+
+
+def test_a_pattern_keeps_the_place_of_its_zero(tmp_path):
+    path = write_dm(tmp_path / "a.dm4", RAMP.astype("float32"), 0.05, "1/nm", origin=(7.0, 9.5))
+    assert read_micrograph(path).calibration.origin == pytest.approx((7.0, 9.5))
+    assert read_micrograph(write_dm(path, RAMP.astype("float32"), 0.05, "1/nm")).calibration.origin is None
+    assert read_micrograph(write_dm(path, RAMP.astype("float32"), 0.05, "nm", 5.0)).calibration.origin is None
+
+
+def test_a_complex_transform_in_inverse_nm_opens_as_its_modulus(tmp_path):
+    values = np.full((16, 20), 3 - 4j, "complex64")
+    micrograph = read_micrograph(write_dm(tmp_path / "a.dm4", values, 0.05, "1/nm"))
+    assert micrograph.calibration.space == "reciprocal"
+    assert micrograph.pixels == pytest.approx(np.full((16, 20), 5.0))
+    assert any("modulus" in text for text in micrograph.warnings)

@@ -35,6 +35,9 @@ class Calibration:
         Relative standard uncertainty of the scale (0.02 is 2 %): the microscope's, never the fit's.
     source : str
         Where it comes from, in words for the user ("file", "given by the user", "corrected on Au 111").
+    origin : tuple of float, (y, x), pixels, optional
+        Where the file of a diffraction pattern puts g = 0, which may be outside of the image; None where
+        it does not say.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class Calibration:
     space: Space = "none"
     uncertainty: float = DELIVERED_UNCERTAINTY
     source: str = "none"
+    origin: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
@@ -75,7 +79,7 @@ class Calibration:
         if self.space == "reciprocal":
             raise CalibrationError(
                 "the image is calibrated in 1/nm: it is a diffraction pattern or a stored FFT, not a"
-                " micrograph, and is not transformed again"
+                " micrograph, and is not transformed again; measure it as it is with: napari-tem-fft pattern"
             )
         return self.scale
 

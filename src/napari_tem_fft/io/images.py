@@ -18,6 +18,8 @@ from .signals import is_lazy
 from .units import Axis, calibration_of, quantity
 
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
+#: Gatan's codes of complex pixels of which only half the plane is stored.
+PACKED_HALVES = (27, 28)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def contents(signal: Signal) -> Contents:
     if dtype.names or dtype.kind not in "buifc":
         return Contents("other", "a colour image (RGB), not data of a microscope")
     if dtype.kind == "c":
-        return Contents("other", "a complex-valued Fourier transform; open the micrograph it was made of")
+        return _transform(signal, axes)
     if len(axes) < 2:
         return Contents("other", "a spectrum" if _spectral(signal, axes) else "a line profile")
     if _spectral(signal, axes):
@@ -44,15 +46,30 @@ def contents(signal: Signal) -> Contents:
     return Contents("stack", f"a stack of {math.prod(axis.size for axis in axes[:-2])} images")
 
 
+def _transform(signal: Signal, axes: list[Axis]) -> Contents:
+    """A complex image in 1/nm is measured by its modulus, unless it is packed.
+
+    Of the packed kind Gatan's program stores half; rosettasciio 0.15 completes it without turning it
+    about, so that every spot appears mirrored in an axis in the place of its partner.
+    """
+    words = "a complex-valued Fourier transform; open the micrograph it was made of"
+    if len(axes) != 2 or any(quantity(axis.unit)[0] != "inverse length" for axis in axes):
+        return Contents("other", words)
+    if _pixel_code(signal) in PACKED_HALVES:
+        return Contents("other", f"{words}, or save its modulus as an image in Gatan's program")
+    return Contents("image", "a complex-valued Fourier transform in 1/nm")
+
+
 def axes_of(signal: Signal) -> list[Axis]:
     """Axes in the order of the array."""
     return [
         Axis(
             name=str(axis.get("name") or ""),
             size=int(axis.get("size", 0)),
-            scale=_scale(axis.get("scale")),
+            scale=_number(axis.get("scale")),
             unit=_unit(axis.get("units")),
             navigate=bool(axis.get("navigate", False)),
+            offset=_number(axis.get("offset", 0.0)),
         )
         for axis in signal["axes"]
     ]
@@ -81,9 +98,12 @@ def micrograph_of(signal: Signal, path: Path, name: str, file_hash: str) -> Micr
         If the image cannot be a micrograph.
     """
     calibration, warnings = calibration_of(*axes_of(signal)[-2:])
+    pixels = np.array(signal["data"]) if is_lazy(signal) else signal["data"]
+    if pixels.dtype.kind == "c":
+        pixels, warnings = np.abs(pixels), (*warnings, "the modulus of a complex-valued FFT is shown")
     try:
         return Micrograph(
-            pixels=np.array(signal["data"]) if is_lazy(signal) else signal["data"],
+            pixels=pixels,
             calibration=calibration,
             name=name,
             source=str(path),
@@ -109,16 +129,27 @@ def _spectral(signal: Signal, axes: list[Axis]) -> bool:
 
 
 def _format(signal: Signal) -> str:
+    found = _gatan_tag(signal, "ImageTags", "Meta Data", "Format")
+    return found if isinstance(found, str) else ""
+
+
+def _pixel_code(signal: Signal) -> int:
+    """Gatan's code of the pixel type; 0 for files of others."""
+    found = _gatan_tag(signal, "ImageData", "DataType")
+    return found if isinstance(found, int) else 0
+
+
+def _gatan_tag(signal: Signal, *names: str) -> Any:
     tags = signal.get("original_metadata", {})
-    for name in ("ImageList", "TagGroup0", "ImageTags", "Meta Data", "Format"):
+    for name in ("ImageList", "TagGroup0", *names):
         tags = tags.get(name, {}) if isinstance(tags, dict) else {}
-    return tags if isinstance(tags, str) else ""
+    return tags
 
 
-def _scale(scale: Any) -> float:
-    """The scale as a number; NaN, which no calibration is made of, for an axis that has none."""
+def _number(value: Any) -> float:
+    """Scale or offset as a number; NaN, which no calibration is made of, for an axis that has none."""
     try:
-        return float(scale)
+        return float(value)
     except (TypeError, ValueError):
         return math.nan
 

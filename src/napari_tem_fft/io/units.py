@@ -37,13 +37,14 @@ _ENERGIES = {"eV", "keV", "meV", "MeV"}
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis as the file describes it: name, number of pixels, scale, and unit as text."""
+    """One axis as the file describes it: name, number of pixels, scale, unit as text, first value."""
 
     name: str
     size: int
     scale: float
     unit: str
     navigate: bool = False
+    offset: float = 0.0
 
 
 def quantity(unit: str) -> tuple[Quantity, float]:
@@ -79,9 +80,16 @@ def calibration_of(rows: Axis, columns: Axis) -> tuple[Calibration, tuple[str, .
         )
     if kinds[0] == "length":
         return Calibration(scale, "real", source="file"), ()
-    return Calibration(scale, "reciprocal", source="file"), (
+    origin = _origin(rows, columns)
+    return Calibration(scale, "reciprocal", source="file", origin=origin), (
         "calibrated in 1/nm: a diffraction pattern or a stored FFT, measured as it is and never transformed",
     )
+
+
+def _origin(rows: Axis, columns: Axis) -> tuple[float, float] | None:
+    """Pixel (y, x) of g = 0; None where both axes begin with 0, as they do when nobody has set it."""
+    y, x = (0.0 - axis.offset / axis.scale for axis in (rows, columns))
+    return (y, x) if (y, x) != (0.0, 0.0) and math.isfinite(y) and math.isfinite(x) else None
 
 
 def _inverse(unit: str) -> str:
