@@ -20,6 +20,7 @@ from .core.progress import Step, exhaust
 from .io.results import folder_of, save_results
 from .io.scoring import write_score
 
+BAR = "{desc} |{bar:30}| {n_fmt}/{total_fmt}{postfix}"
 OK, FAILED, USAGE, STOPPED = 0, 1, 2, 130
 
 
@@ -94,7 +95,7 @@ def _analyse_file(
     path: Path, args: argparse.Namespace, phases: Sequence[Phase], params: AnalysisParams
 ) -> None:
     micrograph = api.read(path, args.pixel_size, args.image, args.frame)
-    with tqdm(desc=path.name, unit="step", leave=False, disable=None) as bar:
+    with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(
             analysis_steps(micrograph, phases, params), lambda step: _advance(bar, step)
         )
