@@ -13,10 +13,10 @@ from napari_tem_fft._layers import (
     micrograph_of,
     rings_layer,
     specimen_layer,
-    spot_features,
     spots_layer,
 )
 from napari_tem_fft._plane import Plane, Ring, scale_bars
+from napari_tem_fft._spot_table import spot_features
 from napari_tem_fft.core.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.frequency import FrequencyGrid
 from napari_tem_fft.core.micrograph import Micrograph

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._plane import Bar, Plane, Ring, label_azimuths
+from ._spot_table import spot_features
 from .core.calibration import Calibration
 from .core.colours import PALETTE, UNKNOWN
 from .core.frequency import FrequencyGrid
 from .core.grains import Grain
 from .core.map_grid import MapGrid
-from .core.maps import UNKNOWN_CRYSTAL, ComponentMap
+from .core.maps import ComponentMap
 from .core.matching import GrainMatch
-from .core.matching.attribution import indexed_as, matches_of_spots
 from .core.micrograph import Micrograph
 from .core.spots import Spot
 
@@ -37,7 +37,6 @@ AXES = ("y", "x")
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
 CLEAR = "#00000000"
-NOT_INDEXED = "not indexed"
 _IN_NM = {
     **dict.fromkeys(("nm", "nanometer"), 1.0),
     **dict.fromkeys(("um", "µm", "μm", "micrometer", "micron"), 1e3),
@@ -139,47 +138,28 @@ def spots_layer(
     return points, {**kwargs, "metadata": _reciprocal("spots", of, None, plane)}, "points"
 
 
-def spot_features(
-    spots: Sequence[Spot], grains: Sequence[Grain] = (), matches: Sequence[GrainMatch] = ()
-) -> dict[str, list[Any]]:
-    """Columns of the table of spots; units stand in the names."""
-    grain_of = {spot: grain.id for grain in grains for spot in grain.spots}
-    match_of = matches_of_spots(grains, matches)
-    return {
-        "spot": [spot.id for spot in spots],
-        "d (nm)": [round(spot.d, 5) for spot in spots],
-        "d fit sigma (nm)": [round(spot.d_sigma, 6) for spot in spots],
-        "angle (deg)": [round(spot.azimuth, 2) for spot in spots],
-        "SNR": [round(spot.snr, 1) for spot in spots],
-        "grain": [grain_of.get(spot.id, 0) for spot in spots],
-        "phase": [_phase(spot.id, match_of.get(spot.id)) for spot in spots],
-        "hkl": [_hkl(spot.id, match_of.get(spot.id)) for spot in spots],
-        "origin": [spot.origin for spot in spots],
+def ifft_layer(
+    image: NDArray[np.float32], pixel_size: tuple[float, float], of: Micrograph, chosen: bool = False
+) -> LayerData:
+    """Image layer of the inverse transform of the masked spectrum, over the micrograph.
+
+    Parameters
+    ----------
+    image : ndarray
+    pixel_size : tuple of float, (y, x), nm
+    of : Micrograph
+    chosen : bool
+        Whether it shows a few chosen spots only, and so is to be seen at once.
+    """
+    kwargs = {
+        **_over(of, MapGrid(image.shape, pixel_size)),
+        **_contrast(image),
+        "name": f"{'fringes of the choice' if chosen else 'IFFT'} · {of.name}",
+        "colormap": "gray",
+        "visible": chosen,
     }
-
-
-def _phase(spot: int, match: GrainMatch | None) -> str:
-    """Component that a spot belongs to; "not indexed" if its grain has a name that does not explain it."""
-    if match is None:
-        return ""
-    return component_name(match) if not match.phases or indexed_as(spot, match) else NOT_INDEXED
-
-
-def _hkl(spot: int, match: GrainMatch | None) -> str:
-    indexed = indexed_as(spot, match) if match is not None else None
-    return " ".join(map(str, indexed.hkl)) if indexed is not None else ""
-
-
-def component_name(match: GrainMatch) -> str:
-    """Name of the component that a match makes its grain a part of; "A / B" for an ambiguous set."""
-    return " / ".join(match.phases) if match.outcome.names_phases else UNKNOWN_CRYSTAL
-
-
-def ifft_layer(image: NDArray[np.float32], pixel_size: tuple[float, float], of: Micrograph) -> LayerData:
-    """Image layer of the inverse transform of the masked spectrum, over the micrograph."""
-    place = _over(of, MapGrid(image.shape, pixel_size))
-    kwargs = {**place, **_contrast(image), "name": f"IFFT · {of.name}", "colormap": "gray", "visible": False}
-    return image, {**kwargs, "metadata": _real("ifft", of, grey_range=_grey_range(image))}, "image"
+    notes = _real("fringes" if chosen else "ifft", of, grey_range=_grey_range(image))
+    return image, {**kwargs, "metadata": notes}, "image"
 
 
 def heat_layer(component: ComponentMap, grid: MapGrid, of: Micrograph, colour: str) -> LayerData:
@@ -222,7 +202,9 @@ def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -
     return specimen.astype(np.uint8), {**kwargs, "metadata": _real("specimen", of)}, "labels"
 
 
-def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float) -> LayerData:
+def rings_layer(
+    rings: Sequence[Ring], plane: Plane, of: str, reach: float, chosen: bool = False
+) -> LayerData:
     """Shapes layer of rings and their labels, in 1/nm.
 
     Parameters
@@ -233,14 +215,16 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float) -> L
         Name of the micrograph.
     reach : float, 1/nm
         Largest frequency shown; it sets the line width.
+    chosen : bool
+        Whether they are the rings of a choice, which stand out.
     """
     azimuths = label_azimuths(rings, reach)
     carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
     kwargs = {
         **_drawn(plane),
-        "name": f"rings · {of}",
+        "name": f"{'choice' if chosen else 'rings'} · {of}",
         "shape_type": ["ellipse"] * len(rings) + ["line"] * len(rings),
-        "edge_width": 0.004 * reach,
+        "edge_width": (0.008 if chosen else 0.004) * reach,
         "edge_color": [ring.colour for ring in rings] + [CLEAR] * len(rings),
         "face_color": "transparent",
         "opacity": 0.75,
@@ -248,10 +232,11 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float) -> L
             "label": [""] * len(rings) + [ring.label for ring in rings],
             "d (nm)": [round(1 / ring.g, 5) for ring in rings] * 2,
         },
-        "text": _text(0.045 * reach * plane.factor),
+        "text": _text(0.038 * reach * plane.factor),
     }
     shapes = [ring.box() for ring in rings] + carriers
-    return shapes, {**kwargs, "metadata": _reciprocal("rings", of, None, plane)}, "shapes"
+    role = "choice" if chosen else "rings"
+    return shapes, {**kwargs, "metadata": _reciprocal(role, of, None, plane)}, "shapes"
 
 
 def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
@@ -273,6 +258,12 @@ def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
 def _text(size: float) -> dict[str, Any]:
     """Labels that grow with the zoom; size in world units."""
     return {"string": "{label}", "size": size, "scaling": True, "color": "white", "anchor": "center"}
+
+
+def plane_of(metadata: Mapping[str, Any]) -> Plane:
+    """Where reciprocal space lies, from the metadata of any layer in it."""
+    notes = metadata[KEY]
+    return Plane(notes["centre"], notes["nm_per_inverse_nm"])
 
 
 def _place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from ._layers import (
     KEY,
     LayerData,
     bars_layer,
-    component_name,
     fft_layer,
     grains_layer,
     heat_layer,
@@ -24,6 +23,7 @@ from ._layers import (
     spots_layer,
 )
 from ._plane import Plane, Ring, scale_bars
+from ._spot_table import component_name
 from .core.colours import UNKNOWN, colours_of
 from .core.diffractogram import Diffractogram, display, display_grid, masked_inverse
 from .core.grains import Grain
@@ -37,6 +37,8 @@ from .core.profile import ProfilePeak, RadialProfile
 from .core.progress import Step
 from .core.spots import Spot
 
+#: Colour of what was chosen.
+CHOSEN = "#FFFFFF"
 #: More rings than this hide the spots; the others are shown when their peak is chosen.
 MOST_RINGS = 10
 #: Layers whose contents are short lists.
@@ -195,3 +197,21 @@ class Presenter:
             heat_layer(component, grid, self.micrograph, colours[component.name])
             for component in reversed(components)
         )
+
+
+def chosen_layers(analysis: Analysis, plane: Plane, spots: Sequence[Spot]) -> tuple[LayerData, ...]:
+    """Layers of a few chosen spots: their lattice fringes alone, and their rings.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    plane : Plane
+        Where the diffractogram is shown.
+    spots : sequence of Spot
+    """
+    of, grid = analysis.micrograph, display_grid(analysis.diffractogram)
+    image, pixel_size = masked_inverse(analysis.diffractogram, render(spots, grid), grid)
+    rings = [Ring(spot.length, f"{spot.d:.4f} nm", CHOSEN) for spot in spots[:MOST_RINGS]]
+    reach = grid.half[1] * grid.step[1]
+    fringes = ifft_layer(image, pixel_size, of, chosen=True)
+    return fringes, rings_layer(rings, plane, of.name, reach, chosen=True)

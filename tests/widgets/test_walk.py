@@ -2,34 +2,14 @@
 
 import numpy as np
 import pytest
-from napari.utils._proxies import ReadOnlyWrapper
-from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 
+from mouse import stroke
 from napari_tem_fft._layers import KEY
 from napari_tem_fft.core.mask import render
 
 
 def names(viewer):
     return [layer.name for layer in viewer.layers]
-
-
-def stroke(layer, start, end):
-    """Press, drag and release the mouse on a layer, in its own cells."""
-    points = [np.array(start), (np.array(start) + np.array(end)) / 2, np.array(end)]
-    kinds = ["mouse_press", "mouse_move", "mouse_release"]
-    calls = [mouse_press_callbacks, mouse_move_callbacks, mouse_release_callbacks]
-    for kind, call, point in zip(kinds, calls, points, strict=True):
-        call(layer, ReadOnlyWrapper(mouse_event(kind, layer.data_to_world(point)), exceptions=("handled",)))
-
-
-class mouse_event:
-    def __init__(self, kind, position):
-        self.type, self.position = kind, position
-        self.button, self.modifiers, self.handled = 1, [], False
-        self.is_dragging = kind == "mouse_move"
-        self.view_direction, self.up_direction = None, None
-        self.dims_displayed, self.dims_point = [0, 1], [0, 0]
-        self.pos, self.camera_zoom, self.inverted = (0, 0), 1.0, False
 
 
 def test_a_run_adds_all_layers(viewer, analysed):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMainWindow, QWidget
@@ -16,9 +14,7 @@ def dock_name(name: str) -> str:
     return f"{name} ({PLUGIN})"
 
 
-def bring(
-    viewer: ViewerModel, name: str, make: Callable[[ViewerModel], QWidget], area: str, share: float
-) -> None:
+def bring(viewer: ViewerModel, name: str, make: type[QWidget], area: str, share: float) -> None:
     """Open a dock unless it is open already.
 
     Parameters
@@ -26,14 +22,14 @@ def bring(
     viewer : napari.Viewer
     name : str
         The widget's name in the manifest.
-    make : callable
-        Makes the widget for a viewer.
+    make : type
+        The widget, made for a viewer.
     area : {"left", "right", "top", "bottom"}
     share : float
         Of the window's height.
     """
     window = getattr(viewer, "window", None)
-    if window is None or dock_name(name) in window.dock_widgets:
+    if window is None or any(isinstance(widget, make) for widget in window.dock_widgets.values()):
         return
     dock = window.add_dock_widget(make(viewer), name=dock_name(name), area=area)
     main = dock.window()

@@ -51,8 +51,8 @@ class ProfileView:
         backgrounds. Either way over its largest value, for the curves differ in size by far.
     logarithmic : bool
     phases : tuple of PhaseLines
-    chosen : ProfilePeak, optional
-        Marked by a line.
+    chosen : tuple of float, 1/nm
+        Frequencies that were picked, each marked by a line.
     """
 
     profiles: Sequence[RadialProfile] = ()
@@ -60,7 +60,7 @@ class ProfileView:
     above_background: bool = True
     logarithmic: bool = False
     phases: tuple[PhaseLines, ...] = ()
-    chosen: ProfilePeak | None = None
+    chosen: tuple[float, ...] = ()
 
     def drawn(self) -> list[RadialProfile]:
         """Curves that are asked for and there."""
@@ -171,7 +171,7 @@ class ProfilePlot(ThemedCanvas):
         room = min(LABEL_ROOM / height, 0.6)
         self._stretch(room)
         for peak, place in zip(peaks, places, strict=True):
-            chosen = self.view.chosen is not None and abs(self.view.chosen.g - peak.g) < 1e-9
+            chosen = any(abs(g - peak.g) <= 2 * peak.width for g in self.view.chosen)
             colour = self.colours.strong if chosen else self.colours.text
             self.axes.annotate(
                 f"{peak.d:.4f}", xy=(peak.g, 1 - room), xytext=(place, 1 - 0.02),
@@ -180,8 +180,8 @@ class ProfilePlot(ThemedCanvas):
                 arrowprops={"arrowstyle": "-", "color": self.colours.faint, "linewidth": 0.6, "shrinkA": 0},
                 annotation_clip=True,
             )  # fmt: skip
-            if chosen:
-                self.axes.axvline(peak.g, color=colour, linewidth=1.0, linestyle=":")
+        for g in self.view.chosen:
+            self.axes.axvline(g, color=self.colours.strong, linewidth=0.8, linestyle=":")
 
     def _stretch(self, above: float) -> None:
         """Leave a share of the height free above the curves for the labels, and below for the ticks."""
@@ -192,6 +192,8 @@ class ProfilePlot(ThemedCanvas):
             low, high = max(np.log10(high) - DECADES, np.log10(max(low, 1e-9))), np.log10(high)
         span = max(high - low, 0.1) / max(1 - above - below - 0.06, 0.1)
         bottom, top = low - (below + 0.03) * span, low + (1 - below - 0.03) * span
+        if not self.view.logarithmic:
+            self.axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.3g}" if v > -1e-9 else ""))
         self.axes.set_ylim(*((10**bottom, 10**top) if self.view.logarithmic else (bottom, top)))
 
     def _draw_phases(self) -> None:

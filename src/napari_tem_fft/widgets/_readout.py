@@ -9,8 +9,7 @@ from weakref import ref
 import numpy as np
 from napari.components import ViewerModel
 
-from .._layers import KEY
-from .._plane import Plane
+from .._layers import KEY, plane_of
 from ..core.spots import Spot
 from ._findings import Findings
 
@@ -37,8 +36,10 @@ class Readout:
 
     def _on_status(self, event: Any = None) -> None:
         viewer = self._viewer()
-        text = self.text(viewer.cursor.position) if viewer is not None else ""
-        if viewer is not None and text:
+        if viewer is None or not viewer.mouse_over_canvas:
+            return
+        text = self.text(viewer.cursor.position)
+        if text:
             viewer.status = text
 
     def text(self, position: Sequence[float]) -> str:
@@ -47,10 +48,9 @@ class Readout:
         layer = findings.group.get("fft") if findings is not None else None
         if findings is None or layer is None or not layer.visible or len(position) < 2:
             return ""
-        notes = layer.metadata[KEY]
-        plane = Plane(notes["centre"], notes["nm_per_inverse_nm"])
-        gy, gx = plane.frequency(position)
-        reach = [size * step / 2 for size, step in zip(layer.data.shape, notes["step_1_nm"], strict=True)]
+        gy, gx = plane_of(layer.metadata).frequency(position)
+        steps = layer.metadata[KEY]["step_1_nm"]
+        reach = [size * step / 2 for size, step in zip(layer.data.shape, steps, strict=True)]
         if abs(gy) > reach[0] or abs(gx) > reach[1]:
             return ""
         return describe((gy, gx), findings.spots)

@@ -19,13 +19,16 @@ from ..core.phases import Phase
 from ..core.pipeline import Analysis, AnalysisParams, analysis_steps
 from ..core.progress import Step
 from ..core.spots import Spot
+from ._chosen import Chosen
 from ._findings import Findings
 from ._group import LayerGroup
 from ._messages import tell
 from ._painting import MaskWatcher
+from ._picking import Picker
 from ._readout import Readout
 from ._run import Runner
 from ._source import micrograph_from
+from ._spotlight import Spotlight
 
 History = list[tuple[Spot, ...]]
 Kind = Literal["run", "edit", "again"]
@@ -46,12 +49,15 @@ class Session(QObject):
         A stage of the run is finished and shown.
     state_changed()
         A run has begun, waits for the next click, or has ended in one way or another.
+    chosen_changed()
+        Other spots were picked, or none any longer.
     """
 
     current_changed = Signal()
     found = Signal()
     step_done = Signal(object)
     state_changed = Signal()
+    chosen_changed = Signal()
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -63,7 +69,10 @@ class Session(QObject):
         self._kind: Kind = "run"
         self._spots_known = False
         self.current: Findings | None = None
+        self.chosen: Chosen | None = None
+        self.spotlight = Spotlight()
         self._readout = Readout(viewer, lambda: self.current)
+        self._picker = Picker(viewer, lambda: self.current, self.pick)
         self.runner = Runner()
         self.runner.stepped.connect(self._on_stepped)
         self.runner.returned.connect(self._on_returned)
@@ -95,6 +104,7 @@ class Session(QObject):
         current = self._findings.get(layer) if layer is not None else None
         if current is self.current:
             return
+        self.pick(None)
         for findings in self._findings.values():
             findings.group.set_visible(findings is current)
         self.current = current
@@ -132,6 +142,17 @@ class Session(QObject):
             self._show_again(findings, findings.analysis)
         elif findings is not None:
             self.state_changed.emit()
+
+    def pick(self, chosen: Chosen | None) -> None:
+        """Let spots stand out in every picture; None shows everything alike again."""
+        if self.current is None or chosen == self.chosen:
+            return
+        if self.chosen is not None:
+            self.spotlight.put_out(self.current)
+        self.chosen = chosen
+        if chosen is not None:
+            self.spotlight.put_on(self.current, chosen)
+        self.chosen_changed.emit()
 
     def look_at(self, space: Literal["real", "reciprocal", "both"]) -> None:
         """Fly to the micrograph, to its FFT, or so far off that both are seen."""
@@ -185,6 +206,7 @@ class Session(QObject):
     def _start(
         self, findings: Findings, steps: Generator[Step, None, Analysis], kind: Kind, single: bool = False
     ) -> None:
+        self.pick(None)
         self._running, self._kind, self._spots_known = findings, kind, False
         self._roles = set(UNTOUCHED) if kind == "edit" else set()
         self.runner.start(steps, single)
@@ -272,7 +294,7 @@ class Session(QObject):
         self._release(findings.layer)
         findings.group.keep_only(())
         if self.current is findings:
-            self.current = None
+            self.chosen = self.current = None
             self.current_changed.emit()
 
     def _release(self, layer: Layer) -> None:

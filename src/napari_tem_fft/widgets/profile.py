@@ -9,7 +9,9 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from ..core.colours import colours_of
+from ..core.profile import ProfilePeak
 from ..io.tables import write_profiles
+from ._chosen import peak_chosen
 from ._findings import Findings
 from ._plot import ThemedToolbar
 from ._profile_plot import PhaseLines, ProfilePlot, ProfileView
@@ -69,6 +71,8 @@ class ProfileDock(QWidget):
         self.save.triggered.connect(self._on_save)
         self.session.found.connect(self._on_found)
         self.session.current_changed.connect(self._on_found)
+        self.session.chosen_changed.connect(self._on_found)
+        self.plot.peak_chosen.connect(self._on_peak_chosen)
         self._viewer.events.theme.connect(self._on_theme_changed)
 
     def view(self) -> ProfileView:
@@ -80,7 +84,18 @@ class ProfileDock(QWidget):
             above_background=self.background.isChecked(),
             logarithmic=self.logarithmic.isChecked(),
             phases=phase_lines(findings) if findings and self.lines.isChecked() else (),
+            chosen=self._chosen(findings),
         )
+
+    def _chosen(self, findings: Findings | None) -> tuple[float, ...]:
+        ids = self.session.chosen.spots if self.session.chosen else ()
+        return tuple(spot.length for spot in findings.spots if spot.id in ids) if findings else ()
+
+    def _on_peak_chosen(self, peak: ProfilePeak) -> None:
+        findings = self.session.current
+        if findings is not None and findings.analysis is not None:
+            chosen = peak_chosen(findings, peak)
+            self.session.pick(None if chosen == self.session.chosen else chosen)
 
     def _on_found(self) -> None:
         view = self.view()

@@ -71,6 +71,9 @@ class TemFftDock(QWidget):
         self.to_real = _button("Image", "Look at the micrograph")
         self.to_reciprocal = _button("FFT", "Look at the FFT")
         self.to_both = _button("Both", "Look at the micrograph and the FFT beside it")
+        self.choice = QLabel()
+        self.choice.setWordWrap(True)
+        self.choice.setToolTip("Click a spot in the FFT, a grain in the image or a peak of the profile")
         self.result = QLabel()
         self.result.setWordWrap(True)
         self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -99,6 +102,7 @@ class TemFftDock(QWidget):
         views = (self.to_real, self.to_reciprocal, self.to_both)
         layout.addLayout(_fill_row(QHBoxLayout(), QLabel("view"), *views))
         layout.addLayout(_fill_row(QHBoxLayout(), QLabel("mask"), self.undo, self.redo))
+        layout.addWidget(self.choice)
         layout.addWidget(self.result, stretch=1)
 
     def _connect(self) -> None:
@@ -118,6 +122,7 @@ class TemFftDock(QWidget):
         session.state_changed.connect(self._on_state_changed)
         session.found.connect(self._on_found)
         session.current_changed.connect(self._on_found)
+        session.chosen_changed.connect(self._on_chosen_changed)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Bring the profile, which belongs to this dock, when it is shown."""
@@ -176,6 +181,10 @@ class TemFftDock(QWidget):
         self.result.setText(summary(findings))
         self.undo.setEnabled(bool(findings and findings.past))
         self.redo.setEnabled(bool(findings and findings.future))
+
+    def _on_chosen_changed(self) -> None:
+        chosen = self.session.chosen
+        self.choice.setText(f"chosen: {chosen.words}" if chosen else "")
 
 
 def _button(text: str, help: str) -> QPushButton:

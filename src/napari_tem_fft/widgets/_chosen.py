@@ -1,0 +1,97 @@
+"""Chosen: the spots that a person has picked, whichever way they were pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..core.matching import GrainMatch
+from ..core.matching.attribution import indexed_as, matches_of_spots
+from ..core.profile import ProfilePeak
+from ..core.spots import Spot
+from ._findings import Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Spots that stand out in every picture until something else is chosen.
+
+    Attributes
+    ----------
+    spots : tuple of int
+        Ids of the spots.
+    grains : tuple of int
+        Ids of the grains in which they are.
+    words : str
+        What they are, for the user.
+    """
+
+    spots: tuple[int, ...]
+    grains: tuple[int, ...]
+    words: str
+
+
+def peak_chosen(findings: Findings, peak: ProfilePeak) -> Chosen:
+    """Choose the enabled spots that make a peak of the profile."""
+    reach = max(2 * peak.width, 3 * peak.sigma)
+    near = [s for s in findings.spots if s.enabled and abs(s.length - peak.g) <= reach]
+    head = f"peak at {peak.d:.4f} ± {peak.d_sigma:.4f} nm"
+    return _chosen(findings, near, f"{head}: {_count(near)}")
+
+
+def spot_chosen(findings: Findings, spot: Spot) -> Chosen:
+    """Choose one spot."""
+    match = matches_of_spots(findings.grains, findings.matches).get(spot.id)
+    words = f"spot {spot.id}: {spot.d:.4f} ± {spot.d_sigma:.4f} nm at {spot.azimuth:.1f}°, SNR {spot.snr:.0f}"
+    return _chosen(findings, [spot], f"{words}; {_explained(spot, match)}")
+
+
+def grain_chosen(findings: Findings, grain_id: int) -> Chosen:
+    """Choose the enabled spots of a grain."""
+    grain = next(grain for grain in findings.grains if grain.id == grain_id)
+    spots = [spot for spot in findings.spots if spot.id in grain.spots and spot.enabled]
+    outcomes = [_outcome(match) for match in findings.matches if match.grain == grain_id]
+    words = f"grain {grain_id}, {grain.diameter:.1f} nm: {_count(spots)}; {', '.join(outcomes)}"
+    chosen = _chosen(findings, spots, words)
+    return Chosen(chosen.spots, (grain_id,), chosen.words)
+
+
+def component_chosen(findings: Findings, name: str) -> Chosen:
+    """Choose the spots of all grains of a component that belong to it."""
+    component = next(component for component in findings.components if component.name == name)
+    match_of = matches_of_spots(findings.grains, findings.matches)
+    spots = [
+        spot
+        for spot in findings.spots
+        if spot.enabled and spot.id in match_of and _belongs(match_of[spot.id], component.phases)
+    ]
+    chosen = _chosen(findings, spots, f"{name}: {_count(spots)} in {len(component.grains)} grains")
+    return Chosen(chosen.spots, component.grains, chosen.words)
+
+
+def _belongs(match: GrainMatch, phases: tuple[str, ...]) -> bool:
+    return (match.phases if match.outcome.names_phases else ()) == phases
+
+
+def _chosen(findings: Findings, spots: Iterable[Spot], words: str) -> Chosen:
+    ids = tuple(spot.id for spot in spots)
+    grains = tuple(grain.id for grain in findings.grains if set(ids) & set(grain.spots))
+    return Chosen(ids, grains, words)
+
+
+def _count(spots: list[Spot]) -> str:
+    return "1 spot" if len(spots) == 1 else f"{len(spots)} spots"
+
+
+def _explained(spot: Spot, match: GrainMatch | None) -> str:
+    if match is None:
+        return "in no grain"
+    indexed = indexed_as(spot.id, match)
+    if indexed is None:
+        return f"grain {match.grain}, not indexed"
+    hkl = " ".join(map(str, indexed.hkl))
+    return f"grain {match.grain}, {' / '.join(match.phases)} ({hkl}), {100 * indexed.d_residual:+.2f} %"
+
+
+def _outcome(match: GrainMatch) -> str:
+    return f"{' / '.join(match.phases)} {match.outcome}".strip()

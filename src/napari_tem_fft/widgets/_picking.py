@@ -1,0 +1,82 @@
+"""Picker: a click on a spot in the FFT, or on a grain in the micrograph, chooses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
+
+from .._layers import plane_of
+from ._chosen import Chosen, grain_chosen, spot_chosen
+from ._findings import Findings
+from ._readout import spot_at
+
+#: Modes in which a click means the place and not a tool.
+LOOKING = ("pan_zoom",)
+
+
+class Picker:
+    """Turns clicks (without a drag) on the canvas into a choice, while no tool is in hand.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    current : callable
+        Gives the findings that are shown.
+    choose : callable
+        Takes what was chosen, or None for a click on nothing.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        current: Callable[[], Findings | None],
+        choose: Callable[[Chosen | None], None],
+    ) -> None:
+        self._current = current
+        self._choose = choose
+        viewer.mouse_drag_callbacks.append(self._on_drag)
+
+    def _on_drag(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
+        active = viewer.layers.selection.active
+        if active is not None and str(active.mode) not in LOOKING:
+            return
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = True
+            yield
+        findings = self._current()
+        if not moved and findings is not None and findings.analysis is not None:
+            self._choose(chosen_at(findings, event.position))
+
+
+def chosen_at(findings: Findings, world: Sequence[float]) -> Chosen | None:
+    """Return what lies at a world position: a spot of the diffractogram, or a grain of the micrograph."""
+    fft = findings.group.get("fft")
+    if fft is not None and fft.visible and _inside(fft, world):
+        spot = spot_at(plane_of(fft.metadata).frequency(world), findings.spots)
+        return spot_chosen(findings, spot) if spot is not None else None
+    if _inside(findings.layer, world):
+        grain = grain_at(findings, world)
+        return grain_chosen(findings, grain) if grain is not None else None
+    return None
+
+
+def grain_at(findings: Findings, world: Sequence[float]) -> int | None:
+    """Return the id of the smallest grain at a world position (y, x) in nm."""
+    analysis = findings.analysis
+    if analysis is None or not analysis.grains:
+        return None
+    (py, px), size = analysis.micrograph.pixel_size, analysis.map_grid.pixel_size
+    row, column = int((world[-2] + py / 2) / size[0]), int((world[-1] + px / 2) / size[1])
+    here = np.flatnonzero(analysis.grain_masks[:, row, column])
+    return min((analysis.grains[i] for i in here), key=lambda g: g.area).id if len(here) else None
+
+
+def _inside(layer: Layer, world: Sequence[float]) -> bool:
+    cell = np.round(layer.world_to_data(world))[-2:]
+    return bool(np.all(cell >= 0) and np.all(cell < layer.data.shape[-2:]))

@@ -1,0 +1,80 @@
+"""Spotlight: what was chosen stands out in every picture; the rest steps back."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from napari.layers import Points
+
+from .._layers import KEY, plane_of
+from .._plane import Plane
+from .._present import Shown, chosen_layers
+from ..core.pipeline import Analysis
+from ..core.progress import Step
+from ..core.spots import Spot
+from ._chosen import Chosen
+from ._findings import Findings
+from ._run import Runner
+
+#: Opacity of the maps of components that were not chosen, as a share of their own.
+DIMMED = 0.15
+ROLES = ("fringes", "choice")
+
+
+class Spotlight:
+    """Shows a choice on the layers; its inverse transform is worked out off the GUI thread."""
+
+    def __init__(self) -> None:
+        self._runner = Runner()
+        self._runner.stepped.connect(self._on_stepped)
+        self._findings: Findings | None = None
+
+    @property
+    def runner(self) -> Runner:
+        """The runner of the pictures of a choice."""
+        return self._runner
+
+    def put_on(self, findings: Findings, chosen: Chosen) -> None:
+        """Let a choice stand out."""
+        self._findings = findings
+        self._select_points(findings, chosen)
+        self._dim_maps(findings, chosen)
+        spots = [spot for spot in findings.spots if spot.id in chosen.spots]
+        fft = findings.group.get("fft")
+        if findings.analysis is not None and fft is not None and spots:
+            self._runner.start(_pictures(findings.analysis, plane_of(fft.metadata), spots))
+
+    def put_out(self, findings: Findings) -> None:
+        """Show everything alike again."""
+        self._runner.cancel()
+        self._findings = None
+        for role in ROLES:
+            findings.group.remove(role)
+        points = findings.group.get("spots")
+        if isinstance(points, Points):
+            points.selected_data = set()
+        for role in findings.group.roles:
+            layer = findings.group[role]
+            layer.opacity = layer.metadata[KEY].pop("own_opacity", layer.opacity)
+
+    def _select_points(self, findings: Findings, chosen: Chosen) -> None:
+        points = findings.group.get("spots")
+        if isinstance(points, Points):
+            ids = list(points.features["spot"])
+            points.selected_data = {i for i, spot in enumerate(ids) if spot in chosen.spots}
+
+    def _dim_maps(self, findings: Findings, chosen: Chosen) -> None:
+        for component in findings.components:
+            layer = findings.group.get(f"heat {component.name}")
+            if layer is None:
+                continue
+            own = layer.metadata[KEY].setdefault("own_opacity", layer.opacity)
+            layer.opacity = own if set(component.grains) & set(chosen.grains) else DIMMED * own
+
+    def _on_stepped(self, step: Step) -> None:
+        if self._findings is not None and isinstance(step.product, Shown):
+            self._findings.group.show(step.product.layers)
+
+
+def _pictures(analysis: Analysis, plane: Plane, spots: list[Spot]) -> Generator[Step, None, None]:
+    yield Step("choice", 1, 1, Shown(spots, chosen_layers(analysis, plane, spots)))

@@ -1,0 +1,47 @@
+"""Mouse events as napari's canvas sends them, for tests in a viewer."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from napari.utils._proxies import ReadOnlyWrapper
+from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+
+
+@dataclass
+class MouseEvent:
+    """What the callbacks of viewers and layers look at."""
+
+    type: str
+    position: tuple[float, ...]
+    is_dragging: bool = False
+    button: int = 1
+    modifiers: tuple[str, ...] = ()
+    handled: bool = False
+    view_direction: None = None
+    up_direction: None = None
+    dims_displayed: tuple[int, ...] = (0, 1)
+    dims_point: tuple[float, ...] = (0.0, 0.0)
+    pos: tuple[float, float] = (0.0, 0.0)
+    camera_zoom: float = 1.0
+    inverted: bool = False
+    source: object = field(default=None)
+
+
+def send(target, call, kind, world, **more):
+    """Send one event to a viewer or a layer."""
+    call(target, ReadOnlyWrapper(MouseEvent(kind, tuple(world), **more), exceptions=("handled",)))
+
+
+def click(viewer, world):
+    """Press and release the mouse on the canvas at one world position."""
+    send(viewer, mouse_press_callbacks, "mouse_press", world)
+    send(viewer, mouse_release_callbacks, "mouse_release", world)
+
+
+def stroke(layer, start, end):
+    """Press, drag and release the mouse on a layer, in its own cells."""
+    start, end = np.array(start), np.array(end)
+    send(layer, mouse_press_callbacks, "mouse_press", layer.data_to_world(start))
+    send(layer, mouse_move_callbacks, "mouse_move", layer.data_to_world((start + end) / 2), is_dragging=True)
+    send(layer, mouse_move_callbacks, "mouse_move", layer.data_to_world(end), is_dragging=True)
+    send(layer, mouse_release_callbacks, "mouse_release", layer.data_to_world(end))

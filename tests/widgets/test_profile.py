@@ -1,0 +1,144 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from napari_tem_fft.core.profile import ProfilePeak, RadialProfile
+from napari_tem_fft.widgets._profile_plot import PhaseLines, ProfilePlot, ProfileView
+from napari_tem_fft.widgets.profile import ProfileDock, phase_lines
+
+
+def profile(curve, *centres):
+    g = np.linspace(1.5, 9.5, 161)
+    background = np.ones_like(g)
+    shapes = [3 * np.exp(-0.5 * ((g - c) / 0.05) ** 2) for c in centres]
+    peaks = [ProfilePeak(c, 0.001, 0.05, 3.0, 10.0 + c, curve) for c in centres]
+    return RadialProfile(curve, g, background + sum(shapes), background, tuple(peaks))
+
+
+@pytest.fixture
+def plot(qtbot):
+    plot = ProfilePlot("dark")
+    qtbot.addWidget(plot)
+    plot.resize(700, 220)
+    return plot
+
+
+def labels(plot):
+    return [text for text in plot.axes.texts if text.get_rotation() == 90]
+
+
+def test_empty_plot_says_what_it_is_for(plot):
+    assert "once an image is analysed" in plot.axes.texts[0].get_text()
+
+
+def test_peaks_are_labelled_by_d(plot):
+    plot.show_view(ProfileView([profile("masked", 4.0, 5.0)]))
+    assert [text.get_text() for text in labels(plot)] == ["0.2500", "0.2000"]
+
+
+def test_labels_do_not_overlap(plot):
+    plot.show_view(ProfileView([profile("masked", *np.linspace(4, 4.5, 12))]))
+    plot.draw()
+    boxes = sorted((Text.get_window_extent(text) for text in labels(plot)), key=lambda box: box.x0)
+    assert len(boxes) == 12
+    assert all(a.x1 <= b.x0 + 0.5 for a, b in pairwise(boxes))
+
+
+def test_curves_are_told_apart_and_chosen(plot):
+    both = [profile("whole image", 4.0), profile("masked", 4.0)]
+    view = ProfileView(both, curves=frozenset(("masked",)))
+    assert [p.curve for p in view.drawn()] == ["masked"]
+    plot.show_view(ProfileView(both))
+    colours = [line.get_color() for line in plot.axes.lines]
+    assert len(set(colours)) == 2
+
+
+def test_upper_axis_is_in_nm(plot):
+    plot.show_view(ProfileView([profile("masked", 4.0)]))
+    (upper,) = plot.axes.child_axes
+    ticks = upper.get_xticks()
+    assert 0.25 in ticks
+    assert all(0.1 <= d <= 0.67 for d in ticks)
+
+
+def test_background_is_subtracted_or_drawn(plot):
+    view = ProfileView([profile("masked", 4.0)])
+    values, base = view.values(view.profiles[0])
+    assert values.max() == pytest.approx(1.0)
+    assert base.max() == 0.0
+    plot.show_view(ProfileView(view.profiles, above_background=False))
+    assert len(plot.axes.lines) == 2
+
+
+def test_logarithmic_axis(plot):
+    plot.show_view(ProfileView([profile("masked", 4.0)], logarithmic=True))
+    assert plot.axes.get_yscale() == "log"
+    plot.draw()
+
+
+def test_phase_lines_stand_below(plot):
+    lines = PhaseLines("LiF", "#E69F00", (4.3, 5.0))
+    plot.show_view(ProfileView([profile("masked", 4.0)], phases=(lines,)))
+    assert "LiF" in [text.get_text() for text in plot.axes.texts]
+    assert plot.axes.get_ylim()[0] < -0.05
+
+
+def test_zoom_survives_an_edit(plot):
+    plot.show_view(ProfileView([profile("masked", 4.0)]))
+    plot.axes.set_xlim(3, 5)
+    plot.show_view(ProfileView([profile("masked", 4.0, 4.5)]))
+    assert plot.axes.get_xlim() == (3, 5)
+
+
+def test_a_click_chooses_the_peak(plot, qtbot):
+    plot.show_view(ProfileView([profile("masked", 4.0, 6.0)]))
+    plot.draw()
+    x, y = plot.axes.transData.transform((5.98, 0.5))
+    with qtbot.waitSignal(plot.peak_chosen) as chosen:
+        press(plot, x, y)
+    assert chosen.args[0].g == 6.0
+
+
+def press(plot, x, y):
+    from matplotlib.backend_bases import MouseEvent
+
+    plot.callbacks.process("button_press_event", MouseEvent("button_press_event", plot, x, y, 1))
+
+
+def test_dock_follows_the_session(viewer, analysed):
+    dock = ProfileDock(viewer)
+    viewer.window.add_dock_widget(dock, name="profile", area="bottom")
+    assert [p.curve for p in dock.plot.view.profiles] == ["whole image", "masked", "local maximum"]
+    assert "local maximum" in dock.legend.text()
+    dock.curves["local maximum"].setChecked(False)
+    assert "local maximum" not in dock.legend.text()
+    dock.logarithmic.setChecked(True)
+    assert dock.plot.axes.get_yscale() == "log"
+    peaks = [peak.d for peak in dock.plot.view.peaks()]
+    assert any(d == pytest.approx(0.235, abs=0.003) for d in peaks)
+
+
+def test_dock_follows_the_theme(viewer, dock):
+    profile_dock = ProfileDock(viewer)
+    viewer.window.add_dock_widget(profile_dock, name="profile", area="bottom")
+    dark = profile_dock.plot.figure.get_facecolor()
+    viewer.theme = "light"
+    assert profile_dock.plot.figure.get_facecolor() != dark
+    assert profile_dock.toolbar.palette().color(profile_dock.toolbar.foregroundRole()).lightness() < 128
+
+
+def test_table_is_saved(viewer, analysed, tmp_path, monkeypatch):
+    dock = ProfileDock(viewer)
+    viewer.window.add_dock_widget(dock, name="profile", area="bottom")
+    path = tmp_path / "profile.csv"
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *args: (str(path), ""))
+    dock.save.trigger()
+    header = path.read_text().splitlines()[0]
+    assert header.startswith("curve,g_per_nm,d_nm")
+
+
+def test_lines_of_named_phases(analysed):
+    names = {line.name for line in phase_lines(analysed)}
+    assert names == {name for component in analysed.components for name in component.phases}

@@ -1,0 +1,47 @@
+import pytest
+
+from napari_tem_fft._layers import KEY
+from napari_tem_fft._plane import Plane
+from napari_tem_fft.core.spots import Spot
+from napari_tem_fft.widgets._readout import describe, spot_at
+
+SPOT = Spot(7, (-2.0, 3.4641016), 0.01, 50.0, -40.0, radius=0.2)
+
+
+def test_words_for_a_frequency():
+    assert describe((0.0, 4.0), ()) == "d = 0.2500 nm   g = 4.000 1/nm   0.0°"
+    assert describe((-3.0, 0.0), ()).endswith("90.0°")
+    assert describe((0.0, 0.0), ()) == "g = 0"
+
+
+def test_a_spot_is_named_on_both_sides():
+    assert spot_at((-2.05, 3.45), [SPOT]) is SPOT
+    assert spot_at((2.05, -3.45), [SPOT]) is SPOT
+    assert spot_at((2.05, 3.45), [SPOT]) is None
+    assert "spot 7: 0.2500 ± 0.0006 nm, SNR 50" in describe((-2.0, 3.46), [SPOT])
+
+
+def test_status_bar_gives_d_over_the_fft_only(viewer, analysed):
+    notes = analysed.group["fft"].metadata[KEY]
+    plane = Plane(notes["centre"], notes["nm_per_inverse_nm"])
+    viewer.mouse_over_canvas = True
+    viewer.cursor.position = plane.world((0.0, 4.0))
+    viewer.update_status_from_cursor()
+    assert viewer.status.startswith("d = 0.2500 nm")
+    viewer.cursor.position = (1.0, 1.0)
+    viewer.update_status_from_cursor()
+    assert "d = " not in str(viewer.status)
+    analysed.group["fft"].visible = False
+    viewer.cursor.position = plane.world((0.0, 4.0))
+    viewer.update_status_from_cursor()
+    assert "d = " not in str(viewer.status)
+
+
+def test_spot_under_the_cursor(viewer, analysed):
+    notes = analysed.group["fft"].metadata[KEY]
+    spot = analysed.spots[0]
+    viewer.mouse_over_canvas = True
+    viewer.cursor.position = Plane(notes["centre"], notes["nm_per_inverse_nm"]).world(spot.g)
+    viewer.update_status_from_cursor()
+    assert f"{spot.d:.4f} ±" in viewer.status
+    assert spot.d == pytest.approx(0.2, abs=0.05)
