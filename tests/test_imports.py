@@ -56,6 +56,7 @@ PARTS = {
     "_plane": "_layers",
     "_present": "_layers",
     "_follow": "_layers",
+    "_spot_table": "_layers",
 }
 
 

@@ -23,15 +23,11 @@ from ..core.maps import UNKNOWN_CRYSTAL, ComponentMap
 from ..core.matching.attribution import matches_of_spots
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
-from ..core.profile import ProfilePeak
-from ..core.spots import Spot
+from .labels import distinct_peaks, ring_groups, spread
 
 #: Most pixels an axis of the shown micrograph.
 SHOWN = 900
-#: Spots whose d differ by less share a ring.
-SAME_D = 0.006
-MOST_RINGS = 12
-MOST_LABELS = 22
+MOST_NAMED = 8
 CURVES = {"whole image": "#777777", "masked": "#0072B2", "local maximum": "#D55E00"}
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
@@ -67,23 +63,6 @@ def shown_image(micrograph: Micrograph) -> tuple[NDArray[np.float32], tuple[floa
     grey = np.clip((image - low) / max(high - low, 1e-12), 0, 1).astype(np.float32)
     py, px = micrograph.pixel_size
     return grey, (0.0, nx * px, ny * py, 0.0)
-
-
-def spread(positions: Sequence[float], gap: float) -> NDArray[np.float64]:
-    """Rising positions moved as little as possible (least squares) so that neighbours keep a gap.
-
-    By pooling adjacent violators: positions without their gaps need only be non-decreasing.
-    """
-    pools: list[tuple[float, int]] = []
-    for i, position in enumerate(positions):
-        pool = (position - i * gap, 1)
-        while pools and pools[-1][0] > pool[0]:
-            value, count = pools.pop()
-            pool = ((value * count + pool[0] * pool[1]) / (count + pool[1]), count + pool[1])
-        pools.append(pool)
-    flat = np.repeat([value for value, _ in pools], [count for _, count in pools])
-    moved: NDArray[np.float64] = flat + gap * np.arange(len(flat))
-    return moved
 
 
 def _draw_micrograph(
@@ -145,19 +124,6 @@ def _owners(analysis: Analysis) -> dict[int, str]:
     return {spot: " / ".join(match.phases) or UNKNOWN_CRYSTAL for spot, match in matches.items()}
 
 
-def ring_groups(spots: Sequence[Spot]) -> list[tuple[float, list[Spot]]]:
-    """Spots of nearly the same d together, with their mean g in 1/nm: the strongest dozen, by rising g."""
-    groups: list[list[Spot]] = []
-    for spot in sorted(spots, key=lambda spot: spot.length):
-        if groups and spot.length / groups[-1][-1].length - 1 < SAME_D:
-            groups[-1].append(spot)
-        else:
-            groups.append([spot])
-    strongest = sorted(groups, key=lambda group: -max(spot.snr for spot in group))[:MOST_RINGS]
-    rings = [(float(np.mean([spot.length for spot in group])), group) for group in strongest]
-    return sorted(rings, key=lambda ring: ring[0])
-
-
 def _ring(axes: Axes, g: float, number: int, colour: str) -> None:
     axes.add_patch(Circle((0, 0), g, fill=False, edgecolor=colour, linewidth=0.9, linestyle=":"))
     angle = np.radians(20 + 34 * (number % 5) + 180 * (number % 2))
@@ -192,10 +158,16 @@ def _draw_components(
     _scale_bar(axes, extent)
     title = "components" if analysis.components else "no crystal found"
     axes.set_title(f"{title}\nspecimen {analysis.specimen.sum() * py * px:.0f} nm$^2$", fontsize=11)
-    patches = [Patch(color=colours[part.name], label=_legend(part)) for part in analysis.components]
+    _name_components(axes, analysis.components, colours)
+
+
+def _name_components(axes: Axes, components: Sequence[ComponentMap], colours: Mapping[str, str]) -> None:
+    """Legend below the axes: the largest eight, in smaller letters where there are many."""
+    patches = [Patch(color=colours[part.name], label=_legend(part)) for part in components[:MOST_NAMED]]
     if patches:
+        size = 10 if len(patches) <= 4 else 8
         axes.legend(
-            handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.01), fontsize=10, frameon=False
+            handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.01), fontsize=size, frameon=False
         )
 
 
@@ -230,7 +202,7 @@ def _draw_profiles(axes: Axes, analysis: Analysis) -> None:
     second.set_xticks([d for d in (0.5, 0.4, 0.3, 0.25, 0.2, 0.16, 0.14, 0.12, 0.1) if 1 / d <= limits[1]])
     second.set_xlabel("d (nm)")
     _label_peaks(axes, analysis, limits)
-    axes.legend(loc="upper right", fontsize=10)
+    axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.76), fontsize=10)
 
 
 def _over_background(intensity: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -258,12 +230,3 @@ def _label_peaks(axes: Axes, analysis: Analysis, limits: tuple[float, float]) ->
             color=CURVES.get(peak.curve, "black"),
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
         )  # fmt: skip
-
-
-def distinct_peaks(peaks: Sequence[ProfilePeak]) -> list[ProfilePeak]:
-    """The most significant peaks by rising g; of those with nearly the same d only the strongest."""
-    chosen: list[ProfilePeak] = []
-    for peak in sorted(peaks, key=lambda peak: -peak.significance):
-        if len(chosen) < MOST_LABELS and all(abs(peak.g / other.g - 1) > SAME_D for other in chosen):
-            chosen.append(peak)
-    return sorted(chosen, key=lambda peak: peak.g)

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..core.calibration import Calibration
 from ..core.diffractogram import compute_diffractogram
 from ..core.grains import Grain
@@ -32,34 +28,21 @@ from ..core.map_grid import MapGrid
 from ..core.maps import ComponentMap
 from ..core.matching import GrainMatch
 from ..core.micrograph import Micrograph, prepared_pixels
-from ..core.parameters import from_dict, to_dict
+from ..core.parameters import from_dict
 from ..core.phases import Phase
 from ..core.pipeline import Analysis, AnalysisParams
 from ..core.profile import ProfilePeak
 from ..core.spots import Spot
+from .description import FORMAT, FORMAT_VERSION, describe
 from .map_files import label_planes, masks_of, read_heats, read_map, write_heats, write_map
 from .overview import write_overview
 from .phases import load_table
-from .plain import from_plain, to_plain
+from .plain import from_plain
 from .tables import read_profiles, write_profiles, write_spots
 
-FORMAT = "napari-tem-fft analysis"
-FORMAT_VERSION = 1
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
 SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
-#: Said in each file, so that nobody has to guess.
-UNITS = {
-    "length": "nm",
-    "area": "nm^2",
-    "frequency g": "1/nm, without 2 pi; d = 1/|g|",
-    "pairs": "(y, x)",
-    "azimuth": "degrees counter-clockwise from +x as displayed, modulo 180",
-    "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
-    "d": "by the image's calibration; scale is the factor that a match would need",
-    "snr": "power over mean noise power",
-    "log_false_alarm": "natural logarithm",
-}
-LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi", "tensorflow")
+ALWAYS = (SPOTS, PROFILE, SPECIMEN, GRAINS, HEATS, OVERVIEW)
 
 
 def folder_of(source: str | Path, output: str | Path) -> Path:
@@ -92,7 +75,8 @@ def save_results(analysis: Analysis, folder: str | Path) -> Path:
         for component, name in zip(analysis.components, maps, strict=True):
             write_map(fresh / name, component.heat, analysis.map_grid)
         write_overview(fresh / OVERVIEW, analysis)
-        text = json.dumps(_described(analysis, maps), indent=1, ensure_ascii=False, allow_nan=False)
+        description = describe(analysis, maps, (*ALWAYS, *maps))
+        text = json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False)
         (fresh / ANALYSIS).write_text(text, encoding="utf-8")
     return folder
 
@@ -118,79 +102,6 @@ def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
         return _restored(stored, micrograph, folder)
     except (KeyError, TypeError, OSError) as error:
         raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
-
-
-def _described(analysis: Analysis, maps: Sequence[str]) -> dict[str, Any]:
-    """Everything but the arrays."""
-    micrograph = analysis.micrograph
-    return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": _software(),
-        "micrograph": {
-            "name": micrograph.name,
-            "file": micrograph.source,
-            "sha256": micrograph.file_hash,
-            "shape": list(micrograph.shape),
-            "dtype": micrograph.pixels.dtype.name,
-            "calibration": to_plain(micrograph.calibration) | {"unit": micrograph.calibration.unit},
-            "metadata": _readable(micrograph.metadata),
-            "warnings": list(micrograph.warnings),
-        },
-        "units": UNITS,
-        "parameters": to_dict(analysis.params),
-        "warnings": list(analysis.warnings),
-        "map_grid": to_plain(analysis.map_grid),
-        "specimen_area": float(analysis.specimen.sum() * analysis.map_grid.pixel_area),
-        "components": [
-            _without(component, "heat") | {"map": name}
-            for component, name in zip(analysis.components, maps, strict=True)
-        ],
-        "matches": to_plain(analysis.matches),
-        "grains": to_plain(analysis.grains),
-        "spots": [_spot(spot) for spot in analysis.spots],
-        "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
-        "phases": [phase.id for phase in analysis.phases],
-        "own_phases": to_plain(_not_bundled(analysis.phases)),
-        "files": [SPOTS, PROFILE, SPECIMEN, GRAINS, HEATS, OVERVIEW, *maps],
-    }
-
-
-def _spot(spot: Spot) -> dict[str, Any]:
-    derived = {"d": spot.d, "d_sigma": spot.d_sigma}
-    angles = {"azimuth": spot.azimuth, "azimuth_sigma": spot.azimuth_sigma}
-    return {**to_plain(spot), **derived, **angles}
-
-
-def _peak(peak: ProfilePeak) -> dict[str, Any]:
-    return {**to_plain(peak), "d": peak.d, "d_sigma": peak.d_sigma}
-
-
-def _without(component: ComponentMap, array: str) -> dict[str, Any]:
-    names = [name for name in ComponentMap.__slots__ if name != array]
-    return {name: to_plain(getattr(component, name)) for name in names}
-
-
-def _readable(metadata: Any) -> dict[str, Any]:
-    """What the file says of the microscope; a value that JSON cannot hold is written as text."""
-    out: dict[str, Any] = {}
-    for key, value in metadata.items():
-        try:
-            out[str(key)] = to_plain(value)
-        except TypeError:
-            out[str(key)] = str(value)
-    return out
-
-
-def _software() -> dict[str, str]:
-    found = {"napari-tem-fft": __version__, "python": platform.python_version()}
-    for library in LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _map_names(components: Sequence[ComponentMap]) -> list[str]:
@@ -286,12 +197,6 @@ def _component(entry: dict[str, Any], folder: Path) -> ComponentMap:
     heat: NDArray[np.float32] = read_map(folder / entry["map"])
     without = {key: value for key, value in entry.items() if key != "map"}
     return from_plain(ComponentMap, {**without, "heat": heat})
-
-
-def _not_bundled(phases: Sequence[Phase]) -> list[Phase]:
-    """Those of the user's own files, which have to be stored in full."""
-    bundled = {phase.id: phase for phase in load_table()}
-    return [phase for phase in phases if bundled.get(phase.id) is not phase]
 
 
 def _phases(ids: Sequence[str], own: Sequence[dict[str, Any]]) -> tuple[Phase, ...]:
