@@ -12,9 +12,9 @@ from .phases import Phase
 #: Sets that are active when a user chooses nothing.
 DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
 _SYMBOLS = (
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y"
-    " Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re"
-    " Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm D"
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr"
+    " Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta"
+    " W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm D"
 )
 ELEMENTS = frozenset(_SYMBOLS.split())
 
@@ -117,7 +117,9 @@ def find_phase(table: Sequence[Phase], name: str) -> Phase:
         if len(exact) == 1 or len(found) == 1:
             return (exact or found)[0]
         if found:
-            raise ValueError(f"{name!r} fits several phases: {', '.join(p.id for p in found)}; give one of these")
+            raise ValueError(
+                f"{name!r} fits several phases: {', '.join(p.id for p in found)}; give one of these"
+            )
     raise ValueError(f"no phase is called {name!r}{_suggestion(table, wanted)}")
 
 
@@ -146,7 +148,9 @@ def _by_tags(table: Sequence[Phase], tags: Sequence[str] | None) -> tuple[Phase,
     wanted = set(tags) if tags else set(DEFAULT_TAGS)
     known = {tag for phase in table for tag in phase.tags} | {"all", *DEFAULT_TAGS}
     if wanted - known:
-        raise ValueError(f"no set is called {', '.join(sorted(wanted - known))}; there are {', '.join(sorted(known))}")
+        raise ValueError(
+            f"no set is called {', '.join(sorted(wanted - known))}; there are {', '.join(sorted(known))}"
+        )
     if "all" in wanted:
         return tuple(table)
     return tuple(phase for phase in table if (wanted | {"user"}) & set(phase.tags))

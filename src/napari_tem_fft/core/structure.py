@@ -15,7 +15,7 @@ from .phases import Miller, Reflection, reciprocal_basis
 
 #: Smallest d that is listed, nm.
 D_MIN = 0.08
-#: Reflections with less than this share of the largest \|F\| count as forbidden.
+#: Reflections with less than this share of the largest |F| count as forbidden.
 FORBIDDEN = 1e-3
 #: Part of every key: raise it when the meaning of the arrays changes.
 VERSION = "planes-1"
@@ -58,13 +58,14 @@ class Structure:
         return digest.hexdigest()
 
     def amplitude(self, hkl: NDArray[np.int64]) -> NDArray[np.float64]:
-        """\\|F(hkl)\\| by summing over the cell's atoms, shape (n,), Angstrom."""
+        """|F(hkl)| by summing over the cell's atoms, shape (n,), Angstrom."""
         s2 = (np.linalg.norm(hkl @ reciprocal_basis(self.cell), axis=1) / 20.0) ** 2
         a, b = self.factors[:, 0, :, None], self.factors[:, 1, :, None]
         scattering = (a * np.exp(-b * s2)).sum(axis=1)
         weight = scattering[self.element] * self.occupancy[:, None]
         phase = 2 * np.pi * (self.sites @ hkl.T)
-        total: NDArray[np.float64] = np.hypot((weight * np.cos(phase)).sum(0), (weight * np.sin(phase)).sum(0))
+        real, imaginary = (weight * np.cos(phase)).sum(axis=0), (weight * np.sin(phase)).sum(axis=0)
+        total: NDArray[np.float64] = np.hypot(real, imaginary)
         return total
 
 
@@ -86,9 +87,15 @@ class LatticePlanes(Sequence[Reflection]):
         """Rows a*, b*, c*, shape (3, 3), 1/nm."""
         return reciprocal_basis(self.structure.cell)
 
+    @property
+    def direct(self) -> NDArray[np.float64]:
+        """Rows a, b, c in the same Cartesian coordinates, shape (3, 3), nm."""
+        direct: NDArray[np.float64] = np.linalg.inv(self.basis).T
+        return direct
+
     @cached_property
     def _families(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Representative hkl, d and relative \\|F\\| of each allowed family, sorted by falling d."""
+        """Representative hkl, d and relative |F| of each allowed family, sorted by falling d."""
         basis = reciprocal_basis(self.structure.cell)
         hkl = _representatives(_half_sphere(basis, self.d_min), self.structure.rotations)
         amplitude = self.structure.amplitude(hkl)

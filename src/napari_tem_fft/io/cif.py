@@ -28,7 +28,11 @@ from .crystal import (
 LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
 #: Atoms closer than this make no sense, nm; crystals are not denser or lighter than this, g/cm3.
 SHORTEST_CONTACT, DENSITIES = 0.06, (0.05, 25.0)
-_SYMOP_TAGS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz", "_space_group_symop.operation_xyz")
+_SYMOP_TAGS = (
+    "_space_group_symop_operation_xyz",
+    "_symmetry_equiv_pos_as_xyz",
+    "_space_group_symop.operation_xyz",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +106,9 @@ def _phase_of(block: gemmi.cif.Block, stem: str, notes: list[str]) -> CifPhase:
     atoms = _atoms(small, notes)
     choices = _symmetries(block, small, cell, notes)
     if not atoms:
-        return CifPhase(_without_atoms(block, stem, cell, choices[0]), (*notes, "no atoms: matched by d only"))
+        return CifPhase(
+            _without_atoms(block, stem, cell, choices[0]), (*notes, "no atoms: matched by d only")
+        )
     structure, group = _best_setting(cell, atoms, choices, notes)
     structure = _with_hidden_symmetry(structure)
     counts = composition(structure, atoms)
@@ -210,7 +216,9 @@ def _named_groups(small: gemmi.SmallStructure, cell: Sequence[float]) -> list[ge
 
 def _symbol(small: gemmi.SmallStructure) -> str:
     """The symbol as gemmi knows it: "F d -3 m S" and "F d -3 m Z" are the origins 1 and 2."""
-    symbol = re.sub(r"\s*[:\s]?\(?([SZ])\)?$", lambda m: ":1" if m[1] == "S" else ":2", small.spacegroup_hm.strip())
+    symbol = re.sub(
+        r"\s*[:\s]?\(?([SZ])\)?$", lambda m: ":1" if m[1] == "S" else ":2", small.spacegroup_hm.strip()
+    )
     return symbol.replace("_", "")
 
 
@@ -243,7 +251,10 @@ def _once(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) ->
     for atom in atoms:
         images = symmetry.rotations @ np.array(atom.position) + symmetry.translations
         earlier = seen.setdefault(atom.element, [])
-        if any(_meets(images, np.array(atom.position), other, direct) for other in earlier) and atom.occupancy > 0.6:
+        if (
+            any(_meets(images, np.array(atom.position), other, direct) for other in earlier)
+            and atom.occupancy > 0.6
+        ):
             continue
         earlier.append(images)
         kept.append(atom)
@@ -266,7 +277,7 @@ def _contact(structure: Structure) -> float:
 
 
 def _with_hidden_symmetry(structure: Structure) -> Structure:
-    """A cell written out in P1 gets the rotations that leave all its \\|F\\| as they are."""
+    """A cell written out in P1 gets the rotations that leave all its |F| as they are."""
     if len(structure.rotations) > 1:
         return structure
     a, b, c, *angles = structure.cell
@@ -274,7 +285,9 @@ def _with_hidden_symmetry(structure: Structure) -> Structure:
     candidates = symmetry_of(gemmi.find_lattice_symmetry(cell, "P", 0.3)).rotations
     hkl = np.stack(np.meshgrid(*3 * [np.arange(-3, 4)], indexing="ij"), -1).reshape(-1, 3)
     reference = structure.amplitude(hkl)
-    keeps = [np.abs(structure.amplitude(hkl @ r) - reference).max() < 0.01 * reference.max() for r in candidates]
+    keeps = [
+        np.abs(structure.amplitude(hkl @ r) - reference).max() < 0.01 * reference.max() for r in candidates
+    ]
     if sum(keeps) <= 1:
         return structure
     return replace(structure, rotations=np.unique(candidates[keeps], axis=0))
@@ -289,9 +302,7 @@ def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[st
         notes.append(f"its density would be {rho:.2f} g/cm3")
 
 
-def _without_atoms(
-    block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], setting: _Setting
-) -> Phase:
+def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], setting: _Setting) -> Phase:
     """A phase of which only cell and space group are known: spacings that the group allows."""
     text = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "")
     counts = {symbol: float(n or 1) for symbol, n in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", text)}

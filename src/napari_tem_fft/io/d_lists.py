@@ -25,7 +25,9 @@ def read_d_list(path: str | Path) -> tuple[Phase, ...]:
     """
     path = Path(path)
     if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"{path.name}: larger than {LARGEST_FILE / 1e6:.0f} MB, which no list of d-spacings is")
+        raise ValueError(
+            f"{path.name}: larger than {LARGEST_FILE / 1e6:.0f} MB, which no list of d-spacings is"
+        )
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     try:
         rows = list(csv.DictReader([line for line in lines if line.strip() and not line.startswith("#")]))
@@ -68,7 +70,7 @@ def _miller(text: str) -> Miller:
 
 
 def _compact(text: str) -> list[str]:
-    """ "-110" as -1, 1, 0."""
+    """Split "-110" into "-1", "1", "0"."""
     parts, sign = [], ""
     for letter in text:
         if letter == "-":

@@ -9,9 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 import platformdirs
+import yaml
 
 from ..core.phase_choice import DEFAULT_TAGS, find_phase, select_phases
 from ..core.phases import Phase
@@ -119,7 +118,9 @@ def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileSt
         found, state = _file_phases(path)
         twice = [phase.id for phase in found if phase.id in phases]
         if twice:
-            state = replace(state, state="warning", reason=f"{', '.join(twice)} is given twice; the last one counts")
+            state = replace(
+                state, state="warning", reason=f"{', '.join(twice)} is given twice; the last one counts"
+            )
         phases |= {phase.id: phase for phase in found}
         states.append(state)
     return tuple(phases.values()), tuple(states)
@@ -158,7 +159,10 @@ def with_own_phases(
         names = dict.fromkeys((bundled.id, bundled.name, *bundled.aliases, *mine.aliases))
         aliases = tuple(name for name in names if name != mine.id)
         own_phase = replace(mine, aliases=aliases, tags=(*mine.tags, *bundled.tags))
-        phases = {own_phase.id if key == bundled.id else key: own_phase if key == bundled.id else phase for key, phase in phases.items()}
+        phases = {
+            own_phase.id if key == bundled.id else key: own_phase if key == bundled.id else phase
+            for key, phase in phases.items()
+        }
     return tuple(phases.values()), tuple(notes)
 
 
@@ -174,11 +178,9 @@ def _same_name(table: Sequence[Phase], mine: Phase) -> Phase | None:
 
 def _replaced(mine: Phase, bundled: Phase) -> str:
     text = f"your {mine.id} replaces the bundled {bundled.id}"
-    if mine.reflections and abs(mine.reflections[0].d / bundled.reflections[0].d - 1) > SAME_LATTICE:
-        text += (
-            f", though its largest d is {mine.reflections[0].d:.4f} nm, not {bundled.reflections[0].d:.4f} nm:"
-            " it may be another form"
-        )
+    own, theirs = mine.reflections[0].d, bundled.reflections[0].d
+    if abs(own / theirs - 1) > SAME_LATTICE:
+        text += f", though its largest d is {own:.4f} nm, not {theirs:.4f} nm: it may be another form"
     return text
 
 

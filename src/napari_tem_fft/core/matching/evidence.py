@@ -1,9 +1,14 @@
 """How well a placement explains a grain's spots, against "all spurious" and "a lattice not in the table".
 
-A spot either belongs to the lattice, and then lies within its errors of one of the pattern's reflections
-(chosen with a probability that follows the root of \\|F\\|), or it is spurious and lies anywhere. Likelihoods
-are given relative to "anywhere", so that the evidence of "all spurious" is 1. Rotation is integrated out; the
-scale is left as a Gaussian of known middle and width, for it is shared by the whole image.
+Every point of a pattern's lattice is either seen, and then lies within its errors of its place, or not seen;
+the odds follow its visibility over a threshold. Other spots are spurious and lie anywhere. What is not known
+is averaged over: the threshold, whether the crystal is so thick that double diffraction fills in weak
+reflections, whether the errors are smaller than stated, and the rotation. The scale is left as a Gaussian of
+known middle and width, for it is shared by the whole image. Likelihoods are relative to "all spurious", whose
+evidence is 1.
+
+Intensities are hints only: those of one grain hang together by its thickness and tilt, so that more than a
+few spots do not count as more evidence of that kind.
 """
 
 from __future__ import annotations
@@ -16,12 +21,18 @@ from numpy.typing import NDArray
 from .hypotheses import Hypotheses
 from .index import PhaseIndex
 from .observed import Observed
-from .zones import VISIBLE_G
+from .zones import FLOORS, SHARPNESS, THRESHOLDS, VISIBLE_G, fall
 
-#: Area over which visible frequencies spread in the half plane, 1/nm^2: the integral of exp(-(g / VISIBLE_G)^2).
+#: Area over which visible frequencies spread in the half plane, 1/nm^2: the integral of the fall-off.
 VISIBLE_AREA = 0.5 * np.pi * VISIBLE_G**2
-#: Share of a grain's spots that appear at forbidden positions by double diffraction.
-DOUBLE = 0.04
+#: Expected number of spurious spots in a grain, for each unit of their probability.
+SPURIOUS_SPOTS = 7.0
+#: The intensities of more spots than this count no more than those of so many.
+INTENSITY_SPOTS = 4.0
+#: Errors may be this much smaller than stated.
+PRECISIONS = np.array([0.4, 1.0])
+#: Hypotheses of a grain are weighed fully if a quick look leaves them within this of its best, ln.
+QUICK_MARGIN = 25.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,30 +52,114 @@ class Evidence:
     doubled: NDArray[np.bool_]
 
 
+def promising(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.bool_]:
+    """Which hypotheses are worth a full weighing: a quick look at positions alone, shape (n,)."""
+    grain = hypotheses.grain
+    log_density = _log_density(hypotheses, observed)
+    odds = np.where(hypotheses.near, np.exp(log_density) / _spurious(observed)[grain], 0.0)
+    merit = np.log1p(0.3 * odds).sum(axis=1) - index.zone_silence[hypotheses.zone].min(axis=(1, 2))
+    best = np.full(len(observed.there), -np.inf)
+    np.maximum.at(best, grain, merit)
+    result: NDArray[np.bool_] = merit > best[grain] - QUICK_MARGIN
+    return result
+
+
 def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evidence:
     """Evidence of each hypothesis."""
     grain = hypotheses.grain
     allowed = hypotheses.near & (hypotheses.relative_f > 0)
     doubled = hypotheses.near & ~allowed
     doubled &= _sums_of_others(hypotheses.position, allowed)
-    share = np.sqrt(hypotheses.relative_f) / index.zone_weight[hypotheses.zone][:, None]
-    weight = np.where(allowed, (1 - DOUBLE) * share, np.where(doubled, DOUBLE * 0.2, 0.0))
-    ratio = weight * VISIBLE_AREA * _density(hypotheses, observed)
-    spurious = observed.spurious[grain]
-    terms = np.where(observed.there[grain], np.log((1 - spurious) * ratio + spurious), 0.0)
-    member = (1 - spurious) * ratio > spurious
-    log_evidence = terms.sum(axis=1) + _log_prior(index)[hypotheses.zone]
+    explainable = (allowed | doubled)[None]
+    root_f = np.maximum(np.sqrt(hypotheses.relative_f), np.array(FLOORS)[:, None, None]) * explainable
+    terms = log_odds(root_f, _log_density(hypotheses, observed), _chi2(hypotheses, observed), observed, grain)
+    quiet = index.zone_silence[hypotheses.zone].transpose(1, 2, 0)
+    levels = terms.sum(axis=-1) - quiet[:, :, None] * intensity_weight(observed)[grain]
+    log_evidence = averaged(levels) + _log_prior(index)[hypotheses.zone]
     log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.turn_error / (2 * np.pi))
+    member = _at_best(terms, levels) > np.log(2)
     return Evidence(log_evidence, allowed & member, doubled & member)
 
 
-def _density(hypotheses: Hypotheses, observed: Observed) -> NDArray[np.float64]:
-    """Probability density of each spot around its reflection, nm^2."""
-    length_error = observed.length_error[hypotheses.grain]
-    angle_error = observed.angle_error[hypotheses.grain]
-    chi2 = (hypotheses.length_residual / length_error) ** 2 + (hypotheses.angle_residual / angle_error) ** 2
-    g2 = np.exp(2 * observed.log_length[hypotheses.grain])
-    density: NDArray[np.float64] = np.exp(-0.5 * chi2) / (2 * np.pi * g2 * length_error * angle_error)
+def log_odds(
+    root_f: NDArray[np.float64],
+    log_density: NDArray[np.float64],
+    chi2: NDArray[np.float64],
+    observed: Observed,
+    grain: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """ln of (reflection or spurious) over (spurious), shape (floors, thresholds, precisions, n, spots).
+
+    Parameters
+    ----------
+    root_f : ndarray, shape (floors, n, spots)
+        Root of the relative |F| at each spot, 0 where the lattice has no point.
+    log_density : ndarray, shape (n, spots)
+        ln of the probability density (nm^2) of the spot around its place, with the errors as stated.
+    chi2 : ndarray, shape (n, spots)
+        Squared distance from that place over the errors as stated.
+    observed : Observed
+    grain : ndarray of int, shape (n,)
+    """
+    trust = SHARPNESS * intensity_weight(observed)[grain][:, None]
+    visible = trust * np.log(np.maximum(root_f * fall(np.exp(observed.log_length))[grain], 1e-12))
+    there = (root_f > 0) & observed.there[grain]
+    place = _at_precisions(log_density, chi2) - np.log(_spurious(observed)[grain])
+    exponent = visible[:, None, None] - trust * THRESHOLDS[:, None, None, None] + place[None, None]
+    odds: NDArray[np.float64] = np.where(there[:, None, None], np.logaddexp(0.0, exponent), 0.0)
+    return odds
+
+
+def intensity_weight(observed: Observed) -> NDArray[np.float64]:
+    """How much intensities of each grain count, shape (grains,)."""
+    weight: NDArray[np.float64] = np.minimum(1.0, INTENSITY_SPOTS / np.maximum(observed.count, 1))
+    return weight
+
+
+def averaged(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln of the mean of exp(levels) over all axes but the last."""
+    flat = levels.reshape(int(np.prod(levels.shape[:-1])), levels.shape[-1])
+    top = flat.max(axis=0, initial=-1e9)
+    mean: NDArray[np.float64] = top + np.log(np.exp(flat - top).mean(axis=0))
+    return mean
+
+
+def _at_precisions(log_density: NDArray[np.float64], chi2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln density with all errors smaller by each factor, shape (precisions, n, spots)."""
+    factor = PRECISIONS[:, None, None]
+    scaled: NDArray[np.float64] = log_density + 0.5 * chi2 * (1 - factor**-2.0) - 2 * np.log(factor)
+    return scaled
+
+
+def _at_best(terms: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Terms of each spot at the most probable level, shape (n, spots)."""
+    count = int(np.prod(levels.shape[:-1]))
+    best = levels.reshape(count, levels.shape[-1]).argmax(axis=0)
+    chosen: NDArray[np.float64] = terms.reshape(count, *terms.shape[-2:])[best, np.arange(levels.shape[-1])]
+    return chosen
+
+
+def _spurious(observed: Observed) -> NDArray[np.float64]:
+    """Expected density of spurious spots where each spot lies, nm^2, shape (grains, spots)."""
+    density: NDArray[np.float64] = (
+        SPURIOUS_SPOTS * observed.spurious * fall(np.exp(observed.log_length)) / VISIBLE_AREA
+    )
+    return density
+
+
+def _chi2(hypotheses: Hypotheses, observed: Observed) -> NDArray[np.float64]:
+    by_length = hypotheses.length_residual / observed.length_error[hypotheses.grain]
+    by_angle = hypotheses.angle_residual / observed.angle_error[hypotheses.grain]
+    total: NDArray[np.float64] = by_length**2 + by_angle**2
+    return total
+
+
+def _log_density(hypotheses: Hypotheses, observed: Observed) -> NDArray[np.float64]:
+    """ln of the probability density of each spot around its reflection, nm^2."""
+    errors = np.log(observed.length_error * observed.angle_error) + 2 * observed.log_length
+    density: NDArray[np.float64] = (
+        -0.5 * _chi2(hypotheses, observed) - errors[hypotheses.grain] - np.log(2 * np.pi)
+    )
     return density
 
 

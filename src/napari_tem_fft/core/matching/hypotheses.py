@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .index import PhaseIndex
-from .observed import Observed
+from .observed import COLLINEAR, Observed
 
 #: A pair of spots fits a pair of reflections within so many standard deviations.
 GATE = 3.3
 #: At most so many pairs of a grain's spots are looked up.
-MOST_PAIRS = 10
-#: Two spots are one direction within this angle, radians.
-COLLINEAR = np.radians(4.0)
+MOST_PAIRS = 8
 #: An assignment farther away than this many standard deviations is not made.
 FAR = 4.0
 
@@ -34,7 +32,7 @@ class Hypotheses:
     family : ndarray of int, shape (n, spots)
         -1 where the point is forbidden.
     length_residual, angle_residual : ndarray, shape (n, spots)
-        ln \\|g\\| and azimuth, measured minus fitted, radians, with the fitted scale and rotation.
+        ln |g| and azimuth, measured minus fitted, radians, with the fitted scale and rotation.
     near : ndarray of bool, shape (n, spots)
         Whether the spot is within reach of that point.
     log_scale, scale_error : ndarray, shape (n,)
@@ -44,10 +42,10 @@ class Hypotheses:
     """
 
     grain: NDArray[np.intp]
-    zone: NDArray[np.intp]
+    zone: NDArray[np.int32]
     position: NDArray[np.int64]
-    relative_f: NDArray[np.float64]
-    family: NDArray[np.int64]
+    relative_f: NDArray[np.float32]
+    family: NDArray[np.int32]
     length_residual: NDArray[np.float64]
     angle_residual: NDArray[np.float64]
     near: NDArray[np.bool_]
@@ -61,7 +59,7 @@ class Hypotheses:
 
 
 def spot_pairs(observed: Observed) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Up to ten pairs of directions for each grain, strong spots first: grain, first, second spot."""
+    """Pairs of directions of each grain, strong spots first: grain, first and second spot."""
     width = observed.there.shape[1]
     first, second = np.triu_indices(width, 1)
     order = np.argsort(first + 1.5 * second, kind="stable")
@@ -73,15 +71,15 @@ def spot_pairs(observed: Observed) -> tuple[NDArray[np.intp], NDArray[np.intp], 
     return grain, first[pair], second[pair]
 
 
-def propose(observed: Observed, index: PhaseIndex, scale_error: float) -> Hypotheses:
+def propose(observed: Observed, index: PhaseIndex, log_scale: float, scale_error: float) -> Hypotheses:
     """All placements under which two spots of a grain are reflections of a pattern.
 
     Parameters
     ----------
     observed : Observed
     index : PhaseIndex
-    scale_error : float
-        Relative standard uncertainty of the image's scale (infinity: any scale).
+    log_scale, scale_error : float
+        ln of the image's scale as far as it is known, and its standard uncertainty.
     """
     grain, i, j = spot_pairs(observed)
     swap = observed.log_length[grain, i] > observed.log_length[grain, j]
@@ -91,19 +89,18 @@ def propose(observed: Observed, index: PhaseIndex, scale_error: float) -> Hypoth
     )
     grain = np.concatenate([grain, grain[equal]])
     i, j = np.concatenate([i, j[equal]]), np.concatenate([j, i[equal]])
-    query, row = _look_up(observed, index, grain, i, j, scale_error)
+    query, row = _look_up(observed, index, (grain, i, j), (log_scale, scale_error))
     return _distinct(_place(observed, index, grain[query], i[query], j[query], row), index)
 
 
 def _look_up(
     observed: Observed,
     index: PhaseIndex,
-    grain: NDArray[np.intp],
-    i: NDArray[np.intp],
-    j: NDArray[np.intp],
-    scale_error: float,
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
+    known_scale: tuple[float, float],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Number of the query and row of the index for every pair of reflections that fits a pair of spots."""
+    grain, i, j = pairs
     length, error = observed.log_length, observed.length_error
     ratio = length[grain, j] - length[grain, i]
     ratio_error = np.hypot(error[grain, i], error[grain, j])
@@ -113,8 +110,8 @@ def _look_up(
     row = np.arange(len(query)) - np.repeat(np.cumsum(high - low) - (high - low), high - low) + low[query]
     angle, angle_error = _folded_angle(observed, grain, i, j)
     off = np.abs(index.pair_angle[row] - angle[query]) / angle_error[query]
-    scale = length[grain, i][query] - index.pair_g[row]
-    reach = GATE * np.hypot(error[grain, i][query], scale_error)
+    scale = length[grain, i][query] - index.pair_g[row] - known_scale[0]
+    reach = GATE * np.hypot(error[grain, i][query], known_scale[1])
     keep = (off < GATE) & (np.abs(scale) < reach)
     return query[keep], row[keep]
 
@@ -145,7 +142,9 @@ def _place(
     mirrored = _cross(first, second) * _cross(pair[:, 0], pair[:, 1]) < 0
     flip = np.where(mirrored, -1.0, 1.0)
     basis, pair = _mirrored(basis, flip), _mirrored(pair, flip)
-    turn = 0.5 * (_angle(pair[:, 0], first) + _unwrapped(_angle(pair[:, 1], second), _angle(pair[:, 0], first)))
+    turn = 0.5 * (
+        _angle(pair[:, 0], first) + _unwrapped(_angle(pair[:, 1], second), _angle(pair[:, 0], first))
+    )
     scale = 0.5 * (_log_ratio(first, pair[:, 0]) + _log_ratio(second, pair[:, 1]))
     fit = _Fit(turn, scale)
     for _ in range(2):
@@ -221,16 +220,20 @@ def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def _mirrored(vectors: NDArray[np.float64], flip: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.stack([vectors[..., 0], vectors[..., 1] * flip[:, None]], axis=-1)
+    mirrored: NDArray[np.float64] = np.stack([vectors[..., 0], vectors[..., 1] * flip[:, None]], axis=-1)
+    return mirrored
 
 
 def _angle(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.arctan2(_cross(a, b), (a * b).sum(axis=-1))
+    angle: NDArray[np.float64] = np.arctan2(_cross(a, b), (a * b).sum(axis=-1))
+    return angle
 
 
 def _unwrapped(angle: NDArray[np.float64], near: NDArray[np.float64]) -> NDArray[np.float64]:
-    return near + (angle - near + np.pi) % (2 * np.pi) - np.pi
+    turned: NDArray[np.float64] = near + (angle - near + np.pi) % (2 * np.pi) - np.pi
+    return turned
 
 
 def _log_ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.log(np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1))
+    ratio: NDArray[np.float64] = np.log(np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1))
+    return ratio

@@ -6,19 +6,30 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..phases import Phase
 from ..structure import LatticePlanes
-from .zones import PATTERN_D, PATTERN_F, STARTERS, ZonePattern, zone_patterns
+from .zones import (
+    FLOORS,
+    PATTERN_D,
+    PATTERN_F,
+    SHARPNESS,
+    STARTERS,
+    THRESHOLDS,
+    ZonePattern,
+    zone_patterns,
+)
 
 #: Part of every key: raise it when the meaning of the arrays changes.
-VERSION = f"index-1 {PATTERN_D} {PATTERN_F} {STARTERS}"
+VERSION = f"index-1 {PATTERN_D} {PATTERN_F} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
 #: Pairs this close to a right angle are listed with both signs, degrees.
 RIGHT_ANGLE_MARGIN = 5.0
-_KEPT = 8
+_KEPT, _BLOCKS_KEPT = 8, 400
+_PHASE_SHIFT = 27
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +39,7 @@ class PhaseIndex:
     Attributes
     ----------
     plane_code, plane_f, plane_family : ndarray, shape (planes,)
-        Every allowed (hkl) of every phase: its code with the phase's number (sorted), relative \\|F\\|,
+        Every allowed (hkl) of every phase: its code with the phase's number (sorted), relative |F|,
         family.
     zone_phase, zone_multiplicity, zone_orientations : ndarray of int, shape (zones,)
     zone_uvw : ndarray of int, shape (zones, 3)
@@ -36,6 +47,8 @@ class PhaseIndex:
     zone_hkl : ndarray of int, shape (zones, 2, 3)
     zone_weight : ndarray, shape (zones,)
         Sum of the visibilities of the pattern's reflections.
+    zone_silence : ndarray, shape (zones, floors, thresholds)
+        -ln of the probability that nothing of the pattern is seen.
     pair_ratio, pair_angle, pair_g : ndarray, shape (pairs,)
         ln(g2 / g1) >= 0 (sorted), angle between the two in degrees, ln g1.
     pair_zone : ndarray of int, shape (pairs,)
@@ -53,25 +66,26 @@ class PhaseIndex:
     zone_basis: NDArray[np.float64]
     zone_hkl: NDArray[np.int16]
     zone_weight: NDArray[np.float64]
+    zone_silence: NDArray[np.float64]
     pair_ratio: NDArray[np.float64]
     pair_angle: NDArray[np.float32]
     pair_g: NDArray[np.float32]
     pair_zone: NDArray[np.int32]
     pair_positions: NDArray[np.int16]
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name, for storing."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> PhaseIndex:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PhaseIndex:
         """The index from `arrays`."""
-        return cls(**{field.name: arrays[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
     def planes(
         self, phase: NDArray[np.int32], hkl: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Relative \\|F\\| and family of (hkl) of a phase, shapes as `phase`; 0 and -1 where forbidden."""
+        """Relative |F| and family of (hkl) of a phase, shapes as `phase`; 0 and -1 where forbidden."""
         code = _plane_code(phase, hkl)
         found = np.minimum(np.searchsorted(self.plane_code, code), len(self.plane_code) - 1)
         hit = self.plane_code[found] == code
@@ -112,13 +126,40 @@ _memory: OrderedDict[str, PhaseIndex] = OrderedDict()
 
 def build_index(phases: Sequence[Phase]) -> PhaseIndex:
     """Build the index; phases known by a list of d-spacings only have no pairs."""
-    zones = [
-        (number, pattern)
-        for number, phase in enumerate(phases)
-        if _has_lattice(phase)
-        for pattern in zone_patterns(_lattice(phase))
-    ]
-    return PhaseIndex(**_planes(phases), **_zones(zones), **_pairs([pattern for _, pattern in zones]))
+    blocks = [(n, _block(_lattice(phase))) for n, phase in enumerate(phases) if _has_lattice(phase)]
+    zones = np.cumsum([0, *(len(block["zone_uvw"]) for _, block in blocks)])
+    for (number, block), first in zip(blocks, zones[:-1], strict=True):
+        block["plane_code"] = block["plane_code"] + (number << _PHASE_SHIFT)
+        block["pair_zone"] = block["pair_zone"] + first
+        block["zone_phase"] = np.full(len(block["zone_uvw"]), number, np.int32)
+    joined = {
+        name: np.concatenate([empty, *(block[name] for _, block in blocks)]).astype(empty.dtype)
+        for name, empty in _EMPTY.items()
+    }
+    for part, by in (("plane_", "plane_code"), ("pair_", "pair_ratio")):
+        order = np.argsort(joined[by], kind="stable")
+        joined |= {name: array[order] for name, array in joined.items() if name.startswith(part)}
+    return PhaseIndex.from_arrays(joined)
+
+
+_EMPTY: dict[str, NDArray[Any]] = {
+    "plane_code": np.zeros(0, np.int64),
+    "plane_f": np.zeros(0, np.float32),
+    "plane_family": np.zeros(0, np.int32),
+    "zone_phase": np.zeros(0, np.int32),
+    "zone_multiplicity": np.zeros(0, np.int32),
+    "zone_orientations": np.zeros(0, np.int32),
+    "zone_uvw": np.zeros((0, 3), np.int16),
+    "zone_basis": np.zeros((0, 2, 2)),
+    "zone_hkl": np.zeros((0, 2, 3), np.int16),
+    "zone_weight": np.zeros(0),
+    "zone_silence": np.zeros((0, len(FLOORS), len(THRESHOLDS))),
+    "pair_ratio": np.zeros(0),
+    "pair_angle": np.zeros(0, np.float32),
+    "pair_g": np.zeros(0, np.float32),
+    "pair_zone": np.zeros(0, np.int32),
+    "pair_positions": np.zeros((0, 2, 2), np.int16),
+}
 
 
 def _has_lattice(phase: Phase) -> bool:
@@ -131,48 +172,58 @@ def _lattice(phase: Phase) -> LatticePlanes:
     return phase.reflections
 
 
+def _block(lattice: LatticePlanes) -> dict[str, NDArray[Any]]:
+    """The arrays of one phase alone: remembered, or made now."""
+    key = lattice.structure.key()
+    if key not in _blocks:
+        patterns = zone_patterns(lattice)
+        _blocks[key] = _planes(lattice) | _zones(patterns) | _pairs(patterns)
+        while len(_blocks) > _BLOCKS_KEPT:
+            _blocks.popitem(last=False)
+    return dict(_blocks[key])
+
+
+_blocks: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
+
+
 def _plane_code(phase: NDArray[np.int32] | int, hkl: NDArray[np.int64]) -> NDArray[np.int64]:
-    h, k, l = (np.clip(hkl[..., i], -255, 255) + 256 for i in range(3))
-    code: NDArray[np.int64] = ((np.asarray(phase, np.int64) * 512 + h) * 512 + k) * 512 + l
-    return code
+    """One integer for each (hkl) of each phase."""
+    bounded = np.clip(hkl, -255, 255) + 256
+    code: NDArray[np.int64] = bounded @ np.array([1 << 18, 1 << 9, 1], np.int64)
+    return code + (np.asarray(phase, np.int64) << _PHASE_SHIFT)
 
 
-def _planes(phases: Sequence[Phase]) -> dict[str, NDArray[np.generic]]:
-    lattices = [(n, _lattice(phase).arrays) for n, phase in enumerate(phases) if _has_lattice(phase)]
-    codes = _joined([_plane_code(n, planes.hkl) for n, planes in lattices], np.int64)
-    order = np.argsort(codes)
+def _planes(lattice: LatticePlanes) -> dict[str, NDArray[Any]]:
+    planes = lattice.arrays
     return {
-        "plane_code": codes[order],
-        "plane_f": _joined([planes.relative_f for _, planes in lattices], np.float32)[order],
-        "plane_family": _joined([planes.family for _, planes in lattices], np.int32)[order],
+        "plane_code": _plane_code(0, planes.hkl),
+        "plane_f": planes.relative_f,
+        "plane_family": planes.family,
     }
 
 
-def _zones(zones: list[tuple[int, ZonePattern]]) -> dict[str, NDArray[np.generic]]:
-    patterns = [pattern for _, pattern in zones]
+def _zones(patterns: list[ZonePattern]) -> dict[str, NDArray[Any]]:
     return {
-        "zone_phase": np.array([number for number, _ in zones], np.int32),
         "zone_multiplicity": np.array([p.multiplicity for p in patterns], np.int32),
         "zone_orientations": np.array([p.orientations for p in patterns], np.int32),
         "zone_uvw": np.array([p.uvw for p in patterns], np.int16).reshape(-1, 3),
         "zone_basis": np.array([p.basis for p in patterns], float).reshape(-1, 2, 2),
         "zone_hkl": np.array([p.basis_hkl for p in patterns], np.int16).reshape(-1, 2, 3),
         "zone_weight": np.array([p.visibility.sum() for p in patterns], float),
+        "zone_silence": np.array([p.silence for p in patterns]).reshape(-1, len(FLOORS), len(THRESHOLDS)),
     }
 
 
-def _pairs(patterns: list[ZonePattern]) -> dict[str, NDArray[np.generic]]:
+def _pairs(patterns: list[ZonePattern]) -> dict[str, NDArray[Any]]:
     parts = [_pattern_pairs(pattern) for pattern in patterns]
-    ratio = _joined([part[0] for part in parts], np.float64)
-    order = np.argsort(ratio, kind="stable")
-    zone = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
-    positions = [part[3] for part in parts] or [np.zeros((0, 2, 2))]
+    if not parts:
+        return {name: empty for name, empty in _EMPTY.items() if name.startswith("pair_")}
     return {
-        "pair_ratio": ratio[order],
-        "pair_angle": _joined([part[1] for part in parts], np.float32)[order],
-        "pair_g": _joined([part[2] for part in parts], np.float32)[order],
-        "pair_zone": zone[order].astype(np.int32),
-        "pair_positions": np.concatenate(positions)[order].astype(np.int16),
+        "pair_ratio": np.concatenate([part[0] for part in parts]),
+        "pair_angle": np.concatenate([part[1] for part in parts]),
+        "pair_g": np.concatenate([part[2] for part in parts]),
+        "pair_zone": np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts]),
+        "pair_positions": np.concatenate([part[3] for part in parts]),
     }
 
 
@@ -209,7 +260,3 @@ def _with_obtuse(
         np.concatenate([angle, 180.0 - angle[near]]),
         np.concatenate([sign, -sign[near]]),
     )
-
-
-def _joined(parts: Sequence[NDArray[np.generic]], dtype: type) -> NDArray[np.generic]:
-    return np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype)

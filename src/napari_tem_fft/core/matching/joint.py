@@ -13,10 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Points of the scale's grid, and its reach in standard deviations.
-GRID_POINTS, GRID_REACH = 121, 4.0
+GRID_POINTS, GRID_REACH = 81, 3.7
 #: Strength of the belief that an image holds few phases: the weight of all of them before looking.
 CONCENTRATION = 2.0
-_SWEEPS = 6
+_SWEEPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePrior:
+    """What is known, before looking, of the factor on the measured d.
+
+    Attributes
+    ----------
+    middle, error : float
+        Mean and standard deviation of its logarithm.
+    """
+
+    middle: float
+    error: float
+
+    def grid(self) -> NDArray[np.float64]:
+        """Values of ln scale at which the image is looked at, shape (points,)."""
+        return self.middle + np.linspace(-GRID_REACH, GRID_REACH, GRID_POINTS) * self.error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,17 +60,17 @@ class Joint:
         """Posterior mean of ln scale."""
         return float(self.scale @ self.scale_posterior)
 
-
-def scale_grid(uncertainty: float) -> NDArray[np.float64]:
-    """Values of ln scale at which the image is looked at, shape (points,)."""
-    return np.linspace(-GRID_REACH, GRID_REACH, GRID_POINTS) * max(uncertainty, 1e-4)
+    @property
+    def scale_error(self) -> float:
+        """Posterior standard deviation of ln scale."""
+        return float(np.sqrt((self.scale - self.mean_scale) ** 2 @ self.scale_posterior))
 
 
 def combine(
     log_evidence: NDArray[np.float64],
     rivals: NDArray[np.float64],
     prior: NDArray[np.float64],
-    uncertainty: float,
+    scale: ScalePrior,
 ) -> Joint:
     """Posterior of phases and scale.
 
@@ -64,10 +82,9 @@ def combine(
         ln evidence of "not in the table" and "all spurious".
     prior : ndarray, shape (phases + 2,)
         Probability before looking; sums to 1.
-    uncertainty : float
-        Relative standard uncertainty of the scale.
+    scale : ScalePrior
     """
-    scale = scale_grid(uncertainty)
+    grid = scale.grid()
     points, grains, _ = log_evidence.shape
     wide = np.broadcast_to(rivals, (points, grains, 2))
     everything = np.concatenate([log_evidence, wide], axis=2)
@@ -75,17 +92,17 @@ def combine(
     likelihood = np.exp(everything - peak)
     share, log_total = _sequential(likelihood, prior)
     share = _mean_field(likelihood, prior, share)
-    log_posterior = log_total - 0.5 * (scale / max(uncertainty, 1e-4)) ** 2
+    log_posterior = log_total - 0.5 * ((grid - scale.middle) / scale.error) ** 2
     posterior = np.exp(log_posterior - log_posterior.max())
     posterior /= posterior.sum()
-    return Joint(np.einsum("s,sgp->gp", posterior, share), scale, posterior)
+    return Joint(np.einsum("s,sgp->gp", posterior, share), grid, posterior)
 
 
 def _sequential(
     likelihood: NDArray[np.float64], prior: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Grains one after the other, the clearest first: shares, and ln of the total evidence at each scale."""
-    points, grains, classes = likelihood.shape
+    points, _, classes = likelihood.shape
     share = np.zeros_like(likelihood)
     counts = np.zeros((points, classes))
     log_total = np.zeros(points)

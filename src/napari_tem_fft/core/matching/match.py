@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..grains import Grain
-from ..phases import Miller, Phase
+from ..phases import Phase
 from ..spots import Spot
-from .evidence import Evidence, weigh
-from .hypotheses import COLLINEAR, Hypotheses, propose
+from .candidates import candidate, candidates
+from .decisions import Decision
 from .index import PhaseIndex, index_of
-from .joint import Joint, combine, scale_grid
+from .joint import ScalePrior
 from .observed import Observed, observe
+from .overlap import split_rows
 from .params import MatchParams
-from .result import Candidate, GrainMatch, IndexedSpot
-from .rivals import unlisted
+from .result import Candidate, GrainMatch, Outcome
+from .search import GRAIN_SCALE, Found, search
 from .single import single_d
-from .verdict import judge
+from .verdict import Context, judge
 
-#: A grain's own scale differs from the image's by this much: strain and local distortion.
-GRAIN_SCALE = 0.0015
-#: Probability, before looking, that a group of spots is no lattice at all.
-ALL_SPURIOUS = 0.02
-#: Hypotheses this much worse than the grain's best one are forgotten, in ln.
-HOPELESS = 30.0
-#: Candidates that are reported: at most so many, and more probable than this.
-MOST_CANDIDATES, LEAST_POSTERIOR = 10, 1e-4
+#: Lattices that are looked for in one grain.
+MOST_LATTICES = 3
+#: How far an internal standard may be off the calibration, as a standard deviation of ln scale.
+STANDARD_SEARCH = 0.05
 
 
 def match_grains(
@@ -38,6 +35,7 @@ def match_grains(
     phases: Sequence[Phase],
     calibration_uncertainty: float,
     params: MatchParams | None = None,
+    decisions: Sequence[Decision] = (),
 ) -> tuple[GrainMatch, ...]:
     """What each grain's phase is, judged by d and angles of all its spots and by the image's one scale.
 
@@ -51,153 +49,164 @@ def match_grains(
     calibration_uncertainty : float
         Relative standard uncertainty of the image's scale (0.02 is 2 %).
     params : MatchParams, optional
+    decisions : sequence of Decision, optional
+        A person's word on some of the grains.
 
     Returns
     -------
     tuple of GrainMatch
-        In the order of the grains. A grain in which two lattices overlap has two entries.
+        In the order of the grains. A grain in which several lattices overlap has several entries, one
+        after the other, each with the spots that are its own.
     """
-    params = params or MatchParams()
-    observed = observe(grains, spots, params)
-    plane = _has_two_directions(observed)
-    found = _search(observed, index_of(phases), calibration_uncertainty, params, len(phases))
-    matches = []
-    for row, grain in enumerate(grains):
-        if plane[row]:
-            matches.append(_judged(row, grain.id, found, observed, phases, calibration_uncertainty, params))
-        else:
-            matches.append(single_d(grain.id, _spots_of(grain, spots), phases, calibration_uncertainty, params))
-    return tuple(matches)
+    matcher = _Matcher(grains, spots, phases, params or MatchParams(), decisions, index_of(phases))
+    scale = matcher.scale_prior(max(calibration_uncertainty, 1e-4))
+    found, owners = matcher.search_with_overlaps(scale)
+    return matcher.verdicts(found, owners, scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Found:
+class _Matcher:
+    grains: Sequence[Grain]
+    spots: Sequence[Spot]
+    phases: Sequence[Phase]
+    params: MatchParams
+    decisions: Sequence[Decision]
     index: PhaseIndex
-    hypotheses: Hypotheses
-    evidence: Evidence
-    joint: Joint
-    merit: NDArray[np.float64]
 
+    def scale_prior(self, uncertainty: float) -> ScalePrior:
+        """The calibration, or the scale that the locked grains give."""
+        locks = [decision for decision in self.decisions if decision.kind == "lock"]
+        fits = [fit for lock in locks if (fit := self._scale_of(lock)) is not None]
+        if not fits:
+            return ScalePrior(0.0, uncertainty)
+        weights = np.array([error**-2.0 for _, error in fits])
+        middle = float(np.array([scale for scale, _ in fits]) @ weights / weights.sum())
+        return ScalePrior(middle, float(np.hypot(weights.sum() ** -0.5, GRAIN_SCALE)))
 
-def _search(
-    observed: Observed, index: PhaseIndex, uncertainty: float, params: MatchParams, phases: int
-) -> _Found:
-    hypotheses = propose(observed, index, uncertainty)
-    evidence = weigh(hypotheses, observed, index)
-    merit = evidence.log_evidence - 0.5 * (hypotheses.log_scale / _scale_error(hypotheses, uncertainty)) ** 2
-    best = np.full(len(observed.there), -np.inf)
-    np.maximum.at(best, hypotheses.grain, merit)
-    keep = merit > best[hypotheses.grain] - HOPELESS
-    hypotheses, merit = hypotheses.rows(keep), merit[keep]
-    evidence = Evidence(evidence.log_evidence[keep], evidence.explained[keep], evidence.doubled[keep])
-    table = _over_scale(hypotheses, evidence, index, (len(observed.there), phases), uncertainty)
-    rivals = np.stack([unlisted(observed), np.zeros(len(observed.there))], axis=1)
-    joint = combine(table, rivals, _prior(phases, params), uncertainty)
-    return _Found(index, hypotheses, evidence, joint, merit)
+    def _scale_of(self, lock: Decision) -> tuple[float, float] | None:
+        """ln scale, and its uncertainty, of a locked grain as its phase."""
+        grain = [grain for grain in self.grains if grain.id == lock.grain]
+        phase = [phase for phase in self.phases if phase.id == lock.phase]
+        if not grain or not phase:
+            return None
+        observed = observe(grain, self.spots, self.params)
+        found = search(observed, index_of(phase), 1, ScalePrior(0.0, STANDARD_SEARCH), self.params)
+        best = found.best(0)
+        if best is None:
+            return None
+        return float(found.hypotheses.log_scale[best]), float(found.hypotheses.scale_error[best])
 
+    def search_with_overlaps(self, scale: ScalePrior) -> tuple[Found, list[int]]:
+        """The search, with further rows for lattices that overlap others, and each row's grain."""
+        observed = observe(self.grains, self.spots, self.params)
+        owners = list(range(len(self.grains)))
+        found = self._search(observed, owners, scale)
+        for _ in range(MOST_LATTICES - 1):
+            split = split_rows(found, len(self.phases))
+            if not split:
+                break
+            tried, tried_owners = observed, list(owners)
+            for row, rest in split:
+                tried = tried.split(row, rest)
+                tried_owners.append(owners[row])
+            tried_found = self._search(tried, tried_owners, scale)
+            kept = [
+                change
+                for number, change in enumerate(split)
+                if self._is_named(tried_found, len(owners) + number, tried_owners, scale)
+            ]
+            if not kept:
+                break
+            for row, rest in kept:
+                observed = observed.split(row, rest)
+                owners.append(owners[row])
+            found = tried_found if len(kept) == len(split) else self._search(observed, owners, scale)
+        return found, owners
 
-def _scale_error(hypotheses: Hypotheses, uncertainty: float) -> NDArray[np.float64]:
-    return np.sqrt(hypotheses.scale_error**2 + GRAIN_SCALE**2 + uncertainty**2)
+    def _search(self, observed: Observed, owners: Sequence[int], scale: ScalePrior) -> Found:
+        barred = {
+            row: self._barred(self.grains[owner].id)
+            for row, owner in enumerate(owners)
+            if any(decision.grain == self.grains[owner].id for decision in self.decisions)
+        }
+        return search(observed, self.index, len(self.phases), scale, self.params, barred)
 
+    def _barred(self, grain: int) -> NDArray[np.bool_]:
+        """What a person says that a grain is not, "not listed" and "all spurious" last."""
+        mine = [decision for decision in self.decisions if decision.grain == grain]
+        ids = [phase.id for phase in self.phases]
+        chosen = [d.phase for d in mine if d.kind != "reject" and d.phase in ids]
+        rejected = {d.phase for d in mine if d.kind == "reject"}
+        if chosen:
+            return np.array([*(i != chosen[-1] for i in ids), True, True])
+        return np.array([*(i in rejected for i in ids), False, False])
 
-def _prior(phases: int, params: MatchParams) -> NDArray[np.float64]:
-    listed = 1 - params.not_listed - ALL_SPURIOUS
-    return np.append(np.full(phases, listed / max(phases, 1)), [params.not_listed, ALL_SPURIOUS])
+    def _is_named(self, found: Found, row: int, owners: Sequence[int], scale: ScalePrior) -> bool:
+        """Whether a further lattice is worth an entry of its own."""
+        return self._judged(found, row, owners, self._context(scale)).outcome.names_phases
 
+    def _context(self, scale: ScalePrior, companions: Iterable[str] = ()) -> Context:
+        return Context(scale, self.params, {phase.id: phase for phase in self.phases}, frozenset(companions))
 
-def _over_scale(
-    hypotheses: Hypotheses,
-    evidence: Evidence,
-    index: PhaseIndex,
-    shape: tuple[int, int],
-    uncertainty: float,
-) -> NDArray[np.float64]:
-    """ln evidence of each phase for each grain at each scale, shape (points, grains, phases)."""
-    grains, phases = shape
-    scale = scale_grid(uncertainty)
-    cell = hypotheses.grain * phases + index.zone_phase[hypotheses.zone]
-    top = np.full(grains * phases, -np.inf)
-    np.maximum.at(top, cell, evidence.log_evidence)
-    error = np.hypot(hypotheses.scale_error, GRAIN_SCALE)
-    shrink = np.log(hypotheses.scale_error / error)
-    exponent = -0.5 * ((scale[:, None] - hypotheses.log_scale) / error) ** 2
-    exponent += evidence.log_evidence - top[cell] + shrink
-    order = np.argsort(cell, kind="stable")
-    total = np.full((len(scale), grains * phases), -1e4)
-    cells, start = np.unique(cell[order], return_index=True)
-    if len(cells):
-        summed = np.add.reduceat(np.exp(np.maximum(exponent[:, order], -600.0)), start, axis=1)
-        total[:, cells] = np.log(summed) + top[cells]
-    return total.reshape(len(scale), grains, phases)
+    def _judged(self, found: Found, row: int, owners: Sequence[int], context: Context) -> GrainMatch:
+        posterior = found.joint.phase[row]
+        ids = tuple(int(i) for i in found.observed.ids[row][found.observed.there[row]])
+        offered = candidates(found, row, self.phases)
+        unlisted = float(posterior[len(self.phases) :].sum())
+        return judge(self.grains[owners[row]].id, ids, offered, unlisted, context)
 
+    def verdicts(self, found: Found, owners: Sequence[int], scale: ScalePrior) -> tuple[GrainMatch, ...]:
+        """A match for each row, those of one grain together."""
+        plane = found.observed.two_directions()
+        context = self._context(scale)
+        first = [
+            self._judged(found, row, owners, context) if plane[row] else None for row in range(len(owners))
+        ]
+        sure = {row: m.phases[0] for row, m in enumerate(first) if m and m.outcome is Outcome.IDENTIFIED}
+        matches = []
+        for row in sorted(range(len(owners)), key=lambda r: (owners[r], r)):
+            companions = frozenset(phase for other, phase in sure.items() if other != row)
+            if plane[row]:
+                match = self._judged(found, row, owners, replace(context, companions=companions))
+            else:
+                match = self._single(found, row, owners, companions)
+            matches.append(self._decided(match, found, row))
+        return tuple(matches)
 
-def _has_two_directions(observed: Observed) -> NDArray[np.bool_]:
-    azimuth = np.where(observed.there, observed.azimuth, np.nan)
-    turned = np.abs(np.sin(azimuth[:, :, None] - azimuth[:, None, :]))
-    result: NDArray[np.bool_] = (turned > np.sin(COLLINEAR)).any(axis=(1, 2))
-    return result
+    def _single(
+        self, found: Found, row: int, owners: Sequence[int], companions: frozenset[str]
+    ) -> GrainMatch:
+        ids = set(found.observed.ids[row][found.observed.there[row]].tolist())
+        mine = [spot for spot in self.spots if spot.id in ids]
+        scale = found.joint.mean_scale, float(np.hypot(found.joint.scale_error, GRAIN_SCALE))
+        return single_d(self.grains[owners[row]].id, mine, self.phases, scale, self.params, companions)
 
+    def _decided(self, match: GrainMatch, found: Found, row: int) -> GrainMatch:
+        """The match with a person's word put over it."""
+        mine = [d for d in self.decisions if d.grain == match.grain]
+        chosen = [d for d in mine if d.kind != "reject"]
+        if chosen:
+            word = "locked as an internal standard" if chosen[-1].kind == "lock" else "set"
+            return replace(
+                match,
+                outcome=Outcome.IDENTIFIED,
+                phases=(chosen[-1].phase,),
+                candidates=self._chosen_first(match, chosen[-1].phase, found, row),
+                reason=f"{word} by the user; measured: {match.reason}",
+                decided_by_user=True,
+            )
+        if mine:
+            rejected = ", ".join(dict.fromkeys(d.phase for d in mine))
+            return replace(
+                match, reason=f"{match.reason} ({rejected} rejected by the user)", decided_by_user=True
+            )
+        return match
 
-def _spots_of(grain: Grain, spots: Sequence[Spot]) -> list[Spot]:
-    return [spot for spot in spots if spot.enabled and spot.id in grain.spots]
-
-
-def _judged(
-    row: int,
-    grain: int,
-    found: _Found,
-    observed: Observed,
-    phases: Sequence[Phase],
-    uncertainty: float,
-    params: MatchParams,
-) -> GrainMatch:
-    posterior = found.joint.phase[row]
-    ranked = [int(p) for p in np.argsort(-posterior[: len(phases)], kind="stable")[:MOST_CANDIDATES]]
-    candidates = [
-        _candidate(hypothesis, float(posterior[p]), phases[p], found, observed)
-        for p in ranked
-        if posterior[p] > LEAST_POSTERIOR and (hypothesis := _best_of(found, row, p)) is not None
-    ]
-    ids = tuple(int(i) for i in observed.ids[row][observed.there[row]])
-    return judge(grain, ids, candidates, float(posterior[len(phases) :].sum()), uncertainty, params)
-
-
-def _best_of(found: _Found, row: int, phase: int) -> int | None:
-    """The best hypothesis of a phase for a grain, at the image's scale."""
-    mine = np.nonzero(
-        (found.hypotheses.grain == row) & (found.index.zone_phase[found.hypotheses.zone] == phase)
-    )[0]
-    return int(mine[np.argmax(found.merit[mine])]) if len(mine) else None
-
-
-def _candidate(
-    hypothesis: int, posterior: float, phase: Phase, found: _Found, observed: Observed
-) -> Candidate:
-    h, row = found.hypotheses, int(found.hypotheses.grain[hypothesis])
-    zone = int(h.zone[hypothesis])
-    explained, doubled = found.evidence.explained[hypothesis], found.evidence.doubled[hypothesis]
-    hkl = h.position[hypothesis] @ found.index.zone_hkl[zone].astype(np.int64)
-    d = 1 / np.linalg.norm(hkl[explained | doubled] @ phase.reciprocal_basis(), axis=1)
-    indexed = tuple(
-        IndexedSpot(
-            spot=int(observed.ids[row, i]),
-            hkl=_miller(hkl[i]),
-            d_reference=float(reference),
-            d_residual=float(np.expm1(-h.length_residual[hypothesis, i])),
-            angle_residual=float(np.degrees(h.angle_residual[hypothesis, i])),
-            kind="double diffraction" if doubled[i] else "reflection",
-        )
-        for i, reference in zip(np.nonzero(explained | doubled)[0], d, strict=True)
-    )
-    return Candidate(
-        phase=phase.id,
-        posterior=posterior,
-        scale=float(np.exp(h.log_scale[hypothesis])),
-        zone_axis=_miller(found.index.zone_uvw[zone]),
-        indexed=indexed,
-        explained=len(indexed) / max(int(observed.count[row]), 1),
-    )
-
-
-def _miller(values: NDArray[np.integer]) -> Miller:
-    return int(values[0]), int(values[1]), int(values[2])
+    def _chosen_first(self, match: GrainMatch, phase: str, found: Found, row: int) -> tuple[Candidate, ...]:
+        others = tuple(c for c in match.candidates if c.phase != phase)
+        mine = tuple(c for c in match.candidates if c.phase == phase)
+        number = next((n for n, p in enumerate(self.phases) if p.id == phase), None)
+        best = found.best(row, number) if number is not None and not mine else None
+        if best is not None and number is not None:
+            mine = (candidate(found, best, 1.0, self.phases[number]),)
+        return mine + others

@@ -14,6 +14,8 @@ from .params import MatchParams
 
 #: At most so many spots of a grain are used, the strongest ones.
 MOST_SPOTS = 24
+#: Two spots are one direction within this angle, radians.
+COLLINEAR = np.radians(4.0)
 #: A spot this many times weaker than one within 2 / D of it may be its side lobe.
 LOBE_RATIO, LOBE_REACH = 6.0, 2.0
 #: Probability that such a spot is spurious, and that one at the detection limit is.
@@ -31,9 +33,10 @@ class Observed:
     g : ndarray, shape (grains, spots, 2), 1/nm
         (x, y), strongest first; y points down.
     length_error, angle_error : ndarray, shape (grains, spots)
-        Standard uncertainty of ln \\|g\\| and of the azimuth in radians.
+        Standard uncertainty of ln |g| and of the azimuth in radians.
     spurious : ndarray, shape (grains, spots)
         Probability, before matching, that the spot is none of the grain's lattice.
+    snr : ndarray, shape (grains, spots)
     there : ndarray of bool, shape (grains, spots)
     """
 
@@ -42,11 +45,12 @@ class Observed:
     length_error: NDArray[np.float64]
     angle_error: NDArray[np.float64]
     spurious: NDArray[np.float64]
+    snr: NDArray[np.float64]
     there: NDArray[np.bool_]
 
     @property
     def log_length(self) -> NDArray[np.float64]:
-        """ln \\|g\\|, shape (grains, spots)."""
+        """ln |g|, shape (grains, spots)."""
         return np.log(np.maximum(np.hypot(self.g[..., 0], self.g[..., 1]), 1e-9))
 
     @property
@@ -54,10 +58,26 @@ class Observed:
         """Direction of g, radians, shape (grains, spots)."""
         return np.arctan2(self.g[..., 1], self.g[..., 0])
 
+    def two_directions(self) -> NDArray[np.bool_]:
+        """Whether each grain's spots show more than one direction, shape (grains,)."""
+        azimuth = np.where(self.there, self.azimuth, np.nan)
+        turned = np.abs(np.sin(azimuth[:, :, None] - azimuth[:, None, :]))
+        result: NDArray[np.bool_] = (turned > np.sin(COLLINEAR)).any(axis=(1, 2))
+        return result
+
+    def split(self, row: int, rest: NDArray[np.bool_]) -> Observed:
+        """With some spots of a row moved to a new row at the end."""
+        columns = {name: getattr(self, name) for name in self.__slots__}
+        moved = {name: np.concatenate([array, array[row : row + 1]]) for name, array in columns.items()}
+        moved["there"][row] &= ~rest
+        moved["there"][-1] &= rest
+        return Observed(**moved)
+
     @property
     def count(self) -> NDArray[np.int64]:
         """Number of spots of each grain."""
-        return self.there.sum(axis=1)
+        number: NDArray[np.int64] = self.there.sum(axis=1)
+        return number
 
 
 def observe(grains: Sequence[Grain], spots: Sequence[Spot], params: MatchParams) -> Observed:
@@ -78,6 +98,7 @@ def observe(grains: Sequence[Grain], spots: Sequence[Spot], params: MatchParams)
         length_error=np.ones((len(rows), width)),
         angle_error=np.ones((len(rows), width)),
         spurious=np.ones((len(rows), width)),
+        snr=np.zeros((len(rows), width)),
         there=np.zeros((len(rows), width), bool),
     )
     for i, (grain, row) in enumerate(zip(grains, rows, strict=True)):
@@ -94,6 +115,7 @@ def _fill(table: Observed, i: int, row: list[Spot], diameter: float, params: Mat
     n = len(row)
     g = np.array([spot.g[::-1] for spot in row])
     relative = np.array([spot.sigma for spot in row]) / np.hypot(g[:, 0], g[:, 1])
+    table.snr[i, :n] = [spot.snr for spot in row]
     table.ids[i, :n] = [spot.id for spot in row]
     table.g[i, :n] = g
     table.length_error[i, :n] = np.hypot(relative, params.d_error / 100)
@@ -116,4 +138,5 @@ def _spurious(
 
 
 def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.linalg.norm(a[:, None] - b[None], axis=-1)
+    distance: NDArray[np.float64] = np.linalg.norm(a[:, None] - b[None], axis=-1)
+    return distance

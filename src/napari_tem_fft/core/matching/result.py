@@ -68,6 +68,8 @@ class Candidate:
     indexed : tuple of IndexedSpot
     explained : float
         Share of the grain's spots that are indexed.
+    scale_sigma : float
+        Standard uncertainty of `scale` from the grain's own spots.
     """
 
     phase: str
@@ -76,6 +78,7 @@ class Candidate:
     zone_axis: Miller | None
     indexed: tuple[IndexedSpot, ...]
     explained: float
+    scale_sigma: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 
 from ..phases import Phase
 from ..structure import LatticePlanes, Structure
-from .evidence import weigh
+from .evidence import VISIBLE_AREA, averaged, intensity_weight, log_odds, promising, weigh
 from .hypotheses import propose, spot_pairs
 from .index import PhaseIndex, build_index
 from .observed import Observed
+from .zones import SHARPNESS, THRESHOLDS, VISIBLE_G, fall
 
 #: Share of unlisted phases that are of a common kind.
 COMMON = 0.5
 #: Range of ln(size) over which an unlisted phase of a common kind may lie.
 SIZE_RANGE = 1.2
+#: Root of the relative |F| of its reflections.
+UNLISTED_F = 0.7
 #: An unlisted lattice may be primitive or centred on its two directions.
 _CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1)))
 
@@ -32,13 +35,15 @@ _CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1,
 def unlisted(observed: Observed) -> NDArray[np.float64]:
     """ln evidence of "a lattice not in the table" for each grain, relative to all spurious."""
     common = _common_kinds(observed) + np.log(COMMON)
-    return np.logaddexp(common, _any_lattice(observed) + np.log(1 - COMMON))
+    either: NDArray[np.float64] = np.logaddexp(common, _any_lattice(observed) + np.log(1 - COMMON))
+    return either
 
 
 def _common_kinds(observed: Observed) -> NDArray[np.float64]:
     """ln evidence of a common kind of lattice of unknown size."""
     index = common_kinds()
-    hypotheses = propose(observed, index, 0.35)
+    hypotheses = propose(observed, index, 0.0, 0.35)
+    hypotheses = hypotheses.rows(promising(hypotheses, observed, index))
     log_evidence = weigh(hypotheses, observed, index).log_evidence
     log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
     total = np.full(len(observed.there), -np.inf)
@@ -79,7 +84,7 @@ def _kind(name: str, a: float, ratio: float, sites: tuple[tuple[float, float, fl
         np.array(sites),
         np.ones(len(sites)),
         np.zeros(len(sites), np.intp),
-        np.array([[[3.0, 0, 0, 0, 0], [6.0, 1, 1, 1, 1]]]),
+        np.array([[[1.0, 0, 0, 0, 0], [0.5, 1, 1, 1, 1]]]),
         _hexagonal_turns() if hexagonal else _cubic_turns(),
     )
     return Phase(name, name, "", frozenset(), "", cell, LatticePlanes(structure))
@@ -88,7 +93,12 @@ def _kind(name: str, a: float, ratio: float, sites: tuple[tuple[float, float, fl
 def _cubic_turns() -> NDArray[np.int64]:
     """The 24 rotations of a cube."""
     matrices = [
-        np.array([[sign if column == axis else 0 for column in range(3)] for sign, axis in zip(signs, axes, strict=True)])
+        np.array(
+            [
+                [sign if column == axis else 0 for column in range(3)]
+                for sign, axis in zip(signs, axes, strict=True)
+            ]
+        )
         for axes in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
         for signs in product((1, -1), repeat=3)
     ]
@@ -117,19 +127,50 @@ def _any_lattice(observed: Observed) -> NDArray[np.float64]:
 def _lattice_evidence(
     observed: Observed, grain: NDArray[np.intp], pair: NDArray[np.intp], basis: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    position = np.rint(observed.g[grain] @ np.linalg.inv(basis))
-    apart = observed.g[grain] - position @ basis
-    along = observed.g[grain] / np.exp(observed.log_length[grain])[..., None]
-    radial = (apart * along).sum(axis=-1)
-    across = apart[..., 0] * along[..., 1] - apart[..., 1] * along[..., 0]
-    length = np.exp(observed.log_length[grain])
-    # the lattice is as uncertain as its two generating spots: errors add
-    length_error = 1.4 * observed.length_error[grain] * length
-    angle_error = 1.4 * observed.angle_error[grain] * length
-    density = np.exp(-0.5 * ((radial / length_error) ** 2 + (across / angle_error) ** 2))
-    density /= 2 * np.pi * length_error * angle_error
-    area = np.abs(np.linalg.det(basis))[:, None]
-    spurious = observed.spurious[grain]
-    terms = np.log((1 - spurious) * np.maximum(area * density, 1e-30) + spurious)
-    np.put_along_axis(terms, pair, np.log(1 - np.take_along_axis(spurious, pair, 1)), 1)
-    return np.where(observed.there[grain], terms, 0.0).sum(axis=1)
+    """ln evidence of lattices with a given basis, shape (n,).
+
+    Parameters
+    ----------
+    observed : Observed
+    grain : ndarray of int, shape (n,)
+    pair : ndarray of int, shape (n, 2)
+        The two spots that the basis is made of; they may lie anywhere.
+    basis : ndarray, shape (n, 2, 2), 1/nm
+    """
+    chi2, log_density = _around_points(observed, grain, basis)
+    anywhere = np.log(fall(np.exp(observed.log_length)) / VISIBLE_AREA)[grain]
+    for column in range(2):
+        spot = pair[:, column, None]
+        np.put_along_axis(chi2, spot, 0.0, 1)
+        np.put_along_axis(log_density, spot, np.take_along_axis(anywhere, spot, 1), 1)
+    root_f = np.full((1, *chi2.shape), UNLISTED_F)
+    odds = log_odds(root_f, log_density, chi2, observed, grain).sum(axis=-1)
+    points = np.maximum(VISIBLE_AREA / np.abs(np.linalg.det(basis)) - 0.5, 1.0)
+    quiet = _silence()[None, :, None, None] * points * intensity_weight(observed)[grain]
+    return averaged(odds - quiet)
+
+
+def _around_points(
+    observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Squared distance of each spot from the nearest point over its errors, and ln of its density, nm^2.
+
+    The lattice is as uncertain as the two spots that generate it, so errors are larger by the root of two.
+    """
+    g, length = observed.g[grain], np.exp(observed.log_length[grain])
+    apart = g - np.rint(g @ np.linalg.inv(basis)) @ basis
+    radial = (apart * g).sum(axis=-1) / length
+    across = (apart[..., 0] * g[..., 1] - apart[..., 1] * g[..., 0]) / length
+    radial_error = np.sqrt(2) * observed.length_error[grain] * length
+    across_error = np.sqrt(2) * observed.angle_error[grain] * length
+    chi2 = (radial / radial_error) ** 2 + (across / across_error) ** 2
+    return chi2, -0.5 * chi2 - np.log(2 * np.pi * radial_error * across_error)
+
+
+@cache
+def _silence() -> NDArray[np.float64]:
+    """-ln of the probability that one point of an unlisted lattice is not seen, shape (thresholds,)."""
+    g = VISIBLE_G * np.sqrt(np.linspace(0.0, 5.0, 501))
+    odds = np.exp(SHARPNESS * (np.log(UNLISTED_F * fall(g))[:, None] - THRESHOLDS))
+    mean: NDArray[np.float64] = np.log1p(odds).mean(axis=0) * 5.0
+    return mean

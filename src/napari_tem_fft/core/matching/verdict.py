@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from ..phases import Phase
+from .joint import ScalePrior
+from .lookalikes import what_would_settle
 from .params import MatchParams
 from .result import Candidate, GrainMatch, Outcome
+from .search import GRAIN_SCALE
 
 #: Share of the probability that an ambiguous set covers, and the largest set that still says something.
 COVERAGE, LARGEST_SET = 0.95, 4
-#: Spots that a lattice must explain to be called identified, likely, or possible at all.
-IDENTIFIED_SPOTS, LIKELY_SPOTS = 4, 3
-#: Share of the grain's spots that must be explained to be identified, and to be likely or ambiguous.
-IDENTIFIED_SHARE, LIKELY_SHARE = 0.75, 0.5
-#: An identified phase needs a scale within this, or within 0.75 of the calibration's uncertainty.
+#: Spots that a lattice must explain to be identified; to be likely or in a set; to be likely where the same
+#: phase is identified in another grain of the image.
+IDENTIFIED_SPOTS, LIKELY_SPOTS, COMPANION_SPOTS = 4, 3, 2
+#: Share of the grain's spots that must be explained to be identified, and to be likely or in a set.
+IDENTIFIED_SHARE, LIKELY_SHARE = 0.75, 0.6
+#: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
 TRUSTED_SCALE = 0.015
+#: The scale of a likely phase is within so many standard deviations of what is known of it.
+LIKELY_SIGMAS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the verdict on a grain depends on besides its own spots.
+
+    Attributes
+    ----------
+    scale : ScalePrior
+        What is known of the image's scale without its grains (or from an internal standard).
+    params : MatchParams
+    phases : mapping of str to Phase
+    companions : frozenset of str
+        Phases that are identified in other grains of the image.
+    """
+
+    scale: ScalePrior
+    params: MatchParams
+    phases: Mapping[str, Phase]
+    companions: frozenset[str] = field(default_factory=frozenset)
 
 
 def judge(
@@ -22,8 +52,7 @@ def judge(
     spots: tuple[int, ...],
     candidates: Sequence[Candidate],
     unlisted: float,
-    uncertainty: float,
-    params: MatchParams,
+    context: Context,
 ) -> GrainMatch:
     """The outcome for one grain whose spots show at least two directions.
 
@@ -36,73 +65,108 @@ def judge(
         Best first.
     unlisted : float
         Probability that it is none of them.
-    uncertainty : float
-        Relative standard uncertainty of the calibration.
-    params : MatchParams
+    context : Context
     """
-    outcome, phases, reason = _outcome(candidates, unlisted, uncertainty, params)
+    outcome, phases, reason = _outcome(candidates, unlisted, context)
     return GrainMatch(grain, outcome, phases, tuple(candidates), reason, spots, unlisted)
 
 
-def _outcome(
-    candidates: Sequence[Candidate], unlisted: float, uncertainty: float, params: MatchParams
-) -> tuple[Outcome, tuple[str, ...], str]:
+_Verdict = tuple[Outcome, tuple[str, ...], str]
+
+
+def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context) -> _Verdict:
     if not candidates or unlisted > 0.5:
-        return Outcome.UNKNOWN, (), _unknown_reason(candidates, unlisted)
+        return Outcome.UNKNOWN, (), _unlisted_reason(candidates, unlisted)
     best = candidates[0]
-    explained = len(best.indexed)
-    if best.posterior >= params.likely_at and best.explained >= LIKELY_SHARE and explained >= LIKELY_SPOTS:
-        doubt = _doubt(best, uncertainty, params)
-        outcome = Outcome.LIKELY if doubt else Outcome.IDENTIFIED
-        return outcome, (best.phase,), doubt or _identified_reason(best)
-    members = credible_set(candidates, unlisted)
     if best.explained < LIKELY_SHARE:
-        return Outcome.UNKNOWN, (), f"only {best.explained:.0%} of the spots fit any one lattice"
+        return Outcome.UNKNOWN, (), f"no lattice explains more than {best.explained:.0%} of the spots"
+    if _is_likely(best, context):
+        doubt = _doubt(best, context)
+        return (
+            Outcome.LIKELY if doubt else Outcome.IDENTIFIED,
+            (best.phase,),
+            doubt or _identified_reason(best),
+        )
+    return _undecided(candidates, unlisted, context)
+
+
+def _is_likely(best: Candidate, context: Context) -> bool:
+    spots, params = len(best.indexed), context.params
+    if not _scale_is_possible(best, context):
+        return False
+    if best.phase in context.companions:
+        return best.posterior >= (params.identify_at if spots <= COMPANION_SPOTS else params.likely_at)
+    return spots >= LIKELY_SPOTS and best.posterior >= (
+        params.identify_at if spots == LIKELY_SPOTS else params.likely_at
+    )
+
+
+def _scale_is_possible(best: Candidate, context: Context) -> bool:
+    error = float(np.sqrt(best.scale_sigma**2 + GRAIN_SCALE**2 + context.scale.error**2))
+    return bool(abs(np.log(best.scale) - context.scale.middle) < LIKELY_SIGMAS * error)
+
+
+def _doubt(best: Candidate, context: Context) -> str:
+    """Why a likely phase is not called identified; empty if it is."""
+    if best.posterior < context.params.identify_at:
+        return f"probability {best.posterior:.0%}; {scale_words(best)}"
+    if len(best.indexed) < IDENTIFIED_SPOTS:
+        return f"only {len(best.indexed)} spots; {scale_words(best)}"
+    if best.explained < IDENTIFIED_SHARE:
+        return f"only {best.explained:.0%} of the spots are explained; {scale_words(best)}"
+    if abs(np.log(best.scale) - context.scale.middle) > max(TRUSTED_SCALE, 0.75 * context.scale.error):
+        return f"{scale_words(best)}, which is much: check the calibration"
+    return ""
+
+
+def _undecided(candidates: Sequence[Candidate], unlisted: float, context: Context) -> _Verdict:
+    """An ambiguous set, or unknown where the set would be too large or rest on too little."""
+    best = candidates[0]
+    spots = len(best.indexed)
+    members = credible_set(candidates, unlisted)
+    if spots < LIKELY_SPOTS and not set(members) & context.companions:
+        return Outcome.UNKNOWN, (), f"only {spots} spots of one lattice; the nearest is {best.phase}"
     if len(members) > LARGEST_SET:
-        return Outcome.UNKNOWN, (), f"too little evidence: {len(members)} phases fit these {explained} spots"
-    return Outcome.AMBIGUOUS, members, _ambiguous_reason(candidates, members)
+        return Outcome.UNKNOWN, (), f"too little evidence: {len(members)} phases fit these {spots} spots"
+    return Outcome.AMBIGUOUS, members, _ambiguous_reason(candidates, members, context)
 
 
 def credible_set(candidates: Sequence[Candidate], unlisted: float) -> tuple[str, ...]:
-    """The most probable phases that together hold 95 % of what is not "unlisted"; at least two."""
+    """The most probable phases that together hold 95 % of the probability of the listed ones."""
     total, members = 0.0, []
     for candidate in candidates:
         members.append(candidate.phase)
         total += candidate.posterior
-        if total >= COVERAGE * (1 - unlisted) and len(members) > 1:
+        if total >= COVERAGE * (1 - unlisted):
             break
     return tuple(members)
 
 
-def _doubt(best: Candidate, uncertainty: float, params: MatchParams) -> str:
-    """Why a likely phase is not called identified; empty if it is."""
-    if best.posterior < params.identify_at:
-        return f"probability {best.posterior:.0%}; {_scale_words(best)}"
-    if len(best.indexed) < IDENTIFIED_SPOTS:
-        return f"only {len(best.indexed)} spots; {_scale_words(best)}"
-    if best.explained < IDENTIFIED_SHARE:
-        return f"only {best.explained:.0%} of the spots are explained; {_scale_words(best)}"
-    if abs(best.scale - 1) > max(TRUSTED_SCALE, 0.75 * uncertainty):
-        return f"{_scale_words(best)}, which is much: check the calibration"
-    return ""
-
-
-def _scale_words(candidate: Candidate) -> str:
+def scale_words(candidate: Candidate) -> str:
+    """How far off the calibration would have to be: "needs +1.8 % calibration"."""
     return f"needs {100 * (candidate.scale - 1):+.1f} % calibration"
 
 
 def _identified_reason(best: Candidate) -> str:
-    return f"{len(best.indexed)} spots fit in d and angle; {_scale_words(best)}"
+    return f"{len(best.indexed)} spots fit in d and angle; {scale_words(best)}"
 
 
-def _unknown_reason(candidates: Sequence[Candidate], unlisted: float) -> str:
+def _unlisted_reason(candidates: Sequence[Candidate], unlisted: float) -> str:
     if not candidates:
         return "no candidate fits the spots in d and angle"
     best = candidates[0]
-    return f"probably none of the candidates ({unlisted:.0%}); the nearest is {best.phase}, which {_scale_words(best)}"
+    nearest = f"the nearest is {best.phase}, which {scale_words(best)}"
+    return f"probably none of the candidates ({unlisted:.0%}); {nearest}"
 
 
-def _ambiguous_reason(candidates: Sequence[Candidate], members: tuple[str, ...]) -> str:
+def _ambiguous_reason(candidates: Sequence[Candidate], members: tuple[str, ...], context: Context) -> str:
+    if len(members) == 1:
+        best = candidates[0]
+        return (
+            f"{best.phase} or a phase that is not among the candidates: {len(best.indexed)} spots,"
+            f" {scale_words(best)}; more reflections or another grain would settle it"
+        )
     by_phase = {candidate.phase: candidate for candidate in candidates}
-    wants = ", ".join(f"{phase} {_scale_words(by_phase[phase])}" for phase in members)
-    return f"these spots cannot tell {' from '.join(members)}: {wants}"
+    wants = ", ".join(f"{phase} {scale_words(by_phase[phase])}" for phase in members)
+    settle = what_would_settle([by_phase[phase] for phase in members], context.phases)
+    return f"these spots do not tell {' from '.join(members)} ({wants}); {settle} would settle it"

@@ -11,15 +11,21 @@ from numpy.typing import NDArray
 
 from ..structure import LatticePlanes
 
-#: Smallest d and smallest relative \|F\| of the reflections by which a pattern is recognised.
+#: Smallest d and smallest relative |F| of the reflections by which a pattern is recognised.
 PATTERN_D = 0.115
 PATTERN_F = 0.04
 #: Zone axes [uvw] with all indices up to the first number, and up to the second where they are short.
 INDICES, MORE_INDICES, SHORT = 3, 5, 1.2
 #: Only so many reflections of a pattern (the most visible ones) start a search.
 STARTERS = 24
-#: Fall-off of visibility with \|g\|, 1/nm.
+#: Fall-off of visibility with |g|, 1/nm.
 VISIBLE_G = 6.0
+#: Thresholds (ln visibility) at which half of the reflections of that visibility are seen, and how sharply.
+THRESHOLDS = np.linspace(-3.5, 0.5, 6)
+SHARPNESS = 1.0
+#: Least root of |F| of any point of the lattice: of thin and of thick crystals, where waves scattered
+#: twice fill in weak and forbidden reflections.
+FLOORS = (0.1, 0.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +47,8 @@ class ZonePattern:
     visibility : ndarray, shape (n,)
         Relative weight with which each reflection is expected to be seen.
     family : ndarray of int, shape (n,)
+    silence : ndarray, shape (floors, thresholds)
+        See `silence`.
     """
 
     uvw: NDArray[np.int64]
@@ -51,14 +59,37 @@ class ZonePattern:
     position: NDArray[np.int64]
     visibility: NDArray[np.float64]
     family: NDArray[np.intp]
+    silence: NDArray[np.float64]
+
+
+def silence(root_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-ln of the probability that nothing of a pattern is seen, shape (floors, thresholds).
+
+    Parameters
+    ----------
+    root_f : ndarray, shape (n,)
+        Root of the relative |F| of every point of the lattice in the half plane, 0 where forbidden.
+        At a threshold t a point is seen with the odds (visibility / e^t)^sharpness.
+    g : ndarray, shape (n,), 1/nm
+    """
+    visible = np.maximum(root_f, np.array(FLOORS)[:, None]) * fall(g)
+    odds = np.exp(SHARPNESS * (np.log(visible)[..., None] - THRESHOLDS))
+    total: NDArray[np.float64] = np.log1p(odds).sum(axis=1)
+    return total
+
+
+def fall(g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fall-off of visibility with |g|."""
+    factor: NDArray[np.float64] = np.exp(-((g / VISIBLE_G) ** 2))
+    return factor
 
 
 def visibility(relative_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight with which a reflection is expected: the root of its \\|F\\|, damped at large \\|g\\|.
+    """Weight with which a reflection is expected: the root of its |F|, damped at large |g|.
 
-    \\|F\\| is deliberately weak: multiple scattering and the lens change intensities by far more.
+    |F| is deliberately weak: multiple scattering and the lens change intensities by far more.
     """
-    weight: NDArray[np.float64] = np.sqrt(relative_f) * np.exp(-((g / VISIBLE_G) ** 2))
+    weight: NDArray[np.float64] = np.sqrt(relative_f) * fall(g)
     return weight
 
 
@@ -68,7 +99,7 @@ def zone_patterns(planes: LatticePlanes) -> list[ZonePattern]:
     usable = (arrays.d >= PATTERN_D) & (arrays.relative_f >= PATTERN_F)
     hkl, family = arrays.hkl[usable], arrays.family[usable]
     weight = visibility(arrays.relative_f[usable], 1.0 / arrays.d[usable])
-    axes, multiplicity = _axes(np.linalg.inv(basis).T, planes.structure.rotations)
+    axes, multiplicity = _axes(planes.direct, planes.structure.rotations)
     patterns = []
     for uvw, count in zip(axes, multiplicity, strict=True):
         inside = np.nonzero(hkl @ uvw == 0)[0]
@@ -107,7 +138,8 @@ def _orientations(uvw: NDArray[np.int64], rotations: NDArray[np.int64]) -> int:
 def _primitive_directions(limit: int) -> NDArray[np.int64]:
     grid = np.stack(np.meshgrid(*3 * [np.arange(-limit, limit + 1)], indexing="ij"), -1).reshape(-1, 3)
     grid = grid[np.gcd.reduce(grid, axis=1) == 1]
-    return grid[(grid[:, 0] * 64 + grid[:, 1]) * 64 + grid[:, 2] > 0]
+    upper: NDArray[np.int64] = grid[(grid[:, 0] * 64 + grid[:, 1]) * 64 + grid[:, 2] > 0]
+    return upper
 
 
 def _pattern(
@@ -130,7 +162,26 @@ def _pattern(
     axes = np.stack([e1, e2 / np.linalg.norm(e2)])
     flat = plane @ axes.T
     position = np.rint(g @ axes.T @ np.linalg.inv(flat)).astype(np.int64)
-    return ZonePattern(*axis, flat, generators, position, weight, family)
+    quiet = silence(*_lattice_points(flat, position, weight))
+    return ZonePattern(*axis, flat, generators, position, weight, family, quiet)
+
+
+def _lattice_points(
+    basis: NDArray[np.float64], position: NDArray[np.int64], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Root of |F| (0 where forbidden) and |g| of all points of a lattice in the half plane."""
+    reach = int(np.abs(position).max()) + 1
+    table = np.zeros((2 * reach + 1, reach + 1))
+    m = (
+        np.where((position[:, 1] < 0) | ((position[:, 1] == 0) & (position[:, 0] < 0)), -1, 1)[:, None]
+        * position
+    )
+    table[m[:, 0] + reach, m[:, 1]] = weight
+    i, j = np.indices(table.shape)
+    i -= reach
+    g = np.linalg.norm(np.stack([i, j], axis=-1) @ basis, axis=-1)
+    inside = (g <= 1 / PATTERN_D) & ((j > 0) | (i > 0))
+    return table[inside] / fall(g[inside]), g[inside]
 
 
 def lattice_basis(vectors: NDArray[np.int64], uvw: NDArray[np.int64]) -> NDArray[np.int64] | None:
@@ -153,7 +204,8 @@ def lattice_basis(vectors: NDArray[np.int64], uvw: NDArray[np.int64]) -> NDArray
         a, b, c = _with_row(a, b, c, x, y)
     if not a or not c:
         return None
-    return np.array([[a, b], [0, c]]) @ np.array([first, second])
+    basis: NDArray[np.int64] = np.array([[a, b], [0, c]]) @ np.array([first, second])
+    return basis
 
 
 def _plane_basis(u: int, v: int, w: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

@@ -1,0 +1,66 @@
+"""From hypotheses to the candidates that a person sees, with every spot's hkl and residual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..phases import Miller, Phase
+from .result import Candidate, IndexedSpot
+from .search import Found
+
+#: Candidates that are reported: at most so many, and more probable than this.
+MOST, LEAST_POSTERIOR = 10, 1e-4
+
+
+def candidates(found: Found, row: int, phases: Sequence[Phase]) -> tuple[Candidate, ...]:
+    """The candidates for one grain (row of the observed ones), most probable first."""
+    posterior = found.joint.phase[row, : len(phases)]
+    ranked = np.argsort(-posterior, kind="stable")[:MOST]
+    return tuple(
+        candidate(found, hypothesis, float(posterior[p]), phases[p])
+        for p in ranked.tolist()
+        if posterior[p] > LEAST_POSTERIOR and (hypothesis := found.best(row, p)) is not None
+    )
+
+
+def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> Candidate:
+    """One hypothesis as a candidate."""
+    h, row = found.hypotheses, int(found.hypotheses.grain[hypothesis])
+    zone = int(h.zone[hypothesis])
+    indexed = _indexed(found, hypothesis, phase)
+    return Candidate(
+        phase=phase.id,
+        posterior=posterior,
+        scale=float(np.exp(h.log_scale[hypothesis])),
+        zone_axis=_miller(found.index.zone_uvw[zone]),
+        indexed=indexed,
+        explained=len(indexed) / max(int(found.observed.count[row]), 1),
+        scale_sigma=float(h.scale_error[hypothesis]),
+    )
+
+
+def _indexed(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSpot, ...]:
+    h, row = found.hypotheses, int(found.hypotheses.grain[hypothesis])
+    doubled = found.evidence.doubled[hypothesis]
+    chosen = np.nonzero(found.evidence.explained[hypothesis] | doubled)[0]
+    basis = found.index.zone_hkl[h.zone[hypothesis]].astype(np.int64)
+    hkl = h.position[hypothesis, chosen] @ basis
+    d = 1 / np.linalg.norm(hkl @ phase.reciprocal_basis(), axis=1)
+    return tuple(
+        IndexedSpot(
+            spot=int(found.observed.ids[row, i]),
+            hkl=_miller(index),
+            d_reference=float(reference),
+            d_residual=float(np.expm1(-h.length_residual[hypothesis, i])),
+            angle_residual=float(np.degrees(h.angle_residual[hypothesis, i])),
+            kind="double diffraction" if doubled[i] else "reflection",
+        )
+        for i, index, reference in zip(chosen, hkl, d, strict=True)
+    )
+
+
+def _miller(values: NDArray[np.integer]) -> Miller:
+    return int(values[0]), int(values[1]), int(values[2])

@@ -1,0 +1,126 @@
+"""Search: all placements of all candidate phases under all grains, weighed together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .evidence import Evidence, promising, weigh
+from .hypotheses import Hypotheses, propose
+from .index import PhaseIndex
+from .joint import Joint, ScalePrior, combine
+from .observed import Observed
+from .params import MatchParams
+from .rivals import unlisted
+
+#: A grain's own scale differs from the image's by this much: strain and local distortion.
+GRAIN_SCALE = 0.0015
+#: Probability, before looking, that a group of spots is no lattice at all.
+ALL_SPURIOUS = 0.02
+#: Hypotheses this much worse than the grain's best one are forgotten, in ln.
+HOPELESS = 30.0
+_IMPOSSIBLE = -1e4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Hypotheses with their evidence, and the posterior of the image.
+
+    Attributes
+    ----------
+    observed : Observed
+    index : PhaseIndex
+    hypotheses : Hypotheses
+    evidence : Evidence
+    merit : ndarray, shape (hypotheses,)
+        ln evidence with the image's scale.
+    joint : Joint
+    """
+
+    observed: Observed
+    index: PhaseIndex
+    hypotheses: Hypotheses
+    evidence: Evidence
+    merit: NDArray[np.float64]
+    joint: Joint
+
+    def best(self, row: int, phase: int | None = None) -> int | None:
+        """The best hypothesis for a grain (of one phase, if given); None if there is none."""
+        mine = self.hypotheses.grain == row
+        if phase is not None:
+            mine = mine & (self.index.zone_phase[self.hypotheses.zone] == phase)
+        rows = np.nonzero(mine)[0]
+        return int(rows[np.argmax(self.merit[rows])]) if len(rows) else None
+
+
+def search(
+    observed: Observed,
+    index: PhaseIndex,
+    phases: int,
+    scale: ScalePrior,
+    params: MatchParams,
+    forbidden: Mapping[int, NDArray[np.bool_]] | None = None,
+) -> Found:
+    """Weigh all placements.
+
+    Parameters
+    ----------
+    observed : Observed
+    index : PhaseIndex
+        Of `phases` phases.
+    phases : int
+    scale : ScalePrior
+    params : MatchParams
+    forbidden : mapping of int to ndarray of bool, shape (phases + 2,), optional
+        For a grain (row of `observed`): what it cannot be, "not listed" and "all spurious" last.
+    """
+    hypotheses = propose(observed, index, scale.middle, scale.error)
+    hypotheses = hypotheses.rows(promising(hypotheses, observed, index))
+    evidence = weigh(hypotheses, observed, index)
+    table = _over_scale(hypotheses, evidence, index, (len(observed.there), phases), scale)
+    rivals = np.stack([unlisted(observed), np.zeros(len(observed.there))], axis=1)
+    for row, barred in (forbidden or {}).items():
+        table[:, row, barred[:phases]] = _IMPOSSIBLE
+        rivals[row, barred[phases:]] = _IMPOSSIBLE
+    joint = combine(table, rivals, _prior(phases, params), scale)
+    error = np.sqrt(_scale_error(hypotheses) ** 2 + joint.scale_error**2)
+    merit = evidence.log_evidence - 0.5 * ((hypotheses.log_scale - joint.mean_scale) / error) ** 2
+    return Found(observed, index, hypotheses, evidence, merit, joint)
+
+
+def _scale_error(hypotheses: Hypotheses) -> NDArray[np.float64]:
+    return np.hypot(hypotheses.scale_error, GRAIN_SCALE)
+
+
+def _prior(phases: int, params: MatchParams) -> NDArray[np.float64]:
+    listed = 1 - params.not_listed - ALL_SPURIOUS
+    return np.append(np.full(phases, listed / max(phases, 1)), [params.not_listed, ALL_SPURIOUS])
+
+
+def _over_scale(
+    hypotheses: Hypotheses,
+    evidence: Evidence,
+    index: PhaseIndex,
+    shape: tuple[int, int],
+    scale: ScalePrior,
+) -> NDArray[np.float64]:
+    """ln evidence of each phase for each grain at each scale, shape (points, grains, phases)."""
+    grains, phases = shape
+    grid = scale.grid()
+    cell = hypotheses.grain * phases + index.zone_phase[hypotheses.zone]
+    top = np.full(grains * phases, -np.inf)
+    np.maximum.at(top, cell, evidence.log_evidence)
+    keep = np.nonzero(evidence.log_evidence > top[cell] - HOPELESS)[0]
+    keep = keep[np.argsort(cell[keep], kind="stable")]
+    error = _scale_error(hypotheses)[keep]
+    exponent = -0.5 * ((grid[:, None] - hypotheses.log_scale[keep]) / error) ** 2
+    exponent += evidence.log_evidence[keep] - top[cell[keep]] + np.log(hypotheses.scale_error[keep] / error)
+    total = np.full((len(grid), grains * phases), _IMPOSSIBLE)
+    cells, start = np.unique(cell[keep], return_index=True)
+    if len(cells):
+        summed = np.add.reduceat(np.exp(np.maximum(exponent, -600.0)), start, axis=1)
+        total[:, cells] = np.log(summed) + top[cells]
+    return total.reshape(len(grid), grains, phases)

@@ -1,0 +1,176 @@
+"""Simulated grains against the phase table: how often the right phase is named, and how often a wrong one.
+
+    python tests/benchmarks/matching_bench.py [--trials N] [--seed S]
+
+Each line: so many phases in the table, a calibration error; grains whose phase is in the table and grains
+whose phase is not. ``named`` is identified or likely; ``wrong`` is a wrong name. The default seeds are those
+of the published figures: tune on others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from simulated_grains import simulate
+
+from napari_tem_fft.core.matching import GrainMatch, MatchParams, Outcome, match_grains
+from napari_tem_fft.core.matching.index import index_of
+from napari_tem_fft.core.phase_choice import ElementRule
+from napari_tem_fft.core.phases import Phase
+from napari_tem_fft.io.phases import load_table
+
+SEED = 20240
+PARAMS = MatchParams()
+NAMED = (Outcome.IDENTIFIED, Outcome.LIKELY)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One grain, the truth, and what was said of it."""
+
+    truth: str
+    lattice_spots: int
+    match: GrainMatch
+    seconds: float
+
+    def rank(self) -> int:
+        ids = [candidate.phase for candidate in self.match.candidates]
+        return ids.index(self.truth) + 1 if self.truth in ids else 999
+
+    def credible(self) -> list[str]:
+        """The phases that hold 95 % of the probability of the listed ones."""
+        members, total = [], 0.0
+        for candidate in self.match.candidates:
+            members.append(candidate.phase)
+            total += candidate.posterior
+            if total >= 0.95 * (1 - self.match.unlisted):
+                break
+        return members
+
+    @property
+    def named(self) -> bool:
+        return self.match.outcome in NAMED
+
+    @property
+    def wrong(self) -> bool:
+        return self.named and self.match.phases != (self.truth,)
+
+
+def tables(count: int, rng: np.random.Generator, sets: int) -> Iterator[tuple[list[Phase], list[Phase]]]:
+    """Random parts of the table, and the phases that are left out."""
+    table = load_table()
+    for _ in range(sets):
+        order = rng.permutation(len(table))
+        yield [table[i] for i in order[:count]], [table[i] for i in order[count:]]
+
+
+def plausible(truth: Phase, rng: np.random.Generator) -> list[Phase]:
+    """The phases that an element analysis leaves: those of the true one, C, O, and two more elements."""
+    others = sorted({element for phase in load_table() for element in phase.elements})
+    known = truth.elements | {"C", "O"} | set(rng.choice(others, 2, replace=False))
+    rule = ElementRule(optional=frozenset(known))
+    return [phase for phase in load_table() if rule.allows(phase.elements)]
+
+
+def one(truth: Phase, phases: Sequence[Phase], error: float, rng: np.random.Generator) -> Trial:
+    """Simulate and match one grain."""
+    grain, spots = simulate(truth, float(np.exp(rng.normal(0, error))), rng)
+    index_of(phases)
+    start = time.perf_counter()
+    (match, *_) = match_grains([grain], spots, phases, error, PARAMS)
+    return Trial(truth.id, len(spots), match, time.perf_counter() - start)
+
+
+def run(count: int | None, error: float, trials: int, seed: int, absent: bool) -> list[Trial]:
+    """Trials with a table of ``count`` phases, or with the element filter for None."""
+    rng = np.random.default_rng([seed, count or 0, round(error * 1e5), absent])
+    if count is None:
+        return [_filtered(error, rng, absent) for _ in range(trials)]
+    sets = 8
+    return [
+        one(
+            (outside if absent else inside)[rng.integers(len(outside if absent else inside))],
+            inside,
+            error,
+            rng,
+        )
+        for inside, outside in tables(count, rng, sets)
+        for _ in range(trials // sets)
+    ]
+
+
+def _filtered(error: float, rng: np.random.Generator, absent: bool) -> Trial:
+    table = load_table()
+    while True:
+        truth = table[rng.integers(len(table))]
+        phases = plausible(truth, rng)
+        if absent:
+            phases = [phase for phase in phases if phase.id != truth.id]
+        if phases:
+            return one(truth, phases, error, rng)
+
+
+def line(label: str, present: Sequence[Trial], absent: Sequence[Trial]) -> str:
+    """One line of the table."""
+    four = [t for t in present if len(t.match.spots) >= 4]
+    sets = [t.credible() for t in present]
+    values = (
+        np.mean([t.rank() == 1 for t in present]),
+        np.mean([t.rank() <= 3 for t in present]),
+        np.mean([t.truth in s for t, s in zip(present, sets, strict=True)]),
+        np.mean([len(s) for s in sets]),
+        np.mean([t.named for t in present]),
+        np.mean([t.named for t in four]),
+        np.mean([t.wrong for t in present]),
+        np.mean([t.named for t in absent]),
+        np.mean([t.match.outcome is Outcome.IDENTIFIED for t in absent]),
+        1000 * np.median([t.seconds for t in present]),
+    )
+    return f"{label:22}" + "".join(f"{v:9.3f}" for v in values[:9]) + f"{values[9]:8.1f}"
+
+
+HEADER = (
+    f"{'phases, calibration':22}"
+    + "".join(
+        f"{h:>9}"
+        for h in (
+            "top-1",
+            "top-3",
+            "coverage",
+            "set size",
+            "named",
+            "named 4+",
+            "wrong",
+            "abs.named",
+            "abs.ident",
+        )
+    )
+    + f"{'ms':>8}"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--only", help="part of the label of the lines to run")
+    args = parser.parse_args()
+    print(HEADER)
+    for error in (0.01, 0.005):
+        for count in (20, 60, 100, 174, None):
+            label = f"{count or 'element filter'} {100 * error:g} %"
+            if args.only and args.only not in label:
+                continue
+            present = run(count, error, args.trials, args.seed, False)
+            absent = run(count, error, args.trials, args.seed, True)
+            print(line(label, present, absent), flush=True)
+
+
+if __name__ == "__main__":
+    main()
