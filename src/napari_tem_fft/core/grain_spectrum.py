@@ -83,6 +83,8 @@ class GrainSpectrum:
         SNR times this is the squared amplitude over the noise power density.
     independent : float
         Number of independent frequencies up to q_max on half the plane.
+    density : ndarray of float32, shape as `snr`
+        Noise power density: mean power of a bin over the sum of the squared window.
     """
 
     step: tuple[float, float]
@@ -94,6 +96,12 @@ class GrainSpectrum:
     gain: float
     independent: float
     density: NDArray[np.float32]
+
+    def density_at(self, g: tuple[float, float]) -> float:
+        """Noise power density at g = (y, x), 1/nm, of the stored half plane."""
+        row, column = (round(v / s) for v, s in zip(g, self.step, strict=True))
+        height, width = self.density.shape
+        return float(self.density[min(max(row + self.half[0], 0), height - 1), min(column, width - 1)])
 
 
 def grain_spectrum(

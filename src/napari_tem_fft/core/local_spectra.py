@@ -25,6 +25,8 @@ from .windows import WindowLine, WindowParams, window_line, window_pixels
 LOWEST_LOG_P = -8.0
 #: Fewest bins in the rings of a window, from which its noise is estimated.
 RING_BINS = 240
+#: An excess at an azimuth counts beyond this over the root of the number of windows.
+AZIMUTHAL_CHANCE = 1.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +170,7 @@ def compute_local_spectra(
         logs += np.log(np.maximum(snr, 1e-6)).sum(axis=0)
         found.append(_maxima(snr, frame, first))
     n = lattice[0] * lattice[1]
-    azimuthal = _azimuthal_factor(logs / n, frame)
+    azimuthal = _azimuthal_factor(logs / n, frame, n)
     middles = np.meshgrid(
         frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1], indexing="ij"
     )
@@ -254,7 +256,9 @@ def _maxima(
     return hot[peak, 0] + first, hot[peak, 1:], around[peak]
 
 
-def _azimuthal_factor(mean_log: NDArray[np.float64], frame: _Frame) -> NDArray[np.float32]:
+def _azimuthal_factor(
+    mean_log: NDArray[np.float64], frame: _Frame, windows: int
+) -> NDArray[np.float32]:
     """How far the noise exceeds its ring's mean at an azimuth (astigmatism), 1 or more.
 
     From the mean logarithm over all windows, which a few crystals hardly move, smoothed by a median
@@ -263,7 +267,9 @@ def _azimuthal_factor(mean_log: NDArray[np.float64], frame: _Frame) -> NDArray[n
     excess = np.exp(mean_log + np.euler_gamma)
     whole = np.concatenate([excess[::-1, :0:-1], excess], axis=1)
     smooth = ndimage.median_filter(whole, size=9, mode="nearest")[:, frame.grid.half[1] :]
-    return np.asarray(np.clip(smooth, 1.0, None), np.float32)
+    # Of 40 independent windows the smoothed mean is good to some 6 %: what is within chance is no excess.
+    chance = AZIMUTHAL_CHANCE / np.sqrt(windows)
+    return np.where(smooth > 1 + chance, smooth, 1.0).astype(np.float32)
 
 
 def _detections(

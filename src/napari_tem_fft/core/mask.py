@@ -16,6 +16,8 @@ from .spots import Spot, upper
 MEANT = 0.5
 #: Smallest radius of a disc, in cells.
 SMALLEST_DISC = 1.5
+#: A brush that meant a disc may reach so many cells beyond it.
+BRUSH_RIM = 2
 
 #: Measures the spot that a person painted: (g, radius in 1/nm, id) -> Spot, or None where nothing can be.
 Measure = Callable[[tuple[float, float], float, int], Spot | None]
@@ -62,13 +64,29 @@ def edit(
         gone = spot.enabled and erased[disc].mean() > MEANT if disc.any() else False
         back = not spot.enabled and painted[disc].mean() > MEANT if disc.any() else False
         if back:
-            painted &= ~disc
+            painted &= ~ndimage.binary_dilation(disc, iterations=BRUSH_RIM)
         edited.append(replace(spot, enabled=False) if gone else replace(spot, enabled=True) if back else spot)
+    painted &= ~_rims(painted, render(edited, grid) != 0)
     return tuple(edited) + _by_hand(painted, edited, grid, measure)
 
 
 def _symmetric(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask | mask[::-1, ::-1]
+
+
+def _rims(painted: NDArray[np.bool_], discs: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Painted pieces that merely widen a disc: they touch it and are smaller than half of it."""
+    label, count = ndimage.label(painted, structure=np.ones((3, 3)))
+    disc, discs_count = ndimage.label(discs)
+    sizes = np.bincount(disc.ravel(), minlength=discs_count + 1)
+    near = ndimage.maximum_filter(disc, size=3)
+    rims = np.zeros_like(painted)
+    for region in range(1, count + 1):
+        piece = label == region
+        touched = int(near[piece].max(initial=0))
+        if touched and piece.sum() < 0.5 * sizes[touched]:
+            rims |= piece
+    return rims
 
 
 def _by_hand(

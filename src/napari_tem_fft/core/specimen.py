@@ -26,12 +26,15 @@ BAND = (0.7, 2.5)
 SMOOTHINGS = (1.6, 2.6, 4.0)
 #: Distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to 2.9.
 FEWEST_SPREADS = 3.2
-#: Share of the vacuum that lies deeper than two smoothings from its border; noise makes small islands.
-DEEP_SHARE = 0.3
+#: Share of the vacuum that lies so many smoothings from its border; noise makes small islands.
+DEEP_SHARE = 0.35
+DEEP = 1.25
 #: Smallest distance between the classes, in the logarithm of the power ratio.
 SMALLEST_RISE = 0.2
-#: The rise within a few nm of the border must be this share of that between the classes.
-SMALLEST_STEP = 0.45
+#: The rise across the border must be this share of that between the classes, seen from between so many
+#: smoothings on either side.
+SMALLEST_STEP = 0.55
+STEP_REACH = (1.0, 2.5)
 #: Smaller pieces of vacuum, or of specimen, are taken for the other, nm^2.
 SMALLEST_PIECE = 12.0
 
@@ -152,11 +155,12 @@ def _are_two(film: Speckle, matter: NDArray[np.bool_], crystal: NDArray[np.bool_
     spread = float(np.mean([1.4826 * np.median(np.abs(part - np.median(part))) for part in (high, low)]))
     inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
     outward = ndimage.distance_transform_edt(~matter, sampling=film.grid.pixel_size)
-    within = film.ratio[(inward > 2 * smoothing) & (inward < 4 * smoothing) & ~crystal]
-    beyond = film.ratio[(outward > 2 * smoothing) & (outward < 4 * smoothing)]
+    near, far = (reach * smoothing for reach in STEP_REACH)
+    within = film.ratio[(inward > near) & (inward < far) & ~crystal]
+    beyond = film.ratio[(outward > near) & (outward < far)]
     if not within.size or not beyond.size:
         return False
     step = float(np.median(within) - np.median(beyond))
-    if np.count_nonzero(outward > 2 * smoothing) < DEEP_SHARE * np.count_nonzero(~matter):
+    if np.count_nonzero(outward > DEEP * smoothing) < DEEP_SHARE * np.count_nonzero(~matter):
         return False
     return rise > SMALLEST_RISE and rise > FEWEST_SPREADS * spread and step > SMALLEST_STEP * rise

@@ -58,10 +58,10 @@ def window_pixels(
     """Side (y, x) of a window in pixels: even, fast to transform, not larger than the image."""
     sides = []
     for n, p in zip(shape, pixel_size, strict=True):
-        side = fft.next_fast_len(int(np.clip(params.window / p, 64, max(n, 64))), real=True)
-        while side % 2 or side > n:
-            side = side - 1 if side > n else fft.next_fast_len(side + 1, real=True)
-        sides.append(side)
+        most = max(2, n - n % 2)
+        wanted = min(max(int(params.window / p), 64), most)
+        fast = (k for k in range(wanted, most + 1, 1) if k % 2 == 0 and fft.next_fast_len(k, real=True) == k)
+        sides.append(next(fast, most))
     return sides[0], sides[1]
 
 

@@ -1,0 +1,136 @@
+"""Refinement of g: where the fringes of a region are in phase from end to end.
+
+The spectrum of a grain shows a spot to a fraction of a bin. The fringes' complex amplitude, demodulated
+at that frequency, tells the rest: the g at which its sum over the region is largest is the maximum
+likelihood estimate, found by Newton's method on the logarithm of its modulus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .amplitude import bragg_field
+from .diffractogram import Diffractogram
+from .map_grid import MapGrid, linear_weights
+
+#: Samples of the field a width of its filter: just what the filter lets through.
+SAMPLES_A_WIDTH = 1.6
+ITERATIONS = 3
+#: Within so many widths of the filter from the image's border its opposite border shines in.
+BORDER = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """A region on the coarse grid of the fields that are refined, and its moments.
+
+    Attributes
+    ----------
+    grid : MapGrid
+    weight : ndarray, shape ``grid.shape``
+        Share of each pixel that lies in the region.
+    width : float, nm
+        Of the fields' filter.
+    y, x : ndarray
+        Positions from the centroid, nm.
+    """
+
+    grid: MapGrid
+    weight: NDArray[np.float32]
+    width: float
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+
+
+def weights_of(region: NDArray[np.bool_], grid: MapGrid, width: float) -> Weights:
+    """Weights of a region of the map grid for fields of a filter of `width` nm."""
+    extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
+    coarse = MapGrid.covering(extent, width / SAMPLES_A_WIDTH)
+    matrices = []
+    for places, n, p in zip(coarse.positions(), grid.shape, grid.pixel_size, strict=True):
+        matrices.append(linear_weights(places.ravel() / p - 0.5, n))
+    weight = matrices[0] @ region.astype(np.float32) @ matrices[1].T
+    y, x = coarse.positions()
+    weight *= np.outer(*(_off_border(p.ravel(), e, width) for p, e in zip((y, x), extent, strict=True)))
+    total = max(float(weight.sum()), 1e-6)
+    y = y - float((weight * y).sum()) / total
+    x = x - float((weight * x).sum()) / total
+    return Weights(coarse, weight, width, y, x)
+
+
+def _off_border(places: NDArray[np.float64], extent: float, width: float) -> NDArray[np.float32]:
+    """Rises from 0 at the image's border to 1 within it, or in the middle of a small image."""
+    reach = min(BORDER * width, 0.5 * extent)
+    inward = np.minimum(places, extent - places) / reach
+    return np.asarray(np.sin(0.5 * np.pi * np.clip(inward, 0, 1)) ** 2, np.float32)
+
+
+def refine(
+    diffractogram: Diffractogram,
+    weights: Weights,
+    g: tuple[float, float],
+    density: float,
+    furthest: float,
+) -> tuple[tuple[float, float], float]:
+    """g at which the fringes of a region are in phase, and its standard uncertainty along either axis.
+
+    Parameters
+    ----------
+    g : tuple of float, (y, x), 1/nm
+        To start from.
+    density : float
+        Noise power density at g.
+    furthest : float, 1/nm
+        Where Newton's method would go farther than this, g is left as it was.
+
+    Returns
+    -------
+    g : tuple of float, (y, x), 1/nm
+    sigma : float, 1/nm
+        From the noise (Cramer-Rao bound): strain and the calibration are not in it.
+    """
+    field = bragg_field(diffractogram, g, weights.width, weights.grid) * weights.weight
+    rest = np.zeros(2)
+    for _ in range(ITERATIONS):
+        step = _newton(field, weights, rest)
+        rest = rest + np.clip(step, -furthest, furthest)
+    if np.hypot(*rest) > furthest:
+        rest = np.zeros(2)
+    total = abs(np.sum(field * _ramp(weights, rest))) / float(weights.weight.sum())
+    return (g[0] + float(rest[0]), g[1] + float(rest[1])), _sigma(diffractogram, weights, total, density)
+
+
+def _ramp(weights: Weights, rest: NDArray[np.float64]) -> NDArray[np.complex128]:
+    return np.asarray(
+        np.exp(-2j * np.pi * rest[0] * weights.y) * np.exp(-2j * np.pi * rest[1] * weights.x), np.complex128
+    )
+
+
+def _newton(
+    field: NDArray[np.complex64], weights: Weights, rest: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Step towards the maximum of ln |sum of the field|^2 from g + rest."""
+    turned = field * _ramp(weights, rest)
+    total, y, x = turned.sum(), weights.y, weights.x
+    if total == 0:
+        return np.zeros(2)
+    first = -2j * np.pi * np.array([(turned * y).sum(), (turned * x).sum()]) / total
+    yx = (turned * (y * x)).sum()
+    second = -4 * np.pi**2 * np.array([[(turned * y**2).sum(), yx], [yx, (turned * x**2).sum()]]) / total
+    hessian = 2 * np.real(second - np.outer(first, first))
+    if not (hessian[0, 0] < 0 and np.linalg.det(hessian) > 0):
+        return np.zeros(2)
+    return np.asarray(-np.linalg.solve(hessian, 2 * np.real(first)), np.float64)
+
+
+def _sigma(diffractogram: Diffractogram, weights: Weights, amplitude: float, density: float) -> float:
+    weight = weights.weight.astype(np.float64)
+    spread = 0.5 * float((weight * (weights.y**2 + weights.x**2)).sum()) / float(weight.sum())
+    squares = 0.5 * float((weight**2 * (weights.y**2 + weights.x**2)).sum()) / float((weight**2).sum())
+    pixels = weights.grid.pixel_area / np.prod(diffractogram.pixel_size)
+    independent = float(weight.sum()) ** 2 / float((weight**2).sum()) * float(pixels)
+    snr = max(amplitude**2 * independent / max(density, 1e-30), 1e-6)
+    return float(np.sqrt(squares) / (spread * 2 * np.pi * np.sqrt(2 * snr)))

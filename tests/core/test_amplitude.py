@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from forward_model import frequency, fringes, white_noise
+from napari_tem_fft.core.amplitude import bragg_field, field_noise
+from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.diffractogram import SpectrumParams, compute_diffractogram
+from napari_tem_fft.core.local_spectra import compute_local_spectra
+from napari_tem_fft.core.map_grid import MapGrid
+from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.windows import WindowParams
+
+SHAPE, PIXEL = (480, 640), (0.02, 0.03)
+EXTENT = (9.6, 19.2)
+
+
+def diffractogram_of(pixels):
+    micrograph = Micrograph(pixels, Calibration.real(PIXEL))
+    return compute_diffractogram(pixels.astype(np.float32), micrograph, SpectrumParams())
+
+
+def test_amplitude_is_half_the_fringes_height_and_its_phase_is_flat():
+    found = diffractogram_of(fringes(SHAPE, PIXEL, 0.25, 40.0, amplitude=3.0))
+    grid = MapGrid.covering(EXTENT, 0.2)
+    field = bragg_field(found, frequency(0.25, 40.0), 0.6, grid)[12:-12, 12:-12]
+    assert np.abs(field).mean() == pytest.approx(1.5, rel=0.01)
+    assert np.angle(field * np.exp(-0.3j)).std() < 0.05
+
+
+def test_a_wrong_g_turns_the_phase_by_the_difference():
+    found = diffractogram_of(fringes(SHAPE, PIXEL, 0.25, 0.0))
+    grid = MapGrid.covering(EXTENT, 0.2)
+    gy, gx = frequency(0.25, 0.0)
+    field = bragg_field(found, (gy, gx - 0.05), 0.6, grid)
+    phase = np.unwrap(np.angle(field[grid.shape[0] // 2, 20:-20]))
+    slope = np.polyfit(np.arange(len(phase)) * grid.pixel_size[1], phase, 1)[0]
+    assert slope / (2 * np.pi) == pytest.approx(0.05, rel=0.02)
+
+
+def test_fringes_are_mapped_where_they_are_to_a_tenth_of_a_pixel_of_the_map():
+    pixels = np.zeros(SHAPE)
+    pixels[:, 320:] = fringes(SHAPE, PIXEL, 0.25, 40.0)[:, 320:]
+    grid = MapGrid.covering(EXTENT, 0.2)
+    amplitude = np.abs(bragg_field(diffractogram_of(pixels), frequency(0.25, 40.0), 0.5, grid))
+    profile = amplitude[10:-10].mean(axis=0)
+    x = grid.positions()[1].ravel()
+    middle = slice(20, -20)
+    edge = np.interp(0.25, profile[middle], x[middle])
+    assert edge == pytest.approx(9.6, abs=0.05)
+
+
+def test_noise_alone_gives_the_stated_power():
+    pixels = white_noise(SHAPE, 0, sigma=2.0)
+    found = diffractogram_of(pixels)
+    spectra = compute_local_spectra(pixels.astype(np.float32), PIXEL, 2.0, 10.0, WindowParams(6.0))
+    grid = MapGrid.covering(EXTENT, 0.3)
+    ratios = []
+    for azimuth in range(5, 180, 10):
+        g = frequency(0.2, azimuth)
+        power = np.abs(bragg_field(found, g, 0.6, grid)) ** 2
+        ratios.append(power / field_noise(found, spectra, g, 0.6, grid))
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.08)
+    assert np.mean(np.array(ratios) > 3) == pytest.approx(np.exp(-3), rel=0.3)

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_tem_fft.core.noise import log_tail, pool_rings, ring_means, threshold
+
+
+def test_ring_means_are_means_of_exponential_noise_and_ignore_spots():
+    rng = np.random.default_rng(0)
+    radius = np.hypot(*np.mgrid[-60:61, 0:61])
+    power = 7.0 * rng.exponential(size=(3, radius.size)).astype(np.float32)
+    power[0, ::50] *= 1e4
+    rings = pool_rings(radius, 2, 60, 400)
+    means = ring_means(power, rings)
+    assert means.mean() == pytest.approx(7.0, rel=0.03)
+    assert means[0].mean() == pytest.approx(7.0, rel=0.08)
+
+
+def test_what_a_filter_has_removed_is_no_noise():
+    radius = np.hypot(*np.mgrid[-60:61, 0:61])
+    power = np.where(radius < 30, 1.0, 1e-12).ravel()[None].astype(np.float32)
+    means = ring_means(power, pool_rings(radius, 2, 60, 400))
+    assert means.min() == pytest.approx(1e-4 * means.max(), rel=1e-3)
+
+
+@given(st.floats(1, 1e9), st.floats(1e-3, 1), st.floats(5, 1e6))
+def test_threshold_is_the_inverse_of_the_tail(tests, alarms, counts):
+    assert log_tail(float(threshold(tests, alarms, counts)), counts) == pytest.approx(
+        np.log(alarms / tests), abs=1e-6, rel=1e-6
+    )
+
+
+def test_a_mean_known_from_many_values_gives_the_exponential_tail():
+    assert float(log_tail(20.0, 1e9)) == pytest.approx(-20.0)
+    assert float(log_tail(20.0, 50)) > -20.0

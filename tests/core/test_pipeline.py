@@ -1,0 +1,151 @@
+"""The whole chain on images whose answers are known by hand."""
+
+import numpy as np
+import pytest
+
+from forward_model import frequency, fringes, lattice, white_noise
+from napari_tem_fft.core.calibration import Calibration, CalibrationError
+from napari_tem_fft.core.diffractogram import display_grid
+from napari_tem_fft.core.mask import render
+from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.parameters import from_dict, to_dict
+from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps, edited_mask, edited_steps
+from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.spots import SpotParams
+
+
+def analyse(pixels, size=(0.02, 0.02), phases=()):
+    return exhaust(analysis_steps(Micrograph(pixels, Calibration.real(size), "test"), phases))
+
+
+def matched(analysis, d, azimuth):
+    """The spot nearest to known planes."""
+    gy, gx = frequency(d, azimuth)
+
+    def apart(spot):
+        return min(np.hypot(spot.g[0] - gy, spot.g[1] - gx), np.hypot(spot.g[0] + gy, spot.g[1] + gx))
+
+    return min(analysis.spots, key=apart)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((512, 512), (0.02, 0.02)),
+        ((512, 768), (0.02, 0.02)),
+        ((600, 500), (0.02, 0.03)),
+        ((509, 701), (0.02, 0.02)),
+    ],
+)
+@pytest.mark.parametrize("azimuth", [0.0, 37.0, 90.0, 128.0])
+def test_a_cosine_comes_back_within_a_twentieth_of_a_percent(shape, size, azimuth):
+    pixels = fringes(shape, size, 0.235, azimuth) + white_noise(shape, 1, 0.5)
+    spot = matched(analyse(pixels, size), 0.235, azimuth)
+    assert spot.d == pytest.approx(0.235, rel=5e-4)
+    assert (spot.azimuth - azimuth + 90) % 180 - 90 == pytest.approx(0.0, abs=0.1)
+
+
+def test_two_lattices_give_both_and_nothing_else():
+    planes = [(0.235, 20.0), (0.2035, 75.0)]
+    pixels = lattice((768, 768), (0.02, 0.02), planes) + white_noise((768, 768), 2, 1.0)
+    analysis = analyse(pixels)
+    assert len(analysis.spots) == 2
+    for d, azimuth in planes:
+        assert matched(analysis, d, azimuth).d == pytest.approx(d, rel=1e-3)
+
+
+def grain_image(seed=3, side=160, corner=(100, 200), d=0.2, azimuth=30.0, amplitude=0.8):
+    pixels = white_noise((600, 600), seed)
+    rows, columns = (slice(c, c + side) for c in corner)
+    pixels[rows, columns] += fringes((600, 600), (0.025, 0.025), d, azimuth, amplitude)[rows, columns]
+    return pixels
+
+
+def test_a_grain_is_outlined_where_it_is():
+    analysis = analyse(grain_image(), (0.025, 0.025))
+    (grain,) = analysis.grains
+    assert grain.centre == pytest.approx((4.5, 7.0), abs=0.3)
+    assert grain.area == pytest.approx(16.0, rel=0.15)
+    spot = matched(analysis, 0.2, 30.0)
+    assert abs(spot.d - 0.2) < 4 * spot.d_sigma
+
+
+def test_error_bars_hold_what_they_say():
+    pulls = []
+    for seed in range(12):
+        spot = matched(analyse(grain_image(seed), (0.025, 0.025)), 0.2, 30.0)
+        pulls.append((spot.d - 0.2) / spot.d_sigma)
+    assert 0.4 < np.std(pulls) < 2.0, pulls
+
+
+def test_noise_shows_nothing():
+    for seed in range(5):
+        analysis = analyse(white_noise((512, 512), 100 + seed))
+        assert analysis.spots == () and analysis.components == ()
+
+
+def test_negative_values_and_a_pedestal_change_nothing():
+    pixels = grain_image()
+    plain, shifted = analyse(pixels, (0.025, 0.025)), analyse(pixels - 1000.0, (0.025, 0.025))
+    assert [s.d for s in shifted.spots] == pytest.approx([s.d for s in plain.spots], rel=1e-5)
+
+
+@pytest.mark.parametrize("space", ["none", "reciprocal"])
+def test_images_without_a_scale_in_nm_are_refused(space):
+    micrograph = Micrograph(white_noise((128, 128), 5), Calibration((1.0, 1.0), space))
+    with pytest.raises(CalibrationError):
+        exhaust(analysis_steps(micrograph, ()))
+
+
+def test_steps_come_in_order_and_count_to_the_end():
+    steps = []
+    exhaust(analysis_steps(Micrograph(grain_image(), Calibration.real(0.025)), ()), steps.append)
+    assert [s.name for s in steps] == [
+        "diffractogram", "local spectra", "spots", "profile", "grains", "phases", "maps",
+    ]  # fmt: skip
+    assert [s.done for s in steps] == list(range(1, 8)) and {s.total for s in steps} == {7}
+
+
+def test_parameters_survive_json():
+    params = AnalysisParams(calibration_uncertainty=0.5, spots=SpotParams(false_alarms=0.1))
+    assert from_dict(AnalysisParams, to_dict(params)) == params
+    with pytest.raises(ValueError, match="unknown parameter"):
+        from_dict(AnalysisParams, {"colour": "blue"})
+    with pytest.raises(ValueError, match="above"):
+        from_dict(AnalysisParams, {"calibration_uncertainty": 50.0})
+
+
+def erased(analysis, spot):
+    grid = display_grid(analysis.diffractogram)
+    return np.where(render([spot], grid) != 0, 0, render(analysis.spots, grid))
+
+
+def test_an_erased_disc_takes_its_grain_away_and_undo_brings_it_back():
+    analysis = analyse(grain_image(), (0.025, 0.025))
+    whole = render(analysis.spots, display_grid(analysis.diffractogram))
+    without = exhaust(edited_steps(analysis, edited_mask(analysis, erased(analysis, analysis.spots[0]))))
+    assert without.grains == () and without.components == ()
+    assert not without.spots[0].enabled
+    assert without.profiles[1].intensity.max() == 0
+    back = exhaust(edited_steps(without, edited_mask(without, whole)))
+    assert [g.area for g in back.grains] == pytest.approx([g.area for g in analysis.grains], rel=0.3)
+
+
+def test_a_painted_spot_is_refined_and_gets_its_map():
+    pixels = grain_image(amplitude=0.8)
+    rows, columns = slice(350, 510), slice(50, 210)
+    pixels[rows, columns] += fringes((600, 600), (0.025, 0.025), 0.26, 110.0, 0.35)[rows, columns]
+    strict = AnalysisParams(spots=SpotParams(false_alarms=1e-6))
+    analysis = exhaust(analysis_steps(Micrograph(pixels, Calibration.real(0.025)), (), strict))
+    kept = tuple(s for s in analysis.spots if abs(s.d - 0.26) > 0.005)
+    analysis = exhaust(edited_steps(analysis, kept))
+    grid = display_grid(analysis.diffractogram)
+    y, x = grid.axes()
+    gy, gx = frequency(0.26, 110.0)
+    painted = render(analysis.spots, grid)
+    painted[(y - gy - 0.05) ** 2 + (x - gx) ** 2 < 0.15**2] = 1
+    after = exhaust(edited_steps(analysis, edited_mask(analysis, painted)))
+    (spot,) = (s for s in after.spots if s.origin == "hand")
+    assert spot.d == pytest.approx(0.26, rel=5e-3)
+    assert len(after.grains) == len(analysis.grains) + 1
+    assert after.grains[-1].centre == pytest.approx((10.75, 3.25), abs=0.8)

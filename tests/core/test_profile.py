@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from forward_model import fringes, lattice, white_noise
+from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.diffractogram import SpectrumParams, compute_diffractogram, display_grid
+from napari_tem_fft.core.mask import render
+from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.profile import ProfileParams, masked_profile, whole_profile
+from napari_tem_fft.core.spots import Spot
+
+PIXEL = (0.02, 0.025)
+
+
+def diffractogram_of(pixels):
+    return compute_diffractogram(
+        pixels.astype(np.float32), Micrograph(pixels, Calibration.real(PIXEL)), SpectrumParams()
+    )
+
+
+def test_noise_is_one_at_all_g_and_has_no_peak():
+    profile = whole_profile(diffractogram_of(white_noise((700, 800), 0)), ProfileParams())
+    assert profile.intensity.mean() == pytest.approx(1.0, abs=0.03)
+    assert np.polyfit(profile.g, profile.intensity, 1)[0] == pytest.approx(0.0, abs=0.01)
+    assert profile.peaks == ()
+
+
+def test_fringes_are_a_peak_at_their_d():
+    pixels = fringes((700, 800), PIXEL, 0.235, 33.0) + white_noise((700, 800), 1)
+    (peak,) = whole_profile(diffractogram_of(pixels), ProfileParams()).peaks
+    assert peak.d == pytest.approx(0.235, rel=2e-3)
+    assert abs(peak.d - 0.235) < 5 * peak.d_sigma
+
+
+def test_the_masked_profile_holds_only_what_the_mask_does():
+    pixels = lattice((700, 800), PIXEL, [(0.235, 33.0), (0.18, 100.0)]) + white_noise((700, 800), 2)
+    found = diffractogram_of(pixels)
+    grid = display_grid(found)
+    angle = np.radians(33.0)
+    spot = Spot(1, (-np.sin(angle) / 0.235, np.cos(angle) / 0.235), 0.01, 100.0, -90.0, radius=0.2)
+    profile = masked_profile(found, render([spot], grid), grid, ProfileParams())
+    assert [peak.d for peak in profile.peaks] == [pytest.approx(0.235, rel=3e-3)]
+    assert profile.intensity[np.abs(profile.g - 1 / 0.18) < 0.3].max() == 0
+    empty = masked_profile(found, np.zeros(grid.shape, np.uint8), grid, ProfileParams())
+    assert empty.intensity.max() == 0 and empty.peaks == ()
