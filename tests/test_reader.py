@@ -81,7 +81,8 @@ def test_manifest_is_valid_and_all_it_names_exists(manifest_path):
     manifest.validate_imports()
     (reader,) = manifest.contributions.readers
     assert set(reader.filename_patterns) == {"*.dm3", "*.dm4", "*.DM3", "*.DM4"}
-    assert [w.display_name for w in manifest.contributions.widgets] == ["TEM FFT", "Profile"]
+    names = [widget.display_name for widget in manifest.contributions.widgets]
+    assert names == ["TEM FFT", "Profile", "Components", "Phases"]
 
 
 @pytest.fixture

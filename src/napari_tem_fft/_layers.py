@@ -203,7 +203,7 @@ def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -
 
 
 def rings_layer(
-    rings: Sequence[Ring], plane: Plane, of: str, reach: float, chosen: bool = False
+    rings: Sequence[Ring], plane: Plane, of: str, reach: float, role: str = "rings"
 ) -> LayerData:
     """Shapes layer of rings and their labels, in 1/nm.
 
@@ -215,16 +215,16 @@ def rings_layer(
         Name of the micrograph.
     reach : float, 1/nm
         Largest frequency shown; it sets the line width.
-    chosen : bool
-        Whether they are the rings of a choice, which stand out.
+    role : {"rings", "choice", "phase"}
+        Whose rings: the profile's peaks', those of a choice, which stand out, or a phase's.
     """
     azimuths = label_azimuths(rings, reach)
     carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
     kwargs = {
         **_drawn(plane),
-        "name": f"{'choice' if chosen else 'rings'} · {of}",
+        "name": f"{role} · {of}",
         "shape_type": ["ellipse"] * len(rings) + ["line"] * len(rings),
-        "edge_width": (0.008 if chosen else 0.004) * reach,
+        "edge_width": (0.008 if role == "choice" else 0.004) * reach,
         "edge_color": [ring.colour for ring in rings] + [CLEAR] * len(rings),
         "face_color": "transparent",
         "opacity": 0.75,
@@ -235,7 +235,6 @@ def rings_layer(
         "text": _text(0.038 * reach * plane.factor),
     }
     shapes = [ring.box() for ring in rings] + carriers
-    role = "choice" if chosen else "rings"
     return shapes, {**kwargs, "metadata": _reciprocal(role, of, None, plane)}, "shapes"
 
 

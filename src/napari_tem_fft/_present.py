@@ -32,6 +32,7 @@ from .core.maps import ComponentMap
 from .core.mask import render
 from .core.matching import GrainMatch
 from .core.micrograph import Micrograph
+from .core.phases import Phase
 from .core.pipeline import Analysis
 from .core.profile import ProfilePeak, RadialProfile
 from .core.progress import Step
@@ -214,4 +215,26 @@ def chosen_layers(analysis: Analysis, plane: Plane, spots: Sequence[Spot]) -> tu
     rings = [Ring(spot.length, f"{spot.d:.4f} nm", CHOSEN) for spot in spots[:MOST_RINGS]]
     reach = grid.half[1] * grid.step[1]
     fringes = ifft_layer(image, pixel_size, of, chosen=True)
-    return fringes, rings_layer(rings, plane, of.name, reach, chosen=True)
+    return fringes, rings_layer(rings, plane, of.name, reach, role="choice")
+
+
+def phase_layer(analysis: Analysis, plane: Plane, phase: Phase, scale: float) -> LayerData:
+    """Rings of a phase's strongest reflections, named by (hkl), as the image's calibration places them.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    plane : Plane
+        Where the diffractogram is shown.
+    phase : Phase
+    scale : float
+        Factor on the measured d that fits the phase best.
+    """
+    grid = display_grid(analysis.diffractogram)
+    reach = grid.half[1] * grid.step[1]
+    inside = [r for r in phase.reflections if scale / r.d < reach]
+    strongest = sorted(inside, key=lambda r: -np.nan_to_num(r.relative_f, nan=1.0))[:MOST_RINGS]
+    names = colours_of(component_name(match) for match in analysis.matches)
+    colour = next((names[name] for name in names if phase.id in name.split(" / ")), CHOSEN)
+    rings = [Ring(scale / r.d, f"{' '.join(map(str, r.hkl))}", colour) for r in strongest]
+    return rings_layer(rings, plane, analysis.micrograph.name, reach, role="phase")

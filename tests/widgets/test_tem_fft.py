@@ -6,8 +6,7 @@ from napari.utils.notifications import notification_manager
 
 from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.widgets.profile import ProfileDock
-from napari_tem_fft.widgets.tem_fft import TemFftDock
+from napari_tem_fft.widgets.tem_fft import BELOW, TemFftDock
 
 NOISE = np.random.default_rng(3).normal(size=(128, 128)).astype(np.float32)
 
@@ -133,24 +132,28 @@ def test_choosing_another_image_hides_what_belongs_to_the_first(viewer, dock, an
     assert not analysed.group["ifft"].visible
 
 
-def test_nothing_is_lost_when_the_dock_is_closed(viewer, dock, analysed):
+def test_nothing_is_lost_when_the_dock_is_closed(viewer, dock, analysed, qtbot):
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
+    with qtbot.waitSignal(dock.destroyed):
+        dock.deleteLater()
     again = TemFftDock(viewer)
     viewer.window.add_dock_widget(again, name="again")
     assert again.session.current is analysed
     assert "2 spots" in again.result.text()
 
 
-def test_the_profile_comes_along(make_napari_viewer, qtbot):
+def test_the_other_docks_come_along_once(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True, strict_qt=True)
     _, dock = viewer.window.add_plugin_dock_widget("napari-tem-fft", "TEM FFT")
 
-    def profiles():
-        return [w for w in viewer.window.dock_widgets.values() if isinstance(w, ProfileDock)]
+    def others():
+        return [w for w in viewer.window.dock_widgets.values() if isinstance(w, tuple(BELOW.values()))]
 
-    qtbot.waitUntil(lambda: len(profiles()) == 1)
-    assert profiles()[0].session is dock.session
+    qtbot.waitUntil(lambda: len(others()) == len(BELOW))
+    assert all(other.session is dock.session for other in others())
+    dock.hide()
+    dock.show()
+    assert len(others()) == len(BELOW)
 
 
 def test_views(viewer, dock, analysed):

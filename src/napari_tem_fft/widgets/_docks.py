@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QMainWindow, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 PLUGIN = "TEM FFT"
 
@@ -14,26 +14,35 @@ def dock_name(name: str) -> str:
     return f"{name} ({PLUGIN})"
 
 
-def bring(viewer: ViewerModel, name: str, make: type[QWidget], area: str, share: float) -> None:
-    """Open a dock unless it is open already.
+def bring_below(viewer: ViewerModel, docks: dict[str, type[QWidget]], share: float) -> None:
+    """Open docks side by side behind tabs at the bottom, the first on top; open ones stay where they are.
 
     Parameters
     ----------
     viewer : napari.Viewer
-    name : str
-        The widget's name in the manifest.
-    make : type
-        The widget, made for a viewer.
-    area : {"left", "right", "top", "bottom"}
+    docks : dict of str to type
+        The widgets' names in the manifest and their classes, made for a viewer.
     share : float
         Of the window's height.
     """
     window = getattr(viewer, "window", None)
-    if window is None or any(isinstance(widget, make) for widget in window.dock_widgets.values()):
+    if window is None:
         return
-    dock = window.add_dock_widget(make(viewer), name=dock_name(name), area=area)
+    opened = list(window.dock_widgets.values())
+    missing = {name: make for name, make in docks.items() if not any(isinstance(w, make) for w in opened)}
+    new = [
+        window.add_dock_widget(make(viewer), name=dock_name(name), area="bottom", tabify=True)
+        for name, make in missing.items()
+    ]
+    if new:
+        _settle(new[0], share)
+
+
+def _settle(dock: QDockWidget, share: float) -> None:
+    """Give a dock its height, and the side columns the corners, so that it squeezes none of them."""
     main = dock.window()
     if isinstance(main, QMainWindow):
         main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         main.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         main.resizeDocks([dock], [int(share * main.height())], Qt.Orientation.Vertical)
+    dock.raise_()

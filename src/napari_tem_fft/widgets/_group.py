@@ -13,7 +13,10 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from .._layers import KEY, LayerData
 
 #: From the bottom of the layer list to its top; heatmaps lie where "heat" stands.
-ORDER = ("ifft", "fringes", "specimen", "grains", "heat", "fft", "rings", "mask", "spots", "choice", "bars")
+ORDER: tuple[str, ...] = (
+    *("ifft", "fringes", "specimen", "grains", "heat"),
+    *("fft", "rings", "mask", "spots", "phase", "choice", "bars"),
+)
 
 
 class LayerGroup:

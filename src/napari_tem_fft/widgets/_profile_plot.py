@@ -16,7 +16,7 @@ from qtpy.QtCore import Signal
 
 from .._layers import MASK
 from ..core.profile import ProfilePeak, RadialProfile
-from ..io.overview import spread
+from ..io.labels import spread
 from ._plot import ThemedCanvas
 
 #: Round lattice spacings for the upper axis, nm.

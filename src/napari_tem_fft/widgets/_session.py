@@ -163,6 +163,12 @@ class Session(QObject):
         layers = {"real": [findings.layer], "reciprocal": [fft], "both": [findings.layer, fft]}[space]
         self.viewer.fit_to_view(layers=layers, margin=0.03)
 
+    def fly_to(self, place: tuple[float, float], size: float) -> None:
+        """Look at a place (y, x) of the micrograph so that something of a size, in nm, is well seen."""
+        camera, canvas = self.viewer.scene.camera, self.viewer.canvas
+        camera.center = (0.0, *place)
+        camera.zoom = 0.35 * min(canvas.size) / max(size, 1e-3)
+
     def edit(self, after: NDArray[np.uint8]) -> None:
         """Take over a mask that a person has painted, and let everything follow.
 

@@ -8,7 +8,7 @@ from napari.layers import Points
 
 from .._layers import KEY, plane_of
 from .._plane import Plane
-from .._present import Shown, chosen_layers
+from .._present import Shown, chosen_layers, phase_layer
 from ..core.pipeline import Analysis
 from ..core.progress import Step
 from ..core.spots import Spot
@@ -18,7 +18,7 @@ from ._run import Runner
 
 #: Opacity of the maps of components that were not chosen, as a share of their own.
 DIMMED = 0.15
-ROLES = ("fringes", "choice")
+ROLES = ("fringes", "choice", "phase")
 
 
 class Spotlight:
@@ -43,6 +43,26 @@ class Spotlight:
         fft = findings.group.get("fft")
         if findings.analysis is not None and fft is not None and spots:
             self._runner.start(_pictures(findings.analysis, plane_of(fft.metadata), spots))
+
+    def show_phase(self, findings: Findings, phase: str, scale: float) -> None:
+        """Draw the rings of a phase with (hkl), where they lie by the image's own calibration.
+
+        Parameters
+        ----------
+        findings : Findings
+        phase : str
+            Its id.
+        scale : float
+            Factor on the measured d that fits the phase best.
+        """
+        fft = findings.group.get("fft")
+        if findings.analysis is None or fft is None:
+            return
+        wanted = next((each for each in findings.analysis.phases if each.id == phase), None)
+        if wanted is not None:
+            layer = phase_layer(findings.analysis, plane_of(fft.metadata), wanted, scale)
+            findings.group.remove("phase")
+            findings.group.show([layer])
 
     def put_out(self, findings: Findings) -> None:
         """Show everything alike again."""

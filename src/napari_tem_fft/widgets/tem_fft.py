@@ -24,13 +24,22 @@ from ..core.progress import Step
 from ..io.phases import load_table
 from ._candidates import CandidatesForm
 from ._choice import ImageChoice
-from ._docks import bring
+from ._docks import bring_below
 from ._messages import tell
 from ._params import ParamsForm
 from ._session import session_of, unwrapped
 from ._source import set_pixel_size
 from ._summary import summary
+from .components import ComponentsDock
+from .phases import PhasesDock
 from .profile import ProfileDock
+
+#: The docks that belong to this one.
+BELOW: dict[str, type[QWidget]] = {
+    "Profile": ProfileDock,
+    "Components": ComponentsDock,
+    "Phases": PhasesDock,
+}
 
 
 class TemFftDock(QWidget):
@@ -125,9 +134,9 @@ class TemFftDock(QWidget):
         session.chosen_changed.connect(self._on_chosen_changed)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Bring the profile, which belongs to this dock, when it is shown."""
+        """Bring the docks that belong to this one when it is shown."""
         super().showEvent(event)
-        bring(self._viewer, "Profile", ProfileDock, "bottom", share=0.34)
+        bring_below(self._viewer, BELOW, share=0.36)
 
     def _on_run(self, single: bool) -> None:
         if self.session.paused:

@@ -1,0 +1,126 @@
+"""ResultTree: a table of results with rows below rows, to click, sort and copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QBrush, QColor, QGuiApplication
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
+
+_KEY = Qt.ItemDataRole.UserRole
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the tree.
+
+    Attributes
+    ----------
+    key : object
+        What the row stands for; sent when it is clicked. None for rows that stand for nothing.
+    cells : tuple of str
+    colour : str
+        Of a square before the first cell; empty for none.
+    help : str
+        Tooltip.
+    children : tuple of Row
+    """
+
+    key: Any
+    cells: tuple[str, ...]
+    colour: str = ""
+    help: str = ""
+    children: tuple[Row, ...] = ()
+
+
+class ResultTree(QTreeWidget):
+    """Tree of `Row`.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    help : sequence of str
+        What the columns mean, for their tooltips.
+
+    Signals
+    -------
+    chosen(object)
+        Key of the row that was clicked.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(self, columns: Sequence[str], help: Sequence[str]) -> None:
+        super().__init__()
+        self.setColumnCount(len(columns))
+        self.setHeaderLabels(list(columns))
+        self.setUniformRowHeights(True)
+        self.setMinimumHeight(90)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        header = self.headerItem()
+        for column, text in enumerate(help):
+            if header is not None:
+                header.setToolTip(column, text)
+        self.itemClicked.connect(self._on_clicked)
+
+    def fill(self, rows: Sequence[Row]) -> None:
+        """Show other rows; what was unfolded stays so."""
+        unfolded = {item.data(0, _KEY) for item in self.items() if item.isExpanded()}
+        self.clear()
+        for row in rows:
+            self.addTopLevelItem(_item(row))
+        for item in self.items():
+            item.setExpanded(item.data(0, _KEY) in unfolded)
+        header = self.header()
+        if header is not None:
+            header.resizeSections(QHeaderView.ResizeMode.ResizeToContents)
+
+    def items(self) -> Iterator[QTreeWidgetItem]:
+        """All items, from the top, each before its children."""
+        waiting = [item for i in range(self.topLevelItemCount()) if (item := self.topLevelItem(i))]
+        while waiting:
+            item = waiting.pop(0)
+            yield item
+            waiting = [item.child(i) for i in range(item.childCount())] + waiting
+
+    def mark(self, key: Any) -> None:
+        """Select the row of a key without sending it; None selects nothing."""
+        self.clearSelection()
+        for item in self.items():
+            if key is not None and item.data(0, _KEY) == key:
+                item.setSelected(True)
+                self.scrollToItem(item)
+
+    def as_text(self) -> str:
+        """The table as lines with tabs, for a spreadsheet."""
+        header = self.headerItem()
+        lines = [header] if header is not None else []
+        return "\n".join(
+            "\t".join(item.text(column) for column in range(self.columnCount()))
+            for item in (*lines, *self.items())
+        )
+
+    def copy(self) -> None:
+        """Put the table on the clipboard."""
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(self.as_text())
+
+    def _on_clicked(self, item: QTreeWidgetItem, column: int) -> None:
+        key = item.data(0, _KEY)
+        if key is not None:
+            self.chosen.emit(key)
+
+
+def _item(row: Row) -> QTreeWidgetItem:
+    item = QTreeWidgetItem(list(row.cells))
+    item.setData(0, _KEY, row.key)
+    if row.colour:
+        item.setForeground(0, QBrush(QColor(row.colour)))
+    for column in range(len(row.cells)):
+        item.setToolTip(column, row.help)
+    item.addChildren([_item(child) for child in row.children])
+    return item

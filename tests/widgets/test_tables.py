@@ -1,0 +1,121 @@
+"""The tables of components and of phases, and what a click in them does."""
+
+import pytest
+from qtpy.QtGui import QGuiApplication
+
+from napari_tem_fft.widgets._findings import Findings
+from napari_tem_fft.widgets._tree import ResultTree, Row
+from napari_tem_fft.widgets.components import ComponentsDock, component_rows
+from napari_tem_fft.widgets.phases import PhasesDock, match_rows
+from small_analysis import small_analysis
+
+
+@pytest.fixture
+def findings():
+    """The small analysis, without a viewer."""
+    analysis = small_analysis()
+    findings = Findings(None, analysis.micrograph, None)
+    findings.take(analysis)
+    return findings
+
+
+@pytest.fixture
+def tree(qtbot):
+    tree = ResultTree(("what", "much"), ("a", "b"))
+    qtbot.addWidget(tree)
+    below = Row("b", ("two", "2"))
+    tree.fill([Row("a", ("one", "1"), "#FF0000", "help", (below,)), Row(None, ("three", "3"))])
+    return tree
+
+
+def test_tree_holds_its_rows(tree):
+    assert [item.text(0) for item in tree.items()] == ["one", "two", "three"]
+    assert tree.as_text() == "what\tmuch\none\t1\ntwo\t2\nthree\t3"
+
+
+def test_tree_sends_keys(tree, qtbot):
+    _, second, third = tree.items()
+    with qtbot.waitSignal(tree.chosen) as chosen:
+        tree.itemClicked.emit(second, 0)
+    assert chosen.args == ["b"]
+    with qtbot.assertNotEmitted(tree.chosen):
+        tree.itemClicked.emit(third, 0)
+
+
+def test_what_is_unfolded_stays_so(tree):
+    next(tree.items()).setExpanded(True)
+    tree.fill([Row("a", ("one", "5"), children=(Row("b", ("two", "2")),))])
+    assert next(tree.items()).isExpanded()
+
+
+def test_components_and_grains_are_listed(findings):
+    both, unknown = component_rows(findings)
+    assert both.cells == ("LiF / mine", "ambiguous", "0.95", "3.8 ± 0.3", "21.0%", "")
+    assert unknown.cells[:3] == ("unknown crystal", "", "")
+    (grain,) = both.children
+    assert grain.cells == ("grain 1", "ambiguous", "0.95", "3.8 ± 0.3", "", "2.2")
+    assert grain.help == "elements would tell"
+    assert both.colour != unknown.colour
+
+
+def test_candidates_and_residuals_are_listed(findings):
+    first, second = match_rows(findings)
+    assert first.cells[0] == "grain 1: LiF / mine ambiguous"
+    lif, mine = first.children
+    assert lif.cells == ("LiF", "0.600", "[0 1 1]", "100%", "", "+1.00 %", "")
+    assert lif.children[0].cells[0] == "(1 1 1)"
+    assert lif.children[0].cells[4].startswith("0.2500 ± ")
+    assert lif.children[0].cells[5:] == ("+7.53 %", "+0.10°")
+    assert mine.cells[2] == ""
+    assert second.cells[0] == "grain 2: unknown"
+
+
+def test_a_click_on_a_grain_chooses_it_and_flies_there(viewer, analysed):
+    dock = ComponentsDock(viewer)
+    viewer.window.add_dock_widget(dock, name="components", area="bottom")
+    grain = analysed.grains[0]
+    item = next(item for item in dock.tree.items() if item.text(0) == "grain 1")
+    dock.tree.itemClicked.emit(item, 0)
+    assert dock.session.chosen.grains == (1,)
+    assert viewer.scene.camera.center[1:] == pytest.approx(grain.centre)
+    dock.tree.itemClicked.emit(next(dock.tree.items()), 0)
+    assert set(dock.session.chosen.spots) == {spot.id for spot in analysed.spots}
+    dock.whole.click()
+    assert dock.session.chosen is None
+
+
+def test_table_goes_to_the_clipboard(viewer, analysed):
+    dock = ComponentsDock(viewer)
+    viewer.window.add_dock_widget(dock, name="components", area="bottom")
+    dock.copy.click()
+    assert QGuiApplication.clipboard().text().startswith("component\tstate\tprobability")
+
+
+def test_a_click_on_a_candidate_draws_its_rings(viewer, analysed):
+    dock = PhasesDock(viewer)
+    viewer.window.add_dock_widget(dock, name="phases", area="bottom")
+    items = list(dock.tree.items())
+    candidate = next(i for i in items if i.parent() is items[0] and "not listed" not in i.text(0))
+    dock.tree.itemClicked.emit(candidate, 0)
+    rings = analysed.group["phase"]
+    phase = next(p for p in analysed.analysis.phases if p.id == candidate.text(0))
+    labels = [label for label in rings.features["label"] if label]
+    assert set(labels) <= {" ".join(map(str, r.hkl)) for r in phase.reflections}
+    assert dock.reason.text() == analysed.matches[0].reason
+    dock.clear.click()
+    assert analysed.group.get("phase") is None
+
+
+def test_a_click_on_an_indexed_spot_chooses_it(viewer, analysed):
+    dock = PhasesDock(viewer)
+    viewer.window.add_dock_widget(dock, name="phases", area="bottom")
+    spot = next(i for i in dock.tree.items() if i.text(0).startswith("("))
+    dock.tree.itemClicked.emit(spot, 0)
+    assert len(dock.session.chosen.spots) == 1
+
+
+def test_tables_are_empty_without_an_image(viewer, dock):
+    for kind in (ComponentsDock, PhasesDock):
+        other = kind(viewer)
+        viewer.window.add_dock_widget(other, name=kind.__name__, area="bottom")
+        assert list(other.tree.items()) == []
