@@ -26,7 +26,7 @@ SMALLEST_SIGMA = 0.03
 #: The background is a running median over this range of g, 1/nm.
 BACKGROUND_RANGE = 1.0
 
-Curve = Literal["whole image", "masked", "local maximum"]
+Curve = Literal["whole image", "masked", "local maximum", "pattern"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class RadialProfile:
     ----------
     curve : str
         "whole image" (all of the transform), "masked" (inside the mask), "local maximum" (largest
-        SNR over the local windows).
+        SNR over the local windows), "pattern" (a stored diffraction pattern, in its grey levels).
     g : ndarray, shape (n,), 1/nm
         Middle of each ring.
     intensity : ndarray, shape (n,)
@@ -176,7 +176,7 @@ def _profile(
     counts = np.maximum(np.bincount(ring, minlength=rings), 1)
     if inside is None:
         intensity = np.bincount(ring, flat_snr, rings) / counts
-        background = _smooth_background(intensity, edges)
+        background = smooth_background(intensity, float(edges[1] - edges[0]))
     else:
         kept = inside.ravel()[chosen].astype(np.float64)
         intensity = np.bincount(ring, flat_snr * kept, rings) / counts
@@ -186,23 +186,25 @@ def _profile(
     if curve == "local maximum":
         spread = 1.4826 * np.median(np.abs(intensity - background))
         error = np.maximum(error, max(float(spread), 1e-6))
-    peaks = tuple(_peaks(curve, middle, intensity - background, error, params.peak_significance))
+    peaks = tuple(fitted_peaks(curve, middle, intensity - background, error, params.peak_significance))
     return RadialProfile(curve, middle, intensity, background, peaks)
 
 
-def _smooth_background(intensity: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    size = max(5, round(BACKGROUND_RANGE / (edges[1] - edges[0])) | 1)
+def smooth_background(intensity: NDArray[np.float64], ring: float) -> NDArray[np.float64]:
+    """Running median of a curve whose rings are `ring` wide (1/nm), smoothed."""
+    size = max(5, round(BACKGROUND_RANGE / ring) | 1)
     median = ndimage.median_filter(intensity, size, mode="nearest")
     return np.asarray(ndimage.uniform_filter1d(median, max(size // 2, 1), mode="nearest"))
 
 
-def _peaks(
+def fitted_peaks(
     curve: Curve,
     g: NDArray[np.float64],
     height: NDArray[np.float64],
     error: NDArray[np.float64],
     significance: float,
 ) -> Iterator[ProfilePeak]:
+    """Peaks of a curve above its background that stand out of its error this many times, fitted."""
     relative = height / error
     padded = np.concatenate([[0.0], relative, [0.0]])
     found, _ = signal.find_peaks(padded, height=significance, prominence=0.3 * significance)

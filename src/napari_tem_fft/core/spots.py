@@ -9,7 +9,7 @@ import numpy as np
 
 from .parameters import Field, check_limits
 
-Origin = Literal["image", "window", "grain", "network", "hand"]
+Origin = Literal["image", "window", "grain", "network", "hand", "pattern"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Spot:
         Power over the mean noise power, where it was measured.
     log_false_alarm : float
         Natural logarithm of the probability that noise alone gives this SNR at one frequency.
-    origin : {"image", "window", "grain", "network", "hand"}
+    origin : {"image", "window", "grain", "network", "hand", "pattern"}
         What proposed it: the whole-image transform, a local window, the lattice of a grain that was
-        already found, the network, or a person.
+        already found, the network, a person, or a stored diffraction pattern.
     windows : tuple of int
         Indices of the local windows in which it stands out.
     centre : tuple of float, (y, x), nm
