@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..core.maps import ComponentMap
+from ..core.micrograph import Micrograph
 from ..core.parameters import to_dict
 from ..core.phases import Phase
 from ..core.pipeline import Analysis
@@ -45,22 +46,9 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
     files : sequence of str
         All files that are written beside the description.
     """
-    micrograph = analysis.micrograph
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": _software(),
-        "micrograph": {
-            "name": micrograph.name,
-            "file": micrograph.source,
-            "sha256": micrograph.file_hash,
-            "shape": list(micrograph.shape),
-            "dtype": micrograph.pixels.dtype.name,
-            "calibration": to_plain(micrograph.calibration) | {"unit": micrograph.calibration.unit},
-            "metadata": _readable(micrograph.metadata),
-            "warnings": list(micrograph.warnings),
-        },
+        **written(FORMAT, FORMAT_VERSION),
+        "micrograph": describe_micrograph(analysis.micrograph),
         "units": UNITS,
         "parameters": to_dict(analysis.params),
         "warnings": list(analysis.warnings),
@@ -77,6 +65,30 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "phases": [phase.id for phase in analysis.phases],
         "own_phases": to_plain(_not_bundled(analysis.phases)),
         "files": list(files),
+    }
+
+
+def written(format_name: str, version: int) -> dict[str, Any]:
+    """Which format this is, when it was written, and by which software."""
+    return {
+        "format": format_name,
+        "format_version": version,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": _software(),
+    }
+
+
+def describe_micrograph(micrograph: Micrograph) -> dict[str, Any]:
+    """Everything of a micrograph but its pixels: file and hash, calibration and its origin, microscope."""
+    return {
+        "name": micrograph.name,
+        "file": micrograph.source,
+        "sha256": micrograph.file_hash,
+        "shape": list(micrograph.shape),
+        "dtype": micrograph.pixels.dtype.name,
+        "calibration": to_plain(micrograph.calibration) | {"unit": micrograph.calibration.unit},
+        "metadata": _readable(micrograph.metadata),
+        "warnings": list(micrograph.warnings),
     }
 
 

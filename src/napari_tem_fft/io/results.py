@@ -8,11 +8,7 @@ Transforms are not stored: they are computed again from the micrograph when the 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +30,7 @@ from ..core.pipeline import Analysis, AnalysisParams
 from ..core.profile import ProfilePeak
 from ..core.spots import Spot
 from .description import FORMAT, FORMAT_VERSION, describe
+from .folders import plain_name, read_description, replaced
 from .map_files import label_planes, masks_of, read_heats, read_map, write_heats, write_map
 from .overview import write_overview
 from .phases import load_table
@@ -66,7 +63,7 @@ def save_results(analysis: Analysis, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     maps = _map_names(analysis.components)
-    with _replaced(folder) as fresh:
+    with replaced(folder, ANALYSIS) as fresh:
         write_spots(fresh / SPOTS, analysis)
         write_profiles(fresh / PROFILE, analysis.profiles)
         write_map(fresh / SPECIMEN, analysis.specimen, analysis.map_grid)
@@ -96,7 +93,7 @@ def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
         If the folder holds no analysis that can be read, or one of another file.
     """
     folder = Path(folder)
-    stored = _read_description(folder)
+    stored = read_description(folder / ANALYSIS, FORMAT, FORMAT_VERSION)
     micrograph = _same_micrograph(stored, micrograph, folder)
     try:
         return _restored(stored, micrograph, folder)
@@ -115,46 +112,6 @@ def _map_names(components: Sequence[ComponentMap]) -> list[str]:
             name, number = f"{base}_{number}.tif", number + 1
         names.append(name)
     return names
-
-
-@contextmanager
-def _replaced(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, whose files move into it once all have been written."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        yield fresh
-        folder.mkdir(exist_ok=True)
-        _remove_earlier(folder)
-        names = sorted((path.name for path in fresh.iterdir()), key=lambda name: name == ANALYSIS)
-        for name in names:
-            os.replace(fresh / name, folder / name)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _remove_earlier(folder: Path) -> None:
-    """Remove the files that an earlier analysis in the folder lists, its description first."""
-    try:
-        earlier = _read_description(folder)
-    except ValueError:
-        return
-    (folder / ANALYSIS).unlink()
-    for name in earlier.get("files", ()):
-        if isinstance(name, str) and Path(name).name == name:
-            (folder / name).unlink(missing_ok=True)
-
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    try:
-        stored = json.loads((folder / ANALYSIS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: there is no readable {ANALYSIS} in this folder ({error})") from error
-    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-        raise ValueError(f"{folder}: {ANALYSIS} was not written by napari-tem-fft")
-    if stored.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"{folder}: the results were written by a newer version; update napari-tem-fft")
-    return stored
 
 
 def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Micrograph:
@@ -194,6 +151,8 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
 
 
 def _component(entry: dict[str, Any], folder: Path) -> ComponentMap:
+    if not plain_name(entry["map"]):
+        raise ValueError(f"{folder}: {entry['map']!r} is not the name of a map in this folder")
     heat: NDArray[np.float32] = read_map(folder / entry["map"])
     without = {key: value for key, value in entry.items() if key != "map"}
     return from_plain(ComponentMap, {**without, "heat": heat})
