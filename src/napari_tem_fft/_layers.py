@@ -218,7 +218,7 @@ def rings_layer(
     role : {"rings", "choice", "phase"}
         Whose rings: the profile's peaks', those of a choice, which stand out, or a phase's.
     """
-    azimuths = label_azimuths(rings, reach)
+    azimuths = label_azimuths(rings, reach, start=45 if role == "phase" else 90)
     carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
     kwargs = {
         **_drawn(plane),
@@ -262,7 +262,7 @@ def _text(size: float) -> dict[str, Any]:
 def plane_of(metadata: Mapping[str, Any]) -> Plane:
     """Where reciprocal space lies, from the metadata of any layer in it."""
     notes = metadata[KEY]
-    return Plane(notes["centre"], notes["nm_per_inverse_nm"])
+    return Plane(notes["centre"], notes["world_per_inverse_nm"], notes["world_unit"])
 
 
 def _place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[str, Any]:
@@ -296,7 +296,7 @@ def _reciprocal(
     role: str, of: str, grid: FrequencyGrid | None, plane: Plane, **notes: Any
 ) -> dict[str, Any]:
     step = {} if grid is None else {"step_1_nm": grid.step}
-    place = {"centre": plane.centre, "nm_per_inverse_nm": plane.factor}
+    place = {"centre": plane.centre, "world_per_inverse_nm": plane.factor, "world_unit": plane.unit}
     return {KEY: {"role": role, "of": of, **place, **step, **notes}}
 
 

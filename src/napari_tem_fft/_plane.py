@@ -92,7 +92,7 @@ class Ring:
         return np.array([self.g * direction, (self.g + 2 * offset) * direction])
 
 
-def label_azimuths(rings: Sequence[Ring], reach: float) -> list[float]:
+def label_azimuths(rings: Sequence[Ring], reach: float, start: float = 90.0) -> list[float]:
     """Azimuths (degrees) at which the rings' labels are far from each other and inside the picture.
 
     Parameters
@@ -101,8 +101,10 @@ def label_azimuths(rings: Sequence[Ring], reach: float) -> list[float]:
         Those placed first have the free choice.
     reach : float, 1/nm
         Half the width of the picture.
+    start : float
+        Where the first label stands.
     """
-    turns = np.arange(90.0, 450.0, 15.0)
+    turns = start + np.arange(0.0, 360.0, 15.0)
     directions = np.stack([-np.sin(np.radians(turns)), np.cos(np.radians(turns))], axis=1)
     placed: list[NDArray[np.float64]] = []
     azimuths = []

@@ -212,10 +212,16 @@ def chosen_layers(analysis: Analysis, plane: Plane, spots: Sequence[Spot]) -> tu
     """
     of, grid = analysis.micrograph, display_grid(analysis.diffractogram)
     image, pixel_size = masked_inverse(analysis.diffractogram, render(spots, grid), grid)
-    rings = [Ring(spot.length, f"{spot.d:.4f} nm", CHOSEN) for spot in spots[:MOST_RINGS]]
+    different = [spot for i, spot in enumerate(spots) if all(_apart(spot, s) for s in spots[:i])]
+    rings = [Ring(spot.length, f"{spot.d:.4f} nm", CHOSEN) for spot in different[:MOST_RINGS]]
     reach = grid.half[1] * grid.step[1]
     fringes = ifft_layer(image, pixel_size, of, chosen=True)
     return fringes, rings_layer(rings, plane, of.name, reach, role="choice")
+
+
+def _apart(a: Spot, b: Spot) -> bool:
+    """Whether the rings of two spots can be told apart by eye."""
+    return abs(a.length / b.length - 1) > 0.01
 
 
 def phase_layer(analysis: Analysis, plane: Plane, phase: Phase, scale: float) -> LayerData:

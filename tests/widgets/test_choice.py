@@ -33,7 +33,8 @@ def test_a_click_on_a_spot_shows_its_ring_and_its_fringes(viewer, dock, analysed
     ring = analysed.group["choice"]
     assert np.ptp(ring.data[0][:, 0]) == pytest.approx(2 * spot.length, rel=1e-5)
     assert analysed.group["fringes"].visible
-    assert analysed.group["fringes"].units == analysed.layer.units
+    assert viewer.layers.units == analysed.layer.units
+    assert not analysed.group["rings"].visible
 
 
 def test_a_click_beside_it_ends_the_choice(viewer, dock, analysed, pick):
@@ -43,6 +44,7 @@ def test_a_click_beside_it_ends_the_choice(viewer, dock, analysed, pick):
     assert dock.choice.text() == ""
     assert analysed.group.get("choice") is None
     assert analysed.group.get("fringes") is None
+    assert analysed.group["rings"].visible
     assert analysed.group["spots"].selected_data == set()
 
 

@@ -1,7 +1,6 @@
 import pytest
 
-from napari_tem_fft._layers import KEY
-from napari_tem_fft._plane import Plane
+from napari_tem_fft._layers import plane_of
 from napari_tem_fft.core.spots import Spot
 from napari_tem_fft.widgets._readout import describe, spot_at
 
@@ -22,8 +21,7 @@ def test_a_spot_is_named_on_both_sides():
 
 
 def test_status_bar_gives_d_over_the_fft_only(viewer, analysed):
-    notes = analysed.group["fft"].metadata[KEY]
-    plane = Plane(notes["centre"], notes["nm_per_inverse_nm"])
+    plane = plane_of(analysed.group["fft"].metadata)
     viewer.mouse_over_canvas = True
     viewer.cursor.position = plane.world((0.0, 4.0))
     viewer.update_status_from_cursor()
@@ -38,10 +36,9 @@ def test_status_bar_gives_d_over_the_fft_only(viewer, analysed):
 
 
 def test_spot_under_the_cursor(viewer, analysed):
-    notes = analysed.group["fft"].metadata[KEY]
     spot = analysed.spots[0]
     viewer.mouse_over_canvas = True
-    viewer.cursor.position = Plane(notes["centre"], notes["nm_per_inverse_nm"]).world(spot.g)
+    viewer.cursor.position = plane_of(analysed.group["fft"].metadata).world(spot.g)
     viewer.update_status_from_cursor()
     assert f"{spot.d:.4f} ±" in viewer.status
     assert spot.d == pytest.approx(0.2, abs=0.05)

@@ -98,6 +98,7 @@ def test_a_click_on_a_candidate_draws_its_rings(viewer, analysed):
     candidate = next(i for i in items if i.parent() is items[0] and "not listed" not in i.text(0))
     dock.tree.itemClicked.emit(candidate, 0)
     rings = analysed.group["phase"]
+    assert viewer.layers.units == analysed.layer.units
     phase = next(p for p in analysed.analysis.phases if p.id == candidate.text(0))
     labels = [label for label in rings.features["label"] if label]
     assert set(labels) <= {" ".join(map(str, r.hkl)) for r in phase.reflections}

@@ -1,31 +1,53 @@
-"""CandidatesForm: which phases may be named, by set, by name and by element."""
+"""CandidatesForm: which phases may be named, by set, by name and by element, and the user's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
+from napari.utils.notifications import show_info, show_warning
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from ..core.phase_choice import DEFAULT_TAGS, select_phases
 from ..core.phases import Phase
+from ..io.phases import load_cif_folder, read_cif, read_d_list, user_folder, with_own_phases
+from ._messages import tell
 
 USUAL = "usual sets"
+SUFFIXES = (".cif", ".csv")
 
 
 class CandidatesForm(QWidget):
     """Three ways to say which phases the sample can hold, and how many are left.
 
+    CIF files and lists of d-spacings (CSV) can be dropped on it; those in the user's own folder are
+    taken along from the beginning.
+
     Parameters
     ----------
     table : sequence of Phase
-        All phases that are known.
+        The phases that are known to everybody.
     """
 
     def __init__(self, table: Sequence[Phase]) -> None:
         super().__init__()
-        self._table = table
+        self._table = tuple(table)
+        self.setAcceptDrops(True)
+        self._make_controls()
+        self._lay_out()
+        self.sets.currentTextChanged.connect(self._on_edited)
+        self.elements.textChanged.connect(self._on_edited)
+        self.names.textChanged.connect(self._on_edited)
+        self.own.clicked.connect(self._on_own)
+        if user_folder().is_dir():
+            self._add(load_cif_folder(user_folder())[0])
+        self._on_edited()
+
+    def _make_controls(self) -> None:
         self.sets = QComboBox()
-        self.sets.addItems([USUAL, "all", *sorted({tag for phase in table for tag in phase.tags})])
+        tags = sorted({tag for phase in self._table for tag in phase.tags})
+        self.sets.addItems([USUAL, "all", *tags])
         self.sets.setToolTip(f"Set of phases to choose from; the usual ones are: {', '.join(DEFAULT_TAGS)}")
         self.elements = QLineEdit(placeholderText="any (or: Li, F, O, +Cu, -Na)")
         self.elements.setToolTip(
@@ -33,18 +55,21 @@ class CandidatesForm(QWidget):
         )
         self.names = QLineEdit(placeholderText="all of the set (or: LiF, Li2O, Cu)")
         self.names.setToolTip("Names, formulas or aliases of phases, with commas; empty for all of the set")
+        self.own = QPushButton("Own phases...")
+        self.own.setToolTip(
+            "Add CIF files, or tables (CSV) of d-spacings; they can be dropped here too."
+            f" Files in {user_folder()} are taken along always"
+        )
         self.count = QLabel()
         self.count.setWordWrap(True)
+
+    def _lay_out(self) -> None:
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setVerticalSpacing(3)
         for label, control in (("set", self.sets), ("elements", self.elements), ("phases", self.names)):
             layout.addRow(label, control)
-        layout.addRow(self.count)
-        self.sets.currentTextChanged.connect(self._on_edited)
-        self.elements.textChanged.connect(self._on_edited)
-        self.names.textChanged.connect(self._on_edited)
-        self._on_edited()
+        layout.addRow(self.count, self.own)
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the phases that may be named.
@@ -62,6 +87,38 @@ class CandidatesForm(QWidget):
             raise ValueError("no phase fits all that is asked for: choose a larger set or other elements")
         return chosen
 
+    def add_files(self, paths: Iterable[str | Path]) -> None:
+        """Add the phases of CIF files and CSV lists; a bad one is told and does not stop the others."""
+        for path in map(Path, paths):
+            try:
+                phases = read_d_list(path) if path.suffix.lower() == ".csv" else (read_cif(path),)
+            except (ValueError, OSError) as error:
+                tell(error)
+            else:
+                self._add(phases)
+                show_info(f"{path.name}: {', '.join(phase.id for phase in phases)} added to the candidates")
+        self._on_edited()
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take files of phases."""
+        if event is not None and _files_of(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Add the files that were dropped."""
+        if event is not None:
+            self.add_files(_files_of(event))
+            event.acceptProposedAction()
+
+    def _add(self, phases: Sequence[Phase]) -> None:
+        self._table, notes = with_own_phases(self._table, phases)
+        for note in notes:
+            show_warning(note)
+
+    def _on_own(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(self, "Add phases", "", "Phases (*.cif *.csv)")
+        self.add_files(paths)
+
     def _on_edited(self, text: str = "") -> None:
         try:
             chosen = self.phases()
@@ -70,3 +127,10 @@ class CandidatesForm(QWidget):
             self.count.setToolTip(listed)
         except ValueError as error:
             self.count.setText(str(error))
+
+
+def _files_of(event: QDropEvent) -> list[str]:
+    """Files of phases among what is dragged."""
+    data = event.mimeData()
+    paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
+    return [path for path in paths if Path(path).suffix.lower() in SUFFIXES]

@@ -38,6 +38,7 @@ class Spotlight:
         """Let a choice stand out."""
         self._findings = findings
         self._select_points(findings, chosen)
+        self._hide_rings(findings)
         self._dim_maps(findings, chosen)
         spots = [spot for spot in findings.spots if spot.id in chosen.spots]
         fft = findings.group.get("fft")
@@ -76,12 +77,20 @@ class Spotlight:
         for role in findings.group.roles:
             layer = findings.group[role]
             layer.opacity = layer.metadata[KEY].pop("own_opacity", layer.opacity)
+            layer.visible = layer.metadata[KEY].pop("own_visible", layer.visible)
 
     def _select_points(self, findings: Findings, chosen: Chosen) -> None:
         points = findings.group.get("spots")
         if isinstance(points, Points):
             ids = list(points.features["spot"])
             points.selected_data = {i for i, spot in enumerate(ids) if spot in chosen.spots}
+
+    def _hide_rings(self, findings: Findings) -> None:
+        """Take away the rings of all peaks, whose labels would meet those of the choice."""
+        rings = findings.group.get("rings")
+        if rings is not None:
+            rings.metadata[KEY].setdefault("own_visible", rings.visible)
+            rings.visible = False
 
     def _dim_maps(self, findings: Findings, chosen: Chosen) -> None:
         for component in findings.components:

@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QBrush, QColor, QGuiApplication
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
+from qtpy.QtWidgets import QAbstractItemView, QTreeWidget, QTreeWidgetItem
 
 _KEY = Qt.ItemDataRole.UserRole
 
@@ -65,6 +65,7 @@ class ResultTree(QTreeWidget):
             if header is not None:
                 header.setToolTip(column, text)
         self.itemClicked.connect(self._on_clicked)
+        self.itemExpanded.connect(self._fit_columns)
 
     def fill(self, rows: Sequence[Row]) -> None:
         """Show other rows; what was unfolded stays so."""
@@ -74,9 +75,7 @@ class ResultTree(QTreeWidget):
             self.addTopLevelItem(_item(row))
         for item in self.items():
             item.setExpanded(item.data(0, _KEY) in unfolded)
-        header = self.header()
-        if header is not None:
-            header.resizeSections(QHeaderView.ResizeMode.ResizeToContents)
+        self._fit_columns()
 
     def items(self) -> Iterator[QTreeWidgetItem]:
         """All items, from the top, each before its children."""
@@ -108,6 +107,10 @@ class ResultTree(QTreeWidget):
         clipboard = QGuiApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(self.as_text())
+
+    def _fit_columns(self, item: QTreeWidgetItem | None = None) -> None:
+        for column in range(self.columnCount()):
+            self.resizeColumnToContents(column)
 
     def _on_clicked(self, item: QTreeWidgetItem, column: int) -> None:
         key = item.data(0, _KEY)

@@ -82,6 +82,7 @@ class TemFftDock(QWidget):
         self.to_both = _button("Both", "Look at the micrograph and the FFT beside it")
         self.choice = QLabel()
         self.choice.setWordWrap(True)
+        self.choice.setVisible(False)
         self.choice.setToolTip("Click a spot in the FFT, a grain in the image or a peak of the profile")
         self.result = QLabel()
         self.result.setWordWrap(True)
@@ -194,6 +195,7 @@ class TemFftDock(QWidget):
     def _on_chosen_changed(self) -> None:
         chosen = self.session.chosen
         self.choice.setText(f"chosen: {chosen.words}" if chosen else "")
+        self.choice.setVisible(chosen is not None)
 
 
 def _button(text: str, help: str) -> QPushButton:

@@ -1,0 +1,77 @@
+import pytest
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+
+from napari_tem_fft.io.phases import load_table
+from napari_tem_fft.widgets import _candidates
+from napari_tem_fft.widgets._candidates import CandidatesForm
+
+CIF = """data_mine
+_cell_length_a 4.5
+_cell_length_b 4.5
+_cell_length_c 4.5
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'F m -3 m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Ag1 Ag 0 0 0
+"""
+
+
+@pytest.fixture
+def form(qtbot, tmp_path, monkeypatch):
+    monkeypatch.setattr(_candidates, "user_folder", lambda: tmp_path / "own")
+    form = CandidatesForm(load_table())
+    qtbot.addWidget(form)
+    return form
+
+
+@pytest.fixture
+def cif(tmp_path):
+    path = tmp_path / "odd_silver.cif"
+    path.write_text(CIF)
+    return path
+
+
+def test_usual_sets_at_first(form):
+    ids = {phase.id for phase in form.phases()}
+    assert {"LiF", "Cu"} <= ids
+    assert form.count.text() == f"{len(ids)} candidate phases"
+
+
+def test_names_and_elements(form):
+    form.names.setText("LiF, Li2O")
+    assert [phase.id for phase in form.phases()] == ["LiF", "Li2O"]
+    assert form.count.text() == "LiF, Li2O"
+    form.elements.setText("Li, F")
+    assert [phase.id for phase in form.phases()] == ["LiF"]
+    form.elements.setText("Au")
+    with pytest.raises(ValueError, match="no phase fits"):
+        form.phases()
+    assert "no phase fits" in form.count.text()
+
+
+def test_own_phases_are_dropped_in(form, cif, tmp_path):
+    (tmp_path / "bad.cif").write_text("nothing")
+    data = QMimeData()
+    names = ("bad.cif", "odd_silver.cif", "a.txt")
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / name)) for name in names])
+    copy, left = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    form.dropEvent(QDropEvent(QPointF(), copy, data, left, Qt.KeyboardModifier.NoModifier))
+    assert "odd_silver" in {phase.id for phase in form.phases()}
+
+
+def test_own_folder_is_taken_along(qtbot, cif, tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    own.mkdir()
+    cif.rename(own / cif.name)
+    monkeypatch.setattr(_candidates, "user_folder", lambda: own)
+    form = CandidatesForm(load_table())
+    qtbot.addWidget(form)
+    assert "odd_silver" in {phase.id for phase in form.phases()}
