@@ -145,7 +145,7 @@ def compute_diffractogram(
         transform,
         power,
         noise,
-        float(counts.flat[0]),
+        counts,
         repaired,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .grains import MOST_MAPPED, GrainSet, Scene, examined, grain_set, outlined, spot_of
+from .grains import MOST_MAPPED, GrainSet, Scene, examined, grain_set, outlined, refined, spot_of
 from .noise import log_tail
 from .regions import Outline, window_area
 from .spots import Spot
@@ -32,7 +32,7 @@ def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number:
     start, window = _strongest(scene, g, radius)
     outline = outlined(scene, [start], window_area([window], scene.spectra, scene.grid))
     if outline.region.any():
-        draft = examined(scene, outline)
+        draft = refined(scene, examined(scene, outline))
         near = [p for p in draft.peaks if _apart(p.g, g) <= radius + draft.spectrum.resolution]
         if near:
             best = max(near, key=lambda p: p.snr)

@@ -14,7 +14,7 @@ from .grain_spectrum import GrainSpectrum, Peak, find_peaks, grain_spectrum
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
 from .parameters import Field, check_limits
-from .refinement import Weights, refine, weights_of
+from .refinement import refine, weights_of
 from .regions import Outline, grown, window_area
 from .seeds import Seed
 from .spots import Origin, Spot, upper
@@ -128,7 +128,7 @@ def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
         draft = _draft(scene, seed, windows)
         if draft is not None:
             _admit(drafts, draft, scene.diffractogram.q_min)
-    return _own_peaks(drafts)
+    return tuple(refined(scene, draft) for draft in _own_peaks(drafts))
 
 
 def _unexplained(seed: Seed, drafts: Sequence[Draft], scene: Scene) -> tuple[int, ...]:
@@ -204,16 +204,19 @@ def examined(scene: Scene, outline: Outline) -> Draft:
     peaks = find_peaks(
         spectrum, diffractogram.q_min, diffractogram.q_max, scene.false_alarms, diffractogram.counts
     )
-    weights = weights_of(outline.region, scene.grid, scene.params.resolution)
-    wander = PHASE_WANDER / equivalent_diameter(outline.region, scene.grid)
-    refined = tuple(_refined(scene, weights, spectrum, peak, wander) for peak in peaks)
-    return Draft(outline, spectrum, refined)
+    return Draft(outline, spectrum, peaks)
 
 
-def _refined(scene: Scene, weights: Weights, spectrum: GrainSpectrum, peak: Peak, wander: float) -> Peak:
-    density = spectrum.density_at(peak.g)
-    g, sigma = refine(scene.diffractogram, weights, peak.g, density, 0.5 * spectrum.resolution)
-    return replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander)))
+def refined(scene: Scene, draft: Draft) -> Draft:
+    """The draft with its peaks measured by the phase of their fringes over its region."""
+    weights = weights_of(draft.region, scene.grid, scene.params.resolution)
+    wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
+    peaks = []
+    for peak in draft.peaks:
+        density = draft.spectrum.density_at(peak.g)
+        g, sigma = refine(scene.diffractogram, weights, peak.g, density, 0.5 * draft.spectrum.resolution)
+        peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
+    return replace(draft, peaks=tuple(peaks))
 
 
 def _admit(drafts: list[Draft], draft: Draft, q_min: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -104,11 +105,7 @@ class LocalSpectra:
     def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
         """One value a window, interpolated linearly between the windows' middles; shape ``grid.shape``."""
         lattice = self.centres.reshape(*self.lattice, 2)
-        lines = (lattice[:, 0, 0], lattice[0, :, 1])
-        rows, columns = (
-            linear_weights(np.interp(places.ravel(), line, np.arange(len(line))), len(line))
-            for places, line in zip(grid.positions(), lines, strict=True)
-        )
+        rows, columns = _between(tuple(lattice[:, 0, 0]), tuple(lattice[0, :, 1]), grid)
         on_grid: NDArray[np.float32] = rows @ values.reshape(self.lattice).astype(np.float32) @ columns.T
         return on_grid
 
@@ -118,6 +115,18 @@ class LocalSpectra:
         column -= self.grid.half[1]
         rows, columns = self.azimuthal.shape
         return float(self.azimuthal[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])
+
+
+@lru_cache(maxsize=8)
+def _between(
+    rows: tuple[float, ...], columns: tuple[float, ...], grid: MapGrid
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Matrices that interpolate between the windows' middles; all maps of an image use the same."""
+    y, x = (
+        linear_weights(np.interp(places.ravel(), line, np.arange(len(line))), len(line))
+        for places, line in zip(grid.positions(), (rows, columns), strict=True)
+    )
+    return y, x
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -256,9 +265,7 @@ def _maxima(
     return hot[peak, 0] + first, hot[peak, 1:], around[peak]
 
 
-def _azimuthal_factor(
-    mean_log: NDArray[np.float64], frame: _Frame, windows: int
-) -> NDArray[np.float32]:
+def _azimuthal_factor(mean_log: NDArray[np.float64], frame: _Frame, windows: int) -> NDArray[np.float32]:
     """How far the noise exceeds its ring's mean at an azimuth (astigmatism), 1 or more.
 
     From the mean logarithm over all windows, which a few crystals hardly move, smoothed by a median

@@ -20,6 +20,8 @@ MEDIAN_LOSS = 1.0 / np.log(2.0) ** 2
 #: Detectors record noise at all frequencies. Where a spectrum falls below this share of its largest ring,
 #: the image was filtered, and what is left there (rounding, leakage) is no measure of noise.
 FLOOR = 1e-4
+#: Sectors with fewer bins than this share of the usual (at the grid's corners) take the median of all.
+MOST_EMPTY = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +105,7 @@ def sector_noise(
     low: float,
     sectors: int = 8,
     fewest: int = 256,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], float]:
     """Mean noise power of one half-plane spectrum, free to vary with azimuth (astigmatism).
 
     Parameters
@@ -116,35 +118,41 @@ def sector_noise(
     Returns
     -------
     noise : ndarray, shape (ny, nx)
-    counts : ndarray, shape (ny, nx)
+    counts : float
         Effective number of values behind each estimate.
     """
-    radius = np.hypot(gy, gx)
+    squared = gy**2 + gx**2
     position = (np.arctan2(gy, gx) / np.pi + 0.5) * sectors
-    sector = np.floor(position).astype(np.intp) % sectors
-    rings = pool_rings(radius, low, float(radius.max()), fewest * sectors)
-    ring_of = np.interp(radius, rings.middle, np.arange(len(rings.middle)))
-    medians, counts = _sector_medians(power, np.rint(ring_of).astype(np.intp), sector, len(rings.middle))
-    at = np.stack([ring_of, position - 0.5])
-    padded = np.concatenate([medians[:, -1:], medians, medians[:, :1]], axis=1)
-    at[1] += 1
-    noise = np.exp(ndimage.map_coordinates(np.log(padded), at, order=1, mode="nearest"))
-    return noise.astype(np.float32), np.full(power.shape, counts, np.float32)
+    sector = position.astype(np.intp) % sectors
+    inside, highest = int(np.count_nonzero(squared >= low**2)), float(squared.max())
+    rings = max(1, inside // (fewest * sectors))
+    # rings of equal area hold equally many bins
+    ring_of = np.clip((squared - low**2) * (rings / (highest - low**2)), 0, rings - 1e-6)
+    medians, counts = _sector_medians(power, ring_of.astype(np.intp) * sectors + sector, rings, sectors)
+    padded = np.log(np.concatenate([medians[:, -1:], medians, medians[:, :1]], axis=1))
+    at = np.stack([ring_of - 0.5, position + 0.5])
+    noise = np.exp(ndimage.map_coordinates(padded, at, order=1, mode="nearest", output=np.float32))
+    return noise, counts
 
 
 def _sector_medians(
-    power: NDArray[np.float32], ring: NDArray[np.intp], sector: NDArray[np.intp], rings: int
+    power: NDArray[np.float32], cell: NDArray[np.intp], rings: int, sectors: int
 ) -> tuple[NDArray[np.float64], float]:
-    sectors = int(sector.max()) + 1
-    cell = (ring * sectors + sector).ravel()
-    order = np.argsort(cell, kind="stable")
-    starts = np.searchsorted(cell[order], np.arange(rings * sectors + 1))
-    values = power.ravel()[order]
-    medians = np.array([np.median(values[a:b]) if b > a else np.nan for a, b in pairwise(starts)])
-    floor = max(FLOOR * float(np.nanmax(medians)), float(np.finfo(np.float32).tiny))
-    medians = np.fmax(medians, floor)
-    fewest = float(np.median(np.diff(starts))) / (HANN_BANDWIDTH * MEDIAN_LOSS)
-    return medians.reshape(rings, sectors) / np.log(2.0), max(fewest, 1.0)
+    """Medians of the bins of each cell, as means, and the effective number of values behind one."""
+    cells = rings * sectors
+    flat = cell.ravel().astype(np.uint16 if cells < 2**16 else np.int64)
+    order = np.argsort(flat, kind="stable")
+    counts = np.bincount(flat, minlength=cells)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    table = np.full((cells, max(int(counts.max()), 1)), np.inf, np.float32)
+    table[flat[order], np.arange(flat.size) - np.repeat(starts, counts)] = power.ravel()[order]
+    table.sort(axis=1)
+    medians = table[np.arange(cells), np.maximum(counts - 1, 0) // 2].astype(np.float64)
+    medians[counts < MOST_EMPTY * np.median(counts)] = np.nan
+    medians = np.where(np.isfinite(medians), medians, np.nanmedian(medians))
+    floor = max(FLOOR * float(medians.max()), float(np.finfo(np.float32).tiny))
+    effective = float(np.median(counts)) / (HANN_BANDWIDTH * MEDIAN_LOSS)
+    return np.maximum(medians, floor).reshape(rings, sectors) / np.log(2.0), max(effective, 1.0)
 
 
 def log_tail(snr: NDArray[np.float32] | float, counts: NDArray[np.float64] | float) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
 STAGES = 7
 EDIT_STAGES = 4
 #: Pixels of the maps a width of their filter, and most pixels an axis.
-MAP_PIXELS_A_WIDTH = 4
+MAP_PIXELS_A_WIDTH = 3
 MOST_MAP_PIXELS = 768
 
 

@@ -5,6 +5,7 @@ All curves are in units of the noise: 1 is what amorphous material and shot nois
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -177,12 +178,13 @@ def _profile(
     if inside is None:
         intensity = np.bincount(ring, flat_snr, rings) / counts
         background = smooth_background(intensity, float(edges[1] - edges[0]))
+        error = np.maximum(background, 1 / counts) * np.sqrt(HANN_BANDWIDTH / counts)
     else:
         kept = inside.ravel()[chosen].astype(np.float64)
         intensity = np.bincount(ring, flat_snr * kept, rings) / counts
         background = np.bincount(ring, kept, rings) / counts
+        error = np.sqrt(HANN_BANDWIDTH * np.maximum(background, HANN_BANDWIDTH / counts) / counts)
     middle = 0.5 * (edges[1:] + edges[:-1])
-    error = np.maximum(background, 1 / counts) * np.sqrt(HANN_BANDWIDTH / counts)
     if curve == "local maximum":
         spread = 1.4826 * np.median(np.abs(intensity - background))
         error = np.maximum(error, max(float(spread), 1e-6))
@@ -232,12 +234,16 @@ def _fitted(
     """Gaussian through a peak; where a fit is impossible (too few rings) its centre of gravity."""
     ring = g[1] - g[0]
     start = (centre, max(full_width / 2.355, 0.4 * ring), float(height.max()))
-    limits = ([g[0] - ring, 0.2 * ring, 0.0], [g[-1] + ring, 10 * (g[-1] - g[0]), 10 * start[2]])
     try:
-        best, covariance = optimize.curve_fit(
-            _gaussian, g, height, start, sigma=error, absolute_sigma=True, bounds=limits, max_nfev=200
-        )
-    except (RuntimeError, ValueError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", optimize.OptimizeWarning)  # no covariance, no uncertainty
+            best, covariance = optimize.curve_fit(
+                _gaussian, g, height, start, sigma=error, absolute_sigma=True, maxfev=200
+            )
+    except (RuntimeError, ValueError, TypeError, optimize.OptimizeWarning):
+        return None
+    best[1] = abs(best[1])
+    if not (g[0] - ring <= best[0] <= g[-1] + ring and best[1] <= g[-1] - g[0] and best[2] > 0):
         return None
     # where the peak is no Gaussian (two lines in one) the fit is worse than its noise says
     misfit = np.sum(((height - _gaussian(g, *best)) / error) ** 2) / max(len(g) - 3, 1)
