@@ -31,8 +31,8 @@ DEEP_SHARE = 0.35
 DEEP = 1.25
 #: Smallest distance between the classes, in the logarithm of the power ratio.
 SMALLEST_RISE = 0.2
-#: Vacuum has at most this share of the film's excess: more is film too, only thinner.
-VACUUM_SHARE = 0.45
+#: Vacuum has at most this share of the film's power above shot noise: more is film too, only thinner.
+VACUUM_SHARE = 0.25
 #: The rise across the border must be this share of that between the classes, seen from between so many
 #: smoothings on either side.
 SMALLEST_STEP = 0.55
@@ -154,7 +154,7 @@ def _are_two(film: Speckle, matter: NDArray[np.bool_], crystal: NDArray[np.bool_
     if not high.size or not low.size:
         return False
     rise = float(np.median(high) - np.median(low))
-    if np.median(low) > VACUUM_SHARE * np.median(high):
+    if np.expm1(np.median(low)) > VACUUM_SHARE * np.expm1(np.median(high)):
         return False
     spread = float(np.mean([1.4826 * np.median(np.abs(part - np.median(part))) for part in (high, low)]))
     inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
