@@ -29,6 +29,10 @@ VISIBLE_AREA = 0.5 * np.pi * VISIBLE_G**2
 SPURIOUS_SPOTS = 7.0
 #: The intensities of more spots than this count no more than those of so many.
 INTENSITY_SPOTS = 4.0
+#: A spot with less than the first of these shares of its grain's strongest SNR may say at most the first of
+#: these odds (ln) for any lattice, one above the second share the second; between them in proportion.
+FAINT_SHARES = (0.01, 0.05)
+FAINT_ODDS, FULL_ODDS = 2.0, 12.0
 #: Errors may be this much smaller than stated.
 PRECISIONS = np.array([0.4, 1.0])
 #: Hypotheses of a grain are weighed fully if a quick look leaves them within this of its best, ln.
@@ -107,7 +111,20 @@ def log_odds(
     place = _at_precisions(log_density, chi2) - np.log(_spurious(observed)[grain])
     exponent = visible[:, None, None] - trust * THRESHOLDS[:, None, None, None] + place[None, None]
     odds: NDArray[np.float64] = np.where(there[:, None, None], np.logaddexp(0.0, exponent), 0.0)
-    return odds
+    return np.minimum(odds, _most_from(observed)[grain])
+
+
+def _most_from(observed: Observed) -> NDArray[np.float64]:
+    """Most that each spot may say for any lattice, ln, shape (grains, spots).
+
+    Beside spots a hundred times as strong, a faint one may be a surface step's or a term of non-linear
+    imaging, at half orders and forbidden positions: it must not decide alone between two lattices.
+    """
+    relative = observed.snr / np.maximum(observed.snr.max(axis=1, keepdims=True, initial=0), 1e-9)
+    low, high = np.log(FAINT_SHARES)
+    trust = np.clip((np.log(np.maximum(relative, 1e-9)) - low) / (high - low), 0, 1)
+    most: NDArray[np.float64] = FAINT_ODDS + (FULL_ODDS - FAINT_ODDS) * trust
+    return most
 
 
 def intensity_weight(observed: Observed) -> NDArray[np.float64]:
