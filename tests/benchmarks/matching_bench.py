@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from simulated_grains import simulate
@@ -130,27 +130,83 @@ def line(label: str, present: Sequence[Trial], absent: Sequence[Trial]) -> str:
         np.mean([t.match.outcome is Outcome.IDENTIFIED for t in absent]),
         1000 * np.median([t.seconds for t in present]),
     )
-    return f"{label:22}" + "".join(f"{v:9.3f}" for v in values[:9]) + f"{values[9]:8.1f}"
+    return f"{label:22}" + "".join(f"{v:10.3f}" for v in values[:9]) + f"{values[9]:8.1f}"
 
 
-HEADER = (
-    f"{'phases, calibration':22}"
-    + "".join(
-        f"{h:>9}"
-        for h in (
-            "top-1",
-            "top-3",
-            "coverage",
-            "set size",
-            "named",
-            "named 4+",
-            "wrong",
-            "abs.named",
-            "abs.ident",
-        )
+def overlapping(count: int | None, error: float, trials: int, seed: int) -> str:
+    """Two grains of different phases whose spots were taken for one grain."""
+    rng = np.random.default_rng([seed, 7, count or 0, round(error * 1e5)])
+    both = one_right = wrong = 0
+    for _ in range(trials):
+        a, b, phases = _two_phases(count, rng)
+        scale = float(np.exp(rng.normal(0, error)))
+        first, spots = simulate(a, scale, rng)
+        second, more = simulate(b, scale, rng, first_id=len(spots) + 1)
+        merged = replace(first, spots=first.spots + second.spots)
+        matches = match_grains([merged], [*spots, *more], phases, error, PARAMS)
+        named = {m.phases[0] for m in matches if m.outcome in NAMED}
+        both += named == {a.id, b.id}
+        one_right += len(named & {a.id, b.id}) > 0
+        wrong += bool(named - {a.id, b.id})
+    shares = both / trials, one_right / trials, wrong / trials
+    return "both named {:.3f}  at least one {:.3f}  a wrong name {:.3f}".format(*shares)
+
+
+def images(count: int | None, error: float, trials: int, seed: int) -> str:
+    """Images of six grains of two phases, one of a third that is not listed, one with a single spot."""
+    rng = np.random.default_rng([seed, 8, count or 0, round(error * 1e5)])
+    named = wrong = absent = single = single_wrong = total = 0
+    seconds = []
+    for _ in range(trials):
+        a, b, phases = _two_phases(count, rng)
+        unlisted = _outside(phases, rng)
+        scale = float(np.exp(rng.normal(0, error)))
+        truth = [*rng.choice([a, b], 5), a, unlisted, b]
+        grains, spots = [], []
+        for number, phase in enumerate(truth, start=1):
+            grain, own = simulate(phase, scale, rng, first_id=len(spots) + 1)
+            own = own[:1] if number == len(truth) else own
+            grains.append(replace(grain, id=number, spots=tuple(spot.id for spot in own)))
+            spots += own
+        index_of(phases)
+        start = time.perf_counter()
+        matches = {m.grain: m for m in match_grains(grains, spots, phases, error, PARAMS)}
+        seconds.append(time.perf_counter() - start)
+        listed = [(phase, matches[n]) for n, phase in enumerate(truth[:6], start=1)]
+        total += len(listed)
+        named += sum(m.outcome in NAMED for _, m in listed)
+        wrong += sum(m.outcome in NAMED and m.phases != (phase.id,) for phase, m in listed)
+        absent += matches[7].outcome in NAMED
+        single += matches[8].outcome in NAMED
+        single_wrong += matches[8].outcome in NAMED and matches[8].phases != (b.id,)
+    return (
+        f"named {named / total:.3f}  wrong {wrong / total:.3f}  unlisted grain named {absent / trials:.3f}"
+        f"  single d named {single / trials:.3f}, wrongly {single_wrong / trials:.3f}"
+        f"  {1000 * np.median(seconds):.0f} ms an image of 8 grains"
     )
-    + f"{'ms':>8}"
-)
+
+
+def _two_phases(count: int | None, rng: np.random.Generator) -> tuple[Phase, Phase, list[Phase]]:
+    if count is None:
+        while True:
+            a = load_table()[rng.integers(len(load_table()))]
+            phases = plausible(a, rng)
+            others = [phase for phase in phases if phase.id != a.id]
+            if others:
+                return a, others[rng.integers(len(others))], phases
+    ((phases, _),) = tables(count, rng, 1)
+    a, b = rng.choice(len(phases), 2, replace=False)
+    return phases[a], phases[b], phases
+
+
+def _outside(phases: Sequence[Phase], rng: np.random.Generator) -> Phase:
+    ids = {phase.id for phase in phases}
+    rest = [phase for phase in load_table() if phase.id not in ids]
+    return rest[rng.integers(len(rest))]
+
+
+COLUMNS = ("top-1", "top-3", "coverage", "set size", "named", "named 4+", "wrong", "abs.named", "abs.ident")
+HEADER = f"{'phases, calibration':22}" + "".join(f"{name:>10}" for name in COLUMNS) + f"{'ms':>8}"
 
 
 def main() -> None:
@@ -170,6 +226,11 @@ def main() -> None:
             present = run(count, error, args.trials, args.seed, False)
             absent = run(count, error, args.trials, args.seed, True)
             print(line(label, present, absent), flush=True)
+    for name, measure in (("two lattices in one grain", overlapping), ("images", images)):
+        for count in (60, None):
+            label = f"{name}, {count or 'element filter'}, 0.5 %"
+            if not args.only or args.only in label:
+                print(f"{label:44}", measure(count, 0.005, args.trials // 4, args.seed), flush=True)
 
 
 if __name__ == "__main__":

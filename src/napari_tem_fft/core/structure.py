@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -124,20 +125,34 @@ class LatticePlanes(Sequence[Reflection]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Reflection]: ...
     def __getitem__(self, index: int | slice) -> Reflection | Sequence[Reflection]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        hkl, d, relative = (column[index] for column in self._families)
-        turned = _orbit(hkl[None], self.structure.rotations)[0]
-        members = np.unique(turned, axis=0)[::-1]
-        return Reflection(
-            _miller(hkl), float(d), len(members), float(relative), tuple(_miller(m) for m in members)
-        )
+        return self._list[index]
+
+    @cached_property
+    def _list(self) -> list[Reflection]:
+        """The families, each with its members, the largest first."""
+        hkl, d, relative = self._families
+        ends = np.searchsorted(self.arrays.family, np.arange(len(d) + 1)).tolist()
+        members = [_miller(row) for row in self.arrays.hkl.tolist()]
+        return [
+            Reflection(
+                _miller(hkl[i].tolist()),
+                float(d[i]),
+                last - first,
+                float(relative[i]),
+                tuple(members[first:last][::-1]),
+            )
+            for i, (first, last) in enumerate(pairwise(ends))
+        ]
+
+    def lines(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """d in nm and relative |F| of all families, by falling d."""
+        return self._families[1], self._families[2]
 
     def __len__(self) -> int:
         return len(self._families[0])
 
     def __iter__(self) -> Iterator[Reflection]:
-        return (self[i] for i in range(len(self)))
+        return iter(self._list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,5 +216,12 @@ def _decode(code: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([(code - second) // _BASE, second, third], -1)
 
 
-def _miller(hkl: NDArray[np.int64]) -> Miller:
-    return int(hkl[0]), int(hkl[1]), int(hkl[2])
+def _miller(hkl: Sequence[int]) -> Miller:
+    return hkl[0], hkl[1], hkl[2]
+
+
+def lines_of(reflections: Sequence[Reflection]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """d in nm and relative |F| of a phase's reflections, by falling d."""
+    if isinstance(reflections, LatticePlanes):
+        return reflections.lines()
+    return np.array([r.d for r in reflections]), np.array([r.relative_f for r in reflections])

@@ -1,20 +1,27 @@
 """Which phase a grain is: spots against reference lattices, ranked, with an honest "unknown"."""
 
 from .decisions import Decision, follow
+from .excluded import excluded_fits
 from .lookalikes import LookAlike, look_alikes
 from .match import match_grains
 from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome
+from .rings import IndexedRing, RingCandidate, RingMatch, match_rings
 
 __all__ = [
     "Candidate",
     "Decision",
     "GrainMatch",
+    "IndexedRing",
     "IndexedSpot",
     "LookAlike",
     "MatchParams",
     "Outcome",
+    "RingCandidate",
+    "RingMatch",
+    "excluded_fits",
     "follow",
     "look_alikes",
     "match_grains",
+    "match_rings",
 ]

@@ -31,14 +31,17 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
     h, row = found.hypotheses, int(found.hypotheses.grain[hypothesis])
     zone = int(h.zone[hypothesis])
     indexed = _indexed(found, hypothesis, phase)
+    explained = found.evidence.explained[hypothesis] | found.evidence.doubled[hypothesis]
+    weight = np.where(found.observed.there[row], found.observed.weight[row], 0.0)
     return Candidate(
         phase=phase.id,
         posterior=posterior,
         scale=float(np.exp(h.log_scale[hypothesis])),
         zone_axis=_miller(found.index.zone_uvw[zone]),
         indexed=indexed,
-        explained=len(indexed) / max(int(found.observed.count[row]), 1),
+        explained=float(weight[explained].sum() / max(weight.sum(), 1e-9)),
         scale_sigma=float(h.scale_error[hypothesis]),
+        misfit=float(found.evidence.chi2[hypothesis, explained].sum() / max(2 * explained.sum() - 3, 1)),
     )
 
 

@@ -28,11 +28,7 @@ VISIBLE_AREA = 0.5 * np.pi * VISIBLE_G**2
 #: Expected number of spurious spots in a grain, for each unit of their probability.
 SPURIOUS_SPOTS = 7.0
 #: The intensities of more spots than this count no more than those of so many.
-INTENSITY_SPOTS = 4.0
-#: A spot with less than the first of these shares of its grain's strongest SNR may say at most the first of
-#: these odds (ln) for any lattice, one above the second share the second; between them in proportion.
-FAINT_SHARES = (0.01, 0.05)
-FAINT_ODDS, FULL_ODDS = 2.0, 12.0
+INTENSITY_SPOTS = 3.0
 #: Errors may be this much smaller than stated.
 PRECISIONS = np.array([0.4, 1.0])
 #: Hypotheses of a grain are weighed fully if a quick look leaves them within this of its best, ln.
@@ -49,11 +45,14 @@ class Evidence:
         Zone's prior and integral over rotation included, prior of the scale not.
     explained, doubled : ndarray of bool, shape (n, spots)
         Spots taken as reflections, and as double diffraction.
+    chi2 : ndarray, shape (n, spots)
+        Squared distance of each spot from its place over the stated errors.
     """
 
     log_evidence: NDArray[np.float64]
     explained: NDArray[np.bool_]
     doubled: NDArray[np.bool_]
+    chi2: NDArray[np.float64]
 
 
 def promising(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.bool_]:
@@ -61,7 +60,9 @@ def promising(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> 
     grain = hypotheses.grain
     log_density = _log_density(hypotheses, observed)
     odds = np.where(hypotheses.near, np.exp(log_density) / _spurious(observed)[grain], 0.0)
-    merit = np.log1p(0.3 * odds).sum(axis=1) - index.zone_silence[hypotheses.zone].min(axis=(1, 2))
+    merit = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1) - index.zone_silence[
+        hypotheses.zone
+    ].min(axis=(1, 2))
     best = np.full(len(observed.there), -np.inf)
     np.maximum.at(best, grain, merit)
     result: NDArray[np.bool_] = merit > best[grain] - QUICK_MARGIN
@@ -76,13 +77,14 @@ def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evid
     doubled &= _sums_of_others(hypotheses.position, allowed)
     explainable = (allowed | doubled)[None]
     root_f = np.maximum(np.sqrt(hypotheses.relative_f), np.array(FLOORS)[:, None, None]) * explainable
-    terms = log_odds(root_f, _log_density(hypotheses, observed), _chi2(hypotheses, observed), observed, grain)
+    chi2 = _chi2(hypotheses, observed)
+    terms = log_odds(root_f, _log_density(hypotheses, observed), chi2, observed, grain)
     quiet = index.zone_silence[hypotheses.zone].transpose(1, 2, 0)
     levels = terms.sum(axis=-1) - quiet[:, :, None] * intensity_weight(observed)[grain]
     log_evidence = averaged(levels) + _log_prior(index)[hypotheses.zone]
     log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.turn_error / (2 * np.pi))
-    member = _at_best(terms, levels) > np.log(2)
-    return Evidence(log_evidence, allowed & member, doubled & member)
+    member = _at_best(terms, levels) > np.log(2) * observed.weight[grain]
+    return Evidence(log_evidence, allowed & member, doubled & member, chi2)
 
 
 def log_odds(
@@ -92,7 +94,9 @@ def log_odds(
     observed: Observed,
     grain: NDArray[np.intp],
 ) -> NDArray[np.float64]:
-    """ln of (reflection or spurious) over (spurious), shape (floors, thresholds, precisions, n, spots).
+    """ln of (reflection or spurious) over (spurious), as far as each spot counts.
+
+    The shape is (floors, thresholds, precisions, n, spots).
 
     Parameters
     ----------
@@ -110,21 +114,8 @@ def log_odds(
     there = (root_f > 0) & observed.there[grain]
     place = _at_precisions(log_density, chi2) - np.log(_spurious(observed)[grain])
     exponent = visible[:, None, None] - trust * THRESHOLDS[:, None, None, None] + place[None, None]
-    odds: NDArray[np.float64] = np.where(there[:, None, None], np.logaddexp(0.0, exponent), 0.0)
-    return np.minimum(odds, _most_from(observed)[grain])
-
-
-def _most_from(observed: Observed) -> NDArray[np.float64]:
-    """Most that each spot may say for any lattice, ln, shape (grains, spots).
-
-    Beside spots a hundred times as strong, a faint one may be a surface step's or a term of non-linear
-    imaging, at half orders and forbidden positions: it must not decide alone between two lattices.
-    """
-    relative = observed.snr / np.maximum(observed.snr.max(axis=1, keepdims=True, initial=0), 1e-9)
-    low, high = np.log(FAINT_SHARES)
-    trust = np.clip((np.log(np.maximum(relative, 1e-9)) - low) / (high - low), 0, 1)
-    most: NDArray[np.float64] = FAINT_ODDS + (FULL_ODDS - FAINT_ODDS) * trust
-    return most
+    terms: NDArray[np.float64] = np.where(there[:, None, None], np.logaddexp(0.0, exponent), 0.0)
+    return terms * observed.weight[grain]
 
 
 def intensity_weight(observed: Observed) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..phases import Phase
+from ..structure import lines_of
 from .result import Candidate
 
 #: Lines of a phase that are compared: those above this d (nm) and this relative |F|.
@@ -55,9 +56,9 @@ def look_alikes(phase: Phase, others: Sequence[Phase], largest_scale: float = 0.
 
 def _lines(phase: Phase) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """ln d of the strong lines and of all lines."""
-    listed = [(np.log(r.d), r.relative_f) for r in phase.reflections if r.d >= 0.9 * COMPARED_D]
-    strong = [log_d for log_d, f in listed if not f < COMPARED_F and log_d >= np.log(COMPARED_D)]
-    return np.array(strong), np.array([log_d for log_d, _ in listed])
+    d, relative_f = lines_of(phase.reflections)
+    strong = (d >= COMPARED_D) & ~(relative_f < COMPARED_F)
+    return np.log(d[strong]), np.log(d[d >= 0.9 * COMPARED_D])
 
 
 def _common_shift(

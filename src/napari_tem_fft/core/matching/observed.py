@@ -16,6 +16,9 @@ from .params import MatchParams
 MOST_SPOTS = 24
 #: Two spots are one direction within this angle, radians.
 COLLINEAR = np.radians(4.0)
+#: Spots whose power is this share of the grain's strongest, or more, count in full; those at or below the
+#: second share count least: faint ones may come from surfaces, satellites or neighbours.
+FULL_POWER, FAINT_POWER, FAINT_WEIGHT = 0.02, 0.002, 0.15
 #: A spot this many times weaker than one within 2 / D of it may be its side lobe.
 LOBE_RATIO, LOBE_REACH = 6.0, 2.0
 #: Probability that such a spot is spurious, and that one at the detection limit is.
@@ -37,6 +40,8 @@ class Observed:
     spurious : ndarray, shape (grains, spots)
         Probability, before matching, that the spot is none of the grain's lattice.
     snr : ndarray, shape (grains, spots)
+    weight : ndarray, shape (grains, spots)
+        How much each spot counts as evidence, 0 to 1.
     there : ndarray of bool, shape (grains, spots)
     """
 
@@ -46,6 +51,7 @@ class Observed:
     angle_error: NDArray[np.float64]
     spurious: NDArray[np.float64]
     snr: NDArray[np.float64]
+    weight: NDArray[np.float64]
     there: NDArray[np.bool_]
 
     @property
@@ -99,6 +105,7 @@ def observe(grains: Sequence[Grain], spots: Sequence[Spot], params: MatchParams)
         angle_error=np.ones((len(rows), width)),
         spurious=np.ones((len(rows), width)),
         snr=np.zeros((len(rows), width)),
+        weight=np.zeros((len(rows), width)),
         there=np.zeros((len(rows), width), bool),
     )
     for i, (grain, row) in enumerate(zip(grains, rows, strict=True)):
@@ -115,12 +122,14 @@ def _fill(table: Observed, i: int, row: list[Spot], diameter: float, params: Mat
     n = len(row)
     g = np.array([spot.g[::-1] for spot in row])
     relative = np.array([spot.sigma for spot in row]) / np.hypot(g[:, 0], g[:, 1])
-    table.snr[i, :n] = [spot.snr for spot in row]
+    snr = np.array([spot.snr for spot in row])
+    table.snr[i, :n] = snr
+    table.weight[i, :n] = _weight(snr)
     table.ids[i, :n] = [spot.id for spot in row]
     table.g[i, :n] = g
     table.length_error[i, :n] = np.hypot(relative, params.d_error / 100)
     table.angle_error[i, :n] = np.hypot(relative, np.radians(params.angle_error))
-    table.spurious[i, :n] = _spurious(g, np.array([spot.snr for spot in row]), diameter, params.spurious)
+    table.spurious[i, :n] = _spurious(g, snr, diameter, params.spurious)
     table.there[i, :n] = True
 
 
@@ -135,6 +144,15 @@ def _spurious(
     apart = np.minimum(_distance(g, g), _distance(g, -g))
     lobe = (apart < LOBE_REACH / diameter) & (snr[None] > LOBE_RATIO * snr[:, None])
     return np.where(lobe.any(axis=1), np.maximum(probability, LOBE_SPURIOUS), probability)
+
+
+def _weight(snr: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much spots count by their power against the grain's strongest."""
+    share = np.log(np.maximum(snr, 1e-9) / max(float(snr.max()), 1e-9))
+    weight: NDArray[np.float64] = np.interp(
+        share, [np.log(FAINT_POWER), np.log(FULL_POWER)], [FAINT_WEIGHT, 1.0]
+    )
+    return weight
 
 
 def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

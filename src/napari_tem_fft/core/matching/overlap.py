@@ -12,8 +12,9 @@ from .search import Found
 FURTHER_SPOTS = 3
 #: ... which are not all faint: the SNR of the third strongest is at least this.
 FURTHER_SNR = 18.0
-#: The first lattice must hold on its own: so many spots, and more probable than not.
+#: The first lattice needs so many spots, and must not be out of the question.
 FIRST_SPOTS = 3
+MOST_UNLISTED = 0.9
 
 
 def split_rows(found: Found, phases: int) -> list[tuple[int, NDArray[np.bool_]]]:
@@ -28,7 +29,7 @@ def split_rows(found: Found, phases: int) -> list[tuple[int, NDArray[np.bool_]]]
     split = []
     for row in range(len(found.observed.there)):
         best = found.best(row)
-        if best is None or found.joint.phase[row, phases:].sum() > 0.5:
+        if best is None or found.joint.phase[row, phases:].sum() > MOST_UNLISTED:
             continue
         explained = found.evidence.explained[best] | found.evidence.doubled[best]
         rest = found.observed.there[row] & ~explained

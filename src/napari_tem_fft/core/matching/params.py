@@ -67,7 +67,7 @@ class MatchParams:
             high=0.9999,
             help="Smallest probability at which a phase is called likely.",
         ),
-    ] = 0.9
+    ] = 0.93
 
     def __post_init__(self) -> None:
         check_limits(self)

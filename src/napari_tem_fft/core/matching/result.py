@@ -67,9 +67,12 @@ class Candidate:
         [uvw] along the beam; None where fewer than two directions were seen.
     indexed : tuple of IndexedSpot
     explained : float
-        Share of the grain's spots that are indexed.
+        Share of the grain's spots that are indexed, faint ones counting less.
     scale_sigma : float
         Standard uncertainty of `scale` from the grain's own spots.
+    misfit : float
+        Squared residuals over the stated errors, for each degree of freedom: about 1, or less where the
+        errors are smaller than stated.
     """
 
     phase: str
@@ -79,6 +82,7 @@ class Candidate:
     indexed: tuple[IndexedSpot, ...]
     explained: float
     scale_sigma: float = 0.0
+    misfit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

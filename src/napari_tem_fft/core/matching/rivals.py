@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..phases import Phase
 from ..structure import LatticePlanes, Structure
 from .evidence import VISIBLE_AREA, averaged, intensity_weight, log_odds, promising, weigh
-from .hypotheses import propose, spot_pairs
+from .hypotheses import GATE, propose, spot_pairs
 from .index import PhaseIndex, build_index
 from .observed import Observed
 from .zones import SHARPNESS, THRESHOLDS, VISIBLE_G, fall
@@ -42,7 +42,7 @@ def unlisted(observed: Observed) -> NDArray[np.float64]:
 def _common_kinds(observed: Observed) -> NDArray[np.float64]:
     """ln evidence of a common kind of lattice of unknown size."""
     index = common_kinds()
-    hypotheses = propose(observed, index, 0.0, 0.35)
+    hypotheses = propose(observed, index, 0.0, 0.5 * SIZE_RANGE / GATE)
     hypotheses = hypotheses.rows(promising(hypotheses, observed, index))
     log_evidence = weigh(hypotheses, observed, index).log_evidence
     log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
@@ -73,7 +73,13 @@ _KINDS: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] =
 @cache
 def common_kinds() -> PhaseIndex:
     """Index of one phase of each common kind."""
-    return build_index([_kind(name, *kind) for name, kind in _KINDS.items()])
+    return build_index(common_phases())
+
+
+@cache
+def common_phases() -> tuple[Phase, ...]:
+    """One phase of each common kind of lattice."""
+    return tuple(_kind(name, *kind) for name, kind in _KINDS.items())
 
 
 def _kind(name: str, a: float, ratio: float, sites: tuple[tuple[float, float, float], ...]) -> Phase:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..phases import Phase, Reflection
 from ..spots import Spot
+from ..structure import lines_of
 from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome
 
@@ -73,12 +74,12 @@ _Fit = tuple[float, Phase, Reflection]
 
 def _fits(d: float, phases: Sequence[Phase], error: float) -> list[_Fit]:
     """Reflections within `NO_OTHER_WITHIN` standard deviations, nearest first."""
-    fits = [
-        (abs(float(np.log(reflection.d / d))) / error, phase, reflection)
-        for phase in phases
-        for reflection in phase.reflections
-        if abs(np.log(reflection.d / d)) < NO_OTHER_WITHIN * error and not reflection.relative_f < LEAST_F
-    ]
+    fits = []
+    for phase in phases:
+        spacing, relative_f = lines_of(phase.reflections)
+        off = np.abs(np.log(spacing / d)) / error
+        for i in np.nonzero((off < NO_OTHER_WITHIN) & ~(relative_f < LEAST_F))[0].tolist():
+            fits.append((float(off[i]), phase, phase.reflections[i]))
     return sorted(fits, key=lambda fit: (round(fit[0], 3), fit[1].id))
 
 

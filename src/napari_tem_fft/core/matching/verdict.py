@@ -21,6 +21,12 @@ COVERAGE, LARGEST_SET = 0.95, 4
 IDENTIFIED_SPOTS, LIKELY_SPOTS, COMPANION_SPOTS = 4, 3, 2
 #: Share of the grain's spots that must be explained to be identified, and to be likely or in a set.
 IDENTIFIED_SHARE, LIKELY_SHARE = 0.75, 0.6
+#: A lattice that explains less, but at least this, can be in a set if it is sure by itself.
+LEAST_SHARE = 0.4
+#: With so few spots a phase is likely only from this probability.
+FEW_SPOTS, FEW_SPOTS_AT = 3, 0.99
+#: Largest misfit of a likely phase.
+LARGEST_MISFIT = 2.2
 #: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
 TRUSTED_SCALE = 0.015
 #: The scale of a likely phase is within so many standard deviations of what is known of it.
@@ -78,9 +84,9 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
     if not candidates or unlisted > 0.5:
         return Outcome.UNKNOWN, (), _unlisted_reason(candidates, unlisted)
     best = candidates[0]
-    if best.explained < LIKELY_SHARE:
+    if best.explained < LIKELY_SHARE and not _is_part_of_more(best, context):
         return Outcome.UNKNOWN, (), f"no lattice explains more than {best.explained:.0%} of the spots"
-    if _is_likely(best, context):
+    if best.explained >= LIKELY_SHARE and _is_likely(best, context):
         doubt = _doubt(best, context)
         return (
             Outcome.LIKELY if doubt else Outcome.IDENTIFIED,
@@ -90,15 +96,20 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
     return _undecided(candidates, unlisted, context)
 
 
+def _is_part_of_more(best: Candidate, context: Context) -> bool:
+    """Whether a lattice that leaves many spots unexplained is still sure enough to be offered."""
+    enough = len(best.indexed) >= IDENTIFIED_SPOTS and best.explained >= LEAST_SHARE
+    return enough and best.posterior >= context.params.identify_at and _scale_is_possible(best, context)
+
+
 def _is_likely(best: Candidate, context: Context) -> bool:
     spots, params = len(best.indexed), context.params
-    if not _scale_is_possible(best, context):
+    if not _scale_is_possible(best, context) or best.misfit > LARGEST_MISFIT:
         return False
     if best.phase in context.companions:
         return best.posterior >= (params.identify_at if spots <= COMPANION_SPOTS else params.likely_at)
-    return spots >= LIKELY_SPOTS and best.posterior >= (
-        params.identify_at if spots == LIKELY_SPOTS else params.likely_at
-    )
+    needed = max(params.likely_at, FEW_SPOTS_AT) if spots <= FEW_SPOTS else params.likely_at
+    return spots >= LIKELY_SPOTS and best.posterior >= needed
 
 
 def _scale_is_possible(best: Candidate, context: Context) -> bool:

@@ -1,0 +1,261 @@
+"""Rings of polycrystalline material: the peaks of a profile against the d-spacings of phases.
+
+Distances alone tell less than distances and angles, so the same rules are stricter in effect: every phase has
+its lines, a common scale within the calibration's uncertainty, and the rival that the rings are those of a
+phase that is not listed, whose lines may lie anywhere or be those of a common kind of lattice of any size.
+What the best phase leaves unexplained is matched as a further phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..phases import Miller, Phase
+from ..profile import ProfilePeak
+from ..structure import lines_of
+from .joint import ScalePrior
+from .params import MatchParams
+from .result import Outcome
+from .rivals import COMMON, SIZE_RANGE, common_phases
+from .zones import SHARPNESS, THRESHOLDS, fall
+
+#: Rings that a phase must explain to be identified, and to be named at all.
+IDENTIFIED_RINGS, LEAST_RINGS = 4, 3
+#: Expected number of spurious rings, and the range of ln g over which they lie.
+SPURIOUS_RINGS, RANGE = 0.7, 1.8
+#: Phases looked for in one profile, and the largest set that still says something.
+MOST_PHASES, LARGEST_SET = 3, 4
+#: A ring is a line's within so many standard deviations.
+WITHIN = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedRing:
+    """A peak explained by a line: its number among the peaks, hkl, reference d (nm), relative residual."""
+
+    peak: int
+    hkl: Miller
+    d_reference: float
+    d_residual: float
+
+
+@dataclass(frozen=True, slots=True)
+class RingCandidate:
+    """One phase that rings could be of; `scale` is the factor on the measured d that fits best."""
+
+    phase: str
+    posterior: float
+    scale: float
+    indexed: tuple[IndexedRing, ...]
+    explained: float
+
+
+@dataclass(frozen=True, slots=True)
+class RingMatch:
+    """What is known of the phase behind some of the rings.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    phases : tuple of str
+        Ids of the named phase or of the ambiguous set.
+    candidates : tuple of RingCandidate
+        Best first.
+    peaks : tuple of int
+        Numbers of the peaks that were matched.
+    unlisted : float
+        Probability that it is none of the candidates.
+    reason : str
+    """
+
+    outcome: Outcome
+    phases: tuple[str, ...]
+    candidates: tuple[RingCandidate, ...]
+    peaks: tuple[int, ...]
+    unlisted: float
+    reason: str
+
+
+def match_rings(
+    peaks: Sequence[ProfilePeak],
+    phases: Sequence[Phase],
+    calibration_uncertainty: float,
+    params: MatchParams | None = None,
+) -> tuple[RingMatch, ...]:
+    """Phases of the rings of one profile, strongest evidence first.
+
+    Parameters
+    ----------
+    peaks : sequence of ProfilePeak
+        Of one curve.
+    phases : sequence of Phase
+        The candidates; those known by a list of d-spacings take part.
+    calibration_uncertainty : float
+        Relative standard uncertainty of the image's scale.
+    params : MatchParams, optional
+
+    Returns
+    -------
+    tuple of RingMatch
+        One a phase that was found; the last one says what is left, if anything is.
+    """
+    params = params or MatchParams()
+    prior = ScalePrior(0.0, max(calibration_uncertainty, 1e-4))
+    left = list(range(len(peaks)))
+    matches: list[RingMatch] = []
+    while left and len(matches) < MOST_PHASES:
+        match = _match(peaks, left, phases, prior, params)
+        matches.append(match)
+        if match.outcome not in (Outcome.IDENTIFIED, Outcome.LIKELY):
+            break
+        best = match.candidates[0]
+        explained = {ring.peak for ring in best.indexed}
+        matches[-1] = replace(match, peaks=tuple(sorted(explained)))
+        left = [number for number in left if number not in explained]
+        prior = ScalePrior(float(np.log(best.scale)), max(params.d_error / 100, 1e-4))
+    return tuple(matches)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rings:
+    log_g: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+
+def _match(
+    peaks: Sequence[ProfilePeak],
+    chosen: Sequence[int],
+    phases: Sequence[Phase],
+    prior: ScalePrior,
+    params: MatchParams,
+) -> RingMatch:
+    used = [peaks[number] for number in chosen]
+    error = np.hypot([peak.sigma / peak.g for peak in used], params.d_error / 100)
+    rings = _Rings(np.log([peak.g for peak in used]), error)
+    if len(used) < 2:
+        return _single_ring(rings, chosen, phases, prior)
+    grid, belief = prior.grid(), np.exp(-0.5 * ((prior.grid() - prior.middle) / prior.error) ** 2)
+    belief /= belief.sum()
+    levels = np.array([_over_scale(rings, phase, grid) for phase in phases]).reshape(len(phases), len(grid))
+    weights = np.exp(levels) * belief * (1 - params.not_listed) / max(len(phases), 1)
+    rival = params.not_listed * ((1 - COMMON) + COMMON * _common_kinds(rings))
+    posterior = weights.sum(axis=1) / (weights.sum() + rival)
+    order = np.argsort(-posterior, kind="stable")[:10].tolist()
+    candidates = tuple(
+        _candidate(rings, chosen, phases[p], float(posterior[p]), float(grid[weights[p].argmax()]))
+        for p in order
+        if posterior[p] > 1e-3
+    )
+    unlisted = float(1 - posterior.sum())
+    return RingMatch(
+        *_verdict(candidates, unlisted, params), candidates, tuple(chosen), unlisted, _reason(candidates)
+    )
+
+
+def _over_scale(rings: _Rings, phase: Phase, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln evidence of a phase for the rings at each scale, shape (points,), against "all spurious"."""
+    log_g, visible = _lines(phase)
+    if not len(log_g):
+        return np.full(len(grid), -100.0)
+    apart = (rings.log_g - grid[:, None])[:, :, None] - log_g
+    error = rings.error[:, None]
+    density = np.exp(-0.5 * (apart / error) ** 2) / (np.sqrt(2 * np.pi) * error)
+    odds = visible**SHARPNESS * density / (SPURIOUS_RINGS / RANGE)
+    levels = np.exp(-SHARPNESS * THRESHOLDS)[:, None, None]
+    terms = np.log1p(levels * odds.sum(axis=2)).sum(axis=2)
+    quiet = np.log1p(levels[:, 0, 0, None] * visible**SHARPNESS).sum(axis=1)
+    total = terms - quiet[:, None]
+    top = total.max(axis=0)
+    evidence: NDArray[np.float64] = top + np.log(np.exp(total - top).mean(axis=0))
+    return evidence
+
+
+def _lines(phase: Phase) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """ln g of a phase's lines and their visibilities; lines that coincide are one."""
+    d, relative_f = lines_of(phase.reflections)
+    root_f = np.sqrt(np.where(np.isnan(relative_f), 0.5, relative_f))
+    visible = root_f * fall(1 / d)
+    keep = (d > 0.1) & (root_f > 0.2)
+    log_g, visible = -np.log(d[keep]), visible[keep]
+    if not len(log_g):
+        return log_g, visible
+    group = np.cumsum(np.r_[0, np.diff(log_g) > 0.004])
+    power = np.bincount(group, visible**2)
+    middle: NDArray[np.float64] = np.bincount(group, log_g * visible**2) / power
+    return middle, np.sqrt(power)
+
+
+def _common_kinds(rings: _Rings) -> float:
+    """Evidence of a common kind of lattice of any size."""
+    kinds = common_phases()
+    grid = np.linspace(-SIZE_RANGE / 2, SIZE_RANGE / 2, 601)
+    return float(np.mean([np.exp(_over_scale(rings, kind, grid)).mean() for kind in kinds]))
+
+
+def _candidate(
+    rings: _Rings, chosen: Sequence[int], phase: Phase, posterior: float, log_scale: float
+) -> RingCandidate:
+    d, relative_f = lines_of(phase.reflections)
+    log_g = -np.log(d)
+    indexed = []
+    for number, value, error in zip(chosen, rings.log_g, rings.error, strict=True):
+        off = np.abs(value - log_scale - log_g) / error + 2.0 * (relative_f < 0.04)
+        nearest = int(off.argmin())
+        if off[nearest] < WITHIN:
+            residual = float(np.expm1(log_g[nearest] - value + log_scale))
+            line = phase.reflections[nearest]
+            indexed.append(IndexedRing(number, line.hkl, line.d, residual))
+    return RingCandidate(
+        phase.id, posterior, float(np.exp(log_scale)), tuple(indexed), len(indexed) / len(chosen)
+    )
+
+
+def _verdict(
+    candidates: Sequence[RingCandidate], unlisted: float, params: MatchParams
+) -> tuple[Outcome, tuple[str, ...]]:
+    if not candidates or unlisted > 0.5 or len(candidates[0].indexed) < LEAST_RINGS:
+        return Outcome.UNKNOWN, ()
+    best = candidates[0]
+    if (
+        best.posterior >= params.identify_at
+        and len(best.indexed) >= IDENTIFIED_RINGS
+        and best.explained >= 0.75
+    ):
+        return Outcome.IDENTIFIED, (best.phase,)
+    if best.posterior >= params.likely_at and len(best.indexed) >= IDENTIFIED_RINGS:
+        return Outcome.LIKELY, (best.phase,)
+    total, members = 0.0, []
+    for candidate in candidates:
+        members.append(candidate.phase)
+        total += candidate.posterior
+        if total >= 0.95 * (1 - unlisted):
+            break
+    return (Outcome.AMBIGUOUS, tuple(members)) if len(members) <= LARGEST_SET else (Outcome.UNKNOWN, ())
+
+
+def _reason(candidates: Sequence[RingCandidate]) -> str:
+    if not candidates:
+        return "no candidate has these d-spacings"
+    best = candidates[0]
+    return (
+        f"{len(best.indexed)} rings fit {best.phase}, which needs {100 * (best.scale - 1):+.1f} % calibration"
+    )
+
+
+def _single_ring(
+    rings: _Rings, chosen: Sequence[int], phases: Sequence[Phase], prior: ScalePrior
+) -> RingMatch:
+    """One ring: every phase with a line there, and no name."""
+    error = float(np.hypot(rings.error[0], prior.error))
+    wide = _Rings(rings.log_g, np.array([error]))
+    fits = [_candidate(wide, chosen, phase, 0.0, prior.middle) for phase in phases]
+    fits = sorted((fit for fit in fits if fit.indexed), key=lambda fit: abs(fit.indexed[0].d_residual))
+    d = float(np.exp(-rings.log_g[0]))
+    if not fits:
+        return RingMatch(Outcome.UNKNOWN, (), (), tuple(chosen), 0.0, f"no candidate has a d of {d:.4f} nm")
+    reason = f"one ring, d {d:.4f} nm: fits {len(fits)} phases, and one d never names a phase"
+    return RingMatch(Outcome.SINGLE_D, (), tuple(fits), tuple(chosen), 0.0, reason)
