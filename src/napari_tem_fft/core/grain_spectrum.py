@@ -73,8 +73,10 @@ class GrainSpectrum:
     step : tuple of float, (y, x), 1/nm
     half : tuple of int, (y, x)
     snr : ndarray of float32, shape (2 hy + 1, hx + 1)
-    lobes : ndarray of float32, shape (2 hy + 1, 2 hx + 1)
+    lobes : ndarray of float32
         Power of the window's own transform over its maximum, zero frequency in the middle.
+    lobe_step : tuple of float, (y, x), 1/nm
+        Step of `lobes`.
     resolution : float, 1/nm
         Half width of the window's main lobe.
     spread : float, nm
@@ -91,6 +93,7 @@ class GrainSpectrum:
     half: tuple[int, int]
     snr: NDArray[np.float32]
     lobes: NDArray[np.float32]
+    lobe_step: tuple[float, float]
     resolution: float
     spread: float
     gain: float
@@ -113,27 +116,27 @@ def grain_spectrum(
     q_max: float,
 ) -> GrainSpectrum:
     """Transform prepared pixels under a window of the shape of `region` (on `grid`)."""
-    taper, rows, columns = _taper(region, grid, image.shape, pixel_size)
+    height, (rows, columns), weights = _window(region, grid, image.shape, pixel_size)
+    taper = weights[0] @ height @ weights[1].T
     shape = tuple(fft.next_fast_len(int(1.6 * n) + 8, real=True) for n in taper.shape)
     step = (1 / (shape[0] * pixel_size[0]), 1 / (shape[1] * pixel_size[1]))
     half = tuple(min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, shape, strict=True))
     power = _cropped_power(image[rows, columns] * taper, shape, half)
-    window = _cropped_power(taper, shape, half)
     squares = float(np.sum(taper**2, dtype=np.float64))
     gy = (np.arange(-half[0], half[0] + 1, dtype=np.float64) * step[0])[:, None]
     gx = (np.arange(half[1] + 1, dtype=np.float64) * step[1])[None, :]
     density = _noise_density(gy, gx, region, grid, spectra)
     total = float(taper.sum(dtype=np.float64))
-    lobes: NDArray[np.float32] = np.concatenate([window[::-1, :0:-1], window], axis=1)
-    lobes /= np.float32(total**2)
+    lobes, lobe_step = _lobes(height, grid)
     extent = _extent(taper, pixel_size)
-    resolution = _resolution(lobes, step)
+    resolution = _resolution(lobes, lobe_step)
     area = total**2 / squares * pixel_size[0] * pixel_size[1]
     return GrainSpectrum(
         step=step,
         half=(half[0], half[1]),
         snr=power / (density * np.float32(squares)),
         lobes=lobes,
+        lobe_step=lobe_step,
         resolution=resolution,
         spread=extent,
         gain=squares / total**2,
@@ -170,12 +173,21 @@ def find_peaks(
     return tuple(peaks)
 
 
-def _taper(
+def _window(
     region: NDArray[np.bool_], grid: MapGrid, shape: tuple[int, int], pixel_size: tuple[float, float]
-) -> tuple[NDArray[np.float32], slice, slice]:
-    """Smooth window inside a region, on the image's pixels of its bounding box.
+) -> tuple[NDArray[np.float32], tuple[slice, slice], list[NDArray[np.float32]]]:
+    """Smooth window inside a region: on the map grid, its box of image pixels, and the way there.
 
     The image's border is no facet of the grain, but the transform needs a fall there as well.
+
+    Returns
+    -------
+    height : ndarray of float32
+        The window on the map pixels of the region's bounding box and one more on every side.
+    box : tuple of slice
+        The image's pixels of that bounding box.
+    weights : list of ndarray
+        Matrices that interpolate `height` to these pixels' rows and columns.
     """
     rows, columns = (np.flatnonzero(region.any(axis=1 - axis)) for axis in (0, 1))
     y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
@@ -188,8 +200,15 @@ def _taper(
         boxes.append(slice(start, stop))
         at = ((np.arange(start, stop) + 0.5) * p / q) - first + 0.5  # +1 for the padding, -1/2 to middles
         weights.append(linear_weights(at, last - first + 2))
-    taper = weights[0] @ height.astype(np.float32) @ weights[1].T
-    return taper.astype(np.float32), boxes[0], boxes[1]
+    return height.astype(np.float32), (boxes[0], boxes[1]), weights
+
+
+def _lobes(height: NDArray[np.float32], grid: MapGrid) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Power of the window's transform over its maximum, and its frequency step (y, x)."""
+    shape = [fft.next_fast_len(max(2 * n + 8, 64), real=True) for n in height.shape]
+    power = np.abs(np.fft.fftshift(fft.fft2(height, s=shape))) ** 2
+    step = (1 / (shape[0] * grid.pixel_size[0]), 1 / (shape[1] * grid.pixel_size[1]))
+    return np.asarray(power / power.max(), np.float32), step
 
 
 def _cropped_power(
@@ -212,11 +231,11 @@ def _noise_density(
     weights = _window_weights(region, grid, spectra)
     rings = weights @ spectra.ring_density
     density = np.interp(np.hypot(gy, gx), spectra.ring_g, rings)
-    rows = np.clip(np.rint(gy / spectra.grid.step[0]).astype(np.intp) + spectra.grid.half[0], 0, None)
-    columns = np.rint(gx / spectra.grid.step[1]).astype(np.intp)
-    rows = np.minimum(rows, spectra.azimuthal.shape[0] - 1)
-    columns = np.minimum(columns, spectra.azimuthal.shape[1] - 1)
-    return np.asarray(density * spectra.azimuthal[rows, columns], np.float32)
+    rows = np.rint(gy.ravel() / spectra.grid.step[0]).astype(np.intp) + spectra.grid.half[0]
+    columns = np.rint(gx.ravel() / spectra.grid.step[1]).astype(np.intp)
+    height, width = spectra.azimuthal.shape
+    azimuthal = spectra.azimuthal[np.ix_(np.clip(rows, 0, height - 1), np.minimum(columns, width - 1))]
+    return np.asarray(density * azimuthal, np.float32)
 
 
 def _window_weights(region: NDArray[np.bool_], grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
@@ -255,18 +274,21 @@ def _maxima(
     spectrum: GrainSpectrum, q_min: float, q_max: float, limit: float, counts: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     snr, (hy, hx) = spectrum.snr, spectrum.half
-    whole = np.concatenate([snr[::-1, 1:2], snr], axis=1)
-    highest = ndimage.maximum_filter(whole, size=3, mode="constant")[:, 1:]
-    gy = (np.arange(-hy, hy + 1) * spectrum.step[0])[:, None]
-    gx = (np.arange(hx + 1) * spectrum.step[1])[None, :]
+    cells = np.argwhere(snr > -limit)
+    gy, gx = (cells[:, 0] - hy) * spectrum.step[0], cells[:, 1] * spectrum.step[1]
     radius = np.hypot(gy, gx)
-    log_p = log_tail(snr, counts)
-    peak = (snr >= highest) & (log_p < limit) & (radius >= q_min) & (radius <= q_max)
-    peak[: hy + 1, 0] = False
-    peak[[0, -1]] = False
-    peak[:, -1] = False
-    cells = np.argwhere(peak)
-    return cells, log_p[cells[:, 0], cells[:, 1]]
+    inside = (radius >= q_min) & (radius <= q_max) & ((gx > 0) | (gy > 0))
+    inside &= (cells[:, 0] > 0) & (cells[:, 0] < 2 * hy) & (cells[:, 1] < hx)
+    cells = cells[inside]
+    heights = snr[cells[:, 0], cells[:, 1]]
+    peak = np.ones(len(cells), bool)
+    for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+        row, column = cells[:, 0] + dy, cells[:, 1] + dx
+        row = np.where(column < 0, 2 * hy - row, row)
+        peak &= heights >= snr[row, np.abs(column)]
+    log_p = log_tail(heights, counts)
+    peak &= log_p < limit
+    return cells[peak], log_p[peak]
 
 
 def _streaks(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -326,7 +348,8 @@ def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
         if np.hypot(dy, dx) > LOBE_REACH * spectrum.resolution:
             continue
         row, column = (
-            round(v / s) + h for v, s, h in zip((dy, dx), spectrum.step, spectrum.half, strict=True)
+            round(v / s) + n // 2
+            for v, s, n in zip((dy, dx), spectrum.lobe_step, spectrum.lobes.shape, strict=True)
         )
         near = spectrum.lobes[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
         lobes += other.amplitude**2 * float(near.max()) if near.size else 0.0

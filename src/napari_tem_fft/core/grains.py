@@ -28,6 +28,8 @@ OWN_SHARE = 0.4
 PHASE_WANDER = 0.03
 #: A seed nearer than 1 / (largest d) to a grain's reflection is its satellite below this share of its SNR.
 SATELLITE = 0.1
+#: An outline that changes no more than this (common over joint area) is not drawn again.
+SETTLED = 0.85
 #: Most spots whose maps are added for a grain's region.
 MOST_MAPPED = 8
 
@@ -177,10 +179,18 @@ def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:
         outline = outlined(scene, [p.g for p in draft.peaks[:MOST_MAPPED]], draft.region)
         if not outline.region.any():
             return draft
+        settled = _overlap(outline.region, draft.region) > SETTLED
         draft = examined(scene, outline)
         if not draft.peaks:
             return None
+        if settled:
+            break
     return draft
+
+
+def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Common area over joint area."""
+    return float(np.count_nonzero(a & b) / max(1, np.count_nonzero(a | b)))
 
 
 def _same(draft: Draft, scene: Scene) -> float:
