@@ -51,7 +51,10 @@ HEAVY = ("napari", "qtpy", "PyQt6", "tensorflow", "keras", "rsciio", "gemmi", "m
 
 #: Modules beside a room that belong to it.
 PARTS = {
+    "_cli_calibrate": "cli",
+    "_cli_common": "cli",
     "_cli_options": "cli",
+    "_cli_pattern": "cli",
     "_cli_report": "cli",
     "_plane": "_layers",
     "_present": "_layers",

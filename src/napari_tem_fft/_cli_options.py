@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from . import __version__
+from . import __version__, _cli_calibrate, _cli_pattern
+from ._cli_common import Formatter, add_debug, add_image, add_output, add_parameter
 from .core.parameters import Parameter, from_dict, parameters_of
 from .core.pipeline import AnalysisParams
 
@@ -29,9 +30,8 @@ examples:
   napari-tem-fft analyse anode.dm4
   napari-tem-fft analyse *.dm4 -o results --elements "Li, F, O, C, Cu"
   napari-tem-fft analyse anode.dm4 --phases LiF,Li2O,Cu --calibration-uncertainty 0.5
-  napari-tem-fft analyse old_scan.dm3 --pixel-size 0.0215"""
-
-_METAVARS = {"nm": "NM", "1/nm": "1/NM", "%": "PERCENT", "deg": "DEG", "sigma": "SIGMA"}
+  napari-tem-fft analyse old_scan.dm3 --pixel-size 0.0215
+  napari-tem-fft analyse series.dm4 --frame 3 --calibration-profile titan_380kx.json"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,59 +50,35 @@ class Option:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; its namespace holds the chosen command."""
-    parser = argparse.ArgumentParser("napari-tem-fft", description=ABOUT, formatter_class=_Formatter)
+    parser = argparse.ArgumentParser("napari-tem-fft", description=ABOUT, formatter_class=Formatter)
     parser.add_argument("--version", action="version", version=f"napari-tem-fft {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_analyse(commands)
+    _cli_pattern.add_command(commands)
+    _cli_calibrate.add_command(commands)
     _add_sample(commands)
     _add_phases(commands)
     return parser
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps line breaks of descriptions; wide enough for a unit beside each option."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=34)
-
-
 def _add_analyse(commands: Any) -> None:
     parser = commands.add_parser(
         "analyse", aliases=["analyze"], help="analyse micrographs", description=ANALYSE, epilog=EXAMPLES,
-        formatter_class=_Formatter, usage="napari-tem-fft analyse [options] FILE [FILE ...]",
+        formatter_class=Formatter, usage="napari-tem-fft analyse [options] FILE [FILE ...]",
     )  # fmt: skip
     parser.set_defaults(command="analyse")
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help=".dm3 or .dm4 file")
-    _add_output(parser, "results")
+    add_output(parser, "results")
     parser.add_argument(
         "--score", action="store_true", help="also write STEM.json and STEM__PHASE.npy for a scorer"
     )
-    parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
-    image = parser.add_argument_group("image")
-    image.add_argument(
-        "--pixel-size",
-        metavar="NM",
-        type=pixel_size,
-        help="pixel size in nm in the place of the file's; Y,X if unequal",
-    )
-    image.add_argument("--image", metavar="N", type=int, help="which image of a file with several, from 0")
-    image.add_argument("--frame", metavar="N", type=int, help="which frame of a stack, from 0")
-    _add_choice(parser.add_argument_group("phases that may be named"))
+    add_debug(parser)
+    add_image(parser)
+    add_choice(parser.add_argument_group("phases that may be named"))
     _add_parameters(parser)
 
 
-def _add_output(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="DIR",
-        type=Path,
-        default=Path(default),
-        help=f"folder to write into (default: {default})",
-    )
-
-
-def _add_choice(group: Any) -> None:
+def add_choice(group: Any) -> None:
     """Options that choose phases."""
     group.add_argument(
         "--phases", metavar="NAME,...", type=names, help="only these: ids, names, aliases or formulas"
@@ -119,14 +95,14 @@ def _add_choice(group: Any) -> None:
 def _add_sample(commands: Any) -> None:
     text = "Write the bundled sample, a simulated micrograph, as sample.dm4."
     parser = commands.add_parser("sample", help="write the bundled sample micrograph", description=text)
-    _add_output(parser, ".")
+    add_output(parser, ".")
 
 
 def _add_phases(commands: Any) -> None:
     text = "List the phases that may be named; with names, the lattice spacings of each."
     parser = commands.add_parser("phases", help="list the phases", description=text)
     parser.add_argument("names", nargs="*", metavar="NAME", help="phases to be shown in full")
-    _add_choice(parser)
+    add_choice(parser)
 
 
 def names(text: str) -> list[str]:
@@ -135,17 +111,6 @@ def names(text: str) -> list[str]:
     if not found:
         raise argparse.ArgumentTypeError("expected at least one name")
     return found
-
-
-def pixel_size(text: str) -> tuple[float, float]:
-    """Pixel size (y, x) in nm from one number or two."""
-    try:
-        sizes = [float(part) for part in text.split(",")]
-    except ValueError:
-        sizes = []
-    if len(sizes) not in (1, 2) or not all(0 < size < 100 for size in sizes):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a pixel size in nm, such as 0.025")
-    return sizes[0], sizes[-1]
 
 
 def options() -> tuple[Option, ...]:
@@ -182,20 +147,7 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
         first = (kind.__doc__ or group).splitlines()[0].rstrip(".")
         places[group] = parser.add_argument_group(f"{group} - {first[0].lower()}{first[1:]}")
     for option in options():
-        _add_parameter(places[option.group], option)
-
-
-def _add_parameter(place: Any, option: Option) -> None:
-    parameter, field = option.parameter, option.parameter.field
-    keywords: dict[str, Any] = {"dest": option.key, "default": argparse.SUPPRESS}
-    unit = f" {field.unit}" if field.unit else ""
-    keywords["help"] = f"{field.help} (default: {parameter.default}{unit})".replace("%", "%%")
-    if parameter.type is bool:
-        keywords["action"] = argparse.BooleanOptionalAction
-    else:
-        keywords |= {"type": parameter.type, "choices": field.choices or None}
-        keywords["metavar"] = None if field.choices else _METAVARS.get(field.unit, "X")
-    place.add_argument(f"--{option.name}", **keywords)
+        add_parameter(places[option.group], option.parameter, option.key, option.name)
 
 
 def params_from(args: argparse.Namespace) -> AnalysisParams:
@@ -232,9 +184,3 @@ def read_params(path: Path) -> AnalysisParams:
         raise ValueError(f"{path}: {error.strerror}") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a file of parameters ({error})") from error
-
-
-def repeated(paths: Sequence[Path], by_stem: bool) -> list[str]:
-    """Names that several files share and under which only one could be written."""
-    count = Counter((path.stem if by_stem else path.name).casefold() for path in paths)
-    return [name for name, number in count.items() if number > 1]

@@ -25,12 +25,17 @@ def report(analysis: Analysis) -> str:
     enabled = sum(spot.enabled for spot in analysis.spots)
     area = analysis.specimen.sum() * analysis.map_grid.pixel_area
     lines = [
-        f"{nx} x {ny} pixels of {pixel}; specimen {area:.0f} nm^2;"
+        f"{nx} x {ny} pixels of {pixel}, {known_to(analysis)}; specimen {area:.0f} nm^2;"
         f" {enabled} pairs of spots in {len(analysis.grains)} grains",
         *_components(analysis),
         *(f"warning: {text}" for text in (*analysis.micrograph.warnings, *analysis.warnings)),
     ]
     return "\n".join(lines)
+
+
+def known_to(analysis: Analysis) -> str:
+    """How well the scale is known, and who says so."""
+    return f"+/- {analysis.params.calibration_uncertainty:.2g} % ({analysis.micrograph.calibration.source})"
 
 
 def _components(analysis: Analysis) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -11,17 +10,18 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from . import api
-from ._cli_options import build_parser, params_from, repeated
+from . import _cli_calibrate, _cli_pattern, api
+from ._cli_common import FAILED, OK, STOPPED, USAGE, UsageError, failure, repeated, say
+from ._cli_options import build_parser, params_from
 from ._cli_report import phase_lines, phase_table, report
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, analysis_steps
 from .core.progress import Step, exhaust
+from .io.calibration import load_profile
 from .io.results import folder_of, save_results
 from .io.scoring import write_score
 
 BAR = "{desc} |{bar:30}| {n_fmt}/{total_fmt}{postfix}"
-OK, FAILED, USAGE, STOPPED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,23 +39,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     args = parser.parse_args(argv)
-    commands = {"analyse": _analyse, "sample": _sample, "phases": _phases}
+    commands = {
+        "analyse": _analyse,
+        "pattern": _cli_pattern.run,
+        "calibrate": _cli_calibrate.run,
+        "sample": _sample,
+        "phases": _phases,
+    }
     try:
         return commands[args.command](args)
-    except _UsageError as error:
-        _say(str(error))
+    except UsageError as error:
+        say(str(error))
         return USAGE
     except KeyboardInterrupt:
-        _say("stopped")
+        say("stopped")
         return STOPPED
-
-
-class _UsageError(ValueError):
-    """The command cannot be carried out as it was given."""
-
-
-def _say(message: str) -> None:
-    print(f"napari-tem-fft: {message}", file=sys.stderr)
 
 
 def _analyse(args: argparse.Namespace) -> int:
@@ -65,9 +63,9 @@ def _analyse(args: argparse.Namespace) -> int:
         try:
             _analyse_file(path, args, phases, params)
         except (ValueError, OSError, MemoryError) as error:
-            failed += _failure(path, error, args.debug)
+            failed += failure(path, error, args.debug)
         except Exception as error:  # a fault of the program's own must not stop the other files
-            failed += _failure(path, error, args.debug, f"unexpected {type(error).__name__}: ")
+            failed += failure(path, error, args.debug, f"unexpected {type(error).__name__}: ")
     if len(args.files) > 1:
         print(f"{len(args.files) - failed} of {len(args.files)} files analysed")
     return FAILED if failed else OK
@@ -77,24 +75,27 @@ def _prepared(args: argparse.Namespace) -> tuple[tuple[Phase, ...], AnalysisPara
     """Everything that can be wrong with the command itself, before the first file is opened."""
     clashes = repeated(args.files, by_stem=args.score)
     if clashes:
-        raise _UsageError(f"several files would be written under one name: {', '.join(clashes)}")
+        raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
     try:
+        if args.calibration_profile is not None:
+            args.calibration_profile = load_profile(args.calibration_profile)
         return _chosen(args), params_from(args)
     except (ValueError, OSError) as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 def _chosen(args: argparse.Namespace) -> tuple[Phase, ...]:
     table, notes = api.reference_table(args.cif)
     for note in notes:
-        _say(note)
+        say(note)
     return api.select(args.phases, args.sets, args.elements, table)
 
 
 def _analyse_file(
     path: Path, args: argparse.Namespace, phases: Sequence[Phase], params: AnalysisParams
 ) -> None:
-    micrograph = api.read(path, args.pixel_size, args.image, args.frame)
+    micrograph = api.read(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
+    micrograph, params = api.agreed(micrograph, params, _uncertainty_stated(args))
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(
             analysis_steps(micrograph, phases, params), lambda step: _advance(bar, step)
@@ -106,19 +107,16 @@ def _analyse_file(
     print(f"{path}\n{report(analysis)}\n  results: {folder}\n", flush=True)
 
 
+def _uncertainty_stated(args: argparse.Namespace) -> bool:
+    """Whether the command says how well the scale is known: by an option, or by earlier parameters."""
+    by_option = any(key.endswith(":calibration_uncertainty") for key in vars(args))
+    return by_option or (args.params is not None and args.calibration_profile is None)
+
+
 def _advance(bar: tqdm[NoReturn], step: Step) -> None:
     bar.total = step.total
     bar.set_postfix_str(step.name, refresh=False)
     bar.update(step.done - bar.n)
-
-
-def _failure(path: Path, error: Exception, debug: bool, prefix: str = "") -> int:
-    """Tell why a file failed; counts as one."""
-    if debug:
-        raise error
-    text = str(error) or type(error).__name__
-    _say(f"{prefix}{text}" if path.name in text else f"{path.name}: {prefix}{text}")
-    return 1
 
 
 def _sample(args: argparse.Namespace) -> int:
@@ -130,7 +128,7 @@ def _sample(args: argparse.Namespace) -> int:
         args.output.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        _say(str(error))
+        say(str(error))
         return FAILED
     print(path)
     return OK
@@ -142,6 +140,6 @@ def _phases(args: argparse.Namespace) -> int:
     try:
         phases = _chosen(args)
     except (ValueError, OSError) as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
     print("\n\n".join(map(phase_lines, phases)) if args.names else phase_table(phases))
     return OK

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+from ..core.calibration import Space
 from ..core.micrograph import Micrograph
 from ..core.stack import ImageStack
 from .errors import ReadError
@@ -64,7 +65,7 @@ def read_micrographs(path: str | PathLike[str]) -> tuple[Micrograph, ...]:
 
 
 def read_micrograph(
-    path: str | PathLike[str], image: int | None = None, frame: int | None = None
+    path: str | PathLike[str], image: int | None = None, frame: int | None = None, space: Space = "real"
 ) -> Micrograph:
     """Read the one image of a file that is to be analysed.
 
@@ -73,10 +74,12 @@ def read_micrograph(
     path : path
     image : int, optional
         Which image or stack of the file, counted from 0 as `read_images` lists them. Without it the
-        first single image calibrated in real space is taken, else the first single image; with a
-        `frame`, the first stack.
+        first single image of the wanted space is taken, else the first single image; with a `frame`,
+        the first stack.
     frame : int, optional
         Which frame of a stack, counted from 0.
+    space : {"real", "reciprocal"}
+        What is wanted of a file with several images: a micrograph, or a diffraction pattern.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def read_micrograph(
     singles = [one for one in chosen if isinstance(one, Micrograph)]
     if not singles:
         raise _choose_frame(path, chosen)
-    return next((one for one in singles if one.calibration.space == "real"), singles[0])
+    return next((one for one in singles if one.calibration.space == space), singles[0])
 
 
 def _image(path: Path, index: int, signal: Signal, name: str, digest: str) -> Micrograph | ImageStack:

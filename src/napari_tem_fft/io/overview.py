@@ -71,7 +71,8 @@ def _draw_micrograph(
     ny, nx = micrograph.shape
     py, px = micrograph.pixel_size
     pixel = f"{px:.4g} nm" if np.isclose(py, px, rtol=1e-4) else f"{px:.4g} x {py:.4g} nm"
-    axes.set_title(f"{_short(micrograph.name)}\n{nx} x {ny} pixels of {pixel}", fontsize=11)
+    known = f"± {100 * micrograph.calibration.uncertainty:.2g} % ({_short(micrograph.calibration.source)})"
+    axes.set_title(f"{_short(micrograph.name)}\n{nx} x {ny} pixels of {pixel} {known}", fontsize=11)
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent)
     _scale_bar(axes, extent)
 
