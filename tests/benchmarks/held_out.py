@@ -131,10 +131,11 @@ def main() -> None:
         true_pixel = np.random.default_rng(seed).uniform(0.018, 0.032)
         row = scored(analysis, truth, image.pixel_size[0] / true_pixel)
         rows.append(row)
+        names = {key: ",".join(sorted(row[key])) or "-" for key in ("true", "missed", "wrong")}
         print(
-            f"{seed}  true {','.join(sorted(row['true'])):20s} missed {','.join(sorted(row['missed'])) or '-':14s}"
-            f" wrong {','.join(sorted(row['wrong'])) or '-':18s} grains {len(truth)}/{len(analysis.grains)}"
-            f" dice {np.mean(row['dice']):.2f} spots {row['spots']} false {row['false']}",
+            f"{seed}  true {names['true']:20s} missed {names['missed']:14s} wrong {names['wrong']:18s}"
+            f" grains {len(truth)}/{len(analysis.grains)} dice {np.mean(row['dice']):.2f}"
+            f" spots {row['spots']} false {row['false']}",
             flush=True,
         )
     dice = np.concatenate([r["dice"] for r in rows])
@@ -142,12 +143,10 @@ def main() -> None:
     true, missed, wrong, sure = (
         sum(len(r[k]) for r in rows) for k in ("true", "missed", "wrong", "wrong_sure")
     )
-    print(
-        f"\nphases: {true} present, {missed} missed, {wrong} wrong in a named set, {sure} wrong identified or likely"
-    )
-    print(
-        f"grains: {len(dice)}, found (Dice > 0.5) {np.mean(dice > 0.5):.2f}, their Dice {dice[dice > 0.5].mean():.3f}"
-    )
+    hit = dice > 0.5
+    print(f"\nphases: {true} present, {missed} missed, {wrong} wrong in a named set,", end=" ")
+    print(f"{sure} wrong identified or likely")
+    print(f"grains: {len(dice)}, found (Dice > 0.5) {hit.mean():.2f}, their Dice {dice[hit].mean():.3f}")
     print(f"d: median error {np.median(errors):.3%}, 95 % below {np.percentile(errors, 95):.2%}")
     print(f"spots: {sum(r['spots'] for r in rows)}, of no reflection {sum(r['false'] for r in rows)}")
 

@@ -190,7 +190,7 @@ def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:
 
 def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     """Common area over joint area."""
-    return float(np.count_nonzero(a & b) / max(1, np.count_nonzero(a | b)))
+    return float(np.count_nonzero(a & b)) / max(1.0, float(np.count_nonzero(a | b)))
 
 
 def _same(draft: Draft, scene: Scene) -> float:
