@@ -117,7 +117,7 @@ def grain_spectrum(
 ) -> GrainSpectrum:
     """Transform prepared pixels under a window of the shape of `region` (on `grid`)."""
     height, (rows, columns), weights = _window(region, grid, image.shape, pixel_size)
-    taper: NDArray[np.float32] = weights[0] @ height @ weights[1].T
+    taper = np.asarray(weights[0] @ height @ weights[1].T, np.float32)
     shape = tuple(fft.next_fast_len(int(1.6 * n) + 8, real=True) for n in taper.shape)
     step = (1 / (shape[0] * pixel_size[0]), 1 / (shape[1] * pixel_size[1]))
     half = tuple(min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, shape, strict=True))
