@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .grains import MOST_MAPPED, GrainSet, Scene, examined, grain_set, outlined, refined, spot_of
+from .grain_search import MOST_MAPPED, Scene, examined, outlined, refined, spot_of
+from .grains import GrainSet, grain_set
 from .noise import log_tail
 from .regions import Outline, window_area
 from .spots import Spot

@@ -1,37 +1,18 @@
-"""Grain: the spots that live in one place of the image, and the search that finds them."""
+"""Grain: the spots that live in one place of the image."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .diffractogram import Diffractogram
-from .grain_spectrum import GrainSpectrum, Peak, find_peaks, grain_spectrum
-from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
 from .parameters import Field, check_limits
-from .refinement import refine, weights_of
-from .regions import Outline, grown, window_area
-from .seeds import Seed
-from .spots import Origin, Spot, upper
-
-#: Two frequencies closer than this many resolutions of a grain are one reflection.
-SAME = 0.75
-#: A spot whose amplitude is below this share of a neighbour's at the same frequency is the neighbour's.
-OWN_SHARE = 0.4
-#: Cycles by which the phase of a real grain's fringes wanders across it (thickness, bending, the lens): over
-#: its diameter, an uncertainty of g that no dose removes. Median found on multislice-simulated grains.
-PHASE_WANDER = 0.03
-#: A seed nearer than 1 / (largest d) to a grain's reflection is its satellite below this share of its SNR.
-SATELLITE = 0.1
-#: An outline that changes no more than this (common over joint area) is not drawn again.
-SETTLED = 0.85
-#: Most spots whose maps are added for a grain's region.
-MOST_MAPPED = 8
+from .regions import Outline
+from .spots import Spot
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,178 +71,6 @@ class Grain:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """What the search for grains looks at: the image, its spectra and the grid of the maps."""
-
-    image: NDArray[np.float32]
-    diffractogram: Diffractogram
-    spectra: LocalSpectra
-    grid: MapGrid
-    params: GrainParams
-    false_alarms: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Draft:
-    """A grain while it is searched: its outline, its spectrum and its peaks."""
-
-    outline: Outline
-    spectrum: GrainSpectrum
-    peaks: tuple[Peak, ...]
-
-    @property
-    def region(self) -> NDArray[np.bool_]:
-        """Where it is."""
-        return self.outline.region
-
-
-def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
-    """Grains behind the seeds, strongest first; side lobes and neighbours' spots belong to none.
-
-    A seed is explained where a grain that was found earlier has its frequency in its windows.
-    Otherwise its region is mapped, the spectrum of that region must confirm it, and all the spots of
-    that spectrum outline the grain better.
-    """
-    drafts: list[Draft] = []
-    for seed in seeds:
-        windows = _unexplained(seed, drafts, scene)
-        if not windows:
-            continue
-        draft = _draft(scene, seed, windows)
-        if draft is not None:
-            _admit(drafts, draft, scene.diffractogram.q_min)
-    return tuple(refined(scene, draft) for draft in _own_peaks(drafts))
-
-
-def _unexplained(seed: Seed, drafts: Sequence[Draft], scene: Scene) -> tuple[int, ...]:
-    """The seed's windows that no grain with this frequency reaches into."""
-    windows = list(seed.windows or range(len(scene.spectra.centres)))
-    for draft in drafts:
-        if _explains(draft, seed, scene):
-            if not seed.windows:
-                return ()
-            windows = [w for w in windows if not _touches(w, draft.region, scene)]
-    return tuple(windows)
-
-
-def _explains(draft: Draft, seed: Seed, scene: Scene) -> bool:
-    """Whether a seed in the grain's place is one of its reflections, or a faint satellite of one."""
-    same = _same(draft, scene)
-    for peak in draft.peaks:
-        apart = _distance(seed.g, peak.g)
-        if apart < same or (apart < scene.diffractogram.q_min and seed.snr < SATELLITE * peak.snr):
-            return True
-    return False
-
-
-def _touches(window: int, region: NDArray[np.bool_], scene: Scene) -> bool:
-    (cy, cx), (sy, sx), (py, px) = scene.spectra.centres[window], scene.spectra.size, scene.grid.pixel_size
-    rows = slice(max(0, int((cy - sy / 2) / py)), max(0, int((cy + sy / 2) / py)))
-    columns = slice(max(0, int((cx - sx / 2) / px)), max(0, int((cx + sx / 2) / px)))
-    return bool(region[rows, columns].any())
-
-
-def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Distance between two frequencies, each of which stands for +g and -g."""
-    return float(min(np.hypot(a[0] - b[0], a[1] - b[1]), np.hypot(a[0] + b[0], a[1] + b[1])))
-
-
-def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:
-    """Map a seed, confirm it in the spectrum of its region, outline the grain by all its spots."""
-    near = window_area(windows, scene.spectra, scene.grid)
-    outline = outlined(scene, [seed.g], near)
-    if not outline.region.any():
-        return None
-    draft = examined(scene, outline)
-    if not any(_distance(p.g, seed.g) < _same(draft, scene) for p in draft.peaks):
-        return None
-    for _ in range(2):
-        outline = outlined(scene, [p.g for p in draft.peaks[:MOST_MAPPED]], draft.region)
-        if not outline.region.any():
-            return draft
-        settled = _overlap(outline.region, draft.region) > SETTLED
-        draft = examined(scene, outline)
-        if not draft.peaks:
-            return None
-        if settled:
-            break
-    return draft
-
-
-def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Common area over joint area."""
-    return float(np.count_nonzero(a & b)) / max(1.0, float(np.count_nonzero(a | b)))
-
-
-def _same(draft: Draft, scene: Scene) -> float:
-    return max(draft.spectrum.resolution, 1.2 * max(scene.spectra.grid.step))
-
-
-def outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
-    """Outline of spots (g_y, g_x) that live together, from the place `near` where they are known to be."""
-    params = scene.params
-    return grown(
-        scene.diffractogram, scene.spectra, spots, near, params.resolution, params.false_share, scene.grid
-    )
-
-
-def examined(scene: Scene, outline: Outline) -> Draft:
-    """The spectrum of an outlined region, with the peaks that it confirms."""
-    diffractogram = scene.diffractogram
-    spectrum = grain_spectrum(
-        scene.image, diffractogram.pixel_size, outline.region, scene.grid, scene.spectra, diffractogram.q_max
-    )
-    peaks = find_peaks(
-        spectrum, diffractogram.q_min, diffractogram.q_max, scene.false_alarms, diffractogram.counts
-    )
-    return Draft(outline, spectrum, peaks)
-
-
-def refined(scene: Scene, draft: Draft) -> Draft:
-    """The draft with its peaks measured by the phase of their fringes over its region."""
-    weights = weights_of(draft.region, scene.grid, scene.params.resolution)
-    wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
-    peaks = []
-    for peak in draft.peaks:
-        density = draft.spectrum.density_at(peak.g)
-        g, sigma = refine(scene.diffractogram, weights, peak.g, density, 0.5 * draft.spectrum.resolution)
-        peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
-    return replace(draft, peaks=tuple(peaks))
-
-
-def _admit(drafts: list[Draft], draft: Draft, q_min: float) -> None:
-    """Add a draft, or its new peaks (no satellites) to the grain that it turns out to be a part of."""
-    for i, other in enumerate(drafts):
-        common = np.count_nonzero(draft.region & other.region)
-        smaller = min(np.count_nonzero(draft.region), np.count_nonzero(other.region))
-        reach = max(draft.spectrum.resolution, other.spectrum.resolution)
-        fresh = [p for p in draft.peaks if all(_distance(p.g, q.g) > reach for q in other.peaks)]
-        if common > 0.5 * smaller and len(fresh) < len(draft.peaks):
-            new = tuple(p for p in fresh if all(_distance(p.g, q.g) > q_min for q in other.peaks))
-            drafts[i] = replace(other, peaks=other.peaks + new)
-            return
-    drafts.append(draft)
-
-
-def _own_peaks(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
-    """Take from each grain the spots that shine in from a neighbour with a stronger amplitude."""
-    kept = []
-    for draft in drafts:
-        peaks = tuple(
-            p for p in draft.peaks if not any(_shines_in(p, draft, o) for o in drafts if o is not draft)
-        )
-        if peaks:
-            kept.append(replace(draft, peaks=peaks))
-    return tuple(kept)
-
-
-def _shines_in(peak: Peak, draft: Draft, other: Draft) -> bool:
-    reach = SAME * max(draft.spectrum.resolution, other.spectrum.resolution)
-    strongest = max((q.amplitude for q in other.peaks if _distance(peak.g, q.g) < reach), default=0.0)
-    return peak.amplitude < OWN_SHARE * strongest
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class GrainSet:
     """All grains of an image with what belongs to them.
 
@@ -282,18 +91,6 @@ class GrainSet:
     heats: NDArray[np.float32]
 
 
-def numbered(drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene) -> GrainSet:
-    """Spots and grains from drafts, with ids, the largest grain first."""
-    spots: list[Spot] = []
-    members: list[tuple[int, ...]] = []
-    ordered = sorted(drafts, key=lambda d: -int(d.region.sum()))
-    for draft in ordered:
-        peaks = sorted(draft.peaks, key=lambda p: -p.snr)
-        members.append(tuple(range(len(spots) + 1, len(spots) + 1 + len(peaks))))
-        spots += [spot_of(n, p, draft, seeds, scene) for n, p in zip(members[-1], peaks, strict=True)]
-    return grain_set(tuple(spots), members, [draft.outline for draft in ordered], scene.grid)
-
-
 def grain_set(
     spots: tuple[Spot, ...],
     members: Sequence[tuple[int, ...]],
@@ -309,27 +106,6 @@ def grain_set(
     masks = np.stack([o.region for o in outlines]) if outlines else empty.astype(bool)
     heats = np.stack([o.heat for o in outlines]) if outlines else empty.astype(np.float32)
     return GrainSet(spots, grains, masks, heats)
-
-
-def spot_of(
-    number: int, peak: Peak, draft: Draft, seeds: Sequence[Seed], scene: Scene, origin: Origin = "grain"
-) -> Spot:
-    """A numbered spot from a peak of a grain's spectrum; a seed of its frequency tells its origin."""
-    reach = 1.2 * max(scene.spectra.grid.step)
-    seed = next((s for s in seeds if _distance(s.g, peak.g) < reach), None)
-    windows = tuple(w for w in seed.windows if _touches(w, draft.region, scene)) if seed else ()
-    return Spot(
-        id=number,
-        g=peak.g,
-        sigma=peak.sigma,
-        snr=peak.snr,
-        log_false_alarm=peak.log_p,
-        origin=seed.origin if seed else origin,
-        windows=windows,
-        centre=centroid(draft.region, scene.grid),
-        size=equivalent_diameter(draft.region, scene.grid),
-        radius=float(max(draft.spectrum.resolution, 2 * max(scene.diffractogram.step))),
-    )
 
 
 def centroid(region: NDArray[np.bool_], grid: MapGrid) -> tuple[float, float]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from .calibration import DELIVERED_UNCERTAINTY
 from .diffractogram import Diffractogram, SpectrumParams, compute_diffractogram, display_grid
 from .grain_edit import measure_by_hand, regrouped
-from .grains import Grain, GrainParams, GrainSet, Scene, numbered, search_grains
+from .grain_search import Scene, numbered, search_grains
+from .grains import Grain, GrainParams, GrainSet
 from .local_spectra import LocalSpectra, compute_local_spectra
 from .map_grid import MapGrid
 from .maps import ComponentMap, component_maps
