@@ -56,6 +56,7 @@ PARTS = {
     "_cli_options": "cli",
     "_cli_pattern": "cli",
     "_cli_report": "cli",
+    "_image_layers": "_layers",
     "_plane": "_layers",
     "_present": "_layers",
     "_follow": "_layers",

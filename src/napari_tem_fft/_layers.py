@@ -17,9 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._image_layers import (
+    KEY,
+    LayerData,
+    contrast,
+    grey_range,
+    micrograph_layer,
+    micrograph_of,
+    place,
+    stack_layer,
+)
 from ._plane import Bar, Plane, Ring, label_azimuths
 from ._spot_table import spot_features
-from .core.calibration import Calibration
 from .core.colours import PALETTE, UNKNOWN
 from .core.frequency import FrequencyGrid
 from .core.grains import Grain
@@ -29,64 +38,30 @@ from .core.matching import GrainMatch
 from .core.micrograph import Micrograph
 from .core.spots import Spot
 
-LayerData = tuple[Any, dict[str, Any], str]
+__all__ = [
+    "CLEAR",
+    "KEY",
+    "MASK",
+    "LayerData",
+    "bars_layer",
+    "fft_layer",
+    "grains_layer",
+    "heat_layer",
+    "heat_role",
+    "ifft_layer",
+    "mask_layer",
+    "micrograph_layer",
+    "micrograph_of",
+    "plane_of",
+    "rings_layer",
+    "specimen_layer",
+    "spots_layer",
+    "stack_layer",
+]
 
-#: Key of this plugin's entry in a layer's metadata.
-KEY = "tem_fft"
-AXES = ("y", "x")
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
 CLEAR = "#00000000"
-_IN_NM = {
-    **dict.fromkeys(("nm", "nanometer"), 1.0),
-    **dict.fromkeys(("um", "µm", "μm", "micrometer", "micron"), 1e3),
-    **dict.fromkeys(("å", "angstrom"), 0.1),
-    **dict.fromkeys(("pm", "picometer"), 1e-3),
-    **dict.fromkeys(("mm", "millimeter"), 1e6),
-    **dict.fromkeys(("m", "meter"), 1e9),
-}
-
-
-def micrograph_layer(micrograph: Micrograph) -> LayerData:
-    """Image layer of a micrograph as read; `micrograph_of` takes it back."""
-    calibration = micrograph.calibration
-    notes = {
-        "role": "micrograph",
-        "name": micrograph.name,
-        "source": micrograph.source,
-        "file_hash": micrograph.file_hash,
-        "calibration": {"uncertainty": calibration.uncertainty, "source": calibration.source},
-        "scale": calibration.scale,
-        "grey_range": _grey_range(micrograph.pixels),
-        "microscope": dict(micrograph.metadata),
-        "warnings": list(micrograph.warnings),
-    }
-    place = _place(calibration.scale, (0.0, 0.0), calibration.unit)
-    kwargs = {**place, **_contrast(micrograph.pixels), "name": micrograph.name, "colormap": "gray"}
-    return micrograph.pixels, {**kwargs, "metadata": {KEY: notes}}, "image"
-
-
-def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph:
-    """Micrograph of an image layer, whoever opened it.
-
-    Parameters
-    ----------
-    pixels : ndarray, shape (ny, nx)
-        The layer's data, or the shown plane of a stack.
-    kwargs : mapping
-        The layer's name, scale, units and metadata; scale and units may have been changed since.
-    """
-    notes = kwargs.get("metadata", {}).get(KEY, {})
-    calibration = _calibration(kwargs["scale"][-2:], [str(u) for u in kwargs["units"]][-2:], notes)
-    return Micrograph(
-        np.asarray(pixels),
-        calibration,
-        name=kwargs["name"],
-        source=notes.get("source", ""),
-        file_hash=notes.get("file_hash", ""),
-        metadata=notes.get("microscope", {}),
-        warnings=tuple(notes.get("warnings", ())),
-    )
 
 
 def fft_layer(snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str) -> LayerData:
@@ -153,12 +128,12 @@ def ifft_layer(
     """
     kwargs = {
         **_over(of, MapGrid(image.shape, pixel_size)),
-        **_contrast(image),
+        **contrast(image),
         "name": f"{'fringes of the choice' if chosen else 'IFFT'} · {of.name}",
         "colormap": "gray",
         "visible": chosen,
     }
-    notes = _real("fringes" if chosen else "ifft", of, grey_range=_grey_range(image))
+    notes = _real("fringes" if chosen else "ifft", of, grey_range=grey_range(image))
     return image, {**kwargs, "metadata": notes}, "image"
 
 
@@ -202,9 +177,7 @@ def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -
     return specimen.astype(np.uint8), {**kwargs, "metadata": _real("specimen", of)}, "labels"
 
 
-def rings_layer(
-    rings: Sequence[Ring], plane: Plane, of: str, reach: float, role: str = "rings"
-) -> LayerData:
+def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role: str = "rings") -> LayerData:
     """Shapes layer of rings and their labels, in 1/nm.
 
     Parameters
@@ -241,7 +214,7 @@ def rings_layer(
 def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
     """Shapes layer of scale bars, each true where it lies, in the world's nm."""
     kwargs = {
-        **_place((1.0, 1.0), (0.0, 0.0), "nm"),
+        **place((1.0, 1.0), (0.0, 0.0), "nm"),
         "name": f"scale bars · {of}",
         "shape_type": "rectangle",
         "edge_width": 0,
@@ -265,72 +238,25 @@ def plane_of(metadata: Mapping[str, Any]) -> Plane:
     return Plane(notes["centre"], notes["world_per_inverse_nm"], notes["world_unit"])
 
 
-def _place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[str, Any]:
-    return {
-        "scale": tuple(map(float, scale)),
-        "translate": tuple(map(float, corner)),
-        "units": (unit, unit),
-        "axis_labels": AXES,
-    }
-
-
 def _on_grid(grid: FrequencyGrid, plane: Plane) -> dict[str, Any]:
-    return _place(plane.cell_size(grid), plane.corner(grid), plane.unit)
+    return place(plane.cell_size(grid), plane.corner(grid), plane.unit)
 
 
 def _drawn(plane: Plane) -> dict[str, Any]:
-    return _place((plane.factor, plane.factor), plane.centre, plane.unit)
+    return place((plane.factor, plane.factor), plane.centre, plane.unit)
 
 
 def _over(micrograph: Micrograph, grid: MapGrid) -> dict[str, Any]:
     """Over the micrograph: the outer edges coincide, not the middles of the first pixels."""
     corner = [(a - b) / 2 for a, b in zip(grid.pixel_size, micrograph.pixel_size, strict=True)]
-    return _place(grid.pixel_size, corner, "nm")
+    return place(grid.pixel_size, corner, "nm")
 
 
 def _real(role: str, of: Micrograph, **notes: Any) -> dict[str, Any]:
     return {KEY: {"role": role, "of": of.name, "file_hash": of.file_hash, **notes}}
 
 
-def _reciprocal(
-    role: str, of: str, grid: FrequencyGrid | None, plane: Plane, **notes: Any
-) -> dict[str, Any]:
+def _reciprocal(role: str, of: str, grid: FrequencyGrid | None, plane: Plane, **notes: Any) -> dict[str, Any]:
     step = {} if grid is None else {"step_1_nm": grid.step}
-    place = {"centre": plane.centre, "world_per_inverse_nm": plane.factor, "world_unit": plane.unit}
-    return {KEY: {"role": role, "of": of, **place, **step, **notes}}
-
-
-def _sample(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """About a quarter of a million of the finite pixels, evenly spread."""
-    stride = max(1, int(np.sqrt(pixels.size / 250_000)))
-    sample: NDArray[np.float64] = pixels[::stride, ::stride].astype(np.float64)
-    return np.asarray(sample[np.isfinite(sample)])
-
-
-def _grey_range(pixels: NDArray[Any]) -> tuple[float, float]:
-    """Ends of the contrast slider; napari takes no such argument, so they travel in the metadata."""
-    sample = _sample(pixels)
-    return (float(sample.min()), float(sample.max())) if sample.size else (0.0, 1.0)
-
-
-def _contrast(pixels: NDArray[Any]) -> dict[str, Any]:
-    """Grey levels from the 0.5th to the 99.5th percentile."""
-    sample = _sample(pixels)
-    if not sample.size or sample.min() == sample.max():
-        return {}
-    low, high = np.percentile(sample, (0.5, 99.5))
-    return {"contrast_limits": (float(low), float(high)) if low < high else _grey_range(pixels)}
-
-
-def _calibration(scale: Sequence[float], units: Sequence[str], notes: Mapping[str, Any]) -> Calibration:
-    known = notes.get("calibration", {})
-    read = {key: value for key, value in known.items() if key == "uncertainty"}
-    lengths = [_IN_NM.get(unit.lower()) for unit in units]
-    size = tuple(float(s) * (length or 1.0) for s, length in zip(scale, lengths, strict=True))
-    kept = np.allclose(size, notes.get("scale", size), rtol=1e-9)
-    source = known.get("source", "layer") if kept else "given by the user"
-    if None not in lengths:
-        return Calibration((size[0], size[1]), "real", source=source, **read)
-    if all(unit.replace(" ", "").startswith("1/") for unit in units):
-        return Calibration((size[0], size[1]), "reciprocal", source=source, **read)
-    return Calibration()
+    where = {"centre": plane.centre, "world_per_inverse_nm": plane.factor, "world_unit": plane.unit}
+    return {KEY: {"role": role, "of": of, **where, **step, **notes}}

@@ -24,6 +24,8 @@ def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
     plane = viewer.dims.current_step[-layer.ndim :][: layer.ndim - 2]
     name = f"{layer.name} {' '.join(map(str, plane))}".strip()
     kwargs = {"name": name, "scale": layer.scale, "units": layer.units, "metadata": layer.metadata}
+    if plane:
+        kwargs["frame"] = plane[0] if len(plane) == 1 else plane
     return micrograph_of(np.asarray(data[tuple(plane)]), kwargs)
 
 
