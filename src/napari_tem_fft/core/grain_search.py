@@ -30,6 +30,8 @@ PHASE_WANDER = 0.03
 SATELLITE = 0.1
 #: An outline that changes no more than this (common over joint area) is not drawn again.
 SETTLED = 0.85
+#: A peak of which g is not known to this share of the resolution was a chance maximum.
+UNCONFIRMED = 0.4
 #: Most spots whose maps are added for a grain's region.
 MOST_MAPPED = 8
 
@@ -75,7 +77,8 @@ def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
         draft = _draft(scene, seed, windows)
         if draft is not None:
             _admit(drafts, draft, scene.diffractogram.q_min)
-    return tuple(refined(scene, draft) for draft in _own_peaks(drafts))
+    measured = (refined(scene, draft) for draft in _own_peaks(drafts))
+    return tuple(draft for draft in measured if draft.peaks)
 
 
 def _unexplained(seed: Seed, drafts: Sequence[Draft], scene: Scene) -> tuple[int, ...]:
@@ -163,14 +166,18 @@ def examined(scene: Scene, outline: Outline) -> Draft:
 
 
 def refined(scene: Scene, draft: Draft) -> Draft:
-    """The draft with its peaks measured by the phase of their fringes over its region."""
+    """The draft with its peaks measured by the phase of their fringes over its region.
+
+    A peak whose fringes do not add up over the region is none.
+    """
     weights = weights_of(draft.region, scene.grid, scene.params.resolution)
     wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
     peaks = []
     for peak in draft.peaks:
         density = draft.spectrum.density_at(peak.g)
         g, sigma = refine(scene.diffractogram, weights, peak.g, density, 0.5 * draft.spectrum.resolution)
-        peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
+        if sigma < UNCONFIRMED * draft.spectrum.resolution:
+            peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
     return replace(draft, peaks=tuple(peaks))
 
 

@@ -20,6 +20,9 @@ MEDIAN_LOSS = 1.0 / np.log(2.0) ** 2
 #: Detectors record noise at all frequencies. Where a spectrum falls below this share of its largest ring,
 #: the image was filtered, and what is left there (rounding, leakage) is no measure of noise.
 FLOOR = 1e-4
+#: Where rings differ by more than this factor from the next, as at the edge of a filter, the noise changes
+#: within a ring, and the larger of the neighbours is taken.
+STEEP = 1.7
 #: Sectors with fewer bins than this share of the usual (at the grid's corners) take the median of all.
 MOST_EMPTY = 0.2
 
@@ -85,7 +88,9 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
         means[:, i] = np.partition(pooled[:, start:stop], middle, axis=1)[:, middle]
     means /= np.float32(np.log(2.0))
     floor = np.maximum(FLOOR * means.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return np.asarray(np.maximum(means, floor), np.float32)
+    highest = ndimage.maximum_filter1d(means, 3, axis=1, mode="nearest")
+    safe = np.where(highest > STEEP * means, highest, means)
+    return np.asarray(np.maximum(safe, floor), np.float32)
 
 
 def spread(means: NDArray[np.float32], rings: Rings, radius: NDArray[np.float64]) -> NDArray[np.float32]:
