@@ -164,6 +164,6 @@ def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
             round(v / s) + n // 2
             for v, s, n in zip((dy, dx), spectrum.lobe_step, spectrum.lobes.shape, strict=True)
         )
-        near = spectrum.lobes[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        near = spectrum.lobes[max(row - 1, 0) : max(row + 2, 0), max(column - 1, 0) : max(column + 2, 0)]
         lobes += other.amplitude**2 * float(near.max()) if near.size else 0.0
     return lobes
