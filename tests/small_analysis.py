@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+
 import numpy as np
 
 from forward_model import fringes, white_noise
@@ -111,3 +113,20 @@ def _components(masks: np.ndarray) -> tuple[ComponentMap, ...]:
     )
     unknown = ComponentMap("unknown crystal", (), Outcome.UNKNOWN, 0.0, (2,), heat[1], 4.8, 0.2, 0.25)
     return both, unknown
+
+
+def assert_same(one: object, other: object, where: str = "analysis") -> None:
+    """Equal to the last bit, arrays inside dataclasses included."""
+    if isinstance(one, np.ndarray):
+        assert isinstance(other, np.ndarray) and one.dtype == other.dtype, where
+        np.testing.assert_array_equal(one, other, err_msg=where)
+    elif is_dataclass(one):
+        assert type(one) is type(other), where
+        for f in fields(one):
+            assert_same(getattr(one, f.name), getattr(other, f.name), f"{where}.{f.name}")
+    elif isinstance(one, tuple):
+        assert isinstance(other, tuple) and len(one) == len(other), where
+        for i, pair in enumerate(zip(one, other, strict=True)):
+            assert_same(*pair, f"{where}[{i}]")
+    else:
+        assert one == other or (one != one and other != other), where

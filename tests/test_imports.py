@@ -57,6 +57,7 @@ PARTS = {
     "_cli_pattern": "cli",
     "_cli_report": "cli",
     "_image_layers": "_layers",
+    "_layer_file": "_layers",
     "_plane": "_layers",
     "_present": "_layers",
     "_follow": "_layers",

@@ -42,6 +42,7 @@ __all__ = [
     "CLEAR",
     "KEY",
     "MASK",
+    "ORDER",
     "LayerData",
     "bars_layer",
     "fft_layer",
@@ -59,6 +60,11 @@ __all__ = [
     "stack_layer",
 ]
 
+#: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
+ORDER: tuple[str, ...] = (
+    *("micrograph", "ifft", "fringes", "specimen", "grains", "heat"),
+    *("fft", "rings", "mask", "spots", "phase", "choice", "bars"),
+)
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
 CLEAR = "#00000000"

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ._layers import LayerData, micrograph_layer, stack_layer
+from ._layer_file import layer_from_plain
+from ._layers import KEY, ORDER, LayerData, micrograph_layer, stack_layer
 from .core.micrograph import Micrograph
+from .core.pipeline import Analysis
 from .core.stack import ImageStack
 
 PathOrPaths = str | Sequence[str]
+#: Suffix of our own documents.
+DOCUMENT = ".temfft"
 #: Suffixes that this plugin opens in napari; the command line reads more.
-SUFFIXES = {".dm3", ".dm4", ".ser", ".emd"}
+SUFFIXES = {".dm3", ".dm4", ".ser", ".emd", DOCUMENT}
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
@@ -21,7 +25,7 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
 
 
 def read_layers(path: PathOrPaths) -> list[LayerData]:
-    """Read every image and stack of one file or several as layers in nm.
+    """Read every image and stack of one file or several as layers in nm, or a document's layers.
 
     What the user should know of a file (no calibration, images that cannot be shown) appears as a
     notification. A stack's layer has an axis of frames, of which the shown one is analysed.
@@ -31,15 +35,57 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     ReadError
         If a file cannot be read; the message says what to do.
     """
+    layers = []
+    for one in map(Path, _as_paths(path)):
+        layers += _document_layers(one) if one.suffix.lower() == DOCUMENT else _file_layers(one)
+    return layers
+
+
+def _file_layers(path: Path) -> list[LayerData]:
     from .io.dm import read_images
 
-    layers = []
-    for one in _as_paths(path):
-        images = _of_one_space(read_images(one))
-        for text in dict.fromkeys(text for image in images for text in image.warnings):
-            _notify(f"{Path(one).name}: {text}")
-        layers += [_layer(image) for image in images]
+    images = _of_one_space(read_images(path))
+    for text in dict.fromkeys(text for image in images for text in image.warnings):
+        _notify(f"{path.name}: {text}")
+    return [_layer(image) for image in images]
+
+
+def _document_layers(path: Path) -> list[LayerData]:
+    """The layers that were saved; where only an analysis was, those that show it."""
+    from .io.temfft import load_temfft
+
+    document = load_temfft(path)
+    analysis = document.analysis
+    if document.layers:
+        layers = [layer_from_plain(one.data, one.attributes, one.kind) for one in document.layers]
+    elif analysis is not None:
+        layers = [micrograph_layer(analysis.micrograph), *_shown(analysis)]
+    elif document.micrograph is not None:
+        layers = [micrograph_layer(document.micrograph)]
+    else:
+        layers = []
+    if analysis is not None:
+        _attach(analysis, layers)
     return layers
+
+
+def _attach(analysis: Analysis, layers: Sequence[LayerData]) -> None:
+    """Let the layer of the micrograph carry its analysis, so that it can be gone on with and saved."""
+    for _, kwargs, _ in layers:
+        notes = kwargs.get("metadata", {}).get(KEY, {})
+        if notes.get("role") == "micrograph" and notes.get("name") == analysis.micrograph.name:
+            notes["analysis"] = analysis
+
+
+def _shown(analysis: Analysis) -> list[LayerData]:
+    """Layers of an analysis as a run leaves them, from the bottom to the top."""
+    from ._follow import replayed_steps
+    from ._present import Presenter
+
+    layers: dict[str, LayerData] = {}
+    for step in Presenter(analysis.micrograph).present(replayed_steps(analysis)):
+        layers |= {layer[1]["metadata"][KEY]["role"]: layer for layer in step.product.layers}
+    return [layers[role] for role in sorted(layers, key=lambda role: ORDER.index(role.split()[0]))]
 
 
 def _layer(image: Micrograph | ImageStack) -> LayerData:

@@ -1,15 +1,14 @@
 import csv
 import json
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tifffile
 
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.results import folder_of, load_results, save_results
-from small_analysis import GRID, small_analysis, small_micrograph
+from small_analysis import GRID, assert_same, small_analysis, small_micrograph
 
 EXPECTED = {
     "analysis.json",
@@ -32,23 +31,6 @@ def analysis() -> Analysis:
 @pytest.fixture(scope="module")
 def folder(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_results(analysis, tmp_path_factory.mktemp("out") / "deep" / "small.dm4")
-
-
-def assert_same(one: object, other: object, where: str = "analysis") -> None:
-    """Equal to the last bit, arrays inside dataclasses included."""
-    if isinstance(one, np.ndarray):
-        assert isinstance(other, np.ndarray) and one.dtype == other.dtype, where
-        np.testing.assert_array_equal(one, other, err_msg=where)
-    elif is_dataclass(one):
-        assert type(one) is type(other), where
-        for f in fields(one):
-            assert_same(getattr(one, f.name), getattr(other, f.name), f"{where}.{f.name}")
-    elif isinstance(one, tuple):
-        assert isinstance(other, tuple) and len(one) == len(other), where
-        for i, pair in enumerate(zip(one, other, strict=True)):
-            assert_same(*pair, f"{where}[{i}]")
-    else:
-        assert one == other or (one != one and other != other), where
 
 
 def test_folder_holds_what_is_promised_and_nothing_else(folder: Path) -> None:

@@ -26,7 +26,7 @@ def replaced(folder: Path, description: str) -> Iterator[Path]:
     ----------
     folder : Path
     description : str
-        Name of the JSON file that describes the folder, with "format" and "files".
+        Name of the JSON file that describes the folder, with "format" and "files" (and folders).
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -76,5 +76,7 @@ def _remove_earlier(folder: Path, description: str) -> None:
         return
     (folder / description).unlink()
     for name in earlier.get("files", ()):
-        if plain_name(name):
+        if plain_name(name) and (folder / name).is_dir() and not (folder / name).is_symlink():
+            shutil.rmtree(folder / name)
+        elif plain_name(name):
             (folder / name).unlink(missing_ok=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import struct
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,9 @@ from numpy.typing import NDArray
 
 from ..core.grains import Grain
 from ..core.map_grid import MapGrid
+
+#: Heats are compressed; they hold at most this many times the size of their file (deflate's limit).
+MOST_EXPANSION = 1100
 
 
 def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
@@ -31,8 +37,21 @@ def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
 
 
 def read_map(path: Path) -> NDArray[Any]:
-    """The image of a file that `write_map` wrote; a boolean one comes back as 0 and 255."""
-    image: NDArray[Any] = tifffile.imread(path)
+    """The image of a file that `write_map` wrote; a boolean one comes back as 0 and 255.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such image, or claims more than it holds.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            if math.prod(series.shape) * series.dtype.itemsize > path.stat().st_size:
+                raise ValueError(f"an image of shape {series.shape} in {path.stat().st_size} bytes")
+            image: NDArray[Any] = series.asarray()
+    except (tifffile.TiffFileError, IndexError, struct.error) as error:
+        raise ValueError(f"{path.name}: not a map ({error})") from error
     return image
 
 
@@ -78,8 +97,20 @@ def write_heats(path: Path, heats: NDArray[np.float32]) -> None:
 
 
 def read_heats(path: Path) -> NDArray[np.float32]:
-    """The heats of a file that `write_heats` wrote."""
+    """The heats of a file that `write_heats` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such list of heats, or claims absurdly much.
+    """
+    with zipfile.ZipFile(path) as archive:
+        claimed = sum(entry.file_size for entry in archive.infolist())
+    if claimed > max(MOST_EXPANSION * path.stat().st_size, 2**20):
+        raise ValueError(f"{path.name}: {path.stat().st_size} bytes claim to hold {claimed}")
     with np.load(path) as parts:
+        if len(parts["shape"]) != 3 or len(parts.files) != 1 + 2 * int(parts["shape"][0]):
+            raise ValueError(f"{path.name}: not a list of heats")
         heats = np.zeros(parts["shape"], np.float32)
         for number in range(len(heats)):
             (top, left), part = parts[f"corner_{number}"], parts[f"heat_{number}"]

@@ -19,10 +19,13 @@ LENGTHS_NM = {
     "\u00b5m": 1e3,
     "\u03bcm": 1e3,
     "um": 1e3,
+    "micrometer": 1e3,
     "micron": 1e3,
     "microns": 1e3,
     "mm": 1e6,
+    "millimeter": 1e6,
     "m": 1e9,
+    "meter": 1e9,
     "\u00c5": 0.1,
     "\u212b": 0.1,
     "A": 0.1,
@@ -30,6 +33,7 @@ LENGTHS_NM = {
     "angstrom": 0.1,
     "Angstrom": 0.1,
     "pm": 1e-3,
+    "picometer": 1e-3,
 }
 _ANGLES = {"mrad", "rad", "deg", "°", "urad", "\u00b5rad"}
 _ENERGIES = {"eV", "keV", "meV", "MeV"}
