@@ -67,10 +67,13 @@ class Presenter:
     Parameters
     ----------
     micrograph : Micrograph
+    beside : bool
+        Whether reciprocal space is drawn beside the micrograph; else in a viewer of its own, in 1/nm.
     """
 
-    def __init__(self, micrograph: Micrograph) -> None:
+    def __init__(self, micrograph: Micrograph, beside: bool = True) -> None:
         self.micrograph = micrograph
+        self.beside = beside
         self._spots: Sequence[Spot] = ()
         self._profiles: Sequence[RadialProfile] = ()
         self._grains: Sequence[Grain] = ()
@@ -78,9 +81,9 @@ class Presenter:
         self._contents: dict[str, str | None] = {}
 
     @classmethod
-    def after(cls, analysis: Analysis) -> Presenter:
+    def after(cls, analysis: Analysis, beside: bool = True) -> Presenter:
         """Make one that knows an analysis already, for what follows an edit."""
-        presenter = cls(analysis.micrograph)
+        presenter = cls(analysis.micrograph, beside)
         presenter._see(analysis.diffractogram)
         presenter._spots, presenter._profiles = analysis.spots, analysis.profiles
         presenter._grains, presenter._matches = analysis.grains, analysis.matches
@@ -146,14 +149,16 @@ class Presenter:
     def _see(self, diffractogram: Diffractogram) -> None:
         self._diffractogram = diffractogram
         self._grid = display_grid(diffractogram)
-        self._plane = Plane.beside(self.micrograph, self._grid)
+        self._plane = Plane.beside(self.micrograph, self._grid) if self.beside else Plane()
 
     def _spectrum_layers(self, diffractogram: Diffractogram) -> tuple[LayerData, ...]:
         self._see(diffractogram)
         grid, snr = display(diffractogram)
-        bars = scale_bars(self.micrograph, grid, self._plane)
         name = self.micrograph.name
-        return fft_layer(snr, grid, self._plane, name), bars_layer(bars, name)
+        fft = fft_layer(snr, grid, self._plane, name)
+        if not self.beside:
+            return (fft,)
+        return fft, bars_layer(scale_bars(self.micrograph, grid, self._plane), name)
 
     def _mask_layers(self) -> tuple[LayerData, ...]:
         mask: NDArray[np.uint8] = render(self._spots, self._grid)

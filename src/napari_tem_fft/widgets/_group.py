@@ -17,6 +17,8 @@ ORDER: tuple[str, ...] = (
     *("ifft", "fringes", "specimen", "grains", "heat"),
     *("fft", "rings", "mask", "spots", "phase", "choice", "bars"),
 )
+#: Those that lie in reciprocal space.
+RECIPROCAL = ("fft", "rings", "mask", "spots", "phase", "choice", "bars")
 
 
 class LayerGroup:
@@ -26,18 +28,28 @@ class LayerGroup:
     ----------
     viewer : ViewerModel
         Where they are shown.
+    panel : ViewerModel, optional
+        Where the layers of reciprocal space are shown, if not there.
     """
 
-    def __init__(self, viewer: ViewerModel) -> None:
-        self._ref = ref(viewer)
+    def __init__(self, viewer: ViewerModel, panel: ViewerModel | None = None) -> None:
+        self._viewer = ref(viewer)
+        self._panel = ref(panel) if panel is not None else None
         self._layers: dict[str, Layer] = {}
 
-    @property
-    def _viewer(self) -> ViewerModel:
-        viewer = self._ref()
+    def move(self, panel: ViewerModel | None) -> None:
+        """Show reciprocal space in another viewer from now on; its layers are removed from the old one."""
+        for role in [role for role in self._layers if role in RECIPROCAL]:
+            self.remove(role)
+        self._panel = ref(panel) if panel is not None else None
+
+    def home(self, role: str) -> ViewerModel:
+        """Return the viewer in which layers of a role are shown."""
+        panel = self._panel() if self._panel is not None and role in RECIPROCAL else None
+        viewer = self._viewer()
         if viewer is None:
             raise RuntimeError("the viewer was closed")
-        return viewer
+        return panel if panel is not None else viewer
 
     def __getitem__(self, role: str) -> Layer:
         return self._layers[role]
@@ -45,7 +57,7 @@ class LayerGroup:
     def get(self, role: str) -> Layer | None:
         """Return the layer of a role if it is there and the user has not removed it."""
         layer = self._layers.get(role)
-        return layer if layer is not None and layer in self._viewer.layers else None
+        return layer if layer is not None and layer in self.home(role).layers else None
 
     @property
     def roles(self) -> list[str]:
@@ -63,9 +75,11 @@ class LayerGroup:
         revive : bool
             Whether layers that the user has removed come back.
         """
-        chosen = set(self._viewer.layers.selection)
-        roles = [self._show(layer) for layer in layers if revive or not self._was_removed(layer)]
-        self._viewer.layers.selection = chosen & set(self._viewer.layers) or chosen
+        wanted = [layer for layer in layers if revive or not self._was_removed(layer)]
+        chosen = {viewer: set(viewer.layers.selection) for viewer in map(self.home, map(role_of, wanted))}
+        roles = [self._show(layer) for layer in wanted]
+        for viewer, selection in chosen.items():
+            viewer.layers.selection = selection & set(viewer.layers) or selection
         return roles
 
     def keep_only(self, roles: Iterable[str]) -> None:
@@ -78,7 +92,7 @@ class LayerGroup:
         layer = self.get(role)
         self._layers.pop(role, None)
         if layer is not None:
-            self._viewer.layers.remove(layer)
+            self.home(role).layers.remove(layer)
 
     def set_visible(self, visible: bool) -> None:
         """Hide the whole group, or show again what was visible before."""
@@ -91,27 +105,35 @@ class LayerGroup:
                 layer.visible = False
 
     def _show(self, layer_data: LayerData) -> str:
-        role: str = layer_data[1]["metadata"][KEY]["role"]
+        role = role_of(layer_data)
         layer = self.get(role)
         if layer is None:
             layer = create(layer_data)
-            self._viewer.layers.insert(self._index(role), layer)
+            self.home(role).layers.insert(self._index(role), layer)
             self._layers[role] = layer
         else:
             update(layer, layer_data)
         return role
 
     def _was_removed(self, layer_data: LayerData) -> bool:
-        role = layer_data[1]["metadata"][KEY]["role"]
+        role = role_of(layer_data)
         return role in self._layers and self.get(role) is None
 
     def _index(self, role: str) -> int:
         """Place in the layer list: above all of the group that belong below it."""
-        place: dict[str, int] = {o: self._viewer.layers.index(self._layers[o]) for o in self.roles}
+        home = self.home(role)
+        here = [other for other in self.roles if self.home(other) is home]
+        place: dict[str, int] = {other: home.layers.index(self._layers[other]) for other in here}
         below = [place[other] for other in place if _rank(other) <= _rank(role)]
         if below:
             return max(below) + 1
-        return min(place.values(), default=len(self._viewer.layers))
+        return min(place.values(), default=len(home.layers))
+
+
+def role_of(layer_data: LayerData) -> str:
+    """Return the role that a layer tuple has in its group."""
+    role: str = layer_data[1]["metadata"][KEY]["role"]
+    return role
 
 
 def _rank(role: str) -> int:

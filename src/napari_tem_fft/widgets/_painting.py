@@ -28,12 +28,12 @@ class MaskWatcher(QObject):
     -------
     stroke_began()
         The mouse button went down on the layer in one of the drawing modes.
-    changed()
-        The layer differs from what is known; once a stroke.
+    changed(ndarray)
+        The layer's data, which differ from what is known; once a stroke.
     """
 
     stroke_began = Signal()
-    changed = Signal()
+    changed = Signal(object)
 
     def __init__(self, layer: Labels) -> None:
         super().__init__()
@@ -75,4 +75,4 @@ class MaskWatcher(QObject):
     def _compare(self) -> None:
         if self._drawing or np.array_equal(self.known, self.layer.data):
             return
-        self.changed.emit()
+        self.changed.emit(self.layer.data)

@@ -38,6 +38,10 @@ class Picker:
     ) -> None:
         self._current = current
         self._choose = choose
+        self.follow(viewer)
+
+    def follow(self, viewer: ViewerModel) -> None:
+        """Take clicks in a viewer; in a panel's too."""
         viewer.mouse_drag_callbacks.append(self._on_drag)
 
     def _on_drag(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
@@ -51,16 +55,16 @@ class Picker:
             yield
         findings = self._current()
         if not moved and findings is not None and findings.analysis is not None:
-            self._choose(chosen_at(findings, event.position))
+            self._choose(chosen_at(findings, event.position, viewer))
 
 
-def chosen_at(findings: Findings, world: Sequence[float]) -> Chosen | None:
-    """Return what lies at a world position: a spot of the diffractogram, or a grain of the micrograph."""
+def chosen_at(findings: Findings, world: Sequence[float], viewer: ViewerModel) -> Chosen | None:
+    """Return what lies at a viewer's world position: a spot of the FFT, or a grain of the micrograph."""
     fft = findings.group.get("fft")
-    if fft is not None and fft.visible and _inside(fft, world):
+    if fft is not None and fft in viewer.layers and fft.visible and _inside(fft, world):
         spot = spot_at(plane_of(fft.metadata).frequency(world), findings.spots)
         return spot_chosen(findings, spot) if spot is not None else None
-    if _inside(findings.layer, world):
+    if findings.layer in viewer.layers and _inside(findings.layer, world):
         grain = grain_at(findings, world)
         return grain_chosen(findings, grain) if grain is not None else None
     return None

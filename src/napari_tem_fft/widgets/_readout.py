@@ -34,19 +34,28 @@ class Readout:
         self._current = current
         viewer.events.status.connect(self._on_status)
 
+    def follow(self, panel: ViewerModel) -> None:
+        """Give the status text for the cursor in a panel's viewer too, which has no status bar."""
+        panel.mouse_move_callbacks.append(self._on_panel_move)
+
+    def _on_panel_move(self, panel: ViewerModel, event: Any) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.status = self.text(event.position, panel) or "Ready"
+
     def _on_status(self, event: Any = None) -> None:
         viewer = self._viewer()
         if viewer is None or not viewer.mouse_over_canvas:
             return
-        text = self.text(viewer.cursor.position)
+        text = self.text(viewer.cursor.position, viewer)
         if text:
             viewer.status = text
 
-    def text(self, position: Sequence[float]) -> str:
-        """Words for a world position; empty outside the diffractogram."""
+    def text(self, position: Sequence[float], viewer: ViewerModel) -> str:
+        """Words for a world position of a viewer; empty outside the diffractogram."""
         findings = self._current()
         layer = findings.group.get("fft") if findings is not None else None
-        if findings is None or layer is None or not layer.visible or len(position) < 2:
+        if findings is None or layer is None or not layer.visible or layer not in viewer.layers:
             return ""
         gy, gx = plane_of(layer.metadata).frequency(position)
         steps = layer.metadata[KEY]["step_1_nm"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QObject, Signal
@@ -15,8 +15,12 @@ Steps = Generator[Step, None, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Result:
-    value: Any
+class _Sent:
+    """What a worker sends, with the mark of the work that it belongs to."""
+
+    mark: object
+    kind: Literal["step", "paused", "result", "error"]
+    value: Any = None
 
 
 class Runner(QObject):
@@ -46,6 +50,7 @@ class Runner(QObject):
         super().__init__()
         self._steps: Steps | None = None
         self._worker: GeneratorWorker[Any, Any, Any] | None = None
+        self._mark = object()
 
     @property
     def running(self) -> bool:
@@ -72,6 +77,7 @@ class Runner(QObject):
         """Give up the generator; what its worker still sends is ignored."""
         worker, steps = self._worker, self._steps
         self._worker = self._steps = None
+        self._mark = object()
         if worker is not None:
             worker.quit()
             self.stopped.emit()
@@ -79,42 +85,40 @@ class Runner(QObject):
             steps.close()
 
     def _send_off(self, steps: Steps, single: bool) -> None:
-        worker = create_worker(_advance, steps, single, _start_thread=False, _ignore_errors=True)
+        worker = create_worker(_advance, steps, single, self._mark, _start_thread=False)
+        worker.yielded.connect(self._on_sent)
+        worker.returned.connect(self._on_sent)
         self._worker = worker
-        worker.yielded.connect(lambda step: self._on_yielded(worker, step))
-        worker.returned.connect(lambda result: self._on_returned(worker, result))
-        worker.errored.connect(lambda error: self._on_errored(worker, error))
         self.started.emit()
         worker.start()
 
-    def _on_yielded(self, worker: object, step: Step) -> None:
-        if worker is self._worker:
-            self.stepped.emit(step)
-
-    def _on_returned(self, worker: object, result: _Result | None) -> None:
-        if worker is not self._worker:
+    def _on_sent(self, sent: _Sent | None) -> None:
+        """Pass on what the present worker sends; what an abandoned one still sends is dropped."""
+        if sent is None or sent.mark is not self._mark:
+            return
+        if sent.kind == "step":
+            self.stepped.emit(sent.value)
             return
         self._worker = None
-        if result is not None:
+        if sent.kind != "paused":
             self._steps = None
-            self.returned.emit(result.value)
-        self.stopped.emit()
-
-    def _on_errored(self, worker: object, error: Exception) -> None:
-        if worker is not self._worker:
-            return
-        self._worker = self._steps = None
-        self.failed.emit(error)
+            (self.returned if sent.kind == "result" else self.failed).emit(sent.value)
         self.stopped.emit()
 
 
-def _advance(steps: Steps, single: bool) -> Generator[Step, None, _Result | None]:
-    """Pass steps on: one, or all until the end, which is marked by a `_Result`."""
+def _advance(steps: Steps, single: bool, mark: object) -> Generator[_Sent, None, _Sent]:
+    """Pass steps on, one or all; the result says how it ended.
+
+    Errors are sent like results, and all with a mark: a signal of a worker that is connected to a
+    closure around the worker would keep it, and the analysis in it, alive for ever.
+    """
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
-            return _Result(end.value)
-        yield step
+            return _Sent(mark, "result", end.value)
+        except Exception as error:
+            return _Sent(mark, "error", error)
+        yield _Sent(mark, "step", step)
         if single:
-            return None
+            return _Sent(mark, "paused")

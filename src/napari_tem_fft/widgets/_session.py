@@ -12,6 +12,7 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
 from .._follow import moved_steps, painted_steps, replayed_steps
 from .._present import Edited, Presenter, Shown
@@ -29,6 +30,7 @@ from ._readout import Readout
 from ._run import Runner
 from ._source import micrograph_from
 from ._spotlight import Spotlight
+from ._views import look_at
 
 History = list[tuple[Spot, ...]]
 Kind = Literal["run", "edit", "again"]
@@ -69,6 +71,8 @@ class Session(QObject):
         self._kind: Kind = "run"
         self._spots_known = False
         self.current: Findings | None = None
+        self._panel: ref[ViewerModel] | None = None
+        self.panel_widget: QWidget | None = None
         self.chosen: Chosen | None = None
         self.spotlight = Spotlight()
         self._readout = Readout(viewer, lambda: self.current)
@@ -109,6 +113,7 @@ class Session(QObject):
             findings.group.set_visible(findings is current)
         self.current = current
         self.current_changed.emit()
+        self._show_if_missing()
 
     def analyse(
         self, layer: Image, phases: Sequence[Phase], params: AnalysisParams, single: bool = False
@@ -123,12 +128,12 @@ class Session(QObject):
         micrograph = micrograph_from(layer, self.viewer)
         _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
         self.cancel()
-        findings = self._findings.setdefault(layer, Findings(layer, micrograph, LayerGroup(self.viewer)))
+        findings = self._findings.setdefault(layer, Findings(layer, micrograph, self._new_group()))
         findings.micrograph = micrograph
         self.choose(layer)
         findings.group.set_visible(True)
         steps = analysis_steps(micrograph, phases, params)
-        self._start(findings, Presenter(micrograph).present(steps), "run", single)
+        self._start(findings, Presenter(micrograph, self.beside).present(steps), "run", single)
 
     def advance(self, single: bool = True) -> None:
         """Go on with a paused run, by a step or to its end."""
@@ -153,21 +158,6 @@ class Session(QObject):
         if chosen is not None:
             self.spotlight.put_on(self.current, chosen)
         self.chosen_changed.emit()
-
-    def look_at(self, space: Literal["real", "reciprocal", "both"]) -> None:
-        """Fly to the micrograph, to its FFT, or so far off that both are seen."""
-        findings = self.current
-        fft = findings.group.get("fft") if findings is not None else None
-        if findings is None or fft is None:
-            return
-        layers = {"real": [findings.layer], "reciprocal": [fft], "both": [findings.layer, fft]}[space]
-        self.viewer.fit_to_view(layers=layers, margin=0.03)
-
-    def fly_to(self, place: tuple[float, float], size: float) -> None:
-        """Look at a place (y, x) of the micrograph so that something of a size, in nm, is well seen."""
-        camera, canvas = self.viewer.scene.camera, self.viewer.canvas
-        camera.center = (0.0, *place)
-        camera.zoom = 0.35 * min(canvas.size) / max(size, 1e-3)
 
     def edit(self, after: NDArray[np.uint8]) -> None:
         """Take over a mask that a person has painted, and let everything follow.
@@ -202,11 +192,11 @@ class Session(QObject):
     def _follow(
         self, findings: Findings, analysis: Analysis, steps: Generator[Step, None, Analysis]
     ) -> None:
-        self._start(findings, Presenter.after(analysis).present(steps), kind="edit")
+        self._start(findings, Presenter.after(analysis, self.beside).present(steps), kind="edit")
 
     def _show_again(self, findings: Findings, analysis: Analysis) -> None:
         findings.past = [spots for spots in findings.past if spots != analysis.spots]
-        steps = Presenter(analysis.micrograph).present(replayed_steps(analysis))
+        steps = Presenter(analysis.micrograph, self.beside).present(replayed_steps(analysis))
         self._start(findings, steps, kind="again")
 
     def _start(
@@ -235,10 +225,40 @@ class Session(QObject):
         if findings is self.current:
             self.found.emit()
 
+    def use_panel(self, panel: ViewerModel | None) -> None:
+        """Show reciprocal space in a viewer of its own from now on, or beside the micrograph again."""
+        self.pick(None)
+        self._panel = ref(panel) if panel is not None else None
+        for findings in self._findings.values():
+            findings.group.move(panel)
+        if panel is not None:
+            self._readout.follow(panel)
+            self._picker.follow(panel)
+        if self._running is not None:
+            self.cancel()
+        self._show_if_missing()
+
+    @property
+    def beside(self) -> bool:
+        """Whether reciprocal space lies beside the micrograph, and not in a panel."""
+        return self._panel is None or self._panel() is None
+
+    def _new_group(self) -> LayerGroup:
+        return LayerGroup(self.viewer, self._panel() if self._panel is not None else None)
+
+    def _show_if_missing(self) -> None:
+        """Show a finished analysis again whose diffractogram was taken away with another arrangement."""
+        findings = self.current
+        if findings is None or findings.analysis is None or self.running:
+            return
+        if findings.group.get("fft") is None:
+            self._show_again(findings, findings.analysis)
+
     def _arrange(self) -> None:
-        """Show both spaces; napari's own scale bar goes, for it would give nm beside the FFT."""
-        self.viewer.canvas.overlays.scale_bar.visible = False
-        self.look_at("both")
+        """Show both spaces; napari's own scale bar goes where it would give nm beside the FFT."""
+        self.viewer.canvas.overlays.scale_bar.visible = not self.beside
+        if self.current is not None:
+            look_at(self.viewer, self.current, "both")
 
     def _remember_edit(self, findings: Findings, product: Any) -> None:
         """Keep the spots before an edit; an undo has done so itself."""
@@ -272,7 +292,7 @@ class Session(QObject):
         elif isinstance(layer, Labels):
             self._release(findings.layer)
             self._watchers[findings.layer] = watcher = MaskWatcher(layer)
-            watcher.changed.connect(lambda: self.edit(layer.data))
+            watcher.changed.connect(self.edit)
             watcher.stroke_began.connect(self._on_stroke_began)
             layer.bind_key("Control-Z", lambda _: self.undo(), overwrite=True)
             layer.bind_key("Control-Shift-Z", lambda _: self.redo(), overwrite=True)

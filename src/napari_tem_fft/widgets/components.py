@@ -13,6 +13,7 @@ from ._chosen import component_chosen, grain_chosen
 from ._findings import Findings
 from ._session import session_of
 from ._tree import ResultTree, Row
+from ._views import fly_to, look_at
 
 COLUMNS = ("component", "state", "probability", "area (nm²)", "of specimen", "diameter (nm)")
 HELP = (
@@ -70,13 +71,13 @@ class ComponentsDock(QWidget):
         if kind == "grain":
             grain = next(grain for grain in findings.grains if grain.id == what)
             self.session.pick(grain_chosen(findings, grain.id))
-            self.session.fly_to(grain.centre, grain.diameter)
+            fly_to(self.session.viewer, grain.centre, grain.diameter)
         else:
             self.session.pick(component_chosen(findings, str(what)))
 
     def _on_whole(self) -> None:
         self.session.pick(None)
-        self.session.look_at("both")
+        look_at(self.session.viewer, self.session.current, "both")
 
 
 def component_rows(findings: Findings) -> list[Row]:

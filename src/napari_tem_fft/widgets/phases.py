@@ -47,7 +47,7 @@ class PhasesDock(QWidget):
         self.copy.setToolTip("Copy the table, with tabs, for a spreadsheet")
         self._lay_out()
         self.tree.chosen.connect(self._on_row_chosen)
-        self.clear.clicked.connect(lambda: self.session.pick(None))
+        self.clear.clicked.connect(self._on_clear)
         self.copy.clicked.connect(self.tree.copy)
         for signal in (self.session.found, self.session.current_changed):
             signal.connect(self._on_found)
@@ -84,6 +84,9 @@ class PhasesDock(QWidget):
         if phase:
             candidate = next(c for c in match.candidates if c.phase == phase)
             self.session.spotlight.show_phase(findings, phase, candidate.scale)
+
+    def _on_clear(self) -> None:
+        self.session.pick(None)
 
 
 def match_rows(findings: Findings) -> list[Row]:

@@ -7,6 +7,7 @@ from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
     QGroupBox,
@@ -26,10 +27,13 @@ from ._candidates import CandidatesForm
 from ._choice import ImageChoice
 from ._docks import bring_below
 from ._messages import tell
+from ._panel import close_panel, open_panel
 from ._params import ParamsForm
+from ._preferences import fft_in_panel, remember_fft_in_panel
 from ._session import session_of, unwrapped
 from ._source import set_pixel_size
 from ._summary import summary
+from ._views import Space, look_at
 from .components import ComponentsDock
 from .phases import PhasesDock
 from .profile import ProfileDock
@@ -54,6 +58,7 @@ class TemFftDock(QWidget):
         super().__init__()
         self._viewer = unwrapped(napari_viewer)
         self.session = session_of(napari_viewer)
+        self._shown = False
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -80,6 +85,9 @@ class TemFftDock(QWidget):
         self.to_real = _button("Image", "Look at the micrograph")
         self.to_reciprocal = _button("FFT", "Look at the FFT")
         self.to_both = _button("Both", "Look at the micrograph and the FFT beside it")
+        self.panel = QCheckBox("FFT in a panel of its own")
+        self.panel.setToolTip("Show reciprocal space in 1/nm in a second viewer; this choice is remembered")
+        self.panel.setChecked(not self.session.beside)
         self.choice = QLabel()
         self.choice.setWordWrap(True)
         self.choice.setVisible(False)
@@ -111,6 +119,7 @@ class TemFftDock(QWidget):
         layout.addWidget(self.progress)
         views = (self.to_real, self.to_reciprocal, self.to_both)
         layout.addLayout(_fill_row(QHBoxLayout(), QLabel("view"), *views))
+        layout.addWidget(self.panel)
         layout.addLayout(_fill_row(QHBoxLayout(), QLabel("mask"), self.undo, self.redo))
         layout.addWidget(self.choice)
         layout.addWidget(self.result, stretch=1)
@@ -120,14 +129,15 @@ class TemFftDock(QWidget):
         self.image.chosen.connect(self._on_image_chosen)
         self.calibrate.clicked.connect(self._on_calibrate)
         self.defaults.clicked.connect(self._on_defaults)
-        self.run.clicked.connect(lambda: self._on_run(single=False))
-        self.step.clicked.connect(lambda: self._on_run(single=True))
+        self.run.clicked.connect(self._on_run)
+        self.step.clicked.connect(self._on_step)
         self.cancel.clicked.connect(session.cancel)
         self.undo.clicked.connect(session.undo)
         self.redo.clicked.connect(session.redo)
-        self.to_real.clicked.connect(lambda: session.look_at("real"))
-        self.to_reciprocal.clicked.connect(lambda: session.look_at("reciprocal"))
-        self.to_both.clicked.connect(lambda: session.look_at("both"))
+        self.to_real.clicked.connect(self._on_look)
+        self.to_reciprocal.clicked.connect(self._on_look)
+        self.to_both.clicked.connect(self._on_look)
+        self.panel.toggled.connect(self._on_panel_toggled)
         session.step_done.connect(self._on_step_done)
         session.state_changed.connect(self._on_state_changed)
         session.found.connect(self._on_found)
@@ -138,8 +148,32 @@ class TemFftDock(QWidget):
         """Bring the docks that belong to this one when it is shown."""
         super().showEvent(event)
         bring_below(self._viewer, BELOW, share=0.36)
+        if not self._shown and fft_in_panel():
+            self.panel.setChecked(True)
+        self._shown = True
 
-    def _on_run(self, single: bool) -> None:
+    def _on_panel_toggled(self, wanted: bool) -> None:
+        remember_fft_in_panel(wanted)
+        if wanted:
+            panel = open_panel(self._viewer, self.session, beside=self)
+            panel.gone.connect(self._on_panel_gone)
+        else:
+            close_panel(self.session)
+
+    def _on_panel_gone(self) -> None:
+        self.panel.setChecked(False)
+
+    def _on_look(self) -> None:
+        spaces: dict[object, Space] = {self.to_real: "real", self.to_reciprocal: "reciprocal"}
+        look_at(self._viewer, self.session.current, spaces.get(self.sender(), "both"))
+
+    def _on_run(self) -> None:
+        self._go_on(single=False)
+
+    def _on_step(self) -> None:
+        self._go_on(single=True)
+
+    def _go_on(self, single: bool) -> None:
         if self.session.paused:
             self.session.advance(single)
             return
@@ -179,6 +213,7 @@ class TemFftDock(QWidget):
         self.step.setText("Next step" if paused else "Step")
         self.cancel.setEnabled(running or paused)
         self.image.setEnabled(not (running or paused))
+        self.panel.setEnabled(not (running or paused))
         if not running and not paused:
             self.progress.setRange(0, 1)
             self.progress.setValue(0)
