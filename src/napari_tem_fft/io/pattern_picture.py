@@ -94,7 +94,9 @@ def _draw_profile(axes: Axes, measured: PatternMeasurement) -> None:
         (profile.background, "#999999", "background"),
         (profile.intensity, "#0072B2", "mean of the ring"),
     ):
-        axes.plot(profile.g, np.maximum((curve - floor) / unit, 1e-6), color=colour, linewidth=1.2, label=label)
+        axes.plot(
+            profile.g, np.maximum((curve - floor) / unit, 1e-6), color=colour, linewidth=1.2, label=label
+        )
     for spot in measured.spots:
         axes.axvline(spot.length, color=SPOT, linewidth=0.7, alpha=0.6)
     chosen = distinct_peaks(profile.peaks)
