@@ -7,7 +7,7 @@ from weakref import ref
 
 from napari.components import ViewerModel
 from napari.qt import QtViewer
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
     QPushButton,
+    QSizePolicy,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -22,6 +23,9 @@ from qtpy.QtWidgets import (
 
 from ._docks import dock_name
 from ._session import Session
+
+#: Of the window's width, at first.
+SHARE = 0.28
 
 
 class ReciprocalPanel(QWidget):
@@ -49,6 +53,7 @@ class ReciprocalPanel(QWidget):
         self.model.theme = viewer.theme
         self.model.canvas.overlays.scale_bar.visible = True
         self.qt_viewer = QtViewer(self.model, show_welcome_screen=False)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._make_tools()
         self._lay_out()
         viewer.events.theme.connect(self._on_theme_changed)
@@ -91,11 +96,18 @@ class ReciprocalPanel(QWidget):
         if dock is not None:
             forbid_floating(dock)
             dock.dockLocationChanged.connect(self._on_dock_moved)
+            QTimer.singleShot(0, self._widen)
 
     def _on_dock_moved(self, area: Any = None) -> None:
         dock = dock_of(self)
         if dock is not None:
             forbid_floating(dock)
+
+    def _widen(self) -> None:
+        """Take a good share of the window, which Qt grants only once the docks are laid out."""
+        dock, main = dock_of(self), self.window()
+        if dock is not None and isinstance(main, QMainWindow):
+            main.resizeDocks([dock], [int(SHARE * main.width())], Qt.Orientation.Horizontal)
 
     def _on_home(self) -> None:
         self.model.fit_to_view()
@@ -139,7 +151,6 @@ def open_panel(viewer: ViewerModel, session: Session, beside: QWidget) -> Recipr
     neighbour, main = dock_of(beside), dock.window()
     if neighbour is not None and isinstance(main, QMainWindow):
         main.splitDockWidget(dock, neighbour, Qt.Orientation.Horizontal)
-        main.resizeDocks([dock], [int(0.3 * main.width())], Qt.Orientation.Horizontal)
     dock.destroyed.connect(panel.on_dock_destroyed)
     session.use_panel(panel.model)
     session.panel_widget = panel  # a dock that is closed lets go of what is in it
