@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forward_model import Optics, film_image
+from forward_model import Optics, film_image, image_of
 from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.map_grid import MapGrid, linear_weights, resampled
 from napari_tem_fft.core.micrograph import Micrograph
@@ -35,6 +35,20 @@ def test_an_edge_is_found_to_about_a_nanometre():
     specimen = specimen_of(film, 2)
     assert 1 - specimen.mean() == pytest.approx(1 / 3, abs=0.04)
     assert not specimen[:, : specimen.shape[1] // 4].any()
+
+
+@pytest.mark.parametrize("strength", [0.04, 0.12])
+def test_fresnel_fringes_do_not_carry_the_specimen_into_the_vacuum(strength):
+    film = np.zeros((SIZE, SIZE))
+    film[:, 300:] = 1
+    optics = Optics(defocus=250.0)
+    fringes = image_of(0.15 * film, PIXEL, optics) - 1
+    image = 1 + film * (film_image((SIZE, SIZE), PIXEL, 4, optics, strength) - 1) + fringes
+    counts = np.random.default_rng(4).poisson(np.maximum(image, 0) * 36.0)
+    specimen = exhaust(analysis_steps(Micrograph(counts.astype(float), Calibration.real(PIXEL)), ())).specimen
+    edge = (~specimen).mean(axis=1) * SIZE * PIXEL[1]
+    assert edge.mean() == pytest.approx(9.0, abs=1.5)
+    assert edge.std() < 1.0
 
 
 def test_a_hole_is_found():

@@ -1,9 +1,11 @@
 """Specimen mask: where there is matter. Vacuum and holes have no amorphous speckle.
 
-Speckle is the power between 0.7 and 2.5 1/nm over the shot noise (the power at the highest
+Speckle is the power between 1.2 and 3.5 1/nm over the shot noise (the power at the highest
 frequencies that were recorded, from the local windows' ring medians, which lattice spots do not move).
-Two classes are accepted only if they are truly two: well apart, and with a step at their border, so
-that a wedge of rising thickness is not cut in halves.
+Frequencies that stand out of their ring are cut down first: lattice spots, and the Fresnel fringes along an
+edge, which would carry the specimen into the vacuum. Two classes are accepted only if they are truly two:
+well apart, and with a step at their border, so that a wedge of rising thickness is not cut in halves. The
+border is then drawn again where the power rises to that of the film nearby.
 """
 
 from __future__ import annotations
@@ -19,9 +21,13 @@ from skimage.filters import threshold_otsu
 from .diffractogram import Diffractogram, inverse_of_half_plane
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid, resampled
+from .noise import pool_rings, ring_means, spread
 
 #: Speckle band, 1/nm.
-BAND = (0.7, 2.5)
+BAND = (1.2, 3.5)
+#: No frequency counts with more than this multiple of its ring's mean power, and rings have so many bins.
+STRONGEST = 2.0
+RING_BINS = 400
 #: Standard deviations of the Gaussians over which speckle is averaged, nm: the finest that does.
 SMOOTHINGS = (1.6, 2.6, 4.0)
 #: Distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to 2.9.
@@ -37,13 +43,18 @@ VACUUM_SHARE = 0.25
 #: smoothings on either side.
 SMALLEST_STEP = 0.55
 STEP_REACH = (1.0, 2.5)
+#: The border lies where the power has risen by this share (films get thin there) from the vacuum's to that of
+#: the film nearby, which is averaged beyond so many smoothings from the border, over so many nm.
+RISE = 0.35
+DEEP_FILM = 2.0
+NEARBY = 5.0
 #: Smaller pieces of vacuum, or of specimen, are taken for the other, nm^2.
 SMALLEST_PIECE = 12.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Speckle:
-    """Logarithm of the speckle power over the shot noise, on a grid of its own.
+class Film:
+    """Logarithm of the speckle power over the shot noise, smoothed.
 
     Attributes
     ----------
@@ -55,18 +66,30 @@ class Speckle:
     grid: MapGrid
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Speckle:
+    """Speckle power, not yet smoothed, and what shot noise alone gives, on a grid of their own."""
+
+    power: NDArray[np.float32]
+    shot: NDArray[np.float32]
+    grid: MapGrid
+
+    def smoothed(self, smoothing: float) -> Film:
+        """Averaged by a Gaussian of this standard deviation in nm."""
+        sigma = [smoothing / p for p in self.grid.pixel_size]
+        smooth = ndimage.gaussian_filter(self.power, sigma, mode="reflect", truncate=3)
+        return Film(np.log(np.maximum(smooth, 1e-30) / self.shot).astype(np.float32), self.grid)
+
+
 def speckle(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
-    smoothing: float,
     spots: Sequence[tuple[tuple[float, float], float]] = (),
 ) -> Speckle:
-    """How much more power than shot noise there is at film frequencies, place by place.
+    """How much power there is at film frequencies, place by place.
 
     Parameters
     ----------
-    smoothing : float, nm
-        Standard deviation of the Gaussian over which it is averaged.
     spots : sequence of ((g_y, g_x), radius), 1/nm
         Crystals' reflections, which are left out.
     """
@@ -75,10 +98,8 @@ def speckle(
     band = (BAND[0] * high / BAND[1], high)
     grid = MapGrid.covering((extent[0], extent[1]), 1 / (2.4 * high), most=4096)
     image, bins = _band_image(diffractogram, band, grid, spots)
-    sigma = [smoothing / p for p in grid.pixel_size]
-    smooth = ndimage.gaussian_filter(image**2, sigma, mode="reflect", truncate=3)
-    shot = _shot_noise(spectra, grid) * bins / float(np.prod(diffractogram.image_shape))
-    return Speckle(np.log(np.maximum(smooth, 1e-30) / shot).astype(np.float32), grid)
+    shot = _shot_noise(spectra, grid) * (bins / float(np.prod(diffractogram.image_shape)))
+    return Speckle(image**2, shot.astype(np.float32), grid)
 
 
 def specimen_mask(
@@ -98,15 +119,14 @@ def specimen_mask(
         Where they are: matter in any case, for a crystal need not have a film on it.
     """
     inside = np.zeros(grid.shape, bool) if crystals is None else crystals
-    for smoothing in SMOOTHINGS:
-        film = speckle(diffractogram, spectra, smoothing, spots)
-        crystal = resampled(inside, film.grid.shape)
-        if crystal.mean() > 0.9:
-            break
+    raw = speckle(diffractogram, spectra, spots)
+    crystal = resampled(inside, raw.grid.shape)
+    for smoothing in SMOOTHINGS if crystal.mean() <= 0.9 else ():
+        film = raw.smoothed(smoothing)
         cut = float(threshold_otsu(film.ratio[~crystal]))  # type: ignore[no-untyped-call]
-        matter = crystal | (film.ratio > cut)
-        matter = _without_small_pieces(matter, film.grid)
+        matter = _without_small_pieces(crystal | (film.ratio > cut), film.grid)
         if _are_two(film, matter, crystal, smoothing):
+            matter = _without_small_pieces(_at_rise(film, matter, crystal, smoothing), film.grid)
             return resampled(matter, grid.shape) | inside
     return np.ones(grid.shape, bool)
 
@@ -117,7 +137,7 @@ def _band_image(
     grid: MapGrid,
     spots: Sequence[tuple[tuple[float, float], float]],
 ) -> tuple[NDArray[np.float32], float]:
-    """The image in a band of frequencies, and how many bins of the whole plane it holds."""
+    """The image in a band of frequencies, and how many bins of the whole plane it is worth."""
     (hy, hx), (ny, nx) = diffractogram.half, grid.shape
     ky, kx = min(hy, (ny - 1) // 2), min(hx, nx // 2)
     gy, gx = diffractogram.axes()
@@ -127,9 +147,23 @@ def _band_image(
     for (y, x), reach in spots:
         for sign in (1, -1):
             inside &= (gy - sign * y) ** 2 + (gx - sign * x) ** 2 > (2 * reach) ** 2
-    kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], 0)
+    kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], np.complex64(0))
+    kept *= _cut_down(kept, radius, band)
     image = inverse_of_half_plane(kept, grid.shape, diffractogram.image_shape)
-    return image, 2.0 * float(inside.sum())
+    # noise loses a little as well: of an exponential distribution exp(-t) lies beyond t
+    return image, 2.0 * float(inside.sum()) * float(-np.expm1(-STRONGEST))
+
+
+def _cut_down(
+    kept: NDArray[np.complex64], radius: NDArray[np.float64], band: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Factors that leave no bin with more than `STRONGEST` times its ring's mean power."""
+    power = kept.real**2 + kept.imag**2
+    rings = pool_rings(radius, *band, RING_BINS)
+    most = spread(ring_means(power.reshape(1, -1), rings), rings, radius).reshape(power.shape)
+    most *= np.float32(STRONGEST)
+    factors: NDArray[np.float32] = np.sqrt(most / np.maximum(power, most))
+    return factors
 
 
 def _shot_noise(spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.float32]:
@@ -148,7 +182,7 @@ def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid) -> NDArray[np.
     return mask
 
 
-def _are_two(film: Speckle, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float) -> bool:
+def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float) -> bool:
     """Whether film and vacuum are two classes with a step between them, crystals left out."""
     high, low = film.ratio[matter & ~crystal], film.ratio[~matter]
     if not high.size or not low.size:
@@ -168,3 +202,23 @@ def _are_two(film: Speckle, matter: NDArray[np.bool_], crystal: NDArray[np.bool_
     if np.count_nonzero(outward > DEEP * smoothing) < DEEP_SHARE * np.count_nonzero(~matter):
         return False
     return rise > SMALLEST_RISE and rise > FEWEST_SPREADS * spread and step > SMALLEST_STEP * rise
+
+
+def _at_rise(
+    film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float
+) -> NDArray[np.bool_]:
+    """The border where the power rises from the vacuum's to the nearby film's."""
+    power = np.exp(film.ratio)
+    inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
+    outward = ndimage.distance_transform_edt(~matter, sampling=film.grid.pixel_size)
+    deep = ((inward > DEEP_FILM * smoothing) & ~crystal).astype(np.float32)
+    vacuum = power[outward > smoothing]
+    if not deep.any() or not vacuum.size:
+        return matter
+    sigma = [NEARBY / p for p in film.grid.pixel_size]
+    weight = ndimage.gaussian_filter(deep, sigma)
+    near = ndimage.gaussian_filter(deep * power, sigma) / np.maximum(weight, 1e-6)
+    full = np.where(weight > 1e-3, near, np.median(power[deep > 0]))
+    level = RISE * full + (1 - RISE) * float(np.median(vacuum))
+    edge = (inward <= DEEP_FILM * smoothing) & (outward <= DEEP_FILM * smoothing)
+    return np.where(edge, power > level, matter) | crystal
