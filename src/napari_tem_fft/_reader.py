@@ -55,26 +55,20 @@ def _document_layers(path: Path) -> list[LayerData]:
     from .io.temfft import load_temfft
 
     document = load_temfft(path)
-    analysis = document.analysis
     if document.layers:
         layers = [layer_from_plain(one.data, one.attributes, one.kind) for one in document.layers]
-    elif analysis is not None:
-        layers = [micrograph_layer(analysis.micrograph), *_shown(analysis)]
-    elif document.micrograph is not None:
-        layers = [micrograph_layer(document.micrograph)]
-    else:
-        layers = []
-    if analysis is not None:
-        _attach(analysis, layers)
-    return layers
-
-
-def _attach(analysis: Analysis, layers: Sequence[LayerData]) -> None:
-    """Let the layer of the micrograph carry its analysis, so that it can be gone on with and saved."""
-    for _, kwargs, _ in layers:
-        notes = kwargs.get("metadata", {}).get(KEY, {})
-        if notes.get("role") == "micrograph" and notes.get("name") == analysis.micrograph.name:
-            notes["analysis"] = analysis
+        for _, kwargs, _ in layers:
+            notes = kwargs.get("metadata", {}).get(KEY, {})
+            if notes.pop("analysis", None) and document.analysis is not None:
+                notes["analysis"] = document.analysis  # so that it can be gone on with, and saved again
+        return layers
+    if document.micrograph is None:
+        return []
+    image = micrograph_layer(document.micrograph)
+    if document.analysis is None:
+        return [image]
+    image[1]["metadata"][KEY]["analysis"] = document.analysis
+    return [image, *_shown(document.analysis)]
 
 
 def _shown(analysis: Analysis) -> list[LayerData]:

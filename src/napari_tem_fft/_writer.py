@@ -9,7 +9,7 @@ from ._layer_file import plain_layer
 from ._layers import KEY, LayerData, micrograph_of
 from .core.micrograph import Micrograph
 from .core.pipeline import Analysis
-from .io.temfft import Document, StoredLayer, save_temfft
+from .io.temfft import RESULTS, Document, StoredLayer, save_temfft
 from .io.tiff import write_tiff
 
 
@@ -58,6 +58,8 @@ def _micrograph(layers: Sequence[LayerData]) -> Micrograph | None:
 def _stored(layer: LayerData, micrograph: Micrograph | None) -> StoredLayer:
     data, attributes = plain_layer(*layer)
     notes = attributes.get("metadata", {}).get(KEY, {})
+    if analysis_of(layer[1]) is not None:
+        notes["analysis"] = RESULTS
     if micrograph is not None and notes.get("role") == "micrograph" and notes.get("name") == micrograph.name:
         data = micrograph.pixels if data.shape == micrograph.shape else data
     return StoredLayer(data, attributes, layer[2])

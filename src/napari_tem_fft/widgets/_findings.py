@@ -7,6 +7,7 @@ from typing import Any
 
 from napari.layers import Image
 
+from .._layers import KEY
 from .._present import Edited
 from ..core.grains import Grain
 from ..core.maps import ComponentMap
@@ -65,5 +66,7 @@ class Findings:
                 self._complete(product)
 
     def _complete(self, analysis: Analysis) -> None:
+        notes = self.layer.metadata.setdefault(KEY, {"role": "micrograph", "name": self.layer.name})
+        notes["analysis"] = analysis  # where the writer finds it
         self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
         self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components

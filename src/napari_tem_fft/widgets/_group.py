@@ -14,11 +14,11 @@ from .._layers import KEY, LayerData
 
 #: From the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
-    *("ifft", "fringes", "specimen", "grains", "heat"),
-    *("fft", "rings", "mask", "spots", "phase", "choice", "bars"),
+    *("ifft", "fringes", "specimen", "grains", "heat", "part"),
+    *("fft", "live", "rings", "mask", "spots", "phase", "choice", "bars"),
 )
 #: Those that lie in reciprocal space.
-RECIPROCAL = ("fft", "rings", "mask", "spots", "phase", "choice", "bars")
+RECIPROCAL = ("fft", "live", "rings", "mask", "spots", "phase", "choice", "bars")
 
 
 class LayerGroup:
@@ -63,6 +63,24 @@ class LayerGroup:
     def roles(self) -> list[str]:
         """Roles of the layers that are there."""
         return [role for role in self._layers if self.get(role) is not None]
+
+    def adopt(self, of: str) -> None:
+        """Take over the layers made from a micrograph that are in the viewer already, from a file.
+
+        Those of reciprocal space are removed if it is shown in a panel.
+
+        Parameters
+        ----------
+        of : str
+            Name of the micrograph.
+        """
+        for layer in [layer for layer in self.home("").layers if layer.metadata.get(KEY, {}).get("of") == of]:
+            role = layer.metadata[KEY]["role"]
+            if self.home(role) is self.home(""):
+                self._layers[role] = layer
+                widen_grey_range(layer)
+            else:
+                self.home("").layers.remove(layer)
 
     def show(self, layers: Iterable[LayerData], revive: bool = True) -> list[str]:
         """Add layers, or give those of the same role new contents; returns the roles shown.

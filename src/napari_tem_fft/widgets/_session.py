@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
 from .._follow import moved_steps, painted_steps, replayed_steps
@@ -28,7 +28,7 @@ from ._painting import MaskWatcher
 from ._picking import Picker
 from ._readout import Readout
 from ._run import Runner
-from ._source import micrograph_from
+from ._source import analysis_of, micrograph_from
 from ._spotlight import Spotlight
 from ._views import look_at
 
@@ -106,6 +106,9 @@ class Session(QObject):
     def choose(self, layer: Image | None) -> None:
         """Make an image the current one: its own layers are shown, those of others hidden."""
         current = self._findings.get(layer) if layer is not None else None
+        if current is None and layer is not None and analysis_of(layer) is not None:
+            # other layers of its file have still to be added
+            QTimer.singleShot(0, lambda: self._take_up(layer))
         if current is self.current:
             return
         self.pick(None)
@@ -114,6 +117,19 @@ class Session(QObject):
         self.current = current
         self.current_changed.emit()
         self._show_if_missing()
+
+    def _take_up(self, layer: Image) -> None:
+        """Go on with the analysis that a layer from a file carries, and with the layers that show it."""
+        viewer, analysis = self._viewer(), analysis_of(layer)
+        if viewer is None or layer not in viewer.layers or layer in self._findings or analysis is None:
+            return
+        findings = Findings(layer, analysis.micrograph, self.new_group())
+        findings.group.adopt(analysis.micrograph.name)
+        findings.take(analysis)
+        self._findings[layer] = findings
+        self.choose(layer)
+        if not self.running:
+            self._show_again(findings, analysis)
 
     def analyse(
         self, layer: Image, phases: Sequence[Phase], params: AnalysisParams, single: bool = False
@@ -128,7 +144,7 @@ class Session(QObject):
         micrograph = micrograph_from(layer, self.viewer)
         _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
         self.cancel()
-        findings = self._findings.setdefault(layer, Findings(layer, micrograph, self._new_group()))
+        findings = self._findings.setdefault(layer, Findings(layer, micrograph, self.new_group()))
         findings.micrograph = micrograph
         self.choose(layer)
         findings.group.set_visible(True)
@@ -189,9 +205,7 @@ class Session(QObject):
         findings.spots = spots
         self._follow(findings, findings.analysis, moved_steps(findings.analysis, spots))
 
-    def _follow(
-        self, findings: Findings, analysis: Analysis, steps: Generator[Step, None, Analysis]
-    ) -> None:
+    def _follow(self, findings: Findings, analysis: Analysis, steps: Generator[Step, None, Analysis]) -> None:
         self._start(findings, Presenter.after(analysis, self.beside).present(steps), kind="edit")
 
     def _show_again(self, findings: Findings, analysis: Analysis) -> None:
@@ -243,7 +257,8 @@ class Session(QObject):
         """Whether reciprocal space lies beside the micrograph, and not in a panel."""
         return self._panel is None or self._panel() is None
 
-    def _new_group(self) -> LayerGroup:
+    def new_group(self) -> LayerGroup:
+        """Return a group of layers that lie where the arrangement wants them."""
         return LayerGroup(self.viewer, self._panel() if self._panel is not None else None)
 
     def _show_if_missing(self) -> None:

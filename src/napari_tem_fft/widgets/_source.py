@@ -8,6 +8,7 @@ from napari.layers import Image, Layer
 
 from .._layers import KEY, micrograph_of
 from ..core.micrograph import Micrograph
+from ..core.pipeline import Analysis
 
 
 def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
@@ -27,6 +28,16 @@ def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
     if plane:
         kwargs["frame"] = plane[0] if len(plane) == 1 else plane
     return micrograph_of(np.asarray(data[tuple(plane)]), kwargs)
+
+
+def analysis_of(layer: Layer) -> Analysis | None:
+    """Return the finished analysis that a layer carries, if it is one of the layer's present scale."""
+    found = layer.metadata.get(KEY, {}).get("analysis")
+    if not isinstance(found, Analysis) or found.micrograph.calibration.unit == "pixel":
+        return None
+    notes = {"name": layer.name, "scale": layer.scale, "units": layer.units, "metadata": layer.metadata}
+    now = micrograph_of(found.micrograph.pixels, notes).calibration
+    return found if np.allclose(now.scale, found.micrograph.calibration.scale, rtol=1e-6) else None
 
 
 def is_source(layer: Layer) -> bool:
