@@ -53,6 +53,7 @@ __all__ = [
     "mask_layer",
     "micrograph_layer",
     "micrograph_of",
+    "part_layer",
     "plane_of",
     "rings_layer",
     "specimen_layer",
@@ -62,24 +63,27 @@ __all__ = [
 
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
-    *("micrograph", "ifft", "fringes", "specimen", "grains", "heat"),
-    *("fft", "rings", "mask", "spots", "phase", "choice", "bars"),
+    *("micrograph", "ifft", "fringes", "specimen", "grains", "heat", "part"),
+    *("fft", "live", "rings", "mask", "spots", "phase", "choice", "bars"),
 )
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
 CLEAR = "#00000000"
 
 
-def fft_layer(snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str) -> LayerData:
-    """Image layer of the diffractogram: log10 of power over the ring's mean noise."""
+def fft_layer(
+    snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str, live: bool = False
+) -> LayerData:
+    """Image layer of a diffractogram, of the whole or of a live part: log10 of power over mean noise."""
     high = float(np.percentile(snr, 99.9))
     kwargs = {
         **_on_grid(grid, plane),
-        "name": f"FFT · {of}",
+        "name": f"{'FFT of the part' if live else 'FFT'} · {of}",
         "colormap": "inferno",
         "contrast_limits": (0.0, max(high, 0.5)),
     }
-    notes = _reciprocal("fft", of, grid, plane, grey_range=(min(float(snr.min()), -1.0), high + 3.0))
+    role = "live" if live else "fft"
+    notes = _reciprocal(role, of, grid, plane, grey_range=(min(float(snr.min()), -1.0), high + 3.0))
     return snr, {**kwargs, "metadata": notes}, "image"
 
 
@@ -215,6 +219,22 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role
     }
     shapes = [ring.box() for ring in rings] + carriers
     return shapes, {**kwargs, "metadata": _reciprocal(role, of, None, plane)}, "shapes"
+
+
+def part_layer(of: Micrograph, side: int) -> LayerData:
+    """Shapes layer with a square of `side` pixels in the middle of the micrograph, to be dragged, in nm."""
+    middle = np.array(of.extent) / 2
+    reach = side * np.array(of.pixel_size) / 2
+    square = [middle + reach * np.array(corner) for corner in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
+    kwargs = {
+        **place((1.0, 1.0), (0.0, 0.0), "nm"),
+        "name": f"part · {of.name}",
+        "shape_type": "rectangle",
+        "edge_width": 0.006 * of.extent[1],
+        "edge_color": MASK,
+        "face_color": "#FFFFFF18",
+    }
+    return [np.array(square)], {**kwargs, "metadata": _real("part", of)}, "shapes"
 
 
 def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:

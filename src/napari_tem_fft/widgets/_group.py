@@ -10,13 +10,8 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
-from .._layers import KEY, LayerData
+from .._layers import KEY, ORDER, LayerData
 
-#: From the bottom of the layer list to its top; heatmaps lie where "heat" stands.
-ORDER: tuple[str, ...] = (
-    *("ifft", "fringes", "specimen", "grains", "heat", "part"),
-    *("fft", "live", "rings", "mask", "spots", "phase", "choice", "bars"),
-)
 #: Those that lie in reciprocal space.
 RECIPROCAL = ("fft", "live", "rings", "mask", "spots", "phase", "choice", "bars")
 
