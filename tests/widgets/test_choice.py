@@ -107,6 +107,6 @@ def test_words(analysed):
     assert peak_chosen(analysed, peak).words.startswith(f"peak at {peak.d:.4f}")
 
 
-def test_nothing_lies_outside(analysed):
-    assert chosen_at(analysed, (-5.0, -5.0)) is None
-    assert chosen_at(analysed, (0.1, 7.0)) is None
+def test_nothing_lies_outside(viewer, analysed):
+    assert chosen_at(analysed, (-5.0, -5.0), viewer) is None
+    assert chosen_at(analysed, (0.1, 7.0), viewer) is None

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
 
 from ..core.phase_choice import DEFAULT_TAGS, select_phases
 from ..core.phases import Phase
@@ -69,7 +78,10 @@ class CandidatesForm(QWidget):
         layout.setVerticalSpacing(3)
         for label, control in (("set", self.sets), ("elements", self.elements), ("phases", self.names)):
             layout.addRow(label, control)
-        layout.addRow(self.count, self.own)
+        row = QHBoxLayout()
+        row.addWidget(self.count, stretch=1)
+        row.addWidget(self.own)
+        layout.addRow(row)
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the phases that may be named.

@@ -26,6 +26,7 @@ from ..io.phases import load_table
 from ._candidates import CandidatesForm
 from ._choice import ImageChoice
 from ._docks import bring_below
+from ._live import LiveFft
 from ._messages import tell
 from ._panel import close_panel, open_panel
 from ._params import ParamsForm
@@ -85,6 +86,9 @@ class TemFftDock(QWidget):
         self.to_real = _button("Image", "Look at the micrograph")
         self.to_reciprocal = _button("FFT", "Look at the FFT")
         self.to_both = _button("Both", "Look at the micrograph and the FFT beside it")
+        self.live = QCheckBox("FFT of a part, live")
+        self.live.setToolTip("Drag a rectangle over the image and see the FFT of what is inside it")
+        self.live_fft = LiveFft(self.session)
         self.panel = QCheckBox("FFT in a panel of its own")
         self.panel.setToolTip("Show reciprocal space in 1/nm in a second viewer; this choice is remembered")
         self.panel.setChecked(not self.session.beside)
@@ -119,6 +123,7 @@ class TemFftDock(QWidget):
         layout.addWidget(self.progress)
         views = (self.to_real, self.to_reciprocal, self.to_both)
         layout.addLayout(_fill_row(QHBoxLayout(), QLabel("view"), *views))
+        layout.addWidget(self.live)
         layout.addWidget(self.panel)
         layout.addLayout(_fill_row(QHBoxLayout(), QLabel("mask"), self.undo, self.redo))
         layout.addWidget(self.choice)
@@ -137,6 +142,7 @@ class TemFftDock(QWidget):
         self.to_real.clicked.connect(self._on_look)
         self.to_reciprocal.clicked.connect(self._on_look)
         self.to_both.clicked.connect(self._on_look)
+        self.live.toggled.connect(self._on_live_toggled)
         self.panel.toggled.connect(self._on_panel_toggled)
         session.step_done.connect(self._on_step_done)
         session.state_changed.connect(self._on_state_changed)
@@ -152,7 +158,21 @@ class TemFftDock(QWidget):
             self.panel.setChecked(True)
         self._shown = True
 
+    def _on_live_toggled(self, wanted: bool) -> None:
+        layer = self.image.image
+        if not wanted:
+            self.live_fft.switch_off()
+        elif layer is None:
+            self.live.setChecked(False)
+        else:
+            try:
+                self.live_fft.switch_on(layer)
+            except ValueError as error:
+                tell(error)
+                self.live.setChecked(False)
+
     def _on_panel_toggled(self, wanted: bool) -> None:
+        self.live.setChecked(False)
         remember_fft_in_panel(wanted)
         if wanted:
             panel = open_panel(self._viewer, self.session, beside=self)
@@ -188,6 +208,7 @@ class TemFftDock(QWidget):
     def _on_image_chosen(self, layer: Image | None) -> None:
         known = layer is None or all(str(unit) != "pixel" for unit in layer.units[-2:])
         self.calibration.setVisible(not known)
+        self.live.setChecked(False)
         self.session.choose(layer)
 
     def _on_calibrate(self) -> None:
