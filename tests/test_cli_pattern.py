@@ -1,7 +1,6 @@
 """The commands pattern and calibrate, and calibrations of analyse, run in this process on small files."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,8 @@ from napari_tem_fft import api
 from napari_tem_fft.cli import main
 from napari_tem_fft.core.calibration import CalibrationError
 from napari_tem_fft.io.calibration import load_profile
+from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.temfft import Document, save_temfft
 from pattern_model import diffuse, recorded, spots
 
 TITAN = {"Voltage": 300e3, "Indicated Magnification": 380e3, "Microscope": "Titan"}
@@ -238,4 +239,15 @@ def test_help_names_the_commands(capsys):
     for name in ("pattern", "calibrate"):
         with pytest.raises(SystemExit, match="0"):
             main([name, "--help"])
-        assert Path(name).name in capsys.readouterr().out
+        assert f"napari-tem-fft {name}" in capsys.readouterr().out
+
+
+def test_a_whole_analysis_in_one_file(folder, tmp_path):
+    command = ["analyse", str(folder / "gold.dm4"), "-o", str(tmp_path), "--temfft", "--phases", "Au"]
+    assert main(command) == 0
+    analysis = api.load(tmp_path / "gold.dm4.temfft")
+    assert sorted(s.d for s in analysis.spots)[-1] == pytest.approx(0.24019, rel=2e-3)
+    again = api.save(analysis, tmp_path / "again", pixels=False)
+    assert api.load(again).spots == analysis.spots
+    with pytest.raises(ReadError, match="no analysis"):
+        api.load(save_temfft(tmp_path / "alone", Document(analysis.micrograph)))

@@ -72,6 +72,9 @@ def _add_analyse(commands: Any) -> None:
     parser.add_argument(
         "--score", action="store_true", help="also write STEM.json and STEM__PHASE.npy for a scorer"
     )
+    parser.add_argument(
+        "--temfft", action="store_true", help="also write NAME.temfft: micrograph and analysis in one file"
+    )
     add_debug(parser)
     add_image(parser)
     add_choice(parser.add_argument_group("phases that may be named"))

@@ -24,9 +24,21 @@ from .core.spots import Spot
 from .core.standard import Mark, marks_of
 from .io.calibration import CalibrationProfile, apply_profile, load_profile
 from .io.dm import read_micrograph
+from .io.errors import ReadError
 from .io.phases import load_cif_folder, load_table, select_phases, with_own_phases
+from .io.temfft import load_temfft, save_temfft
 
-__all__ = ["analyse", "measure_marks", "measure_pattern", "read", "read_pattern", "reference_table", "select"]
+__all__ = [
+    "analyse",
+    "load",
+    "measure_marks",
+    "measure_pattern",
+    "read",
+    "read_pattern",
+    "reference_table",
+    "save",
+    "select",
+]
 
 Profile = CalibrationProfile | str | PathLike[str]
 #: Smallest relative uncertainty of a scale that the parameters of an analysis take.
@@ -274,6 +286,39 @@ def analyse(
     candidates = select() if phases is None else phases
     micrograph, params = agreed(micrograph, params)
     return exhaust(analysis_steps(micrograph, candidates, params, segment), on_step)
+
+
+def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> Path:
+    """Write a whole analysis, with the micrograph, into one ``*.temfft`` file.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    path : path
+        The suffix is added where it is missing; a folder of that name is filled.
+    pixels : bool
+        Keep the micrograph's pixels; else only its file and hash.
+
+    Returns
+    -------
+    Path
+        What was written.
+    """
+    return save_temfft(Path(path), analysis, pixels)
+
+
+def load(path: str | PathLike[str]) -> Analysis:
+    """Read the analysis of a ``*.temfft`` file or folder.
+
+    Raises
+    ------
+    ReadError
+        If there is no analysis in it, it is damaged, or its micrograph is not found.
+    """
+    document = load_temfft(Path(path))
+    if document.analysis is None:
+        raise ReadError(path, "there is no analysis in it", "open it in napari, and analyse the micrograph")
+    return document.analysis
 
 
 def agreed(

@@ -107,6 +107,8 @@ def _analyse_file(
         )
         bar.set_postfix_str("writing")
         folder = save_results(analysis, folder_of(path, args.output))
+        if args.temfft:
+            api.save(analysis, args.output / f"{path.name}.temfft")
         if args.score:
             write_score(analysis, args.output, path.stem)
     print(f"{path}\n{report(analysis)}\n  results: {folder}\n", flush=True)

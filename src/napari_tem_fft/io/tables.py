@@ -16,8 +16,8 @@ from ..core.profile import Curve, ProfilePeak, RadialProfile
 from ..core.spots import Spot
 
 SPOT_COLUMNS = (
-    "id", "d_nm", "d_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm", "gx_per_nm", "gy_per_nm",
-    "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain", "outcome", "phase", "hkl",
+    "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg",
+    "g_per_nm", "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain", "outcome", "phase", "hkl",
     "d_reference_nm", "d_residual_percent", "angle_residual_deg", "kind",
 )  # fmt: skip
 PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
@@ -26,8 +26,8 @@ PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
 def write_spots(path: Path, analysis: Analysis) -> None:
     """Write one row a spot, largest d first, with the reflection of its grain's best candidate.
 
-    d is by the image's calibration; its sigma is the fit's alone. The azimuth is counter-clockwise
-    from +x as displayed, modulo 180.
+    d is by the image's calibration; its sigma is the fit's alone, the calibration's stands beside it.
+    The azimuth is counter-clockwise from +x as displayed, modulo 180.
     """
     rows = sorted(spot_rows(analysis), key=lambda row: -row["d_nm"])
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -40,15 +40,21 @@ def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     """Rows of the spots' table, in the order of the spots."""
     grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
     match_of = matches_of_spots(analysis.grains, analysis.matches)
+    calibration = analysis.params.calibration_uncertainty / 100
     for spot in analysis.spots:
-        yield _measured(spot) | {"grain": grain_of.get(spot.id, "")} | _explained(spot, match_of.get(spot.id))
+        yield (
+            _measured(spot, calibration)
+            | {"grain": grain_of.get(spot.id, "")}
+            | _explained(spot, match_of.get(spot.id))
+        )
 
 
-def _measured(spot: Spot) -> dict[str, Any]:
+def _measured(spot: Spot, calibration: float) -> dict[str, Any]:
     return {
         "id": spot.id,
         "d_nm": round(spot.d, 7),
         "d_sigma_nm": round(spot.d_sigma, 7),
+        "d_calibration_sigma_nm": round(calibration * spot.d, 7),
         "azimuth_deg": round(spot.azimuth, 4),
         "azimuth_sigma_deg": round(spot.azimuth_sigma, 4),
         "g_per_nm": round(spot.length, 6),
