@@ -47,7 +47,9 @@ def visible_grains(truth: dict) -> tuple[list[Grain], list[Spot], list[dict]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cifs", action="store_true")
     args = parser.parse_args()
@@ -69,12 +71,16 @@ def main() -> None:
             total, right = total + 1, right + (match.phases == (expected,))
             wrong += bool(match.phases) and expected not in match.phases
             best = match.candidates[0] if match.candidates else None
-            shown = f"{best.phase} {best.posterior:.3f} {100 * (best.scale - 1):+.2f} %" if best else "nothing"
+            shown = (
+                f"{best.phase} {best.posterior:.3f} {100 * (best.scale - 1):+.2f} %" if best else "nothing"
+            )
             print(
                 f"  {truth_grain['phase']:8}{truth_grain['zone_axis']!s:12}{len(grain.spots):3} spots"
                 f"  {match.outcome:10} {', '.join(match.phases):14} {shown:24} unlisted {match.unlisted:.3f}"
             )
-    print(f"{total} grains: {right} named rightly, {wrong} wrongly, {total - right - wrong} not or ambiguously")
+    print(
+        f"{total} grains: {right} named rightly, {wrong} wrongly, {total - right - wrong} not or ambiguously"
+    )
 
 
 if __name__ == "__main__":

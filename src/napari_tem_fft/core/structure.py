@@ -91,8 +91,7 @@ class LatticePlanes(Sequence[Reflection]):
     @property
     def direct(self) -> NDArray[np.float64]:
         """Rows a, b, c in the same Cartesian coordinates, shape (3, 3), nm."""
-        direct: NDArray[np.float64] = np.linalg.inv(self.basis).T
-        return direct
+        return np.asarray(np.linalg.inv(self.basis).T, np.float64)
 
     @cached_property
     def _families(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
@@ -182,7 +181,7 @@ def _half_sphere(basis: NDArray[np.float64], d_min: float) -> NDArray[np.int64]:
         np.meshgrid(np.arange(-h, h + 1), np.arange(-k, k + 1), np.arange(top + 1), indexing="ij"), -1
     ).reshape(-1, 3)
     grid = grid[np.linalg.norm(grid @ basis, axis=1) <= 1.0 / d_min]
-    return grid[_code(grid) > 0]
+    return np.asarray(grid[_code(grid) > 0], np.int64)
 
 
 def _representatives(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -145,7 +145,8 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
 def _atoms(small: gemmi.SmallStructure, notes: list[str]) -> list[Atom]:
     atoms, dropped = [], set()
     for site in small.sites:
-        position = tuple(site.fract.tolist())
+        x, y, z = site.fract.tolist()
+        position = (float(x), float(y), float(z))
         if site.element.atomic_number == 0:
             dropped.add(site.label or site.type_symbol)
         elif not np.isfinite(position).all():
@@ -246,7 +247,7 @@ def _best_setting(
 def _once(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) -> list[Atom]:
     """Atoms without those that symmetry makes of an earlier one of the same element."""
     kept: list[Atom] = []
-    direct = np.linalg.inv(reciprocal_basis(cell)).T
+    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
     seen: dict[str, list[NDArray[np.float64]]] = {}
     for atom in atoms:
         images = symmetry.rotations @ np.array(atom.position) + symmetry.translations
