@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from napari.utils.key_bindings import coerce_keybinding
 
 from mouse import stroke
 from napari_tem_fft._layers import KEY
@@ -63,7 +64,7 @@ def test_step_by_step(viewer, dock, grain_file, run):
 
 
 def test_erasing_a_disc_disables_its_spot_and_undo_brings_it_back(viewer, dock, analysed, run):
-    mask, grid = analysed.group["mask"], None
+    mask = analysed.group["mask"]
     spot = analysed.spots[0]
     before = {p.curve: p for p in analysed.profiles}["masked"].intensity.sum()
     mask.mode, mask.brush_size = "erase", 9
@@ -79,12 +80,20 @@ def test_erasing_a_disc_disables_its_spot_and_undo_brings_it_back(viewer, dock, 
     assert mask.data[tuple(centre.astype(int))]
     run(dock.session, dock.redo.click)
     assert [s.enabled for s in analysed.spots] == [False, True]
-    assert grid is None
 
 
 def centre_of(mask, spot):
     notes = mask.metadata[KEY]
     return np.round(np.array(spot.g) / notes["step_1_nm"] + (np.array(mask.data.shape) - 1) / 2)
+
+
+def test_keys_on_the_mask_undo_and_redo(dock, analysed, run):
+    mask = analysed.group["mask"]
+    run(dock.session, lambda: mask.fill(centre_of(mask, analysed.spots[0]), 0))
+    run(dock.session, lambda: mask.keymap[coerce_keybinding("Control-Z")](mask))
+    assert analysed.spots[0].enabled
+    run(dock.session, lambda: mask.keymap[coerce_keybinding("Control-Shift-Z")](mask))
+    assert not analysed.spots[0].enabled
 
 
 def test_painting_adds_a_spot_by_hand(dock, analysed, run):

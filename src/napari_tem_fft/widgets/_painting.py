@@ -11,9 +11,11 @@ from collections.abc import Generator
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
+
+from ._findings import Findings
 
 
 class MaskWatcher(QObject):
@@ -76,3 +78,58 @@ class MaskWatcher(QObject):
         if self._drawing or np.array_equal(self.known, self.layer.data):
             return
         self.changed.emit(self.layer.data)
+
+
+class MaskWatchers(QObject):
+    """Watches the masks of all images of a viewer, and lends them undo and redo.
+
+    Signals
+    -------
+    changed(ndarray)
+        A mask differs from what was shown.
+    stroke_began()
+        A stroke has begun on one of them.
+    undo_asked(), redo_asked()
+        Ctrl+Z or Ctrl+Shift+Z was pressed on one of them.
+    """
+
+    changed = Signal(object)
+    stroke_began = Signal()
+    undo_asked = Signal()
+    redo_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watchers: dict[Layer, MaskWatcher] = {}
+
+    def watch(self, findings: Findings) -> None:
+        """Watch the mask that is shown now; what it holds is known."""
+        layer, watcher = findings.group.get("mask"), self._watchers.get(findings.layer)
+        if watcher is not None and watcher.layer is layer:
+            watcher.remember()
+        elif isinstance(layer, Labels):
+            self.release(findings.layer)
+            self._watchers[findings.layer] = watcher = MaskWatcher(layer)
+            watcher.changed.connect(self.changed)
+            watcher.stroke_began.connect(self.stroke_began)
+            layer.bind_key("Control-Z", self._on_undo_key, overwrite=True)
+            layer.bind_key("Control-Shift-Z", self._on_redo_key, overwrite=True)
+
+    def release(self, image: Layer) -> None:
+        """Stop watching the mask of an image."""
+        watcher = self._watchers.pop(image, None)
+        if watcher is not None:
+            watcher.release()
+
+    def _on_undo_key(self, layer: Labels) -> None:
+        self.undo_asked.emit()
+
+    def _on_redo_key(self, layer: Labels) -> None:
+        self.redo_asked.emit()
+
+
+def set_editable(findings: Findings, editable: bool) -> None:
+    """Let a mask be painted on, or not while the spots are still looked for."""
+    layer = findings.group.get("mask")
+    if isinstance(layer, Labels):
+        layer.editable = editable

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Layer
 from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -24,7 +24,7 @@ from ._chosen import Chosen
 from ._findings import Findings
 from ._group import LayerGroup
 from ._messages import tell
-from ._painting import MaskWatcher
+from ._painting import MaskWatchers, set_editable
 from ._picking import Picker
 from ._readout import Readout
 from ._run import Runner
@@ -65,7 +65,11 @@ class Session(QObject):
         super().__init__()
         self._viewer = ref(viewer)
         self._findings: dict[Layer, Findings] = {}
-        self._watchers: dict[Layer, MaskWatcher] = {}
+        self._masks = MaskWatchers()
+        self._masks.changed.connect(self.edit)
+        self._masks.stroke_began.connect(self._on_stroke_began)
+        self._masks.undo_asked.connect(self.undo)
+        self._masks.redo_asked.connect(self.redo)
         self._running: Findings | None = None
         self._roles: set[str] = set()
         self._kind: Kind = "run"
@@ -234,7 +238,9 @@ class Session(QObject):
         findings.take(shown.product)
         if "mask" in shown_roles:
             self._spots_known = True
-            self._watch_mask(findings)
+            self._masks.watch(findings)
+            if self._kind == "run":
+                set_editable(findings, False)
         self.step_done.emit(step)
         if findings is self.current:
             self.found.emit()
@@ -291,33 +297,13 @@ class Session(QObject):
             findings.future.clear()
             for text in analysis.warnings:
                 show_warning(text)
-        self._set_editable(findings, True)
+        set_editable(findings, True)
 
     def _on_failed(self, error: Exception) -> None:
         findings, self._running = self._running, None
         tell(error)
         if findings is not None and findings.analysis is not None and self._kind != "again":
             self._show_again(findings, findings.analysis)
-
-    def _watch_mask(self, findings: Findings) -> None:
-        """Watch the mask that is shown now; what it holds is known."""
-        layer, watcher = findings.group.get("mask"), self._watchers.get(findings.layer)
-        if watcher is not None and watcher.layer is layer:
-            watcher.remember()
-        elif isinstance(layer, Labels):
-            self._release(findings.layer)
-            self._watchers[findings.layer] = watcher = MaskWatcher(layer)
-            watcher.changed.connect(self.edit)
-            watcher.stroke_began.connect(self._on_stroke_began)
-            layer.bind_key("Control-Z", lambda _: self.undo(), overwrite=True)
-            layer.bind_key("Control-Shift-Z", lambda _: self.redo(), overwrite=True)
-        if self._kind == "run":
-            self._set_editable(findings, False)
-
-    def _set_editable(self, findings: Findings, editable: bool) -> None:
-        layer = findings.group.get("mask")
-        if isinstance(layer, Labels):
-            layer.editable = editable
 
     def _on_stroke_began(self) -> None:
         """Let an edit wait whose spots are not known yet: the stroke that begins belongs to it."""
@@ -332,16 +318,11 @@ class Session(QObject):
         if self._running is findings:
             self._running = None
             self.runner.cancel()
-        self._release(findings.layer)
+        self._masks.release(findings.layer)
         findings.group.keep_only(())
         if self.current is findings:
             self.chosen = self.current = None
             self.current_changed.emit()
-
-    def _release(self, layer: Layer) -> None:
-        watcher = self._watchers.pop(layer, None)
-        if watcher is not None:
-            watcher.release()
 
 
 def session_of(napari_viewer: ViewerModel) -> Session:
