@@ -83,6 +83,11 @@ class LatticePlanes(Sequence[Reflection]):
     def __init__(self, structure: Structure, d_min: float = D_MIN) -> None:
         self.structure, self.d_min = structure, d_min
 
+    @cached_property
+    def key(self) -> str:
+        """The structure's key (see `Structure.key`)."""
+        return self.structure.key()
+
     @property
     def basis(self) -> NDArray[np.float64]:
         """Rows a*, b*, c*, shape (3, 3), 1/nm."""
@@ -91,7 +96,8 @@ class LatticePlanes(Sequence[Reflection]):
     @property
     def direct(self) -> NDArray[np.float64]:
         """Rows a, b, c in the same Cartesian coordinates, shape (3, 3), nm."""
-        return np.asarray(np.linalg.inv(self.basis).T, np.float64)
+        direct: NDArray[np.float64] = np.linalg.inv(self.basis).T
+        return direct
 
     @cached_property
     def _families(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
@@ -181,7 +187,7 @@ def _half_sphere(basis: NDArray[np.float64], d_min: float) -> NDArray[np.int64]:
         np.meshgrid(np.arange(-h, h + 1), np.arange(-k, k + 1), np.arange(top + 1), indexing="ij"), -1
     ).reshape(-1, 3)
     grid = grid[np.linalg.norm(grid @ basis, axis=1) <= 1.0 / d_min]
-    return np.asarray(grid[_code(grid) > 0], np.int64)
+    return grid[_code(grid) > 0]
 
 
 def _representatives(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:

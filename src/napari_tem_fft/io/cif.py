@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import gemmi
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.phases import Phase, Reflection, reciprocal_basis
 from ..core.structure import D_MIN, LatticePlanes, Structure
-from .crystal import (
-    Atom,
-    Symmetry,
-    build_structure,
-    composition,
-    density,
-    formula,
-    shortest_contact,
-    symmetry_of,
-)
+from .cif_symmetry import Setting, best_setting, contact, settings_of, with_hidden_symmetry
+from .crystal import Atom, build_structure, composition, density, formula
 
 #: Larger files are no inorganic structures, larger cells would take minutes: bytes, nm^3.
 LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
 #: Atoms closer than this make no sense, nm; crystals are not denser or lighter than this, g/cm3.
 SHORTEST_CONTACT, DENSITIES = 0.06, (0.05, 25.0)
-_SYMOP_TAGS = (
-    "_space_group_symop_operation_xyz",
-    "_symmetry_equiv_pos_as_xyz",
-    "_space_group_symop.operation_xyz",
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,13 +89,13 @@ def _phase_of(block: gemmi.cif.Block, stem: str, notes: list[str]) -> CifPhase:
     small = gemmi.make_small_structure_from_block(block)
     cell = _cell(block)
     atoms = _atoms(small, notes)
-    choices = _symmetries(block, small, cell, notes)
+    choices = settings_of(block, small, cell, notes)
     if not atoms:
         return CifPhase(
             _without_atoms(block, stem, cell, choices[0]), (*notes, "no atoms: matched by d only")
         )
-    structure, group = _best_setting(cell, atoms, choices, notes)
-    structure = _with_hidden_symmetry(structure)
+    structure, group = best_setting(cell, atoms, choices, notes)
+    structure = with_hidden_symmetry(structure)
     counts = composition(structure, atoms)
     _check_sanity(structure, counts, notes)
     phase = Phase(
@@ -145,8 +130,7 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
 def _atoms(small: gemmi.SmallStructure, notes: list[str]) -> list[Atom]:
     atoms, dropped = [], set()
     for site in small.sites:
-        x, y, z = site.fract.tolist()
-        position = (float(x), float(y), float(z))
+        position = tuple(site.fract.tolist())
         if site.element.atomic_number == 0:
             dropped.add(site.label or site.type_symbol)
         elif not np.isfinite(position).all():
@@ -164,146 +148,16 @@ def _element(site: gemmi.SmallStructure.Site) -> str:
     return "H" if site.element.name == "D" else str(site.element.name)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Setting:
-    """A space group as the file may mean it."""
-
-    name: str
-    symmetry: Symmetry
-    note: str = ""
-
-
-def _symmetries(
-    block: gemmi.cif.Block, small: gemmi.SmallStructure, cell: Sequence[float], notes: list[str]
-) -> list[_Setting]:
-    """Possible settings: the operators if there are any, else the symbol, else the number.
-
-    Raises
-    ------
-    ValueError
-        If the file says nothing of its symmetry.
-    """
-    named = _named_groups(small, cell)
-    operators = [op for tag in _SYMOP_TAGS for op in block.find_values(tag)]
-    if len(operators) > 1 or (operators and (not named or named[0].number == 1)):
-        return [_from_operators(operators, named)]
-    if operators:
-        notes.append(f"lists no operators but the identity; taken as {named[0].xhm()}")
-    if not named:
-        raise ValueError("its symmetry is given neither by operators nor by a space group")
-    if small.spacegroup_hm and gemmi.find_spacegroup_by_name(_symbol(small)) is None:
-        notes.append(f"space group {small.spacegroup_hm!r} is not known; number {named[0].number} is used")
-    return [_Setting(group.xhm(), symmetry_of(group.operations())) for group in named]
-
-
-def _named_groups(small: gemmi.SmallStructure, cell: Sequence[float]) -> list[gemmi.SpaceGroup]:
-    """The space group by its symbol or number, in all its origins where the file does not tell."""
-    symbol = _symbol(small)
-    group = gemmi.find_spacegroup_by_name(symbol, cell[3], cell[5]) if symbol else None
-    if group is None and small.spacegroup_hall:
-        hall = [g for g in gemmi.spacegroup_table() if g.hall == small.spacegroup_hall.replace("_", " ")]
-        group = hall[0] if hall else None
-    if group is None and small.spacegroup_number:
-        group = gemmi.find_spacegroup_by_number(small.spacegroup_number)
-    if group is None:
-        return []
-    if group.ext in "HR" and ":" not in symbol:
-        wanted = "H" if abs(cell[5] - 120) < 1 else "R"
-        return [g for g in gemmi.spacegroup_table() if g.hm == group.hm and g.ext == wanted] or [group]
-    if group.ext in "12" and ":" not in symbol:
-        return [g for g in gemmi.spacegroup_table() if g.hm == group.hm]
-    return [group]
-
-
-def _symbol(small: gemmi.SmallStructure) -> str:
-    """The symbol as gemmi knows it: "F d -3 m S" and "F d -3 m Z" are the origins 1 and 2."""
-    symbol = re.sub(
-        r"\s*[:\s]?\(?([SZ])\)?$", lambda m: ":1" if m[1] == "S" else ":2", small.spacegroup_hm.strip()
-    )
-    return symbol.replace("_", "")
-
-
-def _from_operators(operators: Sequence[str], named: Sequence[gemmi.SpaceGroup]) -> _Setting:
-    try:
-        group = gemmi.GroupOps([gemmi.Op(gemmi.cif.as_string(op)) for op in operators])
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"a symmetry operator cannot be read: {error}") from error
-    known = gemmi.find_spacegroup_by_ops(group)
-    name = known.xhm() if known else named[0].xhm() if named else f"{len(operators)} operators"
-    return _Setting(name, symmetry_of(group))
-
-
-def _best_setting(
-    cell: tuple[float, ...], atoms: Sequence[Atom], choices: Sequence[_Setting], notes: list[str]
-) -> tuple[Structure, str]:
-    """The setting whose atoms keep the sanest distances."""
-    built = [(build_structure(cell, _once(cell, atoms, c.symmetry), c.symmetry), c.name) for c in choices]
-    if len(built) > 1:
-        built.sort(key=lambda pair: (-round(min(_contact(pair[0]), 0.15), 3), len(pair[0].sites)))
-        notes.append(f"two origins are possible; {built[0][1]} keeps the atoms at sane distances")
-    return built[0]
-
-
-def _once(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) -> list[Atom]:
-    """Atoms without those that symmetry makes of an earlier one of the same element."""
-    kept: list[Atom] = []
-    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
-    seen: dict[str, list[NDArray[np.float64]]] = {}
-    for atom in atoms:
-        images = symmetry.rotations @ np.array(atom.position) + symmetry.translations
-        earlier = seen.setdefault(atom.element, [])
-        if (
-            any(_meets(images, np.array(atom.position), other, direct) for other in earlier)
-            and atom.occupancy > 0.6
-        ):
-            continue
-        earlier.append(images)
-        kept.append(atom)
-    return kept
-
-
-def _meets(
-    images: NDArray[np.float64],
-    position: NDArray[np.float64],
-    other: NDArray[np.float64],
-    direct: NDArray[np.float64],
-) -> bool:
-    apart = other - position
-    apart = (apart - np.round(apart)) @ direct
-    return bool(((apart * apart).sum(axis=1) < 0.01**2).any())
-
-
-def _contact(structure: Structure) -> float:
-    return shortest_contact(structure) if 1 < (structure.occupancy > 0.99).sum() <= 1500 else 1.0
-
-
-def _with_hidden_symmetry(structure: Structure) -> Structure:
-    """A cell written out in P1 gets the rotations that leave all its |F| as they are."""
-    if len(structure.rotations) > 1:
-        return structure
-    a, b, c, *angles = structure.cell
-    cell = gemmi.UnitCell(10 * a, 10 * b, 10 * c, *angles)
-    candidates = symmetry_of(gemmi.find_lattice_symmetry(cell, "P", 0.3)).rotations
-    hkl = np.stack(np.meshgrid(*3 * [np.arange(-3, 4)], indexing="ij"), -1).reshape(-1, 3)
-    reference = structure.amplitude(hkl)
-    keeps = [
-        np.abs(structure.amplitude(hkl @ r) - reference).max() < 0.01 * reference.max() for r in candidates
-    ]
-    if sum(keeps) <= 1:
-        return structure
-    return replace(structure, rotations=np.unique(candidates[keeps], axis=0))
-
-
 def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[str]) -> None:
-    contact = _contact(structure)
-    if contact < SHORTEST_CONTACT:
-        notes.append(f"two atoms are only {contact:.3f} nm apart")
+    nearest = contact(structure)
+    if nearest < SHORTEST_CONTACT:
+        notes.append(f"two atoms are only {nearest:.3f} nm apart")
     rho = density(structure, counts)
     if not DENSITIES[0] < rho < DENSITIES[1]:
         notes.append(f"its density would be {rho:.2f} g/cm3")
 
 
-def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], setting: _Setting) -> Phase:
+def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], setting: Setting) -> Phase:
     """A phase of which only cell and space group are known: spacings that the group allows."""
     text = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "")
     counts = {symbol: float(n or 1) for symbol, n in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", text)}

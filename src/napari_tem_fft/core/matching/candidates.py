@@ -51,18 +51,28 @@ def _indexed(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSpot, 
     chosen = np.nonzero(found.evidence.explained[hypothesis] | doubled)[0]
     basis = found.index.zone_hkl[h.zone[hypothesis]].astype(np.int64)
     hkl = h.position[hypothesis, chosen] @ basis
+    length, angle = _residuals(found, hypothesis)
     d = 1 / np.linalg.norm(hkl @ phase.reciprocal_basis(), axis=1)
     return tuple(
         IndexedSpot(
             spot=int(found.observed.ids[row, i]),
             hkl=_miller(index),
             d_reference=float(reference),
-            d_residual=float(np.expm1(-h.length_residual[hypothesis, i])),
-            angle_residual=float(np.degrees(h.angle_residual[hypothesis, i])),
+            d_residual=float(np.expm1(-length[i])),
+            angle_residual=float(-np.degrees(angle[i])),
             kind="double diffraction" if doubled[i] else "reflection",
         )
         for i, index, reference in zip(chosen, hkl, d, strict=True)
     )
+
+
+def _residuals(found: Found, hypothesis: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Residuals of ln |g| and azimuth of all spots, the fitted stretch not taken out."""
+    h = found.hypotheses
+    twice = 2 * found.observed.azimuth[h.grain[hypothesis]]
+    e, f = h.stretch[hypothesis]
+    length = h.length_residual[hypothesis] + e * np.cos(twice) + f * np.sin(twice)
+    return length, h.angle_residual[hypothesis] - e * np.sin(twice) + f * np.cos(twice)
 
 
 def _miller(values: NDArray[np.integer]) -> Miller:

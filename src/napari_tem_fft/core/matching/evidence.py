@@ -8,19 +8,20 @@ known middle and width, for it is shared by the whole image. Likelihoods are rel
 evidence is 1.
 
 Intensities are hints only: those of one grain hang together by its thickness and tilt, so that more than a
-few spots do not count as more evidence of that kind.
+few spots hardly count as more evidence of that kind.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .hypotheses import Hypotheses
 from .index import PhaseIndex
 from .observed import Observed
+from .placement import Hypotheses
 from .zones import FLOORS, SHARPNESS, THRESHOLDS, VISIBLE_G, fall
 
 #: Area over which visible frequencies spread in the half plane, 1/nm^2: the integral of the fall-off.
@@ -31,6 +32,8 @@ SPURIOUS_SPOTS = 7.0
 INTENSITY_SPOTS = 3.0
 #: Errors may be this much smaller than stated.
 PRECISIONS = np.array([0.4, 1.0])
+#: Root of the relative |F| of a lattice of which nothing but its shape is known.
+UNKNOWN_F = 0.7
 #: Hypotheses of a grain are weighed fully if a quick look leaves them within this of its best, ln.
 QUICK_MARGIN = 25.0
 
@@ -72,19 +75,70 @@ def promising(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> 
 def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evidence:
     """Evidence of each hypothesis."""
     grain = hypotheses.grain
-    allowed = hypotheses.near & (hypotheses.relative_f > 0)
-    doubled = hypotheses.near & ~allowed
-    doubled &= _sums_of_others(hypotheses.position, allowed)
+    allowed, doubled = _reflections(hypotheses)
     explainable = (allowed | doubled)[None]
-    root_f = np.maximum(np.sqrt(hypotheses.relative_f), np.array(FLOORS)[:, None, None]) * explainable
+    root_f: NDArray[np.float64] = explainable * np.maximum(
+        np.sqrt(hypotheses.relative_f), np.array(FLOORS)[:, None, None]
+    )
     chi2 = _chi2(hypotheses, observed)
     terms = log_odds(root_f, _log_density(hypotheses, observed), chi2, observed, grain)
     quiet = index.zone_silence[hypotheses.zone].transpose(1, 2, 0)
     levels = terms.sum(axis=-1) - quiet[:, :, None] * intensity_weight(observed)[grain]
-    log_evidence = averaged(levels) + _log_prior(index)[hypotheses.zone]
-    log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.turn_error / (2 * np.pi))
+    prior = log_prior(index)[hypotheses.zone] + hypotheses.log_volume
     member = _at_best(terms, levels) > np.log(2) * observed.weight[grain]
-    return Evidence(log_evidence, allowed & member, doubled & member, chi2)
+    return Evidence(averaged(levels) + prior, allowed & member, doubled & member, chi2)
+
+
+def weigh_shape(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.float64]:
+    """ln evidence of each hypothesis as if all points of its lattice were as visible, shape (n,)."""
+    allowed, doubled = _reflections(hypotheses)
+    basis = index.zone_basis[hypotheses.zone] * np.exp(hypotheses.log_scale)[:, None, None]
+    chi2, log_density = _chi2(hypotheses, observed), _log_density(hypotheses, observed)
+    shape = flat_evidence(allowed | doubled, log_density, chi2, observed, hypotheses.grain, basis)
+    total: NDArray[np.float64] = shape + log_prior(index)[hypotheses.zone] + hypotheses.log_volume
+    return total
+
+
+def _reflections(hypotheses: Hypotheses) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which spots may be reflections, and which double diffraction, shapes (n, spots)."""
+    allowed = hypotheses.near & (hypotheses.relative_f > 0)
+    return allowed, hypotheses.near & ~allowed & _sums_of_others(hypotheses.position, allowed)
+
+
+def flat_evidence(
+    explainable: NDArray[np.bool_],
+    log_density: NDArray[np.float64],
+    chi2: NDArray[np.float64],
+    observed: Observed,
+    grain: NDArray[np.intp],
+    basis: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """ln evidence of lattices all of whose points are as visible, shape (n,): of shape alone.
+
+    No prior and no integral over rotation is in it; see `log_odds`.
+
+    Parameters
+    ----------
+    explainable : ndarray of bool, shape (n, spots)
+        Whether a spot may be a point of the lattice.
+    log_density, chi2, observed, grain
+        As in `log_odds`.
+    basis : ndarray, shape (n, 2, 2), 1/nm
+    """
+    root_f = np.where(explainable[None], UNKNOWN_F, 0.0)
+    odds = log_odds(root_f, log_density, chi2, observed, grain).sum(axis=-1)
+    points = np.maximum(VISIBLE_AREA / np.maximum(np.abs(np.linalg.det(basis)), 1e-6) - 0.5, 1.0)
+    quiet = _silence_of_a_point()[None, :, None, None] * points * intensity_weight(observed)[grain]
+    return averaged(odds - quiet)
+
+
+@cache
+def _silence_of_a_point() -> NDArray[np.float64]:
+    """-ln of the probability that one point of such a lattice is not seen, shape (thresholds,)."""
+    g = VISIBLE_G * np.sqrt(np.linspace(0.0, 5.0, 501))
+    odds = np.exp(SHARPNESS * (np.log(UNKNOWN_F * fall(g))[:, None] - THRESHOLDS))
+    mean: NDArray[np.float64] = np.log1p(odds).mean(axis=0) * 5.0
+    return mean
 
 
 def log_odds(
@@ -120,7 +174,7 @@ def log_odds(
 
 def intensity_weight(observed: Observed) -> NDArray[np.float64]:
     """How much intensities of each grain count, shape (grains,)."""
-    weight: NDArray[np.float64] = np.minimum(1.0, INTENSITY_SPOTS / np.maximum(observed.count, 1))
+    weight: NDArray[np.float64] = np.sqrt(np.minimum(1.0, INTENSITY_SPOTS / np.maximum(observed.count, 1)))
     return weight
 
 
@@ -171,7 +225,7 @@ def _log_density(hypotheses: Hypotheses, observed: Observed) -> NDArray[np.float
     return density
 
 
-def _log_prior(index: PhaseIndex) -> NDArray[np.float64]:
+def log_prior(index: PhaseIndex) -> NDArray[np.float64]:
     """ln of the probability of each zone within its phase, times the number of equal placements.
 
     Directions are as probable as they have equivalents, and rich patterns are seen more often.

@@ -96,7 +96,7 @@ def index_key(phases: Sequence[Phase]) -> str:
     """Hash of everything that the index of these phases depends on, their order included."""
     digest = hashlib.sha256(VERSION.encode())
     for phase in phases:
-        digest.update(_lattice(phase).structure.key().encode() if _has_lattice(phase) else b"d only")
+        digest.update(_lattice(phase).key.encode() if _has_lattice(phase) else b"d only")
     return digest.hexdigest()
 
 
@@ -174,7 +174,7 @@ def _lattice(phase: Phase) -> LatticePlanes:
 
 def _block(lattice: LatticePlanes) -> dict[str, NDArray[Any]]:
     """The arrays of one phase alone: remembered, or made now."""
-    key = lattice.structure.key()
+    key = lattice.key
     if key not in _blocks:
         patterns = zone_patterns(lattice)
         _blocks[key] = _planes(lattice) | _zones(patterns) | _pairs(patterns)

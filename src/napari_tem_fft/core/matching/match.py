@@ -166,10 +166,12 @@ class _Matcher:
         matches = []
         for row in sorted(range(len(owners)), key=lambda r: (owners[r], r)):
             companions = frozenset(phase for other, phase in sure.items() if other != row)
-            if plane[row]:
-                match = self._judged(found, row, owners, replace(context, companions=companions))
-            else:
+            seen = first[row]
+            if seen is None:
                 match = self._single(found, row, owners, companions)
+            else:
+                knowing = replace(context, companions=companions)
+                match = judge(seen.grain, seen.spots, seen.candidates, seen.unlisted, knowing)
             matches.append(self._decided(match, found, row))
         return tuple(matches)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ MOST_SPOTS = 24
 COLLINEAR = np.radians(4.0)
 #: Spots whose power is this share of the grain's strongest, or more, count in full; those at or below the
 #: second share count least: faint ones may come from surfaces, satellites or neighbours.
-FULL_POWER, FAINT_POWER, FAINT_WEIGHT = 0.02, 0.002, 0.15
+FULL_POWER, FAINT_POWER, FAINT_WEIGHT = 0.1, 0.01, 0.15
 #: A spot this many times weaker than one within 2 / D of it may be its side lobe.
 LOBE_RATIO, LOBE_REACH = 6.0, 2.0
 #: Probability that such a spot is spurious, and that one at the detection limit is.
@@ -43,6 +44,8 @@ class Observed:
     weight : ndarray, shape (grains, spots)
         How much each spot counts as evidence, 0 to 1.
     there : ndarray of bool, shape (grains, spots)
+    stretch : float
+        Standard uncertainty of the stretch of the image along one direction against another.
     """
 
     ids: NDArray[np.int64]
@@ -53,6 +56,7 @@ class Observed:
     snr: NDArray[np.float64]
     weight: NDArray[np.float64]
     there: NDArray[np.bool_]
+    stretch: float
 
     @property
     def log_length(self) -> NDArray[np.float64]:
@@ -73,11 +77,13 @@ class Observed:
 
     def split(self, row: int, rest: NDArray[np.bool_]) -> Observed:
         """With some spots of a row moved to a new row at the end."""
-        columns = {name: getattr(self, name) for name in self.__slots__}
-        moved = {name: np.concatenate([array, array[row : row + 1]]) for name, array in columns.items()}
+        arrays = {name: getattr(self, name) for name in self.__slots__ if name != "stretch"}
+        moved: dict[str, Any] = {
+            name: np.concatenate([array, array[row : row + 1]]) for name, array in arrays.items()
+        }
         moved["there"][row] &= ~rest
         moved["there"][-1] &= rest
-        return Observed(**moved)
+        return replace(self, **moved)
 
     @property
     def count(self) -> NDArray[np.int64]:
@@ -107,6 +113,7 @@ def observe(grains: Sequence[Grain], spots: Sequence[Spot], params: MatchParams)
         snr=np.zeros((len(rows), width)),
         weight=np.zeros((len(rows), width)),
         there=np.zeros((len(rows), width), bool),
+        stretch=params.stretch / 100,
     )
     for i, (grain, row) in enumerate(zip(grains, rows, strict=True)):
         if row:

@@ -32,6 +32,16 @@ class MatchParams:
             help="Error of a single azimuth beyond its fit: distortion, tilt away from the zone axis.",
         ),
     ] = 0.5
+    stretch: Annotated[
+        float,
+        Field(
+            "stretch of the image",
+            unit="%",
+            low=0.01,
+            high=5.0,
+            help="How much the image may be stretched in one direction by the lens or by a STEM's scan.",
+        ),
+    ] = 0.2
     spurious: Annotated[
         float,
         Field(
@@ -49,7 +59,7 @@ class MatchParams:
             high=0.9,
             help="How likely it is, before looking, that a grain's phase is none of the candidates.",
         ),
-    ] = 0.2
+    ] = 0.5
     identify_at: Annotated[
         float,
         Field(
@@ -58,7 +68,7 @@ class MatchParams:
             high=0.9999,
             help="Smallest probability at which a phase is called identified.",
         ),
-    ] = 0.97
+    ] = 0.985
     likely_at: Annotated[
         float,
         Field(
@@ -67,7 +77,7 @@ class MatchParams:
             high=0.9999,
             help="Smallest probability at which a phase is called likely.",
         ),
-    ] = 0.93
+    ] = 0.97
 
     def __post_init__(self) -> None:
         check_limits(self)

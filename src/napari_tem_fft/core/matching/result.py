@@ -38,7 +38,7 @@ class IndexedSpot:
     d_residual : float
         (d measured x scale) / d_reference - 1.
     angle_residual : float, degrees
-        Measured minus fitted azimuth.
+        Measured minus fitted azimuth, counter-clockwise as displayed.
     kind : {"reflection", "double diffraction"}
         The latter at a forbidden position that is the sum of two observed reflections.
     """

@@ -16,18 +16,17 @@ from numpy.typing import NDArray
 
 from ..phases import Phase
 from ..structure import LatticePlanes, Structure
-from .evidence import VISIBLE_AREA, averaged, intensity_weight, log_odds, promising, weigh
+from .evidence import VISIBLE_AREA, flat_evidence, promising, weigh_shape
 from .hypotheses import GATE, propose, spot_pairs
 from .index import PhaseIndex, build_index
 from .observed import Observed
-from .zones import SHARPNESS, THRESHOLDS, VISIBLE_G, fall
+from .placement import FAR
+from .zones import fall
 
 #: Share of unlisted phases that are of a common kind.
-COMMON = 0.5
+COMMON = 0.6
 #: Range of ln(size) over which an unlisted phase of a common kind may lie.
 SIZE_RANGE = 1.2
-#: Root of the relative |F| of its reflections.
-UNLISTED_F = 0.7
 #: An unlisted lattice may be primitive or centred on its two directions.
 _CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1)))
 
@@ -44,7 +43,7 @@ def _common_kinds(observed: Observed) -> NDArray[np.float64]:
     index = common_kinds()
     hypotheses = propose(observed, index, 0.0, 0.5 * SIZE_RANGE / GATE)
     hypotheses = hypotheses.rows(promising(hypotheses, observed, index))
-    log_evidence = weigh(hypotheses, observed, index).log_evidence
+    log_evidence = weigh_shape(hypotheses, observed, index)
     log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
     total = np.full(len(observed.there), -np.inf)
     np.logaddexp.at(total, hypotheses.grain, log_evidence - np.log(len(_KINDS)))
@@ -119,64 +118,64 @@ def _hexagonal_turns() -> NDArray[np.int64]:
 
 
 def _any_lattice(observed: Observed) -> NDArray[np.float64]:
-    """ln evidence of the best two-dimensional lattice that two of the spots generate, freely placed."""
+    """ln evidence of the two-dimensional lattices that two of the spots generate, freely placed.
+
+    Every basis of a lattice counts: any two of its points could have been the two vectors drawn at random.
+    """
     grain, i, j = spot_pairs(observed)
     basis = np.stack([observed.g[grain, i], observed.g[grain, j]], axis=1)
     total = np.full(len(observed.there), -np.inf)
     for centring in _CENTRINGS:
         finer = np.linalg.inv(np.array(centring, float)) @ basis
-        evidence = _lattice_evidence(observed, grain, np.stack([i, j], axis=1), finer)
-        np.maximum.at(total, grain, evidence - np.log(len(_CENTRINGS)))
+        evidence = _lattice_evidence(observed, grain, finer)
+        np.logaddexp.at(total, grain, evidence - np.log(len(_CENTRINGS)))
     return total
 
 
 def _lattice_evidence(
-    observed: Observed, grain: NDArray[np.intp], pair: NDArray[np.intp], basis: NDArray[np.float64]
+    observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """ln evidence of lattices with a given basis, shape (n,).
+    """ln evidence of lattices near a given basis, shape (n,).
 
     Parameters
     ----------
     observed : Observed
     grain : ndarray of int, shape (n,)
-    pair : ndarray of int, shape (n, 2)
-        The two spots that the basis is made of; they may lie anywhere.
     basis : ndarray, shape (n, 2, 2), 1/nm
+        Fitted to all spots near its lattice; beforehand both vectors may lie anywhere.
     """
+    basis, log_volume = _fitted_basis(observed, grain, basis)
     chi2, log_density = _around_points(observed, grain, basis)
-    anywhere = np.log(fall(np.exp(observed.log_length)) / VISIBLE_AREA)[grain]
-    for column in range(2):
-        spot = pair[:, column, None]
-        np.put_along_axis(chi2, spot, 0.0, 1)
-        np.put_along_axis(log_density, spot, np.take_along_axis(anywhere, spot, 1), 1)
-    root_f = np.full((1, *chi2.shape), UNLISTED_F)
-    odds = log_odds(root_f, log_density, chi2, observed, grain).sum(axis=-1)
-    points = np.maximum(VISIBLE_AREA / np.abs(np.linalg.det(basis)) - 0.5, 1.0)
-    quiet = _silence()[None, :, None, None] * points * intensity_weight(observed)[grain]
-    return averaged(odds - quiet)
+    like_any = np.ones(chi2.shape, bool)
+    return flat_evidence(like_any, log_density, chi2, observed, grain, basis) + log_volume
+
+
+def _fitted_basis(
+    observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The basis by least squares over the spots near its lattice, and ln of the share of bases that fit."""
+    g, length = observed.g[grain], np.exp(observed.log_length[grain])
+    variance = length**2 * observed.length_error[grain] * observed.angle_error[grain]
+    for _ in range(2):
+        position = np.rint(g @ np.linalg.inv(basis))
+        apart = ((g - position @ basis) ** 2).sum(axis=-1)
+        near = observed.there[grain] & (apart < (2 * FAR) ** 2 * variance) & position.any(axis=-1)
+        weighted = position * (near * observed.weight[grain] / variance)[..., None]
+        covariance = np.linalg.inv(np.einsum("nia,nib->nab", weighted, position) + 1e-3 * np.eye(2))
+        basis = covariance @ np.einsum("nia,nib->nab", weighted, g)
+    anywhere = np.log(fall(np.linalg.norm(basis, axis=-1)) / VISIBLE_AREA).sum(axis=1)
+    return basis, anywhere + np.log((2 * np.pi) ** 2 * np.linalg.det(covariance))
 
 
 def _around_points(
     observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Squared distance of each spot from the nearest point over its errors, and ln of its density, nm^2.
-
-    The lattice is as uncertain as the two spots that generate it, so errors are larger by the root of two.
-    """
+    """Squared distance of each spot from the nearest point over its errors, and ln of its density, nm^2."""
     g, length = observed.g[grain], np.exp(observed.log_length[grain])
     apart = g - np.rint(g @ np.linalg.inv(basis)) @ basis
     radial = (apart * g).sum(axis=-1) / length
     across = (apart[..., 0] * g[..., 1] - apart[..., 1] * g[..., 0]) / length
-    radial_error = np.sqrt(2) * observed.length_error[grain] * length
-    across_error = np.sqrt(2) * observed.angle_error[grain] * length
+    radial_error = observed.length_error[grain] * length
+    across_error = observed.angle_error[grain] * length
     chi2 = (radial / radial_error) ** 2 + (across / across_error) ** 2
     return chi2, -0.5 * chi2 - np.log(2 * np.pi * radial_error * across_error)
-
-
-@cache
-def _silence() -> NDArray[np.float64]:
-    """-ln of the probability that one point of an unlisted lattice is not seen, shape (thresholds,)."""
-    g = VISIBLE_G * np.sqrt(np.linspace(0.0, 5.0, 501))
-    odds = np.exp(SHARPNESS * (np.log(UNLISTED_F * fall(g))[:, None] - THRESHOLDS))
-    mean: NDArray[np.float64] = np.log1p(odds).mean(axis=0) * 5.0
-    return mean

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import Evidence, promising, weigh
-from .hypotheses import Hypotheses, propose
+from .hypotheses import propose
 from .index import PhaseIndex
 from .joint import Joint, ScalePrior, combine
 from .observed import Observed
 from .params import MatchParams
+from .placement import Hypotheses
 from .rivals import unlisted
 
 #: A grain's own scale differs from the image's by this much: strain and local distortion.

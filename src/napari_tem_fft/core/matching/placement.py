@@ -1,0 +1,228 @@
+"""Placement: a pattern laid under a grain's spots, with the scale, rotation and stretch that fit best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .index import PhaseIndex
+from .observed import Observed
+
+#: An assignment farther away than this many standard deviations is not made.
+FAR = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hypotheses:
+    """Placements of patterns under grains; one row a hypothesis.
+
+    Attributes
+    ----------
+    grain, zone : ndarray of int, shape (n,)
+    position : ndarray of int, shape (n, spots, 2)
+        Nearest point of the zone's lattice for each of the grain's spots.
+    relative_f : ndarray, shape (n, spots)
+        0 where the point is forbidden.
+    family : ndarray of int, shape (n, spots)
+        -1 where the point is forbidden.
+    length_residual, angle_residual : ndarray, shape (n, spots)
+        ln |g| and azimuth (radians), measured minus fitted, with the fitted scale, rotation and stretch.
+    near : ndarray of bool, shape (n, spots)
+        Whether the spot is within reach of that point.
+    log_scale, scale_error : ndarray, shape (n,)
+        ln of the factor on the measured d, and its standard uncertainty from these spots.
+    stretch : ndarray, shape (n, 2)
+        Fitted stretch of g along x against y, and along one diagonal against the other.
+    log_volume : ndarray, shape (n,)
+        ln of the share of all rotations and stretches that fit as well as this.
+    """
+
+    grain: NDArray[np.intp]
+    zone: NDArray[np.int32]
+    position: NDArray[np.int64]
+    relative_f: NDArray[np.float32]
+    family: NDArray[np.int32]
+    length_residual: NDArray[np.float64]
+    angle_residual: NDArray[np.float64]
+    near: NDArray[np.bool_]
+    log_scale: NDArray[np.float64]
+    scale_error: NDArray[np.float64]
+    stretch: NDArray[np.float64]
+    log_volume: NDArray[np.float64]
+
+    def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Hypotheses:
+        """Some of the hypotheses."""
+        return Hypotheses(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+
+def place(
+    observed: Observed,
+    index: PhaseIndex,
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
+    row: NDArray[np.intp],
+) -> Hypotheses:
+    """Fit scale, rotation and mirror on a pair, give every spot its lattice point, fit again on all.
+
+    Parameters
+    ----------
+    observed : Observed
+    index : PhaseIndex
+    pairs : tuple of ndarray of int, shape (n,)
+        Grain, first and second spot.
+    row : ndarray of int, shape (n,)
+        The pair of reflections: row of the index's pairs.
+    """
+    fit, basis = _fit_pair(observed, index, pairs, row)
+    grain, zone = pairs[0], index.pair_zone[row]
+    first = _distinct(grain, zone, _assign(observed, grain, basis, fit))
+    grain, zone, basis, fit = grain[first], zone[first], basis[first], fit.rows(first)
+    for _ in range(2):
+        assigned = _assign(observed, grain, basis, fit)
+        fit, covariance = _refit(observed, grain, fit, assigned)
+    assigned = _assign(observed, grain, basis, fit)
+    hkl = assigned.position @ index.zone_hkl[zone].astype(np.int64)
+    phase = np.broadcast_to(index.zone_phase[zone][:, None], assigned.near.shape)
+    relative_f, family = index.planes(phase, hkl)
+    placed = Hypotheses(
+        grain=grain,
+        zone=zone,
+        position=assigned.position,
+        relative_f=relative_f,
+        family=family,
+        length_residual=assigned.length,
+        angle_residual=assigned.angle,
+        near=assigned.near,
+        log_scale=fit.scale,
+        scale_error=np.sqrt(covariance[:, 0, 0]),
+        stretch=fit.stretch,
+        log_volume=_log_volume(covariance, fit.stretch, observed.stretch),
+    )
+    return placed.rows(_distinct(grain, zone, assigned))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    turn: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    stretch: NDArray[np.float64]
+
+    def rows(self, chosen: NDArray[np.intp]) -> _Fit:
+        return _Fit(self.turn[chosen], self.scale[chosen], self.stretch[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Assigned:
+    position: NDArray[np.int64]
+    point_length: NDArray[np.float64]
+    length: NDArray[np.float64]
+    angle: NDArray[np.float64]
+    near: NDArray[np.bool_]
+
+
+def _fit_pair(
+    observed: Observed,
+    index: PhaseIndex,
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
+    row: NDArray[np.intp],
+) -> tuple[_Fit, NDArray[np.float64]]:
+    """Rotation and scale from a pair of spots; the zone's basis, mirrored where the pair asks for it."""
+    grain, i, j = pairs
+    basis = index.zone_basis[index.pair_zone[row]]
+    pair = index.pair_positions[row] @ basis
+    first, second = observed.g[grain, i], observed.g[grain, j]
+    second = second * np.where((first * second).sum(axis=1) < 0, -1.0, 1.0)[:, None]
+    mirrored = _cross(first, second) * _cross(pair[:, 0], pair[:, 1]) < 0
+    flip = np.where(mirrored, -1.0, 1.0)
+    basis, pair = _mirrored(basis, flip), _mirrored(pair, flip)
+    turn = _angle(pair[:, 0], first)
+    turn = 0.5 * (turn + _unwrapped(_angle(pair[:, 1], second), turn))
+    scale = 0.5 * (_log_ratio(first, pair[:, 0]) + _log_ratio(second, pair[:, 1]))
+    return _Fit(turn, scale, np.zeros((len(row), 2))), basis
+
+
+def _assign(observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64], fit: _Fit) -> _Assigned:
+    """Nearest lattice point of each spot, residuals of ln |g| and azimuth, and whether it is near."""
+    cosine, sine = np.cos(fit.turn)[:, None], np.sin(fit.turn)[:, None]
+    x, y = observed.g[grain, :, 0], observed.g[grain, :, 1]
+    e, f = fit.stretch[:, :1], fit.stretch[:, 1:]
+    x, y = x - e * x - f * y, y - f * x + e * y
+    shrink = np.exp(-fit.scale)[:, None, None]
+    back = np.stack([cosine * x + sine * y, cosine * y - sine * x], axis=-1) * shrink
+    position = np.rint(back @ np.linalg.inv(basis))
+    point = position @ basis
+    norm = np.maximum(np.hypot(point[..., 0], point[..., 1]), 1e-9)
+    length = np.log(np.maximum(np.hypot(back[..., 0], back[..., 1]), 1e-9) / norm)
+    angle = np.arctan2(_cross(point, back), (point * back).sum(axis=-1))
+    off = (length / observed.length_error[grain]) ** 2 + (angle / observed.angle_error[grain]) ** 2
+    near = (off < FAR**2) & observed.there[grain] & position.any(axis=-1)
+    return _Assigned(position.astype(np.int64), norm, length, angle, near)
+
+
+def _distinct(grain: NDArray[np.intp], zone: NDArray[np.int32], assigned: _Assigned) -> NDArray[np.intp]:
+    """One row of each set that gives all spots of a grain points of the same length in the same zone."""
+    label = np.where(assigned.near, np.rint(2000 * assigned.point_length), 0).astype(np.int64)
+    key = np.column_stack([grain, zone, label])
+    mixers = np.random.default_rng(1).integers(1, 2**62, key.shape[1]) | 1
+    return np.unique((key * mixers).sum(axis=1), return_index=True)[1]
+
+
+def _refit(
+    observed: Observed, grain: NDArray[np.intp], fit: _Fit, assigned: _Assigned
+) -> tuple[_Fit, NDArray[np.float64]]:
+    """Scale, rotation and stretch by least squares over the near spots, and their covariance.
+
+    The stretch is held near zero by what is believed of it.
+    """
+    twice = 2 * observed.azimuth[grain]
+    c, s = np.cos(twice), np.sin(twice)
+    e, f = fit.stretch[:, :1], fit.stretch[:, 1:]
+    length = assigned.length + e * c + f * s
+    angle = assigned.angle - e * s + f * c
+    by_length = assigned.near / observed.length_error[grain] ** 2
+    by_angle = assigned.near / observed.angle_error[grain] ** 2
+    one, none = np.ones_like(c), np.zeros_like(c)
+    design = np.stack([np.stack([one, none, c, s], -1), np.stack([none, one, -s, c], -1)], axis=1)
+    weighted = design * np.stack([by_length, by_angle], axis=1)[..., None]
+    precision = np.einsum("nkia,nkib->nab", weighted, design)
+    precision += np.diag([1.0, 1.0, observed.stretch**-2, observed.stretch**-2])
+    covariance = np.linalg.inv(precision)
+    right = np.einsum("nkia,nki->na", weighted, np.stack([length, angle], axis=1))
+    step = np.einsum("nab,nb->na", covariance, right)
+    return _Fit(fit.turn + step[:, 1], fit.scale + step[:, 0], step[:, 2:]), covariance
+
+
+def _log_volume(
+    covariance: NDArray[np.float64], stretch: NDArray[np.float64], believed: float
+) -> NDArray[np.float64]:
+    """ln of the integral over rotation (any is as likely) and stretch (Gaussian), scale held at its best."""
+    determinant = np.linalg.det(covariance) / covariance[:, 0, 0]
+    volume: NDArray[np.float64] = 0.5 * np.log(np.maximum(determinant, 1e-300) * (2 * np.pi) ** 3)
+    volume -= np.log(2 * np.pi) + np.log(2 * np.pi * believed**2)
+    volume -= 0.5 * (stretch**2).sum(axis=1) / believed**2
+    return volume
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def _mirrored(vectors: NDArray[np.float64], flip: NDArray[np.float64]) -> NDArray[np.float64]:
+    mirrored: NDArray[np.float64] = np.stack([vectors[..., 0], vectors[..., 1] * flip[:, None]], axis=-1)
+    return mirrored
+
+
+def _angle(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    angle: NDArray[np.float64] = np.arctan2(_cross(a, b), (a * b).sum(axis=-1))
+    return angle
+
+
+def _unwrapped(angle: NDArray[np.float64], near: NDArray[np.float64]) -> NDArray[np.float64]:
+    turned: NDArray[np.float64] = near + (angle - near + np.pi) % (2 * np.pi) - np.pi
+    return turned
+
+
+def _log_ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    ratio: NDArray[np.float64] = np.log(np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1))
+    return ratio
