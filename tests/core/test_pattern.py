@@ -7,8 +7,9 @@ import pytest
 
 from forward_model import fringes, white_noise
 from napari_tem_fft.core.calibration import Calibration, CalibrationError
-from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
 from napari_tem_fft.core.pattern import PatternParams, measure_pattern
+from napari_tem_fft.io.dm import read_micrograph
 from pattern_model import diffuse, radius, recorded, rings, spots
 
 SHAPE, STEP, CENTRE = (512, 480), (0.03, 0.031), (250.3, 233.8)
@@ -162,3 +163,33 @@ def test_limits_of_d():
     assert [s.d for s in result.spots] == pytest.approx([0.2039], rel=1e-3)
     with pytest.raises(ValueError, match="smallest d"):
         PatternParams(d_min=0.5, d_max=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [
+        ("real/graphene_filter.dm3", (0.2144, 0.2150, 0.2137)),
+        ("real/BTO_crystal_1.dm4", (0.2763, 0.3987, 0.2742, 0.3800)),
+    ],
+)
+def test_stored_transform_of_a_real_micrograph(data_folder, name, truth):
+    """The spots that others have measured on the micrograph, found on its stored FFT."""
+    micrograph = read_micrograph(data_folder / name)
+    image, _ = prepared_pixels(micrograph)
+    window = np.outer(*(np.hanning(n) for n in image.shape))
+    stored = np.abs(np.fft.fftshift(np.fft.fft2(image * window))).astype(np.float32)
+    step = [1 / (n * p) for n, p in zip(image.shape, micrograph.pixel_size, strict=True)]
+    calibration = Calibration((step[0], step[1]), "reciprocal", source="file")
+    result = measure_pattern(Micrograph(stored, calibration), PatternParams(d_max=0.55))
+    assert result.mirrored
+    for d in truth:
+        assert min(abs(spot.d / d - 1) for spot in result.spots) < 1e-3
+
+
+def test_a_real_pattern_that_is_cut_out_far_from_the_centre(data_folder):
+    """A streak without spots or rings, whose file puts g = 0 far outside: nothing is made of it."""
+    pattern = read_micrograph(data_folder / "quirks/2D_test_diffraction_pattern.dm3")
+    result = measure_pattern(pattern)
+    assert result.spots == () and result.profile.peaks == ()
+    assert any("contradicts" in text for text in result.warnings)
+    assert any("only the diffuse light" in text for text in result.warnings)

@@ -1,9 +1,13 @@
-"""What comes out of every real, odd and broken file of the data folder (NAPARI_TEM_FFT_DATA)."""
+"""What comes out of every real, odd, broken and simulated file of the data folder (NAPARI_TEM_FFT_DATA).
+
+``tests/benchmarks/file_table.py`` prints the same as a table for people.
+"""
 
 import pytest
 
 from napari_tem_fft.io.dm import read_images
 from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.formats import SUFFIXES
 
 REAL, PATTERN, NONE = "real", "reciprocal", "none"
 TINY = ((2, 2), NONE, 1, 1)
@@ -64,6 +68,15 @@ TABLE = {
     "broken/trunc_meta.dm4": "incomplete file",
     "broken/version333319.dm4": r"without the leading '\._'",
     "broken/zeros.dm4": "not a Gatan file",
+    "dev/images/dev1_Ni.dm4": ((2048, 2048), REAL, 0.02, 0.02),
+    "dev/images/dev2_NaF.dm4": ((2048, 2048), REAL, 0.026, 0.026),
+    "dev/images/dev3_Ag_Si.dm3": ((2048, 2048), REAL, 0.024, 0.024),
+    "dev/images/dev3_Ag_Si.dm4": ((2048, 2048), REAL, 0.024, 0.024),
+    "dev/images/dev4_LiOH_Li2O_Cu.dm4": ((2048, 2048), REAL, 0.025, 0.025),
+    "dev/images/dev5_Li3N_LiF.dm4": ((2048, 2560), REAL, 0.026595, 0.026595),
+    "dev/images/dev6_nothing.dm4": ((2048, 2048), REAL, 0.024, 0.024),
+    "dev/images/dev7_cryo_Li_LiH_Li2CO3.dm4": ((2048, 2048), REAL, 0.029, 0.029),
+    "dev/images/dev8_small_Ni_NaF.dm4": ((4096, 4096), REAL, 0.022, 0.022),
 }
 
 
@@ -82,6 +95,6 @@ def test_what_comes_out_of_every_file(data_folder, name):
 
 
 def test_the_table_names_every_file(data_folder):
-    folders = [data_folder / name for name in ("real", "quirks", "broken")]
-    found = {f"{folder.name}/{file.name}" for folder in folders for file in folder.iterdir()}
-    assert found == set(TABLE)
+    suffixes = (*SUFFIXES, ".dm5")
+    files = (file for file in data_folder.rglob("*") if file.suffix.lower() in suffixes)
+    assert {file.relative_to(data_folder).as_posix() for file in files} == set(TABLE)

@@ -68,7 +68,7 @@ def pattern_noise(image: Image, centre: Point, scale: Point, low: float, high: f
     centre : tuple of float, (y, x), pixels
     scale : tuple of float, (y, x), 1/nm a pixel
     low, high : float, 1/nm
-        Limits of |g| for the tail.
+        Limits of |g|; the significance is 0 outside.
     """
     mean_scale = float(np.sqrt(scale[0] * scale[1]))
     stretch = (scale[0] / mean_scale, scale[1] / mean_scale)
@@ -77,15 +77,16 @@ def pattern_noise(image: Image, centre: Point, scale: Point, low: float, high: f
     radius = np.hypot(dy, dx).astype(np.float32)
     turn = (np.arctan2(dy, dx) / (2 * np.pi)).astype(np.float32) % 1.0
     significance = np.zeros(image.shape, np.float32)
-    for inner, outer in pairwise(_band_edges(float(radius.min()), float(radius.max()))):
-        inside = (radius >= inner) & (radius < outer)
+    limits = max(low / mean_scale, float(radius.min())), min(high / mean_scale, float(radius.max()))
+    searched = (radius >= limits[0]) & (radius <= limits[1])
+    for inner, outer in pairwise(_band_edges(*limits)):
+        inside = searched & (radius >= inner) & (radius < outer)
         if inside.any():
             background, scatter = _band(image, centre, stretch, inner, outer)
             at = radius[inside] - inner + 1, turn[inside]
             level, width = (_look_up(table, *at) for table in (background, scatter))
             significance[inside] = (image[inside] - level) / width
-    values = significance[(radius >= low / mean_scale) & (radius <= high / mean_scale)]
-    knee, decay = _tail(values if values.size else significance.ravel())
+    knee, decay = _tail(significance[searched]) if searched.any() else (1.0, 1.0)
     return PatternNoise(significance, knee, decay)
 
 

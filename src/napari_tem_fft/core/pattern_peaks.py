@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from .pattern_centre import PatternCentre
+from .pattern_centre import PatternCentre, binned, unbinned
 from .pattern_noise import Image, PatternNoise, Point, pattern_noise
 
 #: Smoothing, in pixels, with which peaks are looked for: sharp ones and broad ones.
@@ -24,8 +24,13 @@ LARGEST = 24
 DRIFT = 1.5
 #: A fitted place is never trusted beyond this, pixels.
 SMALLEST_SIGMA = 0.02
+#: Smoothed by more than this, pixels, an image is binned first.
+FINEST = 1.5
 #: Of the fitted Gaussian and the plane below it.
 PARAMETERS = 7
+
+#: Significance, ln of the false-alarm probability, row and column.
+Candidate = tuple[float, float, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +77,47 @@ def find_peaks(
         Expected number in a pattern of noise.
     """
     seen = [s for s in SMOOTHING if s == SMOOTHING[0] or min(image.shape) >= SMALLEST_FOR_BROAD]
-    candidates: list[tuple[float, float, int, int]] = []
+    candidates: list[Candidate] = []
     for width in seen:
-        smooth = ndimage.gaussian_filter(image, width)
-        noise = pattern_noise(smooth, centre.position, scale, *limits)
-        candidates += _maxima(noise, centre, scale, limits, width, false_alarms / len(seen))
+        factor = max(1, int(width / FINEST))
+        small = ndimage.gaussian_filter(binned(image, factor), width / factor)
+        coarse = unbinned(centre.position, 1 / factor)
+        pixel = (scale[0] * factor, scale[1] * factor)
+        noise = pattern_noise(small, coarse, pixel, *limits)
+        found = _maxima(noise, coarse, pixel, limits, width / factor, false_alarms / len(seen))
+        candidates += [_on_the_image(one, factor, image.shape) for one in found]
     candidates.sort(reverse=True)
     return tuple(_fitted(image, candidates[: 4 * MOST_PEAKS]))[:MOST_PEAKS]
 
 
+def _on_the_image(candidate: Candidate, factor: int, shape: tuple[int, ...]) -> Candidate:
+    """A candidate found on a binned image, at its pixel in the image itself."""
+    significance, log_tail, *place = candidate
+    y, x = (min(round(c), n - 1) for c, n in zip(unbinned((place[0], place[1]), factor), shape, strict=True))
+    return significance, log_tail, y, x
+
+
 def _maxima(
     noise: PatternNoise,
-    centre: PatternCentre,
+    centre: Point,
     scale: Point,
     limits: Point,
     width: float,
     false_alarms: float,
-) -> Iterator[tuple[float, float, int, int]]:
+) -> Iterator[Candidate]:
     """Significance, ln of the false-alarm probability, row and column of each maximum."""
     values = noise.significance
     high = values > noise.threshold(false_alarms)
     high &= values == ndimage.maximum_filter(values, size=2 * round(2 * width) + 1)
     high[:2], high[-2:], high[:, :2], high[:, -2:] = False, False, False, False
     rows, columns = np.nonzero(high)
-    g = np.hypot((rows - centre.position[0]) * scale[0], (columns - centre.position[1]) * scale[1])
+    g = np.hypot((rows - centre[0]) * scale[0], (columns - centre[1]) * scale[1])
     for y, x in zip(*(index[(g >= limits[0]) & (g <= limits[1])] for index in (rows, columns)), strict=True):
         significance = float(values[y, x])
         yield significance, noise.log_tail(significance), int(y), int(x)
 
 
-def _fitted(image: Image, candidates: Sequence[tuple[float, float, int, int]]) -> Iterator[Peak]:
+def _fitted(image: Image, candidates: Sequence[Candidate]) -> Iterator[Peak]:
     """Fits of the candidates, leaving out those that lie on a spot that was fitted before."""
     taken: list[Peak] = []
     for significance, log_tail, y, x in candidates:

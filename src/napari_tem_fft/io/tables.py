@@ -16,9 +16,9 @@ from ..core.profile import Curve, ProfilePeak, RadialProfile
 from ..core.spots import Spot
 
 SPOT_COLUMNS = (
-    "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg",
-    "g_per_nm", "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain", "outcome", "phase", "hkl",
-    "d_reference_nm", "d_residual_percent", "angle_residual_deg", "kind",
+    "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm",
+    "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain",
+    "outcome", "phase", "hkl", "d_reference_nm", "d_residual_percent", "angle_residual_deg", "kind",
 )  # fmt: skip
 PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
 
