@@ -19,7 +19,7 @@ D_MIN = 0.08
 #: Reflections with less than this share of the largest |F| count as forbidden.
 FORBIDDEN = 1e-3
 #: Part of every key: raise it when the meaning of the arrays changes.
-VERSION = "planes-1"
+VERSION = "planes-2"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +96,7 @@ class LatticePlanes(Sequence[Reflection]):
     @property
     def direct(self) -> NDArray[np.float64]:
         """Rows a, b, c in the same Cartesian coordinates, shape (3, 3), nm."""
-        direct: NDArray[np.float64] = np.linalg.inv(self.basis).T
-        return direct
+        return np.asarray(np.linalg.inv(self.basis).T, np.float64)
 
     @cached_property
     def _families(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
@@ -182,12 +181,11 @@ class PlaneArrays:
 def _half_sphere(basis: NDArray[np.float64], d_min: float) -> NDArray[np.int64]:
     """Every hkl with d >= d_min, one of each pair hkl, -hkl, shape (n, 3)."""
     direct = np.linalg.inv(basis).T
-    h, k, top = (int(np.linalg.norm(axis) / d_min) for axis in direct)
-    grid = np.stack(
-        np.meshgrid(np.arange(-h, h + 1), np.arange(-k, k + 1), np.arange(top + 1), indexing="ij"), -1
-    ).reshape(-1, 3)
-    grid = grid[np.linalg.norm(grid @ basis, axis=1) <= 1.0 / d_min]
-    return grid[_code(grid) > 0]
+    axes = [np.arange(-most, most + 1) for most in (np.linalg.norm(direct, axis=1) / d_min).astype(int)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    grid = grid[_code(grid) > 0]
+    inside: NDArray[np.int64] = grid[np.linalg.norm(grid @ basis, axis=1) <= 1.0 / d_min]
+    return inside
 
 
 def _representatives(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
