@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,7 @@ def _touches(window: int, region: NDArray[np.bool_], scene: Scene) -> bool:
 
 def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Distance between two frequencies, each of which stands for +g and -g."""
-    return float(min(np.hypot(a[0] - b[0], a[1] - b[1]), np.hypot(a[0] + b[0], a[1] + b[1])))
+    return min(hypot(a[0] - b[0], a[1] - b[1]), hypot(a[0] + b[0], a[1] + b[1]))
 
 
 def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:

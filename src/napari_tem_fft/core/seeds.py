@@ -54,15 +54,14 @@ def find_seeds(diffractogram: Diffractogram, spectra: LocalSpectra, false_alarms
     search = _searched(diffractogram)
     limit = np.log(false_alarms / (spectra.tests + search.sum()))
     seeds = list(_window_seeds(spectra, limit))
+    known = np.array([seed.g for seed in seeds]).reshape(-1, 2)
     reach = 2 * max(spectra.grid.step)
     for seed in _image_seeds(diffractogram, search, limit):
-        if not any(_near(seed.g, other.g, reach) for other in seeds):
+        apart = np.minimum(*(np.hypot(*(known - sign * np.array(seed.g)).T) for sign in (1, -1)))
+        if not (apart < reach).any():
             seeds.append(seed)
+            known = np.append(known, [seed.g], axis=0)
     return tuple(sorted(seeds, key=lambda s: s.log_p))
-
-
-def _near(a: tuple[float, float], b: tuple[float, float], reach: float) -> bool:
-    return bool(min(np.hypot(a[0] - b[0], a[1] - b[1]), np.hypot(a[0] + b[0], a[1] + b[1])) < reach)
 
 
 def _window_seeds(spectra: LocalSpectra, limit: float) -> Iterator[Seed]:
