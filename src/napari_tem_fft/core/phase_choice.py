@@ -63,7 +63,7 @@ def parse_elements(text: str) -> ElementRule:
     """
     sets: dict[str, set[str]] = {"optional": set(), "required": set(), "any_of": set(), "excluded": set()}
     unknown = []
-    for token in re.split(r"[,;\s]+", text.strip()):
+    for token in filter(None, re.split(r"[,;\s]+", text)):
         kind = {"+": "required", "-": "excluded", "!": "excluded"}.get(token[:1], "optional")
         names = token.lstrip("+-!").split("|")
         symbols = [name[:1].upper() + name[1:].lower() for name in names]
@@ -111,7 +111,7 @@ def find_phase(table: Sequence[Phase], name: str) -> Phase:
         If there is none, naming near matches, or if there are several.
     """
     wanted = normalised(name)
-    for level in _LEVELS:
+    for level in _LEVELS if wanted else ():
         found = [phase for phase in table if wanted in {normalised(text) for text in level(phase)}]
         exact = [phase for phase in found if name.strip() in level(phase)]
         if len(exact) == 1 or len(found) == 1:

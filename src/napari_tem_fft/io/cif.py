@@ -161,9 +161,9 @@ def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], s
     """A phase of which only cell and space group are known: spacings that the group allows."""
     text = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "")
     counts = {symbol: float(n or 1) for symbol, n in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", text)}
-    dummy = build_structure(cell, [Atom("C", (0.1234, 0.2719, 0.4117))], setting.symmetry)
     families = tuple(
-        Reflection(r.hkl, r.d, r.multiplicity, float("nan"), r.members) for r in LatticePlanes(dummy, D_MIN)
+        Reflection(r.hkl, r.d, r.multiplicity, float("nan"), r.members)
+        for r in LatticePlanes(_point_in_general_position(cell, setting.symmetry), D_MIN)
     )
     return Phase(
         id=stem,
@@ -177,6 +177,16 @@ def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], s
         source=_source(block),
         flag="no atoms in the file: matched by d only",
     )
+
+
+def _point_in_general_position(cell: tuple[float, ...], symmetry: Symmetry) -> Structure:
+    """A point scatterer and its images, which are as visible in every plane that the group allows.
+
+    Built in a wide cell, where images do not count as one atom for being near each other.
+    """
+    wide = (*(100 * length for length in cell[:3]), *cell[3:])
+    structure = build_structure(wide, [Atom("C", (0.1234, 0.2719, 0.4117))], symmetry)
+    return replace(structure, cell=cell, factors=structure.factors * [[1.0], [0.0]])
 
 
 def _name(block: gemmi.cif.Block, stem: str) -> str:
