@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gemmi
@@ -12,7 +12,7 @@ import numpy as np
 from ..core.phases import Phase, Reflection, reciprocal_basis
 from ..core.structure import D_MIN, LatticePlanes, Structure
 from .cif_symmetry import Setting, best_setting, contact, settings_of, with_hidden_symmetry
-from .crystal import Atom, build_structure, composition, density, formula
+from .crystal import Atom, Symmetry, build_structure, composition, density, formula
 
 #: Larger files are no inorganic structures, larger cells would take minutes: bytes, nm^3.
 LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
