@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ._present import Edited
+from ._present import Edited, Preview
 from .core.diffractogram import display_grid
 from .core.pipeline import Analysis, edited_mask, edited_steps
 from .core.profile import RadialProfile, masked_profile
@@ -30,7 +30,7 @@ def painted_steps(
     after : ndarray, shape of the display grid
         The mask as painted.
     """
-    yield Step("profile", 0, 1, _profiles(analysis, after))
+    yield Step("profile", 0, 1, Preview(_profiles(analysis, after)))
     edited = edited_mask(replace(analysis, spots=tuple(spots)), after)
     return (yield from moved_steps(analysis, edited))
 

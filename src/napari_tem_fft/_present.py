@@ -48,10 +48,28 @@ LISTS = ("spots", "rings")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """A stage's product together with the layers that it changes."""
+    """A stage's product together with a layer that it changes.
+
+    Attributes
+    ----------
+    product : object
+        None from the stage's second layer on.
+    layers : tuple of LayerData
+        At most one, for napari takes long to take one in, and the user may click between two.
+    more : bool
+        Whether more layers of the same stage follow.
+    """
 
     product: Any
     layers: tuple[LayerData, ...]
+    more: bool = False
+
+
+def shown_in_turn(step: Step, product: Any, layers: Sequence[LayerData]) -> Generator[Step, None, None]:
+    """One step a layer, all in the place of one; the product comes with the first."""
+    for index, layer in enumerate(layers or [None]):
+        shown = Shown(product if index == 0 else None, (layer,) if layer else (), index + 1 < len(layers))
+        yield Step(step.name, step.done, step.total, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,13 @@ class Edited:
     """Spots that a person has changed, as the product that all else follows from; may be none at all."""
 
     spots: tuple[Spot, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """Profiles of a mask as it is painted, before its spots are known; they change no layer."""
+
+    profiles: tuple[RadialProfile, ...]
 
 
 class Presenter:
@@ -90,17 +115,16 @@ class Presenter:
         return presenter
 
     def present(self, steps: Generator[Step, None, Analysis]) -> Generator[Step, None, Analysis]:
-        """Pass steps on with a `Shown` for each product; the last step shows what only the end knows."""
+        """Pass steps on with `Shown`s for each product; the last ones show what only the end knows."""
         while True:
             try:
                 step = next(steps)
             except StopIteration as end:
                 analysis: Analysis = end.value
                 break
-            shown = Shown(step.product, self._changed(self.layers(step.product)))
-            yield Step(step.name, step.done, step.total, shown)
-        last = self._changed(self.last_layers(analysis))
-        yield Step("finished", step.total, step.total, Shown(analysis, last))
+            yield from shown_in_turn(step, step.product, self._changed(self.layers(step.product)))
+        end_step = Step("finished", step.total, step.total)
+        yield from shown_in_turn(end_step, analysis, self._changed(self.last_layers(analysis)))
         return analysis
 
     def layers(self, product: Any) -> tuple[LayerData, ...]:

@@ -1,5 +1,7 @@
 """The tables of components and of phases, and what a click in them does."""
 
+from types import SimpleNamespace
+
 import pytest
 from qtpy.QtGui import QGuiApplication
 
@@ -14,7 +16,7 @@ from small_analysis import small_analysis
 def findings():
     """The small analysis, without a viewer."""
     analysis = small_analysis()
-    findings = Findings(None, analysis.micrograph, None)
+    findings = Findings(SimpleNamespace(metadata={}, name="small"), analysis.micrograph, None)
     findings.take(analysis)
     return findings
 

@@ -8,7 +8,7 @@ from typing import Any
 from napari.layers import Image
 
 from .._layers import KEY
-from .._present import Edited
+from .._present import Edited, Preview
 from ..core.grains import Grain
 from ..core.maps import ComponentMap
 from ..core.matching import GrainMatch
@@ -54,8 +54,8 @@ class Findings:
         match product:
             case Edited(spots) | ((Spot(), *_) as spots):
                 self.spots = spots
-            case (RadialProfile(), *_):
-                self.profiles = product
+            case Preview(profiles) | ((RadialProfile(), *_) as profiles):
+                self.profiles = profiles
             case (Grain(), *_):
                 self.grains = product
             case (GrainMatch(), *_):

@@ -51,7 +51,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
     """
 
     def __init__(self, theme: str) -> None:
-        super().__init__(Figure(layout="constrained"))  # type: ignore[no-untyped-call]
+        super().__init__(Figure())  # type: ignore[no-untyped-call]
         self.colours = PlotColours.of(theme)
         self.setMinimumSize(220, 110)
 

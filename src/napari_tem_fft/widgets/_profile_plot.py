@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import Event, MouseEvent
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +26,9 @@ MOST_LABELS = 30
 #: Range of the logarithmic axis.
 DECADES = 3.0
 #: Points that a label needs along and across the axis, and a row of phase ticks.
-LABEL_WIDTH, LABEL_ROOM, ROW = 11.0, 40.0, 9.0
+LABEL_WIDTH, LABEL_LENGTH, LABEL_ROOM, ROW = 11.0, 32.0, 42.0, 9.0
+#: Points left, right, below and above the axes for numbers and names.
+ROOM = (52.0, 6.0, 20.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ class ProfileView:
     phases: tuple[PhaseLines, ...] = ()
     chosen: tuple[float, ...] = ()
 
+    def same_as(self, other: ProfileView) -> bool:
+        """Whether another view shows the same; profiles count as the same if they are the same objects."""
+        mine, its = list(map(id, self.profiles)), list(map(id, other.profiles))
+        names = ("curves", "above_background", "logarithmic", "phases", "chosen")
+        return mine == its and all(getattr(self, name) == getattr(other, name) for name in names)
+
     def drawn(self) -> list[RadialProfile]:
         """Curves that are asked for and there."""
         return [p for p in self.profiles if p.curve in self.curves and np.isfinite(p.intensity).any()]
@@ -91,14 +100,17 @@ class ProfilePlot(ThemedCanvas):
     def __init__(self, theme: str) -> None:
         super().__init__(theme)
         self.view = ProfileView()
-        self.axes: Axes = self.figure.add_subplot()
+        self.axes: Axes = self.figure.add_subplot(xlim=(1.0, 10.0))
+        self.upper = cast(Axes, self.axes.secondary_xaxis("top", functions=(_inverse, _inverse)))
         self.mpl_connect("button_press_event", self._on_click)
         self.mpl_connect("resize_event", self._on_resize)
         self.redraw()
 
     def show_view(self, view: ProfileView) -> None:
-        """Draw a view; a zoom stays while the curves reach as far as before."""
-        zoom = self.axes.get_xlim() if self.axes.get_xlim() != self._reach() else None
+        """Draw a view if it is another one; a zoom stays while the curves reach as far as before."""
+        if view.same_as(self.view):
+            return
+        zoom = self.axes.get_xlim() if self.axes.get_xlim() != _reach(self.view) else None
         same = _reach(self.view) == _reach(view)
         self.view = view
         self.redraw()
@@ -106,11 +118,16 @@ class ProfilePlot(ThemedCanvas):
             self.axes.set_xlim(zoom)
 
     def redraw(self) -> None:
-        """Draw the view from the beginning."""
-        self.figure.clear()
-        self.axes = self.figure.add_subplot()
+        """Draw the view from the beginning; axes are kept, for they are slow to make."""
+        for artist in (*self.axes.lines, *self.axes.texts, *self.axes.collections):
+            artist.remove()
+        self._settle()
+        drawn = bool(self.view.drawn())
+        self.axes.set_axis_on() if drawn else self.axes.set_axis_off()
+        self.upper.set_visible(drawn)
         self.style(self.axes)
-        if self.view.drawn():
+        self.style(self.upper)
+        if drawn:
             self._draw_curves()
             self._draw_d_axis()
             self._draw_phases()
@@ -119,22 +136,28 @@ class ProfilePlot(ThemedCanvas):
             self._say("The radial profile appears here once an image is analysed.")
         super().redraw()
 
+    def _settle(self) -> None:
+        """Give the axes all but the room of their numbers; a layout engine takes longer than the drawing."""
+        width, height = self.figure.get_size_inches() * 72
+        across, up = self._points()
+        left, _, bottom, _ = ROOM
+        self.axes.set_position((left / width, bottom / height, across / width, up / height))
+
     def _draw_curves(self) -> None:
         view, axes = self.view, self.axes
+        axes.set_yscale("log" if view.logarithmic else "linear")
         for profile in view.drawn():
             values, background = view.values(profile)
             colour, width = self.curve_style(profile.curve)
             axes.plot(profile.g, values, color=colour, linewidth=width, label=profile.curve)
             if not view.above_background:
                 axes.plot(profile.g, background, color=colour, linewidth=0.8, linestyle="--")
-        axes.set_xlim(self._reach())
+        axes.set_xlim(_reach(view))
         axes.set_ylabel("power (scaled)")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.3g}" if v > -1e-9 else ""))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
         self._name_axis("g (1/nm)", 0.0, "top")
         self._name_axis("d (nm)", 1.0, "bottom")
-        if view.logarithmic:
-            axes.set_yscale("log", nonpositive="clip")
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
     def _name_axis(self, name: str, height: float, align: str) -> None:
         """Write an axis' name before its row of numbers, which costs no row of its own."""
@@ -154,31 +177,31 @@ class ProfilePlot(ThemedCanvas):
 
     def _draw_d_axis(self) -> None:
         """Round lattice spacings along the upper edge, at least 30 points apart."""
-        low, high = self._reach()
+        low, high = _reach(self.view)
         gap = 30 * (high - low) / self._points()[0]
         chosen: list[float] = []
         for d in ROUND_D:
             if low <= 1 / d <= high and (not chosen or 1 / d - 1 / chosen[-1] > gap):
                 chosen.append(d)
-        upper = self.axes.secondary_xaxis("top", functions=(_inverse, _inverse))
-        upper.set_xticks(chosen, [f"{d:g}" for d in chosen])
-        self.style(cast(Axes, upper))
+        self.upper.set_xticks(chosen, [f"{d:g}" for d in chosen])
 
     def _draw_labels(self) -> None:
         """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
-        peaks, (low, high), (width, height) = self.view.peaks(), self._reach(), self._points()
+        peaks, (low, high), (width, height) = self.view.peaks(), _reach(self.view), self._points()
         places = spread([peak.g for peak in peaks], LABEL_WIDTH * (high - low) / width)
         room = min(LABEL_ROOM / height, 0.6)
         self._stretch(room)
+        across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
+        end = 1 - min(LABEL_LENGTH / height, 0.5)
+        ties = [[(peak.g, 1 - room), (place, end)] for peak, place in zip(peaks, places, strict=True)]
+        lines = LineCollection(ties, colors=self.colours.faint, linewidths=0.6, transform=across)
+        self.axes.add_collection(lines, autolim=False)
         for peak, place in zip(peaks, places, strict=True):
             chosen = any(abs(g - peak.g) <= 2 * peak.width for g in self.view.chosen)
-            colour = self.colours.strong if chosen else self.colours.text
-            self.axes.annotate(
-                f"{peak.d:.4f}", xy=(peak.g, 1 - room), xytext=(place, 1 - 0.02),
-                xycoords=("data", "axes fraction"), textcoords=("data", "axes fraction"), rotation=90,
-                ha="center", va="top", fontsize=7.5, color=colour, weight="bold" if chosen else "normal",
-                arrowprops={"arrowstyle": "-", "color": self.colours.faint, "linewidth": 0.6, "shrinkA": 0},
-                annotation_clip=True,
+            self.axes.text(
+                place, 0.985, f"{peak.d:.4f}", transform=across, rotation=90, ha="center", va="top",
+                fontsize=7.5, color=self.colours.strong if chosen else self.colours.text,
+                weight="bold" if chosen else "normal", clip_on=True,
             )  # fmt: skip
         for g in self.view.chosen:
             self.axes.axvline(g, color=self.colours.strong, linewidth=0.8, linestyle=":")
@@ -192,8 +215,6 @@ class ProfilePlot(ThemedCanvas):
             low, high = max(np.log10(high) - DECADES, np.log10(max(low, 1e-9))), np.log10(high)
         span = max(high - low, 0.1) / max(1 - above - below - 0.06, 0.1)
         bottom, top = low - (below + 0.03) * span, low + (1 - below - 0.03) * span
-        if not self.view.logarithmic:
-            self.axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.3g}" if v > -1e-9 else ""))
         self.axes.set_ylim(*((10**bottom, 10**top) if self.view.logarithmic else (bottom, top)))
 
     def _draw_phases(self) -> None:
@@ -215,13 +236,11 @@ class ProfilePlot(ThemedCanvas):
             0.5, 0.5, text, transform=self.axes.transAxes, ha="center", va="center", color=self.colours.text
         )
 
-    def _reach(self) -> tuple[float, float]:
-        return _reach(self.view)
-
     def _points(self) -> tuple[float, float]:
-        """About the size of the axes, in points."""
+        """Width and height of the axes, in points."""
         width, height = self.figure.get_size_inches() * 72
-        return max(width - 90.0, 50.0), max(height - 40.0, 30.0)
+        left, right, bottom, top = ROOM
+        return max(width - left - right, 30.0), max(height - bottom - top, 30.0)
 
     def _on_click(self, event: Event) -> None:
         peaks = self.view.peaks()

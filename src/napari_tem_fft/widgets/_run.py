@@ -109,6 +109,8 @@ class Runner(QObject):
 def _advance(steps: Steps, single: bool, mark: object) -> Generator[_Sent, None, _Sent]:
     """Pass steps on, one or all; the result says how it ended.
 
+    A step whose product says that there is more of it goes together with the next one.
+
     Errors are sent like results, and all with a mark: a signal of a worker that is connected to a
     closure around the worker would keep it, and the analysis in it, alive for ever.
     """
@@ -120,5 +122,5 @@ def _advance(steps: Steps, single: bool, mark: object) -> Generator[_Sent, None,
         except Exception as error:
             return _Sent(mark, "error", error)
         yield _Sent(mark, "step", step)
-        if single:
+        if single and not getattr(step.product, "more", False):
             return _Sent(mark, "paused")

@@ -241,9 +241,10 @@ class Session(QObject):
             self._masks.watch(findings)
             if self._kind == "run":
                 set_editable(findings, False)
-        self.step_done.emit(step)
-        if findings is self.current:
-            self.found.emit()
+        if not shown.more:
+            self.step_done.emit(step)
+            if findings is self.current:
+                self.found.emit()
 
     def use_panel(self, panel: ViewerModel | None) -> None:
         """Show reciprocal space in a viewer of its own from now on, or beside the micrograph again."""

@@ -37,6 +37,7 @@ class ComponentsDock(QWidget):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self.session = session_of(napari_viewer)
+        self._listed: object = None
         self.tree = ResultTree(COLUMNS, HELP)
         self.whole = QPushButton("Show all")
         self.whole.setToolTip("End the choice and look at the whole image again")
@@ -61,7 +62,10 @@ class ComponentsDock(QWidget):
 
     def _on_found(self) -> None:
         findings = self.session.current
-        self.tree.fill(component_rows(findings) if findings is not None else [])
+        found = (findings.matches, findings.components) if findings is not None else None
+        if found is None or found != self._listed:
+            self._listed = found
+            self.tree.fill(component_rows(findings) if findings is not None else [])
 
     def _on_row_chosen(self, key: tuple[str, str | int]) -> None:
         findings = self.session.current

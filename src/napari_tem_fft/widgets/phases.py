@@ -38,6 +38,7 @@ class PhasesDock(QWidget):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self.session = session_of(napari_viewer)
+        self._listed: object = None
         self.tree = ResultTree(COLUMNS, HELP)
         self.reason = QLabel()
         self.reason.setWordWrap(True)
@@ -65,8 +66,11 @@ class PhasesDock(QWidget):
 
     def _on_found(self) -> None:
         findings = self.session.current
-        self.reason.clear()
-        self.tree.fill(match_rows(findings) if findings is not None else [])
+        found = findings.matches if findings is not None else None
+        if found is None or found is not self._listed:
+            self._listed = found
+            self.reason.clear()
+            self.tree.fill(match_rows(findings) if findings is not None else [])
 
     def _on_row_chosen(self, key: tuple[int, str, int]) -> None:
         """Take a grain's row (index, "", -1), a candidate's (index, phase, -1) or a spot's."""
