@@ -130,7 +130,8 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
 def _atoms(small: gemmi.SmallStructure, notes: list[str]) -> list[Atom]:
     atoms, dropped = [], set()
     for site in small.sites:
-        position = tuple(site.fract.tolist())
+        x, y, z = site.fract.tolist()
+        position = (float(x), float(y), float(z))
         if site.element.atomic_number == 0:
             dropped.add(site.label or site.type_symbol)
         elif not np.isfinite(position).all():

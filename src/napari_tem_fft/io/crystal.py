@@ -70,7 +70,7 @@ def build_structure(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Sy
     atoms : sequence of Atom
     symmetry : Symmetry
     """
-    direct = np.linalg.inv(reciprocal_basis(cell)).T
+    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
     orbits = [_orbit(np.array(atom.position), symmetry, direct) for atom in atoms]
     elements = sorted({atom.element for atom in atoms})
     row = {element: i for i, element in enumerate(elements)}
@@ -126,7 +126,7 @@ def _orbit(
 ) -> NDArray[np.float64]:
     """All images of an atom inside the cell, those of a special position once, shape (n, 3)."""
     images = (symmetry.rotations @ _snapped(position) + symmetry.translations) % 1.0
-    kept = []
+    kept: list[NDArray[np.float64]] = []
     while len(images):
         apart = images - images[0]
         apart = (apart - np.round(apart)) @ direct
