@@ -109,9 +109,7 @@ def _ramp(weights: Weights, rest: NDArray[np.float64]) -> NDArray[np.complex128]
     )
 
 
-def _newton(
-    field: NDArray[np.complex64], weights: Weights, rest: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _newton(field: NDArray[np.complex64], weights: Weights, rest: NDArray[np.float64]) -> NDArray[np.float64]:
     """Step towards the maximum of ln |sum of the field|^2 from g + rest."""
     turned = field * _ramp(weights, rest)
     total, y, x = turned.sum(), weights.y, weights.x
