@@ -63,7 +63,7 @@ def parse_elements(text: str) -> ElementRule:
     """
     sets: dict[str, set[str]] = {"optional": set(), "required": set(), "any_of": set(), "excluded": set()}
     unknown = []
-    for token in filter(None, re.split(r"[,;\s]+", text)):
+    for token in re.split(r"[,;\s]+", text.strip()):
         kind = {"+": "required", "-": "excluded", "!": "excluded"}.get(token[:1], "optional")
         names = token.lstrip("+-!").split("|")
         symbols = [name[:1].upper() + name[1:].lower() for name in names]
@@ -110,12 +110,14 @@ def find_phase(table: Sequence[Phase], name: str) -> Phase:
     ValueError
         If there is none, naming near matches, or if there are several.
     """
+    exact = {phase.id: phase for phase in table if name.strip() in (phase.id, *phase.aliases, phase.name)}
+    if len(exact) == 1:
+        return next(iter(exact.values()))
     wanted = normalised(name)
-    for level in _LEVELS if wanted else ():
+    for level in _LEVELS:
         found = [phase for phase in table if wanted in {normalised(text) for text in level(phase)}]
-        exact = [phase for phase in found if name.strip() in level(phase)]
-        if len(exact) == 1 or len(found) == 1:
-            return (exact or found)[0]
+        if len(found) == 1:
+            return found[0]
         if found:
             raise ValueError(
                 f"{name!r} fits several phases: {', '.join(p.id for p in found)}; give one of these"

@@ -18,6 +18,8 @@ from .phases import Miller, Reflection, reciprocal_basis
 D_MIN = 0.08
 #: Reflections with less than this share of the largest |F| count as forbidden.
 FORBIDDEN = 1e-3
+#: Terms of structure factors that are held in memory at once.
+AT_ONCE = 4_000_000
 #: Part of every key: raise it when the meaning of the arrays changes.
 VERSION = "planes-2"
 
@@ -60,6 +62,10 @@ class Structure:
 
     def amplitude(self, hkl: NDArray[np.int64]) -> NDArray[np.float64]:
         """|F(hkl)| by summing over the cell's atoms, shape (n,), Angstrom."""
+        parts = np.array_split(hkl, 1 + len(hkl) * len(self.sites) // AT_ONCE)
+        return np.concatenate([self._amplitude(part) for part in parts])
+
+    def _amplitude(self, hkl: NDArray[np.int64]) -> NDArray[np.float64]:
         s2 = (np.linalg.norm(hkl @ reciprocal_basis(self.cell), axis=1) / 20.0) ** 2
         a, b = self.factors[:, 0, :, None], self.factors[:, 1, :, None]
         scattering = (a * np.exp(-b * s2)).sum(axis=1)
@@ -107,7 +113,7 @@ class LatticePlanes(Sequence[Reflection]):
         relative = amplitude / amplitude.max()
         d = 1.0 / np.linalg.norm(hkl @ basis, axis=1)
         keep = np.nonzero(relative > FORBIDDEN)[0]
-        keep = keep[np.lexsort((-relative[keep], -d[keep].round(9)))]
+        keep = keep[np.lexsort((-_code(hkl[keep]), -relative[keep].round(4), -d[keep].round(9)))]
         return hkl[keep], d[keep], relative[keep]
 
     @cached_property

@@ -15,7 +15,7 @@ from ..core.phases import reciprocal_basis
 from ..core.structure import Structure
 
 #: Images of an atom closer than this are one atom on a special position, nm.
-SAME_ATOM = 0.04
+SAME_ATOM = 0.01
 _ANIONS = ("B", "As", "Te", "Se", "Si", "P", "C", "S", "I", "Br", "N", "Cl", "O", "F", "H", "D")
 _ALKALI = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba")
 _FRACTIONS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
@@ -70,7 +70,7 @@ def build_structure(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Sy
     atoms : sequence of Atom
     symmetry : Symmetry
     """
-    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
+    direct = np.linalg.inv(reciprocal_basis(cell)).T
     orbits = [_orbit(np.array(atom.position), symmetry, direct) for atom in atoms]
     elements = sorted({atom.element for atom in atoms})
     row = {element: i for i, element in enumerate(elements)}
@@ -125,17 +125,32 @@ def _orbit(
     position: NDArray[np.float64], symmetry: Symmetry, direct: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """All images of an atom inside the cell, those of a special position once, shape (n, 3)."""
-    images = (symmetry.rotations @ _snapped(position) + symmetry.translations) % 1.0
-    kept: list[NDArray[np.float64]] = []
+    images = _images(_snapped(position), symmetry)
+    apart = _apart(images, images[0])
+    same = _lengths(apart, direct) < SAME_ATOM
+    if same.sum() == 1:
+        return images
+    images = _images(images[0] + apart[same].mean(axis=0), symmetry)
+    kept = []
     while len(images):
-        apart = images - images[0]
-        apart = (apart - np.round(apart)) @ direct
-        same = (apart * apart).sum(axis=1) < SAME_ATOM**2
-        if not kept and same.sum() == 1:
-            return images
         kept.append(images[0])
-        images = images[~same]
+        images = images[_lengths(_apart(images, images[0]), direct) > 0.1 * SAME_ATOM]
     return np.array(kept)
+
+
+def _images(position: NDArray[np.float64], symmetry: Symmetry) -> NDArray[np.float64]:
+    images: NDArray[np.float64] = (symmetry.rotations @ position + symmetry.translations) % 1.0
+    return images
+
+
+def _apart(images: NDArray[np.float64], position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shortest way from a position to each image, in fractions of the cell."""
+    apart = images - position
+    return apart - np.round(apart)
+
+
+def _lengths(apart: NDArray[np.float64], direct: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(apart @ direct, axis=1), np.float64)
 
 
 def _snapped(position: NDArray[np.float64]) -> NDArray[np.float64]:

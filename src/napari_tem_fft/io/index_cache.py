@@ -49,7 +49,7 @@ def prepare_index(phases: Sequence[Phase], folder: Path | None = None) -> None:
 
 def _read(path: Path) -> PhaseIndex | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             index = PhaseIndex.from_arrays(stored)
         os.utime(path)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):

@@ -68,7 +68,7 @@ class MatchParams:
             high=0.9999,
             help="Smallest probability at which a phase is called identified.",
         ),
-    ] = 0.985
+    ] = 0.98
     likely_at: Annotated[
         float,
         Field(
@@ -77,7 +77,7 @@ class MatchParams:
             high=0.9999,
             help="Smallest probability at which a phase is called likely.",
         ),
-    ] = 0.97
+    ] = 0.95
 
     def __post_init__(self) -> None:
         check_limits(self)

@@ -158,34 +158,34 @@ def _match(
 
 def _over_scale(rings: _Rings, phase: Phase, grid: NDArray[np.float64]) -> NDArray[np.float64]:
     """ln evidence of a phase for the rings at each scale, shape (points,), against "all spurious"."""
-    log_g, visible = _lines(phase)
+    log_g, root_f = _lines(phase)
     if not len(log_g):
         return np.full(len(grid), -100.0)
+    visible = (root_f * fall(np.exp(log_g + grid[:, None])))[:, None]
     apart = (rings.log_g - grid[:, None])[:, :, None] - log_g
     error = rings.error[:, None]
     density = np.exp(-0.5 * (apart / error) ** 2) / (np.sqrt(2 * np.pi) * error)
     odds = visible**SHARPNESS * density / (SPURIOUS_RINGS / RANGE)
     levels = np.exp(-SHARPNESS * THRESHOLDS)[:, None, None]
     terms = np.log1p(levels * odds.sum(axis=2)).sum(axis=2)
-    quiet = np.log1p(levels[:, 0, 0, None] * visible**SHARPNESS).sum(axis=1)
-    total = terms - quiet[:, None]
+    quiet = np.log1p(levels * visible[:, 0] ** SHARPNESS).sum(axis=2)
+    total = terms - quiet
     top = total.max(axis=0)
     evidence: NDArray[np.float64] = top + np.log(np.exp(total - top).mean(axis=0))
     return evidence
 
 
 def _lines(phase: Phase) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """ln g of a phase's lines and their visibilities; lines that coincide are one."""
+    """ln g of a phase's lines and the roots of their |F|; lines that coincide are one."""
     d, relative_f = lines_of(phase.reflections)
     root_f = np.sqrt(np.where(np.isnan(relative_f), 0.5, relative_f))
-    visible = root_f * fall(1 / d)
     keep = (d > 0.1) & (root_f > 0.2)
-    log_g, visible = -np.log(d[keep]), visible[keep]
+    log_g, root_f = -np.log(d[keep]), root_f[keep]
     if not len(log_g):
-        return log_g, visible
+        return log_g, root_f
     group = np.cumsum(np.r_[0, np.diff(log_g) > 0.004])
-    power = np.bincount(group, visible**2)
-    middle: NDArray[np.float64] = np.bincount(group, log_g * visible**2) / power
+    power = np.bincount(group, root_f**2)
+    middle: NDArray[np.float64] = np.bincount(group, log_g * root_f**2) / power
     return middle, np.sqrt(power)
 
 

@@ -25,8 +25,8 @@ from .zones import fall
 
 #: Share of unlisted phases that are of a common kind.
 COMMON = 0.6
-#: Range of ln(size) over which an unlisted phase of a common kind may lie.
-SIZE_RANGE = 1.2
+#: Sizes of the common kinds, and the range of ln(size) around each over which an unlisted phase may lie.
+SIZES, SIZE_RANGE = (0.74, 1.35), 0.6
 #: An unlisted lattice may be primitive or centred on its two directions.
 _CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1)))
 
@@ -46,7 +46,7 @@ def _common_kinds(observed: Observed) -> NDArray[np.float64]:
     log_evidence = weigh_shape(hypotheses, observed, index)
     log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
     total = np.full(len(observed.there), -np.inf)
-    np.logaddexp.at(total, hypotheses.grain, log_evidence - np.log(len(_KINDS)))
+    np.logaddexp.at(total, hypotheses.grain, log_evidence - np.log(len(common_phases())))
     return total
 
 
@@ -71,14 +71,16 @@ _KINDS: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] =
 
 @cache
 def common_kinds() -> PhaseIndex:
-    """Index of one phase of each common kind."""
+    """Index of the common kinds of lattices."""
     return build_index(common_phases())
 
 
 @cache
 def common_phases() -> tuple[Phase, ...]:
-    """One phase of each common kind of lattice."""
-    return tuple(_kind(name, *kind) for name, kind in _KINDS.items())
+    """A phase of each common kind of lattice and size."""
+    return tuple(
+        _kind(name, size * a, ratio, sites) for name, (a, ratio, sites) in _KINDS.items() for size in SIZES
+    )
 
 
 def _kind(name: str, a: float, ratio: float, sites: tuple[tuple[float, float, float], ...]) -> Phase:
