@@ -26,7 +26,7 @@ from .pattern_centre import (
 )
 from .pattern_peaks import find_peaks
 from .pattern_spots import PatternSpot, centre_of_pairs, paired, spots_of
-from .profile import ProfileParams, RadialProfile, fitted_peaks, smooth_background
+from .profile import BACKGROUND_RANGE, ProfileParams, RadialProfile, fitted_peaks, smooth_background
 
 #: Neighbouring pixels of a camera share their electrons: this many are one datum in a ring's mean.
 CORRELATED = 2.0
@@ -142,7 +142,7 @@ def measure_pattern(
         mirrored,
         spots_of(groups, found, scale, mirrored),
         pattern_profile(image, found.position, scale, limits, params.profile),
-        (*pattern.warnings, *warnings),
+        (*pattern.warnings, *warnings, *_doubts(found)),
     )
 
 
@@ -159,19 +159,22 @@ def pattern_profile(
         Lowest and highest |g|.
     """
     radius = _radius(image.shape, centre, scale)
-    width = max(params.ring, max(scale))
-    edges = np.linspace(*limits, max(int((limits[1] - limits[0]) / width), 8) + 1)
+    width = min(max(params.ring, max(scale)), (limits[1] - limits[0]) / 8)
+    # rings below the limit hold the background there, which falls steeply and has to be seen to do so
+    first = max(limits[0] - BACKGROUND_RANGE, 2 * max(scale), float(radius.min()))
+    edges = np.arange(min(first, limits[0]), limits[1] + width, width)
     inside = np.flatnonzero((radius >= edges[0]) & (radius < edges[-1]))
-    ring = np.minimum(
-        ((radius.ravel()[inside] - edges[0]) / (edges[1] - edges[0])).astype(np.intp), len(edges) - 2
-    )
     values, at = image.ravel()[inside].astype(np.float64), radius.ravel()[inside]
+    ring = np.minimum(((at - edges[0]) / width).astype(np.intp), len(edges) - 2)
     counts = np.bincount(ring, minlength=len(edges) - 1)
     full = counts >= min(FEWEST, counts.max())
     g, mean = (np.bincount(ring, v, len(counts))[full] / counts[full] for v in (at, values))
     scatter = _ring_scatter(ring, values, counts)[full]
-    error = np.sqrt(CORRELATED / counts[full]) * np.maximum(scatter, 1e-2 * float(scatter.max()) + 1e-12)
-    background = smooth_background(mean, float(edges[1] - edges[0]))
+    background = smooth_background(mean, width)
+    seen = (g >= limits[0]) & (g <= limits[1])
+    least = 0.05 * float(np.median(scatter[seen])) + 1e-12
+    error = np.sqrt(CORRELATED / counts[full]) * np.maximum(scatter, least)
+    g, mean, background, error = g[seen], mean[seen], background[seen], error[seen]
     peaks = tuple(fitted_peaks("pattern", g, mean - background, error, params.peak_significance))
     return RadialProfile("pattern", g, mean, background, peaks)
 
@@ -208,10 +211,18 @@ def _centre(
             found, warnings = _by_the_file(image, origin)
     except ValueError as error:
         raise ValueError(f"{pattern.name}: {error}") from error
-    if found.source == _SYMMETRY and found.sigma >= UNCONFIRMED_SIGMA:
-        doubt = "only the diffuse light tells the centre, which is uncertain by pixels or more"
-        warnings = (*warnings, f"{doubt}: give the place of the direct beam")
     return found, warnings
+
+
+def _doubts(centre: PatternCentre) -> tuple[str, ...]:
+    """What the user should know of a centre that neither details nor pairs of spots confirm."""
+    if centre.sigma < UNCONFIRMED_SIGMA or centre.source == _GIVEN:
+        return ()
+    teller = "the diffuse light" if centre.source == _SYMMETRY else "the file"
+    return (
+        f"only {teller} tells the centre, which is uncertain by {centre.sigma:g} pixels or more: give the"
+        " place of the direct beam",
+    )
 
 
 def _by_the_file(image: NDArray[np.float32], origin: Point) -> tuple[PatternCentre, tuple[str, ...]]:

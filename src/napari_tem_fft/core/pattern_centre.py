@@ -38,7 +38,7 @@ LEAST_PEAK = 6.0
 #: Correlation of the noise with itself turned, above which +g and -g are one datum.
 SAME_NOISE = 0.9
 #: Uncertainty, in pixels, of a centre that the details do not confirm.
-UNCONFIRMED_SIGMA = 1.0
+UNCONFIRMED_SIGMA = 3.0
 
 
 @dataclass(frozen=True, slots=True)
