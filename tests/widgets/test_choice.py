@@ -110,3 +110,12 @@ def test_words(analysed):
 def test_nothing_lies_outside(viewer, analysed):
     assert chosen_at(analysed, (-5.0, -5.0), viewer) is None
     assert chosen_at(analysed, (0.1, 7.0), viewer) is None
+
+
+def test_a_choice_whose_picture_is_still_made_goes_with_its_image(viewer, dock, analysed, qtbot):
+    dock.session.pick(spot_chosen(analysed, analysed.spots[0]))
+    viewer.layers.remove(analysed.layer)
+    assert dock.session.chosen is None
+    assert not dock.session.spotlight.runner.running
+    qtbot.wait(200)
+    assert len(viewer.layers) == 0

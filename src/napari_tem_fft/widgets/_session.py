@@ -319,10 +319,12 @@ class Session(QObject):
         if self._running is findings:
             self._running = None
             self.runner.cancel()
+        if self.current is findings:
+            self.pick(None)
         self._masks.release(findings.layer)
         findings.group.keep_only(())
         if self.current is findings:
-            self.chosen = self.current = None
+            self.current = None
             self.current_changed.emit()
 
 
