@@ -114,6 +114,8 @@ def test_a_profile_is_made_and_applied(folder, tmp_path, capsys, name):
     result = stored(tmp_path / name / file)
     assert result["micrograph"]["calibration"]["source"] == "corrected on Au 1 1 1"
     assert result["micrograph"]["calibration"]["uncertainty"] == pytest.approx(0.003, rel=0.1)
+    known = {"microscope": "Titan", "magnification": 380e3, "voltage_kV": 300.0}
+    assert known.items() <= result["micrograph"]["metadata"].items()
     for d in (0.23548, 0.20393):
         assert min(abs(s["d"] / d - 1) for s in result["spots"]) < 2e-3
     if verb == "analyse":

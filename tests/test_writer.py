@@ -88,6 +88,16 @@ def same_data(before, after) -> bool:
     return np.array_equal(before.data, after.data) and before.data.dtype == after.data.dtype
 
 
+def test_a_folder_is_filled_and_opened_like_a_file(viewer, tmp_path):
+    folder = tmp_path / "a.temfft"
+    folder.mkdir()
+    viewer.layers.save(str(folder), plugin="napari-tem-fft")
+    assert (folder / "temfft.json").is_file() and (folder / "results" / "analysis.json").is_file()
+    again = ViewerModel()
+    again.open(str(folder), plugin="napari-tem-fft")
+    assert [layer.name for layer in again.layers] == [layer.name for layer in viewer.layers]
+
+
 def test_a_micrograph_alone_comes_back(tmp_path):
     path = write_dm(tmp_path / "film.dm4", PIXELS, (0.02, 0.03), "nm", microscope={"Voltage": 300e3})
     layer = Layer.create(*read_layers(str(path))[0])
