@@ -95,6 +95,11 @@ class LatticePlanes(Sequence[Reflection]):
         return self.structure.key()
 
     @property
+    def rotations(self) -> NDArray[np.int64]:
+        """Of the Laue group (see `Structure`)."""
+        return self.structure.rotations
+
+    @property
     def basis(self) -> NDArray[np.float64]:
         """Rows a*, b*, c*, shape (3, 3), 1/nm."""
         return reciprocal_basis(self.structure.cell)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..listed_planes import ListedPlanes, planes_of
 from ..phases import Phase
 from ..structure import LatticePlanes
 from .zones import (
@@ -96,7 +97,8 @@ def index_key(phases: Sequence[Phase]) -> str:
     """Hash of everything that the index of these phases depends on, their order included."""
     digest = hashlib.sha256(VERSION.encode())
     for phase in phases:
-        digest.update(_lattice(phase).key.encode() if _has_lattice(phase) else b"d only")
+        planes = planes_of(phase)
+        digest.update(b"d only" if planes is None else planes.key.encode())
     return digest.hexdigest()
 
 
@@ -126,7 +128,8 @@ _memory: OrderedDict[str, PhaseIndex] = OrderedDict()
 
 def build_index(phases: Sequence[Phase]) -> PhaseIndex:
     """Build the index; phases known by a list of d-spacings only have no pairs."""
-    blocks = [(n, _block(_lattice(phase))) for n, phase in enumerate(phases) if _has_lattice(phase)]
+    lattices = [(n, planes_of(phase)) for n, phase in enumerate(phases)]
+    blocks = [(n, _block(lattice)) for n, lattice in lattices if lattice is not None]
     zones = np.cumsum([0, *(len(block["zone_uvw"]) for _, block in blocks)])
     for (number, block), first in zip(blocks, zones[:-1], strict=True):
         block["plane_code"] = block["plane_code"] + (number << _PHASE_SHIFT)
@@ -162,17 +165,7 @@ _EMPTY: dict[str, NDArray[Any]] = {
 }
 
 
-def _has_lattice(phase: Phase) -> bool:
-    return isinstance(phase.reflections, LatticePlanes)
-
-
-def _lattice(phase: Phase) -> LatticePlanes:
-    if not isinstance(phase.reflections, LatticePlanes):
-        raise TypeError(f"{phase.id} is known by a list of d-spacings only")
-    return phase.reflections
-
-
-def _block(lattice: LatticePlanes) -> dict[str, NDArray[Any]]:
+def _block(lattice: LatticePlanes | ListedPlanes) -> dict[str, NDArray[Any]]:
     """The arrays of one phase alone: remembered, or made now."""
     key = lattice.key
     if key not in _blocks:
@@ -193,7 +186,7 @@ def _plane_code(phase: NDArray[np.int32] | int, hkl: NDArray[np.int64]) -> NDArr
     return code + (np.asarray(phase, np.int64) << _PHASE_SHIFT)
 
 
-def _planes(lattice: LatticePlanes) -> dict[str, NDArray[Any]]:
+def _planes(lattice: LatticePlanes | ListedPlanes) -> dict[str, NDArray[Any]]:
     planes = lattice.arrays
     return {
         "plane_code": _plane_code(0, planes.hkl),

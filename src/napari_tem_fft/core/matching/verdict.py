@@ -25,6 +25,8 @@ IDENTIFIED_SHARE, LIKELY_SHARE = 0.75, 0.6
 LEAST_SHARE = 0.4
 #: With so few spots a phase is likely only from this probability.
 FEW_SPOTS, FEW_SPOTS_AT = 3, 0.99
+#: Above this probability of a phase that is not listed, nothing is offered.
+MOST_UNLISTED = 0.6
 #: Largest misfit of a likely phase.
 LARGEST_MISFIT = 2.2
 #: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
@@ -81,7 +83,7 @@ _Verdict = tuple[Outcome, tuple[str, ...], str]
 
 
 def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context) -> _Verdict:
-    if not candidates or unlisted > 0.5:
+    if not candidates or unlisted > MOST_UNLISTED:
         return Outcome.UNKNOWN, (), _unlisted_reason(candidates, unlisted)
     best = candidates[0]
     if best.explained < LIKELY_SHARE and not _is_part_of_more(best, context):

@@ -9,6 +9,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from ..listed_planes import ListedPlanes
 from ..structure import LatticePlanes
 
 #: Smallest d and smallest relative |F| of the reflections by which a pattern is recognised.
@@ -93,17 +94,17 @@ def visibility(relative_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArr
     return weight
 
 
-def zone_patterns(planes: LatticePlanes) -> list[ZonePattern]:
+def zone_patterns(planes: LatticePlanes | ListedPlanes) -> list[ZonePattern]:
     """Patterns of all low-index zone axes that show two or more directions, one of each symmetric set."""
     arrays, basis = planes.arrays, planes.basis
     usable = (arrays.d >= PATTERN_D) & (arrays.relative_f >= PATTERN_F)
     hkl, family = arrays.hkl[usable], arrays.family[usable]
     weight = visibility(arrays.relative_f[usable], 1.0 / arrays.d[usable])
-    axes, multiplicity = _axes(planes.direct, planes.structure.rotations)
+    axes, multiplicity = _axes(planes.direct, planes.rotations)
     patterns = []
     for uvw, count in zip(axes, multiplicity, strict=True):
         inside = np.nonzero(hkl @ uvw == 0)[0]
-        turns = _orientations(uvw, planes.structure.rotations)
+        turns = _orientations(uvw, planes.rotations)
         pattern = _pattern((uvw, int(count), turns), hkl[inside], weight[inside], family[inside], basis)
         if pattern is not None:
             patterns.append(pattern)
