@@ -152,7 +152,7 @@ class _Matcher:
         posterior = found.joint.phase[row]
         ids = tuple(int(i) for i in found.observed.ids[row][found.observed.there[row]])
         offered = candidates(found, row, self.phases)
-        unlisted = float(posterior[len(self.phases) :].sum())
+        unlisted = min(1.0, float(posterior[len(self.phases) :].sum()))
         return judge(self.grains[owners[row]].id, ids, offered, unlisted, context)
 
     def verdicts(self, found: Found, owners: Sequence[int], scale: ScalePrior) -> tuple[GrainMatch, ...]:
