@@ -7,6 +7,7 @@ are skipped, saying so. ``.ci/test`` runs both, each in a process of its own.
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,12 @@ def data_folder() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("NAPARI_TEM_FFT_DATA names no folder of test micrographs")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _index_in_a_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests' matching indices out of the user's cache."""
+    folder = tmp_path_factory.mktemp("index")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_tem_fft.io.index_cache.cache_folder", lambda: folder)
+        yield

@@ -25,8 +25,9 @@ from .core.standard import Mark, marks_of
 from .io.calibration import CalibrationProfile, apply_profile, load_profile
 from .io.dm import read_micrograph
 from .io.errors import ReadError
+from .io.index_cache import prepare_index
 from .io.phases import load_cif_folder, load_table, select_phases, with_own_phases
-from .io.temfft import load_temfft, save_temfft
+from .io.temfft import SUFFIX, load_temfft, save_temfft
 
 __all__ = [
     "analyse",
@@ -52,7 +53,7 @@ def read(
     frame: int | None = None,
     calibration_profile: Profile | None = None,
 ) -> Micrograph:
-    """Read a micrograph: a .dm3 or .dm4 file, or another microscope's.
+    """Read a micrograph: a .dm3 or .dm4 file, another microscope's, or the one in a ``*.temfft``.
 
     Parameters
     ----------
@@ -75,8 +76,18 @@ def read(
     CalibrationError
         If the pixel size is given for an image in 1/nm, or the profile does not belong to the image.
     """
-    micrograph = read_micrograph(path, image, frame)
+    if Path(path).suffix.lower() == SUFFIX:
+        micrograph = _of_document(path)
+    else:
+        micrograph = read_micrograph(path, image, frame)
     return _calibrated(micrograph, "real", pixel_size, calibration_profile)
+
+
+def _of_document(path: str | PathLike[str]) -> Micrograph:
+    micrograph = load_temfft(Path(path)).micrograph
+    if micrograph is None:
+        raise ReadError(path, "there is no micrograph in it", "choose the micrograph's own file")
+    return micrograph
 
 
 def read_pattern(
@@ -284,6 +295,7 @@ def analyse(
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
+    prepare_index(candidates)
     micrograph, params = agreed(micrograph, params)
     return exhaust(analysis_steps(micrograph, candidates, params, segment), on_step)
 

@@ -20,6 +20,7 @@ from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, analysis_steps
 from .core.progress import Step, exhaust
 from .io.calibration import load_profile
+from .io.index_cache import prepare_index
 from .io.results import folder_of, save_results
 from .io.scoring import write_score
 
@@ -84,9 +85,11 @@ def _prepared(args: argparse.Namespace) -> tuple[tuple[Phase, ...], AnalysisPara
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
-        return _chosen(args), params_from(args)
+        chosen, params = _chosen(args), params_from(args)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
+    prepare_index(chosen)
+    return chosen, params
 
 
 def _chosen(args: argparse.Namespace) -> tuple[Phase, ...]:
