@@ -251,5 +251,8 @@ def test_a_whole_analysis_in_one_file(folder, tmp_path):
     assert sorted(s.d for s in analysis.spots)[-1] == pytest.approx(0.24019, rel=2e-3)
     again = api.save(analysis, tmp_path / "again", pixels=False)
     assert api.load(again).spots == analysis.spots
+    assert api.read(again).calibration == analysis.micrograph.calibration
+    with pytest.raises(ReadError, match="no micrograph"):
+        api.read(save_temfft(tmp_path / "empty", Document()))
     with pytest.raises(ReadError, match="no analysis"):
         api.load(save_temfft(tmp_path / "alone", Document(analysis.micrograph)))
