@@ -63,7 +63,7 @@ def parse_elements(text: str) -> ElementRule:
     """
     sets: dict[str, set[str]] = {"optional": set(), "required": set(), "any_of": set(), "excluded": set()}
     unknown = []
-    for token in re.split(r"[,;\s]+", text.strip()):
+    for token in filter(None, re.split(r"[,;\s]+", text)):
         kind = {"+": "required", "-": "excluded", "!": "excluded"}.get(token[:1], "optional")
         names = token.lstrip("+-!").split("|")
         symbols = [name[:1].upper() + name[1:].lower() for name in names]
@@ -114,7 +114,7 @@ def find_phase(table: Sequence[Phase], name: str) -> Phase:
     if len(exact) == 1:
         return next(iter(exact.values()))
     wanted = normalised(name)
-    for level in _LEVELS:
+    for level in _LEVELS if wanted else ():
         found = [phase for phase in table if wanted in {normalised(text) for text in level(phase)}]
         if len(found) == 1:
             return found[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gemmi
@@ -12,7 +12,7 @@ import numpy as np
 from ..core.phases import Phase, Reflection, reciprocal_basis
 from ..core.structure import D_MIN, LatticePlanes, Structure
 from .cif_symmetry import Setting, best_setting, contact, settings_of, with_hidden_symmetry
-from .crystal import Atom, build_structure, composition, density, formula
+from .crystal import Atom, Symmetry, build_structure, composition, density, formula
 
 #: Larger files are no inorganic structures, larger cells would take minutes: bytes, nm^3.
 LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
@@ -130,7 +130,8 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
 def _atoms(small: gemmi.SmallStructure, notes: list[str]) -> list[Atom]:
     atoms, dropped = [], set()
     for site in small.sites:
-        position = tuple(site.fract.tolist())
+        x, y, z = site.fract.tolist()
+        position = (float(x), float(y), float(z))
         if site.element.atomic_number == 0:
             dropped.add(site.label or site.type_symbol)
         elif not np.isfinite(position).all():
@@ -161,9 +162,9 @@ def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], s
     """A phase of which only cell and space group are known: spacings that the group allows."""
     text = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "")
     counts = {symbol: float(n or 1) for symbol, n in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", text)}
-    dummy = build_structure(cell, [Atom("C", (0.1234, 0.2719, 0.4117))], setting.symmetry)
     families = tuple(
-        Reflection(r.hkl, r.d, r.multiplicity, float("nan"), r.members) for r in LatticePlanes(dummy, D_MIN)
+        Reflection(r.hkl, r.d, r.multiplicity, float("nan"), r.members)
+        for r in LatticePlanes(_point_in_general_position(cell, setting.symmetry), D_MIN)
     )
     return Phase(
         id=stem,
@@ -177,6 +178,16 @@ def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], s
         source=_source(block),
         flag="no atoms in the file: matched by d only",
     )
+
+
+def _point_in_general_position(cell: tuple[float, ...], symmetry: Symmetry) -> Structure:
+    """A point scatterer and its images, which are as visible in every plane that the group allows.
+
+    Built in a wide cell, where images do not count as one atom for being near each other.
+    """
+    wide = (*(100 * length for length in cell[:3]), *cell[3:])
+    structure = build_structure(wide, [Atom("C", (0.1234, 0.2719, 0.4117))], symmetry)
+    return replace(structure, cell=cell, factors=structure.factors * [[1.0], [0.0]])
 
 
 def _name(block: gemmi.cif.Block, stem: str) -> str:

@@ -106,7 +106,7 @@ def best_setting(
 def _once(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) -> list[Atom]:
     """Atoms without those that symmetry makes of an earlier one of the same element."""
     kept: list[Atom] = []
-    direct = np.linalg.inv(reciprocal_basis(cell)).T
+    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
     seen: dict[str, list[NDArray[np.float64]]] = {}
     for atom in atoms:
         images = symmetry.rotations @ np.array(atom.position) + symmetry.translations

@@ -70,7 +70,7 @@ def build_structure(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Sy
     atoms : sequence of Atom
     symmetry : Symmetry
     """
-    direct = np.linalg.inv(reciprocal_basis(cell)).T
+    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
     orbits = [_orbit(np.array(atom.position), symmetry, direct) for atom in atoms]
     elements = sorted({atom.element for atom in atoms})
     row = {element: i for i, element in enumerate(elements)}
@@ -131,7 +131,7 @@ def _orbit(
     if same.sum() == 1:
         return images
     images = _images(images[0] + apart[same].mean(axis=0), symmetry)
-    kept = []
+    kept: list[NDArray[np.float64]] = []
     while len(images):
         kept.append(images[0])
         images = images[_lengths(_apart(images, images[0]), direct) > 0.1 * SAME_ATOM]

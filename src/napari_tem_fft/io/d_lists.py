@@ -39,6 +39,8 @@ def read_d_list(path: str | Path) -> tuple[Phase, ...]:
 def _phases(rows: list[dict[str, str]], stem: str) -> tuple[Phase, ...]:
     if not rows:
         raise ValueError("no lines in it")
+    if any(None in row for row in rows):
+        raise ValueError("a line has more values than columns; indices with commas need quotes")
     columns = {str(name).strip().casefold(): name for name in rows[0]}
     d_column = next((name for name in columns if name in _D_COLUMNS), None)
     if d_column is None:
@@ -56,6 +58,8 @@ def _reflection(values: dict[str, str], d_column: str, number: int) -> Reflectio
         intensity = float(values.get("intensity") or "nan")
     except ValueError:
         raise ValueError(f"line {number}: not a number: {values[d_column]!r}") from None
+    if intensity < 0:
+        raise ValueError(f"line {number}: an intensity cannot be negative")
     if not 0.03 < d < 5:
         raise ValueError(f"line {number}: a lattice spacing of {d:g} nm makes no sense")
     return Reflection(_miller(values.get("hkl", "")), d, 1, intensity)

@@ -152,7 +152,8 @@ def with_own_phases(
     phases, notes = {phase.id: phase for phase in table}, []
     for mine in own:
         bundled = _same_name(table, mine)
-        if bundled is None or bundled.id not in phases:
+        if bundled is None or phases.get(bundled.id) is not bundled:
+            notes += [_took_the_id(mine)] if phases.get(mine.id) in table else []
             phases[mine.id] = mine
             continue
         notes.append(_replaced(mine, bundled))
@@ -182,6 +183,10 @@ def _replaced(mine: Phase, bundled: Phase) -> str:
     if abs(own / theirs - 1) > SAME_LATTICE:
         text += f", though its largest d is {own:.4f} nm, not {theirs:.4f} nm: it may be another form"
     return text
+
+
+def _took_the_id(mine: Phase) -> str:
+    return f"your {mine.id} takes the place of the bundled {mine.id}, though its elements are others"
 
 
 def _atom(line: str) -> Atom:
