@@ -6,6 +6,7 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_tem_fft.widgets._findings import Findings
+from napari_tem_fft.widgets._summary import summary
 from napari_tem_fft.widgets._tree import ResultTree, Row
 from napari_tem_fft.widgets.components import ComponentsDock, component_rows
 from napari_tem_fft.widgets.phases import PhasesDock, match_rows
@@ -58,6 +59,13 @@ def test_components_and_grains_are_listed(findings):
     assert grain.cells == ("grain 1", "ambiguous", "0.95", "3.8 ± 0.3", "", "2.2")
     assert grain.help == "elements would tell"
     assert both.colour != unknown.colour
+
+
+def test_summary_says_what_is_there_and_why_something_has_no_name(findings):
+    text = summary(findings)
+    assert text.startswith("2 spots in 2 grains<br>")
+    assert "<b>LiF / mine</b>: ambiguous, 4 ± 0 nm², 21.0% of the specimen" in text
+    assert text.endswith("<i>one spot only</i>")
 
 
 def test_candidates_and_residuals_are_listed(findings):

@@ -117,7 +117,7 @@ def test_plane_of_a_stack_is_analysed(viewer, dock, run):
 
 
 def test_components_are_listed(dock, analysed):
-    assert "2 spots in 1 grains" in dock.result.text()
+    assert "2 spots in 1 grain<br>" in dock.result.text()
     assert "nm²" in dock.result.text()
 
 

@@ -10,6 +10,7 @@ from ..core.matching.attribution import indexed_as, matches_of_spots
 from ..core.profile import ProfilePeak
 from ..core.spots import Spot
 from ._findings import Findings
+from ._summary import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def component_chosen(findings: Findings, name: str) -> Chosen:
         for spot in findings.spots
         if spot.enabled and spot.id in match_of and _belongs(match_of[spot.id], component.phases)
     ]
-    chosen = _chosen(findings, spots, f"{name}: {_count(spots)} in {len(component.grains)} grains")
+    chosen = _chosen(findings, spots, f"{name}: {_count(spots)} in {counted(len(component.grains), 'grain')}")
     return Chosen(chosen.spots, component.grains, chosen.words)
 
 
@@ -80,7 +81,7 @@ def _chosen(findings: Findings, spots: Iterable[Spot], words: str) -> Chosen:
 
 
 def _count(spots: list[Spot]) -> str:
-    return "1 spot" if len(spots) == 1 else f"{len(spots)} spots"
+    return counted(len(spots), "spot")
 
 
 def _explained(spot: Spot, match: GrainMatch | None) -> str:

@@ -21,10 +21,24 @@ def summary(findings: Findings | None) -> str:
     spots = [spot for spot in findings.spots if spot.enabled]
     if not spots:
         return "no lattice fringes found" if findings.analysis is not None else ""
-    lines = [f"{len(spots)} spots in {len(findings.grains)} grains"]
+    lines = [f"{counted(len(spots), 'spot')} in {counted(len(findings.grains), 'grain')}"]
     colours = colours_of(component.name for component in findings.components)
-    lines += [_line(component, colours[component.name]) for component in findings.components]
+    for component in findings.components:
+        lines.append(_line(component, colours[component.name]))
+        if not component.phases:
+            lines.append(f"<i>{escape(_reason(findings, component))}</i>")
     return "<br>".join(lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """Number and noun: "1 grain", "2 grains"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _reason(findings: Findings, unknown: ComponentMap) -> str:
+    """Why the first grain of an unknown crystal has no name, and what would help."""
+    own = [m for m in findings.matches if m.grain in unknown.grains and not m.outcome.names_phases]
+    return own[0].reason if own else ""
 
 
 def _line(component: ComponentMap, colour: str) -> str:
