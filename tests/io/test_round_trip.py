@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -24,6 +24,7 @@ def images(draw):
     """An image or a stack with its scale, unit and origin along y and x."""
     shape = draw(arrays.array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=20))
     pixels = draw(arrays.arrays(draw(st.sampled_from(DTYPES)), shape))
+    assume(not (pixels.dtype == np.uint8 and len(shape) == 3 and shape[-1] == 4))  # the writer's colour image
     before = (1.0,) * (len(shape) - 2)
     units = draw(st.tuples(*[st.sampled_from(sorted(LENGTHS_NM))] * 2))
     return DmImage(
