@@ -12,7 +12,7 @@ from .grain_search import MOST_MAPPED, Scene, examined, outlined, refined, spot_
 from .grains import GrainSet, grain_set
 from .noise import log_tail
 from .regions import Outline, window_area
-from .spots import Spot
+from .spots import Spot, separation
 
 #: A spot by hand belongs to the grain that shares this much of the smaller one's area.
 COMMON = 0.5
@@ -34,7 +34,7 @@ def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number:
     outline = outlined(scene, [start], window_area([window], scene.spectra, scene.grid))
     if outline.region.any():
         draft = refined(scene, examined(scene, outline))
-        near = [p for p in draft.peaks if _apart(p.g, g) <= radius + draft.spectrum.resolution]
+        near = [p for p in draft.peaks if separation(p.g, g) <= radius + draft.spectrum.resolution]
         if near:
             best = max(near, key=lambda p: p.snr)
             return replace(spot_of(number, best, draft, (), scene, "hand"), radius=radius)
@@ -94,10 +94,6 @@ def _place(
 
 def _common(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(a & b) / max(1, min(int(a.sum()), int(b.sum()))))
-
-
-def _apart(a: tuple[float, float], b: tuple[float, float]) -> float:
-    return float(min(np.hypot(a[0] - b[0], a[1] - b[1]), np.hypot(a[0] + b[0], a[1] + b[1])))
 
 
 def _window_at(scene: Scene, place: tuple[float, float]) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .grain_spectrum import GrainSpectrum
 from .noise import log_tail
-from .spots import upper
+from .spots import separation, upper
 
 #: A maximum below this multiple of the side lobes of stronger spots is taken for one of them.
 LOBE_FACTOR = 6.0
@@ -146,7 +146,7 @@ def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> P
 
 
 def _is_satellite(spectrum: GrainSpectrum, peak: Peak, other: Peak, q_min: float) -> bool:
-    apart = min(np.hypot(peak.g[0] - sign * other.g[0], peak.g[1] - sign * other.g[1]) for sign in (1, -1))
+    apart = separation(peak.g, other.g)
     if apart >= q_min:
         return False
     near = apart < SATELLITE_NEAR * spectrum.resolution

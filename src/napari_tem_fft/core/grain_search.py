@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from .map_grid import MapGrid
 from .refinement import refine, weights_of
 from .regions import Outline, grown, window_area
 from .seeds import Seed
-from .spots import Origin, Spot, upper
+from .spots import Origin, Spot, separation, upper
 
 #: Two frequencies closer than this many resolutions of a grain are one reflection.
 SAME = 0.75
@@ -97,7 +96,7 @@ def _explains(draft: Draft, seed: Seed, scene: Scene) -> bool:
     """Whether a seed in the grain's place is one of its reflections, or a faint satellite of one."""
     same = _same(draft, scene)
     for peak in draft.peaks:
-        apart = _distance(seed.g, peak.g)
+        apart = separation(seed.g, peak.g)
         if apart < same or (apart < scene.diffractogram.q_min and seed.snr < SATELLITE * peak.snr):
             return True
     return False
@@ -110,11 +109,6 @@ def _touches(window: int, region: NDArray[np.bool_], scene: Scene) -> bool:
     return bool(region[rows, columns].any())
 
 
-def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Distance between two frequencies, each of which stands for +g and -g."""
-    return min(hypot(a[0] - b[0], a[1] - b[1]), hypot(a[0] + b[0], a[1] + b[1]))
-
-
 def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:
     """Map a seed, confirm it in the spectrum of its region, outline the grain by all its spots."""
     near = window_area(windows, scene.spectra, scene.grid)
@@ -122,7 +116,7 @@ def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:
     if not outline.region.any():
         return None
     draft = examined(scene, outline)
-    if not any(_distance(p.g, seed.g) < _same(draft, scene) for p in draft.peaks):
+    if not any(separation(p.g, seed.g) < _same(draft, scene) for p in draft.peaks):
         return None
     for _ in range(2):
         outline = outlined(scene, [p.g for p in draft.peaks[:MOST_MAPPED]], draft.region)
@@ -188,9 +182,9 @@ def _admit(drafts: list[Draft], draft: Draft, q_min: float) -> None:
         common = np.count_nonzero(draft.region & other.region)
         smaller = min(np.count_nonzero(draft.region), np.count_nonzero(other.region))
         reach = max(draft.spectrum.resolution, other.spectrum.resolution)
-        fresh = [p for p in draft.peaks if all(_distance(p.g, q.g) > reach for q in other.peaks)]
+        fresh = [p for p in draft.peaks if all(separation(p.g, q.g) > reach for q in other.peaks)]
         if common > 0.5 * smaller and len(fresh) < len(draft.peaks):
-            new = tuple(p for p in fresh if all(_distance(p.g, q.g) > q_min for q in other.peaks))
+            new = tuple(p for p in fresh if all(separation(p.g, q.g) > q_min for q in other.peaks))
             drafts[i] = replace(other, peaks=other.peaks + new)
             return
     drafts.append(draft)
@@ -210,7 +204,7 @@ def _own_peaks(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
 
 def _shines_in(peak: Peak, draft: Draft, other: Draft) -> bool:
     reach = SAME * max(draft.spectrum.resolution, other.spectrum.resolution)
-    strongest = max((q.amplitude for q in other.peaks if _distance(peak.g, q.g) < reach), default=0.0)
+    strongest = max((q.amplitude for q in other.peaks if separation(peak.g, q.g) < reach), default=0.0)
     return peak.amplitude < OWN_SHARE * strongest
 
 
@@ -231,7 +225,7 @@ def spot_of(
 ) -> Spot:
     """A numbered spot from a peak of a grain's spectrum; a seed of its frequency tells its origin."""
     reach = 1.2 * max(scene.spectra.grid.step)
-    seed = next((s for s in seeds if _distance(s.g, peak.g) < reach), None)
+    seed = next((s for s in seeds if separation(s.g, peak.g) < reach), None)
     windows = tuple(w for w in seed.windows if _touches(w, draft.region, scene)) if seed else ()
     return Spot(
         id=number,

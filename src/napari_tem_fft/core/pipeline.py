@@ -152,8 +152,10 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
     The products of the steps are: tuple of RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of
     ComponentMap; the result is the new `Analysis`.
     """
-    mask = render(spots, display_grid(analysis.diffractogram))
-    profiles = profiles_of(analysis.diffractogram, analysis.local_spectra, mask, analysis.params)
+    grid = display_grid(analysis.diffractogram)
+    masked = masked_profile(analysis.diffractogram, render(spots, grid), grid, analysis.params.profile)
+    whole, _, local = analysis.profiles  # no edit changes these two
+    profiles = (whole, masked, local)
     yield Step("profile", 1, EDIT_STAGES, profiles)
     scene = scene_of_analysis(analysis)
     found = regrouped(scene, spots, grain_set_of(analysis))

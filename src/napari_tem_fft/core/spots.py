@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import hypot
 from typing import Annotated, Literal
 
 import numpy as np
@@ -104,3 +105,8 @@ def upper(g: tuple[float, float]) -> tuple[float, float]:
     """The member of the pair +g, -g that is stored: g_x > 0, or g_x = 0 and g_y > 0."""
     gy, gx = g
     return (-gy, -gx) if gx < 0 or (gx == 0 and gy < 0) else (gy, gx)
+
+
+def separation(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Distance between two frequencies, 1/nm, each of which stands for the pair +g, -g."""
+    return min(hypot(a[0] - b[0], a[1] - b[1]), hypot(a[0] + b[0], a[1] + b[1]))
