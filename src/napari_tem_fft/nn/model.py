@@ -1,0 +1,208 @@
+"""A model's folder: config.json, weights.keras and MODEL_CARD.md; loaded without running any code of its.
+
+The architecture is rebuilt from `config.json`, of which only numbers and known words are taken; of
+`weights.keras` only the arrays are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .prepare import InputParams
+from .propose import Predict, Segmenter
+from .unet import NetworkParams, network_for
+
+if TYPE_CHECKING:
+    import keras
+
+CONFIG, WEIGHTS, CARD = "config.json", "weights.keras", "MODEL_CARD.md"
+#: The model that is used unless another is chosen.
+DEFAULT = "spots"
+#: Larger files are no model of ours.
+LARGEST_CONFIG, LARGEST_WEIGHTS = 1 << 20, 200 << 20
+
+
+class ModelError(ValueError):
+    """A folder that holds no model, or a damaged one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What config.json holds.
+
+    Attributes
+    ----------
+    name : str
+    inputs : InputParams
+    network : NetworkParams
+    least : float
+        Output from which a cell belongs to a spot.
+    disc : float, 1/nm
+        Radius of the discs that it was trained on.
+    weights_sha256 : str
+        Of `weights.keras`.
+    ancestry : tuple of str
+        Names and hashes of the models that it was fine-tuned from, nearest first.
+    training : mapping
+        Parameters, seeds and scores of its training, for people.
+    """
+
+    name: str
+    inputs: InputParams
+    network: NetworkParams
+    least: float = 0.5
+    disc: float = 0.08
+    weights_sha256: str = ""
+    ancestry: tuple[str, ...] = ()
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def model_folder(name_or_path: str | Path) -> Path:
+    """Folder of a shipped model by its name, or a folder given by its path.
+
+    Raises
+    ------
+    ModelError
+        If there is neither.
+    """
+    path = Path(name_or_path)
+    if (path / CONFIG).is_file():
+        return path
+    shipped = Path(str(files("napari_tem_fft") / "models")) / path.name
+    if str(path) == path.name and (shipped / CONFIG).is_file():
+        return shipped
+    known = ", ".join(shipped_models()) or "none"
+    raise ModelError(f"{name_or_path}: no model of this name (shipped: {known}) and no folder of a model")
+
+
+def shipped_models() -> tuple[str, ...]:
+    """Names of the models that come with the package."""
+    folder = Path(str(files("napari_tem_fft") / "models"))
+    return tuple(sorted(p.parent.name for p in folder.glob(f"*/{CONFIG}")))
+
+
+def load_config(folder: Path) -> ModelConfig:
+    """Config of a model's folder; imports no Keras.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, too large, or holds what no model can have.
+    """
+    path = folder / CONFIG
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ModelError(f"{path}: larger than any model's configuration")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        inputs, network = dict(values["inputs"]), dict(values["network"])
+        inputs["channels"] = tuple(inputs["channels"])
+        return ModelConfig(
+            name=str(values["name"]),
+            inputs=InputParams(**inputs),
+            network=NetworkParams(**network),
+            least=float(values["least"]),
+            disc=float(values["disc"]),
+            weights_sha256=str(values["weights_sha256"]),
+            ancestry=tuple(str(line) for line in values.get("ancestry", ())),
+            training=dict(values.get("training", {})),
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def load_network(folder: Path) -> tuple[ModelConfig, keras.Model]:
+    """The trained network of a folder, whose output are logits.
+
+    Raises
+    ------
+    ModelError
+        If the folder is damaged, its weights are not those of its configuration, or do not fit.
+    """
+    config = load_config(folder)
+    path = folder / WEIGHTS
+    _check_weights(path, config)
+    model = network_for(config.inputs, config.network)
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: the weights do not fit the network of {CONFIG} ({error})") from error
+    return config, model
+
+
+def _check_weights(path: Path, config: ModelConfig) -> None:
+    try:
+        if path.stat().st_size > LARGEST_WEIGHTS:
+            raise ModelError(f"{path}: larger than any model's weights")
+        found = file_hash(path)
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST_WEIGHTS:
+                raise ModelError(f"{path}: larger than any model's weights")
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: no weights ({error})") from error
+    if found != config.weights_sha256:
+        raise ModelError(f"{path}: not the weights that {CONFIG} was written with (another SHA-256)")
+
+
+def save_model(folder: Path, config: ModelConfig, model: keras.Model, card: str = "") -> ModelConfig:
+    """Write a model's folder; the config is given the weights' hash and returned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / WEIGHTS)
+    values = asdict(config) | {"weights_sha256": file_hash(folder / WEIGHTS)}
+    (folder / CONFIG).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    if card:
+        (folder / CARD).write_text(card, encoding="utf-8")
+    return load_config(folder)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
+    """The network of a folder as a function that runs in this process.
+
+    Returns
+    -------
+    config : ModelConfig
+    predict : callable
+        Compiled for the model's one input shape; the first call takes a second longer.
+    """
+    import tensorflow as tf
+
+    config, model = load_network(folder)
+    shape = (1, *config.inputs.shape, len(config.inputs.channels))
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])  # type: ignore[untyped-decorator]
+    def run(inputs: Any) -> Any:
+        return tf.sigmoid(model(inputs, training=False))[0, :, :, 0]
+
+    def predict(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(run(tf.constant(inputs[None])), np.float32)
+
+    return config, predict
+
+
+def load_segmenter(name_or_path: str | Path = DEFAULT, false_alarms: float = 0.01) -> Segmenter:
+    """A model as `analysis_steps` takes it, running in this process.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    ImportError
+        If TensorFlow is not installed.
+    """
+    config, predict = load_predict(model_folder(name_or_path))
+    return Segmenter(predict, config.inputs, config.least, false_alarms, config.name)
