@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +155,7 @@ def _pooled(
 
 
 def _interpolated(
-    values: NDArray[np.float32], axis: int, places: NDArray[np.float64], wanted: NDArray[np.intp]
+    values: NDArray[np.float32], axis: int, places: NDArray[np.floating[Any]], wanted: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Bins coarser than cells: linear between them; 0 in cells beyond the last bin."""
     position = np.interp(wanted, places, np.arange(len(places)))
@@ -166,7 +167,7 @@ def _interpolated(
 
 
 def _compressed(surprise: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.arcsinh(surprise / np.float32(KNEE)).astype(np.float32)
+    return np.asarray(np.arcsinh(surprise / np.float32(KNEE)), np.float32)
 
 
 def _with_margin(plane: NDArray[np.float32], margin: int) -> NDArray[np.float32]:
