@@ -42,10 +42,9 @@ def moved_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, No
     return (yield from following)
 
 
-def replayed_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
-    """All the products of an analysis once more, without any work, so that it is shown again."""
+def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
+    """An analysis that was complete before, shown again after an undo without any work."""
     products = (
-        analysis.diffractogram,
         Edited(analysis.spots),
         analysis.profiles,
         analysis.grains,
@@ -55,6 +54,12 @@ def replayed_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
     for done, product in enumerate(products, 1):
         yield Step("shown again", done, len(products), product)
     return analysis
+
+
+def replayed_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
+    """All the products of an analysis once more, without any work, so that it is shown again."""
+    yield Step("shown again", 0, 1, analysis.diffractogram)
+    return (yield from recalled_steps(analysis))
 
 
 def _profiles(analysis: Analysis, mask: NDArray[np.uint8]) -> tuple[RadialProfile, ...]:

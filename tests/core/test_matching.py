@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from forward_model import zone
 from napari_tem_fft.core.grains import Grain
-from napari_tem_fft.core.matching import Decision, Outcome, follow, look_alikes, match_grains
+from napari_tem_fft.core.matching import Decision, Outcome, follow, look_alikes, match_grains, remembered
 from napari_tem_fft.core.spots import Spot, upper
 from napari_tem_fft.io.phases import load_table, select_phases
 
@@ -145,3 +145,22 @@ def test_random_spots_are_hardly_ever_a_named_phase_and_never_crash(seed, count)
     for found in match(spots, ["Cu", "LiF", "Li2O", "Si", "Li"]):
         assert found.outcome is not Outcome.IDENTIFIED or found.candidates[0].explained > 0.5
         assert 0 <= sum(c.posterior for c in found.candidates) <= 1 + 1e-6 or not found.phases
+
+
+def test_grains_that_an_edit_leaves_alone_are_not_weighed_again(monkeypatch):
+    candidates = phases("LiF", "Cu", "Li2O")
+    one, two = spots_of("LiF", (0, 1, 1)), spots_of("Cu", (0, 0, 1), first=20)
+    grains, spots = (grain_of(one), grain_of(two, 2)), (*one, *two)
+    remembered._remembered.clear()
+    whole = match_grains(grains, spots, candidates, 0.01)
+    rows = []
+    weigh = remembered.weigh
+    monkeypatch.setattr(remembered, "weigh", lambda h, o, i: rows.append(len(o.there)) or weigh(h, o, i))
+    fewer = (grains[0], grain_of(two[1:], 2))
+    edited = match_grains(fewer, spots, candidates, 0.01)
+    assert rows == [1]
+    assert match_grains(grains, spots, candidates, 0.01) == whole and rows == [1]
+    remembered._remembered.clear()
+    for one_by_memory, fresh in zip(edited, match_grains(fewer, spots, candidates, 0.01), strict=True):
+        assert one_by_memory.phases == fresh.phases
+        assert one_by_memory.candidates[0].posterior == pytest.approx(fresh.candidates[0].posterior, rel=1e-9)

@@ -43,3 +43,12 @@ def test_the_masked_profile_holds_only_what_the_mask_does():
     assert profile.intensity[np.abs(profile.g - 1 / 0.18) < 0.3].max() == 0
     empty = masked_profile(found, np.zeros(grid.shape, np.uint8), grid, ProfileParams())
     assert empty.intensity.max() == 0 and empty.peaks == ()
+
+
+def test_the_profile_of_a_mask_that_holds_all_is_that_of_the_whole_image():
+    found = diffractogram_of(white_noise((300, 340), 3))
+    grid = display_grid(found)
+    whole = whole_profile(found, ProfileParams())
+    for mask in (np.ones(grid.shape, np.uint8), np.indices(grid.shape)[0] <= grid.half[0]):
+        masked = masked_profile(found, mask.astype(np.uint8), grid, ProfileParams())
+        np.testing.assert_allclose(masked.intensity[:-4], whole.intensity[:-4])  # corners lie beyond the grid

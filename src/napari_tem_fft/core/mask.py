@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,8 +33,8 @@ def render(spots: Sequence[Spot], grid: FrequencyGrid) -> NDArray[np.uint8]:
     """
     mask = np.zeros(grid.shape, np.uint8)
     for spot in spots:
-        if spot.enabled:
-            _paint(mask, spot, grid)
+        for box, disc in _discs(spot, grid) if spot.enabled else ():
+            mask[box] |= disc
     return mask
 
 
@@ -60,14 +60,23 @@ def edit(
     painted = _symmetric(now & ~(before != 0)) & ~was
     edited = []
     for spot in spots:
-        disc = render([replace(spot, enabled=True)], grid) != 0
-        gone = spot.enabled and erased[disc].mean() > MEANT if disc.any() else False
-        back = not spot.enabled and painted[disc].mean() > MEANT if disc.any() else False
+        gone = spot.enabled and _share(erased, spot, grid) > MEANT
+        back = not spot.enabled and _share(painted, spot, grid) > MEANT
         if back:
-            painted &= ~ndimage.binary_dilation(disc, iterations=BRUSH_RIM)
+            for box, disc in _discs(spot, grid, rim=BRUSH_RIM):
+                painted[box] &= ~disc
         edited.append(replace(spot, enabled=False) if gone else replace(spot, enabled=True) if back else spot)
+    if not painted.any():
+        return tuple(edited)
     painted &= ~_rims(painted, render(edited, grid) != 0)
     return tuple(edited) + _by_hand(painted, edited, grid, measure)
+
+
+def _share(mask: NDArray[np.bool_], spot: Spot, grid: FrequencyGrid) -> float:
+    """Share of a spot's discs that is in a mask."""
+    discs = [mask[box][disc] for box, disc in _discs(spot, grid)]
+    inside = np.concatenate(discs)
+    return float(inside.mean()) if inside.size else 0.0
 
 
 def _symmetric(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -76,16 +85,16 @@ def _symmetric(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _rims(painted: NDArray[np.bool_], discs: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Painted pieces that merely widen a disc: they touch it and are smaller than half of it."""
-    label, count = ndimage.label(painted, structure=np.ones((3, 3)))
-    disc, discs_count = ndimage.label(discs)
-    sizes = np.bincount(disc.ravel(), minlength=discs_count + 1)
-    near = ndimage.maximum_filter(disc, size=3)
+    label, _ = ndimage.label(painted, structure=np.ones((3, 3)))
+    disc, count = ndimage.label(discs)
+    sizes = np.bincount(disc[discs], minlength=count + 1)
     rims = np.zeros_like(painted)
-    for region in range(1, count + 1):
-        piece = label == region
-        touched = int(near[piece].max(initial=0))
+    for region, box in enumerate(ndimage.find_objects(label), 1):
+        wide = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in box)
+        piece = label[wide] == region
+        touched = int(disc[wide][ndimage.binary_dilation(piece, np.ones((3, 3), bool))].max(initial=0))
         if touched and piece.sum() < 0.5 * sizes[touched]:
-            rims |= piece
+            rims[wide] |= piece
     return rims
 
 
@@ -95,11 +104,11 @@ def _by_hand(
     half = painted.copy()
     half[:, : grid.half[1]] = False
     half[: grid.half[0] + 1, grid.half[1]] = False
-    label, count = ndimage.label(half, structure=np.ones((3, 3)))
+    label, _ = ndimage.label(half, structure=np.ones((3, 3)))
     number = max((spot.id for spot in spots), default=0)
     new = []
-    for region in range(1, count + 1):
-        cells = np.argwhere(label == region)
+    for region, box in enumerate(ndimage.find_objects(label), 1):
+        cells = np.argwhere(label[box] == region) + [part.start for part in box]
         g = upper(grid.frequency((float(cells[:, 0].mean()), float(cells[:, 1].mean()))))
         radius = float(np.sqrt(len(cells) / np.pi * grid.step[0] * grid.step[1]))
         spot = measure(g, max(radius, SMALLEST_DISC * max(grid.step)), number + 1)
@@ -109,13 +118,18 @@ def _by_hand(
     return tuple(new)
 
 
-def _paint(mask: NDArray[np.uint8], spot: Spot, grid: FrequencyGrid) -> None:
-    radius = max(spot.radius, SMALLEST_DISC * max(grid.step))
+def _discs(
+    spot: Spot, grid: FrequencyGrid, rim: float = 0.0
+) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+    """The boxes of cells around +g and -g, and which of their cells are in the disc, `rim` cells wider."""
+    radius = max(spot.radius, SMALLEST_DISC * max(grid.step)) + rim * max(grid.step)
     reach = [int(np.ceil(radius / step)) for step in grid.step]
     for sign in (1, -1):
-        row, column = grid.cell((sign * spot.g[0], sign * spot.g[1]))
-        rows = np.arange(max(row - reach[0], 0), min(row + reach[0] + 1, grid.shape[0]))
-        columns = np.arange(max(column - reach[1], 0), min(column + reach[1] + 1, grid.shape[1]))
-        dy = (rows - row)[:, None] * grid.step[0]
-        dx = (columns - column)[None, :] * grid.step[1]
-        mask[np.ix_(rows, columns)] |= (dy**2 + dx**2 <= radius**2).astype(np.uint8)
+        middle = grid.cell((sign * spot.g[0], sign * spot.g[1]))
+        (top, bottom), (left, right) = (
+            (min(max(m - r, 0), n), min(max(m + r + 1, 0), n))
+            for m, r, n in zip(middle, reach, grid.shape, strict=True)
+        )
+        dy = (np.arange(top, bottom) - middle[0])[:, None] * grid.step[0]
+        dx = (np.arange(left, right) - middle[1])[None, :] * grid.step[1]
+        yield (slice(top, bottom), slice(left, right)), dy**2 + dx**2 <= radius**2

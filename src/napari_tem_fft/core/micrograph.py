@@ -26,7 +26,7 @@ LINE_SIGMA = 10.0
 MOST_LINES = 0.005
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Micrograph:
     """An image, a stored diffraction pattern, or one frame of a stack.
 

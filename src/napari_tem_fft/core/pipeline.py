@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,11 @@ EDIT_STAGES = 4
 #: Pixels of the maps a width of their filter, and most pixels an axis.
 MAP_PIXELS_A_WIDTH = 3
 MOST_MAP_PIXELS = 768
+#: A grain of which less than this share is still in a grain after an edit was none.
+STILL_THERE = 0.5
+
+#: Prepared pixels of micrographs that are being edited, for as long as these live.
+_prepared: WeakKeyDictionary[Micrograph, NDArray[np.float32]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +165,16 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
     yield Step("profile", 1, EDIT_STAGES, profiles)
     scene = scene_of_analysis(analysis)
     found = regrouped(scene, spots, grain_set_of(analysis))
+    specimen = _specimen_after(analysis, found)
     rest = _follow(
-        analysis.micrograph, analysis.phases, analysis.params, scene, found, analysis.warnings, profiles
+        analysis.micrograph,
+        analysis.phases,
+        analysis.params,
+        scene,
+        found,
+        analysis.warnings,
+        profiles,
+        specimen,
     )
     next(rest)
     return (yield from _renumbered(rest, 0, EDIT_STAGES))
@@ -211,8 +225,10 @@ def scene_of(
 
 
 def scene_of_analysis(analysis: Analysis) -> Scene:
-    """The scene of a finished analysis; its pixels are prepared again."""
-    image, _ = prepared_pixels(analysis.micrograph)
+    """The scene of a finished analysis; its prepared pixels are kept, for edits come one after another."""
+    image = _prepared.get(analysis.micrograph)
+    if image is None:
+        image = _prepared[analysis.micrograph] = prepared_pixels(analysis.micrograph)[0]
     return scene_of(
         image, analysis.micrograph, analysis.diffractogram, analysis.local_spectra, analysis.params
     )
@@ -238,6 +254,7 @@ def _follow(
     found: GrainSet,
     warnings: tuple[str, ...],
     profiles: tuple[RadialProfile, ...] = (),
+    specimen: NDArray[np.bool_] | None = None,
 ) -> Generator[Step, None, Analysis]:
     """Profiles, grains, matches and maps of spots that are known."""
     diffractogram, spectra = scene.diffractogram, scene.spectra
@@ -249,9 +266,10 @@ def _follow(
     uncertainty = params.calibration_uncertainty / 100
     matches = match_grains(found.grains, found.spots, phases, uncertainty, params.matching)
     yield Step("phases", 3, EDIT_STAGES, matches)
-    discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
-    crystals = np.asarray(found.masks.any(axis=0))
-    specimen = specimen_mask(diffractogram, spectra, scene.grid, discs, crystals)
+    if specimen is None:
+        discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
+        crystals = np.asarray(found.masks.any(axis=0))
+        specimen = specimen_mask(diffractogram, spectra, scene.grid, discs, crystals)
     components = component_maps(found.grains, matches, found.heats, specimen, scene.grid)
     yield Step("maps", 4, EDIT_STAGES, components)
     return Analysis(
@@ -271,6 +289,18 @@ def _follow(
         components=components,
         warnings=warnings,
     )
+
+
+def _specimen_after(analysis: Analysis, found: GrainSet) -> NDArray[np.bool_] | None:
+    """The specimen after an edit: as it was, and all crystals; None where one vanished, for it to be sought.
+
+    A spot less in a grain takes away no matter.
+    """
+    crystals = np.asarray(found.masks.any(axis=0))
+    for mask in analysis.grain_masks:
+        if np.count_nonzero(mask & crystals) < STILL_THERE * np.count_nonzero(mask):
+            return None
+    return analysis.specimen | crystals
 
 
 def _renumbered(

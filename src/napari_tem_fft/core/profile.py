@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -118,22 +119,38 @@ class RadialProfile:
 def whole_profile(diffractogram: Diffractogram, params: ProfileParams) -> RadialProfile:
     """Profile of the whole image's diffractogram."""
     radius, snr = _radius(diffractogram), diffractogram.snr()
-    return _profile("whole image", radius, snr, None, _edges(diffractogram, params), params)
+    return _profile("whole image", radius, snr, _edges(diffractogram, params), params)
 
 
 def masked_profile(
     diffractogram: Diffractogram, mask: NDArray[np.uint8], grid: FrequencyGrid, params: ProfileParams
 ) -> RadialProfile:
     """Profile of what lies inside the mask: ring sums of the masked power over all of the ring's pixels."""
-    radius, snr = _radius(diffractogram), diffractogram.snr()
+    edges = _edges(diffractogram, params)
+    rows, columns = _masked_bins(diffractogram, mask, grid)
+    snr = diffractogram.power[rows, columns] / diffractogram.noise[rows, columns]
+    step, middle = diffractogram.step, diffractogram.half[0]
+    ring, kept = _rings_of(np.hypot((rows - middle) * step[0], columns * step[1]), edges)
+    counts = _ring_counts(diffractogram.half, step, (float(edges[0]), float(edges[-1])), len(edges) - 1)
+    intensity = np.bincount(ring, snr[kept], len(counts)) / counts
+    background = np.bincount(ring, minlength=len(counts)) / counts
+    error = np.sqrt(HANN_BANDWIDTH * np.maximum(background, HANN_BANDWIDTH / counts) / counts)
+    return _with_peaks("masked", edges, intensity, background, error, params)
+
+
+def _masked_bins(
+    diffractogram: Diffractogram, mask: NDArray[np.uint8], grid: FrequencyGrid
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the diffractogram's bins inside a mask or its mirror image."""
     gy, gx = diffractogram.axes()
     rows = np.rint(gy.ravel() / grid.step[0]).astype(np.intp) + grid.half[0]
-    columns = np.rint(gx.ravel() / grid.step[1]).astype(np.intp) + grid.half[1]
-    either = (mask != 0) | (mask[::-1, ::-1] != 0)
-    inside = np.zeros(snr.shape, bool)
-    fit = np.ix_((rows >= 0) & (rows < grid.shape[0]), columns < grid.shape[1])
-    inside[fit] = either[np.ix_(rows[(rows >= 0) & (rows < grid.shape[0])], columns[columns < grid.shape[1]])]
-    return _profile("masked", radius, snr, inside, _edges(diffractogram, params), params)
+    columns = np.rint(gx.ravel() / grid.step[1]).astype(np.intp)
+    shown = np.flatnonzero((rows >= 0) & (rows < grid.shape[0]))
+    right = mask[:, grid.half[1] :] != 0
+    right |= mask[::-1, grid.half[1] :: -1] != 0
+    inside = right[rows[shown]][:, columns[columns <= grid.half[1]]]
+    found = np.nonzero(inside)
+    return found[0] + shown[0], found[1]
 
 
 def local_profile(
@@ -144,7 +161,7 @@ def local_profile(
     radius = np.hypot(gy, gx[:, spectra.grid.half[1] :])
     width = max(params.ring, float(max(spectra.grid.step)))
     edges = _ring_edges(diffractogram.q_min, diffractogram.q_max, width)
-    return _profile("local maximum", radius, spectra.snr_max, None, edges, params)
+    return _profile("local maximum", radius, spectra.snr_max, edges, params)
 
 
 def _radius(diffractogram: Diffractogram) -> NDArray[np.float64]:
@@ -165,31 +182,61 @@ def _profile(
     curve: Curve,
     radius: NDArray[np.float64],
     snr: NDArray[np.float32],
-    inside: NDArray[np.bool_] | None,
     edges: NDArray[np.float64],
     params: ProfileParams,
 ) -> RadialProfile:
-    rings = len(edges) - 1
-    scale = rings / (edges[-1] - edges[0])
-    chosen = np.flatnonzero((radius >= edges[0]) & (radius < edges[-1]))
-    flat_radius, flat_snr = radius.ravel()[chosen], snr.ravel()[chosen]
-    ring = np.minimum(((flat_radius - edges[0]) * scale).astype(np.intp), rings - 1)
-    counts = np.maximum(np.bincount(ring, minlength=rings), 1)
-    if inside is None:
-        intensity = np.bincount(ring, flat_snr, rings) / counts
-        background = smooth_background(intensity, float(edges[1] - edges[0]))
-        error = np.maximum(background, 1 / counts) * np.sqrt(HANN_BANDWIDTH / counts)
-    else:
-        kept = inside.ravel()[chosen].astype(np.float64)
-        intensity = np.bincount(ring, flat_snr * kept, rings) / counts
-        background = np.bincount(ring, kept, rings) / counts
-        error = np.sqrt(HANN_BANDWIDTH * np.maximum(background, HANN_BANDWIDTH / counts) / counts)
-    middle = 0.5 * (edges[1:] + edges[:-1])
+    counts, intensity = _ring_means(radius, snr, edges)
+    background = smooth_background(intensity, float(edges[1] - edges[0]))
+    error = np.maximum(background, 1 / counts) * np.sqrt(HANN_BANDWIDTH / counts)
     if curve == "local maximum":
         spread = 1.4826 * np.median(np.abs(intensity - background))
         error = np.maximum(error, max(float(spread), 1e-6))
+    return _with_peaks(curve, edges, intensity, background, error, params)
+
+
+def _with_peaks(
+    curve: Curve,
+    edges: NDArray[np.float64],
+    intensity: NDArray[np.float64],
+    background: NDArray[np.float64],
+    error: NDArray[np.float64],
+    params: ProfileParams,
+) -> RadialProfile:
+    middle = 0.5 * (edges[1:] + edges[:-1])
     peaks = tuple(fitted_peaks(curve, middle, intensity - background, error, params.peak_significance))
     return RadialProfile(curve, middle, intensity, background, peaks)
+
+
+def _rings_of(
+    radius: NDArray[np.float64], edges: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Ring of each bin that lies in one, and which bins these are."""
+    rings = len(edges) - 1
+    flat = radius.ravel()
+    kept = np.flatnonzero((flat >= edges[0]) & (flat < edges[-1]))
+    scale = rings / (edges[-1] - edges[0])
+    return np.minimum(((flat[kept] - edges[0]) * scale).astype(np.intp), rings - 1), kept
+
+
+def _ring_means(
+    radius: NDArray[np.float64], snr: NDArray[np.float32], edges: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Number of bins and mean of each ring."""
+    rings = len(edges) - 1
+    ring, kept = _rings_of(radius, edges)
+    counts = np.maximum(np.bincount(ring, minlength=rings), 1)
+    return counts, np.bincount(ring, snr.ravel()[kept], rings) / counts
+
+
+@lru_cache(maxsize=4)
+def _ring_counts(
+    half: tuple[int, int], step: tuple[float, float], reach: tuple[float, float], rings: int
+) -> NDArray[np.intp]:
+    """Number of bins of each ring; known for an image once its mask is painted on."""
+    y = np.arange(-half[0], half[0] + 1, dtype=np.float64)[:, None] * step[0]
+    x = np.arange(half[1] + 1, dtype=np.float64)[None, :] * step[1]
+    ring, _ = _rings_of(np.hypot(y, x), np.linspace(*reach, rings + 1))
+    return np.maximum(np.bincount(ring, minlength=rings), 1)
 
 
 def smooth_background(intensity: NDArray[np.float64], ring: float) -> NDArray[np.float64]:

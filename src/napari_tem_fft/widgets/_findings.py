@@ -18,6 +18,9 @@ from ..core.profile import RadialProfile
 from ..core.spots import Spot
 from ._group import LayerGroup
 
+#: Complete analyses kept for undo.
+MOST_KEPT = 6
+
 
 @dataclass(slots=True, eq=False)
 class Findings:
@@ -35,6 +38,8 @@ class Findings:
         The last complete one.
     past, future : list of tuple of Spot
         For undo and redo of edits.
+    kept : list of Analysis
+        The last complete ones of this run, so that undo has nothing to work out.
     """
 
     layer: Image
@@ -48,6 +53,7 @@ class Findings:
     analysis: Analysis | None = None
     past: list[tuple[Spot, ...]] = field(default_factory=list)
     future: list[tuple[Spot, ...]] = field(default_factory=list)
+    kept: list[Analysis] = field(default_factory=list)
 
     def take(self, product: Any) -> None:
         """Keep a stage's product in its place."""
@@ -65,8 +71,14 @@ class Findings:
             case Analysis():
                 self._complete(product)
 
+    def with_spots(self, spots: tuple[Spot, ...]) -> Analysis | None:
+        """Return the complete analysis that had these spots, if it is still kept."""
+        return next((each for each in self.kept if each.spots == spots), None)
+
     def _complete(self, analysis: Analysis) -> None:
         notes = self.layer.metadata.setdefault(KEY, {"role": "micrograph", "name": self.layer.name})
         notes["analysis"] = analysis  # where the writer finds it
         self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
         self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components
+        same_run = [a for a in self.kept if a.diffractogram is analysis.diffractogram and a is not analysis]
+        self.kept = [*(a for a in same_run if a.phases == analysis.phases), analysis][-MOST_KEPT:]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from .._follow import moved_steps, painted_steps, replayed_steps
+from .._follow import moved_steps, painted_steps, recalled_steps, replayed_steps
 from .._present import Edited, Presenter, Shown
 from ..core.phases import Phase
 from ..core.pipeline import Analysis, AnalysisParams, analysis_steps
@@ -207,7 +207,9 @@ class Session(QObject):
         spots = source.pop()
         target.append(findings.spots)
         findings.spots = spots
-        self._follow(findings, findings.analysis, moved_steps(findings.analysis, spots))
+        known = findings.with_spots(spots)
+        steps = moved_steps(findings.analysis, spots) if known is None else recalled_steps(known)
+        self._follow(findings, findings.analysis, steps)
 
     def _follow(self, findings: Findings, analysis: Analysis, steps: Generator[Step, None, Analysis]) -> None:
         self._start(findings, Presenter.after(analysis, self.beside).present(steps), kind="edit")

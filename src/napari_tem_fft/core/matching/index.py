@@ -33,7 +33,7 @@ _KEPT, _BLOCKS_KEPT = 8, 400
 _PHASE_SHIFT = 27
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PhaseIndex:
     """Patterns and pairs of a set of phases, as arrays.
 

@@ -75,6 +75,11 @@ class Observed:
         result: NDArray[np.bool_] = (turned > np.sin(COLLINEAR)).any(axis=(1, 2))
         return result
 
+    def rows(self, chosen: Sequence[int]) -> Observed:
+        """Some of the grains."""
+        arrays = {name: getattr(self, name)[list(chosen)] for name in self.__slots__ if name != "stretch"}
+        return replace(self, **arrays)
+
     def split(self, row: int, rest: NDArray[np.bool_]) -> Observed:
         """With some spots of a row moved to a new row at the end."""
         arrays = {name: getattr(self, name) for name in self.__slots__ if name != "stretch"}

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .evidence import Evidence, promising, weigh
-from .hypotheses import propose
+from .evidence import Evidence
 from .index import PhaseIndex
 from .joint import Joint, ScalePrior, combine
 from .observed import Observed
 from .params import MatchParams
 from .placement import Hypotheses
-from .rivals import unlisted
+from .remembered import weighed
 
 #: A grain's own scale differs from the image's by this much: strain and local distortion.
 GRAIN_SCALE = 0.0015
@@ -78,11 +77,10 @@ def search(
     forbidden : mapping of int to ndarray of bool, shape (phases + 2,), optional
         For a grain (row of `observed`): what it cannot be, "not listed" and "all spurious" last.
     """
-    hypotheses = propose(observed, index, scale.middle, scale.error)
-    hypotheses = hypotheses.rows(promising(hypotheses, observed, index))
-    evidence = weigh(hypotheses, observed, index)
+    found = weighed(observed, index, scale)
+    hypotheses, evidence = found.hypotheses, found.evidence
     table = _over_scale(hypotheses, evidence, index, (len(observed.there), phases), scale)
-    rivals = np.stack([unlisted(observed), np.zeros(len(observed.there))], axis=1)
+    rivals = np.stack([found.unlisted, np.zeros(len(observed.there))], axis=1)
     for row, barred in (forbidden or {}).items():
         table[:, row, barred[:phases]] = _IMPOSSIBLE
         rivals[row, barred[phases:]] = _IMPOSSIBLE
