@@ -8,9 +8,9 @@ import numpy as np
 
 from forward_model import fringes, white_noise
 from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.diffractogram import compute_diffractogram
+from napari_tem_fft.core.diffractogram import band_image, compute_diffractogram
 from napari_tem_fft.core.grains import Grain
-from napari_tem_fft.core.local_spectra import compute_local_spectra
+from napari_tem_fft.core.local_spectra import local_spectra_of
 from napari_tem_fft.core.map_grid import MapGrid
 from napari_tem_fft.core.maps import ComponentMap
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
@@ -53,7 +53,7 @@ def small_analysis() -> Analysis:
     micrograph, params = small_micrograph(), AnalysisParams()
     image, _ = prepared_pixels(micrograph)
     whole = compute_diffractogram(image, micrograph, params.spectrum)
-    local = compute_local_spectra(image, PIXEL_SIZE, whole.q_min, whole.q_max, params.windows)
+    local = local_spectra_of(whole, band_image(whole), params.windows)
     masks = np.zeros((2, *GRID.shape), bool)
     masks[0, 10:30, 10:30] = True
     masks[1, 20:40, 25:50] = True

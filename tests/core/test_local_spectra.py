@@ -4,8 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forward_model import fringes, white_noise
-from napari_tem_fft.core.local_spectra import compute_local_spectra
+from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.diffractogram import SpectrumParams, band_image, compute_diffractogram
+from napari_tem_fft.core.local_spectra import compute_local_spectra, local_spectra_of
 from napari_tem_fft.core.map_grid import MapGrid
+from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.windows import WindowParams, window_line, window_pixels
 
 PIXEL = (0.025, 0.025)
@@ -65,3 +68,17 @@ def test_noise_density_follows_the_place():
     density = spectra.on_grid(spectra.density_at((3.0, 4.0)), grid)
     assert density[:, 3:8].mean() == pytest.approx(1.0, rel=0.15)
     assert density[:, -8:-3].mean() == pytest.approx(9.0, rel=0.15)
+
+
+def test_spectra_of_the_band_are_those_of_the_pixels():
+    pixels = white_noise((1000, 1000), 4, sigma=3.0)
+    pixels[100:300, 500:700] += fringes((200, 200), PIXEL, 0.25, 30.0, amplitude=2.0)
+    image = (pixels - pixels.mean()).astype(np.float32)
+    micrograph = Micrograph(pixels, Calibration.real(PIXEL))
+    whole = compute_diffractogram(image, micrograph, SpectrumParams())
+    band = band_image(whole)
+    assert band.pixels_each > 2.5
+    found = local_spectra_of(whole, band, WindowParams(6.0))
+    same = compute_local_spectra(image, PIXEL, whole.q_min, whole.q_max, WindowParams(6.0))
+    assert found.density_at((3.0, 4.0)).mean() == pytest.approx(9.0, rel=0.05)
+    assert found.snr_max.max() == pytest.approx(same.snr_max.max(), rel=0.1)

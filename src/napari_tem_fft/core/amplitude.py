@@ -14,6 +14,7 @@ from scipy import fft
 from .diffractogram import Diffractogram
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
+from .threads import threads
 
 #: The Gaussian is cut where it has fallen to this.
 CUT = 1e-4
@@ -49,7 +50,7 @@ def bragg_field(
     columns = (np.arange(bx) - bx // 2) % nx
     padded[np.ix_(rows, columns)] = block
     scale = np.float32(ny * nx / (diffractogram.image_shape[0] * diffractogram.image_shape[1]))
-    field = fft.ifft2(padded, workers=-1) * scale
+    field = fft.ifft2(padded, workers=threads()) * scale
     return field * _phase_ramp(grid, (g[0] - cy * sy, g[1] - cx * sx))
 
 

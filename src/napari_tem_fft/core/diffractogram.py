@@ -18,9 +18,12 @@ from .frequency import FrequencyGrid
 from .micrograph import Micrograph
 from .noise import sector_noise
 from .parameters import Field, check_limits
+from .threads import threads
 
 #: Extra frequencies kept beyond q_max for the filters of spots that lie there, 1/nm.
 MARGIN = 0.7
+#: Rows that are worked on together, so that they stay in the processor's cache.
+STRIP = 64
 #: Most cells an axis of the grid on which people look and paint.
 MOST_CELLS = 2049
 
@@ -44,7 +47,7 @@ class SpectrumParams:
             raise ValueError(f"smallest d ({self.d_min} nm) must be below largest d ({self.d_max} nm)")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Diffractogram:
     """Transform of a micrograph, cropped, on half the plane (g_x >= 0).
 
@@ -128,14 +131,12 @@ def compute_diffractogram(
     size, shape = micrograph.pixel_size, micrograph.shape
     q_min, q_max = frequency_limits(size, params)
     half = tuple(
-        min(int((q_max + MARGIN) * n * p), (n - 1) // 2 - 1) for n, p in zip(shape, size, strict=True)
+        max(min(int((q_max + MARGIN) * n * p), (n - 1) // 2 - 1), 1) for n, p in zip(shape, size, strict=True)
     )
-    transform = _crop(fft.rfft2(image, workers=-1), (half[0], half[1]))
+    transform = _cropped_transform(image, (half[0], half[1]))
     power = _hann_power(transform)
-    steps = [1.0 / (n * p) for n, p in zip(shape, size, strict=True)]
-    gy = (np.arange(-half[0], half[0] + 1, dtype=np.float64) * steps[0])[:, None]
-    gx = (np.arange(half[1] + 1, dtype=np.float64) * steps[1])[None, :]
-    noise, counts = sector_noise(power, gy, gx, 0.5 * q_min)
+    step = (1.0 / (shape[0] * size[0]), 1.0 / (shape[1] * size[1]))
+    noise, counts = sector_noise(power, step, 0.5 * q_min)
     return Diffractogram(
         shape,
         size,
@@ -150,22 +151,77 @@ def compute_diffractogram(
     )
 
 
-def _crop(transform: NDArray[np.complex64], half: tuple[int, int]) -> NDArray[np.complex64]:
-    """Centre the rows of an rfft2 and keep `half` bins on either side of the zero frequency."""
+def _cropped_transform(image: NDArray[np.float32], half: tuple[int, int]) -> NDArray[np.complex64]:
+    """Transform of which `half` bins are kept on either side of the zero frequency, in centred rows.
+
+    Columns that are not kept are not transformed.
+    """
     hy, hx = half
-    return np.concatenate([transform[-hy:, : hx + 1], transform[: hy + 1, : hx + 1]])
+    rows = np.empty((len(image), hx + 1), np.complex64)
+    for first in range(0, len(image), STRIP):
+        strip = image[first : first + STRIP]
+        rows[first : first + STRIP] = fft.rfft(strip, axis=1, workers=threads())[:, : hx + 1]
+    whole = fft.fft(rows, axis=0, overwrite_x=True, workers=threads())
+    return np.concatenate([whole[-hy:], whole[: hy + 1]])
 
 
 def _hann_power(transform: NDArray[np.complex64]) -> NDArray[np.float32]:
     """Power under a Hann window: the taps (-1/4, 1/2, -1/4) along either axis of the transform."""
-    left = np.conj(transform[::-1, 1:2])  # column g_x = -1 by symmetry
-    wide = np.concatenate([left, transform, np.zeros_like(left)], axis=1)
-    rows = 0.5 * wide[:, 1:-1] - 0.25 * (wide[:, :-2] + wide[:, 2:])
-    both = 0.5 * rows
-    both[1:] -= 0.25 * rows[:-1]
-    both[:-1] -= 0.25 * rows[1:]
-    power: NDArray[np.float32] = both.real**2 + both.imag**2
+    height, width = transform.shape
+    power = np.empty((height, width), np.float32)
+    padded = np.zeros((STRIP + 2, width + 2), np.complex64)
+    for first in range(0, height, STRIP):
+        count = min(STRIP, height - first)
+        above, below = max(first - 1, 0), min(first + count + 1, height)
+        part = padded[above - first + 1 : below - first + 1]
+        part[:, 1:-1] = transform[above:below]
+        # column g_x = -1 by symmetry
+        part[:, 0] = np.conj(transform[height - below : height - above, 1][::-1])
+        if below == first + count:
+            padded[count + 1] = 0
+        rows = padded[: count + 2, 1:-1] - np.float32(0.5) * padded[: count + 2, :-2]
+        rows -= np.float32(0.5) * padded[: count + 2, 2:]
+        both = rows[1:-1] - np.float32(0.5) * rows[:-2]
+        both -= np.float32(0.5) * rows[2:]
+        _power(both, power[first : first + count])
+    power *= np.float32(1 / 16)
     return power
+
+
+def _power(spectrum: NDArray[np.complex64], out: NDArray[np.float32]) -> None:
+    np.multiply(spectrum.real, spectrum.real, out=out)
+    out += spectrum.imag * spectrum.imag
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandImage:
+    """The micrograph up to its highest searched frequency, at just the pixels that this needs.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (ny, nx)
+        In the micrograph's grey levels, mean zero; the whole field.
+    pixel_size : tuple of float, (y, x), nm
+    pixels_each : float
+        Pixels of the micrograph in one of these: by this factor is white noise weaker.
+    """
+
+    pixels: NDArray[np.float32]
+    pixel_size: tuple[float, float]
+    pixels_each: float
+
+
+def band_image(diffractogram: Diffractogram) -> BandImage:
+    """The image that local transforms look at: finer pixels would only cost them time."""
+    shape = tuple(
+        min(fft.next_fast_len(2 * h + 2, real=True), n)
+        for h, n in zip(diffractogram.half, diffractogram.image_shape, strict=True)
+    )
+    pixels = inverse_of_half_plane(diffractogram.transform, (shape[0], shape[1]), diffractogram.image_shape)
+    factors = [n / m for n, m in zip(diffractogram.image_shape, shape, strict=True)]
+    py, px = (p * f for p, f in zip(diffractogram.pixel_size, factors, strict=True))
+    pixels -= pixels.mean()
+    return BandImage(pixels, (py, px), factors[0] * factors[1])
 
 
 def display_grid(diffractogram: Diffractogram) -> FrequencyGrid:
@@ -248,7 +304,7 @@ def inverse_of_half_plane(
     if ky:
         block[-ky:, : kx + 1] = kept[:ky]
     scale = np.float32(shape[0] * shape[1] / (image_shape[0] * image_shape[1]))
-    image: NDArray[np.float32] = fft.irfft2(block, s=shape, workers=-1) * scale
+    image: NDArray[np.float32] = fft.irfft2(block, s=shape, workers=threads()) * scale
     return image
 
 

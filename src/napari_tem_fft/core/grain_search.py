@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .diffractogram import Diffractogram
+from .diffractogram import BandImage, Diffractogram
 from .grain_peaks import Peak, find_peaks
 from .grain_spectrum import GrainSpectrum, grain_spectrum
 from .grains import GrainParams, GrainSet, centroid, equivalent_diameter, grain_set
@@ -40,7 +40,7 @@ MOST_MAPPED = 8
 class Scene:
     """What the search for grains looks at: the image, its spectra and the grid of the maps."""
 
-    image: NDArray[np.float32]
+    band: BandImage
     diffractogram: Diffractogram
     spectra: LocalSpectra
     grid: MapGrid
@@ -151,9 +151,7 @@ def outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[n
 def examined(scene: Scene, outline: Outline) -> Draft:
     """The spectrum of an outlined region, with the peaks that it confirms."""
     diffractogram = scene.diffractogram
-    spectrum = grain_spectrum(
-        scene.image, diffractogram.pixel_size, outline.region, scene.grid, scene.spectra, diffractogram.q_max
-    )
+    spectrum = grain_spectrum(scene.band, outline.region, scene.grid, scene.spectra, diffractogram.q_max)
     peaks = find_peaks(
         spectrum, diffractogram.q_min, diffractogram.q_max, scene.false_alarms, diffractogram.counts
     )

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from .diffractogram import BandImage
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid, linear_weights
+from .threads import threads
 
 #: The taper reaches its full height at this share of the grain's largest inner distance.
 TAPER_SHARE = 0.9
@@ -41,7 +43,8 @@ class GrainSpectrum:
     independent : float
         Number of independent frequencies up to q_max on half the plane.
     density : ndarray of float32, shape as `snr`
-        Noise power density: mean power of a bin over the sum of the squared window.
+        Noise power density of the micrograph's own pixels: mean power of a bin over the sum of the
+        squared window.
     """
 
     step: tuple[float, float]
@@ -63,21 +66,22 @@ class GrainSpectrum:
 
 
 def grain_spectrum(
-    image: NDArray[np.float32],
-    pixel_size: tuple[float, float],
+    band: BandImage,
     region: NDArray[np.bool_],
     grid: MapGrid,
     spectra: LocalSpectra,
     q_max: float,
 ) -> GrainSpectrum:
-    """Transform prepared pixels under a window of the shape of `region` (on `grid`)."""
+    """Transform an image under a window of the shape of `region` (on `grid`)."""
+    image, pixel_size = band.pixels, band.pixel_size
     height, (rows, columns), weights = _window(region, grid, image.shape, pixel_size)
     taper = np.asarray(weights[0] @ height @ weights[1].T, np.float32)
     shape = tuple(fft.next_fast_len(int(1.6 * n) + 8, real=True) for n in taper.shape)
     step = (1 / (shape[0] * pixel_size[0]), 1 / (shape[1] * pixel_size[1]))
     half = tuple(min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, shape, strict=True))
     power = _cropped_power(image[rows, columns] * taper, shape, half)
-    squares = float(np.sum(taper**2, dtype=np.float64))
+    # noise is stated for the micrograph's own pixels
+    squares = float(np.sum(taper**2, dtype=np.float64)) / band.pixels_each
     gy = (np.arange(-half[0], half[0] + 1, dtype=np.float64) * step[0])[:, None]
     gx = (np.arange(half[1] + 1, dtype=np.float64) * step[1])[None, :]
     density = _noise_density(gy, gx, region, grid, spectra)
@@ -85,7 +89,7 @@ def grain_spectrum(
     lobes, lobe_step = _lobes(height, grid)
     extent = _extent(taper, pixel_size)
     resolution = _resolution(lobes, lobe_step)
-    area = total**2 / squares * pixel_size[0] * pixel_size[1]
+    area = total**2 / (squares * band.pixels_each) * pixel_size[0] * pixel_size[1]
     return GrainSpectrum(
         step=step,
         half=(half[0], half[1]),
@@ -141,7 +145,7 @@ def _lobes(height: NDArray[np.float32], grid: MapGrid) -> tuple[NDArray[np.float
 def _cropped_power(
     image: NDArray[np.float32], shape: tuple[int, ...], half: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    transform = fft.rfft2(image, s=shape, workers=-1)
+    transform = fft.rfft2(image, s=shape, workers=threads())
     hy, hx = half
     kept = np.concatenate([transform[-hy:, : hx + 1], transform[: hy + 1, : hx + 1]])
     return np.asarray(kept.real**2 + kept.imag**2, np.float32)

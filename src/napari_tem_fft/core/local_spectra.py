@@ -8,18 +8,20 @@ by that window's own ring means, so one threshold serves all, and each detection
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
+from .diffractogram import BandImage, Diffractogram
 from .frequency import FrequencyGrid
 from .map_grid import MapGrid, linear_weights
-from .noise import Rings, log_tail, pool_rings, ring_means, spread
+from .noise import Between, Rings, between_rings, log_tail, pool_rings, ring_means, spread
 from .spots import upper
+from .threads import threads
 from .windows import WindowLine, WindowParams, window_line, window_pixels
 
 #: Detections are kept down to this ln P, to be confirmed where a grain is known or the network says so.
@@ -28,6 +30,9 @@ LOWEST_LOG_P = -8.0
 RING_BINS = 240
 #: An excess at an azimuth counts beyond this over the root of the number of windows.
 AZIMUTHAL_CHANCE = 1.4
+#: It is the median over squares that reach so many bins to either side, taken at every third bin.
+AZIMUTHAL_REACH = 4
+AZIMUTHAL_STRIDE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,8 +143,20 @@ class _Frame:
     radius: NDArray[np.float64]
     tested: NDArray[np.bool_]
     rings: Rings
+    between: Between
     rows: WindowLine
     columns: WindowLine
+
+
+def local_spectra_of(diffractogram: Diffractogram, band: BandImage, params: WindowParams) -> LocalSpectra:
+    """Local spectra of the image of a diffractogram (`band_image`).
+
+    They are those of the micrograph's own pixels (`compute_local_spectra`) up to q_max, for less work.
+    """
+    limits = diffractogram.q_min, diffractogram.q_max
+    spectra = compute_local_spectra(band.pixels, band.pixel_size, *limits, params)
+    # density is stated for the micrograph's pixels, of which each of these holds several
+    return replace(spectra, ring_density=spectra.ring_density * np.float32(band.pixels_each))
 
 
 def compute_local_spectra(
@@ -172,12 +189,13 @@ def compute_local_spectra(
         means.append(noise)
         first = row * lattice[1]
         largest = snr.max(axis=0)
-        better = largest > best
-        strongest[better] = first + snr.argmax(axis=0)[better]
+        better = np.nonzero(largest > best)
+        strongest[better] = first + snr[:, better[0], better[1]].argmax(axis=0)
         np.maximum(best, largest, out=best)
         total += snr.sum(axis=0)
-        logs += np.log(np.maximum(snr, 1e-6)).sum(axis=0)
         found.append(_maxima(snr, frame, first))
+        np.maximum(snr, np.float32(1e-6), out=snr)
+        logs += np.log(snr, out=snr).sum(axis=0)
     n = lattice[0] * lattice[1]
     azimuthal = _azimuthal_factor(logs / n, frame, n)
     middles = np.meshgrid(
@@ -199,6 +217,7 @@ def compute_local_spectra(
     )
 
 
+@lru_cache(maxsize=2)
 def _frame(
     shape: tuple[int, int],
     pixel_size: tuple[float, float],
@@ -215,9 +234,8 @@ def _frame(
     tested = (radius >= q_min) & (radius <= q_max)
     tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0: each pair counts once
     rings = pool_rings(radius, 0.5 * q_min, float(radius.max()), RING_BINS)
-    return _Frame(
-        side, grid, radius, tested, rings, window_line(shape[0], side[0]), window_line(shape[1], side[1])
-    )
+    lines = (window_line(n, width) for n, width in zip(shape, side, strict=True))
+    return _Frame(side, grid, radius, tested, rings, between_rings(rings, radius), *lines)
 
 
 def _rows_of_snr(
@@ -234,12 +252,21 @@ def _rows_of_snr(
         inner[:] = image[top:bottom, left:right] * taper[top - start : bottom - start, None]
         windows = np.stack([strip[:, c - columns[0] : c - columns[0] + sx] for c in columns])
         windows *= frame.columns.tapers[:, None, :]
-        spectra = fft.rfft2(windows, workers=-1)
-        kept = np.concatenate([spectra[:, -hy:, : hx + 1], spectra[:, : hy + 1, : hx + 1]], axis=1)
-        power = kept.real**2 + kept.imag**2
-        flat = power.reshape(len(power), -1)
-        means = ring_means(flat, frame.rings)
-        yield (flat / spread(means, frame.rings, frame.radius)).reshape(power.shape), means
+        power = _power(windows, hy, hx).reshape(len(columns), -1)
+        means = ring_means(power, frame.rings)
+        power /= spread(means, frame.between)
+        yield power.reshape(-1, 2 * hy + 1, hx + 1), means
+
+
+def _power(windows: NDArray[np.float32], hy: int, hx: int) -> NDArray[np.float32]:
+    """Power spectra with centred rows, `hy` and `hx` bins on either side of the zero frequency."""
+    spectra = fft.rfft2(windows, workers=threads())
+    power = np.empty((len(windows), 2 * hy + 1, hx + 1), np.float32)
+    for part, rows in ((power[:, :hy], slice(-hy, None)), (power[:, hy:], slice(hy + 1))):
+        kept = spectra[:, rows, : hx + 1]
+        np.multiply(kept.real, kept.real, out=part)
+        part += kept.imag * kept.imag
+    return power
 
 
 def _squares(frame: _Frame) -> NDArray[np.float32]:
@@ -252,7 +279,8 @@ def _maxima(
     snr: NDArray[np.float32], frame: _Frame, first: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """Windows, bins and 3 x 3 neighbourhoods of the maxima above the lowest threshold."""
-    hot = np.argwhere((snr > -LOWEST_LOG_P) & frame.tested)
+    flat = np.flatnonzero((snr > -LOWEST_LOG_P) & frame.tested)
+    hot = np.stack(np.unravel_index(flat, snr.shape), axis=1)
     hot = hot[(hot[:, 1] > 0) & (hot[:, 1] < snr.shape[1] - 1) & (hot[:, 2] < snr.shape[2] - 1)]
     around = np.empty((len(hot), 3, 3), np.float32)
     for i, dy in enumerate((-1, 0, 1)):
@@ -271,12 +299,28 @@ def _azimuthal_factor(mean_log: NDArray[np.float64], frame: _Frame, windows: int
     From the mean logarithm over all windows, which a few crystals hardly move, smoothed by a median
     over 9 x 9 bins, which a lattice that fills the image does not move either.
     """
-    excess = np.exp(mean_log + np.euler_gamma)
-    whole = np.concatenate([excess[::-1, :0:-1], excess], axis=1)
-    smooth = ndimage.median_filter(whole, size=9, mode="nearest")[:, frame.grid.half[1] :]
+    excess = np.exp(mean_log + np.euler_gamma).astype(np.float32)
+    reach = AZIMUTHAL_REACH
+    left = excess[::-1, reach:0:-1]  # columns of negative g_x, as far as they are looked at
+    padded = np.pad(np.concatenate([left, excess], axis=1), ((reach, reach), (0, reach)), mode="edge")
+    size = 2 * reach + 1
+    smooth = _strided_median(padded, excess.shape, size)
     # Of 40 independent windows the smoothed mean is good to some 6 %: what is within chance is no excess.
     chance = AZIMUTHAL_CHANCE / np.sqrt(windows)
     return np.where(smooth > 1 + chance, smooth, 1.0).astype(np.float32)
+
+
+def _strided_median(padded: NDArray[np.float32], shape: tuple[int, int], size: int) -> NDArray[np.float32]:
+    """Medians over squares of `size` bins, taken at every third bin and interpolated between them."""
+    at = [np.unique(np.append(np.arange(0, n, AZIMUTHAL_STRIDE), n - 1)) for n in shape]
+    squares = np.lib.stride_tricks.sliding_window_view(padded, (size, size))[np.ix_(*at)]
+    medians = np.median(squares.reshape(len(at[0]), len(at[1]), -1), axis=2)
+    rows, columns = (
+        linear_weights(np.interp(np.arange(n), line, np.arange(len(line))), len(line))
+        for n, line in zip(shape, at, strict=True)
+    )
+    smooth: NDArray[np.float32] = rows @ medians @ columns.T
+    return smooth
 
 
 def _detections(

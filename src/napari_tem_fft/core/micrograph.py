@@ -26,7 +26,7 @@ LINE_SIGMA = 10.0
 MOST_LINES = 0.005
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Micrograph:
     """An image, a stored diffraction pattern, or one frame of a stack.
 
@@ -112,18 +112,26 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
         ny, nx = pixels.shape
         raise ValueError(f"{micrograph.name}: {ny} x {nx} pixels are too few for a transform")
     bad = _not_finite(pixels, micrograph.name)
-    mean = pixels.mean(dtype=np.float64) if bad is None else pixels[~bad].mean(dtype=np.float64)
-    image = np.subtract(pixels, mean, dtype=np.float32, casting="unsafe")
+    image = _centred(pixels, bad)
+    repaired = _repair(image, *_defects(image, bad))
+    repaired += sum(_repair_lines(image.T if axis else image) for axis in (0, 1))
+    if np.ptp(image[:: STRIP // 2]) == 0 and np.ptp(image) == 0:
+        raise ValueError(f"{micrograph.name}: all pixels have the same value; there is no image to analyse")
+    image -= np.float32(_row_means(image).mean())
+    return image, repaired
+
+
+def _centred(pixels: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """Pixels in float32 minus about their mean; bad ones are zero."""
+    image = np.empty(pixels.shape, np.float32)
+    sample = pixels[:: STRIP // 4] if bad is None else pixels[~bad]
+    offset = sample.mean(dtype=np.float64)
+    for first in range(0, len(image), STRIP):
+        part = slice(first, first + STRIP)
+        np.subtract(pixels[part], offset, out=image[part], dtype=image.dtype, casting="unsafe")
     if bad is not None:
         image[bad] = 0.0
-    defects = _defects(image)
-    if bad is not None:
-        defects |= bad
-    repaired = _repair(image, defects) + sum(_repair_lines(image.T if axis else image) for axis in (0, 1))
-    if not image.any() or np.ptp(image) == 0:
-        raise ValueError(f"{micrograph.name}: all pixels have the same value; there is no image to analyse")
-    image -= image.mean(dtype=np.float64)
-    return image, repaired
+    return image
 
 
 def _not_finite(pixels: NDArray[Any], name: str) -> NDArray[np.bool_] | None:
@@ -138,18 +146,23 @@ def _not_finite(pixels: NDArray[Any], name: str) -> NDArray[np.bool_] | None:
     return bad
 
 
-def _defects(image: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Hot and dead pixels: far from the mean of their four neighbours in units of the usual step."""
-    defects = np.zeros(image.shape, bool)
+def _defects(
+    image: NDArray[np.float32], bad: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of hot and dead pixels, and of bad ones.
+
+    They are far from the mean of their four neighbours in units of the usual step.
+    """
+    found = [np.zeros((2, 0), np.intp)] if bad is None else [np.argwhere(bad).T]
     firsts = range(0, len(image) - 2, STRIP)
     sample = [_steps(image[first : first + 6])[:, ::5].ravel() for first in firsts]
-    sigma = 1.4826 * float(np.median(np.abs(np.concatenate(sample))))
-    if sigma == 0.0:
-        return defects
-    for first in firsts:
+    limit = DEFECT_SIGMA * 1.4826 * float(np.median(np.abs(np.concatenate(sample))))
+    for first in firsts if limit else ():
         part = _steps(image[first : first + STRIP + 2])
-        np.greater(np.abs(part, out=part), DEFECT_SIGMA * sigma, out=defects[first + 1 :][: len(part), 1:-1])
-    return defects
+        if part.max() > limit or part.min() < -limit:
+            found.append(np.argwhere(np.abs(part) > limit).T + np.array([[first + 1], [1]]))
+    rows, columns = np.unique(np.concatenate(found, axis=1), axis=1)
+    return rows, columns
 
 
 def _steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -162,24 +175,33 @@ def _steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return around
 
 
-def _repair(image: NDArray[np.float32], defects: NDArray[np.bool_]) -> int:
+def _repair(image: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> int:
     """Replace defects by the median of the sound pixels of their 5 x 5 neighbourhood, in place."""
-    rows, columns = np.nonzero(defects)
     if not len(rows) or len(rows) > 5 * MOST_BAD * image.size:
         return 0
-    padded = np.pad(image, 2, mode="reflect")
-    spoilt = np.pad(defects, 2, mode="reflect")
-    offsets = [(dy, dx) for dy in range(5) for dx in range(5)]
-    around = np.stack([padded[rows + dy, columns + dx] for dy, dx in offsets])
-    around[np.stack([spoilt[rows + dy, columns + dx] for dy, dx in offsets])] = np.nan
+    defects = np.zeros(image.shape, bool)
+    defects[rows, columns] = True
+    offsets = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 2, indexing="ij")).reshape(2, -1, 1)
+    near = tuple(
+        n - 1 - np.abs(n - 1 - np.abs(at + offset))  # reflected at the border
+        for at, offset, n in zip((rows, columns), offsets, image.shape, strict=True)
+    )
+    around = np.where(defects[near], np.float32(np.nan), image[near])
     sound = np.isfinite(around).any(axis=0)
     image[rows[sound], columns[sound]] = np.nanmedian(around[:, sound], axis=0)
     return int(sound.sum())
 
 
+def _row_means(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean of each row; of a transposed image without a copy of it."""
+    sums: NDArray[np.float32] = image @ np.ones(image.shape[1], np.float32)
+    means: NDArray[np.float64] = sums.astype(np.float64) / image.shape[1]
+    return means
+
+
 def _repair_lines(image: NDArray[np.float32]) -> int:
     """Replace dead rows by the mean of their sound neighbours, in place; number of pixels replaced."""
-    means = image.mean(axis=1, dtype=np.float64)
+    means = _row_means(image)
     off = means - ndimage.median_filter(means, 9, mode="nearest")
     sigma = 1.4826 * float(np.median(np.abs(off)))
     dead = np.flatnonzero(np.abs(off) > LINE_SIGMA * sigma) if sigma else np.zeros(0, np.intp)

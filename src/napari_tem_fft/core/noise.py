@@ -7,6 +7,7 @@ A mean that is itself estimated from n independent values has the heavier tail (
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,10 @@ FLOOR = 1e-4
 #: Where rings differ by more than this factor from the next, as at the edge of a filter, the noise changes
 #: within a ring, and the larger of the neighbours is taken.
 STEEP = 1.7
+#: Half-plane spectra with more bins are sampled at every second row.
+THINNED = 500_000
+#: Rows that are worked on together.
+STRIP = 64
 #: Sectors with fewer bins than this share of the usual (at the grid's corners) take the median of all.
 MOST_EMPTY = 0.2
 
@@ -82,7 +87,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
         median / ln 2.
     """
     means = np.empty((len(power), len(rings.middle)), np.float32)
-    pooled = power[:, rings.order]
+    pooled = np.take(power, rings.order, axis=1)
     for i, (start, stop) in enumerate(pairwise(rings.starts)):
         middle = (stop - start) // 2
         means[:, i] = np.partition(pooled[:, start:stop], middle, axis=1)[:, middle]
@@ -93,20 +98,69 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     return np.asarray(np.maximum(safe, floor), np.float32)
 
 
-def spread(means: NDArray[np.float32], rings: Rings, radius: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Ring means, linearly interpolated to every bin's |g|; shape (n_spectra, n_bins)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Between:
+    """Where each bin lies between the middles of rings.
+
+    Attributes
+    ----------
+    low, high : ndarray of int, shape (n_bins,)
+        The two rings around it.
+    share : ndarray of float32
+        How far it is towards the second.
+    """
+
+    low: NDArray[np.intp]
+    high: NDArray[np.intp]
+    share: NDArray[np.float32]
+
+
+def between_rings(rings: Rings, radius: NDArray[np.float64]) -> Between:
+    """Places of bins with these |g| (1/nm), of any shape, between rings."""
     position = np.interp(radius.ravel(), rings.middle, np.arange(len(rings.middle)))
     low = np.minimum(position.astype(np.intp), max(len(rings.middle) - 2, 0))
-    share = (position - low).astype(np.float32)
     high = np.minimum(low + 1, len(rings.middle) - 1)
-    spread_means: NDArray[np.float32] = means[:, low] * (1 - share) + means[:, high] * share
-    return spread_means
+    return Between(low, high, (position - low).astype(np.float32))
+
+
+def spread(means: NDArray[np.float32], between: Between) -> NDArray[np.float32]:
+    """Ring means, linearly interpolated to every bin's |g|; shape (n_spectra, n_bins)."""
+    low = np.take(means, between.low, axis=1)
+    high = np.take(means, between.high, axis=1)
+    high -= low
+    high *= between.share
+    low += high
+    return low
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sectors:
+    """Cells of a half plane, a ring by a sector each, and every bin's place between their middles.
+
+    Attributes
+    ----------
+    shape : tuple of int, (rings, sectors)
+    samples : ndarray of int32, shape (rings * sectors, n)
+        Flat indices of bins of each cell; where it has fewer than n, some occur twice.
+    empty : ndarray of bool, shape (rings * sectors,)
+        Cells with too few bins.
+    corner : ndarray of int32, shape of the spectrum
+        Flat index, in a table of shape (rings, sectors + 2), of the first of the four cells around a bin.
+    ring_share, sector_share : ndarray of float32
+        How far a bin lies towards the next ring and the next sector.
+    """
+
+    shape: tuple[int, int]
+    samples: NDArray[np.int32]
+    empty: NDArray[np.bool_]
+    corner: NDArray[np.int32]
+    ring_share: NDArray[np.float32]
+    sector_share: NDArray[np.float32]
 
 
 def sector_noise(
     power: NDArray[np.float32],
-    gy: NDArray[np.float64],
-    gx: NDArray[np.float64],
+    step: tuple[float, float],
     low: float,
     sectors: int = 8,
     fewest: int = 256,
@@ -115,49 +169,92 @@ def sector_noise(
 
     Parameters
     ----------
-    power : ndarray, shape (ny, nx)
-    gy, gx : ndarray, shape (ny, 1) and (1, nx), 1/nm
+    power : ndarray, shape (2 hy + 1, hx + 1)
+        Row hy is g_y = 0, column 0 is g_x = 0.
+    step : tuple of float, (y, x), 1/nm
     low : float, 1/nm
         Frequencies below it are not used.
 
     Returns
     -------
-    noise : ndarray, shape (ny, nx)
+    noise : ndarray, shape of `power`
     counts : float
         Effective number of values behind each estimate.
     """
+    cells = _sectors(power.shape, step, low, sectors, fewest)
+    values = power.ravel()[cells.samples]
+    middle = values.shape[1] // 2
+    medians = np.partition(values, middle, axis=1)[:, middle].astype(np.float64)
+    usual = np.median(medians[~cells.empty])
+    medians = np.where(cells.empty, usual, medians)
+    floor = max(FLOOR * float(medians.max()), float(np.finfo(np.float32).tiny))
+    means = np.maximum(medians, floor).reshape(cells.shape) / np.log(2.0)
+    table = np.concatenate([means[:, -1:], means, means[:, :1]], axis=1).astype(np.float32)
+    correlated = HANN_BANDWIDTH if power.size < THINNED else np.sqrt(HANN_BANDWIDTH)
+    return _between_cells(table, cells), max(values.shape[1] / (correlated * MEDIAN_LOSS), 1.0)
+
+
+def _between_cells(table: NDArray[np.float32], cells: _Sectors) -> NDArray[np.float32]:
+    """Bilinear interpolation of the cells' values at every bin, strip by strip."""
+    width = table.shape[1]
+    flat = np.concatenate([table.ravel(), table[-1]])  # beyond the last ring there is no next one
+    noise = np.empty(cells.corner.shape, np.float32)
+    for first in range(0, len(noise), STRIP):
+        part = slice(first, first + STRIP)
+        corner, across = cells.corner[part], cells.sector_share[part]
+        inner = flat[corner]
+        inner += across * (flat[corner + 1] - inner)
+        outer = flat[corner + width]
+        outer += across * (flat[corner + width + 1] - outer)
+        outer -= inner
+        outer *= cells.ring_share[part]
+        np.add(inner, outer, out=noise[part])
+    return noise
+
+
+@lru_cache(maxsize=2)
+def _sectors(
+    shape: tuple[int, int], step: tuple[float, float], low: float, sectors: int, fewest: int
+) -> _Sectors:
+    """The cells; images of one shape share them."""
+    gy = ((np.arange(shape[0]) - shape[0] // 2) * step[0])[:, None]
+    gx = (np.arange(shape[1]) * step[1])[None, :]
     squared = gy**2 + gx**2
     position = (np.arctan2(gy, gx) / np.pi + 0.5) * sectors
-    sector = position.astype(np.intp) % sectors
-    inside, highest = int(np.count_nonzero(squared >= low**2)), float(squared.max())
+    # where there are many bins, every second row is enough: a window correlates neighbours
+    thin = 2 if squared.size >= THINNED else 1
+    inside = int(np.count_nonzero(squared[::thin] >= low**2))
+    highest = float(squared.max())
     rings = max(1, inside // (fewest * sectors))
     # rings of equal area hold equally many bins
     ring_of = np.clip((squared - low**2) * (rings / (highest - low**2)), 0, rings - 1e-6)
-    medians, counts = _sector_medians(power, ring_of.astype(np.intp) * sectors + sector, rings, sectors)
-    padded = np.log(np.concatenate([medians[:, -1:], medians, medians[:, :1]], axis=1))
-    at = np.stack([ring_of - 0.5, position + 0.5])
-    noise = np.exp(ndimage.map_coordinates(padded, at, order=1, mode="nearest", output=np.float32))
-    return noise, counts
+    cell = ring_of[::thin].astype(np.intp) * sectors + position[::thin].astype(np.intp) % sectors
+    samples, empty = _samples(cell, rings * sectors)
+    rows = (np.arange(0, shape[0], thin) * shape[1]).astype(np.int32)
+    samples = rows[samples // shape[1]] + samples % np.int32(shape[1])
+    ring = np.clip(ring_of - 0.5, 0, rings - 1)
+    sector = np.clip(position + 0.5, 0, sectors + 1 - 1e-6)
+    corner = ring.astype(np.int32) * np.int32(sectors + 2) + sector.astype(np.int32)
+    return _Sectors(
+        (rings, sectors),
+        samples,
+        empty,
+        corner,
+        (ring % 1.0).astype(np.float32),
+        (sector % 1.0).astype(np.float32),
+    )
 
 
-def _sector_medians(
-    power: NDArray[np.float32], cell: NDArray[np.intp], rings: int, sectors: int
-) -> tuple[NDArray[np.float64], float]:
-    """Medians of the bins of each cell, as means, and the effective number of values behind one."""
-    cells = rings * sectors
-    flat = cell.ravel().astype(np.uint16 if cells < 2**16 else np.int64)
-    order = np.argsort(flat, kind="stable")
-    counts = np.bincount(flat, minlength=cells)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    table = np.full((cells, max(int(counts.max()), 1)), np.inf, np.float32)
-    table[flat[order], np.arange(flat.size) - np.repeat(starts, counts)] = power.ravel()[order]
-    table.sort(axis=1)
-    medians = table[np.arange(cells), np.maximum(counts - 1, 0) // 2].astype(np.float64)
-    medians[counts < MOST_EMPTY * np.median(counts)] = np.nan
-    medians = np.where(np.isfinite(medians), medians, np.nanmedian(medians))
-    floor = max(FLOOR * float(medians.max()), float(np.finfo(np.float32).tiny))
-    effective = float(np.median(counts)) / (HANN_BANDWIDTH * MEDIAN_LOSS)
-    return np.maximum(medians, floor).reshape(rings, sectors) / np.log(2.0), max(effective, 1.0)
+def _samples(cell: NDArray[np.intp], cells: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Equally many flat indices of every cell, an odd number, and which cells have too few."""
+    order = np.argsort(cell.ravel(), kind="stable").astype(np.int32)
+    counts = np.bincount(cell.ravel(), minlength=cells)
+    starts = np.cumsum(counts) - counts
+    usual = int(np.median(counts))
+    taken = np.arange(max(usual - 1 + usual % 2, 1))
+    within = (taken * np.maximum(counts, 1)[:, None]) // max(len(taken), 1)
+    samples = order[np.minimum(starts[:, None] + within, len(order) - 1)]
+    return samples, counts < max(MOST_EMPTY * usual, 1)
 
 
 def log_tail(snr: NDArray[np.float32] | float, counts: NDArray[np.float64] | float) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from .micrograph import MOST_BAD
+from .threads import threads
 
 Point = tuple[float, float]
 Image = NDArray[np.float32]
@@ -145,9 +146,9 @@ def _convolution(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     """Full convolution; element k is that of centres k / 2."""
     shape = [2 * n - 1 for n in one.shape]
     size = [fft.next_fast_len(n, real=True) for n in shape]
-    first = fft.rfft2(one, s=size, workers=-1)
-    second = first if other is one else fft.rfft2(other, s=size, workers=-1)
-    whole: NDArray[Any] = fft.irfft2(first * second, s=size, workers=-1)
+    first = fft.rfft2(one, s=size, workers=threads())
+    second = first if other is one else fft.rfft2(other, s=size, workers=threads())
+    whole: NDArray[Any] = fft.irfft2(first * second, s=size, workers=threads())
     return whole[: shape[0], : shape[1]]
 
 

@@ -11,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .calibration import DELIVERED_UNCERTAINTY
-from .diffractogram import Diffractogram, SpectrumParams, compute_diffractogram, display_grid
+from .diffractogram import (
+    BandImage,
+    Diffractogram,
+    SpectrumParams,
+    band_image,
+    compute_diffractogram,
+    display_grid,
+)
 from .grain_edit import measure_by_hand, regrouped
 from .grain_search import Scene, numbered, search_grains
 from .grains import Grain, GrainParams, GrainSet
-from .local_spectra import LocalSpectra, compute_local_spectra
+from .local_spectra import LocalSpectra, local_spectra_of
 from .map_grid import MapGrid
 from .maps import ComponentMap, component_maps
 from .mask import edit, render
@@ -42,7 +49,7 @@ MOST_MAP_PIXELS = 768
 STILL_THERE = 0.5
 
 #: Prepared pixels of micrographs that are being edited, for as long as these live.
-_prepared: WeakKeyDictionary[Micrograph, NDArray[np.float32]] = WeakKeyDictionary()
+_bands: WeakKeyDictionary[Diffractogram, BandImage] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +145,11 @@ def analysis_steps(
     image, repaired = prepared_pixels(micrograph)
     diffractogram = compute_diffractogram(image, micrograph, params.spectrum, repaired)
     yield Step("diffractogram", 1, STAGES, diffractogram)
-    spectra = compute_local_spectra(
-        image, micrograph.pixel_size, diffractogram.q_min, diffractogram.q_max, params.windows
-    )
+    del image
+    band = band_image(diffractogram)
+    spectra = local_spectra_of(diffractogram, band, params.windows)
     yield Step("local spectra", 2, STAGES, spectra)
-    scene = scene_of(image, micrograph, diffractogram, spectra, params)
+    scene = scene_of(band, micrograph, diffractogram, spectra, params)
     seeds = find_seeds(diffractogram, spectra, params.spots.false_alarms)
     if segment is not None:
         seeds = (*seeds, *segment(diffractogram, spectra))
@@ -212,7 +219,7 @@ def profiles_of(
 
 
 def scene_of(
-    image: NDArray[np.float32],
+    band: BandImage,
     micrograph: Micrograph,
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
@@ -221,17 +228,16 @@ def scene_of(
     """What the search for grains looks at."""
     pixel = params.grains.resolution / MAP_PIXELS_A_WIDTH
     grid = MapGrid.covering(micrograph.extent, pixel, MOST_MAP_PIXELS)
-    return Scene(image, diffractogram, spectra, grid, params.grains, params.spots.false_alarms)
+    return Scene(band, diffractogram, spectra, grid, params.grains, params.spots.false_alarms)
 
 
 def scene_of_analysis(analysis: Analysis) -> Scene:
-    """The scene of a finished analysis; its prepared pixels are kept, for edits come one after another."""
-    image = _prepared.get(analysis.micrograph)
-    if image is None:
-        image = _prepared[analysis.micrograph] = prepared_pixels(analysis.micrograph)[0]
-    return scene_of(
-        image, analysis.micrograph, analysis.diffractogram, analysis.local_spectra, analysis.params
-    )
+    """The scene of a finished analysis; its image is kept, for edits come one after another."""
+    whole = analysis.diffractogram
+    band = _bands.get(whole)
+    if band is None:
+        band = _bands[whole] = band_image(whole)
+    return scene_of(band, analysis.micrograph, whole, analysis.local_spectra, analysis.params)
 
 
 def grain_set_of(analysis: Analysis) -> GrainSet:

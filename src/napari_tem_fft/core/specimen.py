@@ -21,7 +21,7 @@ from skimage.filters import threshold_otsu
 from .diffractogram import Diffractogram, inverse_of_half_plane
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid, resampled
-from .noise import pool_rings, ring_means, spread
+from .noise import between_rings, pool_rings, ring_means, spread
 
 #: Speckle band, 1/nm.
 BAND = (1.2, 3.5)
@@ -160,7 +160,7 @@ def _cut_down(
     """Factors that leave no bin with more than `STRONGEST` times its ring's mean power."""
     power = kept.real**2 + kept.imag**2
     rings = pool_rings(radius, *band, RING_BINS)
-    most = spread(ring_means(power.reshape(1, -1), rings), rings, radius).reshape(power.shape)
+    most = spread(ring_means(power.reshape(1, -1), rings), between_rings(rings, radius)).reshape(power.shape)
     most *= np.float32(STRONGEST)
     factors: NDArray[np.float32] = np.sqrt(most / np.maximum(power, most))
     return factors

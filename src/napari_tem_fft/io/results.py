@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.calibration import Calibration
-from ..core.diffractogram import compute_diffractogram
+from ..core.diffractogram import band_image, compute_diffractogram
 from ..core.grains import Grain
-from ..core.local_spectra import compute_local_spectra
+from ..core.local_spectra import local_spectra_of
 from ..core.map_grid import MapGrid
 from ..core.maps import ComponentMap
 from ..core.matching import GrainMatch
@@ -129,14 +129,13 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
     params = from_dict(AnalysisParams, stored["parameters"])
     image, repaired = prepared_pixels(micrograph)
     whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
-    limits = whole.q_min, whole.q_max
     grains = from_plain(tuple[Grain, ...], stored["grains"])
     return Analysis(
         micrograph=micrograph,
         params=params,
         phases=_phases(stored["phases"], stored["own_phases"]),
         diffractogram=whole,
-        local_spectra=compute_local_spectra(image, micrograph.pixel_size, *limits, params.windows),
+        local_spectra=local_spectra_of(whole, band_image(whole), params.windows),
         spots=from_plain(tuple[Spot, ...], stored["spots"]),
         profiles=read_profiles(folder / PROFILE, from_plain(tuple[ProfilePeak, ...], stored["peaks"])),
         grains=grains,
