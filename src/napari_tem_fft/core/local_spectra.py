@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from .azimuth import azimuthal_factor
 from .diffractogram import BandImage, Diffractogram
 from .frequency import FrequencyGrid
 from .map_grid import MapGrid, linear_weights
@@ -28,11 +29,6 @@ from .windows import WindowLine, WindowParams, window_line, window_pixels
 LOWEST_LOG_P = -8.0
 #: Fewest bins in the rings of a window, from which its noise is estimated.
 RING_BINS = 240
-#: An excess at an azimuth counts beyond this over the root of the number of windows.
-AZIMUTHAL_CHANCE = 1.4
-#: It is the median over squares that reach so many bins to either side, taken at every third bin.
-AZIMUTHAL_REACH = 4
-AZIMUTHAL_STRIDE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,7 +193,7 @@ def compute_local_spectra(
         np.maximum(snr, np.float32(1e-6), out=snr)
         logs += np.log(snr, out=snr).sum(axis=0)
     n = lattice[0] * lattice[1]
-    azimuthal = _azimuthal_factor(logs / n, frame, n)
+    azimuthal = azimuthal_factor(logs / n, n)
     middles = np.meshgrid(
         frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1], indexing="ij"
     )
@@ -291,36 +287,6 @@ def _maxima(
             around[:, i, j] = snr[hot[:, 0], row, np.abs(column)]
     peak = around[:, 1, 1] >= around.max(axis=(1, 2))
     return hot[peak, 0] + first, hot[peak, 1:], around[peak]
-
-
-def _azimuthal_factor(mean_log: NDArray[np.float64], frame: _Frame, windows: int) -> NDArray[np.float32]:
-    """How far the noise exceeds its ring's mean at an azimuth (astigmatism), 1 or more.
-
-    From the mean logarithm over all windows, which a few crystals hardly move, smoothed by a median
-    over 9 x 9 bins, which a lattice that fills the image does not move either.
-    """
-    excess = np.exp(mean_log + np.euler_gamma).astype(np.float32)
-    reach = AZIMUTHAL_REACH
-    left = excess[::-1, reach:0:-1]  # columns of negative g_x, as far as they are looked at
-    padded = np.pad(np.concatenate([left, excess], axis=1), ((reach, reach), (0, reach)), mode="edge")
-    size = 2 * reach + 1
-    smooth = _strided_median(padded, excess.shape, size)
-    # Of 40 independent windows the smoothed mean is good to some 6 %: what is within chance is no excess.
-    chance = AZIMUTHAL_CHANCE / np.sqrt(windows)
-    return np.where(smooth > 1 + chance, smooth, 1.0).astype(np.float32)
-
-
-def _strided_median(padded: NDArray[np.float32], shape: tuple[int, int], size: int) -> NDArray[np.float32]:
-    """Medians over squares of `size` bins, taken at every third bin and interpolated between them."""
-    at = [np.unique(np.append(np.arange(0, n, AZIMUTHAL_STRIDE), n - 1)) for n in shape]
-    squares = np.lib.stride_tricks.sliding_window_view(padded, (size, size))[np.ix_(*at)]
-    medians = np.median(squares.reshape(len(at[0]), len(at[1]), -1), axis=2)
-    rows, columns = (
-        linear_weights(np.interp(np.arange(n), line, np.arange(len(line))), len(line))
-        for n, line in zip(shape, at, strict=True)
-    )
-    smooth: NDArray[np.float32] = rows @ medians @ columns.T
-    return smooth
 
 
 def _detections(

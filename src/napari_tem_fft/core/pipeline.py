@@ -48,7 +48,7 @@ MOST_MAP_PIXELS = 768
 #: A grain of which less than this share is still in a grain after an edit was none.
 STILL_THERE = 0.5
 
-#: Prepared pixels of micrographs that are being edited, for as long as these live.
+#: Images of diffractograms whose spots are being edited, for as long as these live.
 _bands: WeakKeyDictionary[Diffractogram, BandImage] = WeakKeyDictionary()
 
 
