@@ -18,6 +18,7 @@ from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
 from napari_tem_fft.core.phases import Phase, Reflection
 from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
 from napari_tem_fft.core.profile import ProfilePeak, RadialProfile
+from napari_tem_fft.core.seeds import NetworkUsed
 from napari_tem_fft.core.spots import Spot
 from napari_tem_fft.io.phases import load_table
 
@@ -76,6 +77,7 @@ def small_analysis() -> Analysis:
         grain_heats=masks * np.float32(0.9),
         components=_components(masks),
         warnings=("a warning of the analysis",),
+        network=NetworkUsed("some network", "cd" * 32),
     )
 
 

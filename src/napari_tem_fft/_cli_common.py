@@ -112,12 +112,15 @@ def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None
     field = parameter.field
     keywords: dict[str, Any] = {"dest": key, "default": argparse.SUPPRESS}
     unit = f" {field.unit}" if field.unit else ""
-    keywords["help"] = f"{field.help} (default: {parameter.default}{unit})".replace("%", "%%")
+    default = "none" if parameter.default == "" else f"{parameter.default}{unit}"
+    keywords["help"] = f"{field.help} (default: {default})".replace("%", "%%")
     if parameter.type is bool:
         keywords["action"] = argparse.BooleanOptionalAction
     else:
         keywords |= {"type": parameter.type, "choices": field.choices or None}
-        keywords["metavar"] = None if field.choices else _METAVARS.get(field.unit, "X")
+        keywords["metavar"] = (
+            None if field.choices else _METAVARS.get(field.unit, "NAME" if parameter.type is str else "X")
+        )
     place.add_argument(f"--{name}", **keywords)
 
 

@@ -27,6 +27,7 @@ def report(analysis: Analysis) -> str:
     lines = [
         f"{nx} x {ny} pixels of {pixel}, {known_to(analysis)}; specimen {area:.0f} nm^2;"
         f" {enabled} pairs of spots in {len(analysis.grains)} grains",
+        *_network(analysis),
         *_components(analysis),
         *(f"warning: {text}" for text in (*analysis.micrograph.warnings, *analysis.warnings)),
     ]
@@ -36,6 +37,16 @@ def report(analysis: Analysis) -> str:
 def known_to(analysis: Analysis) -> str:
     """How well the scale is known, and who says so."""
     return f"+/- {analysis.params.calibration_uncertainty:.2g} % ({analysis.micrograph.calibration.source})"
+
+
+def _network(analysis: Analysis) -> list[str]:
+    """Which network took part, and how many spots it alone proposed."""
+    if analysis.network is None:
+        return []
+    own = sum(spot.enabled and spot.origin == "network" for spot in analysis.spots)
+    return [
+        f"network {analysis.network.name}: {own} pairs of spots that the statistics alone had not proposed"
+    ]
 
 
 def _components(analysis: Analysis) -> list[str]:

@@ -20,6 +20,7 @@ from .io.errors import ReadError
 from .io.index_cache import prepare_index
 from .io.phases import load_cif_folder, load_table, select_phases, with_own_phases
 from .io.temfft import load_temfft, save_temfft
+from .nn.model import load_segmenter, names_model
 
 __all__ = [
     "agreed",
@@ -31,6 +32,7 @@ __all__ = [
     "read_pattern",
     "reference_table",
     "save",
+    "segment_of",
     "select",
 ]
 
@@ -97,6 +99,19 @@ def select(
     return phases
 
 
+def segment_of(params: AnalysisParams) -> Segment | None:
+    """Load the network that the parameters name, to run in this process; None if they name none.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, it is damaged, or TensorFlow is missing.
+    """
+    if not names_model(params.network):
+        return None
+    return load_segmenter(params.network, params.spots.false_alarms)
+
+
 def analyse(
     source: Micrograph | str | PathLike[str],
     phases: Sequence[Phase] | None = None,
@@ -114,7 +129,8 @@ def analyse(
     params : AnalysisParams, optional
         Without them the calibration's own uncertainty is assumed.
     segment : callable, optional
-        A network that proposes spots beside the classical detector.
+        A network that proposes spots beside the statistics, from `segment_of`: of many images, load it
+        once. Without it the one that the parameters name is loaded.
     on_step : callable, optional
         Called with each finished `Step`.
 
@@ -129,12 +145,13 @@ def analyse(
     CalibrationError
         If the image has no pixel size in nm.
     ValueError
-        If the image cannot be transformed.
+        If the image cannot be transformed, or there is no such network.
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
     prepare_index(candidates)
     micrograph, params = agreed(micrograph, params)
+    segment = segment or segment_of(params)
     return exhaust(analysis_steps(micrograph, candidates, params, segment), on_step)
 
 

@@ -17,7 +17,7 @@ from ._cli_common import FAILED, OK, STOPPED, USAGE, UsageError, failure, repeat
 from ._cli_options import build_parser, params_from
 from ._cli_report import phase_lines, phase_table, report
 from .core.phases import Phase
-from .core.pipeline import Analysis, AnalysisParams, analysis_steps
+from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
 from .io.calibration import load_profile
 from .io.index_cache import prepare_index
@@ -63,11 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _analyse(args: argparse.Namespace) -> int:
-    phases, params = _prepared(args)
+    phases, params, segment = _prepared(args)
     failed = 0
     for path in args.files:
         try:
-            _analyse_file(path, args, phases, params)
+            _analyse_file(path, args, phases, params, segment)
         except (ValueError, OSError, MemoryError) as error:
             failed += failure(path, error, args.debug)
         except Exception as error:  # a fault of the program's own must not stop the other files
@@ -77,7 +77,7 @@ def _analyse(args: argparse.Namespace) -> int:
     return FAILED if failed else OK
 
 
-def _prepared(args: argparse.Namespace) -> tuple[tuple[Phase, ...], AnalysisParams]:
+def _prepared(args: argparse.Namespace) -> tuple[tuple[Phase, ...], AnalysisParams, Segment | None]:
     """Everything that can be wrong with the command itself, before the first file is opened."""
     clashes = repeated(args.files, by_stem=args.score)
     if clashes:
@@ -86,10 +86,11 @@ def _prepared(args: argparse.Namespace) -> tuple[tuple[Phase, ...], AnalysisPara
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
         chosen, params = _chosen(args), params_from(args)
+        segment = api.segment_of(params)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     prepare_index(chosen)
-    return chosen, params
+    return chosen, params, segment
 
 
 def _chosen(args: argparse.Namespace) -> tuple[Phase, ...]:
@@ -100,13 +101,17 @@ def _chosen(args: argparse.Namespace) -> tuple[Phase, ...]:
 
 
 def _analyse_file(
-    path: Path, args: argparse.Namespace, phases: Sequence[Phase], params: AnalysisParams
+    path: Path,
+    args: argparse.Namespace,
+    phases: Sequence[Phase],
+    params: AnalysisParams,
+    segment: Segment | None,
 ) -> None:
     micrograph = api.read(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
     micrograph, params = api.agreed(micrograph, params, _uncertainty_stated(args))
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(
-            analysis_steps(micrograph, phases, params), lambda step: _advance(bar, step)
+            analysis_steps(micrograph, phases, params, segment), lambda step: _advance(bar, step)
         )
         bar.set_postfix_str("writing")
         folder = save_results(analysis, folder_of(path, args.output))

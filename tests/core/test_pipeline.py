@@ -6,12 +6,15 @@ import pytest
 from forward_model import frequency, fringes, lattice, white_noise
 from napari_tem_fft.core.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.diffractogram import display_grid
+from napari_tem_fft.core.frequency import FrequencyGrid
 from napari_tem_fft.core.mask import render
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.parameters import from_dict, to_dict
 from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps, edited_mask, edited_steps
 from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.seeds import NetworkPicture, NetworkUsed, Proposal
 from napari_tem_fft.core.spots import SpotParams
+from napari_tem_fft.nn.propose import confirmed
 
 
 def analyse(pixels, size=(0.02, 0.02), phases=()):
@@ -149,3 +152,43 @@ def test_a_painted_spot_is_refined_and_gets_its_map():
     assert spot.d == pytest.approx(0.26, rel=5e-3)
     assert len(after.grains) == len(analysis.grains) + 1
     assert after.grains[-1].centre == pytest.approx((10.75, 3.25), abs=0.8)
+
+
+NOT_USED = NetworkUsed("a network", "ab" * 32)
+
+
+def proposing(d, azimuth, used=NOT_USED):
+    """A network that proposes one frequency, whatever the image holds."""
+
+    def segment(diffractogram, spectra):
+        g = np.array([frequency(d, azimuth)])
+        picture = NetworkPicture(np.zeros((3, 3), np.float32), FrequencyGrid((1.0, 1.0), (1, 1)))
+        return Proposal(confirmed(g, diffractogram, spectra, 0.04, 0.01), used, picture)
+
+    return segment
+
+
+def with_network(pixels, d=0.2, azimuth=30.0):
+    micrograph = Micrograph(pixels, Calibration.real((0.025, 0.025)), "test")
+    return exhaust(analysis_steps(micrograph, (), segment=proposing(d, azimuth)))
+
+
+def test_a_network_finds_what_is_too_faint_for_a_search_and_is_named():
+    pixels = grain_image(0, amplitude=0.08)
+    assert analyse(pixels, (0.025, 0.025)).spots == ()
+    analysis = with_network(pixels)
+    (spot,) = analysis.spots
+    assert spot.origin == "network" and spot.d == pytest.approx(0.2, rel=5e-3)
+    assert analysis.network == NOT_USED and analysis.picture.probability.shape == (3, 3)
+    edited = exhaust(edited_steps(analysis, analysis.spots))
+    assert edited.network == NOT_USED and edited.picture is analysis.picture
+
+
+def test_what_a_network_makes_up_is_not_believed():
+    for seed in range(4):
+        assert with_network(white_noise((400, 400), seed)).spots == ()
+
+
+def test_a_spot_that_the_statistics_find_too_is_theirs():
+    analysis = with_network(grain_image())
+    assert [spot.origin for spot in analysis.spots] == ["window"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 from weakref import WeakKeyDictionary
 
@@ -32,13 +32,15 @@ from .parameters import Field, check_limits
 from .phases import Phase
 from .profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
 from .progress import Step
-from .seeds import Seed, find_seeds
+from .seeds import NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
 from .specimen import specimen_mask
 from .spots import Spot, SpotParams
 from .windows import WindowParams
 
-#: A network that proposes seeds; handed in, so that core never imports Keras.
+#: A network that proposes seeds, as a `Proposal` or bare; handed in, so that core never imports Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
+#: The network of an analysis unless another is chosen; an empty name is none: statistics alone.
+NETWORK = ""
 #: Stages of an analysis and of what follows an edit.
 STAGES = 7
 EDIT_STAGES = 4
@@ -66,6 +68,14 @@ class AnalysisParams:
             help="Standard uncertainty of the image's pixel size; matching gets more cautious with it.",
         ),
     ] = 100 * DELIVERED_UNCERTAINTY
+    network: Annotated[
+        str,
+        Field(
+            "network",
+            help="Network that proposes spots beside the statistics, which confirm them: name of a model,"
+            " or path of its folder; none for the statistics alone.",
+        ),
+    ] = NETWORK
     spectrum: SpectrumParams = field(default_factory=SpectrumParams)
     windows: WindowParams = field(default_factory=WindowParams)
     spots: SpotParams = field(default_factory=SpotParams)
@@ -104,6 +114,10 @@ class Analysis:
     components : tuple of ComponentMap
         Largest first; "unknown crystal" last.
     warnings : tuple of str
+    network : NetworkUsed, optional
+        The network that proposed spots; None where the statistics found them alone.
+    picture : NetworkPicture, optional
+        What it said of every frequency; not kept with results.
     """
 
     micrograph: Micrograph
@@ -121,6 +135,8 @@ class Analysis:
     grain_heats: NDArray[np.float32]
     components: tuple[ComponentMap, ...]
     warnings: tuple[str, ...] = ()
+    network: NetworkUsed | None = None
+    picture: NetworkPicture | None = None
 
 
 def analysis_steps(
@@ -151,12 +167,15 @@ def analysis_steps(
     yield Step("local spectra", 2, STAGES, spectra)
     scene = scene_of(band, micrograph, diffractogram, spectra, params)
     seeds = find_seeds(diffractogram, spectra, params.spots.false_alarms)
-    if segment is not None:
-        seeds = (*seeds, *segment(diffractogram, spectra))
+    proposed: Sequence[Seed] = segment(diffractogram, spectra) if segment is not None else ()
+    seeds = (*seeds, *proposed)
     found = numbered(search_grains(scene, seeds), seeds, scene)
     yield Step("spots", 3, STAGES, found.spots)
     rest = _follow(micrograph, tuple(phases), params, scene, found, warnings_of(micrograph, repaired))
-    return (yield from _renumbered(rest, 3, STAGES))
+    analysis = yield from _renumbered(rest, 3, STAGES)
+    if not isinstance(proposed, Proposal):
+        return analysis
+    return replace(analysis, network=proposed.network, picture=proposed.picture)
 
 
 def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
@@ -184,7 +203,8 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
         specimen,
     )
     next(rest)
-    return (yield from _renumbered(rest, 0, EDIT_STAGES))
+    edited = yield from _renumbered(rest, 0, EDIT_STAGES)
+    return replace(edited, network=analysis.network, picture=analysis.picture)
 
 
 def edited_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from .diffractogram import Diffractogram
+from .frequency import FrequencyGrid
 from .local_spectra import LocalSpectra
 from .noise import log_tail
 from .spots import Origin
@@ -32,7 +34,7 @@ class Seed:
         Of the strongest detection.
     windows : tuple of int
         Where it was detected; empty if only in the whole-image transform.
-    origin : {"window", "image"}
+    origin : {"window", "image", "network"}
     """
 
     g: tuple[float, float]
@@ -40,6 +42,55 @@ class Seed:
     log_p: float
     windows: tuple[int, ...]
     origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUsed:
+    """Which network took part in an analysis.
+
+    Attributes
+    ----------
+    name : str
+        Of the model.
+    weights_sha256 : str
+        Of the file of its weights.
+    """
+
+    name: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkPicture:
+    """What a network has said of every frequency.
+
+    Attributes
+    ----------
+    probability : ndarray of float32, shape ``grid.shape``, 0..1
+    grid : FrequencyGrid
+    """
+
+    probability: NDArray[np.float32]
+    grid: FrequencyGrid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal(Sequence[Seed]):
+    """Seeds that a network proposed and the statistics confirmed, surest first, with what led to them."""
+
+    seeds: tuple[Seed, ...]
+    network: NetworkUsed
+    picture: NetworkPicture
+
+    @overload
+    def __getitem__(self, index: int) -> Seed: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Seed, ...]: ...
+    def __getitem__(self, index: int | slice) -> Seed | tuple[Seed, ...]:
+        return self.seeds[index]
+
+    def __len__(self) -> int:
+        return len(self.seeds)
 
 
 def find_seeds(diffractogram: Diffractogram, spectra: LocalSpectra, false_alarms: float) -> tuple[Seed, ...]:

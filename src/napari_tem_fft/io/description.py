@@ -51,6 +51,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "micrograph": describe_micrograph(analysis.micrograph),
         "units": UNITS,
         "parameters": to_dict(analysis.params),
+        "network": to_plain(analysis.network) if analysis.network is not None else None,
         "warnings": list(analysis.warnings),
         "map_grid": to_plain(analysis.map_grid),
         "specimen_area": float(analysis.specimen.sum() * analysis.map_grid.pixel_area),

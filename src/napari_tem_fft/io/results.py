@@ -28,6 +28,7 @@ from ..core.parameters import from_dict
 from ..core.phases import Phase
 from ..core.pipeline import Analysis, AnalysisParams
 from ..core.profile import ProfilePeak
+from ..core.seeds import NetworkUsed
 from ..core.spots import Spot
 from .description import FORMAT, FORMAT_VERSION, describe
 from .folders import plain_name, read_description, replaced
@@ -146,6 +147,7 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
         grain_heats=read_heats(folder / HEATS),
         components=tuple(_component(entry, folder) for entry in stored["components"]),
         warnings=tuple(stored["warnings"]),
+        network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,
     )
 
 

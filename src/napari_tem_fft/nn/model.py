@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 CONFIG, WEIGHTS, CARD = "config.json", "weights.keras", "MODEL_CARD.md"
 #: The model that is used unless another is chosen.
 DEFAULT = "spots"
+#: Names by which no model is chosen.
+NO_MODEL = ("", "none")
 #: Larger files are no model of ours.
 LARGEST_CONFIG, LARGEST_WEIGHTS = 1 << 20, 200 << 20
 
@@ -65,6 +68,11 @@ class ModelConfig:
     weights_sha256: str = ""
     ancestry: tuple[str, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def names_model(name: str) -> bool:
+    """Whether a parameter chooses a model, and not the statistics alone."""
+    return name.strip().lower() not in NO_MODEL
 
 
 def model_folder(name_or_path: str | Path) -> Path:
@@ -178,9 +186,13 @@ def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
     config : ModelConfig
     predict : callable
         Compiled for the model's one input shape; the first call takes a second longer.
-    """
-    import tensorflow as tf
 
+    Raises
+    ------
+    ModelError
+        If the folder is damaged, or TensorFlow is not installed.
+    """
+    tf = _tensorflow()
     config, model = load_network(folder)
     shape = (1, *config.inputs.shape, len(config.inputs.channels))
 
@@ -194,15 +206,31 @@ def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
     return config, predict
 
 
+def _tensorflow() -> Any:
+    """TensorFlow, which is quiet unless it is asked to talk."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ModelError(
+            f"the network needs TensorFlow, which cannot be loaded ({error}): install it with"
+            " 'pip install tensorflow', or choose none for the statistics alone"
+        ) from error
+    return tensorflow
+
+
 def load_segmenter(name_or_path: str | Path = DEFAULT, false_alarms: float = 0.01) -> Segmenter:
     """A model as `analysis_steps` takes it, running in this process.
 
     Raises
     ------
     ModelError
-        If there is no such model.
-    ImportError
-        If TensorFlow is not installed.
+        If there is no such model, or TensorFlow is not installed.
     """
     config, predict = load_predict(model_folder(name_or_path))
-    return Segmenter(predict, config.inputs, config.least, false_alarms, config.name)
+    return segmenter_for(config, predict, false_alarms)
+
+
+def segmenter_for(config: ModelConfig, predict: Predict, false_alarms: float) -> Segmenter:
+    """A model as `analysis_steps` takes it, running wherever `predict` does."""
+    return Segmenter(predict, config.inputs, config.least, false_alarms, config.name, config.weights_sha256)

@@ -17,8 +17,8 @@ from scipy.spatial import cKDTree
 from ..core.diffractogram import Diffractogram
 from ..core.local_spectra import LocalSpectra
 from ..core.noise import log_tail
-from ..core.seeds import Seed
-from .prepare import InputParams, network_input, probable_spots
+from ..core.seeds import NetworkPicture, NetworkUsed, Proposal, Seed
+from .prepare import InputParams, network_input, probable_spots, whole_plane
 
 #: A network's input, shape (rows, columns, channels), to its output, shape (rows, columns), 0..1.
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -43,6 +43,8 @@ class Segmenter:
         Expected number of proposals that noise alone confirms, an image.
     name : str
         Of the model.
+    weights_sha256 : str
+        Of the file of its weights.
     """
 
     predict: Predict
@@ -50,12 +52,16 @@ class Segmenter:
     least: float = 0.5
     false_alarms: float = 0.01
     name: str = ""
+    weights_sha256: str = ""
 
-    def __call__(self, diffractogram: Diffractogram, spectra: LocalSpectra) -> tuple[Seed, ...]:
+    def __call__(self, diffractogram: Diffractogram, spectra: LocalSpectra) -> Proposal:
         """Seeds that the network proposes and the statistics confirm, surest first."""
         output = self.predict(network_input(diffractogram, spectra, self.inputs))
+        grid = self.inputs.grid
         g, _ = probable_spots(output, self.least, self.inputs)
-        return confirmed(g, diffractogram, spectra, self.inputs.grid.step[0], self.false_alarms)
+        seeds = confirmed(g, diffractogram, spectra, grid.step[0], self.false_alarms)
+        picture = NetworkPicture(whole_plane(output, self.inputs), grid)
+        return Proposal(seeds, NetworkUsed(self.name, self.weights_sha256), picture)
 
 
 def confirmed(

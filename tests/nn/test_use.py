@@ -1,0 +1,61 @@
+"""A model in an analysis: in Python, on the command line, and in the results."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dm_writer import write_dm
+from forward_model import fringes, white_noise
+from napari_tem_fft import api
+from napari_tem_fft.cli import main
+from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.pipeline import AnalysisParams
+from napari_tem_fft.nn.model import ModelError, load_segmenter
+from small_network import INPUTS, small_model
+
+PIXELS = (30 * fringes((300, 320), (0.02, 0.02), 0.235, 20.0) + white_noise((300, 320), 2, 60.0)).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "small"
+    small_model(folder)
+    return folder
+
+
+def test_an_analysis_says_which_network_took_part(folder: Path) -> None:
+    micrograph = Micrograph(PIXELS, Calibration.real((0.02, 0.02)), "fringes")
+    analysis = api.analyse(micrograph, (), AnalysisParams(network=str(folder)))
+    assert analysis.network is not None and analysis.network.name == "small"
+    assert len(analysis.network.weights_sha256) == 64
+    picture = analysis.picture
+    assert picture is not None and picture.probability.shape == picture.grid.shape == INPUTS.grid.shape
+    left, right = picture.probability[:, :31], picture.probability[:, 32:]
+    assert np.array_equal(left[::-1, ::-1], right)
+    assert [spot.origin for spot in analysis.spots] == ["window"]
+
+
+def test_none_is_the_statistics_alone() -> None:
+    assert api.segment_of(AnalysisParams(network="none")) is None
+    assert api.segment_of(AnalysisParams(network="")) is None
+
+
+def test_the_command_line_keeps_the_name_and_the_hash(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_dm(tmp_path / "a.dm4", PIXELS, (0.02, 0.02), "nm")
+    assert main(["analyse", str(file), "-o", str(tmp_path / "out"), "--network", str(folder)]) == 0
+    assert "network small: " in capsys.readouterr().out
+    stored = json.loads((tmp_path / "out" / "a.dm4" / "analysis.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
+    assert stored["network"] == {"name": "small", "weights_sha256": config["weights_sha256"]}
+    assert stored["parameters"]["network"] == str(folder)
+
+
+def test_without_tensorflow_it_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tensorflow", None)
+    with pytest.raises(ModelError, match="pip install tensorflow"):
+        load_segmenter(folder)
