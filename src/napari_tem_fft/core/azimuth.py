@@ -23,7 +23,8 @@ def azimuthal_factor(mean_log: NDArray[np.float64], windows: int) -> NDArray[np.
     excess = np.exp(mean_log + np.euler_gamma).astype(np.float32)
     reach = AZIMUTHAL_REACH
     left = excess[::-1, reach:0:-1]  # columns of negative g_x, as far as they are looked at
-    padded = np.pad(np.concatenate([left, excess], axis=1), ((reach, reach), (0, reach)), mode="edge")
+    margin = ((reach, reach), (reach - left.shape[1], reach))
+    padded = np.pad(np.concatenate([left, excess], axis=1), margin, mode="edge")
     size = 2 * reach + 1
     smooth = _strided_median(padded, excess.shape, size)
     # Of 40 independent windows the smoothed mean is good to some 6 %: what is within chance is no excess.
