@@ -61,3 +61,13 @@ def test_noise_alone_gives_the_stated_power():
         ratios.append(power / field_noise(found, spectra, g, 0.6, grid))
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.08)
     assert np.mean(np.array(ratios) > 3) == pytest.approx(np.exp(-3), rel=0.3)
+
+
+def test_a_part_of_the_map_is_that_part_of_the_whole_map():
+    found = diffractogram_of(fringes(SHAPE, PIXEL, 0.25, 88.0) + white_noise(SHAPE, 1))
+    grid = MapGrid.covering(EXTENT, 0.2)
+    for azimuth in (88.0, 40.0, 0.0):
+        g = frequency(0.25, azimuth)
+        whole = bragg_field(found, g, 0.6, grid)
+        part = bragg_field(found, g, 0.6, grid.part(slice(10, 40), slice(20, 33)))
+        np.testing.assert_allclose(part, whole[10:40, 20:33], atol=1e-5)

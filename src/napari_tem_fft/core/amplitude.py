@@ -7,13 +7,15 @@ height); with both +g and -g it would be rectified fringes instead.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from .diffractogram import Diffractogram
 from .local_spectra import LocalSpectra
-from .map_grid import MapGrid
+from .map_grid import MapGrid, MapPart
 from .threads import threads
 
 #: The Gaussian is cut where it has fallen to this.
@@ -37,33 +39,63 @@ def bragg_field(
     ndarray of complex64, shape ``grid.shape``
         In the micrograph's grey levels; its phase turns slowly where the lattice differs from g.
     """
-    block, (cy, cx) = _block(diffractogram, g, width, grid.shape)
+    ny, nx = (round(1 / (p * s)) for p, s in zip(grid.pixel_size, diffractogram.step, strict=True))
+    block, (cy, cx) = _block(diffractogram, g, width, (ny, nx))
     sy, sx = diffractogram.step
     fy = (np.arange(block.shape[0]) - block.shape[0] // 2 + cy) * sy - g[0]
     fx = (np.arange(block.shape[1]) - block.shape[1] // 2 + cx) * sx - g[1]
     # samples lie in the middle of map pixels, transforms count from the middle of image pixels
     ly, lx = ((q - p) / 2 for q, p in zip(grid.pixel_size, diffractogram.pixel_size, strict=True))
-    block *= np.outer(_gaussian(fy, width, ly), _gaussian(fx, width, lx)).astype(np.complex64)
-    padded = np.zeros(grid.shape, np.complex64)
-    (ny, nx), (by, bx) = grid.shape, block.shape
-    rows = (np.arange(by) - by // 2) % ny
-    columns = (np.arange(bx) - bx // 2) % nx
+    block *= _gaussian(fy, width, ly)[:, None]
+    block *= _gaussian(fx, width, lx)[None, :]
+    whole = (ny, nx)
+    field = _part_of_inverse(block, grid, whole) if isinstance(grid, MapPart) else _inverse(block, whole)
+    field *= np.float32(1 / (diffractogram.image_shape[0] * diffractogram.image_shape[1]))
+    for ramp in _phase_ramps(grid, (g[0] - cy * sy, g[1] - cx * sx)):
+        field *= ramp
+    return field
+
+
+def _inverse(block: NDArray[np.complex64], shape: tuple[int, int]) -> NDArray[np.complex64]:
+    """Sum of the block's waves at all pixels of a grid that covers the image."""
+    padded = np.zeros(shape, np.complex64)
+    rows, columns = ((np.arange(b) - b // 2) % n for b, n in zip(block.shape, shape, strict=True))
     padded[np.ix_(rows, columns)] = block
-    scale = np.float32(ny * nx / (diffractogram.image_shape[0] * diffractogram.image_shape[1]))
-    field = fft.ifft2(padded, workers=threads()) * scale
-    return field * _phase_ramp(grid, (g[0] - cy * sy, g[1] - cx * sx))
+    field: NDArray[np.complex64] = fft.ifft2(padded, norm="forward", workers=threads())
+    return field
 
 
-def _gaussian(f: NDArray[np.float64], width: float, shift: float) -> NDArray[np.complex128]:
-    gaussian: NDArray[np.complex128] = np.exp(-2 * (np.pi * width * f) ** 2 + 2j * np.pi * f * shift)
-    return gaussian
+def _part_of_inverse(
+    block: NDArray[np.complex64], part: MapPart, shape: tuple[int, int]
+) -> NDArray[np.complex64]:
+    """The same at a few of these pixels, for which a product of matrices is less work."""
+    y, x = (
+        _waves(bins, first, n, whole)
+        for bins, first, n, whole in zip(block.shape, part.first, part.shape, shape, strict=True)
+    )
+    return np.asarray(y @ block @ x.T, np.complex64)
 
 
-def _phase_ramp(grid: MapGrid, rest: tuple[float, float]) -> NDArray[np.complex64]:
-    """Turns the demodulation from the nearest bin to g itself."""
-    y, x = (np.arange(n) * p for n, p in zip(grid.shape, grid.pixel_size, strict=True))
-    ramp = np.outer(np.exp(-2j * np.pi * rest[0] * y), np.exp(-2j * np.pi * rest[1] * x))
-    return ramp.astype(np.complex64)
+@lru_cache(maxsize=32)
+def _waves(bins: int, first: int, count: int, whole: int) -> NDArray[np.complex64]:
+    """Waves of frequencies -bins/2..bins/2 a field at `count` of its `whole` pixels, shape (count, bins)."""
+    places = (np.arange(first, first + count) / whole)[:, None]
+    return np.asarray(np.exp(2j * np.pi * places * (np.arange(bins) - bins // 2)), np.complex64)
+
+
+def _gaussian(f: NDArray[np.float64], width: float, shift: float) -> NDArray[np.complex64]:
+    return np.asarray(np.exp(-2 * (np.pi * width * f) ** 2 + 2j * np.pi * f * shift), np.complex64)
+
+
+def _phase_ramps(
+    grid: MapGrid, rest: tuple[float, float]
+) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """Turn the demodulation from the nearest bin to g itself: one factor a row, one a column."""
+    y, x = (
+        np.exp(-2j * np.pi * r * (places - p / 2)).astype(np.complex64)
+        for r, places, p in zip(rest, grid.positions(), grid.pixel_size, strict=True)
+    )
+    return y, x
 
 
 def _block(
@@ -71,19 +103,27 @@ def _block(
 ) -> tuple[NDArray[np.complex64], tuple[int, int]]:
     """The transform's bins around g on the whole plane, odd-sized, zero where none were kept."""
     reach = np.sqrt(-np.log(CUT) / 2) / (np.pi * width)
-    centre, offsets = [], []
-    for value, step, n in zip(g, diffractogram.step, most, strict=True):
-        half = min(int(np.ceil(reach / step)), (n - 1) // 2)
-        centre.append(round(value / step))
-        offsets.append(np.arange(-half, half + 1))
-    rows, columns = centre[0] + offsets[0][:, None], centre[1] + offsets[1][None, :]
-    mirrored = columns < 0
-    rows, columns = np.where(mirrored, -rows, rows), np.abs(columns) + 0 * rows
-    hy, hx = diffractogram.half
-    inside = (np.abs(rows) <= hy) & (columns <= hx)
-    picked = diffractogram.transform[np.clip(rows + hy, 0, 2 * hy), np.clip(columns, 0, hx)]
-    block = np.where(inside, np.where(mirrored, picked.conj(), picked), np.complex64(0))
-    return block.astype(np.complex64), (centre[0], centre[1])
+    cy, cx = (round(value / step) for value, step in zip(g, diffractogram.step, strict=True))
+    by, bx = (
+        min(int(np.ceil(reach / step)), (n - 1) // 2)
+        for step, n in zip(diffractogram.step, most, strict=True)
+    )
+    block = np.zeros((2 * by + 1, 2 * bx + 1), np.complex64)
+    _copy_bins(diffractogram, block, cy - by, cx - bx)
+    if cx < bx:  # columns of negative g_x are those of -g, conjugate; -0 has no column of its own
+        mirrored = np.zeros((2 * by + 1, min(bx - cx, 2 * bx + 1)), np.complex64)
+        _copy_bins(diffractogram, mirrored, -cy - by, max(-bx - cx, 1))
+        block[:, : mirrored.shape[1]] = mirrored[::-1, ::-1].conj()
+    return block, (cy, cx)
+
+
+def _copy_bins(diffractogram: Diffractogram, block: NDArray[np.complex64], row: int, column: int) -> None:
+    """Fill a block that begins at a row (from g_y = 0) and column, as far as it lies in the half plane."""
+    source, top = diffractogram.transform, row + diffractogram.half[0]
+    y0, y1 = max(top, 0), min(top + block.shape[0], source.shape[0])
+    x0, x1 = max(column, 0), min(column + block.shape[1], source.shape[1])
+    if y0 < y1 and x0 < x1:
+        block[y0 - top : y1 - top, x0 - column : x1 - column] = source[y0:y1, x0:x1]
 
 
 def field_noise(

@@ -39,6 +39,32 @@ class MapGrid:
         x = (np.arange(self.shape[1], dtype=np.float64) + 0.5) * self.pixel_size[1]
         return y[:, None], x[None, :]
 
+    def part(self, rows: slice, columns: slice) -> MapPart:
+        """The pixels of some rows and columns, as a grid."""
+        (top, bottom, _), (left, right, _) = rows.indices(self.shape[0]), columns.indices(self.shape[1])
+        return MapPart((bottom - top, right - left), self.pixel_size, (top, left))
+
+
+@dataclass(frozen=True, slots=True)
+class MapPart(MapGrid):
+    """Some of a grid's pixels, a rectangle.
+
+    Attributes
+    ----------
+    first : tuple of int, (y, x)
+        The whole grid's pixel in which it begins.
+    """
+
+    first: tuple[int, int] = (0, 0)
+
+    def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Middles of the pixels' rows and columns in the image, nm."""
+        y, x = (
+            (np.arange(n, dtype=np.float64) + first + 0.5) * p
+            for n, first, p in zip(self.shape, self.first, self.pixel_size, strict=True)
+        )
+        return y[:, None], x[None, :]
+
 
 def linear_weights(at: NDArray[np.float64], n: int) -> NDArray[np.float32]:
     """Matrix that interpolates n samples linearly at fractional positions, constant beyond both ends."""

@@ -48,7 +48,9 @@ class Weights:
 def weights_of(region: NDArray[np.bool_], grid: MapGrid, width: float) -> Weights:
     """Weights of a region of the map grid for fields of a filter of `width` nm."""
     extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
-    coarse = MapGrid.covering(extent, width / SAMPLES_A_WIDTH)
+    whole = MapGrid.covering(extent, width / SAMPLES_A_WIDTH)
+    near = tuple(_reach(np.asarray(region.any(axis=1 - axis)), whole.shape[axis]) for axis in (0, 1))
+    coarse = whole.part(*near)
     matrices = []
     for places, n, p in zip(coarse.positions(), grid.shape, grid.pixel_size, strict=True):
         matrices.append(linear_weights(places.ravel() / p - 0.5, n))
@@ -59,6 +61,12 @@ def weights_of(region: NDArray[np.bool_], grid: MapGrid, width: float) -> Weight
     y = y - float((weight * y).sum()) / total
     x = x - float((weight * x).sum()) / total
     return Weights(coarse, weight, width, y, x)
+
+
+def _reach(line: NDArray[np.bool_], pixels: int) -> slice:
+    """The coarse pixels, of so many along an axis, that lie over the True ones of a finer line."""
+    inside = np.flatnonzero(line) * pixels / len(line)
+    return slice(int(max(inside[0] - 1, 0)), int(min(inside[-1] + 3, pixels))) if len(inside) else slice(None)
 
 
 def _off_border(places: NDArray[np.float64], extent: float, width: float) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from .map_grid import MapGrid
 WIDENING = (1.0, 1.5, 2.2)
 #: A region must exceed the significance level by this factor before the finer filter is good enough.
 CLEAR = 3.0
+#: The heat of a grain reaches so many pixels beyond its region.
+RIM = 8
+#: So many pixels around the place where a grain is known to be are looked at first.
+MARGIN = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +67,7 @@ def significance(
     return total
 
 
+@lru_cache(maxsize=256)
 def cut_level(spots: int, false_share: float) -> float:
     """Smallest significant sum of `spots` powers: noise exceeds it on `false_share` of the area."""
     return float(stats.gamma.isf(false_share, spots))
@@ -100,7 +106,65 @@ def grown(
     false_share: float,
     grid: MapGrid,
 ) -> Outline:
-    """Outline of spots that live together, as far as it hangs together with `near`."""
+    """Outline of spots that live together, as far as it hangs together with `near`.
+
+    Only as much of the grid is looked at as the outline needs.
+    """
+    box = _box(near)
+    while True:
+        wide = tuple(
+            slice(max(side.start - MARGIN, 0), min(side.stop + MARGIN, n))
+            for side, n in zip(box, grid.shape, strict=True)
+        )
+        part = grid.part(*wide)
+        found = _grown_in(
+            diffractogram, spectra, spots, near[wide], resolution, false_share,
+            grid if part.shape == grid.shape else part,
+        )  # fmt: skip
+        if part.shape == grid.shape or not _reaches_edge(found.region, wide, grid.shape):
+            return _placed(found, wide, grid.shape)
+        box = tuple(
+            slice(side.start - (side.stop - side.start) // 2, side.stop + (side.stop - side.start) // 2)
+            for side in wide
+        )
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Rows and columns between the first and the last pixel of a mask; all where it is empty."""
+    found = [np.flatnonzero(mask.any(axis=1 - axis)) for axis in (0, 1)]
+    if not len(found[0]):
+        return tuple(slice(0, n) for n in mask.shape)
+    return tuple(slice(int(at[0]), int(at[-1]) + 1) for at in found)
+
+
+def _reaches_edge(region: NDArray[np.bool_], part: tuple[slice, ...], shape: tuple[int, int]) -> bool:
+    """Whether a region, with its rim of heat, comes to an edge of a part that is not the grid's own."""
+    if not region.any():
+        return False
+    return any(
+        (side.start > 0 and inner.start <= RIM) or (side.stop < n and inner.stop + RIM >= m)
+        for side, inner, n, m in zip(part, _box(region), shape, region.shape, strict=True)
+    )
+
+
+def _placed(found: Outline, part: tuple[slice, ...], shape: tuple[int, int]) -> Outline:
+    """The outline of a part of the grid on the whole of it."""
+    if found.region.shape == shape:
+        return found
+    region, heat = np.zeros(shape, bool), np.zeros(shape, np.float32)
+    region[part], heat[part] = found.region, found.heat
+    return Outline(region, heat, found.width)
+
+
+def _grown_in(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Sequence[tuple[float, float]],
+    near: NDArray[np.bool_],
+    resolution: float,
+    false_share: float,
+    grid: MapGrid,
+) -> Outline:
     for factor in WIDENING:
         width = resolution * factor
         total = significance(diffractogram, spectra, spots, width, grid)
@@ -122,7 +186,7 @@ def _heat(signal: NDArray[np.float32], region: NDArray[np.bool_], significant: f
         return region.astype(np.float32)
     share = np.minimum(amplitude / np.float32(own), 1) * (signal > significant)
     heat = np.where(region, np.maximum(share, 0.5), np.minimum(share, 0.499))
-    around = ndimage.binary_dilation(region, iterations=8)
+    around = ndimage.binary_dilation(region, iterations=RIM)
     return np.where(around, heat, 0).astype(np.float32)
 
 
