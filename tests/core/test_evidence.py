@@ -7,7 +7,7 @@ import pytest
 
 from forward_model import zone
 from napari_tem_fft.core.grains import Grain
-from napari_tem_fft.core.matching import MatchParams, Outcome, excluded_fits, match_grains
+from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains, with_excluded
 from napari_tem_fft.core.matching.joint import ScalePrior, combine
 from napari_tem_fft.core.matching.observed import observe
 from napari_tem_fft.core.spots import Spot, upper
@@ -116,8 +116,8 @@ def test_what_was_excluded_but_fits_is_told():
     grains, allowed = [grain_of(spots)], phases("Cu", "Au")
     matches = match_grains(grains, spots, allowed, 0.005)
     assert matches[0].outcome is Outcome.UNKNOWN
-    fits = excluded_fits(grains, spots, matches, phases("Cu", "Au", "Li2O", "Si"), 0.005)
-    assert [c.phase for c in fits[1]] == ["Li2O"]
+    (told,) = with_excluded(grains, spots, matches, (allowed, phases("Li2O", "Si")), 0.005)
+    assert [c.phase for c in told.excluded] == ["Li2O"]
 
 
 def test_an_oblique_lattice_is_a_lattice_that_is_not_listed():

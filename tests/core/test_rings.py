@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.matching import Outcome, match_rings
+from napari_tem_fft.core.matching import Outcome, ScalePrior, match_rings
 from napari_tem_fft.core.phases import Phase, Reflection
 from napari_tem_fft.core.profile import ProfilePeak
 from napari_tem_fft.io.phases import load_table, select_phases
@@ -26,7 +26,7 @@ def rings_of(name, count=5):
 
 
 def test_five_rings_of_lithium_oxide():
-    (found,) = match_rings(peaks(*rings_of("Li2O", 6)), phases(*SEI), 0.005)
+    (found,) = match_rings(peaks(*rings_of("Li2O", 6)), phases(*SEI), ScalePrior(0.0, 0.005))
     assert found.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY) and found.phases == ("Li2O",)
     best = found.candidates[0]
     assert best.scale == pytest.approx(1, abs=0.004)
@@ -35,12 +35,12 @@ def test_five_rings_of_lithium_oxide():
 
 def test_rings_of_two_phases():
     d = sorted([*rings_of("Li2O", 5), *rings_of("Cu", 5)], reverse=True)
-    found = match_rings(peaks(*d), phases(*SEI), 0.005)
+    found = match_rings(peaks(*d), phases(*SEI), ScalePrior(0.0, 0.005))
     assert {name for match in found for name in match.phases} >= {"Li2O", "Cu"}
 
 
 def test_one_ring_never_names_a_phase():
-    (found,) = match_rings(peaks(0.2485), phases(*SEI), 0.01)
+    (found,) = match_rings(peaks(0.2485), phases(*SEI), ScalePrior(0.0, 0.01))
     assert found.outcome is Outcome.SINGLE_D and found.phases == ()
     assert {c.phase for c in found.candidates} >= {"Li", "Li2CO3"}
 
@@ -49,13 +49,13 @@ def test_rings_of_nothing_known():
     rng = np.random.default_rng(3)
     named = 0
     for _ in range(20):
-        matches = match_rings(peaks(*rng.uniform(0.12, 0.4, 5)), phases(*SEI), 0.005)
+        matches = match_rings(peaks(*rng.uniform(0.12, 0.4, 5)), phases(*SEI), ScalePrior(0.0, 0.005))
         named += any(m.outcome is Outcome.IDENTIFIED for m in matches)
     assert named == 0
 
 
 def test_look_alikes_stay_together():
-    (found,) = match_rings(peaks(*rings_of("Au", 5)), phases("Au", "Ag", "Cu"), 0.02)
+    (found,) = match_rings(peaks(*rings_of("Au", 5)), phases("Au", "Ag", "Cu"), ScalePrior(0.0, 0.02))
     assert found.outcome is Outcome.AMBIGUOUS and set(found.phases) == {"Au", "Ag"}
 
 
@@ -63,7 +63,7 @@ def test_a_list_of_d_spacings_takes_part():
     d = (0.31, 0.27, 0.19, 0.16, 0.14)
     lines = tuple(Reflection((0, 0, 0), one, 1, float("nan")) for one in d)
     mine = Phase("mine", "mine", "", frozenset(), "", (), lines, tags=("user",))
-    (found,) = match_rings(peaks(*d), [mine, *phases("Cu", "Si")], 0.005)
+    (found,) = match_rings(peaks(*d), [mine, *phases("Cu", "Si")], ScalePrior(0.0, 0.005))
     assert "mine" in found.phases
 
 

@@ -39,6 +39,8 @@ class ComponentMap:
     area, area_sigma : float, nm^2
     fraction : float
         Of the specimen's area, not of the frame.
+    by_user : bool
+        Whether a person has decided on the phase of some of its grains.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ComponentMap:
     area: float
     area_sigma: float
     fraction: float
+    by_user: bool = False
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -114,6 +117,7 @@ def _component(
         area=area,
         area_sigma=float(np.sqrt(sum(grains[row].area_sigma ** 2 for row in rows))),
         fraction=area / specimen_area if specimen_area else 0.0,
+        by_user=any(match.decided_by_user for match in members),
     )
 
 

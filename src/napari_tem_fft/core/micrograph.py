@@ -212,3 +212,10 @@ def _repair_lines(image: NDArray[np.float32]) -> int:
         nearest = sound[np.argsort(np.abs(sound - row), kind="stable")[:2]]
         image[row] = image[nearest].mean(axis=0)
     return int(len(dead) * image.shape[1])
+
+
+def warnings_of(micrograph: Micrograph, repaired: int) -> tuple[str, ...]:
+    """What the user should know: the reader's warnings and how many pixels were repaired."""
+    if not repaired:
+        return micrograph.warnings
+    return (*micrograph.warnings, f"{repaired} defective pixels were replaced by their neighbours")

@@ -79,6 +79,11 @@ class Phase:
         """True where only d-spacings are known, so that angles cannot be checked."""
         return not self.cell
 
+    @property
+    def layered(self) -> bool:
+        """Whether its crystals are plates that lie flat: the table's set "2d"."""
+        return "2d" in self.tags
+
     def reciprocal_basis(self) -> NDArray[np.float64]:
         """Rows a*, b*, c* in Cartesian coordinates, shape (3, 3), 1/nm, so that g = hkl @ basis."""
         return reciprocal_basis(self.cell)

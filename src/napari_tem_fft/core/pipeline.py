@@ -26,12 +26,13 @@ from .local_spectra import LocalSpectra, local_spectra_of
 from .map_grid import MapGrid
 from .maps import ComponentMap, component_maps
 from .mask import edit, render
-from .matching import GrainMatch, MatchParams, match_grains
-from .micrograph import Micrograph, prepared_pixels
+from .matching import Decision, GrainMatch, MatchParams, RingMatch, follow
+from .micrograph import Micrograph, prepared_pixels, warnings_of
+from .naming import Choice, name_all
 from .parameters import Field, check_limits
 from .phases import Phase
 from .profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
-from .progress import Step
+from .progress import Step, renumbered
 from .seeds import NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
 from .specimen import specimen_mask
 from .spots import Spot, SpotParams
@@ -118,6 +119,12 @@ class Analysis:
         The network that proposed spots; None where the statistics found them alone.
     picture : NetworkPicture, optional
         What it said of every frequency; not kept with results.
+    rings : tuple of RingMatch
+        Phases of the rings that no grain explains.
+    others : tuple of Phase
+        Not allowed, but told of where they would be named if they were.
+    decisions : tuple of Decision
+        A person's word on some of the grains.
     """
 
     micrograph: Micrograph
@@ -137,6 +144,14 @@ class Analysis:
     warnings: tuple[str, ...] = ()
     network: NetworkUsed | None = None
     picture: NetworkPicture | None = None
+    rings: tuple[RingMatch, ...] = ()
+    others: tuple[Phase, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def choice(self) -> Choice:
+        """What may be named."""
+        return Choice(self.phases, self.others, self.decisions)
 
 
 def analysis_steps(
@@ -144,8 +159,13 @@ def analysis_steps(
     phases: Sequence[Phase],
     params: AnalysisParams | None = None,
     segment: Segment | None = None,
+    others: Sequence[Phase] = (),
+    decisions: Sequence[Decision] = (),
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
+
+    `others` are phases that are not allowed, but told of where they would be named if they were; `decisions`
+    a person's words on grains of an earlier run, which follow their grains by place.
 
     The products of the steps are, in this order: Diffractogram, LocalSpectra, tuple of Spot, tuple of
     RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of ComponentMap.
@@ -171,8 +191,9 @@ def analysis_steps(
     seeds = (*seeds, *proposed)
     found = numbered(search_grains(scene, seeds), seeds, scene)
     yield Step("spots", 3, STAGES, found.spots)
-    rest = _follow(micrograph, tuple(phases), params, scene, found, warnings_of(micrograph, repaired))
-    analysis = yield from _renumbered(rest, 3, STAGES)
+    choice = Choice(tuple(phases), tuple(others), tuple(decisions))
+    rest = _follow(micrograph, choice, params, scene, found, warnings_of(micrograph, repaired))
+    analysis = yield from renumbered(rest, 3, STAGES)
     if not isinstance(proposed, Proposal):
         return analysis
     return replace(analysis, network=proposed.network, picture=proposed.picture)
@@ -194,7 +215,7 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
     specimen = _specimen_after(analysis, found)
     rest = _follow(
         analysis.micrograph,
-        analysis.phases,
+        analysis.choice,
         analysis.params,
         scene,
         found,
@@ -203,7 +224,7 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
         specimen,
     )
     next(rest)
-    edited = yield from _renumbered(rest, 0, EDIT_STAGES)
+    edited = yield from renumbered(rest, 0, EDIT_STAGES)
     return replace(edited, network=analysis.network, picture=analysis.picture)
 
 
@@ -265,16 +286,9 @@ def grain_set_of(analysis: Analysis) -> GrainSet:
     return GrainSet(analysis.spots, analysis.grains, analysis.grain_masks, analysis.grain_heats)
 
 
-def warnings_of(micrograph: Micrograph, repaired: int) -> tuple[str, ...]:
-    """What the user should know: the reader's warnings and how many pixels were repaired."""
-    if not repaired:
-        return micrograph.warnings
-    return (*micrograph.warnings, f"{repaired} defective pixels were replaced by their neighbours")
-
-
 def _follow(
     micrograph: Micrograph,
-    phases: tuple[Phase, ...],
+    choice: Choice,
     params: AnalysisParams,
     scene: Scene,
     found: GrainSet,
@@ -289,31 +303,35 @@ def _follow(
         profiles = profiles_of(diffractogram, spectra, mask, params)
     yield Step("profile", 1, EDIT_STAGES, profiles)
     yield Step("grains", 2, EDIT_STAGES, found.grains)
+    choice = replace(choice, decisions=follow(choice.decisions, found.grains))
     uncertainty = params.calibration_uncertainty / 100
-    matches = match_grains(found.grains, found.spots, phases, uncertainty, params.matching)
-    yield Step("phases", 3, EDIT_STAGES, matches)
+    names = name_all(found, profiles, choice, uncertainty, params.matching)
+    yield Step("phases", 3, EDIT_STAGES, names.matches)
     if specimen is None:
         discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
         crystals = np.asarray(found.masks.any(axis=0))
         specimen = specimen_mask(diffractogram, spectra, scene.grid, discs, crystals)
-    components = component_maps(found.grains, matches, found.heats, specimen, scene.grid)
+    components = component_maps(found.grains, names.matches, found.heats, specimen, scene.grid)
     yield Step("maps", 4, EDIT_STAGES, components)
     return Analysis(
         micrograph=micrograph,
         params=params,
-        phases=phases,
+        phases=choice.phases,
         diffractogram=diffractogram,
         local_spectra=spectra,
         spots=found.spots,
         profiles=profiles,
         grains=found.grains,
-        matches=matches,
+        matches=names.matches,
         map_grid=scene.grid,
         specimen=specimen,
         grain_masks=found.masks,
         grain_heats=found.heats,
         components=components,
         warnings=warnings,
+        rings=names.rings,
+        others=choice.others,
+        decisions=choice.decisions,
     )
 
 
@@ -327,15 +345,3 @@ def _specimen_after(analysis: Analysis, found: GrainSet) -> NDArray[np.bool_] | 
         if np.count_nonzero(mask & crystals) < STILL_THERE * np.count_nonzero(mask):
             return None
     return analysis.specimen | crystals
-
-
-def _renumbered(
-    steps: Generator[Step, None, Analysis], before: int, total: int
-) -> Generator[Step, None, Analysis]:
-    """The steps counted within a longer work; their result is passed on."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        yield Step(step.name, before + step.done, total, step.product)

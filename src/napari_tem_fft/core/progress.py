@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Result = TypeVar("Result")
 
@@ -45,3 +45,15 @@ def exhaust(steps: Generator[Step, None, Result], on_step: Callable[[Step], None
             return end.value  # type: ignore[no-any-return]
         if on_step is not None:
             on_step(step)
+
+
+def renumbered(
+    steps: Generator[Step, None, Result], before: int, total: int
+) -> Generator[Step, None, Result]:
+    """The steps counted within a longer work; their result is passed on."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return cast(Result, end.value)
+        yield Step(step.name, before + step.done, total, step.product)

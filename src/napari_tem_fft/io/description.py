@@ -60,11 +60,14 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
             for component, name in zip(analysis.components, maps, strict=True)
         ],
         "matches": to_plain(analysis.matches),
+        "rings": to_plain(analysis.rings),
+        "decisions": to_plain(analysis.decisions),
         "grains": to_plain(analysis.grains),
         "spots": [_spot(spot) for spot in analysis.spots],
         "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
         "phases": [phase.id for phase in analysis.phases],
-        "own_phases": to_plain(_not_bundled(analysis.phases)),
+        "others": [phase.id for phase in analysis.others],
+        "own_phases": to_plain(_not_bundled((*analysis.phases, *analysis.others))),
         "files": list(files),
     }
 

@@ -22,7 +22,7 @@ from ..core.grains import Grain
 from ..core.local_spectra import local_spectra_of
 from ..core.map_grid import MapGrid
 from ..core.maps import ComponentMap
-from ..core.matching import GrainMatch
+from ..core.matching import Decision, GrainMatch, RingMatch
 from ..core.micrograph import Micrograph, prepared_pixels
 from ..core.parameters import from_dict
 from ..core.phases import Phase
@@ -148,6 +148,9 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
         components=tuple(_component(entry, folder) for entry in stored["components"]),
         warnings=tuple(stored["warnings"]),
         network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,
+        rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
+        others=_phases(stored.get("others", []), stored["own_phases"]),
+        decisions=from_plain(tuple[Decision, ...], stored.get("decisions", [])),
     )
 
 

@@ -1,7 +1,8 @@
 """Which phase a grain is: spots against reference lattices, ranked, with an honest "unknown"."""
 
 from .decisions import Decision, follow
-from .excluded import excluded_fits
+from .excluded import with_excluded
+from .joint import ScalePrior
 from .lookalikes import LookAlike, look_alikes
 from .match import match_grains
 from .params import MatchParams
@@ -19,9 +20,10 @@ __all__ = [
     "Outcome",
     "RingCandidate",
     "RingMatch",
-    "excluded_fits",
+    "ScalePrior",
     "follow",
     "look_alikes",
     "match_grains",
     "match_rings",
+    "with_excluded",
 ]

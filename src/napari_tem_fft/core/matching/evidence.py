@@ -14,26 +14,22 @@ few spots hardly count as more evidence of that kind.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .expected import UNKNOWN_F, expected, silence_of_a_point, visible_area
 from .index import PhaseIndex
-from .observed import Observed
+from .observed import ANY_G, Observed
 from .placement import Hypotheses
-from .zones import FLOORS, SHARPNESS, THRESHOLDS, VISIBLE_G, fall
+from .zones import FLOORS, SHARPNESS, THRESHOLDS, fall
 
-#: Area over which visible frequencies spread in the half plane, 1/nm^2: the integral of the fall-off.
-VISIBLE_AREA = 0.5 * np.pi * VISIBLE_G**2
 #: Expected number of spurious spots in a grain, for each unit of their probability.
 SPURIOUS_SPOTS = 7.0
 #: The intensities of more spots than this count no more than those of so many.
 INTENSITY_SPOTS = 3.0
 #: Errors may be this much smaller than stated.
 PRECISIONS = np.array([0.4, 1.0])
-#: Root of the relative |F| of a lattice of which nothing but its shape is known.
-UNKNOWN_F = 0.7
 #: Hypotheses of a grain are weighed fully if a quick look leaves them within this of its best, ln.
 QUICK_MARGIN = 25.0
 
@@ -57,15 +53,18 @@ class Evidence:
     doubled: NDArray[np.bool_]
     chi2: NDArray[np.float64]
 
+    def rows(self, chosen: NDArray[np.intp]) -> Evidence:
+        """That of some of the hypotheses."""
+        return Evidence(*(getattr(self, name)[chosen] for name in self.__slots__))
+
 
 def promising(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.bool_]:
     """Which hypotheses are worth a full weighing: a quick look at positions alone, shape (n,)."""
     grain = hypotheses.grain
     log_density = _log_density(hypotheses, observed)
     odds = np.where(hypotheses.near, np.exp(log_density) / _spurious(observed)[grain], 0.0)
-    merit = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1) - index.zone_silence[
-        hypotheses.zone
-    ].min(axis=(1, 2))
+    least = expected(index, observed.band).silence[:, 0, -1]
+    merit = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1) - least[hypotheses.zone]
     best = np.full(len(observed.there), -np.inf)
     np.maximum.at(best, grain, merit)
     result: NDArray[np.bool_] = merit > best[grain] - QUICK_MARGIN
@@ -81,11 +80,12 @@ def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evid
         np.sqrt(hypotheses.relative_f), np.array(FLOORS)[:, None, None]
     )
     chi2 = _chi2(hypotheses, observed)
-    terms = log_odds(root_f, _log_density(hypotheses, observed), chi2, observed, grain)
-    quiet = index.zone_silence[hypotheses.zone].transpose(1, 2, 0)
-    levels = terms.sum(axis=-1) - quiet[:, :, None] * intensity_weight(observed)[grain]
-    prior = log_prior(index)[hypotheses.zone] + hypotheses.log_volume
-    member = _at_best(terms, levels) > np.log(2) * observed.weight[grain]
+    odds = spot_odds(root_f, _log_density(hypotheses, observed), chi2, observed, grain)
+    before = expected(index, observed.band)
+    quiet = before.silence[hypotheses.zone].transpose(1, 2, 0)
+    levels = odds.summed() - quiet[:, :, None] * intensity_weight(observed)[grain]
+    prior = before.log_prior[hypotheses.zone] + hypotheses.log_volume
+    member = odds.at_best(levels) > 1.0
     return Evidence(averaged(levels) + prior, allowed & member, doubled & member, chi2)
 
 
@@ -95,7 +95,8 @@ def weigh_shape(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -
     basis = index.zone_basis[hypotheses.zone] * np.exp(hypotheses.log_scale)[:, None, None]
     chi2, log_density = _chi2(hypotheses, observed), _log_density(hypotheses, observed)
     shape = flat_evidence(allowed | doubled, log_density, chi2, observed, hypotheses.grain, basis)
-    total: NDArray[np.float64] = shape + log_prior(index)[hypotheses.zone] + hypotheses.log_volume
+    prior = expected(index, observed.band).log_prior[hypotheses.zone]
+    total: NDArray[np.float64] = shape + prior + hypotheses.log_volume
     return total
 
 
@@ -115,42 +116,73 @@ def flat_evidence(
 ) -> NDArray[np.float64]:
     """ln evidence of lattices all of whose points are as visible, shape (n,): of shape alone.
 
-    No prior and no integral over rotation is in it; see `log_odds`.
+    No prior and no integral over rotation is in it; see `spot_odds`.
 
     Parameters
     ----------
     explainable : ndarray of bool, shape (n, spots)
         Whether a spot may be a point of the lattice.
     log_density, chi2, observed, grain
-        As in `log_odds`.
+        As in `spot_odds`.
     basis : ndarray, shape (n, 2, 2), 1/nm
     """
     root_f = np.where(explainable[None], UNKNOWN_F, 0.0)
-    odds = log_odds(root_f, log_density, chi2, observed, grain).sum(axis=-1)
-    points = np.maximum(VISIBLE_AREA / np.maximum(np.abs(np.linalg.det(basis)), 1e-6) - 0.5, 1.0)
-    quiet = _silence_of_a_point()[None, :, None, None] * points * intensity_weight(observed)[grain]
-    return averaged(odds - quiet)
+    odds = spot_odds(root_f, log_density, chi2, observed, grain).summed()
+    points = np.maximum(visible_area(ANY_G) / np.maximum(np.abs(np.linalg.det(basis)), 1e-6) - 0.5, 1.0)
+    quiet = silence_of_a_point(observed.band)[None, :, None, None] * points
+    return averaged(odds - quiet * intensity_weight(observed)[grain])
 
 
-@cache
-def _silence_of_a_point() -> NDArray[np.float64]:
-    """-ln of the probability that one point of such a lattice is not seen, shape (thresholds,)."""
-    g = VISIBLE_G * np.sqrt(np.linspace(0.0, 5.0, 501))
-    odds = np.exp(SHARPNESS * (np.log(UNKNOWN_F * fall(g))[:, None] - THRESHOLDS))
-    mean: NDArray[np.float64] = np.log1p(odds).mean(axis=0) * 5.0
-    return mean
+@dataclass(frozen=True, slots=True, eq=False)
+class SpotOdds:
+    """Odds of (reflection or spurious) over (spurious) of each spot, as products of what they depend on.
+
+    Attributes
+    ----------
+    visible : ndarray of float32, shape (floors, n, spots)
+        0 where the lattice has no point, or there is no spot.
+    level : ndarray of float32, shape (thresholds, n)
+    place : ndarray of float32, shape (precisions, n, spots)
+    weight : ndarray of float32, shape (n, spots)
+        How far each spot counts.
+    """
+
+    visible: NDArray[np.float32]
+    level: NDArray[np.float32]
+    place: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+    def summed(self) -> NDArray[np.float64]:
+        """ln odds of all spots, as far as they count, shape (floors, thresholds, precisions, n)."""
+        shape = len(self.visible), len(self.level), len(self.place), len(self.weight)
+        total = np.empty(shape)
+        for floor, visible in enumerate(self.visible):
+            for precision, place in enumerate(self.place):
+                both = visible * place
+                for threshold, level in enumerate(self.level):
+                    odds = np.log(1 + both * level[:, None])
+                    total[floor, threshold, precision] = np.einsum("ns,ns->n", odds, self.weight)
+        return total
+
+    def at_best(self, levels: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Odds of each spot where `levels`, of the shape of `summed`, is largest, shape (n, spots)."""
+        flat = levels.reshape(int(np.prod(levels.shape[:-1])), levels.shape[-1])
+        floor, threshold, precision = np.unravel_index(flat.argmax(axis=0), levels.shape[:-1])
+        n = np.arange(levels.shape[-1])
+        odds: NDArray[np.float32] = (
+            self.visible[floor, n] * self.place[precision, n] * self.level[threshold, n][:, None]
+        )
+        return odds
 
 
-def log_odds(
+def spot_odds(
     root_f: NDArray[np.float64],
     log_density: NDArray[np.float64],
     chi2: NDArray[np.float64],
     observed: Observed,
     grain: NDArray[np.intp],
-) -> NDArray[np.float64]:
-    """ln of (reflection or spurious) over (spurious), as far as each spot counts.
-
-    The shape is (floors, thresholds, precisions, n, spots).
+) -> SpotOdds:
+    """Odds of (reflection or spurious) over (spurious).
 
     Parameters
     ----------
@@ -164,12 +196,13 @@ def log_odds(
     grain : ndarray of int, shape (n,)
     """
     trust = SHARPNESS * intensity_weight(observed)[grain][:, None]
-    visible = trust * np.log(np.maximum(root_f * fall(np.exp(observed.log_length))[grain], 1e-12))
     there = (root_f > 0) & observed.there[grain]
-    place = _at_precisions(log_density, chi2) - np.log(_spurious(observed)[grain])
-    exponent = visible[:, None, None] - trust * THRESHOLDS[:, None, None, None] + place[None, None]
-    terms: NDArray[np.float64] = np.where(there[:, None, None], np.logaddexp(0.0, exponent), 0.0)
-    return terms * observed.weight[grain]
+    bright = np.maximum(root_f * fall(np.exp(observed.log_length))[grain], 1e-12)
+    visible = np.where(there, np.exp(trust * np.log(bright)), 0.0)
+    level = np.exp(-trust * THRESHOLDS).T
+    place = np.exp(_at_precisions(log_density, chi2) - np.log(_spurious(observed)[grain]))
+    parts = (visible, level, place, observed.weight[grain])
+    return SpotOdds(*(part.astype(np.float32) for part in parts))
 
 
 def intensity_weight(observed: Observed) -> NDArray[np.float64]:
@@ -193,18 +226,10 @@ def _at_precisions(log_density: NDArray[np.float64], chi2: NDArray[np.float64]) 
     return scaled
 
 
-def _at_best(terms: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Terms of each spot at the most probable level, shape (n, spots)."""
-    count = int(np.prod(levels.shape[:-1]))
-    best = levels.reshape(count, levels.shape[-1]).argmax(axis=0)
-    chosen: NDArray[np.float64] = terms.reshape(count, *terms.shape[-2:])[best, np.arange(levels.shape[-1])]
-    return chosen
-
-
 def _spurious(observed: Observed) -> NDArray[np.float64]:
     """Expected density of spurious spots where each spot lies, nm^2, shape (grains, spots)."""
     density: NDArray[np.float64] = (
-        SPURIOUS_SPOTS * observed.spurious * fall(np.exp(observed.log_length)) / VISIBLE_AREA
+        SPURIOUS_SPOTS * observed.spurious * fall(np.exp(observed.log_length)) / visible_area(observed.band)
     )
     return density
 
@@ -223,17 +248,6 @@ def _log_density(hypotheses: Hypotheses, observed: Observed) -> NDArray[np.float
         -0.5 * _chi2(hypotheses, observed) - errors[hypotheses.grain] - np.log(2 * np.pi)
     )
     return density
-
-
-def log_prior(index: PhaseIndex) -> NDArray[np.float64]:
-    """ln of the probability of each zone within its phase, times the number of equal placements.
-
-    Directions are as probable as they have equivalents, and rich patterns are seen more often.
-    """
-    rich = index.zone_weight**2 / (1 + index.zone_weight**2)
-    share = index.zone_multiplicity * rich
-    total = np.bincount(index.zone_phase, share, minlength=int(index.zone_phase.max(initial=0)) + 1)
-    return np.log(share / total[index.zone_phase] * index.zone_orientations)
 
 
 def _sums_of_others(position: NDArray[np.int64], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..grains import Grain
 from ..phases import Phase
 from ..spots import Spot
 from .match import match_grains
+from .observed import ANY_G
 from .params import MatchParams
-from .result import Candidate, GrainMatch, Outcome
+from .result import Candidate, GrainMatch
 
 
-def excluded_fits(
+def with_excluded(
     grains: Sequence[Grain],
     spots: Sequence[Spot],
     matches: Sequence[GrainMatch],
-    table: Sequence[Phase],
+    phases: tuple[Sequence[Phase], Sequence[Phase]],
     calibration_uncertainty: float,
     params: MatchParams | None = None,
-) -> dict[int, tuple[Candidate, ...]]:
-    """For grains whose phase is unknown: what they would be if all phases were allowed.
+    band: tuple[float, float] = ANY_G,
+) -> tuple[GrainMatch, ...]:
+    """The matches, each with the phases that were not allowed but would be named if they were.
 
     Parameters
     ----------
@@ -28,25 +31,30 @@ def excluded_fits(
     spots : sequence of Spot
     matches : sequence of GrainMatch
         With the candidates that were allowed.
-    table : sequence of Phase
-        All phases, allowed or not.
-    calibration_uncertainty : float
-        Relative standard uncertainty of the image's scale.
-    params : MatchParams, optional
-
-    Returns
-    -------
-    dict of int to tuple of Candidate
-        By the grain's id: the named phase or the members of the ambiguous set, best first. Grains to which
-        the whole table gives no name either are left out.
+    phases : tuple of two sequences of Phase
+        The candidates that were allowed, and all others.
+    calibration_uncertainty, params, band
+        As in `match_grains`.
     """
-    unknown = {match.grain for match in matches if match.outcome is Outcome.UNKNOWN}
-    left = [grain for grain in grains if grain.id in unknown]
-    if not left:
-        return {}
-    again = match_grains(left, spots, table, calibration_uncertainty, params)
-    return {
-        match.grain: tuple(candidate for candidate in match.candidates if candidate.phase in match.phases)
-        for match in again
-        if match.outcome.names_phases
-    }
+    allowed, others = phases
+    asked = {match.grain for match in matches if match.spots and not match.decided_by_user}
+    left = [grain for grain in grains if grain.id in asked]
+    if not others or not left:
+        return tuple(matches)
+    again = match_grains(left, spots, (*allowed, *others), calibration_uncertainty, params, band=band)
+    barred = {phase.id for phase in others}
+    of_grain: dict[int, GrainMatch] = {}
+    for match in again:
+        of_grain.setdefault(match.grain, match)
+    first = {match.grain: index for index, match in reversed(list(enumerate(matches)))}
+    return tuple(
+        replace(match, excluded=_named(of_grain[match.grain], barred))
+        if match.grain in of_grain and first[match.grain] == index
+        else match
+        for index, match in enumerate(matches)
+    )
+
+
+def _named(match: GrainMatch, barred: set[str]) -> tuple[Candidate, ...]:
+    named = match.phases if match.outcome.names_phases else ()
+    return tuple(c for c in match.candidates if c.phase in named and c.phase in barred)

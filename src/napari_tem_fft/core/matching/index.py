@@ -16,17 +16,21 @@ from ..phases import Phase
 from ..structure import LatticePlanes
 from .zones import (
     FLOORS,
+    NODES,
     PATTERN_D,
     PATTERN_F,
     SHARPNESS,
     STARTERS,
     THRESHOLDS,
     ZonePattern,
+    up_to_nodes,
     zone_patterns,
 )
 
 #: Part of every key: raise it when the meaning of the arrays changes.
-VERSION = f"index-1 {PATTERN_D} {PATTERN_F} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
+VERSION = f"index-2 {PATTERN_D} {PATTERN_F} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
+#: A direction is along the stacking of layers if the cosine between the two is above this.
+FLAT = 0.9986
 #: Pairs this close to a right angle are listed with both signs, degrees.
 RIGHT_ANGLE_MARGIN = 5.0
 _KEPT, _BLOCKS_KEPT = 8, 400
@@ -46,10 +50,12 @@ class PhaseIndex:
     zone_uvw : ndarray of int, shape (zones, 3)
     zone_basis : ndarray, shape (zones, 2, 2), 1/nm
     zone_hkl : ndarray of int, shape (zones, 2, 3)
-    zone_weight : ndarray, shape (zones,)
-        Sum of the visibilities of the pattern's reflections.
-    zone_silence : ndarray, shape (zones, floors, thresholds)
-        -ln of the probability that nothing of the pattern is seen.
+    zone_flat : ndarray of bool, shape (zones,)
+        Whether the phase is a layered one seen along its stacking.
+    zone_weight : ndarray, shape (zones, nodes)
+        Sum of the visibilities of the pattern's reflections up to each node.
+    zone_silence : ndarray, shape (zones, nodes, floors, thresholds)
+        -ln of the probability that nothing of the pattern is seen up to each node.
     pair_ratio, pair_angle, pair_g : ndarray, shape (pairs,)
         ln(g2 / g1) >= 0 (sorted), angle between the two in degrees, ln g1.
     pair_zone : ndarray of int, shape (pairs,)
@@ -66,8 +72,9 @@ class PhaseIndex:
     zone_uvw: NDArray[np.int16]
     zone_basis: NDArray[np.float64]
     zone_hkl: NDArray[np.int16]
-    zone_weight: NDArray[np.float64]
-    zone_silence: NDArray[np.float64]
+    zone_flat: NDArray[np.bool_]
+    zone_weight: NDArray[np.float32]
+    zone_silence: NDArray[np.float32]
     pair_ratio: NDArray[np.float64]
     pair_angle: NDArray[np.float32]
     pair_g: NDArray[np.float32]
@@ -99,6 +106,7 @@ def index_key(phases: Sequence[Phase]) -> str:
     for phase in phases:
         planes = planes_of(phase)
         digest.update(b"d only" if planes is None else planes.key.encode())
+        digest.update(b"layered" if phase.layered else b"")
     return digest.hexdigest()
 
 
@@ -135,6 +143,7 @@ def build_index(phases: Sequence[Phase]) -> PhaseIndex:
         block["plane_code"] = block["plane_code"] + (number << _PHASE_SHIFT)
         block["pair_zone"] = block["pair_zone"] + first
         block["zone_phase"] = np.full(len(block["zone_uvw"]), number, np.int32)
+        block["zone_flat"] = block["zone_flat"] & phases[number].layered
     joined = {
         name: np.concatenate([empty, *(block[name] for _, block in blocks)]).astype(empty.dtype)
         for name, empty in _EMPTY.items()
@@ -155,8 +164,9 @@ _EMPTY: dict[str, NDArray[Any]] = {
     "zone_uvw": np.zeros((0, 3), np.int16),
     "zone_basis": np.zeros((0, 2, 2)),
     "zone_hkl": np.zeros((0, 2, 3), np.int16),
-    "zone_weight": np.zeros(0),
-    "zone_silence": np.zeros((0, len(FLOORS), len(THRESHOLDS))),
+    "zone_flat": np.zeros(0, bool),
+    "zone_weight": np.zeros((0, len(NODES)), np.float32),
+    "zone_silence": np.zeros((0, len(NODES), len(FLOORS), len(THRESHOLDS)), np.float32),
     "pair_ratio": np.zeros(0),
     "pair_angle": np.zeros(0, np.float32),
     "pair_g": np.zeros(0, np.float32),
@@ -170,7 +180,7 @@ def _block(lattice: LatticePlanes | ListedPlanes) -> dict[str, NDArray[Any]]:
     key = lattice.key
     if key not in _blocks:
         patterns = zone_patterns(lattice)
-        _blocks[key] = _planes(lattice) | _zones(patterns) | _pairs(patterns)
+        _blocks[key] = _planes(lattice) | _zones(patterns, lattice.direct) | _pairs(patterns)
         while len(_blocks) > _BLOCKS_KEPT:
             _blocks.popitem(last=False)
     return dict(_blocks[key])
@@ -195,15 +205,22 @@ def _planes(lattice: LatticePlanes | ListedPlanes) -> dict[str, NDArray[Any]]:
     }
 
 
-def _zones(patterns: list[ZonePattern]) -> dict[str, NDArray[Any]]:
+def _zones(patterns: list[ZonePattern], direct: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    along = np.array([p.uvw for p in patterns], float).reshape(-1, 3) @ direct
+    stacking = np.cross(direct[0], direct[1])
+    cosine = np.abs(along @ stacking) / (np.linalg.norm(along, axis=1) * np.linalg.norm(stacking))
+    sums = [up_to_nodes(p.visibility, np.linalg.norm(p.position @ p.basis, axis=1)) for p in patterns]
     return {
         "zone_multiplicity": np.array([p.multiplicity for p in patterns], np.int32),
         "zone_orientations": np.array([p.orientations for p in patterns], np.int32),
         "zone_uvw": np.array([p.uvw for p in patterns], np.int16).reshape(-1, 3),
         "zone_basis": np.array([p.basis for p in patterns], float).reshape(-1, 2, 2),
         "zone_hkl": np.array([p.basis_hkl for p in patterns], np.int16).reshape(-1, 2, 3),
-        "zone_weight": np.array([p.visibility.sum() for p in patterns], float),
-        "zone_silence": np.array([p.silence for p in patterns]).reshape(-1, len(FLOORS), len(THRESHOLDS)),
+        "zone_flat": cosine > FLAT,
+        "zone_weight": np.array(sums, np.float32).reshape(-1, len(NODES)),
+        "zone_silence": np.array([p.silence for p in patterns], np.float32).reshape(
+            -1, len(NODES), len(FLOORS), len(THRESHOLDS)
+        ),
     }
 
 

@@ -15,7 +15,7 @@ from .candidates import candidate, candidates
 from .decisions import Decision
 from .index import PhaseIndex, index_of
 from .joint import ScalePrior
-from .observed import Observed, observe
+from .observed import ANY_G, Observed, observe
 from .overlap import split_rows
 from .params import MatchParams
 from .result import Candidate, GrainMatch, Outcome
@@ -36,6 +36,7 @@ def match_grains(
     calibration_uncertainty: float,
     params: MatchParams | None = None,
     decisions: Sequence[Decision] = (),
+    band: tuple[float, float] = ANY_G,
 ) -> tuple[GrainMatch, ...]:
     """What each grain's phase is, judged by d and angles of all its spots and by the image's one scale.
 
@@ -51,6 +52,9 @@ def match_grains(
     params : MatchParams, optional
     decisions : sequence of Decision, optional
         A person's word on some of the grains.
+    band : tuple of float, 1/nm, optional
+        Smallest and largest |g| at which the image could show a spot: its Nyquist frequency, the limits of
+        the search, the edges of a filter. What is missing beyond says nothing.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def match_grains(
         In the order of the grains. A grain in which several lattices overlap has several entries, one
         after the other, each with the spots that are its own.
     """
-    matcher = _Matcher(grains, spots, phases, params or MatchParams(), decisions, index_of(phases))
+    matcher = _Matcher(grains, spots, phases, params or MatchParams(), decisions, index_of(phases), band)
     scale = matcher.scale_prior(max(calibration_uncertainty, 1e-4))
     found, owners = matcher.search_with_overlaps(scale)
     return matcher.verdicts(found, owners, scale)
@@ -72,6 +76,7 @@ class _Matcher:
     params: MatchParams
     decisions: Sequence[Decision]
     index: PhaseIndex
+    band: tuple[float, float]
 
     def scale_prior(self, uncertainty: float) -> ScalePrior:
         """The calibration, or the scale that the locked grains give."""
@@ -89,7 +94,7 @@ class _Matcher:
         phase = [phase for phase in self.phases if phase.id == lock.phase]
         if not grain or not phase:
             return None
-        observed = observe(grain, self.spots, self.params)
+        observed = observe(grain, self.spots, self.params, self.band)
         found = search(observed, index_of(phase), 1, ScalePrior(0.0, STANDARD_SEARCH), self.params)
         best = found.best(0)
         if best is None:
@@ -98,7 +103,7 @@ class _Matcher:
 
     def search_with_overlaps(self, scale: ScalePrior) -> tuple[Found, list[int]]:
         """The search, with further rows for lattices that overlap others, and each row's grain."""
-        observed = observe(self.grains, self.spots, self.params)
+        observed = observe(self.grains, self.spots, self.params, self.band)
         owners = list(range(len(self.grains)))
         found = self._search(observed, owners, scale)
         for _ in range(MOST_LATTICES - 1):

@@ -13,6 +13,8 @@ from ..grains import Grain
 from ..spots import Spot
 from .params import MatchParams
 
+#: The band of |g| of an image of which nothing is known, 1/nm.
+ANY_G = (0.0, float("inf"))
 #: At most so many spots of a grain are used, the strongest ones.
 MOST_SPOTS = 24
 #: Two spots are one direction within this angle, radians.
@@ -46,6 +48,8 @@ class Observed:
     there : ndarray of bool, shape (grains, spots)
     stretch : float
         Standard uncertainty of the stretch of the image along one direction against another.
+    band : tuple of float, 1/nm
+        Smallest and largest |g| at which the image could show a spot; what is missing beyond says nothing.
     """
 
     ids: NDArray[np.int64]
@@ -57,6 +61,7 @@ class Observed:
     weight: NDArray[np.float64]
     there: NDArray[np.bool_]
     stretch: float
+    band: tuple[float, float] = ANY_G
 
     @property
     def log_length(self) -> NDArray[np.float64]:
@@ -75,20 +80,21 @@ class Observed:
         result: NDArray[np.bool_] = (turned > np.sin(COLLINEAR)).any(axis=(1, 2))
         return result
 
-    def rows(self, chosen: Sequence[int]) -> Observed:
-        """Some of the grains."""
-        arrays = {name: getattr(self, name)[list(chosen)] for name in self.__slots__ if name != "stretch"}
-        return replace(self, **arrays)
-
     def split(self, row: int, rest: NDArray[np.bool_]) -> Observed:
         """With some spots of a row moved to a new row at the end."""
-        arrays = {name: getattr(self, name) for name in self.__slots__ if name != "stretch"}
         moved: dict[str, Any] = {
-            name: np.concatenate([array, array[row : row + 1]]) for name, array in arrays.items()
+            name: np.concatenate([array, array[row : row + 1]]) for name, array in self._arrays().items()
         }
         moved["there"][row] &= ~rest
         moved["there"][-1] &= rest
         return replace(self, **moved)
+
+    def rows(self, chosen: Sequence[int]) -> Observed:
+        """Some of the grains."""
+        return replace(self, **{name: array[list(chosen)] for name, array in self._arrays().items()})
+
+    def _arrays(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__ if name not in ("stretch", "band")}
 
     @property
     def count(self) -> NDArray[np.int64]:
@@ -97,7 +103,12 @@ class Observed:
         return number
 
 
-def observe(grains: Sequence[Grain], spots: Sequence[Spot], params: MatchParams) -> Observed:
+def observe(
+    grains: Sequence[Grain],
+    spots: Sequence[Spot],
+    params: MatchParams,
+    band: tuple[float, float] = ANY_G,
+) -> Observed:
     """The enabled spots of the grains as arrays.
 
     Parameters
@@ -105,6 +116,8 @@ def observe(grains: Sequence[Grain], spots: Sequence[Spot], params: MatchParams)
     grains : sequence of Grain
     spots : sequence of Spot
     params : MatchParams
+    band : tuple of float, 1/nm, optional
+        Smallest and largest |g| at which the image could show a spot.
     """
     by_id = {spot.id: spot for spot in spots if spot.enabled}
     rows = [_strongest([by_id[i] for i in grain.spots if i in by_id]) for grain in grains]
@@ -119,6 +132,7 @@ def observe(grains: Sequence[Grain], spots: Sequence[Spot], params: MatchParams)
         weight=np.zeros((len(rows), width)),
         there=np.zeros((len(rows), width), bool),
         stretch=params.stretch / 100,
+        band=band,
     )
     for i, (grain, row) in enumerate(zip(grains, rows, strict=True)):
         if row:

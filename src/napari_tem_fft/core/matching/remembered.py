@@ -68,8 +68,8 @@ def weighed(observed: Observed, index: PhaseIndex, scale: ScalePrior) -> Weighed
 def _key(observed: Observed, row: int, scale: ScalePrior) -> bytes:
     """All that the evidence of a grain depends on."""
     spots = int(np.count_nonzero(observed.ids[row] >= 0))
-    names = [f.name for f in fields(observed) if f.name not in ("ids", "stretch")]
-    prior = np.array([spots, scale.middle, scale.error, observed.stretch])
+    names = [f.name for f in fields(observed) if f.name not in ("ids", "stretch", "band")]
+    prior = np.array([spots, scale.middle, scale.error, observed.stretch, *observed.band])
     return b"".join(array.tobytes() for array in (prior, *(getattr(observed, n)[row, :spots] for n in names)))
 
 
@@ -100,12 +100,8 @@ def _split(whole: Weighed) -> Iterator[Weighed]:
     """Each grain by itself."""
     for row in range(len(whole.unlisted)):
         mine = np.flatnonzero(whole.hypotheses.grain == row)
-        part = whole.hypotheses.rows(mine), _rows(whole.evidence, mine)
+        part = whole.hypotheses.rows(mine), whole.evidence.rows(mine)
         yield Weighed(*part, whole.unlisted[row : row + 1])
-
-
-def _rows(evidence: Evidence, chosen: NDArray[np.intp]) -> Evidence:
-    return Evidence(*(getattr(evidence, f.name)[chosen] for f in fields(evidence)))
 
 
 def _joined(parts: list[Weighed], width: int) -> Weighed:

@@ -18,6 +18,7 @@ from ..phases import Miller, Phase
 from ..profile import ProfilePeak
 from ..structure import lines_of
 from .joint import ScalePrior
+from .observed import ANY_G
 from .params import MatchParams
 from .result import Outcome
 from .rivals import COMMON, SIZE_RANGE, common_phases
@@ -83,8 +84,9 @@ class RingMatch:
 def match_rings(
     peaks: Sequence[ProfilePeak],
     phases: Sequence[Phase],
-    calibration_uncertainty: float,
+    scale: ScalePrior,
     params: MatchParams | None = None,
+    band: tuple[float, float] = ANY_G,
 ) -> tuple[RingMatch, ...]:
     """Phases of the rings of one profile, strongest evidence first.
 
@@ -94,9 +96,11 @@ def match_rings(
         Of one curve.
     phases : sequence of Phase
         The candidates; those known by a list of d-spacings take part.
-    calibration_uncertainty : float
-        Relative standard uncertainty of the image's scale.
+    scale : ScalePrior
+        What is known of the image's scale.
     params : MatchParams, optional
+    band : tuple of float, 1/nm, optional
+        Smallest and largest |g| at which the image could show a ring.
 
     Returns
     -------
@@ -104,11 +108,11 @@ def match_rings(
         One a phase that was found; the last one says what is left, if anything is.
     """
     params = params or MatchParams()
-    prior = ScalePrior(0.0, max(calibration_uncertainty, 1e-4))
+    prior = scale
     left = list(range(len(peaks)))
     matches: list[RingMatch] = []
     while left and len(matches) < MOST_PHASES:
-        match = _match(peaks, left, phases, prior, params)
+        match = _match([peaks[number] for number in left], left, phases, prior, params, band)
         matches.append(match)
         if match.outcome not in (Outcome.IDENTIFIED, Outcome.LIKELY):
             break
@@ -124,6 +128,7 @@ def match_rings(
 class _Rings:
     log_g: NDArray[np.float64]
     error: NDArray[np.float64]
+    band: tuple[float, float] = ANY_G
 
 
 def _match(
@@ -132,11 +137,11 @@ def _match(
     phases: Sequence[Phase],
     prior: ScalePrior,
     params: MatchParams,
+    band: tuple[float, float],
 ) -> RingMatch:
-    used = [peaks[number] for number in chosen]
-    error = np.hypot([peak.sigma / peak.g for peak in used], params.d_error / 100)
-    rings = _Rings(np.log([peak.g for peak in used]), error)
-    if len(used) < 2:
+    error = np.hypot([peak.sigma / peak.g for peak in peaks], params.d_error / 100)
+    rings = _Rings(np.log([peak.g for peak in peaks]), error, band)
+    if len(peaks) < 2:
         return _single_ring(rings, chosen, phases, prior)
     grid, belief = prior.grid(), np.exp(-0.5 * ((prior.grid() - prior.middle) / prior.error) ** 2)
     belief /= belief.sum()
@@ -161,7 +166,9 @@ def _over_scale(rings: _Rings, phase: Phase, grid: NDArray[np.float64]) -> NDArr
     log_g, root_f = _lines(phase)
     if not len(log_g):
         return np.full(len(grid), -100.0)
-    visible = (root_f * fall(np.exp(log_g + grid[:, None])))[:, None]
+    g = np.exp(log_g + grid[:, None])
+    inside = (g > rings.band[0]) & (g < rings.band[1])
+    visible = np.where(inside, root_f * fall(g), 1e-9)[:, None]
     apart = (rings.log_g - grid[:, None])[:, :, None] - log_g
     error = rings.error[:, None]
     density = np.exp(-0.5 * (apart / error) ** 2) / (np.sqrt(2 * np.pi) * error)

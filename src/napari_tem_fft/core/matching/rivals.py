@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from ..phases import Phase
 from ..structure import LatticePlanes, Structure
-from .evidence import VISIBLE_AREA, flat_evidence, promising, weigh_shape
+from .evidence import flat_evidence, promising, weigh_shape
+from .expected import visible_area
 from .hypotheses import GATE, propose, spot_pairs
 from .index import PhaseIndex, build_index
 from .observed import Observed
-from .placement import FAR
+from .placement import FAR, inverse
 from .zones import fall
 
 #: Share of unlisted phases that are of a common kind.
@@ -159,13 +160,14 @@ def _fitted_basis(
     g, length = observed.g[grain], np.exp(observed.log_length[grain])
     variance = length**2 * observed.length_error[grain] * observed.angle_error[grain]
     for _ in range(2):
-        position = np.rint(g @ np.linalg.inv(basis))
+        position = np.rint(g @ inverse(basis))
         apart = ((g - position @ basis) ** 2).sum(axis=-1)
         near = observed.there[grain] & (apart < (2 * FAR) ** 2 * variance) & position.any(axis=-1)
         weighted = position * (near * observed.weight[grain] / variance)[..., None]
-        covariance = np.linalg.inv(np.einsum("nia,nib->nab", weighted, position) + 1e-3 * np.eye(2))
+        covariance = inverse(np.einsum("nia,nib->nab", weighted, position) + 1e-3 * np.eye(2))
         basis = covariance @ np.einsum("nia,nib->nab", weighted, g)
-    anywhere = np.log(fall(np.linalg.norm(basis, axis=-1)) / VISIBLE_AREA).sum(axis=1)
+    area = visible_area(observed.band)
+    anywhere = np.log(fall(np.linalg.norm(basis, axis=-1)) / area).sum(axis=1)
     return basis, anywhere + np.log((2 * np.pi) ** 2 * np.linalg.det(covariance))
 
 
@@ -174,7 +176,7 @@ def _around_points(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Squared distance of each spot from the nearest point over its errors, and ln of its density, nm^2."""
     g, length = observed.g[grain], np.exp(observed.log_length[grain])
-    apart = g - np.rint(g @ np.linalg.inv(basis)) @ basis
+    apart = g - np.rint(g @ inverse(basis)) @ basis
     radial = (apart * g).sum(axis=-1) / length
     across = (apart[..., 0] * g[..., 1] - apart[..., 1] * g[..., 0]) / length
     radial_error = observed.length_error[grain] * length

@@ -141,7 +141,7 @@ def _undecided(candidates: Sequence[Candidate], unlisted: float, context: Contex
         return Outcome.UNKNOWN, (), f"only {spots} spots of one lattice; the nearest is {best.phase}"
     if len(members) > LARGEST_SET:
         return Outcome.UNKNOWN, (), f"too little evidence: {len(members)} phases fit these {spots} spots"
-    return Outcome.AMBIGUOUS, members, _ambiguous_reason(candidates, members, context)
+    return Outcome.AMBIGUOUS, tuple(sorted(members)), _ambiguous_reason(candidates, members, context)
 
 
 def credible_set(candidates: Sequence[Candidate], unlisted: float) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from math import gcd
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ VISIBLE_G = 6.0
 #: Thresholds (ln visibility) at which half of the reflections of that visibility are seen, and how sharply.
 THRESHOLDS = np.linspace(-3.5, 0.5, 6)
 SHARPNESS = 1.0
+#: What is expected of a pattern is summed up to each of these |g|, 1/nm, so that it is known for any band.
+NODES = np.append(np.arange(1.0, 8.6, 0.5), 1 / PATTERN_D)
 #: Least root of |F| of any point of the lattice: of thin and of thick crystals, where waves scattered
 #: twice fill in weak and forbidden reflections.
 FLOORS = (0.1, 0.5)
@@ -48,7 +51,7 @@ class ZonePattern:
     visibility : ndarray, shape (n,)
         Relative weight with which each reflection is expected to be seen.
     family : ndarray of int, shape (n,)
-    silence : ndarray, shape (floors, thresholds)
+    silence : ndarray, shape (nodes, floors, thresholds)
         See `silence`.
     """
 
@@ -64,7 +67,7 @@ class ZonePattern:
 
 
 def silence(root_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-ln of the probability that nothing of a pattern is seen, shape (floors, thresholds).
+    """-ln of the probability that nothing of a pattern is seen up to each node, (nodes, floors, thresholds).
 
     Parameters
     ----------
@@ -75,8 +78,29 @@ def silence(root_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.f
     """
     visible = np.maximum(root_f, np.array(FLOORS)[:, None]) * fall(g)
     odds = np.exp(SHARPNESS * (np.log(visible)[..., None] - THRESHOLDS))
-    total: NDArray[np.float64] = np.log1p(odds).sum(axis=1)
+    total: NDArray[np.float64] = up_to_nodes(np.log1p(odds).transpose(1, 0, 2), g)
     return total
+
+
+def up_to_nodes(values: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of values, shape (n, ...), over all with |g| below each of the `NODES`, shape (nodes, ...)."""
+    order = np.argsort(g)
+    sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values[order], axis=0)])
+    return sums[np.searchsorted(g[order], NODES, side="right")]
+
+
+def in_band(sums: NDArray[Any], band: tuple[float, float]) -> NDArray[np.float64]:
+    """What `up_to_nodes` gave, shape (n, nodes, ...), between the two |g| of a band, shape (n, ...)."""
+    low, high = (_share_of_nodes(g) for g in band)
+    part: NDArray[np.float64] = np.tensordot(high - low, sums, axes=(0, 1))
+    return part
+
+
+def _share_of_nodes(g: float) -> NDArray[np.float64]:
+    """Weights of the nodes by which a sum up to |g| is interpolated, shape (nodes,)."""
+    at = np.interp(g, NODES, np.arange(len(NODES)), left=-1.0)
+    weights: NDArray[np.float64] = np.maximum(1 - np.abs(np.arange(len(NODES)) - at), 0.0)
+    return weights
 
 
 def fall(g: NDArray[np.float64]) -> NDArray[np.float64]:

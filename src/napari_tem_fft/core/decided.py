@@ -1,0 +1,45 @@
+"""What follows when a person decides on the phases of grains: names and maps again, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+from .maps import component_maps
+from .matching import Decision, follow
+from .naming import name_all
+from .pipeline import Analysis, grain_set_of
+from .progress import Step
+
+#: Stages of what follows a decision.
+STAGES = 2
+
+
+def decided_steps(analysis: Analysis, decisions: Sequence[Decision]) -> Generator[Step, None, Analysis]:
+    """Name everything again with other decisions.
+
+    The products of the steps are: tuple of GrainMatch, tuple of ComponentMap; the result is the new
+    `Analysis`.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    decisions : sequence of Decision
+        All that hold, the earlier ones included.
+    """
+    choice = replace(analysis.choice, decisions=follow(decisions, analysis.grains))
+    uncertainty = analysis.params.calibration_uncertainty / 100
+    found = grain_set_of(analysis)
+    names = name_all(found, analysis.profiles, choice, uncertainty, analysis.params.matching)
+    yield Step("phases", 1, STAGES, names.matches)
+    components = component_maps(
+        analysis.grains, names.matches, analysis.grain_heats, analysis.specimen, analysis.map_grid
+    )
+    yield Step("maps", 2, STAGES, components)
+    return replace(
+        analysis,
+        matches=names.matches,
+        rings=names.rings,
+        decisions=choice.decisions,
+        components=components,
+    )

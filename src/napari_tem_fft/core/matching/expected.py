@@ -1,0 +1,90 @@
+"""What is expected of patterns before looking, within the band of |g| that an image can show.
+
+What an image cannot show says nothing by being missing: reflections beyond its Nyquist frequency, beyond
+the limits of the search, or where a filter has cut them away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .index import PhaseIndex
+from .zones import SHARPNESS, THRESHOLDS, VISIBLE_G, fall, in_band
+
+#: Probability that a crystal of a layered phase lies flat, so that the beam goes along its stacking.
+LIES_FLAT = 0.5
+#: Root of the relative |F| of a lattice of which nothing but its shape is known.
+UNKNOWN_F = 0.7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """Expectations of every zone of an index.
+
+    Attributes
+    ----------
+    silence : ndarray, shape (zones, floors, thresholds)
+        -ln of the probability that nothing of the pattern is seen.
+    log_prior : ndarray, shape (zones,)
+        ln of the probability of each zone within its phase, times the number of equal placements.
+    """
+
+    silence: NDArray[np.float64]
+    log_prior: NDArray[np.float64]
+
+
+def expected(index: PhaseIndex, band: tuple[float, float]) -> Expected:
+    """The expectations of an index within a band of |g| (1/nm); remembered as long as the index lives."""
+    known = _remembered.setdefault(index, {})
+    if band not in known:
+        known.clear()
+        known[band] = Expected(in_band(index.zone_silence, band), _log_prior(index, band))
+    return known[band]
+
+
+_remembered: WeakKeyDictionary[PhaseIndex, dict[tuple[float, float], Expected]] = WeakKeyDictionary()
+
+
+def _log_prior(index: PhaseIndex, band: tuple[float, float]) -> NDArray[np.float64]:
+    """Directions are as probable as they have equivalents, and rich patterns are seen more often.
+
+    Crystals of layered phases are plates, and plates lie flat.
+    """
+    weight = in_band(index.zone_weight, band)
+    rich = weight**2 / (1 + weight**2)
+    share = _within_phase(index, index.zone_multiplicity * rich)
+    flat = _within_phase(index, index.zone_flat * rich)
+    lies_flat = LIES_FLAT * (np.bincount(index.zone_phase, flat)[index.zone_phase] > 0.5)
+    prior = (1 - lies_flat) * share + lies_flat * flat
+    return np.log(np.maximum(prior, 1e-30) * index.zone_orientations)
+
+
+def _within_phase(index: PhaseIndex, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the zones, summing to 1 within each phase that has any."""
+    total = np.bincount(index.zone_phase, share)
+    part: NDArray[np.float64] = share / np.maximum(total, 1e-30)[index.zone_phase]
+    return part
+
+
+def visible_area(band: tuple[float, float]) -> float:
+    """Area over which visible frequencies of a band spread in the half plane, 1/nm^2."""
+    low, high = (float(np.exp(-((g / VISIBLE_G) ** 2))) for g in band)
+    return 0.5 * np.pi * VISIBLE_G**2 * (low - high)
+
+
+@lru_cache(maxsize=64)
+def silence_of_a_point(band: tuple[float, float]) -> NDArray[np.float64]:
+    """-ln of the probability that a lattice of one point in the whole visible area is not seen.
+
+    All points are as visible, and those outside the band do not count; shape (thresholds,).
+    """
+    low, high = (min((g / VISIBLE_G) ** 2, 5.0) for g in band)
+    g = VISIBLE_G * np.sqrt(np.linspace(low, high, 501))
+    odds = np.exp(SHARPNESS * (np.log(UNKNOWN_F * fall(g))[:, None] - THRESHOLDS))
+    mean: NDArray[np.float64] = np.log1p(odds).mean(axis=0) * (high - low)
+    return mean
