@@ -8,8 +8,11 @@ import pytest
 from forward_model import zone
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains, with_excluded
+from napari_tem_fft.core.matching.expected import expected
+from napari_tem_fft.core.matching.index import index_of
 from napari_tem_fft.core.matching.joint import ScalePrior, combine
-from napari_tem_fft.core.matching.observed import observe
+from napari_tem_fft.core.matching.observed import ANY_G, observe
+from napari_tem_fft.core.matching.zones import in_band, up_to_nodes
 from napari_tem_fft.core.spots import Spot, upper
 from napari_tem_fft.io.phases import load_table, select_phases
 
@@ -118,6 +121,26 @@ def test_what_was_excluded_but_fits_is_told():
     assert matches[0].outcome is Outcome.UNKNOWN
     (told,) = with_excluded(grains, spots, matches, (allowed, phases("Li2O", "Si")), 0.005)
     assert [c.phase for c in told.excluded] == ["Li2O"]
+
+
+def test_what_an_image_cannot_show_is_not_missed():
+    """Four reflections, of which two lie between the edges of a filter."""
+    sums = up_to_nodes(np.ones(4), np.array([1.2, 3.0, 5.0, 8.0]))[None]
+    assert in_band(sums, (2.5, 6.0)) == pytest.approx([2])
+    assert in_band(sums, ANY_G) == pytest.approx([4])
+    grain, spots = [grain_of(own := spots_at(positions("graphite", (0, 0, 1), count=3)))], own
+    (cut,) = match_grains(grain, spots, phases("graphite", "Cu"), 0.005, band=(2.5, 6.0))
+    assert cut.phases == ("graphite",)
+
+
+def test_crystals_of_layered_phases_lie_flat():
+    (flat, other) = phases("graphite", "ZnO")
+    index = index_of((flat, other))
+    prior = np.exp(expected(index, ANY_G).log_prior) / index.zone_orientations
+    along = (np.abs(index.zone_uvw) == (0, 0, 1)).all(axis=1)
+    assert prior[along & (index.zone_phase == 0)].sum() > 0.8
+    assert prior[along & (index.zone_phase == 1)].sum() < 0.1
+    assert np.bincount(index.zone_phase, prior) == pytest.approx([1, 1])
 
 
 def test_an_oblique_lattice_is_a_lattice_that_is_not_listed():

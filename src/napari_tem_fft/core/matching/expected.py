@@ -17,7 +17,7 @@ from .index import PhaseIndex
 from .zones import SHARPNESS, THRESHOLDS, VISIBLE_G, fall, in_band
 
 #: Probability that a crystal of a layered phase lies flat, so that the beam goes along its stacking.
-LIES_FLAT = 0.5
+LIES_FLAT = 0.8
 #: Root of the relative |F| of a lattice of which nothing but its shape is known.
 UNKNOWN_F = 0.7
 

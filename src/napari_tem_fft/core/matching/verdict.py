@@ -15,7 +15,7 @@ from .result import Candidate, GrainMatch, Outcome
 from .search import GRAIN_SCALE
 
 #: Share of the probability that an ambiguous set covers, and the largest set that still says something.
-COVERAGE, LARGEST_SET = 0.95, 4
+COVERAGE, LARGEST_SET = 0.95, 8
 #: Spots that a lattice must explain to be identified; to be likely or in a set; to be likely where the same
 #: phase is identified in another grain of the image.
 IDENTIFIED_SPOTS, LIKELY_SPOTS, COMPANION_SPOTS = 4, 3, 2
@@ -26,7 +26,7 @@ LEAST_SHARE = 0.4
 #: With so few spots a phase is likely only from this probability.
 FEW_SPOTS, FEW_SPOTS_AT = 3, 0.99
 #: Above this probability of a phase that is not listed, nothing is offered.
-MOST_UNLISTED = 0.6
+MOST_UNLISTED = 0.7
 #: Largest misfit of a likely phase.
 LARGEST_MISFIT = 2.2
 #: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
@@ -140,7 +140,9 @@ def _undecided(candidates: Sequence[Candidate], unlisted: float, context: Contex
     if spots < LIKELY_SPOTS and not set(members) & context.companions:
         return Outcome.UNKNOWN, (), f"only {spots} spots of one lattice; the nearest is {best.phase}"
     if len(members) > LARGEST_SET:
-        return Outcome.UNKNOWN, (), f"too little evidence: {len(members)} phases fit these {spots} spots"
+        nearest = ", ".join(members[:3])
+        reason = f"too little evidence: {len(members)} phases fit these {spots} spots, first {nearest}"
+        return Outcome.UNKNOWN, (), reason
     return Outcome.AMBIGUOUS, tuple(sorted(members)), _ambiguous_reason(candidates, members, context)
 
 
