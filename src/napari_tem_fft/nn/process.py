@@ -27,7 +27,7 @@ State = Literal["starting", "ready", "busy", "failed", "ended"]
 #: Told from any thread of what happens: "ready", "failed", "ended" or "restarted", with what there is to say.
 Tell = Callable[[str, str], None]
 #: Longest that it may take to load TensorFlow, in seconds.
-LONGEST_START = 180.0
+LONGEST_START = 600.0
 #: Characters of what a process that died has printed that are told.
 LAST_WORDS = 300
 
