@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
+from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,32 +117,41 @@ def _streaks(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.flo
     rows, columns = np.where(mirrored, height - 1 - rows, rows), np.abs(columns)
     inside = (rows >= 0) & (rows < height) & (columns < width)
     values = spectrum.snr[np.clip(rows, 0, height - 1), np.minimum(columns, width - 1)].astype(np.float64)
-    values[~inside] = np.nan
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a line wholly outside has no median
-        medians = np.nanmedian(values, axis=2)
-    return np.asarray(np.nan_to_num(medians).max(axis=1) / np.log(2.0))
+    values[~inside] = np.inf
+    values.sort(axis=2)
+    count = inside.sum(axis=2, keepdims=True)
+    middle = [np.take_along_axis(values, np.maximum(at, 0), axis=2) for at in ((count - 1) // 2, count // 2)]
+    medians = np.where(count > 0, 0.5 * (middle[0] + np.where(count > 0, middle[1], 0)), 0.0)[..., 0]
+    return np.asarray(medians.max(axis=1) / np.log(2.0))
 
 
 def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> Peak:
     """Vertex of the parabola through the logarithms of 3 x 3 bins, and the fit's uncertainty."""
     row, column = int(cell[0]), int(cell[1])
-    rows, columns = np.meshgrid((row - 1, row, row + 1), (column - 1, column, column + 1), indexing="ij")
-    mirrored = columns < 0
-    rows = np.where(mirrored, spectrum.snr.shape[0] - 1 - rows, rows)
-    logs = np.log(np.maximum(spectrum.snr[rows, np.abs(columns)].astype(np.float64), 1e-6))
-    offset = []
-    for low, middle, high in (logs[:, 1], logs[1]):
-        curvature = low - 2 * middle + high
-        offset.append(float(np.clip(0.5 * (low - high) / min(curvature, -1e-9), -0.5, 0.5)))
+    snr_map = spectrum.snr
+    left = (row, column - 1) if column else (snr_map.shape[0] - 1 - row, 1)
+    middle = _log(snr_map[row, column])
+    offset = (
+        _vertex(_log(snr_map[row - 1, column]), middle, _log(snr_map[row + 1, column])),
+        _vertex(_log(snr_map[left]), middle, _log(snr_map[row, column + 1])),
+    )
     g = (
         (row + offset[0] - spectrum.half[0]) * spectrum.step[0],
         (column + offset[1]) * spectrum.step[1],
     )
     snr = float(spectrum.snr[row, column])
-    sigma = 1.0 / (2 * np.pi * spectrum.spread * np.sqrt(2 * snr))
-    amplitude = np.sqrt(snr * spectrum.gain * float(spectrum.density[row, column]))
+    sigma = 1.0 / (2 * np.pi * spectrum.spread * sqrt(2 * snr))
+    amplitude = sqrt(snr * spectrum.gain * float(spectrum.density[row, column]))
     return Peak(upper(g), float(sigma), snr, log_p, float(amplitude))
+
+
+def _log(value: np.float32) -> float:
+    return log(max(float(value), 1e-6))
+
+
+def _vertex(low: float, middle: float, high: float) -> float:
+    """Sub-bin position of the vertex of a parabola through three neighbours."""
+    return min(max(0.5 * (low - high) / min(low - 2 * middle + high, -1e-9), -0.5), 0.5)
 
 
 def _is_satellite(spectrum: GrainSpectrum, peak: Peak, other: Peak, q_min: float) -> bool:
@@ -158,7 +167,7 @@ def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
     lobes = 0.0
     for sign in (1, -1):
         dy, dx = peak.g[0] - sign * other.g[0], peak.g[1] - sign * other.g[1]
-        if np.hypot(dy, dx) > LOBE_REACH * spectrum.resolution:
+        if dy * dy + dx * dx > (LOBE_REACH * spectrum.resolution) ** 2:
             continue
         row, column = (
             round(v / s) + n // 2

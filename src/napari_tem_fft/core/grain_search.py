@@ -17,7 +17,7 @@ from .map_grid import MapGrid
 from .refinement import refine, weights_of
 from .regions import Outline, grown, window_area
 from .seeds import Seed
-from .spots import Origin, Spot, separation, upper
+from .spots import Origin, Spot, separation, separations, upper
 
 #: Two frequencies closer than this many resolutions of a grain are one reflection.
 SAME = 0.75
@@ -62,6 +62,36 @@ class Draft:
         return self.outline.region
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """The peaks of all drafts, one row each.
+
+    Attributes
+    ----------
+    owner : ndarray of int
+        Index of the draft.
+    g : ndarray, shape (n, 2), 1/nm
+    resolution, snr, amplitude : ndarray
+    """
+
+    owner: NDArray[np.intp]
+    g: NDArray[np.float64]
+    resolution: NDArray[np.float64]
+    snr: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, drafts: Sequence[Draft]) -> _Known:
+        """The peaks of these drafts."""
+        rows = [
+            (i, *peak.g, draft.spectrum.resolution, peak.snr, peak.amplitude)
+            for i, draft in enumerate(drafts)
+            for peak in draft.peaks
+        ]
+        table = np.array(rows, np.float64).reshape(-1, 6)
+        return cls(table[:, 0].astype(np.intp), table[:, 1:3], *table[:, 3:].T)
+
+
 def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
     """Grains behind the seeds, strongest first; side lobes and neighbours' spots belong to none.
 
@@ -70,36 +100,35 @@ def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
     that spectrum outline the grain better.
     """
     drafts: list[Draft] = []
+    known = _Known.of(drafts)
     for seed in seeds:
-        windows = _unexplained(seed, drafts, scene)
+        windows = _unexplained(seed, drafts, known, scene)
         if not windows:
             continue
         draft = _draft(scene, seed, windows)
         if draft is not None:
             _admit(drafts, draft, scene.diffractogram.q_min)
+            known = _Known.of(drafts)
     measured = (refined(scene, draft) for draft in _own_peaks(drafts))
     return tuple(draft for draft in measured if draft.peaks)
 
 
-def _unexplained(seed: Seed, drafts: Sequence[Draft], scene: Scene) -> tuple[int, ...]:
+def _unexplained(seed: Seed, drafts: Sequence[Draft], known: _Known, scene: Scene) -> tuple[int, ...]:
     """The seed's windows that no grain with this frequency reaches into."""
     windows = list(seed.windows or range(len(scene.spectra.centres)))
-    for draft in drafts:
-        if _explains(draft, seed, scene):
-            if not seed.windows:
-                return ()
-            windows = [w for w in windows if not _touches(w, draft.region, scene)]
+    for owner in np.unique(known.owner[_explains(known, seed, scene)]):
+        if not seed.windows:
+            return ()
+        windows = [w for w in windows if not _touches(w, drafts[owner].region, scene)]
     return tuple(windows)
 
 
-def _explains(draft: Draft, seed: Seed, scene: Scene) -> bool:
-    """Whether a seed in the grain's place is one of its reflections, or a faint satellite of one."""
-    same = _same(draft, scene)
-    for peak in draft.peaks:
-        apart = separation(seed.g, peak.g)
-        if apart < same or (apart < scene.diffractogram.q_min and seed.snr < SATELLITE * peak.snr):
-            return True
-    return False
+def _explains(known: _Known, seed: Seed, scene: Scene) -> NDArray[np.bool_]:
+    """Peaks of which a seed in their grain's place is the same reflection, or a faint satellite."""
+    apart = separations(seed.g, known.g)
+    same = apart < np.maximum(known.resolution, _window_resolution(scene))
+    satellite = (apart < scene.diffractogram.q_min) & (seed.snr < SATELLITE * known.snr)
+    return np.asarray(same | satellite, bool)
 
 
 def _touches(window: int, region: NDArray[np.bool_], scene: Scene) -> bool:
@@ -137,7 +166,11 @@ def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 
 def _same(draft: Draft, scene: Scene) -> float:
-    return max(draft.spectrum.resolution, 1.2 * max(scene.spectra.grid.step))
+    return max(draft.spectrum.resolution, _window_resolution(scene))
+
+
+def _window_resolution(scene: Scene) -> float:
+    return 1.2 * max(scene.spectra.grid.step)
 
 
 def outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
@@ -176,34 +209,35 @@ def refined(scene: Scene, draft: Draft) -> Draft:
 
 def _admit(drafts: list[Draft], draft: Draft, q_min: float) -> None:
     """Add a draft, or its new peaks (no satellites) to the grain that it turns out to be a part of."""
+    area = np.count_nonzero(draft.region)
     for i, other in enumerate(drafts):
         common = np.count_nonzero(draft.region & other.region)
-        smaller = min(np.count_nonzero(draft.region), np.count_nonzero(other.region))
+        if common <= 0.5 * min(area, np.count_nonzero(other.region)):
+            continue
         reach = max(draft.spectrum.resolution, other.spectrum.resolution)
-        fresh = [p for p in draft.peaks if all(separation(p.g, q.g) > reach for q in other.peaks)]
-        if common > 0.5 * smaller and len(fresh) < len(draft.peaks):
-            new = tuple(p for p in fresh if all(separation(p.g, q.g) > q_min for q in other.peaks))
-            drafts[i] = replace(other, peaks=other.peaks + new)
+        nearest = _nearest(draft.peaks, other.peaks)
+        if any(apart <= reach for apart in nearest):
+            fresh = (p for p, apart in zip(draft.peaks, nearest, strict=True) if apart > max(reach, q_min))
+            drafts[i] = replace(other, peaks=(*other.peaks, *fresh))
             return
     drafts.append(draft)
 
 
+def _nearest(peaks: Sequence[Peak], others: Sequence[Peak]) -> NDArray[np.float64]:
+    """Distance of each peak from the nearest of the others, 1/nm."""
+    ours, theirs = (np.array([p.g for p in some]).reshape(-1, 2) for some in (peaks, others))
+    return np.asarray(separations(ours[:, None], theirs).min(axis=1, initial=np.inf), np.float64)
+
+
 def _own_peaks(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
     """Take from each grain the spots that shine in from a neighbour with a stronger amplitude."""
-    kept = []
-    for draft in drafts:
-        peaks = tuple(
-            p for p in draft.peaks if not any(_shines_in(p, draft, o) for o in drafts if o is not draft)
-        )
-        if peaks:
-            kept.append(replace(draft, peaks=peaks))
-    return tuple(kept)
-
-
-def _shines_in(peak: Peak, draft: Draft, other: Draft) -> bool:
-    reach = SAME * max(draft.spectrum.resolution, other.spectrum.resolution)
-    strongest = max((q.amplitude for q in other.peaks if separation(peak.g, q.g) < reach), default=0.0)
-    return peak.amplitude < OWN_SHARE * strongest
+    known = _Known.of(drafts)
+    reach = SAME * np.maximum.outer(known.resolution, known.resolution)
+    same = (separations(known.g[:, None], known.g) < reach) & (known.owner[:, None] != known.owner)
+    strongest = np.where(same, known.amplitude, 0.0).max(axis=1, initial=0.0)
+    own = iter((known.amplitude >= OWN_SHARE * strongest).tolist())
+    kept = [replace(draft, peaks=tuple(p for p in draft.peaks if next(own))) for draft in drafts]
+    return tuple(draft for draft in kept if draft.peaks)
 
 
 def numbered(drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene) -> GrainSet:

@@ -7,6 +7,7 @@ neighbour, and has the best resolution that the grain's size allows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from .threads import threads
 
 #: The taper reaches its full height at this share of the grain's largest inner distance.
 TAPER_SHARE = 0.9
+#: Entries of the table of noise density against |g|^2.
+DENSITY_TABLE = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +164,12 @@ def _noise_density(
     """Noise power density under the grain at each bin, from the local windows that cover it."""
     weights = _window_weights(region, grid, spectra)
     rings = weights @ spectra.ring_density
-    density = np.interp(np.hypot(gy, gx), spectra.ring_g, rings)
+    # a fine table of |g|^2 is looked up faster than |g| is interpolated
+    squared = gy**2 + gx**2
+    scale = (DENSITY_TABLE - 1) / float(squared.max())
+    at = np.sqrt(np.arange(DENSITY_TABLE) / scale)
+    table = np.interp(at, spectra.ring_g, rings).astype(np.float32)
+    density = table[(squared * scale + 0.5).astype(np.intp)]
     rows = np.rint(gy.ravel() / spectra.grid.step[0]).astype(np.intp) + spectra.grid.half[0]
     columns = np.rint(gx.ravel() / spectra.grid.step[1]).astype(np.intp)
     height, width = spectra.azimuthal.shape
@@ -171,16 +179,20 @@ def _noise_density(
 
 def _window_weights(region: NDArray[np.bool_], grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
     """How much of a region lies nearest to each window, shape (n windows,), sum 1."""
-    rows, columns = np.nonzero(region)
-    places = np.stack([(rows + 0.5) * grid.pixel_size[0], (columns + 0.5) * grid.pixel_size[1]], axis=1)
-    index = np.zeros(len(places), np.intp)
     lattice = spectra.centres.reshape(*spectra.lattice, 2)
-    for axis, line in enumerate((lattice[:, 0, 0], lattice[0, :, 1])):
-        middles = (line[1:] + line[:-1]) / 2
-        index = index * len(line) + np.searchsorted(middles, places[:, axis])
-    counts = np.bincount(index, minlength=len(spectra.centres)).astype(np.float64)
+    lines = (tuple(lattice[:, 0, 0]), tuple(lattice[0, :, 1]))
+    near_rows, near_columns = (_nearest(line, grid, axis) for axis, line in enumerate(lines))
+    counts = (near_rows @ region.astype(np.float32) @ near_columns.T).ravel().astype(np.float64)
     weights: NDArray[np.float64] = counts / counts.sum()
     return weights
+
+
+@lru_cache(maxsize=8)
+def _nearest(middles: tuple[float, ...], grid: MapGrid, axis: int) -> NDArray[np.float32]:
+    """Which window's middle each of the grid's rows (or columns) lies nearest to: 1 there, else 0."""
+    borders = (np.array(middles)[1:] + np.array(middles)[:-1]) / 2
+    window = np.searchsorted(borders, grid.positions()[axis].ravel())
+    return np.asarray(np.arange(len(middles))[:, None] == window, np.float32)
 
 
 def _extent(taper: NDArray[np.float32], pixel_size: tuple[float, float]) -> float:

@@ -110,11 +110,12 @@ def grain_set(
 
 def centroid(region: NDArray[np.bool_], grid: MapGrid) -> tuple[float, float]:
     """Centroid (y, x) of a region, nm."""
-    rows, columns = np.nonzero(region)
-    return (
-        float((rows.mean() + 0.5) * grid.pixel_size[0]),
-        float((columns.mean() + 0.5) * grid.pixel_size[1]),
+    counts = (np.count_nonzero(region, axis=1), np.count_nonzero(region, axis=0))
+    y, x = (
+        float(np.average(places.ravel(), weights=count))
+        for places, count in zip(grid.positions(), counts, strict=True)
     )
+    return y, x
 
 
 def equivalent_diameter(region: NDArray[np.bool_], grid: MapGrid) -> float:

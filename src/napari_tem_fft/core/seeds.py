@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import overload
 
 import numpy as np
@@ -15,8 +16,8 @@ from scipy.spatial import cKDTree
 from .diffractogram import Diffractogram
 from .frequency import FrequencyGrid
 from .local_spectra import LocalSpectra
-from .noise import log_tail
-from .spots import Origin
+from .noise import log_tail, threshold
+from .spots import Origin, separations
 
 #: Detections of neighbouring windows within this many frequency steps are the same fringes.
 SAME_STEPS = 1.2
@@ -102,14 +103,14 @@ def find_seeds(diffractogram: Diffractogram, spectra: LocalSpectra, false_alarms
         Expected number of seeds in an image that has no crystal: one rate for all windows, all
         frequencies and the whole-image transform together.
     """
-    search = _searched(diffractogram)
-    limit = np.log(false_alarms / (spectra.tests + search.sum()))
+    whole = diffractogram
+    searched = _searched(whole.half, whole.step, (whole.q_min, whole.q_max))
+    limit = np.log(false_alarms / (spectra.tests + searched))
     seeds = list(_window_seeds(spectra, limit))
     known = np.array([seed.g for seed in seeds]).reshape(-1, 2)
     reach = 2 * max(spectra.grid.step)
-    for seed in _image_seeds(diffractogram, search, limit):
-        apart = np.minimum(*(np.hypot(*(known - sign * np.array(seed.g)).T) for sign in (1, -1)))
-        if not (apart < reach).any():
+    for seed in _image_seeds(diffractogram, limit, known, reach):
+        if not (separations(seed.g, known) < reach).any():
             seeds.append(seed)
             known = np.append(known, [seed.g], axis=0)
     return tuple(sorted(seeds, key=lambda s: s.log_p))
@@ -148,19 +149,32 @@ def _clusters(spectra: LocalSpectra) -> list[NDArray[np.intp]]:
     return np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
 
 
-def _searched(diffractogram: Diffractogram) -> NDArray[np.bool_]:
-    gy, gx = diffractogram.axes()
-    radius = np.hypot(gy, gx)
-    searched = (radius >= diffractogram.q_min) & (radius <= diffractogram.q_max)
-    searched[: diffractogram.half[0] + 1, 0] = False
-    return searched
+@lru_cache(maxsize=8)
+def _searched(half: tuple[int, int], step: tuple[float, float], limits: tuple[float, float]) -> int:
+    """Number of bins of half the plane, each pair counted once, between two |g|."""
+    gy = np.arange(-half[0], half[0] + 1)[:, None] * step[0]
+    gx = np.arange(half[1] + 1)[None, :] * step[1]
+    squared = gy**2 + gx**2
+    searched = (squared >= limits[0] ** 2) & (squared <= limits[1] ** 2)
+    searched[: half[0] + 1, 0] = False
+    return int(np.count_nonzero(searched))
 
 
-def _image_seeds(diffractogram: Diffractogram, searched: NDArray[np.bool_], limit: float) -> Iterator[Seed]:
-    snr = diffractogram.snr()
-    log_p = log_tail(snr, diffractogram.counts)
-    gy, gx = diffractogram.axes()
-    cells = np.argwhere((log_p < limit) & searched)
-    for row, column in cells[np.argsort(log_p[cells[:, 0], cells[:, 1]])]:
-        g = float(gy[row, 0]), float(gx[0, column])
-        yield Seed(g, float(snr[row, column]), float(log_p[row, column]), (), "image")
+def _image_seeds(
+    diffractogram: Diffractogram, limit: float, known: NDArray[np.float64], reach: float
+) -> Iterator[Seed]:
+    """Bins of the whole image's spectrum that stand out, strongest first, none within reach of known ones."""
+    whole, half = diffractogram, diffractogram.half
+    snr = whole.snr()
+    high = np.flatnonzero(snr > threshold(1.0, float(np.exp(limit)), whole.counts))
+    rows, columns = np.unravel_index(high, snr.shape)
+    g = np.stack([(rows - half[0]) * whole.step[0], columns * whole.step[1]], axis=1)
+    radius = np.hypot(*g.T)
+    inside = (radius >= whole.q_min) & (radius <= whole.q_max) & ((columns > 0) | (rows > half[0]))
+    g, high = g[inside], high[inside]
+    fresh = ~(separations(g[:, None], known) < reach).any(axis=1)
+    g, heights = g[fresh], snr.ravel()[high[fresh]]
+    log_p = log_tail(heights, whole.counts)
+    for i in np.argsort(log_p, kind="stable"):
+        gy, gx = g[i]
+        yield Seed((float(gy), float(gx)), float(heights[i]), float(log_p[i]), (), "image")

@@ -7,6 +7,7 @@ from math import hypot
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .parameters import Field, check_limits
 
@@ -110,3 +111,10 @@ def upper(g: tuple[float, float]) -> tuple[float, float]:
 def separation(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Distance between two frequencies, 1/nm, each of which stands for the pair +g, -g."""
     return min(hypot(a[0] - b[0], a[1] - b[1]), hypot(a[0] + b[0], a[1] + b[1]))
+
+
+def separations(g: ArrayLike, others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances as `separation` has them between frequencies, shape (..., 2), that broadcast; 1/nm."""
+    (y, x), (v, u) = np.moveaxis(np.asarray(g, np.float64), -1, 0), np.moveaxis(others, -1, 0)
+    apart = np.minimum((v - y) ** 2 + (u - x) ** 2, (v + y) ** 2 + (u + x) ** 2)
+    return np.asarray(np.sqrt(apart), np.float64)
