@@ -118,8 +118,8 @@ class RadialProfile:
 
 def whole_profile(diffractogram: Diffractogram, params: ProfileParams) -> RadialProfile:
     """Profile of the whole image's diffractogram."""
-    radius, snr = _radius(diffractogram), diffractogram.snr()
-    return _profile("whole image", radius, snr, _edges(diffractogram, params), params)
+    edges = _edges(diffractogram, params)
+    return _profile("whole image", diffractogram, diffractogram.snr(), edges, params)
 
 
 def masked_profile(
@@ -131,7 +131,7 @@ def masked_profile(
     snr = diffractogram.power[rows, columns] / diffractogram.noise[rows, columns]
     step, middle = diffractogram.step, diffractogram.half[0]
     ring, kept = _rings_of(np.hypot((rows - middle) * step[0], columns * step[1]), edges)
-    counts = _ring_counts(diffractogram.half, step, (float(edges[0]), float(edges[-1])), len(edges) - 1)
+    _, counts = _rings(diffractogram.half, step, (float(edges[0]), float(edges[-1])), len(edges) - 1)
     intensity = np.bincount(ring, snr[kept], len(counts)) / counts
     background = np.bincount(ring, minlength=len(counts)) / counts
     error = np.sqrt(HANN_BANDWIDTH * np.maximum(background, HANN_BANDWIDTH / counts) / counts)
@@ -157,16 +157,9 @@ def local_profile(
     spectra: LocalSpectra, diffractogram: Diffractogram, params: ProfileParams
 ) -> RadialProfile:
     """Profile of the largest SNR over the local windows, for grains too small for the whole image."""
-    gy, gx = spectra.grid.axes()
-    radius = np.hypot(gy, gx[:, spectra.grid.half[1] :])
     width = max(params.ring, float(max(spectra.grid.step)))
     edges = _ring_edges(diffractogram.q_min, diffractogram.q_max, width)
-    return _profile("local maximum", radius, spectra.snr_max, edges, params)
-
-
-def _radius(diffractogram: Diffractogram) -> NDArray[np.float64]:
-    gy, gx = diffractogram.axes()
-    return np.hypot(gy, gx)
+    return _profile("local maximum", spectra.grid, spectra.snr_max, edges, params)
 
 
 def _edges(diffractogram: Diffractogram, params: ProfileParams) -> NDArray[np.float64]:
@@ -180,12 +173,13 @@ def _ring_edges(low: float, high: float, width: float) -> NDArray[np.float64]:
 
 def _profile(
     curve: Curve,
-    radius: NDArray[np.float64],
+    bins: Diffractogram | FrequencyGrid,
     snr: NDArray[np.float32],
     edges: NDArray[np.float64],
     params: ProfileParams,
 ) -> RadialProfile:
-    counts, intensity = _ring_means(radius, snr, edges)
+    ring, counts = _rings(bins.half, bins.step, (float(edges[0]), float(edges[-1])), len(edges) - 1)
+    intensity = np.bincount(ring, snr.ravel(), len(counts) + 1)[:-1] / counts
     background = smooth_background(intensity, float(edges[1] - edges[0]))
     error = np.maximum(background, 1 / counts) * np.sqrt(HANN_BANDWIDTH / counts)
     if curve == "local maximum":
@@ -218,25 +212,21 @@ def _rings_of(
     return np.minimum(((flat[kept] - edges[0]) * scale).astype(np.intp), rings - 1), kept
 
 
-def _ring_means(
-    radius: NDArray[np.float64], snr: NDArray[np.float32], edges: NDArray[np.float64]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Number of bins and mean of each ring."""
-    rings = len(edges) - 1
-    ring, kept = _rings_of(radius, edges)
-    counts = np.maximum(np.bincount(ring, minlength=rings), 1)
-    return counts, np.bincount(ring, snr.ravel()[kept], rings) / counts
-
-
 @lru_cache(maxsize=4)
-def _ring_counts(
+def _rings(
     half: tuple[int, int], step: tuple[float, float], reach: tuple[float, float], rings: int
-) -> NDArray[np.intp]:
-    """Number of bins of each ring; known for an image once its mask is painted on."""
+) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """Ring of each bin of a half plane, `rings` where it lies in none, and the number of bins of each.
+
+    Images of one shape share them, and so do the edits of an image.
+    """
     y = np.arange(-half[0], half[0] + 1, dtype=np.float64)[:, None] * step[0]
     x = np.arange(half[1] + 1, dtype=np.float64)[None, :] * step[1]
-    ring, _ = _rings_of(np.hypot(y, x), np.linspace(*reach, rings + 1))
-    return np.maximum(np.bincount(ring, minlength=rings), 1)
+    radius = np.hypot(y, x)
+    ring, kept = _rings_of(radius, np.linspace(*reach, rings + 1))
+    every = np.full(radius.size, rings, np.int32)
+    every[kept] = ring
+    return every, np.maximum(np.bincount(ring, minlength=rings), 1)
 
 
 def smooth_background(intensity: NDArray[np.float64], ring: float) -> NDArray[np.float64]:
