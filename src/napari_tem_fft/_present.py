@@ -104,12 +104,14 @@ class Presenter:
         self._grains: Sequence[Grain] = ()
         self._matches: Sequence[GrainMatch] = ()
         self._contents: dict[str, str | None] = {}
+        self._follows_edit = False
 
     @classmethod
     def after(cls, analysis: Analysis, beside: bool = True) -> Presenter:
         """Make one that knows an analysis already, for what follows an edit."""
         presenter = cls(analysis.micrograph, beside)
         presenter._see(analysis.diffractogram)
+        presenter._follows_edit = True
         presenter._spots, presenter._profiles = analysis.spots, analysis.profiles
         presenter._grains, presenter._matches = analysis.grains, analysis.matches
         return presenter
@@ -140,7 +142,7 @@ class Presenter:
                 return self._ring_layers()
             case (Grain(), *_):
                 self._grains = product
-                return (self._spots_layer(),)
+                return () if self._follows_edit else (self._spots_layer(),)  # the phases come at once
             case (GrainMatch(), *_):
                 self._matches = product
                 return (self._spots_layer(), *self._ring_layers())
@@ -154,6 +156,8 @@ class Presenter:
         layers: tuple[LayerData, ...] = (specimen_layer(analysis.specimen, grid, of),)
         if ids := [grain.id for grain in analysis.grains]:
             layers += (grains_layer(analysis.grain_masks, ids, grid, of),)
+        if self._follows_edit:
+            layers += (self._ifft_layer(),)
         if not analysis.matches:
             self._grains, self._matches = analysis.grains, analysis.matches
             layers += (self._spots_layer(),) if analysis.spots else self._mask_layers()
@@ -186,12 +190,13 @@ class Presenter:
 
     def _mask_layers(self) -> tuple[LayerData, ...]:
         mask: NDArray[np.uint8] = render(self._spots, self._grid)
-        image, pixel_size = masked_inverse(self._diffractogram, mask, self._grid)
-        return (
-            mask_layer(mask, self._grid, self._plane, self.micrograph.name),
-            self._spots_layer(),
-            ifft_layer(image, pixel_size, self.micrograph),
-        )
+        layers = mask_layer(mask, self._grid, self._plane, self.micrograph.name), self._spots_layer()
+        # the transform takes long, and after an edit people wait for what is shown
+        return layers if self._follows_edit else (*layers, self._ifft_layer())
+
+    def _ifft_layer(self) -> LayerData:
+        mask: NDArray[np.uint8] = render(self._spots, self._grid)
+        return ifft_layer(*masked_inverse(self._diffractogram, mask, self._grid), self.micrograph)
 
     def _spots_layer(self) -> LayerData:
         name = self.micrograph.name

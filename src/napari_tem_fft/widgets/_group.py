@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from weakref import ref
 
@@ -194,19 +195,29 @@ def _move(layer: Layer, kwargs: dict[str, Any]) -> None:
         layer.translate = kwargs["translate"]
 
 
-def _update_points(layer: Points, data: Any, kwargs: dict[str, Any]) -> None:
+@contextmanager
+def _at_once(layer: Points | Shapes) -> Iterator[None]:
+    """Let napari take several changes of a layer in as one: it would draw everything anew after each."""
     layer.selected_data = set()
-    layer.data = data
-    layer.features = kwargs["features"]
-    if len(data):
-        layer.size = kwargs["size"]
-        layer.border_color = kwargs["border_color"]
+    picture = layer.block_thumbnail_update() if isinstance(layer, Shapes) else nullcontext()
+    with picture, layer.events.blocker_all():
+        yield
+    layer.events.features()
+    layer.refresh()
+
+
+def _update_points(layer: Points, data: Any, kwargs: dict[str, Any]) -> None:
+    with _at_once(layer):
+        layer.data = data
+        layer.features = kwargs["features"]
+        if len(data):
+            layer.size = kwargs["size"]
+            layer.border_color = kwargs["border_color"]
 
 
 def _update_shapes(layer: Shapes, data: Any, kwargs: dict[str, Any]) -> None:
-    layer.selected_data = set()
-    layer.data = []
-    layer.add(data, shape_type=kwargs["shape_type"], edge_width=kwargs["edge_width"])
-    layer.features = kwargs["features"]
-    layer.edge_color = kwargs["edge_color"]
-    layer.face_color = kwargs.get("face_color", "transparent")
+    names = ("shape_type", "edge_width", "edge_color")
+    with _at_once(layer):
+        layer.data = []
+        layer.add(data, **{n: kwargs[n] for n in names}, face_color=kwargs.get("face_color", "transparent"))
+        layer.features = kwargs["features"]

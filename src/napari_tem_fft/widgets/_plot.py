@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import Event
 from matplotlib.backends.backend_qt import NavigationToolbar2QT
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
@@ -53,6 +57,10 @@ class ThemedCanvas(FigureCanvasQTAgg):
     def __init__(self, theme: str) -> None:
         super().__init__(Figure())  # type: ignore[no-untyped-call]
         self.colours = PlotColours.of(theme)
+        self._moving: Sequence[Artist] = ()
+        self._frame: object = None
+        self._still: Any = None
+        self.mpl_connect("draw_event", self._on_drawn)
         self.setMinimumSize(220, 110)
 
     def sizeHint(self) -> QSize:
@@ -68,6 +76,37 @@ class ThemedCanvas(FigureCanvasQTAgg):
         """Draw the figure from what is known."""
         self.figure.set_facecolor(self.colours.background)
         self.draw_idle()  # type: ignore[no-untyped-call]
+
+    def redraw_moving(self, artists: Sequence[Artist]) -> None:
+        """Draw artists that change with the data over axes and numbers, which are drawn anew only if need be.
+
+        Text is most of the work of a drawing, and most of it is numbers of axes that stay.
+        """
+        self._moving = artists
+        for artist in artists:
+            artist.set_animated(True)
+        if self._still is None or self._frame != self._frame_now():
+            ThemedCanvas.redraw(self)
+        else:
+            self.restore_region(self._still)  # type: ignore[no-untyped-call]
+            self._draw_moving()
+            self.update()
+
+    def _frame_now(self) -> object:
+        """All that axes and numbers depend on."""
+        axes = [
+            (a.get_xlim(), a.get_ylim(), a.get_yscale(), a.axison, a.get_visible()) for a in self.figure.axes
+        ]
+        return self.colours, tuple(self.figure.get_size_inches()), self.device_pixel_ratio, axes
+
+    def _on_drawn(self, event: Event) -> None:
+        if not self.is_saving():
+            self._still, self._frame = self.copy_from_bbox(self.figure.bbox), self._frame_now()  # type: ignore[no-untyped-call]
+            self._draw_moving()
+
+    def _draw_moving(self) -> None:
+        for artist in self._moving:
+            self.figure.draw_artist(artist)
 
     def style(self, axes: Axes) -> None:
         """Give axes the theme's colours."""

@@ -134,7 +134,7 @@ class ProfilePlot(ThemedCanvas):
             self._draw_labels()
         else:
             self._say("The radial profile appears here once an image is analysed.")
-        super().redraw()
+        self.redraw_moving([*self.axes.lines, *self.axes.texts, *self.axes.collections])
 
     def _settle(self) -> None:
         """Give the axes all but the room of their numbers; a layout engine takes longer than the drawing."""

@@ -48,7 +48,7 @@ class Session(QObject):
     found()
         The current findings have grown or changed.
     step_done(Step)
-        A stage of the run is finished and shown.
+        A stage of a run (not of an edit) is finished and shown.
     state_changed()
         A run has begun, waits for the next click, or has ended in one way or another.
     chosen_changed()
@@ -244,7 +244,8 @@ class Session(QObject):
             if self._kind == "run":
                 set_editable(findings, False)
         if not shown.more:
-            self.step_done.emit(step)
+            if self._kind == "run":
+                self.step_done.emit(step)
             if findings is self.current:
                 self.found.emit()
 

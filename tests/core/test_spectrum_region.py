@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from napari_tem_fft.core.frequency import FrequencyGrid
+from napari_tem_fft.core.spectrum_region import SpectrumRegion
+from napari_tem_fft.core.spots import Spot
+
+GRID = FrequencyGrid((0.05, 0.04), (100, 125))
+
+
+def cells(region):
+    return region.render(GRID).sum() * 0.05 * 0.04
+
+
+def test_areas_are_those_of_geometry():
+    assert cells(SpectrumRegion("circle", (3.0, 1.0), (3.0, 1.5))) == pytest.approx(
+        2 * np.pi * 0.25, rel=0.05
+    )
+    assert cells(SpectrumRegion("ring", (0.0, 3.0), (4.0, 0.0))) == pytest.approx(np.pi * 7, rel=0.02)
+    quarter = SpectrumRegion("wedge", (0.0, 3.0), (-4.0, 0.0))  # from 0 to 90 degrees
+    assert cells(quarter) == pytest.approx(np.pi * 7 / 2, rel=0.03)
+
+
+def test_a_region_holds_its_mirror_image():
+    for kind in ("circle", "ring", "wedge"):
+        mask = SpectrumRegion(kind, (2.0, 3.0), (1.0, 4.0)).render(GRID)
+        assert mask.any()
+        np.testing.assert_array_equal(mask, mask[::-1, ::-1])
+
+
+def test_a_wedge_goes_the_shorter_way():
+    across = SpectrumRegion("wedge", (0.5, -3.0), (-0.5, -3.5))  # through 180 degrees
+    assert across.inside(0.0, -3.2) and across.inside(0.0, 3.2)
+    assert not across.inside(3.2, 0.0)
+
+
+def test_spots_inside_and_words():
+    spots = [Spot(1, (0.0, 4.0), 0.01, 9.0, -9.0), Spot(2, (5.0, 0.0), 0.01, 9.0, -9.0, enabled=False)]
+    ring = SpectrumRegion("ring", (4.5, 0.0), (0.0, 5.5))
+    assert ring.spots_inside(spots) == (2,) and ring.spots_inside([]) == ()
+    assert ring.words == "ring of d = 0.1818 to 0.2222 nm"
+
+
+def test_outlines_lie_on_the_border():
+    region = SpectrumRegion("wedge", (0.0, 3.0), (-4.0, 0.0))
+    for line in region.outlines():
+        np.testing.assert_array_equal(line[0], line[-1])
+        assert set(np.hypot(*line.T).round(9)) == {3.0, 4.0}
