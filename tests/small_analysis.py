@@ -13,7 +13,16 @@ from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.local_spectra import local_spectra_of
 from napari_tem_fft.core.map_grid import MapGrid
 from napari_tem_fft.core.maps import ComponentMap
-from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
+from napari_tem_fft.core.matching import (
+    Candidate,
+    Decision,
+    GrainMatch,
+    IndexedRing,
+    IndexedSpot,
+    Outcome,
+    RingCandidate,
+    RingMatch,
+)
 from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
 from napari_tem_fft.core.phases import Phase, Reflection
 from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
@@ -78,6 +87,9 @@ def small_analysis() -> Analysis:
         components=_components(masks),
         warnings=("a warning of the analysis",),
         network=NetworkUsed("some network", "cd" * 32),
+        rings=(_rings(),),
+        others=tuple(phase for phase in load_table() if phase.id in ("Al", "Cu")),
+        decisions=(Decision(2, "LiF", "reject", (2.4, 4.5)),),
     )
 
 
@@ -105,7 +117,15 @@ def _ambiguous() -> GrainMatch:
     indexed = (IndexedSpot(0, (1, 1, 1), 0.2325, 0.0753, 0.1), IndexedSpot(1, (2, 0, 0), 0.2013, 0.155, -0.2))
     lif = Candidate("LiF", 0.6, 1.01, (0, 1, 1), indexed, 1.0)
     mine = Candidate("mine", 0.35, 0.99, None, (), 0.5)
-    return GrainMatch(1, Outcome.AMBIGUOUS, ("LiF", "mine"), (lif, mine), "elements would tell")
+    aluminium = Candidate("Al", 0.3, 1.005, (0, 1, 1), (), 1.0)
+    return GrainMatch(
+        1, Outcome.AMBIGUOUS, ("LiF", "mine"), (lif, mine), "elements would tell", excluded=(aluminium,)
+    )
+
+
+def _rings() -> RingMatch:
+    ring = RingCandidate("Cu", 0.9, 1.002, (IndexedRing(0, (1, 1, 1), 0.2087, 0.001),), 1.0)
+    return RingMatch(Outcome.AMBIGUOUS, ("Cu",), (ring,), (0,), 0.1, "one of them")
 
 
 def _components(masks: np.ndarray) -> tuple[ComponentMap, ...]:

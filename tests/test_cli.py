@@ -168,6 +168,34 @@ def test_phases_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["phases", "unobtainium"]) == 2
 
 
+def test_phases_in_angstrom_with_four_indices_and_look_alikes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["phases", "--tag", "sei", "--elements", "Li, F"]) == 0
+    assert "of 180 phases active" in capsys.readouterr().out
+    assert main(["phases", "ZnO", "LiF", "--unit", "angstrom"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 0 -1 1   2.4758" in shown
+    assert "1 1 1  2.3250" in shown and "LiH (+1.4 %)" in shown
+
+
+def test_a_word_on_a_grain_is_kept_until_it_is_forgotten(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["analyse", str(folder / "good.dm4"), "-o", str(tmp_path), "--phases", "LiF,Cu"]
+    stored = tmp_path / "good.dm4" / "analysis.json"
+    assert main([*command, "--override", "1=Al"]) == 0
+    assert "identified, by the user" in capsys.readouterr().out
+    assert main(command) == 0
+    (said,) = json.loads(stored.read_text())["decisions"]
+    assert (said["phase"], said["kind"]) == ("Al", "override")
+    assert json.loads(stored.read_text())["components"][0]["by_user"]
+    assert ",yes," in (tmp_path / "good.dm4" / "spots.csv").read_text()
+    assert main([*command, "--forget"]) == 0
+    assert json.loads(stored.read_text())["decisions"] == []
+    for wrong in ("one=Al", "1=Unobtainium", "1"):
+        assert main([*command, "--lock", wrong]) == 2
+    assert main(["analyse", str(folder / "good.dm3"), *command[1:], "--lock", "1=Al"]) == 2
+
+
 CIF = """data_salt
 _cell_length_a 5.2
 _cell_length_b 5.2

@@ -56,6 +56,7 @@ PARTS = {
     "_cli_common": "cli",
     "_cli_options": "cli",
     "_cli_pattern": "cli",
+    "_cli_phases": "cli",
     "_cli_report": "cli",
     "_image_layers": "_layers",
     "_layer_file": "_layers",

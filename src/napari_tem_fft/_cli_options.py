@@ -12,8 +12,10 @@ from typing import Any, get_type_hints
 
 from . import __version__, _cli_calibrate, _cli_pattern
 from ._cli_common import Formatter, add_debug, add_image, add_output, add_parameter
+from .core.lengths import UNITS
 from .core.parameters import Parameter, from_dict, parameters_of
 from .core.pipeline import AnalysisParams
+from .io.phases import user_folder
 
 ABOUT = """\
 From a high-resolution TEM micrograph (Gatan .dm3, .dm4) to named crystalline components:
@@ -77,7 +79,9 @@ def _add_analyse(commands: Any) -> None:
     )
     add_debug(parser)
     add_image(parser)
+    add_unit(parser)
     add_choice(parser.add_argument_group("phases that may be named"))
+    _add_decisions(parser.add_argument_group("your own word on grains, by their numbers in earlier results"))
     _add_parameters(parser)
 
 
@@ -87,12 +91,40 @@ def add_choice(group: Any) -> None:
         "--phases", metavar="NAME,...", type=names, help="only these: ids, names, aliases or formulas"
     )
     group.add_argument(
-        "--sets", metavar="SET,...", type=names, help="sets of the table: battery, metal, oxide, ..., all"
+        "--sets",
+        "--tag",
+        metavar="SET,...",
+        type=names,
+        help="sets of the table: battery, metal, oxide, ..., all",
     )
     group.add_argument(
         "--elements", metavar="LIST", help='elements of the sample, such as "Li, F, O, +Cu, -Na"'
     )
-    group.add_argument("--cif", metavar="DIR", type=Path, help="folder of CIF files that join the table")
+    group.add_argument(
+        "--cif",
+        metavar="DIR",
+        type=Path,
+        help=f"folder of CIF files and lists of d that join the table, as those in {user_folder()} always do",
+    )
+
+
+def add_unit(parser: Any) -> None:
+    """The option that says in what lengths are printed."""
+    parser.add_argument("--unit", choices=UNITS, default="nm", help="lengths in nm (default) or Angstrom")
+
+
+def _add_decisions(group: Any) -> None:
+    """Options by which a person decides on the phases of grains."""
+    said = {
+        "override": "the grain is of this phase, whatever the measurement says",
+        "lock": "the same, and the image's scale follows from it: an internal standard",
+        "reject": "the grain is not of this phase",
+    }
+    for kind, text in said.items():
+        group.add_argument(f"--{kind}", metavar="GRAIN=PHASE", action="append", default=[], help=text)
+    group.add_argument(
+        "--forget", action="store_true", help="drop the decisions that are in earlier results of this file"
+    )
 
 
 def _add_sample(commands: Any) -> None:
@@ -105,6 +137,7 @@ def _add_phases(commands: Any) -> None:
     text = "List the phases that may be named; with names, the lattice spacings of each."
     parser = commands.add_parser("phases", help="list the phases", description=text)
     parser.add_argument("names", nargs="*", metavar="NAME", help="phases to be shown in full")
+    add_unit(parser)
     add_choice(parser)
 
 

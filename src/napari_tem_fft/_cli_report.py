@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .core.lengths import LengthUnit, length, symbol
 from .core.maps import ComponentMap
+from .core.matching import RingMatch
 from .core.matching.attribution import matches_of_spots
-from .core.phases import Phase
 from .core.pipeline import Analysis
 from .core.spots import Spot
 
-HEADER = ("component", "outcome", "d (nm)", "area (nm^2)", "of specimen", "probability")
+HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
+#: Numbers of grains that are shown.
+MOST_GRAINS = 8
 #: Spacings of a component that are shown: those of its strongest spots.
 MOST_D = 4
 #: Spots whose d differ by less are one spacing.
 SAME_D = 0.006
 
 
-def report(analysis: Analysis) -> str:
-    """Summary and table of an analysis."""
+def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
+    """Summary and table of an analysis, with lattice spacings in nm or Angstrom."""
     ny, nx = analysis.micrograph.shape
     py, px = analysis.micrograph.pixel_size
     pixel = f"{px:.4g} nm" if abs(py / px - 1) < 1e-4 else f"{px:.4g} x {py:.4g} nm"
@@ -28,7 +31,9 @@ def report(analysis: Analysis) -> str:
         f"{nx} x {ny} pixels of {pixel}, {known_to(analysis)}; specimen {area:.0f} nm^2;"
         f" {enabled} pairs of spots in {len(analysis.grains)} grains",
         *_network(analysis),
-        *_components(analysis),
+        *_components(analysis, unit),
+        *_excluded(analysis),
+        *(_ring_line(rings) for rings in analysis.rings if rings.phases),
         *(f"warning: {text}" for text in (*analysis.micrograph.warnings, *analysis.warnings)),
     ]
     return "\n".join(lines)
@@ -49,20 +54,44 @@ def _network(analysis: Analysis) -> list[str]:
     ]
 
 
-def _components(analysis: Analysis) -> list[str]:
+def _components(analysis: Analysis, unit: LengthUnit) -> list[str]:
     if not analysis.components:
         return ["no crystal was found"]
-    return table([HEADER, *(_row(part, analysis) for part in analysis.components)])
+    header = tuple(title.format(symbol(unit)) for title in HEADER)
+    return table([header, *(_row(part, analysis, unit) for part in analysis.components)])
 
 
-def _row(component: ComponentMap, analysis: Analysis) -> tuple[str, ...]:
+def _excluded(analysis: Analysis) -> list[str]:
+    """Phases that were no candidates but would be named, with the grains that say so."""
+    grains: dict[str, list[int]] = {}
+    for match in analysis.matches:
+        for candidate in match.excluded:
+            grains.setdefault(candidate.phase, []).append(match.grain)
+    if not grains:
+        return []
+    names = (f"{phase} (grains {_numbers(ids)})" for phase, ids in grains.items())
+    return [f"not among the candidates, but would fit: {', '.join(names)}"]
+
+
+def _ring_line(rings: RingMatch) -> str:
+    names = " / ".join(rings.phases)
+    return f"rings, by d only: {names} {rings.outcome}: {rings.reason}".replace("  ", " ")
+
+
+def _numbers(grains: Sequence[int]) -> str:
+    """The first few numbers of grains."""
+    return " ".join(map(str, grains[:MOST_GRAINS])) + (" ..." if len(grains) > MOST_GRAINS else "")
+
+
+def _row(component: ComponentMap, analysis: Analysis, unit: LengthUnit) -> tuple[str, ...]:
     return (
         component.name,
-        str(component.outcome),
-        "  ".join(f"{d:.4f}" for d in spacings(_spots_of(component, analysis))),
+        f"{component.outcome}, by the user" if component.by_user else str(component.outcome),
+        "  ".join(length(d, unit) for d in spacings(_spots_of(component, analysis))),
         f"{component.area:.1f} +/- {component.area_sigma:.1f}",
         f"{component.fraction:.1%}",
         f"{component.score:.2f}" if component.phases else "",
+        _numbers(component.grains),
     )
 
 
@@ -88,38 +117,3 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def phase_table(phases: Sequence[Phase]) -> str:
-    """List of phases with their cells in nm and degrees."""
-    header = ("phase", "formula", "name", "space group", "cell (nm, deg)", "sets")
-    rows = [
-        (p.id, p.formula, p.name, p.space_group, cell_text(p), " ".join(p.tags) + (" (!)" if p.flag else ""))
-        for p in phases
-    ]
-    doubtful = ["(!) read the doubt with: napari-tem-fft phases NAME"] if any(p.flag for p in phases) else []
-    return "\n".join([*table([header, *rows]), f"{len(phases)} phases", *doubtful])
-
-
-def cell_text(phase: Phase) -> str:
-    """Cell lengths in nm; angles only where they are not right."""
-    lengths, angles = phase.cell[:3], phase.cell[3:]
-    oblique = [f"{angle:g}" for angle in angles if angle != 90]
-    return " ".join([*(f"{length:.4f}" for length in lengths), *oblique])
-
-
-def phase_lines(phase: Phase, d_min: float = 0.1) -> str:
-    """Lattice spacings of a phase, where they come from, and what is in doubt."""
-    header = ("hkl", "d (nm)", "multiplicity", "|F| relative")
-    rows = [
-        (" ".join(map(str, r.hkl)), f"{r.d:.5f}", str(r.multiplicity), f"{r.relative_f:.2f}")
-        for r in phase.reflections
-        if r.d >= d_min
-    ]
-    notes = {"source": phase.source, "checked": phase.checked, "doubt": phase.flag}
-    lines = [
-        f"{phase.id}: {phase.name}, {phase.formula}, {phase.space_group}, cell {cell_text(phase)}",
-        *table([header, *rows]),
-        *(f"  {label}: {text}" for label, text in notes.items() if text),
-    ]
-    return "\n".join(lines)

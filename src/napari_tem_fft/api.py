@@ -12,13 +12,14 @@ from os import PathLike
 from pathlib import Path
 
 from ._api_images import agreed, measure_marks, measure_pattern, read, read_pattern
+from .core.matching import Decision
 from .core.micrograph import Micrograph
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
 from .io.errors import ReadError
 from .io.index_cache import prepare_index
-from .io.phases import load_cif_folder, load_table, select_phases, with_own_phases
+from .io.phases import load_cif_folder, load_table, select_phases, user_folder, with_own_phases
 from .io.temfft import load_temfft, save_temfft
 from .nn.model import load_segmenter, names_model
 
@@ -28,6 +29,7 @@ __all__ = [
     "load",
     "measure_marks",
     "measure_pattern",
+    "others_than",
     "read",
     "read_pattern",
     "reference_table",
@@ -43,8 +45,8 @@ def reference_table(cif: str | PathLike[str] | None = None) -> tuple[tuple[Phase
     Parameters
     ----------
     cif : path, optional
-        Folder of CIF files and CSV lists of d-spacings, which join the bundled table; one of the same
-        id, name or alias takes the bundled one's place.
+        Folder of CIF files and CSV lists of d-spacings, which join the bundled table after those of the
+        user's own folder (`user_folder`); one of the same id, name or alias takes the other's place.
 
     Returns
     -------
@@ -57,12 +59,14 @@ def reference_table(cif: str | PathLike[str] | None = None) -> tuple[tuple[Phase
     ValueError
         If there is no such folder.
     """
-    if cif is None:
-        return load_table(), ()
-    own, states = load_cif_folder(Path(cif))
-    phases, replaced = with_own_phases(load_table(), own)
-    doubts = (f"{one.file}: {one.state}: {one.reason}" for one in states if one.state != "ok")
-    return phases, (*doubts, *replaced)
+    phases, notes = load_table(), []
+    folders = [user_folder()] if user_folder().is_dir() else []
+    for folder in (*folders, *([Path(cif)] if cif is not None else [])):
+        own, states = load_cif_folder(folder)
+        phases, replaced = with_own_phases(phases, own)
+        notes += [f"{one.file}: {one.state}: {one.reason}" for one in states if one.state != "ok"]
+        notes += replaced
+    return phases, tuple(notes)
 
 
 def select(
@@ -118,6 +122,8 @@ def analyse(
     params: AnalysisParams | None = None,
     segment: Segment | None = None,
     on_step: Callable[[Step], None] | None = None,
+    others: Sequence[Phase] | None = None,
+    decisions: Sequence[Decision] = (),
 ) -> Analysis:
     """Run the whole chain on a micrograph.
 
@@ -133,6 +139,11 @@ def analyse(
         once. Without it the one that the parameters name is loaded.
     on_step : callable, optional
         Called with each finished `Step`.
+    others : sequence of Phase, optional
+        Phases that are told of where they would be named if they were candidates; the rest of the bundled
+        table where absent.
+    decisions : sequence of Decision, optional
+        A person's word on some of the grains, such as those of an earlier `Analysis`.
 
     Returns
     -------
@@ -149,10 +160,18 @@ def analyse(
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
+    rest = others_than(candidates, load_table()) if others is None else tuple(others)
     prepare_index(candidates)
+    prepare_index((*candidates, *rest))
     micrograph, params = agreed(micrograph, params)
     segment = segment or segment_of(params)
-    return exhaust(analysis_steps(micrograph, candidates, params, segment), on_step)
+    return exhaust(analysis_steps(micrograph, candidates, params, segment, rest, decisions), on_step)
+
+
+def others_than(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:
+    """The phases of a table that are not among the candidates."""
+    chosen = {phase.id for phase in phases}
+    return tuple(phase for phase in table if phase.id not in chosen)
 
 
 def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> Path:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
@@ -15,11 +16,14 @@ from tqdm import tqdm
 from . import _cli_calibrate, _cli_pattern, api
 from ._cli_common import FAILED, OK, STOPPED, USAGE, UsageError, failure, repeated, say
 from ._cli_options import build_parser, params_from
-from ._cli_report import phase_lines, phase_table, report
+from ._cli_phases import phase_lines, phase_table
+from ._cli_report import report
+from .core.matching import Decision, DecisionKind, merged
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
 from .io.calibration import load_profile
+from .io.decisions import read_decisions, stored_decisions
 from .io.index_cache import prepare_index
 from .io.results import folder_of, save_results
 from .io.scoring import write_score
@@ -62,12 +66,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """What every file of a command is analysed with."""
+
+    phases: tuple[Phase, ...]
+    others: tuple[Phase, ...]
+    decisions: tuple[Decision, ...]
+    params: AnalysisParams
+    segment: Segment | None
+
+
 def _analyse(args: argparse.Namespace) -> int:
-    phases, params, segment = _prepared(args)
+    job = _prepared(args)
     failed = 0
     for path in args.files:
         try:
-            _analyse_file(path, args, phases, params, segment)
+            _analyse_file(path, args, job)
         except (ValueError, OSError, MemoryError) as error:
             failed += failure(path, error, args.debug)
         except Exception as error:  # a fault of the program's own must not stop the other files
@@ -77,49 +92,62 @@ def _analyse(args: argparse.Namespace) -> int:
     return FAILED if failed else OK
 
 
-def _prepared(args: argparse.Namespace) -> tuple[tuple[Phase, ...], AnalysisParams, Segment | None]:
+def _prepared(args: argparse.Namespace) -> _Job:
     """Everything that can be wrong with the command itself, before the first file is opened."""
     clashes = repeated(args.files, by_stem=args.score)
     if clashes:
         raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
+    if len(args.files) > 1 and (args.override or args.lock or args.reject):
+        raise UsageError("grains have numbers within one image: decide on them one file at a time")
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
-        chosen, params = _chosen(args), params_from(args)
+        table, params = _table(args), params_from(args)
+        chosen = api.select(args.phases, args.sets, args.elements, table)
+        decisions = _decisions(args, table)
         segment = api.segment_of(params)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
+    others = api.others_than(chosen, table)
     prepare_index(chosen)
-    return chosen, params, segment
+    prepare_index((*chosen, *others))
+    return _Job(chosen, others, decisions, params, segment)
 
 
-def _chosen(args: argparse.Namespace) -> tuple[Phase, ...]:
+def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
+    """All phases that can be named; what is to be said of their files is said."""
     table, notes = api.reference_table(args.cif)
     for note in notes:
         say(note)
-    return api.select(args.phases, args.sets, args.elements, table)
+    return table
 
 
-def _analyse_file(
-    path: Path,
-    args: argparse.Namespace,
-    phases: Sequence[Phase],
-    params: AnalysisParams,
-    segment: Segment | None,
-) -> None:
+def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[Decision, ...]:
+    kinds: tuple[DecisionKind, ...] = ("override", "lock", "reject")
+    return tuple(one for kind in kinds for one in read_decisions(kind, getattr(args, kind), table))
+
+
+def _analyse_file(path: Path, args: argparse.Namespace, job: _Job) -> None:
     micrograph = api.read(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
-    micrograph, params = api.agreed(micrograph, params, _uncertainty_stated(args))
+    micrograph, params = api.agreed(micrograph, job.params, _uncertainty_stated(args))
+    folder = folder_of(path, args.output)
+    earlier = () if args.forget else stored_decisions(folder, micrograph.file_hash)
+    decisions = merged(earlier, job.decisions)
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(
-            analysis_steps(micrograph, phases, params, segment), lambda step: _advance(bar, step)
+            analysis_steps(micrograph, job.phases, params, job.segment, job.others, decisions),
+            lambda step: _advance(bar, step),
         )
         bar.set_postfix_str("writing")
-        folder = save_results(analysis, folder_of(path, args.output))
+        save_results(analysis, folder)
         if args.temfft:
             api.save(analysis, args.output / f"{path.name}.temfft")
         if args.score:
             write_score(analysis, args.output, path.stem)
-    print(f"{path}\n{report(analysis)}\n  results: {folder}\n", flush=True)
+    gone = len(decisions) - len(analysis.decisions)
+    if gone:
+        say(f"{path.name}: {gone} decisions left out: there is no grain where theirs was")
+    print(f"{path}\n{report(analysis, args.unit)}\n  results: {folder}\n", flush=True)
 
 
 def _uncertainty_stated(args: argparse.Namespace) -> bool:
@@ -153,8 +181,11 @@ def _phases(args: argparse.Namespace) -> int:
     if args.names:
         args.phases = [*(args.phases or ()), *args.names]
     try:
-        phases = _chosen(args)
+        phases = api.select(args.phases, args.sets, args.elements, table := _table(args))
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    print("\n\n".join(map(phase_lines, phases)) if args.names else phase_table(phases))
+    if args.names:
+        print("\n\n".join(phase_lines(phase, table, args.unit) for phase in phases))
+    else:
+        print(phase_table(phases, len(table), args.unit))
     return OK

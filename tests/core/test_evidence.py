@@ -121,6 +121,7 @@ def test_what_was_excluded_but_fits_is_told():
     assert matches[0].outcome is Outcome.UNKNOWN
     (told,) = with_excluded(grains, spots, matches, (allowed, phases("Li2O", "Si")), 0.005)
     assert [c.phase for c in told.excluded] == ["Li2O"]
+    assert told.reason.endswith("not among the candidates but fits better: Li2O")
 
 
 def test_what_an_image_cannot_show_is_not_missed():

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from forward_model import zone
 from napari_tem_fft.core.grains import Grain
-from napari_tem_fft.core.matching import Decision, Outcome, follow, look_alikes, match_grains, remembered
+from napari_tem_fft.core.matching import (
+    Decision,
+    Outcome,
+    follow,
+    look_alikes,
+    match_grains,
+    merged,
+    remembered,
+)
 from napari_tem_fft.core.spots import Spot, upper
 from napari_tem_fft.io.phases import load_table, select_phases
 
@@ -102,8 +110,26 @@ def test_a_person_overrides_and_rejects():
     spots = spots_of("Cu", (0, 1, 1))
     (said,) = match(spots, ["Cu", "Li2O"], decisions=[Decision(1, "Li2O", "override")])
     assert said.decided_by_user and said.phases == ("Li2O",)
+    assert said.candidates[0].phase == "Li2O" and said.candidates[0].posterior < 0.01
+    assert "measured: 8 spots fit in d and angle" in said.reason
     (no,) = match(spots, ["Cu", "Li2O"], decisions=[Decision(1, "Cu", "reject")])
     assert "Cu" not in no.phases
+
+
+def test_a_word_on_a_grain_is_of_its_first_lattice():
+    one, other = spots_of("Cu", (0, 1, 1)), spots_of("Li2O", (0, 1, 1), turn=71.0, first=20, snr=200.0)
+    names = ["Cu", "Li2O", "Si", "LiF"]
+    found = match([*one, *other], names, decisions=[Decision(1, "Cu", "override")])
+    assert [m.phases for m in found] == [("Cu",), ("Li2O",)]
+    assert [m.decided_by_user for m in found] == [True, False]
+
+
+def test_later_words_replace_earlier_ones():
+    copper, reject = Decision(1, "Cu", "lock"), Decision(1, "Cu", "reject")
+    silver, other = Decision(1, "Ag", "reject"), Decision(2, "Cu", "override")
+    assert merged([copper, other], [reject]) == (other, reject)
+    assert merged([reject, silver], [copper]) == (copper,)
+    assert merged([copper], [silver]) == (copper, silver)
 
 
 def test_a_decision_follows_its_grain_to_its_new_number():

@@ -76,12 +76,21 @@ def name_all(
     params : MatchParams
     """
     band = recorded_band(profiles[0])
+    choice = with_decided(choice)
     known, listed = (calibration_uncertainty, params), (choice.phases, choice.others)
     matches = match_grains(found.grains, found.spots, choice.phases, *known, choice.decisions, band)
     matches = with_excluded(found.grains, found.spots, matches, listed, *known, band)
     peaks = ring_peaks(profiles, found.spots, matches)
     rings = match_rings(peaks, choice.phases, known_scale(matches, calibration_uncertainty), params, band)
     return Names(matches, rings)
+
+
+def with_decided(choice: Choice) -> Choice:
+    """The choice with the phases that a person has set among the candidates."""
+    said = {decision.phase for decision in choice.decisions if decision.kind != "reject"}
+    joining = tuple(phase for phase in choice.others if phase.id in said)
+    left = tuple(phase for phase in choice.others if phase.id not in said)
+    return Choice((*choice.phases, *joining), left, choice.decisions)
 
 
 def recorded_band(whole: RadialProfile) -> tuple[float, float]:

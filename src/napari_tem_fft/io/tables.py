@@ -18,7 +18,8 @@ from ..core.spots import Spot
 SPOT_COLUMNS = (
     "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm",
     "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain",
-    "outcome", "phase", "hkl", "d_reference_nm", "d_residual_percent", "angle_residual_deg", "kind",
+    "outcome", "phase", "by_user", "hkl", "d_reference_nm", "d_residual_percent", "angle_residual_deg",
+    "kind",
 )  # fmt: skip
 PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
 
@@ -72,6 +73,7 @@ def _explained(spot: Spot, match: GrainMatch | None) -> dict[str, Any]:
     if match is None:
         return {}
     row: dict[str, Any] = {"outcome": str(match.outcome), "phase": " / ".join(match.phases)}
+    row["by_user"] = "yes" if match.decided_by_user else ""
     indexed = indexed_as(spot.id, match)
     return row if indexed is None else row | _reflection(indexed)
 

@@ -1,6 +1,6 @@
 """Which phase a grain is: spots against reference lattices, ranked, with an honest "unknown"."""
 
-from .decisions import Decision, follow
+from .decisions import Decision, DecisionKind, follow, merged
 from .excluded import with_excluded
 from .joint import ScalePrior
 from .lookalikes import LookAlike, look_alikes
@@ -12,6 +12,7 @@ from .rings import IndexedRing, RingCandidate, RingMatch, match_rings
 __all__ = [
     "Candidate",
     "Decision",
+    "DecisionKind",
     "GrainMatch",
     "IndexedRing",
     "IndexedSpot",
@@ -25,5 +26,6 @@ __all__ = [
     "look_alikes",
     "match_grains",
     "match_rings",
+    "merged",
     "with_excluded",
 ]

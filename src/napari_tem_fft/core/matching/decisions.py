@@ -10,6 +10,7 @@ import numpy as np
 
 from ..grains import Grain
 
+DecisionKind = Literal["override", "reject", "lock"]
 #: A decision follows a grain whose centre has moved by less than this share of its diameter.
 MOVED = 0.5
 
@@ -33,8 +34,25 @@ class Decision:
 
     grain: int
     phase: str
-    kind: Literal["override", "reject", "lock"]
+    kind: DecisionKind
     centre: tuple[float, float] | None = None
+
+
+def merged(earlier: Sequence[Decision], later: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Earlier decisions, but not on grains on which there is a later one of another kind than rejecting.
+
+    A decision to reject is added to earlier ones, unless they say that the grain is that very phase.
+    """
+    kept = [decision for decision in earlier if not any(_replaces(one, decision) for one in later)]
+    return (*kept, *later)
+
+
+def _replaces(later: Decision, earlier: Decision) -> bool:
+    if later.grain != earlier.grain:
+        return False
+    if later.kind == "reject":
+        return later.phase == earlier.phase
+    return True
 
 
 def follow(decisions: Sequence[Decision], grains: Sequence[Grain]) -> tuple[Decision, ...]:

@@ -11,7 +11,7 @@ from ..spots import Spot
 from .match import match_grains
 from .observed import ANY_G
 from .params import MatchParams
-from .result import Candidate, GrainMatch
+from .result import GrainMatch
 
 
 def with_excluded(
@@ -48,13 +48,20 @@ def with_excluded(
         of_grain.setdefault(match.grain, match)
     first = {match.grain: index for index, match in reversed(list(enumerate(matches)))}
     return tuple(
-        replace(match, excluded=_named(of_grain[match.grain], barred))
+        _told(match, of_grain[match.grain], barred)
         if match.grain in of_grain and first[match.grain] == index
         else match
         for index, match in enumerate(matches)
     )
 
 
-def _named(match: GrainMatch, barred: set[str]) -> tuple[Candidate, ...]:
-    named = match.phases if match.outcome.names_phases else ()
-    return tuple(c for c in match.candidates if c.phase in named and c.phase in barred)
+def _told(match: GrainMatch, free: GrainMatch, barred: set[str]) -> GrainMatch:
+    """The match with what it would be if all phases were allowed."""
+    named = free.phases if free.outcome.names_phases else ()
+    excluded = tuple(c for c in free.candidates if c.phase in named and c.phase in barred)
+    if not excluded:
+        return match
+    how = "as well" if set(named) & set(match.phases) else "better"
+    names = ", ".join(candidate.phase for candidate in excluded)
+    reason = f"{match.reason}; not among the candidates but fits {how}: {names}"
+    return replace(match, excluded=excluded, reason=reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,7 +65,12 @@ def match_grains(
     matcher = _Matcher(grains, spots, phases, params or MatchParams(), decisions, index_of(phases), band)
     scale = matcher.scale_prior(max(calibration_uncertainty, 1e-4))
     found, owners = matcher.search_with_overlaps(scale)
-    return matcher.verdicts(found, owners, scale)
+    said = [decision for decision in decisions if decision.kind != "reject"]
+    if not said:
+        return matcher.verdicts(found, owners, scale)
+    rest = [decision for decision in decisions if decision.kind == "reject"]
+    free = match_grains(grains, spots, phases, calibration_uncertainty, params, rest, band)
+    return matcher.verdicts(found, owners, scale, {match.grain: match for match in reversed(free)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,20 +135,19 @@ class _Matcher:
 
     def _search(self, observed: Observed, owners: Sequence[int], scale: ScalePrior) -> Found:
         barred = {
-            row: self._barred(self.grains[owner].id)
+            row: self._barred(self.grains[owner].id, row < len(self.grains))
             for row, owner in enumerate(owners)
             if any(decision.grain == self.grains[owner].id for decision in self.decisions)
         }
         return search(observed, self.index, len(self.phases), scale, self.params, barred)
 
-    def _barred(self, grain: int) -> NDArray[np.bool_]:
-        """What a person says that a grain is not, "not listed" and "all spurious" last."""
-        mine = [decision for decision in self.decisions if decision.grain == grain]
+    def _barred(self, grain: int, first: bool) -> NDArray[np.bool_]:
+        """What a person says that a (first) lattice is not, "not listed" and "all spurious" last."""
         ids = [phase.id for phase in self.phases]
-        chosen = [d.phase for d in mine if d.kind != "reject" and d.phase in ids]
-        rejected = {d.phase for d in mine if d.kind == "reject"}
-        if chosen:
-            return np.array([*(i != chosen[-1] for i in ids), True, True])
+        chosen = self._chosen(grain)
+        if first and chosen is not None and chosen.phase in ids:
+            return np.array([*(i != chosen.phase for i in ids), True, True])
+        rejected = {d.phase for d in self.decisions if d.grain == grain and d.kind == "reject"}
         return np.array([*(i in rejected for i in ids), False, False])
 
     def _is_named(self, found: Found, row: int, owners: Sequence[int], scale: ScalePrior) -> bool:
@@ -160,14 +164,21 @@ class _Matcher:
         unlisted = min(1.0, float(posterior[len(self.phases) :].sum()))
         return judge(self.grains[owners[row]].id, ids, offered, unlisted, context)
 
-    def verdicts(self, found: Found, owners: Sequence[int], scale: ScalePrior) -> tuple[GrainMatch, ...]:
-        """A match for each row, those of one grain together."""
+    def verdicts(
+        self,
+        found: Found,
+        owners: Sequence[int],
+        scale: ScalePrior,
+        measured: Mapping[int, GrainMatch] | None = None,
+    ) -> tuple[GrainMatch, ...]:
+        """A match for each row, those of one grain together; `measured` is each grain's without a word."""
         plane = found.observed.two_directions()
         context = self._context(scale)
         first = [
             self._judged(found, row, owners, context) if plane[row] else None for row in range(len(owners))
         ]
         sure = {row: m.phases[0] for row, m in enumerate(first) if m and m.outcome is Outcome.IDENTIFIED}
+        sure |= {row: d.phase for row, g in enumerate(self.grains) if (d := self._chosen(g.id))}
         matches = []
         for row in sorted(range(len(owners)), key=lambda r: (owners[r], r)):
             companions = frozenset(phase for other, phase in sure.items() if other != row)
@@ -177,7 +188,7 @@ class _Matcher:
             else:
                 knowing = replace(context, companions=companions)
                 match = judge(seen.grain, seen.spots, seen.candidates, seen.unlisted, knowing)
-            matches.append(self._decided(match, found, row))
+            matches.append(self._decided(match, found, row, measured or {}))
         return tuple(matches)
 
     def _single(
@@ -188,32 +199,41 @@ class _Matcher:
         scale = found.joint.mean_scale, float(np.hypot(found.joint.scale_error, GRAIN_SCALE))
         return single_d(self.grains[owners[row]].id, mine, self.phases, scale, self.params, companions)
 
-    def _decided(self, match: GrainMatch, found: Found, row: int) -> GrainMatch:
-        """The match with a person's word put over it."""
-        mine = [d for d in self.decisions if d.grain == match.grain]
-        chosen = [d for d in mine if d.kind != "reject"]
-        if chosen:
-            word = "locked as an internal standard" if chosen[-1].kind == "lock" else "set"
+    def _decided(
+        self, match: GrainMatch, found: Found, row: int, measured: Mapping[int, GrainMatch]
+    ) -> GrainMatch:
+        """The match with a person's word put over it; it is of the grain's first lattice."""
+        chosen = self._chosen(match.grain) if row < len(self.grains) else None
+        if chosen is not None:
+            free = measured.get(match.grain, match)
+            word = "locked as an internal standard" if chosen.kind == "lock" else "set"
             return replace(
                 match,
                 outcome=Outcome.IDENTIFIED,
-                phases=(chosen[-1].phase,),
-                candidates=self._chosen_first(match, chosen[-1].phase, found, row),
-                reason=f"{word} by the user; measured: {match.reason}",
+                phases=(chosen.phase,),
+                candidates=self._chosen_first(free, chosen.phase, found, row),
+                reason=f"{word} by the user; measured: {free.reason}",
+                unlisted=free.unlisted,
                 decided_by_user=True,
             )
-        if mine:
-            rejected = ", ".join(dict.fromkeys(d.phase for d in mine))
-            return replace(
-                match, reason=f"{match.reason} ({rejected} rejected by the user)", decided_by_user=True
-            )
+        rejected = [d.phase for d in self.decisions if d.grain == match.grain and d.kind == "reject"]
+        if rejected:
+            names = ", ".join(dict.fromkeys(rejected))
+            reason = f"{match.reason} ({names} rejected by the user)"
+            return replace(match, reason=reason, decided_by_user=True)
         return match
 
-    def _chosen_first(self, match: GrainMatch, phase: str, found: Found, row: int) -> tuple[Candidate, ...]:
-        others = tuple(c for c in match.candidates if c.phase != phase)
-        mine = tuple(c for c in match.candidates if c.phase == phase)
+    def _chosen(self, grain: int) -> Decision | None:
+        """The last word that says what a grain is."""
+        said = [d for d in self.decisions if d.grain == grain and d.kind != "reject"]
+        return said[-1] if said else None
+
+    def _chosen_first(self, free: GrainMatch, phase: str, found: Found, row: int) -> tuple[Candidate, ...]:
+        """The candidates as they were measured, the chosen one first even if it is hardly possible."""
+        others = tuple(c for c in free.candidates if c.phase != phase)
+        mine = tuple(c for c in free.candidates if c.phase == phase)
         number = next((n for n, p in enumerate(self.phases) if p.id == phase), None)
         best = found.best(row, number) if number is not None and not mine else None
         if best is not None and number is not None:
-            mine = (candidate(found, best, 1.0, self.phases[number]),)
-        return mine + others
+            mine = (candidate(found, best, 0.0, self.phases[number]),)
+        return (mine or (Candidate(phase, 0.0, 1.0, None, (), 0.0),)) + others

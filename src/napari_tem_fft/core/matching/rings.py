@@ -264,5 +264,6 @@ def _single_ring(
     d = float(np.exp(-rings.log_g[0]))
     if not fits:
         return RingMatch(Outcome.UNKNOWN, (), (), tuple(chosen), 0.0, f"no candidate has a d of {d:.4f} nm")
-    reason = f"one ring, d {d:.4f} nm: fits {len(fits)} phases, and one d never names a phase"
+    count = f"{len(fits)} phases" if len(fits) > 1 else "one phase"
+    reason = f"one ring, d {d:.4f} nm: fits {count}, but one d never names a phase"
     return RingMatch(Outcome.SINGLE_D, (), tuple(fits), tuple(chosen), 0.0, reason)

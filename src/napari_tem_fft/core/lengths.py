@@ -1,0 +1,29 @@
+"""Lengths as people want to read them: in nm or in Angstrom."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+LengthUnit = Literal["nm", "angstrom"]
+UNITS: tuple[LengthUnit, ...] = ("nm", "angstrom")
+_SYMBOL = {"nm": "nm", "angstrom": "\u00c5"}
+_FACTOR = {"nm": 1.0, "angstrom": 10.0}
+
+
+def symbol(unit: LengthUnit) -> str:
+    """The unit's sign."""
+    return _SYMBOL[unit]
+
+
+def length(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
+    """A length without its sign, as exact in either unit.
+
+    Parameters
+    ----------
+    nm : float
+        The length in nm.
+    unit : {"nm", "angstrom"}
+    digits : int
+        Digits after the point in nm.
+    """
+    return f"{nm * _FACTOR[unit]:.{digits - (unit == 'angstrom')}f}"
