@@ -111,7 +111,7 @@ def test_a_person_overrides_and_rejects():
     (said,) = match(spots, ["Cu", "Li2O"], decisions=[Decision(1, "Li2O", "override")])
     assert said.decided_by_user and said.phases == ("Li2O",)
     assert said.candidates[0].phase == "Li2O" and said.candidates[0].posterior < 0.01
-    assert "measured: 8 spots fit in d and angle" in said.reason
+    assert "measured: 4 spots fit in d and angle" in said.reason
     (no,) = match(spots, ["Cu", "Li2O"], decisions=[Decision(1, "Cu", "reject")])
     assert "Cu" not in no.phases
 
