@@ -92,7 +92,7 @@ def save_pair(folder: Path, analysis: Analysis, spots: Sequence[Spot], params: I
     whole = replace(params, channels=CHANNELS)
     inputs = network_input(analysis.diffractogram, analysis.local_spectra, whole)
     text = json.dumps(_meta(analysis, whole), ensure_ascii=False)
-    arrays = {
+    arrays: dict[str, Any] = {
         "inputs": inputs.astype(ARRAYS["inputs"]),
         "g": np.array([spot.g for spot in spots if spot.enabled], ARRAYS["g"]).reshape(-1, 2),
         "meta": np.frombuffer(text.encode(), ARRAYS["meta"]),
