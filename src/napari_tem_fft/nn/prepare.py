@@ -82,13 +82,22 @@ def network_input(
     rows, columns = np.arange(-params.half, params.half + 1), np.arange(params.half + 1)
     radius = np.hypot(rows[:, None], columns) * step
     seen = (radius >= 0.5 * diffractogram.q_min) & (radius <= diffractogram.q_max)
-    planes = {
-        **_image_planes(diffractogram, params),
-        **_local_planes(spectra, params),
-        "radius": (radius / params.q_max).astype(np.float32),
+    planes = {**_image_planes(diffractogram, params), **_local_planes(spectra, params)}
+    whole = {
+        name: _with_margin(np.where(seen, plane, np.float32(0)), params.margin)
+        for name, plane in planes.items()
     }
-    half_planes = [np.where(seen, planes[name], np.float32(0)) for name in params.channels]
-    return np.stack([_with_margin(plane, params.margin) for plane in half_planes], axis=-1)
+    whole["radius"] = radius_plane(params)
+    return np.stack([whole[name] for name in params.channels], axis=-1)
+
+
+def radius_plane(params: InputParams) -> NDArray[np.float32]:
+    """|g| / q_max on the cells of an input, shape ``params.shape``."""
+    rows = np.arange(-params.half, params.half + 2)[:, None]
+    columns = np.arange(-params.margin, params.half + 1)
+    radius = np.hypot(rows, columns) / params.half
+    radius[-1] = 0
+    return radius.astype(np.float32)
 
 
 def _image_planes(diffractogram: Diffractogram, params: InputParams) -> dict[str, NDArray[np.float32]]:

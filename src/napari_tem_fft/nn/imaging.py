@@ -1,0 +1,216 @@
+"""How a microscope turns a thin specimen into an image: lens, amorphous film and camera.
+
+Linear imaging of a phase object with partial coherence (Kirkland, Advanced Computing in Electron
+Microscopy, chapter 3) and its second-order term; everything is a function of the frequency g, so that the
+noise at any g is known exactly. Lengths are nm, frequencies 1/nm, positions (y, x).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, sin, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+Image = NDArray[np.float32]
+#: Expected counts above which Poisson noise is drawn as normal noise.
+MANY = 15.0
+#: The film's scattering falls to a half at this frequency, 1/nm.
+FILM_FALL = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """Objective lens, its coherence and what moves during the exposure; positive defocus is underfocus.
+
+    Attributes
+    ----------
+    voltage_kV, cs_mm : float
+    defocus, astigmatism, focal_spread : float, nm
+    astigmatism_azimuth : float, radians
+    convergence : float, mrad
+    amplitude_contrast : float
+        Share of the contrast that needs no defocus.
+    drift : tuple of float, (y, x), nm
+        Way of the image during the exposure.
+    vibration : float, nm
+        Standard deviation of the image's place.
+    """
+
+    voltage_kV: float = 300.0
+    cs_mm: float = 0.5
+    defocus: float = 40.0
+    astigmatism: float = 0.0
+    astigmatism_azimuth: float = 0.0
+    focal_spread: float = 4.0
+    convergence: float = 0.2
+    amplitude_contrast: float = 0.1
+    drift: tuple[float, float] = (0.0, 0.0)
+    vibration: float = 0.0
+
+    @property
+    def wavelength(self) -> float:
+        """Relativistic electron wavelength, nm."""
+        energy = self.voltage_kV * 1e3
+        return float(1.22643 / np.sqrt(energy * (1 + 0.978476e-6 * energy)))
+
+    def transfer(self, gy: NDArray[Any], gx: NDArray[Any]) -> NDArray[Any]:
+        """Contrast of a cosine of the projected potential (radians), at frequencies that broadcast."""
+        g2 = gy**2 + gx**2
+        wave, cs = self.wavelength, self.cs_mm * 1e6
+        c, s = cos(2 * self.astigmatism_azimuth), sin(2 * self.astigmatism_azimuth)
+        stretched = self.defocus * g2 + self.astigmatism * (c * (gx**2 - gy**2) + 2 * s * gx * gy)
+        chi = np.pi * wave * stretched - 0.5 * np.pi * cs * wave**3 * g2**2
+        temporal = 0.5 * (np.pi * wave * self.focal_spread) ** 2 * g2**2
+        angle = self.convergence * 1e-3
+        slope = self.defocus - cs * wave**2 * g2
+        spatial = (np.pi * angle * slope) ** 2 * g2
+        moved = 2 * (np.pi * self.vibration) ** 2 * g2
+        share = self.amplitude_contrast
+        contrast = 2 * sqrt(1 - share**2) * np.sin(chi) + 2 * share * np.cos(chi)
+        drifted = np.sinc(gy * self.drift[0] + gx * self.drift[1])
+        return np.asarray(contrast * np.exp(-temporal - spatial - moved) * drifted)
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Detector: dose, blur and faults.
+
+    Attributes
+    ----------
+    dose : float, electrons / nm^2
+    blur : float
+        Share of a pixel's signal that goes to each neighbour along either axis (0 for counting cameras).
+    counting : bool
+        A counting camera's noise is white; an integrating one blurs its noise as it blurs the signal.
+    read_noise : float, electrons
+    gain_stripes : float
+        Relative standard deviation of the columns' gains.
+    hot_pixels, dead_lines : int
+    illumination : float
+        Relative change of the illumination over the field.
+    """
+
+    dose: float
+    blur: float = 0.0
+    counting: bool = True
+    read_noise: float = 0.0
+    gain_stripes: float = 0.0
+    hot_pixels: int = 0
+    dead_lines: int = 0
+    illumination: float = 0.0
+
+    def mtf(self, gy: NDArray[Any], gx: NDArray[Any], pixel_size: tuple[float, float]) -> NDArray[Any]:
+        """Modulation transfer at frequencies that broadcast."""
+        rest = 1 - 2 * self.blur
+        y, x = (
+            rest + 2 * self.blur * np.cos(2 * np.pi * g * p)
+            for g, p in zip((gy, gx), pixel_size, strict=True)
+        )
+        return np.asarray(y * x)
+
+    def electrons(self, pixel_size: tuple[float, float]) -> float:
+        """Mean number of electrons a pixel."""
+        return self.dose * pixel_size[0] * pixel_size[1]
+
+
+def film_amplitude(g2: NDArray[Any]) -> NDArray[Any]:
+    """Spectrum of the film's projected potential for white noise of unit variance, 1 at g = 0."""
+    return 1 / (1 + g2 / FILM_FALL**2)
+
+
+def axes_of(shape: tuple[int, int], pixel_size: tuple[float, float]) -> tuple[Image, Image]:
+    """g_y as a column and g_x as a row of `scipy.fft.rfft2`, 1/nm."""
+    gy = fft.fftfreq(shape[0], pixel_size[0]).astype(np.float32)[:, None]
+    gx = fft.rfftfreq(shape[1], pixel_size[1]).astype(np.float32)[None, :]
+    return gy, gx
+
+
+def exposed(
+    film: Image,
+    crystals: Image,
+    pixel_size: tuple[float, float],
+    lens: Lens,
+    camera: Camera,
+    second_order: float,
+    rng: np.random.Generator,
+) -> Image:
+    """Counts of the camera behind the lens behind a specimen.
+
+    Parameters
+    ----------
+    film : ndarray of float32
+        White noise times the film's strength (radians), 0 in vacuum.
+    crystals : ndarray of float32
+        Projected potential of everything else, radians.
+    second_order : float
+        Weight of the squared contrast, from which double reflections come.
+    """
+    gy, gx = axes_of(film.shape, pixel_size)
+    spectrum = fft.rfft2(film) * film_amplitude(gy**2 + gx**2)
+    spectrum += fft.rfft2(crystals)
+    spectrum *= lens.transfer(gy, gx).astype(np.float32)
+    if camera.counting and camera.blur:
+        spectrum *= camera.mtf(gy, gx, pixel_size).astype(np.float32)
+    contrast: Image = fft.irfft2(spectrum, s=film.shape)
+    expected = 1 + contrast + (0.5 * second_order) * contrast**2
+    return recorded(np.maximum(expected, 0.0), pixel_size, camera, rng)
+
+
+def recorded(
+    expected: Image, pixel_size: tuple[float, float], camera: Camera, rng: np.random.Generator
+) -> Image:
+    """An expected intensity (mean 1) as a camera records it, with noise and faults, in grey levels."""
+    shape = expected.shape
+    light = smooth_field(shape, rng, 2)
+    light *= np.float32(camera.illumination)
+    light += 1
+    light *= np.float32(camera.electrons(pixel_size))
+    light *= expected
+    counts = _noisy(light, rng)
+    if not camera.counting and camera.blur:
+        counts = _blurred(counts, camera.blur)
+    if camera.read_noise:
+        counts += np.float32(camera.read_noise) * rng.standard_normal(shape, np.float32)
+    if camera.gain_stripes:
+        counts *= 1 + np.float32(camera.gain_stripes) * rng.standard_normal((1, shape[1]), np.float32)
+    if camera.hot_pixels:
+        places = rng.integers(0, shape[0], camera.hot_pixels), rng.integers(0, shape[1], camera.hot_pixels)
+        counts[places] += rng.uniform(20, 500, camera.hot_pixels).astype(np.float32) * counts.std()
+    for row in rng.integers(0, shape[0], camera.dead_lines):
+        counts[row] = 0.0
+    return np.rint(100 + 10 * counts)
+
+
+def smooth_field(shape: tuple[int, int], rng: np.random.Generator, waves: int) -> Image:
+    """Random field of at most `waves` half waves an axis, about between -1 and 1."""
+    rows, columns = (
+        np.cos(np.pi * np.arange(waves + 1) * (np.arange(n)[:, None] + 0.5) / n).astype(np.float32)
+        for n in shape
+    )
+    weights = rng.standard_normal((waves + 1, waves + 1)).astype(np.float32)
+    weights[0, 0] = 0.0
+    largest = float(np.abs(rows[::16] @ weights @ columns[::16].T).max())
+    field: Image = (rows @ (weights / np.float32(max(largest, 1e-6)))) @ columns.T
+    return field
+
+
+def _noisy(expected: Image, rng: np.random.Generator) -> Image:
+    if float(expected.mean()) > MANY:
+        noise = rng.standard_normal(expected.shape, np.float32)
+        noise *= np.sqrt(expected)
+        noise += expected
+        return noise
+    return rng.poisson(expected).astype(np.float32)
+
+
+def _blurred(counts: Image, blur: float) -> Image:
+    for axis in (0, 1):
+        wide = np.concatenate([counts.take([0], axis), counts, counts.take([-1], axis)], axis)
+        n = counts.shape[axis]
+        sides = wide.take(range(n), axis) + wide.take(range(2, n + 2), axis)
+        counts = np.float32(1 - 2 * blur) * counts + np.float32(blur) * sides
+    return counts
