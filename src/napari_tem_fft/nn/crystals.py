@@ -136,7 +136,7 @@ def faceted(
 
 def thickness(shape: Shape, edge: float, slope: float) -> Image:
     """Relative thickness 0..1: an edge as wide as `edge` nm, then a rise over `slope` nm."""
-    rise = 0.7 + 0.3 * np.clip(shape.depth / np.float32(slope), 0, 1)
+    rise: Image = 0.7 + 0.3 * np.clip(shape.depth / np.float32(slope), 0, 1)
     soft: Image = np.clip(shape.depth / np.float32(edge) + np.float32(0.5), 0, 1)
     return rise * soft
 

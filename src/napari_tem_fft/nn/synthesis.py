@@ -38,8 +38,8 @@ from .imaging import FILM_FALL, Camera, Image, Lens, exposed, film_amplitude, sm
 
 #: Local SNR of spots that are to be found, and below which there is none to be seen.
 VISIBLE, FAINT = 14.0, 7.0
-#: Largest amplitude of a fringe relative to the mean intensity.
-STRONGEST = 0.35
+#: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
+STRONGEST, MOST_PHASE = 0.35, 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +244,7 @@ def _shine(
         return _joined([])
     wanted = _log_uniform(rng, params.best_snr) / float(power[seen].max())
     most = STRONGEST / (2 * max(float(np.abs(linear).max()), 1e-12))
+    most = min(most, MOST_PHASE / (2 * float(np.abs(lattice.strength).max())))
     scale = min(np.sqrt(wanted), most)
     both = scale * linear + 0.5 * scene.second_order * scale**2 * fftconvolve(linear, linear, mode="same")
     _add(scene, shape, height, lattice, scale, seen, rng)
