@@ -2,9 +2,9 @@
 
     python tests/benchmarks/network_study.py --pairs DIR --held-back DIR [--count 1600] [--steps 250]
 
-DIR are folders of pairs as ``napari-tem-fft train --keep-pairs`` makes them (seeds 1 and 501). A row a variant:
-Dice, precision, recall and F1 of the spots on the held-back pairs, seconds a step and an inference, each
-also as a ratio to the first variant's of the same run.
+DIR are folders of pairs as ``napari-tem-fft train --keep-pairs`` makes them (seeds 1 and 501). A row a
+variant: Dice, precision, recall and F1 of the spots on the held-back pairs, seconds a step and an
+inference, each also as a ratio to the first variant's of the same run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ class Variant:
     """What is changed, and its name."""
 
     name: str
-    network: NetworkParams = NetworkParams()
+    network: NetworkParams = field(default_factory=NetworkParams)
     channels: tuple[str, ...] = CHANNELS
     loss: str = "dice_focal"
 
