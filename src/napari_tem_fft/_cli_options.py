@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from . import __version__, _cli_calibrate, _cli_pattern
+from . import __version__, _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train
 from ._cli_common import Formatter, add_debug, add_image, add_output, add_parameter
 from .core.lengths import UNITS
 from .core.parameters import Parameter, from_dict, parameters_of
@@ -60,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     _cli_calibrate.add_command(commands)
     _add_sample(commands)
     _add_phases(commands)
+    _cli_train.add_command(commands)
+    _cli_evaluate.add_command(commands)
     return parser
 
 

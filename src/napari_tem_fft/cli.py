@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from . import _cli_calibrate, _cli_pattern, api
+from . import _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train, api
 from ._cli_common import FAILED, OK, STOPPED, USAGE, UsageError, failure, repeated, say
 from ._cli_options import build_parser, params_from
 from ._cli_phases import phase_lines, phase_table
@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "calibrate": _cli_calibrate.run,
         "sample": _sample,
         "phases": _phases,
+        "train": _cli_train.run,
+        "evaluate": _cli_evaluate.run,
     }
     try:
         return commands[args.command](args)

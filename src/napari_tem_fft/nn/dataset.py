@@ -26,11 +26,14 @@ from ..core.micrograph import Micrograph, prepared_pixels
 from ..core.phases import Phase
 from ..core.windows import WindowParams
 from .prepare import CHANNELS, InputParams, network_input, radius_plane
-from .synthesis import SynthesisParams, Truth, synthesise
+from .synthesis import Truth, synthesise
+from .synthesis_params import SynthesisParams
 
 #: What is stored; |g| is the same for all.
 STORED = CHANNELS[:-1]
 SHARD = 32
+#: SNR and size of spots that a person marked.
+SURE = 1e6
 #: A stored byte is (value + OFFSET) * SCALE.
 SCALE, OFFSET = 24.0, 1.5
 
@@ -53,6 +56,28 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    @classmethod
+    def of_corrections(
+        cls, corrected: Sequence[tuple[NDArray[Any], NDArray[np.float64]]], params: InputParams
+    ) -> Pairs:
+        """Pairs of masks that a person corrected: (input of all `CHANNELS`, g of the spots) each."""
+        sure = [
+            Truth(g, np.full(len(g), SURE), np.full(len(g), SURE), np.zeros(len(g), np.intp))
+            for _, g in corrected
+        ]
+        inputs = np.stack([stored(np.asarray(one, np.float32)) for one, _ in corrected])
+        limits = np.tile([0.0, params.q_max], (len(sure), 1))
+        return cls(inputs, tuple(sure), limits)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Several sets of pairs as one."""
+    return Pairs(
+        np.concatenate([part.inputs for part in parts]),
+        tuple(truth for part in parts for truth in part.truth),
+        np.concatenate([part.limits for part in parts]),
+    )
 
 
 def spectra_of(micrograph: Micrograph, window: float) -> tuple[Diffractogram, LocalSpectra]:
@@ -125,11 +150,9 @@ def load_pairs(folder: Path, count: int, first: int = 0) -> Pairs:
         If some have not been made.
     """
     parts = [_load_shard(folder / _name(k)) for k in range(first // SHARD, -(-(first + count) // SHARD))]
-    skip = first % SHARD
-    inputs = np.concatenate([p.inputs for p in parts])[skip : skip + count]
-    truth = tuple(t for p in parts for t in p.truth)[skip : skip + count]
-    limits = np.concatenate([p.limits for p in parts])[skip : skip + count]
-    return Pairs(inputs, truth, limits)
+    whole, skip = joined(parts), first % SHARD
+    chosen = slice(skip, skip + count)
+    return Pairs(whole.inputs[chosen], whole.truth[chosen], whole.limits[chosen])
 
 
 def _name(shard: int) -> str:

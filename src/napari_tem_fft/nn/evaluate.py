@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .batches import drawn, visible
 from .dataset import spectra_of
 from .prepare import InputParams, network_input, probable_spots, target
 from .propose import Predict, confirmed
-from .rivals import Detector, distinct, frequencies
+from .rivals import Detector, frequencies
 from .scores import SpotScore, dice, distances, interval, rates, spot_score
 from .synthesis import Truth
 
@@ -27,11 +28,12 @@ SNR_CLASSES = (14.0, 18.0, 25.0, 40.0, 80.0, 200.0, 1000.0, np.inf)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """A micrograph of which the truth is known, and the window of its local spectra in nm."""
+    """A micrograph of which the truth is known up to |g| = `q_max`, and the window of its local spectra."""
 
     micrograph: Micrograph
     truth: Truth
     window: float = 11.0
+    q_max: float = np.inf
 
 
 @dataclass(slots=True, eq=False)
@@ -57,7 +59,7 @@ class MethodScore:
         hit = np.array([h for _, h in self.by_snr])
         recall = {
             f"{a:g}-{b:g}": float(hit[(snr >= a) & (snr < b)].mean())
-            for a, b in zip(SNR_CLASSES, SNR_CLASSES[1:], strict=False)
+            for a, b in pairwise(SNR_CLASSES)
             if len(snr) and ((snr >= a) & (snr < b)).any()
         }
         return {
@@ -84,7 +86,7 @@ def network_detector(predict: Predict, inputs: InputParams, least: float) -> Det
     def detect(diffractogram: Diffractogram, spectra: LocalSpectra) -> NDArray[np.float64]:
         g, _ = probable_spots(predict(network_input(diffractogram, spectra, inputs)), least, inputs)
         length = np.hypot(*g.T)
-        return g[(length >= diffractogram.q_min) & (length <= diffractogram.q_max)]
+        return np.asarray(g[(length >= diffractogram.q_min) & (length <= diffractogram.q_max)])
 
     return detect
 
@@ -101,25 +103,26 @@ def confirmed_detector(predict: Predict, inputs: InputParams, least: float, fals
 
 
 def compare(
-    images: Iterator[Known] | Sequence[Known],
+    images: Iterable[Known],
     methods: dict[str, Detector],
     disc: float,
     inputs: InputParams,
-) -> Iterator[dict[str, MethodScore]]:
-    """Every method on every image; yields the scores so far after each image.
+) -> dict[str, MethodScore]:
+    """Every method on every image.
 
     Masks are compared as discs of one radius, whatever the method answered.
     """
     scores = {name: MethodScore() for name in methods}
     for image in images:
         diffractogram, spectra = spectra_of(image.micrograph, image.window)
-        limits = np.array([diffractogram.q_min, diffractogram.q_max])
+        limits = np.array([diffractogram.q_min, min(diffractogram.q_max, image.q_max)])
         for name, detect in methods.items():
             start = time.perf_counter()
             answers = detect(diffractogram, spectra)
             scores[name].seconds.append(time.perf_counter() - start)
+            answers = answers[np.hypot(*answers.T) <= limits[1]]
             _add(scores[name], answers, image.truth, limits, max(diffractogram.step), disc, inputs)
-        yield scores
+    return scores
 
 
 def _add(
@@ -148,7 +151,8 @@ def _add(
         return
     apart = distances(answers, truth.g[seen])
     reach = np.maximum(max(0.05, step), 0.5 / truth.size[seen])
-    score.by_snr += list(zip(truth.snr[seen].tolist(), (apart <= reach).any(axis=0).tolist(), strict=True))
+    hits = np.any(apart <= reach, axis=0)
+    score.by_snr += [(float(s), bool(h)) for s, h in zip(truth.snr[seen], hits, strict=True)]
     length = np.hypot(*answers.T)
     best = apart.argmin(axis=1)
     near = apart[np.arange(len(answers)), best] <= reach[best]
@@ -189,6 +193,3 @@ def d_score(
     excused = (np.abs(answers[:, None] / doubtful[None] - 1) <= tolerance).any(axis=1) & ~right
     found = near.any(axis=0)
     return SpotScore(int(found.sum()), int((~found).sum()), int(right.sum()), int((~right & ~excused).sum()))
-
-
-__all__ = ["Known", "MethodScore", "compare", "d_groups", "d_score", "distinct"]

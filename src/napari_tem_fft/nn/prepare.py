@@ -25,6 +25,8 @@ from ..core.local_spectra import LocalSpectra
 CHANNELS = ("image", "image_mean", "local", "local_mean", "radius")
 #: asinh(surprise / KNEE): linear below, logarithmic above.
 KNEE = 3.0
+#: An output is smoothed by this many cells before its maxima are looked for.
+SMOOTHING = 1.0
 #: Half-overlapping windows are worth this much fewer independent ones.
 OVERLAP_LOSS = 1.1
 
@@ -237,28 +239,27 @@ def probable_spots(
         Centre of gravity of the maximum's 3 x 3 cells, in the stored half plane.
     probability : ndarray, shape (n,)
     """
-    smooth = ndimage.uniform_filter(probability[:-1], 3, mode="nearest")
+    smooth = ndimage.gaussian_filter(probability[:-1], SMOOTHING, mode="nearest")
     top = ndimage.maximum_filter(smooth, 5, mode="nearest") == smooth
     top &= ndimage.maximum_filter(probability[:-1], 3, mode="nearest") >= least
-    cells = np.argwhere(top)
-    column = cells[:, 1] - params.margin
-    row = cells[:, 0] - params.half
-    cells = cells[(column > 0) | ((column == 0) & (row > 0))]
-    cells = cells[(cells[:, 0] > 0) & (cells[:, 0] < 2 * params.half) & (cells[:, 1] < params.shape[1] - 1)]
-    found = [_centre(probability, cell) for cell in cells]
-    heights = np.array([height for _, height in found])
-    g = np.array([place for place, _ in found]).reshape(-1, 2) - (params.half, params.margin)
-    order = np.argsort(-heights, kind="stable")
-    return g[order] * params.grid.step[0], heights[order]
+    label, count = ndimage.label(top, structure=np.ones((3, 3)))  # a saturated output has flat tops
+    middles = ndimage.center_of_mass(top, label, np.arange(1, count + 1))
+    cells = np.rint(np.array(middles).reshape(-1, 2)).astype(np.intp)
+    cells = cells[np.all((cells > 0) & (cells < np.array(params.shape) - (2, 1)), axis=1)]
+    found = [_centre(smooth, cell) for cell in cells]
+    heights = np.array([probability[r - 1 : r + 2, c - 1 : c + 2].max() for r, c in cells])
+    g = (np.array(found).reshape(-1, 2) - (params.half, params.margin)) * params.grid.step[0]
+    kept = (g[:, 1] > 0) | ((g[:, 1] == 0) & (g[:, 0] > 0))
+    order = np.argsort(-heights[kept], kind="stable")
+    return g[kept][order], heights[kept][order]
 
 
-def _centre(probability: NDArray[np.float32], cell: NDArray[np.intp]) -> tuple[tuple[float, float], float]:
+def _centre(smooth: NDArray[np.float32], cell: NDArray[np.intp]) -> tuple[float, float]:
     row, column = int(cell[0]), int(cell[1])
-    around = probability[row - 1 : row + 2, column - 1 : column + 2].astype(np.float64)
-    weight = around / max(around.sum(), 1e-12)
+    weight = smooth[row - 1 : row + 2, column - 1 : column + 2].astype(np.float64)
+    weight /= max(weight.sum(), 1e-12)
     offset = np.arange(-1, 2)
-    place = row + float(weight.sum(axis=1) @ offset), column + float(weight.sum(axis=0) @ offset)
-    return place, float(around.max())
+    return row + float(weight.sum(axis=1) @ offset), column + float(weight.sum(axis=0) @ offset)
 
 
 def mirrored(

@@ -10,7 +10,7 @@ spot to be found; below `FAINT` it is none; between the two it counts neither wa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,9 @@ from scipy.signal import fftconvolve
 from ..core.calibration import Calibration
 from ..core.micrograph import Micrograph
 from ..core.phases import Phase
+from .conditions import drawn_camera, drawn_lens, drawn_support, low_passed
 from .crystals import (
     FIRST_HALF,
-    ORDER,
     Lattice,
     Shape,
     faceted,
@@ -34,49 +34,13 @@ from .crystals import (
     turned,
     zone_lattice,
 )
-from .imaging import FILM_FALL, Camera, Image, Lens, exposed, film_amplitude, smooth_field
+from .imaging import FILM_FALL, Camera, Image, Lens, exposed, film_amplitude
+from .synthesis_params import SynthesisParams, log_uniform
 
 #: Local SNR of spots that are to be found, and below which there is none to be seen.
 VISIBLE, FAINT = 14.0, 7.0
 #: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
 STRONGEST, MOST_PHASE = 0.35, 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class SynthesisParams:
-    """Ranges from which images are drawn; log-uniform where they span decades.
-
-    Attributes
-    ----------
-    sizes : tuple of int
-        Pixels an axis, and `shares`, how often each is drawn.
-    pixel_size : tuple of float, nm
-    dose : tuple of float, electrons / angstrom^2
-    diameter : tuple of float, nm
-        Of the crystals; capped at one and a half times the field.
-    best_snr : tuple of float
-        Local SNR of a crystal's strongest reflection.
-    defocus, cs_mm, focal_spread : tuple of float; nm, mm, nm
-    empty : float
-        Share of the images without a crystal.
-    vacuum : float
-        Share of the images with vacuum.
-    window : tuple of float, nm
-        Of the local spectra's windows, besides the usual 11 nm.
-    """
-
-    sizes: tuple[int, ...] = (512, 768, 1024, 1280, 1536, 2048, 4096)
-    shares: tuple[float, ...] = (0.2, 0.17, 0.28, 0.14, 0.1, 0.09, 0.02)
-    pixel_size: tuple[float, float] = (0.008, 0.06)
-    dose: tuple[float, float] = (30.0, 5000.0)
-    diameter: tuple[float, float] = (3.0, 120.0)
-    best_snr: tuple[float, float] = (9.0, 3e4)
-    defocus: tuple[float, float] = (5.0, 160.0)
-    cs_mm: tuple[float, float] = (-0.02, 1.2)
-    focal_spread: tuple[float, float] = (1.5, 8.0)
-    empty: float = 0.08
-    vacuum: float = 0.5
-    window: tuple[float, float] = (8.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +92,7 @@ def synthesise(
         scene.film, scene.potential, scene.pixel_size, scene.lens, scene.camera, scene.second_order, rng
     )
     if rng.random() < 0.03:
-        pixels = _low_passed(pixels, rng)
+        pixels = low_passed(pixels, rng)
     micrograph = Micrograph(pixels, Calibration.real(scene.pixel_size), f"synthetic {seed}-{index}")
     window = 11.0 if rng.random() < 0.75 else rng.uniform(*params.window)
     return Synthetic(micrograph, _joined(reflections), float(window))
@@ -151,17 +115,17 @@ class _Scene:
     def drawn(cls, rng: np.random.Generator, params: SynthesisParams) -> _Scene:
         side = int(rng.choice(params.sizes, p=np.array(params.shares) / sum(params.shares)))
         shape = (side, side) if rng.random() < 0.7 else (side, int(rng.choice([0.75, 0.875]) * side))
-        pixel = _log_uniform(rng, params.pixel_size)
+        pixel = log_uniform(rng, params.pixel_size)
         unequal = 1 + (rng.random() < 0.1) * rng.uniform(-0.05, 0.05)
         size = (pixel, float(pixel * unequal))
-        support = _support(shape, size, rng, params.vacuum)
+        support = drawn_support(shape, size, rng, params.vacuum)
         # white noise of this strength a pixel gives a film of 0.01 to 0.12 radians after its own spectrum
-        strength = _log_uniform(rng, (0.01, 0.12)) / (np.sqrt(np.pi) * FILM_FALL * pixel)
+        strength = log_uniform(rng, (0.01, 0.12)) / (np.sqrt(np.pi) * FILM_FALL * pixel)
         film = np.sqrt(support) * np.float32(strength) * rng.standard_normal(shape, np.float32)
-        camera = _camera(rng, params, shape)
+        camera = drawn_camera(rng, params, shape)
         return cls(
             size,
-            _lens(rng, params),
+            drawn_lens(rng, params),
             camera,
             rng.uniform(0.0, 1.0),
             strength,
@@ -206,7 +170,7 @@ def _place_grain(
     """Add a crystal to the scene; what is true of its reflections."""
     extent = np.array(scene.film.shape) * scene.pixel_size
     largest = min(params.diameter[1], 1.5 * float(extent.max()))
-    diameter = _log_uniform(rng, (min(params.diameter[0], largest), largest))
+    diameter = log_uniform(rng, (min(params.diameter[0], largest), largest))
     centre = rng.uniform(-0.1, 1.1, 2) * extent
     lattice = _lattice(phases, rng)
     shape = faceted(
@@ -242,7 +206,7 @@ def _shine(
     seen = np.abs(g).max(axis=1) < nyquist
     if not (power[seen] > 0).any():
         return _joined([])
-    wanted = _log_uniform(rng, params.best_snr) / float(power[seen].max())
+    wanted = log_uniform(rng, params.best_snr) / float(power[seen].max())
     most = STRONGEST / (2 * max(float(np.abs(linear).max()), 1e-12))
     most = min(most, MOST_PHASE / (2 * float(np.abs(lattice.strength).max())))
     scale = min(np.sqrt(wanted), most)
@@ -289,88 +253,8 @@ def _lattice(phases: Sequence[Phase], rng: np.random.Generator) -> Lattice:
     return one_row(lattice) if kind < 0.2 else tilted(lattice, rng) if kind < 0.6 else lattice
 
 
-def _support(
-    shape: tuple[int, int], size: tuple[float, float], rng: np.random.Generator, vacuum: float
-) -> Image:
-    """Relative thickness of the film: 1 on the whole, 0 in vacuum, with edges 0.3 nm soft."""
-    wedge = 1 + np.float32(rng.uniform(0, 0.4)) * smooth_field(shape, rng, 2)
-    if rng.random() > vacuum:
-        return wedge
-    ny, nx = shape
-    y, x = np.arange(ny, dtype=np.float32)[:, None] * size[0], np.arange(nx, dtype=np.float32) * size[1]
-    kind = rng.random()
-    if kind < 0.4:  # a straight edge
-        angle = rng.uniform(0, 2 * np.pi)
-        across = float(np.sin(angle)) * (y - y.mean()) + float(np.cos(angle)) * (x - x.mean())
-        depth = across + np.float32(rng.uniform(-0.35, 0.35) * min(y.max(), x.max()))
-    elif kind < 0.75:  # a curved one
-        field = smooth_field(shape, rng, int(rng.integers(2, 6)))
-        middle = float(np.quantile(field[::8, ::8], rng.uniform(0.1, 0.5)))
-        depth = (field - np.float32(middle)) * np.float32(0.2 * x.max())
-    else:  # a hole
-        centre = rng.uniform(0, 1, 2) * (y.max(), x.max())
-        radius = rng.uniform(0.05, 0.35) * x.max()
-        depth = np.hypot(y - np.float32(centre[0]), x - np.float32(centre[1])) - np.float32(radius)
-    soft: Image = np.clip(depth / np.float32(rng.uniform(0.2, 0.6)) + np.float32(0.5), 0, 1)
-    return wedge * soft
-
-
-def _lens(rng: np.random.Generator, params: SynthesisParams) -> Lens:
-    defocus = _log_uniform(rng, params.defocus) * (1 if rng.random() < 0.8 else -1)
-    drift = rng.uniform(0, 0.08) * np.array([np.sin(a := rng.uniform(0, 2 * np.pi)), np.cos(a)])
-    return Lens(
-        voltage_kV=float(rng.choice([80.0, 200.0, 300.0])),
-        cs_mm=rng.uniform(*params.cs_mm) if rng.random() < 0.6 else rng.uniform(-0.01, 0.01),
-        defocus=defocus,
-        astigmatism=rng.uniform(0, 0.15) * abs(defocus) + rng.uniform(0, 3),
-        astigmatism_azimuth=rng.uniform(0, np.pi),
-        focal_spread=rng.uniform(*params.focal_spread),
-        convergence=rng.uniform(0.0, 0.5),
-        amplitude_contrast=rng.uniform(0.0, 0.2),
-        drift=(float(drift[0]), float(drift[1])),
-        vibration=rng.uniform(0.0, 0.02),
-    )
-
-
-def _camera(rng: np.random.Generator, params: SynthesisParams, shape: tuple[int, int]) -> Camera:
-    counting, faulty = rng.random() < 0.5, rng.random() < 0.2
-    return Camera(
-        dose=100 * _log_uniform(rng, params.dose),
-        blur=rng.uniform(0.0, 0.08) if counting else rng.uniform(0.05, 0.22),
-        counting=bool(counting),
-        read_noise=0.0 if counting else rng.uniform(0.0, 1.0),
-        gain_stripes=rng.uniform(0, 0.01) * (rng.random() < 0.3),
-        hot_pixels=int(rng.integers(0, shape[0] * shape[1] // 50_000 + 2)) if faulty else 0,
-        dead_lines=int(rng.integers(0, 3)) if faulty else 0,
-        illumination=rng.uniform(0.0, 0.2),
-    )
-
-
-def _low_passed(pixels: Image, rng: np.random.Generator) -> Image:
-    """An image that somebody filtered: nothing beyond a sharp limit."""
-    from scipy import fft
-
-    spectrum = fft.rfft2(pixels)
-    gy, gx = fft.fftfreq(pixels.shape[0])[:, None], fft.rfftfreq(pixels.shape[1])[None, :]
-    spectrum[np.hypot(gy, gx) > rng.uniform(0.2, 0.45)] = 0
-    filtered: Image = fft.irfft2(spectrum, s=pixels.shape)
-    return filtered
-
-
 def _joined(parts: Sequence[Truth]) -> Truth:
     if not parts:
         return Truth(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros(0, np.intp))
     columns: list[Any] = [[getattr(p, name) for p in parts] for name in ("g", "snr", "size", "grain")]
     return Truth(*(np.concatenate(column) for column in columns))
-
-
-def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
-    return float(np.exp(rng.uniform(*np.log(limits))))
-
-
-def without_crystals(params: SynthesisParams) -> SynthesisParams:
-    """The same images with no crystal in any."""
-    return replace(params, empty=1.0)
-
-
-__all__ = ["FAINT", "ORDER", "VISIBLE", "SynthesisParams", "Synthetic", "Truth", "synthesise"]

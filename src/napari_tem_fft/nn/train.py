@@ -6,49 +6,23 @@ import csv
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.parameters import Field, check_limits
 from .batches import batch_of, batches, visible
 from .dataset import Pairs, restored
 from .model import ModelConfig, save_model
 from .prepare import InputParams, probable_spots
 from .scores import SpotScore, dice, rates, spot_score
+from .train_params import TrainParams
 from .unet import NetworkParams, network_for
 
 #: A share of a cell of the soft Dice loss that keeps images without spots from dominating it.
 SMOOTH = 20.0
 #: Steps over which the learning rate rises.
 WARM_UP = 100
-
-
-@dataclass(frozen=True, slots=True)
-class TrainParams:
-    """How a network is trained."""
-
-    steps: Annotated[int, Field("steps", low=1, high=1_000_000, help="Batches that are learnt.")] = 3000
-    batch: Annotated[int, Field("batch", low=1, high=256, help="Images a batch.")] = 8
-    rate: Annotated[
-        float, Field("learning rate", low=1e-7, high=1.0, help="Of Adam at its highest; falls as a cosine.")
-    ] = 2e-3
-    loss: Annotated[
-        str,
-        Field("loss", choices=("dice_focal", "dice", "focal", "entropy"), help="What is made small."),
-    ] = "dice_focal"
-    disc: Annotated[
-        float,
-        Field("disc", unit="1/nm", low=0.02, high=1.0, help="Radius of the discs of the training masks."),
-    ] = 0.08
-    seed: Annotated[int, Field("seed", low=0, high=2**31, help="Of weights, order and augmentation.")] = 1
-    every: Annotated[
-        int, Field("checkpoint", unit="steps", low=1, high=100_000, help="Steps between checkpoints.")
-    ] = 200
-
-    def __post_init__(self) -> None:
-        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True)

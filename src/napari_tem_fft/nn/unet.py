@@ -8,8 +8,9 @@ become channels first, and the output is unfolded again: processors are poor at 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from ..core.parameters import Field, check_limits
 from .prepare import InputParams
 
 if TYPE_CHECKING:
@@ -18,29 +19,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NetworkParams:
-    """The architecture.
+    """The architecture of the U-Net."""
 
-    Attributes
-    ----------
-    base : int
-        Features of the finest level; each coarser one has twice as many.
-    depth : int
-        Times that the resolution is halved.
-    fold : int
-        Cells an axis of the blocks that become channels.
-    norm : {"none", "batch", "group"}
-        What follows each convolution.
-    """
-
-    base: int = 16
-    depth: int = 3
-    fold: int = 2
-    norm: str = "none"
+    base: Annotated[
+        int,
+        Field(
+            "base", low=1, high=128, help="Features of the finest level; each coarser one has twice as many."
+        ),
+    ] = 16
+    depth: Annotated[int, Field("depth", low=1, high=6, help="Times that the resolution is halved.")] = 3
+    fold: Annotated[
+        int, Field("fold", low=1, high=4, help="Cells an axis of the blocks that become channels: 1, 2 or 4.")
+    ] = 2
+    norm: Annotated[
+        str, Field("norm", choices=("none", "batch", "group"), help="What follows each convolution.")
+    ] = "none"
 
     def __post_init__(self) -> None:
-        sizes = 1 <= self.base <= 128 and 1 <= self.depth <= 6 and self.fold in (1, 2, 4)
-        if not sizes or self.norm not in ("none", "batch", "group"):
-            raise ValueError(f"no such network: {self}")
+        check_limits(self)
+        if self.fold == 3:
+            raise ValueError("fold: 3 is none of 1, 2, 4")
 
     @property
     def multiple(self) -> int:
