@@ -12,7 +12,7 @@ from ..core.parameters import Field, check_limits
 class TrainParams:
     """How a network is trained."""
 
-    steps: Annotated[int, Field("steps", low=1, high=1_000_000, help="Batches that are learnt.")] = 3000
+    steps: Annotated[int, Field("steps", low=1, high=1_000_000, help="Batches that are learnt.")] = 4000
     batch: Annotated[int, Field("batch", low=1, high=256, help="Images a batch.")] = 8
     rate: Annotated[
         float, Field("learning rate", low=1e-7, high=1.0, help="Of Adam at its highest; falls as a cosine.")
@@ -28,7 +28,7 @@ class TrainParams:
     seed: Annotated[int, Field("seed", low=0, high=2**31, help="Of weights, order and augmentation.")] = 1
     every: Annotated[
         int, Field("checkpoint", unit="steps", low=1, high=100_000, help="Steps between checkpoints.")
-    ] = 200
+    ] = 250
 
     def __post_init__(self) -> None:
         check_limits(self)

@@ -26,14 +26,14 @@ class NetworkParams:
         Field(
             "base", low=1, high=128, help="Features of the finest level; each coarser one has twice as many."
         ),
-    ] = 16
+    ] = 24
     depth: Annotated[int, Field("depth", low=1, high=6, help="Times that the resolution is halved.")] = 3
     fold: Annotated[
         int, Field("fold", low=1, high=4, help="Cells an axis of the blocks that become channels: 1, 2 or 4.")
-    ] = 2
+    ] = 4
     norm: Annotated[
         str, Field("norm", choices=("none", "batch", "group"), help="What follows each convolution.")
-    ] = "none"
+    ] = "batch"
 
     def __post_init__(self) -> None:
         check_limits(self)
