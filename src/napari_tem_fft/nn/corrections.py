@@ -100,7 +100,7 @@ def save_pair(folder: Path, analysis: Analysis, spots: Sequence[Spot], params: I
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{_identity(analysis.micrograph)}.npz"
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     os.replace(file.name, path)
     return path
 
