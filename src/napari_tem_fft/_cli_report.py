@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .core.lengths import LengthUnit, length, symbol
-from .core.maps import ComponentMap
+from .core.maps import ComponentMap, named_phases
 from .core.matching import RingMatch
 from .core.matching.attribution import matches_of_spots
 from .core.pipeline import Analysis
@@ -97,7 +97,7 @@ def _row(component: ComponentMap, analysis: Analysis, unit: LengthUnit) -> tuple
 
 def _spots_of(component: ComponentMap, analysis: Analysis) -> list[Spot]:
     matches = matches_of_spots(analysis.grains, analysis.matches)
-    own = {spot for spot, match in matches.items() if match.phases == component.phases}
+    own = {spot for spot, match in matches.items() if named_phases(match) == component.phases}
     return [spot for spot in analysis.spots if spot.id in own and spot.enabled]
 
 

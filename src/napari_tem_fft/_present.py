@@ -23,12 +23,11 @@ from ._layers import (
     spots_layer,
 )
 from ._plane import Plane, Ring, scale_bars
-from ._spot_table import component_name
 from .core.colours import UNKNOWN, colours_of
 from .core.diffractogram import Diffractogram, display, display_grid, masked_inverse
 from .core.grains import Grain
 from .core.map_grid import MapGrid
-from .core.maps import ComponentMap
+from .core.maps import ComponentMap, component_name
 from .core.mask import render
 from .core.matching import GrainMatch
 from .core.micrograph import Micrograph

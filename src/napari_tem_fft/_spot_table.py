@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .core.grains import Grain
-from .core.maps import UNKNOWN_CRYSTAL
+from .core.maps import component_name
 from .core.matching import GrainMatch
 from .core.matching.attribution import indexed_as, matches_of_spots
 from .core.spots import Spot
@@ -44,7 +44,3 @@ def _hkl(spot: int, match: GrainMatch | None) -> str:
     indexed = indexed_as(spot, match) if match is not None else None
     return " ".join(map(str, indexed.hkl)) if indexed is not None else ""
 
-
-def component_name(match: GrainMatch) -> str:
-    """Name of the component that a match makes its grain a part of; "A / B" for an ambiguous set."""
-    return " / ".join(match.phases) if match.outcome.names_phases else UNKNOWN_CRYSTAL

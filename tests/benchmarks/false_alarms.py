@@ -23,6 +23,13 @@ PIXEL = (0.025, 0.025)
 DOSE = 400.0  # e/A^2
 
 
+def film_of(kind: str, size: int) -> NDArray[np.bool_]:
+    """Where a field has film: all of it, or all right of a wavy edge."""
+    vacuum = {"vacuum 20 %": 0.2, "vacuum 50 %": 0.5}.get(kind, 0.0)
+    x = np.arange(size)[None, :] + 0.06 * size * np.sin(np.arange(size)[:, None] / size * 5)
+    return x > vacuum * size if vacuum else np.ones((size, size), bool)
+
+
 def field(kind: str, size: int, seed: int) -> NDArray[np.float64]:
     """One image without a crystal."""
     shape, rng = (size, size), np.random.default_rng(seed)
@@ -32,11 +39,9 @@ def field(kind: str, size: int, seed: int) -> NDArray[np.float64]:
         defocus=rng.uniform(30, 400), astigmatism=rng.uniform(0, 10), astigmatism_deg=rng.uniform(0, 180)
     )
     image = film_image(shape, PIXEL, seed, optics, strength=0.04)
-    if vacuum := {"film": 0.0, "vacuum 20 %": 0.2, "vacuum 50 %": 0.5}[kind]:
-        x = np.arange(size)[None, :] + 0.06 * size * np.sin(np.arange(size)[:, None] / size * 5)
-        film = (x > vacuum * size).astype(float)
-        edge = image_of(0.15 * film, PIXEL, optics)
-        image = 1 + film * (image - 1) + (edge - 1)
+    film = film_of(kind, size).astype(float)
+    if not film.all():
+        image = 1 + film * (image - 1) + (image_of(0.15 * film, PIXEL, optics) - 1)
     counts = DOSE * 100 * PIXEL[0] * PIXEL[1]
     return rng.poisson(np.maximum(image, 0.01) * counts).astype(float)
 

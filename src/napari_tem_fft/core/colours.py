@@ -5,7 +5,7 @@ The palette is Okabe and Ito's (2008) without black, followed by five of Tol's "
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from zlib import crc32
 
 from .maps import UNKNOWN_CRYSTAL
@@ -20,14 +20,20 @@ UNKNOWN = "#BBBBBB"
 _FIRST = 7
 
 
-def colours_of(names: Iterable[str]) -> dict[str, str]:
-    """A colour ("#RRGGBB") for each component of an image.
+def colours_of(names: Iterable[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A colour ("#RRGGBB") for each component.
 
-    A name's own colour depends on nothing but the name. Where two of an image have the same one, the
-    later in the alphabet takes the next free colour. Beyond twelve components colours repeat.
+    A name's own colour depends on nothing but the name. Where two have the same one, the later in the
+    alphabet takes the next free colour. Beyond twelve components colours repeat.
+
+    Parameters
+    ----------
+    names : iterable of str
+    known : mapping of str to str, optional
+        Colours that names already have, such as in the earlier images of a series: they are kept.
     """
-    chosen: dict[str, str] = {}
-    for name in sorted(set(names)):
+    chosen = dict(known or {})
+    for name in sorted(set(names) - set(chosen)):
         chosen[name] = UNKNOWN if name == UNKNOWN_CRYSTAL else _free(name, set(chosen.values()))
     return chosen
 

@@ -25,9 +25,9 @@ class ComponentMap:
     Attributes
     ----------
     name : str
-        Phase id; "A / B" for an ambiguous set; "unknown crystal".
+        Phase id; "A / B" for an ambiguous set, in the order of the alphabet; "unknown crystal".
     phases : tuple of str
-        The ids behind the name; empty for unknown crystal.
+        The ids behind the name, in that order; empty for unknown crystal.
     outcome : Outcome
         The best outcome among its grains.
     score : float
@@ -61,6 +61,20 @@ class ComponentMap:
         return inside
 
 
+def named_phases(match: GrainMatch) -> tuple[str, ...]:
+    """Phases of the component that a match makes its grain a part of, in the order of the alphabet.
+
+    Two grains for which the same phases cannot be told apart are of one component, whichever of them each
+    has for the more probable.
+    """
+    return tuple(sorted(match.phases)) if match.outcome.names_phases else ()
+
+
+def component_name(match: GrainMatch) -> str:
+    """Name of that component; "A / B" for an ambiguous set."""
+    return " / ".join(named_phases(match)) or UNKNOWN_CRYSTAL
+
+
 def component_maps(
     grains: Sequence[Grain],
     matches: Sequence[GrainMatch],
@@ -82,13 +96,36 @@ def component_maps(
     row_of = {grain.id: row for row, grain in enumerate(grains)}
     sets: dict[tuple[str, ...], list[GrainMatch]] = {}
     for match in matches:
-        sets.setdefault(match.phases if match.outcome.names_phases else (), []).append(match)
+        sets.setdefault(named_phases(match), []).append(match)
     area = float(specimen.sum()) * grid.pixel_area
     components = [
         _component(phases, members, grains, row_of, heats, specimen, grid, area)
         for phases, members in sets.items()
     ]
     return tuple(sorted(components, key=lambda c: (not c.phases, -c.area)))
+
+
+def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The strongest component at each place, as one label image.
+
+    Parameters
+    ----------
+    components : sequence of ComponentMap
+        Largest first.
+    shape : tuple of int, (y, x)
+
+    Returns
+    -------
+    ndarray of uint8
+        0 where there is none, 1 for the first component, and so on. Where two are equally strong, it is
+        the later one: the smaller, which would else be hidden.
+    """
+    label = np.zeros(shape, np.uint8)
+    best = np.full(shape, 0.5, np.float32)
+    for number, component in enumerate(components, 1):
+        wins = component.heat >= best
+        label[wins], best[wins] = number, component.heat[wins]
+    return label
 
 
 def _component(

@@ -14,9 +14,15 @@ from .amplitude import bragg_field, field_noise
 from .diffractogram import Diffractogram
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
+from .spots import separation
 
 #: Filters tried in turn, in units of the wanted resolution, until a grain stands out of its noise.
 WIDENING = (1.0, 1.5, 2.2)
+#: Spots closer than this over the filter's width share noise: of those only the strongest is summed.
+INDEPENDENT = 0.5
+#: A disc blurred by a Gaussian has half its amplitude, less this share of the width over its radius, at its rim.
+CURVATURE = 0.2
+LOWEST_SHARE = 0.35
 #: A region must exceed the significance level by this factor before the finer filter is good enough.
 CLEAR = 3.0
 #: The heat of a grain reaches so many pixels beyond its region.
@@ -73,10 +79,23 @@ def cut_level(spots: int, false_share: float) -> float:
     return float(stats.gamma.isf(false_share, spots))
 
 
+def independent(spots: Sequence[tuple[float, float]], width: float) -> list[tuple[float, float]]:
+    """The spots, strongest first, whose filters do not overlap, so that each adds noise of its own."""
+    chosen: list[tuple[float, float]] = []
+    for g in spots:
+        if all(separation(g, other) > INDEPENDENT / width for other in chosen):
+            chosen.append(g)
+    return chosen
+
+
 def half_amplitude(
-    total: NDArray[np.float32], spots: int, false_share: float, within: NDArray[np.bool_] | None = None
+    total: NDArray[np.float32],
+    spots: int,
+    false_share: float,
+    within: NDArray[np.bool_] | None = None,
+    share: float = 0.5,
 ) -> NDArray[np.bool_]:
-    """Where the power is significant **and** above a quarter of the grain's own.
+    """Where the power is significant **and** the amplitude above half of the grain's own.
 
     Significance alone would take in a strong grain's blurred tails far outside it.
 
@@ -86,13 +105,15 @@ def half_amplitude(
         `significance` of the grain's spots.
     within : ndarray of bool, optional
         Where the grain's own power is looked for; everywhere by default.
+    share : float
+        Of the grain's own amplitude, at its edge.
     """
     signal = total - spots
     inside = signal if within is None else np.where(within, signal, 0)
     top = float(inside.max(initial=0))
     core = inside[inside > 0.25 * top]
     own = float(np.percentile(core, 75)) if core.size else 0.0
-    level = max(cut_level(spots, false_share) - spots, 0.25 * own)
+    level = max(cut_level(spots, false_share) - spots, share**2 * own)
     region: NDArray[np.bool_] = signal > level
     return region
 
@@ -167,15 +188,24 @@ def _grown_in(
 ) -> Outline:
     for factor in WIDENING:
         width = resolution * factor
-        total = significance(diffractogram, spectra, spots, width, grid)
-        region = half_amplitude(total, len(spots), false_share, near)
+        chosen = independent(spots, width)
+        count, cut = len(chosen), cut_level(len(chosen), false_share)
+        total = significance(diffractogram, spectra, chosen, width, grid)
+        region = half_amplitude(total, count, false_share, near)
         top = float(np.percentile(total[near & region], 75)) if (near & region).any() else 0.0
-        if top > CLEAR * cut_level(len(spots), false_share):
+        if top > CLEAR * cut:
             break
     piece = connected(region, near, width, grid)
-    return Outline(
-        piece, _heat(total - len(spots), piece, cut_level(len(spots), false_share) - len(spots)), width
-    )
+    if piece.any():
+        share = edge_share(piece, width, grid)
+        piece = connected(half_amplitude(total, count, false_share, near, share), near, width, grid)
+    return Outline(piece, _heat(total - count, piece, cut - count), width)
+
+
+def edge_share(region: NDArray[np.bool_], width: float, grid: MapGrid) -> float:
+    """Share of a grain's amplitude that a filter of `width` nm leaves at its rim: less where it is curved."""
+    radius = float(np.sqrt(np.count_nonzero(region) * grid.pixel_area / np.pi))
+    return max(0.5 - CURVATURE * width / radius, LOWEST_SHARE)
 
 
 def _heat(signal: NDArray[np.float32], region: NDArray[np.bool_], significant: float) -> NDArray[np.float32]:

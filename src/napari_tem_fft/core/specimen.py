@@ -28,6 +28,10 @@ BAND = (1.2, 3.5)
 #: No frequency counts with more than this multiple of its ring's mean power, and rings have so many bins.
 STRONGEST = 2.0
 RING_BINS = 400
+#: A window has no more shot noise than its neighbours' median by this factor, or something else is in it.
+ODD_WINDOW = 1.5
+#: Crystals count where less than this share of the average is film.
+FILM_NEAR = 0.2
 #: Standard deviations of the Gaussians over which speckle is averaged, nm: the finest that does.
 SMOOTHINGS = (1.6, 2.6, 4.0)
 #: Distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to 2.9.
@@ -48,8 +52,8 @@ STEP_REACH = (1.0, 2.5)
 RISE = 0.35
 DEEP_FILM = 2.0
 NEARBY = 5.0
-#: Smaller pieces of vacuum, or of specimen, are taken for the other, nm^2.
-SMALLEST_PIECE = 12.0
+#: Pieces of vacuum, or of specimen, that are smaller than so many squares of the smoothing are chance.
+SMALLEST_PIECE = 8.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,10 +78,14 @@ class Speckle:
     shot: NDArray[np.float32]
     grid: MapGrid
 
-    def smoothed(self, smoothing: float) -> Film:
-        """Averaged by a Gaussian of this standard deviation in nm."""
+    def smoothed(self, smoothing: float, crystal: NDArray[np.bool_]) -> Film:
+        """Averaged by a Gaussian of this standard deviation in nm, crystals left out where film is near."""
         sigma = [smoothing / p for p in self.grid.pixel_size]
         smooth = ndimage.gaussian_filter(self.power, sigma, mode="reflect", truncate=3)
+        if crystal.any():
+            weight = ndimage.gaussian_filter((~crystal).astype(np.float32), sigma, mode="reflect", truncate=3)
+            film = ndimage.gaussian_filter(self.power * ~crystal, sigma, mode="reflect", truncate=3)
+            smooth = np.where(weight > FILM_NEAR, film / np.maximum(weight, FILM_NEAR), smooth)
         return Film(np.log(np.maximum(smooth, 1e-30) / self.shot).astype(np.float32), self.grid)
 
 
@@ -122,11 +130,12 @@ def specimen_mask(
     raw = speckle(diffractogram, spectra, spots)
     crystal = resampled(inside, raw.grid.shape)
     for smoothing in SMOOTHINGS if crystal.mean() <= 0.9 else ():
-        film = raw.smoothed(smoothing)
+        film = raw.smoothed(smoothing, crystal)
         cut = float(threshold_otsu(film.ratio[~crystal]))  # type: ignore[no-untyped-call]
-        matter = _without_small_pieces(crystal | (film.ratio > cut), film.grid)
+        matter = _without_small_pieces(crystal | (film.ratio > cut), film.grid, smoothing)
         if _are_two(film, matter, crystal, smoothing):
-            matter = _without_small_pieces(_at_rise(film, matter, crystal, smoothing), film.grid)
+            matter = _at_rise(film, matter, crystal, smoothing)
+            matter = _without_small_pieces(matter, film.grid, smoothing)
             return resampled(matter, grid.shape) | inside
     return np.ones(grid.shape, bool)
 
@@ -167,13 +176,18 @@ def _cut_down(
 
 
 def _shot_noise(spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.float32]:
-    """Noise power density at the highest frequencies, place by place."""
+    """Noise power density at the highest frequencies, place by place.
+
+    One bright pixel that was left raises it in the few windows in which it lies: they take their neighbours'.
+    """
     last = max(1, len(spectra.ring_g) // 20)
-    return spectra.on_grid(spectra.ring_density[:, -last:].mean(axis=1), grid)
+    density = spectra.ring_density[:, -last:].mean(axis=1).reshape(spectra.lattice)
+    usual = ndimage.median_filter(density, size=3, mode="nearest")
+    return spectra.on_grid(np.where(density > ODD_WINDOW * usual, usual, density), grid)
 
 
-def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid) -> NDArray[np.bool_]:
-    smallest = SMALLEST_PIECE / grid.pixel_area
+def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid, smoothing: float) -> NDArray[np.bool_]:
+    smallest = SMALLEST_PIECE * smoothing**2 / grid.pixel_area
     for value in (True, False):
         label, count = ndimage.label(mask == value)
         small = np.bincount(label.ravel(), minlength=count + 1) < smallest

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.colours import UNKNOWN, colours_of
 from ..core.diffractogram import display
-from ..core.maps import UNKNOWN_CRYSTAL, ComponentMap
+from ..core.maps import UNKNOWN_CRYSTAL, ComponentMap, component_name
 from ..core.matching.attribution import matches_of_spots
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
@@ -122,7 +122,7 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
 def _owners(analysis: Analysis) -> dict[int, str]:
     """Component of each spot that belongs to a grain."""
     matches = matches_of_spots(analysis.grains, analysis.matches)
-    return {spot: " / ".join(match.phases) or UNKNOWN_CRYSTAL for spot, match in matches.items()}
+    return {spot: component_name(match) for spot, match in matches.items()}
 
 
 def _ring(axes: Axes, g: float, number: int, colour: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..core.maps import named_phases
 from ..core.matching import GrainMatch
 from ..core.matching.attribution import indexed_as, matches_of_spots
 from ..core.profile import ProfilePeak
@@ -64,14 +65,10 @@ def component_chosen(findings: Findings, name: str) -> Chosen:
     spots = [
         spot
         for spot in findings.spots
-        if spot.enabled and spot.id in match_of and _belongs(match_of[spot.id], component.phases)
+        if spot.enabled and spot.id in match_of and named_phases(match_of[spot.id]) == component.phases
     ]
     chosen = _chosen(findings, spots, f"{name}: {_count(spots)} in {counted(len(component.grains), 'grain')}")
     return Chosen(chosen.spots, component.grains, chosen.words)
-
-
-def _belongs(match: GrainMatch, phases: tuple[str, ...]) -> bool:
-    return (match.phases if match.outcome.names_phases else ()) == phases
 
 
 def _chosen(findings: Findings, spots: Iterable[Spot], words: str) -> Chosen:

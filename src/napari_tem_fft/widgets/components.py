@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ..core.colours import colours_of
 from ..core.grains import Grain
-from ..core.maps import ComponentMap
+from ..core.maps import ComponentMap, named_phases
 from ..core.matching import GrainMatch
 from ._chosen import component_chosen, grain_chosen
 from ._findings import Findings
@@ -106,7 +106,7 @@ def _component_row(findings: Findings, component: ComponentMap, colour: str) -> 
 
 def _match(findings: Findings, grain: Grain, component: ComponentMap) -> GrainMatch:
     own = [match for match in findings.matches if match.grain == grain.id]
-    return next((match for match in own if match.phases == component.phases), own[0])
+    return next((match for match in own if named_phases(match) == component.phases), own[0])
 
 
 def _grain_row(grain: Grain, match: GrainMatch, colour: str) -> Row:

@@ -6,6 +6,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..core.colours import UNKNOWN, colours_of
+from ..core.maps import component_name
 from ..core.matching import Candidate, GrainMatch, IndexedSpot
 from ..core.spots import Spot
 from ._chosen import grain_chosen, spot_chosen
@@ -110,7 +111,7 @@ def _match_row(index: int, match: GrainMatch, colours: dict[str, str], spots: di
     return Row(
         (index, "", -1),
         (words, "", "", "", "", "", ""),
-        colours.get(name, UNKNOWN),
+        colours.get(component_name(match), UNKNOWN),
         match.reason,
         tuple(children),
     )

@@ -1,0 +1,82 @@
+"""Local noise at fixed g: which share of the film noise alone marks, against the share that is stated.
+
+    python tests/benchmarks/fixed_g.py [--fields 200] [--size 1024] [--first-seed 0]
+
+On each field without a crystal (kinds as in ``false_alarms.py``) the power of the fringes at 24 frequencies
+that know nothing of the image is divided by its local noise. For noise the quotient exceeds -ln p on a
+share p of the pixels. Printed for each kind and p: the share of the film's pixels, its standard error from
+field to field, and their quotient (share - p) / error; in vacuum only the share. The sum over four
+frequencies, as grains are mapped, is tested at p = 0.001 as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from numpy.typing import NDArray
+
+from false_alarms import PIXEL, field, film_of
+from forward_model import frequency
+from napari_tem_fft.core.amplitude import bragg_field, field_noise
+from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.diffractogram import SpectrumParams, compute_diffractogram
+from napari_tem_fft.core.local_spectra import compute_local_spectra
+from napari_tem_fft.core.map_grid import MapGrid, resampled
+from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
+from napari_tem_fft.core.regions import cut_level
+from napari_tem_fft.core.windows import WindowParams
+
+SHARES = (0.05, 0.01, 0.001)
+FREQUENCIES = 24
+TOGETHER = 4
+WIDTH = 1.0  # nm
+
+
+def quotients(pixels: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float32], MapGrid]:
+    """Power over local noise at frequencies from 2.2 to 9 1/nm, shape (frequencies, y, x)."""
+    micrograph = Micrograph(pixels, Calibration.real(PIXEL), "noise")
+    image, _ = prepared_pixels(micrograph)
+    whole = compute_diffractogram(image, micrograph, SpectrumParams())
+    local = compute_local_spectra(image, PIXEL, whole.q_min, whole.q_max, WindowParams())
+    grid = MapGrid.covering(micrograph.extent, WIDTH / 3)
+    rng = np.random.default_rng(seed)
+    out = []
+    for d, azimuth in zip(1 / rng.uniform(2.2, 9, FREQUENCIES), rng.uniform(0, 180, FREQUENCIES), strict=True):
+        g = frequency(d, azimuth)
+        found = bragg_field(whole, g, WIDTH, grid)
+        out.append(np.abs(found) ** 2 / field_noise(whole, local, g, WIDTH, grid))
+    return np.array(out), grid
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--fields", type=int, default=200)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--first-seed", type=int, default=0)
+    args = parser.parse_args()
+    print(f"{'field':12s} {'p':>8s} {'of the film':>12s} {'error':>9s} {'off by':>7s} {'of vacuum':>10s}")
+    for kind in ("white", "film", "vacuum 20 %", "vacuum 50 %"):
+        rows: list[list[float]] = []
+        outside: list[list[float]] = []
+        for seed in range(args.first_seed, args.first_seed + args.fields):
+            ratio, grid = quotients(field(kind, args.size, seed), seed)
+            film = resampled(film_of(kind, args.size), grid.shape)
+            sums = ratio.reshape(-1, TOGETHER, *grid.shape).sum(axis=1) > cut_level(TOGETHER, SHARES[-1])
+            marked = [*(ratio > -np.log(p) for p in SHARES), sums]
+            rows.append([float(mark[:, film].mean()) for mark in marked])
+            outside.append([float(mark[:, ~film].mean()) if not film.all() else np.nan for mark in marked])
+        mean, error = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1) / np.sqrt(len(rows))
+        names = [*(f"{p:g}" for p in SHARES), f"{SHARES[-1]:g} sum"]
+        for name, p, share, sigma, out in zip(
+            names, (*SHARES, SHARES[-1]), mean, error, np.mean(outside, axis=0), strict=True
+        ):
+            off = (share - p) / sigma
+            print(f"{kind:12s} {name:>9s} {share:11.5f} {sigma:9.5f} {off:+7.1f} {out:10.5f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
