@@ -43,4 +43,3 @@ def _phase(spot: int, match: GrainMatch | None) -> str:
 def _hkl(spot: int, match: GrainMatch | None) -> str:
     indexed = indexed_as(spot, match) if match is not None else None
     return " ".join(map(str, indexed.hkl)) if indexed is not None else ""
-

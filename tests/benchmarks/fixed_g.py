@@ -42,7 +42,9 @@ def quotients(pixels: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float3
     grid = MapGrid.covering(micrograph.extent, WIDTH / 3)
     rng = np.random.default_rng(seed)
     out = []
-    for d, azimuth in zip(1 / rng.uniform(2.2, 9, FREQUENCIES), rng.uniform(0, 180, FREQUENCIES), strict=True):
+    for d, azimuth in zip(
+        1 / rng.uniform(2.2, 9, FREQUENCIES), rng.uniform(0, 180, FREQUENCIES), strict=True
+    ):
         g = frequency(d, azimuth)
         found = bragg_field(whole, g, WIDTH, grid)
         out.append(np.abs(found) ** 2 / field_noise(whole, local, g, WIDTH, grid))

@@ -39,9 +39,7 @@ def furthest_off(mapped, truth, pixel):
     return beyond, behind
 
 
-@pytest.mark.parametrize(
-    "centre", [(7.0, 1.5), (7.0, 12.5), (1.5, 7.0), (12.5, 7.0), (1.0, 1.0)], ids=str
-)
+@pytest.mark.parametrize("centre", [(7.0, 1.5), (7.0, 12.5), (1.5, 7.0), (12.5, 7.0), (1.0, 1.0)], ids=str)
 def test_a_grain_at_the_images_border_is_mapped_to_a_nanometre(centre):
     polygon = octagon(centre, 4.2)
     analysis = analysed(polygon)

@@ -11,13 +11,20 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import fft, ndimage
 
 from .diffractogram import Diffractogram
-from .local_spectra import LocalSpectra
+from .local_spectra import RING_BINS, LocalSpectra
 from .map_grid import MapGrid, MapPart
+from .noise import HANN_BANDWIDTH
 from .threads import threads
 
+#: The median of so many exponential values (the rings', which the window correlates), the upper of the two in
+#: the middle, is larger than ln 2 by this factor.
+MEDIAN_BIAS = 1 + (0.5 * HANN_BANDWIDTH + 1) / (RING_BINS * np.log(2))
+#: Noise whose amplitude rises by this factor within so many nm is taken for the edge of the film.
+STEEP = 1.08
+EDGE_REACH = 1.5
 #: The Gaussian is cut where it has fallen to this.
 CUT = 1e-4
 
@@ -131,10 +138,27 @@ def field_noise(
 ) -> NDArray[np.float32]:
     """Mean power that noise alone gives `bragg_field` at each place, shape ``grid.shape``.
 
-    The noise power density of the local windows at |g| (vacuum has less of it than film), interpolated
-    between their middles, times the filter's effective area.
+    The noise power density of the local windows (vacuum has less of it than film) at the frequencies that
+    the filter lets through, interpolated between their middles, times the filter's effective area. Where it
+    changes steeply, as at the film's edge, which the windows blur, the largest nearby counts.
     """
-    local = spectra.on_grid(np.sqrt(spectra.density_at(g)), grid)
+    local = spectra.on_grid(np.sqrt(_density_under(spectra, g, width)), grid)
+    reach = [2 * round(EDGE_REACH / p) + 1 for p in grid.pixel_size]
+    highest = ndimage.maximum_filter(local, reach, mode="nearest")
+    local = np.where(highest > STEEP * local, highest, local)
     py, px = diffractogram.pixel_size
     # sum of the squared filter over the bins, over the number of pixels: 1 / (4 pi width^2) in pixels
     return local**2 * np.float32(py * px / (4 * np.pi * width**2))
+
+
+def _density_under(spectra: LocalSpectra, g: tuple[float, float], width: float) -> NDArray[np.float64]:
+    """Noise power density of every window under the squared filter around g, shape ``spectra.lattice``.
+
+    Thon rings are finer than the filter, and one ring's median varies by chance.
+    """
+    reach = 1 / (np.sqrt(8) * np.pi * width)
+    weight = np.exp(-0.5 * ((spectra.ring_g - np.hypot(*g)) / reach) ** 2) * np.gradient(spectra.ring_g)
+    if weight.sum() < 1e-3 * reach:  # beyond the rings, or rings wider than the filter
+        return spectra.density_at(g) / MEDIAN_BIAS
+    density = spectra.ring_density @ (weight / weight.sum())
+    return density.reshape(spectra.lattice) * (spectra.azimuthal_at(g) / MEDIAN_BIAS)
