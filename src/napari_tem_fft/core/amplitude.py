@@ -159,6 +159,7 @@ def _density_under(spectra: LocalSpectra, g: tuple[float, float], width: float) 
     reach = 1 / (np.sqrt(8) * np.pi * width)
     weight = np.exp(-0.5 * ((spectra.ring_g - np.hypot(*g)) / reach) ** 2) * np.gradient(spectra.ring_g)
     if weight.sum() < 1e-3 * reach:  # beyond the rings, or rings wider than the filter
-        return spectra.density_at(g) / MEDIAN_BIAS
+        return np.asarray(spectra.density_at(g) / MEDIAN_BIAS, np.float64)
     density = spectra.ring_density @ (weight / weight.sum())
-    return density.reshape(spectra.lattice) * (spectra.azimuthal_at(g) / MEDIAN_BIAS)
+    factor = spectra.azimuthal_at(g) / MEDIAN_BIAS
+    return np.asarray(density.reshape(spectra.lattice) * factor, np.float64)

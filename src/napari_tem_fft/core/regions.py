@@ -20,7 +20,7 @@ from .spots import separation
 WIDENING = (1.0, 1.5, 2.2)
 #: Spots closer than this over the filter's width share noise: of those only the strongest is summed.
 INDEPENDENT = 0.5
-#: A disc blurred by a Gaussian has half its amplitude, less this share of the width over its radius, at its rim.
+#: A disc blurred by a Gaussian has half its amplitude at its rim, less this share of width over radius.
 CURVATURE = 0.2
 LOWEST_SHARE = 0.35
 #: A region must exceed the significance level by this factor before the finer filter is good enough.
