@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from false_alarms import PIXEL, field, film_of
 from numpy.typing import NDArray
 
-from false_alarms import PIXEL, field, film_of
 from forward_model import frequency
 from napari_tem_fft.core.amplitude import bragg_field, field_noise
 from napari_tem_fft.core.calibration import Calibration

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.colours import UNKNOWN, colours_of
 from ..core.diffractogram import display
-from ..core.maps import UNKNOWN_CRYSTAL, ComponentMap, component_name
+from ..core.maps import ComponentMap, component_name
 from ..core.matching.attribution import matches_of_spots
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
