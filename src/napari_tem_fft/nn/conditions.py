@@ -68,10 +68,10 @@ def drawn_camera(rng: np.random.Generator, params: SynthesisParams, shape: tuple
     )
 
 
-def low_passed(pixels: Image, rng: np.random.Generator) -> Image:
-    """An image that somebody filtered: nothing beyond a sharp limit."""
+def low_passed(pixels: Image, rng: np.random.Generator) -> tuple[Image, float]:
+    """An image that somebody filtered, and the sharp limit beyond which nothing is left, cycles a pixel."""
     spectrum = fft.rfft2(pixels)
     gy, gx = fft.fftfreq(pixels.shape[0])[:, None], fft.rfftfreq(pixels.shape[1])[None, :]
-    spectrum[np.hypot(gy, gx) > rng.uniform(0.2, 0.45)] = 0
-    filtered: Image = fft.irfft2(spectrum, s=pixels.shape)
-    return filtered
+    limit = float(rng.uniform(0.2, 0.45))
+    spectrum[np.hypot(gy, gx) > limit] = 0
+    return fft.irfft2(spectrum, s=pixels.shape), limit

@@ -2,9 +2,10 @@
 
 A random specimen (amorphous film, vacuum edges and holes, faceted crystals of 3 nm up to more than the
 field, lattices at random or of the phase table at random zones) under a random lens and camera. What is
-true of a reflection is its frequency and its **local SNR**: its power in the spectrum of a window that
-fits the grain, over the mean noise power there, from the model's own amplitudes. From `VISIBLE` on it is a
-spot to be found; below `FAINT` it is none; between the two it counts neither way.
+true of a reflection is its frequency and its **SNR**: the power that it is expected to have, from the
+model's own amplitudes, in the best of the local windows (Hann, 11 nm, half overlap) or in the transform of
+the whole image, whichever shows it better, over the mean noise power there. From `VISIBLE` on it is a spot
+to be found; below `FAINT` it is none; between the two it counts neither way.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ from .crystals import (
 )
 from .imaging import FILM_FALL, Camera, Image, Lens, exposed, film_amplitude
 from .synthesis_params import SynthesisParams, log_uniform
+from .visibility import best_window_area, whole_image_area
 
-#: Local SNR of spots that are to be found, and below which there is none to be seen.
+#: SNR of spots that are to be found, and below which there is none to be seen.
 VISIBLE, FAINT = 14.0, 7.0
 #: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
 STRONGEST, MOST_PHASE = 0.35, 0.6
@@ -51,7 +53,7 @@ class Truth:
     ----------
     g : ndarray, shape (n, 2), (y, x), 1/nm
     snr : ndarray, shape (n,)
-        Local SNR as expected; see the module.
+        As expected where it is seen best; see the module.
     size : ndarray, shape (n,), nm
         Equivalent diameter of the grain inside the field.
     grain : ndarray of int, shape (n,)
@@ -61,6 +63,11 @@ class Truth:
     snr: NDArray[np.float64]
     size: NDArray[np.float64]
     grain: NDArray[np.intp]
+
+    def below(self, limit: float, pixel_size: tuple[float, float]) -> Truth:
+        """What is left after a low-pass filter: frequencies below `limit` in cycles a pixel."""
+        kept = np.hypot(*(self.g * np.array(pixel_size)).T) < limit
+        return Truth(self.g[kept], self.snr[kept], self.size[kept], self.grain[kept])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,11 +98,13 @@ def synthesise(
     pixels = exposed(
         scene.film, scene.potential, scene.pixel_size, scene.lens, scene.camera, scene.second_order, rng
     )
+    truth = _joined(reflections)
     if rng.random() < 0.03:
-        pixels = low_passed(pixels, rng)
+        pixels, limit = low_passed(pixels, rng)
+        truth = truth.below(limit, scene.pixel_size)
     micrograph = Micrograph(pixels, Calibration.real(scene.pixel_size), f"synthetic {seed}-{index}")
     window = 11.0 if rng.random() < 0.75 else rng.uniform(*params.window)
-    return Synthetic(micrograph, _joined(reflections), float(window))
+    return Synthetic(micrograph, truth, float(window))
 
 
 @dataclass(slots=True, eq=False)
@@ -211,8 +220,13 @@ def _shine(
     most = min(most, MOST_PHASE / (2 * float(np.abs(lattice.strength).max())))
     scale = min(np.sqrt(wanted), most)
     both = scale * linear + 0.5 * scene.second_order * scale**2 * fftconvolve(linear, linear, mode="same")
-    _add(scene, shape, height, lattice, scale, seen, rng)
-    snr = np.abs(both[FIRST_HALF]) ** 2 * area / noise
+    bend = _add(scene, shape, height, lattice, scale, seen, rng)
+    image = scene.film.shape[0], scene.film.shape[1]
+    areas = np.maximum(
+        best_window_area(image, scene.pixel_size, shape, height),
+        whole_image_area(image, scene.pixel_size, shape, height, g, bend),
+    )
+    snr = np.abs(both[FIRST_HALF]) ** 2 * areas / noise
     size = 2 * np.sqrt(float((height > 0.5).sum()) * np.prod(scene.pixel_size) / np.pi)
     kept = seen & (snr > 1.0)
     return Truth(g[kept], snr[kept], np.full(kept.sum(), size), np.full(kept.sum(), number, np.intp))
@@ -226,7 +240,8 @@ def _add(
     scale: float,
     seen: NDArray[np.bool_],
     rng: np.random.Generator,
-) -> None:
+) -> tuple[float, float]:
+    """Put a crystal's potential into the scene; its bend."""
     g, strength = lattice.frequencies()[FIRST_HALF][seen], scale * lattice.strength[FIRST_HALF][seen]
     strong = np.abs(strength) > 1e-4 * np.abs(strength).max()
     bent = rng.random() < 0.3
@@ -235,6 +250,7 @@ def _add(
     if strong.any():
         potential += fringes(shape, scene.pixel_size, g[strong], strength[strong], (bend[0], bend[1]))
     scene.potential[shape.rows, shape.columns] += height * potential
+    return float(bend[0]), float(bend[1])
 
 
 def _inner_window(shape: Shape, height: Image) -> Image:
