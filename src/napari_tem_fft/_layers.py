@@ -36,6 +36,7 @@ from .core.map_grid import MapGrid
 from .core.maps import ComponentMap
 from .core.matching import GrainMatch
 from .core.micrograph import Micrograph
+from .core.seeds import NetworkPicture
 from .core.spots import Spot
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "micrograph_of",
     "part_layer",
     "plane_of",
+    "probability_layer",
     "rings_layer",
     "specimen_layer",
     "spots_layer",
@@ -64,7 +66,7 @@ __all__ = [
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
     *("micrograph", "ifft", "fringes", "specimen", "grains", "heat", "part"),
-    *("fft", "live", "rings", "mask", "spots", "phase", "choice", "bars"),
+    *("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "bars"),
 )
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
@@ -85,6 +87,23 @@ def fft_layer(
     role = "live" if live else "fft"
     notes = _reciprocal(role, of, grid, plane, grey_range=(min(float(snr.min()), -1.0), high + 3.0))
     return snr, {**kwargs, "metadata": notes}, "image"
+
+
+def probability_layer(picture: NetworkPicture, plane: Plane, of: str) -> LayerData:
+    """Image layer of what the network says of every frequency, 0 to 1; hidden at first."""
+    kwargs = {
+        **_on_grid(picture.grid, plane),
+        "name": f"network · {of}",
+        "colormap": "viridis",
+        "contrast_limits": (0.0, 1.0),
+        "blending": "additive",
+        "visible": False,
+    }
+    return (
+        picture.probability,
+        {**kwargs, "metadata": _reciprocal("probability", of, picture.grid, plane)},
+        "image",
+    )
 
 
 def mask_layer(mask: NDArray[np.uint8], grid: FrequencyGrid, plane: Plane, of: str) -> LayerData:

@@ -18,6 +18,7 @@ from ._layers import (
     heat_layer,
     ifft_layer,
     mask_layer,
+    probability_layer,
     rings_layer,
     specimen_layer,
     spots_layer,
@@ -157,6 +158,8 @@ class Presenter:
             layers += (grains_layer(analysis.grain_masks, ids, grid, of),)
         if self._follows_edit:
             layers += (self._ifft_layer(),)
+        elif analysis.picture is not None:
+            layers += (probability_layer(analysis.picture, self._plane, of.name),)
         if not analysis.matches:
             self._grains, self._matches = analysis.grains, analysis.matches
             layers += (self._spots_layer(),) if analysis.spots else self._mask_layers()

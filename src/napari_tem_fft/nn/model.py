@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 from .prepare import InputParams
@@ -75,8 +76,19 @@ def names_model(name: str) -> bool:
     return name.strip().lower() not in NO_MODEL
 
 
+def own_folder() -> Path:
+    """Folder of the user's own models in the platform's configuration directory."""
+    return Path(platformdirs.user_config_dir("napari-tem-fft", appauthor=False)) / "models"
+
+
+def known_models() -> tuple[str, ...]:
+    """Names of the shipped models and of the user's own."""
+    own = (path.parent.name for path in own_folder().glob(f"*/{CONFIG}"))
+    return tuple(dict.fromkeys((*shipped_models(), *sorted(own))))
+
+
 def model_folder(name_or_path: str | Path) -> Path:
-    """Folder of a shipped model by its name, or a folder given by its path.
+    """Folder of a shipped model or of one of the user's own by its name, or a folder given by its path.
 
     Raises
     ------
@@ -86,11 +98,11 @@ def model_folder(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if (path / CONFIG).is_file():
         return path
-    shipped = Path(str(files("napari_tem_fft") / "models")) / path.name
-    if str(path) == path.name and (shipped / CONFIG).is_file():
-        return shipped
-    known = ", ".join(shipped_models()) or "none"
-    raise ModelError(f"{name_or_path}: no model of this name (shipped: {known}) and no folder of a model")
+    for place in (Path(str(files("napari_tem_fft") / "models")), own_folder()):
+        if str(path) == path.name and (place / path.name / CONFIG).is_file():
+            return place / path.name
+    known = ", ".join(known_models()) or "none"
+    raise ModelError(f"{name_or_path}: no model of this name (known: {known}) and no folder of a model")
 
 
 def shipped_models() -> tuple[str, ...]:

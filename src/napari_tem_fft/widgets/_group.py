@@ -14,7 +14,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from .._layers import KEY, ORDER, LayerData
 
 #: Those that lie in reciprocal space.
-RECIPROCAL = ("fft", "live", "rings", "mask", "spots", "phase", "choice", "bars")
+RECIPROCAL = ("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "bars")
 
 
 class LayerGroup:

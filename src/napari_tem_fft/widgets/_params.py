@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import fields, is_dataclass
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -23,12 +24,15 @@ class ParamsForm(QWidget, Generic[Params]):
     ----------
     params : dataclass
         The values shown first.
+    without : collection of str
+        Parameters that have controls elsewhere; their values here are those shown first.
     """
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, without: Collection[str] = ()) -> None:
         super().__init__()
         self._kind = type(params)
-        self._rows = make_rows(params)
+        self._elsewhere = {name: getattr(params, name) for name in without}
+        self._rows = make_rows(params, without)
         self._sections = {name: ParamsForm(value) for name, value in _nested(params).items()}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -48,7 +52,9 @@ class ParamsForm(QWidget, Generic[Params]):
             If two of them do not go together; the message names them.
         """
         values = {row.name: row.value for row in value_rows(self._rows)}
-        return self._kind(**values, **{name: form.value for name, form in self._sections.items()})
+        return self._kind(
+            **self._elsewhere, **values, **{name: form.value for name, form in self._sections.items()}
+        )
 
     @value.setter
     def value(self, params: Params) -> None:
@@ -58,9 +64,10 @@ class ParamsForm(QWidget, Generic[Params]):
             section.value = getattr(params, name)
 
 
-def make_rows(params: Any) -> Container[Any]:
+def make_rows(params: Any, without: Collection[str] = ()) -> Container[Any]:
     """Return a magicgui container with one labelled row for each parameter of a dataclass, not nested."""
-    rows = [make_row(each, getattr(params, each.name)) for each in parameters_of(type(params))]
+    wanted = [each for each in parameters_of(type(params)) if each.name not in without]
+    rows = [make_row(each, getattr(params, each.name)) for each in wanted]
     container: Container[Any] = Container(widgets=rows, labels=True)
     container.margins = (0, 0, 0, 0)
     return container

@@ -24,6 +24,7 @@ from ._chosen import Chosen
 from ._findings import Findings
 from ._group import LayerGroup
 from ._messages import tell
+from ._network import Network
 from ._painting import MaskWatchers, set_editable
 from ._picking import Picker
 from ._readout import Readout
@@ -35,7 +36,7 @@ from ._views import look_at
 History = list[tuple[Spot, ...]]
 Kind = Literal["run", "edit", "again"]
 #: Layers that an edit does not touch.
-UNTOUCHED = ("fft", "bars")
+UNTOUCHED = ("fft", "probability", "bars")
 
 
 class Session(QObject):
@@ -79,6 +80,7 @@ class Session(QObject):
         self.panel_widget: QWidget | None = None
         self.chosen: Chosen | None = None
         self.spotlight = Spotlight()
+        self.network = Network()
         self._readout = Readout(viewer, lambda: self.current)
         self._picker = Picker(viewer, lambda: self.current, self.pick)
         self.runner = Runner()
@@ -147,12 +149,12 @@ class Session(QObject):
         """
         micrograph = micrograph_from(layer, self.viewer)
         _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
+        steps = analysis_steps(micrograph, phases, params, self.network.segmenter(params))
         self.cancel()
         findings = self._findings.setdefault(layer, Findings(layer, micrograph, self.new_group()))
         findings.micrograph = micrograph
         self.choose(layer)
         findings.group.set_visible(True)
-        steps = analysis_steps(micrograph, phases, params)
         self._start(findings, Presenter(micrograph, self.beside).present(steps), "run", single)
 
     def advance(self, single: bool = True) -> None:
@@ -163,6 +165,7 @@ class Session(QObject):
         """Give up what is under way; an earlier analysis of the image is shown again."""
         findings, self._running = self._running, None
         self.runner.cancel()
+        self.network.cancel()
         if findings is not None and findings.analysis is not None:
             self._show_again(findings, findings.analysis)
         elif findings is not None:
@@ -204,9 +207,8 @@ class Session(QObject):
     def _step_back(self, findings: Findings, source: History, target: History) -> None:
         if findings.analysis is None or not source:
             return
-        spots = source.pop()
         target.append(findings.spots)
-        findings.spots = spots
+        findings.spots = spots = source.pop()
         known = findings.with_spots(spots)
         steps = moved_steps(findings.analysis, spots) if known is None else recalled_steps(known)
         self._follow(findings, findings.analysis, steps)
@@ -224,7 +226,7 @@ class Session(QObject):
     ) -> None:
         self.pick(None)
         self._running, self._kind, self._spots_known = findings, kind, False
-        self._roles = set(UNTOUCHED) if kind == "edit" else set()
+        self._roles = {"run": set(), "again": {"probability"}, "edit": set(UNTOUCHED)}[kind]
         self.runner.start(steps, single)
 
     def _on_stepped(self, step: Step) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import Qt
@@ -28,7 +30,8 @@ from ._choice import ImageChoice
 from ._docks import bring_below
 from ._live import LiveFft
 from ._messages import tell
-from ._panel import close_panel, open_panel
+from ._network_choice import NetworkChoice
+from ._panel import close_panel, dock_of, open_panel
 from ._params import ParamsForm
 from ._preferences import fft_in_panel, remember_fft_in_panel
 from ._session import session_of, unwrapped
@@ -75,7 +78,8 @@ class TemFftDock(QWidget):
         self.calibrate = _button("Set", "Give the image this pixel size, which its file does not tell")
         self.calibration = QWidget()
         self.candidates = CandidatesForm(load_table())
-        self.params = ParamsForm(AnalysisParams())
+        self.network = NetworkChoice(self.session.network)
+        self.params = ParamsForm(AnalysisParams(), without=("network",))
         self.defaults = _button("Defaults", "Set all parameters back to their defaults")
         self.run = _button("Run", "Run the whole chain; after single steps, the rest of it")
         self.step = _button("Step", "Run only the next step of the chain and show what it gives")
@@ -114,6 +118,9 @@ class TemFftDock(QWidget):
         candidates = QGroupBox("Candidates")
         QVBoxLayout(candidates).addWidget(self.candidates)
         layout.addWidget(candidates)
+        network_row = QFormLayout()
+        network_row.addRow("network", self.network)
+        layout.addLayout(network_row)
         folding = QCollapsible("Parameters")
         folding.layout().setContentsMargins(0, 0, 0, 0)
         folding.addWidget(self.params)
@@ -133,6 +140,7 @@ class TemFftDock(QWidget):
         session = self.session
         self.image.chosen.connect(self._on_image_chosen)
         self.calibrate.clicked.connect(self._on_calibrate)
+        self.network.chosen.connect(self._on_network_chosen)
         self.defaults.clicked.connect(self._on_defaults)
         self.run.clicked.connect(self._on_run)
         self.step.clicked.connect(self._on_step)
@@ -154,9 +162,25 @@ class TemFftDock(QWidget):
         """Bring the docks that belong to this one when it is shown."""
         super().showEvent(event)
         bring_below(self._viewer, BELOW, share=0.36)
-        if not self._shown and fft_in_panel():
-            self.panel.setChecked(True)
-        self._shown = True
+        if not self._shown:
+            self._shown = True
+            self._load_network()
+            if fft_in_panel():
+                self.panel.setChecked(True)
+
+    def _load_network(self) -> None:
+        """Load the network while the user still looks for a file; it goes when the dock is closed."""
+        dock = dock_of(self)
+        if dock is not None:
+            self.session.network.hold()
+            dock.destroyed.connect(self.session.network.release)
+        self._on_network_chosen(self.network.value)
+
+    def _on_network_chosen(self, name: str) -> None:
+        try:
+            self.session.network.choose(name)
+        except ValueError as error:
+            tell(error)
 
     def _on_live_toggled(self, wanted: bool) -> None:
         layer = self.image.image
@@ -201,7 +225,7 @@ class TemFftDock(QWidget):
         try:
             if layer is None:
                 raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
-            self.session.analyse(layer, self.candidates.phases(), self.params.value, single)
+            self.session.analyse(layer, self.candidates.phases(), self.all_params(), single)
         except ValueError as error:
             tell(error)
 
@@ -218,8 +242,13 @@ class TemFftDock(QWidget):
             self._on_image_chosen(layer)
             self._viewer.fit_to_view()
 
+    def all_params(self) -> AnalysisParams:
+        """Return the parameters of the form, with the network that is chosen beside it."""
+        return replace(self.params.value, network=self.network.value)
+
     def _on_defaults(self) -> None:
         self.params.value = AnalysisParams()
+        self.network.value = AnalysisParams().network
 
     def _on_step_done(self, step: Step) -> None:
         self.progress.setRange(0, step.total)

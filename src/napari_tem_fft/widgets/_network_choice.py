@@ -1,0 +1,90 @@
+"""NetworkChoice: which network proposes spots, and whether it is ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QWidget
+
+from ..core.pipeline import AnalysisParams
+from ..nn.model import ModelError, known_models, load_config, model_folder, names_model
+from ._messages import tell
+from ._network import Network
+
+#: The first entry and the last one.
+NONE, FOLDER = "none: statistics alone", "model in a folder..."
+
+
+class NetworkChoice(QWidget):
+    """A list of the models that are known, with a word on the chosen one's process.
+
+    Parameters
+    ----------
+    network : Network
+
+    Signals
+    -------
+    chosen(str)
+        Another model, or none, was chosen: the value of `AnalysisParams.network`.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network = network
+        self.list = QComboBox()
+        self.list.setToolTip("Network that proposes spots; only those that the statistics confirm are taken")
+        self.list.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.list.setMinimumContentsLength(10)
+        self.state = QLabel()
+        self._value = AnalysisParams().network
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.list, stretch=1)
+        layout.addWidget(self.state)
+        self.fill()
+        self.list.activated.connect(self._on_activated)
+        network.changed.connect(self._on_changed)
+
+    @property
+    def value(self) -> str:
+        """Name of the chosen model or path of its folder; empty for none."""
+        return self._value
+
+    @value.setter
+    def value(self, name: str) -> None:
+        before, self._value = self._value, name if names_model(name) else ""
+        self.fill()
+        if before != self._value:
+            self.chosen.emit(self._value)
+
+    def fill(self) -> None:
+        """List what there is now; a model that has come meanwhile too."""
+        names = ["", *known_models()]
+        if self._value not in names:
+            names.append(self._value)
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            for name in names:
+                self.list.addItem(Path(name).name if name else NONE, name)
+            self.list.addItem(FOLDER, None)
+            self.list.setCurrentIndex(names.index(self._value))
+
+    def _on_activated(self, index: int) -> None:
+        name = self.list.itemData(index)
+        if name is None:
+            name = (
+                QFileDialog.getExistingDirectory(self, "Folder of a model (with config.json)") or self._value
+            )
+        try:
+            if name:
+                load_config(model_folder(name))
+        except ModelError as error:
+            tell(error)
+            name = self._value
+        self.value = name
+
+    def _on_changed(self) -> None:
+        self.state.setText(self._network.words)
