@@ -14,6 +14,7 @@ from pathlib import Path
 from ._api_images import agreed, measure_marks, measure_pattern, read, read_pattern
 from .core.matching import Decision
 from .core.micrograph import Micrograph
+from .core.phase_choice import others_than
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
@@ -29,7 +30,6 @@ __all__ = [
     "load",
     "measure_marks",
     "measure_pattern",
-    "others_than",
     "read",
     "read_pattern",
     "reference_table",
@@ -166,12 +166,6 @@ def analyse(
     micrograph, params = agreed(micrograph, params)
     segment = segment or segment_of(params)
     return exhaust(analysis_steps(micrograph, candidates, params, segment, rest, decisions), on_step)
-
-
-def others_than(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:
-    """The phases of a table that are not among the candidates."""
-    chosen = {phase.id for phase in phases}
-    return tuple(phase for phase in table if phase.id not in chosen)
 
 
 def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> Path:

@@ -19,6 +19,7 @@ from ._cli_options import build_parser, params_from
 from ._cli_phases import phase_lines, phase_table
 from ._cli_report import report
 from .core.matching import Decision, DecisionKind, merged
+from .core.phase_choice import others_than
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
@@ -110,7 +111,7 @@ def _prepared(args: argparse.Namespace) -> _Job:
         segment = api.segment_of(params)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    others = api.others_than(chosen, table)
+    others = others_than(chosen, table)
     prepare_index(chosen)
     prepare_index((*chosen, *others))
     return _Job(chosen, others, decisions, params, segment)

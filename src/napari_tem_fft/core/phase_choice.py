@@ -102,6 +102,12 @@ def select_phases(
     return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
 
 
+def others_than(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:
+    """The phases of a table that are not among the candidates."""
+    chosen = {phase.id for phase in phases}
+    return tuple(phase for phase in table if phase.id not in chosen)
+
+
 def find_phase(table: Sequence[Phase], name: str) -> Phase:
     """The one phase of that id, alias, name or formula.
 

@@ -22,6 +22,7 @@ from .d_lists import read_d_list
 __all__ = [
     "DEFAULT_TAGS",
     "FileStatus",
+    "file_phases",
     "load_cif_folder",
     "load_table",
     "phase_from_entry",
@@ -115,7 +116,7 @@ def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileSt
     phases: dict[str, Phase] = {}
     states = []
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".cif", ".csv")):
-        found, state = _file_phases(path)
+        found, state = file_phases(path)
         twice = [phase.id for phase in found if phase.id in phases]
         if twice:
             state = replace(
@@ -126,7 +127,8 @@ def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileSt
     return tuple(phases.values()), tuple(states)
 
 
-def _file_phases(path: Path) -> tuple[tuple[Phase, ...], FileStatus]:
+def file_phases(path: Path) -> tuple[tuple[Phase, ...], FileStatus]:
+    """Phases of one CIF file or CSV list of d-spacings, and what became of it; none if it is refused."""
     try:
         if path.suffix.lower() == ".csv":
             phases = read_d_list(path)

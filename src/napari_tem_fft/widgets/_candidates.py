@@ -18,10 +18,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..core.phase_choice import DEFAULT_TAGS, select_phases
+from ..core.naming import Choice
+from ..core.phase_choice import DEFAULT_TAGS, others_than, select_phases
 from ..core.phases import Phase
-from ..io.phases import load_cif_folder, read_cif, read_d_list, user_folder, with_own_phases
+from ..io.phases import FileStatus, file_phases, load_cif_folder, user_folder, with_own_phases
 from ._messages import tell
+from ._phase_table import PhaseTable
 
 USUAL = "usual sets"
 SUFFIXES = (".cif", ".csv")
@@ -42,6 +44,8 @@ class CandidatesForm(QWidget):
     def __init__(self, table: Sequence[Phase]) -> None:
         super().__init__()
         self._table = tuple(table)
+        self._states: list[FileStatus] = []
+        self._window: PhaseTable | None = None
         self.setAcceptDrops(True)
         self._make_controls()
         self._lay_out()
@@ -49,8 +53,11 @@ class CandidatesForm(QWidget):
         self.elements.textChanged.connect(self._on_edited)
         self.names.textChanged.connect(self._on_edited)
         self.own.clicked.connect(self._on_own)
+        self.look_up.clicked.connect(self._on_look_up)
         if user_folder().is_dir():
-            self._add(load_cif_folder(user_folder())[0])
+            phases, states = load_cif_folder(user_folder())
+            self._states += states
+            self._add(phases)
         self._on_edited()
 
     def _make_controls(self) -> None:
@@ -69,6 +76,8 @@ class CandidatesForm(QWidget):
             "Add CIF files, or tables (CSV) of d-spacings; they can be dropped here too."
             f" Files in {user_folder()} are taken along always"
         )
+        self.look_up = QPushButton("Table...")
+        self.look_up.setToolTip("All phases with their lattice planes, and what became of your own files")
         self.count = QLabel()
         self.count.setWordWrap(True)
 
@@ -80,6 +89,7 @@ class CandidatesForm(QWidget):
             layout.addRow(label, control)
         row = QHBoxLayout()
         row.addWidget(self.count, stretch=1)
+        row.addWidget(self.look_up)
         row.addWidget(self.own)
         layout.addRow(row)
 
@@ -99,16 +109,28 @@ class CandidatesForm(QWidget):
             raise ValueError("no phase fits all that is asked for: choose a larger set or other elements")
         return chosen
 
+    def choice(self) -> Choice:
+        """Return the phases that may be named, and all others, which are told of where they would fit.
+
+        Raises
+        ------
+        ValueError
+            As `phases` does.
+        """
+        phases = self.phases()
+        return Choice(phases, others_than(phases, self._table))
+
     def add_files(self, paths: Iterable[str | Path]) -> None:
         """Add the phases of CIF files and CSV lists; a bad one is told and does not stop the others."""
         for path in map(Path, paths):
-            try:
-                phases = read_d_list(path) if path.suffix.lower() == ".csv" else (read_cif(path),)
-            except (ValueError, OSError) as error:
-                tell(error)
+            phases, state = file_phases(path)
+            self._states = [*(s for s in self._states if s.file != state.file), state]
+            self._add(phases)
+            if state.state == "refused":
+                tell(ValueError(f"{path.name}: {state.reason}"))
             else:
-                self._add(phases)
-                show_info(f"{path.name}: {', '.join(phase.id for phase in phases)} added to the candidates")
+                names = ", ".join(state.phases)
+                show_info(f"{path.name}: {names} added to the candidates; {state.reason}".removesuffix("; "))
         self._on_edited()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
@@ -131,11 +153,26 @@ class CandidatesForm(QWidget):
         paths, _ = QFileDialog.getOpenFileNames(self, "Add phases", "", "Phases (*.cif *.csv)")
         self.add_files(paths)
 
+    def _on_look_up(self) -> None:
+        if self._window is None:
+            self._window = PhaseTable(self)
+        self._window.show_phases(self._table, self._active(), self._states)
+        self._window.show()
+        self._window.raise_()
+
+    def _active(self) -> tuple[Phase, ...]:
+        """The phases that may be named; none where what is asked for cannot be understood."""
+        try:
+            return self.phases()
+        except ValueError:
+            return ()
+
     def _on_edited(self, text: str = "") -> None:
         try:
             chosen = self.phases()
             listed = ", ".join(phase.id for phase in chosen)
-            self.count.setText(listed if len(chosen) <= 6 else f"{len(chosen)} candidate phases")
+            names = f": {listed}" if len(chosen) <= 6 else ""
+            self.count.setText(f"{len(chosen)} of {len(self._table)} phases active{names}")
             self.count.setToolTip(listed)
         except ValueError as error:
             self.count.setText(str(error))

@@ -81,4 +81,10 @@ class Findings:
         self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
         self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components
         same_run = [a for a in self.kept if a.diffractogram is analysis.diffractogram and a is not analysis]
-        self.kept = [*(a for a in same_run if a.phases == analysis.phases), analysis][-MOST_KEPT:]
+        self.kept = [*(a for a in same_run if _same_choice(a, analysis)), analysis][-MOST_KEPT:]
+
+
+def _same_choice(one: Analysis, other: Analysis) -> bool:
+    """Whether the same may be named in both, and a person has decided the same."""
+    said = [[(d.phase, d.kind) for d in each.decisions] for each in (one, other)]
+    return one.phases == other.phases and said[0] == said[1]

@@ -6,6 +6,8 @@ from typing import Any
 
 from napari.settings import get_plugin_settings
 
+from ..core.lengths import LengthUnit
+
 PLUGIN = "napari-tem-fft"
 
 
@@ -20,6 +22,19 @@ def remember_fft_in_panel(wanted: bool) -> None:
     settings = _settings()
     if settings is not None:
         settings.layout.fft_panel = wanted
+
+
+def length_unit() -> LengthUnit:
+    """In what lattice spacings and cells are shown."""
+    settings = _settings()
+    return "angstrom" if settings is not None and settings.numbers.angstrom else "nm"
+
+
+def remember_length_unit(unit: LengthUnit) -> None:
+    """Keep the choice; napari writes it to its folder of settings."""
+    settings = _settings()
+    if settings is not None:
+        settings.numbers.angstrom = unit == "angstrom"
 
 
 def _settings() -> Any:

@@ -16,7 +16,8 @@ from qtpy.QtWidgets import QWidget
 
 from .._follow import moved_steps, painted_steps, recalled_steps, replayed_steps
 from .._present import Edited, Presenter, Shown
-from ..core.phases import Phase
+from ..core.matching import Decision
+from ..core.naming import Choice
 from ..core.pipeline import Analysis, AnalysisParams, analysis_steps
 from ..core.progress import Step
 from ..core.spots import Spot
@@ -32,6 +33,7 @@ from ._run import Runner
 from ._source import analysis_of, micrograph_from
 from ._spotlight import Spotlight
 from ._views import look_at
+from ._words import word_steps
 
 History = list[tuple[Spot, ...]]
 Kind = Literal["run", "edit", "again"]
@@ -137,10 +139,10 @@ class Session(QObject):
         if not self.running:
             self._show_again(findings, analysis)
 
-    def analyse(
-        self, layer: Image, phases: Sequence[Phase], params: AnalysisParams, single: bool = False
-    ) -> None:
+    def analyse(self, layer: Image, choice: Choice, params: AnalysisParams, single: bool = False) -> None:
         """Run the whole chain on an image layer, or only its first step.
+
+        What a person has decided of an earlier run's grains still holds.
 
         Raises
         ------
@@ -149,12 +151,14 @@ class Session(QObject):
         """
         micrograph = micrograph_from(layer, self.viewer)
         _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
-        steps = analysis_steps(micrograph, phases, params, self.network.segmenter(params))
+        segment = self.network.segmenter(params)
         self.cancel()
         findings = self._findings.setdefault(layer, Findings(layer, micrograph, self.new_group()))
         findings.micrograph = micrograph
         self.choose(layer)
         findings.group.set_visible(True)
+        said = findings.analysis.decisions if findings.analysis is not None else ()
+        steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, said)
         self._start(findings, Presenter(micrograph, self.beside).present(steps), "run", single)
 
     def advance(self, single: bool = True) -> None:
@@ -193,6 +197,12 @@ class Session(QObject):
         if findings is not None and findings.analysis is not None:
             steps = painted_steps(findings.analysis, findings.spots, np.array(after))
             self._follow(findings, findings.analysis, steps)
+
+    def decide(self, decisions: Sequence[Decision]) -> None:
+        """Take what a person says of grains, all that holds from now on, and let names and maps follow."""
+        findings = self.current
+        if findings is not None and findings.analysis is not None:
+            self._follow(findings, findings.analysis, word_steps(findings.analysis, decisions))
 
     def undo(self) -> None:
         """Go back to the spots before the last edit."""

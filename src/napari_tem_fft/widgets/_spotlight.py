@@ -59,7 +59,8 @@ class Spotlight:
         fft = findings.group.get("fft")
         if findings.analysis is None or fft is None:
             return
-        wanted = next((each for each in findings.analysis.phases if each.id == phase), None)
+        known = (*findings.analysis.phases, *findings.analysis.others)
+        wanted = next((each for each in known if each.id == phase), None)
         if wanted is not None:
             layer = phase_layer(findings.analysis, plane_of(fft.metadata), wanted, scale)
             findings.group.remove("phase")

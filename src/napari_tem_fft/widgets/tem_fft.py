@@ -225,7 +225,7 @@ class TemFftDock(QWidget):
         try:
             if layer is None:
                 raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
-            self.session.analyse(layer, self.candidates.phases(), self.all_params(), single)
+            self.session.analyse(layer, self.candidates.choice(), self.all_params(), single)
         except ValueError as error:
             tell(error)
 
