@@ -42,13 +42,13 @@ def cif(tmp_path):
 def test_usual_sets_at_first(form):
     ids = {phase.id for phase in form.phases()}
     assert {"LiF", "Cu"} <= ids
-    assert form.count.text() == f"{len(ids)} candidate phases"
+    assert form.count.text() == f"{len(ids)} of 180 phases active"
 
 
 def test_names_and_elements(form):
     form.names.setText("LiF, Li2O")
     assert [phase.id for phase in form.phases()] == ["LiF", "Li2O"]
-    assert form.count.text() == "LiF, Li2O"
+    assert form.count.text() == "2 of 180 phases active: LiF, Li2O"
     form.elements.setText("Li, F")
     assert [phase.id for phase in form.phases()] == ["LiF"]
     form.elements.setText("Au")
@@ -75,3 +75,29 @@ def test_own_folder_is_taken_along(qtbot, cif, tmp_path, monkeypatch):
     form = CandidatesForm(load_table())
     qtbot.addWidget(form)
     assert "odd_silver" in {phase.id for phase in form.phases()}
+
+
+def test_table_lists_planes_and_files(form, cif, tmp_path):
+    (tmp_path / "bad.cif").write_text("nothing")
+    form.add_files([cif, tmp_path / "bad.cif"])
+    form.names.setText("ZnO, odd_silver")
+    form.look_up.click()
+    window = form._window
+    first, second, third = (window.phases.topLevelItem(i) for i in range(3))
+    assert {first.text(0), second.text(0)} == {"ZnO", "odd_silver"} and third.toolTip(0).startswith(
+        "not active"
+    )
+    zinc = first if first.text(0) == "ZnO" else second
+    zinc.setExpanded(True)
+    assert zinc.child(0).text(0) == "(101\u03050)" and zinc.child(0).text(4) == "0.28144 nm"
+    states = {item.text(0): item.text(1) for item in window.files.items()}
+    assert states["bad.cif"] == "refused" and states["odd_silver.cif"] in ("ok", "warning")
+    window.filter.setText("zincite")
+    assert not zinc.isHidden() and third.isHidden()
+    window.close()
+
+
+def test_what_may_not_be_named_is_known_too(form):
+    form.names.setText("LiF")
+    choice = form.choice()
+    assert [phase.id for phase in choice.phases] == ["LiF"] and len(choice.others) == 179

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from qtpy.QtGui import QGuiApplication
 
+from napari_tem_fft.core.matching import Decision
 from napari_tem_fft.widgets._findings import Findings
 from napari_tem_fft.widgets._summary import summary
 from napari_tem_fft.widgets._tree import ResultTree, Row
@@ -69,15 +70,20 @@ def test_summary_says_what_is_there_and_why_something_has_no_name(findings):
 
 
 def test_candidates_and_residuals_are_listed(findings):
-    first, second = match_rows(findings)
+    first, second, rings = match_rows(findings)
     assert first.cells[0] == "grain 1: LiF / mine ambiguous"
-    lif, mine = first.children
-    assert lif.cells == ("LiF", "0.600", "[0 1 1]", "100%", "", "+1.00 %", "")
-    assert lif.children[0].cells[0] == "(1 1 1)"
+    lif, mine, excluded = first.children
+    assert excluded.cells[0] == "not a candidate: Al"
+    assert lif.cells == ("LiF", "0.600", "[011]", "100%", "", "+1.00 %", "")
+    assert lif.children[0].cells[0] == "(111)"
     assert lif.children[0].cells[4].startswith("0.2500 ± ")
     assert lif.children[0].cells[5:] == ("+7.53 %", "+0.10°")
     assert mine.cells[2] == ""
     assert second.cells[0] == "grain 2: unknown"
+    assert rings.cells[0] == "1 rings, by d only: Cu ambiguous"
+    assert rings.children[0].children[0].cells[0] == "(111)"
+    angstrom = match_rows(findings, "angstrom")[0].children[0].children[0]
+    assert angstrom.cells[4].startswith("2.500 ± ")
 
 
 def test_a_click_on_a_grain_chooses_it_and_flies_there(viewer, analysed):
@@ -130,3 +136,38 @@ def test_tables_are_empty_without_an_image(viewer, dock):
         other = kind(viewer)
         viewer.window.add_dock_widget(other, name=kind.__name__, area="bottom")
         assert list(other.tree.items()) == []
+
+
+def test_a_person_sets_and_withdraws_a_phase(viewer, analysed, run):
+    dock = PhasesDock(viewer)
+    viewer.window.add_dock_widget(dock, name="phases", area="bottom")
+    assert not dock.words.set.isEnabled()
+    dock.tree.itemClicked.emit(next(dock.tree.items()), 0)
+    grain = analysed.matches[0].grain
+    dock.words.phase.setCurrentText("Au")
+    before = {role: analysed.group[role] for role in ("mask", "ifft", "fft")}
+    run(dock.session, dock.words.set.click)
+    assert analysed.matches[0].phases == ("Au",) and analysed.matches[0].decided_by_user
+    assert analysed.analysis.decisions[0].kind == "override"
+    assert next(dock.tree.items()).text(0) == f"grain {grain}: Au identified, by you"
+    assert all(analysed.group[role] is layer for role, layer in before.items())
+    assert analysed.past == []
+    dock.tree.itemClicked.emit(next(dock.tree.items()), 0)
+    run(dock.session, dock.words.withdraw.click)
+    assert analysed.analysis.decisions == () and not analysed.matches[0].decided_by_user
+
+
+def test_decisions_outlive_a_run(viewer, analysed, dock, run):
+    grain = analysed.grains[0]
+    run(dock.session, lambda: dock.session.decide([Decision(grain.id, "Cu", "reject")]))
+    run(dock.session, dock.run.click)
+    assert [(d.phase, d.kind) for d in analysed.analysis.decisions] == [("Cu", "reject")]
+
+
+def test_lengths_in_angstrom(viewer, analysed):
+    dock = PhasesDock(viewer)
+    viewer.window.add_dock_widget(dock, name="phases", area="bottom")
+    dock.angstrom.setChecked(True)
+    assert dock.tree.headerItem().text(4) == "d (Å)"
+    dock.angstrom.setChecked(False)
+    assert dock.tree.headerItem().text(4) == "d (nm)"
