@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "core": set(),
     "io": {"core"},
     "nn": {"core"},
-    "batch": {"core", "io", "nn"},
+    "batch": {"core", "io", "nn", "api"},
     "api": {"core", "io", "nn"},
     "_layers": {"core"},
     "_reader": {"core", "io", "_layers"},
@@ -52,6 +52,7 @@ HEAVY = ("napari", "qtpy", "PyQt6", "tensorflow", "keras", "rsciio", "gemmi", "m
 #: Modules beside a room that belong to it.
 PARTS = {
     "_api_images": "api",
+    "_cli_batch": "cli",
     "_cli_calibrate": "cli",
     "_cli_common": "cli",
     "_cli_evaluate": "cli",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from . import __version__, _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train
+from . import __version__, _cli_batch, _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train
 from ._cli_common import Formatter, add_debug, add_image, add_output, add_parameter
 from .core.lengths import UNITS
 from .core.parameters import Parameter, from_dict, parameters_of
@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"napari-tem-fft {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_analyse(commands)
+    _cli_batch.add_commands(commands, add_choice, _add_parameters)
     _cli_pattern.add_command(commands)
     _cli_calibrate.add_command(commands)
     _add_sample(commands)

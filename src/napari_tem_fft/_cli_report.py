@@ -10,14 +10,11 @@ from .core.matching import RingMatch
 from .core.matching.attribution import matches_of_spots
 from .core.pipeline import Analysis
 from .core.spots import Spot
+from .io.labels import spacings
 
 HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
 #: Numbers of grains that are shown.
 MOST_GRAINS = 8
-#: Spacings of a component that are shown: those of its strongest spots.
-MOST_D = 4
-#: Spots whose d differ by less are one spacing.
-SAME_D = 0.006
 
 
 def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
@@ -84,10 +81,11 @@ def _numbers(grains: Sequence[int]) -> str:
 
 
 def _row(component: ComponentMap, analysis: Analysis, unit: LengthUnit) -> tuple[str, ...]:
+    spots = [(spot.d, spot.snr) for spot in _spots_of(component, analysis)]
     return (
         component.name,
         f"{component.outcome}, by the user" if component.by_user else str(component.outcome),
-        "  ".join(length(d, unit) for d in spacings(_spots_of(component, analysis))),
+        "  ".join(length(d, unit) for d in spacings(spots)),
         f"{component.area:.1f} +/- {component.area_sigma:.1f}",
         f"{component.fraction:.1%}",
         f"{component.score:.2f}" if component.phases else "",
@@ -99,15 +97,6 @@ def _spots_of(component: ComponentMap, analysis: Analysis) -> list[Spot]:
     matches = matches_of_spots(analysis.grains, analysis.matches)
     own = {spot for spot, match in matches.items() if named_phases(match) == component.phases}
     return [spot for spot in analysis.spots if spot.id in own and spot.enabled]
-
-
-def spacings(spots: Sequence[Spot]) -> list[float]:
-    """Measured d of the strongest spots in nm, each once, largest first."""
-    chosen: list[float] = []
-    for spot in sorted(spots, key=lambda spot: -spot.snr):
-        if len(chosen) < MOST_D and all(abs(spot.d / d - 1) > SAME_D for d in chosen):
-            chosen.append(spot.d)
-    return sorted(chosen, reverse=True)
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

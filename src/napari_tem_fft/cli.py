@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
 
-from . import _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train, api
+from . import _cli_batch, _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train, api
 from ._cli_common import FAILED, OK, STOPPED, USAGE, UsageError, failure, repeated, say
 from ._cli_options import build_parser, params_from
 from ._cli_phases import phase_lines, phase_table
@@ -47,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     args = parser.parse_args(argv)
-    commands = {
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "analyse": _analyse,
+        "batch": partial(_cli_batch.run, params_from=params_from),
+        "watch": partial(_cli_batch.run, params_from=params_from),
         "pattern": _cli_pattern.run,
         "calibrate": _cli_calibrate.run,
         "sample": _sample,

@@ -118,7 +118,7 @@ def test_nothing_is_left_when_writing_fails(
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("napari_tem_fft.io.results.write_overview", full)
+    monkeypatch.setattr("napari_tem_fft.io.overview.write_overview", full)
     with pytest.raises(OSError, match="no space"):
         save_results(analysis, tmp_path / "a")
     assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,8 @@ from ..core.spots import Spot
 SAME_D = 0.006
 MOST_RINGS = 12
 MOST_PEAKS = 22
+#: Spacings of a component that are listed: those of its strongest spots.
+MOST_D = 4
 
 
 def ring_groups(spots: Sequence[Spot]) -> list[tuple[float, list[Spot]]]:
@@ -53,3 +55,12 @@ def spread(positions: Sequence[float], gap: float) -> NDArray[np.float64]:
     flat = np.repeat([value for value, _ in pools], [count for _, count in pools])
     moved: NDArray[np.float64] = flat + gap * np.arange(len(flat))
     return moved
+
+
+def spacings(spots: Sequence[tuple[float, float]]) -> list[float]:
+    """Measured d of the strongest spots, given as (d in nm, SNR), each once, largest first."""
+    chosen: list[float] = []
+    for d, _ in sorted(spots, key=lambda spot: -spot[1]):
+        if len(chosen) < MOST_D and all(abs(d / other - 1) > SAME_D for other in chosen):
+            chosen.append(d)
+    return sorted(chosen, reverse=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,15 @@ from ..core.spots import Spot
 from .description import FORMAT, FORMAT_VERSION, describe
 from .folders import plain_name, read_description, replaced
 from .map_files import label_planes, masks_of, read_heats, read_map, write_heats, write_map
-from .overview import write_overview
 from .phases import load_table
 from .plain import from_plain
 from .tables import read_profiles, write_profiles, write_spots
 
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
 SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
-ALWAYS = (SPOTS, PROFILE, SPECIMEN, GRAINS, HEATS, OVERVIEW)
+#: How much of an analysis is kept: each more than the one before.
+Keep = Literal["tables", "maps", "pictures"]
+KEEP: tuple[Keep, ...] = ("tables", "maps", "pictures")
 
 
 def folder_of(source: str | Path, output: str | Path) -> Path:
@@ -52,10 +53,15 @@ def folder_of(source: str | Path, output: str | Path) -> Path:
     return folder.with_name(f"{folder.name}.results") if folder.is_file() else folder
 
 
-def save_results(analysis: Analysis, folder: str | Path) -> Path:
+def save_results(analysis: Analysis, folder: str | Path, keep: Keep = "pictures") -> Path:
     """Write an analysis into a folder, in the place of an earlier one, and return the folder.
 
     Files in the folder that no analysis wrote are left alone.
+
+    Parameters
+    ----------
+    keep : {"tables", "maps", "pictures"}
+        Only tables and the description; with the maps, so that it can be loaded again; all.
 
     Raises
     ------
@@ -63,20 +69,29 @@ def save_results(analysis: Analysis, folder: str | Path) -> Path:
         If the folder cannot be written.
     """
     folder = Path(folder)
-    maps = _map_names(analysis.components)
+    maps = _map_names(analysis.components) if keep != "tables" else [""] * len(analysis.components)
     with replaced(folder, ANALYSIS) as fresh:
         write_spots(fresh / SPOTS, analysis)
         write_profiles(fresh / PROFILE, analysis.profiles)
-        write_map(fresh / SPECIMEN, analysis.specimen, analysis.map_grid)
-        write_map(fresh / GRAINS, label_planes(analysis.grains, analysis.grain_masks), analysis.map_grid)
-        write_heats(fresh / HEATS, analysis.grain_heats)
-        for component, name in zip(analysis.components, maps, strict=True):
-            write_map(fresh / name, component.heat, analysis.map_grid)
-        write_overview(fresh / OVERVIEW, analysis)
-        description = describe(analysis, maps, (*ALWAYS, *maps))
+        if keep != "tables":
+            _write_maps(fresh, analysis, maps)
+        if keep == "pictures":
+            from .overview import write_overview  # matplotlib is slow to import
+
+            write_overview(fresh / OVERVIEW, analysis)
+        description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()))
         text = json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False)
         (fresh / ANALYSIS).write_text(text, encoding="utf-8")
     return folder
+
+
+def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
+    grid = analysis.map_grid
+    write_map(folder / SPECIMEN, analysis.specimen, grid)
+    write_map(folder / GRAINS, label_planes(analysis.grains, analysis.grain_masks), grid)
+    write_heats(folder / HEATS, analysis.grain_heats)
+    for component, name in zip(analysis.components, names, strict=True):
+        write_map(folder / name, component.heat, grid)
 
 
 def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
@@ -95,6 +110,8 @@ def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
     """
     folder = Path(folder)
     stored = read_description(folder / ANALYSIS, FORMAT, FORMAT_VERSION)
+    if SPECIMEN not in stored.get("files", ()):
+        raise ValueError(f"{folder}: only tables were kept of this analysis; analyse the micrograph again")
     micrograph = _same_micrograph(stored, micrograph, folder)
     try:
         return _restored(stored, micrograph, folder)

@@ -1,0 +1,219 @@
+"""The commands ``batch`` and ``watch``: hundreds of micrographs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from . import api
+from ._cli_common import FAILED, OK, Formatter, UsageError, add_debug, add_image, add_output, say
+from .batch.cluster import Cluster
+from .batch.job import Job
+from .batch.journal import read_run
+from .batch.memory import largest_pixels, parse_memory, workers_within
+from .batch.report import REPORT
+from .batch.run import Outcome, RunError, batch_steps
+from .batch.sources import Source, find_sources
+from .batch.watch import arriving
+from .batch.workers import LocalWorkers, Workers, WorkersError
+from .core.pipeline import AnalysisParams
+from .core.progress import Step
+from .io.calibration import load_profile
+from .io.index_cache import prepare_index
+from .io.results import KEEP
+
+BATCH = """\
+Analyse many micrographs: files, folders (with all that is in them) and patterns such as 'night/**/*.dm4'.
+Files that cannot be analysed are reported and passed over. For each image a folder of results is written, and
+for the run:
+  report.html      all images on one page: composition, thumbnails, what should be looked at
+  summary.csv      one row an image and component (also as summary.parquet); spots.parquet: all spots
+  run.json         settings, versions, hashes, times, failures"""
+WATCH = """\
+Analyse the micrographs of a folder, and go on with new ones as the microscope writes them, each once it is
+complete. Ctrl-C ends it; tables and report are written then."""
+EXAMPLES = """\
+examples:
+  napari-tem-fft batch session/ -o results
+  napari-tem-fft batch 'session/**/*.dm4' -o results --keep tables --workers 4
+  napari-tem-fft batch -o results --resume
+  napari-tem-fft batch archive/ -o results --scheduler tcp://login1:8786"""
+BAR = "{l_bar}{bar:24}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left, {rate_fmt}{postfix}]"
+
+AddOptions = Callable[[Any], None]
+ParamsFrom = Callable[[argparse.Namespace], AnalysisParams]
+
+
+def add_commands(commands: Any, add_choice: AddOptions, add_parameters: AddOptions) -> None:
+    """Add the two commands; candidates and parameters are those of ``analyse``."""
+    for name, text, line in (
+        ("batch", BATCH, "analyse many micrographs"),
+        ("watch", WATCH, "analyse micrographs as they are written"),
+    ):
+        what = "INPUT ..." if name == "batch" else "DIR"
+        parser = commands.add_parser(
+            name, help=line, description=text, epilog=EXAMPLES if name == "batch" else None,
+            formatter_class=Formatter, usage=f"napari-tem-fft {name} [options] {what}",
+        )  # fmt: skip
+        if name == "batch":
+            parser.add_argument("inputs", nargs="*", metavar="INPUT", help="file, folder or pattern")
+        else:
+            parser.add_argument("inputs", nargs=1, metavar="DIR", help="folder that is watched")
+            parser.add_argument(
+                "--settle", metavar="SECONDS", type=float, default=5.0,
+                help="a file is complete once it has been the same for so long (default: 5)",
+            )  # fmt: skip
+        add_output(parser, "results")
+        _add_run(parser.add_argument_group("run"))
+        add_debug(parser)
+        add_image(parser)
+        add_choice(parser.add_argument_group("phases that may be named"))
+        add_parameters(parser)
+
+
+def _add_run(group: Any) -> None:
+    group.add_argument(
+        "--keep", choices=KEEP, default="maps",
+        help="what is kept of each image: tables, with maps (default), or with pictures too",
+    )  # fmt: skip
+    group.add_argument("--workers", metavar="N", type=int, help="processes (default: one a processor)")
+    group.add_argument("--memory-limit", metavar="SIZE", help="as many workers as fit, such as 8G")
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS",
+        help="dask.distributed scheduler, such as tcp://host:8786; 'local' starts one",
+    )  # fmt: skip
+    group.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    group.add_argument(
+        "--restart", action="store_true",
+        help="begin the run in the folder anew; results that a person corrected are kept",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
+    """Carry out ``batch`` or ``watch``."""
+    job, inputs = _job(args, params_from), _inputs(args)
+    found = find_sources(inputs, Path(job.output))
+    if not found.sources and args.command == "batch":
+        raise UsageError(f"no micrograph in {', '.join(inputs)}")
+    if found.left_out:
+        say(f"{found.left_out} files of other kinds are left out")
+    known = {source.path: source.folder for source in found.sources}
+    later: Iterable[Source | None] = ()
+    sources = found.sources
+    if args.command == "watch":
+        sources, known = (), {}
+        later = arriving(Path(inputs[0]), Path(job.output), args.settle, known, 0)
+    hire = _hire(args, found.sources)
+    steps = batch_steps(
+        sources, job, hire, inputs=inputs, resume=args.resume, restart=args.restart, arriving=later
+    )
+    try:
+        outcome = _followed(steps, len(sources))
+    except (RunError, WorkersError) as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        say(f"{error.filename or job.output}: {error.strerror or error}")
+        return FAILED
+    except KeyboardInterrupt:
+        say(f"stopped; what was done is in {job.output}, go on with --resume")
+        raise
+    return _told(outcome)
+
+
+def _inputs(args: argparse.Namespace) -> list[str]:
+    """What to analyse; a run that is gone on with knows it."""
+    if args.inputs:
+        if args.command == "watch" and not Path(args.inputs[0]).is_dir():
+            raise UsageError(f"{args.inputs[0]}: there is no such folder")
+        return list(args.inputs)
+    try:
+        before = read_run(args.output) if args.resume else None
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not before or not before.get("inputs"):
+        raise UsageError("name files, folders or patterns to analyse")
+    return [str(one) for one in before["inputs"]]
+
+
+def _job(args: argparse.Namespace, params_from: ParamsFrom) -> Job:
+    """The job, after everything that can be wrong with it was tried once."""
+    try:
+        if args.calibration_profile is not None:
+            load_profile(args.calibration_profile)
+        table, notes = api.reference_table(args.cif)
+        chosen = api.select(args.phases, args.sets, args.elements, table)
+        prepare_index(chosen)
+        prepare_index((*chosen, *api.others_than(chosen, table)))
+        params = params_from(args)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    for note in notes:
+        say(note)
+    stated = any(key.endswith(":calibration_uncertainty") for key in vars(args)) or (
+        args.params is not None and args.calibration_profile is None
+    )
+    return Job(
+        output=os.path.abspath(args.output),
+        params=params,
+        keep=args.keep,
+        names=None if args.phases is None else tuple(args.phases),
+        sets=None if args.sets is None else tuple(args.sets),
+        elements=args.elements,
+        cif=None if args.cif is None else os.path.abspath(args.cif),
+        pixel_size=args.pixel_size,
+        image=args.image,
+        frame=args.frame,
+        calibration_profile=(
+            None if args.calibration_profile is None else os.path.abspath(args.calibration_profile)
+        ),
+        uncertainty_stated=stated,
+    )
+
+
+def _hire(args: argparse.Namespace, sources: Iterable[Source]) -> Callable[[Job], Workers]:
+    count = args.workers or os.cpu_count() or 1
+    if count < 1:
+        raise UsageError("at least one worker is needed")
+    if args.memory_limit:
+        try:
+            fit = workers_within(parse_memory(args.memory_limit), largest_pixels(sources))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        count = min(count, fit) if args.workers is None else min(args.workers, fit)
+    if args.scheduler:
+        return lambda job: Cluster(job, args.scheduler, count)
+    return lambda job: LocalWorkers(job, count)
+
+
+def _followed(steps: Generator[Step, None, Outcome], total: int) -> Outcome:
+    failed = 0
+    with tqdm(total=total, bar_format=BAR, unit="image", disable=None, smoothing=0.1) as bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            if step.product.state != "analysed":
+                failed += 1
+                tqdm.write(f"{step.name}: {step.product.reason}")
+            bar.total = step.total
+            bar.set_postfix_str(f"{failed} failed", refresh=False)
+            bar.update(step.done - bar.n)
+
+
+def _told(outcome: Outcome) -> int:
+    kept = f" ({outcome.kept} before)" if outcome.kept else ""
+    rate = 60 * (outcome.analysed - outcome.kept) / max(outcome.seconds, 1e-9)
+    print(
+        f"{outcome.analysed} of {outcome.total} files analysed{kept}, {outcome.failed} failed,"
+        f" {outcome.seconds:.1f} s, {rate:.0f} images a minute\n{outcome.folder / REPORT}"
+    )
+    if outcome.state != "done":
+        say(f"the run was stopped: {outcome.problem}; go on with --resume")
+    return OK if outcome.state == "done" and not outcome.failed else FAILED

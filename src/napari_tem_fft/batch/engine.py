@@ -1,0 +1,112 @@
+"""Engine: analyse one file of a run and write its results; the same in a worker process and on a cluster."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from .. import api
+from ..core.phases import Phase
+from ..core.pipeline import Analysis, Segment, analysis_steps
+from ..core.progress import exhaust
+from ..io.calibration import CalibrationProfile, load_profile
+from ..io.decisions import stored_decisions
+from ..io.index_cache import prepare_index
+from ..io.results import save_results
+from .job import Job
+from .record import Record, described
+from .sources import Source
+from .thumbnail import write_thumbnail
+
+THUMBNAIL = "thumbnail.jpg"
+#: What a crash of the program's own is called in a reason.
+UNEXPECTED = "unexpected"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """What a worker process loads once: candidates, calibration profile and network."""
+
+    job: Job
+    phases: tuple[Phase, ...]
+    others: tuple[Phase, ...]
+    profile: CalibrationProfile | None
+    segment: Segment | None
+
+
+@lru_cache(maxsize=1)
+def engine_of(job: Job) -> Engine:
+    """The engine of a job, loaded at its first use in this process.
+
+    Raises
+    ------
+    ValueError, OSError
+        For candidates, a profile or a network that there are not.
+    """
+    table, _ = api.reference_table(job.cif)
+    phases = api.select(job.names, job.sets, job.elements, table)
+    others = api.others_than(phases, table)
+    prepare_index(phases)
+    prepare_index((*phases, *others))
+    profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
+    return Engine(job, phases, others, profile, api.segment_of(job.params))
+
+
+def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
+    """Analyse a file and keep what the job says; whatever goes wrong is told in the record.
+
+    Parameters
+    ----------
+    attempt : int
+        2 if a worker has died over this file.
+    """
+    start = time.perf_counter()
+    record = Record(source.index, source.path, source.folder, attempts=attempt)
+    try:
+        engine = engine_of(job)
+        analysis = _analysed(engine, source)
+    except (ValueError, OSError, MemoryError) as error:
+        return _timed(_failed(record, str(error) or type(error).__name__), start)
+    except Exception as error:  # a fault of the program's own must not stop the other files
+        return _timed(_failed(record, f"{UNEXPECTED} {type(error).__name__}: {error}"), start)
+    try:
+        folder = _kept(job, source, analysis)
+        return _timed(described(folder, record), start)
+    except OSError as error:
+        reason = f"the results cannot be written: {error.strerror or error} ({error.filename or job.output})"
+        return _timed(replace(record, state="stopped", reason=reason), start)
+
+
+def _analysed(engine: Engine, source: Source) -> Analysis:
+    job = engine.job
+    path = Path(source.path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path.name}: there is no such file (any longer)")
+    micrograph = api.read(path, job.pixel_size, job.image, job.frame, engine.profile)
+    micrograph, params = api.agreed(micrograph, job.params, job.uncertainty_stated)
+    decided = stored_decisions(Path(job.output) / source.folder, micrograph.file_hash)
+    steps = analysis_steps(micrograph, engine.phases, params, engine.segment, engine.others, decided)
+    return exhaust(steps)
+
+
+def _kept(job: Job, source: Source, analysis: Analysis) -> Path:
+    folder = save_results(analysis, Path(job.output) / source.folder, job.keep)
+    if job.thumbnails:
+        temporary = folder / f".{THUMBNAIL}"
+        write_thumbnail(temporary, analysis)
+        os.replace(temporary, folder / THUMBNAIL)
+    return folder
+
+
+def _failed(record: Record, reason: str) -> Record:
+    path = Path(record.path)
+    for name in (path.name, path.stem):
+        reason = reason.removeprefix(f"{name}: ")
+    return replace(record, state="failed", reason=reason)
+
+
+def _timed(record: Record, start: float) -> Record:
+    return replace(record, seconds=round(time.perf_counter() - start, 3))

@@ -1,0 +1,106 @@
+"""Job: what is done with every file of a run; small, plain and the same on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..core.parameters import to_dict
+from ..core.pipeline import AnalysisParams
+from ..io.phases import user_folder
+from ..io.results import Keep
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Parameters, candidates and image options of a run.
+
+    Attributes
+    ----------
+    output : str
+        The run's folder, absolute.
+    params : AnalysisParams
+        With the network's name: each worker loads it once.
+    keep : {"tables", "maps", "pictures"}
+        How much is kept of each image.
+    names, sets : tuple of str, optional
+    elements, cif : str, optional
+        The candidates, as `api.select` and `api.reference_table` take them.
+    pixel_size : tuple of float, (y, x), nm, optional
+    image, frame : int, optional
+    calibration_profile : str, optional
+        As `api.read` takes them.
+    uncertainty_stated : bool
+        The parameters say how well the scale is known; else each image's calibration does.
+    thumbnails : bool
+    """
+
+    output: str
+    params: AnalysisParams = field(default_factory=AnalysisParams)
+    keep: Keep = "maps"
+    names: tuple[str, ...] | None = None
+    sets: tuple[str, ...] | None = None
+    elements: str | None = None
+    cif: str | None = None
+    pixel_size: tuple[float, float] | None = None
+    image: int | None = None
+    frame: int | None = None
+    calibration_profile: str | None = None
+    uncertainty_stated: bool = False
+    thumbnails: bool = True
+
+    def settings(self) -> dict[str, Any]:
+        """All that the results depend on, flat and ready for JSON; files by their content."""
+        values: dict[str, Any] = {
+            "software": f"napari-tem-fft {__version__}",
+            **_flat(to_dict(self.params)),
+            "keep": self.keep,
+            "phases": list(self.names) if self.names is not None else None,
+            "sets": list(self.sets) if self.sets is not None else None,
+            "elements": self.elements,
+            "cif": _content(self.cif),
+            "own phases": _content(str(user_folder())),
+            "pixel size": list(self.pixel_size) if self.pixel_size is not None else None,
+            "image": self.image,
+            "frame": self.frame,
+            "calibration profile": _content(self.calibration_profile),
+            "uncertainty stated": self.uncertainty_stated,
+        }
+        return json.loads(json.dumps(values))  # type: ignore[no-any-return]
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What differs between two settings, in words."""
+    names = [*after, *(name for name in before if name not in after)]
+    return [
+        f"{name}: {before.get(name)} then, {after.get(name)} now"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _content(path: str | None) -> str | None:
+    """Hash of a file, or of all files of a folder."""
+    if path is None or not Path(path).exists():
+        return None
+    root = Path(path)
+    files = sorted(root.rglob("*")) if root.is_dir() else [root]
+    digest = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,209 @@
+"""Record: what a run knows of one of its files, read from the folder of its results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..core.maps import UNKNOWN_CRYSTAL
+from ..core.matching import Outcome
+from ..io.labels import spacings
+from ..io.plain import from_plain, to_plain
+from ..io.results import ANALYSIS, SPOTS
+
+State = Literal["analysed", "failed", "stopped"]
+#: Outcomes that name phases.
+NAMING = frozenset(outcome.value for outcome in Outcome if outcome.names_phases)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One component of an image, as the summary lists it; lengths in nm."""
+
+    name: str
+    phases: tuple[str, ...]
+    outcome: str
+    score: float
+    area: float
+    area_sigma: float
+    fraction: float
+    grains: int
+    mean_size: float
+    d: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One file of a run.
+
+    Attributes
+    ----------
+    index : int
+    path, folder : str
+        As in `Source`.
+    state : {"analysed", "failed", "stopped"}
+        "stopped" if its results could not be written: the run ends.
+    reason : str
+        Why it failed, in the user's words.
+    sha256 : str
+    seconds : float
+    attempts : int
+        2 if a worker died over it once.
+    shape : tuple of int, (y, x)
+    pixel_size : tuple of float, (y, x), nm
+    uncertainty : float
+        Of the scale, percent.
+    calibration : str
+        Where the scale is from.
+    specimen : float, nm^2
+    grains, spots : int
+    parts : tuple of Part
+    warnings : tuple of str
+    corrected : bool
+        A person has changed its spots, or decided on its grains.
+    written : int
+        When its description was written, nanoseconds.
+    size, modified : int
+        Bytes of the file, and when it was last written, nanoseconds.
+    """
+
+    index: int
+    path: str
+    folder: str
+    state: State = "analysed"
+    reason: str = ""
+    sha256: str = ""
+    seconds: float = 0.0
+    attempts: int = 1
+    shape: tuple[int, ...] = ()
+    pixel_size: tuple[float, ...] = ()
+    uncertainty: float = 0.0
+    calibration: str = ""
+    specimen: float = 0.0
+    grains: int = 0
+    spots: int = 0
+    parts: tuple[Part, ...] = ()
+    warnings: tuple[str, ...] = ()
+    corrected: bool = False
+    written: int = 0
+    size: int = 0
+    modified: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return Path(self.path).name
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a person should look at: failed, uncalibrated, no crystal, ambiguous."""
+        if self.state != "analysed":
+            uncalibrated = "pixel size" in self.reason or "calibrat" in self.reason
+            return ("failed", "uncalibrated") if uncalibrated else ("failed",)
+        if not self.parts:
+            return ("no crystal",)
+        return ("ambiguous",) if any(part.outcome == Outcome.AMBIGUOUS for part in self.parts) else ()
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(to_plain(self), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(line: str) -> Record:
+    """Inverse of `Record.to_json`.
+
+    Raises
+    ------
+    ValueError
+        If the line is no record.
+    """
+    try:
+        return from_plain(Record, json.loads(line))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a record of a file ({error})") from error
+
+
+def described(folder: Path, record: Record) -> Record:
+    """The record filled in from the results in a folder.
+
+    Raises
+    ------
+    ValueError, OSError
+        If there are none that can be read.
+    """
+    path = folder / ANALYSIS
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        with (folder / SPOTS).open(newline="", encoding="utf-8") as file:
+            spots = list(csv.DictReader(file))
+        return _filled(record, stored, spots, path.stat().st_mtime_ns)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
+
+
+def _filled(
+    record: Record, stored: Mapping[str, Any], spots: Sequence[Mapping[str, str]], written: int
+) -> Record:
+    micrograph = stored["micrograph"]
+    file = _stat(record.path)
+    diameters = {grain["id"]: float(grain["diameter"]) for grain in stored["grains"]}
+    calibration = micrograph["calibration"]
+    return Record(
+        index=record.index,
+        path=record.path,
+        folder=record.folder,
+        sha256=micrograph["sha256"],
+        seconds=record.seconds,
+        attempts=record.attempts,
+        shape=tuple(micrograph["shape"]),
+        pixel_size=tuple(calibration["scale"]),
+        uncertainty=float(stored["parameters"]["calibration_uncertainty"]),
+        calibration=calibration["source"],
+        specimen=float(stored["specimen_area"]),
+        grains=len(stored["grains"]),
+        spots=sum(spot["enabled"] == "1" for spot in spots),
+        parts=tuple(_part(entry, diameters, spots) for entry in stored["components"]),
+        warnings=tuple(dict.fromkeys([*micrograph["warnings"], *stored["warnings"]])),
+        corrected=bool(stored.get("decisions"))
+        or any(spot["origin"] == "hand" or spot["enabled"] != "1" for spot in spots),
+        written=written,
+        size=record.size or file[0],
+        modified=record.modified or file[1],
+    )
+
+
+def _stat(path: str) -> tuple[int, int]:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _named(spot: Mapping[str, str]) -> set[str]:
+    """The phases of a spot's grain, if its outcome names them."""
+    named = spot["outcome"] in NAMING
+    return set(spot["phase"].split(" / ")) - {""} if named else set()
+
+
+def _part(
+    entry: Mapping[str, Any], diameters: Mapping[int, float], spots: Sequence[Mapping[str, str]]
+) -> Part:
+    own = [s for s in spots if s["grain"] and s["enabled"] == "1" and _named(s) == set(entry["phases"])]
+    sizes = [diameters[number] for number in entry["grains"] if number in diameters]
+    return Part(
+        name=entry["name"] or UNKNOWN_CRYSTAL,
+        phases=tuple(entry["phases"]),
+        outcome=entry["outcome"],
+        score=float(entry["score"]),
+        area=float(entry["area"]),
+        area_sigma=float(entry["area_sigma"]),
+        fraction=float(entry["fraction"]),
+        grains=len(entry["grains"]),
+        mean_size=sum(sizes) / len(sizes) if sizes else 0.0,
+        d=tuple(spacings([(float(spot["d_nm"]), float(spot["snr"])) for spot in own])),
+    )

@@ -1,0 +1,299 @@
+"""A run: files in, one folder of results each, and the run's own books; one generator of steps."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..core.progress import Step
+from ..io.description import written
+from ..io.folders import OURS
+from ..io.results import ANALYSIS
+from ..io.signature import file_hash
+from .job import Job, changes
+from .journal import RUN, Journal, read_run, write_whole
+from .record import Record, described
+from .report import write_report
+from .sources import Source, announced, elsewhere
+from .tables import write_tables
+from .workers import Workers
+
+#: How long the books wait for a worker at a time, in seconds: how soon an interruption is heard.
+WAIT = 0.2
+FORMAT, FORMAT_VERSION = f"{OURS} batch", 1
+#: Failures in a row that are listed in the run's description.
+MOST_LISTED = 10_000
+
+
+class RunError(ValueError):
+    """A run cannot be begun as it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out of a run.
+
+    Attributes
+    ----------
+    folder : Path
+    total, analysed, failed, kept : int
+        Files in all; with results; without; whose results were there already (these count as analysed).
+    state : {"done", "stopped"}
+    problem : str
+        Why it stopped, or what could not be written.
+    seconds : float
+    """
+
+    folder: Path
+    total: int
+    analysed: int
+    failed: int
+    kept: int
+    state: str
+    problem: str
+    seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class _Book:
+    """The run as it stands."""
+
+    job: Job
+    journal: Journal
+    inputs: tuple[str, ...]
+    total: int
+    kept: int = 0
+    analysed: int = 0
+    failed: int = 0
+    problem: str = ""
+    state: str = "running"
+    started: float = 0.0
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.job.output)
+
+    def add(self, record: Record) -> None:
+        self.journal.add(record)
+        if record.state == "analysed":
+            self.analysed += 1
+        else:
+            self.failed += 1
+
+    def outcome(self) -> Outcome:
+        """The run as seen from outside."""
+        seconds = time.monotonic() - self.started
+        counts = self.total, self.analysed, self.failed, self.kept
+        return Outcome(self.folder, *counts, self.state, self.problem, seconds)
+
+
+def batch_steps(
+    sources: Sequence[Source],
+    job: Job,
+    hire: Callable[[Job], Workers],
+    *,
+    inputs: Sequence[str] = (),
+    resume: bool = False,
+    restart: bool = False,
+    arriving: Iterable[Source | None] = (),
+) -> Generator[Step, None, Outcome]:
+    """Analyse files: yields a `Step` a file, whose product is its `Record`; returns the `Outcome`.
+
+    However it ends, what is done is whole and in the tables and the report.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    job : Job
+    hire : callable
+        Makes the workers.
+    inputs : sequence of str
+        What the user named; only noted.
+    resume : bool
+        Go on with the run in the folder, if it has the same settings.
+    restart : bool
+        Begin anew where there is one; results that a person corrected are kept.
+    arriving : iterable of Source or None
+        Files that come while it runs, None while there is none; the run lasts as long as it does.
+
+    Raises
+    ------
+    RunError
+        If there is a run in the folder and neither `resume` nor `restart`, or it had other settings.
+    OSError
+        If the folder cannot be written.
+    """
+    book, waiting = _opened(sources, job, tuple(inputs), resume, restart)
+    crew: Workers | None = None
+    try:
+        for record in list(book.journal.records()):
+            yield _step(book, record)
+        crew = hire(job)
+        for record in _worked(book, crew, _chained(waiting, arriving, book)):
+            yield _step(book, record)
+        book.state = "stopped" if book.problem else "done"
+    except BaseException as reason:
+        book.state = "stopped"
+        book.problem = book.problem or _why(reason)
+        raise
+    finally:
+        if crew is not None:
+            crew.close()
+        _close(book)
+    return book.outcome()
+
+
+def _why(reason: BaseException) -> str:
+    if isinstance(reason, KeyboardInterrupt | GeneratorExit):
+        return "stopped by the user"
+    return str(reason) or type(reason).__name__
+
+
+def _step(book: _Book, record: Record) -> Step:
+    return Step(record.name, book.analysed + book.failed, book.total, record)
+
+
+def _chained(
+    waiting: Iterable[Source], arriving: Iterable[Source | None], book: _Book
+) -> Iterator[Source | None]:
+    yield from announced(list(waiting))
+    for source in arriving:
+        book.total += source is not None
+        yield source
+
+
+def _worked(book: _Book, crew: Workers, waiting: Iterator[Source | None]) -> Iterator[Record]:
+    """Records as they come; no more files are handed out once one could not be written."""
+    exhausted = False
+    while not exhausted or crew.busy():
+        while not exhausted and not book.problem and crew.free() > 0:
+            try:
+                source = next(waiting)
+            except StopIteration:
+                exhausted = True
+                break
+            if source is None:
+                break
+            crew.submit(source)
+        if book.problem and not crew.busy():
+            return
+        for record in crew.poll(WAIT) if crew.busy() else _rested():
+            if record.state == "stopped":
+                book.problem = book.problem or record.reason
+                continue
+            book.add(record)
+            yield record
+
+
+def _rested() -> tuple[Record, ...]:
+    time.sleep(WAIT)
+    return ()
+
+
+def _opened(
+    sources: Sequence[Source], job: Job, inputs: tuple[str, ...], resume: bool, restart: bool
+) -> tuple[_Book, list[Source]]:
+    """The books of a run, with what was done before, and the files that are still to be done."""
+    folder = Path(job.output)
+    before = read_run(folder)
+    if before is not None and not (resume or restart):
+        raise RunError(
+            f"{folder}: there is a run in this folder; go on with it (--resume), begin it anew (--restart),"
+            " or choose another folder with -o"
+        )
+    if before is not None and resume:
+        different = changes(before["settings"], job.settings())
+        if different:
+            raise RunError(
+                f"{folder}: the run in this folder had other settings, so it cannot be gone on with"
+                f" ({'; '.join(different)}); give the same, choose another folder, or --restart"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    done, waiting = _already(sources, folder, before is not None, resume)
+    book = _Book(job, Journal(folder, done), inputs, len(sources), started=time.monotonic())
+    book.kept = book.analysed = len(done)
+    _describe(book)
+    return book, waiting
+
+
+def _already(
+    sources: Sequence[Source], folder: Path, before: bool, resume: bool
+) -> tuple[list[Record], list[Source]]:
+    """Records of files whose results are kept, and the other files."""
+    if not before:
+        return [], list(sources)
+    journal = Journal(folder)
+    earlier = {record.path: record for record in journal.records() if record.state == "analysed"}
+    journal.close()
+    done, waiting = [], []
+    for source in sources:
+        record = earlier.get(source.path)
+        kept = record and _still_there(replace(record, index=source.index), folder)
+        if kept and (resume or kept.corrected):
+            done.append(kept)
+        else:
+            waiting.append(source)
+    return done, elsewhere(waiting, {record.folder.casefold() for record in done})
+
+
+def _still_there(record: Record, folder: Path) -> Record | None:
+    """The record, read again if a person changed the results; None if file or results are others now."""
+    path, description = Path(record.path), folder / record.folder / ANALYSIS
+    try:
+        stat = path.stat()
+        same = (stat.st_size, stat.st_mtime_ns) == (record.size, record.modified)
+        if not same and file_hash(path) != record.sha256:
+            return None
+        if description.stat().st_mtime_ns == record.written:
+            return record
+        return described(folder / record.folder, record)
+    except (OSError, ValueError):
+        return None
+
+
+def _close(book: _Book) -> None:
+    """Tables, report and description of the run as far as it came."""
+    try:
+        notes = write_tables(book.folder, book.journal.records)
+        _describe(book, notes)
+        write_report(book.folder, book.journal.records, _header(book))
+    except OSError as error:
+        book.state = "stopped"
+        reason = f"the tables of the run cannot be written: {error.strerror or error}"
+        book.problem = book.problem or reason
+        with suppress(OSError):
+            _describe(book)
+    finally:
+        book.journal.close()
+
+
+def _header(book: _Book) -> dict[str, Any]:
+    return {
+        **written(FORMAT, FORMAT_VERSION),
+        "state": book.state,
+        "problem": book.problem,
+        "seconds": round(time.monotonic() - book.started, 2),
+        "files": book.total,
+        "analysed": book.analysed,
+        "failed": book.failed,
+        "kept_from_before": book.kept,
+        "inputs": list(book.inputs),
+        "output": book.job.output,
+        "settings": book.job.settings(),
+    }
+
+
+def _describe(book: _Book, notes: Sequence[str] = ()) -> None:
+    failures: list[dict[str, str]] = []
+    files: list[dict[str, Any]] = []
+    for record in book.journal.records() if book.state != "running" else ():
+        files.append({"file": record.path, "sha256": record.sha256, "seconds": record.seconds})
+        if record.state != "analysed" and len(failures) < MOST_LISTED:
+            failures.append({"file": record.path, "reason": record.reason})
+    description = {**_header(book), "notes": list(notes), "failures": failures, "images": files}
+    write_whole(book.folder / RUN, json.dumps(description, indent=1, ensure_ascii=False))

@@ -1,0 +1,148 @@
+"""Sources: the files of a run, and the folder that each one's results go to."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..io.formats import SUFFIXES
+from ..io.results import ANALYSIS
+
+#: Suffixes of files in folders that are looked at; DM5 files are, to be told apart from those left out.
+LOOKED_AT = (*SUFFIXES, ".dm5")
+#: Files that the system is asked to read before their turn.
+AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a run.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the run, from 0.
+    path : str
+        Absolute.
+    folder : str
+        Where its results go, relative to the run's folder.
+    """
+
+    index: int
+    path: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the inputs of a run lead to.
+
+    Attributes
+    ----------
+    sources : tuple of Source
+    left_out : int
+        Files in the folders that have another suffix than a micrograph's.
+    """
+
+    sources: tuple[Source, ...]
+    left_out: int = 0
+
+
+def find_sources(inputs: Sequence[str | Path], output: Path) -> Found:
+    """Files, folders with all that is in them, and patterns with ``*``, ``?`` and ``**``.
+
+    A file that is named is always taken, whatever it is; of a folder those with a micrograph's suffix are,
+    but no results. The results' folders are arranged like the files.
+    """
+    paths: dict[Path, Path] = {}
+    left_out = 0
+    for given in inputs:
+        for one in _expanded(str(given)):
+            if not one.is_dir():
+                paths.setdefault(_absolute(one), Path(one.name))
+                continue
+            root = _absolute(one)
+            for path in _files(root, _absolute(output)):
+                if path.suffix.lower() in LOOKED_AT:
+                    paths.setdefault(path, path.relative_to(root))
+                else:
+                    left_out += 1
+    return Found(numbered(list(paths.items()), set()), left_out)
+
+
+def numbered(paths: Sequence[tuple[Path, Path]], taken: set[str], first: int = 0) -> tuple[Source, ...]:
+    """Sources of (file, wanted folder), no two of which share a folder, nor take one that is taken.
+
+    Parameters
+    ----------
+    taken : set of str
+        Folders, in small letters; those of the sources are added.
+    first : int
+        Index of the first source.
+    """
+    sources = (
+        Source(index, str(path), wanted.as_posix()) for index, (path, wanted) in enumerate(paths, first)
+    )
+    return tuple(elsewhere(sources, taken))
+
+
+def announced(sources: Sequence[Source]) -> Iterator[Source]:
+    """The sources one after another; the system is asked to read the next ones meanwhile."""
+    told = 0
+    for number, source in enumerate(sources, 1):
+        for later in sources[max(told, number) : number + AHEAD]:
+            _announce(later.path)
+        told = number + AHEAD
+        yield source
+
+
+def _announce(path: str) -> None:
+    if not hasattr(os, "posix_fadvise"):
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
+    except OSError:
+        return
+    finally:
+        os.close(handle)
+
+
+def elsewhere(sources: Iterable[Source], taken: set[str]) -> list[Source]:
+    """The sources, with other folders where theirs are taken already; they are taken after that."""
+    placed = []
+    for source in sources:
+        folder, number = source.folder, 2
+        while folder.casefold() in taken:
+            folder, number = f"{source.folder}_{number}", number + 1
+        taken.add(folder.casefold())
+        placed.append(replace(source, folder=folder))
+    return placed
+
+
+def _expanded(given: str) -> Iterator[Path]:
+    if os.path.lexists(given) or not glob.has_magic(given):
+        yield Path(given)
+    else:
+        yield from (Path(found) for found in sorted(glob.glob(given, recursive=True)))
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def _files(root: Path, output: Path) -> Iterator[Path]:
+    """Files below a folder in a fixed order; hidden ones, and folders of results, are passed over."""
+    for place, folders, names in os.walk(root):
+        here = Path(place)
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and here / f != output)
+        if ANALYSIS in names or here == output:
+            folders.clear()
+            continue
+        yield from (here / name for name in sorted(names) if not name.startswith("."))

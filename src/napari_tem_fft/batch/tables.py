@@ -1,0 +1,162 @@
+"""Tables of a run: the summary, one row an image and phase, and the spots of all images.
+
+Written image by image, so that memory does not grow with the run.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..io.results import SPOTS
+from .record import Part, Record
+
+SUMMARY, SUMMARY_PARQUET, ALL_SPOTS = "summary.csv", "summary.parquet", "spots.parquet"
+#: Columns of the summary and their kinds; units stand in the names.
+COLUMNS: dict[str, type] = {
+    "file": str, "folder": str, "state": str, "reason": str, "flags": str, "component": str, "phases": str,
+    "outcome": str, "confidence": float, "area_nm2": float, "area_sigma_nm2": float,
+    "fraction_of_specimen": float, "grains": int, "mean_grain_size_nm": float, "d_nm": str,
+    "specimen_nm2": float, "spots": int, "pixel_size_y_nm": float, "pixel_size_x_nm": float,
+    "calibration_uncertainty_percent": float, "calibration": str, "warnings": str, "sha256": str,
+    "corrected_by_hand": int, "attempts": int, "seconds": float, "path": str,
+}  # fmt: skip
+#: Columns of the spots that are no numbers.
+TEXT = frozenset({"file", "folder", "origin", "outcome", "phase", "by_user", "hkl", "kind"})
+WHOLE = frozenset({"id", "enabled", "grain"})
+#: Rows that are written to a Parquet file at a time.
+ROW_GROUP = 20_000
+NO_PARQUET = "no Parquet tables: pyarrow is not installed (pip install napari-tem-fft[batch])"
+
+Records = Callable[[], Iterable[Record]]
+
+
+def write_tables(folder: Path, records: Records) -> list[str]:
+    """Write ``summary.csv``, ``summary.parquet`` and ``spots.parquet``; returns what could not be.
+
+    Parameters
+    ----------
+    records : callable
+        Gives the records of the run in the order of the files, as often as it is called.
+    """
+    _write_csv(folder / SUMMARY, (row for record in records() for row in summary_rows(record)))
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        return [NO_PARQUET]
+    summary = (row for record in records() for row in summary_rows(record))
+    _write_parquet(folder / SUMMARY_PARQUET, summary, COLUMNS)
+    _write_parquet(folder / ALL_SPOTS, _spot_rows(folder, records()), _spot_columns())
+    return []
+
+
+def summary_rows(record: Record) -> Iterator[dict[str, Any]]:
+    """One row a component; one with empty cells where there is none."""
+    image = _image(record)
+    if not record.parts:
+        yield image
+    for part in record.parts:
+        yield image | _part(part)
+
+
+def _image(record: Record) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "file": record.name,
+        "folder": record.folder if record.state == "analysed" else "",
+        "state": record.state,
+        "reason": record.reason,
+        "flags": "; ".join(record.flags),
+        "warnings": "; ".join(record.warnings),
+        "sha256": record.sha256,
+        "attempts": record.attempts,
+        "seconds": record.seconds,
+        "path": record.path,
+    }
+    if record.state == "analysed":
+        row |= {
+            "specimen_nm2": round(record.specimen, 3),
+            "spots": record.spots,
+            "pixel_size_y_nm": record.pixel_size[0],
+            "pixel_size_x_nm": record.pixel_size[1],
+            "calibration_uncertainty_percent": record.uncertainty,
+            "calibration": record.calibration,
+            "corrected_by_hand": int(record.corrected),
+        }
+    return row
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "component": part.name,
+        "phases": " / ".join(part.phases),
+        "outcome": part.outcome,
+        "confidence": round(part.score, 4),
+        "area_nm2": round(part.area, 3),
+        "area_sigma_nm2": round(part.area_sigma, 3),
+        "fraction_of_specimen": round(part.fraction, 5),
+        "grains": part.grains,
+        "mean_grain_size_nm": round(part.mean_size, 3),
+        "d_nm": " ".join(f"{d:.4f}" for d in part.d),
+    }
+
+
+def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(COLUMNS), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(temporary, path)
+
+
+def _spot_columns() -> dict[str, type]:
+    from ..io.tables import SPOT_COLUMNS
+
+    kinds = {name: str if name in TEXT else int if name in WHOLE else float for name in SPOT_COLUMNS}
+    return {"file": str, "folder": str, **kinds}
+
+
+def _spot_rows(folder: Path, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    kinds = _spot_columns()
+    for record in records:
+        if record.state != "analysed":
+            continue
+        with suppress(OSError), (folder / record.folder / SPOTS).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                cells = {name: _typed(row.get(name, ""), kind) for name, kind in kinds.items()}
+                yield cells | {"file": record.name, "folder": record.folder}
+
+
+def _typed(text: str, kind: type) -> Any:
+    if kind is str:
+        return text
+    return kind(text) if text else None
+
+
+def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], columns: dict[str, type]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+    temporary = path.with_name(f".{path.name}.new")
+    with parquet.ParquetWriter(temporary, schema) as writer:
+        for group in _grouped(rows):
+            arrays = {name: [row.get(name) for row in group] for name in columns}
+            writer.write_table(pa.table(arrays, schema=schema))
+    os.replace(temporary, path)
+
+
+def _grouped(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == ROW_GROUP:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,0 +1,48 @@
+"""A small picture of an analysis for the report: the micrograph with its components in colour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.colours import colours_of
+from ..core.map_grid import resampled
+from ..core.pipeline import Analysis
+
+#: Most pixels an axis.
+SIDE = 200
+#: Pixels of the micrograph that are averaged for one of the picture, an axis, at most.
+MOST_AVERAGED = 4
+#: Share of a component's colour.
+OPACITY = 0.45
+
+
+def write_thumbnail(path: Path, analysis: Analysis) -> None:
+    """Write the picture as JPEG, whatever the file's name."""
+    from PIL import Image
+
+    grey = _grey(analysis.micrograph.pixels)
+    picture = np.repeat(grey[..., None], 3, axis=2)
+    colours = colours_of(component.name for component in analysis.components)
+    for component in analysis.components:
+        inside = resampled(component.mask, grey.shape)
+        colour = np.array([int(colours[component.name][i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        picture[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colour
+    Image.fromarray((255 * picture).astype(np.uint8)).save(path, "JPEG", quality=80)
+
+
+def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+    """The image at no more than `SIDE` pixels an axis, 0..1 between its 1st and 99th percentile."""
+    step = max(1, -(-max(pixels.shape) // SIDE))
+    averaged = min(step, MOST_AVERAGED)
+    ny, nx = (n // step for n in pixels.shape)
+    ny, nx = max(ny, 1), max(nx, 1)
+    total = np.zeros((ny, nx), np.float64)
+    for dy in range(averaged):
+        for dx in range(averaged):
+            total += pixels[dy * step // averaged :: step, dx * step // averaged :: step][:ny, :nx]
+    total = np.nan_to_num(total, posinf=0.0, neginf=0.0)
+    low, high = np.percentile(total, (1, 99))
+    return np.asarray(np.clip((total - low) / max(high - low, 1e-12), 0, 1), np.float32)
