@@ -21,6 +21,7 @@ from .batch.run import Outcome, RunError, batch_steps
 from .batch.sources import Source, find_sources
 from .batch.watch import arriving
 from .batch.workers import LocalWorkers, Workers, WorkersError
+from .core.phase_choice import others_than
 from .core.pipeline import AnalysisParams
 from .core.progress import Step
 from .io.calibration import load_profile
@@ -148,7 +149,7 @@ def _job(args: argparse.Namespace, params_from: ParamsFrom) -> Job:
         table, notes = api.reference_table(args.cif)
         chosen = api.select(args.phases, args.sets, args.elements, table)
         prepare_index(chosen)
-        prepare_index((*chosen, *api.others_than(chosen, table)))
+        prepare_index((*chosen, *others_than(chosen, table)))
         params = params_from(args)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error

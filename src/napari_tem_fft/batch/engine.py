@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from .. import api
+from ..core.phase_choice import others_than
 from ..core.phases import Phase
 from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
@@ -48,7 +49,7 @@ def engine_of(job: Job) -> Engine:
     """
     table, _ = api.reference_table(job.cif)
     phases = api.select(job.names, job.sets, job.elements, table)
-    others = api.others_than(phases, table)
+    others = others_than(phases, table)
     prepare_index(phases)
     prepare_index((*phases, *others))
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
