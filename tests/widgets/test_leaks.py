@@ -11,9 +11,10 @@ from napari_tem_fft.widgets.components import ComponentsDock
 from napari_tem_fft.widgets.phases import PhasesDock
 from napari_tem_fft.widgets.profile import ProfileDock
 from napari_tem_fft.widgets.tem_fft import TemFftDock
+from napari_tem_fft.widgets.train import TrainDock
 
 
-@pytest.mark.parametrize("make", [TemFftDock, ProfileDock, ComponentsDock, PhasesDock])
+@pytest.mark.parametrize("make", [TemFftDock, ProfileDock, ComponentsDock, PhasesDock, TrainDock])
 def test_a_closed_dock_is_gone(viewer, make, qtbot):
     dock = make(viewer)
     viewer.window.add_dock_widget(dock, name="dock")

@@ -13,7 +13,8 @@ import os
 import struct
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,17 +130,40 @@ def load_pair(path: Path) -> Pair:
     PairError
         If the file is none, is damaged, or claims absurdly much.
     """
+    with _read(path) as archive:
+        pair = Pair(_array(archive, "inputs"), _array(archive, "g"), _meta_of(archive))
+        _check(pair)
+    return pair
+
+
+def pair_summary(path: Path) -> tuple[str, int, str]:
+    """Name of a pair's micrograph, number of its spots, and when it was saved; the inputs are not read.
+
+    Raises
+    ------
+    PairError
+        If the file is no training pair.
+    """
+    with _read(path) as archive:
+        meta = _meta_of(archive)
+        return str(meta["micrograph"]["name"]), len(_array(archive, "g")), str(meta["saved"])
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An opened pair; whatever is wrong with it is told with its name."""
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = {name: _array(archive, name) for name in ARRAYS}
-        meta = json.loads(arrays["meta"].tobytes())
-        if meta["format"] != FORMAT or meta["format_version"] != FORMAT_VERSION:
-            raise ValueError(f"format {meta['format']!r}, version {meta['format_version']}")
-        pair = Pair(arrays["inputs"], arrays["g"], meta)
-        _check(pair)
+            yield archive
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, struct.error, EOFError) as error:
         raise PairError(f"{path}: not a training pair ({error})") from error
-    return pair
+
+
+def _meta_of(archive: zipfile.ZipFile) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads(_array(archive, "meta").tobytes())
+    if meta["format"] != FORMAT or meta["format_version"] != FORMAT_VERSION:
+        raise ValueError(f"format {meta['format']!r}, version {meta['format_version']}")
+    return meta
 
 
 def _meta(analysis: Analysis, params: InputParams) -> dict[str, Any]:

@@ -23,9 +23,12 @@ class Network(QObject):
     -------
     changed()
         Another model was chosen, or its process has got ready or has ended.
+    listed()
+        There are more models than before.
     """
 
     changed = Signal()
+    listed = Signal()
     _told = Signal(str, str)
 
     def __init__(self) -> None:
@@ -35,6 +38,11 @@ class Network(QObject):
         self._holders = 0
         self._was_ready = False
         self._told.connect(self._on_told)
+
+    @property
+    def name(self) -> str:
+        """Name of the chosen model or path of its folder; empty for none."""
+        return self._name if self._process is not None else ""
 
     @property
     def words(self) -> str:

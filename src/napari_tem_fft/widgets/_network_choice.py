@@ -47,6 +47,7 @@ class NetworkChoice(QWidget):
         self.fill()
         self.list.activated.connect(self._on_activated)
         network.changed.connect(self._on_changed)
+        network.listed.connect(self.fill)
 
     @property
     def value(self) -> str:

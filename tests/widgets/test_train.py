@@ -1,0 +1,142 @@
+"""The training dock: pairs kept and listed, trainings followed, with a stand-in for the command."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_tem_fft._cli_options import build_parser
+from napari_tem_fft._layers import KEY
+from napari_tem_fft.nn.corrections import load_pairs
+from napari_tem_fft.nn.prepare import InputParams
+from napari_tem_fft.widgets._fine_tuning import command
+from napari_tem_fft.widgets.train import TrainDock
+
+PROGRAM = """
+import json, pathlib, sys, time
+what, output = sys.argv[1], pathlib.Path(sys.argv[2])
+print("WARNING: something else", flush=True)
+for step in (10, 20):
+    print(json.dumps({"stage": "training", "step": step, "steps": 20, "loss": 0.5 / step}), flush=True)
+if what == "long":
+    time.sleep(60)
+if what == "fails":
+    sys.exit("napari-tem-fft: the disk is full")
+output.mkdir(parents=True)
+(output / "config.json").write_text("{}")
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The user's folder of models, with one model in it."""
+    folder = tmp_path / "models"
+    (folder / "first").mkdir(parents=True)
+    (folder / "first" / "config.json").write_text("{}")
+    monkeypatch.setattr("napari_tem_fft.nn.model.own_folder", lambda: folder)
+    monkeypatch.setattr("napari_tem_fft.widgets.train.own_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def trainer(viewer, own):
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Train")
+    return dock
+
+
+@pytest.fixture
+def stand_in(monkeypatch, trainer):
+    """The command's stand-in does what it is told: "learns", "long" or "fails"."""
+    (pairs := own_pairs(trainer)).mkdir()
+    (pairs / "a.npz").write_bytes(b"")
+
+    def use(what):
+        monkeypatch.setattr(
+            "napari_tem_fft.widgets._fine_tuning.command",
+            lambda base, pairs, output: (sys.executable, "-c", PROGRAM, what, str(output)),
+        )
+
+    return use
+
+
+def own_pairs(trainer):
+    return Path(trainer.folder.text())
+
+
+def messages():
+    return [str(record.message) for record in notification_manager.records]
+
+
+def test_the_corrected_mask_is_saved_and_listed(analysed, trainer, own, dock, run, qtbot):
+    shutil.rmtree(own / "first")
+    dock.session.network.listed.emit()
+    spots, mask = analysed.spots, analysed.group["mask"]
+    middle = (np.array(mask.data.shape) - 1) / 2
+    centre = np.round(np.array(spots[0].g) / mask.metadata[KEY]["step_1_nm"] + middle)
+    run(dock.session, lambda: mask.fill(centre, 0))
+    with qtbot.waitSignal(trainer.saver.returned, timeout=60_000):
+        trainer.save.click()
+    (pair,) = load_pairs(own_pairs(trainer))
+    assert pair.g.tolist() == [list(spots[1].g)] and pair.inputs.shape[:2] == InputParams().shape
+    item = trainer.pairs.topLevelItem(0)
+    assert (item.text(0), item.text(1)) == ("grain", "1")
+
+
+def test_without_an_analysis_nothing_can_be_saved(trainer):
+    assert not trainer.save.isEnabled()
+    assert trainer.start.isEnabled() and trainer.base.currentText() == "first"
+
+
+def test_a_training_shows_how_it_goes_and_its_model_can_be_chosen(trainer, dock, stand_in, qtbot):
+    stand_in("learns")
+    seen = []
+    trainer.training.progressed.connect(lambda *told: seen.append(told))
+    with qtbot.waitSignal(trainer.training.ended, timeout=30_000):
+        trainer.start.click()
+        assert trainer.cancel.isEnabled() and not trainer.start.isEnabled()
+    assert seen == [("training, loss 0.0500", 10, 20), ("training, loss 0.0250", 20, 20)]
+    assert "corrected is ready" in trainer.state.text()
+    names = [dock.network.list.itemText(i) for i in range(dock.network.list.count())]
+    assert "corrected" in names and trainer.start.isEnabled()
+    trainer.start.click()
+    assert "there is a model corrected already" in messages()[-1]
+
+
+def test_a_training_that_fails_says_why(trainer, stand_in, qtbot):
+    stand_in("fails")
+    with qtbot.waitSignal(trainer.training.ended, timeout=30_000):
+        trainer.start.click()
+    assert "the disk is full" in trainer.state.text() and "the disk is full" in messages()[-1]
+
+
+def test_a_training_can_be_cancelled(trainer, stand_in, qtbot):
+    stand_in("long")
+    trainer.start.click()
+    qtbot.waitUntil(lambda: trainer.progress.value() == 20, timeout=30_000)
+    with qtbot.waitSignal(trainer.training.ended, timeout=15_000):
+        trainer.cancel.click()
+    assert trainer.state.text() == "cancelled" and not trainer.training.running
+
+
+def test_what_cannot_be_trained_is_refused(trainer):
+    trainer.start.click()
+    assert "no training pair in this folder" in messages()[-1]
+    trainer.name.setText("../elsewhere")
+    trainer.start.click()
+    assert "a name that a folder can have" in messages()[-1]
+
+
+def test_the_command_is_one_that_the_command_line_knows(tmp_path, monkeypatch):
+    class Config:
+        inputs = InputParams()
+
+    monkeypatch.setattr("napari_tem_fft.widgets._fine_tuning.load_config", lambda folder: Config)
+    monkeypatch.setattr("napari_tem_fft.widgets._fine_tuning.model_folder", lambda name: tmp_path)
+    words = command("spots", tmp_path / "pairs", tmp_path / "new")
+    args = build_parser().parse_args(words[words.index("napari_tem_fft") + 1 :])
+    assert (args.command, args.finetune, args.progress) == ("train", "spots", "json")
+    assert args.pairs == tmp_path / "pairs" and args.output == tmp_path / "new"
