@@ -131,7 +131,7 @@ def grown(
 
     Only as much of the grid is looked at as the outline needs.
     """
-    box = _box(near)
+    box: tuple[slice, ...] = box_of(near)
     while True:
         wide = tuple(
             slice(max(side.start - MARGIN, 0), min(side.stop + MARGIN, n))
@@ -150,12 +150,12 @@ def grown(
         )
 
 
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+def box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Rows and columns between the first and the last pixel of a mask; all where it is empty."""
-    found = [np.flatnonzero(mask.any(axis=1 - axis)) for axis in (0, 1)]
-    if not len(found[0]):
-        return tuple(slice(0, n) for n in mask.shape)
-    return tuple(slice(int(at[0]), int(at[-1]) + 1) for at in found)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _reaches_edge(region: NDArray[np.bool_], part: tuple[slice, ...], shape: tuple[int, int]) -> bool:
@@ -164,7 +164,7 @@ def _reaches_edge(region: NDArray[np.bool_], part: tuple[slice, ...], shape: tup
         return False
     return any(
         (side.start > 0 and inner.start <= RIM) or (side.stop < n and inner.stop + RIM >= m)
-        for side, inner, n, m in zip(part, _box(region), shape, region.shape, strict=True)
+        for side, inner, n, m in zip(part, box_of(region), shape, region.shape, strict=True)
     )
 
 

@@ -1,0 +1,134 @@
+"""Orientation: how each grain lies in the plane, by the azimuth of one family of planes.
+
+Two grains of a component can only be compared by the same planes. For each component it is the family
+that most of its crystal area shows; a grain that does not show it has no orientation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .deformation import Deformation
+from .grains import Grain
+from .maps import ComponentMap, named_phases
+from .matching import GrainMatch
+from .matching.attribution import indexed_as, matches_of_spots
+from .spots import Spot
+
+#: Spots whose d differ by less than this share, or three of their sigmas, are of one family.
+SAME_D = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """Azimuth of a grain's planes.
+
+    Attributes
+    ----------
+    grain : int
+        The grain's id.
+    component : str
+        Name of the component whose family it is.
+    azimuth : float, degrees
+        Of the normal of the family's planes, counter-clockwise from +x as displayed, in [0, 180): the
+        smallest one where the grain shows several planes of the family.
+    sigma : float, degrees
+    d : float, nm
+        Of these planes.
+    hkl : tuple of int, optional
+        Where the phase is named.
+    """
+
+    grain: int
+    component: str
+    azimuth: float
+    sigma: float
+    d: float
+    hkl: tuple[int, int, int] | None = None
+
+
+def orientations(
+    components: Sequence[ComponentMap],
+    grains: Sequence[Grain],
+    matches: Sequence[GrainMatch],
+    spots: Sequence[Spot],
+) -> tuple[Orientation, ...]:
+    """Orientation of every grain that shows its component's family of planes."""
+    match_of = matches_of_spots(grains, matches)
+    by_id = {grain.id: grain for grain in grains}
+    grain_of = {spot: grain.id for grain in grains for spot in grain.spots}
+    found = []
+    for component in components:
+        own: dict[int, list[Spot]] = {}
+        for spot in spots:
+            if spot.enabled and spot.id in match_of and named_phases(match_of[spot.id]) == component.phases:
+                own.setdefault(grain_of[spot.id], []).append(spot)
+        family = _shared_d(own, by_id)
+        for number, members in own.items():
+            shown = [spot for spot in members if _same(spot, family)]
+            if shown:
+                found.append(_orientation(number, component.name, shown, match_of))
+    return tuple(found)
+
+
+def _shared_d(own: Mapping[int, Sequence[Spot]], grains: Mapping[int, Grain]) -> float:
+    """The d that the largest area of grains shows; the largest d of several."""
+    best, largest = 0.0, 0.0
+    for d in sorted((spot.d for spots in own.values() for spot in spots), reverse=True):
+        area = sum(grains[n].area for n, spots in own.items() if any(_same(spot, d) for spot in spots))
+        if area > 1.0001 * largest:
+            best, largest = d, area
+    return best
+
+
+def _same(spot: Spot, d: float) -> bool:
+    return abs(spot.d - d) < max(SAME_D * d, 3 * spot.d_sigma)
+
+
+def _orientation(
+    number: int, component: str, shown: Sequence[Spot], match_of: Mapping[int, GrainMatch]
+) -> Orientation:
+    first = min(shown, key=lambda spot: spot.azimuth)
+    indexed = indexed_as(first.id, match_of[first.id])
+    hkl = indexed.hkl if indexed is not None else None
+    return Orientation(number, component, first.azimuth, first.azimuth_sigma, first.d, hkl)
+
+
+def orientation_map(
+    found: Sequence[Orientation],
+    grains: Sequence[Grain],
+    heats: NDArray[np.float32],
+    specimen: NDArray[np.bool_],
+    turned: Sequence[Deformation] = (),
+    false_share: float = 1e-3,
+) -> NDArray[np.float32]:
+    """Azimuth at each place in degrees, [0, 180); NaN where no grain has one.
+
+    Parameters
+    ----------
+    heats : ndarray of float32, shape (number of grains, y, x)
+        Where grains overlap, the stronger one counts.
+    specimen : ndarray of bool
+    turned : sequence of Deformation
+        Where they show significant rotations, those are added.
+    """
+    azimuths = {one.grain: one.azimuth for one in found}
+    image = np.full(specimen.shape, np.nan, np.float32)
+    best = np.where(specimen, np.float32(0.5), np.float32(np.inf))
+    rotations = {one.grain: one for one in turned}
+    for grain, heat in zip(grains, heats, strict=True):
+        if grain.id not in azimuths:
+            continue
+        wins = heat >= best
+        best[wins] = heat[wins]
+        own = np.full(specimen.shape, azimuths[grain.id], np.float32)
+        if grain.id in rotations:
+            one = rotations[grain.id]
+            part = tuple(slice(a, a + n) for a, n in zip(one.first, one.rotation.shape, strict=True))
+            own[part] += np.where(one.significant_rotation(false_share), one.rotation, 0)
+        image[wins] = own[wins] % 180
+    return image
