@@ -37,7 +37,7 @@ def lattice_of(move_y, move_x, sigma=0.5, seed=0):
 
 
 def test_one_half_that_is_stretched_and_turned_is_measured():
-    # right half: 1 % larger d, and half a degree counter-clockwise as displayed: x -> x - a (-y), y -> y - a x
+    # right half: d larger by 1 %, turned by half a degree counter-clockwise as displayed
     stretch, turn = 0.01, np.radians(0.5)
     right = lambda x: np.maximum(x - 8.0, 0)  # noqa: E731
     image = lattice_of(

@@ -17,6 +17,7 @@ from .map_grid import MapGrid
 from .refinement import refine, weights_of
 from .regions import Outline, grown, window_area
 from .seeds import Seed
+from .separation import separated
 from .spots import Origin, Spot, separation, separations, upper
 
 #: Two frequencies closer than this many resolutions of a grain are one reflection.
@@ -109,8 +110,25 @@ def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
         if draft is not None:
             _admit(drafts, draft, scene.diffractogram.q_min)
             known = _Known.of(drafts)
-    measured = (refined(scene, draft) for draft in _own_peaks(drafts))
+    parts = (part for draft in _own_peaks(drafts) for part in _parts(scene, draft))
+    measured = (refined(scene, part) for part in parts)
     return tuple(draft for draft in measured if draft.peaks)
+
+
+def _parts(scene: Scene, draft: Draft) -> tuple[Draft, ...]:
+    """The grains of which a draft consists, each with its own peaks; the draft itself where it is one."""
+    outline, spots = draft.outline, [p.g for p in sorted(draft.peaks, key=lambda p: -p.snr)]
+    regions = separated(scene.diffractogram, scene.spectra, spots, outline.region, outline.width, scene.grid)
+    if len(regions) == 1:
+        return (draft,)
+    parts = []
+    for region in regions:
+        heat = np.where(outline.region & ~region, np.float32(0), outline.heat)
+        part = examined(scene, Outline(region, heat, outline.width))
+        near = _nearest(part.peaks, draft.peaks) < part.spectrum.resolution
+        own = tuple(peak for peak, kept in zip(part.peaks, near, strict=True) if kept)
+        parts.append(replace(part, peaks=own))
+    return tuple(parts) if all(part.peaks for part in parts) else (draft,)
 
 
 def _unexplained(seed: Seed, drafts: Sequence[Draft], known: _Known, scene: Scene) -> tuple[int, ...]:

@@ -63,8 +63,7 @@ def cut_by_border(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which masks, shape (n, y, x), the image's border cuts."""
     frame = np.ones(masks.shape[1:], bool)
     frame[BORDER:-BORDER, BORDER:-BORDER] = False
-    cut: NDArray[np.bool_] = masks[:, frame].any(axis=1)
-    return cut
+    return np.asarray(masks[:, frame].any(axis=1), np.bool_)
 
 
 def bin_edges(diameters: Sequence[float]) -> NDArray[np.float64]:
