@@ -20,9 +20,10 @@ from .spots import separation
 WIDENING = (1.0, 1.5, 2.2)
 #: Spots closer than this over the filter's width share noise: of those only the strongest is summed.
 INDEPENDENT = 0.5
-#: A disc blurred by a Gaussian has half its amplitude at its rim, less this share of width over radius.
-CURVATURE = 0.2
-LOWEST_SHARE = 0.35
+#: Amplitude at the rim of a disc blurred by a Gaussian over its own (as `half_amplitude` takes it, which is
+#: less than the plateau where the disc is small), for radii in units of the Gaussian's width.
+RADII = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0, 50.0)
+RIM_SHARES = (0.612, 0.528, 0.486, 0.466, 0.455, 0.457, 0.470, 0.485)
 #: A region must exceed the significance level by this factor before the finer filter is good enough.
 CLEAR = 3.0
 #: The heat of a grain reaches so many pixels beyond its region.
@@ -203,9 +204,9 @@ def _grown_in(
 
 
 def edge_share(region: NDArray[np.bool_], width: float, grid: MapGrid) -> float:
-    """Share of a grain's amplitude that a filter of `width` nm leaves at its rim: less where it is curved."""
+    """Share of a grain's amplitude at its rim under a filter of `width` nm: about half, less where curved."""
     radius = float(np.sqrt(np.count_nonzero(region) * grid.pixel_area / np.pi))
-    return max(0.5 - CURVATURE * width / radius, LOWEST_SHARE)
+    return float(np.interp(radius / width, RADII, RIM_SHARES))
 
 
 def _heat(signal: NDArray[np.float32], region: NDArray[np.bool_], significant: float) -> NDArray[np.float32]:
