@@ -32,6 +32,8 @@ RING_BINS = 400
 ODD_WINDOW = 1.5
 #: Crystals count where less than this share of the average is film.
 FILM_NEAR = 0.2
+#: Speckle is pooled before it is averaged, to so many pixels in the finest of these averages at least.
+PIXELS_A_SMOOTHING = 4
 #: Standard deviations of the Gaussians over which speckle is averaged, nm: the finest that does.
 SMOOTHINGS = (1.6, 2.6, 4.0)
 #: Distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to 2.9.
@@ -104,10 +106,14 @@ def speckle(
     extent = tuple(n * p for n, p in zip(diffractogram.image_shape, diffractogram.pixel_size, strict=True))
     high = min(BAND[1], 0.7 * diffractogram.q_max)
     band = (BAND[0] * high / BAND[1], high)
-    grid = MapGrid.covering((extent[0], extent[1]), 1 / (2.4 * high), most=4096)
-    image, bins = _band_image(diffractogram, band, grid, spots)
+    finest = 1 / (2.4 * high)
+    pooled = max(int(SMOOTHINGS[0] / (PIXELS_A_SMOOTHING * finest)), 1)
+    grid = MapGrid.covering((extent[0], extent[1]), pooled * finest, most=4096)
+    image, bins = _band_image(diffractogram, band, (pooled * grid.shape[0], pooled * grid.shape[1]), spots)
+    image *= image
+    power = image.reshape(grid.shape[0], pooled, grid.shape[1], pooled).mean(axis=(1, 3))
     shot = _shot_noise(spectra, grid) * (bins / float(np.prod(diffractogram.image_shape)))
-    return Speckle(image**2, shot.astype(np.float32), grid)
+    return Speckle(power, shot.astype(np.float32), grid)
 
 
 def specimen_mask(
@@ -143,11 +149,11 @@ def specimen_mask(
 def _band_image(
     diffractogram: Diffractogram,
     band: tuple[float, float],
-    grid: MapGrid,
+    shape: tuple[int, int],
     spots: Sequence[tuple[tuple[float, float], float]],
 ) -> tuple[NDArray[np.float32], float]:
-    """The image in a band of frequencies, and how many bins of the whole plane it is worth."""
-    (hy, hx), (ny, nx) = diffractogram.half, grid.shape
+    """The image in a band of frequencies at `shape` pixels, and how many bins of the plane it is worth."""
+    (hy, hx), (ny, nx) = diffractogram.half, shape
     ky, kx = min(hy, (ny - 1) // 2), min(hx, nx // 2)
     gy, gx = diffractogram.axes()
     gy, gx = gy[hy - ky : hy + ky + 1], gx[:, : kx + 1]
@@ -155,12 +161,28 @@ def _band_image(
     inside = (radius >= band[0]) & (radius <= band[1])
     for (y, x), reach in spots:
         for sign in (1, -1):
-            inside &= (gy - sign * y) ** 2 + (gx - sign * x) ** 2 > (2 * reach) ** 2
+            _leave_out(inside, gy, gx, (sign * y, sign * x), 2 * reach)
     kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], np.complex64(0))
     kept *= _cut_down(kept, radius, band)
-    image = inverse_of_half_plane(kept, grid.shape, diffractogram.image_shape)
+    image = inverse_of_half_plane(kept, shape, diffractogram.image_shape)
     # noise loses a little as well: of an exponential distribution exp(-t) lies beyond t
     return image, 2.0 * float(inside.sum()) * float(-np.expm1(-STRONGEST))
+
+
+def _leave_out(
+    inside: NDArray[np.bool_],
+    gy: NDArray[np.float64],
+    gx: NDArray[np.float64],
+    g: tuple[float, float],
+    reach: float,
+) -> None:
+    """Clear a disc of bins around a frequency."""
+    (top, bottom), (left, right) = (
+        np.searchsorted(axis.ravel(), (middle - reach, middle + reach))
+        for axis, middle in zip((gy, gx), g, strict=True)
+    )
+    rows, columns = slice(int(top), int(bottom)), slice(int(left), int(right))
+    inside[rows, columns] &= (gy[rows] - g[0]) ** 2 + (gx[:, columns] - g[1]) ** 2 > reach**2
 
 
 def _cut_down(
