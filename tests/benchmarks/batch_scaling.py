@@ -1,0 +1,131 @@
+"""Memory and time of runs that get longer: both per image must stay the same.
+
+    python tests/benchmarks/batch_scaling.py [--counts 10,30,100,300] [--size 4096] [--plot FILE.svg]
+
+For each count prints the largest proportional set size (Linux) of all processes of the run together, that
+of one worker and of the process that keeps the books, the seconds an image, and the size of its results.
+With ``--size 256 --counts 100,300,1000`` it shows how cost grows with the number of small images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+from batch_throughput import make_images
+
+from napari_tem_fft.batch.job import Job
+from napari_tem_fft.batch.memory import memory_of
+from napari_tem_fft.batch.run import batch_steps
+from napari_tem_fft.batch.sources import find_sources
+from napari_tem_fft.batch.workers import LocalWorkers
+from napari_tem_fft.core.progress import exhaust
+
+MIB = 2**20
+
+
+def proportional_set_size(pid: int) -> int:
+    """Bytes of a process, shared pages counted by their share; 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+@dataclass
+class Watcher:
+    """Looks at the memory of this process and of workers, ten times a second."""
+
+    pids: tuple[int, ...] = ()
+    largest: int = 0
+    worker: int = 0
+    books: int = 0
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def look(self) -> None:
+        while not self.done.wait(0.1):
+            own = proportional_set_size(os.getpid())
+            others = [proportional_set_size(pid) for pid in self.pids]
+            self.largest = max(self.largest, own + sum(others))
+            self.worker, self.books = max(self.worker, *others, 0), max(self.books, own)
+
+
+def measure(images: Path, output: Path, count: int, workers: int) -> tuple[Watcher, float, float]:
+    """Memory, seconds an image without the workers' start, and bytes of results an image."""
+    watcher = Watcher()
+
+    def hire(job: Job) -> LocalWorkers:
+        crew = LocalWorkers(job, workers)
+        watcher.pids = crew.pids
+        return crew
+
+    sources = find_sources([images], output).sources[:count]
+    thread = threading.Thread(target=watcher.look)
+    thread.start()
+    steps = batch_steps(sources, Job(str(output)), hire)
+    for _ in range(workers):
+        next(steps)
+    start = time.perf_counter()
+    outcome = exhaust(steps)
+    seconds = (time.perf_counter() - start) / max(count - workers, 1)
+    watcher.done.set()
+    thread.join()
+    if outcome.failed:
+        raise SystemExit(f"{outcome.failed} images failed")
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file()) / count
+    return watcher, seconds, size
+
+
+def plot(path: Path, counts: list[int], sizes: list[float]) -> None:
+    """Memory against the number of images, as SVG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 3.2))
+    axes.semilogx(counts, [size / MIB for size in sizes], "o-", color="#0072B2")
+    axes.set(xlabel="images", ylabel="peak memory of all processes (MiB)", ylim=(0, None))
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--counts", type=lambda text: [int(n) for n in text.split(",")], default=[10, 30, 100, 300]
+    )
+    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--grains", type=int, default=30)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    largest = []
+    print("images   all processes   one worker        books   s an image   results an image")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        make_images(folder / "images", max(args.counts), args.size, args.grains)
+        for count in args.counts:
+            watcher, seconds, size = measure(folder / "images", folder / f"out{count}", count, args.workers)
+            largest.append(float(watcher.largest))
+            memory = "".join(f"{n / MIB:9.0f} MiB" for n in (watcher.largest, watcher.worker, watcher.books))
+            print(f"{count:6d}  {memory}   {seconds:10.3f}   {size / 1024:10.0f} KiB", flush=True)
+    print(f"formula for {args.workers} workers: {memory_of(args.workers, args.size**2) / MIB:.0f} MiB")
+    if args.plot:
+        plot(args.plot, args.counts, largest)
+
+
+if __name__ == "__main__":
+    main()
