@@ -4,7 +4,7 @@
 
 For each count prints the largest proportional set size (Linux) of all processes of the run together, that
 of one worker and of the process that keeps the books, the seconds an image, and the size of its results.
-With ``--size 256 --counts 100,300,1000`` it shows how cost grows with the number of small images.
+With ``--size 768 --grains 2 --counts 100,300,1000`` it shows how cost grows with the number of small images.
 """
 
 from __future__ import annotations
