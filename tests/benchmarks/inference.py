@@ -1,0 +1,84 @@
+"""Time of the network against the classic U-Net, and its memory over many images.
+
+    python tests/benchmarks/inference.py [--network spots] [--images 200]
+
+Printed: seconds of the shipped network on one input (that of any image, a 4096 x 4096 one included), of the
+preparation of that input, and of the classic U-Net (64 features, four halvings, 1024 x 1024) in the same
+process on the same processors, with their ratio; resident memory after 10 images and after all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from forward_model import film_image, lattice
+from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.nn.dataset import spectra_of
+from napari_tem_fft.nn.model import load_predict, model_folder
+from napari_tem_fft.nn.prepare import network_input
+from napari_tem_fft.nn.unet import NetworkParams, build_unet
+
+
+def median(work: Callable[[], object], repeats: int) -> float:
+    """Median seconds of a call, after one that is not counted."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def resident() -> float:
+    """Resident memory of this process, MiB (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def classic() -> Callable[[], object]:
+    """The classic U-Net, compiled, on one input of 1024 x 1024."""
+    import tensorflow as tf
+
+    model = build_unet(NetworkParams(base=64, depth=4, fold=1, norm="none"), (1024, 1024), 1)
+    run = tf.function(lambda x: model(x, training=False))
+    one = tf.zeros((1, 1024, 1024, 1))
+    return lambda: run(one).numpy()
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--network", default="spots")
+    parser.add_argument("--images", type=int, default=200)
+    args = parser.parse_args()
+    config, predict = load_predict(model_folder(args.network))
+    from forward_model import Optics
+
+    size = (0.025, 0.025)
+    pixels = film_image((4096, 4096), size, 1, Optics()) + 0.02 * lattice((4096, 4096), size, [(0.23, 20.0)])
+    both = spectra_of(Micrograph(pixels.astype(np.float32), Calibration.real(size)), 11.0)
+    inputs = network_input(*both, config.inputs)
+    ours = median(lambda: predict(inputs), 7)
+    preparation = median(lambda: network_input(*both, config.inputs), 5)
+    for number in range(args.images):
+        predict(inputs)
+        if number == 9:
+            early = resident()
+    late = resident()
+    theirs = median(classic(), 3)
+    print(f"network {config.name}: {ours:.3f} s, its input {preparation:.3f} s (4096 x 4096 image)")
+    print(f"classic U-Net, 1024 x 1024: {theirs:.2f} s; ratio {ours / theirs:.4f}")
+    print(f"resident memory: {early:.0f} MiB after 10 images, {late:.0f} MiB after {args.images}")
+
+
+if __name__ == "__main__":
+    main()
