@@ -110,7 +110,8 @@ def main() -> None:
     for name in before:
         print(f"{name:12s} before: {before[name]}\n{'':12s} after:  {after[name]}")
     print(
-        f"{args.corrected} corrected images and {args.mix} usual ones, {FINE_TUNING.steps} steps: {seconds:.0f} s"
+        f"{args.corrected} corrected images and {args.mix} usual ones, {FINE_TUNING.steps} steps:"
+        f" {seconds:.0f} s"
     )
 
 
