@@ -50,7 +50,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--name", help="of the model (default: the folder's)")
     data = parser.add_argument_group("images")
     data.add_argument(
-        "--images", metavar="N", type=int, default=3200, help="simulated images (default: 3200)"
+        "--images", metavar="N", type=int, default=2400, help="simulated images (default: 2400)"
     )
     data.add_argument("--held-back", metavar="N", type=int, default=192, help="to score on (default: 192)")
     data.add_argument(

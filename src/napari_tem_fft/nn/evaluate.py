@@ -20,7 +20,7 @@ from .prepare import InputParams, network_input, probable_spots, target
 from .propose import Predict, confirmed
 from .rivals import Detector, frequencies
 from .scores import SpotScore, dice, distances, interval, rates, spot_score
-from .synthesis import Truth
+from .synthesis import FAINT, Truth
 
 #: Bounds of the classes of SNR in which recall is given.
 SNR_CLASSES = (14.0, 18.0, 25.0, 40.0, 80.0, 200.0, 1000.0, np.inf)
@@ -180,16 +180,19 @@ def d_score(
     d_min : float, nm
         Smaller ones are not looked at.
     tolerance : float
-        Relative.
+        Relative; of grains so small that the lens's transfer changes across their spots (and moves these),
+        half of 1 / size in g.
     """
     seen = visible(truth, limits)
     lengths = np.hypot(*truth.g.T)
+    reach = np.maximum(tolerance, 0.5 / (truth.size * np.maximum(lengths, 1e-6)))
+    answers = d_groups(answers[answers >= d_min])
+    near = np.abs(answers[:, None] * lengths[None] - 1) <= reach
+    right = (near & seen).any(axis=1)
+    excused = (near & (truth.snr >= FAINT)).any(axis=1) & ~right
     wanted = d_groups(1 / lengths[seen])
     wanted = wanted[wanted >= d_min]
-    answers = d_groups(answers[answers >= d_min])
-    doubtful = 1 / lengths[(truth.snr >= 7.0) & ~seen & (lengths > 0)]
-    near = np.abs(answers[:, None] / wanted[None] - 1) <= tolerance
-    right = near.any(axis=1)
-    excused = (np.abs(answers[:, None] / doubtful[None] - 1) <= tolerance).any(axis=1) & ~right
-    found = near.any(axis=0)
+    member = np.abs(wanted[:, None] * lengths[None] - 1) <= 0.004
+    hit = (near & seen).any(axis=0)
+    found = (member & hit).any(axis=1)
     return SpotScore(int(found.sum()), int((~found).sum()), int(right.sum()), int((~right & ~excused).sum()))

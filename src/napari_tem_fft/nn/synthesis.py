@@ -41,6 +41,10 @@ from .visibility import best_window_area, whole_image_area
 
 #: SNR of spots that are to be found, and below which there is none to be seen.
 VISIBLE, FAINT = 14.0, 7.0
+#: Standard deviation of the relative change of g across a nanometre of a bent crystal, 1/nm.
+MOST_BENT = 4e-5
+#: Squared contrast is left out where its frequencies would exceed Nyquist's and fold back, 1/nm.
+SECOND_ORDER_NYQUIST = 14.0
 #: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
 STRONGEST, MOST_PHASE = 0.35, 0.6
 
@@ -136,7 +140,7 @@ class _Scene:
             size,
             drawn_lens(rng, params),
             camera,
-            rng.uniform(0.0, 1.0),
+            rng.uniform(0.0, 1.0) * (0.5 / max(size) > SECOND_ORDER_NYQUIST),
             strength,
             support,
             film,
@@ -245,7 +249,7 @@ def _add(
     g, strength = lattice.frequencies()[FIRST_HALF][seen], scale * lattice.strength[FIRST_HALF][seen]
     strong = np.abs(strength) > 1e-4 * np.abs(strength).max()
     bent = rng.random() < 0.3
-    bend = tuple(bent * rng.normal(0.0, 3e-4, 2)) if bent else (0.0, 0.0)
+    bend = rng.normal(0.0, MOST_BENT, 2) if bent else np.zeros(2)
     potential = np.full(shape.depth.shape, np.float32(rng.uniform(0.0, 0.3)))
     if strong.any():
         potential += fringes(shape, scene.pixel_size, g[strong], strength[strong], (bend[0], bend[1]))

@@ -12,7 +12,7 @@ from ..core.parameters import Field, check_limits
 class TrainParams:
     """How a network is trained."""
 
-    steps: Annotated[int, Field("steps", low=1, high=1_000_000, help="Batches that are learnt.")] = 4000
+    steps: Annotated[int, Field("steps", low=1, high=1_000_000, help="Batches that are learnt.")] = 3000
     batch: Annotated[int, Field("batch", low=1, high=256, help="Images a batch.")] = 8
     rate: Annotated[
         float, Field("learning rate", low=1e-7, high=1.0, help="Of Adam at its highest; falls as a cosine.")
