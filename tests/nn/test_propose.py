@@ -6,6 +6,8 @@ import pytest
 from forward_model import fringes, white_noise
 from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.pipeline import analysis_steps
+from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.seeds import find_seeds
 from napari_tem_fft.nn.dataset import spectra_of
 from napari_tem_fft.nn.prepare import InputParams, target
@@ -70,3 +72,13 @@ def test_spots_at_any_azimuth_are_confirmed(azimuth):
     g = np.array([[-np.sin(angle), np.cos(angle)]]) / 0.3
     (seed,) = confirmed(g, *spectra(pixels), CELL, 0.01)
     assert 1 / np.hypot(*seed.g) == pytest.approx(0.3, rel=0.02)
+
+
+@pytest.mark.parametrize(("word", "expected"), [(1.0, [4]), (0.0, [])])
+def test_what_the_network_rules_out_is_no_spot(word, expected):
+    """Fringes that the statistics find alone stay only where the network does not say no."""
+    everywhere = np.full(GRID.shape, word, np.float32)
+    segment = Segmenter(lambda inputs: everywhere, GRID, least=2.0)
+    micrograph = Micrograph(faint(0.3, 1), Calibration.real(0.03))
+    analysis = exhaust(analysis_steps(micrograph, (), segment=segment))
+    assert [round(spot.g[1]) for spot in analysis.spots] == expected

@@ -16,10 +16,13 @@ from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
 from .refinement import refine, weights_of
 from .regions import Outline, grown, window_area
-from .seeds import Seed
+from .seeds import NetworkPicture, Seed
 from .separation import separated
 from .spots import Origin, Spot, separation, separations, upper
 
+#: A network's word below which a maximum of a grain's spectrum is no reflection, by images on which it was
+#: not tested (seed 501): of what lay below, all was wrong.
+UNLIKELY = 0.2
 #: Two frequencies closer than this many resolutions of a grain are one reflection.
 SAME = 0.75
 #: A spot whose amplitude is below this share of a neighbour's at the same frequency is the neighbour's.
@@ -93,12 +96,15 @@ class _Known:
         return cls(table[:, 0].astype(np.intp), table[:, 1:3], *table[:, 3:].T)
 
 
-def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
+def search_grains(
+    scene: Scene, seeds: Sequence[Seed], picture: NetworkPicture | None = None
+) -> tuple[Draft, ...]:
     """Grains behind the seeds, strongest first; side lobes and neighbours' spots belong to none.
 
     A seed is explained where a grain that was found earlier has its frequency in its windows.
     Otherwise its region is mapped, the spectrum of that region must confirm it, and all the spots of
-    that spectrum outline the grain better.
+    that spectrum outline the grain better. Where a network has looked (`picture`), what it finds
+    improbable (`UNLIKELY`) is no reflection: it has seen more side lobes than any rule knows.
     """
     drafts: list[Draft] = []
     known = _Known.of(drafts)
@@ -110,9 +116,20 @@ def search_grains(scene: Scene, seeds: Sequence[Seed]) -> tuple[Draft, ...]:
         if draft is not None:
             _admit(drafts, draft, scene.diffractogram.q_min)
             known = _Known.of(drafts)
-    parts = (part for draft in _own_peaks(drafts) for part in _parts(scene, draft))
+    parts = (part for draft in _own_peaks(_believed(drafts, picture)) for part in _parts(scene, draft))
     measured = (refined(scene, part) for part in parts)
     return tuple(draft for draft in measured if draft.peaks)
+
+
+def _believed(drafts: Sequence[Draft], picture: NetworkPicture | None) -> list[Draft]:
+    """The drafts with the peaks that the network does not rule out."""
+    if picture is None:
+        return list(drafts)
+    kept = (
+        replace(draft, peaks=tuple(p for p in draft.peaks if picture.near(p.g) >= UNLIKELY))
+        for draft in drafts
+    )
+    return [draft for draft in kept if draft.peaks]
 
 
 def _parts(scene: Scene, draft: Draft) -> tuple[Draft, ...]:

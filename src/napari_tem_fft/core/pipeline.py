@@ -189,7 +189,8 @@ def analysis_steps(
     seeds = find_seeds(diffractogram, spectra, params.spots.false_alarms)
     proposed: Sequence[Seed] = segment(diffractogram, spectra) if segment is not None else ()
     seeds = (*seeds, *proposed)
-    found = numbered(search_grains(scene, seeds), seeds, scene)
+    picture = proposed.picture if isinstance(proposed, Proposal) else None
+    found = numbered(search_grains(scene, seeds, picture), seeds, scene)
     yield Step("spots", 3, STAGES, found.spots)
     choice = Choice(tuple(phases), tuple(others), tuple(decisions))
     rest = _follow(micrograph, choice, params, scene, found, warnings_of(micrograph, repaired))

@@ -23,6 +23,10 @@ from .spots import Origin, separations
 SAME_STEPS = 1.2
 
 
+#: A network's word on a frequency is the largest of so many cells around.
+PICTURE_REACH = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """Fringes of one frequency that noise does not explain.
@@ -73,6 +77,15 @@ class NetworkPicture:
 
     probability: NDArray[np.float32]
     grid: FrequencyGrid
+
+    def near(self, g: tuple[float, float]) -> float:
+        """Largest probability within `PICTURE_REACH` cells of a frequency; 1 beyond the grid."""
+        row, column = self.grid.cell(g)
+        height, width = self.grid.shape
+        if not (0 <= row < height and 0 <= column < width):
+            return 1.0
+        rows, columns = (slice(max(i - PICTURE_REACH, 0), i + PICTURE_REACH + 1) for i in (row, column))
+        return float(self.probability[rows, columns].max())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
