@@ -1,5 +1,6 @@
 """The network in napari: chosen in the dock, run in a process that comes and goes with the dock."""
 
+import gc
 import json
 import os
 import signal
@@ -127,11 +128,33 @@ def test_the_process_comes_with_the_choice_and_goes_with_the_dock(open_dock, ser
     qtbot.waitUntil(lambda: "ready" in dock.network.state.text(), timeout=30_000)
     pid, session = process_of(dock).pid, dock.session
     viewer.window.remove_dock_widget(dock)
-    qtbot.waitUntil(lambda: not lives(pid), timeout=5000)
+    assert not lives(pid), "although somebody may hold the widget"
     again = TemFftDock(viewer)
     again.network.value = str(model)
     viewer.window.add_dock_widget(again, name="again")
     qtbot.waitUntil(lambda: session.network._process.state == "ready", timeout=30_000)
+
+
+def test_the_process_goes_with_the_window(make_napari_viewer, server, model, qtbot):
+    pid = opened_and_closed(make_napari_viewer(show=True, strict_qt=True), model, qtbot)
+
+    def gone():
+        gc.collect()
+        return not lives(pid)
+
+    qtbot.waitUntil(gone, timeout=5000)
+
+
+def opened_and_closed(viewer, model, qtbot):
+    """Number of the process of a window that was closed; this function's own names are gone."""
+    dock = TemFftDock(viewer)
+    viewer.window.add_dock_widget(dock, name="TEM FFT")
+    qtbot.waitUntil(dock.isVisible)
+    dock.network.value = str(model)
+    pid = process_of(dock).pid
+    assert lives(pid)
+    viewer.close()
+    return pid
 
 
 def test_the_process_goes_when_none_is_chosen(open_dock, server, model, qtbot):

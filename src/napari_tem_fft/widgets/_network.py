@@ -35,7 +35,7 @@ class Network(QObject):
         super().__init__()
         self._process: NetworkProcess | None = None
         self._name = ""
-        self._holders = 0
+        self._holders: set[int] = set()
         self._was_ready = False
         self._told.connect(self._on_told)
 
@@ -51,17 +51,17 @@ class Network(QObject):
             return ""
         return WORDS.get(self._process.state, "cannot be loaded")
 
-    def hold(self) -> None:
-        """Let the process run as long as whoever calls this has not called `release`."""
-        self._holders += 1
+    def hold(self, holder: int) -> None:
+        """Let the process run until the same holder calls `release`."""
+        self._holders.add(holder)
         if self._process is not None:
             self._process.start()
             self.changed.emit()
 
-    def release(self) -> None:
+    def release(self, holder: int) -> None:
         """End the process and give its memory back, if nobody else holds it."""
-        self._holders = max(self._holders - 1, 0)
-        if self._holders == 0 and self._process is not None:
+        self._holders.discard(holder)
+        if not self._holders and self._process is not None:
             self._process.close()
             self.changed.emit()
 

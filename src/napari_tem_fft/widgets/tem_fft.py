@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from napari.components import ViewerModel
 from napari.layers import Image
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -170,11 +171,19 @@ class TemFftDock(QWidget):
 
     def _load_network(self) -> None:
         """Load the network while the user still looks for a file; it goes when the dock is closed."""
-        dock = dock_of(self)
-        if dock is not None:
-            self.session.network.hold()
-            dock.destroyed.connect(self.session.network.release)
+        if dock_of(self) is not None:
+            network = self.session.network
+            network.hold(id(self))
+            self.destroyed.connect(partial(network.release, id(self)))
         self._on_network_chosen(self.network.value)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Let the network go when the dock is closed: napari takes this widget out of it then."""
+        closed = event is not None and event.type() == QEvent.Type.ParentChange
+        if closed and self._shown and self.parentWidget() is None:
+            self._shown = False
+            self.session.network.release(id(self))
+        return bool(super().event(event))
 
     def _on_network_chosen(self, name: str) -> None:
         try:
