@@ -130,7 +130,8 @@ class Bench:
         self.until(lambda: self.session.network._process.state == "ready")
         loaded = time.perf_counter() - start
         print(
-            f"loading: dock open after {opened:.2f} s, network loaded after {loaded:.2f} s; gap {self.gap():.3f} s"
+            f"loading: dock open after {opened:.2f} s, network loaded after {loaded:.2f} s;"
+            f" gap {self.gap():.3f} s"
         )
 
     def closing(self) -> None:
