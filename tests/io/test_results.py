@@ -3,9 +3,11 @@ import json
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
+from napari_tem_fft.core.deformation import Deformation, DeformationParams
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.results import folder_of, load_results, save_results
 from small_analysis import GRID, assert_same, small_analysis, small_micrograph
@@ -20,6 +22,11 @@ EXPECTED = {
     "grain_heats.npz",
     "map_LiF+mine.tif",
     "map_unknown_crystal.tif",
+    "grains.csv",
+    "sizes.csv",
+    "grains.png",
+    "components.tif",
+    "orientation.tif",
 }
 
 
@@ -44,6 +51,36 @@ def test_analysis_comes_back(analysis: Analysis, folder: Path) -> None:
         if f.name != "micrograph":
             assert_same(getattr(analysis, f.name), getattr(loaded, f.name), f.name)
     assert loaded.micrograph.calibration == analysis.micrograph.calibration
+
+
+def test_deformation_comes_back_and_has_its_maps(analysis: Analysis, tmp_path: Path) -> None:
+    values = np.linspace(-0.01, 0.01, 400, dtype=np.float32).reshape(20, 20)
+    sigma = np.full((20, 20), 0.001, np.float32)
+    bent = Deformation(1, (0, 1), (10, 10), values, 10 * values, sigma, 10 * sigma)
+    params = replace(analysis.params, deformation=DeformationParams(deformation=True))
+    folder = save_results(replace(analysis, params=params, deformations=(bent,)), tmp_path / "bent")
+    assert_same(load_results(folder, small_micrograph()).deformations, (bent,))
+    shown = tifffile.imread(folder / "d_change.tif")
+    assert np.isfinite(shown).sum() == bent.significant_d(1e-3).sum() > 0
+    assert shown[10, 10] == np.float32(-0.01) and (folder / "rotation.tif").is_file()
+
+
+def test_grains_and_their_sizes_are_tables(folder: Path) -> None:
+    first, second = csv.DictReader((folder / "grains.csv").read_text(encoding="utf-8").splitlines())
+    assert (first["grain"], first["component"], first["diameter_nm"]) == ("1", "LiF / mine", "2.211")
+    assert first["probability"] == "0.95" and first["zone_axis"] == "0 1 1" and first["orientation_hkl"]
+    assert second["component"] == "unknown crystal" and second["cut_by_border"] == "0"
+    rows = list(csv.DictReader((folder / "sizes.csv").read_text(encoding="utf-8").splitlines()))
+    whole = [row for row in rows if not row["from_nm"]]
+    assert [row["component"] for row in whole] == ["LiF / mine", "unknown crystal", "all"]
+    assert whole[-1]["grains"] == "2" and float(whole[-1]["mean_nm"]) == pytest.approx(2.34, abs=0.01)
+
+
+def test_the_strongest_components_are_one_label_image(folder: Path) -> None:
+    label = tifffile.imread(folder / "components.tif")
+    listed = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))["components"]
+    assert {entry["label"]: entry["name"] for entry in listed} == {1: "LiF / mine", 2: "unknown crystal"}
+    assert label[12, 12] == 1 and label[35, 40] == 2 and label[0, 0] == 0
 
 
 def test_calibration_that_was_used_is_taken(analysis: Analysis, folder: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,16 @@ from scipy import stats
 
 from .amplitude import bragg_field, field_noise
 from .diffractogram import Diffractogram
-from .grains import Grain
+from .grains import Grain, GrainSet
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
 from .parameters import Field, check_limits
+from .refinement import PHASE_WANDER
 from .regions import box_of, independent
 from .spots import Spot
 
+#: The two maps of a deformation.
+Shown = Literal["d_change", "rotation"]
 #: Strongest spots of a grain whose phases are looked at.
 MOST_SPOTS = 4
 
@@ -73,7 +76,7 @@ class Deformation:
     rotation : ndarray of float32, degrees
         Counter-clockwise as displayed; NaN outside.
     d_sigma : ndarray of float32
-        Standard uncertainty of `d_change` by the noise.
+        Standard uncertainty of `d_change`: noise, and how far the phase wanders in a perfect grain.
     rotation_sigma : ndarray of float32, degrees
     """
 
@@ -94,9 +97,50 @@ class Deformation:
         return _beyond(self.rotation, self.rotation_sigma, false_share)
 
 
+def spread_out(
+    parts: Sequence[Deformation], what: Shown, shape: tuple[int, int], false_share: float
+) -> NDArray[np.float32]:
+    """One image of all grains where their deformation is significant; NaN elsewhere.
+
+    Parameters
+    ----------
+    parts : sequence of Deformation
+        Where grains overlap, the later one counts.
+    what : {"d_change", "rotation"}
+    shape : tuple of int, (y, x)
+        Of the map grid.
+    false_share : float
+        Share of a grain without any deformation that would be shown.
+    """
+    image = np.full(shape, np.nan, np.float32)
+    for part in parts:
+        value = part.d_change if what == "d_change" else part.rotation
+        sure = (
+            part.significant_d(false_share) if what == "d_change" else part.significant_rotation(false_share)
+        )
+        place = tuple(slice(a, a + n) for a, n in zip(part.first, value.shape, strict=True))
+        image[place] = np.where(sure, value, image[place])
+    return image
+
+
 def _beyond(value: NDArray[np.float32], sigma: NDArray[np.float32], false_share: float) -> NDArray[np.bool_]:
     beyond: NDArray[np.bool_] = np.abs(value) > float(stats.norm.isf(false_share / 2)) * sigma
     return beyond
+
+
+def wanted_deformations(
+    params: DeformationParams,
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    found: GrainSet,
+    grid: MapGrid,
+) -> tuple[Deformation, ...]:
+    """`deformations` of all grains of an image if the parameters ask for them."""
+    if not params.deformation:
+        return ()
+    return deformations(
+        diffractogram, spectra, found.spots, found.grains, found.masks, grid, params.resolution
+    )
 
 
 def deformations(
@@ -121,14 +165,14 @@ def deformations(
     for grain, mask in zip(grains, masks, strict=True):
         own = [by_id[n] for n in grain.spots if n in by_id and by_id[n].enabled]
         if own and grain.diameter > 2 * width:
-            found.append(_deformation(diffractogram, spectra, grain.id, own, mask, grid, width))
+            found.append(_deformation(diffractogram, spectra, grain, own, mask, grid, width))
     return tuple(found)
 
 
 def _deformation(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
-    number: int,
+    grain: Grain,
     spots: Sequence[Spot],
     mask: NDArray[np.bool_],
     grid: MapGrid,
@@ -140,11 +184,12 @@ def _deformation(
     change, turn, sigma = local_deviation(diffractogram, spectra, chosen, width, grid.part(rows, columns))
     outside = np.float32(np.nan)
     change, turn = (np.where(inside, part - part[inside].mean(), outside) for part in (change, turn))
-    sigma = np.where(inside, sigma, outside)
+    wander = PHASE_WANDER / (grain.diameter * np.mean([np.hypot(*g) for g in chosen]))
+    sigma = np.where(inside, np.hypot(sigma, np.float32(wander)), outside)
     ids = tuple(spot.id for spot in spots if spot.g in chosen)
     degrees = np.float32(np.degrees(1.0))
     return Deformation(
-        number, ids, (rows.start, columns.start), change, turn * degrees, sigma, sigma * degrees
+        grain.id, ids, (rows.start, columns.start), change, turn * degrees, sigma, sigma * degrees
     )
 
 

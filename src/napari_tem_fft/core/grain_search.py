@@ -14,7 +14,7 @@ from .grain_spectrum import GrainSpectrum, grain_spectrum
 from .grains import GrainParams, GrainSet, centroid, equivalent_diameter, grain_set
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
-from .refinement import refine, weights_of
+from .refinement import PHASE_WANDER, refine, weights_of
 from .regions import Outline, grown, window_area
 from .seeds import NetworkPicture, Seed
 from .separation import separated
@@ -27,9 +27,6 @@ UNLIKELY = 0.2
 SAME = 0.75
 #: A spot whose amplitude is below this share of a neighbour's at the same frequency is the neighbour's.
 OWN_SHARE = 0.4
-#: Cycles by which the phase of a real grain's fringes wanders across it (thickness, bending, the lens): over
-#: its diameter, an uncertainty of g that no dose removes. Median found on multislice-simulated grains.
-PHASE_WANDER = 0.03
 #: A seed nearer than 1 / (largest d) to a grain's reflection is its satellite below this share of its SNR.
 SATELLITE = 0.1
 #: An outline that changes no more than this (common over joint area) is not drawn again.

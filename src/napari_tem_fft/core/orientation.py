@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .deformation import Deformation
+from .deformation import Deformation, spread_out
 from .grains import Grain
 from .maps import ComponentMap, named_phases
 from .matching import GrainMatch
 from .matching.attribution import indexed_as, matches_of_spots
+from .regions import box_of
 from .spots import Spot
 
 #: Spots whose d differ by less than this share, or three of their sigmas, are of one family.
@@ -67,12 +68,19 @@ def orientations(
         for spot in spots:
             if spot.enabled and spot.id in match_of and named_phases(match_of[spot.id]) == component.phases:
                 own.setdefault(grain_of[spot.id], []).append(spot)
+        own = {number: _indexed(members, match_of) for number, members in own.items()}
         family = _shared_d(own, by_id)
         for number, members in own.items():
             shown = [spot for spot in members if _same(spot, family)]
             if shown:
                 found.append(_orientation(number, component.name, shown, match_of))
     return tuple(found)
+
+
+def _indexed(spots: Sequence[Spot], match_of: Mapping[int, GrainMatch]) -> list[Spot]:
+    """The spots that are reflections of the named phase; all where none is."""
+    known = [spot for spot in spots if indexed_as(spot.id, match_of[spot.id]) is not None]
+    return known or list(spots)
 
 
 def _shared_d(own: Mapping[int, Sequence[Spot]], grains: Mapping[int, Grain]) -> float:
@@ -123,12 +131,13 @@ def orientation_map(
     for grain, heat in zip(grains, heats, strict=True):
         if grain.id not in azimuths:
             continue
-        wins = heat >= best
-        best[wins] = heat[wins]
-        own = np.full(specimen.shape, azimuths[grain.id], np.float32)
+        box = box_of(heat >= 0.5)
+        own = np.full(heat[box].shape, azimuths[grain.id], np.float32)
         if grain.id in rotations:
             one = rotations[grain.id]
-            part = tuple(slice(a, a + n) for a, n in zip(one.first, one.rotation.shape, strict=True))
-            own[part] += np.where(one.significant_rotation(false_share), one.rotation, 0)
-        image[wins] = own[wins] % 180
+            whole = spread_out([one], "rotation", specimen.shape, false_share)
+            own += np.nan_to_num(whole[box])
+        wins = heat[box] >= best[box]
+        best[box] = np.where(wins, heat[box], best[box])
+        image[box] = np.where(wins, own % 180, image[box])
     return image

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .calibration import DELIVERED_UNCERTAINTY
+from .deformation import Deformation, DeformationParams, wanted_deformations
 from .diffractogram import (
     BandImage,
     Diffractogram,
@@ -83,6 +84,7 @@ class AnalysisParams:
     profile: ProfileParams = field(default_factory=ProfileParams)
     grains: GrainParams = field(default_factory=GrainParams)
     matching: MatchParams = field(default_factory=MatchParams)
+    deformation: DeformationParams = field(default_factory=DeformationParams)
 
     def __post_init__(self) -> None:
         check_limits(self)
@@ -125,6 +127,8 @@ class Analysis:
         Not allowed, but told of where they would be named if they were.
     decisions : tuple of Decision
         A person's word on some of the grains.
+    deformations : tuple of Deformation
+        Of the grains that are larger than the maps' filter, where the parameters ask for them.
     """
 
     micrograph: Micrograph
@@ -147,6 +151,7 @@ class Analysis:
     rings: tuple[RingMatch, ...] = ()
     others: tuple[Phase, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    deformations: tuple[Deformation, ...] = ()
 
     @property
     def choice(self) -> Choice:
@@ -214,16 +219,8 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
     scene = scene_of_analysis(analysis)
     found = regrouped(scene, spots, grain_set_of(analysis))
     specimen = _specimen_after(analysis, found)
-    rest = _follow(
-        analysis.micrograph,
-        analysis.choice,
-        analysis.params,
-        scene,
-        found,
-        analysis.warnings,
-        profiles,
-        specimen,
-    )
+    micrograph, params, warnings = analysis.micrograph, analysis.params, analysis.warnings
+    rest = _follow(micrograph, analysis.choice, params, scene, found, warnings, profiles, specimen)
     next(rest)
     edited = yield from renumbered(rest, 0, EDIT_STAGES)
     return replace(edited, network=analysis.network, picture=analysis.picture)
@@ -333,6 +330,7 @@ def _follow(
         rings=names.rings,
         others=choice.others,
         decisions=choice.decisions,
+        deformations=wanted_deformations(params.deformation, diffractogram, spectra, found, scene.grid),
     )
 
 

@@ -56,8 +56,8 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "map_grid": to_plain(analysis.map_grid),
         "specimen_area": float(analysis.specimen.sum() * analysis.map_grid.pixel_area),
         "components": [
-            _without(component, "heat") | {"map": name}
-            for component, name in zip(analysis.components, maps, strict=True)
+            _without(component, "heat") | {"map": name, "label": label}
+            for label, (component, name) in enumerate(zip(analysis.components, maps, strict=True), 1)
         ],
         "matches": to_plain(analysis.matches),
         "rings": to_plain(analysis.rings),

@@ -13,11 +13,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from ..core.deformation import Deformation
 from ..core.grains import Grain
 from ..core.map_grid import MapGrid
 
 #: Heats are compressed; they hold at most this many times the size of their file (deflate's limit).
 MOST_EXPANSION = 1100
+#: Arrays of a grain's deformation.
+DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_sigma")
 
 
 def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
@@ -104,10 +107,7 @@ def read_heats(path: Path) -> NDArray[np.float32]:
     ValueError
         If the file is no such list of heats, or claims absurdly much.
     """
-    with zipfile.ZipFile(path) as archive:
-        claimed = sum(entry.file_size for entry in archive.infolist())
-    if claimed > max(MOST_EXPANSION * path.stat().st_size, 2**20):
-        raise ValueError(f"{path.name}: {path.stat().st_size} bytes claim to hold {claimed}")
+    _check_claim(path)
     with np.load(path) as parts:
         if len(parts["shape"]) != 3 or len(parts.files) != 1 + 2 * int(parts["shape"][0]):
             raise ValueError(f"{path.name}: not a list of heats")
@@ -116,3 +116,48 @@ def read_heats(path: Path) -> NDArray[np.float32]:
             (top, left), part = parts[f"corner_{number}"], parts[f"heat_{number}"]
             heats[number, top : top + part.shape[0], left : left + part.shape[1]] = part
     return heats
+
+
+def _check_claim(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        claimed = sum(entry.file_size for entry in archive.infolist())
+    if claimed > max(MOST_EXPANSION * path.stat().st_size, 2**20):
+        raise ValueError(f"{path.name}: {path.stat().st_size} bytes claim to hold {claimed}")
+
+
+def write_deformations(path: Path, parts: Sequence[Deformation]) -> None:
+    """Write the deformations of grains, each on its own part of the grid."""
+    arrays: dict[str, Any] = {"grains": np.array([part.grain for part in parts])}
+    for number, part in enumerate(parts):
+        arrays |= {f"{name}_{number}": np.asarray(getattr(part, name)) for name in DEFORMATION}
+    np.savez_compressed(path, **arrays)
+
+
+def read_deformations(path: Path) -> tuple[Deformation, ...]:
+    """The deformations of a file that `write_deformations` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such list, or claims absurdly much.
+    """
+    _check_claim(path)
+    with np.load(path) as arrays:
+        grains = arrays["grains"]
+        if grains.ndim != 1 or len(arrays.files) != 1 + len(DEFORMATION) * len(grains):
+            raise ValueError(f"{path.name}: not a list of deformations")
+        return tuple(_deformation(arrays, n, int(grain)) for n, grain in enumerate(grains))
+
+
+def _deformation(arrays: Any, number: int, grain: int) -> Deformation:
+    first, spots, *maps = (arrays[f"{name}_{number}"] for name in DEFORMATION)
+    change, turn, change_sigma, turn_sigma = maps
+    return Deformation(
+        grain,
+        tuple(int(spot) for spot in spots),
+        (int(first[0]), int(first[1])),
+        change,
+        turn,
+        change_sigma,
+        turn_sigma,
+    )

@@ -74,14 +74,14 @@ def _draw_micrograph(
     known = f"± {100 * micrograph.calibration.uncertainty:.2g} % ({_short(micrograph.calibration.source)})"
     axes.set_title(f"{_short(micrograph.name)}\n{nx} x {ny} pixels of {pixel} {known}", fontsize=11)
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent)
-    _scale_bar(axes, extent)
+    scale_bar(axes, extent)
 
 
 def _short(name: str, most: int = 48) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def _scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
+def scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
     """A round length of about a fifth of the width, lower left, in nm."""
     _, width, height, _ = extent
     decade = 10.0 ** np.floor(np.log10(width / 4))
@@ -153,10 +153,10 @@ def _draw_components(
         layer[..., :3] = to_rgb(colours[component.name])
         layer[..., 3] = 0.6 * np.clip(component.heat, 0, 1)
         axes.imshow(layer, extent=whole, interpolation="nearest")
-        _outline(axes, component.mask, whole, colours[component.name])
-    _outline(axes, analysis.specimen, whole, "white")
+        draw_outline(axes, component.mask, whole, colours[component.name])
+    draw_outline(axes, analysis.specimen, whole, "white")
     axes.set(xlim=extent[:2], ylim=extent[2:])
-    _scale_bar(axes, extent)
+    scale_bar(axes, extent)
     title = "components" if analysis.components else "no crystal found"
     axes.set_title(f"{title}\nspecimen {analysis.specimen.sum() * py * px:.0f} nm$^2$", fontsize=11)
     _name_components(axes, analysis.components, colours)
@@ -172,9 +172,10 @@ def _name_components(axes: Axes, components: Sequence[ComponentMap], colours: Ma
         )
 
 
-def _outline(
+def draw_outline(
     axes: Axes, mask: NDArray[np.bool_], extent: tuple[float, float, float, float], colour: str
 ) -> None:
+    """Draw the line around a mask that covers `extent`."""
     if mask.any() and not mask.all():
         axes.contour(mask, levels=[0.5], colors=colour, linewidths=1.0, extent=extent, origin="upper")
 

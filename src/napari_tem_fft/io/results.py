@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.calibration import Calibration
+from ..core.deformation import spread_out
 from ..core.diffractogram import band_image, compute_diffractogram
 from ..core.grains import Grain
 from ..core.local_spectra import local_spectra_of
 from ..core.map_grid import MapGrid
-from ..core.maps import ComponentMap
+from ..core.maps import ComponentMap, strongest
 from ..core.matching import Decision, GrainMatch, RingMatch
 from ..core.micrograph import Micrograph, prepared_pixels
+from ..core.orientation import orientation_map, orientations
 from ..core.parameters import from_dict
 from ..core.phases import Phase
 from ..core.pipeline import Analysis, AnalysisParams
@@ -32,13 +34,25 @@ from ..core.seeds import NetworkUsed
 from ..core.spots import Spot
 from .description import FORMAT, FORMAT_VERSION, describe
 from .folders import plain_name, read_description, replaced
-from .map_files import label_planes, masks_of, read_heats, read_map, write_heats, write_map
+from .grain_tables import write_grains, write_sizes
+from .map_files import (
+    label_planes,
+    masks_of,
+    read_deformations,
+    read_heats,
+    read_map,
+    write_deformations,
+    write_heats,
+    write_map,
+)
 from .phases import load_table
 from .plain import from_plain
 from .tables import read_profiles, write_profiles, write_spots
 
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
 SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
+GRAIN_TABLE, SIZES, GRAIN_PICTURE = "grains.csv", "sizes.csv", "grains.png"
+STRONGEST, ORIENTATION, DEFORMATIONS = "components.tif", "orientation.tif", "deformations.npz"
 #: How much of an analysis is kept: each more than the one before.
 Keep = Literal["tables", "maps", "pictures"]
 KEEP: tuple[Keep, ...] = ("tables", "maps", "pictures")
@@ -73,12 +87,17 @@ def save_results(analysis: Analysis, folder: str | Path, keep: Keep = "pictures"
     with replaced(folder, ANALYSIS) as fresh:
         write_spots(fresh / SPOTS, analysis)
         write_profiles(fresh / PROFILE, analysis.profiles)
+        write_grains(fresh / GRAIN_TABLE, analysis)
+        write_sizes(fresh / SIZES, analysis)
         if keep != "tables":
             _write_maps(fresh, analysis, maps)
         if keep == "pictures":
-            from .overview import write_overview  # matplotlib is slow to import
+            from .grain_picture import write_grain_picture  # matplotlib is slow to import
+            from .overview import write_overview
 
             write_overview(fresh / OVERVIEW, analysis)
+            if analysis.grains:
+                write_grain_picture(fresh / GRAIN_PICTURE, analysis)
         description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()))
         text = json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False)
         (fresh / ANALYSIS).write_text(text, encoding="utf-8")
@@ -92,6 +111,16 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
     write_heats(folder / HEATS, analysis.grain_heats)
     for component, name in zip(analysis.components, names, strict=True):
         write_map(folder / name, component.heat, grid)
+    write_map(folder / STRONGEST, strongest(analysis.components, grid.shape), grid)
+    turned = analysis.deformations
+    found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
+    share = analysis.params.grains.false_share
+    azimuths = orientation_map(found, analysis.grains, analysis.grain_heats, analysis.specimen, turned, share)
+    write_map(folder / ORIENTATION, azimuths, grid)
+    if analysis.params.deformation.deformation:
+        write_deformations(folder / DEFORMATIONS, turned)
+        for what in ("d_change", "rotation"):
+            write_map(folder / f"{what}.tif", spread_out(turned, what, grid.shape, share), grid)
 
 
 def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
@@ -159,6 +188,7 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
         grains=grains,
         matches=from_plain(tuple[GrainMatch, ...], stored["matches"]),
         map_grid=from_plain(MapGrid, stored["map_grid"]),
+        deformations=read_deformations(folder / DEFORMATIONS) if params.deformation.deformation else (),
         specimen=read_map(folder / SPECIMEN) > 0,
         grain_masks=masks_of(grains, read_map(folder / GRAINS)),
         grain_heats=read_heats(folder / HEATS),
