@@ -45,3 +45,10 @@ def stroke(layer, start, end):
     send(layer, mouse_move_callbacks, "mouse_move", layer.data_to_world((start + end) / 2), is_dragging=True)
     send(layer, mouse_move_callbacks, "mouse_move", layer.data_to_world(end), is_dragging=True)
     send(layer, mouse_release_callbacks, "mouse_release", layer.data_to_world(end))
+
+
+def drag(viewer, start, end):
+    """Press, drag and release the mouse on the canvas from one world position to another."""
+    send(viewer, mouse_press_callbacks, "mouse_press", start)
+    send(viewer, mouse_move_callbacks, "mouse_move", end, is_dragging=True)
+    send(viewer, mouse_release_callbacks, "mouse_release", end)

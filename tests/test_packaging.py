@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("src", "models", ".ci", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "napari.yaml")
-SHIPPED = ("napari.yaml", "models/README.md", "py.typed", "data/sample.dm4")
+SHIPPED = ("napari.yaml", "models/README.md", "py.typed", "data/sample.dm4", "data/edge.dm4")
 HOOK = "import hatchling.build as b; b.{name}(r'{out}')"
 
 pytestmark = pytest.mark.skipif(

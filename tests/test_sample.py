@@ -10,8 +10,11 @@ import pytest
 from scipy import ndimage
 from skimage.draw import polygon2mask
 
+import make_small_samples as small
 from make_sample import MARGIN, PIXEL_SIZE, SHAPE, crystals, film
 from napari_tem_fft import analyse, read
+from napari_tem_fft._layers import micrograph_of
+from napari_tem_fft._sample_data import open_edge, open_film
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.phases import load_table
@@ -101,3 +104,22 @@ def test_results_on_disk_are_the_analysis(analysis: Analysis, tmp_path: Path) ->
     np.testing.assert_array_equal(loaded.diffractogram.power, analysis.diffractogram.power)
     for one, other in zip(analysis.components, loaded.components, strict=True):
         np.testing.assert_array_equal(one.heat, other.heat)
+
+
+def test_small_samples_belong_to_their_script() -> None:
+    for opened, made in ((open_film(), small.film()), (open_edge(), small.edge())):
+        np.testing.assert_array_equal(opened[0][0], made)
+
+
+def test_the_film_shows_nothing() -> None:
+    analysis = analyse(micrograph_of(*open_film()[0][:2]))
+    assert analysis.spots == () and analysis.components == ()
+
+
+def test_the_crystal_at_the_edge() -> None:
+    analysis = analyse(micrograph_of(*open_edge()[0][:2]))
+    (grain,) = analysis.grains
+    assert np.hypot(*np.subtract(grain.centre, small.CENTRE)) < 0.7
+    (part,) = analysis.components
+    assert "LiF" in part.phases
+    assert analysis.specimen.mean() == pytest.approx(small.EDGE / 15.36, abs=0.12)

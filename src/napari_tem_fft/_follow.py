@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ._present import Edited, Preview
 from .core.diffractogram import display_grid
-from .core.pipeline import Analysis, edited_mask, edited_steps
+from .core.edited import edited_mask, edited_steps, pointed_spot
+from .core.pipeline import Analysis
 from .core.profile import RadialProfile, masked_profile
 from .core.progress import Step
 from .core.spots import Spot
@@ -40,6 +41,13 @@ def moved_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, No
     following = edited_steps(analysis, spots)
     yield Step("spots", 0, 1, Edited(tuple(spots)))
     return (yield from following)
+
+
+def pointed_steps(
+    analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float]
+) -> Generator[Step, None, Analysis]:
+    """Take over the spot at a frequency (y, x) in 1/nm that a person pointed at; it is refined first."""
+    return (yield from moved_steps(analysis, pointed_spot(analysis, spots, g)))
 
 
 def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:

@@ -57,6 +57,7 @@ __all__ = [
     "part_layer",
     "plane_of",
     "probability_layer",
+    "region_layer",
     "rings_layer",
     "specimen_layer",
     "spots_layer",
@@ -66,7 +67,7 @@ __all__ = [
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
     *("micrograph", "ifft", "fringes", "specimen", "grains", "heat", "part"),
-    *("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "bars"),
+    *("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars"),
 )
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
@@ -238,6 +239,20 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role
     }
     shapes = [ring.box() for ring in rings] + carriers
     return shapes, {**kwargs, "metadata": _reciprocal(role, of, None, plane)}, "shapes"
+
+
+def region_layer(outlines: Sequence[NDArray[np.float64]], plane: Plane, of: str, reach: float) -> LayerData:
+    """Shapes layer of the lines around a region of reciprocal space, in 1/nm."""
+    kwargs = {
+        **_drawn(plane),
+        "name": f"region · {of}",
+        "shape_type": ["path"] * len(outlines),
+        "edge_width": 0.006 * reach,
+        "edge_color": MASK,
+        "face_color": "transparent",
+        "features": {"part": list(range(len(outlines)))},
+    }
+    return list(outlines), {**kwargs, "metadata": _reciprocal("region", of, None, plane)}, "shapes"
 
 
 def part_layer(of: Micrograph, side: int) -> LayerData:

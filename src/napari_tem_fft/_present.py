@@ -34,8 +34,9 @@ from .core.matching import GrainMatch
 from .core.micrograph import Micrograph
 from .core.phases import Phase
 from .core.pipeline import Analysis
-from .core.profile import ProfilePeak, RadialProfile
+from .core.profile import ProfilePeak, RadialProfile, masked_profile
 from .core.progress import Step
+from .core.spectrum_region import SpectrumRegion
 from .core.spots import Spot
 
 #: Colour of what was chosen.
@@ -104,14 +105,14 @@ class Presenter:
         self._grains: Sequence[Grain] = ()
         self._matches: Sequence[GrainMatch] = ()
         self._contents: dict[str, str | None] = {}
-        self._follows_edit = False
+        self._follows_edit = self._keep_mask = False
 
     @classmethod
-    def after(cls, analysis: Analysis, beside: bool = True) -> Presenter:
-        """Make one that knows an analysis already, for what follows an edit."""
+    def after(cls, analysis: Analysis, beside: bool = True, keep_mask: bool = False) -> Presenter:
+        """Make one that knows an analysis already, for what follows an edit; it may leave the mask alone."""
         presenter = cls(analysis.micrograph, beside)
         presenter._see(analysis.diffractogram)
-        presenter._follows_edit = True
+        presenter._follows_edit, presenter._keep_mask = True, keep_mask
         presenter._spots, presenter._profiles = analysis.spots, analysis.profiles
         presenter._grains, presenter._matches = analysis.grains, analysis.matches
         return presenter
@@ -191,6 +192,8 @@ class Presenter:
         return fft, bars_layer(scale_bars(self.micrograph, grid, self._plane), name)
 
     def _mask_layers(self) -> tuple[LayerData, ...]:
+        if self._keep_mask:
+            return (self._spots_layer(),)
         mask: NDArray[np.uint8] = render(self._spots, self._grid)
         layers = mask_layer(mask, self._grid, self._plane, self.micrograph.name), self._spots_layer()
         # the transform takes long, and after an edit people wait for what is shown
@@ -253,6 +256,16 @@ def chosen_layers(analysis: Analysis, plane: Plane, spots: Sequence[Spot]) -> tu
     reach = grid.half[1] * grid.step[1]
     fringes = ifft_layer(image, pixel_size, of, chosen=True)
     return fringes, rings_layer(rings, plane, of.name, reach, role="choice")
+
+
+def region_layers(analysis: Analysis, region: SpectrumRegion) -> tuple[tuple[RadialProfile, ...], LayerData]:
+    """Profiles with that of what lies in a region, and the layer of its lattice fringes alone."""
+    grid = display_grid(analysis.diffractogram)
+    mask = region.render(grid)
+    image, pixel_size = masked_inverse(analysis.diffractogram, mask, grid)
+    inside = masked_profile(analysis.diffractogram, mask, grid, analysis.params.profile)
+    profiles = tuple(inside if each.curve == "masked" else each for each in analysis.profiles)
+    return profiles, ifft_layer(image, pixel_size, analysis.micrograph, chosen=True)
 
 
 def _apart(a: Spot, b: Spot) -> bool:

@@ -1,4 +1,4 @@
-"""npe2 sample data: the simulated micrograph that comes with the package."""
+"""npe2 sample data: the simulated micrographs that come with the package."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from ._reader import read_layers
 
 
 def open_sample() -> list[LayerData]:
-    """Open the simulated micrograph: grains of several phases on amorphous film, with vacuum."""
-    with as_file(files("napari_tem_fft") / "data" / "sample.dm4") as path:
+    """Open the large micrograph: grains of several phases on amorphous film, with vacuum."""
+    return _open("sample.dm4")
+
+
+def open_film() -> list[LayerData]:
+    """Open a film in which there is no crystal, so that nothing is to be found."""
+    return _open("film.dm4")
+
+
+def open_edge() -> list[LayerData]:
+    """Open a single LiF crystal at the edge of its film, over the vacuum."""
+    return _open("edge.dm4")
+
+
+def _open(name: str) -> list[LayerData]:
+    with as_file(files("napari_tem_fft") / "data" / name) as path:
         return read_layers(str(path))

@@ -1,16 +1,19 @@
 """The whole chain on images whose answers are known by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from forward_model import frequency, fringes, lattice, white_noise
 from napari_tem_fft.core.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.diffractogram import display_grid
+from napari_tem_fft.core.edited import edited_mask, edited_steps, pointed_spot
 from napari_tem_fft.core.frequency import FrequencyGrid
 from napari_tem_fft.core.mask import render
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.parameters import from_dict, to_dict
-from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps, edited_mask, edited_steps
+from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.seeds import NetworkPicture, NetworkUsed, Proposal
 from napari_tem_fft.core.spots import SpotParams
@@ -152,6 +155,10 @@ def test_a_painted_spot_is_refined_and_gets_its_map():
     assert spot.d == pytest.approx(0.26, rel=5e-3)
     assert len(after.grains) == len(analysis.grains) + 1
     assert after.grains[-1].centre == pytest.approx((10.75, 3.25), abs=0.8)
+    pointed = pointed_spot(analysis, analysis.spots, (-gy - 0.04, -gx + 0.03))  # at -g, a little beside it
+    assert pointed[-1].d == pytest.approx(0.26, rel=5e-3) and pointed[-1].origin == "hand"
+    without = (*pointed[:-1], replace(pointed[-1], enabled=False))
+    assert pointed_spot(analysis, without, pointed[-1].g) == pointed
 
 
 NOT_USED = NetworkUsed("a network", "ab" * 32)

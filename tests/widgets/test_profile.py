@@ -3,6 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from qtpy.QtGui import QGuiApplication
 
 from napari_tem_fft.core.profile import ProfilePeak, RadialProfile
 from napari_tem_fft.widgets._profile_plot import PhaseLines, ProfilePlot, ProfileView
@@ -44,6 +45,28 @@ def test_labels_do_not_overlap(plot):
     boxes = sorted((Text.get_window_extent(text) for text in labels(plot)), key=lambda box: box.x0)
     assert len(boxes) == 12
     assert all(a.x1 <= b.x0 + 0.5 for a, b in pairwise(boxes))
+
+
+def test_names_of_reflections_stand_in_a_second_line_where_there_is_room(plot):
+    view = ProfileView([profile("masked", 4.0, 5.0)], names=("1 1 1", ""))
+    plot.show_view(view)
+    assert [text.get_text() for text in labels(plot)] == ["0.2500\n1 1 1", "0.2000\n"]
+    many = np.linspace(4, 9, 29)
+    plot.show_view(ProfileView([profile("masked", *many)], names=("1 1 1",) * 29))
+    assert not any("1 1 1" in text.get_text() for text in labels(plot))
+
+
+def test_another_edit_draws_the_curves_only(plot, monkeypatch):
+    plot.show_view(ProfileView([profile("masked", 4.0, 5.0)]))
+    plot.draw()
+    whole = np.array(plot.buffer_rgba())
+    drawn = []
+    monkeypatch.setattr(plot, "draw_idle", lambda: drawn.append(1))
+    plot.show_view(ProfileView([profile("masked", 4.5, 5.0)]))
+    other = np.array(plot.buffer_rgba())
+    assert not drawn and (whole != other).any()
+    plot.draw()
+    np.testing.assert_array_equal(np.array(plot.buffer_rgba()), other)
 
 
 def test_curves_are_told_apart_and_chosen(plot):
@@ -137,6 +160,13 @@ def test_table_is_saved(viewer, analysed, tmp_path, monkeypatch):
     dock.save.trigger()
     header = path.read_text().splitlines()[0]
     assert header.startswith("curve,g_per_nm,d_nm")
+    for action, start in ((dock.save_plot, b"\x89PNG"), (dock.save_overview, b"<?xml")):
+        path = tmp_path / ("plot.png" if start != b"<?xml" else "overview.svg")
+        action.trigger()
+        assert path.read_bytes().startswith(start)
+    dock.copy.trigger()
+    first = QGuiApplication.clipboard().text().splitlines()[1].split("\t")
+    assert float(first[0]) == pytest.approx(1 / float(first[2]), abs=2e-4)
 
 
 def test_lines_of_named_phases(analysed):

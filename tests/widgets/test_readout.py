@@ -1,7 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 
 from napari_tem_fft._layers import plane_of
 from napari_tem_fft.core.spots import Spot
+from napari_tem_fft.io.phases import load_table
+from napari_tem_fft.widgets._chosen import nearest_line
 from napari_tem_fft.widgets._readout import describe, spot_at
 
 SPOT = Spot(7, (-2.0, 3.4641016), 0.01, 50.0, -40.0, radius=0.2)
@@ -41,4 +45,16 @@ def test_spot_under_the_cursor(viewer, analysed):
     viewer.cursor.position = plane_of(analysed.group["fft"].metadata).world(spot.g)
     viewer.update_status_from_cursor()
     assert f"{spot.d:.4f} ±" in viewer.status
+    assert f"grain {analysed.grains[0].id}, " in viewer.status
     assert spot.d == pytest.approx(0.2, abs=0.05)
+
+
+def test_the_nearest_line_of_a_named_phase():
+    table = load_table()
+    lif = next(phase for phase in table if phase.id == "LiF")
+    named = SimpleNamespace(phases=("LiF",))
+    findings = SimpleNamespace(components=(named,), analysis=SimpleNamespace(phases=table))
+    line = lif.reflections[0]
+    words = nearest_line(findings, 1.002 / line.d)
+    assert words == f"near LiF ({' '.join(map(str, line.hkl))}), -0.2 %"
+    assert nearest_line(findings, 0.5 / line.d) == ""

@@ -74,11 +74,11 @@ def test_erasing_a_disc_disables_its_spot_and_undo_brings_it_back(viewer, dock, 
     assert len(analysed.group["spots"].data) == 1
     assert {p.curve: p for p in analysed.profiles}["masked"].intensity.sum() < 0.7 * before
     assert not mask.data[tuple((np.array(mask.data.shape) - 1 - centre).astype(int))]
-    assert dock.undo.isEnabled()
-    run(dock.session, dock.undo.click)
+    assert dock.spots.undo.isEnabled()
+    run(dock.session, dock.spots.undo.click)
     assert [s.enabled for s in analysed.spots] == [True, True]
     assert mask.data[tuple(centre.astype(int))]
-    run(dock.session, dock.redo.click)
+    run(dock.session, dock.spots.redo.click)
     assert [s.enabled for s in analysed.spots] == [False, True]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +19,17 @@ from .diffractogram import (
     compute_diffractogram,
     display_grid,
 )
-from .grain_edit import measure_by_hand, regrouped
 from .grain_search import Scene, numbered, search_grains
 from .grains import Grain, GrainParams, GrainSet
 from .local_spectra import LocalSpectra, local_spectra_of
 from .map_grid import MapGrid
 from .maps import ComponentMap, component_maps
-from .mask import edit, render
+from .mask import render
 from .matching import Decision, GrainMatch, MatchParams, RingMatch, follow
 from .micrograph import Micrograph, prepared_pixels, warnings_of
 from .naming import Choice, name_all
 from .parameters import Field, check_limits
+from .part import inside_part, only_inside
 from .phases import Phase
 from .profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
 from .progress import Step, renumbered
@@ -49,11 +48,6 @@ EDIT_STAGES = 4
 #: Pixels of the maps a width of their filter, and most pixels an axis.
 MAP_PIXELS_A_WIDTH = 3
 MOST_MAP_PIXELS = 768
-#: A grain of which less than this share is still in a grain after an edit was none.
-STILL_THERE = 0.5
-
-#: Images of diffractograms whose spots are being edited, for as long as these live.
-_bands: WeakKeyDictionary[Diffractogram, BandImage] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,54 +190,14 @@ def analysis_steps(
     seeds = (*seeds, *proposed)
     picture = proposed.picture if isinstance(proposed, Proposal) else None
     found = numbered(search_grains(scene, seeds, picture), seeds, scene)
+    found = only_inside(found, inside_part(micrograph, scene.grid))
     yield Step("spots", 3, STAGES, found.spots)
     choice = Choice(tuple(phases), tuple(others), tuple(decisions))
-    rest = _follow(micrograph, choice, params, scene, found, warnings_of(micrograph, repaired))
+    rest = follow_spots(micrograph, choice, params, scene, found, warnings_of(micrograph, repaired))
     analysis = yield from renumbered(rest, 3, STAGES)
     if not isinstance(proposed, Proposal):
         return analysis
     return replace(analysis, network=proposed.network, picture=proposed.picture)
-
-
-def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
-    """Everything downstream of the spots again after a person's edit.
-
-    The products of the steps are: tuple of RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of
-    ComponentMap; the result is the new `Analysis`.
-    """
-    grid = display_grid(analysis.diffractogram)
-    masked = masked_profile(analysis.diffractogram, render(spots, grid), grid, analysis.params.profile)
-    whole, _, local = analysis.profiles  # no edit changes these two
-    profiles = (whole, masked, local)
-    yield Step("profile", 1, EDIT_STAGES, profiles)
-    scene = scene_of_analysis(analysis)
-    found = regrouped(scene, spots, grain_set_of(analysis))
-    specimen = _specimen_after(analysis, found)
-    micrograph, params, warnings = analysis.micrograph, analysis.params, analysis.warnings
-    rest = _follow(micrograph, analysis.choice, params, scene, found, warnings, profiles, specimen)
-    next(rest)
-    edited = yield from renumbered(rest, 0, EDIT_STAGES)
-    return replace(edited, network=analysis.network, picture=analysis.picture)
-
-
-def edited_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...]:
-    """The spots after a person repainted the mask; hand them to `edited_steps`.
-
-    Parameters
-    ----------
-    after : ndarray, shape of ``display_grid(analysis.diffractogram)``
-        The mask as painted; non-zero is masked.
-    """
-    grid = display_grid(analysis.diffractogram)
-    before = render(analysis.spots, grid)
-    scenes: list[Scene] = []
-
-    def measure(g: tuple[float, float], radius: float, number: int) -> Spot:
-        if not scenes:
-            scenes.append(scene_of_analysis(analysis))
-        return measure_by_hand(scenes[0], g, radius, number)
-
-    return edit(analysis.spots, before, after, grid, measure)
 
 
 def profiles_of(
@@ -270,21 +224,12 @@ def scene_of(
     return Scene(band, diffractogram, spectra, grid, params.grains, params.spots.false_alarms)
 
 
-def scene_of_analysis(analysis: Analysis) -> Scene:
-    """The scene of a finished analysis; its image is kept, for edits come one after another."""
-    whole = analysis.diffractogram
-    band = _bands.get(whole)
-    if band is None:
-        band = _bands[whole] = band_image(whole)
-    return scene_of(band, analysis.micrograph, whole, analysis.local_spectra, analysis.params)
-
-
 def grain_set_of(analysis: Analysis) -> GrainSet:
     """The grains of an analysis with what belongs to them."""
     return GrainSet(analysis.spots, analysis.grains, analysis.grain_masks, analysis.grain_heats)
 
 
-def _follow(
+def follow_spots(
     micrograph: Micrograph,
     choice: Choice,
     params: AnalysisParams,
@@ -309,6 +254,8 @@ def _follow(
         discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
         crystals = np.asarray(found.masks.any(axis=0))
         specimen = specimen_mask(diffractogram, spectra, scene.grid, discs, crystals)
+    inside = inside_part(micrograph, scene.grid)
+    specimen = specimen if inside is None else specimen & inside
     components = component_maps(found.grains, names.matches, found.heats, specimen, scene.grid)
     yield Step("maps", 4, EDIT_STAGES, components)
     return Analysis(
@@ -332,15 +279,3 @@ def _follow(
         decisions=choice.decisions,
         deformations=wanted_deformations(params.deformation, diffractogram, spectra, found, scene.grid),
     )
-
-
-def _specimen_after(analysis: Analysis, found: GrainSet) -> NDArray[np.bool_] | None:
-    """The specimen after an edit: as it was, and all crystals; None where one vanished, for it to be sought.
-
-    A spot less in a grain takes away no matter.
-    """
-    crystals = np.asarray(found.masks.any(axis=0))
-    for mask in analysis.grain_masks:
-        if np.count_nonzero(mask & crystals) < STILL_THERE * np.count_nonzero(mask):
-            return None
-    return analysis.specimen | crystals

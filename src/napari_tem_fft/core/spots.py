@@ -118,3 +118,9 @@ def separations(g: ArrayLike, others: NDArray[np.float64]) -> NDArray[np.float64
     (y, x), (v, u) = np.moveaxis(np.asarray(g, np.float64), -1, 0), np.moveaxis(others, -1, 0)
     apart = np.minimum((v - y) ** 2 + (u - x) ** 2, (v + y) ** 2 + (u + x) ** 2)
     return np.asarray(np.sqrt(apart), np.float64)
+
+
+def angle_between(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Angle between two frequencies, degrees, 0 to 180; unlike in a pair, the sign of each counts."""
+    cosine = np.dot(a, b) / (np.hypot(*a) * np.hypot(*b))
+    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))

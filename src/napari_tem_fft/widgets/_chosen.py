@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..core.maps import named_phases
@@ -12,6 +12,9 @@ from ..core.profile import ProfilePeak
 from ..core.spots import Spot
 from ._findings import Findings
 from ._summary import counted
+
+#: A reflection is told of where the cursor's d differs from its own by less than this share.
+NEAR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class Chosen:
     words: str
 
 
+def spots_chosen(findings: Findings, spots: Sequence[Spot], words: str) -> Chosen:
+    """Choose any spots."""
+    return _chosen(findings, spots, f"{words}: {_count(list(spots))}")
+
+
 def peak_chosen(findings: Findings, peak: ProfilePeak) -> Chosen:
     """Choose the enabled spots that make a peak of the profile."""
     reach = max(2 * peak.width, 3 * peak.sigma)
@@ -46,6 +54,26 @@ def spot_chosen(findings: Findings, spot: Spot) -> Chosen:
     match = matches_of_spots(findings.grains, findings.matches).get(spot.id)
     words = f"spot {spot.id}: {spot.d:.4f} ± {spot.d_sigma:.4f} nm at {spot.azimuth:.1f}°, SNR {spot.snr:.0f}"
     return _chosen(findings, [spot], f"{words}; {_explained(spot, match)}")
+
+
+def explanation(findings: Findings, spot: Spot) -> str:
+    """Return the grain of a spot and the reflection as which it is indexed, in words."""
+    return _explained(spot, matches_of_spots(findings.grains, findings.matches).get(spot.id))
+
+
+def nearest_line(findings: Findings, length: float) -> str:
+    """Return the reflection of a named phase nearest to |g| in 1/nm, in words; empty if none is near."""
+    if findings.analysis is None:
+        return ""
+    named = {phase for component in findings.components for phase in component.phases}
+    lines = [
+        (abs(off), f"near {phase.id} ({' '.join(map(str, reflection.hkl))}), {100 * off:+.1f} %")
+        for phase in findings.analysis.phases
+        if phase.id in named
+        for reflection in phase.reflections
+        if abs(off := 1 / (length * reflection.d) - 1) < NEAR
+    ]
+    return min(lines)[1] if lines else ""
 
 
 def grain_chosen(findings: Findings, grain_id: int) -> Chosen:
@@ -69,6 +97,18 @@ def component_chosen(findings: Findings, name: str) -> Chosen:
     ]
     chosen = _chosen(findings, spots, f"{name}: {_count(spots)} in {counted(len(component.grains), 'grain')}")
     return Chosen(chosen.spots, component.grains, chosen.words)
+
+
+def phase_of(findings: Findings, chosen: Chosen) -> str | None:
+    """Return the component to which the chosen spots belong, if it is one only."""
+    match_of = matches_of_spots(findings.grains, findings.matches)
+    names = {
+        component.name
+        for component in findings.components
+        for spot in chosen.spots
+        if spot in match_of and named_phases(match_of[spot]) == component.phases
+    }
+    return names.pop() if len(names) == 1 else None
 
 
 def _chosen(findings: Findings, spots: Iterable[Spot], words: str) -> Chosen:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from napari.layers import Image
+from numpy.typing import NDArray
 
 from .._layers import KEY
 from .._present import Edited, Preview
+from ..core.diffractogram import display_grid
 from ..core.grains import Grain
 from ..core.maps import ComponentMap
+from ..core.mask import render
 from ..core.matching import GrainMatch
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
@@ -71,6 +75,12 @@ class Findings:
             case Analysis():
                 self._complete(product)
 
+    def shown_mask(self) -> NDArray[np.uint8] | None:
+        """Return the mask of the present spots as it is drawn; None before there is an analysis."""
+        return (
+            None if self.analysis is None else render(self.spots, display_grid(self.analysis.diffractogram))
+        )
+
     def with_spots(self, spots: tuple[Spot, ...]) -> Analysis | None:
         """Return the complete analysis that had these spots, if it is still kept."""
         return next((each for each in self.kept if each.spots == spots), None)
@@ -88,3 +98,9 @@ def _same_choice(one: Analysis, other: Analysis) -> bool:
     """Whether the same may be named in both, and a person has decided the same."""
     said = [[(d.phase, d.kind) for d in each.decisions] for each in (one, other)]
     return one.phases == other.phases and said[0] == said[1]
+
+
+def _same_run(a: Analysis, b: Analysis) -> bool:
+    """Whether two analyses differ by edits of the spots alone."""
+    same = a.diffractogram is b.diffractogram and a.params == b.params
+    return same and (a.phases, a.others, a.decisions) == (b.phases, b.others, b.decisions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 from weakref import ref
 
@@ -11,10 +12,11 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
-from .._layers import KEY, ORDER, LayerData
+from .._layers import KEY, ORDER, LayerData, plane_of
+from .._plane import Plane
 
 #: Those that lie in reciprocal space.
-RECIPROCAL = ("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "bars")
+RECIPROCAL = ("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars")
 
 
 class LayerGroup:
@@ -26,9 +28,15 @@ class LayerGroup:
         Where they are shown.
     panel : ViewerModel, optional
         Where the layers of reciprocal space are shown, if not there.
+
+    Attributes
+    ----------
+    offset : tuple of float, (y, x), nm
+        Where the micrograph lies in the viewer, as a part of a larger one does.
     """
 
     def __init__(self, viewer: ViewerModel, panel: ViewerModel | None = None) -> None:
+        self.offset = (0.0, 0.0)
         self._viewer = ref(viewer)
         self._panel = ref(panel) if panel is not None else None
         self._layers: dict[str, Layer] = {}
@@ -54,6 +62,16 @@ class LayerGroup:
         """Return the layer of a role if it is there and the user has not removed it."""
         layer = self._layers.get(role)
         return layer if layer is not None and layer in self.home(role).layers else None
+
+    def plane(self, role: str = "fft") -> Plane | None:
+        """Return where a diffractogram lies, the group's offset not counted; None where there is none."""
+        layer = self.get(role)
+        if layer is None:
+            return None
+        plane = plane_of(layer.metadata)
+        if plane.unit == "1/nm":
+            return plane
+        return replace(plane, centre=_moved(plane.centre, (-self.offset[0], -self.offset[1])))
 
     @property
     def roles(self) -> list[str]:
@@ -89,7 +107,8 @@ class LayerGroup:
         revive : bool
             Whether layers that the user has removed come back.
         """
-        wanted = [layer for layer in layers if revive or not self._was_removed(layer)]
+        placed = [shifted(layer, self.offset) for layer in layers]
+        wanted = [layer for layer in placed if revive or not self._was_removed(layer)]
         chosen = {viewer: set(viewer.layers.selection) for viewer in map(self.home, map(role_of, wanted))}
         roles = [self._show(layer) for layer in wanted]
         for viewer, selection in chosen.items():
@@ -142,6 +161,21 @@ class LayerGroup:
         if below:
             return max(below) + 1
         return min(place.values(), default=len(home.layers))
+
+
+def shifted(layer_data: LayerData, offset: tuple[float, float]) -> LayerData:
+    """Return a layer tuple moved in the world's nm; one in a viewer of its own in 1/nm stays."""
+    data, kwargs, kind = layer_data
+    notes = kwargs["metadata"][KEY]
+    if offset == (0.0, 0.0) or notes.get("world_unit") == "1/nm":
+        return layer_data
+    notes = {**notes, **({"centre": _moved(notes["centre"], offset)} if "centre" in notes else {})}
+    moved = {"translate": _moved(kwargs["translate"], offset), "metadata": {**kwargs["metadata"], KEY: notes}}
+    return data, {**kwargs, **moved}, kind
+
+
+def _moved(place: Any, offset: tuple[float, float]) -> tuple[float, float]:
+    return float(place[0] + offset[0]), float(place[1] + offset[1])
 
 
 def role_of(layer_data: LayerData) -> str:

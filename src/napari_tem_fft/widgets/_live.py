@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Image, Shapes
 from qtpy.QtCore import QObject, QTimer
 
-from .._layers import LayerData, fft_layer, part_layer, plane_of
+from .._layers import LayerData, fft_layer, part_layer
 from .._plane import Plane
 from .._present import Shown
 from ..core.diffractogram import SpectrumParams, compute_diffractogram, display
@@ -66,7 +66,7 @@ class LiveFft(QObject):
         if min(micrograph.shape) < 2 * SMALLEST:
             raise ValueError(f"{micrograph.name} is too small for the FFT of a part of it")
         self._micrograph, self._shown, self._plane = micrograph, None, self._shown_plane()
-        self._group = self._session.new_group()
+        self._group = self._session.new_group(layer)
         self._group.show([part_layer(micrograph, min(SIDE, min(micrograph.shape) // 2))])
         part = self._group["part"]
         part.events.set_data.connect(self._on_moved)
@@ -85,8 +85,7 @@ class LiveFft(QObject):
     def _shown_plane(self) -> Plane | None:
         """Where the whole FFT is shown, if it is."""
         findings = self._session.current
-        fft = findings.group.get("fft") if findings is not None else None
-        return plane_of(fft.metadata) if fft is not None else None
+        return findings.group.plane() if findings is not None else None
 
     def _on_moved(self, event: Any = None) -> None:
         self._timer.start()
@@ -107,8 +106,7 @@ class LiveFft(QObject):
             return
         first = self._group.get("live") is None
         self._group.show(step.product.layers)
-        live = self._group["live"]
-        self._plane = plane_of(live.metadata)
+        self._plane = self._group.plane("live")
         if first:
             self._lay_under_the_mask()
 

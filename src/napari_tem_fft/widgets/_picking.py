@@ -76,7 +76,8 @@ def grain_at(findings: Findings, world: Sequence[float]) -> int | None:
     if analysis is None or not analysis.grains:
         return None
     (py, px), size = analysis.micrograph.pixel_size, analysis.map_grid.pixel_size
-    row, column = int((world[-2] + py / 2) / size[0]), int((world[-1] + px / 2) / size[1])
+    y, x = (w - o for w, o in zip(world[-2:], findings.group.offset, strict=True))
+    row, column = int((y + py / 2) / size[0]), int((x + px / 2) / size[1])
     here = np.flatnonzero(analysis.grain_masks[:, row, column])
     return min((analysis.grains[i] for i in here), key=lambda g: g.area).id if len(here) else None
 

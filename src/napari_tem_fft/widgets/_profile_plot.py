@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -18,7 +18,7 @@ from qtpy.QtCore import Signal
 from .._layers import MASK
 from ..core.profile import ProfilePeak, RadialProfile
 from ..io.labels import spread
-from ._plot import ThemedCanvas
+from ._plot import PlotColours, ThemedCanvas
 
 #: Round lattice spacings for the upper axis, nm.
 ROUND_D = (1, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.22, 0.2, 0.18, 0.16, 0.15, 0.14, 0.13, 0.12, 0.11, 0.1, 0.09)
@@ -27,6 +27,8 @@ MOST_LABELS = 30
 DECADES = 3.0
 #: Points that a label needs along and across the axis, and a row of phase ticks.
 LABEL_WIDTH, LABEL_LENGTH, LABEL_ROOM, ROW = 11.0, 32.0, 42.0, 9.0
+#: Points across the axis of a label with (hkl) in a second line.
+NAMED_WIDTH = 20.0
 #: Points left, right, below and above the axes for numbers and names.
 ROOM = (52.0, 6.0, 20.0, 20.0)
 
@@ -56,6 +58,8 @@ class ProfileView:
     phases : tuple of PhaseLines
     chosen : tuple of float, 1/nm
         Frequencies that were picked, each marked by a line.
+    names : tuple of str
+        (hkl) of the peaks, in the order of `peaks`, empty where there is none; shown where there is room.
     """
 
     profiles: Sequence[RadialProfile] = ()
@@ -64,11 +68,12 @@ class ProfileView:
     logarithmic: bool = False
     phases: tuple[PhaseLines, ...] = ()
     chosen: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
 
     def same_as(self, other: ProfileView) -> bool:
         """Whether another view shows the same; profiles count as the same if they are the same objects."""
         mine, its = list(map(id, self.profiles)), list(map(id, other.profiles))
-        names = ("curves", "above_background", "logarithmic", "phases", "chosen")
+        names = ("curves", "above_background", "logarithmic", "phases", "chosen", "names")
         return mine == its and all(getattr(self, name) == getattr(other, name) for name in names)
 
     def drawn(self) -> list[RadialProfile]:
@@ -188,7 +193,8 @@ class ProfilePlot(ThemedCanvas):
     def _draw_labels(self) -> None:
         """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
         peaks, (low, high), (width, height) = self.view.peaks(), _reach(self.view), self._points()
-        places = spread([peak.g for peak in peaks], LABEL_WIDTH * (high - low) / width)
+        texts, across_axis = self._label_texts(width)
+        places = spread([peak.g for peak in peaks], across_axis * (high - low) / width)
         room = min(LABEL_ROOM / height, 0.6)
         self._stretch(room)
         across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
@@ -196,15 +202,36 @@ class ProfilePlot(ThemedCanvas):
         ties = [[(peak.g, 1 - room), (place, end)] for peak, place in zip(peaks, places, strict=True)]
         lines = LineCollection(ties, colors=self.colours.faint, linewidths=0.6, transform=across)
         self.axes.add_collection(lines, autolim=False)
-        for peak, place in zip(peaks, places, strict=True):
+        for peak, place, text in zip(peaks, places, texts, strict=True):
             chosen = any(abs(g - peak.g) <= 2 * peak.width for g in self.view.chosen)
             self.axes.text(
-                place, 0.985, f"{peak.d:.4f}", transform=across, rotation=90, ha="center", va="top",
+                place, 0.985, text, transform=across, rotation=90, ha="center", va="top",
                 fontsize=7.5, color=self.colours.strong if chosen else self.colours.text,
                 weight="bold" if chosen else "normal", clip_on=True,
             )  # fmt: skip
         for g in self.view.chosen:
             self.axes.axvline(g, color=self.colours.strong, linewidth=0.8, linestyle=":")
+
+    def _label_texts(self, width: float) -> tuple[list[str], float]:
+        """Labels of the peaks, with (hkl) if all fit side by side, and the points that one takes."""
+        peaks, names = self.view.peaks(), self.view.names
+        lines = [f"{peak.d:.4f}" for peak in peaks]
+        if not any(names) or len(names) != len(peaks) or NAMED_WIDTH * len(peaks) > width:
+            return lines, LABEL_WIDTH
+        return [f"{line}\n{name}" for line, name in zip(lines, names, strict=True)], NAMED_WIDTH
+
+    def save(self, path: str) -> None:
+        """Write the plot to a file, PNG or SVG by its name, as it is, in the colours of paper."""
+        colours, zoom = self.colours, self.axes.get_xlim()
+        try:
+            self.colours = replace(PlotColours.of("light"), background="#FFFFFF", text="#000000")
+            self.redraw()
+            self.axes.set_xlim(zoom)
+            self.figure.savefig(path, dpi=200)
+        finally:
+            self.colours = colours
+            self.redraw()
+            self.axes.set_xlim(zoom)
 
     def _stretch(self, above: float) -> None:
         """Leave a share of the height free above the curves for the labels, and below for the ticks."""

@@ -11,6 +11,7 @@ from napari.components import ViewerModel
 
 from .._layers import KEY, plane_of
 from ..core.spots import Spot
+from ._chosen import explanation, nearest_line
 from ._findings import Findings
 
 
@@ -62,7 +63,9 @@ class Readout:
         reach = [size * step / 2 for size, step in zip(layer.data.shape, steps, strict=True)]
         if abs(gy) > reach[0] or abs(gx) > reach[1]:
             return ""
-        return describe((gy, gx), findings.spots)
+        spot = spot_at((gy, gx), findings.spots)
+        match = explanation(findings, spot) if spot else nearest_line(findings, float(np.hypot(gy, gx)))
+        return "   ".join(filter(None, (describe((gy, gx), findings.spots), match)))
 
 
 def describe(g: tuple[float, float], spots: Sequence[Spot]) -> str:

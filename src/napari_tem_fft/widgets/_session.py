@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakMethod, ref
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_warning
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from .._follow import moved_steps, painted_steps, recalled_steps, replayed_steps
+from .._follow import replayed_steps
 from .._present import Edited, Presenter, Shown
 from ..core.matching import Decision
 from ..core.naming import Choice
 from ..core.pipeline import Analysis, AnalysisParams, analysis_steps
 from ..core.progress import Step
-from ..core.spots import Spot
 from ._chosen import Chosen
+from ._edits import Edits, remember
 from ._findings import Findings
 from ._group import LayerGroup
 from ._messages import tell
@@ -32,13 +30,14 @@ from ._readout import Readout
 from ._run import Runner
 from ._source import analysis_of, micrograph_from
 from ._spotlight import Spotlight
+from ._tools import Tools
 from ._views import look_at
 from ._words import word_steps
 
-History = list[tuple[Spot, ...]]
 Kind = Literal["run", "edit", "again"]
+Setting = Callable[[], tuple[Choice, AnalysisParams]]
 #: Layers that an edit does not touch.
-UNTOUCHED = ("fft", "probability", "bars")
+UNTOUCHED = ("fft", "probability", "mask", "bars")
 
 
 class Session(QObject):
@@ -56,6 +55,8 @@ class Session(QObject):
         A run has begun, waits for the next click, or has ended in one way or another.
     chosen_changed()
         Other spots were picked, or none any longer.
+    calibrated(float)
+        The current image's scale was corrected; its standard uncertainty in %.
     """
 
     current_changed = Signal()
@@ -63,16 +64,18 @@ class Session(QObject):
     step_done = Signal(object)
     state_changed = Signal()
     chosen_changed = Signal()
+    calibrated = Signal(float)
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = ref(viewer)
         self._findings: dict[Layer, Findings] = {}
         self._masks = MaskWatchers()
-        self._masks.changed.connect(self.edit)
+        self.edits = Edits(lambda: self.current, self._follow)
+        self._masks.changed.connect(self.edits.paint)
         self._masks.stroke_began.connect(self._on_stroke_began)
-        self._masks.undo_asked.connect(self.undo)
-        self._masks.redo_asked.connect(self.redo)
+        self._masks.undo_asked.connect(self.edits.undo)
+        self._masks.redo_asked.connect(self.edits.redo)
         self._running: Findings | None = None
         self._roles: set[str] = set()
         self._kind: Kind = "run"
@@ -81,10 +84,15 @@ class Session(QObject):
         self._panel: ref[ViewerModel] | None = None
         self.panel_widget: QWidget | None = None
         self.chosen: Chosen | None = None
+        self._chosen_image: ref[Image] | None = None
+        self._setting: WeakMethod[Setting] | None = None
         self.spotlight = Spotlight()
         self.network = Network()
         self._readout = Readout(viewer, lambda: self.current)
-        self._picker = Picker(viewer, lambda: self.current, self.pick)
+        self.tools = Tools(self)
+        self.tools.follow(viewer)
+        self._picker = Picker(viewer, lambda: self.current if self.tools.tool == "look" else None, self.pick)
+        self.spotlight.profile_shown.connect(self.found)
         self.runner = Runner()
         self.runner.stepped.connect(self._on_stepped)
         self.runner.returned.connect(self._on_returned)
@@ -131,7 +139,7 @@ class Session(QObject):
         viewer, analysis = self._viewer(), analysis_of(layer)
         if viewer is None or layer not in viewer.layers or layer in self._findings or analysis is None:
             return
-        findings = Findings(layer, analysis.micrograph, self.new_group())
+        findings = Findings(layer, analysis.micrograph, self.new_group(layer))
         findings.group.adopt(analysis.micrograph.name)
         findings.take(analysis)
         self._findings[layer] = findings
@@ -153,7 +161,7 @@ class Session(QObject):
         _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
         segment = self.network.segmenter(params)
         self.cancel()
-        findings = self._findings.setdefault(layer, Findings(layer, micrograph, self.new_group()))
+        findings = self._findings.setdefault(layer, Findings(layer, micrograph, self.new_group(layer)))
         findings.micrograph = micrograph
         self.choose(layer)
         findings.group.set_visible(True)
@@ -186,45 +194,18 @@ class Session(QObject):
             self.spotlight.put_on(self.current, chosen)
         self.chosen_changed.emit()
 
-    def edit(self, after: NDArray[np.uint8]) -> None:
-        """Take over a mask that a person has painted, and let everything follow.
-
-        Parameters
-        ----------
-        after : ndarray, shape of the display grid
-        """
-        findings = self.current
-        if findings is not None and findings.analysis is not None:
-            steps = painted_steps(findings.analysis, findings.spots, np.array(after))
-            self._follow(findings, findings.analysis, steps)
-
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Take what a person says of grains, all that holds from now on, and let names and maps follow."""
         findings = self.current
         if findings is not None and findings.analysis is not None:
-            self._follow(findings, findings.analysis, word_steps(findings.analysis, decisions))
+            self._follow(findings, word_steps(findings.analysis, decisions))
 
-    def undo(self) -> None:
-        """Go back to the spots before the last edit."""
-        if self.current is not None:
-            self._step_back(self.current, self.current.past, self.current.future)
-
-    def redo(self) -> None:
-        """Take back an undo."""
-        if self.current is not None:
-            self._step_back(self.current, self.current.future, self.current.past)
-
-    def _step_back(self, findings: Findings, source: History, target: History) -> None:
-        if findings.analysis is None or not source:
-            return
-        target.append(findings.spots)
-        findings.spots = spots = source.pop()
-        known = findings.with_spots(spots)
-        steps = moved_steps(findings.analysis, spots) if known is None else recalled_steps(known)
-        self._follow(findings, findings.analysis, steps)
-
-    def _follow(self, findings: Findings, analysis: Analysis, steps: Generator[Step, None, Analysis]) -> None:
-        self._start(findings, Presenter.after(analysis, self.beside).present(steps), kind="edit")
+    def _follow(
+        self, findings: Findings, steps: Generator[Step, None, Analysis], keep_mask: bool = False
+    ) -> None:
+        if findings.analysis is not None:
+            presenter = Presenter.after(findings.analysis, self.beside, keep_mask)
+            self._start(findings, presenter.present(steps), kind="edit")
 
     def _show_again(self, findings: Findings, analysis: Analysis) -> None:
         findings.past = [spots for spots in findings.past if spots != analysis.spots]
@@ -243,14 +224,15 @@ class Session(QObject):
         findings, shown = self._running, step.product
         if findings is None or not isinstance(shown, Shown):
             return
-        self._remember_edit(findings, shown.product)
+        if self._kind == "edit":
+            remember(findings, shown.product)
         first = findings.group.get("fft") is None
         shown_roles = findings.group.show(shown.layers, revive=self._kind != "edit")
         if first and "fft" in shown_roles:
             self._arrange()
         self._roles.update(shown_roles)
         findings.take(shown.product)
-        if "mask" in shown_roles:
+        if "mask" in shown_roles or isinstance(shown.product, Edited):
             self._spots_known = True
             self._masks.watch(findings)
             if self._kind == "run":
@@ -270,18 +252,32 @@ class Session(QObject):
         if panel is not None:
             self._readout.follow(panel)
             self._picker.follow(panel)
+            self.tools.follow(panel)
         if self._running is not None:
             self.cancel()
         self._show_if_missing()
+
+    def offer(self, image: Image | None, setting: Setting) -> None:
+        """Let other docks know what the main one has chosen, and what gives candidates and parameters."""
+        self._chosen_image = ref(image) if image is not None else None
+        self._setting = WeakMethod(setting)
+
+    @property
+    def offered(self) -> tuple[Image | None, Setting | None]:
+        """The image chosen in the main dock, and what gives its candidates and parameters."""
+        image, setting = self._chosen_image, self._setting
+        return image() if image is not None else None, setting() if setting is not None else None
 
     @property
     def beside(self) -> bool:
         """Whether reciprocal space lies beside the micrograph, and not in a panel."""
         return self._panel is None or self._panel() is None
 
-    def new_group(self) -> LayerGroup:
-        """Return a group of layers that lie where the arrangement wants them."""
-        return LayerGroup(self.viewer, self._panel() if self._panel is not None else None)
+    def new_group(self, layer: Image) -> LayerGroup:
+        """Return a group of layers that lie where the image and the arrangement want them."""
+        group = LayerGroup(self.viewer, self._panel() if self._panel is not None else None)
+        group.offset = (float(layer.translate[-2]), float(layer.translate[-1]))
+        return group
 
     def _show_if_missing(self) -> None:
         """Show a finished analysis again whose diffractogram was taken away with another arrangement."""
@@ -296,12 +292,6 @@ class Session(QObject):
         self.viewer.canvas.overlays.scale_bar.visible = not self.beside
         if self.current is not None:
             look_at(self.viewer, self.current, "both")
-
-    def _remember_edit(self, findings: Findings, product: Any) -> None:
-        """Keep the spots before an edit; an undo has done so itself."""
-        if self._kind == "edit" and isinstance(product, Edited) and product.spots != findings.spots:
-            findings.past.append(findings.spots)
-            findings.future.clear()
 
     def _on_returned(self, analysis: Analysis) -> None:
         findings, self._running = self._running, None

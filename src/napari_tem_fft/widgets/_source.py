@@ -7,6 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
 from .._layers import KEY, micrograph_of
+from ..core.calibration import Calibration
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
 
@@ -55,3 +56,13 @@ def set_pixel_size(layer: Image, pixel_size: float) -> None:
     """
     layer.scale = [*layer.scale[:-2], pixel_size, pixel_size]
     layer.units = [*layer.units[:-2], "nm", "nm"]
+
+
+def set_calibration(layer: Image, calibration: Calibration) -> None:
+    """Give a layer a corrected scale, and let its metadata tell how well it is known and who says so."""
+    layer.scale = [*layer.scale[:-2], *calibration.scale]
+    layer.units = [*layer.units[:-2], calibration.unit, calibration.unit]
+    notes = layer.metadata.setdefault(KEY, {"role": "micrograph", "name": layer.name})
+    known = {"uncertainty": calibration.uncertainty, "source": calibration.source}
+    notes["calibration"] = {**notes.get("calibration", {}), **known}
+    notes["scale"] = calibration.scale

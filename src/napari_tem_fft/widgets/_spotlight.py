@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from napari.layers import Points
+from qtpy.QtCore import QObject, Signal
 
-from .._layers import KEY, plane_of
+from .._layers import KEY
 from .._plane import Plane
-from .._present import Shown, chosen_layers, phase_layer
+from .._present import Preview, Shown, chosen_layers, phase_layer, region_layers
 from ..core.pipeline import Analysis
 from ..core.progress import Step
+from ..core.spectrum_region import SpectrumRegion
 from ..core.spots import Spot
 from ._chosen import Chosen
 from ._findings import Findings
@@ -18,16 +20,26 @@ from ._run import Runner
 
 #: Opacity of the maps of components that were not chosen, as a share of their own.
 DIMMED = 0.15
-ROLES = ("fringes", "choice", "phase")
+ROLES = ("fringes", "choice", "phase", "region")
 
 
-class Spotlight:
-    """Shows a choice on the layers; its inverse transform is worked out off the GUI thread."""
+class Spotlight(QObject):
+    """Shows a choice on the layers; its inverse transform is worked out off the GUI thread.
+
+    Signals
+    -------
+    profile_shown()
+        The masked profile is that of a region, or again that of the spots.
+    """
+
+    profile_shown = Signal()
 
     def __init__(self) -> None:
+        super().__init__()
         self._runner = Runner()
         self._runner.stepped.connect(self._on_stepped)
         self._findings: Findings | None = None
+        self._previewing = False
 
     @property
     def runner(self) -> Runner:
@@ -41,9 +53,9 @@ class Spotlight:
         self._hide_rings(findings)
         self._dim_maps(findings, chosen)
         spots = [spot for spot in findings.spots if spot.id in chosen.spots]
-        fft = findings.group.get("fft")
-        if findings.analysis is not None and fft is not None and spots:
-            self._runner.start(_pictures(findings.analysis, plane_of(fft.metadata), spots))
+        plane = findings.group.plane()
+        if findings.analysis is not None and plane is not None and spots:
+            self._runner.start(_pictures(findings.analysis, plane, spots))
 
     def show_phase(self, findings: Findings, phase: str, scale: float) -> None:
         """Draw the rings of a phase with (hkl), where they lie by the image's own calibration.
@@ -56,20 +68,30 @@ class Spotlight:
         scale : float
             Factor on the measured d that fits the phase best.
         """
-        fft = findings.group.get("fft")
-        if findings.analysis is None or fft is None:
+        plane = findings.group.plane()
+        if findings.analysis is None or plane is None:
             return
         known = (*findings.analysis.phases, *findings.analysis.others)
         wanted = next((each for each in known if each.id == phase), None)
         if wanted is not None:
-            layer = phase_layer(findings.analysis, plane_of(fft.metadata), wanted, scale)
+            layer = phase_layer(findings.analysis, plane, wanted, scale)
             findings.group.remove("phase")
             findings.group.show([layer])
+
+    def show_region(self, findings: Findings, region: SpectrumRegion) -> None:
+        """Show the fringes and the profile of what lies in a region of reciprocal space."""
+        if findings.analysis is not None:
+            self._findings = findings
+            self._runner.start(_region_pictures(findings.analysis, region))
 
     def put_out(self, findings: Findings) -> None:
         """Show everything alike again."""
         self._runner.cancel()
         self._findings = None
+        if findings.analysis is not None and self._previewing:
+            findings.take(Preview(findings.analysis.profiles))
+            self._previewing = False
+            self.profile_shown.emit()
         for role in ROLES:
             findings.group.remove(role)
         points = findings.group.get("spots")
@@ -104,6 +126,15 @@ class Spotlight:
     def _on_stepped(self, step: Step) -> None:
         if self._findings is not None and isinstance(step.product, Shown):
             self._findings.group.show(step.product.layers)
+            if isinstance(step.product.product, Preview):
+                self._findings.take(step.product.product)
+                self._previewing = True
+                self.profile_shown.emit()
+
+
+def _region_pictures(analysis: Analysis, region: SpectrumRegion) -> Generator[Step, None, None]:
+    profiles, fringes = region_layers(analysis, region)
+    yield Step("region", 1, 1, Shown(Preview(profiles), (fringes,)))
 
 
 def _pictures(analysis: Analysis, plane: Plane, spots: list[Spot]) -> Generator[Step, None, None]:

@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 from ._findings import Findings
 
 Space = Literal["real", "reciprocal", "both"]
+SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
 
 
 def look_at(viewer: ViewerModel, findings: Findings | None, space: Space) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -75,7 +76,8 @@ class ComponentsDock(QWidget):
         if kind == "grain":
             grain = next(grain for grain in findings.grains if grain.id == what)
             self.session.pick(grain_chosen(findings, grain.id))
-            fly_to(self.session.viewer, grain.centre, grain.diameter)
+            y, x = np.add(grain.centre, findings.group.offset)
+            fly_to(self.session.viewer, (float(y), float(x)), grain.diameter)
         else:
             self.session.pick(component_chosen(findings, str(what)))
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari.components import ViewerModel
-from qtpy.QtGui import QAction
+from qtpy.QtGui import QAction, QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from ..core.colours import colours_of
+from ..core.matching.attribution import indexed_as, matches_of_spots
 from ..core.profile import ProfilePeak
+from ..io.overview import overview
 from ..io.tables import write_profiles
 from ._chosen import peak_chosen
 from ._findings import Findings
+from ._messages import tell
 from ._plot import ThemedToolbar
 from ._profile_plot import PhaseLines, ProfilePlot, ProfileView
 from ._session import session_of, unwrapped
+
+#: Pictures that can be written.
+PICTURES = "Pictures (*.png *.svg)"
 
 
 class ProfileDock(QWidget):
@@ -41,7 +49,10 @@ class ProfileDock(QWidget):
         self.lines = _switch("phase lines", "Where the named phases have their lines")
         self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
         self.legend = QLabel()
-        self.save = QAction("Save as table (CSV)...")
+        self.save = QAction("Save the curves as a table (CSV)...")
+        self.save_plot = QAction("Save the plot (PNG, SVG)...")
+        self.save_overview = QAction("Save the overview of the image (PNG, SVG)...")
+        self.copy = QAction("Copy the table of peaks")
         self._lay_out()
         self._connect()
         self._on_found()
@@ -55,7 +66,7 @@ class ProfileDock(QWidget):
         menu = QMenu(show)
         menu.addActions([*self.curves.values(), self.background, self.logarithmic, self.lines])
         menu.addSeparator()
-        menu.addAction(self.save)
+        menu.addActions([self.copy, self.save, self.save_plot, self.save_overview])
         show.setMenu(menu)
         self._row = QHBoxLayout()
         self._row.addWidget(self.toolbar)
@@ -69,6 +80,9 @@ class ProfileDock(QWidget):
         for switch in (*self.curves.values(), self.background, self.logarithmic, self.lines):
             switch.toggled.connect(self._on_found)
         self.save.triggered.connect(self._on_save)
+        self.save_plot.triggered.connect(self._on_save_plot)
+        self.save_overview.triggered.connect(self._on_save_overview)
+        self.copy.triggered.connect(self._on_copy)
         self.session.found.connect(self._on_found)
         self.session.current_changed.connect(self._on_found)
         self.session.chosen_changed.connect(self._on_found)
@@ -78,7 +92,7 @@ class ProfileDock(QWidget):
     def view(self) -> ProfileView:
         """Return what is to be drawn."""
         findings = self.session.current
-        return ProfileView(
+        view = ProfileView(
             profiles=findings.profiles if findings else (),
             curves=frozenset(name for name, check in self.curves.items() if check.isChecked()),
             above_background=self.background.isChecked(),
@@ -86,6 +100,7 @@ class ProfileDock(QWidget):
             phases=phase_lines(findings) if findings and self.lines.isChecked() else (),
             chosen=self._chosen(findings),
         )
+        return replace(view, names=peak_names(findings, view.peaks())) if findings else view
 
     def _chosen(self, findings: Findings | None) -> tuple[float, ...]:
         ids = self.session.chosen.spots if self.session.chosen else ()
@@ -116,10 +131,41 @@ class ProfileDock(QWidget):
         findings = self.session.current
         if findings is None or not findings.profiles:
             return
-        name = f"{findings.micrograph.name} profile.csv"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the profile", name, "Tables (*.csv)")
+        path = self._ask("Save the profile", f"{findings.micrograph.name} profile.csv", "Tables (*.csv)")
         if path:
-            write_profiles(Path(path), findings.profiles)
+            self._write(lambda: write_profiles(Path(path), findings.profiles))
+
+    def _on_save_plot(self) -> None:
+        findings = self.session.current
+        if findings is None or not findings.profiles:
+            return
+        path = self._ask("Save the plot", f"{findings.micrograph.name} profile.png", PICTURES)
+        if path:
+            self._write(lambda: self.plot.save(path))
+
+    def _on_save_overview(self) -> None:
+        findings = self.session.current
+        if findings is None or findings.analysis is None:
+            return
+        analysis = findings.analysis
+        path = self._ask("Save the overview", f"{findings.micrograph.name} overview.png", PICTURES)
+        if path:
+            self._write(lambda: overview(analysis).savefig(path))
+
+    def _ask(self, title: str, name: str, kinds: str) -> str:
+        path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
+        return path if not path or Path(path).suffix else path + Path(name).suffix
+
+    def _write(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (OSError, ValueError) as error:
+            tell(error)
+
+    def _on_copy(self) -> None:
+        findings, clipboard = self.session.current, QGuiApplication.clipboard()
+        if findings is not None and clipboard is not None:
+            clipboard.setText(peak_table(findings, self.plot.view.peaks()))
 
 
 def phase_lines(findings: Findings) -> tuple[PhaseLines, ...]:
@@ -133,6 +179,32 @@ def phase_lines(findings: Findings) -> tuple[PhaseLines, ...]:
         for component in findings.components
         for name in component.phases
     )
+
+
+def peak_names(findings: Findings, peaks: Sequence[ProfilePeak]) -> tuple[str, ...]:
+    """Return (hkl) of each peak; empty where its spots are not all the same reflection of one phase."""
+    match_of = matches_of_spots(findings.grains, findings.matches)
+    named = []
+    for spot in findings.spots:
+        match = match_of.get(spot.id)
+        indexed = indexed_as(spot.id, match) if match is not None else None
+        if match is not None and indexed is not None and spot.enabled:
+            named.append((spot.length, match.phases, round(indexed.d_reference, 6), indexed.hkl))
+    names = []
+    for peak in peaks:
+        near = [each for each in named if abs(each[0] - peak.g) <= 2 * peak.width]
+        same = len({each[1:3] for each in near}) == 1
+        names.append(" ".join(map(str, max(each[3] for each in near))) if same else "")
+    return tuple(names)
+
+
+def peak_table(findings: Findings, peaks: Sequence[ProfilePeak]) -> str:
+    """Return the peaks as lines with tabs, for a spreadsheet."""
+    rows = ["d (nm)\t± (nm)\tg (1/nm)\twidth (1/nm)\tsignificance\thkl"]
+    for peak, name in zip(peaks, peak_names(findings, peaks), strict=True):
+        numbers = (peak.d, peak.d_sigma, peak.g, peak.width)
+        rows.append("\t".join([*(f"{n:.5f}" for n in numbers), f"{peak.significance:.1f}", name]))
+    return "\n".join(rows)
 
 
 def _switch(text: str, help: str, on: bool = True) -> QAction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -17,37 +18,49 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QProgressBar,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
 
+from ..core.naming import Choice
 from ..core.pipeline import AnalysisParams
 from ..core.progress import Step
 from ..io.phases import load_table
 from ._candidates import CandidatesForm
 from ._choice import ImageChoice
+from ._controls import button, fill_row
 from ._docks import bring_below
+from ._keys import bind, list_of_keys, words_of
 from ._live import LiveFft
+from ._mask_tools import TOOLS, MaskTools
 from ._messages import tell
 from ._network_choice import NetworkChoice
 from ._panel import close_panel, dock_of, open_panel
 from ._params import ParamsForm
+from ._part import drawn_part
 from ._preferences import fft_in_panel, remember_fft_in_panel
 from ._session import session_of, unwrapped
 from ._source import set_pixel_size
 from ._summary import summary
-from ._views import Space, look_at
+from ._views import SPACES, Space, look_at
+from .calibration import CalibrationDock
 from .components import ComponentsDock
 from .phases import PhasesDock
 from .profile import ProfileDock
+from .series import SeriesDock
 
+PART = (
+    "Run the whole chain on the part of the image inside a shape: the rectangle of the live FFT, or the"
+    " selected rectangle, ellipse or polygon of any Shapes layer"
+)
 #: The docks that belong to this one.
 BELOW: dict[str, type[QWidget]] = {
     "Profile": ProfileDock,
     "Components": ComponentsDock,
     "Phases": PhasesDock,
+    "Calibration": CalibrationDock,
+    "Series": SeriesDock,
 }
 
 
@@ -76,24 +89,24 @@ class TemFftDock(QWidget):
         self.pixel_size = QDoubleSpinBox(decimals=5, minimum=0.0001, maximum=10.0, singleStep=0.001)
         self.pixel_size.setValue(0.02)
         self.pixel_size.setSuffix(" nm")
-        self.calibrate = _button("Set", "Give the image this pixel size, which its file does not tell")
+        self.calibrate = button("Set", "Give the image this pixel size, which its file does not tell")
         self.calibration = QWidget()
         self.candidates = CandidatesForm(load_table())
         self.network = NetworkChoice(self.session.network)
         self.params = ParamsForm(AnalysisParams(), without=("network",))
-        self.defaults = _button("Defaults", "Set all parameters back to their defaults")
-        self.run = _button("Run", "Run the whole chain; after single steps, the rest of it")
-        self.step = _button("Step", "Run only the next step of the chain and show what it gives")
-        self.cancel = _button("Cancel", "Stop after the step that is under way")
+        self.defaults = button("Defaults", "Set all parameters back to their defaults")
+        self.run = button("Run", f"Run the whole chain; after single steps, the rest of it{words_of('run')}")
+        self.step = button("Step", "Run only the next step of the chain and show what it gives")
+        self.cancel = button("Cancel", "Stop after the step that is under way")
         self.progress = QProgressBar()
-        self.undo = _button("Undo", "Take back the last edit of the mask (Ctrl+Z on the mask)")
-        self.redo = _button("Redo", "Take back an undo (Ctrl+Shift+Z on the mask)")
-        self.to_real = _button("Image", "Look at the micrograph")
-        self.to_reciprocal = _button("FFT", "Look at the FFT")
-        self.to_both = _button("Both", "Look at the micrograph and the FFT beside it")
+        self.spots = MaskTools(self.session)
+        self.to_real = button("Image", f"Look at the micrograph{words_of('real')}")
+        self.to_reciprocal = button("FFT", f"Look at the FFT{words_of('reciprocal')}")
+        self.to_both = button("Both", f"Look at the micrograph and the FFT beside it{words_of('both')}")
         self.live = QCheckBox("FFT of a part, live")
         self.live.setToolTip("Drag a rectangle over the image and see the FFT of what is inside it")
         self.live_fft = LiveFft(self.session)
+        self.part = button("Analyse a part", PART)
         self.panel = QCheckBox("FFT in a panel of its own")
         self.panel.setToolTip("Show reciprocal space in 1/nm in a second viewer; this choice is remembered")
         self.panel.setChecked(not self.session.beside)
@@ -114,7 +127,7 @@ class TemFftDock(QWidget):
         image_row.setContentsMargins(0, 0, 0, 0)
         image_row.addRow("image", self.image)
         layout.addLayout(image_row)
-        _fill_row(QHBoxLayout(self.calibration), QLabel("pixel size"), self.pixel_size, self.calibrate)
+        fill_row(QHBoxLayout(self.calibration), QLabel("pixel size"), self.pixel_size, self.calibrate)
         layout.addWidget(self.calibration)
         candidates = QGroupBox("Candidates")
         QVBoxLayout(candidates).addWidget(self.candidates)
@@ -127,15 +140,21 @@ class TemFftDock(QWidget):
         folding.addWidget(self.params)
         folding.addWidget(self.defaults)
         layout.addWidget(folding)
-        layout.addLayout(_fill_row(QHBoxLayout(), self.run, self.step, self.cancel))
+        layout.addLayout(fill_row(QHBoxLayout(), self.run, self.step, self.cancel))
         layout.addWidget(self.progress)
         views = (self.to_real, self.to_reciprocal, self.to_both)
-        layout.addLayout(_fill_row(QHBoxLayout(), QLabel("view"), *views))
-        layout.addWidget(self.live)
+        layout.addLayout(fill_row(QHBoxLayout(), QLabel("view"), *views))
+        layout.addLayout(fill_row(QHBoxLayout(), self.live, self.part))
         layout.addWidget(self.panel)
-        layout.addLayout(_fill_row(QHBoxLayout(), QLabel("mask"), self.undo, self.redo))
+        correct = QGroupBox("Correct the spots")
+        QVBoxLayout(correct).addWidget(self.spots)
+        layout.addWidget(correct)
         layout.addWidget(self.choice)
         layout.addWidget(self.result, stretch=1)
+        keys = QCollapsible("Keyboard")
+        keys.layout().setContentsMargins(0, 0, 0, 0)
+        keys.addWidget(QLabel(list_of_keys()))
+        layout.addWidget(keys)
 
     def _connect(self) -> None:
         session = self.session
@@ -146,18 +165,25 @@ class TemFftDock(QWidget):
         self.run.clicked.connect(self._on_run)
         self.step.clicked.connect(self._on_step)
         self.cancel.clicked.connect(session.cancel)
-        self.undo.clicked.connect(session.undo)
-        self.redo.clicked.connect(session.redo)
         self.to_real.clicked.connect(self._on_look)
         self.to_reciprocal.clicked.connect(self._on_look)
         self.to_both.clicked.connect(self._on_look)
         self.live.toggled.connect(self._on_live_toggled)
+        self.part.clicked.connect(self._on_part)
         self.panel.toggled.connect(self._on_panel_toggled)
+        self._bind_keys()
         session.step_done.connect(self._on_step_done)
         session.state_changed.connect(self._on_state_changed)
         session.found.connect(self._on_found)
         session.current_changed.connect(self._on_found)
         session.chosen_changed.connect(self._on_chosen_changed)
+        session.calibrated.connect(self._on_calibrated)
+
+    def _bind_keys(self) -> None:
+        actions: dict[str, Callable[[], object]] = {"run": self.run.click}
+        actions |= {space: partial(self._look, space) for space in SPACES}
+        actions |= {tool: partial(self.session.tools.take, tool) for tool in TOOLS}
+        bind(self._viewer, actions)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Bring the docks that belong to this one when it is shown."""
@@ -218,7 +244,10 @@ class TemFftDock(QWidget):
 
     def _on_look(self) -> None:
         spaces: dict[object, Space] = {self.to_real: "real", self.to_reciprocal: "reciprocal"}
-        look_at(self._viewer, self.session.current, spaces.get(self.sender(), "both"))
+        self._look(spaces.get(self.sender(), "both"))
+
+    def _look(self, space: Space) -> None:
+        look_at(self._viewer, self.session.current, space)
 
     def _on_run(self) -> None:
         self._go_on(single=False)
@@ -234,14 +263,34 @@ class TemFftDock(QWidget):
         try:
             if layer is None:
                 raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
-            self.session.analyse(layer, self.candidates.choice(), self.all_params(), single)
+            self.session.analyse(layer, *self._setting(), single)
         except ValueError as error:
             tell(error)
+
+    def _setting(self) -> tuple[Choice, AnalysisParams]:
+        """Candidates and parameters as they stand."""
+        return self.candidates.choice(), self.all_params()
+
+    def _on_part(self) -> None:
+        """Cut out what the drawn shape holds, as an image of its own in its place, and analyse it."""
+        layer = self.image.image
+        try:
+            if layer is None:
+                raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
+            part = drawn_part(layer, self._viewer)
+        except ValueError as error:
+            tell(error)
+            return
+        self.live.setChecked(False)
+        self._viewer.add_layer(part)
+        self.image.image = part
+        self._on_run()
 
     def _on_image_chosen(self, layer: Image | None) -> None:
         known = layer is None or all(str(unit) != "pixel" for unit in layer.units[-2:])
         self.calibration.setVisible(not known)
         self.live.setChecked(False)
+        self.session.offer(layer, self._setting)
         self.session.choose(layer)
 
     def _on_calibrate(self) -> None:
@@ -254,6 +303,13 @@ class TemFftDock(QWidget):
     def all_params(self) -> AnalysisParams:
         """Return the parameters of the form, with the network that is chosen beside it."""
         return replace(self.params.value, network=self.network.value)
+
+    def _on_calibrated(self, uncertainty: float) -> None:
+        """Analyse the image again, with the scale as well known as it is now."""
+        self.params.value = replace(self.params.value, calibration_uncertainty=uncertainty)
+        self.session.cancel()
+        self._viewer.fit_to_view()
+        self._on_run()
 
     def _on_defaults(self) -> None:
         self.params.value = AnalysisParams()
@@ -283,23 +339,8 @@ class TemFftDock(QWidget):
     def _on_found(self) -> None:
         findings = self.session.current
         self.result.setText(summary(findings))
-        self.undo.setEnabled(bool(findings and findings.past))
-        self.redo.setEnabled(bool(findings and findings.future))
 
     def _on_chosen_changed(self) -> None:
         chosen = self.session.chosen
         self.choice.setText(f"chosen: {chosen.words}" if chosen else "")
         self.choice.setVisible(chosen is not None)
-
-
-def _button(text: str, help: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(help)
-    return button
-
-
-def _fill_row(row: QHBoxLayout, *widgets: QWidget) -> QHBoxLayout:
-    row.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

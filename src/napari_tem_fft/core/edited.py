@@ -1,0 +1,116 @@
+"""What follows from spots that a person has changed; what the change does not touch is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .diffractogram import BandImage, Diffractogram, band_image, display_grid
+from .grain_edit import measure_by_hand, regrouped
+from .grain_search import Scene
+from .grains import GrainSet
+from .mask import edit, render
+from .pipeline import EDIT_STAGES, Analysis, follow_spots, grain_set_of, scene_of
+from .profile import masked_profile
+from .progress import Step, renumbered
+from .spots import Spot, separation, upper
+
+#: A grain of which less than this share is still in a grain after an edit was none.
+STILL_THERE = 0.5
+#: A spot that was pointed at lies within so many cells of the shown diffractogram.
+POINTED = 3.0
+
+#: Images of diffractograms whose spots are being edited, for as long as these live.
+_bands: WeakKeyDictionary[Diffractogram, BandImage] = WeakKeyDictionary()
+
+
+def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
+    """Everything downstream of the spots again after a person's edit.
+
+    The products of the steps are: tuple of RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of
+    ComponentMap; the result is the new `Analysis`.
+    """
+    grid = display_grid(analysis.diffractogram)
+    masked = masked_profile(analysis.diffractogram, render(spots, grid), grid, analysis.params.profile)
+    whole, _, local = analysis.profiles  # no edit changes these two
+    profiles = (whole, masked, local)
+    yield Step("profile", 1, EDIT_STAGES, profiles)
+    scene = scene_of_analysis(analysis)
+    found = regrouped(scene, spots, grain_set_of(analysis))
+    specimen = _specimen_after(analysis, found)
+    rest = follow_spots(
+        analysis.micrograph,
+        analysis.choice,
+        analysis.params,
+        scene,
+        found,
+        analysis.warnings,
+        profiles,
+        specimen,
+    )
+    next(rest)
+    edited = yield from renumbered(rest, 0, EDIT_STAGES)
+    return replace(edited, network=analysis.network, picture=analysis.picture)
+
+
+def edited_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...]:
+    """The spots after a person repainted the mask; hand them to `edited_steps`.
+
+    Parameters
+    ----------
+    after : ndarray, shape of ``display_grid(analysis.diffractogram)``
+        The mask as painted; non-zero is masked.
+    """
+    grid = display_grid(analysis.diffractogram)
+    before = render(analysis.spots, grid)
+    scenes: list[Scene] = []
+
+    def measure(g: tuple[float, float], radius: float, number: int) -> Spot:
+        if not scenes:
+            scenes.append(scene_of_analysis(analysis))
+        return measure_by_hand(scenes[0], g, radius, number)
+
+    return edit(analysis.spots, before, after, grid, measure)
+
+
+def pointed_spot(analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float]) -> tuple[Spot, ...]:
+    """The spots and the one that a person pointed at: refined, or enabled again if it was there before.
+
+    Parameters
+    ----------
+    spots : sequence of Spot
+        They may be newer than those of the analysis.
+    g : tuple of float, (y, x), 1/nm
+    """
+    near = [spot for spot in spots if separation(spot.g, g) <= spot.radius]
+    if near:
+        known = min(near, key=lambda spot: separation(spot.g, g)).id
+        return tuple(replace(spot, enabled=True) if spot.id == known else spot for spot in spots)
+    radius = POINTED * max(display_grid(analysis.diffractogram).step)
+    number = max((spot.id for spot in spots), default=0) + 1
+    return (*spots, measure_by_hand(scene_of_analysis(analysis), upper(g), radius, number))
+
+
+def scene_of_analysis(analysis: Analysis) -> Scene:
+    """The scene of a finished analysis; its image is kept, for edits come one after another."""
+    whole = analysis.diffractogram
+    band = _bands.get(whole)
+    if band is None:
+        band = _bands[whole] = band_image(whole)
+    return scene_of(band, analysis.micrograph, whole, analysis.local_spectra, analysis.params)
+
+
+def _specimen_after(analysis: Analysis, found: GrainSet) -> NDArray[np.bool_] | None:
+    """The specimen after an edit: as it was, and all crystals; None where one vanished, for it to be sought.
+
+    A spot less in a grain takes away no matter.
+    """
+    crystals = np.asarray(found.masks.any(axis=0))
+    for mask in analysis.grain_masks:
+        if np.count_nonzero(mask & crystals) < STILL_THERE * np.count_nonzero(mask):
+            return None
+    return analysis.specimen | crystals

@@ -1,0 +1,55 @@
+"""Keyboard shortcuts: one table for what binds them and for what tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.components import ViewerModel
+
+#: Key (napari's notation) and words for each thing that has one.
+KEYS: dict[str, tuple[str, str]] = {
+    "run": ("Shift-R", "run"),
+    "real": ("Shift-I", "look at the image"),
+    "reciprocal": ("Shift-F", "look at the FFT"),
+    "both": ("Shift-B", "look at both"),
+    "look": ("Shift-Q", "no tool: choose by a click"),
+    "add": ("Shift-A", "add a spot by a click"),
+    "remove": ("Shift-X", "remove a spot by a click"),
+    "angle": ("Shift-M", "angle between two spots"),
+    "circle": ("Shift-C", "circle"),
+    "ring": ("Shift-O", "ring"),
+    "wedge": ("Shift-W", "wedge"),
+    "undo": ("Control-Z", "undo, on the mask"),
+    "redo": ("Control-Shift-Z", "redo, on the mask"),
+}
+
+
+def words_of(name: str) -> str:
+    """The key in brackets, for a tooltip; empty for what has none."""
+    return f" ({_shown(KEYS[name][0])})" if name in KEYS else ""
+
+
+def list_of_keys() -> str:
+    """Rich text: a table of all keys."""
+    rows = (
+        f"<tr><td><b>{_shown(key)}</b>&nbsp;&nbsp;</td><td>{words}</td></tr>" for key, words in KEYS.values()
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def bind(viewer: ViewerModel, actions: dict[str, Callable[[], object]]) -> None:
+    """Bind keys of a viewer, each to what it stands for; a later dock takes over from an earlier one."""
+    for name, action in actions.items():
+        viewer.bind_key(KEYS[name][0], _ignoring_viewer(action), overwrite=True)
+
+
+def _ignoring_viewer(action: Callable[[], object]) -> Callable[[Any], None]:
+    def called(viewer: Any) -> None:
+        action()
+
+    return called
+
+
+def _shown(key: str) -> str:
+    return key.replace("Control", "Ctrl").replace("-", "+")

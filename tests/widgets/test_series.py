@@ -1,0 +1,41 @@
+"""A stack frame by frame in the series dock."""
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+
+from forward_model import fringes, white_noise
+from napari_tem_fft._layers import stack_layer
+from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.stack import ImageStack
+from napari_tem_fft.widgets.series import SeriesDock
+
+
+def stack():
+    """Two frames of 200 x 200 pixels: a grain, then film alone."""
+    y, x = np.mgrid[:200, :200] * 0.03
+    grain = (np.hypot(y - 3, x - 3) < 2.2) * fringes((200, 200), (0.03, 0.03), 0.235, 20.0)
+    frames = np.stack([white_noise((200, 200), 1) + grain, white_noise((200, 200), 2)])
+    return ImageStack(frames.astype(np.float32), Calibration.real(0.03), "series")
+
+
+def test_areas_of_all_frames(viewer, dock, qtbot, tmp_path, monkeypatch):
+    series = SeriesDock(viewer)
+    viewer.window.add_dock_widget(series, name="series", area="bottom")
+    series.run.click()  # there is no stack
+    assert not series.runner.running and series.hint.text()
+    viewer.add_layer(Layer.create(*stack_layer(stack())))
+    with qtbot.waitSignal(series.runner.returned, timeout=60_000):
+        series.run.click()
+    first, second = series.frames
+    assert first.areas["unknown crystal"][0] == pytest.approx(np.pi * 2.2**2, rel=0.3)
+    assert second.areas == {} and second.spots == 0
+    assert [line.get_color() for line in series.plot.axes.lines]
+    series.interval.setValue(0.5)
+    assert series.plot.axes.get_xlabel() == "time (s)"
+    path = tmp_path / "series.csv"
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *args: (str(path), ""))
+    series.save.click()
+    assert path.read_text().splitlines()[2] == "1,0,0,0.0"
+    series.tree.chosen.emit(1)
+    assert viewer.dims.current_step[0] == 1
