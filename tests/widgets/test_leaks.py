@@ -7,14 +7,18 @@ import pytest
 from napari.layers import Layer
 
 from napari_tem_fft._reader import read_layers
+from napari_tem_fft.widgets.calibration import CalibrationDock
 from napari_tem_fft.widgets.components import ComponentsDock
 from napari_tem_fft.widgets.phases import PhasesDock
 from napari_tem_fft.widgets.profile import ProfileDock
+from napari_tem_fft.widgets.series import SeriesDock
 from napari_tem_fft.widgets.tem_fft import TemFftDock
 from napari_tem_fft.widgets.train import TrainDock
 
+DOCKS = [TemFftDock, ProfileDock, ComponentsDock, PhasesDock, CalibrationDock, SeriesDock, TrainDock]
 
-@pytest.mark.parametrize("make", [TemFftDock, ProfileDock, ComponentsDock, PhasesDock, TrainDock])
+
+@pytest.mark.parametrize("make", DOCKS)
 def test_a_closed_dock_is_gone(viewer, make, qtbot):
     dock = make(viewer)
     viewer.window.add_dock_widget(dock, name="dock")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakMethod
 
 from napari.components import ViewerModel
 
@@ -38,17 +39,16 @@ def list_of_keys() -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def bind(viewer: ViewerModel, actions: dict[str, Callable[[], object]]) -> None:
-    """Bind keys of a viewer, each to what it stands for; a later dock takes over from an earlier one."""
-    for name, action in actions.items():
-        viewer.bind_key(KEYS[name][0], _ignoring_viewer(action), overwrite=True)
+def bind(viewer: ViewerModel, name: str, method: Callable[..., object], *arguments: object) -> None:
+    """Bind a viewer's key to a method, as long as its object lives; a later one takes over."""
+    known = WeakMethod(method)
 
-
-def _ignoring_viewer(action: Callable[[], object]) -> Callable[[Any], None]:
     def called(viewer: Any) -> None:
-        action()
+        alive = known()
+        if alive is not None:
+            alive(*arguments)
 
-    return called
+    viewer.bind_key(KEYS[name][0], called, overwrite=True)
 
 
 def _shown(key: str) -> str:

@@ -264,9 +264,9 @@ class Session(QObject):
 
     @property
     def offered(self) -> tuple[Image | None, Setting | None]:
-        """The image chosen in the main dock, and what gives its candidates and parameters."""
+        """What is chosen in the main dock: the image, and what gives candidates and parameters."""
         image, setting = self._chosen_image, self._setting
-        return image() if image is not None else None, setting() if setting is not None else None
+        return image() if image else None, setting() if setting else None
 
     @property
     def beside(self) -> bool:

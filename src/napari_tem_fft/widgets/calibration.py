@@ -61,17 +61,16 @@ class CalibrationDock(QWidget):
         self._make_controls()
         self._lay_out()
         self._connect()
+        self._on_phase(OTHER)
         self._on_found()
 
     def _make_controls(self) -> None:
         self.scale = QLabel()
         self.scale.setWordWrap(True)
-        self.mark = QComboBox()
+        self.mark, self.phase, self.reflection = _narrow(), _narrow(), _narrow()
         self.mark.setToolTip("A spot or ring of the standard; a spot chosen in the FFT is taken at once")
-        self.phase = QComboBox()
         self.phase.addItems([OTHER, *sorted(self._phases)])
         self.phase.setToolTip("The crystal that is known")
-        self.reflection = QComboBox()
         self.reflection.setToolTip("Which of its planes the spot is")
         self.d = QDoubleSpinBox(decimals=5, minimum=0.03, maximum=5.0, singleStep=0.001)
         self.d.setSuffix(" nm")
@@ -81,8 +80,8 @@ class CalibrationDock(QWidget):
         self.per_axis.setToolTip("A factor for each axis, from two spots or more in different directions")
         self.tree = ResultTree(COLUMNS, HELP)
         self.correct = button("Correct the scale", "Give the image the corrected scale and analyse it again")
-        self.save = button("Save profile...", "Keep the correction for all images of this magnification")
-        self.load = button("Use profile...", "Correct the scale as a profile says")
+        self.save = button("Save...", "Keep the correction as a profile for all images of this magnification")
+        self.load = button("Use...", "Correct the scale as a profile says")
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -228,6 +227,14 @@ class CalibrationDock(QWidget):
             self._set(findings, corrected.calibration)
 
 
+def _narrow() -> QComboBox:
+    """Return a list of choices that does not ask for room for its longest line."""
+    box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(5)
+    return box
+
+
 def measured_marks(findings: Findings) -> tuple[Mark, ...]:
     """Return the spots and rings of an analysis by which a scale can be corrected."""
     peaks = {profile.curve: profile.peaks for profile in findings.profiles}
@@ -254,7 +261,7 @@ def correction_words(correction: Correction | None, problem: str) -> str:
         return "These spots do not tell the scale" if problem else "Correct the scale"
     fy, fx = correction.factors
     factor = f"{fx:.5f}" if fy == fx else f"x {fx:.5f}, y {fy:.5f}"
-    return f"Correct the scale by {factor} ± {100 * correction.uncertainty:.2g} %"
+    return f"Correct by {factor} ± {100 * correction.uncertainty:.2g} %"
 
 
 def pair_row(mark: Mark, known: float, name: str, correction: Correction | None) -> Row:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton,
 
 from ..core.colours import colours_of
 from ..core.matching.attribution import indexed_as, matches_of_spots
+from ..core.phases import Miller
 from ..core.profile import ProfilePeak
 from ..io.overview import overview
 from ..io.tables import write_profiles
@@ -194,8 +195,13 @@ def peak_names(findings: Findings, peaks: Sequence[ProfilePeak]) -> tuple[str, .
     for peak in peaks:
         near = [each for each in named if abs(each[0] - peak.g) <= 2 * peak.width]
         same = len({each[1:3] for each in near}) == 1
-        names.append(" ".join(map(str, max(each[3] for each in near))) if same else "")
+        names.append(" ".join(map(str, max(_positive(each[3]) for each in near))) if same else "")
     return tuple(names)
+
+
+def _positive(hkl: Miller) -> Miller:
+    """Return the one of (hkl) and its opposite whose first index that is not 0 is positive."""
+    return max(hkl, (-hkl[0], -hkl[1], -hkl[2]))
 
 
 def peak_table(findings: Findings, peaks: Sequence[ProfilePeak]) -> str:

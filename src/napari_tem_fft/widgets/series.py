@@ -24,7 +24,7 @@ from ..core.colours import colours_of
 from ..core.micrograph import Micrograph
 from ..core.progress import Step
 from ..core.series import SeriesFrame, component_names, series_steps
-from ._controls import button
+from ._controls import button, fill_row
 from ._messages import tell
 from ._plot import ThemedCanvas
 from ._run import Runner
@@ -110,16 +110,14 @@ class SeriesDock(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
-        row = QHBoxLayout()
-        interval = QLabel("a frame every")
-        for widget in (self.run, self.cancel, self.progress, interval, self.interval, self.copy, self.save):
-            row.addWidget(widget)
-        layout.addLayout(row)
+        layout.addLayout(fill_row(QHBoxLayout(), self.run, self.cancel, self.progress))
         layout.addWidget(self.hint)
         columns = QHBoxLayout()
         columns.addWidget(self.plot, stretch=3)
         columns.addWidget(self.tree, stretch=2)
         layout.addLayout(columns, stretch=1)
+        interval = QLabel("a frame every")
+        layout.addLayout(fill_row(QHBoxLayout(), interval, self.interval, self.copy, self.save))
 
     def _connect(self) -> None:
         self.run.clicked.connect(self._on_run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -180,10 +179,11 @@ class TemFftDock(QWidget):
         session.calibrated.connect(self._on_calibrated)
 
     def _bind_keys(self) -> None:
-        actions: dict[str, Callable[[], object]] = {"run": self.run.click}
-        actions |= {space: partial(self._look, space) for space in SPACES}
-        actions |= {tool: partial(self.session.tools.take, tool) for tool in TOOLS}
-        bind(self._viewer, actions)
+        bind(self._viewer, "run", self._on_run)
+        for space in SPACES:
+            bind(self._viewer, space, self._look, space)
+        for tool in TOOLS:
+            bind(self._viewer, tool, self.session.tools.take, tool)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Bring the docks that belong to this one when it is shown."""
