@@ -6,9 +6,11 @@ Without a file the sample of the package is taken; without a model the default o
 an untrained one of the same size. Prints
 
 * reference: how long a bare Python takes to import TensorFlow, here and now;
-* loading: time from opening the dock to a loaded network, and the window's longest gap meanwhile;
+* loading: time from opening the dock to a loaded network, CPU time that this took (which another load on the
+  machine does not change), and the window's longest gap meanwhile;
 * closing: time from closing the dock until the network's process is gone;
-* cold: from opening the dock, with Run clicked at once, to the mask;
+* cold: from opening the dock, with Run clicked at once, to the mask; CPU time of both processes, which run
+  beside each other, so that two free processors take as long as the larger one;
 * warm: from Run to the mask with the network loaded, of which the network's part, and without a network;
   the longest gap of each;
 * memory of the network's process after 20 images and after all (resident, MiB).
@@ -131,7 +133,7 @@ class Bench:
         loaded = time.perf_counter() - start
         print(
             f"loading: dock open after {opened:.2f} s, network loaded after {loaded:.2f} s;"
-            f" gap {self.gap():.3f} s"
+            f" {cpu_seconds(self.session.network._process.pid):.2f} s of CPU; gap {self.gap():.3f} s"
         )
 
     def closing(self) -> None:
@@ -142,11 +144,15 @@ class Bench:
         print(f"closing: the process is gone {time.perf_counter() - start:.2f} s after the dock")
 
     def cold(self, model: str) -> None:
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         self.open(model)
         self.dock.run.click()
         self.until(self.masked)
-        print(f"cold: mask {time.perf_counter() - start:.2f} s after the dock was opened")
+        network, window = cpu_seconds(self.session.network._process.pid), time.process_time() - busy
+        print(
+            f"cold: mask {time.perf_counter() - start:.2f} s after the dock was opened; CPU: {network:.2f} s"
+            f" of the network's process, {window:.2f} s of the window's"
+        )
         self.until(lambda: not self.session.running)
 
     def masked(self) -> bool:
@@ -204,6 +210,12 @@ class Bench:
             f"memory of the process: {first:.0f} MiB after 20 images, {last:.0f} MiB after {calls}, at most"
             f" {max(sizes):.0f} MiB; {1000 * np.median(seconds):.0f} ms an image"
         )
+
+
+def cpu_seconds(pid: int) -> float:
+    """Time for which a process has had a processor."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int) -> float:

@@ -46,6 +46,12 @@ def grain_file(tmp_path):
 
 
 @pytest.fixture(autouse=True)
+def _statistics_alone(monkeypatch):
+    """No network unless a test chooses one: its process takes seconds to load."""
+    monkeypatch.setattr("napari_tem_fft.widgets._network_choice.NETWORK", "")
+
+
+@pytest.fixture(autouse=True)
 def _plugin(npe2pm, request):
     """The plugin as napari finds it, whether it is installed or not, and no other plugin."""
     npe2pm.register(PluginManifest.from_file(request.config.rootpath / "napari.yaml"))

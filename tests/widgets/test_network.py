@@ -4,6 +4,8 @@ import gc
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 
@@ -204,6 +206,23 @@ def test_one_that_cannot_load_is_told_by_the_run(dock, server, model, run, grain
     run(dock.session, dock.run.click)
     assert "TensorFlow is not here" in messages()[-1]
     assert dock.run.isEnabled() and "cannot" in dock.network.state.text()
+
+
+MAKE = "import pathlib, sys, small_network; small_network.small_model(pathlib.Path(sys.argv[1]))"
+
+
+def test_a_real_network_in_a_window(dock, grain, tmp_path, qtbot):
+    paths = os.pathsep.join(sys.path)
+    environment = os.environ | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, "-c", MAKE, str(tmp_path)], env=environment, check=True)
+    dock.network.value = str(tmp_path)
+    with qtbot.waitSignal(dock.session.runner.stopped, timeout=200_000):
+        dock.run.click()
+    findings = dock.session.current
+    assert findings.analysis.network.name == "small" and len(findings.analysis.network.weights_sha256) == 64
+    assert 0 <= findings.group["probability"].data.min() <= findings.group["probability"].data.max() <= 1
+    assert not {"tensorflow", "keras"} & set(sys.modules)
+    process_of(dock).close()
 
 
 def test_cancel_ends_a_run_that_waits_for_it(dock, server, model, grain, qtbot):

@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QWidget
 
-from ..core.pipeline import AnalysisParams
+from ..core.pipeline import NETWORK
 from ..nn.model import ModelError, known_models, load_config, model_folder, names_model
 from ._messages import tell
 from ._network import Network
@@ -39,7 +39,7 @@ class NetworkChoice(QWidget):
         self.list.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.list.setMinimumContentsLength(10)
         self.state = QLabel()
-        self._value = AnalysisParams().network
+        self._value = NETWORK
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list, stretch=1)
@@ -60,6 +60,10 @@ class NetworkChoice(QWidget):
         self.fill()
         if before != self._value:
             self.chosen.emit(self._value)
+
+    def reset(self) -> None:
+        """Choose what is used unless another is chosen."""
+        self.value = NETWORK
 
     def fill(self) -> None:
         """List what there is now; a model that has come meanwhile too."""

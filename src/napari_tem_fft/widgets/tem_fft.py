@@ -313,7 +313,7 @@ class TemFftDock(QWidget):
 
     def _on_defaults(self) -> None:
         self.params.value = AnalysisParams()
-        self.network.value = AnalysisParams().network
+        self.network.reset()
 
     def _on_step_done(self, step: Step) -> None:
         self.progress.setRange(0, step.total)
