@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
+# only the tests of the network run one: loading it takes seconds in every process
+os.environ["NAPARI_TEM_FFT_NETWORK"] = "none"
 
 
 def has_screen() -> bool:

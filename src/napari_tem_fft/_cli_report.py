@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from .core.lengths import LengthUnit, length, symbol
 from .core.maps import ComponentMap, named_phases
@@ -44,7 +45,10 @@ def known_to(analysis: Analysis) -> str:
 def _network(analysis: Analysis) -> list[str]:
     """Which network took part, and how many spots it alone proposed."""
     if analysis.network is None:
-        return []
+        installed = find_spec("tensorflow") is not None
+        return [
+            "no network: the statistics found the spots" + ("" if installed else "; TensorFlow is missing")
+        ]
     own = sum(spot.enabled and spot.origin == "network" for spot in analysis.spots)
     return [
         f"network {analysis.network.name}: {own} pairs of spots that the statistics alone had not proposed"

@@ -13,7 +13,7 @@ from napari_tem_fft.cli import main
 from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.nn.model import ModelError, load_segmenter
+from napari_tem_fft.nn.model import ModelError, load_segmenter, resolved
 from small_network import INPUTS, small_model
 
 PIXELS = (30 * fringes((300, 320), (0.02, 0.02), 0.235, 20.0) + white_noise((300, 320), 2, 60.0)).astype("f4")
@@ -59,3 +59,12 @@ def test_without_tensorflow_it_is_said(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(__import__("sys").modules, "tensorflow", None)
     with pytest.raises(ModelError, match="pip install tensorflow"):
         load_segmenter(folder)
+
+
+def test_the_usual_network_is_the_shipped_one_where_it_can_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NAPARI_TEM_FFT_NETWORK")
+    assert resolved("auto") == "spots" and resolved("none") == resolved("") == ""
+    monkeypatch.setenv("NAPARI_TEM_FFT_NETWORK", "ours")
+    assert resolved("auto") == "ours" and resolved("theirs") == "theirs"
+    monkeypatch.setattr("napari_tem_fft.nn.model.find_spec", lambda _: None)
+    assert resolved("auto") == ""

@@ -40,8 +40,8 @@ from .windows import WindowParams
 
 #: A network that proposes seeds, as a `Proposal` or bare; handed in, so that core never imports Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
-#: The network of an analysis unless another is chosen; an empty name is none: statistics alone.
-NETWORK = ""
+#: The network of an analysis unless another is chosen: the usual one, where it can run.
+NETWORK = "auto"
 #: Stages of an analysis and of what follows an edit.
 STAGES = 7
 EDIT_STAGES = 4
@@ -68,8 +68,8 @@ class AnalysisParams:
         str,
         Field(
             "network",
-            help="Network that proposes spots beside the statistics, which confirm them: name of a model,"
-            " or path of its folder; none for the statistics alone.",
+            help="Network that proposes spots beside the statistics, which confirm them: name of a model or"
+            " path of its folder; auto for the usual one, none for the statistics alone.",
         ),
     ] = NETWORK
     spectrum: SpectrumParams = field(default_factory=SpectrumParams)

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 CONFIG, WEIGHTS, CARD = "config.json", "weights.keras", "MODEL_CARD.md"
 #: The model that is used unless another is chosen.
 DEFAULT = "spots"
+#: A parameter's word for the usual model, and the environment variable that names another.
+AUTO, ENVIRONMENT = "auto", "NAPARI_TEM_FFT_NETWORK"
 #: Names by which no model is chosen.
 NO_MODEL = ("", "none")
 #: Larger files are no model of ours.
@@ -71,9 +74,20 @@ class ModelConfig:
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
+def resolved(name: str) -> str:
+    """Name or path of the model that a parameter chooses; empty for the statistics alone.
+
+    "auto" is the model that the environment variable `NAPARI_TEM_FFT_NETWORK` names, else the shipped one;
+    none where TensorFlow is not installed.
+    """
+    if name.strip().lower() == AUTO:
+        name = os.environ.get(ENVIRONMENT, DEFAULT) if find_spec("tensorflow") is not None else ""
+    return "" if name.strip().lower() in NO_MODEL else name
+
+
 def names_model(name: str) -> bool:
     """Whether a parameter chooses a model, and not the statistics alone."""
-    return name.strip().lower() not in NO_MODEL
+    return bool(resolved(name))
 
 
 def own_folder() -> Path:
@@ -95,7 +109,10 @@ def model_folder(name_or_path: str | Path) -> Path:
     ModelError
         If there is neither.
     """
-    path = Path(name_or_path)
+    name = resolved(str(name_or_path))
+    if not name:
+        raise ModelError(f"{name_or_path}: the statistics alone, no model")
+    path = Path(name)
     if (path / CONFIG).is_file():
         return path
     for place in (Path(str(files("napari_tem_fft") / "models")), own_folder()):

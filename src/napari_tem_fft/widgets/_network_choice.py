@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QWidget
 
 from ..core.pipeline import NETWORK
-from ..nn.model import ModelError, known_models, load_config, model_folder, names_model
+from ..nn.model import ModelError, known_models, load_config, model_folder, resolved
 from ._messages import tell
 from ._network import Network
 
@@ -39,7 +39,7 @@ class NetworkChoice(QWidget):
         self.list.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.list.setMinimumContentsLength(10)
         self.state = QLabel()
-        self._value = NETWORK
+        self._value = resolved(NETWORK)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list, stretch=1)
@@ -56,7 +56,7 @@ class NetworkChoice(QWidget):
 
     @value.setter
     def value(self, name: str) -> None:
-        before, self._value = self._value, name if names_model(name) else ""
+        before, self._value = self._value, resolved(name)
         self.fill()
         if before != self._value:
             self.chosen.emit(self._value)
