@@ -16,7 +16,7 @@ from ._cli_common import OK, Formatter, UsageError, say
 from .core.phases import Phase
 from .io.phases import load_table
 from .io.simulated import known_micrographs
-from .nn.dataset import load_pairs
+from .nn.dataset import load_pairs, restored
 from .nn.evaluate import (
     Known,
     compare,
@@ -28,6 +28,7 @@ from .nn.prepare import InputParams
 from .nn.rivals import Detector, ForestParams, threshold_everywhere, threshold_whole_image, train_forest
 from .nn.synthesis import Truth, synthesise
 from .nn.synthesis_params import SynthesisParams, without_crystals
+from .nn.thresholds import best_threshold
 
 ABOUT = """\
 Compare a network with a random forest and with thresholds at a constant false-alarm rate: precision,
@@ -38,6 +39,8 @@ EXAMPLES = """\
 examples:
   napari-tem-fft evaluate -o evaluation
   napari-tem-fft evaluate models/mine --forest-pairs models/mine/pairs/train --data micrographs"""
+#: Pairs on which the forest's threshold is chosen.
+FOREST_HELD_BACK = 64
 #: Smallest d of the truth of micrographs in a folder, nm.
 DATA_D_MIN = 0.12
 COLUMNS = {
@@ -83,7 +86,11 @@ def run(args: argparse.Namespace) -> int:
     if args.forest_pairs is not None:
         pairs = load_pairs(args.forest_pairs, args.forest_images)
         forest = train_forest(pairs, config.disc, inputs, ForestParams(images=args.forest_images))
-        methods["random forest"] = network_detector(forest, inputs, 0.5)
+        held_back = load_pairs(args.forest_pairs, FOREST_HELD_BACK, first=args.forest_images)
+        outputs = (forest(restored(levels[None], inputs)[0]) for levels in held_back.inputs)
+        methods["random forest"] = network_detector(
+            forest, inputs, best_threshold(outputs, held_back, inputs)
+        )
     methods["U-Net"] = network_detector(predict, inputs, config.least)
     methods["U-Net, confirmed"] = confirmed_detector(predict, inputs, config.least, args.false_alarms)
     phases = load_table()

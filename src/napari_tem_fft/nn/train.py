@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .batches import batch_of, batches, visible
+from .batches import batch_of, batches
 from .dataset import Pairs, restored
 from .model import ModelConfig, save_model
-from .prepare import InputParams, probable_spots
-from .scores import SpotScore, dice, rates, spot_score
+from .prepare import InputParams
+from .scores import dice, rates
+from .thresholds import best_threshold, spots_of
 from .train_params import TrainParams
 from .unet import NetworkParams, network_for
 
@@ -87,8 +88,9 @@ def train_steps(
         log.write(number, loss, scores)
         yield TrainStep(number, params.steps, loss, scores)
     log.draw(folder / "curves.png")
+    least = best_threshold(outputs_of(model, held_back, inputs), held_back, inputs)
     config = ModelConfig(
-        name, inputs, network, _best_threshold(model, held_back, inputs, params), params.disc,
+        name, inputs, network, least, params.disc,
         ancestry=ancestry, training={"parameters": asdict(params), "held_back": scores, "pairs": len(pairs)},
     )  # fmt: skip
     return save_model(folder, config, model)
@@ -154,31 +156,11 @@ def held_back_scores(
         one = batch_of(pairs, np.array([number]), params.disc, inputs)
         overlap = dice(output > least, one.target[0, ..., 0] > 0, one.weight[0, ..., 0] > 0)
         common, both = common + overlap[0], both + overlap[1]
-        scores.append(_spots_of(output, pairs, number, inputs, least))
+        scores.append(spots_of(output, pairs, number, inputs, least))
     spots = rates(scores)
     return {
         "dice": common / max(both, 1), "precision": spots.precision, "recall": spots.recall, "f1": spots.f1,
     }  # fmt: skip
-
-
-def _spots_of(
-    output: NDArray[np.float32], pairs: Pairs, number: int, inputs: InputParams, least: float
-) -> SpotScore:
-    truth, limits = pairs.truth[number], pairs.limits[number]
-    g, _ = probable_spots(output, least, inputs)
-    length = np.hypot(*g.T)
-    g = g[(length >= limits[0]) & (length <= limits[1])]
-    return spot_score(g, truth.g, truth.snr, truth.size, visible(truth, limits), inputs.grid.step[0])
-
-
-def _best_threshold(model: Any, pairs: Pairs, inputs: InputParams, params: TrainParams) -> float:
-    """The output from which spots count that gives the best F1 on the held-back pairs."""
-    levels = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-    counts: dict[float, list[SpotScore]] = {level: [] for level in levels}
-    for number, output in enumerate(outputs_of(model, pairs, inputs)):
-        for level in levels:
-            counts[level].append(_spots_of(output, pairs, number, inputs, level))
-    return max(levels, key=lambda level: rates(counts[level]).f1)
 
 
 class _Log:
