@@ -56,7 +56,7 @@ class Session(QObject):
     chosen_changed()
         Other spots were picked, or none any longer.
     calibrated(float)
-        The current image's scale was corrected; its standard uncertainty in %.
+        The scale was corrected; its standard uncertainty in %.
     """
 
     current_changed = Signal()
@@ -264,7 +264,7 @@ class Session(QObject):
 
     @property
     def offered(self) -> tuple[Image | None, Setting | None]:
-        """What is chosen in the main dock: the image, and what gives candidates and parameters."""
+        """The image of the main dock, and what gives candidates and parameters."""
         image, setting = self._chosen_image, self._setting
         return image() if image else None, setting() if setting else None
 
@@ -275,7 +275,7 @@ class Session(QObject):
 
     def new_group(self, layer: Image) -> LayerGroup:
         """Return a group of layers that lie where the image and the arrangement want them."""
-        group = LayerGroup(self.viewer, self._panel() if self._panel is not None else None)
+        group = LayerGroup(self.viewer, self._panel() if self._panel else None)
         group.offset = (float(layer.translate[-2]), float(layer.translate[-1]))
         return group
 
