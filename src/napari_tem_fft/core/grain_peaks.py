@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .grain_spectrum import GrainSpectrum
 from .noise import log_tail
-from .spots import separation, upper
+from .spots import separation, separations, upper
 
 #: A maximum below this multiple of the side lobes of stronger spots is taken for one of them.
 LOBE_FACTOR = 6.0
@@ -27,6 +27,8 @@ STREAK_DIRECTIONS = 12
 #: "near" is within so many resolutions.
 SATELLITE_SHARES = (0.3, 0.03)
 SATELLITE_NEAR = 6.0
+#: A maximum this near to a frequency that is known to be a reflection is that reflection, 1/nm.
+SURE_REACH = 0.05
 #: Most maxima that are examined.
 MOST_PEAKS = 300
 #: Side lobes are looked for within this many frequency resolutions of a stronger spot.
@@ -56,17 +58,27 @@ class Peak:
 
 
 def find_peaks(
-    spectrum: GrainSpectrum, q_min: float, q_max: float, false_alarms: float, counts: float
+    spectrum: GrainSpectrum,
+    limits: tuple[float, float],
+    false_alarms: float,
+    counts: float,
+    sure: NDArray[np.float64] | None = None,
 ) -> tuple[Peak, ...]:
     """Maxima that neither noise nor the side lobes of stronger ones explain, strongest first.
 
     Parameters
     ----------
+    limits : tuple of float, 1/nm
+        Lowest and highest |g|.
     false_alarms : float
         Expected number of noise maxima in this spectrum.
     counts : float
         Effective number of values behind the noise estimate.
+    sure : ndarray, shape (n, 2), (y, x), 1/nm
+        Frequencies of which it is known otherwise that they are reflections: the strongest maximum at each
+        is taken for no satellite and no side lobe.
     """
+    q_min, q_max = limits
     limit = np.log(false_alarms / spectrum.independent)
     cells, log_p = _maxima(spectrum, q_min, q_max, limit, counts)
     heights = spectrum.snr[cells[:, 0], cells[:, 1]]
@@ -75,7 +87,13 @@ def find_peaks(
     strongest = np.argsort(-heights)[:MOST_PEAKS]
     found = [_refined(spectrum, cells[i], float(log_p[i])) for i in strongest]
     peaks: list[Peak] = []
+    free = np.zeros((0, 2)) if sure is None else sure
     for peak in sorted(found, key=lambda p: -p.amplitude):
+        at = separations(peak.g, free) < SURE_REACH
+        free = free[~at]
+        if at.any():
+            peaks.append(peak)
+            continue
         if any(_is_satellite(spectrum, peak, other, q_min) for other in peaks):
             continue
         if peak.amplitude**2 > LOBE_FACTOR * sum(_lobe(spectrum, peak, other) for other in peaks):

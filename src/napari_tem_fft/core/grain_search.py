@@ -16,7 +16,7 @@ from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
 from .refinement import PHASE_WANDER, refine, weights_of
 from .regions import Outline, grown, window_area
-from .seeds import NetworkPicture, Seed
+from .seeds import Proposal, Seed
 from .separation import separated
 from .spots import Origin, Spot, separation, separations, upper
 
@@ -39,7 +39,10 @@ MOST_MAPPED = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """What the search for grains looks at: the image, its spectra and the grid of the maps."""
+    """What the search for grains looks at: the image, its spectra and the grid of the maps.
+
+    `sure` are frequencies that a network proposed and the statistics confirmed, shape (n, 2), (y, x), 1/nm.
+    """
 
     band: BandImage
     diffractogram: Diffractogram
@@ -47,6 +50,7 @@ class Scene:
     grid: MapGrid
     params: GrainParams
     false_alarms: float
+    sure: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,16 +97,17 @@ class _Known:
         return cls(table[:, 0].astype(np.intp), table[:, 1:3], *table[:, 3:].T)
 
 
-def search_grains(
-    scene: Scene, seeds: Sequence[Seed], picture: NetworkPicture | None = None
-) -> tuple[Draft, ...]:
+def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None = None) -> tuple[Draft, ...]:
     """Grains behind the seeds, strongest first; side lobes and neighbours' spots belong to none.
 
     A seed is explained where a grain that was found earlier has its frequency in its windows.
     Otherwise its region is mapped, the spectrum of that region must confirm it, and all the spots of
-    that spectrum outline the grain better. Where a network has looked (`picture`), what it finds
-    improbable (`UNLIKELY`) is no reflection: it has seen more side lobes than any rule knows.
+    that spectrum outline the grain better. Where a network has looked, what it finds improbable
+    (`UNLIKELY`) is no reflection, and what it proposes no satellite or side lobe: it has seen more of these
+    than any rule knows.
     """
+    if proposal is not None:
+        scene = replace(scene, sure=np.array([seed.g for seed in proposal]).reshape(-1, 2))
     drafts: list[Draft] = []
     known = _Known.of(drafts)
     for seed in seeds:
@@ -113,19 +118,17 @@ def search_grains(
         if draft is not None:
             _admit(drafts, draft, scene.diffractogram.q_min)
             known = _Known.of(drafts)
-    parts = (part for draft in _own_peaks(_believed(drafts, picture)) for part in _parts(scene, draft))
+    parts = (part for draft in _own_peaks(_believed(drafts, proposal)) for part in _parts(scene, draft))
     measured = (refined(scene, part) for part in parts)
     return tuple(draft for draft in measured if draft.peaks)
 
 
-def _believed(drafts: Sequence[Draft], picture: NetworkPicture | None) -> list[Draft]:
+def _believed(drafts: Sequence[Draft], proposal: Proposal | None) -> list[Draft]:
     """The drafts with the peaks that the network does not rule out."""
-    if picture is None:
+    if proposal is None:
         return list(drafts)
-    kept = (
-        replace(draft, peaks=tuple(p for p in draft.peaks if picture.near(p.g) >= UNLIKELY))
-        for draft in drafts
-    )
+    near = proposal.picture.near
+    kept = (replace(draft, peaks=tuple(p for p in draft.peaks if near(p.g) >= UNLIKELY)) for draft in drafts)
     return [draft for draft in kept if draft.peaks]
 
 
@@ -160,6 +163,7 @@ def _explains(known: _Known, seed: Seed, scene: Scene) -> NDArray[np.bool_]:
     apart = separations(seed.g, known.g)
     same = apart < np.maximum(known.resolution, _window_resolution(scene))
     satellite = (apart < scene.diffractogram.q_min) & (seed.snr < SATELLITE * known.snr)
+    satellite &= seed.origin != "network"
     return np.asarray(same | satellite, bool)
 
 
@@ -218,7 +222,11 @@ def examined(scene: Scene, outline: Outline) -> Draft:
     diffractogram = scene.diffractogram
     spectrum = grain_spectrum(scene.band, outline.region, scene.grid, scene.spectra, diffractogram.q_max)
     peaks = find_peaks(
-        spectrum, diffractogram.q_min, diffractogram.q_max, scene.false_alarms, diffractogram.counts
+        spectrum,
+        (diffractogram.q_min, diffractogram.q_max),
+        scene.false_alarms,
+        diffractogram.counts,
+        scene.sure,
     )
     return Draft(outline, spectrum, peaks)
 

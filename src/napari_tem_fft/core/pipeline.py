@@ -188,16 +188,16 @@ def analysis_steps(
     seeds = find_seeds(diffractogram, spectra, params.spots.false_alarms)
     proposed: Sequence[Seed] = segment(diffractogram, spectra) if segment is not None else ()
     seeds = (*seeds, *proposed)
-    picture = proposed.picture if isinstance(proposed, Proposal) else None
-    found = numbered(search_grains(scene, seeds, picture), seeds, scene)
+    proposal = proposed if isinstance(proposed, Proposal) else None
+    found = numbered(search_grains(scene, seeds, proposal), seeds, scene)
     found = only_inside(found, inside_part(micrograph, scene.grid))
     yield Step("spots", 3, STAGES, found.spots)
     choice = Choice(tuple(phases), tuple(others), tuple(decisions))
     rest = follow_spots(micrograph, choice, params, scene, found, warnings_of(micrograph, repaired))
     analysis = yield from renumbered(rest, 3, STAGES)
-    if not isinstance(proposed, Proposal):
+    if proposal is None:
         return analysis
-    return replace(analysis, network=proposed.network, picture=proposed.picture)
+    return replace(analysis, network=proposal.network, picture=proposal.picture)
 
 
 def profiles_of(
