@@ -15,7 +15,7 @@ from qtpy.QtCore import QTimer
 from napari_tem_fft._reader import read_layers
 from napari_tem_fft.widgets.tem_fft import TemFftDock
 
-viewer = napari.Viewer(show=False)
+viewer = napari.Viewer()
 dock = TemFftDock(viewer)
 viewer.window.add_dock_widget(dock, name="TEM FFT")
 viewer.add_layer(Layer.create(*read_layers(sys.argv[1])[0]))
