@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from .sources import Source
 
 #: Memory of the process that keeps the books, and of a worker without an image, bytes.
-BOOKS = 120e6
-WORKER = 200e6
+BOOKS = 170e6
+WORKER = 180e6
 #: Memory of a worker for each pixel of its image (float32 image, its transform and the cropped copies).
-BYTES_A_PIXEL = 26.0
+BYTES_A_PIXEL = 16.0
 #: Smallest pixel that files hold as a rule, bytes: int16.
 PIXEL_BYTES = 2
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
