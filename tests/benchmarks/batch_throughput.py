@@ -69,7 +69,7 @@ def stage_times(path: Path, folder: Path) -> dict[str, float]:
 
     micrograph = api.read(path)
     note("read and hash")
-    steps = analysis_steps(micrograph, engine.phases, engine.job.params, None, engine.others)
+    steps = analysis_steps(micrograph, engine.phases, engine.job.params, engine.segment, engine.others)
     analysis = exhaust(steps, lambda step: note(step.name))
     save_results(analysis, folder / "stages", "maps")
     note("write tables and maps")
