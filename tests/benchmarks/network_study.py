@@ -35,11 +35,11 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("base 16, fold 2, depth 3"),
-    Variant("base 24, fold 4, depth 3", NetworkParams(24, 3, 4)),
-    Variant("base 8, fold 2, depth 3", NetworkParams(8, 3, 2)),
-    Variant("base 16, fold 2, depth 2", NetworkParams(16, 2, 2)),
-    Variant("batch norm", NetworkParams(norm="batch")),
+    Variant("as shipped"),
+    Variant("without norm", NetworkParams(norm="none")),
+    Variant("16 features, blocks of 2", NetworkParams(16, 3, 2)),
+    Variant("12 features", NetworkParams(12)),
+    Variant("two halvings", NetworkParams(depth=2)),
     Variant("without local spectra", channels=("image", "image_mean", "radius")),
     Variant("without whole image", channels=("local", "local_mean", "radius")),
     Variant("loss: Dice alone", loss="dice"),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diffractogram import BandImage, Diffractogram
-from .grain_peaks import Peak, find_peaks
+from .grain_peaks import SURE_REACH, Peak, find_peaks
 from .grain_spectrum import GrainSpectrum, grain_spectrum
 from .grains import GrainParams, GrainSet, centroid, equivalent_diameter, grain_set
 from .local_spectra import LocalSpectra
@@ -33,6 +33,8 @@ SATELLITE = 0.1
 SETTLED = 0.85
 #: A peak of which g is not known to this share of the resolution was a chance maximum.
 UNCONFIRMED = 0.4
+#: A draft smaller than this share of a grain that it overlaps can be another grain.
+LAID_OVER = 0.5
 #: Most spots whose maps are added for a grain's region.
 MOST_MAPPED = 8
 
@@ -51,6 +53,10 @@ class Scene:
     params: GrainParams
     false_alarms: float
     sure: NDArray[np.float64] | None = None
+
+    def is_sure(self, peak: Peak) -> bool:
+        """Whether a network proposed a peak's frequency."""
+        return self.sure is not None and bool((separations(peak.g, self.sure) < SURE_REACH).any())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +122,7 @@ def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None
             continue
         draft = _draft(scene, seed, windows)
         if draft is not None:
-            _admit(drafts, draft, scene.diffractogram.q_min)
+            _admit(drafts, draft, scene)
             known = _Known.of(drafts)
     parts = (part for draft in _own_peaks(_believed(drafts, proposal)) for part in _parts(scene, draft))
     measured = (refined(scene, part) for part in parts)
@@ -247,19 +253,29 @@ def refined(scene: Scene, draft: Draft) -> Draft:
     return replace(draft, peaks=tuple(peaks))
 
 
-def _admit(drafts: list[Draft], draft: Draft, q_min: float) -> None:
-    """Add a draft, or its new peaks (no satellites) to the grain that it turns out to be a part of."""
+def _admit(drafts: list[Draft], draft: Draft, scene: Scene) -> None:
+    """Add a draft, or its new peaks (no satellites) to the grain that it turns out to be a part of.
+
+    A small draft whose new peaks a network has proposed lies over the grain, or under it, and is another.
+    """
     area = np.count_nonzero(draft.region)
     for i, other in enumerate(drafts):
         common = np.count_nonzero(draft.region & other.region)
-        if common <= 0.5 * min(area, np.count_nonzero(other.region)):
+        theirs = np.count_nonzero(other.region)
+        if common <= 0.5 * min(area, theirs):
             continue
         reach = max(draft.spectrum.resolution, other.spectrum.resolution)
         nearest = _nearest(draft.peaks, other.peaks)
-        if any(apart <= reach for apart in nearest):
-            fresh = (p for p, apart in zip(draft.peaks, nearest, strict=True) if apart > max(reach, q_min))
-            drafts[i] = replace(other, peaks=(*other.peaks, *fresh))
+        if not any(apart <= reach for apart in nearest):
+            continue
+        new = [p for p, apart in zip(draft.peaks, nearest, strict=True) if apart > reach]
+        if area < LAID_OVER * theirs and (own := [p for p in new if scene.is_sure(p)]):
+            drafts.append(replace(draft, peaks=tuple(own)))
             return
+        least = max(reach, scene.diffractogram.q_min)
+        fresh = (p for p, apart in zip(draft.peaks, nearest, strict=True) if apart > least)
+        drafts[i] = replace(other, peaks=(*other.peaks, *fresh))
+        return
     drafts.append(draft)
 
 
