@@ -48,7 +48,8 @@ def test_parquet_tables_hold_the_summary_and_all_spots(finished):
 def test_only_tables_are_kept_where_only_tables_are_wanted(images, tmp_path):
     run(images / "d.dm3", tmp_path / "out", job=Job("", keep="tables"))
     names = {path.name for path in (tmp_path / "out" / "d.dm3").iterdir()}
-    assert names == {"analysis.json", "spots.csv", "profile.csv", "thumbnail.jpg"}
+    tables = {"spots.csv", "profile.csv", "grains.csv", "sizes.csv"}
+    assert names == {"analysis.json", "thumbnail.jpg", *tables}
 
 
 def test_a_run_in_the_folder_is_not_overwritten(images, finished):
