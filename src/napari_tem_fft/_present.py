@@ -32,6 +32,7 @@ from .core.maps import ComponentMap, component_name
 from .core.mask import render
 from .core.matching import GrainMatch
 from .core.micrograph import Micrograph
+from .core.miller import format_hkl
 from .core.phases import Phase
 from .core.pipeline import Analysis
 from .core.profile import ProfilePeak, RadialProfile, masked_profile
@@ -291,5 +292,5 @@ def phase_layer(analysis: Analysis, plane: Plane, phase: Phase, scale: float) ->
     strongest = sorted(inside, key=lambda r: -np.nan_to_num(r.relative_f, nan=1.0))[:MOST_RINGS]
     names = colours_of(component_name(match) for match in analysis.matches)
     colour = next((names[name] for name in names if phase.id in name.split(" / ")), CHOSEN)
-    rings = [Ring(scale / r.d, f"{' '.join(map(str, r.hkl))}", colour) for r in strongest]
+    rings = [Ring(scale / r.d, format_hkl(r.hkl, phase, "plain"), colour) for r in strongest]
     return rings_layer(rings, plane, analysis.micrograph.name, reach, role="phase")

@@ -20,14 +20,17 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.colours import UNKNOWN, colours_of
 from ..core.diffractogram import display
 from ..core.maps import ComponentMap, component_name
-from ..core.matching.attribution import matches_of_spots
+from ..core.matching.attribution import indexed_as, matches_of_spots
 from ..core.micrograph import Micrograph
+from ..core.miller import format_hkl
 from ..core.pipeline import Analysis
 from .labels import distinct_peaks, ring_groups, spread
 
 #: Most pixels an axis of the shown micrograph.
 SHOWN = 900
 MOST_NAMED = 8
+#: Spots that are named by hkl, and how far beside them the names stand, 1/nm.
+MOST_INDEXED, BESIDE = 16, 0.3
 CURVES = {"whole image": "#777777", "masked": "#0072B2", "local maximum": "#D55E00"}
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
@@ -109,6 +112,7 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
         for sign in (1, -1):
             centre = (sign * spot.g[1], sign * spot.g[0])
             axes.add_patch(Circle(centre, max(spot.radius, 0.1), fill=False, edgecolor=colour, linewidth=1.3))
+    _name_spots(axes, analysis)
     groups = ring_groups(spots)
     for number, (g, members) in enumerate(groups):
         names = {owners.get(spot.id, "") for spot in members}
@@ -117,6 +121,24 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
     reach = _reach([g for g, _ in groups], analysis.diffractogram.q_max)
     axes.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="g$_x$ (1/nm)", ylabel="g$_y$ (1/nm)")
     axes.set_title(f"diffractogram, rings at d in nm\n{len(spots)} pairs of spots", fontsize=11)
+
+
+def _name_spots(axes: Axes, analysis: Analysis) -> None:
+    """hkl of the strongest spots that a named phase explains, with overbars, outwards of the spot."""
+    matches = matches_of_spots(analysis.grains, analysis.matches)
+    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    indexed = [
+        (spot, matches[spot.id], found)
+        for spot in sorted(analysis.spots, key=lambda spot: -spot.snr)
+        if spot.enabled and spot.id in matches and (found := indexed_as(spot.id, matches[spot.id]))
+    ]
+    for spot, match, found in indexed[:MOST_INDEXED]:
+        y, x = (g * (1 + BESIDE / spot.length) for g in spot.g)
+        name = format_hkl(found.hkl, known.get(match.candidates[0].phase), "mathtext")
+        axes.text(
+            x, y, name, color="white", fontsize=8, ha="center", va="center", path_effects=OUTLINE,
+            clip_on=True,
+        )  # fmt: skip
 
 
 def _owners(analysis: Analysis) -> dict[int, str]:
@@ -182,7 +204,8 @@ def draw_outline(
 
 def _legend(component: ComponentMap) -> str:
     area = f"{component.area:.1f} ± {component.area_sigma:.1f} nm²"
-    return f"{component.name}  ({component.outcome}):  {area}, {component.fraction:.1%} of the specimen"
+    said = ", by the user" if component.by_user else ""
+    return f"{component.name}  ({component.outcome}{said}):  {area}, {component.fraction:.1%} of the specimen"
 
 
 def _draw_profiles(axes: Axes, analysis: Analysis) -> None:

@@ -24,8 +24,8 @@ from .result import Outcome
 from .rivals import COMMON, SIZE_RANGE, common_phases
 from .zones import SHARPNESS, THRESHOLDS, fall
 
-#: Rings that a phase must explain to be identified, and to be named at all.
-IDENTIFIED_RINGS, LEAST_RINGS = 4, 3
+#: Rings that a phase must explain to be identified or likely, and to be named at all.
+NAMED_RINGS, LEAST_RINGS = 5, 3
 #: Expected number of spurious rings, and the range of ln g over which they lie.
 SPURIOUS_RINGS, RANGE = 0.7, 1.8
 #: Phases looked for in one profile, and the largest set that still says something.
@@ -227,21 +227,18 @@ def _verdict(
     if not candidates or unlisted > 0.5 or len(candidates[0].indexed) < LEAST_RINGS:
         return Outcome.UNKNOWN, ()
     best = candidates[0]
-    if (
-        best.posterior >= params.identify_at
-        and len(best.indexed) >= IDENTIFIED_RINGS
-        and best.explained >= 0.75
-    ):
-        return Outcome.IDENTIFIED, (best.phase,)
-    if best.posterior >= params.likely_at and len(best.indexed) >= IDENTIFIED_RINGS:
-        return Outcome.LIKELY, (best.phase,)
+    if best.posterior >= params.identify_at and len(best.indexed) >= NAMED_RINGS:
+        sure = best.explained >= 0.75
+        return (Outcome.IDENTIFIED if sure else Outcome.LIKELY), (best.phase,)
     total, members = 0.0, []
     for candidate in candidates:
         members.append(candidate.phase)
         total += candidate.posterior
         if total >= 0.95 * (1 - unlisted):
             break
-    return (Outcome.AMBIGUOUS, tuple(members)) if len(members) <= LARGEST_SET else (Outcome.UNKNOWN, ())
+    return (
+        (Outcome.AMBIGUOUS, tuple(sorted(members))) if len(members) <= LARGEST_SET else (Outcome.UNKNOWN, ())
+    )
 
 
 def _reason(candidates: Sequence[RingCandidate]) -> str:

@@ -25,8 +25,9 @@ IDENTIFIED_SHARE, LIKELY_SHARE = 0.75, 0.6
 LEAST_SHARE = 0.4
 #: With so few spots a phase is likely only from this probability.
 FEW_SPOTS, FEW_SPOTS_AT = 3, 0.99
-#: Above this probability of a phase that is not listed, nothing is offered.
-MOST_UNLISTED = 0.7
+#: Above this probability of a phase that is not listed, nothing is offered; and the same for few spots, which
+#: hardly tell a listed lattice from another, so that it is what was believed before that decides.
+MOST_UNLISTED, MOST_UNLISTED_OF_FEW = 0.7, 0.8
 #: Largest misfit of a likely phase.
 LARGEST_MISFIT = 2.2
 #: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
@@ -83,7 +84,8 @@ _Verdict = tuple[Outcome, tuple[str, ...], str]
 
 
 def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context) -> _Verdict:
-    if not candidates or unlisted > MOST_UNLISTED:
+    few = bool(candidates) and len(candidates[0].indexed) <= FEW_SPOTS
+    if not candidates or unlisted > (MOST_UNLISTED_OF_FEW if few else MOST_UNLISTED):
         return Outcome.UNKNOWN, (), _unlisted_reason(candidates, unlisted)
     best = candidates[0]
     if best.explained < LIKELY_SHARE and not _is_part_of_more(best, context):
