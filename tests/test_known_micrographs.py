@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from napari_tem_fft import analyse, read
-from napari_tem_fft.core.pipeline import Analysis
+from napari_tem_fft.api import select
+from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
 
 
 def apart(spot, d: float, azimuth: float) -> float:
@@ -35,6 +36,14 @@ def test_graphene_shows_its_three_spacings_and_nothing_where_it_was_filtered_awa
     turns = sorted(s.azimuth for s in strongest)
     assert np.diff(turns) == pytest.approx([60.0, 60.0], abs=1.0)
     assert all(s.length < 7.0 for s in analysis.spots)
+    assert "graphite" in analysis.matches[0].phases  # though 110 was cut away
+
+
+def test_barium_titanate_is_found_once_each_axis_is_calibrated(data_folder: Path):
+    micrograph = read(data_folder / "real" / "BTO_crystal_1.dm4", pixel_size=(0.031171, 0.029718))
+    params = AnalysisParams(calibration_uncertainty=0.3)
+    analysis = analyse(micrograph, select(sets=["all"], elements="Ba, Sr, Ti, O"), params)
+    assert analysis.matches[0].phases == ("BaTiO3",)
 
 
 def simulated(data_folder: Path, name: str) -> tuple[Analysis, dict]:
