@@ -86,7 +86,15 @@ def test_manifest_is_valid_and_all_it_names_exists(manifest_path):
     assert set(micrographs.filename_patterns) == lower | {pattern.upper() for pattern in lower}
     assert set(documents.filename_patterns) == {"*.temfft", "*.TEMFFT"} and documents.accepts_directories
     names = [widget.display_name for widget in manifest.contributions.widgets]
-    assert names == ["TEM FFT", "Profile", "Components", "Phases", "Train"]
+    assert names == [
+        "TEM FFT",
+        "Profile",
+        "Components",
+        "Phases",
+        "Calibration",
+        "Series",
+        "Train",
+    ]
 
 
 @pytest.fixture
