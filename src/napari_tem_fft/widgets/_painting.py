@@ -78,6 +78,7 @@ class MaskWatcher(QObject):
         if self._drawing or np.array_equal(self.known, self.layer.data):
             return
         self.changed.emit(self.layer.data)
+        self.remember()  # with what was painted at -g meanwhile: one stroke is told once
 
 
 class MaskWatchers(QObject):
