@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mouse import click
@@ -41,7 +42,9 @@ def test_the_scale_is_corrected_and_the_image_analysed_again(
     run(dock.session, calibration.correct.click)
     assert analysed.layer.scale[0] == pytest.approx(1.02 * before, rel=1e-4)
     assert max(spot.d for spot in analysed.spots) == pytest.approx(1.02 * d, rel=1e-3)
-    assert analysed.analysis.params.calibration_uncertainty == pytest.approx(0.3, abs=0.05)
+    stated = analysed.analysis.params.calibration_uncertainty
+    fit, standard = 100 * spot.d_sigma / spot.d, 0.3
+    assert stated == pytest.approx(np.hypot(fit, standard), rel=0.02)
     assert "corrected on d = " in calibration.scale.text()
     monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getOpenFileName", lambda *args: (str(path), ""))
     run(dock.session, calibration.load.click)

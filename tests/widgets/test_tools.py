@@ -103,8 +103,9 @@ def test_the_partner_of_a_painted_spot_is_painted_at_once(dock, analysed, run):
         run(dock.session, lambda: stroke(mask, centre, centre + 1))
         assert bool(mask.data[partner]) is not friedel
         assert analysed.spots[0].enabled is not friedel
-        run(dock.session, dock.spots.undo.click)
-        assert mask.data[partner] and mask.data[tuple(centre)]
+        if friedel:  # with one disc left nothing has changed that could be undone
+            run(dock.session, dock.spots.undo.click)
+            assert mask.data[partner] and mask.data[tuple(centre)]
 
 
 def test_keys_take_tools_in_hand(viewer, dock):
