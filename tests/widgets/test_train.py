@@ -78,6 +78,7 @@ def test_the_corrected_mask_is_saved_and_listed(analysed, trainer, own, dock, ru
     middle = (np.array(mask.data.shape) - 1) / 2
     centre = np.round(np.array(spots[0].g) / mask.metadata[KEY]["step_1_nm"] + middle)
     run(dock.session, lambda: mask.fill(centre, 0))
+    qtbot.waitUntil(trainer.save.isEnabled, timeout=60_000)
     with qtbot.waitSignal(trainer.saver.returned, timeout=60_000):
         trainer.save.click()
     (pair,) = load_pairs(own_pairs(trainer))
