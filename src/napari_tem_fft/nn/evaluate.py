@@ -19,7 +19,7 @@ from .dataset import spectra_of
 from .prepare import InputParams, network_input, probable_spots, target
 from .propose import Predict, confirmed
 from .rivals import Detector, frequencies
-from .scores import SpotScore, dice, distances, interval, rates, spot_score
+from .scores import SpotScore, dice, distances, interval, rates, reach_of, spot_score
 from .synthesis import FAINT, Truth
 
 #: Bounds of the classes of SNR in which recall is given.
@@ -150,7 +150,7 @@ def _add(
         score.by_snr += [(float(s), False) for s in truth.snr[seen]]
         return
     apart = distances(answers, truth.g[seen])
-    reach = np.maximum(max(0.05, step), 0.5 / truth.size[seen])
+    reach = reach_of(truth.size[seen], step)
     hits = np.any(apart <= reach, axis=0)
     score.by_snr += [(float(s), bool(h)) for s, h in zip(truth.snr[seen], hits, strict=True)]
     length = np.hypot(*answers.T)

@@ -53,7 +53,7 @@ def spot_score(
     if not len(g) or not len(answers):
         return SpotScore(0, int(is_visible.sum()), 0, len(answers))
     apart = distances(answers, g)
-    reach = np.maximum(np.maximum(TOLERANCE, step), 0.5 / np.maximum(size, 1e-6))
+    reach = reach_of(size, step)
     near = apart <= reach
     found = near.any(axis=0) & is_visible
     right = (near & is_visible).any(axis=1)
@@ -64,6 +64,11 @@ def spot_score(
         int(right.sum()),
         int((~right & ~doubtful).sum()),
     )
+
+
+def reach_of(size: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """How far from a reflection an answer may lie, 1/nm, for grains of these sizes in nm."""
+    return np.asarray(np.maximum(max(TOLERANCE, step), 0.5 / np.maximum(size, 1e-6)))
 
 
 def distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
