@@ -1,6 +1,8 @@
 """A model in an analysis: in Python, on the command line, and in the results."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +70,9 @@ def test_the_usual_network_is_the_shipped_one_where_it_can_run(monkeypatch: pyte
     assert resolved("auto") == "ours" and resolved("theirs") == "theirs"
     monkeypatch.setattr("napari_tem_fft.nn.model.find_spec", lambda _: None)
     assert resolved("auto") == ""
+
+
+def test_loading_it_writes_nothing_to_the_terminal(folder: Path) -> None:
+    code = f"from napari_tem_fft.nn.model import load_segmenter; load_segmenter({str(folder)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""

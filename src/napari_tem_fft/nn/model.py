@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from importlib.util import find_spec
@@ -236,16 +238,32 @@ def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
 
 
 def _tensorflow() -> Any:
-    """TensorFlow, which is quiet unless it is asked to talk."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """TensorFlow, which is quiet unless TF_CPP_MIN_LOG_LEVEL=0 asks it to talk."""
+    asked = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") == "0"
     try:
-        import tensorflow
+        with nullcontext() if asked else _without_stderr():
+            import tensorflow
     except ImportError as error:
         raise ModelError(
             f"the network needs TensorFlow, which cannot be loaded ({error}): install it with"
             " 'pip install tensorflow', or choose none for the statistics alone"
         ) from error
     return tensorflow
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Nothing is written to the process's stderr: while it is loaded, TensorFlow logs there at any level."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def load_segmenter(name_or_path: str | Path = DEFAULT, false_alarms: float = 0.01) -> Segmenter:
