@@ -9,9 +9,13 @@ Kinds of field: white noise; an amorphous film with astigmatic Thon rings and Po
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from forward_model import Optics, film_image, image_of, white_noise
 from napari_tem_fft.core.calibration import Calibration

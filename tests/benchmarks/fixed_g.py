@@ -12,10 +12,14 @@ frequencies, as grains are mapped, is tested at p = 0.001 as well.
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
 from false_alarms import PIXEL, field, film_of
 from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from forward_model import frequency
 from napari_tem_fft.core.amplitude import bragg_field, field_noise

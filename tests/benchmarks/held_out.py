@@ -11,12 +11,16 @@ found, error of d, common area of the grains' maps with the truth (Dice), and fa
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import polygon2mask
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from forward_model import Crystal, Optics, amorphous, camera, crystal_potential, image_of, zone
 from make_sample import facets

@@ -10,11 +10,14 @@ process on the same processors, with their ratio; resident memory after 10 image
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from forward_model import film_image, lattice
 from napari_tem_fft.core.calibration import Calibration
