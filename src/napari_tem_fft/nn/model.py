@@ -239,7 +239,7 @@ def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
 
 def _tensorflow() -> Any:
     """TensorFlow, which is quiet unless TF_CPP_MIN_LOG_LEVEL=0 asks it to talk."""
-    asked = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") == "0"
+    asked = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0"
     try:
         with nullcontext() if asked else _without_stderr():
             import tensorflow
