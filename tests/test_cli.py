@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from dm_writer import write_dm
 from forward_model import fringes, white_noise
@@ -228,3 +229,27 @@ def test_cif_files_join_the_table_and_a_bad_one_is_named(
     stored = json.loads((tmp_path / "out" / "good.dm4" / "analysis.json").read_text(encoding="utf-8"))
     assert stored["phases"] == ["mysalt", "LiF"] and stored["own_phases"][0]["id"] == "mysalt"
     assert main(["phases", "--cif", str(tmp_path / "nowhere")]) == 2
+
+
+def test_a_drawn_specimen_is_taken_and_kept_until_it_is_forgotten(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = np.zeros((64, 50), np.uint8)
+    mask[:, :25] = 255
+    tifffile.imwrite(tmp_path / "mine.tif", mask)
+    command = ["analyse", str(folder / "good.dm4"), "-o", str(tmp_path), "--phases", "Li"]
+    shares = []
+    for extra in (["--specimen", str(tmp_path / "mine.tif")], [], ["--forget"]):
+        assert main([*command, *extra]) == 0
+        stored = json.loads((tmp_path / "good.dm4" / "analysis.json").read_text())
+        shares.append((round(stored["specimen_area"] / (512 * 400 * 0.0004), 1), stored["specimen_by_user"]))
+        assert ("drawn by the user" in capsys.readouterr().out) == stored["specimen_by_user"]
+    assert shares == [(0.5, True), (0.5, True), (1.0, False)]
+
+
+@pytest.mark.parametrize(("name", "code"), [("square.npy", 1), ("missing.tif", 2), ("text.tif", 2)])
+def test_a_specimen_that_is_none_is_refused(folder: Path, tmp_path: Path, name: str, code: int) -> None:
+    np.save(tmp_path / "square.npy", np.ones((50, 50)))
+    (tmp_path / "text.tif").write_text("no image")
+    mask = ["--specimen", str(tmp_path / name)]
+    assert main(["analyse", str(folder / "good.dm4"), "-o", str(tmp_path), *mask]) == code

@@ -86,6 +86,13 @@ def _add_analyse(commands: Any) -> None:
     add_unit(parser)
     add_choice(parser.add_argument_group("phases that may be named"))
     _add_decisions(parser.add_argument_group("your own word on grains, by their numbers in earlier results"))
+    parser.add_argument(
+        "--specimen",
+        metavar="FILE",
+        type=Path,
+        help="your own specimen mask, in place of the found one: a .tif or .npy image over the whole"
+        " micrograph, of any resolution, not zero where there is matter, such as an edited specimen.tif",
+    )
     _add_parameters(parser)
 
 
@@ -127,7 +134,9 @@ def _add_decisions(group: Any) -> None:
     for kind, text in said.items():
         group.add_argument(f"--{kind}", metavar="GRAIN=PHASE", action="append", default=[], help=text)
     group.add_argument(
-        "--forget", action="store_true", help="drop the decisions that are in earlier results of this file"
+        "--forget",
+        action="store_true",
+        help="drop the decisions and the specimen mask of yours that are in earlier results of this file",
     )
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ._api_images import agreed, measure_marks, measure_pattern, read, read_pattern
 from .core.matching import Decision
@@ -124,6 +127,7 @@ def analyse(
     on_step: Callable[[Step], None] | None = None,
     others: Sequence[Phase] | None = None,
     decisions: Sequence[Decision] = (),
+    specimen: NDArray[Any] | None = None,
 ) -> Analysis:
     """Run the whole chain on a micrograph.
 
@@ -144,6 +148,8 @@ def analyse(
         table where absent.
     decisions : sequence of Decision, optional
         A person's word on some of the grains, such as those of an earlier `Analysis`.
+    specimen : ndarray, shape (y, x), optional
+        Not zero where there is matter, of any resolution over the whole image; found where absent.
 
     Returns
     -------
@@ -156,7 +162,7 @@ def analyse(
     CalibrationError
         If the image has no pixel size in nm.
     ValueError
-        If the image cannot be transformed, or there is no such network.
+        If the image cannot be transformed, the specimen is none of it, or there is no such network.
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
@@ -165,7 +171,8 @@ def analyse(
     prepare_index((*candidates, *rest))
     micrograph, params = agreed(micrograph, params)
     segment = segment or segment_of(params)
-    return exhaust(analysis_steps(micrograph, candidates, params, segment, rest, decisions), on_step)
+    steps = analysis_steps(micrograph, candidates, params, segment, rest, decisions, specimen)
+    return exhaust(steps, on_step)
 
 
 def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> Path:

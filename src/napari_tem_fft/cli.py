@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import _cli_batch, _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train, api
@@ -25,7 +26,7 @@ from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
 from .io.calibration import load_profile
-from .io.decisions import read_decisions, stored_decisions
+from .io.decisions import read_decisions, read_specimen, stored_decisions, stored_specimen
 from .io.index_cache import prepare_index
 from .io.results import folder_of, save_results
 from .io.scoring import write_score
@@ -81,6 +82,7 @@ class _Job:
     decisions: tuple[Decision, ...]
     params: AnalysisParams
     segment: Segment | None
+    specimen: NDArray[Any] | None
 
 
 def _analyse(args: argparse.Namespace) -> int:
@@ -105,19 +107,22 @@ def _prepared(args: argparse.Namespace) -> _Job:
         raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
     if len(args.files) > 1 and (args.override or args.lock or args.reject):
         raise UsageError("grains have numbers within one image: decide on them one file at a time")
+    if len(args.files) > 1 and args.specimen is not None:
+        raise UsageError("a specimen mask belongs to one image: give it one file at a time")
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
         table, params = _table(args), params_from(args)
         chosen = api.select(args.phases, args.sets, args.elements, table)
         decisions = _decisions(args, table)
+        specimen = None if args.specimen is None else read_specimen(args.specimen)
         segment = api.segment_of(params)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     others = others_than(chosen, table)
     prepare_index(chosen)
     prepare_index((*chosen, *others))
-    return _Job(chosen, others, decisions, params, segment)
+    return _Job(chosen, others, decisions, params, segment, specimen)
 
 
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
@@ -139,9 +144,11 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job) -> None:
     folder = folder_of(path, args.output)
     earlier = () if args.forget else stored_decisions(folder, micrograph.file_hash)
     decisions = merged(earlier, job.decisions)
+    drawn = None if args.forget else stored_specimen(folder, micrograph.file_hash)
+    specimen = drawn if job.specimen is None else job.specimen
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(
-            analysis_steps(micrograph, job.phases, params, job.segment, job.others, decisions),
+            analysis_steps(micrograph, job.phases, params, job.segment, job.others, decisions, specimen),
             lambda step: _advance(bar, step),
         )
         bar.set_postfix_str("writing")

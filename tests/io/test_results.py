@@ -8,7 +8,9 @@ import pytest
 import tifffile
 
 from napari_tem_fft.core.deformation import Deformation, DeformationParams
+from napari_tem_fft.core.edited import specimen_steps
 from napari_tem_fft.core.pipeline import Analysis
+from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.io.results import folder_of, load_results, save_results
 from small_analysis import GRID, assert_same, small_analysis, small_micrograph
 
@@ -186,3 +188,13 @@ def test_folder_beside_the_micrograph_has_another_name(tmp_path: Path) -> None:
     (tmp_path / "img.dm4").write_bytes(b"")
     assert folder_of("elsewhere/other.dm3", tmp_path) == tmp_path / "other.dm3"
     assert folder_of(tmp_path / "img.dm4", tmp_path) == tmp_path / "img.dm4.results"
+
+
+def test_a_specimen_drawn_by_the_user_comes_back_as_theirs(analysis: Analysis, tmp_path: Path) -> None:
+    drawn = exhaust(specimen_steps(analysis, np.arange(GRID.shape[1])[None, :] < np.full((48, 1), 20)))
+    loaded = load_results(save_results(drawn, tmp_path / "drawn"), small_micrograph())
+    assert loaded.specimen_by_user and loaded.specimen.sum() == 20 * 48
+    back = exhaust(specimen_steps(loaded, None))
+    np.testing.assert_array_equal(back.grain_masks, analysis.grain_masks)
+    rows = list(csv.DictReader((tmp_path / "drawn" / "grains.csv").read_text("utf-8").splitlines()))
+    assert [float(row["area_nm2"]) for row in rows] == [1.92, 0.0]

@@ -1,28 +1,34 @@
-"""What follows from spots that a person has changed; what the change does not touch is kept."""
+"""What follows from spots or a specimen that a person has changed; what the change does not touch is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .deformation import wanted_deformations
 from .diffractogram import BandImage, Diffractogram, band_image, display_grid
 from .grain_edit import measure_by_hand, regrouped
 from .grain_search import Scene
 from .grains import GrainSet
+from .maps import component_maps
 from .mask import edit, render
-from .pipeline import EDIT_STAGES, Analysis, follow_spots, grain_set_of, scene_of
+from .pipeline import EDIT_STAGES, Analysis, follow_spots, grain_set_of, scene_of, specimen_of
 from .profile import masked_profile
 from .progress import Step, renumbered
+from .specimen_given import as_given, as_measured, within
 from .spots import Spot, separation, upper
 
 #: A grain of which less than this share is still in a grain after an edit was none.
 STILL_THERE = 0.5
 #: A spot that was pointed at lies within so many cells of the shown diffractogram.
 POINTED = 3.0
+#: Stages of what follows a specimen mask.
+SPECIMEN_STAGES = 2
 
 #: Images of diffractograms whose spots are being edited, for as long as these live.
 _bands: WeakKeyDictionary[Diffractogram, BandImage] = WeakKeyDictionary()
@@ -40,7 +46,7 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
     profiles = (whole, masked, local)
     yield Step("profile", 1, EDIT_STAGES, profiles)
     scene = scene_of_analysis(analysis)
-    found = regrouped(scene, spots, grain_set_of(analysis))
+    found = regrouped(scene, spots, _measured(analysis))
     specimen = _specimen_after(analysis, found)
     rest = follow_spots(
         analysis.micrograph,
@@ -51,10 +57,57 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
         analysis.warnings,
         profiles,
         specimen,
+        analysis.specimen_by_user,
     )
     next(rest)
     edited = yield from renumbered(rest, 0, EDIT_STAGES)
     return replace(edited, network=analysis.network, picture=analysis.picture)
+
+
+def specimen_steps(analysis: Analysis, specimen: NDArray[Any] | None) -> Generator[Step, None, Analysis]:
+    """Grains, maps and fractions again for a specimen mask that a person has drawn.
+
+    The products of the steps are: tuple of Grain, tuple of ComponentMap; the result is the new `Analysis`,
+    with `specimen_by_user`. Spots, profiles and names stay.
+
+    Parameters
+    ----------
+    specimen : ndarray, shape (y, x), optional
+        Not zero where there is matter; of any resolution, over the whole image. None goes back to what
+        the image shows.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape than the image, or holds nothing.
+    """
+    grid, found = analysis.map_grid, _measured(analysis)
+    whole, spectra = analysis.diffractogram, analysis.local_spectra
+    if specimen is None:
+        mask = specimen_of(analysis.micrograph, whole, spectra, found, grid)
+    else:
+        mask = as_given(specimen, analysis.micrograph, grid)
+        found = within(found, mask, grid)
+    yield Step("grains", 1, SPECIMEN_STAGES, found.grains)
+    centres = {grain.id: grain.centre for grain in found.grains}
+    components = component_maps(found.grains, analysis.matches, found.heats, mask, grid)
+    yield Step("maps", 2, SPECIMEN_STAGES, components)
+    return replace(
+        analysis,
+        grains=found.grains,
+        grain_masks=found.masks,
+        specimen=mask,
+        specimen_by_user=specimen is not None,
+        components=components,
+        decisions=tuple(replace(one, centre=centres[one.grain]) for one in analysis.decisions),
+        deformations=wanted_deformations(analysis.params.deformation, whole, spectra, found, grid),
+    )
+
+
+def _measured(analysis: Analysis) -> GrainSet:
+    """The grains as they were measured, before a person's specimen cut them."""
+    found = grain_set_of(analysis)
+    return as_measured(found, analysis.map_grid) if analysis.specimen_by_user else found
 
 
 def edited_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...]:
@@ -107,8 +160,10 @@ def scene_of_analysis(analysis: Analysis) -> Scene:
 def _specimen_after(analysis: Analysis, found: GrainSet) -> NDArray[np.bool_] | None:
     """The specimen after an edit: as it was, and all crystals; None where one vanished, for it to be sought.
 
-    A spot less in a grain takes away no matter.
+    A spot less in a grain takes away no matter; a person's mask stays as it was drawn.
     """
+    if analysis.specimen_by_user:
+        return analysis.specimen
     crystals = np.asarray(found.masks.any(axis=0))
     for mask in analysis.grain_masks:
         if np.count_nonzero(mask & crystals) < STILL_THERE * np.count_nonzero(mask):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from .profile import ProfileParams, RadialProfile, local_profile, masked_profile
 from .progress import Step, renumbered
 from .seeds import NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
 from .specimen import specimen_mask
+from .specimen_given import as_given, within
 from .spots import Spot, SpotParams
 from .windows import WindowParams
 
@@ -106,6 +107,8 @@ class Analysis:
         Of `specimen`, `grain_masks` and of every component's heat.
     specimen : ndarray of bool, shape (y, x)
         False in vacuum and holes.
+    specimen_by_user : bool
+        Whether a person has drawn it; grains then end where it does.
     grain_masks : ndarray of bool, shape (number of grains, y, x)
     grain_heats : ndarray of float32, of the same shape
     components : tuple of ComponentMap
@@ -146,6 +149,7 @@ class Analysis:
     others: tuple[Phase, ...] = ()
     decisions: tuple[Decision, ...] = ()
     deformations: tuple[Deformation, ...] = ()
+    specimen_by_user: bool = False
 
     @property
     def choice(self) -> Choice:
@@ -160,11 +164,13 @@ def analysis_steps(
     segment: Segment | None = None,
     others: Sequence[Phase] = (),
     decisions: Sequence[Decision] = (),
+    specimen: NDArray[Any] | None = None,
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
 
     `others` are phases that are not allowed, but told of where they would be named if they were; `decisions`
-    a person's words on grains of an earlier run, which follow their grains by place.
+    a person's words on grains of an earlier run, which follow their grains by place; `specimen` where a
+    person says that there is matter, on any grid over the whole image.
 
     The products of the steps are, in this order: Diffractogram, LocalSpectra, tuple of Spot, tuple of
     RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of ComponentMap.
@@ -174,7 +180,8 @@ def analysis_steps(
     CalibrationError
         If the image has no pixel size in nm.
     ValueError
-        If the image cannot be transformed (constant, too small, too many bad pixels).
+        If the image cannot be transformed (constant, too small, too many bad pixels), or if the given
+        specimen is none of it.
     """
     params = params or AnalysisParams()
     image, repaired = prepared_pixels(micrograph)
@@ -193,7 +200,11 @@ def analysis_steps(
     found = only_inside(found, inside_part(micrograph, scene.grid))
     yield Step("spots", 3, STAGES, found.spots)
     choice = Choice(tuple(phases), tuple(others), tuple(decisions))
-    rest = follow_spots(micrograph, choice, params, scene, found, warnings_of(micrograph, repaired))
+    given = None if specimen is None else as_given(specimen, micrograph, scene.grid)
+    warnings = warnings_of(micrograph, repaired)
+    rest = follow_spots(
+        micrograph, choice, params, scene, found, warnings, (), given, specimen_by_user=given is not None
+    )
     analysis = yield from renumbered(rest, 3, STAGES)
     if proposal is None:
         return analysis
@@ -238,9 +249,12 @@ def follow_spots(
     warnings: tuple[str, ...],
     profiles: tuple[RadialProfile, ...] = (),
     specimen: NDArray[np.bool_] | None = None,
+    specimen_by_user: bool = False,
 ) -> Generator[Step, None, Analysis]:
     """Profiles, grains, matches and maps of spots that are known."""
     diffractogram, spectra = scene.diffractogram, scene.spectra
+    if specimen_by_user and specimen is not None:
+        found = within(found, specimen, scene.grid)
     if not profiles:
         mask = render(found.spots, display_grid(diffractogram))
         profiles = profiles_of(diffractogram, spectra, mask, params)
@@ -251,11 +265,7 @@ def follow_spots(
     names = name_all(found, profiles, choice, uncertainty, params.matching)
     yield Step("phases", 3, EDIT_STAGES, names.matches)
     if specimen is None:
-        discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
-        crystals = np.asarray(found.masks.any(axis=0))
-        specimen = specimen_mask(diffractogram, spectra, scene.grid, discs, crystals)
-    inside = inside_part(micrograph, scene.grid)
-    specimen = specimen if inside is None else specimen & inside
+        specimen = specimen_of(micrograph, diffractogram, spectra, found, scene.grid)
     components = component_maps(found.grains, names.matches, found.heats, specimen, scene.grid)
     yield Step("maps", 4, EDIT_STAGES, components)
     return Analysis(
@@ -278,4 +288,20 @@ def follow_spots(
         others=choice.others,
         decisions=choice.decisions,
         deformations=wanted_deformations(params.deformation, diffractogram, spectra, found, scene.grid),
+        specimen_by_user=specimen_by_user,
     )
+
+
+def specimen_of(
+    micrograph: Micrograph,
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    found: GrainSet,
+    grid: MapGrid,
+) -> NDArray[np.bool_]:
+    """Where the image shows matter, on `grid`."""
+    discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
+    crystals = np.asarray(found.masks.any(axis=0))
+    specimen = specimen_mask(diffractogram, spectra, grid, discs, crystals)
+    inside = inside_part(micrograph, grid)
+    return specimen if inside is None else specimen & inside

@@ -1,26 +1,67 @@
-"""What a person has decided on the phases of grains: kept in results, and given on the command line."""
+"""What a person has said of grains' phases and of the specimen: kept in results, given as text or file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ..core.matching import Decision, DecisionKind
 from ..core.phase_choice import find_phase
 from ..core.phases import Phase
+from .arrays import read_array
+from .map_files import read_map
 from .plain import from_plain
-from .results import ANALYSIS
+from .results import ANALYSIS, SPECIMEN
 
 
 def stored_decisions(folder: str | Path, file_hash: str) -> tuple[Decision, ...]:
     """The decisions in the results of an earlier analysis of the same file; none where there are none."""
+    stored = _earlier(Path(folder), file_hash)
     try:
-        stored = json.loads((Path(folder) / ANALYSIS).read_text(encoding="utf-8"))
-        same = bool(file_hash) and stored["micrograph"]["sha256"] == file_hash
-        return from_plain(tuple[Decision, ...], stored.get("decisions", [])) if same else ()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return from_plain(tuple[Decision, ...], stored.get("decisions", []))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return ()
+
+
+def stored_specimen(folder: str | Path, file_hash: str) -> NDArray[Any] | None:
+    """The specimen mask that a person drew, in the results of an earlier analysis of the same file."""
+    if not _earlier(Path(folder), file_hash).get("specimen_by_user", False):
+        return None
+    try:
+        return read_map(Path(folder) / SPECIMEN)
+    except (OSError, ValueError):
+        return None
+
+
+def _earlier(folder: Path, file_hash: str) -> dict[str, Any]:
+    """The description of an earlier analysis of the same file; empty where there is none."""
+    try:
+        stored = json.loads((folder / ANALYSIS).read_text(encoding="utf-8"))
+        same = bool(file_hash) and stored["micrograph"]["sha256"] == file_hash
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return stored if same and isinstance(stored, dict) else {}
+
+
+def read_specimen(path: str | Path) -> NDArray[Any]:
+    """A specimen mask from a .tif or .npy file: not zero where there is matter.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such image.
+    OSError
+        If it cannot be read.
+    """
+    path = Path(path)
+    mask = read_array(path) if path.suffix.lower() == ".npy" else read_map(path)
+    if mask.ndim != 2:
+        raise ValueError(f"{path}: not one mask, but an array of shape {mask.shape}")
+    return mask
 
 
 def read_decisions(kind: DecisionKind, texts: Iterable[str], table: Sequence[Phase]) -> tuple[Decision, ...]:

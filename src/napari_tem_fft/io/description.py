@@ -55,6 +55,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "warnings": list(analysis.warnings),
         "map_grid": to_plain(analysis.map_grid),
         "specimen_area": float(analysis.specimen.sum() * analysis.map_grid.pixel_area),
+        "specimen_by_user": analysis.specimen_by_user,
         "components": [
             _without(component, "heat") | {"map": name, "label": label}
             for label, (component, name) in enumerate(zip(analysis.components, maps, strict=True), 1)

@@ -116,4 +116,6 @@ def sizes_of(analysis: Analysis) -> dict[str, tuple[list[float], list[bool]]]:
     diameter = {grain.id: grain.diameter for grain in analysis.grains}
     cut = dict(zip(diameter, cut_by_border(analysis.grain_masks).tolist(), strict=True))
     members = {part.name: part.grains for part in analysis.components} | {"all": tuple(diameter)}
-    return {name: ([diameter[n] for n in ids], [cut[n] for n in ids]) for name, ids in members.items()}
+    # a grain outside of a specimen that a person has drawn has no size
+    left = {name: [n for n in ids if diameter[n]] for name, ids in members.items()}
+    return {name: ([diameter[n] for n in ids], [cut[n] for n in ids]) for name, ids in left.items()}

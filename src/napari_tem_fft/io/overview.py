@@ -180,7 +180,8 @@ def _draw_components(
     axes.set(xlim=extent[:2], ylim=extent[2:])
     scale_bar(axes, extent)
     title = "components" if analysis.components else "no crystal found"
-    axes.set_title(f"{title}\nspecimen {analysis.specimen.sum() * py * px:.0f} nm$^2$", fontsize=11)
+    drawn = ", drawn by the user" if analysis.specimen_by_user else ""
+    axes.set_title(f"{title}\nspecimen {analysis.specimen.sum() * py * px:.0f} nm$^2${drawn}", fontsize=11)
     _name_components(axes, analysis.components, colours)
 
 

@@ -190,6 +190,7 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
         map_grid=from_plain(MapGrid, stored["map_grid"]),
         deformations=read_deformations(folder / DEFORMATIONS) if params.deformation.deformation else (),
         specimen=read_map(folder / SPECIMEN) > 0,
+        specimen_by_user=bool(stored.get("specimen_by_user", False)),
         grain_masks=masks_of(grains, read_map(folder / GRAINS)),
         grain_heats=read_heats(folder / HEATS),
         components=tuple(_component(entry, folder) for entry in stored["components"]),
