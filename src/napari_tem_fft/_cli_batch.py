@@ -12,15 +12,14 @@ from tqdm import tqdm
 
 from . import api
 from ._cli_common import FAILED, OK, Formatter, UsageError, add_debug, add_image, add_output, say
-from .batch.cluster import Cluster
+from .batch.hiring import hire
 from .batch.job import Job
 from .batch.journal import read_run
-from .batch.memory import largest_pixels, parse_memory, workers_within
 from .batch.report import REPORT
 from .batch.run import Outcome, RunError, batch_steps
 from .batch.sources import Source, find_sources
 from .batch.watch import arriving
-from .batch.workers import LocalWorkers, Workers, WorkersError
+from .batch.workers import WorkersError
 from .core.phase_choice import others_than
 from .core.pipeline import AnalysisParams
 from .core.progress import Step
@@ -109,9 +108,12 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     if args.command == "watch":
         sources, known = (), {}
         later = arriving(Path(inputs[0]), Path(job.output), args.settle, known, 0)
-    hire = _hire(args, found.sources)
+    try:
+        crew = hire(found.sources, args.workers, args.memory_limit or "", args.scheduler or "")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     steps = batch_steps(
-        sources, job, hire, inputs=inputs, resume=args.resume, restart=args.restart, arriving=later
+        sources, job, crew, inputs=inputs, resume=args.resume, restart=args.restart, arriving=later
     )
     try:
         outcome = _followed(steps, len(sources))
@@ -174,21 +176,6 @@ def _job(args: argparse.Namespace, params_from: ParamsFrom) -> Job:
         ),
         uncertainty_stated=stated,
     )
-
-
-def _hire(args: argparse.Namespace, sources: Iterable[Source]) -> Callable[[Job], Workers]:
-    count = args.workers or os.cpu_count() or 1
-    if count < 1:
-        raise UsageError("at least one worker is needed")
-    if args.memory_limit:
-        try:
-            fit = workers_within(parse_memory(args.memory_limit), largest_pixels(sources))
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        count = min(count, fit) if args.workers is None else min(args.workers, fit)
-    if args.scheduler:
-        return lambda job: Cluster(job, args.scheduler, count)
-    return lambda job: LocalWorkers(job, count)
 
 
 def _followed(steps: Generator[Step, None, Outcome], total: int) -> Outcome:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from pyarrow import parquet
 
-from napari_tem_fft.batch.engine import analyse_source
+from napari_tem_fft.batch.engine import analyse_source, opened
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.journal import Journal
 from napari_tem_fft.batch.run import RunError, batch_steps
@@ -123,6 +123,30 @@ def test_a_folder_that_cannot_be_written_ends_the_run_and_keeps_what_is_done(ima
     assert (outcome.state, outcome.analysed) == ("stopped", 2)
     assert "cannot be written" in outcome.problem
     assert (tmp_path / "report.html").exists() and len(summary(tmp_path)) == 4
+
+
+class Idle(SameProcess):
+    """Workers that never come to an end."""
+
+    def poll(self, seconds):
+        return []
+
+
+def test_a_run_that_is_followed_can_be_called_off_while_nothing_is_done(images, tmp_path):
+    found = find_sources([images], tmp_path).sources
+    steps = batch_steps(found, Job(str(tmp_path)), Idle, pulse=True)
+    step = next(steps)
+    assert (step.product, step.done, step.total) == (None, 0, 5)
+    steps.close()
+    assert json.loads((tmp_path / "run.json").read_text())["problem"] == "stopped by the user"
+
+
+def test_results_can_be_loaded_while_the_run_goes_on(images, tmp_path):
+    steps = batch_steps(find_sources([images], tmp_path).sources, Job(str(tmp_path)), SameProcess)
+    record = next(steps).product
+    loaded = opened(Job(str(tmp_path)), record)
+    assert (len(loaded.spots), len(loaded.grains)) == (record.spots, record.grains)
+    steps.close()
 
 
 def test_a_line_that_was_cut_off_is_dropped(finished, tmp_path):

@@ -16,7 +16,7 @@ from ..core.progress import exhaust
 from ..io.calibration import CalibrationProfile, load_profile
 from ..io.decisions import stored_decisions
 from ..io.index_cache import prepare_index
-from ..io.results import save_results
+from ..io.results import load_results, save_results
 from .job import Job
 from .record import Record, described
 from .sources import Source
@@ -79,6 +79,18 @@ def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
     except OSError as error:
         reason = f"the results cannot be written: {error.strerror or error} ({error.filename or job.output})"
         return _timed(replace(record, state="stopped", reason=reason), start)
+
+
+def opened(job: Job, record: Record) -> Analysis:
+    """The analysis of a file that is done, from its results; the run may still go on.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file or its results are gone, or only tables were kept.
+    """
+    micrograph = api.read(record.path, image=job.image, frame=job.frame)
+    return load_results(Path(job.output) / record.folder, micrograph)
 
 
 def _analysed(engine: Engine, source: Source) -> Analysis:

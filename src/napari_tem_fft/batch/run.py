@@ -101,10 +101,12 @@ def batch_steps(
     resume: bool = False,
     restart: bool = False,
     arriving: Iterable[Source | None] = (),
+    pulse: bool = False,
 ) -> Generator[Step, None, Outcome]:
     """Analyse files: yields a `Step` a file, whose product is its `Record`; returns the `Outcome`.
 
-    However it ends, what is done is whole and in the tables and the report.
+    However it ends, what is done is whole and in the tables and the report; to call it off, close it. The
+    results of a file are in its folder, and can be loaded, when its step comes.
 
     Parameters
     ----------
@@ -120,6 +122,9 @@ def batch_steps(
         Begin anew where there is one; results that a person corrected are kept.
     arriving : iterable of Source or None
         Files that come while it runs, None while there is none; the run lasts as long as it does.
+    pulse : bool
+        Yield a step without a product also where nothing was done for `WAIT` seconds, so that whoever follows
+        it in a window can tell the time and call it off.
 
     Raises
     ------
@@ -135,7 +140,8 @@ def batch_steps(
             yield _step(book, record)
         crew = hire(job)
         for record in _worked(book, crew, _chained(waiting, arriving, book)):
-            yield _step(book, record)
+            if record is not None or pulse:
+                yield _step(book, record)
         book.state = "stopped" if book.problem else "done"
     except BaseException as reason:
         book.state = "stopped"
@@ -154,8 +160,8 @@ def _why(reason: BaseException) -> str:
     return str(reason) or type(reason).__name__
 
 
-def _step(book: _Book, record: Record) -> Step:
-    return Step(record.name, book.analysed + book.failed, book.total, record)
+def _step(book: _Book, record: Record | None) -> Step:
+    return Step(record.name if record else "", book.analysed + book.failed, book.total, record)
 
 
 def _chained(
@@ -167,8 +173,8 @@ def _chained(
         yield source
 
 
-def _worked(book: _Book, crew: Workers, waiting: Iterator[Source | None]) -> Iterator[Record]:
-    """Records as they come; no more files are handed out once one could not be written."""
+def _worked(book: _Book, crew: Workers, waiting: Iterator[Source | None]) -> Iterator[Record | None]:
+    """Records as they come, None where none came; nothing is handed out once one could not be written."""
     exhausted = False
     while not exhausted or crew.busy():
         while not exhausted and not book.problem and crew.free() > 0:
@@ -182,7 +188,10 @@ def _worked(book: _Book, crew: Workers, waiting: Iterator[Source | None]) -> Ite
             crew.submit(source)
         if book.problem and not crew.busy():
             return
-        for record in crew.poll(WAIT) if crew.busy() else _rested():
+        records = crew.poll(WAIT) if crew.busy() else _rested()
+        if not records:
+            yield None
+        for record in records:
             if record.state == "stopped":
                 book.problem = book.problem or record.reason
                 continue
@@ -190,9 +199,9 @@ def _worked(book: _Book, crew: Workers, waiting: Iterator[Source | None]) -> Ite
             yield record
 
 
-def _rested() -> tuple[Record, ...]:
+def _rested() -> list[Record]:
     time.sleep(WAIT)
-    return ()
+    return []
 
 
 def _opened(

@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from .engine import analyse_source
@@ -154,7 +156,7 @@ class LocalWorkers:
     def _started(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._job), daemon=True)
-        with _environment(ONE_THREAD):
+        with _environment(ONE_THREAD), _nothing_but_ours():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -219,6 +221,20 @@ def _death(code: int | None) -> str:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"
+
+
+@contextmanager
+def _nothing_but_ours() -> Iterator[None]:
+    """Processes that are started within import this package, and not the program that starts them.
+
+    Else each worker of a run in napari would load the whole of napari.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 @contextmanager

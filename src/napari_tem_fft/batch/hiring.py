@@ -1,0 +1,46 @@
+"""Hiring: how many workers of which kind a run gets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from .cluster import Cluster
+from .job import Job
+from .memory import largest_pixels, parse_memory, workers_within
+from .sources import Source
+from .workers import LocalWorkers, Workers
+
+
+def hire(
+    sources: Iterable[Source],
+    count: int | None = None,
+    memory_limit: str = "",
+    scheduler: str = "",
+) -> Callable[[Job], Workers]:
+    """What `batch_steps` hires its workers with.
+
+    Parameters
+    ----------
+    sources : iterable of Source
+        The largest of them says how many workers fit into the memory.
+    count : int, optional
+        Processes; one a processor where absent.
+    memory_limit : str
+        Such as "8G": as many workers as fit, `count` at most.
+    scheduler : str
+        Address of a dask.distributed scheduler, or "local".
+
+    Raises
+    ------
+    ValueError
+        If not even one worker fits, or the limit is no size of memory.
+    """
+    wanted = (os.cpu_count() or 1) if count is None else count
+    if wanted < 1:
+        raise ValueError("at least one worker is needed")
+    if memory_limit:
+        wanted = min(wanted, workers_within(parse_memory(memory_limit), largest_pixels(sources)))
+    if scheduler:
+        return lambda job: Cluster(job, scheduler, wanted)
+    return lambda job: LocalWorkers(job, wanted)
