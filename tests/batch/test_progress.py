@@ -8,6 +8,7 @@ from napari_tem_fft.core.progress import Step
 def test_rate_and_time_left_are_told_of_what_was_done_of_late():
     now = [100.0]
     tracker = Tracker(lambda: now[0])
+    tracker.note(Step("kept", 0, 100, Record(0, "kept", "kept")))
     assert tracker.note(Step("", 0, 100)).seconds_left is None
     for done in range(1, 41):
         now[0] += 2.0

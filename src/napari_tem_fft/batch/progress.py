@@ -35,7 +35,7 @@ class Progress:
 
 
 class Tracker:
-    """Follows the steps of `batch_steps`.
+    """Follows the steps of `batch_steps` with a pulse.
 
     Parameters
     ----------
@@ -46,11 +46,15 @@ class Tracker:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._moments: deque[float] = deque([clock()], LOOKED_BACK + 1)
-        self._failed = 0
+        self._failed, self._begun = 0, False
 
     def note(self, step: Step) -> Progress:
-        """Take a step in, whether or not it brings a record; results of an earlier run do not count as rate."""
+        """Take a step in, with a record or without; files that come before the first pulse are no rate."""
         now, record = self._clock(), step.product
+        if record is None and not self._begun:
+            self._begun = True
+            self._moments.clear()
+            self._moments.append(now)
         if record is not None:
             self._failed += record.state != "analysed"
             self._moments.append(now)

@@ -123,8 +123,8 @@ def batch_steps(
     arriving : iterable of Source or None
         Files that come while it runs, None while there is none; the run lasts as long as it does.
     pulse : bool
-        Yield a step without a product also where nothing was done for `WAIT` seconds, so that whoever follows
-        it in a window can tell the time and call it off.
+        Yield a step without a product after the files that were done before, and wherever nothing was done
+        for `WAIT` seconds, so that whoever follows it in a window can tell the time and call it off.
 
     Raises
     ------
@@ -138,10 +138,12 @@ def batch_steps(
     try:
         for record in list(book.journal.records()):
             yield _step(book, record)
+        if pulse:
+            yield _step(book, None)
         crew = hire(job)
-        for record in _worked(book, crew, _chained(waiting, arriving, book)):
-            if record is not None or pulse:
-                yield _step(book, record)
+        for news in _worked(book, crew, _chained(waiting, arriving, book)):
+            if news is not None or pulse:
+                yield _step(book, news)
         book.state = "stopped" if book.problem else "done"
     except BaseException as reason:
         book.state = "stopped"
