@@ -51,6 +51,7 @@ HEAVY = ("napari", "qtpy", "PyQt6", "tensorflow", "keras", "rsciio", "gemmi", "m
 
 #: Modules beside a room that belong to it.
 PARTS = {
+    "_api_edits": "api",
     "_api_images": "api",
     "_cli_batch": "cli",
     "_cli_calibrate": "cli",

@@ -8,15 +8,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import analyse, load, measure_pattern, read, read_pattern, save
+    from .api import (
+        analyse,
+        decide,
+        fft_of,
+        fringes_of,
+        load,
+        mask_of,
+        measure_pattern,
+        read,
+        read_pattern,
+        save,
+        save_results,
+        select,
+        with_mask,
+        with_spot,
+        without_spots,
+    )
+    from .batch.many import analyse_many
 
-__version__ = "0.1.0.dev0"
-__all__ = ["__version__", "analyse", "load", "measure_pattern", "read", "read_pattern", "save"]
+__version__ = "0.1.0"
+__all__ = [
+    "__version__",
+    "analyse",
+    "analyse_many",
+    "decide",
+    "fft_of",
+    "fringes_of",
+    "load",
+    "mask_of",
+    "measure_pattern",
+    "read",
+    "read_pattern",
+    "save",
+    "save_results",
+    "select",
+    "with_mask",
+    "with_spot",
+    "without_spots",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(".api", __name__), name)
+        module = ".batch.many" if name == "analyse_many" else ".api"
+        return getattr(import_module(module, __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ._api_edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
 from ._api_images import agreed, measure_marks, measure_pattern, read, read_pattern
 from .core.matching import Decision
 from .core.micrograph import Micrograph
@@ -24,21 +25,30 @@ from .core.progress import Step, exhaust
 from .io.errors import ReadError
 from .io.index_cache import prepare_index
 from .io.phases import load_cif_folder, load_table, select_phases, user_folder, with_own_phases
+from .io.results import save_results
 from .io.temfft import load_temfft, save_temfft
 from .nn.model import load_segmenter, names_model
 
 __all__ = [
     "agreed",
     "analyse",
+    "decide",
+    "fft_of",
+    "fringes_of",
     "load",
+    "mask_of",
     "measure_marks",
     "measure_pattern",
     "read",
     "read_pattern",
     "reference_table",
     "save",
+    "save_results",
     "segment_of",
     "select",
+    "with_mask",
+    "with_spot",
+    "without_spots",
 ]
 
 

@@ -1,0 +1,102 @@
+"""Pages of the documentation that are made of what stands elsewhere, each thing written once.
+
+The front page and the tutorial are the README's, the command line is the parser's own help, and model card,
+changelog and guide for contributors are the repository's files. Links between them are bent to the site's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+TOUR = "## A first tour"
+#: Files outside of docs/ that are pages or pictures of the site.
+TAKEN = {
+    "models/spots/MODEL_CARD.md": "model-card.md",
+    "models/spots/evaluation.png": "images/evaluation.png",
+    "models/spots/curves.png": "images/curves.png",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    for name, text in pages().items():
+        files.append(File.generated(config, name, content=text))
+    for source, name in TAKEN.items():
+        if not name.endswith(".md"):
+            files.append(File.generated(config, name, abs_src_path=str(ROOT / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Links of a page of docs/ that lead out of it."""
+    return bent(markdown, "docs") if page.file.generated_by is None else markdown
+
+
+def pages() -> dict[str, str]:
+    """Text of every page that is made, by its name."""
+    front, tour, rest = readme_parts((ROOT / "README.md").read_text(encoding="utf-8"))
+    link = f"{TOUR}\n\nIn napari, on the command line and in Python: the [tutorial](docs/tutorial.md).\n\n"
+    made = {"index.md": bent(front + link + rest, "."), "cli.md": command_line()}
+    made["tutorial.md"] = bent(tour.replace(TOUR, "# A first tour", 1), ".").replace("\n### ", "\n## ")
+    for source, name in TAKEN.items():
+        if name.endswith(".md"):
+            text = (ROOT / source).read_text(encoding="utf-8")
+            made[name] = bent(text, str(Path(source).parent))
+    return made
+
+
+def readme_parts(text: str) -> tuple[str, str, str]:
+    """The README before its tour, the tour, and what follows."""
+    front, after = text.split(f"{TOUR}\n", 1)
+    tour, heading, rest = after.partition("\n## ")
+    return front, f"{TOUR}\n{tour}", heading.lstrip("\n") + rest
+
+
+def bent(text: str, folder: str) -> str:
+    """The links of a file in `folder` as links of the site."""
+
+    def link(match: re.Match[str]) -> str:
+        picture, words, target, anchor = match.groups(default="")
+        if "://" in target or target.startswith("mailto:"):
+            return match.group()
+        path = os.path.normpath(os.path.join(folder, target)).replace(os.sep, "/")
+        name = "index.md" if path == "README.md" else TAKEN.get(path, path.removeprefix("docs/"))
+        on_site = name != path or not (ROOT / path).exists()  # what does not exist is for mkdocs to refuse
+        return f"{picture}[{words}]({name}{anchor})" if on_site else words
+
+    return LINK.sub(link, text)
+
+
+def command_line() -> str:
+    """The help of every command, from the parser that the program uses."""
+    from napari_tem_fft._cli_options import build_parser
+
+    os.environ["COLUMNS"] = "100"
+    parser = build_parser()
+    parts = ["# Command line\n\nEach command explains itself with `--help`; this is what it says.\n"]
+    for name, command in commands(parser):
+        parts.append(f"## {name}\n\n```text\n{command.format_help().replace(str(Path.home()), '~')}```\n")
+    return "\n".join(parts)
+
+
+def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command with its own parser, aliases left out."""
+    yield "napari-tem-fft", parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            seen: set[int] = set()
+            for name, command in action.choices.items():
+                if id(command) not in seen:
+                    seen.add(id(command))
+                    yield name, command
