@@ -7,6 +7,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_tem_fft._reader import read_layers
+from napari_tem_fft.widgets.batch import BatchDock
 from napari_tem_fft.widgets.calibration import CalibrationDock
 from napari_tem_fft.widgets.components import ComponentsDock
 from napari_tem_fft.widgets.phases import PhasesDock
@@ -15,7 +16,16 @@ from napari_tem_fft.widgets.series import SeriesDock
 from napari_tem_fft.widgets.tem_fft import TemFftDock
 from napari_tem_fft.widgets.train import TrainDock
 
-DOCKS = [TemFftDock, ProfileDock, ComponentsDock, PhasesDock, CalibrationDock, SeriesDock, TrainDock]
+DOCKS = [
+    TemFftDock,
+    ProfileDock,
+    ComponentsDock,
+    PhasesDock,
+    CalibrationDock,
+    SeriesDock,
+    BatchDock,
+    TrainDock,
+]
 
 
 @pytest.mark.parametrize("make", DOCKS)

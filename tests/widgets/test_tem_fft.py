@@ -157,9 +157,9 @@ def test_the_other_docks_come_along_once(make_napari_viewer, qtbot):
 
 
 def test_views(viewer, dock, analysed):
-    dock.to_real.click()
+    dock.views.to_real.click()
     left = viewer.scene.camera.center[2]
-    dock.to_reciprocal.click()
+    dock.views.to_reciprocal.click()
     right = viewer.scene.camera.center[2]
-    dock.to_both.click()
+    dock.views.to_both.click()
     assert left < viewer.scene.camera.center[2] < right

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,20 @@ class Journal:
                 self._file.seek(place)
                 self._file.truncate()
                 return
+
+
+def read_records(folder: Path) -> list[Record]:
+    """The records of the run in a folder, in the order of the files; also of one that is under way."""
+    found: dict[int, Record] = {}
+    try:
+        text = (folder / JOURNAL).read_text(encoding="utf-8")
+    except OSError:
+        return []
+    for line in text.splitlines():
+        with suppress(ValueError):  # a line that is being written
+            record = from_json(line)
+            found[record.index] = record
+    return [found[index] for index in sorted(found)]
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari.utils.notifications import show_info, show_warning
@@ -29,6 +30,25 @@ USUAL = "usual sets"
 SUFFIXES = (".cif", ".csv")
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The choice of candidates as it was made, in words and files.
+
+    Attributes
+    ----------
+    names, sets : tuple of str, optional
+    elements : str, optional
+        As `select_phases` takes them.
+    files : tuple of Path
+        CIF files and lists of d-spacings that joined the table, but for those of the user's own folder.
+    """
+
+    names: tuple[str, ...] | None = None
+    sets: tuple[str, ...] | None = None
+    elements: str | None = None
+    files: tuple[Path, ...] = ()
+
+
 class CandidatesForm(QWidget):
     """Three ways to say which phases the sample can hold, and how many are left.
 
@@ -45,6 +65,7 @@ class CandidatesForm(QWidget):
         super().__init__()
         self._table = tuple(table)
         self._states: list[FileStatus] = []
+        self._files: dict[str, Path] = {}
         self._window: PhaseTable | None = None
         self.setAcceptDrops(True)
         self._make_controls()
@@ -101,13 +122,17 @@ class CandidatesForm(QWidget):
         ValueError
             For an unknown name or element, or if no phase is left; the message says which.
         """
-        names = [name.strip() for name in self.names.text().split(",") if name.strip()]
-        tags = None if self.sets.currentText() == USUAL else [self.sets.currentText()]
-        elements = self.elements.text().strip() or None
-        chosen = select_phases(self._table, names, tags, elements)
+        asked = self.asked()
+        chosen = select_phases(self._table, asked.names, asked.sets, asked.elements)
         if not chosen:
             raise ValueError("no phase fits all that is asked for: choose a larger set or other elements")
         return chosen
+
+    def asked(self) -> Asked:
+        """Return what the form says, whether it can be understood or not."""
+        names = tuple(name.strip() for name in self.names.text().split(",") if name.strip())
+        sets = None if self.sets.currentText() == USUAL else (self.sets.currentText(),)
+        return Asked(names or None, sets, self.elements.text().strip() or None, tuple(self._files.values()))
 
     def choice(self) -> Choice:
         """Return the phases that may be named, and all others, which are told of where they would fit.
@@ -129,6 +154,7 @@ class CandidatesForm(QWidget):
             if state.state == "refused":
                 tell(ValueError(f"{path.name}: {state.reason}"))
             else:
+                self._files[path.name] = path
                 names = ", ".join(state.phases)
                 show_info(f"{path.name}: {names} added to the candidates; {state.reason}".removesuffix("; "))
         self._on_edited()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtCore import QSize
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QPushButton, QScrollArea, QWidget
+
+#: A dock narrower than this, in pixels, has its columns below each other.
+NARROW = 620
 
 
 def button(text: str, help: str) -> QPushButton:
@@ -25,3 +30,53 @@ def side_by_side(*widgets: QWidget) -> QWidget:
     box = QWidget()
     fill_row(QHBoxLayout(box), *widgets)
     return box
+
+
+class Columns(QWidget):
+    """Two widgets side by side where there is room, one below the other in a narrow dock.
+
+    Parameters
+    ----------
+    left, right : QWidget
+    stretch : tuple of int
+        Shares of the width, or of the height.
+    """
+
+    def __init__(self, left: QWidget, right: QWidget, stretch: tuple[int, int] = (2, 3)) -> None:
+        super().__init__()
+        self._box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+        self._box.addWidget(left, stretch[0])
+        self._box.addWidget(right, stretch[1])
+
+    def minimumSizeHint(self) -> QSize:
+        """Return what the wider one needs, for they can stand below each other."""
+        sizes = [item.minimumSize() for i in range(2) if (item := self._box.itemAt(i)) is not None]
+        return QSize(max(s.width() for s in sizes), max(s.height() for s in sizes))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Change the direction with the width."""
+        ways = QBoxLayout.Direction
+        self._box.setDirection(ways.TopToBottom if self.width() < NARROW else ways.LeftToRight)
+        super().resizeEvent(event)
+
+
+class Scrolled(QScrollArea):
+    """A form in a frame that scrolls where the dock is too low for it, and never sideways.
+
+    Parameters
+    ----------
+    form : QWidget
+    """
+
+    def __init__(self, form: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidget(form)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the form's width and the height of a few rows."""
+        form, bar = self.widget(), self.verticalScrollBar()
+        width = form.minimumSizeHint().width() if form is not None else 0
+        return QSize(width + (bar.sizeHint().width() if bar is not None else 0), 90)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import platformdirs
-from qtpy.QtCore import QObject, QProcess, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from .. import __version__
 from ..nn.model import CONFIG, load_config, model_folder
-
-#: Characters of what the command printed last that are told if it fails.
-LAST_WORDS = 500
-#: Time that a training is given to end by itself, in ms.
-PATIENCE = 8000
+from ._command import Command
 
 
 class FineTuning(QObject):
@@ -37,20 +31,14 @@ class FineTuning(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.output = Path()
-        self._cancelled = False
-        self._printed = self._said = b""
-        self._process = QProcess(self)
-        self._patience = QTimer(self, singleShot=True, interval=PATIENCE)
-        self._patience.timeout.connect(self._process.kill)
-        self._process.readyReadStandardOutput.connect(self._on_output)
-        self._process.readyReadStandardError.connect(self._on_words)
-        self._process.finished.connect(self._on_finished)
-        self._process.errorOccurred.connect(self._on_error)
+        self._command = Command(self, "the training")
+        self._command.told.connect(self._on_told)
+        self._command.ended.connect(self.ended)
 
     @property
     def running(self) -> bool:
         """Whether a training is under way."""
-        return bool(self._process.state() != QProcess.ProcessState.NotRunning)
+        return self._command.running
 
     def start(self, base: str, pairs: Path, output: Path) -> None:
         """Start from a model, learn from the pairs of a folder, write another model's folder.
@@ -62,47 +50,18 @@ class FineTuning(QObject):
         """
         if (output / CONFIG).exists():
             raise ValueError(f"there is a model {output.name} already: give the new one another name")
-        program, *arguments = command(base, pairs, output)
-        self.output, self._cancelled = output, False
-        self._printed = self._said = b""
-        self._process.start(program, arguments)
+        words = command(base, pairs, output)
+        self.output = output
+        self._command.start(words)
 
     def cancel(self) -> None:
-        """End the training, as Ctrl+C does, so that it ends its own helpers; one that does not is killed."""
-        self._cancelled = True
-        if self.running and sys.platform != "win32":
-            os.kill(self._process.processId(), signal.SIGINT)
-            self._patience.start()
-        else:
-            self._process.kill()
+        """End the training; what it has made so far is not kept."""
+        self._command.cancel()
 
-    def _on_output(self) -> None:
-        self._printed += bytes(self._process.readAllStandardOutput().data())
-        *lines, self._printed = self._printed.split(b"\n")
-        for line in lines:
-            try:
-                told = json.loads(line)
-                loss = f", loss {told['loss']:.4f}" if "loss" in told else ""
-                self.progressed.emit(f"{told.get('stage', 'training')}{loss}", told["step"], told["steps"])
-            except (ValueError, KeyError, TypeError):
-                continue  # whatever a library prints is no progress
-
-    def _on_words(self) -> None:
-        self._said = (self._said + bytes(self._process.readAllStandardError().data()))[-LAST_WORDS:]
-
-    def _on_finished(self, code: int, status: QProcess.ExitStatus) -> None:
-        self._patience.stop()
-        self._on_words()
-        good = code == 0 and status == QProcess.ExitStatus.NormalExit
-        if self._cancelled or good:
-            self.ended.emit("cancelled" if self._cancelled else "")
-        else:
-            words = self._said.decode(errors="replace").strip().splitlines()[-1:] or [f"code {code}"]
-            self.ended.emit(f"the training failed: {words[0]}")
-
-    def _on_error(self, error: QProcess.ProcessError) -> None:
-        if error == QProcess.ProcessError.FailedToStart:
-            self.ended.emit(f"the training could not be started: {self._process.errorString()}")
+    def _on_told(self, told: dict[str, Any]) -> None:
+        loss = f", loss {told['loss']:.4f}" if "loss" in told else ""
+        if "step" in told and "steps" in told:
+            self.progressed.emit(f"{told.get('stage', 'training')}{loss}", told["step"], told["steps"])
 
 
 def command(base: str, pairs: Path, output: Path) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class ResultTree(QTreeWidget):
             if header is not None:
                 header.setToolTip(column, text)
         self.itemClicked.connect(self._on_clicked)
-        self.itemExpanded.connect(self._fit_columns)
+        self.itemExpanded.connect(self.fit_columns)
 
     def fill(self, rows: Sequence[Row]) -> None:
         """Show other rows; what was unfolded stays so."""
@@ -75,7 +75,11 @@ class ResultTree(QTreeWidget):
             self.addTopLevelItem(_item(row))
         for item in self.items():
             item.setExpanded(item.data(0, _KEY) in unfolded)
-        self._fit_columns()
+        self.fit_columns()
+
+    def append(self, row: Row) -> None:
+        """Show one more row below the others."""
+        self.addTopLevelItem(_item(row))
 
     def items(self) -> Iterator[QTreeWidgetItem]:
         """All items, from the top, each before its children."""
@@ -108,7 +112,8 @@ class ResultTree(QTreeWidget):
         if clipboard is not None:
             clipboard.setText(self.as_text())
 
-    def _fit_columns(self, item: QTreeWidgetItem | None = None) -> None:
+    def fit_columns(self, item: QTreeWidgetItem | None = None) -> None:
+        """Make each column as wide as what it holds."""
         for column in range(self.columnCount()):
             self.resizeColumnToContents(column)
 

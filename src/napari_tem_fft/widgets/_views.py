@@ -5,11 +5,41 @@ from __future__ import annotations
 from typing import Literal
 
 from napari.components import ViewerModel
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from ._controls import button, fill_row
 from ._findings import Findings
+from ._keys import words_of
 
 Space = Literal["real", "reciprocal", "both"]
 SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
+
+
+class ViewButtons(QWidget):
+    """Buttons that fly to the micrograph, to its FFT, or so far off that both are seen.
+
+    Signals
+    -------
+    wanted(str)
+        Where to fly to.
+    """
+
+    wanted = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_real = button("Image", f"Look at the micrograph{words_of('real')}")
+        self.to_reciprocal = button("FFT", f"Look at the FFT{words_of('reciprocal')}")
+        self.to_both = button("Both", f"Look at the micrograph and the FFT beside it{words_of('both')}")
+        buttons = (self.to_real, self.to_reciprocal, self.to_both)
+        fill_row(QHBoxLayout(self), QLabel("view"), *buttons)
+        for each in buttons:
+            each.clicked.connect(self._on_clicked)
+
+    def _on_clicked(self) -> None:
+        spaces: dict[object, Space] = {self.to_real: "real", self.to_reciprocal: "reciprocal"}
+        self.wanted.emit(spaces.get(self.sender(), "both"))
 
 
 def look_at(viewer: ViewerModel, findings: Findings | None, space: Space) -> None:

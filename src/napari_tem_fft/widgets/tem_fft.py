@@ -26,6 +26,8 @@ from ..core.naming import Choice
 from ..core.pipeline import AnalysisParams
 from ..core.progress import Step
 from ..io.phases import load_table
+from ._batch_run import Setting as Asking
+from ._batch_run import run_of
 from ._candidates import CandidatesForm
 from ._choice import ImageChoice
 from ._controls import button, fill_row
@@ -42,7 +44,8 @@ from ._preferences import fft_in_panel, remember_fft_in_panel
 from ._session import session_of, unwrapped
 from ._source import set_pixel_size
 from ._summary import summary
-from ._views import SPACES, Space, look_at
+from ._views import SPACES, Space, ViewButtons, look_at
+from .batch import BatchDock
 from .calibration import CalibrationDock
 from .components import ComponentsDock
 from .phases import PhasesDock
@@ -60,6 +63,7 @@ BELOW: dict[str, type[QWidget]] = {
     "Phases": PhasesDock,
     "Calibration": CalibrationDock,
     "Series": SeriesDock,
+    "Batch": BatchDock,
 }
 
 
@@ -99,9 +103,7 @@ class TemFftDock(QWidget):
         self.cancel = button("Cancel", "Stop after the step that is under way")
         self.progress = QProgressBar()
         self.spots = MaskTools(self.session)
-        self.to_real = button("Image", f"Look at the micrograph{words_of('real')}")
-        self.to_reciprocal = button("FFT", f"Look at the FFT{words_of('reciprocal')}")
-        self.to_both = button("Both", f"Look at the micrograph and the FFT beside it{words_of('both')}")
+        self.views = ViewButtons()
         self.live = QCheckBox("FFT of a part, live")
         self.live.setToolTip("Drag a rectangle over the image and see the FFT of what is inside it")
         self.live_fft = LiveFft(self.session)
@@ -141,8 +143,7 @@ class TemFftDock(QWidget):
         layout.addWidget(folding)
         layout.addLayout(fill_row(QHBoxLayout(), self.run, self.step, self.cancel))
         layout.addWidget(self.progress)
-        views = (self.to_real, self.to_reciprocal, self.to_both)
-        layout.addLayout(fill_row(QHBoxLayout(), QLabel("view"), *views))
+        layout.addWidget(self.views)
         layout.addLayout(fill_row(QHBoxLayout(), self.live, self.part))
         layout.addWidget(self.panel)
         correct = QGroupBox("Correct the spots")
@@ -164,17 +165,16 @@ class TemFftDock(QWidget):
         self.run.clicked.connect(self._on_run)
         self.step.clicked.connect(self._on_step)
         self.cancel.clicked.connect(session.cancel)
-        self.to_real.clicked.connect(self._on_look)
-        self.to_reciprocal.clicked.connect(self._on_look)
-        self.to_both.clicked.connect(self._on_look)
+        self.views.wanted.connect(self._look)
         self.live.toggled.connect(self._on_live_toggled)
         self.part.clicked.connect(self._on_part)
         self.panel.toggled.connect(self._on_panel_toggled)
         self._bind_keys()
+        run_of(self._viewer).offer(self._asked)
         session.step_done.connect(self._on_step_done)
         session.state_changed.connect(self._on_state_changed)
         session.found.connect(self._on_found)
-        session.current_changed.connect(self._on_found)
+        session.current_changed.connect(self._on_current_changed)
         session.chosen_changed.connect(self._on_chosen_changed)
         session.calibrated.connect(self._on_calibrated)
 
@@ -242,10 +242,6 @@ class TemFftDock(QWidget):
     def _on_panel_gone(self) -> None:
         self.panel.setChecked(False)
 
-    def _on_look(self) -> None:
-        spaces: dict[object, Space] = {self.to_real: "real", self.to_reciprocal: "reciprocal"}
-        self._look(spaces.get(self.sender(), "both"))
-
     def _look(self, space: Space) -> None:
         look_at(self._viewer, self.session.current, space)
 
@@ -259,25 +255,27 @@ class TemFftDock(QWidget):
         if self.session.paused:
             self.session.advance(single)
             return
-        layer = self.image.image
         try:
-            if layer is None:
-                raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
-            self.session.analyse(layer, *self._setting(), single)
+            self.session.analyse(self._layer(), *self._setting(), single)
         except ValueError as error:
             tell(error)
 
+    def _layer(self) -> Image:
+        layer = self.image.image
+        if layer is None:
+            raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
+        return layer
+
     def _setting(self) -> tuple[Choice, AnalysisParams]:
-        """Candidates and parameters as they stand."""
         return self.candidates.choice(), self.all_params()
+
+    def _asked(self) -> Asking:
+        return self.candidates.asked(), self.all_params()
 
     def _on_part(self) -> None:
         """Cut out what the drawn shape holds, as an image of its own in its place, and analyse it."""
-        layer = self.image.image
         try:
-            if layer is None:
-                raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
-            part = drawn_part(layer, self._viewer)
+            part = drawn_part(self._layer(), self._viewer)
         except ValueError as error:
             tell(error)
             return
@@ -336,9 +334,15 @@ class TemFftDock(QWidget):
         elif running and self.progress.maximum() == 1:
             self.progress.setRange(0, 0)
 
-    def _on_found(self) -> None:
+    def _on_current_changed(self) -> None:
+        """Follow the choice of an image that was made elsewhere."""
         findings = self.session.current
-        self.result.setText(summary(findings))
+        if findings is not None and findings.layer is not self.image.image:
+            self.image.image = findings.layer
+        self._on_found()
+
+    def _on_found(self) -> None:
+        self.result.setText(summary(self.session.current))
 
     def _on_chosen_changed(self) -> None:
         chosen = self.session.chosen
