@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -15,6 +14,7 @@ from ._cli_common import Formatter, add_debug, add_image, add_output, add_parame
 from .core.lengths import UNITS
 from .core.parameters import Parameter, from_dict, parameters_of
 from .core.pipeline import AnalysisParams
+from .io.json_file import read_json
 from .io.phases import user_folder
 
 ABOUT = """\
@@ -227,7 +227,7 @@ def read_params(path: Path) -> AnalysisParams:
         If the file cannot be read, or holds something else.
     """
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         return from_dict(AnalysisParams, stored.get("parameters", stored))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error

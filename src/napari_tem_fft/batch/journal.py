@@ -5,13 +5,13 @@ Memory holds only where each record lies, so a run of any length is as small as 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..io.json_file import read_json
 from .record import Record, from_json
 
 JOURNAL, RUN = "records.jsonl", "run.json"
@@ -105,7 +105,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         if not isinstance(stored.get("settings"), dict):
             raise ValueError("no settings in it")
     except (OSError, ValueError, AttributeError) as error:

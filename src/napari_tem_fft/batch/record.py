@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from ..core.maps import UNKNOWN_CRYSTAL
 from ..core.matching import Outcome
+from ..io.folders import plain_name
+from ..io.json_file import read_json
 from ..io.labels import spacings
 from ..io.plain import from_plain, to_plain
 from ..io.results import ANALYSIS, SPOTS
@@ -122,9 +124,12 @@ def from_json(line: str) -> Record:
         If the line is no record.
     """
     try:
-        return from_plain(Record, json.loads(line))
-    except (KeyError, TypeError, AttributeError) as error:
+        record = from_plain(Record, json.loads(line))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a record of a file ({error})") from error
+    if record.folder and not all(map(plain_name, record.folder.split("/"))):
+        raise ValueError(f"not a record of a file (its results would lie in {record.folder!r})")
+    return record
 
 
 def described(folder: Path, record: Record) -> Record:
@@ -137,7 +142,7 @@ def described(folder: Path, record: Record) -> Record:
     """
     path = folder / ANALYSIS
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         with (folder / SPOTS).open(newline="", encoding="utf-8") as file:
             spots = list(csv.DictReader(file))
         return _filled(record, stored, spots, path.stat().st_mtime_ns)

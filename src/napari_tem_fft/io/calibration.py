@@ -14,10 +14,13 @@ from ..core.calibration import CalibrationError
 from ..core.correction import Correction
 from ..core.micrograph import Micrograph
 from .errors import ReadError
+from .json_file import read_json
 from .plain import from_plain, to_plain
 
 _FORMAT = "napari-tem-fft calibration profile"
 _VERSION = 1
+#: A profile is a few lines; a longer file (bytes) is none.
+_LONGEST = 2**20
 #: Magnifications are the same setting where they differ by less than this share.
 _SAME_MAGNIFICATION = 0.005
 
@@ -91,7 +94,7 @@ def load_profile(path: str | PathLike[str]) -> CalibrationProfile:
         If the file is missing or is no calibration profile.
     """
     try:
-        content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+        content: Any = read_json(path, _LONGEST)
         if content["format"] != _FORMAT or content["version"] != _VERSION:
             raise ValueError(f"version {content['version']} of {content['format']!r}")
         return from_plain(CalibrationProfile, content)

@@ -16,6 +16,8 @@ from .crystal import Atom, Symmetry, build_structure, composition, density, form
 
 #: Larger files are no inorganic structures, larger cells would take minutes: bytes, nm^3.
 LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
+#: A file that lists more atoms is none of a simple phase, and would take minutes.
+MOST_ATOMS = 1000
 #: Atoms closer than this make no sense, nm; crystals are not denser or lighter than this, g/cm3.
 SHORTEST_CONTACT, DENSITIES = 0.06, (0.05, 25.0)
 
@@ -128,6 +130,8 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
 
 
 def _atoms(small: gemmi.SmallStructure, notes: list[str]) -> list[Atom]:
+    if len(small.sites) > MOST_ATOMS:
+        raise ValueError(f"{len(small.sites)} atoms are listed, and at most {MOST_ATOMS} are read")
     atoms, dropped = [], set()
     for site in small.sites:
         x, y, z = site.fract.tolist()

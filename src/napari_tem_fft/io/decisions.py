@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ..core.matching import Decision, DecisionKind
 from ..core.phase_choice import find_phase
 from ..core.phases import Phase
 from .arrays import read_array
+from .json_file import read_json
 from .map_files import read_map
 from .plain import from_plain
 from .results import ANALYSIS, SPECIMEN
@@ -40,7 +40,7 @@ def stored_specimen(folder: str | Path, file_hash: str) -> NDArray[Any] | None:
 def _earlier(folder: Path, file_hash: str) -> dict[str, Any]:
     """The description of an earlier analysis of the same file; empty where there is none."""
     try:
-        stored = json.loads((folder / ANALYSIS).read_text(encoding="utf-8"))
+        stored = read_json(folder / ANALYSIS)
         same = bool(file_hash) and stored["micrograph"]["sha256"] == file_hash
     except (OSError, ValueError, KeyError, TypeError):
         return {}

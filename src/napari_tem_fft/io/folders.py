@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from .json_file import read_json
 
 #: All formats of ours begin so.
 OURS = "napari-tem-fft"
@@ -51,8 +52,8 @@ def read_description(path: Path, format_name: str, version: int) -> dict[str, An
     """
     folder, name = path.parent, path.name
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        stored = read_json(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{folder}: there is no readable {name} in this folder ({error})") from error
     if not isinstance(stored, dict) or stored.get("format") != format_name:
         raise ValueError(f"{folder}: {name} was not written by napari-tem-fft as {format_name!r}")
@@ -69,8 +70,8 @@ def plain_name(name: Any) -> bool:
 def _remove_earlier(folder: Path, description: str) -> None:
     """Remove the files that an earlier description in the folder lists, itself first."""
     try:
-        earlier = json.loads((folder / description).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        earlier = read_json(folder / description)
+    except (OSError, ValueError):
         return
     if not isinstance(earlier, dict) or not str(earlier.get("format")).startswith(OURS):
         return

@@ -17,8 +17,8 @@ from ..core.deformation import Deformation
 from ..core.grains import Grain
 from ..core.map_grid import MapGrid
 
-#: Heats are compressed; they hold at most this many times the size of their file (deflate's limit).
-MOST_EXPANSION = 1100
+#: Bytes of a list of arrays besides its values, for each grain: headers, corners, spots.
+HEADERS = 8192
 #: Arrays of a grain's deformation.
 DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_sigma")
 
@@ -99,29 +99,38 @@ def write_heats(path: Path, heats: NDArray[np.float32]) -> None:
     np.savez_compressed(path, **parts)
 
 
-def read_heats(path: Path) -> NDArray[np.float32]:
+def read_heats(path: Path, shape: tuple[int, int, int]) -> NDArray[np.float32]:
     """The heats of a file that `write_heats` wrote.
+
+    Parameters
+    ----------
+    shape : tuple of int, (number of grains, y, x)
+        What they must have: nothing larger is ever unpacked.
 
     Raises
     ------
     ValueError
-        If the file is no such list of heats, or claims absurdly much.
+        If the file is no such list of heats, or claims more.
     """
-    _check_claim(path)
-    with np.load(path) as parts:
-        if len(parts["shape"]) != 3 or len(parts.files) != 1 + 2 * int(parts["shape"][0]):
-            raise ValueError(f"{path.name}: not a list of heats")
-        heats = np.zeros(parts["shape"], np.float32)
+    _check_claim(path, shape, 4)
+    with np.load(path, allow_pickle=False) as parts:
+        if tuple(parts["shape"]) != shape or len(parts.files) != 1 + 2 * shape[0]:
+            raise ValueError(f"{path.name}: not heats of the shape {shape}")
+        heats = np.zeros(shape, np.float32)
         for number in range(len(heats)):
             (top, left), part = parts[f"corner_{number}"], parts[f"heat_{number}"]
             heats[number, top : top + part.shape[0], left : left + part.shape[1]] = part
     return heats
 
 
-def _check_claim(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        claimed = sum(entry.file_size for entry in archive.infolist())
-    if claimed > max(MOST_EXPANSION * path.stat().st_size, 2**20):
+def _check_claim(path: Path, shape: tuple[int, int, int], width: int) -> None:
+    """Refuse a list of arrays that claims more than `width` bytes for each grain and pixel."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            claimed = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path.name}: not a list of arrays ({error})") from error
+    if claimed > width * math.prod(shape) + HEADERS * (shape[0] + 1):
         raise ValueError(f"{path.name}: {path.stat().st_size} bytes claim to hold {claimed}")
 
 
@@ -133,16 +142,21 @@ def write_deformations(path: Path, parts: Sequence[Deformation]) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def read_deformations(path: Path) -> tuple[Deformation, ...]:
+def read_deformations(path: Path, shape: tuple[int, int, int]) -> tuple[Deformation, ...]:
     """The deformations of a file that `write_deformations` wrote.
+
+    Parameters
+    ----------
+    shape : tuple of int, (number of grains, y, x)
+        Of the analysis, beyond which nothing is unpacked.
 
     Raises
     ------
     ValueError
-        If the file is no such list, or claims absurdly much.
+        If the file is no such list, or claims more.
     """
-    _check_claim(path)
-    with np.load(path) as arrays:
+    _check_claim(path, shape, 4 * 8)
+    with np.load(path, allow_pickle=False) as arrays:
         grains = arrays["grains"]
         if grains.ndim != 1 or len(arrays.files) != 1 + len(DEFORMATION) * len(grains):
             raise ValueError(f"{path.name}: not a list of deformations")

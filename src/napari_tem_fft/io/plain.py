@@ -79,6 +79,8 @@ def _restore(hint: Any, value: Any) -> Any:
         return hint(value)
     if hint is float:
         return math.nan if value is None else float(value)
+    if hint in (int, str, bool) and type(value) is not hint:
+        raise ValueError(f"expected {hint.__name__}, got {value!r:.80}")
     return value
 
 

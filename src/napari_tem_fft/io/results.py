@@ -177,6 +177,9 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
     image, repaired = prepared_pixels(micrograph)
     whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
     grains = from_plain(tuple[Grain, ...], stored["grains"])
+    grid = from_plain(MapGrid, stored["map_grid"])
+    specimen, labels = (_on_grid(folder / name, grid) for name in (SPECIMEN, GRAINS))
+    stack = (len(grains), *grid.shape)
     return Analysis(
         micrograph=micrograph,
         params=params,
@@ -187,13 +190,15 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
         profiles=read_profiles(folder / PROFILE, from_plain(tuple[ProfilePeak, ...], stored["peaks"])),
         grains=grains,
         matches=from_plain(tuple[GrainMatch, ...], stored["matches"]),
-        map_grid=from_plain(MapGrid, stored["map_grid"]),
-        deformations=read_deformations(folder / DEFORMATIONS) if params.deformation.deformation else (),
-        specimen=read_map(folder / SPECIMEN) > 0,
+        map_grid=grid,
+        deformations=read_deformations(folder / DEFORMATIONS, stack)
+        if params.deformation.deformation
+        else (),
+        specimen=specimen > 0,
         specimen_by_user=bool(stored.get("specimen_by_user", False)),
-        grain_masks=masks_of(grains, read_map(folder / GRAINS)),
-        grain_heats=read_heats(folder / HEATS),
-        components=tuple(_component(entry, folder) for entry in stored["components"]),
+        grain_masks=masks_of(grains, labels),
+        grain_heats=read_heats(folder / HEATS, stack),
+        components=tuple(_component(entry, folder, grid) for entry in stored["components"]),
         warnings=tuple(stored["warnings"]),
         network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,
         rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
@@ -202,10 +207,18 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
     )
 
 
-def _component(entry: dict[str, Any], folder: Path) -> ComponentMap:
+def _on_grid(path: Path, grid: MapGrid) -> NDArray[Any]:
+    """A map of the analysis, or planes of maps."""
+    image = read_map(path)
+    if image.shape[-2:] != grid.shape or image.ndim > 3:
+        raise ValueError(f"{path}: a map of {image.shape} in an analysis whose maps are {grid.shape}")
+    return image
+
+
+def _component(entry: dict[str, Any], folder: Path, grid: MapGrid) -> ComponentMap:
     if not plain_name(entry["map"]):
         raise ValueError(f"{folder}: {entry['map']!r} is not the name of a map in this folder")
-    heat: NDArray[np.float32] = read_map(folder / entry["map"])
+    heat: NDArray[np.float32] = _on_grid(folder / entry["map"], grid)
     without = {key: value for key, value in entry.items() if key != "map"}
     return from_plain(ComponentMap, {**without, "heat": heat})
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.pipeline import Analysis
+from .json_file import read_json
 from .plain import to_plain
 
 
@@ -63,7 +64,7 @@ def _peaks(analysis: Analysis) -> list[dict[str, float]]:
 def _remove_maps(path: Path) -> None:
     """Remove the maps that an earlier answer of the same name lists."""
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        earlier = read_json(path)
     except (OSError, ValueError):
         return
     maps = earlier.get("maps") if isinstance(earlier, Mapping) else None

@@ -30,6 +30,7 @@ from .description import describe_micrograph, written
 from .dm import read_images
 from .errors import ReadError
 from .folders import replaced
+from .json_file import read_json
 from .plain import from_plain
 from .results import load_results, save_results
 
@@ -180,9 +181,7 @@ def _read(folder: Path, path: Path) -> Document:
         raise ReadError(
             path, f"not a document of napari-tem-fft: there is no {DOCUMENT} in it", "choose another"
         )
-    if about.stat().st_size > MOST_TEXT:
-        raise ReadError(path, f"its {DOCUMENT} is absurdly long", _INCOMPLETE)
-    stored = json.loads(about.read_text(encoding="utf-8"))
+    stored = read_json(about, MOST_TEXT)
     if stored["format"] != FORMAT:
         raise ReadError(path, f"not a document of napari-tem-fft, but {stored['format']!r}", "choose another")
     if stored["format_version"] != FORMAT_VERSION:
@@ -238,8 +237,9 @@ def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any]) -> Microgra
 def _found_again(path: Path, known: Mapping[str, Any]) -> Micrograph:
     """The micrograph in its file: where it was, or beside the document."""
     file = str(known["file"])
-    places = (Path(file), path.parent / PureWindowsPath(file).name)
-    for place in places:
+    beside = path.parent / PureWindowsPath(file).name
+    # a name on somebody's server is not followed: to look there would tell it who opens the document
+    for place in (beside,) if file.startswith(("\\\\", "//")) else (Path(file), beside):
         if place.is_file():
             for image in read_images(place):
                 frame = known["metadata"].get("frame")

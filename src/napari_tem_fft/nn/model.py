@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -74,6 +75,10 @@ class ModelConfig:
     weights_sha256: str = ""
     ancestry: tuple[str, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.least <= 1 and 0 < self.disc <= 10):
+            raise ValueError(f"no such model: least {self.least}, disc {self.disc} 1/nm")
 
 
 def resolved(name: str) -> str:
@@ -155,7 +160,7 @@ def load_config(folder: Path) -> ModelConfig:
             ancestry=tuple(str(line) for line in values.get("ancestry", ())),
             training=dict(values.get("training", {})),
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: {error}") from error
 
 
@@ -172,8 +177,10 @@ def load_network(folder: Path) -> tuple[ModelConfig, keras.Model]:
     _check_weights(path, config)
     model = network_for(config.inputs, config.network)
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that are left untrained
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
         raise ModelError(f"{path}: the weights do not fit the network of {CONFIG} ({error})") from error
     return config, model
 
