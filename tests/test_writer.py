@@ -72,6 +72,8 @@ def test_layers_come_back_as_they_were(viewer, analysis, tmp_path):
     np.testing.assert_allclose(spots.border_color, viewer.layers["spots · small"].border_color)
     assert spots.features.equals(viewer.layers["spots · small"].features)
     assert list(again.layers["a person's own"].features["note"]) == ["here"]
+    for name in ("mask · small", "specimen · small"):
+        np.testing.assert_allclose(again.layers[name].colormap.colors, viewer.layers[name].colormap.colors)
     rings = again.layers["rings · small"]
     assert list(rings.text.values) == list(viewer.layers["rings · small"].text.values)
     np.testing.assert_allclose(rings.edge_color, viewer.layers["rings · small"].edge_color)

@@ -15,6 +15,8 @@ import numpy as np
 from ._image_layers import LayerData
 
 _Plain = Callable[[Any], Any]
+#: Colours of a cycle that is somebody's choice; napari's own has more.
+LONGEST_CYCLE = 8
 
 
 def plain_layer(data: Any, attributes: Mapping[str, Any], kind: str) -> tuple[Any, dict[str, Any]]:
@@ -47,7 +49,8 @@ def layer_from_plain(data: Any, attributes: Mapping[str, Any], kind: str) -> Lay
         kwargs["features"] = {name: _column(column) for name, column in kwargs["features"].items()}
     if kind == "labels" and isinstance(kwargs.get("colormap"), Mapping):
         colours = {None if key == "other" else int(key): value for key, value in kwargs["colormap"].items()}
-        kwargs["colormap"] = colours
+        same = colours.keys() == {0, 1, None} and colours[1] == colours[None]
+        kwargs["colormap"] = [colours[0], colours[1]] if same else colours
     for name in ("units", "axis_labels"):
         if name in kwargs:
             kwargs[name] = tuple(kwargs[name])
@@ -93,11 +96,13 @@ def _image_colormap(value: Any) -> Any:
 
 
 def _labels_colormap(value: Any) -> Any:
-    """Colour of each label; a cyclic colour map by its number of colours is napari's own business."""
+    """Colour of each label, or the few of a cycle; a longer cycle is napari's own business."""
     found = value if isinstance(value, Mapping) else getattr(value, "color_dict", None)
-    if found is None:
-        return None
-    return {"other" if key is None else str(int(key)): _colours(colour) for key, colour in found.items()}
+    if found is not None:
+        return {"other" if key is None else str(int(key)): _colours(colour) for key, colour in found.items()}
+    cycle = getattr(value, "colors", value)
+    few = cycle is not None and len(cycle) <= LONGEST_CYCLE
+    return [_colours(colour) for colour in cycle] if few else None
 
 
 def _text(value: Any) -> Any:

@@ -112,7 +112,7 @@ def mask_layer(mask: NDArray[np.uint8], grid: FrequencyGrid, plane: Plane, of: s
     kwargs = {
         **_on_grid(grid, plane),
         "name": f"mask · {of}",
-        "colormap": {0: CLEAR, 1: MASK, None: MASK},
+        "colormap": [CLEAR, MASK],
         "opacity": 0.45,
     }
     return mask, {**kwargs, "metadata": _reciprocal("mask", of, grid, plane)}, "labels"
@@ -188,7 +188,7 @@ def heat_role(component: ComponentMap) -> str:
 
 def grains_layer(masks: NDArray[np.bool_], ids: Sequence[int], grid: MapGrid, of: Micrograph) -> LayerData:
     """Labels layer of the grains by their ids; where grains overlap, the smaller one is on top."""
-    labels = np.zeros(grid.shape, np.int32)
+    labels = np.zeros(grid.shape, np.uint16)
     for index in sorted(range(len(ids)), key=lambda i: -int(masks[i].sum())):
         labels[masks[index]] = ids[index]
     kwargs = {**_over(of, grid), "name": f"grains · {of.name}", "opacity": 0.5, "visible": False}
@@ -200,7 +200,7 @@ def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -
     kwargs = {
         **_over(of, grid),
         "name": f"specimen · {of.name}",
-        "colormap": {0: CLEAR, 1: PALETTE[1], None: PALETTE[1]},
+        "colormap": [CLEAR, PALETTE[1]],
         "opacity": 0.8,
         "visible": False,
     }

@@ -59,7 +59,7 @@ class Shown:
     layers : tuple of LayerData
         At most one, for napari takes long to take one in, and the user may click between two.
     more : bool
-        Whether more layers of the same stage follow.
+        Whether more of the same stage follows.
     """
 
     product: Any
@@ -68,9 +68,13 @@ class Shown:
 
 
 def shown_in_turn(step: Step, product: Any, layers: Sequence[LayerData]) -> Generator[Step, None, None]:
-    """One step a layer, all in the place of one; the product comes with the first."""
-    for index, layer in enumerate(layers or [None]):
-        shown = Shown(product if index == 0 else None, (layer,) if layer else (), index + 1 < len(layers))
+    """One step a layer, all in the place of one, and one without: then plots and tables follow.
+
+    The product comes with the first.
+    """
+    for index, layer in enumerate((*layers, None)):
+        of_layer = (layer,) if layer is not None else ()
+        shown = Shown(product if index == 0 else None, of_layer, more=layer is not None)
         yield Step(step.name, step.done, step.total, shown)
 
 

@@ -56,6 +56,14 @@ def test_painting_an_erased_disc_again_brings_the_same_spot_back():
     assert [s.id for s in after] == [1] and after[0].enabled
 
 
+@pytest.mark.parametrize("wide", [1.0, 1.2, 1.5, 1.8])
+def test_a_brush_wider_than_a_large_disc_brings_it_back_and_adds_none(wide):
+    spots = (spot(1, (1.0, 2.0), radius=1.2, enabled=False),)
+    before = render(spots, GRID)
+    after = edit(spots, before, paint(before, (1.1, 2.0), wide * 1.2), GRID, hand)
+    assert [(s.id, s.enabled) for s in after] == [(1, True)]
+
+
 def test_painting_elsewhere_adds_one_spot_by_hand_in_the_stored_half():
     spots = (spot(7, (1.0, 2.0)),)
     before = render(spots, GRID)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from .spots import Spot, upper
 MEANT = 0.5
 #: Smallest radius of a disc, in cells.
 SMALLEST_DISC = 1.5
-#: A brush that meant a disc may reach so many cells beyond it.
+#: A brush that meant a disc may reach so many cells beyond it, and all that it paints may be twice as wide.
 BRUSH_RIM = 2
 
+_Disc = tuple[tuple[slice, slice], NDArray[np.bool_]]
 #: Measures the spot that a person painted: (g, radius in 1/nm, id) -> Spot, or None where nothing can be.
 Measure = Callable[[tuple[float, float], float, int], Spot | None]
 
@@ -63,13 +65,28 @@ def edit(
         gone = spot.enabled and _share(erased, spot, grid) > MEANT
         back = not spot.enabled and _share(painted, spot, grid) > MEANT
         if back:
-            for box, disc in _discs(spot, grid, rim=BRUSH_RIM):
-                painted[box] &= ~disc
+            _take_disc(painted, spot, grid)
         edited.append(replace(spot, enabled=False) if gone else replace(spot, enabled=True) if back else spot)
     if not painted.any():
         return tuple(edited)
     painted &= ~_rims(painted, render(edited, grid) != 0)
     return tuple(edited) + _by_hand(painted, edited, grid, measure)
+
+
+def _take_disc(painted: NDArray[np.bool_], spot: Spot, grid: FrequencyGrid) -> None:
+    """Take from what was painted a disc that it meant, with the piece around it that is not much wider."""
+    reach = max(spot.radius / max(grid.step), BRUSH_RIM)
+    for (box, disc), (wide, _) in zip(_discs(spot, grid), _discs(spot, grid, reach), strict=True):
+        piece, count = ndimage.label(painted[wide], structure=np.ones((3, 3)))
+        own = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))
+        taken = np.zeros(count + 1, bool)
+        taken[piece[own][disc]] = True
+        for edge in (piece[0], piece[-1], piece[:, 0], piece[:, -1]):
+            taken[edge] = False
+        taken[0] = False
+        painted[wide] &= ~taken[piece]
+    for box, disc in _discs(spot, grid, BRUSH_RIM):
+        painted[box] &= ~disc
 
 
 def _share(mask: NDArray[np.bool_], spot: Spot, grid: FrequencyGrid) -> float:
@@ -118,18 +135,20 @@ def _by_hand(
     return tuple(new)
 
 
-def _discs(
-    spot: Spot, grid: FrequencyGrid, rim: float = 0.0
-) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+def _discs(spot: Spot, grid: FrequencyGrid, rim: float = 0.0) -> tuple[_Disc, _Disc]:
     """The boxes of cells around +g and -g, and which of their cells are in the disc, `rim` cells wider."""
-    radius = max(spot.radius, SMALLEST_DISC * max(grid.step)) + rim * max(grid.step)
+    return _disc(spot.g, spot.radius, grid, rim), _disc((-spot.g[0], -spot.g[1]), spot.radius, grid, rim)
+
+
+@lru_cache(maxsize=4096)
+def _disc(g: tuple[float, float], radius: float, grid: FrequencyGrid, rim: float) -> _Disc:
+    radius = max(radius, SMALLEST_DISC * max(grid.step)) + rim * max(grid.step)
     reach = [int(np.ceil(radius / step)) for step in grid.step]
-    for sign in (1, -1):
-        middle = grid.cell((sign * spot.g[0], sign * spot.g[1]))
-        (top, bottom), (left, right) = (
-            (min(max(m - r, 0), n), min(max(m + r + 1, 0), n))
-            for m, r, n in zip(middle, reach, grid.shape, strict=True)
-        )
-        dy = (np.arange(top, bottom) - middle[0])[:, None] * grid.step[0]
-        dx = (np.arange(left, right) - middle[1])[None, :] * grid.step[1]
-        yield (slice(top, bottom), slice(left, right)), dy**2 + dx**2 <= radius**2
+    middle = grid.cell(g)
+    (top, bottom), (left, right) = (
+        (min(max(m - r, 0), n), min(max(m + r + 1, 0), n))
+        for m, r, n in zip(middle, reach, grid.shape, strict=True)
+    )
+    dy = (np.arange(top, bottom) - middle[0])[:, None] * grid.step[0]
+    dx = (np.arange(left, right) - middle[1])[None, :] * grid.step[1]
+    return (slice(top, bottom), slice(left, right)), dy**2 + dx**2 <= radius**2

@@ -18,6 +18,7 @@ from scipy import ndimage, optimize, signal
 from .diffractogram import Diffractogram
 from .frequency import FrequencyGrid
 from .local_spectra import LocalSpectra
+from .masked_sums import masked_sums
 from .noise import HANN_BANDWIDTH
 from .parameters import Field, check_limits
 
@@ -127,30 +128,12 @@ def masked_profile(
 ) -> RadialProfile:
     """Profile of what lies inside the mask: ring sums of the masked power over all of the ring's pixels."""
     edges = _edges(diffractogram, params)
-    rows, columns = _masked_bins(diffractogram, mask, grid)
-    snr = diffractogram.power[rows, columns] / diffractogram.noise[rows, columns]
-    step, middle = diffractogram.step, diffractogram.half[0]
-    ring, kept = _rings_of(np.hypot((rows - middle) * step[0], columns * step[1]), edges)
-    _, counts = _rings(diffractogram.half, step, (float(edges[0]), float(edges[-1])), len(edges) - 1)
-    intensity = np.bincount(ring, snr[kept], len(counts)) / counts
-    background = np.bincount(ring, minlength=len(counts)) / counts
+    sums, bins = masked_sums(diffractogram, mask, grid, edges)
+    reach = (float(edges[0]), float(edges[-1]))
+    _, counts = _rings(diffractogram.half, diffractogram.step, reach, len(edges) - 1)
+    intensity, background = sums / counts, bins / counts
     error = np.sqrt(HANN_BANDWIDTH * np.maximum(background, HANN_BANDWIDTH / counts) / counts)
     return _with_peaks("masked", edges, intensity, background, error, params)
-
-
-def _masked_bins(
-    diffractogram: Diffractogram, mask: NDArray[np.uint8], grid: FrequencyGrid
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the diffractogram's bins inside a mask or its mirror image."""
-    gy, gx = diffractogram.axes()
-    rows = np.rint(gy.ravel() / grid.step[0]).astype(np.intp) + grid.half[0]
-    columns = np.rint(gx.ravel() / grid.step[1]).astype(np.intp)
-    shown = np.flatnonzero((rows >= 0) & (rows < grid.shape[0]))
-    right = mask[:, grid.half[1] :] != 0
-    right |= mask[::-1, grid.half[1] :: -1] != 0
-    inside = right[rows[shown]][:, columns[columns <= grid.half[1]]]
-    found = np.nonzero(inside)
-    return found[0] + shown[0], found[1]
 
 
 def local_profile(
@@ -251,7 +234,8 @@ def fitted_peaks(
     for at, width in zip(found - 1, widths, strict=True):
         reach = max(2, int(np.ceil(FIT_REACH * max(width, 1.0) / 2)))
         part = slice(max(at - reach, 0), at + reach + 1)
-        peak = _fitted(curve, g[part], height[part], error[part], float(g[at]), width * (g[1] - g[0]))
+        points = np.stack([g[part], height[part], error[part]])
+        peak = _fitted(curve, points.tobytes(), float(g[at]), float(width * (g[1] - g[0])))
         if peak is not None and g[part][0] <= peak.g <= g[part][-1]:
             yield peak
 
@@ -260,15 +244,13 @@ def _gaussian(g: NDArray[np.float64], centre: float, width: float, height: float
     return height * np.exp(-0.5 * ((g - centre) / width) ** 2)
 
 
-def _fitted(
-    curve: Curve,
-    g: NDArray[np.float64],
-    height: NDArray[np.float64],
-    error: NDArray[np.float64],
-    centre: float,
-    full_width: float,
-) -> ProfilePeak | None:
-    """Gaussian through a peak; where a fit is impossible (too few rings) its centre of gravity."""
+@lru_cache(maxsize=1024)
+def _fitted(curve: Curve, points: bytes, centre: float, full_width: float) -> ProfilePeak | None:
+    """Gaussian through a peak, None where a fit is impossible; an edit leaves most peaks as they were.
+
+    `points` are g, height and error, three rows of float64.
+    """
+    g, height, error = np.frombuffer(points).reshape(3, -1)
     ring = g[1] - g[0]
     start = (centre, max(full_width / 2.355, 0.4 * ring), float(height.max()))
     try:

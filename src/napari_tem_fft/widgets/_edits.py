@@ -49,13 +49,13 @@ class Edits:
         self._follow = follow
         self.friedel = True
 
-    def paint(self, mask: NDArray[np.uint8]) -> None:
-        """Take over a mask that a person has painted."""
+    def paint(self, mask: NDArray[np.uint8], before: NDArray[np.uint8]) -> None:
+        """Take over a mask that a person has painted, where it was another one before."""
         findings, after = self._current(), np.array(mask)
         if findings is None or findings.analysis is None:
             return
         if self.friedel:
-            _mirror_stroke(findings, after)
+            _mirror_stroke(findings, before, after)
         else:
             after |= after[::-1, ::-1]
         steps = painted_steps(findings.analysis, findings.spots, after)
@@ -113,14 +113,13 @@ def remember(findings: Findings, product: Any) -> None:
         findings.future.clear()
 
 
-def _mirror_stroke(findings: Findings, after: NDArray[np.uint8]) -> None:
-    """Paint the mirror image of what differs from the spots, in the array and on the layer that is shown."""
+def _mirror_stroke(findings: Findings, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
+    """Paint the mirror image of what has changed, in the array and on the layer that is shown."""
     layer = findings.group.get("mask")
-    before = findings.shown_mask()
-    if not isinstance(layer, Labels) or before is None:
+    if not isinstance(layer, Labels):
         return
-    changed = (after != 0) != (before != 0)
-    mirrored = changed[::-1, ::-1] & ~changed
-    after[mirrored] = after[::-1, ::-1][mirrored]
-    layer.data[mirrored] = after[mirrored]
+    changed = np.flatnonzero(before != after)
+    mirrored = np.setdiff1d(after.size - 1 - changed, changed, assume_unique=True)
+    after.flat[mirrored] = after.flat[after.size - 1 - mirrored]
+    layer.data.flat[mirrored] = after.flat[mirrored]
     layer.refresh(extent=False, thumbnail=False)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from napari.layers import Image
-from numpy.typing import NDArray
 
 from .._layers import KEY
 from .._present import Edited, Preview
-from ..core.diffractogram import display_grid
 from ..core.grains import Grain
 from ..core.maps import ComponentMap
-from ..core.mask import render
 from ..core.matching import GrainMatch
 from ..core.micrograph import Micrograph
 from ..core.pipeline import Analysis
@@ -74,12 +70,6 @@ class Findings:
                 self.components = product
             case Analysis():
                 self._complete(product)
-
-    def shown_mask(self) -> NDArray[np.uint8] | None:
-        """Return the mask of the present spots as it is drawn; None before there is an analysis."""
-        return (
-            None if self.analysis is None else render(self.spots, display_grid(self.analysis.diffractogram))
-        )
 
     def with_spots(self, spots: tuple[Spot, ...]) -> Analysis | None:
         """Return the complete analysis that had these spots, if it is still kept."""

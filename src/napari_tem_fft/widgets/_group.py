@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -125,7 +127,8 @@ class LayerGroup:
         layer = self.get(role)
         self._layers.pop(role, None)
         if layer is not None:
-            self.home(role).layers.remove(layer)
+            with _nothing_to_collect():
+                self.home(role).layers.remove(layer)
 
     def set_visible(self, visible: bool) -> None:
         """Hide the whole group, or show again what was visible before."""
@@ -219,6 +222,22 @@ def update(layer: Layer, layer_data: LayerData) -> None:
             layer.data = data
     layer.metadata = kwargs["metadata"]
     _move(layer, kwargs)
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Hide all objects from the collection of garbage that napari does when a layer is removed.
+
+    It stops everything for a quarter of a second. napari does it for drivers of Windows, where it stays.
+    """
+    if sys.platform == "win32" or gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _move(layer: Layer, kwargs: dict[str, Any]) -> None:

@@ -30,12 +30,12 @@ class MaskWatcher(QObject):
     -------
     stroke_began()
         The mouse button went down on the layer in one of the drawing modes.
-    changed(ndarray)
-        The layer's data, which differ from what is known; once a stroke.
+    changed(ndarray, ndarray)
+        The layer's data, and what was known of them before; once a stroke.
     """
 
     stroke_began = Signal()
-    changed = Signal(object)
+    changed = Signal(object, object)
 
     def __init__(self, layer: Labels) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class MaskWatcher(QObject):
     def _compare(self) -> None:
         if self._drawing or np.array_equal(self.known, self.layer.data):
             return
-        self.changed.emit(self.layer.data)
+        self.changed.emit(self.layer.data, self.known)
         self.remember()  # with what was painted at -g meanwhile: one stroke is told once
 
 
@@ -86,15 +86,15 @@ class MaskWatchers(QObject):
 
     Signals
     -------
-    changed(ndarray)
-        A mask differs from what was shown.
+    changed(ndarray, ndarray)
+        A mask differs from what was shown, the second.
     stroke_began()
         A stroke has begun on one of them.
     undo_asked(), redo_asked()
         Ctrl+Z or Ctrl+Shift+Z was pressed on one of them.
     """
 
-    changed = Signal(object)
+    changed = Signal(object, object)
     stroke_began = Signal()
     undo_asked = Signal()
     redo_asked = Signal()

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator
 from dataclasses import dataclass
+from threading import Semaphore
 from typing import Any, Literal
+from weakref import WeakSet
 
 from napari.qt.threading import GeneratorWorker, create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..core.progress import Step
 
 Steps = Generator[Step, None, Any]
+#: A worker waits no longer than this many seconds until the window has taken in a step.
+PATIENCE = 2.0
+#: Python's collector of garbage while a worker is at work: a full collection stops all threads, for a quarter
+#: of a second with all that napari has loaded, and as Python has it, one comes every few strokes of a brush.
+FEW_COLLECTIONS = (50_000, 50, 100)
+
+
+class _Mark(Semaphore):
+    """Marks the work that a message belongs to; acquired when the window is ready for the next one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sent:
     """What a worker sends, with the mark of the work that it belongs to."""
 
-    mark: object
+    mark: _Mark
     kind: Literal["step", "paused", "result", "error"]
     value: Any = None
 
 
 class Runner(QObject):
     """Runs one generator at a time off the GUI thread; starting another one ends the first.
+
+    Steps come one at a time: the next one when the window has had time to draw the last and to answer, so
+    that it is never busy for the sum of them.
 
     Signals
     -------
@@ -50,7 +65,7 @@ class Runner(QObject):
         super().__init__()
         self._steps: Steps | None = None
         self._worker: GeneratorWorker[Any, Any, Any] | None = None
-        self._mark = object()
+        self._mark = _Mark()
 
     @property
     def running(self) -> bool:
@@ -77,7 +92,9 @@ class Runner(QObject):
         """Give up the generator; what its worker still sends is ignored."""
         worker, steps = self._worker, self._steps
         self._worker = self._steps = None
-        self._mark = object()
+        _collect_as_before(self)
+        self._mark.release()
+        self._mark = _Mark()
         if worker is not None:
             worker.quit()
             self.stopped.emit()
@@ -89,6 +106,7 @@ class Runner(QObject):
         worker.yielded.connect(self._on_sent)
         worker.returned.connect(self._on_sent)
         self._worker = worker
+        _collect_less(self)
         self.started.emit()
         worker.start()
 
@@ -98,15 +116,17 @@ class Runner(QObject):
             return
         if sent.kind == "step":
             self.stepped.emit(sent.value)
+            QTimer.singleShot(0, sent.mark.release)
             return
         self._worker = None
+        _collect_as_before(self)
         if sent.kind != "paused":
             self._steps = None
             (self.returned if sent.kind == "result" else self.failed).emit(sent.value)
         self.stopped.emit()
 
 
-def _advance(steps: Steps, single: bool, mark: object) -> Generator[_Sent, None, _Sent]:
+def _advance(steps: Steps, single: bool, mark: _Mark) -> Generator[_Sent, None, _Sent]:
     """Pass steps on, one or all; the result says how it ended.
 
     A step whose product says that there is more of it goes together with the next one.
@@ -121,6 +141,25 @@ def _advance(steps: Steps, single: bool, mark: object) -> Generator[_Sent, None,
             return _Sent(mark, "result", end.value)
         except Exception as error:
             return _Sent(mark, "error", error)
+        mark.acquire(timeout=PATIENCE)
         yield _Sent(mark, "step", step)
         if single and not getattr(step.product, "more", False):
             return _Sent(mark, "paused")
+
+
+_at_work: WeakSet[Runner] = WeakSet()
+_usual: list[tuple[int, int, int]] = []
+
+
+def _collect_less(runner: Runner) -> None:
+    """Let garbage be collected less often until no runner is at work any longer."""
+    if not _at_work and not _usual:
+        _usual.append(gc.get_threshold())
+        gc.set_threshold(*FEW_COLLECTIONS)
+    _at_work.add(runner)
+
+
+def _collect_as_before(runner: Runner) -> None:
+    _at_work.discard(runner)
+    if not _at_work and _usual:
+        gc.set_threshold(*_usual.pop())

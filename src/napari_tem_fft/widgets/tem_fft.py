@@ -45,6 +45,7 @@ from ._session import session_of, unwrapped
 from ._source import set_pixel_size
 from ._summary import summary
 from ._views import SPACES, Space, ViewButtons, look_at
+from ._warm import load_layers
 from .batch import BatchDock
 from .calibration import CalibrationDock
 from .components import ComponentsDock
@@ -191,6 +192,7 @@ class TemFftDock(QWidget):
         bring_below(self._viewer, BELOW, share=0.36)
         if not self._shown:
             self._shown = True
+            load_layers()
             self._load_network()
             if fft_in_panel():
                 self.panel.setChecked(True)
