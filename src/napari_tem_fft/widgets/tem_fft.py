@@ -200,9 +200,8 @@ class TemFftDock(QWidget):
     def _load_network(self) -> None:
         """Load the network while the user still looks for a file; it goes when the dock is closed."""
         if dock_of(self) is not None:
-            network = self.session.network
-            network.hold(id(self))
-            self.destroyed.connect(partial(network.release, id(self)))
+            self.session.network.hold(id(self))
+            self.destroyed.connect(partial(self.session.network.release, id(self)))
         self._on_network_chosen(self.network.value)
 
     def event(self, event: QEvent | None) -> bool:
@@ -294,8 +293,7 @@ class TemFftDock(QWidget):
         self.session.choose(layer)
 
     def _on_calibrate(self) -> None:
-        layer = self.image.image
-        if layer is not None:
+        if (layer := self.image.image) is not None:
             set_pixel_size(layer, self.pixel_size.value())
             self._on_image_chosen(layer)
             self._viewer.fit_to_view()
@@ -322,13 +320,13 @@ class TemFftDock(QWidget):
 
     def _on_state_changed(self) -> None:
         running, paused = self.session.running, self.session.paused
-        self.run.setEnabled(not running)
-        self.step.setEnabled(not running)
         self.run.setText("Run the rest" if paused else "Run")
         self.step.setText("Next step" if paused else "Step")
+        for widget in (self.run, self.step):
+            widget.setEnabled(not running)
+        for widget in (self.image, self.panel):
+            widget.setEnabled(not (running or paused))
         self.cancel.setEnabled(running or paused)
-        self.image.setEnabled(not (running or paused))
-        self.panel.setEnabled(not (running or paused))
         if not running and not paused:
             self.progress.setRange(0, 1)
             self.progress.setValue(0)
