@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,8 +30,22 @@ POINTED = 3.0
 #: Stages of what follows a specimen mask.
 SPECIMEN_STAGES = 2
 
-#: Images of diffractograms whose spots are being edited, for as long as these live.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Start:
+    """Grains and specimen before the first edit, from which all edits begin.
+
+    So what an edit leaves depends on the spots as they are now, not on the way there: a spot that was
+    erased and painted again leaves nothing behind.
+    """
+
+    found: GrainSet
+    specimen: NDArray[np.bool_] | None
+
+
+#: Images of diffractograms whose spots are edited, and where the edits began, for as long as these live.
 _bands: WeakKeyDictionary[Diffractogram, BandImage] = WeakKeyDictionary()
+_starts: WeakKeyDictionary[Diffractogram, _Start] = WeakKeyDictionary()
 
 
 def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
@@ -46,8 +60,9 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
     profiles = (whole, masked, local)
     yield Step("profile", 1, EDIT_STAGES, profiles)
     scene = scene_of_analysis(analysis)
-    found = regrouped(scene, spots, _measured(analysis))
-    specimen = _specimen_after(analysis, found)
+    start = _start_of(analysis)
+    found = regrouped(scene, spots, start.found)
+    specimen = analysis.specimen if analysis.specimen_by_user else _specimen_after(start, found)
     rest = follow_spots(
         analysis.micrograph,
         analysis.choice,
@@ -157,15 +172,23 @@ def scene_of_analysis(analysis: Analysis) -> Scene:
     return scene_of(band, analysis.micrograph, whole, analysis.local_spectra, analysis.params)
 
 
-def _specimen_after(analysis: Analysis, found: GrainSet) -> NDArray[np.bool_] | None:
+def _start_of(analysis: Analysis) -> _Start:
+    whole = analysis.diffractogram
+    if whole not in _starts:
+        specimen = None if analysis.specimen_by_user else analysis.specimen
+        _starts[whole] = _Start(_measured(analysis), specimen)
+    return _starts[whole]
+
+
+def _specimen_after(start: _Start, found: GrainSet) -> NDArray[np.bool_] | None:
     """The specimen after an edit: as it was, and all crystals; None where one vanished, for it to be sought.
 
-    A spot less in a grain takes away no matter; a person's mask stays as it was drawn.
+    A spot less in a grain takes away no matter.
     """
-    if analysis.specimen_by_user:
-        return analysis.specimen
+    if start.specimen is None:
+        return None
     crystals = np.asarray(found.masks.any(axis=0))
-    for mask in analysis.grain_masks:
+    for mask in start.found.masks:
         if np.count_nonzero(mask & crystals) < STILL_THERE * np.count_nonzero(mask):
             return None
-    return analysis.specimen | crystals
+    return start.specimen | crystals

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .diffractogram import Diffractogram
 from .grain_search import MOST_MAPPED, Scene, examined, outlined, refined, spot_of
 from .grains import GrainSet, grain_set
 from .noise import log_tail
@@ -16,6 +19,10 @@ from .spots import Spot, separation
 
 #: A spot by hand belongs to the grain that shares this much of the smaller one's area.
 COMMON = 0.5
+#: Outlines that are remembered, for an edit changes few of those that the one before it has drawn.
+MOST_OUTLINES = 16
+
+_outlines: WeakKeyDictionary[Diffractogram, OrderedDict[object, Outline]] = WeakKeyDictionary()
 
 
 def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number: int) -> Spot:
@@ -64,7 +71,7 @@ def regrouped(scene: Scene, spots: Sequence[Spot], before: GrainSet) -> GrainSet
     kept_members, kept_outlines = [], []
     for ids, outline, dirty in zip(members, outlines, changed, strict=True):
         new = (
-            outlined(scene, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region)
+            _outlined(scene, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region)
             if dirty and ids
             else outline
         )
@@ -74,12 +81,23 @@ def regrouped(scene: Scene, spots: Sequence[Spot], before: GrainSet) -> GrainSet
     return grain_set(tuple(spots), kept_members, kept_outlines, scene.grid)
 
 
+def _outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
+    """`outlined`, remembered."""
+    known = _outlines.setdefault(scene.diffractogram, OrderedDict())
+    key = (tuple(spots), scene.params, scene.grid, np.packbits(near).tobytes())
+    outline = known.pop(key, None) or outlined(scene, spots, near)
+    known[key] = outline
+    while len(known) > MOST_OUTLINES:
+        known.pop(next(iter(known)), None)
+    return outline
+
+
 def _place(
     scene: Scene, spot: Spot, members: list[list[int]], outlines: list[Outline], changed: list[bool]
 ) -> None:
     """Put a spot that no grain has yet where its fringes are."""
     window = _window_at(scene, spot.centre)
-    outline = outlined(scene, [spot.g], window_area([window], scene.spectra, scene.grid))
+    outline = _outlined(scene, [spot.g], window_area([window], scene.spectra, scene.grid))
     if not outline.region.any():
         return
     for i, other in enumerate(outlines):
