@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from forward_model import Optics, film_image, frequency, fringes, white_noise
-from napari_tem_fft.core.amplitude import bragg_field, field_noise
+from napari_tem_fft.core.amplitude import bragg_field, bragg_fields, field_noise, fields_noise
 from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.diffractogram import SpectrumParams, compute_diffractogram
 from napari_tem_fft.core.local_spectra import compute_local_spectra
@@ -25,6 +25,21 @@ def test_amplitude_is_half_the_fringes_height_and_its_phase_is_flat():
     field = bragg_field(found, frequency(0.25, 40.0), 0.6, grid)[12:-12, 12:-12]
     assert np.abs(field).mean() == pytest.approx(1.5, rel=0.01)
     assert np.angle(field * np.exp(-0.3j)).std() < 0.05
+
+
+def test_many_spots_together_give_what_each_gives_by_itself():
+    pixels = fringes(SHAPE, PIXEL, 0.25, 40.0) + white_noise(SHAPE, 3)
+    found = diffractogram_of(pixels)
+    spectra = compute_local_spectra(
+        pixels.astype(np.float32), PIXEL, found.q_min, found.q_max, WindowParams()
+    )
+    spots = [(2.0, 0.1), (-1.5, 3.0), (0.0, 4.0)]
+    for grid in (whole := MapGrid.covering(EXTENT, 0.2), whole.part(slice(3, 20), slice(7, 50))):
+        fields = bragg_fields(found, spots, 0.6, grid)
+        noise = fields_noise(found, spectra, spots, 0.6, grid)
+        for g, field, one in zip(spots, fields, noise, strict=True):
+            np.testing.assert_allclose(field, bragg_field(found, g, 0.6, grid), atol=1e-6)
+            np.testing.assert_allclose(one, field_noise(found, spectra, g, 0.6, grid), rtol=1e-5)
 
 
 def test_a_wrong_g_turns_the_phase_by_the_difference():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_tem_fft.io.plain import from_plain, to_plain
+from napari_tem_fft.io.plain import from_plain, json_text, to_plain
 
 
 class Kind(StrEnum):
@@ -36,6 +36,15 @@ def test_round_trip_through_json() -> None:
     inner = Inner((1.0, 2.5), (3, 4))
     outer = Outer(inner, (inner, Inner((0.0, 0.0))), Kind.A, frozenset("ab"), (1, 2, 3), 0.1, (inner,))
     assert from_plain(Outer, json.loads(json.dumps(to_plain(outer)))) == outer
+
+
+def test_text_has_a_line_an_entry_and_one_an_item_of_a_list_of_objects():
+    values = {"a": 1.5, "b": [{"c": [1, 2]}, {"c": []}], "d": {"e": "ü"}, "f": []}
+    text = json_text(values)
+    assert json.loads(text) == values
+    assert text.splitlines()[1:6] == [' "a": 1.5,', ' "b": [', '  {"c": [1, 2]},', '  {"c": []}', " ],"]
+    with pytest.raises(ValueError, match="JSON"):
+        json_text({"a": math.nan})
 
 
 def test_nan_becomes_none_and_comes_back() -> None:

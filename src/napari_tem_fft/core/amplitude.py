@@ -7,6 +7,7 @@ height); with both +g and -g it would be rectified fringes instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -46,48 +47,62 @@ def bragg_field(
     ndarray of complex64, shape ``grid.shape``
         In the micrograph's grey levels; its phase turns slowly where the lattice differs from g.
     """
+    return np.asarray(bragg_fields(diffractogram, [g], width, grid)[0], np.complex64)
+
+
+def bragg_fields(
+    diffractogram: Diffractogram, spots: Sequence[tuple[float, float]], width: float, grid: MapGrid
+) -> NDArray[np.complex64]:
+    """`bragg_field` of several spots (g_y, g_x), for less work than one after the other.
+
+    Returns
+    -------
+    ndarray of complex64, shape (number of spots, *grid.shape)
+    """
+    g, step = np.array(spots, np.float64).reshape(-1, 2), np.array(diffractogram.step)
     ny, nx = (round(1 / (p * s)) for p, s in zip(grid.pixel_size, diffractogram.step, strict=True))
-    block, (cy, cx) = _block(diffractogram, g, width, (ny, nx))
-    sy, sx = diffractogram.step
-    fy = (np.arange(block.shape[0]) - block.shape[0] // 2 + cy) * sy - g[0]
-    fx = (np.arange(block.shape[1]) - block.shape[1] // 2 + cx) * sx - g[1]
+    blocks, cells = _blocks(diffractogram, g, width, (ny, nx))
     # samples lie in the middle of map pixels, transforms count from the middle of image pixels
-    ly, lx = ((q - p) / 2 for q, p in zip(grid.pixel_size, diffractogram.pixel_size, strict=True))
-    block *= _gaussian(fy, width, ly)[:, None]
-    block *= _gaussian(fx, width, lx)[None, :]
+    late = [(q - p) / 2 for q, p in zip(grid.pixel_size, diffractogram.pixel_size, strict=True)]
+    for axis, filters in enumerate((blocks.swapaxes(1, 2), blocks)):
+        n = filters.shape[2]
+        f = (np.arange(n) - n // 2 + cells[:, axis, None]) * step[axis] - g[:, axis, None]
+        filters *= _gaussian(f, width, late[axis])[:, None, :]
     whole = (ny, nx)
-    field = _part_of_inverse(block, grid, whole) if isinstance(grid, MapPart) else _inverse(block, whole)
-    field *= np.float32(1 / (diffractogram.image_shape[0] * diffractogram.image_shape[1]))
-    for ramp in _phase_ramps(grid, (g[0] - cy * sy, g[1] - cx * sx)):
-        field *= ramp
-    return field
+    fields = _part_of_inverse(blocks, grid, whole) if isinstance(grid, MapPart) else _inverse(blocks, whole)
+    y, x = _phase_ramps(grid, g - cells * step)
+    y *= np.float32(1 / (diffractogram.image_shape[0] * diffractogram.image_shape[1]))
+    fields *= y[:, :, None]
+    fields *= x[:, None, :]
+    return fields
 
 
-def _inverse(block: NDArray[np.complex64], shape: tuple[int, int]) -> NDArray[np.complex64]:
-    """Sum of the block's waves at all pixels of a grid that covers the image."""
-    padded = np.zeros(shape, np.complex64)
-    rows, columns = ((np.arange(b) - b // 2) % n for b, n in zip(block.shape, shape, strict=True))
-    padded[np.ix_(rows, columns)] = block
-    field: NDArray[np.complex64] = fft.ifft2(padded, norm="forward", workers=threads())
-    return field
+def _inverse(blocks: NDArray[np.complex64], shape: tuple[int, int]) -> NDArray[np.complex64]:
+    """Sums of the blocks' waves at all pixels of a grid that covers the image."""
+    padded = np.zeros((len(blocks), *shape), np.complex64)
+    rows, columns = ((np.arange(b) - b // 2) % n for b, n in zip(blocks.shape[1:], shape, strict=True))
+    padded[:, rows[:, None], columns] = blocks
+    fields: NDArray[np.complex64] = fft.ifft2(padded, norm="forward", workers=threads())
+    return fields
 
 
 def _part_of_inverse(
-    block: NDArray[np.complex64], part: MapPart, shape: tuple[int, int]
+    blocks: NDArray[np.complex64], part: MapPart, shape: tuple[int, int]
 ) -> NDArray[np.complex64]:
     """The same at a few of these pixels, for which a product of matrices is less work."""
     y, x = (
-        _waves(bins, first, n, whole)
-        for bins, first, n, whole in zip(block.shape, part.first, part.shape, shape, strict=True)
+        _waves(bins, whole)[first : first + n]
+        for bins, first, n, whole in zip(blocks.shape[1:], part.first, part.shape, shape, strict=True)
     )
-    return np.asarray(y @ block @ x.T, np.complex64)
+    return np.asarray(y @ (blocks @ x.T), np.complex64)
 
 
 @lru_cache(maxsize=32)
-def _waves(bins: int, first: int, count: int, whole: int) -> NDArray[np.complex64]:
-    """Waves of frequencies -bins/2..bins/2 a field at `count` of its `whole` pixels, shape (count, bins)."""
-    places = (np.arange(first, first + count) / whole)[:, None]
-    return np.asarray(np.exp(2j * np.pi * places * (np.arange(bins) - bins // 2)), np.complex64)
+def _waves(bins: int, whole: int) -> NDArray[np.complex64]:
+    """Waves of frequencies -bins/2..bins/2 a field at all its `whole` pixels, shape (whole, bins)."""
+    roots = np.exp(2j * np.pi * np.arange(whole) / whole).astype(np.complex64)
+    waves: NDArray[np.complex64] = roots[np.outer(np.arange(whole), np.arange(bins) - bins // 2) % whole]
+    return waves
 
 
 def _gaussian(f: NDArray[np.float64], width: float, shift: float) -> NDArray[np.complex64]:
@@ -95,33 +110,34 @@ def _gaussian(f: NDArray[np.float64], width: float, shift: float) -> NDArray[np.
 
 
 def _phase_ramps(
-    grid: MapGrid, rest: tuple[float, float]
+    grid: MapGrid, rest: NDArray[np.float64]
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-    """Turn the demodulation from the nearest bin to g itself: one factor a row, one a column."""
+    """Turn the demodulation from the nearest bin to g itself: one factor a row, one a column, of each g."""
     y, x = (
-        np.exp(-2j * np.pi * r * (places - p / 2)).astype(np.complex64)
-        for r, places, p in zip(rest, grid.positions(), grid.pixel_size, strict=True)
+        np.exp(-2j * np.pi * r[:, None] * (places.ravel() - p / 2)).astype(np.complex64)
+        for r, places, p in zip(rest.T, grid.positions(), grid.pixel_size, strict=True)
     )
     return y, x
 
 
-def _block(
-    diffractogram: Diffractogram, g: tuple[float, float], width: float, most: tuple[int, int]
-) -> tuple[NDArray[np.complex64], tuple[int, int]]:
-    """The transform's bins around g on the whole plane, odd-sized, zero where none were kept."""
+def _blocks(
+    diffractogram: Diffractogram, spots: NDArray[np.float64], width: float, most: tuple[int, int]
+) -> tuple[NDArray[np.complex64], NDArray[np.intp]]:
+    """The transform's bins around each g on the whole plane, odd-sized, zero where none were kept."""
     reach = np.sqrt(-np.log(CUT) / 2) / (np.pi * width)
-    cy, cx = (round(value / step) for value, step in zip(g, diffractogram.step, strict=True))
+    cells = np.rint(spots / diffractogram.step).astype(np.intp)
     by, bx = (
         min(int(np.ceil(reach / step)), (n - 1) // 2)
         for step, n in zip(diffractogram.step, most, strict=True)
     )
-    block = np.zeros((2 * by + 1, 2 * bx + 1), np.complex64)
-    _copy_bins(diffractogram, block, cy - by, cx - bx)
-    if cx < bx:  # columns of negative g_x are those of -g, conjugate; -0 has no column of its own
-        mirrored = np.zeros((2 * by + 1, min(bx - cx, 2 * bx + 1)), np.complex64)
-        _copy_bins(diffractogram, mirrored, -cy - by, max(-bx - cx, 1))
-        block[:, : mirrored.shape[1]] = mirrored[::-1, ::-1].conj()
-    return block, (cy, cx)
+    blocks = np.zeros((len(cells), 2 * by + 1, 2 * bx + 1), np.complex64)
+    for block, (cy, cx) in zip(blocks, cells.tolist(), strict=True):
+        _copy_bins(diffractogram, block, cy - by, cx - bx)
+        if cx < bx:  # columns of negative g_x are those of -g, conjugate; -0 has no column of its own
+            mirrored = np.zeros((2 * by + 1, min(bx - cx, 2 * bx + 1)), np.complex64)
+            _copy_bins(diffractogram, mirrored, -cy - by, max(-bx - cx, 1))
+            block[:, : mirrored.shape[1]] = mirrored[::-1, ::-1].conj()
+    return blocks, cells
 
 
 def _copy_bins(diffractogram: Diffractogram, block: NDArray[np.complex64], row: int, column: int) -> None:
@@ -142,24 +158,48 @@ def field_noise(
     the filter lets through, interpolated between their middles, times the filter's effective area. Where it
     changes steeply, as at the film's edge, which the windows blur, the largest nearby counts.
     """
-    local = spectra.on_grid(np.sqrt(_density_under(spectra, g, width)), grid)
+    return np.asarray(fields_noise(diffractogram, spectra, [g], width, grid)[0], np.float32)
+
+
+def fields_noise(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Sequence[tuple[float, float]],
+    width: float,
+    grid: MapGrid,
+) -> NDArray[np.float32]:
+    """`field_noise` of several spots, shape (number of spots, *grid.shape)."""
+    local = spectra.on_grid(np.sqrt(_densities_under(spectra, spots, width)), grid)
     reach = [2 * round(EDGE_REACH / p) + 1 for p in grid.pixel_size]
-    highest = ndimage.maximum_filter(local, reach, mode="nearest")
-    local = np.where(highest > STEEP * local, highest, local)
+    for one in local:
+        if one.size and one.max() > STEEP * one.min():
+            highest = ndimage.maximum_filter(one, reach, mode="nearest")
+            np.copyto(one, highest, where=highest > STEEP * one)
     py, px = diffractogram.pixel_size
     # sum of the squared filter over the bins, over the number of pixels: 1 / (4 pi width^2) in pixels
-    return local**2 * np.float32(py * px / (4 * np.pi * width**2))
+    np.square(local, out=local)
+    local *= np.float32(py * px / (4 * np.pi * width**2))
+    return local
 
 
-def _density_under(spectra: LocalSpectra, g: tuple[float, float], width: float) -> NDArray[np.float64]:
-    """Noise power density of every window under the squared filter around g, shape ``spectra.lattice``.
+def _densities_under(
+    spectra: LocalSpectra, spots: Sequence[tuple[float, float]], width: float
+) -> NDArray[np.float64]:
+    """Noise power density of every window under the squared filter around each g, shape (n, *lattice).
 
     Thon rings are finer than the filter, and one ring's median varies by chance.
     """
     reach = 1 / (np.sqrt(8) * np.pi * width)
-    weight = np.exp(-0.5 * ((spectra.ring_g - np.hypot(*g)) / reach) ** 2) * np.gradient(spectra.ring_g)
-    if weight.sum() < 1e-3 * reach:  # beyond the rings, or rings wider than the filter
-        return np.asarray(spectra.density_at(g) / MEDIAN_BIAS, np.float64)
-    density = spectra.ring_density @ (weight / weight.sum())
-    factor = spectra.azimuthal_at(g) / MEDIAN_BIAS
-    return np.asarray(density.reshape(spectra.lattice) * factor, np.float64)
+    length = np.hypot(*np.array(spots, np.float64).reshape(-1, 2).T)
+    weight = np.exp(-0.5 * ((spectra.ring_g - length[:, None]) / reach) ** 2) * np.gradient(spectra.ring_g)
+    sums = weight.sum(axis=1)
+    weight /= np.maximum(sums, np.finfo(np.float64).tiny)[:, None]
+    densities: NDArray[np.float64] = weight @ spectra.ring_density.T.astype(np.float64)
+    densities = densities.reshape(-1, *spectra.lattice)
+    for i, g in enumerate(spots):
+        if sums[i] < 1e-3 * reach:  # beyond the rings, or rings wider than the filter
+            densities[i] = spectra.density_at(g)
+        else:
+            densities[i] *= spectra.azimuthal_at(g)
+    densities /= MEDIAN_BIAS
+    return densities

@@ -244,10 +244,12 @@ def refined(scene: Scene, draft: Draft) -> Draft:
     """
     weights = weights_of(draft.region, scene.grid, scene.params.resolution)
     wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
+    spots = [peak.g for peak in draft.peaks]
+    densities = [draft.spectrum.density_at(g) for g in spots]
+    furthest = 0.5 * draft.spectrum.resolution
+    measured = refine(scene.diffractogram, weights, spots, densities, furthest)
     peaks = []
-    for peak in draft.peaks:
-        density = draft.spectrum.density_at(peak.g)
-        g, sigma = refine(scene.diffractogram, weights, peak.g, density, 0.5 * draft.spectrum.resolution)
+    for peak, (g, sigma) in zip(draft.peaks, measured, strict=True):
         if sigma < UNCONFIRMED * draft.spectrum.resolution:
             peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
     return replace(draft, peaks=tuple(peaks))
@@ -304,14 +306,30 @@ def numbered(drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene) -> Gr
     for draft in ordered:
         peaks = sorted(draft.peaks, key=lambda p: -p.snr)
         members.append(tuple(range(len(spots) + 1, len(spots) + 1 + len(peaks))))
-        spots += [spot_of(n, p, draft, seeds, scene) for n, p in zip(members[-1], peaks, strict=True)]
+        place = centroid(draft.region, scene.grid), equivalent_diameter(draft.region, scene.grid)
+        spots += [
+            spot_of(n, p, draft, seeds, scene, place=place) for n, p in zip(members[-1], peaks, strict=True)
+        ]
     return grain_set(tuple(spots), members, [draft.outline for draft in ordered], scene.grid)
 
 
 def spot_of(
-    number: int, peak: Peak, draft: Draft, seeds: Sequence[Seed], scene: Scene, origin: Origin = "grain"
+    number: int,
+    peak: Peak,
+    draft: Draft,
+    seeds: Sequence[Seed],
+    scene: Scene,
+    origin: Origin = "grain",
+    place: tuple[tuple[float, float], float] | None = None,
 ) -> Spot:
-    """A numbered spot from a peak of a grain's spectrum; a seed of its frequency tells its origin."""
+    """A numbered spot from a peak of a grain's spectrum; a seed of its frequency tells its origin.
+
+    `place` are the centre and the diameter of the draft's region, where they are known already.
+    """
+    centre, size = place or (
+        centroid(draft.region, scene.grid),
+        equivalent_diameter(draft.region, scene.grid),
+    )
     reach = 1.2 * max(scene.spectra.grid.step)
     seed = next((s for s in seeds if separation(s.g, peak.g) < reach), None)
     windows = tuple(w for w in seed.windows if _touches(w, draft.region, scene)) if seed else ()
@@ -323,7 +341,7 @@ def spot_of(
         log_false_alarm=peak.log_p,
         origin=seed.origin if seed else origin,
         windows=windows,
-        centre=centroid(draft.region, scene.grid),
-        size=equivalent_diameter(draft.region, scene.grid),
+        centre=centre,
+        size=size,
         radius=float(max(draft.spectrum.resolution, 2 * max(scene.diffractogram.step))),
     )

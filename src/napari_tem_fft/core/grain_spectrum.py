@@ -148,10 +148,17 @@ def _lobes(height: NDArray[np.float32], grid: MapGrid) -> tuple[NDArray[np.float
 def _cropped_power(
     image: NDArray[np.float32], shape: tuple[int, ...], half: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    transform = fft.rfft2(image, s=shape, workers=threads())
+    """Power of the image's transform, as if padded to `shape`, `half` bins on either side of zero.
+
+    Rows of padding, and columns that are not kept, are not transformed.
+    """
     hy, hx = half
-    kept = np.concatenate([transform[-hy:, : hx + 1], transform[: hy + 1, : hx + 1]])
-    return np.asarray(kept.real**2 + kept.imag**2, np.float32)
+    rows = fft.rfft(image, shape[1], axis=1, workers=threads())[:, : hx + 1]
+    transform = fft.fft(rows, shape[0], axis=0, workers=threads())
+    kept = np.concatenate([transform[-hy:], transform[: hy + 1]])
+    power: NDArray[np.float32] = kept.real**2
+    power += kept.imag**2
+    return power
 
 
 def _noise_density(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .map_grid import MapGrid
 from .parameters import Field, check_limits
-from .regions import Outline
+from .regions import Outline, box_of
 from .spots import Spot
 
 
@@ -110,10 +110,11 @@ def grain_set(
 
 def centroid(region: NDArray[np.bool_], grid: MapGrid) -> tuple[float, float]:
     """Centroid (y, x) of a region, nm."""
-    counts = (np.count_nonzero(region, axis=1), np.count_nonzero(region, axis=0))
+    box = box_of(region)
+    inside = region[box].view(np.uint8).astype(np.float32)
     y, x = (
-        float(np.average(places.ravel(), weights=count))
-        for places, count in zip(grid.positions(), counts, strict=True)
+        float(np.average(places.ravel()[side], weights=inside.sum(axis=1 - axis)))
+        for axis, (places, side) in enumerate(zip(grid.positions(), box, strict=True))
     )
     return y, x
 

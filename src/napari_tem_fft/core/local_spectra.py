@@ -29,6 +29,8 @@ from .windows import WindowLine, WindowParams, window_line, window_pixels
 LOWEST_LOG_P = -8.0
 #: Fewest bins in the rings of a window, from which its noise is estimated.
 RING_BINS = 240
+#: SNR, each at least 1e-6 and at most 1e7 here, of which the product is still a float32.
+LOGS_TOGETHER = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,10 +106,20 @@ class LocalSpectra:
         return density.reshape(self.lattice) * self.azimuthal_at(g)
 
     def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
-        """One value a window, interpolated linearly between the windows' middles; shape ``grid.shape``."""
+        """One value a window, interpolated linearly between the windows' middles.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n,), `lattice`, or (several, *lattice)
+
+        Returns
+        -------
+        ndarray, shape ``grid.shape``, or (several, *grid.shape)
+        """
         lattice = self.centres.reshape(*self.lattice, 2)
-        rows, columns = _between(tuple(lattice[:, 0, 0]), tuple(lattice[0, :, 1]), grid)
-        on_grid: NDArray[np.float32] = rows @ values.reshape(self.lattice).astype(np.float32) @ columns.T
+        rows, columns = _between(tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist()), grid)
+        values = values.reshape(self.lattice) if values.ndim < 3 else values
+        on_grid: NDArray[np.float32] = rows @ values.astype(np.float32) @ columns.T
         return on_grid
 
     def azimuthal_at(self, g: tuple[float, float]) -> float:
@@ -190,8 +202,7 @@ def compute_local_spectra(
         np.maximum(best, largest, out=best)
         total += snr.sum(axis=0)
         found.append(_maxima(snr, frame, first))
-        np.maximum(snr, np.float32(1e-6), out=snr)
-        logs += np.log(snr, out=snr).sum(axis=0)
+        logs += _sum_of_logs(snr)
     n = lattice[0] * lattice[1]
     azimuthal = azimuthal_factor(logs / n, n)
     middles = np.meshgrid(
@@ -238,30 +249,51 @@ def _rows_of_snr(
     image: NDArray[np.float32], frame: _Frame
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means of one row of windows after the other."""
-    (sy, sx), (hy, hx) = frame.side, frame.grid.half
-    columns = frame.columns.starts
-    for start, taper in zip(frame.rows.starts, frame.rows.tapers, strict=True):
-        strip = np.zeros((sy, columns[-1] - columns[0] + sx), np.float32)
-        top, bottom = max(start, 0), min(start + sy, image.shape[0])
-        left, right = max(columns[0], 0), min(columns[-1] + sx, image.shape[1])
-        inner = strip[top - start : bottom - start, left - columns[0] : right - columns[0]]
-        inner[:] = image[top:bottom, left:right] * taper[top - start : bottom - start, None]
-        windows = np.stack([strip[:, c - columns[0] : c - columns[0] + sx] for c in columns])
-        windows *= frame.columns.tapers[:, None, :]
-        power = _power(windows, hy, hx).reshape(len(columns), -1)
+    for spectra in _rows_of_spectra(image, frame):
+        power = _power(spectra).reshape(spectra.shape[1], -1)
         means = ring_means(power, frame.rings)
         power /= spread(means, frame.between)
-        yield power.reshape(-1, 2 * hy + 1, hx + 1), means
+        yield power.reshape(spectra.shape[1], spectra.shape[0], -1), means
 
 
-def _power(windows: NDArray[np.float32], hy: int, hx: int) -> NDArray[np.float32]:
-    """Power spectra with centred rows, `hy` and `hx` bins on either side of the zero frequency."""
-    spectra = fft.rfft2(windows, workers=threads())
-    power = np.empty((len(windows), 2 * hy + 1, hx + 1), np.float32)
-    for part, rows in ((power[:, :hy], slice(-hy, None)), (power[:, hy:], slice(hy + 1))):
-        kept = spectra[:, rows, : hx + 1]
-        np.multiply(kept.real, kept.real, out=part)
-        part += kept.imag * kept.imag
+def _rows_of_spectra(image: NDArray[np.float32], frame: _Frame) -> Iterator[NDArray[np.complex64]]:
+    """Transforms of one row of windows after the other, shape (2 hy + 1, n columns, hx + 1), centred rows.
+
+    A row of the image is transformed once, though two rows of windows hold it.
+    """
+    (sy, _), (hy, hx) = frame.side, frame.grid.half
+    lines = np.zeros((0, len(frame.columns.starts), hx + 1), np.complex64)
+    first = known = 0
+    for start, taper in zip(frame.rows.starts.tolist(), frame.rows.tapers, strict=True):
+        top, bottom = max(start, 0), min(start + sy, len(image))
+        lines = np.concatenate([lines[top - first :], _transformed_lines(image[known:bottom], frame)])
+        first, known = top, bottom
+        windows = np.zeros((sy, *lines.shape[1:]), np.complex64)
+        inside = slice(top - start, bottom - start)
+        np.multiply(lines, taper[inside, None, None], out=windows[inside])
+        whole = fft.fft(windows, axis=0, overwrite_x=True, workers=threads())
+        yield np.concatenate([whole[-hy:], whole[: hy + 1]])
+
+
+def _transformed_lines(lines: NDArray[np.float32], frame: _Frame) -> NDArray[np.complex64]:
+    """Rows of the image in all columns of windows, transformed along x, shape (rows, n columns, hx + 1)."""
+    side, starts = frame.side[1], frame.columns.starts.tolist()
+    tapered = np.zeros((len(lines), len(starts), side), np.float32)
+    for number, (start, taper) in enumerate(zip(starts, frame.columns.tapers, strict=True)):
+        left, right = max(start, 0), min(start + side, lines.shape[1])
+        inside = slice(left - start, right - start)
+        np.multiply(lines[:, left:right], taper[inside], out=tapered[:, number, inside])
+    spectra: NDArray[np.complex64] = fft.rfft(tapered, axis=2, workers=threads())
+    return spectra[:, :, : frame.grid.half[1] + 1]
+
+
+def _power(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Power of transforms (overwritten), shape (rows, n, columns), put in the shape (n, rows, columns)."""
+    rows, n, columns = spectra.shape
+    parts = spectra.view(np.float32)
+    np.square(parts, out=parts)
+    power = np.empty((n, rows, columns), np.float32)
+    np.add(parts[..., ::2], parts[..., 1::2], out=power.swapaxes(0, 1))
     return power
 
 
@@ -269,6 +301,16 @@ def _squares(frame: _Frame) -> NDArray[np.float32]:
     """Sum of the squared taper of each window, shape (n, 1)."""
     sums = [np.sum(line.tapers.astype(np.float64) ** 2, axis=1) for line in (frame.rows, frame.columns)]
     return np.asarray(np.outer(*sums).reshape(-1, 1), np.float32)
+
+
+def _sum_of_logs(snr: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum of the logarithms over the windows (SNR are overwritten); a few at a time share one logarithm."""
+    np.clip(snr, 1e-6, 1e7, out=snr)
+    total = np.zeros(snr.shape[1:], np.float64)
+    for first in range(0, len(snr), LOGS_TOGETHER):
+        product = np.multiply.reduce(snr[first : first + LOGS_TOGETHER], axis=0)
+        total += np.log(product, out=product)
+    return total
 
 
 def _maxima(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from .spots import Spot
 
 #: Spots whose d differ by less than this share, or three of their sigmas, are of one family.
 SAME_D = 0.01
+#: What a spot tells of its d.
+D = ("d", "d_sigma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ def orientations(
         own = {number: _indexed(members, match_of) for number, members in own.items()}
         family = _shared_d(own, by_id)
         for number, members in own.items():
-            shown = [spot for spot in members if _same(spot, family)]
+            d, sigma = (np.array([getattr(spot, what) for spot in members]) for what in D)
+            shown = [spot for spot, same in zip(members, _same(d, sigma, family), strict=True) if same]
             if shown:
                 found.append(_orientation(number, component.name, shown, match_of))
     return tuple(found)
@@ -85,16 +89,24 @@ def _indexed(spots: Sequence[Spot], match_of: Mapping[int, GrainMatch]) -> list[
 
 def _shared_d(own: Mapping[int, Sequence[Spot]], grains: Mapping[int, Grain]) -> float:
     """The d that the largest area of grains shows; the largest d of several."""
+    d, sigma = (np.array([getattr(s, what) for spots in own.values() for s in spots]) for what in D)
+    if not d.size:
+        return 0.0
+    order = np.argsort(-d, kind="stable")
+    same = _same(d[:, None], sigma[:, None], d[order])
+    firsts = np.cumsum([0, *(len(spots) for spots in own.values())])[:-1]
+    shows = np.logical_or.reduceat(same, firsts, axis=0)
+    areas = np.array([grains[number].area for number in own]) @ shows
     best, largest = 0.0, 0.0
-    for d in sorted((spot.d for spots in own.values() for spot in spots), reverse=True):
-        area = sum(grains[n].area for n, spots in own.items() if any(_same(spot, d) for spot in spots))
+    for value, area in zip(d[order].tolist(), areas.tolist(), strict=True):
         if area > 1.0001 * largest:
-            best, largest = d, area
+            best, largest = value, area
     return best
 
 
-def _same(spot: Spot, d: float) -> bool:
-    return abs(spot.d - d) < max(SAME_D * d, 3 * spot.d_sigma)
+def _same(d: NDArray[np.float64], sigma: NDArray[np.float64], other: Any) -> NDArray[np.bool_]:
+    """Whether spots with these d, known to sigma (nm), are of the same planes as another d."""
+    return np.asarray(np.abs(d - other) < np.maximum(SAME_D * other, 3 * sigma), bool)
 
 
 def _orientation(

@@ -11,19 +11,22 @@ inwards on the other, as a changed |g| does. So the rim counts less than the mid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from .amplitude import bragg_field
+from .amplitude import bragg_fields
 from .diffractogram import Diffractogram
 from .map_grid import MapGrid, linear_weights
 
 #: Samples of the field a width of its filter: just what the filter lets through.
 SAMPLES_A_WIDTH = 1.6
 ITERATIONS = 3
+#: Of a place, in the moments of a field.
+POWERS = np.arange(3)[:, None]
 #: Within so many widths of the filter from the image's border its opposite border shines in.
 BORDER = 4.0
 
@@ -104,64 +107,78 @@ def _off_border(places: NDArray[np.float64], extent: float, width: float) -> NDA
 def refine(
     diffractogram: Diffractogram,
     weights: Weights,
-    g: tuple[float, float],
-    density: float,
+    spots: Sequence[tuple[float, float]],
+    densities: Sequence[float],
     furthest: float,
-) -> tuple[tuple[float, float], float]:
+) -> list[tuple[tuple[float, float], float]]:
     """g at which the fringes of a region are in phase, and its standard uncertainty along either axis.
 
     Parameters
     ----------
-    g : tuple of float, (y, x), 1/nm
+    spots : sequence of (g_y, g_x), 1/nm
         To start from.
-    density : float
-        Noise power density at g.
+    densities : sequence of float
+        Noise power density at each.
     furthest : float, 1/nm
         Where Newton's method would go farther than this, g is left as it was.
 
     Returns
     -------
-    g : tuple of float, (y, x), 1/nm
-    sigma : float, 1/nm
-        From the noise (Cramer-Rao bound): strain and the calibration are not in it.
+    list of (g, sigma), one a spot
+        g = (y, x) and sigma in 1/nm; sigma is from the noise (Cramer-Rao bound): strain and the calibration
+        are not in it.
     """
-    field = bragg_field(diffractogram, g, weights.width, weights.grid) * weights.weight
-    rest = np.zeros(2)
+    if not spots:
+        return []
+    fields = bragg_fields(diffractogram, spots, weights.width, weights.grid)
+    fields *= weights.weight
+    rest = np.zeros((len(spots), 2))
     for _ in range(ITERATIONS):
-        step = _newton(field, weights, rest)
+        step = _newton(_moments(fields, weights, rest))
         rest = rest + np.clip(step, -furthest, furthest)
-    if np.hypot(*rest) > furthest:
-        rest = np.zeros(2)
-    total = abs(np.sum(field * _ramp(weights, rest))) / float(weights.weight.sum())
-    return (g[0] + float(rest[0]), g[1] + float(rest[1])), _sigma(diffractogram, weights, total, density)
+    rest[np.hypot(*rest.T) > furthest] = 0
+    amplitude = np.abs(_moments(fields, weights, rest)[:, 0, 0]) / float(weights.weight.sum())
+    sigma = _sigma(diffractogram, weights, amplitude, np.asarray(densities, np.float64))
+    g = np.array(spots, np.float64) + rest
+    return [((gy, gx), one) for (gy, gx), one in zip(g.tolist(), sigma.tolist(), strict=True)]
 
 
-def _ramp(weights: Weights, rest: NDArray[np.float64]) -> NDArray[np.complex128]:
-    return np.asarray(
-        np.exp(-2j * np.pi * rest[0] * weights.y) * np.exp(-2j * np.pi * rest[1] * weights.x), np.complex128
+def _moments(
+    fields: NDArray[np.complex64], weights: Weights, rest: NDArray[np.float64]
+) -> NDArray[np.complex128]:
+    """Sums of each field turned by its `rest`, times y^i x^j, shape (number of fields, 3, 3)."""
+    y, x = (
+        np.exp(-2j * np.pi * r[:, None, None] * places.ravel()) * places.ravel() ** POWERS
+        for r, places in zip(rest.T, (weights.y, weights.x), strict=True)
     )
+    # the long sum in the field's own precision, of few columns, the rest in double
+    rows = fields @ x.swapaxes(1, 2).astype(np.complex64)
+    return np.asarray(y @ rows, np.complex128)
 
 
-def _newton(field: NDArray[np.complex64], weights: Weights, rest: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Step towards the maximum of ln |sum of the field|^2 from g + rest."""
-    turned = field * _ramp(weights, rest)
-    total, y, x = turned.sum(), weights.y, weights.x
-    if total == 0:
-        return np.zeros(2)
-    first = -2j * np.pi * np.array([(turned * y).sum(), (turned * x).sum()]) / total
-    yx = (turned * (y * x)).sum()
-    second = -4 * np.pi**2 * np.array([[(turned * y**2).sum(), yx], [yx, (turned * x**2).sum()]]) / total
-    hessian = 2 * np.real(second - np.outer(first, first))
-    if not (hessian[0, 0] < 0 and np.linalg.det(hessian) > 0):
-        return np.zeros(2)
-    return np.asarray(-np.linalg.solve(hessian, 2 * np.real(first)), np.float64)
+def _newton(moments: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Steps towards the maxima of ln |sum of the field|^2, shape (n, 2); none where there is none near."""
+    total = np.where(moments[:, 0, 0] == 0, 1, moments[:, 0, 0])
+    y, x = (-2j * np.pi * moments[:, i, j] / total for i, j in ((1, 0), (0, 1)))
+    yy, yx, xx = (-4 * np.pi**2 * moments[:, i, j] / total for i, j in ((2, 0), (1, 1), (0, 2)))
+    a, b, c = 2 * np.real(yy - y * y), 2 * np.real(yx - y * x), 2 * np.real(xx - x * x)
+    det = a * c - b * b
+    concave = (a < 0) & (det > 0) & (moments[:, 0, 0] != 0)
+    down = 2 * np.real(np.stack([c * y - b * x, a * x - b * y], axis=1))
+    return np.where(concave[:, None], -down / np.where(concave, det, 1)[:, None], 0.0)
 
 
-def _sigma(diffractogram: Diffractogram, weights: Weights, amplitude: float, density: float) -> float:
+def _sigma(
+    diffractogram: Diffractogram,
+    weights: Weights,
+    amplitude: NDArray[np.float64],
+    density: NDArray[np.float64],
+) -> NDArray[np.float64]:
     weight = weights.weight.astype(np.float64)
-    spread = 0.5 * float((weight * (weights.y**2 + weights.x**2)).sum()) / float(weight.sum())
-    squares = 0.5 * float((weight**2 * (weights.y**2 + weights.x**2)).sum()) / float((weight**2).sum())
+    squared = weights.y**2 + weights.x**2
+    spread = 0.5 * float((weight * squared).sum()) / float(weight.sum())
+    squares = 0.5 * float((weight**2 * squared).sum()) / float((weight**2).sum())
     pixels = weights.grid.pixel_area / np.prod(diffractogram.pixel_size)
     independent = float(weight.sum()) ** 2 / float((weight**2).sum()) * float(pixels)
-    snr = max(amplitude**2 * independent / max(density, 1e-30), 1e-6)
-    return float(np.sqrt(squares) / (spread * 2 * np.pi * np.sqrt(2 * snr)))
+    snr = np.maximum(amplitude**2 * independent / np.maximum(density, 1e-30), 1e-6)
+    return np.asarray(np.sqrt(squares) / (spread * 2 * np.pi * np.sqrt(2 * snr)), np.float64)

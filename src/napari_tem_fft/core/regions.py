@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from .amplitude import bragg_field, field_noise
+from .amplitude import bragg_fields, fields_noise
 from .diffractogram import Diffractogram
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
@@ -54,7 +54,7 @@ class Outline:
 def significance(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
-    spots: Iterable[tuple[float, float]],
+    spots: Sequence[tuple[float, float]],
     width: float,
     grid: MapGrid,
 ) -> NDArray[np.float32]:
@@ -62,15 +62,17 @@ def significance(
 
     Parameters
     ----------
-    spots : iterable of (g_y, g_x), 1/nm
+    spots : sequence of (g_y, g_x), 1/nm
     width : float, nm
         Of the filter (`bragg_field`).
     """
-    total = np.zeros(grid.shape, np.float32)
-    for g in spots:
-        field = bragg_field(diffractogram, g, width, grid)
-        noise = field_noise(diffractogram, spectra, g, width, grid)
-        total += (field.real**2 + field.imag**2) / noise
+    if not spots:
+        return np.zeros(grid.shape, np.float32)
+    fields = bragg_fields(diffractogram, spots, width, grid)
+    power = fields.real**2
+    power += fields.imag**2
+    power /= fields_noise(diffractogram, spectra, spots, width, grid)
+    total: NDArray[np.float32] = power.sum(axis=0)
     return total
 
 
@@ -235,7 +237,13 @@ def connected(
     if not keep.any():
         return np.zeros_like(region)
     largest = int(np.argmax(np.where(keep, overlap, -1)))
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(label == largest)
+    return _filled(label == largest)
+
+
+def _filled(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A piece with the holes that it encloses: what does not hang together with the border."""
+    outside, _ = ndimage.label(np.pad(~piece, 1, constant_values=True))
+    filled: NDArray[np.bool_] = outside[1:-1, 1:-1] != outside[0, 0]
     return filled
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from skimage.filters import threshold_otsu
 from .diffractogram import Diffractogram, inverse_of_half_plane
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid, resampled
-from .noise import between_rings, pool_rings, ring_means, spread
+from .noise import Between, Rings, between_rings, pool_rings, ring_means, spread
 
 #: Speckle band, 1/nm.
 BAND = (1.2, 3.5)
@@ -157,13 +158,13 @@ def _band_image(
     ky, kx = min(hy, (ny - 1) // 2), min(hx, nx // 2)
     gy, gx = diffractogram.axes()
     gy, gx = gy[hy - ky : hy + ky + 1], gx[:, : kx + 1]
-    radius = np.hypot(gy, gx)
-    inside = (radius >= band[0]) & (radius <= band[1])
+    frame = _frame((ky, kx), diffractogram.step, band)
+    inside = frame.inside.copy()
     for (y, x), reach in spots:
         for sign in (1, -1):
             _leave_out(inside, gy, gx, (sign * y, sign * x), 2 * reach)
     kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], np.complex64(0))
-    kept *= _cut_down(kept, radius, band)
+    kept *= _cut_down(kept, frame)
     image = inverse_of_half_plane(kept, shape, diffractogram.image_shape)
     # noise loses a little as well: of an exponential distribution exp(-t) lies beyond t
     return image, 2.0 * float(inside.sum()) * float(-np.expm1(-STRONGEST))
@@ -185,13 +186,30 @@ def _leave_out(
     inside[rows, columns] &= (gy[rows] - g[0]) ** 2 + (gx[:, columns] - g[1]) ** 2 > reach**2
 
 
-def _cut_down(
-    kept: NDArray[np.complex64], radius: NDArray[np.float64], band: tuple[float, float]
-) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """Bins of a half plane: which lie in a band, and their rings."""
+
+    inside: NDArray[np.bool_]
+    rings: Rings
+    between: Between
+
+
+@lru_cache(maxsize=2)
+def _frame(half: tuple[int, int], step: tuple[float, float], band: tuple[float, float]) -> _Frame:
+    """Images of one shape share it, and so do the edits of an image."""
+    gy = np.arange(-half[0], half[0] + 1, dtype=np.float64)[:, None] * step[0]
+    gx = np.arange(half[1] + 1, dtype=np.float64)[None, :] * step[1]
+    radius = np.hypot(gy, gx)
+    rings = pool_rings(radius, *band, RING_BINS)
+    inside = (radius >= band[0]) & (radius <= band[1])
+    return _Frame(inside, rings, between_rings(rings, radius))
+
+
+def _cut_down(kept: NDArray[np.complex64], frame: _Frame) -> NDArray[np.float32]:
     """Factors that leave no bin with more than `STRONGEST` times its ring's mean power."""
     power = kept.real**2 + kept.imag**2
-    rings = pool_rings(radius, *band, RING_BINS)
-    most = spread(ring_means(power.reshape(1, -1), rings), between_rings(rings, radius)).reshape(power.shape)
+    most = spread(ring_means(power.reshape(1, -1), frame.rings), frame.between).reshape(power.shape)
     most *= np.float32(STRONGEST)
     factors: NDArray[np.float32] = np.sqrt(most / np.maximum(power, most))
     return factors

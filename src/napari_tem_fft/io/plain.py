@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -23,8 +24,12 @@ def to_plain(value: Any) -> Any:
     TypeError
         For an array or any other value that has no place in JSON.
     """
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if type(value) is str or type(value) is int:
+        return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {name: to_plain(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
@@ -32,6 +37,32 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [to_plain(item) for item in value]
     return _plain_scalar(value)
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """JSON with one line an entry, and one an item of a list of objects: to read, and quickly written.
+
+    Raises
+    ------
+    ValueError
+        For NaN and infinity.
+    """
+    return "{\n" + ",\n".join(f" {_json(name)}: {_listed(item)}" for name, item in values.items()) + "\n}"
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n  " + ",\n  ".join(map(_json, value)) + "\n ]"
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _plain_scalar(value: Any) -> Any:

@@ -7,7 +7,6 @@ Transforms are not stored: they are computed again from the micrograph when the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +45,7 @@ from .map_files import (
     write_map,
 )
 from .phases import load_table
-from .plain import from_plain
+from .plain import from_plain, json_text
 from .tables import read_profiles, write_profiles, write_spots
 
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
@@ -99,8 +98,7 @@ def save_results(analysis: Analysis, folder: str | Path, keep: Keep = "pictures"
             if analysis.grains:
                 write_grain_picture(fresh / GRAIN_PICTURE, analysis)
         description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()))
-        text = json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False)
-        (fresh / ANALYSIS).write_text(text, encoding="utf-8")
+        (fresh / ANALYSIS).write_text(json_text(description), encoding="utf-8")
     return folder
 
 

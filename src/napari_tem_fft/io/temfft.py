@@ -31,7 +31,7 @@ from .dm import read_images
 from .errors import ReadError
 from .folders import replaced
 from .json_file import read_json
-from .plain import from_plain
+from .plain import from_plain, json_text
 from .results import load_results, save_results
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft document", 1
@@ -158,8 +158,7 @@ def _write(folder: Path, document: Document, pixels: bool) -> None:
         ],
         "files": [PIXELS, RESULTS, LAYERS],
     }
-    text = json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / DOCUMENT).write_text(text, encoding="utf-8")
+    (folder / DOCUMENT).write_text(json_text(description), encoding="utf-8")
 
 
 def _write_layer(

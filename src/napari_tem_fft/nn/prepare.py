@@ -29,6 +29,8 @@ KNEE = 3.0
 SMOOTHING = 1.0
 #: Half-overlapping windows are worth this much fewer independent ones.
 OVERLAP_LOSS = 1.1
+#: Bins of a cell that are pooled one after the other.
+LONGEST_RUN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,9 @@ def radius_plane(params: InputParams) -> NDArray[np.float32]:
 
 
 def _image_planes(diffractogram: Diffractogram, params: InputParams) -> dict[str, NDArray[np.float32]]:
-    half, step = diffractogram.half, diffractogram.step
-    largest, counts = _on_cells(diffractogram.snr(), half, step, params, np.maximum)
-    total, _ = _on_cells(diffractogram.snr(), half, step, params, np.add)
+    half, step, snr = diffractogram.half, diffractogram.step, diffractogram.snr()
+    largest, counts = _on_cells(snr, half, step, params, np.maximum)
+    total, _ = _on_cells(snr, half, step, params, np.add)
     return {
         "image": _compressed(largest - np.log(counts)),
         "image_mean": _compressed((total / counts - 1) * np.sqrt(counts)),
@@ -158,11 +160,26 @@ def _pooled(
     shape = list(values.shape)
     shape[axis] = len(wanted)
     out = np.zeros(shape, np.float32)
-    kept = values.take(np.arange(starts[0], stop), axis=axis)
-    out[(slice(None), inside) if axis else inside] = how.reduceat(kept, starts - starts[0], axis=axis)
+    kept = values[:, starts[0] : stop] if axis else values[starts[0] : stop]
     counts = np.ones(len(wanted), np.intp)
     counts[inside] = np.diff(np.append(starts, stop))
+    runs = starts - starts[0], counts[inside]
+    pooled = _runs(kept.T, *runs, how).T if axis else _runs(kept, *runs, how)
+    out[(slice(None), inside) if axis else inside] = pooled
     return out, counts
+
+
+def _runs(
+    rows: NDArray[np.float32], starts: NDArray[np.intp], counts: NDArray[np.intp], how: np.ufunc
+) -> NDArray[np.float32]:
+    """Runs of rows pooled: few passes over all of them, faster than `ufunc.reduceat` where runs are short."""
+    if counts.max() > LONGEST_RUN:
+        return np.asarray(how.reduceat(rows, starts, axis=0))
+    pooled = rows[starts]
+    for further in range(1, int(counts.max())):
+        longer = np.flatnonzero(counts > further)
+        pooled[longer] = how(pooled[longer], rows[starts[longer] + further])
+    return pooled
 
 
 def _interpolated(

@@ -17,6 +17,8 @@ GRID_POINTS, GRID_REACH = 81, 3.7
 #: Strength of the belief that an image holds few phases: the weight of all of them before looking.
 CONCENTRATION = 2.0
 _SWEEPS = 4
+#: The exponential of less is 0.
+NEVER = -746.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,17 @@ def combine(
     wide = np.broadcast_to(rivals, (points, grains, 2))
     everything = np.concatenate([log_evidence, wide], axis=2)
     peak = everything.max(axis=(0, 2), keepdims=True)
-    likelihood = np.exp(everything - peak)
-    share, log_total = _sequential(likelihood, prior)
-    share = _mean_field(likelihood, prior, share)
+    # what no grain can be has no share, and none that could be lost
+    possible = np.flatnonzero((everything.max(axis=0) - peak[0]).max(axis=0, initial=-np.inf) > NEVER)
+    likelihood = np.exp(everything[:, :, possible] - peak)
+    share, log_total = _sequential(likelihood, prior[possible])
+    share = _mean_field(likelihood, prior[possible], share)
     log_posterior = log_total - 0.5 * ((grid - scale.middle) / scale.error) ** 2
     posterior = np.exp(log_posterior - log_posterior.max())
     posterior /= posterior.sum()
-    return Joint(np.einsum("s,sgp->gp", posterior, share), grid, posterior)
+    phase = np.zeros((grains, len(prior)))
+    phase[:, possible] = np.einsum("s,sgp->gp", posterior, share)
+    return Joint(phase, grid, posterior)
 
 
 def _sequential(
@@ -125,8 +131,9 @@ def _mean_field(
     if grains == 1:
         return share
     for _ in range(_SWEEPS):
-        others = share.sum(axis=1, keepdims=True) - share
-        belief = (CONCENTRATION * prior + others) / (CONCENTRATION + grains - 1)
-        joint = belief * likelihood
-        share = joint / np.maximum(joint.sum(axis=2, keepdims=True), 1e-300)
+        joint = share.sum(axis=1, keepdims=True) + CONCENTRATION * prior - share
+        joint *= likelihood
+        joint /= CONCENTRATION + grains - 1
+        joint /= np.maximum(joint.sum(axis=2, keepdims=True), 1e-300)
+        share = joint
     return share

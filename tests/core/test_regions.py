@@ -1,0 +1,11 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_tem_fft.core.regions import _filled
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_holes_are_what_the_border_does_not_reach(seed):
+    piece = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(60, 70)), 3) > 0
+    np.testing.assert_array_equal(_filled(piece), ndimage.binary_fill_holes(piece))
