@@ -10,7 +10,6 @@ Everything is JSON, CSV, TIFF, NPY or PNG; nothing in it is ever executed.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
