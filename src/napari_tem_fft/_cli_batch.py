@@ -26,6 +26,7 @@ from .core.progress import Step
 from .io.calibration import load_profile
 from .io.index_cache import prepare_index
 from .io.results import KEEP
+from .nn.model import names_model
 
 BATCH = """\
 Analyse many micrographs: files, folders (with all that is in them) and patterns such as 'night/**/*.dm4'.
@@ -109,7 +110,10 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
         sources, known = (), {}
         later = arriving(Path(inputs[0]), Path(job.output), args.settle, known, 0)
     try:
-        crew = hire(found.sources, args.workers, args.memory_limit or "", args.scheduler or "")
+        crew = hire(
+            found.sources, args.workers, args.memory_limit or "", args.scheduler or "",
+            names_model(job.params.network),
+        )  # fmt: skip
     except ValueError as error:
         raise UsageError(str(error)) from error
     steps = batch_steps(

@@ -7,8 +7,6 @@ from forward_model import fringes, white_noise
 from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.diffractogram import SpectrumParams, band_image, compute_diffractogram
 from napari_tem_fft.core.local_spectra import (
-    _frame,
-    _rows_of_spectra,
     _sum_of_logs,
     compute_local_spectra,
     local_spectra_of,
@@ -35,20 +33,6 @@ def test_a_small_grain_is_found_in_its_windows_with_its_frequency():
     assert np.degrees(np.arctan2(-gy, gx)) % 180 == pytest.approx(30.0, abs=0.5)
     centre = spectra.centres[spectra.detections.window[best]]
     assert np.all(np.abs(centre - (5.0, 15.0)) < 3.5)
-
-
-@pytest.mark.parametrize("shape", [(260, 243), (300, 300), (90, 400)])
-def test_rows_that_windows_share_give_what_each_window_gives_by_itself(shape):
-    image = white_noise(shape, 5).astype(np.float32)
-    frame = _frame(shape, PIXEL, 1.5, 10.0, WindowParams(2.5))
-    (sy, sx), (hy, hx) = frame.side, frame.grid.half
-    padded = np.pad(image, ((sy, sy), (sx, sx)))
-    rows = zip(frame.rows.starts, frame.rows.tapers, _rows_of_spectra(image, frame), strict=True)
-    for start, taper, spectra in rows:
-        for n, (left, across) in enumerate(zip(frame.columns.starts, frame.columns.tapers, strict=True)):
-            part = padded[start + sy : start + 2 * sy, left + sx : left + 2 * sx] * np.outer(taper, across)
-            alone = np.fft.rfft2(part)[np.r_[-hy : hy + 1], : hx + 1]
-            np.testing.assert_allclose(spectra[:, n], alone, atol=1e-5 * np.abs(alone).max())
 
 
 def test_a_few_snr_share_a_logarithm():

@@ -17,6 +17,8 @@ from ..io.calibration import CalibrationProfile, load_profile
 from ..io.decisions import stored_decisions
 from ..io.index_cache import prepare_index
 from ..io.results import load_results, save_results
+from ..nn.model import names_model
+from ..nn.shared import Address, shared_segmenter
 from .job import Job
 from .record import Record, described
 from .sources import Source
@@ -39,8 +41,13 @@ class Engine:
 
 
 @lru_cache(maxsize=1)
-def engine_of(job: Job) -> Engine:
+def engine_of(job: Job, network: Address | None = None) -> Engine:
     """The engine of a job, loaded at its first use in this process.
+
+    Parameters
+    ----------
+    network : Address, optional
+        Of the process that runs the job's network; it runs in this process where absent.
 
     Raises
     ------
@@ -53,21 +60,29 @@ def engine_of(job: Job) -> Engine:
     prepare_index(phases)
     prepare_index((*phases, *others))
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
-    return Engine(job, phases, others, profile, api.segment_of(job.params))
+    return Engine(job, phases, others, profile, _segment_of(job, network))
 
 
-def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
+def _segment_of(job: Job, network: Address | None) -> Segment | None:
+    if network is None or not names_model(job.params.network):
+        return api.segment_of(job.params)
+    return shared_segmenter(job.params.network, network, job.params.spots.false_alarms)
+
+
+def analyse_source(job: Job, source: Source, attempt: int = 1, network: Address | None = None) -> Record:
     """Analyse a file and keep what the job says; whatever goes wrong is told in the record.
 
     Parameters
     ----------
     attempt : int
         2 if a worker has died over this file.
+    network : Address, optional
+        As in `engine_of`.
     """
     start = time.perf_counter()
     record = Record(source.index, source.path, source.folder, attempts=attempt)
     try:
-        engine = engine_of(job)
+        engine = engine_of(job, network)
         analysis = _analysed(engine, source)
     except (ValueError, OSError, MemoryError) as error:
         return _timed(_failed(record, str(error) or type(error).__name__), start)

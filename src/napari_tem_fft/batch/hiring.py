@@ -17,6 +17,7 @@ def hire(
     count: int | None = None,
     memory_limit: str = "",
     scheduler: str = "",
+    network: bool = True,
 ) -> Callable[[Job], Workers]:
     """What `batch_steps` hires its workers with.
 
@@ -30,6 +31,8 @@ def hire(
         Such as "8G": as many workers as fit, `count` at most.
     scheduler : str
         Address of a dask.distributed scheduler, or "local".
+    network : bool
+        Whether the job has a network, which needs memory as well.
 
     Raises
     ------
@@ -40,7 +43,8 @@ def hire(
     if wanted < 1:
         raise ValueError("at least one worker is needed")
     if memory_limit:
-        wanted = min(wanted, workers_within(parse_memory(memory_limit), largest_pixels(sources)))
+        fit = workers_within(parse_memory(memory_limit), largest_pixels(sources), network)
+        wanted = min(wanted, fit)
     if scheduler:
         return lambda job: Cluster(job, scheduler, wanted)
     return lambda job: LocalWorkers(job, wanted)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from .diffractogram import Diffractogram
-from .local_spectra import RING_BINS, LocalSpectra
+from .local_spectra import LocalSpectra
 from .map_grid import MapGrid, MapPart
 from .noise import HANN_BANDWIDTH
 from .threads import threads
+from .window_rows import RING_BINS
 
 #: The median of so many exponential values (the rings', which the window correlates), the upper of the two in
 #: the middle, is larger than ln 2 by this factor.
