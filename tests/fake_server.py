@@ -42,5 +42,14 @@ def command(how: str = "good", memory: object = "") -> tuple[str, ...]:
     return sys.executable, __file__, how, str(memory)
 
 
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
 
 
 @dataclass
@@ -52,3 +55,31 @@ def drag(viewer, start, end):
     send(viewer, mouse_press_callbacks, "mouse_press", start)
     send(viewer, mouse_move_callbacks, "mouse_move", end, is_dragging=True)
     send(viewer, mouse_release_callbacks, "mouse_release", end)
+
+
+def canvas_of(viewer):
+    """The canvas of a viewer that is shown."""
+    return viewer.window._qt_viewer.canvas
+
+
+def on_canvas(viewer, world):
+    """Where a world position (y, x) is drawn, in pixels of the canvas."""
+    x, y = canvas_of(viewer).view.scene.transform.map([world[-1], world[-2]])[:2]
+    return QPointF(float(x), float(y))
+
+
+def press_on_canvas(viewer, *worlds, button=Qt.MouseButton.LeftButton):
+    """Press the mouse at the first world position, drag it through the others, release it: by Qt itself."""
+    canvas, none = canvas_of(viewer).native, Qt.MouseButton.NoButton
+    places = [on_canvas(viewer, world) for world in worlds]
+    steps = [
+        (QEvent.Type.MouseMove, places[0], none, none),
+        (QEvent.Type.MouseButtonPress, places[0], button, button),
+    ]
+    steps += [(QEvent.Type.MouseMove, place, none, button) for place in places[1:]]
+    steps.append((QEvent.Type.MouseButtonRelease, places[-1], button, none))
+    for kind, place, changed, held in steps:
+        there = QPointF(canvas.mapToGlobal(place))
+        event = QMouseEvent(kind, place, there, changed, held, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(canvas, event)
+        QApplication.processEvents()

@@ -1,52 +1,21 @@
 """The network in napari: chosen in the dock, run in a process that comes and goes with the dock."""
 
 import gc
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 
-import fake_server
+from fake_server import lives
 from napari_tem_fft._reader import read_layers
-from napari_tem_fft.nn.model import ModelConfig
-from napari_tem_fft.nn.prepare import InputParams
-from napari_tem_fft.nn.unet import NetworkParams
 from napari_tem_fft.widgets._network_choice import FOLDER, NONE
 from napari_tem_fft.widgets.tem_fft import TemFftDock
-
-
-@pytest.fixture
-def server(monkeypatch):
-    """How the fake process behaves; the commands that started one."""
-    started, how = [], ["good"]
-
-    def command(folder):
-        started.append(folder)
-        return fake_server.command(*how)
-
-    monkeypatch.setattr("napari_tem_fft.nn.process.server_command", command)
-    command.started, command.how = started, how
-    return command
-
-
-@pytest.fixture
-def model(tmp_path):
-    """A model's folder as far as a window reads it: there are no weights."""
-    folder = tmp_path / "my model"
-    folder.mkdir()
-    config = ModelConfig(
-        "my model", InputParams(half=31, margin=8), NetworkParams(2, 2), 0.0, weights_sha256="ab"
-    )
-    (folder / "config.json").write_text(json.dumps(asdict(config)))
-    return folder
 
 
 @pytest.fixture
@@ -67,14 +36,6 @@ def open_dock(make_napari_viewer, qtbot):
         return viewer, dock
 
     return make
-
-
-def lives(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def process_of(dock):
