@@ -1,8 +1,8 @@
 """A network's process without a network: ``python fake_server.py HOW``, for tests of who talks to it.
 
 It answers with the mean of the channels. HOW is "good", "fails" (says that it cannot start), "dies" (before
-it is ready), "dies once" FILE (at its first question, which the file remembers), or "slow" (half a minute
-for an answer).
+it is ready), "dies once" FILE (at its first question, which the file remembers), "slow" (half a minute
+for an answer), or "slow once" FILE (for the first one).
 """
 
 import os
@@ -29,7 +29,8 @@ def main(how: str, memory: str = "") -> None:
         if how == "dies once" and not Path(memory).exists():
             Path(memory).touch()
             os._exit(7)
-        if how == "slow":
+        if how == "slow" or (how == "slow once" and not Path(memory).exists()):
+            Path(memory or os.devnull).touch()
             time.sleep(30)
         if request.array.shape[0] == 1:
             send(answers, Message(FAILURE, text="ValueError: another shape"))

@@ -92,12 +92,12 @@ def test_open_run_paint_undo_cancel_lose_the_network_save_reopen_close(
     assert state_of(findings) == found
 
     # the network's process is killed in mid-run
-    server.how[:] = ["slow"]
+    asked = tmp_path / "asked"
+    server.how[:] = ["slow once", asked]
     dock.network.value = str(model)
     process = session.network._process
     dock.run.click()
     qtbot.waitUntil(lambda: process.state == "busy", timeout=60_000)
-    server.how[:] = ["good"]
     with qtbot.waitSignal(session.runner.stopped, timeout=60_000):
         os.kill(process.pid, signal.SIGKILL)
     assert any("SIGKILL" in str(record.message) for record in notification_manager.records)
@@ -116,8 +116,7 @@ def test_open_run_paint_undo_cancel_lose_the_network_save_reopen_close(
             np.testing.assert_allclose(after, before, err_msg=name)
 
     # closed while it works: no process stays
-    server.how[:] = ["slow"]
-    os.kill(process.pid, signal.SIGKILL)
+    asked.unlink()
     dock.run.click()
     qtbot.waitUntil(lambda: process.state == "busy", timeout=60_000)
     pid = process.pid
