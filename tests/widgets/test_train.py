@@ -1,6 +1,8 @@
 """The training dock: pairs kept and listed, trainings followed, with a stand-in for the command."""
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -129,6 +131,38 @@ def test_what_cannot_be_trained_is_refused(trainer):
     trainer.name.setText("../elsewhere")
     trainer.start.click()
     assert "a name that a folder can have" in messages()[-1]
+
+
+MAKE = "import pathlib, sys, small_network; small_network.small_model(pathlib.Path(sys.argv[1]), 'first')"
+SMALL = ("--mix", "2", "--steps", "2", "--batch", "2", "--every", "2", "--workers", "1")
+
+
+def test_a_real_fine_tuning_gives_a_model_that_can_be_used(
+    analysed, trainer, dock, own, run, qtbot, tmp_path, monkeypatch
+):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
+    subprocess.run([sys.executable, "-c", MAKE, str(own / "first")], env=environment, check=True)
+    dock.session.network.listed.emit()
+    monkeypatch.setattr(
+        "napari_tem_fft.widgets._fine_tuning.command",
+        lambda base, *to: (*command(str(own / base), *to), *SMALL, "--keep-pairs", str(tmp_path / "kept")),
+    )
+    with qtbot.waitSignal(trainer.saver.returned, timeout=60_000):
+        trainer.save.click()
+    seen = []
+    trainer.training.progressed.connect(lambda *told: seen.append(told))
+    with qtbot.waitSignal(trainer.training.ended, timeout=300_000):
+        trainer.start.click()
+    assert trainer.state.text().startswith("corrected is ready")
+    assert seen[-1][1:] == (2, 2) and "loss" in seen[-1][0]
+    assert (own / "corrected" / "weights.keras").exists()
+    dock.network.value = "corrected"
+    assert dock.network.list.currentText() == "corrected"
+    with qtbot.waitSignal(dock.session.runner.stopped, timeout=200_000):
+        dock.run.click()
+    assert dock.session.current.analysis.network.name == "corrected"
+    dock.session.network._process.close()
 
 
 def test_the_command_is_one_that_the_command_line_knows(tmp_path, monkeypatch):
