@@ -93,6 +93,7 @@ def test_manifest_is_valid_and_all_it_names_exists(manifest_path):
         "Phases",
         "Calibration",
         "Series",
+        "Batch",
         "Train",
     ]
 
