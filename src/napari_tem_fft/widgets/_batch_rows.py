@@ -10,7 +10,7 @@ from ._batch_run import BatchRun
 from ._tree import Row
 
 #: Colours of images that failed, and of those that a person should look at.
-FAILED, FLAGGED = "#D55E00", "#E69F00"
+FAILED, FLAGGED = "#D55E00", "#CC7A00"
 
 
 def record_row(number: int, record: Record) -> Row:

@@ -9,6 +9,7 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox
 
+from ._controls import short
 from ._group import widen_grey_range
 from ._source import is_source
 
@@ -33,8 +34,7 @@ class ImageChoice(QComboBox):
         self._viewer = viewer
         self._images: list[Image] = []
         self.setToolTip("The micrograph that is analysed")
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
+        short(self, 12)
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.renamed):
             event.connect(self._on_layers_changed)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QEvent, QObject, QSize
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QPushButton, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QBoxLayout,
+    QComboBox,
+    QFrame,
+    QGroupBox,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
 
-#: A dock narrower than this, in pixels, has its columns below each other.
-NARROW = 620
+#: A dock so many times higher than wide has its columns below each other.
+HIGH = 1.2
 
 
 def button(text: str, help: str) -> QPushButton:
@@ -32,6 +43,22 @@ def side_by_side(*widgets: QWidget) -> QWidget:
     return box
 
 
+def framed(title: str, widget: QWidget) -> QGroupBox:
+    """Return a widget in a frame with a title."""
+    box = QGroupBox(title)
+    QVBoxLayout(box).addWidget(widget)
+    return box
+
+
+def folding(title: str, *widgets: QWidget) -> QCollapsible:
+    """Return widgets in a section that can be unfolded."""
+    section = QCollapsible(title)
+    section.layout().setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        section.addWidget(widget)
+    return section
+
+
 class Columns(QWidget):
     """Two widgets side by side where there is room, one below the other in a narrow dock.
 
@@ -51,14 +78,19 @@ class Columns(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Return what the wider one needs, for they can stand below each other."""
-        sizes = [item.minimumSize() for i in range(2) if (item := self._box.itemAt(i)) is not None]
+        sizes = self._least()
         return QSize(max(s.width() for s in sizes), max(s.height() for s in sizes))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Change the direction with the width."""
+        """Change the direction with the shape."""
+        fits = self.width() >= sum(size.width() for size in self._least()) + self._box.spacing()
         ways = QBoxLayout.Direction
-        self._box.setDirection(ways.TopToBottom if self.width() < NARROW else ways.LeftToRight)
+        below = not fits or self.height() > HIGH * self.width()
+        self._box.setDirection(ways.TopToBottom if below else ways.LeftToRight)
         super().resizeEvent(event)
+
+    def _least(self) -> list[QSize]:
+        return [item.minimumSize() for i in range(2) if (item := self._box.itemAt(i)) is not None]
 
 
 class Scrolled(QScrollArea):
@@ -80,3 +112,16 @@ class Scrolled(QScrollArea):
         form, bar = self.widget(), self.verticalScrollBar()
         width = form.minimumSizeHint().width() if form is not None else 0
         return QSize(width + (bar.sizeHint().width() if bar is not None else 0), 90)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Ask for another width when the form does, as when napari's style comes to it."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+
+def short(box: QComboBox, letters: int) -> QComboBox:
+    """Let a list of choices ask for the room of so many letters, not for that of its longest line."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(letters)
+    return box

@@ -38,6 +38,14 @@ def bring_below(viewer: ViewerModel, docks: dict[str, type[QWidget]], share: flo
         _settle(new[0], share)
 
 
+def narrow(widget: QWidget) -> None:
+    """Give the dock of a widget no more width than it needs, so that most of the window is the images'."""
+    main = widget.window()
+    dock = next((d for d in main.findChildren(QDockWidget) if d.isAncestorOf(widget)), None)
+    if isinstance(main, QMainWindow) and dock is not None and not dock.isFloating():
+        main.resizeDocks([dock], [widget.minimumSizeHint().width()], Qt.Orientation.Horizontal)
+
+
 def _settle(dock: QDockWidget, share: float) -> None:
     """Give a dock its height, and the side columns the corners, so that it squeezes none of them."""
     main = dock.window()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,10 @@ from ..core.grains import Grain
 from ..core.maps import ComponentMap
 from ..core.matching import GrainMatch
 from ..core.micrograph import Micrograph
-from ..core.pipeline import Analysis
+from ..core.naming import Choice
+from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.profile import RadialProfile
+from ..core.progress import Step
 from ..core.spots import Spot
 from ._group import LayerGroup
 
@@ -54,6 +57,15 @@ class Findings:
     past: list[tuple[Spot, ...]] = field(default_factory=list)
     future: list[tuple[Spot, ...]] = field(default_factory=list)
     kept: list[Analysis] = field(default_factory=list)
+
+    def analysed_again(
+        self, choice: Choice, params: AnalysisParams, segment: Segment | None
+    ) -> Generator[Step, None, Analysis]:
+        """The whole chain, by a person's word on grains and on the specimen of the run before."""
+        before = self.analysis
+        said = before.decisions if before is not None else ()
+        drawn = before.specimen if before is not None and before.specimen_by_user else None
+        return analysis_steps(self.micrograph, choice.phases, params, segment, choice.others, said, drawn)
 
     def take(self, product: Any) -> None:
         """Keep a stage's product in its place."""

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from ._chosen import component_chosen, phase_of
-from ._controls import button, fill_row
+from ._controls import button, fill_row, short
 from ._keys import words_of
 from ._session import Session
 from ._tools import Action, Tool
@@ -59,7 +59,7 @@ class MaskTools(QWidget):
         self._group = QButtonGroup(self)
         for each in self.tools.values():
             self._group.addButton(each)
-        self.action = QComboBox()
+        self.action = short(QComboBox(), 7)
         self.action.addItems(list(ACTIONS))
         self.action.setToolTip("What a circle, ring or wedge is for; shown, it gives its fringes and profile")
         self.whole_phase = button(

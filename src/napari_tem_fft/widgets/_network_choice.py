@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QWidget
 
 from ..core.pipeline import NETWORK
 from ..nn.model import ModelError, known_models, load_config, model_folder, resolved
+from ._controls import short
 from ._messages import tell
 from ._network import Network
 
@@ -34,10 +35,8 @@ class NetworkChoice(QWidget):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self._network = network
-        self.list = QComboBox()
+        self.list = short(QComboBox(), 10)
         self.list.setToolTip("Network that proposes spots; only those that the statistics confirm are taken")
-        self.list.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.list.setMinimumContentsLength(10)
         self.state = QLabel()
         self._value = resolved(NETWORK)
         layout = QHBoxLayout(self)

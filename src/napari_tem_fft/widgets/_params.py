@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar, get_type_hints
 from magicgui.widgets import Container, create_widget
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from ..core.parameters import Field, Parameter, parameters_of
+from ._controls import folding
 
 Params = TypeVar("Params")
 
@@ -40,7 +40,7 @@ class ParamsForm(QWidget, Generic[Params]):
         if len(self._rows):
             layout.addWidget(self._rows.native)
         for name, section in self._sections.items():
-            layout.addWidget(_folding(name, section))
+            layout.addWidget(folding(name.replace("_", " "), section))
 
     @property
     def value(self) -> Params:
@@ -131,10 +131,3 @@ def _nested(params: Any) -> dict[str, Any]:
         for f in fields(params)
         if isinstance(hints[f.name], type) and is_dataclass(hints[f.name])
     }
-
-
-def _folding(name: str, form: QWidget) -> QCollapsible:
-    section = QCollapsible(name.replace("_", " "))
-    section.layout().setContentsMargins(0, 0, 0, 0)
-    section.addWidget(form)
-    return section

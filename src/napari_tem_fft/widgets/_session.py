@@ -16,7 +16,7 @@ from .._follow import replayed_steps
 from .._present import Edited, Presenter, Shown
 from ..core.matching import Decision
 from ..core.naming import Choice
-from ..core.pipeline import Analysis, AnalysisParams, analysis_steps
+from ..core.pipeline import Analysis, AnalysisParams
 from ..core.progress import Step
 from ._chosen import Chosen
 from ._edits import Edits, remember
@@ -71,7 +71,7 @@ class Session(QObject):
         self._viewer = ref(viewer)
         self._findings: dict[Layer, Findings] = {}
         self._masks = MaskWatchers()
-        self.edits = Edits(lambda: self.current, self._follow)
+        self.edits = Edits(lambda: self.current, self.follow)
         self._masks.changed.connect(self.edits.paint)
         self._masks.stroke_began.connect(self._on_stroke_began)
         self._masks.undo_asked.connect(self.edits.undo)
@@ -150,7 +150,7 @@ class Session(QObject):
     def analyse(self, layer: Image, choice: Choice, params: AnalysisParams, single: bool = False) -> None:
         """Run the whole chain on an image layer, or only its first step.
 
-        What a person has decided of an earlier run's grains still holds.
+        What a person has decided of an earlier run's grains, or drawn as its specimen, still holds.
 
         Raises
         ------
@@ -165,8 +165,7 @@ class Session(QObject):
         findings.micrograph = micrograph
         self.choose(layer)
         findings.group.set_visible(True)
-        said = findings.analysis.decisions if findings.analysis is not None else ()
-        steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, said)
+        steps = findings.analysed_again(choice, params, segment)
         self._start(findings, Presenter(micrograph, self.beside).present(steps), "run", single)
 
     def advance(self, single: bool = True) -> None:
@@ -198,11 +197,12 @@ class Session(QObject):
         """Take what a person says of grains, all that holds from now on, and let names and maps follow."""
         findings = self.current
         if findings is not None and findings.analysis is not None:
-            self._follow(findings, word_steps(findings.analysis, decisions))
+            self.follow(findings, word_steps(findings.analysis, decisions))
 
-    def _follow(
+    def follow(
         self, findings: Findings, steps: Generator[Step, None, Analysis], keep_mask: bool = False
     ) -> None:
+        """Show what follows from a person's edit of an analysis."""
         if findings.analysis is not None:
             presenter = Presenter.after(findings.analysis, self.beside, keep_mask)
             self._start(findings, presenter.present(steps), kind="edit")

@@ -27,6 +27,8 @@ def summary(findings: Findings | None) -> str:
         lines.append(_line(component, colours[component.name]))
         if not component.phases:
             lines.append(f"<i>{escape(_reason(findings, component))}</i>")
+    if findings.analysis is not None and findings.analysis.specimen_by_user:
+        lines.append("the specimen is as you drew it")
     return "<br>".join(lines)
 
 

@@ -31,7 +31,7 @@ from ..io.results import KEEP
 from ._batch_open import Opener
 from ._batch_rows import record_row, settings_words, state_words
 from ._batch_run import BatchRun, run_of
-from ._controls import Columns, Scrolled, button, side_by_side
+from ._controls import Columns, Scrolled, button, short, side_by_side
 from ._messages import tell
 from ._session import session_of
 from ._tree import ResultTree
@@ -45,8 +45,10 @@ HELP = (
     "Number of spots",
     "Seconds that it took",
 )
+#: The columns of a table of fewer rows are fitted to each new one.
+FEW = 100
 KEPT = {"tables": "tables only", "maps": "tables and maps", "pictures": "tables, maps and pictures"}
-ALL, BAD, LOOK = "all images", "failed", "failed, ambiguous or empty"
+ALL, BAD, LOOK = "all", "failed", "to look at"
 
 
 class BatchDock(QWidget):
@@ -81,7 +83,7 @@ class BatchDock(QWidget):
         self.output = QLineEdit(setup.output, placeholderText="folder for the results")
         self.output.setToolTip("One folder an image, and the run's tables and report")
         self.browse = button("...", "Choose the folder for the results")
-        self.keep = QComboBox()
+        self.keep = short(QComboBox(), 8)
         for each in KEEP:
             self.keep.addItem(KEPT[each], each)
         self.keep.setToolTip("What is kept of each image; with maps it can be opened and corrected later")
@@ -107,12 +109,12 @@ class BatchDock(QWidget):
         self.progress = QProgressBar()
         self.state = QLabel()
         self.state.setWordWrap(True)
-        self.show_rows = QComboBox()
+        self.show_rows = short(QComboBox(), 7)
         self.show_rows.addItems([ALL, BAD, LOOK])
-        self.show_rows.setToolTip("Which images are listed")
+        self.show_rows.setToolTip("Which are listed; to look at: failed, ambiguous, or without a crystal")
         self.report = button("Report", "Open the run's report in the browser")
-        self.correct = button("Keep correction", "Write the corrected image into the run's results")
-        self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
+        self.correct = button("Keep edit", "Write the corrected image into the run's results")
+        self.copy = button("Copy", "Copy the table, with tabs, for a spreadsheet")
         self.tree = ResultTree(COLUMNS, HELP)
         self.tree.setRootIsDecorated(False)
 
@@ -128,13 +130,14 @@ class BatchDock(QWidget):
         form.addRow("workers", side_by_side(self.workers, QLabel("memory"), self.memory))
         form.addRow("pixel size", self.pixel_size)
         form.addRow("calibration", side_by_side(self.profile, self.browse_profile))
+        form.addRow("", self.anew)
         form.addRow(self.settings)
         left, right = QWidget(), QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
         column.addWidget(Scrolled(self._form), stretch=1)
-        column.addWidget(side_by_side(self.start, self.resume, self.cancel, self.anew))
+        column.addWidget(side_by_side(self.start, self.resume, self.cancel))
         table = QVBoxLayout(right)
         table.setContentsMargins(0, 0, 0, 0)
         table.setSpacing(3)
@@ -261,7 +264,7 @@ class BatchDock(QWidget):
         row = record_row(len(self.run.records) - 1, record)
         self.tree.append(row)
         self._hide(self.tree.topLevelItemCount() - 1)
-        if self.tree.topLevelItemCount() in (1, 10):
+        if self.tree.topLevelItemCount() < FEW:
             self.tree.fit_columns()
 
     def _on_listed(self) -> None:

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QVBoxLayout,
     QWidget,
@@ -22,7 +21,7 @@ from ..core.correction import Correction
 from ..core.standard import Mark, correction_on, marks_of, nearest_reflection
 from ..io.calibration import CalibrationProfile, apply_profile, load_profile, profile_of, save_profile
 from ..io.phases import load_table
-from ._controls import button, side_by_side
+from ._controls import Columns, button, short, side_by_side
 from ._findings import Findings
 from ._messages import tell
 from ._session import session_of
@@ -67,7 +66,7 @@ class CalibrationDock(QWidget):
     def _make_controls(self) -> None:
         self.scale = QLabel()
         self.scale.setWordWrap(True)
-        self.mark, self.phase, self.reflection = _narrow(), _narrow(), _narrow()
+        self.mark, self.phase, self.reflection = (short(QComboBox(), 5) for _ in range(3))
         self.mark.setToolTip("A spot or ring of the standard; a spot chosen in the FFT is taken at once")
         self.phase.addItems([OTHER, *sorted(self._phases)])
         self.phase.setToolTip("The crystal that is known")
@@ -86,16 +85,15 @@ class CalibrationDock(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
-        columns = QHBoxLayout()
-        form = QFormLayout()
+        left = QWidget()
+        form = QFormLayout(left)
+        form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(3)
         form.addRow("scale", self.scale)
         form.addRow("measured", self.mark)
         form.addRow("standard", side_by_side(self.phase, self.reflection, self.d))
         form.addRow(side_by_side(self.add, self.per_axis))
-        columns.addLayout(form, stretch=2)
-        columns.addWidget(self.tree, stretch=3)
-        layout.addLayout(columns)
+        layout.addWidget(Columns(left, self.tree), stretch=1)
         layout.addWidget(side_by_side(self.correct, self.save, self.load))
 
     def _connect(self) -> None:
@@ -225,14 +223,6 @@ class CalibrationDock(QWidget):
             tell(error)
         else:
             self._set(findings, corrected.calibration)
-
-
-def _narrow() -> QComboBox:
-    """Return a list of choices that does not ask for room for its longest line."""
-    box = QComboBox()
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(5)
-    return box
 
 
 def measured_marks(findings: Findings) -> tuple[Mark, ...]:

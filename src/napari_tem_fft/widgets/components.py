@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from ..core.colours import colours_of
 from ..core.grains import Grain
 from ..core.maps import ComponentMap, named_phases
 from ..core.matching import GrainMatch
 from ._chosen import component_chosen, grain_chosen
+from ._controls import button, fill_row
 from ._findings import Findings
 from ._session import session_of
+from ._specimen import specimen_edits
 from ._tree import ResultTree, Row
 from ._views import fly_to, look_at
 
@@ -40,26 +42,29 @@ class ComponentsDock(QWidget):
         self.session = session_of(napari_viewer)
         self._listed: object = None
         self.tree = ResultTree(COLUMNS, HELP)
-        self.whole = QPushButton("Show all")
-        self.whole.setToolTip("End the choice and look at the whole image again")
-        self.copy = QPushButton("Copy table")
-        self.copy.setToolTip("Copy the table, with tabs, for a spreadsheet")
+        self.whole = button("Show all", "End the choice and look at the whole image again")
+        self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
+        self.specimen = specimen_edits(self.session)
+        self.draw = button("Draw specimen", "Paint or erase where there is matter; maps and shares follow")
+        self.as_found = button("As found", "Go back to the specimen that the image shows")
         self._lay_out()
         self.tree.chosen.connect(self._on_row_chosen)
         self.whole.clicked.connect(self._on_whole)
         self.copy.clicked.connect(self.tree.copy)
+        self.draw.clicked.connect(self.specimen.draw)
+        self.as_found.clicked.connect(self.specimen.as_found)
+        self.specimen.changed.connect(self._on_specimen_changed)
         for signal in (self.session.found, self.session.current_changed):
             signal.connect(self._on_found)
         self._on_found()
+        self._on_specimen_changed()
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.addWidget(self.tree)
-        row = QHBoxLayout()
-        row.addWidget(self.whole)
-        row.addWidget(self.copy)
-        layout.addLayout(row)
+        buttons = (self.whole, self.draw, self.as_found, self.copy)
+        layout.addLayout(fill_row(QHBoxLayout(), *buttons))
 
     def _on_found(self) -> None:
         findings = self.session.current
@@ -67,6 +72,10 @@ class ComponentsDock(QWidget):
         if found is None or found != self._listed:
             self._listed = found
             self.tree.fill(component_rows(findings) if findings is not None else [])
+
+    def _on_specimen_changed(self) -> None:
+        self.draw.setEnabled(self.specimen.layer is not None)
+        self.as_found.setEnabled(self.specimen.by_user)
 
     def _on_row_chosen(self, key: tuple[str, str | int]) -> None:
         findings = self.session.current

@@ -24,7 +24,7 @@ from ..core.colours import colours_of
 from ..core.micrograph import Micrograph
 from ..core.progress import Step
 from ..core.series import SeriesFrame, component_names, series_steps
-from ._controls import button, fill_row
+from ._controls import Columns, button, fill_row
 from ._messages import tell
 from ._plot import ThemedCanvas
 from ._run import Runner
@@ -112,10 +112,7 @@ class SeriesDock(QWidget):
         layout.setContentsMargins(4, 2, 4, 2)
         layout.addLayout(fill_row(QHBoxLayout(), self.run, self.cancel, self.progress))
         layout.addWidget(self.hint)
-        columns = QHBoxLayout()
-        columns.addWidget(self.plot, stretch=3)
-        columns.addWidget(self.tree, stretch=2)
-        layout.addLayout(columns, stretch=1)
+        layout.addWidget(Columns(self.plot, self.tree, (3, 2)), stretch=1)
         interval = QLabel("a frame every")
         layout.addLayout(fill_row(QHBoxLayout(), interval, self.interval, self.copy, self.save))
 

@@ -12,15 +12,12 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
-    QFormLayout,
-    QGroupBox,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from ..core.naming import Choice
 from ..core.pipeline import AnalysisParams
@@ -30,8 +27,8 @@ from ._batch_run import Setting as Asking
 from ._batch_run import run_of
 from ._candidates import CandidatesForm
 from ._choice import ImageChoice
-from ._controls import button, fill_row
-from ._docks import bring_below
+from ._controls import Scrolled, button, fill_row, folding, framed, side_by_side
+from ._docks import bring_below, narrow
 from ._keys import bind, list_of_keys, words_of
 from ._live import LiveFft
 from ._mask_tools import TOOLS, MaskTools
@@ -122,40 +119,28 @@ class TemFftDock(QWidget):
         self.result.setAlignment(Qt.AlignmentFlag.AlignTop)
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
+        form = QWidget()
+        layout = QVBoxLayout(form)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)
-        image_row = QFormLayout()
-        image_row.setContentsMargins(0, 0, 0, 0)
-        image_row.addRow("image", self.image)
-        layout.addLayout(image_row)
+        layout.addWidget(side_by_side(QLabel("image"), self.image))
         fill_row(QHBoxLayout(self.calibration), QLabel("pixel size"), self.pixel_size, self.calibrate)
         layout.addWidget(self.calibration)
-        candidates = QGroupBox("Candidates")
-        QVBoxLayout(candidates).addWidget(self.candidates)
-        layout.addWidget(candidates)
-        network_row = QFormLayout()
-        network_row.addRow("network", self.network)
-        layout.addLayout(network_row)
-        folding = QCollapsible("Parameters")
-        folding.layout().setContentsMargins(0, 0, 0, 0)
-        folding.addWidget(self.params)
-        folding.addWidget(self.defaults)
-        layout.addWidget(folding)
-        layout.addLayout(fill_row(QHBoxLayout(), self.run, self.step, self.cancel))
+        layout.addWidget(framed("Candidates", self.candidates))
+        layout.addWidget(side_by_side(QLabel("network"), self.network))
+        layout.addWidget(folding("Parameters", self.params, self.defaults))
+        layout.addWidget(side_by_side(self.run, self.step, self.cancel))
         layout.addWidget(self.progress)
         layout.addWidget(self.views)
-        layout.addLayout(fill_row(QHBoxLayout(), self.live, self.part))
+        layout.addWidget(side_by_side(self.live, self.part))
         layout.addWidget(self.panel)
-        correct = QGroupBox("Correct the spots")
-        QVBoxLayout(correct).addWidget(self.spots)
-        layout.addWidget(correct)
+        layout.addWidget(framed("Correct the spots", self.spots))
         layout.addWidget(self.choice)
         layout.addWidget(self.result, stretch=1)
-        keys = QCollapsible("Keyboard")
-        keys.layout().setContentsMargins(0, 0, 0, 0)
-        keys.addWidget(QLabel(list_of_keys()))
-        layout.addWidget(keys)
+        layout.addWidget(folding("Keyboard", QLabel(list_of_keys())))
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(Scrolled(form))
 
     def _connect(self) -> None:
         session = self.session
@@ -193,6 +178,7 @@ class TemFftDock(QWidget):
         if not self._shown:
             self._shown = True
             load_layers()
+            narrow(self)
             self._load_network()
             if fft_in_panel():
                 self.panel.setChecked(True)
