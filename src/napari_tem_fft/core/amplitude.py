@@ -173,7 +173,7 @@ def fields_noise(
     local = spectra.on_grid(np.sqrt(_densities_under(spectra, spots, width)), grid)
     reach = [2 * round(EDGE_REACH / p) + 1 for p in grid.pixel_size]
     for one in local:
-        if one.size and one.max() > STEEP * one.min():
+        if _may_be_steep(one, reach):
             highest = ndimage.maximum_filter(one, reach, mode="nearest")
             np.copyto(one, highest, where=highest > STEEP * one)
     py, px = diffractogram.pixel_size
@@ -181,6 +181,14 @@ def fields_noise(
     np.square(local, out=local)
     local *= np.float32(py * px / (4 * np.pi * width**2))
     return local
+
+
+def _may_be_steep(values: NDArray[np.float32], reach: Sequence[int]) -> bool:
+    """Whether values could rise by `STEEP` within so many pixels, by the steepest slopes that there are."""
+    rise = sum(
+        (n // 2) * float(np.abs(np.diff(values, axis=axis)).max(initial=0)) for axis, n in enumerate(reach)
+    )
+    return rise > (STEEP - 1) * float(values.min(initial=np.inf))
 
 
 def _densities_under(

@@ -105,7 +105,7 @@ def _maxima(
     spectrum: GrainSpectrum, q_min: float, q_max: float, limit: float, counts: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     snr, (hy, hx) = spectrum.snr, spectrum.half
-    cells = np.argwhere(snr > -limit)
+    cells = np.stack(np.divmod(np.flatnonzero(snr > -limit), snr.shape[1]), axis=1)
     gy, gx = (cells[:, 0] - hy) * spectrum.step[0], cells[:, 1] * spectrum.step[1]
     radius = np.hypot(gy, gx)
     inside = (radius >= q_min) & (radius <= q_max) & ((gx > 0) | (gy > 0))

@@ -16,6 +16,7 @@ from scipy import fft, ndimage
 from .diffractogram import BandImage
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid, linear_weights
+from .regions import box_of
 from .threads import threads
 
 #: The taper reaches its full height at this share of the grain's largest inner distance.
@@ -156,8 +157,8 @@ def _cropped_power(
     rows = fft.rfft(image, shape[1], axis=1, workers=threads())[:, : hx + 1]
     transform = fft.fft(rows, shape[0], axis=0, workers=threads())
     kept = np.concatenate([transform[-hy:], transform[: hy + 1]])
-    power: NDArray[np.float32] = kept.real**2
-    power += kept.imag**2
+    parts = np.square(kept.view(np.float32))
+    power: NDArray[np.float32] = parts[:, ::2] + parts[:, 1::2]
     return power
 
 
@@ -172,24 +173,29 @@ def _noise_density(
     weights = _window_weights(region, grid, spectra)
     rings = weights @ spectra.ring_density
     # a fine table of |g|^2 is looked up faster than |g| is interpolated
-    squared = gy**2 + gx**2
-    scale = (DENSITY_TABLE - 1) / float(squared.max())
+    squared_y, squared_x = gy**2, gx**2
+    scale = (DENSITY_TABLE - 1) / float(squared_y.max() + squared_x.max())
     at = np.sqrt(np.arange(DENSITY_TABLE) / scale)
     table = np.interp(at, spectra.ring_g, rings).astype(np.float32)
-    density = table[(squared * scale + 0.5).astype(np.intp)]
+    entry = (squared_y * scale + 0.5) + squared_x * scale
+    density = table.take(entry.astype(np.int32))
     rows = np.rint(gy.ravel() / spectra.grid.step[0]).astype(np.intp) + spectra.grid.half[0]
     columns = np.rint(gx.ravel() / spectra.grid.step[1]).astype(np.intp)
     height, width = spectra.azimuthal.shape
-    azimuthal = spectra.azimuthal[np.ix_(np.clip(rows, 0, height - 1), np.minimum(columns, width - 1))]
-    return np.asarray(density * azimuthal, np.float32)
+    near = spectra.azimuthal.take(np.clip(rows, 0, height - 1), axis=0)
+    density *= near.take(np.minimum(columns, width - 1), axis=1)
+    return density
 
 
 def _window_weights(region: NDArray[np.bool_], grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
     """How much of a region lies nearest to each window, shape (n windows,), sum 1."""
     lattice = spectra.centres.reshape(*spectra.lattice, 2)
-    lines = (tuple(lattice[:, 0, 0]), tuple(lattice[0, :, 1]))
-    near_rows, near_columns = (_nearest(line, grid, axis) for axis, line in enumerate(lines))
-    counts = (near_rows @ region.astype(np.float32) @ near_columns.T).ravel().astype(np.float64)
+    lines = (tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist()))
+    box = box_of(region)
+    near_rows, near_columns = (
+        _nearest(line, grid, axis)[:, side] for axis, (line, side) in enumerate(zip(lines, box, strict=True))
+    )
+    counts = (near_rows @ region[box].astype(np.float32) @ near_columns.T).ravel().astype(np.float64)
     weights: NDArray[np.float64] = counts / counts.sum()
     return weights
 
@@ -207,9 +213,9 @@ def _extent(taper: NDArray[np.float32], pixel_size: tuple[float, float]) -> floa
     variances = []
     for axis, p in enumerate(pixel_size):
         weight = taper.sum(axis=1 - axis, dtype=np.float64)
+        weight /= weight.sum()
         at = np.arange(len(weight)) * p
-        mean = np.average(at, weights=weight)
-        variances.append(np.average((at - mean) ** 2, weights=weight))
+        variances.append(((at - at @ weight) ** 2) @ weight)
     return float(np.sqrt(np.mean(variances)))
 
 

@@ -61,6 +61,28 @@ class _Known:
         """Whether these are sums on such a grid and such rings."""
         return self.grid == grid and np.array_equal(self.edges, edges)
 
+    @classmethod
+    def of(
+        cls,
+        diffractogram: Diffractogram,
+        mask: NDArray[np.uint8] | NDArray[np.bool_],
+        grid: FrequencyGrid,
+        edges: NDArray[np.float64],
+    ) -> _Known:
+        """Those of a whole mask."""
+        known = cls.empty(grid, edges)
+        known.mask[...] = mask
+        known.inside |= mask[:, grid.half[1] :] != 0
+        known.inside |= mask[::-1, grid.half[1] :: -1] != 0
+        (hy, hx), step = diffractogram.half, diffractogram.step
+        bins = np.arange(-hy, hy + 1), np.arange(hx + 1)
+        rows, columns = map(_cells_of, bins, grid.step, step)
+        shown_y, shown_x = np.flatnonzero(abs(rows) <= grid.half[0]), np.flatnonzero(columns <= grid.half[1])
+        found = np.nonzero(known.inside[rows[shown_y] + grid.half[0]][:, columns[shown_x]])
+        y, x = shown_y[found[0]] - hy, shown_x[found[1]]
+        known._add_bins(diffractogram, y, x, np.ones(len(y)))
+        return known
+
     def take(self, diffractogram: Diffractogram, mask: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
         """Let the sums follow the mask."""
         changed = np.flatnonzero(self.mask != mask)
@@ -90,9 +112,21 @@ class _Known:
         )
         y, x = (np.broadcast_arrays(rows[:, :, None], columns[:, None, :])[i] for i in (0, 1))
         sign = np.broadcast_to(np.where(now, 1.0, -1.0)[:, None, None], y.shape)
+        kept = (abs(y) <= hy) & (x >= 0) & (x <= hx)
+        self._add_bins(diffractogram, y[kept], x[kept], sign[kept])
+
+    def _add_bins(
+        self,
+        diffractogram: Diffractogram,
+        y: NDArray[np.intp],
+        x: NDArray[np.intp],
+        sign: NDArray[np.float64],
+    ) -> None:
+        """Add bins, counted from the zero frequency, or take them away."""
+        step, hy = diffractogram.step, diffractogram.half[0]
         low, high = self.edges[0], self.edges[-1]
         radius = np.hypot(y * step[0], x * step[1])
-        kept = (radius >= low) & (radius < high) & (abs(y) <= hy) & (x >= 0) & (x <= hx)
+        kept = (radius >= low) & (radius < high)
         y, x, sign = y[kept], x[kept], sign[kept]
         rings = len(self.bins)
         ring = np.minimum(((radius[kept] - low) * (rings / (high - low))).astype(np.intp), rings - 1)
@@ -106,6 +140,11 @@ def _bins_of(cells: NDArray[np.intp], wide: float, narrow: float) -> NDArray[np.
     """The bins of cells along an axis, an odd number of them each, shape (cells, bins)."""
     factor = round(wide / narrow)
     return np.asarray(cells[:, None] * factor + np.arange(-(factor // 2), factor // 2 + 1), np.intp)
+
+
+def _cells_of(bins: NDArray[np.intp], wide: float, narrow: float) -> NDArray[np.intp]:
+    """The cell in which each bin lies, along an axis."""
+    return np.asarray(np.rint(bins / round(wide / narrow)), np.intp)
 
 
 #: Sums of the masks of diffractograms, for as long as these live; a stroke may come while another is summed.
@@ -134,6 +173,7 @@ def masked_sums(
     with _lock:
         known = _known.get(diffractogram)
         if known is None or not known.is_of(grid, edges):
-            known = _known[diffractogram] = _Known.empty(grid, edges)
-        known.take(diffractogram, mask)
+            known = _known[diffractogram] = _Known.of(diffractogram, mask, grid, edges)
+        else:
+            known.take(diffractogram, mask)
         return known.sums.copy(), known.bins.copy()

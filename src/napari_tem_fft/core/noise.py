@@ -202,10 +202,9 @@ def _between_cells(table: NDArray[np.float32], cells: _Sectors) -> NDArray[np.fl
     for first in range(0, len(noise), STRIP):
         part = slice(first, first + STRIP)
         corner, across = cells.corner[part], cells.sector_share[part]
-        inner = flat[corner]
-        inner += across * (flat[corner + 1] - inner)
-        outer = flat[corner + width]
-        outer += across * (flat[corner + width + 1] - outer)
+        inner, outer = flat.take(corner), flat[width:].take(corner)
+        inner += across * (flat[1:].take(corner) - inner)
+        outer += across * (flat[width + 1 :].take(corner) - outer)
         outer -= inner
         outer *= cells.ring_share[part]
         np.add(inner, outer, out=noise[part])

@@ -115,7 +115,8 @@ def separation(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 def separations(g: ArrayLike, others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distances as `separation` has them between frequencies, shape (..., 2), that broadcast; 1/nm."""
-    (y, x), (v, u) = np.moveaxis(np.asarray(g, np.float64), -1, 0), np.moveaxis(others, -1, 0)
+    g = np.asarray(g, np.float64)
+    (y, x), (v, u) = (g[..., 0], g[..., 1]), (others[..., 0], others[..., 1])
     apart = np.minimum((v - y) ** 2 + (u - x) ** 2, (v + y) ** 2 + (u + x) ** 2)
     return np.asarray(np.sqrt(apart), np.float64)
 
