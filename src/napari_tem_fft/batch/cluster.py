@@ -10,7 +10,7 @@ from .engine import analyse_source
 from .job import Job
 from .record import Record
 from .sources import Source
-from .workers import ATTEMPTS, ONE_THREAD, WorkersError, lost
+from .workers import ATTEMPTS, ENVIRONMENT, WorkersError, lost
 
 #: Files handed to the scheduler at a time for each thread of the workers: the next ones wait there.
 QUEUED = 2
@@ -50,7 +50,7 @@ class Cluster:
         self._local: Any = None
         if address == "local":
             self._local = distributed.LocalCluster(
-                n_workers=count, threads_per_worker=1, dashboard_address=None, env=dict(ONE_THREAD)
+                n_workers=count, threads_per_worker=1, dashboard_address=None, env=dict(ENVIRONMENT)
             )
         try:
             self._client: Any = distributed.Client(
