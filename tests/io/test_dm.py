@@ -146,9 +146,10 @@ def test_several_images_of_one_file(tmp_path):
 
 def test_a_stack_gives_the_frame_asked_for(tmp_path):
     frames = np.stack([RAMP, RAMP + 1000, RAMP + 2000]).astype("int16")
-    path = write_dm(tmp_path / "series.dm4", frames, (1.0, 0.02, 0.02), ("s", "nm", "nm"))
+    path = write_dm(tmp_path / "series.dm4", frames, (0.4, 0.02, 0.02), ("s", "nm", "nm"))
     (stack,) = read_images(path)
     assert stack.shape == (3, 16, 20)
+    assert stack.metadata["frame_interval_s"] == pytest.approx(0.4)
     frame = read_micrograph(path, frame=2)
     np.testing.assert_array_equal(frame.pixels, RAMP + 2000)
     assert frame.pixel_size == pytest.approx((0.02, 0.02), rel=1e-6)

@@ -16,7 +16,8 @@ def stack():
     y, x = np.mgrid[:200, :200] * 0.03
     grain = (np.hypot(y - 3, x - 3) < 2.2) * fringes((200, 200), (0.03, 0.03), 0.235, 20.0)
     frames = np.stack([white_noise((200, 200), 1) + grain, white_noise((200, 200), 2)])
-    return ImageStack(frames.astype(np.float32), Calibration.real(0.03), "series")
+    known = {"frame_interval_s": 0.25}
+    return ImageStack(frames.astype(np.float32), Calibration.real(0.03), "series", metadata=known)
 
 
 def test_areas_of_all_frames(viewer, dock, qtbot, tmp_path, monkeypatch):
@@ -31,6 +32,9 @@ def test_areas_of_all_frames(viewer, dock, qtbot, tmp_path, monkeypatch):
     assert first.areas["unknown crystal"][0] == pytest.approx(np.pi * 2.2**2, rel=0.3)
     assert second.areas == {} and second.spots == 0
     assert [line.get_color() for line in series.plot.axes.lines]
+    assert series.interval.value() == 0.25 and series.plot.axes.get_xlabel() == "time (s)"
+    series.interval.setValue(0.0)
+    assert series.plot.axes.get_xlabel() == "frame"
     series.interval.setValue(0.5)
     assert series.plot.axes.get_xlabel() == "time (s)"
     path = tmp_path / "series.csv"
@@ -39,3 +43,15 @@ def test_areas_of_all_frames(viewer, dock, qtbot, tmp_path, monkeypatch):
     assert path.read_text().splitlines()[2] == "1,0,0,0.0"
     series.tree.chosen.emit(1)
     assert viewer.dims.current_step[0] == 1
+
+
+def test_frames_are_seen_by_the_network_of_the_main_dock(viewer, dock, qtbot, server, model):
+    series = SeriesDock(viewer)
+    viewer.window.add_dock_widget(series, name="series", area="bottom")
+    viewer.add_layer(Layer.create(*stack_layer(stack())))
+    dock.network.value = str(model)
+    with qtbot.waitSignal(series.runner.returned, timeout=60_000):
+        series.run.click()
+    assert server.started == [model]
+    assert [frame.problem for frame in series.frames] == ["", ""]
+    dock.session.network._process.close()

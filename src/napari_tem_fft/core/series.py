@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .micrograph import Micrograph
 from .phases import Phase
-from .pipeline import Analysis, AnalysisParams, analysis_steps
+from .pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .progress import Step
 
 
@@ -40,6 +40,7 @@ def series_steps(
     frame: Callable[[int], Micrograph],
     phases: Sequence[Phase],
     params: AnalysisParams | None = None,
+    segment: Segment | None = None,
 ) -> Generator[Step, None, tuple[SeriesFrame, ...]]:
     """Analyse frame after frame; a `Step` after each stage, its product a `SeriesFrame` at a frame's end.
 
@@ -51,12 +52,14 @@ def series_steps(
         How many there are.
     frame : callable
         Gives one of them; only one is in memory at a time.
+    segment : callable, optional
+        The network that proposes spots, as `analysis_steps` takes it.
     """
     found = []
     for number in range(frames):
         name = f"frame {number + 1} of {frames}"
         try:
-            steps = analysis_steps(frame(number), phases, params)
+            steps = analysis_steps(frame(number), phases, params, segment)
             seen = yield from _within(steps, Step(name, number, frames))
             result = _of_analysis(number, seen)
         except ValueError as error:

@@ -20,6 +20,17 @@ from .units import Axis, calibration_of, quantity
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
 #: Gatan's codes of complex pixels of which only half the plane is stored.
 PACKED_HALVES = (27, 28)
+#: Units of an axis of frames, in seconds.
+_SECONDS = {
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "seconds": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "min": 60.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +95,16 @@ def stack_of(signal: Signal, frames: Any, path: Path, name: str, file_hash: str)
         name=name,
         source=str(path),
         file_hash=file_hash,
-        metadata=microscope_metadata(signal),
+        metadata={**microscope_metadata(signal), **_frame_interval(axes_of(signal)[:-2])},
         warnings=warnings,
     )
+
+
+def _frame_interval(axes: list[Axis]) -> dict[str, float]:
+    """Seconds from a frame to the next, where the file's one axis of frames is of time."""
+    factor = _SECONDS.get(axes[0].unit.strip().lower(), 0.0) if len(axes) == 1 else 0.0
+    seconds = factor * axes[0].scale if factor else 0.0
+    return {"frame_interval_s": seconds} if 0 < seconds < math.inf else {}
 
 
 def micrograph_of(signal: Signal, path: Path, name: str, file_hash: str) -> Micrograph:

@@ -100,7 +100,7 @@ class SeriesDock(QWidget):
         self.interval = QDoubleSpinBox(decimals=4, minimum=0.0, maximum=1e5)
         self.interval.setSuffix(" s")
         self.interval.setSpecialValueText("by number")
-        self.interval.setToolTip("Time between two frames")
+        self.interval.setToolTip("Time between two frames; as the file tells it, if it does")
         self.progress = QProgressBar()
         self.hint = QLabel(NO_STACK)
         self.hint.setWordWrap(True)
@@ -118,7 +118,7 @@ class SeriesDock(QWidget):
 
     def _connect(self) -> None:
         self.run.clicked.connect(self._on_run)
-        self.cancel.clicked.connect(self.runner.cancel)
+        self.cancel.clicked.connect(self._on_cancel)
         self.copy.clicked.connect(self.tree.copy)
         self.save.clicked.connect(self._on_save)
         self.interval.valueChanged.connect(self._show)
@@ -137,10 +137,19 @@ class SeriesDock(QWidget):
         self.frames = ()
         try:
             choice, params = setting()
+            segment = self.session.network.segmenter(params)
         except ValueError as error:
             tell(error)
             return
-        self.runner.start(series_steps(layer.data.shape[0], partial(frame_of, layer), choice.phases, params))
+        if not self.interval.value():
+            self.interval.setValue(frame_interval(layer))
+        frames, frame = layer.data.shape[0], partial(frame_of, layer)
+        self.runner.start(series_steps(frames, frame, choice.phases, params, segment))
+
+    def _on_cancel(self) -> None:
+        """Give up the frame under way, and what the network was asked of it."""
+        self.runner.cancel()
+        self.session.network.cancel()
 
     def _on_stepped(self, step: Step) -> None:
         self.progress.setRange(0, step.total)
@@ -177,6 +186,11 @@ class SeriesDock(QWidget):
 
     def _on_theme_changed(self) -> None:
         self.plot.set_theme(self._viewer.theme)
+
+
+def frame_interval(layer: Image) -> float:
+    """Return the time between two frames as the file tells it, s; 0 where it does not."""
+    return float(layer.metadata.get(KEY, {}).get("microscope", {}).get("frame_interval_s", 0.0))
 
 
 def frame_of(layer: Image, number: int) -> Micrograph:
