@@ -34,8 +34,8 @@ def film_of(kind: str, size: int) -> NDArray[np.bool_]:
     return x > vacuum * size if vacuum else np.ones((size, size), bool)
 
 
-def field(kind: str, size: int, seed: int) -> NDArray[np.float64]:
-    """One image without a crystal."""
+def field(kind: str, size: int, seed: int, fringes: bool = True) -> NDArray[np.float64]:
+    """One image without a crystal; the film's edge draws Fresnel fringes, or none."""
     shape, rng = (size, size), np.random.default_rng(seed)
     if kind == "white":
         return white_noise(shape, seed)
@@ -45,7 +45,8 @@ def field(kind: str, size: int, seed: int) -> NDArray[np.float64]:
     image = film_image(shape, PIXEL, seed, optics, strength=0.04)
     film = film_of(kind, size).astype(float)
     if not film.all():
-        image = 1 + film * (image - 1) + (image_of(0.15 * film, PIXEL, optics) - 1)
+        image = 1 + film * (image - 1)
+        image += image_of(0.15 * film, PIXEL, optics) - 1 if fringes else 0.0
     counts = DOSE * 100 * PIXEL[0] * PIXEL[1]
     return rng.poisson(np.maximum(image, 0.01) * counts).astype(float)
 

@@ -6,7 +6,8 @@ On each field without a crystal (kinds as in ``false_alarms.py``) the power of t
 that know nothing of the image is divided by its local noise. For noise the quotient exceeds -ln p on a
 share p of the pixels. Printed for each kind and p: the share of the film's pixels, its standard error from
 field to field, and their quotient (share - p) / error; in vacuum only the share. The sum over four
-frequencies, as grains are mapped, is tested at p = 0.001 as well.
+frequencies, as grains are mapped, is tested at p = 0.001 as well. A film's edge draws Fresnel fringes, which
+are no noise: fields with vacuum come first without, then ("+") with them.
 """
 
 from __future__ import annotations
@@ -64,12 +65,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--first-seed", type=int, default=0)
     args = parser.parse_args()
-    print(f"{'field':12s} {'p':>8s} {'of the film':>12s} {'error':>9s} {'off by':>7s} {'of vacuum':>10s}")
-    for kind in ("white", "film", "vacuum 20 %", "vacuum 50 %"):
+    print(f"{'field':13s} {'p':>9s} {'of the film':>12s} {'error':>9s} {'off by':>7s} {'of vacuum':>10s}")
+    kinds = ("white", "film", "vacuum 20 %", "vacuum 50 %")
+    for kind, fringes in (*((kind, False) for kind in kinds), *((kind, True) for kind in kinds[2:])):
         rows: list[list[float]] = []
         outside: list[list[float]] = []
         for seed in range(args.first_seed, args.first_seed + args.fields):
-            ratio, grid = quotients(field(kind, args.size, seed), seed)
+            ratio, grid = quotients(field(kind, args.size, seed, fringes), seed)
             film = resampled(film_of(kind, args.size), grid.shape)
             sums = ratio.reshape(-1, TOGETHER, *grid.shape).sum(axis=1) > cut_level(TOGETHER, SHARES[-1])
             marked = [*(ratio > -np.log(p) for p in SHARES), sums]
@@ -81,7 +83,8 @@ def main() -> None:
             names, (*SHARES, SHARES[-1]), mean, error, np.mean(outside, axis=0), strict=True
         ):
             off = (share - p) / sigma
-            print(f"{kind:12s} {name:>9s} {share:11.5f} {sigma:9.5f} {off:+7.1f} {out:10.5f}", flush=True)
+            title = f"{kind} +" if fringes else kind
+            print(f"{title:13s} {name:>9s} {share:11.5f} {sigma:9.5f} {off:+7.1f} {out:10.5f}", flush=True)
 
 
 if __name__ == "__main__":

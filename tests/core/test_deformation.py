@@ -58,7 +58,7 @@ def test_the_uncertainty_is_that_of_noise():
     for seed in range(4):
         image = lattice_of(lambda y, x: 0.0, lambda y, x: 0.0, sigma=3.0, seed=seed)
         found, spectra = spectra_of(image)
-        noise = replace(spectra, azimuthal=np.ones_like(spectra.azimuthal))  # two spots fill this image
+        noise = replace(spectra, anisotropy=np.ones_like(spectra.anisotropy))  # two spots fill this image
         change, rotation, sigma = local_deviation(found, noise, G, 1.0, GRID)
         pulls += [(change / sigma)[INNER], (rotation / sigma)[INNER]]
     assert np.sqrt(np.mean(np.square(pulls))) == pytest.approx(1.0, abs=0.12)

@@ -51,10 +51,11 @@ def test_fresnel_fringes_do_not_carry_the_specimen_into_the_vacuum(strength):
     assert edge.std() < 1.0
 
 
-def test_a_hole_is_found():
+@pytest.mark.parametrize("radius", [6.0, 8.0])
+def test_a_hole_is_found_in_its_size(radius):
     y, x = np.mgrid[:SIZE, :SIZE] * PIXEL[0] - 13.5
-    specimen = specimen_of((np.hypot(y, x) > 6.0).astype(float), 3)
-    assert (1 - specimen.mean()) * 27.0**2 == pytest.approx(np.pi * 36, rel=0.28)
+    specimen = specimen_of((np.hypot(y, x) > radius).astype(float), 3)
+    assert (1 - specimen.mean()) * 27.0**2 == pytest.approx(np.pi * radius**2, rel=0.1)
     assert not specimen[specimen.shape[0] // 2, specimen.shape[1] // 2]
 
 

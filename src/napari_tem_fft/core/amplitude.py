@@ -209,6 +209,6 @@ def _densities_under(
         if sums[i] < 1e-3 * reach:  # beyond the rings, or rings wider than the filter
             densities[i] = spectra.density_at(g)
         else:
-            densities[i] *= spectra.azimuthal_at(g)
+            densities[i] *= spectra.anisotropy_at(g)
     densities /= MEDIAN_BIAS
     return densities

@@ -9,13 +9,36 @@ from .map_grid import linear_weights
 
 #: An excess at an azimuth counts beyond this over the root of the number of windows.
 AZIMUTHAL_CHANCE = 1.4
+#: Standard deviation by chance of the smoothed logarithm, times the root of the number of windows.
+LOG_CHANCE = 0.36
 #: It is the median over squares that reach so many bins to either side, taken at every third bin.
 AZIMUTHAL_REACH = 4
 AZIMUTHAL_STRIDE = 3
 
 
-def azimuthal_factor(mean_log: NDArray[np.float64], windows: int) -> NDArray[np.float32]:
-    """How far the noise exceeds its ring's mean at an azimuth (astigmatism), 1 or more.
+def azimuthal_excess(anisotropy: NDArray[np.float32], windows: int) -> NDArray[np.float32]:
+    """By which factor the noise exceeds its ring's mean where that is no chance; 1 elsewhere."""
+    # Of 40 independent windows the smoothed mean is good to some 6 %: what is within chance is no excess.
+    chance = AZIMUTHAL_CHANCE / np.sqrt(windows)
+    return np.where(anisotropy > 1 + chance, anisotropy, 1.0).astype(np.float32)
+
+
+def likely(anisotropy: NDArray[np.float32], windows: int, tested: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The anisotropy drawn towards 1 by the share of its variance that is chance (James and Stein).
+
+    Parameters
+    ----------
+    tested : ndarray of bool
+        Where the spectra are searched.
+    """
+    logs = np.log(anisotropy)
+    whole = float(np.mean(logs[tested] ** 2)) if tested.any() else 0.0
+    share = max(1 - LOG_CHANCE**2 / windows / whole, 0.0) if whole else 0.0
+    return np.exp(np.float32(share) * logs)
+
+
+def anisotropy_of(mean_log: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Noise at each frequency over its ring's mean (astigmatism).
 
     From the mean logarithm over all windows, which a few crystals hardly move, smoothed by a median
     over 9 x 9 bins, which a lattice that fills the image does not move either.
@@ -26,10 +49,7 @@ def azimuthal_factor(mean_log: NDArray[np.float64], windows: int) -> NDArray[np.
     margin = ((reach, reach), (reach - left.shape[1], reach))
     padded = np.pad(np.concatenate([left, excess], axis=1), margin, mode="edge")
     size = 2 * reach + 1
-    smooth = _strided_median(padded, excess.shape, size)
-    # Of 40 independent windows the smoothed mean is good to some 6 %: what is within chance is no excess.
-    chance = AZIMUTHAL_CHANCE / np.sqrt(windows)
-    return np.where(smooth > 1 + chance, smooth, 1.0).astype(np.float32)
+    return _strided_median(padded, excess.shape, size)
 
 
 def _strided_median(padded: NDArray[np.float32], shape: tuple[int, int], size: int) -> NDArray[np.float32]:

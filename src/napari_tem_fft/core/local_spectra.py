@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .azimuth import azimuthal_factor
+from .azimuth import anisotropy_of, azimuthal_excess, likely
 from .diffractogram import BandImage, Diffractogram
 from .frequency import FrequencyGrid
 from .map_grid import MapGrid, linear_weights
@@ -76,7 +76,9 @@ class LocalSpectra:
     ring_density : ndarray of float32, shape (n, n_rings)
         Noise power density of each window: mean power of a bin over the sum of the squared taper.
     azimuthal : ndarray of float32
-        Factor (>= 1) by which the noise at an azimuth exceeds its ring's mean.
+        Factor (>= 1) by which the noise at an azimuth exceeds its ring's mean, for detection.
+    anisotropy : ndarray of float32
+        Noise at an azimuth over its ring's mean as it is likely to be, also below 1, for maps.
     """
 
     grid: FrequencyGrid
@@ -91,6 +93,7 @@ class LocalSpectra:
     ring_g: NDArray[np.float64]
     ring_density: NDArray[np.float32]
     azimuthal: NDArray[np.float32]
+    anisotropy: NDArray[np.float32]
 
     def density_at(self, g: tuple[float, float]) -> NDArray[np.float64]:
         """Noise power density of every window at the frequency g = (y, x), shape `lattice`."""
@@ -99,7 +102,7 @@ class LocalSpectra:
         high = min(low + 1, len(self.ring_g) - 1)
         share = position - low
         density = self.ring_density[:, low] * (1 - share) + self.ring_density[:, high] * share
-        return density.reshape(self.lattice) * self.azimuthal_at(g)
+        return density.reshape(self.lattice) * self.anisotropy_at(g)
 
     def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
         """One value a window, interpolated linearly between the windows' middles.
@@ -118,12 +121,12 @@ class LocalSpectra:
         on_grid: NDArray[np.float32] = rows @ values.astype(np.float32) @ columns.T
         return on_grid
 
-    def azimuthal_at(self, g: tuple[float, float]) -> float:
-        """The azimuthal factor at the frequency g = (y, x)."""
+    def anisotropy_at(self, g: tuple[float, float]) -> float:
+        """The anisotropy at the frequency g = (y, x)."""
         row, column = self.grid.cell(upper(g))
         column -= self.grid.half[1]
-        rows, columns = self.azimuthal.shape
-        return float(self.azimuthal[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])
+        rows, columns = self.anisotropy.shape
+        return float(self.anisotropy[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])
 
 
 @lru_cache(maxsize=8)
@@ -186,7 +189,8 @@ def compute_local_spectra(
         found.append(_maxima(snr, frame, first))
         logs += _sum_of_logs(snr)
     n = lattice[0] * lattice[1]
-    azimuthal = azimuthal_factor(logs / n, n)
+    anisotropy = anisotropy_of(logs / n)
+    azimuthal = azimuthal_excess(anisotropy, n)
     middles = np.meshgrid(
         frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1], indexing="ij"
     )
@@ -203,6 +207,7 @@ def compute_local_spectra(
         ring_g=frame.rings.middle,
         ring_density=np.concatenate(means) / _squares(frame),
         azimuthal=azimuthal,
+        anisotropy=likely(anisotropy, n, frame.tested),
     )
 
 

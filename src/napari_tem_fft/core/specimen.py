@@ -50,11 +50,15 @@ VACUUM_SHARE = 0.25
 #: smoothings on either side.
 SMALLEST_STEP = 0.55
 STEP_REACH = (1.0, 2.5)
-#: The border lies where the power has risen by this share (films get thin there) from the vacuum's to that of
-#: the film nearby, which is averaged beyond so many smoothings from the border, over so many nm.
-RISE = 0.35
+#: The border lies where the power has risen by this share (films get thin there: half way would be that of a
+#: sharp edge) from the vacuum's to that of the film nearby, which is averaged beyond so many smoothings from the
+#: border, over so many nm.
+RISE = 0.43
 DEEP_FILM = 2.0
 NEARBY = 5.0
+#: Smoothing raises the power at the border of a hole and lowers it at that of an island. How much is seen on the
+#: mask itself, in so many rounds.
+ROUNDS = 3
 #: Pieces of vacuum, or of specimen, that are smaller than so many squares of the smoothing are chance.
 SMALLEST_PIECE = 8.0
 
@@ -273,6 +277,25 @@ def _at_rise(
     weight = ndimage.gaussian_filter(deep, sigma)
     near = ndimage.gaussian_filter(deep * power, sigma) / np.maximum(weight, 1e-6)
     full = np.where(weight > 1e-3, near, np.median(power[deep > 0]))
-    level = RISE * full + (1 - RISE) * float(np.median(vacuum))
+    empty = float(np.median(vacuum))
+    share = (power - empty) / np.maximum(full - empty, 1e-6 * np.abs(full))
     edge = (inward <= DEEP_FILM * smoothing) & (outward <= DEEP_FILM * smoothing)
-    return np.where(edge, power > level, matter) | crystal
+    found = np.where(edge, share > RISE, matter) | crystal
+    for _ in range(ROUNDS):
+        found = np.where(edge, share > 2 * RISE * _at_border(found, smoothing, film.grid), matter) | crystal
+    return found
+
+
+def _at_border(matter: NDArray[np.bool_], smoothing: float, grid: MapGrid) -> NDArray[np.float32]:
+    """What a smoothed mask has at the nearest point of its border: a half where that is straight."""
+    rim = matter & ndimage.binary_dilation(~matter)
+    if not rim.any():
+        return np.full(matter.shape, 0.5, np.float32)
+    sigma = [smoothing / p for p in grid.pixel_size]
+    # its border moved by half a pixel, into the middle of the rim
+    half = 0.5 * (matter.astype(np.float32) + ndimage.binary_erosion(matter, border_value=1))
+    smooth = ndimage.gaussian_filter(half, sigma, mode="reflect")
+    nearest = ndimage.distance_transform_edt(
+        ~rim, sampling=grid.pixel_size, return_distances=False, return_indices=True
+    )
+    return np.asarray(smooth[tuple(nearest)], np.float32)
