@@ -231,6 +231,16 @@ def test_cif_files_join_the_table_and_a_bad_one_is_named(
     assert main(["phases", "--cif", str(tmp_path / "nowhere")]) == 2
 
 
+def test_inverse_transforms_are_written_on_request(folder: Path, tmp_path: Path) -> None:
+    command = ["analyse", str(folder / "good.dm4"), "-o", str(tmp_path), "--phases", "Li"]
+    assert main([*command, "--ifft", "spots,mask"]) == 0
+    stored = json.loads((tmp_path / "good.dm4" / "analysis.json").read_text())
+    spots = {f"ifft_spot_{spot['id']}.tif" for spot in stored["spots"]}
+    assert {name for name in stored["files"] if name.startswith("ifft")} == spots | {"ifft.tif"}
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--ifft", "everything"])
+
+
 def test_a_drawn_specimen_is_taken_and_kept_until_it_is_forgotten(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from .core.lengths import UNITS
 from .core.parameters import Parameter, from_dict, parameters_of
 from .core.pipeline import AnalysisParams
 from .io.json_file import read_json
+from .io.ifft_files import INVERSES, Inverse
 from .io.phases import user_folder
 
 ABOUT = """\
@@ -80,6 +81,14 @@ def _add_analyse(commands: Any) -> None:
     )
     parser.add_argument(
         "--temfft", action="store_true", help="also write NAME.temfft: micrograph and analysis in one file"
+    )
+    parser.add_argument(
+        "--ifft",
+        metavar="WHAT,...",
+        type=inverses,
+        default=(),
+        help="also write inverse transforms, the lattice fringes alone: mask (all spots, ifft.tif),"
+        " components (ifft_NAME.tif each), spots (ifft_spot_ID.tif for each pair; many large files)",
     )
     add_debug(parser)
     add_image(parser)
@@ -160,6 +169,15 @@ def names(text: str) -> list[str]:
     if not found:
         raise argparse.ArgumentTypeError("expected at least one name")
     return found
+
+
+def inverses(text: str) -> list[Inverse]:
+    """Of what inverse transforms are asked for, in a comma-separated list."""
+    wanted = names(text)
+    unknown = ", ".join(name for name in wanted if name not in INVERSES)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown} is none of {', '.join(INVERSES)}")
+    return [what for what in INVERSES if what in wanted]
 
 
 def options() -> tuple[Option, ...]:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from .core.lengths import LengthUnit, length, symbol
-from .core.maps import ComponentMap, named_phases
+from .core.maps import ComponentMap, component_spots
 from .core.matching import RingMatch
-from .core.matching.attribution import matches_of_spots
 from .core.pipeline import Analysis
-from .core.spots import Spot
 from .io.labels import spacings
 
 HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
@@ -86,7 +84,8 @@ def _numbers(grains: Sequence[int]) -> str:
 
 
 def _row(component: ComponentMap, analysis: Analysis, unit: LengthUnit) -> tuple[str, ...]:
-    spots = [(spot.d, spot.snr) for spot in _spots_of(component, analysis)]
+    own = component_spots(component, analysis.grains, analysis.matches, analysis.spots)
+    spots = [(spot.d, spot.snr) for spot in own]
     return (
         component.name,
         f"{component.outcome}, by the user" if component.by_user else str(component.outcome),
@@ -96,12 +95,6 @@ def _row(component: ComponentMap, analysis: Analysis, unit: LengthUnit) -> tuple
         f"{component.score:.2f}" if component.phases else "",
         _numbers(component.grains),
     )
-
-
-def _spots_of(component: ComponentMap, analysis: Analysis) -> list[Spot]:
-    matches = matches_of_spots(analysis.grains, analysis.matches)
-    own = {spot for spot, match in matches.items() if named_phases(match) == component.phases}
-    return [spot for spot in analysis.spots if spot.id in own and spot.enabled]
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

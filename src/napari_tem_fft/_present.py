@@ -25,8 +25,9 @@ from ._layers import (
 )
 from ._plane import Plane, Ring, scale_bars
 from .core.colours import UNKNOWN, colours_of
-from .core.diffractogram import Diffractogram, display, display_grid, masked_inverse
+from .core.diffractogram import Diffractogram, display, display_grid
 from .core.grains import Grain
+from .core.inverse import fringes_of, masked_inverse
 from .core.map_grid import MapGrid
 from .core.maps import ComponentMap, component_name
 from .core.mask import render
@@ -205,8 +206,8 @@ class Presenter:
         return layers if self._follows_edit else (*layers, self._ifft_layer())
 
     def _ifft_layer(self) -> LayerData:
-        mask: NDArray[np.uint8] = render(self._spots, self._grid)
-        return ifft_layer(*masked_inverse(self._diffractogram, mask, self._grid), self.micrograph)
+        shown = [spot for spot in self._spots if spot.enabled]
+        return ifft_layer(*fringes_of(self._diffractogram, shown), self.micrograph)
 
     def _spots_layer(self) -> LayerData:
         name = self.micrograph.name
@@ -255,7 +256,7 @@ def chosen_layers(analysis: Analysis, plane: Plane, spots: Sequence[Spot]) -> tu
     spots : sequence of Spot
     """
     of, grid = analysis.micrograph, display_grid(analysis.diffractogram)
-    image, pixel_size = masked_inverse(analysis.diffractogram, render(spots, grid), grid)
+    image, pixel_size = fringes_of(analysis.diffractogram, spots)
     different = [spot for i, spot in enumerate(spots) if all(_apart(spot, s) for s in spots[:i])]
     rings = [Ring(spot.length, f"{spot.d:.4f} nm", CHOSEN) for spot in different[:MOST_RINGS]]
     reach = grid.half[1] * grid.step[1]

@@ -10,7 +10,6 @@ from napari_tem_fft.core.diffractogram import (
     compute_diffractogram,
     display,
     display_grid,
-    masked_inverse,
 )
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.noise import log_tail
@@ -63,22 +62,6 @@ def test_large_grids_are_pooled_in_odd_cells_with_the_zero_frequency_in_the_midd
     assert max(grid.shape) <= 2049 and all(n % 2 for n in grid.shape)
     assert (grid.step[1] / found.step[1]) % 2 == pytest.approx(1.0)
     assert grid.cell((0.0, 0.0)) == grid.half
-
-
-def test_inverse_of_the_whole_mask_is_the_image_up_to_q_max():
-    pixels = fringes((128, 160), (0.02, 0.03), 0.25, 70.0)
-    found = diffractogram_of(pixels, (0.02, 0.03))
-    grid = display_grid(found)
-    image, size = masked_inverse(found, np.ones(grid.shape, np.uint8), grid)
-    assert image.std() == pytest.approx(pixels.std(), rel=0.05)
-    assert (image.shape[0] * size[0], image.shape[1] * size[1]) == pytest.approx((2.56, 4.8))
-
-
-def test_inverse_of_an_empty_mask_is_nothing():
-    found = diffractogram_of(white_noise((128, 128), 5))
-    grid = display_grid(found)
-    image, _ = masked_inverse(found, np.zeros(grid.shape, np.uint8), grid)
-    assert not image.any()
 
 
 def test_pixels_too_large_for_any_lattice_are_refused():

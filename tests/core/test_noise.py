@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_tem_fft.core.noise import log_tail, pool_rings, ring_means, threshold
+from napari_tem_fft.core.noise import few_spectra, guarded, log_tail, pool_rings, ring_means, threshold
 
 
 def test_ring_means_are_means_of_exponential_noise_and_ignore_spots():
@@ -20,7 +20,7 @@ def test_ring_means_are_means_of_exponential_noise_and_ignore_spots():
 def test_what_a_filter_has_removed_is_no_noise():
     radius = np.hypot(*np.mgrid[-60:61, 0:61])
     power = np.where(radius < 30, 1.0, 1e-12).ravel()[None].astype(np.float32)
-    means = ring_means(power, pool_rings(radius, 2, 60, 400))
+    means = guarded(ring_means(power, pool_rings(radius, 2, 60, 400)))
     assert means.min() == pytest.approx(1e-4 * means.max(), rel=1e-3)
 
 
@@ -34,3 +34,18 @@ def test_threshold_is_the_inverse_of_the_tail(tests, alarms, counts):
 def test_a_mean_known_from_many_values_gives_the_exponential_tail():
     assert float(log_tail(20.0, 1e9)) == pytest.approx(-20.0)
     assert float(log_tail(20.0, 50)) > -20.0
+
+
+def test_windows_of_two_spectra_lend_each_other_their_strength():
+    rng = np.random.default_rng(0)
+    film, shot = 1 + 3 * np.cos(np.arange(100) / 9) ** 2, np.ones(100)
+    true = np.outer(np.linspace(0, 1, 40), film) + shot
+    seen = (true * rng.normal(1, 0.14, true.shape)).astype(np.float32)
+    error = (few_spectra(seen, 240) / true).std()
+    assert (seen / true).std() == pytest.approx(0.14, abs=0.01) and error < 0.06
+
+
+def test_a_ring_at_the_edge_of_a_filter_takes_its_neighbours_noise():
+    means = np.array([[9.0, 8.0, 1.0, 1e-9, 0.0]], np.float32)
+    np.testing.assert_allclose(guarded(means), [[9.0, 8.0, 8.0, 1.0, 9e-4]], rtol=1e-3)
+    np.testing.assert_allclose(guarded(means[:, :2], 6.0), means[:, :2])

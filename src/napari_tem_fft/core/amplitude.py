@@ -203,7 +203,7 @@ def _densities_under(
     weight = np.exp(-0.5 * ((spectra.ring_g - length[:, None]) / reach) ** 2) * np.gradient(spectra.ring_g)
     sums = weight.sum(axis=1)
     weight /= np.maximum(sums, np.finfo(np.float64).tiny)[:, None]
-    densities: NDArray[np.float64] = weight @ spectra.ring_density.T.astype(np.float64)
+    densities: NDArray[np.float64] = weight @ spectra.likely_density.T.astype(np.float64)
     densities = densities.reshape(-1, *spectra.lattice)
     for i, g in enumerate(spots):
         if sums[i] < 1e-3 * reach:  # beyond the rings, or rings wider than the filter

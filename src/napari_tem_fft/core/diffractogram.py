@@ -261,31 +261,6 @@ def display(diffractogram: Diffractogram) -> tuple[FrequencyGrid, NDArray[np.flo
     return grid, np.log10(np.maximum(cells, 1e-3)).astype(np.float32)
 
 
-def masked_inverse(
-    diffractogram: Diffractogram, mask: NDArray[np.uint8] | NDArray[np.bool_], grid: FrequencyGrid
-) -> tuple[NDArray[np.float32], tuple[float, float]]:
-    """Inverse transform of what lies inside a mask: the picture of the lattice fringes alone.
-
-    Parameters
-    ----------
-    mask : ndarray, shape ``grid.shape``
-        Non-zero cells are kept, with soft edges; the cell at -g counts with that at +g.
-
-    Returns
-    -------
-    image : ndarray of float32
-        Real-valued, mean zero, in the grey levels of the micrograph, covering its whole field with
-        just the pixels that q_max needs.
-    pixel_size : tuple of float, (y, x), nm
-    """
-    weight = _soft_weight(diffractogram, mask != 0, grid)
-    hy, hx = diffractogram.half
-    ny, nx = (fft.next_fast_len(2 * h + 2, real=True) for h in (hy, hx))
-    image = inverse_of_half_plane(diffractogram.transform * weight, (ny, nx), diffractogram.image_shape)
-    (height, width), (py, px) = diffractogram.image_shape, diffractogram.pixel_size
-    return image, (height * py / ny, width * px / nx)
-
-
 def inverse_of_half_plane(
     kept: NDArray[np.complex64], shape: tuple[int, int], image_shape: tuple[int, int]
 ) -> NDArray[np.float32]:
@@ -306,22 +281,3 @@ def inverse_of_half_plane(
     scale = np.float32(shape[0] * shape[1] / (image_shape[0] * image_shape[1]))
     image: NDArray[np.float32] = fft.irfft2(block, s=shape, workers=threads()) * scale
     return image
-
-
-def _soft_weight(
-    diffractogram: Diffractogram, mask: NDArray[np.bool_], grid: FrequencyGrid
-) -> NDArray[np.float32]:
-    """The mask on the transform's bins, symmetric and smoothed by a cell."""
-    soft: NDArray[np.float32] = (mask | mask[::-1, ::-1]).astype(np.float32)
-    for axis in (0, 1):
-        soft = (np.roll(soft, 1, axis) + 2 * soft + np.roll(soft, -1, axis)) * np.float32(0.25)
-    rows, columns = (
-        np.rint(axis.ravel() / step).astype(np.intp) + half
-        for axis, step, half in zip(diffractogram.axes(), grid.step, grid.half, strict=True)
-    )
-    weight = np.zeros(diffractogram.transform.shape, np.float32)
-    inside_y, inside_x = (
-        (index >= 0) & (index < n) for index, n in zip((rows, columns), grid.shape, strict=True)
-    )
-    weight[np.ix_(inside_y, inside_x)] = soft[np.ix_(rows[inside_y], columns[inside_x])]
-    return weight

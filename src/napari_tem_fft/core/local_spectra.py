@@ -74,7 +74,10 @@ class LocalSpectra:
     ring_g : ndarray, shape (n_rings,), 1/nm
         Middle of the rings in which the noise was estimated.
     ring_density : ndarray of float32, shape (n, n_rings)
-        Noise power density of each window: mean power of a bin over the sum of the squared taper.
+        Noise power density of each window: mean power of a bin over the sum of the squared taper. On the
+        safe side where it changes steeply, for detection.
+    likely_density : ndarray of float32, of the same shape
+        The density as it is likely to be, for maps.
     azimuthal : ndarray of float32
         Factor (>= 1) by which the noise at an azimuth exceeds its ring's mean, for detection.
     anisotropy : ndarray of float32
@@ -92,6 +95,7 @@ class LocalSpectra:
     detections: Detections
     ring_g: NDArray[np.float64]
     ring_density: NDArray[np.float32]
+    likely_density: NDArray[np.float32]
     azimuthal: NDArray[np.float32]
     anisotropy: NDArray[np.float32]
 
@@ -101,7 +105,7 @@ class LocalSpectra:
         low = min(int(position), max(len(self.ring_g) - 2, 0))
         high = min(low + 1, len(self.ring_g) - 1)
         share = position - low
-        density = self.ring_density[:, low] * (1 - share) + self.ring_density[:, high] * share
+        density = self.likely_density[:, low] * (1 - share) + self.likely_density[:, high] * share
         return density.reshape(self.lattice) * self.anisotropy_at(g)
 
     def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
@@ -149,7 +153,9 @@ def local_spectra_of(diffractogram: Diffractogram, band: BandImage, params: Wind
     limits = diffractogram.q_min, diffractogram.q_max
     spectra = compute_local_spectra(band.pixels, band.pixel_size, *limits, params)
     # density is stated for the micrograph's pixels, of which each of these holds several
-    return replace(spectra, ring_density=spectra.ring_density * np.float32(band.pixels_each))
+    each = np.float32(band.pixels_each)
+    ring, likely_ = spectra.ring_density * each, spectra.likely_density * each
+    return replace(spectra, ring_density=ring, likely_density=likely_)
 
 
 def compute_local_spectra(
@@ -189,6 +195,7 @@ def compute_local_spectra(
         found.append(_maxima(snr, frame, first))
         logs += _sum_of_logs(snr)
     n = lattice[0] * lattice[1]
+    density = np.concatenate(means) / _squares(frame)
     anisotropy = anisotropy_of(logs / n)
     azimuthal = azimuthal_excess(anisotropy, n)
     middles = np.meshgrid(
@@ -205,7 +212,8 @@ def compute_local_spectra(
         tests=float(n * frame.tested.sum()),
         detections=_detections(found, azimuthal, frame),
         ring_g=frame.rings.middle,
-        ring_density=np.concatenate(means) / _squares(frame),
+        ring_density=guarded(density),
+        likely_density=few_spectra(guarded(density, CLIFF), RING_BINS),
         azimuthal=azimuthal,
         anisotropy=likely(anisotropy, n, frame.tested),
     )

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from .grains import Grain
 from .map_grid import MapGrid
 from .matching import GrainMatch, Outcome
+from .matching.attribution import matches_of_spots
+from .spots import Spot
 
 #: Name of the component of grains whose phase is not known.
 UNKNOWN_CRYSTAL = "unknown crystal"
@@ -73,6 +75,15 @@ def named_phases(match: GrainMatch) -> tuple[str, ...]:
 def component_name(match: GrainMatch) -> str:
     """Name of that component; "A / B" for an ambiguous set."""
     return " / ".join(named_phases(match)) or UNKNOWN_CRYSTAL
+
+
+def component_spots(
+    component: ComponentMap, grains: Sequence[Grain], matches: Sequence[GrainMatch], spots: Sequence[Spot]
+) -> tuple[Spot, ...]:
+    """The enabled spots by which a component was found."""
+    found = matches_of_spots(grains, matches)
+    own = {spot for spot, match in found.items() if named_phases(match) == component.phases}
+    return tuple(spot for spot in spots if spot.id in own and spot.enabled)
 
 
 def component_maps(

@@ -24,10 +24,14 @@ FLOOR = 1e-4
 #: Where rings differ by more than this factor from the next, as at the edge of a filter, the noise changes
 #: within a ring, and the larger of the neighbours is taken.
 STEEP = 1.7
+#: The same where the likely noise is wanted, not the largest: Thon rings stay.
+CLIFF = 6.0
 #: Half-plane spectra with more bins are sampled at every second row.
 THINNED = 500_000
 #: Rows that are worked on together.
 STRIP = 64
+#: No ring of a window has less than this share of what its window and its ring usually have.
+LEAST_SHARE = 0.1
 #: Sectors with fewer bins than this share of the usual (at the grid's corners) take the median of all.
 MOST_EMPTY = 0.2
 
@@ -84,7 +88,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     Returns
     -------
     ndarray, shape (n_spectra, n_rings)
-        median / ln 2.
+        median / ln 2; `guarded` before anything is divided by it.
     """
     means = np.empty((len(power), len(rings.middle)), np.float32)
     pooled = np.take(power, rings.order, axis=1)
@@ -92,10 +96,35 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
         middle = (stop - start) // 2
         means[:, i] = np.partition(pooled[:, start:stop], middle, axis=1)[:, middle]
     means /= np.float32(np.log(2.0))
+    return means
+
+
+def guarded(means: NDArray[np.float32], steep: float = STEEP) -> NDArray[np.float32]:
+    """Ring means of which those that a neighbour far exceeds take the neighbour's, and none is nothing."""
     floor = np.maximum(FLOOR * means.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     highest = ndimage.maximum_filter1d(means, 3, axis=1, mode="nearest")
-    safe = np.where(highest > STEEP * means, highest, means)
+    safe = np.where(highest > steep * means, highest, means)
     return np.asarray(np.maximum(safe, floor), np.float32)
+
+
+def few_spectra(density: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
+    """Noise of the windows as sums of the few spectra that more than chance tells apart.
+
+    Film, vacuum and a change of thickness make two or three; each window's rings vary by chance as well.
+
+    Parameters
+    ----------
+    density : ndarray, shape (windows, rings)
+    bins : int
+        Behind each value, a median.
+    """
+    logs = np.log(np.maximum(density.astype(np.float64), np.finfo(np.float32).tiny))
+    usual = np.exp(logs.mean(axis=0) + (logs - logs.mean(axis=0)).mean(axis=1, keepdims=True))
+    left, strength, right = np.linalg.svd(density / usual, full_matrices=False)
+    chance = np.sqrt(HANN_BANDWIDTH * MEDIAN_LOSS / bins) * np.sum(np.sqrt(density.shape))
+    kept = max(int(np.count_nonzero(strength > chance)), 1)
+    shared = (left[:, :kept] * strength[:kept]) @ right[:kept]
+    return np.asarray(usual * np.maximum(shared, LEAST_SHARE), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

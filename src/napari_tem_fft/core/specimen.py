@@ -22,7 +22,7 @@ from skimage.filters import threshold_otsu
 from .diffractogram import Diffractogram, inverse_of_half_plane
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid, resampled
-from .noise import Between, Rings, between_rings, pool_rings, ring_means, spread
+from .noise import Between, Rings, between_rings, guarded, pool_rings, ring_means, spread
 
 #: Speckle band, 1/nm.
 BAND = (1.2, 3.5)
@@ -50,14 +50,14 @@ VACUUM_SHARE = 0.25
 #: smoothings on either side.
 SMALLEST_STEP = 0.55
 STEP_REACH = (1.0, 2.5)
-#: The border lies where the power has risen by this share (films get thin there: half way would be that of a
-#: sharp edge) from the vacuum's to that of the film nearby, which is averaged beyond so many smoothings from the
-#: border, over so many nm.
+#: The border lies where the power has risen by this share from the vacuum's to that of the film nearby, which
+#: is averaged beyond so many smoothings from the border, over so many nm. A half would be that of a sharp
+#: edge, but films get thin there.
 RISE = 0.43
 DEEP_FILM = 2.0
 NEARBY = 5.0
-#: Smoothing raises the power at the border of a hole and lowers it at that of an island. How much is seen on the
-#: mask itself, in so many rounds.
+#: Smoothing raises the power at the border of a hole and lowers it at that of an island. How much is seen on
+#: the mask itself, in so many rounds.
 ROUNDS = 3
 #: Pieces of vacuum, or of specimen, that are smaller than so many squares of the smoothing are chance.
 SMALLEST_PIECE = 8.0
@@ -213,7 +213,7 @@ def _frame(half: tuple[int, int], step: tuple[float, float], band: tuple[float, 
 def _cut_down(kept: NDArray[np.complex64], frame: _Frame) -> NDArray[np.float32]:
     """Factors that leave no bin with more than `STRONGEST` times its ring's mean power."""
     power = kept.real**2 + kept.imag**2
-    most = spread(ring_means(power.reshape(1, -1), frame.rings), frame.between).reshape(power.shape)
+    most = spread(guarded(ring_means(power.reshape(1, -1), frame.rings)), frame.between).reshape(power.shape)
     most *= np.float32(STRONGEST)
     factors: NDArray[np.float32] = np.sqrt(most / np.maximum(power, most))
     return factors

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from .frequency import FrequencyGrid
-from .noise import Between, Rings, between_rings, pool_rings, ring_means, spread
+from .noise import Between, Rings, between_rings, guarded, pool_rings, ring_means, spread
 from .threads import threads
 from .windows import WindowLine, WindowParams, window_line, window_pixels
 
@@ -62,7 +62,7 @@ def rows_of_snr(
     for spectra in rows_of_spectra(image, frame):
         power = _power(spectra).reshape(spectra.shape[1], -1)
         means = ring_means(power, frame.rings)
-        power /= spread(means, frame.between)
+        power /= spread(guarded(means), frame.between)
         yield power.reshape(spectra.shape[1], spectra.shape[0], -1), means
 
 

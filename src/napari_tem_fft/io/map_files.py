@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..core.deformation import Deformation
 from ..core.grains import Grain
 from ..core.map_grid import MapGrid
+from ..core.maps import ComponentMap
 
 #: Bytes of a list of arrays besides its values, for each grain: headers, corners, spots.
 HEADERS = 8192
@@ -56,6 +57,19 @@ def read_map(path: Path) -> NDArray[Any]:
     except (tifffile.TiffFileError, IndexError, struct.error) as error:
         raise ValueError(f"{path.name}: not a map ({error})") from error
     return image
+
+
+def map_names(components: Sequence[ComponentMap], what: str = "map") -> list[str]:
+    """File name of each component's map: letters, digits and a few signs, no two alike."""
+    names: list[str] = []
+    for component in components:
+        safe = component.name.replace(" / ", "+").replace(" ", "_")
+        base = f"{what}_" + "".join(c if c.isalnum() or c in "+-_().," else "_" for c in safe)[:80]
+        name, number = f"{base}.tif", 2
+        while name.lower() in (taken.lower() for taken in names):
+            name, number = f"{base}_{number}.tif", number + 1
+        names.append(name)
+    return names
 
 
 def label_planes(grains: Sequence[Grain], masks: NDArray[np.bool_]) -> NDArray[np.uint16]:

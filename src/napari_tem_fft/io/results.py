@@ -34,8 +34,10 @@ from ..core.spots import Spot
 from .description import FORMAT, FORMAT_VERSION, describe
 from .folders import plain_name, read_description, replaced
 from .grain_tables import write_grains, write_sizes
+from .ifft_files import Inverse, write_inverses
 from .map_files import (
     label_planes,
+    map_names,
     masks_of,
     read_deformations,
     read_heats,
@@ -66,7 +68,9 @@ def folder_of(source: str | Path, output: str | Path) -> Path:
     return folder.with_name(f"{folder.name}.results") if folder.is_file() else folder
 
 
-def save_results(analysis: Analysis, folder: str | Path, keep: Keep = "pictures") -> Path:
+def save_results(
+    analysis: Analysis, folder: str | Path, keep: Keep = "pictures", inverses: Sequence[Inverse] = ()
+) -> Path:
     """Write an analysis into a folder, in the place of an earlier one, and return the folder.
 
     Files in the folder that no analysis wrote are left alone.
@@ -75,6 +79,8 @@ def save_results(analysis: Analysis, folder: str | Path, keep: Keep = "pictures"
     ----------
     keep : {"tables", "maps", "pictures"}
         Only tables and the description; with the maps, so that it can be loaded again; all.
+    inverses : sequence of {"mask", "components", "spots"}
+        Inverse transforms that are written as well.
 
     Raises
     ------
@@ -82,7 +88,7 @@ def save_results(analysis: Analysis, folder: str | Path, keep: Keep = "pictures"
         If the folder cannot be written.
     """
     folder = Path(folder)
-    maps = _map_names(analysis.components) if keep != "tables" else [""] * len(analysis.components)
+    maps = map_names(analysis.components) if keep != "tables" else [""] * len(analysis.components)
     with replaced(folder, ANALYSIS) as fresh:
         write_spots(fresh / SPOTS, analysis)
         write_profiles(fresh / PROFILE, analysis.profiles)
@@ -97,6 +103,7 @@ def save_results(analysis: Analysis, folder: str | Path, keep: Keep = "pictures"
             write_overview(fresh / OVERVIEW, analysis)
             if analysis.grains:
                 write_grain_picture(fresh / GRAIN_PICTURE, analysis)
+        write_inverses(fresh, analysis, inverses)
         description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()))
         (fresh / ANALYSIS).write_text(json_text(description), encoding="utf-8")
     return folder
@@ -144,19 +151,6 @@ def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
         return _restored(stored, micrograph, folder)
     except (KeyError, TypeError, OSError) as error:
         raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
-
-
-def _map_names(components: Sequence[ComponentMap]) -> list[str]:
-    """File name of each component's map: letters, digits and a few signs, no two alike."""
-    names: list[str] = []
-    for component in components:
-        safe = component.name.replace(" / ", "+").replace(" ", "_")
-        base = "map_" + "".join(c if c.isalnum() or c in "+-_().," else "_" for c in safe)[:80]
-        name, number = f"{base}.tif", 2
-        while name.lower() in (taken.lower() for taken in names):
-            name, number = f"{base}_{number}.tif", number + 1
-        names.append(name)
-    return names
 
 
 def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Micrograph:
