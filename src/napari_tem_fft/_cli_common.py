@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .core.lengths import UNITS
 from .core.micrograph import Micrograph
 from .core.parameters import Parameter
 
@@ -128,3 +129,10 @@ def repeated(paths: Sequence[Path], by_stem: bool) -> list[str]:
     """Names that several files share and under which only one could be written."""
     count = Counter((path.stem if by_stem else path.name).casefold() for path in paths)
     return [name for name, number in count.items() if number > 1]
+
+
+def add_unit(parser: Any) -> None:
+    """The option that says in what unit lattice spacings are printed, drawn and tabulated."""
+    parser.add_argument(
+        "--unit", choices=UNITS, default="nm", help="lattice spacings in nm (default) or angstrom"
+    )

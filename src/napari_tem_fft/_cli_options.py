@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from . import __version__, _cli_batch, _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train
-from ._cli_common import Formatter, add_debug, add_image, add_output, add_parameter
-from .core.lengths import UNITS
+from ._cli_common import Formatter, add_debug, add_image, add_output, add_parameter, add_unit
 from .core.parameters import Parameter, from_dict, parameters_of
 from .core.pipeline import AnalysisParams
 from .io.json_file import read_json
@@ -126,11 +125,6 @@ def add_choice(group: Any) -> None:
         type=Path,
         help=f"folder of CIF files and lists of d that join the table, as those in {user_folder()} always do",
     )
-
-
-def add_unit(parser: Any) -> None:
-    """The option that says in what lengths are printed."""
-    parser.add_argument("--unit", choices=UNITS, default="nm", help="lengths in nm (default) or Angstrom")
 
 
 def _add_decisions(group: Any) -> None:

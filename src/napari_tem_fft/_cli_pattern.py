@@ -18,11 +18,13 @@ from ._cli_common import (
     add_output,
     add_parameter,
     add_uncertainty,
+    add_unit,
     failure,
     repeated,
     with_uncertainty,
 )
 from ._cli_report import table
+from .core.lengths import LengthUnit, length, symbol
 from .core.parameters import parameters_of
 from .core.pattern import PatternMeasurement, PatternParams
 from .core.profile import ProfileParams
@@ -59,6 +61,7 @@ def add_command(commands: Any) -> None:
     add_debug(parser)
     add_image(parser, "1/nm")
     add_uncertainty(parser)
+    add_unit(parser)
     parser.add_argument(
         "--centre",
         metavar="Y,X",
@@ -122,19 +125,19 @@ def _measure(path: Path, args: argparse.Namespace, params: PatternParams) -> Non
     pattern = api.read_pattern(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
     pattern = with_uncertainty(pattern, args.calibration_uncertainty)
     measured = api.measure_pattern(pattern, params, args.centre)
-    folder = save_pattern(measured, folder_of(path, args.output))
-    print(f"{path}\n{report(measured)}\n  results: {folder}\n", flush=True)
+    folder = save_pattern(measured, folder_of(path, args.output), args.unit)
+    print(f"{path}\n{report(measured, args.unit)}\n  results: {folder}\n", flush=True)
 
 
-def report(measured: PatternMeasurement) -> str:
+def report(measured: PatternMeasurement, unit: LengthUnit = "nm") -> str:
     """Summary and tables of a measured pattern."""
     (ny, nx), (y, x) = measured.micrograph.shape, measured.centre.position
     lines = [
         f"{nx} x {ny} pixels; {calibration_words(measured)}",
         f"centre at y = {y:.2f}, x = {x:.2f} +/- {measured.centre.sigma:.2f} pixels, by"
         f" {_WORDS[measured.centre.source]}",
-        *_spots(measured),
-        *_rings(measured),
+        *_spots(measured, unit),
+        *_rings(measured, unit),
         *(f"warning: {text}" for text in measured.warnings),
     ]
     return "\n".join(lines)
@@ -148,36 +151,40 @@ _WORDS = {
 }
 
 
-def _spots(measured: PatternMeasurement) -> list[str]:
+def _spots(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:
     if not measured.spots:
         return ["no spots stand out"]
     rows = [
-        (str(s.id), f"{s.d:.5f} +/- {s.d_sigma:.5f}", f"{s.azimuth:.2f}", f"{s.snr:.1f}", _seen(s.paired))
+        (str(s.id), _known(s.d, s.d_sigma, unit), f"{s.azimuth:.2f}", f"{s.snr:.1f}", _seen(s.paired))
         for s in measured.spots[:MOST_ROWS]
     ]
     more = len(measured.spots) - len(rows)
     return [
         *table(
-            [("spot", "d (nm)", "azimuth (deg)", "SNR", "seen"), *rows],
+            [("spot", f"d ({symbol(unit)})", "azimuth (deg)", "SNR", "seen"), *rows],
         ),
         *_more(more, "spots.csv"),
     ]
+
+
+def _known(d: float, sigma: float, unit: LengthUnit) -> str:
+    return f"{length(d, unit, 5)} +/- {length(sigma, unit, 5)}"
 
 
 def _seen(paired: bool) -> str:
     return "+g and -g" if paired else "one side"
 
 
-def _rings(measured: PatternMeasurement) -> list[str]:
+def _rings(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:
     peaks = measured.profile.peaks
     if not peaks:
         return ["no rings stand out"]
     rows = [
-        (f"r{n}", f"{p.d:.5f} +/- {p.d_sigma:.5f}", f"{p.width:.3f}", f"{p.significance:.1f}")
+        (f"r{n}", _known(p.d, p.d_sigma, unit), f"{p.width:.3f}", f"{p.significance:.1f}")
         for n, p in enumerate(peaks[:MOST_ROWS], 1)
     ]
     return [
-        *table([("ring", "d (nm)", "width (1/nm)", "sigma"), *rows]),
+        *table([("ring", f"d ({symbol(unit)})", "width (1/nm)", "sigma"), *rows]),
         *_more(len(peaks) - len(rows), "rings.csv"),
     ]
 

@@ -99,7 +99,7 @@ def select(
     elements : str, optional
         What the sample can hold: "Li, F, O, +C, -Na".
     table : sequence of Phase, optional
-        From `reference_table`; the bundled one where absent.
+        From `reference_table`; the bundled one with the user's own phases where absent.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def select(
     ValueError
         For a name, set or element that is unknown or ambiguous, or if nothing is left.
     """
-    phases = select_phases(load_table() if table is None else table, names, sets, elements)
+    phases = select_phases(reference_table()[0] if table is None else table, names, sets, elements)
     if not phases:
         raise ValueError("no phase of the table fits this choice of names, sets and elements")
     return phases
@@ -154,7 +154,7 @@ def analyse(
     on_step : callable, optional
         Called with each finished `Step`.
     others : sequence of Phase, optional
-        Phases that are told of where they would be named if they were candidates; the rest of the bundled
+        Phases that are told of where they would be named if they were candidates; the rest of the
         table where absent.
     decisions : sequence of Decision, optional
         A person's word on some of the grains, such as those of an earlier `Analysis`.
@@ -176,7 +176,7 @@ def analyse(
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
-    rest = others_than(candidates, load_table()) if others is None else tuple(others)
+    rest = others_than(candidates, reference_table()[0]) if others is None else tuple(others)
     prepare_index(candidates)
     prepare_index((*candidates, *rest))
     micrograph, params = agreed(micrograph, params)

@@ -152,7 +152,7 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job) -> None:
             lambda step: _advance(bar, step),
         )
         bar.set_postfix_str("writing")
-        save_results(analysis, folder, inverses=args.ifft)
+        save_results(analysis, folder, inverses=args.ifft, unit=args.unit)
         if args.temfft:
             api.save(analysis, args.output / f"{path.name}.temfft")
         if args.score:

@@ -26,7 +26,7 @@ COLUMNS: dict[str, type] = {
     "corrected_by_hand": int, "attempts": int, "seconds": float, "path": str,
 }  # fmt: skip
 #: Columns of the spots that are no numbers.
-TEXT = frozenset({"file", "folder", "origin", "outcome", "phase", "by_user", "hkl", "kind"})
+TEXT = frozenset({"file", "folder", "origin", "outcome", "phase", "by_user", "hkl", "hkil", "kind"})
 WHOLE = frozenset({"id", "enabled", "grain"})
 #: Rows that are written to a Parquet file at a time.
 ROW_GROUP = 20_000

@@ -25,8 +25,8 @@ from .window_rows import RING_BINS
 #: the middle, is larger than ln 2 by this factor.
 MEDIAN_BIAS = 1 + (0.5 * HANN_BANDWIDTH + 1) / (RING_BINS * np.log(2))
 #: Noise whose amplitude rises by this factor within so many nm is taken for the edge of the film.
-STEEP = 1.08
-EDGE_REACH = 1.5
+STEEP = 1.05
+EDGE_REACH = 2.5
 #: The Gaussian is cut where it has fallen to this.
 CUT = 1e-4
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .map_grid import linear_weights
+from .noise import CLIFF, Between, few_spectra, guarded, spread
 
 #: An excess at an azimuth counts beyond this over the root of the number of windows.
 AZIMUTHAL_CHANCE = 1.4
@@ -23,18 +24,38 @@ def azimuthal_excess(anisotropy: NDArray[np.float32], windows: int) -> NDArray[n
     return np.where(anisotropy > 1 + chance, anisotropy, 1.0).astype(np.float32)
 
 
-def likely(anisotropy: NDArray[np.float32], windows: int, tested: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The anisotropy drawn towards 1 by the share of its variance that is chance (James and Stein).
+def likely_noise(
+    density: NDArray[np.float32],
+    bins: int,
+    mean_log: NDArray[np.float64],
+    between: Between,
+    tested: NDArray[np.bool_],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Noise density of the windows' rings, and its anisotropy, as they are likely to be.
 
     Parameters
     ----------
+    density : ndarray, shape (windows, rings)
+    bins : int
+        Behind each of its values.
+    mean_log : ndarray
+        Mean logarithm of the windows' spectra over their `guarded` density.
+    between : Between
+        Where its frequencies lie between the rings.
     tested : ndarray of bool
         Where the spectra are searched.
+
+    Returns
+    -------
+    density, anisotropy : ndarray of float32
+        The latter is drawn towards 1 by the share of its variance that is chance (James and Stein).
     """
-    logs = np.log(anisotropy)
+    plain = guarded(density, CLIFF)
+    excess = np.log(guarded(density) / plain).mean(axis=0, keepdims=True)
+    logs = np.log(anisotropy_of(mean_log + spread(excess, between).reshape(mean_log.shape)))
     whole = float(np.mean(logs[tested] ** 2)) if tested.any() else 0.0
-    share = max(1 - LOG_CHANCE**2 / windows / whole, 0.0) if whole else 0.0
-    return np.exp(np.float32(share) * logs)
+    share = max(1 - LOG_CHANCE**2 / len(density) / whole, 0.0) if whole else 0.0
+    return few_spectra(plain, bins), np.exp(np.float32(share) * logs)
 
 
 def anisotropy_of(mean_log: NDArray[np.float64]) -> NDArray[np.float32]:

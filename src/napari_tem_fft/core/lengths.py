@@ -15,6 +15,11 @@ def symbol(unit: LengthUnit) -> str:
     return _SYMBOL[unit]
 
 
+def in_unit(nm: float, unit: LengthUnit) -> float:
+    """A length given in nm as a number in another unit."""
+    return nm * _FACTOR[unit]
+
+
 def length(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
     """A length without its sign, as exact in either unit.
 
@@ -26,4 +31,4 @@ def length(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
     digits : int
         Digits after the point in nm.
     """
-    return f"{nm * _FACTOR[unit]:.{digits - (unit == 'angstrom')}f}"
+    return f"{in_unit(nm, unit):.{digits - (unit == 'angstrom')}f}"

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .azimuth import anisotropy_of, azimuthal_excess, likely
+from .azimuth import anisotropy_of, azimuthal_excess, likely_noise
 from .diffractogram import BandImage, Diffractogram
 from .frequency import FrequencyGrid
 from .map_grid import MapGrid, linear_weights
-from .noise import log_tail
+from .noise import guarded, log_tail
 from .spots import upper
-from .window_rows import Frame, frame_of, rows_of_snr
+from .window_rows import RING_BINS, Frame, frame_of, rows_of_snr
 from .windows import WindowParams
 
 #: Detections are kept down to this ln P, to be confirmed where a grain is known or the network says so.
@@ -196,8 +196,8 @@ def compute_local_spectra(
         logs += _sum_of_logs(snr)
     n = lattice[0] * lattice[1]
     density = np.concatenate(means) / _squares(frame)
-    anisotropy = anisotropy_of(logs / n)
-    azimuthal = azimuthal_excess(anisotropy, n)
+    azimuthal = azimuthal_excess(anisotropy_of(logs / n), n)
+    likely_density, anisotropy = likely_noise(density, RING_BINS, logs / n, frame.between, frame.tested)
     middles = np.meshgrid(
         frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1], indexing="ij"
     )
@@ -213,9 +213,9 @@ def compute_local_spectra(
         detections=_detections(found, azimuthal, frame),
         ring_g=frame.rings.middle,
         ring_density=guarded(density),
-        likely_density=few_spectra(guarded(density, CLIFF), RING_BINS),
+        likely_density=likely_density,
         azimuthal=azimuthal,
-        anisotropy=likely(anisotropy, n, frame.tested),
+        anisotropy=anisotropy,
     )
 
 

@@ -31,9 +31,15 @@ def format_hkl(hkl: Miller, phase: Phase | None = None, style: Style = "overbar"
     style : {"plain", "overbar", "mathtext"}
         "-1", a combining overline for labels and tables, or matplotlib's mathtext.
     """
+    return _joined(four_indices(hkl, phase) or hkl, style)
+
+
+def four_indices(hkl: Miller, phase: Phase | None) -> tuple[int, int, int, int] | None:
+    """(hkil) of planes where a phase has hexagonal axes; None elsewhere."""
+    if phase is None or not has_hexagonal_axes(phase):
+        return None
     h, k, third = hkl
-    indices = (h, k, -(h + k), third) if phase is not None and has_hexagonal_axes(phase) else hkl
-    return _joined(indices, style)
+    return h, k, -(h + k), third
 
 
 def format_zone(uvw: Miller, phase: Phase | None = None, style: Style = "overbar") -> str:

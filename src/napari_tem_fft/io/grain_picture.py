@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ..core.colours import colours_of
 from ..core.deformation import spread_out
+from ..core.lengths import LengthUnit, length, symbol
+from ..core.miller import format_hkl
 from ..core.orientation import Orientation, orientation_map, orientations
 from ..core.pipeline import Analysis
 from ..core.sizes import bin_edges, histogram, summary
@@ -26,19 +28,19 @@ CIRCULAR, DIVERGING = "twilight_shifted", "PuOr"
 REACH = 98.0
 
 
-def write_grain_picture(path: Path, analysis: Analysis) -> None:
+def write_grain_picture(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
     """Draw the picture of an analysis' grains into a PNG file."""
-    grain_picture(analysis).savefig(path, format="png", pil_kwargs={"compress_level": 3})
+    grain_picture(analysis, unit).savefig(path, format="png", pil_kwargs={"compress_level": 3})
 
 
-def grain_picture(analysis: Analysis) -> Figure:
-    """The picture of the grains as a figure that no window knows of."""
+def grain_picture(analysis: Analysis, unit: LengthUnit = "nm") -> Figure:
+    """The picture of the grains as a figure that no window knows of; d stands there in `unit`."""
     deformed = bool(analysis.deformations)
     figure = Figure(figsize=(13, 11 if deformed else 5.8), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2 if deformed else 1, 2, squeeze=False)
     colours = colours_of(component.name for component in analysis.components)
-    _draw_orientations(axes[0, 0], analysis, colours)
+    _draw_orientations(axes[0, 0], analysis, colours, unit)
     _draw_sizes(axes[0, 1], analysis, colours)
     if deformed:
         share = analysis.params.grains.false_share
@@ -50,26 +52,30 @@ def grain_picture(analysis: Analysis) -> Figure:
     return figure
 
 
-def _draw_orientations(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> None:
+def _draw_orientations(axes: Axes, analysis: Analysis, colours: Mapping[str, str], unit: LengthUnit) -> None:
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     share = analysis.params.grains.false_share
     image = orientation_map(
         found, analysis.grains, analysis.grain_heats, analysis.specimen, analysis.deformations, share
     )
     _on_micrograph(axes, analysis, image, CIRCULAR, (0.0, 180.0), "azimuth (°)", colours)
-    axes.set_title("orientation in the plane, by the azimuth of\n" + _families(found), fontsize=10)
+    axes.set_title(
+        "orientation in the plane, by the azimuth of\n" + _families(found, analysis, unit), fontsize=10
+    )
 
 
-def _families(found: Sequence[Orientation]) -> str:
+def _families(found: Sequence[Orientation], analysis: Analysis, unit: LengthUnit) -> str:
     """The planes by which each component's grains are compared."""
     planes: dict[str, Orientation] = {}
     for one in found:
         if one.component not in planes or (planes[one.component].hkl is None and one.hkl is not None):
             planes[one.component] = one
-    words = [
-        f"{name} {''.join(map(str, one.hkl)) if one.hkl else ''} ({one.d:.4f} nm)".replace("  ", " ")
-        for name, one in list(planes.items())[:4]
-    ]
+    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    words = []
+    for name, one in list(planes.items())[:4]:
+        phase = known.get(name.split(" / ")[0])
+        hkl = f" {format_hkl(one.hkl, phase, 'mathtext')}" if one.hkl else ""
+        words.append(f"{name}{hkl} ({length(one.d, unit)} {symbol(unit)})")
     return ", ".join(words) or "no planes that grains have in common"
 
 

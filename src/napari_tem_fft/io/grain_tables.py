@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..core.grains import Grain
+from ..core.lengths import LengthUnit
 from ..core.maps import component_name
 from ..core.matching import GrainMatch
+from ..core.miller import four_index_zone, four_indices, has_hexagonal_axes
 from ..core.orientation import Orientation, orientations
+from ..core.phases import Phase
 from ..core.pipeline import Analysis
 from ..core.sizes import bin_edges, cut_by_border, histogram, summary
+from .tables import write_rows
 
 GRAIN_COLUMNS = (
     "grain", "component", "outcome", "probability", "x_nm", "y_nm", "area_nm2", "area_sigma_nm2",
-    "diameter_nm", "cut_by_border", "spots", "zone_axis", "orientation_deg", "orientation_sigma_deg",
-    "orientation_d_nm", "orientation_hkl",
+    "diameter_nm", "cut_by_border", "spots", "zone_axis", "zone_axis_UVTW", "orientation_deg",
+    "orientation_sigma_deg", "orientation_d_nm", "orientation_hkl", "orientation_hkil",
 )  # fmt: skip
 SIZE_COLUMNS = (
     "component", "from_nm", "to_nm", "grains", "cut_by_border", "mean_nm", "deviation_nm", "median_nm",
@@ -25,13 +28,13 @@ SIZE_COLUMNS = (
 )  # fmt: skip
 
 
-def write_grains(path: Path, analysis: Analysis) -> None:
+def write_grains(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
     """Write one row a grain and component, largest grain first.
 
     The orientation is the azimuth, counter-clockwise from +x as displayed, of the planes by which the
     component's grains are compared.
     """
-    _write(path, GRAIN_COLUMNS, grain_rows(analysis))
+    write_rows(path, GRAIN_COLUMNS, grain_rows(analysis), unit)
 
 
 def write_sizes(path: Path, analysis: Analysis) -> None:
@@ -39,14 +42,7 @@ def write_sizes(path: Path, analysis: Analysis) -> None:
 
     The first row of a component, without a bin, holds all its grains. Means are those of whole grains.
     """
-    _write(path, SIZE_COLUMNS, size_rows(analysis))
-
-
-def _write(path: Path, columns: tuple[str, ...], rows: Iterator[dict[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, SIZE_COLUMNS, size_rows(analysis))
 
 
 def grain_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
@@ -55,11 +51,13 @@ def grain_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     cut = dict(zip(grains, cut_by_border(analysis.grain_masks).tolist(), strict=True))
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     oriented = {(one.grain, one.component): one for one in found}
+    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
     for match in analysis.matches:
         name = component_name(match)
-        row = _measured(grains[match.grain]) | _named(match, name)
+        phase = known.get(match.candidates[0].phase) if match.phases and match.candidates else None
+        row = _measured(grains[match.grain]) | _named(match, name, phase)
         row["cut_by_border"] = int(cut[match.grain])
-        yield row | _oriented(oriented.get((match.grain, name)))
+        yield row | _oriented(oriented.get((match.grain, name)), phase)
 
 
 def _measured(grain: Grain) -> dict[str, Any]:
@@ -74,18 +72,20 @@ def _measured(grain: Grain) -> dict[str, Any]:
     }
 
 
-def _named(match: GrainMatch, name: str) -> dict[str, Any]:
+def _named(match: GrainMatch, name: str, phase: Phase | None) -> dict[str, Any]:
     probability = min(1.0, sum(c.posterior for c in match.candidates if c.phase in match.phases))
     axis = match.candidates[0].zone_axis if match.phases and match.candidates else None
+    four = four_index_zone(axis) if axis and phase is not None and has_hexagonal_axes(phase) else ()
     return {
         "component": name,
         "outcome": str(match.outcome),
         "probability": round(probability, 4) if match.phases else "",
         "zone_axis": " ".join(map(str, axis)) if axis else "",
+        "zone_axis_UVTW": " ".join(map(str, four)),
     }
 
 
-def _oriented(one: Orientation | None) -> dict[str, Any]:
+def _oriented(one: Orientation | None, phase: Phase | None) -> dict[str, Any]:
     if one is None:
         return {}
     return {
@@ -93,6 +93,7 @@ def _oriented(one: Orientation | None) -> dict[str, Any]:
         "orientation_sigma_deg": round(one.sigma, 3),
         "orientation_d_nm": round(one.d, 5),
         "orientation_hkl": " ".join(map(str, one.hkl)) if one.hkl else "",
+        "orientation_hkil": " ".join(map(str, (one.hkl and four_indices(one.hkl, phase)) or ())),
     }
 
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.colours import UNKNOWN, colours_of
 from ..core.diffractogram import display
+from ..core.lengths import LengthUnit, in_unit, length, symbol
 from ..core.maps import ComponentMap, component_name
 from ..core.matching.attribution import indexed_as, matches_of_spots
 from ..core.micrograph import Micrograph
@@ -35,13 +36,13 @@ CURVES = {"whole image": "#777777", "masked": "#0072B2", "local maximum": "#D55E
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
 
-def write_overview(path: Path, analysis: Analysis) -> None:
+def write_overview(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
     """Draw the picture of an analysis into a PNG file."""
-    overview(analysis).savefig(path, format="png", pil_kwargs={"compress_level": 3})
+    overview(analysis, unit).savefig(path, format="png", pil_kwargs={"compress_level": 3})
 
 
-def overview(analysis: Analysis) -> Figure:
-    """The picture of an analysis as a figure that no window knows of."""
+def overview(analysis: Analysis, unit: LengthUnit = "nm") -> Figure:
+    """The picture of an analysis as a figure that no window knows of; d stands there in `unit`."""
     figure = Figure(figsize=(18, 11), dpi=100)
     FigureCanvasAgg(figure)
     sides = {"left": 0.035, "right": 0.985, "top": 0.94, "bottom": 0.05}
@@ -50,9 +51,9 @@ def overview(analysis: Analysis) -> Figure:
     image, extent = shown_image(analysis.micrograph)
     micrograph, diffractogram, components = (figure.add_subplot(grid[0, i]) for i in range(3))
     _draw_micrograph(micrograph, analysis.micrograph, image, extent)
-    _draw_diffractogram(diffractogram, analysis, colours)
+    _draw_diffractogram(diffractogram, analysis, colours, unit)
     _draw_components(components, analysis, image, extent, colours)
-    _draw_profiles(figure.add_subplot(grid[1, :]), analysis)
+    _draw_profiles(figure.add_subplot(grid[1, :]), analysis, unit)
     return figure
 
 
@@ -99,7 +100,7 @@ def scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
     axes.set_axis_off()
 
 
-def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> None:
+def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, str], unit: LengthUnit) -> None:
     grid, image = display(analysis.diffractogram)
     (oy, ox), (sy, sx) = grid.origin, grid.step
     extent = (ox - sx / 2, -ox + sx / 2, -oy + sy / 2, oy - sy / 2)
@@ -117,10 +118,10 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
     for number, (g, members) in enumerate(groups):
         names = {owners.get(spot.id, "") for spot in members}
         colour = colours.get(names.pop(), "white") if len(names) == 1 else "white"
-        _ring(axes, g, number, colour)
+        _ring(axes, g, number, colour, length(1 / g, unit))
     reach = _reach([g for g, _ in groups], analysis.diffractogram.q_max)
     axes.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="g$_x$ (1/nm)", ylabel="g$_y$ (1/nm)")
-    axes.set_title(f"diffractogram, rings at d in nm\n{len(spots)} pairs of spots", fontsize=11)
+    axes.set_title(f"diffractogram, rings at d in {symbol(unit)}\n{len(spots)} pairs of spots", fontsize=11)
 
 
 def _name_spots(axes: Axes, analysis: Analysis) -> None:
@@ -147,11 +148,11 @@ def _owners(analysis: Analysis) -> dict[int, str]:
     return {spot: component_name(match) for spot, match in matches.items()}
 
 
-def _ring(axes: Axes, g: float, number: int, colour: str) -> None:
+def _ring(axes: Axes, g: float, number: int, colour: str, label: str) -> None:
     axes.add_patch(Circle((0, 0), g, fill=False, edgecolor=colour, linewidth=0.9, linestyle=":"))
     angle = np.radians(20 + 34 * (number % 5) + 180 * (number % 2))
     axes.text(
-        g * np.cos(angle), -g * np.sin(angle), f"{1 / g:.4f}", color="white", fontsize=9, ha="center",
+        g * np.cos(angle), -g * np.sin(angle), label, color="white", fontsize=9, ha="center",
         va="center", path_effects=OUTLINE, clip_on=True,
     )  # fmt: skip
 
@@ -209,7 +210,7 @@ def _legend(component: ComponentMap) -> str:
     return f"{component.name}  ({component.outcome}{said}):  {area}, {component.fraction:.1%} of the specimen"
 
 
-def _draw_profiles(axes: Axes, analysis: Analysis) -> None:
+def _draw_profiles(axes: Axes, analysis: Analysis, unit: LengthUnit) -> None:
     """Every curve over its background, in units of it, so that all share one axis."""
     top = 1.0
     for profile in analysis.profiles:
@@ -225,9 +226,10 @@ def _draw_profiles(axes: Axes, analysis: Analysis) -> None:
     )
     axes.set_yscale("log")
     second = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
-    second.set_xticks([d for d in (0.5, 0.4, 0.3, 0.25, 0.2, 0.16, 0.14, 0.12, 0.1) if 1 / d <= limits[1]])
-    second.set_xlabel("d (nm)")
-    _label_peaks(axes, analysis, limits)
+    ticks = [d for d in (0.5, 0.4, 0.3, 0.25, 0.2, 0.16, 0.14, 0.12, 0.1) if 1 / d <= limits[1]]
+    second.set_xticks(ticks, [f"{in_unit(d, unit):g}" for d in ticks])
+    second.set_xlabel(f"d ({symbol(unit)})")
+    _label_peaks(axes, analysis, limits, unit)
     axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.76), fontsize=10)
 
 
@@ -245,13 +247,13 @@ def _inverse(values: ArrayLike) -> NDArray[np.float64]:
     return inverse
 
 
-def _label_peaks(axes: Axes, analysis: Analysis, limits: tuple[float, float]) -> None:
-    """d in nm of the most significant peaks, side by side without overlap, with lines to the peaks."""
+def _label_peaks(axes: Axes, analysis: Analysis, limits: tuple[float, float], unit: LengthUnit) -> None:
+    """d of the most significant peaks, side by side without overlap, with lines to the peaks."""
     chosen = distinct_peaks([peak for profile in analysis.profiles for peak in profile.peaks])
     gap = 0.016 * (limits[1] - limits[0])
     for peak, x in zip(chosen, spread([peak.g for peak in chosen], gap), strict=True):
         axes.annotate(
-            f"{peak.d:.4f}", xy=(peak.g, 0.76), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
+            length(peak.d, unit), xy=(peak.g, 0.76), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
             textcoords=("data", "axes fraction"), rotation=90, ha="center", va="top", fontsize=9,
             color=CURVES.get(peak.curve, "black"),
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},

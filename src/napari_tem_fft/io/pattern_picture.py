@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
+from ..core.lengths import LengthUnit, length, symbol
 from ..core.pattern import PatternMeasurement
 from ..core.pattern_centre import pattern_pixels
 from .labels import distinct_peaks, ring_groups, spread
@@ -21,22 +22,22 @@ SHOWN = 1000
 SPOT, RING = "#56B4E9", "#E69F00"
 
 
-def write_pattern_picture(path: Path, measured: PatternMeasurement) -> None:
+def write_pattern_picture(path: Path, measured: PatternMeasurement, unit: LengthUnit = "nm") -> None:
     """Draw the picture of a measured pattern into a PNG file."""
-    pattern_picture(measured).savefig(path, format="png", pil_kwargs={"compress_level": 3})
+    pattern_picture(measured, unit).savefig(path, format="png", pil_kwargs={"compress_level": 3})
 
 
-def pattern_picture(measured: PatternMeasurement) -> Figure:
-    """The picture of a measured pattern as a figure that no window knows of."""
+def pattern_picture(measured: PatternMeasurement, unit: LengthUnit = "nm") -> Figure:
+    """The picture of a measured pattern as a figure that no window knows of; d stands there in `unit`."""
     figure = Figure(figsize=(18, 9), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(1, 2, width_ratios=(1, 1.15))
-    _draw_pattern(figure.add_subplot(grid[0, 0]), measured)
-    _draw_profile(figure.add_subplot(grid[0, 1]), measured)
+    _draw_pattern(figure.add_subplot(grid[0, 0]), measured, unit)
+    _draw_profile(figure.add_subplot(grid[0, 1]), measured, unit)
     return figure
 
 
-def _draw_pattern(axes: Axes, measured: PatternMeasurement) -> None:
+def _draw_pattern(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) -> None:
     pattern = measured.micrograph
     image, extent = _shown(measured)
     low, high = np.percentile(image, (1, 99.9))
@@ -48,7 +49,7 @@ def _draw_pattern(axes: Axes, measured: PatternMeasurement) -> None:
     for g, members in ring_groups(measured.spots):
         gy, gx = max(members, key=lambda spot: spot.snr).g
         axes.text(
-            gx, gy - 1.6 * members[0].radius, f"{1 / g:.4f}", color="white", fontsize=9, ha="center",
+            gx, gy - 1.6 * members[0].radius, length(1 / g, unit), color="white", fontsize=9, ha="center",
             va="bottom", path_effects=OUTLINE, clip_on=True,
         )  # fmt: skip
     for peak in distinct_peaks(measured.profile.peaks):
@@ -85,17 +86,17 @@ def _shown(measured: PatternMeasurement) -> tuple[NDArray[np.float32], tuple[flo
     return image, (left, right, bottom, top)
 
 
-def _draw_profile(axes: Axes, measured: PatternMeasurement) -> None:
+def _draw_profile(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) -> None:
     """Mean grey level over the lowest one, on a logarithmic scale, with d at the peaks."""
     profile = measured.profile
     floor, low, middle = (float(v) for v in np.percentile(profile.intensity, (0, 3, 50)))
-    unit = max(middle - floor, 1e-12)
+    grey = max(middle - floor, 1e-12)
     for curve, colour, label in (
         (profile.background, "#999999", "background"),
         (profile.intensity, "#0072B2", "mean of the ring"),
     ):
         axes.plot(
-            profile.g, np.maximum((curve - floor) / unit, 1e-6), color=colour, linewidth=1.2, label=label
+            profile.g, np.maximum((curve - floor) / grey, 1e-6), color=colour, linewidth=1.2, label=label
         )
     for spot in measured.spots:
         axes.axvline(spot.length, color=SPOT, linewidth=0.7, alpha=0.6)
@@ -103,14 +104,14 @@ def _draw_profile(axes: Axes, measured: PatternMeasurement) -> None:
     gap = 0.025 * float(profile.g[-1] - profile.g[0])
     for peak, x in zip(chosen, spread([peak.g for peak in chosen], gap), strict=True):
         axes.annotate(
-            f"{peak.d:.4f}", xy=(peak.g, 0.8), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
+            length(peak.d, unit), xy=(peak.g, 0.8), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
             textcoords=("data", "axes fraction"), rotation=90, ha="center", va="top", fontsize=9,
             color=RING, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
         )  # fmt: skip
     axes.set_yscale("log")
-    axes.set_ylim(bottom=max(0.7 * (low - floor) / unit, 1e-3))
+    axes.set_ylim(bottom=max(0.7 * (low - floor) / grey, 1e-3))
     axes.set(xlim=(profile.g[0], profile.g[-1]), xlabel="g (1/nm)", ylabel="mean grey level (shifted)")
-    axes.set_title(f"radial profile; rings at d in nm\n{_summary(measured)}", fontsize=11)
+    axes.set_title(f"radial profile; rings at d in {symbol(unit)}\n{_summary(measured)}", fontsize=11)
     axes.legend(loc="lower left", fontsize=10)
 
 

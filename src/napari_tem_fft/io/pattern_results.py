@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..core.lengths import LengthUnit
 from ..core.micrograph import Micrograph
 from ..core.parameters import from_dict, to_dict
 from ..core.pattern import PatternMeasurement, PatternParams
@@ -18,7 +18,7 @@ from .description import describe_micrograph, written
 from .folders import read_description, replaced
 from .pattern_picture import write_pattern_picture
 from .plain import from_plain, to_plain
-from .tables import read_profiles, write_profiles
+from .tables import read_profiles, write_profiles, write_rows
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft pattern", 1
 PATTERN, SPOTS, RINGS, PROFILE, PICTURE = (
@@ -51,8 +51,10 @@ RING_COLUMNS = (
 )  # fmt: skip
 
 
-def save_pattern(measured: PatternMeasurement, folder: str | Path) -> Path:
+def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthUnit = "nm") -> Path:
     """Write a measured pattern into a folder, in the place of an earlier one, and return the folder.
+
+    Lattice spacings are written in `unit`, but in nm in ``pattern.json``.
 
     Raises
     ------
@@ -61,10 +63,10 @@ def save_pattern(measured: PatternMeasurement, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     with replaced(folder, PATTERN) as fresh:
-        _write_table(fresh / SPOTS, SPOT_COLUMNS, spot_rows(measured))
-        _write_table(fresh / RINGS, RING_COLUMNS, ring_rows(measured))
-        write_profiles(fresh / PROFILE, (measured.profile,))
-        write_pattern_picture(fresh / PICTURE, measured)
+        write_rows(fresh / SPOTS, SPOT_COLUMNS, spot_rows(measured), unit)
+        write_rows(fresh / RINGS, RING_COLUMNS, ring_rows(measured), unit)
+        write_profiles(fresh / PROFILE, (measured.profile,), unit)
+        write_pattern_picture(fresh / PICTURE, measured, unit)
         text = json.dumps(_described(measured), indent=1, ensure_ascii=False, allow_nan=False)
         (fresh / PATTERN).write_text(text, encoding="utf-8")
     return folder
@@ -150,13 +152,6 @@ def ring_rows(measured: PatternMeasurement) -> Iterator[dict[str, Any]]:
             "height": f"{peak.height:.6g}",
             "significance": f"{peak.significance:.1f}",
         }
-
-
-def _write_table(path: Path, columns: tuple[str, ...], rows: Iterator[dict[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _described(measured: PatternMeasurement) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..core.calibration import Calibration
 from ..core.deformation import spread_out
 from ..core.diffractogram import band_image, compute_diffractogram
 from ..core.grains import Grain
+from ..core.lengths import LengthUnit
 from ..core.local_spectra import local_spectra_of
 from ..core.map_grid import MapGrid
 from ..core.maps import ComponentMap, strongest
@@ -69,7 +70,11 @@ def folder_of(source: str | Path, output: str | Path) -> Path:
 
 
 def save_results(
-    analysis: Analysis, folder: str | Path, keep: Keep = "pictures", inverses: Sequence[Inverse] = ()
+    analysis: Analysis,
+    folder: str | Path,
+    keep: Keep = "pictures",
+    inverses: Sequence[Inverse] = (),
+    unit: LengthUnit = "nm",
 ) -> Path:
     """Write an analysis into a folder, in the place of an earlier one, and return the folder.
 
@@ -81,6 +86,8 @@ def save_results(
         Only tables and the description; with the maps, so that it can be loaded again; all.
     inverses : sequence of {"mask", "components", "spots"}
         Inverse transforms that are written as well.
+    unit : {"nm", "angstrom"}
+        Of lattice spacings in tables and pictures; ``analysis.json`` is in nm.
 
     Raises
     ------
@@ -90,9 +97,9 @@ def save_results(
     folder = Path(folder)
     maps = map_names(analysis.components) if keep != "tables" else [""] * len(analysis.components)
     with replaced(folder, ANALYSIS) as fresh:
-        write_spots(fresh / SPOTS, analysis)
-        write_profiles(fresh / PROFILE, analysis.profiles)
-        write_grains(fresh / GRAIN_TABLE, analysis)
+        write_spots(fresh / SPOTS, analysis, unit)
+        write_profiles(fresh / PROFILE, analysis.profiles, unit)
+        write_grains(fresh / GRAIN_TABLE, analysis, unit)
         write_sizes(fresh / SIZES, analysis)
         if keep != "tables":
             _write_maps(fresh, analysis, maps)
@@ -100,9 +107,9 @@ def save_results(
             from .grain_picture import write_grain_picture  # matplotlib is slow to import
             from .overview import write_overview
 
-            write_overview(fresh / OVERVIEW, analysis)
+            write_overview(fresh / OVERVIEW, analysis, unit)
             if analysis.grains:
-                write_grain_picture(fresh / GRAIN_PICTURE, analysis)
+                write_grain_picture(fresh / GRAIN_PICTURE, analysis, unit)
         write_inverses(fresh, analysis, inverses)
         description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()))
         (fresh / ANALYSIS).write_text(json_text(description), encoding="utf-8")

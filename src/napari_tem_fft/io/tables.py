@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from ..core.lengths import LengthUnit, in_unit
 from ..core.matching import GrainMatch, IndexedSpot
 from ..core.matching.attribution import indexed_as, matches_of_spots
+from ..core.miller import four_indices
+from ..core.phases import Phase
 from ..core.pipeline import Analysis
 from ..core.profile import Curve, ProfilePeak, RadialProfile
 from ..core.spots import Spot
@@ -18,23 +22,47 @@ from ..core.spots import Spot
 SPOT_COLUMNS = (
     "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm",
     "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain",
-    "outcome", "phase", "by_user", "hkl", "d_reference_nm", "d_residual_percent", "angle_residual_deg",
-    "kind",
+    "outcome", "phase", "by_user", "hkl", "hkil", "d_reference_nm", "d_residual_percent",
+    "angle_residual_deg", "kind",
 )  # fmt: skip
 PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
+#: Columns of lattice spacings, which are written in the unit that the user prefers.
+_D_COLUMN = re.compile(r"(?:^|_)d_(?:\w+_)?nm$")
 
 
-def write_spots(path: Path, analysis: Analysis) -> None:
+def write_rows(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], unit: LengthUnit = "nm"
+) -> None:
+    """Write a table; lattice spacings and the names of their columns are given in nm.
+
+    Parameters
+    ----------
+    unit : {"nm", "angstrom"}
+        In which lattice spacings are written, as the names of their columns then say.
+    """
+    spacings = [name for name in columns if _D_COLUMN.search(name)] if unit != "nm" else []
+    named = [name.removesuffix("nm") + unit if name in spacings else name for name in columns]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(named)
+        for row in rows:
+            values = {name: row.get(name, "") for name in columns}
+            values |= {name: _in_unit(values[name], unit) for name in spacings}
+            writer.writerow(list(values.values()))
+
+
+def _in_unit(value: Any, unit: LengthUnit) -> Any:
+    return value if value == "" else f"{in_unit(float(value), unit):.7g}"
+
+
+def write_spots(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
     """Write one row a spot, largest d first, with the reflection of its grain's best candidate.
 
     d is by the image's calibration; its sigma is the fit's alone, the calibration's stands beside it.
     The azimuth is counter-clockwise from +x as displayed, modulo 180.
     """
     rows = sorted(spot_rows(analysis), key=lambda row: -row["d_nm"])
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, SPOT_COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, SPOT_COLUMNS, rows, unit)
 
 
 def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
@@ -42,11 +70,12 @@ def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
     match_of = matches_of_spots(analysis.grains, analysis.matches)
     calibration = analysis.params.calibration_uncertainty / 100
+    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
     for spot in analysis.spots:
         yield (
             _measured(spot, calibration)
             | {"grain": grain_of.get(spot.id, "")}
-            | _explained(spot, match_of.get(spot.id))
+            | _explained(spot, match_of.get(spot.id), known)
         )
 
 
@@ -69,18 +98,22 @@ def _measured(spot: Spot, calibration: float) -> dict[str, Any]:
     }
 
 
-def _explained(spot: Spot, match: GrainMatch | None) -> dict[str, Any]:
+def _explained(spot: Spot, match: GrainMatch | None, known: Mapping[str, Phase]) -> dict[str, Any]:
     if match is None:
         return {}
     row: dict[str, Any] = {"outcome": str(match.outcome), "phase": " / ".join(match.phases)}
     row["by_user"] = "yes" if match.decided_by_user else ""
     indexed = indexed_as(spot.id, match)
-    return row if indexed is None else row | _reflection(indexed)
+    if indexed is None:
+        return row
+    return row | _reflection(indexed, known.get(match.candidates[0].phase))
 
 
-def _reflection(indexed: IndexedSpot) -> dict[str, Any]:
+def _reflection(indexed: IndexedSpot, phase: Phase | None) -> dict[str, Any]:
+    four = four_indices(indexed.hkl, phase)
     return {
         "hkl": " ".join(map(str, indexed.hkl)),
+        "hkil": " ".join(map(str, four)) if four else "",
         "d_reference_nm": round(indexed.d_reference, 6),
         "d_residual_percent": round(100 * indexed.d_residual, 3),
         "angle_residual_deg": round(indexed.angle_residual, 3),
@@ -88,19 +121,17 @@ def _reflection(indexed: IndexedSpot) -> dict[str, Any]:
     }
 
 
-def write_profiles(path: Path, profiles: Sequence[RadialProfile]) -> None:
+def write_profiles(path: Path, profiles: Sequence[RadialProfile], unit: LengthUnit = "nm") -> None:
     """Write all curves one below the other, in full precision."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(PROFILE_COLUMNS)
-        for profile in profiles:
-            for g, intensity, background in zip(
-                profile.g, profile.intensity, profile.background, strict=True
-            ):
-                d = 1 / g if g > 0 else np.inf
-                writer.writerow(
-                    (profile.curve, repr(float(g)), f"{d:.7g}", float(intensity), float(background))
-                )
+    write_rows(path, PROFILE_COLUMNS, _profile_rows(profiles), unit)
+
+
+def _profile_rows(profiles: Sequence[RadialProfile]) -> Iterator[dict[str, Any]]:
+    for profile in profiles:
+        for g, intensity, background in zip(profile.g, profile.intensity, profile.background, strict=True):
+            d = 1 / g if g > 0 else np.inf
+            values = (profile.curve, repr(float(g)), f"{d:.7g}", float(intensity), float(background))
+            yield dict(zip(PROFILE_COLUMNS, values, strict=True))
 
 
 def read_profiles(path: Path, peaks: Sequence[ProfilePeak]) -> tuple[RadialProfile, ...]:
