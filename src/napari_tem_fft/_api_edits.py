@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .core.decided import decided_steps
-from .core.diffractogram import display, display_grid, masked_inverse
+from .core.diffractogram import display, display_grid
 from .core.edited import edited_mask, edited_steps, pointed_spot
 from .core.frequency import FrequencyGrid
+from .core.inverse import masked_inverse
 from .core.mask import render
 from .core.matching import Decision, DecisionKind, merged
 from .core.phase_choice import find_phase

@@ -13,8 +13,8 @@ from . import __version__, _cli_batch, _cli_calibrate, _cli_evaluate, _cli_patte
 from ._cli_common import Formatter, add_debug, add_image, add_output, add_parameter, add_unit
 from .core.parameters import Parameter, from_dict, parameters_of
 from .core.pipeline import AnalysisParams
-from .io.json_file import read_json
 from .io.ifft_files import INVERSES, Inverse
+from .io.json_file import read_json
 from .io.phases import user_folder
 
 ABOUT = """\
