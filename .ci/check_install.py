@@ -1,0 +1,126 @@
+"""Whether the package can be installed where it says it can.
+
+    python .ci/check_install.py [platforms] [beside] [package] [lowest]
+
+platforms  every dependency has a wheel on Linux, Windows and macOS for each Python (resolved, not installed)
+beside     installed beside an existing napari, no version that napari has chosen changes
+package    sdist and wheel: twine's check, what has to be inside, less than 30 MB
+lowest     the lowest versions that pyproject.toml allows, in an environment of their own, pass the tests of
+           core, io and the Python interface (minutes; not part of what runs without arguments)
+
+Needs uv, build and twine (extra `test`), and a package registry.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PYTHONS = ("3.11", "3.12", "3.13")
+PLATFORMS = (
+    "x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "x86_64-pc-windows-msvc", "aarch64-apple-darwin",
+    "x86_64-apple-darwin",
+)  # fmt: skip
+#: Of napari's versions that are tried: the oldest that is allowed, and the newest.
+NAPARIS = ("napari[all]==0.9.1", "napari[all]")
+LARGEST = 30 * 2**20
+INSIDE = (
+    "napari_tem_fft/napari.yaml", "napari_tem_fft/py.typed", "napari_tem_fft/data/phases.yaml",
+    "napari_tem_fft/data/sample.dm4", "napari_tem_fft/models/spots/config.json",
+    "napari_tem_fft/models/spots/weights.keras", "napari_tem_fft/models/spots/MODEL_CARD.md",
+)  # fmt: skip
+LOWEST_TESTS = ("tests/core", "tests/io", "tests/test_api.py", "tests/test_cli.py")
+
+
+def run(*command: str | Path) -> str:
+    """Standard output of a command; what it says if it fails ends the check."""
+    done = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def resolved(*options: str | Path, python: str = PYTHONS[0]) -> dict[str, str]:
+    """Version of every package that would be installed."""
+    uv = (sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate")
+    lines = run(*uv, "--python-version", python, "--only-binary", ":all:", *options).splitlines()
+    pins = (line.partition(";")[0].strip().partition("==") for line in lines if "==" in line)
+    return {name: version for name, _, version in pins}
+
+
+def platforms() -> None:
+    for python in PYTHONS:
+        for platform in PLATFORMS:
+            extras = ("--extra", "all", "--extra", "batch")
+            found = resolved("pyproject.toml", *extras, "--python-platform", platform, python=python)
+            network = "with" if "tensorflow" in found else "without"
+            print(f"Python {python}, {platform}: {len(found)} packages, {network} TensorFlow")
+
+
+def beside() -> None:
+    for napari in NAPARIS:
+        with tempfile.TemporaryDirectory() as place:
+            wanted, chosen = Path(place, "napari.in"), Path(place, "napari.txt")
+            wanted.write_text(napari)
+            before = resolved(wanted)
+            chosen.write_text("\n".join(f"{name}=={version}" for name, version in before.items()))
+            after = resolved("pyproject.toml", "--constraint", chosen)
+        changed = {name for name in before if name in after and after[name] != before[name]}
+        if changed:
+            raise SystemExit(f"beside {napari} these would change: {', '.join(sorted(changed))}")
+        print(f"beside {napari} ({before['napari']}): {len(after)} packages, no version of napari's changes")
+
+
+def package() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        run(sys.executable, "-m", "build", "--no-isolation", "--outdir", place)
+        built = sorted(Path(place).iterdir())
+        print(run(sys.executable, "-m", "twine", "check", "--strict", *built).strip())
+        for path in built:
+            size = path.stat().st_size
+            if size > LARGEST:
+                raise SystemExit(f"{path.name} has {size / 2**20:.1f} MB, more than {LARGEST >> 20}")
+            print(f"{path.name}: {size / 2**20:.1f} MB, {len(names_in(path))} files")
+        wheel = next(path for path in built if path.suffix == ".whl")
+        missing = set(INSIDE) - set(names_in(wheel))
+        if missing:
+            raise SystemExit(f"{wheel.name} lacks {', '.join(sorted(missing))}")
+
+
+def names_in(path: Path) -> list[str]:
+    """Files in a wheel or sdist."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            return wheel.namelist()
+    with tarfile.open(path) as sdist:
+        return sdist.getnames()
+
+
+def lowest() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        uv = (sys.executable, "-m", "uv")
+        run(*uv, "venv", "--quiet", "--python", PYTHONS[0], place)
+        python = next(path for path in Path(place).glob("*/python*") if path.stem == "python")
+        install = (*uv, "pip", "install", "--quiet", "--python", python)
+        run(*install, "--resolution", "lowest-direct", ".[batch,evaluate]")
+        run(*install, "pytest", "pytest-timeout", "hypothesis")
+        print(run(python, "-m", "pytest", "-q", *LOWEST_TESTS).splitlines()[-1])
+
+
+def registry_answers() -> bool:
+    """Whether uv reaches a package registry here."""
+    command = (sys.executable, "-m", "uv", "pip", "compile", "--quiet", "-")
+    return not subprocess.run(command, input="packaging", capture_output=True, text=True).returncode
+
+
+if __name__ == "__main__":
+    if not registry_answers():
+        raise SystemExit(print("skipped: uv reaches no package registry here"))
+    checks = {check.__name__: check for check in (platforms, beside, package, lowest)}
+    for name in sys.argv[1:] or ("platforms", "beside", "package"):
+        checks[name]()
