@@ -3,6 +3,7 @@ import pytest
 
 from forward_model import fringes
 from napari_tem_fft.core.calibration import Calibration
+from napari_tem_fft.core.grain_peaks import Peak, unsplit
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
@@ -19,3 +20,33 @@ def test_a_far_spot_is_no_side_lobe(seed):
         image += grain * fringes(shape, (pixel, pixel), d, azimuth)
     analysis = exhaust(analysis_steps(Micrograph(image.astype(np.float32), Calibration.real(pixel)), ()))
     assert sorted(spot.d for spot in analysis.spots) == pytest.approx([0.2035, 0.235], rel=0.01)
+
+
+def test_an_edge_is_no_reflection():
+    """Bands of a few widths along one line: a streak through zero frequency with a maximum for each band."""
+    y, x = np.mgrid[:400, :400] * 0.03
+    across = 0.9 * x + 0.43589 * y - 7.0
+    image = np.random.default_rng(0).normal(0, 1, (400, 400))
+    image += 12 * np.exp(-((across / 0.07) ** 2)) - 12 * np.exp(-(((across - 0.3) / 0.07) ** 2))
+    analysis = exhaust(analysis_steps(Micrograph(image.astype(np.float32), Calibration.real(0.03)), ()))
+    assert analysis.spots == ()
+
+
+def peak(g, amplitude):
+    return Peak(g, 0.01, 50.0, -40.0, amplitude)
+
+
+def test_two_flanks_behind_each_other_are_one_reflection():
+    (one,) = unsplit([peak((3.0, 4.0), 2.0), peak((3.12, 4.16), 2.0)], resolution=0.2)
+    assert one.g == pytest.approx((3.06, 4.08))
+    assert one.sigma == pytest.approx(0.1)
+
+
+def test_neighbours_beside_each_other_or_far_apart_stay_two():
+    assert len(unsplit([peak((3.0, 4.0), 2.0), peak((3.16, 3.88), 2.0)], resolution=0.2)) == 2
+    assert len(unsplit([peak((3.0, 4.0), 2.0), peak((3.18, 4.24), 2.0)], resolution=0.2)) == 2
+
+
+def test_flanks_on_either_side_of_the_half_plane_meet():
+    (one,) = unsplit([peak((4.0, 0.02), 1.0), peak((-4.1, 0.02), 1.0)], resolution=0.2)
+    assert np.hypot(*one.g) == pytest.approx(4.05, abs=0.01)

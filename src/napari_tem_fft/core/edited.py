@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from .deformation import wanted_deformations
 from .diffractogram import BandImage, Diffractogram, band_image, display_grid
+from .drafts import Scene
 from .grain_edit import measure_by_hand, regrouped
-from .grain_search import Scene
 from .grains import GrainSet
 from .maps import component_maps
 from .mask import edit, render

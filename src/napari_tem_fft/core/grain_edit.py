@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diffractogram import Diffractogram
-from .grain_search import MOST_MAPPED, Scene, examined, outlined, refined, spot_of
+from .drafts import Scene, examined, outlined, refined
+from .grain_search import MOST_MAPPED, spot_of
 from .grains import GrainSet, grain_set
 from .noise import log_tail
 from .regions import Outline, window_area

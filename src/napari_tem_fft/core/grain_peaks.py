@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import log, sqrt
 
 import numpy as np
@@ -22,11 +23,18 @@ STREAK_NOISE = 2.5
 #: Such lines are looked at from here to there, in frequency resolutions, in this many directions.
 STREAK_REACH = (2.5, 14.0)
 STREAK_DIRECTIONS = 12
+#: A maximum must exceed the typical power of the line between zero frequency and itself by this factor, where
+#: that line is above what chance makes of it, or it belongs to an edge: vacuum's, a step's, a facet's.
+EDGE_FACTOR, EDGE_NOISE = 4.0, 2.5
+#: That line is looked at from this share of |g| on to so many resolutions before it, at so many points.
+EDGE_FROM, EDGE_SHORT, EDGE_POINTS = 0.2, 2.5, 32
 #: Two reflections of one lattice are not nearer than 1 / (largest d): of two such maxima the weaker one is a
 #: satellite (a facet's, a scan distortion's) unless it has this share of the power, near and farther off;
 #: "near" is within so many resolutions.
 SATELLITE_SHARES = (0.3, 0.03)
 SATELLITE_NEAR = 6.0
+#: Two maxima nearer than so many resolutions can be the flanks of one.
+SPLIT = 1.2
 #: A maximum this near to a frequency that is known to be a reflection is that reflection, 1/nm.
 SURE_REACH = 0.05
 #: Most maxima that are examined.
@@ -83,6 +91,8 @@ def find_peaks(
     cells, log_p = _maxima(spectrum, q_min, q_max, limit, counts)
     heights = spectrum.snr[cells[:, 0], cells[:, 1]]
     alone = heights > -limit + STREAK_FACTOR * np.maximum(_streaks(spectrum, cells) - STREAK_NOISE, 0)
+    edge = _edges(spectrum, cells)
+    alone &= (edge <= EDGE_NOISE) | (heights > EDGE_FACTOR * edge)
     cells, log_p, heights = cells[alone], log_p[alone], heights[alone]
     strongest = np.argsort(-heights)[:MOST_PEAKS]
     found = [_refined(spectrum, cells[i], float(log_p[i])) for i in strongest]
@@ -143,6 +153,20 @@ def _streaks(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.flo
     return np.asarray(medians.max(axis=1) / np.log(2.0))
 
 
+def _edges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Median SNR (as a mean) of the line from zero frequency to each maximum; 0 where it is too short."""
+    offset = (cells - [spectrum.half[0], 0]) * np.array(spectrum.step)
+    length = np.maximum(np.hypot(*offset.T), 1e-9)
+    last = 1 - EDGE_SHORT * spectrum.resolution / length
+    along = EDGE_FROM + (last - EDGE_FROM)[:, None] * np.linspace(0, 1, EDGE_POINTS)
+    rows = np.rint(along * (cells[:, :1] - spectrum.half[0])).astype(np.intp) + spectrum.half[0]
+    columns = np.rint(along * cells[:, 1:]).astype(np.intp)
+    clear = (last - EDGE_FROM) * length > 2 * spectrum.resolution
+    rows[~clear], columns[~clear] = 0, 0
+    medians = np.median(spectrum.snr[rows, columns], axis=1) / np.log(2.0)
+    return np.where(clear, medians, 0.0)
+
+
 def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> Peak:
     """Vertex of the parabola through the logarithms of 3 x 3 bins, and the fit's uncertainty."""
     row, column = int(cell[0]), int(cell[1])
@@ -194,3 +218,33 @@ def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
         near = spectrum.lobes[max(row - 1, 0) : max(row + 2, 0), max(column - 1, 0) : max(column + 2, 0)]
         lobes += other.amplitude**2 * float(near.max()) if near.size else 0.0
     return lobes
+
+
+def unsplit(peaks: Sequence[Peak], resolution: float) -> tuple[Peak, ...]:
+    """One peak for each two within `SPLIT` resolutions that lie behind each other, seen from zero frequency.
+
+    Where the lens's transfer goes through zero across a spot it leaves the spot's two flanks.
+    """
+    whole: list[Peak] = []
+    for peak in sorted(peaks, key=lambda p: -p.amplitude):
+        i = next((i for i, other in enumerate(whole) if _flanks(peak.g, other.g, SPLIT * resolution)), None)
+        if i is None:
+            whole.append(peak)
+        else:
+            whole[i] = _middle(whole[i], peak)
+    return tuple(whole)
+
+
+def _flanks(a: tuple[float, float], b: tuple[float, float], reach: float) -> bool:
+    along = abs(float(np.hypot(*a) - np.hypot(*b)))
+    apart = separation(a, b)
+    return bool(apart < reach and along > 0.8 * apart)
+
+
+def _middle(one: Peak, other: Peak) -> Peak:
+    """Two flanks as one reflection: the mean by power, known to half of their distance at best."""
+    share = other.amplitude**2 / (one.amplitude**2 + other.amplitude**2)
+    sign = 1 if np.dot(one.g, other.g) > 0 else -1
+    y, x = (a + share * (sign * b - a) for a, b in zip(one.g, other.g, strict=True))
+    sigma = max(one.sigma, share * separation(one.g, other.g))
+    return replace(one, g=upper((y, x)), sigma=float(sigma))

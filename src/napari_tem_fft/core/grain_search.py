@@ -8,17 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .diffractogram import BandImage, Diffractogram
-from .grain_peaks import SURE_REACH, Peak, find_peaks
-from .grain_spectrum import GrainSpectrum, grain_spectrum
-from .grains import GrainParams, GrainSet, centroid, equivalent_diameter, grain_set
-from .local_spectra import LocalSpectra
-from .map_grid import MapGrid
-from .refinement import PHASE_WANDER, refine, weights_of
-from .regions import Outline, grown, window_area
+from .drafts import Draft, Scene, examined, outlined, refined
+from .grain_peaks import Peak
+from .grains import GrainSet, centroid, equivalent_diameter, grain_set
+from .regions import Outline, window_area
 from .seeds import Proposal, Seed
 from .separation import separated
-from .spots import Origin, Spot, separation, separations, upper
+from .spots import Origin, Spot, separation, separations
 
 #: A network's word below which a maximum of a grain's spectrum is no reflection, by images on which it was
 #: not tested (seed 501): of what lay below, all was wrong.
@@ -31,46 +27,12 @@ OWN_SHARE = 0.4
 SATELLITE = 0.1
 #: An outline that changes no more than this (common over joint area) is not drawn again.
 SETTLED = 0.85
-#: A peak of which g is not known to this share of the resolution was a chance maximum.
-UNCONFIRMED = 0.4
 #: A draft smaller than this share of a grain that it overlaps can be another grain.
 LAID_OVER = 0.5
+#: An outline in which a seed has less than this share of the SNR that it had before is of another grain.
+FADED = 0.5
 #: Most spots whose maps are added for a grain's region.
 MOST_MAPPED = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """What the search for grains looks at: the image, its spectra and the grid of the maps.
-
-    `sure` are frequencies that a network proposed and the statistics confirmed, shape (n, 2), (y, x), 1/nm.
-    """
-
-    band: BandImage
-    diffractogram: Diffractogram
-    spectra: LocalSpectra
-    grid: MapGrid
-    params: GrainParams
-    false_alarms: float
-    sure: NDArray[np.float64] | None = None
-
-    def is_sure(self, peak: Peak) -> bool:
-        """Whether a network proposed a peak's frequency."""
-        return self.sure is not None and bool((separations(peak.g, self.sure) < SURE_REACH).any())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Draft:
-    """A grain while it is searched: its outline, its spectrum and its peaks."""
-
-    outline: Outline
-    spectrum: GrainSpectrum
-    peaks: tuple[Peak, ...]
-
-    @property
-    def region(self) -> NDArray[np.bool_]:
-        """Where it is."""
-        return self.outline.region
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +82,7 @@ def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None
         windows = _unexplained(seed, drafts, known, scene)
         if not windows:
             continue
-        draft = _draft(scene, seed, windows)
+        draft = _draft(scene, seed, windows, drafts)
         if draft is not None:
             _admit(drafts, draft, scene)
             known = _Known.of(drafts)
@@ -180,26 +142,44 @@ def _touches(window: int, region: NDArray[np.bool_], scene: Scene) -> bool:
     return bool(region[rows, columns].any())
 
 
-def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...]) -> Draft | None:
-    """Map a seed, confirm it in the spectrum of its region, outline the grain by all its spots."""
+def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...], known: Sequence[Draft]) -> Draft | None:
+    """Map a seed, confirm it in the spectrum of its region, outline the grain by all its own spots."""
     near = window_area(windows, scene.spectra, scene.grid)
     outline = outlined(scene, [seed.g], near)
     if not outline.region.any():
         return None
     draft = examined(scene, outline)
-    if not any(separation(p.g, seed.g) < _same(draft, scene) for p in draft.peaks):
+    if not _shown(draft, seed, scene):
         return None
     for _ in range(2):
-        outline = outlined(scene, [p.g for p in draft.peaks[:MOST_MAPPED]], draft.region)
+        outline = outlined(scene, _own_spots(draft, known)[:MOST_MAPPED] or [seed.g], draft.region)
         if not outline.region.any():
             return draft
         settled = _overlap(outline.region, draft.region) > SETTLED
-        draft = examined(scene, outline)
-        if not draft.peaks:
+        better = examined(scene, outline)
+        if not better.peaks:
             return None
+        if seed.origin == "network" and _shown(better, seed, scene) < FADED * _shown(draft, seed, scene):
+            return draft
+        draft = better
         if settled:
             break
     return draft
+
+
+def _shown(draft: Draft, seed: Seed, scene: Scene) -> float:
+    """SNR of a seed in a draft's spectrum; 0 where it is not confirmed."""
+    reach = _same(draft, scene)
+    return max((p.snr for p in draft.peaks if separation(p.g, seed.g) < reach), default=0.0)
+
+
+def _own_spots(draft: Draft, known: Sequence[Draft]) -> list[tuple[float, float]]:
+    """The spots of a draft, strongest first, without those of known grains that it lies over."""
+    area = np.count_nonzero(draft.region)
+    under = [k for k in known if np.count_nonzero(draft.region & k.region) > 0.5 * area]
+    theirs = [peak for other in under for peak in other.peaks]
+    reach = draft.spectrum.resolution
+    return [p.g for p, d in zip(draft.peaks, _nearest(draft.peaks, theirs), strict=True) if d > reach]
 
 
 def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -215,50 +195,11 @@ def _window_resolution(scene: Scene) -> float:
     return 1.2 * max(scene.spectra.grid.step)
 
 
-def outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
-    """Outline of spots (g_y, g_x) that live together, from the place `near` where they are known to be."""
-    params = scene.params
-    return grown(
-        scene.diffractogram, scene.spectra, spots, near, params.resolution, params.false_share, scene.grid
-    )
-
-
-def examined(scene: Scene, outline: Outline) -> Draft:
-    """The spectrum of an outlined region, with the peaks that it confirms."""
-    diffractogram = scene.diffractogram
-    spectrum = grain_spectrum(scene.band, outline.region, scene.grid, scene.spectra, diffractogram.q_max)
-    peaks = find_peaks(
-        spectrum,
-        (diffractogram.q_min, diffractogram.q_max),
-        scene.false_alarms,
-        diffractogram.counts,
-        scene.sure,
-    )
-    return Draft(outline, spectrum, peaks)
-
-
-def refined(scene: Scene, draft: Draft) -> Draft:
-    """The draft with its peaks measured by the phase of their fringes over its region.
-
-    A peak whose fringes do not add up over the region is none.
-    """
-    weights = weights_of(draft.region, scene.grid, scene.params.resolution)
-    wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
-    spots = [peak.g for peak in draft.peaks]
-    densities = [draft.spectrum.density_at(g) for g in spots]
-    furthest = 0.5 * draft.spectrum.resolution
-    measured = refine(scene.diffractogram, weights, spots, densities, furthest)
-    peaks = []
-    for peak, (g, sigma) in zip(draft.peaks, measured, strict=True):
-        if sigma < UNCONFIRMED * draft.spectrum.resolution:
-            peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
-    return replace(draft, peaks=tuple(peaks))
-
-
 def _admit(drafts: list[Draft], draft: Draft, scene: Scene) -> None:
     """Add a draft, or its new peaks (no satellites) to the grain that it turns out to be a part of.
 
-    A small draft whose new peaks a network has proposed lies over the grain, or under it, and is another.
+    Of two that lie over each other and share frequencies the larger one is another grain where it shows these
+    far fainter than the smaller one. So is a small draft whose new peaks a network has proposed.
     """
     area = np.count_nonzero(draft.region)
     for i, other in enumerate(drafts):
@@ -268,9 +209,12 @@ def _admit(drafts: list[Draft], draft: Draft, scene: Scene) -> None:
             continue
         reach = max(draft.spectrum.resolution, other.spectrum.resolution)
         nearest = _nearest(draft.peaks, other.peaks)
-        if not any(apart <= reach for apart in nearest):
+        if not (nearest <= reach).any():
             continue
         new = [p for p, apart in zip(draft.peaks, nearest, strict=True) if apart > reach]
+        if theirs < LAID_OVER * area and new and not _same_grain(draft, other, reach):
+            draft = replace(draft, peaks=tuple(new))
+            continue
         if area < LAID_OVER * theirs and (own := [p for p in new if scene.is_sure(p)]):
             drafts.append(replace(draft, peaks=tuple(own)))
             return
@@ -279,6 +223,15 @@ def _admit(drafts: list[Draft], draft: Draft, scene: Scene) -> None:
         drafts[i] = replace(other, peaks=(*other.peaks, *fresh))
         return
     drafts.append(draft)
+
+
+def _same_grain(large: Draft, small: Draft, reach: float) -> bool:
+    """Whether a draft shows the strongest frequency that it shares with a smaller one about as bright."""
+    ours, theirs = (np.array([p.g for p in d.peaks]).reshape(-1, 2) for d in (large, small))
+    same = separations(ours[:, None], theirs) <= reach
+    bright, brighter = (np.array([p.amplitude for p in d.peaks]) for d in (large, small))
+    strongest = int(np.argmax(np.where(same.any(axis=0), brighter, 0)))
+    return bool((bright[same[:, strongest]] >= OWN_SHARE * brighter[strongest]).any())
 
 
 def _nearest(peaks: Sequence[Peak], others: Sequence[Peak]) -> NDArray[np.float64]:

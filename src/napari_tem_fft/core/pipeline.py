@@ -19,7 +19,8 @@ from .diffractogram import (
     compute_diffractogram,
     display_grid,
 )
-from .grain_search import Scene, numbered, search_grains
+from .drafts import Scene
+from .grain_search import numbered, search_grains
 from .grains import Grain, GrainParams, GrainSet
 from .local_spectra import LocalSpectra, local_spectra_of
 from .map_grid import MapGrid

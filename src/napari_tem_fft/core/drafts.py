@@ -1,0 +1,96 @@
+"""A grain while it is searched: its outline, the spectrum of its region, and the spots that this confirms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .diffractogram import BandImage, Diffractogram
+from .grain_peaks import SURE_REACH, Peak, find_peaks, unsplit
+from .grain_spectrum import GrainSpectrum, grain_spectrum
+from .grains import GrainParams, equivalent_diameter
+from .local_spectra import LocalSpectra
+from .map_grid import MapGrid
+from .refinement import PHASE_WANDER, refine, weights_of
+from .regions import Outline, grown
+from .spots import separations, upper
+
+#: A peak of which g is not known to this share of the resolution was a chance maximum.
+UNCONFIRMED = 0.4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What the search for grains looks at: the image, its spectra and the grid of the maps.
+
+    `sure` are frequencies that a network proposed and the statistics confirmed, shape (n, 2), (y, x), 1/nm.
+    """
+
+    band: BandImage
+    diffractogram: Diffractogram
+    spectra: LocalSpectra
+    grid: MapGrid
+    params: GrainParams
+    false_alarms: float
+    sure: NDArray[np.float64] | None = None
+
+    def is_sure(self, peak: Peak) -> bool:
+        """Whether a network proposed a peak's frequency."""
+        return self.sure is not None and bool((separations(peak.g, self.sure) < SURE_REACH).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A grain while it is searched: its outline, its spectrum and its peaks."""
+
+    outline: Outline
+    spectrum: GrainSpectrum
+    peaks: tuple[Peak, ...]
+
+    @property
+    def region(self) -> NDArray[np.bool_]:
+        """Where it is."""
+        return self.outline.region
+
+
+def outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
+    """Outline of spots (g_y, g_x) that live together, from the place `near` where they are known to be."""
+    params = scene.params
+    return grown(
+        scene.diffractogram, scene.spectra, spots, near, params.resolution, params.false_share, scene.grid
+    )
+
+
+def examined(scene: Scene, outline: Outline) -> Draft:
+    """The spectrum of an outlined region, with the peaks that it confirms."""
+    diffractogram = scene.diffractogram
+    spectrum = grain_spectrum(scene.band, outline.region, scene.grid, scene.spectra, diffractogram.q_max)
+    peaks = find_peaks(
+        spectrum,
+        (diffractogram.q_min, diffractogram.q_max),
+        scene.false_alarms,
+        diffractogram.counts,
+        scene.sure,
+    )
+    return Draft(outline, spectrum, peaks)
+
+
+def refined(scene: Scene, draft: Draft) -> Draft:
+    """The draft with its peaks measured by the phase of their fringes over its region.
+
+    A peak whose fringes do not add up over the region is none.
+    """
+    weights = weights_of(draft.region, scene.grid, scene.params.resolution)
+    wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
+    spots = [peak.g for peak in draft.peaks]
+    densities = [draft.spectrum.density_at(g) for g in spots]
+    furthest = 0.5 * draft.spectrum.resolution
+    measured = refine(scene.diffractogram, weights, spots, densities, furthest)
+    peaks = []
+    for peak, (g, sigma) in zip(draft.peaks, measured, strict=True):
+        if sigma < UNCONFIRMED * draft.spectrum.resolution:
+            peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
+    return replace(draft, peaks=unsplit(peaks, draft.spectrum.resolution))
