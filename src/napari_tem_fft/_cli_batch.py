@@ -90,6 +90,11 @@ def _add_run(group: Any) -> None:
     )  # fmt: skip
     group.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     group.add_argument(
+        "--check-hash", action=argparse.BooleanOptionalAction, default=None,
+        help="with --resume: tell by their content whether files have changed, and not by size and date"
+        " (default: if they are less than 20 GB)",
+    )  # fmt: skip
+    group.add_argument(
         "--restart", action="store_true",
         help="begin the run in the folder anew; results that a person corrected are kept",
     )  # fmt: skip
@@ -117,7 +122,14 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     steps = batch_steps(
-        sources, job, crew, inputs=inputs, resume=args.resume, restart=args.restart, arriving=later
+        sources,
+        job,
+        crew,
+        inputs=inputs,
+        resume=args.resume,
+        restart=args.restart,
+        arriving=later,
+        strict=args.check_hash,
     )
     try:
         outcome = _followed(steps, len(sources))

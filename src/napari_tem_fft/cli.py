@@ -20,6 +20,7 @@ from ._cli_common import FAILED, OK, STOPPED, USAGE, UsageError, failure, repeat
 from ._cli_options import build_parser, params_from
 from ._cli_phases import phase_lines, phase_table
 from ._cli_report import report
+from .core.colours import colours_of
 from .core.matching import Decision, DecisionKind, merged
 from .core.phase_choice import others_than
 from .core.phases import Phase
@@ -87,10 +88,10 @@ class _Job:
 
 def _analyse(args: argparse.Namespace) -> int:
     job = _prepared(args)
-    failed = 0
+    failed, colours = 0, dict[str, str]()
     for path in args.files:
         try:
-            _analyse_file(path, args, job)
+            _analyse_file(path, args, job, colours)
         except (ValueError, OSError, MemoryError) as error:
             failed += failure(path, error, args.debug)
         except Exception as error:  # a fault of the program's own must not stop the other files
@@ -138,7 +139,8 @@ def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[Decisi
     return tuple(one for kind in kinds for one in read_decisions(kind, getattr(args, kind), table))
 
 
-def _analyse_file(path: Path, args: argparse.Namespace, job: _Job) -> None:
+def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict[str, str]) -> None:
+    """Analyse a file; components keep the colours that they had in earlier ones, and new ones are added."""
     micrograph = api.read(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
     micrograph, params = api.agreed(micrograph, job.params, _uncertainty_stated(args))
     folder = folder_of(path, args.output)
@@ -152,7 +154,8 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job) -> None:
             lambda step: _advance(bar, step),
         )
         bar.set_postfix_str("writing")
-        save_results(analysis, folder, inverses=args.ifft, unit=args.unit)
+        colours.update(colours_of((part.name for part in analysis.components), colours))
+        save_results(analysis, folder, inverses=args.ifft, unit=args.unit, known=colours)
         if args.temfft:
             api.save(analysis, args.output / f"{path.name}.temfft")
         if args.score:

@@ -76,6 +76,6 @@ def test_a_browser_shows_and_sorts_the_table(finished, tmp_path):
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{page}"]
     environment = {**os.environ, "HOME": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
-    shown = done.stdout[done.stdout.index("<tbody>") :]
+    shown = done.stdout[done.stdout.index('id="images"') :]
     places = [shown.index(name) for name in ("a &lt;b&gt;.dm4", "c.dm4", "d.dm3", "plain.dm4", "text.dm4")]
     assert places == sorted(places)

@@ -1,6 +1,9 @@
 import csv
 import json
+import os
 import shutil
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from pyarrow import parquet
@@ -12,6 +15,7 @@ from napari_tem_fft.batch.run import RunError, batch_steps
 from napari_tem_fft.batch.sources import find_sources
 from napari_tem_fft.core.pipeline import AnalysisParams
 from napari_tem_fft.core.windows import WindowParams
+from napari_tem_fft.io.temfft import save_temfft
 from small_run import SameProcess, run, summary, write_micrograph
 
 
@@ -115,6 +119,34 @@ def test_what_a_person_corrected_is_kept_and_used(images, finished, tmp_path):
     assert outcome.kept == 1
     row = next(row for row in summary(tmp_path / "out") if row["file"] == "d.dm3")
     assert (row["spots"], row["corrected_by_hand"], row["d_nm"]) == ("0", "1", "")
+
+
+def test_a_file_that_changed_without_a_trace_is_told_by_its_hash(tmp_path):
+    image = tmp_path / "a.dm4"
+    write_micrograph(image, 0)
+    before = image.stat()
+    run(image, tmp_path / "out")
+    image.write_bytes(image.read_bytes()[:-1] + b"x")
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run(image, tmp_path / "out", resume=True, strict=False).kept == 1
+    assert run(image, tmp_path / "out", resume=True).kept == 0
+
+
+@pytest.mark.parametrize("place", ["out/d.dm3.temfft", "out/d.dm3/mine.temfft"])
+def test_what_a_person_saved_beside_the_results_is_taken_over(images, tmp_path, place):
+    job = Job(str(tmp_path / "out"))
+    run(images / "d.dm3", tmp_path / "out")
+    with closing(Journal(tmp_path / "out")) as journal:
+        (record,) = journal.records()
+    analysis = opened(job, record)
+    assert record.spots and not record.corrected
+    erased = tuple(replace(spot, enabled=False) for spot in analysis.spots)
+    save_temfft(tmp_path / place, replace(analysis, spots=erased))
+    outcome = run(images / "d.dm3", tmp_path / "out", restart=True)
+    assert outcome.kept == 1
+    (row,) = summary(tmp_path / "out")
+    assert (row["spots"], row["corrected_by_hand"]) == ("0", "1")
+    assert not any(spot.enabled for spot in opened(job, record).spots)
 
 
 def test_a_folder_that_cannot_be_written_ends_the_run_and_keeps_what_is_done(images, tmp_path):

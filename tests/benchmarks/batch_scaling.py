@@ -3,7 +3,8 @@
     python tests/benchmarks/batch_scaling.py [--counts 10,30,100,300] [--size 4096] [--plot FILE.svg]
 
 For each count prints the largest proportional set size (Linux) of all processes of the run together, that
-of one worker and of the process that keeps the books, the seconds an image, and the size of its results.
+of one worker, of the process that keeps the books and of the one that runs the network, the seconds an image,
+and the size of its results. Without ``--no-network`` the network takes part.
 With ``--size 768 --grains 2 --counts 100,300,1000`` it shows how cost grows with the number of small images.
 """
 
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from napari_tem_fft.batch.memory import memory_of
 from napari_tem_fft.batch.run import batch_steps
 from napari_tem_fft.batch.sources import find_sources
 from napari_tem_fft.batch.workers import LocalWorkers
+from napari_tem_fft.core.pipeline import AnalysisParams
 from napari_tem_fft.core.progress import exhaust
 
 MIB = 2**20
@@ -46,38 +49,49 @@ def proportional_set_size(pid: int) -> int:
 class Watcher:
     """Looks at the memory of this process and of workers, ten times a second."""
 
-    pids: tuple[int, ...] = ()
+    crew: LocalWorkers | None = None
     largest: int = 0
     worker: int = 0
     books: int = 0
+    network: int = 0
     done: threading.Event = field(default_factory=threading.Event)
 
     def look(self) -> None:
         while not self.done.wait(0.1):
-            own = proportional_set_size(os.getpid())
-            others = [proportional_set_size(pid) for pid in self.pids]
-            self.largest = max(self.largest, own + sum(others))
-            self.worker, self.books = max(self.worker, *others, 0), max(self.books, own)
+            with suppress(ValueError):  # the workers are ended while they are looked at
+                self._look()
+
+    def _look(self) -> None:
+        own = proportional_set_size(os.getpid())
+        pids = self.crew.pids if self.crew else ()
+        others = [proportional_set_size(pid) for pid in pids]
+        network = proportional_set_size((self.crew and self.crew.network_pid) or 0)
+        self.largest = max(self.largest, own + network + sum(others))
+        self.worker, self.books = max(self.worker, *others, 0), max(self.books, own)
+        self.network = max(self.network, network)
 
 
-def measure(images: Path, output: Path, count: int, workers: int) -> tuple[Watcher, float, float]:
+def measure(
+    images: Path, output: Path, count: int, workers: int, network: bool
+) -> tuple[Watcher, float, float]:
     """Memory, seconds an image without the workers' start, and bytes of results an image."""
     watcher = Watcher()
 
     def hire(job: Job) -> LocalWorkers:
-        crew = LocalWorkers(job, workers)
-        watcher.pids = crew.pids
-        return crew
+        watcher.crew = LocalWorkers(job, workers)
+        return watcher.crew
 
     sources = find_sources([images], output).sources[:count]
     thread = threading.Thread(target=watcher.look)
     thread.start()
-    steps = batch_steps(sources, Job(str(output)), hire)
+    job = Job(str(output), AnalysisParams(network="auto" if network else "none"))
+    steps = batch_steps(sources, job, hire)
     for _ in range(workers):
         next(steps)
     start = time.perf_counter()
     outcome = exhaust(steps)
     seconds = (time.perf_counter() - start) / max(count - workers, 1)
+    watcher.crew = None
     watcher.done.set()
     thread.join()
     if outcome.failed:
@@ -110,19 +124,26 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--grains", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--no-network", dest="network", action="store_false")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     largest = []
-    print("images   all processes   one worker        books   s an image   results an image")
+    print("images  all processes   one worker        books      network   s an image   results an image")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_images(folder / "images", max(args.counts), args.size, args.grains)
         for count in args.counts:
-            watcher, seconds, size = measure(folder / "images", folder / f"out{count}", count, args.workers)
+            watcher, seconds, kept = measure(
+                folder / "images", folder / f"out{count}", count, args.workers, args.network
+            )
             largest.append(float(watcher.largest))
-            memory = "".join(f"{n / MIB:9.0f} MiB" for n in (watcher.largest, watcher.worker, watcher.books))
-            print(f"{count:6d}  {memory}   {seconds:10.3f}   {size / 1024:10.0f} KiB", flush=True)
-    print(f"formula for {args.workers} workers: {memory_of(args.workers, args.size**2) / MIB:.0f} MiB")
+            memory = "".join(
+                f"{n / MIB:9.0f} MiB"
+                for n in (watcher.largest, watcher.worker, watcher.books, watcher.network)
+            )
+            print(f"{count:6d}  {memory}   {seconds:10.3f}   {kept / 1024:10.0f} KiB", flush=True)
+    needed = memory_of(args.workers, args.size**2, args.network)
+    print(f"formula for {args.workers} workers: {needed / MIB:.0f} MiB")
     if args.plot:
         plot(args.plot, args.counts, largest)
 

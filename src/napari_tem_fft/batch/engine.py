@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,17 +13,17 @@ from ..core.phases import Phase
 from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
 from ..io.calibration import CalibrationProfile, load_profile
-from ..io.decisions import stored_decisions
+from ..io.decisions import stored_decisions, stored_specimen
 from ..io.index_cache import prepare_index
+from ..io.kept_colours import given_colours
 from ..io.results import load_results, save_results
 from ..nn.model import names_model
 from ..nn.shared import Address, shared_segmenter
 from .job import Job
 from .record import Record, described
 from .sources import Source
-from .thumbnail import write_thumbnail
+from .thumbnail import place_thumbnail
 
-THUMBNAIL = "thumbnail.jpg"
 #: What a crash of the program's own is called in a reason.
 UNEXPECTED = "unexpected"
 
@@ -115,17 +114,18 @@ def _analysed(engine: Engine, source: Source) -> Analysis:
         raise FileNotFoundError(f"{path.name}: there is no such file (any longer)")
     micrograph = api.read(path, job.pixel_size, job.image, job.frame, engine.profile)
     micrograph, params = api.agreed(micrograph, job.params, job.uncertainty_stated)
-    decided = stored_decisions(Path(job.output) / source.folder, micrograph.file_hash)
-    steps = analysis_steps(micrograph, engine.phases, params, engine.segment, engine.others, decided)
+    folder = Path(job.output) / source.folder
+    decided = stored_decisions(folder, micrograph.file_hash)
+    drawn = stored_specimen(folder, micrograph.file_hash)
+    steps = analysis_steps(micrograph, engine.phases, params, engine.segment, engine.others, decided, drawn)
     return exhaust(steps)
 
 
 def _kept(job: Job, source: Source, analysis: Analysis) -> Path:
-    folder = save_results(analysis, Path(job.output) / source.folder, job.keep)
+    known = given_colours(Path(job.output), (part.name for part in analysis.components))
+    folder = save_results(analysis, Path(job.output) / source.folder, job.keep, known=known)
     if job.thumbnails:
-        temporary = folder / f".{THUMBNAIL}"
-        write_thumbnail(temporary, analysis)
-        os.replace(temporary, folder / THUMBNAIL)
+        place_thumbnail(folder, analysis, known)
     return folder
 
 

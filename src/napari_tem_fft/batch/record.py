@@ -174,6 +174,7 @@ def _filled(
         parts=tuple(_part(entry, diameters, spots) for entry in stored["components"]),
         warnings=tuple(dict.fromkeys([*micrograph["warnings"], *stored["warnings"]])),
         corrected=bool(stored.get("decisions"))
+        or bool(stored.get("specimen_by_user"))
         or any(spot["origin"] == "hand" or spot["enabled"] != "1" for spot in spots),
         written=written,
         size=record.size or file[0],

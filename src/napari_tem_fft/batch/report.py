@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ..core.colours import colours_of
-from .engine import THUMBNAIL
+from ..io.kept_colours import kept_colours
 from .plots import composition, histogram
 from .record import Part, Record
+from .thumbnail import THUMBNAIL
 
 REPORT = "report.html"
 #: Images whose pictures are in the page, besides those that somebody should look at.
@@ -71,7 +72,7 @@ def _page(folder: Path, records: Records, header: Mapping[str, Any]) -> Iterator
     yield f"<style>{STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n"
     yield from _totals(records, header)
     yield from _warnings(records)
-    yield from _plots(records)
+    yield from _plots(folder, records)
     yield from _table(folder, records)
     yield from _settings(header)
     yield f"<script>{SCRIPT}</script></body></html>\n"
@@ -126,7 +127,7 @@ def _warnings(records: Records) -> Iterator[str]:
     yield "</ul>\n"
 
 
-def _plots(records: Records) -> Iterator[str]:
+def _plots(folder: Path, records: Records) -> Iterator[str]:
     shares = [
         {part.name: part.fraction for part in record.parts}
         for record in records()
@@ -135,7 +136,7 @@ def _plots(records: Records) -> Iterator[str]:
     names = list(dict.fromkeys(name for one in shares for name in one))
     if not names:
         return
-    colours = colours_of(names)
+    colours = colours_of(names, kept_colours(folder))
     yield "<h2>Composition</h2>\n<p>Share of the specimen, image by image in the order of the files.</p>\n"
     yield composition(shares, colours)
     yield '<p class="key">'

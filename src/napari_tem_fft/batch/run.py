@@ -6,20 +6,19 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.progress import Step
 from ..io.description import written
 from ..io.folders import OURS
-from ..io.results import ANALYSIS
-from ..io.signature import file_hash
+from .earlier import already_done
 from .job import Job, changes
 from .journal import RUN, Journal, read_run, write_whole
-from .record import Record, described
+from .record import Record
 from .report import write_report
-from .sources import Source, announced, elsewhere
+from .sources import Source, announced
 from .tables import write_tables
 from .workers import Workers
 
@@ -102,6 +101,7 @@ def batch_steps(
     restart: bool = False,
     arriving: Iterable[Source | None] = (),
     pulse: bool = False,
+    strict: bool | None = None,
 ) -> Generator[Step, None, Outcome]:
     """Analyse files: yields a `Step` a file, whose product is its `Record`; returns the `Outcome`.
 
@@ -126,6 +126,10 @@ def batch_steps(
         Yield a step without a product after the files that were done before, and wherever nothing was done
         for `WAIT` seconds, so that whoever follows it in a window can tell the time and call it off.
 
+    strict : bool, optional
+        With `resume` or `restart`: read files again to tell by their hash whether they are the same; where
+        absent, if that takes only seconds. Else size and date tell, and the hash where these differ.
+
     Raises
     ------
     RunError
@@ -133,7 +137,7 @@ def batch_steps(
     OSError
         If the folder cannot be written.
     """
-    book, waiting = _opened(sources, job, tuple(inputs), resume, restart)
+    book, waiting = _opened(sources, job, tuple(inputs), resume, restart, strict)
     crew: Workers | None = None
     try:
         for record in list(book.journal.records()):
@@ -207,7 +211,12 @@ def _rested() -> list[Record]:
 
 
 def _opened(
-    sources: Sequence[Source], job: Job, inputs: tuple[str, ...], resume: bool, restart: bool
+    sources: Sequence[Source],
+    job: Job,
+    inputs: tuple[str, ...],
+    resume: bool,
+    restart: bool,
+    strict: bool | None,
 ) -> tuple[_Book, list[Source]]:
     """The books of a run, with what was done before, and the files that are still to be done."""
     folder = Path(job.output)
@@ -225,46 +234,11 @@ def _opened(
                 f" ({'; '.join(different)}); give the same, choose another folder, or --restart"
             )
     folder.mkdir(parents=True, exist_ok=True)
-    done, waiting = _already(sources, folder, before is not None, resume)
+    done, waiting = ([], list(sources)) if before is None else already_done(sources, job, resume, strict)
     book = _Book(job, Journal(folder, done), inputs, len(sources), started=time.monotonic())
     book.kept = book.analysed = len(done)
     _describe(book)
     return book, waiting
-
-
-def _already(
-    sources: Sequence[Source], folder: Path, before: bool, resume: bool
-) -> tuple[list[Record], list[Source]]:
-    """Records of files whose results are kept, and the other files."""
-    if not before:
-        return [], list(sources)
-    journal = Journal(folder)
-    earlier = {record.path: record for record in journal.records() if record.state == "analysed"}
-    journal.close()
-    done, waiting = [], []
-    for source in sources:
-        record = earlier.get(source.path)
-        kept = record and _still_there(replace(record, index=source.index), folder)
-        if kept and (resume or kept.corrected):
-            done.append(kept)
-        else:
-            waiting.append(source)
-    return done, elsewhere(waiting, {record.folder.casefold() for record in done})
-
-
-def _still_there(record: Record, folder: Path) -> Record | None:
-    """The record, read again if a person changed the results; None if file or results are others now."""
-    path, description = Path(record.path), folder / record.folder / ANALYSIS
-    try:
-        stat = path.stat()
-        same = (stat.st_size, stat.st_mtime_ns) == (record.size, record.modified)
-        if not same and file_hash(path) != record.sha256:
-            return None
-        if description.stat().st_mtime_ns == record.written:
-            return record
-        return described(folder / record.folder, record)
-    except (OSError, ValueError):
-        return None
 
 
 def _close(book: _Book) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from ..core.colours import colours_of
 from ..core.map_grid import resampled
 from ..core.pipeline import Analysis
 
+THUMBNAIL = "thumbnail.jpg"
 #: Most pixels an axis.
 SIDE = 200
 #: Pixels of the micrograph that are averaged for one of the picture, an axis, at most.
@@ -19,13 +22,20 @@ MOST_AVERAGED = 4
 OPACITY = 0.45
 
 
-def write_thumbnail(path: Path, analysis: Analysis) -> None:
-    """Write the picture as JPEG, whatever the file's name."""
+def place_thumbnail(folder: Path, analysis: Analysis, known: Mapping[str, str] | None = None) -> None:
+    """Write the picture into a folder of results, whole or not at all."""
+    temporary = folder / f".{THUMBNAIL}"
+    write_thumbnail(temporary, analysis, known)
+    os.replace(temporary, folder / THUMBNAIL)
+
+
+def write_thumbnail(path: Path, analysis: Analysis, known: Mapping[str, str] | None = None) -> None:
+    """Write the picture as JPEG, whatever the file's name; components have the `known` colours."""
     from PIL import Image
 
     grey = _grey(analysis.micrograph.pixels)
     picture = np.repeat(grey[..., None], 3, axis=2)
-    colours = colours_of(component.name for component in analysis.components)
+    colours = colours_of((component.name for component in analysis.components), known)
     for component in analysis.components:
         inside = resampled(component.mask, grey.shape)
         colour = np.array([int(colours[component.name][i : i + 2], 16) / 255 for i in (1, 3, 5)])

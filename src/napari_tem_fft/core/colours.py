@@ -6,6 +6,7 @@ The palette is Okabe and Ito's (2008) without black, followed by five of Tol's "
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from re import fullmatch
 from zlib import crc32
 
 from .maps import UNKNOWN_CRYSTAL
@@ -36,6 +37,11 @@ def colours_of(names: Iterable[str], known: Mapping[str, str] | None = None) -> 
     for name in sorted(set(names) - set(chosen)):
         chosen[name] = UNKNOWN if name == UNKNOWN_CRYSTAL else _free(name, set(chosen.values()))
     return chosen
+
+
+def is_colour(text: object) -> bool:
+    """Whether this is a colour as `colours_of` has them."""
+    return isinstance(text, str) and fullmatch("#[0-9A-Fa-f]{6}", text) is not None
 
 
 def _free(name: str, taken: set[str]) -> str:

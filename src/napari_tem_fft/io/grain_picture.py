@@ -28,18 +28,22 @@ CIRCULAR, DIVERGING = "twilight_shifted", "PuOr"
 REACH = 98.0
 
 
-def write_grain_picture(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
-    """Draw the picture of an analysis' grains into a PNG file."""
-    grain_picture(analysis, unit).savefig(path, format="png", pil_kwargs={"compress_level": 3})
+def write_grain_picture(
+    path: Path, analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
+) -> None:
+    """Draw the picture of an analysis' grains into a PNG file; components have the `known` colours."""
+    grain_picture(analysis, unit, known).savefig(path, format="png", pil_kwargs={"compress_level": 3})
 
 
-def grain_picture(analysis: Analysis, unit: LengthUnit = "nm") -> Figure:
+def grain_picture(
+    analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
+) -> Figure:
     """The picture of the grains as a figure that no window knows of; d stands there in `unit`."""
     deformed = bool(analysis.deformations)
     figure = Figure(figsize=(13, 11 if deformed else 5.8), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2 if deformed else 1, 2, squeeze=False)
-    colours = colours_of(component.name for component in analysis.components)
+    colours = colours_of((component.name for component in analysis.components), known)
     _draw_orientations(axes[0, 0], analysis, colours, unit)
     _draw_sizes(axes[0, 1], analysis, colours)
     if deformed:

@@ -36,18 +36,20 @@ CURVES = {"whole image": "#777777", "masked": "#0072B2", "local maximum": "#D55E
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
 
-def write_overview(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
-    """Draw the picture of an analysis into a PNG file."""
-    overview(analysis, unit).savefig(path, format="png", pil_kwargs={"compress_level": 3})
+def write_overview(
+    path: Path, analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
+) -> None:
+    """Draw the picture of an analysis into a PNG file; components have the `known` colours."""
+    overview(analysis, unit, known).savefig(path, format="png", pil_kwargs={"compress_level": 3})
 
 
-def overview(analysis: Analysis, unit: LengthUnit = "nm") -> Figure:
+def overview(analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None) -> Figure:
     """The picture of an analysis as a figure that no window knows of; d stands there in `unit`."""
     figure = Figure(figsize=(18, 11), dpi=100)
     FigureCanvasAgg(figure)
     sides = {"left": 0.035, "right": 0.985, "top": 0.94, "bottom": 0.05}
     grid = figure.add_gridspec(2, 3, height_ratios=(1.75, 1), wspace=0.17, hspace=0.32, **sides)
-    colours = colours_of(component.name for component in analysis.components)
+    colours = colours_of((component.name for component in analysis.components), known)
     image, extent = shown_image(analysis.micrograph)
     micrograph, diffractogram, components = (figure.add_subplot(grid[0, i]) for i in range(3))
     _draw_micrograph(micrograph, analysis.micrograph, image, extent)

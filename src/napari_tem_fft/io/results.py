@@ -7,7 +7,7 @@ Transforms are not stored: they are computed again from the micrograph when the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -75,6 +75,7 @@ def save_results(
     keep: Keep = "pictures",
     inverses: Sequence[Inverse] = (),
     unit: LengthUnit = "nm",
+    known: Mapping[str, str] | None = None,
 ) -> Path:
     """Write an analysis into a folder, in the place of an earlier one, and return the folder.
 
@@ -88,6 +89,8 @@ def save_results(
         Inverse transforms that are written as well.
     unit : {"nm", "angstrom"}
         Of lattice spacings in tables and pictures; ``analysis.json`` is in nm.
+    known : mapping of str to str, optional
+        Colours ("#RRGGBB") that components have in other pictures already.
 
     Raises
     ------
@@ -107,9 +110,9 @@ def save_results(
             from .grain_picture import write_grain_picture  # matplotlib is slow to import
             from .overview import write_overview
 
-            write_overview(fresh / OVERVIEW, analysis, unit)
+            write_overview(fresh / OVERVIEW, analysis, unit, known)
             if analysis.grains:
-                write_grain_picture(fresh / GRAIN_PICTURE, analysis, unit)
+                write_grain_picture(fresh / GRAIN_PICTURE, analysis, unit, known)
         write_inverses(fresh, analysis, inverses)
         description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()))
         (fresh / ANALYSIS).write_text(json_text(description), encoding="utf-8")
