@@ -28,7 +28,7 @@ def composition(shares: Sequence[Mapping[str, float]], colours: Mapping[str, str
                     _bar(LEFT + number * width, 1 - min(top, 1.0), max(width - 1, 0.8), share, colour)
                 )
     ticks = [(f"{share:.0%}", 1 - share) for share in (0.0, 0.5, 1.0)]
-    return _svg("".join(bars), ticks, f"1 … {len(shares)}")
+    return _svg("".join(bars), ticks, ("1", "image", str(len(shares))))
 
 
 def histogram(values: Sequence[float], unit: str) -> str:
@@ -43,7 +43,7 @@ def histogram(values: Sequence[float], unit: str) -> str:
         if count
     )
     ticks = [("0", 1.0), (str(most), 0.0)]
-    return _svg(bars, ticks, f"0 … {edges[-1]:.1f} {unit}")
+    return _svg(bars, ticks, ("0", f"{edges[-1] / 2:.1f} {unit}", f"{edges[-1]:.1f} {unit}"))
 
 
 def _bar(x: float, top: float, width: float, height: float, colour: str) -> str:
@@ -51,12 +51,16 @@ def _bar(x: float, top: float, width: float, height: float, colour: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall:.2f}" fill="{colour}"/>'
 
 
-def _svg(inside: str, ticks: Sequence[tuple[str, float]], below: str) -> str:
+def _svg(inside: str, ticks: Sequence[tuple[str, float]], below: tuple[str, str, str]) -> str:
+    """Bars with marks at the left, a line under them, and three texts below it."""
     labels = "".join(
         f'<text x="{LEFT - 6}" y="{10 + share * (HEIGHT - BOTTOM - 6):.0f}" text-anchor="end">{text}</text>'
         for text, share in ticks
     )
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" font-size="12" role="img">{inside}{labels}'
-        f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{below}</text></svg>\n'
+        f'<path d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH}" stroke="#888"/>'
+        f'<text x="{LEFT}" y="{HEIGHT - 6}">{below[0]}</text>'
+        f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{below[1]}</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT - 6}" text-anchor="end">{below[2]}</text></svg>\n'
     )

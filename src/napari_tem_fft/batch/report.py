@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,14 @@ COLUMNS = (
     "mean size (nm)", "d (nm)", "calibration", "state",
 )  # fmt: skip
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1200px;padding:0 1em;color:#222}
+body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1400px;padding:0 1em;color:#222}
 table{border-collapse:collapse;width:100%;font-size:13px}td,th{padding:4px 8px;border-bottom:1px solid #ddd;
 text-align:left;vertical-align:top}th{cursor:pointer;background:#f4f4f4;position:sticky;top:0}
-td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:200px;max-height:200px;display:block}
+td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+img{max-width:120px;max-height:120px;display:block}#images td{overflow-wrap:anywhere}
+#images td:nth-child(2){min-width:9em}#images td:nth-child(10){min-width:8em}
+#images td:last-child{min-width:14em}
+#images td:first-child{width:120px}.totals{width:auto}.totals th:not(:first-child){text-align:right}
 .bad{color:#b00020}.flag{background:#fff3cd}h2{margin-top:2em}svg{max-width:100%}.totals td{font-size:15px}
 .key span{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}
 """
@@ -108,22 +112,33 @@ def _totals(records: Records, header: Mapping[str, Any]) -> Iterator[str]:
 
 def _warnings(records: Records) -> Iterator[str]:
     """What a person should look at, each with the files that it concerns."""
-    files: dict[str, list[str]] = defaultdict(list)
+    flags: dict[str, list[str]] = defaultdict(list)
+    failures: dict[str, list[str]] = defaultdict(list)
+    warnings: dict[str, list[str]] = defaultdict(list)
     for record in records():
         for flag in record.flags:
             if flag != "failed":
-                files[flag].append(record.name)
+                flags[flag].append(record.name)
         if record.state != "analysed":
-            files[f"failed: {record.reason}"].append(record.name)
+            failures[record.reason].append(record.name)
         for warning in record.warnings:
-            files[warning].append(record.name)
+            warnings[warning].append(record.name)
+    if not (flags or failures or warnings):
+        return
+    yield '<h2>To be looked at</h2>\n<div id="warnings">\n'
+    for title, files in (("", flags), ("Failed", failures), ("Analysed with warnings", warnings)):
+        yield from _listed(title, files)
+    yield "</div>\n"
+
+
+def _listed(title: str, files: Mapping[str, Sequence[str]]) -> Iterator[str]:
     if not files:
         return
-    yield '<h2>To be looked at</h2>\n<ul id="warnings">\n'
+    yield f"<h3>{title}</h3>\n<ul>\n" if title else "<ul>\n"
     for text, names in files.items():
         shown = ", ".join(map(escape, names[:MOST_NAMED]))
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        yield f"<li><b>{escape(text)}</b> ({len(names)}): {shown}{more}</li>\n"
+        yield f"<li>{escape(text)} ({len(names)}): <b>{shown}</b>{more}</li>\n"
     yield "</ul>\n"
 
 
