@@ -3,7 +3,9 @@
     python tests/benchmarks/end_to_end.py [--size 4096] [--grains 30] [--repeat 3]
 
 Prints the seconds of every stage, the whole as a ratio to reading the file and one float32 `rfft2` of it
-measured in the same run, and the peak memory of a process of its own that does nothing else.
+measured in the same run; what all maps (outlines of grains, specimen, components) take of the analysis and of
+the whole with writing; and peak memories of processes of their own: of the command with and without the
+network, of its imports alone, and of one that only loads the network.
 """
 
 from __future__ import annotations
@@ -14,14 +16,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import wraps
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import fft
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 PIXEL = 0.025
+MAPS = "all maps"
 
 
 def make_micrograph(path: Path, size: int, grains: int) -> None:
@@ -64,8 +69,33 @@ def reference(path: Path) -> float:
     return time.perf_counter() - start
 
 
-def stages(path: Path) -> list[tuple[str, float]]:
-    """Name and seconds of reading and of every stage of the chain, writing last."""
+class Maps:
+    """Seconds spent on maps, inside of whatever stage."""
+
+    def __init__(self) -> None:
+        from napari_tem_fft.core import grain_search, pipeline
+
+        self.seconds = 0.0
+        self._wrap(grain_search, "outlined")
+        self._wrap(grain_search, "separated")
+        self._wrap(pipeline, "specimen_of")
+        self._wrap(pipeline, "component_maps")
+
+    def _wrap(self, module: Any, name: str) -> None:
+        function = getattr(module, name)
+
+        @wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*args, **kwargs)
+            self.seconds += time.perf_counter() - start
+            return result
+
+        setattr(module, name, timed)
+
+
+def stages(path: Path, maps: Maps) -> list[tuple[str, float]]:
+    """Name and seconds of reading and of every stage of the chain, writing last, and of the maps within."""
     from napari_tem_fft.api import read, select
     from napari_tem_fft.core.pipeline import analysis_steps
     from napari_tem_fft.core.progress import exhaust
@@ -76,6 +106,7 @@ def stages(path: Path) -> list[tuple[str, float]]:
     times.append(("read", time.perf_counter()))
     phases = select()
     times.append(("phases", time.perf_counter()))
+    maps.seconds = 0.0
     steps = analysis_steps(micrograph, phases)
     analysis = exhaust(steps, lambda step: times.append((step.name, time.perf_counter())))
     times.append(("end", time.perf_counter()))
@@ -85,18 +116,29 @@ def stages(path: Path) -> list[tuple[str, float]]:
     print(
         f"{len(analysis.spots)} spots, {len(analysis.grains)} grains, {len(analysis.components)} components"
     )
-    return [(name, now - before) for (_, before), (name, now) in pairwise(times)]
+    return [*((name, now - before) for (_, before), (name, now) in pairwise(times)), (MAPS, maps.seconds)]
 
 
-def peak_memory(path: Path, output: Path) -> float:
-    """Largest resident memory of ``napari-tem-fft analyse`` in a process of its own, MiB (Linux)."""
-    code = (
-        "import sys; from napari_tem_fft.cli import main; main(sys.argv[1:]);"
-        "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-    )
-    command = [sys.executable, "-c", code, "analyse", str(path), "-o", str(output)]
+def peak_memory(code: str, *arguments: str) -> float:
+    """Largest resident memory of a process of its own, MiB (Linux)."""
+    code += "; print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(done.stdout.split()[-2]) / 1024
+
+
+def memories(path: Path, output: Path) -> list[tuple[str, float]]:
+    """What was run, and its peak memory in MiB."""
+    run = "import sys; from napari_tem_fft.cli import main; main(sys.argv[1:])"
+    command = ("analyse", str(path), "-o", str(output))
+    load = "from napari_tem_fft.nn.model import load_segmenter; load_segmenter('spots', 0.01)"
+    imports = "import napari_tem_fft.cli, napari_tem_fft.io.overview, napari_tem_fft.core.pipeline"
+    return [
+        ("analyse", peak_memory(run, *command)),
+        ("analyse --network none", peak_memory(run, *command, "--network", "none")),
+        ("imports without TensorFlow", peak_memory(imports)),
+        ("network and TensorFlow alone", peak_memory(load)),
+    ]
 
 
 def main() -> None:
@@ -112,14 +154,22 @@ def main() -> None:
         maker = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import end_to_end as b;"
         call = f"b.make_micrograph(b.Path({str(path)!r}), {args.size}, {args.grains})"
         subprocess.run([sys.executable, "-c", f"{maker} {call}"], check=True)
-        memory = peak_memory(path, Path(folder))
-        stages(path)  # imports and caches
+        memory, maps = memories(path, Path(folder)), Maps()
+        stages(path, maps)  # imports and caches
         base = min(reference(path) for _ in range(args.repeat + 1))
-        best = min((stages(path) for _ in range(args.repeat)), key=lambda one: sum(t for _, t in one))
-    for name, seconds in [*best, ("whole", sum(t for _, t in best))]:
+        best = min((stages(path, maps) for _ in range(args.repeat)), key=lambda one: sum(t for _, t in one))
+    *best, (_, mapping) = best
+    whole, seconds_of = sum(t for _, t in best), dict(best)
+    for name, seconds in [*best, ("whole", whole)]:
         print(f"{name:28s} {seconds:7.3f} s  {seconds / base:6.1f} x")
+    analysing = whole - sum(seconds_of[name] for name in ("read", "phases", "write"))
+    print(
+        f"{MAPS:28s} {mapping:7.3f} s  {mapping / base:6.1f} x   ({mapping / analysing:.0%} of the analysis,"
+        f" {mapping / whole:.0%} of the whole)"
+    )
     print(f"{'read + float32 rfft2':28s} {base:7.3f} s     1.0 x   ({os.cpu_count()} processors)")
-    print(f"peak memory of analyse: {memory:.0f} MiB")
+    for what, mebibytes in memory:
+        print(f"peak memory, {what}: {mebibytes:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ SETTLED = 0.85
 LAID_OVER = 0.5
 #: An outline in which a seed has less than this share of the SNR that it had before is of another grain.
 FADED = 0.5
+#: Detections of so many grains of like g that lie near each other can be one seed.
+GRAINS_A_SEED = 4
 #: Most spots whose maps are added for a grain's region.
 MOST_MAPPED = 8
 
@@ -79,11 +81,11 @@ def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None
     drafts: list[Draft] = []
     known = _Known.of(drafts)
     for seed in seeds:
-        windows = _unexplained(seed, drafts, known, scene)
-        if not windows:
-            continue
-        draft = _draft(scene, seed, windows, drafts)
-        if draft is not None:
+        for _ in range(GRAINS_A_SEED):
+            windows = _unexplained(seed, drafts, known, scene)
+            draft = _draft(scene, seed, windows, drafts) if windows else None
+            if draft is None:
+                break
             _admit(drafts, draft, scene)
             known = _Known.of(drafts)
     parts = (part for draft in _own_peaks(_believed(drafts, proposal)) for part in _parts(scene, draft))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
 from .spots import separation
 
+_Value = TypeVar("_Value", np.bool_, np.float32)
 #: Filters tried in turn, in units of the wanted resolution, until a grain stands out of its noise.
 WIDENING = (1.0, 1.5, 2.2)
 #: Spots closer than this over the filter's width share noise: of those only the strongest is summed.
@@ -175,9 +177,14 @@ def _placed(found: Outline, part: tuple[slice, ...], shape: tuple[int, int]) -> 
     """The outline of a part of the grid on the whole of it."""
     if found.region.shape == shape:
         return found
-    region, heat = np.zeros(shape, bool), np.zeros(shape, np.float32)
-    region[part], heat[part] = found.region, found.heat
-    return Outline(region, heat, found.width)
+    return Outline(on_whole(found.region, part, shape), on_whole(found.heat, part, shape), found.width)
+
+
+def on_whole(part: NDArray[_Value], box: tuple[slice, ...], shape: tuple[int, ...]) -> NDArray[_Value]:
+    """What is known of a part of the grid on the whole of it, zero elsewhere."""
+    whole = np.zeros(shape, part.dtype)
+    whole[box] = part
+    return whole
 
 
 def _grown_in(

@@ -21,7 +21,7 @@ from .deformation import local_deviation
 from .diffractogram import Diffractogram
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
-from .regions import box_of, independent
+from .regions import box_of, independent, on_whole
 
 #: Whether a part of the image ends at its border: first and last row, first and last column.
 Borders = Sequence[tuple[bool, bool]]
@@ -78,13 +78,7 @@ def separated(
         pieces = sorted([*pieces, *(found or (largest,))], key=lambda piece: -int(piece.sum()))
         if not found:
             break
-    return tuple(_placed(piece, box, region.shape) for piece in pieces) if len(pieces) > 1 else (region,)
-
-
-def _placed(piece: NDArray[np.bool_], box: tuple[slice, slice], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    whole = np.zeros(shape, bool)
-    whole[box] = piece
-    return whole
+    return tuple(on_whole(piece, box, region.shape) for piece in pieces) if len(pieces) > 1 else (region,)
 
 
 def _by_lattice(
