@@ -17,7 +17,6 @@ from scipy import fft, ndimage
 from skimage.draw import polygon2mask
 
 from napari_tem_fft.core.phases import Miller, Phase
-from napari_tem_fft.nn.imaging import Lens
 
 Image = NDArray[np.float64]
 
@@ -34,11 +33,10 @@ class Optics:
     astigmatism_deg: float = 0.0
 
     @property
-    def lens(self) -> Lens:
-        """As the network's images have it: no convergence, nothing moves; azimuths turn the other way."""
-        turned = -np.radians(self.astigmatism_deg)
-        coherence = {"focal_spread": self.focal_spread, "convergence": 0.0}
-        return Lens(self.voltage_kV, self.cs_mm, self.defocus, self.astigmatism, turned, **coherence)
+    def wavelength(self) -> float:
+        """Relativistic electron wavelength, nm."""
+        energy = self.voltage_kV * 1e3
+        return 1.22643 / np.sqrt(energy * (1 + 0.978476e-6 * energy))
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,13 @@ def transfer(shape: tuple[int, int], pixel_size: tuple[float, float], optics: Op
     """Contrast transfer on the half plane of `scipy.fft.rfft2`, with its envelope."""
     gy = fft.fftfreq(shape[0], pixel_size[0])[:, None]
     gx = fft.rfftfreq(shape[1], pixel_size[1])[None, :]
-    return optics.lens.transfer(gy, gx)
+    g2, azimuth = gy**2 + gx**2, np.arctan2(-gy, gx)
+    wave, cs = optics.wavelength, optics.cs_mm * 1e6
+    turn = np.cos(2 * (azimuth - np.radians(optics.astigmatism_deg)))
+    defocus = optics.defocus + optics.astigmatism * turn
+    chi = np.pi * wave * defocus * g2 - 0.5 * np.pi * cs * wave**3 * g2**2
+    envelope = np.exp(-0.5 * (np.pi * wave * optics.focal_spread * g2) ** 2)
+    return 2 * (0.995 * np.sin(chi) + 0.1 * np.cos(chi)) * envelope
 
 
 def amorphous(shape: tuple[int, int], pixel_size: tuple[float, float], seed: int) -> Image:

@@ -32,11 +32,15 @@ def test_lattice_is_the_sum_of_its_fringes() -> None:
     np.testing.assert_allclose(both, sum(fringes((64, 64), (0.02, 0.02), *one) for one in planes))
 
 
+def test_wavelength_at_300_kv_is_1_97_pm() -> None:
+    assert Optics(300.0).wavelength == pytest.approx(1.9687e-3, rel=1e-3)
+
+
 def test_transfer_of_weak_phase_vanishes_where_chi_is_pi() -> None:
     optics = Optics(cs_mm=0.0, defocus=50.0, focal_spread=0.0)
     curve = transfer((2, 4000), (0.025, 0.025), optics)[0]
     g = np.arange(len(curve)) / (4000 * 0.025)
-    zero = 1 / np.sqrt(optics.lens.wavelength * 50.0)
+    zero = 1 / np.sqrt(optics.wavelength * 50.0)
     near = np.abs(g - zero) < 0.02
     assert np.abs(curve[near] + 0.2).max() < 0.1  # amplitude contrast alone is left
 
