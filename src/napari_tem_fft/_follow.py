@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ._present import Edited, Preview
 from .core.diffractogram import display_grid
 from .core.edited import edited_mask, edited_steps, pointed_spot
+from .core.mask import render
 from .core.pipeline import Analysis
 from .core.profile import RadialProfile, masked_profile
 from .core.progress import Step
@@ -33,11 +34,17 @@ def painted_steps(
     """
     yield Step("profile", 0, 1, Preview(_profiles(analysis, after)))
     edited = edited_mask(replace(analysis, spots=tuple(spots)), after)
-    return (yield from moved_steps(analysis, edited))
+    return (yield from _following(analysis, edited))
 
 
 def moved_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
-    """Take over other spots, as they were before an edit or after it."""
+    """Take over other spots, as they were before an edit or after it: their profile at once."""
+    mask: NDArray[np.uint8] = render(spots, display_grid(analysis.diffractogram))
+    yield Step("profile", 0, 1, Preview(_profiles(analysis, mask)))
+    return (yield from _following(analysis, spots))
+
+
+def _following(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
     following = edited_steps(analysis, spots)
     yield Step("spots", 0, 1, Edited(tuple(spots)))
     return (yield from following)
@@ -53,6 +60,7 @@ def pointed_steps(
 def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
     """An analysis that was complete before, shown again after an undo without any work."""
     products = (
+        Preview(analysis.profiles),
         Edited(analysis.spots),
         analysis.profiles,
         analysis.grains,

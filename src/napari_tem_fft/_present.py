@@ -45,6 +45,8 @@ from .core.spots import Spot
 CHOSEN = "#FFFFFF"
 #: More rings than this hide the spots; the others are shown when their peak is chosen.
 MOST_RINGS = 10
+#: Layers that an edit gives new contents at once, before the window is drawn.
+AT_ONCE = 3
 #: Layers whose contents are short lists.
 LISTS = ("spots", "rings")
 
@@ -58,7 +60,7 @@ class Shown:
     product : object
         None from the stage's second layer on.
     layers : tuple of LayerData
-        At most one, for napari takes long to take one in, and the user may click between two.
+        At most one new one, for napari takes long to take it in, and the user may click between two.
     more : bool
         Whether more of the same stage follows.
     """
@@ -68,15 +70,16 @@ class Shown:
     more: bool = False
 
 
-def shown_in_turn(step: Step, product: Any, layers: Sequence[LayerData]) -> Generator[Step, None, None]:
-    """One step a layer, all in the place of one, and one without: then plots and tables follow.
+def shown_in_turn(
+    step: Step, product: Any, layers: Sequence[LayerData], at_once: int = 1
+) -> Generator[Step, None, None]:
+    """A step for every few layers, all in the place of one, and one without: then plots and tables follow.
 
     The product comes with the first.
     """
-    for index, layer in enumerate((*layers, None)):
-        of_layer = (layer,) if layer is not None else ()
-        shown = Shown(product if index == 0 else None, of_layer, more=layer is not None)
-        yield Step(step.name, step.done, step.total, shown)
+    parts = [tuple(layers[first : first + at_once]) for first in range(0, len(layers), at_once)]
+    for index, part in enumerate((*parts, ())):
+        yield Step(step.name, step.done, step.total, Shown(product if index == 0 else None, part, bool(part)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +128,16 @@ class Presenter:
 
     def present(self, steps: Generator[Step, None, Analysis]) -> Generator[Step, None, Analysis]:
         """Pass steps on with `Shown`s for each product; the last ones show what only the end knows."""
+        at_once = AT_ONCE if self._follows_edit else 1
         while True:
             try:
                 step = next(steps)
             except StopIteration as end:
                 analysis: Analysis = end.value
                 break
-            yield from shown_in_turn(step, step.product, self._changed(self.layers(step.product)))
+            yield from shown_in_turn(step, step.product, self._changed(self.layers(step.product)), at_once)
         end_step = Step("finished", step.total, step.total)
-        yield from shown_in_turn(end_step, analysis, self._changed(self.last_layers(analysis)))
+        yield from shown_in_turn(end_step, analysis, self._changed(self.last_layers(analysis)), at_once)
         return analysis
 
     def layers(self, product: Any) -> tuple[LayerData, ...]:

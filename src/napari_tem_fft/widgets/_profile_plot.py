@@ -71,10 +71,13 @@ class ProfileView:
     names: tuple[str, ...] = ()
 
     def same_as(self, other: ProfileView) -> bool:
-        """Whether another view shows the same; profiles count as the same if they are the same objects."""
-        mine, its = list(map(id, self.profiles)), list(map(id, other.profiles))
+        """Whether another view shows the same."""
         names = ("curves", "above_background", "logarithmic", "phases", "chosen", "names")
-        return mine == its and all(getattr(self, name) == getattr(other, name) for name in names)
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in names)
+            and len(self.profiles) == len(other.profiles)
+            and all(map(_same_profile, self.profiles, other.profiles))
+        )
 
     def drawn(self) -> list[RadialProfile]:
         """Curves that are asked for and there."""
@@ -107,6 +110,7 @@ class ProfilePlot(ThemedCanvas):
         self.view = ProfileView()
         self.axes: Axes = self.figure.add_subplot(xlim=(1.0, 10.0))
         self.upper = cast(Axes, self.axes.secondary_xaxis("top", functions=(_inverse, _inverse)))
+        self._styled: PlotColours | None = None
         self.mpl_connect("button_press_event", self._on_click)
         self.mpl_connect("resize_event", self._on_resize)
         self.redraw()
@@ -130,8 +134,10 @@ class ProfilePlot(ThemedCanvas):
         drawn = bool(self.view.drawn())
         self.axes.set_axis_on() if drawn else self.axes.set_axis_off()
         self.upper.set_visible(drawn)
-        self.style(self.axes)
-        self.style(self.upper)
+        if self._styled != self.colours:  # takes a third as long as all the curves
+            self._styled = self.colours
+            self.style(self.axes)
+            self.style(self.upper)
         if drawn:
             self._draw_curves()
             self._draw_d_axis()
@@ -280,6 +286,15 @@ class ProfilePlot(ThemedCanvas):
 
     def _on_resize(self, event: Event) -> None:
         self.redraw()
+
+
+def _same_profile(one: RadialProfile, other: RadialProfile) -> bool:
+    same = one.curve == other.curve and one.peaks == other.peaks
+    return one is other or (
+        same
+        and np.array_equal(one.intensity, other.intensity, equal_nan=True)
+        and np.array_equal(one.background, other.background, equal_nan=True)
+    )
 
 
 def _reach(view: ProfileView) -> tuple[float, float]:

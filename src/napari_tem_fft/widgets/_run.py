@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from threading import Semaphore
 from typing import Any, Literal
 from weakref import WeakSet
@@ -20,6 +21,8 @@ PATIENCE = 2.0
 #: Python's collector of garbage while a worker is at work: a full collection stops all threads, for a quarter
 #: of a second with all that napari has loaded, and as Python has it, one comes every few strokes of a brush.
 FEW_COLLECTIONS = (50_000, 50, 100)
+#: It is as before when nothing was at work for so many ms: strokes come one after another.
+REST = 5000
 
 
 class _Mark(Semaphore):
@@ -92,7 +95,7 @@ class Runner(QObject):
         """Give up the generator; what its worker still sends is ignored."""
         worker, steps = self._worker, self._steps
         self._worker = self._steps = None
-        _collect_as_before(self)
+        _collections.as_before(self)
         self._mark.release()
         self._mark = _Mark()
         if worker is not None:
@@ -106,7 +109,7 @@ class Runner(QObject):
         worker.yielded.connect(self._on_sent)
         worker.returned.connect(self._on_sent)
         self._worker = worker
-        _collect_less(self)
+        _collections.few(self)
         self.started.emit()
         worker.start()
 
@@ -119,7 +122,7 @@ class Runner(QObject):
             QTimer.singleShot(0, sent.mark.release)
             return
         self._worker = None
-        _collect_as_before(self)
+        _collections.as_before(self)
         if sent.kind != "paused":
             self._steps = None
             (self.returned if sent.kind == "result" else self.failed).emit(sent.value)
@@ -147,19 +150,33 @@ def _advance(steps: Steps, single: bool, mark: _Mark) -> Generator[_Sent, None, 
             return _Sent(mark, "paused")
 
 
-_at_work: WeakSet[Runner] = WeakSet()
-_usual: list[tuple[int, int, int]] = []
+class _Collections:
+    """Python's collections of garbage: few while a runner is at work, and for a while after."""
+
+    def __init__(self) -> None:
+        self._at_work: WeakSet[Runner] = WeakSet()
+        self._usual: tuple[int, int, int] | None = None
+        self._rest = 0
+
+    def few(self, runner: Runner) -> None:
+        """Let garbage be collected less often: a runner is at work."""
+        self._rest += 1
+        if self._usual is None:
+            self._usual = gc.get_threshold()
+            gc.set_threshold(*FEW_COLLECTIONS)
+        self._at_work.add(runner)
+
+    def as_before(self, runner: Runner) -> None:
+        """Collect as usual again after a rest, for a runner has ended."""
+        self._rest += 1
+        self._at_work.discard(runner)
+        if not self._at_work and self._usual is not None:
+            QTimer.singleShot(REST, partial(self._restore, self._rest))
+
+    def _restore(self, rest: int) -> None:
+        if rest == self._rest and self._usual is not None:
+            gc.set_threshold(*self._usual)
+            self._usual = None
 
 
-def _collect_less(runner: Runner) -> None:
-    """Let garbage be collected less often until no runner is at work any longer."""
-    if not _at_work and not _usual:
-        _usual.append(gc.get_threshold())
-        gc.set_threshold(*FEW_COLLECTIONS)
-    _at_work.add(runner)
-
-
-def _collect_as_before(runner: Runner) -> None:
-    _at_work.discard(runner)
-    if not _at_work and _usual:
-        gc.set_threshold(*_usual.pop())
+_collections = _Collections()

@@ -7,14 +7,23 @@ from functools import cache
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from napari.qt.threading import FunctionWorker, create_worker
+from qtpy.QtCore import QObject, QTimer
 
+#: Time for a dock to be drawn first, in ms.
+SOON = 300
 #: The worker at work.
 _workers: list[FunctionWorker[None]] = []
 
 
-@cache
-def load_layers() -> None:
+def load_layers(dock: QObject) -> None:
     """Make a layer of each kind on a worker thread, once: the first ones take a quarter of a second each."""
+    timer = QTimer(dock, singleShot=True, interval=SOON)
+    timer.timeout.connect(_load_layers)
+    timer.start()
+
+
+@cache
+def _load_layers() -> None:
     worker = create_worker(_make_layers, _start_thread=False)
     worker.finished.connect(_workers.clear)
     _workers.append(worker)

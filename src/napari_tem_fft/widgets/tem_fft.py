@@ -177,7 +177,7 @@ class TemFftDock(QWidget):
         bring_below(self._viewer, BELOW, share=0.36)
         if not self._shown:
             self._shown = True
-            load_layers()
+            load_layers(self)
             narrow(self)
             self._load_network()
             if fft_in_panel():
