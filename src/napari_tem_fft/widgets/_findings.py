@@ -100,9 +100,3 @@ def _same_choice(one: Analysis, other: Analysis) -> bool:
     """Whether the same may be named in both, and a person has decided the same."""
     said = [[(d.phase, d.kind) for d in each.decisions] for each in (one, other)]
     return one.phases == other.phases and said[0] == said[1]
-
-
-def _same_run(a: Analysis, b: Analysis) -> bool:
-    """Whether two analyses differ by edits of the spots alone."""
-    same = a.diffractogram is b.diffractogram and a.params == b.params
-    return same and (a.phases, a.others, a.decisions) == (b.phases, b.others, b.decisions)
