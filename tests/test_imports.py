@@ -62,6 +62,7 @@ PARTS = {
     "_cli_phases": "cli",
     "_cli_report": "cli",
     "_cli_train": "cli",
+    "_grain_layers": "_layers",
     "_image_layers": "_layers",
     "_layer_file": "_layers",
     "_plane": "_layers",

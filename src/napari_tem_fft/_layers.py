@@ -54,9 +54,11 @@ __all__ = [
     "mask_layer",
     "micrograph_layer",
     "micrograph_of",
+    "over_map",
     "part_layer",
     "plane_of",
     "probability_layer",
+    "real_notes",
     "region_layer",
     "rings_layer",
     "specimen_layer",
@@ -66,7 +68,8 @@ __all__ = [
 
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
-    *("micrograph", "ifft", "fringes", "specimen", "grains", "heat", "part"),
+    *("micrograph", "ifft", "fringes", "specimen", "grains", "heat"),
+    *("orientation", "d_change", "rotation", "part"),
     *("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars"),
 )
 #: Colour of the mask, which is no component.
@@ -157,13 +160,13 @@ def ifft_layer(
         Whether it shows a few chosen spots only, and so is to be seen at once.
     """
     kwargs = {
-        **_over(of, MapGrid(image.shape, pixel_size)),
+        **over_map(of, MapGrid(image.shape, pixel_size)),
         **contrast(image),
         "name": f"{'fringes of the choice' if chosen else 'IFFT'} · {of.name}",
         "colormap": "gray",
         "visible": chosen,
     }
-    notes = _real("fringes" if chosen else "ifft", of, grey_range=grey_range(image))
+    notes = real_notes("fringes" if chosen else "ifft", of, grey_range=grey_range(image))
     return image, {**kwargs, "metadata": notes}, "image"
 
 
@@ -171,14 +174,14 @@ def heat_layer(component: ComponentMap, grid: MapGrid, of: Micrograph, colour: s
     """Image layer of one component's heatmap, transparent where the component is not."""
     notes = {"component": component.name, "outcome": str(component.outcome), "score": component.score}
     kwargs = {
-        **_over(of, grid),
+        **over_map(of, grid),
         "name": f"{component.name} · {of.name}",
         "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": f"component {component.name}"},
         "contrast_limits": (0.0, 1.0),
         "blending": "translucent_no_depth",
         "opacity": 0.65,
     }
-    return component.heat, {**kwargs, "metadata": _real(heat_role(component), of, **notes)}, "image"
+    return component.heat, {**kwargs, "metadata": real_notes(heat_role(component), of, **notes)}, "image"
 
 
 def heat_role(component: ComponentMap) -> str:
@@ -191,20 +194,20 @@ def grains_layer(masks: NDArray[np.bool_], ids: Sequence[int], grid: MapGrid, of
     labels = np.zeros(grid.shape, np.uint16)
     for index in sorted(range(len(ids)), key=lambda i: -int(masks[i].sum())):
         labels[masks[index]] = ids[index]
-    kwargs = {**_over(of, grid), "name": f"grains · {of.name}", "opacity": 0.5, "visible": False}
-    return labels, {**kwargs, "metadata": _real("grains", of)}, "labels"
+    kwargs = {**over_map(of, grid), "name": f"grains · {of.name}", "opacity": 0.5, "visible": False}
+    return labels, {**kwargs, "metadata": real_notes("grains", of)}, "labels"
 
 
 def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -> LayerData:
     """Labels layer of the specimen, drawn as its outline; vacuum and holes lie outside."""
     kwargs = {
-        **_over(of, grid),
+        **over_map(of, grid),
         "name": f"specimen · {of.name}",
         "colormap": [CLEAR, PALETTE[1]],
         "opacity": 0.8,
         "visible": False,
     }
-    return specimen.astype(np.uint8), {**kwargs, "metadata": _real("specimen", of)}, "labels"
+    return specimen.astype(np.uint8), {**kwargs, "metadata": real_notes("specimen", of)}, "labels"
 
 
 def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role: str = "rings") -> LayerData:
@@ -268,7 +271,7 @@ def part_layer(of: Micrograph, side: int) -> LayerData:
         "edge_color": MASK,
         "face_color": "#FFFFFF18",
     }
-    return [np.array(square)], {**kwargs, "metadata": _real("part", of)}, "shapes"
+    return [np.array(square)], {**kwargs, "metadata": real_notes("part", of)}, "shapes"
 
 
 def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
@@ -306,13 +309,14 @@ def _drawn(plane: Plane) -> dict[str, Any]:
     return place((plane.factor, plane.factor), plane.centre, plane.unit)
 
 
-def _over(micrograph: Micrograph, grid: MapGrid) -> dict[str, Any]:
+def over_map(micrograph: Micrograph, grid: MapGrid) -> dict[str, Any]:
     """Over the micrograph: the outer edges coincide, not the middles of the first pixels."""
     corner = [(a - b) / 2 for a, b in zip(grid.pixel_size, micrograph.pixel_size, strict=True)]
     return place(grid.pixel_size, corner, "nm")
 
 
-def _real(role: str, of: Micrograph, **notes: Any) -> dict[str, Any]:
+def real_notes(role: str, of: Micrograph, **notes: Any) -> dict[str, Any]:
+    """Metadata of a layer that lies over a micrograph."""
     return {KEY: {"role": role, "of": of.name, "file_hash": of.file_hash, **notes}}
 
 

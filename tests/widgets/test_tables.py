@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from qtpy.QtGui import QGuiApplication
 
@@ -171,3 +172,30 @@ def test_lengths_in_angstrom(viewer, analysed):
     assert dock.tree.headerItem().text(4) == "d (Å)"
     dock.angstrom.setChecked(False)
     assert dock.tree.headerItem().text(4) == "d (nm)"
+
+
+def test_what_happens_within_grains_is_shown_as_layers(viewer, dock, analysed, qtbot):
+    table = ComponentsDock(viewer)
+    viewer.window.add_dock_widget(table, name="Components")
+    with qtbot.waitSignal(table.runner.stopped, timeout=30_000):
+        table.maps.trigger()
+    azimuth = np.asarray(analysed.group["orientation"].data)
+    grain = analysed.analysis.grain_masks[0]
+    inside = azimuth[grain & np.isfinite(azimuth)]
+    assert np.median(inside) == pytest.approx(min(s.azimuth for s in analysed.spots), abs=2)
+    assert np.isnan(azimuth[~grain]).all() and analysed.group["orientation"].colorbar.visible
+    change = np.asarray(analysed.group["d_change"].data)
+    assert np.isfinite(change[grain]).mean() < 0.05  # the planes are straight: nothing is significant
+    assert "change of d within a grain (%)" in table.legend.text() and table.legend.isVisibleTo(table)
+
+
+def test_sizes_are_drawn_and_saved(viewer, dock, analysed, tmp_path, monkeypatch):
+    table = ComponentsDock(viewer)
+    viewer.window.add_dock_widget(table, name="Components")
+    table.show_sizes.setChecked(True)
+    assert sum(bar.get_height() for bar in table.sizes.axes.patches) == len(analysed.grains)
+    assert "1 grains, 0 cut" in table.sizes.axes.get_title()
+    path = tmp_path / "sizes.csv"
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *args: (str(path), ""))
+    table.save_sizes.trigger()
+    assert path.read_text().startswith("component,from_nm")

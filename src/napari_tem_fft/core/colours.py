@@ -19,6 +19,10 @@ PALETTE = (
 UNKNOWN = "#BBBBBB"
 #: Colours that are given first; the rest only where an image has more components.
 _FIRST = 7
+#: A circular colour map of even steps, told apart by colour-blind people too; and one that is pale at zero.
+CIRCULAR, DIVERGING = "twilight_shifted", "PuOr"
+#: The colours of a deformation reach to this percentile of it.
+REACH = 98.0
 
 
 def colours_of(names: Iterable[str], known: Mapping[str, str] | None = None) -> dict[str, str]:

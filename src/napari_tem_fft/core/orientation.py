@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from .deformation import Deformation, spread_out
 from .grains import Grain
+from .lengths import LengthUnit
 from .maps import ComponentMap, named_phases
 from .matching import GrainMatch
 from .matching.attribution import indexed_as, matches_of_spots
+from .miller import Style, format_hkl
+from .phases import Phase
 from .regions import box_of
 from .spots import Spot
 
@@ -153,3 +156,20 @@ def orientation_map(
         best[box] = np.where(wins, heat[box], best[box])
         image[box] = np.where(wins, own % 180, image[box])
     return image
+
+
+def families(
+    found: Sequence[Orientation], phases: Sequence[Phase], unit: LengthUnit = "nm", style: Style = "overbar"
+) -> str:
+    """The planes by which each component's grains are compared, in words."""
+    planes: dict[str, Orientation] = {}
+    for one in found:
+        if one.component not in planes or (planes[one.component].hkl is None and one.hkl is not None):
+            planes[one.component] = one
+    known = {phase.id: phase for phase in phases}
+    words = []
+    for name, one in list(planes.items())[:4]:
+        phase = known.get(name.split(" / ")[0])
+        hkl = f" {format_hkl(one.hkl, phase, style)}" if one.hkl else ""
+        words.append(f"{name}{hkl} ({spacing(one.d, unit=unit)})")
+    return ", ".join(words) or "no planes that grains have in common"

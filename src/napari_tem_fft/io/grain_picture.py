@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..core.colours import colours_of
+from ..core.colours import CIRCULAR, DIVERGING, REACH, colours_of
 from ..core.deformation import spread_out
-from ..core.lengths import LengthUnit, length, symbol
-from ..core.miller import format_hkl
-from ..core.orientation import Orientation, orientation_map, orientations
+from ..core.lengths import LengthUnit
+from ..core.orientation import families, orientation_map, orientations
 from ..core.pipeline import Analysis
 from ..core.sizes import bin_edges, histogram, summary
 from .grain_tables import sizes_of
 from .overview import draw_outline, scale_bar, shown_image
-
-#: A circular colour map of even steps, told apart by colour-blind people too; and one that is grey at zero.
-CIRCULAR, DIVERGING = "twilight_shifted", "PuOr"
-#: The colours of a deformation reach to this percentile of it.
-REACH = 98.0
 
 
 def write_grain_picture(
@@ -63,24 +57,8 @@ def _draw_orientations(axes: Axes, analysis: Analysis, colours: Mapping[str, str
         found, analysis.grains, analysis.grain_heats, analysis.specimen, analysis.deformations, share
     )
     _on_micrograph(axes, analysis, image, CIRCULAR, (0.0, 180.0), "azimuth (°)", colours)
-    axes.set_title(
-        "orientation in the plane, by the azimuth of\n" + _families(found, analysis, unit), fontsize=10
-    )
-
-
-def _families(found: Sequence[Orientation], analysis: Analysis, unit: LengthUnit) -> str:
-    """The planes by which each component's grains are compared."""
-    planes: dict[str, Orientation] = {}
-    for one in found:
-        if one.component not in planes or (planes[one.component].hkl is None and one.hkl is not None):
-            planes[one.component] = one
-    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
-    words = []
-    for name, one in list(planes.items())[:4]:
-        phase = known.get(name.split(" / ")[0])
-        hkl = f" {format_hkl(one.hkl, phase, 'mathtext')}" if one.hkl else ""
-        words.append(f"{name}{hkl} ({length(one.d, unit)} {symbol(unit)})")
-    return ", ".join(words) or "no planes that grains have in common"
+    planes = families(found, (*analysis.phases, *analysis.others), unit, "mathtext")
+    axes.set_title(f"orientation in the plane, by the azimuth of\n{planes}", fontsize=10)
 
 
 def _on_micrograph(

@@ -196,6 +196,8 @@ def create(layer_data: LayerData) -> Layer:
     """Make a napari layer of a layer tuple."""
     layer = Layer.create(*layer_data)
     widen_grey_range(layer)
+    if isinstance(layer, Image) and layer.metadata.get(KEY, {}).get("colour_bar"):
+        layer.colorbar.visible = True
     return layer
 
 

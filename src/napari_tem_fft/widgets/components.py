@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
+from .._grain_layers import grain_layer_steps, legend
+from .._layers import LayerData
 from ..core.colours import colours_of
 from ..core.grains import Grain
 from ..core.maps import ComponentMap, named_phases
 from ..core.matching import GrainMatch
+from ..core.pipeline import Analysis
+from ..io.grain_tables import write_sizes
 from ._chosen import component_chosen, grain_chosen
-from ._controls import button, fill_row
+from ._controls import Columns, button, fill_row
 from ._findings import Findings
-from ._session import session_of
+from ._messages import tell
+from ._run import Runner
+from ._session import session_of, unwrapped
+from ._sizes_plot import SizesPlot
 from ._specimen import specimen_edits
 from ._tree import ResultTree, Row
 from ._views import fly_to, look_at
@@ -47,7 +57,28 @@ class ComponentsDock(QWidget):
         self.specimen = specimen_edits(self.session)
         self.draw = button("Draw specimen", "Paint or erase where there is matter; maps and shares follow")
         self.as_found = button("As found", "Go back to the specimen that the image shows")
+        self.sizes = SizesPlot(unwrapped(napari_viewer).theme)
+        self.sizes.setVisible(False)
+        self.legend = QLabel()
+        self.legend.setWordWrap(True)
+        self.legend.setVisible(False)
+        self.maps = QAction("Orientation, change of d and rotation as layers")
+        self.show_sizes = QAction("Histogram of sizes", checkable=True)
+        self.save_sizes = QAction("Save the table of sizes (CSV)...")
+        self.runner = Runner()
+        self._mapped: tuple[Findings, Analysis] | None = None
         self._lay_out()
+        self._connect()
+        self._on_found()
+        self._on_specimen_changed()
+
+    def _connect(self) -> None:
+        self.maps.triggered.connect(self._on_maps)
+        self.show_sizes.toggled.connect(self._on_show_sizes)
+        self.save_sizes.triggered.connect(self._on_save_sizes)
+        self.runner.returned.connect(self._on_mapped)
+        self.runner.failed.connect(tell)
+        self.session.viewer.events.theme.connect(self._on_theme_changed)
         self.tree.chosen.connect(self._on_row_chosen)
         self.whole.clicked.connect(self._on_whole)
         self.copy.clicked.connect(self.tree.copy)
@@ -56,14 +87,18 @@ class ComponentsDock(QWidget):
         self.specimen.changed.connect(self._on_specimen_changed)
         for signal in (self.session.found, self.session.current_changed):
             signal.connect(self._on_found)
-        self._on_found()
-        self._on_specimen_changed()
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
-        layout.addWidget(self.tree)
-        buttons = (self.whole, self.draw, self.as_found, self.copy)
+        layout.addWidget(Columns(self.tree, self.sizes, (3, 2)), stretch=1)
+        layout.addWidget(self.legend)
+        grains = QToolButton(text="Grains", toolTip="Maps of what happens within grains, and their sizes")
+        grains.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(grains)
+        menu.addActions([self.maps, self.show_sizes, self.save_sizes])
+        grains.setMenu(menu)
+        buttons = (self.whole, self.draw, self.as_found, grains, self.copy)
         layout.addLayout(fill_row(QHBoxLayout(), *buttons))
 
     def _on_found(self) -> None:
@@ -72,6 +107,47 @@ class ComponentsDock(QWidget):
         if found is None or found != self._listed:
             self._listed = found
             self.tree.fill(component_rows(findings) if findings is not None else [])
+        self._on_sizes_changed()
+        shown = findings is not None and findings.group.get("orientation") is not None
+        self.legend.setVisible(shown)
+
+    def _on_sizes_changed(self) -> None:
+        if self.show_sizes.isChecked():
+            findings = self.session.current
+            self.sizes.show_sizes(findings.analysis if findings is not None else None)
+
+    def _on_show_sizes(self, wanted: bool) -> None:
+        self.sizes.setVisible(wanted)
+        self._on_sizes_changed()
+
+    def _on_save_sizes(self) -> None:
+        findings = self.session.current
+        if findings is None or findings.analysis is None:
+            return
+        path = QFileDialog.getSaveFileName(self, "Save the table of sizes", "sizes.csv", "Tables (*.csv)")[0]
+        if path:
+            try:
+                write_sizes(Path(path).with_suffix(".csv"), findings.analysis)
+            except OSError as error:
+                tell(error)
+
+    def _on_maps(self) -> None:
+        findings = self.session.current
+        if findings is not None and findings.analysis is not None:
+            self._mapped = findings, findings.analysis
+            self.runner.start(grain_layer_steps(findings.analysis))
+
+    def _on_mapped(self, layers: tuple[LayerData, ...]) -> None:
+        """Show the maps, unless what they show is no longer so."""
+        findings, analysis = self._mapped or (None, None)
+        self._mapped = None
+        if findings is not None and findings.analysis is analysis and findings is self.session.current:
+            findings.group.show(layers)
+            self.legend.setText(legend(layers))
+            self.legend.setVisible(True)
+
+    def _on_theme_changed(self) -> None:
+        self.sizes.set_theme(self.session.viewer.theme)
 
     def _on_specimen_changed(self) -> None:
         self.draw.setEnabled(self.specimen.layer is not None)
