@@ -68,6 +68,7 @@ PARTS = {
     "_plane": "_layers",
     "_present": "_layers",
     "_follow": "_layers",
+    "_ring_labels": "_layers",
     "_spot_table": "_layers",
 }
 

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from napari_tem_fft._layers import plane_of
+from napari_tem_fft.core.miller import format_hkl
 from napari_tem_fft.core.spots import Spot
 from napari_tem_fft.io.phases import load_table
 from napari_tem_fft.widgets._chosen import nearest_line
@@ -56,5 +57,5 @@ def test_the_nearest_line_of_a_named_phase():
     findings = SimpleNamespace(components=(named,), analysis=SimpleNamespace(phases=table))
     line = lif.reflections[0]
     words = nearest_line(findings, 1.002 / line.d)
-    assert words == f"near LiF ({' '.join(map(str, line.hkl))}), -0.2 %"
+    assert words == f"near LiF ({format_hkl(line.hkl)}), -0.2 %"
     assert nearest_line(findings, 0.5 / line.d) == ""

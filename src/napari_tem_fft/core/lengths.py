@@ -20,6 +20,22 @@ def in_unit(nm: float, unit: LengthUnit) -> float:
     return nm * _FACTOR[unit]
 
 
+def factor(unit: LengthUnit) -> float:
+    """How many of the unit are in a nm."""
+    return _FACTOR[unit]
+
+
+def spacing(nm: float, sigma: float | None = None, unit: LengthUnit = "nm", digits: int = 4) -> str:
+    """A length with its uncertainty, where there is one, and its sign."""
+    off = "" if sigma is None else f" ± {length(sigma, unit, digits)}"
+    return f"{length(nm, unit, digits)}{off} {symbol(unit)}"
+
+
+def frequency(per_nm: float, unit: LengthUnit = "nm", digits: int = 3) -> str:
+    """A frequency in 1/nm or 1/Angstrom with its sign, as exact in either unit."""
+    return f"{per_nm / _FACTOR[unit]:.{digits + (unit == 'angstrom')}f} 1/{symbol(unit)}"
+
+
 def length(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
     """A length without its sign, as exact in either unit.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .deformation import Deformation, spread_out
 from .grains import Grain
-from .lengths import LengthUnit
+from .lengths import LengthUnit, spacing
 from .maps import ComponentMap, named_phases
 from .matching import GrainMatch
 from .matching.attribution import indexed_as, matches_of_spots

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..core.lengths import spacing
 from ..core.maps import named_phases
 from ..core.matching import GrainMatch
 from ..core.matching.attribution import indexed_as, matches_of_spots
+from ..core.miller import format_hkl
 from ..core.profile import ProfilePeak
 from ..core.spots import Spot
 from ._findings import Findings
+from ._preferences import length_unit
 from ._summary import counted
 
 #: A reflection is told of where the cursor's d differs from its own by less than this share.
@@ -45,14 +48,15 @@ def peak_chosen(findings: Findings, peak: ProfilePeak) -> Chosen:
     """Choose the enabled spots that make a peak of the profile."""
     reach = max(2 * peak.width, 3 * peak.sigma)
     near = [s for s in findings.spots if s.enabled and abs(s.length - peak.g) <= reach]
-    head = f"peak at {peak.d:.4f} ± {peak.d_sigma:.4f} nm"
+    head = f"peak at {spacing(peak.d, peak.d_sigma, length_unit())}"
     return _chosen(findings, near, f"{head}: {_count(near)}")
 
 
 def spot_chosen(findings: Findings, spot: Spot) -> Chosen:
     """Choose one spot."""
     match = matches_of_spots(findings.grains, findings.matches).get(spot.id)
-    words = f"spot {spot.id}: {spot.d:.4f} ± {spot.d_sigma:.4f} nm at {spot.azimuth:.1f}°, SNR {spot.snr:.0f}"
+    d = spacing(spot.d, spot.d_sigma, length_unit())
+    words = f"spot {spot.id}: {d} at {spot.azimuth:.1f}°, SNR {spot.snr:.0f}"
     return _chosen(findings, [spot], f"{words}; {_explained(spot, match)}")
 
 
@@ -67,7 +71,7 @@ def nearest_line(findings: Findings, length: float) -> str:
         return ""
     named = {phase for component in findings.components for phase in component.phases}
     lines = [
-        (abs(off), f"near {phase.id} ({' '.join(map(str, reflection.hkl))}), {100 * off:+.1f} %")
+        (abs(off), f"near {phase.id} ({format_hkl(reflection.hkl, phase)}), {100 * off:+.1f} %")
         for phase in findings.analysis.phases
         if phase.id in named
         for reflection in phase.reflections
@@ -127,7 +131,7 @@ def _explained(spot: Spot, match: GrainMatch | None) -> str:
     indexed = indexed_as(spot.id, match)
     if indexed is None:
         return f"grain {match.grain}, not indexed"
-    hkl = " ".join(map(str, indexed.hkl))
+    hkl = format_hkl(indexed.hkl)
     return f"grain {match.grain}, {' / '.join(match.phases)} ({hkl}), {100 * indexed.d_residual:+.2f} %"
 
 

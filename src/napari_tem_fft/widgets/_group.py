@@ -16,6 +16,9 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from .._layers import KEY, ORDER, LayerData, plane_of
 from .._plane import Plane
+from .._ring_labels import NAMED_BY_D, d_labels, in_unit
+from ..core.lengths import LengthUnit
+from ._preferences import length_unit
 
 #: Those that lie in reciprocal space.
 RECIPROCAL = ("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars")
@@ -109,13 +112,22 @@ class LayerGroup:
         revive : bool
             Whether layers that the user has removed come back.
         """
-        placed = [shifted(layer, self.offset) for layer in layers]
+        unit = length_unit()
+        placed = [in_unit(shifted(layer, self.offset), unit) for layer in layers]
         wanted = [layer for layer in placed if revive or not self._was_removed(layer)]
         chosen = {viewer: set(viewer.layers.selection) for viewer in map(self.home, map(role_of, wanted))}
         roles = [self._show(layer) for layer in wanted]
         for viewer, selection in chosen.items():
             viewer.layers.selection = selection & set(viewer.layers) or selection
         return roles
+
+    def relabel(self, unit: LengthUnit) -> None:
+        """Name the rings by their d in another unit."""
+        for role in NAMED_BY_D:
+            layer = self.get(role)
+            if isinstance(layer, Shapes):
+                features = layer.features.to_dict("list")
+                layer.features = {**features, "label": d_labels(features, unit)}
 
     def keep_only(self, roles: Iterable[str]) -> None:
         """Remove the group's layers of all other roles."""

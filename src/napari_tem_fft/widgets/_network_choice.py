@@ -12,6 +12,7 @@ from ..nn.model import ModelError, known_models, load_config, model_folder, reso
 from ._controls import short
 from ._messages import tell
 from ._network import Network
+from ._preferences import remember_network, remembered_network
 
 #: The first entry and the last one.
 NONE, FOLDER = "none: statistics alone", "model in a folder..."
@@ -38,7 +39,7 @@ class NetworkChoice(QWidget):
         self.list = short(QComboBox(), 10)
         self.list.setToolTip("Network that proposes spots; only those that the statistics confirm are taken")
         self.state = QLabel()
-        self._value = resolved(NETWORK)
+        self._value = _remembered()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list, stretch=1)
@@ -63,6 +64,7 @@ class NetworkChoice(QWidget):
     def reset(self) -> None:
         """Choose what is used unless another is chosen."""
         self.value = NETWORK
+        remember_network("")
 
     def fill(self) -> None:
         """List what there is now; a model that has come meanwhile too."""
@@ -89,6 +91,18 @@ class NetworkChoice(QWidget):
             tell(error)
             name = self._value
         self.value = name
+        remember_network(name or "none")
 
     def _on_changed(self) -> None:
         self.state.setText(self._network.words)
+
+
+def _remembered() -> str:
+    """The network of the last session, if it is still there; else what is used by default."""
+    name = resolved(remembered_network() or NETWORK)
+    try:
+        if name:
+            load_config(model_folder(name))
+    except ModelError:
+        return resolved(NETWORK)
+    return name

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import Signal
 
 from .._layers import MASK
+from ..core.lengths import LengthUnit, factor, length, symbol
 from ..core.profile import ProfilePeak, RadialProfile
 from ..io.labels import spread
 from ._plot import PlotColours, ThemedCanvas
@@ -29,17 +30,31 @@ DECADES = 3.0
 LABEL_WIDTH, LABEL_LENGTH, LABEL_ROOM, ROW = 11.0, 32.0, 42.0, 9.0
 #: Points across the axis of a label with (hkl) in a second line.
 NAMED_WIDTH = 20.0
+#: Points across of a letter of a phase's name, and of a figure of its (hkl).
+NAME_LETTER, HKL_LETTER = 5.0, 4.2
 #: Points left, right, below and above the axes for numbers and names.
 ROOM = (52.0, 6.0, 20.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseLines:
-    """Ticks below the profile: where a phase has its reflections."""
+    """Ticks below the profile: where a phase has its reflections.
+
+    Attributes
+    ----------
+    name, colour : str
+    g : tuple of float, 1/nm
+    names : tuple of str
+        (hkl) of each, written beside the ticks where there is room; none where it is empty.
+    strength : tuple of float
+        The strongest are named first.
+    """
 
     name: str
     colour: str
     g: tuple[float, ...]
+    names: tuple[str, ...] = ()
+    strength: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +75,8 @@ class ProfileView:
         Frequencies that were picked, each marked by a line.
     names : tuple of str
         (hkl) of the peaks, in the order of `peaks`, empty where there is none; shown where there is room.
+    unit : {"nm", "angstrom"}
+        Of the numbers.
     """
 
     profiles: Sequence[RadialProfile] = ()
@@ -69,10 +86,11 @@ class ProfileView:
     phases: tuple[PhaseLines, ...] = ()
     chosen: tuple[float, ...] = ()
     names: tuple[str, ...] = ()
+    unit: LengthUnit = "nm"
 
     def same_as(self, other: ProfileView) -> bool:
         """Whether another view shows the same."""
-        names = ("curves", "above_background", "logarithmic", "phases", "chosen", "names")
+        names = ("curves", "above_background", "logarithmic", "phases", "chosen", "names", "unit")
         return (
             all(getattr(self, name) == getattr(other, name) for name in names)
             and len(self.profiles) == len(other.profiles)
@@ -167,8 +185,10 @@ class ProfilePlot(ThemedCanvas):
         axes.set_ylabel("power (scaled)")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.3g}" if v > -1e-9 else ""))
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
-        self._name_axis("g (1/nm)", 0.0, "top")
-        self._name_axis("d (nm)", 1.0, "bottom")
+        sign, many = symbol(view.unit), factor(view.unit)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda g, _: f"{g / many:.4g}"))
+        self._name_axis(f"g (1/{sign})", 0.0, "top")
+        self._name_axis(f"d ({sign})", 1.0, "bottom")
 
     def _name_axis(self, name: str, height: float, align: str) -> None:
         """Write an axis' name before its row of numbers, which costs no row of its own."""
@@ -194,7 +214,7 @@ class ProfilePlot(ThemedCanvas):
         for d in ROUND_D:
             if low <= 1 / d <= high and (not chosen or 1 / d - 1 / chosen[-1] > gap):
                 chosen.append(d)
-        self.upper.set_xticks(chosen, [f"{d:g}" for d in chosen])
+        self.upper.set_xticks(chosen, [f"{d * factor(self.view.unit):g}" for d in chosen])
 
     def _draw_labels(self) -> None:
         """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
@@ -221,7 +241,7 @@ class ProfilePlot(ThemedCanvas):
     def _label_texts(self, width: float) -> tuple[list[str], float]:
         """Labels of the peaks, with (hkl) if all fit side by side, and the points that one takes."""
         peaks, names = self.view.peaks(), self.view.names
-        lines = [f"{peak.d:.4f}" for peak in peaks]
+        lines = [length(peak.d, self.view.unit) for peak in peaks]
         if not any(names) or len(names) != len(peaks) or NAMED_WIDTH * len(peaks) > width:
             return lines, LABEL_WIDTH
         return [f"{line}\n{name}" for line, name in zip(lines, names, strict=True)], NAMED_WIDTH
@@ -262,6 +282,27 @@ class ProfilePlot(ThemedCanvas):
                 0.004, bottom, phase.name, transform=self.axes.transAxes, fontsize=7, color=phase.colour,
                 va="bottom", bbox={"facecolor": self.colours.background, "edgecolor": "none", "pad": 0.5},
             )  # fmt: skip
+            for number in self._named_lines(phase):
+                self.axes.text(
+                    phase.g[number], bottom, f" {phase.names[number]}", transform=across, fontsize=6,
+                    color=phase.colour, va="bottom", clip_on=True,
+                )  # fmt: skip
+
+    def _named_lines(self, phase: PhaseLines) -> list[int]:
+        """The lines of a phase whose (hkl) fits between it and the next one, the strongest first."""
+        low, high = _reach(self.view)
+        point = (high - low) / self._points()[0]
+        first = low + (NAME_LETTER * len(phase.name) + 6) * point
+        order = sorted(range(len(phase.names)), key=lambda n: -phase.strength[n])
+        return [n for n in order[:MOST_LABELS] if self._has_room(phase, n, first, point)]
+
+    def _has_room(self, phase: PhaseLines, number: int, first: float, point: float) -> bool:
+        """Whether nothing of the phase's row stands where a line's (hkl) would."""
+        g = phase.g[number]
+        letters = sum(c.isdigit() or c == " " for c in phase.names[number])
+        end = g + (HKL_LETTER * letters + 5) * point
+        others = (each for n, each in enumerate(phase.g) if n != number)
+        return g > first and not any(g - point < each < end for each in others)
 
     def _say(self, text: str) -> None:
         self.axes.set_axis_off()

@@ -10,9 +10,11 @@ import numpy as np
 from napari.components import ViewerModel
 
 from .._layers import KEY, plane_of
+from ..core.lengths import LengthUnit, frequency, spacing
 from ..core.spots import Spot
 from ._chosen import explanation, nearest_line
 from ._findings import Findings
+from ._preferences import length_unit
 
 
 class Readout:
@@ -65,26 +67,27 @@ class Readout:
             return ""
         spot = spot_at((gy, gx), findings.spots)
         match = explanation(findings, spot) if spot else nearest_line(findings, float(np.hypot(gy, gx)))
-        return "   ".join(filter(None, (describe((gy, gx), findings.spots), match)))
+        return "   ".join(filter(None, (describe((gy, gx), findings.spots, length_unit()), match)))
 
 
-def describe(g: tuple[float, float], spots: Sequence[Spot]) -> str:
+def describe(g: tuple[float, float], spots: Sequence[Spot], unit: LengthUnit = "nm") -> str:
     """Words for a frequency: d, |g|, angle, and the spot that is there, if any.
 
     Parameters
     ----------
     g : tuple of float, (y, x), 1/nm
     spots : sequence of Spot
+    unit : {"nm", "angstrom"}
     """
     length = float(np.hypot(*g))
     if length == 0:
         return "g = 0"
     azimuth = float(np.degrees(np.arctan2(-g[0], g[1])) % 180)
-    text = f"d = {1 / length:.4f} nm   g = {length:.3f} 1/nm   {azimuth:.1f}°"
+    text = f"d = {spacing(1 / length, unit=unit)}   g = {frequency(length, unit)}   {azimuth:.1f}°"
     spot = spot_at(g, spots)
     if spot is None:
         return text
-    return f"{text}   spot {spot.id}: {spot.d:.4f} ± {spot.d_sigma:.4f} nm, SNR {spot.snr:.0f}"
+    return f"{text}   spot {spot.id}: {spacing(spot.d, spot.d_sigma, unit)}, SNR {spot.snr:.0f}"
 
 
 def spot_at(g: tuple[float, float], spots: Sequence[Spot]) -> Spot | None:

@@ -10,10 +10,12 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QObject, Signal
 
 from .._layers import plane_of, region_layer
+from ..core.lengths import spacing
 from ..core.spectrum_region import RegionKind, SpectrumRegion
 from ..core.spots import angle_between, upper
 from ._chosen import spots_chosen
 from ._findings import Findings
+from ._preferences import length_unit
 from ._readout import spot_at
 
 Tool = Literal["look", "add", "remove", "angle", "circle", "ring", "wedge"]
@@ -184,5 +186,6 @@ def _same_side(g: tuple[float, float], near: tuple[float, float]) -> tuple[float
 def angle_words(a: tuple[float, float], b: tuple[float, float]) -> str:
     """The angle between two frequencies and the ratio of their lengths, for the user."""
     la, lb = float(np.hypot(*a)), float(np.hypot(*b))
-    text = f"{angle_between(a, b):.2f}° between d = {1 / la:.4f} nm and d = {1 / lb:.4f} nm"
+    da, db = (spacing(1 / each, unit=length_unit()) for each in (la, lb))
+    text = f"{angle_between(a, b):.2f}° between d = {da} and d = {db}"
     return f"{text}, ratio {max(la, lb) / min(la, lb):.4f}"

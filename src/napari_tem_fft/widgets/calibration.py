@@ -18,17 +18,20 @@ from qtpy.QtWidgets import (
 
 from ..core.calibration import Calibration
 from ..core.correction import Correction
+from ..core.lengths import factor, length, spacing, symbol
+from ..core.miller import format_hkl
 from ..core.standard import Mark, correction_on, marks_of, nearest_reflection
 from ..io.calibration import CalibrationProfile, apply_profile, load_profile, profile_of, save_profile
 from ..io.phases import load_table
 from ._controls import Columns, button, short, side_by_side
 from ._findings import Findings
 from ._messages import tell
+from ._preferences import length_unit, units
 from ._session import session_of
 from ._source import micrograph_from, set_calibration
 from ._tree import ResultTree, Row
 
-COLUMNS = ("measured", "d now (nm)", "is", "d true (nm)", "d corrected (nm)", "left over")
+COLUMNS = ("measured", "d now ({})", "is", "d true ({})", "d corrected ({})", "left over")
 HELP = (
     "Spot or ring; click a row to take it out",
     "By the present calibration",
@@ -38,7 +41,7 @@ HELP = (
     "Corrected against true d",
 )
 #: In the place of a phase: the d is typed in.
-OTHER = "a d in nm"
+OTHER = "a d that is known"
 PROFILES = "Calibration profiles (*.json)"
 
 
@@ -57,6 +60,7 @@ class CalibrationDock(QWidget):
         self._pairs: list[tuple[Mark, float, str]] = []
         self._marks: tuple[Mark, ...] = ()
         self._correction: Correction | None = None
+        self._d_now = 0.2
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -71,13 +75,14 @@ class CalibrationDock(QWidget):
         self.phase.addItems([OTHER, *sorted(self._phases)])
         self.phase.setToolTip("The crystal that is known")
         self.reflection.setToolTip("Which of its planes the spot is")
-        self.d = QDoubleSpinBox(decimals=5, minimum=0.03, maximum=5.0, singleStep=0.001)
-        self.d.setSuffix(" nm")
+        self.d = QDoubleSpinBox(decimals=5, minimum=0.03, maximum=50.0, singleStep=0.001)
+        self.d.setValue(0.2 * factor(length_unit()))
         self.d.setToolTip("The true lattice spacing")
         self.add = button("Take it", "Correct the scale so that this spot has this d")
         self.per_axis = QCheckBox("each axis by itself")
         self.per_axis.setToolTip("A factor for each axis, from two spots or more in different directions")
         self.tree = ResultTree(COLUMNS, HELP)
+        self._show_unit()
         self.correct = button("Correct the scale", "Give the image the corrected scale and analyse it again")
         self.save = button("Save...", "Keep the correction as a profile for all images of this magnification")
         self.load = button("Use...", "Correct the scale as a profile says")
@@ -105,6 +110,8 @@ class CalibrationDock(QWidget):
         self.correct.clicked.connect(self._on_correct)
         self.save.clicked.connect(self._on_save)
         self.load.clicked.connect(self._on_load)
+        units.changed.connect(self._on_unit_changed)
+        self.d.valueChanged.connect(self._on_d_edited)
         for signal in (self.session.found, self.session.current_changed):
             signal.connect(self._on_found)
         self.session.chosen_changed.connect(self._on_chosen)
@@ -122,6 +129,25 @@ class CalibrationDock(QWidget):
             self._on_phase(self.phase.currentText())
         self._work_out()
 
+    def _show_unit(self) -> None:
+        sign = symbol(length_unit())
+        self.tree.setHeaderLabels([column.format(sign) for column in COLUMNS])
+        self.d.setSuffix(f" {sign}")
+
+    def _on_d_edited(self, value: float) -> None:
+        self._d_now = value / factor(length_unit())
+
+    def _on_unit_changed(self) -> None:
+        """Show all lengths in the unit that was chosen; the d that was typed in stays the same length."""
+        d, chosen = self._d_now, self.reflection.currentIndex()
+        self._show_unit()
+        for number, mark in enumerate(self._marks):
+            self.mark.setItemText(number, mark_words(mark))
+        self._list_reflections()
+        self.reflection.setCurrentIndex(chosen)
+        self.d.setValue(d * factor(length_unit()))
+        self._work_out()
+
     def _on_chosen(self) -> None:
         chosen = self.session.chosen
         labels = [mark.label for mark in self._marks]
@@ -132,11 +158,19 @@ class CalibrationDock(QWidget):
         phase = self._phases.get(name)
         self.reflection.setVisible(phase is not None)
         self.d.setVisible(phase is None)
+        self._list_reflections()
+        self._on_mark()
+
+    def _list_reflections(self) -> None:
+        phase = self._phases.get(self.phase.currentText())
         self.reflection.clear()
         if phase is not None:
-            lines = [f"({' '.join(map(str, r.hkl))})  {r.d:.5f} nm" for r in phase.reflections]
+            unit = length_unit()
+            lines = [
+                f"({format_hkl(r.hkl, phase)})  {spacing(r.d, unit=unit, digits=5)}"
+                for r in phase.reflections
+            ]
             self.reflection.addItems(lines)
-        self._on_mark()
 
     def _on_mark(self, index: int = 0) -> None:
         """Propose the reflection that is nearest in d."""
@@ -144,7 +178,7 @@ class CalibrationDock(QWidget):
         if mark is None:
             return
         if phase is None:
-            self.d.setValue(mark.d)
+            self.d.setValue(mark.d * factor(length_unit()))
             return
         hkl, _ = nearest_reflection(phase, mark.d)
         names = [" ".join(map(str, r.hkl)) for r in phase.reflections]
@@ -158,9 +192,10 @@ class CalibrationDock(QWidget):
         """The true d, and what has it."""
         phase = self._phases.get(self.phase.currentText())
         if phase is None:
-            return self.d.value(), f"d = {self.d.value():g} nm"
+            d = self.d.value() / factor(length_unit())
+            return d, f"d = {self.d.value():g} {symbol(length_unit())}"
         reflection = phase.reflections[self.reflection.currentIndex()]
-        return reflection.d, f"{phase.id} {' '.join(map(str, reflection.hkl))}"
+        return reflection.d, f"{phase.id} {format_hkl(reflection.hkl, phase)}"
 
     def _on_add(self) -> None:
         mark = self._mark()
@@ -235,7 +270,7 @@ def mark_words(mark: Mark) -> str:
     """Return a mark as the user chooses it."""
     kind = "ring" if mark.azimuth is None else f"spot {mark.label}"
     direction = "" if mark.azimuth is None else f" at {mark.azimuth:.1f}°"
-    return f"{kind} {mark.d:.4f} ± {mark.d_sigma:.4f} nm{direction}"
+    return f"{kind} {spacing(mark.d, mark.d_sigma, length_unit())}{direction}"
 
 
 def scale_words(calibration: Calibration) -> str:
@@ -256,8 +291,9 @@ def correction_words(correction: Correction | None, problem: str) -> str:
 
 def pair_row(mark: Mark, known: float, name: str, correction: Correction | None) -> Row:
     """Return the row of a spot and what it is said to be."""
-    cells = [mark_words(mark).split(" at ")[0], f"{mark.d:.5f}", name, f"{known:.5f}"]
+    unit = length_unit()
+    cells = [mark_words(mark).split(" at ")[0], length(mark.d, unit, 5), name, length(known, unit, 5)]
     if correction is None:
         return Row(mark.label, (*cells, "", ""))
     after = mark.corrected(correction).d
-    return Row(mark.label, (*cells, f"{after:.5f}", f"{100 * (after / known - 1):+.2f} %"))
+    return Row(mark.label, (*cells, length(after, unit, 5), f"{100 * (after / known - 1):+.2f} %"))

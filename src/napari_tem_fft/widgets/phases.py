@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari.components import ViewerModel
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..core.lengths import LengthUnit
@@ -10,7 +11,7 @@ from ..core.matching import RingMatch
 from ._chosen import grain_chosen, spot_chosen
 from ._findings import Findings
 from ._match_rows import Key, columns, match_rows
-from ._preferences import length_unit, remember_length_unit
+from ._preferences import length_unit, remember_length_unit, units
 from ._session import session_of
 from ._tree import ResultTree
 from ._words import Words
@@ -54,6 +55,7 @@ class PhasesDock(QWidget):
         self.clear.clicked.connect(self._on_clear)
         self.copy.clicked.connect(self.tree.copy)
         self.angstrom.toggled.connect(self._on_unit_toggled)
+        units.changed.connect(self._on_unit_changed)
         self.words.said.connect(self.session.decide)
         for signal in (self.session.found, self.session.current_changed):
             signal.connect(self._on_found)
@@ -83,6 +85,12 @@ class PhasesDock(QWidget):
     def _on_unit_toggled(self, angstrom: bool) -> None:
         unit: LengthUnit = "angstrom" if angstrom else "nm"
         remember_length_unit(unit)
+        self._on_unit_changed()
+
+    def _on_unit_changed(self) -> None:
+        unit = length_unit()
+        with QSignalBlocker(self.angstrom):
+            self.angstrom.setChecked(unit == "angstrom")
         self.tree.setHeaderLabels(list(columns(unit)))
         findings = self.session.current
         self.tree.fill(match_rows(findings, unit) if findings is not None else [])

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction, QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from ..core.colours import colours_of
 from ..core.matching.attribution import indexed_as, matches_of_spots
-from ..core.phases import Miller
+from ..core.miller import Style, format_hkl
+from ..core.phases import Miller, Phase
 from ..core.profile import ProfilePeak
 from ..io.overview import overview
 from ..io.tables import write_profiles
@@ -20,9 +22,12 @@ from ._chosen import peak_chosen
 from ._findings import Findings
 from ._messages import tell
 from ._plot import ThemedToolbar
+from ._preferences import length_unit, units
 from ._profile_plot import PhaseLines, ProfilePlot, ProfileView
 from ._session import session_of, unwrapped
 
+#: Lines of smaller d are beyond what is measured, nm.
+SMALLEST_D = 0.05
 #: Pictures that can be written.
 PICTURES = "Pictures (*.png *.svg)"
 
@@ -87,6 +92,7 @@ class ProfileDock(QWidget):
         self.session.found.connect(self._on_found)
         self.session.current_changed.connect(self._on_found)
         self.session.chosen_changed.connect(self._on_found)
+        units.changed.connect(self._on_found)
         self.plot.peak_chosen.connect(self._on_peak_chosen)
         self._viewer.events.theme.connect(self._on_theme_changed)
 
@@ -100,6 +106,7 @@ class ProfileDock(QWidget):
             logarithmic=self.logarithmic.isChecked(),
             phases=phase_lines(findings) if findings and self.lines.isChecked() else (),
             chosen=self._chosen(findings),
+            unit=length_unit(),
         )
         return replace(view, names=peak_names(findings, view.peaks())) if findings else view
 
@@ -176,15 +183,25 @@ def phase_lines(findings: Findings) -> tuple[PhaseLines, ...]:
     colours = colours_of(component.name for component in findings.components)
     phases = {phase.id: phase for phase in findings.analysis.phases}
     return tuple(
-        PhaseLines(name, colours[component.name], tuple(1 / r.d for r in phases[name].reflections))
+        _lines_of(phases[name], colours[component.name])
         for component in findings.components
         for name in component.phases
     )
 
 
-def peak_names(findings: Findings, peaks: Sequence[ProfilePeak]) -> tuple[str, ...]:
+def _lines_of(phase: Phase, colour: str) -> PhaseLines:
+    lines = [r for r in phase.reflections if r.d > SMALLEST_D]
+    names = tuple(format_hkl(r.hkl, phase, "mathtext") if any(r.hkl) else "" for r in lines)
+    strength = tuple(float(np.nan_to_num(r.relative_f)) for r in lines)
+    return PhaseLines(phase.id, colour, tuple(1 / r.d for r in lines), names, strength)
+
+
+def peak_names(
+    findings: Findings, peaks: Sequence[ProfilePeak], style: Style = "mathtext"
+) -> tuple[str, ...]:
     """Return (hkl) of each peak; empty where its spots are not all the same reflection of one phase."""
     match_of = matches_of_spots(findings.grains, findings.matches)
+    known = {phase.id: phase for phase in findings.analysis.phases} if findings.analysis is not None else {}
     named = []
     for spot in findings.spots:
         match = match_of.get(spot.id)
@@ -195,7 +212,11 @@ def peak_names(findings: Findings, peaks: Sequence[ProfilePeak]) -> tuple[str, .
     for peak in peaks:
         near = [each for each in named if abs(each[0] - peak.g) <= 2 * peak.width]
         same = len({each[1:3] for each in near}) == 1
-        names.append(" ".join(map(str, max(_positive(each[3]) for each in near))) if same else "")
+        if not same:
+            names.append("")
+            continue
+        phase = known.get(near[0][1][0]) if near[0][1] else None
+        names.append(format_hkl(max(_positive(each[3]) for each in near), phase, style))
     return tuple(names)
 
 
@@ -207,7 +228,7 @@ def _positive(hkl: Miller) -> Miller:
 def peak_table(findings: Findings, peaks: Sequence[ProfilePeak]) -> str:
     """Return the peaks as lines with tabs, for a spreadsheet."""
     rows = ["d (nm)\t± (nm)\tg (1/nm)\twidth (1/nm)\tsignificance\thkl"]
-    for peak, name in zip(peaks, peak_names(findings, peaks), strict=True):
+    for peak, name in zip(peaks, peak_names(findings, peaks, "plain"), strict=True):
         numbers = (peak.d, peak.d_sigma, peak.g, peak.width)
         rows.append("\t".join([*(f"{n:.5f}" for n in numbers), f"{peak.significance:.1f}", name]))
     return "\n".join(rows)

@@ -37,7 +37,7 @@ from ._network_choice import NetworkChoice
 from ._panel import close_panel, dock_of, open_panel
 from ._params import ParamsForm
 from ._part import drawn_part
-from ._preferences import fft_in_panel, remember_fft_in_panel
+from ._preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
 from ._session import session_of, unwrapped
 from ._source import set_pixel_size
 from ._summary import summary
@@ -157,6 +157,8 @@ class TemFftDock(QWidget):
         self.panel.toggled.connect(self._on_panel_toggled)
         self._bind_keys()
         run_of(self._viewer).offer(self._asked)
+        units.watch()
+        units.changed.connect(self._on_unit_changed)
         session.step_done.connect(self._on_step_done)
         session.state_changed.connect(self._on_state_changed)
         session.found.connect(self._on_found)
@@ -325,7 +327,12 @@ class TemFftDock(QWidget):
         findings = self.session.current
         if findings is not None and findings.layer is not self.image.image:
             self.image.image = findings.layer
+        self._on_unit_changed()
         self._on_found()
+
+    def _on_unit_changed(self) -> None:
+        if self.session.current is not None:
+            self.session.current.group.relabel(length_unit())
 
     def _on_found(self) -> None:
         self.result.setText(summary(self.session.current))

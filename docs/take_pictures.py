@@ -1,0 +1,213 @@
+"""Pictures of the window: every dock in dark and light theme and two sizes, and those of the README's tour.
+
+    xvfb-run -a -s "-screen 0 2000x1200x24" python docs/take_pictures.py docks OUTPUT [--sizes 1280x800 ...]
+    xvfb-run -a -s "-screen 0 2000x1200x24" python docs/take_pictures.py tour docs/images
+    python docs/take_pictures.py shrink FOLDER
+
+The first writes DOCK_THEME_SIZE.png and tells, of each, whether the window kept the size that it was given,
+and which labels and buttons are narrower than their text. The second takes the pictures of the README that
+show docks. The third gives each picture of a folder that is larger than 250 kB a palette.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("NAPARI_CONFIG", "")
+#: Largest picture of the README, bytes; the scales and numbers of colours that are tried for it.
+LARGEST, SCALES, COLOURS = 250_000, (1.0, 0.85, 0.7, 0.6, 0.5), (256, 128, 96)
+DOCKS = ("TEM FFT", "Profile", "Components", "Phases", "Calibration", "Series", "Batch", "Train")
+
+
+class Window:
+    """napari with the sample, its analysis and all docks."""
+
+    def __init__(self, network: bool = False) -> None:
+        import napari
+        from qtpy.QtWidgets import QApplication
+
+        from napari_tem_fft.widgets.tem_fft import TemFftDock
+        from napari_tem_fft.widgets.train import TrainDock
+
+        self.viewer = napari.Viewer()
+        self.app = QApplication.instance()
+        self.dock = TemFftDock(self.viewer)
+        self.main = self.viewer.window.add_dock_widget(self.dock, name="TEM FFT")
+        if not network:
+            self.dock.network.value = ""
+        self.train = self.viewer.window.add_dock_widget(TrainDock(self.viewer), name="Train", tabify=True)
+        self.main.raise_()
+        self.wait(1.0)
+
+    def wait(self, seconds: float = 0.5, until: Callable[[], bool] | None = None) -> None:
+        """Let napari draw for so long, or until something is so."""
+        import time
+
+        end = time.monotonic() + (600 if until else seconds)
+        while time.monotonic() < end and not (until and until()):
+            self.app.processEvents()
+            time.sleep(0.01)
+        self.app.processEvents()
+
+    def open_sample(self) -> None:
+        """Open the package's sample, and say what it can hold."""
+        self.viewer.open(str(files("napari_tem_fft") / "data" / "sample.dm4"), plugin="napari-tem-fft")
+        self.dock.candidates.elements.setText("Li, C, O, Cu")
+        self.wait(1.0)
+
+    def run(self) -> None:
+        """Run the whole chain."""
+        self.dock.run.click()
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait until nothing is under way."""
+        session = self.dock.session
+        self.wait(until=lambda: not (session.running or session.spotlight.runner.running))
+        self.wait(1.0)
+
+    def resize(self, width: int, height: int) -> tuple[int, int]:
+        """Give the window a size, and return the one that it takes."""
+        window = self.viewer.window._qt_window
+        window.showNormal()
+        window.resize(width, height)
+        self.wait(0.6)
+        return window.width(), window.height()
+
+    def show(self, name: str) -> object:
+        """Bring a dock to the front; returns its widget."""
+        widgets = self.viewer.window.dock_widgets
+        widget = widgets.get(name) or widgets[f"{name} (TEM FFT)"]
+        from napari_tem_fft.widgets._panel import dock_of
+
+        dock_of(widget).raise_()
+        self.wait(0.4)
+        return widget
+
+    def picture(self) -> np.ndarray:
+        """The whole window as pixels."""
+        self.wait(0.4)
+        return self.viewer.screenshot(canvas_only=False, flash=False)
+
+
+def clipped(widget: object) -> list[str]:
+    """Texts of visible labels and buttons that are narrower than they need."""
+    from qtpy.QtWidgets import QAbstractButton, QLabel
+
+    found = []
+    for child in (*widget.findChildren(QAbstractButton), *widget.findChildren(QLabel)):
+        words = isinstance(child, QLabel) and child.wordWrap()
+        needed = child.minimumSizeHint() if words else child.sizeHint()
+        short = child.width() < needed.width() - 1 and not words
+        low = words and child.height() < child.heightForWidth(child.width()) - 1
+        if child.isVisible() and child.text() and (short or low):
+            found.append(f"{child.text()[:40]!r} {child.width()} of {needed.width()}")
+    return found
+
+
+def ran_batch(window: Window) -> None:
+    """Run the package's samples in the Batch dock."""
+    batch = window.show("Batch")
+    batch.add_inputs([str(files("napari_tem_fft") / "data")])
+    batch.output.setText(str(Path(tempfile.mkdtemp()) / "results"))
+    batch.start.click()
+    window.wait(until=lambda: not batch.run.running)
+
+
+def take_docks(output: Path, sizes: list[str]) -> None:
+    """Every dock in both themes and all sizes."""
+    window = Window()
+    window.open_sample()
+    window.run()
+    window.show("Components").maps.trigger()
+    window.wait(until=lambda: window.dock.session.current.group.get("orientation") is not None)
+    ran_batch(window)
+    for theme in ("dark", "light"):
+        window.viewer.theme = theme
+        for size in sizes:
+            asked = tuple(map(int, size.split("x")))
+            for name in DOCKS:
+                widget = window.show(name)
+                got = window.resize(*asked)
+                window.dock.views.wanted.emit("both")
+                path = output / f"{name.replace(' ', '_').lower()}_{theme}_{size}.png"
+                save(path, window.picture())
+                short = "; ".join(clipped(widget)) or "nothing clipped"
+                print(f"{path.name}: {'as asked' if got == asked else f'{got} instead'}; {short}", flush=True)
+    os._exit(0)
+
+
+def save(path: Path, image: np.ndarray, most: int | None = None) -> None:
+    """Write a picture; with a palette, and smaller, where it has more bytes."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(image[..., :3])
+    picture.save(path, optimize=True)
+    for scale in SCALES if most else ():
+        size = round(scale * picture.width), round(scale * picture.height)
+        smaller = picture.resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture
+        for colours in COLOURS:
+            if path.stat().st_size < (most or 0):
+                return
+            reduced = smaller.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            reduced.save(path, optimize=True)
+
+
+def take_tour(output: Path) -> None:
+    """The README's pictures that show docks."""
+    window = Window()
+    window.resize(1280, 800)
+    window.open_sample()
+    save(output / "tour_open.png", window.picture(), LARGEST)
+    window.run()
+    window.show("Profile")
+    window.dock.views.wanted.emit("both")
+    save(output / "tour_run.png", window.picture(), LARGEST)
+    components = window.show("Components")
+    components.show_sizes.setChecked(True)
+    components.maps.trigger()
+    window.wait(until=lambda: window.dock.session.current.group.get("orientation") is not None)
+    window.dock.views.wanted.emit("real")
+    save(output / "tour_grains.png", window.picture(), LARGEST)
+    ran_batch(window)
+    window.dock.session.current.group.remove("orientation")
+    save(output / "tour_batch.png", window.picture(), LARGEST)
+    os._exit(0)
+
+
+def shrink(folder: Path) -> None:
+    """Give pictures that are too large a palette."""
+    from PIL import Image
+
+    for path in sorted(folder.glob("*.png")):
+        before = path.stat().st_size
+        if before > LARGEST:
+            save(path, np.asarray(Image.open(path).convert("RGB")), LARGEST)
+            print(f"{path.name}: {before} -> {path.stat().st_size} bytes")
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("docks", "tour", "shrink"))
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--sizes", nargs="+", default=["1280x800", "1920x1080"])
+    args = parser.parse_args()
+    if args.what == "docks":
+        take_docks(args.output, args.sizes)
+    elif args.what == "tour":
+        take_tour(args.output)
+    else:
+        shrink(args.output)
+
+
+if __name__ == "__main__":
+    main()
