@@ -158,7 +158,7 @@ class ProfileDock(QWidget):
         analysis = findings.analysis
         path = self._ask("Save the overview", f"{findings.micrograph.name} overview.png", PICTURES)
         if path:
-            self._write(lambda: overview(analysis).savefig(path))
+            self._write(lambda: overview(analysis, length_unit()).savefig(path))
 
     def _ask(self, title: str, name: str, kinds: str) -> str:
         path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
