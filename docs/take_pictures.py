@@ -157,17 +157,21 @@ def save(path: Path, image: np.ndarray, most: int | None = None) -> None:
         for colours in COLOURS:
             if path.stat().st_size < (most or 0):
                 return
-            reduced = smaller.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            reduced = smaller.quantize(
+                colours, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE
+            )
             reduced.save(path, optimize=True)
 
 
 def take_tour(output: Path) -> None:
     """The README's pictures that show docks."""
     window = Window()
+    window.show("TEM FFT")
     window.resize(1280, 800)
     window.open_sample()
     save(output / "tour_open.png", window.picture(), LARGEST)
     window.run()
+    window.show("TEM FFT")
     window.show("Profile")
     window.dock.views.wanted.emit("both")
     save(output / "tour_run.png", window.picture(), LARGEST)

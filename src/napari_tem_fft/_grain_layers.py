@@ -45,7 +45,8 @@ def legend(layers: tuple[LayerData, ...]) -> str:
     for _, kwargs, _ in layers:
         low, high = kwargs["contrast_limits"]
         notes = kwargs["metadata"][KEY]
-        lines.append(f"{notes['meaning']}: {low:.3g} to {high:.3g}, {notes['share']:.0%} of the map")
+        where = f"{low:.3g} to {high:.3g}, on {notes['share']:.0%} of the map"
+        lines.append(f"{notes['meaning']}: {where if notes['share'] else 'nowhere more than noise'}")
     return "\n".join(lines)
 
 

@@ -44,7 +44,7 @@ class SizesPlot(ThemedCanvas):
                 below += counts
         numbers = summary(*total)
         words = f"{numbers.grains} grains, {numbers.cut} cut by the border"
-        mean = f"; mean {numbers.mean:.1f} nm, median {numbers.median:.1f} nm" if numbers.grains else ""
+        mean = f"\nmean {numbers.mean:.1f} nm, median {numbers.median:.1f} nm" if numbers.grains else ""
         self.axes.set_title(words + mean, fontsize=8, color=self.colours.text)
         self.axes.set_xlabel("diameter (nm)")
         self.axes.set_ylabel("grains")
