@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .drafts import Draft, Scene, examined, outlined, refined
-from .grain_peaks import Peak
+from .grain_peaks import SURE_REACH, Peak
 from .grains import GrainSet, centroid, equivalent_diameter, grain_set
 from .regions import Outline, window_area
 from .seeds import Proposal, Seed
@@ -19,6 +19,9 @@ from .spots import Origin, Spot, separation, separations
 #: A network's word below which a maximum of a grain's spectrum is no reflection, by images on which it was
 #: not tested (seed 501): of what lay below, all was wrong.
 UNLIKELY = 0.2
+#: ... unless it is the sum or difference of two others of its grain to this share of the resolution, and the
+#: grain so large that this is no chance.
+FITS = 0.3
 #: Two frequencies closer than this many resolutions of a grain are one reflection.
 SAME = 0.75
 #: A spot whose amplitude is below this share of a neighbour's at the same frequency is the neighbour's.
@@ -94,12 +97,26 @@ def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None
 
 
 def _believed(drafts: Sequence[Draft], proposal: Proposal | None) -> list[Draft]:
-    """The drafts with the peaks that the network does not rule out."""
+    """The drafts with the peaks that the network does not rule out, and those of the same lattice."""
     if proposal is None:
         return list(drafts)
     near = proposal.picture.near
-    kept = (replace(draft, peaks=tuple(p for p in draft.peaks if near(p.g) >= UNLIKELY)) for draft in drafts)
+    kept = []
+    for draft in drafts:
+        likely = [peak for peak in draft.peaks if near(peak.g) >= UNLIKELY]
+        reach = FITS * draft.spectrum.resolution
+        of_lattice = _sums(likely, draft.peaks) < (reach if reach < SURE_REACH else 0.0)
+        pairs = zip(draft.peaks, of_lattice, strict=True)
+        kept.append(replace(draft, peaks=tuple(p for p, fits in pairs if fits or p in likely)))
     return [draft for draft in kept if draft.peaks]
+
+
+def _sums(some: Sequence[Peak], peaks: Sequence[Peak]) -> NDArray[np.float64]:
+    """Distance of each peak from the nearest sum or difference of two of some, 1/nm."""
+    g = np.array([p.g for p in some]).reshape(-1, 2)
+    pairs = np.concatenate([g[:, None] + g, g[:, None] - g]).reshape(-1, 2)
+    ours = np.array([p.g for p in peaks]).reshape(-1, 2)
+    return np.asarray(separations(ours[:, None], pairs).min(axis=1, initial=np.inf), np.float64)
 
 
 def _parts(scene: Scene, draft: Draft) -> tuple[Draft, ...]:
