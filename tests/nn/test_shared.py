@@ -37,6 +37,9 @@ def test_several_get_what_the_network_gives_and_a_process_that_dies_is_replaced(
     for seed, one in enumerate(several):
         np.testing.assert_allclose(one.predict(some_inputs(seed)), predict(some_inputs(seed)), atol=1e-6)
     first = network.pid
+    os.kill(first, signal.SIGINT)  # Ctrl-C in a terminal reaches all processes: it is not for this one
+    np.testing.assert_allclose(several[0].predict(some_inputs(2)), predict(some_inputs(2)), atol=1e-6)
+    assert network.pid == first
     os.kill(first, signal.SIGKILL)
     while network.pid == first:
         time.sleep(0.05)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -151,6 +152,7 @@ def _connected(address: Address) -> Connection:
 
 def _serve(address: Address, folder: Path) -> None:
     """Body of the process: answers until whoever started it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     network = _Network(folder)
     with Listener(address.place, authkey=address.key) as listener:
