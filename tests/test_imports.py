@@ -125,3 +125,7 @@ def test_importing_the_package_is_cheap() -> None:
 def test_engine_leaves_gui_and_network_out(module: str) -> None:
     heavy = ("napari", "qtpy", "PyQt6", "tensorflow", "keras")
     assert loaded_after(f"import napari_tem_fft.{module}", heavy) == []
+
+
+def test_the_command_line_loads_pictures_only_to_draw() -> None:
+    assert loaded_after("import napari_tem_fft.cli", ("matplotlib", "rsciio", "distributed")) == []

@@ -29,7 +29,7 @@ from .core.parameters import parameters_of
 from .core.pattern import PatternMeasurement, PatternParams
 from .core.profile import ProfileParams
 from .io.calibration import load_profile
-from .io.pattern_picture import calibration_words
+from .io.labels import calibration_words
 from .io.pattern_results import save_pattern
 from .io.results import folder_of
 

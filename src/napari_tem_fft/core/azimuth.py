@@ -38,16 +38,16 @@ def likely_noise(
     density : ndarray, shape (windows, rings)
     bins : int
         Behind each of its values.
-    mean_log : ndarray
+    mean_log : ndarray, shape of a window's spectrum
         Mean logarithm of the windows' spectra over their `guarded` density.
     between : Between
         Where its frequencies lie between the rings.
-    tested : ndarray of bool
+    tested : ndarray of bool, shape of a window's spectrum
         Where the spectra are searched.
 
     Returns
     -------
-    density, anisotropy : ndarray of float32
+    density, anisotropy : ndarray of float32, shapes (windows, rings) and that of a spectrum
         The latter is drawn towards 1 by the share of its variance that is chance (James and Stein).
     """
     plain = guarded(density, CLIFF)

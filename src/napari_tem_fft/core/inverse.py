@@ -44,7 +44,7 @@ def masked_inverse(
 
     Returns
     -------
-    image : ndarray of float32
+    image : ndarray of float32, shape (y, x)
         Real-valued, mean zero, in the grey levels of the micrograph, covering its whole field with
         just the pixels that q_max needs.
     pixel_size : tuple of float, (y, x), nm

@@ -127,7 +127,7 @@ def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDA
 
     Returns
     -------
-    ndarray of uint8
+    ndarray of uint8, shape (y, x)
         0 where there is none, 1 for the first component, and so on. Where two are equally strong, it is
         the later one: the smaller, which would else be hidden.
     """

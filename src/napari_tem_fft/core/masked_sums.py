@@ -167,7 +167,7 @@ def masked_sums(
         Non-zero cells count.
     grid : FrequencyGrid
         ``display_grid(diffractogram)``.
-    edges : ndarray, 1/nm
+    edges : ndarray, shape (rings + 1,), 1/nm
         Of the rings, equally wide.
     """
     with _lock:

@@ -135,7 +135,7 @@ def orientation_map(
     ----------
     heats : ndarray of float32, shape (number of grains, y, x)
         Where grains overlap, the stronger one counts.
-    specimen : ndarray of bool
+    specimen : ndarray of bool, shape (y, x)
     turned : sequence of Deformation
         Where they show significant rotations, those are added.
     """

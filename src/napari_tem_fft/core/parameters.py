@@ -89,7 +89,13 @@ def check_limits(params: object) -> None:
 
 
 def to_dict(params: object) -> dict[str, Any]:
-    """Plain nested dictionary of a parameter dataclass, ready for JSON."""
+    """Plain nested dictionary of a parameter dataclass, ready for JSON.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
     if not is_dataclass(params):
         raise TypeError(f"not a dataclass: {params!r}")
     out: dict[str, Any] = {}

@@ -49,7 +49,13 @@ def read_cif(path: str | Path) -> Phase:
 
 
 def read_cif_with_warnings(path: str | Path) -> CifPhase:
-    """As `read_cif`, with the doubts there are."""
+    """As `read_cif`, with the doubts there are.
+
+    Raises
+    ------
+    ValueError
+        As there.
+    """
     path = Path(path)
     try:
         block, notes = _structure_block(_text(path))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.pattern import PatternMeasurement
 from ..core.profile import ProfilePeak
 from ..core.spots import Spot
 
@@ -16,6 +17,14 @@ MOST_RINGS = 12
 MOST_PEAKS = 22
 #: Spacings of a component that are listed: those of its strongest spots.
 MOST_D = 4
+
+
+def calibration_words(measured: PatternMeasurement) -> str:
+    """Scale, how well it is known, and who says so, in a line."""
+    calibration = measured.micrograph.calibration
+    sy, sx = calibration.scale
+    scale = f"{sx:.5g}" if np.isclose(sy, sx, rtol=1e-4) else f"{sx:.5g} x {sy:.5g}"
+    return f"{scale} 1/nm a pixel ± {100 * calibration.uncertainty:.2g} % ({calibration.source})"
 
 
 def ring_groups(spots: Sequence[Spot]) -> list[tuple[float, list[Spot]]]:

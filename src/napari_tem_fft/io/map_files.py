@@ -25,11 +25,11 @@ DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_si
 
 
 def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
-    """Write an image on the maps' grid, shape (y, x) or (planes, y, x).
+    """Write an image, or planes, on the maps' grid.
 
     Parameters
     ----------
-    image : ndarray of bool, uint8, uint16 or float32
+    image : ndarray of bool, uint8, uint16 or float32, shape (y, x) or (planes, y, x)
         Boolean images are written as 0 and 255.
     """
     data = image.astype(np.uint8) * np.uint8(255) if image.dtype == np.bool_ else image

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..core.lengths import LengthUnit, length, symbol
 from ..core.pattern import PatternMeasurement
 from ..core.pattern_centre import pattern_pixels
-from .labels import distinct_peaks, ring_groups, spread
+from .labels import calibration_words, distinct_peaks, ring_groups, spread
 from .overview import OUTLINE
 
 #: Most pixels an axis of the shown pattern.
@@ -57,14 +57,6 @@ def _draw_pattern(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) ->
     axes.plot(0, 0, "+", color="red", ms=14, mew=1.2)
     axes.set(xlim=extent[:2], ylim=extent[2:], xlabel="g$_x$ (1/nm)", ylabel="g$_y$ (1/nm)")
     axes.set_title(f"{pattern.name}\n{calibration_words(measured)}", fontsize=11)
-
-
-def calibration_words(measured: PatternMeasurement) -> str:
-    """Scale, how well it is known, and who says so, in a line."""
-    calibration = measured.micrograph.calibration
-    sy, sx = calibration.scale
-    scale = f"{sx:.5g}" if np.isclose(sy, sx, rtol=1e-4) else f"{sx:.5g} x {sy:.5g}"
-    return f"{scale} 1/nm a pixel ± {100 * calibration.uncertainty:.2g} % ({calibration.source})"
 
 
 def _frequency(measured: PatternMeasurement, y: float, x: float) -> tuple[float, float]:

@@ -16,7 +16,6 @@ from ..core.pattern_spots import PatternSpot
 from ..core.profile import ProfilePeak
 from .description import describe_micrograph, written
 from .folders import read_description, replaced
-from .pattern_picture import write_pattern_picture
 from .plain import from_plain, to_plain
 from .tables import read_profiles, write_profiles, write_rows
 
@@ -62,6 +61,8 @@ def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthU
         If the folder cannot be written.
     """
     folder = Path(folder)
+    from .pattern_picture import write_pattern_picture  # matplotlib is slow to import
+
     with replaced(folder, PATTERN) as fresh:
         write_rows(fresh / SPOTS, SPOT_COLUMNS, spot_rows(measured), unit)
         write_rows(fresh / RINGS, RING_COLUMNS, ring_rows(measured), unit)

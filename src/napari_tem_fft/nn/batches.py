@@ -43,9 +43,9 @@ def drawn(
 
     Returns
     -------
-    target : ndarray of uint8
+    target : ndarray of uint8, shape (rows, columns)
         1 in the discs of visible reflections.
-    weight : ndarray of uint8
+    weight : ndarray of uint8, shape (rows, columns)
         0 in the discs of those that are neither visible nor invisible, and where nothing is searched.
     """
     found = visible(truth, limits)

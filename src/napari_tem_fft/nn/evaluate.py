@@ -176,7 +176,7 @@ def d_score(
 
     Parameters
     ----------
-    answers : ndarray, nm
+    answers : ndarray, shape (n,), nm
     d_min : float, nm
         Smaller ones are not looked at.
     tolerance : float

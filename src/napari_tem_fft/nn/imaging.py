@@ -142,9 +142,9 @@ def exposed(
 
     Parameters
     ----------
-    film : ndarray of float32
+    film : ndarray of float32, shape (y, x)
         White noise times the film's strength (radians), 0 in vacuum.
-    crystals : ndarray of float32
+    crystals : ndarray of float32, shape (y, x)
         Projected potential of everything else, radians.
     second_order : float
         Weight of the squared contrast, from which double reflections come.

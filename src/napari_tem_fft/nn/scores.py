@@ -45,7 +45,7 @@ def spot_score(
     Parameters
     ----------
     answers : ndarray, shape (n, 2), (y, x), 1/nm
-    g, snr, size, is_visible : ndarray
+    g, snr, size, is_visible : ndarray, shapes (m, 2), (m,), (m,), (m,)
         Of all reflections, the invisible ones too.
     step : float, 1/nm
         Frequency step of the image.
