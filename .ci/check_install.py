@@ -109,7 +109,9 @@ def lowest() -> None:
         install = (*uv, "pip", "install", "--quiet", "--python", python)
         run(*install, "--resolution", "lowest-direct", ".[batch,evaluate]")
         run(*install, "pytest", "pytest-timeout", "hypothesis")
-        print(run(python, "-m", "pytest", "-q", *LOWEST_TESTS).splitlines()[-1])
+        print(
+            run(python, "-m", "pytest", "-q", "-o", "filterwarnings=default", *LOWEST_TESTS).splitlines()[-1]
+        )
 
 
 def registry_answers() -> bool:

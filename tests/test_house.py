@@ -77,7 +77,7 @@ def test_public_names_are_described() -> None:
 
 
 def test_arrays_of_public_functions_have_shapes() -> None:
-    for where, _, text in described(("core/", "io/", "nn/", "api", "_api")):
+    for where, _, text in described(("io/", "api", "_api")):
         for line in arrays(text):
             assert re.search(r"shape|\bof\b.*\bas\b|same", line), f"{where}: {line!r} has no shape"
 
