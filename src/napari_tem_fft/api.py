@@ -18,7 +18,7 @@ from ._api_edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spo
 from ._api_images import agreed, measure_marks, measure_pattern, read, read_pattern
 from .core.matching import Decision
 from .core.micrograph import Micrograph
-from .core.phase_choice import others_than
+from .core.phase_choice import others_than, stated
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
@@ -145,7 +145,8 @@ def analyse(
     ----------
     source : Micrograph or path
     phases : sequence of Phase, optional
-        Candidates from `select`; the default sets where absent.
+        Candidates from `select`; the default sets where absent, and then a phase outside them that fits
+        better than a named one makes it ambiguous (`MatchParams.outside`).
     params : AnalysisParams, optional
         Without them the calibration's own uncertainty is assumed.
     segment : callable, optional
@@ -180,6 +181,8 @@ def analyse(
     prepare_index(candidates)
     prepare_index((*candidates, *rest))
     micrograph, params = agreed(micrograph, params)
+    if phases is not None:
+        params = stated(params, [phase.id for phase in phases], None)
     segment = segment or segment_of(params)
     steps = analysis_steps(micrograph, candidates, params, segment, rest, decisions, specimen)
     return exhaust(steps, on_step)

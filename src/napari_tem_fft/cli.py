@@ -22,7 +22,7 @@ from ._cli_phases import phase_lines, phase_table
 from ._cli_report import report
 from .core.colours import colours_of
 from .core.matching import Decision, DecisionKind, merged
-from .core.phase_choice import others_than
+from .core.phase_choice import others_than, stated
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
@@ -113,7 +113,7 @@ def _prepared(args: argparse.Namespace) -> _Job:
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
-        table, params = _table(args), params_from(args)
+        table, params = _table(args), stated(params_from(args), args.phases, args.elements)
         chosen = api.select(args.phases, args.sets, args.elements, table)
         decisions = _decisions(args, table)
         specimen = None if args.specimen is None else read_specimen(args.specimen)

@@ -124,6 +124,21 @@ def test_what_was_excluded_but_fits_is_told():
     assert told.reason.endswith("not among the candidates but fits better: Li2O")
 
 
+def test_a_better_phase_outside_the_candidates_makes_a_name_ambiguous_unless_elements_are_stated():
+    """Silver and silicon, of which neither is a candidate: LiF and KF fit both if the scale is 1.5 % off."""
+    silver, silicon = spots_at(positions("Ag", (0, 1, 1))), spots_at(positions("Si", (0, 1, 1)), first=30)
+    grains, spots = [grain_of(silver, 1), grain_of(silicon, 2)], [*silver, *silicon]
+    listed = phases("LiF", "KF", "Cu"), phases("Ag", "Si", "Fe_bcc")
+    matches = match_grains(grains, spots, listed[0], 0.02)
+    assert [m.phases for m in matches] == [("LiF",), ("KF",)]
+    told = with_excluded(grains, spots, matches, listed, 0.02)
+    assert [m.outcome for m in told] == [Outcome.AMBIGUOUS, Outcome.AMBIGUOUS]
+    assert [m.phases for m in told] == [("Ag", "LiF"), ("KF", "Si")]
+    assert "say which elements the sample can hold" in told[0].reason
+    stated = with_excluded(grains, spots, matches, listed, 0.02, MatchParams(outside=0.0))
+    assert [m.phases for m in stated] == [("LiF",), ("KF",)]
+
+
 def test_what_an_image_cannot_show_is_not_missed():
     """Four reflections, of which two lie between the edges of a filter."""
     sums = up_to_nodes(np.ones(4), np.array([1.2, 3.0, 5.0, 8.0]))[None]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from .. import api
-from ..core.phase_choice import others_than
+from ..core.phase_choice import others_than, stated
 from ..core.phases import Phase
 from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
@@ -113,7 +113,8 @@ def _analysed(engine: Engine, source: Source) -> Analysis:
     if not path.exists():
         raise FileNotFoundError(f"{path.name}: there is no such file (any longer)")
     micrograph = api.read(path, job.pixel_size, job.image, job.frame, engine.profile)
-    micrograph, params = api.agreed(micrograph, job.params, job.uncertainty_stated)
+    params = stated(job.params, job.names, job.elements)
+    micrograph, params = api.agreed(micrograph, params, job.uncertainty_stated)
     folder = Path(job.output) / source.folder
     decided = stored_decisions(folder, micrograph.file_hash)
     drawn = stored_specimen(folder, micrograph.file_hash)

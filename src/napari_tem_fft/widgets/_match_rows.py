@@ -54,7 +54,8 @@ class _Rows:
         if match.unlisted:
             cells = ("a lattice that is not listed", f"{match.unlisted:.3f}", "", "", "", "", "")
             children.append(Row(None, cells, help="Or spots that belong to no lattice at all"))
-        children += [self._candidate(index, c, "not a candidate: ") for c in match.excluded]
+        told = [candidate for candidate in match.excluded if candidate not in match.candidates]
+        children += [self._candidate(index, candidate, "not a candidate: ") for candidate in told]
         said = ", by you" if match.decided_by_user else ""
         words = f"grain {match.grain}: {name} {match.outcome}{said}".replace("  ", " ")
         cells = (words, "", "", "", "", "", "")

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..core.naming import Choice
+from ..core.phase_choice import stated
 from ..core.pipeline import AnalysisParams
 from ..core.progress import Step
 from ..io.phases import load_table
@@ -256,7 +257,8 @@ class TemFftDock(QWidget):
         return layer
 
     def _setting(self) -> tuple[Choice, AnalysisParams]:
-        return self.candidates.choice(), self.all_params()
+        asked = self.candidates.asked()
+        return self.candidates.choice(), stated(self.all_params(), asked.names, asked.elements)
 
     def _asked(self) -> Asking:
         return self.candidates.asked(), self.all_params()
