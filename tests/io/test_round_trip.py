@@ -1,5 +1,6 @@
 """Whatever is written into a Gatan file is what is read from it (property-based), damaged files included."""
 
+import runpy
 import tempfile
 from pathlib import Path
 
@@ -81,8 +82,7 @@ def test_only_units_that_are_known_have_a_size(unit):
 
 def test_nothing_but_read_errors_comes_out_of_damaged_files(tmp_path):
     pytest.importorskip("resource", reason="limits of time and memory need Unix")
-    from benchmarks import fuzz_reader
-
-    figures = fuzz_reader.run(fuzz_reader.written_seeds(), 800, 7, tmp_path)
+    fuzz = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "fuzz_reader.py"))
+    figures = fuzz["run"](fuzz["written_seeds"](), 800, 7, tmp_path)
     assert figures.faults == []
     assert figures.outcomes["opened"] > 50
