@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from importlib.resources import files
@@ -85,7 +86,7 @@ class Window:
         """Bring a dock to the front; returns its widget."""
         widgets = self.viewer.window.dock_widgets
         widget = widgets.get(name) or widgets[f"{name} (TEM FFT)"]
-        from napari_tem_fft.widgets._panel import dock_of
+        from napari_tem_fft.widgets._docks import dock_of
 
         dock_of(widget).raise_()
         self.wait(0.4)
@@ -115,8 +116,15 @@ def clipped(widget: object) -> list[str]:
 def ran_batch(window: Window) -> None:
     """Run the package's samples in the Batch dock."""
     batch = window.show("Batch")
-    batch.add_inputs([str(files("napari_tem_fft") / "data")])
-    batch.output.setText(str(Path(tempfile.mkdtemp()) / "results"))
+    window.dock.candidates.elements.setText("Li, C, O, F, Cu")
+    session, results = (Path(tempfile.gettempdir()) / name for name in ("session", "results"))
+    session.mkdir(exist_ok=True)
+    shutil.rmtree(results, ignore_errors=True)
+    for sample in (files("napari_tem_fft") / "data").iterdir():
+        if sample.name.endswith(".dm4"):
+            (session / sample.name).write_bytes(sample.read_bytes())
+    batch.add_inputs([str(session)])
+    batch.output.setText(str(results))
     batch.start.click()
     window.wait(until=lambda: not batch.run.running)
 
@@ -175,6 +183,10 @@ def take_tour(output: Path) -> None:
     window.show("Profile")
     window.dock.views.wanted.emit("both")
     save(output / "tour_run.png", window.picture(), LARGEST)
+    window.resize(1440, 900)
+    window.dock.views.wanted.emit("both")
+    save(output / "main.png", window.picture(), LARGEST)
+    window.resize(1280, 800)
     components = window.show("Components")
     components.show_sizes.setChecked(True)
     components.maps.trigger()
@@ -184,6 +196,12 @@ def take_tour(output: Path) -> None:
     ran_batch(window)
     window.dock.session.current.group.remove("orientation")
     save(output / "tour_batch.png", window.picture(), LARGEST)
+    window.show("TEM FFT")
+    window.show("Profile")
+    window.dock.panel.setChecked(True)
+    window.rest()
+    window.resize(1440, 900)
+    save(output / "panel.png", window.picture(), LARGEST)
     os._exit(0)
 
 

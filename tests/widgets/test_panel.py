@@ -8,8 +8,10 @@ from napari.settings import get_plugin_settings
 from napari.utils.interactions import mouse_move_callbacks
 
 from mouse import click, send, stroke
-from napari_tem_fft.widgets._panel import ReciprocalPanel, dock_of
+from napari_tem_fft.widgets._docks import dock_of
+from napari_tem_fft.widgets._panel import ReciprocalPanel
 from napari_tem_fft.widgets._preferences import fft_in_panel
+from napari_tem_fft.widgets.batch import BatchDock
 from napari_tem_fft.widgets.tem_fft import TemFftDock
 
 
@@ -68,6 +70,22 @@ def test_arrangement_can_be_changed_after_a_run(viewer, dock, analysed, plugin_s
     assert "scale bars · grain" in names(viewer)
     assert [str(unit) for unit in viewer.layers.units] == ["nanometer"] * 2
     assert not any(isinstance(w, ReciprocalPanel) for w in viewer.window.dock_widgets.values())
+
+
+def test_docks_behind_the_main_one_stay_there(make_napari_viewer, plugin_settings, qtbot, closed):
+    viewer = make_napari_viewer(show=True)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-tem-fft", "TEM FFT")
+
+    def behind():
+        return viewer.window._qt_window.tabifiedDockWidgets(dock_of(dock))
+
+    qtbot.waitUntil(lambda: len(behind()) == 1)
+    dock.panel.setChecked(True)
+    gc.collect()
+    qtbot.waitUntil(lambda: len(behind()) == 1)
+    closed(viewer, dock)
+    gc.collect()
+    assert any(isinstance(w, BatchDock) for w in viewer.window.dock_widgets.values())
 
 
 def test_painting_in_the_panel_is_followed(viewer, dock, panel, panelled, run):

@@ -6,7 +6,7 @@ from napari.utils.notifications import notification_manager
 
 from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.widgets.tem_fft import BELOW, TemFftDock
+from napari_tem_fft.widgets.tem_fft import BELOW, BESIDE, TemFftDock
 
 NOISE = np.random.default_rng(3).normal(size=(128, 128)).astype(np.float32)
 
@@ -145,15 +145,16 @@ def test_nothing_is_lost_when_the_dock_is_closed(viewer, dock, analysed, qtbot):
 def test_the_other_docks_come_along_once(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True, strict_qt=True)
     _, dock = viewer.window.add_plugin_dock_widget("napari-tem-fft", "TEM FFT")
+    docks = BELOW | BESIDE
 
     def others():
-        return [w for w in viewer.window.dock_widgets.values() if isinstance(w, tuple(BELOW.values()))]
+        return [w for w in viewer.window.dock_widgets.values() if isinstance(w, tuple(docks.values()))]
 
-    qtbot.waitUntil(lambda: len(others()) == len(BELOW))
+    qtbot.waitUntil(lambda: len(others()) == len(docks))
     assert all(other.session is dock.session for other in others())
     dock.hide()
     dock.show()
-    assert len(others()) == len(BELOW)
+    assert len(others()) == len(docks)
 
 
 def test_views(viewer, dock, analysed):

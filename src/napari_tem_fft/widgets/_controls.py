@@ -10,6 +10,8 @@ from qtpy.QtWidgets import (
     QFrame,
     QGroupBox,
     QHBoxLayout,
+    QLabel,
+    QLineEdit,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -37,9 +39,11 @@ def fill_row(row: QHBoxLayout, *widgets: QWidget) -> QHBoxLayout:
 
 
 def side_by_side(*widgets: QWidget) -> QWidget:
-    """Return widgets in a row, as one."""
+    """Return widgets in a row, as one: labels as wide as their words, lines of text wider than the others."""
     box = QWidget()
-    fill_row(QHBoxLayout(box), *widgets)
+    row = fill_row(QHBoxLayout(box), *widgets)
+    for index, widget in enumerate(widgets):
+        row.setStretch(index, 0 if isinstance(widget, QLabel) else 3 if isinstance(widget, QLineEdit) else 1)
     return box
 
 

@@ -14,6 +14,33 @@ def dock_name(name: str) -> str:
     return f"{name} ({PLUGIN})"
 
 
+def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> list[QDockWidget]:
+    """Open docks behind tabs in an area of the window; open ones stay where they are.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    docks : dict of str to type
+        The widgets' names in the manifest and their classes, made for a viewer.
+    area : str
+        "bottom", "right", ...
+
+    Returns
+    -------
+    list of QDockWidget
+        Those that were not open.
+    """
+    window = getattr(viewer, "window", None)
+    if window is None:
+        return []
+    opened = list(window.dock_widgets.values())
+    missing = {name: make for name, make in docks.items() if not any(isinstance(w, make) for w in opened)}
+    return [
+        window.add_dock_widget(make(viewer), name=dock_name(name), area=area, tabify=True)
+        for name, make in missing.items()
+    ]
+
+
 def bring_below(viewer: ViewerModel, docks: dict[str, type[QWidget]], share: float) -> None:
     """Open docks side by side behind tabs at the bottom, the first on top; open ones stay where they are.
 
@@ -25,25 +52,29 @@ def bring_below(viewer: ViewerModel, docks: dict[str, type[QWidget]], share: flo
     share : float
         Of the window's height.
     """
-    window = getattr(viewer, "window", None)
-    if window is None:
-        return
-    opened = list(window.dock_widgets.values())
-    missing = {name: make for name, make in docks.items() if not any(isinstance(w, make) for w in opened)}
-    new = [
-        window.add_dock_widget(make(viewer), name=dock_name(name), area="bottom", tabify=True)
-        for name, make in missing.items()
-    ]
-    if new:
+    if new := bring(viewer, docks, "bottom"):
         _settle(new[0], share)
+
+
+def bring_beside(widget: QWidget, viewer: ViewerModel, docks: dict[str, type[QWidget]]) -> None:
+    """Open docks behind tabs in the right column, and leave the widget's own on top."""
+    if bring(viewer, docks, "right") and (own := dock_of(widget)) is not None:
+        own.raise_()
 
 
 def narrow(widget: QWidget) -> None:
     """Give the dock of a widget no more width than it needs, so that most of the window is the images'."""
-    main = widget.window()
-    dock = next((d for d in main.findChildren(QDockWidget) if d.isAncestorOf(widget)), None)
+    main, dock = widget.window(), dock_of(widget)
     if isinstance(main, QMainWindow) and dock is not None and not dock.isFloating():
         main.resizeDocks([dock], [widget.minimumSizeHint().width()], Qt.Orientation.Horizontal)
+
+
+def dock_of(widget: QWidget) -> QDockWidget | None:
+    """Return the dock in which a widget is."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent
 
 
 def _settle(dock: QDockWidget, share: float) -> None:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ._docks import dock_name
+from ._docks import dock_name, dock_of
 from ._session import Session
 
 #: Of the window's width, at first.
@@ -150,7 +150,15 @@ def open_panel(viewer: ViewerModel, session: Session, beside: QWidget) -> Recipr
     dock = viewer.window.add_dock_widget(panel, name=dock_name("FFT"), area="right")
     neighbour, main = dock_of(beside), dock.window()
     if neighbour is not None and isinstance(main, QMainWindow):
+        behind = main.tabifiedDockWidgets(neighbour)
+        for other in behind:  # Qt splits no dock that has tabs
+            main.removeDockWidget(other)
         main.splitDockWidget(dock, neighbour, Qt.Orientation.Horizontal)
+        for other in behind:
+            main.addDockWidget(main.dockWidgetArea(neighbour), other)  # its owner again
+            main.tabifyDockWidget(neighbour, other)
+            other.show()
+        neighbour.raise_()
     dock.destroyed.connect(panel.on_dock_destroyed)
     session.use_panel(panel.model)
     session.panel_widget = panel  # a dock that is closed lets go of what is in it
@@ -177,11 +185,3 @@ def forbid_floating(dock: QDockWidget) -> None:
     dock.setFloating = lambda floating: None
     for button in dock.findChildren(QPushButton, "QTitleBarFloatButton"):
         button.hide()
-
-
-def dock_of(widget: QWidget) -> QDockWidget | None:
-    """Return the dock in which a widget is."""
-    parent = widget.parentWidget()
-    while parent is not None and not isinstance(parent, QDockWidget):
-        parent = parent.parentWidget()
-    return parent

@@ -29,13 +29,13 @@ from ._batch_run import run_of
 from ._candidates import CandidatesForm
 from ._choice import ImageChoice
 from ._controls import Scrolled, button, fill_row, folding, framed, side_by_side
-from ._docks import bring_below, narrow
+from ._docks import bring_below, bring_beside, dock_of, narrow
 from ._keys import bind, list_of_keys, words_of
 from ._live import LiveFft
 from ._mask_tools import TOOLS, MaskTools
 from ._messages import tell
 from ._network_choice import NetworkChoice
-from ._panel import close_panel, dock_of, open_panel
+from ._panel import close_panel, open_panel
 from ._params import ParamsForm
 from ._part import drawn_part
 from ._preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
@@ -62,8 +62,8 @@ BELOW: dict[str, type[QWidget]] = {
     "Phases": PhasesDock,
     "Calibration": CalibrationDock,
     "Series": SeriesDock,
-    "Batch": BatchDock,
 }
+BESIDE: dict[str, type[QWidget]] = {"Batch": BatchDock}
 
 
 class TemFftDock(QWidget):
@@ -178,6 +178,7 @@ class TemFftDock(QWidget):
         """Bring the docks that belong to this one when it is shown."""
         super().showEvent(event)
         bring_below(self._viewer, BELOW, share=0.36)
+        bring_beside(self, self._viewer, BESIDE)
         if not self._shown:
             self._shown = True
             load_layers(self)

@@ -66,9 +66,9 @@ class MatchParams:
             "phases outside",
             low=0.0,
             high=1.0,
-            help="How likely, before looking, a phase outside the candidates is beside one of them. Where such"
-            " phases fit better than a named one, all are an ambiguous set. 0 where elements or phases are"
-            " stated.",
+            help="How likely, before looking, a phase outside the candidates is beside one of them. Where"
+            " such phases fit better than a named one, all are an ambiguous set. 0 where elements or phases"
+            " are stated.",
         ),
     ] = 0.5
     identify_at: Annotated[
