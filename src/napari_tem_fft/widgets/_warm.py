@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Thread
 
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
-from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QObject, QTimer
 
 #: Time for a dock to be drawn first, in ms.
 SOON = 300
-#: The worker at work.
-_workers: list[FunctionWorker[None]] = []
 
 
 def load_layers(dock: QObject) -> None:
-    """Make a layer of each kind on a worker thread, once: the first ones take a quarter of a second each."""
+    """Make a layer of each kind on a thread, once: the first ones take a quarter of a second each."""
     timer = QTimer(dock, singleShot=True, interval=SOON)
     timer.timeout.connect(_load_layers)
     timer.start()
@@ -24,10 +22,8 @@ def load_layers(dock: QObject) -> None:
 
 @cache
 def _load_layers() -> None:
-    worker = create_worker(_make_layers, _start_thread=False)
-    worker.finished.connect(_workers.clear)
-    _workers.append(worker)
-    worker.start()
+    # no worker of Qt's, whose signals may be gone when it ends after napari was closed; Python waits for this
+    Thread(target=_make_layers, name="first layers").start()
 
 
 def _make_layers() -> None:
