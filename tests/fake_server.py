@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tem_fft.nn.serve import _own_pipes
-from napari_tem_fft.nn.wire import ARRAY, FAILURE, READY, Message, receive, send
+from napari_tem_fft.nn.wire import ARRAY, FAILURE, READY, Message, own_pipes, receive, send
 
 
 def main(how: str, memory: str = "") -> None:
-    requests, answers = _own_pipes()
+    requests, answers = own_pipes()
     print("this must not get into the pipe", flush=True)
     if how == "dies":
         sys.exit("no driver for this card")

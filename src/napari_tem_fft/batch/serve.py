@@ -8,17 +8,18 @@ when whoever started it is gone.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 from ..core.progress import Step
 from ..io.plain import from_plain, to_plain
+from ..nn.wire import own_pipes
 from .hiring import hire
 from .job import Job
 from .progress import Tracker
@@ -59,7 +60,7 @@ class Order:
 
 def main() -> int:
     """Carry out the order of the standard input; returns the exit code."""
-    requests, answers = _own_pipes()
+    requests, answers = _as_text(*own_pipes())
     order = from_plain(Order, json.loads(requests.readline()))
     stop = threading.Event()
     threading.Thread(target=_listen, args=(requests, stop), daemon=True).start()
@@ -111,15 +112,9 @@ def _counted(outcome: Outcome) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in names}
 
 
-def _own_pipes() -> tuple[TextIO, TextIO]:
-    """Input and output of this process alone: what workers and libraries print goes to the errors."""
-    requests, answers = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return open(requests, encoding="utf-8"), open(answers, "w", encoding="utf-8")
+def _as_text(requests: FileIO, answers: FileIO) -> tuple[TextIO, TextIO]:
+    read, written = BufferedReader(requests), BufferedWriter(answers)
+    return TextIOWrapper(read, encoding="utf-8"), TextIOWrapper(written, encoding="utf-8")
 
 
 def _listen(requests: TextIO, stop: threading.Event) -> None:

@@ -198,14 +198,11 @@ def compute_local_spectra(
     density = np.concatenate(means) / _squares(frame)
     azimuthal = azimuthal_excess(anisotropy_of(logs / n), n)
     likely_density, anisotropy = likely_noise(density, RING_BINS, logs / n, frame.between, frame.tested)
-    middles = np.meshgrid(
-        frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1], indexing="ij"
-    )
     return LocalSpectra(
         grid=frame.grid,
         size=(frame.side[0] * pixel_size[0], frame.side[1] * pixel_size[1]),
         lattice=lattice,
-        centres=np.stack([m.ravel() for m in middles], axis=1),
+        centres=_centres(frame, pixel_size),
         snr_max=best / azimuthal,
         snr_mean=(total / n).astype(np.float32) / azimuthal,
         strongest=strongest,
@@ -217,6 +214,12 @@ def compute_local_spectra(
         azimuthal=azimuthal,
         anisotropy=anisotropy,
     )
+
+
+def _centres(frame: Frame, pixel_size: tuple[float, float]) -> NDArray[np.float64]:
+    """Centre (y, x) of each window in nm, shape (n, 2)."""
+    places = frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1]
+    return np.stack([middle.ravel() for middle in np.meshgrid(*places, indexing="ij")], axis=1)
 
 
 def _squares(frame: Frame) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from .model import ModelConfig, ModelError, load_predict, model_folder
 from .propose import Predict
-from .wire import ARRAY, FAILURE, READY, Message, WireError, receive, send
+from .wire import ARRAY, FAILURE, READY, Message, WireError, own_pipes, receive, send
 
 #: How often a process without work looks whether its parent lives, in seconds.
 LOOK = 2.0
@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) != 1:
         print("usage: python -m napari_tem_fft.nn.serve MODEL_FOLDER", file=sys.stderr)
         return 2
-    requests, answers = _own_pipes()
+    requests, answers = own_pipes()
     inbox: queue.Queue[Message] = queue.Queue()
     threading.Thread(target=_listen, args=(requests, inbox), daemon=True).start()
     try:
@@ -42,17 +42,6 @@ def main(argv: Sequence[str]) -> int:
     send(answers, Message(READY))
     _serve(config, predict, inbox, answers)
     return 0
-
-
-def _own_pipes() -> tuple[io.FileIO, io.FileIO]:
-    """The process's input and output under other numbers; what prints from now on goes to the errors."""
-    requests, answers = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return io.FileIO(requests, "r"), io.FileIO(answers, "w")
 
 
 def _listen(requests: io.FileIO, inbox: queue.Queue[Message]) -> None:

@@ -6,8 +6,11 @@ text, or by nothing. Nothing of it is ever run, and what claims to be too long i
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import struct
+import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -107,3 +110,14 @@ def _read(stream: Stream, buffer: bytearray | memoryview) -> bool:
             return False
         rest = rest[count:]
     return True
+
+
+def own_pipes() -> tuple[io.FileIO, io.FileIO]:
+    """The process's input and output for itself alone; what it and its children print goes to the errors."""
+    requests, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return io.FileIO(requests, "r"), io.FileIO(answers, "w")

@@ -65,14 +65,15 @@ class BatchDock(QWidget):
         self.run: BatchRun = run_of(napari_viewer)
         self.opener = Opener(self.session)
         self.setAcceptDrops(True)
-        self._make_controls()
+        self._make_form()
+        self._make_table()
         self._lay_out()
         self._take_over()
         self._connect()
         self._on_listed()
         self._on_changed()
 
-    def _make_controls(self) -> None:
+    def _make_form(self) -> None:
         setup = self.run.setup
         self.inputs = QListWidget()
         self.inputs.setMaximumHeight(64)
@@ -103,6 +104,8 @@ class BatchDock(QWidget):
         self.settings.setToolTip("Set these in the TEM FFT dock")
         self.anew = QCheckBox("begin anew")
         self.anew.setToolTip("Replace the run in the folder; what a person corrected is kept")
+
+    def _make_table(self) -> None:
         self.start = button("Start", "Analyse all files in the background")
         self.resume = button("Resume", "Go on with the run in the folder; what is done is not done again")
         self.cancel = button("Cancel", "Stop in a few seconds; what is done stays whole")
