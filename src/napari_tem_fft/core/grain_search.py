@@ -84,9 +84,12 @@ def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None
     drafts: list[Draft] = []
     known = _Known.of(drafts)
     for seed in seeds:
+        tried: tuple[int, ...] = ()
         for _ in range(GRAINS_A_SEED):
             windows = _unexplained(seed, drafts, known, scene)
-            draft = _draft(scene, seed, windows, drafts) if windows else None
+            # where a draft has explained nothing of its seed, the next one would be the same
+            draft = _draft(scene, seed, windows, drafts) if windows and windows != tried else None
+            tried = windows
             if draft is None:
                 break
             _admit(drafts, draft, scene)
