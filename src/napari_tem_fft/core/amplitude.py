@@ -170,25 +170,35 @@ def fields_noise(
     grid: MapGrid,
 ) -> NDArray[np.float32]:
     """`field_noise` of several spots, shape (number of spots, *grid.shape)."""
-    local = spectra.on_grid(np.sqrt(_densities_under(spectra, spots, width)), grid)
-    reach = [2 * round(EDGE_REACH / p) + 1 for p in grid.pixel_size]
-    for one in local:
-        if _may_be_steep(one, reach):
-            highest = ndimage.maximum_filter(one, reach, mode="nearest")
-            np.copyto(one, highest, where=highest > STEEP * one)
     py, px = diffractogram.pixel_size
     # sum of the squared filter over the bins, over the number of pixels: 1 / (4 pi width^2) in pixels
-    np.square(local, out=local)
-    local *= np.float32(py * px / (4 * np.pi * width**2))
-    return local
+    share = py * px / (4 * np.pi * width**2)
+    amplitude = np.sqrt(share * _densities_under(spectra, spots, width))
+    local = spectra.on_grid(amplitude, grid)
+    reach = [2 * round(EDGE_REACH / p) + 1 for p in grid.pixel_size]
+    for i in np.flatnonzero(_may_be_steep(amplitude, spectra, grid)):
+        highest = ndimage.maximum_filter(local[i], reach, mode="nearest")
+        np.copyto(local[i], highest, where=highest > STEEP * local[i])
+    return np.square(local, out=local)
 
 
-def _may_be_steep(values: NDArray[np.float32], reach: Sequence[int]) -> bool:
-    """Whether values could rise by `STEEP` within so many pixels, by the steepest slopes that there are."""
+def _may_be_steep(amplitude: NDArray[np.float64], spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:
+    """Where noise amplitudes, shape (n, *lattice), could rise by `STEEP` within `EDGE_REACH` on a grid.
+
+    By the largest steps between the windows that the grid lies between.
+    """
+    lattice = spectra.centres.reshape(*spectra.lattice, 2)
+    near, gaps = [], []
+    for places, line in zip(grid.positions(), (lattice[:, 0, 0], lattice[0, :, 1]), strict=True):
+        first, last = np.searchsorted(line, (places[0, 0], places[-1, -1])) - 1
+        near.append(slice(max(int(first), 0), int(last) + 2))
+        gaps.append(float(np.diff(line).min(initial=np.inf)))
+    part = amplitude[:, near[0], near[1]]
     rise = sum(
-        (n // 2) * float(np.abs(np.diff(values, axis=axis)).max(initial=0)) for axis, n in enumerate(reach)
+        np.abs(np.diff(part, axis=axis)).max(axis=(1, 2), initial=0) * (EDGE_REACH + p) / gap
+        for axis, (p, gap) in enumerate(zip(grid.pixel_size, gaps, strict=True), 1)
     )
-    return rise > (STEEP - 1) * float(values.min(initial=np.inf))
+    return np.asarray(rise > (STEEP - 1) * part.min(axis=(1, 2)), bool)
 
 
 def _densities_under(

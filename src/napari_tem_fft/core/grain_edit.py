@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .diffractogram import Diffractogram
 from .drafts import Scene, examined, outlined, refined
-from .grain_search import MOST_MAPPED, spot_of
+from .grain_search import MOST_MAPPED, spots_of
 from .grains import GrainSet, grain_set
 from .noise import log_tail
 from .regions import Outline, window_area
@@ -45,7 +45,8 @@ def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number:
         near = [p for p in draft.peaks if separation(p.g, g) <= radius + draft.spectrum.resolution]
         if near:
             best = max(near, key=lambda p: p.snr)
-            return replace(spot_of(number, best, draft, (), scene, "hand"), radius=radius)
+            (spot,) = spots_of(draft, scene, [(number, best, None)], "hand")
+            return replace(spot, radius=radius)
     return _unrefined(scene, start, radius, number, window)
 
 

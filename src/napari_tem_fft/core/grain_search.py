@@ -28,8 +28,9 @@ SAME = 0.75
 OWN_SHARE = 0.4
 #: A seed nearer than 1 / (largest d) to a grain's reflection is its satellite below this share of its SNR.
 SATELLITE = 0.1
-#: An outline that changes no more than this (common over joint area) is not drawn again.
-SETTLED = 0.85
+#: An outline that changes no more than this (common over joint area) is not drawn again, and has the same
+#: spectrum where it changes still less.
+SETTLED, UNCHANGED = 0.85, 0.97
 #: A draft smaller than this share of a grain that it overlaps can be another grain.
 LAID_OVER = 0.5
 #: An outline in which a seed has less than this share of the SNR that it had before is of another grain.
@@ -177,14 +178,16 @@ def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...], known: Sequence[D
         outline = outlined(scene, _own_spots(draft, known)[:MOST_MAPPED] or [seed.g], draft.region)
         if not outline.region.any():
             return draft
-        settled = _overlap(outline.region, draft.region) > SETTLED
+        overlap = _overlap(outline, draft.outline)
+        if overlap > UNCHANGED:
+            return replace(draft, outline=outline)
         better = examined(scene, outline)
         if not better.peaks:
             return None
         if seed.origin == "network" and _shown(better, seed, scene) < FADED * _shown(draft, seed, scene):
             return draft
         draft = better
-        if settled:
+        if overlap > SETTLED:
             break
     return draft
 
@@ -197,16 +200,16 @@ def _shown(draft: Draft, seed: Seed, scene: Scene) -> float:
 
 def _own_spots(draft: Draft, known: Sequence[Draft]) -> list[tuple[float, float]]:
     """The spots of a draft, strongest first, without those of known grains that it lies over."""
-    area = np.count_nonzero(draft.region)
-    under = [k for k in known if np.count_nonzero(draft.region & k.region) > 0.5 * area]
+    under = [k for k in known if draft.outline.common(k.outline) > 0.5 * draft.outline.area]
     theirs = [peak for other in under for peak in other.peaks]
     reach = draft.spectrum.resolution
     return [p.g for p, d in zip(draft.peaks, _nearest(draft.peaks, theirs), strict=True) if d > reach]
 
 
-def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+def _overlap(a: Outline, b: Outline) -> float:
     """Common area over joint area."""
-    return float(np.count_nonzero(a & b)) / max(1.0, float(np.count_nonzero(a | b)))
+    common = a.common(b)
+    return common / max(1, a.area + b.area - common)
 
 
 def _same(draft: Draft, scene: Scene) -> float:
@@ -223,11 +226,10 @@ def _admit(drafts: list[Draft], draft: Draft, scene: Scene) -> None:
     Of two that lie over each other and share frequencies the larger one is another grain where it shows these
     far fainter than the smaller one. So is a small draft whose new peaks a network has proposed.
     """
-    area = np.count_nonzero(draft.region)
+    area = draft.outline.area
     for i, other in enumerate(drafts):
-        common = np.count_nonzero(draft.region & other.region)
-        theirs = np.count_nonzero(other.region)
-        if common <= 0.5 * min(area, theirs):
+        theirs = other.outline.area
+        if draft.outline.common(other.outline) <= 0.5 * min(area, theirs):
             continue
         reach = max(draft.spectrum.resolution, other.spectrum.resolution)
         nearest = _nearest(draft.peaks, other.peaks)
@@ -277,46 +279,44 @@ def numbered(drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene) -> Gr
     """Spots and grains from drafts, with ids, the largest grain first."""
     spots: list[Spot] = []
     members: list[tuple[int, ...]] = []
-    ordered = sorted(drafts, key=lambda d: -int(d.region.sum()))
+    ordered = sorted(drafts, key=lambda d: -d.outline.area)
     for draft in ordered:
         peaks = sorted(draft.peaks, key=lambda p: -p.snr)
-        members.append(tuple(range(len(spots) + 1, len(spots) + 1 + len(peaks))))
-        place = centroid(draft.region, scene.grid), equivalent_diameter(draft.region, scene.grid)
-        spots += [
-            spot_of(n, p, draft, seeds, scene, place=place) for n, p in zip(members[-1], peaks, strict=True)
-        ]
+        first = len(spots) + 1
+        found = zip(peaks, _seeds_of(peaks, seeds, scene), strict=True)
+        spots += spots_of(draft, scene, [(n, p, seed) for n, (p, seed) in enumerate(found, first)])
+        members.append(tuple(range(first, len(spots) + 1)))
     return grain_set(tuple(spots), members, [draft.outline for draft in ordered], scene.grid)
 
 
-def spot_of(
-    number: int,
-    peak: Peak,
-    draft: Draft,
-    seeds: Sequence[Seed],
-    scene: Scene,
-    origin: Origin = "grain",
-    place: tuple[tuple[float, float], float] | None = None,
-) -> Spot:
-    """A numbered spot from a peak of a grain's spectrum; a seed of its frequency tells its origin.
+def _seeds_of(peaks: Sequence[Peak], seeds: Sequence[Seed], scene: Scene) -> list[Seed | None]:
+    """The first seed of each peak's frequency, where there is one."""
+    ours, theirs = (np.array([p.g for p in some]).reshape(-1, 2) for some in (peaks, seeds))
+    same = separations(ours[:, None], theirs) < _window_resolution(scene)
+    return [seeds[int(np.argmax(row))] if row.any() else None for row in same]
 
-    `place` are the centre and the diameter of the draft's region, where they are known already.
-    """
-    centre, size = place or (
-        centroid(draft.region, scene.grid),
-        equivalent_diameter(draft.region, scene.grid),
-    )
-    reach = 1.2 * max(scene.spectra.grid.step)
-    seed = next((s for s in seeds if separation(s.g, peak.g) < reach), None)
-    windows = tuple(w for w in seed.windows if _touches(w, draft.region, scene)) if seed else ()
-    return Spot(
-        id=number,
-        g=peak.g,
-        sigma=peak.sigma,
-        snr=peak.snr,
-        log_false_alarm=peak.log_p,
-        origin=seed.origin if seed else origin,
-        windows=windows,
-        centre=centre,
-        size=size,
-        radius=float(max(draft.spectrum.resolution, 2 * max(scene.diffractogram.step))),
-    )
+
+def spots_of(
+    draft: Draft,
+    scene: Scene,
+    peaks: Sequence[tuple[int, Peak, Seed | None]],
+    origin: Origin = "grain",
+) -> list[Spot]:
+    """Spots from peaks of a grain's spectrum, each with its number and the seed, if any, that tells its origin."""
+    centre = centroid(draft.region, scene.grid)
+    size = equivalent_diameter(draft.region, scene.grid)
+    return [
+        Spot(
+            id=number,
+            g=peak.g,
+            sigma=peak.sigma,
+            snr=peak.snr,
+            log_false_alarm=peak.log_p,
+            origin=seed.origin if seed else origin,
+            windows=tuple(w for w in seed.windows if _touches(w, draft.region, scene)) if seed else (),
+            centre=centre,
+            size=size,
+            radius=float(max(draft.spectrum.resolution, 2 * max(scene.diffractogram.step))),
+        )
+        for number, peak, seed in peaks
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
@@ -31,7 +31,7 @@ CLEAR = 3.0
 #: The heat of a grain reaches so many pixels beyond its region.
 RIM = 8
 #: So many pixels around the place where a grain is known to be are looked at first.
-MARGIN = 16
+MARGIN = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +46,29 @@ class Outline:
         >= 0.5 in the region.
     width : float, nm
         Of the filter that was needed.
+    area : int
+        Pixels of the region.
+    box : tuple of slice, (y, x)
+        Rows and columns between its first and last one.
     """
 
     region: NDArray[np.bool_]
     heat: NDArray[np.float32]
     width: float
+    area: int = field(init=False)
+    box: tuple[slice, slice] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "area", int(np.count_nonzero(self.region)))
+        object.__setattr__(self, "box", box_of(self.region))
+
+    def common(self, other: Outline) -> int:
+        """Pixels that the regions of two outlines on one grid share."""
+        box = tuple(
+            slice(max(a.start, b.start), min(a.stop, b.stop))
+            for a, b in zip(self.box, other.box, strict=True)
+        )
+        return int(np.count_nonzero(self.region[box] & other.region[box]))
 
 
 def significance(
@@ -136,23 +154,20 @@ def grown(
 
     Only as much of the grid is looked at as the outline needs.
     """
-    box: tuple[slice, ...] = box_of(near)
+    wide = tuple(
+        slice(max(side.start - MARGIN, 0), min(side.stop + MARGIN, n))
+        for side, n in zip(box_of(near), grid.shape, strict=True)
+    )
     while True:
-        wide = tuple(
-            slice(max(side.start - MARGIN, 0), min(side.stop + MARGIN, n))
-            for side, n in zip(box, grid.shape, strict=True)
-        )
         part = grid.part(*wide)
         found = _grown_in(
             diffractogram, spectra, spots, near[wide], resolution, false_share,
             grid if part.shape == grid.shape else part,
         )  # fmt: skip
-        if part.shape == grid.shape or not _reaches_edge(found.region, wide, grid.shape):
+        wider = _widened(wide, found.region, grid.shape)
+        if wider == wide:
             return _placed(found, wide, grid.shape)
-        box = tuple(
-            slice(side.start - (side.stop - side.start) // 2, side.stop + (side.stop - side.start) // 2)
-            for side in wide
-        )
+        wide = wider
 
 
 def box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
@@ -163,14 +178,18 @@ def box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _reaches_edge(region: NDArray[np.bool_], part: tuple[slice, ...], shape: tuple[int, int]) -> bool:
-    """Whether a region, with its rim of heat, comes to an edge of a part that is not the grid's own."""
+def _widened(
+    part: tuple[slice, ...], region: NDArray[np.bool_], shape: tuple[int, int]
+) -> tuple[slice, ...]:
+    """A part of the grid, half as long again on each side that a region, with its rim of heat, comes to."""
     if not region.any():
-        return False
-    return any(
-        (side.start > 0 and inner.start <= RIM) or (side.stop < n and inner.stop + RIM >= m)
-        for side, inner, n, m in zip(part, box_of(region), shape, region.shape, strict=True)
-    )
+        return part
+    wide = []
+    for side, inner, n, m in zip(part, box_of(region), shape, region.shape, strict=True):
+        first = side.start - m // 2 if inner.start <= RIM else side.start
+        last = side.stop + m // 2 if inner.stop + RIM >= m else side.stop
+        wide.append(slice(max(first, 0), min(last, n)))
+    return tuple(wide)
 
 
 def _placed(found: Outline, part: tuple[slice, ...], shape: tuple[int, int]) -> Outline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
 
 def threads() -> int:
@@ -10,6 +11,10 @@ def threads() -> int:
 
     Processes that share a machine set OMP_NUM_THREADS, which the linear algebra of numpy obeys as well.
     """
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return _threads(os.environ.get("OMP_NUM_THREADS", ""))
+
+
+@lru_cache(maxsize=8)
+def _threads(allowed: str) -> int:
     available = os.cpu_count() or 1
     return min(max(int(allowed), 1), available) if allowed.isdecimal() else available
