@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,21 +41,21 @@ class Rings:
 
     Attributes
     ----------
-    order : ndarray of int
-        Flat indices of the bins inside all rings, sorted by ring.
-    starts : ndarray of int, shape (n + 1,)
-        Where each ring begins in `order`.
+    bins : ndarray of int, shape (n, most)
+        Flat indices of each ring's bins; what is beyond its own number of them is to be left out.
+    counts : ndarray of int, shape (n,)
+        How many bins each ring has.
     middle : ndarray, shape (n,), 1/nm
         Mean |g| of each ring.
     """
 
-    order: NDArray[np.intp]
-    starts: NDArray[np.intp]
+    bins: NDArray[np.intp]
+    counts: NDArray[np.intp]
     middle: NDArray[np.float64]
 
     def effective_counts(self) -> NDArray[np.float64]:
         """Independent values that a ring's median is worth as an estimate of the mean."""
-        return np.asarray(np.diff(self.starts) / (HANN_BANDWIDTH * MEDIAN_LOSS), np.float64)
+        return np.asarray(self.counts / (HANN_BANDWIDTH * MEDIAN_LOSS), np.float64)
 
 
 def pool_rings(radius: NDArray[np.float64], low: float, high: float, fewest: int) -> Rings:
@@ -75,7 +74,10 @@ def pool_rings(radius: NDArray[np.float64], low: float, high: float, fewest: int
     count = max(1, len(order) // fewest)
     starts = np.linspace(0, len(order), count + 1).astype(np.intp)
     sums = np.add.reduceat(flat[order], starts[:-1]) if len(order) else np.zeros(1)
-    return Rings(order, starts, sums / np.maximum(np.diff(starts), 1))
+    counts = np.diff(starts)
+    places = starts[:-1, None] + np.arange(counts.max())
+    bins = order[np.minimum(places, len(order) - 1)] if len(order) else np.zeros((1, 0), np.intp)
+    return Rings(bins, counts, sums / np.maximum(counts, 1))
 
 
 def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
@@ -90,13 +92,13 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     ndarray, shape (n_spectra, n_rings)
         median / ln 2; `guarded` before anything is divided by it.
     """
-    means = np.empty((len(power), len(rings.middle)), np.float32)
-    pooled = np.take(power, rings.order, axis=1)
-    for i, (start, stop) in enumerate(pairwise(rings.starts)):
-        middle = (stop - start) // 2
-        means[:, i] = np.partition(pooled[:, start:stop], middle, axis=1)[:, middle]
-    means /= np.float32(np.log(2.0))
-    return means
+    # bins of all spectra lie side by side while they are gathered, those of a ring while they are sorted
+    gathered = np.take(power.T, rings.bins.ravel(), axis=0)
+    pooled = np.ascontiguousarray(gathered.T).reshape(len(power), *rings.bins.shape)
+    pooled[:, np.arange(rings.bins.shape[1]) >= rings.counts[:, None]] = np.inf
+    pooled.sort(axis=2)
+    medians = pooled[:, np.arange(len(rings.counts)), rings.counts // 2]
+    return np.asarray(medians / np.float32(np.log(2.0)), np.float32)
 
 
 def guarded(means: NDArray[np.float32], steep: float = STEEP) -> NDArray[np.float32]:

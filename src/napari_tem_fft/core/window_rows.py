@@ -59,30 +59,34 @@ def rows_of_snr(
     image: NDArray[np.float32], frame: Frame
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means of one row of windows after the other."""
-    for spectra in rows_of_spectra(image, frame):
-        power = _power(spectra).reshape(spectra.shape[1], -1)
-        means = ring_means(power, frame.rings)
-        power /= spread(guarded(means), frame.between)
-        yield power.reshape(spectra.shape[1], spectra.shape[0], -1), means
+    for power in rows_of_power(image, frame):
+        flat = power.reshape(len(power), -1)
+        means = ring_means(flat, frame.rings)
+        flat /= spread(guarded(means), frame.between)
+        yield power, means
 
 
-def rows_of_spectra(image: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.complex64]]:
-    """Transforms of one row of windows after the other, shape (2 hy + 1, n columns, hx + 1), centred rows.
+def rows_of_power(image: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.float32]]:
+    """Power of one row of windows after the other, shape (n columns, 2 hy + 1, hx + 1), centred rows.
 
     A row of the image is transformed once, though two rows of windows hold it.
     """
     (sy, _), (hy, hx) = frame.side, frame.grid.half
-    lines = np.zeros((0, len(frame.columns.starts), hx + 1), np.complex64)
-    first = known = 0
+    known = 0
+    pieces: list[tuple[int, NDArray[np.complex64]]] = []
     for start, taper in zip(frame.rows.starts.tolist(), frame.rows.tapers, strict=True):
         top, bottom = max(start, 0), min(start + sy, len(image))
-        lines = np.concatenate([lines[top - first :], _transformed_lines(image[known:bottom], frame)])
-        first, known = top, bottom
-        windows = np.zeros((sy, *lines.shape[1:]), np.complex64)
-        inside = slice(top - start, bottom - start)
-        np.multiply(lines, taper[inside, None, None], out=windows[inside])
-        whole = fft.fft(windows, axis=0, overwrite_x=True, workers=threads())
-        yield np.concatenate([whole[-hy:], whole[: hy + 1]])
+        pieces = [(first, lines) for first, lines in pieces if first + len(lines) > top]
+        pieces.append((known, _transformed_lines(image[known:bottom], frame)))
+        known = bottom
+        windows = np.zeros((sy, len(frame.columns.starts), hx + 1), np.complex64)
+        for first, lines in pieces:
+            begin = max(top, first)
+            rows = slice(begin - start, first + len(lines) - start)
+            # real and imaginary parts by themselves: numpy would make the taper complex
+            both, into = lines[begin - first :].view(np.float32), windows[rows].view(np.float32)
+            np.multiply(both, taper[rows, None, None], out=into)
+        yield _power(fft.fft(windows, axis=0, overwrite_x=True, workers=threads()), hy)
 
 
 def _transformed_lines(lines: NDArray[np.float32], frame: Frame) -> NDArray[np.complex64]:
@@ -97,11 +101,15 @@ def _transformed_lines(lines: NDArray[np.float32], frame: Frame) -> NDArray[np.c
     return spectra[:, :, : frame.grid.half[1] + 1]
 
 
-def _power(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Power of transforms (overwritten), shape (rows, n, columns), put in the shape (n, rows, columns)."""
-    rows, n, columns = spectra.shape
-    parts = spectra.view(np.float32)
-    np.square(parts, out=parts)
-    power = np.empty((n, rows, columns), np.float32)
-    np.add(parts[..., ::2], parts[..., 1::2], out=power.swapaxes(0, 1))
+def _power(spectra: NDArray[np.complex64], half: int) -> NDArray[np.float32]:
+    """Power of transforms (overwritten), shape (rows, n, columns), as (n, 2 half + 1, columns), centred."""
+    _, n, columns = spectra.shape
+    power = np.empty((n, 2 * half + 1, columns), np.float32)
+    for part, rows in (
+        (spectra[-half:], slice(0, half)),
+        (spectra[: half + 1], slice(half, 2 * half + 1)),
+    ):
+        values = part.view(np.float32)
+        np.square(values, out=values)
+        np.add(values[..., ::2], values[..., 1::2], out=power[:, rows].swapaxes(0, 1))
     return power
