@@ -28,7 +28,7 @@ MEDIAN_BIAS = 1 + (0.5 * HANN_BANDWIDTH + 1) / (RING_BINS * np.log(2))
 STEEP = 1.05
 EDGE_REACH = 2.5
 #: The Gaussian is cut where it has fallen to this.
-CUT = 1e-4
+CUT = 1e-3
 
 
 def bragg_field(
