@@ -61,7 +61,7 @@ def bragg_fields(
     ndarray of complex64, shape (number of spots, *grid.shape)
     """
     g, step = np.array(spots, np.float64).reshape(-1, 2), np.array(diffractogram.step)
-    ny, nx = (round(1 / (p * s)) for p, s in zip(grid.pixel_size, diffractogram.step, strict=True))
+    ny, nx = (grid.whole if isinstance(grid, MapPart) else grid).shape
     blocks, cells = _blocks(diffractogram, g, width, (ny, nx))
     # samples lie in the middle of map pixels, transforms count from the middle of image pixels
     late = [(q - p) / 2 for q, p in zip(grid.pixel_size, diffractogram.pixel_size, strict=True)]
@@ -92,8 +92,8 @@ def _part_of_inverse(
 ) -> NDArray[np.complex64]:
     """The same at a few of these pixels, for which a product of matrices is less work."""
     y, x = (
-        _waves(bins, whole)[first : first + n]
-        for bins, first, n, whole in zip(blocks.shape[1:], part.first, part.shape, shape, strict=True)
+        _waves(bins, whole)[side]
+        for bins, side, whole in zip(blocks.shape[1:], part.box, shape, strict=True)
     )
     return np.asarray(y @ (blocks @ x.T), np.complex64)
 

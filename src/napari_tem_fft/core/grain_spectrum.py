@@ -85,13 +85,13 @@ def grain_spectrum(
     half = tuple(min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, shape, strict=True))
     power = _cropped_power(image[rows, columns] * taper, shape, half)
     # noise is stated for the micrograph's own pixels
-    squares = float(np.sum(taper**2, dtype=np.float64)) / band.pixels_each
+    squares = float(np.vdot(taper, taper)) / band.pixels_each
     gy = (np.arange(-half[0], half[0] + 1, dtype=np.float64) * step[0])[:, None]
     gx = (np.arange(half[1] + 1, dtype=np.float64) * step[1])[None, :]
     density = _noise_density(gy, gx, region, grid, spectra)
-    total = float(taper.sum(dtype=np.float64))
+    lines = _line_sums(height, weights)
+    total = float(lines[0].sum())
     lobes, lobe_step = _lobes(height, grid)
-    extent = _extent(taper, pixel_size)
     resolution = _resolution(lobes, lobe_step)
     area = total**2 / (squares * band.pixels_each) * pixel_size[0] * pixel_size[1]
     return GrainSpectrum(
@@ -101,7 +101,7 @@ def grain_spectrum(
         lobes=lobes,
         lobe_step=lobe_step,
         resolution=resolution,
-        spread=extent,
+        spread=_extent(lines, pixel_size),
         gain=squares / total**2,
         independent=max(0.5 * np.pi * q_max**2 * area, 10.0),
         density=density,
@@ -177,7 +177,7 @@ def _noise_density(
     scale = (DENSITY_TABLE - 1) / float(squared_y.max() + squared_x.max())
     at = np.sqrt(np.arange(DENSITY_TABLE) / scale)
     table = np.interp(at, spectra.ring_g, rings).astype(np.float32)
-    entry = (squared_y * scale + 0.5) + squared_x * scale
+    entry = (squared_y * scale + 0.5).astype(np.float32) + (squared_x * scale).astype(np.float32)
     density = table.take(entry.astype(np.int32))
     rows = np.rint(gy.ravel() / spectra.grid.step[0]).astype(np.intp) + spectra.grid.half[0]
     columns = np.rint(gx.ravel() / spectra.grid.step[1]).astype(np.intp)
@@ -208,14 +208,21 @@ def _nearest(middles: tuple[float, ...], grid: MapGrid, axis: int) -> NDArray[np
     return np.asarray(np.arange(len(middles))[:, None] == window, np.float32)
 
 
-def _extent(taper: NDArray[np.float32], pixel_size: tuple[float, float]) -> float:
+def _line_sums(
+    height: NDArray[np.float32], weights: list[NDArray[np.float32]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums over each row and each column of the window on the image's pixels."""
+    y, x = (weight.astype(np.float64) for weight in weights)
+    return y @ (height @ x.sum(axis=0)), (y.sum(axis=0) @ height) @ x.T
+
+
+def _extent(lines: tuple[NDArray[np.float64], ...], pixel_size: tuple[float, float]) -> float:
     """Root mean square distance from the middle along an axis, nm (mean of both axes)."""
     variances = []
-    for axis, p in enumerate(pixel_size):
-        weight = taper.sum(axis=1 - axis, dtype=np.float64)
-        weight /= weight.sum()
+    for weight, p in zip(lines, pixel_size, strict=True):
+        share = weight / weight.sum()
         at = np.arange(len(weight)) * p
-        variances.append(((at - at @ weight) ** 2) @ weight)
+        variances.append(((at - at @ share) ** 2) @ share)
     return float(np.sqrt(np.mean(variances)))
 
 

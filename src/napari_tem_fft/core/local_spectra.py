@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .azimuth import anisotropy_of, azimuthal_excess, likely_noise
 from .diffractogram import BandImage, Diffractogram
 from .frequency import FrequencyGrid
-from .map_grid import MapGrid, linear_weights
+from .map_grid import MapGrid, MapPart, linear_weights
 from .noise import guarded, log_tail
 from .spots import upper
 from .window_rows import RING_BINS, Frame, frame_of, rows_of_snr
@@ -120,7 +120,10 @@ class LocalSpectra:
         ndarray, shape ``grid.shape``, or (several, *grid.shape)
         """
         lattice = self.centres.reshape(*self.lattice, 2)
-        rows, columns = _between(tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist()), grid)
+        lines = tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist())
+        rows, columns = _between(*lines, grid.whole if isinstance(grid, MapPart) else grid)
+        if isinstance(grid, MapPart):
+            rows, columns = (matrix[side] for matrix, side in zip((rows, columns), grid.box, strict=True))
         values = values.reshape(self.lattice) if values.ndim < 3 else values
         on_grid: NDArray[np.float32] = rows @ values.astype(np.float32) @ columns.T
         return on_grid

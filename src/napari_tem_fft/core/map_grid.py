@@ -42,7 +42,7 @@ class MapGrid:
     def part(self, rows: slice, columns: slice) -> MapPart:
         """The pixels of some rows and columns, as a grid."""
         (top, bottom, _), (left, right, _) = rows.indices(self.shape[0]), columns.indices(self.shape[1])
-        return MapPart((bottom - top, right - left), self.pixel_size, (top, left))
+        return MapPart((bottom - top, right - left), self.pixel_size, (top, left), self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,17 @@ class MapPart(MapGrid):
     ----------
     first : tuple of int, (y, x)
         The whole grid's pixel in which it begins.
+    whole : MapGrid
     """
 
-    first: tuple[int, int] = (0, 0)
+    first: tuple[int, int]
+    whole: MapGrid
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Its rows and columns of the whole grid."""
+        (top, left), (height, width) = self.first, self.shape
+        return slice(top, top + height), slice(left, left + width)
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Middles of the pixels' rows and columns in the image, nm."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot
+from math import atan2, degrees, hypot
 from typing import Annotated, Literal
 
 import numpy as np
@@ -79,7 +79,7 @@ class Spot:
     @property
     def length(self) -> float:
         """|g|, 1/nm."""
-        return float(np.hypot(*self.g))
+        return hypot(*self.g)
 
     @property
     def d(self) -> float:
@@ -94,12 +94,12 @@ class Spot:
     @property
     def azimuth(self) -> float:
         """Direction of g, degrees counter-clockwise from +x as displayed, in [0, 180)."""
-        return float(np.degrees(np.arctan2(-self.g[0], self.g[1])) % 180.0)
+        return degrees(atan2(-self.g[0], self.g[1])) % 180.0
 
     @property
     def azimuth_sigma(self) -> float:
         """Standard uncertainty of the azimuth, degrees."""
-        return float(np.degrees(self.sigma / self.length))
+        return degrees(self.sigma / self.length)
 
 
 def upper(g: tuple[float, float]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -123,6 +124,7 @@ def _readable(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+@cache
 def _software() -> dict[str, str]:
     found = {"napari-tem-fft": __version__, "python": platform.python_version()}
     for library in LIBRARIES:
