@@ -92,8 +92,7 @@ def _part_of_inverse(
 ) -> NDArray[np.complex64]:
     """The same at a few of these pixels, for which a product of matrices is less work."""
     y, x = (
-        _waves(bins, whole)[side]
-        for bins, side, whole in zip(blocks.shape[1:], part.box, shape, strict=True)
+        _waves(bins, whole)[side] for bins, side, whole in zip(blocks.shape[1:], part.box, shape, strict=True)
     )
     return np.asarray(y @ (blocks @ x.T), np.complex64)
 

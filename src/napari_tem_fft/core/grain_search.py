@@ -302,7 +302,7 @@ def spots_of(
     peaks: Sequence[tuple[int, Peak, Seed | None]],
     origin: Origin = "grain",
 ) -> list[Spot]:
-    """Spots from peaks of a grain's spectrum, each with its number and the seed, if any, that tells its origin."""
+    """Spots from peaks of a grain, each with its number and the seed that tells its origin, if any."""
     centre = centroid(draft.region, scene.grid)
     size = equivalent_diameter(draft.region, scene.grid)
     return [

@@ -178,9 +178,7 @@ def box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _widened(
-    part: tuple[slice, ...], region: NDArray[np.bool_], shape: tuple[int, int]
-) -> tuple[slice, ...]:
+def _widened(part: tuple[slice, ...], region: NDArray[np.bool_], shape: tuple[int, int]) -> tuple[slice, ...]:
     """A part of the grid, half as long again on each side that a region, with its rim of heat, comes to."""
     if not region.any():
         return part
