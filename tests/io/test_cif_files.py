@@ -1,5 +1,7 @@
 """The traps of CIF files: symmetry, encodings, disorder, missing parts, broken files, own and bundled."""
 
+import time
+import tracemalloc
 from pathlib import Path
 
 import gemmi
@@ -171,6 +173,19 @@ def test_atoms_in_one_another_are_said(tmp_path):
     assert any("nm apart" in note for note in found.warnings)
 
 
+def test_a_thousand_atoms_take_little_time_and_memory(tmp_path):
+    places = np.stack(np.indices((10, 10, 10)), -1).reshape(-1, 3) / 10
+    atoms = [f"C{n} C {x} {y} {z} 1" for n, (x, y, z) in enumerate(places)]
+    text = _cif(_operators("P 1"), atoms, (15.0, 15.1, 15.2, 90, 90, 90))
+    tracemalloc.start()
+    start = time.process_time()
+    phase = _read(tmp_path, text).phase
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.process_time() - start < 5 and peak < 100e6  # pair by pair: 20 s and 1.7 GB
+    assert phase.reflections[0].d == pytest.approx(0.152)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -181,6 +196,8 @@ def test_atoms_in_one_another_are_said(tmp_path):
         (b"data_x\n_cell_length_a 4\n", "incomplete"),
         (_cif(FM3M, cell=(0, 4, 4, 90, 90, 90)).encode(), "makes no sense"),
         (_cif(FM3M, cell=(900, 900, 900, 90, 90, 90)).encode(), "larger than"),
+        (_cif(cell=(2, 2, 250, 90, 90, 90)).encode(), "longer than 20 nm"),
+        (_cif(cell=(60, 60, 60, 25, 25, 49.5)).encode(), "too oblique"),
         (_cif(["loop_", "_symmetry_equiv_pos_as_xyz", "x,y,q", "-x,y,z"]).encode(), "operator"),
     ],
 )

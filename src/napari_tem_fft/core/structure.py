@@ -19,7 +19,7 @@ D_MIN = 0.08
 #: Reflections with less than this share of the largest |F| count as forbidden.
 FORBIDDEN = 1e-3
 #: Terms of structure factors that are held in memory at once.
-AT_ONCE = 4_000_000
+AT_ONCE = 500_000
 #: Part of every key: raise it when the meaning of the arrays changes.
 VERSION = "planes-2"
 

@@ -11,12 +11,14 @@ import numpy as np
 
 from ..core.phases import Phase, Reflection, reciprocal_basis
 from ..core.structure import D_MIN, LatticePlanes, Structure
-from .cif_symmetry import Setting, best_setting, contact, settings_of, with_hidden_symmetry
-from .crystal import Atom, Symmetry, build_structure, composition, density, formula
+from .cif_symmetry import Setting, best_setting, settings_of, with_hidden_symmetry
+from .crystal import Atom, Symmetry, build_structure, composition, density, formula, shortest_contact
 
 #: Larger files are no inorganic structures, larger cells would take minutes: bytes, nm^3.
 LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
-#: A file that lists more atoms is none of a simple phase, and would take minutes.
+#: Indices along longer edges are not told apart (nm); edges may enclose so many times the cell's volume.
+LONGEST_EDGE, MOST_OBLIQUE = 20.0, 10.0
+#: A file that lists more atoms is none of a simple phase.
 MOST_ATOMS = 1000
 #: Atoms closer than this make no sense, nm; crystals are not denser or lighter than this, g/cm3.
 SHORTEST_CONTACT, DENSITIES = 0.06, (0.05, 25.0)
@@ -132,6 +134,10 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
     volume = 1.0 / abs(float(np.linalg.det(reciprocal_basis(cell))))
     if not np.isfinite(volume) or volume > LARGEST_CELL:
         raise ValueError(f"the unit cell is larger than {LARGEST_CELL:g} nm^3")
+    if max(cell[:3]) > LONGEST_EDGE:
+        raise ValueError(f"an edge of the unit cell is longer than {LONGEST_EDGE:g} nm")
+    if np.prod(cell[:3]) > MOST_OBLIQUE * volume:
+        raise ValueError("the unit cell is too oblique: give the same lattice by a reduced cell")
     return cell
 
 
@@ -160,7 +166,7 @@ def _element(site: gemmi.SmallStructure.Site) -> str:
 
 
 def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[str]) -> None:
-    nearest = contact(structure)
+    nearest = shortest_contact(structure)
     if nearest < SHORTEST_CONTACT:
         notes.append(f"two atoms are only {nearest:.3f} nm apart")
     rho = density(structure, counts)

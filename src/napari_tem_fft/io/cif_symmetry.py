@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from ..core.phases import reciprocal_basis
 from ..core.structure import Structure
-from .crystal import Atom, Symmetry, build_structure, shortest_contact, symmetry_of
+from .crystal import SAME_ATOM, Atom, Symmetry, build_structure, shortest_contact, symmetry_of
 
 SYMOP_TAGS = (
     "_space_group_symop_operation_xyz",
     "_symmetry_equiv_pos_as_xyz",
     "_space_group_symop.operation_xyz",
 )
-#: Distances are compared only among so many atoms.
-MOST_ATOMS = 1500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +96,7 @@ def best_setting(
     """The setting whose atoms keep the sanest distances."""
     built = [(build_structure(cell, _once(cell, atoms, c.symmetry), c.symmetry), c.name) for c in choices]
     if len(built) > 1:
-        built.sort(key=lambda pair: (-round(min(contact(pair[0]), 0.15), 3), len(pair[0].sites)))
+        built.sort(key=lambda pair: (-round(min(shortest_contact(pair[0]), 0.15), 3), len(pair[0].sites)))
         notes.append(f"two origins are possible; {built[0][1]} keeps the atoms at sane distances")
     return built[0]
 
@@ -107,34 +105,22 @@ def _once(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) ->
     """Atoms without those that symmetry makes of an earlier one of the same element."""
     kept: list[Atom] = []
     direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
-    seen: dict[str, list[NDArray[np.float64]]] = {}
+    seen = {atom.element: np.zeros((0, 3)) for atom in atoms}
     for atom in atoms:
-        images = symmetry.rotations @ np.array(atom.position) + symmetry.translations
-        earlier = seen.setdefault(atom.element, [])
-        if (
-            any(_meets(images, np.array(atom.position), other, direct) for other in earlier)
-            and atom.occupancy > 0.6
-        ):
+        position = np.array(atom.position)
+        if atom.occupancy > 0.6 and _meets(seen[atom.element], position, direct):
             continue
-        earlier.append(images)
+        images = symmetry.rotations @ position + symmetry.translations
+        seen[atom.element] = np.concatenate([seen[atom.element], images])
         kept.append(atom)
     return kept
 
 
-def _meets(
-    images: NDArray[np.float64],
-    position: NDArray[np.float64],
-    other: NDArray[np.float64],
-    direct: NDArray[np.float64],
-) -> bool:
-    apart = other - position
+def _meets(images: NDArray[np.float64], position: NDArray[np.float64], direct: NDArray[np.float64]) -> bool:
+    """Whether one of the images is the atom at the position."""
+    apart = images - position
     apart = (apart - np.round(apart)) @ direct
-    return bool(((apart * apart).sum(axis=1) < 0.01**2).any())
-
-
-def contact(structure: Structure) -> float:
-    """Shortest distance between fully occupied sites, nm; 1 where there are too few or too many."""
-    return shortest_contact(structure) if 1 < (structure.occupancy > 0.99).sum() <= MOST_ATOMS else 1.0
+    return bool(((apart * apart).sum(axis=1) < SAME_ATOM**2).any())
 
 
 def with_hidden_symmetry(structure: Structure) -> Structure:

@@ -10,6 +10,7 @@ from math import gcd
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from ..core.phases import reciprocal_basis
 from ..core.structure import Structure
@@ -112,13 +113,13 @@ def density(structure: Structure, counts: dict[str, float]) -> float:
 
 
 def shortest_contact(structure: Structure) -> float:
-    """Smallest distance between two fully occupied sites, nm."""
-    full = structure.sites[structure.occupancy > 0.99]
+    """Smallest distance between two fully occupied sites, nm; infinite where there is none."""
+    full = np.unique(structure.sites[structure.occupancy > 0.99].round(9), axis=0)
     direct = np.linalg.inv(reciprocal_basis(structure.cell)).T
     shifts = np.stack(np.meshgrid(*3 * [np.arange(-1, 2)], indexing="ij"), -1).reshape(-1, 3)
-    apart = (full[:, None, None] - full[None, :, None] + shifts) @ direct
-    distance = np.linalg.norm(apart, axis=-1)
-    return float(distance[distance > 1e-6].min())
+    images = KDTree((full + shifts[:, None]).reshape(-1, 3) @ direct)
+    distance, _ = images.query(full @ direct, k=[2])  # the nearest is the atom itself
+    return float(np.min(distance, initial=np.inf))
 
 
 def _orbit(
