@@ -20,11 +20,10 @@ from .batch.run import Outcome, RunError, batch_steps
 from .batch.sources import Source, find_sources
 from .batch.watch import arriving
 from .batch.workers import WorkersError
-from .core.phase_choice import others_than
 from .core.pipeline import AnalysisParams
 from .core.progress import Step
 from .io.calibration import load_profile
-from .io.index_cache import prepare_index
+from .io.index_cache import prepared_choice
 from .io.results import KEEP
 from .nn.model import names_model
 
@@ -166,8 +165,7 @@ def _job(args: argparse.Namespace, params_from: ParamsFrom) -> Job:
             load_profile(args.calibration_profile)
         table, notes = api.reference_table(args.cif)
         chosen = api.select(args.phases, args.sets, args.elements, table)
-        prepare_index(chosen)
-        prepare_index((*chosen, *others_than(chosen, table)))
+        prepared_choice(chosen, table)
         params = params_from(args)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error

@@ -18,12 +18,12 @@ from ._api_edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spo
 from ._api_images import agreed, measure_marks, measure_pattern, read, read_pattern
 from .core.matching import Decision
 from .core.micrograph import Micrograph
-from .core.phase_choice import others_than, stated
+from .core.phase_choice import stated
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
 from .io.errors import ReadError
-from .io.index_cache import prepare_index
+from .io.index_cache import prepared_choice
 from .io.phases import load_cif_folder, load_table, select_phases, user_folder, with_own_phases
 from .io.results import save_results
 from .io.temfft import load_temfft, save_temfft
@@ -177,14 +177,12 @@ def analyse(
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
-    rest = others_than(candidates, reference_table()[0]) if others is None else tuple(others)
-    prepare_index(candidates)
-    prepare_index((*candidates, *rest))
+    choice = prepared_choice(candidates, reference_table()[0] if others is None else others)
     micrograph, params = agreed(micrograph, params)
     if phases is not None:
         params = stated(params, [phase.id for phase in phases], None)
     segment = segment or segment_of(params)
-    steps = analysis_steps(micrograph, candidates, params, segment, rest, decisions, specimen)
+    steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, decisions, specimen)
     return exhaust(steps, on_step)
 
 

@@ -22,13 +22,14 @@ from ._cli_phases import phase_lines, phase_table
 from ._cli_report import report
 from .core.colours import colours_of
 from .core.matching import Decision, DecisionKind, merged
-from .core.phase_choice import others_than, stated
+from .core.naming import Choice
+from .core.phase_choice import stated
 from .core.phases import Phase
 from .core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .core.progress import Step, exhaust
 from .io.calibration import load_profile
 from .io.decisions import read_decisions, read_specimen, stored_decisions, stored_specimen
-from .io.index_cache import prepare_index
+from .io.index_cache import prepared_choice
 from .io.results import folder_of, save_results
 from .io.scoring import write_score
 
@@ -78,8 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 class _Job:
     """What every file of a command is analysed with."""
 
-    phases: tuple[Phase, ...]
-    others: tuple[Phase, ...]
+    choice: Choice
     decisions: tuple[Decision, ...]
     params: AnalysisParams
     segment: Segment | None
@@ -120,10 +120,7 @@ def _prepared(args: argparse.Namespace) -> _Job:
         segment = api.segment_of(params)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    others = others_than(chosen, table)
-    prepare_index(chosen)
-    prepare_index((*chosen, *others))
-    return _Job(chosen, others, decisions, params, segment, specimen)
+    return _Job(prepared_choice(chosen, table), decisions, params, segment, specimen)
 
 
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
@@ -150,7 +147,9 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     specimen = drawn if job.specimen is None else job.specimen
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(
-            analysis_steps(micrograph, job.phases, params, job.segment, job.others, decisions, specimen),
+            analysis_steps(
+                micrograph, job.choice.phases, params, job.segment, job.choice.others, decisions, specimen
+            ),
             lambda step: _advance(bar, step),
         )
         bar.set_postfix_str("writing")

@@ -69,7 +69,8 @@ def stage_times(path: Path, folder: Path) -> dict[str, float]:
 
     micrograph = api.read(path)
     note("read and hash")
-    steps = analysis_steps(micrograph, engine.phases, engine.job.params, engine.segment, engine.others)
+    choice, params = engine.choice, engine.job.params
+    steps = analysis_steps(micrograph, choice.phases, params, engine.segment, choice.others)
     analysis = exhaust(steps, lambda step: note(step.name))
     save_results(analysis, folder / "stages", "maps")
     note("write tables and maps")

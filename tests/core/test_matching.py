@@ -16,6 +16,8 @@ from napari_tem_fft.core.matching import (
     merged,
     remembered,
 )
+from napari_tem_fft.core.matching.evidence import _sums_of_others
+from napari_tem_fft.core.matching.placement import _precision
 from napari_tem_fft.core.spots import Spot, upper
 from napari_tem_fft.io.phases import load_table, select_phases
 
@@ -190,3 +192,51 @@ def test_grains_that_an_edit_leaves_alone_are_not_weighed_again(monkeypatch):
     for one_by_memory, fresh in zip(edited, match_grains(fewer, spots, candidates, 0.01), strict=True):
         assert one_by_memory.phases == fresh.phases
         assert one_by_memory.candidates[0].posterior == pytest.approx(fresh.candidates[0].posterior, rel=1e-9)
+
+
+def test_phases_beside_the_candidates_change_nothing_and_are_weighed_in_the_same_go(monkeypatch):
+    candidates, others = phases("LiF", "Cu"), phases("LiH", "Si", "Al")
+    spots = (*spots_of("LiF", (0, 1, 1)), *spots_of("Cu", (0, 0, 1), first=20))
+    grains = (grain_of(spots[:4]), grain_of(spots[6:], 2))
+    remembered._remembered.clear()
+    alone = match_grains(grains, spots, candidates, 0.02)
+    calls = []
+    weigh = remembered.weigh
+    monkeypatch.setattr(remembered, "weigh", lambda h, o, i: calls.append(len(o.there)) or weigh(h, o, i))
+    beside = match_grains(grains, spots, candidates, 0.02, beside=others)
+    assert [m.phases for m in beside] == [m.phases for m in alone]
+    for one, other in zip(beside, alone, strict=True):
+        assert one.candidates[0].posterior == pytest.approx(other.candidates[0].posterior, rel=1e-6)
+        assert one.unlisted == pytest.approx(other.unlisted, rel=1e-6)
+    before = list(calls)
+    match_grains(grains, spots, (*candidates, *others), 0.02)
+    assert sum(before) == 2 and calls == before
+
+
+def test_grains_with_far_fewer_spots_are_weighed_by_themselves():
+    places = np.array([20, 4, 4, 5, 20, 4, 4, 3])
+    assert remembered._groups_of_like_width(list(range(8)), places) == [[0, 4], [3, 1, 2, 5, 6, 7]]
+    assert remembered._groups_of_like_width([1, 2, 3], places) == [[3, 1, 2]]
+    assert remembered._groups_of_like_width([], places) == []
+
+
+def test_double_diffraction_is_a_sum_or_difference_of_two_reflections():
+    position = np.array([[(1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 0)]])
+    allowed = np.array([[True, True, False, False, False, False]])
+    assert _sums_of_others(position, allowed, ~allowed).tolist() == [[False, False, True, True, False, False]]
+    assert not _sums_of_others(position, allowed & [True, *[False] * 5], ~allowed).any()
+
+
+def test_precision_of_a_fit_is_that_of_its_design():
+    azimuth, by_length, by_angle = (
+        np.array([[0.3, 1.1, 2.0]]),
+        np.array([[4.0, 2, 0]]),
+        np.array([[1.0, 3, 0]]),
+    )
+    c, s = np.cos(2 * azimuth), np.sin(2 * azimuth)
+    rows = np.concatenate(
+        [np.stack([c * 0 + 1, c * 0, c, s], -1), np.stack([c * 0, c * 0 + 1, -s, c], -1)], 1
+    )
+    weight = np.concatenate([by_length, by_angle], 1)
+    wanted = (rows * weight[..., None]).transpose(0, 2, 1) @ rows + np.diag([1, 1, 100, 100])
+    assert _precision(by_length, by_angle, c, s, 0.1) == pytest.approx(wanted)

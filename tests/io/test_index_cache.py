@@ -5,7 +5,7 @@ import pytest
 
 from napari_tem_fft.core.matching import index as index_module
 from napari_tem_fft.core.matching.index import build_index, index_key, index_of, is_remembered
-from napari_tem_fft.io.index_cache import KEPT, prepare_index
+from napari_tem_fft.io.index_cache import KEPT, prepare_index, prepared_choice
 from napari_tem_fft.io.phases import load_table, select_phases
 
 
@@ -69,3 +69,10 @@ def test_pairs_of_a_cube():
     found = np.abs(index.pair_ratio - 0.5 * np.log(4 / 3)) < 1e-6
     assert np.allclose(np.unique(index.pair_angle[found].round(3)), [54.736], atol=0.01)
     assert (np.diff(index.pair_ratio) >= 0).all()
+
+
+def test_a_choice_is_prepared_with_one_index_for_candidates_and_others(forget):
+    table = phases("Cu", "LiF", "Si")
+    choice = prepared_choice(table[1:2], table)
+    assert [[p.id for p in part] for part in (choice.phases, choice.others)] == [["LiF"], ["Cu", "Si"]]
+    assert is_remembered(index_key((*choice.phases, *choice.others)))

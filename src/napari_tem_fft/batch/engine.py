@@ -8,13 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from .. import api
-from ..core.phase_choice import others_than, stated
-from ..core.phases import Phase
+from ..core.naming import Choice
+from ..core.phase_choice import stated
 from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
 from ..io.calibration import CalibrationProfile, load_profile
 from ..io.decisions import stored_decisions, stored_specimen
-from ..io.index_cache import prepare_index
+from ..io.index_cache import prepared_choice
 from ..io.kept_colours import given_colours
 from ..io.results import load_results, save_results
 from ..nn.model import names_model
@@ -33,8 +33,7 @@ class Engine:
     """What a worker process loads once: candidates, calibration profile and network."""
 
     job: Job
-    phases: tuple[Phase, ...]
-    others: tuple[Phase, ...]
+    choice: Choice
     profile: CalibrationProfile | None
     segment: Segment | None
 
@@ -55,11 +54,8 @@ def engine_of(job: Job, network: Address | None = None) -> Engine:
     """
     table, _ = api.reference_table(job.cif)
     phases = api.select(job.names, job.sets, job.elements, table)
-    others = others_than(phases, table)
-    prepare_index(phases)
-    prepare_index((*phases, *others))
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
-    return Engine(job, phases, others, profile, _segment_of(job, network))
+    return Engine(job, prepared_choice(phases, table), profile, _segment_of(job, network))
 
 
 def _segment_of(job: Job, network: Address | None) -> Segment | None:
@@ -118,7 +114,8 @@ def _analysed(engine: Engine, source: Source) -> Analysis:
     folder = Path(job.output) / source.folder
     decided = stored_decisions(folder, micrograph.file_hash)
     drawn = stored_specimen(folder, micrograph.file_hash)
-    steps = analysis_steps(micrograph, engine.phases, params, engine.segment, engine.others, decided, drawn)
+    choice, segment = engine.choice, engine.segment
+    steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, decided, drawn)
     return exhaust(steps)
 
 

@@ -78,7 +78,9 @@ def name_all(
     band = recorded_band(profiles[0])
     choice = with_decided(choice)
     known, listed = (calibration_uncertainty, params), (choice.phases, choice.others)
-    matches = match_grains(found.grains, found.spots, choice.phases, *known, choice.decisions, band)
+    matches = match_grains(
+        found.grains, found.spots, choice.phases, *known, choice.decisions, band, choice.others
+    )
     matches = with_excluded(found.grains, found.spots, matches, listed, *known, band)
     peaks = ring_peaks(profiles, found.spots, matches)
     rings = match_rings(peaks, choice.phases, known_scale(matches, calibration_uncertainty), params, band)

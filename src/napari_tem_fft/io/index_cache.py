@@ -16,6 +16,8 @@ import numpy as np
 import platformdirs
 
 from ..core.matching.index import PhaseIndex, build_index, index_key, is_remembered, remember
+from ..core.naming import Choice
+from ..core.phase_choice import others_than
 from ..core.phases import Phase
 
 #: Indices kept on disk, the last used ones.
@@ -25,6 +27,13 @@ KEPT = 16
 def cache_folder() -> Path:
     """Where indices lie: the platform's cache directory."""
     return Path(platformdirs.user_cache_dir("napari-tem-fft", appauthor=False)) / "index"
+
+
+def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase]) -> Choice:
+    """The candidates, with all other phases of a table beside them, ready for every image of a run."""
+    choice = Choice(tuple(phases), others_than(phases, table))
+    prepare_index((*choice.phases, *choice.others))
+    return choice
 
 
 def prepare_index(phases: Sequence[Phase], folder: Path | None = None) -> None:

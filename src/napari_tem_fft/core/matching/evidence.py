@@ -60,14 +60,31 @@ class Evidence:
 
 def promising(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.bool_]:
     """Which hypotheses are worth a full weighing: a quick look at positions alone, shape (n,)."""
+    merit = quick_merit(hypotheses, observed, index)
+    return near_best(merit, hypotheses.grain, len(observed.there))
+
+
+def quick_merit(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.float64]:
+    """About the ln evidence of each hypothesis by positions alone, shape (n,)."""
     grain = hypotheses.grain
     log_density = _log_density(hypotheses, observed)
     odds = np.where(hypotheses.near, np.exp(log_density) / _spurious(observed)[grain], 0.0)
     least = expected(index, observed.band).silence[:, 0, -1]
-    merit = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1) - least[hypotheses.zone]
-    best = np.full(len(observed.there), -np.inf)
-    np.maximum.at(best, grain, merit)
-    result: NDArray[np.bool_] = merit > best[grain] - QUICK_MARGIN
+    merit: NDArray[np.float64] = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1)
+    return merit - least[hypotheses.zone]
+
+
+def near_best(
+    merit: NDArray[np.float64],
+    grain: NDArray[np.intp],
+    grains: int,
+    among: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Which hypotheses come near the best of their grain, of all or `among` some of them, shape (n,)."""
+    counted = merit if among is None else np.where(among, merit, -np.inf)
+    best = np.full(grains, -np.inf)
+    np.maximum.at(best, grain, counted)
+    result: NDArray[np.bool_] = counted > best[grain] - QUICK_MARGIN
     return result
 
 
@@ -103,7 +120,7 @@ def weigh_shape(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -
 def _reflections(hypotheses: Hypotheses) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which spots may be reflections, and which double diffraction, shapes (n, spots)."""
     allowed = hypotheses.near & (hypotheses.relative_f > 0)
-    return allowed, hypotheses.near & ~allowed & _sums_of_others(hypotheses.position, allowed)
+    return allowed, _sums_of_others(hypotheses.position, allowed, hypotheses.near & ~allowed)
 
 
 def flat_evidence(
@@ -250,19 +267,16 @@ def _log_density(hypotheses: Hypotheses, observed: Observed) -> NDArray[np.float
     return density
 
 
-def _sums_of_others(position: NDArray[np.int64], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether each spot's lattice point is the sum or difference of two observed allowed reflections."""
+def _sums_of_others(
+    position: NDArray[np.int64], allowed: NDArray[np.bool_], asked: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which asked spots lie at the sum or difference of two allowed reflections, shape (n, spots)."""
     result = np.zeros(allowed.shape, bool)
-    rows = np.nonzero((~allowed & position.any(axis=-1)).any(axis=1) & (allowed.sum(axis=1) >= 2))[0]
-    if not len(rows):
-        return result
-    code = position[rows, :, 0] * 256 + position[rows, :, 1]
-    both = allowed[rows][:, :, None] & allowed[rows][:, None, :]
-    both &= ~np.eye(allowed.shape[1], dtype=bool)
-    plus = np.where(both, code[:, :, None] + code[:, None, :], 10**7)
-    minus = np.where(both, code[:, :, None] - code[:, None, :], 10**7)
-    sums = np.concatenate([plus.reshape(len(rows), -1), minus.reshape(len(rows), -1)], axis=1)
-    for spot in range(allowed.shape[1]):
-        wanted = code[:, spot, None]
-        result[rows, spot] = ((sums == wanted) | (sums == -wanted)).any(axis=1)
+    row, spot = np.nonzero(asked & position.any(axis=-1) & (allowed.sum(axis=1) >= 2)[:, None])
+    code = position[..., 0] * 256 + position[..., 1]
+    own, others, there = code[row, spot, None], code[row], allowed[row]
+    both = there[:, :, None] & there[:, None, :] & ~np.eye(allowed.shape[1], dtype=bool)
+    summed = np.abs(own - others)[:, :, None] == np.abs(others)[:, None, :]
+    summed |= np.abs(own + others)[:, :, None] == np.abs(others)[:, None, :]
+    result[row, spot] = (summed & both).any(axis=(1, 2))
     return result

@@ -66,11 +66,12 @@ def _look_up(
     query = np.repeat(np.arange(len(grain)), high - low)
     row = np.arange(len(query)) - np.repeat(np.cumsum(high - low) - (high - low), high - low) + low[query]
     angle, angle_error = _folded_angle(observed, grain, i, j)
-    off = np.abs(index.pair_angle[row] - angle[query]) / angle_error[query]
-    scale = length[grain, i][query] - index.pair_g[row] - known_scale[0]
-    reach = GATE * np.sqrt(error[grain, i][query] ** 2 + known_scale[1] ** 2 + observed.stretch**2)
-    keep = (off < GATE) & (np.abs(scale) < reach)
-    return query[keep], row[keep]
+    fits = np.flatnonzero(np.abs(index.pair_angle[row] - angle[query]) < GATE * angle_error[query])
+    query, row = query[fits], row[fits]
+    scale = (length[grain, i] - known_scale[0])[query] - index.pair_g[row]
+    reach = GATE * np.sqrt(error[grain, i] ** 2 + known_scale[1] ** 2 + observed.stretch**2)
+    fits = np.flatnonzero(np.abs(scale) < reach[query])
+    return query[fits], row[fits]
 
 
 def _folded_angle(

@@ -37,6 +37,7 @@ def match_grains(
     params: MatchParams | None = None,
     decisions: Sequence[Decision] = (),
     band: tuple[float, float] = ANY_G,
+    beside: Sequence[Phase] = (),
 ) -> tuple[GrainMatch, ...]:
     """What each grain's phase is, judged by d and angles of all its spots and by the image's one scale.
 
@@ -55,6 +56,9 @@ def match_grains(
     band : tuple of float, 1/nm, optional
         Smallest and largest |g| at which the image could show a spot: its Nyquist frequency, the limits of
         the search, the edges of a filter. What is missing beyond says nothing.
+    beside : sequence of Phase, optional
+        Phases that are none of the candidates and change nothing here, but are weighed in the same go: a
+        later call with ``(*phases, *beside)`` finds its work done.
 
     Returns
     -------
@@ -62,14 +66,15 @@ def match_grains(
         In the order of the grains. A grain in which several lattices overlap has several entries, one
         after the other, each with the spots that are its own.
     """
-    matcher = _Matcher(grains, spots, phases, params or MatchParams(), decisions, index_of(phases), band)
+    index = index_of((*phases, *beside))
+    matcher = _Matcher(grains, spots, phases, params or MatchParams(), decisions, index, band)
     scale = matcher.scale_prior(max(calibration_uncertainty, 1e-4))
     found, owners = matcher.search_with_overlaps(scale)
     said = [decision for decision in decisions if decision.kind != "reject"]
     if not said:
         return matcher.verdicts(found, owners, scale)
     rest = [decision for decision in decisions if decision.kind == "reject"]
-    free = match_grains(grains, spots, phases, calibration_uncertainty, params, rest, band)
+    free = match_grains(grains, spots, phases, calibration_uncertainty, params, rest, band, beside)
     return matcher.verdicts(found, owners, scale, {match.grain: match for match in reversed(free)})
 
 

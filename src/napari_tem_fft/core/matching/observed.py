@@ -93,8 +93,19 @@ class Observed:
         """Some of the grains."""
         return replace(self, **{name: array[list(chosen)] for name, array in self._arrays().items()})
 
+    def narrowed(self) -> Observed:
+        """Without the places that no grain has a spot for; two stay at least."""
+        width = max(2, int(self.places.max(initial=0)))
+        return replace(self, **{name: array[:, :width] for name, array in self._arrays().items()})
+
     def _arrays(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__ if name not in ("stretch", "band")}
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Number of places of each grain that hold a spot, be it the row's own or moved to another."""
+        number: NDArray[np.int64] = (self.ids >= 0).sum(axis=1)
+        return number
 
     @property
     def count(self) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,20 +145,36 @@ def _fit_pair(
 
 def _assign(observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64], fit: _Fit) -> _Assigned:
     """Nearest lattice point of each spot, residuals of ln |g| and azimuth, and whether it is near."""
-    cosine, sine = np.cos(fit.turn)[:, None], np.sin(fit.turn)[:, None]
-    x, y = observed.g[grain, :, 0], observed.g[grain, :, 1]
-    e, f = fit.stretch[:, :1], fit.stretch[:, 1:]
-    x, y = x - e * x - f * y, y - f * x + e * y
-    shrink = np.exp(-fit.scale)[:, None, None]
-    back = np.stack([cosine * x + sine * y, cosine * y - sine * x], axis=-1) * shrink
-    position = np.rint(back @ inverse(basis))
-    point = position @ basis
-    norm = np.maximum(np.hypot(point[..., 0], point[..., 1]), 1e-9)
-    length = np.log(np.maximum(np.hypot(back[..., 0], back[..., 1]), 1e-9) / norm)
-    angle = np.arctan2(_cross(point, back), (point * back).sum(axis=-1))
+    x, y = _laid_back(observed.g[grain], fit)
+    column, row = _on_basis(x, y, inverse(basis))
+    column, row = np.rint(column), np.rint(row)
+    point_x, point_y = _on_basis(column, row, basis)
+    square = np.maximum(point_x**2 + point_y**2, 1e-18)
+    length = 0.5 * np.log(np.maximum(x**2 + y**2, 1e-18) / square)
+    angle = np.arctan2(point_x * y - point_y * x, point_x * x + point_y * y)
     off = (length / observed.length_error[grain]) ** 2 + (angle / observed.angle_error[grain]) ** 2
-    near = (off < FAR**2) & observed.there[grain] & position.any(axis=-1)
-    return _Assigned(position.astype(np.int64), norm, length, angle, near)
+    near = (off < FAR**2) & observed.there[grain] & ((column != 0) | (row != 0))
+    position = np.stack([column, row], axis=-1).astype(np.int64)
+    return _Assigned(position, np.sqrt(square), length, angle, near)
+
+
+def _laid_back(g: NDArray[np.float64], fit: _Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The spots' x and y as they would be in the pattern: stretch, rotation and scale undone."""
+    shrink = np.exp(-fit.scale)
+    cosine, sine = shrink * np.cos(fit.turn), shrink * np.sin(fit.turn)
+    e, f = fit.stretch.T
+    matrix = np.empty((len(e), 2, 2))
+    matrix[:, 0, 0], matrix[:, 1, 0] = cosine * (1 - e) - sine * f, sine * (1 + e) - cosine * f
+    matrix[:, 0, 1], matrix[:, 1, 1] = -sine * (1 - e) - cosine * f, cosine * (1 + e) + sine * f
+    return _on_basis(g[..., 0], g[..., 1], matrix)
+
+
+def _on_basis(
+    first: NDArray[np.float64], second: NDArray[np.float64], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Row vectors of shape (n, spots), by their components, times matrices of shape (n, 2, 2)."""
+    (a, b), (c, d) = basis.transpose(1, 2, 0)[..., None]
+    return first * a + second * c, first * b + second * d
 
 
 def inverse(basis: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,22 +200,48 @@ def _refit(
 
     The stretch is held near zero by what is believed of it.
     """
-    twice = 2 * observed.azimuth[grain]
-    c, s = np.cos(twice), np.sin(twice)
+    twice = 2 * observed.azimuth
+    c, s = np.cos(twice)[grain], np.sin(twice)[grain]
     e, f = fit.stretch[:, :1], fit.stretch[:, 1:]
-    length = assigned.length + e * c + f * s
-    angle = assigned.angle - e * s + f * c
     by_length = assigned.near / observed.length_error[grain] ** 2
     by_angle = assigned.near / observed.angle_error[grain] ** 2
-    one, none = np.ones_like(c), np.zeros_like(c)
-    design = np.stack([np.stack([one, none, c, s], -1), np.stack([none, one, -s, c], -1)], axis=1)
-    weighted = design * np.stack([by_length, by_angle], axis=1)[..., None]
-    precision = np.einsum("nkia,nkib->nab", weighted, design)
-    precision += np.diag([1.0, 1.0, observed.stretch**-2, observed.stretch**-2])
-    covariance = np.linalg.inv(precision)
-    right = np.einsum("nkia,nki->na", weighted, np.stack([length, angle], axis=1))
-    step = np.einsum("nab,nb->na", covariance, right)
+    length = by_length * (assigned.length + e * c + f * s)
+    angle = by_angle * (assigned.angle - e * s + f * c)
+    covariance: NDArray[Any] = np.linalg.inv(_precision(by_length, by_angle, c, s, observed.stretch))
+    right = (length, angle, length * c - angle * s, length * s + angle * c)
+    step = np.einsum("nab,bn->na", covariance, np.array([part.sum(axis=1) for part in right]))
     return _Fit(fit.turn + step[:, 1], fit.scale + step[:, 0], step[:, 2:]), covariance
+
+
+def _precision(
+    by_length: NDArray[np.float64],
+    by_angle: NDArray[np.float64],
+    c: NDArray[np.float64],
+    s: NDArray[np.float64],
+    stretch: float,
+) -> NDArray[np.float64]:
+    """Inverse covariance of ln scale, rotation and the two stretches, shape (n, 4, 4).
+
+    A residual of ln |g| changes with them by (1, 0, c, s), one of the azimuth by (0, 1, -s, c), where c and
+    s are cosine and sine of twice the azimuth.
+    """
+    length_c, length_s, angle_c, angle_s = by_length * c, by_length * s, by_angle * c, by_angle * s
+    terms = {
+        (0, 0): by_length,
+        (0, 2): length_c,
+        (0, 3): length_s,
+        (1, 1): by_angle,
+        (1, 2): -angle_s,
+        (1, 3): angle_c,
+        (2, 2): length_c * c + angle_s * s,
+        (2, 3): (length_c - angle_c) * s,
+        (3, 3): length_s * s + angle_c * c,
+    }
+    precision = np.zeros((len(c), 4, 4))
+    for (row, column), term in terms.items():
+        precision[:, row, column] = precision[:, column, row] = term.sum(axis=1)
+    precision += np.diag([1.0, 1.0, stretch**-2, stretch**-2])
+    return precision
 
 
 def _log_volume(

@@ -70,14 +70,14 @@ def search(
     ----------
     observed : Observed
     index : PhaseIndex
-        Of `phases` phases.
+        Of these phases, or of more, that come after them and are only made known to the memory.
     phases : int
     scale : ScalePrior
     params : MatchParams
     forbidden : mapping of int to ndarray of bool, shape (phases + 2,), optional
         For a grain (row of `observed`): what it cannot be, "not listed" and "all spurious" last.
     """
-    found = weighed(observed, index, scale)
+    found = weighed(observed, index, phases, scale)
     hypotheses, evidence = found.hypotheses, found.evidence
     table = _over_scale(hypotheses, evidence, index, (len(observed.there), phases), scale)
     rivals = np.stack([found.unlisted, np.zeros(len(observed.there))], axis=1)
