@@ -28,6 +28,31 @@ def test_bad_files_are_passed_over_and_told(images, tmp_path, capsys):  # noqa: 
     assert "3 of 5 files analysed (3 before), 2 failed" in capsys.readouterr().out
 
 
+def test_resume_alone_goes_on_with_what_was_asked_for(images, tmp_path, capsys):  # noqa: F811
+    asked = ["--elements", "Li, F", "--window", "9", "--keep", "tables", "--unit", "angstrom"]
+    command = ["batch", "-o", str(tmp_path / "out")]
+    assert main([*command, str(images / "d.dm3"), str(images / "text.dm4"), *asked]) == 1
+    first = json.loads((tmp_path / "out" / "run.json").read_text())
+    moved = (tmp_path / "out").rename(tmp_path / "moved")
+    command[2] = str(moved)
+    assert main([*command, "--resume"]) == 1
+    assert "(1 before)" in capsys.readouterr().out
+    second = json.loads((moved / "run.json").read_text())
+    assert second["settings"] == first["settings"] and second["settings"]["windows.window"] == 9.0
+    assert main([*command, "--resume", *asked]) == 1
+    for option, words in ((["--elements", "Cu"], "elements: Li, F then, Cu now"), (["--unit", "nm"], "unit")):
+        assert main([*command, "--resume", *option]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_run_that_does_not_say_what_was_asked_for_is_not_gone_on_with(finished, tmp_path, capsys):  # noqa: F811
+    stored = json.loads((finished / "run.json").read_text())
+    for job in ({}, {"output": "", "keep": "everything"}, {"output": "", "params": {"windows": 3}}, None):
+        (tmp_path / "run.json").write_text(json.dumps(stored | {"job": job}))
+        assert main(["batch", "--resume", "-o", str(tmp_path)]) == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
 def test_good_files_end_with_0(images, tmp_path):  # noqa: F811
     assert main(["batch", str(images / "d.dm3"), "-o", str(tmp_path), "--keep", "tables"]) == 0
     assert not (tmp_path / "d.dm3" / "specimen.tif").exists()

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from . import api
-from ._cli_common import FAILED, OK, Formatter, UsageError, add_debug, add_image, add_output, say
+from ._cli_common import (
+    FAILED,
+    OK,
+    Formatter,
+    UsageError,
+    add_debug,
+    add_image,
+    add_output,
+    add_unit,
+    say,
+    uncertainty_stated,
+)
 from .batch.hiring import hire
-from .batch.job import Job
+from .batch.job import Job, stored_job
 from .batch.journal import read_run
 from .batch.report import REPORT
 from .batch.run import Outcome, RunError, batch_steps
@@ -46,7 +58,7 @@ examples:
 BAR = "{l_bar}{bar:24}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left, {rate_fmt}{postfix}]"
 
 AddOptions = Callable[[Any], None]
-ParamsFrom = Callable[[argparse.Namespace], AnalysisParams]
+ParamsFrom = Callable[[argparse.Namespace, AnalysisParams], AnalysisParams]
 
 
 def add_commands(commands: Any, add_choice: AddOptions, add_parameters: AddOptions) -> None:
@@ -72,13 +84,14 @@ def add_commands(commands: Any, add_choice: AddOptions, add_parameters: AddOptio
         _add_run(parser.add_argument_group("run"))
         add_debug(parser)
         add_image(parser)
+        add_unit(parser, default=None)
         add_choice(parser.add_argument_group("phases that may be named"))
         add_parameters(parser)
 
 
 def _add_run(group: Any) -> None:
     group.add_argument(
-        "--keep", choices=KEEP, default="maps",
+        "--keep", choices=KEEP,
         help="what is kept of each image: tables, with maps (default), or with pictures too",
     )  # fmt: skip
     group.add_argument("--workers", metavar="N", type=int, help="processes (default: one a processor)")
@@ -87,7 +100,9 @@ def _add_run(group: Any) -> None:
         "--scheduler", metavar="ADDRESS",
         help="dask.distributed scheduler, such as tcp://host:8786; 'local' starts one",
     )  # fmt: skip
-    group.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    group.add_argument(
+        "--resume", action="store_true", help="go on with the run in the folder, as it was asked for"
+    )
     group.add_argument(
         "--check-hash", action=argparse.BooleanOptionalAction, default=None,
         help="with --resume: tell by their content whether files have changed, and not by size and date"
@@ -101,7 +116,8 @@ def _add_run(group: Any) -> None:
 
 def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     """Carry out ``batch`` or ``watch``."""
-    job, inputs = _job(args, params_from), _inputs(args)
+    before = _before(args)
+    job, inputs = _job(args, params_from, before), _inputs(args, before)
     found = find_sources(inputs, Path(job.output))
     if not found.sources and args.command == "batch":
         raise UsageError(f"no micrograph in {', '.join(inputs)}")
@@ -143,53 +159,61 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     return _told(outcome)
 
 
-def _inputs(args: argparse.Namespace) -> list[str]:
+def _before(args: argparse.Namespace) -> Mapping[str, Any] | None:
+    """The description of the run that is to be gone on with."""
+    try:
+        return read_run(args.output) if args.resume else None
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _inputs(args: argparse.Namespace, before: Mapping[str, Any] | None) -> list[str]:
     """What to analyse; a run that is gone on with knows it."""
     if args.inputs:
         if args.command == "watch" and not Path(args.inputs[0]).is_dir():
             raise UsageError(f"{args.inputs[0]}: there is no such folder")
         return list(args.inputs)
-    try:
-        before = read_run(args.output) if args.resume else None
-    except ValueError as error:
-        raise UsageError(str(error)) from error
     if not before or not before.get("inputs"):
         raise UsageError("name files, folders or patterns to analyse")
     return [str(one) for one in before["inputs"]]
 
 
-def _job(args: argparse.Namespace, params_from: ParamsFrom) -> Job:
-    """The job, after everything that can be wrong with it was tried once."""
+def _job(args: argparse.Namespace, params_from: ParamsFrom, before: Mapping[str, Any] | None) -> Job:
+    """The job, after everything that can be wrong with it was tried once.
+
+    Of a run that is gone on with it is that run's, but for what the command says otherwise.
+    """
+    output = os.path.abspath(args.output)
     try:
-        if args.calibration_profile is not None:
-            load_profile(args.calibration_profile)
-        table, notes = api.reference_table(args.cif)
-        chosen = api.select(args.phases, args.sets, args.elements, table)
-        prepared_choice(chosen, table)
-        params = params_from(args)
+        job = Job(output) if before is None else stored_job(before, output)
+        job = replace(job, params=params_from(args, job.params), **_given(args))
+        if job.calibration_profile is not None:
+            load_profile(job.calibration_profile)
+        table, notes = api.reference_table(job.cif)
+        prepared_choice(api.select(job.names, job.sets, job.elements, table), table)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     for note in notes:
         say(note)
-    stated = any(key.endswith(":calibration_uncertainty") for key in vars(args)) or (
-        args.params is not None and args.calibration_profile is None
-    )
-    return Job(
-        output=os.path.abspath(args.output),
-        params=params,
-        keep=args.keep,
-        names=None if args.phases is None else tuple(args.phases),
-        sets=None if args.sets is None else tuple(args.sets),
-        elements=args.elements,
-        cif=None if args.cif is None else os.path.abspath(args.cif),
-        pixel_size=args.pixel_size,
-        image=args.image,
-        frame=args.frame,
-        calibration_profile=(
-            None if args.calibration_profile is None else os.path.abspath(args.calibration_profile)
-        ),
-        uncertainty_stated=stated,
-    )
+    return job
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command says of a job besides its parameters; what it does not say is left out."""
+    given = {
+        "keep": args.keep,
+        "unit": args.unit,
+        "names": args.phases and tuple(args.phases),
+        "sets": args.sets and tuple(args.sets),
+        "elements": args.elements,
+        "cif": args.cif and os.path.abspath(args.cif),
+        "pixel_size": args.pixel_size,
+        "image": args.image,
+        "frame": args.frame,
+        "calibration_profile": args.calibration_profile and os.path.abspath(args.calibration_profile),
+        "uncertainty_stated": uncertainty_stated(args) or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _followed(steps: Generator[Step, None, Outcome], total: int) -> Outcome:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .core.lengths import UNITS
+from .core.lengths import UNITS, LengthUnit
 from .core.micrograph import Micrograph
 from .core.parameters import Parameter
 
@@ -89,6 +89,12 @@ def add_uncertainty(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def uncertainty_stated(args: argparse.Namespace) -> bool:
+    """Whether the command says how well the scale is known: by an option, or by earlier parameters."""
+    by_option = any(key.endswith(":calibration_uncertainty") for key in vars(args))
+    return by_option or (args.params is not None and args.calibration_profile is None)
+
+
 def with_uncertainty(micrograph: Micrograph, percent: float | None) -> Micrograph:
     """The image with the uncertainty of its scale as the user states it, where one is stated."""
     if percent is None:
@@ -131,8 +137,8 @@ def repeated(paths: Sequence[Path], by_stem: bool) -> list[str]:
     return [name for name, number in count.items() if number > 1]
 
 
-def add_unit(parser: Any) -> None:
+def add_unit(parser: Any, default: LengthUnit | None = "nm") -> None:
     """The option that says in what unit lattice spacings are printed, drawn and tabulated."""
     parser.add_argument(
-        "--unit", choices=UNITS, default="nm", help="lattice spacings in nm (default) or angstrom"
+        "--unit", choices=UNITS, default=default, help="lattice spacings in nm (default) or angstrom"
     )

@@ -211,15 +211,15 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
         add_parameter(places[option.group], option.parameter, option.key, option.name)
 
 
-def params_from(args: argparse.Namespace) -> AnalysisParams:
-    """The parameters of a command line: options over those of ``--params`` over the defaults.
+def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) -> AnalysisParams:
+    """The parameters of a command line: options over those of ``--params`` over `before` or the defaults.
 
     Raises
     ------
     ValueError
         If a value is outside its limits, or the file is not one of parameters.
     """
-    params = AnalysisParams() if args.params is None else read_params(args.params)
+    params = before or AnalysisParams() if args.params is None else read_params(args.params)
     given = vars(args)
     for group, _ in (("", None), *_groups()):
         changes = {o.parameter.name: given[o.key] for o in options() if o.group == group and o.key in given}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import _cli_batch, _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train, api
-from ._cli_common import FAILED, OK, STOPPED, USAGE, UsageError, failure, repeated, say
+from ._cli_common import FAILED, OK, STOPPED, USAGE, UsageError, failure, repeated, say, uncertainty_stated
 from ._cli_options import build_parser, params_from
 from ._cli_phases import phase_lines, phase_table
 from ._cli_report import report
@@ -139,7 +139,7 @@ def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[Decisi
 def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict[str, str]) -> None:
     """Analyse a file; components keep the colours that they had in earlier ones, and new ones are added."""
     micrograph = api.read(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
-    micrograph, params = api.agreed(micrograph, job.params, _uncertainty_stated(args))
+    micrograph, params = api.agreed(micrograph, job.params, uncertainty_stated(args))
     folder = folder_of(path, args.output)
     earlier = () if args.forget else stored_decisions(folder, micrograph.file_hash)
     decisions = merged(earlier, job.decisions)
@@ -163,12 +163,6 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     if gone:
         say(f"{path.name}: {gone} decisions left out: there is no grain where theirs was")
     print(f"{path}\n{report(analysis, args.unit)}\n  results: {folder}\n", flush=True)
-
-
-def _uncertainty_stated(args: argparse.Namespace) -> bool:
-    """Whether the command says how well the scale is known: by an option, or by earlier parameters."""
-    by_option = any(key.endswith(":calibration_uncertainty") for key in vars(args))
-    return by_option or (args.params is not None and args.calibration_profile is None)
 
 
 def _advance(bar: tqdm[NoReturn], step: Step) -> None:

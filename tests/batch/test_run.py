@@ -49,6 +49,20 @@ def test_parquet_tables_hold_the_summary_and_all_spots(finished):
     assert all(isinstance(spot["d_nm"], float) for spot in spots)
 
 
+def test_spacings_in_angstrom(images, finished, tmp_path):
+    run(images, tmp_path / "out", job=Job("", unit="angstrom"))
+    nm = [row["d_nm"] for row in summary(finished)]
+    assert [row["d_angstrom"] for row in summary(tmp_path / "out")] == [
+        d and f"{10 * float(d):.3f}" for d in nm
+    ]
+    assert "d (\u00c5)" in (tmp_path / "out" / "report.html").read_text()
+    spots = parquet.read_table(tmp_path / "out" / "spots.parquet").to_pylist()
+    in_nm = parquet.read_table(finished / "spots.parquet").to_pylist()
+    assert [s["d_angstrom"] for s in spots] == pytest.approx([10 * s["d_nm"] for s in in_nm], rel=1e-6)
+    with (tmp_path / "out" / "d.dm3" / "spots.csv").open(newline="") as file:
+        assert float(next(csv.DictReader(file))["d_angstrom"]) == pytest.approx(2.0, rel=3e-3)
+
+
 def test_only_tables_are_kept_where_only_tables_are_wanted(images, tmp_path):
     run(images / "d.dm3", tmp_path / "out", job=Job("", keep="tables"))
     names = {path.name for path in (tmp_path / "out" / "d.dm3").iterdir()}

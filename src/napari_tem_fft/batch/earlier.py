@@ -78,7 +78,7 @@ def _adopt(folder: Path, record: Record, job: Job) -> None:
             if analysis is None or analysis.micrograph.file_hash != record.sha256:
                 continue
             known = given_colours(Path(job.output), (part.name for part in analysis.components))
-            save_results(analysis, folder, job.keep, known=known)
+            save_results(analysis, folder, job.keep, unit=job.unit, known=known)
             if (folder / THUMBNAIL).exists():
                 place_thumbnail(folder, analysis, known)
             return

@@ -121,7 +121,7 @@ def _analysed(engine: Engine, source: Source) -> Analysis:
 
 def _kept(job: Job, source: Source, analysis: Analysis) -> Path:
     known = given_colours(Path(job.output), (part.name for part in analysis.components))
-    folder = save_results(analysis, Path(job.output) / source.folder, job.keep, known=known)
+    folder = save_results(analysis, Path(job.output) / source.folder, job.keep, unit=job.unit, known=known)
     if job.thumbnails:
         place_thumbnail(folder, analysis, known)
     return folder

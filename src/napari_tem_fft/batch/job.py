@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..core.lengths import UNITS, LengthUnit
 from ..core.parameters import to_dict
 from ..core.pipeline import AnalysisParams
 from ..io.phases import user_folder
-from ..io.results import Keep
+from ..io.plain import from_plain
+from ..io.results import KEEP, Keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Job:
         With the network's name: each worker loads it once.
     keep : {"tables", "maps", "pictures"}
         How much is kept of each image.
+    unit : {"nm", "angstrom"}
+        Of lattice spacings in tables, pictures and the report.
     names, sets : tuple of str, optional
     elements, cif : str, optional
         The candidates, as `api.select` and `api.reference_table` take them.
@@ -42,6 +47,7 @@ class Job:
     output: str
     params: AnalysisParams = field(default_factory=AnalysisParams)
     keep: Keep = "maps"
+    unit: LengthUnit = "nm"
     names: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None
     elements: str | None = None
@@ -53,12 +59,18 @@ class Job:
     uncertainty_stated: bool = False
     thumbnails: bool = True
 
+    def __post_init__(self) -> None:
+        for value, choices in ((self.keep, KEEP), (self.unit, UNITS)):
+            if value not in choices:
+                raise ValueError(f"{value!r} is none of {', '.join(choices)}")
+
     def settings(self) -> dict[str, Any]:
         """All that the results depend on, flat and ready for JSON; files by their content."""
         values: dict[str, Any] = {
             "software": f"napari-tem-fft {__version__}",
             **_flat(to_dict(self.params)),
             "keep": self.keep,
+            "unit": self.unit,
             "phases": list(self.names) if self.names is not None else None,
             "sets": list(self.sets) if self.sets is not None else None,
             "elements": self.elements,
@@ -71,6 +83,20 @@ class Job:
             "uncertainty stated": self.uncertainty_stated,
         }
         return json.loads(json.dumps(values))  # type: ignore[no-any-return]
+
+
+def stored_job(run: Mapping[str, Any], output: str) -> Job:
+    """The job of a run, by its description, to be gone on with in a folder that may have moved.
+
+    Raises
+    ------
+    ValueError
+        If the description holds none that can be understood.
+    """
+    try:
+        return replace(from_plain(Job, run["job"]), output=output)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the run in {output} does not say what was asked for ({error})") from error
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

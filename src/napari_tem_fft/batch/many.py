@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from ..api import reference_table, select
+from ..core.lengths import LengthUnit
 from ..core.pipeline import AnalysisParams
 from ..core.progress import Step, exhaust
 from ..io.results import Keep
@@ -28,6 +29,7 @@ def analyse_many(
     params: AnalysisParams | None = None,
     *,
     keep: Keep = "maps",
+    unit: LengthUnit = "nm",
     workers: int | None = None,
     memory_limit: str = "",
     scheduler: str = "",
@@ -49,6 +51,8 @@ def analyse_many(
         Without them each image's calibration says how well it is known.
     keep : {"tables", "maps", "pictures"}
         What is kept of each image.
+    unit : {"nm", "angstrom"}
+        Of lattice spacings in tables, pictures and the report.
     workers : int, optional
         Processes; one a processor where absent.
     memory_limit, scheduler : str
@@ -80,6 +84,7 @@ def analyse_many(
         output=str(target),
         params=params or AnalysisParams(),
         keep=keep,
+        unit=unit,
         names=None if names is None else tuple(names),
         sets=None if sets is None else tuple(sets),
         elements=elements,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ..io.json_file import read_json
 from ..io.labels import spacings
 from ..io.plain import from_plain, to_plain
 from ..io.results import ANALYSIS, SPOTS
+from ..io.tables import read_rows
 
 State = Literal["analysed", "failed", "stopped"]
 #: Outcomes that name phases.
@@ -143,9 +143,7 @@ def described(folder: Path, record: Record) -> Record:
     path = folder / ANALYSIS
     try:
         stored = read_json(path)
-        with (folder / SPOTS).open(newline="", encoding="utf-8") as file:
-            spots = list(csv.DictReader(file))
-        return _filled(record, stored, spots, path.stat().st_mtime_ns)
+        return _filled(record, stored, list(read_rows(folder / SPOTS)), path.stat().st_mtime_ns)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..core.colours import colours_of
+from ..core.lengths import LengthUnit, length, symbol
 from ..io.kept_colours import kept_colours
 from .plots import composition, histogram
 from .record import Part, Record
@@ -28,7 +29,7 @@ MOST_PICTURES = 300
 MOST_NAMED = 5
 COLUMNS = (
     "", "file", "component", "outcome", "confidence", "area (nm²)", "of specimen", "grains",
-    "mean size (nm)", "d (nm)", "calibration", "state",
+    "mean size (nm)", "d ({unit})", "calibration", "state",
 )  # fmt: skip
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1400px;padding:0 1em;color:#222}
@@ -77,7 +78,7 @@ def _page(folder: Path, records: Records, header: Mapping[str, Any]) -> Iterator
     yield from _totals(records, header)
     yield from _warnings(records)
     yield from _plots(folder, records)
-    yield from _table(folder, records)
+    yield from _table(folder, records, header["settings"].get("unit", "nm"))
     yield from _settings(header)
     yield f"<script>{SCRIPT}</script></body></html>\n"
 
@@ -162,20 +163,20 @@ def _plots(folder: Path, records: Records) -> Iterator[str]:
     yield histogram(sizes, "nm")
 
 
-def _table(folder: Path, records: Records) -> Iterator[str]:
+def _table(folder: Path, records: Records, unit: LengthUnit) -> Iterator[str]:
     yield '<h2>Images</h2>\n<p>A click on a column sorts.</p>\n<table id="images"><thead><tr>'
-    yield "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
+    yield "".join(f"<th>{escape(name.format(unit=symbol(unit)))}</th>" for name in COLUMNS)
     yield "</tr></thead><tbody>\n"
     for number, record in enumerate(records()):
         picture = _picture(folder, record, embedded=number < MOST_PICTURES or bool(record.flags))
         for part in record.parts or (None,):
-            yield _row(record, part, picture)
+            yield _row(record, part, picture, unit)
             picture = ""
     yield "</tbody></table>\n"
 
 
-def _row(record: Record, part: Part | None, picture: str) -> str:
-    cells = [f"<td>{picture}</td>", f"<td>{_link(record)}</td>", *_cells(part)]
+def _row(record: Record, part: Part | None, picture: str, unit: LengthUnit) -> str:
+    cells = [f"<td>{picture}</td>", f"<td>{_link(record)}</td>", *_cells(part, unit)]
     if record.state == "analysed":
         sizes = " x ".join(f"{size:.4g}" for size in dict.fromkeys(record.pixel_size))
         scale = f"{sizes} nm ± {record.uncertainty:.2g} % ({record.calibration})"
@@ -187,7 +188,7 @@ def _row(record: Record, part: Part | None, picture: str) -> str:
     return f"<tr{marked}>{''.join(cells)}</tr>\n"
 
 
-def _cells(part: Part | None) -> list[str]:
+def _cells(part: Part | None, unit: LengthUnit) -> list[str]:
     if part is None:
         return ["<td></td>"] * 8
     numbers = (part.score, part.area, part.fraction, part.grains, part.mean_size)
@@ -196,7 +197,7 @@ def _cells(part: Part | None) -> list[str]:
         f"{part.fraction:.1%}", str(part.grains), f"{part.mean_size:.1f}",
     )  # fmt: skip
     shown = (f'<td class="n" data-v="{n!r}">{text}</td>' for n, text in zip(numbers, texts, strict=True))
-    spacings = " ".join(f"{d:.4f}" for d in part.d)
+    spacings = " ".join(length(d, unit) for d in part.d)
     named = (f"<td>{escape(text)}</td>" for text in (part.name, part.outcome))
     return [*named, *shown, f"<td>{spacings}</td>"]
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..core.progress import Step
 from ..io.description import written
 from ..io.folders import OURS
+from ..io.plain import to_plain
 from .earlier import already_done
 from .job import Job, changes
 from .journal import RUN, Journal, read_run, write_whole
@@ -231,7 +232,7 @@ def _opened(
         if different:
             raise RunError(
                 f"{folder}: the run in this folder had other settings, so it cannot be gone on with"
-                f" ({'; '.join(different)}); give the same, choose another folder, or --restart"
+                f" ({'; '.join(different)}); give the same or none, choose another folder, or --restart"
             )
     folder.mkdir(parents=True, exist_ok=True)
     done, waiting = ([], list(sources)) if before is None else already_done(sources, job, resume, strict)
@@ -244,7 +245,7 @@ def _opened(
 def _close(book: _Book) -> None:
     """Tables, report and description of the run as far as it came."""
     try:
-        notes = write_tables(book.folder, book.journal.records)
+        notes = write_tables(book.folder, book.journal.records, book.job.unit)
         _describe(book, notes)
         write_report(book.folder, book.journal.records, _header(book))
     except OSError as error:
@@ -270,6 +271,7 @@ def _header(book: _Book) -> dict[str, Any]:
         "inputs": list(book.inputs),
         "output": book.job.output,
         "settings": book.job.settings(),
+        "job": to_plain(book.job),
     }
 
 

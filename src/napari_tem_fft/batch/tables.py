@@ -12,11 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..core.lengths import LengthUnit, in_unit, length
 from ..io.results import SPOTS
+from ..io.tables import SPOT_COLUMNS, in_which, read_rows
 from .record import Part, Record
 
 SUMMARY, SUMMARY_PARQUET, ALL_SPOTS = "summary.csv", "summary.parquet", "spots.parquet"
-#: Columns of the summary and their kinds; units stand in the names.
+#: Columns of the summary and their kinds; units stand in the names, that of d may be another.
 COLUMNS: dict[str, type] = {
     "file": str, "folder": str, "state": str, "reason": str, "flags": str, "component": str, "phases": str,
     "outcome": str, "confidence": float, "area_nm2": float, "area_sigma_nm2": float,
@@ -35,32 +37,38 @@ NO_PARQUET = "no Parquet tables: pyarrow is not installed (pip install napari-te
 Records = Callable[[], Iterable[Record]]
 
 
-def write_tables(folder: Path, records: Records) -> list[str]:
+def write_tables(folder: Path, records: Records, unit: LengthUnit = "nm") -> list[str]:
     """Write ``summary.csv``, ``summary.parquet`` and ``spots.parquet``; returns what could not be.
 
     Parameters
     ----------
     records : callable
         Gives the records of the run in the order of the files, as often as it is called.
+    unit : {"nm", "angstrom"}
+        In which lattice spacings are written, as the names of their columns then say.
     """
-    _write_csv(folder / SUMMARY, (row for record in records() for row in summary_rows(record)))
+    columns = {in_which(name, unit): kind for name, kind in COLUMNS.items()}
+    _write_csv(folder / SUMMARY, _all_rows(records, unit), columns)
     try:
         import pyarrow  # noqa: F401
     except ImportError:
         return [NO_PARQUET]
-    summary = (row for record in records() for row in summary_rows(record))
-    _write_parquet(folder / SUMMARY_PARQUET, summary, COLUMNS)
-    _write_parquet(folder / ALL_SPOTS, _spot_rows(folder, records()), _spot_columns())
+    _write_parquet(folder / SUMMARY_PARQUET, _all_rows(records, unit), columns)
+    _write_parquet(folder / ALL_SPOTS, _spot_rows(folder, records(), unit), _spot_columns(unit))
     return []
 
 
-def summary_rows(record: Record) -> Iterator[dict[str, Any]]:
+def _all_rows(records: Records, unit: LengthUnit) -> Iterator[dict[str, Any]]:
+    return (row for record in records() for row in summary_rows(record, unit))
+
+
+def summary_rows(record: Record, unit: LengthUnit) -> Iterator[dict[str, Any]]:
     """One row a component; one with empty cells where there is none."""
     image = _image(record)
     if not record.parts:
         yield image
     for part in record.parts:
-        yield image | _part(part)
+        yield image | _part(part, unit)
 
 
 def _image(record: Record) -> dict[str, Any]:
@@ -89,7 +97,7 @@ def _image(record: Record) -> dict[str, Any]:
     return row
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: Part, unit: LengthUnit) -> dict[str, Any]:
     return {
         "component": part.name,
         "phases": " / ".join(part.phases),
@@ -100,41 +108,40 @@ def _part(part: Part) -> dict[str, Any]:
         "fraction_of_specimen": round(part.fraction, 5),
         "grains": part.grains,
         "mean_grain_size_nm": round(part.mean_size, 3),
-        "d_nm": " ".join(f"{d:.4f}" for d in part.d),
+        in_which("d_nm", unit): " ".join(length(d, unit) for d in part.d),
     }
 
 
-def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def _write_csv(path: Path, rows: Iterable[dict[str, Any]], columns: Iterable[str]) -> None:
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(COLUMNS), restval="")
+        writer = csv.DictWriter(file, list(columns), restval="")
         writer.writeheader()
         writer.writerows(rows)
     os.replace(temporary, path)
 
 
-def _spot_columns() -> dict[str, type]:
-    from ..io.tables import SPOT_COLUMNS
-
+def _spot_columns(unit: LengthUnit) -> dict[str, type]:
     kinds = {name: str if name in TEXT else int if name in WHOLE else float for name in SPOT_COLUMNS}
-    return {"file": str, "folder": str, **kinds}
+    return {"file": str, "folder": str, **{in_which(name, unit): kind for name, kind in kinds.items()}}
 
 
-def _spot_rows(folder: Path, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
-    kinds = _spot_columns()
+def _spot_rows(folder: Path, records: Iterable[Record], unit: LengthUnit) -> Iterator[dict[str, Any]]:
+    kinds = _spot_columns("nm")
     for record in records:
         if record.state != "analysed":
             continue
-        with suppress(OSError), (folder / record.folder / SPOTS).open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                cells = {name: _typed(row.get(name, ""), kind) for name, kind in kinds.items()}
+        with suppress(OSError):
+            for row in read_rows(folder / record.folder / SPOTS):
+                cells = dict(_typed(name, row.get(name, ""), kind, unit) for name, kind in kinds.items())
                 yield cells | {"file": record.name, "folder": record.folder}
 
 
-def _typed(text: str, kind: type) -> Any:
-    if kind is str:
-        return text
-    return kind(text) if text else None
+def _typed(name: str, text: str, kind: type, unit: LengthUnit) -> tuple[str, Any]:
+    """A cell with the name of its column, both in the unit that is wanted."""
+    value: Any = text if kind is str else kind(text) if text else None
+    named = in_which(name, unit)
+    return named, value if named == name or value is None else float(f"{in_unit(value, unit):.7g}")
 
 
 def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], columns: dict[str, type]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..core.lengths import LengthUnit, in_unit
+from ..core.lengths import LengthUnit, factor, in_unit
 from ..core.matching import GrainMatch, IndexedSpot
 from ..core.matching.attribution import indexed_as, matches_of_spots
 from ..core.miller import four_indices
@@ -40,15 +40,40 @@ def write_rows(
     unit : {"nm", "angstrom"}
         In which lattice spacings are written, as the names of their columns then say.
     """
-    spacings = [name for name in columns if _D_COLUMN.search(name)] if unit != "nm" else []
-    named = [name.removesuffix("nm") + unit if name in spacings else name for name in columns]
+    spacings = [name for name in columns if in_which(name, unit) != name]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(named)
+        writer.writerow([in_which(name, unit) for name in columns])
         for row in rows:
             values = {name: row.get(name, "") for name in columns}
             values |= {name: _in_unit(values[name], unit) for name in spacings}
             writer.writerow(list(values.values()))
+
+
+def in_which(column: str, unit: LengthUnit) -> str:
+    """Name of a column, of which the one for nm is given, where lattice spacings are in a unit."""
+    return column.removesuffix("nm") + unit if unit != "nm" and _D_COLUMN.search(column) else column
+
+
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table that `write_rows` wrote, lattice spacings in nm whatever they were written in.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If there is no number where one should be.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        names = {name: re.sub("angstrom$", "nm", name) for name in reader.fieldnames or ()}
+        for row in reader:
+            yield {nm: row[name] if nm == name else _in_nm(row[name]) for name, nm in names.items()}
+
+
+def _in_nm(angstrom: str | None) -> str:
+    return f"{float(angstrom) / factor('angstrom'):.7g}" if angstrom else ""
 
 
 def _in_unit(value: Any, unit: LengthUnit) -> Any:
