@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from .batch.report import REPORT
 from .batch.run import Outcome, RunError, batch_steps
 from .batch.sources import Source, find_sources
 from .batch.watch import arriving
-from .batch.workers import WorkersError
+from .batch.workers import Workers, WorkersError
 from .core.pipeline import AnalysisParams
 from .core.progress import Step
 from .io.calibration import load_profile
@@ -129,13 +129,7 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     if args.command == "watch":
         sources, known = (), {}
         later = arriving(Path(inputs[0]), Path(job.output), args.settle, known, 0)
-    try:
-        crew = hire(
-            found.sources, args.workers, args.memory_limit or "", args.scheduler or "",
-            names_model(job.params.network),
-        )  # fmt: skip
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    crew = _hired(args, job, found.sources)
     steps = batch_steps(
         sources,
         job,
@@ -157,6 +151,15 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
         say(f"stopped; what was done is in {job.output}, go on with --resume")
         raise
     return _told(outcome)
+
+
+def _hired(args: argparse.Namespace, job: Job, sources: Sequence[Source]) -> Callable[[Job], Workers]:
+    """How the workers are made; what is wrong with how many there shall be is told now."""
+    limit, scheduler = args.memory_limit or "", args.scheduler or ""
+    try:
+        return hire(sources, args.workers, limit, scheduler, names_model(job.params.network))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _before(args: argparse.Namespace) -> Mapping[str, Any] | None:
