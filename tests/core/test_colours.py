@@ -1,4 +1,4 @@
-from napari_tem_fft.core.colours import PALETTE, UNKNOWN, colours_of
+from napari_tem_fft.core.colours import PALETTE, UNKNOWN, colours_of, is_colour
 
 
 def test_a_name_keeps_its_colour_in_other_company() -> None:
@@ -17,3 +17,8 @@ def test_unknown_crystal_is_grey_and_takes_no_colour() -> None:
 
 def test_more_components_than_colours() -> None:
     assert len(colours_of(map(str, range(40)))) == 40
+
+
+def test_a_colour_is_six_hexadecimal_digits() -> None:
+    assert all(map(is_colour, (*PALETTE, UNKNOWN, "#00ffAA")))
+    assert not any(map(is_colour, ("red", "#00ffA", "#00ffAA0", "#00ffAG", None, 7)))

@@ -55,6 +55,8 @@ def test_impossible_assignments_are_refused():
         isotropic_correction([0.05], [AU_111], "Au 111")
     with pytest.raises(CalibrationError, match="both in nm"):
         isotropic_correction([], [], "Au 111")
+    with pytest.raises(CalibrationError, match="both in nm"):
+        isotropic_correction([AU_111, AU_200], [AU_111], "Au 111")
     with pytest.raises(CalibrationError, match="needs two spots"):
         axis_correction([spot(0.2, 10)], [0.2], "Au 111")
     with pytest.raises(ValueError, match="0-50 %"):

@@ -5,9 +5,16 @@ import pytest
 
 from forward_model import frequency, positions, white_noise
 from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.deformation import DeformationParams, deformations, local_deviation
+from napari_tem_fft.core.deformation import (
+    Deformation,
+    DeformationParams,
+    deformations,
+    local_deviation,
+    spread_out,
+    wanted_deformations,
+)
 from napari_tem_fft.core.diffractogram import SpectrumParams, compute_diffractogram
-from napari_tem_fft.core.grains import Grain
+from napari_tem_fft.core.grains import Grain, GrainSet
 from napari_tem_fft.core.local_spectra import compute_local_spectra
 from napari_tem_fft.core.map_grid import MapGrid
 from napari_tem_fft.core.micrograph import Micrograph
@@ -86,7 +93,30 @@ def test_a_grain_smaller_than_the_filter_has_no_map():
     assert deformations(*spectra_of(image), spots, grains, masks, GRID, 6.0) == ()
 
 
+def test_the_four_strongest_spots_of_a_grain_are_averaged():
+    _, (grain,), masks = grain_and_spots()
+    places = [frequency(0.2, azimuth) for azimuth in (10.0, 50.0, 90.0, 130.0, 170.0)]
+    spots = tuple(Spot(n, g, 0.01, 50.0 - n, -40.0) for n, g in enumerate(places))
+    spectra = spectra_of(lattice_of(lambda y, x: 0.0, lambda y, x: 0.0))
+    (found,) = deformations(*spectra, spots, [replace(grain, spots=(0, 1, 2, 3, 4))], masks, GRID, 1.5)
+    assert found.spots == (0, 1, 2, 3)
+
+
+def test_both_maps_show_what_is_more_than_their_own_noise():
+    ones = np.ones((2, 2), np.float32)
+    part = Deformation(1, (0,), (1, 0), 0.03 * ones, 9 * ones, 0.01 * ones, 5 * ones)  # 3.0 and 1.8 sigma
+    change, turn = (spread_out([part], what, (4, 3), 0.01) for what in ("d_change", "rotation"))
+    assert change[1:3, :2] == pytest.approx(0.03) and np.isnan(change).sum() == 8
+    assert np.isnan(turn).all()
+    assert np.nanmax(spread_out([part], "rotation", (4, 3), 0.1)) == 9
+
+
 def test_they_are_off_unless_asked_for():
-    assert not DeformationParams().deformation
+    spots, grains, masks = grain_and_spots()
+    spectra = spectra_of(lattice_of(lambda y, x: 0.0, lambda y, x: 0.0))
+    found = GrainSet(spots, grains, masks, masks.astype(np.float32))
+    assert wanted_deformations(DeformationParams(), *spectra, found, GRID) == ()
+    (one,) = wanted_deformations(DeformationParams(True), *spectra, found, GRID)
+    assert one.grain == 7
     with pytest.raises(ValueError, match="deformation resolution"):
         DeformationParams(resolution=0.1)

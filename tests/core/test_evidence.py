@@ -109,9 +109,15 @@ def test_one_direction_is_named_after_another_grain_only_if_nothing_else_fits():
     spots = [*copper, line]
     carried = match_grains(grains, spots, phases("Cu", "Li2O", "Si"), 0.005)[1]
     assert carried.outcome is Outcome.LIKELY and carried.phases == ("Cu",)
+    turned = [grain_of([line], 1), grain_of(copper, 2)]
+    first = match_grains(turned, spots, phases("Cu", "Li2O", "Si"), 0.005)
+    assert first[0].phases == ("Cu",) and first[0].grain == 1
     open_case = match_grains(grains, spots, phases("Cu", "Li2O", "Si", "diamond"), 0.005)[1]
     assert open_case.outcome is Outcome.SINGLE_D
     assert "Cu" in {c.phase for c in open_case.candidates}
+    assert "fits one phase, but" in open_case.reason
+    (both,) = match_grains([grain_of([line], 1)], [line], phases("Cu", "diamond"), 0.02)
+    assert "fits 2 phases, but" in both.reason
 
 
 def test_what_was_excluded_but_fits_is_told():

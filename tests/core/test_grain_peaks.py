@@ -3,7 +3,8 @@ import pytest
 
 from forward_model import fringes
 from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.grain_peaks import Peak, unsplit
+from napari_tem_fft.core.grain_peaks import Peak, find_peaks, unsplit
+from napari_tem_fft.core.grain_spectrum import GrainSpectrum
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
@@ -50,3 +51,46 @@ def test_neighbours_beside_each_other_or_far_apart_stay_two():
 def test_flanks_on_either_side_of_the_half_plane_meet():
     (one,) = unsplit([peak((4.0, 0.02), 1.0), peak((-4.1, 0.02), 1.0)], resolution=0.2)
     assert np.hypot(*one.g) == pytest.approx(4.05, abs=0.01)
+
+
+STEP, HALF, RESOLUTION = 0.05, 120, 0.15
+
+
+def spectrum_of(*spots, lobe=0.0):
+    """Spectrum with Gaussian spots (g_y, g_x, SNR) on a floor of 1, and side lobes at 0.45 1/nm."""
+    y, x = np.mgrid[-HALF : HALF + 1, 0 : HALF + 1] * STEP
+    around = np.hypot(*(np.mgrid[-20:21, -20:21] * STEP))
+    lobes = np.maximum(np.exp(-((around / RESOLUTION) ** 2)), lobe * (np.abs(around - 0.45) < 0.05))
+    snr = np.ones(x.shape)
+    for gy, gx, height in spots:
+        for sign in (1, -1):
+            snr += height * np.exp(-((y - sign * gy) ** 2 + (x - sign * gx) ** 2) / RESOLUTION**2)
+    return GrainSpectrum(
+        (STEP, STEP), (HALF, HALF), snr.astype(np.float32), lobes.astype(np.float32), (STEP, STEP),
+        RESOLUTION, 2.0, 0.01, 1e4, np.full(x.shape, 4.0, np.float32),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("g", [(3.0, 0.0), (3.01, 0.02), (-3.01, 0.02), (-3.0, 0.03), (2.99, 3.02)])
+def test_a_maximum_is_found_between_the_bins_also_across_the_half_planes_edge(g):
+    (one,) = find_peaks(spectrum_of((*g, 1000.0)), (1.0, 5.5), 0.01, 1e6)
+    assert one.g == pytest.approx(g, abs=0.003)
+    assert one.snr == pytest.approx(1000, rel=0.06)
+    assert one.sigma == pytest.approx(1 / (2 * np.pi * 2.0 * np.sqrt(2 * one.snr)))
+    assert one.amplitude == pytest.approx(np.sqrt(one.snr * 0.01 * 4.0))
+
+
+def test_a_side_lobe_of_a_spot_or_of_its_mirror_is_none():
+    strong, beside, mirrored = (3.0, 0.1, 9000.0), (3.0, 0.55, 100.0), (-3.0, 0.35, 100.0)
+    for spots in ((strong, beside), (strong, mirrored)):
+        assert len(find_peaks(spectrum_of(*spots), (0.1, 5.5), 0.01, 1e6)) == 2
+        (one,) = find_peaks(spectrum_of(*spots, lobe=0.01), (0.1, 5.5), 0.01, 1e6)
+        assert one.snr > 5000
+
+
+def test_a_streak_is_followed_across_the_half_planes_edge():
+    spectrum = spectrum_of((3.0, 0.3, 120.0))
+    assert len(find_peaks(spectrum, (1.0, 5.5), 0.01, 1e6)) == 1
+    spectrum.snr[HALF + 60, :22] += 50  # g_y = 3 from g_x = 1.05 down to -1.8, which is stored at g_y = -3
+    spectrum.snr[HALF - 60, :37] += 50
+    assert find_peaks(spectrum, (1.0, 5.5), 0.01, 1e6) == ()

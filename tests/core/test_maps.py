@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.map_grid import MapGrid
-from napari_tem_fft.core.maps import component_maps, component_name, strongest
+from napari_tem_fft.core.maps import ComponentMap, component_maps, component_name, strongest
 from napari_tem_fft.core.matching import Candidate, GrainMatch, Outcome
 
 GRID = MapGrid((8, 10), (0.5, 0.5))
@@ -36,6 +38,16 @@ def test_a_phase_that_is_not_named_counts_as_unknown_crystal():
     match = GrainMatch(1, Outcome.SINGLE_D, ("Au",))
     (only,) = component_maps(GRAINS[:1], (match,), HEATS[:1], np.ones(GRID.shape, bool), GRID)
     assert only.name == "unknown crystal" and only.phases == ()
+
+
+def test_without_matter_there_is_no_share_and_without_a_person_no_word():
+    (only,) = component_maps(GRAINS, (ambiguous(1, "A", "B"),), HEATS, np.zeros(GRID.shape, bool), GRID)
+    assert (only.area, only.fraction, only.by_user) == (0, 0, False)
+    assert not ComponentMap("A", ("A",), Outcome.LIKELY, 0.9, (1,), HEATS[0], 1.0, 0.1, 0.1).by_user
+    (said,) = component_maps(
+        GRAINS, (replace(ambiguous(1, "A"), decided_by_user=True),), HEATS, HEATS[0] > 0, GRID
+    )
+    assert said.by_user and said.fraction == 1
 
 
 def test_maps_stop_at_the_specimens_edge():

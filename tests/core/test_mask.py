@@ -79,6 +79,20 @@ def test_widening_a_disc_a_little_adds_no_spot():
     assert edit(spots, before, paint(before, (1.15, 2.0), 0.3), GRID, hand) == spots
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_rim_on_any_side_adds_no_spot(side):
+    spots = (spot(1, (1.0, 2.0), radius=0.5),)
+    before = render(spots, GRID)
+    for g in ((1.0 + 0.65 * side, 2.0), (1.0, 2.0 + 0.65 * side)):
+        assert edit(spots, before, paint(before, g, 0.15), GRID, hand) == spots
+
+
+def test_a_single_painted_cell_is_a_disc_of_the_smallest_radius():
+    before = np.zeros(GRID.shape, np.uint8)
+    (new,) = edit((), before, paint(before, (2.0, 3.0), 0.05), GRID, hand)
+    assert new.radius == pytest.approx(0.15) and new.g == pytest.approx((2.0, 3.0))
+
+
 def test_undo_gives_the_spots_back():
     spots = (spot(1, (1.0, 2.0)), spot(2, (-2.0, 1.0)))
     before = render(spots, GRID)

@@ -54,6 +54,16 @@ def test_few_nan_are_repaired_and_many_are_refused():
         prepared_pixels(image(pixels))
 
 
+@pytest.mark.parametrize(("row", "level"), [(30, 300), (63, 620), (0, 10)])
+def test_a_defect_takes_the_median_of_its_neighbours_reflected_at_the_border(row, level):
+    pixels = 10.0 * np.arange(64)[:, None] * np.ones((1, 64))
+    pixels[row, 63] = np.nan
+    repaired, count = prepared_pixels(image(pixels))
+    whole = np.array(pixels)
+    whole[row, 63] = level
+    assert count == 1 and repaired[row, 63] == pytest.approx(level - whole.mean(), abs=1e-3)
+
+
 def test_constant_image_is_refused():
     with pytest.raises(ValueError, match="same value"):
         prepared_pixels(image(np.full((64, 64), 7, np.int16)))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ from napari_tem_fft.core.deformation import Deformation
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.maps import ComponentMap
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
-from napari_tem_fft.core.orientation import orientation_map, orientations
+from napari_tem_fft.core.orientation import families, orientation_map, orientations
 from napari_tem_fft.core.spots import Spot, upper
 
 SHAPE = (6, 8)
@@ -39,6 +41,21 @@ def test_grains_are_compared_by_the_planes_that_most_of_them_show():
     first, second = orientations((AL,), GRAINS, MATCHES, SPOTS)
     assert (first.grain, first.hkl, first.component) == (1, (1, 1, 1), "Al")
     assert first.azimuth == pytest.approx(30.0) and second.azimuth == pytest.approx(100.0)
+
+
+def test_planes_that_as_many_grains_show_are_those_of_the_largest_d():
+    grains = (replace(GRAINS[0], spots=(2, 1)),)  # its 200 comes first, both are shown by the same area
+    (only,) = orientations((replace(AL, grains=(1,)),), grains, MATCHES[:1], SPOTS)
+    assert (only.hkl, only.d) == ((1, 1, 1), pytest.approx(0.2338))
+
+
+def test_the_planes_are_said_in_words_with_indices_where_one_grain_knows_them():
+    first, second = orientations((AL,), GRAINS, MATCHES, SPOTS)
+    unknown = replace(first, component="unknown crystal", hkl=None)
+    nameless = replace(first, hkl=None)
+    assert families((nameless, second, unknown), ()) == "Al 111 (0.2342 nm), unknown crystal (0.2338 nm)"
+    assert families((first, second), (), "angstrom") == "Al 111 (2.338 \u00c5)"
+    assert families((), ()) == "no planes that grains have in common"
 
 
 def test_the_map_shows_the_stronger_grain_and_its_own_rotations():

@@ -27,10 +27,27 @@ def rings_of(name, count=5):
 
 def test_five_rings_of_lithium_oxide():
     (found,) = match_rings(peaks(*rings_of("Li2O", 5)), phases(*SEI), ScalePrior(0.0, 0.005))
-    assert found.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY) and found.phases == ("Li2O",)
+    assert found.outcome is Outcome.IDENTIFIED and found.phases == ("Li2O",)
     best = found.candidates[0]
+    assert max(abs(ring.d_residual) for ring in best.indexed) < 1e-3 and best.explained == 1
     assert best.scale == pytest.approx(1, abs=0.004)
     assert [ring.hkl for ring in best.indexed][:1] == [(1, 1, 1)]
+
+
+def test_a_phase_that_leaves_rings_unexplained_is_only_likely():
+    d = sorted([*rings_of("Li2O", 5), 0.2205, 0.3402], reverse=True)
+    found = match_rings(peaks(*d), phases("Li2O", "Cu"), ScalePrior(0.0, 0.005))[0]
+    assert found.outcome is Outcome.LIKELY and found.candidates[0].explained == pytest.approx(5 / 7)
+
+
+def test_residuals_are_those_of_d_after_the_common_scale():
+    d = [1.004 * one for one in rings_of("Li2O", 5)]
+    d[2] *= 1.003
+    (found,) = match_rings(peaks(*d), phases(*SEI), ScalePrior(0.0, 0.005))
+    best = found.candidates[0]
+    off = [best.scale * one / ring.d_reference - 1 for one, ring in zip(d, best.indexed, strict=True)]
+    assert [ring.d_residual for ring in best.indexed] == pytest.approx(off, abs=1e-5)
+    assert max(off) == off[2] and best.scale == pytest.approx(1 / 1.0046, abs=5e-4)
 
 
 def test_rings_of_two_phases():

@@ -37,6 +37,12 @@ def test_maps_areas_and_fractions_are_those_of_the_drawn_specimen(analysis):
     assert not any((c.heat[~cut.specimen] > 0).any() for c in cut.components)
 
 
+def test_the_two_steps_are_told(analysis):
+    steps = []
+    exhaust(specimen_steps(analysis, drawn(slice(0, 20))), steps.append)
+    assert [(step.name, step.done, step.total) for step in steps] == [("grains", 1, 2), ("maps", 2, 2)]
+
+
 def test_it_can_be_drawn_anew_and_taken_back(analysis):
     cut = exhaust(specimen_steps(analysis, drawn(slice(0, 20))))
     whole = exhaust(specimen_steps(cut, np.ones(analysis.micrograph.shape, np.uint8)))
