@@ -1,0 +1,130 @@
+"""Mutants of core: one change at a time, by cosmic-ray's operators, drawn by chance.
+
+Type annotations are not changed, nor are operators replaced by those of bits.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HOUSE = Path(__file__).parents[2]
+CORE = Path("src/napari_tem_fft/core")
+#: Replacing by these, or these themselves, says little of arithmetic: a type error or a set of types.
+BITS = ("BitOr", "BitAnd", "BitXor", "LShift", "RShift", "Mod_", "_Mod")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one module; `line` is the first of its statement."""
+
+    module: str
+    operator: str
+    occurrence: int
+    line: int
+    difference: str
+
+
+def modules() -> list[str]:
+    """Modules of core, as "mask" or "matching/rings"."""
+    paths = sorted(path for path in (HOUSE / CORE).rglob("*.py") if path.name != "__init__.py")
+    return [path.relative_to(HOUSE / CORE).with_suffix("").as_posix() for path in paths]
+
+
+def text_of(module: str) -> str:
+    return (HOUSE / CORE / f"{module}.py").read_text()
+
+
+def bare(code: str) -> str:
+    """A module's meaning without its annotations."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        for name in ("annotation", "returns"):
+            if isinstance(getattr(node, name, None), ast.AST):
+                setattr(node, name, ast.Constant(None))
+    return ast.dump(tree)
+
+
+def places(code: str) -> dict[tuple[int, int], list[tuple[str, int]]]:
+    """Where the module can be changed, and by which operators (name, occurrence)."""
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.plugins import get_operator, operator_names
+
+    nodes = list(ast_nodes(get_ast(code)))
+    found: dict[tuple[int, int], list[tuple[str, int]]] = {}
+    for name in sorted(operator_names()):
+        if get_operator(name).arguments() or any(word in name for word in BITS):
+            continue
+        operator = get_operator(name)()
+        starts = (start for node in nodes for start, _ in operator.mutation_positions(node))
+        for occurrence, start in enumerate(starts):
+            found.setdefault(start, []).append((name, occurrence))
+    return found
+
+
+def mutated(code: str, operator: str, occurrence: int) -> str:
+    """The module with one change."""
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.plugins import get_operator
+
+    try:
+        return str(mutate_code(code, get_operator(operator)(), occurrence) or code)
+    except AttributeError:  # cosmic-ray 8.7 cannot change "except (A, B)"
+        return code
+
+
+def statements(code: str) -> list[tuple[int, int]]:
+    """First and last line of each statement; of a compound one those before its body."""
+    spans = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+            spans.append((node.lineno, last))
+    return spans
+
+
+def drawn(module: str, number: int, seed: int) -> Iterator[Mutant]:
+    """A sample of a module's mutants, at different places."""
+    code = text_of(module)
+    found, chance = places(code), random.Random(f"{seed} {module}")
+    original, spans, starts = bare(code), statements(code), sorted(found)
+    for start in chance.sample(starts, len(starts)):
+        if not number:
+            return
+        operator, occurrence = chance.choice(found[start])
+        changed = mutated(code, operator, occurrence)
+        if bare(changed) != original:
+            number -= 1
+            line = max((first for first, last in spans if first <= start[0] <= last), default=start[0])
+            yield Mutant(module, operator, occurrence, line, difference(code, changed))
+
+
+def difference(code: str, changed: str) -> str:
+    """The lines that were changed, as a person reads them."""
+    lines = difflib.unified_diff(code.splitlines(), changed.splitlines(), n=0, lineterm="")
+    return "\n".join(list(lines)[2:])
+
+
+def as_recorded(mutant: Mutant) -> bool:
+    """Whether the module still has the text from which a mutant was made."""
+    code = text_of(mutant.module)
+    return difference(code, mutated(code, mutant.operator, mutant.occurrence)) == mutant.difference
+
+
+def inner_lines(module: str) -> frozenset[int]:
+    """Lines inside of functions: what is run by a call and not by importing."""
+    nodes = ast.walk(ast.parse(text_of(module)))
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    spans = [range(node.body[0].lineno, (node.end_lineno or 0) + 1) for node in functions]
+    return frozenset(line for span in spans for line in span)
+
+
+def shares(names: Sequence[str], mutants: int) -> dict[str, int]:
+    """How many mutants each module gets: by its lines, at least two."""
+    sizes = {name: len(text_of(name).splitlines()) for name in modules()}
+    return {name: max(2, round(mutants * sizes[name] / sum(sizes.values()))) for name in names}
