@@ -42,7 +42,7 @@ from napari_tem_fft.io.map_files import read_map
 RUNNERS = Path(__file__).parent / "peer_runners"
 #: Peer -> what is installed for it.
 PEERS = {
-    "hyperspy": ("hyperspy",),
+    "hyperspy": ("hyperspy", "scikit-image"),
     "pyxem": ("pyxem",),
     "ncempy": ("ncempy",),
     "pytemlib": ("pyTEMlib",),

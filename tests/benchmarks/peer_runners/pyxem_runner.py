@@ -40,7 +40,7 @@ def vectors(radius=0, smooth=0.0, background=False, **options):
 
 
 runs = [timed("disk of 4 pixels, local maxima, default", vectors(4))]
-for threshold in (0.3, 0.4, 0.5, 0.6):
+for threshold in (0.5, 0.6, 0.7, 0.8, 0.9):
     name = f"disk of 3 pixels, correlation above {threshold}"
     runs.append(timed(name, vectors(3, threshold_abs=threshold, min_distance=4)))
 for threshold in (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0):
