@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_tem_fft.batch.plots import composition, histogram
+from napari_tem_fft.batch.plots import composition, histogram, key_style
+from napari_tem_fft.core.colours import PALETTE, SHADES
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -47,6 +48,13 @@ def test_the_page_is_whole_and_needs_nothing_else(page):
     assert page.open == ["br"] * 0
     assert page.pictures == 3
     assert page.rows == 1 + 5
+
+
+def test_bars_of_colours_beyond_the_palette_are_hatched():
+    plot = composition([{"a": 0.5, "b": 0.25}], {"a": PALETTE[0], "b": SHADES[0]})
+    assert plot.count("<pattern") == 1 and f'fill="{PALETTE[0]}"' in plot
+    assert plot.count(f"url(#hatch{SHADES[0][1:]})") == 1
+    assert key_style(PALETTE[0]) == f"background:{PALETTE[0]}" and "gradient" in key_style(SHADES[0])
 
 
 def test_names_of_files_are_escaped(finished, page):

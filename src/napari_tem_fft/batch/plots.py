@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..core.colours import SHADES
+
 #: Size of a plot, in its own units.
 WIDTH, HEIGHT, LEFT, BOTTOM = 1000, 220, 50, 24
 #: Most bars: of more images, neighbours share one.
@@ -28,7 +30,24 @@ def composition(shares: Sequence[Mapping[str, float]], colours: Mapping[str, str
                     _bar(LEFT + number * width, 1 - min(top, 1.0), max(width - 1, 0.8), share, colour)
                 )
     ticks = [(f"{share:.0%}", 1 - share) for share in (0.0, 0.5, 1.0)]
-    return _svg("".join(bars), ticks, ("1", "image", str(len(shares))))
+    hatches = "".join(_hatch(colour) for colour in dict.fromkeys(colours.values()) if colour in SHADES)
+    return _svg(f"<defs>{hatches}</defs>{''.join(bars)}", ticks, ("1", "image", str(len(shares))))
+
+
+def key_style(colour: str) -> str:
+    """CSS of a colour's field in a key, hatched as its bars are."""
+    if colour not in SHADES:
+        return f"background:{colour}"
+    return f"background:repeating-linear-gradient(45deg,{colour} 0 3px,#fff 3px 4px)"
+
+
+def _hatch(colour: str) -> str:
+    """A pattern of the colour with thin white lines."""
+    return (
+        f'<pattern id="hatch{colour[1:]}" width="5" height="5" patternUnits="userSpaceOnUse"'
+        f' patternTransform="rotate(45)"><rect width="5" height="5" fill="{colour}"/>'
+        '<path d="M0 0V5" stroke="#fff" stroke-width="1.5"/></pattern>'
+    )
 
 
 def histogram(values: Sequence[float], unit: str) -> str:
@@ -47,8 +66,9 @@ def histogram(values: Sequence[float], unit: str) -> str:
 
 
 def _bar(x: float, top: float, width: float, height: float, colour: str) -> str:
+    fill = f"url(#hatch{colour[1:]})" if colour in SHADES else colour
     y, tall = top * (HEIGHT - BOTTOM), height * (HEIGHT - BOTTOM)
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall:.2f}" fill="{colour}"/>'
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall:.2f}" fill="{fill}"/>'
 
 
 def _svg(inside: str, ticks: Sequence[tuple[str, float]], below: tuple[str, str, str]) -> str:

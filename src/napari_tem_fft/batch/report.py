@@ -18,7 +18,7 @@ from urllib.parse import quote
 from ..core.colours import colours_of
 from ..core.lengths import LengthUnit, length, symbol
 from ..io.kept_colours import kept_colours
-from .plots import composition, histogram
+from .plots import composition, histogram, key_style
 from .record import Part, Record
 from .thumbnail import THUMBNAIL
 
@@ -157,7 +157,7 @@ def _plots(folder: Path, records: Records) -> Iterator[str]:
     yield composition(shares, colours)
     yield '<p class="key">'
     for name in names:
-        yield f'<span style="background:{colours[name]}"></span>{escape(name)}'
+        yield f'<span style="{key_style(colours[name])}"></span>{escape(name)}'
     yield "</p>\n<p>Mean size of the grains of a component in an image (nm), number of images.</p>\n"
     sizes = [part.mean_size for record in records() for part in record.parts if part.grains]
     yield histogram(sizes, "nm")

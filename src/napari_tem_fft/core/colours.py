@@ -1,6 +1,9 @@
 """Colours: one a phase, the same in every picture, told apart by colour-blind people too.
 
-The palette is Okabe and Ito's (2008) without black, followed by five of Tol's "muted" scheme.
+The palette is Okabe and Ito's (2008) without black, followed by five of Tol's "muted" scheme. Beyond these
+twelve come darker and paler shades of them, each in turn the one that is farthest from all before it (distance
+in OKLab, the least of those that people see with all cones and without those for long or medium waves; by Machado
+et al., 2009), neither near black nor near white.
 """
 
 from __future__ import annotations
@@ -14,6 +17,12 @@ from .maps import UNKNOWN_CRYSTAL
 PALETTE = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
     "#332288", "#88CCEE", "#882255", "#999933", "#44AA99",
+)  # fmt: skip
+#: Shades for what goes beyond the palette; plots hatch them as well.
+SHADES = (
+    "#954200", "#E0E0C2", "#8F5575", "#EAAE80", "#00507D", "#CCE8F8", "#F2CF80", "#4C9CC9",
+    "#EEBC4C", "#5C4EA0", "#3C7EA3", "#A36186", "#ABDAF4", "#006F50", "#ADAD5C", "#803800",
+    "#4CBB9D", "#EEBF99", "#F4EC7B", "#AA4B00", "#99D8C7", "#338EC1", "#ADA7CF", "#36525F",
 )  # fmt: skip
 #: Of crystal that has no name.
 UNKNOWN = "#BBBBBB"
@@ -29,7 +38,7 @@ def colours_of(names: Iterable[str], known: Mapping[str, str] | None = None) -> 
     """A colour ("#RRGGBB") for each component.
 
     A name's own colour depends on nothing but the name. Where two have the same one, the later in the
-    alphabet takes the next free colour. Beyond twelve components colours repeat.
+    alphabet takes the next free colour. Beyond 36 components colours repeat.
 
     Parameters
     ----------
@@ -50,5 +59,5 @@ def is_colour(text: object) -> bool:
 
 def _free(name: str, taken: set[str]) -> str:
     own = crc32(name.encode()) % _FIRST
-    order = [*range(own, _FIRST), *range(own), *range(_FIRST, len(PALETTE))]
-    return next((PALETTE[i] for i in order if PALETTE[i] not in taken), PALETTE[own])
+    order = (*PALETTE[own:_FIRST], *PALETTE[:own], *PALETTE[_FIRST:], *SHADES)
+    return next((colour for colour in order if colour not in taken), PALETTE[own])
