@@ -2,7 +2,7 @@ import numpy as np
 
 from napari_tem_fft.core.colours import PALETTE, SHADES, UNKNOWN, colours_of, is_colour
 
-#: Bjorn Ottosson's OKLab, and Machado et al. (2009) at full severity: all cones, none for long, none for medium.
+#: Ottosson's OKLab, and Machado et al. (2009) at full severity: all cones, none for long, none for medium.
 TO_CONES = np.array(
     [[0.41222, 0.53633, 0.05145], [0.21190, 0.68070, 0.10740], [0.08830, 0.28172, 0.62998]],
 )

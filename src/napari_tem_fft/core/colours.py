@@ -1,9 +1,9 @@
 """Colours: one a phase, the same in every picture, told apart by colour-blind people too.
 
 The palette is Okabe and Ito's (2008) without black, followed by five of Tol's "muted" scheme. Beyond these
-twelve come darker and paler shades of them, each in turn the one that is farthest from all before it (distance
-in OKLab, the least of those that people see with all cones and without those for long or medium waves; by Machado
-et al., 2009), neither near black nor near white.
+twelve come darker and paler shades of them, neither near black nor near white: each in turn the one that is
+farthest from all before it, by the least of its distances in OKLab as people see them with all cones and
+without those for long or medium waves (Machado et al., 2009).
 """
 
 from __future__ import annotations
