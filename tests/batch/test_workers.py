@@ -1,11 +1,13 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import tifffile
 
+from napari_tem_fft.batch.engine import engine_of
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.record import Record
 from napari_tem_fft.batch.sources import find_sources
@@ -69,3 +71,18 @@ def test_work_that_is_broken_off_ends_at_once(images, tmp_path):
     workers.close()
     assert time.monotonic() - start < 5
     assert workers.busy() == 0
+
+
+def test_threads_of_one_process_load_the_engine_once(tmp_path, monkeypatch):
+    """As those of a dask worker do that was started with several threads."""
+    loads = []
+
+    def slow(params):
+        loads.append(params.network)
+        time.sleep(0.05)
+
+    monkeypatch.setattr("napari_tem_fft.api.segment_of", slow)
+    job = Job(str(tmp_path / "threads"))
+    with ThreadPoolExecutor(4) as pool:
+        engines = set(pool.map(engine_of, [job] * 4))
+    assert len(engines) == len(loads) == 1

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from .. import api
 from ..core.naming import Choice
@@ -38,7 +39,10 @@ class Engine:
     segment: Segment | None
 
 
-@lru_cache(maxsize=1)
+#: Threads of one process, such as those of a dask worker, wait for the first to load.
+_loading = Lock()
+
+
 def engine_of(job: Job, network: Address | None = None) -> Engine:
     """The engine of a job, loaded at its first use in this process.
 
@@ -52,6 +56,12 @@ def engine_of(job: Job, network: Address | None = None) -> Engine:
     ValueError, OSError
         For candidates, a profile or a network that there are not.
     """
+    with _loading:
+        return _loaded(job, network)
+
+
+@lru_cache(maxsize=1)
+def _loaded(job: Job, network: Address | None) -> Engine:
     table, _ = api.reference_table(job.cif)
     phases = api.select(job.names, job.sets, job.elements, table)
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
