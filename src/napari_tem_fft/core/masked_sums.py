@@ -74,13 +74,8 @@ class _Known:
         known.mask[...] = mask
         known.inside |= mask[:, grid.half[1] :] != 0
         known.inside |= mask[::-1, grid.half[1] :: -1] != 0
-        (hy, hx), step = diffractogram.half, diffractogram.step
-        bins = np.arange(-hy, hy + 1), np.arange(hx + 1)
-        rows, columns = map(_cells_of, bins, grid.step, step)
-        shown_y, shown_x = np.flatnonzero(abs(rows) <= grid.half[0]), np.flatnonzero(columns <= grid.half[1])
-        found = np.nonzero(known.inside[rows[shown_y] + grid.half[0]][:, columns[shown_x]])
-        y, x = shown_y[found[0]] - hy, shown_x[found[1]]
-        known._add_bins(diffractogram, y, x, np.ones(len(y)))
+        row, column = np.nonzero(known.inside)
+        known._add(diffractogram, row, column, np.ones(len(row)))
         return known
 
     def take(self, diffractogram: Diffractogram, mask: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
@@ -93,16 +88,28 @@ class _Known:
         now = (mask[row, column] != 0) | (mask[-1 - row, -1 - column] != 0)
         turned = np.flatnonzero(now != self.inside[row, column - half])
         self.inside[row, column - half] = now
-        for first in range(0, len(turned), MOST_CELLS):
-            some = turned[first : first + MOST_CELLS]
-            self._add(diffractogram, row[some] - self.grid.half[0], column[some] - half, now[some])
+        row, column, sign = row[turned], column[turned] - half, np.where(now[turned], 1.0, -1.0)
+        self._add(diffractogram, row, column, sign)
 
     def _add(
         self,
         diffractogram: Diffractogram,
         row: NDArray[np.intp],
         column: NDArray[np.intp],
-        now: NDArray[np.bool_],
+        sign: NDArray[np.float64],
+    ) -> None:
+        """Add the bins of cells of the half plane, or take them away, some cells after the other."""
+        row = row - self.grid.half[0]
+        for first in range(0, len(row), MOST_CELLS):
+            some = slice(first, first + MOST_CELLS)
+            self._add_cells(diffractogram, row[some], column[some], sign[some])
+
+    def _add_cells(
+        self,
+        diffractogram: Diffractogram,
+        row: NDArray[np.intp],
+        column: NDArray[np.intp],
+        sign: NDArray[np.float64],
     ) -> None:
         """Add the bins of cells, counted from the zero frequency, or take them away."""
         step, (hy, hx) = diffractogram.step, diffractogram.half
@@ -111,7 +118,7 @@ class _Known:
             for cells, wide, narrow in zip((row, column), self.grid.step, step, strict=True)
         )
         y, x = (np.broadcast_arrays(rows[:, :, None], columns[:, None, :])[i] for i in (0, 1))
-        sign = np.broadcast_to(np.where(now, 1.0, -1.0)[:, None, None], y.shape)
+        sign = np.broadcast_to(sign[:, None, None], y.shape)
         kept = (abs(y) <= hy) & (x >= 0) & (x <= hx)
         self._add_bins(diffractogram, y[kept], x[kept], sign[kept])
 
@@ -140,11 +147,6 @@ def _bins_of(cells: NDArray[np.intp], wide: float, narrow: float) -> NDArray[np.
     """The bins of cells along an axis, an odd number of them each, shape (cells, bins)."""
     factor = round(wide / narrow)
     return np.asarray(cells[:, None] * factor + np.arange(-(factor // 2), factor // 2 + 1), np.intp)
-
-
-def _cells_of(bins: NDArray[np.intp], wide: float, narrow: float) -> NDArray[np.intp]:
-    """The cell in which each bin lies, along an axis."""
-    return np.asarray(np.rint(bins / round(wide / narrow)), np.intp)
 
 
 #: Sums of the masks of diffractograms, for as long as these live; a stroke may come while another is summed.

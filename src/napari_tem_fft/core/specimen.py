@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,11 +88,11 @@ class Speckle:
     def smoothed(self, smoothing: float, crystal: NDArray[np.bool_]) -> Film:
         """Averaged by a Gaussian of this standard deviation in nm, crystals left out where film is near."""
         sigma = [smoothing / p for p in self.grid.pixel_size]
-        smooth = ndimage.gaussian_filter(self.power, sigma, mode="reflect", truncate=3)
-        if crystal.any():
-            weight = ndimage.gaussian_filter((~crystal).astype(np.float32), sigma, mode="reflect", truncate=3)
-            film = ndimage.gaussian_filter(self.power * ~crystal, sigma, mode="reflect", truncate=3)
-            smooth = np.where(weight > FILM_NEAR, film / np.maximum(weight, FILM_NEAR), smooth)
+        blur = partial(ndimage.gaussian_filter, sigma=sigma, mode="reflect", truncate=3)
+        weight = blur((~crystal).astype(np.float32))
+        smooth = blur(self.power * ~crystal) / np.maximum(weight, FILM_NEAR)
+        if (weight <= FILM_NEAR).any():
+            smooth = np.where(weight > FILM_NEAR, smooth, blur(self.power))
         return Film(np.log(np.maximum(smooth, 1e-30) / self.shot).astype(np.float32), self.grid)
 
 
