@@ -61,6 +61,7 @@ __all__ = [
     "real_notes",
     "region_layer",
     "rings_layer",
+    "role_of",
     "specimen_layer",
     "spots_layer",
     "stack_layer",
@@ -293,6 +294,12 @@ def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
 def _text(size: float) -> dict[str, Any]:
     """Labels that grow with the zoom; size in world units."""
     return {"string": "{label}", "size": size, "scaling": True, "color": "white", "anchor": "center"}
+
+
+def role_of(layer_data: LayerData) -> str:
+    """What a layer tuple is in its group: "fft", "mask", "heat LiF"."""
+    role: str = layer_data[1]["metadata"][KEY]["role"]
+    return role
 
 
 def plane_of(metadata: Mapping[str, Any]) -> Plane:

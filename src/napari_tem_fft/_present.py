@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._layers import (
-    KEY,
     LayerData,
     bars_layer,
     fft_layer,
     grains_layer,
     heat_layer,
+    heat_role,
     ifft_layer,
     mask_layer,
     probability_layer,
     rings_layer,
+    role_of,
     specimen_layer,
     spots_layer,
 )
@@ -45,8 +46,10 @@ from .core.spots import Spot
 CHOSEN = "#FFFFFF"
 #: More rings than this hide the spots; the others are shown when their peak is chosen.
 MOST_RINGS = 10
-#: Layers that an edit gives new contents at once, before the window is drawn.
+#: Layers that are given new contents at once, before the window is drawn.
 AT_ONCE = 3
+#: Layers that an edit gives new contents, with those of the components.
+EDITED = ("mask", "spots", "rings", "ifft", "specimen", "grains")
 #: Layers whose contents are short lists.
 LISTS = ("spots", "rings")
 
@@ -60,7 +63,7 @@ class Shown:
     product : object
         None from the stage's second layer on.
     layers : tuple of LayerData
-        At most one new one, for napari takes long to take it in, and the user may click between two.
+        A new one alone, for napari takes long to take it in, and the user may click between two.
     more : bool
         Whether more of the same stage follows.
     """
@@ -71,15 +74,26 @@ class Shown:
 
 
 def shown_in_turn(
-    step: Step, product: Any, layers: Sequence[LayerData], at_once: int = 1
+    step: Step, product: Any, layers: Sequence[LayerData], known: Collection[str] = ()
 ) -> Generator[Step, None, None]:
     """A step for every few layers, all in the place of one, and one without: then plots and tables follow.
 
     The product comes with the first.
+
+    Parameters
+    ----------
+    known : collection of str
+        Roles of layers that are there and only get new contents; any other layer has a step of its own.
     """
-    parts = [tuple(layers[first : first + at_once]) for first in range(0, len(layers), at_once)]
+    parts: list[list[LayerData]] = []
+    for layer in layers:
+        if parts and len(parts[-1]) < AT_ONCE and {role_of(layer), role_of(parts[-1][0])} <= set(known):
+            parts[-1].append(layer)
+        else:
+            parts.append([layer])
     for index, part in enumerate((*parts, ())):
-        yield Step(step.name, step.done, step.total, Shown(product if index == 0 else None, part, bool(part)))
+        shown = Shown(product if index == 0 else None, tuple(part), bool(part))
+        yield Step(step.name, step.done, step.total, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,7 @@ class Presenter:
         self._grains: Sequence[Grain] = ()
         self._matches: Sequence[GrainMatch] = ()
         self._contents: dict[str, str | None] = {}
+        self._known: set[str] = set()
         self._follows_edit = self._keep_mask = False
 
     @classmethod
@@ -124,20 +139,23 @@ class Presenter:
         presenter._follows_edit, presenter._keep_mask = True, keep_mask
         presenter._spots, presenter._profiles = analysis.spots, analysis.profiles
         presenter._grains, presenter._matches = analysis.grains, analysis.matches
+        heats = map(heat_role, analysis.components)
+        presenter._known = {*EDITED, *heats}
         return presenter
 
     def present(self, steps: Generator[Step, None, Analysis]) -> Generator[Step, None, Analysis]:
         """Pass steps on with `Shown`s for each product; the last ones show what only the end knows."""
-        at_once = AT_ONCE if self._follows_edit else 1
         while True:
             try:
                 step = next(steps)
             except StopIteration as end:
                 analysis: Analysis = end.value
                 break
-            yield from shown_in_turn(step, step.product, self._changed(self.layers(step.product)), at_once)
+            yield from shown_in_turn(
+                step, step.product, self._changed(self.layers(step.product)), self._known
+            )
         end_step = Step("finished", step.total, step.total)
-        yield from shown_in_turn(end_step, analysis, self._changed(self.last_layers(analysis)), at_once)
+        yield from shown_in_turn(end_step, analysis, self._changed(self.last_layers(analysis)), self._known)
         return analysis
 
     def layers(self, product: Any) -> tuple[LayerData, ...]:
@@ -180,7 +198,7 @@ class Presenter:
         """Leave out tables and rings that were shown just so before: napari is slow to take them in."""
         changed = []
         for layer in layers:
-            role = layer[1]["metadata"][KEY]["role"]
+            role = role_of(layer)
             content = repr((layer[1].get("features"), layer[1].get("edge_color"))) if role in LISTS else None
             if content is None or self._contents.get(role) != content:
                 changed.append(layer)

@@ -31,6 +31,11 @@ def test_a_run_adds_all_layers(viewer, analysed):
     assert sorted(analysed.group["spots"].features["d (nm)"]) == pytest.approx([0.2035, 0.235], abs=0.002)
 
 
+def test_a_run_leaves_the_choice_of_layers_alone(viewer, analysed):
+    assert set(viewer.layers.selection) == {analysed.layer}
+    assert viewer.layers.selection.active is analysed.layer
+
+
 def test_fft_lies_beside_the_image_with_its_true_step(viewer, analysed):
     fft, image = analysed.group["fft"], analysed.layer
     assert fft.extent.world[0, 1] > image.extent.world[1, 1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
@@ -14,8 +16,8 @@ def dock_name(name: str) -> str:
     return f"{name} ({PLUGIN})"
 
 
-def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> list[QDockWidget]:
-    """Open docks behind tabs in an area of the window; open ones stay where they are.
+def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> Iterator[QDockWidget]:
+    """Open docks behind tabs in an area of the window, one a step; open ones stay where they are.
 
     Parameters
     ----------
@@ -25,23 +27,20 @@ def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> li
     area : str
         "bottom", "right", ...
 
-    Returns
-    -------
-    list of QDockWidget
-        Those that were not open.
+    Yields
+    ------
+    QDockWidget
+        Each that was not open.
     """
     window = getattr(viewer, "window", None)
     if window is None:
-        return []
-    opened = list(window.dock_widgets.values())
-    missing = {name: make for name, make in docks.items() if not any(isinstance(w, make) for w in opened)}
-    return [
-        window.add_dock_widget(make(viewer), name=dock_name(name), area=area, tabify=True)
-        for name, make in missing.items()
-    ]
+        return
+    for name, make in docks.items():
+        if not any(isinstance(widget, make) for widget in window.dock_widgets.values()):
+            yield window.add_dock_widget(make(viewer), name=dock_name(name), area=area, tabify=True)
 
 
-def bring_below(viewer: ViewerModel, docks: dict[str, type[QWidget]], share: float) -> None:
+def bring_below(viewer: ViewerModel, docks: dict[str, type[QWidget]], share: float) -> Iterator[None]:
     """Open docks side by side behind tabs at the bottom, the first on top; open ones stay where they are.
 
     Parameters
@@ -52,14 +51,21 @@ def bring_below(viewer: ViewerModel, docks: dict[str, type[QWidget]], share: flo
     share : float
         Of the window's height.
     """
-    if new := bring(viewer, docks, "bottom"):
-        _settle(new[0], share)
+    first = None
+    for dock in bring(viewer, docks, "bottom"):
+        if first is None:
+            first = dock
+            _settle(first, share)
+        first.raise_()
+        yield
 
 
-def bring_beside(widget: QWidget, viewer: ViewerModel, docks: dict[str, type[QWidget]]) -> None:
+def bring_beside(widget: QWidget, viewer: ViewerModel, docks: dict[str, type[QWidget]]) -> Iterator[None]:
     """Open docks behind tabs in the right column, and leave the widget's own on top."""
-    if bring(viewer, docks, "right") and (own := dock_of(widget)) is not None:
-        own.raise_()
+    for _ in bring(viewer, docks, "right"):
+        if (own := dock_of(widget)) is not None:
+            own.raise_()
+        yield
 
 
 def narrow(widget: QWidget) -> None:
@@ -84,4 +90,3 @@ def _settle(dock: QDockWidget, share: float) -> None:
         main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         main.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         main.resizeDocks([dock], [int(share * main.height())], Qt.Orientation.Vertical)
-    dock.raise_()

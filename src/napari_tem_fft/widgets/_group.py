@@ -14,7 +14,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
-from .._layers import KEY, ORDER, LayerData, plane_of
+from .._layers import KEY, ORDER, LayerData, plane_of, role_of
 from .._plane import Plane
 from .._ring_labels import NAMED_BY_D, d_labels, in_unit
 from ..core.lengths import LengthUnit
@@ -114,12 +114,7 @@ class LayerGroup:
         """
         unit = length_unit()
         placed = [in_unit(shifted(layer, self.offset), unit) for layer in layers]
-        wanted = [layer for layer in placed if revive or not self._was_removed(layer)]
-        chosen = {viewer: set(viewer.layers.selection) for viewer in map(self.home, map(role_of, wanted))}
-        roles = [self._show(layer) for layer in wanted]
-        for viewer, selection in chosen.items():
-            viewer.layers.selection = selection & set(viewer.layers) or selection
-        return roles
+        return [self._show(layer) for layer in placed if revive or not self._was_removed(layer)]
 
     def relabel(self, unit: LengthUnit) -> None:
         """Name the rings by their d in another unit."""
@@ -156,8 +151,9 @@ class LayerGroup:
         role = role_of(layer_data)
         layer = self.get(role)
         if layer is None:
-            layer = create(layer_data)
-            self.home(role).layers.insert(self._index(role), layer)
+            layer, home = create(layer_data), self.home(role)
+            with _selection_kept(home):
+                home.layers.insert(self._index(role), layer)
             self._layers[role] = layer
         else:
             update(layer, layer_data)
@@ -191,12 +187,6 @@ def shifted(layer_data: LayerData, offset: tuple[float, float]) -> LayerData:
 
 def _moved(place: Any, offset: tuple[float, float]) -> tuple[float, float]:
     return float(place[0] + offset[0]), float(place[1] + offset[1])
-
-
-def role_of(layer_data: LayerData) -> str:
-    """Return the role that a layer tuple has in its group."""
-    role: str = layer_data[1]["metadata"][KEY]["role"]
-    return role
 
 
 def _rank(role: str) -> int:
@@ -236,6 +226,19 @@ def update(layer: Layer, layer_data: LayerData) -> None:
             layer.data = data
     layer.metadata = kwargs["metadata"]
     _move(layer, kwargs)
+
+
+@contextmanager
+def _selection_kept(viewer: ViewerModel) -> Iterator[None]:
+    """Leave the user's choice in the layer list as it is, where napari would select each new layer.
+
+    Nobody is told of the choice in between: menus and controls that follow it take as long as a new layer.
+    """
+    selection = viewer.layers.selection
+    chosen = set(selection)
+    with selection.events.blocker_all():
+        yield
+        viewer.layers.selection = chosen
 
 
 @contextmanager

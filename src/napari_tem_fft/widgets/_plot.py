@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -13,10 +14,14 @@ from matplotlib.backends.backend_qt import NavigationToolbar2QT
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QSize
-from qtpy.QtGui import QColor, QPalette
+from qtpy.QtCore import QSize, QTimer
+from qtpy.QtGui import QColor, QPalette, QShowEvent
 from qtpy.QtWidgets import QWidget
 
+from ._quick_text import QuickText
+
+#: Seconds for new texts in one drawing.
+AT_ONCE = 0.02
 #: Buttons of matplotlib's toolbar that change what the docks' own controls keep in order.
 LEFT_OUT = (None, "Subplots", "Customize")
 
@@ -60,6 +65,9 @@ class ThemedCanvas(FigureCanvasQTAgg):
         self._moving: Sequence[Artist] = ()
         self._frame: object = None
         self._still: Any = None
+        self._waits = False
+        self._rest = QTimer(self, singleShot=True, interval=0)
+        self._rest.timeout.connect(self._draw_over)
         self.mpl_connect("draw_event", self._on_drawn)
         self.setMinimumSize(220, 110)
 
@@ -72,10 +80,22 @@ class ThemedCanvas(FigureCanvasQTAgg):
         self.colours = PlotColours.of(theme)
         self.redraw()
 
+    def draw_idle(self) -> None:
+        """Draw soon; when it is seen again, while it is hidden or behind a tab."""
+        self._waits = not self.isVisible()
+        if not self._waits:
+            super().draw_idle()  # type: ignore[no-untyped-call]
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Draw what has waited."""
+        super().showEvent(event)  # type: ignore[no-untyped-call]
+        if self._waits:
+            self.draw_idle()
+
     def redraw(self) -> None:
         """Draw the figure from what is known."""
         self.figure.set_facecolor(self.colours.background)
-        self.draw_idle()  # type: ignore[no-untyped-call]
+        self.draw_idle()
 
     def redraw_moving(self, artists: Sequence[Artist]) -> None:
         """Draw artists that change with the data over axes and numbers, which are drawn anew only if need be.
@@ -88,9 +108,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
         if self._still is None or self._frame != self._frame_now():
             ThemedCanvas.redraw(self)
         else:
-            self.restore_region(self._still)  # type: ignore[no-untyped-call]
-            self._draw_moving()
-            self.update()
+            self._draw_over()
 
     def _frame_now(self) -> object:
         """All that axes and numbers depend on."""
@@ -105,8 +123,19 @@ class ThemedCanvas(FigureCanvasQTAgg):
             self._draw_moving()
 
     def _draw_moving(self) -> None:
+        """Draw what moves; new texts wait for the next turn where making their pictures takes long."""
+        self._rest.stop()
+        until = perf_counter() + AT_ONCE
         for artist in self._moving:
-            self.figure.draw_artist(artist)
+            if perf_counter() > until and isinstance(artist, QuickText) and not artist.ready():
+                self._rest.start()
+            else:
+                self.figure.draw_artist(artist)
+
+    def _draw_over(self) -> None:
+        self.restore_region(self._still)  # type: ignore[no-untyped-call]
+        self._draw_moving()
+        self.update()
 
     def style(self, axes: Axes) -> None:
         """Give axes the theme's colours."""

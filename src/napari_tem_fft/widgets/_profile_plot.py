@@ -20,6 +20,7 @@ from ..core.lengths import LengthUnit, factor, length, symbol
 from ..core.profile import ProfilePeak, RadialProfile
 from ..io.labels import spread
 from ._plot import PlotColours, ThemedCanvas
+from ._quick_text import QuickText
 
 #: Round lattice spacings for the upper axis, nm.
 ROUND_D = (1, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.22, 0.2, 0.18, 0.16, 0.15, 0.14, 0.13, 0.12, 0.11, 0.1, 0.09)
@@ -230,10 +231,10 @@ class ProfilePlot(ThemedCanvas):
         self.axes.add_collection(lines, autolim=False)
         for peak, place, text in zip(peaks, places, texts, strict=True):
             chosen = any(abs(g - peak.g) <= 2 * peak.width for g in self.view.chosen)
-            self.axes.text(
-                place, 0.985, text, transform=across, rotation=90, ha="center", va="top",
+            QuickText(
+                self.axes, place, 0.985, text, across, clip_on=True, rotation=90, ha="center", va="top",
                 fontsize=7.5, color=self.colours.strong if chosen else self.colours.text,
-                weight="bold" if chosen else "normal", clip_on=True,
+                weight="bold" if chosen else "normal",
             )  # fmt: skip
         for g in self.view.chosen:
             self.axes.axvline(g, color=self.colours.strong, linewidth=0.8, linestyle=":")
@@ -283,9 +284,9 @@ class ProfilePlot(ThemedCanvas):
                 va="bottom", bbox={"facecolor": self.colours.background, "edgecolor": "none", "pad": 0.5},
             )  # fmt: skip
             for number in self._named_lines(phase):
-                self.axes.text(
-                    phase.g[number], bottom, f" {phase.names[number]}", transform=across, fontsize=6,
-                    color=phase.colour, va="bottom", clip_on=True,
+                QuickText(
+                    self.axes, phase.g[number], bottom, f" {phase.names[number]}", across, clip_on=True,
+                    fontsize=6, color=phase.colour, va="bottom",
                 )  # fmt: skip
 
     def _named_lines(self, phase: PhaseLines) -> list[int]:

@@ -1,4 +1,7 @@
-"""What napari loads with its first layer of each kind, loaded off the GUI thread before a run needs it."""
+"""What napari and matplotlib load with the first layer of each kind and the first indices of planes.
+
+It is loaded off the GUI thread before a run needs it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QObject, QTimer
 
+from ._quick_text import picture_of
+
 #: Time for a dock to be drawn first, in ms.
 SOON = 300
 
 
 def load_layers(dock: QObject) -> None:
-    """Make a layer of each kind on a thread, once: the first ones take a quarter of a second each."""
+    """Make a layer of each kind, and a text, on a thread, once: the first ones take long."""
     timer = QTimer(dock, singleShot=True, interval=SOON)
     timer.timeout.connect(_load_layers)
     timer.start()
@@ -32,3 +37,4 @@ def _make_layers() -> None:
     Labels(cells)
     Points(square, features={"text": ["a", "b", "c", "d"], "number": [1.0, 2.0, 3.0, 4.0]})
     Shapes([square], shape_type="ellipse", features={"text": ["a"]}, text="{text}")
+    picture_of(100.0, (r"0.2\n$1\overline{1}$", ("fontsize", 7.5)))

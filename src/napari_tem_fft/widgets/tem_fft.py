@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -42,6 +43,7 @@ from ._preferences import fft_in_panel, length_unit, remember_fft_in_panel, unit
 from ._session import session_of, unwrapped
 from ._source import set_pixel_size
 from ._summary import summary
+from ._turns import in_turns
 from ._views import SPACES, Space, ViewButtons, look_at
 from ._warm import load_layers
 from .batch import BatchDock
@@ -177,13 +179,17 @@ class TemFftDock(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Bring the docks that belong to this one when it is shown."""
         super().showEvent(event)
-        bring_below(self._viewer, BELOW, share=0.36)
-        bring_beside(self, self._viewer, BESIDE)
+        in_turns(self, self._bring_docks(settle=not self._shown))
         if not self._shown:
             self._shown = True
             load_layers(self)
-            narrow(self)
             self._load_network()
+
+    def _bring_docks(self, settle: bool) -> Iterator[None]:
+        yield from bring_below(self._viewer, BELOW, share=0.36)
+        yield from bring_beside(self, self._viewer, BESIDE)
+        if settle:
+            narrow(self)
             if fft_in_panel():
                 self.panel.setChecked(True)
 
