@@ -1,4 +1,4 @@
-"""What is shown in one turn of the window: what is there gets new contents together, what is new comes alone."""
+"""What is shown in one turn of the window: known layers get new contents together, a new one comes alone."""
 
 from napari_tem_fft._layers import KEY
 from napari_tem_fft._present import shown_in_turn
