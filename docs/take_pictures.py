@@ -43,6 +43,7 @@ class Window:
         self.main = self.viewer.window.add_dock_widget(self.dock, name="TEM FFT")
         if not network:
             self.dock.network.value = ""
+        self.wait(2.0)
         self.train = self.viewer.window.add_dock_widget(TrainDock(self.viewer), name="Train", tabify=True)
         self.main.raise_()
         self.wait(1.0)

@@ -40,14 +40,16 @@ def grain_layer_steps(analysis: Analysis) -> Generator[Step, None, tuple[LayerDa
 
 
 def legend(layers: tuple[LayerData, ...]) -> str:
-    """What the colours of the layers mean, one line a layer."""
-    lines = []
+    """What the colours of the layers mean, one line a layer, and one for those that show nothing."""
+    lines, noise = [], []
     for _, kwargs, _ in layers:
         low, high = kwargs["contrast_limits"]
         notes = kwargs["metadata"][KEY]
-        where = f"{low:.3g} to {high:.3g}, on {notes['share']:.0%} of the map"
-        lines.append(f"{notes['meaning']}: {where if notes['share'] else 'nowhere more than noise'}")
-    return "\n".join(lines)
+        if notes["share"]:
+            lines.append(f"{notes['meaning']}: {low:.3g} to {high:.3g}, on {notes['share']:.0%} of the map")
+        else:
+            noise.append(notes["meaning"])
+    return "\n".join([*lines, *([f"nowhere more than noise: {', '.join(noise)}"] if noise else [])])
 
 
 def _deformations(analysis: Analysis) -> tuple[Deformation, ...]:

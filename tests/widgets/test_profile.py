@@ -6,7 +6,8 @@ from matplotlib.text import Text
 from qtpy.QtGui import QGuiApplication
 
 from napari_tem_fft.core.profile import ProfilePeak, RadialProfile
-from napari_tem_fft.widgets._profile_plot import PhaseLines, ProfilePlot, ProfileView
+from napari_tem_fft.widgets._profile_plot import ProfilePlot
+from napari_tem_fft.widgets._profile_view import PhaseLines, ProfileView
 from napari_tem_fft.widgets.profile import ProfileDock, phase_lines
 
 
@@ -106,6 +107,18 @@ def test_phase_lines_stand_below(plot):
     plot.show_view(ProfileView([profile("masked", 4.0)], phases=(lines,)))
     assert "LiF" in [text.get_text() for text in plot.axes.texts]
     assert plot.axes.get_ylim()[0] < -0.05
+
+
+def test_names_of_phases_meet_no_ticks_and_no_numbers(plot):
+    lines = tuple(PhaseLines(name, "#E69F00", (1.5, 4.3)) for name in ("Li2CO3", "CaCO3_aragonite"))
+    plot.show_view(ProfileView([profile("masked", 4.0)], phases=lines))
+    plot.draw()
+    names = [text for text in plot.axes.texts if text.get_text() in ("Li2CO3", "CaCO3_arago…")]
+    boxes = [Text.get_window_extent(text) for text in names]
+    numbers = [label for label in plot.axes.get_yticklabels() if label.get_text()]
+    assert len(boxes) == 2 and numbers
+    assert all(0 <= box.x0 and box.x1 < plot.axes.bbox.x0 for box in boxes)
+    assert not any(box.overlaps(label.get_window_extent()) for box in boxes for label in numbers)
 
 
 def test_zoom_survives_an_edit(plot):

@@ -105,7 +105,7 @@ def test_table_goes_to_the_clipboard(viewer, analysed):
     dock = ComponentsDock(viewer)
     viewer.window.add_dock_widget(dock, name="components", area="bottom")
     dock.copy.click()
-    assert QGuiApplication.clipboard().text().startswith("component\tstate\tprobability")
+    assert QGuiApplication.clipboard().text().startswith("component\tstate\tprob.")
 
 
 def test_a_click_on_a_candidate_draws_its_rings(viewer, analysed):

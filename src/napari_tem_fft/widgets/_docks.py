@@ -37,32 +37,39 @@ def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> It
         return
     for name, make in docks.items():
         if not any(isinstance(widget, make) for widget in window.dock_widgets.values()):
-            yield window.add_dock_widget(make(viewer), name=dock_name(name), area=area, tabify=True)
+            dock = window.add_dock_widget(make(viewer), name=dock_name(name), area=area, tabify=True)
+            dock.setWindowTitle(name)  # on its tab, where there is little room
+            yield dock
 
 
-def bring_below(viewer: ViewerModel, docks: dict[str, type[QWidget]], share: float) -> Iterator[None]:
-    """Open docks side by side behind tabs at the bottom, the first on top; open ones stay where they are.
+def bring_around(
+    widget: QWidget,
+    viewer: ViewerModel,
+    below: dict[str, type[QWidget]],
+    beside: dict[str, type[QWidget]],
+    share: float,
+) -> Iterator[None]:
+    """Open docks around a widget's own, one a step; open ones stay where they are.
 
     Parameters
     ----------
+    widget : QWidget
+        Its dock stays on top of those in its column.
     viewer : napari.Viewer
-    docks : dict of str to type
-        The widgets' names in the manifest and their classes, made for a viewer.
+    below, beside : dict of str to type
+        Those behind tabs at the bottom, the first on top, and those behind tabs in the right column: the
+        widgets' names in the manifest and their classes, made for a viewer.
     share : float
-        Of the window's height.
+        Of the window's height for those at the bottom.
     """
     first = None
-    for dock in bring(viewer, docks, "bottom"):
+    for dock in bring(viewer, below, "bottom"):
         if first is None:
             first = dock
             _settle(first, share)
         first.raise_()
         yield
-
-
-def bring_beside(widget: QWidget, viewer: ViewerModel, docks: dict[str, type[QWidget]]) -> Iterator[None]:
-    """Open docks behind tabs in the right column, and leave the widget's own on top."""
-    for _ in bring(viewer, docks, "right"):
+    for _ in bring(viewer, beside, "right"):
         if (own := dock_of(widget)) is not None:
             own.raise_()
         yield

@@ -23,6 +23,9 @@ from ._preferences import length_unit
 #: Those that lie in reciprocal space.
 RECIPROCAL = ("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars")
 
+#: Width and height of a colour bar, pixels, and size of its numbers: there is little room beside the images.
+COLOUR_BAR = (14, 90), 8
+
 
 class LayerGroup:
     """Own layers of one micrograph, each with a role ("fft", "mask", "heat LiF").
@@ -199,6 +202,7 @@ def create(layer_data: LayerData) -> Layer:
     layer = Layer.create(*layer_data)
     widen_grey_range(layer)
     if isinstance(layer, Image) and layer.metadata.get(KEY, {}).get("colour_bar"):
+        layer.colorbar.size, layer.colorbar.font_size = COLOUR_BAR
         layer.colorbar.visible = True
     return layer
 

@@ -24,7 +24,7 @@ Key = tuple[int, str, int]
 def columns(unit: LengthUnit) -> tuple[str, ...]:
     """Titles of the columns."""
     d = f"d ({symbol(unit)})"
-    return "grain, phase, (hkl)", "probability", "zone axis", "fits", d, "d off", "angle off"
+    return "grain, phase, (hkl)", "prob.", "zone", "fits", d, "d off", "angle off"
 
 
 def match_rows(findings: Findings, unit: LengthUnit = "nm") -> list[Row]:

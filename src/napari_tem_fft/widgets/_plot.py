@@ -22,8 +22,8 @@ from ._quick_text import QuickText
 
 #: Seconds for new texts in one drawing.
 AT_ONCE = 0.02
-#: Buttons of matplotlib's toolbar that change what the docks' own controls keep in order.
-LEFT_OUT = (None, "Subplots", "Customize")
+#: Buttons of matplotlib's toolbar for what the docks' own controls do, and those for which there is no room.
+LEFT_OUT = (None, "Back", "Forward", "Subplots", "Customize", "Save")
 
 
 @dataclass(frozen=True, slots=True)

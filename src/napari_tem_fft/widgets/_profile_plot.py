@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -16,107 +15,24 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import Signal
 
 from .._layers import MASK
-from ..core.lengths import LengthUnit, factor, length, symbol
-from ..core.profile import ProfilePeak, RadialProfile
+from ..core.lengths import factor, length, symbol
 from ..io.labels import spread
 from ._plot import PlotColours, ThemedCanvas
+from ._profile_view import MOST_LABELS, PhaseLines, ProfileView
 from ._quick_text import QuickText
 
 #: Round lattice spacings for the upper axis, nm.
 ROUND_D = (1, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.22, 0.2, 0.18, 0.16, 0.15, 0.14, 0.13, 0.12, 0.11, 0.1, 0.09)
-MOST_LABELS = 30
 #: Range of the logarithmic axis.
 DECADES = 3.0
 #: Points that a label needs along and across the axis, and a row of phase ticks.
 LABEL_WIDTH, LABEL_LENGTH, LABEL_ROOM, ROW = 11.0, 32.0, 42.0, 9.0
 #: Points across the axis of a label with (hkl) in a second line.
 NAMED_WIDTH = 20.0
-#: Points across of a letter of a phase's name, and of a figure of its (hkl).
-NAME_LETTER, HKL_LETTER = 5.0, 4.2
+#: Letters of a phase's name that have room, and points across of a figure of its (hkl).
+NAME_LETTERS, HKL_LETTER = 12, 4.2
 #: Points left, right, below and above the axes for numbers and names.
 ROOM = (52.0, 6.0, 20.0, 20.0)
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseLines:
-    """Ticks below the profile: where a phase has its reflections.
-
-    Attributes
-    ----------
-    name, colour : str
-    g : tuple of float, 1/nm
-    names : tuple of str
-        (hkl) of each, written beside the ticks where there is room; none where it is empty.
-    strength : tuple of float
-        The strongest are named first.
-    """
-
-    name: str
-    colour: str
-    g: tuple[float, ...]
-    names: tuple[str, ...] = ()
-    strength: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ProfileView:
-    """What the plot shows.
-
-    Attributes
-    ----------
-    profiles : sequence of RadialProfile
-    curves : frozenset of str
-        Those that are drawn.
-    above_background : bool
-        Each curve less its background, so that lattice planes stand out; else as measured, with the
-        backgrounds. Either way over its largest value, for the curves differ in size by far.
-    logarithmic : bool
-    phases : tuple of PhaseLines
-    chosen : tuple of float, 1/nm
-        Frequencies that were picked, each marked by a line.
-    names : tuple of str
-        (hkl) of the peaks, in the order of `peaks`, empty where there is none; shown where there is room.
-    unit : {"nm", "angstrom"}
-        Of the numbers.
-    """
-
-    profiles: Sequence[RadialProfile] = ()
-    curves: frozenset[str] = frozenset(("whole image", "masked", "local maximum"))
-    above_background: bool = True
-    logarithmic: bool = False
-    phases: tuple[PhaseLines, ...] = ()
-    chosen: tuple[float, ...] = ()
-    names: tuple[str, ...] = ()
-    unit: LengthUnit = "nm"
-
-    def same_as(self, other: ProfileView) -> bool:
-        """Whether another view shows the same."""
-        names = ("curves", "above_background", "logarithmic", "phases", "chosen", "names", "unit")
-        return (
-            all(getattr(self, name) == getattr(other, name) for name in names)
-            and len(self.profiles) == len(other.profiles)
-            and all(map(_same_profile, self.profiles, other.profiles))
-        )
-
-    def drawn(self) -> list[RadialProfile]:
-        """Curves that are asked for and there."""
-        return [p for p in self.profiles if p.curve in self.curves and np.isfinite(p.intensity).any()]
-
-    def peaks(self) -> list[ProfilePeak]:
-        """The most significant peaks, by rising g: of the masked curve where there is one."""
-        for curve in ("masked", "local maximum", "whole image"):
-            found = [peak for p in self.drawn() if p.curve == curve for peak in p.peaks]
-            if found:
-                best = sorted(found, key=lambda peak: -peak.significance)[:MOST_LABELS]
-                return sorted(best, key=lambda peak: peak.g)
-        return []
-
-    def values(self, profile: RadialProfile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The curve and its background as they are drawn."""
-        base = profile.background if self.above_background else np.zeros_like(profile.background)
-        values = profile.intensity - base
-        top = max(float(np.nanmax(values)), 1e-12)
-        return values / top, (profile.background - base) / top
 
 
 class ProfilePlot(ThemedCanvas):
@@ -130,6 +46,7 @@ class ProfilePlot(ThemedCanvas):
         self.axes: Axes = self.figure.add_subplot(xlim=(1.0, 10.0))
         self.upper = cast(Axes, self.axes.secondary_xaxis("top", functions=(_inverse, _inverse)))
         self._styled: PlotColours | None = None
+        self._lowest, self._highest = 0.0, 1.0
         self.mpl_connect("button_press_event", self._on_click)
         self.mpl_connect("resize_event", self._on_resize)
         self.redraw()
@@ -138,8 +55,8 @@ class ProfilePlot(ThemedCanvas):
         """Draw a view if it is another one; a zoom stays while the curves reach as far as before."""
         if view.same_as(self.view):
             return
-        zoom = self.axes.get_xlim() if self.axes.get_xlim() != _reach(self.view) else None
-        same = _reach(self.view) == _reach(view)
+        zoom = self.axes.get_xlim() if self.axes.get_xlim() != self.view.reach() else None
+        same = self.view.reach() == view.reach()
         self.view = view
         self.redraw()
         if zoom is not None and same:
@@ -182,14 +99,18 @@ class ProfilePlot(ThemedCanvas):
             axes.plot(profile.g, values, color=colour, linewidth=width, label=profile.curve)
             if not view.above_background:
                 axes.plot(profile.g, background, color=colour, linewidth=0.8, linestyle="--")
-        axes.set_xlim(_reach(view))
-        axes.set_ylabel("power (scaled)")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.3g}" if v > -1e-9 else ""))
+        axes.set_xlim(view.reach())
+        axes.set_ylabel("power", loc="top")
+        axes.yaxis.set_major_formatter(FuncFormatter(self._height_words))
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
         sign, many = symbol(view.unit), factor(view.unit)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda g, _: f"{g / many:.4g}"))
         self._name_axis(f"g (1/{sign})", 0.0, "top")
         self._name_axis(f"d ({sign})", 1.0, "bottom")
+
+    def _height_words(self, value: float, _: int) -> str:
+        """Numbers of the axis beside the curves only: names of phases stand below, labels of peaks above."""
+        return f"{value:.3g}" if self._lowest <= value <= self._highest else ""
 
     def _name_axis(self, name: str, height: float, align: str) -> None:
         """Write an axis' name before its row of numbers, which costs no row of its own."""
@@ -209,7 +130,7 @@ class ProfilePlot(ThemedCanvas):
 
     def _draw_d_axis(self) -> None:
         """Round lattice spacings along the upper edge, at least 30 points apart."""
-        low, high = _reach(self.view)
+        low, high = self.view.reach()
         gap = 30 * (high - low) / self._points()[0]
         chosen: list[float] = []
         for d in ROUND_D:
@@ -219,7 +140,7 @@ class ProfilePlot(ThemedCanvas):
 
     def _draw_labels(self) -> None:
         """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
-        peaks, (low, high), (width, height) = self.view.peaks(), _reach(self.view), self._points()
+        peaks, (low, high), (width, height) = self.view.peaks(), self.view.reach(), self._points()
         texts, across_axis = self._label_texts(width)
         places = spread([peak.g for peak in peaks], across_axis * (high - low) / width)
         room = min(LABEL_ROOM / height, 0.6)
@@ -267,21 +188,22 @@ class ProfilePlot(ThemedCanvas):
         low, high = np.nanmin(values), np.nanmax(values)
         if self.view.logarithmic:
             low, high = max(np.log10(high) - DECADES, np.log10(max(low, 1e-9))), np.log10(high)
+        self._lowest, self._highest = (10**low, 10**high) if self.view.logarithmic else (0.0, high + 0.01)
         span = max(high - low, 0.1) / max(1 - above - below - 0.06, 0.1)
         bottom, top = low - (below + 0.03) * span, low + (1 - below - 0.03) * span
         self.axes.set_ylim(*((10**bottom, 10**top) if self.view.logarithmic else (bottom, top)))
 
     def _draw_phases(self) -> None:
-        """A row of ticks a phase along the lower edge, named at its left."""
-        height = self._points()[1]
+        """A row of ticks a phase along the lower edge, named left of the axis, whose numbers stand above."""
+        width, height = self._points()
         across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
         for row, phase in enumerate(self.view.phases):
             bottom = (row * ROW + 1.5) / height
             top = bottom + 0.6 * ROW / height
             self.axes.vlines(phase.g, bottom, top, colors=phase.colour, transform=across, linewidth=1.4)
-            self.axes.text(
-                0.004, bottom, phase.name, transform=self.axes.transAxes, fontsize=7, color=phase.colour,
-                va="bottom", bbox={"facecolor": self.colours.background, "edgecolor": "none", "pad": 0.5},
+            QuickText(
+                self.axes, -6.0 / width, bottom, _fitting(phase.name), self.axes.transAxes, fontsize=7,
+                color=phase.colour, ha="right", va="bottom",
             )  # fmt: skip
             for number in self._named_lines(phase):
                 QuickText(
@@ -291,11 +213,10 @@ class ProfilePlot(ThemedCanvas):
 
     def _named_lines(self, phase: PhaseLines) -> list[int]:
         """The lines of a phase whose (hkl) fits between it and the next one, the strongest first."""
-        low, high = _reach(self.view)
+        low, high = self.view.reach()
         point = (high - low) / self._points()[0]
-        first = low + (NAME_LETTER * len(phase.name) + 6) * point
         order = sorted(range(len(phase.names)), key=lambda n: -phase.strength[n])
-        return [n for n in order[:MOST_LABELS] if self._has_room(phase, n, first, point)]
+        return [n for n in order[:MOST_LABELS] if self._has_room(phase, n, low, point)]
 
     def _has_room(self, phase: PhaseLines, number: int, first: float, point: float) -> bool:
         """Whether nothing of the phase's row stands where a line's (hkl) would."""
@@ -330,19 +251,9 @@ class ProfilePlot(ThemedCanvas):
         self.redraw()
 
 
-def _same_profile(one: RadialProfile, other: RadialProfile) -> bool:
-    same = one.curve == other.curve and one.peaks == other.peaks
-    return one is other or (
-        same
-        and np.array_equal(one.intensity, other.intensity, equal_nan=True)
-        and np.array_equal(one.background, other.background, equal_nan=True)
-    )
-
-
-def _reach(view: ProfileView) -> tuple[float, float]:
-    """Range of g in which any of the curves has a value."""
-    finite = [p.g[np.isfinite(p.intensity)] for p in view.drawn()]
-    return (float(min(g[0] for g in finite)), float(max(g[-1] for g in finite))) if finite else (0.0, 1.0)
+def _fitting(name: str) -> str:
+    """A phase's name, cut where it is longer than its room."""
+    return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 1]}…"
 
 
 def _inverse(values: ArrayLike) -> NDArray[np.float64]:

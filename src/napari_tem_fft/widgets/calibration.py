@@ -98,7 +98,7 @@ class CalibrationDock(QWidget):
         form.addRow("measured", self.mark)
         form.addRow("standard", side_by_side(self.phase, self.reflection, self.d))
         form.addRow(side_by_side(self.add, self.per_axis))
-        layout.addWidget(Columns(left, self.tree), stretch=1)
+        layout.addWidget(Columns(left, self.tree, (3, 2)), stretch=1)
         layout.addWidget(side_by_side(self.correct, self.save, self.load))
 
     def _connect(self) -> None:

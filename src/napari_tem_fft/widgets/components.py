@@ -28,14 +28,14 @@ from ._specimen import specimen_edits
 from ._tree import ResultTree, Row
 from ._views import fly_to, look_at
 
-COLUMNS = ("component", "state", "probability", "area (nm²)", "of specimen", "diameter (nm)")
+COLUMNS = ("component", "state", "prob.", "area (nm²)", "share", "⌀ (nm)")
 HELP = (
     "Phase or ambiguous set; below it its grains",
     "identified, likely, ambiguous, single d only or unknown",
-    "Of the named phase, or of the whole set, among all candidates",
+    "Probability of the named phase, or of the whole set, among all candidates",
     "Area, and how far its edge is blurred",
     "Share of the specimen's area; vacuum and holes are not counted",
-    "Of the circle of the same area",
+    "Diameter of the circle of the same area",
 )
 
 

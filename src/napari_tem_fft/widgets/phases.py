@@ -18,8 +18,8 @@ from ._words import Words
 
 HELP = (
     "Grains; below them the candidates, best first; below these the spots that they explain",
-    "Among all candidates and a lattice that is not listed",
-    "[uvw] along the beam",
+    "Probability among all candidates and a lattice that is not listed",
+    "Zone axis: [uvw] along the beam",
     "Share of the grain's spots that the candidate explains",
     "Measured, by the image's calibration",
     "Candidate: by how much the calibration would have to change. Spot: what is left after that",

@@ -23,7 +23,8 @@ from ._findings import Findings
 from ._messages import tell
 from ._plot import ThemedToolbar
 from ._preferences import length_unit, units
-from ._profile_plot import PhaseLines, ProfilePlot, ProfileView
+from ._profile_plot import ProfilePlot
+from ._profile_view import PhaseLines, ProfileView
 from ._session import session_of, unwrapped
 
 #: Lines of smaller d are beyond what is measured, nm.

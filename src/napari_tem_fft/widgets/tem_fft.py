@@ -30,7 +30,7 @@ from ._batch_run import run_of
 from ._candidates import CandidatesForm
 from ._choice import ImageChoice
 from ._controls import Scrolled, button, fill_row, folding, framed, side_by_side
-from ._docks import bring_below, bring_beside, dock_of, narrow
+from ._docks import bring_around, dock_of, narrow
 from ._keys import bind, list_of_keys, words_of
 from ._live import LiveFft
 from ._mask_tools import TOOLS, MaskTools
@@ -179,19 +179,17 @@ class TemFftDock(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Bring the docks that belong to this one when it is shown."""
         super().showEvent(event)
-        in_turns(self, self._bring_docks(settle=not self._shown))
+        in_turns(self, self._bring_docks(first=not self._shown))
         if not self._shown:
             self._shown = True
             load_layers(self)
             self._load_network()
 
-    def _bring_docks(self, settle: bool) -> Iterator[None]:
-        yield from bring_below(self._viewer, BELOW, share=0.36)
-        yield from bring_beside(self, self._viewer, BESIDE)
-        if settle:
+    def _bring_docks(self, first: bool) -> Iterator[None]:
+        yield from bring_around(self, self._viewer, BELOW, BESIDE, share=0.36)
+        if first:
             narrow(self)
-            if fft_in_panel():
-                self.panel.setChecked(True)
+            self.panel.setChecked(self.panel.isChecked() or fft_in_panel())
 
     def _load_network(self) -> None:
         """Load the network while the user still looks for a file; it goes when the dock is closed."""
