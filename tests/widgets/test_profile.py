@@ -113,7 +113,7 @@ def test_names_of_phases_meet_no_ticks_and_no_numbers(plot):
     lines = tuple(PhaseLines(name, "#E69F00", (1.5, 4.3)) for name in ("Li2CO3", "CaCO3_aragonite"))
     plot.show_view(ProfileView([profile("masked", 4.0)], phases=lines))
     plot.draw()
-    names = [text for text in plot.axes.texts if text.get_text() in ("Li2CO3", "CaCO3_arago…")]
+    names = [text for text in plot.axes.texts if text.get_text() in ("Li2CO3", "CaCO3_arag…")]
     boxes = [Text.get_window_extent(text) for text in names]
     numbers = [label for label in plot.axes.get_yticklabels() if label.get_text()]
     assert len(boxes) == 2 and numbers

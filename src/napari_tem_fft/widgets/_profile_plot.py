@@ -30,9 +30,9 @@ LABEL_WIDTH, LABEL_LENGTH, LABEL_ROOM, ROW = 11.0, 32.0, 42.0, 9.0
 #: Points across the axis of a label with (hkl) in a second line.
 NAMED_WIDTH = 20.0
 #: Letters of a phase's name that have room, and points across of a figure of its (hkl).
-NAME_LETTERS, HKL_LETTER = 12, 4.2
+NAME_LETTERS, HKL_LETTER = 11, 4.2
 #: Points left, right, below and above the axes for numbers and names.
-ROOM = (52.0, 6.0, 20.0, 20.0)
+ROOM = (56.0, 6.0, 20.0, 20.0)
 
 
 class ProfilePlot(ThemedCanvas):
