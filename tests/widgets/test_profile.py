@@ -117,7 +117,7 @@ def test_names_of_phases_meet_no_ticks_and_no_numbers(plot):
     boxes = [Text.get_window_extent(text) for text in names]
     numbers = [label for label in plot.axes.get_yticklabels() if label.get_text()]
     assert len(boxes) == 2 and numbers
-    assert all(0 <= box.x0 and box.x1 < plot.axes.bbox.x0 for box in boxes)
+    assert all(box.x0 >= 0 and box.x1 < plot.axes.bbox.x0 for box in boxes)
     assert not any(box.overlaps(label.get_window_extent()) for box in boxes for label in numbers)
 
 

@@ -32,7 +32,7 @@ NAMED_WIDTH = 20.0
 #: Letters of a phase's name that have room, and points across of a figure of its (hkl).
 NAME_LETTERS, HKL_LETTER = 11, 4.2
 #: Points left, right, below and above the axes for numbers and names.
-ROOM = (56.0, 6.0, 20.0, 20.0)
+ROOM = (60.0, 6.0, 20.0, 20.0)
 
 
 class ProfilePlot(ThemedCanvas):
