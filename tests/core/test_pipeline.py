@@ -113,6 +113,30 @@ def test_steps_come_in_order_and_count_to_the_end():
     assert [s.done for s in steps] == list(range(1, 8)) and {s.total for s in steps} == {7}
 
 
+def test_the_steps_of_an_edit_count_to_the_end():
+    analysis, steps = analyse(grain_image(), (0.025, 0.025)), []
+    exhaust(edited_steps(analysis, analysis.spots), steps.append)
+    assert [(s.name, s.done, s.total) for s in steps] == [
+        ("profile", 1, 4), ("grains", 2, 4), ("phases", 3, 4), ("maps", 4, 4),
+    ]  # fmt: skip
+
+
+def test_a_calibration_is_believed_within_its_uncertainty_in_percent():
+    """Copper along [011], 1.5 % too small."""
+    planes = [(0.985 * d, azimuth) for d, azimuth in ((0.2087, 10.0), (0.2087, 80.53), (0.18075, 135.26))]
+    micrograph = Micrograph(
+        lattice((400, 400), (0.02, 0.02), planes) + white_noise((400, 400), 2), Calibration.real(0.02)
+    )
+    phases = [phase for phase in load_table() if phase.id in ("Cu", "Si", "LiF")]
+    named = [
+        exhaust(analysis_steps(micrograph, phases, AnalysisParams(calibration_uncertainty=percent))).matches[
+            0
+        ]
+        for percent in (0.1, 2.0)
+    ]
+    assert (named[0].phases, named[1].phases) == ((), ("Cu",))
+
+
 def test_parameters_survive_json():
     params = AnalysisParams(calibration_uncertainty=0.5, spots=SpotParams(false_alarms=0.1))
     assert from_dict(AnalysisParams, to_dict(params)) == params

@@ -32,6 +32,19 @@ def test_fringes_are_a_peak_at_their_d():
     assert abs(peak.d - 0.235) < 5 * peak.d_sigma
 
 
+def test_a_peak_stands_out_of_the_scatter_of_its_ring():
+    found = diffractogram_of(fringes((700, 800), PIXEL, 0.235, 33.0, 0.5) + white_noise((700, 800), 1))
+    profile = whole_profile(found, ProfileParams())
+    (peak,) = profile.peaks
+    at, half = int(np.argmin(np.abs(profile.g - peak.g))), 0.5 * (profile.g[1] - profile.g[0])
+    (hy, hx), (sy, sx) = found.half, found.step
+    g = np.hypot(*np.meshgrid(np.arange(-hy, hy + 1) * sy, np.arange(hx + 1) * sx, indexing="ij"))
+    bins = np.count_nonzero(np.abs(g - profile.g[at]) <= half)
+    error = profile.background[at] * 1.5 / np.sqrt(bins)  # a Hann window leaves 1 bin in 2.25 independent
+    height = profile.intensity[at] - profile.background[at]
+    assert peak.significance == pytest.approx(height / error, rel=0.02)
+
+
 def test_the_masked_profile_holds_only_what_the_mask_does():
     pixels = lattice((700, 800), PIXEL, [(0.235, 33.0), (0.18, 100.0)]) + white_noise((700, 800), 2)
     found = diffractogram_of(pixels)
