@@ -52,6 +52,12 @@ def test_a_cosine_comes_back_within_a_twentieth_of_a_percent(shape, size, azimut
     assert (spot.azimuth - azimuth + 90) % 180 - 90 == pytest.approx(0.0, abs=0.1)
 
 
+@pytest.mark.parametrize(("d", "found"), [(0.53, 1), (0.62, 0)])
+def test_planes_up_to_the_largest_d_are_found(d, found):
+    pixels = fringes((512, 512), (0.02, 0.02), d, 25.0) + white_noise((512, 512), 1)
+    assert [spot.d for spot in analyse(pixels).spots] == found * [pytest.approx(d, rel=5e-3)]
+
+
 def test_two_lattices_give_both_and_nothing_else():
     planes = [(0.235, 20.0), (0.2035, 75.0)]
     pixels = lattice((768, 768), (0.02, 0.02), planes) + white_noise((768, 768), 2, 1.0)

@@ -19,6 +19,7 @@ def test_the_rim_counts_less_than_the_middle_but_for_where_the_image_ends():
     middle, rim = (int(np.abs(rows - y).argmin()) for y in (20.0, 11.0))
     deep, side = (int(np.abs(columns - x).argmin()) for x in (9.0, 18.5))
     assert weights.weight[middle, deep] > 4 * weights.weight[rim, deep]
+    assert 0.9 < weights.weight.max() <= 1 and (np.diff(weights.weight[middle, : deep + 1]) > -0.1).all()
     assert weights.weight[middle, deep] > 4 * weights.weight[middle, side]
 
 

@@ -69,8 +69,9 @@ L, R = box(4, 12, 1.5, 8), box(4, 12, 8, 14.5)
         (crystal(A, planes()), crystal(B, planes(), LEFT)),  # one orientation, in phase: only a waist
         (crystal(A, planes()), crystal(B, planes(1.5), RIGHT)),
         (crystal(L, planes()), crystal(R, planes(1.5), RIGHT)),  # no waist: only the lattices differ
+        (crystal(L, planes()), crystal(R, planes(0.0, 1.015), RIGHT)),
     ],
-    ids=["waist", "waist and turn", "turn"],
+    ids=["waist", "waist and turn", "turn", "d"],
 )
 def test_two_touching_grains_are_two(first, second):
     analysis = grains_of(first, second)

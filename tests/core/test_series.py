@@ -22,8 +22,11 @@ def frame(number):
 
 
 def test_areas_follow_the_grain_and_a_bad_frame_is_told_of():
-    shown = []
-    series = exhaust(series_steps(3, frame, ()), lambda step: shown.append(step.product))
+    steps = []
+    series = exhaust(series_steps(3, frame, ()), steps.append)
+    shown = [step.product for step in steps]
+    ends = [(step.name, step.done, step.total) for step in steps if step.product in series]
+    assert ends == [(f"frame {n} of 3", n, 3) for n in (1, 2, 3)]
     for found, radius in zip(series, RADII, strict=False):
         (area, _) = found.areas["unknown crystal"]
         assert area == pytest.approx(np.pi * radius**2, rel=0.3)

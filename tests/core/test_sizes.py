@@ -22,7 +22,8 @@ def test_the_summary_of_three_whole_grains():
 
 
 def test_no_grain_has_no_size():
-    assert np.isnan(summary([], []).mean) and summary([3.0], [True]).cut == 1
+    assert np.isnan(summary([], []).mean) and summary([], []).grains == summary([3.0], [True]).grains == 0
+    assert summary([3.0], [True]).cut == 1 and np.isnan(summary([3.0], [False]).deviation)
 
 
 def test_which_masks_the_border_cuts():

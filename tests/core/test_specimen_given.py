@@ -79,7 +79,7 @@ def test_an_analysis_takes_it_from_the_start(analysis):
     assert given.specimen_by_user and given.specimen.mean() == pytest.approx(0.5, abs=0.02)
 
 
-@pytest.mark.parametrize("shape", [(48, 48), (64, 48), (4,), (2, 48, 64)], ids=str)
+@pytest.mark.parametrize("shape", [(48, 48), (64, 48), (0, 64), (4,), (2, 48, 64)], ids=str)
 def test_a_mask_of_another_shape_is_refused(analysis, shape):
     with pytest.raises(ValueError, match="does not cover an image"):
         exhaust(specimen_steps(analysis, np.ones(shape)))

@@ -46,3 +46,17 @@ def test_outlines_lie_on_the_border():
     for line in region.outlines():
         np.testing.assert_array_equal(line[0], line[-1])
         assert set(np.hypot(*line.T).round(9)) == {3.0, 4.0}
+    azimuth = np.degrees(np.arctan2(-region.outlines()[0][:, 0], region.outlines()[0][:, 1]))
+    assert (azimuth.min(), azimuth.max()) == pytest.approx((0, 90))
+
+
+def test_circles_and_rings_are_closed_lines_all_around():
+    circle, mirrored = SpectrumRegion("circle", (3.0, 1.0), (3.0, 1.5)).outlines()
+    inner, outer = SpectrumRegion("ring", (0.0, 3.0), (4.0, 0.0)).outlines()
+    for line, centre, radius in (
+        (circle, (3, 1), 0.5), (mirrored, (-3, -1), 0.5), (inner, (0, 0), 3.0), (outer, (0, 0), 4.0),
+    ):  # fmt: skip
+        y, x = (line - centre).T
+        assert np.hypot(y, x) == pytest.approx(radius) and line[0] == pytest.approx(line[-1])
+        turned = np.unwrap(np.arctan2(-y, x))
+        assert turned[-1] - turned[0] == pytest.approx(2 * np.pi)

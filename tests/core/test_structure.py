@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from napari_tem_fft.core.miller import format_hkl, format_zone
 from napari_tem_fft.core.phases import Phase, reciprocal_basis
-from napari_tem_fft.core.structure import LatticePlanes
+from napari_tem_fft.core.structure import LatticePlanes, Structure
 from napari_tem_fft.io.crystal import Atom, build_structure, symmetry_named
 
 BAR = "\u0305"
@@ -130,3 +130,15 @@ def test_a_zone_in_four_indices_is_the_same_direction(uvw):
     u, v, t, w = map(int, format_zone(uvw, _phase(HEXAGONAL), "plain").strip("[]").split())
     assert u + v + t == 0
     assert np.cross((u - t, v - t, w), uvw).tolist() == [0, 0, 0]
+
+
+def test_an_amplitude_is_the_sum_over_the_atoms():
+    """Two atoms of f = 2 exp(-3 s^2) in a cube of 0.4 nm: 2 f where h + k + l is even, else 0."""
+    factors = np.array([[[2.0, 0, 0, 0, 0], [3.0, 0, 0, 0, 0]]])
+    sites, ones = np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.ones(2)
+    cubic = Structure(
+        (0.4, 0.4, 0.4, 90, 90, 90), sites, ones, np.zeros(2, int), factors, np.eye(3, dtype=int)[None]
+    )
+    hkl = np.array([[1, 1, 0], [1, 0, 0], [2, 2, 2]])
+    s2 = (hkl**2).sum(axis=1) / (2 * 4.0) ** 2  # s = 1 / (2 d), d in Angstrom
+    assert cubic.amplitude(hkl) == pytest.approx(np.array([4, 0, 4]) * np.exp(-3 * s2), abs=1e-12)
