@@ -124,8 +124,8 @@ def ran_batch(window: Window) -> None:
     for sample in (files("napari_tem_fft") / "data").iterdir():
         if sample.name.endswith(".dm4"):
             (session / sample.name).write_bytes(sample.read_bytes())
-    batch.add_inputs([str(session)])
-    batch.output.setText(str(results))
+    batch.form.add_inputs([str(session)])
+    batch.form.output.setText(str(results))
     batch.start.click()
     window.wait(until=lambda: not batch.run.running)
 

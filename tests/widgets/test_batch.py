@@ -1,5 +1,6 @@
 """The batch dock: a run in the background, its table, its images as layers, and what goes wrong."""
 
+import json
 import os
 import subprocess
 import sys
@@ -22,17 +23,17 @@ def batch(viewer, dock, images, tmp_path):  # noqa: F811
     """The dock beside the main one, with five files to run."""
     dock = BatchDock(viewer)
     viewer.window.add_dock_widget(dock, name="Batch", area="bottom")
-    dock.add_inputs([str(images)])
-    dock.output.setText(str(tmp_path / "out"))
-    dock.workers.setValue(1)
+    dock.form.add_inputs([str(images)])
+    dock.form.output.setText(str(tmp_path / "out"))
+    dock.form.workers.setValue(1)
     return dock
 
 
 @pytest.fixture
 def listed(batch, finished):  # noqa: F811
     """The dock with the folder of a run that was made before."""
-    batch.output.setText(str(finished))
-    batch.output.editingFinished.emit()
+    batch.form.output.setText(str(finished))
+    batch.form.output.editingFinished.emit()
     return batch
 
 
@@ -94,19 +95,28 @@ def open_correct_and_keep(batch, dock, viewer, qtbot, run):
     assert batch.run.records[row_of(batch, "c.dm4")].corrected
 
 
+def test_a_run_is_gone_on_with_in_its_own_unit(listed, monkeypatch):
+    monkeypatch.setattr("napari_tem_fft.widgets._batch_run.length_unit", lambda: "angstrom")
+    assert listed.run.job().output == listed.run.setup.output
+    orders = []
+    monkeypatch.setattr(listed.run._command, "start", lambda words, order: orders.append(json.loads(order)))
+    listed.resume.click()
+    assert [order["job"]["unit"] for order in orders] == ["nm"]
+
+
 def test_what_cannot_be_run_is_said(listed):
     listed.start.click()
     assert "there is a run in this folder" in last_message() and not listed.run.running
-    listed.keep.setCurrentIndex(0)
+    listed.form.keep.setCurrentIndex(0)
     listed.resume.click()
     assert "other settings" in last_message() and "keep: maps then, tables now" in last_message()
     listed.tree.chosen.emit(row_of(listed, "text.dm4"))
     assert "text.dm4" in last_message()
-    listed.output.setText("")
+    listed.form.output.setText("")
     listed.start.click()
     assert "choose a folder for the results" in last_message()
-    listed.output.setText("elsewhere")
-    listed.clear.click()
+    listed.form.output.setText("elsewhere")
+    listed.form.clear.click()
     listed.start.click()
     assert "choose files or a folder" in last_message()
 
@@ -123,16 +133,16 @@ def test_nothing_is_lost_when_the_dock_is_closed_in_mid_run(batch, viewer, qtbot
     batch.deleteLater()
     again = BatchDock(viewer)
     viewer.window.add_dock_widget(again, name="Batch", area="bottom")
-    assert again.run is run and again.inputs.count() == 1 and len(cells(again)) >= 1
+    assert again.run is run and again.form.inputs.count() == 1 and len(cells(again)) >= 1
     qtbot.waitUntil(lambda: not run.running, timeout=120_000)
-    assert len(cells(again)) == 5 and again.output.text() == str(run.folder)
+    assert len(cells(again)) == 5 and again.form.output.text() == str(run.folder)
 
 
 def test_a_run_is_cancelled_and_gone_on_with(batch, qtbot, tmp_path):
     (tmp_path / "more").mkdir()
     for number in range(12):
         write_micrograph(tmp_path / "more" / f"{number}.dm4", number)
-    batch.add_inputs([str(tmp_path / "more")])
+    batch.form.add_inputs([str(tmp_path / "more")])
     batch.start.click()
     qtbot.waitUntil(lambda: len(batch.run.records) >= 2, timeout=60_000)
     children = psutil.Process().children(recursive=True)
@@ -162,8 +172,8 @@ def test_a_run_that_is_there_is_listed(listed, monkeypatch):
     monkeypatch.setattr("qtpy.QtGui.QDesktopServices.openUrl", opened.append)
     listed.report.click()
     assert Path(opened[0].toLocalFile()).name == "report.html"
-    listed.output.setText("elsewhere")
-    listed.output.editingFinished.emit()
+    listed.form.output.setText("elsewhere")
+    listed.form.output.editingFinished.emit()
     assert cells(listed) == {} and not listed.report.isEnabled()
 
 
@@ -181,8 +191,8 @@ from qtpy.QtCore import QTimer
 viewer = napari.Viewer()
 dock = BatchDock(viewer)
 viewer.window.add_dock_widget(dock, name="Batch")
-dock.add_inputs([sys.argv[1]])
-dock.output.setText(sys.argv[2])
+dock.form.add_inputs([sys.argv[1]])
+dock.form.output.setText(sys.argv[2])
 dock.run.recorded.connect(lambda record: QTimer.singleShot(0, viewer.close))
 QTimer.singleShot(0, dock.start.click)
 napari.run(force=True)

@@ -16,8 +16,8 @@ from ..batch.job import Job
 from ..batch.record import Record
 from ..core.pipeline import Analysis
 from ..core.progress import Step
-from ..io.results import Keep, save_results
-from ._batch_run import BatchSetup
+from ..io.kept_colours import kept_colours
+from ..io.results import save_results
 from ._messages import tell
 from ._run import Runner
 from ._session import Session
@@ -49,24 +49,24 @@ class Opener(QObject):
         self.saver = Runner()
         self.saver.failed.connect(tell)
 
-    def open(self, setup: BatchSetup, record: Record) -> None:
+    def open(self, job: Job, record: Record) -> None:
         """Show the image of a record with its analysis; one that is open already comes to the front."""
-        self._folder = Path(setup.output) / record.folder
+        self._folder = Path(job.output) / record.folder
         layer = self._shown(self._folder)
         if layer is not None:
             self._choose(layer)
         else:
-            self.runner.start(_reading(Job(setup.output), record))
+            self.runner.start(_reading(job, record))
 
     def folder_of(self, layer: Layer) -> Path | None:
         """Return the folder of results from which an image was opened; None for any other image."""
         return next((Path(name) for name in self._layers if self._layers[name]() is layer), None)
 
-    def keep_correction(self, layer: Layer, analysis: Analysis, keep: Keep) -> None:
+    def keep_correction(self, layer: Layer, analysis: Analysis, job: Job) -> None:
         """Write a corrected analysis in the place of the run's own."""
         folder = self.folder_of(layer)
         if folder is not None:
-            self.saver.start(_writing(analysis, folder, keep))
+            self.saver.start(_writing(analysis, folder, job))
 
     def _shown(self, folder: Path) -> Image | None:
         session, known = self._session(), self._layers.get(str(folder))
@@ -105,6 +105,6 @@ def _reading(job: Job, record: Record) -> Generator[Step, None, Analysis]:
     return opened(job, record)
 
 
-def _writing(analysis: Analysis, folder: Path, keep: Keep) -> Generator[Step, None, Path]:
+def _writing(analysis: Analysis, folder: Path, job: Job) -> Generator[Step, None, Path]:
     yield Step("writing", 0, 1)
-    return save_results(analysis, folder, keep)
+    return save_results(analysis, folder, job.keep, unit=job.unit, known=kept_colours(Path(job.output)))

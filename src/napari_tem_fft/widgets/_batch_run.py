@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary, WeakMethod
 from napari.components import ViewerModel
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
-from ..batch.job import Job, changes
+from ..batch.job import Job, changes, stored_job
 from ..batch.journal import read_records, read_run
 from ..batch.progress import Progress
 from ..batch.record import Record
@@ -26,6 +26,7 @@ from ..io.plain import from_plain
 from ..io.results import Keep
 from ._candidates import Asked
 from ._command import Command
+from ._preferences import length_unit
 from ._session import unwrapped
 
 #: Folder in a run's folder with the phases that the user added.
@@ -160,8 +161,10 @@ class BatchRun(QObject):
         inputs = setup.inputs or tuple(map(str, (before or {}).get("inputs", ())))
         if not inputs:
             raise ValueError("choose files or a folder with micrographs")
-        job = self._job()
-        other = changes(before["settings"], job.settings()) if before is not None and resume else []
+        job, other = self._job(), list[str]()
+        if before is not None and resume:
+            job = replace(job, unit=before["settings"].get("unit", job.unit))
+            other = changes(before["settings"], job.settings())
         if other:
             raise ValueError(
                 f"the run in this folder had other settings ({'; '.join(other)}): set them so again,"
@@ -182,6 +185,16 @@ class BatchRun(QObject):
         self._command.cancel()
         self.changed.emit()
 
+    def job(self) -> Job:
+        """What the run in the folder was asked for.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or it does not say so.
+        """
+        return stored_job(self._before() or {}, self.setup.output)
+
     def _before(self) -> dict[str, Any] | None:
         return read_run(self.folder) if self.setup.output else None
 
@@ -192,6 +205,7 @@ class BatchRun(QObject):
             output=os.path.abspath(setup.output),
             params=params,
             keep=setup.keep,
+            unit=length_unit(),
             names=asked.names,
             sets=asked.sets,
             elements=asked.elements,

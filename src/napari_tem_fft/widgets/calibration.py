@@ -10,9 +10,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
-    QFormLayout,
-    QLabel,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,10 +21,10 @@ from ..core.standard import Mark, correction_on, marks_of, nearest_reflection
 from ..io.calibration import CalibrationProfile, apply_profile, load_profile, profile_of, save_profile
 from ..io.phases import load_table
 from ._controls import Columns, button, short, side_by_side
+from ._dock import Dock, form_in, wrapped
 from ._findings import Findings
 from ._messages import tell
 from ._preferences import length_unit, units
-from ._session import session_of
 from ._source import micrograph_from, set_calibration
 from ._tree import ResultTree, Row
 
@@ -45,7 +42,7 @@ OTHER = "a d that is known"
 PROFILES = "Calibration profiles (*.json)"
 
 
-class CalibrationDock(QWidget):
+class CalibrationDock(Dock):
     """Say what a spot is, and all lengths follow.
 
     Parameters
@@ -54,8 +51,7 @@ class CalibrationDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
-        self.session = session_of(napari_viewer)
+        super().__init__(napari_viewer)
         self._phases = {phase.id: phase for phase in load_table()}
         self._pairs: list[tuple[Mark, float, str]] = []
         self._marks: tuple[Mark, ...] = ()
@@ -68,8 +64,7 @@ class CalibrationDock(QWidget):
         self._on_found()
 
     def _make_controls(self) -> None:
-        self.scale = QLabel()
-        self.scale.setWordWrap(True)
+        self.scale = wrapped()
         self.mark, self.phase, self.reflection = (short(QComboBox(), 5) for _ in range(3))
         self.mark.setToolTip("A spot or ring of the standard; a spot chosen in the FFT is taken at once")
         self.phase.addItems([OTHER, *sorted(self._phases)])
@@ -88,12 +83,9 @@ class CalibrationDock(QWidget):
         self.load = button("Use...", "Correct the scale as a profile says")
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 2, 4, 2)
+        layout = self.column()
         left = QWidget()
-        form = QFormLayout(left)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(3)
+        form = form_in(left)
         form.addRow("scale", self.scale)
         form.addRow("measured", self.mark)
         form.addRow("standard", side_by_side(self.phase, self.reflection, self.d))
@@ -112,8 +104,7 @@ class CalibrationDock(QWidget):
         self.load.clicked.connect(self._on_load)
         units.changed.connect(self._on_unit_changed)
         self.d.valueChanged.connect(self._on_d_edited)
-        for signal in (self.session.found, self.session.current_changed):
-            signal.connect(self._on_found)
+        self.follow(self._on_found)
         self.session.chosen_changed.connect(self._on_chosen)
 
     def _on_found(self) -> None:

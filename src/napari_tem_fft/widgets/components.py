@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton
 
 from .._grain_layers import grain_layer_steps, legend
 from .._layers import LayerData
@@ -19,10 +19,11 @@ from ..core.pipeline import Analysis
 from ..io.grain_tables import write_sizes
 from ._chosen import component_chosen, grain_chosen
 from ._controls import Columns, button, fill_row
+from ._dock import Dock, wrapped
 from ._findings import Findings
 from ._messages import tell
 from ._run import Runner
-from ._session import session_of, unwrapped
+from ._session import unwrapped
 from ._sizes_plot import SizesPlot
 from ._specimen import specimen_edits
 from ._tree import ResultTree, Row
@@ -39,7 +40,7 @@ HELP = (
 )
 
 
-class ComponentsDock(QWidget):
+class ComponentsDock(Dock):
     """Table of components and grains; a click chooses one and flies to it.
 
     Parameters
@@ -48,8 +49,7 @@ class ComponentsDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
-        self.session = session_of(napari_viewer)
+        super().__init__(napari_viewer)
         self._listed: object = None
         self.tree = ResultTree(COLUMNS, HELP)
         self.whole = button("Show all", "End the choice and look at the whole image again")
@@ -59,8 +59,7 @@ class ComponentsDock(QWidget):
         self.as_found = button("As found", "Go back to the specimen that the image shows")
         self.sizes = SizesPlot(unwrapped(napari_viewer).theme)
         self.sizes.setVisible(False)
-        self.legend = QLabel()
-        self.legend.setWordWrap(True)
+        self.legend = wrapped()
         self.legend.setVisible(False)
         self.maps = QAction("Orientation, change of d and rotation as layers")
         self.show_sizes = QAction("Histogram of sizes", checkable=True)
@@ -85,12 +84,10 @@ class ComponentsDock(QWidget):
         self.draw.clicked.connect(self.specimen.draw)
         self.as_found.clicked.connect(self.specimen.as_found)
         self.specimen.changed.connect(self._on_specimen_changed)
-        for signal in (self.session.found, self.session.current_changed):
-            signal.connect(self._on_found)
+        self.follow(self._on_found)
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 2, 4, 2)
+        layout = self.column()
         layout.addWidget(Columns(self.tree, self.sizes, (3, 2)), stretch=1)
         layout.addWidget(self.legend)
         grains = QToolButton(text="Grains", toolTip="Maps of what happens within grains, and their sizes")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 
 from ..core.lengths import LengthUnit
 from ..core.matching import RingMatch
 from ._chosen import grain_chosen, spot_chosen
+from ._controls import button, fill_row
+from ._dock import Dock, wrapped
 from ._findings import Findings
 from ._match_rows import Key, columns, match_rows
 from ._preferences import length_unit, remember_length_unit, units
-from ._session import session_of
 from ._tree import ResultTree
 from ._words import Words
 
@@ -27,7 +28,7 @@ HELP = (
 )
 
 
-class PhasesDock(QWidget):
+class PhasesDock(Dock):
     """Tree of grains, candidates and indexed spots; a click on a candidate draws its rings.
 
     Parameters
@@ -36,16 +37,12 @@ class PhasesDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
-        self.session = session_of(napari_viewer)
+        super().__init__(napari_viewer)
         self._listed: object = None
         self.tree = ResultTree(columns(length_unit()), HELP)
-        self.reason = QLabel()
-        self.reason.setWordWrap(True)
-        self.clear = QPushButton("Clear rings")
-        self.clear.setToolTip("Take away the rings of the phase, and end the choice")
-        self.copy = QPushButton("Copy table")
-        self.copy.setToolTip("Copy the table, with tabs, for a spreadsheet")
+        self.reason = wrapped()
+        self.clear = button("Clear rings", "Take away the rings of the phase, and end the choice")
+        self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
         self.angstrom = QCheckBox("Å")
         self.angstrom.setToolTip("Lattice spacings in Angstrom instead of nm; remembered")
         self.angstrom.setChecked(length_unit() == "angstrom")
@@ -57,21 +54,15 @@ class PhasesDock(QWidget):
         self.angstrom.toggled.connect(self._on_unit_toggled)
         units.changed.connect(self._on_unit_changed)
         self.words.said.connect(self.session.decide)
-        for signal in (self.session.found, self.session.current_changed):
-            signal.connect(self._on_found)
+        self.follow(self._on_found)
         self._on_found()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 2, 4, 2)
+        layout = self.column()
         layout.addWidget(self.tree)
         layout.addWidget(self.reason)
         layout.addWidget(self.words)
-        row = QHBoxLayout()
-        row.addWidget(self.clear)
-        row.addWidget(self.copy)
-        row.addWidget(self.angstrom)
-        layout.addLayout(row)
+        layout.addLayout(fill_row(QHBoxLayout(), self.clear, self.copy, self.angstrom))
 
     def _on_found(self) -> None:
         findings = self.session.current

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction, QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
 
 from ..core.colours import colours_of
 from ..core.matching.attribution import indexed_as, matches_of_spots
@@ -19,13 +19,14 @@ from ..core.profile import ProfilePeak
 from ..io.overview import overview
 from ..io.tables import write_profiles
 from ._chosen import peak_chosen
+from ._dock import Dock
 from ._findings import Findings
 from ._messages import tell
 from ._plot import ThemedToolbar
 from ._preferences import length_unit, units
 from ._profile_plot import ProfilePlot
 from ._profile_view import PhaseLines, ProfileView
-from ._session import session_of, unwrapped
+from ._session import unwrapped
 
 #: Lines of smaller d are beyond what is measured, nm.
 SMALLEST_D = 0.05
@@ -33,7 +34,7 @@ SMALLEST_D = 0.05
 PICTURES = "Pictures (*.png *.svg)"
 
 
-class ProfileDock(QWidget):
+class ProfileDock(Dock):
     """Radial profiles of the current image.
 
     Parameters
@@ -42,9 +43,8 @@ class ProfileDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self._viewer = unwrapped(napari_viewer)
-        self.session = session_of(napari_viewer)
         self.plot = ProfilePlot(self._viewer.theme)
         self.toolbar = ThemedToolbar(self.plot, self)
         self.curves = {
@@ -90,8 +90,7 @@ class ProfileDock(QWidget):
         self.save_plot.triggered.connect(self._on_save_plot)
         self.save_overview.triggered.connect(self._on_save_overview)
         self.copy.triggered.connect(self._on_copy)
-        self.session.found.connect(self._on_found)
-        self.session.current_changed.connect(self._on_found)
+        self.follow(self._on_found)
         self.session.chosen_changed.connect(self._on_found)
         units.changed.connect(self._on_found)
         self.plot.peak_chosen.connect(self._on_peak_chosen)

@@ -15,8 +15,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QProgressBar,
-    QVBoxLayout,
-    QWidget,
 )
 
 from .._layers import KEY, micrograph_of
@@ -25,10 +23,11 @@ from ..core.micrograph import Micrograph
 from ..core.progress import Step
 from ..core.series import SeriesFrame, component_names, series_steps
 from ._controls import Columns, button, fill_row
+from ._dock import Dock, wrapped
 from ._messages import tell
 from ._plot import ThemedCanvas
 from ._run import Runner
-from ._session import session_of, unwrapped
+from ._session import unwrapped
 from ._tree import ResultTree, Row
 
 NO_STACK = "Choose a stack (an image with frames) in the TEM FFT dock; its frames are analysed one by one."
@@ -73,7 +72,7 @@ class SeriesPlot(ThemedCanvas):
         return frame.frame * self._interval if self._interval else float(frame.frame)
 
 
-class SeriesDock(QWidget):
+class SeriesDock(Dock):
     """Analyse all frames of the chosen stack with the candidates and parameters of the TEM FFT dock.
 
     Parameters
@@ -82,9 +81,8 @@ class SeriesDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self._viewer = unwrapped(napari_viewer)
-        self.session = session_of(napari_viewer)
         self.frames: tuple[SeriesFrame, ...] = ()
         self.runner = Runner()
         self._make_controls()
@@ -102,14 +100,12 @@ class SeriesDock(QWidget):
         self.interval.setSpecialValueText("by number")
         self.interval.setToolTip("Time between two frames; as the file tells it, if it does")
         self.progress = QProgressBar()
-        self.hint = QLabel(NO_STACK)
-        self.hint.setWordWrap(True)
+        self.hint = wrapped(NO_STACK)
         self.plot = SeriesPlot(self._viewer.theme)
         self.tree = ResultTree(("frame",), ("Click a frame to see it",))
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 2, 4, 2)
+        layout = self.column()
         layout.addLayout(fill_row(QHBoxLayout(), self.run, self.cancel, self.progress))
         layout.addWidget(self.hint)
         layout.addWidget(Columns(self.plot, self.tree, (3, 2)), stretch=1)

@@ -15,11 +15,8 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QProgressBar,
-    QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
-    QWidget,
 )
 
 from ..core.pipeline import Analysis
@@ -27,15 +24,16 @@ from ..core.progress import Step
 from ..nn.corrections import PairError, pair_summary, save_pair
 from ..nn.model import known_models, load_config, model_folder, own_folder
 from ..nn.prepare import InputParams
+from ._controls import button, fill_row
+from ._dock import Dock, wrapped
 from ._fine_tuning import FineTuning
 from ._messages import tell
 from ._run import Runner
-from ._session import session_of
 
 COLUMNS = ("micrograph", "spots", "saved")
 
 
-class TrainDock(QWidget):
+class TrainDock(Dock):
     """Saves the current mask as a training pair, lists the pairs, and fine-tunes a model on them.
 
     Parameters
@@ -44,8 +42,7 @@ class TrainDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
-        self.session = session_of(napari_viewer)
+        super().__init__(napari_viewer)
         self.saver = Runner()
         self.training = FineTuning(self)
         self._make_controls()
@@ -59,10 +56,10 @@ class TrainDock(QWidget):
     def _make_controls(self) -> None:
         self.folder = QLineEdit(str(own_folder().with_name("corrections")))
         self.folder.setToolTip("Where the training pairs are kept")
-        self.browse = QPushButton("Folder...")
-        self.save = QPushButton("Save corrected mask as a training pair")
-        self.save.setToolTip(
-            "Keep what the network sees of this image, with the mask's spots as they are now"
+        self.browse = button("Folder...", "Choose the folder of the training pairs")
+        self.save = button(
+            "Save corrected mask as a training pair",
+            "Keep what the network sees of this image, with the mask's spots as they are now",
         )
         self.pairs = QTreeWidget()
         self.pairs.setHeaderLabels(COLUMNS)
@@ -71,24 +68,23 @@ class TrainDock(QWidget):
         self.base.setToolTip("The model from which the training starts")
         self.name = QLineEdit("corrected")
         self.name.setToolTip("Name of the new model, under which it can be chosen then")
-        self.start = QPushButton("Fine-tune")
-        self.start.setToolTip("Let the model learn from all pairs of the folder, beside simulated images")
-        self.cancel = QPushButton("Cancel")
+        self.start = button(
+            "Fine-tune", "Let the model learn from all pairs of the folder, beside simulated images"
+        )
+        self.cancel = button("Cancel", "End the training; no model is made")
         self.progress = QProgressBar()
-        self.state = QLabel()
-        self.state.setWordWrap(True)
+        self.state = wrapped()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 4, 6, 4)
-        layout.addLayout(_row(QLabel("pairs in"), self.folder, self.browse))
+        layout = self.column()
+        layout.addLayout(fill_row(QHBoxLayout(), QLabel("pairs in"), self.folder, self.browse))
         layout.addWidget(self.save)
         layout.addWidget(self.pairs, stretch=1)
         form = QFormLayout()
         form.addRow("start from", self.base)
         form.addRow("new model", self.name)
         layout.addLayout(form)
-        layout.addLayout(_row(self.start, self.cancel))
+        layout.addLayout(fill_row(QHBoxLayout(), self.start, self.cancel))
         layout.addWidget(self.progress)
         layout.addWidget(self.state)
 
@@ -103,8 +99,7 @@ class TrainDock(QWidget):
         self.saver.stopped.connect(self._on_found)
         self.training.progressed.connect(self._on_progressed)
         self.training.ended.connect(self._on_ended)
-        for signal in (self.session.found, self.session.current_changed, self.session.state_changed):
-            signal.connect(self._on_found)
+        self.follow(self._on_found, running=True)
         for signal in (self.session.network.listed, self.session.network.changed):
             signal.connect(self._fill_models)
 
@@ -201,10 +196,3 @@ def _saving(folder: Path, analysis: Analysis, params: InputParams) -> Generator[
     path = save_pair(folder, analysis, analysis.spots, params)
     yield Step("training pair", 1, 1, path)
     return path
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

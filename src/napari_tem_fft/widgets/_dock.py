@@ -1,0 +1,51 @@
+"""Dock: what every dock is made from: the session of its viewer, and how its contents are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+
+from ._session import session_of
+
+
+class Dock(QWidget):
+    """A widget that shows what a viewer's session has found.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self.session = session_of(napari_viewer)
+
+    def follow(self, slot: Callable[[], None], running: bool = False) -> None:
+        """Call a slot when other findings or another image are to be shown; also when a run begins or ends."""
+        self.session.found.connect(slot)
+        self.session.current_changed.connect(slot)
+        if running:
+            self.session.state_changed.connect(slot)
+
+    def column(self) -> QVBoxLayout:
+        """Return a new layout of the dock, from top to bottom."""
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 2, 4, 2)
+        return layout
+
+
+def form_in(widget: QWidget) -> QFormLayout:
+    """Return a new layout of a widget, a control and its name a row, close together."""
+    form = QFormLayout(widget)
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setVerticalSpacing(3)
+    return form
+
+
+def wrapped(text: str = "") -> QLabel:
+    """Return a label of as many lines as its words need."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label
