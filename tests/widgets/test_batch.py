@@ -1,6 +1,5 @@
 """The batch dock: a run in the background, its table, its images as layers, and what goes wrong."""
 
-import json
 import os
 import subprocess
 import sys
@@ -98,10 +97,9 @@ def open_correct_and_keep(batch, dock, viewer, qtbot, run):
 def test_a_run_is_gone_on_with_in_its_own_unit(listed, monkeypatch):
     monkeypatch.setattr("napari_tem_fft.widgets._batch_run.length_unit", lambda: "angstrom")
     assert listed.run.job().output == listed.run.setup.output
-    orders = []
-    monkeypatch.setattr(listed.run._command, "start", lambda words, order: orders.append(json.loads(order)))
+    listed.form.keep.setCurrentIndex(0)
     listed.resume.click()
-    assert [order["job"]["unit"] for order in orders] == ["nm"]
+    assert "keep: maps then, tables now" in last_message() and "unit" not in last_message()
 
 
 def test_what_cannot_be_run_is_said(listed):

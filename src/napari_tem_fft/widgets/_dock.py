@@ -23,7 +23,7 @@ class Dock(QWidget):
         self.session = session_of(napari_viewer)
 
     def follow(self, slot: Callable[[], None], running: bool = False) -> None:
-        """Call a slot when other findings or another image are to be shown; also when a run begins or ends."""
+        """Call a slot when there is something else to be shown, and if wanted when a run begins or ends."""
         self.session.found.connect(slot)
         self.session.current_changed.connect(slot)
         if running:
