@@ -91,30 +91,34 @@ def statements(code: str) -> list[tuple[int, int]]:
 def drawn(module: str, number: int, seed: int) -> Iterator[Mutant]:
     """A sample of a module's mutants, at different places."""
     code = text_of(module)
-    found, chance = places(code), random.Random(f"{seed} {module}")
-    original, spans, starts = bare(code), statements(code), sorted(found)
+    found, chance, original = places(code), random.Random(f"{seed} {module}"), bare(code)
+    starts = sorted(found)
     for start in chance.sample(starts, len(starts)):
         if not number:
             return
         operator, occurrence = chance.choice(found[start])
-        changed = mutated(code, operator, occurrence)
-        if bare(changed) != original:
+        if bare(mutated(code, operator, occurrence)) != original:
             number -= 1
-            line = max((first for first, last in spans if first <= start[0] <= last), default=start[0])
-            yield Mutant(module, operator, occurrence, line, difference(code, changed))
+            yield mutant_of(module, operator, occurrence)
 
 
-def difference(code: str, changed: str) -> str:
-    """The lines that were changed, as a person reads them."""
-    lines = difflib.unified_diff(code.splitlines(), changed.splitlines(), n=0, lineterm="")
-    return "\n".join(list(lines)[2:])
+def mutant_of(module: str, operator: str, occurrence: int) -> Mutant:
+    """The mutant as the module stands now."""
+    code = text_of(module)
+    changed = mutated(code, operator, occurrence)
+    head, *lines = list(difflib.unified_diff(code.splitlines(), changed.splitlines(), n=0, lineterm=""))[2:]
+    at = int(head.split()[1].lstrip("-").partition(",")[0])
+    line = max((first for first, last in statements(code) if first <= at <= last), default=at)
+    return Mutant(module, operator, occurrence, line, "\n".join((head, *lines)))
 
 
-def as_recorded(mutant: Mutant) -> bool:
-    """Whether the module still has the line from which a mutant was made, wherever it stands."""
-    code = text_of(mutant.module)
-    now = difference(code, mutated(code, mutant.operator, mutant.occurrence))
-    return now.splitlines()[1:] == mutant.difference.splitlines()[1:]
+def again(recorded: Mutant) -> Mutant | None:
+    """A recorded mutant in the module as it stands now; None where the line has another text."""
+    code = text_of(recorded.module)
+    if mutated(code, recorded.operator, recorded.occurrence) == code:
+        return None
+    now = mutant_of(recorded.module, recorded.operator, recorded.occurrence)
+    return now if now.difference.splitlines()[1:] == recorded.difference.splitlines()[1:] else None
 
 
 def inner_lines(module: str) -> frozenset[int]:

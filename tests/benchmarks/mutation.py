@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mutants import CORE, HOUSE, Mutant, as_recorded, drawn, inner_lines, modules, mutated, shares
+from mutants import CORE, HOUSE, Mutant, again, drawn, inner_lines, modules, mutated, shares
 
 #: A mutant may take so many times longer than the tests without it, and so many seconds more.
 SLOWER, PATIENCE = 4.0, 20.0
@@ -221,6 +221,10 @@ def load_libraries() -> None:
     for name in LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(name)
+    from hypothesis import settings
+
+    settings.register_profile("mutation", deadline=None, derandomize=True)  # a busy machine is no failure
+    settings.load_profile("mutation")
     sys.path[:] = [path for path in sys.path if Path(path) != Path(__file__).parent]
 
 
@@ -249,7 +253,8 @@ def main() -> int:
     names = [name for name in args.only.split(",") if name] or modules()
     wanted = shares(names, args.mutants)
     if args.again:
-        mutants = [one for entry in json.loads(args.again.read_text()) if as_recorded(one := Mutant(**entry))]
+        recorded = [again(Mutant(**entry)) for entry in json.loads(args.again.read_text())]
+        mutants = [one for one in recorded if one is not None]
     else:
         mutants = [one for name in names for one in drawn(name, wanted[name], args.seed)]
     survivors = check(mutants, args.workers, args.limit)
