@@ -69,11 +69,12 @@ def near(a: Points, b: Points, tolerance: NDArray[np.float64]) -> NDArray[np.boo
 
 def distinct(g: Points, reach: float) -> Points:
     """One frequency of each bunch."""
-    chosen: list[NDArray[np.float64]] = []
+    chosen, count = np.empty((len(g), 2)), 0
     for one in g:
-        if not chosen or not near(one[None], np.array(chosen), np.array([reach]))[0]:
-            chosen.append(one)
-    return np.array(chosen).reshape(-1, 2)
+        if not count or not near(one[None], chosen[:count], np.array([reach]))[0]:
+            chosen[count] = one
+            count += 1
+    return chosen[:count]
 
 
 def false_ones(found: Points, true: Points, tolerance: NDArray[np.float64]) -> int:
