@@ -2,11 +2,13 @@
 
     xvfb-run -a -s "-screen 0 2000x1200x24" python docs/take_pictures.py docks OUTPUT [--sizes 1280x800 ...]
     xvfb-run -a -s "-screen 0 2000x1200x24" python docs/take_pictures.py tour docs/images
+    xvfb-run -a -s "-screen 0 2000x1200x24" python docs/take_pictures.py all OUTPUT
     python docs/take_pictures.py shrink FOLDER
 
 The first writes DOCK_THEME_SIZE.png and tells, of each, whether the window kept the size that it was given,
-and which labels and buttons are narrower than their text. The second takes the pictures of the README that
-show docks. The third gives each picture of a folder that is larger than 250 kB a palette.
+and which labels and buttons are narrower than their text. The second walks through the tour of the README with
+the mouse of Qt, takes its pictures, and tells what the window said. The third does both, into one folder. The
+last gives each picture of a folder that is larger than 250 kB a palette.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from importlib.resources import files
@@ -188,7 +192,12 @@ def take_tour(output: Path) -> None:
     window.dock.views.wanted.emit("both")
     save(output / "main.png", window.picture(), LARGEST)
     window.resize(1280, 800)
+    take_choices(window, output)
     components = window.show("Components")
+    window.dock.views.wanted.emit("both")
+    components.tree.expandAll()
+    save(output / "tour_components.png", window.picture(), LARGEST)
+    components.tree.collapseAll()
     components.show_sizes.setChecked(True)
     components.maps.trigger()
     window.wait(until=lambda: window.dock.session.current.group.get("orientation") is not None)
@@ -206,6 +215,44 @@ def take_tour(output: Path) -> None:
     os._exit(0)
 
 
+def take_choices(window: Window, output: Path) -> None:
+    """What a click on a spot, a ring and the tool that removes spots do, with the mouse."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from mouse import press_on_canvas
+
+    window.dock.views.wanted.emit("both")
+    window.wait(0.5)
+    findings = window.dock.session.current
+    plane = findings.group.plane()
+
+    def place(g: tuple[float, float]) -> np.ndarray:
+        return np.add(plane.centre, np.multiply(plane.factor, g))
+
+    def said(what: str) -> None:
+        chosen, words = window.dock.choice.text(), window.dock.spots.said.text()
+        print(f"{what}: {window.viewer.status!r} {chosen!r} {words!r}")
+
+    strong = max(findings.spots, key=lambda spot: spot.snr)
+    press_on_canvas(window.viewer, place(strong.g))
+    window.rest()
+    said("a click on the strongest spot")
+    save(output / "tour_choose.png", window.picture(), LARGEST)
+    window.dock.spots.tools["ring"].click()
+    press_on_canvas(window.viewer, place((0.0, 4.6)), place((0.0, 4.8)), place((0.0, 5.0)))
+    window.rest()
+    said("a ring around Cu 111")
+    save(output / "tour_ring.png", window.picture(), LARGEST)
+    window.dock.session.pick(None)
+    window.dock.spots.tools["remove"].click()
+    press_on_canvas(window.viewer, place(strong.g))
+    window.rest()
+    said("the strongest spot removed")
+    save(output / "tour_remove.png", window.picture(), LARGEST)
+    window.dock.spots.undo.click()
+    window.dock.spots.tools["look"].click()
+    window.rest()
+
+
 def shrink(folder: Path) -> None:
     """Give pictures that are too large a palette."""
     from PIL import Image
@@ -220,7 +267,7 @@ def shrink(folder: Path) -> None:
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("docks", "tour", "shrink"))
+    parser.add_argument("what", choices=("docks", "tour", "all", "shrink"))
     parser.add_argument("output", type=Path)
     parser.add_argument("--sizes", nargs="+", default=["1280x800", "1920x1080"])
     args = parser.parse_args()
@@ -228,6 +275,9 @@ def main() -> None:
         take_docks(args.output, args.sizes)
     elif args.what == "tour":
         take_tour(args.output)
+    elif args.what == "all":  # napari starts anew for each, in a process of its own
+        for what in ("docks", "tour"):
+            subprocess.run([sys.executable, __file__, what, args.output, "--sizes", *args.sizes], check=True)
     else:
         shrink(args.output)
 

@@ -9,6 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 PLUGIN = "TEM FFT"
+#: Width of a dock, pixels, that napari lets none fall below.
+LEAST = 50
 
 
 def dock_name(name: str) -> str:
@@ -79,6 +81,10 @@ def narrow(widget: QWidget) -> None:
     """Give the dock of a widget no more width than it needs, so that most of the window is the images'."""
     main, dock = widget.window(), dock_of(widget)
     if isinstance(main, QMainWindow) and dock is not None and not dock.isFloating():
+        # napari gives docks a least width, and Qt then never lets it get less again than what a widget asked
+        # for before napari's style made its buttons narrower
+        for each in (dock, *main.tabifiedDockWidgets(dock)):
+            each.setMinimumWidth(LEAST)
         main.resizeDocks([dock], [widget.minimumSizeHint().width()], Qt.Orientation.Horizontal)
 
 

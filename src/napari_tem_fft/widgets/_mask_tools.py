@@ -23,7 +23,7 @@ from ._tools import Action, Tool
 TOOLS: dict[Tool, tuple[str, str]] = {
     "look": ("look", "Click a spot or a grain to choose it; drag to move the view"),
     "add": ("+ spot", "Click in the FFT where a spot is missing; its position is refined"),
-    "remove": ("- spot", "Click a spot in the FFT that is none"),
+    "remove": ("- spot", "Click a spot in the FFT that is no reflection"),
     "angle": ("angle", "Click two spots for the angle between them"),
     "circle": ("circle", "Drag in the FFT from a circle's middle to its rim"),
     "ring": ("ring", "Drag in the FFT from one edge of a ring to the other"),

@@ -26,6 +26,8 @@ from ._session import Session
 
 #: Of the window's width, at first.
 SHARE = 0.28
+#: More where that leaves so many pixels to the micrograph and the profile below it.
+LEFT_TO_IMAGE = 480
 
 
 class ReciprocalPanel(QWidget):
@@ -107,7 +109,9 @@ class ReciprocalPanel(QWidget):
         """Take a good share of the window, which Qt grants only once the docks are laid out."""
         dock, main = dock_of(self), self.window()
         if dock is not None and isinstance(main, QMainWindow):
-            main.resizeDocks([dock], [int(SHARE * main.width())], Qt.Orientation.Horizontal)
+            both = dock.width() + main.centralWidget().width()
+            width = max(SHARE * main.width(), min(both / 2, both - LEFT_TO_IMAGE))
+            main.resizeDocks([dock], [int(width)], Qt.Orientation.Horizontal)
 
     def _on_home(self) -> None:
         self.model.fit_to_view()

@@ -39,7 +39,7 @@ class SizesPlot(ThemedCanvas):
             for counts, hatch in ((counted.counts, ""), (counted.cut, "///")):
                 self.axes.bar(
                     edges[:-1], counts, np.diff(edges), below, align="edge", color=colours[name], hatch=hatch,
-                    edgecolor=self.colours.background, linewidth=0.6, label="" if hatch else name,
+                    edgecolor=self.colours.background, linewidth=0.6,
                 )  # fmt: skip
                 below += counts
         numbers = summary(*total)
@@ -49,7 +49,5 @@ class SizesPlot(ThemedCanvas):
         self.axes.set_xlabel("diameter (nm)")
         self.axes.set_ylabel("grains")
         self.axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        if sizes:
-            self.axes.legend(fontsize=7, labelcolor=self.colours.text, frameon=False)
         self.style(self.axes)
         super().redraw()

@@ -45,5 +45,5 @@ def _reason(findings: Findings, unknown: ComponentMap) -> str:
 
 def _line(component: ComponentMap, colour: str) -> str:
     words = f"{component.outcome}, " if component.phases else ""
-    share = f"{component.area:.0f} ± {component.area_sigma:.0f} nm², {component.fraction:.1%} of the specimen"
+    share = f"{component.area:.0f} ± {component.area_sigma:.0f} nm², {component.fraction:.1%}"
     return f'<span style="color:{colour}">■</span> <b>{escape(component.name)}</b>: {words}{share}'

@@ -100,10 +100,12 @@ class Tools(QObject):
         spot = spot_at(g, findings.spots)
         if self.tool == "add" and spot is None:
             self._session.edits.point(g)
+            self.said.emit("looked for near the click, and refined; Undo takes it away")
         elif self.tool == "add" and spot is not None:
             self.said.emit(f"spot {spot.id} is there already")
         elif self.tool == "remove" and spot is not None:
             self._session.edits.enable([spot.id], False)
+            self.said.emit(f"spot {spot.id} counts no longer; Undo brings it back")
         elif self.tool == "angle":
             self._measure_angle(findings, g if spot is None else _same_side(spot.g, g))
 
@@ -170,7 +172,7 @@ class Tools(QObject):
 _HELP: dict[Tool, str] = {
     "look": "",
     "add": "click where a spot is missing: it is looked for nearby and refined",
-    "remove": "click a spot that is none",
+    "remove": "click a spot that is no reflection",
     "angle": "click two spots",
     "circle": "press in the middle of a circle and drag to its rim",
     "ring": "press at one edge of a ring and drag to the other",

@@ -116,10 +116,10 @@ class TemFftDock(QWidget):
         self.choice.setWordWrap(True)
         self.choice.setVisible(False)
         self.choice.setToolTip("Click a spot in the FFT, a grain in the image or a peak of the profile")
-        self.result = QLabel()
+        self.result = QLabel(alignment=Qt.AlignmentFlag.AlignTop)
         self.result.setWordWrap(True)
+        self.result.setToolTip("State, area, and share of the specimen's area of each component")
         self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.result.setAlignment(Qt.AlignmentFlag.AlignTop)
 
     def _lay_out(self) -> None:
         form = QWidget()
