@@ -6,9 +6,9 @@
     python docs/take_pictures.py shrink FOLDER
 
 The first writes DOCK_THEME_SIZE.png and tells, of each, whether the window kept the size that it was given,
-and which labels and buttons are narrower than their text. The second walks through the tour of the README with
-the mouse of Qt, takes its pictures, and tells what the window said. The third does both, into one folder. The
-last gives each picture of a folder that is larger than 250 kB a palette.
+and which labels and buttons are narrower than their text. The second walks through the tour of the README
+with the mouse of Qt, takes its pictures, and tells what the window said. The third does both, into one
+folder. The last gives each picture of a folder that is larger than 250 kB a palette.
 """
 
 from __future__ import annotations
