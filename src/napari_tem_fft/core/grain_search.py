@@ -30,7 +30,7 @@ OWN_SHARE = 0.4
 SATELLITE = 0.1
 #: An outline that changes no more than this (common over joint area) is not drawn again, and has the same
 #: spectrum where it changes still less.
-SETTLED, UNCHANGED = 0.85, 0.97
+SETTLED, UNCHANGED = 0.85, 0.95
 #: A draft smaller than this share of a grain that it overlaps can be another grain.
 LAID_OVER = 0.5
 #: An outline in which a seed has less than this share of the SNR that it had before is of another grain.

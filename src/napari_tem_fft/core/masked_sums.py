@@ -19,7 +19,7 @@ from .frequency import FrequencyGrid
 #: Power over noise is counted in these.
 QUANTUM = 2.0**-22
 #: Cells whose bins are looked up together.
-MOST_CELLS = 1 << 17
+MOST_CELLS = 1 << 14
 
 
 @dataclass(slots=True, eq=False)
