@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from end_to_end import make_micrograph, reference
+from end_to_end import PIXEL, make_micrograph, reference
 
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import batch_steps
@@ -30,12 +29,25 @@ from napari_tem_fft.batch.sources import find_sources
 from napari_tem_fft.batch.workers import LocalWorkers
 
 
-def make_images(folder: Path, count: int, size: int, grains: int) -> None:
-    """Copies of one micrograph; each is read as a file of its own."""
+def make_images(folder: Path, count: int, size: int, grains: int) -> list[Path]:
+    """One micrograph turned, mirrored, with a little more noise: what is remembered of one helps no other."""
+    import numpy as np
+    from dm_writer import write_dm
+
+    from napari_tem_fft.io.dm import read_micrograph
+
     folder.mkdir()
-    make_micrograph(folder / "0000.dm4", size, grains)
+    first = folder / "0000.dm4"
+    make_micrograph(first, size, grains)
+    pixels = read_micrograph(first).pixels
+    rng = np.random.default_rng(7)
+    paths = [first]
     for number in range(1, count):
-        shutil.copyfile(folder / "0000.dm4", folder / f"{number:04d}.dm4")
+        turned = np.rot90(pixels.T if number // 4 % 2 else pixels, number % 4)
+        noise = rng.integers(-1, 2, turned.shape, dtype=np.int8)
+        paths.append(folder / f"{number:04d}.dm4")
+        write_dm(paths[-1], (turned + noise).astype(np.int16), PIXEL, "nm")
+    return paths
 
 
 def floor_in_one_thread(path: Path) -> float:
@@ -102,8 +114,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        make_images(folder / "images", args.images, args.size, args.grains)
-        first = folder / "images" / "0000.dm4"
+        paths = make_images(folder / "images", args.images, args.size, args.grains)
+        first = paths[0]
         floors = [reference(first) for _ in range(4)]
         moments = timed_run(folder / "images", folder / "out", args.workers, args.keep)
         floors += [reference(first) for _ in range(4)]
@@ -117,7 +129,8 @@ def main() -> None:
             f"floor (read, float32 rfft2, all processors): {floor:.3f} s; an image: {seconds / floor:.1f} x"
         )
         stage_times(first, folder)
-        best = min((stage_times(first, folder) for _ in range(3)), key=lambda one: sum(one.values()))
+        measured = [stage_times(path, folder) for path in paths[:5]]
+        best = min(measured[1:], key=lambda one: sum(one.values()))
         single = min(floor_in_one_thread(first) for _ in range(4))
     for name, spent in {**best, "whole": sum(best.values()), "floor": single}.items():
         print(f"{name:24s} {spent:7.3f} s of processor time  {spent / single:5.1f} x")

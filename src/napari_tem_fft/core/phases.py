@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,12 @@ class Phase:
 
 
 def reciprocal_basis(cell: Sequence[float]) -> NDArray[np.float64]:
-    """Rows a*, b*, c* of a cell (nm, degrees) in Cartesian coordinates, shape (3, 3), 1/nm."""
+    """Rows a*, b*, c* of a cell (nm, degrees) in Cartesian coordinates, shape (3, 3), 1/nm; read-only."""
+    return _reciprocal_basis(tuple(cell))
+
+
+@lru_cache(maxsize=1024)
+def _reciprocal_basis(cell: tuple[float, ...]) -> NDArray[np.float64]:
     a, b, c, alpha, beta, gamma = cell
     ca, cb, cg = np.cos(np.radians((alpha, beta, gamma)))
     sg = np.sin(np.radians(gamma))
@@ -99,4 +105,5 @@ def reciprocal_basis(cell: Sequence[float]) -> NDArray[np.float64]:
         [[a, 0, 0], [b * cg, b * sg, 0], [c * cb, c * cy, c * np.sqrt(max(1 - cb**2 - cy**2, 0))]]
     )
     basis: NDArray[np.float64] = np.linalg.inv(direct).T
+    basis.flags.writeable = False
     return basis

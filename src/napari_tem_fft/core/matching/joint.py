@@ -19,6 +19,8 @@ CONCENTRATION = 2.0
 _SWEEPS = 4
 #: The exponential of less is 0.
 NEVER = -746.0
+#: Scales that are less probable than the best one by this factor count for nothing.
+NEGLIGIBLE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,13 @@ def combine(
     possible = np.flatnonzero((everything.max(axis=0) - peak[0]).max(axis=0, initial=-np.inf) > NEVER)
     likelihood = np.exp(everything[:, :, possible] - peak)
     share, log_total = _sequential(likelihood, prior[possible])
-    share = _mean_field(likelihood, prior[possible], share)
     log_posterior = log_total - 0.5 * ((grid - scale.middle) / scale.error) ** 2
     posterior = np.exp(log_posterior - log_posterior.max())
+    counts = posterior > NEGLIGIBLE
     posterior /= posterior.sum()
+    share = _mean_field(likelihood[counts], prior[possible], share[counts])
     phase = np.zeros((grains, len(prior)))
-    phase[:, possible] = np.einsum("s,sgp->gp", posterior, share)
+    phase[:, possible] = np.einsum("s,sgp->gp", posterior[counts], share)
     return Joint(phase, grid, posterior)
 
 
