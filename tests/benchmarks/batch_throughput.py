@@ -32,8 +32,8 @@ from napari_tem_fft.batch.workers import LocalWorkers
 def make_images(folder: Path, count: int, size: int, grains: int) -> list[Path]:
     """One micrograph turned, mirrored, with a little more noise: what is remembered of one helps no other."""
     import numpy as np
-    from dm_writer import write_dm
 
+    from dm_writer import write_dm
     from napari_tem_fft.io.dm import read_micrograph
 
     folder.mkdir()
