@@ -1,6 +1,7 @@
 """What counts as evidence: double diffraction, side lobes, faint spots, stretched images, few phases."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from forward_model import zone
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains, with_excluded
+from napari_tem_fft.core.matching.evidence import PRECISIONS, _at_precisions, _chi2
 from napari_tem_fft.core.matching.expected import expected
 from napari_tem_fft.core.matching.index import index_of
 from napari_tem_fft.core.matching.joint import ScalePrior, combine
@@ -189,6 +191,18 @@ def test_shared_scale_and_few_phases_by_hand():
     assert joint.phase[0, 0] > 0.95
     assert joint.phase[1, 1] > 0.95
     assert joint.phase.sum(axis=1) == pytest.approx([1, 1])
+
+
+def test_residuals_count_by_their_errors_and_wider_errors_by_a_gaussian():
+    hypotheses = SimpleNamespace(
+        grain=np.array([0]), length_residual=np.array([[0.02, 0.0]]), angle_residual=np.array([[0.03, 0.01]])
+    )
+    observed = SimpleNamespace(length_error=np.full((1, 2), 0.01), angle_error=np.full((1, 2), 0.01))
+    assert _chi2(hypotheses, observed) == pytest.approx(np.array([[4 + 9, 1]]))
+    chi2 = np.array([[0.0, 3.0]])
+    density = -0.5 * chi2 - np.log(2 * np.pi)  # of two errors of 1
+    for factor, scaled in zip(PRECISIONS, _at_precisions(density, chi2), strict=True):
+        assert scaled == pytest.approx(-0.5 * chi2 / factor**2 - np.log(2 * np.pi * factor**2))
 
 
 def test_params_check_their_limits():

@@ -125,6 +125,14 @@ def test_a_person_overrides_and_rejects():
     assert no.outcome is Outcome.UNKNOWN and no.unlisted > 0.9
 
 
+def test_a_rejected_phase_leaves_a_phase_that_is_not_listed_possible():
+    spots = spots_of("LiF", (0, 1, 1))
+    (no,) = match(spots, ["LiF", "Al"], 0.02, decisions=[Decision(1, "LiF", "reject")])
+    (alone,) = match(spots, ["Al"], 0.02)  # where Al has all that is listed to itself, not half of it
+    odds = [one.unlisted / (1 - one.unlisted) for one in (no, alone)]
+    assert odds[0] == pytest.approx(2 * odds[1], rel=0.02)
+
+
 def test_a_word_on_a_grain_is_of_its_first_lattice():
     one, other = spots_of("Cu", (0, 1, 1)), spots_of("Li2O", (0, 1, 1), turn=71.0, first=20, snr=200.0)
     names = ["Cu", "Li2O", "Si", "LiF"]
