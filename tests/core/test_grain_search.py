@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_tem_fft.core.drafts import Draft
 from napari_tem_fft.core.grain_peaks import Peak
-from napari_tem_fft.core.grain_search import _admit, _believed, _own_spots
+from napari_tem_fft.core.grain_search import SATELLITE, _admit, _believed, _explains, _own_spots
 from napari_tem_fft.core.regions import Outline
 
 SHARED, OTHER = (3.0, 4.0), (-1.0, 4.5)
@@ -68,3 +68,20 @@ def test_a_sum_of_two_reflections_is_one_whatever_the_network_says():
 
 def test_in_a_tiny_grain_a_sum_can_be_chance():
     assert believed(0.3) == [SHARED, OTHER]
+
+
+def test_a_seed_is_explained_by_the_same_spot_or_as_its_faint_satellite():
+    spectra = SimpleNamespace(grid=SimpleNamespace(step=(0.08, 0.08)))
+    scene = SimpleNamespace(diffractogram=SimpleNamespace(q_min=2.0), spectra=spectra)
+    known = SimpleNamespace(
+        g=np.array([SHARED, OTHER]), resolution=np.array([0.1, 0.1]), snr=np.array([1e4, 1e4])
+    )
+
+    def explained(g, snr, origin="window"):
+        return _explains(known, SimpleNamespace(g=g, snr=snr, origin=origin), scene).tolist()
+
+    assert explained((-3.01, -4.0), 5e3) == [True, False]
+    beside, far = (3.0, 3.0), (4.0, -3.5)
+    assert explained(beside, SATELLITE * 0.9e4) == [True, False]
+    assert explained(beside, SATELLITE * 1.1e4) == explained(far, 20.0) == [False, False]
+    assert explained(beside, SATELLITE * 0.9e4, "network") == [False, False]
