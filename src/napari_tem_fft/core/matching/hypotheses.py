@@ -63,15 +63,16 @@ def _look_up(
     ratio_error = np.sqrt(error[grain, i] ** 2 + error[grain, j] ** 2 + 2 * observed.stretch**2)
     low = np.searchsorted(index.pair_ratio, ratio - GATE * ratio_error)
     high = np.searchsorted(index.pair_ratio, ratio + GATE * ratio_error)
-    query = np.repeat(np.arange(len(grain)), high - low)
-    row = np.arange(len(query)) - np.repeat(np.cumsum(high - low) - (high - low), high - low) + low[query]
     angle, angle_error = _folded_angle(observed, grain, i, j)
-    fits = np.flatnonzero(np.abs(index.pair_angle[row] - angle[query]) < GATE * angle_error[query])
-    query, row = query[fits], row[fits]
-    scale = (length[grain, i] - known_scale[0])[query] - index.pair_g[row]
+    g = length[grain, i] - known_scale[0]
     reach = GATE * np.sqrt(error[grain, i] ** 2 + known_scale[1] ** 2 + observed.stretch**2)
-    fits = np.flatnonzero(np.abs(scale) < reach[query])
-    return query[fits], row[fits]
+    found = []
+    for n, (first, last) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        fits = np.abs(index.pair_angle[first:last] - angle[n]) < GATE * angle_error[n]
+        fits &= np.abs(g[n] - index.pair_g[first:last]) < reach[n]
+        found.append(np.flatnonzero(fits) + first)
+    query = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+    return query, np.concatenate(found) if found else np.zeros(0, np.intp)
 
 
 def _folded_angle(
