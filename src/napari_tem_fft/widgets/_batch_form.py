@@ -22,8 +22,7 @@ from ..io.formats import SUFFIXES
 from ..io.results import KEEP
 from ._batch_rows import settings_words
 from ._batch_run import BatchRun
-from ._controls import button, short, side_by_side
-from ._dock import form_in, wrapped
+from ._controls import button, form_in, short, side_by_side, wrapped
 
 KEPT = {"tables": "tables only", "maps": "tables and maps", "pictures": "tables, maps and pictures"}
 

@@ -11,9 +11,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QWidget,
@@ -23,6 +21,7 @@ from ..core.naming import Choice
 from ..core.phase_choice import DEFAULT_TAGS, others_than, select_phases
 from ..core.phases import Phase
 from ..io.phases import FileStatus, file_phases, load_cif_folder, user_folder, with_own_phases
+from ._controls import form_in, wrapped
 from ._messages import tell
 from ._phase_table import PhaseTable
 
@@ -99,13 +98,10 @@ class CandidatesForm(QWidget):
         )
         self.look_up = QPushButton("Table...")
         self.look_up.setToolTip("All phases with their lattice planes, and what became of your own files")
-        self.count = QLabel()
-        self.count.setWordWrap(True)
+        self.count = wrapped()
 
     def _lay_out(self) -> None:
-        layout = QFormLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setVerticalSpacing(3)
+        layout = form_in(self)
         for label, control in (("set", self.sets), ("elements", self.elements), ("phases", self.names)):
             layout.addRow(label, control)
         row = QHBoxLayout()

@@ -7,6 +7,7 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
     QComboBox,
+    QFormLayout,
     QFrame,
     QGroupBox,
     QHBoxLayout,
@@ -37,6 +38,21 @@ def fill_row(row: QHBoxLayout, *widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         row.addWidget(widget)
     return row
+
+
+def form_in(widget: QWidget) -> QFormLayout:
+    """Return a new layout of a widget, a control and its name a row, close together."""
+    form = QFormLayout(widget)
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setVerticalSpacing(3)
+    return form
+
+
+def wrapped(text: str = "") -> QLabel:
+    """Return a label of as many lines as its words need."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label
 
 
 def side_by_side(*widgets: QWidget) -> QWidget:

@@ -1,11 +1,11 @@
-"""Dock: what every dock is made from: the session of its viewer, and how its contents are laid out."""
+"""Dock: what every dock is made from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ._session import session_of
 
@@ -34,18 +34,3 @@ class Dock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         return layout
-
-
-def form_in(widget: QWidget) -> QFormLayout:
-    """Return a new layout of a widget, a control and its name a row, close together."""
-    form = QFormLayout(widget)
-    form.setContentsMargins(0, 0, 0, 0)
-    form.setVerticalSpacing(3)
-    return form
-
-
-def wrapped(text: str = "") -> QLabel:
-    """Return a label of as many lines as its words need."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label

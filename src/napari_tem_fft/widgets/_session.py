@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Literal
-from weakref import WeakKeyDictionary, WeakMethod, ref
+from weakref import WeakKeyDictionary, ref
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
@@ -24,6 +24,7 @@ from ._findings import Findings
 from ._group import LayerGroup
 from ._messages import tell
 from ._network import Network
+from ._offer import Offer
 from ._painting import MaskWatchers, set_editable
 from ._picking import Picker
 from ._readout import Readout
@@ -35,7 +36,6 @@ from ._views import look_at
 from ._words import word_steps
 
 Kind = Literal["run", "edit", "again"]
-Setting = Callable[[], tuple[Choice, AnalysisParams]]
 #: Layers that an edit does not touch.
 UNTOUCHED = ("fft", "probability", "mask", "bars")
 
@@ -84,8 +84,7 @@ class Session(QObject):
         self._panel: ref[ViewerModel] | None = None
         self.panel_widget: QWidget | None = None
         self.chosen: Chosen | None = None
-        self._chosen_image: ref[Image] | None = None
-        self._setting: WeakMethod[Setting] | None = None
+        self.offer = Offer()
         self.spotlight = Spotlight()
         self.network = Network()
         self._readout = Readout(viewer, lambda: self.current)
@@ -256,17 +255,6 @@ class Session(QObject):
         if self._running is not None:
             self.cancel()
         self._show_if_missing()
-
-    def offer(self, image: Image | None, setting: Setting) -> None:
-        """Let other docks know what the main one has chosen, and what gives candidates and parameters."""
-        self._chosen_image = ref(image) if image is not None else None
-        self._setting = WeakMethod(setting)
-
-    @property
-    def offered(self) -> tuple[Image | None, Setting | None]:
-        """The image of the main dock, and what gives candidates and parameters."""
-        image, setting = self._chosen_image, self._setting
-        return image() if image else None, setting() if setting else None
 
     @property
     def beside(self) -> bool:

@@ -16,8 +16,8 @@ from ._batch_form import BatchForm
 from ._batch_open import Opener
 from ._batch_rows import record_row, state_words
 from ._batch_run import BatchRun, run_of
-from ._controls import Columns, Scrolled, button, short, side_by_side
-from ._dock import Dock, wrapped
+from ._controls import Columns, Scrolled, button, short, side_by_side, wrapped
+from ._dock import Dock
 from ._messages import tell
 from ._tree import ResultTree
 

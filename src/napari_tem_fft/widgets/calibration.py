@@ -20,8 +20,8 @@ from ..core.miller import format_hkl
 from ..core.standard import Mark, correction_on, marks_of, nearest_reflection
 from ..io.calibration import CalibrationProfile, apply_profile, load_profile, profile_of, save_profile
 from ..io.phases import load_table
-from ._controls import Columns, button, short, side_by_side
-from ._dock import Dock, form_in, wrapped
+from ._controls import Columns, button, form_in, short, side_by_side, wrapped
+from ._dock import Dock
 from ._findings import Findings
 from ._messages import tell
 from ._preferences import length_unit, units

@@ -18,8 +18,8 @@ from ..core.matching import GrainMatch
 from ..core.pipeline import Analysis
 from ..io.grain_tables import write_sizes
 from ._chosen import component_chosen, grain_chosen
-from ._controls import Columns, button, fill_row
-from ._dock import Dock, wrapped
+from ._controls import Columns, button, fill_row, wrapped
+from ._dock import Dock
 from ._findings import Findings
 from ._messages import tell
 from ._run import Runner

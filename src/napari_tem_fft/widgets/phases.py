@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 from ..core.lengths import LengthUnit
 from ..core.matching import RingMatch
 from ._chosen import grain_chosen, spot_chosen
-from ._controls import button, fill_row
-from ._dock import Dock, wrapped
+from ._controls import button, fill_row, wrapped
+from ._dock import Dock
 from ._findings import Findings
 from ._match_rows import Key, columns, match_rows
 from ._preferences import length_unit, remember_length_unit, units

@@ -22,8 +22,8 @@ from ..core.colours import colours_of
 from ..core.micrograph import Micrograph
 from ..core.progress import Step
 from ..core.series import SeriesFrame, component_names, series_steps
-from ._controls import Columns, button, fill_row
-from ._dock import Dock, wrapped
+from ._controls import Columns, button, fill_row, wrapped
+from ._dock import Dock
 from ._messages import tell
 from ._plot import ThemedCanvas
 from ._run import Runner
@@ -126,7 +126,7 @@ class SeriesDock(Dock):
         self._viewer.events.theme.connect(self._on_theme_changed)
 
     def _on_run(self) -> None:
-        layer, setting = self.session.offered
+        layer, setting = self.session.offer.image, self.session.offer.setting
         if layer is None or layer.ndim != 3 or setting is None:
             tell(ValueError(NO_STACK))
             return

@@ -29,7 +29,8 @@ from ._batch_run import Setting as Asking
 from ._batch_run import run_of
 from ._candidates import CandidatesForm
 from ._choice import ImageChoice
-from ._controls import Scrolled, button, fill_row, folding, framed, side_by_side
+from ._controls import Scrolled, button, fill_row, folding, framed, side_by_side, wrapped
+from ._dock import Dock
 from ._docks import bring_around, dock_of, narrow
 from ._keys import bind, list_of_keys, words_of
 from ._live import LiveFft
@@ -40,7 +41,7 @@ from ._panel import close_panel, open_panel
 from ._params import ParamsForm
 from ._part import drawn_part
 from ._preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
-from ._session import session_of, unwrapped
+from ._session import unwrapped
 from ._source import set_pixel_size
 from ._summary import summary
 from ._turns import in_turns
@@ -68,7 +69,7 @@ BELOW: dict[str, type[QWidget]] = {
 BESIDE: dict[str, type[QWidget]] = {"Batch": BatchDock}
 
 
-class TemFftDock(QWidget):
+class TemFftDock(Dock):
     """From a micrograph to named components.
 
     Parameters
@@ -77,9 +78,8 @@ class TemFftDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self._viewer = unwrapped(napari_viewer)
-        self.session = session_of(napari_viewer)
         self._shown = False
         self._make_controls()
         self._lay_out()
@@ -112,12 +112,11 @@ class TemFftDock(QWidget):
         self.panel = QCheckBox("FFT in a panel of its own")
         self.panel.setToolTip("Show reciprocal space in 1/nm in a second viewer; this choice is remembered")
         self.panel.setChecked(not self.session.beside)
-        self.choice = QLabel()
-        self.choice.setWordWrap(True)
+        self.choice = wrapped()
         self.choice.setVisible(False)
         self.choice.setToolTip("Click a spot in the FFT, a grain in the image or a peak of the profile")
-        self.result = QLabel(alignment=Qt.AlignmentFlag.AlignTop)
-        self.result.setWordWrap(True)
+        self.result = wrapped()
+        self.result.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.result.setToolTip("State, area, and share of the specimen's area of each component")
         self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
@@ -284,7 +283,7 @@ class TemFftDock(QWidget):
         known = layer is None or all(str(unit) != "pixel" for unit in layer.units[-2:])
         self.calibration.setVisible(not known)
         self.live.setChecked(False)
-        self.session.offer(layer, self._setting)
+        self.session.offer.make(layer, self._setting)
         self.session.choose(layer)
 
     def _on_calibrate(self) -> None:

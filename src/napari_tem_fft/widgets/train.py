@@ -24,8 +24,8 @@ from ..core.progress import Step
 from ..nn.corrections import PairError, pair_summary, save_pair
 from ..nn.model import known_models, load_config, model_folder, own_folder
 from ..nn.prepare import InputParams
-from ._controls import button, fill_row
-from ._dock import Dock, wrapped
+from ._controls import button, fill_row, wrapped
+from ._dock import Dock
 from ._fine_tuning import FineTuning
 from ._messages import tell
 from ._run import Runner
