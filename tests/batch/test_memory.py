@@ -22,6 +22,8 @@ def test_a_limit_holds_as_many_workers_as_the_formula_says():
         assert memory_of(2, pixels) < 3e9
         assert memory_of(2, pixels) - memory_of(2, pixels, network=False) == NETWORK
         assert workers_within(memory_of(count, pixels, network=False) + 1, pixels, network=False) == count
+        own = memory_of(count, pixels) + (count - 1) * NETWORK
+        assert workers_within(own + 1, pixels, shared=False) == count
     with pytest.raises(ValueError, match=r"one worker needs 1.4 GB"):
         workers_within(1e9, pixels)
 

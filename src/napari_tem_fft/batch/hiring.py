@@ -30,7 +30,7 @@ def hire(
     memory_limit : str
         Such as "8G": as many workers as fit, `count` at most.
     scheduler : str
-        Address of a dask.distributed scheduler, or "local".
+        Address of a dask.distributed scheduler, or "local"; its workers have a network each.
     network : bool
         Whether the job has a network, which needs memory as well.
 
@@ -43,7 +43,8 @@ def hire(
     if wanted < 1:
         raise ValueError("at least one worker is needed")
     if memory_limit:
-        fit = workers_within(parse_memory(memory_limit), largest_pixels(sources), network)
+        limit, pixels = parse_memory(memory_limit), largest_pixels(sources)
+        fit = workers_within(limit, pixels, network, shared=not scheduler)
         wanted = min(wanted, fit)
     if scheduler:
         return lambda job: Cluster(job, scheduler, wanted)

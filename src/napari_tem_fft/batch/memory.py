@@ -33,15 +33,24 @@ def memory_of(workers: int, pixels: float, network: bool = True) -> float:
     return BOOKS + NETWORK * network + workers * (WORKER + BYTES_A_PIXEL * pixels)
 
 
-def workers_within(limit: float, pixels: float, network: bool = True) -> int:
+def workers_within(limit: float, pixels: float, network: bool = True, shared: bool = True) -> int:
     """Most workers that fit into so many bytes, at least one.
+
+    Parameters
+    ----------
+    pixels, network
+        As in `memory_of`.
+    shared : bool
+        Whether one process runs the network for all workers; else each has its own.
 
     Raises
     ------
     ValueError
         If not even one fits.
     """
-    count = int((limit - memory_of(0, pixels, network)) // (WORKER + BYTES_A_PIXEL * pixels))
+    own = 0.0 if shared else NETWORK * network
+    rest = limit - memory_of(0, pixels, network and shared)
+    count = int(rest // (WORKER + own + BYTES_A_PIXEL * pixels))
     if count < 1:
         raise ValueError(
             f"a memory limit of {limit / 1e9:.2g} GB is too small: one worker needs"

@@ -116,7 +116,7 @@ def batch_steps(
     hire : callable
         Makes the workers.
     inputs : sequence of str
-        What the user named; only noted.
+        What the user named; kept with the run, so that it can be gone on with.
     resume : bool
         Go on with the run in the folder, if it has the same settings.
     restart : bool
@@ -126,7 +126,6 @@ def batch_steps(
     pulse : bool
         Yield a step without a product after the files that were done before, and wherever nothing was done
         for `WAIT` seconds, so that whoever follows it in a window can tell the time and call it off.
-
     strict : bool, optional
         With `resume` or `restart`: read files again to tell by their hash whether they are the same; where
         absent, if that takes only seconds. Else size and date tell, and the hash where these differ.
