@@ -150,7 +150,7 @@ class Tools(QObject):
         findings.group.show([region_layer(region.outlines(), plane, findings.micrograph.name, reach)])
         inside = set(region.spots_inside(findings.spots))
         count = sum(spot.enabled for spot in findings.spots if spot.id in inside)
-        self.said.emit(f"{region.words}: {count} spots")
+        self.said.emit(f"{region.words}: {count} spot{'' if count == 1 else 's'}")
         return region
 
     def _apply(self, region: SpectrumRegion) -> None:
