@@ -78,6 +78,18 @@ class Window:
         session = self.dock.session
         self.wait(until=lambda: not (session.running or session.spotlight.runner.running))
         self.wait(1.0)
+        self.wait(until=self._labelled)
+
+    def _labelled(self) -> bool:
+        """Whether every text of the plots that are seen has its picture."""
+        from napari_tem_fft.widgets._quick_text import QuickText
+
+        figures = [
+            canvas.figure
+            for canvas in self.app.allWidgets()
+            if hasattr(canvas, "figure") and canvas.isVisible()
+        ]
+        return all(text.ready() for figure in figures for text in figure.findobj(QuickText))
 
     def resize(self, width: int, height: int) -> tuple[int, int]:
         """Give the window a size, and return the one that it takes."""

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 # only the tests of the network run one: loading it takes seconds in every process
 os.environ["NAPARI_TEM_FFT_NETWORK"] = "none"
+# a busy machine is no failure
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def has_screen() -> bool:

@@ -178,7 +178,7 @@ def test_look_alikes_of_lithium_fluoride():
     )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 2**31), st.integers(1, 9))
 def test_random_spots_are_hardly_ever_a_named_phase_and_never_crash(seed, count):
     rng = np.random.default_rng(seed)

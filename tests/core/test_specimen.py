@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from forward_model import Optics, film_image, image_of
@@ -59,7 +59,6 @@ def test_a_hole_is_found_in_its_size(radius):
     assert not specimen[specimen.shape[0] // 2, specimen.shape[1] // 2]
 
 
-@settings(deadline=None)
 @given(st.integers(2, 40), st.floats(-5, 45))
 def test_linear_weights_sum_to_one(n, at):
     assert linear_weights(np.array([at]), n).sum() == pytest.approx(1.0)

@@ -48,7 +48,7 @@ def test_d_of_any_plane_in_any_cell(cell, hkl):
 
 
 @given(CELLS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_plane_of_a_triclinic_cell_is_listed_once(cell):
     planes = _planes(cell)
     grid = np.array([hkl for hkl in product(range(-9, 10), repeat=3) if any(hkl)])

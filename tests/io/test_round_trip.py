@@ -44,7 +44,7 @@ def images(draw):
     order=st.sampled_from("<>"),
     thumbnail=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_written_is_read(written, version, order, thumbnail):
     with tempfile.TemporaryDirectory() as folder:
         path = write_dm_images(

@@ -145,9 +145,9 @@ def test_a_run_is_cancelled_and_gone_on_with(batch, qtbot, tmp_path):
     qtbot.waitUntil(lambda: len(batch.run.records) >= 2, timeout=60_000)
     children = psutil.Process().children(recursive=True)
     batch.cancel.click()
-    qtbot.waitUntil(lambda: not batch.run.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not batch.run.running, timeout=60_000)
     assert "Resume goes on with it" in batch.state.text() and batch.run.report is not None
-    qtbot.waitUntil(lambda: not any(map(alive, children)), timeout=5_000)
+    qtbot.waitUntil(lambda: not any(map(alive, children)), timeout=60_000)
     done = len(batch.run.records)
     assert 2 <= done < 17
     finish(batch, qtbot, batch.resume)

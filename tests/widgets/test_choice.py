@@ -13,7 +13,7 @@ from napari_tem_fft.widgets.profile import ProfileDock
 @pytest.fixture
 def pick(qtbot):
     def pick_and_wait(session, call):
-        with qtbot.waitSignal(session.spotlight.runner.stopped, timeout=20_000):
+        with qtbot.waitSignal(session.spotlight.runner.stopped, timeout=60_000):
             call()
 
     return pick_and_wait

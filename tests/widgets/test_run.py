@@ -26,7 +26,7 @@ def runner(qtbot):
 
 
 def wait(qtbot, runner, call):
-    with qtbot.waitSignal(runner.stopped, timeout=10_000):
+    with qtbot.waitSignal(runner.stopped, timeout=60_000):
         call()
 
 

@@ -120,7 +120,7 @@ def test_a_training_can_be_cancelled(trainer, stand_in, qtbot):
     stand_in("long")
     trainer.start.click()
     qtbot.waitUntil(lambda: trainer.progress.value() == 20, timeout=30_000)
-    with qtbot.waitSignal(trainer.training.ended, timeout=15_000):
+    with qtbot.waitSignal(trainer.training.ended, timeout=60_000):
         trainer.cancel.click()
     assert trainer.state.text() == "cancelled" and not trainer.training.running
 
