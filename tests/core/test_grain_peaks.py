@@ -33,6 +33,14 @@ def test_an_edge_is_no_reflection():
     assert analysis.spots == ()
 
 
+@pytest.mark.parametrize(("d", "azimuth"), [(0.555, 0.0), (0.57, 30.0), (0.59, 0.0)])
+def test_fringes_beyond_the_largest_d_leave_no_lobes_within(d, azimuth):
+    shape = (512, 512)
+    image = np.random.default_rng(1).normal(0, 1, shape) + fringes(shape, (0.025, 0.025), d, azimuth)
+    analysis = exhaust(analysis_steps(Micrograph(image.astype(np.float32), Calibration.real(0.025)), ()))
+    assert analysis.spots == ()
+
+
 def peak(g, amplitude):
     return Peak(g, 0.01, 50.0, -40.0, amplitude)
 

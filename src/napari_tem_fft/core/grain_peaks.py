@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import log, sqrt
+from math import hypot, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ SURE_REACH = 0.05
 MOST_PEAKS = 300
 #: Side lobes are looked for within this many frequency resolutions of a stronger spot.
 LOBE_REACH = 12.0
+#: Fringes beyond the limits of the search, down to this share of the lowest |g|, have side lobes within.
+BEYOND = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +90,22 @@ def find_peaks(
     """
     q_min, q_max = limits
     limit = np.log(false_alarms / spectrum.independent)
-    cells, log_p = _maxima(spectrum, q_min, q_max, limit, counts)
+    lowest = max(BEYOND * q_min, q_min - LOBE_REACH * spectrum.resolution)
+    cells, log_p = _maxima(spectrum, lowest, q_max, limit, counts)
     heights = spectrum.snr[cells[:, 0], cells[:, 1]]
     alone = heights > -limit + STREAK_FACTOR * np.maximum(_streaks(spectrum, cells) - STREAK_NOISE, 0)
     edge = _edges(spectrum, cells)
     alone &= (edge <= EDGE_NOISE) | (heights > EDGE_FACTOR * edge)
+    alone |= np.hypot(*((cells - [spectrum.half[0], 0]) * spectrum.step).T) < q_min
     cells, log_p, heights = cells[alone], log_p[alone], heights[alone]
     strongest = np.argsort(-heights)[:MOST_PEAKS]
     found = [_refined(spectrum, cells[i], float(log_p[i])) for i in strongest]
+    beyond = [peak for peak in found if hypot(*peak.g) < q_min]
     peaks: list[Peak] = []
     free = np.zeros((0, 2)) if sure is None else sure
     for peak in sorted(found, key=lambda p: -p.amplitude):
+        if peak in beyond:
+            continue
         at = separations(peak.g, free) < SURE_REACH
         free = free[~at]
         if at.any():
@@ -106,7 +113,8 @@ def find_peaks(
             continue
         if any(_is_satellite(spectrum, peak, other, q_min) for other in peaks):
             continue
-        if peak.amplitude**2 > LOBE_FACTOR * sum(_lobe(spectrum, peak, other) for other in peaks):
+        stronger = (*peaks, *(other for other in beyond if other.amplitude > peak.amplitude))
+        if peak.amplitude**2 > LOBE_FACTOR * sum(_lobe(spectrum, peak, other) for other in stronger):
             peaks.append(peak)
     return tuple(peaks)
 
