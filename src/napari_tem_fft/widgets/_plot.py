@@ -68,6 +68,9 @@ class ThemedCanvas(FigureCanvasQTAgg):
         self._waits = False
         self._rest = QTimer(self, singleShot=True, interval=0)
         self._rest.timeout.connect(self._draw_over)
+        # not at once: where it is pending, matplotlib draws while the window paints what else has changed
+        self._soon = QTimer(self, singleShot=True, interval=1)
+        self._soon.timeout.connect(super().draw_idle)
         self.mpl_connect("draw_event", self._on_drawn)
         self.setMinimumSize(220, 110)
 
@@ -84,7 +87,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
         """Draw soon; when it is seen again, while it is hidden or behind a tab."""
         self._waits = not self.isVisible()
         if not self._waits:
-            super().draw_idle()  # type: ignore[no-untyped-call]
+            self._soon.start()
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Draw what has waited."""
