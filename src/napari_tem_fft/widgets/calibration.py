@@ -38,7 +38,7 @@ HELP = (
     "Corrected against true d",
 )
 #: In the place of a phase: the d is typed in.
-OTHER = "a d that is known"
+OTHER = "a known d"
 PROFILES = "Calibration profiles (*.json)"
 
 
