@@ -61,15 +61,14 @@ def bragg_fields(
     ndarray of complex64, shape (number of spots, *grid.shape)
     """
     g, step = np.array(spots, np.float64).reshape(-1, 2), np.array(diffractogram.step)
-    ny, nx = (grid.whole if isinstance(grid, MapPart) else grid).shape
-    blocks, cells = _blocks(diffractogram, g, width, (ny, nx))
+    whole = grid.whole.shape
+    blocks, cells = _blocks(diffractogram, g, width, whole)
     # samples lie in the middle of map pixels, transforms count from the middle of image pixels
     late = [(q - p) / 2 for q, p in zip(grid.pixel_size, diffractogram.pixel_size, strict=True)]
     for axis, filters in enumerate((blocks.swapaxes(1, 2), blocks)):
         n = filters.shape[2]
         f = (np.arange(n) - n // 2 + cells[:, axis, None]) * step[axis] - g[:, axis, None]
         filters *= _gaussian(f, width, late[axis])[:, None, :]
-    whole = (ny, nx)
     fields = _part_of_inverse(blocks, grid, whole) if isinstance(grid, MapPart) else _inverse(blocks, whole)
     y, x = _phase_ramps(grid, g - cells * step)
     y *= np.float32(1 / (diffractogram.image_shape[0] * diffractogram.image_shape[1]))
@@ -186,9 +185,8 @@ def _may_be_steep(amplitude: NDArray[np.float64], spectra: LocalSpectra, grid: M
 
     By the largest steps between the windows that the grid lies between.
     """
-    lattice = spectra.centres.reshape(*spectra.lattice, 2)
     near, gaps = [], []
-    for places, line in zip(grid.positions(), (lattice[:, 0, 0], lattice[0, :, 1]), strict=True):
+    for places, line in zip(grid.positions(), spectra.lines, strict=True):
         first, last = np.searchsorted(line, (places[0, 0], places[-1, -1])) - 1
         near.append(slice(max(int(first), 0), int(last) + 2))
         gaps.append(float(np.diff(line).min(initial=np.inf)))

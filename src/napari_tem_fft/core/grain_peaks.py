@@ -101,11 +101,10 @@ def find_peaks(
     strongest = np.argsort(-heights)[:MOST_PEAKS]
     found = [_refined(spectrum, cells[i], float(log_p[i])) for i in strongest]
     beyond = [peak for peak in found if hypot(*peak.g) < q_min]
+    within = [peak for peak in found if hypot(*peak.g) >= q_min]
     peaks: list[Peak] = []
     free = np.zeros((0, 2)) if sure is None else sure
-    for peak in sorted(found, key=lambda p: -p.amplitude):
-        if peak in beyond:
-            continue
+    for peak in sorted(within, key=lambda p: -p.amplitude):
         at = separations(peak.g, free) < SURE_REACH
         free = free[~at]
         if at.any():

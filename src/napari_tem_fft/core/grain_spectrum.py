@@ -189,11 +189,10 @@ def _noise_density(
 
 def _window_weights(region: NDArray[np.bool_], grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
     """How much of a region lies nearest to each window, shape (n windows,), sum 1."""
-    lattice = spectra.centres.reshape(*spectra.lattice, 2)
-    lines = (tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist()))
     box = box_of(region)
     near_rows, near_columns = (
-        _nearest(line, grid, axis)[:, side] for axis, (line, side) in enumerate(zip(lines, box, strict=True))
+        _nearest(line, grid, axis)[:, side]
+        for axis, (line, side) in enumerate(zip(spectra.lines, box, strict=True))
     )
     counts = (near_rows @ region[box].astype(np.float32) @ near_columns.T).ravel().astype(np.float64)
     weights: NDArray[np.float64] = counts / counts.sum()

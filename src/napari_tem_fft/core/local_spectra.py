@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .azimuth import anisotropy_of, azimuthal_excess, likely_noise
 from .diffractogram import BandImage, Diffractogram
 from .frequency import FrequencyGrid
-from .map_grid import MapGrid, MapPart, linear_weights
+from .map_grid import MapGrid, linear_weights
 from .noise import guarded, log_tail
 from .spots import upper
 from .window_rows import RING_BINS, Frame, frame_of, rows_of_snr
@@ -108,6 +108,12 @@ class LocalSpectra:
         density = self.likely_density[:, low] * (1 - share) + self.likely_density[:, high] * share
         return density.reshape(self.lattice) * self.anisotropy_at(g)
 
+    @property
+    def lines(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Middles of the windows' rows and columns, nm."""
+        lattice = self.centres.reshape(*self.lattice, 2)
+        return tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist())
+
     def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
         """One value a window, interpolated linearly between the windows' middles.
 
@@ -119,11 +125,8 @@ class LocalSpectra:
         -------
         ndarray, shape ``grid.shape``, or (several, *grid.shape)
         """
-        lattice = self.centres.reshape(*self.lattice, 2)
-        lines = tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist())
-        rows, columns = _between(*lines, grid.whole if isinstance(grid, MapPart) else grid)
-        if isinstance(grid, MapPart):
-            rows, columns = (matrix[side] for matrix, side in zip((rows, columns), grid.box, strict=True))
+        matrices = _between(*self.lines, grid.whole)
+        rows, columns = (matrix[side] for matrix, side in zip(matrices, grid.box, strict=True))
         values = values.reshape(self.lattice) if values.ndim < 3 else values
         on_grid: NDArray[np.float32] = rows @ values.astype(np.float32) @ columns.T
         return on_grid

@@ -33,6 +33,16 @@ class MapGrid:
         ny, nx = (int(np.clip(fft.next_fast_len(int(np.ceil(e / pixel))), 8, most)) for e in extent)
         return cls((ny, nx), (extent[0] / ny, extent[1] / nx))
 
+    @property
+    def whole(self) -> MapGrid:
+        """The grid over the whole image of which this is a part, or all."""
+        return self
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Its rows and columns of the whole grid."""
+        return slice(0, self.shape[0]), slice(0, self.shape[1])
+
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Middles of the pixels' rows, shape (ny, 1), and columns, shape (1, nx), nm."""
         y = (np.arange(self.shape[0], dtype=np.float64) + 0.5) * self.pixel_size[0]
@@ -53,11 +63,17 @@ class MapPart(MapGrid):
     ----------
     first : tuple of int, (y, x)
         The whole grid's pixel in which it begins.
-    whole : MapGrid
+    parent : MapGrid
+        That grid.
     """
 
     first: tuple[int, int]
-    whole: MapGrid
+    parent: MapGrid
+
+    @property
+    def whole(self) -> MapGrid:
+        """The grid over the whole image."""
+        return self.parent
 
     @property
     def box(self) -> tuple[slice, slice]:

@@ -99,28 +99,14 @@ class _Known:
         sign: NDArray[np.float64],
     ) -> None:
         """Add the bins of cells of the half plane, or take them away, some cells after the other."""
-        row = row - self.grid.half[0]
+        step, (hy, hx) = diffractogram.step, diffractogram.half
         for first in range(0, len(row), MOST_CELLS):
             some = slice(first, first + MOST_CELLS)
-            self._add_cells(diffractogram, row[some], column[some], sign[some])
-
-    def _add_cells(
-        self,
-        diffractogram: Diffractogram,
-        row: NDArray[np.intp],
-        column: NDArray[np.intp],
-        sign: NDArray[np.float64],
-    ) -> None:
-        """Add the bins of cells, counted from the zero frequency, or take them away."""
-        step, (hy, hx) = diffractogram.step, diffractogram.half
-        rows, columns = (
-            _bins_of(cells, wide, narrow)
-            for cells, wide, narrow in zip((row, column), self.grid.step, step, strict=True)
-        )
-        y, x = (np.broadcast_arrays(rows[:, :, None], columns[:, None, :])[i] for i in (0, 1))
-        sign = np.broadcast_to(sign[:, None, None], y.shape)
-        kept = (abs(y) <= hy) & (x >= 0) & (x <= hx)
-        self._add_bins(diffractogram, y[kept], x[kept], sign[kept])
+            rows = _bins_of(row[some] - self.grid.half[0], self.grid.step[0], step[0])
+            columns = _bins_of(column[some], self.grid.step[1], step[1])
+            y, x, signs = np.broadcast_arrays(rows[:, :, None], columns[:, None, :], sign[some, None, None])
+            kept = (abs(y) <= hy) & (x >= 0) & (x <= hx)
+            self._add_bins(diffractogram, y[kept], x[kept], signs[kept])
 
     def _add_bins(
         self,
