@@ -26,6 +26,16 @@ def inside(centre, step, limits):
     return tuple(slice(max(c - r, 0), c + r + 1) for c, r in zip(centre, reach))  # noqa: B905
 
 
+def amplitude(image, size, limits):
+    """Modulus of the transform under a Hann window, cropped; zero frequency's pixel; step."""
+    window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
+    transform = np.fft.fftshift(np.fft.fft2((image - image.mean()) * window))
+    step = tuple(1 / (n * p) for n, p in zip(image.shape, size))  # noqa: B905
+    centre = (image.shape[0] // 2, image.shape[1] // 2)
+    part = inside(centre, step, limits)
+    return np.abs(transform[part]), (centre[0] - part[0].start, centre[1] - part[1].start), step
+
+
 def frequencies(pixels, origin, step, limits):
     """g of pixels (row, column), those outside of the limits and mirror images left out."""
     g = (np.asarray(pixels, float).reshape(-1, 2) - origin) * step

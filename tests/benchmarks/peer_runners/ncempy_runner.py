@@ -3,23 +3,18 @@
 from importlib.metadata import version
 
 import numpy as np
-from exchange import answer, frequencies, given, inside, timed
+from exchange import amplitude, answer, frequencies, given, timed
 from ncempy.algo.local_max import local_max
 from ncempy.algo.peak_find import peakFind2D
 from scipy.ndimage import gaussian_filter
 
-image, (py, px), limits = given()
+image, size, limits = given()
 
 
 def spectrum():
     """Logarithm of the amplitude under a Hann window, cropped; zero frequency's pixel; step."""
-    window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
-    transform = np.fft.fftshift(np.fft.fft2((image - image.mean()) * window))
-    step = (1 / (image.shape[0] * py), 1 / (image.shape[1] * px))
-    centre = (image.shape[0] // 2, image.shape[1] // 2)
-    part = inside(centre, step, limits)
-    log = np.log1p(np.abs(transform[part]))
-    return log, (centre[0] - part[0].start, centre[1] - part[1].start), step
+    modulus, origin, step = amplitude(image, size, limits)
+    return np.log1p(modulus), origin, step
 
 
 def rolled(threshold, smooth):

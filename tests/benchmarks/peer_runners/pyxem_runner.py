@@ -4,23 +4,18 @@ import warnings
 
 import numpy as np
 import pyxem
-from exchange import answer, frequencies, given, inside, timed
+from exchange import amplitude, answer, frequencies, given, timed
 from pyxem.signals import Diffraction2D
 from scipy.ndimage import gaussian_filter
 
 warnings.simplefilter("ignore")
-image, (py, px), limits = given()
+image, size, limits = given()
 
 
 def pattern():
     """Logarithm of the power under a Hann window, cropped, with the zero frequency's pixel and the step."""
-    window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
-    transform = np.fft.fftshift(np.fft.fft2((image - image.mean()) * window))
-    step = (1 / (image.shape[0] * py), 1 / (image.shape[1] * px))
-    centre = (image.shape[0] // 2, image.shape[1] // 2)
-    part = inside(centre, step, limits)
-    power = np.log1p(np.abs(transform[part]) ** 2).astype(np.float32)
-    return power, (centre[0] - part[0].start, centre[1] - part[1].start), step
+    modulus, origin, step = amplitude(image, size, limits)
+    return np.log1p(modulus**2).astype(np.float32), origin, step
 
 
 def vectors(radius=0, smooth=0.0, background=False, **options):
