@@ -73,6 +73,14 @@ def test_usual_sets():
         select_phases(TABLE, tags=["nonsense"])
 
 
+def test_elements_alone_search_the_whole_table():
+    assert ids(elements="Au") == {"Au"} and ids(elements="Si") == {"Si"}
+    assert {"graphite", "Ag"} <= ids(elements="Ag, C")
+    assert ids(elements="Au", tags=["metal"]) == {"Au"}
+    assert ids(tags=["sei"], elements="Li, F") < ids(elements="Li, F") | {"LiF"}
+    assert "Au" not in {phase.id for phase in select_phases(TABLE)}
+
+
 def test_names_are_taken_once_and_in_order():
     chosen = select_phases(TABLE, names=["Cu", "LiF", "copper"])
     assert [phase.id for phase in chosen] == ["Cu", "LiF"]

@@ -13,8 +13,10 @@ from .phases import Phase
 if TYPE_CHECKING:
     from .pipeline import AnalysisParams
 
-#: Sets that are active when a user chooses nothing.
+#: Sets that are active when a user states nothing: neither phases nor sets nor elements.
 DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
+#: The tag of every phase.
+ALL_TAGS = "all"
 _SYMBOLS = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr"
     " Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta"
@@ -86,14 +88,16 @@ def select_phases(
 ) -> tuple[Phase, ...]:
     """The candidates: by name if names are given, else by set; either narrowed by the elements.
 
+    Where neither names nor sets are given, the elements search the whole table.
+
     Parameters
     ----------
     table : sequence of Phase
     names : sequence of str, optional
         Ids, names, aliases or formulas; case and punctuation do not matter.
     tags : sequence of str, optional
-        A phase with any of them is chosen; "all" is every phase. `DEFAULT_TAGS` if nothing is given.
-        Phases of the user's own (tag "user") are always chosen.
+        A phase with any of them is chosen; "all" is every phase. Without sets, names and elements
+        `DEFAULT_TAGS`. Phases of the user's own (tag "user") are always chosen.
     elements : ElementRule or str, optional
 
     Raises
@@ -102,6 +106,7 @@ def select_phases(
         For a name that is unknown or fits several phases, an unknown set, or an unknown element.
     """
     rule = parse_elements(elements) if isinstance(elements, str) else elements
+    tags = tags or (DEFAULT_TAGS if rule is None else (ALL_TAGS,))
     chosen = _by_names(table, names) if names else _by_tags(table, tags)
     return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
 
@@ -156,14 +161,14 @@ def _by_names(table: Sequence[Phase], names: Sequence[str]) -> tuple[Phase, ...]
     return tuple(found.values())
 
 
-def _by_tags(table: Sequence[Phase], tags: Sequence[str] | None) -> tuple[Phase, ...]:
-    wanted = set(tags) if tags else set(DEFAULT_TAGS)
-    known = {tag for phase in table for tag in phase.tags} | {"all", *DEFAULT_TAGS}
+def _by_tags(table: Sequence[Phase], tags: Sequence[str]) -> tuple[Phase, ...]:
+    wanted = set(tags)
+    known = {tag for phase in table for tag in phase.tags} | {ALL_TAGS, *DEFAULT_TAGS}
     if wanted - known:
         raise ValueError(
             f"no set is called {', '.join(sorted(wanted - known))}; there are {', '.join(sorted(known))}"
         )
-    if "all" in wanted:
+    if ALL_TAGS in wanted:
         return tuple(table)
     return tuple(phase for phase in table if (wanted | {"user"}) & set(phase.tags))
 
