@@ -41,7 +41,7 @@ class MatchParams:
             high=5.0,
             help="How much the image may be stretched in one direction by the lens or by a STEM's scan.",
         ),
-    ] = 0.2
+    ] = 1.0
     spurious: Annotated[
         float,
         Field(
