@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_tem_fft.core.drafts import Draft
 from napari_tem_fft.core.grain_peaks import Peak
-from napari_tem_fft.core.grain_search import SATELLITE, _admit, _believed, _explains, _own_spots
+from napari_tem_fft.core.grain_search import SATELLITE, _admit, _explains, _own_spots
 from napari_tem_fft.core.regions import Outline
 
 SHARED, OTHER = (3.0, 4.0), (-1.0, 4.5)
@@ -47,27 +47,6 @@ def test_a_draft_is_outlined_by_what_no_known_grain_under_it_has():
     small = draft(10, shared=2.0, other=0.5)
     assert _own_spots(small, [draft(90, shared=2.0)]) == [OTHER]
     assert _own_spots(small, [draft(4, shared=2.0)]) == [SHARED, OTHER]
-
-
-def believed(resolution):
-    """Of (3, 4), (-1, 4.5), their sum and another: what is left where the network believes the first two."""
-    region = np.ones((1, 100), bool)
-    places = (SHARED, OTHER, (2.01, 8.5), (5.0, 1.0))
-    peaks = tuple(Peak(g, 0.01, 50.0, -40.0, 1.0) for g in places)
-    outline = Outline(region, region.astype(np.float32), 1.0)
-    picture = SimpleNamespace(near=lambda g: 0.9 if g in (SHARED, OTHER) else 0.1)
-    (one,) = _believed(
-        [Draft(outline, SimpleNamespace(resolution=resolution), peaks)], SimpleNamespace(picture=picture)
-    )
-    return [peak.g for peak in one.peaks]
-
-
-def test_a_sum_of_two_reflections_is_one_whatever_the_network_says():
-    assert believed(0.1) == [SHARED, OTHER, (2.01, 8.5)]
-
-
-def test_in_a_tiny_grain_a_sum_can_be_chance():
-    assert believed(0.3) == [SHARED, OTHER]
 
 
 def test_a_seed_is_explained_by_the_same_spot_or_as_its_faint_satellite():

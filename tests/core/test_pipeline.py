@@ -258,6 +258,16 @@ def test_a_network_finds_what_is_too_faint_for_a_search_and_is_named():
     assert edited.network == NOT_USED and edited.picture is analysis.picture
 
 
+def test_a_network_that_sees_nothing_deletes_nothing():
+    def blind(diffractogram, spectra):
+        picture = NetworkPicture(np.zeros((511, 511), np.float32), FrequencyGrid((0.04, 0.04), (255, 255)))
+        return Proposal((), NOT_USED, picture)
+
+    micrograph = Micrograph(grain_image(), Calibration.real((0.025, 0.025)), "test")
+    alone, beside = (exhaust(analysis_steps(micrograph, (), segment=s)) for s in (None, blind))
+    assert alone.spots and beside.spots == alone.spots and beside.network == NOT_USED
+
+
 def test_what_a_network_makes_up_is_not_believed():
     for seed in range(4):
         assert with_network(white_noise((400, 400), seed)).spots == ()

@@ -74,11 +74,10 @@ def test_spots_at_any_azimuth_are_confirmed(azimuth):
     assert 1 / np.hypot(*seed.g) == pytest.approx(0.3, rel=0.02)
 
 
-@pytest.mark.parametrize(("word", "expected"), [(1.0, [4]), (0.0, [])])
-def test_what_the_network_rules_out_is_no_spot(word, expected):
-    """Fringes that the statistics find alone stay only where the network does not say no."""
-    everywhere = np.full(GRID.shape, word, np.float32)
+@pytest.mark.parametrize("probability", [1.0, 0.0])
+def test_what_the_statistics_confirm_stays_whatever_the_network_finds(probability):
+    everywhere = np.full(GRID.shape, probability, np.float32)
     segment = Segmenter(lambda inputs: everywhere, GRID, least=2.0)
     micrograph = Micrograph(faint(0.3, 1), Calibration.real(0.03))
     analysis = exhaust(analysis_steps(micrograph, (), segment=segment))
-    assert [round(spot.g[1]) for spot in analysis.spots] == expected
+    assert [round(spot.g[1]) for spot in analysis.spots] == [4]

@@ -9,19 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .drafts import Draft, Scene, examined, outlined, refined
-from .grain_peaks import SURE_REACH, Peak
+from .grain_peaks import Peak
 from .grains import GrainSet, centroid, equivalent_diameter, grain_set
 from .regions import Outline, window_area
 from .seeds import Proposal, Seed
 from .separation import separated
 from .spots import Origin, Spot, separation, separations
 
-#: A network's word below which a maximum of a grain's spectrum is no reflection, by images on which it was
-#: not tested (seed 501): of what lay below, all was wrong.
-UNLIKELY = 0.2
-#: ... unless it is the sum or difference of two others of its grain to this share of the resolution, and the
-#: grain so large that this is no chance.
-FITS = 0.3
 #: Two frequencies closer than this many resolutions of a grain are one reflection.
 SAME = 0.75
 #: A spot whose amplitude is below this share of a neighbour's at the same frequency is the neighbour's.
@@ -76,9 +70,8 @@ def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None
 
     A seed is explained where a grain that was found earlier has its frequency in its windows.
     Otherwise its region is mapped, the spectrum of that region must confirm it, and all the spots of
-    that spectrum outline the grain better. Where a network has looked, what it finds improbable
-    (`UNLIKELY`) is no reflection, and what it proposes no satellite or side lobe: it has seen more of these
-    than any rule knows.
+    that spectrum outline the grain better. What a network has proposed is no satellite or side lobe; what it
+    finds improbable stays, for the statistics have confirmed it.
     """
     if proposal is not None:
         scene = replace(scene, sure=np.array([seed.g for seed in proposal]).reshape(-1, 2))
@@ -95,32 +88,9 @@ def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None
                 break
             _admit(drafts, draft, scene)
             known = _Known.of(drafts)
-    parts = (part for draft in _own_peaks(_believed(drafts, proposal)) for part in _parts(scene, draft))
+    parts = (part for draft in _own_peaks(drafts) for part in _parts(scene, draft))
     measured = (refined(scene, part) for part in parts)
     return tuple(draft for draft in measured if draft.peaks)
-
-
-def _believed(drafts: Sequence[Draft], proposal: Proposal | None) -> list[Draft]:
-    """The drafts with the peaks that the network does not rule out, and those of the same lattice."""
-    if proposal is None:
-        return list(drafts)
-    near = proposal.picture.near
-    kept = []
-    for draft in drafts:
-        likely = [peak for peak in draft.peaks if near(peak.g) >= UNLIKELY]
-        reach = FITS * draft.spectrum.resolution
-        of_lattice = _sums(likely, draft.peaks) < (reach if reach < SURE_REACH else 0.0)
-        pairs = zip(draft.peaks, of_lattice, strict=True)
-        kept.append(replace(draft, peaks=tuple(p for p, fits in pairs if fits or p in likely)))
-    return [draft for draft in kept if draft.peaks]
-
-
-def _sums(some: Sequence[Peak], peaks: Sequence[Peak]) -> NDArray[np.float64]:
-    """Distance of each peak from the nearest sum or difference of two of some, 1/nm."""
-    g = np.array([p.g for p in some]).reshape(-1, 2)
-    pairs = np.concatenate([g[:, None] + g, g[:, None] - g]).reshape(-1, 2)
-    ours = np.array([p.g for p in peaks]).reshape(-1, 2)
-    return np.asarray(separations(ours[:, None], pairs).min(axis=1, initial=np.inf), np.float64)
 
 
 def _parts(scene: Scene, draft: Draft) -> tuple[Draft, ...]:
