@@ -1,8 +1,7 @@
-"""Which tests can run here: windows need a screen, and a process in which TensorFlow is not.
+"""Which tests can run here: windows, in ``tests/widgets``, need a screen.
 
-TensorFlow and OpenGL in software (Mesa) crash in one process. So the windows' tests stand in
-``tests/widgets`` and the network's in ``tests/nn``; where both are asked for at once, the windows'
-are skipped, saying so. ``.ci/test`` runs both, each in a process of its own.
+TensorFlow and OpenGL in software (Mesa) crash in one process, so what needs TensorFlow runs in a Python of
+its own (`own_process`).
 """
 
 import os
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
-# only the tests of the network run one: loading it takes seconds in every process
+# only the tests of the network run one
 os.environ["NAPARI_TEM_FFT_NETWORK"] = "none"
 # a busy machine is no failure
 settings.register_profile("patient", deadline=None)
@@ -31,18 +30,10 @@ def has_screen() -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-        if mark := {"widgets": "viewer", "nn": "tensorflow"}.get(folder):
-            item.add_marker(mark)
-    network = any(item.get_closest_marker("tensorflow") for item in items)
-    for item in items:
-        if item.get_closest_marker("viewer"):
+        if item.path.is_relative_to(TESTS / "widgets"):
+            item.add_marker("viewer")
             if not has_screen():
                 item.add_marker(pytest.mark.skip(reason="no screen: run under xvfb-run"))
-            elif network:
-                item.add_marker(
-                    pytest.mark.skip(reason="in a process with TensorFlow: run pytest tests/widgets alone")
-                )
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,6 @@ from .core.progress import Step
 from .io.calibration import load_profile
 from .io.index_cache import prepared_choice
 from .io.results import KEEP
-from .nn.model import names_model
 
 BATCH = """\
 Analyse many micrographs: files, folders (with all that is in them) and patterns such as 'night/**/*.dm4'.
@@ -129,7 +128,7 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     if args.command == "watch":
         sources, known = (), {}
         later = arriving(Path(inputs[0]), Path(job.output), args.settle, known, 0)
-    crew = _hired(args, job, found.sources)
+    crew = _hired(args, found.sources)
     steps = batch_steps(
         sources,
         job,
@@ -153,11 +152,11 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     return _told(outcome)
 
 
-def _hired(args: argparse.Namespace, job: Job, sources: Sequence[Source]) -> Callable[[Job], Workers]:
+def _hired(args: argparse.Namespace, sources: Sequence[Source]) -> Callable[[Job], Workers]:
     """How the workers are made; what is wrong with how many there shall be is told now."""
     limit, scheduler = args.memory_limit or "", args.scheduler or ""
     try:
-        return hire(sources, args.workers, limit, scheduler, names_model(job.params.network))
+        return hire(sources, args.workers, limit, scheduler)
     except ValueError as error:
         raise UsageError(str(error)) from error
 

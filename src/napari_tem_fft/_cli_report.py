@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from .core.lengths import LengthUnit, length, symbol
 from .core.maps import ComponentMap, component_spots
@@ -44,10 +43,7 @@ def known_to(analysis: Analysis) -> str:
 def _network(analysis: Analysis) -> list[str]:
     """Which network took part, and how many spots it alone proposed."""
     if analysis.network is None:
-        installed = find_spec("tensorflow") is not None
-        return [
-            "no network: the statistics found the spots" + ("" if installed else "; TensorFlow is missing")
-        ]
+        return ["no network: the statistics found the spots"]
     own = sum(spot.enabled and spot.origin == "network" for spot in analysis.spots)
     return [
         f"network {analysis.network.name}: {own} pairs of spots that the statistics alone had not proposed"

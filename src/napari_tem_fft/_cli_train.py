@@ -16,7 +16,8 @@ from ._cli_common import OK, Formatter, UsageError, add_parameter, say
 from .core.parameters import parameters_of
 from .io.phases import load_table
 from .nn.dataset import Pairs, joined, load_pairs, make_pairs
-from .nn.model import CONFIG, ModelConfig, ModelError, file_hash, load_config, load_network, model_folder
+from .nn.keras_unet import import_keras, load_network
+from .nn.model import CONFIG, ModelConfig, ModelError, file_hash, load_config, model_folder
 from .nn.prepare import InputParams
 from .nn.synthesis_params import SynthesisParams
 from .nn.train_params import FINE_TUNING, TrainParams
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.output / CONFIG).is_file():
         raise UsageError(f"{args.output} holds a model already; choose another folder")
     try:
+        import_keras()  # where it is missing this is said before images are made for minutes
         config = _fine_tune(args) if args.finetune else _train(args)
     except (ModelError, ValueError, OSError) as error:
         raise UsageError(str(error)) from error

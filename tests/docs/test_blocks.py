@@ -35,10 +35,7 @@ OTHERS = (
     ".venv/bin/mkdocs build",
 )
 
-pytestmark = [
-    pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="not in a checkout: there are no docs"),
-    pytest.mark.tensorflow,
-]
+pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="not in a checkout: there are no docs")
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,18 @@
 """Viewers without a screen: Qt draws off screen, and napari is told what an OpenGL driver would say."""
 
-import json
 import os
 import sys
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 from napari.layers import Layer
 from npe2 import PluginManifest
 
-import fake_server
 from dm_writer import write_dm
 from forward_model import fringes
 from napari_tem_fft._reader import read_layers
-from napari_tem_fft.nn.model import ModelConfig
-from napari_tem_fft.nn.prepare import InputParams
-from napari_tem_fft.nn.unet import NetworkParams
 from napari_tem_fft.widgets.tem_fft import TemFftDock
+from small_network import small_model
 
 NO_SCREEN = sys.platform not in ("darwin", "win32") and not (
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -53,7 +48,7 @@ def grain_file(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _statistics_alone(monkeypatch):
-    """No network unless a test chooses one: its process takes seconds to load."""
+    """No network unless a test chooses one."""
     monkeypatch.setattr("napari_tem_fft.widgets._network_choice.NETWORK", "")
 
 
@@ -64,29 +59,10 @@ def _plugin(npe2pm, request):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """How the fake process behaves; the commands that started one."""
-    started, how = [], ["good"]
-
-    def command(folder):
-        started.append(folder)
-        return fake_server.command(*how)
-
-    monkeypatch.setattr("napari_tem_fft.nn.process.server_command", command)
-    command.started, command.how = started, how
-    return command
-
-
-@pytest.fixture
 def model(tmp_path):
-    """A model's folder as far as a window reads it: there are no weights."""
-    folder = tmp_path / "my model"
-    folder.mkdir()
-    config = ModelConfig(
-        "my model", InputParams(half=31, margin=8), NetworkParams(2, 2), 0.0, weights_sha256="ab"
-    )
-    (folder / "config.json").write_text(json.dumps(asdict(config)))
-    return folder
+    """A model's folder."""
+    small_model(tmp_path / "my model", "my model")
+    return tmp_path / "my model"
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from forward_model import fringes, white_noise
 from napari_tem_fft._layers import stack_layer
 from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.stack import ImageStack
+from napari_tem_fft.nn.model import load_segmenter
 from napari_tem_fft.widgets.series import SeriesDock
 
 
@@ -45,13 +46,19 @@ def test_areas_of_all_frames(viewer, dock, qtbot, tmp_path, monkeypatch):
     assert viewer.dims.current_step[0] == 1
 
 
-def test_frames_are_seen_by_the_network_of_the_main_dock(viewer, dock, qtbot, server, model):
+def test_frames_are_seen_by_the_network_of_the_main_dock(viewer, dock, qtbot, model, monkeypatch):
     series = SeriesDock(viewer)
     viewer.window.add_dock_widget(series, name="series", area="bottom")
     viewer.add_layer(Layer.create(*stack_layer(stack())))
     dock.network.value = str(model)
+    loaded = []
+
+    def load(name):
+        loaded.append(name)
+        return load_segmenter(name)
+
+    monkeypatch.setattr("napari_tem_fft.widgets._network.load_segmenter", load)
     with qtbot.waitSignal(series.runner.returned, timeout=60_000):
         series.run.click()
-    assert server.started == [model]
+    assert loaded == [str(model)]  # once for all frames
     assert [frame.problem for frame in series.frames] == ["", ""]
-    dock.session.network._process.close()

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from napari_tem_fft.nn.corrections import load_pairs
 from napari_tem_fft.nn.prepare import InputParams
 from napari_tem_fft.widgets._fine_tuning import command
 from napari_tem_fft.widgets.train import TrainDock
+from own_process import needs_tensorflow
+from small_network import small_model
 
 PROGRAM = """
 import json, pathlib, sys, time
@@ -133,16 +134,15 @@ def test_what_cannot_be_trained_is_refused(trainer):
     assert "a name that a folder can have" in messages()[-1]
 
 
-MAKE = "import pathlib, sys, small_network; small_network.small_model(pathlib.Path(sys.argv[1]), 'first')"
 SMALL = ("--mix", "2", "--steps", "2", "--batch", "2", "--every", "2", "--workers", "1")
 
 
+@needs_tensorflow
 def test_a_real_fine_tuning_gives_a_model_that_can_be_used(
     analysed, trainer, dock, own, run, qtbot, tmp_path, monkeypatch
 ):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
-    subprocess.run([sys.executable, "-c", MAKE, str(own / "first")], env=environment, check=True)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    small_model(own / "first", "first")
     dock.session.network.listed.emit()
     monkeypatch.setattr(
         "napari_tem_fft.widgets._fine_tuning.command",
@@ -162,7 +162,6 @@ def test_a_real_fine_tuning_gives_a_model_that_can_be_used(
     with qtbot.waitSignal(dock.session.runner.stopped, timeout=200_000):
         dock.run.click()
     assert dock.session.current.analysis.network.name == "corrected"
-    dock.session.network._process.close()
 
 
 def test_the_command_is_one_that_the_command_line_knows(tmp_path, monkeypatch):

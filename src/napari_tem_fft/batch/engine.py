@@ -18,8 +18,6 @@ from ..io.decisions import stored_decisions, stored_specimen
 from ..io.index_cache import prepared_choice
 from ..io.kept_colours import given_colours
 from ..io.results import load_results, save_results
-from ..nn.model import names_model
-from ..nn.shared import Address, shared_segmenter
 from .job import Job
 from .record import Record, described
 from .sources import Source
@@ -43,13 +41,8 @@ class Engine:
 _loading = Lock()
 
 
-def engine_of(job: Job, network: Address | None = None) -> Engine:
+def engine_of(job: Job) -> Engine:
     """The engine of a job, loaded at its first use in this process.
-
-    Parameters
-    ----------
-    network : Address, optional
-        Of the process that runs the job's network; it runs in this process where absent.
 
     Raises
     ------
@@ -57,37 +50,29 @@ def engine_of(job: Job, network: Address | None = None) -> Engine:
         For candidates, a profile or a network that there are not.
     """
     with _loading:
-        return _loaded(job, network)
+        return _loaded(job)
 
 
 @lru_cache(maxsize=1)
-def _loaded(job: Job, network: Address | None) -> Engine:
+def _loaded(job: Job) -> Engine:
     table, _ = api.reference_table(job.cif)
     phases = api.select(job.names, job.sets, job.elements, table)
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
-    return Engine(job, prepared_choice(phases, table), profile, _segment_of(job, network))
+    return Engine(job, prepared_choice(phases, table), profile, api.segment_of(job.params))
 
 
-def _segment_of(job: Job, network: Address | None) -> Segment | None:
-    if network is None or not names_model(job.params.network):
-        return api.segment_of(job.params)
-    return shared_segmenter(job.params.network, network, job.params.spots.false_alarms)
-
-
-def analyse_source(job: Job, source: Source, attempt: int = 1, network: Address | None = None) -> Record:
+def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
     """Analyse a file and keep what the job says; whatever goes wrong is told in the record.
 
     Parameters
     ----------
     attempt : int
         2 if a worker has died over this file.
-    network : Address, optional
-        As in `engine_of`.
     """
     start = time.perf_counter()
     record = Record(source.index, source.path, source.folder, attempts=attempt)
     try:
-        engine = engine_of(job, network)
+        engine = engine_of(job)
         analysis = _analysed(engine, source)
     except (ValueError, OSError, MemoryError) as error:
         return _timed(_failed(record, str(error) or type(error).__name__), start)

@@ -17,7 +17,6 @@ def hire(
     count: int | None = None,
     memory_limit: str = "",
     scheduler: str = "",
-    network: bool = True,
 ) -> Callable[[Job], Workers]:
     """What `batch_steps` hires its workers with.
 
@@ -30,9 +29,7 @@ def hire(
     memory_limit : str
         Such as "8G": as many workers as fit, `count` at most.
     scheduler : str
-        Address of a dask.distributed scheduler, or "local"; its workers have a network each.
-    network : bool
-        Whether the job has a network, which needs memory as well.
+        Address of a dask.distributed scheduler, or "local".
 
     Raises
     ------
@@ -43,9 +40,7 @@ def hire(
     if wanted < 1:
         raise ValueError("at least one worker is needed")
     if memory_limit:
-        limit, pixels = parse_memory(memory_limit), largest_pixels(sources)
-        fit = workers_within(limit, pixels, network, shared=not scheduler)
-        wanted = min(wanted, fit)
+        wanted = min(wanted, workers_within(parse_memory(memory_limit), largest_pixels(sources)))
     if scheduler:
         return lambda job: Cluster(job, scheduler, wanted)
     return lambda job: LocalWorkers(job, wanted)

@@ -11,8 +11,6 @@ from .sources import Source
 #: Memory of the process that keeps the books, and of a worker without an image, bytes.
 BOOKS = 170e6
 WORKER = 180e6
-#: Memory of the process that runs the network for all workers, bytes.
-NETWORK = 750e6
 #: Memory of a worker for each pixel of its image (float32 image, its transform and the cropped copies).
 BYTES_A_PIXEL = 16.0
 #: Smallest pixel that files hold as a rule, bytes: int16.
@@ -20,41 +18,36 @@ PIXEL_BYTES = 2
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
-def memory_of(workers: int, pixels: float, network: bool = True) -> float:
-    """Bytes that a run needs: books + network + workers x (a worker + bytes a pixel x pixels of an image).
+def memory_of(workers: int, pixels: float) -> float:
+    """Bytes that a run needs: books + workers x (a worker + bytes a pixel x pixels of an image).
 
     Parameters
     ----------
     pixels : float
         Of the largest image.
-    network : bool
-        Whether the job has one.
     """
-    return BOOKS + NETWORK * network + workers * (WORKER + BYTES_A_PIXEL * pixels)
+    return BOOKS + workers * (WORKER + BYTES_A_PIXEL * pixels)
 
 
-def workers_within(limit: float, pixels: float, network: bool = True, shared: bool = True) -> int:
+def workers_within(limit: float, pixels: float) -> int:
     """Most workers that fit into so many bytes, at least one.
 
     Parameters
     ----------
-    pixels, network
+    pixels : float
         As in `memory_of`.
-    shared : bool
-        Whether one process runs the network for all workers; else each has its own.
 
     Raises
     ------
     ValueError
         If not even one fits.
     """
-    own = 0.0 if shared else NETWORK * network
-    rest = limit - memory_of(0, pixels, network and shared)
-    count = int(rest // (WORKER + own + BYTES_A_PIXEL * pixels))
+    rest = limit - memory_of(0, pixels)
+    count = int(rest // (WORKER + BYTES_A_PIXEL * pixels))
     if count < 1:
         raise ValueError(
             f"a memory limit of {limit / 1e9:.2g} GB is too small: one worker needs"
-            f" {memory_of(1, pixels, network) / 1e9:.2g} GB for images of this size"
+            f" {memory_of(1, pixels) / 1e9:.2g} GB for images of this size"
         )
     return count
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import api
 from ..core.progress import Step
 from ..io.description import written
 from ..io.folders import OURS
@@ -133,10 +134,12 @@ def batch_steps(
     Raises
     ------
     RunError
-        If there is a run in the folder and neither `resume` nor `restart`, or it had other settings.
+        If there is a run in the folder and neither `resume` nor `restart`, or it had other settings; or if
+        the network cannot be loaded.
     OSError
         If the folder cannot be written.
     """
+    _try_network(job)
     book, waiting = _opened(sources, job, tuple(inputs), resume, restart, strict)
     crew: Workers | None = None
     try:
@@ -158,6 +161,14 @@ def batch_steps(
             crew.close()
         _close(book)
     return book.outcome()
+
+
+def _try_network(job: Job) -> None:
+    """Refuse a network that no worker could load."""
+    try:
+        api.segment_of(job.params)
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def _why(reason: BaseException) -> str:

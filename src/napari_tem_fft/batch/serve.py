@@ -8,6 +8,7 @@ when whoever started it is gone.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Generator
@@ -19,7 +20,6 @@ from typing import Any, TextIO
 
 from ..core.progress import Step
 from ..io.plain import from_plain, to_plain
-from ..nn.wire import own_pipes
 from .hiring import hire
 from .job import Job
 from .progress import Tracker
@@ -60,7 +60,7 @@ class Order:
 
 def main() -> int:
     """Carry out the order of the standard input; returns the exit code."""
-    requests, answers = _as_text(*own_pipes())
+    requests, answers = _as_text(*_own_pipes())
     order = from_plain(Order, json.loads(requests.readline()))
     stop = threading.Event()
     threading.Thread(target=_listen, args=(requests, stop), daemon=True).start()
@@ -110,6 +110,17 @@ def _followed(
 def _counted(outcome: Outcome) -> dict[str, Any]:
     names = ("total", "analysed", "failed", "kept", "state", "problem", "seconds")
     return {name: getattr(outcome, name) for name in names}
+
+
+def _own_pipes() -> tuple[FileIO, FileIO]:
+    """The process's input and output for itself alone; what it and its children print goes to the errors."""
+    requests, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return FileIO(requests, "r"), FileIO(answers, "w")
 
 
 def _as_text(requests: FileIO, answers: FileIO) -> tuple[TextIO, TextIO]:

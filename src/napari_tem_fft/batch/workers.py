@@ -16,8 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from ..nn.model import names_model
-from ..nn.shared import Address, SharedNetwork
 from .engine import analyse_source
 from .job import Job
 from .record import Record
@@ -31,9 +29,7 @@ MOST_STILLBORN = 3
 #: and memory that is given back is kept for the next image (glibc), or a tenth of the time goes into clearing
 #: fresh pages for arrays of tens of megabytes.
 ENVIRONMENT = {
-    **dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1"
-    ),
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(2**26),
@@ -81,8 +77,7 @@ class LocalWorkers:
 
     Notes
     -----
-    Each worker has one file at a time, so there is nothing queued that could be lost. A network runs in a
-    further process, for all of them.
+    Each worker has one file at a time, so there is nothing queued that could be lost.
     """
 
     def __init__(self, job: Job, count: int) -> None:
@@ -91,21 +86,12 @@ class LocalWorkers:
         self._retries: deque[tuple[Source, int]] = deque()
         self._lost: list[Record] = []
         self._stillborn = 0
-        self._network: SharedNetwork | None = None
-        if names_model(job.params.network):
-            with _environment(ENVIRONMENT), _nothing_but_ours():
-                self._network = SharedNetwork(job.params.network, self._context)
         self._workers = [self._started() for _ in range(count)]
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Numbers of the workers' processes."""
         return tuple(worker.process.pid for worker in self._workers)
-
-    @property
-    def network_pid(self) -> int | None:
-        """Number of the process that runs the network for all of them."""
-        return None if self._network is None else self._network.pid
 
     def free(self) -> int:
         """Workers without a file."""
@@ -129,9 +115,6 @@ class LocalWorkers:
             If workers die before they do anything.
         """
         done = []
-        if self._network is not None:
-            with _environment(ENVIRONMENT), _nothing_but_ours():
-                self._network.keep_alive()
         ready = wait([w.pipe for w in self._workers], seconds)
         for worker in list(self._workers):
             if worker.pipe not in ready:
@@ -166,9 +149,6 @@ class LocalWorkers:
             if worker.task is not None:
                 remove_leftovers(Path(self._job.output), worker.task[0])
         self._workers.clear()
-        if self._network is not None:
-            self._network.close()
-            self._network = None
 
     def _hand_out(self) -> None:
         for worker in self._workers:
@@ -180,8 +160,7 @@ class LocalWorkers:
 
     def _started(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        network = None if self._network is None else self._network.address
-        process = self._context.Process(target=_work, args=(theirs, self._job, network), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, self._job), daemon=True)
         with _environment(ENVIRONMENT), _nothing_but_ours():
             process.start()
         theirs.close()
@@ -224,7 +203,7 @@ def glob_escape(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _work(pipe: Connection, job: Job, network: Address | None) -> None:
+def _work(pipe: Connection, job: Job) -> None:
     """Body of a worker: analyse what comes until nothing comes any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
     while True:
@@ -235,7 +214,7 @@ def _work(pipe: Connection, job: Job, network: Address | None) -> None:
         if task is None:
             return
         source, attempt = task
-        record = analyse_source(job, source, attempt, network)
+        record = analyse_source(job, source, attempt)
         try:
             pipe.send(record)
         except OSError:  # nobody listens any longer

@@ -34,7 +34,7 @@ UNITS = {
     "snr": "power over mean noise power",
     "log_false_alarm": "natural logarithm",
 }
-LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi", "tensorflow")
+LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi")
 
 
 def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> dict[str, Any]:

@@ -1,24 +1,22 @@
 """A model's folder: config.json, weights.keras and MODEL_CARD.md; loaded without running any code of its.
 
 The architecture is rebuilt from `config.json`, of which only numbers and known words are taken; of
-`weights.keras` only the arrays are read.
+`weights.keras` only the arrays are read. Neither needs TensorFlow, which only trains (`keras_unet`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import os
-import sys
-import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -26,10 +24,7 @@ from numpy.typing import NDArray
 
 from .prepare import InputParams
 from .propose import Predict, Segmenter
-from .unet import NetworkParams, network_for
-
-if TYPE_CHECKING:
-    import keras
+from .unet import NetworkParams, UNet, weight_shapes
 
 CONFIG, WEIGHTS, CARD = "config.json", "weights.keras", "MODEL_CARD.md"
 #: The model that is used unless another is chosen.
@@ -84,11 +79,10 @@ class ModelConfig:
 def resolved(name: str) -> str:
     """Name or path of the model that a parameter chooses; empty for the statistics alone.
 
-    "auto" is the model that the environment variable `NAPARI_TEM_FFT_NETWORK` names, else the shipped one;
-    none where TensorFlow is not installed.
+    "auto" is the model that the environment variable `NAPARI_TEM_FFT_NETWORK` names, else the shipped one.
     """
     if name.strip().lower() == AUTO:
-        name = os.environ.get(ENVIRONMENT, DEFAULT) if find_spec("tensorflow") is not None else ""
+        name = os.environ.get(ENVIRONMENT, DEFAULT)
     return "" if name.strip().lower() in NO_MODEL else name
 
 
@@ -164,28 +158,13 @@ def load_config(folder: Path) -> ModelConfig:
         raise ModelError(f"{path}: {error}") from error
 
 
-def load_network(folder: Path) -> tuple[ModelConfig, keras.Model]:
-    """The trained network of a folder, whose output are logits.
+def check_weights(path: Path, config: ModelConfig) -> None:
+    """Refuse weights that are too large, or others than the configuration was written with.
 
     Raises
     ------
     ModelError
-        If the folder is damaged, its weights are not those of its configuration, or do not fit.
     """
-    config = load_config(folder)
-    path = folder / WEIGHTS
-    _check_weights(path, config)
-    model = network_for(config.inputs, config.network)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that are left untrained
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
-        raise ModelError(f"{path}: the weights do not fit the network of {CONFIG} ({error})") from error
-    return config, model
-
-
-def _check_weights(path: Path, config: ModelConfig) -> None:
     try:
         if path.stat().st_size > LARGEST_WEIGHTS:
             raise ModelError(f"{path}: larger than any model's weights")
@@ -199,17 +178,6 @@ def _check_weights(path: Path, config: ModelConfig) -> None:
         raise ModelError(f"{path}: not the weights that {CONFIG} was written with (another SHA-256)")
 
 
-def save_model(folder: Path, config: ModelConfig, model: keras.Model, card: str = "") -> ModelConfig:
-    """Write a model's folder; the config is given the weights' hash and returned."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save(folder / WEIGHTS)
-    values = asdict(config) | {"weights_sha256": file_hash(folder / WEIGHTS)}
-    (folder / CONFIG).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    if card:
-        (folder / CARD).write_text(card, encoding="utf-8")
-    return load_config(folder)
-
-
 def file_hash(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
@@ -217,74 +185,82 @@ def file_hash(path: Path) -> str:
 
 
 def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
-    """The network of a folder as a function that runs in this process.
+    """The network of a folder as a function.
 
     Returns
     -------
     config : ModelConfig
     predict : callable
-        Compiled for the model's one input shape; the first call takes a second longer.
 
     Raises
     ------
     ModelError
-        If the folder is damaged, or TensorFlow is not installed.
+        If the folder is damaged, or its weights are not those of its configuration.
     """
-    tf = _tensorflow()
-    config, model = load_network(folder)
-    shape = (1, *config.inputs.shape, len(config.inputs.channels))
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])  # type: ignore[untyped-decorator]
-    def run(inputs: Any) -> Any:
-        return tf.sigmoid(model(inputs, training=False))[0, :, :, 0]
-
-    def predict(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(run(tf.constant(inputs[None])), np.float32)
-
-    return config, predict
-
-
-def _tensorflow() -> Any:
-    """TensorFlow, which is quiet unless TF_CPP_MIN_LOG_LEVEL=0 asks it to talk."""
-    asked = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0"
+    config = load_config(folder)
+    path = folder / WEIGHTS
+    check_weights(path, config)
+    shapes = weight_shapes(config.network, len(config.inputs.channels))
     try:
-        with nullcontext() if asked else _without_stderr():
-            import tensorflow
-    except ImportError as error:
-        raise ModelError(
-            f"the network needs TensorFlow, which cannot be loaded ({error}): install it with"
-            " 'pip install tensorflow', or choose none for the statistics alone"
-        ) from error
-    return tensorflow
+        return config, UNet(config.network, read_weights(path, shapes))
+    except (ValueError, OSError, KeyError, RuntimeError, TypeError) as error:
+        raise ModelError(f"{path}: the weights do not fit the network of {CONFIG} ({error})") from error
 
 
-@contextmanager
-def _without_stderr() -> Iterator[None]:
-    """Nothing is written to the process's stderr: while it is loaded, TensorFlow logs there at any level."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
+def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
+    """The arrays of `weights.keras`, a zip archive with an HDF5 file; nothing else of it is looked at.
+
+    Parameters
+    ----------
+    path : Path
+    shapes : mapping of str to tuple of int
+        Of the arrays that there must be, and no others.
+
+    Raises
+    ------
+    ValueError, KeyError, OSError, RuntimeError, TypeError
+        If an array is missing, has another shape or type, or lies elsewhere than in the file.
+    """
+    import h5py
+
+    if 4 * sum(map(math.prod, shapes.values())) > LARGEST_WEIGHTS:
+        raise ValueError("a larger network than any model's")
+    with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content, "r") as file:
+        layers = file["layers"]
+        stored = {f"{layer}/vars/{i}" for layer in layers for i in layers[layer].get("vars", ())}
+        if unlike := sorted(stored ^ shapes.keys()):
+            raise ValueError(f"{unlike[0]} is {'missing' if unlike[0] in shapes else 'not of this network'}")
+        return {name: _own_array(layers, name, shape) for name, shape in shapes.items()}
+
+
+def _own_array(layers: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An array of the file itself: HDF5 can also link to other files, and must not here."""
+    import h5py
+
+    place = layers
+    for part in name.split("/"):
+        if not isinstance(place.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is a link")
+        place = place[part]
+    if not isinstance(place, h5py.Dataset) or place.shape != shape or place.dtype != np.float32:
+        raise ValueError(f"{name} is no array of float32 of shape {shape}")
+    if place.is_virtual or place.external:
+        raise ValueError(f"{name} lies in another file")
+    array = np.asarray(place[()], np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds what is no number")
+    return array
 
 
 def load_segmenter(name_or_path: str | Path = DEFAULT, false_alarms: float = 0.01) -> Segmenter:
-    """A model as `analysis_steps` takes it, running in this process.
+    """A model as `analysis_steps` takes it.
 
     Raises
     ------
     ModelError
-        If there is no such model, or TensorFlow is not installed.
+        If there is no such model, or it is damaged.
     """
     config, predict = load_predict(model_folder(name_or_path))
-    return segmenter_for(config, predict, false_alarms)
-
-
-def segmenter_for(config: ModelConfig, predict: Predict, false_alarms: float) -> Segmenter:
-    """A model as `analysis_steps` takes it, running wherever `predict` does."""
     return Segmenter(predict, config.inputs, config.least, false_alarms, config.name, config.weights_sha256)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from .batches import batch_of, batches
 from .dataset import Pairs, restored
-from .model import ModelConfig, save_model
+from .keras_unet import import_keras, network_for, save_model
+from .model import ModelConfig
 from .prepare import InputParams
 from .scores import dice, rates
 from .thresholds import best_threshold, spots_of
 from .train_params import TrainParams
-from .unet import NetworkParams, network_for
+from .unet import NetworkParams
 
 #: A share of a cell of the soft Dice loss that keeps images without spots from dominating it.
 SMOOTH = 20.0
@@ -60,7 +61,7 @@ def train_steps(
     ancestry : tuple of str
         Of `start`.
     """
-    import keras
+    keras = import_keras()
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
@@ -97,8 +98,7 @@ def train_steps(
 
 
 def _schedule(params: TrainParams) -> Any:
-    import keras
-
+    keras = import_keras()
     warm_up = min(WARM_UP, max(params.steps // 5, 1))
     return keras.optimizers.schedules.CosineDecay(
         params.rate / 20, max(params.steps - warm_up, 1), alpha=0.01, warmup_target=params.rate,

@@ -1,11 +1,11 @@
-"""NetworkChoice: which network proposes spots, and whether it is ready."""
+"""NetworkChoice: which network proposes spots."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
 
 from ..core.pipeline import NETWORK
 from ..nn.model import ModelError, known_models, load_config, model_folder, resolved
@@ -19,7 +19,7 @@ NONE, FOLDER = "none: statistics alone", "model in a folder..."
 
 
 class NetworkChoice(QWidget):
-    """A list of the models that are known, with a word on the chosen one's process.
+    """A list of the models that are known.
 
     Parameters
     ----------
@@ -35,18 +35,14 @@ class NetworkChoice(QWidget):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        self._network = network
         self.list = short(QComboBox(), 10)
         self.list.setToolTip("Network that proposes spots; only those that the statistics confirm are taken")
-        self.state = QLabel()
         self._value = _remembered()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list, stretch=1)
-        layout.addWidget(self.state)
         self.fill()
         self.list.activated.connect(self._on_activated)
-        network.changed.connect(self._on_changed)
         network.listed.connect(self.fill)
 
     @property
@@ -92,9 +88,6 @@ class NetworkChoice(QWidget):
             name = self._value
         self.value = name
         remember_network(name or "none")
-
-    def _on_changed(self) -> None:
-        self.state.setText(self._network.words)
 
 
 def _remembered() -> str:

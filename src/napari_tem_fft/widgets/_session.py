@@ -175,7 +175,6 @@ class Session(QObject):
         """Give up what is under way; an earlier analysis of the image is shown again."""
         findings, self._running = self._running, None
         self.runner.cancel()
-        self.network.cancel()
         if findings is not None and findings.analysis is not None:
             self._show_again(findings, findings.analysis)
         elif findings is not None:

@@ -114,7 +114,7 @@ class SeriesDock(Dock):
 
     def _connect(self) -> None:
         self.run.clicked.connect(self._on_run)
-        self.cancel.clicked.connect(self._on_cancel)
+        self.cancel.clicked.connect(self.runner.cancel)
         self.copy.clicked.connect(self.tree.copy)
         self.save.clicked.connect(self._on_save)
         self.interval.valueChanged.connect(self._show)
@@ -141,11 +141,6 @@ class SeriesDock(Dock):
             self.interval.setValue(frame_interval(layer))
         frames, frame = layer.data.shape[0], partial(frame_of, layer)
         self.runner.start(series_steps(frames, frame, choice.phases, params, segment))
-
-    def _on_cancel(self) -> None:
-        """Give up the frame under way, and what the network was asked of it."""
-        self.runner.cancel()
-        self.session.network.cancel()
 
     def _on_stepped(self, step: Step) -> None:
         self.progress.setRange(0, step.total)

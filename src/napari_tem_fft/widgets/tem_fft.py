@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 from napari.components import ViewerModel
 from napari.layers import Image
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -31,7 +30,7 @@ from ._candidates import CandidatesForm
 from ._choice import ImageChoice
 from ._controls import Scrolled, button, fill_row, folding, framed, side_by_side, wrapped
 from ._dock import Dock
-from ._docks import bring_around, dock_of, narrow
+from ._docks import bring_around, narrow
 from ._keys import bind, list_of_keys, words_of
 from ._live import LiveFft
 from ._mask_tools import TOOLS, MaskTools
@@ -85,6 +84,7 @@ class TemFftDock(Dock):
         self._lay_out()
         self._connect()
         self._on_image_chosen(self.image.image)
+        self._on_network_chosen(self.network.value)
         self._on_state_changed()
         self._on_found()
 
@@ -182,28 +182,12 @@ class TemFftDock(Dock):
         if not self._shown:
             self._shown = True
             load_layers(self)
-            self._load_network()
 
     def _bring_docks(self, first: bool) -> Iterator[None]:
         yield from bring_around(self, self._viewer, BELOW, BESIDE, share=0.36)
         if first:
             narrow(self)
             self.panel.setChecked(self.panel.isChecked() or fft_in_panel())
-
-    def _load_network(self) -> None:
-        """Load the network while the user still looks for a file; it goes when the dock is closed."""
-        if dock_of(self) is not None:
-            self.session.network.hold(id(self))
-            self.destroyed.connect(partial(self.session.network.release, id(self)))
-        self._on_network_chosen(self.network.value)
-
-    def event(self, event: QEvent | None) -> bool:
-        """Let the network go when the dock is closed: napari takes this widget out of it then."""
-        closed = event is not None and event.type() == QEvent.Type.ParentChange
-        if closed and self._shown and self.parentWidget() is None:
-            self._shown = False
-            self.session.network.release(id(self))
-        return bool(super().event(event))
 
     def _on_network_chosen(self, name: str) -> None:
         try:
