@@ -21,7 +21,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = (
     "x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "x86_64-pc-windows-msvc", "aarch64-apple-darwin",
     "x86_64-apple-darwin",
@@ -56,7 +56,7 @@ def resolved(*options: str | Path, python: str = PYTHONS[0]) -> dict[str, str]:
 def platforms() -> None:
     for python in PYTHONS:
         for platform in PLATFORMS:
-            extras = ("--extra", "all", "--extra", "batch")
+            extras = ("--extra", "all", "--extra", "test")
             found = resolved("pyproject.toml", *extras, "--python-platform", platform, python=python)
             network = "with" if "tensorflow" in found else "without"
             print(f"Python {python}, {platform}: {len(found)} packages, {network} TensorFlow")
@@ -69,7 +69,7 @@ def beside() -> None:
             wanted.write_text(napari)
             before = resolved(wanted)
             chosen.write_text("\n".join(f"{name}=={version}" for name, version in before.items()))
-            after = resolved("pyproject.toml", "--constraint", chosen)
+            after = resolved("pyproject.toml", "--extra", "batch", "--constraint", chosen)
         changed = {name for name in before if name in after and after[name] != before[name]}
         if changed:
             raise SystemExit(f"beside {napari} these would change: {', '.join(sorted(changed))}")
@@ -107,7 +107,7 @@ def lowest() -> None:
         run(*uv, "venv", "--quiet", "--python", PYTHONS[0], place)
         python = next(path for path in Path(place).glob("*/python*") if path.stem == "python")
         install = (*uv, "pip", "install", "--quiet", "--python", python)
-        run(*install, "--resolution", "lowest-direct", ".[batch,evaluate]")
+        run(*install, "--resolution", "lowest-direct", ".[batch,evaluate,train]")
         run(*install, "pytest", "pytest-timeout", "hypothesis")
         print(
             run(python, "-m", "pytest", "-q", "-o", "filterwarnings=default", *LOWEST_TESTS).splitlines()[-1]

@@ -117,12 +117,12 @@ def select(
 
 
 def segment_of(params: AnalysisParams) -> Segment | None:
-    """Load the network that the parameters name, to run in this process; None if they name none.
+    """Load the network that the parameters name; None if they name none.
 
     Raises
     ------
     ModelError
-        If there is no such model, it is damaged, or TensorFlow is missing.
+        If there is no such model, or it is damaged.
     """
     if not names_model(params.network):
         return None
