@@ -1,10 +1,12 @@
 """Whether the package can be installed where it says it can.
 
-    python .ci/check_install.py [platforms] [beside] [package] [lowest]
+    python .ci/check_install.py [platforms] [beside] [package] [headless] [window] [lowest]
 
 platforms  every dependency has a wheel on Linux, Windows and macOS for each Python (resolved, not installed)
 beside     installed beside an existing napari, no version that napari has chosen changes
 package    sdist and wheel: twine's check, what has to be inside, less than 30 MB
+headless   without extras: neither napari nor TensorFlow comes along, the sample is analysed, 0.6 GB at most
+window     with the extra `napari` 1.2 GB at most
 lowest     the lowest versions that pyproject.toml allows, in an environment of their own, pass the tests of
            core, io and the Python interface (minutes; not part of what runs without arguments)
 
@@ -29,6 +31,8 @@ PLATFORMS = (
 #: Of napari's versions that are tried: the oldest that is allowed, and the newest.
 NAPARIS = ("napari[all]==0.9.1", "napari[all]")
 LARGEST = 30 * 2**20
+#: Most bytes of an environment without extras, and of one with napari.
+LARGEST_BASE, LARGEST_WINDOW = 0.6e9, 1.2e9
 INSIDE = (
     "napari_tem_fft/napari.yaml", "napari_tem_fft/py.typed", "napari_tem_fft/data/phases.yaml",
     "napari_tem_fft/data/sample.dm4", "napari_tem_fft/models/spots/config.json",
@@ -101,17 +105,50 @@ def names_in(path: Path) -> list[str]:
         return sdist.getnames()
 
 
+def headless() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        python = installed(place, ".", "pip")
+        for name in ("napari", "tensorflow"):
+            if subprocess.run([str(python), "-c", f"import {name}"], capture_output=True).returncode == 0:
+                raise SystemExit(f"without extras {name} is installed")
+        program, out = (python, "-m", "napari_tem_fft"), Path(place, "out")
+        run(*program, "sample", "-o", out)
+        answer = run(*program, "analyse", out / "sample.dm4", "-o", out / "results")
+        if "network spots" not in answer or "Li2O       identified" not in answer:
+            raise SystemExit(answer)
+        check_size("without extras", place, LARGEST_BASE)
+
+
+def window() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        installed(place, ".[napari]", "pip")
+        check_size("with napari", place, LARGEST_WINDOW)
+
+
 def lowest() -> None:
     with tempfile.TemporaryDirectory() as place:
-        uv = (sys.executable, "-m", "uv")
-        run(*uv, "venv", "--quiet", "--python", PYTHONS[0], place)
-        python = next(path for path in Path(place).glob("*/python*") if path.stem == "python")
-        install = (*uv, "pip", "install", "--quiet", "--python", python)
-        run(*install, "--resolution", "lowest-direct", ".[batch,evaluate,train]")
-        run(*install, "pytest", "pytest-timeout", "hypothesis")
+        python = installed(place, "--resolution", "lowest-direct", ".[batch,evaluate,train]")
+        installed(place, "pytest", "pytest-timeout", "hypothesis")
         print(
             run(python, "-m", "pytest", "-q", "-o", "filterwarnings=default", *LOWEST_TESTS).splitlines()[-1]
         )
+
+
+def installed(place: str, *what: str) -> Path:
+    """Install into the environment in a folder, which is made if it is not there; its Python."""
+    uv = (sys.executable, "-m", "uv")
+    if not Path(place, "pyvenv.cfg").exists():
+        run(*uv, "venv", "--quiet", "--python", PYTHONS[0], place)
+    python = next(path for path in Path(place).glob("*/python*") if path.stem == "python")
+    run(*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *what)
+    return python
+
+
+def check_size(what: str, place: str, most: float) -> None:
+    size = sum(path.lstat().st_size for path in Path(place).rglob("*") if not path.is_dir())
+    print(f"{what}: {size / 1e9:.2f} GB")
+    if size > most:
+        raise SystemExit(f"{what}: more than {most / 1e9} GB")
 
 
 def registry_answers() -> bool:
@@ -123,6 +160,6 @@ def registry_answers() -> bool:
 if __name__ == "__main__":
     if not registry_answers():
         raise SystemExit(print("skipped: uv reaches no package registry here"))
-    checks = {check.__name__: check for check in (platforms, beside, package, lowest)}
-    for name in sys.argv[1:] or ("platforms", "beside", "package"):
+    checks = {check.__name__: check for check in (platforms, beside, package, headless, window, lowest)}
+    for name in sys.argv[1:] or ("platforms", "beside", "package", "headless", "window"):
         checks[name]()

@@ -3,8 +3,8 @@
     python tests/benchmarks/batch_scaling.py [--counts 10,30,100,300] [--size 4096] [--plot FILE.svg]
 
 For each count prints the largest proportional set size (Linux) of all processes of the run together, that
-of one worker, of the process that keeps the books and of the one that runs the network, the seconds an image,
-and the size of its results. Without ``--no-network`` the network takes part.
+of one worker and of the process that keeps the books, the seconds an image, and the size of its results.
+Without ``--no-network`` the network takes part.
 With ``--size 768 --grains 2 --counts 100,300,1000`` it shows how cost grows with the number of small images.
 """
 
@@ -53,7 +53,6 @@ class Watcher:
     largest: int = 0
     worker: int = 0
     books: int = 0
-    network: int = 0
     done: threading.Event = field(default_factory=threading.Event)
 
     def look(self) -> None:
@@ -65,10 +64,8 @@ class Watcher:
         own = proportional_set_size(os.getpid())
         pids = self.crew.pids if self.crew else ()
         others = [proportional_set_size(pid) for pid in pids]
-        network = proportional_set_size((self.crew and self.crew.network_pid) or 0)
-        self.largest = max(self.largest, own + network + sum(others))
+        self.largest = max(self.largest, own + sum(others))
         self.worker, self.books = max(self.worker, *others, 0), max(self.books, own)
-        self.network = max(self.network, network)
 
 
 def measure(
@@ -128,7 +125,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     largest = []
-    print("images  all processes   one worker        books      network   s an image   results an image")
+    print("images  all processes   one worker        books   s an image   results an image")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_images(folder / "images", max(args.counts), args.size, args.grains)
@@ -137,12 +134,9 @@ def main() -> None:
                 folder / "images", folder / f"out{count}", count, args.workers, args.network
             )
             largest.append(float(watcher.largest))
-            memory = "".join(
-                f"{n / MIB:9.0f} MiB"
-                for n in (watcher.largest, watcher.worker, watcher.books, watcher.network)
-            )
+            memory = "".join(f"{n / MIB:9.0f} MiB" for n in (watcher.largest, watcher.worker, watcher.books))
             print(f"{count:6d}  {memory}   {seconds:10.3f}   {kept / 1024:10.0f} KiB", flush=True)
-    needed = memory_of(args.workers, args.size**2, args.network)
+    needed = memory_of(args.workers, args.size**2)
     print(f"formula for {args.workers} workers: {needed / MIB:.0f} MiB")
     if args.plot:
         plot(args.plot, args.counts, largest)

@@ -23,7 +23,8 @@ from napari_tem_fft.io.phases import load_table
 from napari_tem_fft.nn.batches import visible
 from napari_tem_fft.nn.dataset import Pairs, joined, load_pairs, make_pairs, spectra_of
 from napari_tem_fft.nn.evaluate import Known, compare, network_detector
-from napari_tem_fft.nn.model import load_network, load_predict, model_folder
+from napari_tem_fft.nn.keras_unet import load_network
+from napari_tem_fft.nn.model import load_predict, model_folder
 from napari_tem_fft.nn.prepare import InputParams, network_input
 from napari_tem_fft.nn.synthesis import synthesise
 from napari_tem_fft.nn.synthesis_params import SynthesisParams

@@ -6,8 +6,8 @@ Without a file a simulated micrograph of 4096 x 4096 pixels with 30 grains is ma
 
 * what napari alone takes to add an image and labels of 2049 x 2049 and to remove one, a second time;
 * opening the docks and the file, and the first analysis, begun with the docks just opened: seconds, and the
-  longest time for which the window did not answer meanwhile (a timer of 5 ms tells), and the processor time of
-  the GUI's thread in the costliest of these gaps, which other work on the machine does not lengthen; and how
+  longest time for which the window did not answer meanwhile (a timer of 5 ms tells), and the processor time
+  of the GUI's thread in the costliest of these gaps, which other work on the machine does not lengthen; how
   long after *Run* the mask came, in the first analysis and in a second one;
 * a row a stroke: erasing the disc of a spot, painting it again, painting where nothing was, erasing a disc
   with the bucket, undo, redo: seconds until the new profile is drawn and until the last of the maps is, the
@@ -40,9 +40,7 @@ def main() -> None:
     parser.add_argument("file", nargs="?", type=Path, help="micrograph; a simulated one by default")
     parser.add_argument("--strokes", type=int, default=2, help="how often each kind of stroke is done")
     parser.add_argument("--frames", type=int, default=40)
-    parser.add_argument(
-        "--network", default="spots", help="name of a model or path of its folder, or none"
-    )
+    parser.add_argument("--network", default="spots", help="name of a model or path of its folder, or none")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench()
