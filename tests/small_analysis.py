@@ -9,6 +9,7 @@ import numpy as np
 from forward_model import fringes, white_noise
 from napari_tem_fft.core.calibration import Calibration
 from napari_tem_fft.core.diffractogram import band_image, compute_diffractogram
+from napari_tem_fft.core.grain_region import GrainRegion
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.local_spectra import local_spectra_of
 from napari_tem_fft.core.map_grid import MapGrid
@@ -82,8 +83,7 @@ def small_analysis() -> Analysis:
         matches=(_ambiguous(), GrainMatch(2, Outcome.UNKNOWN, reason="one spot only")),
         map_grid=GRID,
         specimen=specimen,
-        grain_masks=masks,
-        grain_heats=masks * np.float32(0.9),
+        grain_regions=regions_of(masks, 0.9),
         components=_components(masks),
         warnings=("a warning of the analysis",),
         network=NetworkUsed("some network", "cd" * 32),
@@ -91,6 +91,11 @@ def small_analysis() -> Analysis:
         others=tuple(phase for phase in load_table() if phase.id in ("Al", "Cu")),
         decisions=(Decision(2, "LiF", "reject", (2.4, 4.5)),),
     )
+
+
+def regions_of(masks: np.ndarray, heat: float = 1.0) -> tuple[GrainRegion, ...]:
+    """Regions of planes of masks, shape (n, y, x), each of one heat inside and none outside."""
+    return tuple(GrainRegion.cropped(mask, mask * np.float32(heat)) for mask in masks)
 
 
 def _spots() -> tuple[Spot, ...]:

@@ -20,7 +20,7 @@ from napari_tem_fft._spot_table import spot_features
 from napari_tem_fft.core.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.frequency import FrequencyGrid
 from napari_tem_fft.core.micrograph import Micrograph
-from small_analysis import small_analysis, small_micrograph
+from small_analysis import regions_of, small_analysis, small_micrograph
 
 GRID = FrequencyGrid((0.25, 0.125), (20, 40))
 PLANE = Plane((2.0, 10.0), 0.5, "nm")
@@ -158,7 +158,7 @@ def test_smaller_grain_is_on_top():
     analysis = small_analysis()
     masks = np.ones((2, *analysis.map_grid.shape), bool)
     masks[1, 5:] = False
-    labels, _, _ = grains_layer(masks, (1, 2), analysis.map_grid, analysis.micrograph)
+    labels, _, _ = grains_layer(regions_of(masks), (1, 2), analysis.map_grid, analysis.micrograph)
     assert labels[0, 0] == 2
     assert labels[10, 0] == 1
 

@@ -28,7 +28,7 @@ def grain_layer_steps(analysis: Analysis) -> Generator[Step, None, tuple[LayerDa
     yield Step("maps", 1, 2)
     planes = families(found, (*analysis.phases, *analysis.others))
     share, shape = analysis.params.grains.false_share, analysis.map_grid.shape
-    grains = analysis.grains, analysis.grain_heats, analysis.specimen
+    grains = analysis.grains, analysis.grain_regions, analysis.specimen
     azimuth = orientation_map(found, *grains, deformed, share)
     change = np.float32(100) * spread_out(deformed, "d_change", shape, share)
     turn = spread_out(deformed, "rotation", shape, share)

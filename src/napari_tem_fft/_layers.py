@@ -31,6 +31,7 @@ from ._plane import Bar, Plane, Ring, label_azimuths
 from ._spot_table import spot_features
 from .core.colours import PALETTE, UNKNOWN
 from .core.frequency import FrequencyGrid
+from .core.grain_region import GrainRegion
 from .core.grains import Grain
 from .core.map_grid import MapGrid
 from .core.maps import ComponentMap
@@ -190,11 +191,13 @@ def heat_role(component: ComponentMap) -> str:
     return f"heat {component.name}"
 
 
-def grains_layer(masks: NDArray[np.bool_], ids: Sequence[int], grid: MapGrid, of: Micrograph) -> LayerData:
+def grains_layer(
+    regions: Sequence[GrainRegion], ids: Sequence[int], grid: MapGrid, of: Micrograph
+) -> LayerData:
     """Labels layer of the grains by their ids; where grains overlap, the smaller one is on top."""
     labels = np.zeros(grid.shape, np.uint16)
-    for index in sorted(range(len(ids)), key=lambda i: -int(masks[i].sum())):
-        labels[masks[index]] = ids[index]
+    for region, number in sorted(zip(regions, ids, strict=True), key=lambda one: -one[0].area):
+        region.paint(labels, number)
     kwargs = {**over_map(of, grid), "name": f"grains · {of.name}", "opacity": 0.5, "visible": False}
     return labels, {**kwargs, "metadata": real_notes("grains", of)}, "labels"
 

@@ -184,7 +184,7 @@ class Presenter:
         grid, of = analysis.map_grid, self.micrograph
         layers: tuple[LayerData, ...] = (specimen_layer(analysis.specimen, grid, of),)
         if ids := [grain.id for grain in analysis.grains]:
-            layers += (grains_layer(analysis.grain_masks, ids, grid, of),)
+            layers += (grains_layer(analysis.grain_regions, ids, grid, of),)
         if self._follows_edit:
             layers += (self._ifft_layer(),)
         elif analysis.picture is not None:

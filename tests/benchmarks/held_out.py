@@ -93,7 +93,7 @@ def scored(analysis: Analysis, truth: list[Truth], scale: float) -> dict[str, An
     shape = analysis.map_grid.shape
     masks = [resampled(t.mask, shape) for t in truth]
     dice = [
-        max((2 * (m & g).sum() / (m.sum() + g.sum()) for g in analysis.grain_masks), default=0.0)
+        max((2 * m[g.box][g.mask].sum() / (m.sum() + g.area) for g in analysis.grain_regions), default=0.0)
         for m in masks
     ]
     every = np.concatenate([t.g for t in truth]) / scale if truth else np.zeros((0, 2))

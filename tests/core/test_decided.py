@@ -16,4 +16,4 @@ def test_all_is_named_again_by_the_decision_and_told_in_two_steps():
     assert after.matches[0].phases == ("LiF",) and after.matches[0].decided_by_user
     assert after.decisions[0].centre == pytest.approx(before.grains[0].centre)
     assert (after.components[0].name, after.components[0].by_user) == ("LiF", True)
-    assert after.spots is before.spots and after.grain_heats is before.grain_heats
+    assert after.spots is before.spots and after.grain_regions is before.grain_regions

@@ -20,6 +20,7 @@ from napari_tem_fft.core.map_grid import MapGrid
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.spots import Spot
 from napari_tem_fft.core.windows import WindowParams
+from small_analysis import regions_of
 
 SIZE, PIXEL = 640, (0.025, 0.025)
 GRID = MapGrid.covering((16.0, 16.0), 0.33)
@@ -75,30 +76,30 @@ def grain_and_spots():
     spots = tuple(Spot(n, g, 0.01, 50.0, -40.0) for n, g in enumerate(G))
     mask = np.zeros((1, *GRID.shape), bool)
     mask[0, 10:38, 12:36] = True
-    return spots, (Grain(7, (0, 1), (8.0, 8.0), 75.0, 9.8),), mask
+    return spots, (Grain(7, (0, 1), (8.0, 8.0), 75.0, 9.8),), regions_of(mask)
 
 
 def test_a_perfect_grain_shows_next_to_nothing():
-    spots, grains, masks = grain_and_spots()
+    spots, grains, regions = grain_and_spots()
     image = lattice_of(lambda y, x: 0.0, lambda y, x: 0.0, sigma=2.0, seed=5)
-    (found,) = deformations(*spectra_of(image), spots, grains, masks, GRID, 1.5)
+    (found,) = deformations(*spectra_of(image), spots, grains, regions, GRID, 1.5)
     assert found.grain == 7 and found.spots == (0, 1) and found.first == (10, 12)
     assert np.isfinite(found.d_change).all() and found.d_change.shape == (28, 24)
     assert found.significant_d(0.01).mean() < 0.05 and found.significant_rotation(0.01).mean() < 0.05
 
 
 def test_a_grain_smaller_than_the_filter_has_no_map():
-    spots, grains, masks = grain_and_spots()
+    spots, grains, regions = grain_and_spots()
     image = lattice_of(lambda y, x: 0.0, lambda y, x: 0.0)
-    assert deformations(*spectra_of(image), spots, grains, masks, GRID, 6.0) == ()
+    assert deformations(*spectra_of(image), spots, grains, regions, GRID, 6.0) == ()
 
 
 def test_the_four_strongest_spots_of_a_grain_are_averaged():
-    _, (grain,), masks = grain_and_spots()
+    _, (grain,), regions = grain_and_spots()
     places = [frequency(0.2, azimuth) for azimuth in (10.0, 50.0, 90.0, 130.0, 170.0)]
     spots = tuple(Spot(n, g, 0.01, 50.0 - n, -40.0) for n, g in enumerate(places))
     spectra = spectra_of(lattice_of(lambda y, x: 0.0, lambda y, x: 0.0))
-    (found,) = deformations(*spectra, spots, [replace(grain, spots=(0, 1, 2, 3, 4))], masks, GRID, 1.5)
+    (found,) = deformations(*spectra, spots, [replace(grain, spots=(0, 1, 2, 3, 4))], regions, GRID, 1.5)
     assert found.spots == (0, 1, 2, 3)
 
 
@@ -112,9 +113,9 @@ def test_both_maps_show_what_is_more_than_their_own_noise():
 
 
 def test_they_are_off_unless_asked_for():
-    spots, grains, masks = grain_and_spots()
+    spots, grains, regions = grain_and_spots()
     spectra = spectra_of(lattice_of(lambda y, x: 0.0, lambda y, x: 0.0))
-    found = GrainSet(spots, grains, masks, masks.astype(np.float32))
+    found = GrainSet(spots, grains, regions)
     assert wanted_deformations(DeformationParams(), *spectra, found, GRID) == ()
     (one,) = wanted_deformations(DeformationParams(True), *spectra, found, GRID)
     assert one.grain == 7

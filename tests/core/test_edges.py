@@ -43,7 +43,8 @@ def furthest_off(mapped, truth, pixel):
 def test_a_grain_at_the_images_border_is_mapped_to_a_nanometre(centre):
     polygon = octagon(centre, 4.2)
     analysis = analysed(polygon)
-    (mapped,) = analysis.grain_masks
+    (region,) = analysis.grain_regions
+    mapped = region.mask_on(analysis.map_grid.box)
     truth = resampled(polygon2mask((SIZE, SIZE), polygon / PIXEL[0]), mapped.shape)
     assert max(furthest_off(mapped, truth, analysis.map_grid.pixel_size[0])) < 1.0
     assert analysis.specimen.all()

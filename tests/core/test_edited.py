@@ -4,6 +4,7 @@ import numpy as np
 
 from napari_tem_fft.core.edited import _specimen_after, _Start
 from napari_tem_fft.core.grains import GrainSet
+from small_analysis import regions_of
 
 
 def grains(*rows):
@@ -11,7 +12,7 @@ def grains(*rows):
     masks = np.zeros((len(rows), 10, 4), bool)
     for mask, place in zip(masks, rows, strict=True):
         mask[place] = True
-    return GrainSet((), (), masks, masks.astype(np.float32))
+    return GrainSet((), (), regions_of(masks))
 
 
 def test_a_crystal_that_shrank_takes_no_matter_away_and_one_that_vanished_asks_anew():

@@ -8,6 +8,7 @@ from napari_tem_fft.core.drafts import Draft
 from napari_tem_fft.core.grain_peaks import Peak
 from napari_tem_fft.core.grain_search import SATELLITE, _admit, _explains, _own_spots
 from napari_tem_fft.core.regions import Outline
+from small_analysis import regions_of
 
 SHARED, OTHER = (3.0, 4.0), (-1.0, 4.5)
 
@@ -17,7 +18,7 @@ def draft(pixels, **amplitudes):
     region = np.arange(100)[None] < pixels
     places = {"shared": SHARED, "other": OTHER}
     peaks = tuple(Peak(places[name], 0.01, 50.0, -40.0, a) for name, a in amplitudes.items())
-    return Draft(Outline(region, region.astype(np.float32), 1.0), SimpleNamespace(resolution=0.1), peaks)
+    return Draft(Outline(*regions_of(region[None]), 1.0), SimpleNamespace(resolution=0.1), peaks)
 
 
 def admitted(first, second, sure=False):

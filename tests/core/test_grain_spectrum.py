@@ -4,6 +4,7 @@ import pytest
 from forward_model import white_noise
 from napari_tem_fft.core.grain_spectrum import GrainSpectrum, _cropped_power, _lobes, _window
 from napari_tem_fft.core.map_grid import MapGrid
+from small_analysis import regions_of
 
 
 def test_padding_that_is_not_transformed_changes_nothing():
@@ -26,7 +27,7 @@ def test_the_density_of_a_frequency_is_its_bins():
 def test_a_window_falls_from_the_middle_of_its_region_to_zero_outside():
     grid, region = MapGrid((20, 30), (0.2, 0.2)), np.zeros((20, 30), bool)
     region[4:15, 10:21] = True
-    height, (rows, columns), weights = _window(region, grid, (80, 120), (0.05, 0.05))
+    height, (rows, columns), weights = _window(*regions_of(region[None]), grid, (80, 120), (0.05, 0.05))
     assert (rows, columns) == (slice(16, 60), slice(40, 84)) and height.shape == (13, 13)
     assert height[6, 6] == height.max() == 1 and not height[[0, -1]].any() and not height[:, [0, -1]].any()
     # one of six pixels from the rim, and the taper ends at 0.9 of the largest distance

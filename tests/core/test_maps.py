@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_tem_fft.core.grain_region import GrainRegion
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.map_grid import MapGrid
 from napari_tem_fft.core.maps import ComponentMap, component_maps, component_name, strongest
@@ -17,10 +18,10 @@ def ambiguous(grain, *phases):
 
 
 def heats(*boxes):
-    heat = np.zeros((3, *GRID.shape), np.float32)
-    for plane, (rows, columns, value) in zip(heat, boxes, strict=True):
+    planes = np.zeros((3, *GRID.shape), np.float32)
+    for plane, (rows, columns, value) in zip(planes, boxes, strict=True):
         plane[rows, columns] = value
-    return heat
+    return tuple(GrainRegion.cropped(plane >= 0.5, plane) for plane in planes)
 
 
 HEATS = heats((slice(0, 4), slice(0, 4), 0.9), (slice(4, 8), slice(0, 4), 0.8), (slice(2, 6), slice(2, 8), 1))
@@ -43,9 +44,9 @@ def test_a_phase_that_is_not_named_counts_as_unknown_crystal():
 def test_without_matter_there_is_no_share_and_without_a_person_no_word():
     (only,) = component_maps(GRAINS, (ambiguous(1, "A", "B"),), HEATS, np.zeros(GRID.shape, bool), GRID)
     assert (only.area, only.fraction, only.by_user) == (0, 0, False)
-    assert not ComponentMap("A", ("A",), Outcome.LIKELY, 0.9, (1,), HEATS[0], 1.0, 0.1, 0.1).by_user
+    assert not ComponentMap("A", ("A",), Outcome.LIKELY, 0.9, (1,), HEATS[0].heat, 1.0, 0.1, 0.1).by_user
     (said,) = component_maps(
-        GRAINS, (replace(ambiguous(1, "A"), decided_by_user=True),), HEATS, HEATS[0] > 0, GRID
+        GRAINS, (replace(ambiguous(1, "A"), decided_by_user=True),), HEATS, HEATS[0].mask_on(GRID.box), GRID
     )
     assert said.by_user and said.fraction == 1
 

@@ -28,7 +28,7 @@ def test_grains_of_close_g_have_their_own_maps(other):
     """The filter of 1 nm is 0.23 1/nm wide to its half; these g are 0.05 to 0.1 1/nm apart."""
     analysis, truth = grains_at([(40, 40, 200), (360, 360, 240)], [(0.235, 30.0), other])
     assert len(analysis.grains) == 2
-    large, small = analysis.grain_masks
+    large, small = (region.mask_on(analysis.map_grid.box) for region in analysis.grain_regions)
     for mapped, true in ((small, truth[0]), (large, truth[1])):
         assert (mapped & true).sum() / (mapped | true).sum() > 0.8
     assert not (small & truth[1]).any() and not (large & truth[0]).any()

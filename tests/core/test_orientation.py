@@ -5,6 +5,7 @@ import pytest
 
 from forward_model import frequency
 from napari_tem_fft.core.deformation import Deformation
+from napari_tem_fft.core.grain_region import GrainRegion
 from napari_tem_fft.core.grains import Grain
 from napari_tem_fft.core.maps import ComponentMap
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
@@ -34,6 +35,7 @@ def named(grain, *indexed):
 MATCHES = (named(1, (1, (1, 1, 1)), (2, (2, 0, 0))), named(2, (3, (1, 1, 1))), named(3, (4, (2, 0, 0))))
 HEATS = np.zeros((3, *SHAPE), np.float32)
 HEATS[0, :4, :4], HEATS[1, 2:, 2:6], HEATS[2, 5:, 7:] = 0.8, 1.0, 0.9
+REGIONS = tuple(GrainRegion.cropped(heat >= 0.5, heat) for heat in HEATS)
 AL = ComponentMap("Al", ("Al",), Outcome.LIKELY, 0.95, (1, 2, 3), HEATS.max(axis=0), 99.0, 1.0, 0.5)
 
 
@@ -63,6 +65,6 @@ def test_the_map_shows_the_stronger_grain_and_its_own_rotations():
     sigma[0, 0] = 5.0
     bent = Deformation(1, (1,), (0, 0), turn, turn, sigma, sigma)
     found = orientations((AL,), GRAINS, MATCHES, SPOTS)
-    image = orientation_map(found, GRAINS, HEATS, np.ones(SHAPE, bool), [bent])
+    image = orientation_map(found, GRAINS, REGIONS, np.ones(SHAPE, bool), [bent])
     assert image[0, 0] == pytest.approx(30.0) and image[0, 1] == pytest.approx(32.0)
     assert image[2, 2] == pytest.approx(100.0) and np.isnan(image[5, 7]) and np.isnan(image[0, 7])

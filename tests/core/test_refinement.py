@@ -9,12 +9,13 @@ from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.refinement import weights_of
+from small_analysis import regions_of
 
 
 def test_the_rim_counts_less_than_the_middle_but_for_where_the_image_ends():
     region = np.zeros((40, 40), bool)
     region[10:30, :20] = True
-    weights = weights_of(region, MapGrid.covering((40.0, 40.0), 1.0), 1.6)
+    weights = weights_of(*regions_of(region[None]), MapGrid.covering((40.0, 40.0), 1.0), 1.6)
     rows, columns = (p.ravel() for p in weights.grid.positions())
     middle, rim = (int(np.abs(rows - y).argmin()) for y in (20.0, 11.0))
     deep, side = (int(np.abs(columns - x).argmin()) for x in (9.0, 18.5))

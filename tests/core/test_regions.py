@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_tem_fft.core.regions import _filled, _quantile, _widened, box_of, cut_level, half_amplitude
+from napari_tem_fft.core.regions import _filled, _quantile, _widened, cut_level, half_amplitude
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -15,13 +15,6 @@ def test_holes_are_what_the_border_does_not_reach(seed):
 def test_quantiles_lie_between_values(count):
     values = np.random.default_rng(count).normal(size=count).astype(np.float32)
     assert _quantile(values, 0.75) == pytest.approx(np.quantile(values, 0.75), rel=1e-6)
-
-
-def test_the_box_of_a_mask_holds_it_and_of_an_empty_one_all():
-    mask = np.zeros((6, 9), bool)
-    assert box_of(mask) == (slice(0, 6), slice(0, 9))
-    mask[2, 3] = mask[4, 7] = True
-    assert box_of(mask) == (slice(2, 5), slice(3, 8))
 
 
 @pytest.mark.parametrize("spots", [1, 4])

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.sizes import bin_edges, cut_by_border, histogram, summary
+from napari_tem_fft.core.map_grid import MapGrid
+from napari_tem_fft.core.sizes import bin_edges, histogram, is_cut_by_border, summary
+from small_analysis import regions_of
 
 
 def test_bins_have_a_round_width_and_hold_every_grain():
@@ -27,6 +29,7 @@ def test_no_grain_has_no_size():
 
 
 def test_which_masks_the_border_cuts():
-    masks = np.zeros((2, 20, 20), bool)
-    masks[0, 5:10, 5:10] = masks[1, 0:5, 5:10] = True
-    assert cut_by_border(masks).tolist() == [False, True]
+    masks = np.zeros((4, 20, 20), bool)
+    masks[0, 2:18, 5:10] = masks[1, 1:5, 5:10] = masks[2, 5:10, 12:19] = True
+    grid = MapGrid((20, 20), (1.0, 1.0))
+    assert [is_cut_by_border(region, grid) for region in regions_of(masks)] == [False, True, True, False]

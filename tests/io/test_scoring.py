@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_tem_fft.core.grain_region import union
 from napari_tem_fft.core.matching import Outcome
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.scoring import write_score
-from small_analysis import small_analysis
+from small_analysis import GRID, small_analysis
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,9 @@ def test_every_member_of_an_ambiguous_set_is_detected_and_mapped(analysis: Analy
     assert [(p["name"], p["score"], p["detected"]) for p in answer["phases"]] == expected
     assert answer["maps"] == {"LiF": "img__LiF.npy", "mine": "img__mine.npy"}
     for name in answer["maps"].values():
-        np.testing.assert_array_equal(np.load(tmp_path / name) >= 0.5, analysis.grain_masks[0])
+        np.testing.assert_array_equal(
+            np.load(tmp_path / name) >= 0.5, analysis.grain_regions[0].mask_on(GRID.box)
+        )
 
 
 def test_single_d_is_not_detected_and_has_no_map(analysis: Analysis, tmp_path: Path) -> None:
@@ -47,4 +50,4 @@ def test_maps_of_two_components_of_one_phase_are_joined(analysis: Analysis, tmp_
     )
     write_score(replace(analysis, components=(analysis.components[0], second)), tmp_path, "img")
     inside = np.load(tmp_path / "img__LiF.npy") >= 0.5
-    np.testing.assert_array_equal(inside, analysis.grain_masks.any(axis=0))
+    np.testing.assert_array_equal(inside, union(analysis.grain_regions, GRID.shape))

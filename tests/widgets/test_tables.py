@@ -180,7 +180,7 @@ def test_what_happens_within_grains_is_shown_as_layers(viewer, dock, analysed, q
     with qtbot.waitSignal(table.runner.stopped, timeout=30_000):
         table.maps.trigger()
     azimuth = np.asarray(analysed.group["orientation"].data)
-    grain = analysed.analysis.grain_masks[0]
+    grain = analysed.analysis.grain_regions[0].mask_on(analysed.analysis.map_grid.box)
     inside = azimuth[grain & np.isfinite(azimuth)]
     assert np.median(inside) == pytest.approx(min(s.azimuth for s in analysed.spots), abs=2)
     assert np.isnan(azimuth[~grain]).all() and analysed.group["orientation"].colorbar.visible

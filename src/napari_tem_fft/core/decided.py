@@ -33,7 +33,7 @@ def decided_steps(analysis: Analysis, decisions: Sequence[Decision]) -> Generato
     names = name_all(found, analysis.profiles, choice, uncertainty, analysis.params.matching)
     yield Step("phases", 1, STAGES, names.matches)
     components = component_maps(
-        analysis.grains, names.matches, analysis.grain_heats, analysis.specimen, analysis.map_grid
+        analysis.grains, names.matches, analysis.grain_regions, analysis.specimen, analysis.map_grid
     )
     yield Step("maps", 2, STAGES, components)
     return replace(

@@ -19,12 +19,13 @@ from scipy import stats
 
 from .amplitude import bragg_field, field_noise
 from .diffractogram import Diffractogram
+from .grain_region import GrainRegion
 from .grains import Grain, GrainSet
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
 from .parameters import Field, check_limits
 from .refinement import PHASE_WANDER
-from .regions import box_of, independent
+from .regions import independent
 from .spots import Spot
 
 #: The two maps of a deformation.
@@ -139,7 +140,7 @@ def wanted_deformations(
     if not params.deformation:
         return ()
     return deformations(
-        diffractogram, spectra, found.spots, found.grains, found.masks, grid, params.resolution
+        diffractogram, spectra, found.spots, found.grains, found.regions, grid, params.resolution
     )
 
 
@@ -148,7 +149,7 @@ def deformations(
     spectra: LocalSpectra,
     spots: Sequence[Spot],
     grains: Sequence[Grain],
-    masks: NDArray[np.bool_],
+    regions: Sequence[GrainRegion],
     grid: MapGrid,
     width: float,
 ) -> tuple[Deformation, ...]:
@@ -156,16 +157,17 @@ def deformations(
 
     Parameters
     ----------
-    masks : ndarray of bool, shape (number of grains, y, x)
+    regions : sequence of GrainRegion
+        Of the grains.
     width : float, nm
         Of the filter.
     """
     by_id = {spot.id: spot for spot in spots}
     found = []
-    for grain, mask in zip(grains, masks, strict=True):
+    for grain, region in zip(grains, regions, strict=True):
         own = [by_id[n] for n in grain.spots if n in by_id and by_id[n].enabled]
         if own and grain.diameter > 2 * width:
-            found.append(_deformation(diffractogram, spectra, grain, own, mask, grid, width))
+            found.append(_deformation(diffractogram, spectra, grain, own, region, grid, width))
     return tuple(found)
 
 
@@ -174,12 +176,11 @@ def _deformation(
     spectra: LocalSpectra,
     grain: Grain,
     spots: Sequence[Spot],
-    mask: NDArray[np.bool_],
+    region: GrainRegion,
     grid: MapGrid,
     width: float,
 ) -> Deformation:
-    rows, columns = box_of(mask)
-    inside = mask[rows, columns]
+    (rows, columns), inside = region.tight()
     chosen = independent([spot.g for spot in spots], width)[:MOST_SPOTS]
     change, turn, sigma = local_deviation(diffractogram, spectra, chosen, width, grid.part(rows, columns))
     outside = np.float32(np.nan)

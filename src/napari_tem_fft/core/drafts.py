@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .diffractogram import BandImage, Diffractogram
 from .grain_peaks import SURE_REACH, Peak, find_peaks, unsplit
+from .grain_region import GrainRegion
 from .grain_spectrum import GrainSpectrum, grain_spectrum
 from .grains import GrainParams, equivalent_diameter
 from .local_spectra import LocalSpectra
@@ -51,7 +52,7 @@ class Draft:
     peaks: tuple[Peak, ...]
 
     @property
-    def region(self) -> NDArray[np.bool_]:
+    def region(self) -> GrainRegion:
         """Where it is."""
         return self.outline.region
 

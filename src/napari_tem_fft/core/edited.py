@@ -14,6 +14,7 @@ from .deformation import wanted_deformations
 from .diffractogram import BandImage, Diffractogram, band_image, display_grid
 from .drafts import Scene
 from .grain_edit import measure_by_hand, regrouped
+from .grain_region import union
 from .grains import GrainSet
 from .maps import component_maps
 from .mask import edit, render
@@ -105,12 +106,12 @@ def specimen_steps(analysis: Analysis, specimen: NDArray[Any] | None) -> Generat
         found = within(found, mask, grid)
     yield Step("grains", 1, SPECIMEN_STAGES, found.grains)
     centres = {grain.id: grain.centre for grain in found.grains}
-    components = component_maps(found.grains, analysis.matches, found.heats, mask, grid)
+    components = component_maps(found.grains, analysis.matches, found.regions, mask, grid)
     yield Step("maps", 2, SPECIMEN_STAGES, components)
     return replace(
         analysis,
         grains=found.grains,
-        grain_masks=found.masks,
+        grain_regions=found.regions,
         specimen=mask,
         specimen_by_user=specimen is not None,
         components=components,
@@ -187,8 +188,8 @@ def _specimen_after(start: _Start, found: GrainSet) -> NDArray[np.bool_] | None:
     """
     if start.specimen is None:
         return None
-    crystals = np.asarray(found.masks.any(axis=0))
-    for mask in start.found.masks:
-        if np.count_nonzero(mask & crystals) < STILL_THERE * np.count_nonzero(mask):
+    crystals = union(found.regions, start.specimen.shape)
+    for region in start.found.regions:
+        if np.count_nonzero(crystals[region.box] & region.mask) < STILL_THERE * region.area:
             return None
     return start.specimen | crystals

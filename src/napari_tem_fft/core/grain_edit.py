@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .diffractogram import Diffractogram
 from .drafts import Scene, examined, outlined, refined
+from .grain_region import GrainRegion
 from .grain_search import MOST_MAPPED, spots_of
 from .grains import GrainSet, grain_set
 from .noise import log_tail
@@ -40,7 +41,7 @@ def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number:
     """
     start, window = _strongest(scene, g, radius)
     outline = outlined(scene, [start], window_area([window], scene.spectra, scene.grid))
-    if outline.region.any():
+    if outline.region.area:
         draft = refined(scene, examined(scene, outline))
         near = [p for p in draft.peaks if separation(p.g, g) <= radius + draft.spectrum.resolution]
         if near:
@@ -60,9 +61,7 @@ def regrouped(scene: Scene, spots: Sequence[Spot], before: GrainSet) -> GrainSet
     by_id = {spot.id: spot for spot in spots}
     enabled_before = {spot.id for spot in before.spots if spot.enabled}
     members = [[n for n in grain.spots if n in by_id and by_id[n].enabled] for grain in before.grains]
-    outlines = [
-        Outline(m, h, scene.params.resolution) for m, h in zip(before.masks, before.heats, strict=True)
-    ]
+    outlines = [Outline(region, scene.params.resolution) for region in before.regions]
     changed = [
         set(grain.spots) & enabled_before != set(m) for grain, m in zip(before.grains, members, strict=True)
     ]
@@ -73,11 +72,11 @@ def regrouped(scene: Scene, spots: Sequence[Spot], before: GrainSet) -> GrainSet
     kept_members, kept_outlines = [], []
     for ids, outline, dirty in zip(members, outlines, changed, strict=True):
         new = (
-            _outlined(scene, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region)
+            _outlined(scene, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region.mask_on(scene.grid.box))
             if dirty and ids
             else outline
         )
-        if ids and new.region.any():
+        if ids and new.region.area:
             kept_members.append(tuple(ids))
             kept_outlines.append(new)
     return grain_set(tuple(spots), kept_members, kept_outlines, scene.grid)
@@ -100,7 +99,7 @@ def _place(
     """Put a spot that no grain has yet where its fringes are."""
     window = _window_at(scene, spot.centre)
     outline = _outlined(scene, [spot.g], window_area([window], scene.spectra, scene.grid))
-    if not outline.region.any():
+    if not outline.region.area:
         return
     for i, other in enumerate(outlines):
         if members[i] and _common(outline.region, other.region) > COMMON:
@@ -112,8 +111,8 @@ def _place(
     changed.append(False)
 
 
-def _common(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return float(np.count_nonzero(a & b) / max(1, min(int(a.sum()), int(b.sum()))))
+def _common(a: GrainRegion, b: GrainRegion) -> float:
+    return a.overlap(b) / max(1, min(a.area, b.area))
 
 
 def _window_at(scene: Scene, place: tuple[float, float]) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .drafts import Draft, Scene, examined, outlined, refined
 from .grain_peaks import Peak
+from .grain_region import GrainRegion
 from .grains import GrainSet, centroid, equivalent_diameter, grain_set
 from .regions import Outline, window_area
 from .seeds import Proposal, Seed
@@ -101,8 +102,7 @@ def _parts(scene: Scene, draft: Draft) -> tuple[Draft, ...]:
         return (draft,)
     parts = []
     for region in regions:
-        heat = np.where(outline.region & ~region, np.float32(0), outline.heat)
-        part = examined(scene, Outline(region, heat, outline.width))
+        part = examined(scene, Outline(region, outline.width))
         near = _nearest(part.peaks, draft.peaks) < part.spectrum.resolution
         own = tuple(peak for peak, kept in zip(part.peaks, near, strict=True) if kept)
         parts.append(replace(part, peaks=own))
@@ -128,27 +128,28 @@ def _explains(known: _Known, seed: Seed, scene: Scene) -> NDArray[np.bool_]:
     return np.asarray(same | satellite, bool)
 
 
-def _touches(window: int, region: NDArray[np.bool_], scene: Scene) -> bool:
+def _touches(window: int, region: GrainRegion, scene: Scene) -> bool:
     (cy, cx), (sy, sx), (py, px) = scene.spectra.centres[window], scene.spectra.size, scene.grid.pixel_size
     rows = slice(max(0, int((cy - sy / 2) / py)), max(0, int((cy + sy / 2) / py)))
     columns = slice(max(0, int((cx - sx / 2) / px)), max(0, int((cx + sx / 2) / px)))
-    return bool(region[rows, columns].any())
+    return region.touches((rows, columns))
 
 
 def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...], known: Sequence[Draft]) -> Draft | None:
     """Map a seed, confirm it in the spectrum of its region, outline the grain by all its own spots."""
     near = window_area(windows, scene.spectra, scene.grid)
     outline = outlined(scene, [seed.g], near)
-    if not outline.region.any():
+    if not outline.region.area:
         return None
     draft = examined(scene, outline)
     if not _shown(draft, seed, scene):
         return None
     for _ in range(2):
-        outline = outlined(scene, _own_spots(draft, known)[:MOST_MAPPED] or [seed.g], draft.region)
-        if not outline.region.any():
+        own = _own_spots(draft, known)[:MOST_MAPPED] or [seed.g]
+        outline = outlined(scene, own, draft.region.mask_on(scene.grid.box))
+        if not outline.region.area:
             return draft
-        overlap = _overlap(outline, draft.outline)
+        overlap = _overlap(outline.region, draft.region)
         if overlap > UNCHANGED:
             return replace(draft, outline=outline)
         better = examined(scene, outline)
@@ -170,15 +171,15 @@ def _shown(draft: Draft, seed: Seed, scene: Scene) -> float:
 
 def _own_spots(draft: Draft, known: Sequence[Draft]) -> list[tuple[float, float]]:
     """The spots of a draft, strongest first, without those of known grains that it lies over."""
-    under = [k for k in known if draft.outline.common(k.outline) > 0.5 * draft.outline.area]
+    under = [k for k in known if draft.region.overlap(k.region) > 0.5 * draft.region.area]
     theirs = [peak for other in under for peak in other.peaks]
     reach = draft.spectrum.resolution
     return [p.g for p, d in zip(draft.peaks, _nearest(draft.peaks, theirs), strict=True) if d > reach]
 
 
-def _overlap(a: Outline, b: Outline) -> float:
+def _overlap(a: GrainRegion, b: GrainRegion) -> float:
     """Common area over joint area."""
-    common = a.common(b)
+    common = a.overlap(b)
     return common / max(1, a.area + b.area - common)
 
 
@@ -196,10 +197,10 @@ def _admit(drafts: list[Draft], draft: Draft, scene: Scene) -> None:
     Of two that lie over each other and share frequencies the larger one is another grain where it shows these
     far fainter than the smaller one. So is a small draft whose new peaks a network has proposed.
     """
-    area = draft.outline.area
+    area = draft.region.area
     for i, other in enumerate(drafts):
-        theirs = other.outline.area
-        if draft.outline.common(other.outline) <= 0.5 * min(area, theirs):
+        theirs = other.region.area
+        if draft.region.overlap(other.region) <= 0.5 * min(area, theirs):
             continue
         reach = max(draft.spectrum.resolution, other.spectrum.resolution)
         nearest = _nearest(draft.peaks, other.peaks)
@@ -249,7 +250,7 @@ def numbered(drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene) -> Gr
     """Spots and grains from drafts, with ids, the largest grain first."""
     spots: list[Spot] = []
     members: list[tuple[int, ...]] = []
-    ordered = sorted(drafts, key=lambda d: -d.outline.area)
+    ordered = sorted(drafts, key=lambda d: -d.region.area)
     for draft in ordered:
         peaks = sorted(draft.peaks, key=lambda p: -p.snr)
         first = len(spots) + 1

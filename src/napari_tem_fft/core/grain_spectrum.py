@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from .diffractogram import BandImage
+from .grain_region import GrainRegion
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid, linear_weights
-from .regions import box_of
 from .threads import threads
 
 #: The taper reaches its full height at this share of the grain's largest inner distance.
@@ -71,7 +71,7 @@ class GrainSpectrum:
 
 def grain_spectrum(
     band: BandImage,
-    region: NDArray[np.bool_],
+    region: GrainRegion,
     grid: MapGrid,
     spectra: LocalSpectra,
     q_max: float,
@@ -109,7 +109,7 @@ def grain_spectrum(
 
 
 def _window(
-    region: NDArray[np.bool_], grid: MapGrid, shape: tuple[int, int], pixel_size: tuple[float, float]
+    region: GrainRegion, grid: MapGrid, shape: tuple[int, int], pixel_size: tuple[float, float]
 ) -> tuple[NDArray[np.float32], tuple[slice, slice], list[NDArray[np.float32]]]:
     """Smooth window inside a region: on the map grid, its box of image pixels, and the way there.
 
@@ -124,13 +124,13 @@ def _window(
     weights : list of ndarray
         Matrices that interpolate `height` to these pixels' rows and columns.
     """
-    rows, columns = (np.flatnonzero(region.any(axis=1 - axis)) for axis in (0, 1))
-    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    inside = np.pad(region[y0:y1, x0:x1], 1)
+    box, mask = region.tight()
+    inside = np.pad(mask, 1)
     distance = ndimage.distance_transform_edt(inside, sampling=grid.pixel_size)
     height = np.sin(0.5 * np.pi * np.minimum(1.0, distance / (TAPER_SHARE * distance.max()))) ** 2
     boxes, weights = [], []
-    for first, last, p, q, n in zip((y0, x0), (y1, x1), pixel_size, grid.pixel_size, shape, strict=True):
+    for side, p, q, n in zip(box, pixel_size, grid.pixel_size, shape, strict=True):
+        first, last = side.start, side.stop
         start, stop = max(0, round(first * q / p)), min(n, round(last * q / p))
         boxes.append(slice(start, stop))
         at = ((np.arange(start, stop) + 0.5) * p / q) - first + 0.5  # +1 for the padding, -1/2 to middles
@@ -165,7 +165,7 @@ def _cropped_power(
 def _noise_density(
     gy: NDArray[np.float64],
     gx: NDArray[np.float64],
-    region: NDArray[np.bool_],
+    region: GrainRegion,
     grid: MapGrid,
     spectra: LocalSpectra,
 ) -> NDArray[np.float32]:
@@ -187,14 +187,14 @@ def _noise_density(
     return density
 
 
-def _window_weights(region: NDArray[np.bool_], grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
+def _window_weights(region: GrainRegion, grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
     """How much of a region lies nearest to each window, shape (n windows,), sum 1."""
-    box = box_of(region)
+    box, mask = region.tight()
     near_rows, near_columns = (
         _nearest(line, grid, axis)[:, side]
         for axis, (line, side) in enumerate(zip(spectra.lines, box, strict=True))
     )
-    counts = (near_rows @ region[box].astype(np.float32) @ near_columns.T).ravel().astype(np.float64)
+    counts = (near_rows @ mask.astype(np.float32) @ near_columns.T).ravel().astype(np.float64)
     weights: NDArray[np.float64] = counts / counts.sum()
     return weights
 

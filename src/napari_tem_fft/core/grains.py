@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .grain_region import GrainRegion
 from .map_grid import MapGrid
 from .parameters import Field, check_limits
-from .regions import Outline, box_of
+from .regions import Outline
 from .spots import Spot
 
 
@@ -80,15 +80,13 @@ class GrainSet:
         Of all grains, and such as belong to none.
     grains : tuple of Grain
         Largest first.
-    masks : ndarray of bool, shape (number of grains, y, x)
-    heats : ndarray of float32, of the same shape
-        >= 0.5 inside the grain's mask.
+    regions : tuple of GrainRegion
+        Where each grain is, in the same order.
     """
 
     spots: tuple[Spot, ...]
     grains: tuple[Grain, ...]
-    masks: NDArray[np.bool_]
-    heats: NDArray[np.float32]
+    regions: tuple[GrainRegion, ...]
 
 
 def grain_set(
@@ -102,16 +100,13 @@ def grain_set(
         _described(n + 1, ids, outline, grid)
         for n, (ids, outline) in enumerate(zip(members, outlines, strict=True))
     )
-    empty = np.zeros((0, *grid.shape))
-    masks = np.stack([o.region for o in outlines]) if outlines else empty.astype(bool)
-    heats = np.stack([o.heat for o in outlines]) if outlines else empty.astype(np.float32)
-    return GrainSet(spots, grains, masks, heats)
+    return GrainSet(spots, grains, tuple(outline.region for outline in outlines))
 
 
-def centroid(region: NDArray[np.bool_], grid: MapGrid) -> tuple[float, float]:
+def centroid(region: GrainRegion, grid: MapGrid) -> tuple[float, float]:
     """Centroid (y, x) of a region, nm."""
-    box = box_of(region)
-    inside = region[box].view(np.uint8).astype(np.float32)
+    box, mask = region.tight()
+    inside = mask.astype(np.float32)
     y, x = (
         float(np.average(places.ravel()[side], weights=inside.sum(axis=1 - axis)))
         for axis, (places, side) in enumerate(zip(grid.positions(), box, strict=True))
@@ -119,14 +114,14 @@ def centroid(region: NDArray[np.bool_], grid: MapGrid) -> tuple[float, float]:
     return y, x
 
 
-def equivalent_diameter(region: NDArray[np.bool_], grid: MapGrid) -> float:
+def equivalent_diameter(region: GrainRegion, grid: MapGrid) -> float:
     """Diameter of the circle of a region's area, nm."""
-    return float(np.sqrt(4 / np.pi * np.count_nonzero(region) * grid.pixel_area))
+    return float(np.sqrt(4 / np.pi * region.area * grid.pixel_area))
 
 
 def _described(number: int, spots: tuple[int, ...], outline: Outline, grid: MapGrid) -> Grain:
     region = outline.region
-    area = float(np.count_nonzero(region) * grid.pixel_area)
+    area = float(region.area * grid.pixel_area)
     diameter = equivalent_diameter(region, grid)
     # the edge of a disc is known to about a quarter of the filter's width
     blur = np.pi * diameter * 0.25 * outline.width

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .grain_region import GrainRegion
 from .grains import Grain
 from .map_grid import MapGrid
 from .matching import GrainMatch, Outcome
@@ -89,7 +90,7 @@ def component_spots(
 def component_maps(
     grains: Sequence[Grain],
     matches: Sequence[GrainMatch],
-    heats: NDArray[np.float32],
+    regions: Sequence[GrainRegion],
     specimen: NDArray[np.bool_],
     grid: MapGrid,
 ) -> tuple[ComponentMap, ...]:
@@ -99,8 +100,8 @@ def component_maps(
     ----------
     matches : sequence of GrainMatch
         One or more a grain: a grain in which two lattices overlap belongs to two components.
-    heats : ndarray of float32, shape (number of grains, y, x)
-        Each grain's own heat, in the order of `grains`.
+    regions : sequence of GrainRegion
+        Each grain's own, in the order of `grains`.
     specimen : ndarray of bool, shape (y, x)
         No map extends beyond it.
     """
@@ -110,7 +111,7 @@ def component_maps(
         sets.setdefault(named_phases(match), []).append(match)
     area = float(specimen.sum()) * grid.pixel_area
     components = [
-        _component(phases, members, grains, row_of, heats, specimen, grid, area)
+        _component(phases, members, grains, row_of, regions, specimen, grid, area)
         for phases, members in sets.items()
     ]
     return tuple(sorted(components, key=lambda c: (not c.phases, -c.area)))
@@ -144,14 +145,17 @@ def _component(
     members: Sequence[GrainMatch],
     grains: Sequence[Grain],
     row_of: dict[int, int],
-    heats: NDArray[np.float32],
+    regions: Sequence[GrainRegion],
     specimen: NDArray[np.bool_],
     grid: MapGrid,
     specimen_area: float,
 ) -> ComponentMap:
     ids = tuple(dict.fromkeys(match.grain for match in members))
     rows = [row_of[number] for number in ids]
-    heat = np.where(specimen, heats[rows].max(axis=0), np.float32(0))
+    heat = np.zeros(grid.shape, np.float32)
+    for region in (regions[row] for row in rows):
+        np.maximum(heat[region.box], region.heat, out=heat[region.box])
+    heat[~specimen] = 0
     area = float(np.count_nonzero(heat >= 0.5)) * grid.pixel_area
     best = min(members, key=lambda match: _RANK[match.outcome])
     score = max((_score(match) for match in members), default=0.0) if phases else 0.0

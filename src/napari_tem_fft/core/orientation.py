@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .deformation import Deformation, spread_out
+from .grain_region import GrainRegion
 from .grains import Grain
 from .lengths import LengthUnit, spacing
 from .maps import ComponentMap, named_phases
@@ -21,7 +22,6 @@ from .matching import GrainMatch
 from .matching.attribution import indexed_as, matches_of_spots
 from .miller import Style, format_hkl
 from .phases import Phase
-from .regions import box_of
 from .spots import Spot
 
 #: Spots whose d differ by less than this share, or three of their sigmas, are of one family.
@@ -124,7 +124,7 @@ def _orientation(
 def orientation_map(
     found: Sequence[Orientation],
     grains: Sequence[Grain],
-    heats: NDArray[np.float32],
+    regions: Sequence[GrainRegion],
     specimen: NDArray[np.bool_],
     turned: Sequence[Deformation] = (),
     false_share: float = 1e-3,
@@ -133,8 +133,8 @@ def orientation_map(
 
     Parameters
     ----------
-    heats : ndarray of float32, shape (number of grains, y, x)
-        Where grains overlap, the stronger one counts.
+    regions : sequence of GrainRegion
+        Of the grains; where they overlap, the one of the stronger heat counts.
     specimen : ndarray of bool, shape (y, x)
     turned : sequence of Deformation
         Where they show significant rotations, those are added.
@@ -143,17 +143,17 @@ def orientation_map(
     image = np.full(specimen.shape, np.nan, np.float32)
     best = np.where(specimen, np.float32(0.5), np.float32(np.inf))
     rotations = {one.grain: one for one in turned}
-    for grain, heat in zip(grains, heats, strict=True):
+    for grain, region in zip(grains, regions, strict=True):
         if grain.id not in azimuths:
             continue
-        box = box_of(heat >= 0.5)
-        own = np.full(heat[box].shape, azimuths[grain.id], np.float32)
+        box, heat = region.box, region.heat
+        own = np.full(heat.shape, azimuths[grain.id], np.float32)
         if grain.id in rotations:
             one = rotations[grain.id]
             whole = spread_out([one], "rotation", specimen.shape, false_share)
             own += np.nan_to_num(whole[box])
-        wins = heat[box] >= best[box]
-        best[box] = np.where(wins, heat[box], best[box])
+        wins = heat >= best[box]
+        best[box] = np.where(wins, heat, best[box])
         image[box] = np.where(wins, own % 180, image[box])
     return image
 

@@ -75,12 +75,12 @@ def only_inside(found: GrainSet, inside: NDArray[np.bool_] | None) -> GrainSet:
     """The grains that lie inside, with their spots; the rest is left out."""
     if inside is None:
         return found
-    shares = [float(inside[mask].mean()) if mask.any() else 0.0 for mask in found.masks]
+    shares = [float(inside[one.box][one.mask].mean()) if one.area else 0.0 for one in found.regions]
     kept = [row for row, share in enumerate(shares) if share >= MOST_OF_IT]
     grains = tuple(replace(found.grains[row], id=number) for number, row in enumerate(kept, 1))
     members = {spot for grain in grains for spot in grain.spots}
     spots = tuple(spot for spot in found.spots if spot.id in members)
-    return GrainSet(spots, grains, found.masks[kept], found.heats[kept])
+    return GrainSet(spots, grains, tuple(found.regions[row] for row in kept))
 
 
 def _filled(shape: tuple[int, int], corners: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from .diffractogram import (
     display_grid,
 )
 from .drafts import Scene
+from .grain_region import GrainRegion, union
 from .grain_search import numbered, search_grains
 from .grains import Grain, GrainParams, GrainSet
 from .local_spectra import LocalSpectra, local_spectra_of
@@ -105,13 +106,13 @@ class Analysis:
     matches : tuple of GrainMatch
         One a grain, in the same order; a further one where a second lattice overlaps the first.
     map_grid : MapGrid
-        Of `specimen`, `grain_masks` and of every component's heat.
+        Of `specimen`, `grain_regions` and of every component's heat.
     specimen : ndarray of bool, shape (y, x)
         False in vacuum and holes.
     specimen_by_user : bool
         Whether a person has drawn it; grains then end where it does.
-    grain_masks : ndarray of bool, shape (number of grains, y, x)
-    grain_heats : ndarray of float32, of the same shape
+    grain_regions : tuple of GrainRegion
+        Where each grain is, in the order of `grains`.
     components : tuple of ComponentMap
         Largest first; "unknown crystal" last.
     warnings : tuple of str
@@ -140,8 +141,7 @@ class Analysis:
     matches: tuple[GrainMatch, ...]
     map_grid: MapGrid
     specimen: NDArray[np.bool_]
-    grain_masks: NDArray[np.bool_]
-    grain_heats: NDArray[np.float32]
+    grain_regions: tuple[GrainRegion, ...]
     components: tuple[ComponentMap, ...]
     warnings: tuple[str, ...] = ()
     network: NetworkUsed | None = None
@@ -238,7 +238,7 @@ def scene_of(
 
 def grain_set_of(analysis: Analysis) -> GrainSet:
     """The grains of an analysis with what belongs to them."""
-    return GrainSet(analysis.spots, analysis.grains, analysis.grain_masks, analysis.grain_heats)
+    return GrainSet(analysis.spots, analysis.grains, analysis.grain_regions)
 
 
 def follow_spots(
@@ -267,7 +267,7 @@ def follow_spots(
     yield Step("phases", 3, EDIT_STAGES, names.matches)
     if specimen is None:
         specimen = specimen_of(micrograph, diffractogram, spectra, found, scene.grid)
-    components = component_maps(found.grains, names.matches, found.heats, specimen, scene.grid)
+    components = component_maps(found.grains, names.matches, found.regions, specimen, scene.grid)
     yield Step("maps", 4, EDIT_STAGES, components)
     return Analysis(
         micrograph=micrograph,
@@ -281,8 +281,7 @@ def follow_spots(
         matches=names.matches,
         map_grid=scene.grid,
         specimen=specimen,
-        grain_masks=found.masks,
-        grain_heats=found.heats,
+        grain_regions=found.regions,
         components=components,
         warnings=warnings,
         rings=names.rings,
@@ -302,7 +301,7 @@ def specimen_of(
 ) -> NDArray[np.bool_]:
     """Where the image shows matter, on `grid`."""
     discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
-    crystals = np.asarray(found.masks.any(axis=0))
+    crystals = union(found.regions, grid.shape)
     specimen = specimen_mask(diffractogram, spectra, grid, discs, crystals)
     inside = inside_part(micrograph, grid)
     return specimen if inside is None else specimen & inside

@@ -20,6 +20,7 @@ from scipy.ndimage import distance_transform_edt
 
 from .amplitude import bragg_fields
 from .diffractogram import Diffractogram
+from .grain_region import GrainRegion
 from .map_grid import MapGrid, linear_weights
 
 #: Samples of the field a width of its filter: just what the filter lets through.
@@ -58,16 +59,23 @@ class Weights:
     x: NDArray[np.float64]
 
 
-def weights_of(region: NDArray[np.bool_], grid: MapGrid, width: float) -> Weights:
+def weights_of(region: GrainRegion, grid: MapGrid, width: float) -> Weights:
     """Weights of a region of the map grid for fields of a filter of `width` nm."""
     extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
     whole = MapGrid.covering(extent, width / SAMPLES_A_WIDTH)
-    near = tuple(_reach(np.asarray(region.any(axis=1 - axis)), whole.shape[axis]) for axis in (0, 1))
+    tight, _ = region.tight()
+    sides = list(zip(tight, grid.shape, strict=True))
+    near = (_reach(side, n, pixels) for (side, n), pixels in zip(sides, whole.shape, strict=True))
     coarse = whole.part(*near)
-    matrices = []
-    for places, n, p in zip(coarse.positions(), grid.shape, grid.pixel_size, strict=True):
-        matrices.append(linear_weights(places.ravel() / p - 0.5, n))
-    weight = np.asarray(matrices[0] @ _off_rim(region) @ matrices[1].T, np.float32)
+    # one more pixel on every side, but for where the image cuts the region
+    rows, columns = (slice(max(side.start - 1, 0), min(side.stop + 1, n)) for side, n in sides)
+    y_weights, x_weights = (
+        linear_weights(places.ravel() / p - 0.5, n)[:, side]
+        for places, side, n, p in zip(
+            coarse.positions(), (rows, columns), grid.shape, grid.pixel_size, strict=True
+        )
+    )
+    weight = np.asarray(y_weights @ _off_rim(region.mask_on((rows, columns))) @ x_weights.T, np.float32)
     y, x = coarse.positions()
     weight *= np.outer(*(_off_border(p.ravel(), e, width) for p, e in zip((y, x), extent, strict=True)))
     total = max(float(weight.sum()), 1e-6)
@@ -76,25 +84,16 @@ def weights_of(region: NDArray[np.bool_], grid: MapGrid, width: float) -> Weight
     return Weights(coarse, weight, width, y, x)
 
 
-def _reach(line: NDArray[np.bool_], pixels: int) -> slice:
-    """The coarse pixels, of so many along an axis, that lie over the True ones of a finer line."""
-    inside = np.flatnonzero(line) * pixels / len(line)
-    return slice(int(max(inside[0] - 1, 0)), int(min(inside[-1] + 3, pixels))) if len(inside) else slice(None)
+def _reach(side: slice, n: int, pixels: int) -> slice:
+    """The coarse pixels, of so many along an axis, that lie over a side of a region on an axis of `n`."""
+    first, last = side.start * pixels / n, (side.stop - 1) * pixels / n
+    return slice(int(max(first - 1, 0)), int(min(last + 3, pixels)))
 
 
-def _off_rim(region: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rises from 0 at the region's rim, but for where the image cuts it, to 1 where it is deepest."""
-    weight = np.zeros(region.shape, np.float32)
-    if not region.any():
-        return weight
-    box = tuple(
-        slice(max(inside[0] - 1, 0), inside[-1] + 2)
-        for inside in (np.flatnonzero(region.any(axis=1 - axis)) for axis in (0, 1))
-    )
-    part = region[box]
-    depth = distance_transform_edt(part) if not part.all() else np.ones(part.shape)
-    weight[box] = np.sin(0.5 * np.pi * depth / depth.max()) ** 2
-    return weight
+def _off_rim(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rises from 0 at a mask's rim, but for where the image cuts it, to 1 where it is deepest."""
+    depth = distance_transform_edt(mask) if not mask.all() else np.ones(mask.shape)
+    return np.asarray(np.sin(0.5 * np.pi * depth / depth.max()) ** 2, np.float32)
 
 
 def _off_border(places: NDArray[np.float64], extent: float, width: float) -> NDArray[np.float32]:

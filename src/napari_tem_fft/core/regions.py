@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,11 @@ from scipy import ndimage, stats
 
 from .amplitude import bragg_fields, fields_noise
 from .diffractogram import Diffractogram
+from .grain_region import GrainRegion, box_of
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
 from .spots import separation
 
-_Value = TypeVar("_Value", np.bool_, np.float32)
 #: Filters tried in turn, in units of the wanted resolution, until a grain stands out of its noise.
 WIDENING = (1.0, 1.5, 2.2)
 #: Spots closer than this over the filter's width share noise: of those only the strongest is summed.
@@ -36,39 +35,18 @@ MARGIN = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outline:
-    """Where a grain is.
+    """Where a grain was found.
 
     Attributes
     ----------
-    region : ndarray of bool
-        Empty where nothing significant was found.
-    heat : ndarray of float32, 0..1
-        >= 0.5 in the region.
+    region : GrainRegion
+        Of no area where nothing significant was found.
     width : float, nm
         Of the filter that was needed.
-    area : int
-        Pixels of the region.
-    box : tuple of slice, (y, x)
-        Rows and columns between its first and last one.
     """
 
-    region: NDArray[np.bool_]
-    heat: NDArray[np.float32]
+    region: GrainRegion
     width: float
-    area: int = field(init=False)
-    box: tuple[slice, slice] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "area", int(np.count_nonzero(self.region)))
-        object.__setattr__(self, "box", box_of(self.region))
-
-    def common(self, other: Outline) -> int:
-        """Pixels that the regions of two outlines on one grid share."""
-        box = tuple(
-            slice(max(a.start, b.start), min(a.stop, b.stop))
-            for a, b in zip(self.box, other.box, strict=True)
-        )
-        return int(np.count_nonzero(self.region[box] & other.region[box]))
 
 
 def significance(
@@ -160,22 +138,14 @@ def grown(
     )
     while True:
         part = grid.part(*wide)
-        found = _grown_in(
+        piece, heat, width = _grown_in(
             diffractogram, spectra, spots, near[wide], resolution, false_share,
             grid if part.shape == grid.shape else part,
         )  # fmt: skip
-        wider = _widened(wide, found.region, grid.shape)
+        wider = _widened(wide, piece, grid.shape)
         if wider == wide:
-            return _placed(found, wide, grid.shape)
+            return Outline(GrainRegion.cropped(piece, heat, part.first), width)
         wide = wider
-
-
-def box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns between the first and the last pixel of a mask; all where it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _widened(part: tuple[slice, ...], region: NDArray[np.bool_], shape: tuple[int, int]) -> tuple[slice, ...]:
@@ -190,20 +160,6 @@ def _widened(part: tuple[slice, ...], region: NDArray[np.bool_], shape: tuple[in
     return tuple(wide)
 
 
-def _placed(found: Outline, part: tuple[slice, ...], shape: tuple[int, int]) -> Outline:
-    """The outline of a part of the grid on the whole of it."""
-    if found.region.shape == shape:
-        return found
-    return Outline(on_whole(found.region, part, shape), on_whole(found.heat, part, shape), found.width)
-
-
-def on_whole(part: NDArray[_Value], box: tuple[slice, ...], shape: tuple[int, ...]) -> NDArray[_Value]:
-    """What is known of a part of the grid on the whole of it, zero elsewhere."""
-    whole = np.zeros(shape, part.dtype)
-    whole[box] = part
-    return whole
-
-
 def _grown_in(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
@@ -212,7 +168,8 @@ def _grown_in(
     resolution: float,
     false_share: float,
     grid: MapGrid,
-) -> Outline:
+) -> tuple[NDArray[np.bool_], NDArray[np.float32], float]:
+    """Mask and heat of a grain on a part of the grid, and the width of the filter that was needed."""
     for factor in WIDENING:
         width = resolution * factor
         chosen = independent(spots, width)
@@ -227,7 +184,7 @@ def _grown_in(
     if piece.any():
         share = edge_share(piece, width, grid)
         piece = connected(half_amplitude(total, count, false_share, near, share), near, width, grid)
-    return Outline(piece, _heat(total - count, piece, cut - count), width)
+    return piece, _heat(total - count, piece, cut - count), width
 
 
 def edge_share(region: NDArray[np.bool_], width: float, grid: MapGrid) -> float:

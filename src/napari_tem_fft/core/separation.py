@@ -19,9 +19,10 @@ from skimage.segmentation import watershed
 from .amplitude import bragg_field
 from .deformation import local_deviation
 from .diffractogram import Diffractogram
+from .grain_region import GrainRegion
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
-from .regions import box_of, independent, on_whole
+from .regions import independent
 
 #: Whether a part of the image ends at its border: first and last row, first and last column.
 Borders = Sequence[tuple[bool, bool]]
@@ -51,25 +52,25 @@ def separated(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
     spots: Sequence[tuple[float, float]],
-    region: NDArray[np.bool_],
+    region: GrainRegion,
     width: float,
     grid: MapGrid,
-) -> tuple[NDArray[np.bool_], ...]:
+) -> tuple[GrainRegion, ...]:
     """The grains of which a region consists, largest first; the region itself where it is one.
 
     Parameters
     ----------
     spots : sequence of (g_y, g_x), 1/nm
         Of the region, strongest first.
-    region : ndarray of bool, shape ``grid.shape``
+    region : GrainRegion
     width : float, nm
         Of the filter by which the region was outlined.
     """
-    box = box_of(region)
-    inside, part = region[box], grid.part(*box)
-    if np.count_nonzero(inside) * grid.pixel_area < 2 * SMALLEST_PART * width**2:
+    box, inside = region.tight()
+    part = grid.part(*box)
+    if region.area * grid.pixel_area < 2 * SMALLEST_PART * width**2:
         return (region,)
-    borders = [(side.start == 0, side.stop == n) for side, n in zip(box, region.shape, strict=True)]
+    borders = [(side.start == 0, side.stop == n) for side, n in zip(box, grid.shape, strict=True)]
     pieces = [inside]
     for _ in range(MOST_CUTS):
         largest = pieces.pop(0)
@@ -78,7 +79,7 @@ def separated(
         pieces = sorted([*pieces, *(found or (largest,))], key=lambda piece: -int(piece.sum()))
         if not found:
             break
-    return tuple(on_whole(piece, box, region.shape) for piece in pieces) if len(pieces) > 1 else (region,)
+    return tuple(region.piece(box, piece) for piece in pieces) if len(pieces) > 1 else (region,)
 
 
 def _by_lattice(

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .grain_region import GrainRegion
+from .map_grid import MapGrid
+
 #: Widths of the histogram's bins that people like to read, times a power of ten, nm.
 ROUND = (1.0, 2.0, 5.0, 10.0)
 #: A mask that comes within so many map pixels of the image's border is cut by it.
@@ -59,11 +62,11 @@ class SizeSummary:
     area_weighted: float
 
 
-def cut_by_border(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which masks, shape (n, y, x), the image's border cuts."""
-    frame = np.ones(masks.shape[1:], bool)
-    frame[BORDER:-BORDER, BORDER:-BORDER] = False
-    return np.asarray(masks[:, frame].any(axis=1), np.bool_)
+def is_cut_by_border(region: GrainRegion, grid: MapGrid) -> bool:
+    """Whether the image's border cuts a region of the map grid."""
+    box, _ = region.tight()
+    sides = zip(box, grid.shape, strict=True)
+    return region.area > 0 and any(side.start < BORDER or side.stop > n - BORDER for side, n in sides)
 
 
 def bin_edges(diameters: Sequence[float]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .grain_region import GrainRegion
 from .grains import Grain, GrainSet, centroid, equivalent_diameter
 from .map_grid import MapGrid, resampled
 from .micrograph import Micrograph
@@ -54,9 +55,9 @@ def _same_sides(shape: tuple[int, ...], *known: tuple[int, int]) -> bool:
 
 def within(found: GrainSet, specimen: NDArray[np.bool_], grid: MapGrid) -> GrainSet:
     """The grains cut to a specimen; one that lies outside stays, with no area."""
-    masks = (found.heats >= 0.5) & specimen
-    grains = tuple(_counted(grain, mask, grid) for grain, mask in zip(found.grains, masks, strict=True))
-    return replace(found, grains=grains, masks=masks)
+    regions = tuple(region.within(specimen) for region in found.regions)
+    grains = tuple(_counted(grain, part, grid) for grain, part in zip(found.grains, regions, strict=True))
+    return replace(found, grains=grains, regions=regions)
 
 
 def as_measured(found: GrainSet, grid: MapGrid) -> GrainSet:
@@ -64,8 +65,8 @@ def as_measured(found: GrainSet, grid: MapGrid) -> GrainSet:
     return within(found, np.ones(grid.shape, bool), grid)
 
 
-def _counted(grain: Grain, mask: NDArray[np.bool_], grid: MapGrid) -> Grain:
-    if not mask.any():
+def _counted(grain: Grain, region: GrainRegion, grid: MapGrid) -> Grain:
+    if not region.area:
         return replace(grain, area=0.0, diameter=0.0)
-    area = float(np.count_nonzero(mask) * grid.pixel_area)
-    return replace(grain, centre=centroid(mask, grid), area=area, diameter=equivalent_diameter(mask, grid))
+    area, diameter = region.area * grid.pixel_area, equivalent_diameter(region, grid)
+    return replace(grain, centre=centroid(region, grid), area=area, diameter=diameter)

@@ -54,7 +54,7 @@ def _draw_orientations(axes: Axes, analysis: Analysis, colours: Mapping[str, str
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     share = analysis.params.grains.false_share
     image = orientation_map(
-        found, analysis.grains, analysis.grain_heats, analysis.specimen, analysis.deformations, share
+        found, analysis.grains, analysis.grain_regions, analysis.specimen, analysis.deformations, share
     )
     _on_micrograph(axes, analysis, image, CIRCULAR, (0.0, 180.0), "azimuth (°)", colours)
     planes = families(found, (*analysis.phases, *analysis.others), unit, "mathtext")
@@ -81,9 +81,9 @@ def _on_micrograph(
         interpolation="nearest",
     )  # fmt: skip
     names = {number: part.name for part in analysis.components for number in part.grains}
-    for grain, mask in zip(analysis.grains, analysis.grain_masks, strict=True):
+    for grain, region in zip(analysis.grains, analysis.grain_regions, strict=True):
         colour = (outlines or {}).get(names.get(grain.id, ""), "white")
-        draw_outline(axes, mask, whole, colour)
+        draw_outline(axes, region.mask_on(analysis.map_grid.box), whole, colour)
     axes.set(xlim=extent[:2], ylim=extent[2:])
     scale_bar(axes, extent)
     axes.figure.colorbar(drawn, ax=axes, label=label, shrink=0.85)

@@ -14,7 +14,7 @@ from ..core.miller import four_index_zone, four_indices, has_hexagonal_axes
 from ..core.orientation import Orientation, orientations
 from ..core.phases import Phase
 from ..core.pipeline import Analysis
-from ..core.sizes import bin_edges, cut_by_border, histogram, summary
+from ..core.sizes import bin_edges, histogram, is_cut_by_border, summary
 from .tables import write_rows
 
 GRAIN_COLUMNS = (
@@ -48,7 +48,7 @@ def write_sizes(path: Path, analysis: Analysis) -> None:
 def grain_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     """Rows of the grains' table."""
     grains = {grain.id: grain for grain in analysis.grains}
-    cut = dict(zip(grains, cut_by_border(analysis.grain_masks).tolist(), strict=True))
+    cut = _cut(analysis)
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     oriented = {(one.grain, one.component): one for one in found}
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
@@ -58,6 +58,12 @@ def grain_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
         row = _measured(grains[match.grain]) | _named(match, name, phase)
         row["cut_by_border"] = int(cut[match.grain])
         yield row | _oriented(oriented.get((match.grain, name)), phase)
+
+
+def _cut(analysis: Analysis) -> dict[int, bool]:
+    """Whether the border cuts each grain, by its id."""
+    regions = zip(analysis.grains, analysis.grain_regions, strict=True)
+    return {grain.id: is_cut_by_border(region, analysis.map_grid) for grain, region in regions}
 
 
 def _measured(grain: Grain) -> dict[str, Any]:
@@ -115,7 +121,7 @@ def size_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
 def sizes_of(analysis: Analysis) -> dict[str, tuple[list[float], list[bool]]]:
     """Diameters (nm) of each component's grains and whether the border cuts them; "all" comes last."""
     diameter = {grain.id: grain.diameter for grain in analysis.grains}
-    cut = dict(zip(diameter, cut_by_border(analysis.grain_masks).tolist(), strict=True))
+    cut = _cut(analysis)
     members = {part.name: part.grains for part in analysis.components} | {"all": tuple(diameter)}
     # a grain outside of a specimen that a person has drawn has no size
     left = {name: [n for n in ids if diameter[n]] for name, ids in members.items()}

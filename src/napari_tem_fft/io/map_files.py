@@ -14,6 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from ..core.deformation import Deformation
+from ..core.grain_region import GrainRegion
 from ..core.grains import Grain
 from ..core.map_grid import MapGrid
 from ..core.maps import ComponentMap
@@ -72,69 +73,72 @@ def map_names(components: Sequence[ComponentMap], what: str = "map") -> list[str
     return names
 
 
-def label_planes(grains: Sequence[Grain], masks: NDArray[np.bool_]) -> NDArray[np.uint16]:
+def label_planes(
+    grains: Sequence[Grain], regions: Sequence[GrainRegion], grid: MapGrid
+) -> NDArray[np.uint16]:
     """Grain ids as an image, with as many planes as overlapping grains need.
 
     Parameters
     ----------
-    masks : ndarray of bool, shape (number of grains, y, x)
+    regions : sequence of GrainRegion
+        Of the grains.
 
     Returns
     -------
     labels : ndarray of uint16, shape (planes, y, x)
         0 where there is no grain; at least one plane.
     """
-    planes = [np.zeros(masks.shape[1:], np.uint16)]
-    for grain, mask in zip(grains, masks, strict=True):
-        free = next((plane for plane in planes if not plane[mask].any()), None)
+    planes = [np.zeros(grid.shape, np.uint16)]
+    for grain, region in zip(grains, regions, strict=True):
+        free = next((plane for plane in planes if not plane[region.box][region.mask].any()), None)
         if free is None:
-            free = np.zeros(masks.shape[1:], np.uint16)
+            free = np.zeros(grid.shape, np.uint16)
             planes.append(free)
-        free[mask] = grain.id
+        region.paint(free, grain.id)
     return np.stack(planes)
 
 
-def masks_of(grains: Sequence[Grain], labels: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Inverse of `label_planes`, shape (number of grains, y, x)."""
-    planes = labels if labels.ndim == 3 else labels[None]
-    masks = [(planes == grain.id).any(axis=0) for grain in grains]
-    return np.stack(masks) if masks else np.zeros((0, *planes.shape[1:]), np.bool_)
-
-
-def write_heats(path: Path, heats: NDArray[np.float32]) -> None:
-    """Write one heat a grain, shape (number of grains, y, x), each cut to where it is not zero."""
-    parts: dict[str, Any] = {"shape": np.array(heats.shape)}
-    for number, heat in enumerate(heats):
-        rows, columns = (np.flatnonzero(heat.any(axis=axis)) for axis in (1, 0))
-        top, left = (int(axis[0]) if len(axis) else 0 for axis in (rows, columns))
-        bottom, right = (int(axis[-1]) + 1 if len(axis) else 0 for axis in (rows, columns))
-        parts[f"corner_{number}"] = np.array((top, left))
-        parts[f"heat_{number}"] = heat[top:bottom, left:right]
+def write_heats(path: Path, regions: Sequence[GrainRegion], grid: MapGrid) -> None:
+    """Write one heat a grain, cut to where it is not zero, and the corner (y, x) where it begins."""
+    parts: dict[str, Any] = {"shape": np.array((len(regions), *grid.shape))}
+    for number, region in enumerate(regions):
+        parts[f"corner_{number}"] = np.array([side.start for side in region.box])
+        parts[f"heat_{number}"] = region.heat
     np.savez_compressed(path, **parts)
 
 
-def read_heats(path: Path, shape: tuple[int, int, int]) -> NDArray[np.float32]:
-    """The heats of a file that `write_heats` wrote.
+def read_regions(path: Path, grains: Sequence[Grain], labels: NDArray[np.uint16]) -> tuple[GrainRegion, ...]:
+    """Where the grains are, from a file that `write_heats` wrote.
 
     Parameters
     ----------
-    shape : tuple of int, (number of grains, y, x)
-        What they must have: nothing larger is ever unpacked.
+    labels : ndarray of uint16, shape (y, x) or (planes, y, x)
+        Of `label_planes`: nothing larger is ever unpacked.
 
     Raises
     ------
     ValueError
         If the file is no such list of heats, or claims more.
     """
+    planes = labels if labels.ndim == 3 else labels[None]
+    shape = (len(grains), *planes.shape[1:])
     _check_claim(path, shape, 4)
     with np.load(path, allow_pickle=False) as parts:
-        if tuple(parts["shape"]) != shape or len(parts.files) != 1 + 2 * shape[0]:
+        if tuple(parts["shape"]) != shape or len(parts.files) != 1 + 2 * len(grains):
             raise ValueError(f"{path.name}: not heats of the shape {shape}")
-        heats = np.zeros(shape, np.float32)
-        for number in range(len(heats)):
-            (top, left), part = parts[f"corner_{number}"], parts[f"heat_{number}"]
-            heats[number, top : top + part.shape[0], left : left + part.shape[1]] = part
-    return heats
+        heats = ((parts[f"corner_{n}"], parts[f"heat_{n}"]) for n in range(len(grains)))
+        return tuple(_region(grain, *heat, planes) for grain, heat in zip(grains, heats, strict=True))
+
+
+def _region(
+    grain: Grain, corner: NDArray[np.intp], heat: NDArray[np.float32], planes: NDArray[np.uint16]
+) -> GrainRegion:
+    (top, left), (height, width) = map(int, corner), heat.shape
+    if min(top, left) < 0 or top + height > planes.shape[1] or left + width > planes.shape[2]:
+        raise ValueError(f"the heat of grain {grain.id} lies beyond the map")
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    mask = (planes[:, rows, columns] == grain.id).any(axis=0)
+    return GrainRegion((rows, columns), mask, np.asarray(heat, np.float32))
 
 
 def _check_claim(path: Path, shape: tuple[int, int, int], width: int) -> None:

@@ -39,10 +39,9 @@ from .ifft_files import Inverse, write_inverses
 from .map_files import (
     label_planes,
     map_names,
-    masks_of,
     read_deformations,
-    read_heats,
     read_map,
+    read_regions,
     write_deformations,
     write_heats,
     write_map,
@@ -122,15 +121,15 @@ def save_results(
 def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
     grid = analysis.map_grid
     write_map(folder / SPECIMEN, analysis.specimen, grid)
-    write_map(folder / GRAINS, label_planes(analysis.grains, analysis.grain_masks), grid)
-    write_heats(folder / HEATS, analysis.grain_heats)
+    write_map(folder / GRAINS, label_planes(analysis.grains, analysis.grain_regions, grid), grid)
+    write_heats(folder / HEATS, analysis.grain_regions, grid)
     for component, name in zip(analysis.components, names, strict=True):
         write_map(folder / name, component.heat, grid)
     write_map(folder / STRONGEST, strongest(analysis.components, grid.shape), grid)
     turned = analysis.deformations
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
-    share = analysis.params.grains.false_share
-    azimuths = orientation_map(found, analysis.grains, analysis.grain_heats, analysis.specimen, turned, share)
+    share, grains = analysis.params.grains.false_share, (analysis.grains, analysis.grain_regions)
+    azimuths = orientation_map(found, *grains, analysis.specimen, turned, share)
     write_map(folder / ORIENTATION, azimuths, grid)
     if analysis.params.deformation.deformation:
         write_deformations(folder / DEFORMATIONS, turned)
@@ -181,7 +180,6 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
     grains = from_plain(tuple[Grain, ...], stored["grains"])
     grid = from_plain(MapGrid, stored["map_grid"])
     specimen, labels = (_on_grid(folder / name, grid) for name in (SPECIMEN, GRAINS))
-    stack = (len(grains), *grid.shape)
     return Analysis(
         micrograph=micrograph,
         params=params,
@@ -193,13 +191,12 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
         grains=grains,
         matches=from_plain(tuple[GrainMatch, ...], stored["matches"]),
         map_grid=grid,
-        deformations=read_deformations(folder / DEFORMATIONS, stack)
+        deformations=read_deformations(folder / DEFORMATIONS, (len(grains), *grid.shape))
         if params.deformation.deformation
         else (),
         specimen=specimen > 0,
         specimen_by_user=bool(stored.get("specimen_by_user", False)),
-        grain_masks=masks_of(grains, labels),
-        grain_heats=read_heats(folder / HEATS, stack),
+        grain_regions=read_regions(folder / HEATS, grains, labels),
         components=tuple(_component(entry, folder, grid) for entry in stored["components"]),
         warnings=tuple(stored["warnings"]),
         network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,

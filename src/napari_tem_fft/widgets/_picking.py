@@ -78,8 +78,10 @@ def grain_at(findings: Findings, world: Sequence[float]) -> int | None:
     (py, px), size = analysis.micrograph.pixel_size, analysis.map_grid.pixel_size
     y, x = (w - o for w, o in zip(world[-2:], findings.group.offset, strict=True))
     row, column = int((y + py / 2) / size[0]), int((x + px / 2) / size[1])
-    here = np.flatnonzero(analysis.grain_masks[:, row, column])
-    return min((analysis.grains[i] for i in here), key=lambda g: g.area).id if len(here) else None
+    place = slice(row, row + 1), slice(column, column + 1)
+    regions = zip(analysis.grains, analysis.grain_regions, strict=True)
+    here = [grain for grain, region in regions if region.touches(place)]
+    return min(here, key=lambda grain: grain.area).id if here else None
 
 
 def _inside(layer: Layer, world: Sequence[float]) -> bool:
