@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.colours import UNKNOWN, colours_of
 from ..core.diffractogram import display
+from ..core.grain_region import box_of
 from ..core.lengths import LengthUnit, in_unit, length, symbol
 from ..core.maps import ComponentMap, component_name
 from ..core.matching.attribution import indexed_as, matches_of_spots
@@ -201,9 +202,22 @@ def _name_components(axes: Axes, components: Sequence[ComponentMap], colours: Ma
 def draw_outline(
     axes: Axes, mask: NDArray[np.bool_], extent: tuple[float, float, float, float], colour: str
 ) -> None:
-    """Draw the line around a mask that covers `extent`."""
-    if mask.any() and not mask.all():
-        axes.contour(mask, levels=[0.5], colors=colour, linewidths=1.0, extent=extent, origin="upper")
+    """Draw the line around a mask that covers `extent`, from no more of it than the line needs."""
+    if not mask.any() or mask.all():
+        return
+    # a line of matplotlib keeps what it was drawn from: planes of hundreds of grains would fill the memory
+    sides = [
+        slice(max(side.start - 1, 0), min(side.stop + 1, n))
+        for side, n in zip(box_of(mask), mask.shape, strict=True)
+    ]
+    left, right, bottom, top = extent
+    y, x = (
+        first + (last - first) * np.array([side.start, side.stop]) / n
+        for side, n, (first, last) in zip(sides, mask.shape, ((top, bottom), (left, right)), strict=True)
+    )
+    axes.contour(
+        mask[tuple(sides)], levels=[0.5], colors=colour, linewidths=1.0, extent=(*x, *y[::-1]), origin="upper"
+    )
 
 
 def _legend(component: ComponentMap) -> str:
