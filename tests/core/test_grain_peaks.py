@@ -75,7 +75,7 @@ def spectrum_of(*spots, lobe=0.0):
             snr += height * np.exp(-((y - sign * gy) ** 2 + (x - sign * gx) ** 2) / RESOLUTION**2)
     return GrainSpectrum(
         (STEP, STEP), (HALF, HALF), snr.astype(np.float32), lobes.astype(np.float32), (STEP, STEP),
-        RESOLUTION, 2.0, 0.01, 1e4, np.full(x.shape, 4.0, np.float32),
+        RESOLUTION, 2.0, 0.01, 1e4, np.full(x.shape, 4.0, np.float32), None,
     )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from forward_model import white_noise
-from napari_tem_fft.core.grain_spectrum import GrainSpectrum, _cropped_power, _lobes, _window
+from napari_tem_fft.core.grain_spectrum import GrainNoise, _cropped_power, _lobes, _window
 from napari_tem_fft.core.map_grid import MapGrid
 from small_analysis import regions_of
 
@@ -15,13 +17,17 @@ def test_padding_that_is_not_transformed_changes_nothing():
 
 
 def test_the_density_of_a_frequency_is_its_bins():
-    density = np.arange(7 * 3, dtype=np.float32).reshape(7, 3)  # g_y = -3..3, g_x = 0..2 steps
-    spectrum = GrainSpectrum((0.5, 0.25), (3, 2), density, density, (1, 1), 0.1, 1.0, 1.0, 10.0, density)
-    assert spectrum.density_at((0.0, 0.0)) == density[3, 0]
-    assert spectrum.density_at((-1.1, 0.3)) == density[1, 1]
-    assert (
-        spectrum.density_at((9.0, 9.0)) == density[6, 2] and spectrum.density_at((-9.0, 0.0)) == density[0, 0]
-    )
+    grid = SimpleNamespace(step=(0.5, 0.25), half=(3, 2))
+    azimuthal = np.arange(1, 22, dtype=np.float32).reshape(7, 3)  # g_y = -3..3, g_x = 0..2 steps
+    spectra = SimpleNamespace(ring_g=np.array([0.0, 2.0]), azimuthal=azimuthal, grid=grid)
+    noise = GrainNoise((0.5, 0.25), (3, 2), np.array([2.0, 2.0]), spectra)
+    density = noise.density(np.arange(-3, 4), np.arange(3))
+    np.testing.assert_array_equal(density, 2 * azimuthal)
+    assert noise.density_at((0.0, 0.0)) == density[3, 0]
+    assert noise.density_at((-1.1, 0.3)) == density[1, 1]
+    assert noise.density_at((9.0, 9.0)) == density[6, 2] and noise.density_at((-9.0, 0.0)) == density[0, 0]
+    falling = GrainNoise((0.5, 0.25), (3, 2), np.array([4.0, 0.0]), spectra)
+    assert falling.density_at((0.5, 0.0)) == pytest.approx(3.0 * azimuthal[4, 0], rel=1e-3)
 
 
 def test_a_window_falls_from_the_middle_of_its_region_to_zero_outside():

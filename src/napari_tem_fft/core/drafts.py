@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .diffractogram import BandImage, Diffractogram
 from .grain_peaks import SURE_REACH, Peak, find_peaks, unsplit
 from .grain_region import GrainRegion
-from .grain_spectrum import GrainSpectrum, grain_spectrum
+from .grain_spectrum import GrainNoise, grain_spectrum
 from .grains import GrainParams, equivalent_diameter
 from .local_spectra import LocalSpectra
 from .map_grid import MapGrid
@@ -45,10 +45,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """A grain while it is searched: its outline, its spectrum and its peaks."""
+    """A grain while it is searched: its outline, and what is kept of its spectrum.
+
+    `resolution` (1/nm) and `noise` are those of the spectrum of its region, which confirms the `peaks`.
+    """
 
     outline: Outline
-    spectrum: GrainSpectrum
+    resolution: float
+    noise: GrainNoise
     peaks: tuple[Peak, ...]
 
     @property
@@ -76,7 +80,7 @@ def examined(scene: Scene, outline: Outline) -> Draft:
         diffractogram.counts,
         scene.sure,
     )
-    return Draft(outline, spectrum, peaks)
+    return Draft(outline, spectrum.resolution, spectrum.noise, peaks)
 
 
 def refined(scene: Scene, draft: Draft) -> Draft:
@@ -87,11 +91,11 @@ def refined(scene: Scene, draft: Draft) -> Draft:
     weights = weights_of(draft.region, scene.grid, scene.params.resolution)
     wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
     spots = [peak.g for peak in draft.peaks]
-    densities = [draft.spectrum.density_at(g) for g in spots]
-    furthest = 0.5 * draft.spectrum.resolution
+    densities = [draft.noise.density_at(g) for g in spots]
+    furthest = 0.5 * draft.resolution
     measured = refine(scene.diffractogram, weights, spots, densities, furthest)
     peaks = []
     for peak, (g, sigma) in zip(draft.peaks, measured, strict=True):
-        if sigma < UNCONFIRMED * draft.spectrum.resolution:
+        if sigma < UNCONFIRMED * draft.resolution:
             peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
-    return replace(draft, peaks=unsplit(peaks, draft.spectrum.resolution))
+    return replace(draft, peaks=unsplit(peaks, draft.resolution))

@@ -43,7 +43,7 @@ def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number:
     outline = outlined(scene, [start], window_area([window], scene.spectra, scene.grid))
     if outline.region.area:
         draft = refined(scene, examined(scene, outline))
-        near = [p for p in draft.peaks if separation(p.g, g) <= radius + draft.spectrum.resolution]
+        near = [p for p in draft.peaks if separation(p.g, g) <= radius + draft.resolution]
         if near:
             best = max(near, key=lambda p: p.snr)
             (spot,) = spots_of(draft, scene, [(number, best, None)], "hand")

@@ -58,7 +58,7 @@ class _Known:
     def of(cls, drafts: Sequence[Draft]) -> _Known:
         """The peaks of these drafts."""
         rows = [
-            (i, *peak.g, draft.spectrum.resolution, peak.snr, peak.amplitude)
+            (i, *peak.g, draft.resolution, peak.snr, peak.amplitude)
             for i, draft in enumerate(drafts)
             for peak in draft.peaks
         ]
@@ -103,7 +103,7 @@ def _parts(scene: Scene, draft: Draft) -> tuple[Draft, ...]:
     parts = []
     for region in regions:
         part = examined(scene, Outline(region, outline.width))
-        near = _nearest(part.peaks, draft.peaks) < part.spectrum.resolution
+        near = _nearest(part.peaks, draft.peaks) < part.resolution
         own = tuple(peak for peak, kept in zip(part.peaks, near, strict=True) if kept)
         parts.append(replace(part, peaks=own))
     return tuple(parts) if all(part.peaks for part in parts) else (draft,)
@@ -173,7 +173,7 @@ def _own_spots(draft: Draft, known: Sequence[Draft]) -> list[tuple[float, float]
     """The spots of a draft, strongest first, without those of known grains that it lies over."""
     under = [k for k in known if draft.region.overlap(k.region) > 0.5 * draft.region.area]
     theirs = [peak for other in under for peak in other.peaks]
-    reach = draft.spectrum.resolution
+    reach = draft.resolution
     return [p.g for p, d in zip(draft.peaks, _nearest(draft.peaks, theirs), strict=True) if d > reach]
 
 
@@ -184,7 +184,7 @@ def _overlap(a: GrainRegion, b: GrainRegion) -> float:
 
 
 def _same(draft: Draft, scene: Scene) -> float:
-    return max(draft.spectrum.resolution, _window_resolution(scene))
+    return max(draft.resolution, _window_resolution(scene))
 
 
 def _window_resolution(scene: Scene) -> float:
@@ -202,7 +202,7 @@ def _admit(drafts: list[Draft], draft: Draft, scene: Scene) -> None:
         theirs = other.region.area
         if draft.region.overlap(other.region) <= 0.5 * min(area, theirs):
             continue
-        reach = max(draft.spectrum.resolution, other.spectrum.resolution)
+        reach = max(draft.resolution, other.resolution)
         nearest = _nearest(draft.peaks, other.peaks)
         if not (nearest <= reach).any():
             continue
@@ -287,7 +287,7 @@ def spots_of(
             windows=tuple(w for w in seed.windows if _touches(w, draft.region, scene)) if seed else (),
             centre=centre,
             size=size,
-            radius=float(max(draft.spectrum.resolution, 2 * max(scene.diffractogram.step))),
+            radius=float(max(draft.resolution, 2 * max(scene.diffractogram.step))),
         )
         for number, peak, seed in peaks
     ]

@@ -26,6 +26,55 @@ DENSITY_TABLE = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GrainNoise:
+    """Noise under a grain, from the local windows that cover it.
+
+    Attributes
+    ----------
+    step : tuple of float, (y, x), 1/nm
+    half : tuple of int, (y, x)
+        Bins from zero to the last one of the grain's spectrum.
+    rings : ndarray, shape (n_rings,)
+        Noise power density against ``spectra.ring_g``, the mean of those windows.
+    spectra : LocalSpectra
+    """
+
+    step: tuple[float, float]
+    half: tuple[int, int]
+    rings: NDArray[np.float64]
+    spectra: LocalSpectra
+
+    def density(self, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[np.float32]:
+        """Noise power density of the micrograph's own pixels in bins counted from zero frequency.
+
+        That is the mean power of a bin over the sum of the squared window. Shape (rows, columns).
+        """
+        squared_y, squared_x = (rows[:, None] * self.step[0]) ** 2, (columns * self.step[1]) ** 2
+        # a fine table of |g|^2 is looked up faster than |g| is interpolated
+        highest = sum((n * step) ** 2 for n, step in zip(self.half, self.step, strict=True))
+        scale = (DENSITY_TABLE - 1) / highest
+        at = np.sqrt(np.arange(DENSITY_TABLE) / scale)
+        table = np.interp(at, self.spectra.ring_g, self.rings).astype(np.float32)
+        entry = (squared_y * scale + 0.5).astype(np.float32) + (squared_x * scale).astype(np.float32)
+        density = table.take(entry.astype(np.int32))
+        own = self.spectra.grid
+        y, x = (
+            np.rint(bins * step / other).astype(np.intp)
+            for bins, step, other in zip((rows, columns), self.step, own.step, strict=True)
+        )
+        height, width = self.spectra.azimuthal.shape
+        near = self.spectra.azimuthal.take(np.clip(y + own.half[0], 0, height - 1), axis=0)
+        density *= near.take(np.minimum(x, width - 1), axis=1)
+        return density
+
+    def density_at(self, g: tuple[float, float]) -> float:
+        """Noise power density at g = (y, x), 1/nm, of the stored half plane."""
+        row, column = (round(v / s) for v, s in zip(g, self.step, strict=True))
+        row, column = min(max(row, -self.half[0]), self.half[0]), min(max(column, 0), self.half[1])
+        return float(self.density(np.array([row]), np.array([column]))[0, 0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class GrainSpectrum:
     """Transform of the image under a grain's own window.
 
@@ -47,8 +96,9 @@ class GrainSpectrum:
     independent : float
         Number of independent frequencies up to q_max on half the plane.
     density : ndarray of float32, shape as `snr`
-        Noise power density of the micrograph's own pixels: mean power of a bin over the sum of the
-        squared window.
+        Noise power density in each bin.
+    noise : GrainNoise
+        From which it comes.
     """
 
     step: tuple[float, float]
@@ -61,12 +111,7 @@ class GrainSpectrum:
     gain: float
     independent: float
     density: NDArray[np.float32]
-
-    def density_at(self, g: tuple[float, float]) -> float:
-        """Noise power density at g = (y, x), 1/nm, of the stored half plane."""
-        row, column = (round(v / s) for v, s in zip(g, self.step, strict=True))
-        height, width = self.density.shape
-        return float(self.density[min(max(row + self.half[0], 0), height - 1), min(column, width - 1)])
+    noise: GrainNoise
 
 
 def grain_spectrum(
@@ -82,13 +127,14 @@ def grain_spectrum(
     taper = np.asarray(weights[0] @ height @ weights[1].T, np.float32)
     shape = tuple(fft.next_fast_len(int(1.6 * n) + 8, real=True) for n in taper.shape)
     step = (1 / (shape[0] * pixel_size[0]), 1 / (shape[1] * pixel_size[1]))
-    half = tuple(min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, shape, strict=True))
+    hy, hx = (min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, shape, strict=True))
+    half = (hy, hx)
     power = _cropped_power(image[rows, columns] * taper, shape, half)
     # noise is stated for the micrograph's own pixels
     squares = float(np.vdot(taper, taper)) / band.pixels_each
-    gy = (np.arange(-half[0], half[0] + 1, dtype=np.float64) * step[0])[:, None]
-    gx = (np.arange(half[1] + 1, dtype=np.float64) * step[1])[None, :]
-    density = _noise_density(gy, gx, region, grid, spectra)
+    weights_of_windows = _window_weights(region, grid, spectra)
+    noise = GrainNoise(step, half, weights_of_windows @ spectra.ring_density, spectra)
+    density = noise.density(np.arange(-half[0], half[0] + 1), np.arange(half[1] + 1))
     lines = _line_sums(height, weights)
     total = float(lines[0].sum())
     lobes, lobe_step = _lobes(height, grid)
@@ -96,7 +142,7 @@ def grain_spectrum(
     area = total**2 / (squares * band.pixels_each) * pixel_size[0] * pixel_size[1]
     return GrainSpectrum(
         step=step,
-        half=(half[0], half[1]),
+        half=half,
         snr=power / (density * np.float32(squares)),
         lobes=lobes,
         lobe_step=lobe_step,
@@ -105,6 +151,7 @@ def grain_spectrum(
         gain=squares / total**2,
         independent=max(0.5 * np.pi * q_max**2 * area, 10.0),
         density=density,
+        noise=noise,
     )
 
 
@@ -160,31 +207,6 @@ def _cropped_power(
     parts = np.square(kept.view(np.float32))
     power: NDArray[np.float32] = parts[:, ::2] + parts[:, 1::2]
     return power
-
-
-def _noise_density(
-    gy: NDArray[np.float64],
-    gx: NDArray[np.float64],
-    region: GrainRegion,
-    grid: MapGrid,
-    spectra: LocalSpectra,
-) -> NDArray[np.float32]:
-    """Noise power density under the grain at each bin, from the local windows that cover it."""
-    weights = _window_weights(region, grid, spectra)
-    rings = weights @ spectra.ring_density
-    # a fine table of |g|^2 is looked up faster than |g| is interpolated
-    squared_y, squared_x = gy**2, gx**2
-    scale = (DENSITY_TABLE - 1) / float(squared_y.max() + squared_x.max())
-    at = np.sqrt(np.arange(DENSITY_TABLE) / scale)
-    table = np.interp(at, spectra.ring_g, rings).astype(np.float32)
-    entry = (squared_y * scale + 0.5).astype(np.float32) + (squared_x * scale).astype(np.float32)
-    density = table.take(entry.astype(np.int32))
-    rows = np.rint(gy.ravel() / spectra.grid.step[0]).astype(np.intp) + spectra.grid.half[0]
-    columns = np.rint(gx.ravel() / spectra.grid.step[1]).astype(np.intp)
-    height, width = spectra.azimuthal.shape
-    near = spectra.azimuthal.take(np.clip(rows, 0, height - 1), axis=0)
-    density *= near.take(np.minimum(columns, width - 1), axis=1)
-    return density
 
 
 def _window_weights(region: GrainRegion, grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
