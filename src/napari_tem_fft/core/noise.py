@@ -249,33 +249,31 @@ def _sectors(
     """The cells; images of one shape share them."""
     gy = ((np.arange(shape[0]) - shape[0] // 2) * step[0])[:, None]
     gx = (np.arange(shape[1]) * step[1])[None, :]
-    squared = gy**2 + gx**2
-    position = (np.arctan2(gy, gx) / np.pi + 0.5) * sectors
     # where there are many bins, every second row is enough: a window correlates neighbours
-    thin = 2 if squared.size >= THINNED else 1
-    inside = int(np.count_nonzero(squared[::thin] >= low**2))
-    highest = float(squared.max())
+    thin = 2 if gy.size * gx.size >= THINNED else 1
+    inside = sum(int(np.count_nonzero(y**2 + gx**2 >= low**2)) for y in gy[::thin])
+    highest = float((gy**2).max() + (gx**2).max())
     rings = max(1, inside // (fewest * sectors))
-    # rings of equal area hold equally many bins
-    ring_of = np.clip((squared - low**2) * (rings / (highest - low**2)), 0, rings - 1e-6)
-    cell = ring_of[::thin].astype(np.intp) * sectors + position[::thin].astype(np.intp) % sectors
+    corner, cell = np.empty(shape, np.int32), np.empty((-(-shape[0] // thin), shape[1]), np.int32)
+    ring_share, sector_share = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for first in range(0, shape[0], STRIP):
+        part, thinned = slice(first, first + STRIP), slice(first // thin, (first + STRIP) // thin)
+        position = (np.arctan2(gy[part], gx) / np.pi + 0.5) * sectors
+        # rings of equal area hold equally many bins
+        ring_of = (gy[part] ** 2 + gx**2 - low**2) * (rings / (highest - low**2))
+        ring_of = np.clip(ring_of, 0, rings - 1e-6)
+        cell[thinned] = ring_of[::thin].astype(np.intp) * sectors + position[::thin].astype(np.intp) % sectors
+        ring = np.clip(ring_of - 0.5, 0, rings - 1)
+        sector = np.clip(position + 0.5, 0, sectors + 1 - 1e-6)
+        corner[part] = ring.astype(np.int32) * np.int32(sectors + 2) + sector.astype(np.int32)
+        ring_share[part], sector_share[part] = ring % 1.0, sector % 1.0
     samples, empty = _samples(cell, rings * sectors)
     rows = (np.arange(0, shape[0], thin) * shape[1]).astype(np.int32)
     samples = rows[samples // shape[1]] + samples % np.int32(shape[1])
-    ring = np.clip(ring_of - 0.5, 0, rings - 1)
-    sector = np.clip(position + 0.5, 0, sectors + 1 - 1e-6)
-    corner = ring.astype(np.int32) * np.int32(sectors + 2) + sector.astype(np.int32)
-    return _Sectors(
-        (rings, sectors),
-        samples,
-        empty,
-        corner,
-        (ring % 1.0).astype(np.float32),
-        (sector % 1.0).astype(np.float32),
-    )
+    return _Sectors((rings, sectors), samples, empty, corner, ring_share, sector_share)
 
 
-def _samples(cell: NDArray[np.intp], cells: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+def _samples(cell: NDArray[np.int32], cells: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Equally many flat indices of every cell, an odd number, and which cells have too few."""
     order = np.argsort(cell.ravel(), kind="stable").astype(np.int32)
     counts = np.bincount(cell.ravel(), minlength=cells)
