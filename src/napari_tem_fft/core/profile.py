@@ -19,7 +19,7 @@ from .diffractogram import Diffractogram
 from .frequency import FrequencyGrid
 from .local_spectra import LocalSpectra
 from .masked_sums import masked_sums
-from .noise import HANN_BANDWIDTH
+from .noise import HANN_BANDWIDTH, STRIP
 from .parameters import Field, check_limits
 
 #: Peaks are fitted within this many of their half widths.
@@ -205,11 +205,13 @@ def _rings(
     """
     y = np.arange(-half[0], half[0] + 1, dtype=np.float64)[:, None] * step[0]
     x = np.arange(half[1] + 1, dtype=np.float64)[None, :] * step[1]
-    radius = np.hypot(y, x)
-    ring, kept = _rings_of(radius, np.linspace(*reach, rings + 1))
-    every = np.full(radius.size, rings, np.int32)
-    every[kept] = ring
-    return every, np.maximum(np.bincount(ring, minlength=rings), 1)
+    edges = np.linspace(*reach, rings + 1)
+    every, counts = np.full((y.size, x.size), rings, np.int32), np.zeros(rings, np.intp)
+    for first in range(0, y.size, STRIP):
+        ring, kept = _rings_of(np.hypot(y[first : first + STRIP], x), edges)
+        every[first : first + STRIP].flat[kept] = ring
+        counts += np.bincount(ring, minlength=rings)
+    return every.ravel(), np.maximum(counts, 1)
 
 
 def smooth_background(intensity: NDArray[np.float64], ring: float) -> NDArray[np.float64]:
