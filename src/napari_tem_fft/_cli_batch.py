@@ -93,7 +93,7 @@ def _add_run(group: Any) -> None:
         "--keep", choices=KEEP,
         help="what is kept of each image: tables, with maps (default), or with pictures too",
     )  # fmt: skip
-    group.add_argument("--workers", metavar="N", type=int, help="processes (default: one a processor)")
+    group.add_argument("--workers", metavar="N", type=int, help="processes (default: one a usable processor)")
     group.add_argument("--memory-limit", metavar="SIZE", help="as many workers as fit, such as 8G")
     group.add_argument(
         "--scheduler", metavar="ADDRESS",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 
+from ..core.threads import processors
 from .cluster import Cluster
 from .job import Job
 from .memory import largest_pixels, parse_memory, workers_within
@@ -25,7 +25,7 @@ def hire(
     sources : iterable of Source
         The largest of them says how many workers fit into the memory.
     count : int, optional
-        Processes; one a processor where absent.
+        Processes; one a processor that this job may use where absent.
     memory_limit : str
         Such as "8G": as many workers as fit, `count` at most.
     scheduler : str
@@ -36,7 +36,7 @@ def hire(
     ValueError
         If not even one worker fits, or the limit is no size of memory.
     """
-    wanted = (os.cpu_count() or 1) if count is None else count
+    wanted = processors() if count is None else count
     if wanted < 1:
         raise ValueError("at least one worker is needed")
     if memory_limit:

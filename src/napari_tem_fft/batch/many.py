@@ -54,7 +54,7 @@ def analyse_many(
     unit : {"nm", "angstrom"}
         Of lattice spacings in tables, pictures and the report.
     workers : int, optional
-        Processes; one a processor where absent.
+        Processes; one a processor that this job may use where absent.
     memory_limit, scheduler : str
         As in `napari_tem_fft.batch.hiring.hire`: "8G"; a dask.distributed scheduler's address.
     resume : bool

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from ..core.diffractogram import Diffractogram, SpectrumParams, compute_diffract
 from ..core.local_spectra import LocalSpectra, compute_local_spectra
 from ..core.micrograph import Micrograph, prepared_pixels
 from ..core.phases import Phase
+from ..core.threads import processors
 from ..core.windows import WindowParams
 from .prepare import CHANNELS, InputParams, network_input, radius_plane
 from .synthesis import Truth, synthesise
@@ -136,7 +136,7 @@ def make_pairs(
         _make_shard, folder=folder, seed=seed, phases=tuple(phases), synthesis=synthesis, inputs=inputs
     )
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, context) as pool:
+    with ProcessPoolExecutor(workers or processors(), context) as pool:
         for number, _ in enumerate(pool.map(make, missing), done + 1):
             yield min(number * SHARD, count)
 

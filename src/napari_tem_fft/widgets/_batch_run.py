@@ -22,6 +22,7 @@ from ..batch.record import Record
 from ..batch.report import REPORT
 from ..batch.serve import Order
 from ..core.pipeline import AnalysisParams
+from ..core.threads import processors
 from ..io.plain import from_plain
 from ..io.results import Keep
 from ._candidates import Asked
@@ -57,7 +58,7 @@ class BatchSetup:
     inputs: tuple[str, ...] = ()
     output: str = ""
     keep: Keep = "maps"
-    workers: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
+    workers: int = field(default_factory=lambda: min(2, processors()))
     memory_limit: str = ""
     profile: str = ""
     pixel_size: float = 0.0
