@@ -1,7 +1,13 @@
 import pytest
 
-from napari_tem_fft.batch.memory import largest_pixels, memory_of, parse_memory, workers_within
-from napari_tem_fft.batch.sources import find_sources
+from napari_tem_fft.batch.memory import (
+    largest_pixels,
+    memory_of,
+    parse_memory,
+    share_searched,
+    workers_within,
+)
+from napari_tem_fft.batch.sources import Source, find_sources
 
 
 @pytest.mark.parametrize(
@@ -20,8 +26,20 @@ def test_a_limit_holds_as_many_workers_as_the_formula_says():
     for count in (1, 2, 7):
         assert workers_within(memory_of(count, pixels) + 1, pixels) == count
         assert memory_of(2, pixels) < 3e9
-    with pytest.raises(ValueError, match=r"one worker needs 0.62 GB"):
+    with pytest.raises(ValueError, match=r"one worker needs 0.96 GB"):
         workers_within(5e8, pixels)
+
+
+def test_what_is_not_searched_of_a_spectrum_needs_less_memory(images, tmp_path):
+    sources = find_sources([images, tmp_path / "gone.dm4"], tmp_path).sources
+    assert share_searched(sources) == pytest.approx((2 * 10.7 * 0.03) ** 2)
+    assert share_searched([]) == 1.0
+    (tmp_path / "note.dm4").write_text("no image")
+    assert share_searched([Source(0, str(tmp_path / "note.dm4"), "note")]) == 1.0
+    pixels = 4096.0**2
+    limit = memory_of(4, pixels)
+    assert workers_within(limit + 1, pixels) == 4
+    assert workers_within(limit + 1, pixels, share=0.25) == 7
 
 
 def test_the_largest_file_counts(images, tmp_path):

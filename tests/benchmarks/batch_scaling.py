@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from batch_throughput import make_images
 
 from napari_tem_fft.batch.job import Job
-from napari_tem_fft.batch.memory import memory_of
+from napari_tem_fft.batch.memory import memory_of, share_searched
 from napari_tem_fft.batch.run import batch_steps
 from napari_tem_fft.batch.sources import find_sources
 from napari_tem_fft.batch.workers import LocalWorkers
@@ -136,7 +136,8 @@ def main() -> None:
             largest.append(float(watcher.largest))
             memory = "".join(f"{n / MIB:9.0f} MiB" for n in (watcher.largest, watcher.worker, watcher.books))
             print(f"{count:6d}  {memory}   {seconds:10.3f}   {kept / 1024:10.0f} KiB", flush=True)
-    needed = memory_of(args.workers, args.size**2)
+        share = share_searched(find_sources([folder / "images"], folder).sources)
+    needed = memory_of(args.workers, args.size**2, share)
     print(f"formula for {args.workers} workers: {needed / MIB:.0f} MiB")
     if args.plot:
         plot(args.plot, args.counts, largest)

@@ -10,6 +10,7 @@ from napari_tem_fft.core.diffractogram import (
     compute_diffractogram,
     display,
     display_grid,
+    searched_share,
 )
 from napari_tem_fft.core.micrograph import Micrograph
 from napari_tem_fft.core.noise import log_tail
@@ -79,3 +80,10 @@ def test_cell_and_frequency_are_inverse(ny, nx, py, px):
     grid = display_grid(diffractogram_of(white_noise((ny, nx), 7), (py, px), d_min=0.1, d_max=0.9))
     for cell in ((0, 0), grid.half, (grid.shape[0] - 1, 0)):
         assert grid.cell(grid.frequency(cell)) == cell
+
+
+def test_coarse_pixels_are_searched_to_the_end_of_their_spectrum_and_fine_ones_to_a_share():
+    params = SpectrumParams(d_min=0.1)
+    assert searched_share((0.05, 0.05), params) == 1.0
+    assert searched_share((0.025, 0.05), params) == pytest.approx(2 * (9.8 + 0.7) * 0.025)
+    assert searched_share((0.01, 0.01), params) == pytest.approx((2 * (10 + 0.7) * 0.01) ** 2)

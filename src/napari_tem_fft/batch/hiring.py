@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from ..core.threads import processors
 from .cluster import Cluster
 from .job import Job
-from .memory import largest_pixels, parse_memory, workers_within
+from .memory import largest_pixels, parse_memory, share_searched, workers_within
 from .sources import Source
 from .workers import LocalWorkers, Workers
 
@@ -40,7 +40,10 @@ def hire(
     if wanted < 1:
         raise ValueError("at least one worker is needed")
     if memory_limit:
-        wanted = min(wanted, workers_within(parse_memory(memory_limit), largest_pixels(sources)))
+        known = tuple(sources)
+        limit, pixels, share = parse_memory(memory_limit), largest_pixels(known), share_searched(known)
+        fit = workers_within(limit, pixels, share)
+        wanted = min(wanted, fit)
     if scheduler:
         return lambda job: Cluster(job, scheduler, wanted)
     return lambda job: LocalWorkers(job, wanted)

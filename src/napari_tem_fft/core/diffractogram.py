@@ -118,6 +118,19 @@ def frequency_limits(pixel_size: tuple[float, float], params: SpectrumParams) ->
     return 1.0 / params.d_max, min(1.0 / params.d_min, 0.98 * nyquist)
 
 
+def searched_share(pixel_size: tuple[float, float], params: SpectrumParams) -> float:
+    """Share of an image's spectrum that is kept and searched, 1 where its pixels are coarse.
+
+    Raises
+    ------
+    ValueError
+        If the pixels are too large to show any lattice plane.
+    """
+    _, q_max = frequency_limits(pixel_size, params)
+    py, px = (min(2 * (q_max + MARGIN) * p, 1.0) for p in pixel_size)
+    return py * px
+
+
 def compute_diffractogram(
     image: NDArray[np.float32], micrograph: Micrograph, params: SpectrumParams, repaired: int = 0
 ) -> Diffractogram:
