@@ -91,10 +91,11 @@ def near_best(
 def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evidence:
     """Evidence of each hypothesis."""
     grain = hypotheses.grain
-    allowed, doubled = _reflections(hypotheses)
+    relative_f = index.relative_f(hypotheses.zone, hypotheses.position)
+    allowed, doubled = _reflections(hypotheses, relative_f)
     explainable = (allowed | doubled)[None]
     root_f: NDArray[np.float64] = explainable * np.maximum(
-        np.sqrt(hypotheses.relative_f), np.array(FLOORS)[:, None, None]
+        np.sqrt(relative_f), np.array(FLOORS)[:, None, None]
     )
     chi2 = _chi2(hypotheses, observed)
     odds = spot_odds(root_f, _log_density(hypotheses, observed), chi2, observed, grain)
@@ -108,7 +109,7 @@ def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evid
 
 def weigh_shape(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.float64]:
     """ln evidence of each hypothesis as if all points of its lattice were as visible, shape (n,)."""
-    allowed, doubled = _reflections(hypotheses)
+    allowed, doubled = _reflections(hypotheses, index.relative_f(hypotheses.zone, hypotheses.position))
     basis = index.zone_basis[hypotheses.zone] * np.exp(hypotheses.log_scale)[:, None, None]
     chi2, log_density = _chi2(hypotheses, observed), _log_density(hypotheses, observed)
     shape = flat_evidence(allowed | doubled, log_density, chi2, observed, hypotheses.grain, basis)
@@ -117,9 +118,11 @@ def weigh_shape(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -
     return total
 
 
-def _reflections(hypotheses: Hypotheses) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _reflections(
+    hypotheses: Hypotheses, relative_f: NDArray[np.float32]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which spots may be reflections, and which double diffraction, shapes (n, spots)."""
-    allowed = hypotheses.near & (hypotheses.relative_f > 0)
+    allowed = hypotheses.near & (relative_f > 0)
     return allowed, _sums_of_others(hypotheses.position, allowed, hypotheses.near & ~allowed)
 
 

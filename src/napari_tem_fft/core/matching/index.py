@@ -28,13 +28,14 @@ from .zones import (
 )
 
 #: Part of every key: raise it when the meaning of the arrays changes.
-VERSION = f"index-2 {PATTERN_D} {PATTERN_F} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
+VERSION = f"index-3 {PATTERN_D} {PATTERN_F} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
 #: A direction is along the stacking of layers if the cosine between the two is above this.
 FLAT = 0.9986
 #: Pairs this close to a right angle are listed with both signs, degrees.
 RIGHT_ANGLE_MARGIN = 5.0
 _KEPT, _BLOCKS_KEPT = 8, 400
 _PHASE_SHIFT = 27
+_CODE = np.array([1 << 18, 1 << 9, 1], np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -43,9 +44,8 @@ class PhaseIndex:
 
     Attributes
     ----------
-    plane_code, plane_f, plane_family : ndarray, shape (planes,)
-        Every allowed (hkl) of every phase: its code with the phase's number (sorted), relative |F|,
-        family.
+    plane_code, plane_f : ndarray, shape (planes,)
+        Every allowed (hkl) of every phase: its code with the phase's number (sorted), relative |F|.
     zone_phase, zone_multiplicity, zone_orientations : ndarray of int, shape (zones,)
     zone_uvw : ndarray of int, shape (zones, 3)
     zone_basis : ndarray, shape (zones, 2, 2), 1/nm
@@ -65,7 +65,6 @@ class PhaseIndex:
 
     plane_code: NDArray[np.int64]
     plane_f: NDArray[np.float32]
-    plane_family: NDArray[np.int32]
     zone_phase: NDArray[np.int32]
     zone_multiplicity: NDArray[np.int32]
     zone_orientations: NDArray[np.int32]
@@ -90,14 +89,21 @@ class PhaseIndex:
         """The index from `arrays`."""
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
-    def planes(
-        self, phase: NDArray[np.int32], hkl: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Relative |F| and family of (hkl) of a phase, shapes as `phase`; 0 and -1 where forbidden."""
-        code = _plane_code(phase, hkl)
+    def relative_f(self, zone: NDArray[np.int32], position: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Relative |F| of points of zones' lattices; 0 where forbidden.
+
+        Parameters
+        ----------
+        zone : ndarray of int, shape (n,)
+        position : ndarray of int, shape (n, points, 2)
+            Only of points whose (hkl) are all below 256 is the result of use.
+        """
+        # a code is linear in (hkl)
+        origin = _plane_code(self.zone_phase[zone], np.zeros(3, np.int64))
+        first, second = (self.zone_hkl[zone].astype(np.int64) @ _CODE).T[..., None]
+        code = origin[:, None] + first * position[..., 0] + second * position[..., 1]
         found = np.minimum(np.searchsorted(self.plane_code, code), len(self.plane_code) - 1)
-        hit = self.plane_code[found] == code
-        return np.where(hit, self.plane_f[found], 0.0), np.where(hit, self.plane_family[found], -1)
+        return np.where(self.plane_code[found] == code, self.plane_f[found], np.float32(0))
 
 
 def index_key(phases: Sequence[Phase]) -> str:
@@ -157,7 +163,6 @@ def build_index(phases: Sequence[Phase]) -> PhaseIndex:
 _EMPTY: dict[str, NDArray[Any]] = {
     "plane_code": np.zeros(0, np.int64),
     "plane_f": np.zeros(0, np.float32),
-    "plane_family": np.zeros(0, np.int32),
     "zone_phase": np.zeros(0, np.int32),
     "zone_multiplicity": np.zeros(0, np.int32),
     "zone_orientations": np.zeros(0, np.int32),
@@ -192,7 +197,7 @@ _blocks: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
 def _plane_code(phase: NDArray[np.int32] | int, hkl: NDArray[np.int64]) -> NDArray[np.int64]:
     """One integer for each (hkl) of each phase."""
     bounded = np.clip(hkl, -255, 255) + 256
-    code: NDArray[np.int64] = bounded @ np.array([1 << 18, 1 << 9, 1], np.int64)
+    code: NDArray[np.int64] = bounded @ _CODE
     return code + (np.asarray(phase, np.int64) << _PHASE_SHIFT)
 
 
@@ -201,7 +206,6 @@ def _planes(lattice: LatticePlanes | ListedPlanes) -> dict[str, NDArray[Any]]:
     return {
         "plane_code": _plane_code(0, planes.hkl),
         "plane_f": planes.relative_f,
-        "plane_family": planes.family,
     }
 
 

@@ -17,8 +17,8 @@ GRID_POINTS, GRID_REACH = 81, 3.7
 #: Strength of the belief that an image holds few phases: the weight of all of them before looking.
 CONCENTRATION = 2.0
 _SWEEPS = 4
-#: The exponential of less is 0.
-NEVER = -746.0
+#: The exponential of less counts as 0; a little lower it would be a subnormal number, which is slow.
+NEVER = -690.0
 #: Scales that are less probable than the best one by this factor count for nothing.
 NEGLIGIBLE = 1e-12
 
@@ -89,40 +89,48 @@ def combine(
     scale : ScalePrior
     """
     grid = scale.grid()
-    points, grains, _ = log_evidence.shape
-    wide = np.broadcast_to(rivals, (points, grains, 2))
-    everything = np.concatenate([log_evidence, wide], axis=2)
-    peak = everything.max(axis=(0, 2), keepdims=True)
+    points, grains, phases = log_evidence.shape
+    most = np.concatenate([log_evidence.max(axis=0), rivals], axis=1)
+    peak = most.max(axis=1)
     # what no grain can be has no share, and none that could be lost
-    possible = np.flatnonzero((everything.max(axis=0) - peak[0]).max(axis=0, initial=-np.inf) > NEVER)
-    likelihood = np.exp(everything[:, :, possible] - peak)
+    possible = np.flatnonzero((most - peak[:, None]).max(axis=0, initial=-np.inf) > NEVER)
+    listed = possible[possible < phases]
+    likelihood = np.empty((grains, points, len(possible)))
+    likelihood[:, :, : len(listed)] = log_evidence[:, :, listed].swapaxes(0, 1)
+    likelihood[:, :, len(listed) :] = rivals[:, None, possible[len(listed) :] - phases]
+    likelihood -= peak[:, None, None]
+    np.maximum(likelihood, NEVER, out=likelihood)
+    np.exp(likelihood, out=likelihood)
+    likelihood[likelihood <= 1.001 * np.exp(NEVER)] = 0
     share, log_total = _sequential(likelihood, prior[possible])
     log_posterior = log_total - 0.5 * ((grid - scale.middle) / scale.error) ** 2
     posterior = np.exp(log_posterior - log_posterior.max())
     counts = posterior > NEGLIGIBLE
     posterior /= posterior.sum()
-    share = _mean_field(likelihood[counts], prior[possible], share[counts])
+    share = _mean_field(likelihood[:, counts], prior[possible], share[:, counts])
     phase = np.zeros((grains, len(prior)))
-    phase[:, possible] = np.einsum("s,sgp->gp", posterior[counts], share)
+    phase[:, possible] = np.einsum("s,gsp->gp", posterior[counts], share)
     return Joint(phase, grid, posterior)
 
 
 def _sequential(
     likelihood: NDArray[np.float64], prior: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Grains one after the other, the clearest first: shares, and ln of the total evidence at each scale."""
-    points, _, classes = likelihood.shape
-    share = np.zeros_like(likelihood)
-    counts = np.zeros((points, classes))
+    """Grains one after the other, the clearest first: shares, and ln of the total evidence at each scale.
+
+    The likelihood and the shares are of the shape (grains, points, classes).
+    """
+    _, points, classes = likelihood.shape
+    share = np.empty_like(likelihood)
+    belief = np.tile(CONCENTRATION * prior, (points, 1))
     log_total = np.zeros(points)
-    clear = likelihood.max(axis=0) @ prior
+    clear = likelihood.max(axis=1) @ prior
     for done, grain in enumerate(np.argsort(clear)):
-        belief = (CONCENTRATION * prior + counts) / (CONCENTRATION + done)
-        joint = belief * likelihood[:, grain]
-        total = np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
-        share[:, grain] = joint / total
-        counts += share[:, grain]
-        log_total += np.log(total[:, 0])
+        joint = np.multiply(belief, likelihood[grain], out=share[grain])
+        total = joint.sum(axis=1, keepdims=True)
+        log_total += np.log(np.maximum(total[:, 0] / (CONCENTRATION + done), 1e-300))
+        joint /= np.maximum(total, 1e-300)
+        belief += joint
     return share, log_total
 
 
@@ -130,13 +138,12 @@ def _mean_field(
     likelihood: NDArray[np.float64], prior: NDArray[np.float64], share: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Every grain again with what all the others say, a few times (collapsed mean field)."""
-    grains = share.shape[1]
+    grains = len(share)
     if grains == 1:
         return share
     for _ in range(_SWEEPS):
-        joint = share.sum(axis=1, keepdims=True) + CONCENTRATION * prior - share
+        joint = share.sum(axis=0) + CONCENTRATION * prior - share
         joint *= likelihood
-        joint /= CONCENTRATION + grains - 1
         joint /= np.maximum(joint.sum(axis=2, keepdims=True), 1e-300)
         share = joint
     return share

@@ -24,10 +24,6 @@ class Hypotheses:
     grain, zone : ndarray of int, shape (n,)
     position : ndarray of int, shape (n, spots, 2)
         Nearest point of the zone's lattice for each of the grain's spots.
-    relative_f : ndarray, shape (n, spots)
-        0 where the point is forbidden.
-    family : ndarray of int, shape (n, spots)
-        -1 where the point is forbidden.
     length_residual, angle_residual : ndarray, shape (n, spots)
         ln |g| and azimuth (radians), measured minus fitted, with the fitted scale, rotation and stretch.
     near : ndarray of bool, shape (n, spots)
@@ -43,8 +39,6 @@ class Hypotheses:
     grain: NDArray[np.intp]
     zone: NDArray[np.int32]
     position: NDArray[np.int64]
-    relative_f: NDArray[np.float32]
-    family: NDArray[np.int32]
     length_residual: NDArray[np.float64]
     angle_residual: NDArray[np.float64]
     near: NDArray[np.bool_]
@@ -77,30 +71,26 @@ def place(
     """
     fit, basis = _fit_pair(observed, index, pairs, row)
     grain, zone = pairs[0], index.pair_zone[row]
-    first = _distinct(grain, zone, _assign(observed, grain, basis, fit))
-    grain, zone, basis, fit = grain[first], zone[first], basis[first], fit.rows(first)
+    first = _distinct(grain, zone, _assign(_Seen.of(observed, grain), basis, fit))
+    grain, zone, basis, fit = grain[first], zone[first], basis[..., first], fit.rows(first)
+    seen = _Seen.of(observed, grain)
     for _ in range(2):
-        assigned = _assign(observed, grain, basis, fit)
-        fit, covariance = _refit(observed, grain, fit, assigned)
-    assigned = _assign(observed, grain, basis, fit)
-    hkl = assigned.position @ index.zone_hkl[zone].astype(np.int64)
-    phase = np.broadcast_to(index.zone_phase[zone][:, None], assigned.near.shape)
-    relative_f, family = index.planes(phase, hkl)
-    placed = Hypotheses(
-        grain=grain,
-        zone=zone,
-        position=assigned.position,
-        relative_f=relative_f,
-        family=family,
-        length_residual=assigned.length,
-        angle_residual=assigned.angle,
-        near=assigned.near,
-        log_scale=fit.scale,
-        scale_error=np.sqrt(covariance[:, 0, 0]),
-        stretch=fit.stretch,
-        log_volume=_log_volume(covariance, fit.stretch, observed.stretch),
+        fit, normal = _refit(seen, fit, _assign(seen, basis, fit), observed.stretch)
+    assigned = _assign(seen, basis, fit)
+    last = _distinct(grain, zone, assigned)
+    position = np.stack([assigned.column.take(last, axis=1), assigned.row.take(last, axis=1)], axis=-1)
+    return Hypotheses(
+        grain=grain[last],
+        zone=zone[last],
+        position=position.astype(np.int64).swapaxes(0, 1),
+        length_residual=assigned.length.take(last, axis=1).T,
+        angle_residual=assigned.angle.take(last, axis=1).T,
+        near=assigned.near.take(last, axis=1).T,
+        log_scale=fit.scale[last],
+        scale_error=np.sqrt(normal.scale_variance[last]),
+        stretch=fit.stretch[last],
+        log_volume=_log_volume(normal.rest_variance[last], fit.stretch[last], observed.stretch),
     )
-    return placed.rows(_distinct(grain, zone, assigned))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,12 +104,55 @@ class _Fit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """The spots that each placement has to explain, shape (spots, n): sums over spots are fast that way.
+
+    `by_length` and `by_angle` are the inverse variances of ln |g| and azimuth, `c` and `s` cosine and sine of
+    twice the azimuth.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    by_length: NDArray[np.float64]
+    by_angle: NDArray[np.float64]
+    there: NDArray[np.bool_]
+    c: NDArray[np.float64]
+    s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, observed: Observed, grain: NDArray[np.intp]) -> _Seen:
+        """The spots of these grains."""
+        twice = 2 * observed.azimuth
+        by_length, by_angle = observed.length_error**-2, observed.angle_error**-2
+        table = (
+            *observed.g.transpose(2, 0, 1),
+            by_length,
+            by_angle,
+            observed.there,
+            np.cos(twice),
+            np.sin(twice),
+        )
+        return cls(*(np.ascontiguousarray(values.T).take(grain, axis=1) for values in table))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Assigned:
-    position: NDArray[np.int64]
+    """Lattice points of the spots, shape (spots, n): place, ln of |g|, residuals, and whether it is near."""
+
+    column: NDArray[np.float64]
+    row: NDArray[np.float64]
     point_length: NDArray[np.float64]
     length: NDArray[np.float64]
     angle: NDArray[np.float64]
     near: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Normal:
+    """Of the least-squares fits: variance of ln scale, and determinant of the covariance of all the rest."""
+
+    scale_variance: NDArray[np.float64]
+    rest_variance: NDArray[np.float64]
 
 
 def _fit_pair(
@@ -128,89 +161,115 @@ def _fit_pair(
     pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
     row: NDArray[np.intp],
 ) -> tuple[_Fit, NDArray[np.float64]]:
-    """Rotation and scale from a pair of spots; the zone's basis, mirrored where the pair asks for it."""
+    """Rotation and scale from a pair of spots; the zone's basis, (2, 2, n), mirrored where the pair is."""
     grain, i, j = pairs
-    basis = index.zone_basis[index.pair_zone[row]]
-    pair = index.pair_positions[row] @ basis
-    first, second = observed.g[grain, i], observed.g[grain, j]
-    second = second * np.where((first * second).sum(axis=1) < 0, -1.0, 1.0)[:, None]
-    mirrored = _cross(first, second) * _cross(pair[:, 0], pair[:, 1]) < 0
+    (ax, ay), (bx, by) = _last(index.zone_basis[index.pair_zone[row]])
+    (h, k), (m, n) = _last(index.pair_positions[row]).astype(np.float64)
+    pair_x, pair_y, other_x, other_y = h * ax + k * bx, h * ay + k * by, m * ax + n * bx, m * ay + n * by
+    (x, y), (second_x, second_y) = observed.g[grain, i].T, observed.g[grain, j].T
+    sign = np.where(x * second_x + y * second_y < 0, -1.0, 1.0)
+    second_x, second_y = sign * second_x, sign * second_y
+    mirrored = (x * second_y - y * second_x) * (pair_x * other_y - pair_y * other_x) < 0
     flip = np.where(mirrored, -1.0, 1.0)
-    basis, pair = _mirrored(basis, flip), _mirrored(pair, flip)
-    turn = _angle(pair[:, 0], first)
-    turn = 0.5 * (turn + _unwrapped(_angle(pair[:, 1], second), turn))
-    scale = 0.5 * (_log_ratio(first, pair[:, 0]) + _log_ratio(second, pair[:, 1]))
-    return _Fit(turn, scale, np.zeros((len(row), 2))), basis
+    pair_y, other_y = flip * pair_y, flip * other_y
+    turn = np.arctan2(pair_x * y - pair_y * x, pair_x * x + pair_y * y)
+    other = np.arctan2(other_x * second_y - other_y * second_x, other_x * second_x + other_y * second_y)
+    turn = turn + 0.5 * ((other - turn + np.pi) % (2 * np.pi) - np.pi)
+    lengths = (x**2 + y**2) * (second_x**2 + second_y**2)
+    scale = 0.25 * np.log(lengths / ((pair_x**2 + pair_y**2) * (other_x**2 + other_y**2)))
+    fit = _Fit(turn, scale, np.zeros((len(row), 2)))
+    return fit, np.array([[ax, flip * ay], [bx, flip * by]])
 
 
-def _assign(observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64], fit: _Fit) -> _Assigned:
+def _last(matrices: NDArray[Any]) -> NDArray[Any]:
+    """Matrices of shape (n, 2, 2) as one of shape (2, 2, n), whose entries are arrays."""
+    return np.ascontiguousarray(matrices.transpose(1, 2, 0))
+
+
+def _assign(seen: _Seen, basis: NDArray[np.float64], fit: _Fit) -> _Assigned:
     """Nearest lattice point of each spot, residuals of ln |g| and azimuth, and whether it is near."""
-    x, y = _laid_back(observed.g[grain], fit)
-    column, row = _on_basis(x, y, inverse(basis))
-    column, row = np.rint(column), np.rint(row)
+    x, y = _laid_back(seen, fit)
+    column, row = (np.rint(part, out=part) for part in _on_basis(x, y, _inverse(basis)))
     point_x, point_y = _on_basis(column, row, basis)
     square = np.maximum(point_x**2 + point_y**2, 1e-18)
     length = 0.5 * np.log(np.maximum(x**2 + y**2, 1e-18) / square)
     angle = np.arctan2(point_x * y - point_y * x, point_x * x + point_y * y)
-    off = (length / observed.length_error[grain]) ** 2 + (angle / observed.angle_error[grain]) ** 2
-    near = (off < FAR**2) & observed.there[grain] & ((column != 0) | (row != 0))
-    position = np.stack([column, row], axis=-1).astype(np.int64)
-    return _Assigned(position, np.sqrt(square), length, angle, near)
+    near = length**2 * seen.by_length + angle**2 * seen.by_angle < FAR**2
+    near &= seen.there & ((column != 0) | (row != 0))
+    return _Assigned(column, row, np.sqrt(square), length, angle, near)
 
 
-def _laid_back(g: NDArray[np.float64], fit: _Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _laid_back(seen: _Seen, fit: _Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The spots' x and y as they would be in the pattern: stretch, rotation and scale undone."""
     shrink = np.exp(-fit.scale)
     cosine, sine = shrink * np.cos(fit.turn), shrink * np.sin(fit.turn)
     e, f = fit.stretch.T
-    matrix = np.empty((len(e), 2, 2))
-    matrix[:, 0, 0], matrix[:, 1, 0] = cosine * (1 - e) - sine * f, sine * (1 + e) - cosine * f
-    matrix[:, 0, 1], matrix[:, 1, 1] = -sine * (1 - e) - cosine * f, cosine * (1 + e) + sine * f
-    return _on_basis(g[..., 0], g[..., 1], matrix)
+    first = cosine * (1 - e) - sine * f, -sine * (1 - e) - cosine * f
+    second = sine * (1 + e) - cosine * f, cosine * (1 + e) + sine * f
+    return _on_basis(seen.x, seen.y, np.array([first, second]))
 
 
 def _on_basis(
     first: NDArray[np.float64], second: NDArray[np.float64], basis: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Row vectors of shape (n, spots), by their components, times matrices of shape (n, 2, 2)."""
-    (a, b), (c, d) = basis.transpose(1, 2, 0)[..., None]
+    """Row vectors of shape (spots, n), by their components, times matrices of shape (2, 2, n)."""
+    (a, b), (c, d) = basis
     return first * a + second * c, first * b + second * d
 
 
 def inverse(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverses of matrices of shape (n, 2, 2); faster than those of any size."""
-    (a, b), (c, d) = basis.transpose(1, 2, 0)
-    adjoint = np.stack([np.stack([d, -b], axis=-1), np.stack([-c, a], axis=-1)], axis=-2)
-    result: NDArray[np.float64] = adjoint / (a * d - b * c)[:, None, None]
+    return _inverse(basis.transpose(1, 2, 0)).transpose(2, 0, 1)
+
+
+def _inverse(basis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverses of matrices of shape (2, 2, n)."""
+    (a, b), (c, d) = basis
+    result: NDArray[np.float64] = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
     return result
 
 
 def _distinct(grain: NDArray[np.intp], zone: NDArray[np.int32], assigned: _Assigned) -> NDArray[np.intp]:
     """One row of each set that gives all spots of a grain points of the same length in the same zone."""
     label = np.where(assigned.near, np.rint(2000 * assigned.point_length), 0).astype(np.int64)
-    key = np.column_stack([grain, zone, label])
-    mixers = np.random.default_rng(1).integers(1, 2**62, key.shape[1]) | 1
-    return np.unique((key * mixers).sum(axis=1), return_index=True)[1]
+    mixers = np.random.default_rng(1).integers(1, 2**62, len(label) + 2) | 1
+    key = grain * mixers[0] + zone * mixers[1] + (label * mixers[2:, None]).sum(axis=0)
+    return np.unique(key, return_index=True)[1]
 
 
-def _refit(
-    observed: Observed, grain: NDArray[np.intp], fit: _Fit, assigned: _Assigned
-) -> tuple[_Fit, NDArray[np.float64]]:
-    """Scale, rotation and stretch by least squares over the near spots, and their covariance.
+def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, stretch: float) -> tuple[_Fit, _Normal]:
+    """Scale, rotation and stretch by least squares over the near spots.
 
-    The stretch is held near zero by what is believed of it.
+    The stretch is held near zero by what is believed of it. A residual of ln |g| changes with these four by
+    (1, 0, c, s), one of the azimuth by (0, 1, -s, c); so the matrix of the normal equations is diagonal in
+    scale and rotation, which are eliminated first (Schur complement).
     """
-    twice = 2 * observed.azimuth
-    c, s = np.cos(twice)[grain], np.sin(twice)[grain]
-    e, f = fit.stretch[:, :1], fit.stretch[:, 1:]
-    by_length = assigned.near / observed.length_error[grain] ** 2
-    by_angle = assigned.near / observed.angle_error[grain] ** 2
+    e, f = fit.stretch.T
+    c, s = seen.c, seen.s
+    by_length, by_angle = assigned.near * seen.by_length, assigned.near * seen.by_angle
     length = by_length * (assigned.length + e * c + f * s)
     angle = by_angle * (assigned.angle - e * s + f * c)
-    covariance: NDArray[Any] = np.linalg.inv(_precision(by_length, by_angle, c, s, observed.stretch))
-    right = (length, angle, length * c - angle * s, length * s + angle * c)
-    step = np.einsum("nab,bn->na", covariance, np.array([part.sum(axis=1) for part in right]))
-    return _Fit(fit.turn + step[:, 1], fit.scale + step[:, 0], step[:, 2:]), covariance
+    right = [part.sum(axis=0) for part in (length, angle, length * c - angle * s, length * s + angle * c)]
+    precision = _precision(by_length, by_angle, c, s, stretch)
+    (scale, _, *scale_with), (_, turn, *turn_with) = precision[:2]
+    (ee, ef), (_, ff) = (
+        [
+            precision[i + 2, j + 2]
+            - scale_with[i] * scale_with[j] / scale
+            - turn_with[i] * turn_with[j] / turn
+            for j in (0, 1)
+        ]
+        for i in (0, 1)
+    )
+    determinant = ee * ff - ef**2
+    rest = [right[i + 2] - scale_with[i] / scale * right[0] - turn_with[i] / turn * right[1] for i in (0, 1)]
+    new_e, new_f = (ff * rest[0] - ef * rest[1]) / determinant, (ee * rest[1] - ef * rest[0]) / determinant
+    by_scale = (right[0] - scale_with[0] * new_e - scale_with[1] * new_f) / scale
+    by_turn = (right[1] - turn_with[0] * new_e - turn_with[1] * new_f) / turn
+    p, q = (part / scale for part in scale_with)
+    variance = 1 / scale + (ff * p**2 - 2 * ef * p * q + ee * q**2) / determinant
+    fitted = _Fit(fit.turn + by_turn, fit.scale + by_scale, np.stack([new_e, new_f], axis=1))
+    return fitted, _Normal(variance, 1 / (scale * turn * determinant * variance))
 
 
 def _precision(
@@ -220,10 +279,9 @@ def _precision(
     s: NDArray[np.float64],
     stretch: float,
 ) -> NDArray[np.float64]:
-    """Inverse covariance of ln scale, rotation and the two stretches, shape (n, 4, 4).
+    """Inverse covariance of ln scale, rotation and the two stretches, shape (4, 4, n).
 
-    A residual of ln |g| changes with them by (1, 0, c, s), one of the azimuth by (0, 1, -s, c), where c and
-    s are cosine and sine of twice the azimuth.
+    All arrays are of shape (spots, n); see `_refit`.
     """
     length_c, length_s, angle_c, angle_s = by_length * c, by_length * s, by_angle * c, by_angle * s
     terms = {
@@ -237,43 +295,18 @@ def _precision(
         (2, 3): (length_c - angle_c) * s,
         (3, 3): length_s * s + angle_c * c,
     }
-    precision = np.zeros((len(c), 4, 4))
+    precision = np.zeros((4, 4, c.shape[1]))
     for (row, column), term in terms.items():
-        precision[:, row, column] = precision[:, column, row] = term.sum(axis=1)
-    precision += np.diag([1.0, 1.0, stretch**-2, stretch**-2])
+        precision[row, column] = precision[column, row] = term.sum(axis=0)
+    precision[range(4), range(4)] += np.array([1.0, 1.0, stretch**-2, stretch**-2])[:, None]
     return precision
 
 
 def _log_volume(
-    covariance: NDArray[np.float64], stretch: NDArray[np.float64], believed: float
+    determinant: NDArray[np.float64], stretch: NDArray[np.float64], believed: float
 ) -> NDArray[np.float64]:
     """ln of the integral over rotation (any is as likely) and stretch (Gaussian), scale held at its best."""
-    determinant = np.linalg.det(covariance) / covariance[:, 0, 0]
     volume: NDArray[np.float64] = 0.5 * np.log(np.maximum(determinant, 1e-300) * (2 * np.pi) ** 3)
     volume -= np.log(2 * np.pi) + np.log(2 * np.pi * believed**2)
     volume -= 0.5 * (stretch**2).sum(axis=1) / believed**2
     return volume
-
-
-def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-
-
-def _mirrored(vectors: NDArray[np.float64], flip: NDArray[np.float64]) -> NDArray[np.float64]:
-    mirrored: NDArray[np.float64] = np.stack([vectors[..., 0], vectors[..., 1] * flip[:, None]], axis=-1)
-    return mirrored
-
-
-def _angle(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    angle: NDArray[np.float64] = np.arctan2(_cross(a, b), (a * b).sum(axis=-1))
-    return angle
-
-
-def _unwrapped(angle: NDArray[np.float64], near: NDArray[np.float64]) -> NDArray[np.float64]:
-    turned: NDArray[np.float64] = near + (angle - near + np.pi) % (2 * np.pi) - np.pi
-    return turned
-
-
-def _log_ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    ratio: NDArray[np.float64] = np.log(np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1))
-    return ratio

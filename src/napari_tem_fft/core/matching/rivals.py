@@ -127,11 +127,11 @@ def _any_lattice(observed: Observed) -> NDArray[np.float64]:
     """
     grain, i, j = spot_pairs(observed)
     basis = np.stack([observed.g[grain, i], observed.g[grain, j]], axis=1)
+    finer = np.concatenate([np.linalg.inv(np.array(centring, float)) @ basis for centring in _CENTRINGS])
+    of_grain = np.tile(grain, len(_CENTRINGS))
+    evidence = _lattice_evidence(observed, of_grain, finer)
     total = np.full(len(observed.there), -np.inf)
-    for centring in _CENTRINGS:
-        finer = np.linalg.inv(np.array(centring, float)) @ basis
-        evidence = _lattice_evidence(observed, grain, finer)
-        np.logaddexp.at(total, grain, evidence - np.log(len(_CENTRINGS)))
+    np.logaddexp.at(total, of_grain, evidence - np.log(len(_CENTRINGS)))
     return total
 
 

@@ -115,11 +115,15 @@ def _over_scale(
     keep = np.nonzero(evidence.log_evidence > top[cell] - HOPELESS)[0]
     keep = keep[np.argsort(cell[keep], kind="stable")]
     error = _scale_error(hypotheses)[keep]
-    exponent = -0.5 * ((grid[:, None] - hypotheses.log_scale[keep]) / error) ** 2
+    exponent = grid[:, None] * (1 / error)
+    exponent -= hypotheses.log_scale[keep] / error
+    exponent *= exponent
+    exponent *= -0.5
     exponent += evidence.log_evidence[keep] - top[cell[keep]] + np.log(hypotheses.scale_error[keep] / error)
+    np.maximum(exponent, -600.0, out=exponent)
     total = np.full((len(grid), grains * phases), _IMPOSSIBLE)
     cells, start = np.unique(cell[keep], return_index=True)
     if len(cells):
-        summed = np.add.reduceat(np.exp(np.maximum(exponent, -600.0)), start, axis=1)
+        summed = np.add.reduceat(np.exp(exponent, out=exponent), start, axis=1)
         total[:, cells] = np.log(summed) + top[cells]
     return total.reshape(len(grid), grains, phases)
