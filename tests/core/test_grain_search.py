@@ -18,7 +18,7 @@ def draft(pixels, **amplitudes):
     region = np.arange(100)[None] < pixels
     places = {"shared": SHARED, "other": OTHER}
     peaks = tuple(Peak(places[name], 0.01, 50.0, -40.0, a) for name, a in amplitudes.items())
-    return Draft(Outline(*regions_of(region[None]), 1.0), 0.1, None, peaks)
+    return Draft(Outline(*regions_of(region[None]), 1.0), 0.1, None, peaks, np.zeros(0, bool))
 
 
 def admitted(first, second, sure=False):

@@ -17,6 +17,7 @@ from napari_tem_fft.core.matching import (
     remembered,
 )
 from napari_tem_fft.core.matching.evidence import _sums_of_others
+from napari_tem_fft.core.matching.index import index_of
 from napari_tem_fft.core.matching.placement import _precision
 from napari_tem_fft.core.spots import Spot, upper
 from napari_tem_fft.io.phases import load_table, select_phases
@@ -257,3 +258,16 @@ def test_precision_of_a_fit_is_that_of_its_design():
     wanted = (rows * weight[..., None]).transpose(0, 2, 1) @ rows + np.diag([1, 1, 100, 100])
     found = _precision(by_length.T, by_angle.T, c.T, s.T, 0.1)  # a column each placement
     assert found[..., 0] == pytest.approx(wanted[0])
+
+
+def test_relative_f_of_points_is_that_of_their_planes():
+    (copper,) = phases("Cu")
+    index = index_of((copper,))
+    zone = np.array([0, 1])
+    position = np.array([[(1, 0), (2, 1)], [(0, 1), (40, 40)]])
+    hkl = position @ index.zone_hkl[zone].astype(int)
+    of_plane = {tuple(r.hkl): r.relative_f for r in copper.reflections}
+    found = index.relative_f(zone, position)
+    for one, f in zip(hkl.reshape(-1, 3), found.ravel(), strict=True):
+        known = [value for plane, value in of_plane.items() if sorted(np.abs(plane)) == sorted(np.abs(one))]
+        assert f == pytest.approx(known[0] if known else 0)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from forward_model import white_noise
 from napari_tem_fft.core.calibration import Calibration, CalibrationError
-from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
+from napari_tem_fft.core.micrograph import Micrograph, _ranges, _steps, prepared_pixels
 
 SIZE = Calibration.real((0.02, 0.03))
 
@@ -18,6 +18,13 @@ def test_a_pedestal_of_millions_does_not_round_the_signal_away():
     signal = white_noise((64, 64), 0, 3.0).round()
     pixels, _ = prepared_pixels(image((signal + 3_000_000).astype(np.uint32)))
     np.testing.assert_allclose(pixels, signal - signal.mean(), atol=1e-4)
+
+
+def test_no_step_exceeds_the_range_of_three_columns():
+    strip = np.zeros((4, 5), np.float32)
+    strip[1, 1], strip[2, 3] = 4, -8
+    assert _ranges(strip)[1:-1].tolist() == [4, 12, 8]
+    assert _steps(strip, np.array([1, 3])).tolist() == [[4, 2], [-1, -8]]
 
 
 def test_hot_and_dead_pixels_are_replaced_by_their_neighbours():

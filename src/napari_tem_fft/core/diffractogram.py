@@ -292,5 +292,6 @@ def inverse_of_half_plane(
     if ky:
         block[-ky:, : kx + 1] = kept[:ky]
     scale = np.float32(shape[0] * shape[1] / (image_shape[0] * image_shape[1]))
-    image: NDArray[np.float32] = fft.irfft2(block, s=shape, workers=threads()) * scale
+    image: NDArray[np.float32] = fft.irfft2(block, s=shape, workers=threads(), overwrite_x=True)
+    image *= scale
     return image

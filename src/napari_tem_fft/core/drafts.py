@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,13 +48,15 @@ class Scene:
 class Draft:
     """A grain while it is searched: its outline, and what is kept of its spectrum.
 
-    `resolution` (1/nm) and `noise` are those of the spectrum of its region, which confirms the `peaks`.
+    `resolution` (1/nm) and `noise` are those of the spectrum of its region, which confirms the `peaks`;
+    `reached` says of each local window whether the region reaches into it.
     """
 
     outline: Outline
     resolution: float
     noise: GrainNoise
     peaks: tuple[Peak, ...]
+    reached: NDArray[np.bool_]
 
     @property
     def region(self) -> GrainRegion:
@@ -80,7 +83,30 @@ def examined(scene: Scene, outline: Outline) -> Draft:
         diffractogram.counts,
         scene.sure,
     )
-    return Draft(outline, spectrum.resolution, spectrum.noise, peaks)
+    reached = reached_windows(outline.region, scene.spectra, scene.grid)
+    return Draft(outline, spectrum.resolution, spectrum.noise, peaks, reached)
+
+
+def reached_windows(region: GrainRegion, spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:
+    """Into which local windows a region reaches, shape (windows,)."""
+    rows, columns = (
+        _inside(line, size, p, n)[:, side]
+        for line, size, p, n, side in zip(
+            spectra.lines, spectra.size, grid.pixel_size, grid.shape, region.box, strict=True
+        )
+    )
+    counts = rows @ region.mask.astype(np.float32) @ columns.T
+    return np.asarray(counts.ravel() > 0, bool)
+
+
+@lru_cache(maxsize=8)
+def _inside(middles: tuple[float, ...], size: float, pixel: float, pixels: int) -> NDArray[np.float32]:
+    """Which rows (or columns) of the maps lie in each row of windows: 1 there, else 0."""
+    first, last = (
+        np.maximum((np.array(middles) + side * size / 2) / pixel, 0).astype(int) for side in (-1, 1)
+    )
+    at = np.arange(pixels)
+    return np.asarray((at >= first[:, None]) & (at < last[:, None]), np.float32)
 
 
 def refined(scene: Scene, draft: Draft) -> Draft:

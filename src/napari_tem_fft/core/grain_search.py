@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .drafts import Draft, Scene, examined, outlined, refined
+from .drafts import Draft, Scene, examined, outlined, reached_windows, refined
 from .grain_peaks import Peak
 from .grain_region import GrainRegion
 from .grains import GrainSet, centroid, equivalent_diameter, grain_set
@@ -115,7 +115,7 @@ def _unexplained(seed: Seed, drafts: Sequence[Draft], known: _Known, scene: Scen
     for owner in np.unique(known.owner[_explains(known, seed, scene)]):
         if not seed.windows:
             return ()
-        windows = [w for w in windows if not _touches(w, drafts[owner].region, scene)]
+        windows = [w for w in windows if not drafts[owner].reached[w]]
     return tuple(windows)
 
 
@@ -126,13 +126,6 @@ def _explains(known: _Known, seed: Seed, scene: Scene) -> NDArray[np.bool_]:
     satellite = (apart < scene.diffractogram.q_min) & (seed.snr < SATELLITE * known.snr)
     satellite &= seed.origin != "network"
     return np.asarray(same | satellite, bool)
-
-
-def _touches(window: int, region: GrainRegion, scene: Scene) -> bool:
-    (cy, cx), (sy, sx), (py, px) = scene.spectra.centres[window], scene.spectra.size, scene.grid.pixel_size
-    rows = slice(max(0, int((cy - sy / 2) / py)), max(0, int((cy + sy / 2) / py)))
-    columns = slice(max(0, int((cx - sx / 2) / px)), max(0, int((cx + sx / 2) / px)))
-    return region.touches((rows, columns))
 
 
 def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...], known: Sequence[Draft]) -> Draft | None:
@@ -151,7 +144,9 @@ def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...], known: Sequence[D
             return draft
         overlap = _overlap(outline.region, draft.region)
         if overlap > UNCHANGED:
-            return replace(draft, outline=outline)
+            return replace(
+                draft, outline=outline, reached=reached_windows(outline.region, scene.spectra, scene.grid)
+            )
         better = examined(scene, outline)
         if not better.peaks:
             return None
@@ -284,7 +279,7 @@ def spots_of(
             snr=peak.snr,
             log_false_alarm=peak.log_p,
             origin=seed.origin if seed else origin,
-            windows=tuple(w for w in seed.windows if _touches(w, draft.region, scene)) if seed else (),
+            windows=tuple(w for w in seed.windows if draft.reached[w]) if seed else (),
             centre=centre,
             size=size,
             radius=float(max(draft.resolution, 2 * max(scene.diffractogram.step))),

@@ -202,10 +202,12 @@ def _cropped_power(
     """
     hy, hx = half
     rows = fft.rfft(image, shape[1], axis=1, workers=threads())[:, : hx + 1]
-    transform = fft.fft(rows, shape[0], axis=0, workers=threads())
-    kept = np.concatenate([transform[-hy:], transform[: hy + 1]])
-    parts = np.square(kept.view(np.float32))
-    power: NDArray[np.float32] = parts[:, ::2] + parts[:, 1::2]
+    transform = np.ascontiguousarray(fft.fft(rows, shape[0], axis=0, workers=threads()))
+    parts = transform.view(np.float32)
+    np.square(parts, out=parts)
+    power = np.empty((2 * hy + 1, hx + 1), np.float32)
+    np.add(parts[-hy:, ::2], parts[-hy:, 1::2], out=power[:hy])
+    np.add(parts[: hy + 1, ::2], parts[: hy + 1, 1::2], out=power[hy:])
     return power
 
 

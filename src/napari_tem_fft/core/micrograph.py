@@ -155,23 +155,36 @@ def _defects(
     """
     found = [np.zeros((2, 0), np.intp)] if bad is None else [np.argwhere(bad).T]
     firsts = range(0, len(image) - 2, STRIP)
-    sample = [_steps(image[first : first + 6])[:, ::5].ravel() for first in firsts]
+    some = np.arange(1, image.shape[1] - 1, 5)
+    sample = [_steps(image[first : first + 6], some).ravel() for first in firsts]
     limit = DEFECT_SIGMA * 1.4826 * float(np.median(np.abs(np.concatenate(sample))))
     for first in firsts if limit else ():
-        part = _steps(image[first : first + STRIP + 2])
-        if part.max() > limit or part.min() < -limit:
-            found.append(np.argwhere(np.abs(part) > limit).T + np.array([[first + 1], [1]]))
+        strip = image[first : first + STRIP + 2]
+        # nearly all columns are out of the question by their extremes
+        columns = np.flatnonzero(_ranges(strip) > limit)[1:-1]
+        rows, which = np.nonzero(np.abs(_steps(strip, columns)) > limit)
+        found.append(np.stack([rows + first + 1, columns[which]]))
     rows, columns = np.unique(np.concatenate(found, axis=1), axis=1)
     return rows, columns
 
 
-def _steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Pixels minus the mean of their four neighbours, without the border."""
-    around = image[:-2, 1:-1] + image[2:, 1:-1]
-    around += image[1:-1, :-2]
-    around += image[1:-1, 2:]
+def _ranges(strip: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Largest minus smallest value in each column and its neighbours; infinite in the first and last one."""
+    high, low = strip.max(axis=0), strip.min(axis=0)
+    ranges = np.full(high.shape, np.inf, np.float32)
+    ranges[1:-1] = np.maximum(np.maximum(high[:-2], high[1:-1]), high[2:])
+    ranges[1:-1] -= np.minimum(np.minimum(low[:-2], low[1:-1]), low[2:])
+    return ranges
+
+
+def _steps(image: NDArray[np.float32], columns: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Pixels of inner rows and of some inner columns minus the mean of their four neighbours."""
+    middle = image[:, columns]
+    around = middle[:-2] + middle[2:]
+    around += image[1:-1, columns - 1]
+    around += image[1:-1, columns + 1]
     around *= np.float32(-0.25)
-    around += image[1:-1, 1:-1]
+    around += middle[1:-1]
     return around
 
 

@@ -92,9 +92,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     ndarray, shape (n_spectra, n_rings)
         median / ln 2; `guarded` before anything is divided by it.
     """
-    # bins of all spectra lie side by side while they are gathered, those of a ring while they are sorted
-    gathered = np.take(power.T, rings.bins.ravel(), axis=0)
-    pooled = np.ascontiguousarray(gathered.T).reshape(len(power), *rings.bins.shape)
+    pooled = power.take(rings.bins, axis=1, mode="clip")  # without a check of every index
     pooled[:, np.arange(rings.bins.shape[1]) >= rings.counts[:, None]] = np.inf
     pooled.sort(axis=2)
     medians = pooled[:, np.arange(len(rings.counts)), rings.counts // 2]
@@ -145,6 +143,10 @@ class Between:
     high: NDArray[np.intp]
     share: NDArray[np.float32]
 
+    def beyond(self, first: int) -> Between:
+        """That of the bins from one on."""
+        return Between(self.low[first:], self.high[first:], self.share[first:])
+
 
 def between_rings(rings: Rings, radius: NDArray[np.float64]) -> Between:
     """Places of bins with these |g| (1/nm), of any shape, between rings."""
@@ -156,8 +158,8 @@ def between_rings(rings: Rings, radius: NDArray[np.float64]) -> Between:
 
 def spread(means: NDArray[np.float32], between: Between) -> NDArray[np.float32]:
     """Ring means, linearly interpolated to every bin's |g|; shape (n_spectra, n_bins)."""
-    low = np.take(means, between.low, axis=1)
-    high = np.take(means, between.high, axis=1)
+    low = means.take(between.low, axis=1, mode="clip")
+    high = means.take(between.high, axis=1, mode="clip")
     high -= low
     high *= between.share
     low += high
@@ -228,17 +230,23 @@ def sector_noise(
 def _between_cells(table: NDArray[np.float32], cells: _Sectors) -> NDArray[np.float32]:
     """Bilinear interpolation of the cells' values at every bin, strip by strip."""
     width = table.shape[1]
-    flat = np.concatenate([table.ravel(), table[-1]])  # beyond the last ring there is no next one
+    flat = np.concatenate(
+        [table.ravel(), table[-1], table[-1, -1:]]
+    )  # beyond the last ring there is no next one
+    count = len(flat) - width - 1
+    inner, next_inner, outer, next_outer = (flat[i : i + count] for i in (0, 1, width, width + 1))
+    # what a bin needs lies together, so that one look-up finds it
+    four = np.stack([inner, next_inner - inner, outer, next_outer - outer], axis=1)
+    packed = four.view(np.complex128).ravel()
     noise = np.empty(cells.corner.shape, np.float32)
     for first in range(0, len(noise), STRIP):
         part = slice(first, first + STRIP)
-        corner, across = cells.corner[part], cells.sector_share[part]
-        inner, outer = flat.take(corner), flat[width:].take(corner)
-        inner += across * (flat[1:].take(corner) - inner)
-        outer += across * (flat[width + 1 :].take(corner) - outer)
-        outer -= inner
-        outer *= cells.ring_share[part]
-        np.add(inner, outer, out=noise[part])
+        found = packed.take(cells.corner[part], mode="clip").view(np.float32)
+        found = found.reshape(*noise[part].shape, 4)
+        low, high = (found[..., i + 1] * cells.sector_share[part] + found[..., i] for i in (0, 2))
+        high -= low
+        high *= cells.ring_share[part]
+        np.add(low, high, out=noise[part])
     return noise
 
 

@@ -233,7 +233,11 @@ def connected(
 
 def _filled(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A piece with the holes that it encloses: what does not hang together with the border."""
-    outside, _ = ndimage.label(np.pad(~piece, 1, constant_values=True))
+    rest = np.ones([n + 2 for n in piece.shape], bool)
+    np.logical_not(piece, out=rest[1:-1, 1:-1])
+    outside, count = ndimage.label(rest)
+    if count == 1:
+        return piece
     filled: NDArray[np.bool_] = outside[1:-1, 1:-1] != outside[0, 0]
     return filled
 

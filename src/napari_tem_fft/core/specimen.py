@@ -166,7 +166,8 @@ def _band_image(
     inside = frame.inside.copy()
     for (y, x), reach in spots:
         for sign in (1, -1):
-            _leave_out(inside, gy, gx, (sign * y, sign * x), 2 * reach)
+            if sign * x > -2 * reach:  # else it lies in the other half plane
+                _leave_out(inside, gy, gx, (sign * y, sign * x), 2 * reach)
     kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], np.complex64(0))
     kept *= _cut_down(kept, frame)
     image = inverse_of_half_plane(kept, shape, diffractogram.image_shape)

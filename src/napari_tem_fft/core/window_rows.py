@@ -59,10 +59,14 @@ def rows_of_snr(
     image: NDArray[np.float32], frame: Frame
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means of one row of windows after the other."""
+    hy, columns = frame.grid.half[0], frame.radius.shape[1]
+    upper = frame.between.beyond(hy * columns)
     for power in rows_of_power(image, frame):
-        flat = power.reshape(len(power), -1)
-        means = ring_means(flat, frame.rings)
-        flat /= spread(guarded(means), frame.between)
+        means = ring_means(power.reshape(len(power), -1), frame.rings)
+        # rows of +g_y and -g_y have the same |g|
+        noise = spread(guarded(means), upper).reshape(len(power), hy + 1, columns)
+        power[:, hy:] /= noise
+        power[:, :hy] /= noise[:, :0:-1]
         yield power, means
 
 

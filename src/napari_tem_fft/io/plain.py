@@ -26,8 +26,10 @@ def to_plain(value: Any) -> Any:
     """
     if type(value) is float:
         return value if math.isfinite(value) else None
-    if type(value) is str or type(value) is int:
+    if type(value) in (str, int, bool, NoneType):
         return value
+    if type(value) in (tuple, list):
+        return [to_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {name: to_plain(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, Mapping):

@@ -120,7 +120,7 @@ def _sequential(
 
     The likelihood and the shares are of the shape (grains, points, classes).
     """
-    _, points, classes = likelihood.shape
+    points = likelihood.shape[1]
     share = np.empty_like(likelihood)
     belief = np.tile(CONCENTRATION * prior, (points, 1))
     log_total = np.zeros(points)
