@@ -53,6 +53,7 @@ HEAVY = ("napari", "qtpy", "PyQt6", "tensorflow", "keras", "rsciio", "gemmi", "m
 PARTS = {
     "_api_edits": "api",
     "_api_images": "api",
+    "_cli_analyse": "cli",
     "_cli_batch": "cli",
     "_cli_calibrate": "cli",
     "_cli_common": "cli",

@@ -11,11 +11,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from . import api
+from . import api, cli
 from ._cli_common import (
     FAILED,
     OK,
-    Formatter,
     UsageError,
     add_debug,
     add_image,
@@ -60,32 +59,28 @@ AddOptions = Callable[[Any], None]
 ParamsFrom = Callable[[argparse.Namespace, AnalysisParams], AnalysisParams]
 
 
-def add_commands(commands: Any, add_choice: AddOptions, add_parameters: AddOptions) -> None:
-    """Add the two commands; candidates and parameters are those of ``analyse``."""
-    for name, text, line in (
-        ("batch", BATCH, "analyse many micrographs"),
-        ("watch", WATCH, "analyse micrographs as they are written"),
-    ):
-        what = "INPUT ..." if name == "batch" else "DIR"
-        parser = commands.add_parser(
-            name, help=line, description=text, epilog=EXAMPLES if name == "batch" else None,
-            formatter_class=Formatter, usage=f"napari-tem-fft {name} [options] {what}",
+def add_command(commands: Any, name: str, add_choice: AddOptions, add_parameters: AddOptions) -> None:
+    """Add one of the two commands; candidates and parameters are those of ``analyse``."""
+    what = "INPUT ..." if name == "batch" else "DIR"
+    parser = cli.add_command(
+        commands, name, description=BATCH if name == "batch" else WATCH,
+        epilog=EXAMPLES if name == "batch" else None, usage=f"napari-tem-fft {name} [options] {what}",
+    )  # fmt: skip
+    if name == "batch":
+        parser.add_argument("inputs", nargs="*", metavar="INPUT", help="file, folder or pattern")
+    else:
+        parser.add_argument("inputs", nargs=1, metavar="DIR", help="folder that is watched")
+        parser.add_argument(
+            "--settle", metavar="SECONDS", type=float, default=5.0,
+            help="a file is complete once it has been the same for so long (default: 5)",
         )  # fmt: skip
-        if name == "batch":
-            parser.add_argument("inputs", nargs="*", metavar="INPUT", help="file, folder or pattern")
-        else:
-            parser.add_argument("inputs", nargs=1, metavar="DIR", help="folder that is watched")
-            parser.add_argument(
-                "--settle", metavar="SECONDS", type=float, default=5.0,
-                help="a file is complete once it has been the same for so long (default: 5)",
-            )  # fmt: skip
-        add_output(parser, "results")
-        _add_run(parser.add_argument_group("run"))
-        add_debug(parser)
-        add_image(parser)
-        add_unit(parser, default=None)
-        add_choice(parser.add_argument_group("phases that may be named"))
-        add_parameters(parser)
+    add_output(parser, "results")
+    _add_run(parser.add_argument_group("run"))
+    add_debug(parser)
+    add_image(parser)
+    add_unit(parser, default=None)
+    add_choice(parser.add_argument_group("phases that may be named"))
+    add_parameters(parser)
 
 
 def _add_run(group: Any) -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import api
-from ._cli_common import FAILED, OK, Formatter, UsageError, add_debug, add_image, failure
+from . import api, cli
+from ._cli_common import FAILED, OK, UsageError, add_debug, add_image, failure
 from ._cli_report import table
 from .core.correction import Correction
 from .core.micrograph import Micrograph
@@ -34,11 +34,10 @@ examples:
 SAME_REFLECTION = 0.02
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Any, name: str) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "calibrate", help="correct a scale on a known crystal", description=ABOUT, epilog=EXAMPLES,
-        formatter_class=Formatter, usage="napari-tem-fft calibrate FILE [options]",
+    parser = cli.add_command(
+        commands, name, description=ABOUT, epilog=EXAMPLES, usage="napari-tem-fft calibrate FILE [options]",
     )  # fmt: skip
     parser.add_argument("file", metavar="FILE", type=Path, help="image of the standard")
     parser.add_argument(

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .core.lengths import UNITS, LengthUnit
-from .core.micrograph import Micrograph
-from .core.parameters import Parameter
+
+if TYPE_CHECKING:
+    from .core.micrograph import Micrograph
+    from .core.parameters import Parameter
 
 _METAVARS = {"nm": "NM", "1/nm": "1/NM", "%": "PERCENT", "deg": "DEG", "sigma": "SIGMA"}
 OK, FAILED, USAGE, STOPPED = 0, 1, 2, 130

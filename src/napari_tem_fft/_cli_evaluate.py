@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ._cli_common import OK, Formatter, UsageError, say
+from . import cli
+from ._cli_common import OK, UsageError, say
 from .core.phases import Phase
 from .io.phases import load_table
 from .io.simulated import known_micrographs
@@ -51,11 +52,10 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Any, name: str) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "evaluate", help="compare a network with its rivals", description=ABOUT, epilog=EXAMPLES,
-        formatter_class=Formatter, usage="napari-tem-fft evaluate [options] [MODEL]",
+    parser = cli.add_command(
+        commands, name, description=ABOUT, epilog=EXAMPLES, usage="napari-tem-fft evaluate [options] [MODEL]",
     )  # fmt: skip
     parser.add_argument(
         "model", nargs="?", default=DEFAULT, metavar="MODEL", help="name or folder of a model"

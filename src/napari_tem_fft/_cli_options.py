@@ -6,20 +6,18 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from . import __version__, _cli_batch, _cli_calibrate, _cli_evaluate, _cli_pattern, _cli_train
-from ._cli_common import Formatter, add_debug, add_image, add_output, add_parameter, add_unit
+from ._cli_common import add_debug, add_image, add_output, add_parameter, add_unit
+from .cli import COMMANDS, add_command, outline
 from .core.parameters import Parameter, from_dict, parameters_of
 from .core.pipeline import AnalysisParams
 from .io.ifft_files import INVERSES, Inverse
 from .io.json_file import read_json
 from .io.phases import user_folder
 
-ABOUT = """\
-From a high-resolution TEM micrograph (Gatan .dm3, .dm4) to named crystalline components:
-Fourier transform, Bragg spots, lattice spacings d, phases, and where in the image each one is."""
 ANALYSE = """\
 Analyse micrographs. For each file a folder with its name is written:
   overview.png    micrograph, diffractogram with spots and rings, profile, components
@@ -51,26 +49,37 @@ class Option:
         return f"parameter:{self.group}:{self.parameter.name}"
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; its namespace holds the chosen command."""
-    parser = argparse.ArgumentParser("napari-tem-fft", description=ABOUT, formatter_class=Formatter)
-    parser.add_argument("--version", action="version", version=f"napari-tem-fft {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_analyse(commands)
-    _cli_batch.add_commands(commands, add_choice, _add_parameters)
-    _cli_pattern.add_command(commands)
-    _cli_calibrate.add_command(commands)
-    _add_sample(commands)
-    _add_phases(commands)
-    _cli_train.add_command(commands)
-    _cli_evaluate.add_command(commands)
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the whole command line, or of one command; its namespace holds the chosen command."""
+    parser, commands = outline()
+    for name in COMMANDS:
+        add = add_command if command not in (None, name) else _ADD.get(name) or _of(name).add_command
+        add(commands, name)
     return parser
 
 
-def _add_analyse(commands: Any) -> None:
-    parser = commands.add_parser(
-        "analyse", aliases=["analyze"], help="analyse micrographs", description=ANALYSE, epilog=EXAMPLES,
-        formatter_class=Formatter, usage="napari-tem-fft analyse [options] FILE [FILE ...]",
+def run(command: str, args: argparse.Namespace) -> int:
+    """Carry out a command."""
+    if command in ("batch", "watch"):
+        return int(_of("batch").run(args, params_from))
+    if command in ("analyse", "sample", "phases"):
+        return int(getattr(_of("analyse"), command)(args))
+    return int(_of(command).run(args))
+
+
+def _of(command: str) -> Any:
+    """The module of a command; loaded only where it is asked for."""
+    return import_module(f"._cli_{command}", __package__)
+
+
+def _add_batch(commands: Any, name: str) -> None:
+    _of("batch").add_command(commands, name, add_choice, _add_parameters)
+
+
+def _add_analyse(commands: Any, name: str) -> None:
+    parser = add_command(
+        commands, name, description=ANALYSE, epilog=EXAMPLES,
+        usage="napari-tem-fft analyse [options] FILE [FILE ...]",
     )  # fmt: skip
     parser.set_defaults(command="analyse")
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help=".dm3 or .dm4 file")
@@ -143,18 +152,28 @@ def _add_decisions(group: Any) -> None:
     )
 
 
-def _add_sample(commands: Any) -> None:
+def _add_sample(commands: Any, name: str) -> None:
     text = "Write the bundled sample, a simulated micrograph, as sample.dm4."
-    parser = commands.add_parser("sample", help="write the bundled sample micrograph", description=text)
+    parser = add_command(commands, name, description=text)
     add_output(parser, ".")
 
 
-def _add_phases(commands: Any) -> None:
+def _add_phases(commands: Any, name: str) -> None:
     text = "List the phases that may be named; with names, the lattice spacings of each."
-    parser = commands.add_parser("phases", help="list the phases", description=text)
+    parser = add_command(commands, name, description=text)
     parser.add_argument("names", nargs="*", metavar="NAME", help="phases to be shown in full")
     add_unit(parser)
     add_choice(parser)
+
+
+#: How a command's options are added, where no module of the command's own does it.
+_ADD = {
+    "analyse": _add_analyse,
+    "batch": _add_batch,
+    "watch": _add_batch,
+    "sample": _add_sample,
+    "phases": _add_phases,
+}
 
 
 def names(text: str) -> list[str]:

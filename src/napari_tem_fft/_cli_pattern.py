@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import api
+from . import api, cli
 from ._cli_common import (
     FAILED,
     OK,
-    Formatter,
     UsageError,
     add_debug,
     add_image,
@@ -50,11 +49,11 @@ examples:
 MOST_ROWS = 25
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Any, name: str) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "pattern", help="measure stored diffraction patterns", description=ABOUT, epilog=EXAMPLES,
-        formatter_class=Formatter, usage="napari-tem-fft pattern [options] FILE [FILE ...]",
+    parser = cli.add_command(
+        commands, name, description=ABOUT, epilog=EXAMPLES,
+        usage="napari-tem-fft pattern [options] FILE [FILE ...]",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a pattern or FFT in 1/nm")
     add_output(parser, "results")

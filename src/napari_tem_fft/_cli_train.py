@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
-from ._cli_common import OK, Formatter, UsageError, add_parameter, say
+from . import cli
+from ._cli_common import OK, UsageError, add_parameter, say
 from .core.parameters import parameters_of
 from .io.phases import load_table
 from .nn.dataset import Pairs, joined, load_pairs, make_pairs
@@ -41,11 +42,10 @@ SEEDS = (1, 501)
 Params = TypeVar("Params")
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Any, name: str) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "train", help="train or fine-tune a network", description=ABOUT, epilog=EXAMPLES,
-        formatter_class=Formatter, usage="napari-tem-fft train [options] -o FOLDER",
+    parser = cli.add_command(
+        commands, name, description=ABOUT, epilog=EXAMPLES, usage="napari-tem-fft train [options] -o FOLDER",
     )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="the new model")
     parser.add_argument("--name", help="of the model (default: the folder's)")

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from .amplitude import bragg_field, field_noise
 from .diffractogram import Diffractogram
@@ -125,7 +125,7 @@ def spread_out(
 
 
 def _beyond(value: NDArray[np.float32], sigma: NDArray[np.float32], false_share: float) -> NDArray[np.bool_]:
-    beyond: NDArray[np.bool_] = np.abs(value) > float(stats.norm.isf(false_share / 2)) * sigma
+    beyond: NDArray[np.bool_] = np.abs(value) > -float(special.ndtri(false_share / 2)) * sigma
     return beyond
 
 

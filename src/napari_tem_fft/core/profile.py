@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, optimize, signal
+from scipy import ndimage, optimize
 
+from .curve_peaks import find_peaks
 from .diffractogram import Diffractogram
 from .frequency import FrequencyGrid
 from .local_spectra import LocalSpectra
@@ -231,8 +232,7 @@ def fitted_peaks(
     """Peaks of a curve above its background that stand out of its error this many times, fitted."""
     relative = height / error
     padded = np.concatenate([[0.0], relative, [0.0]])
-    found, _ = signal.find_peaks(padded, height=significance, prominence=0.3 * significance)
-    widths = signal.peak_widths(padded, found, rel_height=0.5)[0]
+    found, widths = find_peaks(padded, significance, 0.3 * significance)
     for at, width in zip(found - 1, widths, strict=True):
         reach = max(2, int(np.ceil(FIT_REACH * max(width, 1.0) / 2)))
         part = slice(max(at - reach, 0), at + reach + 1)

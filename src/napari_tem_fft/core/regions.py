@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 from .amplitude import bragg_fields, fields_noise
 from .diffractogram import Diffractogram
@@ -77,7 +77,7 @@ def significance(
 @lru_cache(maxsize=256)
 def cut_level(spots: int, false_share: float) -> float:
     """Smallest significant sum of `spots` powers: noise exceeds it on `false_share` of the area."""
-    return float(stats.gamma.isf(false_share, spots))
+    return float(special.gammainccinv(spots, false_share))
 
 
 def independent(spots: Sequence[tuple[float, float]], width: float) -> list[tuple[float, float]]:
