@@ -257,8 +257,13 @@ def _pattern_pairs(
     sign = np.where(cosine < 0, -1, 1)
     i, j, angle, sign = _with_obtuse(i, j, angle, sign)
     ratio = np.maximum(np.log(length[j] / length[i]), 0.0)
-    label = np.stack([family[i], family[j], np.rint(angle * 50).astype(np.int64)], axis=1)
-    first = np.unique(label, axis=0, return_index=True)[1]
+    # one number for both families and the angle to 0.02 degrees
+    label = (
+        (family[i].astype(np.int64) << 40)
+        + (family[j].astype(np.int64) << 20)
+        + np.rint(angle * 50).astype(np.int64)
+    )
+    first = np.unique(label, return_index=True)[1]
     pairs = np.stack([position[i], position[j] * sign[:, None]], axis=1)
     return ratio[first], angle[first], np.log(length[i])[first], pairs[first]
 
