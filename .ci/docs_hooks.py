@@ -80,7 +80,7 @@ def bent(text: str, folder: str) -> str:
 
 def command_line() -> str:
     """The help of every command, from the parser that the program uses."""
-    from napari_tem_fft._cli_options import build_parser
+    from napari_tem_fft.cli.options import build_parser
 
     os.environ["COLUMNS"] = "100"
     parser = build_parser()

@@ -38,8 +38,8 @@ class Window:
         import napari
         from qtpy.QtWidgets import QApplication
 
-        from napari_tem_fft.widgets.tem_fft import TemFftDock
-        from napari_tem_fft.widgets.train import TrainDock
+        from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
+        from napari_tem_fft.widgets.docks.train import TrainDock
 
         self.viewer = napari.Viewer()
         self.app = QApplication.instance()
@@ -82,7 +82,7 @@ class Window:
 
     def _labelled(self) -> bool:
         """Whether every text of the plots that are seen has its picture."""
-        from napari_tem_fft.widgets._quick_text import QuickText
+        from napari_tem_fft.widgets.plots.quick_text import QuickText
 
         figures = [
             canvas.figure
@@ -103,7 +103,7 @@ class Window:
         """Bring a dock to the front; returns its widget."""
         widgets = self.viewer.window.dock_widgets
         widget = widgets.get(name) or widgets[f"{name} (TEM FFT)"]
-        from napari_tem_fft.widgets._docks import dock_of
+        from napari_tem_fft.widgets.docks.placement import dock_of
 
         dock_of(widget).raise_()
         self.wait(0.4)

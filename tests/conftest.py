@@ -50,5 +50,5 @@ def _index_in_a_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> I
     """Keep the tests' matching indices out of the user's cache."""
     folder = tmp_path_factory.mktemp("index")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_tem_fft.io.index_cache.cache_folder", lambda: folder)
+        patch.setattr("napari_tem_fft.io.phases.index_cache.cache_folder", lambda: folder)
         yield

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 from skimage.draw import polygon2mask
 
-from napari_tem_fft.core.phases import Miller, Phase
+from napari_tem_fft.core.crystal.phase import Miller, Phase
 
 Image = NDArray[np.float64]
 

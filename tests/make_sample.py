@@ -33,8 +33,8 @@ from forward_model import (
     positions,
     zone,
 )
-from napari_tem_fft.core.phases import Phase
-from napari_tem_fft.io.phases import load_table
+from napari_tem_fft.core.crystal.phase import Phase
+from napari_tem_fft.io.phases.table import load_table
 
 ROOT = Path(__file__).parents[1]
 SHAPE = (1400, 1400)

@@ -18,7 +18,7 @@ from scipy import ndimage
 from dm_writer import write_dm
 from forward_model import Crystal, Optics, amorphous, camera, crystal_potential, film_image, image_of, zone
 from make_sample import FILM, FILM_MEAN, facets
-from napari_tem_fft.io.phases import load_table
+from napari_tem_fft.io.phases.table import load_table
 
 FOLDER = Path(__file__).parents[1] / "src" / "napari_tem_fft" / "data"
 SHAPE, PIXEL_SIZE, MARGIN = (512, 512), (0.03, 0.03), 64

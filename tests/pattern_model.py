@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forward_model import frequency
-from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
 
 Pair = tuple[float, float]
 Image = NDArray[np.float64]

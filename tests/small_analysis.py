@@ -7,13 +7,15 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from forward_model import fringes, white_noise
-from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.diffractogram import band_image, compute_diffractogram
-from napari_tem_fft.core.grain_region import GrainRegion
-from napari_tem_fft.core.grains import Grain
-from napari_tem_fft.core.local_spectra import local_spectra_of
-from napari_tem_fft.core.map_grid import MapGrid
-from napari_tem_fft.core.maps import ComponentMap
+from napari_tem_fft.core.crystal.phase import Phase, Reflection
+from napari_tem_fft.core.fourier.diffractogram import band_image, compute_diffractogram
+from napari_tem_fft.core.fourier.local_spectra import local_spectra_of
+from napari_tem_fft.core.grains.grain import Grain
+from napari_tem_fft.core.grains.region import GrainRegion
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph, prepared_pixels
+from napari_tem_fft.core.maps.component_map import ComponentMap
+from napari_tem_fft.core.maps.map_grid import MapGrid
 from napari_tem_fft.core.matching import (
     Candidate,
     Decision,
@@ -24,13 +26,11 @@ from napari_tem_fft.core.matching import (
     RingCandidate,
     RingMatch,
 )
-from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
-from napari_tem_fft.core.phases import Phase, Reflection
 from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
-from napari_tem_fft.core.profile import ProfilePeak, RadialProfile
-from napari_tem_fft.core.seeds import NetworkUsed
-from napari_tem_fft.core.spots import Spot
-from napari_tem_fft.io.phases import load_table
+from napari_tem_fft.core.profile.radial_profile import ProfilePeak, RadialProfile
+from napari_tem_fft.core.spots.seeds import NetworkUsed
+from napari_tem_fft.core.spots.spot import Spot
+from napari_tem_fft.io.phases.table import load_table
 
 SHAPE = (192, 256)
 PIXEL_SIZE = (0.02, 0.03)

@@ -12,9 +12,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from napari_tem_fft.nn.model import CONFIG, WEIGHTS, ModelConfig, file_hash, load_config
-from napari_tem_fft.nn.prepare import InputParams
-from napari_tem_fft.nn.unet import NetworkParams, weight_shapes
+from napari_tem_fft.nn.inference.model import CONFIG, WEIGHTS, ModelConfig, file_hash, load_config
+from napari_tem_fft.nn.inference.prepare import InputParams
+from napari_tem_fft.nn.inference.unet import NetworkParams, weight_shapes
 
 INPUTS = InputParams(half=31, margin=8)
 NETWORK = NetworkParams(base=2, depth=2, fold=2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from forward_model import Optics, camera, film_image, frequency, fringes, lattice, transfer, zone
-from napari_tem_fft.io.phases import load_table
+from napari_tem_fft.io.phases.table import load_table
 
 
 def strongest(image: np.ndarray, pixel_size: tuple[float, float]) -> tuple[float, float]:

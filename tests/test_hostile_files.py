@@ -12,19 +12,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_tem_fft._cli_options import read_params
-from napari_tem_fft.batch.journal import Journal, read_run
 from napari_tem_fft.batch.record import Part, Record, from_json
 from napari_tem_fft.batch.report import write_report
-from napari_tem_fft.io.calibration import load_profile
-from napari_tem_fft.io.cif import read_cif
-from napari_tem_fft.io.decisions import stored_decisions
+from napari_tem_fft.batch.state import Journal, read_run
+from napari_tem_fft.cli.options import read_params
 from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.exchange.calibration_profile import load_profile
+from napari_tem_fft.io.exchange.temfft import load_temfft, save_temfft
 from napari_tem_fft.io.json_file import read_json
-from napari_tem_fft.io.phases import load_cif_folder
-from napari_tem_fft.io.results import load_results, save_results
-from napari_tem_fft.io.temfft import load_temfft, save_temfft
-from napari_tem_fft.nn.model import CONFIG, WEIGHTS, ModelError, file_hash, load_config, load_predict
+from napari_tem_fft.io.phases.cif import read_cif
+from napari_tem_fft.io.phases.table import load_cif_folder
+from napari_tem_fft.io.results.folder import load_results, save_results
+from napari_tem_fft.io.results.overrides import stored_decisions
+from napari_tem_fft.nn.inference.model import (
+    CONFIG,
+    WEIGHTS,
+    ModelError,
+    file_hash,
+    load_config,
+    load_predict,
+)
 from small_analysis import small_analysis, small_micrograph
 from small_network import small_model, some_inputs
 
@@ -298,7 +305,7 @@ def test_a_document_is_not_fetched_from_somebody_s_server(tmp_path: Path, monkey
 
 
 def small_micrograph_document():
-    from napari_tem_fft.io.temfft import Document
+    from napari_tem_fft.io.exchange.temfft import Document
 
     return Document(small_micrograph())
 

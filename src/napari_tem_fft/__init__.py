@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         with_spot,
         without_spots,
     )
-    from .batch.many import analyse_many
+    from .api.batch import analyse_many
 
 __version__ = "0.1.0"
 __all__ = [
@@ -51,7 +51,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        module = ".batch.many" if name == "analyse_many" else ".api"
+        module = ".api.batch" if name == "analyse_many" else ".api"
         return getattr(import_module(module, __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

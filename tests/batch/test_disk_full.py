@@ -8,7 +8,7 @@ import pytest
 
 from napari_tem_fft.batch.engine import opened
 from napari_tem_fft.batch.job import Job
-from napari_tem_fft.batch.journal import Journal
+from napari_tem_fft.batch.state import Journal
 from small_run import run, summary, write_micrograph
 
 

@@ -20,7 +20,7 @@ def test_ctrl_c_ends_a_run_in_seconds_and_leaves_nothing_half_written(tmp_path):
         write_micrograph(folder / f"{number:02d}.dm4", number % 3)
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from napari_tem_fft.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+        "from napari_tem_fft.cli.main import main; import sys; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", program, "batch", str(folder), "-o", str(output), "--workers", "1"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_tem_fft.batch.plots import composition, histogram, key_style
-from napari_tem_fft.core.colours import PALETTE, SHADES
+from napari_tem_fft.core.maps.colours import PALETTE, SHADES
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

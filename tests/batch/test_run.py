@@ -10,12 +10,12 @@ from pyarrow import parquet
 
 from napari_tem_fft.batch.engine import analyse_source, opened
 from napari_tem_fft.batch.job import Job
-from napari_tem_fft.batch.journal import Journal
 from napari_tem_fft.batch.run import RunError, batch_steps
 from napari_tem_fft.batch.sources import find_sources
+from napari_tem_fft.batch.state import Journal
+from napari_tem_fft.core.fourier.windows import WindowParams
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.core.windows import WindowParams
-from napari_tem_fft.io.temfft import save_temfft
+from napari_tem_fft.io.exchange.temfft import save_temfft
 from small_run import SameProcess, run, summary, write_micrograph
 
 

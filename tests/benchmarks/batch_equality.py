@@ -23,10 +23,10 @@ import numpy as np
 import tifffile
 from end_to_end import make_micrograph
 
+from napari_tem_fft.batch.backends.local import LocalWorkers
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import batch_steps
 from napari_tem_fft.batch.sources import find_sources
-from napari_tem_fft.batch.workers import LocalWorkers
 from napari_tem_fft.core.progress import exhaust
 
 TIMES = {"seconds"}

@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from end_to_end import PIXEL, make_micrograph, reference
 
+from napari_tem_fft.batch.backends.local import LocalWorkers
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import batch_steps
 from napari_tem_fft.batch.sources import find_sources
-from napari_tem_fft.batch.workers import LocalWorkers
 
 
 def make_images(folder: Path, count: int, size: int, grains: int) -> list[Path]:
@@ -34,7 +34,7 @@ def make_images(folder: Path, count: int, size: int, grains: int) -> list[Path]:
     import numpy as np
 
     from dm_writer import write_dm
-    from napari_tem_fft.io.dm import read_micrograph
+    from napari_tem_fft.io.readers.dm import read_micrograph
 
     folder.mkdir()
     first = folder / "0000.dm4"
@@ -55,7 +55,7 @@ def floor_in_one_thread(path: Path) -> float:
     import numpy as np
     from scipy import fft
 
-    from napari_tem_fft.io.dm import read_micrograph
+    from napari_tem_fft.io.readers.dm import read_micrograph
 
     start = time.process_time()
     fft.rfft2(read_micrograph(path).pixels.astype(np.float32), workers=1)
@@ -68,7 +68,7 @@ def stage_times(path: Path, folder: Path) -> dict[str, float]:
     from napari_tem_fft.batch.engine import engine_of
     from napari_tem_fft.core.pipeline import analysis_steps
     from napari_tem_fft.core.progress import exhaust
-    from napari_tem_fft.io.results import save_results
+    from napari_tem_fft.io.results.folder import save_results
 
     engine = engine_of(Job(str(folder)))
     times: dict[str, float] = {}

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tem_fft.core.diffractogram import Diffractogram
-from napari_tem_fft.core.local_spectra import LocalSpectra
-from napari_tem_fft.core.noise import log_tail
+from napari_tem_fft.core.fourier.diffractogram import Diffractogram
+from napari_tem_fft.core.fourier.local_spectra import LocalSpectra
+from napari_tem_fft.core.fourier.noise import log_tail
+from napari_tem_fft.core.fourier.windows import WindowParams
 from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
-from napari_tem_fft.core.windows import WindowParams
-from napari_tem_fft.io.dm import read_micrograph
+from napari_tem_fft.io.readers.dm import read_micrograph
 
 D_MIN = 0.12
 Points = NDArray[np.float64]

@@ -34,7 +34,7 @@ def make_micrograph(path: Path, size: int, grains: int) -> None:
     from dm_writer import write_dm
     from forward_model import Optics, amorphous, camera, thickness, transfer, zone
     from make_sample import ZONES, facets
-    from napari_tem_fft.io.phases import load_table
+    from napari_tem_fft.io.phases.table import load_table
 
     table = {phase.id: phase for phase in load_table()}
     rng = np.random.default_rng(5)
@@ -61,7 +61,7 @@ def make_micrograph(path: Path, size: int, grains: int) -> None:
 
 def reference(path: Path) -> float:
     """Seconds to read the file and transform it once in float32."""
-    from napari_tem_fft.io.dm import read_micrograph
+    from napari_tem_fft.io.readers.dm import read_micrograph
 
     start = time.perf_counter()
     pixels = read_micrograph(path).pixels
@@ -73,7 +73,8 @@ class Maps:
     """Seconds spent on maps, inside of whatever stage."""
 
     def __init__(self) -> None:
-        from napari_tem_fft.core import grain_search, pipeline
+        from napari_tem_fft.core import pipeline
+        from napari_tem_fft.core.grains.grain import search as grain_search
 
         self.seconds = 0.0
         self._wrap(grain_search, "outlined")
@@ -99,7 +100,7 @@ def stages(path: Path, maps: Maps) -> list[tuple[str, float]]:
     from napari_tem_fft.api import read, select
     from napari_tem_fft.core.pipeline import analysis_steps
     from napari_tem_fft.core.progress import exhaust
-    from napari_tem_fft.io.results import save_results
+    from napari_tem_fft.io.results.folder import save_results
 
     times = [("", time.perf_counter())]
     micrograph = read(path)
@@ -129,10 +130,12 @@ def peak_memory(code: str, *arguments: str) -> float:
 
 def memories(path: Path, output: Path) -> list[tuple[str, float]]:
     """What was run, and its peak memory in MiB."""
-    run = "import sys; from napari_tem_fft.cli import main; main(sys.argv[1:])"
+    run = "import sys; from napari_tem_fft.cli.main import main; main(sys.argv[1:])"
     command = ("analyse", str(path), "-o", str(output))
-    load = "from napari_tem_fft.nn.model import load_segmenter; load_segmenter('spots', 0.01)"
-    imports = "import napari_tem_fft.cli, napari_tem_fft.io.overview, napari_tem_fft.core.pipeline"
+    load = "from napari_tem_fft.nn.inference.model import load_segmenter; load_segmenter('spots', 0.01)"
+    imports = (
+        "import napari_tem_fft.cli.main, napari_tem_fft.io.figures.overview, napari_tem_fft.core.pipeline"
+    )
     return [
         ("analyse", peak_memory(run, *command)),
         ("analyse --network none", peak_memory(run, *command, "--network", "none")),

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_tem_fft import api
-from napari_tem_fft.core.micrograph import Micrograph
-from napari_tem_fft.core.stack import ImageStack
-from napari_tem_fft.io.dm import read_images
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.image.stack import ImageStack
 from napari_tem_fft.io.errors import ReadError
-from napari_tem_fft.io.formats import SUFFIXES
+from napari_tem_fft.io.readers.dm import read_images
+from napari_tem_fft.io.readers.formats import SUFFIXES
 
 HEAD = ("file", "what", "pixels", "size of a pixel", "microscope", "warning or message")
 

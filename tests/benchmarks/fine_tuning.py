@@ -18,18 +18,18 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tem_fft.core.micrograph import Micrograph
-from napari_tem_fft.io.phases import load_table
-from napari_tem_fft.nn.batches import visible
-from napari_tem_fft.nn.dataset import Pairs, joined, load_pairs, make_pairs, spectra_of
-from napari_tem_fft.nn.evaluate import Known, compare, network_detector
-from napari_tem_fft.nn.keras_unet import load_network
-from napari_tem_fft.nn.model import load_predict, model_folder
-from napari_tem_fft.nn.prepare import InputParams, network_input
-from napari_tem_fft.nn.synthesis import synthesise
-from napari_tem_fft.nn.synthesis_params import SynthesisParams
-from napari_tem_fft.nn.train import train_steps
-from napari_tem_fft.nn.train_params import FINE_TUNING
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.io.phases.table import load_table
+from napari_tem_fft.nn.inference.model import load_predict, model_folder
+from napari_tem_fft.nn.inference.prepare import InputParams, network_input
+from napari_tem_fft.nn.simulation.params import SynthesisParams
+from napari_tem_fft.nn.simulation.synthesis import synthesise
+from napari_tem_fft.nn.training.batches import visible
+from napari_tem_fft.nn.training.dataset import Pairs, joined, load_pairs, make_pairs, spectra_of
+from napari_tem_fft.nn.training.evaluate import Known, compare, network_detector
+from napari_tem_fft.nn.training.keras_unet import load_network
+from napari_tem_fft.nn.training.params import FINE_TUNING
+from napari_tem_fft.nn.training.train import train_steps
 
 IMAGES = SynthesisParams(sizes=(1024,), shares=(1.0,), empty=0.0, pixel_size=(0.015, 0.04))
 CORRECTED_SEED, KIND_SEED, USUAL_SEED = 2001, 2002, 2003

@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from forward_model import frequency
-from napari_tem_fft.core.amplitude import bragg_field, field_noise
-from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.diffractogram import SpectrumParams, compute_diffractogram
-from napari_tem_fft.core.local_spectra import compute_local_spectra
-from napari_tem_fft.core.map_grid import MapGrid, resampled
-from napari_tem_fft.core.micrograph import Micrograph, prepared_pixels
-from napari_tem_fft.core.regions import cut_level
-from napari_tem_fft.core.windows import WindowParams
+from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram
+from napari_tem_fft.core.fourier.local_spectra import compute_local_spectra
+from napari_tem_fft.core.fourier.windows import WindowParams
+from napari_tem_fft.core.grains.regions import cut_level
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph, prepared_pixels
+from napari_tem_fft.core.maps.map_grid import MapGrid, resampled
+from napari_tem_fft.core.spots.bragg_filter import bragg_field, field_noise
 
 SHARES = (0.05, 0.01, 0.001)
 FREQUENCIES = 24

@@ -29,8 +29,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dm_writer import DmImage, encode
-from napari_tem_fft.io.dm import read_images
 from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.readers.dm import read_images
 
 SECONDS = 5.0
 MEMORY_FACTOR, MEMORY_BASE = 20, 64 * 2**20

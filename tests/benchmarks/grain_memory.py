@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 #: nm: two lattice spacings, and the largest radius of a crystal.
 SPACINGS, LARGEST = (0.235, 0.2035), 6.0
-RUN = "import sys; from napari_tem_fft.cli import main; main(sys.argv[1:])"
+RUN = "import sys; from napari_tem_fft.cli.main import main; main(sys.argv[1:])"
 
 
 def make_micrograph(path: Path, size: int, grains: int, pixel: float) -> None:
@@ -62,8 +62,8 @@ def worker_memory(path: Path, output: Path) -> float:
 def main() -> None:
     from end_to_end import peak_memory
 
-    from napari_tem_fft.batch.memory import memory_of
-    from napari_tem_fft.core.diffractogram import SpectrumParams, searched_share
+    from napari_tem_fft.batch.backends.memory import memory_of
+    from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, searched_share
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

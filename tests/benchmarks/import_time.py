@@ -24,10 +24,10 @@ STATEMENTS = {
     "import napari_tem_fft": "import napari_tem_fft",
     "its core.pipeline": "import napari_tem_fft.core.pipeline",
     "its api": "import napari_tem_fft.api",
-    "its command line": "import napari_tem_fft.cli",
-    "napari-tem-fft phases Cu": "from napari_tem_fft.cli import main; main(['phases', 'Cu'])",
+    "its command line": "import napari_tem_fft.cli.main",
+    "napari-tem-fft phases Cu": "from napari_tem_fft.cli.main import main; main(['phases', 'Cu'])",
     "read(sample)": SAMPLE + "import napari_tem_fft as t; t.read(p)",
-    "napari's reader": SAMPLE + "from napari_tem_fft._reader import get_reader; get_reader(p)(p)",
+    "napari's reader": SAMPLE + "from napari_tem_fft.plugin.reader import get_reader; get_reader(p)(p)",
 }
 MEASURE = """
 import contextlib, io, sys, time

@@ -21,13 +21,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from forward_model import film_image, lattice
-from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.micrograph import Micrograph
-from napari_tem_fft.nn.dataset import spectra_of
-from napari_tem_fft.nn.keras_unet import build_unet, import_keras, load_network
-from napari_tem_fft.nn.model import load_predict, model_folder
-from napari_tem_fft.nn.prepare import network_input
-from napari_tem_fft.nn.unet import NetworkParams
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.nn.inference.model import load_predict, model_folder
+from napari_tem_fft.nn.inference.prepare import network_input
+from napari_tem_fft.nn.inference.unet import NetworkParams
+from napari_tem_fft.nn.training.dataset import spectra_of
+from napari_tem_fft.nn.training.keras_unet import build_unet, import_keras, load_network
 
 
 def median(work: Callable[[], object], repeats: int) -> tuple[float, float]:

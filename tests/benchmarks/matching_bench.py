@@ -20,6 +20,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from simulated_grains import simulate
 
+from napari_tem_fft.core.crystal.phase import Phase
+from napari_tem_fft.core.crystal.phase_selection import ElementRule
+from napari_tem_fft.core.crystal.structure import lines_of
 from napari_tem_fft.core.matching import (
     GrainMatch,
     MatchParams,
@@ -28,12 +31,9 @@ from napari_tem_fft.core.matching import (
     match_grains,
     match_rings,
 )
-from napari_tem_fft.core.matching.index import index_of
-from napari_tem_fft.core.phase_choice import ElementRule
-from napari_tem_fft.core.phases import Phase
-from napari_tem_fft.core.profile import ProfilePeak
-from napari_tem_fft.core.structure import lines_of
-from napari_tem_fft.io.phases import load_table
+from napari_tem_fft.core.matching.pair_index import index_of
+from napari_tem_fft.core.profile.radial_profile import ProfilePeak
+from napari_tem_fft.io.phases.table import load_table
 
 SEED = 20240
 PARAMS = MatchParams()

@@ -112,9 +112,9 @@ class Bench:
         """Open a file and analyse it, as a user does."""
         from napari.layers import Layer
 
-        from napari_tem_fft._reader import read_layers
-        from napari_tem_fft.widgets.profile import ProfileDock
-        from napari_tem_fft.widgets.tem_fft import TemFftDock
+        from napari_tem_fft.plugin.reader import read_layers
+        from napari_tem_fft.widgets.docks.profile import ProfileDock
+        from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 
         self.dock = TemFftDock(self.viewer)
         self.dock.network.value = network
@@ -134,7 +134,7 @@ class Bench:
 
     def _analysed(self, what: str) -> float:
         """Analyse the image; seconds from *Run* until the mask of the spots was there."""
-        from napari_tem_fft._layers import role_of
+        from napari_tem_fft.layers.results import role_of
 
         moments: list[float] = []
 
@@ -153,7 +153,7 @@ class Bench:
 
     def _all_open(self) -> bool:
         """Whether the docks that the main one brings are there, and napari had a second to load."""
-        from napari_tem_fft.widgets.tem_fft import BELOW, BESIDE
+        from napari_tem_fft.widgets.docks.tem_fft import BELOW, BESIDE
 
         wanted = tuple((BELOW | BESIDE).values())
         open_ = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, wanted)]
@@ -241,13 +241,13 @@ class Bench:
         return (self.shown - start, maps, *self.gaps(), work)
 
     def _place(self, mask, spot) -> np.ndarray:
-        from napari_tem_fft._layers import KEY
+        from napari_tem_fft.layers.results import KEY
 
         steps = np.array(mask.metadata[KEY]["step_1_nm"])
         return np.array(spot.g) / steps + (np.array(mask.data.shape) - 1) / 2
 
     def _paint(self, mask, centre, radius: float, label: int) -> None:
-        from napari_tem_fft._layers import KEY
+        from napari_tem_fft.layers.results import KEY
 
         mask.brush_size = int(2 * radius / min(mask.metadata[KEY]["step_1_nm"])) + 3
         mask.paint(centre, label)

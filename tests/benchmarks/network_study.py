@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tem_fft.nn.dataset import Pairs, load_pairs
-from napari_tem_fft.nn.model import load_predict
-from napari_tem_fft.nn.prepare import CHANNELS, InputParams
-from napari_tem_fft.nn.train import TrainParams, train_steps
-from napari_tem_fft.nn.unet import NetworkParams
+from napari_tem_fft.nn.inference.model import load_predict
+from napari_tem_fft.nn.inference.prepare import CHANNELS, InputParams
+from napari_tem_fft.nn.inference.unet import NetworkParams
+from napari_tem_fft.nn.training.dataset import Pairs, load_pairs
+from napari_tem_fft.nn.training.train import TrainParams, train_steps
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from forward_model import frequency
-from napari_tem_fft.core.pattern import PatternMeasurement, measure_pattern
+from napari_tem_fft.core.saed.measure import PatternMeasurement, measure_pattern
 from pattern_model import diffuse, recorded, rings, spots
 
 GOLD = (0.23548, 0.20393, 0.14420, 0.12298, 0.11774)

@@ -36,8 +36,8 @@ from false_alarms import field as noise_field
 from numpy.typing import NDArray
 from score_dev import uncertainty
 
-from napari_tem_fft.io.dm import read_micrograph
-from napari_tem_fft.io.map_files import read_map
+from napari_tem_fft.io.readers.dm import read_micrograph
+from napari_tem_fft.io.results.map_files import read_map
 
 RUNNERS = Path(__file__).parent / "peer_runners"
 #: Peer -> what is installed for it.

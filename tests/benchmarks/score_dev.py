@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from napari_tem_fft.cli import main as command_line
+from napari_tem_fft.cli.main import main as command_line
 
 #: Calibration uncertainty (%) stated for an image; its id begins with the key.
 UNCERTAINTY = {"": 0.5, "dev5": 2.0}

@@ -8,9 +8,9 @@ from math import gcd
 
 import numpy as np
 
-from napari_tem_fft.core.grains import Grain
-from napari_tem_fft.core.phases import Phase
-from napari_tem_fft.core.spots import Spot, upper
+from napari_tem_fft.core.crystal.phase import Phase
+from napari_tem_fft.core.grains.grain import Grain
+from napari_tem_fft.core.spots.spot import Spot, upper
 
 ZONES = [uvw for uvw in product(range(-3, 4), repeat=3) if gcd(*uvw) == 1 and uvw > (0, 0, 0)]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from napari_tem_fft.core.edited import _specimen_after, _Start
-from napari_tem_fft.core.grains import GrainSet
+from napari_tem_fft.core.grains.grain import GrainSet
 from small_analysis import regions_of
 
 

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from forward_model import frequency, fringes, lattice, white_noise
-from napari_tem_fft.core.calibration import Calibration, CalibrationError
-from napari_tem_fft.core.diffractogram import display_grid
 from napari_tem_fft.core.edited import edited_mask, edited_steps, pointed_spot
-from napari_tem_fft.core.frequency import FrequencyGrid
-from napari_tem_fft.core.mask import render
-from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.fourier.diffractogram import display_grid
+from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
+from napari_tem_fft.core.fourier.mask import render
+from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
+from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.parameters import from_dict, to_dict
 from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
 from napari_tem_fft.core.progress import exhaust
-from napari_tem_fft.core.seeds import NetworkPicture, NetworkUsed, Proposal
-from napari_tem_fft.core.spots import SpotParams
-from napari_tem_fft.io.phases import load_table
-from napari_tem_fft.nn.propose import confirmed
+from napari_tem_fft.core.spots.seeds import NetworkPicture, NetworkUsed, Proposal
+from napari_tem_fft.core.spots.spot import SpotParams
+from napari_tem_fft.io.phases.table import load_table
+from napari_tem_fft.nn.inference.propose import confirmed
 
 
 def analyse(pixels, size=(0.02, 0.02), phases=()):

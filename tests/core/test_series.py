@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from forward_model import fringes, white_noise
-from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.series import SeriesFrame, component_names, series_steps
 

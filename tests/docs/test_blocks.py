@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from fenced_blocks import Block, blocks, commands, furnish
-from napari_tem_fft._cli_options import build_parser
-from napari_tem_fft.cli import main
+from napari_tem_fft.cli.main import main
+from napari_tem_fft.cli.options import build_parser
 from small_run import SameProcess
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of the documentation's files; what a page writes is taken away after it."""
     before = set(files.rglob("*"))
     monkeypatch.chdir(files)
-    monkeypatch.setattr("napari_tem_fft.batch.hiring.LocalWorkers", lambda job, count: SameProcess(job))
+    monkeypatch.setattr("napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, _: SameProcess(job))
     yield files
     for path in sorted(set(files.rglob("*")) - before, reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()

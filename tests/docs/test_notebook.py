@@ -27,7 +27,7 @@ def test_its_outputs_are_small_and_without_errors() -> None:
 
 def test_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPLBACKEND", "agg")
-    monkeypatch.setattr("napari_tem_fft.batch.hiring.LocalWorkers", lambda job, count: SameProcess(job))
+    monkeypatch.setattr("napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, _: SameProcess(job))
     names: dict[str, Any] = {"__name__": "__main__"}
     for cell in code_cells():
         exec("".join(cell["source"]), names)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tem_fft import _cli_train
-from napari_tem_fft.cli import main
-from napari_tem_fft.io.dm import read_micrograph
-from napari_tem_fft.nn import dataset
-from napari_tem_fft.nn.keras_unet import import_keras, load_network, network_for, save_model
-from napari_tem_fft.nn.model import ModelConfig, load_predict, model_folder
-from napari_tem_fft.nn.prepare import InputParams, network_input, target
-from napari_tem_fft.nn.synthesis_params import SynthesisParams
-from napari_tem_fft.nn.train import loss_of, train_steps
-from napari_tem_fft.nn.train_params import TrainParams
-from napari_tem_fft.nn.unet import NetworkParams
+from napari_tem_fft.cli.main import main
+from napari_tem_fft.cli.main import train as _cli_train
+from napari_tem_fft.io.readers.dm import read_micrograph
+from napari_tem_fft.nn.inference.model import ModelConfig, load_predict, model_folder
+from napari_tem_fft.nn.inference.prepare import InputParams, network_input, target
+from napari_tem_fft.nn.inference.unet import NetworkParams
+from napari_tem_fft.nn.simulation.params import SynthesisParams
+from napari_tem_fft.nn.training import dataset
+from napari_tem_fft.nn.training.keras_unet import import_keras, load_network, network_for, save_model
+from napari_tem_fft.nn.training.params import TrainParams
+from napari_tem_fft.nn.training.train import loss_of, train_steps
 from nn.toy_pairs import GRID, toy
 from small_network import model_of, some_inputs, some_weights
 
@@ -137,11 +137,11 @@ class _Here:
 
 def save_correction(folder):
     from forward_model import lattice, white_noise
-    from napari_tem_fft.core.calibration import Calibration
-    from napari_tem_fft.core.micrograph import Micrograph
+    from napari_tem_fft.core.image.calibration import Calibration
+    from napari_tem_fft.core.image.micrograph import Micrograph
     from napari_tem_fft.core.pipeline import analysis_steps
     from napari_tem_fft.core.progress import exhaust
-    from napari_tem_fft.nn.corrections import save_pair
+    from napari_tem_fft.nn.training.corrections import save_pair
 
     pixels = white_noise((160, 160), 0) + lattice((160, 160), (0.03, 0.03), [(0.25, 30.0), (0.2, 100.0)])
     analysis = exhaust(analysis_steps(Micrograph(pixels, Calibration.real(0.03)), ()))

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from napari_tem_fft.nn.dataset import Pairs
-from napari_tem_fft.nn.prepare import InputParams, target
-from napari_tem_fft.nn.synthesis import Truth
+from napari_tem_fft.nn.inference.prepare import InputParams, target
+from napari_tem_fft.nn.simulation.synthesis import Truth
+from napari_tem_fft.nn.training.dataset import Pairs
 
 GRID = InputParams(half=31, margin=8)
 LIMITS = np.array([1.8, 9.8])

@@ -10,8 +10,8 @@ from npe2 import PluginManifest
 
 from dm_writer import write_dm
 from forward_model import fringes
-from napari_tem_fft._reader import read_layers
-from napari_tem_fft.widgets.tem_fft import TemFftDock
+from napari_tem_fft.plugin.reader import read_layers
+from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 from small_network import small_model
 
 NO_SCREEN = sys.platform not in ("darwin", "win32") and not (
@@ -49,7 +49,7 @@ def grain_file(tmp_path):
 @pytest.fixture(autouse=True)
 def _statistics_alone(monkeypatch):
     """No network unless a test chooses one."""
-    monkeypatch.setattr("napari_tem_fft.widgets._network_choice.NETWORK", "")
+    monkeypatch.setattr("napari_tem_fft.widgets.forms.network_choice.NETWORK", "")
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ import psutil
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_tem_fft._layers import KEY
-from napari_tem_fft.widgets._batch_rows import duration
-from napari_tem_fft.widgets.batch import ALL, BAD, BatchDock
+from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.widgets.docks.batch import ALL, BAD, BatchDock
+from napari_tem_fft.widgets.forms.batch_rows import duration
 from small_run import finished, images, write_micrograph  # noqa: F401  (fixtures)
 
 
@@ -95,7 +95,7 @@ def open_correct_and_keep(batch, dock, viewer, qtbot, run):
 
 
 def test_a_run_is_gone_on_with_in_its_own_unit(listed, monkeypatch):
-    monkeypatch.setattr("napari_tem_fft.widgets._batch_run.length_unit", lambda: "angstrom")
+    monkeypatch.setattr("napari_tem_fft.widgets.session.batch_run.length_unit", lambda: "angstrom")
     assert listed.run.job().output == listed.run.setup.output
     listed.form.keep.setCurrentIndex(0)
     listed.resume.click()
@@ -141,9 +141,10 @@ def test_a_run_is_cancelled_and_gone_on_with(batch, qtbot, tmp_path):
     for number in range(12):
         write_micrograph(tmp_path / "more" / f"{number}.dm4", number)
     batch.form.add_inputs([str(tmp_path / "more")])
+    others = set(psutil.Process().children(recursive=True))
     batch.start.click()
     qtbot.waitUntil(lambda: len(batch.run.records) >= 2, timeout=60_000)
-    children = psutil.Process().children(recursive=True)
+    children = set(psutil.Process().children(recursive=True)) - others
     batch.cancel.click()
     qtbot.waitUntil(lambda: not batch.run.running, timeout=60_000)
     assert "Resume goes on with it" in batch.state.text() and batch.run.report is not None
@@ -182,8 +183,8 @@ def test_times_in_words():
 CLOSING = """
 import sys
 import napari
-from napari_tem_fft.widgets._batch_rows import duration
-from napari_tem_fft.widgets.batch import BatchDock
+from napari_tem_fft.widgets.forms.batch_rows import duration
+from napari_tem_fft.widgets.docks.batch import BatchDock
 from qtpy.QtCore import QTimer
 
 viewer = napari.Viewer()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mouse import click
-from napari_tem_fft._layers import plane_of
-from napari_tem_fft.widgets.calibration import CalibrationDock
+from napari_tem_fft.layers.results import plane_of
+from napari_tem_fft.widgets.docks.calibration import CalibrationDock
 
 
 @pytest.fixture

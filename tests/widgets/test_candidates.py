@@ -2,9 +2,9 @@ import pytest
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
-from napari_tem_fft.io.phases import load_table
-from napari_tem_fft.widgets import _candidates
-from napari_tem_fft.widgets._candidates import CandidatesForm
+from napari_tem_fft.io.phases.table import load_table
+from napari_tem_fft.widgets.forms import candidates as _candidates
+from napari_tem_fft.widgets.forms.candidates import CandidatesForm
 
 CIF = """data_mine
 _cell_length_a 4.5

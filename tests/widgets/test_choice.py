@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mouse import click
-from napari_tem_fft._layers import plane_of
-from napari_tem_fft.widgets._chosen import component_chosen, grain_chosen, peak_chosen, spot_chosen
-from napari_tem_fft.widgets._picking import chosen_at
-from napari_tem_fft.widgets.profile import ProfileDock
+from napari_tem_fft.layers.results import plane_of
+from napari_tem_fft.widgets.canvas.picking import chosen_at
+from napari_tem_fft.widgets.docks.profile import ProfileDock
+from napari_tem_fft.widgets.session.selection import component_chosen, grain_chosen, peak_chosen, spot_chosen
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import sys
 import napari
 from napari.layers import Layer
 from qtpy.QtCore import QTimer
-from napari_tem_fft._reader import read_layers
-from napari_tem_fft.widgets.tem_fft import TemFftDock
+from napari_tem_fft.plugin.reader import read_layers
+from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 
 viewer = napari.Viewer()
 dock = TemFftDock(viewer)

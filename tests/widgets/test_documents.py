@@ -1,7 +1,7 @@
 """An analysis saved from a viewer and opened again, with the dock or without."""
 
-from napari_tem_fft._layers import KEY
-from napari_tem_fft.io.temfft import load_temfft, save_temfft
+from napari_tem_fft.io.exchange.temfft import load_temfft, save_temfft
+from napari_tem_fft.layers.results import KEY
 
 
 def names(viewer):

@@ -8,9 +8,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from mouse import canvas_of, press_on_canvas
-from napari_tem_fft._layers import KEY
-from napari_tem_fft.widgets._views import look_at
-from napari_tem_fft.widgets.tem_fft import TemFftDock
+from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.widgets.canvas.views import look_at
+from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="the canvas needs an OpenGL driver"

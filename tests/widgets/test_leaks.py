@@ -6,15 +6,15 @@ from weakref import ref
 import pytest
 from napari.layers import Layer
 
-from napari_tem_fft._reader import read_layers
-from napari_tem_fft.widgets.batch import BatchDock
-from napari_tem_fft.widgets.calibration import CalibrationDock
-from napari_tem_fft.widgets.components import ComponentsDock
-from napari_tem_fft.widgets.phases import PhasesDock
-from napari_tem_fft.widgets.profile import ProfileDock
-from napari_tem_fft.widgets.series import SeriesDock
-from napari_tem_fft.widgets.tem_fft import TemFftDock
-from napari_tem_fft.widgets.train import TrainDock
+from napari_tem_fft.plugin.reader import read_layers
+from napari_tem_fft.widgets.docks.batch import BatchDock
+from napari_tem_fft.widgets.docks.calibration import CalibrationDock
+from napari_tem_fft.widgets.docks.components import ComponentsDock
+from napari_tem_fft.widgets.docks.phases import PhasesDock
+from napari_tem_fft.widgets.docks.profile import ProfileDock
+from napari_tem_fft.widgets.docks.series import SeriesDock
+from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
+from napari_tem_fft.widgets.docks.train import TrainDock
 
 DOCKS = [
     TemFftDock,

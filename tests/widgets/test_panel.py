@@ -8,11 +8,11 @@ from napari.settings import get_plugin_settings
 from napari.utils.interactions import mouse_move_callbacks
 
 from mouse import click, send, stroke
-from napari_tem_fft.widgets._docks import dock_of
-from napari_tem_fft.widgets._panel import ReciprocalPanel
-from napari_tem_fft.widgets._preferences import fft_in_panel
-from napari_tem_fft.widgets.batch import BatchDock
-from napari_tem_fft.widgets.tem_fft import TemFftDock
+from napari_tem_fft.widgets.canvas.panel import ReciprocalPanel
+from napari_tem_fft.widgets.docks.batch import BatchDock
+from napari_tem_fft.widgets.docks.placement import dock_of
+from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
+from napari_tem_fft.widgets.session.preferences import fft_in_panel
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from napari_tem_fft.core.parameters import Field, check_limits
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.widgets._params import ParamsForm, value_rows
+from napari_tem_fft.widgets.forms.params import ParamsForm, value_rows
 
 
 @dataclass(frozen=True, slots=True)

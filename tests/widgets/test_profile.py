@@ -5,10 +5,10 @@ import pytest
 from matplotlib.text import Text
 from qtpy.QtGui import QGuiApplication
 
-from napari_tem_fft.core.profile import ProfilePeak, RadialProfile
-from napari_tem_fft.widgets._profile_plot import ProfilePlot
-from napari_tem_fft.widgets._profile_view import PhaseLines, ProfileView
-from napari_tem_fft.widgets.profile import ProfileDock, phase_lines
+from napari_tem_fft.core.profile.radial_profile import ProfilePeak, RadialProfile
+from napari_tem_fft.widgets.docks.profile import ProfileDock, phase_lines
+from napari_tem_fft.widgets.plots.profile_plot import ProfilePlot
+from napari_tem_fft.widgets.plots.profile_view import PhaseLines, ProfileView
 
 
 def profile(curve, *centres):

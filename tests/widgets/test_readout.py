@@ -2,12 +2,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_tem_fft._layers import plane_of
-from napari_tem_fft.core.miller import format_hkl
-from napari_tem_fft.core.spots import Spot
-from napari_tem_fft.io.phases import load_table
-from napari_tem_fft.widgets._chosen import nearest_line
-from napari_tem_fft.widgets._readout import describe, spot_at
+from napari_tem_fft.core.crystal.miller import format_hkl
+from napari_tem_fft.core.spots.spot import Spot
+from napari_tem_fft.io.phases.table import load_table
+from napari_tem_fft.layers.results import plane_of
+from napari_tem_fft.widgets.canvas.readout import describe, spot_at
+from napari_tem_fft.widgets.session.selection import nearest_line
 
 SPOT = Spot(7, (-2.0, 3.4641016), 0.01, 50.0, -40.0, radius=0.2)
 

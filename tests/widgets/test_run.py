@@ -3,7 +3,7 @@ import time
 import pytest
 
 from napari_tem_fft.core.progress import Step
-from napari_tem_fft.widgets._run import Runner
+from napari_tem_fft.widgets.session.runner import Runner
 
 
 def work(steps=3, pause=0.0, error=None):

@@ -5,11 +5,11 @@ import pytest
 from napari.layers import Layer
 
 from forward_model import fringes, white_noise
-from napari_tem_fft._layers import stack_layer
-from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.stack import ImageStack
-from napari_tem_fft.nn.model import load_segmenter
-from napari_tem_fft.widgets.series import SeriesDock
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.stack import ImageStack
+from napari_tem_fft.layers.results import stack_layer
+from napari_tem_fft.nn.inference.model import load_segmenter
+from napari_tem_fft.widgets.docks.series import SeriesDock
 
 
 def stack():
@@ -57,7 +57,7 @@ def test_frames_are_seen_by_the_network_of_the_main_dock(viewer, dock, qtbot, mo
         loaded.append(name)
         return load_segmenter(name)
 
-    monkeypatch.setattr("napari_tem_fft.widgets._network.load_segmenter", load)
+    monkeypatch.setattr("napari_tem_fft.widgets.session.network.load_segmenter", load)
     with qtbot.waitSignal(series.runner.returned, timeout=60_000):
         series.run.click()
     assert loaded == [str(model)]  # once for all frames

@@ -7,11 +7,11 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_tem_fft.core.matching import Decision
-from napari_tem_fft.widgets._findings import Findings
-from napari_tem_fft.widgets._summary import summary
-from napari_tem_fft.widgets._tree import ResultTree, Row
-from napari_tem_fft.widgets.components import ComponentsDock, component_rows
-from napari_tem_fft.widgets.phases import PhasesDock, match_rows
+from napari_tem_fft.widgets.docks.components import ComponentsDock, component_rows
+from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
+from napari_tem_fft.widgets.forms.summary import summary
+from napari_tem_fft.widgets.forms.tree import ResultTree, Row
+from napari_tem_fft.widgets.session.findings import Findings
 from small_analysis import small_analysis
 
 

@@ -6,7 +6,7 @@ from napari.utils.notifications import notification_manager
 
 from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.widgets.tem_fft import BELOW, BESIDE, TemFftDock
+from napari_tem_fft.widgets.docks.tem_fft import BELOW, BESIDE, TemFftDock
 
 NOISE = np.random.default_rng(3).normal(size=(128, 128)).astype(np.float32)
 

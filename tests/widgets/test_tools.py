@@ -5,9 +5,9 @@ import pytest
 from napari.utils.key_bindings import coerce_keybinding
 
 from mouse import click, drag, stroke
-from napari_tem_fft._layers import KEY, plane_of
-from napari_tem_fft.widgets._keys import KEYS
-from napari_tem_fft.widgets._tools import angle_words
+from napari_tem_fft.layers.results import KEY, plane_of
+from napari_tem_fft.widgets.canvas.keys import KEYS
+from napari_tem_fft.widgets.canvas.tools import angle_words
 
 
 def world(findings, g):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_tem_fft._cli_options import build_parser
-from napari_tem_fft._layers import KEY
-from napari_tem_fft.nn.corrections import load_pairs
-from napari_tem_fft.nn.prepare import InputParams
-from napari_tem_fft.widgets._fine_tuning import command
-from napari_tem_fft.widgets.train import TrainDock
+from napari_tem_fft.cli.options import build_parser
+from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.nn.inference.prepare import InputParams
+from napari_tem_fft.nn.training.corrections import load_pairs
+from napari_tem_fft.widgets.docks.train import TrainDock
+from napari_tem_fft.widgets.session.fine_tuning import command
 from own_process import needs_tensorflow
 from small_network import small_model
 
@@ -39,8 +39,8 @@ def own(tmp_path, monkeypatch):
     folder = tmp_path / "models"
     (folder / "first").mkdir(parents=True)
     (folder / "first" / "config.json").write_text("{}")
-    monkeypatch.setattr("napari_tem_fft.nn.model.own_folder", lambda: folder)
-    monkeypatch.setattr("napari_tem_fft.widgets.train.own_folder", lambda: folder)
+    monkeypatch.setattr("napari_tem_fft.nn.inference.model.own_folder", lambda: folder)
+    monkeypatch.setattr("napari_tem_fft.widgets.docks.train.own_folder", lambda: folder)
     return folder
 
 
@@ -59,7 +59,7 @@ def stand_in(monkeypatch, trainer):
 
     def use(what):
         monkeypatch.setattr(
-            "napari_tem_fft.widgets._fine_tuning.command",
+            "napari_tem_fft.widgets.session.fine_tuning.command",
             lambda base, pairs, output: (sys.executable, "-c", PROGRAM, what, str(output)),
         )
 
@@ -145,7 +145,7 @@ def test_a_real_fine_tuning_gives_a_model_that_can_be_used(
     small_model(own / "first", "first")
     dock.session.network.listed.emit()
     monkeypatch.setattr(
-        "napari_tem_fft.widgets._fine_tuning.command",
+        "napari_tem_fft.widgets.session.fine_tuning.command",
         lambda base, *to: (*command(str(own / base), *to), *SMALL, "--keep-pairs", str(tmp_path / "kept")),
     )
     with qtbot.waitSignal(trainer.saver.returned, timeout=60_000):
@@ -168,8 +168,8 @@ def test_the_command_is_one_that_the_command_line_knows(tmp_path, monkeypatch):
     class Config:
         inputs = InputParams()
 
-    monkeypatch.setattr("napari_tem_fft.widgets._fine_tuning.load_config", lambda folder: Config)
-    monkeypatch.setattr("napari_tem_fft.widgets._fine_tuning.model_folder", lambda name: tmp_path)
+    monkeypatch.setattr("napari_tem_fft.widgets.session.fine_tuning.load_config", lambda folder: Config)
+    monkeypatch.setattr("napari_tem_fft.widgets.session.fine_tuning.model_folder", lambda name: tmp_path)
     words = command("spots", tmp_path / "pairs", tmp_path / "new")
     args = build_parser().parse_args(words[words.index("napari_tem_fft") + 1 :])
     assert (args.command, args.finetune, args.progress) == ("train", "spots", "json")

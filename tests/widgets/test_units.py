@@ -4,13 +4,13 @@ import pytest
 from napari.settings import get_plugin_settings
 
 from napari_tem_fft.core.lengths import frequency, spacing
-from napari_tem_fft.widgets._chosen import peak_chosen, spot_chosen
-from napari_tem_fft.widgets._network_choice import NetworkChoice
-from napari_tem_fft.widgets._readout import describe
-from napari_tem_fft.widgets._tools import angle_words
-from napari_tem_fft.widgets.calibration import CalibrationDock
-from napari_tem_fft.widgets.phases import PhasesDock
-from napari_tem_fft.widgets.profile import ProfileDock
+from napari_tem_fft.widgets.canvas.readout import describe
+from napari_tem_fft.widgets.canvas.tools import angle_words
+from napari_tem_fft.widgets.docks.calibration import CalibrationDock
+from napari_tem_fft.widgets.docks.phases import PhasesDock
+from napari_tem_fft.widgets.docks.profile import ProfileDock
+from napari_tem_fft.widgets.forms.network_choice import NetworkChoice
+from napari_tem_fft.widgets.session.selection import peak_chosen, spot_chosen
 
 
 @pytest.fixture

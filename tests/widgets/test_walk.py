@@ -5,8 +5,8 @@ import pytest
 from napari.utils.key_bindings import coerce_keybinding
 
 from mouse import stroke
-from napari_tem_fft._layers import KEY
-from napari_tem_fft.core.mask import render
+from napari_tem_fft.core.fourier.mask import render
+from napari_tem_fft.layers.results import KEY
 
 
 def names(viewer):
@@ -136,7 +136,7 @@ def test_erasing_everything_leaves_nothing(viewer, dock, analysed, run):
 
 
 def test_the_mask_is_drawn_from_the_spots(analysed):
-    from napari_tem_fft.core.diffractogram import display_grid
+    from napari_tem_fft.core.fourier.diffractogram import display_grid
 
     grid = display_grid(analysed.analysis.diffractogram)
     assert np.array_equal(analysed.group["mask"].data, render(analysed.spots, grid))

@@ -9,15 +9,15 @@ from pathlib import Path
 from threading import Lock
 
 from .. import api
-from ..core.naming import Choice
-from ..core.phase_choice import stated
+from ..core.crystal.phase_selection import stated
+from ..core.matching.assignment import Choice
 from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
-from ..io.calibration import CalibrationProfile, load_profile
-from ..io.decisions import stored_decisions, stored_specimen
-from ..io.index_cache import prepared_choice
-from ..io.kept_colours import given_colours
-from ..io.results import load_results, save_results
+from ..io.exchange.calibration_profile import CalibrationProfile, load_profile
+from ..io.phases.index_cache import prepared_choice
+from ..io.results.folder import load_results, save_results
+from ..io.results.kept_colours import given_colours
+from ..io.results.overrides import stored_decisions, stored_specimen
 from .job import Job
 from .record import Record, described
 from .sources import Source

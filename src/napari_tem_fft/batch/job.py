@@ -13,9 +13,9 @@ from .. import __version__
 from ..core.lengths import UNITS, LengthUnit
 from ..core.parameters import to_dict
 from ..core.pipeline import AnalysisParams
-from ..io.phases import user_folder
+from ..io.phases.table import user_folder
 from ..io.plain import from_plain
-from ..io.results import KEEP, Keep
+from ..io.results.folder import KEEP, Keep
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..core.colours import SHADES
+from ..core.maps.colours import SHADES
 
 #: Size of a plot, in its own units.
 WIDTH, HEIGHT, LEFT, BOTTOM = 1000, 220, 50, 24

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..core.maps import UNKNOWN_CRYSTAL
+from ..core.maps.component_map import UNKNOWN_CRYSTAL
 from ..core.matching import Outcome
-from ..io.folders import plain_name
+from ..io.figures.labels import spacings
 from ..io.json_file import read_json
-from ..io.labels import spacings
 from ..io.plain import from_plain, to_plain
-from ..io.results import ANALYSIS, SPOTS
-from ..io.tables import read_rows
+from ..io.results.folder import ANALYSIS, SPOTS
+from ..io.results.tables import read_rows
+from ..io.results.whole_folder import plain_name
 
 State = Literal["analysed", "failed", "stopped"]
 #: Outcomes that name phases.

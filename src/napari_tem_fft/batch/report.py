@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..core.colours import colours_of
 from ..core.lengths import LengthUnit, length, symbol
-from ..io.kept_colours import kept_colours
+from ..core.maps.colours import colours_of
+from ..io.results.kept_colours import kept_colours
 from .plots import composition, histogram, key_style
 from .record import Part, Record
 from .thumbnail import THUMBNAIL

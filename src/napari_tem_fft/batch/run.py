@@ -12,17 +12,17 @@ from typing import Any
 
 from .. import api
 from ..core.progress import Step
-from ..io.description import written
-from ..io.folders import OURS
 from ..io.plain import to_plain
-from .earlier import already_done
+from ..io.results.description import written
+from ..io.results.whole_folder import OURS
+from .backends.local import Workers
 from .job import Job, changes
-from .journal import RUN, Journal, read_run, write_whole
 from .record import Record
 from .report import write_report
+from .resume import already_done
 from .sources import Source, announced
+from .state import RUN, Journal, read_run, write_whole
 from .tables import write_tables
-from .workers import Workers
 
 #: How long the books wait for a worker at a time, in seconds: how soon an interruption is heard.
 WAIT = 0.2

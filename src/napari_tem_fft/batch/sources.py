@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..io.formats import SUFFIXES
-from ..io.results import ANALYSIS
+from ..io.readers.formats import SUFFIXES
+from ..io.results.folder import ANALYSIS
 
 #: Suffixes of files in folders that are looked at; DM5 files are, to be told apart from those left out.
 LOOKED_AT = (*SUFFIXES, ".dm5")

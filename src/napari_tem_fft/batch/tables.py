@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.lengths import LengthUnit, in_unit, length
-from ..io.results import SPOTS
-from ..io.tables import SPOT_COLUMNS, in_which, read_rows
+from ..io.results.folder import SPOTS
+from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows
 from .record import Part, Record
 
 SUMMARY, SUMMARY_PARQUET, ALL_SPOTS = "summary.csv", "summary.parquet", "spots.parquet"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.colours import colours_of
-from ..core.map_grid import resampled
+from ..core.maps.colours import colours_of
+from ..core.maps.map_grid import resampled
 from ..core.pipeline import Analysis
 
 THUMBNAIL = "thumbnail.jpg"

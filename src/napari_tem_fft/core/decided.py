@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from .maps import component_maps
+from .maps.component_map import component_maps
 from .matching import Decision, follow
-from .naming import name_all
+from .matching.assignment import name_all
 from .pipeline import Analysis, grain_set_of
 from .progress import Step
 

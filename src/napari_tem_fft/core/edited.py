@@ -10,19 +10,26 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from .deformation import wanted_deformations
-from .diffractogram import BandImage, Diffractogram, band_image, display_grid
-from .drafts import Scene
-from .grain_edit import measure_by_hand, regrouped
-from .grain_region import union
-from .grains import GrainSet
-from .maps import component_maps
-from .mask import edit, render
-from .pipeline import EDIT_STAGES, Analysis, follow_spots, grain_set_of, scene_of, specimen_of
-from .profile import masked_profile
+from .fourier.diffractogram import BandImage, Diffractogram, band_image, display_grid
+from .fourier.mask import edit, render
+from .grains.candidate import Scene
+from .grains.edit import measure_by_hand, regrouped
+from .grains.grain import GrainSet
+from .grains.region import union
+from .maps.component_map import component_maps
+from .maps.drawn_specimen import as_given, as_measured, within
+from .maps.strain import wanted_deformations
+from .pipeline import (
+    EDIT_STAGES,
+    Analysis,
+    follow_spots,
+    grain_set_of,
+    scene_of,
+    specimen_of,
+)
+from .profile.radial_profile import masked_profile
 from .progress import Step, renumbered
-from .specimen_given import as_given, as_measured, within
-from .spots import Spot, separation, upper
+from .spots.spot import Spot, separation, upper
 
 #: A grain of which less than this share is still in a grain after an edit was none.
 STILL_THERE = 0.5

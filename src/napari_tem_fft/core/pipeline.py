@@ -9,9 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import DELIVERED_UNCERTAINTY
-from .deformation import Deformation, DeformationParams, wanted_deformations
-from .diffractogram import (
+from .crystal.phase import Phase
+from .fourier.diffractogram import (
     BandImage,
     Diffractogram,
     SpectrumParams,
@@ -19,27 +18,34 @@ from .diffractogram import (
     compute_diffractogram,
     display_grid,
 )
-from .drafts import Scene
-from .grain_region import GrainRegion, union
-from .grain_search import numbered, search_grains
-from .grains import Grain, GrainParams, GrainSet
-from .local_spectra import LocalSpectra, local_spectra_of
-from .map_grid import MapGrid
-from .maps import ComponentMap, component_maps
-from .mask import render
+from .fourier.local_spectra import LocalSpectra, local_spectra_of
+from .fourier.mask import render
+from .fourier.windows import WindowParams
+from .grains.candidate import Scene
+from .grains.grain import Grain, GrainParams, GrainSet
+from .grains.region import GrainRegion, union
+from .grains.search import numbered, search_grains
+from .image.calibration import DELIVERED_UNCERTAINTY
+from .image.micrograph import Micrograph, prepared_pixels, warnings_of
+from .image.roi import inside_part, only_inside
+from .maps.component_map import ComponentMap, component_maps
+from .maps.drawn_specimen import as_given, within
+from .maps.map_grid import MapGrid
+from .maps.specimen import specimen_mask
+from .maps.strain import Deformation, DeformationParams, wanted_deformations
 from .matching import Decision, GrainMatch, MatchParams, RingMatch, follow
-from .micrograph import Micrograph, prepared_pixels, warnings_of
-from .naming import Choice, name_all
+from .matching.assignment import Choice, name_all
 from .parameters import Field, check_limits
-from .part import inside_part, only_inside
-from .phases import Phase
-from .profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
+from .profile.radial_profile import (
+    ProfileParams,
+    RadialProfile,
+    local_profile,
+    masked_profile,
+    whole_profile,
+)
 from .progress import Step, renumbered
-from .seeds import NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
-from .specimen import specimen_mask
-from .specimen_given import as_given, within
-from .spots import Spot, SpotParams
-from .windows import WindowParams
+from .spots.seeds import NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
+from .spots.spot import Spot, SpotParams
 
 #: A network that proposes seeds, as a `Proposal` or bare; handed in, so that core never imports Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .micrograph import Micrograph
-from .phases import Phase
+from .crystal.phase import Phase
+from .image.micrograph import Micrograph
 from .pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .progress import Step
 

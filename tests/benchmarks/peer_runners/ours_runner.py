@@ -7,10 +7,10 @@ from pathlib import Path
 from exchange import answer, given, timed
 
 from napari_tem_fft import __version__, api
-from napari_tem_fft.core.calibration import Calibration
-from napari_tem_fft.core.micrograph import Micrograph
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.io.map_files import write_map
+from napari_tem_fft.io.results.map_files import write_map
 
 image, pixel_size, limits = given()
 about = json.loads(Path(sys.argv[1]).with_suffix(".json").read_text())

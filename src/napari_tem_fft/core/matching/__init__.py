@@ -1,10 +1,10 @@
 """Which phase a grain is: spots against reference lattices, ranked, with an honest "unknown"."""
 
-from .decisions import Decision, DecisionKind, follow, merged
-from .excluded import with_excluded
-from .joint import ScalePrior
+from .alternatives import with_excluded
+from .joint_posterior import ScalePrior
 from .lookalikes import LookAlike, look_alikes
 from .match import match_grains
+from .overrides import Decision, DecisionKind, follow, merged
 from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome
 from .rings import IndexedRing, RingCandidate, RingMatch, match_rings

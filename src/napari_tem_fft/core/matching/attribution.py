@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..grains import Grain
+from ..grains.grain import Grain
 from .result import GrainMatch, IndexedSpot
 
 

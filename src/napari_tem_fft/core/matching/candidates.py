@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..phases import Miller, Phase
+from ..crystal.phase import Miller, Phase
 from .result import Candidate, IndexedSpot
 from .search import Found
 

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .expected import UNKNOWN_F, expected, silence_of_a_point, visible_area
-from .index import PhaseIndex
-from .observed import ANY_G, Observed
+from .observations import ANY_G, Observed
+from .pair_index import PhaseIndex
 from .placement import Hypotheses
-from .zones import FLOORS, SHARPNESS, THRESHOLDS, fall
+from .zone_patterns import FLOORS, SHARPNESS, THRESHOLDS, fall
 
 #: Expected number of spurious spots in a grain, for each unit of their probability.
 SPURIOUS_SPOTS = 7.0

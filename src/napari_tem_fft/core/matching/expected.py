@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from .index import PhaseIndex
-from .zones import SHARPNESS, THRESHOLDS, VISIBLE_G, fall, in_band
+from .pair_index import PhaseIndex
+from .zone_patterns import SHARPNESS, THRESHOLDS, VISIBLE_G, fall, in_band
 
 #: Probability that a crystal of a layered phase lies flat, so that the beam goes along its stacking.
 LIES_FLAT = 0.8

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .index import PhaseIndex
-from .observed import COLLINEAR, Observed
+from .observations import COLLINEAR, Observed
+from .pair_index import PhaseIndex
 from .placement import Hypotheses, place
 
 #: A pair of spots fits a pair of reflections within so many standard deviations.

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..phases import Phase
-from ..structure import lines_of
+from ..crystal.phase import Phase
+from ..crystal.structure import lines_of
 from .result import Candidate
 
 #: Lines of a phase that are compared: those above this d (nm) and this relative |F|.

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..grains import Grain
-from ..phases import Phase
-from ..spots import Spot
+from ..crystal.phase import Phase
+from ..grains.grain import Grain
+from ..spots.spot import Spot
 from .candidates import candidate, candidates
-from .decisions import Decision
-from .index import PhaseIndex, index_of
-from .joint import ScalePrior
-from .observed import ANY_G, Observed, observe
+from .joint_posterior import ScalePrior
+from .observations import ANY_G, Observed, observe
 from .overlap import split_rows
+from .overrides import Decision
+from .pair_index import PhaseIndex, index_of
 from .params import MatchParams
 from .result import Candidate, GrainMatch, Outcome
 from .search import GRAIN_SCALE, Found, search
-from .single import single_d
+from .single_reflection import single_d
 from .verdict import Context, judge
 
 #: Lattices that are looked for in one grain.

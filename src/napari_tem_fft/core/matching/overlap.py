@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .observed import COLLINEAR, Observed
+from .observations import COLLINEAR, Observed
 from .search import Found
 
 #: A further lattice needs so many spots that the first one does not explain, in two directions.

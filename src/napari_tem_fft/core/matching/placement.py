@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .index import PhaseIndex
-from .observed import Observed
+from .observations import Observed
+from .pair_index import PhaseIndex
 
 #: An assignment farther away than this many standard deviations is not made.
 FAR = 4.0

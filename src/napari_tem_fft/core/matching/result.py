@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from ..phases import Miller
+from ..crystal.phase import Miller
 
 
 class Outcome(StrEnum):

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..phases import Miller, Phase
-from ..profile import ProfilePeak
-from ..structure import lines_of
-from .joint import ScalePrior
-from .observed import ANY_G
+from ..crystal.phase import Miller, Phase
+from ..crystal.structure import lines_of
+from ..profile.radial_profile import ProfilePeak
+from .joint_posterior import ScalePrior
+from .null_models import COMMON, SIZE_RANGE, common_phases
+from .observations import ANY_G
 from .params import MatchParams
 from .result import Outcome
-from .rivals import COMMON, SIZE_RANGE, common_phases
-from .zones import SHARPNESS, THRESHOLDS, fall
+from .zone_patterns import SHARPNESS, THRESHOLDS, fall
 
 #: Rings that a phase must explain to be identified or likely, and to be named at all.
 NAMED_RINGS, LEAST_RINGS = 5, 3

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import Evidence
-from .index import PhaseIndex
-from .joint import Joint, ScalePrior, combine
-from .observed import Observed
+from .joint_posterior import Joint, ScalePrior, combine
+from .observations import Observed
+from .pair_index import PhaseIndex
 from .params import MatchParams
 from .placement import Hypotheses
-from .remembered import weighed
+from .weighing import weighed
 
 #: A grain's own scale differs from the image's by this much: strain and local distortion.
 GRAIN_SCALE = 0.0015

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..phases import Phase
-from .joint import ScalePrior
+from ..crystal.phase import Phase
+from .joint_posterior import ScalePrior
 from .lookalikes import what_would_settle
 from .params import MatchParams
 from .result import Candidate, GrainMatch, Outcome

@@ -1,0 +1,32 @@
+"""What the docks do, in a few lines of Python.
+
+>>> from napari_tem_fft import analyse, read
+>>> result = analyse(read("micrograph.dm4"))
+>>> [(part.name, part.outcome, part.area) for part in result.components]
+"""
+
+from .analysis import analyse, load, reference_table, save, save_results, segment_of, select
+from .edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
+from .images import agreed, measure_marks, measure_pattern, read, read_pattern
+
+__all__ = [
+    "agreed",
+    "analyse",
+    "decide",
+    "fft_of",
+    "fringes_of",
+    "load",
+    "mask_of",
+    "measure_marks",
+    "measure_pattern",
+    "read",
+    "read_pattern",
+    "reference_table",
+    "save",
+    "save_results",
+    "segment_of",
+    "select",
+    "with_mask",
+    "with_spot",
+    "without_spots",
+]

@@ -1,0 +1,197 @@
+"""Analyse a micrograph, choose the phases that may be named, save and load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..core.crystal.phase import Phase
+from ..core.crystal.phase_selection import stated
+from ..core.image.micrograph import Micrograph
+from ..core.matching import Decision
+from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
+from ..core.progress import Step, exhaust
+from ..io.errors import ReadError
+from ..io.exchange.temfft import load_temfft, save_temfft
+from ..io.phases.index_cache import prepared_choice
+from ..io.phases.table import (
+    load_cif_folder,
+    load_table,
+    select_phases,
+    user_folder,
+    with_own_phases,
+)
+from ..io.results.folder import save_results as save_results
+from ..nn.inference.model import load_segmenter, names_model
+from .images import agreed, read
+
+
+def reference_table(cif: str | PathLike[str] | None = None) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
+    """The phases that can be named, before any choice.
+
+    Parameters
+    ----------
+    cif : path, optional
+        Folder of CIF files and CSV lists of d-spacings, which join the bundled table after those of the
+        user's own folder (`user_folder`); one of the same id, name or alias takes the other's place.
+
+    Returns
+    -------
+    phases : tuple of Phase
+    notes : tuple of str
+        What the user should know: files that were refused or read with a doubt, phases replaced.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder.
+    """
+    phases, notes = load_table(), []
+    folders = [user_folder()] if user_folder().is_dir() else []
+    for folder in (*folders, *([Path(cif)] if cif is not None else [])):
+        own, states = load_cif_folder(folder)
+        phases, replaced = with_own_phases(phases, own)
+        notes += [f"{one.file}: {one.state}: {one.reason}" for one in states if one.state != "ok"]
+        notes += replaced
+    return phases, tuple(notes)
+
+
+def select(
+    names: Sequence[str] | None = None,
+    sets: Sequence[str] | None = None,
+    elements: str | None = None,
+    table: Sequence[Phase] | None = None,
+) -> tuple[Phase, ...]:
+    """Choose the phases that may be named.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Ids, names, aliases or formulas; without them the sets decide.
+    sets : sequence of str, optional
+        "battery", "sei", "metal", ... or "all".
+    elements : str, optional
+        What the sample can hold: "Li, F, O, +C, -Na".
+    table : sequence of Phase, optional
+        From `reference_table`; the bundled one with the user's own phases where absent.
+
+    Returns
+    -------
+    tuple of Phase
+
+    Raises
+    ------
+    ValueError
+        For a name, set or element that is unknown or ambiguous, or if nothing is left.
+    """
+    phases = select_phases(reference_table()[0] if table is None else table, names, sets, elements)
+    if not phases:
+        raise ValueError("no phase of the table fits this choice of names, sets and elements")
+    return phases
+
+
+def segment_of(params: AnalysisParams) -> Segment | None:
+    """Load the network that the parameters name; None if they name none.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is damaged.
+    """
+    if not names_model(params.network):
+        return None
+    return load_segmenter(params.network, params.spots.false_alarms)
+
+
+def analyse(
+    source: Micrograph | str | PathLike[str],
+    phases: Sequence[Phase] | None = None,
+    params: AnalysisParams | None = None,
+    segment: Segment | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    others: Sequence[Phase] | None = None,
+    decisions: Sequence[Decision] = (),
+    specimen: NDArray[Any] | None = None,
+) -> Analysis:
+    """Run the whole chain on a micrograph.
+
+    Parameters
+    ----------
+    source : Micrograph or path
+    phases : sequence of Phase, optional
+        Candidates from `select`; the default sets where absent, and then a phase outside them that fits
+        better than a named one makes it ambiguous (`MatchParams.outside`).
+    params : AnalysisParams, optional
+        Without them the calibration's own uncertainty is assumed.
+    segment : callable, optional
+        A network that proposes spots beside the statistics, from `segment_of`: of many images, load it
+        once. Without it the one that the parameters name is loaded.
+    on_step : callable, optional
+        Called with each finished `Step`.
+    others : sequence of Phase, optional
+        Phases that are told of where they would be named if they were candidates; the rest of the
+        table where absent.
+    decisions : sequence of Decision, optional
+        A person's word on some of the grains, such as those of an earlier `Analysis`.
+    specimen : ndarray, shape (y, x), optional
+        Not zero where there is matter, of any resolution over the whole image; found where absent.
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read.
+    CalibrationError
+        If the image has no pixel size in nm.
+    ValueError
+        If the image cannot be transformed, the specimen is none of it, or there is no such network.
+    """
+    micrograph = source if isinstance(source, Micrograph) else read(source)
+    candidates = select() if phases is None else phases
+    choice = prepared_choice(candidates, reference_table()[0] if others is None else others)
+    micrograph, params = agreed(micrograph, params)
+    if phases is not None:
+        params = stated(params, [phase.id for phase in phases], None)
+    segment = segment or segment_of(params)
+    steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, decisions, specimen)
+    return exhaust(steps, on_step)
+
+
+def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> Path:
+    """Write a whole analysis, with the micrograph, into one ``*.temfft`` file.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    path : path
+        The suffix is added where it is missing; a folder of that name is filled.
+    pixels : bool
+        Keep the micrograph's pixels; else only its file and hash.
+
+    Returns
+    -------
+    Path
+        What was written.
+    """
+    return save_temfft(Path(path), analysis, pixels)
+
+
+def load(path: str | PathLike[str]) -> Analysis:
+    """Read the analysis of a ``*.temfft`` file or folder.
+
+    Raises
+    ------
+    ReadError
+        If there is no analysis in it, it is damaged, or its micrograph is not found.
+    """
+    document = load_temfft(Path(path))
+    if document.analysis is None:
+        raise ReadError(path, "there is no analysis in it", "open it in napari, and analyse the micrograph")
+    return document.analysis

@@ -1,0 +1,100 @@
+"""Many micrographs from Python: what the command ``batch`` does, in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+
+from ..batch.backends.start import hire
+from ..batch.job import Job
+from ..batch.run import Outcome, batch_steps
+from ..batch.sources import find_sources
+from ..core.lengths import LengthUnit
+from ..core.pipeline import AnalysisParams
+from ..core.progress import Step, exhaust
+from ..io.results.folder import Keep
+from . import reference_table, select
+
+Input = str | PathLike[str]
+
+
+def analyse_many(
+    inputs: Input | Sequence[Input],
+    output: Input,
+    names: Sequence[str] | None = None,
+    sets: Sequence[str] | None = None,
+    elements: str | None = None,
+    params: AnalysisParams | None = None,
+    *,
+    keep: Keep = "maps",
+    unit: LengthUnit = "nm",
+    workers: int | None = None,
+    memory_limit: str = "",
+    scheduler: str = "",
+    resume: bool = False,
+    on_step: Callable[[Step], None] | None = None,
+) -> Outcome:
+    """Analyse files, folders and patterns in worker processes, with tables and a report of the run.
+
+    In a script, call it under ``if __name__ == "__main__":``, for workers import the script.
+
+    Parameters
+    ----------
+    inputs : path, or sequence of paths
+    output : path
+        Folder of the run: ``report.html``, ``summary.csv``, and a folder of results an image.
+    names, sets, elements : optional
+        The candidates, as in `napari_tem_fft.api.select`.
+    params : AnalysisParams, optional
+        Without them each image's calibration says how well it is known.
+    keep : {"tables", "maps", "pictures"}
+        What is kept of each image.
+    unit : {"nm", "angstrom"}
+        Of lattice spacings in tables, pictures and the report.
+    workers : int, optional
+        Processes; one a processor that this job may use where absent.
+    memory_limit, scheduler : str
+        As in `napari_tem_fft.batch.backends.start.hire`: "8G"; a dask.distributed scheduler's address.
+    resume : bool
+        Go on with the run in the folder.
+    on_step : callable, optional
+        Called with a `Step` a file, whose product is its `Record`.
+
+    Returns
+    -------
+    Outcome
+        How many were analysed, failed or kept, and where.
+
+    Raises
+    ------
+    ValueError
+        If there is no micrograph in the inputs, a candidate is unknown, or the folder holds another run.
+    OSError
+        If the folder cannot be written.
+    """
+    given = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
+    select(names, sets, elements, reference_table()[0])  # a wrong name is told before any worker is hired
+    target = Path(os.path.abspath(output))
+    found = find_sources([str(one) for one in given], target)
+    if not found.sources:
+        raise ValueError(f"no micrograph in {', '.join(map(str, given))}")
+    job = Job(
+        output=str(target),
+        params=params or AnalysisParams(),
+        keep=keep,
+        unit=unit,
+        names=None if names is None else tuple(names),
+        sets=None if sets is None else tuple(sets),
+        elements=elements,
+        uncertainty_stated=params is not None,
+    )
+    steps = batch_steps(
+        found.sources,
+        job,
+        hire(found.sources, workers, memory_limit, scheduler),
+        inputs=[str(one) for one in given],
+        resume=resume,
+    )
+    return exhaust(steps, on_step)

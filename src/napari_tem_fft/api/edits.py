@@ -1,0 +1,167 @@
+"""The parts of `api` about what a person changes (mask, spots, phases): each gives a new `Analysis`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.crystal.phase_selection import find_phase
+from ..core.decided import decided_steps
+from ..core.edited import edited_mask, edited_steps, pointed_spot
+from ..core.fourier.diffractogram import display, display_grid
+from ..core.fourier.frequency_grid import FrequencyGrid
+from ..core.fourier.inverse import masked_inverse
+from ..core.fourier.mask import render
+from ..core.matching import Decision, DecisionKind, merged
+from ..core.pipeline import Analysis
+from ..core.progress import exhaust
+from ..core.spots.spot import Spot
+
+
+def fft_of(analysis: Analysis) -> tuple[FrequencyGrid, NDArray[np.float32]]:
+    """The diffractogram as it is shown.
+
+    Returns
+    -------
+    grid : FrequencyGrid
+        Step (y, x) in 1/nm; the zero frequency lies in the middle cell. `fft_of` and `mask_of` share it.
+    image : ndarray of float32, shape ``grid.shape``
+        log10 of power over noise.
+    """
+    return display(analysis.diffractogram)
+
+
+def mask_of(analysis: Analysis) -> NDArray[np.uint8]:
+    """The mask of the enabled spots, to be painted on: discs at +g and -g, 1 inside.
+
+    Returns
+    -------
+    ndarray of uint8, shape (y, x)
+        On the grid of `fft_of`.
+    """
+    return render(analysis.spots, display_grid(analysis.diffractogram))
+
+
+def fringes_of(
+    analysis: Analysis, mask: ArrayLike | None = None
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Inverse transform of what lies inside a mask: the lattice fringes alone.
+
+    Parameters
+    ----------
+    mask : ndarray, shape of `mask_of`, optional
+        That of the enabled spots where absent.
+
+    Returns
+    -------
+    image : ndarray of float32, shape (y, x)
+        Over the whole field, in the micrograph's grey levels, mean zero.
+    pixel_size : tuple of float, (y, x), nm
+
+    Raises
+    ------
+    ValueError
+        If the mask has another shape.
+    """
+    grid = display_grid(analysis.diffractogram)
+    chosen = mask_of(analysis) if mask is None else _checked(mask, grid)
+    return masked_inverse(analysis.diffractogram, chosen, grid)
+
+
+def with_mask(analysis: Analysis, mask: ArrayLike) -> Analysis:
+    """The analysis after its mask was repainted: spots, profile, grains, phases and maps follow.
+
+    Parameters
+    ----------
+    mask : ndarray, shape of `mask_of`
+        Non-zero is masked. An erased disc disables its spots, a painted one adds a spot, refined and with
+        the SNR that is there; what is painted at g counts at -g too.
+
+    Raises
+    ------
+    ValueError
+        If the mask has another shape.
+    """
+    checked = _checked(mask, display_grid(analysis.diffractogram))
+    return exhaust(edited_steps(analysis, edited_mask(analysis, checked)))
+
+
+def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
+    """The analysis with the spot that somebody points at; it is refined first.
+
+    Parameters
+    ----------
+    g : tuple of float, (y, x), 1/nm
+        y points down. Within the shown diffractogram.
+
+    Raises
+    ------
+    ValueError
+        If g lies outside of it.
+    """
+    grid = display_grid(analysis.diffractogram)
+    row, column = grid.cell(g)
+    if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]):
+        raise ValueError(f"g = {g} 1/nm lies outside of the diffractogram")
+    return exhaust(edited_steps(analysis, pointed_spot(analysis, analysis.spots, g)))
+
+
+def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
+    """The analysis with some spots disabled.
+
+    Parameters
+    ----------
+    spots : iterable of int
+        Their ids.
+
+    Raises
+    ------
+    ValueError
+        If there is no such spot.
+    """
+    gone = set(spots)
+    unknown = gone - {spot.id for spot in analysis.spots}
+    if unknown:
+        raise ValueError(f"there is no spot {', '.join(map(str, sorted(unknown)))}")
+    left: tuple[Spot, ...] = tuple(
+        replace(spot, enabled=spot.enabled and spot.id not in gone) for spot in analysis.spots
+    )
+    return exhaust(edited_steps(analysis, left))
+
+
+def decide(analysis: Analysis, grain: int, phase: str, kind: DecisionKind = "override") -> Analysis:
+    """The analysis after a person's word on the phase of a grain; names and maps follow.
+
+    Parameters
+    ----------
+    grain : int
+        Its id.
+    phase : str
+        Id, name, alias or formula of a candidate, or of one of `Analysis.others`.
+    kind : {"override", "lock", "reject"}
+        It is this phase; the same, and the image's scale follows from it (an internal standard); it is
+        not this phase.
+
+    Raises
+    ------
+    ValueError
+        If there is no such grain or phase, or the kind is none of these.
+    """
+    if kind not in ("override", "lock", "reject"):
+        raise ValueError(f"{kind!r} is none of override, lock, reject")
+    found = next((one for one in analysis.grains if one.id == grain), None)
+    if found is None:
+        raise ValueError(f"there is no grain {grain}; there are {len(analysis.grains)}")
+    chosen = find_phase((*analysis.phases, *analysis.others), phase)
+    word = Decision(grain, chosen.id, kind, found.centre)
+    return exhaust(decided_steps(analysis, merged(analysis.decisions, (word,))))
+
+
+def _checked(mask: ArrayLike, grid: FrequencyGrid) -> NDArray[np.uint8]:
+    array = np.asarray(mask)
+    if array.shape != grid.shape:
+        raise ValueError(f"a mask of shape {array.shape} for a diffractogram of {grid.shape}; see mask_of")
+    return np.asarray(array != 0, np.uint8)

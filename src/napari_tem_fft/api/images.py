@@ -1,0 +1,196 @@
+"""The parts of `api` about one image: read it with its scale, measure its spots, say how well it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+from ..core.image.calibration import Calibration, CalibrationError, Space
+from ..core.image.calibration_reference import Mark, marks_of
+from ..core.image.micrograph import Micrograph
+from ..core.pipeline import AnalysisParams, analysis_steps
+from ..core.profile.radial_profile import RadialProfile
+from ..core.saed.measure import PatternMeasurement, PatternParams
+from ..core.saed.measure import measure_pattern as pattern_measured
+from ..core.spots.spot import Spot
+from ..io.errors import ReadError
+from ..io.exchange.calibration_profile import CalibrationProfile, apply_profile, load_profile
+from ..io.exchange.temfft import SUFFIX, load_temfft
+from ..io.readers.dm import read_micrograph
+
+Profile = CalibrationProfile | str | PathLike[str]
+#: Smallest relative uncertainty of a scale that the parameters of an analysis take.
+LEAST_UNCERTAINTY = 1e-4
+
+
+def read(
+    path: str | PathLike[str],
+    pixel_size: float | tuple[float, float] | None = None,
+    image: int | None = None,
+    frame: int | None = None,
+    calibration_profile: Profile | None = None,
+) -> Micrograph:
+    """Read a micrograph: a .dm3 or .dm4 file, another microscope's, or the one in a ``*.temfft``.
+
+    Parameters
+    ----------
+    path : path
+    pixel_size : float or tuple of float, (y, x), nm, optional
+        Takes the place of the file's.
+    image, frame : int, optional
+        Which image of the file, which frame of a stack, both counted from 0.
+    calibration_profile : CalibrationProfile or path, optional
+        Corrects the file's scale.
+
+    Returns
+    -------
+    Micrograph
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read, or holds no image.
+    CalibrationError
+        If the pixel size is given for an image in 1/nm, or the profile does not belong to the image.
+    """
+    if Path(path).suffix.lower() == SUFFIX:
+        micrograph = _of_document(path)
+    else:
+        micrograph = read_micrograph(path, image, frame)
+    return _calibrated(micrograph, "real", pixel_size, calibration_profile)
+
+
+def _of_document(path: str | PathLike[str]) -> Micrograph:
+    micrograph = load_temfft(Path(path)).micrograph
+    if micrograph is None:
+        raise ReadError(path, "there is no micrograph in it", "choose the micrograph's own file")
+    return micrograph
+
+
+def read_pattern(
+    path: str | PathLike[str],
+    pixel_size: float | tuple[float, float] | None = None,
+    image: int | None = None,
+    frame: int | None = None,
+    calibration_profile: Profile | None = None,
+) -> Micrograph:
+    """Read a stored diffraction pattern or FFT; the arguments are those of `read`.
+
+    Parameters
+    ----------
+    pixel_size : float or tuple of float, (y, x), 1/nm, optional
+        Takes the place of the file's.
+    """
+    pattern = read_micrograph(path, image, frame, space="reciprocal")
+    return _calibrated(pattern, "reciprocal", pixel_size, calibration_profile)
+
+
+def _calibrated(
+    micrograph: Micrograph,
+    space: Space,
+    pixel_size: float | tuple[float, float] | None,
+    profile: Profile | None,
+) -> Micrograph:
+    """The image with the scale that the user gives, or with the file's corrected by a profile."""
+    calibration = micrograph.calibration
+    if pixel_size is not None and profile is not None:
+        raise CalibrationError(
+            "give a pixel size or a calibration profile, which corrects the file's: not both"
+        )
+    if pixel_size is not None:
+        if calibration.space not in (space, "none"):
+            raise CalibrationError(
+                f"{micrograph.name}: the file is calibrated in {calibration.unit}, and a pixel size in"
+                f" {'nm' if space == 'real' else '1/nm'} does not make it another kind of image"
+            )
+        given = Calibration.real(pixel_size, "given by the user")
+        calibration = replace(given, space=space, origin=calibration.origin)
+        return replace(micrograph, calibration=calibration)
+    if profile is None:
+        return micrograph
+    loaded = profile if isinstance(profile, CalibrationProfile) else load_profile(profile)
+    return apply_profile(loaded, micrograph)
+
+
+def measure_pattern(
+    source: Micrograph | str | PathLike[str],
+    params: PatternParams | None = None,
+    centre: tuple[float, float] | None = None,
+) -> PatternMeasurement:
+    """Measure a stored diffraction pattern or FFT in 1/nm as it is; it is never transformed again.
+
+    Parameters
+    ----------
+    source : Micrograph or path
+    params : PatternParams, optional
+    centre : tuple of float, (y, x), pixels, optional
+        Place of the direct beam; found where absent.
+
+    Returns
+    -------
+    PatternMeasurement
+        Centre, spots and radial profile.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read.
+    CalibrationError
+        If the image is not calibrated in 1/nm.
+    ValueError
+        If the pattern has no centre of symmetry and none is given, or cannot be measured.
+    """
+    pattern = source if isinstance(source, Micrograph) else read_pattern(source)
+    return pattern_measured(pattern, params, centre)
+
+
+def measure_marks(micrograph: Micrograph, params: AnalysisParams | None = None) -> tuple[Mark, ...]:
+    """Measure spots and rings by which a calibration can be corrected: of a micrograph, or of a pattern.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    params : AnalysisParams, optional
+        For a micrograph.
+
+    Raises
+    ------
+    CalibrationError
+        If the image has no scale.
+    ValueError
+        If it cannot be measured.
+    """
+    if micrograph.calibration.space == "reciprocal":
+        measured = pattern_measured(micrograph)
+        return marks_of(measured.spots, measured.profile.peaks)
+    spots: Sequence[Spot] = ()
+    for step in analysis_steps(micrograph, (), params):
+        match step.product:
+            case (Spot(), *_):
+                spots = step.product
+            case (RadialProfile(), *_):
+                peaks = {profile.curve: profile.peaks for profile in step.product}
+                return marks_of(spots, peaks["masked"] or peaks["local maximum"])
+    return marks_of(spots, ())
+
+
+def agreed(
+    micrograph: Micrograph, params: AnalysisParams | None, stated: bool = True
+) -> tuple[Micrograph, AnalysisParams]:
+    """Image and parameters that agree on how well the scale is known.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    params : AnalysisParams, optional
+    stated : bool
+        The parameters say it; else, and where there are none, the image's calibration does.
+    """
+    calibration = micrograph.calibration
+    if params is None or not stated:
+        percent = 100 * max(calibration.uncertainty, LEAST_UNCERTAINTY)
+        return micrograph, replace(params or AnalysisParams(), calibration_uncertainty=percent)
+    known = replace(calibration, uncertainty=params.calibration_uncertainty / 100)
+    return replace(micrograph, calibration=known), params

@@ -1,0 +1,257 @@
+"""Workers: processes that analyse files, one at a time each; one that dies costs its file one retry."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from ..engine import analyse_source
+from ..job import Job
+from ..record import Record
+from ..sources import Source
+
+#: How often a file is begun before it is given up.
+ATTEMPTS = 2
+#: Workers that may die one after the other before they have taken a file.
+MOST_STILLBORN = 3
+#: Environment of workers: one thread each, or their linear algebra and transforms fight for the processors;
+#: and memory that is given back is kept for the next image (glibc), or a tenth of the time goes into clearing
+#: fresh pages for arrays of tens of megabytes.
+ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+
+
+class WorkersError(RuntimeError):
+    """No worker can be had."""
+
+
+class Workers(Protocol):
+    """Whatever analyses files: processes of this machine, or a cluster."""
+
+    def free(self) -> int:
+        """How many more files may be handed over now."""
+
+    def busy(self) -> int:
+        """How many files are being worked on."""
+
+    def submit(self, source: Source) -> None:
+        """Hand a file over."""
+
+    def poll(self, seconds: float) -> list[Record]:
+        """Records of files that are done, after at most this time."""
+
+    def close(self) -> None:
+        """End the work at once."""
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    process: Any
+    pipe: Connection
+    task: tuple[Source, int] | None = None
+    used: bool = False
+
+
+class LocalWorkers:
+    """Worker processes of this machine.
+
+    Parameters
+    ----------
+    job : Job
+    count : int
+
+    Notes
+    -----
+    Each worker has one file at a time, so there is nothing queued that could be lost.
+    """
+
+    def __init__(self, job: Job, count: int) -> None:
+        self._job = job
+        self._context = multiprocessing.get_context("spawn")
+        self._retries: deque[tuple[Source, int]] = deque()
+        self._lost: list[Record] = []
+        self._stillborn = 0
+        self._workers = [self._started() for _ in range(count)]
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Numbers of the workers' processes."""
+        return tuple(worker.process.pid for worker in self._workers)
+
+    def free(self) -> int:
+        """Workers without a file."""
+        return sum(worker.task is None for worker in self._workers) - len(self._retries)
+
+    def busy(self) -> int:
+        """Files that are worked on or wait for their second attempt."""
+        return sum(worker.task is not None for worker in self._workers) + len(self._retries)
+
+    def submit(self, source: Source) -> None:
+        """Hand a file to a free worker."""
+        self._retries.append((source, 1))
+        self._hand_out()
+
+    def poll(self, seconds: float) -> list[Record]:
+        """Records that came in; a worker that died is replaced.
+
+        Raises
+        ------
+        WorkersError
+            If workers die before they do anything.
+        """
+        done = []
+        ready = wait([w.pipe for w in self._workers], seconds)
+        for worker in list(self._workers):
+            if worker.pipe not in ready:
+                continue
+            try:
+                record: Record = worker.pipe.recv()
+            except (EOFError, OSError):
+                self._replace(worker)
+                continue
+            worker.task, worker.used, self._stillborn = None, True, 0
+            done.append(record)
+        done += self._lost
+        self._lost.clear()
+        self._hand_out()
+        return done
+
+    def close(self) -> None:
+        """Let idle workers go, end the others, and remove what they had half written."""
+        for worker in self._workers:
+            if worker.task is None:
+                with suppress(OSError):
+                    worker.pipe.send(None)
+            else:
+                worker.process.kill()
+        for worker in self._workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+            worker.process.close()
+            if worker.task is not None:
+                remove_leftovers(Path(self._job.output), worker.task[0])
+        self._workers.clear()
+
+    def _hand_out(self) -> None:
+        for worker in self._workers:
+            if self._retries and worker.task is None:
+                task = self._retries.popleft()
+                worker.task = task
+                with suppress(OSError):  # it has died: poll finds that out
+                    worker.pipe.send(task)
+
+    def _started(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self._job), daemon=True)
+        with _environment(ENVIRONMENT), _nothing_but_ours():
+            process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _replace(self, worker: _Worker) -> None:
+        """Another worker in the place of one that died; its file is tried again, or given up."""
+        worker.process.join()
+        code = worker.process.exitcode
+        self._stillborn += not worker.used
+        if self._stillborn >= MOST_STILLBORN * max(len(self._workers), 1):
+            raise WorkersError(f"the worker processes end before they do anything ({_death(code)})")
+        if worker.task is not None:
+            source, attempt = worker.task
+            remove_leftovers(Path(self._job.output), source)
+            if attempt < ATTEMPTS:
+                self._retries.appendleft((source, attempt + 1))
+            else:
+                self._lost.append(lost(source, attempt, _death(code)))
+        worker.pipe.close()
+        worker.process.close()
+        self._workers[self._workers.index(worker)] = self._started()
+
+
+def lost(source: Source, attempts: int, death: str) -> Record:
+    """The record of a file over which workers died."""
+    reason = f"the process that analysed it died {attempts} times ({death}); perhaps the memory was too small"
+    return Record(source.index, source.path, source.folder, "failed", reason, attempts=attempts)
+
+
+def remove_leftovers(output: Path, source: Source) -> None:
+    """Remove what a worker that was ended had half written for a file."""
+    folder = output / source.folder
+    for path in folder.parent.glob(f".{glob_escape(folder.name)}.*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def glob_escape(name: str) -> str:
+    """The name as a pattern that means nothing but itself."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _work(pipe: Connection, job: Job) -> None:
+    """Body of a worker: analyse what comes until nothing comes any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
+    while True:
+        try:
+            task = pipe.recv()
+        except (EOFError, OSError):
+            return
+        if task is None:
+            return
+        source, attempt = task
+        record = analyse_source(job, source, attempt)
+        try:
+            pipe.send(record)
+        except OSError:  # nobody listens any longer
+            return
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+@contextmanager
+def _nothing_but_ours() -> Iterator[None]:
+    """Processes that are started within import this package, and not the program that starts them.
+
+    Else each worker of a run in napari would load the whole of napari.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """These variables for processes that are started within."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

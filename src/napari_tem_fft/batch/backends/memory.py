@@ -1,0 +1,93 @@
+"""How much memory a run needs, and how many workers a limit allows."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+from ...core.fourier.diffractogram import SpectrumParams, searched_share
+from ...io.readers.dm import read_images
+from ..sources import Source
+
+#: Memory of the process that keeps the books, and of a worker without an image, bytes.
+BOOKS = 170e6
+WORKER = 270e6
+#: Memory of a worker for each pixel of its image, and for each in the searched share of its spectrum.
+#: Set, with `WORKER`, on the process of `analyse` in `tests/benchmarks/grain_memory.py`: 10, 200 and 300
+#: grains in 2048 and 4096 pixels of 0.05 nm, of which all is searched, and of 0.025 nm (29 %), take 0.98 to
+#: 1.09 of what is counted. A batch's worker, which draws no pictures but keeps free memory, takes 0.77 to
+#: 1.16 of it.
+BYTES_A_PIXEL, BYTES_A_BIN = 2.0, 29.0
+#: Smallest pixel that files hold as a rule, bytes: int16.
+PIXEL_BYTES = 2
+_UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def memory_of(workers: int, pixels: float, share: float = 1.0) -> float:
+    """Bytes that a run needs: books + workers x (a worker + bytes a pixel x pixels of an image).
+
+    Parameters
+    ----------
+    pixels : float
+        Of the largest image.
+    share : float
+        Of the image's spectrum that is searched; 1, where most memory is needed, if it is not known.
+    """
+    return BOOKS + workers * _worker(pixels, share)
+
+
+def _worker(pixels: float, share: float) -> float:
+    return WORKER + (BYTES_A_PIXEL + BYTES_A_BIN * share) * pixels
+
+
+def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
+    """Most workers that fit into so many bytes, at least one.
+
+    Parameters
+    ----------
+    pixels, share : float
+        As in `memory_of`.
+
+    Raises
+    ------
+    ValueError
+        If not even one fits.
+    """
+    count = int((limit - BOOKS) // _worker(pixels, share))
+    if count < 1:
+        raise ValueError(
+            f"a memory limit of {limit / 1e9:.2g} GB is too small: one worker needs"
+            f" {memory_of(1, pixels, share) / 1e9:.2g} GB for images of this size"
+        )
+    return count
+
+
+def largest_pixels(sources: Iterable[Source]) -> float:
+    """Pixels of the largest image, as far as the files' sizes tell."""
+    sizes = [os.path.getsize(source.path) for source in sources if os.path.isfile(source.path)]
+    return max(sizes, default=0) / PIXEL_BYTES
+
+
+def share_searched(sources: Iterable[Source]) -> float:
+    """Share of the spectrum that is searched in the largest image, by its pixel size; 1 if it says none."""
+    paths = [source.path for source in sources if os.path.isfile(source.path)]
+    try:
+        image = read_images(max(paths, key=os.path.getsize))[0]
+        return searched_share(image.calibration.pixel_size, SpectrumParams())
+    except (ValueError, OSError, MemoryError):  # the run itself says what is wrong with a file
+        return 1.0
+
+
+def parse_memory(text: str) -> float:
+    """Bytes of "3G", "800M" or a number.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if not found or found[1].count(".") > 1 or found[1] == ".":
+        raise ValueError(f"{text!r} is not a size of memory, such as 3G")
+    return float(found[1]) * _UNITS[found[2].upper()]

@@ -1,0 +1,174 @@
+"""The commands ``analyse``, ``sample`` and ``phases``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NoReturn
+
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from .. import api
+from ..core.crystal.phase import Phase
+from ..core.crystal.phase_selection import stated
+from ..core.maps.colours import colours_of
+from ..core.matching import Decision, DecisionKind, merged
+from ..core.matching.assignment import Choice
+from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
+from ..core.progress import Step, exhaust
+from ..io.exchange.calibration_profile import load_profile
+from ..io.exchange.scoring import write_score
+from ..io.phases.index_cache import prepared_choice
+from ..io.results.folder import folder_of, save_results
+from ..io.results.overrides import (
+    read_decisions,
+    read_specimen,
+    stored_decisions,
+    stored_specimen,
+)
+from .common import (
+    FAILED,
+    OK,
+    UsageError,
+    failure,
+    repeated,
+    say,
+    uncertainty_stated,
+)
+from .options import params_from
+from .output import report
+from .phases import phase_lines, phase_table
+
+BAR = "{desc} |{bar:30}| {n_fmt}/{total_fmt}{postfix}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """What every file of a command is analysed with."""
+
+    choice: Choice
+    decisions: tuple[Decision, ...]
+    params: AnalysisParams
+    segment: Segment | None
+    specimen: NDArray[Any] | None
+
+
+def analyse(args: argparse.Namespace) -> int:
+    """Carry out ``analyse``."""
+    job = _prepared(args)
+    failed, colours = 0, dict[str, str]()
+    for path in args.files:
+        try:
+            _analyse_file(path, args, job, colours)
+        except (ValueError, OSError, MemoryError) as error:
+            failed += failure(path, error, args.debug)
+        except Exception as error:  # a fault of the program's own must not stop the other files
+            failed += failure(path, error, args.debug, f"unexpected {type(error).__name__}: ")
+    if len(args.files) > 1:
+        print(f"{len(args.files) - failed} of {len(args.files)} files analysed")
+    return FAILED if failed else OK
+
+
+def _prepared(args: argparse.Namespace) -> _Job:
+    """Everything that can be wrong with the command itself, before the first file is opened."""
+    clashes = repeated(args.files, by_stem=args.score)
+    if clashes:
+        raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
+    if len(args.files) > 1 and (args.override or args.lock or args.reject):
+        raise UsageError("grains have numbers within one image: decide on them one file at a time")
+    if len(args.files) > 1 and args.specimen is not None:
+        raise UsageError("a specimen mask belongs to one image: give it one file at a time")
+    try:
+        if args.calibration_profile is not None:
+            args.calibration_profile = load_profile(args.calibration_profile)
+        table, params = _table(args), stated(params_from(args), args.phases, args.elements)
+        chosen = api.select(args.phases, args.sets, args.elements, table)
+        decisions = _decisions(args, table)
+        specimen = None if args.specimen is None else read_specimen(args.specimen)
+        segment = api.segment_of(params)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    return _Job(prepared_choice(chosen, table), decisions, params, segment, specimen)
+
+
+def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
+    """All phases that can be named; what is to be said of their files is said."""
+    table, notes = api.reference_table(args.cif)
+    for note in notes:
+        say(note)
+    return table
+
+
+def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[Decision, ...]:
+    kinds: tuple[DecisionKind, ...] = ("override", "lock", "reject")
+    return tuple(one for kind in kinds for one in read_decisions(kind, getattr(args, kind), table))
+
+
+def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict[str, str]) -> None:
+    """Analyse a file; components keep the colours that they had in earlier ones, and new ones are added."""
+    micrograph = api.read(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
+    micrograph, params = api.agreed(micrograph, job.params, uncertainty_stated(args))
+    folder = folder_of(path, args.output)
+    earlier = () if args.forget else stored_decisions(folder, micrograph.file_hash)
+    decisions = merged(earlier, job.decisions)
+    drawn = None if args.forget else stored_specimen(folder, micrograph.file_hash)
+    specimen = drawn if job.specimen is None else job.specimen
+    with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
+        analysis: Analysis = exhaust(
+            analysis_steps(
+                micrograph, job.choice.phases, params, job.segment, job.choice.others, decisions, specimen
+            ),
+            lambda step: _advance(bar, step),
+        )
+        bar.set_postfix_str("writing")
+        colours.update(colours_of((part.name for part in analysis.components), colours))
+        save_results(analysis, folder, inverses=args.ifft, unit=args.unit, known=colours)
+        if args.temfft:
+            api.save(analysis, args.output / f"{path.name}.temfft")
+        if args.score:
+            write_score(analysis, args.output, path.stem)
+    gone = len(decisions) - len(analysis.decisions)
+    if gone:
+        say(f"{path.name}: {gone} decisions left out: there is no grain where theirs was")
+    print(f"{path}\n{report(analysis, args.unit)}\n  results: {folder}\n", flush=True)
+
+
+def _advance(bar: tqdm[NoReturn], step: Step) -> None:
+    bar.total = step.total
+    bar.set_postfix_str(step.name, refresh=False)
+    bar.update(step.done - bar.n)
+
+
+def sample(args: argparse.Namespace) -> int:
+    """Carry out ``sample``."""
+    content = (files("napari_tem_fft") / "data" / "sample.dm4").read_bytes()
+    path = args.output / "sample.dm4"
+    try:
+        if path.exists() and path.read_bytes() != content:
+            raise FileExistsError(f"{path} exists and is another file; choose another folder with -o")
+        args.output.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        say(str(error))
+        return FAILED
+    print(path)
+    return OK
+
+
+def phases(args: argparse.Namespace) -> int:
+    """Carry out ``phases``."""
+    if args.names:
+        args.phases = [*(args.phases or ()), *args.names]
+    try:
+        chosen = api.select(args.phases, args.sets, args.elements, table := _table(args))
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    if args.names:
+        print("\n\n".join(phase_lines(phase, table, args.unit) for phase in chosen))
+    else:
+        print(phase_table(chosen, len(table), args.unit))
+    return OK

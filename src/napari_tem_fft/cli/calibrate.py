@@ -1,0 +1,239 @@
+"""The command ``calibrate``: correct a scale on a known crystal, and keep the correction as a profile."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import api
+from ..core.crystal.phase import Phase
+from ..core.crystal.phase_selection import find_phase
+from ..core.image.calibration_reference import (
+    Mark,
+    choose_mark,
+    correction_on,
+    miller,
+    nearest_reflection,
+    spacing,
+)
+from ..core.image.correction import Correction
+from ..core.image.micrograph import Micrograph
+from ..io.exchange.calibration_profile import CalibrationProfile, profile_of, save_profile
+from . import main as cli
+from .common import FAILED, OK, UsageError, add_debug, add_image, failure
+from .output import table
+
+ABOUT = """\
+Correct the scale of an image on a known crystal in it, and save the correction as a profile for all images
+of the same microscope and magnification. Without --spot the spots and rings of the image are measured and
+listed with their numbers; then say what one of them is: a reflection of a phase, or a d in nm.
+Works on micrographs in nm and on diffraction patterns in 1/nm."""
+EXAMPLES = """\
+examples:
+  napari-tem-fft calibrate gold.dm4
+  napari-tem-fft calibrate gold.dm4 --spot 3 --phase Au --hkl 1,1,1 -o titan_380kx.json
+  napari-tem-fft calibrate gold.dm4 --spot 3 --spot 7 --per-axis --phase Au --hkl 1,1,1 --hkl 2,0,0
+  napari-tem-fft calibrate si.dm4 --spot 0.31@45 --d 0.31356
+  napari-tem-fft calibrate rings.dm4 --spot r1 --spot r2 --phase Au --hkl 111 --hkl 200"""
+#: After a correction no spot of the standard should be further from a reflection of it.
+SAME_REFLECTION = 0.02
+
+
+def add_command(commands: Any, name: str) -> None:
+    """Add the command to the parser."""
+    parser = cli.add_command(
+        commands, name, description=ABOUT, epilog=EXAMPLES, usage="napari-tem-fft calibrate FILE [options]",
+    )  # fmt: skip
+    parser.add_argument("file", metavar="FILE", type=Path, help="image of the standard")
+    parser.add_argument(
+        "--spot",
+        metavar="WHICH",
+        action="append",
+        default=[],
+        help="a spot by its number (3), a ring (r1), d in nm (0.236), azimuth (@30), or both (0.236@30);"
+        " may be given several times",
+    )
+    parser.add_argument("--phase", metavar="NAME", help="the standard: id, name, alias or formula of a phase")
+    parser.add_argument("--cif", metavar="DIR", type=Path, help="folder of CIF files that join the table")
+    parser.add_argument(
+        "--hkl",
+        metavar="H,K,L",
+        action="append",
+        default=[],
+        type=_hkl,
+        help="its reflection, one for each spot",
+    )
+    parser.add_argument(
+        "--d", metavar="NM", action="append", default=[], type=float,
+        help="the true d in the place of a phase and hkl, one for each spot",
+    )  # fmt: skip
+    parser.add_argument(
+        "--per-axis", action="store_true", help="a factor for each axis, from two spots or more"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the profile to be written (.json)")
+    profile = parser.add_argument_group("which images the profile holds for (default: as the file tells)")
+    profile.add_argument("--microscope", metavar="NAME", help="'' for any")
+    profile.add_argument("--magnification", metavar="X", type=float, help="0 for any")
+    add_image(parser)
+    add_debug(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command and return its exit code."""
+    _check(args)
+    try:
+        phase = _phase(args)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    try:
+        _calibrate(args, phase)
+    except UsageError:
+        raise
+    except (ValueError, OSError, MemoryError) as error:
+        failure(args.file, error, args.debug)
+        return FAILED
+    return OK
+
+
+def _hkl(text: str) -> tuple[int, int, int]:
+    try:
+        return miller(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Everything that can be wrong with the command itself."""
+    if args.hkl and args.d:
+        raise UsageError("give a phase with --hkl, or --d: not both")
+    if bool(args.hkl) != bool(args.phase):
+        raise UsageError("a reflection needs --phase and --hkl")
+    known = len(args.hkl) + len(args.d)
+    if args.spot and not known:
+        raise UsageError("say what the spot is: --phase and --hkl, or --d")
+    if known and not args.spot:
+        raise UsageError("say which spot it is with --spot; without it the spots are listed")
+    if known not in (0, 1, len(args.spot)):
+        raise UsageError(f"{len(args.spot)} spots need as many reflections, or one for all, not {known}")
+    if args.output is not None and args.pixel_size is not None:
+        raise UsageError("a profile corrects the scale of files; where you give it, no profile can be saved")
+    if args.output is not None and not args.spot:
+        raise UsageError("there is no correction to be saved: choose a spot with --spot")
+
+
+def _phase(args: argparse.Namespace) -> Phase | None:
+    if args.phase is None:
+        return None
+    phases, _ = api.reference_table(args.cif)
+    return find_phase(phases, args.phase)
+
+
+def _calibrate(args: argparse.Namespace, phase: Phase | None) -> None:
+    micrograph = _read(args)
+    marks = api.measure_marks(micrograph)
+    if not marks:
+        raise ValueError(f"{micrograph.name}: no spots or rings stand out in this image")
+    print(f"{args.file}\n{scale_words(micrograph)}")
+    if not args.spot:
+        print(
+            "\n".join(
+                [*_listed(marks), "choose one with --spot, and say what it is: --phase and --hkl, or --d"]
+            )
+        )
+        return
+    try:
+        correction = _correction(args, marks, phase)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    corrected = replace(micrograph, calibration=micrograph.calibration.corrected(correction))
+    fy, fx = correction.factors
+    factors = f"{fy:.5f}" if fy == fx else f"y {fy:.5f}, x {fx:.5f}"
+    print(f"corrected on {correction.standard}: factor {factors}\n{scale_words(corrected)}")
+    print("\n".join(_compared(marks, correction, phase)))
+    if args.pixel_size is None:
+        _save(args, micrograph, correction)
+    else:
+        size = ",".join(f"{s:.6g}" for s in dict.fromkeys(corrected.calibration.scale))
+        print(
+            f"  use it with: --pixel-size {size} --calibration-uncertainty {100 * correction.uncertainty:.2g}"
+        )
+
+
+def _read(args: argparse.Namespace) -> Micrograph:
+    read = api.read(args.file, None, args.image, args.frame)
+    if read.calibration.space == "reciprocal":
+        return api.read_pattern(args.file, args.pixel_size, args.image, args.frame, args.calibration_profile)
+    return api.read(args.file, args.pixel_size, args.image, args.frame, args.calibration_profile)
+
+
+def scale_words(micrograph: Micrograph) -> str:
+    """Scale of an image, how well it is known, and who says so."""
+    calibration = micrograph.calibration
+    sy, sx = calibration.scale
+    scale = f"{sx:.6g}" if abs(sy / sx - 1) < 1e-6 else f"x {sx:.6g}, y {sy:.6g}"
+    known = f"+/- {100 * calibration.uncertainty:.2g} % ({calibration.source})"
+    return f"  scale: {scale} {calibration.unit} a pixel {known}"
+
+
+def _listed(marks: Sequence[Mark]) -> list[str]:
+    rows = [
+        (
+            mark.label,
+            f"{mark.d:.5f} +/- {mark.d_sigma:.5f}",
+            "ring" if mark.azimuth is None else f"{mark.azimuth:.2f}",
+            f"{mark.strength:.1f}",
+        )
+        for mark in marks
+    ]
+    return table([("spot", "d (nm)", "azimuth (deg)", "SNR"), *rows])
+
+
+def _correction(args: argparse.Namespace, marks: Sequence[Mark], phase: Phase | None) -> Correction:
+    chosen = [choose_mark(marks, text) for text in args.spot]
+    if len({mark.label for mark in chosen}) < len(chosen):
+        raise ValueError("the same spot is chosen twice")
+    if phase is None:
+        known, standard = list(args.d), "d = " + ", ".join(f"{d:g} nm" for d in args.d)
+    else:
+        known = [spacing(phase, hkl) for hkl in args.hkl]
+        standard = f"{phase.id} " + ", ".join(" ".join(map(str, hkl)) for hkl in args.hkl)
+    return correction_on(chosen, known * (len(chosen) // len(known)), standard, args.per_axis)
+
+
+def _compared(marks: Sequence[Mark], correction: Correction, phase: Phase | None) -> list[str]:
+    """Every mark before and after, beside the standard's nearest reflection."""
+    rows = []
+    for mark in marks:
+        after = mark.corrected(correction)
+        row = [mark.label, f"{mark.d:.5f}", f"{after.d:.5f}"]
+        if phase is not None:
+            hkl, off = nearest_reflection(phase, after.d)
+            row += [hkl, f"{100 * off:+.2f} %"] if abs(off) < SAME_REFLECTION else ["", ""]
+        rows.append(tuple(row))
+    head = ("spot", "d before (nm)", "d after (nm)", *((f"{phase.id} nearest", "off") if phase else ()))
+    return table([head, *rows])
+
+
+def _save(args: argparse.Namespace, micrograph: Micrograph, correction: Correction) -> None:
+    profile = _limited(profile_of(micrograph, correction), args)
+    place = profile.microscope or "any microscope"
+    if profile.magnification is not None:
+        place += f" at {profile.magnification:g}x"
+    if args.output is None:
+        print(f"  holds for {place}; save it with -o FILE.json")
+        return
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    save_profile(args.output, profile)
+    print(f"  saved for {place}: {args.output}\n  use it with: --calibration-profile {args.output}")
+
+
+def _limited(profile: CalibrationProfile, args: argparse.Namespace) -> CalibrationProfile:
+    """The profile for the images that the user names."""
+    if args.microscope is not None:
+        profile = replace(profile, microscope=args.microscope)
+    if args.magnification is not None:
+        profile = replace(profile, magnification=args.magnification or None)
+    return profile

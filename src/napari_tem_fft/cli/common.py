@@ -1,0 +1,146 @@
+"""What all commands of the command line share: messages, exit codes, and options of the image."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.lengths import UNITS, LengthUnit
+
+if TYPE_CHECKING:
+    from ..core.image.micrograph import Micrograph
+    from ..core.parameters import Parameter
+
+_METAVARS = {"nm": "NM", "1/nm": "1/NM", "%": "PERCENT", "deg": "DEG", "sigma": "SIGMA"}
+OK, FAILED, USAGE, STOPPED = 0, 1, 2, 130
+
+
+class UsageError(ValueError):
+    """The command cannot be carried out as it was given."""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps line breaks of descriptions; wide enough for a unit beside each option."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34)
+
+
+def say(message: str) -> None:
+    """Tell the user something beside the results."""
+    print(f"napari-tem-fft: {message}", file=sys.stderr)
+
+
+def failure(path: Path, error: Exception, debug: bool, prefix: str = "") -> int:
+    """Tell why a file failed; counts as one."""
+    if debug:
+        raise error
+    text = str(error) or type(error).__name__
+    say(f"{prefix}{text}" if path.name in text else f"{path.name}: {prefix}{text}")
+    return 1
+
+
+def add_output(parser: argparse.ArgumentParser, default: str) -> None:
+    """The option that names the folder for results."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path(default),
+        help=f"folder to write into (default: {default})",
+    )
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """The option that shows where an error arose."""
+    parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
+
+
+def add_image(parser: argparse.ArgumentParser, unit: str = "nm") -> None:
+    """Options that choose the image of a file and its scale, in nm or in 1/nm a pixel."""
+    image = parser.add_argument_group("image")
+    image.add_argument(
+        "--pixel-size",
+        metavar=unit.upper(),
+        type=pixel_size,
+        help=f"size of a pixel in {unit} in the place of the file's; Y,X if unequal",
+    )
+    image.add_argument(
+        "--calibration-profile",
+        metavar="FILE",
+        type=Path,
+        help="correct the file's scale by a profile that the command calibrate has written",
+    )
+    image.add_argument("--image", metavar="N", type=int, help="which image of a file with several, from 0")
+    image.add_argument("--frame", metavar="N", type=int, help="which frame of a stack, from 0")
+
+
+def add_uncertainty(parser: argparse.ArgumentParser) -> None:
+    """The option that says how well the scale is known."""
+    parser.add_argument(
+        "--calibration-uncertainty",
+        metavar="PERCENT",
+        type=float,
+        help="standard uncertainty of the scale (default: 2 %%, or that of the calibration profile)",
+    )
+
+
+def uncertainty_stated(args: argparse.Namespace) -> bool:
+    """Whether the command says how well the scale is known: by an option, or by earlier parameters."""
+    by_option = any(key.endswith(":calibration_uncertainty") for key in vars(args))
+    return by_option or (args.params is not None and args.calibration_profile is None)
+
+
+def with_uncertainty(micrograph: Micrograph, percent: float | None) -> Micrograph:
+    """The image with the uncertainty of its scale as the user states it, where one is stated."""
+    if percent is None:
+        return micrograph
+    calibration: Any = replace(micrograph.calibration, uncertainty=percent / 100)
+    return replace(micrograph, calibration=calibration)
+
+
+def pixel_size(text: str) -> tuple[float, float]:
+    """Pixel size (y, x) from one number or two."""
+    try:
+        sizes = [float(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if len(sizes) not in (1, 2) or not all(0 < size < 100 for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a pixel size, such as 0.025")
+    return sizes[0], sizes[-1]
+
+
+def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None:
+    """The option of one declared parameter; it is in the namespace, under `key`, only if it is given."""
+    field = parameter.field
+    keywords: dict[str, Any] = {"dest": key, "default": argparse.SUPPRESS}
+    unit = f" {field.unit}" if field.unit else ""
+    default = "none" if parameter.default == "" else f"{parameter.default}{unit}"
+    keywords["help"] = f"{field.help} (default: {default})".replace("%", "%%")
+    if parameter.type is bool:
+        keywords["action"] = argparse.BooleanOptionalAction
+    else:
+        keywords |= {"type": parameter.type, "choices": field.choices or None}
+        keywords["metavar"] = (
+            None if field.choices else _METAVARS.get(field.unit, "NAME" if parameter.type is str else "X")
+        )
+    place.add_argument(f"--{name}", **keywords)
+
+
+def repeated(paths: Sequence[Path], by_stem: bool) -> list[str]:
+    """Names that several files share and under which only one could be written."""
+    count = Counter((path.stem if by_stem else path.name).casefold() for path in paths)
+    return [name for name, number in count.items() if number > 1]
+
+
+def add_unit(parser: Any, default: LengthUnit | None = "nm") -> None:
+    """The option that says in what unit lattice spacings are printed, drawn and tabulated."""
+    parser.add_argument(
+        "--unit", choices=UNITS, default=default, help="lattice spacings in nm (default) or angstrom"
+    )

@@ -1,0 +1,80 @@
+"""The command line: which commands there are. What one of them needs is loaded when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from .. import __version__
+from .common import OK, STOPPED, USAGE, Formatter, UsageError, say
+
+ABOUT = """\
+From a high-resolution TEM micrograph (Gatan .dm3, .dm4) to named crystalline components:
+Fourier transform, Bragg spots, lattice spacings d, phases, and where in the image each one is."""
+COMMANDS = {
+    "analyse": "analyse micrographs",
+    "batch": "analyse many micrographs",
+    "watch": "analyse micrographs as they are written",
+    "pattern": "measure stored diffraction patterns",
+    "calibrate": "correct a scale on a known crystal",
+    "sample": "write the bundled sample micrograph",
+    "phases": "list the phases",
+    "train": "train or fine-tune a network",
+    "evaluate": "compare a network with its rivals",
+}
+ALIASES = {"analyse": ["analyze"]}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process where absent.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if some file failed, 2 if the command was not understood.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    named = next((word for word in words if not word.startswith("-")), "")
+    command = next((name for name in COMMANDS if named in (name, *ALIASES.get(name, ()))), None)
+    if command is None:  # help, the version, or a mistake
+        parser, commands = outline()
+        for name in COMMANDS:
+            add_command(commands, name)
+        parser.parse_args(words)
+        return USAGE
+    from .options import build_parser, run
+
+    try:
+        return run(command, build_parser(command).parse_args(words))
+    except UsageError as error:
+        say(str(error))
+        return USAGE
+    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        say("stopped")
+        return STOPPED
+
+
+def outline() -> tuple[argparse.ArgumentParser, Any]:
+    """The parser without any command, and the place for them."""
+    parser = argparse.ArgumentParser("napari-tem-fft", description=ABOUT, formatter_class=Formatter)
+    parser.add_argument("--version", action="version", version=f"napari-tem-fft {__version__}")
+    return parser, parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+
+def add_command(commands: Any, name: str, **more: Any) -> argparse.ArgumentParser:
+    """A command's parser, with its line in the list of them."""
+    added: argparse.ArgumentParser = commands.add_parser(
+        name, help=COMMANDS[name], aliases=ALIASES.get(name, []), formatter_class=Formatter, **more
+    )
+    return added

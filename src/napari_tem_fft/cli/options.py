@@ -1,0 +1,266 @@
+"""Options of the command line; those of the analysis come from the parameters' declarations."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from ..core.parameters import Parameter, from_dict, parameters_of
+from ..core.pipeline import AnalysisParams
+from ..io.json_file import read_json
+from ..io.phases.table import user_folder
+from ..io.results.ifft_files import INVERSES, Inverse
+from .common import add_debug, add_image, add_output, add_parameter, add_unit
+from .main import COMMANDS, add_command, outline
+
+ANALYSE = """\
+Analyse micrographs. For each file a folder with its name is written:
+  overview.png    micrograph, diffractogram with spots and rings, profile, components
+  spots.csv       d, azimuth (counter-clockwise from +x), uncertainties, grain, phase, hkl
+  profile.csv     rotational averages against g = 1/d
+  grains.csv      size, phase, zone axis and orientation of each grain; sizes.csv, grains.png
+  map_*.tif       where each component is (0..1, 0.5 is its edge); specimen.tif, grains.tif
+  analysis.json   everything, with parameters and versions"""
+EXAMPLES = """\
+examples:
+  napari-tem-fft analyse anode.dm4
+  napari-tem-fft analyse *.dm4 -o results --elements "Li, F, O, C, Cu"
+  napari-tem-fft analyse anode.dm4 --phases LiF,Li2O,Cu --calibration-uncertainty 0.5
+  napari-tem-fft analyse old_scan.dm3 --pixel-size 0.0215
+  napari-tem-fft analyse series.dm4 --frame 3 --calibration-profile titan_380kx.json"""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One generated option: where its value belongs, and its name without dashes."""
+
+    group: str
+    parameter: Parameter
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Name in argparse's namespace."""
+        return f"parameter:{self.group}:{self.parameter.name}"
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the whole command line, or of one command; its namespace holds the chosen command."""
+    parser, commands = outline()
+    for name in COMMANDS:
+        add = add_command if command not in (None, name) else _ADD.get(name) or _of(name).add_command
+        add(commands, name)
+    return parser
+
+
+def run(command: str, args: argparse.Namespace) -> int:
+    """Carry out a command."""
+    if command in ("batch", "watch"):
+        return int(_of("batch").run(args, params_from))
+    if command in ("analyse", "sample", "phases"):
+        return int(getattr(_of("analyse"), command)(args))
+    return int(_of(command).run(args))
+
+
+def _of(command: str) -> Any:
+    """The module of a command; loaded only where it is asked for."""
+    return import_module(f".{command}", __package__)
+
+
+def _add_batch(commands: Any, name: str) -> None:
+    _of("batch").add_command(commands, name, add_choice, _add_parameters)
+
+
+def _add_analyse(commands: Any, name: str) -> None:
+    parser = add_command(
+        commands, name, description=ANALYSE, epilog=EXAMPLES,
+        usage="napari-tem-fft analyse [options] FILE [FILE ...]",
+    )  # fmt: skip
+    parser.set_defaults(command="analyse")
+    parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help=".dm3 or .dm4 file")
+    add_output(parser, "results")
+    parser.add_argument(
+        "--score", action="store_true", help="also write STEM.json and STEM__PHASE.npy for a scorer"
+    )
+    parser.add_argument(
+        "--temfft", action="store_true", help="also write NAME.temfft: micrograph and analysis in one file"
+    )
+    parser.add_argument(
+        "--ifft",
+        metavar="WHAT,...",
+        type=inverses,
+        default=(),
+        help="also write inverse transforms, the lattice fringes alone: mask (all spots, ifft.tif),"
+        " components (ifft_NAME.tif each), spots (ifft_spot_ID.tif for each pair; many large files)",
+    )
+    add_debug(parser)
+    add_image(parser)
+    add_unit(parser)
+    add_choice(parser.add_argument_group("phases that may be named"))
+    _add_decisions(parser.add_argument_group("your own word on grains, by their numbers in earlier results"))
+    parser.add_argument(
+        "--specimen",
+        metavar="FILE",
+        type=Path,
+        help="your own specimen mask, in place of the found one: a .tif or .npy image over the whole"
+        " micrograph, of any resolution, not zero where there is matter, such as an edited specimen.tif",
+    )
+    _add_parameters(parser)
+
+
+def add_choice(group: Any) -> None:
+    """Options that choose phases."""
+    group.add_argument(
+        "--phases", metavar="NAME,...", type=names, help="only these: ids, names, aliases or formulas"
+    )
+    group.add_argument(
+        "--sets",
+        "--tag",
+        metavar="SET,...",
+        type=names,
+        help="sets of the table: battery, metal, oxide, ..., all",
+    )
+    group.add_argument(
+        "--elements", metavar="LIST", help='elements of the sample, such as "Li, F, O, +Cu, -Na"'
+    )
+    group.add_argument(
+        "--cif",
+        metavar="DIR",
+        type=Path,
+        help=f"folder of CIF files and lists of d that join the table, as those in {user_folder()} always do",
+    )
+
+
+def _add_decisions(group: Any) -> None:
+    """Options by which a person decides on the phases of grains."""
+    said = {
+        "override": "the grain is of this phase, whatever the measurement says",
+        "lock": "the same, and the image's scale follows from it: an internal standard",
+        "reject": "the grain is not of this phase",
+    }
+    for kind, text in said.items():
+        group.add_argument(f"--{kind}", metavar="GRAIN=PHASE", action="append", default=[], help=text)
+    group.add_argument(
+        "--forget",
+        action="store_true",
+        help="drop the decisions and the specimen mask of yours that are in earlier results of this file",
+    )
+
+
+def _add_sample(commands: Any, name: str) -> None:
+    text = "Write the bundled sample, a simulated micrograph, as sample.dm4."
+    parser = add_command(commands, name, description=text)
+    add_output(parser, ".")
+
+
+def _add_phases(commands: Any, name: str) -> None:
+    text = "List the phases that may be named; with names, the lattice spacings of each."
+    parser = add_command(commands, name, description=text)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="phases to be shown in full")
+    add_unit(parser)
+    add_choice(parser)
+
+
+#: How a command's options are added, where no module of the command's own does it.
+_ADD = {
+    "analyse": _add_analyse,
+    "batch": _add_batch,
+    "watch": _add_batch,
+    "sample": _add_sample,
+    "phases": _add_phases,
+}
+
+
+def names(text: str) -> list[str]:
+    """The names of a comma-separated list."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("expected at least one name")
+    return found
+
+
+def inverses(text: str) -> list[Inverse]:
+    """Of what inverse transforms are asked for, in a comma-separated list."""
+    wanted = names(text)
+    unknown = ", ".join(name for name in wanted if name not in INVERSES)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown} is none of {', '.join(INVERSES)}")
+    return [what for what in INVERSES if what in wanted]
+
+
+def options() -> tuple[Option, ...]:
+    """One option for every declared parameter; the group stands before names that occur twice."""
+    found = [(group, one, one.field.option or one.name.replace("_", "-")) for group, one in _declared()]
+    count = Counter(name for _, _, name in found)
+    return tuple(
+        Option(group, one, f"{group.replace('_', '-')}-{name}" if count[name] > 1 else name)
+        for group, one, name in found
+    )
+
+
+def _declared() -> Iterator[tuple[str, Parameter]]:
+    """Every parameter with the name of its group; those of no group have an empty one."""
+    yield from (("", one) for one in parameters_of(AnalysisParams))
+    for group, kind in _groups():
+        yield from ((group, one) for one in parameters_of(kind))
+
+
+def _groups() -> Iterator[tuple[str, type]]:
+    hints = get_type_hints(AnalysisParams)
+    for f in fields(AnalysisParams):
+        if is_dataclass(hints[f.name]):
+            yield f.name, hints[f.name]
+
+
+def _add_parameters(parser: argparse.ArgumentParser) -> None:
+    general = parser.add_argument_group("parameters of the analysis")
+    general.add_argument(
+        "--params", metavar="FILE", type=Path, help="parameters from a JSON file, such as an analysis.json"
+    )
+    places: dict[str, Any] = {"": general}
+    for group, kind in _groups():
+        first = (kind.__doc__ or group).splitlines()[0].rstrip(".")
+        places[group] = parser.add_argument_group(f"{group} - {first[0].lower()}{first[1:]}")
+    for option in options():
+        add_parameter(places[option.group], option.parameter, option.key, option.name)
+
+
+def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) -> AnalysisParams:
+    """The parameters of a command line: options over those of ``--params`` over `before` or the defaults.
+
+    Raises
+    ------
+    ValueError
+        If a value is outside its limits, or the file is not one of parameters.
+    """
+    params = before or AnalysisParams() if args.params is None else read_params(args.params)
+    given = vars(args)
+    for group, _ in (("", None), *_groups()):
+        changes = {o.parameter.name: given[o.key] for o in options() if o.group == group and o.key in given}
+        if changes and not group:
+            params = replace(params, **changes)
+        elif changes:
+            params = replace(params, **{group: replace(getattr(params, group), **changes)})
+    return params
+
+
+def read_params(path: Path) -> AnalysisParams:
+    """Parameters from a JSON file: an ``analysis.json``, or only its "parameters".
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or holds something else.
+    """
+    try:
+        stored = read_json(path)
+        return from_dict(AnalysisParams, stored.get("parameters", stored))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a file of parameters ({error})") from error

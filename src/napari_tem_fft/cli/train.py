@@ -1,0 +1,189 @@
+"""The command ``train``: make training images, train a network, or go on with a shipped one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tqdm import tqdm
+
+from ..core.parameters import parameters_of
+from ..io.phases.table import load_table
+from ..nn.inference.model import (
+    CONFIG,
+    ModelConfig,
+    ModelError,
+    file_hash,
+    load_config,
+    model_folder,
+)
+from ..nn.inference.prepare import InputParams
+from ..nn.inference.unet import NetworkParams
+from ..nn.simulation.params import SynthesisParams
+from ..nn.training.dataset import Pairs, joined, load_pairs, make_pairs
+from ..nn.training.keras_unet import import_keras, load_network
+from ..nn.training.params import FINE_TUNING, TrainParams
+from . import main as cli
+from .common import OK, UsageError, add_parameter, say
+
+if TYPE_CHECKING:
+    from ..nn.training.train import TrainStep
+
+ABOUT = """\
+Train a network that finds Bragg spots, on simulated images that are made first, and write a model's folder:
+config.json, weights.keras, log.csv, curves.png. An interrupted training goes on from its last checkpoint
+when the same command is given again. With --finetune the work starts from another model and learns from
+masks that a person corrected, and from as many simulated images as --mix says, lest the rest be forgotten."""
+EXAMPLES = """\
+examples:
+  napari-tem-fft train -o models/mine
+  napari-tem-fft train -o models/mine --images 4000 --steps 6000 --base 24
+  napari-tem-fft train -o models/ours --finetune spots --pairs corrections"""
+#: Seeds of the images that are learnt from and of those that are held back.
+SEEDS = (1, 501)
+Params = TypeVar("Params")
+
+
+def add_command(commands: Any, name: str) -> None:
+    """Add the command to the parser."""
+    parser = cli.add_command(
+        commands, name, description=ABOUT, epilog=EXAMPLES, usage="napari-tem-fft train [options] -o FOLDER",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="the new model")
+    parser.add_argument("--name", help="of the model (default: the folder's)")
+    data = parser.add_argument_group("images")
+    data.add_argument(
+        "--images", metavar="N", type=int, default=2400, help="simulated images (default: 2400)"
+    )
+    data.add_argument("--held-back", metavar="N", type=int, default=192, help="to score on (default: 192)")
+    data.add_argument(
+        "--keep-pairs", metavar="DIR", type=Path, help="where they are kept (default: FOLDER/pairs)"
+    )
+    data.add_argument(
+        "--workers", metavar="N", type=int, default=0, help="processes that make them (default: all)"
+    )
+    tune = parser.add_argument_group("fine-tuning")
+    tune.add_argument("--finetune", metavar="MODEL", help="name or folder of the model to start from")
+    tune.add_argument("--pairs", metavar="DIR", type=Path, help="corrected masks that were saved as pairs")
+    tune.add_argument(
+        "--mix", metavar="N", type=int, default=64, help="simulated images besides (default: 64)"
+    )
+    parser.add_argument("--progress", choices=("bar", "json", "none"), default="bar", help="how it is shown")
+    for title, kind in (("training", TrainParams), ("network", NetworkParams)):
+        group = parser.add_argument_group(title)
+        for parameter in parameters_of(kind):
+            add_parameter(group, parameter, f"{title}:{parameter.name}", parameter.name)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    if (args.finetune is None) != (args.pairs is None):
+        raise UsageError("--finetune MODEL and --pairs DIR belong together")
+    if (args.output / CONFIG).is_file():
+        raise UsageError(f"{args.output} holds a model already; choose another folder")
+    try:
+        import_keras()  # where it is missing this is said before images are made for minutes
+        config = _fine_tune(args) if args.finetune else _train(args)
+    except (ModelError, ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    say(f"{args.output}: model {config.name!r}, spots count from an output of {config.least:g}")
+    return OK
+
+
+def _train(args: argparse.Namespace) -> ModelConfig:
+    from ..nn.training.train import train_steps
+
+    inputs = InputParams()
+    network = _given(NetworkParams(), args, "network")
+    params = _given(TrainParams(), args, "training")
+    pairs = _made(args, "train", args.images, SEEDS[0], inputs)
+    held_back = _made(args, "held-back", args.held_back, SEEDS[1], inputs)
+    name = args.name or args.output.name
+    return _shown(train_steps(args.output, name, pairs, held_back, inputs, network, params), args)
+
+
+def _fine_tune(args: argparse.Namespace) -> ModelConfig:
+    from ..nn.training.corrections import load_pairs as load_corrections
+    from ..nn.training.train import train_steps
+
+    folder = model_folder(args.finetune)
+    old, network = load_network(folder)
+    corrected = load_corrections(args.pairs)
+    if not corrected:
+        raise UsageError(f"{args.pairs}: holds no training pair (*.npz)")
+    own = Pairs.of_corrections([(pair.inputs, pair.g) for pair in corrected], old.inputs)
+    params = _given(FINE_TUNING, args, "training")
+    pairs = own
+    if args.mix:
+        repeats = max(args.mix // len(own), 1)  # as much weight as the simulated ones together
+        pairs = joined([own] * repeats + [_made(args, "train", args.mix, SEEDS[0], old.inputs)])
+    ancestry = (f"{old.name} {file_hash(folder / 'weights.keras')}", *load_config(folder).ancestry)
+    steps = train_steps(
+        args.output, args.name or args.output.name, pairs, own, old.inputs, old.network, params,
+        start=network, ancestry=ancestry,
+    )  # fmt: skip
+    return _shown(steps, args)
+
+
+def _made(args: argparse.Namespace, part: str, count: int, seed: int, inputs: InputParams) -> Pairs:
+    """Pairs of a series, made where they are missing."""
+    if count < 1:
+        raise UsageError(f"{part}: at least one image is needed")
+    folder = (args.keep_pairs or args.output / "pairs") / part
+    made = make_pairs(folder, count, seed, load_table(), SynthesisParams(), inputs, args.workers)
+    with tqdm(total=count, desc=f"images ({part})", disable=args.progress != "bar") as bar:
+        for number in made:
+            bar.update(number - bar.n)
+            _tell(args, {"stage": f"images ({part})", "step": number, "steps": count})
+    return load_pairs(folder, count)
+
+
+def _shown(steps: Any, args: argparse.Namespace) -> ModelConfig:
+    """Run a training to its end, telling how it goes."""
+    bar, result = None, list[ModelConfig]()
+    try:
+        for step in _returning(steps, result):
+            bar = bar or tqdm(total=step.steps, desc="training", disable=args.progress != "bar")
+            bar.update(step.step - bar.n)
+            bar.set_postfix({"loss": step.loss, **step.scores})
+            _tell(
+                args,
+                {
+                    "stage": "training",
+                    "step": step.step,
+                    "steps": step.steps,
+                    "loss": step.loss,
+                    **step.scores,
+                },
+            )
+    finally:
+        if bar is not None:
+            bar.close()
+    return result[0]
+
+
+def _returning(steps: Any, result: list[ModelConfig]) -> Iterator[TrainStep]:
+    result.append((yield from steps))
+
+
+def _tell(args: argparse.Namespace, line: dict[str, Any]) -> None:
+    if args.progress == "json":
+        print(json.dumps(line), flush=True, file=sys.stdout)
+
+
+def _given(defaults: Params, args: argparse.Namespace, group: str) -> Params:
+    """A parameter dataclass with the values of the command line."""
+    given = vars(args)
+    values = {
+        f.name: given.get(f"{group}:{f.name}", getattr(defaults, f.name))
+        for f in fields(defaults)  # type: ignore[arg-type]
+    }
+    try:
+        return type(defaults)(**values)
+    except ValueError as error:
+        raise UsageError(str(error)) from error

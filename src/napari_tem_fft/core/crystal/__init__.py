@@ -1,0 +1,1 @@
+"""Reference phases: their atoms, cells and lattice planes, and which of them may be named."""

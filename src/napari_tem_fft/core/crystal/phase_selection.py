@@ -1,0 +1,189 @@
+"""Which phases may be named: by name, by set, by the elements that the sample can hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from .phase import Phase
+
+if TYPE_CHECKING:
+    from ..pipeline import AnalysisParams
+
+#: Sets that are active when a user states nothing: neither phases nor sets nor elements.
+DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
+#: The tag of every phase.
+ALL_TAGS = "all"
+_SYMBOLS = (
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr"
+    " Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta"
+    " W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm D"
+)
+ELEMENTS = frozenset(_SYMBOLS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class ElementRule:
+    """What is known of the elements in the sample.
+
+    Attributes
+    ----------
+    optional : frozenset of str
+        May be there. Hydrogen always may, unless excluded: most detectors do not see it.
+    required : frozenset of str
+        Every phase must hold all of these.
+    any_of : frozenset of str
+        Every phase must hold at least one of these.
+    excluded : frozenset of str
+        No phase may hold any of these.
+
+    If any of the first three is given, a phase passes only when all its elements are among them.
+    """
+
+    optional: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    any_of: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+
+    def allows(self, elements: Iterable[str]) -> bool:
+        """Whether a phase of these elements may be named."""
+        elements = frozenset(elements)
+        named = self.optional | self.required | self.any_of
+        if elements & self.excluded or not self.required <= elements:
+            return False
+        if self.any_of and not elements & self.any_of:
+            return False
+        return not named or elements <= named | {"H", "D"}
+
+
+def parse_elements(text: str) -> ElementRule:
+    """Read "Li, F, O, +Cu, -Na, Fe|Co": optional, required (+), excluded (- or !), any of (|).
+
+    Raises
+    ------
+    ValueError
+        Naming every token that is not an element.
+    """
+    sets: dict[str, set[str]] = {"optional": set(), "required": set(), "any_of": set(), "excluded": set()}
+    unknown = []
+    for token in filter(None, re.split(r"[,;\s]+", text)):
+        kind = {"+": "required", "-": "excluded", "!": "excluded"}.get(token[:1], "optional")
+        names = token.lstrip("+-!").split("|")
+        symbols = [name[:1].upper() + name[1:].lower() for name in names]
+        unknown += [name for name, symbol in zip(names, symbols, strict=True) if symbol not in ELEMENTS]
+        sets["any_of" if len(symbols) > 1 else kind].update(symbols)
+    if unknown:
+        raise ValueError(f"not an element: {', '.join(repr(name) for name in unknown)}")
+    return ElementRule(**{kind: frozenset(symbols) for kind, symbols in sets.items()})
+
+
+def select_phases(
+    table: Sequence[Phase],
+    names: Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    elements: ElementRule | str | None = None,
+) -> tuple[Phase, ...]:
+    """The candidates: by name if names are given, else by set; either narrowed by the elements.
+
+    Where neither names nor sets are given, the elements search the whole table.
+
+    Parameters
+    ----------
+    table : sequence of Phase
+    names : sequence of str, optional
+        Ids, names, aliases or formulas; case and punctuation do not matter.
+    tags : sequence of str, optional
+        A phase with any of them is chosen; "all" is every phase. Without sets, names and elements
+        `DEFAULT_TAGS`. Phases of the user's own (tag "user") are always chosen.
+    elements : ElementRule or str, optional
+
+    Raises
+    ------
+    ValueError
+        For a name that is unknown or fits several phases, an unknown set, or an unknown element.
+    """
+    rule = parse_elements(elements) if isinstance(elements, str) else elements
+    tags = tags or (DEFAULT_TAGS if rule is None else (ALL_TAGS,))
+    chosen = _by_names(table, names) if names else _by_tags(table, tags)
+    return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
+
+
+def others_than(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:
+    """The phases of a table that are not among the candidates."""
+    chosen = {phase.id for phase in phases}
+    return tuple(phase for phase in table if phase.id not in chosen)
+
+
+def find_phase(table: Sequence[Phase], name: str) -> Phase:
+    """The one phase of that id, alias, name or formula.
+
+    Raises
+    ------
+    ValueError
+        If there is none, naming near matches, or if there are several.
+    """
+    exact = {phase.id: phase for phase in table if name.strip() in (phase.id, *phase.aliases, phase.name)}
+    if len(exact) == 1:
+        return next(iter(exact.values()))
+    wanted = normalised(name)
+    for level in _LEVELS if wanted else ():
+        found = [phase for phase in table if wanted in {normalised(text) for text in level(phase)}]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(
+                f"{name!r} fits several phases: {', '.join(p.id for p in found)}; give one of these"
+            )
+    raise ValueError(f"no phase is called {name!r}{_suggestion(table, wanted)}")
+
+
+def normalised(name: str) -> str:
+    """A name without case and punctuation."""
+    return re.sub(r"[^0-9a-z]", "", name.casefold())
+
+
+_LEVELS: tuple[Callable[[Phase], tuple[str, ...]], ...] = (
+    lambda phase: (phase.id,),
+    lambda phase: (*phase.aliases, phase.name),
+    lambda phase: (
+        phase.formula,
+        phase.id.split("_")[0],
+        *(name.split(" (")[0] for name in (phase.name, *phase.aliases)),
+    ),
+)
+
+
+def _by_names(table: Sequence[Phase], names: Sequence[str]) -> tuple[Phase, ...]:
+    found = {phase.id: phase for phase in (find_phase(table, name) for name in names)}
+    return tuple(found.values())
+
+
+def _by_tags(table: Sequence[Phase], tags: Sequence[str]) -> tuple[Phase, ...]:
+    wanted = set(tags)
+    known = {tag for phase in table for tag in phase.tags} | {ALL_TAGS, *DEFAULT_TAGS}
+    if wanted - known:
+        raise ValueError(
+            f"no set is called {', '.join(sorted(wanted - known))}; there are {', '.join(sorted(known))}"
+        )
+    if ALL_TAGS in wanted:
+        return tuple(table)
+    return tuple(phase for phase in table if (wanted | {"user"}) & set(phase.tags))
+
+
+def _suggestion(table: Sequence[Phase], wanted: str) -> str:
+    names = {normalised(text): phase.id for phase in table for level in _LEVELS for text in level(phase)}
+    close = list(dict.fromkeys(names[key] for key in get_close_matches(wanted, names, 4, 0.6)))
+    return f"; did you mean {', '.join(close)}?" if close else ""
+
+
+def stated(params: AnalysisParams, names: Sequence[str] | None, elements: str | None) -> AnalysisParams:
+    """The parameters where a person has said what a sample can hold, by phases or elements.
+
+    No phase outside the candidates is their rival then (`MatchParams.outside`).
+    """
+    if names is None and elements is None:
+        return params
+    return replace(params, matching=replace(params.matching, outside=0.0))

@@ -1,0 +1,241 @@
+"""Structure: atoms in a cell, and the lattice planes that they make visible, computed when first needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .phase import Miller, Reflection, reciprocal_basis
+
+#: Smallest d that is listed, nm.
+D_MIN = 0.08
+#: Reflections with less than this share of the largest |F| count as forbidden.
+FORBIDDEN = 1e-3
+#: Terms of structure factors that are held in memory at once.
+AT_ONCE = 500_000
+#: Part of every key: raise it when the meaning of the arrays changes.
+VERSION = "planes-2"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """All atoms of one unit cell.
+
+    Attributes
+    ----------
+    cell : tuple of 6 float
+        a, b, c in nm, alpha, beta, gamma in degrees.
+    sites : ndarray, shape (n, 3)
+        Fractional coordinates of every atom of the cell (symmetry applied, each once).
+    occupancy : ndarray, shape (n,)
+    element : ndarray of int, shape (n,)
+        Row of `factors` for each site.
+    factors : ndarray, shape (elements, 2, 5)
+        Amplitudes (Angstrom) and widths (Angstrom^2) of the five Gaussians of the electron scattering
+        factor, f = sum a exp(-b s^2), s = 1 / (2 d) (International Tables C, table 4.3.2.2).
+    rotations : ndarray of int, shape (m, 3, 3)
+        Of the Laue group, acting on columns of fractional coordinates; hkl transforms as hkl @ R.
+    """
+
+    cell: tuple[float, ...]
+    sites: NDArray[np.float64]
+    occupancy: NDArray[np.float64]
+    element: NDArray[np.intp]
+    factors: NDArray[np.float64]
+    rotations: NDArray[np.int64]
+
+    def key(self) -> str:
+        """Hash of the content: equal for equal structures, whatever they are called."""
+        digest = hashlib.sha256(VERSION.encode())
+        digest.update(np.asarray(self.cell, float).round(9).tobytes())
+        for array in (self.sites, self.occupancy, self.factors, self.rotations):
+            digest.update(np.ascontiguousarray(np.round(array, 6)).tobytes())
+        digest.update(np.ascontiguousarray(self.element, np.int64).tobytes())
+        return digest.hexdigest()
+
+    def amplitude(self, hkl: NDArray[np.int64]) -> NDArray[np.float64]:
+        """|F(hkl)| by summing over the cell's atoms, shape (n,), Angstrom."""
+        parts = np.array_split(hkl, 1 + len(hkl) * len(self.sites) // AT_ONCE)
+        return np.concatenate([self._amplitude(part) for part in parts])
+
+    def _amplitude(self, hkl: NDArray[np.int64]) -> NDArray[np.float64]:
+        s2 = (np.linalg.norm(hkl @ reciprocal_basis(self.cell), axis=1) / 20.0) ** 2
+        a, b = self.factors[:, 0, :, None], self.factors[:, 1, :, None]
+        scattering = (a * np.exp(-b * s2)).sum(axis=1)
+        weight = scattering[self.element] * self.occupancy[:, None]
+        phase = 2 * np.pi * (self.sites @ hkl.T)
+        real, imaginary = (weight * np.cos(phase)).sum(axis=0), (weight * np.sin(phase)).sum(axis=0)
+        total: NDArray[np.float64] = np.hypot(real, imaginary)
+        return total
+
+
+class LatticePlanes(Sequence[Reflection]):
+    """The reflections of a structure as a sequence of families, by falling d; computed at first use.
+
+    Attributes
+    ----------
+    structure : Structure
+    d_min : float, nm
+        Smallest d that is listed.
+    """
+
+    def __init__(self, structure: Structure, d_min: float = D_MIN) -> None:
+        self.structure, self.d_min = structure, d_min
+
+    @cached_property
+    def key(self) -> str:
+        """The structure's key (see `Structure.key`)."""
+        return self.structure.key()
+
+    @property
+    def rotations(self) -> NDArray[np.int64]:
+        """Of the Laue group (see `Structure`)."""
+        return self.structure.rotations
+
+    @property
+    def basis(self) -> NDArray[np.float64]:
+        """Rows a*, b*, c*, shape (3, 3), 1/nm."""
+        return reciprocal_basis(self.structure.cell)
+
+    @property
+    def direct(self) -> NDArray[np.float64]:
+        """Rows a, b, c in the same Cartesian coordinates, shape (3, 3), nm."""
+        return np.asarray(np.linalg.inv(self.basis).T, np.float64)
+
+    @cached_property
+    def _families(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Representative hkl, d and relative |F| of each allowed family, sorted by falling d."""
+        basis = reciprocal_basis(self.structure.cell)
+        hkl = _representatives(_half_sphere(basis, self.d_min), self.structure.rotations)
+        amplitude = self.structure.amplitude(hkl)
+        relative = amplitude / amplitude.max()
+        d = 1.0 / np.linalg.norm(hkl @ basis, axis=1)
+        keep = np.nonzero(relative > FORBIDDEN)[0]
+        keep = keep[np.lexsort((-_code(hkl[keep]), -relative[keep].round(4), -d[keep].round(9)))]
+        return hkl[keep], d[keep], relative[keep]
+
+    @cached_property
+    def arrays(self) -> PlaneArrays:
+        """Every single (hkl) as arrays."""
+        hkl, d, relative = self._families
+        turned = _orbit(hkl, self.structure.rotations)
+        codes = _code(turned)
+        first = np.sort(codes, axis=1)
+        distinct = np.ones_like(first, bool)
+        distinct[:, 1:] = first[:, 1:] != first[:, :-1]
+        order = np.argsort(codes, axis=1, kind="stable")
+        family, column = np.nonzero(distinct)
+        members = turned[family, order[family, column]]
+        return PlaneArrays(members, d[family], relative[family], family)
+
+    @overload
+    def __getitem__(self, index: int) -> Reflection: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Reflection]: ...
+    def __getitem__(self, index: int | slice) -> Reflection | Sequence[Reflection]:
+        return self._list[index]
+
+    @cached_property
+    def _list(self) -> list[Reflection]:
+        """The families, each with its members, the largest first."""
+        hkl, d, relative = self._families
+        ends = np.searchsorted(self.arrays.family, np.arange(len(d) + 1)).tolist()
+        members = [_miller(row) for row in self.arrays.hkl.tolist()]
+        return [
+            Reflection(
+                _miller(hkl[i].tolist()),
+                float(d[i]),
+                last - first,
+                float(relative[i]),
+                tuple(members[first:last][::-1]),
+            )
+            for i, (first, last) in enumerate(pairwise(ends))
+        ]
+
+    def lines(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """d in nm and relative |F| of all families, by falling d."""
+        return self._families[1], self._families[2]
+
+    def __len__(self) -> int:
+        return len(self._families[0])
+
+    def __iter__(self) -> Iterator[Reflection]:
+        return iter(self._list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaneArrays:
+    """Single lattice planes, +hkl and -hkl both, sorted by family.
+
+    Attributes
+    ----------
+    hkl : ndarray of int, shape (n, 3)
+    d : ndarray, shape (n,), nm
+    relative_f : ndarray, shape (n,)
+    family : ndarray of int, shape (n,)
+        Index of the family in the phase's reflections.
+    """
+
+    hkl: NDArray[np.int64]
+    d: NDArray[np.float64]
+    relative_f: NDArray[np.float64]
+    family: NDArray[np.intp]
+
+
+def _half_sphere(basis: NDArray[np.float64], d_min: float) -> NDArray[np.int64]:
+    """Every hkl with d >= d_min, one of each pair hkl, -hkl, shape (n, 3)."""
+    direct = np.linalg.inv(basis).T
+    axes = [np.arange(-most, most + 1) for most in (np.linalg.norm(direct, axis=1) / d_min).astype(int)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    grid = grid[_code(grid) > 0]
+    inside: NDArray[np.int64] = grid[np.linalg.norm(grid @ basis, axis=1) <= 1.0 / d_min]
+    return inside
+
+
+def _representatives(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One hkl for each set of symmetry-equivalent ones: the largest in the order h, k, l."""
+    codes = np.zeros(len(hkl), np.int64)
+    for rotation in rotations:
+        code = _code(hkl @ rotation)
+        np.maximum(codes, np.abs(code), out=codes)
+    return _decode(np.unique(codes))
+
+
+def _orbit(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All images of each hkl, its negative included, shape (n, 2 m, 3)."""
+    turned = np.einsum("ni,mij->nmj", hkl, rotations)
+    return np.concatenate([turned, -turned], axis=1)
+
+
+_BASE = 512
+
+
+def _code(hkl: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One integer for each hkl that orders by h, then k, then l, and changes sign with it."""
+    return (hkl[..., 0] * _BASE + hkl[..., 1]) * _BASE + hkl[..., 2]
+
+
+def _decode(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    half = _BASE // 2
+    third = (code + half) % _BASE - half
+    code = (code - third) // _BASE
+    second = (code + half) % _BASE - half
+    return np.stack([(code - second) // _BASE, second, third], -1)
+
+
+def _miller(hkl: Sequence[int]) -> Miller:
+    return hkl[0], hkl[1], hkl[2]
+
+
+def lines_of(reflections: Sequence[Reflection]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """d in nm and relative |F| of a phase's reflections, by falling d."""
+    if isinstance(reflections, LatticePlanes):
+        return reflections.lines()
+    return np.array([r.d for r in reflections]), np.array([r.relative_f for r in reflections])

@@ -1,0 +1,1 @@
+"""From the image to its spectra and back: diffractogram, local spectra, noise, masks."""

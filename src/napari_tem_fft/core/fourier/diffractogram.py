@@ -1,0 +1,297 @@
+"""Diffractogram: the windowed transform of the whole image, its noise, and the way back.
+
+One real transform serves all: cropped to |g_x|, |g_y| <= q_max it is kept untapered (for maps and
+inverse transforms, which need the image's border); the Hann window, which removes the bright cross
+that an image's edges draw, is applied to it in reciprocal space, where it has three taps an axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from ..image.micrograph import Micrograph
+from ..parameters import Field, check_limits
+from .frequency_grid import FrequencyGrid
+from .noise import sector_noise
+from .threads import threads
+
+#: Extra frequencies kept beyond q_max for the filters of spots that lie there, 1/nm.
+MARGIN = 0.7
+#: Rows that are worked on together, so that they stay in the processor's cache.
+STRIP = 64
+#: Most cells an axis of the grid on which people look and paint.
+MOST_CELLS = 2049
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumParams:
+    """Which lattice spacings are looked for."""
+
+    d_min: Annotated[
+        float,
+        Field("smallest d", unit="nm", low=0.03, high=1.0, help="Smaller lattice spacings are cut off."),
+    ] = 0.1
+    d_max: Annotated[
+        float,
+        Field("largest d", unit="nm", low=0.1, high=5.0, help="Larger lattice spacings are not looked for."),
+    ] = 0.55
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+        if self.d_min >= self.d_max:
+            raise ValueError(f"smallest d ({self.d_min} nm) must be below largest d ({self.d_max} nm)")
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Diffractogram:
+    """Transform of a micrograph, cropped, on half the plane (g_x >= 0).
+
+    Attributes
+    ----------
+    image_shape : tuple of int, (y, x)
+    pixel_size : tuple of float, (y, x), nm
+    q_min, q_max : float, 1/nm
+        Limits of the search.
+    half : tuple of int, (y, x)
+        Bins kept on either side of the zero frequency; the arrays have the shape (2 hy + 1, hx + 1),
+        row hy is g_y = 0, column 0 is g_x = 0.
+    transform : ndarray of complex64
+        Of the image without a window.
+    power : ndarray of float32
+        Of the image under a Hann window.
+    noise : ndarray of float32
+        Mean noise power at each bin.
+    counts : float
+        Effective number of values behind the noise.
+    repaired : int
+        Defective pixels that were repaired first.
+    """
+
+    image_shape: tuple[int, int]
+    pixel_size: tuple[float, float]
+    q_min: float
+    q_max: float
+    half: tuple[int, int]
+    transform: NDArray[np.complex64]
+    power: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    counts: float
+    repaired: int = 0
+
+    @property
+    def step(self) -> tuple[float, float]:
+        """Frequency step (y, x) = 1 / (N p), 1/nm."""
+        (ny, nx), (py, px) = self.image_shape, self.pixel_size
+        return 1.0 / (ny * py), 1.0 / (nx * px)
+
+    def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """g_y of the rows, shape (ny, 1), and g_x of the columns, shape (1, nx), 1/nm."""
+        y = np.arange(-self.half[0], self.half[0] + 1, dtype=np.float64) * self.step[0]
+        x = np.arange(self.half[1] + 1, dtype=np.float64) * self.step[1]
+        return y[:, None], x[None, :]
+
+    def snr(self) -> NDArray[np.float32]:
+        """Power over noise, shape (2 hy + 1, hx + 1)."""
+        ratio: NDArray[np.float32] = self.power / self.noise
+        return ratio
+
+
+def frequency_limits(pixel_size: tuple[float, float], params: SpectrumParams) -> tuple[float, float]:
+    """Lowest and highest |g| that are searched, 1/nm.
+
+    Raises
+    ------
+    ValueError
+        If the pixels are too large to show any lattice plane.
+    """
+    nyquist = 0.5 / max(pixel_size)
+    if 1.0 / params.d_max >= nyquist:
+        raise ValueError(
+            f"pixels of {max(pixel_size):.3g} nm cannot show a lattice: the smallest spacing that they"
+            f" resolve is {1 / nyquist:.3g} nm, the largest that is looked for {params.d_max:g} nm"
+        )
+    return 1.0 / params.d_max, min(1.0 / params.d_min, 0.98 * nyquist)
+
+
+def searched_share(pixel_size: tuple[float, float], params: SpectrumParams) -> float:
+    """Share of an image's spectrum that is kept and searched, 1 where its pixels are coarse.
+
+    Raises
+    ------
+    ValueError
+        If the pixels are too large to show any lattice plane.
+    """
+    _, q_max = frequency_limits(pixel_size, params)
+    py, px = (min(2 * (q_max + MARGIN) * p, 1.0) for p in pixel_size)
+    return py * px
+
+
+def compute_diffractogram(
+    image: NDArray[np.float32], micrograph: Micrograph, params: SpectrumParams, repaired: int = 0
+) -> Diffractogram:
+    """Transform prepared pixels (`prepared_pixels`) of a micrograph.
+
+    Raises
+    ------
+    CalibrationError, ValueError
+        If the image has no pixel size in nm, or one that cannot show a lattice.
+    """
+    size, shape = micrograph.pixel_size, micrograph.shape
+    q_min, q_max = frequency_limits(size, params)
+    half = tuple(
+        max(min(int((q_max + MARGIN) * n * p), (n - 1) // 2 - 1), 1) for n, p in zip(shape, size, strict=True)
+    )
+    transform = _cropped_transform(image, (half[0], half[1]))
+    power = _hann_power(transform)
+    step = (1.0 / (shape[0] * size[0]), 1.0 / (shape[1] * size[1]))
+    noise, counts = sector_noise(power, step, 0.5 * q_min)
+    return Diffractogram(
+        shape,
+        size,
+        q_min,
+        q_max,
+        (half[0], half[1]),
+        transform,
+        power,
+        noise,
+        counts,
+        repaired,
+    )
+
+
+def _cropped_transform(image: NDArray[np.float32], half: tuple[int, int]) -> NDArray[np.complex64]:
+    """Transform of which `half` bins are kept on either side of the zero frequency, in centred rows.
+
+    Columns that are not kept are not transformed.
+    """
+    hy, hx = half
+    rows = np.empty((len(image), hx + 1), np.complex64)
+    for first in range(0, len(image), STRIP):
+        strip = image[first : first + STRIP]
+        rows[first : first + STRIP] = fft.rfft(strip, axis=1, workers=threads())[:, : hx + 1]
+    whole = fft.fft(rows, axis=0, overwrite_x=True, workers=threads())
+    return np.concatenate([whole[-hy:], whole[: hy + 1]])
+
+
+def _hann_power(transform: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Power under a Hann window: the taps (-1/4, 1/2, -1/4) along either axis of the transform."""
+    height, width = transform.shape
+    power = np.empty((height, width), np.float32)
+    padded = np.zeros((STRIP + 2, width + 2), np.complex64)
+    for first in range(0, height, STRIP):
+        count = min(STRIP, height - first)
+        above, below = max(first - 1, 0), min(first + count + 1, height)
+        part = padded[above - first + 1 : below - first + 1]
+        part[:, 1:-1] = transform[above:below]
+        # column g_x = -1 by symmetry
+        part[:, 0] = np.conj(transform[height - below : height - above, 1][::-1])
+        if below == first + count:
+            padded[count + 1] = 0
+        rows = padded[: count + 2, 1:-1] - np.float32(0.5) * padded[: count + 2, :-2]
+        rows -= np.float32(0.5) * padded[: count + 2, 2:]
+        both = rows[1:-1] - np.float32(0.5) * rows[:-2]
+        both -= np.float32(0.5) * rows[2:]
+        _power(both, power[first : first + count])
+    power *= np.float32(1 / 16)
+    return power
+
+
+def _power(spectrum: NDArray[np.complex64], out: NDArray[np.float32]) -> None:
+    np.multiply(spectrum.real, spectrum.real, out=out)
+    out += spectrum.imag * spectrum.imag
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandImage:
+    """The micrograph up to its highest searched frequency, at just the pixels that this needs.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (ny, nx)
+        In the micrograph's grey levels, mean zero; the whole field.
+    pixel_size : tuple of float, (y, x), nm
+    pixels_each : float
+        Pixels of the micrograph in one of these: by this factor is white noise weaker.
+    """
+
+    pixels: NDArray[np.float32]
+    pixel_size: tuple[float, float]
+    pixels_each: float
+
+
+def band_image(diffractogram: Diffractogram) -> BandImage:
+    """The image that local transforms look at: finer pixels would only cost them time."""
+    shape = tuple(
+        min(fft.next_fast_len(2 * h + 2, real=True), n)
+        for h, n in zip(diffractogram.half, diffractogram.image_shape, strict=True)
+    )
+    pixels = inverse_of_half_plane(diffractogram.transform, (shape[0], shape[1]), diffractogram.image_shape)
+    factors = [n / m for n, m in zip(diffractogram.image_shape, shape, strict=True)]
+    py, px = (p * f for p, f in zip(diffractogram.pixel_size, factors, strict=True))
+    pixels -= pixels.mean()
+    return BandImage(pixels, (py, px), factors[0] * factors[1])
+
+
+def display_grid(diffractogram: Diffractogram) -> FrequencyGrid:
+    """The grid on which the FFT is shown and the mask is painted.
+
+    Native steps where the grid then has at most 2049 cells an axis; else an odd number of bins is
+    pooled into a cell, so that the zero frequency stays in the middle of one.
+    """
+    factors, halves = [], []
+    for step, half in zip(diffractogram.step, diffractogram.half, strict=True):
+        wanted = min(int(diffractogram.q_max / step), half)
+        factor = 1
+        while 2 * ((wanted - factor // 2) // factor) + 1 > MOST_CELLS:
+            factor += 2
+        factors.append(factor)
+        halves.append((wanted - factor // 2) // factor)
+    sy, sx = diffractogram.step
+    return FrequencyGrid((sy * factors[0], sx * factors[1]), (halves[0], halves[1]))
+
+
+def display(diffractogram: Diffractogram) -> tuple[FrequencyGrid, NDArray[np.float32]]:
+    """log10 of power over noise on the whole plane, as a person looks at it.
+
+    Returns
+    -------
+    grid : FrequencyGrid
+    image : ndarray of float32, shape ``grid.shape``
+        The largest value of each cell's bins, so that a spot of one bin survives.
+    """
+    grid = display_grid(diffractogram)
+    factor = tuple(round(a / b) for a, b in zip(grid.step, diffractogram.step, strict=True))
+    hy, hx = (h * f + f // 2 for h, f in zip(grid.half, factor, strict=True))
+    centre = diffractogram.half[0]
+    right = diffractogram.snr()[centre - hy : centre + hy + 1, : hx + 1]
+    full = np.concatenate([right[::-1, :0:-1], right], axis=1)
+    cells = full.reshape(grid.shape[0], factor[0], grid.shape[1], factor[1]).max(axis=(1, 3))
+    return grid, np.log10(np.maximum(cells, 1e-3)).astype(np.float32)
+
+
+def inverse_of_half_plane(
+    kept: NDArray[np.complex64], shape: tuple[int, int], image_shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Real image of `shape` pixels over the whole field, from centred bins of an image's transform.
+
+    Parameters
+    ----------
+    kept : ndarray of complex64, shape (2 ky + 1, kx + 1)
+        Bins around the zero frequency, columns from g_x = 0 on.
+    image_shape : tuple of int
+        Of the image that was transformed, whose grey levels are kept.
+    """
+    ky, kx = kept.shape[0] // 2, kept.shape[1] - 1
+    block = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)
+    block[: ky + 1, : kx + 1] = kept[ky:]
+    if ky:
+        block[-ky:, : kx + 1] = kept[:ky]
+    scale = np.float32(shape[0] * shape[1] / (image_shape[0] * image_shape[1]))
+    image: NDArray[np.float32] = fft.irfft2(block, s=shape, workers=threads(), overwrite_x=True)
+    image *= scale
+    return image

@@ -1,0 +1,291 @@
+"""LocalSpectra: overlapping windowed transforms, and what stands out in each of them.
+
+A grain of 5 nm in a field of 100 nm puts 1/400 of the field behind its spots and drowns in the
+transform of the whole image; in a window of its own size it does not. Every window's power is divided
+by that window's own ring means, so one threshold serves all, and each detection says where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..maps.map_grid import MapGrid, linear_weights
+from ..spots.spot import upper
+from .azimuthal_noise import anisotropy_of, azimuthal_excess, likely_noise
+from .diffractogram import BandImage, Diffractogram
+from .frequency_grid import FrequencyGrid
+from .noise import guarded, log_tail
+from .stft import RING_BINS, Frame, frame_of, rows_of_snr
+from .windows import WindowParams
+
+#: Detections are kept down to this ln P, to be confirmed where a grain is known or the network says so.
+LOWEST_LOG_P = -8.0
+#: SNR, each at least 1e-6 and at most 1e7 here, of which the product is still a float32.
+LOGS_TOGETHER = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Local maxima of the windows' SNR, one row each.
+
+    Attributes
+    ----------
+    window : ndarray of int
+        Index of the window.
+    g : ndarray, shape (n, 2), (y, x), 1/nm
+        Interpolated between bins, in the stored half plane.
+    snr : ndarray
+    log_p : ndarray
+        ln of the probability that noise alone reaches this SNR at one bin.
+    """
+
+    window: NDArray[np.intp]
+    g: NDArray[np.float64]
+    snr: NDArray[np.float64]
+    log_p: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalSpectra:
+    """What stands out in overlapping Hann windows (half overlap, border included).
+
+    Attributes
+    ----------
+    grid : FrequencyGrid
+        Of the windows' spectra. The arrays hold its half plane g_x >= 0: shape (2 hy + 1, hx + 1).
+    size : tuple of float, (y, x), nm
+        Side of a window.
+    lattice : tuple of int, (rows, columns)
+        Of the windows; window k is in row k // columns.
+    centres : ndarray, shape (n, 2), (y, x), nm
+        Middle of each window in the image.
+    snr_max, snr_mean : ndarray of float32
+        Largest and mean SNR over the windows, for each frequency.
+    strongest : ndarray of int32
+        The window that holds the largest.
+    tests : float
+        Number of windows times frequencies that were tested.
+    detections : Detections
+    ring_g : ndarray, shape (n_rings,), 1/nm
+        Middle of the rings in which the noise was estimated.
+    ring_density : ndarray of float32, shape (n, n_rings)
+        Noise power density of each window: mean power of a bin over the sum of the squared taper. On the
+        safe side where it changes steeply, for detection.
+    likely_density : ndarray of float32, of the same shape
+        The density as it is likely to be, for maps.
+    azimuthal : ndarray of float32
+        Factor (>= 1) by which the noise at an azimuth exceeds its ring's mean, for detection.
+    anisotropy : ndarray of float32
+        Noise at an azimuth over its ring's mean as it is likely to be, also below 1, for maps.
+    """
+
+    grid: FrequencyGrid
+    size: tuple[float, float]
+    lattice: tuple[int, int]
+    centres: NDArray[np.float64]
+    snr_max: NDArray[np.float32]
+    snr_mean: NDArray[np.float32]
+    strongest: NDArray[np.int32]
+    tests: float
+    detections: Detections
+    ring_g: NDArray[np.float64]
+    ring_density: NDArray[np.float32]
+    likely_density: NDArray[np.float32]
+    azimuthal: NDArray[np.float32]
+    anisotropy: NDArray[np.float32]
+
+    def density_at(self, g: tuple[float, float]) -> NDArray[np.float64]:
+        """Noise power density of every window at the frequency g = (y, x), shape `lattice`."""
+        position = np.interp(np.hypot(*g), self.ring_g, np.arange(len(self.ring_g)))
+        low = min(int(position), max(len(self.ring_g) - 2, 0))
+        high = min(low + 1, len(self.ring_g) - 1)
+        share = position - low
+        density = self.likely_density[:, low] * (1 - share) + self.likely_density[:, high] * share
+        return density.reshape(self.lattice) * self.anisotropy_at(g)
+
+    @property
+    def lines(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Middles of the windows' rows and columns, nm."""
+        lattice = self.centres.reshape(*self.lattice, 2)
+        return tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist())
+
+    def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
+        """One value a window, interpolated linearly between the windows' middles.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n,), `lattice`, or (several, *lattice)
+
+        Returns
+        -------
+        ndarray, shape ``grid.shape``, or (several, *grid.shape)
+        """
+        matrices = _between(*self.lines, grid.whole)
+        rows, columns = (matrix[side] for matrix, side in zip(matrices, grid.box, strict=True))
+        values = values.reshape(self.lattice) if values.ndim < 3 else values
+        on_grid: NDArray[np.float32] = rows @ values.astype(np.float32) @ columns.T
+        return on_grid
+
+    def anisotropy_at(self, g: tuple[float, float]) -> float:
+        """The anisotropy at the frequency g = (y, x)."""
+        row, column = self.grid.cell(upper(g))
+        column -= self.grid.half[1]
+        rows, columns = self.anisotropy.shape
+        return float(self.anisotropy[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])
+
+
+@lru_cache(maxsize=8)
+def _between(
+    rows: tuple[float, ...], columns: tuple[float, ...], grid: MapGrid
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Matrices that interpolate between the windows' middles; all maps of an image use the same."""
+    y, x = (
+        linear_weights(np.interp(places.ravel(), line, np.arange(len(line))), len(line))
+        for places, line in zip(grid.positions(), (rows, columns), strict=True)
+    )
+    return y, x
+
+
+def local_spectra_of(diffractogram: Diffractogram, band: BandImage, params: WindowParams) -> LocalSpectra:
+    """Local spectra of the image of a diffractogram (`band_image`).
+
+    They are those of the micrograph's own pixels (`compute_local_spectra`) up to q_max, for less work.
+    """
+    limits = diffractogram.q_min, diffractogram.q_max
+    spectra = compute_local_spectra(band.pixels, band.pixel_size, *limits, params)
+    # density is stated for the micrograph's pixels, of which each of these holds several
+    each = np.float32(band.pixels_each)
+    ring, likely_ = spectra.ring_density * each, spectra.likely_density * each
+    return replace(spectra, ring_density=ring, likely_density=likely_)
+
+
+def compute_local_spectra(
+    image: NDArray[np.float32],
+    pixel_size: tuple[float, float],
+    q_min: float,
+    q_max: float,
+    params: WindowParams,
+) -> LocalSpectra:
+    """Local spectra of prepared pixels; memory is that of one row of windows and the result.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (ny, nx)
+        Mean zero (`prepared_pixels`).
+    pixel_size : tuple of float, (y, x), nm
+    q_min, q_max : float, 1/nm
+        Limits of the search.
+    """
+    frame = frame_of(image.shape, pixel_size, q_min, q_max, params)
+    lattice = (len(frame.rows.starts), len(frame.columns.starts))
+    shape = frame.radius.shape
+    best = np.zeros(shape, np.float32)
+    total = np.zeros(shape, np.float64)
+    logs = np.zeros(shape, np.float64)
+    strongest = np.zeros(shape, np.int32)
+    found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = []
+    means: list[NDArray[np.float32]] = []
+    for row, (snr, noise) in enumerate(rows_of_snr(image, frame)):
+        means.append(noise)
+        first = row * lattice[1]
+        largest = snr.max(axis=0)
+        better = np.nonzero(largest > best)
+        strongest[better] = first + snr[:, better[0], better[1]].argmax(axis=0)
+        np.maximum(best, largest, out=best)
+        total += snr.sum(axis=0)
+        found.append(_maxima(snr, frame, first))
+        logs += _sum_of_logs(snr)
+    n = lattice[0] * lattice[1]
+    density = np.concatenate(means) / _squares(frame)
+    azimuthal = azimuthal_excess(anisotropy_of(logs / n), n)
+    likely_density, anisotropy = likely_noise(density, RING_BINS, logs / n, frame.between, frame.tested)
+    return LocalSpectra(
+        grid=frame.grid,
+        size=(frame.side[0] * pixel_size[0], frame.side[1] * pixel_size[1]),
+        lattice=lattice,
+        centres=_centres(frame, pixel_size),
+        snr_max=best / azimuthal,
+        snr_mean=(total / n).astype(np.float32) / azimuthal,
+        strongest=strongest,
+        tests=float(n * frame.tested.sum()),
+        detections=_detections(found, azimuthal, frame),
+        ring_g=frame.rings.middle,
+        ring_density=guarded(density),
+        likely_density=likely_density,
+        azimuthal=azimuthal,
+        anisotropy=anisotropy,
+    )
+
+
+def _centres(frame: Frame, pixel_size: tuple[float, float]) -> NDArray[np.float64]:
+    """Centre (y, x) of each window in nm, shape (n, 2)."""
+    places = frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1]
+    return np.stack([middle.ravel() for middle in np.meshgrid(*places, indexing="ij")], axis=1)
+
+
+def _squares(frame: Frame) -> NDArray[np.float32]:
+    """Sum of the squared taper of each window, shape (n, 1)."""
+    sums = [np.sum(line.tapers.astype(np.float64) ** 2, axis=1) for line in (frame.rows, frame.columns)]
+    return np.asarray(np.outer(*sums).reshape(-1, 1), np.float32)
+
+
+def _sum_of_logs(snr: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum of the logarithms over the windows (SNR are overwritten); a few at a time share one logarithm."""
+    np.clip(snr, 1e-6, 1e7, out=snr)
+    total = np.zeros(snr.shape[1:], np.float64)
+    for first in range(0, len(snr), LOGS_TOGETHER):
+        product = np.multiply.reduce(snr[first : first + LOGS_TOGETHER], axis=0)
+        total += np.log(product, out=product)
+    return total
+
+
+def _maxima(
+    snr: NDArray[np.float32], frame: Frame, first: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Windows, bins and 3 x 3 neighbourhoods of the maxima above the lowest threshold."""
+    flat = np.flatnonzero((snr > -LOWEST_LOG_P) & frame.tested)
+    hot = np.stack(np.unravel_index(flat, snr.shape), axis=1)
+    hot = hot[(hot[:, 1] > 0) & (hot[:, 1] < snr.shape[1] - 1) & (hot[:, 2] < snr.shape[2] - 1)]
+    around = np.empty((len(hot), 3, 3), np.float32)
+    for i, dy in enumerate((-1, 0, 1)):
+        for j, dx in enumerate((-1, 0, 1)):
+            row, column = hot[:, 1] + dy, hot[:, 2] + dx
+            mirrored = column < 0
+            row = np.where(mirrored, snr.shape[1] - 1 - row, row)
+            around[:, i, j] = snr[hot[:, 0], row, np.abs(column)]
+    peak = around[:, 1, 1] >= around.max(axis=(1, 2))
+    return hot[peak, 0] + first, hot[peak, 1:], around[peak]
+
+
+def _detections(
+    found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]],
+    azimuthal: NDArray[np.float32],
+    frame: Frame,
+) -> Detections:
+    window = np.concatenate([f[0] for f in found])
+    cells = np.concatenate([f[1] for f in found])
+    around = np.concatenate([f[2] for f in found])
+    snr = around[:, 1, 1] / azimuthal[cells[:, 0], cells[:, 1]]
+    counts = np.interp(
+        frame.radius[cells[:, 0], cells[:, 1]], frame.rings.middle, frame.rings.effective_counts()
+    )
+    shares = np.outer(frame.rows.shares, frame.columns.shares).ravel()
+    log_p = log_tail(snr, counts * shares[window])
+    offset = np.stack([_vertex(around[:, :, 1]), _vertex(around[:, 1, :])], axis=1)
+    place = cells + offset - [frame.grid.half[0], 0]
+    keep = log_p < LOWEST_LOG_P
+    g = place * np.array(frame.grid.step)
+    return Detections(window[keep], g[keep], snr[keep].astype(np.float64), log_p[keep])
+
+
+def _vertex(three: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sub-bin position of the maximum of three neighbours: parabola through their logarithms."""
+    low, middle, high = np.log(np.maximum(three.astype(np.float64), 1e-6)).T
+    curvature = low - 2 * middle + high
+    offset = np.where(curvature < 0, 0.5 * (low - high) / np.minimum(curvature, -1e-9), 0.0)
+    return np.clip(offset, -0.5, 0.5)

@@ -1,0 +1,127 @@
+"""Transforms of overlapping windows, one row of them after the other, so that memory is that of one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from .frequency_grid import FrequencyGrid
+from .noise import (
+    Between,
+    Rings,
+    between_rings,
+    guarded,
+    pool_rings,
+    ring_means,
+    spread,
+)
+from .threads import threads
+from .windows import WindowLine, WindowParams, window_line, window_pixels
+
+#: Fewest bins in the rings of a window, from which its noise is estimated.
+RING_BINS = 240
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """Geometry shared by all windows of an image."""
+
+    side: tuple[int, int]
+    grid: FrequencyGrid
+    radius: NDArray[np.float64]
+    tested: NDArray[np.bool_]
+    rings: Rings
+    between: Between
+    rows: WindowLine
+    columns: WindowLine
+
+
+@lru_cache(maxsize=2)
+def frame_of(
+    shape: tuple[int, int],
+    pixel_size: tuple[float, float],
+    q_min: float,
+    q_max: float,
+    params: WindowParams,
+) -> Frame:
+    """The geometry; images of one shape share it."""
+    side = window_pixels(shape, pixel_size, params)
+    step = (1.0 / (side[0] * pixel_size[0]), 1.0 / (side[1] * pixel_size[1]))
+    half = tuple(min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, side, strict=True))
+    grid = FrequencyGrid(step, (half[0], half[1]))
+    gy, gx = grid.axes()
+    radius = np.hypot(gy, gx[:, half[1] :])
+    tested = (radius >= q_min) & (radius <= q_max)
+    tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0: each pair counts once
+    rings = pool_rings(radius, 0.5 * q_min, float(radius.max()), RING_BINS)
+    lines = (window_line(n, width) for n, width in zip(shape, side, strict=True))
+    return Frame(side, grid, radius, tested, rings, between_rings(rings, radius), *lines)
+
+
+def rows_of_snr(
+    image: NDArray[np.float32], frame: Frame
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means of one row of windows after the other."""
+    hy, columns = frame.grid.half[0], frame.radius.shape[1]
+    upper = frame.between.beyond(hy * columns)
+    for power in rows_of_power(image, frame):
+        means = ring_means(power.reshape(len(power), -1), frame.rings)
+        # rows of +g_y and -g_y have the same |g|
+        noise = spread(guarded(means), upper).reshape(len(power), hy + 1, columns)
+        power[:, hy:] /= noise
+        power[:, :hy] /= noise[:, :0:-1]
+        yield power, means
+
+
+def rows_of_power(image: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.float32]]:
+    """Power of one row of windows after the other, shape (n columns, 2 hy + 1, hx + 1), centred rows.
+
+    A row of the image is transformed once, though two rows of windows hold it.
+    """
+    (sy, _), (hy, hx) = frame.side, frame.grid.half
+    known = 0
+    pieces: list[tuple[int, NDArray[np.complex64]]] = []
+    for start, taper in zip(frame.rows.starts.tolist(), frame.rows.tapers, strict=True):
+        top, bottom = max(start, 0), min(start + sy, len(image))
+        pieces = [(first, lines) for first, lines in pieces if first + len(lines) > top]
+        pieces.append((known, _transformed_lines(image[known:bottom], frame)))
+        known = bottom
+        windows = np.zeros((sy, len(frame.columns.starts), hx + 1), np.complex64)
+        for first, lines in pieces:
+            begin = max(top, first)
+            rows = slice(begin - start, first + len(lines) - start)
+            # real and imaginary parts by themselves: numpy would make the taper complex
+            both, into = lines[begin - first :].view(np.float32), windows[rows].view(np.float32)
+            np.multiply(both, taper[rows, None, None], out=into)
+        yield _power(fft.fft(windows, axis=0, overwrite_x=True, workers=threads()), hy)
+
+
+def _transformed_lines(lines: NDArray[np.float32], frame: Frame) -> NDArray[np.complex64]:
+    """Rows of the image in all columns of windows, transformed along x, shape (rows, n columns, hx + 1)."""
+    side, starts = frame.side[1], frame.columns.starts.tolist()
+    tapered = np.zeros((len(lines), len(starts), side), np.float32)
+    for number, (start, taper) in enumerate(zip(starts, frame.columns.tapers, strict=True)):
+        left, right = max(start, 0), min(start + side, lines.shape[1])
+        inside = slice(left - start, right - start)
+        np.multiply(lines[:, left:right], taper[inside], out=tapered[:, number, inside])
+    spectra: NDArray[np.complex64] = fft.rfft(tapered, axis=2, workers=threads())
+    return spectra[:, :, : frame.grid.half[1] + 1]
+
+
+def _power(spectra: NDArray[np.complex64], half: int) -> NDArray[np.float32]:
+    """Power of transforms (overwritten), shape (rows, n, columns), as (n, 2 half + 1, columns), centred."""
+    _, n, columns = spectra.shape
+    power = np.empty((n, 2 * half + 1, columns), np.float32)
+    for part, rows in (
+        (spectra[-half:], slice(0, half)),
+        (spectra[: half + 1], slice(half, 2 * half + 1)),
+    ):
+        values = part.view(np.float32)
+        np.square(values, out=values)
+        np.add(values[..., ::2], values[..., 1::2], out=power[:, rows].swapaxes(0, 1))
+    return power

@@ -1,0 +1,1 @@
+"""Grains: found by their spots, outlined, separated, measured."""

@@ -1,0 +1,127 @@
+"""A grain while it is searched: its outline, the spectrum of its region, and the spots that this confirms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fourier.diffractogram import BandImage, Diffractogram
+from ..fourier.local_spectra import LocalSpectra
+from ..maps.map_grid import MapGrid
+from ..spots.refinement import PHASE_WANDER, refine, weights_of
+from ..spots.spot import separations, upper
+from .grain import GrainParams, equivalent_diameter
+from .peaks import SURE_REACH, Peak, find_peaks, unsplit
+from .region import GrainRegion
+from .regions import Outline, grown
+from .spectrum import GrainNoise, grain_spectrum
+
+#: A peak of which g is not known to this share of the resolution was a chance maximum.
+UNCONFIRMED = 0.4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What the search for grains looks at: the image, its spectra and the grid of the maps.
+
+    `sure` are frequencies that a network proposed and the statistics confirmed, shape (n, 2), (y, x), 1/nm.
+    """
+
+    band: BandImage
+    diffractogram: Diffractogram
+    spectra: LocalSpectra
+    grid: MapGrid
+    params: GrainParams
+    false_alarms: float
+    sure: NDArray[np.float64] | None = None
+
+    def is_sure(self, peak: Peak) -> bool:
+        """Whether a network proposed a peak's frequency."""
+        return self.sure is not None and bool((separations(peak.g, self.sure) < SURE_REACH).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A grain while it is searched: its outline, and what is kept of its spectrum.
+
+    `resolution` (1/nm) and `noise` are those of the spectrum of its region, which confirms the `peaks`;
+    `reached` says of each local window whether the region reaches into it.
+    """
+
+    outline: Outline
+    resolution: float
+    noise: GrainNoise
+    peaks: tuple[Peak, ...]
+    reached: NDArray[np.bool_]
+
+    @property
+    def region(self) -> GrainRegion:
+        """Where it is."""
+        return self.outline.region
+
+
+def outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
+    """Outline of spots (g_y, g_x) that live together, from the place `near` where they are known to be."""
+    params = scene.params
+    return grown(
+        scene.diffractogram, scene.spectra, spots, near, params.resolution, params.false_share, scene.grid
+    )
+
+
+def examined(scene: Scene, outline: Outline) -> Draft:
+    """The spectrum of an outlined region, with the peaks that it confirms."""
+    diffractogram = scene.diffractogram
+    spectrum = grain_spectrum(scene.band, outline.region, scene.grid, scene.spectra, diffractogram.q_max)
+    peaks = find_peaks(
+        spectrum,
+        (diffractogram.q_min, diffractogram.q_max),
+        scene.false_alarms,
+        diffractogram.counts,
+        scene.sure,
+    )
+    reached = reached_windows(outline.region, scene.spectra, scene.grid)
+    return Draft(outline, spectrum.resolution, spectrum.noise, peaks, reached)
+
+
+def reached_windows(region: GrainRegion, spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:
+    """Into which local windows a region reaches, shape (windows,)."""
+    rows, columns = (
+        _inside(line, size, p, n)[:, side]
+        for line, size, p, n, side in zip(
+            spectra.lines, spectra.size, grid.pixel_size, grid.shape, region.box, strict=True
+        )
+    )
+    counts = rows @ region.mask.astype(np.float32) @ columns.T
+    return np.asarray(counts.ravel() > 0, bool)
+
+
+@lru_cache(maxsize=8)
+def _inside(middles: tuple[float, ...], size: float, pixel: float, pixels: int) -> NDArray[np.float32]:
+    """Which rows (or columns) of the maps lie in each row of windows: 1 there, else 0."""
+    first, last = (
+        np.maximum((np.array(middles) + side * size / 2) / pixel, 0).astype(int) for side in (-1, 1)
+    )
+    at = np.arange(pixels)
+    return np.asarray((at >= first[:, None]) & (at < last[:, None]), np.float32)
+
+
+def refined(scene: Scene, draft: Draft) -> Draft:
+    """The draft with its peaks measured by the phase of their fringes over its region.
+
+    A peak whose fringes do not add up over the region is none.
+    """
+    weights = weights_of(draft.region, scene.grid, scene.params.resolution)
+    wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
+    spots = [peak.g for peak in draft.peaks]
+    densities = [draft.noise.density_at(g) for g in spots]
+    furthest = 0.5 * draft.resolution
+    measured = refine(scene.diffractogram, weights, spots, densities, furthest)
+    peaks = []
+    for peak, (g, sigma) in zip(draft.peaks, measured, strict=True):
+        if sigma < UNCONFIRMED * draft.resolution:
+            peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
+    return replace(draft, peaks=unsplit(peaks, draft.resolution))

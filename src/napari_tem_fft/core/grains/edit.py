@@ -1,0 +1,154 @@
+"""Grains after a person's edit: spots by hand measured, changed grains outlined again, others kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fourier.diffractogram import Diffractogram
+from ..fourier.noise import log_tail
+from ..spots.spot import Spot, separation
+from .candidate import Scene, examined, outlined, refined
+from .grain import GrainSet, grain_set
+from .region import GrainRegion
+from .regions import Outline, window_area
+from .search import MOST_MAPPED, spots_of
+
+#: A spot by hand belongs to the grain that shares this much of the smaller one's area.
+COMMON = 0.5
+#: Outlines that are remembered, for an edit changes few of those that the one before it has drawn.
+MOST_OUTLINES = 16
+
+_outlines: WeakKeyDictionary[Diffractogram, OrderedDict[object, Outline]] = WeakKeyDictionary()
+
+
+def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number: int) -> Spot:
+    """The spot that a person painted: refined where fringes are found, else as painted.
+
+    Parameters
+    ----------
+    g : tuple of float, (y, x), 1/nm
+        Middle of the painted region.
+    radius : float, 1/nm
+        Of the painted region.
+    number : int
+        The spot's id.
+    """
+    start, window = _strongest(scene, g, radius)
+    outline = outlined(scene, [start], window_area([window], scene.spectra, scene.grid))
+    if outline.region.area:
+        draft = refined(scene, examined(scene, outline))
+        near = [p for p in draft.peaks if separation(p.g, g) <= radius + draft.resolution]
+        if near:
+            best = max(near, key=lambda p: p.snr)
+            (spot,) = spots_of(draft, scene, [(number, best, None)], "hand")
+            return replace(spot, radius=radius)
+    return _unrefined(scene, start, radius, number, window)
+
+
+def regrouped(scene: Scene, spots: Sequence[Spot], before: GrainSet) -> GrainSet:
+    """Grains of edited spots.
+
+    A grain whose enabled spots are unchanged stays as it is; one that lost or gained spots is outlined
+    again; one without enabled spots vanishes. A spot by hand joins the grain where it lives, or makes
+    a grain of its own.
+    """
+    by_id = {spot.id: spot for spot in spots}
+    enabled_before = {spot.id for spot in before.spots if spot.enabled}
+    members = [[n for n in grain.spots if n in by_id and by_id[n].enabled] for grain in before.grains]
+    outlines = [Outline(region, scene.params.resolution) for region in before.regions]
+    changed = [
+        set(grain.spots) & enabled_before != set(m) for grain, m in zip(before.grains, members, strict=True)
+    ]
+    known = {n for grain in before.grains for n in grain.spots}
+    for spot in spots:
+        if spot.enabled and spot.id not in known:
+            _place(scene, spot, members, outlines, changed)
+    kept_members, kept_outlines = [], []
+    for ids, outline, dirty in zip(members, outlines, changed, strict=True):
+        new = (
+            _outlined(scene, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region.mask_on(scene.grid.box))
+            if dirty and ids
+            else outline
+        )
+        if ids and new.region.area:
+            kept_members.append(tuple(ids))
+            kept_outlines.append(new)
+    return grain_set(tuple(spots), kept_members, kept_outlines, scene.grid)
+
+
+def _outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
+    """`outlined`, remembered."""
+    known = _outlines.setdefault(scene.diffractogram, OrderedDict())
+    key = (tuple(spots), scene.params, scene.grid, np.packbits(near).tobytes())
+    outline = known.pop(key, None) or outlined(scene, spots, near)
+    known[key] = outline
+    while len(known) > MOST_OUTLINES:
+        known.pop(next(iter(known)), None)
+    return outline
+
+
+def _place(
+    scene: Scene, spot: Spot, members: list[list[int]], outlines: list[Outline], changed: list[bool]
+) -> None:
+    """Put a spot that no grain has yet where its fringes are."""
+    window = _window_at(scene, spot.centre)
+    outline = _outlined(scene, [spot.g], window_area([window], scene.spectra, scene.grid))
+    if not outline.region.area:
+        return
+    for i, other in enumerate(outlines):
+        if members[i] and _common(outline.region, other.region) > COMMON:
+            members[i].append(spot.id)
+            changed[i] = True
+            return
+    members.append([spot.id])
+    outlines.append(outline)
+    changed.append(False)
+
+
+def _common(a: GrainRegion, b: GrainRegion) -> float:
+    return a.overlap(b) / max(1, min(a.area, b.area))
+
+
+def _window_at(scene: Scene, place: tuple[float, float]) -> int:
+    return int(np.argmin(np.hypot(*(scene.spectra.centres - np.array(place)).T)))
+
+
+def _strongest(scene: Scene, g: tuple[float, float], radius: float) -> tuple[tuple[float, float], int]:
+    """Frequency and window of the largest local SNR within the painted disc."""
+    spectra = scene.spectra
+    gy, gx = spectra.grid.axes()
+    gx = gx[:, spectra.grid.half[1] :]
+    reach = max(radius, max(spectra.grid.step))
+    inside = (gy - g[0]) ** 2 + (gx - g[1]) ** 2 <= reach**2
+    if not inside.any():
+        return g, _window_at(scene, (0.0, 0.0))
+    row, column = np.unravel_index(int(np.argmax(np.where(inside, spectra.snr_max, -1))), inside.shape)
+    return (float(gy[row, 0]), float(gx[0, column])), int(spectra.strongest[row, column])
+
+
+def _unrefined(scene: Scene, g: tuple[float, float], radius: float, number: int, window: int) -> Spot:
+    """A spot that no fringes support: where it was painted, with the SNR that is there."""
+    spectra, diffractogram = scene.spectra, scene.diffractogram
+    row, column = spectra.grid.cell(g)
+    column = min(max(column - spectra.grid.half[1], 0), spectra.snr_max.shape[1] - 1)
+    row = min(max(row, 0), spectra.snr_max.shape[0] - 1)
+    snr = float(spectra.snr_max[row, column])
+    centre = (float(spectra.centres[window][0]), float(spectra.centres[window][1]))
+    return Spot(
+        id=number,
+        g=g,
+        sigma=float(max(spectra.grid.step) / np.sqrt(12)),
+        snr=snr,
+        log_false_alarm=float(log_tail(snr, diffractogram.counts)),
+        origin="hand",
+        windows=(window,),
+        centre=centre,
+        size=float(max(spectra.size)),
+        radius=radius,
+    )

@@ -1,0 +1,257 @@
+"""Spots of one grain's spectrum: what neither noise, nor side lobes, nor streaks, nor satellites explain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import hypot, log, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fourier.noise import log_tail
+from ..spots.spot import separation, separations, upper
+from .spectrum import GrainSpectrum
+
+#: A maximum below this multiple of the side lobes of stronger spots is taken for one of them.
+LOBE_FACTOR = 6.0
+#: A maximum must exceed the typical power of any line through it by this factor, or it is part of a streak
+#: (steps between scan lines, drift, facets, the image's edges).
+STREAK_FACTOR = 25.0
+#: Chance alone makes the strongest of these lines so many times the mean.
+STREAK_NOISE = 2.5
+#: Such lines are looked at from here to there, in frequency resolutions, in this many directions.
+STREAK_REACH = (2.5, 14.0)
+STREAK_DIRECTIONS = 12
+#: A maximum must exceed the typical power of the line between zero frequency and itself by this factor, where
+#: that line is above what chance makes of it, or it belongs to an edge: vacuum's, a step's, a facet's.
+EDGE_FACTOR, EDGE_NOISE = 4.0, 2.5
+#: That line is looked at from this share of |g| on to so many resolutions before it, at so many points.
+EDGE_FROM, EDGE_SHORT, EDGE_POINTS = 0.2, 2.5, 32
+#: Two reflections of one lattice are not nearer than 1 / (largest d): of two such maxima the weaker one is a
+#: satellite (a facet's, a scan distortion's) unless it has this share of the power, near and farther off;
+#: "near" is within so many resolutions.
+SATELLITE_SHARES = (0.3, 0.03)
+SATELLITE_NEAR = 6.0
+#: Two maxima nearer than so many resolutions can be the flanks of one.
+SPLIT = 1.2
+#: A maximum this near to a frequency that is known to be a reflection is that reflection, 1/nm.
+SURE_REACH = 0.05
+#: Most maxima that are examined.
+MOST_PEAKS = 300
+#: Side lobes are looked for within this many frequency resolutions of a stronger spot.
+LOBE_REACH = 12.0
+#: Fringes beyond the limits of the search, down to this share of the lowest |g|, have side lobes within.
+BEYOND = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A maximum of a grain's spectrum.
+
+    Attributes
+    ----------
+    g : tuple of float, (y, x), 1/nm
+        Refined, in the stored half plane.
+    sigma : float, 1/nm
+        Standard uncertainty along either axis.
+    snr, log_p : float
+    amplitude : float
+        Mean modulus of the fringes' amplitude over the grain, grey levels.
+    """
+
+    g: tuple[float, float]
+    sigma: float
+    snr: float
+    log_p: float
+    amplitude: float
+
+
+def find_peaks(
+    spectrum: GrainSpectrum,
+    limits: tuple[float, float],
+    false_alarms: float,
+    counts: float,
+    sure: NDArray[np.float64] | None = None,
+) -> tuple[Peak, ...]:
+    """Maxima that neither noise nor the side lobes of stronger ones explain, strongest first.
+
+    Parameters
+    ----------
+    limits : tuple of float, 1/nm
+        Lowest and highest |g|.
+    false_alarms : float
+        Expected number of noise maxima in this spectrum.
+    counts : float
+        Effective number of values behind the noise estimate.
+    sure : ndarray, shape (n, 2), (y, x), 1/nm
+        Frequencies of which it is known otherwise that they are reflections: the strongest maximum at each
+        is taken for no satellite and no side lobe.
+    """
+    q_min, q_max = limits
+    limit = np.log(false_alarms / spectrum.independent)
+    lowest = max(BEYOND * q_min, q_min - LOBE_REACH * spectrum.resolution)
+    cells, log_p = _maxima(spectrum, lowest, q_max, limit, counts)
+    heights = spectrum.snr[cells[:, 0], cells[:, 1]]
+    alone = heights > -limit + STREAK_FACTOR * np.maximum(_streaks(spectrum, cells) - STREAK_NOISE, 0)
+    edge = _edges(spectrum, cells)
+    alone &= (edge <= EDGE_NOISE) | (heights > EDGE_FACTOR * edge)
+    alone |= np.hypot(*((cells - [spectrum.half[0], 0]) * spectrum.step).T) < q_min
+    cells, log_p, heights = cells[alone], log_p[alone], heights[alone]
+    strongest = np.argsort(-heights)[:MOST_PEAKS]
+    found = [_refined(spectrum, cells[i], float(log_p[i])) for i in strongest]
+    beyond = [peak for peak in found if hypot(*peak.g) < q_min]
+    within = [peak for peak in found if hypot(*peak.g) >= q_min]
+    peaks: list[Peak] = []
+    free = np.zeros((0, 2)) if sure is None else sure
+    for peak in sorted(within, key=lambda p: -p.amplitude):
+        at = separations(peak.g, free) < SURE_REACH
+        free = free[~at]
+        if at.any():
+            peaks.append(peak)
+            continue
+        if any(_is_satellite(spectrum, peak, other, q_min) for other in peaks):
+            continue
+        stronger = (*peaks, *(other for other in beyond if other.amplitude > peak.amplitude))
+        if peak.amplitude**2 > LOBE_FACTOR * sum(_lobe(spectrum, peak, other) for other in stronger):
+            peaks.append(peak)
+    return tuple(peaks)
+
+
+def _maxima(
+    spectrum: GrainSpectrum, q_min: float, q_max: float, limit: float, counts: float
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    snr, (hy, hx) = spectrum.snr, spectrum.half
+    cells = np.stack(np.divmod(np.flatnonzero(snr > -limit), snr.shape[1]), axis=1)
+    gy, gx = (cells[:, 0] - hy) * spectrum.step[0], cells[:, 1] * spectrum.step[1]
+    radius = np.hypot(gy, gx)
+    inside = (radius >= q_min) & (radius <= q_max) & ((gx > 0) | (gy > 0))
+    inside &= (cells[:, 0] > 0) & (cells[:, 0] < 2 * hy) & (cells[:, 1] < hx)
+    cells = cells[inside]
+    heights = snr[cells[:, 0], cells[:, 1]]
+    peak = np.ones(len(cells), bool)
+    for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+        row, column = cells[:, 0] + dy, cells[:, 1] + dx
+        row = np.where(column < 0, 2 * hy - row, row)
+        peak &= heights >= snr[row, np.abs(column)]
+    log_p = log_tail(heights, counts)
+    peak &= log_p < limit
+    return cells[peak], log_p[peak]
+
+
+def _streaks(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Largest median SNR (as a mean) of the lines through each maximum, itself and its lobe left out."""
+    angles = np.arange(STREAK_DIRECTIONS) * np.pi / STREAK_DIRECTIONS
+    near, far = (r * spectrum.resolution for r in STREAK_REACH)
+    along = np.arange(near, far, 0.7 * max(spectrum.step))
+    along = np.concatenate([-along[::-1], along])
+    rows = np.rint(np.sin(angles)[:, None] * along / spectrum.step[0]).astype(np.intp) + cells[:, :1, None]
+    columns = np.rint(np.cos(angles)[:, None] * along / spectrum.step[1]).astype(np.intp) + cells[:, 1:, None]
+    height, width = spectrum.snr.shape
+    mirrored = columns < 0
+    rows, columns = np.where(mirrored, height - 1 - rows, rows), np.abs(columns)
+    inside = (rows >= 0) & (rows < height) & (columns < width)
+    values = spectrum.snr[np.clip(rows, 0, height - 1), np.minimum(columns, width - 1)].astype(np.float64)
+    values[~inside] = np.inf
+    values.sort(axis=2)
+    count = inside.sum(axis=2, keepdims=True)
+    middle = [np.take_along_axis(values, np.maximum(at, 0), axis=2) for at in ((count - 1) // 2, count // 2)]
+    medians = np.where(count > 0, 0.5 * (middle[0] + np.where(count > 0, middle[1], 0)), 0.0)[..., 0]
+    return np.asarray(medians.max(axis=1) / np.log(2.0))
+
+
+def _edges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Median SNR (as a mean) of the line from zero frequency to each maximum; 0 where it is too short."""
+    offset = (cells - [spectrum.half[0], 0]) * np.array(spectrum.step)
+    length = np.maximum(np.hypot(*offset.T), 1e-9)
+    last = 1 - EDGE_SHORT * spectrum.resolution / length
+    along = EDGE_FROM + (last - EDGE_FROM)[:, None] * np.linspace(0, 1, EDGE_POINTS)
+    rows = np.rint(along * (cells[:, :1] - spectrum.half[0])).astype(np.intp) + spectrum.half[0]
+    columns = np.rint(along * cells[:, 1:]).astype(np.intp)
+    clear = (last - EDGE_FROM) * length > 2 * spectrum.resolution
+    rows[~clear], columns[~clear] = 0, 0
+    medians = np.median(spectrum.snr[rows, columns], axis=1) / np.log(2.0)
+    return np.where(clear, medians, 0.0)
+
+
+def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> Peak:
+    """Vertex of the parabola through the logarithms of 3 x 3 bins, and the fit's uncertainty."""
+    row, column = int(cell[0]), int(cell[1])
+    snr_map = spectrum.snr
+    left = (row, column - 1) if column else (snr_map.shape[0] - 1 - row, 1)
+    middle = _log(snr_map[row, column])
+    offset = (
+        _vertex(_log(snr_map[row - 1, column]), middle, _log(snr_map[row + 1, column])),
+        _vertex(_log(snr_map[left]), middle, _log(snr_map[row, column + 1])),
+    )
+    g = (
+        (row + offset[0] - spectrum.half[0]) * spectrum.step[0],
+        (column + offset[1]) * spectrum.step[1],
+    )
+    snr = float(spectrum.snr[row, column])
+    sigma = 1.0 / (2 * np.pi * spectrum.spread * sqrt(2 * snr))
+    amplitude = sqrt(snr * spectrum.gain * float(spectrum.density[row, column]))
+    return Peak(upper(g), float(sigma), snr, log_p, float(amplitude))
+
+
+def _log(value: np.float32) -> float:
+    return log(max(float(value), 1e-6))
+
+
+def _vertex(low: float, middle: float, high: float) -> float:
+    """Sub-bin position of the vertex of a parabola through three neighbours."""
+    return min(max(0.5 * (low - high) / min(low - 2 * middle + high, -1e-9), -0.5), 0.5)
+
+
+def _is_satellite(spectrum: GrainSpectrum, peak: Peak, other: Peak, q_min: float) -> bool:
+    apart = separation(peak.g, other.g)
+    if apart >= q_min:
+        return False
+    near = apart < SATELLITE_NEAR * spectrum.resolution
+    return peak.amplitude**2 < SATELLITE_SHARES[0 if near else 1] * other.amplitude**2
+
+
+def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
+    """Squared amplitude that the side lobes of another spot, or of its mirror, give at a peak."""
+    lobes = 0.0
+    for sign in (1, -1):
+        dy, dx = peak.g[0] - sign * other.g[0], peak.g[1] - sign * other.g[1]
+        if dy * dy + dx * dx > (LOBE_REACH * spectrum.resolution) ** 2:
+            continue
+        row, column = (
+            round(v / s) + n // 2
+            for v, s, n in zip((dy, dx), spectrum.lobe_step, spectrum.lobes.shape, strict=True)
+        )
+        near = spectrum.lobes[max(row - 1, 0) : max(row + 2, 0), max(column - 1, 0) : max(column + 2, 0)]
+        lobes += other.amplitude**2 * float(near.max()) if near.size else 0.0
+    return lobes
+
+
+def unsplit(peaks: Sequence[Peak], resolution: float) -> tuple[Peak, ...]:
+    """One peak for each two within `SPLIT` resolutions that lie behind each other, seen from zero frequency.
+
+    Where the lens's transfer goes through zero across a spot it leaves the spot's two flanks.
+    """
+    whole: list[Peak] = []
+    for peak in sorted(peaks, key=lambda p: -p.amplitude):
+        i = next((i for i, other in enumerate(whole) if _flanks(peak.g, other.g, SPLIT * resolution)), None)
+        if i is None:
+            whole.append(peak)
+        else:
+            whole[i] = _middle(whole[i], peak)
+    return tuple(whole)
+
+
+def _flanks(a: tuple[float, float], b: tuple[float, float], reach: float) -> bool:
+    along = abs(float(np.hypot(*a) - np.hypot(*b)))
+    apart = separation(a, b)
+    return bool(apart < reach and along > 0.8 * apart)
+
+
+def _middle(one: Peak, other: Peak) -> Peak:
+    """Two flanks as one reflection: the mean by power, known to half of their distance at best."""
+    share = other.amplitude**2 / (one.amplitude**2 + other.amplitude**2)
+    sign = 1 if np.dot(one.g, other.g) > 0 else -1
+    y, x = (a + share * (sign * b - a) for a, b in zip(one.g, other.g, strict=True))
+    sigma = max(one.sigma, share * separation(one.g, other.g))
+    return replace(one, g=upper((y, x)), sigma=float(sigma))

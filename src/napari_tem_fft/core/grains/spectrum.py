@@ -1,0 +1,256 @@
+"""The spectrum of one grain: a transform under a window of the grain's own shape.
+
+A window that falls smoothly to zero inside the grain keeps the side lobes of its facets out, holds no
+neighbour, and has the best resolution that the grain's size allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from ..fourier.diffractogram import BandImage
+from ..fourier.local_spectra import LocalSpectra
+from ..fourier.threads import threads
+from ..maps.map_grid import MapGrid, linear_weights
+from .region import GrainRegion
+
+#: The taper reaches its full height at this share of the grain's largest inner distance.
+TAPER_SHARE = 0.9
+#: Entries of the table of noise density against |g|^2.
+DENSITY_TABLE = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GrainNoise:
+    """Noise under a grain, from the local windows that cover it.
+
+    Attributes
+    ----------
+    step : tuple of float, (y, x), 1/nm
+    half : tuple of int, (y, x)
+        Bins from zero to the last one of the grain's spectrum.
+    rings : ndarray, shape (n_rings,)
+        Noise power density against ``spectra.ring_g``, the mean of those windows.
+    spectra : LocalSpectra
+    """
+
+    step: tuple[float, float]
+    half: tuple[int, int]
+    rings: NDArray[np.float64]
+    spectra: LocalSpectra
+
+    def density(self, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[np.float32]:
+        """Noise power density of the micrograph's own pixels in bins counted from zero frequency.
+
+        That is the mean power of a bin over the sum of the squared window. Shape (rows, columns).
+        """
+        squared_y, squared_x = (rows[:, None] * self.step[0]) ** 2, (columns * self.step[1]) ** 2
+        # a fine table of |g|^2 is looked up faster than |g| is interpolated
+        highest = sum((n * step) ** 2 for n, step in zip(self.half, self.step, strict=True))
+        scale = (DENSITY_TABLE - 1) / highest
+        at = np.sqrt(np.arange(DENSITY_TABLE) / scale)
+        table = np.interp(at, self.spectra.ring_g, self.rings).astype(np.float32)
+        entry = (squared_y * scale + 0.5).astype(np.float32) + (squared_x * scale).astype(np.float32)
+        density = table.take(entry.astype(np.int32))
+        own = self.spectra.grid
+        y, x = (
+            np.rint(bins * step / other).astype(np.intp)
+            for bins, step, other in zip((rows, columns), self.step, own.step, strict=True)
+        )
+        height, width = self.spectra.azimuthal.shape
+        near = self.spectra.azimuthal.take(np.clip(y + own.half[0], 0, height - 1), axis=0)
+        density *= near.take(np.minimum(x, width - 1), axis=1)
+        return density
+
+    def density_at(self, g: tuple[float, float]) -> float:
+        """Noise power density at g = (y, x), 1/nm, of the stored half plane."""
+        row, column = (round(v / s) for v, s in zip(g, self.step, strict=True))
+        row, column = min(max(row, -self.half[0]), self.half[0]), min(max(column, 0), self.half[1])
+        return float(self.density(np.array([row]), np.array([column]))[0, 0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GrainSpectrum:
+    """Transform of the image under a grain's own window.
+
+    Attributes
+    ----------
+    step : tuple of float, (y, x), 1/nm
+    half : tuple of int, (y, x)
+    snr : ndarray of float32, shape (2 hy + 1, hx + 1)
+    lobes : ndarray of float32
+        Power of the window's own transform over its maximum, zero frequency in the middle.
+    lobe_step : tuple of float, (y, x), 1/nm
+        Step of `lobes`.
+    resolution : float, 1/nm
+        Half width of the window's main lobe.
+    spread : float, nm
+        Root mean square extent of the window along an axis.
+    gain : float
+        SNR times this is the squared amplitude over the noise power density.
+    independent : float
+        Number of independent frequencies up to q_max on half the plane.
+    density : ndarray of float32, shape as `snr`
+        Noise power density in each bin.
+    noise : GrainNoise
+        From which it comes.
+    """
+
+    step: tuple[float, float]
+    half: tuple[int, int]
+    snr: NDArray[np.float32]
+    lobes: NDArray[np.float32]
+    lobe_step: tuple[float, float]
+    resolution: float
+    spread: float
+    gain: float
+    independent: float
+    density: NDArray[np.float32]
+    noise: GrainNoise
+
+
+def grain_spectrum(
+    band: BandImage,
+    region: GrainRegion,
+    grid: MapGrid,
+    spectra: LocalSpectra,
+    q_max: float,
+) -> GrainSpectrum:
+    """Transform an image under a window of the shape of `region` (on `grid`)."""
+    image, pixel_size = band.pixels, band.pixel_size
+    height, (rows, columns), weights = _window(region, grid, image.shape, pixel_size)
+    taper = np.asarray(weights[0] @ height @ weights[1].T, np.float32)
+    shape = tuple(fft.next_fast_len(int(1.6 * n) + 8, real=True) for n in taper.shape)
+    step = (1 / (shape[0] * pixel_size[0]), 1 / (shape[1] * pixel_size[1]))
+    hy, hx = (min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, shape, strict=True))
+    half = (hy, hx)
+    power = _cropped_power(image[rows, columns] * taper, shape, half)
+    # noise is stated for the micrograph's own pixels
+    squares = float(np.vdot(taper, taper)) / band.pixels_each
+    weights_of_windows = _window_weights(region, grid, spectra)
+    noise = GrainNoise(step, half, weights_of_windows @ spectra.ring_density, spectra)
+    density = noise.density(np.arange(-half[0], half[0] + 1), np.arange(half[1] + 1))
+    lines = _line_sums(height, weights)
+    total = float(lines[0].sum())
+    lobes, lobe_step = _lobes(height, grid)
+    resolution = _resolution(lobes, lobe_step)
+    area = total**2 / (squares * band.pixels_each) * pixel_size[0] * pixel_size[1]
+    return GrainSpectrum(
+        step=step,
+        half=half,
+        snr=power / (density * np.float32(squares)),
+        lobes=lobes,
+        lobe_step=lobe_step,
+        resolution=resolution,
+        spread=_extent(lines, pixel_size),
+        gain=squares / total**2,
+        independent=max(0.5 * np.pi * q_max**2 * area, 10.0),
+        density=density,
+        noise=noise,
+    )
+
+
+def _window(
+    region: GrainRegion, grid: MapGrid, shape: tuple[int, int], pixel_size: tuple[float, float]
+) -> tuple[NDArray[np.float32], tuple[slice, slice], list[NDArray[np.float32]]]:
+    """Smooth window inside a region: on the map grid, its box of image pixels, and the way there.
+
+    The image's border is no facet of the grain, but the transform needs a fall there as well.
+
+    Returns
+    -------
+    height : ndarray of float32
+        The window on the map pixels of the region's bounding box and one more on every side.
+    box : tuple of slice
+        The image's pixels of that bounding box.
+    weights : list of ndarray
+        Matrices that interpolate `height` to these pixels' rows and columns.
+    """
+    box, mask = region.tight()
+    inside = np.pad(mask, 1)
+    distance = ndimage.distance_transform_edt(inside, sampling=grid.pixel_size)
+    height = np.sin(0.5 * np.pi * np.minimum(1.0, distance / (TAPER_SHARE * distance.max()))) ** 2
+    boxes, weights = [], []
+    for side, p, q, n in zip(box, pixel_size, grid.pixel_size, shape, strict=True):
+        first, last = side.start, side.stop
+        start, stop = max(0, round(first * q / p)), min(n, round(last * q / p))
+        boxes.append(slice(start, stop))
+        at = ((np.arange(start, stop) + 0.5) * p / q) - first + 0.5  # +1 for the padding, -1/2 to middles
+        weights.append(linear_weights(at, last - first + 2))
+    return height.astype(np.float32), (boxes[0], boxes[1]), weights
+
+
+def _lobes(height: NDArray[np.float32], grid: MapGrid) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Power of the window's transform over its maximum, and its frequency step (y, x)."""
+    shape = [fft.next_fast_len(max(2 * n + 8, 64), real=True) for n in height.shape]
+    power = np.abs(np.fft.fftshift(fft.fft2(height, s=shape))) ** 2
+    step = (1 / (shape[0] * grid.pixel_size[0]), 1 / (shape[1] * grid.pixel_size[1]))
+    return np.asarray(power / power.max(), np.float32), step
+
+
+def _cropped_power(
+    image: NDArray[np.float32], shape: tuple[int, ...], half: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Power of the image's transform, as if padded to `shape`, `half` bins on either side of zero.
+
+    Rows of padding, and columns that are not kept, are not transformed.
+    """
+    hy, hx = half
+    rows = fft.rfft(image, shape[1], axis=1, workers=threads())[:, : hx + 1]
+    transform = np.ascontiguousarray(fft.fft(rows, shape[0], axis=0, workers=threads()))
+    parts = transform.view(np.float32)
+    np.square(parts, out=parts)
+    power = np.empty((2 * hy + 1, hx + 1), np.float32)
+    np.add(parts[-hy:, ::2], parts[-hy:, 1::2], out=power[:hy])
+    np.add(parts[: hy + 1, ::2], parts[: hy + 1, 1::2], out=power[hy:])
+    return power
+
+
+def _window_weights(region: GrainRegion, grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
+    """How much of a region lies nearest to each window, shape (n windows,), sum 1."""
+    box, mask = region.tight()
+    near_rows, near_columns = (
+        _nearest(line, grid, axis)[:, side]
+        for axis, (line, side) in enumerate(zip(spectra.lines, box, strict=True))
+    )
+    counts = (near_rows @ mask.astype(np.float32) @ near_columns.T).ravel().astype(np.float64)
+    weights: NDArray[np.float64] = counts / counts.sum()
+    return weights
+
+
+@lru_cache(maxsize=8)
+def _nearest(middles: tuple[float, ...], grid: MapGrid, axis: int) -> NDArray[np.float32]:
+    """Which window's middle each of the grid's rows (or columns) lies nearest to: 1 there, else 0."""
+    borders = (np.array(middles)[1:] + np.array(middles)[:-1]) / 2
+    window = np.searchsorted(borders, grid.positions()[axis].ravel())
+    return np.asarray(np.arange(len(middles))[:, None] == window, np.float32)
+
+
+def _line_sums(
+    height: NDArray[np.float32], weights: list[NDArray[np.float32]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums over each row and each column of the window on the image's pixels."""
+    y, x = (weight.astype(np.float64) for weight in weights)
+    return y @ (height @ x.sum(axis=0)), (y.sum(axis=0) @ height) @ x.T
+
+
+def _extent(lines: tuple[NDArray[np.float64], ...], pixel_size: tuple[float, float]) -> float:
+    """Root mean square distance from the middle along an axis, nm (mean of both axes)."""
+    variances = []
+    for weight, p in zip(lines, pixel_size, strict=True):
+        share = weight / weight.sum()
+        at = np.arange(len(weight)) * p
+        variances.append(((at - at @ share) ** 2) @ share)
+    return float(np.sqrt(np.mean(variances)))
+
+
+def _resolution(lobes: NDArray[np.float32], step: tuple[float, float]) -> float:
+    """Radius of the disc that is as large as the main lobe above 1 % of its height."""
+    label, _ = ndimage.label(lobes > 0.01)
+    middle = label[lobes.shape[0] // 2, lobes.shape[1] // 2]
+    return float(np.sqrt(np.count_nonzero(label == middle) * step[0] * step[1] / np.pi))

@@ -1,0 +1,198 @@
+"""Standard: measured spots and rings of a known crystal, from which an image's scale is corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..crystal.phase import Miller, Phase
+from ..profile.radial_profile import ProfilePeak
+from ..spots.spot import Spot
+from .calibration import CalibrationError
+from .correction import Correction, axis_correction, isotropic_correction
+
+#: A mark is meant by its d or azimuth if these differ from it by less: a share of d, and degrees.
+NEAR_D, NEAR_AZIMUTH = 0.04, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A spot or ring as it was measured, by the label under which a person chooses it.
+
+    Attributes
+    ----------
+    label : str
+        The spot's number, or "r1", "r2", ... for rings.
+    d, d_sigma : float, nm
+        By the present calibration, and the fit's standard uncertainty.
+    g : tuple of float, (y, x), 1/nm, optional
+        None for a ring, which has no direction.
+    azimuth : float, degrees, optional
+    strength : float
+        SNR of a spot, significance of a ring.
+    """
+
+    label: str
+    d: float
+    d_sigma: float
+    g: tuple[float, float] | None
+    azimuth: float | None
+    strength: float
+
+    def corrected(self, correction: Correction) -> Mark:
+        """The mark after a correction of the calibration."""
+        fy, fx = correction.factors
+        if self.g is None:
+            factor = float(np.sqrt(fy * fx))
+            return replace(self, d=self.d * factor, d_sigma=self.d_sigma * factor)
+        g = (self.g[0] / fy, self.g[1] / fx)
+        d = 1.0 / float(np.hypot(*g))
+        azimuth = float(np.degrees(np.arctan2(-g[0], g[1])) % 180.0)
+        return replace(self, g=g, d=d, d_sigma=self.d_sigma * d / self.d, azimuth=azimuth)
+
+
+def marks_of(spots: Sequence[Spot], rings: Sequence[ProfilePeak]) -> tuple[Mark, ...]:
+    """Spots by their numbers, then rings, each by falling d."""
+    seen = sorted((spot for spot in spots if spot.enabled), key=lambda spot: -spot.d)
+    ordered = sorted(rings, key=lambda ring: -ring.d)
+    return (
+        *(Mark(str(s.id), s.d, s.d_sigma, s.g, s.azimuth, s.snr) for s in seen),
+        *(Mark(f"r{n}", r.d, r.d_sigma, None, None, r.significance) for n, r in enumerate(ordered, 1)),
+    )
+
+
+def choose_mark(marks: Sequence[Mark], text: str) -> Mark:
+    """The mark that a person means.
+
+    Parameters
+    ----------
+    marks : sequence of Mark
+    text : str
+        A label ("3", "r1"), a d in nm with a decimal point ("0.236"), an azimuth in degrees ("@30"), or
+        both ("0.236@30").
+
+    Raises
+    ------
+    ValueError
+        If no mark is meant, or more than one.
+    """
+    for mark in marks:
+        if mark.label == text.strip().lower():
+            return mark
+    d, azimuth = _place(text)
+    near = [mark for mark in marks if _is_near(mark, d, azimuth)]
+    if len(near) != 1:
+        labels = ", ".join(mark.label for mark in near) or "none"
+        raise ValueError(f"{text!r} is not one spot ({labels}): choose one by its number")
+    return near[0]
+
+
+def _place(text: str) -> tuple[float | None, float | None]:
+    before, at, after = text.partition("@")
+    try:
+        d = float(before) if "." in before else None
+        azimuth = float(after.rstrip("°")) if at else None
+    except ValueError:
+        d = azimuth = None
+    if (d is None and azimuth is None) or (before.strip() and d is None):
+        raise ValueError(
+            f"there is no spot {text!r}: choose by number (3), ring (r1), d in nm (0.236), azimuth (@30),"
+            " or d and azimuth (0.236@30)"
+        )
+    return d, azimuth
+
+
+def _is_near(mark: Mark, d: float | None, azimuth: float | None) -> bool:
+    if azimuth is not None:
+        if mark.azimuth is None or abs((mark.azimuth - azimuth + 90) % 180 - 90) > NEAR_AZIMUTH:
+            return False
+    elif mark.g is None:
+        return False  # rings are chosen by label, for a ring lies under every spot
+    return d is None or abs(mark.d / d - 1) <= NEAR_D
+
+
+def miller(text: str) -> Miller:
+    """Miller indices from "1,1,1", "111", "1 -1 0", "1-10", or four indices of a hexagonal cell.
+
+    Raises
+    ------
+    ValueError
+        If the text is none of these.
+    """
+    parts = text.replace(",", " ").split()
+    if len(parts) == 1:
+        parts = _compact(parts[0])
+    try:
+        indices = [int(part) for part in parts]
+    except ValueError:
+        indices = []
+    if len(indices) == 4 and sum(indices[:3]) == 0:
+        indices = [indices[0], indices[1], indices[3]]
+    if len(indices) != 3 or not any(indices):
+        raise ValueError(f"{text!r} are no Miller indices, such as 1,1,1")
+    return indices[0], indices[1], indices[2]
+
+
+def _compact(text: str) -> list[str]:
+    """Digits of "1-10", each with its sign."""
+    parts, sign = [], ""
+    for letter in text:
+        if letter in "+-":
+            sign = letter
+        else:
+            parts.append(sign + letter)
+            sign = ""
+    return parts
+
+
+def spacing(phase: Phase, hkl: Miller) -> float:
+    """d of a reflection in nm.
+
+    Raises
+    ------
+    ValueError
+        If the phase has no such reflection.
+    """
+    opposite = (-hkl[0], -hkl[1], -hkl[2])
+    for reflection in phase.reflections:
+        if {hkl, opposite} & {reflection.hkl, *reflection.members}:
+            return reflection.d
+    known = ", ".join(" ".join(map(str, r.hkl)) for r in list(phase.reflections)[:8])
+    raise ValueError(f"{phase.id} has no reflection {' '.join(map(str, hkl))}; its first ones are {known}")
+
+
+def correction_on(
+    marks: Sequence[Mark], known: Sequence[float], standard: str, per_axis: bool = False
+) -> Correction:
+    """Correction of the scale from marks whose spacings are known.
+
+    Parameters
+    ----------
+    marks : sequence of Mark
+    known : sequence of float, nm
+        One for each.
+    standard : str
+        In words for the user ("Au 1 1 1").
+    per_axis : bool
+        A factor for each axis, from two spots or more in different directions; else one for both.
+
+    Raises
+    ------
+    CalibrationError
+        If the marks do not tell the scale.
+    """
+    if not per_axis:
+        sigma = [mark.d_sigma for mark in marks]
+        return isotropic_correction([mark.d for mark in marks], known, standard, sigma)
+    directions = [mark.g for mark in marks if mark.g is not None]
+    if len(directions) != len(marks):
+        raise CalibrationError("a ring has no direction: correct both axes by spots")
+    return axis_correction(directions, known, standard)
+
+
+def nearest_reflection(phase: Phase, d: float) -> tuple[str, float]:
+    """Indices of the phase's reflection nearest in d, and by how much d is larger, as a share."""
+    best = min(phase.reflections, key=lambda reflection: abs(np.log(d / reflection.d)))
+    return " ".join(map(str, best.hkl)), d / best.d - 1

@@ -1,0 +1,88 @@
+"""Part: a rectangle or polygon of a micrograph, analysed by itself with the whole chain.
+
+The box around it is cut out. Where the part does not fill its box, its corners stand in the metadata
+under "part", and grains of which most lies outside are left out, as is all other matter there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.draw import polygon2mask
+
+from ..grains.grain import GrainSet
+from ..maps.map_grid import MapGrid
+from .micrograph import SMALLEST, Micrograph
+
+#: A grain belongs to a part that holds this share of it.
+MOST_OF_IT = 0.5
+#: A polygon that fills more of its box than this is a rectangle.
+FULL = 0.995
+#: Drawn corners are known to this share of a pixel: napari keeps them in single precision.
+ROUNDING = 1e-3
+
+
+def part_of(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> tuple[Micrograph, tuple[int, int]]:
+    """Cut a part out of a micrograph.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    corners : sequence of (y, x), nm
+        Of the polygon, from the middle of the first pixel.
+
+    Returns
+    -------
+    part : Micrograph
+    start : tuple of int, (y, x)
+        Its first pixel in the whole.
+
+    Raises
+    ------
+    ValueError
+        If less than 16 x 16 pixels of the image lie inside.
+    """
+    pixels = np.asarray(corners, float) / micrograph.pixel_size
+    low = np.clip(np.ceil(pixels.min(axis=0) - ROUNDING), 0, micrograph.shape).astype(int)
+    high = np.clip(np.floor(pixels.max(axis=0) + ROUNDING) + 1, 0, micrograph.shape).astype(int)
+    if min(high - low) < SMALLEST:
+        raise ValueError(
+            f"{micrograph.name}: the region holds too few pixels of the image; draw a larger one"
+        )
+    part = micrograph.crop(slice(low[0], high[0]), slice(low[1], high[1]))
+    inside = _filled(part.shape, pixels - low)
+    outline = {} if inside.mean() > FULL else {"part": ((pixels - low) * micrograph.pixel_size).tolist()}
+    place = {"part_start": [int(n) for n in low]}
+    metadata = {**micrograph.metadata, **place, **outline}
+    return replace(part, name=f"{micrograph.name} part", metadata=metadata), (int(low[0]), int(low[1]))
+
+
+def inside_part(micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_] | None:
+    """Where the part is on the grid of the maps; None where it is all of the image."""
+    corners = micrograph.metadata.get("part")
+    if not corners:
+        return None
+    size = np.array(grid.pixel_size)
+    # corners count from the middle of the first pixel, map pixels from the image's edge
+    places = (np.asarray(corners, float) + 0.5 * np.array(micrograph.pixel_size)) / size - 0.5
+    return _filled(grid.shape, places)
+
+
+def only_inside(found: GrainSet, inside: NDArray[np.bool_] | None) -> GrainSet:
+    """The grains that lie inside, with their spots; the rest is left out."""
+    if inside is None:
+        return found
+    shares = [float(inside[one.box][one.mask].mean()) if one.area else 0.0 for one in found.regions]
+    kept = [row for row, share in enumerate(shares) if share >= MOST_OF_IT]
+    grains = tuple(replace(found.grains[row], id=number) for number, row in enumerate(kept, 1))
+    members = {spot for grain in grains for spot in grain.spots}
+    spots = tuple(spot for spot in found.spots if spot.id in members)
+    return GrainSet(spots, grains, tuple(found.regions[row] for row in kept))
+
+
+def _filled(shape: tuple[int, int], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = polygon2mask(shape, corners)  # type: ignore[no-untyped-call]
+    return mask

@@ -1,0 +1,1 @@
+"""Maps on the image: components, specimen, orientation, strain."""

@@ -1,0 +1,178 @@
+"""ComponentMap: where each phase is, as a heatmap that stops where its fringes do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..grains.grain import Grain
+from ..grains.region import GrainRegion
+from ..matching import GrainMatch, Outcome
+from ..matching.attribution import matches_of_spots
+from ..spots.spot import Spot
+from .map_grid import MapGrid
+
+#: Name of the component of grains whose phase is not known.
+UNKNOWN_CRYSTAL = "unknown crystal"
+#: Best outcome first.
+_RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComponentMap:
+    """One component of the sample: a phase, an ambiguous set, or unknown crystal.
+
+    Attributes
+    ----------
+    name : str
+        Phase id; "A / B" for an ambiguous set, in the order of the alphabet; "unknown crystal".
+    phases : tuple of str
+        The ids behind the name, in that order; empty for unknown crystal.
+    outcome : Outcome
+        The best outcome among its grains.
+    score : float
+        Posterior of the named phase or set (0 for unknown crystal).
+    grains : tuple of int
+        Ids of its grains.
+    heat : ndarray of float32, shape of the MapGrid, 0..1
+        Amplitude over the grain's own; >= 0.5 is the component's mask.
+    area, area_sigma : float, nm^2
+    fraction : float
+        Of the specimen's area, not of the frame.
+    by_user : bool
+        Whether a person has decided on the phase of some of its grains.
+    """
+
+    name: str
+    phases: tuple[str, ...]
+    outcome: Outcome
+    score: float
+    grains: tuple[int, ...]
+    heat: NDArray[np.float32]
+    area: float
+    area_sigma: float
+    fraction: float
+    by_user: bool = False
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Where the component is, shape of the MapGrid."""
+        inside: NDArray[np.bool_] = self.heat >= 0.5
+        return inside
+
+
+def named_phases(match: GrainMatch) -> tuple[str, ...]:
+    """Phases of the component that a match makes its grain a part of, in the order of the alphabet.
+
+    Two grains for which the same phases cannot be told apart are of one component, whichever of them each
+    has for the more probable.
+    """
+    return tuple(sorted(match.phases)) if match.outcome.names_phases else ()
+
+
+def component_name(match: GrainMatch) -> str:
+    """Name of that component; "A / B" for an ambiguous set."""
+    return " / ".join(named_phases(match)) or UNKNOWN_CRYSTAL
+
+
+def component_spots(
+    component: ComponentMap, grains: Sequence[Grain], matches: Sequence[GrainMatch], spots: Sequence[Spot]
+) -> tuple[Spot, ...]:
+    """The enabled spots by which a component was found."""
+    found = matches_of_spots(grains, matches)
+    own = {spot for spot, match in found.items() if named_phases(match) == component.phases}
+    return tuple(spot for spot in spots if spot.id in own and spot.enabled)
+
+
+def component_maps(
+    grains: Sequence[Grain],
+    matches: Sequence[GrainMatch],
+    regions: Sequence[GrainRegion],
+    specimen: NDArray[np.bool_],
+    grid: MapGrid,
+) -> tuple[ComponentMap, ...]:
+    """Gather the grains of each phase (or ambiguous set) into one map; unknown crystal comes last.
+
+    Parameters
+    ----------
+    matches : sequence of GrainMatch
+        One or more a grain: a grain in which two lattices overlap belongs to two components.
+    regions : sequence of GrainRegion
+        Each grain's own, in the order of `grains`.
+    specimen : ndarray of bool, shape (y, x)
+        No map extends beyond it.
+    """
+    row_of = {grain.id: row for row, grain in enumerate(grains)}
+    sets: dict[tuple[str, ...], list[GrainMatch]] = {}
+    for match in matches:
+        sets.setdefault(named_phases(match), []).append(match)
+    area = float(specimen.sum()) * grid.pixel_area
+    components = [
+        _component(phases, members, grains, row_of, regions, specimen, grid, area)
+        for phases, members in sets.items()
+    ]
+    return tuple(sorted(components, key=lambda c: (not c.phases, -c.area)))
+
+
+def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The strongest component at each place, as one label image.
+
+    Parameters
+    ----------
+    components : sequence of ComponentMap
+        Largest first.
+    shape : tuple of int, (y, x)
+
+    Returns
+    -------
+    ndarray of uint8, shape (y, x)
+        0 where there is none, 1 for the first component, and so on. Where two are equally strong, it is
+        the later one: the smaller, which would else be hidden.
+    """
+    label = np.zeros(shape, np.uint8)
+    best = np.full(shape, 0.5, np.float32)
+    for number, component in enumerate(components, 1):
+        wins = component.heat >= best
+        label[wins], best[wins] = number, component.heat[wins]
+    return label
+
+
+def _component(
+    phases: tuple[str, ...],
+    members: Sequence[GrainMatch],
+    grains: Sequence[Grain],
+    row_of: dict[int, int],
+    regions: Sequence[GrainRegion],
+    specimen: NDArray[np.bool_],
+    grid: MapGrid,
+    specimen_area: float,
+) -> ComponentMap:
+    ids = tuple(dict.fromkeys(match.grain for match in members))
+    rows = [row_of[number] for number in ids]
+    heat = np.zeros(grid.shape, np.float32)
+    for region in (regions[row] for row in rows):
+        np.maximum(heat[region.box], region.heat, out=heat[region.box])
+    heat[~specimen] = 0
+    area = float(np.count_nonzero(heat >= 0.5)) * grid.pixel_area
+    best = min(members, key=lambda match: _RANK[match.outcome])
+    score = max((_score(match) for match in members), default=0.0) if phases else 0.0
+    return ComponentMap(
+        name=" / ".join(phases) or UNKNOWN_CRYSTAL,
+        phases=phases,
+        outcome=best.outcome,
+        score=score,
+        grains=ids,
+        heat=heat,
+        area=area,
+        area_sigma=float(np.sqrt(sum(grains[row].area_sigma ** 2 for row in rows))),
+        fraction=area / specimen_area if specimen_area else 0.0,
+        by_user=any(match.decided_by_user for match in members),
+    )
+
+
+def _score(match: GrainMatch) -> float:
+    """Probability of the named phase, or of the whole ambiguous set."""
+    return min(1.0, sum(c.posterior for c in match.candidates if c.phase in match.phases))

@@ -1,0 +1,137 @@
+"""Names of all that an image shows: of its grains by d and angles, of what is left over by its rings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..crystal.phase import Phase
+from ..grains.grain import GrainSet
+from ..profile.radial_profile import ProfilePeak, RadialProfile
+from ..spots.spot import Spot
+from . import (
+    Decision,
+    GrainMatch,
+    MatchParams,
+    Outcome,
+    RingMatch,
+    ScalePrior,
+    match_grains,
+    match_rings,
+    with_excluded,
+)
+from .search import GRAIN_SCALE
+
+#: An image shows nothing where its power is less than this share of the noise that neighbouring rings have.
+CUT_AWAY = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What may be named.
+
+    Attributes
+    ----------
+    phases : tuple of Phase
+        The candidates.
+    others : tuple of Phase
+        Not allowed, but told of where they would be named if they were.
+    decisions : tuple of Decision
+        A person's word on some of the grains.
+    """
+
+    phases: tuple[Phase, ...]
+    others: tuple[Phase, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What `name_all` found: a match for each grain (more where lattices overlap), and for the rings."""
+
+    matches: tuple[GrainMatch, ...]
+    rings: tuple[RingMatch, ...]
+
+
+def name_all(
+    found: GrainSet,
+    profiles: Sequence[RadialProfile],
+    choice: Choice,
+    calibration_uncertainty: float,
+    params: MatchParams,
+) -> Names:
+    """Names of the grains and of the rings of one image.
+
+    Parameters
+    ----------
+    found : GrainSet
+    profiles : sequence of RadialProfile
+        "whole image" first; the one whose peaks are matched, and that tells how far the image reaches.
+    choice : Choice
+        Its decisions are those on the grains as they are now.
+    calibration_uncertainty : float
+        Relative standard uncertainty of the image's scale.
+    params : MatchParams
+    """
+    band = recorded_band(profiles[0])
+    choice = with_decided(choice)
+    known, listed = (calibration_uncertainty, params), (choice.phases, choice.others)
+    matches = match_grains(
+        found.grains, found.spots, choice.phases, *known, choice.decisions, band, choice.others
+    )
+    matches = with_excluded(found.grains, found.spots, matches, listed, *known, band)
+    peaks = ring_peaks(profiles, found.spots, matches)
+    rings = match_rings(peaks, choice.phases, known_scale(matches, calibration_uncertainty), params, band)
+    return Names(matches, rings)
+
+
+def with_decided(choice: Choice) -> Choice:
+    """The choice with the phases that a person has set among the candidates."""
+    said = {decision.phase for decision in choice.decisions if decision.kind != "reject"}
+    joining = tuple(phase for phase in choice.others if phase.id in said)
+    left = tuple(phase for phase in choice.others if phase.id not in said)
+    return Choice((*choice.phases, *joining), left, choice.decisions)
+
+
+def recorded_band(whole: RadialProfile) -> tuple[float, float]:
+    """Smallest and largest |g| (1/nm) that an image shows: the search's limits, or the edges of a filter.
+
+    Parameters
+    ----------
+    whole : RadialProfile
+        Of the whole image, in units of the noise.
+    """
+    shown = np.flatnonzero(whole.intensity >= CUT_AWAY)
+    if not len(shown):
+        return float(whole.g[0]), float(whole.g[-1])
+    return float(whole.g[shown[0]]), float(whole.g[shown[-1]])
+
+
+def ring_peaks(
+    profiles: Sequence[RadialProfile], spots: Sequence[Spot], matches: Sequence[GrainMatch]
+) -> tuple[ProfilePeak, ...]:
+    """Peaks that angles say nothing of: those at which no grain with spots in two directions has one.
+
+    A crystal's spots make peaks of the profile too; distances alone must not overrule what distances and
+    angles have said of them.
+    """
+    judged = {spot for match in matches if match.outcome is not Outcome.SINGLE_D for spot in match.spots}
+    lengths = np.array([spot.length for spot in spots if spot.id in judged])
+    of_curve = {profile.curve: profile.peaks for profile in profiles}
+    peaks = of_curve.get("whole image") or of_curve.get("local maximum") or ()
+    return tuple(
+        peak for peak in peaks if not (np.abs(lengths - peak.g) < 2 * peak.width + 3 * peak.sigma).any()
+    )
+
+
+def known_scale(matches: Sequence[GrainMatch], calibration_uncertainty: float) -> ScalePrior:
+    """The image's scale by its calibration, or by the phases that were identified."""
+    sure = [match.candidates[0] for match in matches if match.outcome is Outcome.IDENTIFIED]
+    sure = [candidate for candidate in sure if candidate.scale_sigma > 0]
+    if not sure:
+        return ScalePrior(0.0, max(calibration_uncertainty, 1e-4))
+    weight = np.array([candidate.scale_sigma**-2.0 for candidate in sure])
+    middle = float(np.log([candidate.scale for candidate in sure]) @ weight / weight.sum())
+    return ScalePrior(middle, float(np.hypot(weight.sum() ** -0.5, GRAIN_SCALE)))

@@ -1,0 +1,185 @@
+"""What a grain is if it is none of the candidates: spurious spots, or a lattice that is not in the table.
+
+The unlisted lattice is either one of the common kinds (face-centred, body-centred, primitive cubic, diamond,
+hexagonal close-packed) of any size, or any other: two free directions that make the rest of the spots
+whole-number sums. So a cubic phase that is not listed is not mistaken for a listed one merely because its
+angles are those of every cubic crystal.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crystal.phase import Phase
+from ..crystal.structure import LatticePlanes, Structure
+from .evidence import flat_evidence, promising, weigh_shape
+from .expected import visible_area
+from .hypotheses import GATE, propose, spot_pairs
+from .observations import Observed
+from .pair_index import PhaseIndex, build_index
+from .placement import FAR, inverse
+from .zone_patterns import fall
+
+#: Share of unlisted phases that are of a common kind.
+COMMON = 0.6
+#: Sizes of the common kinds, and the range of ln(size) around each over which an unlisted phase may lie.
+SIZES, SIZE_RANGE = (0.74, 1.35), 0.6
+#: An unlisted lattice may be primitive or centred on its two directions.
+_CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1)))
+
+
+def unlisted(observed: Observed) -> NDArray[np.float64]:
+    """ln evidence of "a lattice not in the table" for each grain, relative to all spurious."""
+    common = _common_kinds(observed) + np.log(COMMON)
+    either: NDArray[np.float64] = np.logaddexp(common, _any_lattice(observed) + np.log(1 - COMMON))
+    return either
+
+
+def _common_kinds(observed: Observed) -> NDArray[np.float64]:
+    """ln evidence of a common kind of lattice of unknown size."""
+    index = common_kinds()
+    hypotheses = propose(observed, index, 0.0, 0.5 * SIZE_RANGE / GATE)
+    hypotheses = hypotheses.rows(promising(hypotheses, observed, index))
+    log_evidence = weigh_shape(hypotheses, observed, index)
+    log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
+    total = np.full(len(observed.there), -np.inf)
+    np.logaddexp.at(total, hypotheses.grain, log_evidence - np.log(len(common_phases())))
+    return total
+
+
+_THIRD = (1 / 3, 2 / 3, 0.5)
+#: Atoms and axes ratio of the kinds, with the cube edge or a-axis 0.42 nm or 0.30 nm.
+_KINDS: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] = {
+    "face-centred": (0.42, 1.0, ((0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5))),
+    "body-centred": (0.34, 1.0, ((0, 0, 0), (0.5, 0.5, 0.5))),
+    "primitive": (0.40, 1.0, ((0, 0, 0),)),
+    "diamond": (
+        0.55,
+        1.0,
+        tuple(
+            (x + s, y + s, z + s)
+            for s in (0, 0.25)
+            for x, y, z in ((0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5))
+        ),
+    ),
+    "close-packed": (0.29, 1.62, ((0, 0, 0), _THIRD)),
+}
+
+
+@cache
+def common_kinds() -> PhaseIndex:
+    """Index of the common kinds of lattices."""
+    return build_index(common_phases())
+
+
+@cache
+def common_phases() -> tuple[Phase, ...]:
+    """A phase of each common kind of lattice and size."""
+    return tuple(
+        _kind(name, size * a, ratio, sites) for name, (a, ratio, sites) in _KINDS.items() for size in SIZES
+    )
+
+
+def _kind(name: str, a: float, ratio: float, sites: tuple[tuple[float, float, float], ...]) -> Phase:
+    hexagonal = name == "close-packed"
+    cell = (a, a, a * ratio, 90.0, 90.0, 120.0 if hexagonal else 90.0)
+    structure = Structure(
+        cell,
+        np.array(sites),
+        np.ones(len(sites)),
+        np.zeros(len(sites), np.intp),
+        np.array([[[1.0, 0, 0, 0, 0], [0.5, 1, 1, 1, 1]]]),
+        _hexagonal_turns() if hexagonal else _cubic_turns(),
+    )
+    return Phase(name, name, "", frozenset(), "", cell, LatticePlanes(structure))
+
+
+def _cubic_turns() -> NDArray[np.int64]:
+    """The 24 rotations of a cube."""
+    matrices = [
+        np.array(
+            [
+                [sign if column == axis else 0 for column in range(3)]
+                for sign, axis in zip(signs, axes, strict=True)
+            ]
+        )
+        for axes in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+        for signs in product((1, -1), repeat=3)
+    ]
+    return np.array([m for m in matrices if round(np.linalg.det(m)) == 1], np.int64)
+
+
+def _hexagonal_turns() -> NDArray[np.int64]:
+    """The 12 rotations of a hexagonal prism."""
+    six, two = np.array([[1, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]])
+    turns = [np.linalg.matrix_power(six, n) for n in range(6)]
+    return np.array(turns + [turn @ two for turn in turns], np.int64)
+
+
+def _any_lattice(observed: Observed) -> NDArray[np.float64]:
+    """ln evidence of the two-dimensional lattices that two of the spots generate, freely placed.
+
+    Every basis of a lattice counts: any two of its points could have been the two vectors drawn at random.
+    """
+    grain, i, j = spot_pairs(observed)
+    basis = np.stack([observed.g[grain, i], observed.g[grain, j]], axis=1)
+    finer = np.concatenate([np.linalg.inv(np.array(centring, float)) @ basis for centring in _CENTRINGS])
+    of_grain = np.tile(grain, len(_CENTRINGS))
+    evidence = _lattice_evidence(observed, of_grain, finer)
+    total = np.full(len(observed.there), -np.inf)
+    np.logaddexp.at(total, of_grain, evidence - np.log(len(_CENTRINGS)))
+    return total
+
+
+def _lattice_evidence(
+    observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """ln evidence of lattices near a given basis, shape (n,).
+
+    Parameters
+    ----------
+    observed : Observed
+    grain : ndarray of int, shape (n,)
+    basis : ndarray, shape (n, 2, 2), 1/nm
+        Fitted to all spots near its lattice; beforehand both vectors may lie anywhere.
+    """
+    basis, log_volume = _fitted_basis(observed, grain, basis)
+    chi2, log_density = _around_points(observed, grain, basis)
+    like_any = np.ones(chi2.shape, bool)
+    return flat_evidence(like_any, log_density, chi2, observed, grain, basis) + log_volume
+
+
+def _fitted_basis(
+    observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The basis by least squares over the spots near its lattice, and ln of the share of bases that fit."""
+    g, length = observed.g[grain], np.exp(observed.log_length[grain])
+    variance = length**2 * observed.length_error[grain] * observed.angle_error[grain]
+    for _ in range(2):
+        position = np.rint(g @ inverse(basis))
+        apart = ((g - position @ basis) ** 2).sum(axis=-1)
+        near = observed.there[grain] & (apart < (2 * FAR) ** 2 * variance) & position.any(axis=-1)
+        weighted = position * (near * observed.weight[grain] / variance)[..., None]
+        covariance = inverse(np.einsum("nia,nib->nab", weighted, position) + 1e-3 * np.eye(2))
+        basis = covariance @ np.einsum("nia,nib->nab", weighted, g)
+    area = visible_area(observed.band)
+    anywhere = np.log(fall(np.linalg.norm(basis, axis=-1)) / area).sum(axis=1)
+    return basis, anywhere + np.log((2 * np.pi) ** 2 * np.linalg.det(covariance))
+
+
+def _around_points(
+    observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Squared distance of each spot from the nearest point over its errors, and ln of its density, nm^2."""
+    g, length = observed.g[grain], np.exp(observed.log_length[grain])
+    apart = g - np.rint(g @ inverse(basis)) @ basis
+    radial = (apart * g).sum(axis=-1) / length
+    across = (apart[..., 0] * g[..., 1] - apart[..., 1] * g[..., 0]) / length
+    radial_error = observed.length_error[grain] * length
+    across_error = observed.angle_error[grain] * length
+    chi2 = (radial / radial_error) ** 2 + (across / across_error) ** 2
+    return chi2, -0.5 * chi2 - np.log(2 * np.pi * radial_error * across_error)

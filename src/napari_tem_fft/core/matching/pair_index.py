@@ -1,0 +1,281 @@
+"""PhaseIndex: every pair of reflections of every pattern, sorted so that a pair of spots is found at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crystal.listed_planes import ListedPlanes, planes_of
+from ..crystal.phase import Phase
+from ..crystal.structure import LatticePlanes
+from .zone_patterns import (
+    FLOORS,
+    NODES,
+    PATTERN_D,
+    PATTERN_F,
+    SHARPNESS,
+    STARTERS,
+    THRESHOLDS,
+    ZonePattern,
+    up_to_nodes,
+    zone_patterns,
+)
+
+#: Part of every key: raise it when the meaning of the arrays changes.
+VERSION = f"index-3 {PATTERN_D} {PATTERN_F} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
+#: A direction is along the stacking of layers if the cosine between the two is above this.
+FLAT = 0.9986
+#: Pairs this close to a right angle are listed with both signs, degrees.
+RIGHT_ANGLE_MARGIN = 5.0
+_KEPT, _BLOCKS_KEPT = 8, 400
+_PHASE_SHIFT = 27
+_CODE = np.array([1 << 18, 1 << 9, 1], np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class PhaseIndex:
+    """Patterns and pairs of a set of phases, as arrays.
+
+    Attributes
+    ----------
+    plane_code, plane_f : ndarray, shape (planes,)
+        Every allowed (hkl) of every phase: its code with the phase's number (sorted), relative |F|.
+    zone_phase, zone_multiplicity, zone_orientations : ndarray of int, shape (zones,)
+    zone_uvw : ndarray of int, shape (zones, 3)
+    zone_basis : ndarray, shape (zones, 2, 2), 1/nm
+    zone_hkl : ndarray of int, shape (zones, 2, 3)
+    zone_flat : ndarray of bool, shape (zones,)
+        Whether the phase is a layered one seen along its stacking.
+    zone_weight : ndarray, shape (zones, nodes)
+        Sum of the visibilities of the pattern's reflections up to each node.
+    zone_silence : ndarray, shape (zones, nodes, floors, thresholds)
+        -ln of the probability that nothing of the pattern is seen up to each node.
+    pair_ratio, pair_angle, pair_g : ndarray, shape (pairs,)
+        ln(g2 / g1) >= 0 (sorted), angle between the two in degrees, ln g1.
+    pair_zone : ndarray of int, shape (pairs,)
+    pair_positions : ndarray of int, shape (pairs, 2, 2)
+        The two reflections on their zone's basis.
+    """
+
+    plane_code: NDArray[np.int64]
+    plane_f: NDArray[np.float32]
+    zone_phase: NDArray[np.int32]
+    zone_multiplicity: NDArray[np.int32]
+    zone_orientations: NDArray[np.int32]
+    zone_uvw: NDArray[np.int16]
+    zone_basis: NDArray[np.float64]
+    zone_hkl: NDArray[np.int16]
+    zone_flat: NDArray[np.bool_]
+    zone_weight: NDArray[np.float32]
+    zone_silence: NDArray[np.float32]
+    pair_ratio: NDArray[np.float64]
+    pair_angle: NDArray[np.float32]
+    pair_g: NDArray[np.float32]
+    pair_zone: NDArray[np.int32]
+    pair_positions: NDArray[np.int16]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays by name, for storing."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PhaseIndex:
+        """The index from `arrays`."""
+        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+    def relative_f(self, zone: NDArray[np.int32], position: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Relative |F| of points of zones' lattices; 0 where forbidden.
+
+        Parameters
+        ----------
+        zone : ndarray of int, shape (n,)
+        position : ndarray of int, shape (n, points, 2)
+            Only of points whose (hkl) are all below 256 is the result of use.
+        """
+        # a code is linear in (hkl)
+        origin = _plane_code(self.zone_phase[zone], np.zeros(3, np.int64))
+        first, second = (self.zone_hkl[zone].astype(np.int64) @ _CODE).T[..., None]
+        code = origin[:, None] + first * position[..., 0] + second * position[..., 1]
+        found = np.minimum(np.searchsorted(self.plane_code, code), len(self.plane_code) - 1)
+        return np.where(self.plane_code[found] == code, self.plane_f[found], np.float32(0))
+
+
+def index_key(phases: Sequence[Phase]) -> str:
+    """Hash of everything that the index of these phases depends on, their order included."""
+    digest = hashlib.sha256(VERSION.encode())
+    for phase in phases:
+        planes = planes_of(phase)
+        digest.update(b"d only" if planes is None else planes.key.encode())
+        digest.update(b"layered" if phase.layered else b"")
+    return digest.hexdigest()
+
+
+def index_of(phases: Sequence[Phase]) -> PhaseIndex:
+    """The index of these phases: remembered, or built now."""
+    key = index_key(phases)
+    if key not in _memory:
+        remember(key, build_index(phases))
+    _memory.move_to_end(key)
+    return _memory[key]
+
+
+def remember(key: str, index: PhaseIndex) -> None:
+    """Keep an index for `index_of` (the few last used ones are kept)."""
+    _memory[key] = index
+    while len(_memory) > _KEPT:
+        _memory.popitem(last=False)
+
+
+def is_remembered(key: str) -> bool:
+    """Whether `index_of` would find an index instead of building it."""
+    return key in _memory
+
+
+_memory: OrderedDict[str, PhaseIndex] = OrderedDict()
+
+
+def build_index(phases: Sequence[Phase]) -> PhaseIndex:
+    """Build the index; phases known by a list of d-spacings only have no pairs."""
+    lattices = [(n, planes_of(phase)) for n, phase in enumerate(phases)]
+    blocks = [(n, _block(lattice)) for n, lattice in lattices if lattice is not None]
+    zones = np.cumsum([0, *(len(block["zone_uvw"]) for _, block in blocks)])
+    for (number, block), first in zip(blocks, zones[:-1], strict=True):
+        block["plane_code"] = block["plane_code"] + (number << _PHASE_SHIFT)
+        block["pair_zone"] = block["pair_zone"] + first
+        block["zone_phase"] = np.full(len(block["zone_uvw"]), number, np.int32)
+        block["zone_flat"] = block["zone_flat"] & phases[number].layered
+    joined = {
+        name: np.concatenate([empty, *(block[name] for _, block in blocks)]).astype(empty.dtype)
+        for name, empty in _EMPTY.items()
+    }
+    for part, by in (("plane_", "plane_code"), ("pair_", "pair_ratio")):
+        order = np.argsort(joined[by], kind="stable")
+        joined |= {name: array[order] for name, array in joined.items() if name.startswith(part)}
+    return PhaseIndex.from_arrays(joined)
+
+
+_EMPTY: dict[str, NDArray[Any]] = {
+    "plane_code": np.zeros(0, np.int64),
+    "plane_f": np.zeros(0, np.float32),
+    "zone_phase": np.zeros(0, np.int32),
+    "zone_multiplicity": np.zeros(0, np.int32),
+    "zone_orientations": np.zeros(0, np.int32),
+    "zone_uvw": np.zeros((0, 3), np.int16),
+    "zone_basis": np.zeros((0, 2, 2)),
+    "zone_hkl": np.zeros((0, 2, 3), np.int16),
+    "zone_flat": np.zeros(0, bool),
+    "zone_weight": np.zeros((0, len(NODES)), np.float32),
+    "zone_silence": np.zeros((0, len(NODES), len(FLOORS), len(THRESHOLDS)), np.float32),
+    "pair_ratio": np.zeros(0),
+    "pair_angle": np.zeros(0, np.float32),
+    "pair_g": np.zeros(0, np.float32),
+    "pair_zone": np.zeros(0, np.int32),
+    "pair_positions": np.zeros((0, 2, 2), np.int16),
+}
+
+
+def _block(lattice: LatticePlanes | ListedPlanes) -> dict[str, NDArray[Any]]:
+    """The arrays of one phase alone: remembered, or made now."""
+    key = lattice.key
+    if key not in _blocks:
+        patterns = zone_patterns(lattice)
+        _blocks[key] = _planes(lattice) | _zones(patterns, lattice.direct) | _pairs(patterns)
+        while len(_blocks) > _BLOCKS_KEPT:
+            _blocks.popitem(last=False)
+    return dict(_blocks[key])
+
+
+_blocks: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
+
+
+def _plane_code(phase: NDArray[np.int32] | int, hkl: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One integer for each (hkl) of each phase."""
+    bounded = np.clip(hkl, -255, 255) + 256
+    code: NDArray[np.int64] = bounded @ _CODE
+    return code + (np.asarray(phase, np.int64) << _PHASE_SHIFT)
+
+
+def _planes(lattice: LatticePlanes | ListedPlanes) -> dict[str, NDArray[Any]]:
+    planes = lattice.arrays
+    return {
+        "plane_code": _plane_code(0, planes.hkl),
+        "plane_f": planes.relative_f,
+    }
+
+
+def _zones(patterns: list[ZonePattern], direct: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    along = np.array([p.uvw for p in patterns], float).reshape(-1, 3) @ direct
+    stacking = np.cross(direct[0], direct[1])
+    cosine = np.abs(along @ stacking) / (np.linalg.norm(along, axis=1) * np.linalg.norm(stacking))
+    sums = [up_to_nodes(p.visibility, np.linalg.norm(p.position @ p.basis, axis=1)) for p in patterns]
+    return {
+        "zone_multiplicity": np.array([p.multiplicity for p in patterns], np.int32),
+        "zone_orientations": np.array([p.orientations for p in patterns], np.int32),
+        "zone_uvw": np.array([p.uvw for p in patterns], np.int16).reshape(-1, 3),
+        "zone_basis": np.array([p.basis for p in patterns], float).reshape(-1, 2, 2),
+        "zone_hkl": np.array([p.basis_hkl for p in patterns], np.int16).reshape(-1, 2, 3),
+        "zone_flat": cosine > FLAT,
+        "zone_weight": np.array(sums, np.float32).reshape(-1, len(NODES)),
+        "zone_silence": np.array([p.silence for p in patterns], np.float32).reshape(
+            -1, len(NODES), len(FLOORS), len(THRESHOLDS)
+        ),
+    }
+
+
+def _pairs(patterns: list[ZonePattern]) -> dict[str, NDArray[Any]]:
+    parts = [_pattern_pairs(pattern) for pattern in patterns]
+    if not parts:
+        return {name: empty for name, empty in _EMPTY.items() if name.startswith("pair_")}
+    return {
+        "pair_ratio": np.concatenate([part[0] for part in parts]),
+        "pair_angle": np.concatenate([part[1] for part in parts]),
+        "pair_g": np.concatenate([part[2] for part in parts]),
+        "pair_zone": np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts]),
+        "pair_positions": np.concatenate([part[3] for part in parts]),
+    }
+
+
+def _pattern_pairs(
+    pattern: ZonePattern,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """ln ratio, angle, ln g1 and positions of the pairs of one pattern, equivalent ones once."""
+    starters = np.argsort(-pattern.visibility, kind="stable")[:STARTERS]
+    position, family = pattern.position[starters], pattern.family[starters]
+    g = position @ pattern.basis
+    length = np.linalg.norm(g, axis=1)
+    i, j = (index.ravel() for index in np.indices((len(g), len(g))))
+    cosine = (g[i] * g[j]).sum(axis=1) / (length[i] * length[j])
+    keep = (length[j] >= length[i] * (1 - 1e-6)) & (np.abs(cosine) < 0.9995) & (i != j)
+    i, j, cosine = i[keep], j[keep], cosine[keep]
+    angle = np.degrees(np.arccos(np.abs(cosine)))
+    sign = np.where(cosine < 0, -1, 1)
+    i, j, angle, sign = _with_obtuse(i, j, angle, sign)
+    ratio = np.maximum(np.log(length[j] / length[i]), 0.0)
+    # one number for both families and the angle to 0.02 degrees
+    label = (
+        (family[i].astype(np.int64) << 40)
+        + (family[j].astype(np.int64) << 20)
+        + np.rint(angle * 50).astype(np.int64)
+    )
+    first = np.unique(label, return_index=True)[1]
+    pairs = np.stack([position[i], position[j] * sign[:, None]], axis=1)
+    return ratio[first], angle[first], np.log(length[i])[first], pairs[first]
+
+
+def _with_obtuse(
+    i: NDArray[np.intp], j: NDArray[np.intp], angle: NDArray[np.float64], sign: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.int64]]:
+    """Pairs near a right angle again with the second reflection's sign turned."""
+    near = angle > 90.0 - RIGHT_ANGLE_MARGIN
+    return (
+        np.concatenate([i, i[near]]),
+        np.concatenate([j, j[near]]),
+        np.concatenate([angle, 180.0 - angle[near]]),
+        np.concatenate([sign, -sign[near]]),
+    )

@@ -1,0 +1,271 @@
+"""Zone axes of a phase: the two-dimensional patterns that a crystal shows along low-index directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crystal.listed_planes import ListedPlanes
+from ..crystal.structure import LatticePlanes
+
+#: Smallest d and smallest relative |F| of the reflections by which a pattern is recognised.
+PATTERN_D = 0.115
+PATTERN_F = 0.04
+#: Zone axes [uvw] with all indices up to the first number, and up to the second where they are short.
+INDICES, MORE_INDICES, SHORT = 3, 5, 1.2
+#: Only so many reflections of a pattern (the most visible ones) start a search.
+STARTERS = 24
+#: Fall-off of visibility with |g|, 1/nm.
+VISIBLE_G = 6.0
+#: Thresholds (ln visibility) at which half of the reflections of that visibility are seen, and how sharply.
+THRESHOLDS = np.linspace(-3.5, 0.5, 6)
+SHARPNESS = 1.0
+#: What is expected of a pattern is summed up to each of these |g|, 1/nm, so that it is known for any band.
+NODES = np.append(np.arange(1.0, 8.6, 0.5), 1 / PATTERN_D)
+#: Least root of |F| of any point of the lattice: of thin and of thick crystals, where waves scattered
+#: twice fill in weak and forbidden reflections.
+FLOORS = (0.1, 0.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZonePattern:
+    """The reflections of one phase along one zone axis, one of each pair +g, -g.
+
+    Attributes
+    ----------
+    uvw : ndarray of int, shape (3,)
+    multiplicity : int
+        Symmetry-equivalent directions.
+    orientations : int
+        In how many ways the pattern can be laid on itself (turned or mirrored), +g and -g taken as one.
+    basis : ndarray, shape (2, 2), 1/nm
+        Rows generate every reflection of the pattern, in Cartesian coordinates of its plane.
+    basis_hkl : ndarray of int, shape (2, 3)
+        hkl of the basis; a position m (two integers) is hkl = m @ basis_hkl.
+    position : ndarray of int, shape (n, 2)
+    visibility : ndarray, shape (n,)
+        Relative weight with which each reflection is expected to be seen.
+    family : ndarray of int, shape (n,)
+    silence : ndarray, shape (nodes, floors, thresholds)
+        See `silence`.
+    """
+
+    uvw: NDArray[np.int64]
+    multiplicity: int
+    orientations: int
+    basis: NDArray[np.float64]
+    basis_hkl: NDArray[np.int64]
+    position: NDArray[np.int64]
+    visibility: NDArray[np.float64]
+    family: NDArray[np.intp]
+    silence: NDArray[np.float64]
+
+
+def silence(root_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-ln of the probability that nothing of a pattern is seen up to each node, (nodes, floors, thresholds).
+
+    Parameters
+    ----------
+    root_f : ndarray, shape (n,)
+        Root of the relative |F| of every point of the lattice in the half plane, 0 where forbidden.
+        At a threshold t a point is seen with the odds (visibility / e^t)^sharpness.
+    g : ndarray, shape (n,), 1/nm
+    """
+    visible = np.maximum(root_f, np.array(FLOORS)[:, None]) * fall(g)
+    odds = np.exp(SHARPNESS * (np.log(visible)[..., None] - THRESHOLDS))
+    total: NDArray[np.float64] = up_to_nodes(np.log1p(odds).transpose(1, 0, 2), g)
+    return total
+
+
+def up_to_nodes(values: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of values, shape (n, ...), over all with |g| below each of the `NODES`, shape (nodes, ...)."""
+    order = np.argsort(g)
+    sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values[order], axis=0)])
+    return sums[np.searchsorted(g[order], NODES, side="right")]
+
+
+def in_band(sums: NDArray[Any], band: tuple[float, float]) -> NDArray[np.float64]:
+    """What `up_to_nodes` gave, shape (n, nodes, ...), between the two |g| of a band, shape (n, ...)."""
+    low, high = (_share_of_nodes(g) for g in band)
+    part: NDArray[np.float64] = np.tensordot(high - low, sums, axes=(0, 1))
+    return part
+
+
+def _share_of_nodes(g: float) -> NDArray[np.float64]:
+    """Weights of the nodes by which a sum up to |g| is interpolated, shape (nodes,)."""
+    at = np.interp(g, NODES, np.arange(len(NODES)), left=-1.0)
+    weights: NDArray[np.float64] = np.maximum(1 - np.abs(np.arange(len(NODES)) - at), 0.0)
+    return weights
+
+
+def fall(g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fall-off of visibility with |g|."""
+    factor: NDArray[np.float64] = np.exp(-((g / VISIBLE_G) ** 2))
+    return factor
+
+
+def visibility(relative_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weight with which a reflection is expected: the root of its |F|, damped at large |g|.
+
+    |F| is deliberately weak: multiple scattering and the lens change intensities by far more.
+    """
+    weight: NDArray[np.float64] = np.sqrt(relative_f) * fall(g)
+    return weight
+
+
+def zone_patterns(planes: LatticePlanes | ListedPlanes) -> list[ZonePattern]:
+    """Patterns of all low-index zone axes that show two or more directions, one of each symmetric set."""
+    arrays, basis = planes.arrays, planes.basis
+    usable = (arrays.d >= PATTERN_D) & (arrays.relative_f >= PATTERN_F)
+    hkl, family = arrays.hkl[usable], arrays.family[usable]
+    weight = visibility(arrays.relative_f[usable], 1.0 / arrays.d[usable])
+    axes, multiplicity = _axes(planes.direct, planes.rotations)
+    patterns = []
+    for uvw, count in zip(axes, multiplicity, strict=True):
+        inside = np.nonzero(hkl @ uvw == 0)[0]
+        turns = _orientations(uvw, planes.rotations)
+        pattern = _pattern((uvw, int(count), turns), hkl[inside], weight[inside], family[inside], basis)
+        if pattern is not None:
+            patterns.append(pattern)
+    return patterns
+
+
+def _axes(
+    direct: NDArray[np.float64], rotations: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """One direction of each symmetric set, shape (n, 3), and the number of its equivalents."""
+    candidates = _primitive_directions(MORE_INDICES)
+    low = np.abs(candidates).max(axis=1) <= INDICES
+    candidates = candidates[low | (np.linalg.norm(candidates @ direct, axis=1) <= SHORT)]
+    images = np.einsum("mij,nj->nmi", rotations, candidates)
+    codes = (images[..., 0] * 64 + images[..., 1]) * 64 + images[..., 2]
+    representative = np.abs(codes).max(axis=1)
+    _, first = np.unique(representative, return_index=True)
+    both = np.concatenate([codes[first], -codes[first]], axis=1)
+    count = np.array([len(np.unique(row)) for row in both], np.int64)
+    return candidates[first], count
+
+
+def _orientations(uvw: NDArray[np.int64], rotations: NDArray[np.int64]) -> int:
+    """Proper rotations that keep the axis, a half-turn about it not counted (it turns g into -g)."""
+    image = rotations @ uvw
+    same, opposite = (image == uvw).all(axis=1), (image == -uvw).all(axis=1)
+    half_turn = same & (np.trace(rotations, axis1=1, axis2=2) == -1)
+    return int((same | opposite).sum()) // (2 if half_turn.any() else 1)
+
+
+@cache
+def _primitive_directions(limit: int) -> NDArray[np.int64]:
+    grid = np.stack(np.meshgrid(*3 * [np.arange(-limit, limit + 1)], indexing="ij"), -1).reshape(-1, 3)
+    grid = grid[np.gcd.reduce(grid, axis=1) == 1]
+    upper: NDArray[np.int64] = grid[(grid[:, 0] * 64 + grid[:, 1]) * 64 + grid[:, 2] > 0]
+    return upper
+
+
+def _pattern(
+    axis: tuple[NDArray[np.int64], int, int],
+    hkl: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    family: NDArray[np.intp],
+    basis: NDArray[np.float64],
+) -> ZonePattern | None:
+    half = (hkl[:, 0] * 512 + hkl[:, 1]) * 512 + hkl[:, 2] > 0
+    hkl, weight, family = hkl[half], weight[half], family[half]
+    g = hkl @ basis
+    generators = lattice_basis(hkl, axis[0])
+    if generators is None:
+        return None
+    generators = _shortest(generators @ basis) @ generators
+    plane = generators @ basis
+    e1 = plane[0] / np.linalg.norm(plane[0])
+    e2 = plane[1] - (plane[1] @ e1) * e1
+    axes = np.stack([e1, e2 / np.linalg.norm(e2)])
+    flat = plane @ axes.T
+    position = np.rint(g @ axes.T @ np.linalg.inv(flat)).astype(np.int64)
+    quiet = silence(*_lattice_points(flat, position, weight))
+    return ZonePattern(*axis, flat, generators, position, weight, family, quiet)
+
+
+def _lattice_points(
+    basis: NDArray[np.float64], position: NDArray[np.int64], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Root of |F| (0 where forbidden) and |g| of all points of a lattice in the half plane."""
+    reach = int(np.abs(position).max()) + 1
+    table = np.zeros((2 * reach + 1, reach + 1))
+    m = (
+        np.where((position[:, 1] < 0) | ((position[:, 1] == 0) & (position[:, 0] < 0)), -1, 1)[:, None]
+        * position
+    )
+    table[m[:, 0] + reach, m[:, 1]] = weight
+    i, j = np.indices(table.shape)
+    i -= reach
+    g = np.linalg.norm(np.stack([i, j], axis=-1) @ basis, axis=-1)
+    inside = (g <= 1 / PATTERN_D) & ((j > 0) | (i > 0))
+    return table[inside] / fall(g[inside]), g[inside]
+
+
+def lattice_basis(vectors: NDArray[np.int64], uvw: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Two vectors that generate all given integer vectors of a plane, or None if these are collinear.
+
+    Parameters
+    ----------
+    vectors : ndarray of int, shape (n, 3)
+        All perpendicular to `uvw`.
+    uvw : ndarray of int, shape (3,)
+        Without a common divisor.
+    """
+    plane = _plane_basis(*(int(i) for i in uvw))
+    first, second = plane
+    column = 0 if first[0] else 1
+    n2 = vectors[:, 2] // second[2] if second[2] else vectors[:, 1]
+    n1 = (vectors[:, column] - n2 * second[column]) // first[column]
+    a, b, c = 0, 0, 0  # rows (a, b) and (0, c) generate what was seen so far
+    for x, y in zip(n1.tolist(), n2.tolist(), strict=True):
+        a, b, c = _with_row(a, b, c, x, y)
+    if not a or not c:
+        return None
+    basis: NDArray[np.int64] = np.array([[a, b], [0, c]]) @ np.array([first, second])
+    return basis
+
+
+def _plane_basis(u: int, v: int, w: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Two vectors that generate all integer vectors perpendicular to [uvw]."""
+    if u == 0 and v == 0:
+        return (1, 0, 0), (0, 1, 0)
+    g, p, q = _extended_gcd(u, v)
+    return (v // g, -u // g, 0), (-p * w, -q * w, g)
+
+
+def _extended_gcd(a: int, b: int) -> tuple[int, int, int]:
+    """gcd(a, b) > 0 with p a + q b = gcd."""
+    p, q, r, s = 1, 0, 0, 1
+    while b:
+        n = a // b
+        a, b, p, q, r, s = b, a - n * b, r, s, p - n * r, q - n * s
+    return (a, p, q) if a > 0 else (-a, -p, -q)
+
+
+def _with_row(a: int, b: int, c: int, x: int, y: int) -> tuple[int, int, int]:
+    """Rows (a, b), (0, c) joined by (x, y), by Euclid's algorithm on the first column."""
+    while x:
+        n = a // x
+        a, b, x, y = x, y, a - n * x, b - n * y
+    return a, b % c if c and a else b, gcd(c, y)
+
+
+def _shortest(basis: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Integer matrix that turns a two-dimensional basis into its shortest one (Gauss)."""
+    turn = np.eye(2, dtype=np.int64)
+    while True:
+        a, b = turn @ basis
+        if b @ b < a @ a:
+            turn, a, b = turn[::-1], b, a
+        overlap = float(a @ b) / float(a @ a)
+        if abs(overlap) < 0.5 + 1e-6:
+            return turn
+        turn = np.array([turn[0], turn[1] - round(overlap) * turn[0]])

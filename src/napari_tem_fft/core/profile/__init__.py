@@ -1,0 +1,1 @@
+"""Radial profiles of a spectrum."""

@@ -1,0 +1,276 @@
+"""RadialProfile: the rotational average of a spectrum, like a powder diffraction pattern.
+
+All curves are in units of the noise: 1 is what amorphous material and shot noise give.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, optimize
+
+from ..fourier.diffractogram import Diffractogram
+from ..fourier.frequency_grid import FrequencyGrid
+from ..fourier.local_spectra import LocalSpectra
+from ..fourier.noise import HANN_BANDWIDTH, STRIP
+from ..parameters import Field, check_limits
+from .peaks import find_peaks
+from .ring_sums import masked_sums
+
+#: Peaks are fitted within this many of their half widths.
+FIT_REACH = 2.0
+#: A fitted centre is never trusted beyond this share of a ring's width.
+SMALLEST_SIGMA = 0.03
+#: The background is a running median over this range of g, 1/nm.
+BACKGROUND_RANGE = 1.0
+
+Curve = Literal["whole image", "masked", "local maximum", "pattern"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileParams:
+    """Rings and peaks of the profile."""
+
+    ring: Annotated[
+        float,
+        Field(
+            "ring width", unit="1/nm", low=0.001, high=0.5, help="Width of the rings that are averaged over."
+        ),
+    ] = 0.02
+    peak_significance: Annotated[
+        float,
+        Field(
+            "peak significance",
+            unit="sigma",
+            low=3.0,
+            high=100.0,
+            help="How far a peak must stand out of the noise of its ring.",
+        ),
+    ] = 6.0
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilePeak:
+    """A fitted peak of a profile.
+
+    Attributes
+    ----------
+    g, sigma : float, 1/nm
+        Centre and its standard uncertainty from the fit.
+    width : float, 1/nm
+        Standard deviation of the fitted Gaussian.
+    height : float
+        Above the background, in the profile's units.
+    significance : float
+        Height over its own noise.
+    curve : str
+        Which curve it was found on.
+    """
+
+    g: float
+    sigma: float
+    width: float
+    height: float
+    significance: float
+    curve: Curve
+
+    @property
+    def d(self) -> float:
+        """1 / g, nm."""
+        return 1.0 / self.g
+
+    @property
+    def d_sigma(self) -> float:
+        """Standard uncertainty of d from the fit, nm."""
+        return self.sigma / self.g**2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RadialProfile:
+    """One curve against g.
+
+    Attributes
+    ----------
+    curve : str
+        "whole image" (all of the transform), "masked" (inside the mask), "local maximum" (largest
+        SNR over the local windows), "pattern" (a stored diffraction pattern, in its grey levels).
+    g : ndarray, shape (n,), 1/nm
+        Middle of each ring.
+    intensity : ndarray, shape (n,)
+        Mean of power over noise on the ring, not the sum, which rises with g.
+    background : ndarray, shape (n,)
+    peaks : tuple of ProfilePeak
+    """
+
+    curve: Curve
+    g: NDArray[np.float64]
+    intensity: NDArray[np.float64]
+    background: NDArray[np.float64]
+    peaks: tuple[ProfilePeak, ...] = ()
+
+
+def whole_profile(diffractogram: Diffractogram, params: ProfileParams) -> RadialProfile:
+    """Profile of the whole image's diffractogram."""
+    edges = _edges(diffractogram, params)
+    return _profile("whole image", diffractogram, diffractogram.snr(), edges, params)
+
+
+def masked_profile(
+    diffractogram: Diffractogram, mask: NDArray[np.uint8], grid: FrequencyGrid, params: ProfileParams
+) -> RadialProfile:
+    """Profile of what lies inside the mask: ring sums of the masked power over all of the ring's pixels."""
+    edges = _edges(diffractogram, params)
+    sums, bins = masked_sums(diffractogram, mask, grid, edges)
+    reach = (float(edges[0]), float(edges[-1]))
+    _, counts = _rings(diffractogram.half, diffractogram.step, reach, len(edges) - 1)
+    intensity, background = sums / counts, bins / counts
+    error = np.sqrt(HANN_BANDWIDTH * np.maximum(background, HANN_BANDWIDTH / counts) / counts)
+    return _with_peaks("masked", edges, intensity, background, error, params)
+
+
+def local_profile(
+    spectra: LocalSpectra, diffractogram: Diffractogram, params: ProfileParams
+) -> RadialProfile:
+    """Profile of the largest SNR over the local windows, for grains too small for the whole image."""
+    width = max(params.ring, float(max(spectra.grid.step)))
+    edges = _ring_edges(diffractogram.q_min, diffractogram.q_max, width)
+    return _profile("local maximum", spectra.grid, spectra.snr_max, edges, params)
+
+
+def _edges(diffractogram: Diffractogram, params: ProfileParams) -> NDArray[np.float64]:
+    width = max(params.ring, 1.5 * max(diffractogram.step))
+    return _ring_edges(diffractogram.q_min, diffractogram.q_max, width)
+
+
+def _ring_edges(low: float, high: float, width: float) -> NDArray[np.float64]:
+    return np.linspace(low, high, max(int((high - low) / width), 8) + 1)
+
+
+def _profile(
+    curve: Curve,
+    bins: Diffractogram | FrequencyGrid,
+    snr: NDArray[np.float32],
+    edges: NDArray[np.float64],
+    params: ProfileParams,
+) -> RadialProfile:
+    ring, counts = _rings(bins.half, bins.step, (float(edges[0]), float(edges[-1])), len(edges) - 1)
+    intensity = np.bincount(ring, snr.ravel(), len(counts) + 1)[:-1] / counts
+    background = smooth_background(intensity, float(edges[1] - edges[0]))
+    error = np.maximum(background, 1 / counts) * np.sqrt(HANN_BANDWIDTH / counts)
+    if curve == "local maximum":
+        spread = 1.4826 * np.median(np.abs(intensity - background))
+        error = np.maximum(error, max(float(spread), 1e-6))
+    return _with_peaks(curve, edges, intensity, background, error, params)
+
+
+def _with_peaks(
+    curve: Curve,
+    edges: NDArray[np.float64],
+    intensity: NDArray[np.float64],
+    background: NDArray[np.float64],
+    error: NDArray[np.float64],
+    params: ProfileParams,
+) -> RadialProfile:
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    peaks = tuple(fitted_peaks(curve, middle, intensity - background, error, params.peak_significance))
+    return RadialProfile(curve, middle, intensity, background, peaks)
+
+
+def _rings_of(
+    radius: NDArray[np.float64], edges: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Ring of each bin that lies in one, and which bins these are."""
+    rings = len(edges) - 1
+    flat = radius.ravel()
+    kept = np.flatnonzero((flat >= edges[0]) & (flat < edges[-1]))
+    scale = rings / (edges[-1] - edges[0])
+    return np.minimum(((flat[kept] - edges[0]) * scale).astype(np.intp), rings - 1), kept
+
+
+@lru_cache(maxsize=4)
+def _rings(
+    half: tuple[int, int], step: tuple[float, float], reach: tuple[float, float], rings: int
+) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """Ring of each bin of a half plane, `rings` where it lies in none, and the number of bins of each.
+
+    Images of one shape share them, and so do the edits of an image.
+    """
+    y = np.arange(-half[0], half[0] + 1, dtype=np.float64)[:, None] * step[0]
+    x = np.arange(half[1] + 1, dtype=np.float64)[None, :] * step[1]
+    edges = np.linspace(*reach, rings + 1)
+    every, counts = np.full((y.size, x.size), rings, np.int32), np.zeros(rings, np.intp)
+    for first in range(0, y.size, STRIP):
+        ring, kept = _rings_of(np.hypot(y[first : first + STRIP], x), edges)
+        every[first : first + STRIP].flat[kept] = ring
+        counts += np.bincount(ring, minlength=rings)
+    return every.ravel(), np.maximum(counts, 1)
+
+
+def smooth_background(intensity: NDArray[np.float64], ring: float) -> NDArray[np.float64]:
+    """Running median of a curve whose rings are `ring` wide (1/nm), smoothed."""
+    size = max(5, round(BACKGROUND_RANGE / ring) | 1)
+    median = ndimage.median_filter(intensity, size, mode="nearest")
+    return np.asarray(ndimage.uniform_filter1d(median, max(size // 2, 1), mode="nearest"))
+
+
+def fitted_peaks(
+    curve: Curve,
+    g: NDArray[np.float64],
+    height: NDArray[np.float64],
+    error: NDArray[np.float64],
+    significance: float,
+) -> Iterator[ProfilePeak]:
+    """Peaks of a curve above its background that stand out of its error this many times, fitted."""
+    relative = height / error
+    padded = np.concatenate([[0.0], relative, [0.0]])
+    found, widths = find_peaks(padded, significance, 0.3 * significance)
+    for at, width in zip(found - 1, widths, strict=True):
+        reach = max(2, int(np.ceil(FIT_REACH * max(width, 1.0) / 2)))
+        part = slice(max(at - reach, 0), at + reach + 1)
+        points = np.stack([g[part], height[part], error[part]])
+        peak = _fitted(curve, points.tobytes(), float(g[at]), float(width * (g[1] - g[0])))
+        if peak is not None and g[part][0] <= peak.g <= g[part][-1]:
+            yield peak
+
+
+def _gaussian(g: NDArray[np.float64], centre: float, width: float, height: float) -> NDArray[np.float64]:
+    return height * np.exp(-0.5 * ((g - centre) / width) ** 2)
+
+
+@lru_cache(maxsize=1024)
+def _fitted(curve: Curve, points: bytes, centre: float, full_width: float) -> ProfilePeak | None:
+    """Gaussian through a peak, None where a fit is impossible; an edit leaves most peaks as they were.
+
+    `points` are g, height and error, three rows of float64.
+    """
+    g, height, error = np.frombuffer(points).reshape(3, -1)
+    ring = g[1] - g[0]
+    start = (centre, max(full_width / 2.355, 0.4 * ring), float(height.max()))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", optimize.OptimizeWarning)  # no covariance, no uncertainty
+            best, covariance = optimize.curve_fit(
+                _gaussian, g, height, start, sigma=error, absolute_sigma=True, maxfev=200
+            )
+    except (RuntimeError, ValueError, TypeError, optimize.OptimizeWarning):
+        return None
+    best[1] = abs(best[1])
+    if not (g[0] - ring <= best[0] <= g[-1] + ring and best[1] <= g[-1] - g[0] and best[2] > 0):
+        return None
+    # where the peak is no Gaussian (two lines in one) the fit is worse than its noise says
+    misfit = np.sum(((height - _gaussian(g, *best)) / error) ** 2) / max(len(g) - 3, 1)
+    sigma = float(np.sqrt(max(covariance[0, 0] * max(misfit, 1.0), 0.0)))
+    if not sigma < best[1] + ring:
+        return None
+    sigma = max(sigma, SMALLEST_SIGMA * ring)
+    significance = float(np.max(height / error))
+    return ProfilePeak(float(best[0]), sigma, float(best[1]), float(best[2]), significance, curve)

@@ -1,0 +1,167 @@
+"""Ring sums of the power inside a mask, which follow each stroke of the brush by what it has changed.
+
+Power over noise is rounded to 2^-22, so that sums of it are exact in any order: what a hundred strokes have
+added and taken away is, to the last bit, what a sum over the whole mask gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fourier.diffractogram import Diffractogram
+from ..fourier.frequency_grid import FrequencyGrid
+
+#: Power over noise is counted in these.
+QUANTUM = 2.0**-22
+#: Cells whose bins are looked up together.
+MOST_CELLS = 1 << 14
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """The sums of a mask as it was last.
+
+    Attributes
+    ----------
+    grid : FrequencyGrid
+        Of the mask.
+    edges : ndarray, 1/nm
+        Of the rings.
+    mask : ndarray of uint8, shape ``grid.shape``
+    inside : ndarray of bool
+        The half g_x >= 0 of the mask and of its mirror image.
+    sums : ndarray of float64
+        Of power over noise on each ring.
+    bins : ndarray of int
+        Of each ring inside the mask.
+    """
+
+    grid: FrequencyGrid
+    edges: NDArray[np.float64]
+    mask: NDArray[np.uint8]
+    inside: NDArray[np.bool_]
+    sums: NDArray[np.float64]
+    bins: NDArray[np.intp]
+
+    @classmethod
+    def empty(cls, grid: FrequencyGrid, edges: NDArray[np.float64]) -> _Known:
+        """Those of a mask in which nothing is."""
+        height, rings = grid.shape[0], len(edges) - 1
+        inside = np.zeros((height, grid.half[1] + 1), bool)
+        return cls(
+            grid, edges, np.zeros(grid.shape, np.uint8), inside, np.zeros(rings), np.zeros(rings, np.intp)
+        )
+
+    def is_of(self, grid: FrequencyGrid, edges: NDArray[np.float64]) -> bool:
+        """Whether these are sums on such a grid and such rings."""
+        return self.grid == grid and np.array_equal(self.edges, edges)
+
+    @classmethod
+    def of(
+        cls,
+        diffractogram: Diffractogram,
+        mask: NDArray[np.uint8] | NDArray[np.bool_],
+        grid: FrequencyGrid,
+        edges: NDArray[np.float64],
+    ) -> _Known:
+        """Those of a whole mask."""
+        known = cls.empty(grid, edges)
+        known.mask[...] = mask
+        known.inside |= mask[:, grid.half[1] :] != 0
+        known.inside |= mask[::-1, grid.half[1] :: -1] != 0
+        row, column = np.nonzero(known.inside)
+        known._add(diffractogram, row, column, np.ones(len(row)))
+        return known
+
+    def take(self, diffractogram: Diffractogram, mask: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
+        """Let the sums follow the mask."""
+        changed = np.flatnonzero(self.mask != mask)
+        self.mask.flat[changed] = mask.flat[changed]
+        half = self.grid.half[1]
+        both = np.unique(np.concatenate([changed, mask.size - 1 - changed]))
+        row, column = np.divmod(both[both % mask.shape[1] >= half], mask.shape[1])
+        now = (mask[row, column] != 0) | (mask[-1 - row, -1 - column] != 0)
+        turned = np.flatnonzero(now != self.inside[row, column - half])
+        self.inside[row, column - half] = now
+        row, column, sign = row[turned], column[turned] - half, np.where(now[turned], 1.0, -1.0)
+        self._add(diffractogram, row, column, sign)
+
+    def _add(
+        self,
+        diffractogram: Diffractogram,
+        row: NDArray[np.intp],
+        column: NDArray[np.intp],
+        sign: NDArray[np.float64],
+    ) -> None:
+        """Add the bins of cells of the half plane, or take them away, some cells after the other."""
+        step, (hy, hx) = diffractogram.step, diffractogram.half
+        for first in range(0, len(row), MOST_CELLS):
+            some = slice(first, first + MOST_CELLS)
+            rows = _bins_of(row[some] - self.grid.half[0], self.grid.step[0], step[0])
+            columns = _bins_of(column[some], self.grid.step[1], step[1])
+            y, x, signs = np.broadcast_arrays(rows[:, :, None], columns[:, None, :], sign[some, None, None])
+            kept = (abs(y) <= hy) & (x >= 0) & (x <= hx)
+            self._add_bins(diffractogram, y[kept], x[kept], signs[kept])
+
+    def _add_bins(
+        self,
+        diffractogram: Diffractogram,
+        y: NDArray[np.intp],
+        x: NDArray[np.intp],
+        sign: NDArray[np.float64],
+    ) -> None:
+        """Add bins, counted from the zero frequency, or take them away."""
+        step, hy = diffractogram.step, diffractogram.half[0]
+        low, high = self.edges[0], self.edges[-1]
+        radius = np.hypot(y * step[0], x * step[1])
+        kept = (radius >= low) & (radius < high)
+        y, x, sign = y[kept], x[kept], sign[kept]
+        rings = len(self.bins)
+        ring = np.minimum(((radius[kept] - low) * (rings / (high - low))).astype(np.intp), rings - 1)
+        snr = diffractogram.power[y + hy, x] / diffractogram.noise[y + hy, x]
+        exact = np.rint(snr.astype(np.float64) / QUANTUM) * QUANTUM
+        self.sums += np.bincount(ring, sign * exact, rings)
+        self.bins += np.bincount(ring, sign, rings).astype(np.intp)
+
+
+def _bins_of(cells: NDArray[np.intp], wide: float, narrow: float) -> NDArray[np.intp]:
+    """The bins of cells along an axis, an odd number of them each, shape (cells, bins)."""
+    factor = round(wide / narrow)
+    return np.asarray(cells[:, None] * factor + np.arange(-(factor // 2), factor // 2 + 1), np.intp)
+
+
+#: Sums of the masks of diffractograms, for as long as these live; a stroke may come while another is summed.
+_known: WeakKeyDictionary[Diffractogram, _Known] = WeakKeyDictionary()
+_lock = Lock()
+
+
+def masked_sums(
+    diffractogram: Diffractogram,
+    mask: NDArray[np.uint8] | NDArray[np.bool_],
+    grid: FrequencyGrid,
+    edges: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Power over noise inside a mask or its mirror image, ring by ring, and the bins that it is summed over.
+
+    Parameters
+    ----------
+    diffractogram : Diffractogram
+    mask : ndarray, shape ``grid.shape``
+        Non-zero cells count.
+    grid : FrequencyGrid
+        ``display_grid(diffractogram)``.
+    edges : ndarray, shape (rings + 1,), 1/nm
+        Of the rings, equally wide.
+    """
+    with _lock:
+        known = _known.get(diffractogram)
+        if known is None or not known.is_of(grid, edges):
+            known = _known[diffractogram] = _Known.of(diffractogram, mask, grid, edges)
+        else:
+            known.take(diffractogram, mask)
+        return known.sums.copy(), known.bins.copy()

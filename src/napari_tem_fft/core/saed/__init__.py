@@ -1,0 +1,1 @@
+"""Stored diffraction patterns: measured as they are, never transformed again."""

@@ -1,0 +1,1 @@
+"""Bragg spots: detected, refined, and filtered back to the image."""

@@ -1,0 +1,221 @@
+"""LocalAmplitude: where in the image the fringes of one frequency are, and how strong.
+
+One-sided Bragg filtering: a Gaussian around **+g only**, g shifted to the origin, a small block around
+it inverted. The modulus of the complex result is the local amplitude of the fringes (half their
+height); with both +g and -g it would be rectified fringes instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from ..fourier.diffractogram import Diffractogram
+from ..fourier.local_spectra import LocalSpectra
+from ..fourier.noise import HANN_BANDWIDTH
+from ..fourier.stft import RING_BINS
+from ..fourier.threads import threads
+from ..maps.map_grid import MapGrid, MapPart
+
+#: The median of so many exponential values (the rings', which the window correlates), the upper of the two in
+#: the middle, is larger than ln 2 by this factor.
+MEDIAN_BIAS = 1 + (0.5 * HANN_BANDWIDTH + 1) / (RING_BINS * np.log(2))
+#: Noise whose amplitude rises by this factor within so many nm is taken for the edge of the film.
+STEEP = 1.05
+EDGE_REACH = 2.5
+#: The Gaussian is cut where it has fallen to this.
+CUT = 1e-3
+
+
+def bragg_field(
+    diffractogram: Diffractogram, g: tuple[float, float], width: float, grid: MapGrid
+) -> NDArray[np.complex64]:
+    """Complex amplitude of the fringes at g, demodulated.
+
+    Parameters
+    ----------
+    g : tuple of float, (y, x), 1/nm
+    width : float, nm
+        Standard deviation of the Gaussian by which the amplitude is averaged in the image.
+    grid : MapGrid
+
+    Returns
+    -------
+    ndarray of complex64, shape ``grid.shape``
+        In the micrograph's grey levels; its phase turns slowly where the lattice differs from g.
+    """
+    return np.asarray(bragg_fields(diffractogram, [g], width, grid)[0], np.complex64)
+
+
+def bragg_fields(
+    diffractogram: Diffractogram, spots: Sequence[tuple[float, float]], width: float, grid: MapGrid
+) -> NDArray[np.complex64]:
+    """`bragg_field` of several spots (g_y, g_x), for less work than one after the other.
+
+    Returns
+    -------
+    ndarray of complex64, shape (number of spots, *grid.shape)
+    """
+    g, step = np.array(spots, np.float64).reshape(-1, 2), np.array(diffractogram.step)
+    whole = grid.whole.shape
+    blocks, cells = _blocks(diffractogram, g, width, whole)
+    # samples lie in the middle of map pixels, transforms count from the middle of image pixels
+    late = [(q - p) / 2 for q, p in zip(grid.pixel_size, diffractogram.pixel_size, strict=True)]
+    for axis, filters in enumerate((blocks.swapaxes(1, 2), blocks)):
+        n = filters.shape[2]
+        f = (np.arange(n) - n // 2 + cells[:, axis, None]) * step[axis] - g[:, axis, None]
+        filters *= _gaussian(f, width, late[axis])[:, None, :]
+    fields = _part_of_inverse(blocks, grid, whole) if isinstance(grid, MapPart) else _inverse(blocks, whole)
+    y, x = _phase_ramps(grid, g - cells * step)
+    y *= np.float32(1 / (diffractogram.image_shape[0] * diffractogram.image_shape[1]))
+    fields *= y[:, :, None]
+    fields *= x[:, None, :]
+    return fields
+
+
+def _inverse(blocks: NDArray[np.complex64], shape: tuple[int, int]) -> NDArray[np.complex64]:
+    """Sums of the blocks' waves at all pixels of a grid that covers the image."""
+    padded = np.zeros((len(blocks), *shape), np.complex64)
+    rows, columns = ((np.arange(b) - b // 2) % n for b, n in zip(blocks.shape[1:], shape, strict=True))
+    padded[:, rows[:, None], columns] = blocks
+    fields: NDArray[np.complex64] = fft.ifft2(padded, norm="forward", workers=threads())
+    return fields
+
+
+def _part_of_inverse(
+    blocks: NDArray[np.complex64], part: MapPart, shape: tuple[int, int]
+) -> NDArray[np.complex64]:
+    """The same at a few of these pixels, for which a product of matrices is less work."""
+    y, x = (
+        _waves(bins, whole)[side] for bins, side, whole in zip(blocks.shape[1:], part.box, shape, strict=True)
+    )
+    return np.asarray(y @ (blocks @ x.T), np.complex64)
+
+
+@lru_cache(maxsize=32)
+def _waves(bins: int, whole: int) -> NDArray[np.complex64]:
+    """Waves of frequencies -bins/2..bins/2 a field at all its `whole` pixels, shape (whole, bins)."""
+    roots = np.exp(2j * np.pi * np.arange(whole) / whole).astype(np.complex64)
+    waves: NDArray[np.complex64] = roots[np.outer(np.arange(whole), np.arange(bins) - bins // 2) % whole]
+    return waves
+
+
+def _gaussian(f: NDArray[np.float64], width: float, shift: float) -> NDArray[np.complex64]:
+    return np.asarray(np.exp(-2 * (np.pi * width * f) ** 2 + 2j * np.pi * f * shift), np.complex64)
+
+
+def _phase_ramps(
+    grid: MapGrid, rest: NDArray[np.float64]
+) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """Turn the demodulation from the nearest bin to g itself: one factor a row, one a column, of each g."""
+    y, x = (
+        np.exp(-2j * np.pi * r[:, None] * (places.ravel() - p / 2)).astype(np.complex64)
+        for r, places, p in zip(rest.T, grid.positions(), grid.pixel_size, strict=True)
+    )
+    return y, x
+
+
+def _blocks(
+    diffractogram: Diffractogram, spots: NDArray[np.float64], width: float, most: tuple[int, int]
+) -> tuple[NDArray[np.complex64], NDArray[np.intp]]:
+    """The transform's bins around each g on the whole plane, odd-sized, zero where none were kept."""
+    reach = np.sqrt(-np.log(CUT) / 2) / (np.pi * width)
+    cells = np.rint(spots / diffractogram.step).astype(np.intp)
+    by, bx = (
+        min(int(np.ceil(reach / step)), (n - 1) // 2)
+        for step, n in zip(diffractogram.step, most, strict=True)
+    )
+    blocks = np.zeros((len(cells), 2 * by + 1, 2 * bx + 1), np.complex64)
+    for block, (cy, cx) in zip(blocks, cells.tolist(), strict=True):
+        _copy_bins(diffractogram, block, cy - by, cx - bx)
+        if cx < bx:  # columns of negative g_x are those of -g, conjugate; -0 has no column of its own
+            mirrored = np.zeros((2 * by + 1, min(bx - cx, 2 * bx + 1)), np.complex64)
+            _copy_bins(diffractogram, mirrored, -cy - by, max(-bx - cx, 1))
+            block[:, : mirrored.shape[1]] = mirrored[::-1, ::-1].conj()
+    return blocks, cells
+
+
+def _copy_bins(diffractogram: Diffractogram, block: NDArray[np.complex64], row: int, column: int) -> None:
+    """Fill a block that begins at a row (from g_y = 0) and column, as far as it lies in the half plane."""
+    source, top = diffractogram.transform, row + diffractogram.half[0]
+    y0, y1 = max(top, 0), min(top + block.shape[0], source.shape[0])
+    x0, x1 = max(column, 0), min(column + block.shape[1], source.shape[1])
+    if y0 < y1 and x0 < x1:
+        block[y0 - top : y1 - top, x0 - column : x1 - column] = source[y0:y1, x0:x1]
+
+
+def field_noise(
+    diffractogram: Diffractogram, spectra: LocalSpectra, g: tuple[float, float], width: float, grid: MapGrid
+) -> NDArray[np.float32]:
+    """Mean power that noise alone gives `bragg_field` at each place, shape ``grid.shape``.
+
+    The noise power density of the local windows (vacuum has less of it than film) at the frequencies that
+    the filter lets through, interpolated between their middles, times the filter's effective area. Where it
+    changes steeply, as at the film's edge, which the windows blur, the largest nearby counts.
+    """
+    return np.asarray(fields_noise(diffractogram, spectra, [g], width, grid)[0], np.float32)
+
+
+def fields_noise(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Sequence[tuple[float, float]],
+    width: float,
+    grid: MapGrid,
+) -> NDArray[np.float32]:
+    """`field_noise` of several spots, shape (number of spots, *grid.shape)."""
+    py, px = diffractogram.pixel_size
+    # sum of the squared filter over the bins, over the number of pixels: 1 / (4 pi width^2) in pixels
+    share = py * px / (4 * np.pi * width**2)
+    amplitude = np.sqrt(share * _densities_under(spectra, spots, width))
+    local = spectra.on_grid(amplitude, grid)
+    reach = [2 * round(EDGE_REACH / p) + 1 for p in grid.pixel_size]
+    for i in np.flatnonzero(_may_be_steep(amplitude, spectra, grid)):
+        highest = ndimage.maximum_filter(local[i], reach, mode="nearest")
+        np.copyto(local[i], highest, where=highest > STEEP * local[i])
+    return np.square(local, out=local)
+
+
+def _may_be_steep(amplitude: NDArray[np.float64], spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:
+    """Where noise amplitudes, shape (n, *lattice), could rise by `STEEP` within `EDGE_REACH` on a grid.
+
+    By the largest steps between the windows that the grid lies between.
+    """
+    near, gaps = [], []
+    for places, line in zip(grid.positions(), spectra.lines, strict=True):
+        first, last = np.searchsorted(line, (places[0, 0], places[-1, -1])) - 1
+        near.append(slice(max(int(first), 0), int(last) + 2))
+        gaps.append(float(np.diff(line).min(initial=np.inf)))
+    part = amplitude[:, near[0], near[1]]
+    rise = sum(
+        np.abs(np.diff(part, axis=axis)).max(axis=(1, 2), initial=0) * (EDGE_REACH + p) / gap
+        for axis, (p, gap) in enumerate(zip(grid.pixel_size, gaps, strict=True), 1)
+    )
+    return np.asarray(rise > (STEEP - 1) * part.min(axis=(1, 2)), bool)
+
+
+def _densities_under(
+    spectra: LocalSpectra, spots: Sequence[tuple[float, float]], width: float
+) -> NDArray[np.float64]:
+    """Noise power density of every window under the squared filter around each g, shape (n, *lattice).
+
+    Thon rings are finer than the filter, and one ring's median varies by chance.
+    """
+    reach = 1 / (np.sqrt(8) * np.pi * width)
+    length = np.hypot(*np.array(spots, np.float64).reshape(-1, 2).T)
+    weight = np.exp(-0.5 * ((spectra.ring_g - length[:, None]) / reach) ** 2) * np.gradient(spectra.ring_g)
+    sums = weight.sum(axis=1)
+    weight /= np.maximum(sums, np.finfo(np.float64).tiny)[:, None]
+    densities: NDArray[np.float64] = weight @ spectra.likely_density.T.astype(np.float64)
+    densities = densities.reshape(-1, *spectra.lattice)
+    for i, g in enumerate(spots):
+        if sums[i] < 1e-3 * reach:  # beyond the rings, or rings wider than the filter
+            densities[i] = spectra.density_at(g)
+        else:
+            densities[i] *= spectra.anisotropy_at(g)
+    densities /= MEDIAN_BIAS
+    return densities

@@ -1,0 +1,183 @@
+"""Refinement of g: where the fringes of a region are in phase from end to end.
+
+The spectrum of a grain shows a spot to a fraction of a bin. The fringes' complex amplitude, demodulated
+at that frequency, tells the rest: the g at which its sum over the region is largest is the maximum
+likelihood estimate, found by Newton's method on the logarithm of its modulus.
+
+The lens passes neighbouring frequencies differently, most so near the zeros of its transfer function. On
+a grain's rim, where its amplitude falls, this turns the phase of the fringes, outwards on one side and
+inwards on the other, as a changed |g| does. So the rim counts less than the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from ..fourier.diffractogram import Diffractogram
+from ..grains.region import GrainRegion
+from ..maps.map_grid import MapGrid, linear_weights
+from .bragg_filter import bragg_fields
+
+#: Samples of the field a width of its filter: just what the filter lets through.
+SAMPLES_A_WIDTH = 1.6
+ITERATIONS = 3
+#: Of a place, in the moments of a field.
+POWERS = np.arange(3)[:, None]
+#: Within so many widths of the filter from the image's border its opposite border shines in.
+BORDER = 4.0
+
+#: Cycles by which the phase of a real grain's fringes wanders across it (thickness, bending, the lens): over
+#: its diameter, an uncertainty of g that no dose removes. With it 68 % of |g| lie within one standard
+#: uncertainty on random micrographs of the forward model (`tests/benchmarks/held_out.py`, seeds 7000-7049).
+PHASE_WANDER = 0.025
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """A region on the coarse grid of the fields that are refined, and its moments.
+
+    Attributes
+    ----------
+    grid : MapGrid
+    weight : ndarray, shape ``grid.shape``
+        How much each pixel counts: most in the region's middle, nothing outside it.
+    width : float, nm
+        Of the fields' filter.
+    y, x : ndarray
+        Positions from the centroid, nm.
+    """
+
+    grid: MapGrid
+    weight: NDArray[np.float32]
+    width: float
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+
+
+def weights_of(region: GrainRegion, grid: MapGrid, width: float) -> Weights:
+    """Weights of a region of the map grid for fields of a filter of `width` nm."""
+    extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
+    whole = MapGrid.covering(extent, width / SAMPLES_A_WIDTH)
+    tight, _ = region.tight()
+    sides = list(zip(tight, grid.shape, strict=True))
+    near = (_reach(side, n, pixels) for (side, n), pixels in zip(sides, whole.shape, strict=True))
+    coarse = whole.part(*near)
+    # one more pixel on every side, but for where the image cuts the region
+    rows, columns = (slice(max(side.start - 1, 0), min(side.stop + 1, n)) for side, n in sides)
+    y_weights, x_weights = (
+        linear_weights(places.ravel() / p - 0.5, n)[:, side]
+        for places, side, n, p in zip(
+            coarse.positions(), (rows, columns), grid.shape, grid.pixel_size, strict=True
+        )
+    )
+    weight = np.asarray(y_weights @ _off_rim(region.mask_on((rows, columns))) @ x_weights.T, np.float32)
+    y, x = coarse.positions()
+    weight *= np.outer(*(_off_border(p.ravel(), e, width) for p, e in zip((y, x), extent, strict=True)))
+    total = max(float(weight.sum()), 1e-6)
+    y = y - float((weight * y).sum()) / total
+    x = x - float((weight * x).sum()) / total
+    return Weights(coarse, weight, width, y, x)
+
+
+def _reach(side: slice, n: int, pixels: int) -> slice:
+    """The coarse pixels, of so many along an axis, that lie over a side of a region on an axis of `n`."""
+    first, last = side.start * pixels / n, (side.stop - 1) * pixels / n
+    return slice(int(max(first - 1, 0)), int(min(last + 3, pixels)))
+
+
+def _off_rim(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rises from 0 at a mask's rim, but for where the image cuts it, to 1 where it is deepest."""
+    depth = distance_transform_edt(mask) if not mask.all() else np.ones(mask.shape)
+    return np.asarray(np.sin(0.5 * np.pi * depth / depth.max()) ** 2, np.float32)
+
+
+def _off_border(places: NDArray[np.float64], extent: float, width: float) -> NDArray[np.float32]:
+    """Rises from 0 at the image's border to 1 within it, or in the middle of a small image."""
+    reach = min(BORDER * width, 0.5 * extent)
+    inward = np.minimum(places, extent - places) / reach
+    return np.asarray(np.sin(0.5 * np.pi * np.clip(inward, 0, 1)) ** 2, np.float32)
+
+
+def refine(
+    diffractogram: Diffractogram,
+    weights: Weights,
+    spots: Sequence[tuple[float, float]],
+    densities: Sequence[float],
+    furthest: float,
+) -> list[tuple[tuple[float, float], float]]:
+    """g at which the fringes of a region are in phase, and its standard uncertainty along either axis.
+
+    Parameters
+    ----------
+    spots : sequence of (g_y, g_x), 1/nm
+        To start from.
+    densities : sequence of float
+        Noise power density at each.
+    furthest : float, 1/nm
+        Where Newton's method would go farther than this, g is left as it was.
+
+    Returns
+    -------
+    list of (g, sigma), one a spot
+        g = (y, x) and sigma in 1/nm; sigma is from the noise (Cramer-Rao bound): strain and the calibration
+        are not in it.
+    """
+    if not spots:
+        return []
+    fields = bragg_fields(diffractogram, spots, weights.width, weights.grid)
+    fields *= weights.weight
+    rest = np.zeros((len(spots), 2))
+    for _ in range(ITERATIONS):
+        step = _newton(_moments(fields, weights, rest))
+        rest = rest + np.clip(step, -furthest, furthest)
+    rest[np.hypot(*rest.T) > furthest] = 0
+    amplitude = np.abs(_moments(fields, weights, rest)[:, 0, 0]) / float(weights.weight.sum())
+    sigma = _sigma(diffractogram, weights, amplitude, np.asarray(densities, np.float64))
+    g = np.array(spots, np.float64) + rest
+    return [((gy, gx), one) for (gy, gx), one in zip(g.tolist(), sigma.tolist(), strict=True)]
+
+
+def _moments(
+    fields: NDArray[np.complex64], weights: Weights, rest: NDArray[np.float64]
+) -> NDArray[np.complex128]:
+    """Sums of each field turned by its `rest`, times y^i x^j, shape (number of fields, 3, 3)."""
+    y, x = (
+        np.exp(-2j * np.pi * r[:, None, None] * places.ravel()) * places.ravel() ** POWERS
+        for r, places in zip(rest.T, (weights.y, weights.x), strict=True)
+    )
+    # the long sum in the field's own precision, of few columns, the rest in double
+    rows = fields @ x.swapaxes(1, 2).astype(np.complex64)
+    return np.asarray(y @ rows, np.complex128)
+
+
+def _newton(moments: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Steps towards the maxima of ln |sum of the field|^2, shape (n, 2); none where there is none near."""
+    total = np.where(moments[:, 0, 0] == 0, 1, moments[:, 0, 0])
+    y, x = (-2j * np.pi * moments[:, i, j] / total for i, j in ((1, 0), (0, 1)))
+    yy, yx, xx = (-4 * np.pi**2 * moments[:, i, j] / total for i, j in ((2, 0), (1, 1), (0, 2)))
+    a, b, c = 2 * np.real(yy - y * y), 2 * np.real(yx - y * x), 2 * np.real(xx - x * x)
+    det = a * c - b * b
+    concave = (a < 0) & (det > 0) & (moments[:, 0, 0] != 0)
+    down = 2 * np.real(np.stack([c * y - b * x, a * x - b * y], axis=1))
+    return np.where(concave[:, None], -down / np.where(concave, det, 1)[:, None], 0.0)
+
+
+def _sigma(
+    diffractogram: Diffractogram,
+    weights: Weights,
+    amplitude: NDArray[np.float64],
+    density: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    weight = weights.weight.astype(np.float64)
+    squared = weights.y**2 + weights.x**2
+    spread = 0.5 * float((weight * squared).sum()) / float(weight.sum())
+    squares = 0.5 * float((weight**2 * squared).sum()) / float((weight**2).sum())
+    pixels = weights.grid.pixel_area / np.prod(diffractogram.pixel_size)
+    independent = float(weight.sum()) ** 2 / float((weight**2).sum()) * float(pixels)
+    snr = np.maximum(amplitude**2 * independent / np.maximum(density, 1e-30), 1e-6)
+    return np.asarray(np.sqrt(squares) / (spread * 2 * np.pi * np.sqrt(2 * snr)), np.float64)

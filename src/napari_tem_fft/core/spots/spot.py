@@ -1,0 +1,127 @@
+"""Spot: one Bragg reflection seen somewhere in the image, measured to a fraction of a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import atan2, degrees, hypot
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..parameters import Field, check_limits
+
+Origin = Literal["image", "window", "grain", "network", "hand", "pattern"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpotParams:
+    """How sure a spot must be."""
+
+    false_alarms: Annotated[
+        float,
+        Field(
+            "false alarms",
+            unit="an image",
+            low=1e-6,
+            high=10.0,
+            help="Expected number of spots in an image that has no crystal.",
+        ),
+    ] = 0.01
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A pair of Bragg spots +g, -g; only +g is stored (see `core`), for they are one datum.
+
+    Attributes
+    ----------
+    id : int
+        Unique within an analysis and kept through edits.
+    g : tuple of float, (y, x), 1/nm
+        Refined position.
+    sigma : float, 1/nm
+        Standard uncertainty of g along either axis, from the fit alone.
+    snr : float
+        Power over the mean noise power, where it was measured.
+    log_false_alarm : float
+        Natural logarithm of the probability that noise alone gives this SNR at one frequency.
+    origin : {"image", "window", "grain", "network", "hand", "pattern"}
+        What proposed it: the whole-image transform, a local window, the lattice of a grain that was
+        already found, the network, a person, or a stored diffraction pattern.
+    windows : tuple of int
+        Indices of the local windows in which it stands out.
+    centre : tuple of float, (y, x), nm
+        Middle of the region where it lives.
+    size : float, nm
+        Diameter of that region.
+    radius : float, 1/nm
+        Radius of its disc in the mask.
+    enabled : bool
+        False once a person erased its disc.
+    """
+
+    id: int
+    g: tuple[float, float]
+    sigma: float
+    snr: float
+    log_false_alarm: float
+    origin: Origin = "window"
+    windows: tuple[int, ...] = ()
+    centre: tuple[float, float] = (0.0, 0.0)
+    size: float = 0.0
+    radius: float = 0.1
+    enabled: bool = True
+
+    @property
+    def length(self) -> float:
+        """|g|, 1/nm."""
+        return hypot(*self.g)
+
+    @property
+    def d(self) -> float:
+        """Lattice spacing 1 / |g|, nm, by the image's calibration."""
+        return 1.0 / self.length
+
+    @property
+    def d_sigma(self) -> float:
+        """Standard uncertainty of d from the fit, nm; the calibration's is not in it."""
+        return self.sigma / self.length**2
+
+    @property
+    def azimuth(self) -> float:
+        """Direction of g, degrees counter-clockwise from +x as displayed, in [0, 180)."""
+        return degrees(atan2(-self.g[0], self.g[1])) % 180.0
+
+    @property
+    def azimuth_sigma(self) -> float:
+        """Standard uncertainty of the azimuth, degrees."""
+        return degrees(self.sigma / self.length)
+
+
+def upper(g: tuple[float, float]) -> tuple[float, float]:
+    """The member of the pair +g, -g that is stored: g_x > 0, or g_x = 0 and g_y > 0."""
+    gy, gx = g
+    return (-gy, -gx) if gx < 0 or (gx == 0 and gy < 0) else (gy, gx)
+
+
+def separation(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Distance between two frequencies, 1/nm, each of which stands for the pair +g, -g."""
+    return min(hypot(a[0] - b[0], a[1] - b[1]), hypot(a[0] + b[0], a[1] + b[1]))
+
+
+def separations(g: ArrayLike, others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances as `separation` has them between frequencies, shape (..., 2), that broadcast; 1/nm."""
+    g = np.asarray(g, np.float64)
+    (y, x), (v, u) = (g[..., 0], g[..., 1]), (others[..., 0], others[..., 1])
+    apart = np.minimum((v - y) ** 2 + (u - x) ** 2, (v + y) ** 2 + (u + x) ** 2)
+    return np.asarray(np.sqrt(apart), np.float64)
+
+
+def angle_between(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Angle between two frequencies, degrees, 0 to 180; unlike in a pair, the sign of each counts."""
+    cosine = np.dot(a, b) / (np.hypot(*a) * np.hypot(*b))
+    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))

@@ -1,0 +1,1 @@
+"""Files for other programs, documents, and what is shared between laboratories."""

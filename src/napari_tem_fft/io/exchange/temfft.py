@@ -1,0 +1,260 @@
+"""``*.temfft``: a micrograph, its analysis and layers of napari in one zip file or folder.
+
+    temfft.json      what there is, with the micrograph's calibration, file and hash
+    micrograph.npy   its pixels, unless only the file and its hash are kept
+    results/         the folder that `io.results` writes
+    layers/          arrays of layers
+
+Everything is JSON, CSV, TIFF, NPY or PNG; nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.image.calibration import Calibration
+from ...core.image.micrograph import Micrograph
+from ...core.image.stack import ImageStack
+from ...core.pipeline import Analysis
+from ..errors import ReadError
+from ..json_file import read_json
+from ..plain import from_plain, json_text
+from ..readers.arrays import read_array, write_array
+from ..readers.dm import read_images
+from ..results.description import describe_micrograph, written
+from ..results.folder import load_results, save_results
+from ..results.whole_folder import replaced
+from .archive import pack, unpacked
+
+FORMAT, FORMAT_VERSION = "napari-tem-fft document", 1
+SUFFIX, DOCUMENT, PIXELS, RESULTS, LAYERS = ".temfft", "temfft.json", "micrograph.npy", "results", "layers"
+#: A longer description is none of ours.
+MOST_TEXT = 2**26
+KINDS = ("image", "labels", "points", "shapes")
+
+_INCOMPLETE = "the copy or transfer broke: copy it again, or analyse the micrograph again"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredLayer:
+    """A layer of napari in plain values.
+
+    Attributes
+    ----------
+    data : ndarray, or tuple of ndarray
+        Pixels, labels or points; a tuple of vertices, shape (n, 2), for shapes.
+    attributes : mapping
+        Name, scale, units, colours, ... as JSON can hold them.
+    kind : {"image", "labels", "points", "shapes"}
+    """
+
+    data: Any
+    attributes: Mapping[str, Any]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """What a ``*.temfft`` holds; each part may be missing.
+
+    Attributes
+    ----------
+    micrograph : Micrograph, optional
+        With the calibration that was used.
+    analysis : Analysis, optional
+        Of that micrograph.
+    layers : tuple of StoredLayer
+    """
+
+    micrograph: Micrograph | None = None
+    analysis: Analysis | None = None
+    layers: tuple[StoredLayer, ...] = field(default_factory=tuple)
+
+
+def save_temfft(
+    path: str | Path, content: Document | Analysis, pixels: bool = True, folder: bool = False
+) -> Path:
+    """Write a document into a zip file, or into a folder.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ".temfft"; the suffix is added where it is missing.
+    content : Document or Analysis
+    pixels : bool
+        Keep the micrograph's pixels; else its file and hash, by which it is found again.
+    folder : bool
+        Write a folder; so also where there is one of that name.
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    ValueError
+        If pixels are left out of a micrograph that has no file.
+    """
+    path = Path(path)
+    path = path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
+    document = Document(content.micrograph, content) if isinstance(content, Analysis) else content
+    micrograph = document.micrograph
+    if not pixels and micrograph is not None and not (micrograph.source and micrograph.file_hash):
+        raise ValueError(f"{micrograph.name} has no file by which it could be found again: keep its pixels")
+    if folder or path.is_dir():
+        with replaced(path, DOCUMENT) as fresh:
+            _write(fresh, document, pixels)
+        return path
+    with tempfile.TemporaryDirectory(prefix="temfft-") as place:
+        _write(Path(place), document, pixels)
+        pack(Path(place), path)
+    return path
+
+
+def load_temfft(path: str | Path) -> Document:
+    """What `save_temfft` wrote; transforms are computed again.
+
+    Raises
+    ------
+    ReadError
+        If it is none of ours, damaged, or its micrograph is not found.
+    """
+    path = Path(path)
+    with unpacked(path) as folder:
+        try:
+            return _read(folder, path)
+        except ReadError as error:
+            raise ReadError(path, error.what, error.advice) from error
+        except Exception as error:  # any other fault of a file that was tampered with
+            raise ReadError(path, f"incomplete or damaged ({error})", _INCOMPLETE) from error
+
+
+def _write(folder: Path, document: Document, pixels: bool) -> None:
+    micrograph = document.micrograph
+    if micrograph is not None and pixels:
+        write_array(folder / PIXELS, micrograph.pixels)
+    if document.analysis is not None:
+        save_results(document.analysis, folder / RESULTS)
+    shared = micrograph.pixels if micrograph is not None and pixels else None
+    (folder / LAYERS).mkdir()
+    description = {
+        **written(FORMAT, FORMAT_VERSION),
+        "micrograph": None if micrograph is None else describe_micrograph(micrograph),
+        "pixels": PIXELS if shared is not None else None,
+        "results": RESULTS if document.analysis is not None else None,
+        "layers": [
+            _write_layer(folder, number, layer, shared) for number, layer in enumerate(document.layers)
+        ],
+        "files": [PIXELS, RESULTS, LAYERS],
+    }
+    (folder / DOCUMENT).write_text(json_text(description), encoding="utf-8")
+
+
+def _write_layer(
+    folder: Path, number: int, layer: StoredLayer, shared: NDArray[Any] | None
+) -> dict[str, Any]:
+    entry = {"kind": layer.kind, "attributes": dict(layer.attributes)}
+    if layer.kind == "shapes":
+        return {**entry, "vertices": [np.asarray(vertices, float).tolist() for vertices in layer.data]}
+    if shared is not None and layer.data is shared:
+        return {**entry, "data": PIXELS}
+    name = f"{number:03d}.npy"
+    write_array(folder / LAYERS / name, layer.data)
+    return {**entry, "data": f"{LAYERS}/{name}"}
+
+
+def _read(folder: Path, path: Path) -> Document:
+    about = folder / DOCUMENT
+    if not about.is_file():
+        raise ReadError(
+            path, f"not a document of napari-tem-fft: there is no {DOCUMENT} in it", "choose another"
+        )
+    stored = read_json(about, MOST_TEXT)
+    if stored["format"] != FORMAT:
+        raise ReadError(path, f"not a document of napari-tem-fft, but {stored['format']!r}", "choose another")
+    if stored["format_version"] != FORMAT_VERSION:
+        raise ReadError(path, "written by a newer version of napari-tem-fft", "update napari-tem-fft")
+    micrograph = _micrograph(folder, path, stored)
+    analysis = None
+    if stored["results"] is not None:
+        if micrograph is None:
+            raise ReadError(path, "there is an analysis but no micrograph in it", _INCOMPLETE)
+        analysis = load_results(folder / RESULTS, micrograph)
+        micrograph = analysis.micrograph
+    layers = tuple(_read_layer(folder, entry, micrograph) for entry in stored["layers"])
+    return Document(micrograph, analysis, layers)
+
+
+def _read_layer(folder: Path, entry: Mapping[str, Any], micrograph: Micrograph | None) -> StoredLayer:
+    kind, attributes = entry["kind"], dict(entry["attributes"])
+    if kind not in KINDS:
+        raise ValueError(f"a layer of unknown kind {kind!r}")
+    if kind == "shapes":
+        return StoredLayer(
+            tuple(np.array(v, float).reshape(-1, 2) for v in entry["vertices"]), attributes, kind
+        )
+    if entry["data"] == PIXELS and micrograph is not None:
+        return StoredLayer(micrograph.pixels, attributes, kind)
+    place, _, name = str(entry["data"]).partition("/")
+    if place != LAYERS or not name.removesuffix(".npy").isdecimal():
+        raise ValueError(f"a layer's data in an unknown place {entry['data']!r}")
+    return StoredLayer(read_array(folder / LAYERS / name), attributes, kind)
+
+
+def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any]) -> Micrograph | None:
+    known = stored["micrograph"]
+    if known is None:
+        return None
+    calibration = from_plain(Calibration, known["calibration"])
+    if stored["pixels"] is None:
+        return replace(_found_again(path, known), calibration=calibration)
+    pixels = read_array(folder / PIXELS)
+    if pixels.shape != tuple(known["shape"]):
+        raise ValueError(f"pixels of shape {pixels.shape} for an image of {known['shape']}")
+    return Micrograph(
+        pixels,
+        calibration,
+        name=str(known["name"]),
+        source=str(known["file"]),
+        file_hash=str(known["sha256"]),
+        metadata=dict(known["metadata"]),
+        warnings=tuple(map(str, known["warnings"])),
+    )
+
+
+def _found_again(path: Path, known: Mapping[str, Any]) -> Micrograph:
+    """The micrograph in its file: where it was, or beside the document."""
+    file = str(known["file"])
+    beside = path.parent / PureWindowsPath(file).name
+    # a name on somebody's server is not followed: to look there would tell it who opens the document
+    for place in (beside,) if file.startswith(("\\\\", "//")) else (Path(file), beside):
+        if place.is_file():
+            for image in read_images(place):
+                frame = known["metadata"].get("frame")
+                one = image.frame(frame) if isinstance(image, ImageStack) and frame is not None else image
+                if isinstance(one, Micrograph) and _is_the(one, known):
+                    return one
+    name = PureWindowsPath(file).name
+    raise ReadError(
+        path,
+        f"it holds an analysis but not the micrograph, and {name} as it was then is not found",
+        f"put {name} beside it",
+    )
+
+
+def _is_the(image: Micrograph, known: Mapping[str, Any]) -> bool:
+    return (image.file_hash, image.name, list(image.shape)) == (
+        known["sha256"],
+        known["name"],
+        known["shape"],
+    )

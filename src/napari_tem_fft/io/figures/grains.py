@@ -1,0 +1,123 @@
+"""One picture of the grains: their orientations, the distribution of their sizes, and their deformation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from ...core.grains.sizes import bin_edges, histogram, summary
+from ...core.lengths import LengthUnit
+from ...core.maps.colours import CIRCULAR, DIVERGING, REACH, colours_of
+from ...core.maps.orientation import families, orientation_map, orientations
+from ...core.maps.strain import spread_out
+from ...core.pipeline import Analysis
+from ..results.grain_tables import sizes_of
+from .overview import draw_outline, scale_bar, shown_image
+
+
+def write_grain_picture(
+    path: Path, analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
+) -> None:
+    """Draw the picture of an analysis' grains into a PNG file; components have the `known` colours."""
+    grain_picture(analysis, unit, known).savefig(path, format="png", pil_kwargs={"compress_level": 3})
+
+
+def grain_picture(
+    analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
+) -> Figure:
+    """The picture of the grains as a figure that no window knows of; d stands there in `unit`."""
+    deformed = bool(analysis.deformations)
+    figure = Figure(figsize=(13, 11 if deformed else 5.8), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2 if deformed else 1, 2, squeeze=False)
+    colours = colours_of((component.name for component in analysis.components), known)
+    _draw_orientations(axes[0, 0], analysis, colours, unit)
+    _draw_sizes(axes[0, 1], analysis, colours)
+    if deformed:
+        share = analysis.params.grains.false_share
+        shape = analysis.map_grid.shape
+        change = 100 * spread_out(analysis.deformations, "d_change", shape, share)
+        turn = spread_out(analysis.deformations, "rotation", shape, share)
+        _draw_deformation(axes[1, 0], analysis, change, "change of d within each grain (%)")
+        _draw_deformation(axes[1, 1], analysis, turn, "rotation within each grain (°)")
+    return figure
+
+
+def _draw_orientations(axes: Axes, analysis: Analysis, colours: Mapping[str, str], unit: LengthUnit) -> None:
+    found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
+    share = analysis.params.grains.false_share
+    image = orientation_map(
+        found, analysis.grains, analysis.grain_regions, analysis.specimen, analysis.deformations, share
+    )
+    _on_micrograph(axes, analysis, image, CIRCULAR, (0.0, 180.0), "azimuth (°)", colours)
+    planes = families(found, (*analysis.phases, *analysis.others), unit, "mathtext")
+    axes.set_title(f"orientation in the plane, by the azimuth of\n{planes}", fontsize=10)
+
+
+def _on_micrograph(
+    axes: Axes,
+    analysis: Analysis,
+    image: NDArray[np.float32],
+    colour_map: str,
+    limits: tuple[float, float],
+    label: str,
+    outlines: Mapping[str, str] | None = None,
+) -> None:
+    """A map over the grey micrograph with its colour bar, a scale bar and the grains' outlines."""
+    grey, extent = shown_image(analysis.micrograph)
+    (ny, nx), (py, px) = analysis.map_grid.shape, analysis.map_grid.pixel_size
+    whole = (0.0, nx * px, ny * py, 0.0)
+    axes.imshow(grey, cmap="gray", vmin=-0.2, vmax=1.2, extent=extent)
+    low, high = limits
+    drawn = axes.imshow(
+        np.ma.masked_invalid(image), cmap=colour_map, vmin=low, vmax=high, alpha=0.85, extent=whole,
+        interpolation="nearest",
+    )  # fmt: skip
+    names = {number: part.name for part in analysis.components for number in part.grains}
+    for grain, region in zip(analysis.grains, analysis.grain_regions, strict=True):
+        colour = (outlines or {}).get(names.get(grain.id, ""), "white")
+        draw_outline(axes, region.mask_on(analysis.map_grid.box), whole, colour)
+    axes.set(xlim=extent[:2], ylim=extent[2:])
+    scale_bar(axes, extent)
+    axes.figure.colorbar(drawn, ax=axes, label=label, shrink=0.85)
+
+
+def _draw_deformation(axes: Axes, analysis: Analysis, image: NDArray[np.float32], label: str) -> None:
+    seen = np.abs(image[np.isfinite(image)])
+    reach = float(np.percentile(seen, REACH)) if seen.size else 1.0
+    _on_micrograph(axes, analysis, image, DIVERGING, (-reach, reach), label)
+    axes.set_title(f"{label[: label.index(' (')]}\nwhere it is more than noise", fontsize=10)
+
+
+def _draw_sizes(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> None:
+    """Histogram of diameters, components on top of each other; grains at the border are hatched."""
+    sizes = sizes_of(analysis)
+    total = sizes.pop("all")
+    edges = bin_edges(total[0])
+    below = np.zeros(len(edges) - 1)
+    for name, (diameters, cut) in sizes.items():
+        counted = histogram(diameters, cut, edges)
+        for counts, hatch in ((counted.counts, ""), (counted.cut, "///")):
+            axes.bar(
+                edges[:-1], counts, np.diff(edges), below, align="edge", color=colours[name], hatch=hatch,
+                edgecolor="white", linewidth=0.6, label="" if hatch else name,
+            )  # fmt: skip
+            below += counts
+    numbers = summary(*total)
+    words = f"{numbers.grains} grains, {numbers.cut} more cut by the border (hatched)"
+    if numbers.grains:
+        words += f"\ndiameter {numbers.mean:.1f} nm, median {numbers.median:.1f} nm"
+    if numbers.grains > 1:
+        words += f", standard deviation {numbers.deviation:.1f} nm"
+    axes.set_title(words, fontsize=10)
+    axes.set(xlabel="diameter of the circle of the same area (nm)", ylabel="grains")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if sizes:
+        axes.legend(fontsize=8 if len(sizes) > 4 else 10, frameon=False)

@@ -1,0 +1,188 @@
+"""From an asymmetric unit to a `Structure`: symmetry, atoms of the whole cell, formula, density, contacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import gcd
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from ...core.crystal.phase import reciprocal_basis
+from ...core.crystal.structure import Structure
+
+#: Images of an atom closer than this are one atom on a special position, nm.
+SAME_ATOM = 0.01
+_ANIONS = ("B", "As", "Te", "Se", "Si", "P", "C", "S", "I", "Br", "N", "Cl", "O", "F", "H", "D")
+_ALKALI = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba")
+_FRACTIONS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """An atom of the asymmetric unit: element symbol, fractional coordinates, chemical occupancy."""
+
+    element: str
+    position: tuple[float, float, float]
+    occupancy: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Symmetry:
+    """Operations x' = R x + t of a space group, centring included: shapes (n, 3, 3) and (n, 3)."""
+
+    rotations: NDArray[np.int64]
+    translations: NDArray[np.float64]
+
+
+def symmetry_of(operations: gemmi.GroupOps) -> Symmetry:
+    """The operations of a gemmi group as arrays."""
+    ops = list(operations)
+    rotations = np.array([op.rot for op in ops], np.int64) // gemmi.Op.DEN
+    return Symmetry(rotations, np.array([op.tran for op in ops], float) / gemmi.Op.DEN)
+
+
+@cache
+def symmetry_named(symbol: str) -> Symmetry:
+    """The operations of a space group by its Hermann-Mauguin symbol.
+
+    Raises
+    ------
+    ValueError
+        If there is no such space group.
+    """
+    group = gemmi.find_spacegroup_by_name(symbol)
+    if group is None:
+        raise ValueError(f"there is no space group {symbol!r}")
+    return symmetry_of(group.operations())
+
+
+def build_structure(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) -> Structure:
+    """The whole cell's atoms from the asymmetric unit.
+
+    Parameters
+    ----------
+    cell : tuple of 6 float
+        nm and degrees.
+    atoms : sequence of Atom
+    symmetry : Symmetry
+    """
+    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
+    orbits = [_orbit(np.array(atom.position), symmetry, direct) for atom in atoms]
+    elements = sorted({atom.element for atom in atoms})
+    row = {element: i for i, element in enumerate(elements)}
+    counts = [len(orbit) for orbit in orbits]
+    return Structure(
+        cell=cell,
+        sites=np.concatenate(orbits),
+        occupancy=np.repeat([atom.occupancy for atom in atoms], counts),
+        element=np.repeat([row[atom.element] for atom in atoms], counts).astype(np.intp),
+        factors=np.array([_scattering(element) for element in elements]),
+        rotations=_laue(symmetry.rotations),
+    )
+
+
+def composition(structure: Structure, atoms: Sequence[Atom]) -> dict[str, float]:
+    """Atoms of each element in the unit cell."""
+    elements = sorted({atom.element for atom in atoms})
+    counts = np.bincount(structure.element, structure.occupancy, len(elements))
+    return {element: float(count) for element, count in zip(elements, counts, strict=True)}
+
+
+def formula(counts: dict[str, float]) -> str:
+    """Chemical formula of the smallest unit, metals first: "Li2CO3", "LiNi0.8Mn0.1Co0.1O2"."""
+    whole = {element: round(count) for element, count in counts.items()}
+    if all(abs(counts[e] - n) < 0.02 and n > 0 for e, n in whole.items()):
+        unit = float(gcd(*whole.values()))
+    else:
+        unit = max(1.0, _formula_units(counts))
+    amounts = {element: count / unit for element, count in counts.items()}
+    order = sorted(counts, key=lambda e: (_place(e), -amounts[e], e))
+    return "".join(element + _amount(amounts[element]) for element in order)
+
+
+def density(structure: Structure, counts: dict[str, float]) -> float:
+    """Calculated density, g/cm3."""
+    volume = 1.0 / float(np.linalg.det(reciprocal_basis(structure.cell)))
+    mass = sum(gemmi.Element(element).weight * count for element, count in counts.items())
+    return 1.66053907e-3 * mass / volume
+
+
+def shortest_contact(structure: Structure) -> float:
+    """Smallest distance between two fully occupied sites, nm; infinite where there is none."""
+    full = np.unique(structure.sites[structure.occupancy > 0.99].round(9), axis=0)
+    direct = np.linalg.inv(reciprocal_basis(structure.cell)).T
+    shifts = np.stack(np.meshgrid(*3 * [np.arange(-1, 2)], indexing="ij"), -1).reshape(-1, 3)
+    images = KDTree((full + shifts[:, None]).reshape(-1, 3) @ direct)
+    distance, _ = images.query(full @ direct, k=[2])  # the nearest is the atom itself
+    return float(np.min(distance, initial=np.inf))
+
+
+def _orbit(
+    position: NDArray[np.float64], symmetry: Symmetry, direct: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """All images of an atom inside the cell, those of a special position once, shape (n, 3)."""
+    images = _images(_snapped(position), symmetry)
+    apart = _apart(images, images[0])
+    same = _lengths(apart, direct) < SAME_ATOM
+    if same.sum() == 1:
+        return images
+    images = _images(images[0] + apart[same].mean(axis=0), symmetry)
+    kept: list[NDArray[np.float64]] = []
+    while len(images):
+        kept.append(images[0])
+        images = images[_lengths(_apart(images, images[0]), direct) > 0.1 * SAME_ATOM]
+    return np.array(kept)
+
+
+def _images(position: NDArray[np.float64], symmetry: Symmetry) -> NDArray[np.float64]:
+    images: NDArray[np.float64] = (symmetry.rotations @ position + symmetry.translations) % 1.0
+    return images
+
+
+def _apart(images: NDArray[np.float64], position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shortest way from a position to each image, in fractions of the cell."""
+    apart = images - position
+    return apart - np.round(apart)
+
+
+def _lengths(apart: NDArray[np.float64], direct: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(apart @ direct, axis=1), np.float64)
+
+
+def _snapped(position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coordinates written as .3333 or .66667 are thirds and sixths."""
+    position = position % 1.0
+    nearest = _FRACTIONS[np.abs(position[:, None] - _FRACTIONS).argmin(axis=1)]
+    return np.where(np.abs(position - nearest) < 1e-4, nearest, position)
+
+
+def _laue(rotations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The distinct rotations up to inversion (hkl and -hkl are equivalent anyway)."""
+    flat = rotations.reshape(len(rotations), 9)
+    sign = np.sign(np.linalg.det(rotations)).astype(np.int64)
+    return np.unique(flat * sign[:, None], axis=0).reshape(-1, 3, 3)
+
+
+@cache
+def _scattering(element: str) -> NDArray[np.float64]:
+    return np.array(gemmi.Element(element).c4322.get_coefs()).reshape(2, 5)
+
+
+def _formula_units(counts: dict[str, float]) -> float:
+    """Largest number of formula units that leaves every well-ordered element a whole number."""
+    whole = [round(count) for count in counts.values() if abs(count - round(count)) < 0.02 and count > 0.5]
+    return float(gcd(*whole)) if whole else 1.0
+
+
+def _place(element: str) -> int:
+    """Alkali and alkaline earth metals first, then the other metals, then anions."""
+    return _ANIONS.index(element) if element in _ANIONS else -2 if element in _ALKALI else -1
+
+
+def _amount(amount: float) -> str:
+    return "" if abs(amount - 1) < 0.005 else f"{amount:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,80 @@
+"""The matcher's index kept on disk: built once for a set of phases, read in milliseconds afterwards.
+
+Files are named by a hash of everything that the index depends on, hold plain arrays (no pickle), and may be
+deleted at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import platformdirs
+
+from ...core.crystal.phase import Phase
+from ...core.crystal.phase_selection import others_than
+from ...core.matching.assignment import Choice
+from ...core.matching.pair_index import PhaseIndex, build_index, index_key, is_remembered, remember
+
+#: Indices kept on disk, the last used ones.
+KEPT = 16
+
+
+def cache_folder() -> Path:
+    """Where indices lie: the platform's cache directory."""
+    return Path(platformdirs.user_cache_dir("napari-tem-fft", appauthor=False)) / "index"
+
+
+def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase]) -> Choice:
+    """The candidates, with all other phases of a table beside them, ready for every image of a run."""
+    choice = Choice(tuple(phases), others_than(phases, table))
+    prepare_index((*choice.phases, *choice.others))
+    return choice
+
+
+def prepare_index(phases: Sequence[Phase], folder: Path | None = None) -> None:
+    """Have the index of these phases ready for `match_grains`: from memory, from disk, or built now.
+
+    Parameters
+    ----------
+    phases : sequence of Phase
+    folder : Path, optional
+        Where indices lie; `cache_folder` where absent. A folder that cannot be written is no error.
+    """
+    key = index_key(phases)
+    if is_remembered(key):
+        return
+    path = (folder or cache_folder()) / f"{key[:40]}.npz"
+    index = _read(path)
+    if index is None:
+        index = build_index(phases)
+        _write(path, index)
+    remember(key, index)
+
+
+def _read(path: Path) -> PhaseIndex | None:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            index = PhaseIndex.from_arrays(stored)
+        os.utime(path)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+    return index
+
+
+def _write(path: Path, index: PhaseIndex) -> None:
+    """Write beside and rename, so that no other process ever reads half a file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, allow_pickle=False, **index.arrays())
+        os.replace(temporary, path)
+        for old in sorted(path.parent.glob("*.npz"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        return

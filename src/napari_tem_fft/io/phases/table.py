@@ -1,0 +1,208 @@
+"""The bundled phase table, folders of CIF files and lists of d-spacings -> tuple of `Phase`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+import yaml
+
+from ...core.crystal.phase import Phase
+from ...core.crystal.phase_selection import DEFAULT_TAGS, find_phase, select_phases
+from ...core.crystal.structure import LatticePlanes
+from .cif import read_cif, read_cif_with_warnings
+from .crystal import Atom, build_structure, composition, formula, symmetry_named
+from .d_lists import read_d_list
+
+__all__ = [
+    "DEFAULT_TAGS",
+    "FileStatus",
+    "file_phases",
+    "load_cif_folder",
+    "load_table",
+    "phase_from_entry",
+    "read_cif",
+    "read_d_list",
+    "select_phases",
+    "user_folder",
+    "with_own_phases",
+]
+
+#: A bundled phase and a CIF file of the same name are one phase if their longest d agree within this.
+SAME_LATTICE = 0.03
+
+_RIGHT_ANGLES = (90.0, 90.0, 90.0)
+
+
+@cache
+def load_table() -> tuple[Phase, ...]:
+    """The phases shipped with the package; read once, their reflections computed when first asked for."""
+    text = (files("napari_tem_fft") / "data" / "phases.yaml").read_text(encoding="utf-8")
+    return tuple(phase_from_entry(entry) for entry in table_entries(text))
+
+
+def table_entries(text: str) -> list[dict[str, Any]]:
+    """The table's entries as plain dictionaries."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    entries: list[dict[str, Any]] = yaml.load(text, Loader=loader)
+    return entries
+
+
+def phase_from_entry(entry: dict[str, Any]) -> Phase:
+    """One entry of the table as a `Phase`."""
+    atoms = [_atom(line) for line in entry["atoms"]]
+    structure = build_structure(
+        _cell(entry["cell"], entry["space_group"]), atoms, symmetry_named(entry["space_group"])
+    )
+    counts = composition(structure, atoms)
+    return Phase(
+        id=str(entry["id"]),
+        name=str(entry["name"]),
+        formula=str(entry.get("formula") or formula(counts)),
+        elements=frozenset(counts),
+        space_group=entry["space_group"],
+        cell=structure.cell,
+        reflections=LatticePlanes(structure),
+        tags=tuple(map(str, entry.get("tags", ()))),
+        aliases=tuple(map(str, entry.get("aliases", ()))),
+        source=entry.get("source", ""),
+        flag=entry.get("flag", ""),
+        checked=entry.get("checked", ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """What became of one file of a folder of phases.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    state : {"ok", "warning", "refused"}
+    reason : str
+        Why, in words for the user; empty if all is well.
+    phases : tuple of str
+        Ids of the phases that it gave.
+    """
+
+    file: str
+    state: Literal["ok", "warning", "refused"]
+    reason: str = ""
+    phases: tuple[str, ...] = ()
+
+
+def user_folder() -> Path:
+    """The folder of the user's own CIF files in the platform's configuration directory."""
+    return Path(platformdirs.user_config_dir("napari-tem-fft", appauthor=False)) / "phases"
+
+
+def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileStatus, ...]]:
+    """Phases of all CIF files and CSV lists of d-spacings in a folder; a bad file never stops the rest.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder")
+    phases: dict[str, Phase] = {}
+    states = []
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".cif", ".csv")):
+        found, state = file_phases(path)
+        twice = [phase.id for phase in found if phase.id in phases]
+        if twice:
+            state = replace(
+                state, state="warning", reason=f"{', '.join(twice)} is given twice; the last one counts"
+            )
+        phases |= {phase.id: phase for phase in found}
+        states.append(state)
+    return tuple(phases.values()), tuple(states)
+
+
+def file_phases(path: Path) -> tuple[tuple[Phase, ...], FileStatus]:
+    """Phases of one CIF file or CSV list of d-spacings, and what became of it; none if it is refused."""
+    try:
+        if path.suffix.lower() == ".csv":
+            phases = read_d_list(path)
+            return phases, FileStatus(path.name, "ok", "matched by d only", tuple(p.id for p in phases))
+        found = read_cif_with_warnings(path)
+    except (ValueError, OSError) as error:
+        return (), FileStatus(path.name, "refused", str(error).removeprefix(f"{path.name}: "))
+    state: Literal["ok", "warning"] = "warning" if found.warnings else "ok"
+    return (found.phase,), FileStatus(path.name, state, "; ".join(found.warnings), (found.phase.id,))
+
+
+def with_own_phases(
+    table: Sequence[Phase], own: Sequence[Phase]
+) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
+    """The table with the user's phases: one of the same id, name or alias takes the bundled one's place.
+
+    Returns
+    -------
+    phases : tuple of Phase
+    notes : tuple of str
+        One sentence for each bundled phase that was replaced.
+    """
+    phases, notes = {phase.id: phase for phase in table}, []
+    for mine in own:
+        bundled = _same_name(table, mine)
+        if bundled is None or phases.get(bundled.id) is not bundled:
+            notes += [_took_the_id(mine)] if phases.get(mine.id) in table else []
+            phases[mine.id] = mine
+            continue
+        notes.append(_replaced(mine, bundled))
+        names = dict.fromkeys((bundled.id, bundled.name, *bundled.aliases, *mine.aliases))
+        aliases = tuple(name for name in names if name != mine.id)
+        own_phase = replace(mine, aliases=aliases, tags=(*mine.tags, *bundled.tags))
+        phases = {
+            own_phase.id if key == bundled.id else key: own_phase if key == bundled.id else phase
+            for key, phase in phases.items()
+        }
+    return tuple(phases.values()), tuple(notes)
+
+
+def _same_name(table: Sequence[Phase], mine: Phase) -> Phase | None:
+    """The bundled phase of that name, if it can be the same substance."""
+    try:
+        bundled = find_phase(table, mine.id)
+    except ValueError:
+        return None
+    known = mine.elements and bundled.elements
+    return None if known and mine.elements != bundled.elements else bundled
+
+
+def _replaced(mine: Phase, bundled: Phase) -> str:
+    text = f"your {mine.id} replaces the bundled {bundled.id}"
+    own, theirs = mine.reflections[0].d, bundled.reflections[0].d
+    if abs(own / theirs - 1) > SAME_LATTICE:
+        text += f", though its largest d is {own:.4f} nm, not {theirs:.4f} nm: it may be another form"
+    return text
+
+
+def _took_the_id(mine: Phase) -> str:
+    return f"your {mine.id} takes the place of the bundled {mine.id}, though its elements are others"
+
+
+def _atom(line: str) -> Atom:
+    element, x, y, z, *occupancy = line.split()
+    return Atom(element, (float(x), float(y), float(z)), float(occupancy[0]) if occupancy else 1.0)
+
+
+def _cell(lengths: list[float], space_group: str) -> tuple[float, ...]:
+    """a, b, c in nm and the angles from the table's short form in Angstrom."""
+    a, *rest = (length / 10 for length in lengths[:3])
+    if len(lengths) == 1:
+        return a, a, a, *_RIGHT_ANGLES
+    if len(lengths) == 2:
+        hexagonal = space_group[0] == "R" or space_group.split()[1].lstrip("-")[0] in "36"
+        return a, a, rest[0], 90.0, 90.0, 120.0 if hexagonal else 90.0
+    beta = lengths[3] if len(lengths) == 4 else 90.0
+    return a, rest[0], rest[1], 90.0, beta, 90.0

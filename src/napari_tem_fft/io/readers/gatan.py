@@ -1,0 +1,183 @@
+"""Gatan .dm3 and .dm4 files through rosettasciio, guarded, with every failure in the user's words."""
+
+from __future__ import annotations
+
+import logging
+import math
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ReadError
+from .dm_tags import DmOutline, Values, outline
+
+_log = logging.getLogger(__name__)
+
+#: One data set as rosettasciio returns it: "data", "axes", "metadata", "original_metadata".
+Signal = dict[str, Any]
+
+#: A file with more image data than this (bytes) is not read at once but frame by frame.
+LAZY_BYTES = 2**29
+
+#: Bytes of a pixel by Gatan's code of the pixel type.
+_PIXEL_BYTES = {1: 2, 2: 4, 3: 8, 5: 4, 6: 1, 7: 4, 8: 4, 9: 1, 10: 2, 11: 4, 12: 8, 13: 16, 14: 1, 23: 4}
+_PACKED_COMPLEX = {27: 8, 28: 16}
+_NEVER_LAZY = {5, 8, 23, *_PACKED_COMPLEX}
+
+_SAVE_AGAIN = "open it in Gatan's program and save it again"
+#: The version whose inner parts the fallback for "[" in a tag's name was written for.
+_FALLBACK_VERSION = "0.15"
+
+
+def read_gatan(path: str | PathLike[str], lazy: bool = False) -> list[Signal]:
+    """All data sets of a DM3 or DM4 file, thumbnails left out.
+
+    Parameters
+    ----------
+    path : path
+    lazy : bool
+        Give dask arrays, which read when they are computed; always so where the file holds more than
+        `LAZY_BYTES` of image data. Colour images and packed transforms are read at once nevertheless.
+
+    Raises
+    ------
+    ReadError
+        If the file is incomplete, damaged, holds no image, or pixels of an unknown type. The reader's
+        own exception is chained.
+    """
+    path = Path(path)
+    claims = outline(path)
+    entries = _image_entries(path, claims)
+    n_bytes = sum(_check_entry(path, entry) for entry in entries)
+    special = any(entry["ImageData"]["DataType"] in _NEVER_LAZY for entry in entries)
+    signals = _read(path, claims, (lazy or n_bytes > LAZY_BYTES) and not special)
+    return signals if claims.order == "<" else [_swapped(signal) for signal in signals]
+
+
+def _read(path: Path, claims: DmOutline, lazy: bool) -> list[Signal]:
+    from rsciio.digitalmicrograph import file_reader
+
+    try:
+        with np.errstate(all="ignore"):
+            signals: list[Signal] = file_reader(str(path), lazy=lazy)
+    except Exception as error:
+        if not claims.has_bracket:
+            raise _unreadable(path, error) from error
+        return _read_brackets(path, lazy, error)
+    return signals
+
+
+def _read_brackets(path: Path, lazy: bool, failure: Exception) -> list[Signal]:
+    """The public reader's own steps with "[" taken out of the tags' names, over which it stumbles."""
+    import rsciio
+
+    if not rsciio.__version__.startswith(_FALLBACK_VERSION + "."):
+        raise ReadError(
+            path,
+            f"the name of a tag holds '[', which rosettasciio {rsciio.__version__} cannot read",
+            f"install rosettasciio {_FALLBACK_VERSION}, or {_SAVE_AGAIN}",
+        ) from failure
+    try:
+        with np.errstate(all="ignore"):
+            signals = _signals_without_brackets(path, lazy)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    reason = f"{type(failure).__name__}: {failure}"
+    _log.info("%s: opened by the fallback for tag names with '[' (%s)", path.name, reason)
+    return signals
+
+
+def _signals_without_brackets(path: Path, lazy: bool) -> list[Signal]:
+    from rsciio.digitalmicrograph._api import DigitalMicrographReader, ImageObject
+
+    class Reader(DigitalMicrographReader):  # type: ignore[misc]
+        def parse_tag_header(self) -> dict[str, Any]:
+            header: dict[str, Any] = super().parse_tag_header()
+            header["tag_name"] = header["tag_name"].replace("[", "(").replace("]", ")")
+            return header
+
+    with path.open("rb") as stream:
+        reader = Reader(stream)
+        reader.parse_file()
+        images = [ImageObject(tags, stream) for tags in reader.get_image_dictionaries()]
+        for image in images:
+            image.filename = str(path)
+        return [_signal(image, lazy) for image in images]
+
+
+def _signal(image: Any, lazy: bool) -> Signal:
+    return {
+        "data": image.get_data(lazy),
+        "axes": image.get_axes_dict(),
+        "metadata": image.get_metadata(),
+        "original_metadata": {"ImageList": {"TagGroup0": image.imdict.to_dict()}},
+    }
+
+
+def _swapped(signal: Signal) -> Signal:
+    """The data set with its pixels' bytes in this machine's order: the reader takes all for little endian."""
+    data = signal["data"]
+    if data.dtype.kind not in "iufc" or data.dtype.itemsize == 1:
+        return signal
+    return {**signal, "data": data.view(data.dtype.newbyteorder(">")).astype(data.dtype)}
+
+
+def _image_entries(path: Path, claims: DmOutline) -> list[dict[str, Any]]:
+    """The entries of ImageList that are no thumbnails."""
+    images = claims.tags.get("ImageList")
+    thumbnails = claims.tags.get("Thumbnails")
+    marks = thumbnails.values() if isinstance(thumbnails, dict) else ()
+    skipped = {f"TagGroup{mark.get('ImageIndex')}" for mark in marks if isinstance(mark, dict)}
+    entries = [] if not isinstance(images, dict) else [v for k, v in images.items() if k not in skipped]
+    if not entries:
+        raise ReadError(path, "there is no image in the file", "choose another one")
+    return entries
+
+
+def _check_entry(path: Path, entry: Any) -> int:
+    """Bytes of an image, after making sure that its header, pixels and pixel type fit together."""
+    image = entry.get("ImageData") if isinstance(entry, dict) else None
+    if not isinstance(image, dict) or "ImageTags" not in entry:
+        raise _incomplete(path, "ImageTags" if isinstance(image, dict) else "ImageData")
+    data, sizes = image.get("Data"), image.get("Dimensions")
+    for name, there in (
+        ("Calibrations", isinstance(image.get("Calibrations"), dict)),
+        ("Data", isinstance(data, Values)),
+        ("Dimensions", isinstance(sizes, dict) and bool(sizes)),
+        ("DataType", isinstance(image.get("DataType"), int)),
+    ):
+        if not there:
+            raise _incomplete(path, name)
+    return _checked_bytes(path, image["DataType"], list(image["Dimensions"].values()), image["Data"])
+
+
+def _checked_bytes(path: Path, code: int, sizes: list[Any], data: Values) -> int:
+    if code not in _PIXEL_BYTES and code not in _PACKED_COMPLEX:
+        raise ReadError(path, f"pixels of an unsupported type (Gatan's type {code})", _SAVE_AGAIN)
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ReadError(path, "damaged file: an image has an impossible size", _SAVE_AGAIN)
+    pixels = math.prod(sizes)
+    if code in _PIXEL_BYTES:
+        fits = pixels == data.count and pixels * _PIXEL_BYTES[code] <= data.n_bytes
+    else:  # half of the plane and one column, as its symmetry allows
+        fits = pixels // 2 <= data.count and data.count * _PACKED_COMPLEX[code] <= 2 * data.n_bytes
+    if not fits:
+        shape = " x ".join(str(size) for size in sizes)
+        raise ReadError(
+            path,
+            f"damaged file: its header claims an image of {shape} pixels, its data hold {data.count}",
+            _SAVE_AGAIN,
+        )
+    return data.n_bytes
+
+
+def _incomplete(path: Path, name: str) -> ReadError:
+    return ReadError(path, f"incomplete image entry: {name} is missing", _SAVE_AGAIN)
+
+
+def _unreadable(path: Path, error: Exception) -> ReadError:
+    if type(error).__name__ == "BoxKeyError":  # python-box is no dependency of ours
+        return ReadError(path, f"incomplete image entry ({error})", _SAVE_AGAIN)
+    return ReadError(path, f"damaged or unsupported file ({type(error).__name__}: {error})", _SAVE_AGAIN)

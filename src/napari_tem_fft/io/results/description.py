@@ -1,0 +1,141 @@
+"""What ``analysis.json`` says: all of an analysis but its arrays, with units, versions and file hash."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from ... import __version__
+from ...core.crystal.phase import Phase
+from ...core.image.micrograph import Micrograph
+from ...core.maps.component_map import ComponentMap
+from ...core.parameters import to_dict
+from ...core.pipeline import Analysis
+from ...core.profile.radial_profile import ProfilePeak
+from ...core.spots.spot import Spot
+from ..phases.table import load_table
+from ..plain import to_plain
+
+FORMAT = "napari-tem-fft analysis"
+FORMAT_VERSION = 1
+#: Said in each file, so that nobody has to guess.
+UNITS = {
+    "length": "nm",
+    "area": "nm^2",
+    "frequency g": "1/nm, without 2 pi; d = 1/|g|",
+    "pairs": "(y, x)",
+    "azimuth": "degrees counter-clockwise from +x as displayed, modulo 180",
+    "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
+    "d": "by the image's calibration; scale is the factor that a match would need",
+    "snr": "power over mean noise power",
+    "log_false_alarm": "natural logarithm",
+}
+LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi")
+
+
+def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
+    """Everything but the arrays, ready for JSON.
+
+    Parameters
+    ----------
+    maps : sequence of str
+        File name of each component's map.
+    files : sequence of str
+        All files that are written beside the description.
+    """
+    return {
+        **written(FORMAT, FORMAT_VERSION),
+        "micrograph": describe_micrograph(analysis.micrograph),
+        "units": UNITS,
+        "parameters": to_dict(analysis.params),
+        "network": to_plain(analysis.network) if analysis.network is not None else None,
+        "warnings": list(analysis.warnings),
+        "map_grid": to_plain(analysis.map_grid),
+        "specimen_area": float(analysis.specimen.sum() * analysis.map_grid.pixel_area),
+        "specimen_by_user": analysis.specimen_by_user,
+        "components": [
+            _without(component, "heat") | {"map": name, "label": label}
+            for label, (component, name) in enumerate(zip(analysis.components, maps, strict=True), 1)
+        ],
+        "matches": to_plain(analysis.matches),
+        "rings": to_plain(analysis.rings),
+        "decisions": to_plain(analysis.decisions),
+        "grains": to_plain(analysis.grains),
+        "spots": [_spot(spot) for spot in analysis.spots],
+        "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
+        "phases": [phase.id for phase in analysis.phases],
+        "others": [phase.id for phase in analysis.others],
+        "own_phases": to_plain(_not_bundled((*analysis.phases, *analysis.others))),
+        "files": list(files),
+    }
+
+
+def written(format_name: str, version: int) -> dict[str, Any]:
+    """Which format this is, when it was written, and by which software."""
+    return {
+        "format": format_name,
+        "format_version": version,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": _software(),
+    }
+
+
+def describe_micrograph(micrograph: Micrograph) -> dict[str, Any]:
+    """Everything of a micrograph but its pixels: file and hash, calibration and its origin, microscope."""
+    return {
+        "name": micrograph.name,
+        "file": micrograph.source,
+        "sha256": micrograph.file_hash,
+        "shape": list(micrograph.shape),
+        "dtype": micrograph.pixels.dtype.name,
+        "calibration": to_plain(micrograph.calibration) | {"unit": micrograph.calibration.unit},
+        "metadata": _readable(micrograph.metadata),
+        "warnings": list(micrograph.warnings),
+    }
+
+
+def _spot(spot: Spot) -> dict[str, Any]:
+    derived = {"d": spot.d, "d_sigma": spot.d_sigma}
+    angles = {"azimuth": spot.azimuth, "azimuth_sigma": spot.azimuth_sigma}
+    return {**to_plain(spot), **derived, **angles}
+
+
+def _peak(peak: ProfilePeak) -> dict[str, Any]:
+    return {**to_plain(peak), "d": peak.d, "d_sigma": peak.d_sigma}
+
+
+def _without(component: ComponentMap, array: str) -> dict[str, Any]:
+    names = [name for name in ComponentMap.__slots__ if name != array]
+    return {name: to_plain(getattr(component, name)) for name in names}
+
+
+def _readable(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file says of the microscope; a value that JSON cannot hold is written as text."""
+    out: dict[str, Any] = {}
+    for key, value in metadata.items():
+        try:
+            out[str(key)] = to_plain(value)
+        except TypeError:
+            out[str(key)] = str(value)
+    return out
+
+
+@cache
+def _software() -> dict[str, str]:
+    found = {"napari-tem-fft": __version__, "python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _not_bundled(phases: Sequence[Phase]) -> list[Phase]:
+    """Those of the user's own files, which have to be stored in full."""
+    bundled = {phase.id: phase for phase in load_table()}
+    return [phase for phase in phases if bundled.get(phase.id) is not phase]

@@ -1,0 +1,228 @@
+"""An analysis as a folder, and back.
+
+The folder holds ``analysis.json`` (everything but the arrays), tables, maps and one picture. It is
+made under a temporary name; ``analysis.json`` is moved in last, so a folder that has one is complete.
+Transforms are not stored: they are computed again from the micrograph when the folder is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.crystal.phase import Phase
+from ...core.fourier.diffractogram import band_image, compute_diffractogram
+from ...core.fourier.local_spectra import local_spectra_of
+from ...core.grains.grain import Grain
+from ...core.image.calibration import Calibration
+from ...core.image.micrograph import Micrograph, prepared_pixels
+from ...core.lengths import LengthUnit
+from ...core.maps.component_map import ComponentMap, strongest
+from ...core.maps.map_grid import MapGrid
+from ...core.maps.orientation import orientation_map, orientations
+from ...core.maps.strain import spread_out
+from ...core.matching import Decision, GrainMatch, RingMatch
+from ...core.parameters import from_dict
+from ...core.pipeline import Analysis, AnalysisParams
+from ...core.profile.radial_profile import ProfilePeak
+from ...core.spots.seeds import NetworkUsed
+from ...core.spots.spot import Spot
+from ..phases.table import load_table
+from ..plain import from_plain, json_text
+from .description import FORMAT, FORMAT_VERSION, describe
+from .grain_tables import write_grains, write_sizes
+from .ifft_files import Inverse, write_inverses
+from .map_files import (
+    label_planes,
+    map_names,
+    read_deformations,
+    read_map,
+    read_regions,
+    write_deformations,
+    write_heats,
+    write_map,
+)
+from .tables import read_profiles, write_profiles, write_spots
+from .whole_folder import plain_name, read_description, replaced
+
+ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
+SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
+GRAIN_TABLE, SIZES, GRAIN_PICTURE = "grains.csv", "sizes.csv", "grains.png"
+STRONGEST, ORIENTATION, DEFORMATIONS = "components.tif", "orientation.tif", "deformations.npz"
+#: How much of an analysis is kept: each more than the one before.
+Keep = Literal["tables", "maps", "pictures"]
+KEEP: tuple[Keep, ...] = ("tables", "maps", "pictures")
+
+
+def folder_of(source: str | Path, output: str | Path) -> Path:
+    """Folder for the results of a file: its full name, suffix included, under `output`.
+
+    Where that is a file, usually the micrograph itself, the folder's name ends in ".results".
+    """
+    folder = Path(output) / Path(source).name
+    return folder.with_name(f"{folder.name}.results") if folder.is_file() else folder
+
+
+def save_results(
+    analysis: Analysis,
+    folder: str | Path,
+    keep: Keep = "pictures",
+    inverses: Sequence[Inverse] = (),
+    unit: LengthUnit = "nm",
+    known: Mapping[str, str] | None = None,
+) -> Path:
+    """Write an analysis into a folder, in the place of an earlier one, and return the folder.
+
+    Files in the folder that no analysis wrote are left alone.
+
+    Parameters
+    ----------
+    keep : {"tables", "maps", "pictures"}
+        Only tables and the description; with the maps, so that it can be loaded again; all.
+    inverses : sequence of {"mask", "components", "spots"}
+        Inverse transforms that are written as well.
+    unit : {"nm", "angstrom"}
+        Of lattice spacings in tables and pictures; ``analysis.json`` is in nm.
+    known : mapping of str to str, optional
+        Colours ("#RRGGBB") that components have in other pictures already.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    maps = map_names(analysis.components) if keep != "tables" else [""] * len(analysis.components)
+    with replaced(folder, ANALYSIS) as fresh:
+        write_spots(fresh / SPOTS, analysis, unit)
+        write_profiles(fresh / PROFILE, analysis.profiles, unit)
+        write_grains(fresh / GRAIN_TABLE, analysis, unit)
+        write_sizes(fresh / SIZES, analysis)
+        if keep != "tables":
+            _write_maps(fresh, analysis, maps)
+        if keep == "pictures":
+            from ..figures.grains import write_grain_picture  # matplotlib is slow to import
+            from ..figures.overview import write_overview
+
+            write_overview(fresh / OVERVIEW, analysis, unit, known)
+            if analysis.grains:
+                write_grain_picture(fresh / GRAIN_PICTURE, analysis, unit, known)
+        write_inverses(fresh, analysis, inverses)
+        description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()))
+        (fresh / ANALYSIS).write_text(json_text(description), encoding="utf-8")
+    return folder
+
+
+def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
+    grid = analysis.map_grid
+    write_map(folder / SPECIMEN, analysis.specimen, grid)
+    write_map(folder / GRAINS, label_planes(analysis.grains, analysis.grain_regions, grid), grid)
+    write_heats(folder / HEATS, analysis.grain_regions, grid)
+    for component, name in zip(analysis.components, names, strict=True):
+        write_map(folder / name, component.heat, grid)
+    write_map(folder / STRONGEST, strongest(analysis.components, grid.shape), grid)
+    turned = analysis.deformations
+    found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
+    share, grains = analysis.params.grains.false_share, (analysis.grains, analysis.grain_regions)
+    azimuths = orientation_map(found, *grains, analysis.specimen, turned, share)
+    write_map(folder / ORIENTATION, azimuths, grid)
+    if analysis.params.deformation.deformation:
+        write_deformations(folder / DEFORMATIONS, turned)
+        for what in ("d_change", "rotation"):
+            write_map(folder / f"{what}.tif", spread_out(turned, what, grid.shape, share), grid)
+
+
+def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
+    """The analysis that `save_results` wrote, with the transforms computed again.
+
+    Parameters
+    ----------
+    folder : path
+    micrograph : Micrograph
+        The same file, read again; the calibration that was used is taken from the folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no analysis that can be read, or one of another file.
+    """
+    folder = Path(folder)
+    stored = read_description(folder / ANALYSIS, FORMAT, FORMAT_VERSION)
+    if SPECIMEN not in stored.get("files", ()):
+        raise ValueError(f"{folder}: only tables were kept of this analysis; analyse the micrograph again")
+    micrograph = _same_micrograph(stored, micrograph, folder)
+    try:
+        return _restored(stored, micrograph, folder)
+    except (KeyError, TypeError, OSError) as error:
+        raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
+
+
+def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Micrograph:
+    """The micrograph with the calibration that was used, if it is the one that was analysed."""
+    known = stored["micrograph"]
+    hashes = {known["sha256"], micrograph.file_hash} - {""}
+    if len(hashes) > 1 or tuple(known["shape"]) != micrograph.shape:
+        raise ValueError(
+            f"{folder}: these are the results of another file ({known['file'] or known['name']})"
+        )
+    return replace(micrograph, calibration=from_plain(Calibration, known["calibration"]))
+
+
+def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Analysis:
+    params = from_dict(AnalysisParams, stored["parameters"])
+    image, repaired = prepared_pixels(micrograph)
+    whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
+    grains = from_plain(tuple[Grain, ...], stored["grains"])
+    grid = from_plain(MapGrid, stored["map_grid"])
+    specimen, labels = (_on_grid(folder / name, grid) for name in (SPECIMEN, GRAINS))
+    return Analysis(
+        micrograph=micrograph,
+        params=params,
+        phases=_phases(stored["phases"], stored["own_phases"]),
+        diffractogram=whole,
+        local_spectra=local_spectra_of(whole, band_image(whole), params.windows),
+        spots=from_plain(tuple[Spot, ...], stored["spots"]),
+        profiles=read_profiles(folder / PROFILE, from_plain(tuple[ProfilePeak, ...], stored["peaks"])),
+        grains=grains,
+        matches=from_plain(tuple[GrainMatch, ...], stored["matches"]),
+        map_grid=grid,
+        deformations=read_deformations(folder / DEFORMATIONS, (len(grains), *grid.shape))
+        if params.deformation.deformation
+        else (),
+        specimen=specimen > 0,
+        specimen_by_user=bool(stored.get("specimen_by_user", False)),
+        grain_regions=read_regions(folder / HEATS, grains, labels),
+        components=tuple(_component(entry, folder, grid) for entry in stored["components"]),
+        warnings=tuple(stored["warnings"]),
+        network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,
+        rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
+        others=_phases(stored.get("others", []), stored["own_phases"]),
+        decisions=from_plain(tuple[Decision, ...], stored.get("decisions", [])),
+    )
+
+
+def _on_grid(path: Path, grid: MapGrid) -> NDArray[Any]:
+    """A map of the analysis, or planes of maps."""
+    image = read_map(path)
+    if image.shape[-2:] != grid.shape or image.ndim > 3:
+        raise ValueError(f"{path}: a map of {image.shape} in an analysis whose maps are {grid.shape}")
+    return image
+
+
+def _component(entry: dict[str, Any], folder: Path, grid: MapGrid) -> ComponentMap:
+    if not plain_name(entry["map"]):
+        raise ValueError(f"{folder}: {entry['map']!r} is not the name of a map in this folder")
+    heat: NDArray[np.float32] = _on_grid(folder / entry["map"], grid)
+    without = {key: value for key, value in entry.items() if key != "map"}
+    return from_plain(ComponentMap, {**without, "heat": heat})
+
+
+def _phases(ids: Sequence[str], own: Sequence[dict[str, Any]]) -> tuple[Phase, ...]:
+    known = {phase.id: phase for phase in load_table()}
+    known |= {phase.id: phase for phase in from_plain(tuple[Phase, ...], own)}
+    return tuple(known[name] for name in ids)

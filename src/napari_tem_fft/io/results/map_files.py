@@ -1,0 +1,195 @@
+"""Maps as TIFF files of ImageJ's convention, in nm; other programs then measure on them."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from ...core.grains.grain import Grain
+from ...core.grains.region import GrainRegion
+from ...core.maps.component_map import ComponentMap
+from ...core.maps.map_grid import MapGrid
+from ...core.maps.strain import Deformation
+
+#: Bytes of a list of arrays besides its values, for each grain: headers, corners, spots.
+HEADERS = 8192
+#: Arrays of a grain's deformation.
+DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_sigma")
+
+
+def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
+    """Write an image, or planes, on the maps' grid.
+
+    Parameters
+    ----------
+    image : ndarray of bool, uint8, uint16 or float32, shape (y, x) or (planes, y, x)
+        Boolean images are written as 0 and 255.
+    """
+    data = image.astype(np.uint8) * np.uint8(255) if image.dtype == np.bool_ else image
+    py, px = grid.pixel_size
+    axes = "YX" if data.ndim == 2 else "ZYX"
+    tifffile.imwrite(
+        path, data, imagej=True, resolution=(1 / px, 1 / py), metadata={"unit": "nm", "axes": axes}
+    )
+
+
+def read_map(path: Path) -> NDArray[Any]:
+    """The image of a file that `write_map` wrote; a boolean one comes back as 0 and 255.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such image, or claims more than it holds.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            if math.prod(series.shape) * series.dtype.itemsize > path.stat().st_size:
+                raise ValueError(f"an image of shape {series.shape} in {path.stat().st_size} bytes")
+            image: NDArray[Any] = series.asarray()
+    except (tifffile.TiffFileError, IndexError, struct.error) as error:
+        raise ValueError(f"{path.name}: not a map ({error})") from error
+    return image
+
+
+def map_names(components: Sequence[ComponentMap], what: str = "map") -> list[str]:
+    """File name of each component's map: letters, digits and a few signs, no two alike."""
+    names: list[str] = []
+    for component in components:
+        safe = component.name.replace(" / ", "+").replace(" ", "_")
+        base = f"{what}_" + "".join(c if c.isalnum() or c in "+-_().," else "_" for c in safe)[:80]
+        name, number = f"{base}.tif", 2
+        while name.lower() in (taken.lower() for taken in names):
+            name, number = f"{base}_{number}.tif", number + 1
+        names.append(name)
+    return names
+
+
+def label_planes(
+    grains: Sequence[Grain], regions: Sequence[GrainRegion], grid: MapGrid
+) -> NDArray[np.uint16]:
+    """Grain ids as an image, with as many planes as overlapping grains need.
+
+    Parameters
+    ----------
+    regions : sequence of GrainRegion
+        Of the grains.
+
+    Returns
+    -------
+    labels : ndarray of uint16, shape (planes, y, x)
+        0 where there is no grain; at least one plane.
+    """
+    planes = [np.zeros(grid.shape, np.uint16)]
+    for grain, region in zip(grains, regions, strict=True):
+        free = next((plane for plane in planes if not plane[region.box][region.mask].any()), None)
+        if free is None:
+            free = np.zeros(grid.shape, np.uint16)
+            planes.append(free)
+        region.paint(free, grain.id)
+    return np.stack(planes)
+
+
+def write_heats(path: Path, regions: Sequence[GrainRegion], grid: MapGrid) -> None:
+    """Write one heat a grain, cut to where it is not zero, and the corner (y, x) where it begins."""
+    parts: dict[str, Any] = {"shape": np.array((len(regions), *grid.shape))}
+    for number, region in enumerate(regions):
+        parts[f"corner_{number}"] = np.array([side.start for side in region.box])
+        parts[f"heat_{number}"] = region.heat
+    np.savez_compressed(path, **parts)
+
+
+def read_regions(path: Path, grains: Sequence[Grain], labels: NDArray[np.uint16]) -> tuple[GrainRegion, ...]:
+    """Where the grains are, from a file that `write_heats` wrote.
+
+    Parameters
+    ----------
+    labels : ndarray of uint16, shape (y, x) or (planes, y, x)
+        Of `label_planes`: nothing larger is ever unpacked.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such list of heats, or claims more.
+    """
+    planes = labels if labels.ndim == 3 else labels[None]
+    shape = (len(grains), *planes.shape[1:])
+    _check_claim(path, shape, 4)
+    with np.load(path, allow_pickle=False) as parts:
+        if tuple(parts["shape"]) != shape or len(parts.files) != 1 + 2 * len(grains):
+            raise ValueError(f"{path.name}: not heats of the shape {shape}")
+        heats = ((parts[f"corner_{n}"], parts[f"heat_{n}"]) for n in range(len(grains)))
+        return tuple(_region(grain, *heat, planes) for grain, heat in zip(grains, heats, strict=True))
+
+
+def _region(
+    grain: Grain, corner: NDArray[np.intp], heat: NDArray[np.float32], planes: NDArray[np.uint16]
+) -> GrainRegion:
+    (top, left), (height, width) = map(int, corner), heat.shape
+    if min(top, left) < 0 or top + height > planes.shape[1] or left + width > planes.shape[2]:
+        raise ValueError(f"the heat of grain {grain.id} lies beyond the map")
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    mask = (planes[:, rows, columns] == grain.id).any(axis=0)
+    return GrainRegion((rows, columns), mask, np.asarray(heat, np.float32))
+
+
+def _check_claim(path: Path, shape: tuple[int, int, int], width: int) -> None:
+    """Refuse a list of arrays that claims more than `width` bytes for each grain and pixel."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            claimed = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path.name}: not a list of arrays ({error})") from error
+    if claimed > width * math.prod(shape) + HEADERS * (shape[0] + 1):
+        raise ValueError(f"{path.name}: {path.stat().st_size} bytes claim to hold {claimed}")
+
+
+def write_deformations(path: Path, parts: Sequence[Deformation]) -> None:
+    """Write the deformations of grains, each on its own part of the grid."""
+    arrays: dict[str, Any] = {"grains": np.array([part.grain for part in parts])}
+    for number, part in enumerate(parts):
+        arrays |= {f"{name}_{number}": np.asarray(getattr(part, name)) for name in DEFORMATION}
+    np.savez_compressed(path, **arrays)
+
+
+def read_deformations(path: Path, shape: tuple[int, int, int]) -> tuple[Deformation, ...]:
+    """The deformations of a file that `write_deformations` wrote.
+
+    Parameters
+    ----------
+    shape : tuple of int, (number of grains, y, x)
+        Of the analysis, beyond which nothing is unpacked.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such list, or claims more.
+    """
+    _check_claim(path, shape, 4 * 8)
+    with np.load(path, allow_pickle=False) as arrays:
+        grains = arrays["grains"]
+        if grains.ndim != 1 or len(arrays.files) != 1 + len(DEFORMATION) * len(grains):
+            raise ValueError(f"{path.name}: not a list of deformations")
+        return tuple(_deformation(arrays, n, int(grain)) for n, grain in enumerate(grains))
+
+
+def _deformation(arrays: Any, number: int, grain: int) -> Deformation:
+    first, spots, *maps = (arrays[f"{name}_{number}"] for name in DEFORMATION)
+    change, turn, change_sigma, turn_sigma = maps
+    return Deformation(
+        grain,
+        tuple(int(spot) for spot in spots),
+        (int(first[0]), int(first[1])),
+        change,
+        turn,
+        change_sigma,
+        turn_sigma,
+    )

@@ -1,0 +1,182 @@
+"""A measured diffraction pattern as a folder, and back: ``pattern.json``, tables and a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...core.image.micrograph import Micrograph
+from ...core.lengths import LengthUnit
+from ...core.parameters import from_dict, to_dict
+from ...core.profile.radial_profile import ProfilePeak
+from ...core.saed.centre import PatternCentre
+from ...core.saed.measure import PatternMeasurement, PatternParams
+from ...core.saed.spots import PatternSpot
+from ..plain import from_plain, to_plain
+from .description import describe_micrograph, written
+from .tables import read_profiles, write_profiles, write_rows
+from .whole_folder import read_description, replaced
+
+FORMAT, FORMAT_VERSION = "napari-tem-fft pattern", 1
+PATTERN, SPOTS, RINGS, PROFILE, PICTURE = (
+    "pattern.json",
+    "spots.csv",
+    "rings.csv",
+    "profile.csv",
+    "pattern.png",
+)
+UNITS = {
+    "length": "nm",
+    "frequency g": "1/nm, without 2 pi; d = 1/|g|",
+    "pairs": "(y, x)",
+    "centre, positions": "pixels (y, x); the middle of the first pixel is 0",
+    "azimuth": "degrees counter-clockwise from +x as displayed, modulo 180",
+    "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
+    "snr": "height over the scatter of the ring",
+    "height, profile": "grey levels of the file, without the median of the image",
+    "log_false_alarm": "natural logarithm",
+}
+OF_MICROGRAPHS = {"windows", "centre", "size", "enabled"}
+SPOT_COLUMNS = (
+    "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm",
+    "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "seen", "height", "x_pixel",
+    "y_pixel", "partner_x_pixel", "partner_y_pixel",
+)  # fmt: skip
+RING_COLUMNS = (
+    "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "g_per_nm", "g_sigma_per_nm", "width_per_nm", "height",
+    "significance",
+)  # fmt: skip
+
+
+def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthUnit = "nm") -> Path:
+    """Write a measured pattern into a folder, in the place of an earlier one, and return the folder.
+
+    Lattice spacings are written in `unit`, but in nm in ``pattern.json``.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    from ..figures.pattern import write_pattern_picture  # matplotlib is slow to import
+
+    with replaced(folder, PATTERN) as fresh:
+        write_rows(fresh / SPOTS, SPOT_COLUMNS, spot_rows(measured), unit)
+        write_rows(fresh / RINGS, RING_COLUMNS, ring_rows(measured), unit)
+        write_profiles(fresh / PROFILE, (measured.profile,), unit)
+        write_pattern_picture(fresh / PICTURE, measured, unit)
+        text = json.dumps(_described(measured), indent=1, ensure_ascii=False, allow_nan=False)
+        (fresh / PATTERN).write_text(text, encoding="utf-8")
+    return folder
+
+
+def load_pattern(folder: str | Path, pattern: Micrograph) -> PatternMeasurement:
+    """What `save_pattern` wrote.
+
+    Parameters
+    ----------
+    folder : path
+    pattern : Micrograph
+        The same file, read again and calibrated as it was.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no measured pattern that can be read, or one of another file.
+    """
+    folder = Path(folder)
+    stored = read_description(folder / PATTERN, FORMAT, FORMAT_VERSION)
+    try:
+        known = stored["micrograph"]
+        if len({known["sha256"], pattern.file_hash} - {""}) > 1 or tuple(known["shape"]) != pattern.shape:
+            raise ValueError(f"{folder}: these are the results of another file ({known['file']})")
+        (profile,) = read_profiles(folder / PROFILE, from_plain(tuple[ProfilePeak, ...], stored["rings"]))
+        return PatternMeasurement(
+            pattern,
+            from_dict(PatternParams, stored["parameters"]),
+            from_plain(PatternCentre, stored["centre"]),
+            bool(stored["mirrored"]),
+            from_plain(tuple[PatternSpot, ...], stored["spots"]),
+            profile,
+            tuple(stored["warnings"]),
+        )
+    except (KeyError, TypeError, OSError) as error:
+        raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
+
+
+def spot_rows(measured: PatternMeasurement) -> Iterator[dict[str, Any]]:
+    """Rows of the table of spots, by rising |g|."""
+    calibration = measured.micrograph.calibration.uncertainty
+    for spot in measured.spots:
+        yield {
+            "id": spot.id,
+            "d_nm": f"{spot.d:.7f}",
+            "d_sigma_nm": f"{spot.d_sigma:.7f}",
+            "d_calibration_sigma_nm": f"{calibration * spot.d:.7f}",
+            "azimuth_deg": f"{spot.azimuth:.4f}",
+            "azimuth_sigma_deg": f"{spot.azimuth_sigma:.4f}",
+            "g_per_nm": f"{spot.length:.6f}",
+            "gx_per_nm": f"{spot.g[1]:.6f}",
+            "gy_per_nm": f"{spot.g[0]:.6f}",
+            "g_sigma_per_nm": f"{spot.sigma:.6f}",
+            "snr": f"{spot.snr:.2f}",
+            "log_false_alarm": f"{spot.log_false_alarm:.2f}",
+            "seen": "+g and -g" if spot.paired else "one side",
+            "height": f"{spot.height:.6g}",
+            **_pixels(spot),
+        }
+
+
+def _pixels(spot: PatternSpot) -> dict[str, str]:
+    names = ("", "partner_")
+    return {
+        f"{name}{axis}_pixel": f"{value:.3f}"
+        for name, position in zip(names, spot.positions, strict=False)
+        for axis, value in zip(("y", "x"), position, strict=True)
+    }
+
+
+def ring_rows(measured: PatternMeasurement) -> Iterator[dict[str, Any]]:
+    """Rows of the table of rings, which are the profile's peaks, by rising |g|."""
+    calibration = measured.micrograph.calibration.uncertainty
+    for peak in measured.profile.peaks:
+        yield {
+            "d_nm": f"{peak.d:.7f}",
+            "d_sigma_nm": f"{peak.d_sigma:.7f}",
+            "d_calibration_sigma_nm": f"{calibration * peak.d:.7f}",
+            "g_per_nm": f"{peak.g:.6f}",
+            "g_sigma_per_nm": f"{peak.sigma:.6f}",
+            "width_per_nm": f"{peak.width:.5f}",
+            "height": f"{peak.height:.6g}",
+            "significance": f"{peak.significance:.1f}",
+        }
+
+
+def _described(measured: PatternMeasurement) -> dict[str, Any]:
+    return {
+        **written(FORMAT, FORMAT_VERSION),
+        "micrograph": describe_micrograph(measured.micrograph),
+        "units": UNITS,
+        "parameters": to_dict(measured.params),
+        "warnings": list(measured.warnings),
+        "centre": to_plain(measured.centre),
+        "mirrored": measured.mirrored,
+        "spots": [
+            _with_d(spot) | {"azimuth": spot.azimuth, "paired": spot.paired} for spot in measured.spots
+        ],
+        "rings": [_with_d(peak) for peak in measured.profile.peaks],
+        "files": [SPOTS, RINGS, PROFILE, PICTURE],
+    }
+
+
+def _spot(spot: PatternSpot) -> dict[str, Any]:
+    """All that is known of a spot, without what only spots of micrographs have."""
+    known = {name: value for name, value in _with_d(spot).items() if name not in OF_MICROGRAPHS}
+    return known | {"azimuth": spot.azimuth, "azimuth_sigma": spot.azimuth_sigma, "paired": spot.paired}
+
+
+def _with_d(found: PatternSpot | ProfilePeak) -> dict[str, Any]:
+    return {**to_plain(found), "d": found.d, "d_sigma": found.d_sigma}

@@ -1,0 +1,179 @@
+"""Spots and profiles as tables for spreadsheets; units stand in the column names."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from ...core.crystal.miller import four_indices
+from ...core.crystal.phase import Phase
+from ...core.lengths import LengthUnit, factor, in_unit
+from ...core.matching import GrainMatch, IndexedSpot
+from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.pipeline import Analysis
+from ...core.profile.radial_profile import Curve, ProfilePeak, RadialProfile
+from ...core.spots.spot import Spot
+
+SPOT_COLUMNS = (
+    "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm",
+    "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain",
+    "outcome", "phase", "by_user", "hkl", "hkil", "d_reference_nm", "d_residual_percent",
+    "angle_residual_deg", "kind",
+)  # fmt: skip
+PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
+#: Columns of lattice spacings, which are written in the unit that the user prefers.
+_D_COLUMN = re.compile(r"(?:^|_)d_(?:\w+_)?nm$")
+
+
+def write_rows(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], unit: LengthUnit = "nm"
+) -> None:
+    """Write a table; lattice spacings and the names of their columns are given in nm.
+
+    Parameters
+    ----------
+    unit : {"nm", "angstrom"}
+        In which lattice spacings are written, as the names of their columns then say.
+    """
+    spacings = [name for name in columns if in_which(name, unit) != name]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([in_which(name, unit) for name in columns])
+        for row in rows:
+            values = {name: row.get(name, "") for name in columns}
+            values |= {name: _in_unit(values[name], unit) for name in spacings}
+            writer.writerow(list(values.values()))
+
+
+def in_which(column: str, unit: LengthUnit) -> str:
+    """Name of a column, of which the one for nm is given, where lattice spacings are in a unit."""
+    return column.removesuffix("nm") + unit if unit != "nm" and _D_COLUMN.search(column) else column
+
+
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table that `write_rows` wrote, lattice spacings in nm whatever they were written in.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If there is no number where one should be.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        names = {name: re.sub("angstrom$", "nm", name) for name in reader.fieldnames or ()}
+        for row in reader:
+            yield {nm: row[name] if nm == name else _in_nm(row[name]) for name, nm in names.items()}
+
+
+def _in_nm(angstrom: str | None) -> str:
+    return f"{float(angstrom) / factor('angstrom'):.7g}" if angstrom else ""
+
+
+def _in_unit(value: Any, unit: LengthUnit) -> Any:
+    return value if value == "" else f"{in_unit(float(value), unit):.7g}"
+
+
+def write_spots(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
+    """Write one row a spot, largest d first, with the reflection of its grain's best candidate.
+
+    d is by the image's calibration; its sigma is the fit's alone, the calibration's stands beside it.
+    The azimuth is counter-clockwise from +x as displayed, modulo 180.
+    """
+    rows = sorted(spot_rows(analysis), key=lambda row: -row["d_nm"])
+    write_rows(path, SPOT_COLUMNS, rows, unit)
+
+
+def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
+    """Rows of the spots' table, in the order of the spots."""
+    grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
+    match_of = matches_of_spots(analysis.grains, analysis.matches)
+    calibration = analysis.params.calibration_uncertainty / 100
+    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    for spot in analysis.spots:
+        yield (
+            _measured(spot, calibration)
+            | {"grain": grain_of.get(spot.id, "")}
+            | _explained(spot, match_of.get(spot.id), known)
+        )
+
+
+def _measured(spot: Spot, calibration: float) -> dict[str, Any]:
+    return {
+        "id": spot.id,
+        "d_nm": round(spot.d, 7),
+        "d_sigma_nm": round(spot.d_sigma, 7),
+        "d_calibration_sigma_nm": round(calibration * spot.d, 7),
+        "azimuth_deg": round(spot.azimuth, 4),
+        "azimuth_sigma_deg": round(spot.azimuth_sigma, 4),
+        "g_per_nm": round(spot.length, 6),
+        "gx_per_nm": round(spot.g[1], 6),
+        "gy_per_nm": round(spot.g[0], 6),
+        "g_sigma_per_nm": round(spot.sigma, 6),
+        "snr": round(spot.snr, 2),
+        "log_false_alarm": round(spot.log_false_alarm, 2),
+        "origin": spot.origin,
+        "enabled": int(spot.enabled),
+    }
+
+
+def _explained(spot: Spot, match: GrainMatch | None, known: Mapping[str, Phase]) -> dict[str, Any]:
+    if match is None:
+        return {}
+    row: dict[str, Any] = {"outcome": str(match.outcome), "phase": " / ".join(match.phases)}
+    row["by_user"] = "yes" if match.decided_by_user else ""
+    indexed = indexed_as(spot.id, match)
+    if indexed is None:
+        return row
+    return row | _reflection(indexed, known.get(match.candidates[0].phase))
+
+
+def _reflection(indexed: IndexedSpot, phase: Phase | None) -> dict[str, Any]:
+    four = four_indices(indexed.hkl, phase)
+    return {
+        "hkl": " ".join(map(str, indexed.hkl)),
+        "hkil": " ".join(map(str, four)) if four else "",
+        "d_reference_nm": round(indexed.d_reference, 6),
+        "d_residual_percent": round(100 * indexed.d_residual, 3),
+        "angle_residual_deg": round(indexed.angle_residual, 3),
+        "kind": indexed.kind,
+    }
+
+
+def write_profiles(path: Path, profiles: Sequence[RadialProfile], unit: LengthUnit = "nm") -> None:
+    """Write all curves one below the other, in full precision."""
+    write_rows(path, PROFILE_COLUMNS, _profile_rows(profiles), unit)
+
+
+def _profile_rows(profiles: Sequence[RadialProfile]) -> Iterator[dict[str, Any]]:
+    for profile in profiles:
+        for g, intensity, background in zip(profile.g, profile.intensity, profile.background, strict=True):
+            d = 1 / g if g > 0 else np.inf
+            values = (profile.curve, repr(float(g)), f"{d:.7g}", float(intensity), float(background))
+            yield dict(zip(PROFILE_COLUMNS, values, strict=True))
+
+
+def read_profiles(path: Path, peaks: Sequence[ProfilePeak]) -> tuple[RadialProfile, ...]:
+    """The curves of a file that `write_profiles` wrote, each with those of the peaks that are its own."""
+    rows: dict[str, list[tuple[float, float, float]]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            values = (float(row["g_per_nm"]), float(row["intensity"]), float(row["background"]))
+            rows.setdefault(row["curve"], []).append(values)
+    return tuple(
+        _profile(cast(Curve, curve), values, [peak for peak in peaks if peak.curve == curve])
+        for curve, values in rows.items()
+    )
+
+
+def _profile(
+    curve: Curve, values: Sequence[tuple[float, float, float]], peaks: Sequence[ProfilePeak]
+) -> RadialProfile:
+    g, intensity, background = np.array(values).T
+    return RadialProfile(curve, g, intensity, background, tuple(peaks))

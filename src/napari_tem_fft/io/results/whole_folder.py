@@ -1,0 +1,83 @@
+"""A folder of results that is either complete or not there: written aside, described by one JSON file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..json_file import read_json
+
+#: All formats of ours begin so.
+OURS = "napari-tem-fft"
+
+
+@contextmanager
+def replaced(folder: Path, description: str) -> Iterator[Path]:
+    """A temporary folder beside `folder`, whose files move into it once all have been written.
+
+    Files that an earlier description lists are removed first, others are left alone; the description is
+    moved in last, so a folder that has one is complete.
+
+    Parameters
+    ----------
+    folder : Path
+    description : str
+        Name of the JSON file that describes the folder, with "format" and "files" (and folders).
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield fresh
+        folder.mkdir(exist_ok=True)
+        _remove_earlier(folder, description)
+        names = sorted((path.name for path in fresh.iterdir()), key=lambda name: name == description)
+        for name in names:
+            os.replace(fresh / name, folder / name)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def read_description(path: Path, format_name: str, version: int) -> dict[str, Any]:
+    """The JSON file that describes a folder of results.
+
+    Raises
+    ------
+    ValueError
+        If it is missing, damaged, of another kind, or of a newer version.
+    """
+    folder, name = path.parent, path.name
+    try:
+        stored = read_json(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}: there is no readable {name} in this folder ({error})") from error
+    if not isinstance(stored, dict) or stored.get("format") != format_name:
+        raise ValueError(f"{folder}: {name} was not written by napari-tem-fft as {format_name!r}")
+    if stored.get("format_version") != version:
+        raise ValueError(f"{folder}: the results were written by a newer version; update napari-tem-fft")
+    return stored
+
+
+def plain_name(name: Any) -> bool:
+    """Whether this is the name of a file, and no path that could lead out of a folder."""
+    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+
+
+def _remove_earlier(folder: Path, description: str) -> None:
+    """Remove the files that an earlier description in the folder lists, itself first."""
+    try:
+        earlier = read_json(folder / description)
+    except (OSError, ValueError):
+        return
+    if not isinstance(earlier, dict) or not str(earlier.get("format")).startswith(OURS):
+        return
+    (folder / description).unlink()
+    for name in earlier.get("files", ()):
+        if plain_name(name) and (folder / name).is_dir() and not (folder / name).is_symlink():
+            shutil.rmtree(folder / name)
+        elif plain_name(name):
+            (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Results as napari's layer tuples; imports no napari."""

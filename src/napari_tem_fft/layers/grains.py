@@ -1,0 +1,87 @@
+"""Layers of what happens within grains: orientation, change of d, and rotation; a part of `_layers`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.maps.colours import CIRCULAR, DIVERGING, REACH
+from ..core.maps.orientation import families, orientation_map, orientations
+from ..core.maps.strain import Deformation, spread_out, wanted_deformations
+from ..core.pipeline import Analysis, grain_set_of
+from ..core.progress import Step
+from .image import KEY, LayerData
+from .results import over_map, real_notes
+
+
+def grain_layer_steps(analysis: Analysis) -> Generator[Step, None, tuple[LayerData, ...]]:
+    """Image layers "orientation", "d_change" and "rotation", transparent where nothing is significant.
+
+    The deformation is measured if the run has not done so.
+    """
+    yield Step("deformation", 0, 2)
+    deformed = analysis.deformations or _deformations(analysis)
+    found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
+    yield Step("maps", 1, 2)
+    planes = families(found, (*analysis.phases, *analysis.others))
+    share, shape = analysis.params.grains.false_share, analysis.map_grid.shape
+    grains = analysis.grains, analysis.grain_regions, analysis.specimen
+    azimuth = orientation_map(found, *grains, deformed, share)
+    change = np.float32(100) * spread_out(deformed, "d_change", shape, share)
+    turn = spread_out(deformed, "rotation", shape, share)
+    return (
+        _layer(analysis, "orientation", azimuth, CIRCULAR, (0.0, 180.0), f"azimuth (°) of {planes}"),
+        _layer(analysis, "d_change", change, DIVERGING, _limits(change), "change of d within a grain (%)"),
+        _layer(analysis, "rotation", turn, DIVERGING, _limits(turn), "rotation within a grain (°)"),
+    )
+
+
+def legend(layers: tuple[LayerData, ...]) -> str:
+    """What the colours of the layers mean, one line a layer, and one for those that show nothing."""
+    lines, noise = [], []
+    for _, kwargs, _ in layers:
+        low, high = kwargs["contrast_limits"]
+        notes = kwargs["metadata"][KEY]
+        if notes["share"]:
+            lines.append(f"{notes['meaning']}: {low:.3g} to {high:.3g}, on {notes['share']:.0%} of the map")
+        else:
+            noise.append(notes["meaning"])
+    return "\n".join([*lines, *([f"nowhere more than noise: {', '.join(noise)}"] if noise else [])])
+
+
+def _deformations(analysis: Analysis) -> tuple[Deformation, ...]:
+    wanted = replace(analysis.params.deformation, deformation=True)
+    spectra = analysis.diffractogram, analysis.local_spectra
+    return wanted_deformations(wanted, *spectra, grain_set_of(analysis), analysis.map_grid)
+
+
+def _limits(image: NDArray[np.float32]) -> tuple[float, float]:
+    seen = np.abs(image[np.isfinite(image)])
+    reach = float(np.percentile(seen, REACH)) if seen.size else 1.0
+    return -max(reach, 1e-6), max(reach, 1e-6)
+
+
+def _layer(
+    analysis: Analysis,
+    role: str,
+    image: NDArray[np.float32],
+    colours: str,
+    limits: tuple[float, float],
+    meaning: str,
+) -> LayerData:
+    of = analysis.micrograph
+    shown = float(np.isfinite(image).mean())
+    kwargs = {
+        **over_map(of, analysis.map_grid),
+        "name": f"{role.replace('d_change', 'change of d')} · {of.name}",
+        "colormap": colours,
+        "contrast_limits": limits,
+        "blending": "translucent_no_depth",
+        "opacity": 0.9,
+        "visible": role == "orientation",
+    }
+    notes = real_notes(role, of, meaning=meaning, share=shown, colour_bar=True)
+    return image, {**kwargs, "metadata": notes}, "image"

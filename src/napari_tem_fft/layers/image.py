@@ -1,0 +1,162 @@
+"""Image layers of micrographs, patterns and stacks as read, and micrographs of image layers.
+
+A part of `_layers`, for which it also says how a layer's place and grey levels are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.image.calibration import Calibration
+from ..core.image.micrograph import Micrograph
+from ..core.image.stack import ImageStack
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+#: Key of this plugin's entry in a layer's metadata.
+KEY = "tem_fft"
+AXES = ("y", "x")
+_IN_NM = {
+    **dict.fromkeys(("nm", "nanometer"), 1.0),
+    **dict.fromkeys(("um", "µm", "μm", "micrometer", "micron"), 1e3),
+    **dict.fromkeys(("å", "angstrom"), 0.1),
+    **dict.fromkeys(("pm", "picometer"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter"), 1e6),
+    **dict.fromkeys(("m", "meter"), 1e9),
+}
+
+
+def micrograph_layer(micrograph: Micrograph) -> LayerData:
+    """Image layer of a micrograph or pattern as read; `micrograph_of` takes it back.
+
+    A pattern lies so that its g = 0, where the file tells it, is the world's origin.
+    """
+    calibration = micrograph.calibration
+    kwargs = {
+        **place(calibration.scale, _corner(calibration), calibration.unit),
+        **contrast(micrograph.pixels),
+        "name": micrograph.name,
+        "colormap": "gray",
+        "metadata": {KEY: _notes(micrograph, micrograph.pixels)},
+    }
+    return micrograph.pixels, kwargs, "image"
+
+
+def stack_layer(stack: ImageStack) -> LayerData:
+    """Image layer of a stack, with an axis of frames before y and x; frames on disk stay there."""
+    calibration, shown = stack.calibration, np.asarray(stack.frames[0])
+    plane = place(calibration.scale, _corner(calibration), calibration.unit)
+    kwargs = {
+        "scale": (1.0, *plane["scale"]),
+        "translate": (0.0, *plane["translate"]),
+        "units": ("pixel", *plane["units"]),
+        "axis_labels": ("frame", *AXES),
+        "contrast_limits": (0.0, 1.0),
+        **contrast(shown),
+        "name": stack.name,
+        "colormap": "gray",
+        "metadata": {KEY: _notes(stack, shown)},
+    }
+    return stack.frames, kwargs, "image"
+
+
+def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph:
+    """Micrograph of an image layer, whoever opened it.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (ny, nx)
+        The layer's data, or the shown plane of a stack.
+    kwargs : mapping
+        The layer's name, scale, units and metadata; scale and units may have been changed since. For
+        the plane of a stack also "frame", its number.
+    """
+    notes = kwargs.get("metadata", {}).get(KEY, {})
+    frame = {"frame": kwargs["frame"]} if "frame" in kwargs else {}
+    return Micrograph(
+        np.asarray(pixels),
+        _calibration(kwargs["scale"][-2:], [str(u) for u in kwargs["units"]][-2:], notes),
+        name=kwargs["name"],
+        source=notes.get("source", ""),
+        file_hash=notes.get("file_hash", ""),
+        metadata={**notes.get("microscope", {}), **frame},
+        warnings=tuple(notes.get("warnings", ())),
+    )
+
+
+def place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[str, Any]:
+    """Where a two-dimensional layer lies, in full."""
+    return {
+        "scale": tuple(map(float, scale)),
+        "translate": tuple(map(float, corner)),
+        "units": (unit, unit),
+        "axis_labels": AXES,
+    }
+
+
+def grey_range(pixels: NDArray[Any]) -> tuple[float, float]:
+    """Ends of the contrast slider; napari takes no such argument, so they travel in the metadata."""
+    sample = _sample(pixels)
+    return (float(sample.min()), float(sample.max())) if sample.size else (0.0, 1.0)
+
+
+def contrast(pixels: NDArray[Any]) -> dict[str, Any]:
+    """Grey levels from the 0.5th to the 99.5th percentile."""
+    sample = _sample(pixels)
+    if not sample.size or sample.min() == sample.max():
+        return {}
+    low, high = np.percentile(sample, (0.5, 99.5))
+    return {"contrast_limits": (float(low), float(high)) if low < high else grey_range(pixels)}
+
+
+def _notes(image: Micrograph | ImageStack, shown: NDArray[Any]) -> dict[str, Any]:
+    """What is known of an image beside its pixels, for people and for `micrograph_of`."""
+    calibration = image.calibration
+    return {
+        "role": "micrograph",
+        "name": image.name,
+        "source": image.source,
+        "file_hash": image.file_hash,
+        "calibration": {
+            "uncertainty": calibration.uncertainty,
+            "source": calibration.source,
+            "origin": calibration.origin,
+        },
+        "scale": calibration.scale,
+        "grey_range": grey_range(shown),
+        "microscope": dict(image.metadata),
+        "warnings": list(image.warnings),
+    }
+
+
+def _corner(calibration: Calibration) -> tuple[float, float]:
+    if calibration.origin is None:
+        return 0.0, 0.0
+    (oy, ox), (sy, sx) = calibration.origin, calibration.scale
+    return -oy * sy, -ox * sx
+
+
+def _sample(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """About a quarter of a million of the finite pixels, evenly spread."""
+    stride = max(1, int(np.sqrt(pixels.size / 250_000)))
+    sample: NDArray[np.float64] = pixels[::stride, ::stride].astype(np.float64)
+    return np.asarray(sample[np.isfinite(sample)])
+
+
+def _calibration(scale: Sequence[float], units: Sequence[str], notes: Mapping[str, Any]) -> Calibration:
+    known = notes.get("calibration", {})
+    read = {key: value for key, value in known.items() if key == "uncertainty"}
+    lengths = [_IN_NM.get(unit.lower()) for unit in units]
+    size = tuple(float(s) * (length or 1.0) for s, length in zip(scale, lengths, strict=True))
+    kept = np.allclose(size, notes.get("scale", size), rtol=1e-9)
+    source = known.get("source", "layer") if kept else "given by the user"
+    if None not in lengths:
+        return Calibration((size[0], size[1]), "real", source=source, **read)
+    if all(unit.replace(" ", "").startswith("1/") for unit in units):
+        origin = tuple(known["origin"]) if known.get("origin") else None
+        return Calibration((size[0], size[1]), "reciprocal", source=source, origin=origin, **read)
+    return Calibration()

@@ -1,0 +1,323 @@
+"""Presenter: which layers change after which stage of an analysis, made off the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.crystal.miller import format_hkl
+from ..core.crystal.phase import Phase
+from ..core.fourier.diffractogram import Diffractogram, display, display_grid
+from ..core.fourier.inverse import fringes_of, masked_inverse
+from ..core.fourier.mask import render
+from ..core.fourier.region import SpectrumRegion
+from ..core.grains.grain import Grain
+from ..core.image.micrograph import Micrograph
+from ..core.maps.colours import UNKNOWN, colours_of
+from ..core.maps.component_map import ComponentMap, component_name
+from ..core.maps.map_grid import MapGrid
+from ..core.matching import GrainMatch
+from ..core.pipeline import Analysis
+from ..core.profile.radial_profile import ProfilePeak, RadialProfile, masked_profile
+from ..core.progress import Step
+from ..core.spots.spot import Spot
+from .reciprocal_plane import Plane, Ring, scale_bars
+from .results import (
+    LayerData,
+    bars_layer,
+    fft_layer,
+    grains_layer,
+    heat_layer,
+    heat_role,
+    ifft_layer,
+    mask_layer,
+    probability_layer,
+    rings_layer,
+    role_of,
+    specimen_layer,
+    spots_layer,
+)
+
+#: Colour of what was chosen.
+CHOSEN = "#FFFFFF"
+#: More rings than this hide the spots; the others are shown when their peak is chosen.
+MOST_RINGS = 10
+#: Layers that are given new contents at once, before the window is drawn.
+AT_ONCE = 3
+#: Layers that an edit gives new contents, with those of the components.
+EDITED = ("mask", "spots", "rings", "ifft", "specimen", "grains")
+#: Layers whose contents are short lists.
+LISTS = ("spots", "rings")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A stage's product together with a layer that it changes.
+
+    Attributes
+    ----------
+    product : object
+        None from the stage's second layer on.
+    layers : tuple of LayerData
+        A new one alone, for napari takes long to take it in, and the user may click between two.
+    more : bool
+        Whether more of the same stage follows.
+    """
+
+    product: Any
+    layers: tuple[LayerData, ...]
+    more: bool = False
+
+
+def shown_in_turn(
+    step: Step, product: Any, layers: Sequence[LayerData], known: Collection[str] = ()
+) -> Generator[Step, None, None]:
+    """A step for every few layers, all in the place of one, and one without: then plots and tables follow.
+
+    The product comes with the first.
+
+    Parameters
+    ----------
+    known : collection of str
+        Roles of layers that are there and only get new contents; any other layer has a step of its own.
+    """
+    parts: list[list[LayerData]] = []
+    for layer in layers:
+        if parts and len(parts[-1]) < AT_ONCE and {role_of(layer), role_of(parts[-1][0])} <= set(known):
+            parts[-1].append(layer)
+        else:
+            parts.append([layer])
+    for index, part in enumerate((*parts, ())):
+        shown = Shown(product if index == 0 else None, tuple(part), bool(part))
+        yield Step(step.name, step.done, step.total, shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Spots that a person has changed, as the product that all else follows from; may be none at all."""
+
+    spots: tuple[Spot, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """Profiles of a mask as it is painted, before its spots are known; they change no layer."""
+
+    profiles: tuple[RadialProfile, ...]
+
+
+class Presenter:
+    """Turns the products of one run into layers; knows what came before in that run.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    beside : bool
+        Whether reciprocal space is drawn beside the micrograph; else in a viewer of its own, in 1/nm.
+    """
+
+    def __init__(self, micrograph: Micrograph, beside: bool = True) -> None:
+        self.micrograph = micrograph
+        self.beside = beside
+        self._spots: Sequence[Spot] = ()
+        self._profiles: Sequence[RadialProfile] = ()
+        self._grains: Sequence[Grain] = ()
+        self._matches: Sequence[GrainMatch] = ()
+        self._contents: dict[str, str | None] = {}
+        self._known: set[str] = set()
+        self._follows_edit = self._keep_mask = False
+
+    @classmethod
+    def after(cls, analysis: Analysis, beside: bool = True, keep_mask: bool = False) -> Presenter:
+        """Make one that knows an analysis already, for what follows an edit; it may leave the mask alone."""
+        presenter = cls(analysis.micrograph, beside)
+        presenter._see(analysis.diffractogram)
+        presenter._follows_edit, presenter._keep_mask = True, keep_mask
+        presenter._spots, presenter._profiles = analysis.spots, analysis.profiles
+        presenter._grains, presenter._matches = analysis.grains, analysis.matches
+        heats = map(heat_role, analysis.components)
+        presenter._known = {*EDITED, *heats}
+        return presenter
+
+    def present(self, steps: Generator[Step, None, Analysis]) -> Generator[Step, None, Analysis]:
+        """Pass steps on with `Shown`s for each product; the last ones show what only the end knows."""
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                analysis: Analysis = end.value
+                break
+            yield from shown_in_turn(
+                step, step.product, self._changed(self.layers(step.product)), self._known
+            )
+        end_step = Step("finished", step.total, step.total)
+        yield from shown_in_turn(end_step, analysis, self._changed(self.last_layers(analysis)), self._known)
+        return analysis
+
+    def layers(self, product: Any) -> tuple[LayerData, ...]:
+        """Layers that a stage's product adds or changes."""
+        match product:
+            case Diffractogram():
+                return self._spectrum_layers(product)
+            case Edited(spots) | ((Spot(), *_) as spots):
+                self._spots = spots
+                return self._mask_layers()
+            case (RadialProfile(), *_):
+                self._profiles = product
+                return self._ring_layers()
+            case (Grain(), *_):
+                self._grains = product
+                return () if self._follows_edit else (self._spots_layer(),)  # the phases come at once
+            case (GrainMatch(), *_):
+                self._matches = product
+                return (self._spots_layer(), *self._ring_layers())
+            case (ComponentMap(), *_):
+                return self._heat_layers(product)
+        return ()
+
+    def last_layers(self, analysis: Analysis) -> tuple[LayerData, ...]:
+        """Layers that need the whole analysis, and those that say that there is none of something."""
+        grid, of = analysis.map_grid, self.micrograph
+        layers: tuple[LayerData, ...] = (specimen_layer(analysis.specimen, grid, of),)
+        if ids := [grain.id for grain in analysis.grains]:
+            layers += (grains_layer(analysis.grain_regions, ids, grid, of),)
+        if self._follows_edit:
+            layers += (self._ifft_layer(),)
+        elif analysis.picture is not None:
+            layers += (probability_layer(analysis.picture, self._plane, of.name),)
+        if not analysis.matches:
+            self._grains, self._matches = analysis.grains, analysis.matches
+            layers += (self._spots_layer(),) if analysis.spots else self._mask_layers()
+        return layers
+
+    def _changed(self, layers: tuple[LayerData, ...]) -> tuple[LayerData, ...]:
+        """Leave out tables and rings that were shown just so before: napari is slow to take them in."""
+        changed = []
+        for layer in layers:
+            role = role_of(layer)
+            content = repr((layer[1].get("features"), layer[1].get("edge_color"))) if role in LISTS else None
+            if content is None or self._contents.get(role) != content:
+                changed.append(layer)
+            self._contents[role] = content
+        return tuple(changed)
+
+    def _see(self, diffractogram: Diffractogram) -> None:
+        self._diffractogram = diffractogram
+        self._grid = display_grid(diffractogram)
+        self._plane = Plane.beside(self.micrograph, self._grid) if self.beside else Plane()
+
+    def _spectrum_layers(self, diffractogram: Diffractogram) -> tuple[LayerData, ...]:
+        self._see(diffractogram)
+        grid, snr = display(diffractogram)
+        name = self.micrograph.name
+        fft = fft_layer(snr, grid, self._plane, name)
+        if not self.beside:
+            return (fft,)
+        return fft, bars_layer(scale_bars(self.micrograph, grid, self._plane), name)
+
+    def _mask_layers(self) -> tuple[LayerData, ...]:
+        if self._keep_mask:
+            return (self._spots_layer(),)
+        mask: NDArray[np.uint8] = render(self._spots, self._grid)
+        layers = mask_layer(mask, self._grid, self._plane, self.micrograph.name), self._spots_layer()
+        # the transform takes long, and after an edit people wait for what is shown
+        return layers if self._follows_edit else (*layers, self._ifft_layer())
+
+    def _ifft_layer(self) -> LayerData:
+        shown = [spot for spot in self._spots if spot.enabled]
+        return ifft_layer(*fringes_of(self._diffractogram, shown), self.micrograph)
+
+    def _spots_layer(self) -> LayerData:
+        name = self.micrograph.name
+        return spots_layer(self._spots, self._plane, name, self._grains, self._matches, self._colours())
+
+    def _ring_layers(self) -> tuple[LayerData, ...]:
+        reach = self._grid.half[1] * self._grid.step[1]
+        peaks = sorted(self._ring_peaks(), key=lambda peak: -peak.significance)[:MOST_RINGS]
+        rings = [Ring(peak.g, f"{peak.d:.4f} nm", self._ring_colour(peak)) for peak in peaks]
+        return (rings_layer(rings, self._plane, self.micrograph.name, reach),) if rings else ()
+
+    def _ring_peaks(self) -> Sequence[ProfilePeak]:
+        """Peaks of the masked profile; of the local one where nothing is masked."""
+        peaks = {profile.curve: profile.peaks for profile in self._profiles}
+        return peaks.get("masked") or peaks.get("local maximum") or ()
+
+    def _ring_colour(self, peak: ProfilePeak) -> str:
+        """Colour of the component whose spots lie on the ring, if it is only one."""
+        near = {spot.id for spot in self._spots if abs(spot.length - peak.g) < 2 * peak.width}
+        grains = [grain.id for grain in self._grains if near & set(grain.spots)]
+        names = {component_name(match) for match in self._matches if match.grain in grains}
+        return self._colours()[names.pop()] if len(names) == 1 else UNKNOWN
+
+    def _colours(self) -> dict[str, str]:
+        return colours_of(component_name(match) for match in self._matches)
+
+    def _heat_layers(self, components: Sequence[ComponentMap]) -> tuple[LayerData, ...]:
+        shape = components[0].heat.shape
+        extent = self.micrograph.extent
+        grid = MapGrid(shape, (extent[0] / shape[0], extent[1] / shape[1]))
+        colours = colours_of(component.name for component in components)
+        return tuple(
+            heat_layer(component, grid, self.micrograph, colours[component.name])
+            for component in reversed(components)
+        )
+
+
+def chosen_layers(analysis: Analysis, plane: Plane, spots: Sequence[Spot]) -> tuple[LayerData, ...]:
+    """Layers of a few chosen spots: their lattice fringes alone, and their rings.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    plane : Plane
+        Where the diffractogram is shown.
+    spots : sequence of Spot
+    """
+    of, grid = analysis.micrograph, display_grid(analysis.diffractogram)
+    image, pixel_size = fringes_of(analysis.diffractogram, spots)
+    different = [spot for i, spot in enumerate(spots) if all(_apart(spot, s) for s in spots[:i])]
+    rings = [Ring(spot.length, f"{spot.d:.4f} nm", CHOSEN) for spot in different[:MOST_RINGS]]
+    reach = grid.half[1] * grid.step[1]
+    fringes = ifft_layer(image, pixel_size, of, chosen=True)
+    return fringes, rings_layer(rings, plane, of.name, reach, role="choice")
+
+
+def region_layers(analysis: Analysis, region: SpectrumRegion) -> tuple[tuple[RadialProfile, ...], LayerData]:
+    """Profiles with that of what lies in a region, and the layer of its lattice fringes alone."""
+    grid = display_grid(analysis.diffractogram)
+    mask = region.render(grid)
+    image, pixel_size = masked_inverse(analysis.diffractogram, mask, grid)
+    inside = masked_profile(analysis.diffractogram, mask, grid, analysis.params.profile)
+    profiles = tuple(inside if each.curve == "masked" else each for each in analysis.profiles)
+    return profiles, ifft_layer(image, pixel_size, analysis.micrograph, chosen=True)
+
+
+def _apart(a: Spot, b: Spot) -> bool:
+    """Whether the rings of two spots can be told apart by eye."""
+    return abs(a.length / b.length - 1) > 0.01
+
+
+def phase_layer(analysis: Analysis, plane: Plane, phase: Phase, scale: float) -> LayerData:
+    """Rings of a phase's strongest reflections, named by (hkl), as the image's calibration places them.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    plane : Plane
+        Where the diffractogram is shown.
+    phase : Phase
+    scale : float
+        Factor on the measured d that fits the phase best.
+    """
+    grid = display_grid(analysis.diffractogram)
+    reach = grid.half[1] * grid.step[1]
+    inside = [r for r in phase.reflections if scale / r.d < reach]
+    strongest = sorted(inside, key=lambda r: -np.nan_to_num(r.relative_f, nan=1.0))[:MOST_RINGS]
+    names = colours_of(component_name(match) for match in analysis.matches)
+    colour = next((names[name] for name in names if phase.id in name.split(" / ")), CHOSEN)
+    rings = [Ring(scale / r.d, format_hkl(r.hkl, phase, "plain"), colour) for r in strongest]
+    return rings_layer(rings, plane, analysis.micrograph.name, reach, role="phase")

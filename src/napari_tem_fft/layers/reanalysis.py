@@ -1,0 +1,84 @@
+"""What follows when a person changes the spots, and an analysis shown again, as generators of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.edited import edited_mask, edited_steps, pointed_spot
+from ..core.fourier.diffractogram import display_grid
+from ..core.fourier.mask import render
+from ..core.pipeline import Analysis
+from ..core.profile.radial_profile import RadialProfile, masked_profile
+from ..core.progress import Step
+from ..core.spots.spot import Spot
+from .presenter import Edited, Preview
+
+
+def painted_steps(
+    analysis: Analysis, spots: Sequence[Spot], after: NDArray[np.uint8]
+) -> Generator[Step, None, Analysis]:
+    """Take over a painted mask: its profile at once, then the spots, then all that follows from them.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        The last complete one.
+    spots : sequence of Spot
+        Those that the mask showed before it was painted on; they may be newer than the analysis.
+    after : ndarray, shape of the display grid
+        The mask as painted.
+    """
+    yield Step("profile", 0, 1, Preview(_profiles(analysis, after)))
+    edited = edited_mask(replace(analysis, spots=tuple(spots)), after)
+    return (yield from _following(analysis, edited))
+
+
+def moved_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
+    """Take over other spots, as they were before an edit or after it: their profile at once."""
+    mask: NDArray[np.uint8] = render(spots, display_grid(analysis.diffractogram))
+    yield Step("profile", 0, 1, Preview(_profiles(analysis, mask)))
+    return (yield from _following(analysis, spots))
+
+
+def _following(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
+    following = edited_steps(analysis, spots)
+    yield Step("spots", 0, 1, Edited(tuple(spots)))
+    return (yield from following)
+
+
+def pointed_steps(
+    analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float]
+) -> Generator[Step, None, Analysis]:
+    """Take over the spot at a frequency (y, x) in 1/nm that a person pointed at; it is refined first."""
+    return (yield from moved_steps(analysis, pointed_spot(analysis, spots, g)))
+
+
+def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
+    """An analysis that was complete before, shown again after an undo without any work."""
+    products = (
+        Preview(analysis.profiles),
+        Edited(analysis.spots),
+        analysis.profiles,
+        analysis.grains,
+        analysis.matches,
+        analysis.components,
+    )
+    for done, product in enumerate(products, 1):
+        yield Step("shown again", done, len(products), product)
+    return analysis
+
+
+def replayed_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
+    """All the products of an analysis once more, without any work, so that it is shown again."""
+    yield Step("shown again", 0, 1, analysis.diffractogram)
+    return (yield from recalled_steps(analysis))
+
+
+def _profiles(analysis: Analysis, mask: NDArray[np.uint8]) -> tuple[RadialProfile, ...]:
+    grid = display_grid(analysis.diffractogram)
+    masked = masked_profile(analysis.diffractogram, mask, grid, analysis.params.profile)
+    return tuple(masked if profile.curve == "masked" else profile for profile in analysis.profiles)

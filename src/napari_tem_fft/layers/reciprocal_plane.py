@@ -1,0 +1,180 @@
+"""Plane: where reciprocal space lies in a viewer, and the bars and rings that are drawn there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.fourier.frequency_grid import FrequencyGrid
+from ..core.image.micrograph import Micrograph
+
+Point = tuple[float, float]
+
+#: Share of the micrograph's width left free between it and its diffractogram.
+GAP = 0.04
+#: Size (y, x) of a ring's label, as a share of half the picture's width.
+LABEL_SIZE = (0.09, 0.3)
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Where reciprocal space lies in a viewer: world = centre + factor * g.
+
+    Attributes
+    ----------
+    centre : tuple of float, (y, x)
+        World position of the zero frequency.
+    factor : float
+        World units a 1/nm.
+    unit : str
+        Unit of the viewer's world: "nm" beside a micrograph, "1/nm" in a viewer of its own.
+    """
+
+    centre: Point = (0.0, 0.0)
+    factor: float = 1.0
+    unit: str = "1/nm"
+
+    @classmethod
+    def beside(cls, micrograph: Micrograph, grid: FrequencyGrid) -> Plane:
+        """To the right of the micrograph, as wide as it is shown."""
+        (ny, nx), (py, px) = micrograph.shape, micrograph.pixel_size
+        width = nx * px
+        factor = width / (grid.shape[1] * grid.step[1])
+        return cls(((ny - 1) / 2 * py, (nx - 0.5) * px + (GAP + 0.5) * width), factor, "nm")
+
+    def cell_size(self, grid: FrequencyGrid) -> Point:
+        """Size (y, x) of the grid's cells in the world."""
+        return self.factor * grid.step[0], self.factor * grid.step[1]
+
+    def corner(self, grid: FrequencyGrid) -> Point:
+        """World position (y, x) of the middle of cell (0, 0)."""
+        return self.world(grid.origin)
+
+    def world(self, g: Point) -> Point:
+        """World position (y, x) of a frequency (y, x) in 1/nm."""
+        return self.centre[0] + self.factor * g[0], self.centre[1] + self.factor * g[1]
+
+    def frequency(self, world: Sequence[float]) -> Point:
+        """Frequency (y, x) in 1/nm at a world position; leading axes of a stack are ignored."""
+        y, x = world[-2:]
+        return float(y - self.centre[0]) / self.factor, float(x - self.centre[1]) / self.factor
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A circle of one |g| with a label.
+
+    Attributes
+    ----------
+    g : float, 1/nm
+    label : str
+    colour : str
+        "#RRGGBB".
+    """
+
+    g: float
+    label: str
+    colour: str
+
+    def box(self) -> NDArray[np.float64]:
+        """Corners (y, x) of the circle's bounding box, shape (4, 2), 1/nm."""
+        return self.g * np.array([(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)])
+
+    def label_place(self, azimuth: float, offset: float) -> NDArray[np.float64]:
+        """Radial line outside the ring (azimuth in degrees, counter-clockwise), shape (2, 2), 1/nm.
+
+        It carries the label in its middle.
+        """
+        direction = np.array([-np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])
+        return np.array([self.g * direction, (self.g + 2 * offset) * direction])
+
+
+def label_azimuths(rings: Sequence[Ring], reach: float, start: float = 90.0) -> list[float]:
+    """Azimuths (degrees) at which the rings' labels are far from each other and inside the picture.
+
+    Parameters
+    ----------
+    rings : sequence of Ring
+        Those placed first have the free choice.
+    reach : float, 1/nm
+        Half the width of the picture.
+    start : float
+        Where the first label stands.
+    """
+    turns = start + np.arange(0.0, 360.0, 15.0)
+    directions = np.stack([-np.sin(np.radians(turns)), np.cos(np.radians(turns))], axis=1)
+    placed: list[NDArray[np.float64]] = []
+    azimuths = []
+    for ring in rings:
+        places = directions * ring.g / (reach * np.array(LABEL_SIZE))
+        inside = np.abs(places).max(axis=1, where=[False, True], initial=0) < 1 / LABEL_SIZE[1] - 0.5
+        room = np.min([np.hypot(*(places - other).T) for other in placed], axis=0) if placed else -turns
+        best = int(np.argmax(np.where(inside, room, -1e3)))
+        placed.append(places[best])
+        azimuths.append(float(turns[best] % 360))
+    return azimuths
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A scale bar on its dark plate, in world units.
+
+    Attributes
+    ----------
+    corner : tuple of float, (y, x)
+        Lower right corner of the field in which it stands.
+    width : float
+        Of that field.
+    length : float
+        Of the bar.
+    label : str
+    """
+
+    corner: Point
+    width: float
+    length: float
+    label: str
+
+    @property
+    def plate(self) -> NDArray[np.float64]:
+        """Corners of the dark plate, shape (4, 2)."""
+        margin, height = 0.02 * self.width, 0.08 * self.width
+        bottom, right = self.corner[0] - margin, self.corner[1] - margin
+        return _rectangle(bottom - height, right - self.plate_width, bottom, right)
+
+    @property
+    def plate_width(self) -> float:
+        """Width of the plate: the bar's, or the label's where that is longer."""
+        return max(self.length + 0.04 * self.width, 0.022 * self.width * len(self.label))
+
+    @property
+    def stroke(self) -> NDArray[np.float64]:
+        """Corners of the bar itself, shape (4, 2)."""
+        margin, thick = 0.02 * self.width, 0.009 * self.width
+        bottom = self.corner[0] - 1.7 * margin
+        right = self.corner[1] - margin - (self.plate_width - self.length) / 2
+        return _rectangle(bottom - thick, right - self.length, bottom, right)
+
+
+def scale_bars(micrograph: Micrograph, grid: FrequencyGrid, plane: Plane) -> tuple[Bar, Bar]:
+    """Make a bar in nm for the micrograph and one in 1/nm for the diffractogram beside it."""
+    (ny, nx), (py, px) = micrograph.shape, micrograph.pixel_size
+    nm = round_length(0.2 * nx * px)
+    real = Bar(((ny - 0.5) * py, (nx - 0.5) * px), nx * px, nm, f"{nm:g} nm")
+    width = grid.shape[1] * grid.step[1]
+    inverse = round_length(0.2 * width)
+    edge = plane.world(((grid.half[0] + 0.5) * grid.step[0], (grid.half[1] + 0.5) * grid.step[1]))
+    return real, Bar(edge, plane.factor * width, plane.factor * inverse, f"{inverse:g} 1/nm")
+
+
+def round_length(wanted: float) -> float:
+    """Find the largest of 1, 2, 5, 10, ... (and 0.5, 0.2, ...) that is not above what is wanted."""
+    decade = 10.0 ** np.floor(np.log10(wanted))
+    return float(max(step * decade for step in (1, 2, 5) if step * decade <= wanted * (1 + 1e-9)))
+
+
+def _rectangle(top: float, left: float, bottom: float, right: float) -> NDArray[np.float64]:
+    return np.array([(top, left), (top, right), (bottom, right), (bottom, left)])

@@ -1,0 +1,336 @@
+"""The only file that knows napari's layer tuples: results to ``(data, kwargs, type)`` and back.
+
+It imports no napari, so the reader, the docks and their tests share it. Every layer carries its
+place in full (scale, translate, units, axis labels), for one layer without units takes them from all.
+
+Reciprocal space is drawn through a `Plane`. In the main viewer, beside the micrograph, its
+coordinates are nm like those of everything else there; the true frequency step, in 1/nm, stands in
+the layer's metadata under ``tem_fft``. Points and shapes of reciprocal space keep their data in 1/nm;
+only their scale and translate know of the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.fourier.frequency_grid import FrequencyGrid
+from ..core.grains.grain import Grain
+from ..core.grains.region import GrainRegion
+from ..core.image.micrograph import Micrograph
+from ..core.maps.colours import PALETTE, UNKNOWN
+from ..core.maps.component_map import ComponentMap
+from ..core.maps.map_grid import MapGrid
+from ..core.matching import GrainMatch
+from ..core.spots.seeds import NetworkPicture
+from ..core.spots.spot import Spot
+from .features import spot_features
+from .image import (
+    KEY,
+    LayerData,
+    contrast,
+    grey_range,
+    micrograph_layer,
+    micrograph_of,
+    place,
+    stack_layer,
+)
+from .reciprocal_plane import Bar, Plane, Ring, label_azimuths
+
+__all__ = [
+    "CLEAR",
+    "KEY",
+    "MASK",
+    "ORDER",
+    "LayerData",
+    "bars_layer",
+    "fft_layer",
+    "grains_layer",
+    "heat_layer",
+    "heat_role",
+    "ifft_layer",
+    "mask_layer",
+    "micrograph_layer",
+    "micrograph_of",
+    "over_map",
+    "part_layer",
+    "plane_of",
+    "probability_layer",
+    "real_notes",
+    "region_layer",
+    "rings_layer",
+    "role_of",
+    "specimen_layer",
+    "spots_layer",
+    "stack_layer",
+]
+
+#: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
+ORDER: tuple[str, ...] = (
+    *("micrograph", "ifft", "fringes", "specimen", "grains", "heat"),
+    *("orientation", "d_change", "rotation", "part"),
+    *("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars"),
+)
+#: Colour of the mask, which is no component.
+MASK = "#FFD95A"
+CLEAR = "#00000000"
+
+
+def fft_layer(
+    snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str, live: bool = False
+) -> LayerData:
+    """Image layer of a diffractogram, of the whole or of a live part: log10 of power over mean noise."""
+    high = float(np.percentile(snr, 99.9))
+    kwargs = {
+        **_on_grid(grid, plane),
+        "name": f"{'FFT of the part' if live else 'FFT'} · {of}",
+        "colormap": "inferno",
+        "contrast_limits": (0.0, max(high, 0.5)),
+    }
+    role = "live" if live else "fft"
+    notes = _reciprocal(role, of, grid, plane, grey_range=(min(float(snr.min()), -1.0), high + 3.0))
+    return snr, {**kwargs, "metadata": notes}, "image"
+
+
+def probability_layer(picture: NetworkPicture, plane: Plane, of: str) -> LayerData:
+    """Image layer of what the network says of every frequency, 0 to 1; hidden at first."""
+    kwargs = {
+        **_on_grid(picture.grid, plane),
+        "name": f"network · {of}",
+        "colormap": "viridis",
+        "contrast_limits": (0.0, 1.0),
+        "blending": "additive",
+        "visible": False,
+    }
+    return (
+        picture.probability,
+        {**kwargs, "metadata": _reciprocal("probability", of, picture.grid, plane)},
+        "image",
+    )
+
+
+def mask_layer(mask: NDArray[np.uint8], grid: FrequencyGrid, plane: Plane, of: str) -> LayerData:
+    """Labels layer of the spectrum mask, to be painted on; 1 is in the mask."""
+    kwargs = {
+        **_on_grid(grid, plane),
+        "name": f"mask · {of}",
+        "colormap": [CLEAR, MASK],
+        "opacity": 0.45,
+    }
+    return mask, {**kwargs, "metadata": _reciprocal("mask", of, grid, plane)}, "labels"
+
+
+def spots_layer(
+    spots: Sequence[Spot],
+    plane: Plane,
+    of: str,
+    grains: Sequence[Grain] = (),
+    matches: Sequence[GrainMatch] = (),
+    colours: Mapping[str, str] | None = None,
+) -> LayerData:
+    """Points layer of the enabled spots, one point a pair, in 1/nm, with what is known of each."""
+    shown = [spot for spot in spots if spot.enabled]
+    features = spot_features(shown, grains, matches)
+    edges = [(colours or {}).get(name, UNKNOWN) for name in features["phase"]]
+    kwargs = {
+        **_drawn(plane),
+        "name": f"spots · {of}",
+        "features": features,
+        "size": np.array([2.6 * spot.radius for spot in shown]) if shown else 0.2,
+        "face_color": "transparent",
+        "border_color": edges or "white",
+        "border_width": 0.15,
+    }
+    points = np.array([spot.g for spot in shown], float).reshape(-1, 2)
+    return points, {**kwargs, "metadata": _reciprocal("spots", of, None, plane)}, "points"
+
+
+def ifft_layer(
+    image: NDArray[np.float32], pixel_size: tuple[float, float], of: Micrograph, chosen: bool = False
+) -> LayerData:
+    """Image layer of the inverse transform of the masked spectrum, over the micrograph.
+
+    Parameters
+    ----------
+    image : ndarray
+    pixel_size : tuple of float, (y, x), nm
+    of : Micrograph
+    chosen : bool
+        Whether it shows a few chosen spots only, and so is to be seen at once.
+    """
+    kwargs = {
+        **over_map(of, MapGrid(image.shape, pixel_size)),
+        **contrast(image),
+        "name": f"{'fringes of the choice' if chosen else 'IFFT'} · {of.name}",
+        "colormap": "gray",
+        "visible": chosen,
+    }
+    notes = real_notes("fringes" if chosen else "ifft", of, grey_range=grey_range(image))
+    return image, {**kwargs, "metadata": notes}, "image"
+
+
+def heat_layer(component: ComponentMap, grid: MapGrid, of: Micrograph, colour: str) -> LayerData:
+    """Image layer of one component's heatmap, transparent where the component is not."""
+    notes = {"component": component.name, "outcome": str(component.outcome), "score": component.score}
+    kwargs = {
+        **over_map(of, grid),
+        "name": f"{component.name} · {of.name}",
+        "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": f"component {component.name}"},
+        "contrast_limits": (0.0, 1.0),
+        "blending": "translucent_no_depth",
+        "opacity": 0.65,
+    }
+    return component.heat, {**kwargs, "metadata": real_notes(heat_role(component), of, **notes)}, "image"
+
+
+def heat_role(component: ComponentMap) -> str:
+    """Role of a component's layer, which names the component."""
+    return f"heat {component.name}"
+
+
+def grains_layer(
+    regions: Sequence[GrainRegion], ids: Sequence[int], grid: MapGrid, of: Micrograph
+) -> LayerData:
+    """Labels layer of the grains by their ids; where grains overlap, the smaller one is on top."""
+    labels = np.zeros(grid.shape, np.uint16)
+    for region, number in sorted(zip(regions, ids, strict=True), key=lambda one: -one[0].area):
+        region.paint(labels, number)
+    kwargs = {**over_map(of, grid), "name": f"grains · {of.name}", "opacity": 0.5, "visible": False}
+    return labels, {**kwargs, "metadata": real_notes("grains", of)}, "labels"
+
+
+def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -> LayerData:
+    """Labels layer of the specimen, drawn as its outline; vacuum and holes lie outside."""
+    kwargs = {
+        **over_map(of, grid),
+        "name": f"specimen · {of.name}",
+        "colormap": [CLEAR, PALETTE[1]],
+        "opacity": 0.8,
+        "visible": False,
+    }
+    return specimen.astype(np.uint8), {**kwargs, "metadata": real_notes("specimen", of)}, "labels"
+
+
+def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role: str = "rings") -> LayerData:
+    """Shapes layer of rings and their labels, in 1/nm.
+
+    Parameters
+    ----------
+    rings : sequence of Ring
+    plane : Plane
+    of : str
+        Name of the micrograph.
+    reach : float, 1/nm
+        Largest frequency shown; it sets the line width.
+    role : {"rings", "choice", "phase"}
+        Whose rings: the profile's peaks', those of a choice, which stand out, or a phase's.
+    """
+    azimuths = label_azimuths(rings, reach, start=45 if role == "phase" else 90)
+    carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
+    kwargs = {
+        **_drawn(plane),
+        "name": f"{role} · {of}",
+        "shape_type": ["ellipse"] * len(rings) + ["line"] * len(rings),
+        "edge_width": (0.008 if role == "choice" else 0.004) * reach,
+        "edge_color": [ring.colour for ring in rings] + [CLEAR] * len(rings),
+        "face_color": "transparent",
+        "opacity": 0.75,
+        "features": {
+            "label": [""] * len(rings) + [ring.label for ring in rings],
+            "d (nm)": [round(1 / ring.g, 5) for ring in rings] * 2,
+        },
+        "text": _text(0.038 * reach * plane.factor),
+    }
+    shapes = [ring.box() for ring in rings] + carriers
+    return shapes, {**kwargs, "metadata": _reciprocal(role, of, None, plane)}, "shapes"
+
+
+def region_layer(outlines: Sequence[NDArray[np.float64]], plane: Plane, of: str, reach: float) -> LayerData:
+    """Shapes layer of the lines around a region of reciprocal space, in 1/nm."""
+    kwargs = {
+        **_drawn(plane),
+        "name": f"region · {of}",
+        "shape_type": ["path"] * len(outlines),
+        "edge_width": 0.006 * reach,
+        "edge_color": MASK,
+        "face_color": "transparent",
+        "features": {"part": list(range(len(outlines)))},
+    }
+    return list(outlines), {**kwargs, "metadata": _reciprocal("region", of, None, plane)}, "shapes"
+
+
+def part_layer(of: Micrograph, side: int) -> LayerData:
+    """Shapes layer with a square of `side` pixels in the middle of the micrograph, to be dragged, in nm."""
+    middle = np.array(of.extent) / 2
+    reach = side * np.array(of.pixel_size) / 2
+    square = [middle + reach * np.array(corner) for corner in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
+    kwargs = {
+        **place((1.0, 1.0), (0.0, 0.0), "nm"),
+        "name": f"part · {of.name}",
+        "shape_type": "rectangle",
+        "edge_width": 0.006 * of.extent[1],
+        "edge_color": MASK,
+        "face_color": "#FFFFFF18",
+    }
+    return [np.array(square)], {**kwargs, "metadata": real_notes("part", of)}, "shapes"
+
+
+def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
+    """Shapes layer of scale bars, each true where it lies, in the world's nm."""
+    kwargs = {
+        **place((1.0, 1.0), (0.0, 0.0), "nm"),
+        "name": f"scale bars · {of}",
+        "shape_type": "rectangle",
+        "edge_width": 0,
+        "edge_color": "transparent",
+        "face_color": ["#000000A0"] * len(bars) + ["#FFFFFF"] * len(bars),
+        "features": {"label": [bar.label for bar in bars] + [""] * len(bars)},
+        "text": {**_text(0.026 * bars[0].width), "translation": np.array([-0.014 * bars[0].width, 0.0])},
+    }
+    shapes = [bar.plate for bar in bars] + [bar.stroke for bar in bars]
+    return shapes, {**kwargs, "metadata": {KEY: {"role": "bars", "of": of}}}, "shapes"
+
+
+def _text(size: float) -> dict[str, Any]:
+    """Labels that grow with the zoom; size in world units."""
+    return {"string": "{label}", "size": size, "scaling": True, "color": "white", "anchor": "center"}
+
+
+def role_of(layer_data: LayerData) -> str:
+    """What a layer tuple is in its group: "fft", "mask", "heat LiF"."""
+    role: str = layer_data[1]["metadata"][KEY]["role"]
+    return role
+
+
+def plane_of(metadata: Mapping[str, Any]) -> Plane:
+    """Where reciprocal space lies, from the metadata of any layer in it."""
+    notes = metadata[KEY]
+    return Plane(notes["centre"], notes["world_per_inverse_nm"], notes["world_unit"])
+
+
+def _on_grid(grid: FrequencyGrid, plane: Plane) -> dict[str, Any]:
+    return place(plane.cell_size(grid), plane.corner(grid), plane.unit)
+
+
+def _drawn(plane: Plane) -> dict[str, Any]:
+    return place((plane.factor, plane.factor), plane.centre, plane.unit)
+
+
+def over_map(micrograph: Micrograph, grid: MapGrid) -> dict[str, Any]:
+    """Over the micrograph: the outer edges coincide, not the middles of the first pixels."""
+    corner = [(a - b) / 2 for a, b in zip(grid.pixel_size, micrograph.pixel_size, strict=True)]
+    return place(grid.pixel_size, corner, "nm")
+
+
+def real_notes(role: str, of: Micrograph, **notes: Any) -> dict[str, Any]:
+    """Metadata of a layer that lies over a micrograph."""
+    return {KEY: {"role": role, "of": of.name, "file_hash": of.file_hash, **notes}}
+
+
+def _reciprocal(role: str, of: str, grid: FrequencyGrid | None, plane: Plane, **notes: Any) -> dict[str, Any]:
+    step = {} if grid is None else {"step_1_nm": grid.step}
+    where = {"centre": plane.centre, "world_per_inverse_nm": plane.factor, "world_unit": plane.unit}
+    return {KEY: {"role": role, "of": of, **where, **step, **notes}}

@@ -1,0 +1,1 @@
+"""The network in use: NumPy alone."""

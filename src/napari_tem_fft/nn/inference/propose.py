@@ -1,0 +1,156 @@
+"""From the network's output to seeds: the network proposes, statistics confirm.
+
+A frequency that the network proposes is tested only there, so that it need not pass the threshold of a
+search over all frequencies: of n proposals with k trials each (windows times bins within reach), ln P must
+lie below ln(false alarms / (n k)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ...core.fourier.diffractogram import Diffractogram
+from ...core.fourier.local_spectra import LocalSpectra
+from ...core.fourier.noise import log_tail
+from ...core.spots.seeds import NetworkPicture, NetworkUsed, Proposal, Seed
+from .prepare import InputParams, network_input, probable_spots, whole_plane
+
+#: A network's input, shape (rows, columns, channels), to its output, shape (rows, columns), 0..1.
+Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+#: Evidence is looked for within this many cells or window bins, whichever are larger, of a proposal.
+REACH = 1.5
+#: Most proposals of one image that are looked at.
+MOST_PROPOSALS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Segmenter:
+    """The network as the analysis calls it: a diffractogram and its local spectra to seeds.
+
+    Attributes
+    ----------
+    predict : callable
+        Runs the network, in this process or in another.
+    inputs : InputParams
+    least : float
+        Lowest output that counts as a proposal.
+    false_alarms : float
+        Expected number of proposals that noise alone confirms, an image.
+    name : str
+        Of the model.
+    weights_sha256 : str
+        Of the file of its weights.
+    """
+
+    predict: Predict
+    inputs: InputParams
+    least: float = 0.5
+    false_alarms: float = 0.01
+    name: str = ""
+    weights_sha256: str = ""
+
+    def __call__(self, diffractogram: Diffractogram, spectra: LocalSpectra) -> Proposal:
+        """Seeds that the network proposes and the statistics confirm, surest first."""
+        output = self.predict(network_input(diffractogram, spectra, self.inputs))
+        grid = self.inputs.grid
+        g, _ = probable_spots(output, self.least, self.inputs)
+        seeds = confirmed(g, diffractogram, spectra, grid.step[0], self.false_alarms)
+        picture = NetworkPicture(whole_plane(output, self.inputs), grid)
+        return Proposal(seeds, NetworkUsed(self.name, self.weights_sha256), picture)
+
+
+def confirmed(
+    g: NDArray[np.float64],
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    cell: float,
+    false_alarms: float,
+) -> tuple[Seed, ...]:
+    """Seeds at the proposed frequencies that noise does not explain, surest first.
+
+    Parameters
+    ----------
+    g : ndarray, shape (n, 2), (y, x), 1/nm
+        Proposals, most probable first.
+    cell : float, 1/nm
+        How exact they are.
+    false_alarms : float
+    """
+    length = np.hypot(*g.T) if len(g) else np.zeros(0)
+    g = g[(length >= diffractogram.q_min) & (length <= diffractogram.q_max)][:MOST_PROPOSALS]
+    if not len(g):
+        return ()
+    limit = np.log(false_alarms / len(g))
+    local = _local_evidence(g, spectra, REACH * max(cell, *spectra.grid.step), limit)
+    image = _image_evidence(g, diffractogram, REACH * cell, limit)
+    best = [_surer(*both) for both in zip(local, image, strict=True)]
+    return tuple(sorted((seed for seed in best if seed), key=lambda s: s.log_p))
+
+
+def _surer(a: Seed | None, b: Seed | None) -> Seed | None:
+    return a if b is None or (a is not None and a.log_p <= b.log_p) else b
+
+
+def _local_evidence(
+    g: NDArray[np.float64], spectra: LocalSpectra, reach: float, limit: float
+) -> list[Seed | None]:
+    """The best detection of the windows near each proposal, if it is good enough."""
+    found = spectra.detections
+    if not len(found.window):
+        return [None] * len(g)
+    sy, sx = spectra.grid.step
+    bins = max(np.pi * reach**2 / (sy * sx), 1.0)
+    needed = limit - np.log(len(spectra.centres) * bins)
+    both = cKDTree(np.concatenate([found.g, -found.g]))
+    seeds: list[Seed | None] = []
+    for members in both.query_ball_point(g, reach):
+        near = np.array(members, np.intp) % len(found.g)
+        best = near[np.argmin(found.log_p[near])] if len(near) else -1
+        if best < 0 or found.log_p[best] > needed:
+            seeds.append(None)
+            continue
+        windows = _around(int(found.window[best]), found.window[near], spectra.lattice[1])
+        place, snr, log_p = found.g[best], float(found.snr[best]), float(found.log_p[best])
+        seeds.append(Seed((float(place[0]), float(place[1])), snr, log_p, windows, "network"))
+    return seeds
+
+
+def _around(window: int, others: NDArray[np.intp], columns: int) -> tuple[int, ...]:
+    """Those windows that a chain of neighbours links with `window`."""
+    place = {int(w): divmod(int(w), columns) for w in others}
+    reached, edge = {window}, [window]
+    while edge:
+        row, column = divmod(edge.pop(), columns)
+        for w, (r, c) in place.items():
+            if w not in reached and max(abs(r - row), abs(c - column)) <= 1:
+                reached.add(w)
+                edge.append(w)
+    return tuple(sorted(reached))
+
+
+def _image_evidence(
+    g: NDArray[np.float64], diffractogram: Diffractogram, reach: float, limit: float
+) -> list[Seed | None]:
+    """The strongest bin of the whole-image transform near each proposal, if it is good enough."""
+    snr, (hy, hx) = diffractogram.snr(), diffractogram.half
+    (sy, sx) = diffractogram.step
+    needed = limit - np.log(max(np.pi * reach**2 / (sy * sx), 1.0))
+    seeds: list[Seed | None] = []
+    for gy, gx in g:
+        rows = slice(max(round((gy - reach) / sy) + hy, 0), round((gy + reach) / sy) + hy + 1)
+        columns = slice(max(round((gx - reach) / sx), 0), min(round((gx + reach) / sx), hx) + 1)
+        part = snr[rows, columns]
+        if not part.size:
+            seeds.append(None)
+            continue
+        row, column = np.unravel_index(int(part.argmax()), part.shape)
+        log_p = float(log_tail(float(part[row, column]), diffractogram.counts))
+        place = (rows.start + int(row) - hy) * sy, (columns.start + int(column)) * sx
+        good = log_p < needed
+        seeds.append(Seed(place, float(part[row, column]), log_p, (), "network") if good else None)
+    return seeds

@@ -1,0 +1,1 @@
+"""Simulated micrographs with the truth of every Bragg spot."""

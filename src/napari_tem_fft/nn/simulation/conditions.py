@@ -1,0 +1,77 @@
+"""Conditions of a simulated image, drawn at random: the film's outline, the lens, the camera."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import fft
+
+from .imaging import Camera, Image, Lens, smooth_field
+from .params import SynthesisParams, log_uniform
+
+
+def drawn_support(
+    shape: tuple[int, int], size: tuple[float, float], rng: np.random.Generator, vacuum: float
+) -> Image:
+    """Relative thickness of the film: 1 on the whole, 0 in vacuum, with edges 0.3 nm soft."""
+    wedge = 1 + np.float32(rng.uniform(0, 0.4)) * smooth_field(shape, rng, 2)
+    if rng.random() > vacuum:
+        return wedge
+    ny, nx = shape
+    y, x = np.arange(ny, dtype=np.float32)[:, None] * size[0], np.arange(nx, dtype=np.float32) * size[1]
+    kind = rng.random()
+    if kind < 0.4:  # a straight edge
+        angle = rng.uniform(0, 2 * np.pi)
+        across = float(np.sin(angle)) * (y - y.mean()) + float(np.cos(angle)) * (x - x.mean())
+        depth = across + np.float32(rng.uniform(-0.35, 0.35) * min(y.max(), x.max()))
+    elif kind < 0.75:  # a curved one
+        field = smooth_field(shape, rng, int(rng.integers(2, 6)))
+        middle = float(np.quantile(field[::8, ::8], rng.uniform(0.1, 0.5)))
+        depth = (field - np.float32(middle)) * np.float32(0.2 * x.max())
+    else:  # a hole
+        centre = rng.uniform(0, 1, 2) * (y.max(), x.max())
+        radius = rng.uniform(0.05, 0.35) * x.max()
+        depth = np.hypot(y - np.float32(centre[0]), x - np.float32(centre[1])) - np.float32(radius)
+    soft: Image = np.clip(depth / np.float32(rng.uniform(0.2, 0.6)) + np.float32(0.5), 0, 1)
+    return wedge * soft
+
+
+def drawn_lens(rng: np.random.Generator, params: SynthesisParams) -> Lens:
+    """A lens at any usual setting, one in five overfocused, four in ten corrected for Cs."""
+    defocus = log_uniform(rng, params.defocus) * (1 if rng.random() < 0.8 else -1)
+    drift = rng.uniform(0, 0.08) * np.array([np.sin(a := rng.uniform(0, 2 * np.pi)), np.cos(a)])
+    return Lens(
+        voltage_kV=float(rng.choice([80.0, 200.0, 300.0])),
+        cs_mm=rng.uniform(*params.cs_mm) if rng.random() < 0.6 else rng.uniform(-0.01, 0.01),
+        defocus=defocus,
+        astigmatism=rng.uniform(0, 0.15) * abs(defocus) + rng.uniform(0, 3),
+        astigmatism_azimuth=rng.uniform(0, np.pi),
+        focal_spread=rng.uniform(*params.focal_spread),
+        convergence=rng.uniform(0.0, 0.5),
+        amplitude_contrast=rng.uniform(0.0, 0.2),
+        drift=(float(drift[0]), float(drift[1])),
+        vibration=rng.uniform(0.0, 0.02),
+    )
+
+
+def drawn_camera(rng: np.random.Generator, params: SynthesisParams, shape: tuple[int, int]) -> Camera:
+    """A counting or an integrating camera, one in five with defects."""
+    counting, faulty = rng.random() < 0.5, rng.random() < 0.2
+    return Camera(
+        dose=100 * log_uniform(rng, params.dose),
+        blur=rng.uniform(0.0, 0.08) if counting else rng.uniform(0.05, 0.22),
+        counting=bool(counting),
+        read_noise=0.0 if counting else rng.uniform(0.0, 1.0),
+        gain_stripes=rng.uniform(0, 0.01) * (rng.random() < 0.3),
+        hot_pixels=int(rng.integers(0, shape[0] * shape[1] // 50_000 + 2)) if faulty else 0,
+        dead_lines=int(rng.integers(0, 3)) if faulty else 0,
+        illumination=rng.uniform(0.0, 0.2),
+    )
+
+
+def low_passed(pixels: Image, rng: np.random.Generator) -> tuple[Image, float]:
+    """An image that somebody filtered, and the sharp limit beyond which nothing is left, cycles a pixel."""
+    spectrum = fft.rfft2(pixels)
+    gy, gx = fft.fftfreq(pixels.shape[0])[:, None], fft.rfftfreq(pixels.shape[1])[None, :]
+    limit = float(rng.uniform(0.2, 0.45))
+    spectrum[np.hypot(gy, gx) > limit] = 0
+    return fft.irfft2(spectrum, s=pixels.shape), limit

@@ -1,0 +1,280 @@
+"""Training images by a physical forward model, with the truth of every Bragg spot.
+
+A random specimen (amorphous film, vacuum edges and holes, faceted crystals of 3 nm up to more than the
+field, lattices at random or of the phase table at random zones) under a random lens and camera. What is
+true of a reflection is its frequency and its **SNR**: the power that it is expected to have, from the
+model's own amplitudes, in the best of the local windows (Hann, 11 nm, half overlap) or in the transform of
+the whole image, whichever shows it better, over the mean noise power there. From `VISIBLE` on it is a spot
+to be found; below `FAINT` it is none; between the two it counts neither way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve
+
+from ...core.crystal.phase import Phase
+from ...core.image.calibration import Calibration
+from ...core.image.micrograph import Micrograph
+from .conditions import drawn_camera, drawn_lens, drawn_support, low_passed
+from .crystals import (
+    FIRST_HALF,
+    Lattice,
+    Shape,
+    faceted,
+    fringes,
+    one_row,
+    random_lattice,
+    thickness,
+    tilted,
+    turned,
+    zone_lattice,
+)
+from .imaging import FILM_FALL, Camera, Image, Lens, exposed, film_amplitude
+from .params import SynthesisParams, log_uniform
+from .visibility import best_window_area, whole_image_area
+
+#: SNR of spots that are to be found, and below which there is none to be seen.
+VISIBLE, FAINT = 14.0, 7.0
+#: Standard deviation of the relative change of g across a nanometre of a bent crystal, 1/nm.
+MOST_BENT = 4e-5
+#: Squared contrast is left out where its frequencies would exceed Nyquist's and fold back, 1/nm.
+SECOND_ORDER_NYQUIST = 14.0
+#: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
+STRONGEST, MOST_PHASE = 0.35, 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The reflections of an image, one row each, one of each pair +g, -g.
+
+    Attributes
+    ----------
+    g : ndarray, shape (n, 2), (y, x), 1/nm
+    snr : ndarray, shape (n,)
+        As expected where it is seen best; see the module.
+    size : ndarray, shape (n,), nm
+        Equivalent diameter of the grain inside the field.
+    grain : ndarray of int, shape (n,)
+    """
+
+    g: NDArray[np.float64]
+    snr: NDArray[np.float64]
+    size: NDArray[np.float64]
+    grain: NDArray[np.intp]
+
+    def below(self, limit: float, pixel_size: tuple[float, float]) -> Truth:
+        """What is left after a low-pass filter: frequencies below `limit` in cycles a pixel."""
+        kept = np.hypot(*(self.g * np.array(pixel_size)).T) < limit
+        return Truth(self.g[kept], self.snr[kept], self.size[kept], self.grain[kept])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Synthetic:
+    """A simulated micrograph with its truth and the window of its local spectra in nm."""
+
+    micrograph: Micrograph
+    truth: Truth
+    window: float
+
+
+def synthesise(
+    seed: int, index: int, phases: Sequence[Phase], params: SynthesisParams | None = None
+) -> Synthetic:
+    """Image number `index` of the endless series that a seed begins.
+
+    Parameters
+    ----------
+    phases : sequence of Phase
+        Lattices are taken from their zones and from random ones by halves; may be empty.
+    """
+    params = params or SynthesisParams()
+    rng = np.random.default_rng([seed, index])
+    scene = _Scene.drawn(rng, params)
+    reflections = [
+        _place_grain(scene, number, phases, params, rng) for number in range(_number(scene, params, rng))
+    ]
+    pixels = exposed(
+        scene.film, scene.potential, scene.pixel_size, scene.lens, scene.camera, scene.second_order, rng
+    )
+    truth = _joined(reflections)
+    if rng.random() < 0.03:
+        pixels, limit = low_passed(pixels, rng)
+        truth = truth.below(limit, scene.pixel_size)
+    micrograph = Micrograph(pixels, Calibration.real(scene.pixel_size), f"synthetic {seed}-{index}")
+    window = 11.0 if rng.random() < 0.75 else rng.uniform(*params.window)
+    return Synthetic(micrograph, truth, float(window))
+
+
+@dataclass(slots=True, eq=False)
+class _Scene:
+    """A specimen while crystals are put on it."""
+
+    pixel_size: tuple[float, float]
+    lens: Lens
+    camera: Camera
+    second_order: float
+    film_strength: float
+    support: Image
+    film: Image
+    potential: Image
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, params: SynthesisParams) -> _Scene:
+        side = int(rng.choice(params.sizes, p=np.array(params.shares) / sum(params.shares)))
+        shape = (side, side) if rng.random() < 0.7 else (side, int(rng.choice([0.75, 0.875]) * side))
+        pixel = log_uniform(rng, params.pixel_size)
+        unequal = 1 + (rng.random() < 0.1) * rng.uniform(-0.05, 0.05)
+        size = (pixel, float(pixel * unequal))
+        support = drawn_support(shape, size, rng, params.vacuum)
+        # white noise of this strength a pixel gives a film of 0.01 to 0.12 radians after its own spectrum
+        strength = log_uniform(rng, (0.01, 0.12)) / (np.sqrt(np.pi) * FILM_FALL * pixel)
+        film = np.sqrt(support) * np.float32(strength) * rng.standard_normal(shape, np.float32)
+        camera = drawn_camera(rng, params, shape)
+        return cls(
+            size,
+            drawn_lens(rng, params),
+            camera,
+            rng.uniform(0.0, 1.0) * (0.5 / max(size) > SECOND_ORDER_NYQUIST),
+            strength,
+            support,
+            film,
+            support * np.float32(rng.uniform(0.05, 0.5)),
+        )
+
+    def noise(self, g: NDArray[np.float64], support: float) -> NDArray[np.float64]:
+        """Noise power of a pixel at frequencies, shape (n,), where the film is `support` thick."""
+        gy, gx = g[:, 0], g[:, 1]
+        film = support * self.film_strength**2 * film_amplitude(gy**2 + gx**2) ** 2 * self.contrast(g) ** 2
+        camera = self.camera
+        shot = (1 + camera.read_noise**2 / camera.electrons(self.pixel_size)) / camera.electrons(
+            self.pixel_size
+        )
+        return np.asarray(
+            film + (shot if camera.counting else shot * camera.mtf(gy, gx, self.pixel_size) ** 2)
+        )
+
+    def contrast(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Transfer of lens and camera at frequencies, shape (n,)."""
+        mtf = self.camera.mtf(g[:, 0], g[:, 1], self.pixel_size)
+        return np.asarray(self.lens.transfer(g[:, 0], g[:, 1]) * mtf)
+
+
+def _number(scene: _Scene, params: SynthesisParams, rng: np.random.Generator) -> int:
+    """Of crystals: none in some images, more in larger fields."""
+    if rng.random() < params.empty:
+        return 0
+    field = float(np.sqrt(np.prod(np.array(scene.film.shape) * scene.pixel_size)))
+    return int(rng.integers(1, 3 + int(np.clip(field / 5, 1, 20))))
+
+
+def _place_grain(
+    scene: _Scene,
+    number: int,
+    phases: Sequence[Phase],
+    params: SynthesisParams,
+    rng: np.random.Generator,
+) -> Truth:
+    """Add a crystal to the scene; what is true of its reflections."""
+    extent = np.array(scene.film.shape) * scene.pixel_size
+    largest = min(params.diameter[1], 1.5 * float(extent.max()))
+    diameter = log_uniform(rng, (min(params.diameter[0], largest), largest))
+    centre = rng.uniform(-0.1, 1.1, 2) * extent
+    lattice = _lattice(phases, rng)
+    shape = faceted(
+        scene.film.shape, scene.pixel_size, (float(centre[0]), float(centre[1])), diameter, lattice, rng
+    )
+    if shape is None or not (shape.depth > 0).any():
+        return _joined([])
+    height = thickness(shape, edge=rng.uniform(0.1, 0.4), slope=rng.uniform(0.5, 6.0))
+    return _shine(scene, number, lattice, shape, height, params, rng)
+
+
+def _shine(
+    scene: _Scene,
+    number: int,
+    lattice: Lattice,
+    shape: Shape,
+    height: Image,
+    params: SynthesisParams,
+    rng: np.random.Generator,
+) -> Truth:
+    """Scale a crystal to a drawn SNR, add its fringes, and tell the SNR of each."""
+    g = lattice.frequencies()[FIRST_HALF]
+    transfer = np.zeros(lattice.strength.shape)
+    transfer[FIRST_HALF] = scene.contrast(g)
+    transfer = transfer + transfer[::-1, ::-1]
+    linear = lattice.strength * transfer
+    window = _inner_window(shape, height)
+    area = float((window * height).sum() ** 2 / max(float((window**2).sum()), 1e-9))
+    support = float(scene.support[shape.rows, shape.columns].mean())
+    noise = scene.noise(g, support)
+    power = np.abs(linear[FIRST_HALF]) ** 2 * area / noise
+    nyquist = 0.5 / max(scene.pixel_size)
+    seen = np.abs(g).max(axis=1) < nyquist
+    if not (power[seen] > 0).any():
+        return _joined([])
+    wanted = log_uniform(rng, params.best_snr) / float(power[seen].max())
+    most = STRONGEST / (2 * max(float(np.abs(linear).max()), 1e-12))
+    most = min(most, MOST_PHASE / (2 * float(np.abs(lattice.strength).max())))
+    scale = min(np.sqrt(wanted), most)
+    both = scale * linear + 0.5 * scene.second_order * scale**2 * fftconvolve(linear, linear, mode="same")
+    bend = _add(scene, shape, height, lattice, scale, seen, rng)
+    image = scene.film.shape[0], scene.film.shape[1]
+    areas = np.maximum(
+        best_window_area(image, scene.pixel_size, shape, height),
+        whole_image_area(image, scene.pixel_size, shape, height, g, bend),
+    )
+    snr = np.abs(both[FIRST_HALF]) ** 2 * areas / noise
+    size = 2 * np.sqrt(float((height > 0.5).sum()) * np.prod(scene.pixel_size) / np.pi)
+    kept = seen & (snr > 1.0)
+    return Truth(g[kept], snr[kept], np.full(kept.sum(), size), np.full(kept.sum(), number, np.intp))
+
+
+def _add(
+    scene: _Scene,
+    shape: Shape,
+    height: Image,
+    lattice: Lattice,
+    scale: float,
+    seen: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Put a crystal's potential into the scene; its bend."""
+    g, strength = lattice.frequencies()[FIRST_HALF][seen], scale * lattice.strength[FIRST_HALF][seen]
+    strong = np.abs(strength) > 1e-4 * np.abs(strength).max()
+    bent = rng.random() < 0.3
+    bend = rng.normal(0.0, MOST_BENT, 2) if bent else np.zeros(2)
+    potential = np.full(shape.depth.shape, np.float32(rng.uniform(0.0, 0.3)))
+    if strong.any():
+        potential += fringes(shape, scene.pixel_size, g[strong], strength[strong], (bend[0], bend[1]))
+    scene.potential[shape.rows, shape.columns] += height * potential
+    return float(bend[0]), float(bend[1])
+
+
+def _inner_window(shape: Shape, height: Image) -> Image:
+    """A smooth window that fits inside the grain, as one would look at it."""
+    reach = 0.6 * float(shape.depth.max())
+    rise: Image = np.sin(0.5 * np.pi * np.clip(shape.depth / np.float32(max(reach, 1e-6)), 0, 1)) ** 2
+    return rise * height
+
+
+def _lattice(phases: Sequence[Phase], rng: np.random.Generator) -> Lattice:
+    lattice = None
+    if phases and rng.random() < 0.5:
+        lattice = zone_lattice(phases[int(rng.integers(len(phases)))], rng)
+    lattice = turned(lattice or random_lattice(rng), rng.uniform(0, 2 * np.pi))
+    kind = rng.random()
+    return one_row(lattice) if kind < 0.2 else tilted(lattice, rng) if kind < 0.6 else lattice
+
+
+def _joined(parts: Sequence[Truth]) -> Truth:
+    if not parts:
+        return Truth(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros(0, np.intp))
+    columns: list[Any] = [[getattr(p, name) for p in parts] for name in ("g", "snr", "size", "grain")]
+    return Truth(*(np.concatenate(column) for column in columns))

@@ -1,0 +1,1 @@
+"""Training and evaluation of networks; the only place of Keras and TensorFlow."""

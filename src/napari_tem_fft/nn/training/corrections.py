@@ -1,0 +1,223 @@
+"""Corrected masks as training pairs: what the network sees of an image, and where a person says spots are.
+
+One ``<hash>.npz`` a micrograph, without pickles: `inputs` float16, shape (rows, columns, channels) with all
+`CHANNELS`; `g` float64, shape (n, 2), (y, x) in 1/nm, each pair +g, -g once; `meta`, JSON as uint8. A folder
+of such files is a set of training pairs. Imports no Keras.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from ... import __version__
+from ...core.image.micrograph import Micrograph
+from ...core.parameters import to_dict
+from ...core.pipeline import Analysis
+from ...core.spots.spot import Spot
+from ..inference.prepare import CHANNELS, InputParams, network_input
+
+FORMAT, FORMAT_VERSION = "napari-tem-fft training pair", 1
+#: Largest arrays that are read, in bytes; most spots of a pair, and most pairs of a folder.
+LARGEST, MOST_SPOTS, MOST_PAIRS = 1 << 28, 20_000, 10_000
+#: What a pair holds, and the type of each array.
+ARRAYS: dict[str, np.dtype[Any]] = {"inputs": np.dtype("<f2"), "g": np.dtype("<f8"), "meta": np.dtype("u1")}
+
+
+class PairError(ValueError):
+    """A file that is no training pair, or a damaged one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """An image as the network sees it, and its spots as a person says.
+
+    Attributes
+    ----------
+    inputs : ndarray of float16, shape (rows, columns, number of `CHANNELS`)
+    g : ndarray of float64, shape (n, 2), (y, x), 1/nm
+    meta : mapping
+        "input" (the grid), "micrograph" (name, file, sha256, shape, pixel_size in nm), "parameters",
+        "network", "version", "saved".
+    """
+
+    inputs: NDArray[np.float16]
+    g: NDArray[np.float64]
+    meta: Mapping[str, Any]
+
+    @property
+    def params(self) -> InputParams:
+        """The grid of the inputs."""
+        return _params(self.meta)
+
+
+def save_pair(folder: Path, analysis: Analysis, spots: Sequence[Spot], params: InputParams) -> Path:
+    """Write an analysis with its corrected spots as a training pair.
+
+    A pair of the same micrograph, saved earlier, is replaced.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    analysis : Analysis
+    spots : sequence of Spot
+        Only the enabled ones are spots.
+    params : InputParams
+        The grid; all channels are kept, whichever it names.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    whole = replace(params, channels=CHANNELS)
+    inputs = network_input(analysis.diffractogram, analysis.local_spectra, whole)
+    text = json.dumps(_meta(analysis, whole), ensure_ascii=False)
+    arrays: dict[str, Any] = {
+        "inputs": inputs.astype(ARRAYS["inputs"]),
+        "g": np.array([spot.g for spot in spots if spot.enabled], ARRAYS["g"]).reshape(-1, 2),
+        "meta": np.frombuffer(text.encode(), ARRAYS["meta"]),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{_identity(analysis.micrograph)}.npz"
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    os.replace(file.name, path)
+    return path
+
+
+def load_pairs(folder: Path) -> list[Pair]:
+    """All training pairs of a folder, in the order of their names.
+
+    Raises
+    ------
+    PairError
+        If there are none, or one is damaged; the message names it.
+    """
+    paths = sorted(folder.glob("*.npz")) if folder.is_dir() else []
+    if not paths:
+        raise PairError(f"{folder}: no training pairs in this folder")
+    if len(paths) > MOST_PAIRS:
+        raise PairError(f"{folder}: {len(paths)} files, and at most {MOST_PAIRS} are read")
+    return [load_pair(path) for path in paths]
+
+
+def load_pair(path: Path) -> Pair:
+    """One training pair.
+
+    Raises
+    ------
+    PairError
+        If the file is none, is damaged, or claims absurdly much.
+    """
+    with _read(path) as archive:
+        pair = Pair(_array(archive, "inputs"), _array(archive, "g"), _meta_of(archive))
+        _check(pair)
+    return pair
+
+
+def pair_summary(path: Path) -> tuple[str, int, str]:
+    """Name of a pair's micrograph, number of its spots, and when it was saved; the inputs are not read.
+
+    Raises
+    ------
+    PairError
+        If the file is no training pair.
+    """
+    with _read(path) as archive:
+        meta = _meta_of(archive)
+        return str(meta["micrograph"]["name"]), len(_array(archive, "g")), str(meta["saved"])
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An opened pair; whatever is wrong with it is told with its name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, struct.error, EOFError) as error:
+        raise PairError(f"{path}: not a training pair ({error})") from error
+
+
+def _meta_of(archive: zipfile.ZipFile) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads(_array(archive, "meta").tobytes())
+    if meta["format"] != FORMAT or meta["format_version"] != FORMAT_VERSION:
+        raise ValueError(f"format {meta['format']!r}, version {meta['format_version']}")
+    return meta
+
+
+def _meta(analysis: Analysis, params: InputParams) -> dict[str, Any]:
+    micrograph = analysis.micrograph
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "version": __version__,
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "input": asdict(params),
+        "micrograph": {
+            "name": micrograph.name,
+            "file": micrograph.source,
+            "sha256": micrograph.file_hash,
+            "shape": list(micrograph.shape),
+            "pixel_size": list(micrograph.pixel_size),
+        },
+        "parameters": to_dict(analysis.params),
+        "network": asdict(analysis.network) if analysis.network is not None else None,
+    }
+
+
+def _identity(micrograph: Micrograph) -> str:
+    """A name for the file: of the micrograph's file, or its pixels, and of which image of it this is."""
+    pixels = "" if micrograph.file_hash else hashlib.sha256(micrograph.pixels.tobytes()).hexdigest()
+    who = micrograph.file_hash, pixels, micrograph.name, micrograph.shape
+    return hashlib.sha256(repr(who).encode()).hexdigest()[:32]
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """An array of the expected type, whose header claims neither more nor less than there is."""
+    entry = archive.getinfo(f"{name}.npy")
+    if entry.file_size > LARGEST:
+        raise ValueError(f"{name} has {entry.file_size} bytes")
+    with archive.open(entry) as file:
+        if npy.read_magic(file) != (1, 0):
+            raise ValueError(f"{name} is of another version")
+        shape, fortran, dtype = npy.read_array_header_1_0(file)
+        content = file.read(LARGEST)
+    if dtype != ARRAYS[name] or fortran or len(content) != int(np.prod(shape)) * dtype.itemsize:
+        raise ValueError(f"{name} is {dtype} of shape {shape} in {len(content)} bytes")
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+def _params(meta: Mapping[str, Any]) -> InputParams:
+    values = dict(meta["input"])
+    return InputParams(**{**values, "channels": tuple(values["channels"])})
+
+
+def _check(pair: Pair) -> None:
+    params = pair.params
+    if params.channels != CHANNELS or pair.inputs.shape != (*params.shape, len(CHANNELS)):
+        raise ValueError(f"inputs of shape {pair.inputs.shape} for {params}")
+    if pair.g.ndim != 2 or pair.g.shape[1] != 2 or len(pair.g) > MOST_SPOTS:
+        raise ValueError(f"spots of shape {pair.g.shape}")
+    if not (np.isfinite(pair.inputs).all() and np.isfinite(pair.g).all()):
+        raise ValueError("values that are no numbers")

@@ -1,0 +1,205 @@
+"""Training pairs on disk: inputs in one byte a value, and the truth from which any target can be drawn.
+
+A folder holds `series.json` (seed and parameters of the series) and shards of pairs made by number, so
+that making them can be interrupted, goes on where it stopped, and gives the same whatever the number of
+processes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.crystal.phase import Phase
+from ...core.fourier.diffractogram import Diffractogram, SpectrumParams, compute_diffractogram
+from ...core.fourier.local_spectra import LocalSpectra, compute_local_spectra
+from ...core.fourier.threads import processors
+from ...core.fourier.windows import WindowParams
+from ...core.image.micrograph import Micrograph, prepared_pixels
+from ..inference.prepare import CHANNELS, InputParams, network_input, radius_plane
+from ..simulation.params import SynthesisParams
+from ..simulation.synthesis import Truth, synthesise
+
+#: What is stored; |g| is the same for all.
+STORED = CHANNELS[:-1]
+SHARD = 32
+#: SNR and size of spots that a person marked.
+SURE = 1e6
+#: A stored byte is (value + OFFSET) * SCALE.
+SCALE, OFFSET = 24.0, 1.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Training pairs in memory.
+
+    Attributes
+    ----------
+    inputs : ndarray of uint8, shape (n, rows, columns, len(STORED))
+    truth : tuple of n Truth
+    limits : ndarray, shape (n, 2), 1/nm
+        q_min and q_max of each image.
+    """
+
+    inputs: NDArray[np.uint8]
+    truth: tuple[Truth, ...]
+    limits: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @classmethod
+    def of_corrections(
+        cls, corrected: Sequence[tuple[NDArray[Any], NDArray[np.float64]]], params: InputParams
+    ) -> Pairs:
+        """Pairs of masks that a person corrected: (input of all `CHANNELS`, g of the spots) each."""
+        sure = [
+            Truth(g, np.full(len(g), SURE), np.full(len(g), SURE), np.zeros(len(g), np.intp))
+            for _, g in corrected
+        ]
+        inputs = np.stack([stored(np.asarray(one, np.float32)) for one, _ in corrected])
+        limits = np.tile([0.0, params.q_max], (len(sure), 1))
+        return cls(inputs, tuple(sure), limits)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Several sets of pairs as one."""
+    return Pairs(
+        np.concatenate([part.inputs for part in parts]),
+        tuple(truth for part in parts for truth in part.truth),
+        np.concatenate([part.limits for part in parts]),
+    )
+
+
+def spectra_of(micrograph: Micrograph, window: float) -> tuple[Diffractogram, LocalSpectra]:
+    """What the analysis computes of a micrograph before it looks for spots."""
+    image, repaired = prepared_pixels(micrograph)
+    diffractogram = compute_diffractogram(image, micrograph, SpectrumParams(), repaired)
+    q_min, q_max = diffractogram.q_min, diffractogram.q_max
+    return diffractogram, compute_local_spectra(
+        image, micrograph.pixel_size, q_min, q_max, WindowParams(window)
+    )
+
+
+def stored(inputs: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A network's input of all `CHANNELS` in bytes, without |g|."""
+    levels = np.rint((inputs[..., : len(STORED)] + OFFSET) * SCALE)
+    return np.asarray(np.clip(levels, 0, 255), np.uint8)
+
+
+def restored(levels: NDArray[np.uint8], params: InputParams) -> NDArray[np.float32]:
+    """Inputs again, shape (n, rows, columns, channels of `params`), as `network_input` gives them."""
+    values = levels.astype(np.float32) / np.float32(SCALE) - np.float32(OFFSET)
+    radius = np.broadcast_to(radius_plane(params), (len(levels), *params.shape))[..., None]
+    whole = np.concatenate([values, radius], axis=-1)
+    return whole[..., [CHANNELS.index(name) for name in params.channels]]
+
+
+def make_pairs(
+    folder: Path,
+    count: int,
+    seed: int,
+    phases: Sequence[Phase],
+    synthesis: SynthesisParams,
+    inputs: InputParams,
+    workers: int = 0,
+) -> Iterator[int]:
+    """Make the first `count` pairs of a series, those that are missing; yields how many there are.
+
+    Parameters
+    ----------
+    workers : int
+        Processes; 0 for as many as there are processors.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds another series.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    described = {"seed": seed, "synthesis": asdict(synthesis), "grid": asdict(inputs)["half"]}
+    _check_series(folder / "series.json", json.loads(json.dumps(described)))
+    shards = range(-(-count // SHARD))
+    missing = [k for k in shards if not (folder / _name(k)).is_file()]
+    done = len(shards) - len(missing)
+    yield min(done * SHARD, count)
+    make = partial(
+        _make_shard, folder=folder, seed=seed, phases=tuple(phases), synthesis=synthesis, inputs=inputs
+    )
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers or processors(), context) as pool:
+        for number, _ in enumerate(pool.map(make, missing), done + 1):
+            yield min(number * SHARD, count)
+
+
+def load_pairs(folder: Path, count: int, first: int = 0) -> Pairs:
+    """Pairs number `first` to ``first + count`` of a series.
+
+    Raises
+    ------
+    ValueError
+        If some have not been made.
+    """
+    parts = [_load_shard(folder / _name(k)) for k in range(first // SHARD, -(-(first + count) // SHARD))]
+    whole, skip = joined(parts), first % SHARD
+    chosen = slice(skip, skip + count)
+    return Pairs(whole.inputs[chosen], whole.truth[chosen], whole.limits[chosen])
+
+
+def _name(shard: int) -> str:
+    return f"pairs-{shard:05d}.npz"
+
+
+def _check_series(path: Path, described: dict[str, Any]) -> None:
+    if not path.is_file():
+        path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    elif json.loads(path.read_text(encoding="utf-8")) != described:
+        raise ValueError(
+            f"{path.parent}: holds pairs of another seed or other parameters; choose a new folder"
+        )
+
+
+def _make_shard(
+    shard: int,
+    folder: Path,
+    seed: int,
+    phases: tuple[Phase, ...],
+    synthesis: SynthesisParams,
+    inputs: InputParams,
+) -> None:
+    levels, truths, limits = [], [], []
+    for index in range(shard * SHARD, (shard + 1) * SHARD):
+        one = synthesise(seed, index, phases, synthesis)
+        diffractogram, spectra = spectra_of(one.micrograph, one.window)
+        levels.append(stored(network_input(diffractogram, spectra, inputs)))
+        truths.append(one.truth)
+        limits.append((diffractogram.q_min, diffractogram.q_max))
+    path = folder / _name(shard)
+    temporary = path.with_suffix(".part.npz")
+    ends = np.cumsum([len(t.snr) for t in truths])
+    columns: dict[str, NDArray[Any]] = {
+        name: np.concatenate([getattr(t, name) for t in truths]) for name in ("g", "snr", "size", "grain")
+    }
+    columns |= {"inputs": np.stack(levels), "limits": np.array(limits), "ends": ends}
+    np.savez(temporary, allow_pickle=False, **columns)
+    temporary.replace(path)
+
+
+def _load_shard(path: Path) -> Pairs:
+    if not path.is_file():
+        raise ValueError(f"{path}: these pairs have not been made")
+    with np.load(path, allow_pickle=False) as data:
+        ends = data["ends"]
+        starts = np.concatenate([[0], ends[:-1]])
+        columns = [data[name] for name in ("g", "snr", "size", "grain")]
+        truth = tuple(Truth(*(column[a:b] for column in columns)) for a, b in zip(starts, ends, strict=True))
+        return Pairs(data["inputs"], truth, data["limits"])

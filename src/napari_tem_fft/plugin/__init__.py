@@ -1,0 +1,1 @@
+"""napari's hooks: reader, writer, sample data."""

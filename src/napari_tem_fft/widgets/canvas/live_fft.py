@@ -1,0 +1,148 @@
+"""LiveFft: a rectangle on the micrograph whose FFT follows while it is dragged."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Shapes
+from qtpy.QtCore import QObject, QTimer
+
+from ...core.fourier.diffractogram import SpectrumParams, compute_diffractogram, display
+from ...core.image.micrograph import Micrograph, prepared_pixels
+from ...core.progress import Step
+from ...layers.presenter import Shown
+from ...layers.reciprocal_plane import Plane
+from ...layers.results import LayerData, fft_layer, part_layer
+from ..session.layer_group import LayerGroup
+from ..session.runner import Runner
+from ..session.session import Session
+from ..session.source import micrograph_from
+
+#: Side of the rectangle at first, in pixels, and the smallest that is transformed.
+SIDE, SMALLEST = 512, 32
+
+
+class LiveFft(QObject):
+    """Shows the FFT of the part of the micrograph inside a rectangle, worked out off the GUI thread.
+
+    While one transform is under way, later places of the rectangle wait, and only the last counts.
+
+    Parameters
+    ----------
+    session : Session
+        Tells where reciprocal space is shown.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._micrograph: Micrograph | None = None
+        self._group: LayerGroup | None = None
+        self._shown: tuple[slice, slice] | None = None
+        self._plane: Plane | None = None
+        self._timer = QTimer(self, singleShot=True, interval=5)
+        self._timer.timeout.connect(self._follow)
+        self.runner = Runner()
+        self.runner.stepped.connect(self._on_stepped)
+        self.runner.stopped.connect(self._follow)
+
+    @property
+    def on(self) -> bool:
+        """Whether the rectangle is there."""
+        return self._group is not None
+
+    def switch_on(self, layer: Image) -> None:
+        """Put a rectangle on an image.
+
+        Raises
+        ------
+        ValueError
+            If the image has no pixel size in nm, or is too small; the message says what to do.
+        """
+        micrograph = micrograph_from(layer, self._session.viewer)
+        _ = micrograph.pixel_size
+        if min(micrograph.shape) < 2 * SMALLEST:
+            raise ValueError(f"{micrograph.name} is too small for the FFT of a part of it")
+        self._micrograph, self._shown, self._plane = micrograph, None, self._shown_plane()
+        self._group = self._session.new_group(layer)
+        self._group.show([part_layer(micrograph, min(SIDE, min(micrograph.shape) // 2))])
+        part = self._group["part"]
+        part.events.set_data.connect(self._on_moved)
+        part.mode = "select"
+        self._session.viewer.layers.selection.active = part
+        self._follow()
+
+    def switch_off(self) -> None:
+        """Take the rectangle and its FFT away."""
+        group, self._group = self._group, None
+        self._timer.stop()
+        self.runner.cancel()
+        if group is not None:
+            group.keep_only(())
+
+    def _shown_plane(self) -> Plane | None:
+        """Where the whole FFT is shown, if it is."""
+        findings = self._session.current
+        return findings.group.plane() if findings is not None else None
+
+    def _on_moved(self, event: Any = None) -> None:
+        self._timer.start()
+
+    def _follow(self) -> None:
+        """Transform the part inside the rectangle, unless it is shown or another one is under way."""
+        if self._group is None or self._micrograph is None or self.runner.running:
+            return
+        part = self._group.get("part")
+        inside = part_inside(part, self._micrograph) if isinstance(part, Shapes) else None
+        if inside is None or inside == self._shown:
+            return
+        self._shown = inside
+        self.runner.start(_steps(self._micrograph, inside, self._plane, self._session.beside))
+
+    def _on_stepped(self, step: Step) -> None:
+        if self._group is None or not isinstance(step.product, Shown):
+            return
+        first = self._group.get("live") is None
+        self._group.show(step.product.layers)
+        self._plane = self._group.plane("live")
+        if first:
+            self._lay_under_the_mask()
+
+    def _lay_under_the_mask(self) -> None:
+        """Put the new layer right above the whole FFT, below its mask, rings and spots."""
+        findings = self._session.current
+        fft = findings.group.get("fft") if findings is not None else None
+        if fft is not None and self._group is not None:
+            layers = self._group.home("live").layers
+            layers.move(layers.index(self._group["live"]), layers.index(fft) + 1)
+
+
+def part_inside(part: Shapes, micrograph: Micrograph) -> tuple[slice, slice] | None:
+    """Return the rows and columns of a micrograph inside the first shape; None if they are too few."""
+    if not len(part.data):
+        return None
+    corners = np.asarray(part.data[0])[:, -2:] / micrograph.pixel_size
+    low = np.clip(np.ceil(corners.min(axis=0)), 0, micrograph.shape).astype(int)
+    high = np.clip(np.floor(corners.max(axis=0)) + 1, 0, micrograph.shape).astype(int)
+    if min(high - low) < SMALLEST:
+        return None
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def _steps(
+    micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, beside: bool
+) -> Generator[Step, None, None]:
+    yield Step("part", 1, 1, Shown(inside, (_transformed(micrograph, inside, plane, beside),)))
+
+
+def _transformed(
+    micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, beside: bool
+) -> LayerData:
+    part = micrograph.crop(*inside)
+    image, _ = prepared_pixels(part)
+    grid, snr = display(compute_diffractogram(image, part, SpectrumParams()))
+    if plane is None:
+        plane = Plane.beside(micrograph, grid) if beside else Plane()
+    return fft_layer(snr, grid, plane, micrograph.name, live=True)

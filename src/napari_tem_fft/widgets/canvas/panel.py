@@ -1,0 +1,191 @@
+"""ReciprocalPanel: reciprocal space in a viewer of its own, in 1/nm, beside napari's."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from napari.components import ViewerModel
+from napari.qt import QtViewer
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QFileDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QPushButton,
+    QSizePolicy,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..docks.placement import dock_name, dock_of
+from ..session.session import Session
+
+#: Of the window's width, at first.
+SHARE = 0.28
+#: More where that leaves so many pixels to the micrograph and the profile below it.
+LEFT_TO_IMAGE = 480
+
+
+class ReciprocalPanel(QWidget):
+    """A second viewer with its own layer list and controls, which fold away.
+
+    It must not be floated: that would take the canvas' OpenGL context away (vispy issue 1759).
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        napari's own, whose theme is followed.
+
+    Signals
+    -------
+    gone()
+        The user has closed the panel's dock.
+    """
+
+    gone = Signal()
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._main = ref(viewer)
+        self.model = ViewerModel(title="reciprocal space")
+        self.model.theme = viewer.theme
+        self.model.canvas.overlays.scale_bar.visible = True
+        self.qt_viewer = QtViewer(self.model, show_welcome_screen=False)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._make_tools()
+        self._lay_out()
+        viewer.events.theme.connect(self._on_theme_changed)
+
+    def _make_tools(self) -> None:
+        self.tools = QWidget()
+        column = QVBoxLayout(self.tools)
+        column.setContentsMargins(0, 0, 0, 0)
+        for part in (self.qt_viewer.controls, self.qt_viewer.layerButtons, self.qt_viewer.layers):
+            column.addWidget(part)
+        self.tools.hide()
+        self.fold = QPushButton("Layers")
+        self.fold.setCheckable(True)
+        self.fold.setToolTip("Show the layers of the FFT and their controls (brush, eraser, colours)")
+        self.fold.toggled.connect(self.tools.setVisible)
+        self.home = QPushButton("Whole FFT")
+        self.home.setToolTip("See all of the FFT again")
+        self.home.clicked.connect(self._on_home)
+        self.save = QPushButton("Save...")
+        self.save.setToolTip("Save the layers of this panel, which File > Save does not see")
+        self.save.clicked.connect(self._on_save)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
+        for button in (self.fold, self.home, self.save):
+            row.addWidget(button)
+        layout.addLayout(row)
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.addWidget(self.tools)
+        splitter.addWidget(self.qt_viewer)
+        splitter.setStretchFactor(1, 1)
+        layout.addWidget(splitter, stretch=1)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Forbid floating once there is a dock to be forbidden."""
+        super().showEvent(event)
+        dock = dock_of(self)
+        if dock is not None:
+            forbid_floating(dock)
+            dock.dockLocationChanged.connect(self._on_dock_moved)
+            QTimer.singleShot(0, self._widen)
+
+    def _on_dock_moved(self, area: Any = None) -> None:
+        dock = dock_of(self)
+        if dock is not None:
+            forbid_floating(dock)
+
+    def _widen(self) -> None:
+        """Take a good share of the window, which Qt grants only once the docks are laid out."""
+        dock, main = dock_of(self), self.window()
+        if dock is not None and isinstance(main, QMainWindow):
+            both = dock.width() + main.centralWidget().width()
+            width = max(SHARE * main.width(), min(both / 2, both - LEFT_TO_IMAGE))
+            main.resizeDocks([dock], [int(width)], Qt.Orientation.Horizontal)
+
+    def _on_home(self) -> None:
+        self.model.fit_to_view()
+
+    def give_back(self) -> None:
+        """Close the second canvas and leave nothing behind."""
+        self.model.layers.clear()
+        self.qt_viewer.close()
+        self.qt_viewer.deleteLater()
+        self.close()
+        self.deleteLater()
+
+    def on_dock_destroyed(self) -> None:
+        """Tell that the user has closed the dock; what was in it goes too."""
+        self.gone.emit()
+        self.give_back()
+
+    def _on_theme_changed(self, event: Any = None) -> None:
+        viewer = self._main()
+        if viewer is not None:
+            self.model.theme = viewer.theme
+
+    def _on_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the layers of the FFT", "fft")
+        if path:
+            self.model.layers.save(path)
+
+
+def open_panel(viewer: ViewerModel, session: Session, beside: QWidget) -> ReciprocalPanel:
+    """Open the panel in a column of its own and show reciprocal space there.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    session : Session
+    beside : QWidget
+        In the dock that stays to the panel's right.
+    """
+    panel = ReciprocalPanel(viewer)
+    dock = viewer.window.add_dock_widget(panel, name=dock_name("FFT"), area="right")
+    neighbour, main = dock_of(beside), dock.window()
+    if neighbour is not None and isinstance(main, QMainWindow):
+        behind = main.tabifiedDockWidgets(neighbour)
+        for other in behind:  # Qt splits no dock that has tabs
+            main.removeDockWidget(other)
+        main.splitDockWidget(dock, neighbour, Qt.Orientation.Horizontal)
+        for other in behind:
+            main.addDockWidget(main.dockWidgetArea(neighbour), other)  # its owner again
+            main.tabifyDockWidget(neighbour, other)
+            other.show()
+        neighbour.raise_()
+    dock.destroyed.connect(panel.on_dock_destroyed)
+    session.use_panel(panel.model)
+    session.panel_widget = panel  # a dock that is closed lets go of what is in it
+    return panel
+
+
+def close_panel(session: Session) -> None:
+    """Close the panel and show reciprocal space beside the micrograph again."""
+    session.use_panel(None)
+    panel, session.panel_widget = session.panel_widget, None
+    dock = dock_of(panel) if isinstance(panel, ReciprocalPanel) else None
+    if isinstance(panel, ReciprocalPanel) and dock is not None:
+        dock.destroyed.disconnect(panel.on_dock_destroyed)
+        session.viewer.window.remove_dock_widget(dock)
+        panel.give_back()
+
+
+def forbid_floating(dock: QDockWidget) -> None:
+    """Keep a dock in its window: no drag, no double click and no button floats it.
+
+    napari makes the title bar anew when the dock is moved, so this is to be done again then.
+    """
+    dock.setFeatures(dock.features() & ~QDockWidget.DockWidgetFeature.DockWidgetFloatable)
+    dock.setFloating = lambda floating: None
+    for button in dock.findChildren(QPushButton, "QTitleBarFloatButton"):
+        button.hide()

@@ -1,0 +1,89 @@
+"""Picker: a click on a spot in the FFT, or on a grain in the micrograph, chooses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
+
+from ...layers.results import plane_of
+from ..session.findings import Findings
+from ..session.selection import Chosen, grain_chosen, spot_chosen
+from .readout import spot_at
+
+#: Modes in which a click means the place and not a tool.
+LOOKING = ("pan_zoom",)
+
+
+class Picker:
+    """Turns clicks (without a drag) on the canvas into a choice, while no tool is in hand.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    current : callable
+        Gives the findings that are shown.
+    choose : callable
+        Takes what was chosen, or None for a click on nothing.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        current: Callable[[], Findings | None],
+        choose: Callable[[Chosen | None], None],
+    ) -> None:
+        self._current = current
+        self._choose = choose
+        self.follow(viewer)
+
+    def follow(self, viewer: ViewerModel) -> None:
+        """Take clicks in a viewer; in a panel's too."""
+        viewer.mouse_drag_callbacks.append(self._on_drag)
+
+    def _on_drag(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
+        active = viewer.layers.selection.active
+        if active is not None and str(active.mode) not in LOOKING:
+            return
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = True
+            yield
+        findings = self._current()
+        if not moved and findings is not None and findings.analysis is not None:
+            self._choose(chosen_at(findings, event.position, viewer))
+
+
+def chosen_at(findings: Findings, world: Sequence[float], viewer: ViewerModel) -> Chosen | None:
+    """Return what lies at a viewer's world position: a spot of the FFT, or a grain of the micrograph."""
+    fft = findings.group.get("fft")
+    if fft is not None and fft in viewer.layers and fft.visible and _inside(fft, world):
+        spot = spot_at(plane_of(fft.metadata).frequency(world), findings.spots)
+        return spot_chosen(findings, spot) if spot is not None else None
+    if findings.layer in viewer.layers and _inside(findings.layer, world):
+        grain = grain_at(findings, world)
+        return grain_chosen(findings, grain) if grain is not None else None
+    return None
+
+
+def grain_at(findings: Findings, world: Sequence[float]) -> int | None:
+    """Return the id of the smallest grain at a world position (y, x) in nm."""
+    analysis = findings.analysis
+    if analysis is None or not analysis.grains:
+        return None
+    (py, px), size = analysis.micrograph.pixel_size, analysis.map_grid.pixel_size
+    y, x = (w - o for w, o in zip(world[-2:], findings.group.offset, strict=True))
+    row, column = int((y + py / 2) / size[0]), int((x + px / 2) / size[1])
+    place = slice(row, row + 1), slice(column, column + 1)
+    regions = zip(analysis.grains, analysis.grain_regions, strict=True)
+    here = [grain for grain, region in regions if region.touches(place)]
+    return min(here, key=lambda grain: grain.area).id if here else None
+
+
+def _inside(layer: Layer, world: Sequence[float]) -> bool:
+    cell = np.round(layer.world_to_data(world))[-2:]
+    return bool(np.all(cell >= 0) and np.all(cell < layer.data.shape[-2:]))

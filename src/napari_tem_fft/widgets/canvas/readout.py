@@ -1,0 +1,100 @@
+"""Readout: d, |g| and angle under the cursor in the status bar, where the cursor is in an FFT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from napari.components import ViewerModel
+
+from ...core.lengths import LengthUnit, frequency, spacing
+from ...core.spots.spot import Spot
+from ...layers.results import KEY, plane_of
+from ..session.findings import Findings
+from ..session.preferences import length_unit
+from ..session.selection import explanation, nearest_line
+
+
+class Readout:
+    """Replaces napari's status text, which would give nm in reciprocal space.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    current : callable
+        Gives the findings whose diffractogram is shown.
+
+    Notes
+    -----
+    napari works its text out in a thread of its own and sets it when it is ready; this one is set
+    right after it, whenever it comes.
+    """
+
+    def __init__(self, viewer: ViewerModel, current: Callable[[], Findings | None]) -> None:
+        self._viewer = ref(viewer)
+        self._current = current
+        viewer.events.status.connect(self._on_status)
+
+    def follow(self, panel: ViewerModel) -> None:
+        """Give the status text for the cursor in a panel's viewer too, which has no status bar."""
+        panel.mouse_move_callbacks.append(self._on_panel_move)
+
+    def _on_panel_move(self, panel: ViewerModel, event: Any) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.status = self.text(event.position, panel) or "Ready"
+
+    def _on_status(self, event: Any = None) -> None:
+        viewer = self._viewer()
+        if viewer is None or not viewer.mouse_over_canvas:
+            return
+        text = self.text(viewer.cursor.position, viewer)
+        if text:
+            viewer.status = text
+
+    def text(self, position: Sequence[float], viewer: ViewerModel) -> str:
+        """Words for a world position of a viewer; empty outside the diffractogram."""
+        findings = self._current()
+        layer = findings.group.get("fft") if findings is not None else None
+        if findings is None or layer is None or not layer.visible or layer not in viewer.layers:
+            return ""
+        gy, gx = plane_of(layer.metadata).frequency(position)
+        steps = layer.metadata[KEY]["step_1_nm"]
+        reach = [size * step / 2 for size, step in zip(layer.data.shape, steps, strict=True)]
+        if abs(gy) > reach[0] or abs(gx) > reach[1]:
+            return ""
+        spot = spot_at((gy, gx), findings.spots)
+        match = explanation(findings, spot) if spot else nearest_line(findings, float(np.hypot(gy, gx)))
+        return "   ".join(filter(None, (describe((gy, gx), findings.spots, length_unit()), match)))
+
+
+def describe(g: tuple[float, float], spots: Sequence[Spot], unit: LengthUnit = "nm") -> str:
+    """Words for a frequency: d, |g|, angle, and the spot that is there, if any.
+
+    Parameters
+    ----------
+    g : tuple of float, (y, x), 1/nm
+    spots : sequence of Spot
+    unit : {"nm", "angstrom"}
+    """
+    length = float(np.hypot(*g))
+    if length == 0:
+        return "g = 0"
+    azimuth = float(np.degrees(np.arctan2(-g[0], g[1])) % 180)
+    text = f"d = {spacing(1 / length, unit=unit)}   g = {frequency(length, unit)}   {azimuth:.1f}°"
+    spot = spot_at(g, spots)
+    if spot is None:
+        return text
+    return f"{text}   spot {spot.id}: {spacing(spot.d, spot.d_sigma, unit)}, SNR {spot.snr:.0f}"
+
+
+def spot_at(g: tuple[float, float], spots: Sequence[Spot]) -> Spot | None:
+    """Find the enabled spot whose disc, at +g or -g, a frequency lies in; the nearest of several."""
+
+    def distance(spot: Spot) -> float:
+        return float(min(np.hypot(g[0] - s * spot.g[0], g[1] - s * spot.g[1]) for s in (1, -1)))
+
+    near = [spot for spot in spots if spot.enabled and distance(spot) <= 1.3 * spot.radius]
+    return min(near, key=distance, default=None)

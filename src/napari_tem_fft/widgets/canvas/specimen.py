@@ -1,0 +1,136 @@
+"""SpecimenEdits: where a person says that there is matter, by painting the specimen layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from ...core.edited import specimen_steps
+from ...core.maps.drawn_specimen import as_given
+from ..session.session import Session
+from .mask_watcher import MaskWatcher
+
+#: Width of the outline by which the specimen is drawn, and of the brush, as a share of the map.
+OUTLINE, BRUSH = 2, 0.06
+
+
+class SpecimenEdits(QObject):
+    """Lets grains, maps and fractions follow the specimen layer of the current image.
+
+    Parameters
+    ----------
+    session : Session
+
+    Signals
+    -------
+    changed()
+        Another layer is watched, or the specimen is another one.
+
+    Notes
+    -----
+    Whatever is under way is let finish first, and what was drawn is kept until an analysis shows it. So
+    nothing is lost when mask and specimen are painted quickly one after the other.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._watcher: MaskWatcher | None = None
+        self._drawn: NDArray[Any] | None = None
+        session.runner.failed.connect(self._on_failed)
+        for signal in (session.found, session.current_changed, session.state_changed):
+            signal.connect(self._on_session_changed)
+        self._watch(self.layer)
+
+    @property
+    def layer(self) -> Labels | None:
+        """The specimen layer of the current image, if there is one."""
+        findings = self._session.current
+        layer = findings.group.get("specimen") if findings is not None else None
+        return layer if isinstance(layer, Labels) else None
+
+    @property
+    def by_user(self) -> bool:
+        """Whether the current specimen was drawn by a person."""
+        findings = self._session.current
+        return findings is not None and findings.analysis is not None and findings.analysis.specimen_by_user
+
+    def draw(self) -> None:
+        """Show the specimen and take the brush."""
+        layer = self.layer
+        if layer is not None:
+            layer.visible = True
+            layer.selected_label = 1
+            layer.brush_size = max(3, round(BRUSH * layer.data.shape[1]))
+            layer.mode = "paint"
+            self._session.viewer.layers.selection.active = layer
+
+    def as_found(self) -> None:
+        """Go back to the specimen that the image shows."""
+        findings = self._session.current
+        if findings is not None and findings.analysis is not None and self.by_user:
+            self._session.follow(findings, specimen_steps(findings.analysis, None))
+
+    def _on_session_changed(self) -> None:
+        layer = self.layer
+        if self._watcher is None or self._watcher.layer is not layer:
+            self._release()
+            self._watch(layer)
+        self._follow()
+        self.changed.emit()
+
+    def _watch(self, layer: Labels | None) -> None:
+        if layer is not None:
+            layer.contour = OUTLINE
+            self._watcher = MaskWatcher(layer)
+            self._watcher.changed.connect(self._on_drawn)
+
+    def _release(self) -> None:
+        self._drawn = None
+        if self._watcher is not None:
+            self._watcher.release()
+            self._watcher = None
+
+    def _on_drawn(self, data: NDArray[Any]) -> None:
+        """Take over what was drawn, unless the layer only shows what the analysis says."""
+        if self._differs(data):
+            self._drawn = np.array(data)
+            self._follow()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._drawn = None
+
+    def _follow(self) -> None:
+        session, drawn = self._session, self._drawn
+        findings = session.current
+        if drawn is None or session.running or session.paused or findings is None:
+            return
+        if findings.analysis is None or not self._differs(drawn):
+            self._drawn = None
+        else:
+            session.follow(findings, specimen_steps(findings.analysis, drawn))
+
+    def _differs(self, data: NDArray[Any]) -> bool:
+        """Whether a mask says something else than the analysis; one that holds nothing does."""
+        findings = self._session.current
+        if findings is None or findings.analysis is None:
+            return False
+        analysis = findings.analysis
+        try:
+            return not np.array_equal(
+                as_given(data, analysis.micrograph, analysis.map_grid), analysis.specimen
+            )
+        except ValueError:
+            return True
+
+
+def specimen_edits(session: Session) -> SpecimenEdits:
+    """Return the session's own, the same for every dock."""
+    found = session.findChild(SpecimenEdits)
+    return found if isinstance(found, SpecimenEdits) else SpecimenEdits(session)

@@ -1,0 +1,193 @@
+"""Tools: what a click or a drag in the FFT does while one of them is in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from napari.components import ViewerModel
+from qtpy.QtCore import QObject, Signal
+
+from ...core.fourier.region import RegionKind, SpectrumRegion
+from ...core.lengths import spacing
+from ...core.spots.spot import angle_between, upper
+from ...layers.results import plane_of, region_layer
+from ..session.findings import Findings
+from ..session.preferences import length_unit
+from ..session.selection import spots_chosen
+from .readout import spot_at
+
+Tool = Literal["look", "add", "remove", "angle", "circle", "ring", "wedge"]
+Action = Literal["show", "remove", "keep", "bring back"]
+REGIONS: tuple[RegionKind, ...] = ("circle", "ring", "wedge")
+#: A drag shorter than this, in 1/nm, draws no region.
+SMALLEST_DRAG = 0.02
+
+
+class Tools(QObject):
+    """The tool in hand, for clicks and drags in the viewers of one session.
+
+    Parameters
+    ----------
+    session : Session
+
+    Signals
+    -------
+    changed()
+        Another tool was taken, or what regions are for.
+    said(str)
+        What the tool in hand has found, or is waiting for.
+    """
+
+    changed = Signal()
+    said = Signal(str)
+
+    def __init__(self, session: Any) -> None:
+        super().__init__()
+        self._session = session
+        self._first: tuple[float, float] | None = None
+        self.tool: Tool = "look"
+        self.action: Action = "show"
+
+    def follow(self, viewer: ViewerModel) -> None:
+        """Take the mouse in a viewer; in a panel's too."""
+        viewer.mouse_drag_callbacks.append(self._on_drag)
+
+    def take(self, tool: Tool) -> None:
+        """Take another tool in hand; a brush is laid down."""
+        self.tool, self._first = tool, None
+        mask = self._session.current.group.get("mask") if self._session.current is not None else None
+        if mask is not None and tool != "look":
+            mask.mode = "pan_zoom"
+        self.said.emit(_HELP[tool])
+        self.changed.emit()
+
+    def for_regions(self, action: Action) -> None:
+        """Say what is to be done with the spots in a region."""
+        self.action = action
+        self.changed.emit()
+
+    def _on_drag(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
+        start = self._frequency(viewer, event.position)
+        active = viewer.layers.selection.active
+        if self.tool == "look" or start is None or (active is not None and str(active.mode) != "pan_zoom"):
+            return
+        if self.tool in REGIONS:
+            yield from self._draw(viewer, event, start)
+            return
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = True
+            yield
+        if not moved:
+            self._click(start)
+
+    def _frequency(self, viewer: ViewerModel, world: Sequence[float]) -> tuple[float, float] | None:
+        """Frequency at a place in the diffractogram; None outside of it."""
+        findings: Findings | None = self._session.current
+        fft = findings.group.get("fft") if findings is not None else None
+        if findings is None or findings.analysis is None or fft is None or fft not in viewer.layers:
+            return None
+        cell = np.round(fft.world_to_data(world))[-2:]
+        if np.any(cell < 0) or np.any(cell >= fft.data.shape):
+            return None
+        return plane_of(fft.metadata).frequency(world)
+
+    def _click(self, g: tuple[float, float]) -> None:
+        findings: Findings = self._session.current
+        spot = spot_at(g, findings.spots)
+        if self.tool == "add" and spot is None:
+            self._session.edits.point(g)
+            self.said.emit("looked for near the click, and refined; Undo takes it away")
+        elif self.tool == "add" and spot is not None:
+            self.said.emit(f"spot {spot.id} is there already")
+        elif self.tool == "remove" and spot is not None:
+            self._session.edits.enable([spot.id], False)
+            self.said.emit(f"spot {spot.id} counts no longer; Undo brings it back")
+        elif self.tool == "angle":
+            self._measure_angle(findings, g if spot is None else _same_side(spot.g, g))
+
+    def _measure_angle(self, findings: Findings, g: tuple[float, float]) -> None:
+        first, self._first = self._first, g if self._first is None else None
+        if first is None:
+            self.said.emit("now click the second spot")
+            return
+        spots = [spot for spot in findings.spots if spot.g in (upper(first), upper(g))]
+        words = angle_words(first, g)
+        self._session.pick(spots_chosen(findings, spots, words))
+        self.said.emit(words)
+
+    def _draw(
+        self, viewer: ViewerModel, event: Any, start: tuple[float, float]
+    ) -> Generator[None, None, None]:
+        """Span a region while the mouse is dragged, and do with it what was asked for."""
+        camera = viewer.scene.camera
+        pan, camera.mouse_pan = camera.mouse_pan, False
+        self._session.pick(None)
+        region = None
+        try:
+            yield
+            while event.type == "mouse_move":
+                region = self._span(viewer, event, start) or region
+                yield
+        finally:
+            camera.mouse_pan = pan
+        if region is not None:
+            self._apply(region)
+
+    def _span(self, viewer: ViewerModel, event: Any, start: tuple[float, float]) -> SpectrumRegion | None:
+        findings: Findings = self._session.current
+        fft, plane = findings.group.get("fft"), findings.group.plane()
+        if fft is None or plane is None or self.tool not in REGIONS:
+            return None
+        end = plane_of(fft.metadata).frequency(event.position)
+        if np.hypot(end[0] - start[0], end[1] - start[1]) < SMALLEST_DRAG:
+            return None
+        region = SpectrumRegion(self.tool, start, end)
+        reach = 0.5 * fft.data.shape[1] * fft.scale[-1] / plane.factor
+        findings.group.show([region_layer(region.outlines(), plane, findings.micrograph.name, reach)])
+        inside = set(region.spots_inside(findings.spots))
+        count = sum(spot.enabled for spot in findings.spots if spot.id in inside)
+        self.said.emit(f"{region.words}: {count} spot{'' if count == 1 else 's'}")
+        return region
+
+    def _apply(self, region: SpectrumRegion) -> None:
+        """Do with a region what it was drawn for."""
+        findings: Findings = self._session.current
+        inside = region.spots_inside(findings.spots)
+        if self.action == "show":
+            enabled = [spot for spot in findings.spots if spot.id in inside and spot.enabled]
+            self._session.pick(spots_chosen(findings, enabled, region.words))
+            self._session.spotlight.show_region(findings, region)
+            return
+        findings.group.remove("region")
+        if self.action == "keep":
+            self._session.edits.keep_only(inside)
+        else:
+            self._session.edits.enable(inside, self.action == "bring back")
+
+
+_HELP: dict[Tool, str] = {
+    "look": "",
+    "add": "click where a spot is missing: it is looked for nearby and refined",
+    "remove": "click a spot that is no reflection",
+    "angle": "click two spots",
+    "circle": "press in the middle of a circle and drag to its rim",
+    "ring": "press at one edge of a ring and drag to the other",
+    "wedge": "press at one corner of a wedge and drag to the opposite one",
+}
+
+
+def _same_side(g: tuple[float, float], near: tuple[float, float]) -> tuple[float, float]:
+    """The member of the pair +g, -g that is on the side of another frequency."""
+    return g if np.dot(g, near) >= 0 else (-g[0], -g[1])
+
+
+def angle_words(a: tuple[float, float], b: tuple[float, float]) -> str:
+    """The angle between two frequencies and the ratio of their lengths, for the user."""
+    la, lb = float(np.hypot(*a)), float(np.hypot(*b))
+    da, db = (spacing(1 / each, unit=length_unit()) for each in (la, lb))
+    text = f"{angle_between(a, b):.2f}° between d = {da} and d = {db}"
+    return f"{text}, ratio {max(la, lb) / min(la, lb):.4f}"

@@ -1,0 +1,60 @@
+"""Flights of the camera between the micrograph and its FFT."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from napari.components import ViewerModel
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from ..forms.controls import button, fill_row
+from ..session.findings import Findings
+from .keys import words_of
+
+Space = Literal["real", "reciprocal", "both"]
+SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
+
+
+class ViewButtons(QWidget):
+    """Buttons that fly to the micrograph, to its FFT, or so far off that both are seen.
+
+    Signals
+    -------
+    wanted(str)
+        Where to fly to.
+    """
+
+    wanted = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_real = button("Image", f"Look at the micrograph{words_of('real')}")
+        self.to_reciprocal = button("FFT", f"Look at the FFT{words_of('reciprocal')}")
+        self.to_both = button("Both", f"Look at the micrograph and the FFT beside it{words_of('both')}")
+        buttons = (self.to_real, self.to_reciprocal, self.to_both)
+        fill_row(QHBoxLayout(self), QLabel("view"), *buttons)
+        for each in buttons:
+            each.clicked.connect(self._on_clicked)
+
+    def _on_clicked(self) -> None:
+        spaces: dict[object, Space] = {self.to_real: "real", self.to_reciprocal: "reciprocal"}
+        self.wanted.emit(spaces.get(self.sender(), "both"))
+
+
+def look_at(viewer: ViewerModel, findings: Findings | None, space: Space) -> None:
+    """Fly to the micrograph, to its FFT, or so far off that both are seen."""
+    fft = findings.group.get("fft") if findings is not None else None
+    if findings is None or fft is None:
+        return
+    layers = {"real": [findings.layer], "reciprocal": [fft], "both": [findings.layer, fft]}[space]
+    for each in (viewer, findings.group.home("fft")):
+        here = [layer for layer in layers if layer in each.layers]
+        if here:
+            each.fit_to_view(layers=here, margin=0.03)
+
+
+def fly_to(viewer: ViewerModel, place: tuple[float, float], size: float) -> None:
+    """Look at a place (y, x) of the micrograph so that something of a size, in nm, is well seen."""
+    viewer.scene.camera.center = (0.0, *place)
+    viewer.scene.camera.zoom = 0.35 * min(viewer.canvas.size) / max(size, 1e-3)

@@ -1,0 +1,296 @@
+"""The calibration dock: correct the image's scale on spots or rings of a known crystal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari.components import ViewerModel
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QWidget,
+)
+
+from ...core.crystal.miller import format_hkl
+from ...core.image.calibration import Calibration
+from ...core.image.calibration_reference import Mark, correction_on, marks_of, nearest_reflection
+from ...core.image.correction import Correction
+from ...core.lengths import factor, length, spacing, symbol
+from ...io.exchange.calibration_profile import (
+    CalibrationProfile,
+    apply_profile,
+    load_profile,
+    profile_of,
+    save_profile,
+)
+from ...io.phases.table import load_table
+from ..forms.controls import Columns, button, form_in, short, side_by_side, wrapped
+from ..forms.tree import ResultTree, Row
+from ..session.findings import Findings
+from ..session.messages import tell
+from ..session.preferences import length_unit, units
+from ..session.source import micrograph_from, set_calibration
+from .dock import Dock
+
+COLUMNS = ("measured", "d now ({})", "is", "d true ({})", "d corrected ({})", "left over")
+HELP = (
+    "Spot or ring; click a row to take it out",
+    "By the present calibration",
+    "What it is said to be",
+    "Of the standard",
+    "With the correction",
+    "Corrected against true d",
+)
+#: In the place of a phase: the d is typed in.
+OTHER = "a known d"
+PROFILES = "Calibration profiles (*.json)"
+
+
+class CalibrationDock(Dock):
+    """Say what a spot is, and all lengths follow.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self._phases = {phase.id: phase for phase in load_table()}
+        self._pairs: list[tuple[Mark, float, str]] = []
+        self._marks: tuple[Mark, ...] = ()
+        self._correction: Correction | None = None
+        self._d_now = 0.2
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        self._on_phase(OTHER)
+        self._on_found()
+
+    def _make_controls(self) -> None:
+        self.scale = wrapped()
+        self.mark, self.phase, self.reflection = (short(QComboBox(), 5) for _ in range(3))
+        self.mark.setToolTip("A spot or ring of the standard; a spot chosen in the FFT is taken at once")
+        self.phase.addItems([OTHER, *sorted(self._phases)])
+        self.phase.setToolTip("The crystal that is known")
+        self.reflection.setToolTip("Which of its planes the spot is")
+        self.d = QDoubleSpinBox(decimals=5, minimum=0.03, maximum=50.0, singleStep=0.001)
+        self.d.setValue(0.2 * factor(length_unit()))
+        self.d.setToolTip("The true lattice spacing")
+        self.add = button("Take it", "Correct the scale so that this spot has this d")
+        self.per_axis = QCheckBox("each axis by itself")
+        self.per_axis.setToolTip("A factor for each axis, from two spots or more in different directions")
+        self.tree = ResultTree(COLUMNS, HELP)
+        self._show_unit()
+        self.correct = button("Correct the scale", "Give the image the corrected scale and analyse it again")
+        self.save = button("Save...", "Keep the correction as a profile for all images of this magnification")
+        self.load = button("Use...", "Correct the scale as a profile says")
+
+    def _lay_out(self) -> None:
+        layout = self.column()
+        left = QWidget()
+        form = form_in(left)
+        form.addRow("scale", self.scale)
+        form.addRow("measured", self.mark)
+        form.addRow("standard", side_by_side(self.phase, self.reflection, self.d))
+        form.addRow(side_by_side(self.add, self.per_axis))
+        layout.addWidget(Columns(left, self.tree, (3, 2)), stretch=1)
+        layout.addWidget(side_by_side(self.correct, self.save, self.load))
+
+    def _connect(self) -> None:
+        self.phase.currentTextChanged.connect(self._on_phase)
+        self.mark.currentIndexChanged.connect(self._on_mark)
+        self.add.clicked.connect(self._on_add)
+        self.per_axis.toggled.connect(self._work_out)
+        self.tree.chosen.connect(self._on_row)
+        self.correct.clicked.connect(self._on_correct)
+        self.save.clicked.connect(self._on_save)
+        self.load.clicked.connect(self._on_load)
+        units.changed.connect(self._on_unit_changed)
+        self.d.valueChanged.connect(self._on_d_edited)
+        self.follow(self._on_found)
+        self.session.chosen_changed.connect(self._on_chosen)
+
+    def _on_found(self) -> None:
+        """Offer the marks of the finished analysis; pairs of another one are forgotten."""
+        findings = self.session.current
+        marks = measured_marks(findings) if findings is not None else ()
+        scale = scale_words(findings.micrograph.calibration) if findings else "no image analysed yet"
+        self.scale.setText(scale)
+        if marks != self._marks:
+            self._marks, self._pairs = marks, []
+            self.mark.clear()
+            self.mark.addItems([mark_words(mark) for mark in marks])
+            self._on_phase(self.phase.currentText())
+        self._work_out()
+
+    def _show_unit(self) -> None:
+        sign = symbol(length_unit())
+        self.tree.setHeaderLabels([column.format(sign) for column in COLUMNS])
+        self.d.setSuffix(f" {sign}")
+
+    def _on_d_edited(self, value: float) -> None:
+        self._d_now = value / factor(length_unit())
+
+    def _on_unit_changed(self) -> None:
+        """Show all lengths in the unit that was chosen; the d that was typed in stays the same length."""
+        d, chosen = self._d_now, self.reflection.currentIndex()
+        self._show_unit()
+        for number, mark in enumerate(self._marks):
+            self.mark.setItemText(number, mark_words(mark))
+        self._list_reflections()
+        self.reflection.setCurrentIndex(chosen)
+        self.d.setValue(d * factor(length_unit()))
+        self._work_out()
+
+    def _on_chosen(self) -> None:
+        chosen = self.session.chosen
+        labels = [mark.label for mark in self._marks]
+        if chosen is not None and len(chosen.spots) == 1 and str(chosen.spots[0]) in labels:
+            self.mark.setCurrentIndex(labels.index(str(chosen.spots[0])))
+
+    def _on_phase(self, name: str) -> None:
+        phase = self._phases.get(name)
+        self.reflection.setVisible(phase is not None)
+        self.d.setVisible(phase is None)
+        self._list_reflections()
+        self._on_mark()
+
+    def _list_reflections(self) -> None:
+        phase = self._phases.get(self.phase.currentText())
+        self.reflection.clear()
+        if phase is not None:
+            unit = length_unit()
+            lines = [
+                f"({format_hkl(r.hkl, phase)})  {spacing(r.d, unit=unit, digits=5)}"
+                for r in phase.reflections
+            ]
+            self.reflection.addItems(lines)
+
+    def _on_mark(self, index: int = 0) -> None:
+        """Propose the reflection that is nearest in d."""
+        mark, phase = self._mark(), self._phases.get(self.phase.currentText())
+        if mark is None:
+            return
+        if phase is None:
+            self.d.setValue(mark.d * factor(length_unit()))
+            return
+        hkl, _ = nearest_reflection(phase, mark.d)
+        names = [" ".join(map(str, r.hkl)) for r in phase.reflections]
+        self.reflection.setCurrentIndex(names.index(hkl))
+
+    def _mark(self) -> Mark | None:
+        index = self.mark.currentIndex()
+        return self._marks[index] if 0 <= index < len(self._marks) else None
+
+    def _known(self) -> tuple[float, str]:
+        """The true d, and what has it."""
+        phase = self._phases.get(self.phase.currentText())
+        if phase is None:
+            d = self.d.value() / factor(length_unit())
+            return d, f"d = {self.d.value():g} {symbol(length_unit())}"
+        reflection = phase.reflections[self.reflection.currentIndex()]
+        return reflection.d, f"{phase.id} {format_hkl(reflection.hkl, phase)}"
+
+    def _on_add(self) -> None:
+        mark = self._mark()
+        if mark is not None:
+            others = [pair for pair in self._pairs if pair[0].label != mark.label]
+            self._pairs = [*others, (mark, *self._known())]
+            self._work_out()
+
+    def _on_row(self, label: str) -> None:
+        self._pairs = [pair for pair in self._pairs if pair[0].label != label]
+        self._work_out()
+
+    def _work_out(self) -> None:
+        """The correction from the pairs, and what it makes of them."""
+        self._correction, problem = None, ""
+        if self._pairs:
+            marks, known, names = zip(*self._pairs, strict=True)
+            try:
+                standard = ", ".join(dict.fromkeys(names))
+                self._correction = correction_on(marks, known, standard, self.per_axis.isChecked())
+            except ValueError as error:
+                problem = str(error)
+        self.tree.fill([pair_row(*pair, self._correction) for pair in self._pairs])
+        self.correct.setToolTip(problem or "Give the image the corrected scale and analyse it again")
+        self.correct.setText(correction_words(self._correction, problem))
+        for each in (self.correct, self.save):
+            each.setEnabled(self._correction is not None)
+        self.load.setEnabled(self.session.current is not None)
+
+    def _on_correct(self) -> None:
+        findings, correction = self.session.current, self._correction
+        if findings is not None and correction is not None:
+            self._set(findings, findings.micrograph.calibration.corrected(correction))
+
+    def _set(self, findings: Findings, calibration: Calibration) -> None:
+        set_calibration(findings.layer, calibration)
+        self._pairs = []
+        self.session.calibrated.emit(100 * calibration.uncertainty)
+
+    def _on_save(self) -> None:
+        findings, correction = self.session.current, self._correction
+        if findings is None or correction is None:
+            return
+        path: str = QFileDialog.getSaveFileName(self, "Save the correction", "calibration.json", PROFILES)[0]
+        if path:
+            try:
+                save_profile(Path(path).with_suffix(".json"), profile_of(findings.micrograph, correction))
+            except OSError as error:
+                tell(error)
+
+    def _on_load(self) -> None:
+        findings = self.session.current
+        path: str = QFileDialog.getOpenFileName(self, "Use a correction", "", PROFILES)[0]
+        if not path or findings is None:
+            return
+        try:
+            profile: CalibrationProfile = load_profile(path)
+            corrected = apply_profile(profile, micrograph_from(findings.layer, self.session.viewer))
+        except (OSError, ValueError) as error:
+            tell(error)
+        else:
+            self._set(findings, corrected.calibration)
+
+
+def measured_marks(findings: Findings) -> tuple[Mark, ...]:
+    """Return the spots and rings of an analysis by which a scale can be corrected."""
+    peaks = {profile.curve: profile.peaks for profile in findings.profiles}
+    return marks_of(findings.spots, peaks.get("masked") or peaks.get("local maximum") or ())
+
+
+def mark_words(mark: Mark) -> str:
+    """Return a mark as the user chooses it."""
+    kind = "ring" if mark.azimuth is None else f"spot {mark.label}"
+    direction = "" if mark.azimuth is None else f" at {mark.azimuth:.1f}°"
+    return f"{kind} {spacing(mark.d, mark.d_sigma, length_unit())}{direction}"
+
+
+def scale_words(calibration: Calibration) -> str:
+    """Return a scale, how well it is known, and who says so."""
+    sy, sx = calibration.scale
+    size = f"{sx:.6g}" if abs(sy / sx - 1) < 1e-6 else f"x {sx:.6g}, y {sy:.6g}"
+    return f"{size} {calibration.unit} ± {100 * calibration.uncertainty:.2g} % ({calibration.source})"
+
+
+def correction_words(correction: Correction | None, problem: str) -> str:
+    """Return what the button does, with the factors."""
+    if correction is None:
+        return "These spots do not tell the scale" if problem else "Correct the scale"
+    fy, fx = correction.factors
+    factor = f"{fx:.5f}" if fy == fx else f"x {fx:.5f}, y {fy:.5f}"
+    return f"Correct by {factor} ± {100 * correction.uncertainty:.2g} %"
+
+
+def pair_row(mark: Mark, known: float, name: str, correction: Correction | None) -> Row:
+    """Return the row of a spot and what it is said to be."""
+    unit = length_unit()
+    cells = [mark_words(mark).split(" at ")[0], length(mark.d, unit, 5), name, length(known, unit, 5)]
+    if correction is None:
+        return Row(mark.label, (*cells, "", ""))
+    after = mark.corrected(correction).d
+    return Row(mark.label, (*cells, length(after, unit, 5), f"{100 * (after / known - 1):+.2f} %"))

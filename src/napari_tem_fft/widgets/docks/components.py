@@ -1,0 +1,206 @@
+"""The components dock: what the sample is made of, with areas, grain by grain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from napari.components import ViewerModel
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton
+
+from ...core.grains.grain import Grain
+from ...core.maps.colours import colours_of
+from ...core.maps.component_map import ComponentMap, named_phases
+from ...core.matching import GrainMatch
+from ...core.pipeline import Analysis
+from ...io.results.grain_tables import write_sizes
+from ...layers.grains import grain_layer_steps, legend
+from ...layers.results import LayerData
+from ..canvas.specimen import specimen_edits
+from ..canvas.views import fly_to, look_at
+from ..forms.controls import Columns, button, fill_row, wrapped
+from ..forms.tree import ResultTree, Row
+from ..plots.sizes_plot import SizesPlot
+from ..session.findings import Findings
+from ..session.messages import tell
+from ..session.runner import Runner
+from ..session.selection import component_chosen, grain_chosen
+from ..session.session import unwrapped
+from .dock import Dock
+
+COLUMNS = ("component", "state", "prob.", "area (nm²)", "share", "⌀ (nm)")
+HELP = (
+    "Phase or ambiguous set; below it its grains",
+    "identified, likely, ambiguous, single d only or unknown",
+    "Probability of the named phase, or of the whole set, among all candidates",
+    "Area, and how far its edge is blurred",
+    "Share of the specimen's area; vacuum and holes are not counted",
+    "Diameter of the circle of the same area",
+)
+
+
+class ComponentsDock(Dock):
+    """Table of components and grains; a click chooses one and flies to it.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self._listed: object = None
+        self.tree = ResultTree(COLUMNS, HELP)
+        self.whole = button("Show all", "End the choice and look at the whole image again")
+        self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
+        self.specimen = specimen_edits(self.session)
+        self.draw = button("Draw specimen", "Paint or erase where there is matter; maps and shares follow")
+        self.as_found = button("As found", "Go back to the specimen that the image shows")
+        self.sizes = SizesPlot(unwrapped(napari_viewer).theme)
+        self.sizes.setVisible(False)
+        self.legend = wrapped()
+        self.legend.setVisible(False)
+        self.maps = QAction("Orientation, change of d and rotation as layers")
+        self.show_sizes = QAction("Histogram of sizes", checkable=True)
+        self.save_sizes = QAction("Save the table of sizes (CSV)...")
+        self.runner = Runner()
+        self._mapped: tuple[Findings, Analysis] | None = None
+        self._lay_out()
+        self._connect()
+        self._on_found()
+        self._on_specimen_changed()
+
+    def _connect(self) -> None:
+        self.maps.triggered.connect(self._on_maps)
+        self.show_sizes.toggled.connect(self._on_show_sizes)
+        self.save_sizes.triggered.connect(self._on_save_sizes)
+        self.runner.returned.connect(self._on_mapped)
+        self.runner.failed.connect(tell)
+        self.session.viewer.events.theme.connect(self._on_theme_changed)
+        self.tree.chosen.connect(self._on_row_chosen)
+        self.whole.clicked.connect(self._on_whole)
+        self.copy.clicked.connect(self.tree.copy)
+        self.draw.clicked.connect(self.specimen.draw)
+        self.as_found.clicked.connect(self.specimen.as_found)
+        self.specimen.changed.connect(self._on_specimen_changed)
+        self.follow(self._on_found)
+
+    def _lay_out(self) -> None:
+        layout = self.column()
+        layout.addWidget(Columns(self.tree, self.sizes, (3, 2)), stretch=1)
+        layout.addWidget(self.legend)
+        grains = QToolButton(text="Grains", toolTip="Maps of what happens within grains, and their sizes")
+        grains.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(grains)
+        menu.addActions([self.maps, self.show_sizes, self.save_sizes])
+        grains.setMenu(menu)
+        buttons = (self.whole, self.draw, self.as_found, grains, self.copy)
+        layout.addLayout(fill_row(QHBoxLayout(), *buttons))
+
+    def _on_found(self) -> None:
+        findings = self.session.current
+        found = (findings.matches, findings.components) if findings is not None else None
+        if found is None or found != self._listed:
+            self._listed = found
+            self.tree.fill(component_rows(findings) if findings is not None else [])
+        self._on_sizes_changed()
+        shown = findings is not None and findings.group.get("orientation") is not None
+        self.legend.setVisible(shown)
+
+    def _on_sizes_changed(self) -> None:
+        if self.show_sizes.isChecked():
+            findings = self.session.current
+            self.sizes.show_sizes(findings.analysis if findings is not None else None)
+
+    def _on_show_sizes(self, wanted: bool) -> None:
+        self.sizes.setVisible(wanted)
+        self._on_sizes_changed()
+
+    def _on_save_sizes(self) -> None:
+        findings = self.session.current
+        if findings is None or findings.analysis is None:
+            return
+        path = QFileDialog.getSaveFileName(self, "Save the table of sizes", "sizes.csv", "Tables (*.csv)")[0]
+        if path:
+            try:
+                write_sizes(Path(path).with_suffix(".csv"), findings.analysis)
+            except OSError as error:
+                tell(error)
+
+    def _on_maps(self) -> None:
+        findings = self.session.current
+        if findings is not None and findings.analysis is not None:
+            self._mapped = findings, findings.analysis
+            self.runner.start(grain_layer_steps(findings.analysis))
+
+    def _on_mapped(self, layers: tuple[LayerData, ...]) -> None:
+        """Show the maps, unless what they show is no longer so."""
+        findings, analysis = self._mapped or (None, None)
+        self._mapped = None
+        if findings is not None and findings.analysis is analysis and findings is self.session.current:
+            findings.group.show(layers)
+            self.legend.setText(legend(layers))
+            self.legend.setVisible(True)
+
+    def _on_theme_changed(self) -> None:
+        self.sizes.set_theme(self.session.viewer.theme)
+
+    def _on_specimen_changed(self) -> None:
+        self.draw.setEnabled(self.specimen.layer is not None)
+        self.as_found.setEnabled(self.specimen.by_user)
+
+    def _on_row_chosen(self, key: tuple[str, str | int]) -> None:
+        findings = self.session.current
+        if findings is None or findings.analysis is None:
+            return
+        kind, what = key
+        if kind == "grain":
+            grain = next(grain for grain in findings.grains if grain.id == what)
+            self.session.pick(grain_chosen(findings, grain.id))
+            y, x = np.add(grain.centre, findings.group.offset)
+            fly_to(self.session.viewer, (float(y), float(x)), grain.diameter)
+        else:
+            self.session.pick(component_chosen(findings, str(what)))
+
+    def _on_whole(self) -> None:
+        self.session.pick(None)
+        look_at(self.session.viewer, self.session.current, "both")
+
+
+def component_rows(findings: Findings) -> list[Row]:
+    """Return one row a component, largest first, with its grains below."""
+    colours = colours_of(component.name for component in findings.components)
+    return [_component_row(findings, component, colours[component.name]) for component in findings.components]
+
+
+def _component_row(findings: Findings, component: ComponentMap, colour: str) -> Row:
+    cells = (
+        component.name,
+        str(component.outcome) if component.phases else "",
+        f"{component.score:.2f}" if component.phases else "",
+        f"{component.area:.1f} ± {component.area_sigma:.1f}",
+        f"{component.fraction:.1%}",
+        "",
+    )
+    grains = [grain for grain in findings.grains if grain.id in component.grains]
+    children = tuple(_grain_row(grain, _match(findings, grain, component), colour) for grain in grains)
+    return Row(("component", component.name), cells, colour, children=children)
+
+
+def _match(findings: Findings, grain: Grain, component: ComponentMap) -> GrainMatch:
+    own = [match for match in findings.matches if match.grain == grain.id]
+    return next((match for match in own if named_phases(match) == component.phases), own[0])
+
+
+def _grain_row(grain: Grain, match: GrainMatch, colour: str) -> Row:
+    probability = sum(c.posterior for c in match.candidates if c.phase in match.phases)
+    cells = (
+        f"grain {grain.id}",
+        str(match.outcome),
+        f"{min(probability, 1.0):.2f}" if match.phases else "",
+        f"{grain.area:.1f} ± {grain.area_sigma:.1f}",
+        "",
+        f"{grain.diameter:.1f}",
+    )
+    return Row(("grain", grain.id), cells, colour, match.reason)

@@ -1,0 +1,119 @@
+"""The phases dock: for each grain every candidate, how well it fits, and why the verdict is what it is."""
+
+from __future__ import annotations
+
+from napari.components import ViewerModel
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout
+
+from ...core.lengths import LengthUnit
+from ...core.matching import RingMatch
+from ..forms.controls import button, fill_row, wrapped
+from ..forms.match_rows import Key, columns, match_rows
+from ..forms.override_buttons import Words
+from ..forms.tree import ResultTree
+from ..session.findings import Findings
+from ..session.preferences import length_unit, remember_length_unit, units
+from ..session.selection import grain_chosen, spot_chosen
+from .dock import Dock
+
+HELP = (
+    "Grains; below them the candidates, best first; below these the spots that they explain",
+    "Probability among all candidates and a lattice that is not listed",
+    "Zone axis: [uvw] along the beam",
+    "Share of the grain's spots that the candidate explains",
+    "Measured, by the image's calibration",
+    "Candidate: by how much the calibration would have to change. Spot: what is left after that",
+    "Measured minus fitted direction",
+)
+
+
+class PhasesDock(Dock):
+    """Tree of grains, candidates and indexed spots; a click on a candidate draws its rings.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self._listed: object = None
+        self.tree = ResultTree(columns(length_unit()), HELP)
+        self.reason = wrapped()
+        self.clear = button("Clear rings", "Take away the rings of the phase, and end the choice")
+        self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
+        self.angstrom = QCheckBox("Å")
+        self.angstrom.setToolTip("Lattice spacings in Angstrom instead of nm; remembered")
+        self.angstrom.setChecked(length_unit() == "angstrom")
+        self.words = Words()
+        self._lay_out()
+        self.tree.chosen.connect(self._on_row_chosen)
+        self.clear.clicked.connect(self._on_clear)
+        self.copy.clicked.connect(self.tree.copy)
+        self.angstrom.toggled.connect(self._on_unit_toggled)
+        units.changed.connect(self._on_unit_changed)
+        self.words.said.connect(self.session.decide)
+        self.follow(self._on_found)
+        self._on_found()
+
+    def _lay_out(self) -> None:
+        layout = self.column()
+        layout.addWidget(self.tree)
+        layout.addWidget(self.reason)
+        layout.addWidget(self.words)
+        layout.addLayout(fill_row(QHBoxLayout(), self.clear, self.copy, self.angstrom))
+
+    def _on_found(self) -> None:
+        findings = self.session.current
+        found = (findings.matches, findings.analysis) if findings is not None else None
+        if found is None or found != self._listed:
+            self._listed = found
+            self.reason.clear()
+            self.words.offer(None, None)
+            self.tree.fill(match_rows(findings, length_unit()) if findings is not None else [])
+
+    def _on_unit_toggled(self, angstrom: bool) -> None:
+        unit: LengthUnit = "angstrom" if angstrom else "nm"
+        remember_length_unit(unit)
+        self._on_unit_changed()
+
+    def _on_unit_changed(self) -> None:
+        unit = length_unit()
+        with QSignalBlocker(self.angstrom):
+            self.angstrom.setChecked(unit == "angstrom")
+        self.tree.setHeaderLabels(list(columns(unit)))
+        findings = self.session.current
+        self.tree.fill(match_rows(findings, unit) if findings is not None else [])
+
+    def _on_row_chosen(self, key: Key) -> None:
+        """Take a grain's row (index, "", -1), a candidate's (index, phase, -1) or a spot's."""
+        findings = self.session.current
+        if findings is None or findings.analysis is None:
+            return
+        index, phase, spot_id = key
+        if index < 0:
+            self._choose_rings(findings, findings.analysis.rings[-1 - index], phase)
+            return
+        match = findings.matches[index]
+        self.reason.setText(match.reason)
+        self.words.offer(findings, match.grain, phase)
+        if spot_id >= 0:
+            spot = next(spot for spot in findings.spots if spot.id == spot_id)
+            self.session.pick(spot_chosen(findings, spot))
+            return
+        self.session.pick(grain_chosen(findings, match.grain))
+        if phase:
+            candidate = next(c for c in (*match.candidates, *match.excluded) if c.phase == phase)
+            self.session.spotlight.show_phase(findings, phase, candidate.scale)
+
+    def _choose_rings(self, findings: Findings, match: RingMatch, phase: str) -> None:
+        """Tell of rings, and draw those of a candidate."""
+        self.reason.setText(match.reason)
+        self.words.offer(None, None)
+        if phase:
+            candidate = next(c for c in match.candidates if c.phase == phase)
+            self.session.spotlight.show_phase(findings, phase, candidate.scale)
+
+    def _on_clear(self) -> None:
+        self.session.pick(None)

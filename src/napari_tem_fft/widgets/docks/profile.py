@@ -1,0 +1,240 @@
+"""The profile dock: radial profiles with fitted peaks in nm, following the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from napari.components import ViewerModel
+from qtpy.QtGui import QAction, QGuiApplication
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
+
+from ...core.crystal.miller import Style, format_hkl
+from ...core.crystal.phase import Miller, Phase
+from ...core.maps.colours import colours_of
+from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.profile.radial_profile import ProfilePeak
+from ...io.figures.overview import overview
+from ...io.results.tables import write_profiles
+from ..plots.canvas import ThemedToolbar
+from ..plots.profile_plot import ProfilePlot
+from ..plots.profile_view import PhaseLines, ProfileView
+from ..session.findings import Findings
+from ..session.messages import tell
+from ..session.preferences import length_unit, units
+from ..session.selection import peak_chosen
+from ..session.session import unwrapped
+from .dock import Dock
+
+#: Lines of smaller d are beyond what is measured, nm.
+SMALLEST_D = 0.05
+#: Pictures that can be written.
+PICTURES = "Pictures (*.png *.svg)"
+
+
+class ProfileDock(Dock):
+    """Radial profiles of the current image.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self._viewer = unwrapped(napari_viewer)
+        self.plot = ProfilePlot(self._viewer.theme)
+        self.toolbar = ThemedToolbar(self.plot, self)
+        self.curves = {
+            "whole image": _switch("whole image", "The whole image's transform"),
+            "masked": _switch("masked", "What lies inside the mask; follows each brush stroke"),
+            "local maximum": _switch("local maximum", "Largest signal over all local windows: small grains"),
+        }
+        self.background = _switch("subtract background", "Show what stands above the background")
+        self.lines = _switch("phase lines", "Where the named phases have their lines")
+        self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
+        self.legend = QLabel()
+        self.save = QAction("Save the curves as a table (CSV)...")
+        self.save_plot = QAction("Save the plot (PNG, SVG)...")
+        self.save_overview = QAction("Save the overview of the image (PNG, SVG)...")
+        self.copy = QAction("Copy the table of peaks")
+        self._lay_out()
+        self._connect()
+        self._on_found()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 0, 4, 0)
+        layout.setSpacing(0)
+        show = QToolButton(text="Show", toolTip="Which curves are shown, and how")
+        show.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(show)
+        menu.addActions([*self.curves.values(), self.background, self.logarithmic, self.lines])
+        menu.addSeparator()
+        menu.addActions([self.copy, self.save, self.save_plot, self.save_overview])
+        show.setMenu(menu)
+        self._row = QHBoxLayout()
+        self._row.addWidget(self.toolbar)
+        self._row.addWidget(show)
+        self._row.addWidget(self.legend)
+        self._row.addStretch(1)
+        layout.addLayout(self._row)
+        layout.addWidget(self.plot, stretch=1)
+
+    def _connect(self) -> None:
+        for switch in (*self.curves.values(), self.background, self.logarithmic, self.lines):
+            switch.toggled.connect(self._on_found)
+        self.save.triggered.connect(self._on_save)
+        self.save_plot.triggered.connect(self._on_save_plot)
+        self.save_overview.triggered.connect(self._on_save_overview)
+        self.copy.triggered.connect(self._on_copy)
+        self.follow(self._on_found)
+        self.session.chosen_changed.connect(self._on_found)
+        units.changed.connect(self._on_found)
+        self.plot.peak_chosen.connect(self._on_peak_chosen)
+        self._viewer.events.theme.connect(self._on_theme_changed)
+
+    def view(self) -> ProfileView:
+        """Return what is to be drawn."""
+        findings = self.session.current
+        view = ProfileView(
+            profiles=findings.profiles if findings else (),
+            curves=frozenset(name for name, check in self.curves.items() if check.isChecked()),
+            above_background=self.background.isChecked(),
+            logarithmic=self.logarithmic.isChecked(),
+            phases=phase_lines(findings) if findings and self.lines.isChecked() else (),
+            chosen=self._chosen(findings),
+            unit=length_unit(),
+        )
+        return replace(view, names=peak_names(findings, view.peaks())) if findings else view
+
+    def _chosen(self, findings: Findings | None) -> tuple[float, ...]:
+        ids = self.session.chosen.spots if self.session.chosen else ()
+        return tuple(spot.length for spot in findings.spots if spot.id in ids) if findings else ()
+
+    def _on_peak_chosen(self, peak: ProfilePeak) -> None:
+        findings = self.session.current
+        if findings is not None and findings.analysis is not None:
+            chosen = peak_chosen(findings, peak)
+            self.session.pick(None if chosen == self.session.chosen else chosen)
+
+    def _on_found(self) -> None:
+        view = self.view()
+        self.plot.show_view(view)
+        self.legend.setText("&nbsp; ".join(self._legend_entry(profile.curve) for profile in view.drawn()))
+
+    def _legend_entry(self, curve: str) -> str:
+        return f'<span style="color:{self.plot.curve_style(curve)[0]}">━ {curve}</span>'
+
+    def _on_theme_changed(self) -> None:
+        self.plot.set_theme(self._viewer.theme)
+        self._on_found()
+        old, self.toolbar = self.toolbar, ThemedToolbar(self.plot, self)
+        self._row.replaceWidget(old, self.toolbar)
+        old.deleteLater()
+
+    def _on_save(self) -> None:
+        findings = self.session.current
+        if findings is None or not findings.profiles:
+            return
+        path = self._ask("Save the profile", f"{findings.micrograph.name} profile.csv", "Tables (*.csv)")
+        if path:
+            self._write(lambda: write_profiles(Path(path), findings.profiles))
+
+    def _on_save_plot(self) -> None:
+        findings = self.session.current
+        if findings is None or not findings.profiles:
+            return
+        path = self._ask("Save the plot", f"{findings.micrograph.name} profile.png", PICTURES)
+        if path:
+            self._write(lambda: self.plot.save(path))
+
+    def _on_save_overview(self) -> None:
+        findings = self.session.current
+        if findings is None or findings.analysis is None:
+            return
+        analysis = findings.analysis
+        path = self._ask("Save the overview", f"{findings.micrograph.name} overview.png", PICTURES)
+        if path:
+            self._write(lambda: overview(analysis, length_unit()).savefig(path))
+
+    def _ask(self, title: str, name: str, kinds: str) -> str:
+        path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
+        return path if not path or Path(path).suffix else path + Path(name).suffix
+
+    def _write(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (OSError, ValueError) as error:
+            tell(error)
+
+    def _on_copy(self) -> None:
+        findings, clipboard = self.session.current, QGuiApplication.clipboard()
+        if findings is not None and clipboard is not None:
+            clipboard.setText(peak_table(findings, self.plot.view.peaks()))
+
+
+def phase_lines(findings: Findings) -> tuple[PhaseLines, ...]:
+    """Return the reflections of the phases that were named, in the colours of their components."""
+    if findings.analysis is None:
+        return ()
+    colours = colours_of(component.name for component in findings.components)
+    phases = {phase.id: phase for phase in findings.analysis.phases}
+    return tuple(
+        _lines_of(phases[name], colours[component.name])
+        for component in findings.components
+        for name in component.phases
+    )
+
+
+def _lines_of(phase: Phase, colour: str) -> PhaseLines:
+    lines = [r for r in phase.reflections if r.d > SMALLEST_D]
+    names = tuple(format_hkl(r.hkl, phase, "mathtext") if any(r.hkl) else "" for r in lines)
+    strength = tuple(float(np.nan_to_num(r.relative_f)) for r in lines)
+    return PhaseLines(phase.id, colour, tuple(1 / r.d for r in lines), names, strength)
+
+
+def peak_names(
+    findings: Findings, peaks: Sequence[ProfilePeak], style: Style = "mathtext"
+) -> tuple[str, ...]:
+    """Return (hkl) of each peak; empty where its spots are not all the same reflection of one phase."""
+    match_of = matches_of_spots(findings.grains, findings.matches)
+    known = {phase.id: phase for phase in findings.analysis.phases} if findings.analysis is not None else {}
+    named = []
+    for spot in findings.spots:
+        match = match_of.get(spot.id)
+        indexed = indexed_as(spot.id, match) if match is not None else None
+        if match is not None and indexed is not None and spot.enabled:
+            named.append((spot.length, match.phases, round(indexed.d_reference, 6), indexed.hkl))
+    names = []
+    for peak in peaks:
+        near = [each for each in named if abs(each[0] - peak.g) <= 2 * peak.width]
+        same = len({each[1:3] for each in near}) == 1
+        if not same:
+            names.append("")
+            continue
+        phase = known.get(near[0][1][0]) if near[0][1] else None
+        names.append(format_hkl(max(_positive(each[3]) for each in near), phase, style))
+    return tuple(names)
+
+
+def _positive(hkl: Miller) -> Miller:
+    """Return the one of (hkl) and its opposite whose first index that is not 0 is positive."""
+    return max(hkl, (-hkl[0], -hkl[1], -hkl[2]))
+
+
+def peak_table(findings: Findings, peaks: Sequence[ProfilePeak]) -> str:
+    """Return the peaks as lines with tabs, for a spreadsheet."""
+    rows = ["d (nm)\t± (nm)\tg (1/nm)\twidth (1/nm)\tsignificance\thkl"]
+    for peak, name in zip(peaks, peak_names(findings, peaks, "plain"), strict=True):
+        numbers = (peak.d, peak.d_sigma, peak.g, peak.width)
+        rows.append("\t".join([*(f"{n:.5f}" for n in numbers), f"{peak.significance:.1f}", name]))
+    return "\n".join(rows)
+
+
+def _switch(text: str, help: str, on: bool = True) -> QAction:
+    action = QAction(text, checkable=True, checked=on)
+    action.setToolTip(help)
+    return action

@@ -1,0 +1,341 @@
+"""The main dock: choose an image, say what it can hold, run the chain, and see how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...core.crystal.phase_selection import stated
+from ...core.matching.assignment import Choice
+from ...core.pipeline import AnalysisParams
+from ...core.progress import Step
+from ...io.phases.table import load_table
+from ..canvas.keys import bind, list_of_keys, words_of
+from ..canvas.live_fft import LiveFft
+from ..canvas.panel import close_panel, open_panel
+from ..canvas.roi import drawn_part
+from ..canvas.views import SPACES, Space, ViewButtons, look_at
+from ..forms.candidates import CandidatesForm
+from ..forms.controls import (
+    Scrolled,
+    button,
+    fill_row,
+    folding,
+    framed,
+    side_by_side,
+    wrapped,
+)
+from ..forms.image_choice import ImageChoice
+from ..forms.mask_tools import TOOLS, MaskTools
+from ..forms.network_choice import NetworkChoice
+from ..forms.params import ParamsForm
+from ..forms.summary import summary
+from ..session.batch_run import Setting as Asking
+from ..session.batch_run import run_of
+from ..session.messages import tell
+from ..session.preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
+from ..session.session import unwrapped
+from ..session.source import set_pixel_size
+from ..session.turns import in_turns
+from ..session.warm import load_layers
+from .batch import BatchDock
+from .calibration import CalibrationDock
+from .components import ComponentsDock
+from .dock import Dock
+from .phases import PhasesDock
+from .placement import bring_around, narrow
+from .profile import ProfileDock
+from .series import SeriesDock
+
+PART = (
+    "Run the whole chain on the part of the image inside a shape: the rectangle of the live FFT, or the"
+    " selected rectangle, ellipse or polygon of any Shapes layer"
+)
+#: The docks that belong to this one.
+BELOW: dict[str, type[QWidget]] = {
+    "Profile": ProfileDock,
+    "Components": ComponentsDock,
+    "Phases": PhasesDock,
+    "Calibration": CalibrationDock,
+    "Series": SeriesDock,
+}
+BESIDE: dict[str, type[QWidget]] = {"Batch": BatchDock}
+
+
+class TemFftDock(Dock):
+    """From a micrograph to named components.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self._viewer = unwrapped(napari_viewer)
+        self._shown = False
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        self._on_image_chosen(self.image.image)
+        self._on_network_chosen(self.network.value)
+        self._on_state_changed()
+        self._on_found()
+
+    def _make_controls(self) -> None:
+        self.image = ImageChoice(self._viewer)
+        self.pixel_size = QDoubleSpinBox(decimals=5, minimum=0.0001, maximum=10.0, singleStep=0.001)
+        self.pixel_size.setValue(0.02)
+        self.pixel_size.setSuffix(" nm")
+        self.calibrate = button("Set", "Give the image this pixel size, which its file does not tell")
+        self.calibration = QWidget()
+        self.candidates = CandidatesForm(load_table())
+        self.network = NetworkChoice(self.session.network)
+        self.params = ParamsForm(AnalysisParams(), without=("network",))
+        self.defaults = button("Defaults", "Set all parameters back to their defaults")
+        self.run = button("Run", f"Run the whole chain; after single steps, the rest of it{words_of('run')}")
+        self.step = button("Step", "Run only the next step of the chain and show what it gives")
+        self.cancel = button("Cancel", "Stop after the step that is under way")
+        self.progress = QProgressBar()
+        self.spots = MaskTools(self.session)
+        self.views = ViewButtons()
+        self.live = QCheckBox("FFT of a part, live")
+        self.live.setToolTip("Drag a rectangle over the image and see the FFT of what is inside it")
+        self.live_fft = LiveFft(self.session)
+        self.part = button("Analyse a part", PART)
+        self.panel = QCheckBox("FFT in a panel of its own")
+        self.panel.setToolTip("Show reciprocal space in 1/nm in a second viewer; this choice is remembered")
+        self.panel.setChecked(not self.session.beside)
+        self.choice = wrapped()
+        self.choice.setVisible(False)
+        self.choice.setToolTip("Click a spot in the FFT, a grain in the image or a peak of the profile")
+        self.result = wrapped()
+        self.result.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.result.setToolTip("State, area, and share of the specimen's area of each component")
+        self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def _lay_out(self) -> None:
+        form = QWidget()
+        layout = QVBoxLayout(form)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(4)
+        layout.addWidget(side_by_side(QLabel("image"), self.image))
+        fill_row(QHBoxLayout(self.calibration), QLabel("pixel size"), self.pixel_size, self.calibrate)
+        layout.addWidget(self.calibration)
+        layout.addWidget(framed("Candidates", self.candidates))
+        layout.addWidget(side_by_side(QLabel("network"), self.network))
+        layout.addWidget(folding("Parameters", self.params, self.defaults))
+        layout.addWidget(side_by_side(self.run, self.step, self.cancel))
+        layout.addWidget(self.progress)
+        layout.addWidget(self.views)
+        layout.addWidget(side_by_side(self.live, self.part))
+        layout.addWidget(self.panel)
+        layout.addWidget(framed("Correct the spots", self.spots))
+        layout.addWidget(self.choice)
+        layout.addWidget(self.result, stretch=1)
+        layout.addWidget(folding("Keyboard", QLabel(list_of_keys())))
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(Scrolled(form))
+
+    def _connect(self) -> None:
+        session = self.session
+        self.image.chosen.connect(self._on_image_chosen)
+        self.calibrate.clicked.connect(self._on_calibrate)
+        self.network.chosen.connect(self._on_network_chosen)
+        self.defaults.clicked.connect(self._on_defaults)
+        self.run.clicked.connect(self._on_run)
+        self.step.clicked.connect(self._on_step)
+        self.cancel.clicked.connect(session.cancel)
+        self.views.wanted.connect(self._look)
+        self.live.toggled.connect(self._on_live_toggled)
+        self.part.clicked.connect(self._on_part)
+        self.panel.toggled.connect(self._on_panel_toggled)
+        self._bind_keys()
+        run_of(self._viewer).offer(self._asked)
+        units.watch()
+        units.changed.connect(self._on_unit_changed)
+        session.step_done.connect(self._on_step_done)
+        session.state_changed.connect(self._on_state_changed)
+        session.found.connect(self._on_found)
+        session.current_changed.connect(self._on_current_changed)
+        session.chosen_changed.connect(self._on_chosen_changed)
+        session.calibrated.connect(self._on_calibrated)
+
+    def _bind_keys(self) -> None:
+        bind(self._viewer, "run", self._on_run)
+        for space in SPACES:
+            bind(self._viewer, space, self._look, space)
+        for tool in TOOLS:
+            bind(self._viewer, tool, self.session.tools.take, tool)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Bring the docks that belong to this one when it is shown."""
+        super().showEvent(event)
+        in_turns(self, self._bring_docks(first=not self._shown))
+        if not self._shown:
+            self._shown = True
+            load_layers(self)
+
+    def _bring_docks(self, first: bool) -> Iterator[None]:
+        yield from bring_around(self, self._viewer, BELOW, BESIDE, share=0.36)
+        if first:
+            narrow(self)
+            self.panel.setChecked(self.panel.isChecked() or fft_in_panel())
+
+    def _on_network_chosen(self, name: str) -> None:
+        try:
+            self.session.network.choose(name)
+        except ValueError as error:
+            tell(error)
+
+    def _on_live_toggled(self, wanted: bool) -> None:
+        layer = self.image.image
+        if not wanted:
+            self.live_fft.switch_off()
+        elif layer is None:
+            self.live.setChecked(False)
+        else:
+            try:
+                self.live_fft.switch_on(layer)
+            except ValueError as error:
+                tell(error)
+                self.live.setChecked(False)
+
+    def _on_panel_toggled(self, wanted: bool) -> None:
+        self.live.setChecked(False)
+        remember_fft_in_panel(wanted)
+        if wanted:
+            panel = open_panel(self._viewer, self.session, beside=self)
+            panel.gone.connect(self._on_panel_gone)
+        else:
+            close_panel(self.session)
+
+    def _on_panel_gone(self) -> None:
+        self.panel.setChecked(False)
+
+    def _look(self, space: Space) -> None:
+        look_at(self._viewer, self.session.current, space)
+
+    def _on_run(self) -> None:
+        self._go_on(single=False)
+
+    def _on_step(self) -> None:
+        self._go_on(single=True)
+
+    def _go_on(self, single: bool) -> None:
+        if self.session.paused:
+            self.session.advance(single)
+            return
+        try:
+            self.session.analyse(self._layer(), *self._setting(), single)
+        except ValueError as error:
+            tell(error)
+
+    def _layer(self) -> Image:
+        layer = self.image.image
+        if layer is None:
+            raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
+        return layer
+
+    def _setting(self) -> tuple[Choice, AnalysisParams]:
+        asked = self.candidates.asked()
+        return self.candidates.choice(), stated(self.all_params(), asked.names, asked.elements)
+
+    def _asked(self) -> Asking:
+        return self.candidates.asked(), self.all_params()
+
+    def _on_part(self) -> None:
+        """Cut out what the drawn shape holds, as an image of its own in its place, and analyse it."""
+        try:
+            part = drawn_part(self._layer(), self._viewer)
+        except ValueError as error:
+            tell(error)
+            return
+        self.live.setChecked(False)
+        self._viewer.add_layer(part)
+        self.image.image = part
+        self._on_run()
+
+    def _on_image_chosen(self, layer: Image | None) -> None:
+        known = layer is None or all(str(unit) != "pixel" for unit in layer.units[-2:])
+        self.calibration.setVisible(not known)
+        self.live.setChecked(False)
+        self.session.offer.make(layer, self._setting)
+        self.session.choose(layer)
+
+    def _on_calibrate(self) -> None:
+        if (layer := self.image.image) is not None:
+            set_pixel_size(layer, self.pixel_size.value())
+            self._on_image_chosen(layer)
+            self._viewer.fit_to_view()
+
+    def all_params(self) -> AnalysisParams:
+        """Return the parameters of the form, with the network that is chosen beside it."""
+        return replace(self.params.value, network=self.network.value)
+
+    def _on_calibrated(self, uncertainty: float) -> None:
+        """Analyse the image again, with the scale as well known as it is now."""
+        self.params.value = replace(self.params.value, calibration_uncertainty=uncertainty)
+        self.session.cancel()
+        self._viewer.fit_to_view()
+        self._on_run()
+
+    def _on_defaults(self) -> None:
+        self.params.value = AnalysisParams()
+        self.network.reset()
+
+    def _on_step_done(self, step: Step) -> None:
+        self.progress.setRange(0, step.total)
+        self.progress.setValue(step.done)
+        self.progress.setFormat(step.name)
+
+    def _on_state_changed(self) -> None:
+        running, paused = self.session.running, self.session.paused
+        self.run.setText("Run the rest" if paused else "Run")
+        self.step.setText("Next step" if paused else "Step")
+        for widget in (self.run, self.step):
+            widget.setEnabled(not running)
+        for widget in (self.image, self.panel):
+            widget.setEnabled(not (running or paused))
+        self.cancel.setEnabled(running or paused)
+        if not running and not paused:
+            self.progress.setRange(0, 1)
+            self.progress.setValue(0)
+            self.progress.setFormat("")
+        elif running and self.progress.maximum() == 1:
+            self.progress.setRange(0, 0)
+
+    def _on_current_changed(self) -> None:
+        """Follow the choice of an image that was made elsewhere."""
+        findings = self.session.current
+        if findings is not None and findings.layer is not self.image.image:
+            self.image.image = findings.layer
+        self._on_unit_changed()
+        self._on_found()
+
+    def _on_unit_changed(self) -> None:
+        if self.session.current is not None:
+            self.session.current.group.relabel(length_unit())
+
+    def _on_found(self) -> None:
+        self.result.setText(summary(self.session.current))
+
+    def _on_chosen_changed(self) -> None:
+        chosen = self.session.chosen
+        self.choice.setText(f"chosen: {chosen.words}" if chosen else "")
+        self.choice.setVisible(chosen is not None)

@@ -1,0 +1,198 @@
+"""The training dock: keep corrected masks as training pairs, and let a network learn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from napari.components import ViewerModel
+from napari.utils.notifications import show_info
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QTreeWidget,
+    QTreeWidgetItem,
+)
+
+from ...core.pipeline import Analysis
+from ...core.progress import Step
+from ...nn.inference.model import known_models, load_config, model_folder, own_folder
+from ...nn.inference.prepare import InputParams
+from ...nn.training.corrections import PairError, pair_summary, save_pair
+from ..forms.controls import button, fill_row, wrapped
+from ..session.fine_tuning import FineTuning
+from ..session.messages import tell
+from ..session.runner import Runner
+from .dock import Dock
+
+COLUMNS = ("micrograph", "spots", "saved")
+
+
+class TrainDock(Dock):
+    """Saves the current mask as a training pair, lists the pairs, and fine-tunes a model on them.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self.saver = Runner()
+        self.training = FineTuning(self)
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        self._fill_models()
+        self._list_pairs()
+        self._on_found()
+        self._on_ended("")
+
+    def _make_controls(self) -> None:
+        self.folder = QLineEdit(str(own_folder().with_name("corrections")))
+        self.folder.setToolTip("Where the training pairs are kept")
+        self.browse = button("Folder...", "Choose the folder of the training pairs")
+        self.save = button(
+            "Save corrected mask as a training pair",
+            "Keep what the network sees of this image, with the mask's spots as they are now",
+        )
+        self.pairs = QTreeWidget()
+        self.pairs.setHeaderLabels(COLUMNS)
+        self.pairs.setRootIsDecorated(False)
+        self.base = QComboBox()
+        self.base.setToolTip("The model from which the training starts")
+        self.name = QLineEdit("corrected")
+        self.name.setToolTip("Name of the new model, under which it can be chosen then")
+        self.start = button(
+            "Fine-tune", "Let the model learn from all pairs of the folder, beside simulated images"
+        )
+        self.cancel = button("Cancel", "End the training; no model is made")
+        self.progress = QProgressBar()
+        self.state = wrapped()
+
+    def _lay_out(self) -> None:
+        layout = self.column()
+        layout.addLayout(fill_row(QHBoxLayout(), QLabel("pairs in"), self.folder, self.browse))
+        layout.addWidget(self.save)
+        layout.addWidget(self.pairs, stretch=1)
+        form = QFormLayout()
+        form.addRow("start from", self.base)
+        form.addRow("new model", self.name)
+        layout.addLayout(form)
+        layout.addLayout(fill_row(QHBoxLayout(), self.start, self.cancel))
+        layout.addWidget(self.progress)
+        layout.addWidget(self.state)
+
+    def _connect(self) -> None:
+        self.browse.clicked.connect(self._on_browse)
+        self.folder.editingFinished.connect(self._list_pairs)
+        self.save.clicked.connect(self._on_save)
+        self.start.clicked.connect(self._on_start)
+        self.cancel.clicked.connect(self.training.cancel)
+        self.saver.returned.connect(self._on_saved)
+        self.saver.failed.connect(tell)
+        self.saver.stopped.connect(self._on_found)
+        self.training.progressed.connect(self._on_progressed)
+        self.training.ended.connect(self._on_ended)
+        self.follow(self._on_found, running=True)
+        for signal in (self.session.network.listed, self.session.network.changed):
+            signal.connect(self._fill_models)
+
+    def _fill_models(self) -> None:
+        before = self.base.currentData()
+        chosen = self.session.network.name
+        names = list(dict.fromkeys((*known_models(), *((chosen,) if chosen else ()))))
+        self.base.clear()
+        for name in names:
+            self.base.addItem(Path(name).name, name)
+        self.base.setCurrentIndex(names.index(before) if before in names else len(names) - 1)
+        self.start.setEnabled(bool(names) and not self.training.running)
+
+    def _list_pairs(self) -> None:
+        self.pairs.clear()
+        for path in sorted(Path(self.folder.text()).glob("*.npz")):
+            try:
+                name, spots, saved = pair_summary(path)
+            except PairError as error:
+                name, spots, saved = f"{path.name}: no training pair", 0, ""
+                item = QTreeWidgetItem([name, "", saved])
+                item.setToolTip(0, str(error))
+            else:
+                item = QTreeWidgetItem([name, str(spots), saved[:16].replace("T", " ")])
+                item.setToolTip(0, str(path))
+            self.pairs.addTopLevelItem(item)
+
+    def _on_browse(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of training pairs", self.folder.text())
+        if folder:
+            self.folder.setText(folder)
+            self._list_pairs()
+
+    def _on_found(self) -> None:
+        findings = self.session.current
+        ready = findings is not None and findings.analysis is not None
+        self.save.setEnabled(ready and not self.session.running and not self.saver.running)
+
+    def _on_save(self) -> None:
+        findings = self.session.current
+        if findings is None or findings.analysis is None:
+            return
+        base = self.base.currentData()
+        try:
+            params = load_config(model_folder(base)).inputs if base else InputParams()
+        except ValueError as error:
+            tell(error)
+            return
+        self.saver.start(_saving(Path(self.folder.text()), findings.analysis, params))
+        self.save.setEnabled(False)
+
+    def _on_saved(self, path: Path) -> None:
+        show_info(f"saved as a training pair: {path}")
+        self._list_pairs()
+
+    def _on_start(self) -> None:
+        name = self.name.text().strip()
+        try:
+            if not name or name != Path(name).name or name.startswith("."):
+                raise ValueError("give the new model a name that a folder can have")
+            if name in known_models():
+                raise ValueError(f"there is a model {name} already: give the new one another name")
+            if not any(Path(self.folder.text()).glob("*.npz")):
+                raise ValueError("there is no training pair in this folder: correct a mask and save it first")
+            self.training.start(self.base.currentData(), Path(self.folder.text()), own_folder() / name)
+        except ValueError as error:
+            tell(error)
+            return
+        self.state.setText("the network is being loaded")
+        self.progress.setRange(0, 0)
+        self.start.setEnabled(False)
+        self.cancel.setEnabled(True)
+
+    def _on_progressed(self, what: str, step: int, steps: int) -> None:
+        self.progress.setRange(0, steps)
+        self.progress.setValue(step)
+        self.state.setText(f"{what}: {step} of {steps}")
+
+    def _on_ended(self, trouble: str) -> None:
+        self.progress.setRange(0, 1)
+        self.progress.setValue(0)
+        self.cancel.setEnabled(False)
+        self.start.setEnabled(self.base.count() > 0)
+        self.state.setText(trouble)
+        if trouble.startswith("the training"):
+            tell(ValueError(trouble))
+        elif not trouble and self.training.output.name:
+            self.state.setText(f"{self.training.output.name} is ready, and can be chosen in the TEM FFT dock")
+            self.session.network.listed.emit()
+
+
+def _saving(folder: Path, analysis: Analysis, params: InputParams) -> Generator[Step, None, Path]:
+    """Save a pair as a work of one step."""
+    path = save_pair(folder, analysis, analysis.spots, params)
+    yield Step("training pair", 1, 1, path)
+    return path

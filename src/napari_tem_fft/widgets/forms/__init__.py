@@ -1,0 +1,1 @@
+"""Forms and tables of which the docks are made."""

@@ -1,0 +1,184 @@
+"""BatchForm: which files a run takes, and what it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QLineEdit,
+    QListWidget,
+    QSpinBox,
+    QWidget,
+)
+
+from ...batch.state import RUN
+from ...io.readers.formats import SUFFIXES
+from ...io.results.folder import KEEP
+from ..session.batch_run import BatchRun
+from .batch_rows import settings_words
+from .controls import button, form_in, short, side_by_side, wrapped
+
+KEPT = {"tables": "tables only", "maps": "tables and maps", "pictures": "tables, maps and pictures"}
+
+
+class BatchForm(QWidget):
+    """The set-up of a viewer's run; what is edited is in the run's set-up at once.
+
+    Parameters
+    ----------
+    run : BatchRun
+    """
+
+    def __init__(self, run: BatchRun) -> None:
+        super().__init__()
+        self.run = run
+        self._make_inputs()
+        self._make_options()
+        self._lay_out()
+        self._connect()
+        run.changed.connect(self._on_changed)
+        self._on_changed()
+
+    def _make_inputs(self) -> None:
+        self.inputs = QListWidget()
+        self.inputs.setMaximumHeight(64)
+        self.inputs.setToolTip("Files, and folders with all that is in them; they can be dropped here")
+        self.inputs.addItems(list(self.run.setup.inputs))
+        self.files = button("Files...", "Add micrographs")
+        self.add_folder = button("Folder...", "Add a folder, with all the folders in it")
+        self.clear = button("Clear", "Take all files and folders out again")
+        self.output = QLineEdit(self.run.setup.output, placeholderText="folder for the results")
+        self.output.setToolTip("One folder an image, and the run's tables and report")
+        self.browse = button("...", "Choose the folder for the results")
+
+    def _make_options(self) -> None:
+        setup = self.run.setup
+        self.keep = short(QComboBox(), 8)
+        for each in KEEP:
+            self.keep.addItem(KEPT[each], each)
+        self.keep.setCurrentIndex(self.keep.findData(setup.keep))
+        self.keep.setToolTip("What is kept of each image; with maps it can be opened and corrected later")
+        self.workers = QSpinBox(minimum=1, maximum=256)
+        self.workers.setValue(setup.workers)
+        self.workers.setToolTip("Images that are analysed at the same time, each by a process of its own")
+        self.memory = QLineEdit(setup.memory_limit, placeholderText="no limit (or: 8G)")
+        self.memory.setToolTip("Memory for the whole run: as many workers are started as fit into it")
+        self.profile = QLineEdit(setup.profile, placeholderText="none")
+        self.profile.setToolTip("Calibration profile by which the files' scales are corrected")
+        self.browse_profile = button("...", "Choose a calibration profile")
+        self.pixel_size = QDoubleSpinBox(decimals=5, maximum=10.0, singleStep=0.001)
+        self.pixel_size.setValue(setup.pixel_size)
+        self.pixel_size.setSuffix(" nm")
+        self.pixel_size.setSpecialValueText("each file's own")
+        self.pixel_size.setToolTip("Pixel size of all images, in the place of what their files say")
+        self.settings = wrapped()
+        self.settings.setToolTip("Set these in the TEM FFT dock")
+        self.anew = QCheckBox("begin anew")
+        self.anew.setToolTip("Replace the run in the folder; what a person corrected is kept")
+
+    def _lay_out(self) -> None:
+        form = form_in(self)
+        form.addRow("micrographs", self.inputs)
+        form.addRow("", side_by_side(self.files, self.add_folder, self.clear))
+        form.addRow("results", side_by_side(self.output, self.browse))
+        form.addRow("keep", self.keep)
+        form.addRow("workers", self.workers)
+        form.addRow("memory", self.memory)
+        form.addRow("pixel size", self.pixel_size)
+        form.addRow("calibration", side_by_side(self.profile, self.browse_profile))
+        form.addRow("", self.anew)
+        form.addRow(self.settings)
+
+    def _connect(self) -> None:
+        self.files.clicked.connect(self._on_files)
+        self.add_folder.clicked.connect(self._on_folder)
+        self.clear.clicked.connect(self._on_clear)
+        self.browse.clicked.connect(self._on_browse)
+        self.output.editingFinished.connect(self.take_output)
+        self.browse_profile.clicked.connect(self._on_browse_profile)
+        self.profile.textChanged.connect(self._on_edited)
+        self.memory.textChanged.connect(self._on_edited)
+        self.keep.currentIndexChanged.connect(self._on_edited)
+        self.workers.valueChanged.connect(self._on_edited)
+        self.pixel_size.valueChanged.connect(self._on_edited)
+
+    def add_inputs(self, paths: Sequence[str]) -> None:
+        """Add files and folders to those that will be analysed."""
+        known = list(self.run.setup.inputs)
+        new = [path for path in dict.fromkeys(paths) if path and path not in known]
+        self.inputs.addItems(new)
+        self.run.with_setup(inputs=(*known, *new))
+        if new and not self.run.setup.output:
+            first = Path(new[0])
+            self.output.setText(str((first if first.is_dir() else first.parent).with_name("results")))
+            self.take_output()
+        self._on_changed()
+
+    def take_output(self) -> None:
+        """Look into the folder that was typed in, if it is another one."""
+        if self.output.text().strip() != self.run.setup.output:
+            self.run.with_setup(output=self.output.text().strip())
+            self.run.look_up()
+
+    def drag(self, event: QDragEnterEvent | None) -> None:
+        """Take files and folders."""
+        if event is not None and _dropped(event):
+            event.acceptProposedAction()
+
+    def drop(self, event: QDropEvent | None) -> None:
+        """Add the files and folders that were dropped."""
+        if event is not None:
+            self.add_inputs(_dropped(event))
+            event.acceptProposedAction()
+
+    def _on_files(self) -> None:
+        kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
+        paths, _ = QFileDialog.getOpenFileNames(self, "Micrographs", "", f"Micrographs ({kinds});;All (*)")
+        self.add_inputs(paths)
+
+    def _on_folder(self) -> None:
+        self.add_inputs([QFileDialog.getExistingDirectory(self, "Folder of micrographs")])
+
+    def _on_clear(self) -> None:
+        self.inputs.clear()
+        self.run.with_setup(inputs=())
+        self._on_changed()
+
+    def _on_browse(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the results", self.output.text())
+        if folder:
+            self.output.setText(folder)
+            self.take_output()
+
+    def _on_browse_profile(self) -> None:
+        path = QFileDialog.getOpenFileName(self, "Calibration profile", "", "Profiles (*.json)")[0]
+        if path:
+            self.profile.setText(path)
+
+    def _on_edited(self) -> None:
+        self.run.with_setup(
+            keep=self.keep.currentData(),
+            workers=self.workers.value(),
+            memory_limit=self.memory.text().strip(),
+            profile=self.profile.text().strip(),
+            pixel_size=self.pixel_size.value(),
+        )
+
+    def _on_changed(self) -> None:
+        run = self.run
+        self.anew.setEnabled(not run.running and bool(run.setup.output) and (run.folder / RUN).is_file())
+        for control in (self.inputs, self.files, self.add_folder, self.clear, self.output, self.browse):
+            control.setEnabled(not run.running)
+        if not run.running:
+            self.settings.setText(settings_words(run))
+
+
+def _dropped(event: QDropEvent) -> list[str]:
+    data = event.mimeData()
+    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data is not None else []

@@ -1,0 +1,213 @@
+"""CandidatesForm: which phases may be named, by set, by name and by element, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari.utils.notifications import show_info, show_warning
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
+
+from ...core.crystal.phase import Phase
+from ...core.crystal.phase_selection import DEFAULT_TAGS, others_than, select_phases
+from ...core.matching.assignment import Choice
+from ...io.phases.table import (
+    FileStatus,
+    file_phases,
+    load_cif_folder,
+    user_folder,
+    with_own_phases,
+)
+from ..session.messages import tell
+from .controls import form_in, wrapped
+from .phase_table import PhaseTable
+
+USUAL = "usual sets"
+SUFFIXES = (".cif", ".csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The choice of candidates as it was made, in words and files.
+
+    Attributes
+    ----------
+    names, sets : tuple of str, optional
+    elements : str, optional
+        As `select_phases` takes them.
+    files : tuple of Path
+        CIF files and lists of d-spacings that joined the table, but for those of the user's own folder.
+    """
+
+    names: tuple[str, ...] | None = None
+    sets: tuple[str, ...] | None = None
+    elements: str | None = None
+    files: tuple[Path, ...] = ()
+
+
+class CandidatesForm(QWidget):
+    """Three ways to say which phases the sample can hold, and how many are left.
+
+    CIF files and lists of d-spacings (CSV) can be dropped on it; those in the user's own folder are
+    taken along from the beginning.
+
+    Parameters
+    ----------
+    table : sequence of Phase
+        The phases that are known to everybody.
+    """
+
+    def __init__(self, table: Sequence[Phase]) -> None:
+        super().__init__()
+        self._table = tuple(table)
+        self._states: list[FileStatus] = []
+        self._files: dict[str, Path] = {}
+        self._window: PhaseTable | None = None
+        self.setAcceptDrops(True)
+        self._make_controls()
+        self._lay_out()
+        self.sets.currentTextChanged.connect(self._on_edited)
+        self.elements.textChanged.connect(self._on_edited)
+        self.names.textChanged.connect(self._on_edited)
+        self.own.clicked.connect(self._on_own)
+        self.look_up.clicked.connect(self._on_look_up)
+        if user_folder().is_dir():
+            phases, states = load_cif_folder(user_folder())
+            self._states += states
+            self._add(phases)
+        self._on_edited()
+
+    def _make_controls(self) -> None:
+        self.sets = QComboBox()
+        tags = sorted({tag for phase in self._table for tag in phase.tags})
+        self.sets.addItems([USUAL, "all", *tags])
+        self.sets.setToolTip(f"Set of phases to choose from; the usual ones are: {', '.join(DEFAULT_TAGS)}")
+        self.elements = QLineEdit(placeholderText="any (or: Li, F, O, +Cu, -Na)")
+        self.elements.setToolTip(
+            "Elements that the sample can hold: +Cu must be there, -Na is not, Fe|Co at least one of them"
+        )
+        self.names = QLineEdit(placeholderText="all of the set (or: LiF, Li2O, Cu)")
+        self.names.setToolTip("Names, formulas or aliases of phases, with commas; empty for all of the set")
+        self.own = QPushButton("Own phases...")
+        self.own.setToolTip(
+            "Add CIF files, or tables (CSV) of d-spacings; they can be dropped here too."
+            f" Files in {user_folder()} are taken along always"
+        )
+        self.look_up = QPushButton("Table...")
+        self.look_up.setToolTip("All phases with their lattice planes, and what became of your own files")
+        self.count = wrapped()
+
+    def _lay_out(self) -> None:
+        layout = form_in(self)
+        for label, control in (("set", self.sets), ("elements", self.elements), ("phases", self.names)):
+            layout.addRow(label, control)
+        row = QHBoxLayout()
+        row.addWidget(self.count, stretch=1)
+        row.addWidget(self.look_up)
+        row.addWidget(self.own)
+        layout.addRow(row)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Return the phases that may be named.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name or element, or if no phase is left; the message says which.
+        """
+        asked = self.asked()
+        chosen = select_phases(self._table, asked.names, asked.sets, asked.elements)
+        if not chosen:
+            raise ValueError("no phase fits all that is asked for: choose a larger set or other elements")
+        return chosen
+
+    def asked(self) -> Asked:
+        """Return what the form says, whether it can be understood or not."""
+        names = tuple(name.strip() for name in self.names.text().split(",") if name.strip())
+        sets = None if self.sets.currentText() == USUAL else (self.sets.currentText(),)
+        return Asked(names or None, sets, self.elements.text().strip() or None, tuple(self._files.values()))
+
+    def choice(self) -> Choice:
+        """Return the phases that may be named, and all others, which are told of where they would fit.
+
+        Raises
+        ------
+        ValueError
+            As `phases` does.
+        """
+        phases = self.phases()
+        return Choice(phases, others_than(phases, self._table))
+
+    def add_files(self, paths: Iterable[str | Path]) -> None:
+        """Add the phases of CIF files and CSV lists; a bad one is told and does not stop the others."""
+        for path in map(Path, paths):
+            phases, state = file_phases(path)
+            self._states = [*(s for s in self._states if s.file != state.file), state]
+            self._add(phases)
+            if state.state == "refused":
+                tell(ValueError(f"{path.name}: {state.reason}"))
+            else:
+                self._files[path.name] = path
+                names = ", ".join(state.phases)
+                show_info(f"{path.name}: {names} added to the candidates; {state.reason}".removesuffix("; "))
+        self._on_edited()
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take files of phases."""
+        if event is not None and _files_of(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Add the files that were dropped."""
+        if event is not None:
+            self.add_files(_files_of(event))
+            event.acceptProposedAction()
+
+    def _add(self, phases: Sequence[Phase]) -> None:
+        self._table, notes = with_own_phases(self._table, phases)
+        for note in notes:
+            show_warning(note)
+
+    def _on_own(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(self, "Add phases", "", "Phases (*.cif *.csv)")
+        self.add_files(paths)
+
+    def _on_look_up(self) -> None:
+        if self._window is None:
+            self._window = PhaseTable(self)
+        self._window.show_phases(self._table, self._active(), self._states)
+        self._window.show()
+        self._window.raise_()
+
+    def _active(self) -> tuple[Phase, ...]:
+        """The phases that may be named; none where what is asked for cannot be understood."""
+        try:
+            return self.phases()
+        except ValueError:
+            return ()
+
+    def _on_edited(self, text: str = "") -> None:
+        try:
+            chosen = self.phases()
+            listed = ", ".join(phase.id for phase in chosen)
+            names = f": {listed}" if len(chosen) <= 6 else ""
+            self.count.setText(f"{len(chosen)} of {len(self._table)} phases active{names}")
+            self.count.setToolTip(listed)
+        except ValueError as error:
+            self.count.setText(str(error))
+
+
+def _files_of(event: QDropEvent) -> list[str]:
+    """Files of phases among what is dragged."""
+    data = event.mimeData()
+    paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
+    return [path for path in paths if Path(path).suffix.lower() in SUFFIXES]

@@ -1,0 +1,107 @@
+"""Words: what a person says of a grain's phase, as buttons below the table of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
+
+from ...core.decided import decided_steps
+from ...core.matching import Decision, DecisionKind, merged
+from ...core.pipeline import Analysis
+from ...core.progress import Step
+from ...layers.presenter import Edited
+from ..session.findings import Findings
+
+
+class Words(QWidget):
+    """Buttons that set, lock, reject or withdraw the phase of the grain that was chosen.
+
+    Signals
+    -------
+    said(object)
+        All decisions that hold from now on, a tuple of `Decision`.
+    """
+
+    said = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._findings: Findings | None = None
+        self._grain: int | None = None
+        self.phase = QComboBox()
+        self.phase.setToolTip("The phase that you speak of; candidates first")
+        self.set = _button("Set", "The grain is of this phase, whatever the measurement says")
+        self.lock = _button(
+            "Standard",
+            "The grain is of this phase, and the image's scale follows from it (internal standard)",
+        )
+        self.reject = _button("Not this", "The grain is not of this phase")
+        self.withdraw = _button("Withdraw", "Take back all that you have said of this grain")
+        self._lay_out()
+        self.set.clicked.connect(self._on_set)
+        self.lock.clicked.connect(self._on_lock)
+        self.reject.clicked.connect(self._on_reject)
+        self.withdraw.clicked.connect(self._on_withdraw)
+        self.offer(None, None)
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.phase, stretch=1)
+        for button in (self.set, self.lock, self.reject, self.withdraw):
+            row.addWidget(button)
+
+    def offer(self, findings: Findings | None, grain: int | None, phase: str = "") -> None:
+        """Speak of a grain from now on, and of a phase; of none where there is no grain."""
+        self._findings, self._grain = findings, grain
+        analysis = findings.analysis if findings is not None else None
+        known = analysis is not None and grain is not None
+        self.phase.clear()
+        if analysis is not None and known:
+            self.phase.addItems([each.id for each in (*analysis.phases, *analysis.others)])
+            self.phase.setCurrentText(phase or _best(analysis, grain))
+        for control in (self.phase, self.set, self.lock, self.reject):
+            control.setEnabled(known)
+        self.withdraw.setEnabled(any(one.grain == grain for one in self._earlier()))
+
+    def _earlier(self) -> tuple[Decision, ...]:
+        analysis = self._findings.analysis if self._findings is not None else None
+        return analysis.decisions if analysis is not None else ()
+
+    def _on_set(self) -> None:
+        self._say("override")
+
+    def _on_lock(self) -> None:
+        self._say("lock")
+
+    def _on_reject(self) -> None:
+        self._say("reject")
+
+    def _say(self, kind: DecisionKind) -> None:
+        if self._grain is not None and self.phase.currentText():
+            self.said.emit(merged(self._earlier(), (Decision(self._grain, self.phase.currentText(), kind),)))
+
+    def _on_withdraw(self) -> None:
+        self.said.emit(tuple(one for one in self._earlier() if one.grain != self._grain))
+
+
+def word_steps(analysis: Analysis, decisions: Sequence[Decision]) -> Generator[Step, None, Analysis]:
+    """Show again what decisions do not change, then the names and maps that follow from them."""
+    steps = decided_steps(analysis, decisions)
+    for product in (Edited(analysis.spots), analysis.profiles, analysis.grains):
+        yield Step("decision", 0, 1, product)
+    return (yield from steps)
+
+
+def _best(analysis: Analysis, grain: int | None) -> str:
+    """The first candidate of a grain."""
+    first = (m.candidates[0].phase for m in analysis.matches if m.grain == grain and m.candidates)
+    return next(first, "")
+
+
+def _button(text: str, help: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(help)
+    return button

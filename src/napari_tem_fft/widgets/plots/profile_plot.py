@@ -1,0 +1,261 @@
+"""The plot of radial profiles, drawn like a powder diffraction pattern."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import Event, MouseEvent
+from matplotlib.collections import LineCollection
+from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import blended_transform_factory
+from numpy.typing import ArrayLike, NDArray
+from qtpy.QtCore import Signal
+
+from ...core.lengths import factor, length, symbol
+from ...io.figures.labels import spread
+from ...layers.results import MASK
+from .canvas import PlotColours, ThemedCanvas
+from .profile_view import MOST_LABELS, PhaseLines, ProfileView
+from .quick_text import QuickText
+
+#: Round lattice spacings for the upper axis, nm.
+ROUND_D = (1, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.22, 0.2, 0.18, 0.16, 0.15, 0.14, 0.13, 0.12, 0.11, 0.1, 0.09)
+#: Range of the logarithmic axis.
+DECADES = 3.0
+#: Points that a label needs along and across the axis, and a row of phase ticks.
+LABEL_WIDTH, LABEL_LENGTH, LABEL_ROOM, ROW = 11.0, 32.0, 42.0, 9.0
+#: Points across the axis of a label with (hkl) in a second line.
+NAMED_WIDTH = 20.0
+#: Letters of a phase's name that have room, and points across of a figure of its (hkl).
+NAME_LETTERS, HKL_LETTER = 11, 4.2
+#: Points left, right, below and above the axes for numbers and names.
+ROOM = (60.0, 6.0, 20.0, 20.0)
+
+
+class ProfilePlot(ThemedCanvas):
+    """Canvas of the profile; a click on a peak or its label chooses it."""
+
+    peak_chosen = Signal(object)
+
+    def __init__(self, theme: str) -> None:
+        super().__init__(theme)
+        self.view = ProfileView()
+        self.axes: Axes = self.figure.add_subplot(xlim=(1.0, 10.0))
+        self.upper = cast(Axes, self.axes.secondary_xaxis("top", functions=(_inverse, _inverse)))
+        self._styled: PlotColours | None = None
+        self._lowest, self._highest = 0.0, 1.0
+        self.mpl_connect("button_press_event", self._on_click)
+        self.mpl_connect("resize_event", self._on_resize)
+        self.redraw()
+
+    def show_view(self, view: ProfileView) -> None:
+        """Draw a view if it is another one; a zoom stays while the curves reach as far as before."""
+        if view.same_as(self.view):
+            return
+        zoom = self.axes.get_xlim() if self.axes.get_xlim() != self.view.reach() else None
+        same = self.view.reach() == view.reach()
+        self.view = view
+        self.redraw()
+        if zoom is not None and same:
+            self.axes.set_xlim(zoom)
+
+    def redraw(self) -> None:
+        """Draw the view from the beginning; axes are kept, for they are slow to make."""
+        for artist in (*self.axes.lines, *self.axes.texts, *self.axes.collections):
+            artist.remove()
+        self._settle()
+        drawn = bool(self.view.drawn())
+        self.axes.set_axis_on() if drawn else self.axes.set_axis_off()
+        self.upper.set_visible(drawn)
+        if self._styled != self.colours:  # takes a third as long as all the curves
+            self._styled = self.colours
+            self.style(self.axes)
+            self.style(self.upper)
+        if drawn:
+            self._draw_curves()
+            self._draw_d_axis()
+            self._draw_phases()
+            self._draw_labels()
+        else:
+            self._say("The radial profile appears here once an image is analysed.")
+        self.redraw_moving([*self.axes.lines, *self.axes.texts, *self.axes.collections])
+
+    def _settle(self) -> None:
+        """Give the axes all but the room of their numbers; a layout engine takes longer than the drawing."""
+        width, height = self.figure.get_size_inches() * 72
+        across, up = self._points()
+        left, _, bottom, _ = ROOM
+        self.axes.set_position((left / width, bottom / height, across / width, up / height))
+
+    def _draw_curves(self) -> None:
+        view, axes = self.view, self.axes
+        axes.set_yscale("log" if view.logarithmic else "linear")
+        for profile in view.drawn():
+            values, background = view.values(profile)
+            colour, width = self.curve_style(profile.curve)
+            axes.plot(profile.g, values, color=colour, linewidth=width, label=profile.curve)
+            if not view.above_background:
+                axes.plot(profile.g, background, color=colour, linewidth=0.8, linestyle="--")
+        axes.set_xlim(view.reach())
+        axes.set_ylabel("power", loc="top")
+        axes.yaxis.set_major_formatter(FuncFormatter(self._height_words))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
+        sign, many = symbol(view.unit), factor(view.unit)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda g, _: f"{g / many:.4g}"))
+        self._name_axis(f"g (1/{sign})", 0.0, "top")
+        self._name_axis(f"d ({sign})", 1.0, "bottom")
+
+    def _height_words(self, value: float, _: int) -> str:
+        """Numbers of the axis beside the curves only: names of phases stand below, labels of peaks above."""
+        return f"{value:.3g}" if self._lowest <= value <= self._highest else ""
+
+    def _name_axis(self, name: str, height: float, align: str) -> None:
+        """Write an axis' name before its row of numbers, which costs no row of its own."""
+        self.axes.annotate(
+            name, xy=(0.0, height), xycoords="axes fraction", xytext=(-6, 5 if height else -5),
+            textcoords="offset points", ha="right", va=align, fontsize=8, color=self.colours.text,
+        )  # fmt: skip
+
+    def curve_style(self, curve: str) -> tuple[str, float]:
+        """Return the colour and line width of a curve."""
+        styles = {
+            "whole image": (self.colours.faint, 1.0),
+            "masked": (MASK if self.colours.dark else "#B8860B", 1.6),
+            "local maximum": ("#56B4E9" if self.colours.dark else "#0072B2", 1.0),
+        }
+        return styles[curve]
+
+    def _draw_d_axis(self) -> None:
+        """Round lattice spacings along the upper edge, at least 30 points apart."""
+        low, high = self.view.reach()
+        gap = 30 * (high - low) / self._points()[0]
+        chosen: list[float] = []
+        for d in ROUND_D:
+            if low <= 1 / d <= high and (not chosen or 1 / d - 1 / chosen[-1] > gap):
+                chosen.append(d)
+        self.upper.set_xticks(chosen, [f"{d * factor(self.view.unit):g}" for d in chosen])
+
+    def _draw_labels(self) -> None:
+        """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
+        peaks, (low, high), (width, height) = self.view.peaks(), self.view.reach(), self._points()
+        texts, across_axis = self._label_texts(width)
+        places = spread([peak.g for peak in peaks], across_axis * (high - low) / width)
+        room = min(LABEL_ROOM / height, 0.6)
+        self._stretch(room)
+        across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
+        end = 1 - min(LABEL_LENGTH / height, 0.5)
+        ties = [[(peak.g, 1 - room), (place, end)] for peak, place in zip(peaks, places, strict=True)]
+        lines = LineCollection(ties, colors=self.colours.faint, linewidths=0.6, transform=across)
+        self.axes.add_collection(lines, autolim=False)
+        for peak, place, text in zip(peaks, places, texts, strict=True):
+            chosen = any(abs(g - peak.g) <= 2 * peak.width for g in self.view.chosen)
+            QuickText(
+                self.axes, place, 0.985, text, across, clip_on=True, rotation=90, ha="center", va="top",
+                fontsize=7.5, color=self.colours.strong if chosen else self.colours.text,
+                weight="bold" if chosen else "normal",
+            )  # fmt: skip
+        for g in self.view.chosen:
+            self.axes.axvline(g, color=self.colours.strong, linewidth=0.8, linestyle=":")
+
+    def _label_texts(self, width: float) -> tuple[list[str], float]:
+        """Labels of the peaks, with (hkl) if all fit side by side, and the points that one takes."""
+        peaks, names = self.view.peaks(), self.view.names
+        lines = [length(peak.d, self.view.unit) for peak in peaks]
+        if not any(names) or len(names) != len(peaks) or NAMED_WIDTH * len(peaks) > width:
+            return lines, LABEL_WIDTH
+        return [f"{line}\n{name}" for line, name in zip(lines, names, strict=True)], NAMED_WIDTH
+
+    def save(self, path: str) -> None:
+        """Write the plot to a file, PNG or SVG by its name, as it is, in the colours of paper."""
+        colours, zoom = self.colours, self.axes.get_xlim()
+        try:
+            self.colours = replace(PlotColours.of("light"), background="#FFFFFF", text="#000000")
+            self.redraw()
+            self.axes.set_xlim(zoom)
+            self.figure.savefig(path, dpi=200)
+        finally:
+            self.colours = colours
+            self.redraw()
+            self.axes.set_xlim(zoom)
+
+    def _stretch(self, above: float) -> None:
+        """Leave a share of the height free above the curves for the labels, and below for the ticks."""
+        below = min(ROW * len(self.view.phases) / self._points()[1], 0.4)
+        values = np.concatenate([self.view.values(profile)[0] for profile in self.view.drawn()])
+        low, high = np.nanmin(values), np.nanmax(values)
+        if self.view.logarithmic:
+            low, high = max(np.log10(high) - DECADES, np.log10(max(low, 1e-9))), np.log10(high)
+        self._lowest, self._highest = (10**low, 10**high) if self.view.logarithmic else (0.0, high + 0.01)
+        span = max(high - low, 0.1) / max(1 - above - below - 0.06, 0.1)
+        bottom, top = low - (below + 0.03) * span, low + (1 - below - 0.03) * span
+        self.axes.set_ylim(*((10**bottom, 10**top) if self.view.logarithmic else (bottom, top)))
+
+    def _draw_phases(self) -> None:
+        """A row of ticks a phase along the lower edge, named left of the axis, whose numbers stand above."""
+        width, height = self._points()
+        across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
+        for row, phase in enumerate(self.view.phases):
+            bottom = (row * ROW + 1.5) / height
+            top = bottom + 0.6 * ROW / height
+            self.axes.vlines(phase.g, bottom, top, colors=phase.colour, transform=across, linewidth=1.4)
+            QuickText(
+                self.axes, -6.0 / width, bottom, _fitting(phase.name), self.axes.transAxes, fontsize=7,
+                color=phase.colour, ha="right", va="bottom",
+            )  # fmt: skip
+            for number in self._named_lines(phase):
+                QuickText(
+                    self.axes, phase.g[number], bottom, f" {phase.names[number]}", across, clip_on=True,
+                    fontsize=6, color=phase.colour, va="bottom",
+                )  # fmt: skip
+
+    def _named_lines(self, phase: PhaseLines) -> list[int]:
+        """The lines of a phase whose (hkl) fits between it and the next one, the strongest first."""
+        low, high = self.view.reach()
+        point = (high - low) / self._points()[0]
+        order = sorted(range(len(phase.names)), key=lambda n: -phase.strength[n])
+        return [n for n in order[:MOST_LABELS] if self._has_room(phase, n, low, point)]
+
+    def _has_room(self, phase: PhaseLines, number: int, first: float, point: float) -> bool:
+        """Whether nothing of the phase's row stands where a line's (hkl) would."""
+        g = phase.g[number]
+        letters = sum(c.isdigit() or c == " " for c in phase.names[number])
+        end = g + (HKL_LETTER * letters + 5) * point
+        others = (each for n, each in enumerate(phase.g) if n != number)
+        return g > first and not any(g - point < each < end for each in others)
+
+    def _say(self, text: str) -> None:
+        self.axes.set_axis_off()
+        self.axes.text(
+            0.5, 0.5, text, transform=self.axes.transAxes, ha="center", va="center", color=self.colours.text
+        )
+
+    def _points(self) -> tuple[float, float]:
+        """Width and height of the axes, in points."""
+        width, height = self.figure.get_size_inches() * 72
+        left, right, bottom, top = ROOM
+        return max(width - left - right, 30.0), max(height - bottom - top, 30.0)
+
+    def _on_click(self, event: Event) -> None:
+        peaks = self.view.peaks()
+        if not isinstance(event, MouseEvent) or event.xdata is None or not peaks:
+            return
+        low, high = self.axes.get_xlim()
+        nearest = min(peaks, key=lambda peak: abs(peak.g - float(event.xdata or 0)))
+        if abs(nearest.g - event.xdata) < 8 * (high - low) / self._points()[0]:
+            self.peak_chosen.emit(nearest)
+
+    def _on_resize(self, event: Event) -> None:
+        self.redraw()
+
+
+def _fitting(name: str) -> str:
+    """A phase's name, cut where it is longer than its room."""
+    return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 1]}…"
+
+
+def _inverse(values: ArrayLike) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return 1.0 / np.asarray(values, float)

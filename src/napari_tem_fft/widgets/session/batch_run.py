@@ -1,0 +1,266 @@
+"""BatchRun: the run over many files that belongs to a viewer; it outlives the dock that shows it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary, WeakMethod
+
+from napari.components import ViewerModel
+from qtpy.QtCore import QCoreApplication, QObject, Signal
+
+from ...batch.job import Job, changes, stored_job
+from ...batch.progress import Progress
+from ...batch.record import Record
+from ...batch.report import REPORT
+from ...batch.state import read_records, read_run
+from ...batch.subprocess_main import Order
+from ...core.fourier.threads import processors
+from ...core.pipeline import AnalysisParams
+from ...io.plain import from_plain
+from ...io.results.folder import Keep
+from ..forms.candidates import Asked
+from .command import Command
+from .preferences import length_unit
+from .session import unwrapped
+
+#: Folder in a run's folder with the phases that the user added.
+OWN = "own phases"
+NOTHING = Progress(0, 0, 0, 0.0, None)
+Setting = tuple[Asked, AnalysisParams]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSetup:
+    """What the dock's form says.
+
+    Attributes
+    ----------
+    inputs : tuple of str
+        Files and folders.
+    output : str
+    keep : {"tables", "maps", "pictures"}
+    workers : int
+    memory_limit : str
+        Such as "8G"; empty for none.
+    profile : str
+        A calibration profile's file; empty for none.
+    pixel_size : float, nm
+        Of all images in the place of their own; 0 for their own.
+    """
+
+    inputs: tuple[str, ...] = ()
+    output: str = ""
+    keep: Keep = "maps"
+    workers: int = field(default_factory=lambda: min(2, processors()))
+    memory_limit: str = ""
+    profile: str = ""
+    pixel_size: float = 0.0
+
+
+class BatchRun(QObject):
+    """Runs the batch engine in a process of its own, and knows what has come out so far.
+
+    Parameters
+    ----------
+    window : QObject, optional
+        The run is stopped when it is deleted. It is no parent: a widget deletes its children before it says
+        that it goes.
+
+    Signals
+    -------
+    recorded(Record)
+        One more file is done.
+    listed()
+        The records are those of another run.
+    changed()
+        A run has begun or ended, or goes on.
+    """
+
+    recorded = Signal(object)
+    listed = Signal()
+    changed = Signal()
+
+    def __init__(self, window: QObject | None) -> None:
+        super().__init__()
+        self.setup = BatchSetup()
+        self.records: list[Record] = []
+        self.progress = NOTHING
+        self.words = ""
+        self.outcome: dict[str, Any] = {}
+        self._cancelled = False
+        self._asked: WeakMethod[Callable[[], Setting]] | None = None
+        self._last: Setting = Asked(), AnalysisParams()
+        self._command = Command(self, "the run", listens=True)
+        self._command.told.connect(self._on_told)
+        self._command.ended.connect(self._on_ended)
+        application = QCoreApplication.instance()
+        for gone in (application and application.aboutToQuit, window and window.destroyed):
+            if gone is not None:
+                gone.connect(partial(Command.finish, self._command))
+
+    def offer(self, asked: Callable[[], Setting]) -> None:
+        """Take candidates and parameters from here from now on."""
+        self._asked = WeakMethod(asked)
+
+    def setting(self) -> Setting:
+        """Candidates and parameters as they stand, or as they stood when the main dock was closed."""
+        asked = self._asked() if self._asked is not None else None
+        if asked is not None:
+            self._last = asked()
+        return self._last
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._command.running
+
+    @property
+    def folder(self) -> Path:
+        """Where the results are."""
+        return Path(self.setup.output)
+
+    @property
+    def report(self) -> Path | None:
+        """The run's report, if there is one."""
+        path = self.folder / REPORT
+        return path if self.setup.output and path.is_file() else None
+
+    def look_up(self) -> None:
+        """List the records of the run that is in the folder already."""
+        if self.running:
+            return
+        self.records = read_records(self.folder) if self.setup.output else []
+        failed = sum(record.state != "analysed" for record in self.records)
+        self.progress = Progress(len(self.records), len(self.records), failed, 0.0, None)
+        self.words = ""
+        self.listed.emit()
+        self.changed.emit()
+
+    def start(self, resume: bool = False, restart: bool = False) -> None:
+        """Begin a run, go on with the one in the folder, or begin it anew.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be begun; the message says what to do.
+        """
+        setup, before = self.setup, self._before()
+        if not setup.output:
+            raise ValueError("choose a folder for the results")
+        if before is not None and not (resume or restart):
+            raise ValueError(
+                "there is a run in this folder: Resume goes on with it, 'begin anew' replaces it,"
+                " or choose another folder"
+            )
+        inputs = setup.inputs or tuple(map(str, (before or {}).get("inputs", ())))
+        if not inputs:
+            raise ValueError("choose files or a folder with micrographs")
+        job, other = self._job(), list[str]()
+        if before is not None and resume:
+            job = replace(job, unit=before["settings"].get("unit", job.unit))
+            other = changes(before["settings"], job.settings())
+        if other:
+            raise ValueError(
+                f"the run in this folder had other settings ({'; '.join(other)}): set them so again,"
+                " tick 'begin anew', or choose another folder"
+            )
+        self.records, self.progress = [], NOTHING
+        self._cancelled = False
+        self.outcome, self.words = {}, "the workers are being started"
+        order = Order(job, inputs, setup.workers, setup.memory_limit, resume and before is not None, restart)
+        words = (sys.executable, "-P", "-m", "napari_tem_fft.batch.subprocess_main")
+        self._command.start(words, order.to_json())
+        self.listed.emit()
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop in a few seconds; what is done stays, and can be gone on with."""
+        self.words, self._cancelled = "stopping; what is done is kept", True
+        self._command.cancel()
+        self.changed.emit()
+
+    def job(self) -> Job:
+        """What the run in the folder was asked for.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or it does not say so.
+        """
+        return stored_job(self._before() or {}, self.setup.output)
+
+    def _before(self) -> dict[str, Any] | None:
+        return read_run(self.folder) if self.setup.output else None
+
+    def _job(self) -> Job:
+        asked, params = self.setting()
+        setup = self.setup
+        return Job(
+            output=os.path.abspath(setup.output),
+            params=params,
+            keep=setup.keep,
+            unit=length_unit(),
+            names=asked.names,
+            sets=asked.sets,
+            elements=asked.elements,
+            cif=self._own_phases(asked),
+            pixel_size=(setup.pixel_size, setup.pixel_size) if setup.pixel_size else None,
+            calibration_profile=os.path.abspath(setup.profile) if setup.profile else None,
+            uncertainty_stated=params.calibration_uncertainty != AnalysisParams().calibration_uncertainty,
+        )
+
+    def _own_phases(self, asked: Asked) -> str | None:
+        """Copy the phases that the user added into the run's folder, so that it can be gone on with."""
+        if not asked.files:
+            return None
+        folder = self.folder / OWN
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in asked.files:
+            if path.resolve() != (folder / path.name).resolve():
+                shutil.copyfile(path, folder / path.name)
+        return os.path.abspath(folder)
+
+    def _on_told(self, told: dict[str, Any]) -> None:
+        if "progress" in told:
+            self.progress = from_plain(Progress, told["progress"])
+            self.words = self.words if self.progress.rate == 0 or self._cancelled else ""
+        if "record" in told:
+            self.records.append(from_plain(Record, told["record"]))
+            self.recorded.emit(self.records[-1])
+        if "problem" in told:
+            self.words = str(told["problem"])
+        elif "outcome" in told:
+            self.outcome = told["outcome"]
+        self.changed.emit()
+
+    def _on_ended(self, trouble: str) -> None:
+        if self.outcome:
+            self.words = ""
+        elif trouble == "cancelled":
+            self.words = "stopped; Resume goes on with it"
+        else:
+            self.words = self.words or trouble
+        self.changed.emit()
+
+    def with_setup(self, **values: Any) -> None:
+        """Change some of the form's values."""
+        self.setup = replace(self.setup, **values)
+
+
+def run_of(napari_viewer: ViewerModel) -> BatchRun:
+    """Return the run of a viewer, the same for every dock; it goes with the viewer's window."""
+    viewer = unwrapped(napari_viewer)
+    if viewer not in _runs:
+        window = getattr(viewer, "window", None)
+        _runs[viewer] = BatchRun(window._qt_window if window is not None else None)
+    return _runs[viewer]
+
+
+_runs: WeakKeyDictionary[ViewerModel, BatchRun] = WeakKeyDictionary()

@@ -1,0 +1,102 @@
+"""Findings: what is known of one image layer so far."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari.layers import Image
+
+from ...core.grains.grain import Grain
+from ...core.image.micrograph import Micrograph
+from ...core.maps.component_map import ComponentMap
+from ...core.matching import GrainMatch
+from ...core.matching.assignment import Choice
+from ...core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
+from ...core.profile.radial_profile import RadialProfile
+from ...core.progress import Step
+from ...core.spots.spot import Spot
+from ...layers.presenter import Edited, Preview
+from ...layers.results import KEY
+from .layer_group import LayerGroup
+
+#: Complete analyses kept for undo.
+MOST_KEPT = 6
+
+
+@dataclass(slots=True, eq=False)
+class Findings:
+    """What is known of one image layer so far.
+
+    Attributes
+    ----------
+    layer : Image
+    micrograph : Micrograph
+    group : LayerGroup
+        The layers made from it.
+    spots, profiles, grains, matches, components : tuple
+        The newest ones; they may be ahead of `analysis` while a run or an edit is under way.
+    analysis : Analysis, optional
+        The last complete one.
+    past, future : list of tuple of Spot
+        For undo and redo of edits.
+    kept : list of Analysis
+        The last complete ones of this run, so that undo has nothing to work out.
+    """
+
+    layer: Image
+    micrograph: Micrograph
+    group: LayerGroup
+    spots: tuple[Spot, ...] = ()
+    profiles: tuple[RadialProfile, ...] = ()
+    grains: tuple[Grain, ...] = ()
+    matches: tuple[GrainMatch, ...] = ()
+    components: tuple[ComponentMap, ...] = ()
+    analysis: Analysis | None = None
+    past: list[tuple[Spot, ...]] = field(default_factory=list)
+    future: list[tuple[Spot, ...]] = field(default_factory=list)
+    kept: list[Analysis] = field(default_factory=list)
+
+    def analysed_again(
+        self, choice: Choice, params: AnalysisParams, segment: Segment | None
+    ) -> Generator[Step, None, Analysis]:
+        """The whole chain, by a person's word on grains and on the specimen of the run before."""
+        before = self.analysis
+        said = before.decisions if before is not None else ()
+        drawn = before.specimen if before is not None and before.specimen_by_user else None
+        return analysis_steps(self.micrograph, choice.phases, params, segment, choice.others, said, drawn)
+
+    def take(self, product: Any) -> None:
+        """Keep a stage's product in its place."""
+        match product:
+            case Edited(spots) | ((Spot(), *_) as spots):
+                self.spots = spots
+            case Preview(profiles) | ((RadialProfile(), *_) as profiles):
+                self.profiles = profiles
+            case (Grain(), *_):
+                self.grains = product
+            case (GrainMatch(), *_):
+                self.matches = product
+            case (ComponentMap(), *_):
+                self.components = product
+            case Analysis():
+                self._complete(product)
+
+    def with_spots(self, spots: tuple[Spot, ...]) -> Analysis | None:
+        """Return the complete analysis that had these spots, if it is still kept."""
+        return next((each for each in self.kept if each.spots == spots), None)
+
+    def _complete(self, analysis: Analysis) -> None:
+        notes = self.layer.metadata.setdefault(KEY, {"role": "micrograph", "name": self.layer.name})
+        notes["analysis"] = analysis  # where the writer finds it
+        self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
+        self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components
+        same_run = [a for a in self.kept if a.diffractogram is analysis.diffractogram and a is not analysis]
+        self.kept = [*(a for a in same_run if _same_choice(a, analysis)), analysis][-MOST_KEPT:]
+
+
+def _same_choice(one: Analysis, other: Analysis) -> bool:
+    """Whether the same may be named in both, and a person has decided the same."""
+    said = [[(d.phase, d.kind) for d in each.decisions] for each in (one, other)]
+    return one.phases == other.phases and said[0] == said[1]

@@ -1,0 +1,297 @@
+"""LayerGroup: the layers that belong to one micrograph; a new run replaces them, it adds no second set."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+
+from ...core.lengths import LengthUnit
+from ...layers.reciprocal_plane import Plane
+from ...layers.results import KEY, ORDER, LayerData, plane_of, role_of
+from ...layers.ring_labels import NAMED_BY_D, d_labels, in_unit
+from .preferences import length_unit
+
+#: Those that lie in reciprocal space.
+RECIPROCAL = ("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars")
+
+#: Width and height of a colour bar, pixels, and size of its numbers: there is little room beside the images.
+COLOUR_BAR = (14, 90), 8
+
+
+class LayerGroup:
+    """Own layers of one micrograph, each with a role ("fft", "mask", "heat LiF").
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where they are shown.
+    panel : ViewerModel, optional
+        Where the layers of reciprocal space are shown, if not there.
+
+    Attributes
+    ----------
+    offset : tuple of float, (y, x), nm
+        Where the micrograph lies in the viewer, as a part of a larger one does.
+    """
+
+    def __init__(self, viewer: ViewerModel, panel: ViewerModel | None = None) -> None:
+        self.offset = (0.0, 0.0)
+        self._viewer = ref(viewer)
+        self._panel = ref(panel) if panel is not None else None
+        self._layers: dict[str, Layer] = {}
+
+    def move(self, panel: ViewerModel | None) -> None:
+        """Show reciprocal space in another viewer from now on; its layers are removed from the old one."""
+        for role in [role for role in self._layers if role in RECIPROCAL]:
+            self.remove(role)
+        self._panel = ref(panel) if panel is not None else None
+
+    def home(self, role: str) -> ViewerModel:
+        """Return the viewer in which layers of a role are shown."""
+        panel = self._panel() if self._panel is not None and role in RECIPROCAL else None
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("the viewer was closed")
+        return panel if panel is not None else viewer
+
+    def __getitem__(self, role: str) -> Layer:
+        return self._layers[role]
+
+    def get(self, role: str) -> Layer | None:
+        """Return the layer of a role if it is there and the user has not removed it."""
+        layer = self._layers.get(role)
+        return layer if layer is not None and layer in self.home(role).layers else None
+
+    def plane(self, role: str = "fft") -> Plane | None:
+        """Return where a diffractogram lies, the group's offset not counted; None where there is none."""
+        layer = self.get(role)
+        if layer is None:
+            return None
+        plane = plane_of(layer.metadata)
+        if plane.unit == "1/nm":
+            return plane
+        return replace(plane, centre=_moved(plane.centre, (-self.offset[0], -self.offset[1])))
+
+    @property
+    def roles(self) -> list[str]:
+        """Roles of the layers that are there."""
+        return [role for role in self._layers if self.get(role) is not None]
+
+    def adopt(self, of: str) -> None:
+        """Take over the layers made from a micrograph that are in the viewer already, from a file.
+
+        Those of reciprocal space are removed if it is shown in a panel.
+
+        Parameters
+        ----------
+        of : str
+            Name of the micrograph.
+        """
+        for layer in [layer for layer in self.home("").layers if layer.metadata.get(KEY, {}).get("of") == of]:
+            role = layer.metadata[KEY]["role"]
+            if self.home(role) is self.home(""):
+                self._layers[role] = layer
+                widen_grey_range(layer)
+            else:
+                self.home("").layers.remove(layer)
+
+    def show(self, layers: Iterable[LayerData], revive: bool = True) -> list[str]:
+        """Add layers, or give those of the same role new contents; returns the roles shown.
+
+        What the user changed meanwhile (visibility, opacity, colours, order) stays.
+
+        Parameters
+        ----------
+        layers : iterable of LayerData
+        revive : bool
+            Whether layers that the user has removed come back.
+        """
+        unit = length_unit()
+        placed = [in_unit(shifted(layer, self.offset), unit) for layer in layers]
+        return [self._show(layer) for layer in placed if revive or not self._was_removed(layer)]
+
+    def relabel(self, unit: LengthUnit) -> None:
+        """Name the rings by their d in another unit."""
+        for role in NAMED_BY_D:
+            layer = self.get(role)
+            if isinstance(layer, Shapes):
+                features = layer.features.to_dict("list")
+                layer.features = {**features, "label": d_labels(features, unit)}
+
+    def keep_only(self, roles: Iterable[str]) -> None:
+        """Remove the group's layers of all other roles."""
+        for role in set(self._layers) - set(roles):
+            self.remove(role)
+
+    def remove(self, role: str) -> None:
+        """Remove the layer of a role, if it is there."""
+        layer = self.get(role)
+        self._layers.pop(role, None)
+        if layer is not None:
+            with _nothing_to_collect():
+                self.home(role).layers.remove(layer)
+
+    def set_visible(self, visible: bool) -> None:
+        """Hide the whole group, or show again what was visible before."""
+        for role in self.roles:
+            layer = self._layers[role]
+            if visible:
+                layer.visible = layer.metadata[KEY].pop("was_visible", layer.visible)
+            elif layer.visible:
+                layer.metadata[KEY]["was_visible"] = True
+                layer.visible = False
+
+    def _show(self, layer_data: LayerData) -> str:
+        role = role_of(layer_data)
+        layer = self.get(role)
+        if layer is None:
+            layer, home = create(layer_data), self.home(role)
+            with _selection_kept(home):
+                home.layers.insert(self._index(role), layer)
+            self._layers[role] = layer
+        else:
+            update(layer, layer_data)
+        return role
+
+    def _was_removed(self, layer_data: LayerData) -> bool:
+        role = role_of(layer_data)
+        return role in self._layers and self.get(role) is None
+
+    def _index(self, role: str) -> int:
+        """Place in the layer list: above all of the group that belong below it."""
+        home = self.home(role)
+        here = [other for other in self.roles if self.home(other) is home]
+        place: dict[str, int] = {other: home.layers.index(self._layers[other]) for other in here}
+        below = [place[other] for other in place if _rank(other) <= _rank(role)]
+        if below:
+            return max(below) + 1
+        return min(place.values(), default=len(home.layers))
+
+
+def shifted(layer_data: LayerData, offset: tuple[float, float]) -> LayerData:
+    """Return a layer tuple moved in the world's nm; one in a viewer of its own in 1/nm stays."""
+    data, kwargs, kind = layer_data
+    notes = kwargs["metadata"][KEY]
+    if offset == (0.0, 0.0) or notes.get("world_unit") == "1/nm":
+        return layer_data
+    notes = {**notes, **({"centre": _moved(notes["centre"], offset)} if "centre" in notes else {})}
+    moved = {"translate": _moved(kwargs["translate"], offset), "metadata": {**kwargs["metadata"], KEY: notes}}
+    return data, {**kwargs, **moved}, kind
+
+
+def _moved(place: Any, offset: tuple[float, float]) -> tuple[float, float]:
+    return float(place[0] + offset[0]), float(place[1] + offset[1])
+
+
+def _rank(role: str) -> int:
+    kind: str = role.split()[0]
+    return ORDER.index(kind)
+
+
+def create(layer_data: LayerData) -> Layer:
+    """Make a napari layer of a layer tuple."""
+    layer = Layer.create(*layer_data)
+    widen_grey_range(layer)
+    if isinstance(layer, Image) and layer.metadata.get(KEY, {}).get("colour_bar"):
+        layer.colorbar.size, layer.colorbar.font_size = COLOUR_BAR
+        layer.colorbar.visible = True
+    return layer
+
+
+def widen_grey_range(layer: Layer) -> None:
+    """Let the contrast slider reach all grey levels, which no layer tuple can ask for."""
+    ends = layer.metadata.get(KEY, {}).get("grey_range")
+    if isinstance(layer, Image) and ends and ends[0] < ends[1]:
+        low, high = layer.contrast_limits
+        layer.contrast_limits_range = (min(ends[0], low), max(ends[1], high))
+
+
+def update(layer: Layer, layer_data: LayerData) -> None:
+    """Give a layer the contents and the place of a layer tuple, and leave its looks alone."""
+    data, kwargs, _ = layer_data
+    match layer:
+        case Points():
+            _update_points(layer, data, kwargs)
+        case Shapes():
+            _update_shapes(layer, data, kwargs)
+        case Labels() if layer.data.shape == data.shape:
+            layer.data[...] = data
+            layer.refresh()
+        case _:
+            layer.data = data
+    layer.metadata = kwargs["metadata"]
+    _move(layer, kwargs)
+
+
+@contextmanager
+def _selection_kept(viewer: ViewerModel) -> Iterator[None]:
+    """Leave the user's choice in the layer list as it is, where napari would select each new layer.
+
+    Nobody is told of the choice in between: menus and controls that follow it take as long as a new layer.
+    """
+    selection = viewer.layers.selection
+    chosen = set(selection)
+    with selection.events.blocker_all():
+        yield
+        viewer.layers.selection = chosen
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Hide all objects from the collection of garbage that napari does when a layer is removed.
+
+    It stops everything for a quarter of a second. napari does it for drivers of Windows, where it stays.
+    """
+    if sys.platform == "win32" or gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _move(layer: Layer, kwargs: dict[str, Any]) -> None:
+    """Put a layer in its place, if it is not there: each step makes napari lay out everything anew."""
+    if not np.allclose(layer.scale, kwargs["scale"]):
+        layer.scale = kwargs["scale"]
+    if not np.allclose(layer.translate, kwargs["translate"]):
+        layer.translate = kwargs["translate"]
+
+
+@contextmanager
+def _at_once(layer: Points | Shapes) -> Iterator[None]:
+    """Let napari take several changes of a layer in as one: it would draw everything anew after each."""
+    layer.selected_data = set()
+    picture = layer.block_thumbnail_update() if isinstance(layer, Shapes) else nullcontext()
+    with picture, layer.events.blocker_all():
+        yield
+    layer.events.features()
+    layer.refresh()
+
+
+def _update_points(layer: Points, data: Any, kwargs: dict[str, Any]) -> None:
+    with _at_once(layer):
+        layer.data = data
+        layer.features = kwargs["features"]
+        if len(data):
+            layer.size = kwargs["size"]
+            layer.border_color = kwargs["border_color"]
+
+
+def _update_shapes(layer: Shapes, data: Any, kwargs: dict[str, Any]) -> None:
+    names = ("shape_type", "edge_width", "edge_color")
+    with _at_once(layer):
+        layer.data = []
+        layer.add(data, **{n: kwargs[n] for n in names}, face_color=kwargs.get("face_color", "transparent"))
+        layer.features = kwargs["features"]

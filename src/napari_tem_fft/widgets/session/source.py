@@ -1,0 +1,68 @@
+"""The micrograph behind an image layer, whoever opened it, with its scale as it stands now."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+
+from ...core.image.calibration import Calibration
+from ...core.image.micrograph import Micrograph
+from ...core.pipeline import Analysis
+from ...layers.results import KEY, micrograph_of
+
+
+def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
+    """Return the shown plane of an image layer as a micrograph.
+
+    Raises
+    ------
+    ValueError
+        If the layer is a colour image, or too small; the message says what to do.
+    """
+    if layer.rgb:
+        raise ValueError(f"{layer.name} is a colour picture: choose an image as the camera recorded it")
+    data = layer.data[0] if layer.multiscale else layer.data
+    plane = viewer.dims.current_step[-layer.ndim :][: layer.ndim - 2]
+    name = f"{layer.name} {' '.join(map(str, plane))}".strip()
+    kwargs = {"name": name, "scale": layer.scale, "units": layer.units, "metadata": layer.metadata}
+    if plane:
+        kwargs["frame"] = plane[0] if len(plane) == 1 else plane
+    return micrograph_of(np.asarray(data[tuple(plane)]), kwargs)
+
+
+def analysis_of(layer: Layer) -> Analysis | None:
+    """Return the finished analysis that a layer carries, if it is one of the layer's present scale."""
+    found = layer.metadata.get(KEY, {}).get("analysis")
+    if not isinstance(found, Analysis) or found.micrograph.calibration.unit == "pixel":
+        return None
+    notes = {"name": layer.name, "scale": layer.scale, "units": layer.units, "metadata": layer.metadata}
+    now = micrograph_of(found.micrograph.pixels, notes).calibration
+    return found if np.allclose(now.scale, found.micrograph.calibration.scale, rtol=1e-6) else None
+
+
+def is_source(layer: Layer) -> bool:
+    """Whether a layer can be analysed: an image that is no result of an analysis."""
+    role = layer.metadata.get(KEY, {}).get("role", "micrograph")
+    return isinstance(layer, Image) and role == "micrograph"
+
+
+def set_pixel_size(layer: Image, pixel_size: float) -> None:
+    """Calibrate a layer that has no scale.
+
+    Parameters
+    ----------
+    pixel_size : float, nm
+    """
+    layer.scale = [*layer.scale[:-2], pixel_size, pixel_size]
+    layer.units = [*layer.units[:-2], "nm", "nm"]
+
+
+def set_calibration(layer: Image, calibration: Calibration) -> None:
+    """Give a layer a corrected scale, and let its metadata tell how well it is known and who says so."""
+    layer.scale = [*layer.scale[:-2], *calibration.scale]
+    layer.units = [*layer.units[:-2], calibration.unit, calibration.unit]
+    notes = layer.metadata.setdefault(KEY, {"role": "micrograph", "name": layer.name})
+    known = {"uncertainty": calibration.uncertainty, "source": calibration.source}
+    notes["calibration"] = {**notes.get("calibration", {}), **known}
+    notes["scale"] = calibration.scale

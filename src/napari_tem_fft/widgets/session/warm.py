@@ -1,0 +1,40 @@
+"""What napari and matplotlib load with the first layer of each kind and the first indices of planes.
+
+It is loaded off the GUI thread before a run needs it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from threading import Thread
+
+import numpy as np
+from napari.layers import Image, Labels, Points, Shapes
+from qtpy.QtCore import QObject, QTimer
+
+from ..plots.quick_text import picture_of
+
+#: Time for a dock to be drawn first, in ms.
+SOON = 300
+
+
+def load_layers(dock: QObject) -> None:
+    """Make a layer of each kind, and a text, on a thread, once: the first ones take long."""
+    timer = QTimer(dock, singleShot=True, interval=SOON)
+    timer.timeout.connect(_load_layers)
+    timer.start()
+
+
+@cache
+def _load_layers() -> None:
+    # no worker of Qt's, whose signals may be gone when it ends after napari was closed; Python waits for this
+    Thread(target=_make_layers, name="first layers").start()
+
+
+def _make_layers() -> None:
+    cells, square = np.eye(4, dtype=np.uint8), np.array([(0, 0), (0, 1), (1, 1), (1, 0)])
+    Image(cells.astype(np.float32))
+    Labels(cells)
+    Points(square, features={"text": ["a", "b", "c", "d"], "number": [1.0, 2.0, 3.0, 4.0]})
+    Shapes([square], shape_type="ellipse", features={"text": ["a"]}, text="{text}")
+    picture_of(100.0, (r"0.2\n$1\overline{1}$", ("fontsize", 7.5)))

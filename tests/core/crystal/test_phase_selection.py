@@ -1,0 +1,114 @@
+"""Choosing candidates by name, set and element."""
+
+import pytest
+
+from napari_tem_fft.core.crystal.phase_selection import (
+    DEFAULT_TAGS,
+    ElementRule,
+    find_phase,
+    parse_elements,
+    select_phases,
+)
+from napari_tem_fft.io.phases.table import load_table
+
+TABLE = load_table()
+
+
+def ids(**choice):
+    return {phase.id for phase in select_phases(TABLE, **choice)}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("LiF", "LiF"),
+        ("lif", "LiF"),
+        ("Lithium Fluoride", "LiF"),
+        ("lithium-fluoride", "LiF"),
+        ("Li (bcc)", "Li"),
+        ("TiO2", "TiO2_anatase"),
+        ("tio2-anatase", "TiO2_anatase"),
+        ("rutile", "TiO2_rutile"),
+        ("Mg(OH)2", "Mg_OH_2"),
+        ("LiOH.H2O", "LiOH_H2O"),
+        ("lithium carbonate", "Li2CO3"),
+        ("aluminum", "Al"),
+        ("tin", "Sn_beta"),
+        ("CO", None),
+    ],
+)
+def test_names_without_case_and_punctuation(name, expected):
+    if expected is None:
+        with pytest.raises(ValueError):
+            find_phase(TABLE, name)
+    else:
+        assert find_phase(TABLE, name).id == expected
+
+
+def test_every_id_name_and_alias_is_found():
+    for phase in TABLE:
+        assert find_phase(TABLE, phase.id) is phase
+        for name in (phase.name, *phase.aliases):
+            assert find_phase(TABLE, name) is phase
+
+
+def test_several_of_one_formula_are_named():
+    with pytest.raises(ValueError, match="Fe_bcc, Fe_fcc"):
+        find_phase(TABLE, "Fe")
+
+
+def test_an_unknown_name_comes_with_near_ones():
+    with pytest.raises(ValueError, match=r"did you mean .*LiCoO2"):
+        find_phase(TABLE, "LiCo02")
+    with pytest.raises(ValueError, match="no phase is called 'qwerty'"):
+        select_phases(TABLE, names=["LiF", "qwerty"])
+
+
+def test_usual_sets():
+    chosen = select_phases(TABLE)
+    assert all(set(phase.tags) & set(DEFAULT_TAGS) for phase in chosen)
+    assert {"LiF", "Li", "Cu", "ice_Ih"} <= {phase.id for phase in chosen}
+    assert len(select_phases(TABLE, tags=["all"])) == len(TABLE)
+    with pytest.raises(ValueError, match="no set is called nonsense"):
+        select_phases(TABLE, tags=["nonsense"])
+
+
+def test_elements_alone_search_the_whole_table():
+    assert ids(elements="Au") == {"Au"} and ids(elements="Si") == {"Si"}
+    assert {"graphite", "Ag"} <= ids(elements="Ag, C")
+    assert ids(elements="Au", tags=["metal"]) == {"Au"}
+    assert ids(tags=["sei"], elements="Li, F") < ids(elements="Li, F") | {"LiF"}
+    assert "Au" not in {phase.id for phase in select_phases(TABLE)}
+
+
+def test_names_are_taken_once_and_in_order():
+    chosen = select_phases(TABLE, names=["Cu", "LiF", "copper"])
+    assert [phase.id for phase in chosen] == ["Cu", "LiF"]
+
+
+def test_elements_are_a_subset_with_hydrogen_free():
+    chosen = ids(tags=["all"], elements="Li, O")
+    assert {"Li", "Li2O", "Li2O2", "LiOH", "LiH", "ice_Ih"} <= chosen
+    assert not {"Li2CO3", "LiF"} & chosen
+
+
+def test_required_excluded_and_any_of():
+    assert {"Li2CO3", "LiCoO2"} <= ids(tags=["all"], elements="Li C O Co")
+    assert "Li2CO3" not in ids(tags=["all"], elements="Li, C, O, Co, -C")
+    assert all("O" in p.elements for p in select_phases(TABLE, tags=["all"], elements="Li +O F C"))
+    either = select_phases(TABLE, tags=["all"], elements="Li O Fe|Co")
+    assert {"LiCoO2", "Fe2O3_alpha"} <= {p.id for p in either}
+    assert all(p.elements & {"Fe", "Co"} for p in either)
+
+
+def test_excluding_alone_leaves_all_the_rest():
+    rule = parse_elements("-H, !Na")
+    assert rule.excluded == {"H", "Na"}
+    assert rule.allows({"Li", "F"}) and not rule.allows({"Li", "H"}) and not rule.allows({"Na"})
+    assert ElementRule().allows({"U"})
+
+
+@pytest.mark.parametrize("text", ["Xy", "Li, Foo", "Li,,Q1", "lithium"])
+def test_unknown_tokens_are_refused_aloud(text):
+    with pytest.raises(ValueError, match="not an element"):
+        parse_elements(text)

@@ -1,0 +1,52 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from forward_model import white_noise
+from napari_tem_fft.core.grains.spectrum import GrainNoise, _cropped_power, _lobes, _window
+from napari_tem_fft.core.maps.map_grid import MapGrid
+from small_analysis import regions_of
+
+
+def test_padding_that_is_not_transformed_changes_nothing():
+    image = white_noise((40, 50), 1).astype(np.float32)
+    whole = np.abs(np.fft.rfft2(image, s=(72, 80))) ** 2
+    power = _cropped_power(image, (72, 80), (30, 35))
+    np.testing.assert_allclose(power, whole[np.r_[-30:31], :36], rtol=1e-4, atol=1e-3)
+
+
+def test_the_density_of_a_frequency_is_its_bins():
+    grid = SimpleNamespace(step=(0.5, 0.25), half=(3, 2))
+    azimuthal = np.arange(1, 22, dtype=np.float32).reshape(7, 3)  # g_y = -3..3, g_x = 0..2 steps
+    spectra = SimpleNamespace(ring_g=np.array([0.0, 2.0]), azimuthal=azimuthal, grid=grid)
+    noise = GrainNoise((0.5, 0.25), (3, 2), np.array([2.0, 2.0]), spectra)
+    density = noise.density(np.arange(-3, 4), np.arange(3))
+    np.testing.assert_array_equal(density, 2 * azimuthal)
+    assert noise.density_at((0.0, 0.0)) == density[3, 0]
+    assert noise.density_at((-1.1, 0.3)) == density[1, 1]
+    assert noise.density_at((9.0, 9.0)) == density[6, 2] and noise.density_at((-9.0, 0.0)) == density[0, 0]
+    falling = GrainNoise((0.5, 0.25), (3, 2), np.array([4.0, 0.0]), spectra)
+    assert falling.density_at((0.5, 0.0)) == pytest.approx(3.0 * azimuthal[4, 0], rel=1e-3)
+
+
+def test_a_window_falls_from_the_middle_of_its_region_to_zero_outside():
+    grid, region = MapGrid((20, 30), (0.2, 0.2)), np.zeros((20, 30), bool)
+    region[4:15, 10:21] = True
+    height, (rows, columns), weights = _window(*regions_of(region[None]), grid, (80, 120), (0.05, 0.05))
+    assert (rows, columns) == (slice(16, 60), slice(40, 84)) and height.shape == (13, 13)
+    assert height[6, 6] == height.max() == 1 and not height[[0, -1]].any() and not height[:, [0, -1]].any()
+    # one of six pixels from the rim, and the taper ends at 0.9 of the largest distance
+    assert height[1, 6] == pytest.approx(np.sin(np.pi / 2 / (0.9 * 6)) ** 2)
+    whole = weights[0] @ height @ weights[1].T
+    assert whole.shape == (44, 44) and whole[22, 22] == pytest.approx(1.0, abs=0.01)
+
+
+def test_side_lobes_of_a_box_have_their_zeros_at_one_over_its_side():
+    lobes, step = _lobes(np.ones((20, 40), np.float32), MapGrid((50, 50), (0.2, 0.1)))
+    middle = lobes.shape[0] // 2, lobes.shape[1] // 2
+    assert lobes[middle] == lobes.max() == 1
+    assert step == (1 / (lobes.shape[0] * 0.2), 1 / (lobes.shape[1] * 0.1)) and lobes.shape[1] >= 80
+    y = np.arange(lobes.shape[0]) - middle[0]
+    expected = np.sinc(y * step[0] * 4) / np.sinc(y * step[0] * 0.2)
+    np.testing.assert_allclose(lobes[:, middle[1]], expected**2, atol=1e-5)

@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forward_model import frequency
+from napari_tem_fft.core.grains.grain import Grain
+from napari_tem_fft.core.grains.region import GrainRegion
+from napari_tem_fft.core.maps.component_map import ComponentMap
+from napari_tem_fft.core.maps.orientation import families, orientation_map, orientations
+from napari_tem_fft.core.maps.strain import Deformation
+from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
+from napari_tem_fft.core.spots.spot import Spot, upper
+
+SHAPE = (6, 8)
+
+
+def spot(number, d, azimuth):
+    return Spot(number, upper(frequency(d, azimuth)), 0.005, 50.0, -40.0)
+
+
+SPOTS = (spot(1, 0.2338, 30.0), spot(2, 0.2025, 85.0), spot(3, 0.2342, 100.0), spot(4, 0.2021, 10.0))
+GRAINS = (
+    Grain(1, (1, 2), (1.0, 1.0), 60.0, 8.7),
+    Grain(2, (3,), (3.0, 3.0), 30.0, 6.2),
+    Grain(3, (4,), (5, 5), 9.0, 3.4),
+)
+
+
+def named(grain, *indexed):
+    pairs = tuple(IndexedSpot(n, hkl, 0.2338, 0.0) for n, hkl in indexed)
+    return GrainMatch(grain, Outcome.LIKELY, ("Al",), (Candidate("Al", 0.95, 1.0, None, pairs, 1.0),))
+
+
+MATCHES = (named(1, (1, (1, 1, 1)), (2, (2, 0, 0))), named(2, (3, (1, 1, 1))), named(3, (4, (2, 0, 0))))
+HEATS = np.zeros((3, *SHAPE), np.float32)
+HEATS[0, :4, :4], HEATS[1, 2:, 2:6], HEATS[2, 5:, 7:] = 0.8, 1.0, 0.9
+REGIONS = tuple(GrainRegion.cropped(heat >= 0.5, heat) for heat in HEATS)
+AL = ComponentMap("Al", ("Al",), Outcome.LIKELY, 0.95, (1, 2, 3), HEATS.max(axis=0), 99.0, 1.0, 0.5)
+
+
+def test_grains_are_compared_by_the_planes_that_most_of_them_show():
+    first, second = orientations((AL,), GRAINS, MATCHES, SPOTS)
+    assert (first.grain, first.hkl, first.component) == (1, (1, 1, 1), "Al")
+    assert first.azimuth == pytest.approx(30.0) and second.azimuth == pytest.approx(100.0)
+
+
+def test_planes_that_as_many_grains_show_are_those_of_the_largest_d():
+    grains = (replace(GRAINS[0], spots=(2, 1)),)  # its 200 comes first, both are shown by the same area
+    (only,) = orientations((replace(AL, grains=(1,)),), grains, MATCHES[:1], SPOTS)
+    assert (only.hkl, only.d) == ((1, 1, 1), pytest.approx(0.2338))
+
+
+def test_the_planes_are_said_in_words_with_indices_where_one_grain_knows_them():
+    first, second = orientations((AL,), GRAINS, MATCHES, SPOTS)
+    unknown = replace(first, component="unknown crystal", hkl=None)
+    nameless = replace(first, hkl=None)
+    assert families((nameless, second, unknown), ()) == "Al 111 (0.2342 nm), unknown crystal (0.2338 nm)"
+    assert families((first, second), (), "angstrom") == "Al 111 (2.338 \u00c5)"
+    assert families((), ()) == "no planes that grains have in common"
+
+
+def test_the_map_shows_the_stronger_grain_and_its_own_rotations():
+    turn, sigma = np.full((4, 4), 2.0, np.float32), np.full((4, 4), 0.1, np.float32)
+    sigma[0, 0] = 5.0
+    bent = Deformation(1, (1,), (0, 0), turn, turn, sigma, sigma)
+    found = orientations((AL,), GRAINS, MATCHES, SPOTS)
+    image = orientation_map(found, GRAINS, REGIONS, np.ones(SHAPE, bool), [bent])
+    assert image[0, 0] == pytest.approx(30.0) and image[0, 1] == pytest.approx(32.0)
+    assert image[2, 2] == pytest.approx(100.0) and np.isnan(image[5, 7]) and np.isnan(image[0, 7])

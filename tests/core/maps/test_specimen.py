@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forward_model import Optics, film_image, image_of
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.maps.map_grid import MapGrid, linear_weights, resampled
+from napari_tem_fft.core.pipeline import analysis_steps
+from napari_tem_fft.core.progress import exhaust
+
+PIXEL, SIZE = (0.03, 0.03), 900
+
+
+def specimen_of(film, seed, dose=12.0, strength=0.12):
+    image = 1 + film * (film_image((SIZE, SIZE), PIXEL, seed, Optics(defocus=60.0), strength) - 1)
+    counts = np.random.default_rng(seed).poisson(np.maximum(image, 0) * dose)
+    micrograph = Micrograph(counts.astype(float), Calibration.real(PIXEL))
+    return exhaust(analysis_steps(micrograph, ())).specimen
+
+
+def test_film_without_vacuum_is_all_specimen():
+    assert specimen_of(np.ones((SIZE, SIZE)), 0).all()
+
+
+def test_a_wedge_of_rising_thickness_is_not_cut():
+    wedge = np.linspace(0.6, 1.6, SIZE)[None, :] * np.ones((SIZE, 1))
+    assert specimen_of(wedge, 1).all()
+
+
+def test_an_edge_is_found_to_about_a_nanometre():
+    film = np.zeros((SIZE, SIZE))
+    film[:, 300:] = 1
+    specimen = specimen_of(film, 2)
+    assert 1 - specimen.mean() == pytest.approx(1 / 3, abs=0.04)
+    assert not specimen[:, : specimen.shape[1] // 4].any()
+
+
+@pytest.mark.parametrize("strength", [0.04, 0.12])
+def test_fresnel_fringes_do_not_carry_the_specimen_into_the_vacuum(strength):
+    film = np.zeros((SIZE, SIZE))
+    film[:, 300:] = 1
+    optics = Optics(defocus=250.0)
+    fringes = image_of(0.15 * film, PIXEL, optics) - 1
+    image = 1 + film * (film_image((SIZE, SIZE), PIXEL, 4, optics, strength) - 1) + fringes
+    counts = np.random.default_rng(4).poisson(np.maximum(image, 0) * 36.0)
+    specimen = exhaust(analysis_steps(Micrograph(counts.astype(float), Calibration.real(PIXEL)), ())).specimen
+    edge = (~specimen).mean(axis=1) * SIZE * PIXEL[1]
+    assert edge.mean() == pytest.approx(9.0, abs=1.5)
+    assert edge.std() < 1.0
+
+
+@pytest.mark.parametrize("radius", [6.0, 8.0])
+def test_a_hole_is_found_in_its_size(radius):
+    y, x = np.mgrid[:SIZE, :SIZE] * PIXEL[0] - 13.5
+    specimen = specimen_of((np.hypot(y, x) > radius).astype(float), 3)
+    assert (1 - specimen.mean()) * 27.0**2 == pytest.approx(np.pi * radius**2, rel=0.1)
+    assert not specimen[specimen.shape[0] // 2, specimen.shape[1] // 2]
+
+
+@given(st.integers(2, 40), st.floats(-5, 45))
+def test_linear_weights_sum_to_one(n, at):
+    assert linear_weights(np.array([at]), n).sum() == pytest.approx(1.0)
+
+
+def test_grid_covers_the_image():
+    grid = MapGrid.covering((10.0, 20.0), 0.25)
+    assert grid.shape[0] * grid.pixel_size[0] == pytest.approx(10.0)
+    assert grid.positions()[1].max() == pytest.approx(20.0 - grid.pixel_size[1] / 2)
+
+
+def test_resampling_keeps_the_place():
+    mask = np.zeros((40, 60), bool)
+    mask[:, 30:] = True
+    assert resampled(mask, (17, 30))[:, 15:].all() and not resampled(mask, (17, 30))[:, :15].any()

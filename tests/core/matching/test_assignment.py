@@ -1,0 +1,41 @@
+"""Names of a whole image: how far it reaches, rings that no grain explains, decisions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_tem_fft.core.matching import Candidate, GrainMatch, Outcome
+from napari_tem_fft.core.matching.assignment import known_scale, recorded_band, ring_peaks
+from napari_tem_fft.core.profile.radial_profile import ProfilePeak, RadialProfile
+from napari_tem_fft.core.spots.spot import Spot
+
+
+def profile(intensity, peaks=()):
+    g = np.linspace(2.0, 10.0, 81)
+    return RadialProfile("whole image", g, intensity(g), np.ones(81), tuple(peaks))
+
+
+def test_the_band_ends_at_the_search_or_where_a_filter_has_cut():
+    assert recorded_band(profile(np.ones_like)) == pytest.approx((2.0, 10.0))
+    cut = profile(lambda g: np.where((g > 2.45) & (g < 6.05), 1.0, 1e-4))
+    assert recorded_band(cut) == pytest.approx((2.5, 6.0))
+    assert recorded_band(profile(np.zeros_like)) == pytest.approx((2.0, 10.0))
+
+
+def test_peaks_of_grains_with_angles_are_no_rings():
+    peaks = [ProfilePeak(g, 0.005, 0.03, 1.0, 20.0, "whole image") for g in (4.0, 5.0, 6.0)]
+    spots = [Spot(1, (0.0, 4.073), 0.01, 50.0, -40.0), Spot(2, (5.0, 0.0), 0.01, 50.0, -40.0)]
+    matches = [GrainMatch(1, Outcome.UNKNOWN, spots=(1,)), GrainMatch(2, Outcome.SINGLE_D, spots=(2,))]
+    left = ring_peaks([profile(np.ones_like, peaks)], spots, matches)
+    assert [peak.g for peak in left] == [5.0, 6.0]  # 4.0 within two widths and three sigma, 0.075
+    beyond = [replace(spots[0], g=(0.0, 4.077)), spots[1]]
+    assert len(ring_peaks([profile(np.ones_like, peaks)], beyond, matches)) == 3
+
+
+def test_identified_grains_tell_the_scale_of_the_rings():
+    sure = Candidate("Cu", 1.0, 1.01, (0, 1, 1), (), 1.0, scale_sigma=0.001)
+    match = GrainMatch(1, Outcome.IDENTIFIED, ("Cu",), (sure,))
+    assert known_scale([match], 0.02).middle == pytest.approx(np.log(1.01))
+    assert known_scale([match], 0.02).error < 0.003
+    assert known_scale([], 0.02).error == 0.02

@@ -1,0 +1,76 @@
+"""The five outcomes by the numbers that decide on them: calibration 0.5 %, default parameters."""
+
+import pytest
+
+from napari_tem_fft.core.matching import Candidate, IndexedSpot, MatchParams, Outcome, ScalePrior
+from napari_tem_fft.core.matching.verdict import Context, judge
+from napari_tem_fft.io.phases.table import load_table
+
+PHASES = {phase.id: phase for phase in load_table()}
+
+
+def best(spots=6, posterior=0.99, explained=1.0, scale=1.0, misfit=1.0, phase="Cu"):
+    indexed = tuple(IndexedSpot(n, (1, 1, n), 0.2, 0.0) for n in range(spots))
+    return Candidate(phase, posterior, scale, (0, 1, 1), indexed, explained, 0.001, misfit)
+
+
+def outcome(*candidates, unlisted=0.0, companions=()):
+    context = Context(ScalePrior(0.0, 0.005), MatchParams(), PHASES, frozenset(companions))
+    found = judge(1, (1, 2, 3), candidates, unlisted, context)
+    return found.outcome.value if len(found.phases) < 2 else " / ".join(found.phases)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        (best(), "identified"),
+        (best(spots=4, posterior=0.98, explained=0.75), "identified"),
+        (best(posterior=0.979), "likely"),
+        (best(spots=3, posterior=0.99), "likely"),
+        (best(explained=0.74), "likely"),
+        (best(scale=1.009), "identified"),  # within two standard deviations of the scale
+        (best(spots=3, posterior=0.985), "ambiguous"),
+        (best(posterior=0.949), "ambiguous"),
+        (best(misfit=2.3), "ambiguous"),
+        (best(scale=1.012), "ambiguous"),
+        (best(spots=2), "unknown"),
+        (best(explained=0.59), "ambiguous"),  # a part of more: sure by itself
+        (best(explained=0.39), "unknown"),
+        (best(spots=3, explained=0.59), "unknown"),
+        (best(posterior=0.97, explained=0.59), "unknown"),
+        (best(scale=1.02, explained=0.59), "unknown"),
+    ],
+)
+def test_one_candidate(candidate, expected):
+    assert outcome(candidate) == expected
+
+
+def test_a_scale_far_off_is_only_likely_however_poor_the_calibration():
+    wide = Context(ScalePrior(0.0, 0.01), MatchParams(), PHASES)
+    found = [judge(1, (1, 2), [best(scale=scale)], 0.0, wide).outcome for scale in (1.014, 1.016, 1.03)]
+    assert found == [Outcome.IDENTIFIED, Outcome.LIKELY, Outcome.AMBIGUOUS]
+
+
+def test_too_probable_an_unlisted_phase_leaves_nothing_to_offer():
+    assert outcome(best(posterior=0.29), unlisted=0.71) == "unknown"
+    assert outcome(best(posterior=0.31), unlisted=0.69) == "ambiguous"
+    assert outcome(best(spots=3, posterior=0.25), unlisted=0.75) == "ambiguous"
+    assert outcome(best(spots=3, posterior=0.19), unlisted=0.81) == "unknown"
+    assert outcome() == "unknown"
+
+
+def test_a_set_holds_95_percent_of_what_is_listed_and_at_most_eight_phases():
+    names = ("Cu", "LiF", "Si", "Ag", "Au", "Al", "Ni", "Li", "Li2O", "LiH")
+    two = [best(posterior=p, phase=name) for p, name in ((0.5, "LiF"), (0.26, "Cu"), (0.04, "Si"))]
+    assert outcome(*two, unlisted=0.2) == "Cu / LiF"
+    assert outcome(*two, unlisted=0.19) == "Cu / LiF / Si"
+    eight = [best(posterior=0.124, phase=name) for name in names[:8]]
+    assert outcome(*eight).count("/") == 7
+    assert outcome(*[best(posterior=0.108, phase=name) for name in names[:9]]) == "unknown"
+
+
+def test_a_phase_of_another_grain_needs_fewer_spots():
+    few = best(spots=2, posterior=0.985)
+    assert (outcome(few), outcome(few, companions=["Cu"])) == ("unknown", "likely")
+    assert outcome(best(spots=2, posterior=0.96), companions=["Cu"]) == "ambiguous"
+    assert outcome(best(spots=3, posterior=0.96), companions=["Cu"]) == "likely"

@@ -1,0 +1,55 @@
+"""Sums that follow strokes equal sums over the whole mask, to the last bit."""
+
+import numpy as np
+import pytest
+
+from forward_model import white_noise
+from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram, display_grid
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.profile.ring_sums import masked_sums
+
+EDGES = np.linspace(2.0, 8.99, 30)
+
+
+def diffractogram_of(shape, pixel):
+    pixels = white_noise(shape, 4).astype(np.float32)
+    return compute_diffractogram(pixels, Micrograph(pixels, Calibration.real(pixel)), SpectrumParams())
+
+
+def summed(found, mask, grid):
+    """The sums over all bins at once."""
+    (gy, gx), snr = found.axes(), found.snr().astype(np.float64)
+    row = np.rint(gy / grid.step[0]).astype(int) + grid.half[0]
+    column = np.rint(gx / grid.step[1]).astype(int) + grid.half[1]
+    there = (row >= 0) & (row < grid.shape[0]) & (column < grid.shape[1])
+    both = (mask | mask[::-1, ::-1]) != 0
+    inside = there & both[np.clip(row, 0, grid.shape[0] - 1), np.clip(column, 0, grid.shape[1] - 1)]
+    length = np.hypot(gy, gx)[inside]
+    return np.histogram(length, EDGES, weights=snr[inside])[0], np.histogram(length, EDGES)[0]
+
+
+@pytest.mark.parametrize(("shape", "pixel"), [((200, 230), (0.03, 0.03)), ((180, 2600), (0.05, 0.04))])
+def test_strokes_one_after_another(shape, pixel):
+    found, rng = diffractogram_of(shape, pixel), np.random.default_rng(1)
+    grid = display_grid(found)
+    mask = np.zeros(grid.shape, np.uint8)
+    for label in (1, 1, 0, 2, 0, 1, 0):
+        top, left = (int(rng.integers(0, n - 30)) for n in grid.shape)
+        mask[top : top + 40, left : left + 25] = label
+        sums, bins = masked_sums(found, mask, grid, EDGES)
+    afresh = diffractogram_of(shape, pixel)
+    assert np.array_equal(sums, masked_sums(afresh, mask, grid, EDGES)[0])
+    direct = summed(found, mask, grid)
+    np.testing.assert_allclose(sums, direct[0], rtol=1e-6, atol=1e-4)
+    assert np.array_equal(bins, direct[1])
+    assert bins.sum() > 1000
+
+
+def test_other_rings_begin_anew():
+    found = diffractogram_of((200, 230), (0.03, 0.03))
+    grid = display_grid(found)
+    mask = np.ones(grid.shape, bool)
+    masked_sums(found, mask, grid, EDGES)
+    sums, bins = masked_sums(found, mask, grid, EDGES[:16])
+    assert np.array_equal(bins, summed(found, mask, grid)[1][:15]) and len(sums) == 15

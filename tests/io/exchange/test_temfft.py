@@ -1,0 +1,215 @@
+"""Documents: what is saved comes back, and what was tampered with is refused."""
+
+import json
+import zipfile
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from dm_writer import write_dm
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.pipeline import Analysis
+from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.exchange.temfft import Document, StoredLayer, load_temfft, save_temfft
+from napari_tem_fft.io.readers.dm import read_images, read_micrograph
+from napari_tem_fft.io.readers.signals import FramesOnDisk
+from small_analysis import assert_same, small_analysis
+
+PIXELS = np.random.default_rng(0).normal(size=(40, 48)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return small_analysis()
+
+
+@pytest.fixture(scope="module")
+def saved(analysis, tmp_path_factory):
+    return save_temfft(tmp_path_factory.mktemp("out") / "small.temfft", analysis)
+
+
+def assert_same_analysis(one, other):
+    for f in fields(Analysis):
+        if f.name != "micrograph":
+            assert_same(getattr(one, f.name), getattr(other, f.name), f.name)
+    np.testing.assert_array_equal(one.micrograph.pixels, other.micrograph.pixels)
+    for name in ("calibration", "name", "source", "file_hash", "warnings"):
+        assert getattr(one.micrograph, name) == getattr(other.micrograph, name)
+    assert other.micrograph.metadata["voltage_kV"] == 300.0
+
+
+def test_an_analysis_comes_back_from_one_file(analysis, saved):
+    assert zipfile.is_zipfile(saved)
+    loaded = load_temfft(saved)
+    assert loaded.analysis is not None and loaded.layers == ()
+    assert_same_analysis(analysis, loaded.analysis)
+    assert loaded.micrograph is loaded.analysis.micrograph
+
+
+def test_a_folder_is_as_good_and_is_replaced_as_a_whole(analysis, tmp_path):
+    path = save_temfft(tmp_path / "small", analysis, folder=True)
+    assert path == tmp_path / "small.temfft" and path.is_dir()
+    assert_same_analysis(analysis, load_temfft(path).analysis)
+    (path / "notes.txt").write_text("mine")
+    save_temfft(path, Document(analysis.micrograph))
+    assert load_temfft(path).analysis is None
+    assert {one.name for one in path.iterdir()} == {"temfft.json", "micrograph.npy", "layers", "notes.txt"}
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64", "bool"]
+)
+def test_pixels_of_every_type_come_back_exactly(tmp_path, dtype):
+    pixels = (100 * PIXELS).astype(dtype)
+    micrograph = Micrograph(pixels, Calibration((0.1, 0.2), "reciprocal", 0.01, "file", (3.0, 4.5)), "a")
+    loaded = load_temfft(save_temfft(tmp_path / "a.temfft", Document(micrograph))).micrograph
+    assert loaded.pixels.dtype == pixels.dtype
+    np.testing.assert_array_equal(loaded.pixels, pixels)
+    assert loaded.calibration == micrograph.calibration
+
+
+def test_layers_come_back(tmp_path):
+    layers = (
+        StoredLayer(PIXELS, {"name": "image", "scale": [0.1, 0.2]}, "image"),
+        StoredLayer(np.ones((3, 4, 5), np.uint8), {}, "labels"),
+        StoredLayer(np.zeros((0, 2)), {"size": 3.0}, "points"),
+        StoredLayer((np.eye(2), np.zeros((4, 2))), {}, "shapes"),
+    )
+    loaded = load_temfft(save_temfft(tmp_path / "a.temfft", Document(layers=layers)))
+    assert loaded.micrograph is None
+    for before, after in zip(layers, loaded.layers, strict=True):
+        assert (before.kind, before.attributes) == (after.kind, after.attributes)
+        for one, other in zip(before.data, after.data, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_the_micrograph_s_pixels_are_stored_once(tmp_path):
+    micrograph = Micrograph(PIXELS, Calibration.real(0.02), "a")
+    layer = StoredLayer(micrograph.pixels, {"name": "a"}, "image")
+    path = save_temfft(tmp_path / "a.temfft", Document(micrograph, layers=(layer,)))
+    assert [name for name in zipfile.ZipFile(path).namelist() if name.endswith(".npy")] == ["micrograph.npy"]
+    loaded = load_temfft(path)
+    assert loaded.layers[0].data is loaded.micrograph.pixels
+
+
+def test_frames_on_disk_are_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_tem_fft.io.readers.gatan.LAZY_BYTES", 1000)
+    frames = np.arange(4 * 20 * 24, dtype=np.int16).reshape(4, 20, 24)
+    (stack,) = read_images(write_dm(tmp_path / "s.dm4", frames, (1.0, 0.02, 0.02), ("", "nm", "nm")))
+    assert isinstance(stack.frames, FramesOnDisk)
+    path = save_temfft(tmp_path / "s.temfft", Document(layers=(StoredLayer(stack.frames, {}, "image"),)))
+    np.testing.assert_array_equal(load_temfft(path).layers[0].data, frames)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_pixels_may_stay_in_their_file(tmp_path, moved):
+    source = (
+        write_dm(tmp_path / "there" / "film.dm4" if moved else tmp_path / "film.dm4", PIXELS, 0.02, "nm")
+        if not moved
+        else _write_in(tmp_path / "there", PIXELS)
+    )
+    micrograph = replace(read_micrograph(source), calibration=Calibration.real(0.03, "given by the user"))
+    path = save_temfft(tmp_path / "film.temfft", Document(micrograph), pixels=False)
+    assert "micrograph.npy" not in zipfile.ZipFile(path).namelist()
+    if moved:
+        source.rename(tmp_path / "film.dm4")
+    loaded = load_temfft(path).micrograph
+    np.testing.assert_array_equal(loaded.pixels, PIXELS)
+    assert loaded.calibration.pixel_size == (0.03, 0.03)
+    write_dm(tmp_path / "film.dm4", 2 * PIXELS, 0.02, "nm")
+    with pytest.raises(ReadError, match=r"film\.dm4 as it was then is not found"):
+        load_temfft(path)
+
+
+def _write_in(folder, pixels):
+    folder.mkdir()
+    return write_dm(folder / "film.dm4", pixels, 0.02, "nm")
+
+
+def test_pixels_without_a_file_have_to_be_kept(tmp_path):
+    with pytest.raises(ValueError, match="keep its pixels"):
+        save_temfft(tmp_path / "a", Document(Micrograph(PIXELS)), pixels=False)
+
+
+def test_a_failure_leaves_the_earlier_file(saved, monkeypatch):
+    before = saved.read_bytes()
+    monkeypatch.setattr("napari_tem_fft.io.exchange.temfft.save_results", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save_temfft(saved, small_analysis())
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def tampered(saved, tmp_path, change):
+    """A copy of a document whose description was changed, and the name of the copy."""
+    path = tmp_path / "tampered.temfft"
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "temfft.json":
+                stored = json.loads(content)
+                change(stored)
+                content = json.dumps(stored).encode()
+            new.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": "else"}, "not a document"),
+        ({"format_version": 2}, "newer version"),
+        ({"results": None, "pixels": None, "micrograph": {"file": "../../etc/passwd"}}, "damaged"),
+        ({"layers": [{"kind": "image", "attributes": {}, "data": "../../x.npy"}]}, "unknown place"),
+        ({"layers": [{"kind": "image", "attributes": {}, "data": "layers/../a.npy"}]}, "unknown place"),
+        ({"layers": [{"kind": "surface", "attributes": {}}]}, "unknown kind"),
+        ({"micrograph": None}, "no micrograph"),
+        ({"layers": 3}, "damaged"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused(saved, tmp_path, changes, words):
+    path = tampered(saved, tmp_path, lambda stored: stored.update(changes))
+    with pytest.raises(ReadError, match=rf"tampered\.temfft: .*{words}"):
+        load_temfft(path)
+
+
+def test_what_is_no_document_is_refused(tmp_path):
+    (tmp_path / "a.temfft").write_text("not a zip file")
+    (tmp_path / "empty.temfft").mkdir()
+    for name, words in (("a", "damaged"), ("empty", "not a document"), ("missing", "no such file")):
+        with pytest.raises(ReadError, match=rf"{name}\.temfft: .*{words}"):
+            load_temfft(tmp_path / f"{name}.temfft")
+
+
+def test_an_array_that_claims_more_than_there_is_is_refused(tmp_path):
+    path = save_temfft(tmp_path / "a.temfft", Document(Micrograph(PIXELS)), folder=True)
+    content = (path / "micrograph.npy").read_bytes()
+    assert b"(40, 48)" in content
+    (path / "micrograph.npy").write_bytes(content.replace(b"(40, 48), }", b"(4000000, 48000), }"))
+    with pytest.raises(ReadError, match=r"a\.temfft"):
+        load_temfft(path)
+    (path / "micrograph.npy").write_bytes(content.replace(b"'<f4'", b"'|O' "))
+    with pytest.raises(ReadError, match=r"a\.temfft"):
+        load_temfft(path)
+
+
+def test_no_damage_leads_to_another_error(saved):
+    """Bytes flipped and ends cut off: only our own error comes out, within seconds."""
+    rng, content = np.random.default_rng(3), saved.read_bytes()
+    path = saved.with_name("damaged.temfft")
+    opened = 0
+    for number in range(150):
+        damaged = bytearray(content)
+        tail = len(content) - 4000 if number % 2 else 0  # the directory of the archive lies at its end
+        for place in rng.integers(tail, len(content), 1 + number % 5):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged if number % 7 else damaged[: rng.integers(len(content))])
+        try:
+            load_temfft(path)
+            opened += 1
+        except ReadError as error:
+            assert str(error).startswith("damaged.temfft: ")
+    path.unlink()
+    assert opened < 150

@@ -1,0 +1,27 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_tem_fft.io.figures.overview import shown_image, write_overview
+from small_analysis import small_analysis, small_micrograph
+
+
+def test_picture_is_written_without_pyplot(tmp_path: Path) -> None:
+    write_overview(tmp_path / "overview.png", small_analysis())
+    assert (tmp_path / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_picture_of_nothing(tmp_path: Path) -> None:
+    empty = replace(small_analysis(), spots=(), grains=(), matches=(), components=())
+    write_overview(tmp_path / "overview.png", empty)
+    assert (tmp_path / "overview.png").stat().st_size > 10_000
+
+
+def test_large_micrograph_is_averaged_and_keeps_its_extent() -> None:
+    micrograph = replace(small_micrograph(), pixels=np.arange(2000 * 1000).reshape(2000, 1000))
+    image, extent = shown_image(micrograph)
+    assert image.shape == (666, 500)
+    assert extent == pytest.approx((0.0, 1000 * 0.03, 1998 * 0.02, 0.0))
+    assert image.min() == 0 and image.max() == 1

@@ -1,0 +1,198 @@
+import csv
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_tem_fft.core.edited import specimen_steps
+from napari_tem_fft.core.maps.strain import Deformation, DeformationParams
+from napari_tem_fft.core.pipeline import Analysis
+from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.io.results.folder import folder_of, load_results, save_results
+from small_analysis import GRID, assert_same, small_analysis, small_micrograph
+
+EXPECTED = {
+    "analysis.json",
+    "spots.csv",
+    "profile.csv",
+    "overview.png",
+    "specimen.tif",
+    "grains.tif",
+    "grain_heats.npz",
+    "map_LiF+mine.tif",
+    "map_unknown_crystal.tif",
+    "grains.csv",
+    "sizes.csv",
+    "grains.png",
+    "components.tif",
+    "orientation.tif",
+}
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return small_analysis()
+
+
+@pytest.fixture(scope="module")
+def folder(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_results(analysis, tmp_path_factory.mktemp("out") / "deep" / "small.dm4")
+
+
+def test_folder_holds_what_is_promised_and_nothing_else(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == EXPECTED
+    assert [path.name for path in folder.parent.iterdir()] == ["small.dm4"]
+
+
+def test_analysis_comes_back(analysis: Analysis, folder: Path) -> None:
+    loaded = load_results(folder, small_micrograph())
+    for f in fields(Analysis):
+        if f.name != "micrograph":
+            assert_same(getattr(analysis, f.name), getattr(loaded, f.name), f.name)
+    assert loaded.micrograph.calibration == analysis.micrograph.calibration
+
+
+def test_deformation_comes_back_and_has_its_maps(analysis: Analysis, tmp_path: Path) -> None:
+    values = np.linspace(-0.01, 0.01, 400, dtype=np.float32).reshape(20, 20)
+    sigma = np.full((20, 20), 0.001, np.float32)
+    bent = Deformation(1, (0, 1), (10, 10), values, 10 * values, sigma, 10 * sigma)
+    params = replace(analysis.params, deformation=DeformationParams(deformation=True))
+    folder = save_results(replace(analysis, params=params, deformations=(bent,)), tmp_path / "bent")
+    assert_same(load_results(folder, small_micrograph()).deformations, (bent,))
+    shown = tifffile.imread(folder / "d_change.tif")
+    assert np.isfinite(shown).sum() == bent.significant_d(1e-3).sum() > 0
+    assert shown[10, 10] == np.float32(-0.01) and (folder / "rotation.tif").is_file()
+
+
+def test_grains_and_their_sizes_are_tables(folder: Path) -> None:
+    first, second = csv.DictReader((folder / "grains.csv").read_text(encoding="utf-8").splitlines())
+    assert (first["grain"], first["component"], first["diameter_nm"]) == ("1", "LiF / mine", "2.211")
+    assert first["probability"] == "0.95" and first["zone_axis"] == "0 1 1" and first["orientation_hkl"]
+    assert second["component"] == "unknown crystal" and second["cut_by_border"] == "0"
+    rows = list(csv.DictReader((folder / "sizes.csv").read_text(encoding="utf-8").splitlines()))
+    whole = [row for row in rows if not row["from_nm"]]
+    assert [row["component"] for row in whole] == ["LiF / mine", "unknown crystal", "all"]
+    assert whole[-1]["grains"] == "2" and float(whole[-1]["mean_nm"]) == pytest.approx(2.34, abs=0.01)
+
+
+def test_the_strongest_components_are_one_label_image(folder: Path) -> None:
+    label = tifffile.imread(folder / "components.tif")
+    listed = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))["components"]
+    assert {entry["label"]: entry["name"] for entry in listed} == {1: "LiF / mine", 2: "unknown crystal"}
+    assert label[12, 12] == 1 and label[35, 40] == 2 and label[0, 0] == 0
+
+
+def test_calibration_that_was_used_is_taken(analysis: Analysis, folder: Path) -> None:
+    other = replace(
+        small_micrograph(), calibration=replace(analysis.micrograph.calibration, scale=(1.0, 1.0))
+    )
+    assert load_results(folder, other).micrograph.pixel_size == (0.02, 0.03)
+
+
+def test_results_of_another_file_are_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"another file \(small\.dm4\)"):
+        load_results(folder, replace(small_micrograph(), file_hash="cd34"))
+
+
+def test_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no readable analysis\.json"):
+        load_results(tmp_path, small_micrograph())
+
+
+def test_damaged_results_are_refused(analysis: Analysis, tmp_path: Path) -> None:
+    folder = save_results(analysis, tmp_path / "a")
+    (folder / "grains.tif").unlink()
+    with pytest.raises(ValueError, match="incomplete or damaged"):
+        load_results(folder, small_micrograph())
+
+
+def test_json_states_units_versions_hash_and_derived_values(folder: Path) -> None:
+    stored = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    assert stored["micrograph"]["sha256"] == "ab12"
+    assert stored["micrograph"]["metadata"] == {"voltage_kV": 300.0, "lens": ["a", 2], "raw": "b'\\\\0'"}
+    assert stored["software"]["napari-tem-fft"]
+    assert stored["units"]["length"] == "nm"
+    assert stored["spots"][0]["d"] == pytest.approx(0.25)
+    assert stored["spots"][0]["azimuth"] == pytest.approx(30.0)
+    assert stored["peaks"][0]["d"] == pytest.approx(0.25)
+    assert stored["phases"] == ["LiF", "mine"]
+    assert [phase["id"] for phase in stored["own_phases"]] == ["mine"]
+
+
+def test_spots_table(folder: Path) -> None:
+    with (folder / "spots.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["0", "1", "2"]  # by falling d
+    first = rows[0]
+    assert float(first["d_nm"]) == pytest.approx(0.25, rel=1e-6)
+    assert float(first["d_sigma_nm"]) == pytest.approx(0.01 / 16, rel=1e-3)
+    assert float(first["azimuth_deg"]) == pytest.approx(30.0, abs=1e-3)
+    assert first["grain"] == "1" and first["phase"] == "LiF / mine" and first["hkl"] == "1 1 1"
+    assert rows[2]["phase"] == "" and rows[2]["outcome"] == "unknown" and rows[2]["enabled"] == "0"
+
+
+def test_maps_are_in_nm_for_imagej(folder: Path) -> None:
+    with tifffile.TiffFile(folder / "map_LiF+mine.tif") as file:
+        assert file.imagej_metadata is not None and file.imagej_metadata["unit"] == "nm"
+        x, y = (file.pages[0].tags[name].value for name in ("XResolution", "YResolution"))
+        assert file.asarray().shape == GRID.shape
+    assert x[1] / x[0] == pytest.approx(0.12) and y[1] / y[0] == pytest.approx(0.08)
+
+
+def test_second_analysis_replaces_the_first_and_leaves_other_files(
+    analysis: Analysis, tmp_path: Path
+) -> None:
+    folder = save_results(analysis, tmp_path / "a")
+    (folder / "notes.txt").write_text("mine")
+    save_results(replace(analysis, components=analysis.components[:1]), folder)
+    assert {path.name for path in folder.iterdir()} == EXPECTED - {"map_unknown_crystal.tif"} | {"notes.txt"}
+
+
+def test_nothing_is_left_when_writing_fails(
+    analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("napari_tem_fft.io.figures.overview.write_overview", full)
+    with pytest.raises(OSError, match="no space"):
+        save_results(analysis, tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_components_of_like_names_get_files_of_their_own(analysis: Analysis, tmp_path: Path) -> None:
+    parts = tuple(replace(analysis.components[1], name=name) for name in ("a/b", "a:b", "A_B"))
+    folder = save_results(replace(analysis, components=parts), tmp_path / "a")
+    assert {path.name for path in folder.glob("map_*")} == {"map_a_b.tif", "map_a_b_2.tif", "map_A_B_3.tif"}
+
+
+def test_analysis_without_any_crystal_comes_back(analysis: Analysis, tmp_path: Path) -> None:
+    nothing = replace(
+        analysis,
+        spots=(),
+        grains=(),
+        matches=(),
+        components=(),
+        grain_regions=(),
+    )
+    loaded = load_results(save_results(nothing, tmp_path / "a"), small_micrograph())
+    assert loaded.spots == loaded.grains == loaded.grain_regions == loaded.components == ()
+
+
+def test_folder_beside_the_micrograph_has_another_name(tmp_path: Path) -> None:
+    (tmp_path / "img.dm4").write_bytes(b"")
+    assert folder_of("elsewhere/other.dm3", tmp_path) == tmp_path / "other.dm3"
+    assert folder_of(tmp_path / "img.dm4", tmp_path) == tmp_path / "img.dm4.results"
+
+
+def test_a_specimen_drawn_by_the_user_comes_back_as_theirs(analysis: Analysis, tmp_path: Path) -> None:
+    drawn = exhaust(specimen_steps(analysis, np.arange(GRID.shape[1])[None, :] < np.full((48, 1), 20)))
+    loaded = load_results(save_results(drawn, tmp_path / "drawn"), small_micrograph())
+    assert loaded.specimen_by_user and loaded.specimen.sum() == 20 * 48
+    back = exhaust(specimen_steps(loaded, None))
+    assert_same(back.grain_regions, analysis.grain_regions)
+    rows = list(csv.DictReader((tmp_path / "drawn" / "grains.csv").read_text("utf-8").splitlines()))
+    assert [float(row["area_nm2"]) for row in rows] == [1.92, 0.0]

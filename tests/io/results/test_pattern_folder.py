@@ -1,0 +1,76 @@
+import csv
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from napari_tem_fft.core.saed.measure import PatternMeasurement, measure_pattern
+from napari_tem_fft.io.results.pattern_folder import load_pattern, save_pattern
+from pattern_model import diffuse, recorded, rings, spots
+
+SHAPE, STEP, CENTRE = (300, 320), (0.05, 0.05), (150.2, 158.9)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    expected = diffuse(SHAPE, CENTRE, STEP) + rings(SHAPE, CENTRE, STEP, [(0.16, 30.0)])
+    expected += spots(SHAPE, CENTRE, STEP, [(0.2355, 20.0, 500.0)])
+    expected += spots(SHAPE, CENTRE, STEP, [(0.2039, 74.7, 500.0)], both=False)
+    pattern = recorded(expected, STEP)
+    return measure_pattern(
+        replace(
+            pattern, source="a.dm4", file_hash="ab", metadata={"microscope": "Titan", "voltage_kV": 300.0}
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(measured, tmp_path_factory):
+    return save_pattern(measured, tmp_path_factory.mktemp("out") / "a.dm4")
+
+
+def test_folder_holds_what_is_promised(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"pattern.json", "spots.csv", "rings.csv", "profile.csv", "pattern.png"}
+
+
+def test_measurement_comes_back(measured, folder):
+    loaded = load_pattern(folder, measured.micrograph)
+    for name in (f.name for f in fields(PatternMeasurement) if f.name not in ("micrograph", "profile")):
+        assert getattr(loaded, name) == getattr(measured, name), name
+    assert loaded.profile.peaks == measured.profile.peaks
+    np.testing.assert_array_equal(loaded.profile.g, measured.profile.g)
+    np.testing.assert_array_equal(loaded.profile.intensity, measured.profile.intensity)
+
+
+def test_tables_give_both_uncertainties(measured, folder):
+    rows = rows_of(folder / "spots.csv")
+    assert [row["seen"] for row in rows] == ["+g and -g", "one side"]
+    assert [float(row["d_nm"]) for row in rows] == pytest.approx([0.2355, 0.2039], rel=2e-3)
+    assert float(rows[0]["d_calibration_sigma_nm"]) == pytest.approx(0.02 * 0.2355, rel=0.01)
+    assert 0 < float(rows[0]["d_sigma_nm"]) < 0.001
+    assert rows[0]["partner_x_pixel"] and not rows[1]["partner_x_pixel"]
+    rings_found = [float(row["d_nm"]) for row in rows_of(folder / "rings.csv")]
+    assert any(d == pytest.approx(0.16, rel=1e-3) for d in rings_found)
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_json_names_calibration_and_microscope(folder):
+    stored = json.loads((folder / "pattern.json").read_text(encoding="utf-8"))
+    assert stored["micrograph"]["calibration"]["source"] == "file"
+    assert stored["micrograph"]["calibration"]["uncertainty"] == 0.02
+    assert stored["micrograph"]["calibration"]["unit"] == "1/nm"
+    assert stored["micrograph"]["metadata"] == {"microscope": "Titan", "voltage_kV": 300.0}
+    assert stored["spots"][0]["paired"] and "d_sigma" in stored["spots"][0]
+
+
+def test_results_of_another_file_are_refused(measured, folder, tmp_path):
+    with pytest.raises(ValueError, match="another file"):
+        load_pattern(folder, replace(measured.micrograph, file_hash="cd"))
+    with pytest.raises(ValueError, match=r"no readable pattern\.json"):
+        load_pattern(tmp_path, measured.micrograph)

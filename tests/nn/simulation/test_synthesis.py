@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+
+from napari_tem_fft.core.fourier.local_spectra import LocalSpectra
+from napari_tem_fft.nn.inference.prepare import InputParams
+from napari_tem_fft.nn.simulation.crystals import (
+    FIRST_HALF,
+    ORDER,
+    Lattice,
+    Shape,
+    fringes,
+    random_lattice,
+    turned,
+)
+from napari_tem_fft.nn.simulation.imaging import Camera, Lens, exposed, recorded
+from napari_tem_fft.nn.simulation.params import SynthesisParams, without_crystals
+from napari_tem_fft.nn.simulation.synthesis import synthesise
+from napari_tem_fft.nn.training.dataset import load_pairs, make_pairs, spectra_of
+
+FEW = SynthesisParams(sizes=(256,), shares=(1.0,), pixel_size=(0.03, 0.04), dose=(500, 2000), vacuum=0.0)
+
+
+def test_transfer_of_a_known_lens():
+    """300 kV, defocus 40 nm, no Cs, full coherence: 2 sin(pi lambda z g^2) at g = 3 1/nm."""
+    lens = Lens(cs_mm=0.0, defocus=40.0, focal_spread=0.0, convergence=0.0, amplitude_contrast=0.0)
+    assert lens.wavelength == pytest.approx(0.0019687, rel=1e-4)
+    expected = 2 * np.sin(np.pi * 0.0019687 * 40 * 9)
+    assert lens.transfer(np.array(0.0), np.array(3.0)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_fringes_have_their_spacing_and_amplitude():
+    shape = Shape(slice(0, 64), slice(0, 64), np.ones((64, 64), np.float32))
+    field = fringes(shape, (0.0625, 0.0625), np.array([[0.0, 4.0]]), np.array([0.5 + 0j]))
+    assert field.max() == pytest.approx(1.0, abs=1e-5)
+    spectrum = np.abs(np.fft.rfft2(field))
+    assert np.unravel_index(spectrum.argmax(), spectrum.shape) == (0, 16)
+
+
+def test_potentials_are_real():
+    lattice = random_lattice(np.random.default_rng(3))
+    assert np.allclose(lattice.strength, np.conj(lattice.strength[::-1, ::-1]))
+    assert lattice.strength[ORDER, ORDER] == 0 and lattice.strength[FIRST_HALF].any()
+    quarter = turned(Lattice(np.eye(2), lattice.strength), np.pi / 2)
+    assert np.allclose(np.linalg.norm(quarter.basis, axis=1), 1)
+
+
+@pytest.mark.parametrize("counting", [True, False])
+def test_camera_noise_is_what_the_truth_says(counting):
+    """100 electrons a pixel: relative variance 1 %, less where an integrating camera blurs it."""
+    camera = Camera(dose=1e6, counting=counting, blur=0.1)
+    grey = recorded(np.ones((400, 400), np.float32), (0.01, 0.01), camera, np.random.default_rng(0))
+    relative = ((grey - 100) / 1000).var()
+    kept = 1.0 if counting else (0.8**2 + 2 * 0.1**2) ** 2
+    assert relative == pytest.approx(0.01 * kept, rel=0.02)
+
+
+def test_film_noise_is_what_the_truth_says():
+    """Power of a film's contrast at any g: strength^2 times film and lens squared, a pixel."""
+    rng, lens = np.random.default_rng(1), Lens(focal_spread=0.0, convergence=0.0)
+    camera = Camera(dose=1e12)
+    film = 0.05 * rng.standard_normal((512, 512), np.float32)
+    grey = exposed(film, np.zeros_like(film), (0.04, 0.04), lens, camera, 0.0, rng)
+    contrast = (grey - 100) / (10 * camera.electrons((0.04, 0.04))) - 1
+    power = np.abs(np.fft.rfft2(contrast)) ** 2 / contrast.size
+    gy, gx = np.fft.fftfreq(512, 0.04)[:, None], np.fft.rfftfreq(512, 0.04)
+    ring = np.abs(np.hypot(gy, gx) - 3.0) < 0.2
+    g = np.array(3.0)
+    expected = (0.05 / (1 + 9 / 16)) ** 2 * lens.transfer(np.array(0.0), g) ** 2
+    assert power[ring].mean() == pytest.approx(expected, rel=0.15)
+
+
+def test_the_same_number_is_the_same_image():
+    a, b, c = (synthesise(5, k, (), FEW) for k in (2, 2, 3))
+    assert np.array_equal(a.micrograph.pixels, b.micrograph.pixels)
+    assert np.array_equal(a.truth.snr, b.truth.snr)
+    assert not np.array_equal(a.micrograph.pixels, c.micrograph.pixels)
+
+
+def test_true_spots_stand_out_as_the_truth_says():
+    """The truth's windows fit the grain, of 54 to 240 nm^2 here; those of the local spectra have 54 nm^2."""
+    ratios = []
+    large = SynthesisParams(
+        sizes=(512,),
+        shares=(1.0,),
+        pixel_size=(0.03, 0.03),
+        dose=(800, 2000),
+        diameter=(25.0, 40.0),
+        vacuum=0.0,
+    )
+    for number in range(6):
+        one = synthesise(11, number, (), large)
+        _, spectra = spectra_of(one.micrograph, one.window)
+        truth = one.truth
+        for g, snr in zip(truth.g, truth.snr, strict=True):
+            if 40 < snr < 1e4 and spectra.grid.step[0] * 20 < np.hypot(*g) < 9.5:
+                ratios.append(snr_at(spectra, g) / snr)
+    assert len(ratios) > 10
+    assert 54 / 240 < np.median(ratios) < 1
+
+
+def snr_at(spectra: LocalSpectra, g: np.ndarray) -> float:
+    gy, gx = g if g[1] > 0 else -g
+    row, column = round(gy / spectra.grid.step[0]), round(gx / spectra.grid.step[1])
+    row += spectra.grid.half[0]
+    return float(spectra.snr_max[row - 1 : row + 2, max(column - 1, 0) : column + 2].max())
+
+
+def test_images_without_crystals_have_no_reflection():
+    assert len(synthesise(5, 1, (), without_crystals(FEW)).truth.snr) == 0
+
+
+def test_pairs_are_made_once_and_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_tem_fft.nn.training.dataset.SHARD", 2)
+    inputs = InputParams(half=31, margin=8)
+    assert list(make_pairs(tmp_path, 4, 5, (), FEW, inputs, workers=1))[-1] == 4
+    times = [p.stat().st_mtime_ns for p in sorted(tmp_path.glob("*.npz"))]
+    assert list(make_pairs(tmp_path, 4, 5, (), FEW, inputs, workers=1)) == [4]
+    assert times == [p.stat().st_mtime_ns for p in sorted(tmp_path.glob("*.npz"))]
+    pairs = load_pairs(tmp_path, 2, first=1)
+    assert np.array_equal(pairs.truth[0].snr, synthesise(5, 1, (), FEW).truth.snr)
+    with pytest.raises(ValueError, match="another seed"):
+        list(make_pairs(tmp_path, 4, 6, (), FEW, inputs, workers=1))
