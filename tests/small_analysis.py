@@ -18,11 +18,11 @@ from napari_tem_fft.core.maps.component_map import ComponentMap
 from napari_tem_fft.core.maps.map_grid import MapGrid
 from napari_tem_fft.core.matching import (
     Candidate,
-    Decision,
     GrainMatch,
     IndexedRing,
     IndexedSpot,
     Outcome,
+    PhaseOverride,
     RingCandidate,
     RingMatch,
 )
@@ -89,7 +89,7 @@ def small_analysis() -> Analysis:
         network=NetworkUsed("some network", "cd" * 32),
         rings=(_rings(),),
         others=tuple(phase for phase in load_table() if phase.id in ("Al", "Cu")),
-        decisions=(Decision(2, "LiF", "reject", (2.4, 4.5)),),
+        decisions=(PhaseOverride(2, "LiF", "reject", (2.4, 4.5)),),
     )
 
 

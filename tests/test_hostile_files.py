@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_tem_fft.batch.record import Part, Record, from_json
+from napari_tem_fft.batch.record import ComponentSummary, Record, from_json
 from napari_tem_fft.batch.report import write_report
 from napari_tem_fft.batch.state import Journal, read_run
 from napari_tem_fft.cli.options import read_params
@@ -330,7 +330,7 @@ def test_numbers_of_a_record_are_numbers() -> None:
 
 
 def test_the_report_escapes_everything_that_files_say(tmp_path: Path) -> None:
-    part = Part(SCRIPT, (SCRIPT,), SCRIPT, 0.9, 1.0, 0.1, 0.5, 1, 1.0, (0.2,))
+    part = ComponentSummary(SCRIPT, (SCRIPT,), SCRIPT, 0.9, 1.0, 0.1, 0.5, 1, 1.0, (0.2,))
     bad = Record(
         0,
         f"/x/{SCRIPT}.dm4",

@@ -83,7 +83,10 @@ def test_importing_the_package_is_cheap() -> None:
     assert loaded_after("import napari_tem_fft", (*HEAVY, "numpy", "scipy")) == []
 
 
-@pytest.mark.parametrize("module", ["core.pipeline", "api", "cli.main", "io.results.folder", "nn.inference.model"])
+ENGINE = ("core.pipeline", "api", "cli.main", "io.results.folder", "nn.inference.model")
+
+
+@pytest.mark.parametrize("module", ENGINE)
 def test_engine_leaves_gui_and_network_out(module: str) -> None:
     heavy = ("napari", "qtpy", "PyQt6", "tensorflow", "keras")
     assert loaded_after(f"import napari_tem_fft.{module}", heavy) == []

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from napari_tem_fft.batch.engine import opened
+from napari_tem_fft.batch.engine import open_analysis
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.state import Journal
 from small_run import run, summary, write_micrograph
@@ -43,7 +43,7 @@ def test_a_full_disk_ends_the_run_and_what_is_done_is_whole_and_gone_on_with(tmp
     assert "cannot be written" in outcome.problem and "No space left" in outcome.problem
     with closing(Journal(folder / "out")) as journal:
         for record in journal.records():
-            assert len(opened(Job(str(folder / "out")), record).spots) == record.spots
+            assert len(open_analysis(Job(str(folder / "out")), record).spots) == record.spots
     assert enlarge()
     again = run(images, folder / "out", resume=True)
     assert (again.state, again.analysed, again.kept) == ("done", 12, outcome.analysed)

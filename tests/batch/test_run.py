@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from pyarrow import parquet
 
-from napari_tem_fft.batch.engine import analyse_source, opened
+from napari_tem_fft.batch.engine import analyse_source, open_analysis
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import RunError, batch_steps
 from napari_tem_fft.batch.sources import find_sources
@@ -152,7 +152,7 @@ def test_what_a_person_saved_beside_the_results_is_taken_over(images, tmp_path, 
     run(images / "d.dm3", tmp_path / "out")
     with closing(Journal(tmp_path / "out")) as journal:
         (record,) = journal.records()
-    analysis = opened(job, record)
+    analysis = open_analysis(job, record)
     assert record.spots and not record.corrected
     erased = tuple(replace(spot, enabled=False) for spot in analysis.spots)
     save_temfft(tmp_path / place, replace(analysis, spots=erased))
@@ -160,7 +160,7 @@ def test_what_a_person_saved_beside_the_results_is_taken_over(images, tmp_path, 
     assert outcome.kept == 1
     (row,) = summary(tmp_path / "out")
     assert (row["spots"], row["corrected_by_hand"]) == ("0", "1")
-    assert not any(spot.enabled for spot in opened(job, record).spots)
+    assert not any(spot.enabled for spot in open_analysis(job, record).spots)
 
 
 def test_a_folder_that_cannot_be_written_ends_the_run_and_keeps_what_is_done(images, tmp_path):
@@ -190,7 +190,7 @@ def test_a_run_that_is_followed_can_be_called_off_while_nothing_is_done(images, 
 def test_results_can_be_loaded_while_the_run_goes_on(images, tmp_path):
     steps = batch_steps(find_sources([images], tmp_path).sources, Job(str(tmp_path)), SameProcess)
     record = next(steps).product
-    loaded = opened(Job(str(tmp_path)), record)
+    loaded = open_analysis(Job(str(tmp_path)), record)
     assert (len(loaded.spots), len(loaded.grains)) == (record.spots, record.grains)
     steps.close()
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from napari_tem_fft.batch.sources import announced, elsewhere, find_sources
+from napari_tem_fft.batch.sources import elsewhere, find_sources, read_ahead
 
 
 def folders(found) -> list[str]:
@@ -42,4 +42,4 @@ def test_results_and_hidden_files_are_no_micrographs(tmp_path: Path):
 
 def test_announcing_changes_nothing(images, tmp_path):
     sources = find_sources([images, tmp_path / "gone.dm4"], tmp_path).sources
-    assert tuple(announced(sources)) == sources
+    assert tuple(read_ahead(sources)) == sources

@@ -49,7 +49,7 @@ def proportional_set_size(pid: int) -> int:
 class Watcher:
     """Looks at the memory of this process and of workers, ten times a second."""
 
-    crew: LocalWorkers | None = None
+    workers: LocalWorkers | None = None
     largest: int = 0
     worker: int = 0
     books: int = 0
@@ -62,7 +62,7 @@ class Watcher:
 
     def _look(self) -> None:
         own = proportional_set_size(os.getpid())
-        pids = self.crew.pids if self.crew else ()
+        pids = self.workers.pids if self.workers else ()
         others = [proportional_set_size(pid) for pid in pids]
         self.largest = max(self.largest, own + sum(others))
         self.worker, self.books = max(self.worker, *others, 0), max(self.books, own)
@@ -74,21 +74,21 @@ def measure(
     """Memory, seconds an image without the workers' start, and bytes of results an image."""
     watcher = Watcher()
 
-    def hire(job: Job) -> LocalWorkers:
-        watcher.crew = LocalWorkers(job, workers)
-        return watcher.crew
+    def start_workers(job: Job) -> LocalWorkers:
+        watcher.workers = LocalWorkers(job, workers)
+        return watcher.workers
 
     sources = find_sources([images], output).sources[:count]
     thread = threading.Thread(target=watcher.look)
     thread.start()
     job = Job(str(output), AnalysisParams(network="auto" if network else "none"))
-    steps = batch_steps(sources, job, hire)
+    steps = batch_steps(sources, job, start_workers)
     for _ in range(workers):
         next(steps)
     start = time.perf_counter()
     outcome = exhaust(steps)
     seconds = (time.perf_counter() - start) / max(count - workers, 1)
-    watcher.crew = None
+    watcher.workers = None
     watcher.done.set()
     thread.join()
     if outcome.failed:

@@ -93,9 +93,9 @@ def timed_run(images: Path, output: Path, workers: int, keep: str) -> list[float
     """Moments at which the images of a run were done."""
     job = Job(str(output), keep=keep)  # type: ignore[arg-type]
     sources = find_sources([images], output).sources
-    hire: Callable[[Job], LocalWorkers] = lambda one: LocalWorkers(one, workers)  # noqa: E731
+    start_workers: Callable[[Job], LocalWorkers] = lambda one: LocalWorkers(one, workers)  # noqa: E731
     moments = []
-    for step in batch_steps(sources, job, hire):
+    for step in batch_steps(sources, job, start_workers):
         moments.append(time.perf_counter())
         if step.product.state != "analysed":
             raise SystemExit(step.product.reason)

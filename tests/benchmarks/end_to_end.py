@@ -77,8 +77,8 @@ class Maps:
         from napari_tem_fft.core.grains.grain import search as grain_search
 
         self.seconds = 0.0
-        self._wrap(grain_search, "outlined")
-        self._wrap(grain_search, "separated")
+        self._wrap(grain_search, "outline_grain")
+        self._wrap(grain_search, "separate")
         self._wrap(pipeline, "specimen_of")
         self._wrap(pipeline, "component_maps")
 

@@ -25,7 +25,7 @@ from napari_tem_fft.nn.inference.prepare import InputParams, network_input
 from napari_tem_fft.nn.simulation.params import SynthesisParams
 from napari_tem_fft.nn.simulation.synthesis import synthesise
 from napari_tem_fft.nn.training.batches import visible
-from napari_tem_fft.nn.training.dataset import Pairs, joined, load_pairs, make_pairs, spectra_of
+from napari_tem_fft.nn.training.dataset import Pairs, join_pairs, load_pairs, make_pairs, spectra_of
 from napari_tem_fft.nn.training.evaluate import Known, compare, network_detector
 from napari_tem_fft.nn.training.keras_unet import load_network
 from napari_tem_fft.nn.training.params import FINE_TUNING
@@ -97,7 +97,7 @@ def main() -> None:
         usual = Path(temporary) / "usual"
         for _ in make_pairs(usual, args.mix, 1, load_table(), SynthesisParams(), config.inputs):
             pass
-        pairs = joined([own] * max(args.mix // len(own), 1) + [load_pairs(usual, args.mix)])
+        pairs = join_pairs([own] * max(args.mix // len(own), 1) + [load_pairs(usual, args.mix)])
         start = time.perf_counter()
         model = load_network(folder)[1]
         tuned = Path(temporary) / "tuned"

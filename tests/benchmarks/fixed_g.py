@@ -29,7 +29,7 @@ from napari_tem_fft.core.fourier.windows import WindowParams
 from napari_tem_fft.core.grains.regions import cut_level
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph, prepared_pixels
-from napari_tem_fft.core.maps.map_grid import MapGrid, resampled
+from napari_tem_fft.core.maps.map_grid import MapGrid, resample
 from napari_tem_fft.core.spots.bragg_filter import bragg_field, field_noise
 
 SHARES = (0.05, 0.01, 0.001)
@@ -72,7 +72,7 @@ def main() -> None:
         outside: list[list[float]] = []
         for seed in range(args.first_seed, args.first_seed + args.fields):
             ratio, grid = quotients(field(kind, args.size, seed, fringes), seed)
-            film = resampled(film_of(kind, args.size), grid.shape)
+            film = resample(film_of(kind, args.size), grid.shape)
             sums = ratio.reshape(-1, TOGETHER, *grid.shape).sum(axis=1) > cut_level(TOGETHER, SHARES[-1])
             marked = [*(ratio > -np.log(p) for p in SHARES), sums]
             rows.append([float(mark[:, film].mean()) for mark in marked])

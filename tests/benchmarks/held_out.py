@@ -26,7 +26,7 @@ from forward_model import Crystal, Optics, amorphous, camera, crystal_potential,
 from make_sample import facets
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.maps.map_grid import resampled
+from napari_tem_fft.core.maps.map_grid import resample
 from napari_tem_fft.core.pipeline import Analysis, AnalysisParams, analysis_steps
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.io.phases.table import load_table, select_phases
@@ -91,7 +91,7 @@ def scored(analysis: Analysis, truth: list[Truth], scale: float) -> dict[str, An
     sure = {p for m in analysis.matches if m.outcome.value in ("identified", "likely") for p in m.phases}
     true = {t.phase for t in truth}
     shape = analysis.map_grid.shape
-    masks = [resampled(t.mask, shape) for t in truth]
+    masks = [resample(t.mask, shape) for t in truth]
     dice = [
         max((2 * m[g.box][g.mask].sum() / (m.sum() + g.area) for g in analysis.grain_regions), default=0.0)
         for m in masks

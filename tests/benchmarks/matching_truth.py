@@ -18,7 +18,7 @@ import numpy as np
 from napari_tem_fft.core.crystal.phase_selection import find_phase
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import match_grains
-from napari_tem_fft.core.spots.spot import Spot, upper
+from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_cif_folder, load_table, select_phases, with_own_phases
 
 #: Calibration uncertainty stated for an image; its id begins with the key.
@@ -37,7 +37,7 @@ def visible_grains(truth: dict) -> tuple[list[Grain], list[Spot], list[dict]]:
             g *= 1 / (d * np.linalg.norm(g))
             snr = reflection["snr_local"]
             sigma = 0.39 / (grain["diameter_nm"] * np.sqrt(snr))
-            spots.append(Spot(number, upper((float(g[0]), float(g[1]))), sigma, snr, -snr))
+            spots.append(Spot(number, friedel_representative((float(g[0]), float(g[1]))), sigma, snr, -snr))
         if own:
             ids = tuple(range(first, len(spots) + 1))
             centre = tuple(grain["centre_nm"])

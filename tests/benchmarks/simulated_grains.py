@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_tem_fft.core.crystal.phase import Phase
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.spots.spot import Spot, upper
+from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 
 ZONES = [uvw for uvw in product(range(-3, 4), repeat=3) if gcd(*uvw) == 1 and uvw > (0, 0, 0)]
 
@@ -37,7 +37,13 @@ def simulate(
     g = np.concatenate([_noisy(g * scale, noise, rng), _anywhere(lies, rng)])
     snr = np.concatenate([snr, 20 * np.exp(rng.uniform(0, 1.5, lies))])
     spots = [
-        Spot(first_id + i, upper((float(y), float(x))), noise.d * float(np.hypot(x, y)), float(s), -float(s))
+        Spot(
+            first_id + i,
+            friedel_representative((float(y), float(x))),
+            noise.d * float(np.hypot(x, y)),
+            float(s),
+            -float(s),
+        )
         for i, ((x, y), s) in enumerate(zip(g, snr, strict=True))
     ]
     return Grain(1, tuple(spot.id for spot in spots), (0.0, 0.0), 78.5, 10.0), spots

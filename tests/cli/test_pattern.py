@@ -220,9 +220,9 @@ def test_a_chosen_image_of_several(folder, tmp_path):
 
 def test_uncertainty_of_the_result_is_the_stated_one(folder):
     micrograph = api.read(folder / "gold.dm4")
-    same, params = api.agreed(micrograph, None)
+    same, params = api.reconcile_uncertainty(micrograph, None)
     assert same is micrograph and params.calibration_uncertainty == 2.0
-    stated, params = api.agreed(micrograph, params)
+    stated, params = api.reconcile_uncertainty(micrograph, params)
     assert stated.calibration.uncertainty == 0.02
     with pytest.raises(CalibrationError, match="another kind"):
         api.read_pattern(folder / "gold.dm4", 0.04)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forward_model import frequency, fringes, lattice, white_noise
-from napari_tem_fft.core.edited import edited_mask, edited_steps, pointed_spot
+from napari_tem_fft.core.edited import add_spot_at, reanalyse_after_spot_edit, spots_of_painted_mask
 from napari_tem_fft.core.fourier.diffractogram import display_grid
 from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
 from napari_tem_fft.core.fourier.mask import render
@@ -18,7 +18,7 @@ from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.spots.seeds import NetworkPicture, NetworkUsed, Proposal
 from napari_tem_fft.core.spots.spot import SpotParams
 from napari_tem_fft.io.phases.table import load_table
-from napari_tem_fft.nn.inference.propose import confirmed
+from napari_tem_fft.nn.inference.propose import confirm
 
 
 def analyse(pixels, size=(0.02, 0.02), phases=()):
@@ -121,7 +121,7 @@ def test_steps_come_in_order_and_count_to_the_end():
 
 def test_the_steps_of_an_edit_count_to_the_end():
     analysis, steps = analyse(grain_image(), (0.025, 0.025)), []
-    exhaust(edited_steps(analysis, analysis.spots), steps.append)
+    exhaust(reanalyse_after_spot_edit(analysis, analysis.spots), steps.append)
     assert [(s.name, s.done, s.total) for s in steps] == [
         ("profile", 1, 4), ("grains", 2, 4), ("phases", 3, 4), ("maps", 4, 4),
     ]  # fmt: skip
@@ -160,11 +160,15 @@ def erased(analysis, spot):
 def test_an_erased_disc_takes_its_grain_away_and_undo_brings_it_back():
     analysis = analyse(grain_image(), (0.025, 0.025))
     whole = render(analysis.spots, display_grid(analysis.diffractogram))
-    without = exhaust(edited_steps(analysis, edited_mask(analysis, erased(analysis, analysis.spots[0]))))
+    without = exhaust(
+        reanalyse_after_spot_edit(
+            analysis, spots_of_painted_mask(analysis, erased(analysis, analysis.spots[0]))
+        )
+    )
     assert without.grains == () and without.components == ()
     assert not without.spots[0].enabled
     assert without.profiles[1].intensity.max() == 0
-    back = exhaust(edited_steps(without, edited_mask(without, whole)))
+    back = exhaust(reanalyse_after_spot_edit(without, spots_of_painted_mask(without, whole)))
     assert same(back, analysis)
 
 
@@ -197,14 +201,14 @@ def test_many_edits_leave_what_their_spots_give_at_once_in_an_analysis_made_afre
     rng, now = np.random.default_rng(seed), first
     for _ in range(6):
         if rng.random() < 0.3:
-            spots = pointed_spot(now, now.spots, frequency(rng.uniform(0.15, 0.3), rng.uniform(0, 180)))
+            spots = add_spot_at(now, now.spots, frequency(rng.uniform(0.15, 0.3), rng.uniform(0, 180)))
         else:
             chosen = int(rng.integers(len(now.spots)))
             spots = tuple(
                 replace(s, enabled=not s.enabled) if n == chosen else s for n, s in enumerate(now.spots)
             )
-        now = exhaust(edited_steps(now, spots))
-    assert same(now, exhaust(edited_steps(afresh, now.spots)))
+        now = exhaust(reanalyse_after_spot_edit(now, spots))
+    assert same(now, exhaust(reanalyse_after_spot_edit(afresh, now.spots)))
 
 
 def test_a_painted_spot_is_refined_and_gets_its_map():
@@ -214,21 +218,21 @@ def test_a_painted_spot_is_refined_and_gets_its_map():
     strict = AnalysisParams(spots=SpotParams(false_alarms=1e-6))
     analysis = exhaust(analysis_steps(Micrograph(pixels, Calibration.real(0.025)), (), strict))
     kept = tuple(s for s in analysis.spots if abs(s.d - 0.26) > 0.005)
-    analysis = exhaust(edited_steps(analysis, kept))
+    analysis = exhaust(reanalyse_after_spot_edit(analysis, kept))
     grid = display_grid(analysis.diffractogram)
     y, x = grid.axes()
     gy, gx = frequency(0.26, 110.0)
     painted = render(analysis.spots, grid)
     painted[(y - gy - 0.05) ** 2 + (x - gx) ** 2 < 0.15**2] = 1
-    after = exhaust(edited_steps(analysis, edited_mask(analysis, painted)))
+    after = exhaust(reanalyse_after_spot_edit(analysis, spots_of_painted_mask(analysis, painted)))
     (spot,) = (s for s in after.spots if s.origin == "hand")
     assert spot.d == pytest.approx(0.26, rel=5e-3)
     assert len(after.grains) == len(analysis.grains) + 1
     assert after.grains[-1].centre == pytest.approx((10.75, 3.25), abs=0.8)
-    pointed = pointed_spot(analysis, analysis.spots, (-gy - 0.04, -gx + 0.03))  # at -g, a little beside it
+    pointed = add_spot_at(analysis, analysis.spots, (-gy - 0.04, -gx + 0.03))  # at -g, a little beside it
     assert pointed[-1].d == pytest.approx(0.26, rel=5e-3) and pointed[-1].origin == "hand"
     without = (*pointed[:-1], replace(pointed[-1], enabled=False))
-    assert pointed_spot(analysis, without, pointed[-1].g) == pointed
+    assert add_spot_at(analysis, without, pointed[-1].g) == pointed
 
 
 NOT_USED = NetworkUsed("a network", "ab" * 32)
@@ -240,7 +244,7 @@ def proposing(d, azimuth, used=NOT_USED):
     def segment(diffractogram, spectra):
         g = np.array([frequency(d, azimuth)])
         picture = NetworkPicture(np.zeros((3, 3), np.float32), FrequencyGrid((1.0, 1.0), (1, 1)))
-        return Proposal(confirmed(g, diffractogram, spectra, 0.04, 0.01), used, picture)
+        return Proposal(confirm(g, diffractogram, spectra, 0.04, 0.01), used, picture)
 
     return segment
 
@@ -257,7 +261,7 @@ def test_a_network_finds_what_is_too_faint_for_a_search_and_is_named():
     (spot,) = analysis.spots
     assert spot.origin == "network" and spot.d == pytest.approx(0.2, rel=5e-3)
     assert analysis.network == NOT_USED and analysis.picture.probability.shape == (3, 3)
-    edited = exhaust(edited_steps(analysis, analysis.spots))
+    edited = exhaust(reanalyse_after_spot_edit(analysis, analysis.spots))
     assert edited.network == NOT_USED and edited.picture is analysis.picture
 
 

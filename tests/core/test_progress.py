@@ -1,4 +1,4 @@
-from napari_tem_fft.core.progress import Step, exhaust, renumbered
+from napari_tem_fft.core.progress import Step, exhaust, renumber_steps
 
 
 def work():
@@ -18,5 +18,5 @@ def test_steps_are_told_and_the_result_comes_back():
 
 def test_a_part_of_a_longer_work_counts_on():
     told = []
-    assert exhaust(renumbered(work(), 3, 7), told.append) == "result"
+    assert exhaust(renumber_steps(work(), 3, 7), told.append) == "result"
     assert [(step.name, step.done, step.total) for step in told] == [("one", 4, 7), ("two", 5, 7)]

@@ -74,13 +74,13 @@ def open_correct_and_keep(batch, dock, viewer, qtbot, run):
     batch.tree.chosen.emit(number)
     qtbot.waitUntil(lambda: batch.session.current is not None, timeout=30_000)
     qtbot.waitUntil(lambda: not batch.session.running, timeout=30_000)
-    findings = batch.session.current
-    assert dock.image.image is findings.layer and findings.analysis.micrograph.name == "c"
-    assert {"fft", "mask", "spots"} <= set(findings.group.roles)
+    image_state = batch.session.current
+    assert dock.image.image is image_state.layer and image_state.analysis.micrograph.name == "c"
+    assert {"fft", "mask", "spots"} <= set(image_state.group.roles)
     batch.tree.chosen.emit(number)  # it is there already
     assert sum(layer.metadata[KEY]["role"] == "micrograph" for layer in viewer.layers) == 1
-    spot = next(spot for spot in findings.spots if spot.enabled)
-    mask = findings.group["mask"]
+    spot = next(spot for spot in image_state.spots if spot.enabled)
+    mask = image_state.group["mask"]
     middle = (np.array(mask.data.shape) - 1) / 2
     run(
         batch.session,

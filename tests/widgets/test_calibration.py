@@ -20,7 +20,7 @@ def calibration(viewer, analysed):
 def test_a_clicked_spot_is_taken_and_the_nearest_reflection_offered(viewer, dock, analysed, calibration):
     spot = next(spot for spot in analysed.spots if spot.d > 0.22)
     click(viewer, plane_of(analysed.group["fft"].metadata).world(spot.g))
-    assert calibration.mark.currentText().startswith(f"spot {spot.id} 0.235")
+    assert calibration.feature.currentText().startswith(f"spot {spot.id} 0.235")
     calibration.phase.setCurrentText("Au")
     assert calibration.reflection.currentText().startswith("(111)  0.2354")
 
@@ -30,7 +30,7 @@ def test_the_scale_is_corrected_and_the_image_analysed_again(
 ):
     spot = next(spot for spot in analysed.spots if spot.d > 0.22)
     before, d = analysed.layer.scale[0], spot.d
-    calibration.mark.setCurrentIndex([m.label for m in calibration._marks].index(str(spot.id)))
+    calibration.feature.setCurrentIndex([m.label for m in calibration._marks].index(str(spot.id)))
     calibration.d.setValue(1.02 * d)
     assert not calibration.correct.isEnabled()
     calibration.add.click()

@@ -19,8 +19,8 @@ def pick(qtbot):
     return pick_and_wait
 
 
-def world_of(findings, spot, sign=1):
-    return plane_of(findings.group["fft"].metadata).world((sign * spot.g[0], sign * spot.g[1]))
+def world_of(image_state, spot, sign=1):
+    return plane_of(image_state.group["fft"].metadata).world((sign * spot.g[0], sign * spot.g[1]))
 
 
 def test_a_click_on_a_spot_shows_its_ring_and_its_fringes(viewer, dock, analysed, pick):

@@ -17,11 +17,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def state_of(findings):
+def state_of(image_state):
     """What a person sees of an analysis: masked profile, matches, maps."""
-    masked = {p.curve: p for p in findings.profiles}["masked"].intensity
-    matches = [(m.grain, m.spots, m.outcome, m.phases) for m in findings.matches]
-    return masked.tobytes(), matches, [(c.name, c.heat.tobytes()) for c in findings.components]
+    masked = {p.curve: p for p in image_state.profiles}["masked"].intensity
+    matches = [(m.grain, m.spots, m.outcome, m.phases) for m in image_state.matches]
+    return masked.tobytes(), matches, [(c.name, c.heat.tobytes()) for c in image_state.components]
 
 
 def contents(viewer):
@@ -34,8 +34,8 @@ def contents(viewer):
     }
 
 
-def spot_in_world(findings, spot):
-    mask = findings.group["mask"]
+def spot_in_world(image_state, spot):
+    mask = image_state.group["mask"]
     cell = np.array(spot.g) / mask.metadata[KEY]["step_1_nm"] + (np.array(mask.data.shape) - 1) / 2
     return np.array(mask.data_to_world(cell))
 
@@ -51,50 +51,50 @@ def test_open_run_paint_undo_cancel_choose_a_network_save_reopen_close(
 
     # open and run
     viewer.open(str(grain_file), plugin="napari-tem-fft")
-    findings = run(session, dock.run.click)
-    found = state_of(findings)
-    assert findings.components and len(findings.spots) == 2
+    image_state = run(session, dock.run.click)
+    found = state_of(image_state)
+    assert image_state.components and len(image_state.spots) == 2
 
     # erase a disc by the mouse: profile, matches and maps follow
-    mask = findings.group["mask"]
+    mask = image_state.group["mask"]
     viewer.layers.selection.active = mask
     mask.mode, mask.brush_size = "erase", 9
-    look_at(viewer, findings, "reciprocal")
+    look_at(viewer, image_state, "reciprocal")
     qtbot.wait(50)
-    place = spot_in_world(findings, findings.spots[0])
+    place = spot_in_world(image_state, image_state.spots[0])
     run(session, lambda: press_on_canvas(viewer, place, place + 0.02, place))
-    assert [spot.enabled for spot in findings.spots] == [False, True]
-    assert all(now != before for now, before in zip(state_of(findings), found, strict=True))
+    assert [spot.enabled for spot in image_state.spots] == [False, True]
+    assert all(now != before for now, before in zip(state_of(image_state), found, strict=True))
 
     # undo by the keyboard, to the last bit
     run(
         session,
         lambda: QTest.keyClick(canvas_of(viewer).native, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier),
     )
-    assert state_of(findings) == found
+    assert state_of(image_state) == found
 
     # paint the disc of a spot where none was, then take it back
     mask.mode, mask.brush_size = "paint", 5
-    empty = place + (spot_in_world(findings, findings.spots[1]) - place) * 0.4
+    empty = place + (spot_in_world(image_state, image_state.spots[1]) - place) * 0.4
     run(session, lambda: press_on_canvas(viewer, empty, empty))
-    assert findings.spots[-1].origin == "hand" and state_of(findings)[0] != found[0]
+    assert image_state.spots[-1].origin == "hand" and state_of(image_state)[0] != found[0]
     run(session, dock.spots.undo.click)
-    assert state_of(findings) == found
+    assert state_of(image_state) == found
 
     # a run that is cancelled leaves what was there
     dock.step.click()
     qtbot.waitUntil(lambda: session.running)
     run(session, dock.cancel.click)
     qtbot.waitUntil(lambda: not session.running, timeout=60_000)
-    assert state_of(findings) == found
+    assert state_of(image_state) == found
 
     # a run with a network
     dock.network.value = str(model)
     run(session, dock.run.click)
-    assert findings.analysis.network.name == "my model"
+    assert image_state.analysis.network.name == "my model"
 
     # saved and opened again: the same
-    shown, saved = contents(viewer), state_of(findings)
+    shown, saved = contents(viewer), state_of(image_state)
     (path,) = viewer.layers.save(str(tmp_path / "grain.temfft"), plugin="napari-tem-fft")
     viewer.layers.clear()
     run(session, lambda: viewer.open(path, plugin="napari-tem-fft"))

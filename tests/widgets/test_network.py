@@ -55,19 +55,19 @@ def test_own_models_are_listed(dock, model, monkeypatch):
 
 def test_a_run_uses_it_and_shows_what_it_said(viewer, dock, model, run, grain):
     dock.network.value = str(model)
-    findings = run(dock.session, dock.run.click)
-    assert findings.analysis.network.name == "my model"
-    layer = findings.group["probability"]
+    image_state = run(dock.session, dock.run.click)
+    assert image_state.analysis.network.name == "my model"
+    layer = image_state.group["probability"]
     assert layer.data.shape == (63, 63) and not layer.visible
     assert 0 <= layer.data.min() < layer.data.max() <= 1
     assert [str(unit) for unit in viewer.layers.units] == ["nanometer", "nanometer"]
-    fft = findings.group["fft"]
+    fft = image_state.group["fft"]
     centres = [np.mean(each.extent.world, axis=0) for each in (layer, fft)]
     assert np.allclose(*centres, atol=1e-3)
     assert not {"tensorflow", "keras"} & set(sys.modules)
     dock.network.value = ""
-    findings = run(dock.session, dock.run.click)
-    assert findings.analysis.network is None and findings.group.get("probability") is None
+    image_state = run(dock.session, dock.run.click)
+    assert image_state.analysis.network is None and image_state.group.get("probability") is None
 
 
 def test_it_is_loaded_once_for_several_runs(dock, model, run, grain, monkeypatch):

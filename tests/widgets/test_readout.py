@@ -54,8 +54,8 @@ def test_the_nearest_line_of_a_named_phase():
     table = load_table()
     lif = next(phase for phase in table if phase.id == "LiF")
     named = SimpleNamespace(phases=("LiF",))
-    findings = SimpleNamespace(components=(named,), analysis=SimpleNamespace(phases=table))
+    image_state = SimpleNamespace(components=(named,), analysis=SimpleNamespace(phases=table))
     line = lif.reflections[0]
-    words = nearest_line(findings, 1.002 / line.d)
+    words = nearest_line(image_state, 1.002 / line.d)
     assert words == f"near LiF ({format_hkl(line.hkl)}), -0.2 %"
-    assert nearest_line(findings, 0.5 / line.d) == ""
+    assert nearest_line(image_state, 0.5 / line.d) == ""

@@ -4,24 +4,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from napari_tem_fft.widgets.session.image_state import ImageState
 from qtpy.QtGui import QGuiApplication
 
-from napari_tem_fft.core.matching import Decision
+from napari_tem_fft.core.matching import PhaseOverride
 from napari_tem_fft.widgets.docks.components import ComponentsDock, component_rows
 from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
 from napari_tem_fft.widgets.forms.summary import summary
 from napari_tem_fft.widgets.forms.tree import ResultTree, Row
-from napari_tem_fft.widgets.session.findings import Findings
 from small_analysis import small_analysis
 
 
 @pytest.fixture
-def findings():
+def image_state():
     """The small analysis, without a viewer."""
     analysis = small_analysis()
-    findings = Findings(SimpleNamespace(metadata={}, name="small"), analysis.micrograph, None)
-    findings.take(analysis)
-    return findings
+    image_state = ImageState(SimpleNamespace(metadata={}, name="small"), analysis.micrograph, None)
+    image_state.take(analysis)
+    return image_state
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def test_what_is_unfolded_stays_so(tree):
     assert next(tree.items()).isExpanded()
 
 
-def test_components_and_grains_are_listed(findings):
-    both, unknown = component_rows(findings)
+def test_components_and_grains_are_listed(image_state):
+    both, unknown = component_rows(image_state)
     assert both.cells == ("LiF / mine", "ambiguous", "0.95", "3.8 ± 0.3", "21.0%", "")
     assert unknown.cells[:3] == ("unknown crystal", "", "")
     (grain,) = both.children
@@ -63,18 +63,18 @@ def test_components_and_grains_are_listed(findings):
     assert both.colour != unknown.colour
 
 
-def test_summary_says_what_is_there_and_why_something_has_no_name(findings):
-    text = summary(findings)
+def test_summary_says_what_is_there_and_why_something_has_no_name(image_state):
+    text = summary(image_state)
     assert text.startswith("2 spots in 2 grains<br>")
     assert "<b>LiF / mine</b>: ambiguous, 4 ± 0 nm², 21.0%" in text
     assert text.endswith("<i>one spot only</i>")
 
 
-def test_candidates_and_residuals_are_listed(findings):
-    first, second, rings = match_rows(findings)
+def test_candidates_and_residuals_are_listed(image_state):
+    first, second, rings = match_rows(image_state)
     assert first.cells[0] == "grain 1: LiF / mine ambiguous"
-    lif, mine, excluded = first.children
-    assert excluded.cells[0] == "not a candidate: Al"
+    lif, mine, alternatives = first.children
+    assert alternatives.cells[0] == "not a candidate: Al"
     assert lif.cells == ("LiF", "0.600", "[011]", "100%", "", "+1.00 %", "")
     assert lif.children[0].cells[0] == "(111)"
     assert lif.children[0].cells[4].startswith("0.2500 ± ")
@@ -83,7 +83,7 @@ def test_candidates_and_residuals_are_listed(findings):
     assert second.cells[0] == "grain 2: unknown"
     assert rings.cells[0] == "1 rings, by d only: Cu ambiguous"
     assert rings.children[0].children[0].cells[0] == "(111)"
-    angstrom = match_rows(findings, "angstrom")[0].children[0].children[0]
+    angstrom = match_rows(image_state, "angstrom")[0].children[0].children[0]
     assert angstrom.cells[4].startswith("2.500 ± ")
 
 
@@ -160,7 +160,7 @@ def test_a_person_sets_and_withdraws_a_phase(viewer, analysed, run):
 
 def test_decisions_outlive_a_run(viewer, analysed, dock, run):
     grain = analysed.grains[0]
-    run(dock.session, lambda: dock.session.decide([Decision(grain.id, "Cu", "reject")]))
+    run(dock.session, lambda: dock.session.decide([PhaseOverride(grain.id, "Cu", "reject")]))
     run(dock.session, dock.run.click)
     assert [(d.phase, d.kind) for d in analysed.analysis.decisions] == [("Cu", "reject")]
 

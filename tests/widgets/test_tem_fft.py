@@ -50,9 +50,9 @@ def test_uncalibrated_image_opens_with_a_warning_and_is_refused(viewer, dock, tm
     dock.calibrate.click()
     assert dock.calibration.isHidden()
     assert [str(unit) for unit in viewer.layers.units] == ["nanometer", "nanometer"]
-    findings = run(dock.session, dock.run.click)
-    assert findings.micrograph.pixel_size == (0.03, 0.03)
-    assert findings.micrograph.calibration.source == "given by the user"
+    image_state = run(dock.session, dock.run.click)
+    assert image_state.micrograph.pixel_size == (0.03, 0.03)
+    assert image_state.micrograph.calibration.source == "given by the user"
 
 
 def test_diffraction_pattern_is_refused(viewer, dock, tmp_path, told):
@@ -100,10 +100,10 @@ def test_colour_pictures_are_refused(viewer, dock, told):
 
 def test_image_without_crystal_gets_a_mask_to_paint_on(viewer, dock, run):
     viewer.add_image(NOISE, scale=(0.03, 0.03), units=("nm", "nm"), name="noise")
-    findings = run(dock.session, dock.run.click)
-    assert findings.spots == ()
-    assert not findings.group["mask"].data.any()
-    assert len(findings.group["spots"].data) == 0
+    image_state = run(dock.session, dock.run.click)
+    assert image_state.spots == ()
+    assert not image_state.group["mask"].data.any()
+    assert len(image_state.group["spots"].data) == 0
     assert "no lattice fringes" in dock.result.text()
 
 
@@ -111,9 +111,9 @@ def test_plane_of_a_stack_is_analysed(viewer, dock, run):
     frames = np.stack([NOISE, 2 * NOISE])
     viewer.add_image(frames, scale=(1, 0.03, 0.03), units=("pixel", "nm", "nm"), name="film")
     viewer.dims.set_current_step(0, 1)
-    findings = run(dock.session, dock.run.click)
-    assert findings.micrograph.name == "film 1"
-    assert np.array_equal(findings.micrograph.pixels, 2 * NOISE)
+    image_state = run(dock.session, dock.run.click)
+    assert image_state.micrograph.name == "film 1"
+    assert np.array_equal(image_state.micrograph.pixels, 2 * NOISE)
 
 
 def test_components_are_listed(dock, analysed):

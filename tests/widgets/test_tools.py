@@ -10,12 +10,12 @@ from napari_tem_fft.widgets.canvas.keys import KEYS
 from napari_tem_fft.widgets.canvas.tools import angle_words
 
 
-def world(findings, g):
-    return plane_of(findings.group["fft"].metadata).world(g)
+def world(image_state, g):
+    return plane_of(image_state.group["fft"].metadata).world(g)
 
 
-def enabled(findings):
-    return [spot.id for spot in findings.spots if spot.enabled]
+def enabled(image_state):
+    return [spot.id for spot in image_state.spots if spot.enabled]
 
 
 def test_spots_are_removed_and_added_by_clicks(viewer, dock, analysed, run):

@@ -7,20 +7,20 @@
 
 from .analysis import analyse, load, reference_table, save, save_results, segment_of, select
 from .edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
-from .images import agreed, measure_marks, measure_pattern, read, read_pattern
+from .images import measure_calibration_features, measure_pattern, read, read_pattern, reconcile_uncertainty
 
 __all__ = [
-    "agreed",
     "analyse",
     "decide",
     "fft_of",
     "fringes_of",
     "load",
     "mask_of",
-    "measure_marks",
+    "measure_calibration_features",
     "measure_pattern",
     "read",
     "read_pattern",
+    "reconcile_uncertainty",
     "reference_table",
     "save",
     "save_results",

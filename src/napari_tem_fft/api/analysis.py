@@ -10,9 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..core.crystal.phase import Phase
-from ..core.crystal.phase_selection import stated
+from ..core.crystal.phase_selection import with_stated_candidates
 from ..core.image.micrograph import Micrograph
-from ..core.matching import Decision
+from ..core.matching import PhaseOverride
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
 from ..io.errors import ReadError
@@ -27,7 +27,7 @@ from ..io.phases.table import (
 )
 from ..io.results.folder import save_results as save_results
 from ..nn.inference.model import load_segmenter, names_model
-from .images import agreed, read
+from .images import read, reconcile_uncertainty
 
 
 def reference_table(cif: str | PathLike[str] | None = None) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
@@ -114,7 +114,7 @@ def analyse(
     segment: Segment | None = None,
     on_step: Callable[[Step], None] | None = None,
     others: Sequence[Phase] | None = None,
-    decisions: Sequence[Decision] = (),
+    decisions: Sequence[PhaseOverride] = (),
     specimen: NDArray[Any] | None = None,
 ) -> Analysis:
     """Run the whole chain on a micrograph.
@@ -156,9 +156,9 @@ def analyse(
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
     choice = prepared_choice(candidates, reference_table()[0] if others is None else others)
-    micrograph, params = agreed(micrograph, params)
+    micrograph, params = reconcile_uncertainty(micrograph, params)
     if phases is not None:
-        params = stated(params, [phase.id for phase in phases], None)
+        params = with_stated_candidates(params, [phase.id for phase in phases], None)
     segment = segment or segment_of(params)
     steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, decisions, specimen)
     return exhaust(steps, on_step)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from ..batch.backends.start import hire
+from ..batch.backends.start import start_workers
 from ..batch.job import Job
 from ..batch.run import Outcome, batch_steps
 from ..batch.sources import find_sources
@@ -56,7 +56,7 @@ def analyse_many(
     workers : int, optional
         Processes; one a processor that this job may use where absent.
     memory_limit, scheduler : str
-        As in `napari_tem_fft.batch.backends.start.hire`: "8G"; a dask.distributed scheduler's address.
+        As in `napari_tem_fft.batch.backends.start.start_workers`: "8G"; a dask.distributed scheduler's address.
     resume : bool
         Go on with the run in the folder.
     on_step : callable, optional
@@ -93,7 +93,7 @@ def analyse_many(
     steps = batch_steps(
         found.sources,
         job,
-        hire(found.sources, workers, memory_limit, scheduler),
+        start_workers(found.sources, workers, memory_limit, scheduler),
         inputs=[str(one) for one in given],
         resume=resume,
     )

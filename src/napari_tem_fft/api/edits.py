@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.crystal.phase_selection import find_phase
-from ..core.decided import decided_steps
-from ..core.edited import edited_mask, edited_steps, pointed_spot
+from ..core.decided import reanalyse_after_override
+from ..core.edited import add_spot_at, reanalyse_after_spot_edit, spots_of_painted_mask
 from ..core.fourier.diffractogram import display, display_grid
 from ..core.fourier.frequency_grid import FrequencyGrid
 from ..core.fourier.inverse import masked_inverse
 from ..core.fourier.mask import render
-from ..core.matching import Decision, DecisionKind, merged
+from ..core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ..core.pipeline import Analysis
 from ..core.progress import exhaust
 from ..core.spots.spot import Spot
@@ -67,7 +67,7 @@ def fringes_of(
         If the mask has another shape.
     """
     grid = display_grid(analysis.diffractogram)
-    chosen = mask_of(analysis) if mask is None else _checked(mask, grid)
+    chosen = mask_of(analysis) if mask is None else _check(mask, grid)
     return masked_inverse(analysis.diffractogram, chosen, grid)
 
 
@@ -85,8 +85,8 @@ def with_mask(analysis: Analysis, mask: ArrayLike) -> Analysis:
     ValueError
         If the mask has another shape.
     """
-    checked = _checked(mask, display_grid(analysis.diffractogram))
-    return exhaust(edited_steps(analysis, edited_mask(analysis, checked)))
+    checked = _check(mask, display_grid(analysis.diffractogram))
+    return exhaust(reanalyse_after_spot_edit(analysis, spots_of_painted_mask(analysis, checked)))
 
 
 def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
@@ -106,7 +106,7 @@ def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
     row, column = grid.cell(g)
     if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]):
         raise ValueError(f"g = {g} 1/nm lies outside of the diffractogram")
-    return exhaust(edited_steps(analysis, pointed_spot(analysis, analysis.spots, g)))
+    return exhaust(reanalyse_after_spot_edit(analysis, add_spot_at(analysis, analysis.spots, g)))
 
 
 def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
@@ -129,10 +129,10 @@ def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
     left: tuple[Spot, ...] = tuple(
         replace(spot, enabled=spot.enabled and spot.id not in gone) for spot in analysis.spots
     )
-    return exhaust(edited_steps(analysis, left))
+    return exhaust(reanalyse_after_spot_edit(analysis, left))
 
 
-def decide(analysis: Analysis, grain: int, phase: str, kind: DecisionKind = "override") -> Analysis:
+def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "override") -> Analysis:
     """The analysis after a person's word on the phase of a grain; names and maps follow.
 
     Parameters
@@ -156,11 +156,11 @@ def decide(analysis: Analysis, grain: int, phase: str, kind: DecisionKind = "ove
     if found is None:
         raise ValueError(f"there is no grain {grain}; there are {len(analysis.grains)}")
     chosen = find_phase((*analysis.phases, *analysis.others), phase)
-    word = Decision(grain, chosen.id, kind, found.centre)
-    return exhaust(decided_steps(analysis, merged(analysis.decisions, (word,))))
+    word = PhaseOverride(grain, chosen.id, kind, found.centre)
+    return exhaust(reanalyse_after_override(analysis, merge_overrides(analysis.decisions, (word,))))
 
 
-def _checked(mask: ArrayLike, grid: FrequencyGrid) -> NDArray[np.uint8]:
+def _check(mask: ArrayLike, grid: FrequencyGrid) -> NDArray[np.uint8]:
     array = np.asarray(mask)
     if array.shape != grid.shape:
         raise ValueError(f"a mask of shape {array.shape} for a diffractogram of {grid.shape}; see mask_of")

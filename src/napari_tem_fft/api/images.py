@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from ..core.image.calibration import Calibration, CalibrationError, Space
-from ..core.image.calibration_reference import Mark, marks_of
+from ..core.image.calibration_reference import CalibrationFeature, calibration_features
 from ..core.image.micrograph import Micrograph
 from ..core.pipeline import AnalysisParams, analysis_steps
 from ..core.profile.radial_profile import RadialProfile
@@ -59,7 +59,7 @@ def read(
         micrograph = _of_document(path)
     else:
         micrograph = read_micrograph(path, image, frame)
-    return _calibrated(micrograph, "real", pixel_size, calibration_profile)
+    return _calibrate(micrograph, "real", pixel_size, calibration_profile)
 
 
 def _of_document(path: str | PathLike[str]) -> Micrograph:
@@ -84,10 +84,10 @@ def read_pattern(
         Takes the place of the file's.
     """
     pattern = read_micrograph(path, image, frame, space="reciprocal")
-    return _calibrated(pattern, "reciprocal", pixel_size, calibration_profile)
+    return _calibrate(pattern, "reciprocal", pixel_size, calibration_profile)
 
 
-def _calibrated(
+def _calibrate(
     micrograph: Micrograph,
     space: Space,
     pixel_size: float | tuple[float, float] | None,
@@ -146,7 +146,9 @@ def measure_pattern(
     return pattern_measured(pattern, params, centre)
 
 
-def measure_marks(micrograph: Micrograph, params: AnalysisParams | None = None) -> tuple[Mark, ...]:
+def measure_calibration_features(
+    micrograph: Micrograph, params: AnalysisParams | None = None
+) -> tuple[CalibrationFeature, ...]:
     """Measure spots and rings by which a calibration can be corrected: of a micrograph, or of a pattern.
 
     Parameters
@@ -164,7 +166,7 @@ def measure_marks(micrograph: Micrograph, params: AnalysisParams | None = None) 
     """
     if micrograph.calibration.space == "reciprocal":
         measured = pattern_measured(micrograph)
-        return marks_of(measured.spots, measured.profile.peaks)
+        return calibration_features(measured.spots, measured.profile.peaks)
     spots: Sequence[Spot] = ()
     for step in analysis_steps(micrograph, (), params):
         match step.product:
@@ -172,11 +174,11 @@ def measure_marks(micrograph: Micrograph, params: AnalysisParams | None = None) 
                 spots = step.product
             case (RadialProfile(), *_):
                 peaks = {profile.curve: profile.peaks for profile in step.product}
-                return marks_of(spots, peaks["masked"] or peaks["local maximum"])
-    return marks_of(spots, ())
+                return calibration_features(spots, peaks["masked"] or peaks["local maximum"])
+    return calibration_features(spots, ())
 
 
-def agreed(
+def reconcile_uncertainty(
     micrograph: Micrograph, params: AnalysisParams | None, stated: bool = True
 ) -> tuple[Micrograph, AnalysisParams]:
     """Image and parameters that agree on how well the scale is known.

@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Lock
 
 from .. import api
-from ..core.crystal.phase_selection import stated
-from ..core.matching.assignment import Choice
+from ..core.crystal.phase_selection import with_stated_candidates
+from ..core.matching.assignment import CandidateSet
 from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
 from ..io.exchange.calibration_profile import CalibrationProfile, load_profile
@@ -19,7 +19,7 @@ from ..io.results.folder import load_results, save_results
 from ..io.results.kept_colours import given_colours
 from ..io.results.overrides import stored_decisions, stored_specimen
 from .job import Job
-from .record import Record, described
+from .record import Record, describe_record
 from .sources import Source
 from .thumbnail import place_thumbnail
 
@@ -32,7 +32,7 @@ class Engine:
     """What a worker process loads once: candidates, calibration profile and network."""
 
     job: Job
-    choice: Choice
+    choice: CandidateSet
     profile: CalibrationProfile | None
     segment: Segment | None
 
@@ -50,11 +50,11 @@ def engine_of(job: Job) -> Engine:
         For candidates, a profile or a network that there are not.
     """
     with _loading:
-        return _loaded(job)
+        return _load_engine(job)
 
 
 @lru_cache(maxsize=1)
-def _loaded(job: Job) -> Engine:
+def _load_engine(job: Job) -> Engine:
     table, _ = api.reference_table(job.cif)
     phases = api.select(job.names, job.sets, job.elements, table)
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
@@ -73,20 +73,20 @@ def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
     record = Record(source.index, source.path, source.folder, attempts=attempt)
     try:
         engine = engine_of(job)
-        analysis = _analysed(engine, source)
+        analysis = _analyse(engine, source)
     except (ValueError, OSError, MemoryError) as error:
-        return _timed(_failed(record, str(error) or type(error).__name__), start)
+        return _with_time(_failed_record(record, str(error) or type(error).__name__), start)
     except Exception as error:  # a fault of the program's own must not stop the other files
-        return _timed(_failed(record, f"{UNEXPECTED} {type(error).__name__}: {error}"), start)
+        return _with_time(_failed_record(record, f"{UNEXPECTED} {type(error).__name__}: {error}"), start)
     try:
-        folder = _kept(job, source, analysis)
-        return _timed(described(folder, record), start)
+        folder = _keep_results(job, source, analysis)
+        return _with_time(describe_record(folder, record), start)
     except OSError as error:
         reason = f"the results cannot be written: {error.strerror or error} ({error.filename or job.output})"
-        return _timed(replace(record, state="stopped", reason=reason), start)
+        return _with_time(replace(record, state="stopped", reason=reason), start)
 
 
-def opened(job: Job, record: Record) -> Analysis:
+def open_analysis(job: Job, record: Record) -> Analysis:
     """The analysis of a file that is done, from its results; the run may still go on.
 
     Raises
@@ -98,14 +98,14 @@ def opened(job: Job, record: Record) -> Analysis:
     return load_results(Path(job.output) / record.folder, micrograph)
 
 
-def _analysed(engine: Engine, source: Source) -> Analysis:
+def _analyse(engine: Engine, source: Source) -> Analysis:
     job = engine.job
     path = Path(source.path)
     if not path.exists():
         raise FileNotFoundError(f"{path.name}: there is no such file (any longer)")
     micrograph = api.read(path, job.pixel_size, job.image, job.frame, engine.profile)
-    params = stated(job.params, job.names, job.elements)
-    micrograph, params = api.agreed(micrograph, params, job.uncertainty_stated)
+    params = with_stated_candidates(job.params, job.names, job.elements)
+    micrograph, params = api.reconcile_uncertainty(micrograph, params, job.uncertainty_stated)
     folder = Path(job.output) / source.folder
     decided = stored_decisions(folder, micrograph.file_hash)
     drawn = stored_specimen(folder, micrograph.file_hash)
@@ -114,7 +114,7 @@ def _analysed(engine: Engine, source: Source) -> Analysis:
     return exhaust(steps)
 
 
-def _kept(job: Job, source: Source, analysis: Analysis) -> Path:
+def _keep_results(job: Job, source: Source, analysis: Analysis) -> Path:
     known = given_colours(Path(job.output), (part.name for part in analysis.components))
     folder = save_results(analysis, Path(job.output) / source.folder, job.keep, unit=job.unit, known=known)
     if job.thumbnails:
@@ -122,12 +122,12 @@ def _kept(job: Job, source: Source, analysis: Analysis) -> Path:
     return folder
 
 
-def _failed(record: Record, reason: str) -> Record:
+def _failed_record(record: Record, reason: str) -> Record:
     path = Path(record.path)
     for name in (path.name, path.stem):
         reason = reason.removeprefix(f"{name}: ")
     return replace(record, state="failed", reason=reason)
 
 
-def _timed(record: Record, start: float) -> Record:
+def _with_time(record: Record, start: float) -> Record:
     return replace(record, seconds=round(time.perf_counter() - start, 3))

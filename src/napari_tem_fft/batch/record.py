@@ -23,7 +23,7 @@ NAMING = frozenset(outcome.value for outcome in Outcome if outcome.names_phases)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ComponentSummary:
     """One component of an image, as the summary lists it; lengths in nm."""
 
     name: str
@@ -88,7 +88,7 @@ class Record:
     specimen: float = 0.0
     grains: int = 0
     spots: int = 0
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ComponentSummary, ...] = ()
     warnings: tuple[str, ...] = ()
     corrected: bool = False
     written: int = 0
@@ -132,7 +132,7 @@ def from_json(line: str) -> Record:
     return record
 
 
-def described(folder: Path, record: Record) -> Record:
+def describe_record(folder: Path, record: Record) -> Record:
     """The record filled in from the results in a folder.
 
     Raises
@@ -143,12 +143,12 @@ def described(folder: Path, record: Record) -> Record:
     path = folder / ANALYSIS
     try:
         stored = read_json(path)
-        return _filled(record, stored, list(read_rows(folder / SPOTS)), path.stat().st_mtime_ns)
+        return _with_components(record, stored, list(read_rows(folder / SPOTS)), path.stat().st_mtime_ns)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
 
 
-def _filled(
+def _with_components(
     record: Record, stored: Mapping[str, Any], spots: Sequence[Mapping[str, str]], written: int
 ) -> Record:
     micrograph = stored["micrograph"]
@@ -188,7 +188,7 @@ def _stat(path: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _named(spot: Mapping[str, str]) -> set[str]:
+def _component_name(spot: Mapping[str, str]) -> set[str]:
     """The phases of a spot's grain, if its outcome names them."""
     named = spot["outcome"] in NAMING
     return set(spot["phase"].split(" / ")) - {""} if named else set()
@@ -196,10 +196,12 @@ def _named(spot: Mapping[str, str]) -> set[str]:
 
 def _part(
     entry: Mapping[str, Any], diameters: Mapping[int, float], spots: Sequence[Mapping[str, str]]
-) -> Part:
-    own = [s for s in spots if s["grain"] and s["enabled"] == "1" and _named(s) == set(entry["phases"])]
+) -> ComponentSummary:
+    own = [
+        s for s in spots if s["grain"] and s["enabled"] == "1" and _component_name(s) == set(entry["phases"])
+    ]
     sizes = [diameters[number] for number in entry["grains"] if number in diameters]
-    return Part(
+    return ComponentSummary(
         name=entry["name"] or UNKNOWN_CRYSTAL,
         phases=tuple(entry["phases"]),
         outcome=entry["outcome"],

@@ -19,7 +19,7 @@ from ..core.lengths import LengthUnit, length, symbol
 from ..core.maps.colours import colours_of
 from ..io.results.kept_colours import kept_colours
 from .plots import composition, histogram, key_style
-from .record import Part, Record
+from .record import ComponentSummary, Record
 from .thumbnail import THUMBNAIL
 
 REPORT = "report.html"
@@ -128,11 +128,11 @@ def _warnings(records: Records) -> Iterator[str]:
         return
     yield '<h2>To be looked at</h2>\n<div id="warnings">\n'
     for title, files in (("", flags), ("Failed", failures), ("Analysed with warnings", warnings)):
-        yield from _listed(title, files)
+        yield from _list_items(title, files)
     yield "</div>\n"
 
 
-def _listed(title: str, files: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _list_items(title: str, files: Mapping[str, Sequence[str]]) -> Iterator[str]:
     if not files:
         return
     yield f"<h3>{title}</h3>\n<ul>\n" if title else "<ul>\n"
@@ -175,7 +175,7 @@ def _table(folder: Path, records: Records, unit: LengthUnit) -> Iterator[str]:
     yield "</tbody></table>\n"
 
 
-def _row(record: Record, part: Part | None, picture: str, unit: LengthUnit) -> str:
+def _row(record: Record, part: ComponentSummary | None, picture: str, unit: LengthUnit) -> str:
     cells = [f"<td>{picture}</td>", f"<td>{_link(record)}</td>", *_cells(part, unit)]
     if record.state == "analysed":
         sizes = " x ".join(f"{size:.4g}" for size in dict.fromkeys(record.pixel_size))
@@ -188,7 +188,7 @@ def _row(record: Record, part: Part | None, picture: str, unit: LengthUnit) -> s
     return f"<tr{marked}>{''.join(cells)}</tr>\n"
 
 
-def _cells(part: Part | None, unit: LengthUnit) -> list[str]:
+def _cells(part: ComponentSummary | None, unit: LengthUnit) -> list[str]:
     if part is None:
         return ["<td></td>"] * 8
     numbers = (part.score, part.area, part.fraction, part.grains, part.mean_size)

@@ -12,7 +12,7 @@ from ..io.readers.signature import file_hash
 from ..io.results.folder import ANALYSIS, save_results
 from ..io.results.kept_colours import given_colours
 from .job import Job
-from .record import Record, described
+from .record import Record, describe_record
 from .sources import Source, elsewhere
 from .state import Journal
 from .thumbnail import THUMBNAIL, place_thumbnail
@@ -62,7 +62,7 @@ def _still_there(record: Record, job: Job, strict: bool) -> Record | None:
         _adopt(folder, record, job)
         if (folder / ANALYSIS).stat().st_mtime_ns == record.written:
             return record
-        return described(folder, record)
+        return describe_record(folder, record)
     except (OSError, ValueError):
         return None
 

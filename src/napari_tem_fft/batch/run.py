@@ -20,7 +20,7 @@ from .job import Job, changes
 from .record import Record
 from .report import write_report
 from .resume import already_done
-from .sources import Source, announced
+from .sources import Source, read_ahead
 from .state import RUN, Journal, read_run, write_whole
 from .tables import write_tables
 
@@ -61,7 +61,7 @@ class Outcome:
 
 
 @dataclass(slots=True, eq=False)
-class _Book:
+class _RunState:
     """The run as it stands."""
 
     job: Job
@@ -96,7 +96,7 @@ class _Book:
 def batch_steps(
     sources: Sequence[Source],
     job: Job,
-    hire: Callable[[Job], Workers],
+    start_workers: Callable[[Job], Workers],
     *,
     inputs: Sequence[str] = (),
     resume: bool = False,
@@ -114,7 +114,7 @@ def batch_steps(
     ----------
     sources : sequence of Source
     job : Job
-    hire : callable
+    start_workers : callable
         Makes the workers.
     inputs : sequence of str
         What the user named; kept with the run, so that it can be gone on with.
@@ -140,27 +140,27 @@ def batch_steps(
         If the folder cannot be written.
     """
     _try_network(job)
-    book, waiting = _opened(sources, job, tuple(inputs), resume, restart, strict)
-    crew: Workers | None = None
+    state, waiting = _open_run(sources, job, tuple(inputs), resume, restart, strict)
+    workers: Workers | None = None
     try:
-        for record in list(book.journal.records()):
-            yield _step(book, record)
+        for record in list(state.journal.records()):
+            yield _step(state, record)
         if pulse:
-            yield _step(book, None)
-        crew = hire(job)
-        for news in _worked(book, crew, _chained(waiting, arriving, book)):
+            yield _step(state, None)
+        workers = start_workers(job)
+        for news in _records_of(state, workers, _chain_sources(waiting, arriving, state)):
             if news is not None or pulse:
-                yield _step(book, news)
-        book.state = "stopped" if book.problem else "done"
+                yield _step(state, news)
+        state.state = "stopped" if state.problem else "done"
     except BaseException as reason:
-        book.state = "stopped"
-        book.problem = book.problem or _why(reason)
+        state.state = "stopped"
+        state.problem = state.problem or _reason_of(reason)
         raise
     finally:
-        if crew is not None:
-            crew.close()
-        _close(book)
-    return book.outcome()
+        if workers is not None:
+            workers.close()
+        _close(state)
+    return state.outcome()
 
 
 def _try_network(job: Job) -> None:
@@ -171,30 +171,32 @@ def _try_network(job: Job) -> None:
         raise RunError(str(error)) from error
 
 
-def _why(reason: BaseException) -> str:
+def _reason_of(reason: BaseException) -> str:
     if isinstance(reason, KeyboardInterrupt | GeneratorExit):
         return "stopped by the user"
     return str(reason) or type(reason).__name__
 
 
-def _step(book: _Book, record: Record | None) -> Step:
-    return Step(record.name if record else "", book.analysed + book.failed, book.total, record)
+def _step(state: _RunState, record: Record | None) -> Step:
+    return Step(record.name if record else "", state.analysed + state.failed, state.total, record)
 
 
-def _chained(
-    waiting: Iterable[Source], arriving: Iterable[Source | None], book: _Book
+def _chain_sources(
+    waiting: Iterable[Source], arriving: Iterable[Source | None], state: _RunState
 ) -> Iterator[Source | None]:
-    yield from announced(list(waiting))
+    yield from read_ahead(list(waiting))
     for source in arriving:
-        book.total += source is not None
+        state.total += source is not None
         yield source
 
 
-def _worked(book: _Book, crew: Workers, waiting: Iterator[Source | None]) -> Iterator[Record | None]:
+def _records_of(
+    state: _RunState, workers: Workers, waiting: Iterator[Source | None]
+) -> Iterator[Record | None]:
     """Records as they come, None where none came; nothing is handed out once one could not be written."""
     exhausted = False
-    while not exhausted or crew.busy():
-        while not exhausted and not book.problem and crew.free() > 0:
+    while not exhausted or workers.busy():
+        while not exhausted and not state.problem and workers.free() > 0:
             try:
                 source = next(waiting)
             except StopIteration:
@@ -202,33 +204,33 @@ def _worked(book: _Book, crew: Workers, waiting: Iterator[Source | None]) -> Ite
                 break
             if source is None:
                 break
-            crew.submit(source)
-        if book.problem and not crew.busy():
+            workers.submit(source)
+        if state.problem and not workers.busy():
             return
-        records = crew.poll(WAIT) if crew.busy() else _rested()
+        records = workers.poll(WAIT) if workers.busy() else _rest()
         if not records:
             yield None
         for record in records:
             if record.state == "stopped":
-                book.problem = book.problem or record.reason
+                state.problem = state.problem or record.reason
                 continue
-            book.add(record)
+            state.add(record)
             yield record
 
 
-def _rested() -> list[Record]:
+def _rest() -> list[Record]:
     time.sleep(WAIT)
     return []
 
 
-def _opened(
+def _open_run(
     sources: Sequence[Source],
     job: Job,
     inputs: tuple[str, ...],
     resume: bool,
     restart: bool,
     strict: bool | None,
-) -> tuple[_Book, list[Source]]:
+) -> tuple[_RunState, list[Source]]:
     """The books of a run, with what was done before, and the files that are still to be done."""
     folder = Path(job.output)
     before = read_run(folder)
@@ -246,51 +248,51 @@ def _opened(
             )
     folder.mkdir(parents=True, exist_ok=True)
     done, waiting = ([], list(sources)) if before is None else already_done(sources, job, resume, strict)
-    book = _Book(job, Journal(folder, done), inputs, len(sources), started=time.monotonic())
-    book.kept = book.analysed = len(done)
-    _describe(book)
-    return book, waiting
+    state = _RunState(job, Journal(folder, done), inputs, len(sources), started=time.monotonic())
+    state.kept = state.analysed = len(done)
+    _describe(state)
+    return state, waiting
 
 
-def _close(book: _Book) -> None:
+def _close(state: _RunState) -> None:
     """Tables, report and description of the run as far as it came."""
     try:
-        notes = write_tables(book.folder, book.journal.records, book.job.unit)
-        _describe(book, notes)
-        write_report(book.folder, book.journal.records, _header(book))
+        notes = write_tables(state.folder, state.journal.records, state.job.unit)
+        _describe(state, notes)
+        write_report(state.folder, state.journal.records, _header(state))
     except OSError as error:
-        book.state = "stopped"
+        state.state = "stopped"
         reason = f"the tables of the run cannot be written: {error.strerror or error}"
-        book.problem = book.problem or reason
+        state.problem = state.problem or reason
         with suppress(OSError):
-            _describe(book)
+            _describe(state)
     finally:
-        book.journal.close()
+        state.journal.close()
 
 
-def _header(book: _Book) -> dict[str, Any]:
+def _header(state: _RunState) -> dict[str, Any]:
     return {
         **written(FORMAT, FORMAT_VERSION),
-        "state": book.state,
-        "problem": book.problem,
-        "seconds": round(time.monotonic() - book.started, 2),
-        "files": book.total,
-        "analysed": book.analysed,
-        "failed": book.failed,
-        "kept_from_before": book.kept,
-        "inputs": list(book.inputs),
-        "output": book.job.output,
-        "settings": book.job.settings(),
-        "job": to_plain(book.job),
+        "state": state.state,
+        "problem": state.problem,
+        "seconds": round(time.monotonic() - state.started, 2),
+        "files": state.total,
+        "analysed": state.analysed,
+        "failed": state.failed,
+        "kept_from_before": state.kept,
+        "inputs": list(state.inputs),
+        "output": state.job.output,
+        "settings": state.job.settings(),
+        "job": to_plain(state.job),
     }
 
 
-def _describe(book: _Book, notes: Sequence[str] = ()) -> None:
+def _describe(state: _RunState, notes: Sequence[str] = ()) -> None:
     failures: list[dict[str, str]] = []
     files: list[dict[str, Any]] = []
-    for record in book.journal.records() if book.state != "running" else ():
+    for record in state.journal.records() if state.state != "running" else ():
         files.append({"file": record.path, "sha256": record.sha256, "seconds": record.seconds})
         if record.state != "analysed" and len(failures) < MOST_LISTED:
             failures.append({"file": record.path, "reason": record.reason})
-    description = {**_header(book), "notes": list(notes), "failures": failures, "images": files}
-    write_whole(book.folder / RUN, json.dumps(description, indent=1, ensure_ascii=False))
+    description = {**_header(state), "notes": list(notes), "failures": failures, "images": files}
+    write_whole(state.folder / RUN, json.dumps(description, indent=1, ensure_ascii=False))

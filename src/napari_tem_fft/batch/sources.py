@@ -60,7 +60,7 @@ def find_sources(inputs: Sequence[str | Path], output: Path) -> Found:
     paths: dict[Path, Path] = {}
     left_out = 0
     for given in inputs:
-        for one in _expanded(str(given)):
+        for one in _expand(str(given)):
             if not one.is_dir():
                 paths.setdefault(_absolute(one), Path(one.name))
                 continue
@@ -70,10 +70,10 @@ def find_sources(inputs: Sequence[str | Path], output: Path) -> Found:
                     paths.setdefault(path, path.relative_to(root))
                 else:
                     left_out += 1
-    return Found(numbered(list(paths.items()), set()), left_out)
+    return Found(number_sources(list(paths.items()), set()), left_out)
 
 
-def numbered(paths: Sequence[tuple[Path, Path]], taken: set[str], first: int = 0) -> tuple[Source, ...]:
+def number_sources(paths: Sequence[tuple[Path, Path]], taken: set[str], first: int = 0) -> tuple[Source, ...]:
     """Sources of (file, wanted folder), no two of which share a folder, nor take one that is taken.
 
     Parameters
@@ -89,7 +89,7 @@ def numbered(paths: Sequence[tuple[Path, Path]], taken: set[str], first: int = 0
     return tuple(elsewhere(sources, taken))
 
 
-def announced(sources: Sequence[Source]) -> Iterator[Source]:
+def read_ahead(sources: Sequence[Source]) -> Iterator[Source]:
     """The sources one after another; the system is asked to read the next ones meanwhile."""
     told = 0
     for number, source in enumerate(sources, 1):
@@ -126,7 +126,7 @@ def elsewhere(sources: Iterable[Source], taken: set[str]) -> list[Source]:
     return placed
 
 
-def _expanded(given: str) -> Iterator[Path]:
+def _expand(given: str) -> Iterator[Path]:
     if os.path.lexists(given) or not glob.has_magic(given):
         yield Path(given)
     else:

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from ..core.progress import Step
 from ..io.plain import from_plain, to_plain
 from .backends.local import WorkersError
-from .backends.start import hire
+from .backends.start import start_workers
 from .job import Job
 from .progress import Tracker
 from .run import Outcome, RunError, batch_steps
@@ -41,7 +41,7 @@ class Order:
         Files, folders and patterns.
     workers : int
     memory_limit : str
-        As `hire` takes it.
+        As `start_workers` takes it.
     resume, restart : bool
         As `batch_steps` takes them.
     """
@@ -65,13 +65,13 @@ def main() -> int:
     stop = threading.Event()
     threading.Thread(target=_listen, args=(requests, stop), daemon=True).start()
     try:
-        outcome = _followed(_steps(order), answers, stop)
+        outcome = _follow(_steps(order), answers, stop)
     except (ValueError, WorkersError, OSError) as error:
         _tell(answers, problem=str(error))
         return REFUSED
     if outcome is None:
         return STOPPED
-    _tell(answers, outcome=_counted(outcome))
+    _tell(answers, outcome=_counts_of(outcome))
     return OK
 
 
@@ -82,7 +82,7 @@ def _steps(order: Order) -> Generator[Step, None, Outcome]:
     return batch_steps(
         found.sources,
         order.job,
-        hire(found.sources, order.workers, order.memory_limit),
+        start_workers(found.sources, order.workers, order.memory_limit),
         inputs=order.inputs,
         resume=order.resume,
         restart=order.restart,
@@ -90,9 +90,7 @@ def _steps(order: Order) -> Generator[Step, None, Outcome]:
     )
 
 
-def _followed(
-    steps: Generator[Step, None, Outcome], answers: TextIO, stop: threading.Event
-) -> Outcome | None:
+def _follow(steps: Generator[Step, None, Outcome], answers: TextIO, stop: threading.Event) -> Outcome | None:
     """Tell every step; the outcome is None if the run was stopped, which ends at a step, and so in peace."""
     tracker = Tracker()
     while not stop.is_set():
@@ -107,7 +105,7 @@ def _followed(
     return None
 
 
-def _counted(outcome: Outcome) -> dict[str, Any]:
+def _counts_of(outcome: Outcome) -> dict[str, Any]:
     names = ("total", "analysed", "failed", "kept", "state", "problem", "seconds")
     return {name: getattr(outcome, name) for name in names}
 

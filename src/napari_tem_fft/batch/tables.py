@@ -15,7 +15,7 @@ from typing import Any
 from ..core.lengths import LengthUnit, in_unit, length
 from ..io.results.folder import SPOTS
 from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows
-from .record import Part, Record
+from .record import ComponentSummary, Record
 
 SUMMARY, SUMMARY_PARQUET, ALL_SPOTS = "summary.csv", "summary.parquet", "spots.parquet"
 #: Columns of the summary and their kinds; units stand in the names, that of d may be another.
@@ -97,7 +97,7 @@ def _image(record: Record) -> dict[str, Any]:
     return row
 
 
-def _part(part: Part, unit: LengthUnit) -> dict[str, Any]:
+def _part(part: ComponentSummary, unit: LengthUnit) -> dict[str, Any]:
     return {
         "component": part.name,
         "phases": " / ".join(part.phases),
@@ -133,11 +133,13 @@ def _spot_rows(folder: Path, records: Iterable[Record], unit: LengthUnit) -> Ite
             continue
         with suppress(OSError):
             for row in read_rows(folder / record.folder / SPOTS):
-                cells = dict(_typed(name, row.get(name, ""), kind, unit) for name, kind in kinds.items())
+                cells = dict(
+                    _typed_column(name, row.get(name, ""), kind, unit) for name, kind in kinds.items()
+                )
                 yield cells | {"file": record.name, "folder": record.folder}
 
 
-def _typed(name: str, text: str, kind: type, unit: LengthUnit) -> tuple[str, Any]:
+def _typed_column(name: str, text: str, kind: type, unit: LengthUnit) -> tuple[str, Any]:
     """A cell with the name of its column, both in the unit that is wanted."""
     value: Any = text if kind is str else kind(text) if text else None
     named = in_which(name, unit)
@@ -152,13 +154,13 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], columns: dict[str
     schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
     temporary = path.with_name(f".{path.name}.new")
     with parquet.ParquetWriter(temporary, schema) as writer:
-        for group in _grouped(rows):
+        for group in _group(rows):
             arrays = {name: [row.get(name) for row in group] for name in columns}
             writer.write_table(pa.table(arrays, schema=schema))
     os.replace(temporary, path)
 
 
-def _grouped(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _group(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     group: list[dict[str, Any]] = []
     for row in rows:
         group.append(row)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.maps.colours import colours_of
-from ..core.maps.map_grid import resampled
+from ..core.maps.map_grid import resample
 from ..core.pipeline import Analysis
 
 THUMBNAIL = "thumbnail.jpg"
@@ -37,7 +37,7 @@ def write_thumbnail(path: Path, analysis: Analysis, known: Mapping[str, str] | N
     picture = np.repeat(grey[..., None], 3, axis=2)
     colours = colours_of((component.name for component in analysis.components), known)
     for component in analysis.components:
-        inside = resampled(component.mask, grey.shape)
+        inside = resample(component.mask, grey.shape)
         colour = np.array([int(colours[component.name][i : i + 2], 16) / 255 for i in (1, 3, 5)])
         picture[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colour
     Image.fromarray((255 * picture).astype(np.uint8)).save(path, "JPEG", quality=80)

@@ -33,7 +33,7 @@ def arriving(
     index = first
     while True:
         fresh = [one for one in find_sources([folder], output).sources if one.path not in known]
-        complete = [one for one in fresh if _settled(one.path, seen, settle, clock())]
+        complete = [one for one in fresh if _has_settled(one.path, seen, settle, clock())]
         for source in elsewhere(complete, taken):
             known[source.path] = source.folder
             yield Source(index, source.path, source.folder)
@@ -41,7 +41,7 @@ def arriving(
         yield None
 
 
-def _settled(path: str, seen: dict[str, tuple[int, float]], settle: float, now: float) -> bool:
+def _has_settled(path: str, seen: dict[str, tuple[int, float]], settle: float, now: float) -> bool:
     """Whether a file has been the same for so long; the clock may be another machine's, so it is our own."""
     try:
         size = Path(path).stat().st_size

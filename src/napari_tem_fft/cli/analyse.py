@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from .. import api
 from ..core.crystal.phase import Phase
-from ..core.crystal.phase_selection import stated
+from ..core.crystal.phase_selection import with_stated_candidates
 from ..core.maps.colours import colours_of
-from ..core.matching import Decision, DecisionKind, merged
-from ..core.matching.assignment import Choice
+from ..core.matching import OverrideKind, PhaseOverride, merge_overrides
+from ..core.matching.assignment import CandidateSet
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
 from ..io.exchange.calibration_profile import load_profile
@@ -35,7 +35,7 @@ from .common import (
     OK,
     UsageError,
     failure,
-    repeated,
+    repeated_names,
     say,
     uncertainty_stated,
 )
@@ -50,8 +50,8 @@ BAR = "{desc} |{bar:30}| {n_fmt}/{total_fmt}{postfix}"
 class _Job:
     """What every file of a command is analysed with."""
 
-    choice: Choice
-    decisions: tuple[Decision, ...]
+    choice: CandidateSet
+    decisions: tuple[PhaseOverride, ...]
     params: AnalysisParams
     segment: Segment | None
     specimen: NDArray[Any] | None
@@ -59,7 +59,7 @@ class _Job:
 
 def analyse(args: argparse.Namespace) -> int:
     """Carry out ``analyse``."""
-    job = _prepared(args)
+    job = _prepare(args)
     failed, colours = 0, dict[str, str]()
     for path in args.files:
         try:
@@ -73,9 +73,9 @@ def analyse(args: argparse.Namespace) -> int:
     return FAILED if failed else OK
 
 
-def _prepared(args: argparse.Namespace) -> _Job:
+def _prepare(args: argparse.Namespace) -> _Job:
     """Everything that can be wrong with the command itself, before the first file is opened."""
-    clashes = repeated(args.files, by_stem=args.score)
+    clashes = repeated_names(args.files, by_stem=args.score)
     if clashes:
         raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
     if len(args.files) > 1 and (args.override or args.lock or args.reject):
@@ -85,7 +85,7 @@ def _prepared(args: argparse.Namespace) -> _Job:
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
-        table, params = _table(args), stated(params_from(args), args.phases, args.elements)
+        table, params = _table(args), with_stated_candidates(params_from(args), args.phases, args.elements)
         chosen = api.select(args.phases, args.sets, args.elements, table)
         decisions = _decisions(args, table)
         specimen = None if args.specimen is None else read_specimen(args.specimen)
@@ -103,18 +103,18 @@ def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
     return table
 
 
-def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[Decision, ...]:
-    kinds: tuple[DecisionKind, ...] = ("override", "lock", "reject")
+def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[PhaseOverride, ...]:
+    kinds: tuple[OverrideKind, ...] = ("override", "lock", "reject")
     return tuple(one for kind in kinds for one in read_decisions(kind, getattr(args, kind), table))
 
 
 def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict[str, str]) -> None:
     """Analyse a file; components keep the colours that they had in earlier ones, and new ones are added."""
     micrograph = api.read(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
-    micrograph, params = api.agreed(micrograph, job.params, uncertainty_stated(args))
+    micrograph, params = api.reconcile_uncertainty(micrograph, job.params, uncertainty_stated(args))
     folder = folder_of(path, args.output)
     earlier = () if args.forget else stored_decisions(folder, micrograph.file_hash)
-    decisions = merged(earlier, job.decisions)
+    decisions = merge_overrides(earlier, job.decisions)
     drawn = None if args.forget else stored_specimen(folder, micrograph.file_hash)
     specimen = drawn if job.specimen is None else job.specimen
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:

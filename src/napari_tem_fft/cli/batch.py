@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from .. import api
 from ..batch.backends.local import Workers, WorkersError
-from ..batch.backends.start import hire
+from ..batch.backends.start import start_workers
 from ..batch.job import Job, stored_job
 from ..batch.report import REPORT
 from ..batch.run import Outcome, RunError, batch_steps
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     if args.command == "watch":
         sources, known = (), {}
         later = arriving(Path(inputs[0]), Path(job.output), args.settle, known, 0)
-    crew = _hired(args, found.sources)
+    crew = _start(args, found.sources)
     steps = batch_steps(
         sources,
         job,
@@ -136,7 +136,7 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
         strict=args.check_hash,
     )
     try:
-        outcome = _followed(steps, len(sources))
+        outcome = _follow(steps, len(sources))
     except (RunError, WorkersError) as error:
         raise UsageError(str(error)) from error
     except OSError as error:
@@ -145,14 +145,14 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
     except KeyboardInterrupt:
         say(f"stopped; what was done is in {job.output}, go on with --resume")
         raise
-    return _told(outcome)
+    return _report_outcome(outcome)
 
 
-def _hired(args: argparse.Namespace, sources: Sequence[Source]) -> Callable[[Job], Workers]:
+def _start(args: argparse.Namespace, sources: Sequence[Source]) -> Callable[[Job], Workers]:
     """How the workers are made; what is wrong with how many there shall be is told now."""
     limit, scheduler = args.memory_limit or "", args.scheduler or ""
     try:
-        return hire(sources, args.workers, limit, scheduler)
+        return start_workers(sources, args.workers, limit, scheduler)
     except ValueError as error:
         raise UsageError(str(error)) from error
 
@@ -184,7 +184,7 @@ def _job(args: argparse.Namespace, params_from: ParamsFrom, before: Mapping[str,
     output = os.path.abspath(args.output)
     try:
         job = Job(output) if before is None else stored_job(before, output)
-        job = replace(job, params=params_from(args, job.params), **_given(args))
+        job = replace(job, params=params_from(args, job.params), **_given_options(args))
         if job.calibration_profile is not None:
             load_profile(job.calibration_profile)
         table, notes = api.reference_table(job.cif)
@@ -196,7 +196,7 @@ def _job(args: argparse.Namespace, params_from: ParamsFrom, before: Mapping[str,
     return job
 
 
-def _given(args: argparse.Namespace) -> dict[str, Any]:
+def _given_options(args: argparse.Namespace) -> dict[str, Any]:
     """What the command says of a job besides its parameters; what it does not say is left out."""
     given = {
         "keep": args.keep,
@@ -214,7 +214,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _followed(steps: Generator[Step, None, Outcome], total: int) -> Outcome:
+def _follow(steps: Generator[Step, None, Outcome], total: int) -> Outcome:
     failed = 0
     with tqdm(total=total, bar_format=BAR, unit="image", disable=None, smoothing=0.1) as bar:
         while True:
@@ -231,7 +231,7 @@ def _followed(steps: Generator[Step, None, Outcome], total: int) -> Outcome:
             bar.update(step.done - bar.n)
 
 
-def _told(outcome: Outcome) -> int:
+def _report_outcome(outcome: Outcome) -> int:
     kept = f" ({outcome.kept} before)" if outcome.kept else ""
     rate = 60 * (outcome.analysed - outcome.kept) / max(outcome.seconds, 1e-9)
     print(

@@ -12,8 +12,8 @@ from .. import api
 from ..core.crystal.phase import Phase
 from ..core.crystal.phase_selection import find_phase
 from ..core.image.calibration_reference import (
-    Mark,
-    choose_mark,
+    CalibrationFeature,
+    choose_feature,
     correction_on,
     miller,
     nearest_reflection,
@@ -132,27 +132,30 @@ def _phase(args: argparse.Namespace) -> Phase | None:
 
 
 def _calibrate(args: argparse.Namespace, phase: Phase | None) -> None:
-    micrograph = _read(args)
-    marks = api.measure_marks(micrograph)
-    if not marks:
+    micrograph = _read_image(args)
+    features = api.measure_calibration_features(micrograph)
+    if not features:
         raise ValueError(f"{micrograph.name}: no spots or rings stand out in this image")
     print(f"{args.file}\n{scale_words(micrograph)}")
     if not args.spot:
         print(
             "\n".join(
-                [*_listed(marks), "choose one with --spot, and say what it is: --phase and --hkl, or --d"]
+                [
+                    *_list_features(features),
+                    "choose one with --spot, and say what it is: --phase and --hkl, or --d",
+                ]
             )
         )
         return
     try:
-        correction = _correction(args, marks, phase)
+        correction = _correction(args, features, phase)
     except ValueError as error:
         raise UsageError(str(error)) from error
     corrected = replace(micrograph, calibration=micrograph.calibration.corrected(correction))
     fy, fx = correction.factors
     factors = f"{fy:.5f}" if fy == fx else f"y {fy:.5f}, x {fx:.5f}"
     print(f"corrected on {correction.standard}: factor {factors}\n{scale_words(corrected)}")
-    print("\n".join(_compared(marks, correction, phase)))
+    print("\n".join(_compare(features, correction, phase)))
     if args.pixel_size is None:
         _save(args, micrograph, correction)
     else:
@@ -162,7 +165,7 @@ def _calibrate(args: argparse.Namespace, phase: Phase | None) -> None:
         )
 
 
-def _read(args: argparse.Namespace) -> Micrograph:
+def _read_image(args: argparse.Namespace) -> Micrograph:
     read = api.read(args.file, None, args.image, args.frame)
     if read.calibration.space == "reciprocal":
         return api.read_pattern(args.file, args.pixel_size, args.image, args.frame, args.calibration_profile)
@@ -178,22 +181,24 @@ def scale_words(micrograph: Micrograph) -> str:
     return f"  scale: {scale} {calibration.unit} a pixel {known}"
 
 
-def _listed(marks: Sequence[Mark]) -> list[str]:
+def _list_features(features: Sequence[CalibrationFeature]) -> list[str]:
     rows = [
         (
-            mark.label,
-            f"{mark.d:.5f} +/- {mark.d_sigma:.5f}",
-            "ring" if mark.azimuth is None else f"{mark.azimuth:.2f}",
-            f"{mark.strength:.1f}",
+            feature.label,
+            f"{feature.d:.5f} +/- {feature.d_sigma:.5f}",
+            "ring" if feature.azimuth is None else f"{feature.azimuth:.2f}",
+            f"{feature.strength:.1f}",
         )
-        for mark in marks
+        for feature in features
     ]
     return table([("spot", "d (nm)", "azimuth (deg)", "SNR"), *rows])
 
 
-def _correction(args: argparse.Namespace, marks: Sequence[Mark], phase: Phase | None) -> Correction:
-    chosen = [choose_mark(marks, text) for text in args.spot]
-    if len({mark.label for mark in chosen}) < len(chosen):
+def _correction(
+    args: argparse.Namespace, features: Sequence[CalibrationFeature], phase: Phase | None
+) -> Correction:
+    chosen = [choose_feature(features, text) for text in args.spot]
+    if len({feature.label for feature in chosen}) < len(chosen):
         raise ValueError("the same spot is chosen twice")
     if phase is None:
         known, standard = list(args.d), "d = " + ", ".join(f"{d:g} nm" for d in args.d)
@@ -203,12 +208,14 @@ def _correction(args: argparse.Namespace, marks: Sequence[Mark], phase: Phase | 
     return correction_on(chosen, known * (len(chosen) // len(known)), standard, args.per_axis)
 
 
-def _compared(marks: Sequence[Mark], correction: Correction, phase: Phase | None) -> list[str]:
+def _compare(
+    features: Sequence[CalibrationFeature], correction: Correction, phase: Phase | None
+) -> list[str]:
     """Every mark before and after, beside the standard's nearest reflection."""
     rows = []
-    for mark in marks:
-        after = mark.corrected(correction)
-        row = [mark.label, f"{mark.d:.5f}", f"{after.d:.5f}"]
+    for feature in features:
+        after = feature.correct_scale(correction)
+        row = [feature.label, f"{feature.d:.5f}", f"{after.d:.5f}"]
         if phase is not None:
             hkl, off = nearest_reflection(phase, after.d)
             row += [hkl, f"{100 * off:+.2f} %"] if abs(off) < SAME_REFLECTION else ["", ""]
@@ -218,7 +225,7 @@ def _compared(marks: Sequence[Mark], correction: Correction, phase: Phase | None
 
 
 def _save(args: argparse.Namespace, micrograph: Micrograph, correction: Correction) -> None:
-    profile = _limited(profile_of(micrograph, correction), args)
+    profile = _limit_rows(profile_of(micrograph, correction), args)
     place = profile.microscope or "any microscope"
     if profile.magnification is not None:
         place += f" at {profile.magnification:g}x"
@@ -230,7 +237,7 @@ def _save(args: argparse.Namespace, micrograph: Micrograph, correction: Correcti
     print(f"  saved for {place}: {args.output}\n  use it with: --calibration-profile {args.output}")
 
 
-def _limited(profile: CalibrationProfile, args: argparse.Namespace) -> CalibrationProfile:
+def _limit_rows(profile: CalibrationProfile, args: argparse.Namespace) -> CalibrationProfile:
     """The profile for the images that the user names."""
     if args.microscope is not None:
         profile = replace(profile, microscope=args.microscope)

@@ -133,7 +133,7 @@ def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None
     place.add_argument(f"--{name}", **keywords)
 
 
-def repeated(paths: Sequence[Path], by_stem: bool) -> list[str]:
+def repeated_names(paths: Sequence[Path], by_stem: bool) -> list[str]:
     """Names that several files share and under which only one could be written."""
     count = Counter((path.stem if by_stem else path.name).casefold() for path in paths)
     return [name for name, number in count.items() if number > 1]

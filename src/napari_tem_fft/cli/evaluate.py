@@ -26,7 +26,7 @@ from ..nn.training.baselines import (
     threshold_whole_image,
     train_forest,
 )
-from ..nn.training.dataset import load_pairs, restored
+from ..nn.training.dataset import load_pairs, restore_inputs
 from ..nn.training.evaluate import Known, compare, confirmed_detector, network_detector
 from ..nn.training.thresholds import best_threshold
 from . import main as cli
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         pairs = load_pairs(args.forest_pairs, args.forest_images)
         forest = train_forest(pairs, config.disc, inputs, ForestParams(images=args.forest_images))
         held_back = load_pairs(args.forest_pairs, FOREST_HELD_BACK, first=args.forest_images)
-        outputs = (forest(restored(levels[None], inputs)[0]) for levels in held_back.inputs)
+        outputs = (forest(restore_inputs(levels[None], inputs)[0]) for levels in held_back.inputs)
         methods["random forest"] = network_detector(
             forest, inputs, best_threshold(outputs, held_back, inputs)
         )
@@ -96,18 +96,16 @@ def run(args: argparse.Namespace) -> int:
     methods["U-Net, confirmed"] = confirmed_detector(predict, inputs, config.least, args.false_alarms)
     phases = load_table()
     results = {
-        "simulated": _compared(
-            _simulated(args, phases), args.images + args.empty, methods, config.disc, inputs
-        )
+        "simulated": _compare(_simulate(args, phases), args.images + args.empty, methods, config.disc, inputs)
     }
     if args.data is not None:
         images = list(_from_folder(args.data))
-        results["data"] = _compared(iter(images), len(images), methods, config.disc, inputs)
+        results["data"] = _compare(iter(images), len(images), methods, config.disc, inputs)
     _write(args.output, results, {"model": config.name, "weights_sha256": config.weights_sha256})
     return OK
 
 
-def _simulated(args: argparse.Namespace, phases: tuple[Phase, ...]) -> Iterator[Known]:
+def _simulate(args: argparse.Namespace, phases: tuple[Phase, ...]) -> Iterator[Known]:
     make = partial(_known, args.seed, phases)
     crystals = SynthesisParams(empty=0.0)
     yield from (make(k, crystals) for k in range(args.images))
@@ -126,7 +124,7 @@ def _from_folder(folder: Path) -> Iterator[Known]:
         yield Known(micrograph, truth, q_max=1 / DATA_D_MIN)
 
 
-def _compared(
+def _compare(
     images: Iterator[Known], count: int, methods: dict[str, Detector], disc: float, inputs: InputParams
 ) -> dict[str, Any]:
     scores = compare(tqdm(images, total=count, desc="images"), methods, disc, inputs)

@@ -195,7 +195,9 @@ def inverses(text: str) -> list[Inverse]:
 
 def options() -> tuple[Option, ...]:
     """One option for every declared parameter; the group stands before names that occur twice."""
-    found = [(group, one, one.field.option or one.name.replace("_", "-")) for group, one in _declared()]
+    found = [
+        (group, one, one.field.option or one.name.replace("_", "-")) for group, one in _declared_options()
+    ]
     count = Counter(name for _, _, name in found)
     return tuple(
         Option(group, one, f"{group.replace('_', '-')}-{name}" if count[name] > 1 else name)
@@ -203,7 +205,7 @@ def options() -> tuple[Option, ...]:
     )
 
 
-def _declared() -> Iterator[tuple[str, Parameter]]:
+def _declared_options() -> Iterator[tuple[str, Parameter]]:
     """Every parameter with the name of its group; those of no group have an empty one."""
     yield from (("", one) for one in parameters_of(AnalysisParams))
     for group, kind in _groups():

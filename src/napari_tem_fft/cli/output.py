@@ -28,7 +28,7 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
         f" {enabled} pairs of spots in {len(analysis.grains)} grains",
         *_network(analysis),
         *_components(analysis, unit),
-        *_excluded(analysis),
+        *_outside_candidates(analysis),
         *(_ring_line(rings) for rings in analysis.rings if rings.phases),
         *(f"warning: {text}" for text in (*analysis.micrograph.warnings, *analysis.warnings)),
     ]
@@ -57,11 +57,11 @@ def _components(analysis: Analysis, unit: LengthUnit) -> list[str]:
     return table([header, *(_row(part, analysis, unit) for part in analysis.components)])
 
 
-def _excluded(analysis: Analysis) -> list[str]:
+def _outside_candidates(analysis: Analysis) -> list[str]:
     """Phases that were no candidates but would be named, with the grains that say so."""
     grains: dict[str, list[int]] = {}
     for match in analysis.matches:
-        for candidate in match.excluded:
+        for candidate in match.alternatives:
             grains.setdefault(candidate.phase, []).append(match.grain)
     if not grains:
         return []

@@ -28,7 +28,7 @@ from .common import (
     add_uncertainty,
     add_unit,
     failure,
-    repeated,
+    repeated_names,
     with_uncertainty,
 )
 from .output import table
@@ -76,7 +76,7 @@ def add_command(commands: Any, name: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command and return its exit code."""
-    clashes = repeated(args.files, by_stem=False)
+    clashes = repeated_names(args.files, by_stem=False)
     if clashes:
         raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
     try:
@@ -155,7 +155,13 @@ def _spots(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:
     if not measured.spots:
         return ["no spots stand out"]
     rows = [
-        (str(s.id), _known(s.d, s.d_sigma, unit), f"{s.azimuth:.2f}", f"{s.snr:.1f}", _seen(s.paired))
+        (
+            str(s.id),
+            _known_phases(s.d, s.d_sigma, unit),
+            f"{s.azimuth:.2f}",
+            f"{s.snr:.1f}",
+            _report_pattern(s.paired),
+        )
         for s in measured.spots[:MOST_ROWS]
     ]
     more = len(measured.spots) - len(rows)
@@ -167,11 +173,11 @@ def _spots(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:
     ]
 
 
-def _known(d: float, sigma: float, unit: LengthUnit) -> str:
+def _known_phases(d: float, sigma: float, unit: LengthUnit) -> str:
     return f"{length(d, unit, 5)} +/- {length(sigma, unit, 5)}"
 
 
-def _seen(paired: bool) -> str:
+def _report_pattern(paired: bool) -> str:
     return "+g and -g" if paired else "one side"
 
 
@@ -180,7 +186,7 @@ def _rings(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:
     if not peaks:
         return ["no rings stand out"]
     rows = [
-        (f"r{n}", _known(p.d, p.d_sigma, unit), f"{p.width:.3f}", f"{p.significance:.1f}")
+        (f"r{n}", _known_phases(p.d, p.d_sigma, unit), f"{p.width:.3f}", f"{p.significance:.1f}")
         for n, p in enumerate(peaks[:MOST_ROWS], 1)
     ]
     return [

@@ -25,7 +25,7 @@ from ..nn.inference.model import (
 from ..nn.inference.prepare import InputParams
 from ..nn.inference.unet import NetworkParams
 from ..nn.simulation.params import SynthesisParams
-from ..nn.training.dataset import Pairs, joined, load_pairs, make_pairs
+from ..nn.training.dataset import Pairs, join_pairs, load_pairs, make_pairs
 from ..nn.training.keras_unet import import_keras, load_network
 from ..nn.training.params import FINE_TUNING, TrainParams
 from . import main as cli
@@ -99,12 +99,12 @@ def _train(args: argparse.Namespace) -> ModelConfig:
     from ..nn.training.train import train_steps
 
     inputs = InputParams()
-    network = _given(NetworkParams(), args, "network")
-    params = _given(TrainParams(), args, "training")
-    pairs = _made(args, "train", args.images, SEEDS[0], inputs)
-    held_back = _made(args, "held-back", args.held_back, SEEDS[1], inputs)
+    network = _given_params(NetworkParams(), args, "network")
+    params = _given_params(TrainParams(), args, "training")
+    pairs = _make_pairs(args, "train", args.images, SEEDS[0], inputs)
+    held_back = _make_pairs(args, "held-back", args.held_back, SEEDS[1], inputs)
     name = args.name or args.output.name
-    return _shown(train_steps(args.output, name, pairs, held_back, inputs, network, params), args)
+    return _run_training(train_steps(args.output, name, pairs, held_back, inputs, network, params), args)
 
 
 def _fine_tune(args: argparse.Namespace) -> ModelConfig:
@@ -117,20 +117,20 @@ def _fine_tune(args: argparse.Namespace) -> ModelConfig:
     if not corrected:
         raise UsageError(f"{args.pairs}: holds no training pair (*.npz)")
     own = Pairs.of_corrections([(pair.inputs, pair.g) for pair in corrected], old.inputs)
-    params = _given(FINE_TUNING, args, "training")
+    params = _given_params(FINE_TUNING, args, "training")
     pairs = own
     if args.mix:
         repeats = max(args.mix // len(own), 1)  # as much weight as the simulated ones together
-        pairs = joined([own] * repeats + [_made(args, "train", args.mix, SEEDS[0], old.inputs)])
+        pairs = join_pairs([own] * repeats + [_make_pairs(args, "train", args.mix, SEEDS[0], old.inputs)])
     ancestry = (f"{old.name} {file_hash(folder / 'weights.keras')}", *load_config(folder).ancestry)
     steps = train_steps(
         args.output, args.name or args.output.name, pairs, own, old.inputs, old.network, params,
         start=network, ancestry=ancestry,
     )  # fmt: skip
-    return _shown(steps, args)
+    return _run_training(steps, args)
 
 
-def _made(args: argparse.Namespace, part: str, count: int, seed: int, inputs: InputParams) -> Pairs:
+def _make_pairs(args: argparse.Namespace, part: str, count: int, seed: int, inputs: InputParams) -> Pairs:
     """Pairs of a series, made where they are missing."""
     if count < 1:
         raise UsageError(f"{part}: at least one image is needed")
@@ -143,7 +143,7 @@ def _made(args: argparse.Namespace, part: str, count: int, seed: int, inputs: In
     return load_pairs(folder, count)
 
 
-def _shown(steps: Any, args: argparse.Namespace) -> ModelConfig:
+def _run_training(steps: Any, args: argparse.Namespace) -> ModelConfig:
     """Run a training to its end, telling how it goes."""
     bar, result = None, list[ModelConfig]()
     try:
@@ -176,7 +176,7 @@ def _tell(args: argparse.Namespace, line: dict[str, Any]) -> None:
         print(json.dumps(line), flush=True, file=sys.stdout)
 
 
-def _given(defaults: Params, args: argparse.Namespace, group: str) -> Params:
+def _given_params(defaults: Params, args: argparse.Namespace, group: str) -> Params:
     """A parameter dataclass with the values of the command line."""
     given = vars(args)
     values = {

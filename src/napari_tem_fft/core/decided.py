@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from .maps.component_map import component_maps
-from .matching import Decision, follow
-from .matching.assignment import name_all
+from .matching import PhaseOverride, follow_grains
+from .matching.assignment import assign_phases
 from .pipeline import Analysis, grain_set_of
 from .progress import Step
 
@@ -15,7 +15,9 @@ from .progress import Step
 STAGES = 2
 
 
-def decided_steps(analysis: Analysis, decisions: Sequence[Decision]) -> Generator[Step, None, Analysis]:
+def reanalyse_after_override(
+    analysis: Analysis, decisions: Sequence[PhaseOverride]
+) -> Generator[Step, None, Analysis]:
     """Name everything again with other decisions.
 
     The products of the steps are: tuple of GrainMatch, tuple of ComponentMap; the result is the new
@@ -27,10 +29,10 @@ def decided_steps(analysis: Analysis, decisions: Sequence[Decision]) -> Generato
     decisions : sequence of Decision
         All that hold, the earlier ones included.
     """
-    choice = replace(analysis.choice, decisions=follow(decisions, analysis.grains))
+    choice = replace(analysis.choice, decisions=follow_grains(decisions, analysis.grains))
     uncertainty = analysis.params.calibration_uncertainty / 100
     found = grain_set_of(analysis)
-    names = name_all(found, analysis.profiles, choice, uncertainty, analysis.params.matching)
+    names = assign_phases(found, analysis.profiles, choice, uncertainty, analysis.params.matching)
     yield Step("phases", 1, STAGES, names.matches)
     components = component_maps(
         analysis.grains, names.matches, analysis.grain_regions, analysis.specimen, analysis.map_grid

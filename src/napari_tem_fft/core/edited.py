@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 
 from .fourier.diffractogram import BandImage, Diffractogram, band_image, display_grid
 from .fourier.mask import edit, render
-from .grains.candidate import Scene
-from .grains.edit import measure_by_hand, regrouped
+from .grains.candidate import SearchContext
+from .grains.edit import measure_by_hand, regroup
 from .grains.grain import GrainSet
 from .grains.region import union
 from .maps.component_map import component_maps
-from .maps.drawn_specimen import as_given, as_measured, within
+from .maps.drawn_specimen import cut_grains, specimen_on_grid, uncut_grains
 from .maps.strain import wanted_deformations
 from .pipeline import (
     EDIT_STAGES,
     Analysis,
     follow_spots,
     grain_set_of,
-    scene_of,
+    search_context,
     specimen_of,
 )
 from .profile.radial_profile import masked_profile
-from .progress import Step, renumbered
-from .spots.spot import Spot, separation, upper
+from .progress import Step, renumber_steps
+from .spots.spot import Spot, friedel_representative, separation
 
 #: A grain of which less than this share is still in a grain after an edit was none.
 STILL_THERE = 0.5
@@ -56,7 +56,7 @@ _bands: WeakKeyDictionary[Diffractogram, BandImage] = WeakKeyDictionary()
 _starts: WeakKeyDictionary[Diffractogram, _Start] = WeakKeyDictionary()
 
 
-def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
+def reanalyse_after_spot_edit(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
     """Everything downstream of the spots again after a person's edit.
 
     The products of the steps are: tuple of RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of
@@ -67,15 +67,15 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
     whole, _, local = analysis.profiles  # no edit changes these two
     profiles = (whole, masked, local)
     yield Step("profile", 1, EDIT_STAGES, profiles)
-    scene = scene_of_analysis(analysis)
-    start = _start_of(analysis)
-    found = regrouped(scene, spots, start.found)
+    context = search_context_of(analysis)
+    start = _edit_start(analysis)
+    found = regroup(context, spots, start.found)
     specimen = analysis.specimen if analysis.specimen_by_user else _specimen_after(start, found)
     rest = follow_spots(
         analysis.micrograph,
         analysis.choice,
         analysis.params,
-        scene,
+        context,
         found,
         analysis.warnings,
         profiles,
@@ -83,11 +83,13 @@ def edited_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, N
         analysis.specimen_by_user,
     )
     next(rest)
-    edited = yield from renumbered(rest, 0, EDIT_STAGES)
+    edited = yield from renumber_steps(rest, 0, EDIT_STAGES)
     return replace(edited, network=analysis.network, picture=analysis.picture)
 
 
-def specimen_steps(analysis: Analysis, specimen: NDArray[Any] | None) -> Generator[Step, None, Analysis]:
+def reanalyse_after_specimen_edit(
+    analysis: Analysis, specimen: NDArray[Any] | None
+) -> Generator[Step, None, Analysis]:
     """Grains, maps and fractions again for a specimen mask that a person has drawn.
 
     The products of the steps are: tuple of Grain, tuple of ComponentMap; the result is the new `Analysis`,
@@ -104,13 +106,13 @@ def specimen_steps(analysis: Analysis, specimen: NDArray[Any] | None) -> Generat
     ValueError
         If it has another shape than the image, or holds nothing.
     """
-    grid, found = analysis.map_grid, _measured(analysis)
+    grid, found = analysis.map_grid, _grains_before_cut(analysis)
     whole, spectra = analysis.diffractogram, analysis.local_spectra
     if specimen is None:
         mask = specimen_of(analysis.micrograph, whole, spectra, found, grid)
     else:
-        mask = as_given(specimen, analysis.micrograph, grid)
-        found = within(found, mask, grid)
+        mask = specimen_on_grid(specimen, analysis.micrograph, grid)
+        found = cut_grains(found, mask, grid)
     yield Step("grains", 1, SPECIMEN_STAGES, found.grains)
     centres = {grain.id: grain.centre for grain in found.grains}
     components = component_maps(found.grains, analysis.matches, found.regions, mask, grid)
@@ -127,13 +129,13 @@ def specimen_steps(analysis: Analysis, specimen: NDArray[Any] | None) -> Generat
     )
 
 
-def _measured(analysis: Analysis) -> GrainSet:
+def _grains_before_cut(analysis: Analysis) -> GrainSet:
     """The grains as they were measured, before a person's specimen cut them."""
     found = grain_set_of(analysis)
-    return as_measured(found, analysis.map_grid) if analysis.specimen_by_user else found
+    return uncut_grains(found, analysis.map_grid) if analysis.specimen_by_user else found
 
 
-def edited_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...]:
+def spots_of_painted_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...]:
     """The spots after a person repainted the mask; hand them to `edited_steps`.
 
     Parameters
@@ -143,17 +145,17 @@ def edited_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...
     """
     grid = display_grid(analysis.diffractogram)
     before = render(analysis.spots, grid)
-    scenes: list[Scene] = []
+    contexts: list[SearchContext] = []
 
     def measure(g: tuple[float, float], radius: float, number: int) -> Spot:
-        if not scenes:
-            scenes.append(scene_of_analysis(analysis))
-        return measure_by_hand(scenes[0], g, radius, number)
+        if not contexts:
+            contexts.append(search_context_of(analysis))
+        return measure_by_hand(contexts[0], g, radius, number)
 
     return edit(analysis.spots, before, after, grid, measure)
 
 
-def pointed_spot(analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float]) -> tuple[Spot, ...]:
+def add_spot_at(analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float]) -> tuple[Spot, ...]:
     """The spots and the one that a person pointed at: refined, or enabled again if it was there before.
 
     Parameters
@@ -168,23 +170,23 @@ def pointed_spot(analysis: Analysis, spots: Sequence[Spot], g: tuple[float, floa
         return tuple(replace(spot, enabled=True) if spot.id == known else spot for spot in spots)
     radius = POINTED * max(display_grid(analysis.diffractogram).step)
     number = max((spot.id for spot in spots), default=0) + 1
-    return (*spots, measure_by_hand(scene_of_analysis(analysis), upper(g), radius, number))
+    return (*spots, measure_by_hand(search_context_of(analysis), friedel_representative(g), radius, number))
 
 
-def scene_of_analysis(analysis: Analysis) -> Scene:
+def search_context_of(analysis: Analysis) -> SearchContext:
     """The scene of a finished analysis; its image is kept, for edits come one after another."""
     whole = analysis.diffractogram
     band = _bands.get(whole)
     if band is None:
         band = _bands[whole] = band_image(whole)
-    return scene_of(band, analysis.micrograph, whole, analysis.local_spectra, analysis.params)
+    return search_context(band, analysis.micrograph, whole, analysis.local_spectra, analysis.params)
 
 
-def _start_of(analysis: Analysis) -> _Start:
+def _edit_start(analysis: Analysis) -> _Start:
     whole = analysis.diffractogram
     if whole not in _starts:
         specimen = None if analysis.specimen_by_user else analysis.specimen
-        _starts[whole] = _Start(_measured(analysis), specimen)
+        _starts[whole] = _Start(_grains_before_cut(analysis), specimen)
     return _starts[whole]
 
 

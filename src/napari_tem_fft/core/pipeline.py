@@ -21,20 +21,20 @@ from .fourier.diffractogram import (
 from .fourier.local_spectra import LocalSpectra, local_spectra_of
 from .fourier.mask import render
 from .fourier.windows import WindowParams
-from .grains.candidate import Scene
+from .grains.candidate import SearchContext
 from .grains.grain import Grain, GrainParams, GrainSet
 from .grains.region import GrainRegion, union
-from .grains.search import numbered, search_grains
+from .grains.search import number_spots, search_grains
 from .image.calibration import DELIVERED_UNCERTAINTY
 from .image.micrograph import Micrograph, prepared_pixels, warnings_of
 from .image.roi import inside_part, only_inside
 from .maps.component_map import ComponentMap, component_maps
-from .maps.drawn_specimen import as_given, within
+from .maps.drawn_specimen import cut_grains, specimen_on_grid
 from .maps.map_grid import MapGrid
 from .maps.specimen import specimen_mask
 from .maps.strain import Deformation, DeformationParams, wanted_deformations
-from .matching import Decision, GrainMatch, MatchParams, RingMatch, follow
-from .matching.assignment import Choice, name_all
+from .matching import GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
+from .matching.assignment import CandidateSet, assign_phases
 from .parameters import Field, check_limits
 from .profile.radial_profile import (
     ProfileParams,
@@ -43,7 +43,7 @@ from .profile.radial_profile import (
     masked_profile,
     whole_profile,
 )
-from .progress import Step, renumbered
+from .progress import Step, renumber_steps
 from .spots.seeds import NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
 from .spots.spot import Spot, SpotParams
 
@@ -154,14 +154,14 @@ class Analysis:
     picture: NetworkPicture | None = None
     rings: tuple[RingMatch, ...] = ()
     others: tuple[Phase, ...] = ()
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[PhaseOverride, ...] = ()
     deformations: tuple[Deformation, ...] = ()
     specimen_by_user: bool = False
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> CandidateSet:
         """What may be named."""
-        return Choice(self.phases, self.others, self.decisions)
+        return CandidateSet(self.phases, self.others, self.decisions)
 
 
 def analysis_steps(
@@ -170,7 +170,7 @@ def analysis_steps(
     params: AnalysisParams | None = None,
     segment: Segment | None = None,
     others: Sequence[Phase] = (),
-    decisions: Sequence[Decision] = (),
+    decisions: Sequence[PhaseOverride] = (),
     specimen: NDArray[Any] | None = None,
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
@@ -198,21 +198,21 @@ def analysis_steps(
     band = band_image(diffractogram)
     spectra = local_spectra_of(diffractogram, band, params.windows)
     yield Step("local spectra", 2, STAGES, spectra)
-    scene = scene_of(band, micrograph, diffractogram, spectra, params)
+    context = search_context(band, micrograph, diffractogram, spectra, params)
     seeds = find_seeds(diffractogram, spectra, params.spots.false_alarms)
     proposed: Sequence[Seed] = segment(diffractogram, spectra) if segment is not None else ()
     seeds = (*seeds, *proposed)
     proposal = proposed if isinstance(proposed, Proposal) else None
-    found = numbered(search_grains(scene, seeds, proposal), seeds, scene)
-    found = only_inside(found, inside_part(micrograph, scene.grid))
+    found = number_spots(search_grains(context, seeds, proposal), seeds, context)
+    found = only_inside(found, inside_part(micrograph, context.grid))
     yield Step("spots", 3, STAGES, found.spots)
-    choice = Choice(tuple(phases), tuple(others), tuple(decisions))
-    given = None if specimen is None else as_given(specimen, micrograph, scene.grid)
+    choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions))
+    given = None if specimen is None else specimen_on_grid(specimen, micrograph, context.grid)
     warnings = warnings_of(micrograph, repaired)
     rest = follow_spots(
-        micrograph, choice, params, scene, found, warnings, (), given, specimen_by_user=given is not None
+        micrograph, choice, params, context, found, warnings, (), given, specimen_by_user=given is not None
     )
-    analysis = yield from renumbered(rest, 3, STAGES)
+    analysis = yield from renumber_steps(rest, 3, STAGES)
     if proposal is None:
         return analysis
     return replace(analysis, network=proposal.network, picture=proposal.picture)
@@ -229,17 +229,17 @@ def profiles_of(
     )
 
 
-def scene_of(
+def search_context(
     band: BandImage,
     micrograph: Micrograph,
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
     params: AnalysisParams,
-) -> Scene:
+) -> SearchContext:
     """What the search for grains looks at."""
     pixel = params.grains.resolution / MAP_PIXELS_A_WIDTH
     grid = MapGrid.covering(micrograph.extent, pixel, MOST_MAP_PIXELS)
-    return Scene(band, diffractogram, spectra, grid, params.grains, params.spots.false_alarms)
+    return SearchContext(band, diffractogram, spectra, grid, params.grains, params.spots.false_alarms)
 
 
 def grain_set_of(analysis: Analysis) -> GrainSet:
@@ -249,9 +249,9 @@ def grain_set_of(analysis: Analysis) -> GrainSet:
 
 def follow_spots(
     micrograph: Micrograph,
-    choice: Choice,
+    choice: CandidateSet,
     params: AnalysisParams,
-    scene: Scene,
+    context: SearchContext,
     found: GrainSet,
     warnings: tuple[str, ...],
     profiles: tuple[RadialProfile, ...] = (),
@@ -259,21 +259,21 @@ def follow_spots(
     specimen_by_user: bool = False,
 ) -> Generator[Step, None, Analysis]:
     """Profiles, grains, matches and maps of spots that are known."""
-    diffractogram, spectra = scene.diffractogram, scene.spectra
+    diffractogram, spectra = context.diffractogram, context.spectra
     if specimen_by_user and specimen is not None:
-        found = within(found, specimen, scene.grid)
+        found = cut_grains(found, specimen, context.grid)
     if not profiles:
         mask = render(found.spots, display_grid(diffractogram))
         profiles = profiles_of(diffractogram, spectra, mask, params)
     yield Step("profile", 1, EDIT_STAGES, profiles)
     yield Step("grains", 2, EDIT_STAGES, found.grains)
-    choice = replace(choice, decisions=follow(choice.decisions, found.grains))
+    choice = replace(choice, decisions=follow_grains(choice.decisions, found.grains))
     uncertainty = params.calibration_uncertainty / 100
-    names = name_all(found, profiles, choice, uncertainty, params.matching)
+    names = assign_phases(found, profiles, choice, uncertainty, params.matching)
     yield Step("phases", 3, EDIT_STAGES, names.matches)
     if specimen is None:
-        specimen = specimen_of(micrograph, diffractogram, spectra, found, scene.grid)
-    components = component_maps(found.grains, names.matches, found.regions, specimen, scene.grid)
+        specimen = specimen_of(micrograph, diffractogram, spectra, found, context.grid)
+    components = component_maps(found.grains, names.matches, found.regions, specimen, context.grid)
     yield Step("maps", 4, EDIT_STAGES, components)
     return Analysis(
         micrograph=micrograph,
@@ -285,7 +285,7 @@ def follow_spots(
         profiles=profiles,
         grains=found.grains,
         matches=names.matches,
-        map_grid=scene.grid,
+        map_grid=context.grid,
         specimen=specimen,
         grain_regions=found.regions,
         components=components,
@@ -293,7 +293,7 @@ def follow_spots(
         rings=names.rings,
         others=choice.others,
         decisions=choice.decisions,
-        deformations=wanted_deformations(params.deformation, diffractogram, spectra, found, scene.grid),
+        deformations=wanted_deformations(params.deformation, diffractogram, spectra, found, context.grid),
         specimen_by_user=specimen_by_user,
     )
 

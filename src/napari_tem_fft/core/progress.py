@@ -47,7 +47,7 @@ def exhaust(steps: Generator[Step, None, Result], on_step: Callable[[Step], None
             on_step(step)
 
 
-def renumbered(
+def renumber_steps(
     steps: Generator[Step, None, Result], before: int, total: int
 ) -> Generator[Step, None, Result]:
     """The steps counted within a longer work; their result is passed on."""

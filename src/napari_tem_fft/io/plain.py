@@ -54,10 +54,10 @@ def json_text(values: Mapping[str, Any]) -> str:
     ValueError
         For NaN and infinity.
     """
-    return "{\n" + ",\n".join(f" {_json(name)}: {_listed(item)}" for name, item in values.items()) + "\n}"
+    return "{\n" + ",\n".join(f" {_json(name)}: {_to_list(item)}" for name, item in values.items()) + "\n}"
 
 
-def _listed(value: Any) -> str:
+def _to_list(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return "[\n  " + ",\n  ".join(map(_json, value)) + "\n ]"
     return _json(value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.maps.colours import CIRCULAR, DIVERGING, REACH
 from ..core.maps.orientation import families, orientation_map, orientations
-from ..core.maps.strain import Deformation, spread_out, wanted_deformations
+from ..core.maps.strain import Deformation, smooth_field, wanted_deformations
 from ..core.pipeline import Analysis, grain_set_of
 from ..core.progress import Step
 from .image import KEY, LayerData
@@ -30,8 +30,8 @@ def grain_layer_steps(analysis: Analysis) -> Generator[Step, None, tuple[LayerDa
     share, shape = analysis.params.grains.false_share, analysis.map_grid.shape
     grains = analysis.grains, analysis.grain_regions, analysis.specimen
     azimuth = orientation_map(found, *grains, deformed, share)
-    change = np.float32(100) * spread_out(deformed, "d_change", shape, share)
-    turn = spread_out(deformed, "rotation", shape, share)
+    change = np.float32(100) * smooth_field(deformed, "d_change", shape, share)
+    turn = smooth_field(deformed, "rotation", shape, share)
     return (
         _layer(analysis, "orientation", azimuth, CIRCULAR, (0.0, 180.0), f"azimuth (°) of {planes}"),
         _layer(analysis, "d_change", change, DIVERGING, _limits(change), "change of d within a grain (%)"),

@@ -152,10 +152,12 @@ class Presenter:
                 analysis: Analysis = end.value
                 break
             yield from shown_in_turn(
-                step, step.product, self._changed(self.layers(step.product)), self._known
+                step, step.product, self._changed_layers(self.layers(step.product)), self._known
             )
         end_step = Step("finished", step.total, step.total)
-        yield from shown_in_turn(end_step, analysis, self._changed(self.last_layers(analysis)), self._known)
+        yield from shown_in_turn(
+            end_step, analysis, self._changed_layers(self.last_layers(analysis)), self._known
+        )
         return analysis
 
     def layers(self, product: Any) -> tuple[LayerData, ...]:
@@ -194,7 +196,7 @@ class Presenter:
             layers += (self._spots_layer(),) if analysis.spots else self._mask_layers()
         return layers
 
-    def _changed(self, layers: tuple[LayerData, ...]) -> tuple[LayerData, ...]:
+    def _changed_layers(self, layers: tuple[LayerData, ...]) -> tuple[LayerData, ...]:
         """Leave out tables and rings that were shown just so before: napari is slow to take them in."""
         changed = []
         for layer in layers:

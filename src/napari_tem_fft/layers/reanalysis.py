@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.edited import edited_mask, edited_steps, pointed_spot
+from ..core.edited import add_spot_at, reanalyse_after_spot_edit, spots_of_painted_mask
 from ..core.fourier.diffractogram import display_grid
 from ..core.fourier.mask import render
 from ..core.pipeline import Analysis
@@ -33,7 +33,7 @@ def painted_steps(
         The mask as painted.
     """
     yield Step("profile", 0, 1, Preview(_profiles(analysis, after)))
-    edited = edited_mask(replace(analysis, spots=tuple(spots)), after)
+    edited = spots_of_painted_mask(replace(analysis, spots=tuple(spots)), after)
     return (yield from _following(analysis, edited))
 
 
@@ -45,7 +45,7 @@ def moved_steps(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, No
 
 
 def _following(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
-    following = edited_steps(analysis, spots)
+    following = reanalyse_after_spot_edit(analysis, spots)
     yield Step("spots", 0, 1, Edited(tuple(spots)))
     return (yield from following)
 
@@ -54,7 +54,7 @@ def pointed_steps(
     analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float]
 ) -> Generator[Step, None, Analysis]:
     """Take over the spot at a frequency (y, x) in 1/nm that a person pointed at; it is refined first."""
-    return (yield from moved_steps(analysis, pointed_spot(analysis, spots, g)))
+    return (yield from moved_steps(analysis, add_spot_at(analysis, spots, g)))
 
 
 def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:

@@ -136,7 +136,7 @@ def spots_layer(
     features = spot_features(shown, grains, matches)
     edges = [(colours or {}).get(name, UNKNOWN) for name in features["phase"]]
     kwargs = {
-        **_drawn(plane),
+        **_drawn_shapes(plane),
         "name": f"spots · {of}",
         "features": features,
         "size": np.array([2.6 * spot.radius for spot in shown]) if shown else 0.2,
@@ -231,7 +231,7 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role
     azimuths = label_azimuths(rings, reach, start=45 if role == "phase" else 90)
     carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
     kwargs = {
-        **_drawn(plane),
+        **_drawn_shapes(plane),
         "name": f"{role} · {of}",
         "shape_type": ["ellipse"] * len(rings) + ["line"] * len(rings),
         "edge_width": (0.008 if role == "choice" else 0.004) * reach,
@@ -251,7 +251,7 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role
 def region_layer(outlines: Sequence[NDArray[np.float64]], plane: Plane, of: str, reach: float) -> LayerData:
     """Shapes layer of the lines around a region of reciprocal space, in 1/nm."""
     kwargs = {
-        **_drawn(plane),
+        **_drawn_shapes(plane),
         "name": f"region · {of}",
         "shape_type": ["path"] * len(outlines),
         "edge_width": 0.006 * reach,
@@ -315,7 +315,7 @@ def _on_grid(grid: FrequencyGrid, plane: Plane) -> dict[str, Any]:
     return place(plane.cell_size(grid), plane.corner(grid), plane.unit)
 
 
-def _drawn(plane: Plane) -> dict[str, Any]:
+def _drawn_shapes(plane: Plane) -> dict[str, Any]:
     return place((plane.factor, plane.factor), plane.centre, plane.unit)
 
 

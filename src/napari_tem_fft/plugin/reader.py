@@ -68,10 +68,10 @@ def _document_layers(path: Path) -> list[LayerData]:
     if document.analysis is None:
         return [image]
     image[1]["metadata"][KEY]["analysis"] = document.analysis
-    return [image, *_shown(document.analysis)]
+    return [image, *_announce(document.analysis)]
 
 
-def _shown(analysis: Analysis) -> list[LayerData]:
+def _announce(analysis: Analysis) -> list[LayerData]:
     """Layers of an analysis as a run leaves them, from the bottom to the top."""
     from ..layers.presenter import Presenter
     from ..layers.reanalysis import replayed_steps

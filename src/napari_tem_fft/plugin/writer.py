@@ -29,7 +29,7 @@ def write_document(path: str, layers: Sequence[LayerData]) -> list[str]:
     """
     analysis = next((found for _, attributes, _ in layers if (found := analysis_of(attributes))), None)
     micrograph = analysis.micrograph if analysis is not None else _micrograph(layers)
-    stored = tuple(_stored(layer, micrograph) for layer in layers)
+    stored = tuple(_stored_layer(layer, micrograph) for layer in layers)
     return [str(save_temfft(path, Document(micrograph, analysis, stored)))]
 
 
@@ -55,7 +55,7 @@ def _micrograph(layers: Sequence[LayerData]) -> Micrograph | None:
     return None
 
 
-def _stored(layer: LayerData, micrograph: Micrograph | None) -> StoredLayer:
+def _stored_layer(layer: LayerData, micrograph: Micrograph | None) -> StoredLayer:
     data, attributes = plain_layer(*layer)
     notes = attributes.get("metadata", {}).get(KEY, {})
     if analysis_of(layer[1]) is not None:

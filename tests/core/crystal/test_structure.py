@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_tem_fft.core.crystal.miller import format_hkl, format_zone
 from napari_tem_fft.core.crystal.phase import Phase, reciprocal_basis
 from napari_tem_fft.core.crystal.structure import LatticePlanes, Structure
-from napari_tem_fft.io.phases.crystal import Atom, build_structure, symmetry_named
+from napari_tem_fft.io.phases.crystal import Atom, build_structure, symmetry_by_name
 
 BAR = "\u0305"
 LENGTHS = st.floats(0.25, 1.2)
@@ -31,7 +31,7 @@ def _d_by_metric(cell: tuple[float, ...], hkl: tuple[int, ...] | np.ndarray) -> 
 
 
 def _planes(cell: tuple[float, ...], group: str = "P 1", d_min: float = 0.15) -> LatticePlanes:
-    structure = build_structure(cell, [Atom("C", (0.1, 0.23, 0.37))], symmetry_named(group))
+    structure = build_structure(cell, [Atom("C", (0.1, 0.23, 0.37))], symmetry_by_name(group))
     return LatticePlanes(structure, d_min)
 
 

@@ -4,7 +4,7 @@ import pytest
 from forward_model import frequency, fringes, white_noise
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram, display_grid
 from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
-from napari_tem_fft.core.fourier.inverse import fringes_of, masked_inverse, softened
+from napari_tem_fft.core.fourier.inverse import fringes_of, masked_inverse, soften_mask
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.spots.spot import Spot
@@ -56,7 +56,7 @@ def test_every_region_is_as_soft_as_it_is_wide():
     grid = FrequencyGrid((0.01, 0.01), (60, 60))
     y, x = np.mgrid[-60:61, -60:61]
     wide, narrow = np.hypot(y, x + 30) <= 12, np.hypot(y, x - 30) <= 3
-    soft = softened(wide | narrow, grid)
+    soft = soften_mask(wide | narrow, grid)
     assert soft[60, 30] == soft[60, 90] == 1.0
     half = [(soft[60] > 0.5)[part].sum() for part in (slice(0, 61), slice(61, 121))]
     assert half == pytest.approx([25, 7], abs=3)

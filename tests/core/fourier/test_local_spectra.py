@@ -54,7 +54,7 @@ def test_windows_cover_the_whole_image_and_their_middles_lie_in_it():
 
 def test_a_window_larger_than_the_image_is_the_image():
     spectra = spectra_of(white_noise((100, 120), 1), window=50.0)
-    assert spectra.lattice == (1, 1)
+    assert spectra.window_grid == (1, 1)
     assert spectra.size == pytest.approx((2.5, 3.0))
     assert spectra.centres[0] == pytest.approx((1.25, 1.5))
 

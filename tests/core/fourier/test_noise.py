@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from napari_tem_fft.core.fourier.noise import (
     few_spectra,
-    guarded,
+    guard_from_zero,
     log_tail,
     pool_rings,
     ring_means,
@@ -28,7 +28,7 @@ def test_ring_means_are_means_of_exponential_noise_and_ignore_spots():
 def test_what_a_filter_has_removed_is_no_noise():
     radius = np.hypot(*np.mgrid[-60:61, 0:61])
     power = np.where(radius < 30, 1.0, 1e-12).ravel()[None].astype(np.float32)
-    means = guarded(ring_means(power, pool_rings(radius, 2, 60, 400)))
+    means = guard_from_zero(ring_means(power, pool_rings(radius, 2, 60, 400)))
     assert means.min() == pytest.approx(1e-4 * means.max(), rel=1e-3)
 
 
@@ -55,8 +55,8 @@ def test_windows_of_two_spectra_lend_each_other_their_strength():
 
 def test_a_ring_at_the_edge_of_a_filter_takes_its_neighbours_noise():
     means = np.array([[9.0, 8.0, 1.0, 1e-9, 0.0]], np.float32)
-    np.testing.assert_allclose(guarded(means), [[9.0, 8.0, 8.0, 1.0, 9e-4]], rtol=1e-3)
-    np.testing.assert_allclose(guarded(means[:, :2], 6.0), means[:, :2])
+    np.testing.assert_allclose(guard_from_zero(means), [[9.0, 8.0, 8.0, 1.0, 9e-4]], rtol=1e-3)
+    np.testing.assert_allclose(guard_from_zero(means[:, :2], 6.0), means[:, :2])
 
 
 def test_noise_of_an_astigmatic_spectrum_is_followed_around_the_azimuth():

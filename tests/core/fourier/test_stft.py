@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from forward_model import white_noise
-from napari_tem_fft.core.fourier.stft import frame_of, rows_of_power
+from napari_tem_fft.core.fourier.stft import rows_of_power, window_grid_of
 from napari_tem_fft.core.fourier.windows import WindowParams
 
 PIXEL = (0.025, 0.025)
@@ -11,7 +11,7 @@ PIXEL = (0.025, 0.025)
 @pytest.mark.parametrize("shape", [(260, 243), (300, 300), (90, 400)])
 def test_rows_that_windows_share_give_what_each_window_gives_by_itself(shape):
     image = white_noise(shape, 5).astype(np.float32)
-    frame = frame_of(shape, PIXEL, 1.5, 10.0, WindowParams(2.5))
+    frame = window_grid_of(shape, PIXEL, 1.5, 10.0, WindowParams(2.5))
     (sy, sx), (hy, hx) = frame.side, frame.grid.half
     padded = np.pad(image, ((sy, sy), (sx, sx)))
     rows = zip(frame.rows.starts, frame.rows.tapers, rows_of_power(image, frame), strict=True)

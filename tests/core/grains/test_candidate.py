@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from napari_tem_fft.core.grains.candidate import Scene, reached_windows
+from napari_tem_fft.core.grains.candidate import SearchContext, reached_windows
 from napari_tem_fft.core.grains.peaks import Peak
 from napari_tem_fft.core.grains.region import GrainRegion
 from napari_tem_fft.core.maps.map_grid import MapGrid
@@ -10,10 +10,10 @@ from napari_tem_fft.core.maps.map_grid import MapGrid
 
 def test_a_peak_is_sure_where_a_network_proposed_it():
     sure = np.array([(3.0, 4.0)])
-    scene = lambda sure: Scene(None, None, None, None, None, 0.01, sure)  # noqa: E731
+    context = lambda sure: SearchContext(None, None, None, None, None, 0.01, sure)  # noqa: E731
     near, mirrored, far = (Peak(g, 0.01, 50.0, -40.0, 1.0) for g in ((3.02, 4.0), (-3.02, -4.0), (3.1, 4.0)))
-    assert scene(sure).is_sure(near) and scene(sure).is_sure(mirrored)
-    assert not scene(sure).is_sure(far) and not scene(None).is_sure(near)
+    assert context(sure).is_sure(near) and context(sure).is_sure(mirrored)
+    assert not context(sure).is_sure(far) and not context(None).is_sure(near)
 
 
 def test_a_region_reaches_into_the_windows_that_hold_a_pixel_of_it():

@@ -6,7 +6,7 @@ import pytest
 from forward_model import fringes, white_noise
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.maps.map_grid import resampled
+from napari_tem_fft.core.maps.map_grid import resample
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
 
@@ -20,7 +20,7 @@ def grains_at(places, planes):
         mask[top : top + side, left : left + side] = True
         pixels[mask] += fringes(SHAPE, PIXEL, d, azimuth, 0.8)[mask]
     analysis = exhaust(analysis_steps(Micrograph(pixels, Calibration.real(PIXEL)), ()))
-    return analysis, [resampled(mask, analysis.map_grid.shape) for mask in inside]
+    return analysis, [resample(mask, analysis.map_grid.shape) for mask in inside]
 
 
 @pytest.mark.parametrize("other", [(0.241, 30.0), (0.238, 30.0), (0.235, 31.0)], ids=str)

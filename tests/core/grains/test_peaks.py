@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from forward_model import fringes
-from napari_tem_fft.core.grains.peaks import Peak, find_peaks, unsplit
+from napari_tem_fft.core.grains.peaks import Peak, find_peaks, merge_split_peaks
 from napari_tem_fft.core.grains.spectrum import GrainSpectrum
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
@@ -46,18 +46,18 @@ def peak(g, amplitude):
 
 
 def test_two_flanks_behind_each_other_are_one_reflection():
-    (one,) = unsplit([peak((3.0, 4.0), 2.0), peak((3.12, 4.16), 2.0)], resolution=0.2)
+    (one,) = merge_split_peaks([peak((3.0, 4.0), 2.0), peak((3.12, 4.16), 2.0)], resolution=0.2)
     assert one.g == pytest.approx((3.06, 4.08))
     assert one.sigma == pytest.approx(0.1)
 
 
 def test_neighbours_beside_each_other_or_far_apart_stay_two():
-    assert len(unsplit([peak((3.0, 4.0), 2.0), peak((3.16, 3.88), 2.0)], resolution=0.2)) == 2
-    assert len(unsplit([peak((3.0, 4.0), 2.0), peak((3.18, 4.24), 2.0)], resolution=0.2)) == 2
+    assert len(merge_split_peaks([peak((3.0, 4.0), 2.0), peak((3.16, 3.88), 2.0)], resolution=0.2)) == 2
+    assert len(merge_split_peaks([peak((3.0, 4.0), 2.0), peak((3.18, 4.24), 2.0)], resolution=0.2)) == 2
 
 
 def test_flanks_on_either_side_of_the_half_plane_meet():
-    (one,) = unsplit([peak((4.0, 0.02), 1.0), peak((-4.1, 0.02), 1.0)], resolution=0.2)
+    (one,) = merge_split_peaks([peak((4.0, 0.02), 1.0), peak((-4.1, 0.02), 1.0)], resolution=0.2)
     assert np.hypot(*one.g) == pytest.approx(4.05, abs=0.01)
 
 

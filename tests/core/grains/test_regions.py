@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_tem_fft.core.grains.regions import _filled, _quantile, _widened, cut_level, half_amplitude
+from napari_tem_fft.core.grains.regions import _fill_holes, _quantile, _widen, cut_level, half_amplitude
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_holes_are_what_the_border_does_not_reach(seed):
     piece = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(60, 70)), 3) > 0
-    np.testing.assert_array_equal(_filled(piece), ndimage.binary_fill_holes(piece))
+    np.testing.assert_array_equal(_fill_holes(piece), ndimage.binary_fill_holes(piece))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 100])
@@ -30,10 +30,10 @@ def test_a_region_is_above_the_noise_and_above_half_of_the_grains_amplitude(spot
 def test_a_part_grows_by_half_of_itself_where_its_region_comes_to_its_border():
     region = np.zeros((20, 20), bool)
     part, shape = (slice(30, 50), slice(40, 60)), (100, 64)
-    assert _widened(part, region, shape) == part
+    assert _widen(part, region, shape) == part
     region[9:11, 9:11] = True
-    assert _widened(part, region, shape) == part
+    assert _widen(part, region, shape) == part
     region[9:20, 9:20] = True
-    assert _widened(part, region, shape) == (slice(30, 60), slice(40, 64))
+    assert _widen(part, region, shape) == (slice(30, 60), slice(40, 64))
     region[0] = True
-    assert _widened(part, region, shape)[0] == slice(20, 60)
+    assert _widen(part, region, shape)[0] == slice(20, 60)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from napari_tem_fft.core.grains.candidate import Draft
+from napari_tem_fft.core.grains.candidate import GrainCandidate
 from napari_tem_fft.core.grains.peaks import Peak
 from napari_tem_fft.core.grains.regions import Outline
 from napari_tem_fft.core.grains.search import SATELLITE, _admit, _explains, _own_spots
@@ -13,52 +13,52 @@ from small_analysis import regions_of
 SHARED, OTHER = (3.0, 4.0), (-1.0, 4.5)
 
 
-def draft(pixels, **amplitudes):
+def candidate(pixels, **amplitudes):
     """A draft of so many pixels of a line, with the amplitudes of the two frequencies."""
     region = np.arange(100)[None] < pixels
     places = {"shared": SHARED, "other": OTHER}
     peaks = tuple(Peak(places[name], 0.01, 50.0, -40.0, a) for name, a in amplitudes.items())
-    return Draft(Outline(*regions_of(region[None]), 1.0), 0.1, None, peaks, np.zeros(0, bool))
+    return GrainCandidate(Outline(*regions_of(region[None]), 1.0), 0.1, None, peaks, np.zeros(0, bool))
 
 
 def admitted(first, second, sure=False):
     """The frequencies of the drafts that there are after the second was added to the first."""
-    scene = SimpleNamespace(is_sure=lambda peak: sure, diffractogram=SimpleNamespace(q_min=2.0))
-    drafts = [first]
-    _admit(drafts, second, scene)
-    return [[peak.g for peak in one.peaks] for one in drafts]
+    context = SimpleNamespace(is_sure=lambda peak: sure, diffractogram=SimpleNamespace(q_min=2.0))
+    candidates = [first]
+    _admit(candidates, second, context)
+    return [[peak.g for peak in one.peaks] for one in candidates]
 
 
 def test_a_large_grain_that_shows_a_small_ones_spot_faintly_is_another():
-    both = admitted(draft(10, shared=2.0), draft(90, shared=0.3, other=0.5))
+    both = admitted(candidate(10, shared=2.0), candidate(90, shared=0.3, other=0.5))
     assert both == [[SHARED], [OTHER]]
 
 
 def test_a_large_outline_that_shows_the_spot_as_bright_is_the_same_grain():
-    assert admitted(draft(10, shared=2.0), draft(90, shared=1.8, other=0.5)) == [[SHARED, OTHER]]
+    assert admitted(candidate(10, shared=2.0), candidate(90, shared=1.8, other=0.5)) == [[SHARED, OTHER]]
 
 
 def test_a_small_grain_over_a_large_one_is_another_where_a_network_says_so():
-    large, small = draft(90, shared=2.0), draft(10, shared=2.0, other=0.5)
+    large, small = candidate(90, shared=2.0), candidate(10, shared=2.0, other=0.5)
     assert admitted(large, small) == [[SHARED, OTHER]]
     assert admitted(large, small, sure=True) == [[SHARED], [OTHER]]
 
 
 def test_a_draft_is_outlined_by_what_no_known_grain_under_it_has():
-    small = draft(10, shared=2.0, other=0.5)
-    assert _own_spots(small, [draft(90, shared=2.0)]) == [OTHER]
-    assert _own_spots(small, [draft(4, shared=2.0)]) == [SHARED, OTHER]
+    small = candidate(10, shared=2.0, other=0.5)
+    assert _own_spots(small, [candidate(90, shared=2.0)]) == [OTHER]
+    assert _own_spots(small, [candidate(4, shared=2.0)]) == [SHARED, OTHER]
 
 
 def test_a_seed_is_explained_by_the_same_spot_or_as_its_faint_satellite():
     spectra = SimpleNamespace(grid=SimpleNamespace(step=(0.08, 0.08)))
-    scene = SimpleNamespace(diffractogram=SimpleNamespace(q_min=2.0), spectra=spectra)
+    context = SimpleNamespace(diffractogram=SimpleNamespace(q_min=2.0), spectra=spectra)
     known = SimpleNamespace(
         g=np.array([SHARED, OTHER]), resolution=np.array([0.1, 0.1]), snr=np.array([1e4, 1e4])
     )
 
     def explained(g, snr, origin="window"):
-        return _explains(known, SimpleNamespace(g=g, snr=snr, origin=origin), scene).tolist()
+        return _explains(known, SimpleNamespace(g=g, snr=snr, origin=origin), context).tolist()
 
     assert explained((-3.01, -4.0), 5e3) == [True, False]
     beside, far = (3.0, 3.0), (4.0, -3.5)

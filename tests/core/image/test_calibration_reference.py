@@ -4,9 +4,9 @@ import pytest
 from napari_tem_fft.core.crystal.phase import Phase, Reflection
 from napari_tem_fft.core.image.calibration import CalibrationError
 from napari_tem_fft.core.image.calibration_reference import (
-    choose_mark,
+    calibration_features,
+    choose_feature,
     correction_on,
-    marks_of,
     miller,
     nearest_reflection,
     spacing,
@@ -27,26 +27,26 @@ def spot(number, d, azimuth, enabled=True):
     return Spot(number, (-np.sin(angle) / d, np.cos(angle) / d), 0.002, 50.0, -30.0, enabled=enabled)
 
 
-MARKS = marks_of(
+MARKS = calibration_features(
     [spot(0, 0.24, 10.0), spot(1, 0.24, 80.0), spot(2, 0.2078, 60.0), spot(3, 0.3, 5.0, enabled=False)],
     [ProfilePeak(1 / 0.2401, 0.001, 0.02, 5.0, 20.0, "masked")],
 )
 
 
 def test_marks_are_the_enabled_spots_and_the_rings():
-    assert [mark.label for mark in MARKS] == ["0", "1", "2", "r1"]
+    assert [feature.label for feature in MARKS] == ["0", "1", "2", "r1"]
     assert MARKS[3].azimuth is None and MARKS[3].d == pytest.approx(0.2401)
 
 
-@pytest.mark.parametrize(
+@pytest.feature.parametrize(
     ("text", "label"),
     [("2", "2"), ("R1", "r1"), ("0.207", "2"), ("@78", "1"), ("0.2401@9.0", "0"), ("@60°", "2")],
 )
 def test_a_mark_is_chosen(text, label):
-    assert choose_mark(MARKS, text).label == label
+    assert choose_feature(MARKS, text).label == label
 
 
-@pytest.mark.parametrize(
+@pytest.feature.parametrize(
     ("text", "words"),
     [
         ("9", "no spot"),
@@ -59,15 +59,15 @@ def test_a_mark_is_chosen(text, label):
 )
 def test_what_is_not_one_mark_is_refused(text, words):
     with pytest.raises(ValueError, match=words):
-        choose_mark(MARKS, text)
+        choose_feature(MARKS, text)
 
 
-@pytest.mark.parametrize("text", ["1,-1,0", "1 -1 0", "1-10", "1,-1,0,0"])
+@pytest.feature.parametrize("text", ["1,-1,0", "1 -1 0", "1-10", "1,-1,0,0"])
 def test_miller_indices(text):
     assert miller(text) == (1, -1, 0)
 
 
-@pytest.mark.parametrize("text", ["", "1,1", "0,0,0", "a,b,c", "1,1,1,1"])
+@pytest.feature.parametrize("text", ["", "1,1", "0,0,0", "a,b,c", "1,1,1,1"])
 def test_no_miller_indices(text):
     with pytest.raises(ValueError, match="Miller"):
         miller(text)
@@ -90,8 +90,8 @@ def test_one_factor_for_both_axes():
 
 def test_a_factor_an_axis():
     squeezed = Correction((1.03, 0.98))
-    true = marks_of([spot(0, 0.23548, 10.0), spot(1, 0.23548, 80.0)], ())
-    measured = [mark.corrected(Correction((1 / 1.03, 1 / 0.98))) for mark in true]
+    true = calibration_features([spot(0, 0.23548, 10.0), spot(1, 0.23548, 80.0)], ())
+    measured = [feature.corrected(Correction((1 / 1.03, 1 / 0.98))) for feature in true]
     found = correction_on(measured, [0.23548] * 2, "Au 1 1 1", per_axis=True)
     assert found.factors == pytest.approx(squeezed.factors, rel=1e-9)
     assert measured[0].corrected(found).azimuth == pytest.approx(10.0)

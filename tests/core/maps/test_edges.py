@@ -8,7 +8,7 @@ from skimage.draw import polygon2mask
 from forward_model import Crystal, Optics, amorphous, camera, crystal_potential, frequency, image_of
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.maps.map_grid import resampled
+from napari_tem_fft.core.maps.map_grid import resample
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
 
@@ -45,7 +45,7 @@ def test_a_grain_at_the_images_border_is_mapped_to_a_nanometre(centre):
     analysis = analysed(polygon)
     (region,) = analysis.grain_regions
     mapped = region.mask_on(analysis.map_grid.box)
-    truth = resampled(polygon2mask((SIZE, SIZE), polygon / PIXEL[0]), mapped.shape)
+    truth = resample(polygon2mask((SIZE, SIZE), polygon / PIXEL[0]), mapped.shape)
     assert max(furthest_off(mapped, truth, analysis.map_grid.pixel_size[0])) < 1.0
     assert analysis.specimen.all()
 
@@ -55,7 +55,7 @@ def test_a_grain_at_vacuum_is_mapped_to_a_nanometre(x):
     polygon = octagon((7.0, x), 3.5)
     analysis = analysed(polygon, film_from=5.0)
     (component,) = analysis.components
-    truth = resampled(polygon2mask((SIZE, SIZE), polygon / PIXEL[0]), component.mask.shape)
+    truth = resample(polygon2mask((SIZE, SIZE), polygon / PIXEL[0]), component.mask.shape)
     assert max(furthest_off(component.mask, truth, analysis.map_grid.pixel_size[0])) < 1.0
     vacuum = ~analysis.specimen
     assert 0.2 < vacuum.mean() < 0.45 and not (component.heat[vacuum] > 0).any()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.maps.map_grid import MapGrid, linear_weights, resampled
+from napari_tem_fft.core.maps.map_grid import MapGrid, linear_weights, resample
 
 
 def test_interpolation_is_linear_and_constant_beyond_both_ends():
@@ -25,4 +25,4 @@ def test_a_grid_has_8_to_1024_pixels_an_axis(extent, shape):
 
 
 def test_a_mask_on_another_grid_takes_the_nearest_pixels():
-    assert resampled(np.eye(2, dtype=bool), (4, 4)).tolist() == np.kron(np.eye(2), np.ones((2, 2))).tolist()
+    assert resample(np.eye(2, dtype=bool), (4, 4)).tolist() == np.kron(np.eye(2), np.ones((2, 2))).tolist()

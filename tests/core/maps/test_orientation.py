@@ -10,13 +10,13 @@ from napari_tem_fft.core.maps.component_map import ComponentMap
 from napari_tem_fft.core.maps.orientation import families, orientation_map, orientations
 from napari_tem_fft.core.maps.strain import Deformation
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
-from napari_tem_fft.core.spots.spot import Spot, upper
+from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 
 SHAPE = (6, 8)
 
 
 def spot(number, d, azimuth):
-    return Spot(number, upper(frequency(d, azimuth)), 0.005, 50.0, -40.0)
+    return Spot(number, friedel_representative(frequency(d, azimuth)), 0.005, 50.0, -40.0)
 
 
 SPOTS = (spot(1, 0.2338, 30.0), spot(2, 0.2025, 85.0), spot(3, 0.2342, 100.0), spot(4, 0.2021, 10.0))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from forward_model import Optics, film_image, image_of
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.maps.map_grid import MapGrid, linear_weights, resampled
+from napari_tem_fft.core.maps.map_grid import MapGrid, linear_weights, resample
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
 
@@ -73,4 +73,4 @@ def test_grid_covers_the_image():
 def test_resampling_keeps_the_place():
     mask = np.zeros((40, 60), bool)
     mask[:, 30:] = True
-    assert resampled(mask, (17, 30))[:, 15:].all() and not resampled(mask, (17, 30))[:, :15].any()
+    assert resample(mask, (17, 30))[:, 15:].all() and not resample(mask, (17, 30))[:, :15].any()

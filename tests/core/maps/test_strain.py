@@ -16,7 +16,7 @@ from napari_tem_fft.core.maps.strain import (
     DeformationParams,
     deformations,
     local_deviation,
-    spread_out,
+    smooth_field,
     wanted_deformations,
 )
 from napari_tem_fft.core.spots.spot import Spot
@@ -106,10 +106,10 @@ def test_the_four_strongest_spots_of_a_grain_are_averaged():
 def test_both_maps_show_what_is_more_than_their_own_noise():
     ones = np.ones((2, 2), np.float32)
     part = Deformation(1, (0,), (1, 0), 0.03 * ones, 9 * ones, 0.01 * ones, 5 * ones)  # 3.0 and 1.8 sigma
-    change, turn = (spread_out([part], what, (4, 3), 0.01) for what in ("d_change", "rotation"))
+    change, turn = (smooth_field([part], what, (4, 3), 0.01) for what in ("d_change", "rotation"))
     assert change[1:3, :2] == pytest.approx(0.03) and np.isnan(change).sum() == 8
     assert np.isnan(turn).all()
-    assert np.nanmax(spread_out([part], "rotation", (4, 3), 0.1)) == 9
+    assert np.nanmax(smooth_field([part], "rotation", (4, 3), 0.1)) == 9
 
 
 def test_they_are_off_unless_asked_for():

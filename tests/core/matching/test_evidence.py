@@ -8,14 +8,14 @@ import pytest
 
 from forward_model import zone
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains, with_excluded
+from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains, with_alternatives
 from napari_tem_fft.core.matching.evidence import PRECISIONS, _at_precisions, _chi2
-from napari_tem_fft.core.matching.expected import expected
+from napari_tem_fft.core.matching.expected import expected_patterns
 from napari_tem_fft.core.matching.joint_posterior import ScalePrior, combine
 from napari_tem_fft.core.matching.observations import ANY_G, observe
 from napari_tem_fft.core.matching.pair_index import index_of
 from napari_tem_fft.core.matching.zone_patterns import in_band, up_to_nodes
-from napari_tem_fft.core.spots.spot import Spot, upper
+from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_table, select_phases
 
 TABLE = load_table()
@@ -26,7 +26,10 @@ def phases(*names):
 
 
 def spots_at(g, first=1, snr=400.0):
-    return [Spot(first + i, upper((float(y), float(x))), 0.004, snr, -100.0) for i, (y, x) in enumerate(g)]
+    return [
+        Spot(first + i, friedel_representative((float(y), float(x))), 0.004, snr, -100.0)
+        for i, (y, x) in enumerate(g)
+    ]
 
 
 def positions(name, axis, count=8, turn=17.0):
@@ -69,9 +72,9 @@ def test_side_lobes_and_faint_spots_hardly_count():
         for i, (dy, dx) in enumerate([(0.15, 0.0), (0.0, 0.16), (0.12, -0.1)])
     ]
     observed = observe([grain_of([*spots, *lobes])], [*spots, *lobes], MatchParams())
-    there = observed.ids[0] >= 30
-    assert observed.spurious[0][there].min() >= 0.5 > observed.spurious[0][~there].max()
-    assert observed.weight[0][there].max() < 0.5 < observed.weight[0][~there].min()
+    valid = observed.ids[0] >= 30
+    assert observed.spurious[0][valid].min() >= 0.5 > observed.spurious[0][~valid].max()
+    assert observed.weight[0][valid].max() < 0.5 < observed.weight[0][~valid].min()
     (found,) = match([*spots, *lobes], ["Cu", "Li2O", "Si"])
     assert found.phases == ("Cu",) and found.outcome is Outcome.IDENTIFIED
 
@@ -127,8 +130,8 @@ def test_what_was_excluded_but_fits_is_told():
     grains, allowed = [grain_of(spots)], phases("Cu", "Au")
     matches = match_grains(grains, spots, allowed, 0.005)
     assert matches[0].outcome is Outcome.UNKNOWN
-    (told,) = with_excluded(grains, spots, matches, (allowed, phases("Li2O", "Si")), 0.005)
-    assert [c.phase for c in told.excluded] == ["Li2O"]
+    (told,) = with_alternatives(grains, spots, matches, (allowed, phases("Li2O", "Si")), 0.005)
+    assert [c.phase for c in told.alternatives] == ["Li2O"]
     assert told.reason.endswith("not among the candidates but fits better: Li2O")
 
 
@@ -139,11 +142,11 @@ def test_a_better_phase_outside_the_candidates_makes_a_name_ambiguous_unless_ele
     listed = phases("LiF", "KF", "Cu"), phases("Ag", "Si", "Fe_bcc")
     matches = match_grains(grains, spots, listed[0], 0.02)
     assert [m.phases for m in matches] == [("LiF",), ("KF",)]
-    told = with_excluded(grains, spots, matches, listed, 0.02)
+    told = with_alternatives(grains, spots, matches, listed, 0.02)
     assert [m.outcome for m in told] == [Outcome.AMBIGUOUS, Outcome.AMBIGUOUS]
     assert [m.phases for m in told] == [("Ag", "LiF"), ("KF", "Si")]
     assert "say which elements the sample can hold" in told[0].reason
-    stated = with_excluded(grains, spots, matches, listed, 0.02, MatchParams(outside=0.0))
+    stated = with_alternatives(grains, spots, matches, listed, 0.02, MatchParams(outside=0.0))
     assert [m.phases for m in stated] == [("LiF",), ("KF",)]
 
 
@@ -160,7 +163,7 @@ def test_what_an_image_cannot_show_is_not_missed():
 def test_crystals_of_layered_phases_lie_flat():
     (flat, other) = phases("graphite", "ZnO")
     index = index_of((flat, other))
-    prior = np.exp(expected(index, ANY_G).log_prior) / index.zone_orientations
+    prior = np.exp(expected_patterns(index, ANY_G).log_prior) / index.zone_orientations
     along = (np.abs(index.zone_uvw) == (0, 0, 1)).all(axis=1)
     assert prior[along & (index.zone_phase == 0)].sum() > 0.8
     assert prior[along & (index.zone_phase == 1)].sum() < 0.1

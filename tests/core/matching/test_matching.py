@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 from forward_model import zone
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import (
-    Decision,
     Outcome,
-    follow,
+    PhaseOverride,
+    follow_grains,
     look_alikes,
     match_grains,
-    merged,
+    merge_overrides,
     weighing,
 )
 from napari_tem_fft.core.matching.evidence import _sums_of_others
 from napari_tem_fft.core.matching.pair_index import index_of
 from napari_tem_fft.core.matching.placement import _precision
-from napari_tem_fft.core.spots.spot import Spot, upper
+from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_table, select_phases
 
 TABLE = load_table()
@@ -34,7 +34,7 @@ def spots_of(name, axis, count=8, scale=1.0, turn=17.0, first=1, snr=400.0):
     (phase,) = phases(name)
     _, g, strength = zone(phase, axis, turn)
     order = np.argsort(-strength * np.exp(-((np.hypot(*g.T) / 6) ** 2)))[:count]
-    chosen = [upper((float(y) * scale, float(x) * scale)) for y, x in g[order]]
+    chosen = [friedel_representative((float(y) * scale, float(x) * scale)) for y, x in g[order]]
     return [Spot(first + i, one, 0.004, snr / (1 + i), -100.0) for i, one in enumerate(chosen)]
 
 
@@ -118,17 +118,17 @@ def test_two_lattices_in_one_region_are_both_named():
 
 def test_a_person_overrides_and_rejects():
     spots = spots_of("Cu", (0, 1, 1))
-    (said,) = match(spots, ["Cu", "Li2O"], decisions=[Decision(1, "Li2O", "override")])
+    (said,) = match(spots, ["Cu", "Li2O"], decisions=[PhaseOverride(1, "Li2O", "override")])
     assert said.decided_by_user and said.phases == ("Li2O",)
     assert said.candidates[0].phase == "Li2O" and said.candidates[0].posterior < 0.01
     assert "measured: 4 spots fit in d and angle" in said.reason
-    (no,) = match(spots, ["Cu", "Li2O"], decisions=[Decision(1, "Cu", "reject")])
+    (no,) = match(spots, ["Cu", "Li2O"], decisions=[PhaseOverride(1, "Cu", "reject")])
     assert no.outcome is Outcome.UNKNOWN and no.unlisted > 0.9
 
 
 def test_a_rejected_phase_leaves_a_phase_that_is_not_listed_possible():
     spots = spots_of("LiF", (0, 1, 1))
-    (no,) = match(spots, ["LiF", "Al"], 0.02, decisions=[Decision(1, "LiF", "reject")])
+    (no,) = match(spots, ["LiF", "Al"], 0.02, decisions=[PhaseOverride(1, "LiF", "reject")])
     (alone,) = match(spots, ["Al"], 0.02)  # where Al has all that is listed to itself, not half of it
     odds = [one.unlisted / (1 - one.unlisted) for one in (no, alone)]
     assert odds[0] == pytest.approx(2 * odds[1], rel=0.02)
@@ -137,25 +137,25 @@ def test_a_rejected_phase_leaves_a_phase_that_is_not_listed_possible():
 def test_a_word_on_a_grain_is_of_its_first_lattice():
     one, other = spots_of("Cu", (0, 1, 1)), spots_of("Li2O", (0, 1, 1), turn=71.0, first=20, snr=200.0)
     names = ["Cu", "Li2O", "Si", "LiF"]
-    found = match([*one, *other], names, decisions=[Decision(1, "Cu", "override")])
+    found = match([*one, *other], names, decisions=[PhaseOverride(1, "Cu", "override")])
     assert [m.phases for m in found] == [("Cu",), ("Li2O",)]
     assert [m.decided_by_user for m in found] == [True, False]
 
 
 def test_later_words_replace_earlier_ones():
-    copper, reject = Decision(1, "Cu", "lock"), Decision(1, "Cu", "reject")
-    silver, other = Decision(1, "Ag", "reject"), Decision(2, "Cu", "override")
-    assert merged([copper, other], [reject]) == (other, reject)
-    assert merged([reject, silver], [copper]) == (copper,)
-    assert merged([copper], [silver]) == (copper, silver)
+    copper, reject = PhaseOverride(1, "Cu", "lock"), PhaseOverride(1, "Cu", "reject")
+    silver, other = PhaseOverride(1, "Ag", "reject"), PhaseOverride(2, "Cu", "override")
+    assert merge_overrides([copper, other], [reject]) == (other, reject)
+    assert merge_overrides([reject, silver], [copper]) == (copper,)
+    assert merge_overrides([copper], [silver]) == (copper, silver)
 
 
 def test_a_decision_follows_its_grain_to_its_new_number():
-    decision = Decision(3, "Cu", "lock", centre=(10.0, 10.0))
+    decision = PhaseOverride(3, "Cu", "lock", centre=(10.0, 10.0))
     grains = [Grain(1, (), (40.0, 5.0), 78.5, 10.0), Grain(2, (), (10.5, 9.8), 78.5, 10.0)]
-    (followed,) = follow([decision], grains)
+    (followed,) = follow_grains([decision], grains)
     assert followed.grain == 2 and followed.phase == "Cu"
-    assert follow([decision], grains[:1]) == ()
+    assert follow_grains([decision], grains[:1]) == ()
 
 
 def test_a_locked_grain_is_the_standard_of_the_image():
@@ -163,7 +163,7 @@ def test_a_locked_grain_is_the_standard_of_the_image():
     fluoride = spots_of("LiF", (0, 1, 1), turn=40.0, first=20)
     grains = [grain_of(copper, 1), grain_of(fluoride, 2)]
     names = phases("Cu", "LiF", "LiH", "Si")
-    lock = [Decision(1, "Cu", "lock")]
+    lock = [PhaseOverride(1, "Cu", "lock")]
     free = match_grains(grains, [*copper, *fluoride], names, 0.03)
     locked = match_grains(grains, [*copper, *fluoride], names, 0.03, decisions=lock)
     assert set(locked[1].phases) <= set(free[1].phases) and locked[1].phases == ("LiF",)
@@ -186,7 +186,10 @@ def test_random_spots_are_hardly_ever_a_named_phase_and_never_crash(seed, count)
     g = rng.uniform(2, 8, count)[:, None] * np.stack(
         [np.sin(a := rng.uniform(0, np.pi, count)), np.cos(a)], axis=1
     )
-    spots = [Spot(i + 1, upper((float(y), float(x))), 0.01, 50.0, -40.0) for i, (y, x) in enumerate(g)]
+    spots = [
+        Spot(i + 1, friedel_representative((float(y), float(x))), 0.01, 50.0, -40.0)
+        for i, (y, x) in enumerate(g)
+    ]
     for found in match(spots, ["Cu", "LiF", "Li2O", "Si", "Li"]):
         assert found.outcome is not Outcome.IDENTIFIED or found.candidates[0].explained > 0.5
         assert 0 <= sum(c.posterior for c in found.candidates) <= 1 + 1e-6 or not found.phases
@@ -200,7 +203,7 @@ def test_grains_that_an_edit_leaves_alone_are_not_weighed_again(monkeypatch):
     whole = match_grains(grains, spots, candidates, 0.01)
     rows = []
     weigh = weighing.weigh
-    monkeypatch.setattr(weighing, "weigh", lambda h, o, i: rows.append(len(o.there)) or weigh(h, o, i))
+    monkeypatch.setattr(weighing, "weigh", lambda h, o, i: rows.append(len(o.valid)) or weigh(h, o, i))
     fewer = (grains[0], grain_of(two[1:], 2))
     edited = match_grains(fewer, spots, candidates, 0.01)
     assert rows == [1]
@@ -219,7 +222,7 @@ def test_phases_beside_the_candidates_change_nothing_and_are_weighed_in_the_same
     alone = match_grains(grains, spots, candidates, 0.02)
     calls = []
     weigh = weighing.weigh
-    monkeypatch.setattr(weighing, "weigh", lambda h, o, i: calls.append(len(o.there)) or weigh(h, o, i))
+    monkeypatch.setattr(weighing, "weigh", lambda h, o, i: calls.append(len(o.valid)) or weigh(h, o, i))
     beside = match_grains(grains, spots, candidates, 0.02, beside=others)
     assert [m.phases for m in beside] == [m.phases for m in alone]
     for one, other in zip(beside, alone, strict=True):

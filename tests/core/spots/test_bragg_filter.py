@@ -7,7 +7,7 @@ from napari_tem_fft.core.fourier.local_spectra import compute_local_spectra
 from napari_tem_fft.core.fourier.windows import WindowParams
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.maps.map_grid import MapGrid, resampled
+from napari_tem_fft.core.maps.map_grid import MapGrid, resample
 from napari_tem_fft.core.spots.bragg_filter import bragg_field, bragg_fields, field_noise, fields_noise
 
 SHAPE, PIXEL = (480, 640), (0.02, 0.03)
@@ -93,7 +93,7 @@ def test_beside_vacuum_noise_marks_the_stated_share_of_the_film():
     film = np.arange(size)[None, :] > 0.5 * size
     marked, naive = [], []
     grid = MapGrid.covering((25.6, 25.6), 0.33)
-    inside = resampled(film * np.ones((size, 1), bool), grid.shape)
+    inside = resample(film * np.ones((size, 1), bool), grid.shape)
     for seed in range(2):
         speckle = film_image((size, size), pixel, seed, Optics(defocus=80.0), 0.04) - 1
         image = (film * speckle + white_noise((size, size), seed, 0.06)).astype(np.float32)

@@ -1,6 +1,6 @@
 import pytest
 
-from napari_tem_fft.core.spots.spot import Spot, angle_between, separation, upper
+from napari_tem_fft.core.spots.spot import Spot, angle_between, friedel_representative, separation
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,12 @@ def test_the_angle_between_two_frequencies_counts_their_signs(a, b, angle):
 
 def test_a_frequency_and_its_mirror_image_are_one():
     assert separation((3.0, 4.0), (-3.0, -4.1)) == pytest.approx(0.1)
-    assert [upper(g) for g in ((1, -2), (-1, 0), (1, 0), (-3, 2))] == [(-1, 2), (1, 0), (1, 0), (-3, 2)]
+    assert [friedel_representative(g) for g in ((1, -2), (-1, 0), (1, 0), (-3, 2))] == [
+        (-1, 2),
+        (1, 0),
+        (1, 0),
+        (-3, 2),
+    ]
 
 
 def test_d_and_azimuth_are_those_of_g_with_the_errors_of_the_fit():

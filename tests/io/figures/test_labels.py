@@ -3,14 +3,14 @@ import pytest
 
 from napari_tem_fft.core.profile.radial_profile import ProfilePeak
 from napari_tem_fft.core.spots.spot import Spot
-from napari_tem_fft.io.figures.labels import distinct_peaks, ring_groups, spread
+from napari_tem_fft.io.figures.labels import distinct_peaks, ring_groups, spread_labels
 
 
 def test_labels_are_moved_just_as_far_as_needed() -> None:
-    np.testing.assert_allclose(spread([1.0, 5.0, 9.0], 1.0), [1.0, 5.0, 9.0])
-    np.testing.assert_allclose(spread([4.0, 4.0, 9.0], 1.0), [3.5, 4.5, 9.0])
-    np.testing.assert_allclose(spread([4.0, 4.1, 4.9], 1.0), [13 / 3 - 1, 13 / 3, 13 / 3 + 1])
-    assert len(spread([], 1.0)) == 0
+    np.testing.assert_allclose(spread_labels([1.0, 5.0, 9.0], 1.0), [1.0, 5.0, 9.0])
+    np.testing.assert_allclose(spread_labels([4.0, 4.0, 9.0], 1.0), [3.5, 4.5, 9.0])
+    np.testing.assert_allclose(spread_labels([4.0, 4.1, 4.9], 1.0), [13 / 3 - 1, 13 / 3, 13 / 3 + 1])
+    assert len(spread_labels([], 1.0)) == 0
 
 
 def test_spots_of_like_d_share_a_ring() -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tem_fft.io.phases.crystal import Atom, build_structure, shortest_contact, symmetry_named
+from napari_tem_fft.io.phases.crystal import Atom, build_structure, shortest_contact, symmetry_by_name
 
-P1 = symmetry_named("P 1")
+P1 = symmetry_by_name("P 1")
 
 
 def _structure(cell, *positions):

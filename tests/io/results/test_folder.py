@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_tem_fft.core.edited import specimen_steps
+from napari_tem_fft.core.edited import reanalyse_after_specimen_edit
 from napari_tem_fft.core.maps.strain import Deformation, DeformationParams
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.core.progress import exhaust
@@ -189,10 +189,12 @@ def test_folder_beside_the_micrograph_has_another_name(tmp_path: Path) -> None:
 
 
 def test_a_specimen_drawn_by_the_user_comes_back_as_theirs(analysis: Analysis, tmp_path: Path) -> None:
-    drawn = exhaust(specimen_steps(analysis, np.arange(GRID.shape[1])[None, :] < np.full((48, 1), 20)))
+    drawn = exhaust(
+        reanalyse_after_specimen_edit(analysis, np.arange(GRID.shape[1])[None, :] < np.full((48, 1), 20))
+    )
     loaded = load_results(save_results(drawn, tmp_path / "drawn"), small_micrograph())
     assert loaded.specimen_by_user and loaded.specimen.sum() == 20 * 48
-    back = exhaust(specimen_steps(loaded, None))
+    back = exhaust(reanalyse_after_specimen_edit(loaded, None))
     assert_same(back.grain_regions, analysis.grain_regions)
     rows = list(csv.DictReader((tmp_path / "drawn" / "grains.csv").read_text("utf-8").splitlines()))
     assert [float(row["area_nm2"]) for row in rows] == [1.92, 0.0]

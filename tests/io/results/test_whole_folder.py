@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from napari_tem_fft.io.results.whole_folder import plain_name, read_description, replaced
+from napari_tem_fft.io.results.whole_folder import plain_name, read_description, replace_folder
 
 
 def write(folder, files, text="{}"):
-    with replaced(folder, "about.json") as fresh:
+    with replace_folder(folder, "about.json") as fresh:
         for name in files:
             (fresh / name).write_text("new")
         (fresh / "about.json").write_text(text)
@@ -27,7 +27,7 @@ def test_an_earlier_folder_is_replaced_and_strangers_are_left_alone(tmp_path):
 
 
 def test_nothing_is_left_of_a_failure(tmp_path):
-    with pytest.raises(ZeroDivisionError), replaced(tmp_path / "out", "about.json") as fresh:
+    with pytest.raises(ZeroDivisionError), replace_folder(tmp_path / "out", "about.json") as fresh:
         (fresh / "a.txt").write_text("half")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []

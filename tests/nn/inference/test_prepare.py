@@ -8,13 +8,13 @@ from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.nn.inference.prepare import (
     InputParams,
-    mirrored,
+    mirror,
     network_input,
     probable_spots,
     target,
     whole_plane,
 )
-from napari_tem_fft.nn.training.dataset import restored, spectra_of, stored
+from napari_tem_fft.nn.training.dataset import quantise_inputs, restore_inputs, spectra_of
 
 SMALL = InputParams(half=31, margin=8)
 
@@ -67,7 +67,7 @@ def test_mirrors_of_an_input_are_inputs_of_mirrored_spots(transpose, flip, seed)
     g = np.random.default_rng(seed).uniform(-7, 7, (4, 2))
     turned = g[:, ::-1] if transpose else g
     turned = turned * [-1, 1] if flip else turned
-    mask = mirrored(target(g, 0.5, SMALL), SMALL, transpose, flip)
+    mask = mirror(target(g, 0.5, SMALL), SMALL, transpose, flip)
     assert np.array_equal(mask, target(turned, 0.5, SMALL))
 
 
@@ -79,7 +79,7 @@ def test_whole_plane_is_symmetric():
 
 def test_bytes_hold_an_input():
     inputs = seen(0.25, 30.0, (256, 256), 0.03, SMALL)
-    again = restored(stored(inputs)[None], SMALL)[0]
+    again = restore_inputs(quantise_inputs(inputs)[None], SMALL)[0]
     assert np.abs(again - np.clip(inputs, -1.5, 9.1)).max() < 0.022
 
 

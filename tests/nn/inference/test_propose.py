@@ -10,7 +10,7 @@ from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.spots.seeds import find_seeds
 from napari_tem_fft.nn.inference.prepare import InputParams, target
-from napari_tem_fft.nn.inference.propose import Segmenter, confirmed
+from napari_tem_fft.nn.inference.propose import Segmenter, confirm
 from napari_tem_fft.nn.training.dataset import spectra_of
 
 GRID = InputParams()
@@ -33,7 +33,7 @@ def test_a_proposal_finds_what_a_search_of_all_frequencies_misses():
     for seed in range(8):
         both = spectra(faint(0.033, seed))
         missed += not any(abs(s.g[1] - 4) < 0.1 for s in find_seeds(*both, 0.01))
-        seeds = confirmed(np.array([[0.0, 4.0]]), *both, CELL, 0.01)
+        seeds = confirm(np.array([[0.0, 4.0]]), *both, CELL, 0.01)
         assert all(abs(s.g[1] - 4.0) < 0.12 and abs(s.g[0]) < 0.12 and s.origin == "network" for s in seeds)
         found += len(seeds)
     assert missed >= 4 and found > 8 - missed
@@ -43,18 +43,18 @@ def test_noise_confirms_nothing():
     both = spectra(white_noise((700, 700), 5))
     everywhere = np.random.default_rng(0).uniform((-6, 0.5), (6, 6), (60, 2))
     everywhere = everywhere[np.hypot(*everywhere.T) > 2]
-    assert confirmed(everywhere, *both, CELL, 0.01) == ()
+    assert confirm(everywhere, *both, CELL, 0.01) == ()
 
 
 def test_a_seed_says_in_which_windows_it_lives():
     both = spectra(faint(0.3, 0))
-    (seed,) = confirmed(np.array([[0.0, 4.0]]), *both, CELL, 0.01)
+    (seed,) = confirm(np.array([[0.0, 4.0]]), *both, CELL, 0.01)
     centres = both[1].centres[list(seed.windows)]
     assert (centres < 11.52 + 5.5).all() and seed.snr > 100
 
 
 def test_no_proposals_no_seeds():
-    assert confirmed(np.zeros((0, 2)), *spectra(faint(0.3, 0)), CELL, 0.01) == ()
+    assert confirm(np.zeros((0, 2)), *spectra(faint(0.3, 0)), CELL, 0.01) == ()
 
 
 def test_segmenter_turns_an_output_into_seeds():
@@ -70,7 +70,7 @@ def test_spots_at_any_azimuth_are_confirmed(azimuth):
     pixels = white_noise((600, 600), 2) + fringes((600, 600), (0.03, 0.03), 0.3, azimuth, 0.5)
     angle = np.radians(azimuth)
     g = np.array([[-np.sin(angle), np.cos(angle)]]) / 0.3
-    (seed,) = confirmed(g, *spectra(pixels), CELL, 0.01)
+    (seed,) = confirm(g, *spectra(pixels), CELL, 0.01)
     assert 1 / np.hypot(*seed.g) == pytest.approx(0.3, rel=0.02)
 
 

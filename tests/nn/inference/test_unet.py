@@ -14,10 +14,10 @@ from napari_tem_fft.nn.inference.unet import (
     NetworkParams,
     UNet,
     _Convolution,
-    _folded,
+    _fold,
     _normalise,
-    _raised,
-    _unfolded,
+    _unfold,
+    _upsample,
     weight_shapes,
 )
 from own_process import in_own_process, needs_tensorflow
@@ -55,14 +55,14 @@ def test_rows_at_a_time_make_no_difference(block, monkeypatch):
 def test_two_cells_raised_by_a_kernel_of_hundreds():
     x = np.array([[[1.0], [2.0]]], np.float32)
     kernel = np.array([100, 200, 300, 400], np.float32).reshape(1, 2, 2, 1)
-    raised = _raised(x, kernel, np.array([1.0], np.float32))
+    raised = _upsample(x, kernel, np.array([1.0], np.float32))
     assert raised[..., 0].tolist() == [[101, 201, 201, 401], [301, 401, 601, 801]]
 
 
 def test_blocks_become_channels_and_cells_again():
     x = np.arange(16, dtype=np.float32).reshape(4, 4, 1)
-    folded = _folded(x, 2)
-    assert folded[0, 1].tolist() == [2, 3, 6, 7] and np.array_equal(_unfolded(folded, 2), x[..., 0])
+    folded = _fold(x, 2)
+    assert folded[0, 1].tolist() == [2, 3, 6, 7] and np.array_equal(_unfold(folded, 2), x[..., 0])
 
 
 def test_groups_of_features_are_normalised_together():

@@ -17,7 +17,7 @@ from napari_tem_fft.cli.main import main
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.nn.inference.model import resolved
+from napari_tem_fft.nn.inference.model import resolve_name
 from small_network import INPUTS, small_model
 
 PIXELS = (30 * fringes((300, 320), (0.02, 0.02), 0.235, 20.0) + white_noise((300, 320), 2, 60.0)).astype("f4")
@@ -61,9 +61,9 @@ def test_the_command_line_keeps_the_name_and_the_hash(
 
 def test_the_usual_network_is_the_shipped_one_where_it_can_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NAPARI_TEM_FFT_NETWORK")
-    assert resolved("auto") == "spots" and resolved("none") == resolved("") == ""
+    assert resolve_name("auto") == "spots" and resolve_name("none") == resolve_name("") == ""
     monkeypatch.setenv("NAPARI_TEM_FFT_NETWORK", "ours")
-    assert resolved("auto") == "ours" and resolved("theirs") == "theirs"
+    assert resolve_name("auto") == "ours" and resolve_name("theirs") == "theirs"
 
 
 #: A Python in which neither TensorFlow nor Keras can be imported, nor anything of a window.

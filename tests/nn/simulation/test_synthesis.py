@@ -10,9 +10,9 @@ from napari_tem_fft.nn.simulation.crystals import (
     Shape,
     fringes,
     random_lattice,
-    turned,
+    rotate_in_plane,
 )
-from napari_tem_fft.nn.simulation.imaging import Camera, Lens, exposed, recorded
+from napari_tem_fft.nn.simulation.imaging import Camera, Lens, expose, record_image
 from napari_tem_fft.nn.simulation.params import SynthesisParams, without_crystals
 from napari_tem_fft.nn.simulation.synthesis import synthesise
 from napari_tem_fft.nn.training.dataset import load_pairs, make_pairs, spectra_of
@@ -40,7 +40,7 @@ def test_potentials_are_real():
     lattice = random_lattice(np.random.default_rng(3))
     assert np.allclose(lattice.strength, np.conj(lattice.strength[::-1, ::-1]))
     assert lattice.strength[ORDER, ORDER] == 0 and lattice.strength[FIRST_HALF].any()
-    quarter = turned(Lattice(np.eye(2), lattice.strength), np.pi / 2)
+    quarter = rotate_in_plane(Lattice(np.eye(2), lattice.strength), np.pi / 2)
     assert np.allclose(np.linalg.norm(quarter.basis, axis=1), 1)
 
 
@@ -48,7 +48,7 @@ def test_potentials_are_real():
 def test_camera_noise_is_what_the_truth_says(counting):
     """100 electrons a pixel: relative variance 1 %, less where an integrating camera blurs it."""
     camera = Camera(dose=1e6, counting=counting, blur=0.1)
-    grey = recorded(np.ones((400, 400), np.float32), (0.01, 0.01), camera, np.random.default_rng(0))
+    grey = record_image(np.ones((400, 400), np.float32), (0.01, 0.01), camera, np.random.default_rng(0))
     relative = ((grey - 100) / 1000).var()
     kept = 1.0 if counting else (0.8**2 + 2 * 0.1**2) ** 2
     assert relative == pytest.approx(0.01 * kept, rel=0.02)
@@ -59,7 +59,7 @@ def test_film_noise_is_what_the_truth_says():
     rng, lens = np.random.default_rng(1), Lens(focal_spread=0.0, convergence=0.0)
     camera = Camera(dose=1e12)
     film = 0.05 * rng.standard_normal((512, 512), np.float32)
-    grey = exposed(film, np.zeros_like(film), (0.04, 0.04), lens, camera, 0.0, rng)
+    grey = expose(film, np.zeros_like(film), (0.04, 0.04), lens, camera, 0.0, rng)
     contrast = (grey - 100) / (10 * camera.electrons((0.04, 0.04))) - 1
     power = np.abs(np.fft.rfft2(contrast)) ** 2 / contrast.size
     gy, gx = np.fft.fftfreq(512, 0.04)[:, None], np.fft.rfftfreq(512, 0.04)

@@ -102,8 +102,8 @@ def test_forest_learns_discs():
     pytest.importorskip("sklearn", reason="the random forest needs scikit-learn")
     pairs = toy(6, 0)
     predict = train_forest(pairs, 0.4, GRID, ForestParams(trees=5, depth=4, images=6))
-    from napari_tem_fft.nn.training.dataset import restored
+    from napari_tem_fft.nn.training.dataset import restore_inputs
 
-    output = predict(restored(toy(1, 9).inputs, GRID)[0])
+    output = predict(restore_inputs(toy(1, 9).inputs, GRID)[0])
     wanted = target(toy(1, 9).truth[0].g, 0.4, GRID) > 0
     assert output[wanted].mean() > 0.6 > 0.3 > output[~wanted].mean()

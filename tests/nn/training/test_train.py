@@ -9,7 +9,7 @@ import pytest
 from napari_tem_fft.cli.main import main
 from napari_tem_fft.nn.inference.model import load_predict
 from napari_tem_fft.nn.training.batches import batch_of, batches, drawn, visible
-from napari_tem_fft.nn.training.dataset import SURE, Pairs, joined
+from napari_tem_fft.nn.training.dataset import SURE, Pairs, join_pairs
 from nn.toy_pairs import GRID, LIMITS, toy, truth_of
 from own_process import in_own_process, needs_tensorflow
 
@@ -50,7 +50,7 @@ def test_augmented_spots_stay_on_their_targets():
 def test_corrections_are_sure():
     pairs = Pairs.of_corrections([(np.zeros((*GRID.shape, 5)), np.array([[0.0, 4.0]]))], GRID)
     assert len(pairs) == 1 and pairs.truth[0].snr.tolist() == [SURE]
-    assert len(joined([pairs, toy(2, 0)])) == 3
+    assert len(join_pairs([pairs, toy(2, 0)])) == 3
 
 
 @needs_tensorflow

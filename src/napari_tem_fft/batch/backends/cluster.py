@@ -10,7 +10,7 @@ from ..engine import analyse_source
 from ..job import Job
 from ..record import Record
 from ..sources import Source
-from .local import ATTEMPTS, ENVIRONMENT, WorkersError, lost
+from .local import ATTEMPTS, ENVIRONMENT, WorkersError, lost_record
 
 #: Files handed to the scheduler at a time for each thread of the workers: the next ones wait there.
 QUEUED = 2
@@ -102,7 +102,7 @@ class Cluster:
         if error is None:
             record: Record = future.result()
             return record
-        return lost(source, ATTEMPTS, f"{type(error).__name__}: {error}")
+        return lost_record(source, ATTEMPTS, f"{type(error).__name__}: {error}")
 
     def _end_local(self) -> None:
         if self._local is not None:

@@ -24,7 +24,7 @@ from ..sources import Source
 #: How often a file is begun before it is given up.
 ATTEMPTS = 2
 #: Workers that may die one after the other before they have taken a file.
-MOST_STILLBORN = 3
+MOST_FAILED_STARTS = 3
 #: Environment of workers: one thread each, or their linear algebra and transforms fight for the processors;
 #: and memory that is given back is kept for the next image (glibc), or a tenth of the time goes into clearing
 #: fresh pages for arrays of tens of megabytes.
@@ -85,8 +85,8 @@ class LocalWorkers:
         self._context = multiprocessing.get_context("spawn")
         self._retries: deque[tuple[Source, int]] = deque()
         self._lost: list[Record] = []
-        self._stillborn = 0
-        self._workers = [self._started() for _ in range(count)]
+        self._failed_starts = 0
+        self._workers = [self._start_worker() for _ in range(count)]
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ class LocalWorkers:
             except (EOFError, OSError):
                 self._replace(worker)
                 continue
-            worker.task, worker.used, self._stillborn = None, True, 0
+            worker.task, worker.used, self._failed_starts = None, True, 0
             done.append(record)
         done += self._lost
         self._lost.clear()
@@ -158,10 +158,10 @@ class LocalWorkers:
                 with suppress(OSError):  # it has died: poll finds that out
                     worker.pipe.send(task)
 
-    def _started(self) -> _Worker:
+    def _start_worker(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._job), daemon=True)
-        with _environment(ENVIRONMENT), _nothing_but_ours():
+        with _environment(ENVIRONMENT), _without_main_program():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -170,8 +170,8 @@ class LocalWorkers:
         """Another worker in the place of one that died; its file is tried again, or given up."""
         worker.process.join()
         code = worker.process.exitcode
-        self._stillborn += not worker.used
-        if self._stillborn >= MOST_STILLBORN * max(len(self._workers), 1):
+        self._failed_starts += not worker.used
+        if self._failed_starts >= MOST_FAILED_STARTS * max(len(self._workers), 1):
             raise WorkersError(f"the worker processes end before they do anything ({_death(code)})")
         if worker.task is not None:
             source, attempt = worker.task
@@ -179,13 +179,13 @@ class LocalWorkers:
             if attempt < ATTEMPTS:
                 self._retries.appendleft((source, attempt + 1))
             else:
-                self._lost.append(lost(source, attempt, _death(code)))
+                self._lost.append(lost_record(source, attempt, _death(code)))
         worker.pipe.close()
         worker.process.close()
-        self._workers[self._workers.index(worker)] = self._started()
+        self._workers[self._workers.index(worker)] = self._start_worker()
 
 
-def lost(source: Source, attempts: int, death: str) -> Record:
+def lost_record(source: Source, attempts: int, death: str) -> Record:
     """The record of a file over which workers died."""
     reason = f"the process that analysed it died {attempts} times ({death}); perhaps the memory was too small"
     return Record(source.index, source.path, source.folder, "failed", reason, attempts=attempts)
@@ -229,7 +229,7 @@ def _death(code: int | None) -> str:
 
 
 @contextmanager
-def _nothing_but_ours() -> Iterator[None]:
+def _without_main_program() -> Iterator[None]:
     """Processes that are started within import this package, and not the program that starts them.
 
     Else each worker of a run in napari would load the whole of napari.

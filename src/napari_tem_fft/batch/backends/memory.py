@@ -11,7 +11,7 @@ from ...io.readers.dm import read_images
 from ..sources import Source
 
 #: Memory of the process that keeps the books, and of a worker without an image, bytes.
-BOOKS = 170e6
+COORDINATOR = 170e6
 WORKER = 270e6
 #: Memory of a worker for each pixel of its image, and for each in the searched share of its spectrum.
 #: Set, with `WORKER`, on the process of `analyse` in `tests/benchmarks/grain_memory.py`: 10, 200 and 300
@@ -34,7 +34,7 @@ def memory_of(workers: int, pixels: float, share: float = 1.0) -> float:
     share : float
         Of the image's spectrum that is searched; 1, where most memory is needed, if it is not known.
     """
-    return BOOKS + workers * _worker(pixels, share)
+    return COORDINATOR + workers * _worker(pixels, share)
 
 
 def _worker(pixels: float, share: float) -> float:
@@ -54,7 +54,7 @@ def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
     ValueError
         If not even one fits.
     """
-    count = int((limit - BOOKS) // _worker(pixels, share))
+    count = int((limit - COORDINATOR) // _worker(pixels, share))
     if count < 1:
         raise ValueError(
             f"a memory limit of {limit / 1e9:.2g} GB is too small: one worker needs"

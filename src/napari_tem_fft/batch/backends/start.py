@@ -12,7 +12,7 @@ from .local import LocalWorkers, Workers
 from .memory import largest_pixels, parse_memory, share_searched, workers_within
 
 
-def hire(
+def start_workers(
     sources: Iterable[Source],
     count: int | None = None,
     memory_limit: str = "",

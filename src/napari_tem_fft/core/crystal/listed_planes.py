@@ -74,12 +74,12 @@ def planes_of(phase: Phase) -> LatticePlanes | ListedPlanes | None:
     if isinstance(phase.reflections, LatticePlanes):
         return phase.reflections
     if phase.cell and phase.reflections and all(r.members for r in phase.reflections):
-        return _listed(phase)
+        return _planes_of(phase)
     return None
 
 
 @lru_cache(maxsize=256)
-def _listed(phase: Phase) -> ListedPlanes:
+def _planes_of(phase: Phase) -> ListedPlanes:
     return ListedPlanes(phase)
 
 

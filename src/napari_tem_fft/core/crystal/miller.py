@@ -31,7 +31,7 @@ def format_hkl(hkl: Miller, phase: Phase | None = None, style: Style = "overbar"
     style : {"plain", "overbar", "mathtext"}
         "-1", a combining overline for labels and tables, or matplotlib's mathtext.
     """
-    return _joined(four_indices(hkl, phase) or hkl, style)
+    return _join_indices(four_indices(hkl, phase) or hkl, style)
 
 
 def four_indices(hkl: Miller, phase: Phase | None) -> tuple[int, int, int, int] | None:
@@ -45,7 +45,7 @@ def four_indices(hkl: Miller, phase: Phase | None) -> tuple[int, int, int, int] 
 def format_zone(uvw: Miller, phase: Phase | None = None, style: Style = "overbar") -> str:
     """Zone axis as text, in square brackets; four indices [UVTW] for hexagonal axes."""
     indices = four_index_zone(uvw) if phase is not None and has_hexagonal_axes(phase) else uvw
-    return f"[{_joined(indices, style)}]"
+    return f"[{_join_indices(indices, style)}]"
 
 
 def four_index_zone(uvw: Miller) -> tuple[int, int, int, int]:
@@ -56,7 +56,7 @@ def four_index_zone(uvw: Miller) -> tuple[int, int, int, int]:
     return indices[0] // common, indices[1] // common, indices[2] // common, indices[3] // common
 
 
-def _joined(indices: Sequence[int], style: Style) -> str:
+def _join_indices(indices: Sequence[int], style: Style) -> str:
     """Indices in a row; with blanks where one has two digits."""
     parts = [_one(index, style) for index in indices]
     if style == "mathtext":

@@ -81,7 +81,7 @@ class Phase:
         return not self.cell
 
     @property
-    def layered(self) -> bool:
+    def is_layered(self) -> bool:
         """Whether its crystals are plates that lie flat: the table's set "2d"."""
         return "2d" in self.tags
 

@@ -111,7 +111,7 @@ def select_phases(
     return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
 
 
-def others_than(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:
+def non_candidates(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:
     """The phases of a table that are not among the candidates."""
     chosen = {phase.id for phase in phases}
     return tuple(phase for phase in table if phase.id not in chosen)
@@ -128,9 +128,9 @@ def find_phase(table: Sequence[Phase], name: str) -> Phase:
     exact = {phase.id: phase for phase in table if name.strip() in (phase.id, *phase.aliases, phase.name)}
     if len(exact) == 1:
         return next(iter(exact.values()))
-    wanted = normalised(name)
+    wanted = normalise_name(name)
     for level in _LEVELS if wanted else ():
-        found = [phase for phase in table if wanted in {normalised(text) for text in level(phase)}]
+        found = [phase for phase in table if wanted in {normalise_name(text) for text in level(phase)}]
         if len(found) == 1:
             return found[0]
         if found:
@@ -140,7 +140,7 @@ def find_phase(table: Sequence[Phase], name: str) -> Phase:
     raise ValueError(f"no phase is called {name!r}{_suggestion(table, wanted)}")
 
 
-def normalised(name: str) -> str:
+def normalise_name(name: str) -> str:
     """A name without case and punctuation."""
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
@@ -174,12 +174,14 @@ def _by_tags(table: Sequence[Phase], tags: Sequence[str]) -> tuple[Phase, ...]:
 
 
 def _suggestion(table: Sequence[Phase], wanted: str) -> str:
-    names = {normalised(text): phase.id for phase in table for level in _LEVELS for text in level(phase)}
+    names = {normalise_name(text): phase.id for phase in table for level in _LEVELS for text in level(phase)}
     close = list(dict.fromkeys(names[key] for key in get_close_matches(wanted, names, 4, 0.6)))
     return f"; did you mean {', '.join(close)}?" if close else ""
 
 
-def stated(params: AnalysisParams, names: Sequence[str] | None, elements: str | None) -> AnalysisParams:
+def with_stated_candidates(
+    params: AnalysisParams, names: Sequence[str] | None, elements: str | None
+) -> AnalysisParams:
     """The parameters where a person has said what a sample can hold, by phases or elements.
 
     No phase outside the candidates is their rival then (`MatchParams.outside`).

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..maps.map_grid import linear_weights
-from .noise import CLIFF, Between, few_spectra, guarded, spread
+from .noise import CLIFF, Between, few_spectra, guard_from_zero, spread_over_rings
 
 #: An excess at an azimuth counts beyond this over the root of the number of windows.
 AZIMUTHAL_CHANCE = 1.4
@@ -50,9 +50,9 @@ def likely_noise(
     density, anisotropy : ndarray of float32, shapes (windows, rings) and that of a spectrum
         The latter is drawn towards 1 by the share of its variance that is chance (James and Stein).
     """
-    plain = guarded(density, CLIFF)
-    excess = np.log(guarded(density) / plain).mean(axis=0, keepdims=True)
-    logs = np.log(anisotropy_of(mean_log + spread(excess, between).reshape(mean_log.shape)))
+    plain = guard_from_zero(density, CLIFF)
+    excess = np.log(guard_from_zero(density) / plain).mean(axis=0, keepdims=True)
+    logs = np.log(anisotropy_of(mean_log + spread_over_rings(excess, between).reshape(mean_log.shape)))
     whole = float(np.mean(logs[tested] ** 2)) if tested.any() else 0.0
     share = max(1 - LOG_CHANCE**2 / len(density) / whole, 0.0) if whole else 0.0
     return few_spectra(plain, bins), np.exp(np.float32(share) * logs)

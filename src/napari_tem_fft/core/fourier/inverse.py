@@ -61,7 +61,7 @@ def _soft_weight(
     diffractogram: Diffractogram, mask: NDArray[np.bool_], grid: FrequencyGrid
 ) -> NDArray[np.float32]:
     """The mask on the transform's bins, symmetric and soft."""
-    soft = softened(mask | mask[::-1, ::-1], grid)
+    soft = soften_mask(mask | mask[::-1, ::-1], grid)
     rows, columns = (
         np.rint(axis.ravel() / step).astype(np.intp) + half
         for axis, step, half in zip(diffractogram.axes(), grid.step, grid.half, strict=True)
@@ -74,7 +74,7 @@ def _soft_weight(
     return weight
 
 
-def softened(mask: NDArray[np.bool_], grid: FrequencyGrid) -> NDArray[np.float32]:
+def soften_mask(mask: NDArray[np.bool_], grid: FrequencyGrid) -> NDArray[np.float32]:
     """A mask of which every region is blurred in proportion to its width; 1 at the region's middle."""
     soft = np.zeros(mask.shape, np.float32)
     label, _ = ndimage.label(mask, np.ones((3, 3)))

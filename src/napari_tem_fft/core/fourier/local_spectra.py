@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..maps.map_grid import MapGrid, linear_weights
-from ..spots.spot import upper
+from ..spots.spot import friedel_representative
 from .azimuthal_noise import anisotropy_of, azimuthal_excess, likely_noise
 from .diffractogram import BandImage, Diffractogram
 from .frequency_grid import FrequencyGrid
-from .noise import guarded, log_tail
-from .stft import RING_BINS, Frame, frame_of, rows_of_snr
+from .noise import guard_from_zero, log_tail
+from .stft import RING_BINS, WindowGrid, rows_of_snr, window_grid_of
 from .windows import WindowParams
 
 #: Detections are kept down to this ln P, to be confirmed where a grain is known or the network says so.
@@ -60,13 +60,13 @@ class LocalSpectra:
         Of the windows' spectra. The arrays hold its half plane g_x >= 0: shape (2 hy + 1, hx + 1).
     size : tuple of float, (y, x), nm
         Side of a window.
-    lattice : tuple of int, (rows, columns)
+    window_grid : tuple of int, (rows, columns)
         Of the windows; window k is in row k // columns.
     centres : ndarray, shape (n, 2), (y, x), nm
         Middle of each window in the image.
     snr_max, snr_mean : ndarray of float32
         Largest and mean SNR over the windows, for each frequency.
-    strongest : ndarray of int32
+    argmax_window : ndarray of int32
         The window that holds the largest.
     tests : float
         Number of windows times frequencies that were tested.
@@ -86,11 +86,11 @@ class LocalSpectra:
 
     grid: FrequencyGrid
     size: tuple[float, float]
-    lattice: tuple[int, int]
+    window_grid: tuple[int, int]
     centres: NDArray[np.float64]
     snr_max: NDArray[np.float32]
     snr_mean: NDArray[np.float32]
-    strongest: NDArray[np.int32]
+    argmax_window: NDArray[np.int32]
     tests: float
     detections: Detections
     ring_g: NDArray[np.float64]
@@ -100,18 +100,18 @@ class LocalSpectra:
     anisotropy: NDArray[np.float32]
 
     def density_at(self, g: tuple[float, float]) -> NDArray[np.float64]:
-        """Noise power density of every window at the frequency g = (y, x), shape `lattice`."""
+        """Noise power density of every window at the frequency g = (y, x), shape `window_grid`."""
         position = np.interp(np.hypot(*g), self.ring_g, np.arange(len(self.ring_g)))
         low = min(int(position), max(len(self.ring_g) - 2, 0))
         high = min(low + 1, len(self.ring_g) - 1)
         share = position - low
         density = self.likely_density[:, low] * (1 - share) + self.likely_density[:, high] * share
-        return density.reshape(self.lattice) * self.anisotropy_at(g)
+        return density.reshape(self.window_grid) * self.anisotropy_at(g)
 
     @property
     def lines(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Middles of the windows' rows and columns, nm."""
-        lattice = self.centres.reshape(*self.lattice, 2)
+        lattice = self.centres.reshape(*self.window_grid, 2)
         return tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist())
 
     def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
@@ -119,28 +119,28 @@ class LocalSpectra:
 
         Parameters
         ----------
-        values : ndarray, shape (n,), `lattice`, or (several, *lattice)
+        values : ndarray, shape (n,), `window_grid`, or (several, *window_grid)
 
         Returns
         -------
         ndarray, shape ``grid.shape``, or (several, *grid.shape)
         """
-        matrices = _between(*self.lines, grid.whole)
+        matrices = _rings_between(*self.lines, grid.whole)
         rows, columns = (matrix[side] for matrix, side in zip(matrices, grid.box, strict=True))
-        values = values.reshape(self.lattice) if values.ndim < 3 else values
+        values = values.reshape(self.window_grid) if values.ndim < 3 else values
         on_grid: NDArray[np.float32] = rows @ values.astype(np.float32) @ columns.T
         return on_grid
 
     def anisotropy_at(self, g: tuple[float, float]) -> float:
         """The anisotropy at the frequency g = (y, x)."""
-        row, column = self.grid.cell(upper(g))
+        row, column = self.grid.cell(friedel_representative(g))
         column -= self.grid.half[1]
         rows, columns = self.anisotropy.shape
         return float(self.anisotropy[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])
 
 
 @lru_cache(maxsize=8)
-def _between(
+def _rings_between(
     rows: tuple[float, ...], columns: tuple[float, ...], grid: MapGrid
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Matrices that interpolate between the windows' middles; all maps of an image use the same."""
@@ -181,13 +181,13 @@ def compute_local_spectra(
     q_min, q_max : float, 1/nm
         Limits of the search.
     """
-    frame = frame_of(image.shape, pixel_size, q_min, q_max, params)
+    frame = window_grid_of(image.shape, pixel_size, q_min, q_max, params)
     lattice = (len(frame.rows.starts), len(frame.columns.starts))
     shape = frame.radius.shape
     best = np.zeros(shape, np.float32)
     total = np.zeros(shape, np.float64)
     logs = np.zeros(shape, np.float64)
-    strongest = np.zeros(shape, np.int32)
+    argmax_window = np.zeros(shape, np.int32)
     found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = []
     means: list[NDArray[np.float32]] = []
     for row, (snr, noise) in enumerate(rows_of_snr(image, frame)):
@@ -195,7 +195,7 @@ def compute_local_spectra(
         first = row * lattice[1]
         largest = snr.max(axis=0)
         better = np.nonzero(largest > best)
-        strongest[better] = first + snr[:, better[0], better[1]].argmax(axis=0)
+        argmax_window[better] = first + snr[:, better[0], better[1]].argmax(axis=0)
         np.maximum(best, largest, out=best)
         total += snr.sum(axis=0)
         found.append(_maxima(snr, frame, first))
@@ -207,28 +207,28 @@ def compute_local_spectra(
     return LocalSpectra(
         grid=frame.grid,
         size=(frame.side[0] * pixel_size[0], frame.side[1] * pixel_size[1]),
-        lattice=lattice,
+        window_grid=lattice,
         centres=_centres(frame, pixel_size),
         snr_max=best / azimuthal,
         snr_mean=(total / n).astype(np.float32) / azimuthal,
-        strongest=strongest,
+        argmax_window=argmax_window,
         tests=float(n * frame.tested.sum()),
         detections=_detections(found, azimuthal, frame),
         ring_g=frame.rings.middle,
-        ring_density=guarded(density),
+        ring_density=guard_from_zero(density),
         likely_density=likely_density,
         azimuthal=azimuthal,
         anisotropy=anisotropy,
     )
 
 
-def _centres(frame: Frame, pixel_size: tuple[float, float]) -> NDArray[np.float64]:
+def _centres(frame: WindowGrid, pixel_size: tuple[float, float]) -> NDArray[np.float64]:
     """Centre (y, x) of each window in nm, shape (n, 2)."""
     places = frame.rows.middles * pixel_size[0], frame.columns.middles * pixel_size[1]
     return np.stack([middle.ravel() for middle in np.meshgrid(*places, indexing="ij")], axis=1)
 
 
-def _squares(frame: Frame) -> NDArray[np.float32]:
+def _squares(frame: WindowGrid) -> NDArray[np.float32]:
     """Sum of the squared taper of each window, shape (n, 1)."""
     sums = [np.sum(line.tapers.astype(np.float64) ** 2, axis=1) for line in (frame.rows, frame.columns)]
     return np.asarray(np.outer(*sums).reshape(-1, 1), np.float32)
@@ -245,7 +245,7 @@ def _sum_of_logs(snr: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _maxima(
-    snr: NDArray[np.float32], frame: Frame, first: int
+    snr: NDArray[np.float32], frame: WindowGrid, first: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """Windows, bins and 3 x 3 neighbourhoods of the maxima above the lowest threshold."""
     flat = np.flatnonzero((snr > -LOWEST_LOG_P) & frame.tested)
@@ -265,7 +265,7 @@ def _maxima(
 def _detections(
     found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]],
     azimuthal: NDArray[np.float32],
-    frame: Frame,
+    frame: WindowGrid,
 ) -> Detections:
     window = np.concatenate([f[0] for f in found])
     cells = np.concatenate([f[1] for f in found])

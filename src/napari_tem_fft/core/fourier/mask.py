@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..spots.spot import Spot, upper
+from ..spots.spot import Spot, friedel_representative
 from .frequency_grid import FrequencyGrid
 
 #: A disc of which more than this share was erased (or painted again) was meant as a whole.
@@ -126,7 +126,7 @@ def _by_hand(
     new = []
     for region, box in enumerate(ndimage.find_objects(label), 1):
         cells = np.argwhere(label[box] == region) + [part.start for part in box]
-        g = upper(grid.frequency((float(cells[:, 0].mean()), float(cells[:, 1].mean()))))
+        g = friedel_representative(grid.frequency((float(cells[:, 0].mean()), float(cells[:, 1].mean()))))
         radius = float(np.sqrt(len(cells) / np.pi * grid.step[0] * grid.step[1]))
         spot = measure(g, max(radius, SMALLEST_DISC * max(grid.step)), number + 1)
         if spot is not None:

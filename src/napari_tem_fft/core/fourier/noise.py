@@ -99,7 +99,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     return np.asarray(medians / np.float32(np.log(2.0)), np.float32)
 
 
-def guarded(means: NDArray[np.float32], steep: float = STEEP) -> NDArray[np.float32]:
+def guard_from_zero(means: NDArray[np.float32], steep: float = STEEP) -> NDArray[np.float32]:
     """Ring means of which those that a neighbour far exceeds take the neighbour's, and none is nothing."""
     floor = np.maximum(FLOOR * means.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     highest = ndimage.maximum_filter1d(means, 3, axis=1, mode="nearest")
@@ -156,7 +156,7 @@ def between_rings(rings: Rings, radius: NDArray[np.float64]) -> Between:
     return Between(low, high, (position - low).astype(np.float32))
 
 
-def spread(means: NDArray[np.float32], between: Between) -> NDArray[np.float32]:
+def spread_over_rings(means: NDArray[np.float32], between: Between) -> NDArray[np.float32]:
     """Ring means, linearly interpolated to every bin's |g|; shape (n_spectra, n_bins)."""
     low = means.take(between.low, axis=1, mode="clip")
     high = means.take(between.high, axis=1, mode="clip")

@@ -15,10 +15,10 @@ from .noise import (
     Between,
     Rings,
     between_rings,
-    guarded,
+    guard_from_zero,
     pool_rings,
     ring_means,
-    spread,
+    spread_over_rings,
 )
 from .threads import threads
 from .windows import WindowLine, WindowParams, window_line, window_pixels
@@ -28,7 +28,7 @@ RING_BINS = 240
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class WindowGrid:
     """Geometry shared by all windows of an image."""
 
     side: tuple[int, int]
@@ -42,13 +42,13 @@ class Frame:
 
 
 @lru_cache(maxsize=2)
-def frame_of(
+def window_grid_of(
     shape: tuple[int, int],
     pixel_size: tuple[float, float],
     q_min: float,
     q_max: float,
     params: WindowParams,
-) -> Frame:
+) -> WindowGrid:
     """The geometry; images of one shape share it."""
     side = window_pixels(shape, pixel_size, params)
     step = (1.0 / (side[0] * pixel_size[0]), 1.0 / (side[1] * pixel_size[1]))
@@ -60,11 +60,11 @@ def frame_of(
     tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0: each pair counts once
     rings = pool_rings(radius, 0.5 * q_min, float(radius.max()), RING_BINS)
     lines = (window_line(n, width) for n, width in zip(shape, side, strict=True))
-    return Frame(side, grid, radius, tested, rings, between_rings(rings, radius), *lines)
+    return WindowGrid(side, grid, radius, tested, rings, between_rings(rings, radius), *lines)
 
 
 def rows_of_snr(
-    image: NDArray[np.float32], frame: Frame
+    image: NDArray[np.float32], frame: WindowGrid
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means of one row of windows after the other."""
     hy, columns = frame.grid.half[0], frame.radius.shape[1]
@@ -72,13 +72,13 @@ def rows_of_snr(
     for power in rows_of_power(image, frame):
         means = ring_means(power.reshape(len(power), -1), frame.rings)
         # rows of +g_y and -g_y have the same |g|
-        noise = spread(guarded(means), upper).reshape(len(power), hy + 1, columns)
+        noise = spread_over_rings(guard_from_zero(means), upper).reshape(len(power), hy + 1, columns)
         power[:, hy:] /= noise
         power[:, :hy] /= noise[:, :0:-1]
         yield power, means
 
 
-def rows_of_power(image: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[np.float32]]:
+def rows_of_power(image: NDArray[np.float32], frame: WindowGrid) -> Iterator[NDArray[np.float32]]:
     """Power of one row of windows after the other, shape (n columns, 2 hy + 1, hx + 1), centred rows.
 
     A row of the image is transformed once, though two rows of windows hold it.
@@ -101,7 +101,7 @@ def rows_of_power(image: NDArray[np.float32], frame: Frame) -> Iterator[NDArray[
         yield _power(fft.fft(windows, axis=0, overwrite_x=True, workers=threads()), hy)
 
 
-def _transformed_lines(lines: NDArray[np.float32], frame: Frame) -> NDArray[np.complex64]:
+def _transformed_lines(lines: NDArray[np.float32], frame: WindowGrid) -> NDArray[np.complex64]:
     """Rows of the image in all columns of windows, transformed along x, shape (rows, n columns, hx + 1)."""
     side, starts = frame.side[1], frame.columns.starts.tolist()
     tapered = np.zeros((len(lines), len(starts), side), np.float32)

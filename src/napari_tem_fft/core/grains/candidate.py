@@ -13,11 +13,11 @@ from ..fourier.diffractogram import BandImage, Diffractogram
 from ..fourier.local_spectra import LocalSpectra
 from ..maps.map_grid import MapGrid
 from ..spots.refinement import PHASE_WANDER, refine, weights_of
-from ..spots.spot import separations, upper
+from ..spots.spot import friedel_representative, separations
 from .grain import GrainParams, equivalent_diameter
-from .peaks import SURE_REACH, Peak, find_peaks, unsplit
+from .peaks import SURE_REACH, Peak, find_peaks, merge_split_peaks
 from .region import GrainRegion
-from .regions import Outline, grown
+from .regions import Outline, grow_region
 from .spectrum import GrainNoise, grain_spectrum
 
 #: A peak of which g is not known to this share of the resolution was a chance maximum.
@@ -25,7 +25,7 @@ UNCONFIRMED = 0.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class SearchContext:
     """What the search for grains looks at: the image, its spectra and the grid of the maps.
 
     `sure` are frequencies that a network proposed and the statistics confirmed, shape (n, 2), (y, x), 1/nm.
@@ -45,7 +45,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draft:
+class GrainCandidate:
     """A grain while it is searched: its outline, and what is kept of its spectrum.
 
     `resolution` (1/nm) and `noise` are those of the spectrum of its region, which confirms the `peaks`;
@@ -64,27 +64,37 @@ class Draft:
         return self.outline.region
 
 
-def outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
+def outline_grain(
+    context: SearchContext, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]
+) -> Outline:
     """Outline of spots (g_y, g_x) that live together, from the place `near` where they are known to be."""
-    params = scene.params
-    return grown(
-        scene.diffractogram, scene.spectra, spots, near, params.resolution, params.false_share, scene.grid
+    params = context.params
+    return grow_region(
+        context.diffractogram,
+        context.spectra,
+        spots,
+        near,
+        params.resolution,
+        params.false_share,
+        context.grid,
     )
 
 
-def examined(scene: Scene, outline: Outline) -> Draft:
+def measure_spectrum(context: SearchContext, outline: Outline) -> GrainCandidate:
     """The spectrum of an outlined region, with the peaks that it confirms."""
-    diffractogram = scene.diffractogram
-    spectrum = grain_spectrum(scene.band, outline.region, scene.grid, scene.spectra, diffractogram.q_max)
+    diffractogram = context.diffractogram
+    spectrum = grain_spectrum(
+        context.band, outline.region, context.grid, context.spectra, diffractogram.q_max
+    )
     peaks = find_peaks(
         spectrum,
         (diffractogram.q_min, diffractogram.q_max),
-        scene.false_alarms,
+        context.false_alarms,
         diffractogram.counts,
-        scene.sure,
+        context.sure,
     )
-    reached = reached_windows(outline.region, scene.spectra, scene.grid)
-    return Draft(outline, spectrum.resolution, spectrum.noise, peaks, reached)
+    reached = reached_windows(outline.region, context.spectra, context.grid)
+    return GrainCandidate(outline, spectrum.resolution, spectrum.noise, peaks, reached)
 
 
 def reached_windows(region: GrainRegion, spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:
@@ -109,19 +119,19 @@ def _inside(middles: tuple[float, ...], size: float, pixel: float, pixels: int) 
     return np.asarray((at >= first[:, None]) & (at < last[:, None]), np.float32)
 
 
-def refined(scene: Scene, draft: Draft) -> Draft:
+def refine_spots(context: SearchContext, candidate: GrainCandidate) -> GrainCandidate:
     """The draft with its peaks measured by the phase of their fringes over its region.
 
     A peak whose fringes do not add up over the region is none.
     """
-    weights = weights_of(draft.region, scene.grid, scene.params.resolution)
-    wander = PHASE_WANDER / equivalent_diameter(draft.region, scene.grid)
-    spots = [peak.g for peak in draft.peaks]
-    densities = [draft.noise.density_at(g) for g in spots]
-    furthest = 0.5 * draft.resolution
-    measured = refine(scene.diffractogram, weights, spots, densities, furthest)
+    weights = weights_of(candidate.region, context.grid, context.params.resolution)
+    wander = PHASE_WANDER / equivalent_diameter(candidate.region, context.grid)
+    spots = [peak.g for peak in candidate.peaks]
+    densities = [candidate.noise.density_at(g) for g in spots]
+    furthest = 0.5 * candidate.resolution
+    measured = refine(context.diffractogram, weights, spots, densities, furthest)
     peaks = []
-    for peak, (g, sigma) in zip(draft.peaks, measured, strict=True):
-        if sigma < UNCONFIRMED * draft.resolution:
-            peaks.append(replace(peak, g=upper(g), sigma=float(np.hypot(sigma, wander))))
-    return replace(draft, peaks=unsplit(peaks, draft.resolution))
+    for peak, (g, sigma) in zip(candidate.peaks, measured, strict=True):
+        if sigma < UNCONFIRMED * candidate.resolution:
+            peaks.append(replace(peak, g=friedel_representative(g), sigma=float(np.hypot(sigma, wander))))
+    return replace(candidate, peaks=merge_split_peaks(peaks, candidate.resolution))

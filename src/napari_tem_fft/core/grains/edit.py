@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..fourier.diffractogram import Diffractogram
 from ..fourier.noise import log_tail
 from ..spots.spot import Spot, separation
-from .candidate import Scene, examined, outlined, refined
+from .candidate import SearchContext, measure_spectrum, outline_grain, refine_spots
 from .grain import GrainSet, grain_set
 from .region import GrainRegion
 from .regions import Outline, window_area
@@ -27,7 +27,7 @@ MOST_OUTLINES = 16
 _outlines: WeakKeyDictionary[Diffractogram, OrderedDict[object, Outline]] = WeakKeyDictionary()
 
 
-def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number: int) -> Spot:
+def measure_by_hand(context: SearchContext, g: tuple[float, float], radius: float, number: int) -> Spot:
     """The spot that a person painted: refined where fringes are found, else as painted.
 
     Parameters
@@ -39,19 +39,19 @@ def measure_by_hand(scene: Scene, g: tuple[float, float], radius: float, number:
     number : int
         The spot's id.
     """
-    start, window = _strongest(scene, g, radius)
-    outline = outlined(scene, [start], window_area([window], scene.spectra, scene.grid))
+    start, window = _strongest(context, g, radius)
+    outline = outline_grain(context, [start], window_area([window], context.spectra, context.grid))
     if outline.region.area:
-        draft = refined(scene, examined(scene, outline))
-        near = [p for p in draft.peaks if separation(p.g, g) <= radius + draft.resolution]
+        candidate = refine_spots(context, measure_spectrum(context, outline))
+        near = [p for p in candidate.peaks if separation(p.g, g) <= radius + candidate.resolution]
         if near:
             best = max(near, key=lambda p: p.snr)
-            (spot,) = spots_of(draft, scene, [(number, best, None)], "hand")
+            (spot,) = spots_of(candidate, context, [(number, best, None)], "hand")
             return replace(spot, radius=radius)
-    return _unrefined(scene, start, radius, number, window)
+    return _unrefined_spot(context, start, radius, number, window)
 
 
-def regrouped(scene: Scene, spots: Sequence[Spot], before: GrainSet) -> GrainSet:
+def regroup(context: SearchContext, spots: Sequence[Spot], before: GrainSet) -> GrainSet:
     """Grains of edited spots.
 
     A grain whose enabled spots are unchanged stays as it is; one that lost or gained spots is outlined
@@ -61,32 +61,36 @@ def regrouped(scene: Scene, spots: Sequence[Spot], before: GrainSet) -> GrainSet
     by_id = {spot.id: spot for spot in spots}
     enabled_before = {spot.id for spot in before.spots if spot.enabled}
     members = [[n for n in grain.spots if n in by_id and by_id[n].enabled] for grain in before.grains]
-    outlines = [Outline(region, scene.params.resolution) for region in before.regions]
+    outlines = [Outline(region, context.params.resolution) for region in before.regions]
     changed = [
         set(grain.spots) & enabled_before != set(m) for grain, m in zip(before.grains, members, strict=True)
     ]
     known = {n for grain in before.grains for n in grain.spots}
     for spot in spots:
         if spot.enabled and spot.id not in known:
-            _place(scene, spot, members, outlines, changed)
+            _place(context, spot, members, outlines, changed)
     kept_members, kept_outlines = [], []
     for ids, outline, dirty in zip(members, outlines, changed, strict=True):
         new = (
-            _outlined(scene, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region.mask_on(scene.grid.box))
+            _outline_cached(
+                context, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region.mask_on(context.grid.box)
+            )
             if dirty and ids
             else outline
         )
         if ids and new.region.area:
             kept_members.append(tuple(ids))
             kept_outlines.append(new)
-    return grain_set(tuple(spots), kept_members, kept_outlines, scene.grid)
+    return grain_set(tuple(spots), kept_members, kept_outlines, context.grid)
 
 
-def _outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]) -> Outline:
+def _outline_cached(
+    context: SearchContext, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]
+) -> Outline:
     """`outlined`, remembered."""
-    known = _outlines.setdefault(scene.diffractogram, OrderedDict())
-    key = (tuple(spots), scene.params, scene.grid, np.packbits(near).tobytes())
-    outline = known.pop(key, None) or outlined(scene, spots, near)
+    known = _outlines.setdefault(context.diffractogram, OrderedDict())
+    key = (tuple(spots), context.params, context.grid, np.packbits(near).tobytes())
+    outline = known.pop(key, None) or outline_grain(context, spots, near)
     known[key] = outline
     while len(known) > MOST_OUTLINES:
         known.pop(next(iter(known)), None)
@@ -94,11 +98,11 @@ def _outlined(scene: Scene, spots: Sequence[tuple[float, float]], near: NDArray[
 
 
 def _place(
-    scene: Scene, spot: Spot, members: list[list[int]], outlines: list[Outline], changed: list[bool]
+    context: SearchContext, spot: Spot, members: list[list[int]], outlines: list[Outline], changed: list[bool]
 ) -> None:
     """Put a spot that no grain has yet where its fringes are."""
-    window = _window_at(scene, spot.centre)
-    outline = _outlined(scene, [spot.g], window_area([window], scene.spectra, scene.grid))
+    window = _window_at(context, spot.centre)
+    outline = _outline_cached(context, [spot.g], window_area([window], context.spectra, context.grid))
     if not outline.region.area:
         return
     for i, other in enumerate(outlines):
@@ -115,26 +119,30 @@ def _common(a: GrainRegion, b: GrainRegion) -> float:
     return a.overlap(b) / max(1, min(a.area, b.area))
 
 
-def _window_at(scene: Scene, place: tuple[float, float]) -> int:
-    return int(np.argmin(np.hypot(*(scene.spectra.centres - np.array(place)).T)))
+def _window_at(context: SearchContext, place: tuple[float, float]) -> int:
+    return int(np.argmin(np.hypot(*(context.spectra.centres - np.array(place)).T)))
 
 
-def _strongest(scene: Scene, g: tuple[float, float], radius: float) -> tuple[tuple[float, float], int]:
+def _strongest(
+    context: SearchContext, g: tuple[float, float], radius: float
+) -> tuple[tuple[float, float], int]:
     """Frequency and window of the largest local SNR within the painted disc."""
-    spectra = scene.spectra
+    spectra = context.spectra
     gy, gx = spectra.grid.axes()
     gx = gx[:, spectra.grid.half[1] :]
     reach = max(radius, max(spectra.grid.step))
     inside = (gy - g[0]) ** 2 + (gx - g[1]) ** 2 <= reach**2
     if not inside.any():
-        return g, _window_at(scene, (0.0, 0.0))
+        return g, _window_at(context, (0.0, 0.0))
     row, column = np.unravel_index(int(np.argmax(np.where(inside, spectra.snr_max, -1))), inside.shape)
-    return (float(gy[row, 0]), float(gx[0, column])), int(spectra.strongest[row, column])
+    return (float(gy[row, 0]), float(gx[0, column])), int(spectra.argmax_window[row, column])
 
 
-def _unrefined(scene: Scene, g: tuple[float, float], radius: float, number: int, window: int) -> Spot:
+def _unrefined_spot(
+    context: SearchContext, g: tuple[float, float], radius: float, number: int, window: int
+) -> Spot:
     """A spot that no fringes support: where it was painted, with the SNR that is there."""
-    spectra, diffractogram = scene.spectra, scene.diffractogram
+    spectra, diffractogram = context.spectra, context.diffractogram
     row, column = spectra.grid.cell(g)
     column = min(max(column - spectra.grid.half[1], 0), spectra.snr_max.shape[1] - 1)
     row = min(max(row, 0), spectra.snr_max.shape[0] - 1)

@@ -97,7 +97,7 @@ def grain_set(
 ) -> GrainSet:
     """Grains from their spots' ids and their outlines, in the given order."""
     grains = tuple(
-        _described(n + 1, ids, outline, grid)
+        _describe(n + 1, ids, outline, grid)
         for n, (ids, outline) in enumerate(zip(members, outlines, strict=True))
     )
     return GrainSet(spots, grains, tuple(outline.region for outline in outlines))
@@ -119,7 +119,7 @@ def equivalent_diameter(region: GrainRegion, grid: MapGrid) -> float:
     return float(np.sqrt(4 / np.pi * region.area * grid.pixel_area))
 
 
-def _described(number: int, spots: tuple[int, ...], outline: Outline, grid: MapGrid) -> Grain:
+def _describe(number: int, spots: tuple[int, ...], outline: Outline, grid: MapGrid) -> Grain:
     region = outline.region
     area = float(region.area * grid.pixel_area)
     diameter = equivalent_diameter(region, grid)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fourier.noise import log_tail
-from ..spots.spot import separation, separations, upper
+from ..spots.spot import friedel_representative, separation, separations
 from .spectrum import GrainSpectrum
 
 #: A maximum below this multiple of the side lobes of stronger spots is taken for one of them.
@@ -99,7 +99,7 @@ def find_peaks(
     alone |= np.hypot(*((cells - [spectrum.half[0], 0]) * spectrum.step).T) < q_min
     cells, log_p, heights = cells[alone], log_p[alone], heights[alone]
     strongest = np.argsort(-heights)[:MOST_PEAKS]
-    found = [_refined(spectrum, cells[i], float(log_p[i])) for i in strongest]
+    found = [_refine_peak(spectrum, cells[i], float(log_p[i])) for i in strongest]
     beyond = [peak for peak in found if hypot(*peak.g) < q_min]
     within = [peak for peak in found if hypot(*peak.g) >= q_min]
     peaks: list[Peak] = []
@@ -174,7 +174,7 @@ def _edges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float
     return np.where(clear, medians, 0.0)
 
 
-def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> Peak:
+def _refine_peak(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> Peak:
     """Vertex of the parabola through the logarithms of 3 x 3 bins, and the fit's uncertainty."""
     row, column = int(cell[0]), int(cell[1])
     snr_map = spectrum.snr
@@ -191,7 +191,7 @@ def _refined(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> P
     snr = float(spectrum.snr[row, column])
     sigma = 1.0 / (2 * np.pi * spectrum.spread * sqrt(2 * snr))
     amplitude = sqrt(snr * spectrum.gain * float(spectrum.density[row, column]))
-    return Peak(upper(g), float(sigma), snr, log_p, float(amplitude))
+    return Peak(friedel_representative(g), float(sigma), snr, log_p, float(amplitude))
 
 
 def _log(value: np.float32) -> float:
@@ -227,7 +227,7 @@ def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
     return lobes
 
 
-def unsplit(peaks: Sequence[Peak], resolution: float) -> tuple[Peak, ...]:
+def merge_split_peaks(peaks: Sequence[Peak], resolution: float) -> tuple[Peak, ...]:
     """One peak for each two within `SPLIT` resolutions that lie behind each other, seen from zero frequency.
 
     Where the lens's transfer goes through zero across a spot it leaves the spot's two flanks.
@@ -254,4 +254,4 @@ def _middle(one: Peak, other: Peak) -> Peak:
     sign = 1 if np.dot(one.g, other.g) > 0 else -1
     y, x = (a + share * (sign * b - a) for a, b in zip(one.g, other.g, strict=True))
     sigma = max(one.sigma, share * separation(one.g, other.g))
-    return replace(one, g=upper((y, x)), sigma=float(sigma))
+    return replace(one, g=friedel_representative((y, x)), sigma=float(sigma))

@@ -61,16 +61,16 @@ class GrainRegion:
         """Copy the part where the heat is not zero out of arrays that begin at `first` (y, x) of the grid."""
         seen = heat > 0
         inner = box_of(seen) if seen.any() else (slice(0, 0), slice(0, 0))
-        return cls(_moved(inner, first), mask[inner].copy(), heat[inner].copy())
+        return cls(_move(inner, first), mask[inner].copy(), heat[inner].copy())
 
     def tight(self) -> tuple[Box, NDArray[np.bool_]]:
         """Rows and columns between the mask's first and last one, and the mask there."""
         inner = box_of(self.mask)
-        return _moved(inner, (self.box[0].start, self.box[1].start)), self.mask[inner]
+        return _move(inner, (self.box[0].start, self.box[1].start)), self.mask[inner]
 
     def mask_on(self, box: Box) -> NDArray[np.bool_]:
         """The mask on other rows and columns; on ``grid.box`` it is a plane of the whole grid."""
-        return _placed(self.mask, self.box, box)
+        return _place(self.mask, self.box, box)
 
     def paint(self, plane: NDArray[Any], value: float) -> None:
         """Set a plane of the whole grid to a value where the mask is."""
@@ -79,12 +79,12 @@ class GrainRegion:
     def overlap(self, other: GrainRegion) -> int:
         """Pixels that the masks of two regions on one grid share."""
         common = _common(self.box, other.box)
-        here, there = (one.mask[_moved(common, _start(one.box), -1)] for one in (self, other))
+        here, there = (one.mask[_move(common, _start(one.box), -1)] for one in (self, other))
         return int(np.count_nonzero(here & there))
 
     def touches(self, box: Box) -> bool:
         """Whether the mask has pixels in some rows and columns."""
-        return bool(self.mask[_moved(_common(self.box, box), _start(self.box), -1)].any())
+        return bool(self.mask[_move(_common(self.box, box), _start(self.box), -1)].any())
 
     def within(self, plane: NDArray[np.bool_]) -> GrainRegion:
         """The region as its heat shows it, where a plane of the whole grid is True."""
@@ -92,7 +92,7 @@ class GrainRegion:
 
     def piece(self, box: Box, mask: NDArray[np.bool_]) -> GrainRegion:
         """The region of some of its pixels, given on `box`; the others lose their heat."""
-        own = _placed(mask, box, self.box)
+        own = _place(mask, box, self.box)
         heat = np.where(self.mask & ~own, np.float32(0), self.heat)
         return GrainRegion.cropped(own, heat, _start(self.box))
 
@@ -117,7 +117,7 @@ def _start(box: Box) -> tuple[int, int]:
     return box[0].start, box[1].start
 
 
-def _moved(box: Box, by: tuple[int, int], sign: int = 1) -> Box:
+def _move(box: Box, by: tuple[int, int], sign: int = 1) -> Box:
     """A box whose rows and columns are counted from another first one."""
     (top, left), (rows, columns) = by, box
     return (
@@ -133,9 +133,9 @@ def _common(a: Box, b: Box) -> Box:
     return slice(starts[0], stops[0]), slice(starts[1], stops[1])
 
 
-def _placed(part: NDArray[_Value], box: Box, onto: Box) -> NDArray[_Value]:
+def _place(part: NDArray[_Value], box: Box, onto: Box) -> NDArray[_Value]:
     """What is known on one box on another one, zero elsewhere."""
     whole = np.zeros([side.stop - side.start for side in onto], part.dtype)
     common = _common(onto, box)
-    whole[_moved(common, _start(onto), -1)] = part[_moved(common, _start(box), -1)]
+    whole[_move(common, _start(onto), -1)] = part[_move(common, _start(box), -1)]
     return whole

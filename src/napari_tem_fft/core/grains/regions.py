@@ -119,7 +119,7 @@ def half_amplitude(
     return region
 
 
-def grown(
+def grow_region(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
     spots: Sequence[tuple[float, float]],
@@ -142,13 +142,13 @@ def grown(
             diffractogram, spectra, spots, near[wide], resolution, false_share,
             grid if part.shape == grid.shape else part,
         )  # fmt: skip
-        wider = _widened(wide, piece, grid.shape)
+        wider = _widen(wide, piece, grid.shape)
         if wider == wide:
             return Outline(GrainRegion.cropped(piece, heat, part.first), width)
         wide = wider
 
 
-def _widened(part: tuple[slice, ...], region: NDArray[np.bool_], shape: tuple[int, int]) -> tuple[slice, ...]:
+def _widen(part: tuple[slice, ...], region: NDArray[np.bool_], shape: tuple[int, int]) -> tuple[slice, ...]:
     """A part of the grid, half as long again on each side that a region, with its rim of heat, comes to."""
     if not region.any():
         return part
@@ -180,10 +180,10 @@ def _grown_in(
         top = _quantile(inner, 0.75) if inner.size else 0.0
         if top > CLEAR * cut:
             break
-    piece = connected(region, near, width, grid)
+    piece = connected_to(region, near, width, grid)
     if piece.any():
         share = edge_share(piece, width, grid)
-        piece = connected(half_amplitude(total, count, false_share, near, share), near, width, grid)
+        piece = connected_to(half_amplitude(total, count, false_share, near, share), near, width, grid)
     return piece, _heat(total - count, piece, cut - count), width
 
 
@@ -214,7 +214,7 @@ def _quantile(values: NDArray[np.float32], share: float) -> float:
     return float(ordered[low]) + (place - low) * (float(ordered[high]) - float(ordered[low]))
 
 
-def connected(
+def connected_to(
     region: NDArray[np.bool_], near: NDArray[np.bool_], width: float, grid: MapGrid
 ) -> NDArray[np.bool_]:
     """The pieces of a region that overlap `near` and are larger than the filter, holes filled."""
@@ -228,10 +228,10 @@ def connected(
     if not keep.any():
         return np.zeros_like(region)
     largest = int(np.argmax(np.where(keep, overlap, -1)))
-    return _filled(label == largest)
+    return _fill_holes(label == largest)
 
 
-def _filled(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _fill_holes(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A piece with the holes that it encloses: what does not hang together with the border."""
     rest = np.ones([n + 2 for n in piece.shape], bool)
     np.logical_not(piece, out=rest[1:-1, 1:-1])

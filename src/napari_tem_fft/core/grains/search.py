@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 
 from ..spots.seeds import Proposal, Seed
 from ..spots.spot import Origin, Spot, separation, separations
-from .candidate import Draft, Scene, examined, outlined, reached_windows, refined
+from .candidate import (
+    GrainCandidate,
+    SearchContext,
+    measure_spectrum,
+    outline_grain,
+    reached_windows,
+    refine_spots,
+)
 from .grain import GrainSet, centroid, equivalent_diameter, grain_set
 from .peaks import Peak
 from .region import GrainRegion
 from .regions import Outline, window_area
-from .separation import separated
+from .separation import separate
 
 #: Two frequencies closer than this many resolutions of a grain are one reflection.
 SAME = 0.75
@@ -55,18 +62,20 @@ class _Known:
     amplitude: NDArray[np.float64]
 
     @classmethod
-    def of(cls, drafts: Sequence[Draft]) -> _Known:
+    def of(cls, candidates: Sequence[GrainCandidate]) -> _Known:
         """The peaks of these drafts."""
         rows = [
-            (i, *peak.g, draft.resolution, peak.snr, peak.amplitude)
-            for i, draft in enumerate(drafts)
-            for peak in draft.peaks
+            (i, *peak.g, candidate.resolution, peak.snr, peak.amplitude)
+            for i, candidate in enumerate(candidates)
+            for peak in candidate.peaks
         ]
         table = np.array(rows, np.float64).reshape(-1, 6)
         return cls(table[:, 0].astype(np.intp), table[:, 1:3], *table[:, 3:].T)
 
 
-def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None = None) -> tuple[Draft, ...]:
+def search_grains(
+    context: SearchContext, seeds: Sequence[Seed], proposal: Proposal | None = None
+) -> tuple[GrainCandidate, ...]:
     """Grains behind the seeds, strongest first; side lobes and neighbours' spots belong to none.
 
     A seed is explained where a grain that was found earlier has its frequency in its windows.
@@ -75,101 +84,113 @@ def search_grains(scene: Scene, seeds: Sequence[Seed], proposal: Proposal | None
     finds improbable stays, for the statistics have confirmed it.
     """
     if proposal is not None:
-        scene = replace(scene, sure=np.array([seed.g for seed in proposal]).reshape(-1, 2))
-    drafts: list[Draft] = []
-    known = _Known.of(drafts)
+        context = replace(context, sure=np.array([seed.g for seed in proposal]).reshape(-1, 2))
+    candidates: list[GrainCandidate] = []
+    known = _Known.of(candidates)
     for seed in seeds:
         tried: tuple[int, ...] = ()
         for _ in range(GRAINS_A_SEED):
-            windows = _unexplained(seed, drafts, known, scene)
+            windows = _unexplained_windows(seed, candidates, known, context)
             # where a draft has explained nothing of its seed, the next one would be the same
-            draft = _draft(scene, seed, windows, drafts) if windows and windows != tried else None
+            candidate = (
+                _find_candidate(context, seed, windows, candidates) if windows and windows != tried else None
+            )
             tried = windows
-            if draft is None:
+            if candidate is None:
                 break
-            _admit(drafts, draft, scene)
-            known = _Known.of(drafts)
-    parts = (part for draft in _own_peaks(drafts) for part in _parts(scene, draft))
-    measured = (refined(scene, part) for part in parts)
-    return tuple(draft for draft in measured if draft.peaks)
+            _admit(candidates, candidate, context)
+            known = _Known.of(candidates)
+    parts = (part for candidate in _own_peaks(candidates) for part in _parts(context, candidate))
+    measured = (refine_spots(context, part) for part in parts)
+    return tuple(candidate for candidate in measured if candidate.peaks)
 
 
-def _parts(scene: Scene, draft: Draft) -> tuple[Draft, ...]:
+def _parts(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainCandidate, ...]:
     """The grains of which a draft consists, each with its own peaks; the draft itself where it is one."""
-    outline, spots = draft.outline, [p.g for p in sorted(draft.peaks, key=lambda p: -p.snr)]
-    regions = separated(scene.diffractogram, scene.spectra, spots, outline.region, outline.width, scene.grid)
+    outline, spots = candidate.outline, [p.g for p in sorted(candidate.peaks, key=lambda p: -p.snr)]
+    regions = separate(
+        context.diffractogram, context.spectra, spots, outline.region, outline.width, context.grid
+    )
     if len(regions) == 1:
-        return (draft,)
+        return (candidate,)
     parts = []
     for region in regions:
-        part = examined(scene, Outline(region, outline.width))
-        near = _nearest(part.peaks, draft.peaks) < part.resolution
+        part = measure_spectrum(context, Outline(region, outline.width))
+        near = _nearest(part.peaks, candidate.peaks) < part.resolution
         own = tuple(peak for peak, kept in zip(part.peaks, near, strict=True) if kept)
         parts.append(replace(part, peaks=own))
-    return tuple(parts) if all(part.peaks for part in parts) else (draft,)
+    return tuple(parts) if all(part.peaks for part in parts) else (candidate,)
 
 
-def _unexplained(seed: Seed, drafts: Sequence[Draft], known: _Known, scene: Scene) -> tuple[int, ...]:
+def _unexplained_windows(
+    seed: Seed, candidates: Sequence[GrainCandidate], known: _Known, context: SearchContext
+) -> tuple[int, ...]:
     """The seed's windows that no grain with this frequency reaches into."""
-    windows = list(seed.windows or range(len(scene.spectra.centres)))
-    for owner in np.unique(known.owner[_explains(known, seed, scene)]):
+    windows = list(seed.windows or range(len(context.spectra.centres)))
+    for owner in np.unique(known.owner[_explains(known, seed, context)]):
         if not seed.windows:
             return ()
-        windows = [w for w in windows if not drafts[owner].reached[w]]
+        windows = [w for w in windows if not candidates[owner].reached[w]]
     return tuple(windows)
 
 
-def _explains(known: _Known, seed: Seed, scene: Scene) -> NDArray[np.bool_]:
+def _explains(known: _Known, seed: Seed, context: SearchContext) -> NDArray[np.bool_]:
     """Peaks of which a seed in their grain's place is the same reflection, or a faint satellite."""
     apart = separations(seed.g, known.g)
-    same = apart < np.maximum(known.resolution, _window_resolution(scene))
-    satellite = (apart < scene.diffractogram.q_min) & (seed.snr < SATELLITE * known.snr)
+    same = apart < np.maximum(known.resolution, _window_resolution(context))
+    satellite = (apart < context.diffractogram.q_min) & (seed.snr < SATELLITE * known.snr)
     satellite &= seed.origin != "network"
     return np.asarray(same | satellite, bool)
 
 
-def _draft(scene: Scene, seed: Seed, windows: tuple[int, ...], known: Sequence[Draft]) -> Draft | None:
+def _find_candidate(
+    context: SearchContext, seed: Seed, windows: tuple[int, ...], known: Sequence[GrainCandidate]
+) -> GrainCandidate | None:
     """Map a seed, confirm it in the spectrum of its region, outline the grain by all its own spots."""
-    near = window_area(windows, scene.spectra, scene.grid)
-    outline = outlined(scene, [seed.g], near)
+    near = window_area(windows, context.spectra, context.grid)
+    outline = outline_grain(context, [seed.g], near)
     if not outline.region.area:
         return None
-    draft = examined(scene, outline)
-    if not _shown(draft, seed, scene):
+    candidate = measure_spectrum(context, outline)
+    if not _confirmed_snr(candidate, seed, context):
         return None
     for _ in range(2):
-        own = _own_spots(draft, known)[:MOST_MAPPED] or [seed.g]
-        outline = outlined(scene, own, draft.region.mask_on(scene.grid.box))
+        own = _own_spots(candidate, known)[:MOST_MAPPED] or [seed.g]
+        outline = outline_grain(context, own, candidate.region.mask_on(context.grid.box))
         if not outline.region.area:
-            return draft
-        overlap = _overlap(outline.region, draft.region)
+            return candidate
+        overlap = _overlap(outline.region, candidate.region)
         if overlap > UNCHANGED:
             return replace(
-                draft, outline=outline, reached=reached_windows(outline.region, scene.spectra, scene.grid)
+                candidate,
+                outline=outline,
+                reached=reached_windows(outline.region, context.spectra, context.grid),
             )
-        better = examined(scene, outline)
+        better = measure_spectrum(context, outline)
         if not better.peaks:
             return None
-        if seed.origin == "network" and _shown(better, seed, scene) < FADED * _shown(draft, seed, scene):
-            return draft
-        draft = better
+        if seed.origin == "network" and _confirmed_snr(better, seed, context) < FADED * _confirmed_snr(
+            candidate, seed, context
+        ):
+            return candidate
+        candidate = better
         if overlap > SETTLED:
             break
-    return draft
+    return candidate
 
 
-def _shown(draft: Draft, seed: Seed, scene: Scene) -> float:
+def _confirmed_snr(candidate: GrainCandidate, seed: Seed, context: SearchContext) -> float:
     """SNR of a seed in a draft's spectrum; 0 where it is not confirmed."""
-    reach = _same(draft, scene)
-    return max((p.snr for p in draft.peaks if separation(p.g, seed.g) < reach), default=0.0)
+    reach = _same(candidate, context)
+    return max((p.snr for p in candidate.peaks if separation(p.g, seed.g) < reach), default=0.0)
 
 
-def _own_spots(draft: Draft, known: Sequence[Draft]) -> list[tuple[float, float]]:
+def _own_spots(candidate: GrainCandidate, known: Sequence[GrainCandidate]) -> list[tuple[float, float]]:
     """The spots of a draft, strongest first, without those of known grains that it lies over."""
-    under = [k for k in known if draft.region.overlap(k.region) > 0.5 * draft.region.area]
+    under = [k for k in known if candidate.region.overlap(k.region) > 0.5 * candidate.region.area]
     theirs = [peak for other in under for peak in other.peaks]
-    reach = draft.resolution
-    return [p.g for p, d in zip(draft.peaks, _nearest(draft.peaks, theirs), strict=True) if d > reach]
+    reach = candidate.resolution
+    return [p.g for p, d in zip(candidate.peaks, _nearest(candidate.peaks, theirs), strict=True) if d > reach]
 
 
 def _overlap(a: GrainRegion, b: GrainRegion) -> float:
@@ -178,44 +199,44 @@ def _overlap(a: GrainRegion, b: GrainRegion) -> float:
     return common / max(1, a.area + b.area - common)
 
 
-def _same(draft: Draft, scene: Scene) -> float:
-    return max(draft.resolution, _window_resolution(scene))
+def _same(candidate: GrainCandidate, context: SearchContext) -> float:
+    return max(candidate.resolution, _window_resolution(context))
 
 
-def _window_resolution(scene: Scene) -> float:
-    return 1.2 * max(scene.spectra.grid.step)
+def _window_resolution(context: SearchContext) -> float:
+    return 1.2 * max(context.spectra.grid.step)
 
 
-def _admit(drafts: list[Draft], draft: Draft, scene: Scene) -> None:
+def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context: SearchContext) -> None:
     """Add a draft, or its new peaks (no satellites) to the grain that it turns out to be a part of.
 
     Of two that lie over each other and share frequencies the larger one is another grain where it shows these
     far fainter than the smaller one. So is a small draft whose new peaks a network has proposed.
     """
-    area = draft.region.area
-    for i, other in enumerate(drafts):
+    area = candidate.region.area
+    for i, other in enumerate(candidates):
         theirs = other.region.area
-        if draft.region.overlap(other.region) <= 0.5 * min(area, theirs):
+        if candidate.region.overlap(other.region) <= 0.5 * min(area, theirs):
             continue
-        reach = max(draft.resolution, other.resolution)
-        nearest = _nearest(draft.peaks, other.peaks)
+        reach = max(candidate.resolution, other.resolution)
+        nearest = _nearest(candidate.peaks, other.peaks)
         if not (nearest <= reach).any():
             continue
-        new = [p for p, apart in zip(draft.peaks, nearest, strict=True) if apart > reach]
-        if theirs < LAID_OVER * area and new and not _same_grain(draft, other, reach):
-            draft = replace(draft, peaks=tuple(new))
+        new = [p for p, apart in zip(candidate.peaks, nearest, strict=True) if apart > reach]
+        if theirs < LAID_OVER * area and new and not _same_grain(candidate, other, reach):
+            candidate = replace(candidate, peaks=tuple(new))
             continue
-        if area < LAID_OVER * theirs and (own := [p for p in new if scene.is_sure(p)]):
-            drafts.append(replace(draft, peaks=tuple(own)))
+        if area < LAID_OVER * theirs and (own := [p for p in new if context.is_sure(p)]):
+            candidates.append(replace(candidate, peaks=tuple(own)))
             return
-        least = max(reach, scene.diffractogram.q_min)
-        fresh = (p for p, apart in zip(draft.peaks, nearest, strict=True) if apart > least)
-        drafts[i] = replace(other, peaks=(*other.peaks, *fresh))
+        least = max(reach, context.diffractogram.q_min)
+        fresh = (p for p, apart in zip(candidate.peaks, nearest, strict=True) if apart > least)
+        candidates[i] = replace(other, peaks=(*other.peaks, *fresh))
         return
-    drafts.append(draft)
+    candidates.append(candidate)
 
 
-def _same_grain(large: Draft, small: Draft, reach: float) -> bool:
+def _same_grain(large: GrainCandidate, small: GrainCandidate, reach: float) -> bool:
     """Whether a draft shows the strongest frequency that it shares with a smaller one about as bright."""
     ours, theirs = (np.array([p.g for p in d.peaks]).reshape(-1, 2) for d in (large, small))
     same = separations(ours[:, None], theirs) <= reach
@@ -230,47 +251,51 @@ def _nearest(peaks: Sequence[Peak], others: Sequence[Peak]) -> NDArray[np.float6
     return np.asarray(separations(ours[:, None], theirs).min(axis=1, initial=np.inf), np.float64)
 
 
-def _own_peaks(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+def _own_peaks(candidates: Sequence[GrainCandidate]) -> tuple[GrainCandidate, ...]:
     """Take from each grain the spots that shine in from a neighbour with a stronger amplitude."""
-    known = _Known.of(drafts)
+    known = _Known.of(candidates)
     reach = SAME * np.maximum.outer(known.resolution, known.resolution)
     same = (separations(known.g[:, None], known.g) < reach) & (known.owner[:, None] != known.owner)
     strongest = np.where(same, known.amplitude, 0.0).max(axis=1, initial=0.0)
     own = iter((known.amplitude >= OWN_SHARE * strongest).tolist())
-    kept = [replace(draft, peaks=tuple(p for p in draft.peaks if next(own))) for draft in drafts]
-    return tuple(draft for draft in kept if draft.peaks)
+    kept = [
+        replace(candidate, peaks=tuple(p for p in candidate.peaks if next(own))) for candidate in candidates
+    ]
+    return tuple(candidate for candidate in kept if candidate.peaks)
 
 
-def numbered(drafts: Sequence[Draft], seeds: Sequence[Seed], scene: Scene) -> GrainSet:
+def number_spots(
+    candidates: Sequence[GrainCandidate], seeds: Sequence[Seed], context: SearchContext
+) -> GrainSet:
     """Spots and grains from drafts, with ids, the largest grain first."""
     spots: list[Spot] = []
     members: list[tuple[int, ...]] = []
-    ordered = sorted(drafts, key=lambda d: -d.region.area)
-    for draft in ordered:
-        peaks = sorted(draft.peaks, key=lambda p: -p.snr)
+    ordered = sorted(candidates, key=lambda d: -d.region.area)
+    for candidate in ordered:
+        peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
         first = len(spots) + 1
-        found = zip(peaks, _seeds_of(peaks, seeds, scene), strict=True)
-        spots += spots_of(draft, scene, [(n, p, seed) for n, (p, seed) in enumerate(found, first)])
+        found = zip(peaks, _seeds_of(peaks, seeds, context), strict=True)
+        spots += spots_of(candidate, context, [(n, p, seed) for n, (p, seed) in enumerate(found, first)])
         members.append(tuple(range(first, len(spots) + 1)))
-    return grain_set(tuple(spots), members, [draft.outline for draft in ordered], scene.grid)
+    return grain_set(tuple(spots), members, [candidate.outline for candidate in ordered], context.grid)
 
 
-def _seeds_of(peaks: Sequence[Peak], seeds: Sequence[Seed], scene: Scene) -> list[Seed | None]:
+def _seeds_of(peaks: Sequence[Peak], seeds: Sequence[Seed], context: SearchContext) -> list[Seed | None]:
     """The first seed of each peak's frequency, where there is one."""
     ours, theirs = (np.array([p.g for p in some]).reshape(-1, 2) for some in (peaks, seeds))
-    same = separations(ours[:, None], theirs) < _window_resolution(scene)
+    same = separations(ours[:, None], theirs) < _window_resolution(context)
     return [seeds[int(np.argmax(row))] if row.any() else None for row in same]
 
 
 def spots_of(
-    draft: Draft,
-    scene: Scene,
+    candidate: GrainCandidate,
+    context: SearchContext,
     peaks: Sequence[tuple[int, Peak, Seed | None]],
     origin: Origin = "grain",
 ) -> list[Spot]:
     """Spots from peaks of a grain, each with its number and the seed that tells its origin, if any."""
-    centre = centroid(draft.region, scene.grid)
-    size = equivalent_diameter(draft.region, scene.grid)
+    centre = centroid(candidate.region, context.grid)
+    size = equivalent_diameter(candidate.region, context.grid)
     return [
         Spot(
             id=number,
@@ -279,10 +304,10 @@ def spots_of(
             snr=peak.snr,
             log_false_alarm=peak.log_p,
             origin=seed.origin if seed else origin,
-            windows=tuple(w for w in seed.windows if draft.reached[w]) if seed else (),
+            windows=tuple(w for w in seed.windows if candidate.reached[w]) if seed else (),
             centre=centre,
             size=size,
-            radius=float(max(draft.resolution, 2 * max(scene.diffractogram.step))),
+            radius=float(max(candidate.resolution, 2 * max(context.diffractogram.step))),
         )
         for number, peak, seed in peaks
     ]

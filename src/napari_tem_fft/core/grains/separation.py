@@ -48,7 +48,7 @@ WAIST = 0.6
 MOST_CUTS = 4
 
 
-def separated(
+def separate(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
     spots: Sequence[tuple[float, float]],
@@ -134,7 +134,7 @@ def _two_classes(
     if min(sizes) * grid.pixel_area < SMALLEST_PART * width**2 or sum(sizes) < IN_PIECES * region.sum():
         return (), 0.0
     middles = [float(np.median(value[piece])) for piece in pieces]
-    spread = float(np.mean([_spread(value[piece]) for piece in pieces]))
+    spread = float(np.mean([_spread_labels(value[piece]) for piece in pieces]))
     apart = middles[0] - middles[1]
     noise = float(np.median(sigma[region]))
     if apart < max(float(smallest), SIGMAS * noise, SPREADS * spread):
@@ -167,7 +167,7 @@ def _step(
     return levels[0] - levels[1]
 
 
-def _spread(values: NDArray[np.float32]) -> float:
+def _spread_labels(values: NDArray[np.float32]) -> float:
     """Robust standard deviation."""
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 

@@ -18,7 +18,7 @@ NEAR_D, NEAR_AZIMUTH = 0.04, 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class CalibrationFeature:
     """A spot or ring as it was measured, by the label under which a person chooses it.
 
     Attributes
@@ -41,7 +41,7 @@ class Mark:
     azimuth: float | None
     strength: float
 
-    def corrected(self, correction: Correction) -> Mark:
+    def correct_scale(self, correction: Correction) -> CalibrationFeature:
         """The mark after a correction of the calibration."""
         fy, fx = correction.factors
         if self.g is None:
@@ -53,22 +53,27 @@ class Mark:
         return replace(self, g=g, d=d, d_sigma=self.d_sigma * d / self.d, azimuth=azimuth)
 
 
-def marks_of(spots: Sequence[Spot], rings: Sequence[ProfilePeak]) -> tuple[Mark, ...]:
+def calibration_features(
+    spots: Sequence[Spot], rings: Sequence[ProfilePeak]
+) -> tuple[CalibrationFeature, ...]:
     """Spots by their numbers, then rings, each by falling d."""
     seen = sorted((spot for spot in spots if spot.enabled), key=lambda spot: -spot.d)
     ordered = sorted(rings, key=lambda ring: -ring.d)
     return (
-        *(Mark(str(s.id), s.d, s.d_sigma, s.g, s.azimuth, s.snr) for s in seen),
-        *(Mark(f"r{n}", r.d, r.d_sigma, None, None, r.significance) for n, r in enumerate(ordered, 1)),
+        *(CalibrationFeature(str(s.id), s.d, s.d_sigma, s.g, s.azimuth, s.snr) for s in seen),
+        *(
+            CalibrationFeature(f"r{n}", r.d, r.d_sigma, None, None, r.significance)
+            for n, r in enumerate(ordered, 1)
+        ),
     )
 
 
-def choose_mark(marks: Sequence[Mark], text: str) -> Mark:
+def choose_feature(features: Sequence[CalibrationFeature], text: str) -> CalibrationFeature:
     """The mark that a person means.
 
     Parameters
     ----------
-    marks : sequence of Mark
+    features : sequence of Mark
     text : str
         A label ("3", "r1"), a d in nm with a decimal point ("0.236"), an azimuth in degrees ("@30"), or
         both ("0.236@30").
@@ -78,13 +83,13 @@ def choose_mark(marks: Sequence[Mark], text: str) -> Mark:
     ValueError
         If no mark is meant, or more than one.
     """
-    for mark in marks:
-        if mark.label == text.strip().lower():
-            return mark
+    for feature in features:
+        if feature.label == text.strip().lower():
+            return feature
     d, azimuth = _place(text)
-    near = [mark for mark in marks if _is_near(mark, d, azimuth)]
+    near = [feature for feature in features if _is_near(feature, d, azimuth)]
     if len(near) != 1:
-        labels = ", ".join(mark.label for mark in near) or "none"
+        labels = ", ".join(feature.label for feature in near) or "none"
         raise ValueError(f"{text!r} is not one spot ({labels}): choose one by its number")
     return near[0]
 
@@ -104,13 +109,13 @@ def _place(text: str) -> tuple[float | None, float | None]:
     return d, azimuth
 
 
-def _is_near(mark: Mark, d: float | None, azimuth: float | None) -> bool:
+def _is_near(feature: CalibrationFeature, d: float | None, azimuth: float | None) -> bool:
     if azimuth is not None:
-        if mark.azimuth is None or abs((mark.azimuth - azimuth + 90) % 180 - 90) > NEAR_AZIMUTH:
+        if feature.azimuth is None or abs((feature.azimuth - azimuth + 90) % 180 - 90) > NEAR_AZIMUTH:
             return False
-    elif mark.g is None:
+    elif feature.g is None:
         return False  # rings are chosen by label, for a ring lies under every spot
-    return d is None or abs(mark.d / d - 1) <= NEAR_D
+    return d is None or abs(feature.d / d - 1) <= NEAR_D
 
 
 def miller(text: str) -> Miller:
@@ -164,13 +169,13 @@ def spacing(phase: Phase, hkl: Miller) -> float:
 
 
 def correction_on(
-    marks: Sequence[Mark], known: Sequence[float], standard: str, per_axis: bool = False
+    features: Sequence[CalibrationFeature], known: Sequence[float], standard: str, per_axis: bool = False
 ) -> Correction:
     """Correction of the scale from marks whose spacings are known.
 
     Parameters
     ----------
-    marks : sequence of Mark
+    features : sequence of Mark
     known : sequence of float, nm
         One for each.
     standard : str
@@ -184,10 +189,10 @@ def correction_on(
         If the marks do not tell the scale.
     """
     if not per_axis:
-        sigma = [mark.d_sigma for mark in marks]
-        return isotropic_correction([mark.d for mark in marks], known, standard, sigma)
-    directions = [mark.g for mark in marks if mark.g is not None]
-    if len(directions) != len(marks):
+        sigma = [feature.d_sigma for feature in features]
+        return isotropic_correction([feature.d for feature in features], known, standard, sigma)
+    directions = [feature.g for feature in features if feature.g is not None]
+    if len(directions) != len(features):
         raise CalibrationError("a ring has no direction: correct both axes by spots")
     return axis_correction(directions, known, standard)
 

@@ -112,7 +112,7 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
         ny, nx = pixels.shape
         raise ValueError(f"{micrograph.name}: {ny} x {nx} pixels are too few for a transform")
     bad = _not_finite(pixels, micrograph.name)
-    image = _centred(pixels, bad)
+    image = _subtract_mean(pixels, bad)
     repaired = _repair(image, *_defects(image, bad))
     repaired += sum(_repair_lines(image.T if axis else image) for axis in (0, 1))
     if np.ptp(image[:: STRIP // 2]) == 0 and np.ptp(image) == 0:
@@ -121,7 +121,7 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
     return image, repaired
 
 
-def _centred(pixels: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+def _subtract_mean(pixels: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     """Pixels in float32 minus about their mean; bad ones are zero."""
     image = np.empty(pixels.shape, np.float32)
     sample = pixels[:: STRIP // 4] if bad is None else pixels[~bad]

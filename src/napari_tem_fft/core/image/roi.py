@@ -53,7 +53,7 @@ def part_of(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> tuple
             f"{micrograph.name}: the region holds too few pixels of the image; draw a larger one"
         )
     part = micrograph.crop(slice(low[0], high[0]), slice(low[1], high[1]))
-    inside = _filled(part.shape, pixels - low)
+    inside = _fill_polygon(part.shape, pixels - low)
     outline = {} if inside.mean() > FULL else {"part": ((pixels - low) * micrograph.pixel_size).tolist()}
     place = {"part_start": [int(n) for n in low]}
     metadata = {**micrograph.metadata, **place, **outline}
@@ -68,7 +68,7 @@ def inside_part(micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_] | No
     size = np.array(grid.pixel_size)
     # corners count from the middle of the first pixel, map pixels from the image's edge
     places = (np.asarray(corners, float) + 0.5 * np.array(micrograph.pixel_size)) / size - 0.5
-    return _filled(grid.shape, places)
+    return _fill_polygon(grid.shape, places)
 
 
 def only_inside(found: GrainSet, inside: NDArray[np.bool_] | None) -> GrainSet:
@@ -83,6 +83,6 @@ def only_inside(found: GrainSet, inside: NDArray[np.bool_] | None) -> GrainSet:
     return GrainSet(spots, grains, tuple(found.regions[row] for row in kept))
 
 
-def _filled(shape: tuple[int, int], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _fill_polygon(shape: tuple[int, int], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
     mask: NDArray[np.bool_] = polygon2mask(shape, corners)  # type: ignore[no-untyped-call]
     return mask

@@ -15,13 +15,13 @@ from ..grains.grain import Grain, GrainSet, centroid, equivalent_diameter
 from ..grains.region import GrainRegion
 from ..image.micrograph import Micrograph
 from ..image.roi import inside_part
-from .map_grid import MapGrid, resampled
+from .map_grid import MapGrid, resample
 
 #: A mask's sides are in the ratio of the image's to this relative difference and a pixel.
 SAME_SIDES = 0.02
 
 
-def as_given(mask: NDArray[Any], micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_]:
+def specimen_on_grid(mask: NDArray[Any], micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_]:
     """A person's specimen mask on the maps' grid.
 
     Parameters
@@ -39,7 +39,7 @@ def as_given(mask: NDArray[Any], micrograph: Micrograph, grid: MapGrid) -> NDArr
         raise ValueError(
             f"a specimen mask of shape {mask.shape} does not cover an image of shape {micrograph.shape}"
         )
-    specimen = resampled(mask != 0, grid.shape)
+    specimen = resample(mask != 0, grid.shape)
     inside = inside_part(micrograph, grid)
     specimen = specimen if inside is None else specimen & inside
     if not specimen.any():
@@ -53,19 +53,19 @@ def _same_sides(shape: tuple[int, ...], *known: tuple[int, int]) -> bool:
     return ny > 0 and any(abs(ny * w - nx * h) <= SAME_SIDES * nx * h + max(h, w) for h, w in known)
 
 
-def within(found: GrainSet, specimen: NDArray[np.bool_], grid: MapGrid) -> GrainSet:
+def cut_grains(found: GrainSet, specimen: NDArray[np.bool_], grid: MapGrid) -> GrainSet:
     """The grains cut to a specimen; one that lies outside stays, with no area."""
     regions = tuple(region.within(specimen) for region in found.regions)
-    grains = tuple(_counted(grain, part, grid) for grain, part in zip(found.grains, regions, strict=True))
+    grains = tuple(_count(grain, part, grid) for grain, part in zip(found.grains, regions, strict=True))
     return replace(found, grains=grains, regions=regions)
 
 
-def as_measured(found: GrainSet, grid: MapGrid) -> GrainSet:
+def uncut_grains(found: GrainSet, grid: MapGrid) -> GrainSet:
     """The grains before they were cut to a specimen."""
-    return within(found, np.ones(grid.shape, bool), grid)
+    return cut_grains(found, np.ones(grid.shape, bool), grid)
 
 
-def _counted(grain: Grain, region: GrainRegion, grid: MapGrid) -> Grain:
+def _count(grain: Grain, region: GrainRegion, grid: MapGrid) -> Grain:
     if not region.area:
         return replace(grain, area=0.0, diameter=0.0)
     area, diameter = region.area * grid.pixel_area, equivalent_diameter(region, grid)

@@ -100,7 +100,7 @@ def linear_weights(at: NDArray[np.float64], n: int) -> NDArray[np.float32]:
     return matrix
 
 
-def resampled(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+def resample(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """A mask of the whole image on another grid of the whole image, by nearest pixels."""
     rows, columns = (
         np.minimum(((np.arange(n) + 0.5) * m / n).astype(np.intp), m - 1)

@@ -22,7 +22,7 @@ from ..matching import GrainMatch
 from ..matching.attribution import indexed_as, matches_of_spots
 from ..spots.spot import Spot
 from .component_map import ComponentMap, named_phases
-from .strain import Deformation, spread_out
+from .strain import Deformation, smooth_field
 
 #: Spots whose d differ by less than this share, or three of their sigmas, are of one family.
 SAME_D = 0.01
@@ -74,7 +74,7 @@ def orientations(
         for spot in spots:
             if spot.enabled and spot.id in match_of and named_phases(match_of[spot.id]) == component.phases:
                 own.setdefault(grain_of[spot.id], []).append(spot)
-        own = {number: _indexed(members, match_of) for number, members in own.items()}
+        own = {number: _indexed_spots(members, match_of) for number, members in own.items()}
         family = _shared_d(own, by_id)
         for number, members in own.items():
             d, sigma = (np.array([getattr(spot, what) for spot in members]) for what in D)
@@ -84,7 +84,7 @@ def orientations(
     return tuple(found)
 
 
-def _indexed(spots: Sequence[Spot], match_of: Mapping[int, GrainMatch]) -> list[Spot]:
+def _indexed_spots(spots: Sequence[Spot], match_of: Mapping[int, GrainMatch]) -> list[Spot]:
     """The spots that are reflections of the named phase; all where none is."""
     known = [spot for spot in spots if indexed_as(spot.id, match_of[spot.id]) is not None]
     return known or list(spots)
@@ -150,7 +150,7 @@ def orientation_map(
         own = np.full(heat.shape, azimuths[grain.id], np.float32)
         if grain.id in rotations:
             one = rotations[grain.id]
-            whole = spread_out([one], "rotation", specimen.shape, false_share)
+            whole = smooth_field([one], "rotation", specimen.shape, false_share)
             own += np.nan_to_num(whole[box])
         wins = heat >= best[box]
         best[box] = np.where(wins, heat, best[box])

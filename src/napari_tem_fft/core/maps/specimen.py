@@ -25,12 +25,12 @@ from ..fourier.noise import (
     Between,
     Rings,
     between_rings,
-    guarded,
+    guard_from_zero,
     pool_rings,
     ring_means,
-    spread,
+    spread_over_rings,
 )
-from .map_grid import MapGrid, resampled
+from .map_grid import MapGrid, resample
 
 #: Speckle band, 1/nm.
 BAND = (1.2, 3.5)
@@ -93,7 +93,7 @@ class Speckle:
     shot: NDArray[np.float32]
     grid: MapGrid
 
-    def smoothed(self, smoothing: float, crystal: NDArray[np.bool_]) -> Film:
+    def smooth(self, smoothing: float, crystal: NDArray[np.bool_]) -> Film:
         """Averaged by a Gaussian of this standard deviation in nm, crystals left out where film is near."""
         sigma = [smoothing / p for p in self.grid.pixel_size]
         blur = partial(ndimage.gaussian_filter, sigma=sigma, mode="reflect", truncate=3)
@@ -147,15 +147,15 @@ def specimen_mask(
     """
     inside = np.zeros(grid.shape, bool) if crystals is None else crystals
     raw = speckle(diffractogram, spectra, spots)
-    crystal = resampled(inside, raw.grid.shape)
+    crystal = resample(inside, raw.grid.shape)
     for smoothing in SMOOTHINGS if crystal.mean() <= 0.9 else ():
-        film = raw.smoothed(smoothing, crystal)
+        film = raw.smooth(smoothing, crystal)
         cut = float(threshold_otsu(film.ratio[~crystal]))  # type: ignore[no-untyped-call]
         matter = _without_small_pieces(crystal | (film.ratio > cut), film.grid, smoothing)
         if _are_two(film, matter, crystal, smoothing):
             matter = _at_rise(film, matter, crystal, smoothing)
             matter = _without_small_pieces(matter, film.grid, smoothing)
-            return resampled(matter, grid.shape) | inside
+            return resample(matter, grid.shape) | inside
     return np.ones(grid.shape, bool)
 
 
@@ -175,15 +175,15 @@ def _band_image(
     for (y, x), reach in spots:
         for sign in (1, -1):
             if sign * x > -2 * reach:  # else it lies in the other half plane
-                _leave_out(inside, gy, gx, (sign * y, sign * x), 2 * reach)
+                _clear_disc(inside, gy, gx, (sign * y, sign * x), 2 * reach)
     kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], np.complex64(0))
-    kept *= _cut_down(kept, frame)
+    kept *= _cut_strong_bins(kept, frame)
     image = inverse_of_half_plane(kept, shape, diffractogram.image_shape)
     # noise loses a little as well: of an exponential distribution exp(-t) lies beyond t
     return image, 2.0 * float(inside.sum()) * float(-np.expm1(-STRONGEST))
 
 
-def _leave_out(
+def _clear_disc(
     inside: NDArray[np.bool_],
     gy: NDArray[np.float64],
     gx: NDArray[np.float64],
@@ -219,10 +219,12 @@ def _frame(half: tuple[int, int], step: tuple[float, float], band: tuple[float, 
     return _Frame(inside, rings, between_rings(rings, radius))
 
 
-def _cut_down(kept: NDArray[np.complex64], frame: _Frame) -> NDArray[np.float32]:
+def _cut_strong_bins(kept: NDArray[np.complex64], frame: _Frame) -> NDArray[np.float32]:
     """Factors that leave no bin with more than `STRONGEST` times its ring's mean power."""
     power = kept.real**2 + kept.imag**2
-    most = spread(guarded(ring_means(power.reshape(1, -1), frame.rings)), frame.between).reshape(power.shape)
+    most = spread_over_rings(
+        guard_from_zero(ring_means(power.reshape(1, -1), frame.rings)), frame.between
+    ).reshape(power.shape)
     most *= np.float32(STRONGEST)
     factors: NDArray[np.float32] = np.sqrt(most / np.maximum(power, most))
     return factors
@@ -234,7 +236,7 @@ def _shot_noise(spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.float32]:
     One bright pixel that was left raises it in the few windows in which it lies: they take their neighbours'.
     """
     last = max(1, len(spectra.ring_g) // 20)
-    density = spectra.ring_density[:, -last:].mean(axis=1).reshape(spectra.lattice)
+    density = spectra.ring_density[:, -last:].mean(axis=1).reshape(spectra.window_grid)
     usual = ndimage.median_filter(density, size=3, mode="nearest")
     return spectra.on_grid(np.where(density > ODD_WINDOW * usual, usual, density), grid)
 

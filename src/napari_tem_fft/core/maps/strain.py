@@ -98,7 +98,7 @@ class Deformation:
         return _beyond(self.rotation, self.rotation_sigma, false_share)
 
 
-def spread_out(
+def smooth_field(
     parts: Sequence[Deformation], what: Shown, shape: tuple[int, int], false_share: float
 ) -> NDArray[np.float32]:
     """One image of all grains where their deformation is significant; NaN elsewhere.

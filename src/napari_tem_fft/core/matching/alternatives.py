@@ -17,7 +17,7 @@ from .result import Candidate, GrainMatch, Outcome
 JOINS = 0.5
 
 
-def with_excluded(
+def with_alternatives(
     grains: Sequence[Grain],
     spots: Sequence[Spot],
     matches: Sequence[GrainMatch],
@@ -55,32 +55,32 @@ def with_excluded(
         of_grain.setdefault(match.grain, match)
     first = {match.grain: index for index, match in reversed(list(enumerate(matches)))}
     return tuple(
-        _told(match, of_grain[match.grain], barred, weight)
+        _with_outside(match, of_grain[match.grain], barred, weight)
         if match.grain in of_grain and first[match.grain] == index
         else match
         for index, match in enumerate(matches)
     )
 
 
-def _told(match: GrainMatch, free: GrainMatch, barred: set[str], weight: float) -> GrainMatch:
+def _with_outside(match: GrainMatch, free: GrainMatch, barred: set[str], weight: float) -> GrainMatch:
     """The match with what it would be if all phases were allowed."""
     mine = sum(c.posterior for c in free.candidates if c.phase in match.phases)
     outside = [c for c in free.candidates if c.phase in barred]
     if match.outcome.names_phases and weight * sum(c.posterior for c in outside) > mine:
-        return _opened(match, free, tuple(c for c in outside if c.posterior >= JOINS * mine))
+        return _widened_set(match, free, tuple(c for c in outside if c.posterior >= JOINS * mine))
     named = free.phases if free.outcome.names_phases else ()
-    excluded = tuple(c for c in outside if c.phase in named)
-    if not excluded:
+    alternatives = tuple(c for c in outside if c.phase in named)
+    if not alternatives:
         return match
     how = "as well" if set(named) & set(match.phases) else "better"
-    names = ", ".join(candidate.phase for candidate in excluded)
+    names = ", ".join(candidate.phase for candidate in alternatives)
     reason = f"{match.reason}; not among the candidates but fits {how}: {names}"
-    return replace(match, excluded=excluded, reason=reason)
+    return replace(match, alternatives=alternatives, reason=reason)
 
 
-def _opened(match: GrainMatch, free: GrainMatch, rivals: tuple[Candidate, ...]) -> GrainMatch:
+def _widened_set(match: GrainMatch, free: GrainMatch, null_models: tuple[Candidate, ...]) -> GrainMatch:
     """The ambiguous set of what was named and of its rivals from outside the candidates."""
-    names = [candidate.phase for candidate in rivals]
+    names = [candidate.phase for candidate in null_models]
     reason = (
         f"{' / '.join(match.phases)} by the candidates alone, but {', '.join(names)} outside them fit better:"
         " say which elements the sample can hold"
@@ -92,5 +92,5 @@ def _opened(match: GrainMatch, free: GrainMatch, rivals: tuple[Candidate, ...]) 
         candidates=free.candidates,
         reason=reason,
         unlisted=free.unlisted,
-        excluded=rivals,
+        alternatives=null_models,
     )

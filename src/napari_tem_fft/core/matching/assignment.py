@@ -12,15 +12,15 @@ from ..grains.grain import GrainSet
 from ..profile.radial_profile import ProfilePeak, RadialProfile
 from ..spots.spot import Spot
 from . import (
-    Decision,
     GrainMatch,
     MatchParams,
     Outcome,
+    PhaseOverride,
     RingMatch,
     ScalePrior,
     match_grains,
     match_rings,
-    with_excluded,
+    with_alternatives,
 )
 from .search import GRAIN_SCALE
 
@@ -29,7 +29,7 @@ CUT_AWAY = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class CandidateSet:
     """What may be named.
 
     Attributes
@@ -44,24 +44,24 @@ class Choice:
 
     phases: tuple[Phase, ...]
     others: tuple[Phase, ...] = ()
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[PhaseOverride, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class PhaseAssignments:
     """What `name_all` found: a match for each grain (more where lattices overlap), and for the rings."""
 
     matches: tuple[GrainMatch, ...]
     rings: tuple[RingMatch, ...]
 
 
-def name_all(
+def assign_phases(
     found: GrainSet,
     profiles: Sequence[RadialProfile],
-    choice: Choice,
+    choice: CandidateSet,
     calibration_uncertainty: float,
     params: MatchParams,
-) -> Names:
+) -> PhaseAssignments:
     """Names of the grains and of the rings of one image.
 
     Parameters
@@ -76,23 +76,23 @@ def name_all(
     params : MatchParams
     """
     band = recorded_band(profiles[0])
-    choice = with_decided(choice)
+    choice = with_overrides(choice)
     known, listed = (calibration_uncertainty, params), (choice.phases, choice.others)
     matches = match_grains(
         found.grains, found.spots, choice.phases, *known, choice.decisions, band, choice.others
     )
-    matches = with_excluded(found.grains, found.spots, matches, listed, *known, band)
+    matches = with_alternatives(found.grains, found.spots, matches, listed, *known, band)
     peaks = ring_peaks(profiles, found.spots, matches)
     rings = match_rings(peaks, choice.phases, known_scale(matches, calibration_uncertainty), params, band)
-    return Names(matches, rings)
+    return PhaseAssignments(matches, rings)
 
 
-def with_decided(choice: Choice) -> Choice:
+def with_overrides(choice: CandidateSet) -> CandidateSet:
     """The choice with the phases that a person has set among the candidates."""
     said = {decision.phase for decision in choice.decisions if decision.kind != "reject"}
     joining = tuple(phase for phase in choice.others if phase.id in said)
     left = tuple(phase for phase in choice.others if phase.id not in said)
-    return Choice((*choice.phases, *joining), left, choice.decisions)
+    return CandidateSet((*choice.phases, *joining), left, choice.decisions)
 
 
 def recorded_band(whole: RadialProfile) -> tuple[float, float]:

@@ -30,9 +30,9 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
     """One hypothesis as a candidate."""
     h, row = found.hypotheses, int(found.hypotheses.grain[hypothesis])
     zone = int(h.zone[hypothesis])
-    indexed = _indexed(found, hypothesis, phase)
-    explained = found.evidence.explained[hypothesis] | found.evidence.doubled[hypothesis]
-    weight = np.where(found.observed.there[row], found.observed.weight[row], 0.0)
+    indexed = _index_spots(found, hypothesis, phase)
+    explained = found.evidence.explained[hypothesis] | found.evidence.double_diffraction[hypothesis]
+    weight = np.where(found.observed.valid[row], found.observed.weight[row], 0.0)
     return Candidate(
         phase=phase.id,
         posterior=posterior,
@@ -45,10 +45,10 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
     )
 
 
-def _indexed(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSpot, ...]:
+def _index_spots(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSpot, ...]:
     h, row = found.hypotheses, int(found.hypotheses.grain[hypothesis])
-    doubled = found.evidence.doubled[hypothesis]
-    chosen = np.nonzero(found.evidence.explained[hypothesis] | doubled)[0]
+    double_diffraction = found.evidence.double_diffraction[hypothesis]
+    chosen = np.nonzero(found.evidence.explained[hypothesis] | double_diffraction)[0]
     basis = found.index.zone_hkl[h.zone[hypothesis]].astype(np.int64)
     hkl = h.position[hypothesis, chosen] @ basis
     length, angle = _residuals(found, hypothesis)
@@ -60,7 +60,7 @@ def _indexed(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSpot, 
             d_reference=float(reference),
             d_residual=float(np.expm1(-length[i])),
             angle_residual=float(-np.degrees(angle[i])),
-            kind="double diffraction" if doubled[i] else "reflection",
+            kind="double diffraction" if double_diffraction[i] else "reflection",
         )
         for i, index, reference in zip(chosen, hkl, d, strict=True)
     )
@@ -70,7 +70,7 @@ def _residuals(found: Found, hypothesis: int) -> tuple[NDArray[np.float64], NDAr
     """Residuals of ln |g| and azimuth of all spots, the fitted stretch not taken out."""
     h = found.hypotheses
     twice = 2 * found.observed.azimuth[h.grain[hypothesis]]
-    e, f = h.stretch[hypothesis]
+    e, f = h.distortion[hypothesis]
     length = h.length_residual[hypothesis] + e * np.cos(twice) + f * np.sin(twice)
     return length, h.angle_residual[hypothesis] - e * np.sin(twice) + f * np.cos(twice)
 

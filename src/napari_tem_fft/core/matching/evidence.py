@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .expected import UNKNOWN_F, expected, silence_of_a_point, visible_area
+from .expected import UNKNOWN_F, expected_patterns, silence_of_a_point, visible_area
 from .observations import ANY_G, Observed
 from .pair_index import PhaseIndex
 from .placement import Hypotheses
-from .zone_patterns import FLOORS, SHARPNESS, THRESHOLDS, fall
+from .zone_patterns import FLOORS, SHARPNESS, THRESHOLDS, damping
 
 #: Expected number of spurious spots in a grain, for each unit of their probability.
 SPURIOUS_SPOTS = 7.0
@@ -42,7 +42,7 @@ class Evidence:
     ----------
     log_evidence : ndarray, shape (n,)
         Zone's prior and integral over rotation included, prior of the scale not.
-    explained, doubled : ndarray of bool, shape (n, spots)
+    explained, double_diffraction : ndarray of bool, shape (n, spots)
         Spots taken as reflections, and as double diffraction.
     chi2 : ndarray, shape (n, spots)
         Squared distance of each spot from its place over the stated errors.
@@ -50,7 +50,7 @@ class Evidence:
 
     log_evidence: NDArray[np.float64]
     explained: NDArray[np.bool_]
-    doubled: NDArray[np.bool_]
+    double_diffraction: NDArray[np.bool_]
     chi2: NDArray[np.float64]
 
     def rows(self, chosen: NDArray[np.intp]) -> Evidence:
@@ -61,7 +61,7 @@ class Evidence:
 def promising(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.bool_]:
     """Which hypotheses are worth a full weighing: a quick look at positions alone, shape (n,)."""
     merit = quick_merit(hypotheses, observed, index)
-    return near_best(merit, hypotheses.grain, len(observed.there))
+    return near_best(merit, hypotheses.grain, len(observed.valid))
 
 
 def quick_merit(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.float64]:
@@ -69,7 +69,7 @@ def quick_merit(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -
     grain = hypotheses.grain
     log_density = _log_density(hypotheses, observed)
     odds = np.where(hypotheses.near, np.exp(log_density) / _spurious(observed)[grain], 0.0)
-    least = expected(index, observed.band).silence[:, 0, -1]
+    least = expected_patterns(index, observed.band).non_detection_log_prob[:, 0, -1]
     merit: NDArray[np.float64] = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1)
     return merit - least[hypotheses.zone]
 
@@ -92,28 +92,30 @@ def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evid
     """Evidence of each hypothesis."""
     grain = hypotheses.grain
     relative_f = index.relative_f(hypotheses.zone, hypotheses.position)
-    allowed, doubled = _reflections(hypotheses, relative_f)
-    explainable = (allowed | doubled)[None]
+    allowed, double_diffraction = _reflections(hypotheses, relative_f)
+    explainable = (allowed | double_diffraction)[None]
     root_f: NDArray[np.float64] = explainable * np.maximum(
         np.sqrt(relative_f), np.array(FLOORS)[:, None, None]
     )
     chi2 = _chi2(hypotheses, observed)
     odds = spot_odds(root_f, _log_density(hypotheses, observed), chi2, observed, grain)
-    before = expected(index, observed.band)
-    quiet = before.silence[hypotheses.zone].transpose(1, 2, 0)
-    levels = odds.summed() - quiet[:, :, None] * intensity_weight(observed)[grain]
+    before = expected_patterns(index, observed.band)
+    quiet = before.non_detection_log_prob[hypotheses.zone].transpose(1, 2, 0)
+    levels = odds.sum_log() - quiet[:, :, None] * intensity_weight(observed)[grain]
     prior = before.log_prior[hypotheses.zone] + hypotheses.log_volume
     member = odds.at_best(levels) > 1.0
-    return Evidence(averaged(levels) + prior, allowed & member, doubled & member, chi2)
+    return Evidence(average_over(levels) + prior, allowed & member, double_diffraction & member, chi2)
 
 
 def weigh_shape(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.float64]:
     """ln evidence of each hypothesis as if all points of its lattice were as visible, shape (n,)."""
-    allowed, doubled = _reflections(hypotheses, index.relative_f(hypotheses.zone, hypotheses.position))
+    allowed, double_diffraction = _reflections(
+        hypotheses, index.relative_f(hypotheses.zone, hypotheses.position)
+    )
     basis = index.zone_basis[hypotheses.zone] * np.exp(hypotheses.log_scale)[:, None, None]
     chi2, log_density = _chi2(hypotheses, observed), _log_density(hypotheses, observed)
-    shape = flat_evidence(allowed | doubled, log_density, chi2, observed, hypotheses.grain, basis)
-    prior = expected(index, observed.band).log_prior[hypotheses.zone]
+    shape = flat_evidence(allowed | double_diffraction, log_density, chi2, observed, hypotheses.grain, basis)
+    prior = expected_patterns(index, observed.band).log_prior[hypotheses.zone]
     total: NDArray[np.float64] = shape + prior + hypotheses.log_volume
     return total
 
@@ -147,10 +149,10 @@ def flat_evidence(
     basis : ndarray, shape (n, 2, 2), 1/nm
     """
     root_f = np.where(explainable[None], UNKNOWN_F, 0.0)
-    odds = spot_odds(root_f, log_density, chi2, observed, grain).summed()
+    odds = spot_odds(root_f, log_density, chi2, observed, grain).sum_log()
     points = np.maximum(visible_area(ANY_G) / np.maximum(np.abs(np.linalg.det(basis)), 1e-6) - 0.5, 1.0)
     quiet = silence_of_a_point(observed.band)[None, :, None, None] * points
-    return averaged(odds - quiet * intensity_weight(observed)[grain])
+    return average_over(odds - quiet * intensity_weight(observed)[grain])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +174,7 @@ class SpotOdds:
     place: NDArray[np.float32]
     weight: NDArray[np.float32]
 
-    def summed(self) -> NDArray[np.float64]:
+    def sum_log(self) -> NDArray[np.float64]:
         """ln odds of all spots, as far as they count, shape (floors, thresholds, precisions, n)."""
         shape = len(self.visible), len(self.level), len(self.place), len(self.weight)
         total = np.empty(shape)
@@ -216,9 +218,9 @@ def spot_odds(
     grain : ndarray of int, shape (n,)
     """
     trust = SHARPNESS * intensity_weight(observed)[grain][:, None]
-    there = (root_f > 0) & observed.there[grain]
-    bright = np.maximum(root_f * fall(np.exp(observed.log_length))[grain], 1e-12)
-    visible = np.where(there, np.exp(trust * np.log(bright)), 0.0)
+    valid = (root_f > 0) & observed.valid[grain]
+    bright = np.maximum(root_f * damping(np.exp(observed.log_length))[grain], 1e-12)
+    visible = np.where(valid, np.exp(trust * np.log(bright)), 0.0)
     level = np.exp(-trust * THRESHOLDS).T
     place = np.exp(_at_precisions(log_density, chi2) - np.log(_spurious(observed)[grain]))
     parts = (visible, level, place, observed.weight[grain])
@@ -231,7 +233,7 @@ def intensity_weight(observed: Observed) -> NDArray[np.float64]:
     return weight
 
 
-def averaged(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+def average_over(levels: NDArray[np.float64]) -> NDArray[np.float64]:
     """ln of the mean of exp(levels) over all axes but the last."""
     flat = levels.reshape(int(np.prod(levels.shape[:-1])), levels.shape[-1])
     top = flat.max(axis=0, initial=-1e9)
@@ -249,7 +251,10 @@ def _at_precisions(log_density: NDArray[np.float64], chi2: NDArray[np.float64]) 
 def _spurious(observed: Observed) -> NDArray[np.float64]:
     """Expected density of spurious spots where each spot lies, nm^2, shape (grains, spots)."""
     density: NDArray[np.float64] = (
-        SPURIOUS_SPOTS * observed.spurious * fall(np.exp(observed.log_length)) / visible_area(observed.band)
+        SPURIOUS_SPOTS
+        * observed.spurious
+        * damping(np.exp(observed.log_length))
+        / visible_area(observed.band)
     )
     return density
 
@@ -277,8 +282,8 @@ def _sums_of_others(
     result = np.zeros(allowed.shape, bool)
     row, spot = np.nonzero(asked & position.any(axis=-1) & (allowed.sum(axis=1) >= 2)[:, None])
     code = position[..., 0] * 256 + position[..., 1]
-    own, others, there = code[row, spot, None], code[row], allowed[row]
-    both = there[:, :, None] & there[:, None, :] & ~np.eye(allowed.shape[1], dtype=bool)
+    own, others, valid = code[row, spot, None], code[row], allowed[row]
+    both = valid[:, :, None] & valid[:, None, :] & ~np.eye(allowed.shape[1], dtype=bool)
     summed = np.abs(own - others)[:, :, None] == np.abs(others)[:, None, :]
     summed |= np.abs(own + others)[:, :, None] == np.abs(others)[:, None, :]
     result[row, spot] = (summed & both).any(axis=(1, 2))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .pair_index import PhaseIndex
-from .zone_patterns import SHARPNESS, THRESHOLDS, VISIBLE_G, fall, in_band
+from .zone_patterns import SHARPNESS, THRESHOLDS, VISIBLE_G, damping, in_band
 
 #: Probability that a crystal of a layered phase lies flat, so that the beam goes along its stacking.
 LIES_FLAT = 0.8
@@ -28,17 +28,17 @@ class Expected:
 
     Attributes
     ----------
-    silence : ndarray, shape (zones, floors, thresholds)
+    non_detection_log_prob : ndarray, shape (zones, floors, thresholds)
         -ln of the probability that nothing of the pattern is seen.
     log_prior : ndarray, shape (zones,)
         ln of the probability of each zone within its phase, times the number of equal placements.
     """
 
-    silence: NDArray[np.float64]
+    non_detection_log_prob: NDArray[np.float64]
     log_prior: NDArray[np.float64]
 
 
-def expected(index: PhaseIndex, band: tuple[float, float]) -> Expected:
+def expected_patterns(index: PhaseIndex, band: tuple[float, float]) -> Expected:
     """The expectations of an index within a band of |g| (1/nm); remembered as long as the index lives."""
     known = _remembered.setdefault(index, {})
     if band not in known:
@@ -85,6 +85,6 @@ def silence_of_a_point(band: tuple[float, float]) -> NDArray[np.float64]:
     """
     low, high = (min((g / VISIBLE_G) ** 2, 5.0) for g in band)
     g = VISIBLE_G * np.sqrt(np.linspace(low, high, 501))
-    odds = np.exp(SHARPNESS * (np.log(UNKNOWN_F * fall(g))[:, None] - THRESHOLDS))
+    odds = np.exp(SHARPNESS * (np.log(UNKNOWN_F * damping(g))[:, None] - THRESHOLDS))
     mean: NDArray[np.float64] = np.log1p(odds).mean(axis=0) * (high - low)
     return mean

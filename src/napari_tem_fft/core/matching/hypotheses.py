@@ -17,12 +17,12 @@ MOST_PAIRS = 8
 
 def spot_pairs(observed: Observed) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of directions of each grain, strong spots first: grain, first and second spot."""
-    width = observed.there.shape[1]
+    width = observed.valid.shape[1]
     first, second = np.triu_indices(width, 1)
     order = np.argsort(first + 1.5 * second, kind="stable")
     first, second = first[order], second[order]
     cross = np.abs(np.sin(observed.azimuth[:, first] - observed.azimuth[:, second]))
-    usable = observed.there[:, first] & observed.there[:, second] & (cross > np.sin(COLLINEAR))
+    usable = observed.valid[:, first] & observed.valid[:, second] & (cross > np.sin(COLLINEAR))
     rank = np.cumsum(usable, axis=1)
     grain, pair = np.nonzero(usable & (rank <= MOST_PAIRS))
     return grain, first[pair], second[pair]
@@ -60,12 +60,12 @@ def _look_up(
     grain, i, j = pairs
     length, error = observed.log_length, observed.length_error
     ratio = length[grain, j] - length[grain, i]
-    ratio_error = np.sqrt(error[grain, i] ** 2 + error[grain, j] ** 2 + 2 * observed.stretch**2)
+    ratio_error = np.sqrt(error[grain, i] ** 2 + error[grain, j] ** 2 + 2 * observed.distortion**2)
     low = np.searchsorted(index.pair_ratio, ratio - GATE * ratio_error)
     high = np.searchsorted(index.pair_ratio, ratio + GATE * ratio_error)
     angle, angle_error = _folded_angle(observed, grain, i, j)
     g = length[grain, i] - known_scale[0]
-    reach = GATE * np.sqrt(error[grain, i] ** 2 + known_scale[1] ** 2 + observed.stretch**2)
+    reach = GATE * np.sqrt(error[grain, i] ** 2 + known_scale[1] ** 2 + observed.distortion**2)
     found = []
     for n, (first, last) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         fits = np.abs(index.pair_angle[first:last] - angle[n]) < GATE * angle_error[n]
@@ -80,6 +80,6 @@ def _folded_angle(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Angle between two spots, 0 to 90 degrees, and its standard uncertainty."""
     azimuth, error = observed.azimuth, observed.angle_error
-    total = np.sqrt(error[grain, i] ** 2 + error[grain, j] ** 2 + 2 * observed.stretch**2)
+    total = np.sqrt(error[grain, i] ** 2 + error[grain, j] ** 2 + 2 * observed.distortion**2)
     angle = np.degrees(np.abs(azimuth[grain, i] - azimuth[grain, j])) % 180.0
     return np.minimum(angle, 180.0 - angle), np.degrees(total)

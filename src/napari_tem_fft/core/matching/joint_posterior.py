@@ -72,7 +72,7 @@ class Joint:
 
 def combine(
     log_evidence: NDArray[np.float64],
-    rivals: NDArray[np.float64],
+    null_models: NDArray[np.float64],
     prior: NDArray[np.float64],
     scale: ScalePrior,
 ) -> Joint:
@@ -82,7 +82,7 @@ def combine(
     ----------
     log_evidence : ndarray, shape (points, grains, phases)
         ln evidence of each phase for each grain at each scale of the grid.
-    rivals : ndarray, shape (grains, 2)
+    null_models : ndarray, shape (grains, 2)
         ln evidence of "not in the table" and "all spurious".
     prior : ndarray, shape (phases + 2,)
         Probability before looking; sums to 1.
@@ -90,14 +90,14 @@ def combine(
     """
     grid = scale.grid()
     points, grains, phases = log_evidence.shape
-    most = np.concatenate([log_evidence.max(axis=0), rivals], axis=1)
+    most = np.concatenate([log_evidence.max(axis=0), null_models], axis=1)
     peak = most.max(axis=1)
     # what no grain can be has no share, and none that could be lost
     possible = np.flatnonzero((most - peak[:, None]).max(axis=0, initial=-np.inf) > NEVER)
     listed = possible[possible < phases]
     likelihood = np.empty((grains, points, len(possible)))
     likelihood[:, :, : len(listed)] = log_evidence[:, :, listed].swapaxes(0, 1)
-    likelihood[:, :, len(listed) :] = rivals[:, None, possible[len(listed) :] - phases]
+    likelihood[:, :, len(listed) :] = null_models[:, None, possible[len(listed) :] - phases]
     likelihood -= peak[:, None, None]
     np.maximum(likelihood, NEVER, out=likelihood)
     np.exp(likelihood, out=likelihood)

@@ -71,12 +71,12 @@ def _common_shift(
         return None
     shifts = other[1] - mine[0][0]
     for shift in sorted(shifts[np.abs(shifts) <= np.log1p(largest)], key=abs):
-        if _covered(mine[0] + shift, other[1]) and _covered(other[0] - shift, mine[1]):
+        if _is_covered(mine[0] + shift, other[1]) and _is_covered(other[0] - shift, mine[1]):
             return float(shift)
     return None
 
 
-def _covered(lines: NDArray[np.float64], by: NDArray[np.float64]) -> bool:
+def _is_covered(lines: NDArray[np.float64], by: NDArray[np.float64]) -> bool:
     return bool((np.abs(lines[:, None] - by[None]).min(axis=1) < SAME_D).all())
 
 

@@ -15,7 +15,7 @@ from .candidates import candidate, candidates
 from .joint_posterior import ScalePrior
 from .observations import ANY_G, Observed, observe
 from .overlap import split_rows
-from .overrides import Decision
+from .overrides import PhaseOverride
 from .pair_index import PhaseIndex, index_of
 from .params import MatchParams
 from .result import Candidate, GrainMatch, Outcome
@@ -35,7 +35,7 @@ def match_grains(
     phases: Sequence[Phase],
     calibration_uncertainty: float,
     params: MatchParams | None = None,
-    decisions: Sequence[Decision] = (),
+    decisions: Sequence[PhaseOverride] = (),
     band: tuple[float, float] = ANY_G,
     beside: Sequence[Phase] = (),
 ) -> tuple[GrainMatch, ...]:
@@ -84,7 +84,7 @@ class _Matcher:
     spots: Sequence[Spot]
     phases: Sequence[Phase]
     params: MatchParams
-    decisions: Sequence[Decision]
+    decisions: Sequence[PhaseOverride]
     index: PhaseIndex
     band: tuple[float, float]
 
@@ -98,7 +98,7 @@ class _Matcher:
         middle = float(np.array([scale for scale, _ in fits]) @ weights / weights.sum())
         return ScalePrior(middle, float(np.hypot(weights.sum() ** -0.5, GRAIN_SCALE)))
 
-    def _scale_of(self, lock: Decision) -> tuple[float, float] | None:
+    def _scale_of(self, lock: PhaseOverride) -> tuple[float, float] | None:
         """ln scale, and its uncertainty, of a locked grain as its phase."""
         grain = [grain for grain in self.grains if grain.id == lock.grain]
         phase = [phase for phase in self.phases if phase.id == lock.phase]
@@ -140,13 +140,13 @@ class _Matcher:
 
     def _search(self, observed: Observed, owners: Sequence[int], scale: ScalePrior) -> Found:
         barred = {
-            row: self._barred(self.grains[owner].id, row < len(self.grains))
+            row: self._barred_phases(self.grains[owner].id, row < len(self.grains))
             for row, owner in enumerate(owners)
             if any(decision.grain == self.grains[owner].id for decision in self.decisions)
         }
         return search(observed, self.index, len(self.phases), scale, self.params, barred)
 
-    def _barred(self, grain: int, first: bool) -> NDArray[np.bool_]:
+    def _barred_phases(self, grain: int, first: bool) -> NDArray[np.bool_]:
         """What a person says that a (first) lattice is not, "not listed" and "all spurious" last."""
         ids = [phase.id for phase in self.phases]
         chosen = self._chosen(grain)
@@ -157,14 +157,14 @@ class _Matcher:
 
     def _is_named(self, found: Found, row: int, owners: Sequence[int], scale: ScalePrior) -> bool:
         """Whether a further lattice is worth an entry of its own."""
-        return self._judged(found, row, owners, self._context(scale)).outcome.names_phases
+        return self._judge(found, row, owners, self._context(scale)).outcome.names_phases
 
     def _context(self, scale: ScalePrior, companions: Iterable[str] = ()) -> Context:
         return Context(scale, self.params, {phase.id: phase for phase in self.phases}, frozenset(companions))
 
-    def _judged(self, found: Found, row: int, owners: Sequence[int], context: Context) -> GrainMatch:
+    def _judge(self, found: Found, row: int, owners: Sequence[int], context: Context) -> GrainMatch:
         posterior = found.joint.phase[row]
-        ids = tuple(int(i) for i in found.observed.ids[row][found.observed.there[row]])
+        ids = tuple(int(i) for i in found.observed.ids[row][found.observed.valid[row]])
         offered = candidates(found, row, self.phases)
         unlisted = min(1.0, float(posterior[len(self.phases) :].sum()))
         return judge(self.grains[owners[row]].id, ids, offered, unlisted, context)
@@ -180,7 +180,7 @@ class _Matcher:
         plane = found.observed.two_directions()
         context = self._context(scale)
         first = [
-            self._judged(found, row, owners, context) if plane[row] else None for row in range(len(owners))
+            self._judge(found, row, owners, context) if plane[row] else None for row in range(len(owners))
         ]
         sure = {row: m.phases[0] for row, m in enumerate(first) if m and m.outcome is Outcome.IDENTIFIED}
         sure |= {row: d.phase for row, g in enumerate(self.grains) if (d := self._chosen(g.id))}
@@ -193,18 +193,18 @@ class _Matcher:
             else:
                 knowing = replace(context, companions=companions)
                 match = judge(seen.grain, seen.spots, seen.candidates, seen.unlisted, knowing)
-            matches.append(self._decided(match, found, row, measured or {}))
+            matches.append(self._decide(match, found, row, measured or {}))
         return tuple(matches)
 
     def _single(
         self, found: Found, row: int, owners: Sequence[int], companions: frozenset[str]
     ) -> GrainMatch:
-        ids = set(found.observed.ids[row][found.observed.there[row]].tolist())
+        ids = set(found.observed.ids[row][found.observed.valid[row]].tolist())
         mine = [spot for spot in self.spots if spot.id in ids]
         scale = found.joint.mean_scale, float(np.hypot(found.joint.scale_error, GRAIN_SCALE))
         return single_d(self.grains[owners[row]].id, mine, self.phases, scale, self.params, companions)
 
-    def _decided(
+    def _decide(
         self, match: GrainMatch, found: Found, row: int, measured: Mapping[int, GrainMatch]
     ) -> GrainMatch:
         """The match with a person's word put over it; it is of the grain's first lattice."""
@@ -228,7 +228,7 @@ class _Matcher:
             return replace(match, reason=reason, decided_by_user=True)
         return match
 
-    def _chosen(self, grain: int) -> Decision | None:
+    def _chosen(self, grain: int) -> PhaseOverride | None:
         """The last word that says what a grain is."""
         said = [d for d in self.decisions if d.grain == grain and d.kind != "reject"]
         return said[-1] if said else None

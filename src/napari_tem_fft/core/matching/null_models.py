@@ -22,7 +22,7 @@ from .hypotheses import GATE, propose, spot_pairs
 from .observations import Observed
 from .pair_index import PhaseIndex, build_index
 from .placement import FAR, inverse
-from .zone_patterns import fall
+from .zone_patterns import damping
 
 #: Share of unlisted phases that are of a common kind.
 COMMON = 0.6
@@ -32,7 +32,7 @@ SIZES, SIZE_RANGE = (0.74, 1.35), 0.6
 _CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1)))
 
 
-def unlisted(observed: Observed) -> NDArray[np.float64]:
+def unlisted_evidence(observed: Observed) -> NDArray[np.float64]:
     """ln evidence of "a lattice not in the table" for each grain, relative to all spurious."""
     common = _common_kinds(observed) + np.log(COMMON)
     either: NDArray[np.float64] = np.logaddexp(common, _any_lattice(observed) + np.log(1 - COMMON))
@@ -46,7 +46,7 @@ def _common_kinds(observed: Observed) -> NDArray[np.float64]:
     hypotheses = hypotheses.rows(promising(hypotheses, observed, index))
     log_evidence = weigh_shape(hypotheses, observed, index)
     log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
-    total = np.full(len(observed.there), -np.inf)
+    total = np.full(len(observed.valid), -np.inf)
     np.logaddexp.at(total, hypotheses.grain, log_evidence - np.log(len(common_phases())))
     return total
 
@@ -130,7 +130,7 @@ def _any_lattice(observed: Observed) -> NDArray[np.float64]:
     finer = np.concatenate([np.linalg.inv(np.array(centring, float)) @ basis for centring in _CENTRINGS])
     of_grain = np.tile(grain, len(_CENTRINGS))
     evidence = _lattice_evidence(observed, of_grain, finer)
-    total = np.full(len(observed.there), -np.inf)
+    total = np.full(len(observed.valid), -np.inf)
     np.logaddexp.at(total, of_grain, evidence - np.log(len(_CENTRINGS)))
     return total
 
@@ -162,12 +162,12 @@ def _fitted_basis(
     for _ in range(2):
         position = np.rint(g @ inverse(basis))
         apart = ((g - position @ basis) ** 2).sum(axis=-1)
-        near = observed.there[grain] & (apart < (2 * FAR) ** 2 * variance) & position.any(axis=-1)
+        near = observed.valid[grain] & (apart < (2 * FAR) ** 2 * variance) & position.any(axis=-1)
         weighted = position * (near * observed.weight[grain] / variance)[..., None]
         covariance = inverse(np.einsum("nia,nib->nab", weighted, position) + 1e-3 * np.eye(2))
         basis = covariance @ np.einsum("nia,nib->nab", weighted, g)
     area = visible_area(observed.band)
-    anywhere = np.log(fall(np.linalg.norm(basis, axis=-1)) / area).sum(axis=1)
+    anywhere = np.log(damping(np.linalg.norm(basis, axis=-1)) / area).sum(axis=1)
     return basis, anywhere + np.log((2 * np.pi) ** 2 * np.linalg.det(covariance))
 
 

@@ -45,8 +45,8 @@ class Observed:
     snr : ndarray, shape (grains, spots)
     weight : ndarray, shape (grains, spots)
         How much each spot counts as evidence, 0 to 1.
-    there : ndarray of bool, shape (grains, spots)
-    stretch : float
+    valid : ndarray of bool, shape (grains, spots)
+    distortion : float
         Standard uncertainty of the stretch of the image along one direction against another.
     band : tuple of float, 1/nm
         Smallest and largest |g| at which the image could show a spot; what is missing beyond says nothing.
@@ -59,8 +59,8 @@ class Observed:
     spurious: NDArray[np.float64]
     snr: NDArray[np.float64]
     weight: NDArray[np.float64]
-    there: NDArray[np.bool_]
-    stretch: float
+    valid: NDArray[np.bool_]
+    distortion: float
     band: tuple[float, float] = ANY_G
 
     @property
@@ -75,7 +75,7 @@ class Observed:
 
     def two_directions(self) -> NDArray[np.bool_]:
         """Whether each grain's spots show more than one direction, shape (grains,)."""
-        azimuth = np.where(self.there, self.azimuth, np.nan)
+        azimuth = np.where(self.valid, self.azimuth, np.nan)
         turned = np.abs(np.sin(azimuth[:, :, None] - azimuth[:, None, :]))
         result: NDArray[np.bool_] = (turned > np.sin(COLLINEAR)).any(axis=(1, 2))
         return result
@@ -85,21 +85,21 @@ class Observed:
         moved: dict[str, Any] = {
             name: np.concatenate([array, array[row : row + 1]]) for name, array in self._arrays().items()
         }
-        moved["there"][row] &= ~rest
-        moved["there"][-1] &= rest
+        moved["valid"][row] &= ~rest
+        moved["valid"][-1] &= rest
         return replace(self, **moved)
 
     def rows(self, chosen: Sequence[int]) -> Observed:
         """Some of the grains."""
         return replace(self, **{name: array[list(chosen)] for name, array in self._arrays().items()})
 
-    def narrowed(self) -> Observed:
+    def narrow(self) -> Observed:
         """Without the places that no grain has a spot for; two stay at least."""
         width = max(2, int(self.places.max(initial=0)))
         return replace(self, **{name: array[:, :width] for name, array in self._arrays().items()})
 
     def _arrays(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if name not in ("stretch", "band")}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in ("distortion", "band")}
 
     @property
     def places(self) -> NDArray[np.int64]:
@@ -110,7 +110,7 @@ class Observed:
     @property
     def count(self) -> NDArray[np.int64]:
         """Number of spots of each grain."""
-        number: NDArray[np.int64] = self.there.sum(axis=1)
+        number: NDArray[np.int64] = self.valid.sum(axis=1)
         return number
 
 
@@ -141,8 +141,8 @@ def observe(
         spurious=np.ones((len(rows), width)),
         snr=np.zeros((len(rows), width)),
         weight=np.zeros((len(rows), width)),
-        there=np.zeros((len(rows), width), bool),
-        stretch=params.stretch / 100,
+        valid=np.zeros((len(rows), width), bool),
+        distortion=params.stretch / 100,
         band=band,
     )
     for i, (grain, row) in enumerate(zip(grains, rows, strict=True)):
@@ -167,7 +167,7 @@ def _fill(table: Observed, i: int, row: list[Spot], diameter: float, params: Mat
     table.length_error[i, :n] = np.hypot(relative, params.d_error / 100)
     table.angle_error[i, :n] = np.hypot(relative, np.radians(params.angle_error))
     table.spurious[i, :n] = _spurious(g, snr, diameter, params.spurious)
-    table.there[i, :n] = True
+    table.valid[i, :n] = True
 
 
 def _spurious(

@@ -27,12 +27,12 @@ def split_rows(found: Found, phases: int) -> list[tuple[int, NDArray[np.bool_]]]
         Number of candidates.
     """
     split = []
-    for row in range(len(found.observed.there)):
+    for row in range(len(found.observed.valid)):
         best = found.best(row)
         if best is None or found.joint.phase[row, phases:].sum() > MOST_UNLISTED:
             continue
-        explained = found.evidence.explained[best] | found.evidence.doubled[best]
-        rest = found.observed.there[row] & ~explained
+        explained = found.evidence.explained[best] | found.evidence.double_diffraction[best]
+        rest = found.observed.valid[row] & ~explained
         if explained.sum() >= FIRST_SPOTS and _is_lattice(found.observed, row, rest):
             split.append((row, rest))
     return split

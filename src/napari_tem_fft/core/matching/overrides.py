@@ -10,13 +10,13 @@ import numpy as np
 
 from ..grains.grain import Grain
 
-DecisionKind = Literal["override", "reject", "lock"]
+OverrideKind = Literal["override", "reject", "lock"]
 #: A decision follows a grain whose centre has moved by less than this share of its diameter.
 MOVED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class PhaseOverride:
     """A person's word on a grain.
 
     Attributes
@@ -34,11 +34,13 @@ class Decision:
 
     grain: int
     phase: str
-    kind: DecisionKind
+    kind: OverrideKind
     centre: tuple[float, float] | None = None
 
 
-def merged(earlier: Sequence[Decision], later: Sequence[Decision]) -> tuple[Decision, ...]:
+def merge_overrides(
+    earlier: Sequence[PhaseOverride], later: Sequence[PhaseOverride]
+) -> tuple[PhaseOverride, ...]:
     """Earlier decisions, but not on grains on which there is a later one of another kind than rejecting.
 
     A decision to reject is added to earlier ones, unless they say that the grain is that very phase.
@@ -47,7 +49,7 @@ def merged(earlier: Sequence[Decision], later: Sequence[Decision]) -> tuple[Deci
     return (*kept, *later)
 
 
-def _replaces(later: Decision, earlier: Decision) -> bool:
+def _replaces(later: PhaseOverride, earlier: PhaseOverride) -> bool:
     if later.grain != earlier.grain:
         return False
     if later.kind == "reject":
@@ -55,7 +57,7 @@ def _replaces(later: Decision, earlier: Decision) -> bool:
     return True
 
 
-def follow(decisions: Sequence[Decision], grains: Sequence[Grain]) -> tuple[Decision, ...]:
+def follow_grains(decisions: Sequence[PhaseOverride], grains: Sequence[Grain]) -> tuple[PhaseOverride, ...]:
     """The decisions with the ids that their grains have now; those whose grain is gone are left out.
 
     A decision without a centre keeps its grain's id.
@@ -68,7 +70,7 @@ def follow(decisions: Sequence[Decision], grains: Sequence[Grain]) -> tuple[Deci
     return tuple(followed)
 
 
-def _grain_at(decision: Decision, grains: Sequence[Grain]) -> Grain | None:
+def _grain_at(decision: PhaseOverride, grains: Sequence[Grain]) -> Grain | None:
     if decision.centre is None:
         return next((grain for grain in grains if grain.id == decision.grain), None)
     apart = [float(np.hypot(*np.subtract(grain.centre, decision.centre))) for grain in grains]

@@ -112,7 +112,7 @@ def index_key(phases: Sequence[Phase]) -> str:
     for phase in phases:
         planes = planes_of(phase)
         digest.update(b"d only" if planes is None else planes.key.encode())
-        digest.update(b"layered" if phase.layered else b"")
+        digest.update(b"layered" if phase.is_layered else b"")
     return digest.hexdigest()
 
 
@@ -149,7 +149,7 @@ def build_index(phases: Sequence[Phase]) -> PhaseIndex:
         block["plane_code"] = block["plane_code"] + (number << _PHASE_SHIFT)
         block["pair_zone"] = block["pair_zone"] + first
         block["zone_phase"] = np.full(len(block["zone_uvw"]), number, np.int32)
-        block["zone_flat"] = block["zone_flat"] & phases[number].layered
+        block["zone_flat"] = block["zone_flat"] & phases[number].is_layered
     joined = {
         name: np.concatenate([empty, *(block[name] for _, block in blocks)]).astype(empty.dtype)
         for name, empty in _EMPTY.items()
@@ -222,7 +222,7 @@ def _zones(patterns: list[ZonePattern], direct: NDArray[np.float64]) -> dict[str
         "zone_hkl": np.array([p.basis_hkl for p in patterns], np.int16).reshape(-1, 2, 3),
         "zone_flat": cosine > FLAT,
         "zone_weight": np.array(sums, np.float32).reshape(-1, len(NODES)),
-        "zone_silence": np.array([p.silence for p in patterns], np.float32).reshape(
+        "zone_silence": np.array([p.non_detection_log_prob for p in patterns], np.float32).reshape(
             -1, len(NODES), len(FLOORS), len(THRESHOLDS)
         ),
     }

@@ -30,7 +30,7 @@ class Hypotheses:
         Whether the spot is within reach of that point.
     log_scale, scale_error : ndarray, shape (n,)
         ln of the factor on the measured d, and its standard uncertainty from these spots.
-    stretch : ndarray, shape (n, 2)
+    distortion : ndarray, shape (n, 2)
         Fitted stretch of g along x against y, and along one diagonal against the other.
     log_volume : ndarray, shape (n,)
         ln of the share of all rotations and stretches that fit as well as this.
@@ -44,7 +44,7 @@ class Hypotheses:
     near: NDArray[np.bool_]
     log_scale: NDArray[np.float64]
     scale_error: NDArray[np.float64]
-    stretch: NDArray[np.float64]
+    distortion: NDArray[np.float64]
     log_volume: NDArray[np.float64]
 
     def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Hypotheses:
@@ -75,7 +75,7 @@ def place(
     grain, zone, basis, fit = grain[first], zone[first], basis[..., first], fit.rows(first)
     seen = _Seen.of(observed, grain)
     for _ in range(2):
-        fit, normal = _refit(seen, fit, _assign(seen, basis, fit), observed.stretch)
+        fit, normal = _refit(seen, fit, _assign(seen, basis, fit), observed.distortion)
     assigned = _assign(seen, basis, fit)
     last = _distinct(grain, zone, assigned)
     position = np.stack([assigned.column.take(last, axis=1), assigned.row.take(last, axis=1)], axis=-1)
@@ -88,8 +88,8 @@ def place(
         near=assigned.near.take(last, axis=1).T,
         log_scale=fit.scale[last],
         scale_error=np.sqrt(normal.scale_variance[last]),
-        stretch=fit.stretch[last],
-        log_volume=_log_volume(normal.rest_variance[last], fit.stretch[last], observed.stretch),
+        distortion=fit.distortion[last],
+        log_volume=_log_volume(normal.rest_variance[last], fit.distortion[last], observed.distortion),
     )
 
 
@@ -97,10 +97,10 @@ def place(
 class _Fit:
     turn: NDArray[np.float64]
     scale: NDArray[np.float64]
-    stretch: NDArray[np.float64]
+    distortion: NDArray[np.float64]
 
     def rows(self, chosen: NDArray[np.intp]) -> _Fit:
-        return _Fit(self.turn[chosen], self.scale[chosen], self.stretch[chosen])
+        return _Fit(self.turn[chosen], self.scale[chosen], self.distortion[chosen])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +115,7 @@ class _Seen:
     y: NDArray[np.float64]
     by_length: NDArray[np.float64]
     by_angle: NDArray[np.float64]
-    there: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
     c: NDArray[np.float64]
     s: NDArray[np.float64]
 
@@ -128,7 +128,7 @@ class _Seen:
             *observed.g.transpose(2, 0, 1),
             by_length,
             by_angle,
-            observed.there,
+            observed.valid,
             np.cos(twice),
             np.sin(twice),
         )
@@ -195,7 +195,7 @@ def _assign(seen: _Seen, basis: NDArray[np.float64], fit: _Fit) -> _Assigned:
     length = 0.5 * np.log(np.maximum(x**2 + y**2, 1e-18) / square)
     angle = np.arctan2(point_x * y - point_y * x, point_x * x + point_y * y)
     near = length**2 * seen.by_length + angle**2 * seen.by_angle < FAR**2
-    near &= seen.there & ((column != 0) | (row != 0))
+    near &= seen.valid & ((column != 0) | (row != 0))
     return _Assigned(column, row, np.sqrt(square), length, angle, near)
 
 
@@ -203,7 +203,7 @@ def _laid_back(seen: _Seen, fit: _Fit) -> tuple[NDArray[np.float64], NDArray[np.
     """The spots' x and y as they would be in the pattern: stretch, rotation and scale undone."""
     shrink = np.exp(-fit.scale)
     cosine, sine = shrink * np.cos(fit.turn), shrink * np.sin(fit.turn)
-    e, f = fit.stretch.T
+    e, f = fit.distortion.T
     first = cosine * (1 - e) - sine * f, -sine * (1 - e) - cosine * f
     second = sine * (1 + e) - cosine * f, cosine * (1 + e) + sine * f
     return _on_basis(seen.x, seen.y, np.array([first, second]))
@@ -237,20 +237,20 @@ def _distinct(grain: NDArray[np.intp], zone: NDArray[np.int32], assigned: _Assig
     return np.unique(key, return_index=True)[1]
 
 
-def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, stretch: float) -> tuple[_Fit, _Normal]:
+def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, distortion: float) -> tuple[_Fit, _Normal]:
     """Scale, rotation and stretch by least squares over the near spots.
 
     The stretch is held near zero by what is believed of it. A residual of ln |g| changes with these four by
     (1, 0, c, s), one of the azimuth by (0, 1, -s, c); so the matrix of the normal equations is diagonal in
     scale and rotation, which are eliminated first (Schur complement).
     """
-    e, f = fit.stretch.T
+    e, f = fit.distortion.T
     c, s = seen.c, seen.s
     by_length, by_angle = assigned.near * seen.by_length, assigned.near * seen.by_angle
     length = by_length * (assigned.length + e * c + f * s)
     angle = by_angle * (assigned.angle - e * s + f * c)
     right = [part.sum(axis=0) for part in (length, angle, length * c - angle * s, length * s + angle * c)]
-    precision = _precision(by_length, by_angle, c, s, stretch)
+    precision = _precision(by_length, by_angle, c, s, distortion)
     (scale, _, *scale_with), (_, turn, *turn_with) = precision[:2]
     (ee, ef), (_, ff) = (
         [
@@ -277,7 +277,7 @@ def _precision(
     by_angle: NDArray[np.float64],
     c: NDArray[np.float64],
     s: NDArray[np.float64],
-    stretch: float,
+    distortion: float,
 ) -> NDArray[np.float64]:
     """Inverse covariance of ln scale, rotation and the two stretches, shape (4, 4, n).
 
@@ -298,15 +298,15 @@ def _precision(
     precision = np.zeros((4, 4, c.shape[1]))
     for (row, column), term in terms.items():
         precision[row, column] = precision[column, row] = term.sum(axis=0)
-    precision[range(4), range(4)] += np.array([1.0, 1.0, stretch**-2, stretch**-2])[:, None]
+    precision[range(4), range(4)] += np.array([1.0, 1.0, distortion**-2, distortion**-2])[:, None]
     return precision
 
 
 def _log_volume(
-    determinant: NDArray[np.float64], stretch: NDArray[np.float64], believed: float
+    determinant: NDArray[np.float64], distortion: NDArray[np.float64], believed: float
 ) -> NDArray[np.float64]:
     """ln of the integral over rotation (any is as likely) and stretch (Gaussian), scale held at its best."""
     volume: NDArray[np.float64] = 0.5 * np.log(np.maximum(determinant, 1e-300) * (2 * np.pi) ** 3)
     volume -= np.log(2 * np.pi) + np.log(2 * np.pi * believed**2)
-    volume -= 0.5 * (stretch**2).sum(axis=1) / believed**2
+    volume -= 0.5 * (distortion**2).sum(axis=1) / believed**2
     return volume

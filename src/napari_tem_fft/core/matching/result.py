@@ -107,7 +107,7 @@ class GrainMatch:
         Probability that the lattice is none of the candidates (spurious spots included).
     decided_by_user : bool
         The phase is a person's decision, not a measurement.
-    excluded : tuple of Candidate
+    alternatives : tuple of Candidate
         Phases that were not allowed but would be named, or be members of the set, if all were.
     """
 
@@ -119,4 +119,4 @@ class GrainMatch:
     spots: tuple[int, ...] = ()
     unlisted: float = 0.0
     decided_by_user: bool = False
-    excluded: tuple[Candidate, ...] = ()
+    alternatives: tuple[Candidate, ...] = ()

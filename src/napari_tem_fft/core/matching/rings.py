@@ -22,7 +22,7 @@ from .null_models import COMMON, SIZE_RANGE, common_phases
 from .observations import ANY_G
 from .params import MatchParams
 from .result import Outcome
-from .zone_patterns import SHARPNESS, THRESHOLDS, fall
+from .zone_patterns import SHARPNESS, THRESHOLDS, damping
 
 #: Rings that a phase must explain to be identified or likely, and to be named at all.
 NAMED_RINGS, LEAST_RINGS = 5, 3
@@ -168,7 +168,7 @@ def _over_scale(rings: _Rings, phase: Phase, grid: NDArray[np.float64]) -> NDArr
         return np.full(len(grid), -100.0)
     g = np.exp(log_g + grid[:, None])
     inside = (g > rings.band[0]) & (g < rings.band[1])
-    visible = np.where(inside, root_f * fall(g), 1e-9)[:, None]
+    visible = np.where(inside, root_f * damping(g), 1e-9)[:, None]
     apart = (rings.log_g - grid[:, None])[:, :, None] - log_g
     error = rings.error[:, None]
     density = np.exp(-0.5 * (apart / error) ** 2) / (np.sqrt(2 * np.pi) * error)

@@ -14,7 +14,7 @@ from .observations import Observed
 from .pair_index import PhaseIndex
 from .params import MatchParams
 from .placement import Hypotheses
-from .weighing import weighed
+from .weighing import weigh_grains
 
 #: A grain's own scale differs from the image's by this much: strain and local distortion.
 GRAIN_SCALE = 0.0015
@@ -77,14 +77,14 @@ def search(
     forbidden : mapping of int to ndarray of bool, shape (phases + 2,), optional
         For a grain (row of `observed`): what it cannot be, "not listed" and "all spurious" last.
     """
-    found = weighed(observed, index, phases, scale)
+    found = weigh_grains(observed, index, phases, scale)
     hypotheses, evidence = found.hypotheses, found.evidence
-    table = _over_scale(hypotheses, evidence, index, (len(observed.there), phases), scale)
-    rivals = np.stack([found.unlisted, np.zeros(len(observed.there))], axis=1)
+    table = _over_scale(hypotheses, evidence, index, (len(observed.valid), phases), scale)
+    null_models = np.stack([found.unlisted, np.zeros(len(observed.valid))], axis=1)
     for row, barred in (forbidden or {}).items():
         table[:, row, barred[:phases]] = _IMPOSSIBLE
-        rivals[row, barred[phases:]] = _IMPOSSIBLE
-    joint = combine(table, rivals, _prior(phases, params), scale)
+        null_models[row, barred[phases:]] = _IMPOSSIBLE
+    joint = combine(table, null_models, _prior(phases, params), scale)
     error = np.sqrt(_scale_error(hypotheses) ** 2 + joint.scale_error**2)
     merit = evidence.log_evidence - 0.5 * ((hypotheses.log_scale - joint.mean_scale) / error) ** 2
     return Found(observed, index, hypotheses, evidence, merit, joint)

@@ -97,7 +97,7 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
             (best.phase,),
             doubt or _identified_reason(best),
         )
-    return _undecided(candidates, unlisted, context)
+    return _undecided_verdict(candidates, unlisted, context)
 
 
 def _is_part_of_more(best: Candidate, context: Context) -> bool:
@@ -134,7 +134,7 @@ def _doubt(best: Candidate, context: Context) -> str:
     return ""
 
 
-def _undecided(candidates: Sequence[Candidate], unlisted: float, context: Context) -> _Verdict:
+def _undecided_verdict(candidates: Sequence[Candidate], unlisted: float, context: Context) -> _Verdict:
     """An ambiguous set, or unknown where the set would be too large or rest on too little."""
     best = candidates[0]
     spots = len(best.indexed)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .evidence import Evidence, near_best, quick_merit, weigh
 from .hypotheses import propose
 from .joint_posterior import ScalePrior
-from .null_models import unlisted
+from .null_models import unlisted_evidence
 from .observations import Observed
 from .pair_index import PhaseIndex
 from .placement import Hypotheses
@@ -77,7 +77,7 @@ _lock = Lock()
 _remembered: WeakKeyDictionary[PhaseIndex, OrderedDict[bytes, _Known]] = WeakKeyDictionary()
 
 
-def weighed(observed: Observed, index: PhaseIndex, phases: int, scale: ScalePrior) -> Weighed:
+def weigh_grains(observed: Observed, index: PhaseIndex, phases: int, scale: ScalePrior) -> Weighed:
     """Weigh all placements of all grains; those whose spots were weighed before are remembered.
 
     Parameters
@@ -91,22 +91,22 @@ def weighed(observed: Observed, index: PhaseIndex, phases: int, scale: ScalePrio
     """
     every = int(index.zone_phase.max(initial=-1)) + 1
     phases = min(phases, every)
-    keys = [_key(observed, row, scale) for row in range(len(observed.there))]
+    keys = [_key(observed, row, scale) for row in range(len(observed.valid))]
     if not keys:
         return _weigh(observed, index, phases, scale)
     known = _recall(index, keys, phases)
     new = [row for row, key in enumerate(keys) if key not in known]
     for group in _groups_of_like_width(new, observed.places):
-        parts = _split(_weigh(observed.rows(group).narrowed(), index, phases, scale))
+        parts = _split(_weigh(observed.rows(group).narrow(), index, phases, scale))
         known |= _keep(index, [keys[row] for row in group], parts, frozenset((phases, every)))
-    return _joined([known[key] for key in keys], observed.there.shape[1]).of_first(phases, index)
+    return _join_grains([known[key] for key in keys], observed.valid.shape[1]).of_first(phases, index)
 
 
 def _key(observed: Observed, row: int, scale: ScalePrior) -> bytes:
     """All that the evidence of a grain depends on."""
     spots = int(observed.places[row])
-    names = [f.name for f in fields(observed) if f.name not in ("ids", "stretch", "band")]
-    prior = np.array([spots, scale.middle, scale.error, observed.stretch, *observed.band])
+    names = [f.name for f in fields(observed) if f.name not in ("ids", "distortion", "band")]
+    prior = np.array([spots, scale.middle, scale.error, observed.distortion, *observed.band])
     return b"".join(array.tobytes() for array in (prior, *(getattr(observed, n)[row, :spots] for n in names)))
 
 
@@ -146,12 +146,12 @@ def _groups_of_like_width(rows: list[int], places: NDArray[np.int64]) -> list[li
 def _weigh(observed: Observed, index: PhaseIndex, phases: int, scale: ScalePrior) -> Weighed:
     """What is worth weighing of the first phases or of all."""
     hypotheses = propose(observed, index, scale.middle, scale.error)
-    merit, grains = quick_merit(hypotheses, observed, index), len(observed.there)
+    merit, grains = quick_merit(hypotheses, observed, index), len(observed.valid)
     of_first = index.zone_phase[hypotheses.zone] < phases
     worth = near_best(merit, hypotheses.grain, grains)
     worth |= near_best(merit, hypotheses.grain, grains, of_first)
     hypotheses = hypotheses.rows(worth)
-    return Weighed(hypotheses, weigh(hypotheses, observed, index), merit[worth], unlisted(observed))
+    return Weighed(hypotheses, weigh(hypotheses, observed, index), merit[worth], unlisted_evidence(observed))
 
 
 def _split(whole: Weighed) -> Iterator[Weighed]:
@@ -161,27 +161,27 @@ def _split(whole: Weighed) -> Iterator[Weighed]:
         yield replace(whole.rows(mine), unlisted=whole.unlisted[row : row + 1])
 
 
-def _joined(parts: list[Weighed], width: int) -> Weighed:
+def _join_grains(parts: list[Weighed], width: int) -> Weighed:
     """Grains one after the other, numbered by their place, with as many spots as the widest has."""
     grain = np.repeat(np.arange(len(parts)), [len(part.hypotheses.grain) for part in parts])
-    hypotheses = _concatenated([part.hypotheses for part in parts], width)
+    hypotheses = _concatenate([part.hypotheses for part in parts], width)
     return Weighed(
         replace(hypotheses, grain=grain),
-        _concatenated([part.evidence for part in parts], width),
+        _concatenate([part.evidence for part in parts], width),
         np.concatenate([part.merit for part in parts]),
         np.concatenate([part.unlisted for part in parts]),
     )
 
 
-def _concatenated(parts: list[Any], width: int) -> Any:
+def _concatenate(parts: list[Any], width: int) -> Any:
     kind = type(parts[0])
-    columns = ([_fitted(getattr(part, f.name), f.name, width) for part in parts] for f in fields(kind))
+    columns = ([_fit_width(getattr(part, f.name), f.name, width) for part in parts] for f in fields(kind))
     return kind(*map(np.concatenate, columns))
 
 
-def _fitted(array: NDArray[Any], name: str, width: int) -> NDArray[Any]:
+def _fit_width(array: NDArray[Any], name: str, width: int) -> NDArray[Any]:
     """An array over so many spots; those beyond the grain's own are not there."""
-    if array.ndim == 1 or name == "stretch":
+    if array.ndim == 1 or name == "distortion":
         return array
     fitted = np.zeros((len(array), width, *array.shape[2:]), array.dtype)
     spots = min(width, array.shape[1])

@@ -51,8 +51,8 @@ class ZonePattern:
     visibility : ndarray, shape (n,)
         Relative weight with which each reflection is expected to be seen.
     family : ndarray of int, shape (n,)
-    silence : ndarray, shape (nodes, floors, thresholds)
-        See `silence`.
+    non_detection_log_prob : ndarray, shape (nodes, floors, thresholds)
+        See `non_detection_log_prob`.
     """
 
     uvw: NDArray[np.int64]
@@ -63,10 +63,10 @@ class ZonePattern:
     position: NDArray[np.int64]
     visibility: NDArray[np.float64]
     family: NDArray[np.intp]
-    silence: NDArray[np.float64]
+    non_detection_log_prob: NDArray[np.float64]
 
 
-def silence(root_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
+def non_detection_log_prob(root_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
     """-ln of the probability that nothing of a pattern is seen up to each node, (nodes, floors, thresholds).
 
     Parameters
@@ -76,7 +76,7 @@ def silence(root_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.f
         At a threshold t a point is seen with the odds (visibility / e^t)^sharpness.
     g : ndarray, shape (n,), 1/nm
     """
-    visible = np.maximum(root_f, np.array(FLOORS)[:, None]) * fall(g)
+    visible = np.maximum(root_f, np.array(FLOORS)[:, None]) * damping(g)
     odds = np.exp(SHARPNESS * (np.log(visible)[..., None] - THRESHOLDS))
     total: NDArray[np.float64] = up_to_nodes(np.log1p(odds).transpose(1, 0, 2), g)
     return total
@@ -103,7 +103,7 @@ def _share_of_nodes(g: float) -> NDArray[np.float64]:
     return weights
 
 
-def fall(g: NDArray[np.float64]) -> NDArray[np.float64]:
+def damping(g: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fall-off of visibility with |g|."""
     factor: NDArray[np.float64] = np.exp(-((g / VISIBLE_G) ** 2))
     return factor
@@ -114,7 +114,7 @@ def visibility(relative_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArr
 
     |F| is deliberately weak: multiple scattering and the lens change intensities by far more.
     """
-    weight: NDArray[np.float64] = np.sqrt(relative_f) * fall(g)
+    weight: NDArray[np.float64] = np.sqrt(relative_f) * damping(g)
     return weight
 
 
@@ -187,7 +187,7 @@ def _pattern(
     axes = np.stack([e1, e2 / np.linalg.norm(e2)])
     flat = plane @ axes.T
     position = np.rint(g @ axes.T @ np.linalg.inv(flat)).astype(np.int64)
-    quiet = silence(*_lattice_points(flat, position, weight))
+    quiet = non_detection_log_prob(*_lattice_points(flat, position, weight))
     return ZonePattern(*axis, flat, generators, position, weight, family, quiet)
 
 
@@ -206,7 +206,7 @@ def _lattice_points(
     i -= reach
     g = np.linalg.norm(np.stack([i, j], axis=-1) @ basis, axis=-1)
     inside = (g <= 1 / PATTERN_D) & ((j > 0) | (i > 0))
-    return table[inside] / fall(g[inside]), g[inside]
+    return table[inside] / damping(g[inside]), g[inside]
 
 
 def lattice_basis(vectors: NDArray[np.int64], uvw: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -237,7 +237,7 @@ def fitted_peaks(
         reach = max(2, int(np.ceil(FIT_REACH * max(width, 1.0) / 2)))
         part = slice(max(at - reach, 0), at + reach + 1)
         points = np.stack([g[part], height[part], error[part]])
-        peak = _fitted(curve, points.tobytes(), float(g[at]), float(width * (g[1] - g[0])))
+        peak = _fit_peaks(curve, points.tobytes(), float(g[at]), float(width * (g[1] - g[0])))
         if peak is not None and g[part][0] <= peak.g <= g[part][-1]:
             yield peak
 
@@ -247,7 +247,7 @@ def _gaussian(g: NDArray[np.float64], centre: float, width: float, height: float
 
 
 @lru_cache(maxsize=1024)
-def _fitted(curve: Curve, points: bytes, centre: float, full_width: float) -> ProfilePeak | None:
+def _fit_peaks(curve: Curve, points: bytes, centre: float, full_width: float) -> ProfilePeak | None:
     """Gaussian through a peak, None where a fit is impossible; an edit leaves most peaks as they were.
 
     `points` are g, height and error, three rows of float64.

@@ -114,7 +114,7 @@ def find_centre(image: Image, start: Point | None = None, source: CentreSource =
     rough = PatternCentre(start, UNCONFIRMED_SIGMA, source, _symmetry_at(image, start))
     if rough.symmetry == 0:
         return rough
-    position, sigma = _refined(image, start)
+    position, sigma = _refine_centre(image, start)
     fine = replace(rough, position=position, sigma=sigma, symmetry=_symmetry_at(image, position))
     return fine if fine.symmetry > 0 else rough
 
@@ -122,13 +122,13 @@ def find_centre(image: Image, start: Point | None = None, source: CentreSource =
 def _most_symmetric(image: Image) -> tuple[Point, float]:
     """Centre of the largest correlation of the image with itself turned, to a few pixels."""
     factor = max(1, -(-max(image.shape) // COARSE))
-    smooth = ndimage.gaussian_filter(binned(image, factor), 1.0)
+    smooth = ndimage.gaussian_filter(bin_pattern(image, factor), 1.0)
     correlation, overlap = _self_correlation(smooth)
     correlation[overlap < LEAST_OVERLAP * smooth.size] = -1.0
     # Fisher's measure of how unlikely a correlation is: a small overlap may be alike by chance
     weight = np.arctanh(np.clip(correlation, -0.999, 0.999)) * np.sqrt(overlap)
     y, x = np.unravel_index(int(np.argmax(weight)), weight.shape)
-    return unbinned((float(y) / 2, float(x) / 2), factor), float(correlation[y, x])
+    return unbin_centre((float(y) / 2, float(x) / 2), factor), float(correlation[y, x])
 
 
 def _self_correlation(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -152,10 +152,10 @@ def _convolution(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     return whole[: shape[0], : shape[1]]
 
 
-def _refined(image: Image, start: Point) -> tuple[Point, float]:
+def _refine_centre(image: Image, start: Point) -> tuple[Point, float]:
     """Centre near a start by the details, with sigma; the start where they do not show it."""
     factor = max(1, -(-max(image.shape) // FINE))
-    small = binned(image, factor)
+    small = bin_pattern(image, factor)
     detail = ndimage.gaussian_filter(small, 1.0) - ndimage.gaussian_filter(small, DETAIL)
     reach = max(2, min(2 * REACH // factor, min(small.shape) // 8))
     product = np.pad(_convolution(detail, detail), 3 * reach)
@@ -171,7 +171,7 @@ def _refined(image: Image, start: Point) -> tuple[Point, float]:
         return start, UNCONFIRMED_SIGMA
     shift, sigma = _peak(near[dy - 1 : dy + 2, dx - 1 : dx + 2].astype(np.float64), scatter)
     middle = ((y - 4 * reach + dy + shift[0]) / 2, (x - 4 * reach + dx + shift[1]) / 2)
-    return unbinned(middle, factor), min(factor * sigma / 2, UNCONFIRMED_SIGMA)
+    return unbin_centre(middle, factor), min(factor * sigma / 2, UNCONFIRMED_SIGMA)
 
 
 def _peak(values: NDArray[np.float64], scatter: float) -> tuple[Point, float]:
@@ -185,7 +185,7 @@ def _peak(values: NDArray[np.float64], scatter: float) -> tuple[Point, float]:
     return (shifts[0], shifts[1]), float(max(sigmas))
 
 
-def binned(image: Image, factor: int) -> Image:
+def bin_pattern(image: Image, factor: int) -> Image:
     """Means of square blocks of pixels."""
     ny, nx = (n // factor * factor for n in image.shape)
     blocks = image[:ny, :nx].reshape(ny // factor, factor, nx // factor, factor)
@@ -193,7 +193,7 @@ def binned(image: Image, factor: int) -> Image:
     return means
 
 
-def unbinned(point: Point, factor: float) -> Point:
+def unbin_centre(point: Point, factor: float) -> Point:
     """The place on the image of a place on the binned one."""
     return (point[0] + 0.5) * factor - 0.5, (point[1] + 0.5) * factor - 0.5
 

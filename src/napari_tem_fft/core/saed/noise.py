@@ -128,7 +128,7 @@ def _of_arcs(values: NDArray[np.float64], arcs: int) -> tuple[NDArray[np.float64
     median = np.where(known, _nan_median(filled), np.nan)
     deviation = np.where(known, _nan_median(np.abs(filled - np.nan_to_num(median)[..., None])), np.nan)
     shape = (len(values), 2 * arcs)
-    return _completed(median.reshape(shape)), _completed(deviation.reshape(shape))
+    return _complete(median.reshape(shape)), _complete(deviation.reshape(shape))
 
 
 def _nan_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,7 +141,7 @@ def _nan_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
-def _completed(table: NDArray[np.float64]) -> NDArray[np.float64]:
+def _complete(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Unknown arcs filled with the mean of the known ones of their ring, unknown rings from the next ones."""
     known = np.isfinite(table)
     count = known.sum(axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from .centre import PatternCentre, binned, unbinned
+from .centre import PatternCentre, bin_pattern, unbin_centre
 from .noise import Image, PatternNoise, Point, pattern_noise
 
 #: Smoothing, in pixels, with which peaks are looked for: sharp ones and broad ones.
@@ -80,20 +80,22 @@ def find_peaks(
     candidates: list[Candidate] = []
     for width in seen:
         factor = max(1, int(width / FINEST))
-        small = ndimage.gaussian_filter(binned(image, factor), width / factor)
-        coarse = unbinned(centre.position, 1 / factor)
+        small = ndimage.gaussian_filter(bin_pattern(image, factor), width / factor)
+        coarse = unbin_centre(centre.position, 1 / factor)
         pixel = (scale[0] * factor, scale[1] * factor)
         noise = pattern_noise(small, coarse, pixel, *limits)
         found = _maxima(noise, coarse, pixel, limits, width / factor, false_alarms / len(seen))
         candidates += [_on_the_image(one, factor, image.shape) for one in found]
     candidates.sort(reverse=True)
-    return tuple(_fitted(image, candidates[: 4 * MOST_PEAKS]))[:MOST_PEAKS]
+    return tuple(_fit_peak(image, candidates[: 4 * MOST_PEAKS]))[:MOST_PEAKS]
 
 
 def _on_the_image(candidate: Candidate, factor: int, shape: tuple[int, ...]) -> Candidate:
     """A candidate found on a binned image, at its pixel in the image itself."""
     significance, log_tail, *place = candidate
-    y, x = (min(round(c), n - 1) for c, n in zip(unbinned((place[0], place[1]), factor), shape, strict=True))
+    y, x = (
+        min(round(c), n - 1) for c, n in zip(unbin_centre((place[0], place[1]), factor), shape, strict=True)
+    )
     return significance, log_tail, y, x
 
 
@@ -117,7 +119,7 @@ def _maxima(
         yield significance, noise.log_tail(significance), int(y), int(x)
 
 
-def _fitted(image: Image, candidates: Sequence[Candidate]) -> Iterator[Peak]:
+def _fit_peak(image: Image, candidates: Sequence[Candidate]) -> Iterator[Peak]:
     """Fits of the candidates, leaving out those that lie on a spot that was fitted before."""
     taken: list[Peak] = []
     for significance, log_tail, y, x in candidates:

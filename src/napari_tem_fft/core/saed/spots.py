@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..spots.spot import Spot, upper
+from ..spots.spot import Spot, friedel_representative
 from .centre import PatternCentre, Point
 from .peaks import Peak
 
@@ -122,7 +122,7 @@ def _spot(
     pixel = max(scale)
     return PatternSpot(
         id=0,
-        g=upper((float(offset[0] * scale[0]), float(offset[1] * scale[1]))),
+        g=friedel_representative((float(offset[0] * scale[0]), float(offset[1] * scale[1]))),
         sigma=sigma * pixel,
         snr=max(peak.significance for peak in group),
         log_false_alarm=min(peak.log_false_alarm for peak in group),

@@ -211,7 +211,7 @@ def _densities_under(
     sums = weight.sum(axis=1)
     weight /= np.maximum(sums, np.finfo(np.float64).tiny)[:, None]
     densities: NDArray[np.float64] = weight @ spectra.likely_density.T.astype(np.float64)
-    densities = densities.reshape(-1, *spectra.lattice)
+    densities = densities.reshape(-1, *spectra.window_grid)
     for i, g in enumerate(spots):
         if sums[i] < 1e-3 * reach:  # beyond the rings, or rings wider than the filter
             densities[i] = spectra.density_at(g)

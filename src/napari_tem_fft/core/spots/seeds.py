@@ -117,7 +117,7 @@ def find_seeds(diffractogram: Diffractogram, spectra: LocalSpectra, false_alarms
         frequencies and the whole-image transform together.
     """
     whole = diffractogram
-    searched = _searched(whole.half, whole.step, (whole.q_min, whole.q_max))
+    searched = _searched_bins(whole.half, whole.step, (whole.q_min, whole.q_max))
     limit = np.log(false_alarms / (spectra.tests + searched))
     seeds = list(_window_seeds(spectra, limit))
     known = np.array([seed.g for seed in seeds]).reshape(-1, 2)
@@ -143,7 +143,7 @@ def _window_seeds(spectra: LocalSpectra, limit: float) -> Iterator[Seed]:
 
 def _clusters(spectra: LocalSpectra) -> list[NDArray[np.intp]]:
     """Detections linked over neighbouring windows, as arrays of indices."""
-    found, columns = spectra.detections, spectra.lattice[1]
+    found, columns = spectra.detections, spectra.window_grid[1]
     if not len(found.window):
         return []
     place = np.stack([found.window // columns, found.window % columns], axis=1) / 1.5
@@ -163,7 +163,7 @@ def _clusters(spectra: LocalSpectra) -> list[NDArray[np.intp]]:
 
 
 @lru_cache(maxsize=8)
-def _searched(half: tuple[int, int], step: tuple[float, float], limits: tuple[float, float]) -> int:
+def _searched_bins(half: tuple[int, int], step: tuple[float, float], limits: tuple[float, float]) -> int:
     """Number of bins of half the plane, each pair counted once, between two |g|."""
     gy = np.arange(-half[0], half[0] + 1)[:, None] * step[0]
     gx = np.arange(half[1] + 1)[None, :] * step[1]

@@ -102,7 +102,7 @@ class Spot:
         return degrees(self.sigma / self.length)
 
 
-def upper(g: tuple[float, float]) -> tuple[float, float]:
+def friedel_representative(g: tuple[float, float]) -> tuple[float, float]:
     """The member of the pair +g, -g that is stored: g_x > 0, or g_x = 0 and g_y > 0."""
     gy, gx = g
     return (-gy, -gx) if gx < 0 or (gx == 0 and gy < 0) else (gy, gx)

@@ -44,7 +44,7 @@ def pack(folder: Path, path: Path) -> None:
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
+def unpack(path: Path) -> Iterator[Path]:
     """The folder of an archive, in a temporary place while the context lasts; a folder is taken as it is.
 
     Raises

@@ -30,8 +30,8 @@ from ..readers.arrays import read_array, write_array
 from ..readers.dm import read_images
 from ..results.description import describe_micrograph, written
 from ..results.folder import load_results, save_results
-from ..results.whole_folder import replaced
-from .archive import pack, unpacked
+from ..results.whole_folder import replace_folder
+from .archive import pack, unpack
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft document", 1
 SUFFIX, DOCUMENT, PIXELS, RESULTS, LAYERS = ".temfft", "temfft.json", "micrograph.npy", "results", "layers"
@@ -112,7 +112,7 @@ def save_temfft(
     if not pixels and micrograph is not None and not (micrograph.source and micrograph.file_hash):
         raise ValueError(f"{micrograph.name} has no file by which it could be found again: keep its pixels")
     if folder or path.is_dir():
-        with replaced(path, DOCUMENT) as fresh:
+        with replace_folder(path, DOCUMENT) as fresh:
             _write(fresh, document, pixels)
         return path
     with tempfile.TemporaryDirectory(prefix="temfft-") as place:
@@ -130,9 +130,9 @@ def load_temfft(path: str | Path) -> Document:
         If it is none of ours, damaged, or its micrograph is not found.
     """
     path = Path(path)
-    with unpacked(path) as folder:
+    with unpack(path) as folder:
         try:
-            return _read(folder, path)
+            return _read_document(folder, path)
         except ReadError as error:
             raise ReadError(path, error.what, error.advice) from error
         except Exception as error:  # any other fault of a file that was tampered with
@@ -173,7 +173,7 @@ def _write_layer(
     return {**entry, "data": f"{LAYERS}/{name}"}
 
 
-def _read(folder: Path, path: Path) -> Document:
+def _read_document(folder: Path, path: Path) -> Document:
     about = folder / DOCUMENT
     if not about.is_file():
         raise ReadError(

@@ -16,7 +16,7 @@ from ...core.grains.sizes import bin_edges, histogram, summary
 from ...core.lengths import LengthUnit
 from ...core.maps.colours import CIRCULAR, DIVERGING, REACH, colours_of
 from ...core.maps.orientation import families, orientation_map, orientations
-from ...core.maps.strain import spread_out
+from ...core.maps.strain import smooth_field
 from ...core.pipeline import Analysis
 from ..results.grain_tables import sizes_of
 from .overview import draw_outline, scale_bar, shown_image
@@ -43,8 +43,8 @@ def grain_picture(
     if deformed:
         share = analysis.params.grains.false_share
         shape = analysis.map_grid.shape
-        change = 100 * spread_out(analysis.deformations, "d_change", shape, share)
-        turn = spread_out(analysis.deformations, "rotation", shape, share)
+        change = 100 * smooth_field(analysis.deformations, "d_change", shape, share)
+        turn = smooth_field(analysis.deformations, "rotation", shape, share)
         _draw_deformation(axes[1, 0], analysis, change, "change of d within each grain (%)")
         _draw_deformation(axes[1, 1], analysis, turn, "rotation within each grain (°)")
     return figure

@@ -49,7 +49,7 @@ def distinct_peaks(peaks: Sequence[ProfilePeak]) -> list[ProfilePeak]:
     return sorted(chosen, key=lambda peak: peak.g)
 
 
-def spread(positions: Sequence[float], gap: float) -> NDArray[np.float64]:
+def spread_labels(positions: Sequence[float], gap: float) -> NDArray[np.float64]:
     """Rising positions moved as little as possible (least squares) so that neighbours keep a gap.
 
     By pooling adjacent violators: positions without their gaps need only be non-decreasing.

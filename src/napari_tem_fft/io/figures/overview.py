@@ -26,7 +26,7 @@ from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import ComponentMap, component_name
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
-from .labels import distinct_peaks, ring_groups, spread
+from .labels import distinct_peaks, ring_groups, spread_labels
 
 #: Most pixels an axis of the shown micrograph.
 SHOWN = 900
@@ -271,7 +271,7 @@ def _label_peaks(axes: Axes, analysis: Analysis, limits: tuple[float, float], un
     """d of the most significant peaks, side by side without overlap, with lines to the peaks."""
     chosen = distinct_peaks([peak for profile in analysis.profiles for peak in profile.peaks])
     gap = 0.016 * (limits[1] - limits[0])
-    for peak, x in zip(chosen, spread([peak.g for peak in chosen], gap), strict=True):
+    for peak, x in zip(chosen, spread_labels([peak.g for peak in chosen], gap), strict=True):
         axes.annotate(
             length(peak.d, unit), xy=(peak.g, 0.76), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
             textcoords=("data", "axes fraction"), rotation=90, ha="center", va="top", fontsize=9,

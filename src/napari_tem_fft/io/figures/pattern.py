@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...core.lengths import LengthUnit, length, symbol
 from ...core.saed.centre import pattern_pixels
 from ...core.saed.measure import PatternMeasurement
-from .labels import calibration_words, distinct_peaks, ring_groups, spread
+from .labels import calibration_words, distinct_peaks, ring_groups, spread_labels
 from .overview import OUTLINE
 
 #: Most pixels an axis of the shown pattern.
@@ -39,7 +39,7 @@ def pattern_picture(measured: PatternMeasurement, unit: LengthUnit = "nm") -> Fi
 
 def _draw_pattern(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) -> None:
     pattern = measured.micrograph
-    image, extent = _shown(measured)
+    image, extent = _displayed(measured)
     low, high = np.percentile(image, (1, 99.9))
     axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent)
     for spot in measured.spots:
@@ -65,7 +65,7 @@ def _frequency(measured: PatternMeasurement, y: float, x: float) -> tuple[float,
     return (x - cx) * sx, (y - cy) * sy
 
 
-def _shown(measured: PatternMeasurement) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
+def _displayed(measured: PatternMeasurement) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
     """Grey levels for the eye, of at most 1000 x 1000 pixels, and the extent for `imshow` in 1/nm."""
     pixels = measured.micrograph.pixels
     factor = max(1, -(-max(pixels.shape) // SHOWN))
@@ -94,7 +94,7 @@ def _draw_profile(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) ->
         axes.axvline(spot.length, color=SPOT, linewidth=0.7, alpha=0.6)
     chosen = distinct_peaks(profile.peaks)
     gap = 0.025 * float(profile.g[-1] - profile.g[0])
-    for peak, x in zip(chosen, spread([peak.g for peak in chosen], gap), strict=True):
+    for peak, x in zip(chosen, spread_labels([peak.g for peak in chosen], gap), strict=True):
         axes.annotate(
             length(peak.d, unit), xy=(peak.g, 0.8), xytext=(x, 0.98), xycoords=("data", "axes fraction"),
             textcoords=("data", "axes fraction"), rotation=90, ha="center", va="top", fontsize=9,

@@ -47,7 +47,7 @@ def symmetry_of(operations: gemmi.GroupOps) -> Symmetry:
 
 
 @cache
-def symmetry_named(symbol: str) -> Symmetry:
+def symmetry_by_name(symbol: str) -> Symmetry:
     """The operations of a space group by its Hermann-Mauguin symbol.
 
     Raises
@@ -126,7 +126,7 @@ def _orbit(
     position: NDArray[np.float64], symmetry: Symmetry, direct: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """All images of an atom inside the cell, those of a special position once, shape (n, 3)."""
-    images = _images(_snapped(position), symmetry)
+    images = _images(_snap(position), symmetry)
     apart = _apart(images, images[0])
     same = _lengths(apart, direct) < SAME_ATOM
     if same.sum() == 1:
@@ -154,7 +154,7 @@ def _lengths(apart: NDArray[np.float64], direct: NDArray[np.float64]) -> NDArray
     return np.asarray(np.linalg.norm(apart @ direct, axis=1), np.float64)
 
 
-def _snapped(position: NDArray[np.float64]) -> NDArray[np.float64]:
+def _snap(position: NDArray[np.float64]) -> NDArray[np.float64]:
     """Coordinates written as .3333 or .66667 are thirds and sixths."""
     position = position % 1.0
     nearest = _FRACTIONS[np.abs(position[:, None] - _FRACTIONS).argmin(axis=1)]

@@ -16,8 +16,8 @@ import numpy as np
 import platformdirs
 
 from ...core.crystal.phase import Phase
-from ...core.crystal.phase_selection import others_than
-from ...core.matching.assignment import Choice
+from ...core.crystal.phase_selection import non_candidates
+from ...core.matching.assignment import CandidateSet
 from ...core.matching.pair_index import PhaseIndex, build_index, index_key, is_remembered, remember
 
 #: Indices kept on disk, the last used ones.
@@ -29,9 +29,9 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("napari-tem-fft", appauthor=False)) / "index"
 
 
-def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase]) -> Choice:
+def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase]) -> CandidateSet:
     """The candidates, with all other phases of a table beside them, ready for every image of a run."""
-    choice = Choice(tuple(phases), others_than(phases, table))
+    choice = CandidateSet(tuple(phases), non_candidates(phases, table))
     prepare_index((*choice.phases, *choice.others))
     return choice
 

@@ -16,7 +16,7 @@ from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import DEFAULT_TAGS, find_phase, select_phases
 from ...core.crystal.structure import LatticePlanes
 from .cif import read_cif, read_cif_with_warnings
-from .crystal import Atom, build_structure, composition, formula, symmetry_named
+from .crystal import Atom, build_structure, composition, formula, symmetry_by_name
 from .d_lists import read_d_list
 
 __all__ = [
@@ -57,7 +57,7 @@ def phase_from_entry(entry: dict[str, Any]) -> Phase:
     """One entry of the table as a `Phase`."""
     atoms = [_atom(line) for line in entry["atoms"]]
     structure = build_structure(
-        _cell(entry["cell"], entry["space_group"]), atoms, symmetry_named(entry["space_group"])
+        _cell(entry["cell"], entry["space_group"]), atoms, symmetry_by_name(entry["space_group"])
     )
     counts = composition(structure, atoms)
     return Phase(
@@ -158,7 +158,7 @@ def with_own_phases(
             notes += [_took_the_id(mine)] if phases.get(mine.id) in table else []
             phases[mine.id] = mine
             continue
-        notes.append(_replaced(mine, bundled))
+        notes.append(_replace(mine, bundled))
         names = dict.fromkeys((bundled.id, bundled.name, *bundled.aliases, *mine.aliases))
         aliases = tuple(name for name in names if name != mine.id)
         own_phase = replace(mine, aliases=aliases, tags=(*mine.tags, *bundled.tags))
@@ -179,7 +179,7 @@ def _same_name(table: Sequence[Phase], mine: Phase) -> Phase | None:
     return None if known and mine.elements != bundled.elements else bundled
 
 
-def _replaced(mine: Phase, bundled: Phase) -> str:
+def _replace(mine: Phase, bundled: Phase) -> str:
     text = f"your {mine.id} replaces the bundled {bundled.id}"
     own, theirs = mine.reflections[0].d, bundled.reflections[0].d
     if abs(own / theirs - 1) > SAME_LATTICE:

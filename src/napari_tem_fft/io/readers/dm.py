@@ -87,7 +87,7 @@ def read_micrograph(
         If the file cannot be read, there is no such image or frame, or a frame has to be chosen.
     """
     images = read_images(path)
-    chosen = images if image is None else (_numbered(path, images, image),)
+    chosen = images if image is None else (_image_by_number(path, images, image),)
     if frame is not None:
         return _frame(path, chosen, frame)
     singles = [one for one in chosen if isinstance(one, Micrograph)]
@@ -102,7 +102,7 @@ def _image(path: Path, index: int, signal: Signal, name: str, digest: str) -> Mi
     return micrograph_of(signal, path, name, digest)
 
 
-def _numbered(
+def _image_by_number(
     path: str | PathLike[str], images: Sequence[Micrograph | ImageStack], image: int
 ) -> Micrograph | ImageStack:
     if not 0 <= image < len(images):

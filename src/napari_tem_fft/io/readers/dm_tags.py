@@ -105,10 +105,10 @@ class _Walk:
     def group(self, name: str, depth: int) -> dict[str, Any]:
         """Children of a group whose flags were read already."""
         if depth > _DEEPEST:
-            raise self.damaged("its tags are nested too deeply")
+            raise self.damaged_file("its tags are nested too deeply")
         (count,) = self.words(1)
         if count < 0:
-            raise self.damaged("a group of tags has a negative length")
+            raise self.damaged_file("a group of tags has a negative length")
         tags: dict[str, Any] = {}
         unnamed = {20: 0, 21: 0}
         for _ in range(count):
@@ -123,7 +123,7 @@ class _Walk:
         """Kind and name of the next child."""
         kind, length = self.take(">Bh")
         if kind not in (20, 21) or length < 0:
-            raise self.damaged(f"there is no tag where one should be (kind {kind})")
+            raise self.damaged_file(f"there is no tag where one should be (kind {kind})")
         label = self.stream.read(length).decode("latin-1")
         if len(label) < length:
             raise self.cut_off()
@@ -138,7 +138,7 @@ class _Walk:
             self.take(">bb")
             return self.group(label, depth + 1)
         if self.take("4s") != (b"%%%%",):
-            raise self.damaged("the mark before a tag's values is missing")
+            raise self.damaged_file("the mark before a tag's values is missing")
         return self.data(counted=(parent, label) != ("ImageData", "Data"))
 
     def data(self, counted: bool) -> Any:
@@ -159,7 +159,7 @@ class _Walk:
         elif code == _ARRAY and length > 3:
             width, count = self.elements()
         else:
-            raise self.damaged(f"a tag has values of an unknown kind ({code})")
+            raise self.damaged_file(f"a tag has values of an unknown kind ({code})")
         return self.skip(width, count, counted)
 
     def elements(self) -> tuple[int, int]:
@@ -170,7 +170,7 @@ class _Walk:
         elif code == _STRING:
             (width,) = self.words(1)
         else:
-            raise self.damaged(f"a tag has values of an unknown kind ({code})")
+            raise self.damaged_file(f"a tag has values of an unknown kind ({code})")
         (count,) = self.words(1)
         return width, count
 
@@ -178,27 +178,27 @@ class _Walk:
         """Bytes of a struct, from its description."""
         _, count = self.words(2)
         if not 0 <= count <= _MOST_FIELDS:
-            raise self.damaged(f"a tag claims {count} fields")
+            raise self.damaged_file(f"a tag claims {count} fields")
         codes = self.words(2 * count)[1::2]
         return sum(struct.calcsize("=" + self.format(code)) for code in codes)
 
     def skip(self, width: int, count: int, counted: bool) -> Values:
         """Pass over values, after making sure that they are there."""
         if width < 0 or count < 0 or (width == 0 and count > 1):
-            raise self.damaged("a tag has values of an impossible size")
+            raise self.damaged_file("a tag has values of an impossible size")
         offset = self.stream.tell()
         if width * count > self.size - offset:
             raise self.cut_off()
         self.read_bytes += width * count if counted else 0
         if self.read_bytes > _MOST_BYTES:
-            raise self.damaged("its tags outside of the images are too large")
+            raise self.damaged_file("its tags outside of the images are too large")
         self.stream.seek(width * count, 1)
         return Values(offset, width * count, count)
 
     def format(self, code: int) -> str:
         """Struct format of a type code."""
         if code not in _FORMATS:
-            raise self.damaged(f"a tag has values of an unknown kind ({code})")
+            raise self.damaged_file(f"a tag has values of an unknown kind ({code})")
         return _FORMATS[code]
 
     def words(self, count: int) -> tuple[int, ...]:
@@ -209,7 +209,7 @@ class _Walk:
         """The next values of a struct format; struct.error where the file ends."""
         return struct.unpack(form, self.stream.read(struct.calcsize(form)))
 
-    def damaged(self, what: str) -> ReadError:
+    def damaged_file(self, what: str) -> ReadError:
         """The error for a file that contradicts itself."""
         return ReadError(self.path, f"damaged file: {what} (at byte {self.stream.tell()})", _DAMAGED)
 

@@ -60,7 +60,7 @@ def read_other(path: Path, signature: Signature, lazy: bool = False) -> list[Sig
         n_bytes = _claimed_bytes(path, reader)
         lazy = reader in _LAZY and (lazy or n_bytes > LAZY_BYTES)
         _refuse_giants(path, reader, n_bytes)
-        return _read(path, reader, lazy)
+        return _read_signals(path, reader, lazy)
     except ReadError:
         raise
     except Exception as error:
@@ -78,7 +78,7 @@ def _reader_for(path: Path, signature: Signature) -> str:
     return reader
 
 
-def _read(path: Path, reader: str, lazy: bool) -> list[Signal]:
+def _read_signals(path: Path, reader: str, lazy: bool) -> list[Signal]:
     module = importlib.import_module(f"rsciio.{reader}")
     options: dict[str, Any] = {"select_type": "images"} if reader == "emd" else {}
     signals: list[Signal] = module.file_reader(str(path), lazy=lazy, **options)

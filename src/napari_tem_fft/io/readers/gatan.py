@@ -52,11 +52,11 @@ def read_gatan(path: str | PathLike[str], lazy: bool = False) -> list[Signal]:
     entries = _image_entries(path, claims)
     n_bytes = sum(_check_entry(path, entry) for entry in entries)
     special = any(entry["ImageData"]["DataType"] in _NEVER_LAZY for entry in entries)
-    signals = _read(path, claims, (lazy or n_bytes > LAZY_BYTES) and not special)
-    return signals if claims.order == "<" else [_swapped(signal) for signal in signals]
+    signals = _read_signals(path, claims, (lazy or n_bytes > LAZY_BYTES) and not special)
+    return signals if claims.order == "<" else [_swap_bytes(signal) for signal in signals]
 
 
-def _read(path: Path, claims: DmOutline, lazy: bool) -> list[Signal]:
+def _read_signals(path: Path, claims: DmOutline, lazy: bool) -> list[Signal]:
     from rsciio.digitalmicrograph import file_reader
 
     try:
@@ -116,7 +116,7 @@ def _signal(image: Any, lazy: bool) -> Signal:
     }
 
 
-def _swapped(signal: Signal) -> Signal:
+def _swap_bytes(signal: Signal) -> Signal:
     """The data set with its pixels' bytes in this machine's order: the reader takes all for little endian."""
     data = signal["data"]
     if data.dtype.kind not in "iufc" or data.dtype.itemsize == 1:

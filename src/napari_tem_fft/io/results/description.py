@@ -58,7 +58,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "specimen_area": float(analysis.specimen.sum() * analysis.map_grid.pixel_area),
         "specimen_by_user": analysis.specimen_by_user,
         "components": [
-            _without(component, "heat") | {"map": name, "label": label}
+            _without_keys(component, "heat") | {"map": name, "label": label}
             for label, (component, name) in enumerate(zip(analysis.components, maps, strict=True), 1)
         ],
         "matches": to_plain(analysis.matches),
@@ -108,7 +108,7 @@ def _peak(peak: ProfilePeak) -> dict[str, Any]:
     return {**to_plain(peak), "d": peak.d, "d_sigma": peak.d_sigma}
 
 
-def _without(component: ComponentMap, array: str) -> dict[str, Any]:
+def _without_keys(component: ComponentMap, array: str) -> dict[str, Any]:
     names = [name for name in ComponentMap.__slots__ if name != array]
     return {name: to_plain(getattr(component, name)) for name in names}
 

@@ -25,8 +25,8 @@ from ...core.lengths import LengthUnit
 from ...core.maps.component_map import ComponentMap, strongest
 from ...core.maps.map_grid import MapGrid
 from ...core.maps.orientation import orientation_map, orientations
-from ...core.maps.strain import spread_out
-from ...core.matching import Decision, GrainMatch, RingMatch
+from ...core.maps.strain import smooth_field
+from ...core.matching import GrainMatch, PhaseOverride, RingMatch
 from ...core.parameters import from_dict
 from ...core.pipeline import Analysis, AnalysisParams
 from ...core.profile.radial_profile import ProfilePeak
@@ -48,7 +48,7 @@ from .map_files import (
     write_map,
 )
 from .tables import read_profiles, write_profiles, write_spots
-from .whole_folder import plain_name, read_description, replaced
+from .whole_folder import plain_name, read_description, replace_folder
 
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
 SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
@@ -98,7 +98,7 @@ def save_results(
     """
     folder = Path(folder)
     maps = map_names(analysis.components) if keep != "tables" else [""] * len(analysis.components)
-    with replaced(folder, ANALYSIS) as fresh:
+    with replace_folder(folder, ANALYSIS) as fresh:
         write_spots(fresh / SPOTS, analysis, unit)
         write_profiles(fresh / PROFILE, analysis.profiles, unit)
         write_grains(fresh / GRAIN_TABLE, analysis, unit)
@@ -134,7 +134,7 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
     if analysis.params.deformation.deformation:
         write_deformations(folder / DEFORMATIONS, turned)
         for what in ("d_change", "rotation"):
-            write_map(folder / f"{what}.tif", spread_out(turned, what, grid.shape, share), grid)
+            write_map(folder / f"{what}.tif", smooth_field(turned, what, grid.shape, share), grid)
 
 
 def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
@@ -157,7 +157,7 @@ def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
         raise ValueError(f"{folder}: only tables were kept of this analysis; analyse the micrograph again")
     micrograph = _same_micrograph(stored, micrograph, folder)
     try:
-        return _restored(stored, micrograph, folder)
+        return _restore(stored, micrograph, folder)
     except (KeyError, TypeError, OSError) as error:
         raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
 
@@ -173,7 +173,7 @@ def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Pat
     return replace(micrograph, calibration=from_plain(Calibration, known["calibration"]))
 
 
-def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Analysis:
+def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Analysis:
     params = from_dict(AnalysisParams, stored["parameters"])
     image, repaired = prepared_pixels(micrograph)
     whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
@@ -202,7 +202,7 @@ def _restored(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> A
         network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,
         rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
         others=_phases(stored.get("others", []), stored["own_phases"]),
-        decisions=from_plain(tuple[Decision, ...], stored.get("decisions", [])),
+        decisions=from_plain(tuple[PhaseOverride, ...], stored.get("decisions", [])),
     )
 
 

@@ -48,25 +48,25 @@ def write_sizes(path: Path, analysis: Analysis) -> None:
 def grain_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     """Rows of the grains' table."""
     grains = {grain.id: grain for grain in analysis.grains}
-    cut = _cut(analysis)
+    cut = _is_cut(analysis)
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     oriented = {(one.grain, one.component): one for one in found}
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
     for match in analysis.matches:
         name = component_name(match)
         phase = known.get(match.candidates[0].phase) if match.phases and match.candidates else None
-        row = _measured(grains[match.grain]) | _named(match, name, phase)
+        row = _measured_cells(grains[match.grain]) | _name_cells(match, name, phase)
         row["cut_by_border"] = int(cut[match.grain])
-        yield row | _oriented(oriented.get((match.grain, name)), phase)
+        yield row | _orientation_cells(oriented.get((match.grain, name)), phase)
 
 
-def _cut(analysis: Analysis) -> dict[int, bool]:
+def _is_cut(analysis: Analysis) -> dict[int, bool]:
     """Whether the border cuts each grain, by its id."""
     regions = zip(analysis.grains, analysis.grain_regions, strict=True)
     return {grain.id: is_cut_by_border(region, analysis.map_grid) for grain, region in regions}
 
 
-def _measured(grain: Grain) -> dict[str, Any]:
+def _measured_cells(grain: Grain) -> dict[str, Any]:
     return {
         "grain": grain.id,
         "x_nm": round(grain.centre[1], 3),
@@ -78,7 +78,7 @@ def _measured(grain: Grain) -> dict[str, Any]:
     }
 
 
-def _named(match: GrainMatch, name: str, phase: Phase | None) -> dict[str, Any]:
+def _name_cells(match: GrainMatch, name: str, phase: Phase | None) -> dict[str, Any]:
     probability = min(1.0, sum(c.posterior for c in match.candidates if c.phase in match.phases))
     axis = match.candidates[0].zone_axis if match.phases and match.candidates else None
     four = four_index_zone(axis) if axis and phase is not None and has_hexagonal_axes(phase) else ()
@@ -91,7 +91,7 @@ def _named(match: GrainMatch, name: str, phase: Phase | None) -> dict[str, Any]:
     }
 
 
-def _oriented(one: Orientation | None, phase: Phase | None) -> dict[str, Any]:
+def _orientation_cells(one: Orientation | None, phase: Phase | None) -> dict[str, Any]:
     if one is None:
         return {}
     return {
@@ -121,7 +121,7 @@ def size_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
 def sizes_of(analysis: Analysis) -> dict[str, tuple[list[float], list[bool]]]:
     """Diameters (nm) of each component's grains and whether the border cuts them; "all" comes last."""
     diameter = {grain.id: grain.diameter for grain in analysis.grains}
-    cut = _cut(analysis)
+    cut = _is_cut(analysis)
     members = {part.name: part.grains for part in analysis.components} | {"all": tuple(diameter)}
     # a grain outside of a specimen that a person has drawn has no size
     left = {name: [n for n in ids if diameter[n]] for name, ids in members.items()}

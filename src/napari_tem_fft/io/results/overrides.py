@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import find_phase
-from ...core.matching import Decision, DecisionKind
+from ...core.matching import OverrideKind, PhaseOverride
 from ..json_file import read_json
 from ..plain import from_plain
 from ..readers.arrays import read_array
@@ -18,11 +18,11 @@ from .folder import ANALYSIS, SPECIMEN
 from .map_files import read_map
 
 
-def stored_decisions(folder: str | Path, file_hash: str) -> tuple[Decision, ...]:
+def stored_decisions(folder: str | Path, file_hash: str) -> tuple[PhaseOverride, ...]:
     """The decisions in the results of an earlier analysis of the same file; none where there are none."""
     stored = _earlier(Path(folder), file_hash)
     try:
-        return from_plain(tuple[Decision, ...], stored.get("decisions", []))
+        return from_plain(tuple[PhaseOverride, ...], stored.get("decisions", []))
     except (ValueError, KeyError, TypeError, AttributeError):
         return ()
 
@@ -64,7 +64,9 @@ def read_specimen(path: str | Path) -> NDArray[Any]:
     return mask
 
 
-def read_decisions(kind: DecisionKind, texts: Iterable[str], table: Sequence[Phase]) -> tuple[Decision, ...]:
+def read_decisions(
+    kind: OverrideKind, texts: Iterable[str], table: Sequence[Phase]
+) -> tuple[PhaseOverride, ...]:
     """Decisions from "GRAIN=PHASE", such as "3=Cu".
 
     Raises
@@ -75,8 +77,8 @@ def read_decisions(kind: DecisionKind, texts: Iterable[str], table: Sequence[Pha
     return tuple(_decision(kind, text, table) for text in texts)
 
 
-def _decision(kind: DecisionKind, text: str, table: Sequence[Phase]) -> Decision:
+def _decision(kind: OverrideKind, text: str, table: Sequence[Phase]) -> PhaseOverride:
     grain, _, name = text.partition("=")
     if not grain.strip().isdecimal() or not name.strip():
         raise ValueError(f"{text!r} is not a grain's number and a phase, such as 3=Cu")
-    return Decision(int(grain), find_phase(table, name.strip()).id, kind)
+    return PhaseOverride(int(grain), find_phase(table, name.strip()).id, kind)

@@ -17,7 +17,7 @@ from ...core.saed.spots import PatternSpot
 from ..plain import from_plain, to_plain
 from .description import describe_micrograph, written
 from .tables import read_profiles, write_profiles, write_rows
-from .whole_folder import read_description, replaced
+from .whole_folder import read_description, replace_folder
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft pattern", 1
 PATTERN, SPOTS, RINGS, PROFILE, PICTURE = (
@@ -63,12 +63,12 @@ def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthU
     folder = Path(folder)
     from ..figures.pattern import write_pattern_picture  # matplotlib is slow to import
 
-    with replaced(folder, PATTERN) as fresh:
+    with replace_folder(folder, PATTERN) as fresh:
         write_rows(fresh / SPOTS, SPOT_COLUMNS, spot_rows(measured), unit)
         write_rows(fresh / RINGS, RING_COLUMNS, ring_rows(measured), unit)
         write_profiles(fresh / PROFILE, (measured.profile,), unit)
         write_pattern_picture(fresh / PICTURE, measured, unit)
-        text = json.dumps(_described(measured), indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(_describe(measured), indent=1, ensure_ascii=False, allow_nan=False)
         (fresh / PATTERN).write_text(text, encoding="utf-8")
     return folder
 
@@ -155,7 +155,7 @@ def ring_rows(measured: PatternMeasurement) -> Iterator[dict[str, Any]]:
         }
 
 
-def _described(measured: PatternMeasurement) -> dict[str, Any]:
+def _describe(measured: PatternMeasurement) -> dict[str, Any]:
     return {
         **written(FORMAT, FORMAT_VERSION),
         "micrograph": describe_micrograph(measured.micrograph),

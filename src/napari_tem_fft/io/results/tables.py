@@ -98,13 +98,13 @@ def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
     for spot in analysis.spots:
         yield (
-            _measured(spot, calibration)
+            _measured_cells(spot, calibration)
             | {"grain": grain_of.get(spot.id, "")}
-            | _explained(spot, match_of.get(spot.id), known)
+            | _index_cells(spot, match_of.get(spot.id), known)
         )
 
 
-def _measured(spot: Spot, calibration: float) -> dict[str, Any]:
+def _measured_cells(spot: Spot, calibration: float) -> dict[str, Any]:
     return {
         "id": spot.id,
         "d_nm": round(spot.d, 7),
@@ -123,7 +123,7 @@ def _measured(spot: Spot, calibration: float) -> dict[str, Any]:
     }
 
 
-def _explained(spot: Spot, match: GrainMatch | None, known: Mapping[str, Phase]) -> dict[str, Any]:
+def _index_cells(spot: Spot, match: GrainMatch | None, known: Mapping[str, Phase]) -> dict[str, Any]:
     if match is None:
         return {}
     row: dict[str, Any] = {"outcome": str(match.outcome), "phase": " / ".join(match.phases)}

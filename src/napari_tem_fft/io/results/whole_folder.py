@@ -17,7 +17,7 @@ OURS = "napari-tem-fft"
 
 
 @contextmanager
-def replaced(folder: Path, description: str) -> Iterator[Path]:
+def replace_folder(folder: Path, description: str) -> Iterator[Path]:
     """A temporary folder beside `folder`, whose files move into it once all have been written.
 
     Files that an earlier description lists are removed first, others are left alone; the description is

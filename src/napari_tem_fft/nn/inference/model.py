@@ -76,7 +76,7 @@ class ModelConfig:
             raise ValueError(f"no such model: least {self.least}, disc {self.disc} 1/nm")
 
 
-def resolved(name: str) -> str:
+def resolve_name(name: str) -> str:
     """Name or path of the model that a parameter chooses; empty for the statistics alone.
 
     "auto" is the model that the environment variable `NAPARI_TEM_FFT_NETWORK` names, else the shipped one.
@@ -88,7 +88,7 @@ def resolved(name: str) -> str:
 
 def names_model(name: str) -> bool:
     """Whether a parameter chooses a model, and not the statistics alone."""
-    return bool(resolved(name))
+    return bool(resolve_name(name))
 
 
 def own_folder() -> Path:
@@ -110,7 +110,7 @@ def model_folder(name_or_path: str | Path) -> Path:
     ModelError
         If there is neither.
     """
-    name = resolved(str(name_or_path))
+    name = resolve_name(str(name_or_path))
     if not name:
         raise ModelError(f"{name_or_path}: the statistics alone, no model")
     path = Path(name)

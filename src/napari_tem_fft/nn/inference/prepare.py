@@ -109,8 +109,8 @@ def _image_planes(diffractogram: Diffractogram, params: InputParams) -> dict[str
     largest, counts = _on_cells(snr, half, step, params, np.maximum)
     total, _ = _on_cells(snr, half, step, params, np.add)
     return {
-        "image": _compressed(largest - np.log(counts)),
-        "image_mean": _compressed((total / counts - 1) * np.sqrt(counts)),
+        "image": _compress(largest - np.log(counts)),
+        "image_mean": _compress((total / counts - 1) * np.sqrt(counts)),
     }
 
 
@@ -119,8 +119,8 @@ def _local_planes(spectra: LocalSpectra, params: InputParams) -> dict[str, NDArr
     largest, _ = _on_cells(spectra.snr_max, half, step, params, np.maximum)
     total, counts = _on_cells(spectra.snr_mean, half, step, params, np.add)
     return {
-        "local": _compressed(largest - np.float32(np.log(n))),
-        "local_mean": _compressed((total / counts - 1) * np.float32(np.sqrt(n / OVERLAP_LOSS))),
+        "local": _compress(largest - np.float32(np.log(n))),
+        "local_mean": _compress((total / counts - 1) * np.float32(np.sqrt(n / OVERLAP_LOSS))),
     }
 
 
@@ -139,14 +139,14 @@ def _on_cells(
         )
         wanted = np.arange(lowest, params.half + 1)
         if step[axis] <= params.grid.step[axis]:
-            values, number = _pooled(values, axis, np.rint(places).astype(np.intp), wanted, how)
+            values, number = _pool(values, axis, np.rint(places).astype(np.intp), wanted, how)
         else:
-            values, number = _interpolated(values, axis, places, wanted)
+            values, number = _interpolate(values, axis, places, wanted)
         counts.append(number)
     return values, np.outer(*counts).astype(np.float32)
 
 
-def _pooled(
+def _pool(
     values: NDArray[np.float32],
     axis: int,
     cells: NDArray[np.intp],
@@ -182,7 +182,7 @@ def _runs(
     return pooled
 
 
-def _interpolated(
+def _interpolate(
     values: NDArray[np.float32], axis: int, places: NDArray[np.floating[Any]], wanted: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Bins coarser than cells: linear between them; 0 in cells beyond the last bin."""
@@ -194,7 +194,7 @@ def _interpolated(
     return np.where(reached, mixed, 0).astype(np.float32), np.ones(len(wanted), np.intp)
 
 
-def _compressed(surprise: NDArray[np.float32]) -> NDArray[np.float32]:
+def _compress(surprise: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.arcsinh(surprise / np.float32(KNEE)), np.float32)
 
 
@@ -279,7 +279,7 @@ def _centre(smooth: NDArray[np.float32], cell: NDArray[np.intp]) -> tuple[float,
     return row + float(weight.sum(axis=1) @ offset), column + float(weight.sum(axis=0) @ offset)
 
 
-def mirrored(
+def mirror(
     inputs: NDArray[np.float32], params: InputParams, transpose: bool, flip: bool
 ) -> NDArray[np.float32]:
     """The input (or target) of the image turned by 90 degrees (`transpose`) or mirrored (`flip`)."""

@@ -59,12 +59,12 @@ class Segmenter:
         output = self.predict(network_input(diffractogram, spectra, self.inputs))
         grid = self.inputs.grid
         g, _ = probable_spots(output, self.least, self.inputs)
-        seeds = confirmed(g, diffractogram, spectra, grid.step[0], self.false_alarms)
+        seeds = confirm(g, diffractogram, spectra, grid.step[0], self.false_alarms)
         picture = NetworkPicture(whole_plane(output, self.inputs), grid)
         return Proposal(seeds, NetworkUsed(self.name, self.weights_sha256), picture)
 
 
-def confirmed(
+def confirm(
     g: NDArray[np.float64],
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
@@ -114,7 +114,7 @@ def _local_evidence(
         if best < 0 or found.log_p[best] > needed:
             seeds.append(None)
             continue
-        windows = _around(int(found.window[best]), found.window[near], spectra.lattice[1])
+        windows = _around(int(found.window[best]), found.window[near], spectra.window_grid[1])
         place, snr, log_p = found.g[best], float(found.snr[best]), float(found.log_p[best])
         seeds.append(Seed((float(place[0]), float(place[1])), snr, log_p, windows, "network"))
     return seeds

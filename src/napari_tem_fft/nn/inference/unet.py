@@ -220,7 +220,7 @@ class UNet:
                 x = convolution(x)
             return x
 
-        x = _folded(inputs, self._network.fold)
+        x = _fold(inputs, self._network.fold)
         skips = []
         for _ in range(depth):
             x = convolved_twice(x)
@@ -229,10 +229,10 @@ class UNet:
             x = x.reshape(height // 2, 2, width // 2, 2, features).max(axis=(1, 3))
         x = convolved_twice(x)
         for raising in self._raising:
-            x = np.concatenate([skips.pop(), _raised(x, *raising)], axis=-1)
+            x = np.concatenate([skips.pop(), _upsample(x, *raising)], axis=-1)
             x = convolved_twice(x)
         kernel, bias = self._last
-        return np.asarray(expit(_unfolded(x @ kernel + bias, self._network.fold)), np.float32)
+        return np.asarray(expit(_unfold(x @ kernel + bias, self._network.fold)), np.float32)
 
 
 def _convolutions(network: NetworkParams, weights: Mapping[str, Array]) -> Iterator[_Convolution]:
@@ -255,7 +255,7 @@ def _convolutions(network: NetworkParams, weights: Mapping[str, Array]) -> Itera
         yield _Convolution(kernel.reshape(3, 3 * inputs, features), bias, groups, gain)
 
 
-def _raised(x: Array, kernel: Array, bias: Array) -> Array:
+def _upsample(x: Array, kernel: Array, bias: Array) -> Array:
     """Twice the rows and columns, by a transposed convolution of 2 x 2 cells."""
     height, width, channels = x.shape
     features = bias.size
@@ -264,14 +264,14 @@ def _raised(x: Array, kernel: Array, bias: Array) -> Array:
     return blocks.reshape(2 * height, 2 * width, features) + bias
 
 
-def _folded(x: Array, fold: int) -> Array:
+def _fold(x: Array, fold: int) -> Array:
     """Blocks of cells as channels: (h, w, c) to (h / f, w / f, f f c)."""
     height, width, channels = x.shape
     blocks = x.reshape(height // fold, fold, width // fold, fold * channels).swapaxes(1, 2)
     return blocks.reshape(height // fold, width // fold, fold * fold * channels)
 
 
-def _unfolded(x: Array, fold: int) -> Array:
+def _unfold(x: Array, fold: int) -> Array:
     """Channels as blocks of cells: (h, w, f f) to (f h, f w)."""
     height, width, _ = x.shape
     return x.reshape(height, width, fold, fold).swapaxes(1, 2).reshape(height * fold, width * fold)

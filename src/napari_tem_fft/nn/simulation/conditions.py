@@ -68,7 +68,7 @@ def drawn_camera(rng: np.random.Generator, params: SynthesisParams, shape: tuple
     )
 
 
-def low_passed(pixels: Image, rng: np.random.Generator) -> tuple[Image, float]:
+def low_pass(pixels: Image, rng: np.random.Generator) -> tuple[Image, float]:
     """An image that somebody filtered, and the sharp limit beyond which nothing is left, cycles a pixel."""
     spectrum = fft.rfft2(pixels)
     gy, gx = fft.fftfreq(pixels.shape[0])[:, None], fft.rfftfreq(pixels.shape[1])[None, :]

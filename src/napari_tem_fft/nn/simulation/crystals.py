@@ -74,7 +74,7 @@ def random_lattice(rng: np.random.Generator) -> Lattice:
         strength[(m[:, None] + m) % 2 != 0] = 0.0
     phase = np.exp(2j * np.pi * rng.random(strength.shape) * (rng.random() < 0.7))
     lattice = Lattice(basis, _hermitian(strength * phase))
-    return _weakened(lattice, rng)
+    return _weaken(lattice, rng)
 
 
 def zone_lattice(phase: Phase, rng: np.random.Generator) -> Lattice | None:
@@ -85,7 +85,7 @@ def zone_lattice(phase: Phase, rng: np.random.Generator) -> Lattice | None:
         return None
     basis, strength = found
     phases = np.exp(2j * np.pi * rng.random(strength.shape) * (rng.random() < 0.5))
-    return _weakened(Lattice(basis, _hermitian(strength * phases)), rng)
+    return _weaken(Lattice(basis, _hermitian(strength * phases)), rng)
 
 
 def one_row(lattice: Lattice) -> Lattice:
@@ -95,7 +95,7 @@ def one_row(lattice: Lattice) -> Lattice:
     return Lattice(lattice.basis, kept)
 
 
-def tilted(lattice: Lattice, rng: np.random.Generator) -> Lattice:
+def tilt(lattice: Lattice, rng: np.random.Generator) -> Lattice:
     """A small tilt off the zone: reflections far along one direction are weakened."""
     direction = rng.uniform(0, 2 * np.pi)
     along = lattice.frequencies() @ np.array([np.sin(direction), np.cos(direction)])
@@ -103,13 +103,13 @@ def tilted(lattice: Lattice, rng: np.random.Generator) -> Lattice:
     return Lattice(lattice.basis, lattice.strength * np.exp(-0.5 * (along / reach) ** 2))
 
 
-def turned(lattice: Lattice, angle: float) -> Lattice:
+def rotate_in_plane(lattice: Lattice, angle: float) -> Lattice:
     """The lattice turned in the image's plane by radians."""
     c, s = np.cos(angle), np.sin(angle)
     return Lattice(lattice.basis @ np.array([[c, -s], [s, c]]), lattice.strength)
 
 
-def faceted(
+def facet_shape(
     shape: tuple[int, int],
     pixel_size: tuple[float, float],
     centre: tuple[float, float],
@@ -173,7 +173,7 @@ def _hermitian(strength: NDArray[np.complex128]) -> NDArray[np.complex128]:
     return half + np.conj(half[::-1, ::-1])
 
 
-def _weakened(lattice: Lattice, rng: np.random.Generator) -> Lattice:
+def _weaken(lattice: Lattice, rng: np.random.Generator) -> Lattice:
     """Scattering factors and thermal motion weaken large g; random dynamical factors scatter the rest."""
     g2 = np.sum(lattice.frequencies() ** 2, axis=-1)
     fall = np.exp(-rng.uniform(0.004, 0.02) * g2 / 4) / (1 + g2 / rng.uniform(4.0, 9.0) ** 2)

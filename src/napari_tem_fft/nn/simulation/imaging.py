@@ -129,7 +129,7 @@ def axes_of(shape: tuple[int, int], pixel_size: tuple[float, float]) -> tuple[Im
     return gy, gx
 
 
-def exposed(
+def expose(
     film: Image,
     crystals: Image,
     pixel_size: tuple[float, float],
@@ -157,10 +157,10 @@ def exposed(
         spectrum *= camera.mtf(gy, gx, pixel_size).astype(np.float32)
     contrast: Image = fft.irfft2(spectrum, s=film.shape)
     expected = 1 + contrast + (0.5 * second_order) * contrast**2
-    return recorded(np.maximum(expected, 0.0), pixel_size, camera, rng)
+    return record_image(np.maximum(expected, 0.0), pixel_size, camera, rng)
 
 
-def recorded(
+def record_image(
     expected: Image, pixel_size: tuple[float, float], camera: Camera, rng: np.random.Generator
 ) -> Image:
     """An expected intensity (mean 1) as a camera records it, with noise and faults, in grey levels."""
@@ -172,7 +172,7 @@ def recorded(
     light *= expected
     counts = _noisy(light, rng)
     if not camera.counting and camera.blur:
-        counts = _blurred(counts, camera.blur)
+        counts = _blur(counts, camera.blur)
     if camera.read_noise:
         counts += np.float32(camera.read_noise) * rng.standard_normal(shape, np.float32)
     if camera.gain_stripes:
@@ -207,7 +207,7 @@ def _noisy(expected: Image, rng: np.random.Generator) -> Image:
     return rng.poisson(expected).astype(np.float32)
 
 
-def _blurred(counts: Image, blur: float) -> Image:
+def _blur(counts: Image, blur: float) -> Image:
     for axis in (0, 1):
         wide = np.concatenate([counts.take([0], axis), counts, counts.take([-1], axis)], axis)
         n = counts.shape[axis]

@@ -21,21 +21,21 @@ from scipy.signal import fftconvolve
 from ...core.crystal.phase import Phase
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
-from .conditions import drawn_camera, drawn_lens, drawn_support, low_passed
+from .conditions import drawn_camera, drawn_lens, drawn_support, low_pass
 from .crystals import (
     FIRST_HALF,
     Lattice,
     Shape,
-    faceted,
+    facet_shape,
     fringes,
     one_row,
     random_lattice,
+    rotate_in_plane,
     thickness,
-    tilted,
-    turned,
+    tilt,
     zone_lattice,
 )
-from .imaging import FILM_FALL, Camera, Image, Lens, exposed, film_amplitude
+from .imaging import FILM_FALL, Camera, Image, Lens, expose, film_amplitude
 from .params import SynthesisParams, log_uniform
 from .visibility import best_window_area, whole_image_area
 
@@ -95,16 +95,16 @@ def synthesise(
     """
     params = params or SynthesisParams()
     rng = np.random.default_rng([seed, index])
-    scene = _Scene.drawn(rng, params)
+    scene = _Scene.draw_conditions(rng, params)
     reflections = [
         _place_grain(scene, number, phases, params, rng) for number in range(_number(scene, params, rng))
     ]
-    pixels = exposed(
+    pixels = expose(
         scene.film, scene.potential, scene.pixel_size, scene.lens, scene.camera, scene.second_order, rng
     )
-    truth = _joined(reflections)
+    truth = _join_truths(reflections)
     if rng.random() < 0.03:
-        pixels, limit = low_passed(pixels, rng)
+        pixels, limit = low_pass(pixels, rng)
         truth = truth.below(limit, scene.pixel_size)
     micrograph = Micrograph(pixels, Calibration.real(scene.pixel_size), f"synthetic {seed}-{index}")
     window = 11.0 if rng.random() < 0.75 else rng.uniform(*params.window)
@@ -125,7 +125,7 @@ class _Scene:
     potential: Image
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, params: SynthesisParams) -> _Scene:
+    def draw_conditions(cls, rng: np.random.Generator, params: SynthesisParams) -> _Scene:
         side = int(rng.choice(params.sizes, p=np.array(params.shares) / sum(params.shares)))
         shape = (side, side) if rng.random() < 0.7 else (side, int(rng.choice([0.75, 0.875]) * side))
         pixel = log_uniform(rng, params.pixel_size)
@@ -186,11 +186,11 @@ def _place_grain(
     diameter = log_uniform(rng, (min(params.diameter[0], largest), largest))
     centre = rng.uniform(-0.1, 1.1, 2) * extent
     lattice = _lattice(phases, rng)
-    shape = faceted(
+    shape = facet_shape(
         scene.film.shape, scene.pixel_size, (float(centre[0]), float(centre[1])), diameter, lattice, rng
     )
     if shape is None or not (shape.depth > 0).any():
-        return _joined([])
+        return _join_truths([])
     height = thickness(shape, edge=rng.uniform(0.1, 0.4), slope=rng.uniform(0.5, 6.0))
     return _shine(scene, number, lattice, shape, height, params, rng)
 
@@ -218,7 +218,7 @@ def _shine(
     nyquist = 0.5 / max(scene.pixel_size)
     seen = np.abs(g).max(axis=1) < nyquist
     if not (power[seen] > 0).any():
-        return _joined([])
+        return _join_truths([])
     wanted = log_uniform(rng, params.best_snr) / float(power[seen].max())
     most = STRONGEST / (2 * max(float(np.abs(linear).max()), 1e-12))
     most = min(most, MOST_PHASE / (2 * float(np.abs(lattice.strength).max())))
@@ -268,12 +268,12 @@ def _lattice(phases: Sequence[Phase], rng: np.random.Generator) -> Lattice:
     lattice = None
     if phases and rng.random() < 0.5:
         lattice = zone_lattice(phases[int(rng.integers(len(phases)))], rng)
-    lattice = turned(lattice or random_lattice(rng), rng.uniform(0, 2 * np.pi))
+    lattice = rotate_in_plane(lattice or random_lattice(rng), rng.uniform(0, 2 * np.pi))
     kind = rng.random()
-    return one_row(lattice) if kind < 0.2 else tilted(lattice, rng) if kind < 0.6 else lattice
+    return one_row(lattice) if kind < 0.2 else tilt(lattice, rng) if kind < 0.6 else lattice
 
 
-def _joined(parts: Sequence[Truth]) -> Truth:
+def _join_truths(parts: Sequence[Truth]) -> Truth:
     if not parts:
         return Truth(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros(0, np.intp))
     columns: list[Any] = [[getattr(p, name) for p in parts] for name in ("g", "snr", "size", "grain")]

@@ -97,7 +97,7 @@ def train_forest(pairs: Pairs, disc: float, inputs: InputParams, params: ForestP
     for number in rng.permutation(len(pairs))[: params.images]:
         one = batch_of(pairs, np.array([number]), disc, inputs)
         counted = one.weight[0, ..., 0] > 0
-        chosen = _balanced(one.target[0, ..., 0] > 0, counted, params.cells, rng)
+        chosen = _balance(one.target[0, ..., 0] > 0, counted, params.cells, rng)
         features.append(forest_features(one.inputs[0]).reshape(-1, _width(inputs))[chosen])
         labels.append(one.target[0].ravel()[chosen] > 0)
     forest = RandomForestClassifier(
@@ -127,7 +127,7 @@ def _width(inputs: InputParams) -> int:
     return len(inputs.channels) + (len(inputs.channels) - 1) * (2 * len(SCALES) + 3)
 
 
-def _balanced(
+def _balance(
     masked: NDArray[np.bool_], counted: NDArray[np.bool_], cells: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     """As many cells of the mask as there are, up to a half, and others, of which some are bright."""

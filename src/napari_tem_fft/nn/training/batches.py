@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..inference.prepare import InputParams, mirrored, target
+from ..inference.prepare import InputParams, mirror, target
 from ..simulation.synthesis import FAINT, VISIBLE, Truth
-from .dataset import Pairs, restored
+from .dataset import Pairs, restore_inputs
 
 #: Relative and absolute change of each channel of an augmented input.
 GAIN, SHIFT = 0.05, 0.05
@@ -74,13 +74,13 @@ def batch_of(
 ) -> Batch:
     """The pairs with these numbers, augmented if a generator is given (turns, mirrors, gain)."""
     both = [drawn(pairs.truth[i], pairs.limits[i], disc, params) for i in members]
-    inputs = restored(pairs.inputs[members], params)
+    inputs = restore_inputs(pairs.inputs[members], params)
     masks = np.stack([np.stack(pair, axis=-1) for pair in both]).astype(np.float32)
     if rng is not None:
         for i in range(len(members)):
             transpose, flip = bool(rng.integers(2)), bool(rng.integers(2))
-            inputs[i] = mirrored(inputs[i], params, transpose, flip)
-            masks[i] = mirrored(masks[i], params, transpose, flip)
+            inputs[i] = mirror(inputs[i], params, transpose, flip)
+            masks[i] = mirror(masks[i], params, transpose, flip)
         shape = (len(members), 1, 1, inputs.shape[-1])
         inputs *= 1 + GAIN * rng.standard_normal(shape, np.float32)
         inputs += SHIFT * rng.standard_normal(shape, np.float32) * (inputs != 0)

@@ -66,12 +66,12 @@ class Pairs:
             Truth(g, np.full(len(g), SURE), np.full(len(g), SURE), np.zeros(len(g), np.intp))
             for _, g in corrected
         ]
-        inputs = np.stack([stored(np.asarray(one, np.float32)) for one, _ in corrected])
+        inputs = np.stack([quantise_inputs(np.asarray(one, np.float32)) for one, _ in corrected])
         limits = np.tile([0.0, params.q_max], (len(sure), 1))
         return cls(inputs, tuple(sure), limits)
 
 
-def joined(parts: Sequence[Pairs]) -> Pairs:
+def join_pairs(parts: Sequence[Pairs]) -> Pairs:
     """Several sets of pairs as one."""
     return Pairs(
         np.concatenate([part.inputs for part in parts]),
@@ -90,13 +90,13 @@ def spectra_of(micrograph: Micrograph, window: float) -> tuple[Diffractogram, Lo
     )
 
 
-def stored(inputs: NDArray[np.float32]) -> NDArray[np.uint8]:
+def quantise_inputs(inputs: NDArray[np.float32]) -> NDArray[np.uint8]:
     """A network's input of all `CHANNELS` in bytes, without |g|."""
     levels = np.rint((inputs[..., : len(STORED)] + OFFSET) * SCALE)
     return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
-def restored(levels: NDArray[np.uint8], params: InputParams) -> NDArray[np.float32]:
+def restore_inputs(levels: NDArray[np.uint8], params: InputParams) -> NDArray[np.float32]:
     """Inputs again, shape (n, rows, columns, channels of `params`), as `network_input` gives them."""
     values = levels.astype(np.float32) / np.float32(SCALE) - np.float32(OFFSET)
     radius = np.broadcast_to(radius_plane(params), (len(levels), *params.shape))[..., None]
@@ -150,7 +150,7 @@ def load_pairs(folder: Path, count: int, first: int = 0) -> Pairs:
         If some have not been made.
     """
     parts = [_load_shard(folder / _name(k)) for k in range(first // SHARD, -(-(first + count) // SHARD))]
-    whole, skip = joined(parts), first % SHARD
+    whole, skip = join_pairs(parts), first % SHARD
     chosen = slice(skip, skip + count)
     return Pairs(whole.inputs[chosen], whole.truth[chosen], whole.limits[chosen])
 
@@ -180,7 +180,7 @@ def _make_shard(
     for index in range(shard * SHARD, (shard + 1) * SHARD):
         one = synthesise(seed, index, phases, synthesis)
         diffractogram, spectra = spectra_of(one.micrograph, one.window)
-        levels.append(stored(network_input(diffractogram, spectra, inputs)))
+        levels.append(quantise_inputs(network_input(diffractogram, spectra, inputs)))
         truths.append(one.truth)
         limits.append((diffractogram.q_min, diffractogram.q_max))
     path = folder / _name(shard)

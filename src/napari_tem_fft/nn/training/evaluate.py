@@ -15,7 +15,7 @@ from ...core.fourier.diffractogram import Diffractogram
 from ...core.fourier.local_spectra import LocalSpectra
 from ...core.image.micrograph import Micrograph
 from ..inference.prepare import InputParams, network_input, probable_spots, target
-from ..inference.propose import Predict, confirmed
+from ..inference.propose import Predict, confirm
 from ..simulation.synthesis import FAINT, Truth
 from .baselines import Detector, frequencies
 from .batches import drawn, visible
@@ -105,7 +105,7 @@ def confirmed_detector(predict: Predict, inputs: InputParams, least: float, fals
 
     def detect(diffractogram: Diffractogram, spectra: LocalSpectra) -> NDArray[np.float64]:
         g, cell = propose(diffractogram, spectra), inputs.grid.step[0]
-        return frequencies(confirmed(g, diffractogram, spectra, cell, false_alarms))
+        return frequencies(confirm(g, diffractogram, spectra, cell, false_alarms))
 
     return detect
 

@@ -99,7 +99,7 @@ def build_unet(network: NetworkParams, shape: tuple[int, int], channels: int, se
         raise ValueError(f"{shape[0]} x {shape[1]} cells are no multiples of {network.multiple}")
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((*shape, channels))
-    x: Any = _folded(inputs, network.fold)
+    x: Any = _fold(inputs, network.fold)
     skips = []
     for level in range(network.depth):
         x = _two_convolutions(x, network.base * 2**level, network)
@@ -113,10 +113,10 @@ def build_unet(network: NetworkParams, shape: tuple[int, int], channels: int, se
     # few cells belong to spots: starting from their share keeps the first steps from being wasted
     rare = keras.initializers.Constant(-4.0)
     x = keras.layers.Conv2D(network.fold**2, 1, bias_initializer=rare)(x)
-    return keras.Model(inputs, _unfolded(x, network.fold))
+    return keras.Model(inputs, _unfold(x, network.fold))
 
 
-def _folded(x: Any, fold: int) -> Any:
+def _fold(x: Any, fold: int) -> Any:
     """Blocks of cells as channels: (n, h, w, c) to (n, h / f, w / f, f f c)."""
     from keras import layers
 
@@ -128,7 +128,7 @@ def _folded(x: Any, fold: int) -> Any:
     return layers.Reshape((height // fold, width // fold, fold * fold * channels))(x)
 
 
-def _unfolded(x: Any, fold: int) -> Any:
+def _unfold(x: Any, fold: int) -> Any:
     """Channels as blocks of cells: (n, h, w, f f) to (n, f h, f w, 1)."""
     from keras import layers
 

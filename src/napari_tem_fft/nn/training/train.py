@@ -15,7 +15,7 @@ from ..inference.model import ModelConfig
 from ..inference.prepare import InputParams
 from ..inference.unet import NetworkParams
 from .batches import batch_of, batches
-from .dataset import Pairs, restored
+from .dataset import Pairs, restore_inputs
 from .keras_unet import import_keras, network_for, save_model
 from .params import TrainParams
 from .scores import dice, rates
@@ -143,7 +143,7 @@ def loss_of(logits: Any, target: Any, weight: Any, kind: str) -> Any:
 def outputs_of(model: Any, pairs: Pairs, inputs: InputParams, size: int = 8) -> Iterator[NDArray[np.float32]]:
     """The network's output for each pair, shape (rows, columns)."""
     for first in range(0, len(pairs), size):
-        logits = model(restored(pairs.inputs[first : first + size], inputs), training=False)
+        logits = model(restore_inputs(pairs.inputs[first : first + size], inputs), training=False)
         yield from 1 / (1 + np.exp(-np.asarray(logits)[..., 0]))
 
 

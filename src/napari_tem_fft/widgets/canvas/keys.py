@@ -28,13 +28,14 @@ KEYS: dict[str, tuple[str, str]] = {
 
 def words_of(name: str) -> str:
     """The key in brackets, for a tooltip; empty for what has none."""
-    return f" ({_shown(KEYS[name][0])})" if name in KEYS else ""
+    return f" ({_key_text(KEYS[name][0])})" if name in KEYS else ""
 
 
 def list_of_keys() -> str:
     """Rich text: a table of all keys."""
     rows = (
-        f"<tr><td><b>{_shown(key)}</b>&nbsp;&nbsp;</td><td>{words}</td></tr>" for key, words in KEYS.values()
+        f"<tr><td><b>{_key_text(key)}</b>&nbsp;&nbsp;</td><td>{words}</td></tr>"
+        for key, words in KEYS.values()
     )
     return f"<table>{''.join(rows)}</table>"
 
@@ -43,13 +44,13 @@ def bind(viewer: ViewerModel, name: str, method: Callable[..., object], *argumen
     """Bind a viewer's key to a method, as long as its object lives; a later one takes over."""
     known = WeakMethod(method)
 
-    def called(viewer: Any) -> None:
+    def describe_key(viewer: Any) -> None:
         alive = known()
         if alive is not None:
             alive(*arguments)
 
-    viewer.bind_key(KEYS[name][0], called, overwrite=True)
+    viewer.bind_key(KEYS[name][0], describe_key, overwrite=True)
 
 
-def _shown(key: str) -> str:
+def _key_text(key: str) -> str:
     return key.replace("Control", "Ctrl").replace("-", "+")

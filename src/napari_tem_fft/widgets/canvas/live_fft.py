@@ -84,8 +84,8 @@ class LiveFft(QObject):
 
     def _shown_plane(self) -> Plane | None:
         """Where the whole FFT is shown, if it is."""
-        findings = self._session.current
-        return findings.group.plane() if findings is not None else None
+        image_state = self._session.current
+        return image_state.group.plane() if image_state is not None else None
 
     def _on_moved(self, event: Any = None) -> None:
         self._timer.start()
@@ -112,8 +112,8 @@ class LiveFft(QObject):
 
     def _lay_under_the_mask(self) -> None:
         """Put the new layer right above the whole FFT, below its mask, rings and spots."""
-        findings = self._session.current
-        fft = findings.group.get("fft") if findings is not None else None
+        image_state = self._session.current
+        fft = image_state.group.get("fft") if image_state is not None else None
         if fft is not None and self._group is not None:
             layers = self._group.home("live").layers
             layers.move(layers.index(self._group["live"]), layers.index(fft) + 1)
@@ -134,10 +134,10 @@ def part_inside(part: Shapes, micrograph: Micrograph) -> tuple[slice, slice] | N
 def _steps(
     micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, beside: bool
 ) -> Generator[Step, None, None]:
-    yield Step("part", 1, 1, Shown(inside, (_transformed(micrograph, inside, plane, beside),)))
+    yield Step("part", 1, 1, Shown(inside, (_transform(micrograph, inside, plane, beside),)))
 
 
-def _transformed(
+def _transform(
     micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, beside: bool
 ) -> LayerData:
     part = micrograph.crop(*inside)

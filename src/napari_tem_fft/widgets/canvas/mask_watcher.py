@@ -15,7 +15,7 @@ from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 
 
 class MaskWatcher(QObject):
@@ -103,14 +103,14 @@ class MaskWatchers(QObject):
         super().__init__()
         self._watchers: dict[Layer, MaskWatcher] = {}
 
-    def watch(self, findings: Findings) -> None:
+    def watch(self, image_state: ImageState) -> None:
         """Watch the mask that is shown now; what it holds is known."""
-        layer, watcher = findings.group.get("mask"), self._watchers.get(findings.layer)
+        layer, watcher = image_state.group.get("mask"), self._watchers.get(image_state.layer)
         if watcher is not None and watcher.layer is layer:
             watcher.remember()
         elif isinstance(layer, Labels):
-            self.release(findings.layer)
-            self._watchers[findings.layer] = watcher = MaskWatcher(layer)
+            self.release(image_state.layer)
+            self._watchers[image_state.layer] = watcher = MaskWatcher(layer)
             watcher.changed.connect(self.changed)
             watcher.stroke_began.connect(self.stroke_began)
             layer.bind_key("Control-Z", self._on_undo_key, overwrite=True)
@@ -129,8 +129,8 @@ class MaskWatchers(QObject):
         self.redo_asked.emit()
 
 
-def set_editable(findings: Findings, editable: bool) -> None:
+def set_editable(image_state: ImageState, editable: bool) -> None:
     """Let a mask be painted on, or not while the spots are still looked for."""
-    layer = findings.group.get("mask")
+    layer = image_state.group.get("mask")
     if isinstance(layer, Labels):
         layer.editable = editable

@@ -10,8 +10,8 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 
 from ...layers.results import plane_of
-from ..session.findings import Findings
-from ..session.selection import Chosen, grain_chosen, spot_chosen
+from ..session.image_state import ImageState
+from ..session.selection import Selection, grain_chosen, spot_chosen
 from .readout import spot_at
 
 #: Modes in which a click means the place and not a tool.
@@ -33,8 +33,8 @@ class Picker:
     def __init__(
         self,
         viewer: ViewerModel,
-        current: Callable[[], Findings | None],
-        choose: Callable[[Chosen | None], None],
+        current: Callable[[], ImageState | None],
+        choose: Callable[[Selection | None], None],
     ) -> None:
         self._current = current
         self._choose = choose
@@ -53,30 +53,30 @@ class Picker:
         while event.type == "mouse_move":
             moved = True
             yield
-        findings = self._current()
-        if not moved and findings is not None and findings.analysis is not None:
-            self._choose(chosen_at(findings, event.position, viewer))
+        image_state = self._current()
+        if not moved and image_state is not None and image_state.analysis is not None:
+            self._choose(chosen_at(image_state, event.position, viewer))
 
 
-def chosen_at(findings: Findings, world: Sequence[float], viewer: ViewerModel) -> Chosen | None:
+def chosen_at(image_state: ImageState, world: Sequence[float], viewer: ViewerModel) -> Selection | None:
     """Return what lies at a viewer's world position: a spot of the FFT, or a grain of the micrograph."""
-    fft = findings.group.get("fft")
+    fft = image_state.group.get("fft")
     if fft is not None and fft in viewer.layers and fft.visible and _inside(fft, world):
-        spot = spot_at(plane_of(fft.metadata).frequency(world), findings.spots)
-        return spot_chosen(findings, spot) if spot is not None else None
-    if findings.layer in viewer.layers and _inside(findings.layer, world):
-        grain = grain_at(findings, world)
-        return grain_chosen(findings, grain) if grain is not None else None
+        spot = spot_at(plane_of(fft.metadata).frequency(world), image_state.spots)
+        return spot_chosen(image_state, spot) if spot is not None else None
+    if image_state.layer in viewer.layers and _inside(image_state.layer, world):
+        grain = grain_at(image_state, world)
+        return grain_chosen(image_state, grain) if grain is not None else None
     return None
 
 
-def grain_at(findings: Findings, world: Sequence[float]) -> int | None:
+def grain_at(image_state: ImageState, world: Sequence[float]) -> int | None:
     """Return the id of the smallest grain at a world position (y, x) in nm."""
-    analysis = findings.analysis
+    analysis = image_state.analysis
     if analysis is None or not analysis.grains:
         return None
     (py, px), size = analysis.micrograph.pixel_size, analysis.map_grid.pixel_size
-    y, x = (w - o for w, o in zip(world[-2:], findings.group.offset, strict=True))
+    y, x = (w - o for w, o in zip(world[-2:], image_state.group.offset, strict=True))
     row, column = int((y + py / 2) / size[0]), int((x + px / 2) / size[1])
     place = slice(row, row + 1), slice(column, column + 1)
     regions = zip(analysis.grains, analysis.grain_regions, strict=True)

@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from ...core.lengths import LengthUnit, frequency, spacing
 from ...core.spots.spot import Spot
 from ...layers.results import KEY, plane_of
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from ..session.preferences import length_unit
 from ..session.selection import explanation, nearest_line
 
@@ -32,7 +32,7 @@ class Readout:
     right after it, whenever it comes.
     """
 
-    def __init__(self, viewer: ViewerModel, current: Callable[[], Findings | None]) -> None:
+    def __init__(self, viewer: ViewerModel, current: Callable[[], ImageState | None]) -> None:
         self._viewer = ref(viewer)
         self._current = current
         viewer.events.status.connect(self._on_status)
@@ -56,18 +56,18 @@ class Readout:
 
     def text(self, position: Sequence[float], viewer: ViewerModel) -> str:
         """Words for a world position of a viewer; empty outside the diffractogram."""
-        findings = self._current()
-        layer = findings.group.get("fft") if findings is not None else None
-        if findings is None or layer is None or not layer.visible or layer not in viewer.layers:
+        image_state = self._current()
+        layer = image_state.group.get("fft") if image_state is not None else None
+        if image_state is None or layer is None or not layer.visible or layer not in viewer.layers:
             return ""
         gy, gx = plane_of(layer.metadata).frequency(position)
         steps = layer.metadata[KEY]["step_1_nm"]
         reach = [size * step / 2 for size, step in zip(layer.data.shape, steps, strict=True)]
         if abs(gy) > reach[0] or abs(gx) > reach[1]:
             return ""
-        spot = spot_at((gy, gx), findings.spots)
-        match = explanation(findings, spot) if spot else nearest_line(findings, float(np.hypot(gy, gx)))
-        return "   ".join(filter(None, (describe((gy, gx), findings.spots, length_unit()), match)))
+        spot = spot_at((gy, gx), image_state.spots)
+        match = explanation(image_state, spot) if spot else nearest_line(image_state, float(np.hypot(gy, gx)))
+        return "   ".join(filter(None, (describe((gy, gx), image_state.spots, length_unit()), match)))
 
 
 def describe(g: tuple[float, float], spots: Sequence[Spot], unit: LengthUnit = "nm") -> str:

@@ -23,7 +23,7 @@ def drawn_part(layer: Image, viewer: ViewerModel) -> Layer:
     ValueError
         If no shape is drawn, or it holds too little of the image; the message says what to do.
     """
-    corners = _drawn(viewer)
+    corners = _drawn_shape(viewer)
     if corners is None:
         raise ValueError(
             "draw a rectangle, an ellipse or a polygon over the image first: in a new Shapes layer, or with"
@@ -36,7 +36,7 @@ def drawn_part(layer: Image, viewer: ViewerModel) -> Layer:
     return Layer.create(data, kwargs, kind)
 
 
-def _drawn(viewer: ViewerModel) -> NDArray[np.float64] | None:
+def _drawn_shape(viewer: ViewerModel) -> NDArray[np.float64] | None:
     """Corners (y, x) in the world of the shape that is meant: selected ones first, then the newest."""
     active = viewer.layers.selection.active
     layers = [layer for layer in (active, *reversed(viewer.layers)) if _is_drawing(layer)]

@@ -9,8 +9,8 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from ...core.edited import specimen_steps
-from ...core.maps.drawn_specimen import as_given
+from ...core.edited import reanalyse_after_specimen_edit
+from ...core.maps.drawn_specimen import specimen_on_grid
 from ..session.session import Session
 from .mask_watcher import MaskWatcher
 
@@ -51,15 +51,19 @@ class SpecimenEdits(QObject):
     @property
     def layer(self) -> Labels | None:
         """The specimen layer of the current image, if there is one."""
-        findings = self._session.current
-        layer = findings.group.get("specimen") if findings is not None else None
+        image_state = self._session.current
+        layer = image_state.group.get("specimen") if image_state is not None else None
         return layer if isinstance(layer, Labels) else None
 
     @property
     def by_user(self) -> bool:
         """Whether the current specimen was drawn by a person."""
-        findings = self._session.current
-        return findings is not None and findings.analysis is not None and findings.analysis.specimen_by_user
+        image_state = self._session.current
+        return (
+            image_state is not None
+            and image_state.analysis is not None
+            and image_state.analysis.specimen_by_user
+        )
 
     def draw(self) -> None:
         """Show the specimen and take the brush."""
@@ -73,9 +77,9 @@ class SpecimenEdits(QObject):
 
     def as_found(self) -> None:
         """Go back to the specimen that the image shows."""
-        findings = self._session.current
-        if findings is not None and findings.analysis is not None and self.by_user:
-            self._session.follow(findings, specimen_steps(findings.analysis, None))
+        image_state = self._session.current
+        if image_state is not None and image_state.analysis is not None and self.by_user:
+            self._session.follow(image_state, reanalyse_after_specimen_edit(image_state.analysis, None))
 
     def _on_session_changed(self) -> None:
         layer = self.layer
@@ -108,23 +112,23 @@ class SpecimenEdits(QObject):
 
     def _follow(self) -> None:
         session, drawn = self._session, self._drawn
-        findings = session.current
-        if drawn is None or session.running or session.paused or findings is None:
+        image_state = session.current
+        if drawn is None or session.running or session.paused or image_state is None:
             return
-        if findings.analysis is None or not self._differs(drawn):
+        if image_state.analysis is None or not self._differs(drawn):
             self._drawn = None
         else:
-            session.follow(findings, specimen_steps(findings.analysis, drawn))
+            session.follow(image_state, reanalyse_after_specimen_edit(image_state.analysis, drawn))
 
     def _differs(self, data: NDArray[Any]) -> bool:
         """Whether a mask says something else than the analysis; one that holds nothing does."""
-        findings = self._session.current
-        if findings is None or findings.analysis is None:
+        image_state = self._session.current
+        if image_state is None or image_state.analysis is None:
             return False
-        analysis = findings.analysis
+        analysis = image_state.analysis
         try:
             return not np.array_equal(
-                as_given(data, analysis.micrograph, analysis.map_grid), analysis.specimen
+                specimen_on_grid(data, analysis.micrograph, analysis.map_grid), analysis.specimen
             )
         except ValueError:
             return True

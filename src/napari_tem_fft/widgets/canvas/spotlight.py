@@ -14,9 +14,9 @@ from ...core.spots.spot import Spot
 from ...layers.presenter import Preview, Shown, chosen_layers, phase_layer, region_layers
 from ...layers.reciprocal_plane import Plane
 from ...layers.results import KEY
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from ..session.runner import Runner
-from ..session.selection import Chosen
+from ..session.selection import Selection
 
 #: Opacity of the maps of components that were not chosen, as a share of their own.
 DIMMED = 0.15
@@ -38,7 +38,7 @@ class Spotlight(QObject):
         super().__init__()
         self._runner = Runner()
         self._runner.stepped.connect(self._on_stepped)
-        self._findings: Findings | None = None
+        self._image_states: ImageState | None = None
         self._previewing = False
 
     @property
@@ -46,88 +46,88 @@ class Spotlight(QObject):
         """The runner of the pictures of a choice."""
         return self._runner
 
-    def put_on(self, findings: Findings, chosen: Chosen) -> None:
+    def put_on(self, image_state: ImageState, chosen: Selection) -> None:
         """Let a choice stand out."""
-        self._findings = findings
-        self._select_points(findings, chosen)
-        self._hide_rings(findings)
-        self._dim_maps(findings, chosen)
-        spots = [spot for spot in findings.spots if spot.id in chosen.spots]
-        plane = findings.group.plane()
-        if findings.analysis is not None and plane is not None and spots:
-            self._runner.start(_pictures(findings.analysis, plane, spots))
+        self._image_states = image_state
+        self._select_points(image_state, chosen)
+        self._hide_rings(image_state)
+        self._dim_maps(image_state, chosen)
+        spots = [spot for spot in image_state.spots if spot.id in chosen.spots]
+        plane = image_state.group.plane()
+        if image_state.analysis is not None and plane is not None and spots:
+            self._runner.start(_pictures(image_state.analysis, plane, spots))
 
-    def show_phase(self, findings: Findings, phase: str, scale: float) -> None:
+    def show_phase(self, image_state: ImageState, phase: str, scale: float) -> None:
         """Draw the rings of a phase with (hkl), where they lie by the image's own calibration.
 
         Parameters
         ----------
-        findings : Findings
+        image_state : Findings
         phase : str
             Its id.
         scale : float
             Factor on the measured d that fits the phase best.
         """
-        plane = findings.group.plane()
-        if findings.analysis is None or plane is None:
+        plane = image_state.group.plane()
+        if image_state.analysis is None or plane is None:
             return
-        known = (*findings.analysis.phases, *findings.analysis.others)
+        known = (*image_state.analysis.phases, *image_state.analysis.others)
         wanted = next((each for each in known if each.id == phase), None)
         if wanted is not None:
-            layer = phase_layer(findings.analysis, plane, wanted, scale)
-            findings.group.remove("phase")
-            findings.group.show([layer])
+            layer = phase_layer(image_state.analysis, plane, wanted, scale)
+            image_state.group.remove("phase")
+            image_state.group.show([layer])
 
-    def show_region(self, findings: Findings, region: SpectrumRegion) -> None:
+    def show_region(self, image_state: ImageState, region: SpectrumRegion) -> None:
         """Show the fringes and the profile of what lies in a region of reciprocal space."""
-        if findings.analysis is not None:
-            self._findings = findings
-            self._runner.start(_region_pictures(findings.analysis, region))
+        if image_state.analysis is not None:
+            self._image_states = image_state
+            self._runner.start(_region_pictures(image_state.analysis, region))
 
-    def put_out(self, findings: Findings) -> None:
+    def put_out(self, image_state: ImageState) -> None:
         """Show everything alike again."""
         self._runner.cancel()
-        self._findings = None
-        if findings.analysis is not None and self._previewing:
-            findings.take(Preview(findings.analysis.profiles))
+        self._image_states = None
+        if image_state.analysis is not None and self._previewing:
+            image_state.take(Preview(image_state.analysis.profiles))
             self._previewing = False
             self.profile_shown.emit()
         for role in ROLES:
-            findings.group.remove(role)
-        points = findings.group.get("spots")
+            image_state.group.remove(role)
+        points = image_state.group.get("spots")
         if isinstance(points, Points):
             points.selected_data = set()
-        for role in findings.group.roles:
-            layer = findings.group[role]
+        for role in image_state.group.roles:
+            layer = image_state.group[role]
             layer.opacity = layer.metadata[KEY].pop("own_opacity", layer.opacity)
             layer.visible = layer.metadata[KEY].pop("own_visible", layer.visible)
 
-    def _select_points(self, findings: Findings, chosen: Chosen) -> None:
-        points = findings.group.get("spots")
+    def _select_points(self, image_state: ImageState, chosen: Selection) -> None:
+        points = image_state.group.get("spots")
         if isinstance(points, Points):
             ids = list(points.features["spot"])
             points.selected_data = {i for i, spot in enumerate(ids) if spot in chosen.spots}
 
-    def _hide_rings(self, findings: Findings) -> None:
+    def _hide_rings(self, image_state: ImageState) -> None:
         """Take away the rings of all peaks, whose labels would meet those of the choice."""
-        rings = findings.group.get("rings")
+        rings = image_state.group.get("rings")
         if rings is not None:
             rings.metadata[KEY].setdefault("own_visible", rings.visible)
             rings.visible = False
 
-    def _dim_maps(self, findings: Findings, chosen: Chosen) -> None:
-        for component in findings.components:
-            layer = findings.group.get(f"heat {component.name}")
+    def _dim_maps(self, image_state: ImageState, chosen: Selection) -> None:
+        for component in image_state.components:
+            layer = image_state.group.get(f"heat {component.name}")
             if layer is None:
                 continue
             own = layer.metadata[KEY].setdefault("own_opacity", layer.opacity)
             layer.opacity = own if set(component.grains) & set(chosen.grains) else DIMMED * own
 
     def _on_stepped(self, step: Step) -> None:
-        if self._findings is not None and isinstance(step.product, Shown):
-            self._findings.group.show(step.product.layers)
+        if self._image_states is not None and isinstance(step.product, Shown):
+            self._image_states.group.show(step.product.layers)
             if isinstance(step.product.product, Preview):
-                self._findings.take(step.product.product)
+                self._image_states.take(step.product.product)
                 self._previewing = True
                 self.profile_shown.emit()
 

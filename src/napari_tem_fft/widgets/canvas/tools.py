@@ -11,9 +11,9 @@ from qtpy.QtCore import QObject, Signal
 
 from ...core.fourier.region import RegionKind, SpectrumRegion
 from ...core.lengths import spacing
-from ...core.spots.spot import angle_between, upper
+from ...core.spots.spot import angle_between, friedel_representative
 from ...layers.results import plane_of, region_layer
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from ..session.preferences import length_unit
 from ..session.selection import spots_chosen
 from .readout import spot_at
@@ -86,9 +86,9 @@ class Tools(QObject):
 
     def _frequency(self, viewer: ViewerModel, world: Sequence[float]) -> tuple[float, float] | None:
         """Frequency at a place in the diffractogram; None outside of it."""
-        findings: Findings | None = self._session.current
-        fft = findings.group.get("fft") if findings is not None else None
-        if findings is None or findings.analysis is None or fft is None or fft not in viewer.layers:
+        image_state: ImageState | None = self._session.current
+        fft = image_state.group.get("fft") if image_state is not None else None
+        if image_state is None or image_state.analysis is None or fft is None or fft not in viewer.layers:
             return None
         cell = np.round(fft.world_to_data(world))[-2:]
         if np.any(cell < 0) or np.any(cell >= fft.data.shape):
@@ -96,8 +96,8 @@ class Tools(QObject):
         return plane_of(fft.metadata).frequency(world)
 
     def _click(self, g: tuple[float, float]) -> None:
-        findings: Findings = self._session.current
-        spot = spot_at(g, findings.spots)
+        image_state: ImageState = self._session.current
+        spot = spot_at(g, image_state.spots)
         if self.tool == "add" and spot is None:
             self._session.edits.point(g)
             self.said.emit("looked for near the click, and refined; Undo takes it away")
@@ -107,16 +107,20 @@ class Tools(QObject):
             self._session.edits.enable([spot.id], False)
             self.said.emit(f"spot {spot.id} counts no longer; Undo brings it back")
         elif self.tool == "angle":
-            self._measure_angle(findings, g if spot is None else _same_side(spot.g, g))
+            self._measure_angle(image_state, g if spot is None else _same_side(spot.g, g))
 
-    def _measure_angle(self, findings: Findings, g: tuple[float, float]) -> None:
+    def _measure_angle(self, image_state: ImageState, g: tuple[float, float]) -> None:
         first, self._first = self._first, g if self._first is None else None
         if first is None:
             self.said.emit("now click the second spot")
             return
-        spots = [spot for spot in findings.spots if spot.g in (upper(first), upper(g))]
+        spots = [
+            spot
+            for spot in image_state.spots
+            if spot.g in (friedel_representative(first), friedel_representative(g))
+        ]
         words = angle_words(first, g)
-        self._session.pick(spots_chosen(findings, spots, words))
+        self._session.pick(spots_chosen(image_state, spots, words))
         self.said.emit(words)
 
     def _draw(
@@ -138,8 +142,8 @@ class Tools(QObject):
             self._apply(region)
 
     def _span(self, viewer: ViewerModel, event: Any, start: tuple[float, float]) -> SpectrumRegion | None:
-        findings: Findings = self._session.current
-        fft, plane = findings.group.get("fft"), findings.group.plane()
+        image_state: ImageState = self._session.current
+        fft, plane = image_state.group.get("fft"), image_state.group.plane()
         if fft is None or plane is None or self.tool not in REGIONS:
             return None
         end = plane_of(fft.metadata).frequency(event.position)
@@ -147,22 +151,22 @@ class Tools(QObject):
             return None
         region = SpectrumRegion(self.tool, start, end)
         reach = 0.5 * fft.data.shape[1] * fft.scale[-1] / plane.factor
-        findings.group.show([region_layer(region.outlines(), plane, findings.micrograph.name, reach)])
-        inside = set(region.spots_inside(findings.spots))
-        count = sum(spot.enabled for spot in findings.spots if spot.id in inside)
+        image_state.group.show([region_layer(region.outlines(), plane, image_state.micrograph.name, reach)])
+        inside = set(region.spots_inside(image_state.spots))
+        count = sum(spot.enabled for spot in image_state.spots if spot.id in inside)
         self.said.emit(f"{region.words}: {count} spot{'' if count == 1 else 's'}")
         return region
 
     def _apply(self, region: SpectrumRegion) -> None:
         """Do with a region what it was drawn for."""
-        findings: Findings = self._session.current
-        inside = region.spots_inside(findings.spots)
+        image_state: ImageState = self._session.current
+        inside = region.spots_inside(image_state.spots)
         if self.action == "show":
-            enabled = [spot for spot in findings.spots if spot.id in inside and spot.enabled]
-            self._session.pick(spots_chosen(findings, enabled, region.words))
-            self._session.spotlight.show_region(findings, region)
+            enabled = [spot for spot in image_state.spots if spot.id in inside and spot.enabled]
+            self._session.pick(spots_chosen(image_state, enabled, region.words))
+            self._session.spotlight.show_region(image_state, region)
             return
-        findings.group.remove("region")
+        image_state.group.remove("region")
         if self.action == "keep":
             self._session.edits.keep_only(inside)
         else:

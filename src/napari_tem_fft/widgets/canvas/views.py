@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from ..forms.controls import button, fill_row
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from .keys import words_of
 
 Space = Literal["real", "reciprocal", "both"]
@@ -42,13 +42,13 @@ class ViewButtons(QWidget):
         self.wanted.emit(spaces.get(self.sender(), "both"))
 
 
-def look_at(viewer: ViewerModel, findings: Findings | None, space: Space) -> None:
+def look_at(viewer: ViewerModel, image_state: ImageState | None, space: Space) -> None:
     """Fly to the micrograph, to its FFT, or so far off that both are seen."""
-    fft = findings.group.get("fft") if findings is not None else None
-    if findings is None or fft is None:
+    fft = image_state.group.get("fft") if image_state is not None else None
+    if image_state is None or fft is None:
         return
-    layers = {"real": [findings.layer], "reciprocal": [fft], "both": [findings.layer, fft]}[space]
-    for each in (viewer, findings.group.home("fft")):
+    layers = {"real": [image_state.layer], "reciprocal": [fft], "both": [image_state.layer, fft]}[space]
+    for each in (viewer, image_state.group.home("fft")):
         here = [layer for layer in layers if layer in each.layers]
         if here:
             each.fit_to_view(layers=here, margin=0.03)

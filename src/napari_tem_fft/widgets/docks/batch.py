@@ -14,7 +14,7 @@ from ...batch.record import Record
 from ...batch.state import RUN
 from ..forms.batch import BatchForm
 from ..forms.batch_rows import record_row, state_words
-from ..forms.controls import Columns, Scrolled, button, short, side_by_side, wrapped
+from ..forms.controls import Columns, Scrolled, button, short, side_by_side, wrapped_label
 from ..forms.tree import ResultTree
 from ..session.batch_open import Opener
 from ..session.batch_run import BatchRun, run_of
@@ -60,7 +60,7 @@ class BatchDock(Dock):
         self.resume = button("Resume", "Go on with the run in the folder; what is done is not done again")
         self.cancel = button("Cancel", "Stop in a few seconds; what is done stays whole")
         self.progress = QProgressBar()
-        self.state = wrapped()
+        self.state = wrapped_label()
         self.show_rows = short(QComboBox(), 7)
         self.show_rows.addItems([ALL, BAD, LOOK])
         self.show_rows.setToolTip("Which are listed; to look at: failed, ambiguous, or without a crystal")
@@ -169,16 +169,16 @@ class BatchDock(Dock):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.run.report.resolve())))
 
     def _on_found(self) -> None:
-        findings = self.session.current
-        known = findings is not None and findings.analysis is not None
-        ours = known and findings is not None and self.opener.folder_of(findings.layer) is not None
+        image_state = self.session.current
+        known = image_state is not None and image_state.analysis is not None
+        ours = known and image_state is not None and self.opener.folder_of(image_state.layer) is not None
         self.correct.setEnabled(bool(ours) and not self.session.running)
 
     def _on_correct(self) -> None:
-        findings = self.session.current
-        if findings is not None and findings.analysis is not None:
+        image_state = self.session.current
+        if image_state is not None and image_state.analysis is not None:
             try:
-                self.opener.keep_correction(findings.layer, findings.analysis, self.run.job())
+                self.opener.keep_correction(image_state.layer, image_state.analysis, self.run.job())
             except ValueError as error:
                 tell(error)
 

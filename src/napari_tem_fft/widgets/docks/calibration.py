@@ -15,7 +15,12 @@ from qtpy.QtWidgets import (
 
 from ...core.crystal.miller import format_hkl
 from ...core.image.calibration import Calibration
-from ...core.image.calibration_reference import Mark, correction_on, marks_of, nearest_reflection
+from ...core.image.calibration_reference import (
+    CalibrationFeature,
+    calibration_features,
+    correction_on,
+    nearest_reflection,
+)
 from ...core.image.correction import Correction
 from ...core.lengths import factor, length, spacing, symbol
 from ...io.exchange.calibration_profile import (
@@ -26,9 +31,9 @@ from ...io.exchange.calibration_profile import (
     save_profile,
 )
 from ...io.phases.table import load_table
-from ..forms.controls import Columns, button, form_in, short, side_by_side, wrapped
+from ..forms.controls import Columns, button, form_in, short, side_by_side, wrapped_label
 from ..forms.tree import ResultTree, Row
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from ..session.messages import tell
 from ..session.preferences import length_unit, units
 from ..session.source import micrograph_from, set_calibration
@@ -59,8 +64,8 @@ class CalibrationDock(Dock):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self._phases = {phase.id: phase for phase in load_table()}
-        self._pairs: list[tuple[Mark, float, str]] = []
-        self._marks: tuple[Mark, ...] = ()
+        self._pairs: list[tuple[CalibrationFeature, float, str]] = []
+        self._marks: tuple[CalibrationFeature, ...] = ()
         self._correction: Correction | None = None
         self._d_now = 0.2
         self._make_controls()
@@ -70,9 +75,9 @@ class CalibrationDock(Dock):
         self._on_found()
 
     def _make_controls(self) -> None:
-        self.scale = wrapped()
-        self.mark, self.phase, self.reflection = (short(QComboBox(), 5) for _ in range(3))
-        self.mark.setToolTip("A spot or ring of the standard; a spot chosen in the FFT is taken at once")
+        self.scale = wrapped_label()
+        self.feature, self.phase, self.reflection = (short(QComboBox(), 5) for _ in range(3))
+        self.feature.setToolTip("A spot or ring of the standard; a spot chosen in the FFT is taken at once")
         self.phase.addItems([OTHER, *sorted(self._phases)])
         self.phase.setToolTip("The crystal that is known")
         self.reflection.setToolTip("Which of its planes the spot is")
@@ -93,7 +98,7 @@ class CalibrationDock(Dock):
         left = QWidget()
         form = form_in(left)
         form.addRow("scale", self.scale)
-        form.addRow("measured", self.mark)
+        form.addRow("measured", self.feature)
         form.addRow("standard", side_by_side(self.phase, self.reflection, self.d))
         form.addRow(side_by_side(self.add, self.per_axis))
         layout.addWidget(Columns(left, self.tree, (3, 2)), stretch=1)
@@ -101,7 +106,7 @@ class CalibrationDock(Dock):
 
     def _connect(self) -> None:
         self.phase.currentTextChanged.connect(self._on_phase)
-        self.mark.currentIndexChanged.connect(self._on_mark)
+        self.feature.currentIndexChanged.connect(self._on_mark)
         self.add.clicked.connect(self._on_add)
         self.per_axis.toggled.connect(self._work_out)
         self.tree.chosen.connect(self._on_row)
@@ -115,14 +120,14 @@ class CalibrationDock(Dock):
 
     def _on_found(self) -> None:
         """Offer the marks of the finished analysis; pairs of another one are forgotten."""
-        findings = self.session.current
-        marks = measured_marks(findings) if findings is not None else ()
-        scale = scale_words(findings.micrograph.calibration) if findings else "no image analysed yet"
+        image_state = self.session.current
+        features = measured_marks(image_state) if image_state is not None else ()
+        scale = scale_words(image_state.micrograph.calibration) if image_state else "no image analysed yet"
         self.scale.setText(scale)
-        if marks != self._marks:
-            self._marks, self._pairs = marks, []
-            self.mark.clear()
-            self.mark.addItems([mark_words(mark) for mark in marks])
+        if features != self._marks:
+            self._marks, self._pairs = features, []
+            self.feature.clear()
+            self.feature.addItems([mark_words(feature) for feature in features])
             self._on_phase(self.phase.currentText())
         self._work_out()
 
@@ -138,8 +143,8 @@ class CalibrationDock(Dock):
         """Show all lengths in the unit that was chosen; the d that was typed in stays the same length."""
         d, chosen = self._d_now, self.reflection.currentIndex()
         self._show_unit()
-        for number, mark in enumerate(self._marks):
-            self.mark.setItemText(number, mark_words(mark))
+        for number, feature in enumerate(self._marks):
+            self.feature.setItemText(number, mark_words(feature))
         self._list_reflections()
         self.reflection.setCurrentIndex(chosen)
         self.d.setValue(d * factor(length_unit()))
@@ -147,9 +152,9 @@ class CalibrationDock(Dock):
 
     def _on_chosen(self) -> None:
         chosen = self.session.chosen
-        labels = [mark.label for mark in self._marks]
+        labels = [feature.label for feature in self._marks]
         if chosen is not None and len(chosen.spots) == 1 and str(chosen.spots[0]) in labels:
-            self.mark.setCurrentIndex(labels.index(str(chosen.spots[0])))
+            self.feature.setCurrentIndex(labels.index(str(chosen.spots[0])))
 
     def _on_phase(self, name: str) -> None:
         phase = self._phases.get(name)
@@ -171,18 +176,18 @@ class CalibrationDock(Dock):
 
     def _on_mark(self, index: int = 0) -> None:
         """Propose the reflection that is nearest in d."""
-        mark, phase = self._mark(), self._phases.get(self.phase.currentText())
-        if mark is None:
+        feature, phase = self._mark(), self._phases.get(self.phase.currentText())
+        if feature is None:
             return
         if phase is None:
-            self.d.setValue(mark.d * factor(length_unit()))
+            self.d.setValue(feature.d * factor(length_unit()))
             return
-        hkl, _ = nearest_reflection(phase, mark.d)
+        hkl, _ = nearest_reflection(phase, feature.d)
         names = [" ".join(map(str, r.hkl)) for r in phase.reflections]
         self.reflection.setCurrentIndex(names.index(hkl))
 
-    def _mark(self) -> Mark | None:
-        index = self.mark.currentIndex()
+    def _mark(self) -> CalibrationFeature | None:
+        index = self.feature.currentIndex()
         return self._marks[index] if 0 <= index < len(self._marks) else None
 
     def _known(self) -> tuple[float, str]:
@@ -195,10 +200,10 @@ class CalibrationDock(Dock):
         return reflection.d, f"{phase.id} {format_hkl(reflection.hkl, phase)}"
 
     def _on_add(self) -> None:
-        mark = self._mark()
-        if mark is not None:
-            others = [pair for pair in self._pairs if pair[0].label != mark.label]
-            self._pairs = [*others, (mark, *self._known())]
+        feature = self._mark()
+        if feature is not None:
+            others = [pair for pair in self._pairs if pair[0].label != feature.label]
+            self._pairs = [*others, (feature, *self._known())]
             self._work_out()
 
     def _on_row(self, label: str) -> None:
@@ -209,10 +214,10 @@ class CalibrationDock(Dock):
         """The correction from the pairs, and what it makes of them."""
         self._correction, problem = None, ""
         if self._pairs:
-            marks, known, names = zip(*self._pairs, strict=True)
+            features, known, names = zip(*self._pairs, strict=True)
             try:
                 standard = ", ".join(dict.fromkeys(names))
-                self._correction = correction_on(marks, known, standard, self.per_axis.isChecked())
+                self._correction = correction_on(features, known, standard, self.per_axis.isChecked())
             except ValueError as error:
                 problem = str(error)
         self.tree.fill([pair_row(*pair, self._correction) for pair in self._pairs])
@@ -223,51 +228,51 @@ class CalibrationDock(Dock):
         self.load.setEnabled(self.session.current is not None)
 
     def _on_correct(self) -> None:
-        findings, correction = self.session.current, self._correction
-        if findings is not None and correction is not None:
-            self._set(findings, findings.micrograph.calibration.corrected(correction))
+        image_state, correction = self.session.current, self._correction
+        if image_state is not None and correction is not None:
+            self._set(image_state, image_state.micrograph.calibration.corrected(correction))
 
-    def _set(self, findings: Findings, calibration: Calibration) -> None:
-        set_calibration(findings.layer, calibration)
+    def _set(self, image_state: ImageState, calibration: Calibration) -> None:
+        set_calibration(image_state.layer, calibration)
         self._pairs = []
         self.session.calibrated.emit(100 * calibration.uncertainty)
 
     def _on_save(self) -> None:
-        findings, correction = self.session.current, self._correction
-        if findings is None or correction is None:
+        image_state, correction = self.session.current, self._correction
+        if image_state is None or correction is None:
             return
         path: str = QFileDialog.getSaveFileName(self, "Save the correction", "calibration.json", PROFILES)[0]
         if path:
             try:
-                save_profile(Path(path).with_suffix(".json"), profile_of(findings.micrograph, correction))
+                save_profile(Path(path).with_suffix(".json"), profile_of(image_state.micrograph, correction))
             except OSError as error:
                 tell(error)
 
     def _on_load(self) -> None:
-        findings = self.session.current
+        image_state = self.session.current
         path: str = QFileDialog.getOpenFileName(self, "Use a correction", "", PROFILES)[0]
-        if not path or findings is None:
+        if not path or image_state is None:
             return
         try:
             profile: CalibrationProfile = load_profile(path)
-            corrected = apply_profile(profile, micrograph_from(findings.layer, self.session.viewer))
+            corrected = apply_profile(profile, micrograph_from(image_state.layer, self.session.viewer))
         except (OSError, ValueError) as error:
             tell(error)
         else:
-            self._set(findings, corrected.calibration)
+            self._set(image_state, corrected.calibration)
 
 
-def measured_marks(findings: Findings) -> tuple[Mark, ...]:
+def measured_marks(image_state: ImageState) -> tuple[CalibrationFeature, ...]:
     """Return the spots and rings of an analysis by which a scale can be corrected."""
-    peaks = {profile.curve: profile.peaks for profile in findings.profiles}
-    return marks_of(findings.spots, peaks.get("masked") or peaks.get("local maximum") or ())
+    peaks = {profile.curve: profile.peaks for profile in image_state.profiles}
+    return calibration_features(image_state.spots, peaks.get("masked") or peaks.get("local maximum") or ())
 
 
-def mark_words(mark: Mark) -> str:
+def mark_words(feature: CalibrationFeature) -> str:
     """Return a mark as the user chooses it."""
-    kind = "ring" if mark.azimuth is None else f"spot {mark.label}"
-    direction = "" if mark.azimuth is None else f" at {mark.azimuth:.1f}°"
-    return f"{kind} {spacing(mark.d, mark.d_sigma, length_unit())}{direction}"
+    kind = "ring" if feature.azimuth is None else f"spot {feature.label}"
+    direction = "" if feature.azimuth is None else f" at {feature.azimuth:.1f}°"
+    return f"{kind} {spacing(feature.d, feature.d_sigma, length_unit())}{direction}"
 
 
 def scale_words(calibration: Calibration) -> str:
@@ -286,11 +291,11 @@ def correction_words(correction: Correction | None, problem: str) -> str:
     return f"Correct by {factor} ± {100 * correction.uncertainty:.2g} %"
 
 
-def pair_row(mark: Mark, known: float, name: str, correction: Correction | None) -> Row:
+def pair_row(feature: CalibrationFeature, known: float, name: str, correction: Correction | None) -> Row:
     """Return the row of a spot and what it is said to be."""
     unit = length_unit()
-    cells = [mark_words(mark).split(" at ")[0], length(mark.d, unit, 5), name, length(known, unit, 5)]
+    cells = [mark_words(feature).split(" at ")[0], length(feature.d, unit, 5), name, length(known, unit, 5)]
     if correction is None:
-        return Row(mark.label, (*cells, "", ""))
-    after = mark.corrected(correction).d
-    return Row(mark.label, (*cells, length(after, unit, 5), f"{100 * (after / known - 1):+.2f} %"))
+        return Row(feature.label, (*cells, "", ""))
+    after = feature.correct_scale(correction).d
+    return Row(feature.label, (*cells, length(after, unit, 5), f"{100 * (after / known - 1):+.2f} %"))

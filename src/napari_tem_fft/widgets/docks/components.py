@@ -19,14 +19,14 @@ from ...layers.grains import grain_layer_steps, legend
 from ...layers.results import LayerData
 from ..canvas.specimen import specimen_edits
 from ..canvas.views import fly_to, look_at
-from ..forms.controls import Columns, button, fill_row, wrapped
+from ..forms.controls import Columns, button, fill_row, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..plots.sizes_plot import SizesPlot
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from ..session.messages import tell
 from ..session.runner import Runner
 from ..session.selection import component_chosen, grain_chosen
-from ..session.session import unwrapped
+from ..session.session import unwrap_viewer
 from .dock import Dock
 
 COLUMNS = ("component", "state", "prob.", "area (nm²)", "share", "⌀ (nm)")
@@ -57,15 +57,15 @@ class ComponentsDock(Dock):
         self.specimen = specimen_edits(self.session)
         self.draw = button("Draw specimen", "Paint or erase where there is matter; maps and shares follow")
         self.as_found = button("As found", "Go back to the specimen that the image shows")
-        self.sizes = SizesPlot(unwrapped(napari_viewer).theme)
+        self.sizes = SizesPlot(unwrap_viewer(napari_viewer).theme)
         self.sizes.setVisible(False)
-        self.legend = wrapped()
+        self.legend = wrapped_label()
         self.legend.setVisible(False)
         self.maps = QAction("Orientation, change of d and rotation as layers")
         self.show_sizes = QAction("Histogram of sizes", checkable=True)
         self.save_sizes = QAction("Save the table of sizes (CSV)...")
         self.runner = Runner()
-        self._mapped: tuple[Findings, Analysis] | None = None
+        self._mapped: tuple[ImageState, Analysis] | None = None
         self._lay_out()
         self._connect()
         self._on_found()
@@ -99,47 +99,51 @@ class ComponentsDock(Dock):
         layout.addLayout(fill_row(QHBoxLayout(), *buttons))
 
     def _on_found(self) -> None:
-        findings = self.session.current
-        found = (findings.matches, findings.components) if findings is not None else None
+        image_state = self.session.current
+        found = (image_state.matches, image_state.components) if image_state is not None else None
         if found is None or found != self._listed:
             self._listed = found
-            self.tree.fill(component_rows(findings) if findings is not None else [])
+            self.tree.fill(component_rows(image_state) if image_state is not None else [])
         self._on_sizes_changed()
-        shown = findings is not None and findings.group.get("orientation") is not None
+        shown = image_state is not None and image_state.group.get("orientation") is not None
         self.legend.setVisible(shown)
 
     def _on_sizes_changed(self) -> None:
         if self.show_sizes.isChecked():
-            findings = self.session.current
-            self.sizes.show_sizes(findings.analysis if findings is not None else None)
+            image_state = self.session.current
+            self.sizes.show_sizes(image_state.analysis if image_state is not None else None)
 
     def _on_show_sizes(self, wanted: bool) -> None:
         self.sizes.setVisible(wanted)
         self._on_sizes_changed()
 
     def _on_save_sizes(self) -> None:
-        findings = self.session.current
-        if findings is None or findings.analysis is None:
+        image_state = self.session.current
+        if image_state is None or image_state.analysis is None:
             return
         path = QFileDialog.getSaveFileName(self, "Save the table of sizes", "sizes.csv", "Tables (*.csv)")[0]
         if path:
             try:
-                write_sizes(Path(path).with_suffix(".csv"), findings.analysis)
+                write_sizes(Path(path).with_suffix(".csv"), image_state.analysis)
             except OSError as error:
                 tell(error)
 
     def _on_maps(self) -> None:
-        findings = self.session.current
-        if findings is not None and findings.analysis is not None:
-            self._mapped = findings, findings.analysis
-            self.runner.start(grain_layer_steps(findings.analysis))
+        image_state = self.session.current
+        if image_state is not None and image_state.analysis is not None:
+            self._mapped = image_state, image_state.analysis
+            self.runner.start(grain_layer_steps(image_state.analysis))
 
     def _on_mapped(self, layers: tuple[LayerData, ...]) -> None:
         """Show the maps, unless what they show is no longer so."""
-        findings, analysis = self._mapped or (None, None)
+        image_state, analysis = self._mapped or (None, None)
         self._mapped = None
-        if findings is not None and findings.analysis is analysis and findings is self.session.current:
-            findings.group.show(layers)
+        if (
+            image_state is not None
+            and image_state.analysis is analysis
+            and image_state is self.session.current
+        ):
+            image_state.group.show(layers)
             self.legend.setText(legend(layers))
             self.legend.setVisible(True)
 
@@ -151,30 +155,33 @@ class ComponentsDock(Dock):
         self.as_found.setEnabled(self.specimen.by_user)
 
     def _on_row_chosen(self, key: tuple[str, str | int]) -> None:
-        findings = self.session.current
-        if findings is None or findings.analysis is None:
+        image_state = self.session.current
+        if image_state is None or image_state.analysis is None:
             return
         kind, what = key
         if kind == "grain":
-            grain = next(grain for grain in findings.grains if grain.id == what)
-            self.session.pick(grain_chosen(findings, grain.id))
-            y, x = np.add(grain.centre, findings.group.offset)
+            grain = next(grain for grain in image_state.grains if grain.id == what)
+            self.session.pick(grain_chosen(image_state, grain.id))
+            y, x = np.add(grain.centre, image_state.group.offset)
             fly_to(self.session.viewer, (float(y), float(x)), grain.diameter)
         else:
-            self.session.pick(component_chosen(findings, str(what)))
+            self.session.pick(component_chosen(image_state, str(what)))
 
     def _on_whole(self) -> None:
         self.session.pick(None)
         look_at(self.session.viewer, self.session.current, "both")
 
 
-def component_rows(findings: Findings) -> list[Row]:
+def component_rows(image_state: ImageState) -> list[Row]:
     """Return one row a component, largest first, with its grains below."""
-    colours = colours_of(component.name for component in findings.components)
-    return [_component_row(findings, component, colours[component.name]) for component in findings.components]
+    colours = colours_of(component.name for component in image_state.components)
+    return [
+        _component_row(image_state, component, colours[component.name])
+        for component in image_state.components
+    ]
 
 
-def _component_row(findings: Findings, component: ComponentMap, colour: str) -> Row:
+def _component_row(image_state: ImageState, component: ComponentMap, colour: str) -> Row:
     cells = (
         component.name,
         str(component.outcome) if component.phases else "",
@@ -183,13 +190,13 @@ def _component_row(findings: Findings, component: ComponentMap, colour: str) -> 
         f"{component.fraction:.1%}",
         "",
     )
-    grains = [grain for grain in findings.grains if grain.id in component.grains]
-    children = tuple(_grain_row(grain, _match(findings, grain, component), colour) for grain in grains)
+    grains = [grain for grain in image_state.grains if grain.id in component.grains]
+    children = tuple(_grain_row(grain, _match(image_state, grain, component), colour) for grain in grains)
     return Row(("component", component.name), cells, colour, children=children)
 
 
-def _match(findings: Findings, grain: Grain, component: ComponentMap) -> GrainMatch:
-    own = [match for match in findings.matches if match.grain == grain.id]
+def _match(image_state: ImageState, grain: Grain, component: ComponentMap) -> GrainMatch:
+    own = [match for match in image_state.matches if match.grain == grain.id]
     return next((match for match in own if named_phases(match) == component.phases), own[0])
 
 

@@ -8,11 +8,11 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 
 from ...core.lengths import LengthUnit
 from ...core.matching import RingMatch
-from ..forms.controls import button, fill_row, wrapped
+from ..forms.controls import button, fill_row, wrapped_label
 from ..forms.match_rows import Key, columns, match_rows
 from ..forms.override_buttons import Words
 from ..forms.tree import ResultTree
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from ..session.preferences import length_unit, remember_length_unit, units
 from ..session.selection import grain_chosen, spot_chosen
 from .dock import Dock
@@ -40,7 +40,7 @@ class PhasesDock(Dock):
         super().__init__(napari_viewer)
         self._listed: object = None
         self.tree = ResultTree(columns(length_unit()), HELP)
-        self.reason = wrapped()
+        self.reason = wrapped_label()
         self.clear = button("Clear rings", "Take away the rings of the phase, and end the choice")
         self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
         self.angstrom = QCheckBox("Å")
@@ -65,13 +65,13 @@ class PhasesDock(Dock):
         layout.addLayout(fill_row(QHBoxLayout(), self.clear, self.copy, self.angstrom))
 
     def _on_found(self) -> None:
-        findings = self.session.current
-        found = (findings.matches, findings.analysis) if findings is not None else None
+        image_state = self.session.current
+        found = (image_state.matches, image_state.analysis) if image_state is not None else None
         if found is None or found != self._listed:
             self._listed = found
             self.reason.clear()
             self.words.offer(None, None)
-            self.tree.fill(match_rows(findings, length_unit()) if findings is not None else [])
+            self.tree.fill(match_rows(image_state, length_unit()) if image_state is not None else [])
 
     def _on_unit_toggled(self, angstrom: bool) -> None:
         unit: LengthUnit = "angstrom" if angstrom else "nm"
@@ -83,37 +83,37 @@ class PhasesDock(Dock):
         with QSignalBlocker(self.angstrom):
             self.angstrom.setChecked(unit == "angstrom")
         self.tree.setHeaderLabels(list(columns(unit)))
-        findings = self.session.current
-        self.tree.fill(match_rows(findings, unit) if findings is not None else [])
+        image_state = self.session.current
+        self.tree.fill(match_rows(image_state, unit) if image_state is not None else [])
 
     def _on_row_chosen(self, key: Key) -> None:
         """Take a grain's row (index, "", -1), a candidate's (index, phase, -1) or a spot's."""
-        findings = self.session.current
-        if findings is None or findings.analysis is None:
+        image_state = self.session.current
+        if image_state is None or image_state.analysis is None:
             return
         index, phase, spot_id = key
         if index < 0:
-            self._choose_rings(findings, findings.analysis.rings[-1 - index], phase)
+            self._choose_rings(image_state, image_state.analysis.rings[-1 - index], phase)
             return
-        match = findings.matches[index]
+        match = image_state.matches[index]
         self.reason.setText(match.reason)
-        self.words.offer(findings, match.grain, phase)
+        self.words.offer(image_state, match.grain, phase)
         if spot_id >= 0:
-            spot = next(spot for spot in findings.spots if spot.id == spot_id)
-            self.session.pick(spot_chosen(findings, spot))
+            spot = next(spot for spot in image_state.spots if spot.id == spot_id)
+            self.session.pick(spot_chosen(image_state, spot))
             return
-        self.session.pick(grain_chosen(findings, match.grain))
+        self.session.pick(grain_chosen(image_state, match.grain))
         if phase:
-            candidate = next(c for c in (*match.candidates, *match.excluded) if c.phase == phase)
-            self.session.spotlight.show_phase(findings, phase, candidate.scale)
+            candidate = next(c for c in (*match.candidates, *match.alternatives) if c.phase == phase)
+            self.session.spotlight.show_phase(image_state, phase, candidate.scale)
 
-    def _choose_rings(self, findings: Findings, match: RingMatch, phase: str) -> None:
+    def _choose_rings(self, image_state: ImageState, match: RingMatch, phase: str) -> None:
         """Tell of rings, and draw those of a candidate."""
         self.reason.setText(match.reason)
         self.words.offer(None, None)
         if phase:
             candidate = next(c for c in match.candidates if c.phase == phase)
-            self.session.spotlight.show_phase(findings, phase, candidate.scale)
+            self.session.spotlight.show_phase(image_state, phase, candidate.scale)
 
     def _on_clear(self) -> None:
         self.session.pick(None)

@@ -21,11 +21,11 @@ from ...io.results.tables import write_profiles
 from ..plots.canvas import ThemedToolbar
 from ..plots.profile_plot import ProfilePlot
 from ..plots.profile_view import PhaseLines, ProfileView
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from ..session.messages import tell
 from ..session.preferences import length_unit, units
 from ..session.selection import peak_chosen
-from ..session.session import unwrapped
+from ..session.session import unwrap_viewer
 from .dock import Dock
 
 #: Lines of smaller d are beyond what is measured, nm.
@@ -44,7 +44,7 @@ class ProfileDock(Dock):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
-        self._viewer = unwrapped(napari_viewer)
+        self._viewer = unwrap_viewer(napari_viewer)
         self.plot = ProfilePlot(self._viewer.theme)
         self.toolbar = ThemedToolbar(self.plot, self)
         self.curves = {
@@ -98,26 +98,26 @@ class ProfileDock(Dock):
 
     def view(self) -> ProfileView:
         """Return what is to be drawn."""
-        findings = self.session.current
+        image_state = self.session.current
         view = ProfileView(
-            profiles=findings.profiles if findings else (),
+            profiles=image_state.profiles if image_state else (),
             curves=frozenset(name for name, check in self.curves.items() if check.isChecked()),
             above_background=self.background.isChecked(),
             logarithmic=self.logarithmic.isChecked(),
-            phases=phase_lines(findings) if findings and self.lines.isChecked() else (),
-            chosen=self._chosen(findings),
+            phases=phase_lines(image_state) if image_state and self.lines.isChecked() else (),
+            chosen=self._chosen(image_state),
             unit=length_unit(),
         )
-        return replace(view, names=peak_names(findings, view.peaks())) if findings else view
+        return replace(view, names=peak_names(image_state, view.peaks())) if image_state else view
 
-    def _chosen(self, findings: Findings | None) -> tuple[float, ...]:
+    def _chosen(self, image_state: ImageState | None) -> tuple[float, ...]:
         ids = self.session.chosen.spots if self.session.chosen else ()
-        return tuple(spot.length for spot in findings.spots if spot.id in ids) if findings else ()
+        return tuple(spot.length for spot in image_state.spots if spot.id in ids) if image_state else ()
 
     def _on_peak_chosen(self, peak: ProfilePeak) -> None:
-        findings = self.session.current
-        if findings is not None and findings.analysis is not None:
-            chosen = peak_chosen(findings, peak)
+        image_state = self.session.current
+        if image_state is not None and image_state.analysis is not None:
+            chosen = peak_chosen(image_state, peak)
             self.session.pick(None if chosen == self.session.chosen else chosen)
 
     def _on_found(self) -> None:
@@ -136,27 +136,27 @@ class ProfileDock(Dock):
         old.deleteLater()
 
     def _on_save(self) -> None:
-        findings = self.session.current
-        if findings is None or not findings.profiles:
+        image_state = self.session.current
+        if image_state is None or not image_state.profiles:
             return
-        path = self._ask("Save the profile", f"{findings.micrograph.name} profile.csv", "Tables (*.csv)")
+        path = self._ask("Save the profile", f"{image_state.micrograph.name} profile.csv", "Tables (*.csv)")
         if path:
-            self._write(lambda: write_profiles(Path(path), findings.profiles))
+            self._write(lambda: write_profiles(Path(path), image_state.profiles))
 
     def _on_save_plot(self) -> None:
-        findings = self.session.current
-        if findings is None or not findings.profiles:
+        image_state = self.session.current
+        if image_state is None or not image_state.profiles:
             return
-        path = self._ask("Save the plot", f"{findings.micrograph.name} profile.png", PICTURES)
+        path = self._ask("Save the plot", f"{image_state.micrograph.name} profile.png", PICTURES)
         if path:
             self._write(lambda: self.plot.save(path))
 
     def _on_save_overview(self) -> None:
-        findings = self.session.current
-        if findings is None or findings.analysis is None:
+        image_state = self.session.current
+        if image_state is None or image_state.analysis is None:
             return
-        analysis = findings.analysis
-        path = self._ask("Save the overview", f"{findings.micrograph.name} overview.png", PICTURES)
+        analysis = image_state.analysis
+        path = self._ask("Save the overview", f"{image_state.micrograph.name} overview.png", PICTURES)
         if path:
             self._write(lambda: overview(analysis, length_unit()).savefig(path))
 
@@ -171,20 +171,20 @@ class ProfileDock(Dock):
             tell(error)
 
     def _on_copy(self) -> None:
-        findings, clipboard = self.session.current, QGuiApplication.clipboard()
-        if findings is not None and clipboard is not None:
-            clipboard.setText(peak_table(findings, self.plot.view.peaks()))
+        image_state, clipboard = self.session.current, QGuiApplication.clipboard()
+        if image_state is not None and clipboard is not None:
+            clipboard.setText(peak_table(image_state, self.plot.view.peaks()))
 
 
-def phase_lines(findings: Findings) -> tuple[PhaseLines, ...]:
+def phase_lines(image_state: ImageState) -> tuple[PhaseLines, ...]:
     """Return the reflections of the phases that were named, in the colours of their components."""
-    if findings.analysis is None:
+    if image_state.analysis is None:
         return ()
-    colours = colours_of(component.name for component in findings.components)
-    phases = {phase.id: phase for phase in findings.analysis.phases}
+    colours = colours_of(component.name for component in image_state.components)
+    phases = {phase.id: phase for phase in image_state.analysis.phases}
     return tuple(
         _lines_of(phases[name], colours[component.name])
-        for component in findings.components
+        for component in image_state.components
         for name in component.phases
     )
 
@@ -197,13 +197,15 @@ def _lines_of(phase: Phase, colour: str) -> PhaseLines:
 
 
 def peak_names(
-    findings: Findings, peaks: Sequence[ProfilePeak], style: Style = "mathtext"
+    image_state: ImageState, peaks: Sequence[ProfilePeak], style: Style = "mathtext"
 ) -> tuple[str, ...]:
     """Return (hkl) of each peak; empty where its spots are not all the same reflection of one phase."""
-    match_of = matches_of_spots(findings.grains, findings.matches)
-    known = {phase.id: phase for phase in findings.analysis.phases} if findings.analysis is not None else {}
+    match_of = matches_of_spots(image_state.grains, image_state.matches)
+    known = (
+        {phase.id: phase for phase in image_state.analysis.phases} if image_state.analysis is not None else {}
+    )
     named = []
-    for spot in findings.spots:
+    for spot in image_state.spots:
         match = match_of.get(spot.id)
         indexed = indexed_as(spot.id, match) if match is not None else None
         if match is not None and indexed is not None and spot.enabled:
@@ -225,10 +227,10 @@ def _positive(hkl: Miller) -> Miller:
     return max(hkl, (-hkl[0], -hkl[1], -hkl[2]))
 
 
-def peak_table(findings: Findings, peaks: Sequence[ProfilePeak]) -> str:
+def peak_table(image_state: ImageState, peaks: Sequence[ProfilePeak]) -> str:
     """Return the peaks as lines with tabs, for a spreadsheet."""
     rows = ["d (nm)\t± (nm)\tg (1/nm)\twidth (1/nm)\tsignificance\thkl"]
-    for peak, name in zip(peaks, peak_names(findings, peaks, "plain"), strict=True):
+    for peak, name in zip(peaks, peak_names(image_state, peaks, "plain"), strict=True):
         numbers = (peak.d, peak.d_sigma, peak.g, peak.width)
         rows.append("\t".join([*(f"{n:.5f}" for n in numbers), f"{peak.significance:.1f}", name]))
     return "\n".join(rows)

@@ -22,12 +22,12 @@ from ...core.maps.colours import colours_of
 from ...core.progress import Step
 from ...core.series import SeriesFrame, component_names, series_steps
 from ...layers.results import KEY, micrograph_of
-from ..forms.controls import Columns, button, fill_row, wrapped
+from ..forms.controls import Columns, button, fill_row, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..plots.canvas import ThemedCanvas
 from ..session.messages import tell
 from ..session.runner import Runner
-from ..session.session import unwrapped
+from ..session.session import unwrap_viewer
 from .dock import Dock
 
 NO_STACK = "Choose a stack (an image with frames) in the TEM FFT dock; its frames are analysed one by one."
@@ -82,7 +82,7 @@ class SeriesDock(Dock):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
-        self._viewer = unwrapped(napari_viewer)
+        self._viewer = unwrap_viewer(napari_viewer)
         self.frames: tuple[SeriesFrame, ...] = ()
         self.runner = Runner()
         self._make_controls()
@@ -100,7 +100,7 @@ class SeriesDock(Dock):
         self.interval.setSpecialValueText("by number")
         self.interval.setToolTip("Time between two frames; as the file tells it, if it does")
         self.progress = QProgressBar()
-        self.hint = wrapped(NO_STACK)
+        self.hint = wrapped_label(NO_STACK)
         self.plot = SeriesPlot(self._viewer.theme)
         self.tree = ResultTree(("frame",), ("Click a frame to see it",))
 

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...core.crystal.phase_selection import stated
-from ...core.matching.assignment import Choice
+from ...core.crystal.phase_selection import with_stated_candidates
+from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
 from ...io.phases.table import load_table
@@ -35,9 +35,9 @@ from ..forms.controls import (
     button,
     fill_row,
     folding,
-    framed,
+    frame,
     side_by_side,
-    wrapped,
+    wrapped_label,
 )
 from ..forms.image_choice import ImageChoice
 from ..forms.mask_tools import TOOLS, MaskTools
@@ -48,7 +48,7 @@ from ..session.batch_run import Setting as Asking
 from ..session.batch_run import run_of
 from ..session.messages import tell
 from ..session.preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
-from ..session.session import unwrapped
+from ..session.session import unwrap_viewer
 from ..session.source import set_pixel_size
 from ..session.turns import in_turns
 from ..session.warm import load_layers
@@ -86,7 +86,7 @@ class TemFftDock(Dock):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
-        self._viewer = unwrapped(napari_viewer)
+        self._viewer = unwrap_viewer(napari_viewer)
         self._shown = False
         self._make_controls()
         self._lay_out()
@@ -120,10 +120,10 @@ class TemFftDock(Dock):
         self.panel = QCheckBox("FFT in a panel of its own")
         self.panel.setToolTip("Show reciprocal space in 1/nm in a second viewer; this choice is remembered")
         self.panel.setChecked(not self.session.beside)
-        self.choice = wrapped()
+        self.choice = wrapped_label()
         self.choice.setVisible(False)
         self.choice.setToolTip("Click a spot in the FFT, a grain in the image or a peak of the profile")
-        self.result = wrapped()
+        self.result = wrapped_label()
         self.result.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.result.setToolTip("State, area, and share of the specimen's area of each component")
         self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -136,7 +136,7 @@ class TemFftDock(Dock):
         layout.addWidget(side_by_side(QLabel("image"), self.image))
         fill_row(QHBoxLayout(self.calibration), QLabel("pixel size"), self.pixel_size, self.calibrate)
         layout.addWidget(self.calibration)
-        layout.addWidget(framed("Candidates", self.candidates))
+        layout.addWidget(frame("Candidates", self.candidates))
         layout.addWidget(side_by_side(QLabel("network"), self.network))
         layout.addWidget(folding("Parameters", self.params, self.defaults))
         layout.addWidget(side_by_side(self.run, self.step, self.cancel))
@@ -144,7 +144,7 @@ class TemFftDock(Dock):
         layout.addWidget(self.views)
         layout.addWidget(side_by_side(self.live, self.part))
         layout.addWidget(self.panel)
-        layout.addWidget(framed("Correct the spots", self.spots))
+        layout.addWidget(frame("Correct the spots", self.spots))
         layout.addWidget(self.choice)
         layout.addWidget(self.result, stretch=1)
         layout.addWidget(folding("Keyboard", QLabel(list_of_keys())))
@@ -252,9 +252,11 @@ class TemFftDock(Dock):
             raise ValueError("open a micrograph first: File > Open, or drop a .dm3 or .dm4 file here")
         return layer
 
-    def _setting(self) -> tuple[Choice, AnalysisParams]:
+    def _setting(self) -> tuple[CandidateSet, AnalysisParams]:
         asked = self.candidates.asked()
-        return self.candidates.choice(), stated(self.all_params(), asked.names, asked.elements)
+        return self.candidates.choice(), with_stated_candidates(
+            self.all_params(), asked.names, asked.elements
+        )
 
     def _asked(self) -> Asking:
         return self.candidates.asked(), self.all_params()
@@ -322,9 +324,9 @@ class TemFftDock(Dock):
 
     def _on_current_changed(self) -> None:
         """Follow the choice of an image that was made elsewhere."""
-        findings = self.session.current
-        if findings is not None and findings.layer is not self.image.image:
-            self.image.image = findings.layer
+        image_state = self.session.current
+        if image_state is not None and image_state.layer is not self.image.image:
+            self.image.image = image_state.layer
         self._on_unit_changed()
         self._on_found()
 

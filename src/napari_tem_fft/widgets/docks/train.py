@@ -24,7 +24,7 @@ from ...core.progress import Step
 from ...nn.inference.model import known_models, load_config, model_folder, own_folder
 from ...nn.inference.prepare import InputParams
 from ...nn.training.corrections import PairError, pair_summary, save_pair
-from ..forms.controls import button, fill_row, wrapped
+from ..forms.controls import button, fill_row, wrapped_label
 from ..session.fine_tuning import FineTuning
 from ..session.messages import tell
 from ..session.runner import Runner
@@ -73,7 +73,7 @@ class TrainDock(Dock):
         )
         self.cancel = button("Cancel", "End the training; no model is made")
         self.progress = QProgressBar()
-        self.state = wrapped()
+        self.state = wrapped_label()
 
     def _lay_out(self) -> None:
         layout = self.column()
@@ -134,13 +134,13 @@ class TrainDock(Dock):
             self._list_pairs()
 
     def _on_found(self) -> None:
-        findings = self.session.current
-        ready = findings is not None and findings.analysis is not None
+        image_state = self.session.current
+        ready = image_state is not None and image_state.analysis is not None
         self.save.setEnabled(ready and not self.session.running and not self.saver.running)
 
     def _on_save(self) -> None:
-        findings = self.session.current
-        if findings is None or findings.analysis is None:
+        image_state = self.session.current
+        if image_state is None or image_state.analysis is None:
             return
         base = self.base.currentData()
         try:
@@ -148,7 +148,7 @@ class TrainDock(Dock):
         except ValueError as error:
             tell(error)
             return
-        self.saver.start(_saving(Path(self.folder.text()), findings.analysis, params))
+        self.saver.start(_saving(Path(self.folder.text()), image_state.analysis, params))
         self.save.setEnabled(False)
 
     def _on_saved(self, path: Path) -> None:

@@ -22,7 +22,7 @@ from ...io.readers.formats import SUFFIXES
 from ...io.results.folder import KEEP
 from ..session.batch_run import BatchRun
 from .batch_rows import settings_words
-from .controls import button, form_in, short, side_by_side, wrapped
+from .controls import button, form_in, short, side_by_side, wrapped_label
 
 KEPT = {"tables": "tables only", "maps": "tables and maps", "pictures": "tables, maps and pictures"}
 
@@ -77,7 +77,7 @@ class BatchForm(QWidget):
         self.pixel_size.setSuffix(" nm")
         self.pixel_size.setSpecialValueText("each file's own")
         self.pixel_size.setToolTip("Pixel size of all images, in the place of what their files say")
-        self.settings = wrapped()
+        self.settings = wrapped_label()
         self.settings.setToolTip("Set these in the TEM FFT dock")
         self.anew = QCheckBox("begin anew")
         self.anew.setToolTip("Replace the run in the folder; what a person corrected is kept")

@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
 )
 
 from ...core.crystal.phase import Phase
-from ...core.crystal.phase_selection import DEFAULT_TAGS, others_than, select_phases
-from ...core.matching.assignment import Choice
+from ...core.crystal.phase_selection import DEFAULT_TAGS, non_candidates, select_phases
+from ...core.matching.assignment import CandidateSet
 from ...io.phases.table import (
     FileStatus,
     file_phases,
@@ -28,7 +28,7 @@ from ...io.phases.table import (
     with_own_phases,
 )
 from ..session.messages import tell
-from .controls import form_in, wrapped
+from .controls import form_in, wrapped_label
 from .phase_table import PhaseTable
 
 USUAL = "usual sets"
@@ -36,7 +36,7 @@ SUFFIXES = (".cif", ".csv")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CandidateRequest:
     """The choice of candidates as it was made, in words and files.
 
     Attributes
@@ -104,7 +104,7 @@ class CandidatesForm(QWidget):
         )
         self.look_up = QPushButton("Table...")
         self.look_up.setToolTip("All phases with their lattice planes, and what became of your own files")
-        self.count = wrapped()
+        self.count = wrapped_label()
 
     def _lay_out(self) -> None:
         layout = form_in(self)
@@ -130,13 +130,15 @@ class CandidatesForm(QWidget):
             raise ValueError("no phase fits all that is asked for: choose a larger set or other elements")
         return chosen
 
-    def asked(self) -> Asked:
+    def asked(self) -> CandidateRequest:
         """Return what the form says, whether it can be understood or not."""
         names = tuple(name.strip() for name in self.names.text().split(",") if name.strip())
         sets = None if self.sets.currentText() == USUAL else (self.sets.currentText(),)
-        return Asked(names or None, sets, self.elements.text().strip() or None, tuple(self._files.values()))
+        return CandidateRequest(
+            names or None, sets, self.elements.text().strip() or None, tuple(self._files.values())
+        )
 
-    def choice(self) -> Choice:
+    def choice(self) -> CandidateSet:
         """Return the phases that may be named, and all others, which are told of where they would fit.
 
         Raises
@@ -145,7 +147,7 @@ class CandidatesForm(QWidget):
             As `phases` does.
         """
         phases = self.phases()
-        return Choice(phases, others_than(phases, self._table))
+        return CandidateSet(phases, non_candidates(phases, self._table))
 
     def add_files(self, paths: Iterable[str | Path]) -> None:
         """Add the phases of CIF files and CSV lists; a bad one is told and does not stop the others."""

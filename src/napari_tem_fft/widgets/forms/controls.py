@@ -48,7 +48,7 @@ def form_in(widget: QWidget) -> QFormLayout:
     return form
 
 
-def wrapped(text: str = "") -> QLabel:
+def wrapped_label(text: str = "") -> QLabel:
     """Return a label of as many lines as its words need."""
     label = QLabel(text)
     label.setWordWrap(True)
@@ -64,7 +64,7 @@ def side_by_side(*widgets: QWidget) -> QWidget:
     return box
 
 
-def framed(title: str, widget: QWidget) -> QGroupBox:
+def frame(title: str, widget: QWidget) -> QGroupBox:
     """Return a widget in a frame with a title."""
     box = QGroupBox(title)
     QVBoxLayout(box).addWidget(widget)

@@ -125,10 +125,10 @@ class MaskTools(QWidget):
         self.said.setVisible(bool(words))
 
     def _on_whole_phase(self) -> None:
-        findings, chosen = self.session.current, self.session.chosen
-        name = phase_of(findings, chosen) if findings is not None and chosen is not None else None
-        if findings is not None and name is not None:
-            self.session.pick(component_chosen(findings, name))
+        image_state, chosen = self.session.current, self.session.chosen
+        name = phase_of(image_state, chosen) if image_state is not None and chosen is not None else None
+        if image_state is not None and name is not None:
+            self.session.pick(component_chosen(image_state, name))
 
     def _on_remove(self) -> None:
         if self.session.chosen is not None:
@@ -142,17 +142,17 @@ class MaskTools(QWidget):
         self.session.edits.friedel = wanted
 
     def _on_chosen(self) -> None:
-        findings, chosen = self.session.current, self.session.chosen
-        there = findings is not None and chosen is not None and bool(chosen.spots)
+        image_state, chosen = self.session.current, self.session.chosen
+        there = image_state is not None and chosen is not None and bool(chosen.spots)
         self.remove.setEnabled(there)
         self.keep.setEnabled(there)
-        one = findings is not None and chosen is not None and phase_of(findings, chosen) is not None
+        one = image_state is not None and chosen is not None and phase_of(image_state, chosen) is not None
         self.whole_phase.setEnabled(one)
 
     def _on_found(self) -> None:
-        findings = self.session.current
-        self.undo.setEnabled(bool(findings and findings.past))
-        self.redo.setEnabled(bool(findings and findings.future))
+        image_state = self.session.current
+        self.undo.setEnabled(bool(image_state and image_state.past))
+        self.redo.setEnabled(bool(image_state and image_state.future))
 
 
 def _tool(text: str, help: str) -> QPushButton:

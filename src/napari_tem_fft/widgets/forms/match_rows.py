@@ -12,7 +12,7 @@ from ...core.maps.component_map import component_name
 from ...core.matching import Candidate, GrainMatch, IndexedRing, IndexedSpot, RingMatch
 from ...core.matching.assignment import ring_peaks
 from ...core.spots.spot import Spot
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 from .tree import Row
 
 #: Candidates listed a grain.
@@ -27,25 +27,25 @@ def columns(unit: LengthUnit) -> tuple[str, ...]:
     return "grain, phase, (hkl)", "prob.", "zone", "fits", d, "d off", "angle off"
 
 
-def match_rows(findings: Findings, unit: LengthUnit = "nm") -> list[Row]:
+def match_rows(image_state: ImageState, unit: LengthUnit = "nm") -> list[Row]:
     """Return one row a match, its candidates below, and below each the spots that it explains; then rings."""
-    colours = colours_of(component.name for component in findings.components)
-    rows = _Rows(findings, unit)
-    matches = [rows.match(index, match, colours) for index, match in enumerate(findings.matches)]
-    rings = findings.analysis.rings if findings.analysis is not None else ()
+    colours = colours_of(component.name for component in image_state.components)
+    rows = _Rows(image_state, unit)
+    matches = [rows.match(index, match, colours) for index, match in enumerate(image_state.matches)]
+    rings = image_state.analysis.rings if image_state.analysis is not None else ()
     return matches + [rows.rings(number, one) for number, one in enumerate(rings)]
 
 
 class _Rows:
     """Makes rows; knows the spots, the phases and the unit of lengths."""
 
-    def __init__(self, findings: Findings, unit: LengthUnit) -> None:
+    def __init__(self, image_state: ImageState, unit: LengthUnit) -> None:
         self.unit = unit
-        self.spots = {spot.id: spot for spot in findings.spots}
-        analysis = findings.analysis
+        self.spots = {spot.id: spot for spot in image_state.spots}
+        analysis = image_state.analysis
         known: Sequence[Phase] = (*analysis.phases, *analysis.others) if analysis is not None else ()
         self.phases = {phase.id: phase for phase in known}
-        self.peaks = ring_peaks(findings.profiles, findings.spots, findings.matches)
+        self.peaks = ring_peaks(image_state.profiles, image_state.spots, image_state.matches)
 
     def match(self, index: int, match: GrainMatch, colours: dict[str, str]) -> Row:
         """A grain's row."""
@@ -54,7 +54,7 @@ class _Rows:
         if match.unlisted:
             cells = ("a lattice that is not listed", f"{match.unlisted:.3f}", "", "", "", "", "")
             children.append(Row(None, cells, help="Or spots that belong to no lattice at all"))
-        told = [candidate for candidate in match.excluded if candidate not in match.candidates]
+        told = [candidate for candidate in match.alternatives if candidate not in match.candidates]
         children += [self._candidate(index, candidate, "not a candidate: ") for candidate in told]
         said = ", by you" if match.decided_by_user else ""
         words = f"grain {match.grain}: {name} {match.outcome}{said}".replace("  ", " ")

@@ -13,7 +13,7 @@ from ...nn.inference.model import (
     known_models,
     load_config,
     model_folder,
-    resolved,
+    resolve_name,
 )
 from ..session.messages import tell
 from ..session.network import Network
@@ -43,7 +43,7 @@ class NetworkChoice(QWidget):
         super().__init__()
         self.list = short(QComboBox(), 10)
         self.list.setToolTip("Network that proposes spots; only those that the statistics confirm are taken")
-        self._value = _remembered()
+        self._value = _remembered_network()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list, stretch=1)
@@ -58,7 +58,7 @@ class NetworkChoice(QWidget):
 
     @value.setter
     def value(self, name: str) -> None:
-        before, self._value = self._value, resolved(name)
+        before, self._value = self._value, resolve_name(name)
         self.fill()
         if before != self._value:
             self.chosen.emit(self._value)
@@ -96,12 +96,12 @@ class NetworkChoice(QWidget):
         remember_network(name or "none")
 
 
-def _remembered() -> str:
+def _remembered_network() -> str:
     """The network of the last session, if it is still there; else what is used by default."""
-    name = resolved(remembered_network() or NETWORK)
+    name = resolve_name(remembered_network() or NETWORK)
     try:
         if name:
             load_config(model_folder(name))
     except ModelError:
-        return resolved(NETWORK)
+        return resolve_name(NETWORK)
     return name

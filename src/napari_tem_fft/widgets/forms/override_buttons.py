@@ -7,12 +7,12 @@ from collections.abc import Generator, Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
-from ...core.decided import decided_steps
-from ...core.matching import Decision, DecisionKind, merged
+from ...core.decided import reanalyse_after_override
+from ...core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...layers.presenter import Edited
-from ..session.findings import Findings
+from ..session.image_state import ImageState
 
 
 class Words(QWidget):
@@ -28,7 +28,7 @@ class Words(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._findings: Findings | None = None
+        self._image_states: ImageState | None = None
         self._grain: int | None = None
         self.phase = QComboBox()
         self.phase.setToolTip("The phase that you speak of; candidates first")
@@ -53,10 +53,10 @@ class Words(QWidget):
         for button in (self.set, self.lock, self.reject, self.withdraw):
             row.addWidget(button)
 
-    def offer(self, findings: Findings | None, grain: int | None, phase: str = "") -> None:
+    def offer(self, image_state: ImageState | None, grain: int | None, phase: str = "") -> None:
         """Speak of a grain from now on, and of a phase; of none where there is no grain."""
-        self._findings, self._grain = findings, grain
-        analysis = findings.analysis if findings is not None else None
+        self._image_states, self._grain = image_state, grain
+        analysis = image_state.analysis if image_state is not None else None
         known = analysis is not None and grain is not None
         self.phase.clear()
         if analysis is not None and known:
@@ -66,8 +66,8 @@ class Words(QWidget):
             control.setEnabled(known)
         self.withdraw.setEnabled(any(one.grain == grain for one in self._earlier()))
 
-    def _earlier(self) -> tuple[Decision, ...]:
-        analysis = self._findings.analysis if self._findings is not None else None
+    def _earlier(self) -> tuple[PhaseOverride, ...]:
+        analysis = self._image_states.analysis if self._image_states is not None else None
         return analysis.decisions if analysis is not None else ()
 
     def _on_set(self) -> None:
@@ -79,17 +79,21 @@ class Words(QWidget):
     def _on_reject(self) -> None:
         self._say("reject")
 
-    def _say(self, kind: DecisionKind) -> None:
+    def _say(self, kind: OverrideKind) -> None:
         if self._grain is not None and self.phase.currentText():
-            self.said.emit(merged(self._earlier(), (Decision(self._grain, self.phase.currentText(), kind),)))
+            self.said.emit(
+                merge_overrides(
+                    self._earlier(), (PhaseOverride(self._grain, self.phase.currentText(), kind),)
+                )
+            )
 
     def _on_withdraw(self) -> None:
         self.said.emit(tuple(one for one in self._earlier() if one.grain != self._grain))
 
 
-def word_steps(analysis: Analysis, decisions: Sequence[Decision]) -> Generator[Step, None, Analysis]:
+def word_steps(analysis: Analysis, decisions: Sequence[PhaseOverride]) -> Generator[Step, None, Analysis]:
     """Show again what decisions do not change, then the names and maps that follow from them."""
-    steps = decided_steps(analysis, decisions)
+    steps = reanalyse_after_override(analysis, decisions)
     for product in (Edited(analysis.spots), analysis.profiles, analysis.grains):
         yield Step("decision", 0, 1, product)
     return (yield from steps)

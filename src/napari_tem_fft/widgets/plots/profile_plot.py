@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import Signal
 
 from ...core.lengths import factor, length, symbol
-from ...io.figures.labels import spread
+from ...io.figures.labels import spread_labels
 from ...layers.results import MASK
 from .canvas import PlotColours, ThemedCanvas
 from .profile_view import MOST_LABELS, PhaseLines, ProfileView
@@ -142,7 +142,7 @@ class ProfilePlot(ThemedCanvas):
         """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
         peaks, (low, high), (width, height) = self.view.peaks(), self.view.reach(), self._points()
         texts, across_axis = self._label_texts(width)
-        places = spread([peak.g for peak in peaks], across_axis * (high - low) / width)
+        places = spread_labels([peak.g for peak in peaks], across_axis * (high - low) / width)
         room = min(LABEL_ROOM / height, 0.6)
         self._stretch(room)
         across = blended_transform_factory(self.axes.transData, self.axes.transAxes)

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Signal
 
-from ...batch.engine import opened
+from ...batch.engine import open_analysis
 from ...batch.job import Job
 from ...batch.record import Record
 from ...core.pipeline import Analysis
@@ -102,7 +102,7 @@ def _alone(viewer: ViewerModel, layer: Image) -> None:
 
 def _reading(job: Job, record: Record) -> Generator[Step, None, Analysis]:
     yield Step("reading", 0, 1)
-    return opened(job, record)
+    return open_analysis(job, record)
 
 
 def _writing(analysis: Analysis, folder: Path, job: Job) -> Generator[Step, None, Path]:

@@ -25,15 +25,15 @@ from ...core.fourier.threads import processors
 from ...core.pipeline import AnalysisParams
 from ...io.plain import from_plain
 from ...io.results.folder import Keep
-from ..forms.candidates import Asked
+from ..forms.candidates import CandidateRequest
 from .command import Command
 from .preferences import length_unit
-from .session import unwrapped
+from .session import unwrap_viewer
 
 #: Folder in a run's folder with the phases that the user added.
 OWN = "own phases"
 NOTHING = Progress(0, 0, 0, 0.0, None)
-Setting = tuple[Asked, AnalysisParams]
+Setting = tuple[CandidateRequest, AnalysisParams]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class BatchRun(QObject):
         self.outcome: dict[str, Any] = {}
         self._cancelled = False
         self._asked: WeakMethod[Callable[[], Setting]] | None = None
-        self._last: Setting = Asked(), AnalysisParams()
+        self._last: Setting = CandidateRequest(), AnalysisParams()
         self._command = Command(self, "the run", listens=True)
         self._command.told.connect(self._on_told)
         self._command.ended.connect(self._on_ended)
@@ -216,7 +216,7 @@ class BatchRun(QObject):
             uncertainty_stated=params.calibration_uncertainty != AnalysisParams().calibration_uncertainty,
         )
 
-    def _own_phases(self, asked: Asked) -> str | None:
+    def _own_phases(self, asked: CandidateRequest) -> str | None:
         """Copy the phases that the user added into the run's folder, so that it can be gone on with."""
         if not asked.files:
             return None
@@ -256,7 +256,7 @@ class BatchRun(QObject):
 
 def run_of(napari_viewer: ViewerModel) -> BatchRun:
     """Return the run of a viewer, the same for every dock; it goes with the viewer's window."""
-    viewer = unwrapped(napari_viewer)
+    viewer = unwrap_viewer(napari_viewer)
     if viewer not in _runs:
         window = getattr(viewer, "window", None)
         _runs[viewer] = BatchRun(window._qt_window if window is not None else None)

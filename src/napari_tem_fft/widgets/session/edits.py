@@ -15,7 +15,7 @@ from ...core.progress import Step
 from ...core.spots.spot import Spot
 from ...layers.presenter import Edited
 from ...layers.reanalysis import moved_steps, painted_steps, pointed_steps, recalled_steps
-from .findings import Findings
+from .image_state import ImageState
 
 Steps = Generator[Step, None, Analysis]
 History = list[tuple[Spot, ...]]
@@ -24,7 +24,7 @@ History = list[tuple[Spot, ...]]
 class Follow(Protocol):
     """Lets all that depends on the spots follow their change."""
 
-    def __call__(self, findings: Findings, steps: Steps, keep_mask: bool = False) -> None:
+    def __call__(self, image_state: ImageState, steps: Steps, keep_mask: bool = False) -> None:
         """Show what the steps give; `keep_mask` leaves the mask as it was painted."""
 
 
@@ -44,28 +44,28 @@ class Edits:
         as long as either of its discs is there.
     """
 
-    def __init__(self, current: Callable[[], Findings | None], follow: Follow) -> None:
+    def __init__(self, current: Callable[[], ImageState | None], follow: Follow) -> None:
         self._current = current
         self._follow = follow
         self.friedel = True
 
     def paint(self, mask: NDArray[np.uint8], before: NDArray[np.uint8]) -> None:
         """Take over a mask that a person has painted, where it was another one before."""
-        findings, after = self._current(), np.array(mask)
-        if findings is None or findings.analysis is None:
+        image_state, after = self._current(), np.array(mask)
+        if image_state is None or image_state.analysis is None:
             return
         if self.friedel:
-            _mirror_stroke(findings, before, after)
+            _mirror_stroke(image_state, before, after)
         else:
             after |= after[::-1, ::-1]
-        steps = painted_steps(findings.analysis, findings.spots, after)
-        self._follow(findings, steps, keep_mask=not self.friedel)
+        steps = painted_steps(image_state.analysis, image_state.spots, after)
+        self._follow(image_state, steps, keep_mask=not self.friedel)
 
     def point(self, g: tuple[float, float]) -> None:
         """Add the spot at a frequency (y, x) in 1/nm, refined; or enable the one that is there."""
-        findings = self._current()
-        if findings is not None and findings.analysis is not None:
-            self._follow(findings, pointed_steps(findings.analysis, findings.spots, g))
+        image_state = self._current()
+        if image_state is not None and image_state.analysis is not None:
+            self._follow(image_state, pointed_steps(image_state.analysis, image_state.spots, g))
 
     def enable(self, spots: Collection[int], enabled: bool) -> None:
         """Let spots count or not, by their ids."""
@@ -76,46 +76,46 @@ class Edits:
         self._set(lambda spot: spot.id in spots)
 
     def _set(self, enabled: Callable[[Spot], bool]) -> None:
-        findings = self._current()
-        if findings is None or findings.analysis is None:
+        image_state = self._current()
+        if image_state is None or image_state.analysis is None:
             return
-        spots = tuple(replace(spot, enabled=enabled(spot)) for spot in findings.spots)
-        if spots != findings.spots:
-            self._follow(findings, moved_steps(findings.analysis, spots))
+        spots = tuple(replace(spot, enabled=enabled(spot)) for spot in image_state.spots)
+        if spots != image_state.spots:
+            self._follow(image_state, moved_steps(image_state.analysis, spots))
 
     def undo(self) -> None:
         """Go back to the spots before the last edit."""
-        findings = self._current()
-        if findings is not None:
-            self._step_back(findings, findings.past, findings.future)
+        image_state = self._current()
+        if image_state is not None:
+            self._step_back(image_state, image_state.past, image_state.future)
 
     def redo(self) -> None:
         """Take back an undo."""
-        findings = self._current()
-        if findings is not None:
-            self._step_back(findings, findings.future, findings.past)
+        image_state = self._current()
+        if image_state is not None:
+            self._step_back(image_state, image_state.future, image_state.past)
 
-    def _step_back(self, findings: Findings, source: History, target: History) -> None:
-        if findings.analysis is None or not source:
+    def _step_back(self, image_state: ImageState, source: History, target: History) -> None:
+        if image_state.analysis is None or not source:
             return
         spots = source.pop()
-        target.append(findings.spots)
-        findings.spots = spots
-        known = findings.with_spots(spots)
-        steps = moved_steps(findings.analysis, spots) if known is None else recalled_steps(known)
-        self._follow(findings, steps)
+        target.append(image_state.spots)
+        image_state.spots = spots
+        known = image_state.with_spots(spots)
+        steps = moved_steps(image_state.analysis, spots) if known is None else recalled_steps(known)
+        self._follow(image_state, steps)
 
 
-def remember(findings: Findings, product: Any) -> None:
+def remember(image_state: ImageState, product: Any) -> None:
     """Keep the spots before an edit; an undo has done so itself."""
-    if isinstance(product, Edited) and product.spots != findings.spots:
-        findings.past.append(findings.spots)
-        findings.future.clear()
+    if isinstance(product, Edited) and product.spots != image_state.spots:
+        image_state.past.append(image_state.spots)
+        image_state.future.clear()
 
 
-def _mirror_stroke(findings: Findings, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
+def _mirror_stroke(image_state: ImageState, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
     """Paint the mirror image of what has changed, in the array and on the layer that is shown."""
-    layer = findings.group.get("mask")
+    layer = image_state.group.get("mask")
     if not isinstance(layer, Labels):
         return
     changed = np.flatnonzero(before != after)

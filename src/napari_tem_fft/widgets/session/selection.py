@@ -12,8 +12,8 @@ from ...core.matching import GrainMatch
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
-from ..forms.summary import counted
-from .findings import Findings
+from ..forms.summary import count_text
+from .image_state import ImageState
 from .preferences import length_unit
 
 #: A reflection is told of where the cursor's d differs from its own by less than this share.
@@ -21,7 +21,7 @@ NEAR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Selection:
     """Spots that stand out in every picture until something else is chosen.
 
     Attributes
@@ -39,40 +39,40 @@ class Chosen:
     words: str
 
 
-def spots_chosen(findings: Findings, spots: Sequence[Spot], words: str) -> Chosen:
+def spots_chosen(image_state: ImageState, spots: Sequence[Spot], words: str) -> Selection:
     """Choose any spots."""
-    return _chosen(findings, spots, f"{words}: {_count(list(spots))}")
+    return _chosen(image_state, spots, f"{words}: {_count(list(spots))}")
 
 
-def peak_chosen(findings: Findings, peak: ProfilePeak) -> Chosen:
+def peak_chosen(image_state: ImageState, peak: ProfilePeak) -> Selection:
     """Choose the enabled spots that make a peak of the profile."""
     reach = max(2 * peak.width, 3 * peak.sigma)
-    near = [s for s in findings.spots if s.enabled and abs(s.length - peak.g) <= reach]
+    near = [s for s in image_state.spots if s.enabled and abs(s.length - peak.g) <= reach]
     head = f"peak at {spacing(peak.d, peak.d_sigma, length_unit())}"
-    return _chosen(findings, near, f"{head}: {_count(near)}")
+    return _chosen(image_state, near, f"{head}: {_count(near)}")
 
 
-def spot_chosen(findings: Findings, spot: Spot) -> Chosen:
+def spot_chosen(image_state: ImageState, spot: Spot) -> Selection:
     """Choose one spot."""
-    match = matches_of_spots(findings.grains, findings.matches).get(spot.id)
+    match = matches_of_spots(image_state.grains, image_state.matches).get(spot.id)
     d = spacing(spot.d, spot.d_sigma, length_unit())
     words = f"spot {spot.id}: {d} at {spot.azimuth:.1f}°, SNR {spot.snr:.0f}"
-    return _chosen(findings, [spot], f"{words}; {_explained(spot, match)}")
+    return _chosen(image_state, [spot], f"{words}; {_explain(spot, match)}")
 
 
-def explanation(findings: Findings, spot: Spot) -> str:
+def explanation(image_state: ImageState, spot: Spot) -> str:
     """Return the grain of a spot and the reflection as which it is indexed, in words."""
-    return _explained(spot, matches_of_spots(findings.grains, findings.matches).get(spot.id))
+    return _explain(spot, matches_of_spots(image_state.grains, image_state.matches).get(spot.id))
 
 
-def nearest_line(findings: Findings, length: float) -> str:
+def nearest_line(image_state: ImageState, length: float) -> str:
     """Return the reflection of a named phase nearest to |g| in 1/nm, in words; empty if none is near."""
-    if findings.analysis is None:
+    if image_state.analysis is None:
         return ""
-    named = {phase for component in findings.components for phase in component.phases}
+    named = {phase for component in image_state.components for phase in component.phases}
     lines = [
         (abs(off), f"near {phase.id} ({format_hkl(reflection.hkl, phase)}), {100 * off:+.1f} %")
-        for phase in findings.analysis.phases
+        for phase in image_state.analysis.phases
         if phase.id in named
         for reflection in phase.reflections
         if abs(off := 1 / (length * reflection.d) - 1) < NEAR
@@ -80,52 +80,54 @@ def nearest_line(findings: Findings, length: float) -> str:
     return min(lines)[1] if lines else ""
 
 
-def grain_chosen(findings: Findings, grain_id: int) -> Chosen:
+def grain_chosen(image_state: ImageState, grain_id: int) -> Selection:
     """Choose the enabled spots of a grain."""
-    grain = next(grain for grain in findings.grains if grain.id == grain_id)
-    spots = [spot for spot in findings.spots if spot.id in grain.spots and spot.enabled]
-    outcomes = [_outcome(match) for match in findings.matches if match.grain == grain_id]
+    grain = next(grain for grain in image_state.grains if grain.id == grain_id)
+    spots = [spot for spot in image_state.spots if spot.id in grain.spots and spot.enabled]
+    outcomes = [_outcome(match) for match in image_state.matches if match.grain == grain_id]
     words = f"grain {grain_id}, {grain.diameter:.1f} nm: {_count(spots)}; {', '.join(outcomes)}"
-    chosen = _chosen(findings, spots, words)
-    return Chosen(chosen.spots, (grain_id,), chosen.words)
+    chosen = _chosen(image_state, spots, words)
+    return Selection(chosen.spots, (grain_id,), chosen.words)
 
 
-def component_chosen(findings: Findings, name: str) -> Chosen:
+def component_chosen(image_state: ImageState, name: str) -> Selection:
     """Choose the spots of all grains of a component that belong to it."""
-    component = next(component for component in findings.components if component.name == name)
-    match_of = matches_of_spots(findings.grains, findings.matches)
+    component = next(component for component in image_state.components if component.name == name)
+    match_of = matches_of_spots(image_state.grains, image_state.matches)
     spots = [
         spot
-        for spot in findings.spots
+        for spot in image_state.spots
         if spot.enabled and spot.id in match_of and named_phases(match_of[spot.id]) == component.phases
     ]
-    chosen = _chosen(findings, spots, f"{name}: {_count(spots)} in {counted(len(component.grains), 'grain')}")
-    return Chosen(chosen.spots, component.grains, chosen.words)
+    chosen = _chosen(
+        image_state, spots, f"{name}: {_count(spots)} in {count_text(len(component.grains), 'grain')}"
+    )
+    return Selection(chosen.spots, component.grains, chosen.words)
 
 
-def phase_of(findings: Findings, chosen: Chosen) -> str | None:
+def phase_of(image_state: ImageState, chosen: Selection) -> str | None:
     """Return the component to which the chosen spots belong, if it is one only."""
-    match_of = matches_of_spots(findings.grains, findings.matches)
+    match_of = matches_of_spots(image_state.grains, image_state.matches)
     names = {
         component.name
-        for component in findings.components
+        for component in image_state.components
         for spot in chosen.spots
         if spot in match_of and named_phases(match_of[spot]) == component.phases
     }
     return names.pop() if len(names) == 1 else None
 
 
-def _chosen(findings: Findings, spots: Iterable[Spot], words: str) -> Chosen:
+def _chosen(image_state: ImageState, spots: Iterable[Spot], words: str) -> Selection:
     ids = tuple(spot.id for spot in spots)
-    grains = tuple(grain.id for grain in findings.grains if set(ids) & set(grain.spots))
-    return Chosen(ids, grains, words)
+    grains = tuple(grain.id for grain in image_state.grains if set(ids) & set(grain.spots))
+    return Selection(ids, grains, words)
 
 
 def _count(spots: list[Spot]) -> str:
-    return counted(len(spots), "spot")
+    return count_text(len(spots), "spot")
 
 
-def _explained(spot: Spot, match: GrainMatch | None) -> str:
+def _explain(spot: Spot, match: GrainMatch | None) -> str:
     if match is None:
         return "in no grain"
     indexed = indexed_as(spot.id, match)

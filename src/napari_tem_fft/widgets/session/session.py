@@ -12,8 +12,8 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from ...core.matching import Decision
-from ...core.matching.assignment import Choice
+from ...core.matching import PhaseOverride
+from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams
 from ...core.progress import Step
 from ...layers.presenter import Edited, Presenter, Shown
@@ -26,13 +26,13 @@ from ..canvas.tools import Tools
 from ..canvas.views import look_at
 from ..forms.override_buttons import word_steps
 from .edits import Edits, remember
-from .findings import Findings
+from .image_state import ImageState
 from .layer_group import LayerGroup
 from .messages import tell
 from .network import Network
 from .runner import Runner
-from .selection import Chosen
-from .settings import Offer
+from .selection import Selection
+from .settings import SharedSettings
 from .source import analysis_of, micrograph_from
 
 Kind = Literal["run", "edit", "again"]
@@ -69,22 +69,22 @@ class Session(QObject):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = ref(viewer)
-        self._findings: dict[Layer, Findings] = {}
+        self._image_states: dict[Layer, ImageState] = {}
         self._masks = MaskWatchers()
         self.edits = Edits(lambda: self.current, self.follow)
         self._masks.changed.connect(self.edits.paint)
         self._masks.stroke_began.connect(self._on_stroke_began)
         self._masks.undo_asked.connect(self.edits.undo)
         self._masks.redo_asked.connect(self.edits.redo)
-        self._running: Findings | None = None
+        self._running: ImageState | None = None
         self._roles: set[str] = set()
         self._kind: Kind = "run"
         self._spots_known = False
-        self.current: Findings | None = None
+        self.current: ImageState | None = None
         self._panel: ref[ViewerModel] | None = None
         self.panel_widget: QWidget | None = None
-        self.chosen: Chosen | None = None
-        self.offer = Offer()
+        self.chosen: Selection | None = None
+        self.offer = SharedSettings()
         self.spotlight = Spotlight()
         self.network = Network()
         self._readout = Readout(viewer, lambda: self.current)
@@ -120,15 +120,15 @@ class Session(QObject):
 
     def choose(self, layer: Image | None) -> None:
         """Make an image the current one: its own layers are shown, those of others hidden."""
-        current = self._findings.get(layer) if layer is not None else None
+        current = self._image_states.get(layer) if layer is not None else None
         if current is None and layer is not None and analysis_of(layer) is not None:
             # other layers of its file have still to be added
             QTimer.singleShot(0, lambda: self._take_up(layer))
         if current is self.current:
             return
         self.pick(None)
-        for findings in self._findings.values():
-            findings.group.set_visible(findings is current)
+        for image_state in self._image_states.values():
+            image_state.group.set_visible(image_state is current)
         self.current = current
         self.current_changed.emit()
         self._show_if_missing()
@@ -136,17 +136,19 @@ class Session(QObject):
     def _take_up(self, layer: Image) -> None:
         """Go on with the analysis that a layer from a file carries, and with the layers that show it."""
         viewer, analysis = self._viewer(), analysis_of(layer)
-        if viewer is None or layer not in viewer.layers or layer in self._findings or analysis is None:
+        if viewer is None or layer not in viewer.layers or layer in self._image_states or analysis is None:
             return
-        findings = Findings(layer, analysis.micrograph, self.new_group(layer))
-        findings.group.adopt(analysis.micrograph.name)
-        findings.take(analysis)
-        self._findings[layer] = findings
+        image_state = ImageState(layer, analysis.micrograph, self.new_group(layer))
+        image_state.group.adopt(analysis.micrograph.name)
+        image_state.take(analysis)
+        self._image_states[layer] = image_state
         self.choose(layer)
         if not self.running:
-            self._show_again(findings, analysis)
+            self._show_again(image_state, analysis)
 
-    def analyse(self, layer: Image, choice: Choice, params: AnalysisParams, single: bool = False) -> None:
+    def analyse(
+        self, layer: Image, choice: CandidateSet, params: AnalysisParams, single: bool = False
+    ) -> None:
         """Run the whole chain on an image layer, or only its first step.
 
         What a person has decided of an earlier run's grains, or drawn as its specimen, still holds.
@@ -160,12 +162,14 @@ class Session(QObject):
         _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
         segment = self.network.segmenter(params)
         self.cancel()
-        findings = self._findings.setdefault(layer, Findings(layer, micrograph, self.new_group(layer)))
-        findings.micrograph = micrograph
+        image_state = self._image_states.setdefault(
+            layer, ImageState(layer, micrograph, self.new_group(layer))
+        )
+        image_state.micrograph = micrograph
         self.choose(layer)
-        findings.group.set_visible(True)
-        steps = findings.analysed_again(choice, params, segment)
-        self._start(findings, Presenter(micrograph, self.beside).present(steps), "run", single)
+        image_state.group.set_visible(True)
+        steps = image_state.analysed_again(choice, params, segment)
+        self._start(image_state, Presenter(micrograph, self.beside).present(steps), "run", single)
 
     def advance(self, single: bool = True) -> None:
         """Go on with a paused run, by a step or to its end."""
@@ -173,14 +177,14 @@ class Session(QObject):
 
     def cancel(self) -> None:
         """Give up what is under way; an earlier analysis of the image is shown again."""
-        findings, self._running = self._running, None
+        image_state, self._running = self._running, None
         self.runner.cancel()
-        if findings is not None and findings.analysis is not None:
-            self._show_again(findings, findings.analysis)
-        elif findings is not None:
+        if image_state is not None and image_state.analysis is not None:
+            self._show_again(image_state, image_state.analysis)
+        elif image_state is not None:
             self.state_changed.emit()
 
-    def pick(self, chosen: Chosen | None) -> None:
+    def pick(self, chosen: Selection | None) -> None:
         """Let spots stand out in every picture; None shows everything alike again."""
         if self.current is None or chosen == self.chosen:
             return
@@ -191,62 +195,66 @@ class Session(QObject):
             self.spotlight.put_on(self.current, chosen)
         self.chosen_changed.emit()
 
-    def decide(self, decisions: Sequence[Decision]) -> None:
+    def decide(self, decisions: Sequence[PhaseOverride]) -> None:
         """Take what a person says of grains, all that holds from now on, and let names and maps follow."""
-        findings = self.current
-        if findings is not None and findings.analysis is not None:
-            self.follow(findings, word_steps(findings.analysis, decisions))
+        image_state = self.current
+        if image_state is not None and image_state.analysis is not None:
+            self.follow(image_state, word_steps(image_state.analysis, decisions))
 
     def follow(
-        self, findings: Findings, steps: Generator[Step, None, Analysis], keep_mask: bool = False
+        self, image_state: ImageState, steps: Generator[Step, None, Analysis], keep_mask: bool = False
     ) -> None:
         """Show what follows from a person's edit of an analysis."""
-        if findings.analysis is not None:
-            presenter = Presenter.after(findings.analysis, self.beside, keep_mask)
-            self._start(findings, presenter.present(steps), kind="edit")
+        if image_state.analysis is not None:
+            presenter = Presenter.after(image_state.analysis, self.beside, keep_mask)
+            self._start(image_state, presenter.present(steps), kind="edit")
 
-    def _show_again(self, findings: Findings, analysis: Analysis) -> None:
-        findings.past = [spots for spots in findings.past if spots != analysis.spots]
+    def _show_again(self, image_state: ImageState, analysis: Analysis) -> None:
+        image_state.past = [spots for spots in image_state.past if spots != analysis.spots]
         steps = Presenter(analysis.micrograph, self.beside).present(replayed_steps(analysis))
-        self._start(findings, steps, kind="again")
+        self._start(image_state, steps, kind="again")
 
     def _start(
-        self, findings: Findings, steps: Generator[Step, None, Analysis], kind: Kind, single: bool = False
+        self,
+        image_state: ImageState,
+        steps: Generator[Step, None, Analysis],
+        kind: Kind,
+        single: bool = False,
     ) -> None:
         self.pick(None)
-        self._running, self._kind, self._spots_known = findings, kind, False
+        self._running, self._kind, self._spots_known = image_state, kind, False
         self._roles = {"run": set(), "again": {"probability"}, "edit": set(UNTOUCHED)}[kind]
         self.runner.start(steps, single)
 
     def _on_stepped(self, step: Step) -> None:
-        findings, shown = self._running, step.product
-        if findings is None or not isinstance(shown, Shown):
+        image_state, shown = self._running, step.product
+        if image_state is None or not isinstance(shown, Shown):
             return
         if self._kind == "edit":
-            remember(findings, shown.product)
-        first = findings.group.get("fft") is None
-        shown_roles = findings.group.show(shown.layers, revive=self._kind != "edit")
+            remember(image_state, shown.product)
+        first = image_state.group.get("fft") is None
+        shown_roles = image_state.group.show(shown.layers, revive=self._kind != "edit")
         if first and "fft" in shown_roles:
             self._arrange()
         self._roles.update(shown_roles)
-        findings.take(shown.product)
+        image_state.take(shown.product)
         if "mask" in shown_roles or isinstance(shown.product, Edited):
             self._spots_known = True
-            self._masks.watch(findings)
+            self._masks.watch(image_state)
             if self._kind == "run":
-                set_editable(findings, False)
+                set_editable(image_state, False)
         if not shown.more:
             if self._kind == "run":
                 self.step_done.emit(step)
-            if findings is self.current:
+            if image_state is self.current:
                 self.found.emit()
 
     def use_panel(self, panel: ViewerModel | None) -> None:
         """Show reciprocal space in a viewer of its own from now on, or beside the micrograph again."""
         self.pick(None)
         self._panel = ref(panel) if panel is not None else None
-        for findings in self._findings.values():
-            findings.group.move(panel)
+        for image_state in self._image_states.values():
+            image_state.group.move(panel)
         if panel is not None:
             self._readout.follow(panel)
             self._picker.follow(panel)
@@ -268,11 +276,11 @@ class Session(QObject):
 
     def _show_if_missing(self) -> None:
         """Show a finished analysis again whose diffractogram was taken away with another arrangement."""
-        findings = self.current
-        if findings is None or findings.analysis is None or self.running:
+        image_state = self.current
+        if image_state is None or image_state.analysis is None or self.running:
             return
-        if findings.group.get("fft") is None:
-            self._show_again(findings, findings.analysis)
+        if image_state.group.get("fft") is None:
+            self._show_again(image_state, image_state.analysis)
 
     def _arrange(self) -> None:
         """Show both spaces; napari's own scale bar goes where it would give nm beside the FFT."""
@@ -281,22 +289,22 @@ class Session(QObject):
             look_at(self.viewer, self.current, "both")
 
     def _on_returned(self, analysis: Analysis) -> None:
-        findings, self._running = self._running, None
-        if findings is None:
+        image_state, self._running = self._running, None
+        if image_state is None:
             return
-        findings.group.keep_only(self._roles)
+        image_state.group.keep_only(self._roles)
         if self._kind == "run":
-            findings.past.clear()
-            findings.future.clear()
+            image_state.past.clear()
+            image_state.future.clear()
             for text in analysis.warnings:
                 show_warning(text)
-        set_editable(findings, True)
+        set_editable(image_state, True)
 
     def _on_failed(self, error: Exception) -> None:
-        findings, self._running = self._running, None
+        image_state, self._running = self._running, None
         tell(error)
-        if findings is not None and findings.analysis is not None and self._kind != "again":
-            self._show_again(findings, findings.analysis)
+        if image_state is not None and image_state.analysis is not None and self._kind != "again":
+            self._show_again(image_state, image_state.analysis)
 
     def _on_stroke_began(self) -> None:
         """Let an edit wait whose spots are not known yet: the stroke that begins belongs to it."""
@@ -305,30 +313,30 @@ class Session(QObject):
             self.runner.cancel()
 
     def _on_layer_removed(self, event: Any) -> None:
-        findings = self._findings.pop(event.value, None)
-        if findings is None:
+        image_state = self._image_states.pop(event.value, None)
+        if image_state is None:
             return
-        if self._running is findings:
+        if self._running is image_state:
             self._running = None
             self.runner.cancel()
-        if self.current is findings:
+        if self.current is image_state:
             self.pick(None)
-        self._masks.release(findings.layer)
-        findings.group.keep_only(())
-        if self.current is findings:
+        self._masks.release(image_state.layer)
+        image_state.group.keep_only(())
+        if self.current is image_state:
             self.current = None
             self.current_changed.emit()
 
 
 def session_of(napari_viewer: ViewerModel) -> Session:
     """Return the session of a viewer, the same for every dock; it lives as long as the viewer."""
-    viewer = unwrapped(napari_viewer)
+    viewer = unwrap_viewer(napari_viewer)
     if viewer not in _sessions:
         _sessions[viewer] = Session(viewer)
     return _sessions[viewer]
 
 
-def unwrapped(napari_viewer: ViewerModel) -> ViewerModel:
+def unwrap_viewer(napari_viewer: ViewerModel) -> ViewerModel:
     """Return the viewer itself: each plugin is given a proxy of its own, which cannot be compared."""
     viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
     return viewer

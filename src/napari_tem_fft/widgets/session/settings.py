@@ -7,13 +7,13 @@ from weakref import WeakMethod, ref
 
 from napari.layers import Image
 
-from ...core.matching.assignment import Choice
+from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 
-Setting = Callable[[], tuple[Choice, AnalysisParams]]
+Setting = Callable[[], tuple[CandidateSet, AnalysisParams]]
 
 
-class Offer:
+class SharedSettings:
     """An image, and what gives candidates and parameters; None where there is none or it is gone."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from ...core.grains.grain import Grain
 from ...core.image.micrograph import Micrograph
 from ...core.maps.component_map import ComponentMap
 from ...core.matching import GrainMatch
-from ...core.matching.assignment import Choice
+from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ...core.profile.radial_profile import RadialProfile
 from ...core.progress import Step
@@ -26,7 +26,7 @@ MOST_KEPT = 6
 
 
 @dataclass(slots=True, eq=False)
-class Findings:
+class ImageState:
     """What is known of one image layer so far.
 
     Attributes
@@ -59,7 +59,7 @@ class Findings:
     kept: list[Analysis] = field(default_factory=list)
 
     def analysed_again(
-        self, choice: Choice, params: AnalysisParams, segment: Segment | None
+        self, choice: CandidateSet, params: AnalysisParams, segment: Segment | None
     ) -> Generator[Step, None, Analysis]:
         """The whole chain, by a person's word on grains and on the specimen of the run before."""
         before = self.analysis
