@@ -1,7 +1,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -63,3 +63,12 @@ def test_numpy_scalars_become_numbers_and_whole_floats_stay_floats() -> None:
 def test_what_json_cannot_hold_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match="no place in JSON"):
         to_plain(value)
+
+
+@dataclass(frozen=True)
+class Renamed:
+    now: int = field(default=0, metadata={"key": "before"})
+
+
+def test_a_field_that_was_renamed_keeps_its_key_in_files():
+    assert to_plain(Renamed(3)) == {"before": 3} and from_plain(Renamed, {"before": 3}) == Renamed(3)

@@ -31,7 +31,7 @@ def to_plain(value: Any) -> Any:
     if type(value) in (tuple, list):
         return [to_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: to_plain(getattr(value, name)) for name in _names(type(value))}
+        return {key: to_plain(getattr(value, name)) for name, key in _keys(type(value))}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
@@ -42,8 +42,9 @@ def to_plain(value: Any) -> Any:
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _keys(kind: type) -> tuple[tuple[str, str], ...]:
+    """Names of a dataclass's fields with their keys in files; a renamed field keeps its key as metadata."""
+    return tuple((field.name, field.metadata.get("key", field.name)) for field in fields(kind))
 
 
 def json_text(values: Mapping[str, Any]) -> str:
@@ -106,7 +107,7 @@ def _restore(hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and is_dataclass(hint):
         hints = _hints(hint)
         return hint(
-            **{f.name: _restore(hints[f.name], value[f.name]) for f in fields(hint) if f.name in value}
+            **{name: _restore(hints[name], value[key]) for name, key in _keys(hint) if key in value}
         )
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)

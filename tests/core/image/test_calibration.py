@@ -29,7 +29,7 @@ def test_a_pattern_has_no_pixel_size():
     assert pattern.unit == "1/nm"
 
 
-@pytest.feature.parametrize("scale", [(0.0, 1.0), (1.0, -1.0), (float("nan"), 1.0), (float("inf"), 1.0)])
+@pytest.mark.parametrize("scale", [(0.0, 1.0), (1.0, -1.0), (float("nan"), 1.0), (float("inf"), 1.0)])
 def test_impossible_scales_are_refused(scale):
     with pytest.raises(ValueError, match="positive"):
         Calibration(scale, "real")

@@ -38,7 +38,7 @@ def test_marks_are_the_enabled_spots_and_the_rings():
     assert MARKS[3].azimuth is None and MARKS[3].d == pytest.approx(0.2401)
 
 
-@pytest.feature.parametrize(
+@pytest.mark.parametrize(
     ("text", "label"),
     [("2", "2"), ("R1", "r1"), ("0.207", "2"), ("@78", "1"), ("0.2401@9.0", "0"), ("@60°", "2")],
 )
@@ -46,7 +46,7 @@ def test_a_mark_is_chosen(text, label):
     assert choose_feature(MARKS, text).label == label
 
 
-@pytest.feature.parametrize(
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("9", "no spot"),
@@ -62,12 +62,12 @@ def test_what_is_not_one_mark_is_refused(text, words):
         choose_feature(MARKS, text)
 
 
-@pytest.feature.parametrize("text", ["1,-1,0", "1 -1 0", "1-10", "1,-1,0,0"])
+@pytest.mark.parametrize("text", ["1,-1,0", "1 -1 0", "1-10", "1,-1,0,0"])
 def test_miller_indices(text):
     assert miller(text) == (1, -1, 0)
 
 
-@pytest.feature.parametrize("text", ["", "1,1", "0,0,0", "a,b,c", "1,1,1,1"])
+@pytest.mark.parametrize("text", ["", "1,1", "0,0,0", "a,b,c", "1,1,1,1"])
 def test_no_miller_indices(text):
     with pytest.raises(ValueError, match="Miller"):
         miller(text)

@@ -30,8 +30,8 @@ def test_a_vague_spot_leaves_a_larger_uncertainty_and_weighs_less():
     assert both.factors[0] == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.feature.parametrize(("fy", "fx"), [(1.05, 1.0), (0.98, 1.03)])
-@pytest.feature.parametrize("azimuths", [(0, 90), (20, 100), (10, 70)])
+@pytest.mark.parametrize(("fy", "fx"), [(1.05, 1.0), (0.98, 1.03)])
+@pytest.mark.parametrize("azimuths", [(0, 90), (20, 100), (10, 70)])
 def test_two_spots_give_a_factor_for_each_axis(fy, fx, azimuths):
     measured = [spot(d, azimuth) * (fy, fx) for d, azimuth in zip((AU_111, AU_200), azimuths, strict=True)]
     correction = axis_correction(measured, [AU_111, AU_200], "Au 111 and 200")
@@ -41,7 +41,7 @@ def test_two_spots_give_a_factor_for_each_axis(fy, fx, azimuths):
     assert 0.003 <= corrected.uncertainty < 0.02
 
 
-@pytest.feature.parametrize("azimuths", [(30, 30), (30, 150), (44, 47)])
+@pytest.mark.parametrize("azimuths", [(30, 30), (30, 150), (44, 47)])
 def test_directions_that_do_not_tell_the_axes_apart_are_refused(azimuths):
     spots = [spot(AU_111, azimuth) for azimuth in azimuths]
     with pytest.raises(CalibrationError, match="do not tell the axes apart"):

@@ -61,7 +61,7 @@ def test_few_nan_are_repaired_and_many_are_refused():
         prepared_pixels(image(pixels))
 
 
-@pytest.feature.parametrize(("row", "level"), [(30, 300), (63, 620), (0, 10)])
+@pytest.mark.parametrize(("row", "level"), [(30, 300), (63, 620), (0, 10)])
 def test_a_defect_takes_the_median_of_its_neighbours_reflected_at_the_border(row, level):
     pixels = 10.0 * np.arange(64)[:, None] * np.ones((1, 64))
     pixels[row, 63] = np.nan
@@ -89,7 +89,7 @@ def test_extent_and_crop():
     assert whole.crop(slice(0, 20), slice(0, 50)).extent == pytest.approx((0.4, 1.5))
 
 
-@pytest.feature.parametrize(("space", "words"), [("none", "give its pixel size"), ("reciprocal", "1/nm")])
+@pytest.mark.parametrize(("space", "words"), [("none", "give its pixel size"), ("reciprocal", "1/nm")])
 def test_without_a_scale_in_nm_nothing_is_measured(space, words):
     with pytest.raises(CalibrationError, match=words):
         _ = Calibration((1.0, 1.0), space).pixel_size

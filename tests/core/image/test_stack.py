@@ -19,13 +19,13 @@ def test_frame_carries_everything_of_the_stack():
     assert (len(stack), stack.shape) == (3, (3, 16, 20))
 
 
-@pytest.feature.parametrize("index", [-1, 3])
+@pytest.mark.parametrize("index", [-1, 3])
 def test_no_such_frame(index):
     with pytest.raises(ValueError, match="choose one of 0 to 2"):
         ImageStack(FRAMES).frame(index)
 
 
-@pytest.feature.parametrize("frames", [FRAMES[0], FRAMES.astype("complex64"), FRAMES[:0]])
+@pytest.mark.parametrize("frames", [FRAMES[0], FRAMES.astype("complex64"), FRAMES[:0]])
 def test_what_is_no_stack(frames):
     with pytest.raises(ValueError, match="a stack is"):
         ImageStack(frames)

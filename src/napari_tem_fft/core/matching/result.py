@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -119,4 +119,4 @@ class GrainMatch:
     spots: tuple[int, ...] = ()
     unlisted: float = 0.0
     decided_by_user: bool = False
-    alternatives: tuple[Candidate, ...] = ()
+    alternatives: tuple[Candidate, ...] = field(default=(), metadata={"key": "excluded"})
