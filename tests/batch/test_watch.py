@@ -1,3 +1,4 @@
+import os
 from itertools import islice
 
 from napari_tem_fft.batch.job import Job
@@ -20,6 +21,20 @@ def test_a_file_comes_once_it_is_complete(tmp_path):
     now[0] = 12.0
     assert next(found).folder == "a.dm4"
     assert list(islice(found, 3)) == [None] * 3
+
+
+def test_a_file_that_is_written_over_in_place_is_waited_for(tmp_path):
+    """Some cameras make a file of its full size first and fill it afterwards."""
+    now = [0.0]
+    found = arriving(tmp_path, tmp_path / "out", 5.0, {}, 0, lambda: now[0])
+    file = tmp_path / "a.dm4"
+    for moment in (0, 4, 8):
+        now[0] = moment
+        file.write_bytes(bytes([moment]) * 4)
+        os.utime(file, ns=(0, moment * 10**9))
+        assert next(found) is None
+    now[0] = 13.0
+    assert next(found).folder == "a.dm4"
 
 
 def test_a_watched_folder_is_a_run_without_end(tmp_path):

@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from to_score import write_score
+
 from napari_tem_fft.cli.main import main as command_line
 
 #: Calibration uncertainty (%) stated for an image; its id begins with the key.
@@ -35,7 +37,9 @@ def analyse(image: Path, output: Path, options: list[str]) -> tuple[int, float]:
     chosen = ["--phases", ",".join(meta["candidates"])]
     stated = ["--calibration-uncertainty", str(uncertainty(image.stem))]
     start = time.perf_counter()
-    code = command_line(["analyse", str(image), "-o", str(output), "--score", *chosen, *stated, *options])
+    code = command_line(["analyse", str(image), "-o", str(output), *chosen, *stated, *options])
+    if not code:
+        write_score(output / image.name, output)
     return code, time.perf_counter() - start
 
 

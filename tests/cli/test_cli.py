@@ -78,19 +78,8 @@ def test_pixel_size_given_by_the_user(folder: Path, tmp_path: Path) -> None:
     assert stored["micrograph"]["calibration"]["source"] == "given by the user"
 
 
-def test_scorer_files_stand_beside_the_folder(folder: Path, tmp_path: Path) -> None:
-    assert main(["analyse", str(folder / "good.dm4"), "-o", str(tmp_path), "--score", "--phases", "Li"]) == 0
-    answer = json.loads((tmp_path / "good.json").read_text())
-    assert min(abs(peak["d_nm"] / 0.235 - 1) for peak in answer["peaks"]) < 2e-3
-    assert {"azimuth_deg", "d_nm"} <= set(answer["peaks"][0])
-
-
-def test_two_files_of_one_stem_clash_only_when_scored(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_files_of_one_stem_do_not_clash(folder: Path, tmp_path: Path) -> None:
     files = [str(folder / "good.dm3"), str(folder / "good.dm4")]
-    assert main(["analyse", *files, "-o", str(tmp_path), "--score"]) == 2
-    assert "one name: good" in capsys.readouterr().err
     assert main(["analyse", *files, "-o", str(tmp_path)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"good.dm3", "good.dm4"}
 

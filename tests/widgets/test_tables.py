@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from napari_tem_fft.widgets.session.image_state import ImageState
 from qtpy.QtGui import QGuiApplication
 
 from napari_tem_fft.core.matching import PhaseOverride
@@ -12,6 +11,7 @@ from napari_tem_fft.widgets.docks.components import ComponentsDock, component_ro
 from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
 from napari_tem_fft.widgets.forms.summary import summary
 from napari_tem_fft.widgets.forms.tree import ResultTree, Row
+from napari_tem_fft.widgets.session.image_state import ImageState
 from small_analysis import small_analysis
 
 

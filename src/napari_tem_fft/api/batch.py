@@ -56,7 +56,7 @@ def analyse_many(
     workers : int, optional
         Processes; one a processor that this job may use where absent.
     memory_limit, scheduler : str
-        As in `napari_tem_fft.batch.backends.start.start_workers`: "8G"; a dask.distributed scheduler's address.
+        As in `batch.backends.start.start_workers`: "8G"; a dask.distributed scheduler's address.
     resume : bool
         Go on with the run in the folder.
     on_step : callable, optional

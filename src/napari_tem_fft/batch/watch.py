@@ -29,7 +29,7 @@ def arriving(
         Index of the first new file.
     """
     taken = {name.casefold() for name in known.values()}
-    seen: dict[str, tuple[int, float]] = {}
+    seen: dict[str, tuple[tuple[int, int], float]] = {}
     index = first
     while True:
         fresh = [one for one in find_sources([folder], output).sources if one.path not in known]
@@ -41,14 +41,19 @@ def arriving(
         yield None
 
 
-def _has_settled(path: str, seen: dict[str, tuple[int, float]], settle: float, now: float) -> bool:
-    """Whether a file has been the same for so long; the clock may be another machine's, so it is our own."""
+def _has_settled(
+    path: str, seen: dict[str, tuple[tuple[int, int], float]], settle: float, now: float
+) -> bool:
+    """Whether size and time of change have been the same for so long, by this machine's clock.
+
+    The time of change may be another machine's; only whether it stays the same counts.
+    """
     try:
-        size = Path(path).stat().st_size
+        stat = Path(path).stat()
     except OSError:
         return False
-    before = seen.get(path)
-    if before is None or before[0] != size:
-        seen[path] = (size, now)
-        return settle <= 0 and size > 0
-    return size > 0 and now - before[1] >= settle
+    state, before = (stat.st_size, stat.st_mtime_ns), seen.get(path)
+    if before is None or before[0] != state:
+        seen[path] = (state, now)
+        return settle <= 0 and stat.st_size > 0
+    return stat.st_size > 0 and now - before[1] >= settle

@@ -21,7 +21,6 @@ from ..core.matching.assignment import CandidateSet
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
 from ..io.exchange.calibration_profile import load_profile
-from ..io.exchange.scoring import write_score
 from ..io.phases.index_cache import prepared_choice
 from ..io.results.folder import folder_of, save_results
 from ..io.results.overrides import (
@@ -75,7 +74,7 @@ def analyse(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> _Job:
     """Everything that can be wrong with the command itself, before the first file is opened."""
-    clashes = repeated_names(args.files, by_stem=args.score)
+    clashes = repeated_names(args.files)
     if clashes:
         raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
     if len(args.files) > 1 and (args.override or args.lock or args.reject):
@@ -129,8 +128,6 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
         save_results(analysis, folder, inverses=args.ifft, unit=args.unit, known=colours)
         if args.temfft:
             api.save(analysis, args.output / f"{path.name}.temfft")
-        if args.score:
-            write_score(analysis, args.output, path.stem)
     gone = len(decisions) - len(analysis.decisions)
     if gone:
         say(f"{path.name}: {gone} decisions left out: there is no grain where theirs was")

@@ -133,9 +133,9 @@ def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None
     place.add_argument(f"--{name}", **keywords)
 
 
-def repeated_names(paths: Sequence[Path], by_stem: bool) -> list[str]:
+def repeated_names(paths: Sequence[Path]) -> list[str]:
     """Names that several files share and under which only one could be written."""
-    count = Counter((path.stem if by_stem else path.name).casefold() for path in paths)
+    count = Counter(path.name.casefold() for path in paths)
     return [name for name, number in count.items() if number > 1]
 
 

@@ -85,9 +85,6 @@ def _add_analyse(commands: Any, name: str) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help=".dm3 or .dm4 file")
     add_output(parser, "results")
     parser.add_argument(
-        "--score", action="store_true", help="also write STEM.json and STEM__PHASE.npy for a scorer"
-    )
-    parser.add_argument(
         "--temfft", action="store_true", help="also write NAME.temfft: micrograph and analysis in one file"
     )
     parser.add_argument(

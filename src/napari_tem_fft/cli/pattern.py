@@ -76,7 +76,7 @@ def add_command(commands: Any, name: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command and return its exit code."""
-    clashes = repeated_names(args.files, by_stem=False)
+    clashes = repeated_names(args.files)
     if clashes:
         raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
     try:

@@ -106,9 +106,7 @@ def _restore(hint: Any, value: Any) -> Any:
         return _restore_items(hint, value)
     if isinstance(hint, type) and is_dataclass(hint):
         hints = _hints(hint)
-        return hint(
-            **{name: _restore(hints[name], value[key]) for name, key in _keys(hint) if key in value}
-        )
+        return hint(**{name: _restore(hints[name], value[key]) for name, key in _keys(hint) if key in value})
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     if hint is float:

@@ -167,7 +167,8 @@ def _component(
         grains=ids,
         heat=heat,
         area=area,
-        area_sigma=float(np.sqrt(sum(grains[row].area_sigma ** 2 for row in rows))),
+        # where the boundary is drawn is one choice for all grains: its error does not average out
+        area_sigma=float(sum(grains[row].area_sigma for row in rows)),
         fraction=area / specimen_area if specimen_area else 0.0,
         by_user=any(match.decided_by_user for match in members),
     )

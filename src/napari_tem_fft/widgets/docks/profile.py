@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton,
 
 from ...core.crystal.miller import Style, format_hkl
 from ...core.crystal.phase import Miller, Phase
+from ...core.lengths import LengthUnit
 from ...core.maps.colours import colours_of
 from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
+from ...core.progress import Step
 from ...io.figures.overview import overview
 from ...io.results.tables import write_profiles
 from ..plots.canvas import ThemedToolbar
@@ -24,6 +27,7 @@ from ..plots.profile_view import PhaseLines, ProfileView
 from ..session.image_state import ImageState
 from ..session.messages import tell
 from ..session.preferences import length_unit, units
+from ..session.runner import Runner
 from ..session.selection import peak_chosen
 from ..session.session import unwrap_viewer
 from .dock import Dock
@@ -46,6 +50,7 @@ class ProfileDock(Dock):
         super().__init__(napari_viewer)
         self._viewer = unwrap_viewer(napari_viewer)
         self.plot = ProfilePlot(self._viewer.theme)
+        self.saver = Runner()
         self.toolbar = ThemedToolbar(self.plot, self)
         self.curves = {
             "whole image": _switch("whole image", "The whole image's transform"),
@@ -89,6 +94,7 @@ class ProfileDock(Dock):
         self.save.triggered.connect(self._on_save)
         self.save_plot.triggered.connect(self._on_save_plot)
         self.save_overview.triggered.connect(self._on_save_overview)
+        self.saver.failed.connect(tell)
         self.copy.triggered.connect(self._on_copy)
         self.follow(self._on_found)
         self.session.chosen_changed.connect(self._on_found)
@@ -158,7 +164,7 @@ class ProfileDock(Dock):
         analysis = image_state.analysis
         path = self._ask("Save the overview", f"{image_state.micrograph.name} overview.png", PICTURES)
         if path:
-            self._write(lambda: overview(analysis, length_unit()).savefig(path))
+            self.saver.start(_overview_steps(analysis, length_unit(), path))
 
     def _ask(self, title: str, name: str, kinds: str) -> str:
         path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
@@ -174,6 +180,12 @@ class ProfileDock(Dock):
         image_state, clipboard = self.session.current, QGuiApplication.clipboard()
         if image_state is not None and clipboard is not None:
             clipboard.setText(peak_table(image_state, self.plot.view.peaks()))
+
+
+def _overview_steps(analysis: Analysis, unit: LengthUnit, path: str) -> Generator[Step, None, None]:
+    """Draw the overview as a work of one step: it takes seconds."""
+    overview(analysis, unit).savefig(path)
+    yield Step("overview", 1, 1)
 
 
 def phase_lines(image_state: ImageState) -> tuple[PhaseLines, ...]:

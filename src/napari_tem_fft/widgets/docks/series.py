@@ -169,9 +169,8 @@ class SeriesDock(Dock):
     def _on_save(self) -> None:
         path: str = QFileDialog.getSaveFileName(self, "Save the table", "series.csv", "Tables (*.csv)")[0]
         if path:
-            text = "\n".join(line.replace("\t", ",") for line in self.tree.as_text().splitlines())
             try:
-                Path(path).with_suffix(".csv").write_text(text + "\n", encoding="utf-8")
+                self.tree.write_csv(Path(path).with_suffix(".csv"))
             except OSError as error:
                 tell(error)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -97,14 +99,20 @@ class ResultTree(QTreeWidget):
                 item.setSelected(True)
                 self.scrollToItem(item)
 
+    def cells(self) -> list[list[str]]:
+        """The text of every cell, the header's row first."""
+        header = self.headerItem()
+        rows = [*([header] if header is not None else []), *self.items()]
+        return [[item.text(column) for column in range(self.columnCount())] for item in rows]
+
     def as_text(self) -> str:
         """The table as lines with tabs, for a spreadsheet."""
-        header = self.headerItem()
-        lines = [header] if header is not None else []
-        return "\n".join(
-            "\t".join(item.text(column) for column in range(self.columnCount()))
-            for item in (*lines, *self.items())
-        )
+        return "\n".join("\t".join(row) for row in self.cells())
+
+    def write_csv(self, path: Path) -> None:
+        """Write the table as a CSV file; cells with commas or quotes are quoted."""
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(self.cells())
 
     def copy(self) -> None:
         """Put the table on the clipboard."""
