@@ -124,7 +124,7 @@ def _ambiguous() -> GrainMatch:
     mine = Candidate("mine", 0.35, 0.99, None, (), 0.5)
     aluminium = Candidate("Al", 0.3, 1.005, (0, 1, 1), (), 1.0)
     return GrainMatch(
-        1, Outcome.AMBIGUOUS, ("LiF", "mine"), (lif, mine), "elements would tell", excluded=(aluminium,)
+        1, Outcome.AMBIGUOUS, ("LiF", "mine"), (lif, mine), "elements would tell", alternatives=(aluminium,)
     )
 
 
