@@ -62,7 +62,7 @@ def test_a_model() -> None:
 
 
 def test_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is read, its report is made again, and it is gone on with: nothing is done twice."""
+    """It is read, its report is made again, and it is resumed: nothing is done twice."""
     run = tmp_path / "run"
     shutil.copytree(OLD / "run", run)
     shutil.copytree(OLD / "results", run / "copper.dm4")

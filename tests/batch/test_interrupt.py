@@ -33,7 +33,7 @@ def test_ctrl_c_ends_a_run_in_seconds_and_leaves_nothing_half_written(tmp_path):
     start = time.monotonic()
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "go on with --resume" in told
+    assert "continue with --resume" in told
     assert time.monotonic() - start < 30
     stored = json.loads((output / "run.json").read_text())
     assert (stored["state"], stored["problem"]) == ("stopped", "stopped by the user")

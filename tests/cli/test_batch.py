@@ -74,7 +74,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with(images, tmp_path, monkeypa
         "napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, count: SameProcess(job, interrupted)
     )
     assert main(["batch", str(images), "-o", str(tmp_path)]) == 130
-    assert "go on with --resume" in capsys.readouterr().err
+    assert "continue with --resume" in capsys.readouterr().err
     stored = json.loads((tmp_path / "run.json").read_text())
     assert (stored["state"], stored["problem"]) == ("stopped", "stopped by the user")
 

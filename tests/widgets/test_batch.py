@@ -107,7 +107,7 @@ def test_what_cannot_be_run_is_said(listed):
     assert "there is a run in this folder" in last_message() and not listed.run.running
     listed.form.keep.setCurrentIndex(0)
     listed.resume.click()
-    assert "other settings" in last_message() and "keep: maps then, tables now" in last_message()
+    assert "different settings" in last_message() and "keep: maps then, tables now" in last_message()
     listed.tree.chosen.emit(row_of(listed, "text.dm4"))
     assert "text.dm4" in last_message()
     listed.form.output.setText("")
@@ -147,7 +147,7 @@ def test_a_run_is_cancelled_and_gone_on_with(batch, qtbot, tmp_path):
     children = set(psutil.Process().children(recursive=True)) - others
     batch.cancel.click()
     qtbot.waitUntil(lambda: not batch.run.running, timeout=60_000)
-    assert "Resume goes on with it" in batch.state.text() and batch.run.report is not None
+    assert "Resume continues it" in batch.state.text() and batch.run.report is not None
     qtbot.waitUntil(lambda: not any(map(alive, children)), timeout=60_000)
     done = len(batch.run.records)
     assert 2 <= done < 17

@@ -133,10 +133,10 @@ def analyse(
     on_step : callable, optional
         Called with each finished `Step`.
     others : sequence of Phase, optional
-        Phases that are told of where they would be named if they were candidates; the rest of the
+        Phases outside the candidates, reported where they would match; the rest of the
         table where absent.
     decisions : sequence of Decision, optional
-        A person's word on some of the grains, such as those of an earlier `Analysis`.
+        A person's overrides of grains' phases, such as those of an earlier `Analysis`.
     specimen : ndarray, shape (y, x), optional
         Not zero where there is matter, of any resolution over the whole image; found where absent.
 

@@ -133,7 +133,7 @@ def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
 
 
 def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "override") -> Analysis:
-    """The analysis after a person's word on the phase of a grain; names and maps follow.
+    """The analysis after a person has overridden the phase of a grain; names and maps follow.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ class Job:
 
 
 def stored_job(run: Mapping[str, Any], output: str) -> Job:
-    """The job of a run, by its description, to be gone on with in a folder that may have moved.
+    """The job of a run, by its description, to be resumed in a folder that may have moved.
 
     Raises
     ------

@@ -117,7 +117,7 @@ def batch_steps(
     start_workers : callable
         Makes the workers.
     inputs : sequence of str
-        What the user named; kept with the run, so that it can be gone on with.
+        What the user named; kept with the run, so that it can be resumed.
     resume : bool
         Go on with the run in the folder, if it has the same settings.
     restart : bool
@@ -236,14 +236,14 @@ def _open_run(
     before = read_run(folder)
     if before is not None and not (resume or restart):
         raise RunError(
-            f"{folder}: there is a run in this folder; go on with it (--resume), begin it anew (--restart),"
+            f"{folder}: there is a run in this folder: resume it (--resume), overwrite it (--restart),"
             " or choose another folder with -o"
         )
     if before is not None and resume:
         different = changes(before["settings"], job.settings())
         if different:
             raise RunError(
-                f"{folder}: the run in this folder had other settings, so it cannot be gone on with"
+                f"{folder}: the run in this folder was run with different settings and cannot be resumed"
                 f" ({'; '.join(different)}); give the same or none, choose another folder, or --restart"
             )
     folder.mkdir(parents=True, exist_ok=True)

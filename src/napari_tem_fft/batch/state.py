@@ -25,7 +25,7 @@ class Journal:
     folder : Path
         The run's.
     begin : iterable of Record, optional
-        Begin anew with these; else go on with what is there. A last line that was cut off is dropped.
+        Start with these; else continue what is there. A last line that was cut off is dropped.
     """
 
     def __init__(self, folder: Path, begin: Iterable[Record] | None = None) -> None:

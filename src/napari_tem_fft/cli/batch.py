@@ -46,7 +46,7 @@ for the run:
   summary.csv      one row an image and component (also as summary.parquet); spots.parquet: all spots
   run.json         settings, versions, hashes, times, failures"""
 WATCH = """\
-Analyse the micrographs of a folder, and go on with new ones as the microscope writes them, each once it is
+Analyse the micrographs of a folder, and then new ones as the microscope writes them, each once it is
 complete. Ctrl-C ends it; tables and report are written then."""
 EXAMPLES = """\
 examples:
@@ -95,9 +95,7 @@ def _add_run(group: Any) -> None:
         "--scheduler", metavar="ADDRESS",
         help="dask.distributed scheduler, such as tcp://host:8786; 'local' starts one",
     )  # fmt: skip
-    group.add_argument(
-        "--resume", action="store_true", help="go on with the run in the folder, as it was asked for"
-    )
+    group.add_argument("--resume", action="store_true", help="resume the run in the folder, with its options")
     group.add_argument(
         "--check-hash", action=argparse.BooleanOptionalAction, default=None,
         help="with --resume: tell by their content whether files have changed, and not by size and date"
@@ -143,7 +141,7 @@ def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
         say(f"{error.filename or job.output}: {error.strerror or error}")
         return FAILED
     except KeyboardInterrupt:
-        say(f"stopped; what was done is in {job.output}, go on with --resume")
+        say(f"stopped; what was done is in {job.output}: continue with --resume")
         raise
     return _report_outcome(outcome)
 
@@ -158,7 +156,7 @@ def _start(args: argparse.Namespace, sources: Sequence[Source]) -> Callable[[Job
 
 
 def _before(args: argparse.Namespace) -> Mapping[str, Any] | None:
-    """The description of the run that is to be gone on with."""
+    """The description of the run that is resumed."""
     try:
         return read_run(args.output) if args.resume else None
     except ValueError as error:
@@ -166,7 +164,7 @@ def _before(args: argparse.Namespace) -> Mapping[str, Any] | None:
 
 
 def _inputs(args: argparse.Namespace, before: Mapping[str, Any] | None) -> list[str]:
-    """What to analyse; a run that is gone on with knows it."""
+    """What to analyse; a run that is resumed knows it."""
     if args.inputs:
         if args.command == "watch" and not Path(args.inputs[0]).is_dir():
             raise UsageError(f"{args.inputs[0]}: there is no such folder")
@@ -179,7 +177,7 @@ def _inputs(args: argparse.Namespace, before: Mapping[str, Any] | None) -> list[
 def _job(args: argparse.Namespace, params_from: ParamsFrom, before: Mapping[str, Any] | None) -> Job:
     """The job, after everything that can be wrong with it was tried once.
 
-    Of a run that is gone on with it is that run's, but for what the command says otherwise.
+    A resumed run keeps its own, but for what the command says otherwise.
     """
     output = os.path.abspath(args.output)
     try:
@@ -239,5 +237,5 @@ def _report_outcome(outcome: Outcome) -> int:
         f" {outcome.seconds:.1f} s, {rate:.0f} images a minute\n{outcome.folder / REPORT}"
     )
     if outcome.state != "done":
-        say(f"the run was stopped: {outcome.problem}; go on with --resume")
+        say(f"the run was stopped: {outcome.problem}; continue with --resume")
     return OK if outcome.state == "done" and not outcome.failed else FAILED

@@ -1,4 +1,4 @@
-"""The command ``train``: make training images, train a network, or go on with a shipped one."""
+"""The command ``train``: make training images, train a network, or fine-tune a shipped one."""
 
 from __future__ import annotations
 

@@ -129,9 +129,9 @@ class Analysis:
     rings : tuple of RingMatch
         Phases of the rings that no grain explains.
     others : tuple of Phase
-        Not allowed, but told of where they would be named if they were.
+        Outside the candidates; reported where they would match.
     decisions : tuple of Decision
-        A person's word on some of the grains.
+        A person's overrides of grains' phases.
     deformations : tuple of Deformation
         Of the grains that are larger than the maps' filter, where the parameters ask for them.
     """
@@ -175,8 +175,8 @@ def analysis_steps(
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
 
-    `others` are phases that are not allowed, but told of where they would be named if they were; `decisions`
-    a person's words on grains of an earlier run, which follow their grains by place; `specimen` where a
+    `others` are phases outside the candidates, reported where they would match; `decisions`
+    overrides of an earlier run, which follow their grains by place; `specimen` where a
     person says that there is matter, on any grid over the whole image.
 
     The products of the steps are, in this order: Diffractogram, LocalSpectra, tuple of Spot, tuple of

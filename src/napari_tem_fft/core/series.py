@@ -44,7 +44,7 @@ def series_steps(
 ) -> Generator[Step, None, tuple[SeriesFrame, ...]]:
     """Analyse frame after frame; a `Step` after each stage, its product a `SeriesFrame` at a frame's end.
 
-    A frame that cannot be analysed is told of and does not stop the others.
+    A frame that cannot be analysed is reported and does not stop the others.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Layers as napari gives them to a writer, in plain values, and back. A part of `_layers`.
+"""Layers as napari gives them to a writer, in plain values, and back. A part of `layers.results`.
 
 Only what is listed here is kept, so that a file can be opened by other versions of napari, and nothing in
 a file that was tampered with reaches a layer unasked.

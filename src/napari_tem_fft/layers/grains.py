@@ -1,4 +1,4 @@
-"""Layers of what happens within grains: orientation, change of d, and rotation; a part of `_layers`."""
+"""Layers of what happens within grains: orientation, change of d, rotation; a part of `layers.results`."""
 
 from __future__ import annotations
 

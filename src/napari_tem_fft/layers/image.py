@@ -1,6 +1,6 @@
 """Image layers of micrographs, patterns and stacks as read, and micrographs of image layers.
 
-A part of `_layers`, for which it also says how a layer's place and grey levels are written.
+A part of `layers.results`, for which it also says how a layer's place and grey levels are written.
 """
 
 from __future__ import annotations

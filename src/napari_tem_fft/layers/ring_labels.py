@@ -1,4 +1,4 @@
-"""Names of rings by their d, in nm or in Angstrom; a part of `_layers`."""
+"""Names of rings by their d, in nm or in Angstrom; a part of `layers.results`."""
 
 from __future__ import annotations
 

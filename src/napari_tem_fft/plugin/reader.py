@@ -60,7 +60,7 @@ def _document_layers(path: Path) -> list[LayerData]:
         for _, kwargs, _ in layers:
             notes = kwargs.get("metadata", {}).get(KEY, {})
             if notes.pop("analysis", None) and document.analysis is not None:
-                notes["analysis"] = document.analysis  # so that it can be gone on with, and saved again
+                notes["analysis"] = document.analysis  # so that it can be edited and saved again
         return layers
     if document.micrograph is None:
         return []

@@ -128,7 +128,7 @@ def grow_region(
     false_share: float,
     grid: MapGrid,
 ) -> Outline:
-    """Outline of spots that live together, as far as it hangs together with `near`.
+    """Outline of spots that live together, as far as it is connected with `near`.
 
     Only as much of the grid is looked at as the outline needs.
     """
@@ -206,7 +206,7 @@ def _heat(signal: NDArray[np.float32], region: NDArray[np.bool_], significant: f
 
 
 def _quantile(values: NDArray[np.float32], share: float) -> float:
-    """Linearly interpolated, as `numpy.quantile` does it with more ado."""
+    """Linearly interpolated, as `numpy.quantile` does, which takes longer for few values."""
     place = share * (values.size - 1)
     low = int(place)
     high = min(low + 1, values.size - 1)
@@ -232,7 +232,7 @@ def connected_to(
 
 
 def _fill_holes(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A piece with the holes that it encloses: what does not hang together with the border."""
+    """A piece with the holes that it encloses: what is not connected with the border."""
     rest = np.ones([n + 2 for n in piece.shape], bool)
     np.logical_not(piece, out=rest[1:-1, 1:-1])
     outside, count = ndimage.label(rest)

@@ -252,7 +252,7 @@ def _nearest(peaks: Sequence[Peak], others: Sequence[Peak]) -> NDArray[np.float6
 
 
 def _own_peaks(candidates: Sequence[GrainCandidate]) -> tuple[GrainCandidate, ...]:
-    """Take from each grain the spots that shine in from a neighbour with a stronger amplitude."""
+    """Take from each grain the spots that leak in from a neighbour with a stronger amplitude."""
     known = _Known.of(candidates)
     reach = SAME * np.maximum.outer(known.resolution, known.resolution)
     same = (separations(known.g[:, None], known.g) < reach) & (known.owner[:, None] != known.owner)

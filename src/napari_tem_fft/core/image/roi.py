@@ -1,4 +1,4 @@
-"""Part: a rectangle or polygon of a micrograph, analysed by itself with the whole chain.
+"""Region of interest: a rectangle or polygon of a micrograph, analysed with the whole chain.
 
 The box around it is cut out. Where the part does not fill its box, its corners stand in the metadata
 under "part", and grains of which most lies outside are left out, as is all other matter there.

@@ -37,9 +37,9 @@ class CandidateSet:
     phases : tuple of Phase
         The candidates.
     others : tuple of Phase
-        Not allowed, but told of where they would be named if they were.
+        Outside the candidates; reported where they would match.
     decisions : tuple of Decision
-        A person's word on some of the grains.
+        A person's overrides of grains' phases.
     """
 
     phases: tuple[Phase, ...]

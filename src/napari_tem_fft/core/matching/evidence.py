@@ -7,7 +7,7 @@ reflections, whether the errors are smaller than stated, and the rotation. The s
 known middle and width, for it is shared by the whole image. Likelihoods are relative to "all spurious", whose
 evidence is 1.
 
-Intensities are hints only: those of one grain hang together by its thickness and tilt, so that more than a
+Intensities are hints only: those of one grain depend together on its thickness and tilt, so that more than a
 few spots hardly count as more evidence of that kind.
 """
 

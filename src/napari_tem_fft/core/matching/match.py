@@ -52,7 +52,7 @@ def match_grains(
         Relative standard uncertainty of the image's scale (0.02 is 2 %).
     params : MatchParams, optional
     decisions : sequence of Decision, optional
-        A person's word on some of the grains.
+        A person's overrides of grains' phases.
     band : tuple of float, 1/nm, optional
         Smallest and largest |g| at which the image could show a spot: its Nyquist frequency, the limits of
         the search, the edges of a filter. What is missing beyond says nothing.
@@ -207,7 +207,7 @@ class _Matcher:
     def _decide(
         self, match: GrainMatch, found: Found, row: int, measured: Mapping[int, GrainMatch]
     ) -> GrainMatch:
-        """The match with a person's word put over it; it is of the grain's first lattice."""
+        """The match with a person's override; it is of the grain's first lattice."""
         chosen = self._chosen(match.grain) if row < len(self.grains) else None
         if chosen is not None:
             free = measured.get(match.grain, match)

@@ -17,7 +17,7 @@ MOVED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class PhaseOverride:
-    """A person's word on a grain.
+    """A person's override of a grain's phase.
 
     Attributes
     ----------

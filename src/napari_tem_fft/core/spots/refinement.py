@@ -28,7 +28,7 @@ SAMPLES_A_WIDTH = 1.6
 ITERATIONS = 3
 #: Of a place, in the moments of a field.
 POWERS = np.arange(3)[:, None]
-#: Within so many widths of the filter from the image's border its opposite border shines in.
+#: FFT wrap-around contaminates a margin of this many filter widths at the image's border.
 BORDER = 4.0
 
 #: Cycles by which the phase of a real grain's fringes wanders across it (thickness, bending, the lens): over

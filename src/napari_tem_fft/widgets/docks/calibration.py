@@ -85,7 +85,7 @@ class CalibrationDock(Dock):
         self.d.setValue(0.2 * factor(length_unit()))
         self.d.setToolTip("The true lattice spacing")
         self.add = button("Take it", "Correct the scale so that this spot has this d")
-        self.per_axis = QCheckBox("each axis by itself")
+        self.per_axis = QCheckBox("Calibrate x and y separately")
         self.per_axis.setToolTip("A factor for each axis, from two spots or more in different directions")
         self.tree = ResultTree(COLUMNS, HELP)
         self._show_unit()

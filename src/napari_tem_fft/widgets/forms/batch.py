@@ -79,7 +79,7 @@ class BatchForm(QWidget):
         self.pixel_size.setToolTip("Pixel size of all images, in the place of what their files say")
         self.settings = wrapped_label()
         self.settings.setToolTip("Set these in the TEM FFT dock")
-        self.anew = QCheckBox("begin anew")
+        self.anew = QCheckBox("Overwrite")
         self.anew.setToolTip("Replace the run in the folder; what a person corrected is kept")
 
     def _lay_out(self) -> None:

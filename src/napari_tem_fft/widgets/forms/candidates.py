@@ -139,7 +139,7 @@ class CandidatesForm(QWidget):
         )
 
     def choice(self) -> CandidateSet:
-        """Return the phases that may be named, and all others, which are told of where they would fit.
+        """Return the phases that may be named, and all others, which are reported where they would match.
 
         Raises
         ------

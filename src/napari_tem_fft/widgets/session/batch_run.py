@@ -144,7 +144,7 @@ class BatchRun(QObject):
         self.changed.emit()
 
     def start(self, resume: bool = False, restart: bool = False) -> None:
-        """Begin a run, go on with the one in the folder, or begin it anew.
+        """Start a run, resume the one in the folder, or overwrite it.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class BatchRun(QObject):
             raise ValueError("choose a folder for the results")
         if before is not None and not (resume or restart):
             raise ValueError(
-                "there is a run in this folder: Resume goes on with it, 'begin anew' replaces it,"
+                "there is a run in this folder: Resume continues it, 'Overwrite' replaces it,"
                 " or choose another folder"
             )
         inputs = setup.inputs or tuple(map(str, (before or {}).get("inputs", ())))
@@ -168,8 +168,8 @@ class BatchRun(QObject):
             other = changes(before["settings"], job.settings())
         if other:
             raise ValueError(
-                f"the run in this folder had other settings ({'; '.join(other)}): set them so again,"
-                " tick 'begin anew', or choose another folder"
+                f"the run in this folder has different settings ({'; '.join(other)}): set them so again,"
+                " tick 'Overwrite', or choose another folder"
             )
         self.records, self.progress = [], NOTHING
         self._cancelled = False
@@ -181,7 +181,7 @@ class BatchRun(QObject):
         self.changed.emit()
 
     def cancel(self) -> None:
-        """Stop in a few seconds; what is done stays, and can be gone on with."""
+        """Stop in a few seconds; what is done stays, and the run can be resumed."""
         self.words, self._cancelled = "stopping; what is done is kept", True
         self._command.cancel()
         self.changed.emit()
@@ -217,7 +217,7 @@ class BatchRun(QObject):
         )
 
     def _own_phases(self, asked: CandidateRequest) -> str | None:
-        """Copy the phases that the user added into the run's folder, so that it can be gone on with."""
+        """Copy the phases that the user added into the run's folder, so that it can be resumed."""
         if not asked.files:
             return None
         folder = self.folder / OWN
@@ -244,7 +244,7 @@ class BatchRun(QObject):
         if self.outcome:
             self.words = ""
         elif trouble == "cancelled":
-            self.words = "stopped; Resume goes on with it"
+            self.words = "stopped; Resume continues it"
         else:
             self.words = self.words or trouble
         self.changed.emit()

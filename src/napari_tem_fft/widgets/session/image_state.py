@@ -61,7 +61,7 @@ class ImageState:
     def analysed_again(
         self, choice: CandidateSet, params: AnalysisParams, segment: Segment | None
     ) -> Generator[Step, None, Analysis]:
-        """The whole chain, by a person's word on grains and on the specimen of the run before."""
+        """The whole chain, with the overrides and the specimen that a person gave in the run before."""
         before = self.analysis
         said = before.decisions if before is not None else ()
         drawn = before.specimen if before is not None and before.specimen_by_user else None

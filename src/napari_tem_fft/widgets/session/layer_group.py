@@ -236,7 +236,7 @@ def update(layer: Layer, layer_data: LayerData) -> None:
 def _selection_kept(viewer: ViewerModel) -> Iterator[None]:
     """Leave the user's choice in the layer list as it is, where napari would select each new layer.
 
-    Nobody is told of the choice in between: menus and controls that follow it take as long as a new layer.
+    No one is notified of the choice in between: what follows it takes as long as a new layer.
     """
     selection = viewer.layers.selection
     chosen = set(selection)

@@ -16,7 +16,7 @@ from ..forms.summary import count_text
 from .image_state import ImageState
 from .preferences import length_unit
 
-#: A reflection is told of where the cursor's d differs from its own by less than this share.
+#: A reflection is shown where the cursor's d differs from its own by less than this share.
 NEAR = 0.01
 
 
