@@ -93,7 +93,8 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
         median / ln 2; `guarded` before anything is divided by it.
     """
     pooled = power.take(rings.bins, axis=1, mode="clip")  # without a check of every index
-    pooled[:, np.arange(rings.bins.shape[1]) >= rings.counts[:, None]] = np.inf
+    short, beyond = np.nonzero(np.arange(rings.bins.shape[1]) >= rings.counts[:, None])
+    pooled[:, short, beyond] = np.inf
     pooled.sort(axis=2)
     medians = pooled[:, np.arange(len(rings.counts)), rings.counts // 2]
     return np.asarray(medians / np.float32(np.log(2.0)), np.float32)
@@ -215,9 +216,9 @@ def sector_noise(
         Effective number of values behind each estimate.
     """
     cells = _sectors(power.shape, step, low, sectors, fewest)
-    values = power.ravel()[cells.samples]
-    middle = values.shape[1] // 2
-    medians = np.partition(values, middle, axis=1)[:, middle].astype(np.float64)
+    values = power.ravel().take(cells.samples, mode="clip")
+    values.sort(axis=1)  # faster than a partition
+    medians = values[:, values.shape[1] // 2].astype(np.float64)
     usual = np.median(medians[~cells.empty])
     medians = np.where(cells.empty, usual, medians)
     floor = max(FLOOR * float(medians.max()), float(np.finfo(np.float32).tiny))

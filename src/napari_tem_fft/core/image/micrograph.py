@@ -114,10 +114,13 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
     bad = _not_finite(pixels, micrograph.name)
     image = _subtract_mean(pixels, bad)
     repaired = _repair(image, *_defects(image, bad))
-    repaired += sum(_repair_lines(image.T if axis else image) for axis in (0, 1))
+    means = _row_means(image)
+    lines = _repair_lines(image, means)
+    lines += _repair_lines(image.T, _row_means(image.T))
+    repaired += lines
     if np.ptp(image[:: STRIP // 2]) == 0 and np.ptp(image) == 0:
         raise ValueError(f"{micrograph.name}: all pixels have the same value; there is no image to analyse")
-    image -= np.float32(_row_means(image).mean())
+    image -= np.float32((_row_means(image) if lines else means).mean())
     return image, repaired
 
 
@@ -126,9 +129,14 @@ def _subtract_mean(pixels: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArr
     image = np.empty(pixels.shape, np.float32)
     sample = pixels[:: STRIP // 4] if bad is None else pixels[~bad]
     offset = sample.mean(dtype=np.float64)
+    exact = pixels.dtype.kind in "ui" and pixels.dtype.itemsize <= 2  # in float32
     for first in range(0, len(image), STRIP):
         part = slice(first, first + STRIP)
-        np.subtract(pixels[part], offset, out=image[part], dtype=image.dtype, casting="unsafe")
+        if exact:
+            image[part] = pixels[part]
+            image[part] -= np.float32(offset)
+        else:
+            np.subtract(pixels[part], offset, out=image[part], dtype=image.dtype, casting="unsafe")
     if bad is not None:
         image[bad] = 0.0
     return image
@@ -212,9 +220,8 @@ def _row_means(image: NDArray[np.float32]) -> NDArray[np.float64]:
     return means
 
 
-def _repair_lines(image: NDArray[np.float32]) -> int:
+def _repair_lines(image: NDArray[np.float32], means: NDArray[np.float64]) -> int:
     """Replace dead rows by the mean of their sound neighbours, in place; number of pixels replaced."""
-    means = _row_means(image)
     off = means - ndimage.median_filter(means, 9, mode="nearest")
     sigma = 1.4826 * float(np.median(np.abs(off)))
     dead = np.flatnonzero(np.abs(off) > LINE_SIGMA * sigma) if sigma else np.zeros(0, np.intp)
