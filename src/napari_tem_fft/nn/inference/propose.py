@@ -137,14 +137,14 @@ def _image_evidence(
     g: NDArray[np.float64], diffractogram: Diffractogram, reach: float, limit: float
 ) -> list[Seed | None]:
     """The strongest bin of the whole-image transform near each proposal, if it is good enough."""
-    snr, (hy, hx) = diffractogram.snr(), diffractogram.half
+    hy, hx = diffractogram.half
     (sy, sx) = diffractogram.step
     needed = limit - np.log(max(np.pi * reach**2 / (sy * sx), 1.0))
     seeds: list[Seed | None] = []
     for gy, gx in g:
         rows = slice(max(round((gy - reach) / sy) + hy, 0), round((gy + reach) / sy) + hy + 1)
         columns = slice(max(round((gx - reach) / sx), 0), min(round((gx + reach) / sx), hx) + 1)
-        part = snr[rows, columns]
+        part = diffractogram.power[rows, columns] / diffractogram.noise[rows, columns]
         if not part.size:
             seeds.append(None)
             continue
