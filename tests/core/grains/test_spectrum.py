@@ -23,11 +23,10 @@ def test_the_density_of_a_frequency_is_its_bins():
     noise = GrainNoise((0.5, 0.25), (3, 2), np.array([2.0, 2.0]), spectra)
     density = noise.density(np.arange(-3, 4), np.arange(3))
     np.testing.assert_array_equal(density, 2 * azimuthal)
-    assert noise.density_at((0.0, 0.0)) == density[3, 0]
-    assert noise.density_at((-1.1, 0.3)) == density[1, 1]
-    assert noise.density_at((9.0, 9.0)) == density[6, 2] and noise.density_at((-9.0, 0.0)) == density[0, 0]
+    found = noise.densities_at([(0.0, 0.0), (-1.1, 0.3), (9.0, 9.0), (-9.0, 0.0)])
+    assert found.tolist() == [density[3, 0], density[1, 1], density[6, 2], density[0, 0]]
     falling = GrainNoise((0.5, 0.25), (3, 2), np.array([4.0, 0.0]), spectra)
-    assert falling.density_at((0.5, 0.0)) == pytest.approx(3.0 * azimuthal[4, 0], rel=1e-3)
+    assert falling.densities_at([(0.5, 0.0)]) == pytest.approx(3.0 * azimuthal[4, 0], rel=1e-3)
 
 
 def test_a_window_falls_from_the_middle_of_its_region_to_zero_outside():

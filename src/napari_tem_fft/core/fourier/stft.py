@@ -86,12 +86,13 @@ def rows_of_power(image: NDArray[np.float32], frame: WindowGrid) -> Iterator[NDA
     (sy, _), (hy, hx) = frame.side, frame.grid.half
     known = 0
     pieces: list[tuple[int, NDArray[np.complex64]]] = []
+    windows = np.empty((sy, len(frame.columns.starts), hx + 1), np.complex64)
     for start, taper in zip(frame.rows.starts.tolist(), frame.rows.tapers, strict=True):
         top, bottom = max(start, 0), min(start + sy, len(image))
         pieces = [(first, lines) for first, lines in pieces if first + len(lines) > top]
         pieces.append((known, _transformed_lines(image[known:bottom], frame)))
         known = bottom
-        windows = np.zeros((sy, len(frame.columns.starts), hx + 1), np.complex64)
+        windows[: top - start] = windows[bottom - start :] = 0
         for first, lines in pieces:
             begin = max(top, first)
             rows = slice(begin - start, first + len(lines) - start)

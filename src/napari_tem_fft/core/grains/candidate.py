@@ -127,7 +127,7 @@ def refine_spots(context: SearchContext, candidate: GrainCandidate) -> GrainCand
     weights = weights_of(candidate.region, context.grid, context.params.resolution)
     wander = PHASE_WANDER / equivalent_diameter(candidate.region, context.grid)
     spots = [peak.g for peak in candidate.peaks]
-    densities = [candidate.noise.density_at(g) for g in spots]
+    densities = candidate.noise.densities_at(spots)
     furthest = 0.5 * candidate.resolution
     measured = refine(context.diffractogram, weights, spots, densities, furthest)
     peaks = []

@@ -151,11 +151,14 @@ def _streaks(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.flo
     mirrored = columns < 0
     rows, columns = np.where(mirrored, height - 1 - rows, rows), np.abs(columns)
     inside = (rows >= 0) & (rows < height) & (columns < width)
-    values = spectrum.snr[np.clip(rows, 0, height - 1), np.minimum(columns, width - 1)].astype(np.float64)
+    values = spectrum.snr[np.clip(rows, 0, height - 1), np.minimum(columns, width - 1)]
     values[~inside] = np.inf
     values.sort(axis=2)
     count = inside.sum(axis=2, keepdims=True)
-    middle = [np.take_along_axis(values, np.maximum(at, 0), axis=2) for at in ((count - 1) // 2, count // 2)]
+    middle = [
+        np.take_along_axis(values, np.maximum(at, 0), axis=2).astype(np.float64)
+        for at in ((count - 1) // 2, count // 2)
+    ]
     medians = np.where(count > 0, 0.5 * (middle[0] + np.where(count > 0, middle[1], 0)), 0.0)[..., 0]
     return np.asarray(medians.max(axis=1) / np.log(2.0))
 

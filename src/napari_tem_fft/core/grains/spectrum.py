@@ -6,6 +6,7 @@ neighbour, and has the best resolution that the grain's size allows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -67,11 +68,11 @@ class GrainNoise:
         density *= near.take(np.minimum(x, width - 1), axis=1)
         return density
 
-    def density_at(self, g: tuple[float, float]) -> float:
-        """Noise power density at g = (y, x), 1/nm, of the stored half plane."""
-        row, column = (round(v / s) for v, s in zip(g, self.step, strict=True))
-        row, column = min(max(row, -self.half[0]), self.half[0]), min(max(column, 0), self.half[1])
-        return float(self.density(np.array([row]), np.array([column]))[0, 0])
+    def densities_at(self, g: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+        """Noise power density at each g = (y, x), 1/nm, of the stored half plane."""
+        bins = np.rint(np.array(g, np.float64).reshape(-1, 2) / self.step).astype(np.intp)
+        rows, columns = np.clip(bins, (-self.half[0], 0), self.half).T
+        return np.diagonal(self.density(rows, columns)).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -113,7 +113,7 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
         raise ValueError(f"{micrograph.name}: {ny} x {nx} pixels are too few for a transform")
     bad = _not_finite(pixels, micrograph.name)
     image = _subtract_mean(pixels, bad)
-    repaired = _repair(image, *_defects(image, bad))
+    repaired = _repair(image, *_defects(image, bad, pixels if _exact(pixels) else image))
     means = _row_means(image)
     lines = _repair_lines(image, means)
     lines += _repair_lines(image.T, _row_means(image.T))
@@ -129,7 +129,7 @@ def _subtract_mean(pixels: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArr
     image = np.empty(pixels.shape, np.float32)
     sample = pixels[:: STRIP // 4] if bad is None else pixels[~bad]
     offset = sample.mean(dtype=np.float64)
-    exact = pixels.dtype.kind in "ui" and pixels.dtype.itemsize <= 2  # in float32
+    exact = _exact(pixels)
     for first in range(0, len(image), STRIP):
         part = slice(first, first + STRIP)
         if exact:
@@ -140,6 +140,11 @@ def _subtract_mean(pixels: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArr
     if bad is not None:
         image[bad] = 0.0
     return image
+
+
+def _exact(pixels: NDArray[Any]) -> bool:
+    """Whether pixels are of whole numbers that float32 holds."""
+    return pixels.dtype.kind in "ui" and pixels.dtype.itemsize <= 2
 
 
 def _not_finite(pixels: NDArray[Any], name: str) -> NDArray[np.bool_] | None:
@@ -155,11 +160,12 @@ def _not_finite(pixels: NDArray[Any], name: str) -> NDArray[np.bool_] | None:
 
 
 def _defects(
-    image: NDArray[np.float32], bad: NDArray[np.bool_] | None
+    image: NDArray[np.float32], bad: NDArray[np.bool_] | None, raw: NDArray[Any]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of hot and dead pixels, and of bad ones.
 
-    They are far from the mean of their four neighbours in units of the usual step.
+    They are far from the mean of their four neighbours in units of the usual step. `raw` are the same pixels,
+    with or without a pedestal.
     """
     found = [np.zeros((2, 0), np.intp)] if bad is None else [np.argwhere(bad).T]
     firsts = range(0, len(image) - 2, STRIP)
@@ -169,16 +175,16 @@ def _defects(
     for first in firsts if limit else ():
         strip = image[first : first + STRIP + 2]
         # nearly all columns are out of the question by their extremes
-        columns = np.flatnonzero(_ranges(strip) > limit)[1:-1]
+        columns = np.flatnonzero(_ranges(raw[first : first + STRIP + 2]) > limit)[1:-1]
         rows, which = np.nonzero(np.abs(_steps(strip, columns)) > limit)
         found.append(np.stack([rows + first + 1, columns[which]]))
     rows, columns = np.unique(np.concatenate(found, axis=1), axis=1)
     return rows, columns
 
 
-def _ranges(strip: NDArray[np.float32]) -> NDArray[np.float32]:
+def _ranges(strip: NDArray[Any]) -> NDArray[np.float32]:
     """Largest minus smallest value in each column and its neighbours; infinite in the first and last one."""
-    high, low = strip.max(axis=0), strip.min(axis=0)
+    high, low = (values.astype(np.float32) for values in (strip.max(axis=0), strip.min(axis=0)))
     ranges = np.full(high.shape, np.inf, np.float32)
     ranges[1:-1] = np.maximum(np.maximum(high[:-2], high[1:-1]), high[2:])
     ranges[1:-1] -= np.minimum(np.minimum(low[:-2], low[1:-1]), low[2:])

@@ -137,11 +137,11 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Assigned:
-    """Lattice points of the spots, shape (spots, n): place, ln of |g|, residuals, and whether it is near."""
+    """Lattice points of the spots, shape (spots, n): place, |g|^2, residuals, and whether it is near."""
 
     column: NDArray[np.float64]
     row: NDArray[np.float64]
-    point_length: NDArray[np.float64]
+    point_square: NDArray[np.float64]
     length: NDArray[np.float64]
     angle: NDArray[np.float64]
     near: NDArray[np.bool_]
@@ -196,7 +196,7 @@ def _assign(seen: _Seen, basis: NDArray[np.float64], fit: _Fit) -> _Assigned:
     angle = np.arctan2(point_x * y - point_y * x, point_x * x + point_y * y)
     near = length**2 * seen.by_length + angle**2 * seen.by_angle < FAR**2
     near &= seen.valid & ((column != 0) | (row != 0))
-    return _Assigned(column, row, np.sqrt(square), length, angle, near)
+    return _Assigned(column, row, square, length, angle, near)
 
 
 def _laid_back(seen: _Seen, fit: _Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -231,7 +231,7 @@ def _inverse(basis: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _distinct(grain: NDArray[np.intp], zone: NDArray[np.int32], assigned: _Assigned) -> NDArray[np.intp]:
     """One row of each set that gives all spots of a grain points of the same length in the same zone."""
-    label = np.where(assigned.near, np.rint(2000 * assigned.point_length), 0).astype(np.int64)
+    label = np.where(assigned.near, np.rint(2000 * np.sqrt(assigned.point_square)), 0).astype(np.int64)
     mixers = np.random.default_rng(1).integers(1, 2**62, len(label) + 2) | 1
     key = grain * mixers[0] + zone * mixers[1] + (label * mixers[2:, None]).sum(axis=0)
     return np.unique(key, return_index=True)[1]

@@ -163,7 +163,11 @@ def _profile(
     params: ProfileParams,
 ) -> RadialProfile:
     ring, counts = _rings(bins.half, bins.step, (float(edges[0]), float(edges[-1])), len(edges) - 1)
-    intensity = np.bincount(ring, snr.ravel(), len(counts) + 1)[:-1] / counts
+    sums, ring = np.zeros(len(counts) + 1), ring.reshape(snr.shape)
+    for first in range(0, len(snr), STRIP):  # `bincount` makes copies
+        part = slice(first, first + STRIP)
+        sums += np.bincount(ring[part].ravel(), snr[part].ravel(), len(sums))
+    intensity = sums[:-1] / counts
     background = smooth_background(intensity, float(edges[1] - edges[0]))
     error = np.maximum(background, 1 / counts) * np.sqrt(HANN_BANDWIDTH / counts)
     if curve == "local maximum":

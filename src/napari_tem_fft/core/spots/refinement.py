@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt
 
 from ..fourier.diffractogram import Diffractogram
@@ -107,7 +107,7 @@ def refine(
     diffractogram: Diffractogram,
     weights: Weights,
     spots: Sequence[tuple[float, float]],
-    densities: Sequence[float],
+    densities: ArrayLike,
     furthest: float,
 ) -> list[tuple[tuple[float, float], float]]:
     """g at which the fringes of a region are in phase, and its standard uncertainty along either axis.
@@ -116,7 +116,7 @@ def refine(
     ----------
     spots : sequence of (g_y, g_x), 1/nm
         To start from.
-    densities : sequence of float
+    densities : array-like
         Noise power density at each.
     furthest : float, 1/nm
         Where Newton's method would go farther than this, g is left as it was.
