@@ -112,7 +112,7 @@ def _along_rows(waves: NDArray[np.float32], blocks: NDArray[np.complex64]) -> ND
 
 @lru_cache(maxsize=32)
 def _waves(bins: int, whole: int) -> NDArray[np.float32]:
-    """Cosines of the frequencies 0..bins/2 a field at all its `whole` pixels, then sines of those from 1 on."""
+    """Cosines of the frequencies 0..bins/2 a field at all its `whole` pixels, then their sines from 1 on."""
     roots = np.exp(2j * np.pi * np.arange(whole) / whole).astype(np.complex64)
     waves = roots[np.outer(np.arange(whole), np.arange(bins // 2 + 1)) % whole]
     return np.concatenate([waves.real, waves.imag[:, 1:]], axis=1)
