@@ -26,7 +26,12 @@ def write_grain_picture(
     path: Path, analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
 ) -> None:
     """Draw the picture of an analysis' grains into a PNG file; components have the `known` colours."""
-    grain_picture(analysis, unit, known).savefig(path, format="png", pil_kwargs={"compress_level": 3})
+    figure = grain_picture(analysis, unit, known)
+    # where an engine is left to do it, matplotlib draws everything twice
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    figure.savefig(path, format="png", pil_kwargs={"compress_level": 1})
 
 
 def grain_picture(

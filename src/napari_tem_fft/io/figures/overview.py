@@ -41,7 +41,7 @@ def write_overview(
     path: Path, analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
 ) -> None:
     """Draw the picture of an analysis into a PNG file; components have the `known` colours."""
-    overview(analysis, unit, known).savefig(path, format="png", pil_kwargs={"compress_level": 3})
+    overview(analysis, unit, known).savefig(path, format="png", pil_kwargs={"compress_level": 1})
 
 
 def overview(analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None) -> Figure:
