@@ -189,8 +189,6 @@ def fields_noise(
     local = spectra.on_grid(amplitude, grid)
     reach = [2 * round(EDGE_REACH / p) + 1 for p in grid.pixel_size]
     for i in np.flatnonzero(_may_be_steep(amplitude, spectra, grid)):
-        if local[i].max() <= STEEP * local[i].min():
-            continue
         highest = ndimage.maximum_filter(local[i], reach, mode="nearest")
         np.copyto(local[i], highest, where=highest > STEEP * local[i])
     return np.square(local, out=local)
