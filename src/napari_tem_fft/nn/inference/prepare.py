@@ -257,11 +257,21 @@ def probable_spots(
     probability : ndarray, shape (n,)
     """
     smooth = ndimage.gaussian_filter(probability[:-1], SMOOTHING, mode="nearest")
-    top = ndimage.maximum_filter(smooth, 5, mode="nearest") == smooth
-    top &= ndimage.maximum_filter(probability[:-1], 3, mode="nearest") >= least
-    label, count = ndimage.label(top, structure=np.ones((3, 3)))  # a saturated output has flat tops
-    middles = ndimage.center_of_mass(top, label, np.arange(1, count + 1))
-    cells = np.rint(np.array(middles).reshape(-1, 2)).astype(np.intp)
+    # few cells are probable: only there are maxima looked for
+    near = ndimage.binary_dilation(probability[:-1] >= least, np.ones((3, 3), bool))
+    row, column = np.nonzero(near)
+    around = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 2, indexing="ij")).reshape(2, -1, 1)
+    rows, columns = (
+        np.clip(at + offset, 0, n - 1)
+        for at, offset, n in zip((row, column), around, smooth.shape, strict=True)
+    )
+    near[row, column] = smooth[rows, columns].max(axis=0, initial=0) == smooth[row, column]
+    label, count = ndimage.label(near, structure=np.ones((3, 3)))  # a saturated output has flat tops
+    row, column = np.nonzero(label)
+    members = label[row, column]
+    sums = [np.bincount(members, at, count + 1)[1:] for at in (row, column)]
+    middles = np.stack(sums, axis=1) / np.bincount(members, minlength=count + 1)[1:, None]
+    cells = np.rint(middles).astype(np.intp)
     cells = cells[np.all((cells > 0) & (cells < np.array(params.shape) - (2, 1)), axis=1)]
     found = [_centre(smooth, cell) for cell in cells]
     heights = np.array([probability[r - 1 : r + 2, c - 1 : c + 2].max() for r, c in cells])
