@@ -1,14 +1,15 @@
 """Whether this version gives the results of another commit: spots, grains, names and maps, file by file.
 
     python tests/benchmarks/same_results.py [--commit REV] [--data DIR] [--reference DIR] [--images NAME,...]
-        [--large 4096] [--analyse OPTION...]
+        [--large 4096] [--but KEY,...] [--analyse OPTION...]
 
 Each version analyses, on the command line, the bundled samples, the simulated micrographs of DIR/dev
 (by default the folder that NAPARI_TEM_FFT_DATA names; left out where there is none) and one image of
 `--large` pixels an axis, made of copies of the sample. Every table, number and map of the results is
 compared: numbers within 1e-5 of their value, heats within 0.002, masks in at most one pixel in ten
 thousand. REV is the commit in ``baseline.txt`` unless given; `--reference` keeps its results for the next
-comparison. Ends with 1 where anything differs.
+comparison; `--but` leaves out keys of analysis.json that are meant to differ. Ends with 1 where anything
+differs.
 """
 
 from __future__ import annotations
@@ -42,21 +43,21 @@ def numbers_differ(a: float, b: float, relative: float = RELATIVE) -> bool:
     return not (math.isclose(a, b, rel_tol=relative, abs_tol=ABSOLUTE) or (math.isnan(a) and math.isnan(b)))
 
 
-def differences(a: Any, b: Any, place: str = "") -> Iterator[str]:
+def differences(a: Any, b: Any, aside: set[str], place: str = "") -> Iterator[str]:
     """Where two values of JSON differ; keys that only the newer has are no difference."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in a:
-            if key in ASIDE:
+            if key in aside:
                 continue
             if key not in b:
                 yield f"{place}/{key}: gone"
             else:
-                yield from differences(a[key], b[key], f"{place}/{key}")
+                yield from differences(a[key], b[key], aside, f"{place}/{key}")
     elif isinstance(a, list) and isinstance(b, list):
         if len(a) != len(b):
             yield f"{place}: {len(a)} and {len(b)} entries"
         for i, pair in enumerate(zip(a, b, strict=False)):
-            yield from differences(*pair, f"{place}/{i}")
+            yield from differences(*pair, aside, f"{place}/{i}")
     elif isinstance(a, int | float) and isinstance(b, int | float):
         if numbers_differ(a, b):
             yield f"{place}: {a} and {b}"
@@ -92,7 +93,7 @@ def map_differences(a: Path, b: Path) -> Iterator[str]:
         yield f"{unlike.sum()} of {unlike.size} pixels"
 
 
-def folder_differences(a: Path, b: Path) -> Iterator[str]:
+def folder_differences(a: Path, b: Path, aside: set[str]) -> Iterator[str]:
     """Where the results of one image differ."""
     for path in sorted(a.iterdir()):
         other = b / path.name
@@ -102,7 +103,7 @@ def folder_differences(a: Path, b: Path) -> Iterator[str]:
             yield f"{path.name}: gone"
         elif path.suffix == ".json":
             both = (json.loads(p.read_text(encoding="utf-8")) for p in (path, other))
-            yield from (f"{path.name}: {text}" for text in differences(*both))
+            yield from (f"{path.name}: {text}" for text in differences(*both, aside))
         else:
             compare = table_differences if path.suffix == ".csv" else map_differences
             yield from (f"{path.name}: {text}" for text in compare(path, other))
@@ -164,8 +165,10 @@ def main() -> int:
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--images", default="", help="only images whose name holds one of these")
     parser.add_argument("--large", type=int, default=4096)
+    parser.add_argument("--but", default="", help="keys of analysis.json that may differ")
     parser.add_argument("--analyse", nargs=argparse.REMAINDER, default=[], help="options for both versions")
     args = parser.parse_args()
+    aside = ASIDE | set(args.but.split(","))
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         images = sorted((ROOT / "src" / "napari_tem_fft" / "data").glob("*.dm4"))
@@ -182,7 +185,7 @@ def main() -> int:
         analyse(ROOT, images, after, args.analyse)
         unlike = 0
         for path in images:
-            found = list(folder_differences(before / path.name, after / path.name))
+            found = list(folder_differences(before / path.name, after / path.name, aside))
             unlike += bool(found)
             print(
                 f"{'DIFFERS' if found else 'same   '} {path.name}", *found[:SHOWN], sep="\n    ", flush=True
