@@ -38,7 +38,7 @@ INSIDE = (
     "napari_tem_fft/data/sample.dm4", "napari_tem_fft/models/spots/config.json",
     "napari_tem_fft/models/spots/weights.keras", "napari_tem_fft/models/spots/MODEL_CARD.md",
 )  # fmt: skip
-LOWEST_TESTS = ("tests/core", "tests/io", "tests/test_api.py", "tests/test_cli.py")
+LOWEST_TESTS = ("tests/core", "tests/io", "tests/api", "tests/cli", "tests/nn/inference")
 
 
 def run(*command: str | Path) -> str:
