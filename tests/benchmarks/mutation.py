@@ -127,7 +127,8 @@ class Children:
 
 def judges(children: Children, sources: Path, folder: Path) -> list[Judge]:
     """Every test file of core with what it runs."""
-    names = sorted(path.name for path in (HOUSE / "tests" / "core").glob("test_*.py"))
+    tests = HOUSE / "tests" / "core"
+    names = sorted(path.relative_to(tests).as_posix() for path in tests.rglob("test_*.py"))
     failed = []
 
     def told(name: str) -> Callable[[int], None]:
@@ -148,7 +149,8 @@ def judges(children: Children, sources: Path, folder: Path) -> list[Judge]:
 
 def concerned(mutant: Mutant, all_judges: Sequence[Judge], limit: float) -> list[Judge]:
     """The test files that run the changed line; those that run most of the module where importing runs it."""
-    inner, own = inner_lines(mutant.module), f"test_{mutant.module.rpartition('/')[2]}.py"
+    folder, _, name = mutant.module.rpartition("/")
+    inner, own = inner_lines(mutant.module), f"{folder}/test_{name}.py".lstrip("/")
     ran = {judge.name: judge.lines[mutant.module] for judge in all_judges}
     if mutant.line in inner:
         kept = [judge for judge in all_judges if mutant.line in ran[judge.name]]
