@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import multiprocessing
 import os
 import shutil
@@ -194,13 +195,8 @@ def lost_record(source: Source, attempts: int, death: str) -> Record:
 def remove_leftovers(output: Path, source: Source) -> None:
     """Remove what a worker that was ended had half written for a file."""
     folder = output / source.folder
-    for path in folder.parent.glob(f".{glob_escape(folder.name)}.*"):
+    for path in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
         shutil.rmtree(path, ignore_errors=True)
-
-
-def glob_escape(name: str) -> str:
-    """The name as a pattern that means nothing but itself."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _work(pipe: Connection, job: Job) -> None:
