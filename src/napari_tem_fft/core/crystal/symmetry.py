@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,7 +74,7 @@ def symmetry_rotations(phase: Phase) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (n, 3, 3)
-        24 for m-3m, 12 for 6/mmm; read-only.
+        24 for m-3m, 12 for 6/mmm.
 
     Raises
     ------
@@ -89,21 +88,23 @@ def symmetry_rotations(phase: Phase) -> NDArray[np.float64]:
     >>> len(symmetry_rotations(table["Au"])), len(symmetry_rotations(table["graphite"]))
     (24, 12)
     """
-    return _rotations(phase)[1]
+    return _cartesian(_fractional_rotations(phase), phase)
 
 
-@lru_cache(maxsize=256)
-def _rotations(phase: Phase) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The rotations on columns of fractional coordinates, and in Cartesian axes, both (n, 3, 3)."""
+def _fractional_rotations(phase: Phase) -> NDArray[np.int64]:
+    """The rotations on columns of fractional coordinates, shape (n, 3, 3)."""
     planes = planes_of(phase)
     if planes is None:
         raise ValueError(f"{phase.id}: only d-spacings are known, so its crystals have no orientation")
-    to_cartesian = planes.direct.T
-    turned = to_cartesian @ planes.rotations @ np.linalg.inv(to_cartesian)
+    return planes.rotations
+
+
+def _cartesian(fractional: NDArray[np.int64], phase: Phase) -> NDArray[np.float64]:
+    """The same rotations in the crystal's Cartesian axes."""
+    to_cartesian = np.linalg.inv(phase.reciprocal_basis())
+    turned = to_cartesian @ fractional @ np.linalg.inv(to_cartesian)
     u, _, v = np.linalg.svd(turned)  # a cell is metrically symmetric only to its last digit
-    cartesian = u @ v
-    cartesian.flags.writeable = False
-    return planes.rotations, cartesian
+    return np.asarray(u @ v, np.float64)
 
 
 def equivalent_orientations(
@@ -168,7 +169,7 @@ def misorientation(a: ArrayLike, b: ArrayLike, point_group: NDArray[np.float64])
     'cannot be told: 0.0 degrees or 60.0 degrees (Sigma 3 twin)'
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
-    ways = [a.T @ b, a.T @ HALF_TURN @ b]
+    ways = a.T @ b, a.T @ HALF_TURN @ b
     (angle, axis), (other_angle, other_axis) = (_least(way, point_group) for way in ways)
     cubic = len(point_group) == 24 or _is_cubic_m3(point_group)
     twin, other_twin = (cubic and apart(way, SIGMA_3, point_group) < TWIN_REACH for way in ways)
@@ -218,12 +219,10 @@ def along_zone(
     CrystalOrientation(zone_axis=(0, 0, 1), hkl=(2, 0, 0), rotation=10.0, sigma=0.2, period=90.0)
     """
     axis = np.asarray(zone_axis, np.int64)
-    fractional, cartesian = _rotations(phase)
-    image = fractional @ axis
-    period = in_plane_period(phase, zone_axis)
-    reversing = np.flatnonzero((image == -axis).all(axis=1))
+    rotations, period = _fractional_rotations(phase), in_plane_period(phase, zone_axis)
+    reversing = rotations[(rotations @ axis == -axis).all(axis=1)]
     if len(reversing) and axis[np.flatnonzero(axis)[0]] < 0:
-        matrix = orientation_matrix(phase.cell, zone_axis, hkl, rotation) @ cartesian[reversing[0]]
+        matrix = orientation_matrix(phase.cell, zone_axis, hkl, rotation) @ _cartesian(reversing[0], phase)
         axis = -axis
         x, y, _ = matrix @ (np.asarray(hkl, float) @ phase.reciprocal_basis())
         rotation = float(np.degrees(np.arctan2(-y, x)))
@@ -244,7 +243,7 @@ def in_plane_period(phase: Phase, zone_axis: Sequence[int]) -> float:
     [180.0, 90.0, 60.0]
     """
     axis = np.asarray(zone_axis, np.int64)
-    order = int((_rotations(phase)[0] @ axis == axis).all(axis=1).sum())
+    order = int((_fractional_rotations(phase) @ axis == axis).all(axis=1).sum())
     return {4: 90.0, 3: 60.0, 6: 60.0}.get(order, 180.0)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..crystal.orientation import CrystalOrientation
 from ..crystal.phase import Miller, Phase
+from ..crystal.symmetry import along_zone
 from .result import Candidate, IndexedSpot
 from .search import Found
 
@@ -42,7 +44,22 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
         explained=float(weight[explained].sum() / max(weight.sum(), 1e-9)),
         scale_sigma=float(h.scale_error[hypothesis]),
         misfit=float(found.evidence.chi2[hypothesis, explained].sum() / max(2 * explained.sum() - 3, 1)),
+        orientation=_orient(found, hypothesis, phase),
     )
+
+
+def _orient(found: Found, hypothesis: int, phase: Phase) -> CrystalOrientation:
+    """The crystal's orientation by the rotation of the placed pattern.
+
+    Of a mirrored pattern the zone axis points the other way.
+    """
+    h, zone = found.hypotheses, found.hypotheses.zone[hypothesis]
+    first, second = found.index.zone_hkl[zone].astype(np.int64)
+    uvw = found.index.zone_uvw[zone].astype(np.int64)
+    away = np.cross(first, second) @ uvw > 0  # the pattern's plane turns from its first vector to its second
+    sign = 1 if bool(away) != bool(h.mirrored[hypothesis]) else -1
+    rotation, sigma = -np.degrees(h.rotation[hypothesis]), np.degrees(h.rotation_error[hypothesis])
+    return along_zone(phase, _miller(sign * uvw), _miller(first), float(rotation), float(sigma))
 
 
 def _index_spots(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSpot, ...]:

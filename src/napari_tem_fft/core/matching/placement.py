@@ -34,6 +34,11 @@ class Hypotheses:
         Fitted stretch of g along x against y, and along one diagonal against the other.
     log_volume : ndarray, shape (n,)
         ln of the share of all rotations and stretches that fit as well as this.
+    rotation, rotation_error : ndarray, shape (n,), radians
+        By which the pattern's first axis is turned from +x towards +y (which points down), and its standard
+        uncertainty, the stretch's included.
+    mirrored : ndarray of bool, shape (n,)
+        Whether the pattern is mirrored before it is turned: y of its plane changes sign.
     """
 
     grain: NDArray[np.intp]
@@ -46,6 +51,9 @@ class Hypotheses:
     scale_error: NDArray[np.float64]
     distortion: NDArray[np.float64]
     log_volume: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    rotation_error: NDArray[np.float64]
+    mirrored: NDArray[np.bool_]
 
     def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Hypotheses:
         """Some of the hypotheses."""
@@ -90,6 +98,9 @@ def place(
         scale_error=np.sqrt(normal.scale_variance[last]),
         distortion=fit.distortion[last],
         log_volume=_log_volume(normal.rest_variance[last], fit.distortion[last], observed.distortion),
+        rotation=fit.turn[last],
+        rotation_error=np.sqrt(normal.turn_variance[last]),
+        mirrored=(basis[0, 0] * basis[1, 1] - basis[0, 1] * basis[1, 0])[last] < 0,
     )
 
 
@@ -149,9 +160,13 @@ class _Assigned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Normal:
-    """Of the least-squares fits: variance of ln scale, and determinant of the covariance of all the rest."""
+    """Of the least-squares fits.
+
+    Variances of ln scale and of the rotation, and determinant of the covariance of all but the scale.
+    """
 
     scale_variance: NDArray[np.float64]
+    turn_variance: NDArray[np.float64]
     rest_variance: NDArray[np.float64]
 
 
@@ -266,10 +281,15 @@ def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, distortion: float) -> tu
     new_e, new_f = (ff * rest[0] - ef * rest[1]) / determinant, (ee * rest[1] - ef * rest[0]) / determinant
     by_scale = (right[0] - scale_with[0] * new_e - scale_with[1] * new_f) / scale
     by_turn = (right[1] - turn_with[0] * new_e - turn_with[1] * new_f) / turn
-    p, q = (part / scale for part in scale_with)
-    variance = 1 / scale + (ff * p**2 - 2 * ef * p * q + ee * q**2) / determinant
+    variance, turn_variance = (
+        1 / own + (ff * p**2 - 2 * ef * p * q + ee * q**2) / determinant
+        for own, (p, q) in (
+            (scale, (part / scale for part in scale_with)),
+            (turn, (part / turn for part in turn_with)),
+        )
+    )
     fitted = _Fit(fit.turn + by_turn, fit.scale + by_scale, np.stack([new_e, new_f], axis=1))
-    return fitted, _Normal(variance, 1 / (scale * turn * determinant * variance))
+    return fitted, _Normal(variance, turn_variance, 1 / (scale * turn * determinant * variance))
 
 
 def _precision(

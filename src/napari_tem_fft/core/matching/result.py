@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from ..crystal.orientation import CrystalOrientation
 from ..crystal.phase import Miller
 
 
@@ -73,6 +74,9 @@ class Candidate:
     misfit : float
         Squared residuals over the stated errors, for each degree of freedom: about 1, or less where the
         errors are smaller than stated.
+    orientation : CrystalOrientation, optional
+        How the crystal lies in the image, by the rotation of the placed pattern; None where fewer than two
+        directions were seen, and in results of version 0.1.
     """
 
     phase: str
@@ -83,6 +87,7 @@ class Candidate:
     explained: float
     scale_sigma: float = 0.0
     misfit: float = 0.0
+    orientation: CrystalOrientation | None = None
 
 
 @dataclass(frozen=True, slots=True)
