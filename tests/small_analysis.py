@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from forward_model import fringes, white_noise
+from napari_tem_fft.core.crystal.orientation import CrystalOrientation
 from napari_tem_fft.core.crystal.phase import Phase, Reflection
 from napari_tem_fft.core.fourier.diffractogram import band_image, compute_diffractogram
 from napari_tem_fft.core.fourier.local_spectra import local_spectra_of
@@ -120,7 +121,8 @@ def _profiles() -> tuple[RadialProfile, ...]:
 
 def _ambiguous() -> GrainMatch:
     indexed = (IndexedSpot(0, (1, 1, 1), 0.2325, 0.0753, 0.1), IndexedSpot(1, (2, 0, 0), 0.2013, 0.155, -0.2))
-    lif = Candidate("LiF", 0.6, 1.01, (0, 1, 1), indexed, 1.0)
+    lies = CrystalOrientation((0, 1, 1), (2, 0, 0), 0.0, 0.25, 180.0, 0.20135)
+    lif = Candidate("LiF", 0.6, 1.01, (0, 1, 1), indexed, 1.0, orientation=lies)
     mine = Candidate("mine", 0.35, 0.99, None, (), 0.5)
     aluminium = Candidate("Al", 0.3, 1.005, (0, 1, 1), (), 1.0)
     return GrainMatch(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.maps.colours import CIRCULAR, DIVERGING, REACH
-from ..core.maps.orientation import families, orientation_map, orientations
+from ..core.maps.orientation import colour_factors, families, orientation_map, orientations
 from ..core.maps.strain import Deformation, smooth_field, wanted_deformations
 from ..core.pipeline import Analysis, grain_set_of
 from ..core.progress import Step
@@ -29,11 +29,12 @@ def grain_layer_steps(analysis: Analysis) -> Generator[Step, None, tuple[LayerDa
     planes = families(found, (*analysis.phases, *analysis.others))
     share, shape = analysis.params.grains.false_share, analysis.map_grid.shape
     grains = analysis.grains, analysis.grain_regions, analysis.specimen
-    azimuth = orientation_map(found, *grains, deformed, share)
+    azimuth = orientation_map(found, *grains, deformed, share, colours=True)
+    factors = f", {words}" if (words := colour_factors(found)) else ""
     change = np.float32(100) * smooth_field(deformed, "d_change", shape, share)
     turn = smooth_field(deformed, "rotation", shape, share)
     return (
-        _layer(analysis, "orientation", azimuth, CIRCULAR, (0.0, 180.0), f"azimuth (°) of {planes}"),
+        _layer(analysis, "orientation", azimuth, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors}) of {planes}"),
         _layer(analysis, "d_change", change, DIVERGING, _limits(change), "change of d within a grain (%)"),
         _layer(analysis, "rotation", turn, DIVERGING, _limits(turn), "rotation within a grain (°)"),
     )

@@ -67,5 +67,5 @@ def test_a_cube_on_edge():
 
 def test_the_matrix_of_a_stored_orientation():
     gold = {phase.id: phase for phase in load_table()}["Au"]
-    stored = CrystalOrientation((0, 1, 1), (2, 0, 0), 30.0, 0.2)
+    stored = CrystalOrientation((0, 1, 1), (2, 0, 0), 30.0, 0.2, 180.0, 0.2039)
     assert stored.matrix(gold) == pytest.approx(orientation_matrix(gold.cell, (0, 1, 1), (2, 0, 0), 30.0))

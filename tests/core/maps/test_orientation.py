@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from forward_model import frequency
+from napari_tem_fft.core.crystal.orientation import CrystalOrientation
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.grains.region import GrainRegion
 from napari_tem_fft.core.maps.component_map import ComponentMap
-from napari_tem_fft.core.maps.orientation import families, orientation_map, orientations
+from napari_tem_fft.core.maps.orientation import colour_factors, families, orientation_map, orientations
 from napari_tem_fft.core.maps.strain import Deformation
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
@@ -68,3 +69,65 @@ def test_the_map_shows_the_stronger_grain_and_its_own_rotations():
     image = orientation_map(found, GRAINS, REGIONS, np.ones(SHAPE, bool), [bent])
     assert image[0, 0] == pytest.approx(30.0) and image[0, 1] == pytest.approx(32.0)
     assert image[2, 2] == pytest.approx(100.0) and np.isnan(image[5, 7]) and np.isnan(image[0, 7])
+
+
+def fitted(match, rotation, zone_axis=(0, 1, 1), period=180.0, phase="Al"):
+    """The match with a rotation of the phase's pattern."""
+    crystal = CrystalOrientation(zone_axis, (2, 0, 0), rotation, 0.2, period, 0.2025)
+    best = replace(match.candidates[0], phase=phase, zone_axis=zone_axis, orientation=crystal)
+    return replace(match, candidates=(best,))
+
+
+def test_twins_that_show_the_same_smallest_azimuth_have_two_rotations_and_colours():
+    """Two grains along [011] turned by 109.47 degrees: 111 at 10 degrees in both, 200 is not."""
+    spots = (spot(1, 0.2338, 10.0), spot(2, 0.2338, 80.53), spot(3, 0.2338, 10.0), spot(4, 0.2338, 119.47))
+    grains = (replace(GRAINS[0], spots=(1, 2)), replace(GRAINS[1], spots=(3, 4)))
+    plain = tuple(named(n, (2 * n - 1, (1, 1, 1)), (2 * n, (1, -1, 1))) for n in (1, 2))
+    aluminium = replace(AL, grains=(1, 2))
+    same = orientations((aluminium,), grains, plain, spots)
+    assert [one.azimuth for one in same] == pytest.approx([10.0, 10.0])
+    twins = fitted(plain[0], 45.26), fitted(plain[1], 154.74)
+    found = orientations((aluminium,), grains, twins, spots)
+    assert [(one.azimuth, one.hkl, one.zone_axis) for one in found] == [
+        (45.26, (2, 0, 0), (0, 1, 1)),
+        (154.74, (2, 0, 0), (0, 1, 1)),
+    ]
+    image = orientation_map(found, grains, REGIONS[:2], np.ones(SHAPE, bool))
+    assert image[0, 0] == pytest.approx(45.26) and image[3, 5] == pytest.approx(154.74)
+    assert families(found, ()) == "Al 200 along [011] (0.2025 nm)"
+
+
+def test_a_grain_without_a_rotation_keeps_its_family_beside_those_that_have_one():
+    found = orientations((AL,), GRAINS, (fitted(MATCHES[0], 45.0), *MATCHES[1:]), SPOTS)
+    assert [(one.grain, one.azimuth, one.match) for one in found] == [
+        (1, 45.0, 0),
+        (2, pytest.approx(100.0), None),
+    ]
+
+
+def test_an_ambiguous_set_is_compared_as_one_phase():
+    both = replace(AL, phases=("Al", "LiF"), name="Al / LiF", grains=(1, 2))
+    one, other = (replace(m, phases=("LiF", "Al")) for m in MATCHES[:2])
+    first, second = fitted(one, 10.0, phase="LiF"), fitted(other, 20.0, phase="LiF")
+    second = replace(second, candidates=(fitted(other, 30.0).candidates[0], second.candidates[0]))
+    found = orientations((both,), GRAINS[:2], (first, second), SPOTS)
+    assert [(one.azimuth, one.phase) for one in found] == [(10.0, "LiF"), (20.0, "LiF")]
+
+
+def test_colours_have_no_step_where_a_four_fold_pattern_repeats():
+    cube = fitted(MATCHES[0], 89.0, (0, 0, 1), 90.0), fitted(MATCHES[1], 1.0, (0, 0, 1), 90.0)
+    found = orientations((replace(AL, grains=(1, 2)),), GRAINS[:2], cube, SPOTS)
+    ones = np.ones(SHAPE, bool)
+    degrees, colours = (
+        orientation_map(found, GRAINS[:2], REGIONS[:2], ones, colours=shown) for shown in (False, True)
+    )
+    assert (degrees[0, 0], degrees[3, 5]) == (89.0, 1.0) and (colours[0, 0], colours[3, 5]) == (178.0, 2.0)
+    assert colour_factors(found) == "\u00d7 2 for 4-fold patterns" and colour_factors(()) == ""
+
+
+def test_of_two_lattices_of_one_component_in_a_grain_the_first_is_shown():
+    two = (fitted(MATCHES[0], 10.0), fitted(MATCHES[0], 80.0))
+    found = orientations((replace(AL, grains=(1,)),), GRAINS[:1], two, SPOTS)
+    assert [one.match for one in found] == [0, 1]
+    image = orientation_map(found, GRAINS[:1], REGIONS[:1], np.ones(SHAPE, bool))
+    assert image[0, 0] == 10.0

@@ -35,13 +35,16 @@ class CrystalOrientation:
         Standard uncertainty of the rotation.
     period : float, degrees
         Rotation after which the pattern is the same: 180, 90 or 60.
+    d : float, nm
+        Of these planes, by the phase's table cell.
     """
 
     zone_axis: Miller
     hkl: Miller
     rotation: float
     sigma: float
-    period: float = 180.0
+    period: float
+    d: float
 
     def matrix(self, phase: Phase) -> NDArray[np.float64]:
         """The rotation matrix from crystal to image axes (see `orientation_matrix`)."""

@@ -215,19 +215,21 @@ def along_zone(
     --------
     >>> from napari_tem_fft.io.phases.table import load_table
     >>> gold = next(phase for phase in load_table() if phase.id == "Au")
-    >>> along_zone(gold, (0, 0, -1), (2, 0, 0), 100.0, 0.2)
-    CrystalOrientation(zone_axis=(0, 0, 1), hkl=(2, 0, 0), rotation=10.0, sigma=0.2, period=90.0)
+    >>> found = along_zone(gold, (0, 0, -1), (2, 0, 0), 100.0, 0.2)
+    >>> found.zone_axis, found.hkl, found.rotation, found.period, round(found.d, 4)
+    ((0, 0, 1), (2, 0, 0), 10.0, 90.0, 0.2039)
     """
-    axis = np.asarray(zone_axis, np.int64)
+    axis, normal = np.asarray(zone_axis, np.int64), np.asarray(hkl, float) @ phase.reciprocal_basis()
     rotations, period = _fractional_rotations(phase), in_plane_period(phase, zone_axis)
     reversing = rotations[(rotations @ axis == -axis).all(axis=1)]
     if len(reversing) and axis[np.flatnonzero(axis)[0]] < 0:
         matrix = orientation_matrix(phase.cell, zone_axis, hkl, rotation) @ _cartesian(reversing[0], phase)
         axis = -axis
-        x, y, _ = matrix @ (np.asarray(hkl, float) @ phase.reciprocal_basis())
+        x, y, _ = matrix @ normal
         rotation = float(np.degrees(np.arctan2(-y, x)))
     rotation = round(rotation % period, 9) % period
-    return CrystalOrientation(_miller(axis), _miller(np.asarray(hkl)), rotation, sigma, period)
+    d = float(1 / np.linalg.norm(normal))
+    return CrystalOrientation(_miller(axis), _miller(np.asarray(hkl)), rotation, sigma, period, d)
 
 
 def in_plane_period(phase: Phase, zone_axis: Sequence[int]) -> float:

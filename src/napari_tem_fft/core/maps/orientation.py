@@ -1,7 +1,9 @@
-"""Orientation: how each grain lies in the plane, by the azimuth of one family of planes.
+"""Orientation: how each grain lies in the plane, as an azimuth of planes.
 
-Two grains of a component can only be compared by the same planes. For each component it is the family
-that most of its crystal area shows; a grain that does not show it has no orientation.
+A named grain has the rotation with which its phase's pattern was placed: the azimuth of one set of planes,
+the same for all grains of a phase and zone axis, up to the pattern's own symmetry. Without a name two grains
+can only be compared by planes of the same d: those that most of their area shows; a grain that does not show
+them has no orientation.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.miller import Style, format_hkl
-from ..crystal.phase import Phase
+from ..crystal.miller import Style, format_hkl, format_zone
+from ..crystal.orientation import CrystalOrientation
+from ..crystal.phase import Miller, Phase
 from ..grains.grain import Grain
 from ..grains.region import GrainRegion
 from ..lengths import LengthUnit, spacing
@@ -39,15 +42,23 @@ class Orientation:
     grain : int
         The grain's id.
     component : str
-        Name of the component whose family it is.
+        Name of the component by whose planes it is.
     azimuth : float, degrees
-        Of the normal of the family's planes, counter-clockwise from +x as displayed, in [0, 180): the
-        smallest one where the grain shows several planes of the family.
+        Of the normal of the planes, counter-clockwise from +x as displayed, in [0, period). Where the grain
+        has no fitted rotation, it is the smallest one of a family of which it shows several planes.
     sigma : float, degrees
     d : float, nm
-        Of these planes.
+        Of these planes: of the phase's table cell with a fitted rotation, else as measured.
     hkl : tuple of int, optional
         Where the phase is named.
+    zone_axis : tuple of int, optional
+        [uvw] away from the viewer, where the rotation of a whole pattern was fitted.
+    period : float, degrees
+        Rotation after which the grain looks the same.
+    match : int, optional
+        Place of its match among the analysis' matches, where the rotation was fitted.
+    phase : str
+        Id of the phase as which it was fitted.
     """
 
     grain: int
@@ -55,7 +66,11 @@ class Orientation:
     azimuth: float
     sigma: float
     d: float
-    hkl: tuple[int, int, int] | None = None
+    hkl: Miller | None = None
+    zone_axis: Miller | None = None
+    period: float = 180.0
+    match: int | None = None
+    phase: str = ""
 
 
 def orientations(
@@ -64,17 +79,36 @@ def orientations(
     matches: Sequence[GrainMatch],
     spots: Sequence[Spot],
 ) -> tuple[Orientation, ...]:
-    """Orientation of every grain that shows its component's family of planes."""
+    """Orientation of every grain that has a fitted rotation or shows its component's family of planes.
+
+    Parameters
+    ----------
+    components : sequence of ComponentMap
+    grains : sequence of Grain
+    matches : sequence of GrainMatch
+    spots : sequence of Spot
+        Of the grains; only the enabled ones count.
+
+    Returns
+    -------
+    tuple of Orientation
+        By components. A grain in which two lattices overlap may have several.
+    """
     match_of = matches_of_spots(grains, matches)
     by_id = {grain.id: grain for grain in grains}
     grain_of = {spot: grain.id for grain in grains for spot in grain.spots}
     found = []
     for component in components:
+        fitted = _fitted(component, matches)
+        found += fitted
+        done = {one.grain for one in fitted}
         own: dict[int, list[Spot]] = {}
         for spot in spots:
             if spot.enabled and spot.id in match_of and named_phases(match_of[spot.id]) == component.phases:
                 own.setdefault(grain_of[spot.id], []).append(spot)
-        own = {number: _indexed_spots(members, match_of) for number, members in own.items()}
+        own = {
+            number: _indexed_spots(members, match_of) for number, members in own.items() if number not in done
+        }
         family = _shared_d(own, by_id)
         for number, members in own.items():
             d, sigma = (np.array([getattr(spot, what) for spot in members]) for what in D)
@@ -82,6 +116,30 @@ def orientations(
             if shown:
                 found.append(_orientation(number, component.name, shown, match_of))
     return tuple(found)
+
+
+def fitted_orientation(match: GrainMatch, phase: str) -> CrystalOrientation | None:
+    """The orientation of a match as one of the phases that it names; None where none was fitted."""
+    if phase not in named_phases(match):
+        return None
+    return next((one.orientation for one in match.candidates if one.phase == phase), None)
+
+
+def _fitted(component: ComponentMap, matches: Sequence[GrainMatch]) -> list[Orientation]:
+    """Of the matches of a component, all as the same phase: the one as which most of them were fitted."""
+    own = [(n, match) for n, match in enumerate(matches) if named_phases(match) == component.phases]
+    ways = [
+        [
+            Orientation(
+                match.grain, component.name, one.rotation, one.sigma, one.d, one.hkl, one.zone_axis,
+                one.period, n, phase,
+            )
+            for n, match in own
+            if (one := fitted_orientation(match, phase)) is not None
+        ]
+        for phase in component.phases
+    ]  # fmt: skip
+    return max(ways, key=len, default=[])
 
 
 def _indexed_spots(spots: Sequence[Spot], match_of: Mapping[int, GrainMatch]) -> list[Spot]:
@@ -128,48 +186,65 @@ def orientation_map(
     specimen: NDArray[np.bool_],
     turned: Sequence[Deformation] = (),
     false_share: float = 1e-3,
+    colours: bool = False,
 ) -> NDArray[np.float32]:
     """Azimuth at each place in degrees, [0, 180); NaN where no grain has one.
 
     Parameters
     ----------
+    found : sequence of Orientation
+        Of a grain with several, the one of the smallest component counts, there the first.
     regions : sequence of GrainRegion
         Of the grains; where they overlap, the one of the stronger heat counts.
     specimen : ndarray of bool, shape (y, x)
     turned : sequence of Deformation
         Where they show significant rotations, those are added.
+    colours : bool
+        Azimuths times 180 / period, for a circular colour map of 180 degrees: what looks the same has one
+        colour, and no step where a four-fold or six-fold pattern repeats.
     """
-    azimuths = {one.grain: one.azimuth for one in found}
+    shown: dict[int, Orientation] = {}
+    for one in found:
+        if one.grain not in shown or shown[one.grain].component != one.component:
+            shown[one.grain] = one
     image = np.full(specimen.shape, np.nan, np.float32)
     best = np.where(specimen, np.float32(0.5), np.float32(np.inf))
     rotations = {one.grain: one for one in turned}
     for grain, region in zip(grains, regions, strict=True):
-        if grain.id not in azimuths:
+        if grain.id not in shown:
             continue
-        box, heat = region.box, region.heat
-        own = np.full(heat.shape, azimuths[grain.id], np.float32)
+        box, heat, period = region.box, region.heat, shown[grain.id].period
+        own = np.full(heat.shape, shown[grain.id].azimuth, np.float32)
         if grain.id in rotations:
-            one = rotations[grain.id]
-            whole = smooth_field([one], "rotation", specimen.shape, false_share)
+            whole = smooth_field([rotations[grain.id]], "rotation", specimen.shape, false_share)
             own += np.nan_to_num(whole[box])
+        own = own % period * np.float32(180 / period if colours else 1)
         wins = heat >= best[box]
         best[box] = np.where(wins, heat, best[box])
-        image[box] = np.where(wins, own % 180, image[box])
+        image[box] = np.where(wins, own, image[box])
     return image
 
 
 def families(
     found: Sequence[Orientation], phases: Sequence[Phase], unit: LengthUnit = "nm", style: Style = "overbar"
 ) -> str:
-    """The planes by which each component's grains are compared, in words."""
-    planes: dict[str, Orientation] = {}
+    """The planes by which each component's grains of one zone axis are compared, in words."""
+    planes: dict[tuple[str, Miller | None], Orientation] = {}
     for one in found:
-        if one.component not in planes or (planes[one.component].hkl is None and one.hkl is not None):
-            planes[one.component] = one
+        key = one.component, one.zone_axis
+        if key not in planes or (planes[key].hkl is None and one.hkl is not None):
+            planes[key] = one
     known = {phase.id: phase for phase in phases}
     words = []
-    for name, one in list(planes.items())[:4]:
-        phase = known.get(name.split(" / ")[0])
+    for (name, zone_axis), one in list(planes.items())[:4]:
+        phase = known.get(one.phase or name.split(" / ")[0])
         hkl = f" {format_hkl(one.hkl, phase, style)}" if one.hkl else ""
-        words.append(f"{name}{hkl} ({spacing(one.d, unit=unit)})")
+        zone = f" along {format_zone(zone_axis, phase, style)}" if zone_axis else ""
+        words.append(f"{name}{hkl}{zone} ({spacing(one.d, unit=unit)})")
     return ", ".join(words) or "no planes that grains have in common"
+
+
+def colour_factors(found: Sequence[Orientation]) -> str:
+    """By what the colours of four-fold and six-fold patterns are multiplied, in words; empty without any."""
+    factors = sorted({round(180 / one.period) for one in found} - {1})
+    return ", ".join(f"\u00d7 {n} for {2 * n}-fold patterns" for n in factors)
