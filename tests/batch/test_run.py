@@ -66,7 +66,7 @@ def test_spacings_in_angstrom(images, finished, tmp_path):
 def test_only_tables_are_kept_where_only_tables_are_wanted(images, tmp_path):
     run(images / "d.dm3", tmp_path / "out", job=Job("", keep="tables"))
     names = {path.name for path in (tmp_path / "out" / "d.dm3").iterdir()}
-    tables = {"spots.csv", "profile.csv", "grains.csv", "sizes.csv"}
+    tables = {"spots.csv", "profile.csv", "grains.csv", "sizes.csv", "misorientations.csv"}
     assert names == {"analysis.json", "thumbnail.jpg", *tables}
 
 

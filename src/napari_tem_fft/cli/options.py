@@ -24,6 +24,7 @@ Analyse micrographs. For each file a folder with its name is written:
   spots.csv       d, azimuth (counter-clockwise from +x), uncertainties, grain, phase, hkl
   profile.csv     rotational averages against g = 1/d
   grains.csv      size, phase, zone axis and orientation of each grain; sizes.csv, grains.png
+  misorientations.csv   angle and axis between neighbours of one phase
   map_*.tif       where each component is (0..1, 0.5 is its edge); specimen.tif, grains.tif
   analysis.json   everything, with parameters and versions"""
 EXAMPLES = """\

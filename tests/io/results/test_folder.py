@@ -26,6 +26,7 @@ EXPECTED = {
     "map_unknown_crystal.tif",
     "grains.csv",
     "sizes.csv",
+    "misorientations.csv",
     "grains.png",
     "components.tif",
     "orientation.tif",
@@ -72,10 +73,39 @@ def test_grains_and_their_sizes_are_tables(folder: Path) -> None:
     assert (first["grain"], first["component"], first["diameter_nm"]) == ("1", "LiF / mine", "2.211")
     assert first["probability"] == "0.95" and first["zone_axis"] == "0 1 1" and first["orientation_hkl"]
     assert second["component"] == "unknown crystal" and second["cut_by_border"] == "0"
+    assert second["rotation_deg"] == "" and second["orientation_deg"] == ""
     rows = list(csv.DictReader((folder / "sizes.csv").read_text(encoding="utf-8").splitlines()))
     whole = [row for row in rows if not row["from_nm"]]
     assert [row["component"] for row in whole] == ["LiF / mine", "unknown crystal", "all"]
     assert whole[-1]["grains"] == "2" and float(whole[-1]["mean_nm"]) == pytest.approx(2.34, abs=0.01)
+
+
+def test_a_grain_with_a_fitted_rotation_has_its_euler_angles(folder: Path) -> None:
+    """LiF along [011] with 200 at 0 degrees, to the right: tilted by 45 degrees about x."""
+    first, _ = csv.DictReader((folder / "grains.csv").read_text(encoding="utf-8").splitlines())
+    names = (
+        "rotation_deg",
+        "rotation_sigma_deg",
+        "rotation_period_deg",
+        "rotation_hkl",
+        "rotation_zone_axis",
+    )
+    assert [first[name] for name in names] == ["0.0", "0.25", "180", "2 0 0", "0 1 1"]
+    assert [float(first[f"euler_{name}_deg"]) for name in ("phi1", "Phi", "phi2")] == [0.0, 45.0, 0.0]
+    assert (first["orientation_deg"], first["orientation_d_nm"]) == ("0.0", "0.20135")
+
+
+def test_neighbours_of_one_phase_are_a_table(analysis: Analysis, tmp_path: Path) -> None:
+    ambiguous, _ = analysis.matches
+    lif = ambiguous.candidates[0]
+    assert lif.orientation is not None
+    turned = replace(lif, orientation=replace(lif.orientation, rotation=109.4712))
+    twin = replace(ambiguous, grain=2, candidates=(turned,), phases=("LiF",))
+    folder = save_results(replace(analysis, matches=(ambiguous, twin)), tmp_path / "twins", "tables")
+    (row,) = csv.DictReader((folder / "misorientations.csv").read_text(encoding="utf-8").splitlines())
+    assert (row["grain_1"], row["grain_2"], row["phase"], row["note"]) == ("1", "2", "LiF", "Sigma 3 twin")
+    assert (row["angle_deg"], row["angle_sigma_deg"], row["axis_uvw"]) == ("60.0", "0.354", "1 1 1")
+    assert row["other_angle_deg"] == "" and row["axis_off_deg"] == "0.0"
 
 
 def test_the_strongest_components_are_one_label_image(folder: Path) -> None:

@@ -35,7 +35,7 @@ from ...core.spots.spot import Spot
 from ..phases.table import load_table
 from ..plain import from_plain, json_text
 from .description import FORMAT, FORMAT_VERSION, describe
-from .grain_tables import write_grains, write_sizes
+from .grain_tables import write_grains, write_misorientations, write_sizes
 from .ifft_files import Inverse, write_inverses
 from .map_files import (
     label_planes,
@@ -53,6 +53,7 @@ from .whole_folder import plain_name, read_description, replace_folder
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
 SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
 GRAIN_TABLE, SIZES, GRAIN_PICTURE = "grains.csv", "sizes.csv", "grains.png"
+MISORIENTATIONS = "misorientations.csv"
 STRONGEST, ORIENTATION, DEFORMATIONS = "components.tif", "orientation.tif", "deformations.npz"
 #: How much of an analysis is kept: each more than the one before.
 Keep = Literal["tables", "maps", "pictures"]
@@ -103,6 +104,7 @@ def save_results(
         write_profiles(fresh / PROFILE, analysis.profiles, unit)
         write_grains(fresh / GRAIN_TABLE, analysis, unit)
         write_sizes(fresh / SIZES, analysis)
+        write_misorientations(fresh / MISORIENTATIONS, analysis)
         if keep != "tables":
             _write_maps(fresh, analysis, maps)
         if keep == "pictures":

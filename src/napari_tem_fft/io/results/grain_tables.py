@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...core.crystal.miller import four_index_zone, four_indices, has_hexagonal_axes
+from ...core.crystal.orientation import euler_angles
 from ...core.crystal.phase import Phase
+from ...core.crystal.symmetry import nearest_direction
 from ...core.grains.grain import Grain
 from ...core.grains.sizes import bin_edges, histogram, is_cut_by_border, summary
 from ...core.lengths import LengthUnit
 from ...core.maps.component_map import component_name
-from ...core.maps.orientation import Orientation, orientations
+from ...core.maps.misorientations import GrainBoundary, grain_boundaries
+from ...core.maps.orientation import Orientation, fitted_orientation, orientations
 from ...core.matching import GrainMatch
 from ...core.pipeline import Analysis
 from .tables import write_rows
@@ -20,7 +23,13 @@ from .tables import write_rows
 GRAIN_COLUMNS = (
     "grain", "component", "outcome", "probability", "x_nm", "y_nm", "area_nm2", "area_sigma_nm2",
     "diameter_nm", "cut_by_border", "spots", "zone_axis", "zone_axis_UVTW", "orientation_deg",
-    "orientation_sigma_deg", "orientation_d_nm", "orientation_hkl", "orientation_hkil",
+    "orientation_sigma_deg", "orientation_d_nm", "orientation_hkl", "orientation_hkil", "rotation_deg",
+    "rotation_sigma_deg", "rotation_period_deg", "rotation_hkl", "rotation_zone_axis", "euler_phi1_deg",
+    "euler_Phi_deg", "euler_phi2_deg",
+)  # fmt: skip
+MISORIENTATION_COLUMNS = (
+    "grain_1", "grain_2", "phase", "angle_deg", "angle_sigma_deg", "axis_uvw", "axis_off_deg",
+    "other_angle_deg", "other_axis_uvw", "other_axis_off_deg", "note",
 )  # fmt: skip
 SIZE_COLUMNS = (
     "component", "from_nm", "to_nm", "grains", "cut_by_border", "mean_nm", "deviation_nm", "median_nm",
@@ -32,9 +41,19 @@ def write_grains(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> Non
     """Write one row a grain and component, largest grain first.
 
     The orientation is the azimuth, counter-clockwise from +x as displayed, of the planes by which the
-    component's grains are compared.
+    component's grains are compared. Rotation and Euler angles (see `euler_angles`) are those of the named
+    phase's crystal.
     """
     write_rows(path, GRAIN_COLUMNS, grain_rows(analysis), unit)
+
+
+def write_misorientations(path: Path, analysis: Analysis) -> None:
+    """Write one row for each two neighbours of one phase (see `GrainBoundary`).
+
+    The axis is the nearest direction of small indices, and how far it is off. Where another angle stands
+    beside the first, the image cannot tell which of the two it is.
+    """
+    write_rows(path, MISORIENTATION_COLUMNS, misorientation_rows(analysis))
 
 
 def write_sizes(path: Path, analysis: Analysis) -> None:
@@ -50,14 +69,16 @@ def grain_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     grains = {grain.id: grain for grain in analysis.grains}
     cut = _is_cut(analysis)
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
-    oriented = {(one.grain, one.component): one for one in found}
+    oriented = {(one.grain, one.component): one for one in found if one.match is None}
+    fitted = {one.match: one for one in found if one.match is not None}
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
-    for match in analysis.matches:
+    for number, match in enumerate(analysis.matches):
         name = component_name(match)
         phase = known.get(match.candidates[0].phase) if match.phases and match.candidates else None
         row = _measured_cells(grains[match.grain]) | _name_cells(match, name, phase)
         row["cut_by_border"] = int(cut[match.grain])
-        yield row | _orientation_cells(oriented.get((match.grain, name)), phase)
+        row |= _rotation_cells(match, phase)
+        yield row | _orientation_cells(fitted.get(number) or oriented.get((match.grain, name)), known, phase)
 
 
 def _is_cut(analysis: Analysis) -> dict[int, bool]:
@@ -91,9 +112,12 @@ def _name_cells(match: GrainMatch, name: str, phase: Phase | None) -> dict[str, 
     }
 
 
-def _orientation_cells(one: Orientation | None, phase: Phase | None) -> dict[str, Any]:
+def _orientation_cells(
+    one: Orientation | None, known: Mapping[str, Phase], phase: Phase | None
+) -> dict[str, Any]:
     if one is None:
         return {}
+    phase = known.get(one.phase, phase)
     return {
         "orientation_deg": round(one.azimuth, 3),
         "orientation_sigma_deg": round(one.sigma, 3),
@@ -101,6 +125,55 @@ def _orientation_cells(one: Orientation | None, phase: Phase | None) -> dict[str
         "orientation_hkl": " ".join(map(str, one.hkl)) if one.hkl else "",
         "orientation_hkil": " ".join(map(str, (one.hkl and four_indices(one.hkl, phase)) or ())),
     }
+
+
+def _rotation_cells(match: GrainMatch, phase: Phase | None) -> dict[str, Any]:
+    """The crystal's orientation, of the same phase as the row's zone axis."""
+    if phase is None or (one := fitted_orientation(match, phase.id)) is None:
+        return {}
+    names = ("euler_phi1_deg", "euler_Phi_deg", "euler_phi2_deg")
+    angles = (round(angle, 3) for angle in euler_angles(one.matrix(phase)))
+    return {
+        "rotation_deg": round(one.rotation, 3),
+        "rotation_sigma_deg": round(one.sigma, 3),
+        "rotation_period_deg": round(one.period),
+        "rotation_hkl": " ".join(map(str, one.hkl)),
+        "rotation_zone_axis": " ".join(map(str, one.zone_axis)),
+        **dict(zip(names, angles, strict=True)),
+    }
+
+
+def misorientation_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
+    """Rows of the table of misorientations."""
+    phases = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    grains = analysis.matches, analysis.grains, analysis.grain_regions, analysis.map_grid
+    reach = analysis.params.grains.resolution
+    for boundary in grain_boundaries(*grains, reach, tuple(phases.values())):
+        yield _boundary_cells(boundary, phases[boundary.phase])
+
+
+def _boundary_cells(boundary: GrainBoundary, phase: Phase) -> dict[str, Any]:
+    found = boundary.misorientation
+    row = {
+        "grain_1": boundary.grains[0],
+        "grain_2": boundary.grains[1],
+        "phase": boundary.phase,
+        "angle_deg": round(found.angle, 3),
+        "angle_sigma_deg": round(boundary.sigma, 3),
+        "note": found.note,
+    }
+    row |= _axis_cells("axis", found.axis, phase)
+    if found.ambiguous:
+        row["other_angle_deg"] = round(found.other_angle, 3)
+        row |= _axis_cells("other_axis", found.other_axis, phase)
+    return row
+
+
+def _axis_cells(name: str, axis: tuple[float, float, float], phase: Phase) -> dict[str, Any]:
+    if not any(axis):
+        return {}
+    uvw, off = nearest_direction(axis, phase)
+    return {f"{name}_uvw": " ".join(map(str, uvw)), f"{name}_off_deg": round(off, 2)}
 
 
 def size_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
