@@ -69,3 +69,23 @@ def test_the_matrix_of_a_stored_orientation():
     gold = {phase.id: phase for phase in load_table()}["Au"]
     stored = CrystalOrientation((0, 1, 1), (2, 0, 0), 30.0, 0.2, 180.0, 0.2039)
     assert stored.matrix(gold) == pytest.approx(orientation_matrix(gold.cell, (0, 1, 1), (2, 0, 0), 30.0))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"hkl": (0, 1, 1)}, {"hkl": (0, 0, 0)}, {"period": 0.0}, {"rotation": float("nan")}, {"d": 0.0}],
+    ids=str,
+)
+def test_an_orientation_that_cannot_be_is_refused(wrong):
+    """A damaged file of results may hold any."""
+    right = {
+        "zone_axis": (0, 1, 1),
+        "hkl": (2, 0, 0),
+        "rotation": 30.0,
+        "sigma": 0.2,
+        "period": 180.0,
+        "d": 0.2,
+    }
+    CrystalOrientation(**right)
+    with pytest.raises(ValueError, match="no orientation"):
+        CrystalOrientation(**right | wrong)

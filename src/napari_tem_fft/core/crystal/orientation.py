@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .phase import Miller, Phase, reciprocal_basis
 
+#: Rotations after which a pattern may be the same, degrees.
+PERIODS = (180.0, 90.0, 60.0)
 #: sin(Phi) below which only the sum or difference of the two other Euler angles is defined.
 _POLE = 1e-9
 
@@ -37,6 +40,11 @@ class CrystalOrientation:
         Rotation after which the pattern is the same: 180, 90 or 60.
     d : float, nm
         Of these planes, by the phase's table cell.
+
+    Raises
+    ------
+    ValueError
+        If the planes do not belong to the zone, or a number is none that a measurement gives.
     """
 
     zone_axis: Miller
@@ -45,6 +53,12 @@ class CrystalOrientation:
     sigma: float
     period: float
     d: float
+
+    def __post_init__(self) -> None:
+        in_zone = any(self.hkl) and np.dot(self.zone_axis, self.hkl) == 0
+        numbers = isfinite(self.rotation) and isfinite(self.sigma) and self.d > 0
+        if not (in_zone and any(self.zone_axis) and numbers and self.period in PERIODS):
+            raise ValueError(f"no orientation of a crystal: {self}")
 
     def matrix(self, phase: Phase) -> NDArray[np.float64]:
         """The rotation matrix from crystal to image axes (see `orientation_matrix`)."""
@@ -136,13 +150,8 @@ def euler_angles(orientation: ArrayLike) -> tuple[float, float, float]:
         first, second = np.arctan2(g[2, 0], -g[2, 1]), np.arctan2(g[0, 2], g[1, 2])
     else:
         first, second = np.arctan2(g[0, 1], g[0, 0]), 0.0
-    phi1, phi2 = (_turn(float(np.degrees(angle))) for angle in (first, second))
+    phi1, phi2 = (round(float(np.degrees(angle)), 9) % 360.0 for angle in (first, second))
     return phi1, float(np.degrees(tilt)), phi2
-
-
-def _turn(angle: float) -> float:
-    """An angle in [0, 360); one that rounding put just below 0 is 0."""
-    return angle % 360.0 if angle < -1e-9 or angle >= 0 else 0.0
 
 
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:

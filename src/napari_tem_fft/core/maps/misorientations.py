@@ -71,7 +71,7 @@ def grain_boundaries(
     tuple of GrainBoundary
         In the order of the grains' ids.
     """
-    known = {phase.id: phase for phase in phases}
+    known = {phase.id: phase for phase in phases if not phase.d_only}
     named: dict[int, list[GrainMatch]] = {}
     for match in matches:
         if any(fitted_orientation(match, phase) for phase in match.phases):

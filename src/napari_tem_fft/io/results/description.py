@@ -29,6 +29,7 @@ UNITS = {
     "frequency g": "1/nm, without 2 pi; d = 1/|g|",
     "pairs": "(y, x)",
     "azimuth": "degrees counter-clockwise from +x as displayed, modulo 180",
+    "orientation": "azimuth (rotation, modulo period) of the normal of hkl, zone_axis away from the viewer",
     "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
     "d": "by the image's calibration; scale is the factor that a match would need",
     "snr": "power over mean noise power",

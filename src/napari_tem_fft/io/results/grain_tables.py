@@ -119,7 +119,7 @@ def _orientation_cells(
         return {}
     phase = known.get(one.phase, phase)
     return {
-        "orientation_deg": round(one.azimuth, 3),
+        "orientation_deg": round(one.azimuth, 3) % one.period,
         "orientation_sigma_deg": round(one.sigma, 3),
         "orientation_d_nm": round(one.d, 5),
         "orientation_hkl": " ".join(map(str, one.hkl)) if one.hkl else "",
@@ -129,12 +129,12 @@ def _orientation_cells(
 
 def _rotation_cells(match: GrainMatch, phase: Phase | None) -> dict[str, Any]:
     """The crystal's orientation, of the same phase as the row's zone axis."""
-    if phase is None or (one := fitted_orientation(match, phase.id)) is None:
+    if phase is None or phase.d_only or (one := fitted_orientation(match, phase.id)) is None:
         return {}
     names = ("euler_phi1_deg", "euler_Phi_deg", "euler_phi2_deg")
-    angles = (round(angle, 3) for angle in euler_angles(one.matrix(phase)))
+    angles = (round(angle, 3) % 360 for angle in euler_angles(one.matrix(phase)))
     return {
-        "rotation_deg": round(one.rotation, 3),
+        "rotation_deg": round(one.rotation, 3) % one.period,
         "rotation_sigma_deg": round(one.sigma, 3),
         "rotation_period_deg": round(one.period),
         "rotation_hkl": " ".join(map(str, one.hkl)),
