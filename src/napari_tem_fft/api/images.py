@@ -31,6 +31,7 @@ def read(
     image: int | None = None,
     frame: int | None = None,
     calibration_profile: Profile | None = None,
+    uncertainty: float | None = None,
 ) -> Micrograph:
     """Read a micrograph: a .dm3 or .dm4 file, another microscope's, or the one in a ``*.temfft``.
 
@@ -43,6 +44,8 @@ def read(
         Which image of the file, which frame of a stack, both counted from 0.
     calibration_profile : CalibrationProfile or path, optional
         Corrects the file's scale.
+    uncertainty : float, optional
+        Relative standard uncertainty of the scale (0.003 is 0.3 %); without it 2 %, or that of the profile.
 
     Returns
     -------
@@ -54,12 +57,22 @@ def read(
         If the file cannot be read, or holds no image.
     CalibrationError
         If the pixel size is given for an image in 1/nm, or the profile does not belong to the image.
+    ValueError
+        If the uncertainty lies outside 0 to 0.5.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> import napari_tem_fft as tem_fft
+    >>> sample = files("napari_tem_fft") / "data" / "sample.dm4"
+    >>> tem_fft.read(sample, uncertainty=0.003).calibration.uncertainty
+    0.003
     """
     if Path(path).suffix.lower() == SUFFIX:
         micrograph = _of_document(path)
     else:
         micrograph = read_micrograph(path, image, frame)
-    return _calibrate(micrograph, "real", pixel_size, calibration_profile)
+    return _calibrate(micrograph, "real", pixel_size, calibration_profile, uncertainty)
 
 
 def _of_document(path: str | PathLike[str]) -> Micrograph:
@@ -75,6 +88,7 @@ def read_pattern(
     image: int | None = None,
     frame: int | None = None,
     calibration_profile: Profile | None = None,
+    uncertainty: float | None = None,
 ) -> Micrograph:
     """Read a stored diffraction pattern or FFT; the arguments are those of `read`.
 
@@ -84,10 +98,24 @@ def read_pattern(
         Takes the place of the file's.
     """
     pattern = read_micrograph(path, image, frame, space="reciprocal")
-    return _calibrate(pattern, "reciprocal", pixel_size, calibration_profile)
+    return _calibrate(pattern, "reciprocal", pixel_size, calibration_profile, uncertainty)
 
 
 def _calibrate(
+    micrograph: Micrograph,
+    space: Space,
+    pixel_size: float | tuple[float, float] | None,
+    profile: Profile | None,
+    uncertainty: float | None,
+) -> Micrograph:
+    """The image with the scale that the user gives or a profile corrects, known as well as the user says."""
+    scaled = _scale(micrograph, space, pixel_size, profile)
+    if uncertainty is None:
+        return scaled
+    return replace(scaled, calibration=scaled.calibration.with_uncertainty(uncertainty))
+
+
+def _scale(
     micrograph: Micrograph,
     space: Space,
     pixel_size: float | tuple[float, float] | None,

@@ -79,13 +79,24 @@ def check_limits(params: object) -> None:
         Naming the parameter, its value and its limits.
     """
     for parameter in parameters_of(type(params)):
-        value, field = getattr(params, parameter.name), parameter.field
-        if field.choices and value not in field.choices:
-            raise ValueError(f"{field.label}: {value!r} is none of {', '.join(field.choices)}")
-        if field.low is not None and not value >= field.low:
-            raise ValueError(f"{field.label}: {value} is below {field.low} {field.unit}".rstrip())
-        if field.high is not None and not value <= field.high:
-            raise ValueError(f"{field.label}: {value} is above {field.high} {field.unit}".rstrip())
+        check_value(parameter, getattr(params, parameter.name))
+
+
+def check_value(parameter: Parameter, value: Any) -> None:
+    """Raise if a value is none that a parameter may have.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, the value and the limits.
+    """
+    field = parameter.field
+    if field.choices and value not in field.choices:
+        raise ValueError(f"{field.label}: {value!r} is none of {', '.join(field.choices)}")
+    if field.low is not None and not value >= field.low:
+        raise ValueError(f"{field.label}: {value} is below {field.low} {field.unit}".rstrip())
+    if field.high is not None and not value <= field.high:
+        raise ValueError(f"{field.label}: {value} is above {field.high} {field.unit}".rstrip())
 
 
 def to_dict(params: object) -> dict[str, Any]:

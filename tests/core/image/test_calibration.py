@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
+from napari_tem_fft.core.image.calibration import Calibration, CalibrationError, stated_uncertainty
 
 
 def test_pixel_size_is_y_then_x():
@@ -38,3 +38,19 @@ def test_impossible_scales_are_refused(scale):
 def test_impossible_uncertainty_is_refused():
     with pytest.raises(ValueError, match="0-50 %"):
         Calibration(uncertainty=0.6)
+
+
+def test_a_stated_uncertainty_changes_nothing_else():
+    calibration = Calibration.real(0.02, "file")
+    stated = calibration.with_uncertainty(0.003)
+    assert (stated.uncertainty, stated.uncertainty_percent) == (0.003, 0.3)
+    assert stated.with_uncertainty(0.02) == calibration
+    with pytest.raises(ValueError, match="0-50 %"):
+        calibration.with_uncertainty(2.0)
+
+
+def test_a_stated_percentage_has_limits():
+    assert stated_uncertainty(0.3) == pytest.approx(0.003)
+    for percent in (0.0, 20.1, float("nan")):
+        with pytest.raises(ValueError, match="calibration uncertainty"):
+            stated_uncertainty(percent)

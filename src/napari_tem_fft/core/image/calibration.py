@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..parameters import Field, Parameter, check_value
+
 if TYPE_CHECKING:
     from .correction import Correction
 
@@ -15,6 +17,19 @@ Space = Literal["real", "reciprocal", "none"]
 #: Relative uncertainty of a microscope's calibration as delivered, and after correction on a standard.
 DELIVERED_UNCERTAINTY = 0.02
 STANDARD_UNCERTAINTY = 0.003
+#: The uncertainty as a person states it, for docks, options and files: per cent.
+UNCERTAINTY = Parameter(
+    "calibration_uncertainty",
+    float,
+    100 * DELIVERED_UNCERTAINTY,
+    Field(
+        "calibration uncertainty",
+        unit="%",
+        low=0.01,
+        high=20,
+        help="Standard uncertainty of the image's pixel size; matching gets more cautious with it.",
+    ),
+)
 
 
 class CalibrationError(ValueError):
@@ -32,7 +47,8 @@ class Calibration:
     space : {"real", "reciprocal", "none"}
         "none" is an uncalibrated image.
     uncertainty : float
-        Relative standard uncertainty of the scale (0.02 is 2 %): the microscope's, never the fit's.
+        Relative standard uncertainty of the scale (0.02 is 2 %): the microscope's, never the fit's. This
+        is its only home: profiles, options and docks change it here, and matching reads it here.
     source : str
         Where it comes from, in words for the user ("file", "given by the user", "corrected on Au 111").
     origin : tuple of float, (y, x), pixels, optional
@@ -88,6 +104,21 @@ class Calibration:
         """Unit of `scale`: "nm", "1/nm" or "pixel"."""
         return {"real": "nm", "reciprocal": "1/nm", "none": "pixel"}[self.space]
 
+    @property
+    def uncertainty_percent(self) -> float:
+        """The uncertainty in per cent, without the digits that the conversion adds."""
+        return round(100 * self.uncertainty, 10)
+
+    def with_uncertainty(self, uncertainty: float) -> Calibration:
+        """The same scale, known as well as a person says (relative; 0.003 is 0.3 %).
+
+        Raises
+        ------
+        ValueError
+            If it lies outside 0 to 0.5.
+        """
+        return replace(self, uncertainty=uncertainty)
+
     def corrected(self, correction: Correction) -> Calibration:
         """The calibration after a correction on a standard.
 
@@ -108,3 +139,15 @@ class Calibration:
             uncertainty=correction.uncertainty,
             source=f"corrected on {correction.standard}",
         )
+
+
+def stated_uncertainty(percent: float) -> float:
+    """Relative uncertainty of a scale that a person states in per cent.
+
+    Raises
+    ------
+    ValueError
+        If it lies outside the limits of `UNCERTAINTY`.
+    """
+    check_value(UNCERTAINTY, percent)
+    return percent / 100

@@ -1,0 +1,31 @@
+"""Images are read with their scale and how well it is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dm_writer import write_dm
+from forward_model import fringes, white_noise
+from napari_tem_fft import api
+from napari_tem_fft.core.image.correction import Correction
+from napari_tem_fft.io.exchange.calibration_profile import CalibrationProfile
+
+SHAPE, PIXEL = (256, 240), 0.03
+PROFILE = CalibrationProfile(Correction((1.01, 1.01), 0.003, "Au 111"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A .dm4 with one set of fringes of 0.235 nm."""
+    pixels = 5 * fringes(SHAPE, (PIXEL, PIXEL), 0.235, 20.0) + white_noise(SHAPE, 1)
+    return Path(write_dm(tmp_path / "film.dm4", pixels.astype(np.float32), PIXEL, "nm"))
+
+
+def test_what_the_user_states_holds_whatever_the_scale_is_from(file: Path) -> None:
+    assert api.read(file).calibration.uncertainty == 0.02
+    assert api.read(file, uncertainty=0.01).calibration.uncertainty == 0.01
+    assert api.read(file, 0.031, uncertainty=0.01).calibration.uncertainty == 0.01
+    assert api.read(file, calibration_profile=PROFILE, uncertainty=0.01).calibration.uncertainty == 0.01
+    with pytest.raises(ValueError, match="0-50 %"):
+        api.read(file, uncertainty=2.0)
