@@ -28,6 +28,7 @@ def check_copper(analysis: Analysis) -> None:
     assert match.phases == ("Cu",) and match.decided_by_user
     (decision,) = analysis.decisions
     assert (decision.grain, decision.phase) == (1, "Cu")
+    assert analysis.micrograph.calibration.uncertainty == 0.015
     assert analysis.params.matching.stretch == 0.5 and analysis.params.spots.false_alarms == 0.02
 
 
@@ -50,9 +51,28 @@ def test_a_calibration_profile() -> None:
 
 
 def test_parameters() -> None:
-    params = read_params(OLD / "params.json")
+    params, percent = read_params(OLD / "params.json")
+    assert percent == 1.5
     assert params.spots.false_alarms == 0.02 and params.matching.stretch == 0.5
-    assert read_params(OLD / "results" / "analysis.json").spots.false_alarms == 0.02
+    assert read_params(OLD / "results" / "analysis.json")[0].spots.false_alarms == 0.02
+
+
+def test_parameters_state_the_uncertainty_of_the_scale(tmp_path: Path) -> None:
+    command = ["analyse", str(OLD / "copper.dm4"), "-o", str(tmp_path), "--params", str(OLD / "params.json")]
+    assert main([*command, "--network", "none"]) == 0
+    stored = json.loads((tmp_path / "copper.dm4" / "analysis.json").read_text())
+    assert stored["micrograph"]["calibration"]["uncertainty"] == 0.015
+    assert stored["parameters"]["calibration_uncertainty"] == 1.5
+
+
+def test_an_analysis_whose_parameters_state_another_uncertainty_than_its_image(tmp_path: Path) -> None:
+    """As napari of 0.1 saved them: what was named by holds."""
+    folder = shutil.copytree(OLD / "results", tmp_path / "results")
+    stored = json.loads((folder / "analysis.json").read_text())
+    stored["micrograph"]["calibration"]["uncertainty"] = 0.02
+    (folder / "analysis.json").write_text(json.dumps(stored))
+    analysis = load_results(folder, api.read(OLD / "copper.dm4"))
+    assert analysis.micrograph.calibration.uncertainty == 0.015
 
 
 def test_a_model() -> None:
@@ -70,8 +90,23 @@ def test_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert record.state == "analysed" and record.folder == "copper.dm4"
     job = stored_job(read_run(run) or {}, str(run))
     assert job.names == ("Cu",) and job.params.network == "none"
+    assert job.calibration_uncertainty is None  # it was not stated: each file's own
     described = json.loads((run / "run.json").read_text())
     described["inputs"] = [str(OLD / "copper.dm4")]
     (run / "run.json").write_text(json.dumps(described))
     assert main(["batch", "-o", str(run), "--resume", "--workers", "1"]) == 0
     assert "1 of 1 files analysed" in capsys.readouterr().out
+
+
+def test_a_run_with_a_stated_uncertainty(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(OLD / "run", run)
+    shutil.copytree(OLD / "results", run / "copper.dm4")
+    described = json.loads((run / "run.json").read_text())
+    described["inputs"] = [str(OLD / "copper.dm4")]
+    described["job"]["uncertainty_stated"] = described["settings"]["uncertainty stated"] = True
+    described["job"]["params"]["calibration_uncertainty"] = 1.5
+    described["settings"]["calibration_uncertainty"] = 1.5
+    (run / "run.json").write_text(json.dumps(described))
+    assert stored_job(read_run(run) or {}, str(run)).calibration_uncertainty == 1.5
+    assert main(["batch", "-o", str(run), "--resume", "--workers", "1"]) == 0

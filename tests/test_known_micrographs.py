@@ -8,7 +8,7 @@ import pytest
 
 from napari_tem_fft import analyse, read
 from napari_tem_fft.api import select
-from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
+from napari_tem_fft.core.pipeline import Analysis
 
 
 def apart(spot, d: float, azimuth: float) -> float:
@@ -40,9 +40,10 @@ def test_graphene_shows_its_three_spacings_and_nothing_where_it_was_filtered_awa
 
 
 def test_barium_titanate_is_found_once_each_axis_is_calibrated(data_folder: Path):
-    micrograph = read(data_folder / "real" / "BTO_crystal_1.dm4", pixel_size=(0.031171, 0.029718))
-    params = AnalysisParams(calibration_uncertainty=0.3)
-    analysis = analyse(micrograph, select(sets=["all"], elements="Ba, Sr, Ti, O"), params)
+    micrograph = read(
+        data_folder / "real" / "BTO_crystal_1.dm4", pixel_size=(0.031171, 0.029718), uncertainty=0.003
+    )
+    analysis = analyse(micrograph, select(sets=["all"], elements="Ba, Sr, Ti, O"))
     assert analysis.matches[0].phases == ("BaTiO3",)
 
 

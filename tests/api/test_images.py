@@ -1,4 +1,4 @@
-"""Images are read with their scale and how well it is known."""
+"""Images are read with their scale, and with how well it is known, in which parameters have no word."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from dm_writer import write_dm
 from forward_model import fringes, white_noise
 from napari_tem_fft import api
 from napari_tem_fft.core.image.correction import Correction
+from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
 from napari_tem_fft.io.exchange.calibration_profile import CalibrationProfile
 
 SHAPE, PIXEL = (256, 240), 0.03
@@ -20,6 +21,22 @@ def file(tmp_path: Path) -> Path:
     """A .dm4 with one set of fringes of 0.235 nm."""
     pixels = 5 * fringes(SHAPE, (PIXEL, PIXEL), 0.235, 20.0) + white_noise(SHAPE, 1)
     return Path(write_dm(tmp_path / "film.dm4", pixels.astype(np.float32), PIXEL, "nm"))
+
+
+def written_uncertainty(analysis: Analysis, folder: Path) -> float:
+    """Of d in the table of spots, relative."""
+    header, row, *_ = (api.save_results(analysis, folder) / "spots.csv").read_text().splitlines()
+    cells = dict(zip(header.split(","), row.split(","), strict=True))
+    return float(cells["d_calibration_sigma_nm"]) / float(cells["d_nm"])
+
+
+def test_parameters_leave_the_uncertainty_of_a_profile_alone(file: Path, tmp_path: Path) -> None:
+    corrected = api.read(file, calibration_profile=PROFILE)
+    assert corrected.calibration.uncertainty == 0.003
+    for params in (None, AnalysisParams(network="none")):
+        analysis = api.analyse(corrected, params=params)
+        assert analysis.micrograph.calibration.uncertainty == 0.003
+        assert written_uncertainty(analysis, tmp_path / "out") == pytest.approx(0.003, rel=1e-3)
 
 
 def test_what_the_user_states_holds_whatever_the_scale_is_from(file: Path) -> None:

@@ -27,7 +27,7 @@ from make_sample import facets
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.maps.map_grid import resample
-from napari_tem_fft.core.pipeline import Analysis, AnalysisParams, analysis_steps
+from napari_tem_fft.core.pipeline import Analysis, analysis_steps
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.io.phases.table import load_table, select_phases
 
@@ -127,11 +127,10 @@ def main() -> None:
     parser.add_argument("--uncertainty", type=float, default=0.5, help="of the calibration, percent")
     args = parser.parse_args()
     phases = select_phases(load_table(), names=PHASES)
-    params = AnalysisParams(calibration_uncertainty=args.uncertainty)
     rows = []
     for seed in range(args.first_seed, args.first_seed + args.images):
         image, truth = micrograph(seed, args.uncertainty)
-        analysis = exhaust(analysis_steps(image, phases, params))
+        analysis = exhaust(analysis_steps(image, phases))
         true_pixel = np.random.default_rng(seed).uniform(0.018, 0.032)
         row = scored(analysis, truth, image.pixel_size[0] / true_pixel)
         rows.append(row)

@@ -109,13 +109,13 @@ def test_a_choice_that_cannot_be_made_exits_with_2(
 def test_every_parameter_has_an_option_of_its_own() -> None:
     names = [option.name for option in options()]
     assert len(names) == len(set(names)) > 10
-    assert "calibration-uncertainty" in names and "window" in names
+    assert "calibration-uncertainty" not in names and "window" in names  # that one edits the image
 
 
 def test_options_reach_the_parameters() -> None:
-    command = ["analyse", "a.dm4", "--calibration-uncertainty", "0.5", "--window", "7.5", "--d-min", "0.12"]
+    command = ["analyse", "a.dm4", "--network", "none", "--window", "7.5", "--d-min", "0.12"]
     params = params_from(build_parser().parse_args(command))
-    assert (params.calibration_uncertainty, params.windows.window, params.spectrum.d_min) == (0.5, 7.5, 0.12)
+    assert (params.network, params.windows.window, params.spectrum.d_min) == ("none", 7.5, 0.12)
     assert params_from(build_parser().parse_args(["analyse", "a.dm4"])) == AnalysisParams()
 
 

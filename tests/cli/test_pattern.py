@@ -218,12 +218,7 @@ def test_a_chosen_image_of_several(folder, tmp_path):
     assert stored(tmp_path / "both.dm4" / "analysis.json")["micrograph"]["name"] == "both: film"
 
 
-def test_uncertainty_of_the_result_is_the_stated_one(folder):
-    micrograph = api.read(folder / "gold.dm4")
-    same, params = api.reconcile_uncertainty(micrograph, None)
-    assert same is micrograph and params.calibration_uncertainty == 2.0
-    stated, params = api.reconcile_uncertainty(micrograph, params)
-    assert stated.calibration.uncertainty == 0.02
+def test_a_pixel_size_does_not_make_a_micrograph_a_pattern(folder):
     with pytest.raises(CalibrationError, match="another kind"):
         api.read_pattern(folder / "gold.dm4", 0.04)
 

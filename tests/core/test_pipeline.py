@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from forward_model import frequency, fringes, lattice, white_noise
+from napari_tem_fft.core.decided import reanalyse_after_override
 from napari_tem_fft.core.edited import add_spot_at, reanalyse_after_spot_edit, spots_of_painted_mask
 from napari_tem_fft.core.fourier.diffractogram import display_grid
 from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
@@ -127,29 +128,27 @@ def test_the_steps_of_an_edit_count_to_the_end():
     ]  # fmt: skip
 
 
-def test_a_calibration_is_believed_within_its_uncertainty_in_percent():
-    """Copper along [011], 1.5 % too small."""
+def test_a_calibration_is_believed_within_its_own_uncertainty():
+    """Copper along [011], 1.5 % too small; the image says how well its scale is known."""
     planes = [(0.985 * d, azimuth) for d, azimuth in ((0.2087, 10.0), (0.2087, 80.53), (0.18075, 135.26))]
-    micrograph = Micrograph(
-        lattice((400, 400), (0.02, 0.02), planes) + white_noise((400, 400), 2), Calibration.real(0.02)
-    )
+    pixels = lattice((400, 400), (0.02, 0.02), planes) + white_noise((400, 400), 2)
     phases = [phase for phase in load_table() if phase.id in ("Cu", "Si", "LiF")]
-    named = [
-        exhaust(analysis_steps(micrograph, phases, AnalysisParams(calibration_uncertainty=percent))).matches[
-            0
-        ]
-        for percent in (0.1, 2.0)
-    ]
-    assert (named[0].phases, named[1].phases) == ((), ("Cu",))
+    scale = Calibration.real(0.02)
+    poor, good = (
+        exhaust(analysis_steps(Micrograph(pixels, scale.with_uncertainty(known)), phases))
+        for known in (0.02, 0.001)
+    )
+    assert (good.matches[0].phases, poor.matches[0].phases) == ((), ("Cu",))
+    assert exhaust(reanalyse_after_override(good, ())).matches[0].phases == ()
 
 
 def test_parameters_survive_json():
-    params = AnalysisParams(calibration_uncertainty=0.5, spots=SpotParams(false_alarms=0.1))
+    params = AnalysisParams(network="none", spots=SpotParams(false_alarms=0.1))
     assert from_dict(AnalysisParams, to_dict(params)) == params
     with pytest.raises(ValueError, match="unknown parameter"):
         from_dict(AnalysisParams, {"colour": "blue"})
     with pytest.raises(ValueError, match="above"):
-        from_dict(AnalysisParams, {"calibration_uncertainty": 50.0})
+        from_dict(AnalysisParams, {"spots": {"false_alarms": 1e6}})
 
 
 def erased(analysis, spot):

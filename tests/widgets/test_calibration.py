@@ -42,7 +42,7 @@ def test_the_scale_is_corrected_and_the_image_analysed_again(
     run(dock.session, calibration.correct.click)
     assert analysed.layer.scale[0] == pytest.approx(1.02 * before, rel=1e-4)
     assert max(spot.d for spot in analysed.spots) == pytest.approx(1.02 * d, rel=1e-3)
-    stated = analysed.analysis.params.calibration_uncertainty
+    stated = analysed.analysis.micrograph.calibration.uncertainty_percent
     fit, standard = 100 * spot.d_sigma / spot.d, 0.3
     assert stated == pytest.approx(np.hypot(fit, standard), rel=0.02)
     assert "corrected on d = " in calibration.scale.text()

@@ -7,7 +7,7 @@
 
 from .analysis import analyse, load, reference_table, save, save_results, segment_of, select
 from .edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
-from .images import measure_calibration_features, measure_pattern, read, read_pattern, reconcile_uncertainty
+from .images import measure_calibration_features, measure_pattern, read, read_pattern
 
 __all__ = [
     "analyse",
@@ -20,7 +20,6 @@ __all__ = [
     "measure_pattern",
     "read",
     "read_pattern",
-    "reconcile_uncertainty",
     "reference_table",
     "save",
     "save_results",

@@ -27,7 +27,7 @@ from ..io.phases.table import (
 )
 from ..io.results.folder import save_results as save_results
 from ..nn.inference.model import load_segmenter, names_model
-from .images import read, reconcile_uncertainty
+from .images import read
 
 
 def reference_table(cif: str | PathLike[str] | None = None) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
@@ -122,11 +122,11 @@ def analyse(
     Parameters
     ----------
     source : Micrograph or path
+        Its calibration says how well the scale is known; `read` takes that as an option.
     phases : sequence of Phase, optional
         Candidates from `select`; the default sets where absent, and then a phase outside them that fits
         better than a named one makes it ambiguous (`MatchParams.outside`).
     params : AnalysisParams, optional
-        Without them the calibration's own uncertainty is assumed.
     segment : callable, optional
         A network that proposes spots beside the statistics, from `segment_of`: of many images, load it
         once. Without it the one that the parameters name is loaded.
@@ -156,7 +156,7 @@ def analyse(
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
     choice = prepared_choice(candidates, reference_table()[0] if others is None else others)
-    micrograph, params = reconcile_uncertainty(micrograph, params)
+    params = params or AnalysisParams()
     if phases is not None:
         params = with_stated_candidates(params, [phase.id for phase in phases], None)
     segment = segment or segment_of(params)

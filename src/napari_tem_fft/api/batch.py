@@ -28,6 +28,8 @@ def analyse_many(
     elements: str | None = None,
     params: AnalysisParams | None = None,
     *,
+    calibration_profile: Input | None = None,
+    uncertainty: float | None = None,
     keep: Keep = "maps",
     unit: LengthUnit = "nm",
     workers: int | None = None,
@@ -48,7 +50,10 @@ def analyse_many(
     names, sets, elements : optional
         The candidates, as in `napari_tem_fft.api.select`.
     params : AnalysisParams, optional
-        Without them each image's calibration says how well it is known.
+    calibration_profile : path, optional
+        Corrects the scale of every image.
+    uncertainty : float, optional
+        Relative standard uncertainty of every scale; without it each file's own, or that of the profile.
     keep : {"tables", "maps", "pictures"}
         What is kept of each image.
     unit : {"nm", "angstrom"}
@@ -56,7 +61,8 @@ def analyse_many(
     workers : int, optional
         Processes; one a processor that this job may use where absent.
     memory_limit, scheduler : str
-        As in `batch.backends.start.start_workers`: "8G"; a dask.distributed scheduler's address.
+        As in `napari_tem_fft.batch.backends.start.start_workers`: "8G"; the address of a dask.distributed
+        scheduler.
     resume : bool
         Go on with the run in the folder.
     on_step : callable, optional
@@ -88,7 +94,8 @@ def analyse_many(
         names=None if names is None else tuple(names),
         sets=None if sets is None else tuple(sets),
         elements=elements,
-        uncertainty_stated=params is not None,
+        calibration_profile=None if calibration_profile is None else os.path.abspath(calibration_profile),
+        calibration_uncertainty=None if uncertainty is None else round(100 * uncertainty, 10),
     )
     steps = batch_steps(
         found.sources,

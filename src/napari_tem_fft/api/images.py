@@ -1,4 +1,4 @@
-"""The parts of `api` about one image: read it with its scale, measure its spots, say how well it is known."""
+"""The parts of `api` about one image: read it with its scale, measure its spots."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from ..io.exchange.temfft import SUFFIX, load_temfft
 from ..io.readers.dm import read_micrograph
 
 Profile = CalibrationProfile | str | PathLike[str]
-#: Smallest relative uncertainty of a scale that the parameters of an analysis take.
-LEAST_UNCERTAINTY = 1e-4
 
 
 def read(
@@ -204,23 +202,3 @@ def measure_calibration_features(
                 peaks = {profile.curve: profile.peaks for profile in step.product}
                 return calibration_features(spots, peaks["masked"] or peaks["local maximum"])
     return calibration_features(spots, ())
-
-
-def reconcile_uncertainty(
-    micrograph: Micrograph, params: AnalysisParams | None, stated: bool = True
-) -> tuple[Micrograph, AnalysisParams]:
-    """Image and parameters that agree on how well the scale is known.
-
-    Parameters
-    ----------
-    micrograph : Micrograph
-    params : AnalysisParams, optional
-    stated : bool
-        The parameters say it; else, and where there are none, the image's calibration does.
-    """
-    calibration = micrograph.calibration
-    if params is None or not stated:
-        percent = 100 * max(calibration.uncertainty, LEAST_UNCERTAINTY)
-        return micrograph, replace(params or AnalysisParams(), calibration_uncertainty=percent)
-    known = replace(calibration, uncertainty=params.calibration_uncertainty / 100)
-    return replace(micrograph, calibration=known), params

@@ -103,9 +103,8 @@ def _analyse(engine: Engine, source: Source) -> Analysis:
     path = Path(source.path)
     if not path.exists():
         raise FileNotFoundError(f"{path.name}: there is no such file (any longer)")
-    micrograph = api.read(path, job.pixel_size, job.image, job.frame, engine.profile)
+    micrograph = api.read(path, job.pixel_size, job.image, job.frame, engine.profile, job.uncertainty)
     params = with_stated_candidates(job.params, job.names, job.elements)
-    micrograph, params = api.reconcile_uncertainty(micrograph, params, job.uncertainty_stated)
     folder = Path(job.output) / source.folder
     decided = stored_decisions(folder, micrograph.file_hash)
     drawn = stored_specimen(folder, micrograph.file_hash)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..core.image.calibration import UNCERTAINTY, Calibration
 from ..core.lengths import UNITS, LengthUnit
 from ..core.parameters import to_dict
 from ..core.pipeline import AnalysisParams
@@ -39,8 +40,8 @@ class Job:
     image, frame : int, optional
     calibration_profile : str, optional
         As `api.read` takes them.
-    uncertainty_stated : bool
-        The parameters say how well the scale is known; else each image's calibration does.
+    calibration_uncertainty : float, %, optional
+        How well all scales are known; without it each file or the profile says so.
     thumbnails : bool
     """
 
@@ -56,18 +57,26 @@ class Job:
     image: int | None = None
     frame: int | None = None
     calibration_profile: str | None = None
-    uncertainty_stated: bool = False
+    calibration_uncertainty: float | None = None
     thumbnails: bool = True
 
     def __post_init__(self) -> None:
         for value, choices in ((self.keep, KEEP), (self.unit, UNITS)):
             if value not in choices:
                 raise ValueError(f"{value!r} is none of {', '.join(choices)}")
+        if self.uncertainty is not None:
+            Calibration(uncertainty=self.uncertainty)  # refuses what no calibration can have
+
+    @property
+    def uncertainty(self) -> float | None:
+        """The stated uncertainty as `api.read` takes it: relative."""
+        return None if self.calibration_uncertainty is None else self.calibration_uncertainty / 100
 
     def settings(self) -> dict[str, Any]:
         """All that the results depend on, flat and ready for JSON; files by their content."""
         values: dict[str, Any] = {
             "software": f"napari-tem-fft {__version__}",
+            UNCERTAINTY.name: self.calibration_uncertainty,
             **_flat(to_dict(self.params)),
             "keep": self.keep,
             "unit": self.unit,
@@ -80,7 +89,6 @@ class Job:
             "image": self.image,
             "frame": self.frame,
             "calibration profile": _content(self.calibration_profile),
-            "uncertainty stated": self.uncertainty_stated,
         }
         return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 
@@ -94,19 +102,36 @@ def stored_job(run: Mapping[str, Any], output: str) -> Job:
         If the description holds none that can be understood.
     """
     try:
-        return replace(from_plain(Job, run["job"]), output=output)
+        return replace(from_plain(Job, _stored_as_now(run["job"])), output=output)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the run in {output} does not say what was asked for ({error})") from error
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """What differs between two settings, in words."""
+    before = _settings_as_now(before)
     names = [*after, *(name for name in before if name not in after)]
     return [
         f"{name}: {before.get(name)} then, {after.get(name)} now"
         for name in names
         if before.get(name) != after.get(name)
     ]
+
+
+def _stored_as_now(job: Mapping[str, Any]) -> dict[str, Any]:
+    """A job as it is stored now; in 0.1 the uncertainty stood among the parameters, if it held or not."""
+    job = dict(job)
+    if job.pop("uncertainty_stated", False):
+        job[UNCERTAINTY.name] = job["params"][UNCERTAINTY.name]
+    return job
+
+
+def _settings_as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of settings."""
+    settings = dict(settings)
+    if not settings.pop("uncertainty stated", True):
+        settings[UNCERTAINTY.name] = None
+    return settings
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

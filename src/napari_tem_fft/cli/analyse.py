@@ -15,6 +15,7 @@ from tqdm import tqdm
 from .. import api
 from ..core.crystal.phase import Phase
 from ..core.crystal.phase_selection import with_stated_candidates
+from ..core.image.calibration import stated_uncertainty
 from ..core.maps.colours import colours_of
 from ..core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ..core.matching.assignment import CandidateSet
@@ -36,9 +37,8 @@ from .common import (
     failure,
     repeated_names,
     say,
-    uncertainty_stated,
 )
-from .options import params_from
+from .options import params_from, percent_from
 from .output import report
 from .phases import phase_lines, phase_table
 
@@ -54,6 +54,7 @@ class _Job:
     params: AnalysisParams
     segment: Segment | None
     specimen: NDArray[Any] | None
+    uncertainty: float | None
 
 
 def analyse(args: argparse.Namespace) -> int:
@@ -89,9 +90,11 @@ def _prepare(args: argparse.Namespace) -> _Job:
         decisions = _decisions(args, table)
         specimen = None if args.specimen is None else read_specimen(args.specimen)
         segment = api.segment_of(params)
+        percent = percent_from(args)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    return _Job(prepared_choice(chosen, table), decisions, params, segment, specimen)
+    known = None if percent is None else stated_uncertainty(percent)
+    return _Job(prepared_choice(chosen, table), decisions, params, segment, specimen, known)
 
 
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
@@ -109,8 +112,9 @@ def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[PhaseO
 
 def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict[str, str]) -> None:
     """Analyse a file; components keep the colours that they had in earlier ones, and new ones are added."""
-    micrograph = api.read(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
-    micrograph, params = api.reconcile_uncertainty(micrograph, job.params, uncertainty_stated(args))
+    micrograph = api.read(
+        path, args.pixel_size, args.image, args.frame, args.calibration_profile, job.uncertainty
+    )
     folder = folder_of(path, args.output)
     earlier = () if args.forget else stored_decisions(folder, micrograph.file_hash)
     decisions = merge_overrides(earlier, job.decisions)
@@ -119,7 +123,7 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(
             analysis_steps(
-                micrograph, job.choice.phases, params, job.segment, job.choice.others, decisions, specimen
+                micrograph, job.choice.phases, job.params, job.segment, job.choice.others, decisions, specimen
             ),
             lambda step: _advance(bar, step),
         )

@@ -33,9 +33,9 @@ from .common import (
     add_debug,
     add_image,
     add_output,
+    add_uncertainty,
     add_unit,
     say,
-    uncertainty_stated,
 )
 
 BATCH = """\
@@ -58,6 +58,7 @@ BAR = "{l_bar}{bar:24}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left, {rate_
 
 AddOptions = Callable[[Any], None]
 ParamsFrom = Callable[[argparse.Namespace, AnalysisParams], AnalysisParams]
+PercentFrom = Callable[[argparse.Namespace], float | None]
 
 
 def add_command(commands: Any, name: str, add_choice: AddOptions, add_parameters: AddOptions) -> None:
@@ -78,7 +79,7 @@ def add_command(commands: Any, name: str, add_choice: AddOptions, add_parameters
     add_output(parser, "results")
     _add_run(parser.add_argument_group("run"))
     add_debug(parser)
-    add_image(parser)
+    add_uncertainty(add_image(parser))
     add_unit(parser, default=None)
     add_choice(parser.add_argument_group("phases that may be named"))
     add_parameters(parser)
@@ -107,10 +108,10 @@ def _add_run(group: Any) -> None:
     )  # fmt: skip
 
 
-def run(args: argparse.Namespace, params_from: ParamsFrom) -> int:
+def run(args: argparse.Namespace, params_from: ParamsFrom, percent_from: PercentFrom) -> int:
     """Carry out ``batch`` or ``watch``."""
     before = _before(args)
-    job, inputs = _job(args, params_from, before), _inputs(args, before)
+    job, inputs = _job(args, params_from, percent_from, before), _inputs(args, before)
     found = find_sources(inputs, Path(job.output))
     if not found.sources and args.command == "batch":
         raise UsageError(f"no micrograph in {', '.join(inputs)}")
@@ -174,7 +175,12 @@ def _inputs(args: argparse.Namespace, before: Mapping[str, Any] | None) -> list[
     return [str(one) for one in before["inputs"]]
 
 
-def _job(args: argparse.Namespace, params_from: ParamsFrom, before: Mapping[str, Any] | None) -> Job:
+def _job(
+    args: argparse.Namespace,
+    params_from: ParamsFrom,
+    percent_from: PercentFrom,
+    before: Mapping[str, Any] | None,
+) -> Job:
     """The job, after everything that can be wrong with it was tried once.
 
     A resumed run keeps its own, but for what the command says otherwise.
@@ -182,7 +188,7 @@ def _job(args: argparse.Namespace, params_from: ParamsFrom, before: Mapping[str,
     output = os.path.abspath(args.output)
     try:
         job = Job(output) if before is None else stored_job(before, output)
-        job = replace(job, params=params_from(args, job.params), **_given_options(args))
+        job = replace(job, params=params_from(args, job.params), **_given_options(args, percent_from(args)))
         if job.calibration_profile is not None:
             load_profile(job.calibration_profile)
         table, notes = api.reference_table(job.cif)
@@ -194,7 +200,7 @@ def _job(args: argparse.Namespace, params_from: ParamsFrom, before: Mapping[str,
     return job
 
 
-def _given_options(args: argparse.Namespace) -> dict[str, Any]:
+def _given_options(args: argparse.Namespace, percent: float | None) -> dict[str, Any]:
     """What the command says of a job besides its parameters; what it does not say is left out."""
     given = {
         "keep": args.keep,
@@ -207,7 +213,7 @@ def _given_options(args: argparse.Namespace) -> dict[str, Any]:
         "image": args.image,
         "frame": args.frame,
         "calibration_profile": args.calibration_profile and os.path.abspath(args.calibration_profile),
-        "uncertainty_stated": uncertainty_stated(args) or None,
+        "calibration_uncertainty": percent,
     }
     return {name: value for name, value in given.items() if value is not None}
 

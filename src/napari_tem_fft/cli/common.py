@@ -6,14 +6,13 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.image.calibration import UNCERTAINTY, stated_uncertainty
 from ..core.lengths import UNITS, LengthUnit
 
 if TYPE_CHECKING:
-    from ..core.image.micrograph import Micrograph
     from ..core.parameters import Parameter
 
 _METAVARS = {"nm": "NM", "1/nm": "1/NM", "%": "PERCENT", "deg": "DEG", "sigma": "SIGMA"}
@@ -62,8 +61,8 @@ def add_debug(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
 
 
-def add_image(parser: argparse.ArgumentParser, unit: str = "nm") -> None:
-    """Options that choose the image of a file and its scale, in nm or in 1/nm a pixel."""
+def add_image(parser: argparse.ArgumentParser, unit: str = "nm") -> Any:
+    """Options, in one group, that choose the image of a file and its scale, in nm or in 1/nm a pixel."""
     image = parser.add_argument_group("image")
     image.add_argument(
         "--pixel-size",
@@ -79,30 +78,27 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm") -> None:
     )
     image.add_argument("--image", metavar="N", type=int, help="which image of a file with several, from 0")
     image.add_argument("--frame", metavar="N", type=int, help="which frame of a stack, from 0")
+    return image
 
 
-def add_uncertainty(parser: argparse.ArgumentParser) -> None:
+def add_uncertainty(group: Any) -> None:
     """The option that says how well the scale is known."""
-    parser.add_argument(
-        "--calibration-uncertainty",
+    default = f"{UNCERTAINTY.default:g} {UNCERTAINTY.field.unit}, or that of the calibration profile"
+    group.add_argument(
+        f"--{UNCERTAINTY.name.replace('_', '-')}",
         metavar="PERCENT",
-        type=float,
-        help="standard uncertainty of the scale (default: 2 %%, or that of the calibration profile)",
+        type=_percent,
+        help=f"{UNCERTAINTY.field.help} (default: {default})".replace("%", "%%"),
     )
 
 
-def uncertainty_stated(args: argparse.Namespace) -> bool:
-    """Whether the command says how well the scale is known: by an option, or by earlier parameters."""
-    by_option = any(key.endswith(":calibration_uncertainty") for key in vars(args))
-    return by_option or (args.params is not None and args.calibration_profile is None)
-
-
-def with_uncertainty(micrograph: Micrograph, percent: float | None) -> Micrograph:
-    """The image with the uncertainty of its scale as the user states it, where one is stated."""
-    if percent is None:
-        return micrograph
-    calibration: Any = replace(micrograph.calibration, uncertainty=percent / 100)
-    return replace(micrograph, calibration=calibration)
+def _percent(text: str) -> float:
+    """A stated uncertainty in per cent."""
+    try:
+        stated_uncertainty(float(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return float(text)
 
 
 def pixel_size(text: str) -> tuple[float, float]:

@@ -10,12 +10,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ..core.parameters import Parameter, from_dict, parameters_of
+from ..core.image.calibration import stated_uncertainty
+from ..core.parameters import Parameter, parameters_of
 from ..core.pipeline import AnalysisParams
 from ..io.json_file import read_json
 from ..io.phases.table import user_folder
 from ..io.results.ifft_files import INVERSES, Inverse
-from .common import add_debug, add_image, add_output, add_parameter, add_unit
+from ..io.results.parameters import restore_parameters
+from .common import add_debug, add_image, add_output, add_parameter, add_uncertainty, add_unit
 from .main import COMMANDS, add_command, outline
 
 ANALYSE = """\
@@ -62,7 +64,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 def run(command: str, args: argparse.Namespace) -> int:
     """Carry out a command."""
     if command in ("batch", "watch"):
-        return int(_of("batch").run(args, params_from))
+        return int(_of("batch").run(args, params_from, percent_from))
     if command in ("analyse", "sample", "phases"):
         return int(getattr(_of("analyse"), command)(args))
     return int(_of(command).run(args))
@@ -97,7 +99,7 @@ def _add_analyse(commands: Any, name: str) -> None:
         " components (ifft_NAME.tif each), spots (ifft_spot_ID.tif for each pair; many large files)",
     )
     add_debug(parser)
-    add_image(parser)
+    add_uncertainty(add_image(parser))
     add_unit(parser)
     add_choice(parser.add_argument_group("phases that may be named"))
     _add_decisions(parser.add_argument_group("your own word on grains, by their numbers in earlier results"))
@@ -238,7 +240,7 @@ def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) 
     ValueError
         If a value is outside its limits, or the file is not one of parameters.
     """
-    params = before or AnalysisParams() if args.params is None else read_params(args.params)
+    params = before or AnalysisParams() if args.params is None else read_params(args.params)[0]
     given = vars(args)
     for group, _ in (("", None), *_groups()):
         changes = {o.parameter.name: given[o.key] for o in options() if o.group == group and o.key in given}
@@ -249,8 +251,30 @@ def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) 
     return params
 
 
-def read_params(path: Path) -> AnalysisParams:
+def percent_from(args: argparse.Namespace) -> float | None:
+    """How well a command line says that the scale is known, in per cent; None where the image says it.
+
+    The option counts before a calibration profile, and that before the file of parameters.
+
+    Raises
+    ------
+    ValueError
+        As `params_from`.
+    """
+    stated: float | None = args.calibration_uncertainty
+    if stated is not None or args.calibration_profile is not None or args.params is None:
+        return stated
+    return read_params(args.params)[1]
+
+
+def read_params(path: Path) -> tuple[AnalysisParams, float | None]:
     """Parameters from a JSON file: an ``analysis.json``, or only its "parameters".
+
+    Returns
+    -------
+    params : AnalysisParams
+    percent : float, optional
+        The scale's uncertainty, where the file states it.
 
     Raises
     ------
@@ -259,7 +283,10 @@ def read_params(path: Path) -> AnalysisParams:
     """
     try:
         stored = read_json(path)
-        return from_dict(AnalysisParams, stored.get("parameters", stored))
+        params, percent = restore_parameters(stored.get("parameters", stored))
+        if percent is not None:
+            stated_uncertainty(percent)  # refuses what is out of the question
+        return params, percent
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except (ValueError, TypeError, AttributeError) as error:

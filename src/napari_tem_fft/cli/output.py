@@ -37,7 +37,8 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
 
 def known_to(analysis: Analysis) -> str:
     """How well the scale is known, and who says so."""
-    return f"+/- {analysis.params.calibration_uncertainty:.2g} % ({analysis.micrograph.calibration.source})"
+    calibration = analysis.micrograph.calibration
+    return f"+/- {calibration.uncertainty_percent:.2g} % ({calibration.source})"
 
 
 def _network(analysis: Analysis) -> list[str]:

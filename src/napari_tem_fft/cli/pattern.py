@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import api
+from ..core.image.calibration import stated_uncertainty
 from ..core.lengths import LengthUnit, length, symbol
 from ..core.parameters import parameters_of
 from ..core.profile.radial_profile import ProfileParams
@@ -29,7 +30,6 @@ from .common import (
     add_unit,
     failure,
     repeated_names,
-    with_uncertainty,
 )
 from .output import table
 
@@ -59,8 +59,7 @@ def add_command(commands: Any, name: str) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a pattern or FFT in 1/nm")
     add_output(parser, "results")
     add_debug(parser)
-    add_image(parser, "1/nm")
-    add_uncertainty(parser)
+    add_uncertainty(add_image(parser, "1/nm"))
     add_unit(parser)
     parser.add_argument(
         "--centre",
@@ -122,8 +121,9 @@ def params_from(args: argparse.Namespace) -> PatternParams:
 
 
 def _measure(path: Path, args: argparse.Namespace, params: PatternParams) -> None:
-    pattern = api.read_pattern(path, args.pixel_size, args.image, args.frame, args.calibration_profile)
-    pattern = with_uncertainty(pattern, args.calibration_uncertainty)
+    percent = args.calibration_uncertainty
+    known = None if percent is None else stated_uncertainty(percent)
+    pattern = api.read_pattern(path, args.pixel_size, args.image, args.frame, args.calibration_profile, known)
     measured = api.measure_pattern(pattern, params, args.centre)
     folder = save_pattern(measured, folder_of(path, args.output), args.unit)
     print(f"{path}\n{report(measured, args.unit)}\n  results: {folder}\n", flush=True)

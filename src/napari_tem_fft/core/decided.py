@@ -30,7 +30,7 @@ def reanalyse_after_override(
         All that hold, the earlier ones included.
     """
     choice = replace(analysis.choice, decisions=follow_grains(decisions, analysis.grains))
-    uncertainty = analysis.params.calibration_uncertainty / 100
+    uncertainty = analysis.micrograph.calibration.uncertainty
     found = grain_set_of(analysis)
     names = assign_phases(found, analysis.profiles, choice, uncertainty, analysis.params.matching)
     yield Step("phases", 1, STAGES, names.matches)

@@ -25,7 +25,6 @@ from .grains.candidate import SearchContext
 from .grains.grain import Grain, GrainParams, GrainSet
 from .grains.region import GrainRegion, union
 from .grains.search import number_spots, search_grains
-from .image.calibration import DELIVERED_UNCERTAINTY
 from .image.micrograph import Micrograph, prepared_pixels, warnings_of
 from .image.roi import inside_part, only_inside
 from .maps.component_map import ComponentMap, component_maps
@@ -61,18 +60,8 @@ MOST_MAP_PIXELS = 768
 
 @dataclass(frozen=True, slots=True)
 class AnalysisParams:
-    """All parameters of an analysis, a group a stage."""
+    """All parameters of an analysis, a group a stage; how well the scale is known, the image says."""
 
-    calibration_uncertainty: Annotated[
-        float,
-        Field(
-            "calibration uncertainty",
-            unit="%",
-            low=0.01,
-            high=20,
-            help="Standard uncertainty of the image's pixel size; matching gets more cautious with it.",
-        ),
-    ] = 100 * DELIVERED_UNCERTAINTY
     network: Annotated[
         str,
         Field(
@@ -268,7 +257,7 @@ def follow_spots(
     yield Step("profile", 1, EDIT_STAGES, profiles)
     yield Step("grains", 2, EDIT_STAGES, found.grains)
     choice = replace(choice, decisions=follow_grains(choice.decisions, found.grains))
-    uncertainty = params.calibration_uncertainty / 100
+    uncertainty = micrograph.calibration.uncertainty
     names = assign_phases(found, profiles, choice, uncertainty, params.matching)
     yield Step("phases", 3, EDIT_STAGES, names.matches)
     if specimen is None:

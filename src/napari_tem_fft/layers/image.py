@@ -79,13 +79,25 @@ def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph
     frame = {"frame": kwargs["frame"]} if "frame" in kwargs else {}
     return Micrograph(
         np.asarray(pixels),
-        _calibration(kwargs["scale"][-2:], [str(u) for u in kwargs["units"]][-2:], notes),
+        calibration_of(kwargs),
         name=kwargs["name"],
         source=notes.get("source", ""),
         file_hash=notes.get("file_hash", ""),
         metadata={**notes.get("microscope", {}), **frame},
         warnings=tuple(notes.get("warnings", ())),
     )
+
+
+def calibration_of(kwargs: Mapping[str, Any]) -> Calibration:
+    """Scale of an image layer as it stands, and how well the layer's metadata say that it is known.
+
+    Parameters
+    ----------
+    kwargs : mapping
+        The layer's scale, units and metadata.
+    """
+    units = [str(unit) for unit in kwargs["units"]][-2:]
+    return _calibration(kwargs["scale"][-2:], units, kwargs.get("metadata", {}).get(KEY, {}))
 
 
 def place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[str, Any]:
@@ -159,4 +171,4 @@ def _calibration(scale: Sequence[float], units: Sequence[str], notes: Mapping[st
     if all(unit.replace(" ", "").startswith("1/") for unit in units):
         origin = tuple(known["origin"]) if known.get("origin") else None
         return Calibration((size[0], size[1]), "reciprocal", source=source, origin=origin, **read)
-    return Calibration()
+    return Calibration(**read)

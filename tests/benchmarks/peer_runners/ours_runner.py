@@ -14,13 +14,14 @@ from napari_tem_fft.io.results.map_files import write_map
 
 image, pixel_size, limits = given()
 about = json.loads(Path(sys.argv[1]).with_suffix(".json").read_text())
-micrograph = Micrograph(image, Calibration.real((float(pixel_size[0]), float(pixel_size[1]))), about["name"])
+scale = Calibration.real((float(pixel_size[0]), float(pixel_size[1])))
+micrograph = Micrograph(image, scale.with_uncertainty(about["uncertainty"] / 100), about["name"])
 phases = api.select(about["candidates"]) if about["candidates"] else ()
 named = {}
 
 
 def chain(network):
-    params = AnalysisParams(calibration_uncertainty=about["uncertainty"], network=network)
+    params = AnalysisParams(network=network)
     segment = api.segment_of(params)  # loaded once for many images, so no part of an image's time
 
     def find():

@@ -13,12 +13,12 @@ from ... import __version__
 from ...core.crystal.phase import Phase
 from ...core.image.micrograph import Micrograph
 from ...core.maps.component_map import ComponentMap
-from ...core.parameters import to_dict
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
 from ..phases.table import load_table
 from ..plain import to_plain
+from .parameters import describe_parameters
 
 FORMAT = "napari-tem-fft analysis"
 FORMAT_VERSION = 1
@@ -52,7 +52,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         **written(FORMAT, FORMAT_VERSION),
         "micrograph": describe_micrograph(analysis.micrograph),
         "units": UNITS,
-        "parameters": to_dict(analysis.params),
+        "parameters": describe_parameters(analysis.params, analysis.micrograph.calibration),
         "network": to_plain(analysis.network) if analysis.network is not None else None,
         "warnings": list(analysis.warnings),
         "map_grid": to_plain(analysis.map_grid),

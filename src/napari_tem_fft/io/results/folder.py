@@ -27,8 +27,7 @@ from ...core.maps.map_grid import MapGrid
 from ...core.maps.orientation import orientation_map, orientations
 from ...core.maps.strain import smooth_field
 from ...core.matching import GrainMatch, PhaseOverride, RingMatch
-from ...core.parameters import from_dict
-from ...core.pipeline import Analysis, AnalysisParams
+from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.seeds import NetworkUsed
 from ...core.spots.spot import Spot
@@ -47,6 +46,7 @@ from .map_files import (
     write_heats,
     write_map,
 )
+from .parameters import restore_parameters, with_stored_uncertainty
 from .tables import read_profiles, write_profiles, write_spots
 from .whole_folder import plain_name, read_description, replace_folder
 
@@ -176,7 +176,9 @@ def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Pat
 
 
 def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Analysis:
-    params = from_dict(AnalysisParams, stored["parameters"])
+    params, percent = restore_parameters(stored["parameters"])
+    calibration = with_stored_uncertainty(micrograph.calibration, percent)
+    micrograph = replace(micrograph, calibration=calibration)
     image, repaired = prepared_pixels(micrograph)
     whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
     grains = from_plain(tuple[Grain, ...], stored["grains"])

@@ -94,7 +94,7 @@ def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     """Rows of the spots' table, in the order of the spots."""
     grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
     match_of = matches_of_spots(analysis.grains, analysis.matches)
-    calibration = analysis.params.calibration_uncertainty / 100
+    calibration = analysis.micrograph.calibration.uncertainty
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
     for spot in analysis.spots:
         yield (

@@ -25,6 +25,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ... import __version__
+from ...core.image.calibration import UNCERTAINTY
 from ...core.image.micrograph import Micrograph
 from ...core.parameters import to_dict
 from ...core.pipeline import Analysis
@@ -181,7 +182,10 @@ def _meta(analysis: Analysis, params: InputParams) -> dict[str, Any]:
             "shape": list(micrograph.shape),
             "pixel_size": list(micrograph.pixel_size),
         },
-        "parameters": to_dict(analysis.params),
+        "parameters": {
+            UNCERTAINTY.name: micrograph.calibration.uncertainty_percent,
+            **to_dict(analysis.params),
+        },
         "network": asdict(analysis.network) if analysis.network is not None else None,
     }
 

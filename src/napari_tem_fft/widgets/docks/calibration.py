@@ -235,7 +235,7 @@ class CalibrationDock(Dock):
     def _set(self, image_state: ImageState, calibration: Calibration) -> None:
         set_calibration(image_state.layer, calibration)
         self._pairs = []
-        self.session.calibrated.emit(100 * calibration.uncertainty)
+        self.session.calibrated.emit()
 
     def _on_save(self) -> None:
         image_state, correction = self.session.current, self._correction

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...core.crystal.phase_selection import with_stated_candidates
+from ...core.image.calibration import UNCERTAINTY, stated_uncertainty
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
@@ -42,14 +43,14 @@ from ..forms.controls import (
 from ..forms.image_choice import ImageChoice
 from ..forms.mask_tools import TOOLS, MaskTools
 from ..forms.network_choice import NetworkChoice
-from ..forms.params import ParamsForm
+from ..forms.params import ParamsForm, tooltip
 from ..forms.summary import summary
 from ..session.batch_run import Setting as Asking
 from ..session.batch_run import run_of
 from ..session.messages import tell
 from ..session.preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
 from ..session.session import unwrap_viewer
-from ..session.source import set_pixel_size
+from ..session.source import calibration_from, set_pixel_size, set_uncertainty
 from ..session.turns import in_turns
 from ..session.warm import load_layers
 from .batch import BatchDock
@@ -103,6 +104,11 @@ class TemFftDock(Dock):
         self.pixel_size.setSuffix(" nm")
         self.calibrate = button("Set", "Give the image this pixel size, which its file does not tell")
         self.calibration = QWidget()
+        field = UNCERTAINTY.field
+        self.uncertainty = QDoubleSpinBox(decimals=2, singleStep=0.1, keyboardTracking=False)
+        self.uncertainty.setRange(field.low or 0.0, field.high or 100.0)
+        self.uncertainty.setSuffix(f" {field.unit}")
+        self.uncertainty.setToolTip(f"{tooltip(field)} Of the chosen image alone, from its next run on.")
         self.candidates = CandidatesForm(load_table())
         self.network = NetworkChoice(self.session.network)
         self.params = ParamsForm(AnalysisParams(), without=("network",))
@@ -136,6 +142,7 @@ class TemFftDock(Dock):
         layout.addWidget(side_by_side(QLabel("image"), self.image))
         fill_row(QHBoxLayout(self.calibration), QLabel("pixel size"), self.pixel_size, self.calibrate)
         layout.addWidget(self.calibration)
+        layout.addWidget(side_by_side(QLabel(UNCERTAINTY.field.label), self.uncertainty))
         layout.addWidget(frame("Candidates", self.candidates))
         layout.addWidget(side_by_side(QLabel("network"), self.network))
         layout.addWidget(folding("Parameters", self.params, self.defaults))
@@ -156,6 +163,7 @@ class TemFftDock(Dock):
         session = self.session
         self.image.chosen.connect(self._on_image_chosen)
         self.calibrate.clicked.connect(self._on_calibrate)
+        self.uncertainty.valueChanged.connect(self._on_uncertainty_stated)
         self.network.chosen.connect(self._on_network_chosen)
         self.defaults.clicked.connect(self._on_defaults)
         self.run.clicked.connect(self._on_run)
@@ -276,6 +284,7 @@ class TemFftDock(Dock):
     def _on_image_chosen(self, layer: Image | None) -> None:
         known = layer is None or all(str(unit) != "pixel" for unit in layer.units[-2:])
         self.calibration.setVisible(not known)
+        self._show_uncertainty()
         self.live.setChecked(False)
         self.session.offer.make(layer, self._setting)
         self.session.choose(layer)
@@ -286,13 +295,26 @@ class TemFftDock(Dock):
             self._on_image_chosen(layer)
             self._viewer.fit_to_view()
 
+    def _show_uncertainty(self) -> None:
+        """Show how well the scale of the chosen image is known; nothing is stated by that."""
+        layer = self.image.image
+        self.uncertainty.setEnabled(layer is not None)
+        if layer is not None:
+            self.uncertainty.blockSignals(True)
+            self.uncertainty.setValue(calibration_from(layer).uncertainty_percent)
+            self.uncertainty.blockSignals(False)
+
+    def _on_uncertainty_stated(self, percent: float) -> None:
+        if (layer := self.image.image) is not None:
+            set_uncertainty(layer, stated_uncertainty(percent))
+
     def all_params(self) -> AnalysisParams:
         """Return the parameters of the form, with the network that is chosen beside it."""
         return replace(self.params.value, network=self.network.value)
 
-    def _on_calibrated(self, uncertainty: float) -> None:
-        """Analyse the image again, with the scale as well known as it is now."""
-        self.params.value = replace(self.params.value, calibration_uncertainty=uncertainty)
+    def _on_calibrated(self) -> None:
+        """Analyse the image again, with the scale as it is now and as well known."""
+        self._show_uncertainty()
         self.session.cancel()
         self._viewer.fit_to_view()
         self._on_run()

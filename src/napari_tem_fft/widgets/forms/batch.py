@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...batch.state import RUN
+from ...core.image.calibration import UNCERTAINTY
 from ...io.readers.formats import SUFFIXES
 from ...io.results.folder import KEEP
 from ..session.batch_run import BatchRun
@@ -77,6 +78,14 @@ class BatchForm(QWidget):
         self.pixel_size.setSuffix(" nm")
         self.pixel_size.setSpecialValueText("each file's own")
         self.pixel_size.setToolTip("Pixel size of all images, in the place of what their files say")
+        field = UNCERTAINTY.field
+        self.uncertainty = QDoubleSpinBox(decimals=2, maximum=field.high, singleStep=0.1)
+        self.uncertainty.setValue(setup.calibration_uncertainty)
+        self.uncertainty.setSuffix(f" {field.unit}")
+        self.uncertainty.setSpecialValueText("each file's own")
+        self.uncertainty.setToolTip(
+            f"{field.help} Of all images; empty (0) for each file's own, or that of the profile."
+        )
         self.settings = wrapped_label()
         self.settings.setToolTip("Set these in the TEM FFT dock")
         self.anew = QCheckBox("Overwrite")
@@ -92,6 +101,7 @@ class BatchForm(QWidget):
         form.addRow("memory", self.memory)
         form.addRow("pixel size", self.pixel_size)
         form.addRow("calibration", side_by_side(self.profile, self.browse_profile))
+        form.addRow("uncertainty", self.uncertainty)
         form.addRow("", self.anew)
         form.addRow(self.settings)
 
@@ -107,6 +117,7 @@ class BatchForm(QWidget):
         self.keep.currentIndexChanged.connect(self._on_edited)
         self.workers.valueChanged.connect(self._on_edited)
         self.pixel_size.valueChanged.connect(self._on_edited)
+        self.uncertainty.valueChanged.connect(self._on_edited)
 
     def add_inputs(self, paths: Sequence[str]) -> None:
         """Add files and folders to those that will be analysed."""
@@ -168,6 +179,7 @@ class BatchForm(QWidget):
             memory_limit=self.memory.text().strip(),
             profile=self.profile.text().strip(),
             pixel_size=self.pixel_size.value(),
+            calibration_uncertainty=self.uncertainty.value(),
         )
 
     def _on_changed(self) -> None:

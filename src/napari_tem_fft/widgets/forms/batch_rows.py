@@ -41,10 +41,7 @@ def settings_words(run: BatchRun) -> str:
     phases = ", ".join(asked.names) if asked.names else "set: " + ", ".join(asked.sets or ("usual",))
     elements = f"; elements: {asked.elements}" if asked.elements else ""
     network = Path(params.network).name if params.network else "none"
-    return (
-        f"From the TEM FFT dock: network: {network}; {phases}{elements};"
-        f" scale known to {params.calibration_uncertainty:g} %"
-    )
+    return f"From the TEM FFT dock: network: {network}; {phases}{elements}"
 
 
 def outcome_words(outcome: dict[str, Any]) -> str:

@@ -37,8 +37,9 @@ class ParamsForm(QWidget, Generic[Params]):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        if len(self._rows):
-            layout.addWidget(self._rows.native)
+        layout.addWidget(self._rows.native)
+        if not len(self._rows):
+            self._rows.native.hide()
         for name, section in self._sections.items():
             layout.addWidget(folding(name.replace("_", " "), section))
 

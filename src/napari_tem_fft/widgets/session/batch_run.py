@@ -53,6 +53,8 @@ class BatchSetup:
         A calibration profile's file; empty for none.
     pixel_size : float, nm
         Of all images in the place of their own; 0 for their own.
+    calibration_uncertainty : float, %
+        Of all images in the place of their own or the profile's; 0 for these.
     """
 
     inputs: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class BatchSetup:
     memory_limit: str = ""
     profile: str = ""
     pixel_size: float = 0.0
+    calibration_uncertainty: float = 0.0
 
 
 class BatchRun(QObject):
@@ -213,7 +216,7 @@ class BatchRun(QObject):
             cif=self._own_phases(asked),
             pixel_size=(setup.pixel_size, setup.pixel_size) if setup.pixel_size else None,
             calibration_profile=os.path.abspath(setup.profile) if setup.profile else None,
-            uncertainty_stated=params.calibration_uncertainty != AnalysisParams().calibration_uncertainty,
+            calibration_uncertainty=setup.calibration_uncertainty or None,
         )
 
     def _own_phases(self, asked: CandidateRequest) -> str | None:

@@ -55,8 +55,8 @@ class Session(QObject):
         A run has begun, waits for the next click, or has ended in one way or another.
     chosen_changed()
         Other spots were picked, or none any longer.
-    calibrated(float)
-        The scale was corrected; its standard uncertainty in %.
+    calibrated()
+        The scale of the current image was corrected.
     """
 
     current_changed = Signal()
@@ -64,7 +64,7 @@ class Session(QObject):
     step_done = Signal(object)
     state_changed = Signal()
     chosen_changed = Signal()
-    calibrated = Signal(float)
+    calibrated = Signal()
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
@@ -9,6 +11,7 @@ from napari.layers import Image, Layer
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
 from ...core.pipeline import Analysis
+from ...layers.image import calibration_of
 from ...layers.results import KEY, micrograph_of
 
 
@@ -36,9 +39,13 @@ def analysis_of(layer: Layer) -> Analysis | None:
     found = layer.metadata.get(KEY, {}).get("analysis")
     if not isinstance(found, Analysis) or found.micrograph.calibration.unit == "pixel":
         return None
-    notes = {"name": layer.name, "scale": layer.scale, "units": layer.units, "metadata": layer.metadata}
-    now = micrograph_of(found.micrograph.pixels, notes).calibration
-    return found if np.allclose(now.scale, found.micrograph.calibration.scale, rtol=1e-6) else None
+    before = found.micrograph.calibration.scale
+    return found if np.allclose(calibration_from(layer).scale, before, rtol=1e-6) else None
+
+
+def calibration_from(layer: Layer) -> Calibration:
+    """Return the calibration of an image layer: its scale as it stands now, and how well it is known."""
+    return calibration_of({"scale": layer.scale, "units": layer.units, "metadata": layer.metadata})
 
 
 def is_source(layer: Layer) -> bool:
@@ -62,7 +69,18 @@ def set_calibration(layer: Image, calibration: Calibration) -> None:
     """Give a layer a corrected scale, and let its metadata tell how well it is known and who says so."""
     layer.scale = [*layer.scale[:-2], *calibration.scale]
     layer.units = [*layer.units[:-2], calibration.unit, calibration.unit]
-    notes = layer.metadata.setdefault(KEY, {"role": "micrograph", "name": layer.name})
-    known = {"uncertainty": calibration.uncertainty, "source": calibration.source}
-    notes["calibration"] = {**notes.get("calibration", {}), **known}
+    notes = _note(layer, uncertainty=calibration.uncertainty, source=calibration.source)
     notes["scale"] = calibration.scale
+
+
+def set_uncertainty(layer: Image, uncertainty: float) -> None:
+    """Let a layer's metadata tell how well its scale is known, as a person states it; relative."""
+    _note(layer, uncertainty=uncertainty)
+
+
+def _note(layer: Image, **known: Any) -> dict[str, Any]:
+    """Write into a layer's metadata what is known of its scale; a duplicate of the layer keeps its own."""
+    before = layer.metadata.get(KEY, {"role": "micrograph", "name": layer.name})
+    notes = {**before, "calibration": {**before.get("calibration", {}), **known}}
+    layer.metadata[KEY] = notes
+    return notes
