@@ -12,7 +12,10 @@ from napari_tem_fft.batch.job import stored_job
 from napari_tem_fft.batch.state import read_records, read_run
 from napari_tem_fft.cli.main import main
 from napari_tem_fft.cli.options import read_params
+from napari_tem_fft.core.edited import reanalyse_after_specimen_edit
+from napari_tem_fft.core.image.micrograph import RegionOfInterest
 from napari_tem_fft.core.pipeline import Analysis
+from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.io.results.folder import load_results
 from napari_tem_fft.nn.inference.model import load_predict
 
@@ -34,6 +37,18 @@ def check_copper(analysis: Analysis) -> None:
 
 def test_a_folder_of_results() -> None:
     check_copper(load_results(OLD / "results", api.read(OLD / "copper.dm4")))
+
+
+def test_a_region_of_interest_among_the_metadata(tmp_path: Path) -> None:
+    folder = shutil.copytree(OLD / "results", tmp_path / "results")
+    stored = json.loads((folder / "analysis.json").read_text())
+    triangle = [[0.0, 0.0], [0.0, 7.1], [7.6, 0.0]]
+    stored["micrograph"]["metadata"] |= {"part_start": [2, 3], "part": triangle}
+    (folder / "analysis.json").write_text(json.dumps(stored))
+    analysis = load_results(folder, api.read(OLD / "copper.dm4"))
+    assert analysis.micrograph.roi == RegionOfInterest((2, 3), tuple(map(tuple, triangle)))
+    drawn = exhaust(reanalyse_after_specimen_edit(analysis, np.ones(analysis.specimen.shape)))
+    assert drawn.specimen.mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_document() -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
-from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
 from napari_tem_fft.layers.features import spot_features
 from napari_tem_fft.layers.reciprocal_plane import Plane, Ring, scale_bars
 from napari_tem_fft.layers.results import (
@@ -65,6 +65,15 @@ def test_lengths_become_nm(unit, scale, expected):
     kwargs = {"name": "x", "scale": (scale, scale), "units": (unit, unit)}
     micrograph = micrograph_of(np.ones((20, 20)), kwargs)
     assert micrograph.pixel_size == pytest.approx((expected, expected))
+
+
+def test_a_region_of_interest_travels_with_its_layer():
+    roi = RegionOfInterest((3, 4), ((0.0, 0.0), (0.0, 1.5), (2.5, 0.0)))
+    micrograph = Micrograph(
+        np.ones((20, 20)), Calibration.real(0.02), metadata={"voltage_kV": 300.0}, roi=roi
+    )
+    assert (found := back(*micrograph_layer(micrograph))).roi == roi
+    assert found.metadata == {"voltage_kV": 300.0}
 
 
 def test_pixels_are_no_scale():

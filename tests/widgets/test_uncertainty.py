@@ -96,9 +96,10 @@ def test_a_part_has_that_of_the_whole(viewer, dock, analysed, run):
     assert dock.uncertainty.value() == 0.5
 
 
-def test_a_saved_and_opened_image_is_known_as_well_as_before(viewer, dock, analysed, run, tmp_path):
+def test_an_opened_document_has_the_uncertainty_of_its_analysis(viewer, dock, analysed, run, tmp_path):
     dock.uncertainty.setValue(0.5)
     run(dock.session, dock.run.click)
+    dock.uncertainty.setValue(0.7)  # and not analysed again
     viewer.layers.save(str(tmp_path / "all.temfft"), plugin="napari-tem-fft")
     layers = [kwargs["metadata"][KEY] for _, kwargs, _ in read_layers(str(tmp_path / "all.temfft"))]
     notes = next(each for each in layers if each["role"] == "micrograph")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.image.calibration import Calibration
 from ..core.image.micrograph import Micrograph
+from ..core.image.roi import roi_from_metadata, roi_in_metadata
 from ..core.image.stack import ImageStack
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -77,14 +78,16 @@ def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph
     """
     notes = kwargs.get("metadata", {}).get(KEY, {})
     frame = {"frame": kwargs["frame"]} if "frame" in kwargs else {}
+    metadata, roi = roi_from_metadata(notes.get("microscope", {}))
     return Micrograph(
         np.asarray(pixels),
         calibration_of(kwargs),
         name=kwargs["name"],
         source=notes.get("source", ""),
         file_hash=notes.get("file_hash", ""),
-        metadata={**notes.get("microscope", {}), **frame},
+        metadata={**metadata, **frame},
         warnings=tuple(notes.get("warnings", ())),
+        roi=roi,
     )
 
 
@@ -140,7 +143,7 @@ def _notes(image: Micrograph | ImageStack, shown: NDArray[Any]) -> dict[str, Any
         },
         "scale": calibration.scale,
         "grey_range": grey_range(shown),
-        "microscope": dict(image.metadata),
+        "microscope": roi_in_metadata(image) if isinstance(image, Micrograph) else dict(image.metadata),
         "warnings": list(image.warnings),
     }
 

@@ -61,6 +61,8 @@ def _document_layers(path: Path) -> list[LayerData]:
             notes = kwargs.get("metadata", {}).get(KEY, {})
             if notes.pop("analysis", None) and document.analysis is not None:
                 notes["analysis"] = document.analysis  # so that it can be edited and saved again
+                known = document.analysis.micrograph.calibration.uncertainty
+                notes["calibration"] = {**notes.get("calibration", {}), "uncertainty": known}
         return layers
     if document.micrograph is None:
         return []

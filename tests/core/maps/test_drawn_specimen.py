@@ -8,7 +8,7 @@ import pytest
 from forward_model import fringes, white_noise
 from napari_tem_fft.core.edited import reanalyse_after_specimen_edit, reanalyse_after_spot_edit
 from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
 from napari_tem_fft.core.matching import PhaseOverride
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
@@ -93,8 +93,8 @@ def test_a_mask_without_matter_is_refused(analysis):
 
 
 def test_of_a_part_only_what_lies_inside_counts(analysis):
-    corners = [(0, 0), (0, 7.6), (3.8, 7.6)]  # the upper right half
-    part = replace(analysis.micrograph, metadata={"part": corners})
+    corners = ((0.0, 0.0), (0.0, 7.6), (3.8, 7.6))  # the upper right half
+    part = replace(analysis.micrograph, roi=RegionOfInterest(corners=corners))
     assert isinstance(part, Micrograph)
     cut = exhaust(reanalyse_after_specimen_edit(replace(analysis, micrograph=part), np.ones(GRID.shape)))
     assert cut.specimen.mean() == pytest.approx(0.5, abs=0.03)

@@ -9,7 +9,7 @@ import pytest
 
 from dm_writer import write_dm
 from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.temfft import Document, StoredLayer, load_temfft, save_temfft
@@ -46,6 +46,19 @@ def test_an_analysis_comes_back_from_one_file(analysis, saved):
     assert loaded.analysis is not None and loaded.layers == ()
     assert_same_analysis(analysis, loaded.analysis)
     assert loaded.micrograph is loaded.analysis.micrograph
+
+
+def test_a_region_of_interest_comes_back_and_stands_where_version_0_1_had_it(analysis, tmp_path):
+    roi = RegionOfInterest((3, 4), ((0.0, 0.0), (0.0, 1.5), (2.5, 0.0)))
+    drawn = replace(analysis, micrograph=replace(analysis.micrograph, roi=roi))
+    saved = save_temfft(tmp_path / "small.temfft", drawn)
+    with zipfile.ZipFile(saved) as archive:
+        for name in ("temfft.json", "results/analysis.json"):
+            stored = json.loads(archive.read(name))["micrograph"]["metadata"]
+            assert stored["part_start"] == [3, 4] and stored["part"] == [[0, 0], [0, 1.5], [2.5, 0]]
+    loaded = load_temfft(saved)
+    assert loaded.micrograph.roi == loaded.analysis.micrograph.roi == roi
+    assert loaded.micrograph.metadata.keys() == analysis.micrograph.metadata.keys()
 
 
 def test_a_folder_is_as_good_and_is_replaced_as_a_whole(analysis, tmp_path):

@@ -26,6 +26,35 @@ LINE_SIGMA = 10.0
 MOST_LINES = 0.005
 
 
+@dataclass(frozen=True, slots=True)
+class RegionOfInterest:
+    """What of a larger image a micrograph is: the box around a rectangle or polygon that a person drew.
+
+    Attributes
+    ----------
+    start : tuple of int, (y, x), pixels
+        The first pixel of the box, in the larger image.
+    corners : tuple of (y, x), nm
+        Of the polygon, from the middle of the box's first pixel; empty where it fills the box. Grains of
+        which most lies outside are left out, as is all other matter there.
+
+    Raises
+    ------
+    ValueError
+        If there are corners, but fewer than three or none that are numbers.
+    """
+
+    start: tuple[int, int] = (0, 0)
+    corners: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        corners = np.asarray(self.corners, float)
+        if corners.size and not (
+            corners.shape[1:] == (2,) and len(corners) > 2 and np.isfinite(corners).all()
+        ):
+            raise ValueError(f"not the corners (y, x) of a region of interest: {self.corners!r:.80}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Micrograph:
     """An image, a stored diffraction pattern, or one frame of a stack.
@@ -46,6 +75,8 @@ class Micrograph:
         entry may be missing.
     warnings : tuple of str
         What the user should know of how the image was read.
+    roi : RegionOfInterest, optional
+        What of a larger image this is; None where it is a whole one.
 
     Raises
     ------
@@ -60,6 +91,7 @@ class Micrograph:
     file_hash: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    roi: RegionOfInterest | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype.kind not in "buif":
@@ -88,7 +120,7 @@ class Micrograph:
 
     def crop(self, rows: slice, columns: slice) -> Micrograph:
         """The part of the image inside two slices, with the same calibration."""
-        return replace(self, pixels=self.pixels[rows, columns])
+        return replace(self, pixels=self.pixels[rows, columns], roi=None)
 
 
 def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:

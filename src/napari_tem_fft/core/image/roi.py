@@ -1,13 +1,13 @@
-"""Region of interest: a rectangle or polygon of a micrograph, analysed with the whole chain.
+"""A region of interest: a rectangle or polygon of a micrograph, analysed with the whole chain.
 
-The box around it is cut out. Where the part does not fill its box, its corners stand in the metadata
-under "part", and grains of which most lies outside are left out, as is all other matter there.
+The box around it is cut out, as a micrograph that knows what it is of the whole (`Micrograph.roi`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from skimage.draw import polygon2mask
 
 from ..grains.grain import GrainSet
 from ..maps.map_grid import MapGrid
-from .micrograph import SMALLEST, Micrograph
+from .micrograph import SMALLEST, Micrograph, RegionOfInterest
 
 #: A grain belongs to a part that holds this share of it.
 MOST_OF_IT = 0.5
@@ -23,6 +23,8 @@ MOST_OF_IT = 0.5
 FULL = 0.995
 #: Drawn corners are known to this share of a pixel: napari keeps them in single precision.
 ROUNDING = 1e-3
+#: Keys in files, where the region stands among the metadata as in version 0.1: first pixel, and corners.
+START, CORNERS = "part_start", "part"
 
 
 def part_of(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> tuple[Micrograph, tuple[int, int]]:
@@ -54,17 +56,46 @@ def part_of(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> tuple
         )
     part = micrograph.crop(slice(low[0], high[0]), slice(low[1], high[1]))
     inside = _fill_polygon(part.shape, pixels - low)
-    outline = {} if inside.mean() > FULL else {"part": ((pixels - low) * micrograph.pixel_size).tolist()}
-    place = {"part_start": [int(n) for n in low]}
-    metadata = {**micrograph.metadata, **place, **outline}
-    return replace(part, name=f"{micrograph.name} part", metadata=metadata), (int(low[0]), int(low[1]))
+    outline = () if inside.mean() > FULL else _pairs((pixels - low) * micrograph.pixel_size)
+    start = int(low[0]), int(low[1])
+    return replace(part, name=f"{micrograph.name} part", roi=RegionOfInterest(start, outline)), start
+
+
+def roi_in_metadata(micrograph: Micrograph) -> dict[str, Any]:
+    """The metadata as files have them, with the region of interest among them."""
+    metadata, roi = dict(micrograph.metadata), micrograph.roi
+    if roi is not None:
+        metadata |= {START: list(roi.start)}
+        metadata |= {CORNERS: [list(corner) for corner in roi.corners]} if roi.corners else {}
+    return metadata
+
+
+def roi_from_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], RegionOfInterest | None]:
+    """Inverse of `roi_in_metadata`: the metadata alone, and the region of interest where there is one.
+
+    Raises
+    ------
+    ValueError
+        If the entries of the region hold something else.
+    """
+    rest = {key: value for key, value in metadata.items() if key not in (START, CORNERS)}
+    if len(rest) == len(metadata):
+        return rest, None
+    start, corners = metadata.get(START, (0, 0)), metadata.get(CORNERS) or ()
+    try:
+        y, x = start
+        if not (isinstance(y, int) and isinstance(x, int)):
+            raise ValueError("no pixels")
+        return rest, RegionOfInterest((y, x), _pairs(np.asarray(corners, float).reshape(-1, 2)))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"not a region of interest: {start!r:.80}, {corners!r:.80}") from error
 
 
 def inside_part(micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_] | None:
-    """Where the part is on the grid of the maps; None where it is all of the image."""
-    corners = micrograph.metadata.get("part")
-    if not corners:
+    """Where the region of interest is on the grid of the maps; None where it is all of the image."""
+    if micrograph.roi is None or not micrograph.roi.corners:
         return None
+    corners = micrograph.roi.corners
     size = np.array(grid.pixel_size)
     # corners count from the middle of the first pixel, map pixels from the image's edge
     places = (np.asarray(corners, float) + 0.5 * np.array(micrograph.pixel_size)) / size - 0.5
@@ -81,6 +112,10 @@ def only_inside(found: GrainSet, inside: NDArray[np.bool_] | None) -> GrainSet:
     members = {spot for grain in grains for spot in grain.spots}
     spots = tuple(spot for spot in found.spots if spot.id in members)
     return GrainSet(spots, grains, tuple(found.regions[row] for row in kept))
+
+
+def _pairs(points: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(y), float(x)) for y, x in points)
 
 
 def _fill_polygon(shape: tuple[int, int], corners: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
+from ...core.image.roi import roi_from_metadata
 from ...core.image.stack import ImageStack
 from ...core.pipeline import Analysis
 from ..errors import ReadError
@@ -221,14 +222,16 @@ def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any]) -> Microgra
     pixels = read_array(folder / PIXELS)
     if pixels.shape != tuple(known["shape"]):
         raise ValueError(f"pixels of shape {pixels.shape} for an image of {known['shape']}")
+    metadata, roi = roi_from_metadata(known["metadata"])
     return Micrograph(
         pixels,
         calibration,
         name=str(known["name"]),
         source=str(known["file"]),
         file_hash=str(known["sha256"]),
-        metadata=dict(known["metadata"]),
+        metadata=metadata,
         warnings=tuple(map(str, known["warnings"])),
+        roi=roi,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ... import __version__
 from ...core.crystal.phase import Phase
 from ...core.image.micrograph import Micrograph
+from ...core.image.roi import roi_in_metadata
 from ...core.maps.component_map import ComponentMap
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
@@ -94,7 +95,7 @@ def describe_micrograph(micrograph: Micrograph) -> dict[str, Any]:
         "shape": list(micrograph.shape),
         "dtype": micrograph.pixels.dtype.name,
         "calibration": to_plain(micrograph.calibration) | {"unit": micrograph.calibration.unit},
-        "metadata": _readable(micrograph.metadata),
+        "metadata": _readable(roi_in_metadata(micrograph)),
         "warnings": list(micrograph.warnings),
     }
 

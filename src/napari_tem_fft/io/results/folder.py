@@ -21,6 +21,7 @@ from ...core.fourier.local_spectra import local_spectra_of
 from ...core.grains.grain import Grain
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph, prepared_pixels
+from ...core.image.roi import roi_from_metadata
 from ...core.lengths import LengthUnit
 from ...core.maps.component_map import ComponentMap, strongest
 from ...core.maps.map_grid import MapGrid
@@ -178,7 +179,8 @@ def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Pat
 def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Analysis:
     params, percent = restore_parameters(stored["parameters"])
     calibration = with_stored_uncertainty(micrograph.calibration, percent)
-    micrograph = replace(micrograph, calibration=calibration)
+    _, roi = roi_from_metadata(stored["micrograph"]["metadata"])
+    micrograph = replace(micrograph, calibration=calibration, roi=roi or micrograph.roi)
     image, repaired = prepared_pixels(micrograph)
     whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
     grains = from_plain(tuple[Grain, ...], stored["grains"])
