@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,13 @@ import tifffile
 
 from dm_writer import write_dm
 from forward_model import fringes, white_noise
-from napari_tem_fft import __version__
+from napari_tem_fft import __version__, api
 from napari_tem_fft.cli.main import main
-from napari_tem_fft.cli.options import build_parser, options, params_from
+from napari_tem_fft.cli.options import build_parser, options, params_from, read_params
+from napari_tem_fft.core.decided import reanalyse_after_override
 from napari_tem_fft.core.pipeline import AnalysisParams
+from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.io.results.folder import load_results
 
 PIXEL = (0.02, 0.02)
 
@@ -252,3 +256,51 @@ def test_a_specimen_that_is_none_is_refused(folder: Path, tmp_path: Path, name: 
     (tmp_path / "text.tif").write_text("no image")
     mask = ["--specimen", str(tmp_path / name)]
     assert main(["analyse", str(folder / "good.dm4"), "-o", str(tmp_path), *mask]) == code
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "held"),
+    [
+        ([], None, 0.5),
+        (["--phases", "LiF,Cu"], None, 0.0),
+        (["--elements", "Li, F"], None, 0.0),
+        (["--phases", "LiF,Cu", "--outside", "0.3"], 0.3, 0.3),
+        (["--elements", "Li, F", "--outside", "0.5"], 0.5, 0.5),
+        (["--outside", "0"], 0.0, 0.0),
+    ],
+)
+def test_a_weight_of_phases_outside_holds_where_it_is_given_and_is_stored_as_it_was(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    given: float | None,
+    held: float,
+) -> None:
+    weights: list[float] = []
+
+    def weighed(match: Any, free: Any, barred: Any, weight: float) -> Any:
+        weights.append(weight)
+        return match
+
+    monkeypatch.setattr("napari_tem_fft.core.matching.alternatives._with_outside", weighed)
+    assert main(["analyse", str(folder / "good.dm4"), "-o", str(tmp_path), *options]) == 0
+    stored = json.loads((tmp_path / "good.dm4" / "analysis.json").read_text())
+    assert stored["parameters"]["matching"]["outside"] == given
+    assert set(weights) == {held}
+    weights.clear()
+    loaded = load_results(tmp_path / "good.dm4", api.read(folder / "good.dm4"))
+    exhaust(reanalyse_after_override(loaded, ()))
+    assert set(weights) == {held}
+
+
+def test_default_weights_that_version_0_1_wrote_are_none_that_were_given(tmp_path: Path) -> None:
+    path = tmp_path / "analysis.json"
+    for text, weight in (
+        ({"parameters": {"matching": {"outside": 0.5}}}, None),
+        ({"parameters": {"matching": {"outside": 0.5}}, "candidates_stated": False}, 0.5),
+        ({"matching": {"outside": 0.5}}, 0.5),
+        ({"parameters": {"matching": {"outside": 0.3}}}, 0.3),
+    ):
+        path.write_text(json.dumps(text))
+        assert read_params(path)[0].matching.outside == weight

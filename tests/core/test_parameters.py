@@ -49,3 +49,22 @@ def test_plain_values_come_back_as_they_were():
         from_dict(Params, {"needed": 1.0, "hidden": True})
     with pytest.raises(ValueError, match="needed: expected float, got True"):
         from_dict(Params, {"needed": True})
+
+
+@dataclass(frozen=True)
+class Optional:
+    weight: Annotated[float | None, Field("weight", low=0.0, high=1.0, automatic="by the image")] = None
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+
+
+def test_a_parameter_that_is_not_given_stays_so():
+    assert [(p.type, p.default) for p in parameters_of(Optional)] == [(float, None)]
+    for weight in (None, 0.0, 0.5):
+        assert from_dict(Optional, to_dict(Optional(weight))) == Optional(weight)
+    assert from_dict(Optional, {"weight": 1}) == Optional(1.0)
+    with pytest.raises(ValueError, match="above"):
+        Optional(2.0)
+    with pytest.raises(ValueError, match="expected float"):
+        from_dict(Optional, {"weight": "much"})

@@ -3,6 +3,7 @@ from typing import Annotated
 
 import pytest
 
+from napari_tem_fft.core.matching import MatchParams
 from napari_tem_fft.core.parameters import Field, check_limits
 from napari_tem_fft.core.pipeline import AnalysisParams
 from napari_tem_fft.widgets.forms.params import ParamsForm, value_rows
@@ -56,3 +57,9 @@ def test_every_parameter_of_an_analysis_has_a_faithful_row(qtbot):
     form = ParamsForm(AnalysisParams())
     qtbot.addWidget(form)
     assert form.value == AnalysisParams()
+    for weight in (0.0, 0.25, None):
+        params = AnalysisParams(matching=MatchParams(outside=weight))
+        form.value = params
+        assert form.value == params
+    row = next(row for row in value_rows(form._sections["matching"]._rows) if row.name == "outside")
+    assert row.native.text() == "automatic" and "Automatic: 0.5, or 0 where elements" in row.tooltip

@@ -10,7 +10,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..core.crystal.phase import Phase
-from ..core.crystal.phase_selection import with_stated_candidates
 from ..core.image.micrograph import Micrograph
 from ..core.matching import PhaseOverride
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
@@ -125,7 +124,7 @@ def analyse(
         Its calibration says how well the scale is known; `read` takes that as an option.
     phases : sequence of Phase, optional
         Candidates from `select`; the default sets where absent, and then a phase outside them that fits
-        better than a named one makes it ambiguous (`MatchParams.outside`).
+        better than a named one makes it ambiguous (`MatchParams.outside`; given, it always holds).
     params : AnalysisParams, optional
     segment : callable, optional
         A network that proposes spots beside the statistics, from `segment_of`: of many images, load it
@@ -156,11 +155,12 @@ def analyse(
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = select() if phases is None else phases
     choice = prepared_choice(candidates, reference_table()[0] if others is None else others)
+    stated = phases is not None
     params = params or AnalysisParams()
-    if phases is not None:
-        params = with_stated_candidates(params, [phase.id for phase in phases], None)
     segment = segment or segment_of(params)
-    steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, decisions, specimen)
+    steps = analysis_steps(
+        micrograph, choice.phases, params, segment, choice.others, decisions, specimen, stated
+    )
     return exhaust(steps, on_step)
 
 

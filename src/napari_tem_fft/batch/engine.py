@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Lock
 
 from .. import api
-from ..core.crystal.phase_selection import with_stated_candidates
 from ..core.matching.assignment import CandidateSet
 from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
@@ -58,7 +57,8 @@ def _load_engine(job: Job) -> Engine:
     table, _ = api.reference_table(job.cif)
     phases = api.select(job.names, job.sets, job.elements, table)
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
-    return Engine(job, prepared_choice(phases, table), profile, api.segment_of(job.params))
+    stated = job.names is not None or job.elements is not None
+    return Engine(job, prepared_choice(phases, table, stated), profile, api.segment_of(job.params))
 
 
 def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
@@ -104,12 +104,13 @@ def _analyse(engine: Engine, source: Source) -> Analysis:
     if not path.exists():
         raise FileNotFoundError(f"{path.name}: there is no such file (any longer)")
     micrograph = api.read(path, job.pixel_size, job.image, job.frame, engine.profile, job.uncertainty)
-    params = with_stated_candidates(job.params, job.names, job.elements)
     folder = Path(job.output) / source.folder
     decided = stored_decisions(folder, micrograph.file_hash)
     drawn = stored_specimen(folder, micrograph.file_hash)
     choice, segment = engine.choice, engine.segment
-    steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, decided, drawn)
+    steps = analysis_steps(
+        micrograph, choice.phases, job.params, segment, choice.others, decided, drawn, choice.stated
+    )
     return exhaust(steps)
 
 

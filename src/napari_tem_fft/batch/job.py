@@ -12,11 +12,13 @@ from typing import Any
 from .. import __version__
 from ..core.image.calibration import UNCERTAINTY, Calibration
 from ..core.lengths import UNITS, LengthUnit
+from ..core.matching.params import OUTSIDE
 from ..core.parameters import to_dict
 from ..core.pipeline import AnalysisParams
 from ..io.phases.table import user_folder
-from ..io.plain import from_plain
+from ..io.plain import from_plain, to_plain
 from ..io.results.folder import KEEP, Keep
+from ..io.results.parameters import without_old_default
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +121,22 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 def _stored_as_now(job: Mapping[str, Any]) -> dict[str, Any]:
-    """A job as it is stored now; in 0.1 the uncertainty stood among the parameters, if it held or not."""
-    job = dict(job)
-    if job.pop("uncertainty_stated", False):
-        job[UNCERTAINTY.name] = job["params"][UNCERTAINTY.name]
-    return job
+    """A job as it is stored now; 0.1 wrote the uncertainty, and other defaults, whether they held or not."""
+    if "uncertainty_stated" not in job:
+        return dict(job)
+    params = without_old_default(from_plain(AnalysisParams, job["params"]))
+    percent = job["params"][UNCERTAINTY.name] if job["uncertainty_stated"] else None
+    return {**job, "params": to_plain(params), UNCERTAINTY.name: percent}
 
 
 def _settings_as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The same of settings."""
     settings = dict(settings)
-    if not settings.pop("uncertainty stated", True):
+    stated = settings.pop("uncertainty stated", None)
+    if stated is False:
         settings[UNCERTAINTY.name] = None
+    if stated is not None and settings.get("matching.outside") == OUTSIDE:
+        settings["matching.outside"] = None
     return settings
 
 

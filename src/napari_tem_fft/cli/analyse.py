@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from .. import api
 from ..core.crystal.phase import Phase
-from ..core.crystal.phase_selection import with_stated_candidates
 from ..core.image.calibration import stated_uncertainty
 from ..core.maps.colours import colours_of
 from ..core.matching import OverrideKind, PhaseOverride, merge_overrides
@@ -85,7 +84,7 @@ def _prepare(args: argparse.Namespace) -> _Job:
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
-        table, params = _table(args), with_stated_candidates(params_from(args), args.phases, args.elements)
+        table, params = _table(args), params_from(args)
         chosen = api.select(args.phases, args.sets, args.elements, table)
         decisions = _decisions(args, table)
         specimen = None if args.specimen is None else read_specimen(args.specimen)
@@ -94,7 +93,8 @@ def _prepare(args: argparse.Namespace) -> _Job:
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     known = None if percent is None else stated_uncertainty(percent)
-    return _Job(prepared_choice(chosen, table), decisions, params, segment, specimen, known)
+    stated = args.phases is not None or args.elements is not None
+    return _Job(prepared_choice(chosen, table, stated), decisions, params, segment, specimen, known)
 
 
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
@@ -120,13 +120,19 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     decisions = merge_overrides(earlier, job.decisions)
     drawn = None if args.forget else stored_specimen(folder, micrograph.file_hash)
     specimen = drawn if job.specimen is None else job.specimen
+    choice = job.choice
+    steps = analysis_steps(
+        micrograph,
+        choice.phases,
+        job.params,
+        job.segment,
+        choice.others,
+        decisions,
+        specimen,
+        choice.stated,
+    )
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
-        analysis: Analysis = exhaust(
-            analysis_steps(
-                micrograph, job.choice.phases, job.params, job.segment, job.choice.others, decisions, specimen
-            ),
-            lambda step: _advance(bar, step),
-        )
+        analysis: Analysis = exhaust(steps, lambda step: _advance(bar, step))
         bar.set_postfix_str("writing")
         colours.update(colours_of((part.name for part in analysis.components), colours))
         save_results(analysis, folder, inverses=args.ifft, unit=args.unit, known=colours)

@@ -117,7 +117,7 @@ def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None
     field = parameter.field
     keywords: dict[str, Any] = {"dest": key, "default": argparse.SUPPRESS}
     unit = f" {field.unit}" if field.unit else ""
-    default = "none" if parameter.default == "" else f"{parameter.default}{unit}"
+    default = field.automatic or ("none" if parameter.default == "" else f"{parameter.default}{unit}")
     keywords["help"] = f"{field.help} (default: {default})".replace("%", "%%")
     if parameter.type is bool:
         keywords["action"] = argparse.BooleanOptionalAction

@@ -16,7 +16,7 @@ from ..core.pipeline import AnalysisParams
 from ..io.json_file import read_json
 from ..io.phases.table import user_folder
 from ..io.results.ifft_files import INVERSES, Inverse
-from ..io.results.parameters import restore_parameters
+from ..io.results.parameters import restore_parameters, without_old_default
 from .common import add_debug, add_image, add_output, add_parameter, add_uncertainty, add_unit
 from .main import COMMANDS, add_command, outline
 
@@ -284,6 +284,8 @@ def read_params(path: Path) -> tuple[AnalysisParams, float | None]:
     try:
         stored = read_json(path)
         params, percent = restore_parameters(stored.get("parameters", stored))
+        if "parameters" in stored and "candidates_stated" not in stored:
+            params = without_old_default(params)
         if percent is not None:
             stated_uncertainty(percent)  # refuses what is out of the question
         return params, percent

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 Params = TypeVar("Params")
@@ -36,6 +37,8 @@ class Field:
         The allowed values of a text parameter.
     option : str
         Name of the command line's option without dashes, where it differs from the field's name.
+    automatic : str
+        What holds where nothing is given, of a parameter that may be None.
     """
 
     label: str
@@ -45,6 +48,7 @@ class Field:
     high: float | None = None
     choices: tuple[str, ...] = ()
     option: str = ""
+    automatic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def parameters_of(cls: type) -> Iterator[Parameter]:
         kind, *notes = get_args(hint)
         note = next((n for n in notes if isinstance(n, Field)), None)
         if note is not None:
-            yield Parameter(f.name, kind, None if f.default is MISSING else f.default, note)
+            yield Parameter(f.name, _given_kind(kind), None if f.default is MISSING else f.default, note)
 
 
 def check_limits(params: object) -> None:
@@ -91,6 +95,8 @@ def check_value(parameter: Parameter, value: Any) -> None:
         Naming the parameter, the value and the limits.
     """
     field = parameter.field
+    if value is None and field.automatic:
+        return
     if field.choices and value not in field.choices:
         raise ValueError(f"{field.label}: {value!r} is none of {', '.join(field.choices)}")
     if field.low is not None and not value >= field.low:
@@ -133,6 +139,15 @@ def from_dict(cls: type[Params], values: dict[str, Any]) -> Params:
     return cls(**{name: _restore(hints[name], name, value) for name, value in values.items()})
 
 
+def _given_kind(hint: Any) -> Any:
+    """The type of a parameter where it is given: that of ``float | None`` is float."""
+    return next(kind for kind in get_args(hint) if kind is not NoneType) if _may_be_none(hint) else hint
+
+
+def _may_be_none(hint: Any) -> bool:
+    return get_origin(hint) is UnionType and NoneType in get_args(hint)
+
+
 def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
@@ -142,6 +157,8 @@ def _restore(hint: Any, name: str, value: Any) -> Any:
         return from_dict(hint, value)
     if get_origin(hint) is tuple:
         return tuple(value)
+    if _may_be_none(hint):
+        return None if value is None else _restore(_given_kind(hint), name, value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, bool, str) and type(value) is not hint:

@@ -123,6 +123,8 @@ class Analysis:
         A person's overrides of grains' phases.
     deformations : tuple of Deformation
         Of the grains that are larger than the maps' filter, where the parameters ask for them.
+    candidates_stated : bool
+        Whether a person has said what the sample can hold, by phases or elements.
     """
 
     micrograph: Micrograph
@@ -146,11 +148,12 @@ class Analysis:
     decisions: tuple[PhaseOverride, ...] = ()
     deformations: tuple[Deformation, ...] = ()
     specimen_by_user: bool = False
+    candidates_stated: bool = False
 
     @property
     def choice(self) -> CandidateSet:
         """What may be named."""
-        return CandidateSet(self.phases, self.others, self.decisions)
+        return CandidateSet(self.phases, self.others, self.decisions, self.candidates_stated)
 
 
 def analysis_steps(
@@ -161,12 +164,14 @@ def analysis_steps(
     others: Sequence[Phase] = (),
     decisions: Sequence[PhaseOverride] = (),
     specimen: NDArray[Any] | None = None,
+    stated: bool = False,
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
 
     `others` are phases outside the candidates, reported where they would match; `decisions`
     overrides of an earlier run, which follow their grains by place; `specimen` where a
-    person says that there is matter, on any grid over the whole image.
+    person says that there is matter, on any grid over the whole image; `stated` whether a person has said
+    what the sample can hold, by phases or elements (`CandidateSet.stated`).
 
     The products of the steps are, in this order: Diffractogram, LocalSpectra, tuple of Spot, tuple of
     RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of ComponentMap.
@@ -195,7 +200,7 @@ def analysis_steps(
     found = number_spots(search_grains(context, seeds, proposal), seeds, context)
     found = only_inside(found, inside_part(micrograph, context.grid))
     yield Step("spots", 3, STAGES, found.spots)
-    choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions))
+    choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated)
     given = None if specimen is None else specimen_on_grid(specimen, micrograph, context.grid)
     warnings = warnings_of(micrograph, repaired)
     rest = follow_spots(
@@ -284,6 +289,7 @@ def follow_spots(
         decisions=choice.decisions,
         deformations=wanted_deformations(params.deformation, diffractogram, spectra, found, context.grid),
         specimen_by_user=specimen_by_user,
+        candidates_stated=choice.stated,
     )
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from .phase import Phase
-
-if TYPE_CHECKING:
-    from ..pipeline import AnalysisParams
 
 #: Sets that are active when a user states nothing: neither phases nor sets nor elements.
 DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
@@ -177,15 +173,3 @@ def _suggestion(table: Sequence[Phase], wanted: str) -> str:
     names = {normalise_name(text): phase.id for phase in table for level in _LEVELS for text in level(phase)}
     close = list(dict.fromkeys(names[key] for key in get_close_matches(wanted, names, 4, 0.6)))
     return f"; did you mean {', '.join(close)}?" if close else ""
-
-
-def with_stated_candidates(
-    params: AnalysisParams, names: Sequence[str] | None, elements: str | None
-) -> AnalysisParams:
-    """The parameters where a person has said what a sample can hold, by phases or elements.
-
-    No phase outside the candidates is their rival then (`MatchParams.outside`).
-    """
-    if names is None and elements is None:
-        return params
-    return replace(params, matching=replace(params.matching, outside=0.0))

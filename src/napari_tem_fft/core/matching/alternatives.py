@@ -10,7 +10,7 @@ from ..grains.grain import Grain
 from ..spots.spot import Spot
 from .match import match_grains
 from .observations import ANY_G
-from .params import MatchParams
+from .params import OUTSIDE, MatchParams
 from .result import Candidate, GrainMatch, Outcome
 
 #: A phase outside the candidates joins a set if it is at least so probable beside the named.
@@ -49,7 +49,8 @@ def with_alternatives(
         return tuple(matches)
     again = match_grains(left, spots, (*allowed, *others), calibration_uncertainty, params, band=band)
     barred = {phase.id for phase in others}
-    weight = (params or MatchParams()).outside
+    given = (params or MatchParams()).outside
+    weight = OUTSIDE if given is None else given
     of_grain: dict[int, GrainMatch] = {}
     for match in again:
         of_grain.setdefault(match.grain, match)

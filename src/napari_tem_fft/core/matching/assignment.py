@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,11 +40,15 @@ class CandidateSet:
         Outside the candidates; reported where they would match.
     decisions : tuple of Decision
         A person's overrides of grains' phases.
+    stated : bool
+        A person has said what the sample can hold, by phases or elements: no phase outside the candidates is
+        their rival then, unless `MatchParams.outside` is given.
     """
 
     phases: tuple[Phase, ...]
     others: tuple[Phase, ...] = ()
     decisions: tuple[PhaseOverride, ...] = ()
+    stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ def assign_phases(
     """
     band = recorded_band(profiles[0])
     choice = with_overrides(choice)
+    if choice.stated and params.outside is None:
+        params = replace(params, outside=0.0)
     known, listed = (calibration_uncertainty, params), (choice.phases, choice.others)
     matches = match_grains(
         found.grains, found.spots, choice.phases, *known, choice.decisions, band, choice.others
@@ -92,7 +98,7 @@ def with_overrides(choice: CandidateSet) -> CandidateSet:
     said = {decision.phase for decision in choice.decisions if decision.kind != "reject"}
     joining = tuple(phase for phase in choice.others if phase.id in said)
     left = tuple(phase for phase in choice.others if phase.id not in said)
-    return CandidateSet((*choice.phases, *joining), left, choice.decisions)
+    return replace(choice, phases=(*choice.phases, *joining), others=left)
 
 
 def recorded_band(whole: RadialProfile) -> tuple[float, float]:

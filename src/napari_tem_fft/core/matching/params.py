@@ -7,6 +7,9 @@ from typing import Annotated
 
 from ..parameters import Field, check_limits
 
+#: Weight of phases outside the candidates, where neither it nor elements nor phases are stated.
+OUTSIDE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class MatchParams:
@@ -61,16 +64,16 @@ class MatchParams:
         ),
     ] = 0.5
     outside: Annotated[
-        float,
+        float | None,
         Field(
             "phases outside",
             low=0.0,
             high=1.0,
             help="How likely, before looking, a phase outside the candidates is beside one of them. Where"
-            " such phases fit better than a named one, all are an ambiguous set. 0 where elements or phases"
-            " are stated.",
+            " such phases fit better than a named one, all are an ambiguous set.",
+            automatic=f"{OUTSIDE}, or 0 where elements or phases are stated",
         ),
-    ] = 0.5
+    ] = None
     identify_at: Annotated[
         float,
         Field(

@@ -29,9 +29,12 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("napari-tem-fft", appauthor=False)) / "index"
 
 
-def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase]) -> CandidateSet:
-    """The candidates, with all other phases of a table beside them, ready for every image of a run."""
-    choice = CandidateSet(tuple(phases), non_candidates(phases, table))
+def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase], stated: bool = False) -> CandidateSet:
+    """The candidates, with all other phases of a table beside them, ready for every image of a run.
+
+    `stated` says whether a person chose them by phases or elements (`CandidateSet.stated`).
+    """
+    choice = CandidateSet(tuple(phases), non_candidates(phases, table), stated=stated)
     prepare_index((*choice.phases, *choice.others))
     return choice
 

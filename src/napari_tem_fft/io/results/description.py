@@ -71,6 +71,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
         "phases": [phase.id for phase in analysis.phases],
         "others": [phase.id for phase in analysis.others],
+        "candidates_stated": analysis.candidates_stated,
         "own_phases": to_plain(_not_bundled((*analysis.phases, *analysis.others))),
         "files": list(files),
     }

@@ -209,6 +209,7 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
         rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
         others=_phases(stored.get("others", []), stored["own_phases"]),
         decisions=from_plain(tuple[PhaseOverride, ...], stored.get("decisions", [])),
+        candidates_stated=bool(stored.get("candidates_stated", False)),
     )
 
 

@@ -6,9 +6,11 @@ In memory it belongs to the image's calibration; the key in files is an interfac
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...core.image.calibration import UNCERTAINTY, Calibration
+from ...core.matching.params import OUTSIDE
 from ...core.parameters import from_dict, to_dict
 from ...core.pipeline import AnalysisParams
 
@@ -37,6 +39,13 @@ def restore_parameters(stored: Mapping[str, Any]) -> tuple[AnalysisParams, float
     if isinstance(percent, bool) or not isinstance(percent, int | float):
         raise ValueError(f"{UNCERTAINTY.name}: expected a number, got {percent!r:.80}")
     return params, float(percent)
+
+
+def without_old_default(params: AnalysisParams) -> AnalysisParams:
+    """Parameters of version 0.1, which wrote the weight of phases outside the candidates, given or not."""
+    if params.matching.outside != OUTSIDE:
+        return params
+    return replace(params, matching=replace(params.matching, outside=None))
 
 
 def with_stored_uncertainty(calibration: Calibration, percent: float | None) -> Calibration:

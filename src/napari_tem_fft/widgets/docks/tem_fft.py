@@ -19,7 +19,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...core.crystal.phase_selection import with_stated_candidates
 from ...core.image.calibration import UNCERTAINTY, stated_uncertainty
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
@@ -261,10 +260,7 @@ class TemFftDock(Dock):
         return layer
 
     def _setting(self) -> tuple[CandidateSet, AnalysisParams]:
-        asked = self.candidates.asked()
-        return self.candidates.choice(), with_stated_candidates(
-            self.all_params(), asked.names, asked.elements
-        )
+        return self.candidates.choice(), self.all_params()
 
     def _asked(self) -> Asking:
         return self.candidates.asked(), self.all_params()

@@ -146,8 +146,9 @@ class CandidatesForm(QWidget):
         ValueError
             As `phases` does.
         """
-        phases = self.phases()
-        return CandidateSet(phases, non_candidates(phases, self._table))
+        phases, asked = self.phases(), self.asked()
+        stated = asked.names is not None or asked.elements is not None
+        return CandidateSet(phases, non_candidates(phases, self._table), stated=stated)
 
     def add_files(self, paths: Iterable[str | Path]) -> None:
         """Add the phases of CIF files and CSV lists; a bad one is told and does not stop the others."""

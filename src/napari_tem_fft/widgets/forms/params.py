@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from magicgui.widgets import Container, create_widget
+from magicgui.widgets import Container, FloatSpinBox, create_widget
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -15,6 +15,8 @@ from ...core.parameters import Field, Parameter, parameters_of
 from .controls import folding
 
 Params = TypeVar("Params")
+#: Step of a number that may be None.
+AUTOMATIC_STEP = 0.01
 
 
 class ParamsForm(QWidget, Generic[Params]):
@@ -65,6 +67,25 @@ class ParamsForm(QWidget, Generic[Params]):
             section.value = getattr(params, name)
 
 
+class AutomaticSpinBox(FloatSpinBox):
+    """A number, or None, which is one step below the least number and shown as "automatic"."""
+
+    def __init__(self, value: float | None, min: float, max: float, **kwargs: Any) -> None:
+        super().__init__(min=min - AUTOMATIC_STEP, max=max, step=AUTOMATIC_STEP, **kwargs)
+        self._least = min
+        self.native.setSpecialValueText("automatic")
+        self.set_value(value)
+
+    def get_value(self) -> Any:
+        """Return the number; None where there is none."""
+        number = super().get_value()
+        return None if number < self._least - AUTOMATIC_STEP / 2 else number
+
+    def set_value(self, value: Any) -> None:
+        """Show a number, or that there is none."""
+        super().set_value(self.min if value is None else value)
+
+
 def make_rows(params: Any, without: Collection[str] = ()) -> Container[Any]:
     """Return a magicgui container with one labelled row for each parameter of a dataclass, not nested."""
     wanted = [each for each in parameters_of(type(params)) if each.name not in without]
@@ -83,6 +104,9 @@ def make_row(parameter: Parameter, value: Any) -> ValueWidget[Any]:
     elif parameter.type in (int, float):
         options |= _limits(parameter, value)
     label = f"{field.label} ({field.unit})" if field.unit else field.label
+    if field.automatic:
+        options.pop("step")
+        return AutomaticSpinBox(value, name=parameter.name, label=label, **options)
     row = create_widget(
         value=value, annotation=parameter.type, name=parameter.name, label=label, options=options
     )
@@ -98,6 +122,8 @@ def value_rows(container: Container[Any]) -> list[ValueWidget[Any]]:
 
 def tooltip(field: Field) -> str:
     """Return the help of a parameter with its limits and unit."""
+    if field.automatic:
+        return tooltip(replace(field, help=f"{field.help} Automatic: {field.automatic}.", automatic=""))
     limits = [f"{limit:g}" for limit in (field.low, field.high) if limit is not None]
     if not limits:
         return field.help

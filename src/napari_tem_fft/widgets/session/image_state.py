@@ -65,7 +65,9 @@ class ImageState:
         before = self.analysis
         said = before.decisions if before is not None else ()
         drawn = before.specimen if before is not None and before.specimen_by_user else None
-        return analysis_steps(self.micrograph, choice.phases, params, segment, choice.others, said, drawn)
+        return analysis_steps(
+            self.micrograph, choice.phases, params, segment, choice.others, said, drawn, choice.stated
+        )
 
     def take(self, product: Any) -> None:
         """Keep a stage's product in its place."""
