@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from forward_model import frequency, fringes, lattice, white_noise
-from napari_tem_fft.core.decided import reanalyse_after_override
-from napari_tem_fft.core.edited import add_spot_at, reanalyse_after_spot_edit, spots_of_painted_mask
 from napari_tem_fft.core.fourier.diffractogram import display_grid
 from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
 from napari_tem_fft.core.fourier.mask import render
@@ -16,6 +14,12 @@ from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.parameters import from_dict, to_dict
 from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
 from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.reanalysis import (
+    add_spot_at,
+    reanalyse_after_override,
+    reanalyse_after_spot_edit,
+    spots_of_painted_mask,
+)
 from napari_tem_fft.core.spots.seeds import NetworkPicture, NetworkUsed, Proposal
 from napari_tem_fft.core.spots.spot import SpotParams
 from napari_tem_fft.io.phases.table import load_table

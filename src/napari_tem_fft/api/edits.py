@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.crystal.phase_selection import find_phase
-from ..core.decided import reanalyse_after_override
-from ..core.edited import add_spot_at, reanalyse_after_spot_edit, spots_of_painted_mask
+from ..core.edit_cache import EditCache
 from ..core.fourier.diffractogram import display, display_grid
 from ..core.fourier.frequency_grid import FrequencyGrid
 from ..core.fourier.inverse import masked_inverse
@@ -18,6 +17,12 @@ from ..core.fourier.mask import render
 from ..core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ..core.pipeline import Analysis
 from ..core.progress import exhaust
+from ..core.reanalysis import (
+    add_spot_at,
+    reanalyse_after_override,
+    reanalyse_after_spot_edit,
+    spots_of_painted_mask,
+)
 from ..core.spots.spot import Spot
 
 
@@ -86,7 +91,9 @@ def with_mask(analysis: Analysis, mask: ArrayLike) -> Analysis:
         If the mask has another shape.
     """
     checked = _check(mask, display_grid(analysis.diffractogram))
-    return exhaust(reanalyse_after_spot_edit(analysis, spots_of_painted_mask(analysis, checked)))
+    cache = EditCache(analysis.diffractogram)
+    spots = spots_of_painted_mask(analysis, checked, cache)
+    return exhaust(reanalyse_after_spot_edit(analysis, spots, cache))
 
 
 def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
@@ -106,7 +113,9 @@ def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
     row, column = grid.cell(g)
     if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]):
         raise ValueError(f"g = {g} 1/nm lies outside of the diffractogram")
-    return exhaust(reanalyse_after_spot_edit(analysis, add_spot_at(analysis, analysis.spots, g)))
+    cache = EditCache(analysis.diffractogram)
+    spots = add_spot_at(analysis, analysis.spots, g, cache)
+    return exhaust(reanalyse_after_spot_edit(analysis, spots, cache))
 
 
 def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:

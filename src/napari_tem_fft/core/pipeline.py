@@ -83,6 +83,25 @@ class AnalysisParams:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class EditStart:
+    """What the run found, from which all edits begin.
+
+    So what an edit leaves depends on the spots as they are now, not on the way there: a spot that was
+    erased and painted again leaves nothing behind.
+
+    Attributes
+    ----------
+    found : GrainSet
+        Before any specimen mask of a person cut the grains.
+    specimen : ndarray of bool, shape (y, x), optional
+        None where the run was given a person's, so that nobody has looked.
+    """
+
+    found: GrainSet
+    specimen: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
     """Everything that is known of one micrograph, with the parameters that led to it.
 
@@ -125,6 +144,8 @@ class Analysis:
         Of the grains that are larger than the maps' filter, where the parameters ask for them.
     candidates_stated : bool
         Whether a person has said what the sample can hold, by phases or elements.
+    edit_start : EditStart, optional
+        What edits begin from, once there was one; until then they begin from the analysis itself.
     """
 
     micrograph: Micrograph
@@ -149,6 +170,7 @@ class Analysis:
     deformations: tuple[Deformation, ...] = ()
     specimen_by_user: bool = False
     candidates_stated: bool = False
+    edit_start: EditStart | None = None
 
     @property
     def choice(self) -> CandidateSet:

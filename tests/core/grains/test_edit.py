@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from forward_model import frequency, fringes, white_noise
-from napari_tem_fft.core.edited import add_spot_at, reanalyse_after_spot_edit
 from napari_tem_fft.core.fourier.diffractogram import display_grid
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.reanalysis import add_spot_at, reanalyse_after_spot_edit
 
 PIXEL = (0.025, 0.03)
 

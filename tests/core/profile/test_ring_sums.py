@@ -7,7 +7,7 @@ from forward_model import white_noise
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram, display_grid
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.profile.ring_sums import masked_sums
+from napari_tem_fft.core.profile.ring_sums import RingSums, masked_sums
 
 EDGES = np.linspace(2.0, 8.99, 30)
 
@@ -33,13 +33,12 @@ def summed(found, mask, grid):
 def test_strokes_one_after_another(shape, pixel):
     found, rng = diffractogram_of(shape, pixel), np.random.default_rng(1)
     grid = display_grid(found)
-    mask = np.zeros(grid.shape, np.uint8)
+    mask, following = np.zeros(grid.shape, np.uint8), RingSums(found)
     for label in (1, 1, 0, 2, 0, 1, 0):
         top, left = (int(rng.integers(0, n - 30)) for n in grid.shape)
         mask[top : top + 40, left : left + 25] = label
-        sums, bins = masked_sums(found, mask, grid, EDGES)
-    afresh = diffractogram_of(shape, pixel)
-    assert np.array_equal(sums, masked_sums(afresh, mask, grid, EDGES)[0])
+        sums, bins = following.of(mask, grid, EDGES)
+    assert np.array_equal(sums, masked_sums(found, mask, grid, EDGES)[0])
     direct = summed(found, mask, grid)
     np.testing.assert_allclose(sums, direct[0], rtol=1e-6, atol=1e-4)
     assert np.array_equal(bins, direct[1])
@@ -50,6 +49,7 @@ def test_other_rings_begin_anew():
     found = diffractogram_of((200, 230), (0.03, 0.03))
     grid = display_grid(found)
     mask = np.ones(grid.shape, bool)
-    masked_sums(found, mask, grid, EDGES)
-    sums, bins = masked_sums(found, mask, grid, EDGES[:16])
+    following = RingSums(found)
+    following.of(mask, grid, EDGES)
+    sums, bins = following.of(mask, grid, EDGES[:16])
     assert np.array_equal(bins, summed(found, mask, grid)[1][:15]) and len(sums) == 15

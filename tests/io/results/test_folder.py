@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_tem_fft.core.edited import reanalyse_after_specimen_edit
 from napari_tem_fft.core.maps.strain import Deformation, DeformationParams
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit
 from napari_tem_fft.io.results.folder import folder_of, load_results, save_results
 from small_analysis import GRID, assert_same, small_analysis, small_micrograph
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from weakref import WeakKeyDictionary
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fourier.diffractogram import Diffractogram
 from ..fourier.noise import log_tail
 from ..spots.spot import Spot, separation
 from .candidate import SearchContext, measure_spectrum, outline_grain, refine_spots
@@ -21,10 +20,31 @@ from .search import MOST_MAPPED, spots_of
 
 #: A spot by hand belongs to the grain that shares this much of the smaller one's area.
 COMMON = 0.5
-#: Outlines that are remembered, for an edit changes few of those that the one before it has drawn.
+#: Outlines that are kept, for an edit changes few of those that the one before it has drawn.
 MOST_OUTLINES = 16
 
-_outlines: WeakKeyDictionary[Diffractogram, OrderedDict[object, Outline]] = WeakKeyDictionary()
+
+class OutlineCache:
+    """The last outlines of one diffractogram; whoever edits its spots again and again owns it."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[object, Outline] = OrderedDict()
+        self._lock = Lock()  # an edit that was given up may still outline while the next one begins
+
+    def outline(
+        self, context: SearchContext, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]
+    ) -> Outline:
+        """The same as `outline_grain`, known if it is one of the last."""
+        key = (tuple(spots), context.params, context.grid, np.packbits(near).tobytes())
+        with self._lock:
+            found = self._known.get(key)
+        outline = outline_grain(context, spots, near) if found is None else found
+        with self._lock:
+            self._known[key] = outline
+            self._known.move_to_end(key)
+            while len(self._known) > MOST_OUTLINES:
+                self._known.popitem(last=False)
+        return outline
 
 
 def measure_by_hand(context: SearchContext, g: tuple[float, float], radius: float, number: int) -> Spot:
@@ -51,13 +71,16 @@ def measure_by_hand(context: SearchContext, g: tuple[float, float], radius: floa
     return _unrefined_spot(context, start, radius, number, window)
 
 
-def regroup(context: SearchContext, spots: Sequence[Spot], before: GrainSet) -> GrainSet:
+def regroup(
+    context: SearchContext, spots: Sequence[Spot], before: GrainSet, cache: OutlineCache | None = None
+) -> GrainSet:
     """Grains of edited spots.
 
     A grain whose enabled spots are unchanged stays as it is; one that lost or gained spots is outlined
     again; one without enabled spots vanishes. A spot by hand joins the grain where it lives, or makes
     a grain of its own.
     """
+    cache = cache or OutlineCache()
     by_id = {spot.id: spot for spot in spots}
     enabled_before = {spot.id for spot in before.spots if spot.enabled}
     members = [[n for n in grain.spots if n in by_id and by_id[n].enabled] for grain in before.grains]
@@ -68,11 +91,11 @@ def regroup(context: SearchContext, spots: Sequence[Spot], before: GrainSet) -> 
     known = {n for grain in before.grains for n in grain.spots}
     for spot in spots:
         if spot.enabled and spot.id not in known:
-            _place(context, spot, members, outlines, changed)
+            _place(context, spot, members, outlines, changed, cache)
     kept_members, kept_outlines = [], []
     for ids, outline, dirty in zip(members, outlines, changed, strict=True):
         new = (
-            _outline_cached(
+            cache.outline(
                 context, [by_id[n].g for n in ids[:MOST_MAPPED]], outline.region.mask_on(context.grid.box)
             )
             if dirty and ids
@@ -84,25 +107,17 @@ def regroup(context: SearchContext, spots: Sequence[Spot], before: GrainSet) -> 
     return grain_set(tuple(spots), kept_members, kept_outlines, context.grid)
 
 
-def _outline_cached(
-    context: SearchContext, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]
-) -> Outline:
-    """`outlined`, remembered."""
-    known = _outlines.setdefault(context.diffractogram, OrderedDict())
-    key = (tuple(spots), context.params, context.grid, np.packbits(near).tobytes())
-    outline = known.pop(key, None) or outline_grain(context, spots, near)
-    known[key] = outline
-    while len(known) > MOST_OUTLINES:
-        known.pop(next(iter(known)), None)
-    return outline
-
-
 def _place(
-    context: SearchContext, spot: Spot, members: list[list[int]], outlines: list[Outline], changed: list[bool]
+    context: SearchContext,
+    spot: Spot,
+    members: list[list[int]],
+    outlines: list[Outline],
+    changed: list[bool],
+    cache: OutlineCache,
 ) -> None:
     """Put a spot that no grain has yet where its fringes are."""
     window = _window_at(context, spot.centre)
-    outline = _outline_cached(context, [spot.g], window_area([window], context.spectra, context.grid))
+    outline = cache.outline(context, [spot.g], window_area([window], context.spectra, context.grid))
     if not outline.region.area:
         return
     for i, other in enumerate(outlines):

@@ -21,7 +21,7 @@ from ..fourier.local_spectra import LocalSpectra
 from ..fourier.noise import HANN_BANDWIDTH, STRIP
 from ..parameters import Field, check_limits
 from .peaks import find_peaks
-from .ring_sums import masked_sums
+from .ring_sums import RingSums, masked_sums
 
 #: Peaks are fitted within this many of their half widths.
 FIT_REACH = 2.0
@@ -125,11 +125,21 @@ def whole_profile(diffractogram: Diffractogram, params: ProfileParams) -> Radial
 
 
 def masked_profile(
-    diffractogram: Diffractogram, mask: NDArray[np.uint8], grid: FrequencyGrid, params: ProfileParams
+    diffractogram: Diffractogram,
+    mask: NDArray[np.uint8],
+    grid: FrequencyGrid,
+    params: ProfileParams,
+    ring_sums: RingSums | None = None,
 ) -> RadialProfile:
-    """Profile of what lies inside the mask: ring sums of the masked power over all of the ring's pixels."""
+    """Profile of what lies inside the mask: ring sums of the masked power over all of the ring's pixels.
+
+    `ring_sums` of the same diffractogram follow the mask from the last one, which is faster.
+    """
     edges = _edges(diffractogram, params)
-    sums, bins = masked_sums(diffractogram, mask, grid, edges)
+    if ring_sums is None:
+        sums, bins = masked_sums(diffractogram, mask, grid, edges)
+    else:
+        sums, bins = ring_sums.of(mask, grid, edges)
     reach = (float(edges[0]), float(edges[-1]))
     _, counts = _rings(diffractogram.half, diffractogram.step, reach, len(edges) - 1)
     intensity, background = sums / counts, bins / counts

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ MOST_CELLS = 1 << 14
 
 
 @dataclass(slots=True, eq=False)
-class _Known:
+class _MaskSums:
     """The sums of a mask as it was last.
 
     Attributes
@@ -49,7 +48,7 @@ class _Known:
     bins: NDArray[np.intp]
 
     @classmethod
-    def empty(cls, grid: FrequencyGrid, edges: NDArray[np.float64]) -> _Known:
+    def empty(cls, grid: FrequencyGrid, edges: NDArray[np.float64]) -> _MaskSums:
         """Those of a mask in which nothing is."""
         height, rings = grid.shape[0], len(edges) - 1
         inside = np.zeros((height, grid.half[1] + 1), bool)
@@ -68,7 +67,7 @@ class _Known:
         mask: NDArray[np.uint8] | NDArray[np.bool_],
         grid: FrequencyGrid,
         edges: NDArray[np.float64],
-    ) -> _Known:
+    ) -> _MaskSums:
         """Those of a whole mask."""
         known = cls.empty(grid, edges)
         known.mask[...] = mask
@@ -135,9 +134,32 @@ def _bins_of(cells: NDArray[np.intp], wide: float, narrow: float) -> NDArray[np.
     return np.asarray(cells[:, None] * factor + np.arange(-(factor // 2), factor // 2 + 1), np.intp)
 
 
-#: Sums of the masks of diffractograms, for as long as these live; a stroke may come while another is summed.
-_known: WeakKeyDictionary[Diffractogram, _Known] = WeakKeyDictionary()
-_lock = Lock()
+class RingSums:
+    """Ring sums of one diffractogram that follow the strokes of a brush; whoever lets somebody paint owns it.
+
+    Parameters
+    ----------
+    diffractogram : Diffractogram
+    """
+
+    def __init__(self, diffractogram: Diffractogram) -> None:
+        self._diffractogram = diffractogram
+        self._last: _MaskSums | None = None
+        self._lock = Lock()  # a stroke may come while another is summed
+
+    def of(
+        self,
+        mask: NDArray[np.uint8] | NDArray[np.bool_],
+        grid: FrequencyGrid,
+        edges: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """The same as `masked_sums`, by what differs from the last mask."""
+        with self._lock:
+            if self._last is None or not self._last.is_of(grid, edges):
+                self._last = _MaskSums.of(self._diffractogram, mask, grid, edges)
+            else:
+                self._last.take(self._diffractogram, mask)
+            return self._last.sums.copy(), self._last.bins.copy()
 
 
 def masked_sums(
@@ -158,10 +180,5 @@ def masked_sums(
     edges : ndarray, shape (rings + 1,), 1/nm
         Of the rings, equally wide.
     """
-    with _lock:
-        known = _known.get(diffractogram)
-        if known is None or not known.is_of(grid, edges):
-            known = _known[diffractogram] = _Known.of(diffractogram, mask, grid, edges)
-        else:
-            known.take(diffractogram, mask)
-        return known.sums.copy(), known.bins.copy()
+    found = _MaskSums.of(diffractogram, mask, grid, edges)
+    return found.sums, found.bins

@@ -14,7 +14,7 @@ from ...core.crystal.phase import Phase
 from ...core.image.micrograph import Micrograph
 from ...core.image.roi import roi_in_metadata
 from ...core.maps.component_map import ComponentMap
-from ...core.pipeline import Analysis
+from ...core.pipeline import Analysis, EditStart
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
 from ..phases.table import load_table
@@ -66,6 +66,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "matches": to_plain(analysis.matches),
         "rings": to_plain(analysis.rings),
         "decisions": to_plain(analysis.decisions),
+        "edit_start": _describe_start(analysis.edit_start) if analysis.edit_start is not None else None,
         "grains": to_plain(analysis.grains),
         "spots": [_spot(spot) for spot in analysis.spots],
         "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
@@ -98,6 +99,15 @@ def describe_micrograph(micrograph: Micrograph) -> dict[str, Any]:
         "calibration": to_plain(micrograph.calibration) | {"unit": micrograph.calibration.unit},
         "metadata": _readable(roi_in_metadata(micrograph)),
         "warnings": list(micrograph.warnings),
+    }
+
+
+def _describe_start(start: EditStart) -> dict[str, Any]:
+    """Spots and grains that edits begin from; their maps are files."""
+    return {
+        "spots": [_spot(spot) for spot in start.found.spots],
+        "grains": to_plain(start.found.grains),
+        "specimen": start.specimen is not None,
     }
 
 

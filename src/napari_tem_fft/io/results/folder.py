@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ...core.crystal.phase import Phase
 from ...core.fourier.diffractogram import band_image, compute_diffractogram
 from ...core.fourier.local_spectra import local_spectra_of
-from ...core.grains.grain import Grain
+from ...core.grains.grain import Grain, GrainSet
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph, prepared_pixels
 from ...core.image.roi import roi_from_metadata
@@ -28,7 +28,7 @@ from ...core.maps.map_grid import MapGrid
 from ...core.maps.orientation import orientation_map, orientations
 from ...core.maps.strain import smooth_field
 from ...core.matching import GrainMatch, PhaseOverride, RingMatch
-from ...core.pipeline import Analysis
+from ...core.pipeline import Analysis, EditStart
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.seeds import NetworkUsed
 from ...core.spots.spot import Spot
@@ -55,6 +55,7 @@ ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv"
 SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
 GRAIN_TABLE, SIZES, GRAIN_PICTURE = "grains.csv", "sizes.csv", "grains.png"
 MISORIENTATIONS = "misorientations.csv"
+START_SPECIMEN, START_GRAINS, START_HEATS = "start_specimen.tif", "start_grains.tif", "start_heats.npz"
 STRONGEST, ORIENTATION, DEFORMATIONS = "components.tif", "orientation.tif", "deformations.npz"
 #: How much of an analysis is kept: each more than the one before.
 Keep = Literal["tables", "maps", "pictures"]
@@ -129,6 +130,8 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
     for component, name in zip(analysis.components, names, strict=True):
         write_map(folder / name, component.heat, grid)
     write_map(folder / STRONGEST, strongest(analysis.components, grid.shape), grid)
+    if analysis.edit_start is not None:
+        _write_start(folder, analysis.edit_start, grid)
     turned = analysis.deformations
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     share, grains = analysis.params.grains.false_share, (analysis.grains, analysis.grain_regions)
@@ -138,6 +141,24 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
         write_deformations(folder / DEFORMATIONS, turned)
         for what in ("d_change", "rotation"):
             write_map(folder / f"{what}.tif", smooth_field(turned, what, grid.shape, share), grid)
+
+
+def _write_start(folder: Path, start: EditStart, grid: MapGrid) -> None:
+    """The maps of what edits begin from."""
+    write_map(folder / START_GRAINS, label_planes(start.found.grains, start.found.regions, grid), grid)
+    write_heats(folder / START_HEATS, start.found.regions, grid)
+    if start.specimen is not None:
+        write_map(folder / START_SPECIMEN, start.specimen, grid)
+
+
+def _read_start(folder: Path, stored: Mapping[str, Any] | None, grid: MapGrid) -> EditStart | None:
+    """What edits begin from; None where the analysis was not edited, or version 0.1 has written it."""
+    if stored is None:
+        return None
+    grains = from_plain(tuple[Grain, ...], stored["grains"])
+    regions = read_regions(folder / START_HEATS, grains, _on_grid(folder / START_GRAINS, grid))
+    specimen = _on_grid(folder / START_SPECIMEN, grid) > 0 if stored["specimen"] else None
+    return EditStart(GrainSet(from_plain(tuple[Spot, ...], stored["spots"]), grains, regions), specimen)
 
 
 def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
@@ -210,6 +231,7 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
         others=_phases(stored.get("others", []), stored["own_phases"]),
         decisions=from_plain(tuple[PhaseOverride, ...], stored.get("decisions", [])),
         candidates_stated=bool(stored.get("candidates_stated", False)),
+        edit_start=_read_start(folder, stored.get("edit_start"), grid),
     )
 
 

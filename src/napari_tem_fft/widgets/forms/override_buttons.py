@@ -7,10 +7,10 @@ from collections.abc import Generator, Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
-from ...core.decided import reanalyse_after_override
 from ...core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ...core.pipeline import Analysis
 from ...core.progress import Step
+from ...core.reanalysis import reanalyse_after_override
 from ...layers.presenter import Edited
 from ..session.image_state import ImageState
 

@@ -58,14 +58,15 @@ class Edits:
             _mirror_stroke(image_state, before, after)
         else:
             after |= after[::-1, ::-1]
-        steps = painted_steps(image_state.analysis, image_state.spots, after)
+        steps = painted_steps(image_state.analysis, image_state.spots, after, image_state.edit_cache)
         self._follow(image_state, steps, keep_mask=not self.friedel)
 
     def point(self, g: tuple[float, float]) -> None:
         """Add the spot at a frequency (y, x) in 1/nm, refined; or enable the one that is there."""
         image_state = self._current()
         if image_state is not None and image_state.analysis is not None:
-            self._follow(image_state, pointed_steps(image_state.analysis, image_state.spots, g))
+            known = image_state.analysis, image_state.spots
+            self._follow(image_state, pointed_steps(*known, g, image_state.edit_cache))
 
     def enable(self, spots: Collection[int], enabled: bool) -> None:
         """Let spots count or not, by their ids."""
@@ -81,7 +82,7 @@ class Edits:
             return
         spots = tuple(replace(spot, enabled=enabled(spot)) for spot in image_state.spots)
         if spots != image_state.spots:
-            self._follow(image_state, moved_steps(image_state.analysis, spots))
+            self._follow(image_state, moved_steps(image_state.analysis, spots, image_state.edit_cache))
 
     def undo(self) -> None:
         """Go back to the spots before the last edit."""
@@ -102,7 +103,8 @@ class Edits:
         target.append(image_state.spots)
         image_state.spots = spots
         known = image_state.with_spots(spots)
-        steps = moved_steps(image_state.analysis, spots) if known is None else recalled_steps(known)
+        cache = image_state.edit_cache
+        steps = moved_steps(image_state.analysis, spots, cache) if known is None else recalled_steps(known)
         self._follow(image_state, steps)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari.layers import Image
 
+from ...core.edit_cache import EditCache
 from ...core.grains.grain import Grain
 from ...core.image.micrograph import Micrograph
 from ...core.maps.component_map import ComponentMap
@@ -43,6 +44,8 @@ class ImageState:
         For undo and redo of edits.
     kept : list of Analysis
         The last complete ones of this run, so that undo has nothing to work out.
+    edit_cache : EditCache, optional
+        What makes edits of this run's diffractogram faster; a new run begins a new one.
     """
 
     layer: Image
@@ -57,6 +60,7 @@ class ImageState:
     past: list[tuple[Spot, ...]] = field(default_factory=list)
     future: list[tuple[Spot, ...]] = field(default_factory=list)
     kept: list[Analysis] = field(default_factory=list)
+    edit_cache: EditCache | None = None
 
     def analysed_again(
         self, choice: CandidateSet, params: AnalysisParams, segment: Segment | None
@@ -94,6 +98,8 @@ class ImageState:
         notes["analysis"] = analysis  # where the writer finds it
         self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
         self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components
+        if self.edit_cache is None or self.edit_cache.diffractogram is not analysis.diffractogram:
+            self.edit_cache = EditCache(analysis.diffractogram)
         same_run = [a for a in self.kept if a.diffractogram is analysis.diffractogram and a is not analysis]
         self.kept = [*(a for a in same_run if _same_choice(a, analysis)), analysis][-MOST_KEPT:]
 

@@ -1,33 +1,42 @@
-"""What follows from spots or a specimen that a person has changed; what the change does not touch is kept."""
+"""What follows when a person changes spots, the specimen or the phases of grains: all that depends on it.
+
+Each function takes an analysis and the edit, and begins from what the run found (`EditStart`): the result
+depends on the spots, the specimen and the overrides as they are now, not on the way there, nor on whether the
+analysis was saved and loaded in between. An `EditCache` only makes a row of edits faster.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .fourier.diffractogram import BandImage, Diffractogram, band_image, display_grid
+from .edit_cache import EditCache
+from .fourier.diffractogram import band_image, display_grid
 from .fourier.mask import edit, render
 from .grains.candidate import SearchContext
 from .grains.edit import measure_by_hand, regroup
 from .grains.grain import GrainSet
 from .grains.region import union
+from .image.roi import inside_part
 from .maps.component_map import component_maps
 from .maps.drawn_specimen import cut_grains, specimen_on_grid, uncut_grains
 from .maps.strain import wanted_deformations
+from .matching import PhaseOverride, follow_grains
+from .matching.assignment import assign_phases
 from .pipeline import (
     EDIT_STAGES,
     Analysis,
+    EditStart,
     follow_spots,
     grain_set_of,
     search_context,
     specimen_of,
 )
-from .profile.radial_profile import masked_profile
+from .profile.radial_profile import RadialProfile, masked_profile
 from .progress import Step, renumber_steps
 from .spots.spot import Spot, friedel_representative, separation
 
@@ -35,42 +44,26 @@ from .spots.spot import Spot, friedel_representative, separation
 STILL_THERE = 0.5
 #: A spot that was pointed at lies within so many cells of the shown diffractogram.
 POINTED = 3.0
-#: Stages of what follows a specimen mask.
+#: Stages of what follows a specimen mask, and of what follows an override.
 SPECIMEN_STAGES = 2
+OVERRIDE_STAGES = 2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Start:
-    """Grains and specimen before the first edit, from which all edits begin.
-
-    So what an edit leaves depends on the spots as they are now, not on the way there: a spot that was
-    erased and painted again leaves nothing behind.
-    """
-
-    found: GrainSet
-    specimen: NDArray[np.bool_] | None
-
-
-#: Images of diffractograms whose spots are edited, and where the edits began, for as long as these live.
-_bands: WeakKeyDictionary[Diffractogram, BandImage] = WeakKeyDictionary()
-_starts: WeakKeyDictionary[Diffractogram, _Start] = WeakKeyDictionary()
-
-
-def reanalyse_after_spot_edit(analysis: Analysis, spots: Sequence[Spot]) -> Generator[Step, None, Analysis]:
+def reanalyse_after_spot_edit(
+    analysis: Analysis, spots: Sequence[Spot], cache: EditCache | None = None
+) -> Generator[Step, None, Analysis]:
     """Everything downstream of the spots again after a person's edit.
 
     The products of the steps are: tuple of RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of
     ComponentMap; the result is the new `Analysis`.
     """
-    grid = display_grid(analysis.diffractogram)
-    masked = masked_profile(analysis.diffractogram, render(spots, grid), grid, analysis.params.profile)
-    whole, _, local = analysis.profiles  # no edit changes these two
-    profiles = (whole, masked, local)
+    mask: NDArray[np.uint8] = render(spots, display_grid(analysis.diffractogram))
+    profiles = profiles_of_painted_mask(analysis, mask, cache)
     yield Step("profile", 1, EDIT_STAGES, profiles)
-    context = search_context_of(analysis)
-    start = _edit_start(analysis)
-    found = regroup(context, spots, start.found)
-    specimen = analysis.specimen if analysis.specimen_by_user else _specimen_after(start, found)
+    context = search_context_of(analysis, cache)
+    start = edit_start_of(analysis)
+    found = regroup(context, spots, start.found, cache.outlines if cache is not None else None)
+    specimen = analysis.specimen if analysis.specimen_by_user else _specimen_after(start, found, analysis)
     rest = follow_spots(
         analysis.micrograph,
         analysis.choice,
@@ -84,7 +77,7 @@ def reanalyse_after_spot_edit(analysis: Analysis, spots: Sequence[Spot]) -> Gene
     )
     next(rest)
     edited = yield from renumber_steps(rest, 0, EDIT_STAGES)
-    return replace(edited, network=analysis.network, picture=analysis.picture)
+    return replace(edited, network=analysis.network, picture=analysis.picture, edit_start=start)
 
 
 def reanalyse_after_specimen_edit(
@@ -106,10 +99,11 @@ def reanalyse_after_specimen_edit(
     ValueError
         If it has another shape than the image, or holds nothing.
     """
-    grid, found = analysis.map_grid, _grains_before_cut(analysis)
+    grid, found, start = analysis.map_grid, _grains_before_cut(analysis), edit_start_of(analysis)
     whole, spectra = analysis.diffractogram, analysis.local_spectra
     if specimen is None:
-        mask = specimen_of(analysis.micrograph, whole, spectra, found, grid)
+        known = _specimen_after(start, found, analysis)
+        mask = specimen_of(analysis.micrograph, whole, spectra, found, grid) if known is None else known
     else:
         mask = specimen_on_grid(specimen, analysis.micrograph, grid)
         found = cut_grains(found, mask, grid)
@@ -126,7 +120,48 @@ def reanalyse_after_specimen_edit(
         components=components,
         decisions=tuple(replace(one, centre=centres[one.grain]) for one in analysis.decisions),
         deformations=wanted_deformations(analysis.params.deformation, whole, spectra, found, grid),
+        edit_start=start,
     )
+
+
+def reanalyse_after_override(
+    analysis: Analysis, decisions: Sequence[PhaseOverride]
+) -> Generator[Step, None, Analysis]:
+    """Names and maps again with other overrides of a person; nothing else changes.
+
+    The products of the steps are: tuple of GrainMatch, tuple of ComponentMap; the result is the new
+    `Analysis`.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    decisions : sequence of PhaseOverride
+        All that hold, the earlier ones included.
+    """
+    choice = replace(analysis.choice, decisions=follow_grains(decisions, analysis.grains))
+    uncertainty = analysis.micrograph.calibration.uncertainty
+    found = grain_set_of(analysis)
+    names = assign_phases(found, analysis.profiles, choice, uncertainty, analysis.params.matching)
+    yield Step("phases", 1, OVERRIDE_STAGES, names.matches)
+    components = component_maps(
+        analysis.grains, names.matches, analysis.grain_regions, analysis.specimen, analysis.map_grid
+    )
+    yield Step("maps", 2, OVERRIDE_STAGES, components)
+    return replace(
+        analysis,
+        matches=names.matches,
+        rings=names.rings,
+        decisions=choice.decisions,
+        components=components,
+    )
+
+
+def edit_start_of(analysis: Analysis) -> EditStart:
+    """What edits of an analysis begin from."""
+    if analysis.edit_start is not None:
+        return analysis.edit_start
+    specimen = None if analysis.specimen_by_user else analysis.specimen
+    return EditStart(_grains_before_cut(analysis), specimen)
 
 
 def _grains_before_cut(analysis: Analysis) -> GrainSet:
@@ -135,8 +170,20 @@ def _grains_before_cut(analysis: Analysis) -> GrainSet:
     return uncut_grains(found, analysis.map_grid) if analysis.specimen_by_user else found
 
 
-def spots_of_painted_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple[Spot, ...]:
-    """The spots after a person repainted the mask; hand them to `edited_steps`.
+def profiles_of_painted_mask(
+    analysis: Analysis, mask: NDArray[np.uint8], cache: EditCache | None = None
+) -> tuple[RadialProfile, ...]:
+    """The profiles with that of a mask, on the grid of the shown diffractogram, in the place of "masked"."""
+    whole = analysis.diffractogram
+    sums = None if cache is None else cache.of(whole).ring_sums
+    masked = masked_profile(whole, mask, display_grid(whole), analysis.params.profile, sums)
+    return tuple(masked if profile.curve == "masked" else profile for profile in analysis.profiles)
+
+
+def spots_of_painted_mask(
+    analysis: Analysis, after: NDArray[np.uint8], cache: EditCache | None = None
+) -> tuple[Spot, ...]:
+    """The spots after a person repainted the mask; hand them to `reanalyse_after_spot_edit`.
 
     Parameters
     ----------
@@ -145,17 +192,19 @@ def spots_of_painted_mask(analysis: Analysis, after: NDArray[np.uint8]) -> tuple
     """
     grid = display_grid(analysis.diffractogram)
     before = render(analysis.spots, grid)
-    contexts: list[SearchContext] = []
+    contexts: list[SearchContext] = []  # made for the first spot, for erasing needs none
 
     def measure(g: tuple[float, float], radius: float, number: int) -> Spot:
         if not contexts:
-            contexts.append(search_context_of(analysis))
+            contexts.append(search_context_of(analysis, cache))
         return measure_by_hand(contexts[0], g, radius, number)
 
     return edit(analysis.spots, before, after, grid, measure)
 
 
-def add_spot_at(analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float]) -> tuple[Spot, ...]:
+def add_spot_at(
+    analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float], cache: EditCache | None = None
+) -> tuple[Spot, ...]:
     """The spots and the one that a person pointed at: refined, or enabled again if it was there before.
 
     Parameters
@@ -170,27 +219,18 @@ def add_spot_at(analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float
         return tuple(replace(spot, enabled=True) if spot.id == known else spot for spot in spots)
     radius = POINTED * max(display_grid(analysis.diffractogram).step)
     number = max((spot.id for spot in spots), default=0) + 1
-    return (*spots, measure_by_hand(search_context_of(analysis), friedel_representative(g), radius, number))
+    context = search_context_of(analysis, cache)
+    return (*spots, measure_by_hand(context, friedel_representative(g), radius, number))
 
 
-def search_context_of(analysis: Analysis) -> SearchContext:
-    """The scene of a finished analysis; its image is kept, for edits come one after another."""
+def search_context_of(analysis: Analysis, cache: EditCache | None = None) -> SearchContext:
+    """What spots of a finished analysis are measured in."""
     whole = analysis.diffractogram
-    band = _bands.get(whole)
-    if band is None:
-        band = _bands[whole] = band_image(whole)
+    band = band_image(whole) if cache is None else cache.of(whole).band()
     return search_context(band, analysis.micrograph, whole, analysis.local_spectra, analysis.params)
 
 
-def _edit_start(analysis: Analysis) -> _Start:
-    whole = analysis.diffractogram
-    if whole not in _starts:
-        specimen = None if analysis.specimen_by_user else analysis.specimen
-        _starts[whole] = _Start(_grains_before_cut(analysis), specimen)
-    return _starts[whole]
-
-
-def _specimen_after(start: _Start, found: GrainSet) -> NDArray[np.bool_] | None:
+def _specimen_after(start: EditStart, found: GrainSet, analysis: Analysis) -> NDArray[np.bool_] | None:
     """The specimen after an edit: as it was, and all crystals; None where one vanished, for it to be sought.
 
     A spot less in a grain takes away no matter.
@@ -201,4 +241,5 @@ def _specimen_after(start: _Start, found: GrainSet) -> NDArray[np.bool_] | None:
     for region in start.found.regions:
         if np.count_nonzero(crystals[region.box] & region.mask) < STILL_THERE * region.area:
             return None
-    return start.specimen | crystals
+    inside = inside_part(analysis.micrograph, analysis.map_grid)
+    return start.specimen | (crystals if inside is None else crystals & inside)
