@@ -90,7 +90,8 @@ def row(path: Path, truth: dict[str, Any], params: AnalysisParams) -> list[str]:
     """One line of the table."""
     true, tolerance = visible(truth)
     steps = analysis_steps(read_micrograph(path), (), params)
-    diffractogram, spectra, spots = next(steps).product, next(steps).product, next(steps).product
+    diffractogram, spectra = next(steps).product.diffractogram, next(steps).product.spectra
+    spots = next(steps).product.spots
     rate = params.spots.false_alarms
     ways = (
         in_whole_image(diffractogram, rate),

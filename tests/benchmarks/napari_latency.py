@@ -129,8 +129,8 @@ class Bench:
         print("Run to the mask: {:.2f} s, then {:.2f} s".format(*masks))
         self.findings = self.session.current
         size = " x ".join(map(str, self.findings.micrograph.shape))
-        found = f"{len(self.image_state.spots)} spots in {len(self.image_state.grains)} grains"
-        print(f"{file.name}: {size}, {found}, {len(self.image_state.components)} components")
+        found = f"{len(self.findings.spots)} spots in {len(self.findings.grains)} grains"
+        print(f"{file.name}: {size}, {found}, {len(self.findings.components)} components")
 
     def _analysed(self, what: str) -> float:
         """Analyse the image; seconds from *Run* until the mask of the spots was there."""
@@ -257,7 +257,7 @@ class Bench:
         self.dock.live.setChecked(True)
         live = self.dock.live_fft
         self.wait(lambda: not live.runner.running)
-        part = self.viewer.layers[f"part · {self.image_state.micrograph.name}"]
+        part = self.viewer.layers[f"part · {self.findings.micrograph.name}"]
         side = SIDE * np.array(self.findings.micrograph.pixel_size)
         corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * side
         shown: list[object] = []

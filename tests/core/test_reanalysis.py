@@ -134,7 +134,7 @@ def test_an_override_names_all_again_in_two_steps_and_changes_nothing_else():
     before, steps = small_analysis(), []
     after = exhaust(reanalyse_after_override(before, [PhaseOverride(1, "LiF", "override")]), steps.append)
     assert [(step.name, step.done, step.total) for step in steps] == [("phases", 1, 2), ("maps", 2, 2)]
-    assert steps[0].product is after.matches and steps[1].product is after.components
+    assert steps[0].product.matches is after.matches and steps[1].product.components is after.components
     assert after.matches[0].phases == ("LiF",) and after.matches[0].decided_by_user
     assert after.decisions[0].centre == pytest.approx(before.grains[0].centre)
     assert (after.components[0].name, after.components[0].by_user) == ("LiF", True)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from ..core.events import ProfilesReady, SpotsFound
 from ..core.image.calibration import Calibration, CalibrationError, Space
 from ..core.image.calibration_reference import CalibrationFeature, calibration_features
 from ..core.image.micrograph import Micrograph
 from ..core.pipeline import AnalysisParams, analysis_steps
-from ..core.profile.radial_profile import RadialProfile
 from ..core.saed.measure import PatternMeasurement, PatternParams
 from ..core.saed.measure import measure_pattern as pattern_measured
 from ..core.spots.spot import Spot
@@ -196,9 +196,9 @@ def measure_calibration_features(
     spots: Sequence[Spot] = ()
     for step in analysis_steps(micrograph, (), params):
         match step.product:
-            case (Spot(), *_):
-                spots = step.product
-            case (RadialProfile(), *_):
-                peaks = {profile.curve: profile.peaks for profile in step.product}
+            case SpotsFound(found):
+                spots = found
+            case ProfilesReady(profiles):
+                peaks = {profile.curve: profile.peaks for profile in profiles}
                 return calibration_features(spots, peaks["masked"] or peaks["local maximum"])
     return calibration_features(spots, ())

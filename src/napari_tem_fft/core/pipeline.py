@@ -10,6 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .crystal.phase import Phase
+from .events import (
+    DiffractogramReady,
+    GrainsFound,
+    LocalSpectraReady,
+    MapsReady,
+    PhasesAssigned,
+    ProfilesReady,
+    SpotsFound,
+)
 from .fourier.diffractogram import (
     BandImage,
     Diffractogram,
@@ -195,8 +204,8 @@ def analysis_steps(
     person says that there is matter, on any grid over the whole image; `stated` whether a person has said
     what the sample can hold, by phases or elements (`CandidateSet.stated`).
 
-    The products of the steps are, in this order: Diffractogram, LocalSpectra, tuple of Spot, tuple of
-    RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of ComponentMap.
+    The products of the steps are those of `core.events`, in this order: DiffractogramReady,
+    LocalSpectraReady, SpotsFound, ProfilesReady, GrainsFound, PhasesAssigned, MapsReady.
 
     Raises
     ------
@@ -209,11 +218,11 @@ def analysis_steps(
     params = params or AnalysisParams()
     image, repaired = prepared_pixels(micrograph)
     diffractogram = compute_diffractogram(image, micrograph, params.spectrum, repaired)
-    yield Step("diffractogram", 1, STAGES, diffractogram)
+    yield Step("diffractogram", 1, STAGES, DiffractogramReady(diffractogram))
     del image
     band = band_image(diffractogram)
     spectra = local_spectra_of(diffractogram, band, params.windows)
-    yield Step("local spectra", 2, STAGES, spectra)
+    yield Step("local spectra", 2, STAGES, LocalSpectraReady(spectra))
     context = search_context(band, micrograph, diffractogram, spectra, params)
     seeds = find_seeds(diffractogram, spectra, params.spots.false_alarms)
     proposed: Sequence[Seed] = segment(diffractogram, spectra) if segment is not None else ()
@@ -221,7 +230,7 @@ def analysis_steps(
     proposal = proposed if isinstance(proposed, Proposal) else None
     found = number_spots(search_grains(context, seeds, proposal), seeds, context)
     found = only_inside(found, inside_part(micrograph, context.grid))
-    yield Step("spots", 3, STAGES, found.spots)
+    yield Step("spots", 3, STAGES, SpotsFound(found.spots))
     choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated)
     given = None if specimen is None else specimen_on_grid(specimen, micrograph, context.grid)
     warnings = warnings_of(micrograph, repaired)
@@ -281,16 +290,16 @@ def follow_spots(
     if not profiles:
         mask = render(found.spots, display_grid(diffractogram))
         profiles = profiles_of(diffractogram, spectra, mask, params)
-    yield Step("profile", 1, EDIT_STAGES, profiles)
-    yield Step("grains", 2, EDIT_STAGES, found.grains)
+    yield Step("profile", 1, EDIT_STAGES, ProfilesReady(profiles))
+    yield Step("grains", 2, EDIT_STAGES, GrainsFound(found.grains))
     choice = replace(choice, decisions=follow_grains(choice.decisions, found.grains))
     uncertainty = micrograph.calibration.uncertainty
     names = assign_phases(found, profiles, choice, uncertainty, params.matching)
-    yield Step("phases", 3, EDIT_STAGES, names.matches)
+    yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(names.matches, names.rings))
     if specimen is None:
         specimen = specimen_of(micrograph, diffractogram, spectra, found, context.grid)
     components = component_maps(found.grains, names.matches, found.regions, specimen, context.grid)
-    yield Step("maps", 4, EDIT_STAGES, components)
+    yield Step("maps", 4, EDIT_STAGES, MapsReady(components))
     return Analysis(
         micrograph=micrograph,
         params=params,

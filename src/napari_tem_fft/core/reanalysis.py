@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .edit_cache import EditCache
+from .events import GrainsFound, MapsReady, PhasesAssigned, ProfilesReady
 from .fourier.diffractogram import band_image, display_grid
 from .fourier.mask import edit, render
 from .grains.candidate import SearchContext
@@ -54,12 +55,12 @@ def reanalyse_after_spot_edit(
 ) -> Generator[Step, None, Analysis]:
     """Everything downstream of the spots again after a person's edit.
 
-    The products of the steps are: tuple of RadialProfile, tuple of Grain, tuple of GrainMatch, tuple of
-    ComponentMap; the result is the new `Analysis`.
+    The products of the steps are ProfilesReady, GrainsFound, PhasesAssigned and MapsReady; the result is
+    the new `Analysis`.
     """
     mask: NDArray[np.uint8] = render(spots, display_grid(analysis.diffractogram))
     profiles = profiles_of_painted_mask(analysis, mask, cache)
-    yield Step("profile", 1, EDIT_STAGES, profiles)
+    yield Step("profile", 1, EDIT_STAGES, ProfilesReady(profiles))
     context = search_context_of(analysis, cache)
     start = edit_start_of(analysis)
     found = regroup(context, spots, start.found, cache.outlines if cache is not None else None)
@@ -85,7 +86,7 @@ def reanalyse_after_specimen_edit(
 ) -> Generator[Step, None, Analysis]:
     """Grains, maps and fractions again for a specimen mask that a person has drawn.
 
-    The products of the steps are: tuple of Grain, tuple of ComponentMap; the result is the new `Analysis`,
+    The products of the steps are GrainsFound and MapsReady; the result is the new `Analysis`,
     with `specimen_by_user`. Spots, profiles and names stay.
 
     Parameters
@@ -107,10 +108,10 @@ def reanalyse_after_specimen_edit(
     else:
         mask = specimen_on_grid(specimen, analysis.micrograph, grid)
         found = cut_grains(found, mask, grid)
-    yield Step("grains", 1, SPECIMEN_STAGES, found.grains)
+    yield Step("grains", 1, SPECIMEN_STAGES, GrainsFound(found.grains))
     centres = {grain.id: grain.centre for grain in found.grains}
     components = component_maps(found.grains, analysis.matches, found.regions, mask, grid)
-    yield Step("maps", 2, SPECIMEN_STAGES, components)
+    yield Step("maps", 2, SPECIMEN_STAGES, MapsReady(components))
     return replace(
         analysis,
         grains=found.grains,
@@ -129,8 +130,7 @@ def reanalyse_after_override(
 ) -> Generator[Step, None, Analysis]:
     """Names and maps again with other overrides of a person; nothing else changes.
 
-    The products of the steps are: tuple of GrainMatch, tuple of ComponentMap; the result is the new
-    `Analysis`.
+    The products of the steps are PhasesAssigned and MapsReady; the result is the new `Analysis`.
 
     Parameters
     ----------
@@ -142,11 +142,11 @@ def reanalyse_after_override(
     uncertainty = analysis.micrograph.calibration.uncertainty
     found = grain_set_of(analysis)
     names = assign_phases(found, analysis.profiles, choice, uncertainty, analysis.params.matching)
-    yield Step("phases", 1, OVERRIDE_STAGES, names.matches)
+    yield Step("phases", 1, OVERRIDE_STAGES, PhasesAssigned(names.matches, names.rings))
     components = component_maps(
         analysis.grains, names.matches, analysis.grain_regions, analysis.specimen, analysis.map_grid
     )
-    yield Step("maps", 2, OVERRIDE_STAGES, components)
+    yield Step("maps", 2, OVERRIDE_STAGES, MapsReady(components))
     return replace(
         analysis,
         matches=names.matches,

@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 
 from ..core.crystal.miller import format_hkl
 from ..core.crystal.phase import Phase
+from ..core.events import (
+    DiffractogramReady,
+    GrainsFound,
+    MapsReady,
+    PhasesAssigned,
+    ProfilesReady,
+    SpotsFound,
+)
 from ..core.fourier.diffractogram import Diffractogram, display, display_grid
 from ..core.fourier.inverse import fringes_of, masked_inverse
 from ..core.fourier.mask import render
@@ -96,20 +104,6 @@ def shown_in_turn(
         yield Step(step.name, step.done, step.total, shown)
 
 
-@dataclass(frozen=True, slots=True)
-class Edited:
-    """Spots that a person has changed, as the product that all else follows from; may be none at all."""
-
-    spots: tuple[Spot, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Preview:
-    """Profiles of a mask as it is painted, before its spots are known; they change no layer."""
-
-    profiles: tuple[RadialProfile, ...]
-
-
 class Presenter:
     """Turns the products of one run into layers; knows what came before in that run.
 
@@ -163,26 +157,26 @@ class Presenter:
     def layers(self, product: Any) -> tuple[LayerData, ...]:
         """Layers that a stage's product adds or changes."""
         match product:
-            case Diffractogram():
-                return self._spectrum_layers(product)
-            case Edited(spots) | ((Spot(), *_) as spots):
+            case DiffractogramReady(diffractogram):
+                return self._spectrum_layers(diffractogram)
+            case SpotsFound(spots):
                 self._spots = spots
                 return self._mask_layers()
-            case (RadialProfile(), *_):
-                self._profiles = product
+            case ProfilesReady(profiles):
+                self._profiles = profiles
                 return self._ring_layers()
-            case (Grain(), *_):
-                self._grains = product
+            case GrainsFound(grains):
+                self._grains = grains
                 return () if self._follows_edit else (self._spots_layer(),)  # the phases come at once
-            case (GrainMatch(), *_):
-                self._matches = product
+            case PhasesAssigned(matches):
+                self._matches = matches
                 return (self._spots_layer(), *self._ring_layers())
-            case (ComponentMap(), *_):
-                return self._heat_layers(product)
+            case MapsReady(components):
+                return self._heat_layers(components)
         return ()
 
     def last_layers(self, analysis: Analysis) -> tuple[LayerData, ...]:
-        """Layers that need the whole analysis, and those that say that there is none of something."""
+        """Layers that need the whole analysis."""
         grid, of = analysis.map_grid, self.micrograph
         layers: tuple[LayerData, ...] = (specimen_layer(analysis.specimen, grid, of),)
         if ids := [grain.id for grain in analysis.grains]:
@@ -191,9 +185,6 @@ class Presenter:
             layers += (self._ifft_layer(),)
         elif analysis.picture is not None:
             layers += (probability_layer(analysis.picture, self._plane, of.name),)
-        if not analysis.matches:
-            self._grains, self._matches = analysis.grains, analysis.matches
-            layers += (self._spots_layer(),) if analysis.spots else self._mask_layers()
         return layers
 
     def _changed_layers(self, layers: tuple[LayerData, ...]) -> tuple[LayerData, ...]:
@@ -259,6 +250,8 @@ class Presenter:
         return colours_of(component_name(match) for match in self._matches)
 
     def _heat_layers(self, components: Sequence[ComponentMap]) -> tuple[LayerData, ...]:
+        if not components:
+            return ()
         shape = components[0].heat.shape
         extent = self.micrograph.extent
         grid = MapGrid(shape, (extent[0] / shape[0], extent[1] / shape[1]))

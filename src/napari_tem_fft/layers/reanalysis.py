@@ -9,6 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.edit_cache import EditCache
+from ..core.events import (
+    DiffractogramReady,
+    GrainsFound,
+    MapsReady,
+    MaskPainted,
+    PhasesAssigned,
+    ProfilesReady,
+    SpotsFound,
+)
 from ..core.fourier.diffractogram import display_grid
 from ..core.fourier.mask import render
 from ..core.pipeline import Analysis
@@ -20,7 +29,6 @@ from ..core.reanalysis import (
     spots_of_painted_mask,
 )
 from ..core.spots.spot import Spot
-from .presenter import Edited, Preview
 
 
 def painted_steps(
@@ -39,7 +47,7 @@ def painted_steps(
     cache : EditCache, optional
         Of the analysis.
     """
-    yield Step("profile", 0, 1, Preview(profiles_of_painted_mask(analysis, after, cache)))
+    yield Step("profile", 0, 1, MaskPainted(profiles_of_painted_mask(analysis, after, cache)))
     edited = spots_of_painted_mask(replace(analysis, spots=tuple(spots)), after, cache)
     return (yield from _following(analysis, edited, cache))
 
@@ -49,7 +57,7 @@ def moved_steps(
 ) -> Generator[Step, None, Analysis]:
     """Take over other spots, as they were before an edit or after it: their profile at once."""
     mask: NDArray[np.uint8] = render(spots, display_grid(analysis.diffractogram))
-    yield Step("profile", 0, 1, Preview(profiles_of_painted_mask(analysis, mask, cache)))
+    yield Step("profile", 0, 1, MaskPainted(profiles_of_painted_mask(analysis, mask, cache)))
     return (yield from _following(analysis, spots, cache))
 
 
@@ -57,7 +65,7 @@ def _following(
     analysis: Analysis, spots: Sequence[Spot], cache: EditCache | None
 ) -> Generator[Step, None, Analysis]:
     following = reanalyse_after_spot_edit(analysis, spots, cache)
-    yield Step("spots", 0, 1, Edited(tuple(spots)))
+    yield Step("spots", 0, 1, SpotsFound(tuple(spots)))
     return (yield from following)
 
 
@@ -71,12 +79,12 @@ def pointed_steps(
 def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
     """An analysis that was complete before, shown again after an undo without any work."""
     products = (
-        Preview(analysis.profiles),
-        Edited(analysis.spots),
-        analysis.profiles,
-        analysis.grains,
-        analysis.matches,
-        analysis.components,
+        MaskPainted(analysis.profiles),
+        SpotsFound(analysis.spots),
+        ProfilesReady(analysis.profiles),
+        GrainsFound(analysis.grains),
+        PhasesAssigned(analysis.matches, analysis.rings),
+        MapsReady(analysis.components),
     )
     for done, product in enumerate(products, 1):
         yield Step("shown again", done, len(products), product)
@@ -85,5 +93,5 @@ def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
 
 def replayed_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
     """All the products of an analysis once more, without any work, so that it is shown again."""
-    yield Step("shown again", 0, 1, analysis.diffractogram)
+    yield Step("shown again", 0, 1, DiffractogramReady(analysis.diffractogram))
     return (yield from recalled_steps(analysis))

@@ -7,11 +7,12 @@ from collections.abc import Generator
 from napari.layers import Points
 from qtpy.QtCore import QObject, Signal
 
+from ...core.events import MaskPainted
 from ...core.fourier.region import SpectrumRegion
 from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.spots.spot import Spot
-from ...layers.presenter import Preview, Shown, chosen_layers, phase_layer, region_layers
+from ...layers.presenter import Shown, chosen_layers, phase_layer, region_layers
 from ...layers.reciprocal_plane import Plane
 from ...layers.results import KEY
 from ..session.image_state import ImageState
@@ -89,7 +90,7 @@ class Spotlight(QObject):
         self._runner.cancel()
         self._image_states = None
         if image_state.analysis is not None and self._previewing:
-            image_state.take(Preview(image_state.analysis.profiles))
+            image_state.take(MaskPainted(image_state.analysis.profiles))
             self._previewing = False
             self.profile_shown.emit()
         for role in ROLES:
@@ -126,7 +127,7 @@ class Spotlight(QObject):
     def _on_stepped(self, step: Step) -> None:
         if self._image_states is not None and isinstance(step.product, Shown):
             self._image_states.group.show(step.product.layers)
-            if isinstance(step.product.product, Preview):
+            if isinstance(step.product.product, MaskPainted):
                 self._image_states.take(step.product.product)
                 self._previewing = True
                 self.profile_shown.emit()
@@ -134,7 +135,7 @@ class Spotlight(QObject):
 
 def _region_pictures(analysis: Analysis, region: SpectrumRegion) -> Generator[Step, None, None]:
     profiles, fringes = region_layers(analysis, region)
-    yield Step("region", 1, 1, Shown(Preview(profiles), (fringes,)))
+    yield Step("region", 1, 1, Shown(MaskPainted(profiles), (fringes,)))
 
 
 def _pictures(analysis: Analysis, plane: Plane, spots: list[Spot]) -> Generator[Step, None, None]:

@@ -7,11 +7,11 @@ from collections.abc import Generator, Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
+from ...core.events import GrainsFound, ProfilesReady, SpotsFound
 from ...core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.reanalysis import reanalyse_after_override
-from ...layers.presenter import Edited
 from ..session.image_state import ImageState
 
 
@@ -94,8 +94,9 @@ class Words(QWidget):
 def word_steps(analysis: Analysis, decisions: Sequence[PhaseOverride]) -> Generator[Step, None, Analysis]:
     """Show again what decisions do not change, then the names and maps that follow from them."""
     steps = reanalyse_after_override(analysis, decisions)
-    for product in (Edited(analysis.spots), analysis.profiles, analysis.grains):
-        yield Step("decision", 0, 1, product)
+    yield Step("decision", 0, 1, SpotsFound(analysis.spots))
+    yield Step("decision", 0, 1, ProfilesReady(analysis.profiles))
+    yield Step("decision", 0, 1, GrainsFound(analysis.grains))
     return (yield from steps)
 
 

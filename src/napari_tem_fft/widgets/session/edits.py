@@ -10,10 +10,10 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from ...core.events import SpotsFound
 from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.spots.spot import Spot
-from ...layers.presenter import Edited
 from ...layers.reanalysis import moved_steps, painted_steps, pointed_steps, recalled_steps
 from .image_state import ImageState
 
@@ -110,7 +110,7 @@ class Edits:
 
 def remember(image_state: ImageState, product: Any) -> None:
     """Keep the spots before an edit; an undo has done so itself."""
-    if isinstance(product, Edited) and product.spots != image_state.spots:
+    if isinstance(product, SpotsFound) and product.spots != image_state.spots:
         image_state.past.append(image_state.spots)
         image_state.future.clear()
 

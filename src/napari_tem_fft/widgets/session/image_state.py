@@ -9,6 +9,7 @@ from typing import Any
 from napari.layers import Image
 
 from ...core.edit_cache import EditCache
+from ...core.events import GrainsFound, MapsReady, MaskPainted, PhasesAssigned, ProfilesReady, SpotsFound
 from ...core.grains.grain import Grain
 from ...core.image.micrograph import Micrograph
 from ...core.maps.component_map import ComponentMap
@@ -18,7 +19,6 @@ from ...core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ...core.profile.radial_profile import RadialProfile
 from ...core.progress import Step
 from ...core.spots.spot import Spot
-from ...layers.presenter import Edited, Preview
 from ...layers.results import KEY
 from .layer_group import LayerGroup
 
@@ -76,16 +76,16 @@ class ImageState:
     def take(self, product: Any) -> None:
         """Keep a stage's product in its place."""
         match product:
-            case Edited(spots) | ((Spot(), *_) as spots):
+            case SpotsFound(spots):
                 self.spots = spots
-            case Preview(profiles) | ((RadialProfile(), *_) as profiles):
+            case MaskPainted(profiles) | ProfilesReady(profiles):
                 self.profiles = profiles
-            case (Grain(), *_):
-                self.grains = product
-            case (GrainMatch(), *_):
-                self.matches = product
-            case (ComponentMap(), *_):
-                self.components = product
+            case GrainsFound(grains):
+                self.grains = grains
+            case PhasesAssigned(matches):
+                self.matches = matches
+            case MapsReady(components):
+                self.components = components
             case Analysis():
                 self._complete(product)
 

@@ -12,11 +12,12 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
+from ...core.events import SpotsFound
 from ...core.matching import PhaseOverride
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams
 from ...core.progress import Step
-from ...layers.presenter import Edited, Presenter, Shown
+from ...layers.presenter import Presenter, Shown
 from ...layers.reanalysis import replayed_steps
 from ..canvas.mask_watcher import MaskWatchers, set_editable
 from ..canvas.picking import Picker
@@ -238,7 +239,7 @@ class Session(QObject):
             self._arrange()
         self._roles.update(shown_roles)
         image_state.take(shown.product)
-        if "mask" in shown_roles or isinstance(shown.product, Edited):
+        if "mask" in shown_roles or isinstance(shown.product, SpotsFound):
             self._spots_known = True
             self._masks.watch(image_state)
             if self._kind == "run":
