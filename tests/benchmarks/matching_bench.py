@@ -24,6 +24,7 @@ from napari_tem_fft.core.crystal.phase import Phase
 from napari_tem_fft.core.crystal.phase_selection import ElementRule
 from napari_tem_fft.core.crystal.structure import lines_of
 from napari_tem_fft.core.matching import (
+    EvidenceCache,
     GrainMatch,
     MatchParams,
     Outcome,
@@ -31,7 +32,7 @@ from napari_tem_fft.core.matching import (
     match_grains,
     match_rings,
 )
-from napari_tem_fft.core.matching.pair_index import index_of
+from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.profile.radial_profile import ProfilePeak
 from napari_tem_fft.io.phases.table import load_table
 
@@ -91,9 +92,9 @@ def plausible(truth: Phase, rng: np.random.Generator) -> list[Phase]:
 def one(truth: Phase, phases: Sequence[Phase], error: float, rng: np.random.Generator) -> Trial:
     """Simulate and match one grain."""
     grain, spots = simulate(truth, float(np.exp(rng.normal(0, error))), rng)
-    index_of(phases)
+    cache = EvidenceCache(build_index(phases))
     start = time.process_time()
-    (match, *_) = match_grains([grain], spots, phases, error, PARAMS)
+    (match, *_) = match_grains([grain], spots, phases, error, PARAMS, cache=cache)
     return Trial(truth.id, len(spots), match, time.process_time() - start)
 
 
@@ -180,9 +181,10 @@ def images(count: int | None, error: float, trials: int, seed: int) -> str:
             own = own[:1] if number == len(truth) else own
             grains.append(replace(grain, id=number, spots=tuple(spot.id for spot in own)))
             spots += own
-        index_of(phases)
+        cache = EvidenceCache(build_index(phases))
         start = time.process_time()
-        matches = {m.grain: m for m in match_grains(grains, spots, phases, error, PARAMS)}
+        found = match_grains(grains, spots, phases, error, PARAMS, cache=cache)
+        matches = {match.grain: match for match in found}
         seconds.append(time.process_time() - start)
         listed = [(phase, matches[n]) for n, phase in enumerate(truth[:8], start=1)]
         total += len(listed)

@@ -158,9 +158,8 @@ def analyse(
     stated = phases is not None
     params = params or AnalysisParams()
     segment = segment or segment_of(params)
-    steps = analysis_steps(
-        micrograph, choice.phases, params, segment, choice.others, decisions, specimen, stated
-    )
+    said = decisions, specimen, stated, choice.index
+    steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, *said)
     return exhaust(steps, on_step)
 
 

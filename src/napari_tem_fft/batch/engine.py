@@ -108,9 +108,8 @@ def _analyse(engine: Engine, source: Source) -> Analysis:
     decided = stored_decisions(folder, micrograph.file_hash)
     drawn = stored_specimen(folder, micrograph.file_hash)
     choice, segment = engine.choice, engine.segment
-    steps = analysis_steps(
-        micrograph, choice.phases, job.params, segment, choice.others, decided, drawn, choice.stated
-    )
+    said = decided, drawn, choice.stated, choice.index
+    steps = analysis_steps(micrograph, choice.phases, job.params, segment, choice.others, *said)
     return exhaust(steps)
 
 

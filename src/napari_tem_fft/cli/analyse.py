@@ -130,6 +130,7 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
         decisions,
         specimen,
         choice.stated,
+        choice.index,
     )
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(steps, lambda step: _advance(bar, step))

@@ -6,6 +6,7 @@ from threading import Lock
 
 from .fourier.diffractogram import BandImage, Diffractogram, band_image
 from .grains.edit import OutlineCache
+from .matching import EvidenceCache
 from .profile.ring_sums import RingSums
 
 
@@ -19,17 +20,21 @@ class EditCache:
     ----------
     diffractogram : Diffractogram
         Of the analysis, and of all that edits make of it.
+    evidence : EvidenceCache, optional
+        The one that the analysis was made with, so that grains which no edit changes are not weighed again.
 
     Attributes
     ----------
     outlines : OutlineCache
     ring_sums : RingSums
+    evidence : EvidenceCache
     """
 
-    def __init__(self, diffractogram: Diffractogram) -> None:
+    def __init__(self, diffractogram: Diffractogram, evidence: EvidenceCache | None = None) -> None:
         self.diffractogram = diffractogram
         self.outlines = OutlineCache()
         self.ring_sums = RingSums(diffractogram)
+        self.evidence = evidence or EvidenceCache()
         self._band: BandImage | None = None
         self._lock = Lock()
 

@@ -41,8 +41,9 @@ from .maps.drawn_specimen import cut_grains, specimen_on_grid
 from .maps.map_grid import MapGrid
 from .maps.specimen import specimen_mask
 from .maps.strain import Deformation, DeformationParams, wanted_deformations
-from .matching import GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
+from .matching import EvidenceCache, GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
 from .matching.assignment import CandidateSet, assign_phases
+from .matching.pair_index import PhaseIndex
 from .parameters import Field, check_limits
 from .profile.radial_profile import (
     ProfileParams,
@@ -196,13 +197,16 @@ def analysis_steps(
     decisions: Sequence[PhaseOverride] = (),
     specimen: NDArray[Any] | None = None,
     stated: bool = False,
+    index: PhaseIndex | None = None,
+    cache: EvidenceCache | None = None,
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
 
     `others` are phases outside the candidates, reported where they would match; `decisions`
     overrides of an earlier run, which follow their grains by place; `specimen` where a
     person says that there is matter, on any grid over the whole image; `stated` whether a person has said
-    what the sample can hold, by phases or elements (`CandidateSet.stated`).
+    what the sample can hold, by phases or elements (`CandidateSet.stated`). `index` is that of `phases` and
+    `others` where it is prepared; a `cache` of the caller's keeps the evidence of the grains for edits.
 
     The products of the steps are those of `core.events`, in this order: DiffractogramReady,
     LocalSpectraReady, SpotsFound, ProfilesReady, GrainsFound, PhasesAssigned, MapsReady.
@@ -231,11 +235,11 @@ def analysis_steps(
     found = number_spots(search_grains(context, seeds, proposal), seeds, context)
     found = only_inside(found, inside_part(micrograph, context.grid))
     yield Step("spots", 3, STAGES, SpotsFound(found.spots))
-    choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated)
+    choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated, index)
     given = None if specimen is None else specimen_on_grid(specimen, micrograph, context.grid)
     warnings = warnings_of(micrograph, repaired)
     rest = follow_spots(
-        micrograph, choice, params, context, found, warnings, (), given, specimen_by_user=given is not None
+        micrograph, choice, params, context, found, warnings, (), given, given is not None, cache
     )
     analysis = yield from renumber_steps(rest, 3, STAGES)
     if proposal is None:
@@ -282,6 +286,7 @@ def follow_spots(
     profiles: tuple[RadialProfile, ...] = (),
     specimen: NDArray[np.bool_] | None = None,
     specimen_by_user: bool = False,
+    cache: EvidenceCache | None = None,
 ) -> Generator[Step, None, Analysis]:
     """Profiles, grains, matches and maps of spots that are known."""
     diffractogram, spectra = context.diffractogram, context.spectra
@@ -294,7 +299,7 @@ def follow_spots(
     yield Step("grains", 2, EDIT_STAGES, GrainsFound(found.grains))
     choice = replace(choice, decisions=follow_grains(choice.decisions, found.grains))
     uncertainty = micrograph.calibration.uncertainty
-    names = assign_phases(found, profiles, choice, uncertainty, params.matching)
+    names = assign_phases(found, profiles, choice, uncertainty, params.matching, cache)
     yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(names.matches, names.rings))
     if specimen is None:
         specimen = specimen_of(micrograph, diffractogram, spectra, found, context.grid)

@@ -75,6 +75,7 @@ def reanalyse_after_spot_edit(
         profiles,
         specimen,
         analysis.specimen_by_user,
+        cache.evidence if cache is not None else None,
     )
     next(rest)
     edited = yield from renumber_steps(rest, 0, EDIT_STAGES)
@@ -126,7 +127,7 @@ def reanalyse_after_specimen_edit(
 
 
 def reanalyse_after_override(
-    analysis: Analysis, decisions: Sequence[PhaseOverride]
+    analysis: Analysis, decisions: Sequence[PhaseOverride], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:
     """Names and maps again with other overrides of a person; nothing else changes.
 
@@ -141,7 +142,8 @@ def reanalyse_after_override(
     choice = replace(analysis.choice, decisions=follow_grains(decisions, analysis.grains))
     uncertainty = analysis.micrograph.calibration.uncertainty
     found = grain_set_of(analysis)
-    names = assign_phases(found, analysis.profiles, choice, uncertainty, analysis.params.matching)
+    known = cache.evidence if cache is not None else None
+    names = assign_phases(found, analysis.profiles, choice, uncertainty, analysis.params.matching, known)
     yield Step("phases", 1, OVERRIDE_STAGES, PhasesAssigned(names.matches, names.rings))
     components = component_maps(
         analysis.grains, names.matches, analysis.grain_regions, analysis.specimen, analysis.map_grid

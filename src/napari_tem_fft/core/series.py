@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .crystal.phase import Phase
 from .image.micrograph import Micrograph
+from .matching import EvidenceCache
 from .pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .progress import Step
 
@@ -56,10 +57,11 @@ def series_steps(
         The network that proposes spots, as `analysis_steps` takes it.
     """
     found = []
+    cache = EvidenceCache()  # one index for all frames
     for number in range(frames):
         name = f"frame {number + 1} of {frames}"
         try:
-            steps = analysis_steps(frame(number), phases, params, segment)
+            steps = analysis_steps(frame(number), phases, params, segment, cache=cache)
             seen = yield from _within(steps, Step(name, number, frames))
             result = _of_analysis(number, seen)
         except ValueError as error:

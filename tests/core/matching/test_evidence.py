@@ -8,12 +8,12 @@ import pytest
 
 from forward_model import zone
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains, with_alternatives
+from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains
 from napari_tem_fft.core.matching.evidence import PRECISIONS, _at_precisions, _chi2
 from napari_tem_fft.core.matching.expected import expected_patterns
 from napari_tem_fft.core.matching.joint_posterior import ScalePrior, combine
 from napari_tem_fft.core.matching.observations import ANY_G, observe
-from napari_tem_fft.core.matching.pair_index import index_of
+from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.zone_patterns import in_band, up_to_nodes
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_table, select_phases
@@ -130,7 +130,7 @@ def test_what_was_excluded_but_fits_is_told():
     grains, allowed = [grain_of(spots)], phases("Cu", "Au")
     matches = match_grains(grains, spots, allowed, 0.005)
     assert matches[0].outcome is Outcome.UNKNOWN
-    (told,) = with_alternatives(grains, spots, matches, (allowed, phases("Li2O", "Si")), 0.005)
+    (told,) = match_grains(grains, spots, allowed, 0.005, outside=phases("Li2O", "Si"))
     assert [c.phase for c in told.alternatives] == ["Li2O"]
     assert told.reason.endswith("not among the candidates but fits better: Li2O")
 
@@ -139,14 +139,14 @@ def test_a_better_phase_outside_the_candidates_makes_a_name_ambiguous_unless_ele
     """Silver and silicon, of which neither is a candidate: LiF and KF fit both if the scale is 1.5 % off."""
     silver, silicon = spots_at(positions("Ag", (0, 1, 1))), spots_at(positions("Si", (0, 1, 1)), first=30)
     grains, spots = [grain_of(silver, 1), grain_of(silicon, 2)], [*silver, *silicon]
-    listed = phases("LiF", "KF", "Cu"), phases("Ag", "Si", "Fe_bcc")
-    matches = match_grains(grains, spots, listed[0], 0.02)
+    allowed, outside = phases("LiF", "KF", "Cu"), phases("Ag", "Si", "Fe_bcc")
+    matches = match_grains(grains, spots, allowed, 0.02)
     assert [m.phases for m in matches] == [("LiF",), ("KF",)]
-    told = with_alternatives(grains, spots, matches, listed, 0.02)
+    told = match_grains(grains, spots, allowed, 0.02, outside=outside)
     assert [m.outcome for m in told] == [Outcome.AMBIGUOUS, Outcome.AMBIGUOUS]
     assert [m.phases for m in told] == [("Ag", "LiF"), ("KF", "Si")]
     assert "say which elements the sample can hold" in told[0].reason
-    stated = with_alternatives(grains, spots, matches, listed, 0.02, MatchParams(outside=0.0))
+    stated = match_grains(grains, spots, allowed, 0.02, MatchParams(outside=0.0), outside=outside)
     assert [m.phases for m in stated] == [("LiF",), ("KF",)]
 
 
@@ -162,7 +162,7 @@ def test_what_an_image_cannot_show_is_not_missed():
 
 def test_crystals_of_layered_phases_lie_flat():
     (flat, other) = phases("graphite", "ZnO")
-    index = index_of((flat, other))
+    index = build_index((flat, other))
     prior = np.exp(expected_patterns(index, ANY_G).log_prior) / index.zone_orientations
     along = (np.abs(index.zone_uvw) == (0, 0, 1)).all(axis=1)
     assert prior[along & (index.zone_phase == 0)].sum() > 0.8

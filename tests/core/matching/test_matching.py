@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from forward_model import zone
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import (
+    EvidenceCache,
+    MatchParams,
     Outcome,
     PhaseOverride,
     follow_grains,
@@ -17,7 +19,7 @@ from napari_tem_fft.core.matching import (
     weighing,
 )
 from napari_tem_fft.core.matching.evidence import _sums_of_others
-from napari_tem_fft.core.matching.pair_index import index_of
+from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.placement import _precision
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_table, select_phases
@@ -195,42 +197,48 @@ def test_random_spots_are_hardly_ever_a_named_phase_and_never_crash(seed, count)
         assert 0 <= sum(c.posterior for c in found.candidates) <= 1 + 1e-6 or not found.phases
 
 
+def counted(monkeypatch):
+    """The numbers of grains that are weighed from now on, a call each."""
+    rows, weigh = [], weighing.weigh
+    monkeypatch.setattr(
+        weighing, "weigh", lambda h, o, *more: rows.append(len(o.valid)) or weigh(h, o, *more)
+    )
+    return rows
+
+
 def test_grains_that_an_edit_leaves_alone_are_not_weighed_again(monkeypatch):
-    candidates = phases("LiF", "Cu", "Li2O")
+    candidates, cache = phases("LiF", "Cu", "Li2O"), EvidenceCache()
     one, two = spots_of("LiF", (0, 1, 1)), spots_of("Cu", (0, 0, 1), first=20)
     grains, spots = (grain_of(one), grain_of(two, 2)), (*one, *two)
-    weighing._remembered.clear()
-    whole = match_grains(grains, spots, candidates, 0.01)
-    rows = []
-    weigh = weighing.weigh
-    monkeypatch.setattr(weighing, "weigh", lambda h, o, i: rows.append(len(o.valid)) or weigh(h, o, i))
+    whole = match_grains(grains, spots, candidates, 0.01, cache=cache)
+    rows = counted(monkeypatch)
     fewer = (grains[0], grain_of(two[1:], 2))
-    edited = match_grains(fewer, spots, candidates, 0.01)
+    edited = match_grains(fewer, spots, candidates, 0.01, cache=cache)
     assert rows == [1]
-    assert match_grains(grains, spots, candidates, 0.01) == whole and rows == [1]
-    weighing._remembered.clear()
-    for one_by_memory, fresh in zip(edited, match_grains(fewer, spots, candidates, 0.01), strict=True):
-        assert one_by_memory.phases == fresh.phases
-        assert one_by_memory.candidates[0].posterior == pytest.approx(fresh.candidates[0].posterior, rel=1e-9)
+    assert match_grains(grains, spots, candidates, 0.01, cache=cache) == whole and rows == [1]
+    for by_cache, fresh in zip(edited, match_grains(fewer, spots, candidates, 0.01), strict=True):
+        assert by_cache.phases == fresh.phases
+        assert by_cache.candidates[0].posterior == pytest.approx(fresh.candidates[0].posterior, rel=1e-9)
 
 
-def test_phases_beside_the_candidates_change_nothing_and_are_weighed_in_the_same_go(monkeypatch):
-    candidates, others = phases("LiF", "Cu"), phases("LiH", "Si", "Al")
+def test_nothing_is_known_from_one_call_to_the_next_without_a_cache(monkeypatch):
+    spots, rows = spots_of("LiF", (0, 1, 1)), counted(monkeypatch)
+    first, second = (match(spots, ["LiF", "Cu"]) for _ in range(2))
+    assert first == second and rows == [1, 1]
+
+
+def test_phases_outside_the_candidates_are_weighed_in_the_same_go_and_change_no_candidate(monkeypatch):
+    candidates, outside = phases("LiF", "Cu"), phases("LiH", "Si", "Al")
     spots = (*spots_of("LiF", (0, 1, 1)), *spots_of("Cu", (0, 0, 1), first=20))
     grains = (grain_of(spots[:4]), grain_of(spots[6:], 2))
-    weighing._remembered.clear()
     alone = match_grains(grains, spots, candidates, 0.02)
-    calls = []
-    weigh = weighing.weigh
-    monkeypatch.setattr(weighing, "weigh", lambda h, o, i: calls.append(len(o.valid)) or weigh(h, o, i))
-    beside = match_grains(grains, spots, candidates, 0.02, beside=others)
-    assert [m.phases for m in beside] == [m.phases for m in alone]
-    for one, other in zip(beside, alone, strict=True):
+    rows = counted(monkeypatch)
+    both = match_grains(grains, spots, candidates, 0.02, MatchParams(outside=0.0), outside=outside)
+    assert sum(rows) == 2
+    assert [m.phases for m in both] == [m.phases for m in alone]
+    for one, other in zip(both, alone, strict=True):
         assert one.candidates[0].posterior == pytest.approx(other.candidates[0].posterior, rel=1e-6)
         assert one.unlisted == pytest.approx(other.unlisted, rel=1e-6)
-    before = list(calls)
-    match_grains(grains, spots, (*candidates, *others), 0.02)
-    assert sum(before) == 2 and calls == before
 
 
 def test_grains_with_far_fewer_spots_are_weighed_by_themselves():
@@ -265,7 +273,7 @@ def test_precision_of_a_fit_is_that_of_its_design():
 
 def test_relative_f_of_points_is_that_of_their_planes():
     (copper,) = phases("Cu")
-    index = index_of((copper,))
+    index = build_index((copper,))
     zone = np.array([0, 1])
     position = np.array([[(1, 0), (2, 1)], [(0, 1), (40, 40)]])
     hkl = position @ index.zone_hkl[zone].astype(int)

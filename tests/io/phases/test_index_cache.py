@@ -1,59 +1,42 @@
 """The index on disk: found again by content, and never trusted blindly."""
 
 import numpy as np
-import pytest
 
-from napari_tem_fft.core.matching import pair_index as index_module
-from napari_tem_fft.core.matching.pair_index import build_index, index_key, index_of, is_remembered
+from napari_tem_fft.core.matching.pair_index import build_index, index_key
 from napari_tem_fft.io.phases.index_cache import KEPT, prepare_index, prepared_choice
 from napari_tem_fft.io.phases.table import load_table, select_phases
-
-
-@pytest.fixture
-def forget():
-    def clear():
-        index_module._memory.clear()
-
-    clear()
-    yield clear
-    clear()
 
 
 def phases(*names):
     return select_phases(load_table(), names=names)
 
 
-def test_written_once_and_read_back(tmp_path, forget, monkeypatch):
+def test_written_once_and_read_back(tmp_path, monkeypatch):
     chosen = phases("LiF", "Cu")
-    prepare_index(chosen, tmp_path)
-    built = index_of(chosen).arrays()
-    forget()
+    built = prepare_index(chosen, tmp_path).arrays()
     monkeypatch.setattr("napari_tem_fft.io.phases.index_cache.build_index", None)
-    prepare_index(chosen, tmp_path)
-    assert is_remembered(index_key(chosen))
-    for name, array in index_of(chosen).arrays().items():
+    read = prepare_index(chosen, tmp_path)
+    assert read.key == index_key(chosen)
+    for name, array in read.arrays().items():
         assert np.array_equal(array, built[name]) and array.dtype == built[name].dtype
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_damaged_file_is_built_anew(tmp_path, forget):
+def test_a_damaged_file_is_built_anew(tmp_path):
     chosen = phases("LiF")
     prepare_index(chosen, tmp_path)
     (file,) = tmp_path.iterdir()
     for damage in (b"", b"PK\x03\x04 nonsense", file.read_bytes()[:500]):
         file.write_bytes(damage)
-        forget()
-        prepare_index(chosen, tmp_path)
-        assert len(index_of(chosen).pair_ratio)
+        assert len(prepare_index(chosen, tmp_path).pair_ratio)
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(tmp_path, forget):
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").write_text("")
-    prepare_index(phases("Cu"), tmp_path / "file" / "below")
-    assert is_remembered(index_key(phases("Cu")))
+    assert len(prepare_index(phases("Cu"), tmp_path / "file" / "below").pair_ratio)
 
 
-def test_old_files_go(tmp_path, forget):
+def test_old_files_go(tmp_path):
     for phase in load_table()[: KEPT + 3]:
         prepare_index([phase], tmp_path)
     assert len(list(tmp_path.iterdir())) == KEPT
@@ -71,8 +54,8 @@ def test_pairs_of_a_cube():
     assert (np.diff(index.pair_ratio) >= 0).all()
 
 
-def test_a_choice_is_prepared_with_one_index_for_candidates_and_others(forget):
+def test_a_choice_is_prepared_with_one_index_for_candidates_and_others():
     table = phases("Cu", "LiF", "Si")
     choice = prepared_choice(table[1:2], table)
     assert [[p.id for p in part] for part in (choice.phases, choice.others)] == [["LiF"], ["Cu", "Si"]]
-    assert is_remembered(index_key((*choice.phases, *choice.others)))
+    assert choice.index is not None and choice.index.key == index_key((*choice.phases, *choice.others))

@@ -1,6 +1,5 @@
 """Which phase a grain is: spots against reference lattices, ranked, with an honest "unknown"."""
 
-from .alternatives import with_alternatives
 from .joint_posterior import ScalePrior
 from .lookalikes import LookAlike, look_alikes
 from .match import match_grains
@@ -8,9 +7,11 @@ from .overrides import OverrideKind, PhaseOverride, follow_grains, merge_overrid
 from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome
 from .rings import IndexedRing, RingCandidate, RingMatch, match_rings
+from .weighing import EvidenceCache
 
 __all__ = [
     "Candidate",
+    "EvidenceCache",
     "GrainMatch",
     "IndexedRing",
     "IndexedSpot",
@@ -27,5 +28,4 @@ __all__ = [
     "match_grains",
     "match_rings",
     "merge_overrides",
-    "with_alternatives",
 ]

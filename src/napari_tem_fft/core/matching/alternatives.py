@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..crystal.phase import Phase
-from ..grains.grain import Grain
-from ..spots.spot import Spot
-from .match import match_grains
-from .observations import ANY_G
-from .params import OUTSIDE, MatchParams
 from .result import Candidate, GrainMatch, Outcome
 
 #: A phase outside the candidates joins a set if it is at least so probable beside the named.
@@ -18,41 +13,27 @@ JOINS = 0.5
 
 
 def with_alternatives(
-    grains: Sequence[Grain],
-    spots: Sequence[Spot],
-    matches: Sequence[GrainMatch],
-    phases: tuple[Sequence[Phase], Sequence[Phase]],
-    calibration_uncertainty: float,
-    params: MatchParams | None = None,
-    band: tuple[float, float] = ANY_G,
+    matches: Sequence[GrainMatch], free: Sequence[GrainMatch], outside: Sequence[Phase], weight: float
 ) -> tuple[GrainMatch, ...]:
     """The matches, each with the phases that were not allowed but would be named if they were.
 
-    Where these are more probable than the named ones, in spite of the weight `MatchParams.outside` that is
-    theirs, the named and they are an ambiguous set.
+    Where these are more probable than the named ones, in spite of their weight, the named and they are an
+    ambiguous set.
 
     Parameters
     ----------
-    grains : sequence of Grain
-    spots : sequence of Spot
     matches : sequence of GrainMatch
-        With the candidates that were allowed.
-    phases : tuple of two sequences of Phase
-        The candidates that were allowed, and all others.
-    calibration_uncertainty, params, band
-        As in `match_grains`.
+        With the candidates alone allowed.
+    free : sequence of GrainMatch
+        Of the same grains, or of some, with all phases allowed.
+    outside : sequence of Phase
+        The phases that are no candidates.
+    weight : float
+        How probable, before looking, they are beside a candidate (`MatchParams.outside`).
     """
-    allowed, others = phases
-    asked = {match.grain for match in matches if match.spots and not match.decided_by_user}
-    left = [grain for grain in grains if grain.id in asked]
-    if not others or not left:
-        return tuple(matches)
-    again = match_grains(left, spots, (*allowed, *others), calibration_uncertainty, params, band=band)
-    barred = {phase.id for phase in others}
-    given = (params or MatchParams()).outside
-    weight = OUTSIDE if given is None else given
+    barred = {phase.id for phase in outside}
     of_grain: dict[int, GrainMatch] = {}
-    for match in again:
+    for match in free:
         of_grain.setdefault(match.grain, match)
     first = {match.grain: index for index, match in reversed(list(enumerate(matches)))}
     return tuple(

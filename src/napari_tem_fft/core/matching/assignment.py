@@ -12,6 +12,7 @@ from ..grains.grain import GrainSet
 from ..profile.radial_profile import ProfilePeak, RadialProfile
 from ..spots.spot import Spot
 from . import (
+    EvidenceCache,
     GrainMatch,
     MatchParams,
     Outcome,
@@ -20,8 +21,8 @@ from . import (
     ScalePrior,
     match_grains,
     match_rings,
-    with_alternatives,
 )
+from .pair_index import PhaseIndex
 from .search import GRAIN_SCALE
 
 #: An image shows nothing where its power is less than this share of the noise that neighbouring rings have.
@@ -43,12 +44,15 @@ class CandidateSet:
     stated : bool
         A person has said what the sample can hold, by phases or elements: no phase outside the candidates is
         their rival then, unless `MatchParams.outside` is given.
+    index : PhaseIndex, optional
+        Of the candidates and the others, where it is prepared; else it is built when it is needed.
     """
 
     phases: tuple[Phase, ...]
     others: tuple[Phase, ...] = ()
     decisions: tuple[PhaseOverride, ...] = ()
     stated: bool = False
+    index: PhaseIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ def assign_phases(
     choice: CandidateSet,
     calibration_uncertainty: float,
     params: MatchParams,
+    cache: EvidenceCache | None = None,
 ) -> PhaseAssignments:
     """Names of the grains and of the rings of one image.
 
@@ -78,16 +83,26 @@ def assign_phases(
     calibration_uncertainty : float
         Relative standard uncertainty of the image's scale.
     params : MatchParams
+    cache : EvidenceCache, optional
+        What is known of these grains already; takes the place of the choice's index.
     """
+    if cache is None:
+        cache = EvidenceCache() if choice.index is None else EvidenceCache(choice.index)
     band = recorded_band(profiles[0])
     choice = with_overrides(choice)
     if choice.stated and params.outside is None:
         params = replace(params, outside=0.0)
-    known, listed = (calibration_uncertainty, params), (choice.phases, choice.others)
     matches = match_grains(
-        found.grains, found.spots, choice.phases, *known, choice.decisions, band, choice.others
+        found.grains,
+        found.spots,
+        choice.phases,
+        calibration_uncertainty,
+        params,
+        choice.decisions,
+        band,
+        choice.others,
+        cache,
     )
-    matches = with_alternatives(found.grains, found.spots, matches, listed, *known, band)
     peaks = ring_peaks(profiles, found.spots, matches)
     rings = match_rings(peaks, choice.phases, known_scale(matches, calibration_uncertainty), params, band)
     return PhaseAssignments(matches, rings)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .expected import UNKNOWN_F, expected_patterns, silence_of_a_point, visible_area
+from .expected import UNKNOWN_F, Expected, silence_of_a_point, visible_area
 from .observations import ANY_G, Observed
 from .pair_index import PhaseIndex
 from .placement import Hypotheses
@@ -58,18 +58,26 @@ class Evidence:
         return Evidence(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
-def promising(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.bool_]:
+def promising(hypotheses: Hypotheses, observed: Observed, before: Expected) -> NDArray[np.bool_]:
     """Which hypotheses are worth a full weighing: a quick look at positions alone, shape (n,)."""
-    merit = quick_merit(hypotheses, observed, index)
+    merit = quick_merit(hypotheses, observed, before)
     return near_best(merit, hypotheses.grain, len(observed.valid))
 
 
-def quick_merit(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.float64]:
-    """About the ln evidence of each hypothesis by positions alone, shape (n,)."""
+def quick_merit(hypotheses: Hypotheses, observed: Observed, before: Expected) -> NDArray[np.float64]:
+    """About the ln evidence of each hypothesis by positions alone, shape (n,).
+
+    Parameters
+    ----------
+    hypotheses : Hypotheses
+    observed : Observed
+    before : Expected
+        Of the hypotheses' index within the band of what was observed.
+    """
     grain = hypotheses.grain
     log_density = _log_density(hypotheses, observed)
     odds = np.where(hypotheses.near, np.exp(log_density) / _spurious(observed)[grain], 0.0)
-    least = expected_patterns(index, observed.band).non_detection_log_prob[:, 0, -1]
+    least = before.non_detection_log_prob[:, 0, -1]
     merit: NDArray[np.float64] = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1)
     return merit - least[hypotheses.zone]
 
@@ -88,8 +96,8 @@ def near_best(
     return result
 
 
-def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evidence:
-    """Evidence of each hypothesis."""
+def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex, before: Expected) -> Evidence:
+    """Evidence of each hypothesis; `before` as in `quick_merit`."""
     grain = hypotheses.grain
     relative_f = index.relative_f(hypotheses.zone, hypotheses.position)
     allowed, double_diffraction = _reflections(hypotheses, relative_f)
@@ -99,7 +107,6 @@ def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evid
     )
     chi2 = _chi2(hypotheses, observed)
     odds = spot_odds(root_f, _log_density(hypotheses, observed), chi2, observed, grain)
-    before = expected_patterns(index, observed.band)
     quiet = before.non_detection_log_prob[hypotheses.zone].transpose(1, 2, 0)
     levels = odds.sum_log() - quiet[:, :, None] * intensity_weight(observed)[grain]
     prior = before.log_prior[hypotheses.zone] + hypotheses.log_volume
@@ -107,7 +114,9 @@ def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> Evid
     return Evidence(average_over(levels) + prior, allowed & member, double_diffraction & member, chi2)
 
 
-def weigh_shape(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -> NDArray[np.float64]:
+def weigh_shape(
+    hypotheses: Hypotheses, observed: Observed, index: PhaseIndex, before: Expected
+) -> NDArray[np.float64]:
     """ln evidence of each hypothesis as if all points of its lattice were as visible, shape (n,)."""
     allowed, double_diffraction = _reflections(
         hypotheses, index.relative_f(hypotheses.zone, hypotheses.position)
@@ -115,7 +124,7 @@ def weigh_shape(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex) -
     basis = index.zone_basis[hypotheses.zone] * np.exp(hypotheses.log_scale)[:, None, None]
     chi2, log_density = _chi2(hypotheses, observed), _log_density(hypotheses, observed)
     shape = flat_evidence(allowed | double_diffraction, log_density, chi2, observed, hypotheses.grain, basis)
-    prior = expected_patterns(index, observed.band).log_prior[hypotheses.zone]
+    prior = before.log_prior[hypotheses.zone]
     total: NDArray[np.float64] = shape + prior + hypotheses.log_volume
     return total
 

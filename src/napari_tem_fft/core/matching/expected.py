@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +38,8 @@ class Expected:
 
 
 def expected_patterns(index: PhaseIndex, band: tuple[float, float]) -> Expected:
-    """The expectations of an index within a band of |g| (1/nm); remembered as long as the index lives."""
-    known = _remembered.setdefault(index, {})
-    if band not in known:
-        known.clear()
-        known[band] = Expected(in_band(index.zone_silence, band), _log_prior(index, band))
-    return known[band]
-
-
-_remembered: WeakKeyDictionary[PhaseIndex, dict[tuple[float, float], Expected]] = WeakKeyDictionary()
+    """The expectations of an index within a band of |g| (1/nm)."""
+    return Expected(in_band(index.zone_silence, band), _log_prior(index, band))
 
 
 def _log_prior(index: PhaseIndex, band: tuple[float, float]) -> NDArray[np.float64]:

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 from ..crystal.phase import Phase
 from ..grains.grain import Grain
 from ..spots.spot import Spot
+from .alternatives import with_alternatives
 from .candidates import candidate, candidates
 from .joint_posterior import ScalePrior
 from .observations import ANY_G, Observed, observe
 from .overlap import split_rows
 from .overrides import PhaseOverride
-from .pair_index import PhaseIndex, index_of
-from .params import MatchParams
+from .pair_index import PhaseIndex
+from .params import OUTSIDE, MatchParams
 from .result import Candidate, GrainMatch, Outcome
 from .search import GRAIN_SCALE, Found, search
 from .single_reflection import single_d
 from .verdict import Context, judge
+from .weighing import EvidenceCache
 
 #: Lattices that are looked for in one grain.
 MOST_LATTICES = 3
@@ -37,7 +39,8 @@ def match_grains(
     params: MatchParams | None = None,
     decisions: Sequence[PhaseOverride] = (),
     band: tuple[float, float] = ANY_G,
-    beside: Sequence[Phase] = (),
+    outside: Sequence[Phase] = (),
+    cache: EvidenceCache | None = None,
 ) -> tuple[GrainMatch, ...]:
     """What each grain's phase is, judged by d and angles of all its spots and by the image's one scale.
 
@@ -56,9 +59,11 @@ def match_grains(
     band : tuple of float, 1/nm, optional
         Smallest and largest |g| at which the image could show a spot: its Nyquist frequency, the limits of
         the search, the edges of a filter. What is missing beyond says nothing.
-    beside : sequence of Phase, optional
-        Phases that are none of the candidates and change nothing here, but are weighed in the same go: a
-        later call with ``(*phases, *beside)`` finds its work done.
+    outside : sequence of Phase, optional
+        Phases that are none of the candidates. They are weighed in the same go, and reported where they would
+        match if they were allowed (`GrainMatch.alternatives`); see `with_alternatives`.
+    cache : EvidenceCache, optional
+        What is known of these grains already.
 
     Returns
     -------
@@ -66,27 +71,45 @@ def match_grains(
         In the order of the grains. A grain in which several lattices overlap has several entries, one
         after the other, each with the spots that are its own.
     """
-    index = index_of((*phases, *beside))
-    matcher = _Matcher(grains, spots, phases, params or MatchParams(), decisions, index, band)
-    scale = matcher.scale_prior(max(calibration_uncertainty, 1e-4))
-    found, owners = matcher.search_with_overlaps(scale)
-    said = [decision for decision in decisions if decision.kind != "reject"]
-    if not said:
-        return matcher.verdicts(found, owners, scale)
-    rest = [decision for decision in decisions if decision.kind == "reject"]
-    free = match_grains(grains, spots, phases, calibration_uncertainty, params, rest, band, beside)
-    return matcher.verdicts(found, owners, scale, {match.grain: match for match in reversed(free)})
+    params, cache = params or MatchParams(), cache or EvidenceCache()
+    index = cache.index_of((*phases, *outside))
+    uncertainty = max(calibration_uncertainty, 1e-4)
+    matcher = _Matcher(
+        grains, spots, tuple(phases), params, tuple(decisions), index, len(phases), band, cache
+    )
+    matches = matcher.match(uncertainty)
+    asked = {match.grain for match in matches if match.spots and not match.decided_by_user}
+    left = [grain for grain in grains if grain.id in asked]
+    if not outside or not left:
+        return matches
+    free = replace(matcher, grains=left, phases=(*phases, *outside), decisions=())
+    weight = OUTSIDE if params.outside is None else params.outside
+    return with_alternatives(matches, free.match(uncertainty), outside, weight)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Matcher:
+    """Grains with the phases that are allowed: the first ones of the index, or all."""
+
     grains: Sequence[Grain]
     spots: Sequence[Spot]
-    phases: Sequence[Phase]
+    phases: tuple[Phase, ...]
     params: MatchParams
-    decisions: Sequence[PhaseOverride]
+    decisions: tuple[PhaseOverride, ...]
     index: PhaseIndex
+    candidates: int
     band: tuple[float, float]
+    cache: EvidenceCache
+
+    def match(self, uncertainty: float) -> tuple[GrainMatch, ...]:
+        """A match for each grain, and for each further lattice that overlaps it."""
+        scale = self.scale_prior(uncertainty)
+        found, owners = self.search_with_overlaps(scale)
+        rejections = tuple(decision for decision in self.decisions if decision.kind == "reject")
+        if len(rejections) == len(self.decisions):
+            return self.verdicts(found, owners, scale)
+        measured = replace(self, decisions=rejections).match(uncertainty)
+        return self.verdicts(found, owners, scale, {match.grain: match for match in reversed(measured)})
 
     def scale_prior(self, uncertainty: float) -> ScalePrior:
         """The calibration, or the scale that the locked grains give."""
@@ -105,7 +128,8 @@ class _Matcher:
         if not grain or not phase:
             return None
         observed = observe(grain, self.spots, self.params, self.band)
-        found = search(observed, index_of(phase), 1, ScalePrior(0.0, STANDARD_SEARCH), self.params)
+        index, scale = self.cache.index_of(phase), ScalePrior(0.0, STANDARD_SEARCH)
+        found = search(observed, index, (1, 1), scale, self.params, self.cache)
         best = found.best(0)
         if best is None:
             return None
@@ -144,7 +168,8 @@ class _Matcher:
             for row, owner in enumerate(owners)
             if any(decision.grain == self.grains[owner].id for decision in self.decisions)
         }
-        return search(observed, self.index, len(self.phases), scale, self.params, barred)
+        phases = self.candidates, len(self.phases)
+        return search(observed, self.index, phases, scale, self.params, self.cache, barred)
 
     def _barred_phases(self, grain: int, first: bool) -> NDArray[np.bool_]:
         """What a person says that a (first) lattice is not, "not listed" and "all spurious" last."""

@@ -8,7 +8,7 @@ angles are those of every cubic crystal.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..crystal.phase import Phase
 from ..crystal.structure import LatticePlanes, Structure
 from .evidence import flat_evidence, promising, weigh_shape
-from .expected import visible_area
+from .expected import Expected, expected_patterns, visible_area
 from .hypotheses import GATE, propose, spot_pairs
 from .observations import Observed
 from .pair_index import PhaseIndex, build_index
@@ -43,8 +43,9 @@ def _common_kinds(observed: Observed) -> NDArray[np.float64]:
     """ln evidence of a common kind of lattice of unknown size."""
     index = common_kinds()
     hypotheses = propose(observed, index, 0.0, 0.5 * SIZE_RANGE / GATE)
-    hypotheses = hypotheses.rows(promising(hypotheses, observed, index))
-    log_evidence = weigh_shape(hypotheses, observed, index)
+    before = _expected_of_common_kinds(observed.band)
+    hypotheses = hypotheses.rows(promising(hypotheses, observed, before))
+    log_evidence = weigh_shape(hypotheses, observed, index, before)
     log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
     total = np.full(len(observed.valid), -np.inf)
     np.logaddexp.at(total, hypotheses.grain, log_evidence - np.log(len(common_phases())))
@@ -74,6 +75,11 @@ _KINDS: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] =
 def common_kinds() -> PhaseIndex:
     """Index of the common kinds of lattices."""
     return build_index(common_phases())
+
+
+@lru_cache(maxsize=8)
+def _expected_of_common_kinds(band: tuple[float, float]) -> Expected:
+    return expected_patterns(common_kinds(), band)
 
 
 @cache

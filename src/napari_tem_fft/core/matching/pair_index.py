@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,11 @@ VERSION = f"index-3 {PATTERN_D} {PATTERN_F} {STARTERS} {SHARPNESS} {THRESHOLDS.t
 FLAT = 0.9986
 #: Pairs this close to a right angle are listed with both signs, degrees.
 RIGHT_ANGLE_MARGIN = 5.0
-_KEPT, _BLOCKS_KEPT = 8, 400
 _PHASE_SHIFT = 27
 _CODE = np.array([1 << 18, 1 << 9, 1], np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PhaseIndex:
     """Patterns and pairs of a set of phases, as arrays.
 
@@ -61,6 +60,8 @@ class PhaseIndex:
     pair_zone : ndarray of int, shape (pairs,)
     pair_positions : ndarray of int, shape (pairs, 2, 2)
         The two reflections on their zone's basis.
+    key : str
+        `index_key` of the phases.
     """
 
     plane_code: NDArray[np.int64]
@@ -79,15 +80,16 @@ class PhaseIndex:
     pair_g: NDArray[np.float32]
     pair_zone: NDArray[np.int32]
     pair_positions: NDArray[np.int16]
+    key: str
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name, for storing."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in _EMPTY}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PhaseIndex:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], key: str) -> PhaseIndex:
         """The index from `arrays`."""
-        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        return cls(**{name: arrays[name] for name in _EMPTY}, key=key)
 
     def relative_f(self, zone: NDArray[np.int32], position: NDArray[np.int64]) -> NDArray[np.float32]:
         """Relative |F| of points of zones' lattices; 0 where forbidden.
@@ -116,34 +118,12 @@ def index_key(phases: Sequence[Phase]) -> str:
     return digest.hexdigest()
 
 
-def index_of(phases: Sequence[Phase]) -> PhaseIndex:
-    """The index of these phases: remembered, or built now."""
-    key = index_key(phases)
-    if key not in _memory:
-        remember(key, build_index(phases))
-    _memory.move_to_end(key)
-    return _memory[key]
-
-
-def remember(key: str, index: PhaseIndex) -> None:
-    """Keep an index for `index_of` (the few last used ones are kept)."""
-    _memory[key] = index
-    while len(_memory) > _KEPT:
-        _memory.popitem(last=False)
-
-
-def is_remembered(key: str) -> bool:
-    """Whether `index_of` would find an index instead of building it."""
-    return key in _memory
-
-
-_memory: OrderedDict[str, PhaseIndex] = OrderedDict()
-
-
 def build_index(phases: Sequence[Phase]) -> PhaseIndex:
     """Build the index; phases known by a list of d-spacings only have no pairs."""
     lattices = [(n, planes_of(phase)) for n, phase in enumerate(phases)]
-    blocks = [(n, _block(lattice)) for n, lattice in lattices if lattice is not None]
+    blocks = [
+        (n, dict(_block(_Lattice(lattice.key, lattice)))) for n, lattice in lattices if lattice is not None
+    ]
     zones = np.cumsum([0, *(len(block["zone_uvw"]) for _, block in blocks)])
     for (number, block), first in zip(blocks, zones[:-1], strict=True):
         block["plane_code"] = block["plane_code"] + (number << _PHASE_SHIFT)
@@ -157,7 +137,7 @@ def build_index(phases: Sequence[Phase]) -> PhaseIndex:
     for part, by in (("plane_", "plane_code"), ("pair_", "pair_ratio")):
         order = np.argsort(joined[by], kind="stable")
         joined |= {name: array[order] for name, array in joined.items() if name.startswith(part)}
-    return PhaseIndex.from_arrays(joined)
+    return PhaseIndex.from_arrays(joined, index_key(phases))
 
 
 _EMPTY: dict[str, NDArray[Any]] = {
@@ -180,18 +160,19 @@ _EMPTY: dict[str, NDArray[Any]] = {
 }
 
 
-def _block(lattice: LatticePlanes | ListedPlanes) -> dict[str, NDArray[Any]]:
-    """The arrays of one phase alone: remembered, or made now."""
-    key = lattice.key
-    if key not in _blocks:
-        patterns = zone_patterns(lattice)
-        _blocks[key] = _planes(lattice) | _zones(patterns, lattice.direct) | _pairs(patterns)
-        while len(_blocks) > _BLOCKS_KEPT:
-            _blocks.popitem(last=False)
-    return dict(_blocks[key])
+@dataclass(frozen=True, slots=True)
+class _Lattice:
+    """Lattice planes, the same as others of the same key."""
+
+    key: str
+    planes: LatticePlanes | ListedPlanes = field(compare=False)
 
 
-_blocks: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
+@lru_cache(maxsize=400)
+def _block(lattice: _Lattice) -> Mapping[str, NDArray[Any]]:
+    """The arrays of one phase alone."""
+    patterns = zone_patterns(lattice.planes)
+    return _planes(lattice.planes) | _zones(patterns, lattice.planes.direct) | _pairs(patterns)
 
 
 def _plane_code(phase: NDArray[np.int32] | int, hkl: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from .observations import Observed
 from .pair_index import PhaseIndex
 from .params import MatchParams
 from .placement import Hypotheses
-from .weighing import weigh_grains
+from .weighing import EvidenceCache, weigh_grains
 
 #: A grain's own scale differs from the image's by this much: strain and local distortion.
 GRAIN_SCALE = 0.0015
@@ -59,32 +59,35 @@ class Found:
 def search(
     observed: Observed,
     index: PhaseIndex,
-    phases: int,
+    phases: tuple[int, int],
     scale: ScalePrior,
     params: MatchParams,
+    cache: EvidenceCache,
     forbidden: Mapping[int, NDArray[np.bool_]] | None = None,
 ) -> Found:
-    """Weigh all placements.
+    """Weigh all placements, and judge the grains together with the first phases of the index allowed.
 
     Parameters
     ----------
     observed : Observed
     index : PhaseIndex
-        Of these phases, or of more, that come after them and are only made known to the memory.
-    phases : int
+    phases : tuple of int
+        How many of its phases are candidates, and how many are allowed now: these, or all.
     scale : ScalePrior
     params : MatchParams
+    cache : EvidenceCache
     forbidden : mapping of int to ndarray of bool, shape (phases + 2,), optional
         For a grain (row of `observed`): what it cannot be, "not listed" and "all spurious" last.
     """
-    found = weigh_grains(observed, index, phases, scale)
+    candidates, allowed = phases
+    found = weigh_grains(observed, index, candidates, scale, cache).of_first(allowed, index)
     hypotheses, evidence = found.hypotheses, found.evidence
-    table = _over_scale(hypotheses, evidence, index, (len(observed.valid), phases), scale)
+    table = _over_scale(hypotheses, evidence, index, (len(observed.valid), allowed), scale)
     null_models = np.stack([found.unlisted, np.zeros(len(observed.valid))], axis=1)
     for row, barred in (forbidden or {}).items():
-        table[:, row, barred[:phases]] = _IMPOSSIBLE
-        null_models[row, barred[phases:]] = _IMPOSSIBLE
-    joint = combine(table, null_models, _prior(phases, params), scale)
+        table[:, row, barred[:allowed]] = _IMPOSSIBLE
+        null_models[row, barred[allowed:]] = _IMPOSSIBLE
+    joint = combine(table, null_models, _prior(allowed, params), scale)
     error = np.sqrt(_scale_error(hypotheses) ** 2 + joint.scale_error**2)
     merit = evidence.log_evidence - 0.5 * ((hypotheses.log_scale - joint.mean_scale) / error) ** 2
     return Found(observed, index, hypotheses, evidence, merit, joint)

@@ -1,34 +1,36 @@
-"""Weighed: placements of a grain's spots with their evidence, remembered while the spots stay the same.
+"""Weighed: placements of grains' spots with their evidence, by all phases of an index at once.
 
-What a grain's spots say does not depend on other grains; only the posterior of the image does. So the
-grains that an edit has not touched, and those that another try of overlaps has not, are not weighed again.
-Nor does it depend on other phases: those outside the candidates are weighed in one go with them.
+What a grain's spots say of a phase does not depend on other phases, so that the candidates and the phases
+outside of them are weighed in one go, and then judged with only the candidates allowed, or all.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from threading import Lock
+from threading import RLock
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..crystal.phase import Phase
 from .evidence import Evidence, near_best, quick_merit, weigh
+from .expected import Expected, expected_patterns
 from .hypotheses import propose
 from .joint_posterior import ScalePrior
 from .null_models import unlisted_evidence
 from .observations import Observed
-from .pair_index import PhaseIndex
+from .pair_index import PhaseIndex, build_index, index_key
 from .placement import Hypotheses
 
-#: Grains remembered for one table of phases.
-MOST_REMEMBERED = 256
+#: Grains and indices that are kept, the last used ones.
+MOST_GRAINS, MOST_INDICES = 256, 4
 #: Grains of fewer spots are weighed by themselves where that spares so many empty places in the arrays.
 WORTH_A_GROUP = 30
+#: An index's key, the number of its phases that are candidates, and all else that evidence depends on.
+Key = tuple[str, int, bytes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,42 +66,88 @@ class Weighed:
         return Weighed(*parts, self.merit[chosen], self.unlisted)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """A grain with the numbers of first phases for which all that is worth weighing is weighed."""
+class EvidenceCache:
+    """Evidence of grains by all that it depends on, and the indices that it was weighed by.
 
-    weighed: Weighed
-    phases: frozenset[int]
+    What a grain's spots say does not depend on other grains; only the posterior of the image does. So whoever
+    matches the grains of an image again and again (after edits, or with other phases allowed) makes one and
+    hands it on: grains whose spots are the same are not weighed again. Results are the same without it.
+
+    Parameters
+    ----------
+    *indices : PhaseIndex
+        Such as are prepared already.
+    """
+
+    def __init__(self, *indices: PhaseIndex) -> None:
+        self._indices = OrderedDict((index.key, index) for index in indices)
+        self._expected: dict[tuple[str, tuple[float, float]], Expected] = {}
+        self._grains: OrderedDict[Key, Weighed] = OrderedDict()
+        self._lock = RLock()  # an edit that was given up may still be weighing while the next one begins
+
+    def index_of(self, phases: Sequence[Phase]) -> PhaseIndex:
+        """The index of these phases in this order, built where it is not prepared."""
+        key = index_key(phases)
+        with self._lock:
+            if key not in self._indices:
+                self._indices[key] = build_index(phases)
+            self._indices.move_to_end(key)
+            while len(self._indices) > MOST_INDICES:
+                self._indices.popitem(last=False)
+            return self._indices[key]
+
+    def expected(self, index: PhaseIndex, band: tuple[float, float]) -> Expected:
+        """What is expected of an index within a band of |g|, 1/nm."""
+        with self._lock:
+            if (index.key, band) not in self._expected:
+                while len(self._expected) >= MOST_INDICES:
+                    self._expected.pop(next(iter(self._expected)))
+                self._expected[index.key, band] = expected_patterns(index, band)
+            return self._expected[index.key, band]
+
+    def recall(self, keys: Sequence[Key]) -> dict[Key, Weighed]:
+        """What is known of some grains."""
+        with self._lock:
+            known = {key: self._grains[key] for key in keys if key in self._grains}
+            for key in known:
+                self._grains.move_to_end(key)
+        return known
+
+    def keep(self, found: Mapping[Key, Weighed]) -> None:
+        """Keep the evidence of some grains, and that of the last others."""
+        with self._lock:
+            self._grains.update(found)
+            while len(self._grains) > MOST_GRAINS:
+                self._grains.popitem(last=False)
 
 
-#: An edit that was given up may still be weighing while the next one begins.
-_lock = Lock()
-_remembered: WeakKeyDictionary[PhaseIndex, OrderedDict[bytes, _Known]] = WeakKeyDictionary()
-
-
-def weigh_grains(observed: Observed, index: PhaseIndex, phases: int, scale: ScalePrior) -> Weighed:
-    """Weigh all placements of all grains; those whose spots were weighed before are remembered.
+def weigh_grains(
+    observed: Observed, index: PhaseIndex, candidates: int, scale: ScalePrior, cache: EvidenceCache
+) -> Weighed:
+    """Weigh all placements of all grains by all phases of an index.
 
     Parameters
     ----------
     observed : Observed
     index : PhaseIndex
-    phases : int
-        So many phases of the index, the first ones, are candidates. All others are weighed in the same go,
-        so that they are known when they are asked for, but are not among what is returned.
+    candidates : int
+        So many of its phases, the first ones, are candidates: what is worth weighing of them alone is
+        weighed too, so that `Weighed.of_first` gives their evidence as well as that of all phases.
     scale : ScalePrior
+    cache : EvidenceCache
+        Grains that it knows are not weighed again.
     """
-    every = int(index.zone_phase.max(initial=-1)) + 1
-    phases = min(phases, every)
-    keys = [_key(observed, row, scale) for row in range(len(observed.valid))]
+    keys = [(index.key, candidates, _key(observed, row, scale)) for row in range(len(observed.valid))]
+    before = cache.expected(index, observed.band)
     if not keys:
-        return _weigh(observed, index, phases, scale)
-    known = _recall(index, keys, phases)
+        return _weigh(observed, index, candidates, scale, before)
+    known = cache.recall(keys)
     new = [row for row, key in enumerate(keys) if key not in known]
     for group in _groups_of_like_width(new, observed.places):
-        parts = _split(_weigh(observed.rows(group).narrow(), index, phases, scale))
-        known |= _keep(index, [keys[row] for row in group], parts, frozenset((phases, every)))
-    return _join_grains([known[key] for key in keys], observed.valid.shape[1]).of_first(phases, index)
+        weighed = _weigh(observed.rows(group).narrow(), index, candidates, scale, before)
+        known |= zip([keys[row] for row in group], _split(weighed), strict=True)
+    cache.keep(known)
+    return _join_grains([known[key] for key in keys], observed.valid.shape[1])
 
 
 def _key(observed: Observed, row: int, scale: ScalePrior) -> bytes:
@@ -108,27 +156,6 @@ def _key(observed: Observed, row: int, scale: ScalePrior) -> bytes:
     names = [f.name for f in fields(observed) if f.name not in ("ids", "distortion", "band")]
     prior = np.array([spots, scale.middle, scale.error, observed.distortion, *observed.band])
     return b"".join(array.tobytes() for array in (prior, *(getattr(observed, n)[row, :spots] for n in names)))
-
-
-def _recall(index: PhaseIndex, keys: list[bytes], phases: int) -> dict[bytes, Weighed]:
-    with _lock:
-        memory = _remembered.setdefault(index, OrderedDict())
-        known = {key: memory[key].weighed for key in keys if key in memory and phases in memory[key].phases}
-        for key in known:
-            memory.move_to_end(key)
-    return known
-
-
-def _keep(
-    index: PhaseIndex, keys: list[bytes], parts: Iterator[Weighed], phases: frozenset[int]
-) -> dict[bytes, Weighed]:
-    found = dict(zip(keys, parts, strict=True))
-    with _lock:
-        memory = _remembered.setdefault(index, OrderedDict())
-        memory.update({key: _Known(part, phases) for key, part in found.items()})
-        while len(memory) > MOST_REMEMBERED:
-            memory.popitem(last=False)
-    return found
 
 
 def _groups_of_like_width(rows: list[int], places: NDArray[np.int64]) -> list[list[int]]:
@@ -143,15 +170,19 @@ def _groups_of_like_width(rows: list[int], places: NDArray[np.int64]) -> list[li
     return groups
 
 
-def _weigh(observed: Observed, index: PhaseIndex, phases: int, scale: ScalePrior) -> Weighed:
-    """What is worth weighing of the first phases or of all."""
+def _weigh(
+    observed: Observed, index: PhaseIndex, candidates: int, scale: ScalePrior, before: Expected
+) -> Weighed:
+    """What is worth weighing of the candidates or of all."""
     hypotheses = propose(observed, index, scale.middle, scale.error)
-    merit, grains = quick_merit(hypotheses, observed, index), len(observed.valid)
-    of_first = index.zone_phase[hypotheses.zone] < phases
+    merit, grains = quick_merit(hypotheses, observed, before), len(observed.valid)
+    of_first = index.zone_phase[hypotheses.zone] < candidates
     worth = near_best(merit, hypotheses.grain, grains)
     worth |= near_best(merit, hypotheses.grain, grains, of_first)
     hypotheses = hypotheses.rows(worth)
-    return Weighed(hypotheses, weigh(hypotheses, observed, index), merit[worth], unlisted_evidence(observed))
+    return Weighed(
+        hypotheses, weigh(hypotheses, observed, index, before), merit[worth], unlisted_evidence(observed)
+    )
 
 
 def _split(whole: Weighed) -> Iterator[Weighed]:

@@ -18,7 +18,7 @@ import platformdirs
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import non_candidates
 from ...core.matching.assignment import CandidateSet
-from ...core.matching.pair_index import PhaseIndex, build_index, index_key, is_remembered, remember
+from ...core.matching.pair_index import PhaseIndex, build_index, index_key
 
 #: Indices kept on disk, the last used ones.
 KEPT = 16
@@ -34,13 +34,12 @@ def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase], stated: boo
 
     `stated` says whether a person chose them by phases or elements (`CandidateSet.stated`).
     """
-    choice = CandidateSet(tuple(phases), non_candidates(phases, table), stated=stated)
-    prepare_index((*choice.phases, *choice.others))
-    return choice
+    candidates, others = tuple(phases), non_candidates(phases, table)
+    return CandidateSet(candidates, others, (), stated, prepare_index((*candidates, *others)))
 
 
-def prepare_index(phases: Sequence[Phase], folder: Path | None = None) -> None:
-    """Have the index of these phases ready for `match_grains`: from memory, from disk, or built now.
+def prepare_index(phases: Sequence[Phase], folder: Path | None = None) -> PhaseIndex:
+    """The index of these phases: from disk, or built now.
 
     Parameters
     ----------
@@ -49,20 +48,18 @@ def prepare_index(phases: Sequence[Phase], folder: Path | None = None) -> None:
         Where indices lie; `cache_folder` where absent. A folder that cannot be written is no error.
     """
     key = index_key(phases)
-    if is_remembered(key):
-        return
     path = (folder or cache_folder()) / f"{key[:40]}.npz"
-    index = _read(path)
+    index = _read(path, key)
     if index is None:
         index = build_index(phases)
         _write(path, index)
-    remember(key, index)
+    return index
 
 
-def _read(path: Path) -> PhaseIndex | None:
+def _read(path: Path, key: str) -> PhaseIndex | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            index = PhaseIndex.from_arrays(stored)
+            index = PhaseIndex.from_arrays(stored, key)
         os.utime(path)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

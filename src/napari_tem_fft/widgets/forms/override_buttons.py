@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
+from ...core.edit_cache import EditCache
 from ...core.events import GrainsFound, ProfilesReady, SpotsFound
 from ...core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ...core.pipeline import Analysis
@@ -91,9 +92,11 @@ class Words(QWidget):
         self.said.emit(tuple(one for one in self._earlier() if one.grain != self._grain))
 
 
-def word_steps(analysis: Analysis, decisions: Sequence[PhaseOverride]) -> Generator[Step, None, Analysis]:
+def word_steps(
+    analysis: Analysis, decisions: Sequence[PhaseOverride], cache: EditCache | None = None
+) -> Generator[Step, None, Analysis]:
     """Show again what decisions do not change, then the names and maps that follow from them."""
-    steps = reanalyse_after_override(analysis, decisions)
+    steps = reanalyse_after_override(analysis, decisions, cache)
     yield Step("decision", 0, 1, SpotsFound(analysis.spots))
     yield Step("decision", 0, 1, ProfilesReady(analysis.profiles))
     yield Step("decision", 0, 1, GrainsFound(analysis.grains))

@@ -13,7 +13,7 @@ from ...core.events import GrainsFound, MapsReady, MaskPainted, PhasesAssigned, 
 from ...core.grains.grain import Grain
 from ...core.image.micrograph import Micrograph
 from ...core.maps.component_map import ComponentMap
-from ...core.matching import GrainMatch
+from ...core.matching import EvidenceCache, GrainMatch
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ...core.profile.radial_profile import RadialProfile
@@ -44,6 +44,8 @@ class ImageState:
         For undo and redo of edits.
     kept : list of Analysis
         The last complete ones of this run, so that undo has nothing to work out.
+    evidence : EvidenceCache
+        Of the grains of its last runs and edits.
     edit_cache : EditCache, optional
         What makes edits of this run's diffractogram faster; a new run begins a new one.
     """
@@ -60,6 +62,7 @@ class ImageState:
     past: list[tuple[Spot, ...]] = field(default_factory=list)
     future: list[tuple[Spot, ...]] = field(default_factory=list)
     kept: list[Analysis] = field(default_factory=list)
+    evidence: EvidenceCache = field(default_factory=EvidenceCache)
     edit_cache: EditCache | None = None
 
     def analysed_again(
@@ -69,9 +72,8 @@ class ImageState:
         before = self.analysis
         said = before.decisions if before is not None else ()
         drawn = before.specimen if before is not None and before.specimen_by_user else None
-        return analysis_steps(
-            self.micrograph, choice.phases, params, segment, choice.others, said, drawn, choice.stated
-        )
+        known = said, drawn, choice.stated, choice.index, self.evidence
+        return analysis_steps(self.micrograph, choice.phases, params, segment, choice.others, *known)
 
     def take(self, product: Any) -> None:
         """Keep a stage's product in its place."""
@@ -99,7 +101,7 @@ class ImageState:
         self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
         self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components
         if self.edit_cache is None or self.edit_cache.diffractogram is not analysis.diffractogram:
-            self.edit_cache = EditCache(analysis.diffractogram)
+            self.edit_cache = EditCache(analysis.diffractogram, self.evidence)
         same_run = [a for a in self.kept if a.diffractogram is analysis.diffractogram and a is not analysis]
         self.kept = [*(a for a in same_run if _same_choice(a, analysis)), analysis][-MOST_KEPT:]
 

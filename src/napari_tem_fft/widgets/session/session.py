@@ -200,7 +200,7 @@ class Session(QObject):
         """Take what a person says of grains, all that holds from now on, and let names and maps follow."""
         image_state = self.current
         if image_state is not None and image_state.analysis is not None:
-            self.follow(image_state, word_steps(image_state.analysis, decisions))
+            self.follow(image_state, word_steps(image_state.analysis, decisions, image_state.edit_cache))
 
     def follow(
         self, image_state: ImageState, steps: Generator[Step, None, Analysis], keep_mask: bool = False
