@@ -12,10 +12,10 @@ from napari_tem_fft.batch.job import stored_job
 from napari_tem_fft.batch.state import read_records, read_run
 from napari_tem_fft.cli.main import main
 from napari_tem_fft.cli.options import read_params
-from napari_tem_fft.core.edited import reanalyse_after_specimen_edit
 from napari_tem_fft.core.image.micrograph import RegionOfInterest
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit
 from napari_tem_fft.io.results.folder import load_results
 from napari_tem_fft.nn.inference.model import load_predict
 

@@ -13,9 +13,9 @@ from forward_model import fringes, white_noise
 from napari_tem_fft import __version__, api
 from napari_tem_fft.cli.main import main
 from napari_tem_fft.cli.options import build_parser, options, params_from, read_params
-from napari_tem_fft.core.decided import reanalyse_after_override
 from napari_tem_fft.core.pipeline import AnalysisParams
 from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.reanalysis import reanalyse_after_override
 from napari_tem_fft.io.results.folder import load_results
 
 PIXEL = (0.02, 0.02)

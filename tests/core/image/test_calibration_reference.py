@@ -91,7 +91,7 @@ def test_one_factor_for_both_axes():
 def test_a_factor_an_axis():
     squeezed = Correction((1.03, 0.98))
     true = calibration_features([spot(0, 0.23548, 10.0), spot(1, 0.23548, 80.0)], ())
-    measured = [feature.corrected(Correction((1 / 1.03, 1 / 0.98))) for feature in true]
+    measured = [feature.correct_scale(Correction((1 / 1.03, 1 / 0.98))) for feature in true]
     found = correction_on(measured, [0.23548] * 2, "Au 1 1 1", per_axis=True)
     assert found.factors == pytest.approx(squeezed.factors, rel=1e-9)
     assert measured[0].corrected(found).azimuth == pytest.approx(10.0)
