@@ -83,6 +83,12 @@ def test_a_run_is_resumed_with_the_uncertainty_it_was_begun_with(
     assert "calibration_uncertainty: 0.5 then, 0.4 now" in capsys.readouterr().err
 
 
+def test_a_resumed_run_keeps_its_profile_before_a_file_of_parameters(folder: Path) -> None:
+    parameters = ["--params", str(folder / "params.json")]
+    analysed(folder, "batch", "--calibration-profile", "profile.json", *parameters)
+    assert main(["batch", "-o", str(folder / "out"), "--resume", "--network", "none", *parameters]) == 0
+
+
 @pytest.mark.parametrize("command", ["analyse", "batch", "pattern"])
 @pytest.mark.parametrize("percent", ["0", "30", "much"])
 def test_an_uncertainty_out_of_the_question_is_refused(

@@ -58,7 +58,7 @@ BAR = "{l_bar}{bar:24}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left, {rate_
 
 AddOptions = Callable[[Any], None]
 ParamsFrom = Callable[[argparse.Namespace, AnalysisParams], AnalysisParams]
-PercentFrom = Callable[[argparse.Namespace], float | None]
+PercentFrom = Callable[[argparse.Namespace, str | None], float | None]
 
 
 def add_command(commands: Any, name: str, add_choice: AddOptions, add_parameters: AddOptions) -> None:
@@ -188,7 +188,8 @@ def _job(
     output = os.path.abspath(args.output)
     try:
         job = Job(output) if before is None else stored_job(before, output)
-        job = replace(job, params=params_from(args, job.params), **_given_options(args, percent_from(args)))
+        percent = percent_from(args, job.calibration_profile)
+        job = replace(job, params=params_from(args, job.params), **_given_options(args, percent))
         if job.calibration_profile is not None:
             load_profile(job.calibration_profile)
         table, notes = api.reference_table(job.cif)

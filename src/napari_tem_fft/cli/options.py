@@ -251,10 +251,11 @@ def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) 
     return params
 
 
-def percent_from(args: argparse.Namespace) -> float | None:
+def percent_from(args: argparse.Namespace, profile: object = None) -> float | None:
     """How well a command line says that the scale is known, in per cent; None where the image says it.
 
-    The option counts before a calibration profile, and that before the file of parameters.
+    The option counts before a calibration profile (`profile`, such as that of a run that is resumed, or the
+    command's), and that before the file of parameters.
 
     Raises
     ------
@@ -262,7 +263,7 @@ def percent_from(args: argparse.Namespace) -> float | None:
         As `params_from`.
     """
     stated: float | None = args.calibration_uncertainty
-    if stated is not None or args.calibration_profile is not None or args.params is None:
+    if stated is not None or args.params is None or (profile or args.calibration_profile) is not None:
         return stated
     return read_params(args.params)[1]
 

@@ -104,7 +104,7 @@ class TemFftDock(Dock):
         self.calibrate = button("Set", "Give the image this pixel size, which its file does not tell")
         self.calibration = QWidget()
         field = UNCERTAINTY.field
-        self.uncertainty = QDoubleSpinBox(decimals=2, singleStep=0.1, keyboardTracking=False)
+        self.uncertainty = QDoubleSpinBox(decimals=2, singleStep=0.1)
         self.uncertainty.setRange(field.low or 0.0, field.high or 100.0)
         self.uncertainty.setSuffix(f" {field.unit}")
         self.uncertainty.setToolTip(f"{tooltip(field)} Of the chosen image alone, from its next run on.")
