@@ -15,6 +15,7 @@ from ..core.events import (
     DiffractogramReady,
     GrainsFound,
     MapsReady,
+    MaskPainted,
     PhasesAssigned,
     ProfilesReady,
     SpotsFound,
@@ -123,18 +124,17 @@ class Presenter:
         self._matches: Sequence[GrainMatch] = ()
         self._contents: dict[str, str | None] = {}
         self._known: set[str] = set()
+        self._start: Analysis | None = None
         self._follows_edit = self._keep_mask = False
 
     @classmethod
     def after(cls, analysis: Analysis, beside: bool = True, keep_mask: bool = False) -> Presenter:
         """Make one that knows an analysis already, for what follows an edit; it may leave the mask alone."""
         presenter = cls(analysis.micrograph, beside)
-        presenter._see(analysis.diffractogram)
+        presenter._start = analysis
         presenter._follows_edit, presenter._keep_mask = True, keep_mask
         presenter._spots, presenter._profiles = analysis.spots, analysis.profiles
         presenter._grains, presenter._matches = analysis.grains, analysis.matches
-        heats = map(heat_role, analysis.components)
-        presenter._known = {*EDITED, *heats}
         return presenter
 
     def present(self, steps: Generator[Step, None, Analysis]) -> Generator[Step, None, Analysis]:
@@ -156,6 +156,9 @@ class Presenter:
 
     def layers(self, product: Any) -> tuple[LayerData, ...]:
         """Layers that a stage's product adds or changes."""
+        if isinstance(product, MaskPainted):
+            return ()
+        self._begin()
         match product:
             case DiffractogramReady(diffractogram):
                 return self._spectrum_layers(diffractogram)
@@ -177,6 +180,7 @@ class Presenter:
 
     def last_layers(self, analysis: Analysis) -> tuple[LayerData, ...]:
         """Layers that need the whole analysis."""
+        self._begin()
         grid, of = analysis.map_grid, self.micrograph
         layers: tuple[LayerData, ...] = (specimen_layer(analysis.specimen, grid, of),)
         if ids := [grain.id for grain in analysis.grains]:
@@ -197,6 +201,13 @@ class Presenter:
                 changed.append(layer)
             self._contents[role] = content
         return tuple(changed)
+
+    def _begin(self) -> None:
+        """Look at the analysis whose edit this is, once: not before the profile of a stroke was passed on."""
+        start, self._start = self._start, None
+        if start is not None:
+            self._see(start.diffractogram)
+            self._known = {*EDITED, *map(heat_role, start.components)}
 
     def _see(self, diffractogram: Diffractogram) -> None:
         self._diffractogram = diffractogram

@@ -75,8 +75,8 @@ def _document_layers(path: Path) -> list[LayerData]:
 
 def _announce(analysis: Analysis) -> list[LayerData]:
     """Layers of an analysis as a run leaves them, from the bottom to the top."""
+    from ..core.reanalysis import replayed_steps
     from ..layers.presenter import Presenter
-    from ..layers.reanalysis import replayed_steps
 
     layers: dict[str, LayerData] = {}
     for step in Presenter(analysis.micrograph).present(replayed_steps(analysis)):

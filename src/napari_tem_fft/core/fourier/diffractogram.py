@@ -47,7 +47,7 @@ class SpectrumParams:
             raise ValueError(f"smallest d ({self.d_min} nm) must be below largest d ({self.d_max} nm)")
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Diffractogram:
     """Transform of a micrograph, cropped, on half the plane (g_x >= 0).
 

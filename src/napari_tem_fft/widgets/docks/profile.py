@@ -97,6 +97,7 @@ class ProfileDock(Dock):
         self.saver.failed.connect(tell)
         self.copy.triggered.connect(self._on_copy)
         self.follow(self._on_found)
+        self.session.profile_changed.connect(self._on_profile_changed)
         self.session.chosen_changed.connect(self._on_found)
         units.changed.connect(self._on_found)
         self.plot.peak_chosen.connect(self._on_peak_chosen)
@@ -127,7 +128,15 @@ class ProfileDock(Dock):
             self.session.pick(None if chosen == self.session.chosen else chosen)
 
     def _on_found(self) -> None:
-        view = self.view()
+        self._show(self.view())
+
+    def _on_profile_changed(self) -> None:
+        image_state = self.session.current
+        if image_state is not None:
+            view = replace(self.plot.view, profiles=image_state.profiles)
+            self._show(replace(view, names=peak_names(image_state, view.peaks())))
+
+    def _show(self, view: ProfileView) -> None:
         self.plot.show_view(view)
         self.legend.setText("&nbsp; ".join(self._legend_entry(profile.curve) for profile in view.drawn()))
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ...core.events import SpotsFound
 from ...core.pipeline import Analysis
 from ...core.progress import Step
+from ...core.reanalysis import moved_steps, painted_steps, pointed_steps, recalled_steps
 from ...core.spots.spot import Spot
-from ...layers.reanalysis import moved_steps, painted_steps, pointed_steps, recalled_steps
 from .image_state import ImageState
 
 Steps = Generator[Step, None, Analysis]

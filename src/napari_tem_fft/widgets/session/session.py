@@ -12,13 +12,13 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from ...core.events import SpotsFound
+from ...core.events import MaskPainted, SpotsFound
 from ...core.matching import PhaseOverride
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams
 from ...core.progress import Step
+from ...core.reanalysis import replayed_steps
 from ...layers.presenter import Presenter, Shown
-from ...layers.reanalysis import replayed_steps
 from ..canvas.mask_watcher import MaskWatchers, set_editable
 from ..canvas.picking import Picker
 from ..canvas.readout import Readout
@@ -50,6 +50,8 @@ class Session(QObject):
         Another image was chosen.
     found()
         The current findings have grown or changed.
+    profile_changed()
+        Of the current findings only the profiles have changed, as while a mask is painted.
     step_done(Step)
         A stage of a run (not of an edit) is finished and shown.
     state_changed()
@@ -62,6 +64,7 @@ class Session(QObject):
 
     current_changed = Signal()
     found = Signal()
+    profile_changed = Signal()
     step_done = Signal(object)
     state_changed = Signal()
     chosen_changed = Signal()
@@ -92,12 +95,12 @@ class Session(QObject):
         self.tools = Tools(self)
         self.tools.follow(viewer)
         self._picker = Picker(viewer, lambda: self.current if self.tools.tool == "look" else None, self.pick)
-        self.spotlight.profile_shown.connect(self.found)
+        self.spotlight.profile_shown.connect(self.profile_changed)
         self.runner = Runner()
         self.runner.stepped.connect(self._on_stepped)
         self.runner.returned.connect(self._on_returned)
         self.runner.failed.connect(self._on_failed)
-        self.runner.started.connect(self.state_changed)
+        self.runner.started.connect(self._on_started)
         self.runner.stopped.connect(self.state_changed)
         viewer.layers.events.removed.connect(self._on_layer_removed)
 
@@ -227,10 +230,21 @@ class Session(QObject):
         self._roles = {"run": set(), "again": {"probability"}, "edit": set(UNTOUCHED)}[kind]
         self.runner.start(steps, single)
 
+    def _on_started(self) -> None:
+        if self._kind != "edit":  # the first thing after a stroke is its profile
+            self.state_changed.emit()
+
     def _on_stepped(self, step: Step) -> None:
         image_state, shown = self._running, step.product
         if image_state is None or not isinstance(shown, Shown):
             return
+        if isinstance(shown.product, MaskPainted):
+            image_state.take(shown.product)
+            if image_state is self.current:
+                self.profile_changed.emit()
+            return
+        if self._kind == "edit" and isinstance(shown.product, SpotsFound):
+            self.state_changed.emit()
         if self._kind == "edit":
             remember(image_state, shown.product)
         first = image_state.group.get("fft") is None
