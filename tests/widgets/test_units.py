@@ -43,7 +43,7 @@ def test_the_preference_reaches_every_picture_and_table(settings, viewer, dock, 
     assert docks[PhasesDock].angstrom.isChecked()
     assert docks[PhasesDock].tree.headerItem().text(4) == "d (Å)"
     assert docks[CalibrationDock].tree.headerItem().text(1) == "d now (Å)"
-    assert "Å" in docks[CalibrationDock].mark.itemText(0) and docks[CalibrationDock].d.suffix() == " Å"
+    assert "Å" in docks[CalibrationDock].feature.itemText(0) and docks[CalibrationDock].d.suffix() == " Å"
     spot = analysed.spots[0]
     assert f"{10 * spot.d:.3f}" in spot_chosen(analysed, spot).words
     assert "Å" in peak_chosen(analysed, plot.view.peaks()[0]).words

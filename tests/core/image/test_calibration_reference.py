@@ -83,9 +83,9 @@ def test_spacing_of_a_reflection():
 def test_one_factor_for_both_axes():
     correction = correction_on([MARKS[0], MARKS[3]], [0.23548, 0.23548], "Au 1 1 1")
     assert correction.factors == pytest.approx((0.98117, 0.98117), rel=3e-4)
-    assert MARKS[2].corrected(correction).d == pytest.approx(0.2039, rel=1e-3)
-    assert MARKS[3].corrected(correction).d == pytest.approx(0.2401 * 0.98117, rel=3e-4)
-    assert MARKS[0].corrected(correction).azimuth == pytest.approx(10.0)
+    assert MARKS[2].correct_scale(correction).d == pytest.approx(0.2039, rel=1e-3)
+    assert MARKS[3].correct_scale(correction).d == pytest.approx(0.2401 * 0.98117, rel=3e-4)
+    assert MARKS[0].correct_scale(correction).azimuth == pytest.approx(10.0)
 
 
 def test_a_factor_an_axis():
@@ -94,7 +94,7 @@ def test_a_factor_an_axis():
     measured = [feature.correct_scale(Correction((1 / 1.03, 1 / 0.98))) for feature in true]
     found = correction_on(measured, [0.23548] * 2, "Au 1 1 1", per_axis=True)
     assert found.factors == pytest.approx(squeezed.factors, rel=1e-9)
-    assert measured[0].corrected(found).azimuth == pytest.approx(10.0)
+    assert measured[0].correct_scale(found).azimuth == pytest.approx(10.0)
     with pytest.raises(CalibrationError, match="ring"):
         correction_on([MARKS[0], MARKS[3]], [0.23548] * 2, "Au 1 1 1", per_axis=True)
 
