@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from .. import api
+from ..core.matching import EvidenceCache
 from ..core.matching.assignment import CandidateSet
 from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
@@ -28,10 +29,11 @@ UNEXPECTED = "unexpected"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Engine:
-    """What a worker process loads once: candidates, calibration profile and network."""
+    """What a worker process loads once: candidates, what is expected of them, profile and network."""
 
     job: Job
     choice: CandidateSet
+    evidence: EvidenceCache
     profile: CalibrationProfile | None
     segment: Segment | None
 
@@ -58,7 +60,8 @@ def _load_engine(job: Job) -> Engine:
     phases = api.select(job.names, job.sets, job.elements, table)
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
     stated = job.names is not None or job.elements is not None
-    return Engine(job, prepared_choice(phases, table, stated), profile, api.segment_of(job.params))
+    choice, segment = prepared_choice(phases, table, stated), api.segment_of(job.params)
+    return Engine(job, choice, EvidenceCache(), profile, segment)
 
 
 def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
@@ -108,7 +111,7 @@ def _analyse(engine: Engine, source: Source) -> Analysis:
     decided = stored_decisions(folder, micrograph.file_hash)
     drawn = stored_specimen(folder, micrograph.file_hash)
     choice, segment = engine.choice, engine.segment
-    said = decided, drawn, choice.stated, choice.index
+    said = decided, drawn, choice.stated, choice.index, engine.evidence.for_another_image()
     steps = analysis_steps(micrograph, choice.phases, job.params, segment, choice.others, *said)
     return exhaust(steps)
 

@@ -16,7 +16,7 @@ from .. import api
 from ..core.crystal.phase import Phase
 from ..core.image.calibration import stated_uncertainty
 from ..core.maps.colours import colours_of
-from ..core.matching import OverrideKind, PhaseOverride, merge_overrides
+from ..core.matching import EvidenceCache, OverrideKind, PhaseOverride, merge_overrides
 from ..core.matching.assignment import CandidateSet
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
@@ -49,6 +49,7 @@ class _Job:
     """What every file of a command is analysed with."""
 
     choice: CandidateSet
+    evidence: EvidenceCache
     decisions: tuple[PhaseOverride, ...]
     params: AnalysisParams
     segment: Segment | None
@@ -94,7 +95,8 @@ def _prepare(args: argparse.Namespace) -> _Job:
         raise UsageError(str(error)) from error
     known = None if percent is None else stated_uncertainty(percent)
     stated = args.phases is not None or args.elements is not None
-    return _Job(prepared_choice(chosen, table, stated), decisions, params, segment, specimen, known)
+    choice = prepared_choice(chosen, table, stated)
+    return _Job(choice, EvidenceCache(), decisions, params, segment, specimen, known)
 
 
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
@@ -131,6 +133,7 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
         specimen,
         choice.stated,
         choice.index,
+        job.evidence.for_another_image(),
     )
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(steps, lambda step: _advance(bar, step))

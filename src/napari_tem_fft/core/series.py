@@ -57,11 +57,11 @@ def series_steps(
         The network that proposes spots, as `analysis_steps` takes it.
     """
     found = []
-    cache = EvidenceCache()  # one index for all frames
+    cache = EvidenceCache()
     for number in range(frames):
         name = f"frame {number + 1} of {frames}"
         try:
-            steps = analysis_steps(frame(number), phases, params, segment, cache=cache)
+            steps = analysis_steps(frame(number), phases, params, segment, cache=cache.for_another_image())
             seen = yield from _within(steps, Step(name, number, frames))
             result = _of_analysis(number, seen)
         except ValueError as error:

@@ -282,3 +282,17 @@ def test_relative_f_of_points_is_that_of_their_planes():
     for one, f in zip(hkl.reshape(-1, 3), found.ravel(), strict=True):
         known = [value for plane, value in of_plane.items() if sorted(np.abs(plane)) == sorted(np.abs(one))]
         assert f == pytest.approx(known[0] if known else 0)
+
+
+def test_the_next_image_shares_indices_and_knows_no_grains():
+    from napari_tem_fft.core.matching import EvidenceCache
+    from napari_tem_fft.core.matching.pair_index import build_index
+
+    phases = select_phases(TABLE, names=["Cu", "LiF"])
+    index, first = build_index(phases), EvidenceCache()
+    first.take(index)
+    first.keep({b"grain": None})
+    second = first.for_another_image()
+    assert second.index_of(phases) is index and first.index_of(phases) is index
+    assert second.expected(index, (2.0, 10.0)) is first.expected(index, (2.0, 10.0))
+    assert first.recall([b"grain"]) and not second.recall([b"grain"])

@@ -84,10 +84,11 @@ def assign_phases(
         Relative standard uncertainty of the image's scale.
     params : MatchParams
     cache : EvidenceCache, optional
-        What is known of these grains already; takes the place of the choice's index.
+        What is known of these grains already.
     """
-    if cache is None:
-        cache = EvidenceCache() if choice.index is None else EvidenceCache(choice.index)
+    cache = cache or EvidenceCache()
+    if choice.index is not None:
+        cache.take(choice.index)
     band = recorded_band(profiles[0])
     choice = with_overrides(choice)
     if choice.stated and params.outside is None:

@@ -85,6 +85,21 @@ class EvidenceCache:
         self._grains: OrderedDict[Key, Weighed] = OrderedDict()
         self._lock = RLock()  # an edit that was given up may still be weighing while the next one begins
 
+    def for_another_image(self) -> EvidenceCache:
+        """A cache that shares the indices and their expectations, and knows no grains.
+
+        Results of an image then depend on nothing that was analysed before it.
+        """
+        other = EvidenceCache()
+        other._indices, other._expected, other._lock = self._indices, self._expected, self._lock
+        return other
+
+    def take(self, index: PhaseIndex) -> None:
+        """Add an index that is prepared."""
+        with self._lock:
+            self._indices.setdefault(index.key, index)
+            self._indices.move_to_end(index.key)
+
     def index_of(self, phases: Sequence[Phase]) -> PhaseIndex:
         """The index of these phases in this order, built where it is not prepared."""
         key = index_key(phases)
