@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import degrees
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +55,14 @@ def _orient(found: Found, hypothesis: int, phase: Phase) -> CrystalOrientation:
     Of a mirrored pattern the zone axis points the other way.
     """
     h, zone = found.hypotheses, found.hypotheses.zone[hypothesis]
-    first, second = found.index.zone_hkl[zone].astype(np.int64)
-    uvw = found.index.zone_uvw[zone].astype(np.int64)
-    away = np.cross(first, second) @ uvw > 0  # the pattern's plane turns from its first vector to its second
-    sign = 1 if bool(away) != bool(h.mirrored[hypothesis]) else -1
-    rotation, sigma = -np.degrees(h.rotation[hypothesis]), np.degrees(h.rotation_error[hypothesis])
-    return along_zone(phase, _miller(sign * uvw), _miller(first), float(rotation), float(sigma))
+    first, second = found.index.zone_hkl[zone].tolist()
+    u, v, w = found.index.zone_uvw[zone].tolist()
+    # the pattern's plane turns from its first vector to its second
+    (a, b, c), (d, e, f) = first, second
+    away = (b * f - c * e) * u + (c * d - a * f) * v + (a * e - b * d) * w > 0
+    sign = 1 if away != bool(h.mirrored[hypothesis]) else -1
+    rotation, sigma = -degrees(h.rotation[hypothesis]), degrees(h.rotation_error[hypothesis])
+    return along_zone(phase, (sign * u, sign * v, sign * w), (a, b, c), rotation, sigma)
 
 
 def _index_spots(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSpot, ...]:
