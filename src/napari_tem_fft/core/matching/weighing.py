@@ -146,7 +146,7 @@ def weigh_grains(
     observed : Observed
     index : PhaseIndex
     candidates : int
-        So many of its phases, the first ones, are candidates: what is worth weighing of them alone is
+        The first phases, as many as this, are candidates: what is worth weighing of them alone is
         weighed too, so that `Weighed.of_first` gives their evidence as well as that of all phases.
     scale : ScalePrior
     cache : EvidenceCache

@@ -23,7 +23,7 @@ from .spot import Origin, separations
 SAME_STEPS = 1.2
 
 
-#: A network's word on a frequency is the largest of so many cells around.
+#: A network's probability at a frequency is the largest of this many cells around.
 PICTURE_REACH = 2
 
 
