@@ -90,7 +90,10 @@ class CandidatesForm(QWidget):
         self.sets = QComboBox()
         tags = sorted({tag for phase in self._table for tag in phase.tags})
         self.sets.addItems([USUAL, "all", *tags])
-        self.sets.setToolTip(f"Set of phases to choose from; the usual ones are: {', '.join(DEFAULT_TAGS)}")
+        self.sets.setToolTip(
+            f"Set of phases to choose from; the usual ones are: {', '.join(DEFAULT_TAGS)}."
+            " Where elements are given and no other set is chosen, all phases of the table count"
+        )
         self.elements = QLineEdit(placeholderText="any (or: Li, F, O, +Cu, -Na)")
         self.elements.setToolTip(
             "Elements that the sample can hold: +Cu must be there, -Na is not, Fe|Co at least one of them"
