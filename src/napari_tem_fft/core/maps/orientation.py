@@ -226,7 +226,11 @@ def orientation_map(
 
 
 def families(
-    found: Sequence[Orientation], phases: Sequence[Phase], unit: LengthUnit = "nm", style: Style = "overbar"
+    found: Sequence[Orientation],
+    phases: Sequence[Phase],
+    unit: LengthUnit = "nm",
+    style: Style = "overbar",
+    between: str = ", ",
 ) -> str:
     """The planes by which each component's grains of one zone axis are compared, in words."""
     planes: dict[tuple[str, Miller | None], Orientation] = {}
@@ -241,7 +245,7 @@ def families(
         hkl = f" {format_hkl(one.hkl, phase, style)}" if one.hkl else ""
         zone = f" along {format_zone(zone_axis, phase, style)}" if zone_axis else ""
         words.append(f"{name}{hkl}{zone} ({spacing(one.d, unit=unit)})")
-    return ", ".join(words) or "no planes that grains have in common"
+    return between.join(words) or "no planes that grains have in common"
 
 
 def colour_factors(found: Sequence[Orientation]) -> str:
