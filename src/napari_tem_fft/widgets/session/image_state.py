@@ -19,6 +19,7 @@ from ...core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ...core.profile.radial_profile import RadialProfile
 from ...core.progress import Step
 from ...core.spots.spot import Spot
+from ...io.phases.index_cache import prepare_index
 from ...layers.results import KEY
 from .layer_group import LayerGroup
 
@@ -72,8 +73,17 @@ class ImageState:
         before = self.analysis
         said = before.decisions if before is not None else ()
         drawn = before.specimen if before is not None and before.specimen_by_user else None
-        known = said, drawn, choice.stated, choice.index, self.evidence
-        return analysis_steps(self.micrograph, choice.phases, params, segment, choice.others, *known)
+        micrograph, evidence = self.micrograph, self.evidence
+
+        def steps() -> Generator[Step, None, Analysis]:
+            # read or built by the worker, once for all images and sessions
+            index = choice.index or prepare_index((*choice.phases, *choice.others))
+            known = said, drawn, choice.stated, index, evidence
+            return (
+                yield from analysis_steps(micrograph, choice.phases, params, segment, choice.others, *known)
+            )
+
+        return steps()
 
     def take(self, product: Any) -> None:
         """Keep a stage's product in its place."""
