@@ -18,7 +18,6 @@ from .zone_patterns import (
     FLOORS,
     NODES,
     PATTERN_D,
-    PATTERN_F,
     SHARPNESS,
     STARTERS,
     THRESHOLDS,
@@ -28,7 +27,7 @@ from .zone_patterns import (
 )
 
 #: Part of every key: raise it when the meaning of the arrays changes.
-VERSION = f"index-3 {PATTERN_D} {PATTERN_F} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
+VERSION = f"index-4 {PATTERN_D} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
 #: A direction is along the stacking of layers if the cosine between the two is above this.
 FLAT = 0.9986
 #: Pairs this close to a right angle are listed with both signs, degrees.

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from ..crystal.listed_planes import ListedPlanes
 from ..crystal.structure import LatticePlanes
 
-#: Smallest d and smallest relative |F| of the reflections by which a pattern is recognised.
+#: Smallest d of the reflections by which a pattern is recognised; all that are not forbidden belong to it.
 PATTERN_D = 0.115
-PATTERN_F = 0.04
 #: Zone axes [uvw] with all indices up to the first number, and up to the second where they are short.
 INDICES, MORE_INDICES, SHORT = 3, 5, 1.2
 #: Only so many reflections of a pattern (the most visible ones) start a search.
@@ -121,7 +120,7 @@ def visibility(relative_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArr
 def zone_patterns(planes: LatticePlanes | ListedPlanes) -> list[ZonePattern]:
     """Patterns of all low-index zone axes that show two or more directions, one of each symmetric set."""
     arrays, basis = planes.arrays, planes.basis
-    usable = (arrays.d >= PATTERN_D) & (arrays.relative_f >= PATTERN_F)
+    usable = arrays.d >= PATTERN_D
     hkl, family = arrays.hkl[usable], arrays.family[usable]
     weight = visibility(arrays.relative_f[usable], 1.0 / arrays.d[usable])
     axes, multiplicity = _axes(planes.direct, planes.rotations)
