@@ -86,7 +86,7 @@ def test_operators_without_a_symbol(read):
 
 
 def test_operators_of_a_setting_that_has_no_symbol(read):
-    ops = operators("x,y,z", "-x,-y,z", "x+1/2,y+1/4,z+1/2", "-x+1/2,-y+1/4,z+1/2")
+    ops = operators("x,y,z", "-x+1/4,-y,z", "x+1/2,y,z+1/2", "-x+3/4,-y,z+1/2")
     phase = read(cif(ops, ["C1 C 0.1 0.2 0.3 1"], b=5.1, c=6.3)).phase
     assert len(phase.reflections.structure.sites) == 4
 

@@ -48,3 +48,16 @@ def test_compact_indices_with_signs(tmp_path):
 def test_a_bad_list_is_refused_with_its_name(tmp_path, text, reason):
     with pytest.raises(ValueError, match=rf"unknown\.csv: .*{reason}"):
         _read(tmp_path, text)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_of_european_spreadsheets(tmp_path, separator):
+    lines = (("name", "d_nm", "hkl", "intensity"), ("my oxide", "0,2466", "1 1 1", "100,0"))
+    (phase,) = _read(tmp_path, "\n".join(separator.join(row) for row in lines) + "\n")
+    assert phase.id == "my oxide"
+    assert [(r.hkl, r.d) for r in phase.reflections] == [((1, 1, 1), pytest.approx(0.2466))]
+
+
+def test_points_between_semicolons(tmp_path):
+    (phase,) = _read(tmp_path, "d_angstrom;hkl\n2.466;111\n")
+    assert phase.reflections[0].d == pytest.approx(0.2466)

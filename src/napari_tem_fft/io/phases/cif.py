@@ -1,16 +1,21 @@
-"""One CIF file -> `Phase`: symmetry never guessed silently, and every doubt said."""
+"""One CIF file -> its phases: symmetry never guessed silently, and every doubt said."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 
 from ...core.crystal.phase import Phase, Reflection, reciprocal_basis
 from ...core.crystal.structure import D_MIN, LatticePlanes, Structure
+from .cif_sites import atoms_of, elements_of_formula, with_shared_places
 from .cif_symmetry import Setting, best_setting, settings_of, with_hidden_symmetry
 from .crystal import (
     Atom,
@@ -21,15 +26,21 @@ from .crystal import (
     formula,
     shortest_contact,
 )
+from .entry import NO_SOURCE, PhaseEntry, entry_as_phase
 
 #: Larger files are no inorganic structures, larger cells would take minutes: bytes, nm^3.
 LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
 #: Indices along longer edges are not told apart (nm); edges may enclose so many times the cell's volume.
 LONGEST_EDGE, MOST_OBLIQUE = 20.0, 10.0
-#: A file that lists more atoms is none of a simple phase.
-MOST_ATOMS = 1000
+#: A file that holds more structures is a database, and is read as the library's.
+MOST_STRUCTURES = 1000
 #: Atoms closer than this make no sense, nm; crystals are not denser or lighter than this, g/cm3.
 SHORTEST_CONTACT, DENSITIES = 0.06, (0.05, 25.0)
+#: Share of an element by which atoms and the file's own formula may differ.
+SAME_FORMULA = 0.1
+#: A name is cut to this length.
+LONGEST_NAME = 200
+_WHAT_MATTERS = ("_cell_length", "_cell_angle", "_symmetry_", "_space_group_")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,14 +52,32 @@ class CifPhase:
     phase : Phase
     warnings : tuple of str
         Empty where nothing had to be assumed.
+    entry : PhaseEntry, optional
+        Its atoms and its source; None where the file lists no atoms.
     """
 
     phase: Phase
     warnings: tuple[str, ...] = ()
+    entry: PhaseEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedStructure:
+    """A structure of a file that cannot be used.
+
+    Attributes
+    ----------
+    id : str
+        What it would be called.
+    reason : str
+    """
+
+    id: str
+    reason: str
 
 
 def read_cif(path: str | Path) -> Phase:
-    """The structure in a CIF file.
+    """The structure in a CIF file, the first usable one of several.
 
     Raises
     ------
@@ -66,19 +95,61 @@ def read_cif_with_warnings(path: str | Path) -> CifPhase:
     ValueError
         As there.
     """
+    found = read_all_of_cif(path)
+    good = [one for one in found if isinstance(one, CifPhase)]
+    if len(found) == 1:
+        return good[0]
+    note = f"{len(found)} structures in it; {good[0].phase.id} is used"
+    return replace(good[0], warnings=(*good[0].warnings, note))
+
+
+def read_all_of_cif(path: str | Path) -> list[CifPhase | RefusedStructure]:
+    """All structures of a CIF file, one of which can be used at least.
+
+    The first is called like the file, the second has "_2" behind it, and so on.
+
+    Raises
+    ------
+    ValueError
+        If none can be used; the message names the file and says why.
+    """
     path = Path(path)
     try:
-        block, notes = _structure_block(_text(path))
-        return _phase_of(block, path.stem, notes)
-    except (ValueError, RuntimeError, UnicodeError) as error:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(
+                f"larger than {LARGEST_FILE / 1e6:.0f} MB, which no structure of a simple phase is"
+            )
+        found = list(structures_in(path.read_bytes(), path.stem))
+    except (ValueError, UnicodeError) as error:
         raise ValueError(f"{path.name}: {error}") from error
+    if not any(isinstance(one, CifPhase) for one in found):
+        refused = [one.reason for one in found if isinstance(one, RefusedStructure)]
+        raise ValueError(f"{path.name}: {refused[0]}")
+    return found
 
 
-def _text(path: Path) -> str:
-    """Text of the file: UTF-8 with or without byte-order mark, UTF-16 by its mark, else Latin-1."""
-    if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"larger than {LARGEST_FILE / 1e6:.0f} MB, which no structure of a simple phase is")
-    data = path.read_bytes()
+def structures_in(data: bytes, stem: str) -> Iterator[CifPhase | RefusedStructure]:
+    """The structures of a CIF file by its content.
+
+    Raises
+    ------
+    ValueError
+        If it is no CIF file, or there is no structure in it.
+    """
+    document, doubt = _document(_text(data))
+    blocks = _structure_blocks(document)
+    for number, block in enumerate(blocks, 1):
+        name = stem if number == 1 else f"{stem}_{number}"
+        notes = [doubt] if doubt else []
+        try:
+            _refuse_contradictions(block)
+            yield _phase_of(block, name, notes)
+        except (ValueError, RuntimeError, UnicodeError) as error:
+            yield RefusedStructure(name, str(error))
+
+
+def _text(data: bytes) -> str:
+    """Text of a file: UTF-8 with or without byte-order mark, UTF-16 by its mark, else Latin-1."""
     if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError("not a text file")
     encodings = ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "latin-1")
@@ -90,45 +161,86 @@ def _text(path: Path) -> str:
     raise ValueError("not a text file")
 
 
-def _structure_block(text: str) -> tuple[gemmi.cif.Block, list[str]]:
-    """The block that holds the structure."""
-    document = gemmi.cif.read_string(text)
+def _document(text: str) -> tuple[gemmi.cif.Document, str]:
+    """The parsed file; blocks or tags that are there twice are a doubt, not the end."""
+    try:
+        return gemmi.cif.read_string(text), ""
+    except (ValueError, RuntimeError) as error:
+        reason = re.sub(r"^string(:\d+(\.\d+)?)?( in data_\S*)?:\s*", "", str(error).split("\n")[0])
+        try:
+            document = gemmi.cif.read_string(text, check_level=0)
+        except (ValueError, RuntimeError):
+            raise ValueError(f"no CIF file, or a damaged one: {reason}") from error
+    return document, "" if reason.startswith("duplicate block name") else f"{reason} (the first one counts)"
+
+
+def _structure_blocks(document: gemmi.cif.Document) -> list[gemmi.cif.Block]:
+    """The blocks that hold a structure: those with atoms, or else those with a cell."""
     blocks = [block for block in document if block.find_value("_cell_length_a")]
     if not blocks and any(block.find_value("_cell.length_a") for block in document):
         raise ValueError("a macromolecular (mmCIF) file, not the structure of a simple phase")
     if not blocks:
         raise ValueError("no unit cell in it")
-    with_atoms = [b for b in blocks if b.find_values("_atom_site_fract_x")]
-    notes = [f"{len(blocks)} structures in it; the first is used"] if len(blocks) > 1 else []
-    return (with_atoms or blocks)[0], notes
+    if len(blocks) > MOST_STRUCTURES:
+        raise ValueError(f"{len(blocks)} structures in one file, and at most {MOST_STRUCTURES} are read")
+    return [block for block in blocks if block.find_values("_atom_site_fract_x")] or blocks[:1]
+
+
+def _refuse_contradictions(block: gemmi.cif.Block) -> None:
+    """Refuse a block that says two things of its cell or symmetry.
+
+    Raises
+    ------
+    ValueError
+    """
+    said: dict[str, set[str]] = {}
+    items: Iterable[Any] = block
+    for item in items:
+        tag, value = item.pair or ("", "")
+        if tag.lower().startswith(_WHAT_MATTERS):
+            said.setdefault(tag.lower(), set()).add(value)
+    for tag, values in said.items():
+        if len(values) > 1:
+            raise ValueError(f"{tag} is given twice, with different values: {', '.join(sorted(values))}")
 
 
 def _phase_of(block: gemmi.cif.Block, stem: str, notes: list[str]) -> CifPhase:
     small = gemmi.make_small_structure_from_block(block)
     cell = _cell(block)
-    atoms = _atoms(small, notes)
+    listed = atoms_of(block, notes)
     choices = settings_of(block, small, cell, notes)
-    if not atoms:
+    if not listed:
         return CifPhase(
             _without_atoms(block, stem, cell, choices[0]), (*notes, "no atoms: matched by d only")
         )
-    structure, group = best_setting(cell, atoms, choices, notes)
+    structure, setting, atoms = best_setting(cell, listed, choices, notes)
+    shared = with_shared_places(structure, atoms, notes)
+    if shared != atoms:
+        atoms, structure = shared, build_structure(cell, shared, setting.symmetry)
     structure = with_hidden_symmetry(structure)
     counts = composition(structure, atoms)
     _check_sanity(structure, counts, notes)
-    phase = Phase(
+    _check_formula(block, counts, notes)
+    entry = PhaseEntry(
         id=stem,
         name=_name(block, stem),
         formula=formula(counts),
-        elements=frozenset(counts),
-        space_group=group,
+        elements=tuple(sorted(set(counts) | elements_of_formula(_formula_text(block)))),
+        space_group=setting.name,
+        number=setting.number,
         cell=cell,
-        reflections=LatticePlanes(structure),
-        tags=("user",),
+        atoms=tuple((atom.element, *atom.position, atom.occupancy) for atom in atoms),
+        operators=setting.operators,
+        density=round(density(structure, counts), 4),
+        temperature=_condition(block, _TEMPERATURES, _TITLE_T),
+        pressure=_condition(block, _PRESSURES, _TITLE_P),
         source=_source(block),
-        flag="; ".join(notes),
+        doi=_text_of(block, "_journal_paper_doi", "_citation_doi"),
+        code=_code(block),
+        licence=_text_of(block, "_database_license", "_napari_tem_fft_licence"),
+        notes=tuple(notes),
     )
-    return CifPhase(phase, tuple(notes))
+    return CifPhase(entry_as_phase(entry, structure, ("user",)), tuple(notes), entry)
 
 
 def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
@@ -149,30 +261,6 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
     return cell
 
 
-def _atoms(small: gemmi.SmallStructure, notes: list[str]) -> list[Atom]:
-    if len(small.sites) > MOST_ATOMS:
-        raise ValueError(f"{len(small.sites)} atoms are listed, and at most {MOST_ATOMS} are read")
-    atoms, dropped = [], set()
-    for site in small.sites:
-        x, y, z = site.fract.tolist()
-        position = (float(x), float(y), float(z))
-        if site.element.atomic_number == 0:
-            dropped.add(site.label or site.type_symbol)
-        elif not np.isfinite(position).all():
-            dropped.add(f"{site.label} (no position)")
-        elif site.occ > 0:
-            atoms.append(Atom(_element(site), position, min(float(site.occ), 1.0)))
-    if dropped:
-        notes.append(f"atoms left out: {', '.join(sorted(dropped))}")
-    if any(atom.occupancy < 0.99 for atom in atoms):
-        notes.append("partly occupied sites")
-    return atoms
-
-
-def _element(site: gemmi.SmallStructure.Site) -> str:
-    return "H" if site.element.name == "D" else str(site.element.name)
-
-
 def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[str]) -> None:
     nearest = shortest_contact(structure)
     if nearest < SHORTEST_CONTACT:
@@ -182,10 +270,51 @@ def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[st
         notes.append(f"its density would be {rho:.2f} g/cm3")
 
 
+def _check_formula(block: gemmi.cif.Block, counts: dict[str, float], notes: list[str]) -> None:
+    """Whether the atoms make the formula that the file states, hydrogen aside, which is often left out."""
+    stated = {e: n for e, n in amounts_of(_formula_text(block)).items() if e not in ("H", "D") and n > 0}
+    found = {e: n for e, n in counts.items() if e != "H"}
+    if not stated or not found:
+        return
+    share = sum(found.values()) / sum(stated.values())
+    if set(stated) != set(found) or any(
+        abs(found[e] / share - n) > max(SAME_FORMULA * n, 0.02 * sum(stated.values()))
+        for e, n in stated.items()
+    ):
+        notes.append(f"its atoms make {formula(counts)}, its formula is {_formula_text(block)[:60]}")
+
+
+def amounts_of(text: str) -> dict[str, float]:
+    """Atoms of each element in a formula, brackets included; empty where it is not understood.
+
+    Examples
+    --------
+    >>> amounts_of("Ca (C O3)") == {"Ca": 1, "C": 1, "O": 3}
+    True
+    >>> amounts_of("(Mg.5 Fe.5)2 Si O4")["Fe"]
+    1.0
+    """
+    stack: list[Counter[str]] = [Counter()]
+    tokens = re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)|([(\[])|([)\]])(\d*\.?\d*)", text)
+    for element, number, opened, closed, times in tokens:
+        if opened:
+            stack.append(Counter())
+        elif closed and len(stack) > 1:
+            inner, factor = stack.pop(), _amount(times)
+            for name, count in inner.items():
+                stack[-1][name] += count * factor  # type: ignore[assignment]
+        elif element:
+            stack[-1][element] += _amount(number)  # type: ignore[assignment]
+    return {name: float(count) for name, count in stack[0].items()} if len(stack) == 1 else {}
+
+
+def _amount(text: str) -> float:
+    return float(text) if text.strip(".") else 1.0
+
+
 def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], setting: Setting) -> Phase:
     """A phase of which only cell and space group are known: spacings that the group allows."""
-    text = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "")
-    counts = {symbol: float(n or 1) for symbol, n in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", text)}
+    counts = amounts_of(_formula_text(block))
     families = tuple(
         Reflection(r.hkl, r.d, r.multiplicity, float("nan"), r.members)
         for r in LatticePlanes(_point_in_general_position(cell, setting.symmetry), D_MIN)
@@ -216,14 +345,54 @@ def _point_in_general_position(cell: tuple[float, ...], symmetry: Symmetry) -> S
 
 def _name(block: gemmi.cif.Block, stem: str) -> str:
     tags = ("_chemical_name_mineral", "_chemical_name_common", "_chemical_name_systematic")
+    return _text_of(block, *tags)[:LONGEST_NAME] or stem
+
+
+def _formula_text(block: gemmi.cif.Block) -> str:
+    return _text_of(block, "_chemical_formula_sum", "_chemical_formula_structural")
+
+
+def _text_of(block: gemmi.cif.Block, *tags: str) -> str:
+    """The first of some tags that says anything, in one line."""
     texts = (gemmi.cif.as_string(block.find_value(tag) or "").strip() for tag in tags)
-    return next((" ".join(text.split()) for text in texts if text and text not in "?."), stem)
+    return next((" ".join(text.split()) for text in texts if text and text not in "?."), "")
 
 
 def _source(block: gemmi.cif.Block) -> str:
     """Journal, year and database number, as far as the file names them."""
     tags = ("_journal_name_full", "_journal_year", "_journal_volume", "_journal_page_first")
-    words = [gemmi.cif.as_string(block.find_value(tag) or "").strip() for tag in tags]
-    code = gemmi.cif.as_string(block.find_value("_cod_database_code") or "").strip()
-    text = " ".join(" ".join(word.split()) for word in words if word and word not in "?.")
-    return "; ".join(part for part in (text, f"COD {code}" if code else "") if part) or "the user's CIF file"
+    text = " ".join(filter(None, (_text_of(block, tag) for tag in tags)))
+    cod = _text_of(block, "_cod_database_code")
+    return "; ".join(part for part in (text, f"COD {cod}" if cod else "") if part) or NO_SOURCE
+
+
+def _code(block: gemmi.cif.Block) -> str:
+    """Name and number in a database."""
+    known = {
+        "AMCSD": "_database_code_amcsd", "ICSD": "_database_code_icsd", "CSD": "_database_code_csd",
+        "": "_napari_tem_fft_code",
+    }  # fmt: skip
+    found = ((name, _text_of(block, tag)) for name, tag in known.items())
+    return next((f"{name} {text}".strip() for name, text in found if text), "")
+
+
+#: Tags and factors to K and to GPa.
+_TEMPERATURES = {"_cell_measurement_temperature": 1.0, "_diffrn_ambient_temperature": 1.0}
+_PRESSURES = {"_cell_measurement_pressure": 1e-6, "_diffrn_ambient_pressure": 1e-6}
+#: The same in titles, as mineral databases write them: "T = 500 deg C", "P = 3.2 GPa".
+_TITLE_T = re.compile(r"\bT\s*=\s*(-?\d+\.?\d*)\s*(?:deg(?:rees)?\.?\s*)?(K|C)\b")
+_TITLE_P = re.compile(r"\bP\s*=\s*(\d+\.?\d*)\s*(GPa|kbar|kb|bar|MPa)\b")
+_TO_GPA = {"GPa": 1.0, "kbar": 0.1, "kb": 0.1, "bar": 1e-4, "MPa": 1e-3}
+
+
+def _condition(block: gemmi.cif.Block, tags: dict[str, float], title: re.Pattern[str]) -> float:
+    """Temperature (K) or pressure (GPa) of the measurement; NaN where it is not stated."""
+    for tag, factor in tags.items():
+        value = gemmi.cif.as_number(block.find_value(tag) or "?")
+        if np.isfinite(value) and value >= 0:
+            return float(value * factor)
+    found = title.search(_text_of(block, "_publ_section_title", "_journal_paper_title"))
+    if found is None:
+        return nan
+    value, unit = float(found[1]), found[2]
+    return value * _TO_GPA[unit] if unit in _TO_GPA else value + (273.15 if unit == "C" else 0.0)

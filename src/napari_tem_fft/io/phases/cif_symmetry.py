@@ -1,10 +1,10 @@
-"""What a CIF file says of its symmetry: operators, symbol or number; two origins; cells written out in P1."""
+"""What a CIF file says of its symmetry: operators, symbol, number; where these disagree; two origins; P1."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import gemmi
 import numpy as np
@@ -20,12 +20,18 @@ from .crystal import (
     shortest_contact,
     symmetry_of,
 )
+from .hm_symbols import groups_named, in_all_settings
 
 SYMOP_TAGS = (
     "_space_group_symop_operation_xyz",
     "_symmetry_equiv_pos_as_xyz",
     "_space_group_symop.operation_xyz",
 )
+#: A cell has the symmetry of its group if the squares of its lengths agree within this; where they agree less
+#: well than the second number, that is said. Of 9 275 minerals none of a true cell is beyond the first.
+SAME_CELL, ROUNDED_CELL = 0.015, 0.004
+#: Groups have at most so many operators; more are no list of them.
+MOST_OPERATORS = 192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,78 +39,174 @@ class Setting:
     """A space group as the file may mean it."""
 
     name: str
+    number: int
     symmetry: Symmetry
-    note: str = ""
+    operators: tuple[str, ...]
 
 
 def settings_of(
     block: gemmi.cif.Block, small: gemmi.SmallStructure, cell: Sequence[float], notes: list[str]
 ) -> list[Setting]:
-    """Possible settings: the operators if there are any, else the symbol, else the number.
+    """Possible settings: by the operators if there are any, else by symbol, Hall symbol or number.
 
     Raises
     ------
     ValueError
-        If the file says nothing of its symmetry.
+        If the file says nothing of its symmetry, or nothing that can be true.
     """
-    named = _named_groups(small, cell)
-    operators = [op for tag in SYMOP_TAGS for op in block.find_values(tag)]
-    if len(operators) > 1 or (operators and (not named or named[0].number == 1)):
-        return [_from_operators(operators, named)]
-    if operators:
-        notes.append(f"lists no operators but the identity; taken as {named[0].xhm()}")
-    if not named:
+    listed = (gemmi.cif.as_string(op) for tag in SYMOP_TAGS for op in block.find_values(tag))
+    operators = tuple(dict.fromkeys(listed))
+    found = _said_settings(small, cell, operators, notes)
+    fitting = [one for one in found if _cell_misfit(cell, one.symmetry) <= SAME_CELL]
+    if not fitting:
+        text = " ".join(f"{value:g}" for value in (*(10 * length for length in cell[:3]), *cell[3:]))
+        raise ValueError(f"its cell ({text}) does not have the symmetry of its space group {found[0].name}")
+    if min(_cell_misfit(cell, one.symmetry) for one in fitting) > ROUNDED_CELL:
+        notes.append(f"its cell is only roughly that of the space group {fitting[0].name}")
+    return fitting
+
+
+def _said_settings(
+    small: gemmi.SmallStructure, cell: Sequence[float], operators: tuple[str, ...], notes: list[str]
+) -> list[Setting]:
+    symbol, number = small.spacegroup_hm.strip(), small.spacegroup_number
+    by_symbol = groups_named(symbol, cell) or _groups_by_hall(small.spacegroup_hall)
+    by_number = _groups_by_number(number)
+    if any(operator.replace(" ", "").lower() != "x,y,z" for operator in operators):
+        return _by_operators(operators, by_symbol or by_number, notes)
+    if not by_symbol and not by_number:
+        if symbol.strip("?."):
+            raise ValueError(f"its space group {symbol!r} is not known, and it lists no symmetry operators")
+        if operators:
+            return [_by_name(group) for group in groups_named("P 1", cell)]
         raise ValueError("its symmetry is given neither by operators nor by a space group")
-    if small.spacegroup_hm and gemmi.find_spacegroup_by_name(_symbol(small)) is None:
-        notes.append(f"space group {small.spacegroup_hm!r} is not known; number {named[0].number} is used")
-    return [Setting(group.xhm(), symmetry_of(group.operations())) for group in named]
+    if by_symbol and by_number and by_symbol[0].number != by_number[0].number:
+        raise ValueError(
+            f"its space group is {by_symbol[0].hm} by the symbol but {by_number[0].hm} by the number"
+            f" {number}, and it lists no operators that would tell: correct one of them"
+        )
+    if not by_symbol and symbol.strip("?."):
+        notes.append(f"space group {symbol!r} is not known; number {number} is used")
+    groups = by_symbol or by_number
+    if operators and groups[0].number != 1:
+        notes.append(f"lists no operators but the identity; taken as {groups[0].hm}")
+    return [_by_name(group) for group in groups]
 
 
-def _named_groups(small: gemmi.SmallStructure, cell: Sequence[float]) -> list[gemmi.SpaceGroup]:
-    """The space group by its symbol or number, in all its origins where the file does not tell."""
-    symbol = _symbol(small)
-    group = gemmi.find_spacegroup_by_name(symbol, cell[3], cell[5]) if symbol else None
-    if group is None and small.spacegroup_hall:
-        hall = [g for g in gemmi.spacegroup_table() if g.hall == small.spacegroup_hall.replace("_", " ")]
-        group = hall[0] if hall else None
-    if group is None and small.spacegroup_number:
-        group = gemmi.find_spacegroup_by_number(small.spacegroup_number)
-    if group is None:
-        return []
-    if group.ext in "HR" and ":" not in symbol:
-        wanted = "H" if abs(cell[5] - 120) < 1 else "R"
-        return [g for g in gemmi.spacegroup_table() if g.hm == group.hm and g.ext == wanted] or [group]
-    if group.ext in "12" and ":" not in symbol:
-        return [g for g in gemmi.spacegroup_table() if g.hm == group.hm]
-    return [group]
+def _groups_by_hall(symbol: str) -> list[gemmi.SpaceGroup]:
+    hall = symbol.replace("_", " ").strip()
+    return [group for group in gemmi.spacegroup_table() if hall and group.hall == hall][:1]
 
 
-def _symbol(small: gemmi.SmallStructure) -> str:
-    """The symbol as gemmi knows it: "F d -3 m S" and "F d -3 m Z" are the origins 1 and 2."""
-    symbol = re.sub(
-        r"\s*[:\s]?\(?([SZ])\)?$", lambda m: ":1" if m[1] == "S" else ":2", small.spacegroup_hm.strip()
-    )
-    return symbol.replace("_", "")
+def _groups_by_number(number: int) -> list[gemmi.SpaceGroup]:
+    group = gemmi.find_spacegroup_by_number(number) if 1 <= number <= 230 else None
+    return [] if group is None else in_all_settings(group)
 
 
-def _from_operators(operators: Sequence[str], named: Sequence[gemmi.SpaceGroup]) -> Setting:
+def _by_name(group: gemmi.SpaceGroup) -> Setting:
+    return _setting_called(group.xhm())
+
+
+@lru_cache(maxsize=512)
+def _setting_called(name: str) -> Setting:
+    group = gemmi.SpaceGroup(name)
+    operations = group.operations()
+    return Setting(name, group.number, symmetry_of(operations), tuple(op.triplet() for op in operations))
+
+
+def _by_operators(
+    operators: tuple[str, ...], named: Sequence[gemmi.SpaceGroup], notes: list[str]
+) -> list[Setting]:
+    """The settings of the listed operators, or of the group that is named where the list cannot be true."""
+    listed, is_group = _listed_setting(operators)
+    if not is_group:
+        if not named:
+            raise ValueError("its symmetry operators are no group, and no space group is named")
+        notes.append(f"its symmetry operators are no group; the space group {named[0].hm} is used")
+        return [_by_name(group) for group in named]
+    count = len(listed.symmetry.rotations)
+    if not named or listed.number == named[0].number:
+        return [listed]
+    if not listed.number and count == len(named[0].operations()):
+        return [replace(listed, name=named[0].xhm(), number=named[0].number)]  # in axes that have no symbol
+    whole = [one for one in map(_by_name, named) if _is_part(listed.symmetry, one.symmetry)]
+    if whole:
+        notes.append(
+            f"lists {count} of the {len(whole[0].symmetry.rotations)} operators of the space group"
+            f" {named[0].hm}, which is used"
+        )
+        return whole
+    notes.append(f"its operators are those of {listed.name}, though it names {named[0].hm}; they are used")
+    return [listed]
+
+
+@lru_cache(maxsize=512)
+def _listed_setting(operators: tuple[str, ...]) -> tuple[Setting, bool]:
+    """The setting of a list of operators, and whether they are a group at all.
+
+    Raises
+    ------
+    ValueError
+        If one of them cannot be read.
+    """
+    if len(operators) > MOST_OPERATORS:
+        raise ValueError(f"{len(operators)} symmetry operators are listed; no space group has so many")
     try:
-        group = gemmi.GroupOps([gemmi.Op(gemmi.cif.as_string(op)) for op in operators])
+        ops = [gemmi.Op(text).wrap() for text in operators]
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"a symmetry operator cannot be read: {error}") from error
-    known = gemmi.find_spacegroup_by_ops(group)
-    name = known.xhm() if known else named[0].xhm() if named else f"{len(operators)} operators"
-    return Setting(name, symmetry_of(group))
+    symmetry, triplets = symmetry_of(ops), tuple(op.triplet() for op in ops)
+    if not _is_group(symmetry):
+        return Setting("no group", 0, symmetry, triplets), False
+    known = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
+    name = known.xhm() if known else f"{len(operators)} operators"
+    return Setting(name, known.number if known else 0, symmetry, triplets), True
+
+
+def _cell_misfit(cell: Sequence[float], symmetry: Symmetry) -> float:
+    """How far the operations change the squares of the cell's lengths, relative."""
+    direct = np.linalg.inv(reciprocal_basis(cell)).T
+    metric = direct @ direct.T
+    turned = symmetry.rotations.transpose(0, 2, 1) @ metric @ symmetry.rotations
+    edges = np.sqrt(np.diag(metric))
+    return float((np.abs(turned - metric) / np.outer(edges, edges)).max())
+
+
+def _codes(symmetry: Symmetry) -> NDArray[np.int64]:
+    """One integer for each operation, translations in 24ths of the cell."""
+    shifts = np.rint(symmetry.translations * 24).astype(np.int64) % 24
+    numbers = np.concatenate([symmetry.rotations.reshape(-1, 9) + 1, shifts], axis=1)
+    weights = 24 ** np.arange(12, dtype=np.int64)[::-1]
+    return np.asarray(numbers @ weights, np.int64)
+
+
+def _is_group(symmetry: Symmetry) -> bool:
+    """Whether each operation occurs once, and the product of any two is an operation too."""
+    known = np.unique(_codes(symmetry))
+    if len(known) != len(symmetry.rotations):
+        return False
+    rotations = np.einsum("aij,bjk->abik", symmetry.rotations, symmetry.rotations)
+    shifts = np.einsum("aij,bj->abi", symmetry.rotations, symmetry.translations)
+    shifts = shifts + symmetry.translations[:, None]
+    products = Symmetry(rotations.reshape(-1, 3, 3), shifts.reshape(-1, 3))
+    return bool(np.isin(_codes(products), known).all())
+
+
+def _is_part(symmetry: Symmetry, whole: Symmetry) -> bool:
+    return bool(np.isin(_codes(symmetry), _codes(whole)).all())
 
 
 def best_setting(
     cell: tuple[float, ...], atoms: Sequence[Atom], choices: Sequence[Setting], notes: list[str]
-) -> tuple[Structure, str]:
-    """The setting whose atoms keep the sanest distances."""
-    built = [(build_structure(cell, _once(cell, atoms, c.symmetry), c.symmetry), c.name) for c in choices]
+) -> tuple[Structure, Setting, list[Atom]]:
+    """The structure in the setting whose atoms keep the sanest distances, and the distinct atoms."""
+    built = []
+    for setting in choices:
+        distinct = _once(cell, atoms, setting.symmetry)
+        built.append((build_structure(cell, distinct, setting.symmetry), setting, distinct))
     if len(built) > 1:
-        built.sort(key=lambda pair: (-round(min(shortest_contact(pair[0]), 0.15), 3), len(pair[0].sites)))
-        notes.append(f"two origins are possible; {built[0][1]} keeps the atoms at sane distances")
+        built.sort(key=lambda one: (-round(min(shortest_contact(one[0]), 0.15), 3), len(one[0].sites)))
+        notes.append(f"two origins are possible; {built[0][1].name} keeps the atoms at sane distances")
     return built[0]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import gcd
@@ -19,6 +19,8 @@ from ...core.crystal.structure import Structure
 SAME_ATOM = 0.01
 _ANIONS = ("B", "As", "Te", "Se", "Si", "P", "C", "S", "I", "Br", "N", "Cl", "O", "F", "H", "D")
 _ALKALI = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba")
+#: Places along an edge that are told apart, and an offset at which no usual coordinate meets their borders.
+_PLACES, _BETWEEN = 1_000_000, 0.3183
 _FRACTIONS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
 
 
@@ -39,8 +41,8 @@ class Symmetry:
     translations: NDArray[np.float64]
 
 
-def symmetry_of(operations: gemmi.GroupOps) -> Symmetry:
-    """The operations of a gemmi group as arrays."""
+def symmetry_of(operations: Iterable[gemmi.Op]) -> Symmetry:
+    """The operations of a gemmi group, or of a list, as arrays."""
     ops = list(operations)
     rotations = np.array([op.rot for op in ops], np.int64) // gemmi.Op.DEN
     return Symmetry(rotations, np.array([op.tran for op in ops], float) / gemmi.Op.DEN)
@@ -71,19 +73,26 @@ def build_structure(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Sy
     atoms : sequence of Atom
     symmetry : Symmetry
     """
-    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
-    orbits = [_orbit(np.array(atom.position), symmetry, direct) for atom in atoms]
+    sites, owner = orbits_of(cell, atoms, symmetry)
     elements = sorted({atom.element for atom in atoms})
     row = {element: i for i, element in enumerate(elements)}
-    counts = [len(orbit) for orbit in orbits]
     return Structure(
         cell=cell,
-        sites=np.concatenate(orbits),
-        occupancy=np.repeat([atom.occupancy for atom in atoms], counts),
-        element=np.repeat([row[atom.element] for atom in atoms], counts).astype(np.intp),
+        sites=sites,
+        occupancy=np.array([atom.occupancy for atom in atoms])[owner],
+        element=np.array([row[atom.element] for atom in atoms], np.intp)[owner],
         factors=np.array([_scattering(element) for element in elements]),
         rotations=_laue(symmetry.rotations),
     )
+
+
+def orbits_of(
+    cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Fractional coordinates of all atoms of a cell, shape (n, 3), and whose image each is, shape (n,)."""
+    direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
+    orbits = [_orbit(np.array(atom.position), symmetry, direct) for atom in atoms]
+    return np.concatenate(orbits), np.repeat(np.arange(len(atoms)), [len(orbit) for orbit in orbits])
 
 
 def composition(structure: Structure, atoms: Sequence[Atom]) -> dict[str, float]:
@@ -132,11 +141,14 @@ def _orbit(
     if same.sum() == 1:
         return images
     images = _images(images[0] + apart[same].mean(axis=0), symmetry)
-    kept: list[NDArray[np.float64]] = []
-    while len(images):
-        kept.append(images[0])
-        images = images[_lengths(_apart(images, images[0]), direct) > 0.1 * SAME_ATOM]
-    return np.array(kept)
+    return images[np.sort(_first_of_each(images))]
+
+
+def _first_of_each(images: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Where each place is first; images of one place agree to rounding."""
+    grid = np.floor(images * _PLACES + _BETWEEN).astype(np.int64) % _PLACES
+    codes = (grid[:, 0] * _PLACES + grid[:, 1]) * _PLACES + grid[:, 2]
+    return np.asarray(np.unique(codes, return_index=True)[1], np.intp)
 
 
 def _images(position: NDArray[np.float64], symmetry: Symmetry) -> NDArray[np.float64]:

@@ -28,15 +28,24 @@ def read_d_list(path: str | Path) -> tuple[Phase, ...]:
         raise ValueError(
             f"{path.name}: larger than {LARGEST_FILE / 1e6:.0f} MB, which no list of d-spacings is"
         )
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    data = path.read_bytes()
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    lines = data.decode(encoding, errors="replace").splitlines()
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
     try:
-        rows = list(csv.DictReader([line for line in lines if line.strip() and not line.startswith("#")]))
-        return _phases(rows, path.stem)
+        separator = _separator(lines[0] if lines else "")
+        rows = list(csv.DictReader(lines, delimiter=separator))
+        return _phases(rows, path.stem, "," if separator != "," else ".")
     except (ValueError, KeyError, csv.Error) as error:
         raise ValueError(f"{path.name}: {error}") from error
 
 
-def _phases(rows: list[dict[str, str]], stem: str) -> tuple[Phase, ...]:
+def _separator(header: str) -> str:
+    """What stands between columns: a semicolon or a tab where spreadsheets write decimal commas."""
+    return next((mark for mark in (";", "\t") if mark in header), ",")
+
+
+def _phases(rows: list[dict[str, str]], stem: str, decimal: str) -> tuple[Phase, ...]:
     if not rows:
         raise ValueError("no lines in it")
     if any(None in row for row in rows):
@@ -48,6 +57,9 @@ def _phases(rows: list[dict[str, str]], stem: str) -> tuple[Phase, ...]:
     lists: dict[str, list[Reflection]] = defaultdict(list)
     for number, row in enumerate(rows, start=2):
         values = {name: (row[original] or "").strip() for name, original in columns.items()}
+        for column in (d_column, "intensity"):
+            if column in values:
+                values[column] = values[column].replace(decimal, ".")
         lists[values.get("name") or stem].append(_reflection(values, d_column, number))
     return tuple(_phase(name, lines) for name, lines in lists.items())
 

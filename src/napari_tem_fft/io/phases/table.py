@@ -15,7 +15,7 @@ import yaml
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import DEFAULT_TAGS, find_phase, select_phases
 from ...core.crystal.structure import LatticePlanes
-from .cif import read_cif, read_cif_with_warnings
+from .cif import CifPhase, read_all_of_cif, read_cif
 from .crystal import Atom, build_structure, composition, formula, symmetry_by_name
 from .d_lists import read_d_list
 
@@ -133,11 +133,17 @@ def file_phases(path: Path) -> tuple[tuple[Phase, ...], FileStatus]:
         if path.suffix.lower() == ".csv":
             phases = read_d_list(path)
             return phases, FileStatus(path.name, "ok", "matched by d only", tuple(p.id for p in phases))
-        found = read_cif_with_warnings(path)
+        found = read_all_of_cif(path)
     except (ValueError, OSError) as error:
         return (), FileStatus(path.name, "refused", str(error).removeprefix(f"{path.name}: "))
-    state: Literal["ok", "warning"] = "warning" if found.warnings else "ok"
-    return (found.phase,), FileStatus(path.name, state, "; ".join(found.warnings), (found.phase.id,))
+    usable = tuple(one for one in found if isinstance(one, CifPhase))
+    reasons = list(dict.fromkeys(text for one in usable for text in one.warnings))
+    reasons += [f"{one.id} is refused: {one.reason}" for one in found if not isinstance(one, CifPhase)]
+    ids = tuple(one.phase.id for one in usable)
+    if len(found) > 1:
+        reasons.append(f"{len(found)} structures in it: {', '.join(ids)}")
+    state: Literal["ok", "warning"] = "warning" if reasons else "ok"
+    return tuple(one.phase for one in usable), FileStatus(path.name, state, "; ".join(reasons), ids)
 
 
 def with_own_phases(
