@@ -22,7 +22,8 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
     pixel = f"{px:.4g} nm" if abs(py / px - 1) < 1e-4 else f"{px:.4g} x {py:.4g} nm"
     enabled = sum(spot.enabled for spot in analysis.spots)
     area = analysis.specimen.sum() * analysis.map_grid.pixel_area
-    drawn = " (drawn by the user)" if analysis.specimen_by_user else ""
+    whole = "" if analysis.vacuum_found else " (all of it: no vacuum was found)"
+    drawn = " (drawn by the user)" if analysis.specimen_by_user else whole
     lines = [
         f"{nx} x {ny} pixels of {pixel}, {known_to(analysis)}; specimen {area:.0f} nm^2{drawn};"
         f" {enabled} pairs of spots in {len(analysis.grains)} grains",

@@ -183,6 +183,12 @@ class Analysis:
     edit_start: EditStart | None = None
 
     @property
+    def vacuum_found(self) -> bool:
+        """Whether part of the image, or of its region of interest, is no specimen."""
+        inside = inside_part(self.micrograph, self.map_grid)
+        return not bool(self.specimen.all() if inside is None else self.specimen[inside].all())
+
+    @property
     def choice(self) -> CandidateSet:
         """What may be named."""
         return CandidateSet(self.phases, self.others, self.decisions, self.candidates_stated)

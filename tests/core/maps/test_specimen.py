@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from forward_model import Optics, film_image, image_of
 from napari_tem_fft.core.image.calibration import Calibration
@@ -18,6 +19,47 @@ def specimen_of(film, seed, dose=12.0, strength=0.12):
     counts = np.random.default_rng(seed).poisson(np.maximum(image, 0) * dose)
     micrograph = Micrograph(counts.astype(float), Calibration.real(PIXEL))
     return exhaust(analysis_steps(micrograph, ())).specimen
+
+
+def low_passed(counts, share, order=8):
+    g = np.hypot(*(2 * f for f in (np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None, :])))
+    return np.fft.irfft2(np.fft.rfft2(counts) / (1 + (g / share) ** (2 * order)), counts.shape)
+
+
+def filtered_specimen_of(film, seed, change, beam=1.0):
+    image = 1 + np.sqrt(film) * (film_image((SIZE, SIZE), PIXEL, seed, Optics(defocus=60.0), 0.12) - 1)
+    counts = np.random.default_rng(seed).poisson(np.maximum(image, 0) * 36.0 * beam).astype(float)
+    return exhaust(analysis_steps(Micrograph(change(counts), Calibration.real(PIXEL)), ())).specimen
+
+
+def eight_bits(counts):
+    low, high = np.percentile(counts, (0.5, 99.5))
+    return np.round(255 * np.clip((counts - low) / (high - low), 0, 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda counts: low_passed(counts, 0.35),
+        lambda counts: eight_bits(low_passed(counts, 0.5)),
+        lambda counts: ndimage.gaussian_filter(counts, 1.2),
+        lambda counts: ndimage.zoom(counts, 0.7, order=1),
+    ],
+    ids=["low-passed", "low-passed and quantised", "Gaussian filter", "resampled"],
+)
+def test_vacuum_is_found_in_an_image_without_shot_noise(change):
+    film = np.zeros((SIZE, SIZE))
+    film[:, 300:] = 1
+    specimen = filtered_specimen_of(film, 2, change)
+    columns = specimen.shape[1]
+    assert 1 - specimen.mean() == pytest.approx(1 / 3, abs=0.05)
+    assert not specimen[:, : columns // 4].any()
+    assert specimen[:, columns // 2 :].all()
+
+
+def test_thinner_film_of_a_low_passed_image_is_no_vacuum():
+    film = np.where(np.arange(SIZE) < 360, 0.5, 1.0) * np.ones((SIZE, 1))
+    assert filtered_specimen_of(film, 1, lambda counts: low_passed(counts, 0.4)).all()
 
 
 def test_film_without_vacuum_is_all_specimen():

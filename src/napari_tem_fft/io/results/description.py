@@ -58,6 +58,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "warnings": list(analysis.warnings),
         "map_grid": to_plain(analysis.map_grid),
         "specimen_area": float(analysis.specimen.sum() * analysis.map_grid.pixel_area),
+        "vacuum_found": analysis.vacuum_found,
         "specimen_by_user": analysis.specimen_by_user,
         "components": [
             _without_keys(component, "heat") | {"map": name, "label": label}
