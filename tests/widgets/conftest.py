@@ -1,7 +1,9 @@
 """Viewers without a screen: Qt draws off screen, and napari is told what an OpenGL driver would say."""
 
+import ctypes
 import os
 import sys
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import pytest
@@ -19,6 +21,23 @@ NO_SCREEN = sys.platform not in ("darwin", "win32") and not (
 )
 if NO_SCREEN:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+#: References of None that the tests of windows cannot use up: one test takes some 30 000.
+MANY = 20_000_000
+
+
+def takes_references_of_none() -> bool:
+    """Whether the Qt binding does: PySide6 from 6.12 on, where None is not immortal (see docs/faq.md)."""
+    try:
+        major, minor = version("PySide6-Essentials").split(".")[:2]
+    except PackageNotFoundError:
+        return False
+    return sys.version_info < (3, 12) and (int(major), int(minor)) >= (6, 12)
+
+
+if takes_references_of_none():
+    # never freed, for there will be fewer references left than it would give back
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object([None] * MANY))
 
 
 @pytest.fixture(autouse=True)
