@@ -1,14 +1,16 @@
 """Whether the package can be installed where it says it can.
 
-    python .ci/check_install.py [platforms] [beside] [package] [headless] [window] [lowest]
+    python .ci/check_install.py [platforms] [beside] [package] [headless] [window] [exchange] [lowest]
 
 platforms  every dependency has a wheel on Linux, Windows and macOS for each Python (resolved, not installed)
 beside     installed beside an existing napari, no version that napari has chosen changes
 package    sdist and wheel: twine's check, what has to be inside, less than 30 MB
 headless   without extras: neither napari nor TensorFlow comes along, the sample is analysed, 0.6 GB at most
 window     with the extra `napari` 1.2 GB at most
+exchange   in an environment with orix, HyperSpy and zarr 2, but without napari, files for other programs come
+           back through these (not part of what runs without arguments, nor is `lowest`)
 lowest     the lowest versions that pyproject.toml allows, in an environment of their own, pass the tests of
-           core, io and the Python interface (minutes; not part of what runs without arguments)
+           core, io and the Python interface (minutes)
 
 Needs uv, build and twine (extra `test`), and a package registry.
 """
@@ -38,6 +40,8 @@ INSIDE = (
     "napari_tem_fft/data/sample.dm4", "napari_tem_fft/models/spots/config.json",
     "napari_tem_fft/models/spots/weights.keras", "napari_tem_fft/models/spots/MODEL_CARD.md",
 )  # fmt: skip
+EXCHANGE_TOOLS = ("hypothesis", "nexusformat", "pytest", "pytest-timeout", "rocrate")
+EXCHANGE_TESTS = ("tests/io/exchange", "tests/docs/test_blocks.py", "-k", "exchange")
 LOWEST_TESTS = ("tests/core", "tests/io", "tests/api", "tests/cli", "tests/nn/inference")
 
 
@@ -60,7 +64,7 @@ def resolved(*options: str | Path, python: str = PYTHONS[0]) -> dict[str, str]:
 def platforms() -> None:
     for python in PYTHONS:
         for platform in PLATFORMS:
-            extras = ("--extra", "all", "--extra", "test")
+            extras = ("--extra", "all", "--extra", "test", "--extra", "exchange")
             found = resolved("pyproject.toml", *extras, "--python-platform", platform, python=python)
             network = "with" if "tensorflow" in found else "without"
             print(f"Python {python}, {platform}: {len(found)} packages, {network} TensorFlow")
@@ -134,6 +138,12 @@ def lowest() -> None:
         )
 
 
+def exchange() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        python = installed(place, f"{ROOT}[exchange,zspy]", *EXCHANGE_TOOLS)
+        print(run(python, "-m", "pytest", "-q", "-rs", *EXCHANGE_TESTS).splitlines()[-1])
+
+
 def installed(place: str, *what: str) -> Path:
     """Install into the environment in a folder, which is made if it is not there; its Python."""
     uv = (sys.executable, "-m", "uv")
@@ -160,6 +170,6 @@ def registry_answers() -> bool:
 if __name__ == "__main__":
     if not registry_answers():
         raise SystemExit(print("skipped: uv reaches no package registry here"))
-    checks = {check.__name__: check for check in (platforms, beside, package, headless, window, lowest)}
+    checks = {check.__name__: check for check in (platforms, beside, package, headless, window, exchange, lowest)}
     for name in sys.argv[1:] or ("platforms", "beside", "package", "headless", "window"):
         checks[name]()

@@ -26,6 +26,8 @@ PAGES = [
 ] + sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 #: Commands that take long, or wait for somebody.
 LONG = ("train", "evaluate", "watch")
+#: What a page needs besides; without it the page is skipped (extra `exchange`, see .ci/check_install.py).
+NEEDS = {"docs/exchange.md": ("orix", "hyperspy", "pyarrow")}
 #: What other programs do: installing, testing, building; their files must be there.
 OTHERS = (
     "python3 -m venv",
@@ -58,6 +60,8 @@ def here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_shows_works(page: str, here: Path) -> None:
+    for package in NEEDS.get(page, ()):
+        pytest.importorskip(package)
     for block in blocks((ROOT / page).read_text(encoding="utf-8")):
         where = f"{page}:{block.line}"
         match block.language:

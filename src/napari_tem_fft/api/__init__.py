@@ -7,13 +7,16 @@
 
 from .analysis import analyse, load, reference_table, save, save_results, segment_of, select
 from .edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
+from .exchange import export, from_signal, to_crystal_map, to_signals
 from .images import measure_calibration_features, measure_pattern, read, read_pattern
 
 __all__ = [
     "analyse",
     "decide",
+    "export",
     "fft_of",
     "fringes_of",
+    "from_signal",
     "load",
     "mask_of",
     "measure_calibration_features",
@@ -25,6 +28,8 @@ __all__ = [
     "save_results",
     "segment_of",
     "select",
+    "to_crystal_map",
+    "to_signals",
     "with_mask",
     "with_spot",
     "without_spots",

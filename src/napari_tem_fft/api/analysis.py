@@ -14,8 +14,8 @@ from ..core.image.micrograph import Micrograph
 from ..core.matching import PhaseOverride
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
-from ..io.errors import ReadError
-from ..io.exchange.temfft import load_temfft, save_temfft
+from ..io.exchange.stored import load_stored
+from ..io.exchange.temfft import save_temfft
 from ..io.phases.index_cache import prepared_choice
 from ..io.phases.table import (
     load_cif_folder,
@@ -182,15 +182,18 @@ def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> 
     return save_temfft(Path(path), analysis, pixels)
 
 
-def load(path: str | PathLike[str]) -> Analysis:
-    """Read the analysis of a ``*.temfft`` file or folder.
+def load(path: str | PathLike[str], micrograph: Micrograph | None = None) -> Analysis:
+    """Read the analysis of a ``*.temfft`` file or folder, or of a folder of results.
+
+    Parameters
+    ----------
+    path : path
+    micrograph : Micrograph, optional
+        For a folder of results; looked for where its file was, and in the folder, where absent.
 
     Raises
     ------
     ReadError
         If there is no analysis in it, it is damaged, or its micrograph is not found.
     """
-    document = load_temfft(Path(path))
-    if document.analysis is None:
-        raise ReadError(path, "there is no analysis in it", "open it in napari, and analyse the micrograph")
-    return document.analysis
+    return load_stored(Path(path), micrograph)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.lengths import LengthUnit, in_unit, length
+from ..io.exchange.parquet import kind_of, write_parquet
 from ..io.results.folder import SPOTS
 from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows
 from .record import ComponentSummary, Record
@@ -27,11 +28,6 @@ COLUMNS: dict[str, type] = {
     "calibration_uncertainty_percent": float, "calibration": str, "warnings": str, "sha256": str,
     "corrected_by_hand": int, "attempts": int, "seconds": float, "path": str,
 }  # fmt: skip
-#: Columns of the spots that are no numbers.
-TEXT = frozenset({"file", "folder", "origin", "outcome", "phase", "by_user", "hkl", "hkil", "kind"})
-WHOLE = frozenset({"id", "enabled", "grain"})
-#: Rows that are written to a Parquet file at a time.
-ROW_GROUP = 20_000
 NO_PARQUET = "no Parquet tables: pyarrow is not installed (pip install napari-tem-fft[batch])"
 
 Records = Callable[[], Iterable[Record]]
@@ -53,8 +49,8 @@ def write_tables(folder: Path, records: Records, unit: LengthUnit = "nm") -> lis
         import pyarrow  # noqa: F401
     except ImportError:
         return [NO_PARQUET]
-    _write_parquet(folder / SUMMARY_PARQUET, _all_rows(records, unit), columns)
-    _write_parquet(folder / ALL_SPOTS, _spot_rows(folder, records(), unit), _spot_columns(unit))
+    write_parquet(folder / SUMMARY_PARQUET, _all_rows(records, unit), columns)
+    write_parquet(folder / ALL_SPOTS, _spot_rows(folder, records(), unit), _spot_columns(unit))
     return []
 
 
@@ -122,7 +118,7 @@ def _write_csv(path: Path, rows: Iterable[dict[str, Any]], columns: Iterable[str
 
 
 def _spot_columns(unit: LengthUnit) -> dict[str, type]:
-    kinds = {name: str if name in TEXT else int if name in WHOLE else float for name in SPOT_COLUMNS}
+    kinds = {name: kind_of(name) for name in SPOT_COLUMNS}
     return {"file": str, "folder": str, **{in_which(name, unit): kind for name, kind in kinds.items()}}
 
 
@@ -144,28 +140,3 @@ def _typed_column(name: str, text: str, kind: type, unit: LengthUnit) -> tuple[s
     value: Any = text if kind is str else kind(text) if text else None
     named = in_which(name, unit)
     return named, value if named == name or value is None else float(f"{in_unit(value, unit):.7g}")
-
-
-def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], columns: dict[str, type]) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
-    temporary = path.with_name(f".{path.name}.new")
-    with parquet.ParquetWriter(temporary, schema) as writer:
-        for group in _group(rows):
-            arrays = {name: [row.get(name) for row in group] for name in columns}
-            writer.write_table(pa.table(arrays, schema=schema))
-    os.replace(temporary, path)
-
-
-def _group(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == ROW_GROUP:
-            yield group
-            group = []
-    if group:
-        yield group

@@ -21,6 +21,7 @@ COMMANDS = {
     "pattern": "measure stored diffraction patterns",
     "calibrate": "correct a scale on a known crystal",
     "sample": "write the bundled sample micrograph",
+    "export": "write stored results for other programs",
     "phases": "list the phases",
     "train": "train or fine-tune a network",
     "evaluate": "compare a network with its rivals",

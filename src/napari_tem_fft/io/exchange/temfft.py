@@ -218,7 +218,7 @@ def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any]) -> Microgra
         return None
     calibration = from_plain(Calibration, known["calibration"])
     if stored["pixels"] is None:
-        return replace(_found_again(path, known), calibration=calibration)
+        return replace(find_micrograph(path, known), calibration=calibration)
     pixels = read_array(folder / PIXELS)
     if pixels.shape != tuple(known["shape"]):
         raise ValueError(f"pixels of shape {pixels.shape} for an image of {known['shape']}")
@@ -235,8 +235,14 @@ def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any]) -> Microgra
     )
 
 
-def _found_again(path: Path, known: Mapping[str, Any]) -> Micrograph:
-    """The micrograph in its file: where it was, or beside the document."""
+def find_micrograph(path: Path, known: Mapping[str, Any]) -> Micrograph:
+    """The micrograph of a description, from its file: where it was, or beside `path`.
+
+    Raises
+    ------
+    ReadError
+        If it is not found, or not as it was then.
+    """
     file = str(known["file"])
     beside = path.parent / PureWindowsPath(file).name
     # a name on somebody's server is not followed: to look there would tell it who opens the document

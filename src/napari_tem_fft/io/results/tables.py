@@ -148,10 +148,11 @@ def _reflection(indexed: IndexedSpot, phase: Phase | None) -> dict[str, Any]:
 
 def write_profiles(path: Path, profiles: Sequence[RadialProfile], unit: LengthUnit = "nm") -> None:
     """Write all curves one below the other, in full precision."""
-    write_rows(path, PROFILE_COLUMNS, _profile_rows(profiles), unit)
+    write_rows(path, PROFILE_COLUMNS, profile_rows(profiles), unit)
 
 
-def _profile_rows(profiles: Sequence[RadialProfile]) -> Iterator[dict[str, Any]]:
+def profile_rows(profiles: Sequence[RadialProfile]) -> Iterator[dict[str, Any]]:
+    """Rows of the profiles' table."""
     for profile in profiles:
         for g, intensity, background in zip(profile.g, profile.intensity, profile.background, strict=True):
             d = 1 / g if g > 0 else np.inf

@@ -14,6 +14,8 @@ from ..json_file import read_json
 
 #: All formats of ours begin so.
 OURS = "napari-tem-fft"
+#: The provenance of a folder as an RO-Crate, which is out of date once other files are written.
+PROVENANCE = "ro-crate-metadata.json"
 
 
 @contextmanager
@@ -76,6 +78,7 @@ def _remove_earlier(folder: Path, description: str) -> None:
     if not isinstance(earlier, dict) or not str(earlier.get("format")).startswith(OURS):
         return
     (folder / description).unlink()
+    (folder / PROVENANCE).unlink(missing_ok=True)
     for name in earlier.get("files", ()):
         if plain_name(name) and (folder / name).is_dir() and not (folder / name).is_symlink():
             shutil.rmtree(folder / name)

@@ -1,0 +1,209 @@
+"""Micrograph and maps as HyperSpy's signals, in memory and as .hspy or .zspy, with axes in nm; and back.
+
+The files are written by rosettasciio, which HyperSpy itself reads and writes with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import __version__
+from ...core.image.micrograph import Micrograph
+from ...core.pipeline import Analysis
+from ..errors import ReadError
+from ..readers.images import contents, micrograph_of
+from ..results.description import describe_micrograph
+from ..results.map_files import label_planes
+
+if TYPE_CHECKING:
+    from hyperspy.signals import Signal2D
+
+#: Names of the signals of an analysis, which are those of their files.
+MICROGRAPH, COMPONENTS, GRAINS, SPECIMEN = "micrograph", "components", "grains", "specimen"
+#: The node of HyperSpy's metadata that is ours.
+NODE = "napari_tem_fft"
+
+
+def signal_dictionaries(analysis: Analysis) -> dict[str, dict[str, Any]]:
+    """Micrograph and maps as the dictionaries that rosettasciio and HyperSpy exchange.
+
+    Returns
+    -------
+    dict
+        "micrograph" (y, x); "components" (component, y, x), the strength of each, 0 to 1, inside from 0.5;
+        "grains" (plane, y, x), ids, in as many planes as overlaps need; "specimen" (y, x). Without grains
+        there are no components.
+    """
+    image, grid = analysis.micrograph, analysis.map_grid
+    labels = label_planes(analysis.grains, analysis.grain_regions, grid)
+    signals = {
+        MICROGRAPH: _signal(image.pixels, image.pixel_size, image.name, _of_micrograph(image)),
+        GRAINS: _signal(labels, grid.pixel_size, "grains", {}, "plane"),
+        SPECIMEN: _signal(analysis.specimen.astype(np.uint8), grid.pixel_size, "specimen", {}),
+    }
+    if analysis.components:
+        heats = np.stack([component.heat for component in analysis.components])
+        about = {
+            "components": [component.name for component in analysis.components],
+            "outcomes": [str(component.outcome) for component in analysis.components],
+            "areas_nm2": [float(component.area) for component in analysis.components],
+        }
+        signals[COMPONENTS] = _signal(heats, grid.pixel_size, "components", about, "component")
+    return signals
+
+
+def to_signals(analysis: Analysis) -> dict[str, Signal2D]:
+    """Micrograph and maps as HyperSpy's signals (extra `exchange`); see `signal_dictionaries`.
+
+    Raises
+    ------
+    ImportError
+        If HyperSpy is not installed.
+    """
+    from hyperspy.signals import Signal2D
+
+    return {name: Signal2D(**one) for name, one in signal_dictionaries(analysis).items()}
+
+
+def from_signal(signal: Signal2D, name: str = "") -> Micrograph:
+    """The micrograph in a two-dimensional signal of HyperSpy.
+
+    Parameters
+    ----------
+    signal : Signal2D
+        Of one image; its axes say the scale, in any unit of length.
+    name : str
+        Shown to the user; the signal's title where absent.
+
+    Raises
+    ------
+    ReadError
+        If it is no image.
+
+    Examples
+    --------
+    >>> import hyperspy.api as hs  # doctest: +SKIP
+    >>> from napari_tem_fft import analyse  # doctest: +SKIP
+    >>> analyse(from_signal(hs.load("micrograph.zspy")))  # doctest: +SKIP
+    """
+    title = name or str(signal.metadata.get_item("General.title", "") or "signal")
+    plain = {
+        "data": np.asarray(signal.data),
+        "axes": [axis.get_axis_dictionary() for axis in signal.axes_manager._axes],
+        "metadata": signal.metadata.as_dictionary(),
+        "original_metadata": signal.original_metadata.as_dictionary(),
+    }
+    kind = contents(plain)
+    if kind.kind != "image":
+        raise ReadError(
+            title, f"not an image but {kind.words}", "choose an image of it, such as signal.inav[0]"
+        )
+    return micrograph_of(plain, Path(title), title, _hash_of(plain["metadata"]))
+
+
+def write_hspy(folder: str | Path, analysis: Analysis) -> list[Path]:
+    """Write micrograph and maps into a folder, an .hspy file (HDF5) each; see `signal_dictionaries`."""
+    return _write(folder, analysis, "hspy")
+
+
+def write_zspy(folder: str | Path, analysis: Analysis) -> list[Path]:
+    """Write micrograph and maps into a folder, a .zspy (Zarr) each.
+
+    rosettasciio writes them with zarr 2 (extra `zspy`, in an environment without napari, which needs zarr 3).
+
+    Raises
+    ------
+    ImportError
+        Without zarr 2.
+    """
+    if not zarr_is_2():
+        raise ImportError(
+            ".zspy files need zarr 2: write .hspy, or install napari-tem-fft[zspy] in an environment without"
+            " napari, which needs zarr 3"
+        )
+    return _write(folder, analysis, "zspy")
+
+
+def zarr_is_2() -> bool:
+    """Whether the zarr is installed with which rosettasciio writes and reads .zspy files."""
+    try:
+        return version("zarr").startswith("2.")
+    except PackageNotFoundError:
+        return False
+
+
+def _write(folder: str | Path, analysis: Analysis, suffix: str) -> list[Path]:
+    writer = import_module(f"rsciio.{suffix}").file_writer
+    # what rosettasciio's writer expects of a signal besides.
+    more = {
+        "tmp_parameters": {},
+        "attributes": {"_lazy": False},
+        "learning_results": {},
+        "models": {},
+        "package_info": {"package": "napari-tem-fft", "package_version": __version__},
+    }
+    paths = []
+    for name, signal in signal_dictionaries(analysis).items():
+        paths.append(Path(folder) / f"{name}.{suffix}")
+        writer(str(paths[-1]), signal | more, show_progressbar=False)
+    return paths
+
+
+def _signal(
+    data: NDArray[Any], pixel: Sequence[float], title: str, about: Mapping[str, Any], stacked: str = ""
+) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "General": {"title": title},
+        "Signal": {"signal_type": ""},
+        NODE: {"version": __version__},
+    }
+    for node, entries in about.items():
+        if isinstance(entries, Mapping):
+            metadata[node] = metadata.get(node, {}) | dict(entries)
+        else:
+            metadata[NODE][node] = entries
+    axes = [_axis(name, size, step) for name, size, step in zip("yx", data.shape[-2:], pixel, strict=True)]
+    if stacked:
+        axes.insert(0, _axis(stacked, len(data), 1.0, "", navigate=True))
+    return {"data": data, "axes": axes, "metadata": metadata, "original_metadata": {}}
+
+
+def _axis(name: str, size: int, scale: float, units: str = "nm", navigate: bool = False) -> dict[str, Any]:
+    return {"name": name, "size": size, "scale": float(scale), "offset": 0.0, "units": units,
+            "navigate": navigate}  # fmt: skip
+
+
+def _of_micrograph(micrograph: Micrograph) -> dict[str, Any]:
+    """What is known of a micrograph, where HyperSpy has places for it there."""
+    known, stored = micrograph.metadata, describe_micrograph(micrograph)
+    general = {
+        "title": micrograph.name, "original_filename": Path(micrograph.source).name,
+        "date": known.get("date"), "time": known.get("time"), "authors": known.get("operator"),
+    }  # fmt: skip
+    microscope = {
+        "beam_energy": known.get("voltage_kV"), "magnification": known.get("magnification"),
+        "microscope": known.get("microscope"),
+    }  # fmt: skip
+    calibration = stored["calibration"]
+    ours = {
+        "version": __version__, "sha256": micrograph.file_hash, "calibration_source": calibration["source"],
+        "calibration_uncertainty": calibration["uncertainty"],
+    }  # fmt: skip
+    nodes = {"General": general, NODE: ours, "Acquisition_instrument": {"TEM": _present(microscope)}}
+    return {node: _present(entries) for node, entries in nodes.items()}
+
+
+def _present(entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entries.items() if value not in (None, "")}
+
+
+def _hash_of(metadata: Mapping[str, Any]) -> str:
+    """Of the file that the micrograph was read from, where we have written it."""
+    return str(metadata.get(NODE, {}).get("sha256", ""))
