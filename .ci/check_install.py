@@ -170,6 +170,7 @@ def registry_answers() -> bool:
 if __name__ == "__main__":
     if not registry_answers():
         raise SystemExit(print("skipped: uv reaches no package registry here"))
-    checks = {check.__name__: check for check in (platforms, beside, package, headless, window, exchange, lowest)}
+    all_checks = (platforms, beside, package, headless, window, exchange, lowest)
+    checks = {check.__name__: check for check in all_checks}
     for name in sys.argv[1:] or ("platforms", "beside", "package", "headless", "window"):
         checks[name]()
