@@ -101,7 +101,7 @@ def regions_of(masks: np.ndarray, heat: float = 1.0) -> tuple[GrainRegion, ...]:
 
 def _spots() -> tuple[Spot, ...]:
     first = Spot(0, (-2.0, 3.4641016), 0.01, 50.0, -40.0, "image", (0, 3), (1.6, 2.4), 2.2, 0.2)
-    second = Spot(1, (4.3, 0.0), 0.02, 22.5, -18.0, "grain", (3,), (1.6, 2.4), 2.2, 0.2)
+    second = Spot(1, (4.3, 0.0), 0.02, 22.5, -18.0, "grain", (3,), (1.6, 2.4), 2.2, 0.2, kind="unexplained")
     third = Spot(2, (0.0, 5.0), 0.03, 19.0, -17.0, "window", (4,), (2.4, 4.5), 2.4, 0.2, enabled=False)
     return first, second, third
 

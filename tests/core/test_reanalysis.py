@@ -138,4 +138,8 @@ def test_an_override_names_all_again_in_two_steps_and_changes_nothing_else():
     assert after.matches[0].phases == ("LiF",) and after.matches[0].decided_by_user
     assert after.decisions[0].centre == pytest.approx(before.grains[0].centre)
     assert (after.components[0].name, after.components[0].by_user) == ("LiF", True)
-    assert after.spots is before.spots and after.grain_regions is before.grain_regions
+    assert [spot.kind for spot in after.spots] == ["reflection"] * 3  # LiF explains the second one
+    assert [replace(a, kind=b.kind) for a, b in zip(after.spots, before.spots, strict=True)] == [
+        *before.spots
+    ]
+    assert after.grain_regions is before.grain_regions

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
 from napari_tem_fft.layers.features import spot_features
 from napari_tem_fft.layers.reciprocal_plane import Plane, Ring, scale_bars
 from napari_tem_fft.layers.results import (
+    GREYED,
     KEY,
     bars_layer,
     fft_layer,
@@ -125,6 +128,14 @@ def test_spots_are_points_in_inverse_nm():
     assert kind == "points"
     assert points == pytest.approx(np.array([(-2.0, 3.4641016), (4.3, 0.0)]))
     assert (kwargs["scale"], kwargs["translate"]) == ((0.5, 0.5), (2.0, 10.0))
+
+
+def test_satellites_that_are_off_are_shown_greyed():
+    analysis = small_analysis()
+    spots = [replace(spot, kind="reflection" if spot.enabled else "satellite") for spot in analysis.spots]
+    points, kwargs, _ = spots_layer(spots, PLANE, "small", analysis.grains, analysis.matches)
+    assert len(points) == 3 and kwargs["features"]["kind"] == ["reflection", "reflection", "satellite"]
+    assert [colour == GREYED for colour in kwargs["border_color"]] == [False, False, True]
 
 
 def test_features_tell_what_is_known():

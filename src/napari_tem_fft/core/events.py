@@ -60,10 +60,11 @@ class GrainsFound:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhasesAssigned:
-    """The phases of the grains, and of the rings that no grain explains."""
+    """The phases of grains, and of the rings that no grain explains; the kinds of spots that follow."""
 
     matches: tuple[GrainMatch, ...]
     rings: tuple[RingMatch, ...]
+    spots: tuple[Spot, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -44,6 +44,7 @@ from .maps.strain import Deformation, DeformationParams, wanted_deformations
 from .matching import EvidenceCache, GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
 from .matching.assignment import CandidateSet, assign_phases
 from .matching.pair_index import PhaseIndex
+from .matching.spot_kinds import label_kinds
 from .parameters import Field, check_limits
 from .profile.radial_profile import (
     ProfileParams,
@@ -293,8 +294,10 @@ def follow_spots(
     specimen: NDArray[np.bool_] | None = None,
     specimen_by_user: bool = False,
     cache: EvidenceCache | None = None,
+    start: GrainSet | None = None,
 ) -> Generator[Step, None, Analysis]:
-    """Profiles, grains, matches and maps of spots that are known."""
+    """Profiles, grains, matches and maps of spots that are known; `start` are those that the run found."""
+    start = start or found
     diffractogram, spectra = context.diffractogram, context.spectra
     if specimen_by_user and specimen is not None:
         found = cut_grains(found, specimen, context.grid)
@@ -306,7 +309,8 @@ def follow_spots(
     choice = replace(choice, decisions=follow_grains(choice.decisions, found.grains))
     uncertainty = micrograph.calibration.uncertainty
     names = assign_phases(found, profiles, choice, uncertainty, params.matching, cache)
-    yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(names.matches, names.rings))
+    found = replace(found, spots=label_kinds(found.spots, start, found.grains, names.matches))
+    yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(names.matches, names.rings, found.spots))
     if specimen is None:
         specimen = specimen_of(micrograph, diffractogram, spectra, found, context.grid)
     components = component_maps(found.grains, names.matches, found.regions, specimen, context.grid)

@@ -36,6 +36,7 @@ from .maps.drawn_specimen import cut_grains, specimen_on_grid, uncut_grains
 from .maps.strain import wanted_deformations
 from .matching import PhaseOverride, follow_grains
 from .matching.assignment import assign_phases
+from .matching.spot_kinds import label_kinds
 from .pipeline import (
     EDIT_STAGES,
     Analysis,
@@ -84,6 +85,7 @@ def reanalyse_after_spot_edit(
         specimen,
         analysis.specimen_by_user,
         cache.evidence if cache is not None else None,
+        start.found,
     )
     next(rest)
     edited = yield from renumber_steps(rest, 0, EDIT_STAGES)
@@ -197,13 +199,16 @@ def reanalyse_after_override(
     found = grain_set_of(analysis)
     known = cache.evidence if cache is not None else None
     names = assign_phases(found, analysis.profiles, choice, uncertainty, analysis.params.matching, known)
-    yield Step("phases", 1, OVERRIDE_STAGES, PhasesAssigned(names.matches, names.rings))
+    start = edit_start_of(analysis).found
+    spots = label_kinds(analysis.spots, start, analysis.grains, names.matches)
+    yield Step("phases", 1, OVERRIDE_STAGES, PhasesAssigned(names.matches, names.rings, spots))
     components = component_maps(
         analysis.grains, names.matches, analysis.grain_regions, analysis.specimen, analysis.map_grid
     )
     yield Step("maps", 2, OVERRIDE_STAGES, MapsReady(components))
     return replace(
         analysis,
+        spots=spots,
         matches=names.matches,
         rings=names.rings,
         decisions=choice.decisions,
@@ -218,7 +223,7 @@ def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
         SpotsFound(analysis.spots),
         ProfilesReady(analysis.profiles),
         GrainsFound(analysis.grains),
-        PhasesAssigned(analysis.matches, analysis.rings),
+        PhasesAssigned(analysis.matches, analysis.rings, analysis.spots),
         MapsReady(analysis.components),
     )
     for done, product in enumerate(products, 1):

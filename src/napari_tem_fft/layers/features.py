@@ -30,6 +30,7 @@ def spot_features(
         "phase": [_phase(spot.id, match_of.get(spot.id)) for spot in spots],
         "hkl": [_hkl(spot.id, match_of.get(spot.id)) for spot in spots],
         "origin": [spot.origin for spot in spots],
+        "kind": [spot.kind for spot in spots],
     }
 
 

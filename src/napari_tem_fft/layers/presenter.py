@@ -171,8 +171,8 @@ class Presenter:
             case GrainsFound(grains):
                 self._grains = grains
                 return () if self._follows_edit else (self._spots_layer(),)  # the phases come at once
-            case PhasesAssigned(matches):
-                self._matches = matches
+            case PhasesAssigned(matches, _, spots):
+                self._matches, self._spots = matches, spots
                 return (self._spots_layer(), *self._ring_layers())
             case MapsReady(components):
                 return self._heat_layers(components)

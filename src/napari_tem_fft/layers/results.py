@@ -68,6 +68,8 @@ __all__ = [
     "stack_layer",
 ]
 
+#: Colour of satellites that are off.
+GREYED = "#7F7F7F80"
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
     *("micrograph", "ifft", "fringes", "specimen", "grains", "heat"),
@@ -131,10 +133,16 @@ def spots_layer(
     matches: Sequence[GrainMatch] = (),
     colours: Mapping[str, str] | None = None,
 ) -> LayerData:
-    """Points layer of the enabled spots, one point a pair, in 1/nm, with what is known of each."""
-    shown = [spot for spot in spots if spot.enabled]
+    """Points layer of the enabled spots, one point a pair, in 1/nm, with what is known of each.
+
+    Satellites that are off are shown as well, greyed.
+    """
+    shown = [spot for spot in spots if spot.enabled or spot.kind == "satellite"]
     features = spot_features(shown, grains, matches)
-    edges = [(colours or {}).get(name, UNKNOWN) for name in features["phase"]]
+    edges = [
+        (colours or {}).get(name, UNKNOWN) if spot.enabled else GREYED
+        for spot, name in zip(shown, features["phase"], strict=True)
+    ]
     kwargs = {
         **_drawn_shapes(plane),
         "name": f"spots · {of}",

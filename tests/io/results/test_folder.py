@@ -161,6 +161,7 @@ def test_spots_table(folder: Path) -> None:
     assert float(first["d_sigma_nm"]) == pytest.approx(0.01 / 16, rel=1e-3)
     assert float(first["azimuth_deg"]) == pytest.approx(30.0, abs=1e-3)
     assert first["grain"] == "1" and first["phase"] == "LiF / mine" and first["hkl"] == "1 1 1"
+    assert [row["spot_kind"] for row in rows] == ["reflection", "unexplained", "reflection"]
     assert rows[2]["phase"] == "" and rows[2]["outcome"] == "unknown" and rows[2]["enabled"] == "0"
 
 

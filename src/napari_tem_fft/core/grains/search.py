@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spots.kinds import sort_spots, switch_off
 from ..spots.seeds import Proposal, Seed
 from ..spots.spot import Origin, Spot, separation, separations
 from .candidate import (
@@ -18,6 +19,7 @@ from .candidate import (
     reached_windows,
     refine_spots,
 )
+from .ghosts import find_rims
 from .grain import GrainSet, centroid, equivalent_diameter, grain_set
 from .peaks import Peak
 from .region import GrainRegion
@@ -267,17 +269,27 @@ def _own_peaks(candidates: Sequence[GrainCandidate]) -> tuple[GrainCandidate, ..
 def number_spots(
     candidates: Sequence[GrainCandidate], seeds: Sequence[Seed], context: SearchContext
 ) -> GrainSet:
-    """Spots and grains from drafts, with ids, the largest grain first."""
-    spots: list[Spot] = []
-    members: list[tuple[int, ...]] = []
+    """Spots and grains from drafts, with ids and kinds, the largest grain first.
+
+    A draft that is the rim of another one is no grain: its spots are satellites of that one.
+    """
     ordered = sorted(candidates, key=lambda d: -d.region.area)
+    groups: list[tuple[Spot, ...]] = []
     for candidate in ordered:
         peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
-        first = len(spots) + 1
         found = zip(peaks, _seeds_of(peaks, seeds, context), strict=True)
-        spots += spots_of(candidate, context, [(n, p, seed) for n, (p, seed) in enumerate(found, first)])
-        members.append(tuple(range(first, len(spots) + 1)))
-    return grain_set(tuple(spots), members, [candidate.outline for candidate in ordered], context.grid)
+        first = 1 + sum(map(len, groups))
+        numbered = [(n, p, seed) for n, (p, seed) in enumerate(found, first)]
+        groups.append(tuple(spots_of(candidate, context, numbered)))
+    rims = find_rims(groups, [candidate.region for candidate in ordered], context.grid)
+    kinds = [switch_off(spots) if i in rims else sort_spots(spots) for i, spots in enumerate(groups)]
+    whole = [i for i in range(len(groups)) if i not in rims]
+    members = [
+        tuple(spot.id for group in (i, *(rim for rim in rims if rims[rim] == i)) for spot in groups[group])
+        for i in whole
+    ]
+    spots = tuple(spot for group in kinds for spot in group)
+    return grain_set(spots, members, [ordered[i].outline for i in whole], context.grid)
 
 
 def _seeds_of(peaks: Sequence[Peak], seeds: Sequence[Seed], context: SearchContext) -> list[Seed | None]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..parameters import Field, check_limits
 
 Origin = Literal["image", "window", "grain", "network", "hand", "pattern"]
+SpotKind = Literal["reflection", "forbidden", "satellite", "unexplained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,10 @@ class Spot:
     radius : float, 1/nm
         Radius of its disc in the mask.
     enabled : bool
-        False once a person erased its disc.
+        False once a person erased its disc; satellites are off until a person switches them on.
+    kind : {"reflection", "forbidden", "satellite", "unexplained"}
+        What its grain's lattice says of it: on it; at a point where the structure factor vanishes; off it
+        and faint; off it and strong. A reflection where no lattice is known.
     """
 
     id: int
@@ -75,6 +79,7 @@ class Spot:
     size: float = 0.0
     radius: float = 0.1
     enabled: bool = True
+    kind: SpotKind = "reflection"
 
     @property
     def length(self) -> float:

@@ -30,7 +30,7 @@ UNITS = {
 TEXT = frozenset({
     "axis_uvw", "by_user", "component", "curve", "file", "folder", "hkil", "hkl", "kind", "note",
     "orientation_hkil", "orientation_hkl", "origin", "other_axis_uvw", "outcome", "phase", "rotation_hkl",
-    "rotation_zone_axis", "zone_axis", "zone_axis_UVTW",
+    "rotation_zone_axis", "spot_kind", "zone_axis", "zone_axis_UVTW",
 })  # fmt: skip
 WHOLE = frozenset({"cut_by_border", "enabled", "grain", "grain_1", "grain_2", "grains", "id", "spots"})
 #: Rows that are written at a time.

@@ -23,7 +23,7 @@ SPOT_COLUMNS = (
     "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm",
     "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain",
     "outcome", "phase", "by_user", "hkl", "hkil", "d_reference_nm", "d_residual_percent",
-    "angle_residual_deg", "kind",
+    "angle_residual_deg", "kind", "spot_kind",
 )  # fmt: skip
 PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
 #: Columns of lattice spacings, which are written in the unit that the user prefers.
@@ -120,6 +120,7 @@ def _measured_cells(spot: Spot, calibration: float) -> dict[str, Any]:
         "log_false_alarm": round(spot.log_false_alarm, 2),
         "origin": spot.origin,
         "enabled": int(spot.enabled),
+        "spot_kind": spot.kind,
     }
 
 

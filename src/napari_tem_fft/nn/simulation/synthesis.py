@@ -24,6 +24,7 @@ from ...core.image.micrograph import Micrograph
 from .conditions import drawn_camera, drawn_lens, drawn_support, low_pass
 from .crystals import (
     FIRST_HALF,
+    ORDER,
     Lattice,
     Shape,
     facet_shape,
@@ -47,6 +48,8 @@ MOST_BENT = 4e-5
 SECOND_ORDER_NYQUIST = 14.0
 #: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
 STRONGEST, MOST_PHASE = 0.35, 0.6
+#: Where crystals are is kept on pixels of about this size, nm.
+TRUE_PIXEL = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,12 +78,63 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TrueGrain:
+    """A crystal of a simulated image: its plane lattice, and where it is.
+
+    Attributes
+    ----------
+    number : int
+        That of its reflections in `Truth.grain`.
+    basis : ndarray, shape (1, 2) or (2, 2), (y, x), 1/nm
+        Frequencies that span the lattice; one where a tilt leaves a single row of reflections.
+    corner, pixel_size : tuple of float, (y, x), nm
+        First corner of the box of `inside`, and a pixel of it.
+    inside : ndarray of bool
+    """
+
+    number: int
+    basis: NDArray[np.float64]
+    corner: tuple[float, float]
+    pixel_size: tuple[float, float]
+    inside: NDArray[np.bool_]
+
+    def points(self, g_max: float) -> NDArray[np.float64]:
+        """All points of the lattice up to |g| (1/nm), visible or not, shape (n, 2), both of a pair.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> grain = TrueGrain(0, np.array([[0.0, 3.0]]), (0.0, 0.0), (1.0, 1.0), np.ones((1, 1), bool))
+        >>> grain.points(7.0)[:, 1].tolist()
+        [-6.0, -3.0, 3.0, 6.0]
+        """
+        order = np.arange(-2 * ORDER, 2 * ORDER + 1)
+        index = np.stack(np.meshgrid(*[order] * len(self.basis), indexing="ij"), axis=-1)
+        g = index.reshape(-1, len(self.basis)) @ self.basis
+        length = np.hypot(*g.T)
+        return np.asarray(g[(length > 0) & (length <= g_max)])
+
+    def covers(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether places, in nm from the image's first corner, lie in the crystal."""
+        at = [
+            np.floor((v - c) / p).astype(np.intp)
+            for v, c, p in zip((y, x), self.corner, self.pixel_size, strict=True)
+        ]
+        known = np.logical_and.reduce(
+            [(i >= 0) & (i < n) for i, n in zip(at, self.inside.shape, strict=True)]
+        )
+        rows, columns = (np.where(known, i, 0) for i in at)
+        return np.asarray(known & self.inside[rows, columns])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Synthetic:
-    """A simulated micrograph with its truth and the window of its local spectra in nm."""
+    """A simulated micrograph with its truth, its crystals and the window of its local spectra in nm."""
 
     micrograph: Micrograph
     truth: Truth
     window: float
+    grains: tuple[TrueGrain, ...] = ()
 
 
 def synthesise(
@@ -96,19 +150,20 @@ def synthesise(
     params = params or SynthesisParams()
     rng = np.random.default_rng([seed, index])
     scene = _Scene.draw_conditions(rng, params)
-    reflections = [
+    placed = [
         _place_grain(scene, number, phases, params, rng) for number in range(_number(scene, params, rng))
     ]
     pixels = expose(
         scene.film, scene.potential, scene.pixel_size, scene.lens, scene.camera, scene.second_order, rng
     )
-    truth = _join_truths(reflections)
+    truth = _join_truths([reflections for reflections, _ in placed])
     if rng.random() < 0.03:
         pixels, limit = low_pass(pixels, rng)
         truth = truth.below(limit, scene.pixel_size)
     micrograph = Micrograph(pixels, Calibration.real(scene.pixel_size), f"synthetic {seed}-{index}")
     window = 11.0 if rng.random() < 0.75 else rng.uniform(*params.window)
-    return Synthetic(micrograph, truth, float(window))
+    grains = tuple(grain for _, grain in placed if grain is not None)
+    return Synthetic(micrograph, truth, float(window), grains)
 
 
 @dataclass(slots=True, eq=False)
@@ -179,8 +234,8 @@ def _place_grain(
     phases: Sequence[Phase],
     params: SynthesisParams,
     rng: np.random.Generator,
-) -> Truth:
-    """Add a crystal to the scene; what is true of its reflections."""
+) -> tuple[Truth, TrueGrain | None]:
+    """Add a crystal to the scene; what is true of its reflections, and of itself where it is in the field."""
     extent = np.array(scene.film.shape) * scene.pixel_size
     largest = min(params.diameter[1], 1.5 * float(extent.max()))
     diameter = log_uniform(rng, (min(params.diameter[0], largest), largest))
@@ -190,9 +245,19 @@ def _place_grain(
         scene.film.shape, scene.pixel_size, (float(centre[0]), float(centre[1])), diameter, lattice, rng
     )
     if shape is None or not (shape.depth > 0).any():
-        return _join_truths([])
+        return _join_truths([]), None
     height = thickness(shape, edge=rng.uniform(0.1, 0.4), slope=rng.uniform(0.5, 6.0))
-    return _shine(scene, number, lattice, shape, height, params, rng)
+    reflections = _shine(scene, number, lattice, shape, height, params, rng)
+    return reflections, _true_grain(number, lattice, shape, scene.pixel_size)
+
+
+def _true_grain(number: int, lattice: Lattice, shape: Shape, pixel_size: tuple[float, float]) -> TrueGrain:
+    single = not np.delete(lattice.strength, ORDER, axis=1).any()
+    every = max(1, int(TRUE_PIXEL / max(pixel_size)))
+    corner = shape.rows.start * pixel_size[0], shape.columns.start * pixel_size[1]
+    pixel = every * pixel_size[0], every * pixel_size[1]
+    inside = shape.depth[every // 2 :: every, every // 2 :: every] > 0
+    return TrueGrain(number, lattice.basis[:1] if single else lattice.basis, corner, pixel, inside)
 
 
 def _shine(

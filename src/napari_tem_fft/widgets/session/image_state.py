@@ -94,8 +94,8 @@ class ImageState:
                 self.profiles = profiles
             case GrainsFound(grains):
                 self.grains = grains
-            case PhasesAssigned(matches):
-                self.matches = matches
+            case PhasesAssigned(matches, _, spots):
+                self.matches, self.spots = matches, spots
             case MapsReady(components):
                 self.components = components
             case Analysis():

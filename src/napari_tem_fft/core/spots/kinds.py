@@ -1,0 +1,142 @@
+"""Kinds of spots: what the lattice of a grain says of each.
+
+Where two strong directions fix a grain's plane lattice, a spot is one of its reflections, a faint one
+at a point where its structure factor vanishes, or off the lattice: a satellite where it is faint, and
+unexplained where it is strong, for then it may be another crystal's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .plane_lattice import PlaneLattice, plane_lattice, positions
+from .spot import Spot, SpotKind, friedel_representative
+
+#: Off the lattice, a spot below this share of the SNR of the grain's strongest one is faint. On multislice
+#: images of strong crystals (SNR 10^3-10^5) nearly all false spots lie below, and the reflections that do lie
+#: on the lattice.
+SATELLITE_SHARE = 0.004
+#: Alone that does not tell it from a film's reflection. It is a satellite within so many radii of a point of
+#: the lattice, or where its SNR is below this: those of multislice images have 15 to 22.
+NEAR_RADII, DOUBTFUL = 1.0, 25.0
+#: At a half-integer point a spot below this share is forbidden, or a superlattice's; above it is a reflection
+#: of a lattice with twice the cell.
+FORBIDDEN_SHARE = 0.01
+#: Below this share a spot at a third of a lattice vector belongs to the next Laue zone, which the short
+#: reciprocal rods of a thin slab bring into the image: 1/3 (422) of fcc metals along [111].
+THIRD_SHARE = 0.02
+#: A faint reflection is split in two by terraces where both halves lie within this many radii of its point,
+#: on opposite sides of it: the mean of the two is at most this share of their distance away from it.
+SPLIT_RADII, SPLIT_MIDDLE = 1.0, 0.35
+#: Two faint spots off the lattice are a second crystal's if their lengths agree to this share, or if a third
+#: one is their sum or difference to it.
+SAME_LENGTH = 0.004
+
+
+def sort_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
+    """The spots of one grain with their kinds; satellites are switched off.
+
+    Two halves of a forbidden reflection become one spot in the middle and a satellite.
+
+    Examples
+    --------
+    >>> def spot(number, gy, gx, snr):
+    ...     return Spot(number, (gy, gx), 0.002, snr, -50.0, radius=0.1)
+    >>> cubic = [spot(1, 0.0, 4.0, 9e3), spot(2, 4.0, 0.0, 8e3), spot(3, 2.0, 2.0, 40.0)]
+    >>> for one in sort_spots([*cubic, spot(4, 1.1, 2.7, 20.0)]):
+    ...     print(one.id, one.kind, one.enabled)
+    1 reflection True
+    2 reflection True
+    3 forbidden True
+    4 satellite False
+    """
+    lattice = plane_lattice(spots)
+    if lattice is None:
+        return tuple(spots)
+    spots = _join_halves(spots, lattice)
+    kinds = lattice_kinds(spots, lattice)
+    return tuple(
+        replace(spot, kind=kind, enabled=spot.enabled and kind != "satellite")
+        for spot, kind in zip(spots, kinds, strict=True)
+    )
+
+
+def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[SpotKind, ...]:
+    """What a lattice says of each spot of its grain; what is a satellite stays one."""
+    if lattice is None:
+        return tuple("satellite" if spot.kind == "satellite" else "reflection" for spot in spots)
+    snr, radius = (np.array([getattr(spot, name) for spot in spots]) for name in ("snr", "radius"))
+    share = snr / snr.max()
+    whole, half, third = (lattice.holds(spots, divided) for divided in (1, 2, 3))
+    off = ~(whole | half)
+    near = np.hypot(*lattice.offsets(positions(spots), 2).T) < NEAR_RADII * radius
+    third &= off & (share < THIRD_SHARE)
+    faint = off & ~third & (share < SATELLITE_SHARE)
+    if (off & ~third & ~faint).any():
+        # a second crystal is known to be there, and these can be its
+        faint[:] = third[:] = False
+    faint &= near | (snr < DOUBTFUL)
+    faint &= ~_second_crystal(spots, faint, lattice)
+    kind = np.where(whole | (share >= FORBIDDEN_SHARE), "reflection", "forbidden")
+    kind = np.where(off, "unexplained", kind)
+    known = np.array([spot.kind == "satellite" for spot in spots])
+    return tuple(np.where(faint | third | known, "satellite", kind).tolist())
+
+
+def switch_off(spots: Sequence[Spot]) -> tuple[Spot, ...]:
+    """Spots that are satellites of a crystal, all of them."""
+    return tuple(replace(spot, kind="satellite", enabled=False) for spot in spots)
+
+
+def _join_halves(spots: Sequence[Spot], lattice: PlaneLattice) -> list[Spot]:
+    """The spots with faint pairs of halves about a half-integer point joined in their middle."""
+    joined = list(spots)
+    g, strongest = positions(spots), max(spot.snr for spot in spots)
+    point = lattice.indices(g, 2)
+    apart = lattice.offsets(g, 2)
+    free = ~lattice.holds(spots, 2) & np.array([spot.snr < FORBIDDEN_SHARE * strongest for spot in spots])
+    free &= np.hypot(*apart.T) < SPLIT_RADII * np.array([spot.radius for spot in spots])
+    for i, j in combinations(np.flatnonzero(free).tolist(), 2):
+        sign = 1.0 if np.array_equal(point[i], point[j]) else -1.0
+        between = float(np.hypot(*(apart[i] - sign * apart[j])))
+        middle = float(np.hypot(*(apart[i] + sign * apart[j]))) / 2
+        if not np.array_equal(point[i], sign * point[j]) or middle > SPLIT_MIDDLE * between:
+            continue
+        strong, weak = sorted((i, j), key=lambda n: -spots[n].snr)
+        y, x = (g[strong] + sign * g[weak]) / 2
+        joined[strong] = replace(
+            spots[strong], g=friedel_representative((float(y), float(x))), sigma=between / 2
+        )
+        joined[weak] = replace(spots[weak], kind="satellite")
+    return joined
+
+
+def _second_crystal(
+    spots: Sequence[Spot], faint: NDArray[np.bool_], lattice: PlaneLattice
+) -> NDArray[np.bool_]:
+    """Which faint spots together are a crystal's: two of one length, or one that is the sum of two others.
+
+    Spots that differ by a vector of the first lattice are its own: those of the next Laue zone, and what
+    the crystal scatters again.
+    """
+    own = np.zeros(len(spots), bool)
+    g, reach = positions(spots), lattice.reach(spots)
+    length = np.hypot(*g.T)
+    for i, j in combinations(np.flatnonzero(faint).tolist(), 2):
+        both = np.stack([g[i] - g[j], g[i] + g[j]])
+        apart = max(reach[i], reach[j])
+        if (np.hypot(*lattice.offsets(both).T) < apart).any():
+            continue
+        tolerance = max(SAME_LENGTH * length[i], 3 * np.hypot(spots[i].sigma, spots[j].sigma))
+        if abs(length[i] - length[j]) < tolerance and np.hypot(*both.T).min() > apart:
+            own[[i, j]] = True
+        for k in np.flatnonzero(faint).tolist():
+            sums = np.hypot(*np.concatenate([both - g[k], both + g[k]]).T)
+            if k not in (i, j) and sums.min() < max(tolerance, 3 * spots[k].sigma):
+                own[[i, j, k]] = True
+    return own

@@ -1,0 +1,89 @@
+"""What a grain's lattice says of its spots."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_tem_fft.core.spots.kinds import sort_spots
+from napari_tem_fft.core.spots.spot import Spot, friedel_representative
+
+
+def spot(number: int, gy: float, gx: float, snr: float, sigma: float = 0.003) -> Spot:
+    return Spot(number, friedel_representative((gy, gx)), sigma, snr, -50.0, radius=0.15)
+
+
+#: A square lattice of 0.2 nm, SNR 10^4.
+SQUARE = (spot(1, 0, 5.0, 1e4), spot(2, 5.0, 0, 9e3), spot(3, 5.0, 5.0, 3e3), spot(4, -5.0, 5.0, 3e3))
+
+
+def kinds(*more: Spot) -> list[str]:
+    return [one.kind for one in sort_spots([*SQUARE, *more])[len(SQUARE) :]]
+
+
+def test_faint_spots_on_the_lattice_are_reflections_however_faint():
+    assert kinds(spot(5, 0, 10.0, 15.0)) == ["reflection"]
+
+
+def test_a_faint_spot_at_a_half_integer_point_is_forbidden_and_stays_on():
+    found = sort_spots([*SQUARE, spot(5, 2.5, 2.5, 60.0)])[-1]
+    assert (found.kind, found.enabled) == ("forbidden", True)
+
+
+def test_a_stronger_spot_there_makes_the_cell_larger():
+    assert kinds(spot(5, 2.5, 2.5, 300.0)) == ["reflection"]
+
+
+def test_a_faint_spot_off_the_lattice_is_a_satellite_and_off():
+    found = sort_spots([*SQUARE, spot(5, 1.3, 3.4, 18.0)])[-1]
+    assert (found.kind, found.enabled) == ("satellite", False)
+
+
+def test_a_stronger_one_is_unexplained_and_vouches_for_fainter_ones():
+    assert kinds(spot(5, 1.3, 3.4, 60.0)) == ["unexplained"]
+    assert kinds(spot(5, 1.3, 3.4, 60.0), spot(6, 3.4, 1.2, 18.0)) == ["unexplained"] * 2
+
+
+def test_a_clear_spot_is_a_satellite_only_beside_a_point_of_the_lattice():
+    assert kinds(spot(5, 1.3, 3.4, 39.0)) == ["unexplained"]
+    assert kinds(spot(5, 0.12, 5.0, 39.0)) == ["satellite"]
+
+
+def test_faint_spots_of_a_film_over_the_crystal_stay():
+    """Two of one length, as (200) and (020) of a film turned by 20 degrees are; two at random go."""
+    turn, g = np.radians(20), 1 / 0.231
+    film = [
+        spot(5, g * np.sin(turn), g * np.cos(turn), 20.0),
+        spot(6, g * np.cos(turn), -g * np.sin(turn), 22.0),
+    ]
+    assert kinds(*film) == ["unexplained"] * 2
+    assert kinds(film[0], spot(6, 1.3, 3.4, 18.0)) == ["satellite"] * 2
+
+
+def test_spots_that_differ_by_a_vector_of_the_lattice_are_the_crystals_own():
+    assert kinds(spot(5, 1.3, 3.7, 18.0), spot(6, 3.7, -1.3, 18.0)) == ["unexplained"] * 2
+    assert kinds(spot(5, 1.3, 3.7, 18.0), spot(6, 1.3, -1.3, 18.0)) == ["satellite"] * 2
+
+
+def test_thirds_of_a_hexagonal_lattice_are_the_next_laue_zones():
+    angles = np.radians([0, 60, 120])
+    strong = [spot(k, 7 * np.sin(a), 7 * np.cos(a), 5e3) for k, a in enumerate(angles)]
+    third = 7 / np.sqrt(3)
+    rods = [spot(9, third * np.sin(a), third * np.cos(a), 60.0) for a in np.radians([30, 90])]
+    assert [one.kind for one in sort_spots([*strong, *rods])][3:] == ["satellite"] * 2
+
+
+def test_two_halves_of_a_forbidden_reflection_become_one():
+    halves = spot(5, 2.42, 2.5, 40.0, 0.007), spot(6, 2.58, 2.5, 21.0, 0.009)
+    one, other = sort_spots([*SQUARE, *halves])[-2:]
+    assert (one.kind, other.kind, other.enabled) == ("forbidden", "satellite", False)
+    assert one.g == pytest.approx((2.5, 2.5)) and one.sigma == pytest.approx(0.08)
+
+
+def test_without_a_second_direction_nothing_is_said():
+    row = [SQUARE[0], spot(5, 0.1, 3.3, 15.0)]
+    assert sort_spots(row) == tuple(row)
+
+
+def test_what_a_person_switched_off_stays_off():
+    assert not sort_spots([replace(SQUARE[0], enabled=False), *SQUARE[1:]])[0].enabled

@@ -1,0 +1,59 @@
+"""Kinds of spots from the search to names, edits and the tables."""
+
+from dataclasses import replace
+
+import pytest
+
+from forward_model import fringes, white_noise
+from napari_tem_fft.api.edits import without_spots
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.matching.observations import observe
+from napari_tem_fft.core.matching.params import MatchParams
+from napari_tem_fft.core.pipeline import Analysis, analysis_steps
+from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.reanalysis import reanalyse_after_spot_edit
+from napari_tem_fft.io.results.tables import spot_rows
+
+SHAPE, PIXEL = (384, 384), (0.03, 0.03)
+#: (220) of silver along [111], and a third of (422) between two of them.
+STRONG, ROD = [(0.1444, 10.0), (0.1444, 70.0), (0.1444, 130.0)], (0.2501, 40.0)
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    pixels = white_noise(SHAPE, 3)
+    for d, azimuth in STRONG:
+        pixels += fringes(SHAPE, PIXEL, d, azimuth, 1.2)
+    pixels += fringes(SHAPE, PIXEL, *ROD, 0.09)
+    return exhaust(analysis_steps(Micrograph(pixels, Calibration.real(PIXEL), "rods"), ()))
+
+
+def satellite_of(analysis: Analysis) -> int:
+    (one,) = [spot.id for spot in analysis.spots if spot.kind == "satellite"]
+    return one
+
+
+def test_a_satellite_is_kept_but_counts_nowhere(analysis: Analysis):
+    (spot,) = [spot for spot in analysis.spots if spot.id == satellite_of(analysis)]
+    assert spot.d == pytest.approx(ROD[0], rel=0.01) and not spot.enabled
+    assert spot.id in analysis.grains[0].spots
+    assert spot.id not in observe(analysis.grains, analysis.spots, MatchParams()).ids
+    masked = next(profile for profile in analysis.profiles if profile.curve == "masked")
+    assert all(abs(peak.d / ROD[0] - 1) > 0.02 for peak in masked.peaks)
+
+
+def test_the_table_says_the_kind(analysis: Analysis):
+    kinds = {row["id"]: (row["spot_kind"], row["enabled"]) for row in spot_rows(analysis)}
+    assert kinds.pop(satellite_of(analysis)) == ("satellite", 0)
+    assert set(kinds.values()) == {("reflection", 1)}
+
+
+def test_kinds_survive_edits_and_a_satellite_can_be_switched_on(analysis: Analysis):
+    edited = without_spots(analysis, [1])
+    assert [spot.kind for spot in edited.spots] == [spot.kind for spot in analysis.spots]
+    known = satellite_of(analysis)
+    spots = [replace(spot, enabled=spot.enabled or spot.id == known) for spot in analysis.spots]
+    counted = exhaust(reanalyse_after_spot_edit(analysis, spots))
+    assert known in observe(counted.grains, counted.spots, MatchParams()).ids
+    assert satellite_of(counted) == known
