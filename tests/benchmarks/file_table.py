@@ -26,7 +26,7 @@ HEAD = ("file", "what", "pixels", "size of a pixel", "microscope", "warning or m
 def rows(folder: Path, analyse: bool) -> Iterator[tuple[str, ...]]:
     """One row an image, or one for a file that has none."""
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in (*SUFFIXES, ".dm5") and path.is_file():
+        if path.suffix.lower() in SUFFIXES and path.is_file():
             name = path.relative_to(folder).as_posix()
             try:
                 for image in read_images(path):

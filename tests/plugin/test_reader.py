@@ -82,7 +82,7 @@ def test_manifest_is_valid_and_all_it_names_exists(manifest_path):
     manifest = PluginManifest.from_file(manifest_path)
     manifest.validate_imports()
     micrographs, documents = manifest.contributions.readers
-    lower = {"*.dm3", "*.dm4", "*.ser", "*.emd"}
+    lower = {"*.dm3", "*.dm4", "*.dm5", "*.ser", "*.emd"}
     assert set(micrographs.filename_patterns) == lower | {pattern.upper() for pattern in lower}
     assert set(documents.filename_patterns) == {"*.temfft", "*.TEMFFT"} and documents.accepts_directories
     names = [widget.display_name for widget in manifest.contributions.widgets]

@@ -133,7 +133,7 @@ def _scale(
             )
         given = Calibration.real(pixel_size, "given by the user")
         calibration = replace(given, space=space, origin=calibration.origin)
-        return replace(micrograph, calibration=calibration)
+        return micrograph.with_calibration(calibration)
     if profile is None:
         return micrograph
     loaded = profile if isinstance(profile, CalibrationProfile) else load_profile(profile)

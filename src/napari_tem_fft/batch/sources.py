@@ -11,8 +11,6 @@ from pathlib import Path
 from ..io.readers.formats import SUFFIXES
 from ..io.results.folder import ANALYSIS
 
-#: Suffixes of files in folders that are looked at; DM5 files are, to be told apart from those left out.
-LOOKED_AT = (*SUFFIXES, ".dm5")
 #: Files that the system is asked to read before their turn.
 AHEAD = 4
 
@@ -66,7 +64,7 @@ def find_sources(inputs: Sequence[str | Path], output: Path) -> Found:
                 continue
             root = _absolute(one)
             for path in _files(root, _absolute(output)):
-                if path.suffix.lower() in LOOKED_AT:
+                if path.suffix.lower() in SUFFIXES:
                     paths.setdefault(path, path.relative_to(root))
                 else:
                     left_out += 1

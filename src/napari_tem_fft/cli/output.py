@@ -31,7 +31,7 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
         *_components(analysis, unit),
         *_outside_candidates(analysis),
         *(_ring_line(rings) for rings in analysis.rings if rings.phases),
-        *(f"warning: {text}" for text in (*analysis.micrograph.warnings, *analysis.warnings)),
+        *(f"warning: {text}" for text in dict.fromkeys((*analysis.micrograph.warnings, *analysis.warnings))),
     ]
     return "\n".join(lines)
 

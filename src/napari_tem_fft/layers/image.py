@@ -15,20 +15,13 @@ from ..core.image.calibration import Calibration
 from ..core.image.micrograph import Micrograph
 from ..core.image.roi import roi_from_metadata, roi_in_metadata
 from ..core.image.stack import ImageStack
+from ..core.image.units import quantity
 
 LayerData = tuple[Any, dict[str, Any], str]
 
 #: Key of this plugin's entry in a layer's metadata.
 KEY = "tem_fft"
 AXES = ("y", "x")
-_IN_NM = {
-    **dict.fromkeys(("nm", "nanometer"), 1.0),
-    **dict.fromkeys(("um", "µm", "μm", "micrometer", "micron"), 1e3),
-    **dict.fromkeys(("å", "angstrom"), 0.1),
-    **dict.fromkeys(("pm", "picometer"), 1e-3),
-    **dict.fromkeys(("mm", "millimeter"), 1e6),
-    **dict.fromkeys(("m", "meter"), 1e9),
-}
 
 
 def micrograph_layer(micrograph: Micrograph) -> LayerData:
@@ -79,9 +72,8 @@ def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph
     notes = kwargs.get("metadata", {}).get(KEY, {})
     frame = {"frame": kwargs["frame"]} if "frame" in kwargs else {}
     metadata, roi = roi_from_metadata(notes.get("microscope", {}))
-    return Micrograph(
+    micrograph = Micrograph(
         np.asarray(pixels),
-        calibration_of(kwargs),
         name=kwargs["name"],
         source=notes.get("source", ""),
         file_hash=notes.get("file_hash", ""),
@@ -89,6 +81,7 @@ def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph
         warnings=tuple(notes.get("warnings", ())),
         roi=roi,
     )
+    return micrograph.with_calibration(calibration_of(kwargs))
 
 
 def calibration_of(kwargs: Mapping[str, Any]) -> Calibration:
@@ -165,13 +158,13 @@ def _sample(pixels: NDArray[Any]) -> NDArray[np.float64]:
 def _calibration(scale: Sequence[float], units: Sequence[str], notes: Mapping[str, Any]) -> Calibration:
     known = notes.get("calibration", {})
     read = {key: value for key, value in known.items() if key == "uncertainty"}
-    lengths = [_IN_NM.get(unit.lower()) for unit in units]
-    size = tuple(float(s) * (length or 1.0) for s, length in zip(scale, lengths, strict=True))
+    kinds, factors = zip(*map(quantity, units), strict=True)
+    size = tuple(float(s) * factor for s, factor in zip(scale, factors, strict=True))
     kept = np.allclose(size, notes.get("scale", size), rtol=1e-9)
     source = known.get("source", "layer") if kept else "given by the user"
-    if None not in lengths:
+    if set(kinds) == {"length"}:
         return Calibration((size[0], size[1]), "real", source=source, **read)
-    if all(unit.replace(" ", "").startswith("1/") for unit in units):
+    if set(kinds) == {"inverse length"}:
         origin = tuple(known["origin"]) if known.get("origin") else None
         return Calibration((size[0], size[1]), "reciprocal", source=source, origin=origin, **read)
     return Calibration(**read)

@@ -15,7 +15,7 @@ PathOrPaths = str | Sequence[str]
 #: Suffix of our own documents.
 DOCUMENT = ".temfft"
 #: Suffixes that this plugin opens in napari; the command line reads more.
-SUFFIXES = {".dm3", ".dm4", ".ser", ".emd", DOCUMENT}
+SUFFIXES = {".dm3", ".dm4", ".dm5", ".ser", ".emd", DOCUMENT}
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:

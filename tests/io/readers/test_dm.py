@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dm_writer import DmImage, encode, write_dm, write_dm_images
+from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.readers.dm import read_images, read_micrograph, read_micrographs
 
@@ -222,7 +223,7 @@ def test_bracket_under_another_rosettasciio_is_refused(tmp_path, monkeypatch):
         (b"", "incomplete file: it is empty"),
         (b"\0\0\0", "incomplete file: it ends after 3 bytes"),
         (b"\0\0\0\4" + bytes(12), "incomplete file"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(20), "save it as DM4 in Gatan's program"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(20), "damaged or incomplete HDF5 file"),
         (b"\0\5\x16\7" + bytes(20), r"without the leading '\._'"),
         (b"II*\0" + bytes(20), "not a Gatan file but a TIFF image; rename it"),
         (b"\xd0\xcf\x11\xe0" + bytes(20), "not a Gatan file"),
@@ -299,3 +300,28 @@ def test_a_complex_transform_in_inverse_nm_opens_as_its_modulus(tmp_path):
     assert micrograph.calibration.space == "reciprocal"
     assert micrograph.pixels == pytest.approx(np.full((16, 20), 5.0))
     assert any("modulus" in text for text in micrograph.warnings)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("shape", [(8, 8), (9, 7), (8, 7), (7, 8)])
+@pytest.mark.parametrize("unit", ["1/nm", ""])
+def test_half_a_transform_is_shown_whole(tmp_path, shape, order, unit):
+    image = np.random.default_rng(0).normal(size=shape)
+    half = np.fft.fftshift(np.fft.rfft2(image), axes=0).astype("complex64")
+    tree = DmImage(half, 0.05, unit).tree()
+    values = half.view("float32").ravel()
+    tree["ImageData"] |= {"Data": values, "DataType": 27, "Dimensions": list(shape[::-1])}
+    (tmp_path / "a.dm4").write_bytes(encode({"ImageList": [tree]}, 4, order))
+    micrograph = read_micrograph(tmp_path / "a.dm4")
+    np.testing.assert_allclose(
+        micrograph.pixels, np.abs(np.fft.fftshift(np.fft.fft2(image))), rtol=1e-5, atol=1e-5
+    )
+    assert micrograph.calibration.space == ("reciprocal" if unit else "none")
+
+
+def test_a_stored_transform_is_never_given_a_size_in_nm(tmp_path):
+    values = np.full((16, 20), 3 - 4j, "complex64")
+    stored = read_micrograph(write_dm(tmp_path / "a.dm4", values, 0.05, "1/nm"))
+    with pytest.raises(CalibrationError, match="a stored FFT, not a micrograph"):
+        stored.with_calibration(Calibration.real(0.02))
+    assert stored.with_calibration(Calibration((0.1, 0.1), "reciprocal")).calibration.scale == (0.1, 0.1)

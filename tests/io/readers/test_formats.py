@@ -8,39 +8,22 @@ import pytest
 import tifffile
 
 from dm_writer import write_dm
+from mrc_writer import write_mrc
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.io.errors import ReadError
-from napari_tem_fft.io.readers import dm, formats
+from napari_tem_fft.io.readers import dm, mrc
 from napari_tem_fft.io.readers.dm import read_images, read_micrograph
-
-# rosettasciio leaves the closing of .mrc files to the garbage collector
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 
 IMAGE = np.arange(32 * 40, dtype=np.int16).reshape(32, 40)
 
 
-def write_mrc(path, stack, pixel_size_nm, shape=None):
-    nz, ny, nx = shape or stack.shape
-    head = bytearray(1024)
-    struct.pack_into("<4i", head, 0, nx, ny, nz, 1)
-    struct.pack_into("<3i", head, 28, nx, ny, nz)
-    struct.pack_into("<3f", head, 40, *(10 * pixel_size_nm * n for n in (nx, ny, nz)))
-    struct.pack_into("<3i4s", head, 64, 1, 2, 3, b"")
-    head[208:212] = b"MAP "
-    path.write_bytes(bytes(head) + stack.tobytes())
-    return path
-
-
-def write_ser(path, image, pixel_size_m):
+def write_ser(path, image, pixel_size_m, first=0.0):
     """One image of TIA's series format, version 0x210."""
     ny, nx = image.shape
     head = struct.pack("<3H4i", 0x4949, 0x0197, 0x210, 0x4122, 0x4152, 1, 1)
     dimension = struct.pack("<idd3i", 1, 0.0, 1.0, 0, 0, 0)
     offsets = len(head) + 8 + len(dimension)
-    calibration = struct.pack("<ddi", 0.0, pixel_size_m, 0)
+    calibration = struct.pack("<ddi", first, pixel_size_m, 0)
     element = calibration * 2 + struct.pack("<hii", 5, nx, ny) + image[::-1].astype("<i2").tobytes()
     data = offsets + 8
     path.write_bytes(
@@ -133,28 +116,32 @@ def test_metadata_of_hyperspy(tmp_path):
     assert metadata == {"image_name": "film", "voltage_kV": 300.0}
 
 
-@pytest.mark.parametrize(("unit", "nm"), [("nm", 0.5), ("micron", 500), ("\\u00B5m", 500), ("A", 0.05)])
-def test_imagej_units(tmp_path, unit, nm):
-    path = write_tif(tmp_path / "a.tif", IMAGE, 0.5, unit)
-    assert read_micrograph(path).pixel_size == pytest.approx((nm, nm))
+@pytest.mark.parametrize(
+    ("delta", "space", "scale"),
+    [
+        (2e-11, "real", 0.02),
+        (5e7, "reciprocal", 0.05),
+        (1.0, "none", 1),
+        (0.0, "none", 1),
+        (-2e-11, "none", 1),
+    ],
+)
+def test_a_series_in_metres_in_inverse_metres_or_without_a_scale(tmp_path, delta, space, scale):
+    calibration = read_micrograph(write_ser(tmp_path / "a.ser", IMAGE, delta)).calibration
+    assert (calibration.space, calibration.scale) == (space, pytest.approx((scale, scale)))
 
 
-def test_print_resolution_of_a_tiff_is_no_pixel_size(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", IMAGE, resolution=(72, 72), resolutionunit="INCH")
-    assert read_micrograph(tmp_path / "a.tif").calibration.space == "none"
-
-
-def test_a_tiff_in_colour_is_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((32, 40, 3), np.uint8), photometric="rgb")
-    with pytest.raises(ReadError, match="a colour image"):
-        read_images(tmp_path / "a.tif")
+def test_a_series_pattern_has_its_zero_where_the_rows_are_turned_to(tmp_path):
+    # g = 0 lies in column 20 from the left and in row 20 from below, which is row 11 of 32 from above
+    micrograph = read_micrograph(write_ser(tmp_path / "a.ser", IMAGE, 5e7, first=-20 * 5e7))
+    assert micrograph.calibration.origin == pytest.approx((11, 20))
 
 
 def test_stacks(tmp_path, monkeypatch):
     stack = np.stack([IMAGE, IMAGE + 1])
     path = write_mrc(tmp_path / "a.mrc", stack, 0.02)
     np.testing.assert_array_equal(read_micrograph(path, frame=1).pixels, IMAGE + 1)
-    for module in (formats, dm):
+    for module in (mrc, dm):
         monkeypatch.setattr(module, "LAZY_BYTES", 1000)
     (on_disk,) = read_images(path)
     assert type(on_disk.frames).__name__ == "FramesOnDisk"
@@ -183,9 +170,11 @@ def test_an_image_without_size_is_uncalibrated(tmp_path):
         ("a.xyz", bytes(64), "a file of an unknown kind"),
         ("a.emd", bytes(64), r"not a \.emd file"),
         ("a.tif", b"no picture in here at all", r"not a \.tif file"),
-        ("a.hspy", b"\x89HDF\r\n\x1a\n" + bytes(600), "damaged or unsupported"),
+        ("a.hspy", b"\x89HDF\r\n\x1a\n" + bytes(600), "damaged or incomplete HDF5"),
         ("a.tif", b"II*\0" + bytes(60), "damaged or unsupported|no image"),
         ("a.ser", b"II\x97\x01" + bytes(60), "damaged or unsupported"),
+        ("a.ser", bytes(100), "not a .ser file"),
+        ("a.png", bytes(100), "not a .png file"),
         ("a.emi", b"some text and no XML", "damaged or unsupported|no image"),
         ("a.blo", b"nothing of the kind", "not a blockfile"),
         ("a.mrc", bytes(2000), "not an MRC file"),
@@ -199,7 +188,7 @@ def test_damaged_files_of_other_formats(tmp_path, name, content, message):
 
 def test_claims_are_refused_before_anything_is_allocated(tmp_path):
     million = 10**6
-    with pytest.raises(ReadError, match="its header claims 2000000000000 bytes"):
+    with pytest.raises(ReadError, match="its header claims 2000000001024 bytes"):
         read_images(write_mrc(tmp_path / "a.mrc", IMAGE[None], 0.02, (1, million, million)))
     with pytest.raises(ReadError, match="incomplete file"):
         read_images(write_blo(tmp_path / "a.blo", np.zeros((1, 1, 16, 16), np.uint8), (60, 60000, 16, 16)))

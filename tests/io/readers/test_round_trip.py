@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dm_writer import DmImage, write_dm_images
+from napari_tem_fft.core.image.units import LENGTHS_NM
 from napari_tem_fft.io.readers.dm import read_images
-from napari_tem_fft.io.readers.units import LENGTHS_NM, quantity
 
 DTYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64", "bool"]
 SCALES = st.floats(2**-12, 2**12, width=32)
@@ -58,31 +58,19 @@ def test_what_is_written_is_read(written, version, order, thumbnail):
         np.testing.assert_array_equal(pixels, image.pixels)
         factors = [LENGTHS_NM[unit] for unit in image.units[-2:]]
         expected = [float(np.float32(s)) * f for s, f in zip(image.scale[-2:], factors, strict=True)]
-        assert one.calibration.pixel_size == pytest.approx(expected, rel=1e-12)
         assert one.metadata["voltage_kV"] == image.microscope["Voltage"] / 1e3
-        assert one.warnings == ()
+        if all(1e-4 < size < 1e6 for size in expected):
+            assert one.calibration.pixel_size == pytest.approx(expected, rel=1e-12)
+            assert one.warnings == ()
+        else:  # smaller than a thousandth of an atom, or larger than a millimetre
+            assert one.calibration.space == "none"
 
 
-@given(
-    unit=st.sampled_from(sorted(LENGTHS_NM)),
-    form=st.sampled_from(["1/{}", "1 / {}", "{}^-1", "{}-1", "{}\u207b\u00b9"]),
-)
-def test_an_inverse_unit_is_the_inverse_of_its_length(unit, form):
-    kind, factor = quantity(form.format(unit))
-    assert kind == "inverse length"
-    assert factor * LENGTHS_NM[unit] == pytest.approx(1.0)
-
-
-@given(unit=st.text(max_size=6))
-def test_only_units_that_are_known_have_a_size(unit):
-    kind, factor = quantity(unit)
-    assert factor > 0
-    assert kind == "length" or unit.strip() not in LENGTHS_NM
-
-
-def test_nothing_but_read_errors_comes_out_of_damaged_files(tmp_path):
+@pytest.mark.parametrize("kind", ["dm", "mrc", "tiff", "emd", "ser", "dm5", "png"])
+def test_nothing_but_read_errors_comes_out_of_damaged_files(tmp_path, kind):
     pytest.importorskip("resource", reason="limits of time and memory need Unix")
     fuzz = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "fuzz_reader.py"))
-    figures = fuzz["run"](fuzz["written_seeds"](), 800, 7, tmp_path)
+    written, suffix, header = fuzz["SEEDS"][kind]
+    figures = fuzz["run"](written(tmp_path), 800 if kind == "dm" else 150, 7, tmp_path, suffix, header)
     assert figures.faults == []
-    assert figures.outcomes["opened"] > 50
+    assert figures.outcomes["opened"] > 10

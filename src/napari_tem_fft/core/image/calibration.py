@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Space = Literal["real", "reciprocal", "none"]
 
+#: How a warning begins that an image has no usable scale; it goes once somebody has given one.
+NOT_CALIBRATED = "not calibrated"
 #: Relative uncertainty of a microscope's calibration as delivered, and after correction on a standard.
 DELIVERED_UNCERTAINTY = 0.02
 STANDARD_UNCERTAINTY = 0.003

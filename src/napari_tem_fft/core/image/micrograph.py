@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .calibration import Calibration
+from .calibration import NOT_CALIBRATED, Calibration, CalibrationError
 
+#: Entry of the metadata that says what an image certainly is, and that of the modulus of a complex transform.
+KIND, TRANSFORM = "kind", "stored FFT"
 #: Fewest pixels along an axis that are transformed.
 SMALLEST = 16
 #: Largest share of NaN and infinite pixels that is repaired; above it the image is refused.
@@ -117,6 +119,29 @@ class Micrograph:
         """Size of the field (y, x) in nm."""
         (ny, nx), (py, px) = self.shape, self.pixel_size
         return ny * py, nx * px
+
+    def with_calibration(self, calibration: Calibration) -> Micrograph:
+        """The same image with another scale; that it has none is no longer said where it has one now.
+
+        Raises
+        ------
+        CalibrationError
+            If the scale is in nm and the image a stored FFT.
+
+        Examples
+        --------
+        >>> image = Micrograph(np.eye(2), warnings=("not calibrated: give its pixel size", "a hot pixel"))
+        >>> image.with_calibration(Calibration.real(0.02)).warnings
+        ('a hot pixel',)
+        """
+        if calibration.space == "real" and self.metadata.get(KIND) == TRANSFORM:
+            raise CalibrationError(
+                f"{self.name}: it is a stored FFT, not a micrograph, and is not transformed again; state"
+                " the size of its pixels in 1/nm and measure it as it is: napari-tem-fft pattern --pixel-size"
+            )
+        done = calibration.space != "none"
+        kept = tuple(text for text in self.warnings if not (done and text.startswith(NOT_CALIBRATED)))
+        return replace(self, calibration=calibration, warnings=kept)
 
     def crop(self, rows: slice, columns: slice) -> Micrograph:
         """The part of the image inside two slices, with the same calibration."""

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from ..readers.units import quantity
+from ...core.image.units import quantity
 
 
 def write_tiff(

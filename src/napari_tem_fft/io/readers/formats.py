@@ -1,11 +1,10 @@
-"""The other formats of electron microscopes through rosettasciio: .ser .emi .emd .mrc .hspy .blo .tif."""
+"""Which reader opens a file that is no DM3 or DM4: one of this package's own, or rosettasciio's."""
 
 from __future__ import annotations
 
 import importlib
-import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +12,63 @@ from ..errors import ReadError
 from .gatan import LAZY_BYTES, Signal
 from .signature import Signature
 
-#: Suffix -> rosettasciio's reader.
+#: Suffix -> reader: "tiff", "picture", "mrc", "ser" and "dm5" are this package's own, others rosettasciio's.
 _READERS = {
-    ".ser": "tia",
+    ".mrc": "mrc",
+    ".mrcs": "mrc",
+    ".ser": "ser",
     ".emi": "tia",
     ".emd": "emd",
+    ".de5": "emd",
+    ".dm5": "dm5",
     ".hspy": "hspy",
-    ".mrc": "mrc",
+    ".nxs": "nexus",
     ".blo": "blockfile",
+    ".tvips": "tvips",
+    ".prz": "pantarhei",
+    ".unf": "semper",
+    ".rpl": "ripple",
+    ".sur": "digitalsurf",
     ".tif": "tiff",
     ".tiff": "tiff",
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"), "picture"),
 }
-#: What a file of each reader must look like; the others have no signature.
-_SIGNATURES: dict[str, Signature] = {"emd": "hdf5", "hspy": "hdf5", "tiff": "tiff"}
-#: Readers whose lazy arrays open the file only while they are computed.
-_LAZY = {"mrc", "blockfile"}
+#: What a file is by its first bytes, whatever its suffix says.
+_BY_CONTENT: dict[Signature, str] = {"tiff": "tiff", "picture": "picture", "mrc": "mrc", "ser": "ser"}
+#: What a file of these readers must look like; the others have no signature.
+_SIGNATURES: dict[str, Signature] = {
+    **dict.fromkeys(("emd", "hspy", "dm5", "nexus"), "hdf5"),
+    "tiff": "tiff",
+    "picture": "picture",
+    "ser": "ser",
+}
+#: Whose reader an HDF5 file has by its content, whatever its suffix says.
+_LAYOUTS = {"dm5": "dm5", "hspy": "hspy", "emd": "emd", "nexus": "nexus"}
+#: Readers of rosettasciio whose lazy arrays open the file only while they are computed.
+_LAZY = {"blockfile"}
 
 #: A file that claims more data (bytes) is refused where it can only be read as a whole.
 EAGER_BYTES = 2**32
 
-#: Suffixes that are read, Gatan's first.
-SUFFIXES = (".dm3", ".dm4", *_READERS)
+#: Suffixes of microscopes' files and TIFFs, Gatan's first: of a folder these are analysed.
+SUFFIXES = (".dm3", ".dm4", *(suffix for suffix, reader in _READERS.items() if reader != "picture"))
+#: Suffixes of ordinary pictures, which are opened where they are named.
+PICTURES = tuple(suffix for suffix, reader in _READERS.items() if reader == "picture")
 
 _COPY_AGAIN = "copy it again, or export it again from the program that wrote it"
 
 
 def read_other(path: Path, signature: Signature, lazy: bool = False) -> list[Signal]:
-    """All data sets of a file that is not Gatan's.
+    """All data sets of a file that is no DM3 or DM4.
 
     Parameters
     ----------
     path : Path
-    signature : {"hdf5", "tiff", "ser", "other"}
+    signature : {"hdf5", "tiff", "picture", "mrc", "ser", "other"}
         What the file is by its first bytes.
     lazy : bool
-        Give dask arrays where the format allows it; always so there above `LAZY_BYTES`.
+        Give arrays that are read when they are needed where the format allows it; always so there above
+        `LAZY_BYTES`.
 
     Raises
     ------
@@ -55,44 +76,82 @@ def read_other(path: Path, signature: Signature, lazy: bool = False) -> list[Sig
         If the format is unknown, the file is damaged, or it claims more than can be. The reader's own
         exception is chained.
     """
-    reader = _reader_for(path, signature)
     try:
-        n_bytes = _claimed_bytes(path, reader)
-        lazy = reader in _LAZY and (lazy or n_bytes > LAZY_BYTES)
-        _refuse_giants(path, reader, n_bytes)
-        return _read_signals(path, reader, lazy)
+        reader = _reader_for(path, signature)
+        own = _own_reader(reader, lazy)
+        return own(path) if own is not None else _by_rosettasciio(path, reader, lazy)
     except ReadError:
         raise
-    except Exception as error:
+    except ImportError as error:
         raise ReadError(
-            path, f"damaged or unsupported file ({type(error).__name__}: {error})", _COPY_AGAIN
+            path, f"{error.name or 'a library'} is needed for this format", "install it with pip"
         ) from error
+    except Exception as error:
+        text = f"damaged or unsupported file ({type(error).__name__}: {error})"
+        raise ReadError(path, text[:400], _COPY_AGAIN) from error
 
 
 def _reader_for(path: Path, signature: Signature) -> str:
-    reader = "tiff" if signature == "tiff" else _READERS.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    reader = _BY_CONTENT.get(signature) or _READERS.get(suffix)
+    if signature == "hdf5":
+        from .hdf5 import layout_of
+
+        reader = _LAYOUTS.get(layout_of(path), reader)
     if reader is None:
-        raise ReadError(path, "a file of an unknown kind", f"files that can be read: {', '.join(SUFFIXES)}")
+        raise ReadError(
+            path, "a file of an unknown kind", f"files that can be read: {', '.join((*SUFFIXES, *PICTURES))}"
+        )
     if _SIGNATURES.get(reader, signature) != signature:
-        raise ReadError(path, f"not a {path.suffix.lower()} file, whatever its suffix says", _COPY_AGAIN)
+        raise ReadError(path, f"not a {suffix} file, whatever its suffix says", _COPY_AGAIN)
     return reader
 
 
-def _read_signals(path: Path, reader: str, lazy: bool) -> list[Signal]:
+def _own_reader(reader: str, lazy: bool) -> Callable[[Path], list[Signal]] | None:
+    """The package's own reader of a kind; None where rosettasciio has it."""
+    match reader:
+        case "mrc":
+            from .mrc import read_mrc
+
+            return lambda path: read_mrc(path, lazy)
+        case "ser":
+            from .ser import read_ser
+
+            return read_ser
+        case "tiff":
+            from .tiff import read_tiff
+
+            return read_tiff
+        case "picture":
+            from .pictures import read_picture
+
+            return read_picture
+        case "dm5":
+            from .hdf5 import check_claims, read_dm5
+
+            return lambda path: read_dm5(path) if check_claims(path, EAGER_BYTES) >= 0 else []
+    return None
+
+
+def _by_rosettasciio(path: Path, reader: str, lazy: bool) -> list[Signal]:
+    n_bytes = _claimed_bytes(path, reader)
+    lazy = reader in _LAZY and (lazy or n_bytes > LAZY_BYTES)
+    _refuse_giants(path, reader, n_bytes)
     module = importlib.import_module(f"rsciio.{reader}")
     options: dict[str, Any] = {"select_type": "images"} if reader == "emd" else {}
     signals: list[Signal] = module.file_reader(str(path), lazy=lazy, **options)
-    return [_with_imagej_unit(path, signal) for signal in signals] if reader == "tiff" else signals
+    return signals
 
 
-def _with_imagej_unit(path: Path, signal: Signal) -> Signal:
-    """The data set with ImageJ's unit, of which rosettasciio 0.15 takes the scale but only "micron"."""
-    import tifffile
+def _claimed_bytes(path: Path, reader: str) -> int:
+    """Bytes of data that a file's header claims, before anything is allocated for them."""
+    if reader == "blockfile":
+        return _blockfile_bytes(path)
+    if _SIGNATURES.get(reader) == "hdf5":
+        from .hdf5 import check_claims
 
-    with tifffile.TiffFile(path) as tiff:
-        unit = str((tiff.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "\u00b5")
-    axes = [{**axis, "units": unit} if axis.get("units") is None else axis for axis in signal["axes"][-2:]]
-    return {**signal, "axes": [*signal["axes"][:-2], *axes]} if unit else signal
+        return check_claims(path, EAGER_BYTES)
+    return path.stat().st_size
 
 
 def _refuse_giants(path: Path, reader: str, n_bytes: int) -> None:
@@ -110,25 +169,6 @@ def _refuse_giants(path: Path, reader: str, n_bytes: int) -> None:
         )
 
 
-def _claimed_bytes(path: Path, reader: str) -> int:
-    """Bytes of data that a file's header claims, before anything is allocated for them."""
-    if reader == "mrc":
-        return _mrc_bytes(path)
-    if reader == "blockfile":
-        return _blockfile_bytes(path)
-    if reader == "tiff":
-        return _tiff_bytes(path)
-    return sum(_hdf5_bytes(path)) if reader in ("emd", "hspy") else path.stat().st_size
-
-
-def _mrc_bytes(path: Path) -> int:
-    with path.open("rb") as stream:
-        nx, ny, nz, mode = struct.unpack("<4i", stream.read(16))
-    if min(nx, ny, nz) < 1:
-        raise ReadError(path, "not an MRC file: its header gives no image size", _COPY_AGAIN)
-    return int(nx * ny * nz * {0: 1, 2: 4, 3: 4, 4: 8}.get(mode, 2))
-
-
 def _blockfile_bytes(path: Path) -> int:
     with path.open("rb") as stream:
         head = stream.read(28)
@@ -136,19 +176,3 @@ def _blockfile_bytes(path: Path) -> int:
         raise ReadError(path, "not a blockfile", _COPY_AGAIN)
     side, _, nx, ny = struct.unpack("<4H", head[20:28])
     return int(nx * ny * (side * side + 6))
-
-
-def _tiff_bytes(path: Path) -> int:
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        return sum(math.prod(series.shape) * series.dtype.itemsize for series in tiff.series)
-
-
-def _hdf5_bytes(path: Path) -> Iterator[int]:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        sizes: list[int] = []
-        file.visititems(lambda _, node: sizes.append(getattr(node, "nbytes", 0)))
-    yield from sizes

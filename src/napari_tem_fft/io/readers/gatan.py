@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ReadError
 from .dm_tags import DmOutline, Values, outline
@@ -24,7 +25,9 @@ LAZY_BYTES = 2**29
 #: Bytes of a pixel by Gatan's code of the pixel type.
 _PIXEL_BYTES = {1: 2, 2: 4, 3: 8, 5: 4, 6: 1, 7: 4, 8: 4, 9: 1, 10: 2, 11: 4, 12: 8, 13: 16, 14: 1, 23: 4}
 _PACKED_COMPLEX = {27: 8, 28: 16}
-_NEVER_LAZY = {5, 8, 23, *_PACKED_COMPLEX}
+#: Codes of transforms of real images, of which half is stored.
+PACKED = (5, *_PACKED_COMPLEX)
+_NEVER_LAZY = {*PACKED, 8, 23}
 
 _SAVE_AGAIN = "open it in Gatan's program and save it again"
 #: The version whose inner parts the fallback for "[" in a tag's name was written for.
@@ -53,7 +56,9 @@ def read_gatan(path: str | PathLike[str], lazy: bool = False) -> list[Signal]:
     n_bytes = sum(_check_entry(path, entry) for entry in entries)
     special = any(entry["ImageData"]["DataType"] in _NEVER_LAZY for entry in entries)
     signals = _read_signals(path, claims, (lazy or n_bytes > LAZY_BYTES) and not special)
-    return signals if claims.order == "<" else [_swap_bytes(signal) for signal in signals]
+    if claims.order == ">":
+        signals = [_swap_bytes(signal) for signal in signals]
+    return [_complete_half(signal) for signal in signals]
 
 
 def _read_signals(path: Path, claims: DmOutline, lazy: bool) -> list[Signal]:
@@ -122,6 +127,56 @@ def _swap_bytes(signal: Signal) -> Signal:
     if data.dtype.kind not in "iufc" or data.dtype.itemsize == 1:
         return signal
     return {**signal, "data": data.view(data.dtype.newbyteorder(">")).astype(data.dtype)}
+
+
+def whole_plane(half: NDArray[Any], nx: int) -> NDArray[Any]:
+    """The transform of a real image, shape (ny, nx), of its columns from g_x = 0 on.
+
+    g = 0 lies at (ny // 2, nx // 2). What is missing are the complex conjugates of what lies opposite:
+    F(-g) = F(g)*.
+
+    Parameters
+    ----------
+    half : ndarray, shape (ny, nx // 2 + 1)
+        With g_y = 0 in row ny // 2.
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).normal(size=(4, 6))
+    >>> half = np.fft.fftshift(np.fft.rfft2(image), axes=0)
+    >>> bool(np.allclose(whole_plane(half, 6), np.fft.fftshift(np.fft.fft2(image))))
+    True
+    """
+    ny, right = len(half), (nx + 1) // 2
+    opposite = (2 * (ny // 2) - np.arange(ny)) % ny
+    left = np.conjugate(half[opposite][:, 1:right][:, ::-1])
+    return np.hstack([half[:, right:], left, half[:, :right]])
+
+
+def _complete_half(signal: Signal) -> Signal:
+    """The data set with its whole plane, where half is stored.
+
+    rosettasciio 0.15 completes it without turning it about, so that every spot appears mirrored in an axis
+    in the place of its partner, and loses a column of odd ones. What was stored are its first columns.
+    """
+    if pixel_code(signal) not in _PACKED_COMPLEX or len(signal["axes"]) != 2:
+        return signal
+    nx = int(signal["axes"][1]["size"])
+    return {**signal, "data": whole_plane(signal["data"][:, nx // 2 :: -1], nx)}
+
+
+def pixel_code(signal: Signal) -> int:
+    """Gatan's code of the pixel type; 0 for files of others."""
+    found = gatan_tag(signal, "ImageData", "DataType")
+    return found if isinstance(found, int) else 0
+
+
+def gatan_tag(signal: Signal, *names: str) -> Any:
+    """The tag of a data set under these names, one in the other; an empty mapping where there is none."""
+    tags = signal.get("original_metadata", {})
+    for name in ("ImageList", "TagGroup0", *names):
+        tags = tags.get(name, {}) if isinstance(tags, dict) else {}
+    return tags
 
 
 def _image_entries(path: Path, claims: DmOutline) -> list[dict[str, Any]]:

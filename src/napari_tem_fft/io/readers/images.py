@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ...core.image.micrograph import Micrograph
+from ...core.image.calibration import NOT_CALIBRATED, Calibration
+from ...core.image.micrograph import KIND, TRANSFORM, Micrograph
 from ...core.image.stack import ImageStack
+from ...core.image.units import quantity
 from ..errors import ReadError
-from .gatan import Signal
+from .gatan import PACKED, Signal, gatan_tag, pixel_code
 from .metadata import microscope_metadata
 from .signals import is_lazy
-from .units import Axis, calibration_of, quantity
+from .units import ADVICE, Axis, calibration_of
 
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
-#: Gatan's codes of complex pixels of which only half the plane is stored.
-PACKED_HALVES = (27, 28)
+#: A unit that the file writes in brackets, which are not those of a list.
+_BRACKETS = re.compile(r"[\[(][^\[\](),'\"]+[\])]$|\(?1/")
 #: Units of an axis of frames, in seconds.
 _SECONDS = {
     "s": 1.0,
@@ -58,17 +61,13 @@ def contents(signal: Signal) -> Contents:
 
 
 def _transform(signal: Signal, axes: list[Axis]) -> Contents:
-    """A complex image in 1/nm is measured by its modulus, unless it is packed.
-
-    Of the packed kind Gatan's program stores half; rosettasciio 0.15 completes it without turning it
-    about, so that every spot appears mirrored in an axis in the place of its partner.
-    """
-    words = "a complex-valued Fourier transform; open the micrograph it was made of"
-    if len(axes) != 2 or any(quantity(axis.unit)[0] != "inverse length" for axis in axes):
-        return Contents("other", words)
-    if _pixel_code(signal) in PACKED_HALVES:
-        return Contents("other", f"{words}, or save its modulus as an image in Gatan's program")
-    return Contents("image", "a complex-valued Fourier transform in 1/nm")
+    """A complex image in 1/nm is measured by its modulus, and so is one that certainly is a transform."""
+    inverse = all(quantity(axis.unit)[0] == "inverse length" for axis in axes)
+    if len(axes) == 2 and (inverse or pixel_code(signal) in PACKED):
+        return Contents("image", "a complex-valued Fourier transform")
+    return Contents(
+        "other", "a complex-valued Fourier transform or wave; open the micrograph that it was made of"
+    )
 
 
 def axes_of(signal: Signal) -> list[Axis]:
@@ -88,7 +87,7 @@ def axes_of(signal: Signal) -> list[Axis]:
 
 def stack_of(signal: Signal, frames: Any, path: Path, name: str, file_hash: str) -> ImageStack:
     """The stack in a data set of kind "stack"; `frames` gives its pixels, shape (n, ny, nx)."""
-    calibration, warnings = calibration_of(*axes_of(signal)[-2:])
+    calibration, warnings = _calibration(signal)
     return ImageStack(
         frames=frames,
         calibration=calibration,
@@ -98,6 +97,19 @@ def stack_of(signal: Signal, frames: Any, path: Path, name: str, file_hash: str)
         metadata={**microscope_metadata(signal), **_frame_interval(axes_of(signal)[:-2])},
         warnings=warnings,
     )
+
+
+def _calibration(signal: Signal) -> tuple[Calibration, tuple[str, ...]]:
+    """Calibration of a data set, and what the user should know of it, the reader's own words first."""
+    calibration, warnings = calibration_of(*axes_of(signal)[-2:])
+    said = tuple(signal.get("warnings", ()))
+    if any(text.startswith(NOT_CALIBRATED) for text in said):
+        warnings = ()
+    elif signal.get("picture") and calibration.space == "none" and "gives no pixel size" in warnings[0]:
+        warnings = (
+            f"{NOT_CALIBRATED}: a picture has no size of a pixel; {ADVICE}, or the length of its scale bar",
+        )
+    return calibration, (*said, *warnings)
 
 
 def _frame_interval(axes: list[Axis]) -> dict[str, float]:
@@ -115,10 +127,14 @@ def micrograph_of(signal: Signal, path: Path, name: str, file_hash: str) -> Micr
     ReadError
         If the image cannot be a micrograph.
     """
-    calibration, warnings = calibration_of(*axes_of(signal)[-2:])
-    pixels = np.array(signal["data"]) if is_lazy(signal) else signal["data"]
+    calibration, warnings = _calibration(signal)
+    metadata = microscope_metadata(signal)
+    pixels = signal["data"]
+    if is_lazy(signal):
+        pixels = np.array(pixels, dtype=pixels.dtype.newbyteorder("="))
     if pixels.dtype.kind == "c":
         pixels, warnings = np.abs(pixels), (*warnings, "the modulus of a complex-valued FFT is shown")
+        metadata[KIND] = TRANSFORM
     try:
         return Micrograph(
             pixels=pixels,
@@ -126,7 +142,7 @@ def micrograph_of(signal: Signal, path: Path, name: str, file_hash: str) -> Micr
             name=name,
             source=str(path),
             file_hash=file_hash,
-            metadata=microscope_metadata(signal),
+            metadata=metadata,
             warnings=warnings,
         )
     except ValueError as error:
@@ -147,21 +163,8 @@ def _spectral(signal: Signal, axes: list[Axis]) -> bool:
 
 
 def _format(signal: Signal) -> str:
-    found = _gatan_tag(signal, "ImageTags", "Meta Data", "Format")
+    found = gatan_tag(signal, "ImageTags", "Meta Data", "Format")
     return found if isinstance(found, str) else ""
-
-
-def _pixel_code(signal: Signal) -> int:
-    """Gatan's code of the pixel type; 0 for files of others."""
-    found = _gatan_tag(signal, "ImageData", "DataType")
-    return found if isinstance(found, int) else 0
-
-
-def _gatan_tag(signal: Signal, *names: str) -> Any:
-    tags = signal.get("original_metadata", {})
-    for name in ("ImageList", "TagGroup0", *names):
-        tags = tags.get(name, {}) if isinstance(tags, dict) else {}
-    return tags
 
 
 def _number(value: Any) -> float:
@@ -174,4 +177,9 @@ def _number(value: Any) -> float:
 
 def _unit(unit: Any) -> str:
     """The unit as text, empty where the file has something else in its place (as printed by the reader)."""
-    return unit if isinstance(unit, str) and not unit.startswith(("[", "{", "(", "<", "Box(")) else ""
+    if isinstance(unit, bytes):
+        unit = unit.decode("utf-8", "replace")
+    listed = (
+        isinstance(unit, str) and unit.startswith(("[", "{", "(", "<", "Box(")) and not _BRACKETS.match(unit)
+    )
+    return "" if listed or not isinstance(unit, str) or unit == "<undefined>" else unit

@@ -35,7 +35,8 @@ def read_signals(path: Path, lazy: bool = False) -> list[Signal]:
 
 def is_lazy(signal: Signal) -> bool:
     """Whether the data of a data set have not been read yet."""
-    return not isinstance(signal["data"], np.ndarray)
+    data = signal["data"]
+    return not isinstance(data, np.ndarray) or isinstance(data, np.memmap)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +72,8 @@ class FramesOnDisk:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         data = read_signals(self.path, lazy=True)[self.index]["data"]
-        return np.array(data.reshape(self.shape)[key])  # a copy: a view would keep the file open
+        # a copy: a view would keep the file open
+        return np.array(data.reshape(self.shape)[key], dtype=self.dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:], dtype=dtype)
@@ -82,6 +84,6 @@ def frames_of(signal: Signal, path: Path, index: int) -> NDArray[Any] | FramesOn
     *before, ny, nx = signal["data"].shape
     shape = (math.prod(before), ny, nx)
     if is_lazy(signal):
-        return FramesOnDisk(path, index, shape, np.dtype(signal["data"].dtype))
+        return FramesOnDisk(path, index, shape, np.dtype(signal["data"].dtype).newbyteorder("="))
     frames: NDArray[Any] = signal["data"].reshape(shape)
     return frames

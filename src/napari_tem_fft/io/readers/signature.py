@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..errors import ReadError
 
-Signature = Literal["dm", "hdf5", "tiff", "ser", "other"]
+Signature = Literal["dm", "hdf5", "tiff", "picture", "mrc", "ser", "other"]
 
 #: First bytes of files that are no micrograph, what they are, and what to do about them.
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
@@ -20,20 +20,13 @@ _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     ),
     (b"\xd0\xcf\x11\xe0", "not a Gatan file but an old Microsoft Office document", "choose the image file"),
     (b"PK\x03\x04", "not a Gatan file but a ZIP archive", "unpack it first"),
-    (b"\x89PNG", "not a Gatan file but a PNG picture, which has no calibration", "open the original file"),
-    (
-        b"\xff\xd8\xff",
-        "not a Gatan file but a JPEG picture, which has no calibration",
-        "open the original file",
-    ),
+    (b"\x1f\x8b", "a file compressed by gzip", "unpack it first"),
     (b"%PDF", "not a Gatan file but a PDF document", "choose the image file"),
 )
-_DM5 = (
-    "a DM5 file (HDF5), which cannot be read",
-    "save it as DM4 in Gatan's program (File > Save As) and open that",
-)
 _BROKEN_COPY = "the copy or transfer broke: copy it again from the microscope computer"
-_GATAN_SUFFIXES = (".dm3", ".dm4", ".dm5")
+_GATAN_SUFFIXES = (".dm3", ".dm4")
+#: First bytes that are looked at; the mark of MRC files is among them.
+_HEAD = 256
 
 
 def recognise(path: str | PathLike[str]) -> Signature:
@@ -41,25 +34,26 @@ def recognise(path: str | PathLike[str]) -> Signature:
 
     Returns
     -------
-    {"dm", "hdf5", "tiff", "ser", "other"}
+    {"dm", "hdf5", "tiff", "picture", "mrc", "ser", "other"}
         "other" is a file without a signature known here, left to the reader of its suffix.
 
     Raises
     ------
     ReadError
-        If there is no such file, it is empty, or it certainly is no micrograph: a sidecar file, a DM5
-        file, or anything but a Gatan file under a Gatan suffix.
+        If there is no such file, it is empty, or it certainly is no micrograph: a sidecar file, an archive,
+        or anything but a file of Gatan's program under a Gatan suffix.
     """
     path = Path(path)
     head = _first_bytes(path)
     if head[:4] in (b"\x00\x00\x00\x03", b"\x00\x00\x00\x04"):
         return "dm"
     gatan = path.suffix.lower() in _GATAN_SUFFIXES
+    archive = path.suffix.lower() not in (".prz", ".zspy")  # which are made of one
     foreign = next(((what, advice) for magic, what, advice in _FOREIGN if head.startswith(magic)), None)
-    if foreign is not None and (gatan or head.startswith(_FOREIGN[0][0])):
+    if foreign is not None and archive:
         raise ReadError(path, *foreign)
     kind = _other_format(head)
-    if gatan:
+    if gatan and kind != "hdf5":  # DM5 under the suffix of DM4 is told apart by its content
         raise ReadError(path, *_not_gatan(kind, head))
     return kind
 
@@ -75,7 +69,7 @@ def _first_bytes(path: Path) -> bytes:
         raise ReadError(path, "a folder, not an image file", "choose a file inside it")
     try:
         with path.open("rb") as stream:
-            head = stream.read(64)
+            head = stream.read(_HEAD)
     except FileNotFoundError as error:
         raise ReadError(path, "there is no such file", f"looked for {path}") from error
     except OSError as error:
@@ -92,14 +86,27 @@ def _other_format(head: bytes) -> Signature:
         return "hdf5"
     if head[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"):
         return "tiff"
-    return "ser" if head[:4] == b"II\x97\x01" else "other"
+    if head[:4] == b"II\x97\x01":
+        return "ser"
+    if head[208:212] == b"MAP ":
+        return "mrc"
+    return "picture" if _is_picture(head) else "other"
+
+
+def _is_picture(head: bytes) -> bool:
+    """Whether this is a PNG, JPEG, BMP, GIF or WebP."""
+    bitmap = head[:2] == b"BM" and head[6:10] == bytes(4)
+    web = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8")) or bitmap or web
 
 
 def _not_gatan(kind: Signature, head: bytes) -> tuple[str, str]:
-    if kind == "hdf5":
-        return _DM5
     if kind == "tiff":
         return "not a Gatan file but a TIFF image", "rename it to .tif and open that"
+    if kind == "picture":
+        return "not a Gatan file but an ordinary picture", "rename it to .png or .jpg and open that"
+    if kind == "mrc":
+        return "not a Gatan file but an MRC image", "rename it to .mrc and open that"
     if kind == "ser":
         return "not a Gatan file but a TIA series", "rename it to .ser and open that"
     if not any(head):

@@ -5,38 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from ...core.image.calibration import Calibration
+from ...core.image.calibration import NOT_CALIBRATED, Calibration
+from ...core.image.units import Quantity, quantity
 
-Quantity = Literal["length", "inverse length", "angle", "energy", "none"]
+#: What to do about a scale that is not known.
+ADVICE = 'state the size of a pixel in nm (--pixel-size NM, pixel_size=, or "pixel size" in the window)'
 
-#: Lengths in nm, under every spelling met in files (both code points of the micro sign and of the angstrom).
-LENGTHS_NM = {
-    "nm": 1.0,
-    "nanometer": 1.0,
-    "nanometers": 1.0,
-    "\u00b5m": 1e3,
-    "\u03bcm": 1e3,
-    "um": 1e3,
-    "micrometer": 1e3,
-    "micron": 1e3,
-    "microns": 1e3,
-    "mm": 1e6,
-    "millimeter": 1e6,
-    "m": 1e9,
-    "meter": 1e9,
-    "\u00c5": 0.1,
-    "\u212b": 0.1,
-    "A": 0.1,
-    "Ang": 0.1,
-    "angstrom": 0.1,
-    "Angstrom": 0.1,
-    "pm": 1e-3,
-    "picometer": 1e-3,
-}
-_ANGLES = {"mrad", "rad", "deg", "°", "urad", "\u00b5rad"}
-_ENERGIES = {"eV", "keV", "meV", "MeV"}
+
+#: Sizes of a pixel, nm, beyond which no micrograph is: a thousandth of an atom and a millimetre.
+_PIXEL_NM = (1e-4, 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +27,6 @@ class Axis:
     unit: str
     navigate: bool = False
     offset: float = 0.0
-
-
-def quantity(unit: str) -> tuple[Quantity, float]:
-    """What a unit measures, and its factor to nm or 1/nm (1 for anything else)."""
-    unit = unit.strip()
-    if unit in LENGTHS_NM:
-        return "length", LENGTHS_NM[unit]
-    if _inverse(unit) in LENGTHS_NM:
-        return "inverse length", 1.0 / LENGTHS_NM[_inverse(unit)]
-    if unit in _ANGLES:
-        return "angle", 1.0
-    return ("energy", 1.0) if unit in _ENERGIES else ("none", 1.0)
 
 
 def calibration_of(rows: Axis, columns: Axis) -> tuple[Calibration, tuple[str, ...]]:
@@ -77,10 +43,11 @@ def calibration_of(rows: Axis, columns: Axis) -> tuple[Calibration, tuple[str, .
     kinds, scale = (along_y, along_x), (rows.scale * factor_y, columns.scale * factor_x)
     if kinds[0] != kinds[1] or kinds[0] not in ("length", "inverse length"):
         return Calibration(), (_no_scale(kinds, rows.unit, columns.unit),)
-    if not all(math.isfinite(s) and s > 0 for s in scale):
+    usable = _PIXEL_NM if kinds[0] == "length" else (0.0, math.inf)
+    if not all(usable[0] < s < usable[1] for s in scale):
         return Calibration(), (
-            f"not calibrated: the file's pixel size is {rows.scale:g} x {columns.scale:g}, which cannot be;"
-            " give the pixel size in nm before measuring",
+            f"{NOT_CALIBRATED}: the file's pixel size is {rows.scale:g} x {columns.scale:g} {columns.unit},"
+            f" which cannot be; {ADVICE}",
         )
     if kinds[0] == "length":
         return Calibration(scale, "real", source="file"), ()
@@ -96,23 +63,14 @@ def _origin(rows: Axis, columns: Axis) -> tuple[float, float] | None:
     return (y, x) if (y, x) != (0.0, 0.0) and math.isfinite(y) and math.isfinite(x) else None
 
 
-def _inverse(unit: str) -> str:
-    """The unit under "1/...", or "" for a unit that is not written as an inverse."""
-    plain = unit.replace(" ", "").replace("(", "").replace(")", "")
-    if plain.startswith("1/"):
-        return plain[2:]
-    for end in ("^-1", "**-1", "-1", "\u207b\u00b9"):
-        if plain.endswith(end):
-            return plain[: -len(end)]
-    return ""
-
-
 def _no_scale(kinds: Sequence[Quantity], rows: str, columns: str) -> str:
-    advice = "give the pixel size in nm before measuring"
     if "angle" in kinds:
-        return f"not calibrated: a diffraction pattern in {columns or rows}, an angle and not 1/nm"
+        return (
+            f"{NOT_CALIBRATED}: a diffraction pattern in {columns or rows}, an angle and not 1/nm; state the"
+            " size of a pixel in 1/nm (pattern --pixel-size)"
+        )
     if kinds[0] != kinds[1]:
-        return f"not calibrated: the unit is {rows!r} along y but {columns!r} along x; {advice}"
+        return f"{NOT_CALIBRATED}: the unit is {rows!r} along y but {columns!r} along x; {ADVICE}"
     if not rows.strip():
-        return f"not calibrated: the file gives no pixel size; {advice}"
-    return f"not calibrated: the file's unit {rows!r} is no length that is known; {advice}"
+        return f"{NOT_CALIBRATED}: the file gives no pixel size; {ADVICE}"
+    return f"{NOT_CALIBRATED}: the file's unit {rows!r} is no length that is known; {ADVICE}"

@@ -1,0 +1,114 @@
+"""What the unit of an axis means: a length, an inverse length, an angle or an energy, however it is spelled.
+
+The spellings that files usually have are known here; all others are asked of pint, which takes a second to
+load and is loaded for them alone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Any, Literal
+
+Quantity = Literal["length", "inverse length", "angle", "energy", "none"]
+
+#: Lengths in nm by the field's own spellings, some of which mean something else elsewhere (A, NM, u).
+LENGTHS_NM = {
+    **dict.fromkeys(("nm", "nanometer", "NM", "Nm", "nms"), 1.0),
+    **dict.fromkeys(("\u03bcm", "um", "micrometer", "micron", "microns", "\u03bc", "UM", "\u039cM"), 1e3),
+    **dict.fromkeys(("\u00c5", "A", "angstrom", "ang", "AA", "\u00e5"), 0.1),
+    **dict.fromkeys(("pm", "picometer", "PM"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter"), 1e6),
+    **dict.fromkeys(("cm", "centimeter", "CM"), 1e7),
+    **dict.fromkeys(("m", "meter"), 1e9),
+    **dict.fromkeys(("inch", '"'), 25.4e6),
+}
+_ANGLES = {"mrad", "rad", "deg", "\u00b0", "\u03bcrad", "urad", "radian", "degree"}
+_ENERGIES = {"ev", "kev", "mev"}
+#: No lengths, and so often met that pint is not asked (which takes the first ones for lengths on a screen).
+_NO_LENGTHS = {
+    *("px", "pixel", "pix", "pt", "point", "", "none", "unknown", "a.u.", "au", "arb", "frame", "slice"),
+    *("s", "sec", "second", "ms", "us", "\u03bcs", "ns", "min", "hour", "h", "hz", "k", "c", "v", "kv", "na"),
+    *("count", "electron", "e", "time", "channel", "undefined"),
+}
+#: What pint may be asked: a word or two. Formulas are not read, for a file's text is not to be computed.
+_WORD = re.compile(r"[^\W\d_]{1,24}(?: [^\W\d_]{1,24})?")
+_PER_PIXEL = re.compile(r"(?<=\S)(?: ?/ ?| per )(?:px|pix|pixels?)$", re.IGNORECASE)
+#: What pint calls lengths in which people measure specimens: with any prefix of a metre, and these.
+_METRIC = re.compile(r"[a-z]*meter|angstrom|micron|fermi|bohr|atomic_unit_of_length|inch|thou")
+#: Ways in which an inverse is written, after spaces are gone.
+_BEFORE = ("1/", "1./", "per", "inverse", "reciprocal", "/")
+_AFTER = re.compile(r"(?:\^|\*\*)?[({]?-1(?:\.0)?[)}]?$")
+
+
+def quantity(unit: str) -> tuple[Quantity, float]:
+    r"""What a unit measures, and its factor to nm or 1/nm (1 for anything else).
+
+    Examples
+    --------
+    >>> quantity("\u00b5m"), quantity("1/n_m"), quantity("Angstroms"), quantity("furlong")
+    (('length', 1000.0), ('inverse length', 1.0), ('length', 0.1), ('none', 1.0))
+    """
+    text = _plain(unit)
+    below = _inverted(text)
+    if below is not None and (length := _length(below)) is not None:
+        return "inverse length", 1.0 / length
+    if (length := _length(text)) is not None:
+        return "length", length
+    if text in _ANGLES or text.removesuffix("s") in _ANGLES:
+        return "angle", 1.0
+    return ("energy", 1.0) if text.casefold() in _ENERGIES else ("none", 1.0)
+
+
+def _plain(unit: str) -> str:
+    """The unit with one spelling of each sign, without brackets, escapes and the "_" after a prefix."""
+    text = re.sub(r"\\+u([0-9A-Fa-f]{4})", lambda found: chr(int(found[1], 16)), unit)
+    text = unicodedata.normalize("NFKC", text).replace("\u2212", "-").replace("\0", "").strip()
+    text = re.sub(r"(?<=[^\W\d_])_(?=m(?![^\W\d_]))", "", text)  # n_m
+    text = _PER_PIXEL.sub("", text)
+    while len(text) > 1 and (text[0], text[-1]) in (("[", "]"), ("(", ")")):
+        text = text[1:-1].strip()
+    return text
+
+
+def _inverted(text: str) -> str | None:
+    """The unit of which this is the inverse; None where it is not written as one."""
+    close = text.replace(" ", "").replace("\u00b7", "")
+    for start in _BEFORE:
+        if close.lower().startswith(start) and len(close) > len(start):
+            return _plain(close[len(start) :])
+    ending = _AFTER.search(close)
+    return _plain(close[: ending.start()]) if ending and ending.start() > 0 else None
+
+
+def _length(text: str) -> float | None:
+    """The length in nm; None where the text is none."""
+    if text in LENGTHS_NM:
+        return LENGTHS_NM[text]
+    word = text.casefold()
+    if not {word, word.removesuffix("s")}.isdisjoint(_NO_LENGTHS | _ANGLES | _ENERGIES):
+        return None
+    bare = "".join(sign for sign in unicodedata.normalize("NFD", word) if not unicodedata.combining(sign))
+    for one in (word, bare.removesuffix("s").replace("metre", "meter")):
+        if len(one) > 2 and one in LENGTHS_NM:
+            return LENGTHS_NM[one]
+    return _asked_of_pint(text) if _WORD.fullmatch(text) else None
+
+
+@lru_cache(maxsize=64)
+def _asked_of_pint(text: str) -> float | None:
+    """Length in nm of a unit that is spelled as no file usually does it."""
+    import pint
+
+    registry: Any = pint.UnitRegistry()
+    for spelling in dict.fromkeys((text, text.casefold(), text.replace(" ", ""))):
+        try:
+            asked = registry.Quantity(1, spelling)
+            length = float(asked.to("nm").magnitude)
+        except Exception:  # pint fails in many ways on words that are no units
+            continue
+        metric = _METRIC.fullmatch(str(asked.units)) and 0 < length < math.inf
+        return float(f"{length:.12g}") if metric else None
+    return None

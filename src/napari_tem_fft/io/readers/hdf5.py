@@ -1,0 +1,316 @@
+"""HDF5 files: which program's they are, how much they claim, and Gatan's DM5, read here."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReadError
+from .gatan import PACKED, Signal, whole_plane
+
+Layout = Literal["dm5", "emd", "hspy", "nexus", "other"]
+
+#: Compressed data of an HDF5 file are at most this many times as large as the file (of deflate: 1032).
+MOST_COMPRESSED = 1100
+#: Fewest bytes that any file may claim.
+ALWAYS_CLAIMED = 2**24
+#: Most objects of a file that are looked at, and deepest groups.
+MOST_OBJECTS, DEEPEST = 20_000, 24
+#: A file with more heaps or bytes is not searched for what its texts are.
+MOST_HEAPS, MOST_SEARCHED = 32, 2**26
+#: How long reading all texts of a file may take, seconds.
+PROBE_SECONDS = 4.0
+#: Longest text of a tag that is kept.
+LONGEST_TEXT = 4096
+#: Begins a heap of texts, with the version of its layout.
+_HEAP = b"GCOL\x01\0\0\0"
+_SAVE_AGAIN = "open it in Gatan's program and save it again"
+
+
+def layout_of(path: Path) -> Layout:
+    """Whose program's an HDF5 file is, by the names in its root.
+
+    Raises
+    ------
+    ReadError
+        If it is no whole HDF5 file.
+    """
+    _check_texts(path)
+    with _opened(path) as file:
+        names, marks = set(file), set(file.attrs)
+        if "ImageList" in names:
+            return "dm5"
+        if "Experiments" in names:
+            return "hspy"
+        emd = marks & {"version_major", "emd_group_type"} or names & {
+            "Data",
+            "data",
+            "Presentation",
+            "Experimental",
+        }
+        entries = (file.get(name) for name in names)
+        nexus = any(
+            isinstance(one, h5py.Group) and "NX" in str(one.attrs.get("NX_class", "")) for one in entries
+        )
+        return "nexus" if nexus else "emd" if emd else "other"
+
+
+def check_claims(path: Path, most: int) -> int:
+    """Bytes of all data sets, after making sure that the file can hold them.
+
+    Raises
+    ------
+    ReadError
+        If they cannot be there, or are more than `most`, or if the library would never come back.
+    """
+    size = path.stat().st_size
+    total = 0
+    with _opened(path) as file:
+        for count, node in enumerate(_objects(file)):
+            if isinstance(node, h5py.Dataset):
+                total += math.prod(node.shape or ()) * node.dtype.itemsize
+            if count > MOST_OBJECTS or any(
+                _attribute_bytes(node, name) > ALWAYS_CLAIMED for name in node.attrs
+            ):
+                raise ReadError(path, "damaged file: it claims too many objects", "copy it again")
+    if total > most:
+        raise ReadError(
+            path,
+            f"it claims {total / 2**30:.1f} GB of data, and its format can only be read as a whole up to"
+            f" {most / 2**30:.0f} GB",
+            "save the images in question by themselves, or as .mrc",
+        )
+    if total > max(ALWAYS_CLAIMED, MOST_COMPRESSED * size):
+        raise ReadError(
+            path, f"damaged file: it claims {total} bytes of data and has {size}", "copy it again"
+        )
+    return total
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except (OSError, RuntimeError) as error:
+        raise ReadError(path, f"damaged or incomplete HDF5 file ({error})", "copy it again") from error
+
+
+def _check_texts(path: Path) -> None:
+    """Refuse a file with texts (of no fixed length, in heaps) over which libhdf5 hangs or fills gigabytes.
+
+    Raises
+    ------
+    ReadError
+        If a heap holds an object of no length, or the texts cannot be read; see `hdf5_probe`.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        heaps = dict(_heaps(path, content))
+        small = len(heaps) <= MOST_HEAPS and len(content) <= MOST_SEARCHED
+        sound = small and all(_is_sound(content, at, sizes) for at, sizes in heaps.items())
+    if heaps and not sound:
+        _try_texts(path)
+
+
+def _heaps(path: Path, content: mmap.mmap) -> Iterator[tuple[int, dict[int, int]]]:
+    """Place of each heap, and the bytes of each object in it by its number."""
+    at = content.find(_HEAP)
+    while at >= 0:
+        (length,) = struct.unpack_from("<Q", content, at + 8) if at + 16 <= len(content) else (0,)
+        end, place = min(at + length, len(content)), at + 16
+        sizes: dict[int, int] = {}
+        while place + 16 <= end:
+            number, _, size = struct.unpack_from("<HH4xQ", content, place)
+            step = size if number == 0 else 16 + (size + 7) // 8 * 8
+            if step == 0:
+                raise ReadError(path, f"damaged HDF5 file (a heap at byte {at})", "copy it again")
+            if number:
+                sizes[number] = size
+            place += step
+        yield at, sizes
+        at = content.find(_HEAP, at + 1)
+
+
+def _is_sound(content: mmap.mmap, heap: int, sizes: Mapping[int, int]) -> bool:
+    """Whether each object of a heap is the text of somebody, and nobody wants more of it than it has."""
+    wanted, place = struct.pack("<Q", heap), 4
+    asked: set[int] = set()
+    while (place := content.find(wanted, place)) >= 0 and place + 12 <= len(content):
+        (length,), (number,) = (struct.unpack_from("<I", content, at) for at in (place - 4, place + 8))
+        if number in sizes and length > sizes[number]:
+            return False
+        asked.add(number)
+        place += 1
+    return asked.issuperset(sizes)
+
+
+def _try_texts(path: Path) -> None:
+    """Read all texts in a process of its own, which can be ended.
+
+    Raises
+    ------
+    ReadError
+        If it fails, dies, or does not come back.
+    """
+    command = [sys.executable, "-P", str(Path(__file__).with_name("hdf5_probe.py")), str(path)]
+    no_window = int(getattr(subprocess, "CREATE_NO_WINDOW", 0))  # on Windows
+    try:
+        probe = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            creationflags=no_window,
+        )
+    except OSError:
+        return  # a system that starts no processes
+    with probe:
+        begun = probe.stdout is not None and bool(probe.stdout.readline())
+        try:
+            failed = probe.wait(PROBE_SECONDS) != 0
+        except subprocess.TimeoutExpired:
+            probe.kill()
+            failed = True
+    if begun and failed:
+        raise ReadError(path, "damaged HDF5 file (its texts cannot be read)", "copy it again")
+
+
+def _objects(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group | h5py.Dataset]:
+    """Groups and data sets of a file, links to other files left alone."""
+    yield group
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        node = group[name]
+        if isinstance(node, h5py.Group) and depth < DEEPEST:
+            yield from _objects(node, depth + 1)
+        elif isinstance(node, h5py.Dataset):
+            yield node
+
+
+def _attribute_bytes(node: h5py.Group | h5py.Dataset, name: str) -> int:
+    """Bytes that an attribute claims."""
+    attribute = node.attrs.get_id(name)
+    return int(math.prod(attribute.shape) * max(attribute.dtype.itemsize, 1))
+
+
+def read_dm5(path: Path) -> list[Signal]:
+    """All images of Gatan's DM5, thumbnails left out, as rosettasciio gives those of DM4.
+
+    Raises
+    ------
+    ReadError
+        If there is no image in it, or one is damaged.
+    """
+    with _opened(path) as file:
+        images = file.get("ImageList")
+        marks = [dict(mark.attrs) for mark in _members(file.get("Thumbnails"))]
+        skipped = {str(mark["ImageIndex"]) for mark in marks if "ImageIndex" in mark}
+        entries = [one for one in _members(images) if _number(one.name) not in skipped]
+        if not entries:
+            raise ReadError(path, "there is no image in the file", "choose another one")
+        return [_signal(path, entry) for entry in entries]
+
+
+def _members(group: Any) -> list[h5py.Group]:
+    """The groups [0], [1], ... of a list, in their order."""
+    if not isinstance(group, h5py.Group):
+        return []
+    found = [group[name] for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
+    numbered = [one for one in found if isinstance(one, h5py.Group) and _number(one.name).isdigit()]
+    return sorted(numbered, key=lambda one: int(_number(one.name)))
+
+
+def _number(name: str) -> str:
+    """The number in "/ImageList/[3]"."""
+    return name.rpartition("/")[2].strip("[]")
+
+
+def _signal(path: Path, entry: h5py.Group) -> Signal:
+    image = entry.get("ImageData")
+    data = image.get("Data") if isinstance(image, h5py.Group) else None
+    if not isinstance(data, h5py.Dataset):
+        raise ReadError(path, "incomplete image entry: ImageData is missing", _SAVE_AGAIN)
+    code = _plain(image.attrs.get("DataType"))
+    dimensions = image.get("Calibrations/Dimension")
+    axes = [dict(one.attrs) for one in _members(dimensions)][::-1]  # x comes first in the file
+    pixels = _pixels(data, code if isinstance(code, int) else 0, _nx(image))
+    axes += [{}] * (pixels.ndim - len(axes))
+    names = ("z", "y", "x")[-pixels.ndim :] if pixels.ndim <= 3 else ("",) * pixels.ndim
+    tags = {"ImageTags": _tags(entry.get("ImageTags")), "ImageData": {"DataType": code}}
+    return {
+        "data": pixels,
+        "axes": [
+            {"name": name, "size": size, **_axis(axis)}
+            for name, size, axis in zip(names, pixels.shape, axes, strict=False)
+        ],
+        "metadata": {"General": {"title": _plain(entry.attrs.get("Name", "")).strip("/ ")}},
+        "original_metadata": {"ImageList": {"TagGroup0": tags}},
+    }
+
+
+def _nx(image: h5py.Group) -> int:
+    """Columns of an image as its header has them; 0 where it does not say."""
+    sizes = image.get("Dimensions")
+    columns = _plain(sizes.attrs.get("[0]")) if isinstance(sizes, h5py.Group) else 0
+    return columns if isinstance(columns, int) else 0
+
+
+def _pixels(data: h5py.Dataset, code: int, nx: int) -> NDArray[Any]:
+    """Pixels in this machine's byte order; complex ones of two numbers made one, half planes whole."""
+    pixels: NDArray[Any] = data[()]
+    names = pixels.dtype.names
+    if names and len(names) == 2 and all(pixels.dtype[name].kind == "f" for name in names):
+        pixels = pixels[names[0]] + 1j * pixels[names[1]]
+    elif pixels.dtype.kind in "iufc":
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if (
+        code in PACKED
+        and pixels.dtype.kind == "c"
+        and pixels.ndim == 2
+        and 0 < pixels.shape[1] == nx // 2 + 1
+    ):
+        return whole_plane(pixels, nx)
+    if code in (8, 23) and pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 4:
+        return pixels.view(np.dtype([(name, "u1") for name in "BGRA"]))
+    return pixels.astype(bool) if code == 14 else pixels
+
+
+def _axis(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Scale, unit and first value of an axis; Gatan's origin is in pixels."""
+    scale, origin = (_plain(attributes.get(name)) for name in ("Scale", "Origin"))
+    known = all(isinstance(one, int | float) for one in (scale, origin))
+    unit = _plain(attributes.get("Units", ""))
+    return {
+        "scale": scale,
+        "offset": -origin * scale if known else 0.0,
+        "units": unit if isinstance(unit, str) else "",
+    }
+
+
+def _tags(group: Any, depth: int = 0) -> dict[str, Any]:
+    """Attributes of a group and, one in the other, of the groups in it."""
+    if not isinstance(group, h5py.Group) or depth > DEEPEST:
+        return {}
+    found = {name: _plain(value) for name, value in group.attrs.items()}
+    below = {name: _tags(group.get(name), depth + 1) for name in list(group)[:MOST_OBJECTS]}
+    return {**found, **{name: tags for name, tags in below.items() if tags}}
+
+
+def _plain(value: Any) -> Any:
+    """A number or text as Python has it."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.ravel()[0]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return value[:LONGEST_TEXT].rstrip("\0") if isinstance(value, str) else value

@@ -1,0 +1,221 @@
+"""MRC and CCP4 files: either byte order, every pixel type, extended headers, and no scale that is not there.
+
+The format is public (Cheng et al., MRC2014: extensions to the MRC format header, J. Struct. Biol. 192 (2015)
+146). Offsets below are bytes of its header of 1024.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReadError
+from .gatan import LAZY_BYTES, Signal
+
+HEADER = 1024
+#: Pixel type by mode: signed bytes unless the header says otherwise; 3 is a pair of int16, 101 half a byte.
+_TYPES = {0: "i1", 1: "i2", 2: "f4", 3: "i2", 4: "c8", 6: "u2", 12: "f2", 101: "u1"}
+#: Other modes that are met, and what they are.
+_UNREAD = {
+    16: "colours (RGB), not data of a microscope",
+    7: "32 bit integers, which the format does not have",
+}
+#: Marks IMOD's own entries, and which of its flags says that bytes are signed.
+_IMOD, _SIGNED = 1146047817, 1
+#: Bytes of the extended header of FEI's old program, 128 an image, and where metres a pixel are in them.
+_OLD_FEI, _OLD_PIXEL = 131072, 44
+#: Metres a pixel along x and y in the extended headers "FEI1" and "FEI2", and volts.
+_NEW_PIXEL, _NEW_VOLTAGE = 156, 84
+_BROKEN_COPY = "the copy or transfer broke: copy it again"
+_EXPORT = "export it again from the program that wrote it"
+
+
+@dataclass(frozen=True, slots=True)
+class MrcHeader:
+    """What the header says.
+
+    Attributes
+    ----------
+    order : {"<", ">"}
+        Byte order: little or big endian.
+    shape : tuple of int, (n, ny, nx)
+    mode : int
+    signed : bool
+        Whether bytes are signed.
+    offset : int
+        Byte at which the pixels begin.
+    scale : tuple of float, (y, x), Angstrom
+        Size of a pixel by the unit cell; NaN where the header has none.
+    """
+
+    order: str
+    shape: tuple[int, int, int]
+    mode: int
+    signed: bool
+    offset: int
+    scale: tuple[float, float]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of pixels."""
+        nx = self.shape[2]
+        return (nx + 1) // 2 if self.mode == 101 else nx * {3: 4}.get(self.mode, self.dtype.itemsize)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all pixels."""
+        return self.shape[0] * self.shape[1] * self.row_bytes
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a pixel as it is stored."""
+        name = "u1" if self.mode == 0 and not self.signed else _TYPES[self.mode]
+        return np.dtype(self.order + name)
+
+
+def is_mrc(head: bytes) -> bool:
+    """Whether a file of any suffix is of this kind, by the mark in its header."""
+    return head[208:212] == b"MAP "
+
+
+def read_mrc(path: Path, lazy: bool = False) -> list[Signal]:
+    """The image or stack of an MRC file.
+
+    Parameters
+    ----------
+    path : Path
+    lazy : bool
+        Map the pixels into memory, so that they are read when they are needed; always so above `LAZY_BYTES`.
+
+    Raises
+    ------
+    ReadError
+        If it is no MRC file, incomplete, or of a pixel type that is no image.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(HEADER)
+        header = _header(path, head, size)
+        extended = stream.read(min(header.offset - HEADER, 4096))
+    scale, voltage = _scale(header, head, extended)
+    names, steps = ("z", "y", "x"), (1.0, *scale)
+    units = ("", *("" if math.isnan(s) or header.dtype.kind == "c" else "angstrom" for s in scale))
+    first = 1 if header.shape[0] == 1 else 0
+    return [
+        {
+            "data": _pixels(path, header, lazy or header.n_bytes > LAZY_BYTES),
+            "axes": [
+                {
+                    "name": names[i],
+                    "size": header.shape[i],
+                    "scale": steps[i],
+                    "units": units[i],
+                    "offset": 0.0,
+                }
+                for i in range(first, 3)
+            ],
+            "metadata": {"Acquisition_instrument": {"TEM": {"beam_energy": voltage}}},
+        }
+    ]
+
+
+def _header(path: Path, head: bytes, size: int) -> MrcHeader:
+    """The header in the byte order in which it makes sense."""
+    if len(head) < HEADER:
+        raise ReadError(
+            path, f"incomplete file: it ends after {len(head)} bytes, within its header", _BROKEN_COPY
+        )
+    stamped = ">" if head[212:214] in (b"\x11\x11", b"\x14\x11") else "<"
+    claimed = 0
+    for order in dict.fromkeys((stamped, "<", ">")):
+        nx, ny, nz, mode = struct.unpack_from(f"{order}4i", head)
+        (extended,) = struct.unpack_from(f"{order}i", head, 92)
+        if min(nx, ny, nz) < 1 or extended < 0 or mode not in {*_TYPES, *_UNREAD}:
+            continue
+        if mode in _UNREAD:
+            raise ReadError(path, f"there is no micrograph in the file, but {_UNREAD[mode]}", _EXPORT)
+        scale = _cell_scale(order, head)
+        header = MrcHeader(order, (nz, ny, nx), mode, _signed(order, head), HEADER + extended, scale)
+        if header.offset + header.n_bytes <= size:
+            return header
+        claimed = claimed or header.offset + header.n_bytes
+    if claimed:
+        text = f"incomplete file: its header claims {claimed} bytes, it has {size}"
+        raise ReadError(path, text, _BROKEN_COPY)
+    raise ReadError(
+        path, "not an MRC file: its header gives no image size or pixel type that can be", _EXPORT
+    )
+
+
+def _signed(order: str, head: bytes) -> bool:
+    """Whether bytes are signed: as IMOD's mark or the extremes say, else as the format has it since 2014."""
+    stamp, flags = struct.unpack_from(f"{order}2i", head, 152)
+    if stamp == _IMOD:
+        return bool(flags & _SIGNED)
+    least, most = struct.unpack_from(f"{order}2f", head, 76)
+    known = math.isfinite(least) and math.isfinite(most) and least < most
+    return not (known and least >= 0 and 127 < most <= 255)
+
+
+def _cell_scale(order: str, head: bytes) -> tuple[float, float]:
+    """Angstrom a pixel along y and x: length of the cell over its number of samples."""
+    samples = struct.unpack_from(f"{order}3i", head, 28)
+    lengths = struct.unpack_from(f"{order}3f", head, 40)
+    (gamma,) = struct.unpack_from(f"{order}f", head, 60)
+    axes = struct.unpack_from(f"{order}3i", head, 64)
+    if sorted(axes) != [1, 2, 3]:
+        axes = (1, 2, 3)
+    if not (gamma == 0 or abs(gamma - 90) < 0.01):
+        return math.nan, math.nan  # the pixels are no rectangles
+    column, row = axes[0] - 1, axes[1] - 1
+    y, x = (
+        lengths[i] / samples[i] if samples[i] > 0 and 0 < lengths[i] < math.inf else math.nan
+        for i in (row, column)
+    )
+    return y, x
+
+
+def _scale(header: MrcHeader, head: bytes, extended: bytes) -> tuple[tuple[float, float], float]:
+    """Angstrom a pixel (y, x) and volts/1000; FEI's programs write them into the extended header."""
+    scale, kilovolt = header.scale, math.nan
+    metres: tuple[float, ...] = ()
+    if head[104:108] in (b"FEI1", b"FEI2") and len(extended) >= _NEW_PIXEL + 16:
+        kilovolt = struct.unpack_from(f"{header.order}d", extended, _NEW_VOLTAGE)[0] / 1e3
+        if math.isnan(sum(scale)):
+            metres = struct.unpack_from(f"{header.order}2d", extended, _NEW_PIXEL)[::-1]
+    elif header.offset - HEADER == _OLD_FEI and not head[104:108].strip(b"\0 ").isalnum():
+        # that program's cell is no length but a number of pixels
+        metres = struct.unpack_from(f"{header.order}f", extended, _OLD_PIXEL) * 2
+    if metres:
+        good = all(1e-13 < m < 1e-3 for m in metres)
+        scale = (1e10 * metres[0], 1e10 * metres[1]) if good else (math.nan, math.nan)
+    return scale, kilovolt
+
+
+def _pixels(path: Path, header: MrcHeader, lazy: bool) -> NDArray[Any]:
+    """Pixels, (n, ny, nx), or (ny, nx) of a single image, in this machine's byte order unless mapped."""
+    shape = header.shape if header.shape[0] > 1 else header.shape[1:]
+    if header.mode in (3, 101):
+        return _unpacked(path, header).reshape(shape)
+    if lazy:
+        return np.memmap(path, header.dtype, "r", header.offset, shape)
+    stored = np.fromfile(path, header.dtype, math.prod(shape), offset=header.offset)
+    return stored.reshape(shape).astype(header.dtype.newbyteorder("="), copy=False)
+
+
+def _unpacked(path: Path, header: MrcHeader) -> NDArray[Any]:
+    """Pixels of two int16 (a complex number), or of half a byte, the low one first."""
+    if header.mode == 3:
+        parts = np.fromfile(path, header.dtype, header.n_bytes // 2, offset=header.offset).astype(np.float32)
+        return parts.view(np.complex64)
+    n, ny, nx = header.shape
+    stored = np.fromfile(path, np.uint8, header.n_bytes, offset=header.offset).reshape(n, ny, -1)
+    pixels = np.empty((n, ny, 2 * stored.shape[2]), np.uint8)
+    pixels[..., ::2], pixels[..., 1::2] = stored & 15, stored >> 4
+    return pixels[..., :nx]

@@ -1,0 +1,108 @@
+"""Ordinary pictures (.png .jpg .bmp .gif .webp): grey levels without a scale, through Pillow."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReadError
+from .gatan import Signal
+from .greyscale import to_grey
+
+#: First bytes of these pictures and Pillow's name of the format.
+MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"BM", "BMP"),
+    (b"GIF8", "GIF"),
+    (b"RIFF", "WEBP"),
+)
+#: Most bytes of pixels that a byte of a file may claim, and what any file may claim.
+MOST_COMPRESSED, ALWAYS_CLAIMED = 3000, 2**24
+#: Most bytes of pixels of a picture.
+MOST_BYTES = 2**32
+#: Bytes of a pixel by Pillow's mode; one for each letter of the others.
+_MODE_BYTES = {"1": 1, "I": 4, "F": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}
+_COPY_AGAIN = "copy it again, or export it again from the program that wrote it"
+
+
+def picture_format(head: bytes) -> str:
+    """Pillow's name of a picture's format by its first bytes, empty for anything else."""
+    name = next((name for magic, name in MAGIC if head.startswith(magic)), "")
+    return "" if name == "WEBP" and head[8:12] != b"WEBP" else name
+
+
+def read_picture(path: Path) -> list[Signal]:
+    """The picture of a file as grey levels; it has no scale, whatever its file says of dots an inch.
+
+    Raises
+    ------
+    ReadError
+        If it is damaged, or claims more than it can hold.
+    """
+    with path.open("rb") as stream:
+        kind = picture_format(stream.read(16))
+    try:
+        pixels, more = pillow_pixels(path, [kind])
+    except ReadError:
+        raise
+    except Exception as error:
+        raise ReadError(path, f"damaged picture ({type(error).__name__}: {error})", _COPY_AGAIN) from error
+    axes = [
+        {"name": name, "size": n, "scale": None, "units": ""}
+        for name, n in zip("yx", pixels.shape, strict=True)
+    ]
+    said = [f"only the first of {more} pictures in the file is shown"] if more > 1 else []
+    return [{"data": pixels, "axes": axes, "metadata": {}, "picture": True, "warnings": tuple(said)}]
+
+
+def pillow_pixels(path: Path, formats: list[str], number: int = 0) -> tuple[NDArray[Any], int]:
+    """Grey levels of a picture of a file, and how many it has.
+
+    Raises
+    ------
+    ReadError
+        If the file claims more pixels than it can hold.
+    OSError, ValueError, SyntaxError, ...
+        Whatever Pillow raises for a damaged file.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes, which are checked here, and of metadata
+        with Image.open(path, formats=formats) as image:
+            if number:
+                image.seek(number)
+            claimed = math.prod(image.size) * _MODE_BYTES.get(image.mode, len(image.mode))
+            _refuse_giants(path, claimed)
+            return _grey_levels(image), int(getattr(image, "n_frames", 1))
+
+
+def _refuse_giants(path: Path, claimed: int) -> None:
+    size = path.stat().st_size
+    if claimed > max(ALWAYS_CLAIMED, MOST_COMPRESSED * size) or claimed == 0:
+        raise ReadError(
+            path, f"damaged file: it claims {claimed} bytes of pixels and has {size}", _COPY_AGAIN
+        )
+    if claimed > MOST_BYTES:
+        raise ReadError(
+            path, f"a picture of {claimed / 2**30:.1f} GB, which is too large", "save it as .mrc or .tif"
+        )
+
+
+def _grey_levels(image: Any) -> NDArray[Any]:
+    mode = image.mode
+    if mode == "1":
+        return np.asarray(image, np.uint8)
+    if mode in ("L", "I", "F") or mode.startswith("I;16"):
+        pixels = np.asarray(image)
+        return pixels.astype(pixels.dtype.newbyteorder("="))
+    transparent = "A" in mode.upper() or "transparency" in image.info
+    if mode in ("LA", "La"):
+        return to_grey(np.asarray(image), premultiplied=mode == "La")
+    return to_grey(np.asarray(image.convert("RGBA" if transparent else "RGB")))
