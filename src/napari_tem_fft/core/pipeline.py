@@ -46,6 +46,7 @@ from .matching.assignment import CandidateSet, assign_phases
 from .matching.pair_index import PhaseIndex
 from .matching.spot_kinds import label_kinds
 from .parameters import Field, check_limits
+from .profile.fine_spectrum import fine_local_maximum, fine_spectrum
 from .profile.radial_profile import (
     ProfileParams,
     RadialProfile,
@@ -258,10 +259,11 @@ def profiles_of(
     diffractogram: Diffractogram, spectra: LocalSpectra, mask: NDArray[np.uint8], params: AnalysisParams
 ) -> tuple[RadialProfile, ...]:
     """The three profiles: "whole image", "masked" and "local maximum"."""
+    spectrum, rings = fine_spectrum(diffractogram), params.profile
     return (
-        whole_profile(diffractogram, params.profile),
-        masked_profile(diffractogram, mask, display_grid(diffractogram), params.profile),
-        local_profile(spectra, diffractogram, params.profile),
+        whole_profile(spectrum, rings),
+        masked_profile(spectrum, mask, display_grid(diffractogram), rings),
+        local_profile(fine_local_maximum(spectra, diffractogram), rings),
     )
 
 

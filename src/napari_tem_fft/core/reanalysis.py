@@ -46,6 +46,7 @@ from .pipeline import (
     search_context,
     specimen_of,
 )
+from .profile.fine_spectrum import fine_spectrum
 from .profile.radial_profile import RadialProfile, masked_profile
 from .progress import Step, renumber_steps
 from .spots.spot import Spot, friedel_representative, separation
@@ -257,7 +258,8 @@ def profiles_of_painted_mask(
     """The profiles with that of a mask, on the grid of the shown diffractogram, in the place of "masked"."""
     whole = analysis.diffractogram
     sums = None if cache is None else cache.of(whole).ring_sums
-    masked = masked_profile(whole, mask, display_grid(whole), analysis.params.profile, sums)
+    spectrum = fine_spectrum(whole) if sums is None else sums.spectrum
+    masked = masked_profile(spectrum, mask, display_grid(whole), analysis.params.profile, sums)
     return tuple(masked if profile.curve == "masked" else profile for profile in analysis.profiles)
 
 

@@ -31,6 +31,7 @@ from ..core.maps.component_map import ComponentMap, component_name
 from ..core.maps.map_grid import MapGrid
 from ..core.matching import GrainMatch
 from ..core.pipeline import Analysis
+from ..core.profile.fine_spectrum import fine_spectrum
 from ..core.profile.radial_profile import ProfilePeak, RadialProfile, masked_profile
 from ..core.progress import Step
 from ..core.spots.spot import Spot
@@ -297,7 +298,7 @@ def region_layers(analysis: Analysis, region: SpectrumRegion) -> tuple[tuple[Rad
     grid = display_grid(analysis.diffractogram)
     mask = region.render(grid)
     image, pixel_size = masked_inverse(analysis.diffractogram, mask, grid)
-    inside = masked_profile(analysis.diffractogram, mask, grid, analysis.params.profile)
+    inside = masked_profile(fine_spectrum(analysis.diffractogram), mask, grid, analysis.params.profile)
     profiles = tuple(inside if each.curve == "masked" else each for each in analysis.profiles)
     return profiles, ifft_layer(image, pixel_size, analysis.micrograph, chosen=True)
 

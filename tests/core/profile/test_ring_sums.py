@@ -7,6 +7,7 @@ from forward_model import white_noise
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram, display_grid
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.profile.fine_spectrum import fine_spectrum
 from napari_tem_fft.core.profile.ring_sums import RingSums, masked_sums
 
 EDGES = np.linspace(2.0, 8.99, 30)
@@ -19,7 +20,9 @@ def diffractogram_of(shape, pixel):
 
 def summed(found, mask, grid):
     """The sums over all bins at once."""
-    (gy, gx), snr = found.axes(), found.snr().astype(np.float64)
+    fine = fine_spectrum(found)
+    (hy, hx), (sy, sx), snr = fine.half, fine.step, fine.snr.astype(np.float64)
+    gy, gx = np.arange(-hy, hy + 1)[:, None] * sy, np.arange(hx + 1)[None, :] * sx
     row = np.rint(gy / grid.step[0]).astype(int) + grid.half[0]
     column = np.rint(gx / grid.step[1]).astype(int) + grid.half[1]
     there = (row >= 0) & (row < grid.shape[0]) & (column < grid.shape[1])
@@ -38,7 +41,7 @@ def test_strokes_one_after_another(shape, pixel):
         top, left = (int(rng.integers(0, n - 30)) for n in grid.shape)
         mask[top : top + 40, left : left + 25] = label
         sums, bins = following.of(mask, grid, EDGES)
-    assert np.array_equal(sums, masked_sums(found, mask, grid, EDGES)[0])
+    assert np.array_equal(sums, masked_sums(fine_spectrum(found), mask, grid, EDGES)[0])
     direct = summed(found, mask, grid)
     np.testing.assert_allclose(sums, direct[0], rtol=1e-6, atol=1e-4)
     assert np.array_equal(bins, direct[1])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..fourier.diffractogram import Diffractogram
 from ..fourier.frequency_grid import FrequencyGrid
+from .fine_spectrum import FineSpectrum, fine_spectrum
 
 #: Power over noise is counted in these.
 QUANTUM = 2.0**-22
@@ -63,7 +64,7 @@ class _MaskSums:
     @classmethod
     def of(
         cls,
-        diffractogram: Diffractogram,
+        spectrum: FineSpectrum,
         mask: NDArray[np.uint8] | NDArray[np.bool_],
         grid: FrequencyGrid,
         edges: NDArray[np.float64],
@@ -74,10 +75,10 @@ class _MaskSums:
         known.inside |= mask[:, grid.half[1] :] != 0
         known.inside |= mask[::-1, grid.half[1] :: -1] != 0
         row, column = np.nonzero(known.inside)
-        known._add(diffractogram, row, column, np.ones(len(row)))
+        known._add(spectrum, row, column, np.ones(len(row)))
         return known
 
-    def take(self, diffractogram: Diffractogram, mask: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
+    def take(self, spectrum: FineSpectrum, mask: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
         """Let the sums follow the mask."""
         changed = np.flatnonzero(self.mask != mask)
         self.mask.flat[changed] = mask.flat[changed]
@@ -88,41 +89,41 @@ class _MaskSums:
         turned = np.flatnonzero(now != self.inside[row, column - half])
         self.inside[row, column - half] = now
         row, column, sign = row[turned], column[turned] - half, np.where(now[turned], 1.0, -1.0)
-        self._add(diffractogram, row, column, sign)
+        self._add(spectrum, row, column, sign)
 
     def _add(
         self,
-        diffractogram: Diffractogram,
+        spectrum: FineSpectrum,
         row: NDArray[np.intp],
         column: NDArray[np.intp],
         sign: NDArray[np.float64],
     ) -> None:
         """Add the bins of cells of the half plane, or take them away, some cells after the other."""
-        step, (hy, hx) = diffractogram.step, diffractogram.half
+        step, (hy, hx) = spectrum.step, spectrum.half
         for first in range(0, len(row), MOST_CELLS):
             some = slice(first, first + MOST_CELLS)
             rows = _bins_of(row[some] - self.grid.half[0], self.grid.step[0], step[0])
             columns = _bins_of(column[some], self.grid.step[1], step[1])
             y, x, signs = np.broadcast_arrays(rows[:, :, None], columns[:, None, :], sign[some, None, None])
             kept = (abs(y) <= hy) & (x >= 0) & (x <= hx)
-            self._add_bins(diffractogram, y[kept], x[kept], signs[kept])
+            self._add_bins(spectrum, y[kept], x[kept], signs[kept])
 
     def _add_bins(
         self,
-        diffractogram: Diffractogram,
+        spectrum: FineSpectrum,
         y: NDArray[np.intp],
         x: NDArray[np.intp],
         sign: NDArray[np.float64],
     ) -> None:
         """Add bins, counted from the zero frequency, or take them away."""
-        step, hy = diffractogram.step, diffractogram.half[0]
+        step, hy = spectrum.step, spectrum.half[0]
         low, high = self.edges[0], self.edges[-1]
         radius = np.hypot(y * step[0], x * step[1])
         kept = (radius >= low) & (radius < high)
         y, x, sign = y[kept], x[kept], sign[kept]
         rings = len(self.bins)
         ring = np.minimum(((radius[kept] - low) * (rings / (high - low))).astype(np.intp), rings - 1)
-        snr = diffractogram.power[y + hy, x] / diffractogram.noise[y + hy, x]
+        snr = spectrum.snr[y + hy, x]
         exact = np.rint(snr.astype(np.float64) / QUANTUM) * QUANTUM
         self.sums += np.bincount(ring, sign * exact, rings)
         self.bins += np.bincount(ring, sign, rings).astype(np.intp)
@@ -144,8 +145,17 @@ class RingSums:
 
     def __init__(self, diffractogram: Diffractogram) -> None:
         self._diffractogram = diffractogram
+        self._spectrum: FineSpectrum | None = None
         self._last: _MaskSums | None = None
         self._lock = Lock()  # a stroke may come while another is summed
+
+    @property
+    def spectrum(self) -> FineSpectrum:
+        """The spectrum that is summed; made when it is first asked for."""
+        with self._lock:
+            if self._spectrum is None:
+                self._spectrum = fine_spectrum(self._diffractogram)
+            return self._spectrum
 
     def of(
         self,
@@ -154,16 +164,17 @@ class RingSums:
         edges: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """The same as `masked_sums`, by what differs from the last mask."""
+        spectrum = self.spectrum
         with self._lock:
             if self._last is None or not self._last.is_of(grid, edges):
-                self._last = _MaskSums.of(self._diffractogram, mask, grid, edges)
+                self._last = _MaskSums.of(spectrum, mask, grid, edges)
             else:
-                self._last.take(self._diffractogram, mask)
+                self._last.take(spectrum, mask)
             return self._last.sums.copy(), self._last.bins.copy()
 
 
 def masked_sums(
-    diffractogram: Diffractogram,
+    spectrum: FineSpectrum,
     mask: NDArray[np.uint8] | NDArray[np.bool_],
     grid: FrequencyGrid,
     edges: NDArray[np.float64],
@@ -172,7 +183,7 @@ def masked_sums(
 
     Parameters
     ----------
-    diffractogram : Diffractogram
+    spectrum : FineSpectrum
     mask : ndarray, shape ``grid.shape``
         Non-zero cells count.
     grid : FrequencyGrid
@@ -180,5 +191,5 @@ def masked_sums(
     edges : ndarray, shape (rings + 1,), 1/nm
         Of the rings, equally wide.
     """
-    found = _MaskSums.of(diffractogram, mask, grid, edges)
+    found = _MaskSums.of(spectrum, mask, grid, edges)
     return found.sums, found.bins
