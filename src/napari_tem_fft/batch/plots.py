@@ -1,37 +1,161 @@
-"""Plots of a run as SVG, written by hand: small, sharp, and readable without any library."""
+"""Plots of a run's report, drawn by matplotlib as SVG with text that stays text."""
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.maps.colours import SHADES
+from .statistics import ComponentStatistics
 
-#: Size of a plot, in its own units.
-WIDTH, HEIGHT, LEFT, BOTTOM = 1000, 220, 50, 24
-#: Most bars: of more images, neighbours share one.
-MOST_BARS = 250
-BINS = 30
+#: Width of a plot and height of a line of it, inches.
+WIDTH, LINE = 10.0, 0.28
+#: Most bars: of more images, neighbours share one. Up to so many images are named.
+MOST_BARS, MOST_NAMED = 250, 40
+#: Letters of a file's name below its bar.
+MOST_LETTERS = 24
+#: Components that have bars or lines of their own; the rest is in the tables.
+MOST_COMPONENTS = 12
+#: Widths of the bins of sizes are one of these times a power of ten, nm, so that about so many bins result.
+NICE, BINS = (1.0, 2.0, 2.5, 5.0), 24
 
 
-def composition(shares: Sequence[Mapping[str, float]], colours: Mapping[str, str]) -> str:
-    """Stacked bars: the share of every component in every image, or in groups of neighbouring images."""
+def composition(
+    shares: Sequence[Mapping[str, float]], colours: Mapping[str, str], names: Sequence[str] = ()
+) -> str:
+    """Stacked bars: the share of each component in each image, or in groups of neighbouring images.
+
+    Parameters
+    ----------
+    shares : sequence of mapping
+        Of the specimen, 0 to 1, by component, for each image.
+    colours : mapping
+        "#RRGGBB" by component.
+    names : sequence of str
+        Of the images, written below their bars where there is room.
+    """
     groups = np.array_split(np.arange(len(shares)), min(len(shares), MOST_BARS))
-    width = (WIDTH - LEFT) / max(len(groups), 1)
-    bars = []
-    for number, members in enumerate(groups):
-        top = 0.0
-        for name, colour in colours.items():
-            share = float(np.mean([shares[i].get(name, 0.0) for i in members]))
-            if share > 0:
-                top += share
-                bars.append(
-                    _bar(LEFT + number * width, 1 - min(top, 1.0), max(width - 1, 0.8), share, colour)
-                )
-    ticks = [(f"{share:.0%}", 1 - share) for share in (0.0, 0.5, 1.0)]
-    hatches = "".join(_hatch(colour) for colour in dict.fromkeys(colours.values()) if colour in SHADES)
-    return _svg(f"<defs>{hatches}</defs>{''.join(bars)}", ticks, ("1", "image", str(len(shares))))
+    heights = np.array(
+        [[np.mean([shares[i].get(name, 0.0) for i in members]) for members in groups] for name in colours]
+    )
+    named = bool(names) and len(shares) <= MOST_NAMED
+    figure, axes = _axes(3.6 if named else 2.6)
+    bottom = np.zeros(len(groups))
+    for (name, colour), height in zip(colours.items(), heights, strict=True):
+        bars = axes.bar(np.arange(len(groups)) + 1, height, 0.9, bottom, color=colour, label=name)
+        _hatch(bars, colour)
+        bottom += height
+    axes.set_xlim(0.4, max(len(groups), 6) + 0.6)
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_ylabel("share of the specimen")
+    if named:
+        axes.set_xticks(np.arange(len(names)) + 1, [_short(name) for name in names], rotation=45, ha="right")
+    else:
+        _image_ticks(axes, groups)
+    _legend(axes)
+    return _svg(figure)
+
+
+def _image_ticks(axes: Axes, groups: Sequence[NDArray[np.intp]]) -> None:
+    """Numbers of images, in the order of the files, below bars that stand for some of them each."""
+    images = int(groups[-1][-1]) + 1 if len(groups) else 1
+    wanted = [at for at in MaxNLocator(8, integer=True).tick_values(1, images) if 1 <= at <= images]
+    first = np.array([members[0] + 1 for members in groups])
+    axes.set_xticks(np.searchsorted(first, wanted, side="right"), [f"{at:.0f}" for at in wanted])
+    axes.set_xlabel("image, in the order of the files")
+
+
+def sizes(components: Sequence[ComponentStatistics], colours: Mapping[str, str]) -> str:
+    """Stacked histogram of the grains' diameters, a colour a component; empty without grains."""
+    shown = [one for one in components if len(one.diameters)]
+    if not shown:
+        return ""
+    edges = size_bins(np.concatenate([one.diameters for one in shown]))
+    figure, axes = _axes(2.6)
+    bottom = np.zeros(len(edges) - 1)
+    for one in shown:
+        counts, _ = np.histogram(one.diameters, edges)
+        bars = axes.bar(edges[:-1], counts, np.diff(edges), bottom, align="edge", color=colours[one.name],
+                        label=one.name, linewidth=0.5, edgecolor="white")  # fmt: skip
+        _hatch(bars, colours[one.name])
+        bottom += counts
+    axes.set_xlim(0, edges[-1])
+    axes.set_ylim(0, max(float(bottom.max()) * 1.05, 1.0))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xlabel("diameter of the grain (nm)")
+    axes.set_ylabel("grains")
+    _legend(axes)
+    return _svg(figure)
+
+
+def size_bins(diameters: ArrayLike) -> NDArray[np.float64]:
+    """Edges of bins from 0 over all diameters, whose width is a round number of nm.
+
+    Examples
+    --------
+    >>> size_bins([3.0, 11.0])[[0, 1, -1]].tolist()
+    [0.0, 0.5, 11.5]
+    """
+    largest = float(np.max(diameters))
+    least = max(largest, 1e-3) / BINS
+    power = 10.0 ** np.floor(np.log10(least))
+    width = next((nice * power for nice in NICE if nice * power >= least), 10 * power)
+    edges: NDArray[np.float64] = np.arange(int(largest / width) + 2) * width
+    return edges
+
+
+def shares_with_uncertainty(components: Sequence[ComponentStatistics], colours: Mapping[str, str]) -> str:
+    """The share of each component over all images, with its 95 % interval."""
+    shown = list(components[:MOST_COMPONENTS])
+    figure, axes = _axes(0.9 + LINE * len(shown))
+    for row, one in enumerate(shown):
+        low, high = np.nan_to_num([one.share.low, one.share.high], nan=one.share.value)
+        axes.plot([low, high], [row, row], color=colours[one.name], linewidth=5, alpha=0.5)
+        axes.plot(one.share.value, row, "o", color=colours[one.name], markeredgecolor="#222", markersize=8)
+    axes.set_yticks(range(len(shown)), [_short(one.name) for one in shown])
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("share of the specimen in all images, with the interval that holds it with 95 %")
+    axes.grid(axis="x", color="#eee")
+    axes.set_axisbelow(True)
+    return _svg(figure)
+
+
+def uncertainty_by_images(components: Sequence[ComponentStatistics], colours: Mapping[str, str]) -> str:
+    """How the uncertainty of the shares falls with the number of images; empty for fewer than five."""
+    shown = [one for one in components[:MOST_COMPONENTS] if one.curve and one.share.sigma > 0]
+    if not shown:
+        return ""
+    figure, axes = _axes(2.6)
+    for one in shown:
+        numbers, sigmas = np.array(one.curve).T
+        axes.plot(numbers, 100 * sigmas, "o-", color=colours[one.name], label=one.name, markersize=4)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.grid(which="both", color="#eee")
+    ticks = sorted({number for one in shown for number, _ in one.curve})
+    axes.set_xticks(ticks, [str(number) for number in ticks])
+    axes.minorticks_off()
+    low, high = axes.get_ylim()
+    marks = [m for m in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if low <= m <= high]
+    axes.set_yticks(marks, [f"{mark:g}" for mark in marks])
+    axes.set_xlabel("number of images")
+    axes.set_ylabel("± percentage points")
+    _legend(axes)
+    return _svg(figure)
 
 
 def key_style(colour: str) -> str:
@@ -41,46 +165,41 @@ def key_style(colour: str) -> str:
     return f"background:repeating-linear-gradient(45deg,{colour} 0 3px,#fff 3px 4px)"
 
 
-def _hatch(colour: str) -> str:
-    """A pattern of the colour with thin white lines."""
-    return (
-        f'<pattern id="hatch{colour[1:]}" width="5" height="5" patternUnits="userSpaceOnUse"'
-        f' patternTransform="rotate(45)"><rect width="5" height="5" fill="{colour}"/>'
-        '<path d="M0 0V5" stroke="#fff" stroke-width="1.5"/></pattern>'
-    )
+def _hatch(bars: BarContainer, colour: str) -> None:
+    """White lines over bars of a colour beyond the palette."""
+    if colour in SHADES:
+        for bar in bars:
+            bar.set(hatch="///", edgecolor="white", linewidth=0)
 
 
-def histogram(values: Sequence[float], unit: str) -> str:
-    """Bars of how many values there are in equal ranges."""
-    if not values:
-        return ""
-    counts, edges = np.histogram(values, BINS, range=(0, max(values) * 1.001))
-    width, most = (WIDTH - LEFT) / BINS, max(int(counts.max()), 1)
-    bars = "".join(
-        _bar(LEFT + i * width, 1 - count / most, width - 1, count / most, "#0072B2")
-        for i, count in enumerate(counts)
-        if count
-    )
-    ticks = [("0", 1.0), (str(most), 0.0)]
-    return _svg(bars, ticks, ("0", f"{edges[-1] / 2:.1f} {unit}", f"{edges[-1]:.1f} {unit}"))
+def _axes(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
 
 
-def _bar(x: float, top: float, width: float, height: float, colour: str) -> str:
-    fill = f"url(#hatch{colour[1:]})" if colour in SHADES else colour
-    y, tall = top * (HEIGHT - BOTTOM), height * (HEIGHT - BOTTOM)
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall:.2f}" fill="{fill}"/>'
+def _legend(axes: Axes) -> None:
+    """Names of the components beside the plot; of many, the first ones."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        axes.legend(handles[:MOST_COMPONENTS], [_short(label) for label in labels[:MOST_COMPONENTS]],
+                    loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)  # fmt: skip
 
 
-def _svg(inside: str, ticks: Sequence[tuple[str, float]], below: tuple[str, str, str]) -> str:
-    """Bars with marks at the left, a line under them, and three texts below it."""
-    labels = "".join(
-        f'<text x="{LEFT - 6}" y="{10 + share * (HEIGHT - BOTTOM - 6):.0f}" text-anchor="end">{text}</text>'
-        for text, share in ticks
-    )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" font-size="12" role="img">{inside}{labels}'
-        f'<path d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH}" stroke="#888"/>'
-        f'<text x="{LEFT}" y="{HEIGHT - 6}">{below[0]}</text>'
-        f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{below[1]}</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT - 6}" text-anchor="end">{below[2]}</text></svg>\n'
-    )
+def _short(name: str) -> str:
+    text = name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
+    return text.replace("$", r"\$")  # no formula
+
+
+def _svg(figure: Figure) -> str:
+    """The picture as an element of a page, without a date and with names that do not change."""
+    text = io.StringIO()
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif"}
+    with rc_context(style), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks; the browser has others
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    whole = text.getvalue()
+    return whole[whole.index("<svg") :]

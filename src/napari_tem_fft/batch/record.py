@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,10 @@ NAMING = frozenset(outcome.value for outcome in Outcome if outcome.names_phases)
 
 @dataclass(frozen=True, slots=True)
 class ComponentSummary:
-    """One component of an image, as the summary lists it; lengths in nm."""
+    """One component of an image, as the summary lists it; lengths in nm.
+
+    Runs of version 0.1 have neither the diameters of single grains nor zone axes.
+    """
 
     name: str
     phases: tuple[str, ...]
@@ -36,6 +39,8 @@ class ComponentSummary:
     grains: int
     mean_size: float
     d: tuple[float, ...]
+    diameters: tuple[float, ...] = ()
+    zone_axes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,7 @@ def _with_components(
         specimen=float(stored["specimen_area"]),
         grains=len(stored["grains"]),
         spots=sum(spot["enabled"] == "1" for spot in spots),
-        parts=tuple(_part(entry, diameters, spots) for entry in stored["components"]),
+        parts=tuple(_part(entry, diameters, spots, stored["matches"]) for entry in stored["components"]),
         warnings=tuple(dict.fromkeys([*micrograph["warnings"], *stored["warnings"]])),
         corrected=bool(stored.get("decisions"))
         or bool(stored.get("specimen_by_user"))
@@ -195,7 +200,10 @@ def _component_name(spot: Mapping[str, str]) -> set[str]:
 
 
 def _part(
-    entry: Mapping[str, Any], diameters: Mapping[int, float], spots: Sequence[Mapping[str, str]]
+    entry: Mapping[str, Any],
+    diameters: Mapping[int, float],
+    spots: Sequence[Mapping[str, str]],
+    matches: Sequence[Mapping[str, Any]],
 ) -> ComponentSummary:
     own = [
         s for s in spots if s["grain"] and s["enabled"] == "1" and _component_name(s) == set(entry["phases"])
@@ -212,4 +220,14 @@ def _part(
         grains=len(entry["grains"]),
         mean_size=sum(sizes) / len(sizes) if sizes else 0.0,
         d=tuple(spacings([(float(spot["d_nm"]), float(spot["snr"])) for spot in own])),
+        diameters=tuple(round(size, 3) for size in sizes),
+        zone_axes=tuple(_zone_axes(set(entry["phases"]), matches)),
     )
+
+
+def _zone_axes(phases: set[str], matches: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The zone axis of each grain that is named as the one phase of a component."""
+    for match in matches:
+        axis = match["candidates"][0]["zone_axis"] if match["candidates"] else None
+        if axis and len(phases) == 1 and match["outcome"] in NAMING and set(match["phases"]) == phases:
+            yield " ".join(map(str, axis))

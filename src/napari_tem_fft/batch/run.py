@@ -22,6 +22,7 @@ from .report import write_report
 from .resume import already_done
 from .sources import Source, read_ahead
 from .state import RUN, Journal, read_run, write_whole
+from .statistics import session_statistics, write_statistics
 from .tables import write_tables
 
 #: How long the books wait for a worker at a time, in seconds: how soon an interruption is heard.
@@ -258,8 +259,10 @@ def _close(state: _RunState) -> None:
     """Tables, report and description of the run as far as it came."""
     try:
         notes = write_tables(state.folder, state.journal.records, state.job.unit)
+        found = session_statistics(state.journal.records())
+        write_statistics(state.folder, found)
         _describe(state, notes)
-        write_report(state.folder, state.journal.records, _header(state))
+        write_report(state.folder, state.journal.records, _header(state), found)
     except OSError as error:
         state.state = "stopped"
         reason = f"the tables of the run cannot be written: {error.strerror or error}"

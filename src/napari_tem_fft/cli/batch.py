@@ -43,6 +43,7 @@ Analyse many micrographs: files, folders (with all that is in them) and patterns
 Files that cannot be analysed are reported and passed over. For each image a folder of results is written, and
 for the run:
   report.html      all images on one page: composition, thumbnails, what should be looked at
+  statistics.csv   share, sizes and zone axes of each component over all images, with uncertainties
   summary.csv      one row an image and component (also as summary.parquet); spots.parquet: all spots
   run.json         settings, versions, hashes, times, failures"""
 WATCH = """\

@@ -18,6 +18,7 @@ COMMANDS = {
     "analyse": "analyse micrographs",
     "batch": "analyse many micrographs",
     "watch": "analyse micrographs as they are written",
+    "summary": "statistics of a run over its images",
     "pattern": "measure stored diffraction patterns",
     "calibrate": "correct a scale on a known crystal",
     "sample": "write the bundled sample micrograph",

@@ -1,0 +1,274 @@
+"""Statistics over the images of a run: shares, sizes and zone axes of phases; whether images are enough.
+
+The images are what was drawn at random from the sample, so uncertainties come from drawing among them again
+(bootstrap over images), whatever the number of grains in each. Images of one place are no independent draws:
+then the true uncertainty is larger.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .record import Record
+
+STATISTICS = "statistics.csv"
+#: Times that the images are drawn again; the uncertainty of an uncertainty is then 2 %.
+DRAWS = 1000
+#: The same for each point of the curve over the number of images, and its most points.
+CURVE_DRAWS, CURVE_POINTS = 200, 10
+#: Fewest images for which there is a curve.
+FEWEST_FOR_CURVE = 5
+#: Drawn at a time, so that memory does not grow with the run.
+_AT_A_TIME = 100
+#: Fewer images than this give an uncertainty that is itself known to a quarter only.
+FEW = 10
+#: Half of the probability beyond the interval that is stated: 95 %.
+_TAIL = 2.5
+COLUMNS = (
+    "component", "images", "images_in_all", "share_of_specimen", "share_sigma", "share_low_95",
+    "share_high_95", "grains", "mean_diameter_nm", "mean_diameter_sigma_nm", "median_diameter_nm",
+    "zone_axes", "images_for_1_percent",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its standard uncertainty and 95 % interval; NaN where fewer than two images tell it."""
+
+    value: float
+    sigma: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComponentStatistics:
+    """What a run says of one component.
+
+    Attributes
+    ----------
+    name : str
+    images : int
+        In which it was found.
+    share : Estimate
+        Of the specimen's area in all images.
+    grains : int
+    diameter : Estimate, nm
+        Mean over the grains; those that the border cuts count with what is seen of them.
+    diameters : ndarray, nm
+        Of single grains; of each image's mean where the run does not tell more.
+    zone_axes : tuple of (str, int)
+        How often each was seen, most often first.
+    curve : tuple of (int, float)
+        Uncertainty of the share for a smaller number of images.
+    """
+
+    name: str
+    images: int
+    share: Estimate
+    grains: int
+    diameter: Estimate
+    diameters: NDArray[np.float64]
+    zone_axes: tuple[tuple[str, int], ...]
+    curve: tuple[tuple[int, float], ...]
+
+    def images_for(self, sigma: float, images: int) -> int | None:
+        """Number of images like the run's `images` that give the share to `sigma`; None if they tell not."""
+        known = self.share.sigma
+        return int(np.ceil(images * (known / sigma) ** 2)) if known > 0 else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionStatistics:
+    """All components of a run, the largest share first.
+
+    Attributes
+    ----------
+    images : int
+        That were analysed.
+    specimen : float, nm^2
+    components : tuple of ComponentStatistics
+    """
+
+    images: int
+    specimen: float
+    components: tuple[ComponentStatistics, ...] = ()
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """One component, while the records pass."""
+
+    rows: list[int] = field(default_factory=list)
+    areas: list[float] = field(default_factory=list)
+    grains: list[int] = field(default_factory=list)
+    size_sums: list[float] = field(default_factory=list)
+    diameters: list[float] = field(default_factory=list)
+    axes: Counter[str] = field(default_factory=Counter)
+
+
+def session_statistics(records: Iterable[Record], draws: int = DRAWS, seed: int = 0) -> SessionStatistics:
+    """Shares, sizes and zone axes of a run's components with their uncertainties.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Those that were not analysed are passed over.
+    draws : int
+    seed : int
+        The same records give the same numbers.
+
+    Examples
+    --------
+    Two images of equal specimens, one half of copper, the other without:
+
+    >>> from napari_tem_fft.batch.record import ComponentSummary
+    >>> copper = ComponentSummary("Cu", ("Cu",), "identified", 1.0, 50.0, 1.0, 0.5, 2, 5.0, ())
+    >>> images = [Record(0, "a.dm4", "a", specimen=100.0, parts=(copper,)),
+    ...           Record(1, "b.dm4", "b", specimen=100.0)]
+    >>> found = session_statistics(images).components[0]
+    >>> found.share.value, round(found.share.sigma, 2), found.images
+    (0.25, 0.25, 1)
+    """
+    specimens: list[float] = []
+    gathered: dict[str, _Gathered] = defaultdict(_Gathered)
+    for record in records:
+        if record.state != "analysed":
+            continue
+        for part in record.parts:
+            one = gathered[part.name]
+            one.rows.append(len(specimens))
+            one.areas.append(part.area)
+            one.grains.append(part.grains)
+            one.size_sums.append(part.grains * part.mean_size)
+            one.diameters += part.diameters or ([part.mean_size] if part.grains else [])
+            one.axes.update(part.zone_axes)
+        specimens.append(record.specimen)
+    if not specimens:
+        return SessionStatistics(0, 0.0)
+    names = sorted(gathered, key=lambda name: -sum(gathered[name].areas))
+    specimen = np.array(specimens)
+    table = _Drawn(specimen, [gathered[name] for name in names], draws, np.random.default_rng(seed))
+    components = tuple(table.component(number, name) for number, name in enumerate(names))
+    return SessionStatistics(len(specimens), float(specimen.sum()), components)
+
+
+class _Drawn:
+    """Sums over the images, and over the same number of images drawn again, for all components at once."""
+
+    def __init__(
+        self, specimen: NDArray[np.float64], parts: Sequence[_Gathered], draws: int, rng: np.random.Generator
+    ) -> None:
+        self._n, self._parts = len(specimen), parts
+        #: Columns: specimen, then area, grains and sum of diameters of each component.
+        table = np.zeros((self._n, 1 + 3 * len(parts)))
+        table[:, 0] = specimen
+        for number, one in enumerate(parts):
+            columns: tuple[Sequence[float], ...] = (one.areas, one.grains, one.size_sums)
+            for column, values in enumerate(columns):
+                table[:, 1 + 3 * number + column] = np.bincount(one.rows, values, self._n)
+        self._sums = table.sum(axis=0)
+        self._again = _draw(table, self._n, draws, rng) if self._n > 1 else None
+        self._curves = self._curve(table, rng) if self._n >= FEWEST_FOR_CURVE else {}
+
+    def component(self, number: int, name: str) -> ComponentStatistics:
+        one, first = self._parts[number], 1 + 3 * number
+        return ComponentStatistics(
+            name=name,
+            images=len(set(one.rows)),
+            share=self._ratio(first, 0),
+            grains=sum(one.grains),
+            diameter=self._ratio(first + 2, first + 1),
+            diameters=np.array(one.diameters),
+            zone_axes=tuple(one.axes.most_common()),
+            curve=tuple((size, float(sigmas[number])) for size, sigmas in self._curves.items()),
+        )
+
+    def _ratio(self, above: int, below: int) -> Estimate:
+        """One sum over another; draws in which the lower one is 0 say nothing."""
+        value = float(self._sums[above] / self._sums[below]) if self._sums[below] else 0.0
+        if self._again is None:
+            return Estimate(value)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios = self._again[:, above] / self._again[:, below]
+        ratios = ratios[np.isfinite(ratios)]
+        if len(ratios) < 2:
+            return Estimate(value)
+        wider = np.sqrt(self._n / (self._n - 1))  # draws vary less than the images do
+        low, high = value + wider * (np.percentile(ratios, (_TAIL, 100 - _TAIL)) - value)
+        return Estimate(value, float(wider * ratios.std(ddof=1)), max(float(low), 0.0), float(high))
+
+    def _curve(self, table: NDArray[np.float64], rng: np.random.Generator) -> dict[int, NDArray[np.float64]]:
+        """Uncertainties of all shares for numbers of images up to that of the run."""
+        areas = table[:, [0, *range(1, table.shape[1], 3)]]
+        sizes = np.unique(np.geomspace(2, self._n, CURVE_POINTS).round().astype(int))
+        curves = {}
+        for size in sizes:
+            drawn = _draw(areas, int(size), CURVE_DRAWS, rng)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                curves[int(size)] = np.nanstd(drawn[:, 1:] / drawn[:, :1], axis=0, ddof=1)
+        return curves
+
+
+def _draw(table: NDArray[np.float64], size: int, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Sums of `size` rows drawn with repetition, shape (draws, columns)."""
+    n, sums = len(table), []
+    for start in range(0, draws, _AT_A_TIME):
+        count = min(_AT_A_TIME, draws - start)
+        sums.append(rng.multinomial(size, np.full(n, 1 / n), count).astype(np.float64) @ table)
+    return np.concatenate(sums)
+
+
+def enough_images(found: SessionStatistics) -> str:
+    """One sentence on whether more images would tell more; empty without components."""
+    known = [one for one in found.components if one.share.sigma > 0]
+    if not found.components:
+        return ""
+    if found.images < 2 or not known:
+        return "One image says nothing about how shares vary over the sample: take more."
+    widest = max(known, key=lambda one: one.share.sigma)
+    needed = widest.images_for(0.01, found.images)
+    rough = f" From fewer than {FEW} images this is a rough guess." if found.images < FEW else ""
+    return (
+        f"From these {found.images} images the shares are known to {100 * widest.share.sigma:.2g} percentage"
+        f" points at worst ({widest.name}); four times as many would halve that, and about {needed} images"
+        f" give one percentage point.{rough}"
+    )
+
+
+def statistics_rows(found: SessionStatistics) -> Iterator[dict[str, Any]]:
+    """One row a component, as in ``statistics.csv``."""
+    for one in found.components:
+        numbers = {
+            "share_of_specimen": one.share.value, "share_sigma": one.share.sigma,
+            "share_low_95": one.share.low, "share_high_95": one.share.high,
+            "mean_diameter_nm": one.diameter.value, "mean_diameter_sigma_nm": one.diameter.sigma,
+            "median_diameter_nm": float(np.median(one.diameters)) if len(one.diameters) else np.nan,
+        }  # fmt: skip
+        yield {
+            "component": one.name,
+            "images": one.images,
+            "images_in_all": found.images,
+            "grains": one.grains,
+            "zone_axes": "; ".join(f"{axis}: {count}" for axis, count in one.zone_axes),
+            "images_for_1_percent": one.images_for(0.01, found.images) or "",
+        } | {name: "" if number != number else round(number, 5) for name, number in numbers.items()}
+
+
+def write_statistics(folder: Path, found: SessionStatistics) -> None:
+    """Write ``statistics.csv`` into the folder of a run."""
+    temporary = folder / f".{STATISTICS}.new"
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(statistics_rows(found))
+    os.replace(temporary, folder / STATISTICS)
