@@ -1,10 +1,11 @@
 """Whether the package can be installed where it says it can.
 
-    python .ci/check_install.py [platforms] [beside] [package] [headless] [window] [exchange] [lowest]
+    python .ci/check_install.py [platforms] [beside] [package] [recipe] [headless] [window] [exchange] [lowest]
 
 platforms  every dependency has a wheel on Linux, Windows and macOS for each Python (resolved, not installed)
 beside     installed beside an existing napari, no version that napari has chosen changes
 package    sdist and wheel: twine's check, what has to be inside, less than 30 MB
+recipe     the conda recipe is one for rattler-build, which renders it; nothing is downloaded for it
 headless   without extras: neither napari nor TensorFlow comes along, the sample is analysed, 0.6 GB at most
 window     with the extra `napari` 1.2 GB at most
 exchange   in an environment with orix, HyperSpy and zarr 2, but without napari, files for other programs come
@@ -40,6 +41,12 @@ INSIDE = (
     "napari_tem_fft/data/sample.dm4", "napari_tem_fft/models/spots/config.json",
     "napari_tem_fft/models/spots/weights.keras", "napari_tem_fft/models/spots/MODEL_CARD.md",
 )  # fmt: skip
+RENDER = """
+import sys
+from rattler_build import Stage0Recipe, VariantConfig
+(made,) = Stage0Recipe.from_file(sys.argv[1]).render(VariantConfig())
+print(made.recipe.package.name, made.recipe.package.version, len(made.recipe.requirements.run), "requirements")
+"""
 EXCHANGE_TOOLS = ("hypothesis", "nexusformat", "pytest", "pytest-timeout", "rocrate")
 EXCHANGE_TESTS = ("tests/io/exchange", "tests/docs/test_blocks.py", "-k", "exchange")
 LOWEST_TESTS = ("tests/core", "tests/io", "tests/api", "tests/cli", "tests/nn/inference")
@@ -138,6 +145,13 @@ def lowest() -> None:
         )
 
 
+def recipe() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        print(
+            run(installed(place, "py-rattler-build"), "-c", RENDER, ROOT / "recipe" / "recipe.yaml").strip()
+        )
+
+
 def exchange() -> None:
     with tempfile.TemporaryDirectory() as place:
         python = installed(place, f"{ROOT}[exchange,zspy]", *EXCHANGE_TOOLS)
@@ -170,7 +184,7 @@ def registry_answers() -> bool:
 if __name__ == "__main__":
     if not registry_answers():
         raise SystemExit(print("skipped: uv reaches no package registry here"))
-    all_checks = (platforms, beside, package, headless, window, exchange, lowest)
+    all_checks = (platforms, beside, package, recipe, headless, window, exchange, lowest)
     checks = {check.__name__: check for check in all_checks}
-    for name in sys.argv[1:] or ("platforms", "beside", "package", "headless", "window"):
+    for name in sys.argv[1:] or ("platforms", "beside", "package", "recipe", "headless", "window"):
         checks[name]()

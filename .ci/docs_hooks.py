@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,12 @@ TAKEN = {
     "CONTRIBUTING.md": "contributing.md",
 }
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Addresses of the site and of the repository, which pyproject.toml says."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    config.site_url, config.repo_url, config.edit_uri = urls["Documentation"], urls["Source"], ""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
