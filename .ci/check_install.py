@@ -1,6 +1,7 @@
 """Whether the package can be installed where it says it can.
 
-    python .ci/check_install.py [platforms] [beside] [package] [recipe] [headless] [window] [exchange] [lowest]
+    python .ci/check_install.py [platforms] [beside] [package] [recipe] [headless] [window]
+    python .ci/check_install.py [exchange] [lowest]
 
 platforms  every dependency has a wheel on Linux, Windows and macOS for each Python (resolved, not installed)
 beside     installed beside an existing napari, no version that napari has chosen changes
@@ -45,7 +46,8 @@ RENDER = """
 import sys
 from rattler_build import Stage0Recipe, VariantConfig
 (made,) = Stage0Recipe.from_file(sys.argv[1]).render(VariantConfig())
-print(made.recipe.package.name, made.recipe.package.version, len(made.recipe.requirements.run), "requirements")
+package, needs = made.recipe.package, made.recipe.requirements.run
+print(package.name, package.version, len(needs), "requirements")
 """
 EXCHANGE_TOOLS = ("hypothesis", "nexusformat", "pytest", "pytest-timeout", "rocrate")
 EXCHANGE_TESTS = ("tests/io/exchange", "tests/docs/test_blocks.py", "-k", "exchange")

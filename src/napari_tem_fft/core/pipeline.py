@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Annotated, Any
 
 import numpy as np
@@ -194,6 +195,12 @@ class Analysis:
     def choice(self) -> CandidateSet:
         """What may be named."""
         return CandidateSet(self.phases, self.others, self.decisions, self.candidates_stated)
+
+    def _repr_html_(self) -> str:
+        """Overview and tables, for notebooks."""
+        # found by its name when a notebook asks: core itself knows no pictures
+        shown: str = import_module("napari_tem_fft.io.figures.notebook").analysis_html(self)
+        return shown
 
 
 def analysis_steps(
