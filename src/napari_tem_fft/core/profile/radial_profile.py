@@ -166,9 +166,7 @@ def _counts(spectrum: FineSpectrum, edges: NDArray[np.float64]) -> NDArray[np.in
     return _rings(spectrum.half, spectrum.step, (float(edges[0]), float(edges[-1])), len(edges) - 1)[1]
 
 
-def _ring_means(
-    sums: NDArray[Any], counts: NDArray[np.intp], spectrum: FineSpectrum
-) -> NDArray[np.float64]:
+def _ring_means(sums: NDArray[Any], counts: NDArray[np.intp], spectrum: FineSpectrum) -> NDArray[np.float64]:
     """Sums over counts of the rings; of a padded spectrum with a share of the neighbours'.
 
     A ring as narrow as a step holds bins by chance, and its mean would jump from one ring to the next.
