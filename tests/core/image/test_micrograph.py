@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from forward_model import white_noise
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
@@ -104,3 +105,32 @@ def test_prepared_pixels_have_mean_zero_whatever_the_type(seed, dtype):
     prepared, _ = prepared_pixels(image(pixels))
     assert prepared.dtype == np.float32
     assert abs(prepared.mean(dtype=np.float64)) < 1e-3
+
+
+def test_hot_pixels_do_not_take_their_neighbours_along():
+    rng = np.random.default_rng(0)
+    pixels = rng.poisson(400, (300, 340)).astype(np.uint16)
+    hot = rng.random(pixels.shape) < 0.002
+    hot[[0, 0, -1, 130], [5, -1, 40, 0]] = True  # on the border too
+    pixels[hot] = 65535
+    image, repaired = prepared_pixels(Micrograph(pixels, Calibration.real(0.03)))
+    assert hot.sum() <= repaired <= 1.1 * hot.sum()
+    assert np.abs(image).max() < 200
+
+
+def test_film_beside_dark_vacuum_is_not_repaired():
+    rng = np.random.default_rng(0)
+    pixels = rng.poisson(400, (400, 400)).astype(np.uint16)
+    pixels[:, :220] = rng.poisson(3, (400, 220))
+    pixels[100, 300] = 4000
+    _, repaired = prepared_pixels(Micrograph(pixels, Calibration.real(0.03)))
+    assert repaired == 1
+
+
+def test_rows_of_a_filtered_image_are_not_taken_for_dead_ones():
+    rng = np.random.default_rng(1)
+    pixels = ndimage.gaussian_filter(rng.normal(0, 1, (500, 500)), (1.5, 6)) * 100
+    pixels += np.where(rng.random(500) < 0.01, 8.0, 0.0)[:, None]  # rows of a scan jump
+    pixels[321] = 600.0
+    _, repaired = prepared_pixels(Micrograph(pixels.astype(np.float32), Calibration.real(0.03)))
+    assert repaired == 500

@@ -57,6 +57,17 @@ def test_vacuum_is_found_in_an_image_without_shot_noise(change):
     assert specimen[:, columns // 2 :].all()
 
 
+def test_the_dark_vacuum_of_a_dark_field_image_is_no_matter():
+    film = np.zeros((SIZE, SIZE))
+    film[:, 450:] = 1
+    image = film * film_image((SIZE, SIZE), PIXEL, 5, Optics(defocus=60.0), 0.12) + 0.01
+    counts = np.random.default_rng(5).poisson(np.maximum(image, 0) * 300.0)
+    specimen = exhaust(analysis_steps(Micrograph(counts.astype(float), Calibration.real(PIXEL)), ())).specimen
+    columns = specimen.shape[1]
+    assert not specimen[:, : int(0.45 * columns)].any()
+    assert specimen[:, int(0.55 * columns) :].all()
+
+
 def test_thinner_film_of_a_low_passed_image_is_no_vacuum():
     film = np.where(np.arange(SIZE) < 360, 0.5, 1.0) * np.ones((SIZE, 1))
     assert filtered_specimen_of(film, 1, lambda counts: low_passed(counts, 0.4)).all()

@@ -86,3 +86,19 @@ def test_a_list_of_d_spacings_takes_part():
 
 def test_no_rings():
     assert match_rings([], phases("Cu"), 0.01) == ()
+
+
+def test_evenly_spaced_rings_of_an_edge_have_no_name():
+    for count, first in ((12, 2.0), (24, 1.9), (70, 1.9)):
+        even = [1 / (first + 0.083 * k) for k in range(count)]
+        found = match_rings(peaks(*even), TABLE, ScalePrior(0.0, 0.02))
+        assert all(match.outcome is Outcome.UNKNOWN for match in found)
+        assert "edges" in found[0].reason or count < 70
+
+
+def test_rings_of_the_contrast_transfer_have_no_name():
+    for underfocus in (60.0, 110.0, 240.0):  # nm, 300 kV: rings where half a wave more has passed
+        g = np.sqrt((np.arange(40) + 0.5) / (1.97e-3 * underfocus))
+        thon = [1 / one for one in g if 1.9 < one < 6]
+        found = match_rings(peaks(*thon), TABLE, ScalePrior(0.0, 0.02))
+        assert all(match.outcome not in (Outcome.IDENTIFIED, Outcome.LIKELY) for match in found), thon

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +24,16 @@ DEFECT_SIGMA = 12.0
 STRIP = 64
 #: A row or column whose mean lies this many robust standard deviations off its neighbours' is one too.
 LINE_SIGMA = 10.0
+#: A line that continues its neighbours to this correlation is part of the image (rows of a scan jump,
+#: filtered ones differ in their mean), unless its mean is off by so many times the usual step between pixels.
+LINE_OF_IMAGE, LINE_STEP = 0.6, 3.0
+#: Side of the blocks, in pixels, whose own steps tell how far off a defect is: vacuum can be far quieter.
+BLOCK = 64
+#: Pixels that are looked at in each, (y, x); no block is quieter than this share of the usual one.
+SAMPLED = (4, 16)
+QUIETEST = 0.2
+#: Beside a defect, pixels that are off by less than this share of it are off because of it.
+BESIDE_DEFECT = 0.6
 #: Largest share of the rows, or of the columns, that is taken for defects; more are a feature of the image.
 MOST_LINES = 0.005
 
@@ -221,22 +231,71 @@ def _defects(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of hot and dead pixels, and of bad ones.
 
-    They are far from the mean of their four neighbours in units of the usual step. `raw` are the same pixels,
-    with or without a pedestal.
+    They are far from the mean of their four neighbours in units of the usual step nearby. `raw` are the same
+    pixels, with or without a pedestal.
     """
     found = [np.zeros((2, 0), np.intp)] if bad is None else [np.argwhere(bad).T]
-    firsts = range(0, len(image) - 2, STRIP)
-    some = np.arange(1, image.shape[1] - 1, 5)
-    sample = [_steps(image[first : first + 6], some).ravel() for first in firsts]
-    limit = DEFECT_SIGMA * 1.4826 * float(np.median(np.abs(np.concatenate(sample))))
-    for first in firsts if limit else ():
+    limits = DEFECT_SIGMA * 1.4826 * _usual_steps(image)
+    for block, first in enumerate(range(0, len(image) - 2, STRIP)) if limits.any() else ():
         strip = image[first : first + STRIP + 2]
+        limit = _along(limits[min(block, len(limits) - 1)], image.shape[1])
         # nearly all columns are out of the question by their extremes
         columns = np.flatnonzero(_ranges(raw[first : first + STRIP + 2]) > limit)[1:-1]
-        rows, which = np.nonzero(np.abs(_steps(strip, columns)) > limit)
-        found.append(np.stack([rows + first + 1, columns[which]]))
+        steps = np.abs(_steps(strip, columns))
+        rows, which = np.nonzero(steps > limit[columns])
+        sound = _not_beside_defects(strip.shape, rows, columns[which], steps[rows, which])
+        found.append(np.stack([rows + first + 1, columns[which]])[:, sound])
+    if limits.any():
+        found.extend(_border_defects(image, limits))
     rows, columns = np.unique(np.concatenate(found, axis=1), axis=1)
     return rows, columns
+
+
+def _border_defects(image: NDArray[np.float32], limits: NDArray[np.float32]) -> Iterator[NDArray[np.intp]]:
+    """Rows and columns of the defects on each side of the frame, which have three neighbours."""
+    height, width = image.shape
+    for axis, last in ((0, 0), (0, -1), (1, 0), (1, -1)):
+        lines, blocks = (image, limits) if axis == 0 else (image.T, limits.T)
+        line, inner = lines[last], lines[1 if last == 0 else -2]
+        beside = np.pad(line, 1, mode="reflect")
+        steps = np.abs(line - (beside[:-2] + beside[2:] + inner) / 3)
+        limit = _along(blocks[last], len(line))
+        largest = ndimage.maximum_filter1d(steps, 3)
+        along = np.flatnonzero((steps > limit) & (steps > BESIDE_DEFECT * largest))
+        across = np.full(along.shape, 0 if last == 0 else (height, width)[axis] - 1)
+        yield np.stack([across, along] if axis == 0 else [along, across])
+
+
+def _along(limits: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """The limit of each of so many pixels from those of the blocks."""
+    each: NDArray[np.float32] = limits[np.minimum(np.arange(count) * len(limits) // count, len(limits) - 1)]
+    return each
+
+
+def _usual_steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Median size of a pixel's step from its neighbours in each block; that of the liveliest block around."""
+    height, width = (max((n - 2) // size, 1) for n, size in zip(image.shape, (STRIP, BLOCK), strict=True))
+    rows, columns = (
+        (1 + np.linspace(0, n - 3, count * some)).astype(int)
+        for n, count, some in zip(image.shape, (height, width), SAMPLED, strict=True)
+    )
+    around = sum(image[np.ix_(rows + y, columns + x)] for y, x in ((0, 1), (0, -1), (1, 0), (-1, 0)))
+    steps = np.abs(image[np.ix_(rows, columns)] - np.float32(0.25) * around)
+    medians = np.median(steps.reshape(height, SAMPLED[0], width, SAMPLED[1]), axis=(1, 3))
+    usual = ndimage.maximum_filter(medians, size=3, mode="nearest")
+    return np.maximum(usual, QUIETEST * np.median(usual)).astype(np.float32)
+
+
+def _not_beside_defects(
+    shape: tuple[int, ...], rows: NDArray[np.intp], columns: NDArray[np.intp], steps: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Which of the pixels that are off are so by themselves: a hot one moves its neighbours' mean too."""
+    if not len(rows):
+        return np.ones(0, bool)
+    size = np.zeros((shape[0] + 2, shape[1] + 2), np.float32)
+    size[rows + 1, columns + 1] = steps
+    beside = [size[rows + y, columns + x] for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
+    return np.asarray(steps > BESIDE_DEFECT * np.max(beside, axis=0))
 
 
 def _ranges(strip: NDArray[Any]) -> NDArray[np.float32]:
@@ -288,6 +347,10 @@ def _repair_lines(image: NDArray[np.float32], means: NDArray[np.float64]) -> int
     off = means - ndimage.median_filter(means, 9, mode="nearest")
     sigma = 1.4826 * float(np.median(np.abs(off)))
     dead = np.flatnonzero(np.abs(off) > LINE_SIGMA * sigma) if sigma else np.zeros(0, np.intp)
+    if len(dead) and len(dead) <= max(2.0, MOST_LINES * len(image)):
+        usual = 1.4826 * float(np.median(np.abs(np.diff(image[::3, ::7], axis=1))))
+        strong = np.abs(off[dead]) > LINE_STEP * usual
+        dead = dead[strong | np.array([not _continues(image, int(row)) for row in dead])]
     if len(dead) > max(2.0, MOST_LINES * len(image)):
         return 0
     sound = np.setdiff1d(np.arange(len(image)), dead)
@@ -295,6 +358,15 @@ def _repair_lines(image: NDArray[np.float32], means: NDArray[np.float64]) -> int
         nearest = sound[np.argsort(np.abs(sound - row), kind="stable")[:2]]
         image[row] = image[nearest].mean(axis=0)
     return int(len(dead) * image.shape[1])
+
+
+def _continues(image: NDArray[np.float32], row: int) -> bool:
+    """Whether a row shows what the rows beside it show."""
+    beside = [image[at] for at in (row - 1, row + 1) if 0 <= at < len(image)]
+    here, there = image[row] - image[row].mean(), np.mean(beside, axis=0)
+    there -= there.mean()
+    size = float(np.sqrt(np.sum(here**2) * np.sum(there**2)))
+    return size > 0 and float(np.sum(here * there)) > LINE_OF_IMAGE * size
 
 
 def warnings_of(micrograph: Micrograph, repaired: int) -> tuple[str, ...]:

@@ -48,6 +48,9 @@ SHOT_NOISE_SHARE = 0.95
 BRIGHT_POINT = 6.0
 #: A window has no more shot noise than its neighbours' median by this factor, or something else is in it.
 ODD_WINDOW = 1.5
+#: Where a window has less shot noise than this share of that of a bright one, at this quantile, it counts as
+#: having it: beside the dark vacuum of a dark-field image even what a filter spills out of the film is a lot.
+DARK, BRIGHT_WINDOW = 0.5, 0.9
 #: Crystals count where less than this share of the average is film.
 FILM_NEAR = 0.2
 #: Speckle is pooled before it is averaged, to so many pixels in this smallest average, nm, at least.
@@ -260,7 +263,9 @@ def _noise_reference(spectra: LocalSpectra, grid: MapGrid, passed: float) -> NDA
     if filtered and passed < SHOT_NOISE_FROM:
         return np.full(grid.shape, max(float(np.median(density)), 1e-30), np.float32)
     usual = ndimage.median_filter(density, size=3, mode="nearest")
-    return spectra.on_grid(np.where(density > ODD_WINDOW * usual, usual, density), grid)
+    density = np.where(density > ODD_WINDOW * usual, usual, density)
+    darkest = DARK * np.quantile(density, BRIGHT_WINDOW)
+    return spectra.on_grid(np.maximum(density, darkest), grid)
 
 
 def _without_bright_points(power: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,6 +26,11 @@ from .zone_patterns import SHARPNESS, THRESHOLDS, damping
 
 #: Rings that a phase must explain to be identified or likely, and to be named at all.
 NAMED_RINGS, LEAST_RINGS = 5, 3
+#: More rings than this are no powder's, whose lines a profile would not resolve. Edges of holes and bars draw
+#: so many: a black square of 12 nm in a film 78.
+MOST_RINGS = 25
+#: Weight of "all rings are spurious, however many there are", as edges and the contrast transfer make them.
+ALL_SPURIOUS = 0.05
 #: Expected number of spurious rings, and the range of ln g over which they lie.
 SPURIOUS_RINGS, RANGE = 0.7, 1.8
 #: Phases looked for in one profile, and the largest set that still says something.
@@ -139,6 +144,11 @@ def _match(
     params: MatchParams,
     band: tuple[float, float],
 ) -> RingMatch:
+    if len(peaks) > MOST_RINGS:
+        reason = (
+            f"{len(peaks)} rings are more than a powder shows: the image has edges or lines that make rings"
+        )
+        return RingMatch(Outcome.UNKNOWN, (), (), tuple(chosen), 1.0, reason)
     error = np.hypot([peak.sigma / peak.g for peak in peaks], params.d_error / 100)
     rings = _Rings(np.log([peak.g for peak in peaks]), error, band)
     if len(peaks) < 2:
@@ -148,6 +158,9 @@ def _match(
     levels = np.array([_over_scale(rings, phase, grid) for phase in phases]).reshape(len(phases), len(grid))
     weights = np.exp(levels) * belief * (1 - params.not_listed) / max(len(phases), 1)
     rival = params.not_listed * ((1 - COMMON) + COMMON * _common_kinds(rings))
+    rival += ALL_SPURIOUS * np.exp(
+        len(peaks) * np.log(len(peaks) / SPURIOUS_RINGS) - len(peaks) + SPURIOUS_RINGS
+    )
     posterior = weights.sum(axis=1) / (weights.sum() + rival)
     order = np.argsort(-posterior, kind="stable")[:10].tolist()
     candidates = tuple(
