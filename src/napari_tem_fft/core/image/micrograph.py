@@ -283,7 +283,7 @@ def _usual_steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
     steps = np.abs(image[np.ix_(rows, columns)] - np.float32(0.25) * around)
     medians = np.median(steps.reshape(height, SAMPLED[0], width, SAMPLED[1]), axis=(1, 3))
     usual = ndimage.maximum_filter(medians, size=3, mode="nearest")
-    return np.maximum(usual, QUIETEST * np.median(usual)).astype(np.float32)
+    return np.asarray(np.maximum(usual, QUIETEST * np.median(usual)), np.float32)
 
 
 def _not_beside_defects(
