@@ -7,11 +7,13 @@ changelog and guide for contributors are the repository's files. Links between t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -37,7 +39,7 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    for name, text in pages().items():
+    for name, text in {**pages(), **notebooks()}.items():
         files.append(File.generated(config, name, content=text))
     for source, name in TAKEN.items():
         if not name.endswith(".md"):
@@ -63,6 +65,36 @@ def pages() -> dict[str, str]:
     return made
 
 
+def notebooks() -> dict[str, str]:
+    """The notebooks of docs/ as pages, with what their cells show."""
+    found = sorted((ROOT / "docs").glob("*.ipynb"))
+    return {f"{path.stem}_notebook.md": notebook_page(path) for path in found}
+
+
+def notebook_page(path: Path) -> str:
+    """Text, code and outputs of a notebook; pictures stand in the page."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        parts += [text for output in cell.get("outputs", ()) if (text := shown(output))]
+    about = f"This page is the notebook `docs/{path.name}`: open it in Jupyter to change it and run it."
+    parts.insert(1, about)
+    return "\n\n".join(parts) + "\n"
+
+
+def shown(output: dict[str, Any]) -> str:
+    """What a notebook shows below a cell, for a page."""
+    if "text" in output:
+        return f"```text\n{''.join(output['text']).rstrip()}\n```"
+    data = output.get("data", {})
+    if "text/html" in data:
+        return "".join(data["text/html"]).replace("\n", " ")
+    if "image/png" in data:
+        return f'<img alt="output" src="data:image/png;base64,{"".join(data["image/png"]).strip()}">'
+    return ""
+
+
 def readme_parts(text: str) -> tuple[str, str, str]:
     """The README before its tour, the tour, and what follows."""
     front, after = text.split(f"{TOUR}\n", 1)
@@ -79,6 +111,7 @@ def bent(text: str, folder: str) -> str:
             return match.group()
         path = os.path.normpath(os.path.join(folder, target)).replace(os.sep, "/")
         name = "index.md" if path == "README.md" else TAKEN.get(path, path.removeprefix("docs/"))
+        name = f"{name.removesuffix('.ipynb')}_notebook.md" if name.endswith(".ipynb") else name
         on_site = name != path or not (ROOT / path).exists()  # what does not exist is for mkdocs to refuse
         return f"{picture}[{words}]({name}{anchor})" if on_site else words
 

@@ -196,6 +196,11 @@ class Analysis:
         """What may be named."""
         return CandidateSet(self.phases, self.others, self.decisions, self.candidates_stated)
 
+    def __repr__(self) -> str:
+        names = ", ".join(part.name for part in self.components) or "no crystal"
+        counts = f"{len(self.spots)} spots, {len(self.grains)} grains"
+        return f"<Analysis of {self.micrograph.name}: {counts}; {names}>"
+
     def _repr_html_(self) -> str:
         """Overview and tables, for notebooks."""
         # found by its name when a notebook asks: core itself knows no pictures

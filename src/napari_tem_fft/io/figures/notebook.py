@@ -13,7 +13,7 @@ from ..results.tables import spot_rows
 from .overview import overview
 
 #: Dots an inch of the overview, quality of its JPEG: some 100 kB, for notebooks keep what they show.
-DPI, QUALITY = 55, 80
+DPI, QUALITY = 55, 60
 #: Most rows of grains and of spots; the rest is counted.
 MOST_GRAINS, MOST_SPOTS = 12, 10
 
