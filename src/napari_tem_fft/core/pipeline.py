@@ -31,6 +31,7 @@ from .fourier.diffractogram import (
 from .fourier.local_spectra import LocalSpectra, local_spectra_of
 from .fourier.mask import render
 from .fourier.windows import WindowParams
+from .grains.camera import set_camera_spots_aside
 from .grains.candidate import SearchContext
 from .grains.grain import Grain, GrainParams, GrainSet
 from .grains.region import GrainRegion, union
@@ -253,11 +254,12 @@ def analysis_steps(
     seeds = (*seeds, *proposed)
     proposal = proposed if isinstance(proposed, Proposal) else None
     found = number_spots(search_grains(context, seeds, proposal), seeds, context)
+    found, camera = set_camera_spots_aside(found, micrograph.pixel_size, micrograph.extent)
     found = only_inside(found, inside_part(micrograph, context.grid))
     yield Step("spots", 3, STAGES, SpotsFound(found.spots))
     choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated, index)
     given = None if specimen is None else specimen_on_grid(specimen, micrograph, context.grid)
-    warnings = warnings_of(micrograph, repaired)
+    warnings = (*warnings_of(micrograph, repaired), *camera)
     rest = follow_spots(
         micrograph, choice, params, context, found, warnings, (), given, given is not None, cache
     )

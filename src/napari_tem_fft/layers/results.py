@@ -137,7 +137,7 @@ def spots_layer(
 
     Satellites that are off are shown as well, greyed.
     """
-    shown = [spot for spot in spots if spot.enabled or spot.kind == "satellite"]
+    shown = [spot for spot in spots if spot.enabled or spot.kind in ("satellite", "camera")]
     features = spot_features(shown, grains, matches)
     edges = [
         (colours or {}).get(name, UNKNOWN) if spot.enabled else GREYED

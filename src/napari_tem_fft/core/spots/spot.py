@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..parameters import Field, check_limits
 
 Origin = Literal["image", "window", "grain", "network", "hand", "pattern"]
-SpotKind = Literal["reflection", "forbidden", "satellite", "unexplained"]
+SpotKind = Literal["reflection", "forbidden", "satellite", "unexplained", "camera"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,10 @@ class Spot:
         Radius of its disc in the mask.
     enabled : bool
         False once a person erased its disc; satellites are off until a person switches them on.
-    kind : {"reflection", "forbidden", "satellite", "unexplained"}
+    kind : {"reflection", "forbidden", "satellite", "unexplained", "camera"}
         What its grain's lattice says of it: on it; at a point where the structure factor vanishes; off it
-        and faint; off it and strong. A reflection where no lattice is known.
+        and faint; off it and strong. A reflection where no lattice is known. The camera's own belong to no
+        grain.
     """
 
     id: int
