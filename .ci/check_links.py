@@ -2,8 +2,8 @@
 
     python .ci/check_links.py FOLDER
 
-mkdocs looks at links of Markdown only; this looks at all of the site's pages: HTML, pictures, anchors. Links to
-other sites are only counted.
+mkdocs looks at links of Markdown only; this looks at all of the site's pages: HTML, pictures, anchors. Links
+to other sites are only counted.
 """
 
 from __future__ import annotations

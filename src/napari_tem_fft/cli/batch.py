@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from .. import api
 from ..batch.backends.local import Workers, WorkersError
+from ..batch.backends.memory import largest_pixels, share_searched, worker_memory
 from ..batch.backends.start import start_workers
 from ..batch.job import Job, stored_job
 from ..batch.report import REPORT
@@ -95,7 +96,8 @@ def _add_run(group: Any) -> None:
     group.add_argument("--memory-limit", metavar="SIZE", help="as many workers as fit, such as 8G")
     group.add_argument(
         "--scheduler", metavar="ADDRESS",
-        help="dask.distributed scheduler, such as tcp://host:8786; 'local' starts one",
+        help="dask.distributed scheduler, such as tcp://host:8786; 'local' starts one; how much memory each"
+        " worker needs is said at the start",
     )  # fmt: skip
     group.add_argument("--resume", action="store_true", help="resume the run in the folder, with its options")
     group.add_argument(
@@ -151,10 +153,22 @@ def run(args: argparse.Namespace, params_from: ParamsFrom, percent_from: Percent
 def _start(args: argparse.Namespace, sources: Sequence[Source]) -> Callable[[Job], Workers]:
     """How the workers are made; what is wrong with how many there shall be is told now."""
     limit, scheduler = args.memory_limit or "", args.scheduler or ""
+    if scheduler and sources:
+        say(memory_words(sources))
     try:
         return start_workers(sources, args.workers, limit, scheduler)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def memory_words(sources: Sequence[Source]) -> str:
+    """How much memory a worker of a cluster needs for the largest of the images."""
+    pixels = largest_pixels(sources)
+    needed = worker_memory(pixels, share_searched(sources)) / 1e9
+    return (
+        f"each worker needs about {needed:.2g} GB for its largest image (some {pixels / 1e6:.1f} million pixels),"
+        " and each further thread of it nearly as much again: start it with no less, and with --nthreads 1"
+    )
 
 
 def _before(args: argparse.Namespace) -> Mapping[str, Any] | None:

@@ -5,9 +5,11 @@ from napari_tem_fft.batch.backends.memory import (
     memory_of,
     parse_memory,
     share_searched,
+    worker_memory,
     workers_within,
 )
 from napari_tem_fft.batch.sources import Source, find_sources
+from napari_tem_fft.cli.batch import memory_words
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,10 @@ def test_what_is_not_searched_of_a_spectrum_needs_less_memory(images, tmp_path):
 def test_the_largest_file_counts(images, tmp_path):
     pixels = largest_pixels(find_sources([images, tmp_path / "gone.dm4"], tmp_path).sources)
     assert pixels == pytest.approx(300 * 280, rel=0.05)
+
+
+def test_a_cluster_is_told_what_a_worker_needs(tmp_path):
+    (tmp_path / "a.dm4").write_bytes(bytes(2 * 4096 * 4096))
+    words = memory_words([Source(0, str(tmp_path / "a.dm4"), "a.dm4")])
+    assert "about 0.79 GB" in words and "16.8 million pixels" in words
+    assert worker_memory(1e6) == pytest.approx(memory_of(2, 1e6) - memory_of(1, 1e6))

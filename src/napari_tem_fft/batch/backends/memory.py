@@ -37,6 +37,22 @@ def memory_of(workers: int, pixels: float, share: float = 1.0) -> float:
     return COORDINATOR + workers * _worker(pixels, share)
 
 
+def worker_memory(pixels: float, share: float = 1.0) -> float:
+    """Bytes that one worker needs, such as one of a cluster: a process with one thread, and one image.
+
+    Parameters
+    ----------
+    pixels, share : float
+        As in `memory_of`.
+
+    Examples
+    --------
+    >>> round(worker_memory(4096 * 4096) / 1e9, 2)
+    0.79
+    """
+    return _worker(pixels, share)
+
+
 def _worker(pixels: float, share: float) -> float:
     return WORKER + (BYTES_A_PIXEL + BYTES_A_BIN * share) * pixels
 
