@@ -98,6 +98,12 @@ class TrueGrain:
     pixel_size: tuple[float, float]
     inside: NDArray[np.bool_]
 
+    @property
+    def diameter(self) -> float:
+        """Of the circle of its area in the field, nm."""
+        area = np.count_nonzero(self.inside) * self.pixel_size[0] * self.pixel_size[1]
+        return float(np.sqrt(4 / np.pi * max(area, 1e-6)))
+
     def points(self, g_max: float) -> NDArray[np.float64]:
         """All points of the lattice up to |g| (1/nm), visible or not, shape (n, 2), both of a pair.
 

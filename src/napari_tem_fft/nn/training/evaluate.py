@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,7 @@ from ...core.fourier.local_spectra import LocalSpectra
 from ...core.image.micrograph import Micrograph
 from ..inference.prepare import InputParams, network_input, probable_spots, target
 from ..inference.propose import Predict, confirm
-from ..simulation.synthesis import FAINT, Truth
+from ..simulation.synthesis import FAINT, TrueGrain, Truth
 from .baselines import Detector, frequencies
 from .batches import drawn, visible
 from .dataset import spectra_of
@@ -32,6 +32,8 @@ from .scores import (
 
 #: Bounds of the classes of SNR in which recall is given.
 SNR_CLASSES = (14.0, 18.0, 25.0, 40.0, 80.0, 200.0, 1000.0, np.inf)
+#: Relative width of a group of d that are one.
+D_GROUP = 0.003
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +170,7 @@ def _add(
     score.errors += np.abs(true / length[near] - 1).tolist()
 
 
-def d_groups(d: NDArray[np.float64], width: float = 0.003) -> NDArray[np.float64]:
+def d_groups(d: NDArray[np.float64], width: float = D_GROUP) -> NDArray[np.float64]:
     """Distinct d-spacings: those within `width` of a group's first are one."""
     groups: list[float] = []
     for value in np.sort(np.asarray(d, np.float64)):
@@ -178,29 +180,55 @@ def d_groups(d: NDArray[np.float64], width: float = 0.003) -> NDArray[np.float64
 
 
 def d_score(
-    answers: NDArray[np.float64], truth: Truth, limits: NDArray[np.float64], d_min: float, tolerance: float
+    answers: NDArray[np.float64],
+    truth: Truth,
+    limits: NDArray[np.float64],
+    d_min: float,
+    tolerance: float,
+    grains: Sequence[TrueGrain] = (),
 ) -> SpotScore:
     """Distinct d-spacings found and missed, right and wrong, of an image.
 
+    Answers at points of a crystal's lattice that are no visible reflection (faint ones, and
+    forbidden ones that surfaces and double diffraction make) count neither way.
+
     Parameters
     ----------
-    answers : ndarray, shape (n,), nm
+    answers : ndarray, shape (n, 2), (y, x), 1/nm
     d_min : float, nm
         Smaller ones are not looked at.
     tolerance : float
         Relative; of grains so small that the lens's transfer changes across their spots (and moves these),
-        half of 1 / size in g.
+        half of 1 / size in g. A point of the lattice is met within twice that.
+    grains : sequence of TrueGrain
+        The crystals, with their lattices.
     """
     seen = visible(truth, limits)
     lengths = np.hypot(*truth.g.T)
     reach = np.maximum(tolerance, 0.5 / (truth.size * np.maximum(lengths, 1e-6)))
-    answers = d_groups(answers[answers >= d_min])
-    near = np.abs(answers[:, None] * lengths[None] - 1) <= reach
+    answers = answers[np.hypot(*answers.T) <= 1 / d_min]
+    near = np.abs(lengths / np.hypot(*answers.T)[:, None] - 1) <= reach
     right = (near & seen).any(axis=1)
-    excused = (near & (truth.snr >= FAINT)).any(axis=1) & ~right
+    counted = right | ~((near & (truth.snr >= FAINT)).any(axis=1) | _on_lattices(answers, grains, tolerance))
+    d = 1 / np.hypot(*answers.T)
+    groups = d_groups(d[counted])
+    member = np.abs(d[counted & right] / groups[:, None] - 1) <= D_GROUP
+    good = int(member.any(axis=1).sum())
     wanted = d_groups(1 / lengths[seen])
     wanted = wanted[wanted >= d_min]
-    member = np.abs(wanted[:, None] * lengths[None] - 1) <= 0.004
-    hit = (near & seen).any(axis=0)
-    found = (member & hit).any(axis=1)
-    return SpotScore(int(found.sum()), int((~found).sum()), int(right.sum()), int((~right & ~excused).sum()))
+    found = (np.abs(wanted[:, None] * lengths - 1) <= 0.004) & (near & seen).any(axis=0)
+    hits = int(found.any(axis=1).sum())
+    return SpotScore(hits, len(wanted) - hits, good, len(groups) - good)
+
+
+def _on_lattices(
+    answers: NDArray[np.float64], grains: Sequence[TrueGrain], tolerance: float
+) -> NDArray[np.bool_]:
+    """Which frequencies lie on a point of any crystal's lattice, within twice the tolerance."""
+    on, length = np.zeros(len(answers), bool), np.hypot(*answers.T)
+    for grain in grains if len(answers) else ():
+        points = grain.points(1.1 * float(length.max()))
+        if len(points):
+            reach = np.maximum(tolerance * length, 0.5 / grain.diameter)
+            on |= distances(answers, points).min(axis=1) < 2 * reach
+    return on
