@@ -24,15 +24,20 @@ SATELLITE_SHARE = 0.004
 #: Alone that does not tell it from a film's reflection. It is a satellite within so many radii of a point of
 #: the lattice, or where its SNR is below this: those of multislice images have 15 to 22.
 NEAR_RADII, DOUBTFUL = 1.0, 25.0
+#: As near to a whole point of the lattice a spot below this share is the flank of a reflection that the
+#: lens's transfer or the shape of the crystal has moved: its d is wrong by per cents.
+FLANK_SHARE = 0.05
 #: At a half-integer point a spot below this share is forbidden, or a superlattice's; above it is a reflection
 #: of a lattice with twice the cell.
 FORBIDDEN_SHARE = 0.01
-#: Below this share a spot at a third of a lattice vector belongs to the next Laue zone, which the short
-#: reciprocal rods of a thin slab bring into the image: 1/3 (422) of fcc metals along [111].
-THIRD_SHARE = 0.02
-#: A faint reflection is split in two by terraces where both halves lie within this many radii of its point,
-#: on opposite sides of it: the mean of the two is at most this share of their distance away from it.
-SPLIT_RADII, SPLIT_MIDDLE = 1.0, 0.35
+#: Below this share spots at thirds or sixths of lattice vectors, two at least that differ by a vector of the
+#: lattice, belong to the next Laue zone, which the short reciprocal rods of a thin slab bring into the image:
+#: 1/3 (422) of fcc metals along [111].
+ROD_SHARE = 0.08
+#: A reflection is split in two by terraces, by fading thickness or by a zero of the lens's transfer where
+#: both halves lie within this many radii of its point, on opposite sides of it, and no other spot on it: the
+#: mean of the two is at most this share of their distance away from it.
+SPLIT_RADII, SPLIT_MIDDLE = 1.6, 0.25
 #: Two faint spots off the lattice are a second crystal's if their lengths agree to this share, or if a third
 #: one is their sum or difference to it.
 SAME_LENGTH = 0.004
@@ -41,7 +46,7 @@ SAME_LENGTH = 0.004
 def sort_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
     """The spots of one grain with their kinds; satellites are switched off.
 
-    Two halves of a forbidden reflection become one spot in the middle and a satellite.
+    Two halves of a reflection become one spot in the middle and a satellite.
 
     Examples
     --------
@@ -72,20 +77,22 @@ def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[
         return tuple("satellite" if spot.kind == "satellite" else "reflection" for spot in spots)
     snr, radius = (np.array([getattr(spot, name) for spot in spots]) for name in ("snr", "radius"))
     share = snr / snr.max()
-    whole, half, third = (lattice.holds(spots, divided) for divided in (1, 2, 3))
+    whole, half = lattice.holds(spots), lattice.holds(spots, 2)
     off = ~(whole | half)
     near = np.hypot(*lattice.offsets(positions(spots), 2).T) < NEAR_RADII * radius
-    third &= off & (share < THIRD_SHARE)
-    faint = off & ~third & (share < SATELLITE_SHARE)
-    if (off & ~third & ~faint).any():
+    flank = off & (share < FLANK_SHARE)
+    flank &= np.hypot(*lattice.offsets(positions(spots)).T) < NEAR_RADII * radius
+    rod = _next_zone(spots, off & ~flank & (share < ROD_SHARE), lattice)
+    faint = off & ~rod & ~flank & (share < SATELLITE_SHARE)
+    if (off & ~rod & ~flank & ~faint).any():
         # a second crystal is known to be there, and these can be its
-        faint[:] = third[:] = False
+        faint[:] = rod[:] = flank[:] = False
     faint &= near | (snr < DOUBTFUL)
     faint &= ~_second_crystal(spots, faint, lattice)
     kind = np.where(whole | (share >= FORBIDDEN_SHARE), "reflection", "forbidden")
     kind = np.where(off, "unexplained", kind)
     known = np.array([spot.kind == "satellite" for spot in spots])
-    return tuple(np.where(faint | third | known, "satellite", kind).tolist())
+    return tuple(np.where(faint | rod | flank | known, "satellite", kind).tolist())
 
 
 def switch_off(spots: Sequence[Spot]) -> tuple[Spot, ...]:
@@ -94,14 +101,14 @@ def switch_off(spots: Sequence[Spot]) -> tuple[Spot, ...]:
 
 
 def _join_halves(spots: Sequence[Spot], lattice: PlaneLattice) -> list[Spot]:
-    """The spots with faint pairs of halves about a half-integer point joined in their middle."""
+    """The spots with pairs of halves about an empty point, or half-integer point, joined in their middle."""
     joined = list(spots)
-    g, strongest = positions(spots), max(spot.snr for spot in spots)
-    point = lattice.indices(g, 2)
-    apart = lattice.offsets(g, 2)
-    free = ~lattice.holds(spots, 2) & np.array([spot.snr < FORBIDDEN_SHARE * strongest for spot in spots])
-    free &= np.hypot(*apart.T) < SPLIT_RADII * np.array([spot.radius for spot in spots])
-    for i, j in combinations(np.flatnonzero(free).tolist(), 2):
+    g, held = positions(spots), lattice.holds(spots, 2)
+    point, apart = lattice.indices(g, 2), lattice.offsets(g, 2)
+    taken = {tuple(sign * point[i]) for i in np.flatnonzero(held) for sign in (1, -1)}
+    near = np.hypot(*apart.T) < SPLIT_RADII * np.array([spot.radius for spot in spots])
+    free = [i for i in np.flatnonzero(near & ~held).tolist() if tuple(point[i]) not in taken]
+    for i, j in combinations(free, 2):
         sign = 1.0 if np.array_equal(point[i], point[j]) else -1.0
         between = float(np.hypot(*(apart[i] - sign * apart[j])))
         middle = float(np.hypot(*(apart[i] + sign * apart[j]))) / 2
@@ -109,11 +116,21 @@ def _join_halves(spots: Sequence[Spot], lattice: PlaneLattice) -> list[Spot]:
             continue
         strong, weak = sorted((i, j), key=lambda n: -spots[n].snr)
         y, x = (g[strong] + sign * g[weak]) / 2
-        joined[strong] = replace(
-            spots[strong], g=friedel_representative((float(y), float(x))), sigma=between / 2
-        )
+        middle_g = friedel_representative((float(y), float(x)))
+        joined[strong] = replace(spots[strong], g=middle_g, sigma=between / 2)
         joined[weak] = replace(spots[weak], kind="satellite")
     return joined
+
+
+def _next_zone(spots: Sequence[Spot], chosen: NDArray[np.bool_], lattice: PlaneLattice) -> NDArray[np.bool_]:
+    """Which of the chosen spots lie at thirds or sixths, with another such a vector of the lattice away."""
+    chosen = chosen & lattice.holds(spots, 6)
+    rod = np.zeros(len(spots), bool)
+    g, reach = positions(spots), lattice.reach(spots)
+    for i, j in combinations(np.flatnonzero(chosen).tolist(), 2):
+        apart = lattice.offsets(np.stack([g[i] - g[j], g[i] + g[j]]))
+        rod[[i, j]] |= bool(np.hypot(*apart.T).min() < max(reach[i], reach[j]))
+    return rod
 
 
 def _second_crystal(
@@ -121,8 +138,8 @@ def _second_crystal(
 ) -> NDArray[np.bool_]:
     """Which faint spots together are a crystal's: two of one length, or one that is the sum of two others.
 
-    Spots that differ by a vector of the first lattice are its own: those of the next Laue zone, and what
-    the crystal scatters again.
+    Spots that differ by a vector of the first lattice, or half of one, are its own: those of the next Laue
+    zone, and what the crystal scatters again.
     """
     own = np.zeros(len(spots), bool)
     g, reach = positions(spots), lattice.reach(spots)
@@ -130,7 +147,7 @@ def _second_crystal(
     for i, j in combinations(np.flatnonzero(faint).tolist(), 2):
         both = np.stack([g[i] - g[j], g[i] + g[j]])
         apart = max(reach[i], reach[j])
-        if (np.hypot(*lattice.offsets(both).T) < apart).any():
+        if (np.hypot(*lattice.offsets(both, 2).T) < apart).any():
             continue
         tolerance = max(SAME_LENGTH * length[i], 3 * np.hypot(spots[i].sigma, spots[j].sigma))
         if abs(length[i] - length[j]) < tolerance and np.hypot(*both.T).min() > apart:
