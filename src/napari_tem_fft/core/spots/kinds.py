@@ -1,8 +1,8 @@
 """Kinds of spots: what the lattice of a grain says of each.
 
-Where two strong directions fix a grain's plane lattice, a spot is one of its reflections, a faint one
-at a point where its structure factor vanishes, or off the lattice: a satellite where it is faint, and
-unexplained where it is strong, for then it may be another crystal's.
+Where two strong directions fix a grain's plane lattice, a spot is one of its reflections, a faint one at a
+point where its structure factor vanishes, or off the lattice: a satellite where it is faint and the lattice
+tells where it comes from, and else unexplained, for it may be another crystal's.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .spot import Spot, SpotKind, friedel_representative
 #: images of strong crystals (SNR 10^3-10^5) nearly all false spots lie below, and the reflections that do lie
 #: on the lattice.
 SATELLITE_SHARE = 0.004
-#: Alone that does not tell it from a film's reflection. It is a satellite within so many radii of a point of
-#: the lattice, or where its SNR is below this: those of multislice images have 15 to 22.
-NEAR_RADII, DOUBTFUL = 1.0, 25.0
+#: That alone does not tell it from a film's reflection: it is a satellite within so many radii of a point, or
+#: half-integer point, of the lattice.
+NEAR_RADII = 1.0
 #: As near to a whole point of the lattice a spot below this share is the flank of a reflection that the
 #: lens's transfer or the shape of the crystal has moved: its d is wrong by per cents.
 FLANK_SHARE = 0.05
@@ -53,7 +53,7 @@ def sort_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
     >>> def spot(number, gy, gx, snr):
     ...     return Spot(number, (gy, gx), 0.002, snr, -50.0, radius=0.1)
     >>> cubic = [spot(1, 0.0, 4.0, 9e3), spot(2, 4.0, 0.0, 8e3), spot(3, 2.0, 2.0, 40.0)]
-    >>> for one in sort_spots([*cubic, spot(4, 1.1, 2.7, 20.0)]):
+    >>> for one in sort_spots([*cubic, spot(4, 0.08, 4.0, 20.0)]):
     ...     print(one.id, one.kind, one.enabled)
     1 reflection True
     2 reflection True
@@ -83,12 +83,12 @@ def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[
     flank = off & (share < FLANK_SHARE)
     flank &= np.hypot(*lattice.offsets(positions(spots)).T) < NEAR_RADII * radius
     rod = _next_zone(spots, off & ~flank & (share < ROD_SHARE), lattice)
-    faint = off & ~rod & ~flank & (share < SATELLITE_SHARE)
-    if (off & ~rod & ~flank & ~faint).any():
-        # a second crystal is known to be there, and these can be its
-        faint[:] = rod[:] = flank[:] = False
-    faint &= near | (snr < DOUBTFUL)
+    faint = off & near & ~rod & ~flank & (share < SATELLITE_SHARE)
     faint &= ~_second_crystal(spots, faint, lattice)
+    other = off & ~faint & ~rod & ~flank
+    if other.any():
+        # a second crystal may be there, and these can be its
+        faint[:] = rod[:] = flank[:] = False
     kind = np.where(whole | (share >= FORBIDDEN_SHARE), "reflection", "forbidden")
     kind = np.where(off, "unexplained", kind)
     known = np.array([spot.kind == "satellite" for spot in spots])
