@@ -44,7 +44,7 @@ AXES = ((0, 0, 1), (1, 1, 0), (1, 1, 1), (1, 1, 2))
 SHARES, SNRS = (1e-3, 3e-3, 1e-2), (20.0, 50.0, 100.0)
 MISFITS, RATIOS = (1, 3, 5, 7), (8, 15, 30)
 #: SNR of the strong crystal beside the weak one.
-STRONG = 1e4
+STRONG = 2e3
 
 Image = NDArray[np.float64]
 
