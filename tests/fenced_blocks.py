@@ -51,6 +51,24 @@ def write_lattice(path: Path, planes: list[tuple[float, float, float]], calibrat
     write_dm(path, np.rint(pixels).astype(np.int16), **scale, microscope=MICROSCOPE)
 
 
+COPPER = """data_copper
+_chemical_name_mineral Copper
+_cell_length_a 3.615
+_cell_length_b 3.615
+_cell_length_c 3.615
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'F m -3 m'
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Cu 0 0 0
+"""
+
+
 def furnish(folder: Path) -> None:
     """Make the files that the documentation's commands name."""
     gold = [(0.2355, 20.0, 50.0), (0.2039, 74.74, 40.0)]
@@ -67,8 +85,9 @@ def furnish(folder: Path) -> None:
     for name in ("saed_gold.dm4", "saed.dm4"):
         write_dm(folder / name, noisy.astype(np.int32), 0.06, "1/nm", 128.0)
     shutil.copytree(MODEL, folder / "models" / "ours", ignore=shutil.ignore_patterns("*.png"))
-    for name in ("cifs", "corrections", "best"):
+    for name in ("cifs", "corrections", "best", "minerals"):
         (folder / name).mkdir()
+    (folder / "minerals" / "copper.cif").write_text(COPPER)
     (folder / "best" / "analysis.json").write_text(
         json.dumps({"parameters": {"spots": {"false_alarms": 0.02}}})
     )

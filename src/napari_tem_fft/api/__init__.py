@@ -5,7 +5,7 @@
 >>> [(part.name, part.outcome, part.area) for part in result.components]
 """
 
-from .analysis import analyse, load, reference_table, save, save_results, segment_of, select
+from .analysis import analyse, load, open_library, reference_table, save, save_results, segment_of, select
 from .edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
 from .exchange import export, from_signal, to_crystal_map, to_signals
 from .images import measure_calibration_features, measure_pattern, read, read_pattern
@@ -21,6 +21,7 @@ __all__ = [
     "mask_of",
     "measure_calibration_features",
     "measure_pattern",
+    "open_library",
     "read",
     "read_pattern",
     "reference_table",

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ..core.crystal.library import PhaseLibrary
 from ..core.crystal.phase import Phase
 from ..core.image.micrograph import Micrograph
 from ..core.matching import PhaseOverride
@@ -17,6 +18,7 @@ from ..core.progress import Step, exhaust
 from ..io.exchange.stored import load_stored
 from ..io.exchange.temfft import save_temfft
 from ..io.phases.index_cache import prepared_choice
+from ..io.phases.library import open_library as open_library
 from ..io.phases.table import (
     load_cif_folder,
     load_table,
@@ -115,6 +117,7 @@ def analyse(
     others: Sequence[Phase] | None = None,
     decisions: Sequence[PhaseOverride] = (),
     specimen: NDArray[Any] | None = None,
+    library: PhaseLibrary | None = None,
 ) -> Analysis:
     """Run the whole chain on a micrograph.
 
@@ -138,6 +141,9 @@ def analyse(
         A person's overrides of grains' phases, such as those of an earlier `Analysis`.
     specimen : ndarray, shape (y, x), optional
         Not zero where there is matter, of any resolution over the whole image; found where absent.
+    library : PhaseLibrary, optional
+        Entries of the user's library, from `open_library`; those that fit a grain's lattice join the
+        candidates, which are the whole table where `phases` is absent.
 
     Returns
     -------
@@ -153,12 +159,12 @@ def analyse(
         If the image cannot be transformed, the specimen is none of it, or there is no such network.
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
-    candidates = select() if phases is None else phases
+    candidates = (select() if library is None else select(sets=("all",))) if phases is None else phases
     choice = prepared_choice(candidates, reference_table()[0] if others is None else others)
     stated = phases is not None
     params = params or AnalysisParams()
     segment = segment or segment_of(params)
-    said = decisions, specimen, stated, choice.index
+    said = decisions, specimen, stated, choice.index, None, library
     steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, *said)
     return exhaust(steps, on_step)
 

@@ -37,6 +37,7 @@ def analyse_many(
     scheduler: str = "",
     resume: bool = False,
     on_step: Callable[[Step], None] | None = None,
+    library: Input | None = None,
 ) -> Outcome:
     """Analyse files, folders and patterns in worker processes, with tables and a report of the run.
 
@@ -67,6 +68,10 @@ def analyse_many(
         Go on with the run in the folder.
     on_step : callable, optional
         Called with a `Step` a file, whose product is its `Record`.
+    library : path, optional
+        A library of phases that is searched as well, such as
+        `napari_tem_fft.io.phases.library.library_path()`; the run's folder gets a copy of the entries that
+        may be named.
 
     Returns
     -------
@@ -96,6 +101,7 @@ def analyse_many(
         elements=elements,
         calibration_profile=None if calibration_profile is None else os.path.abspath(calibration_profile),
         calibration_uncertainty=None if uncertainty is None else round(100 * uncertainty, 10),
+        library=None if library is None else os.path.abspath(library),
     )
     steps = batch_steps(
         found.sources,

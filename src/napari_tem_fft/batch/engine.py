@@ -15,6 +15,7 @@ from ..core.pipeline import Analysis, Segment, analysis_steps
 from ..core.progress import exhaust
 from ..io.exchange.calibration_profile import CalibrationProfile, load_profile
 from ..io.phases.index_cache import prepared_choice
+from ..io.phases.library import open_library, unasked_library
 from ..io.results.folder import load_results, save_results
 from ..io.results.kept_colours import given_colours
 from ..io.results.overrides import stored_decisions, stored_specimen
@@ -57,10 +58,15 @@ def engine_of(job: Job) -> Engine:
 @lru_cache(maxsize=1)
 def _load_engine(job: Job) -> Engine:
     table, _ = api.reference_table(job.cif)
-    phases = api.select(job.names, job.sets, job.elements, table)
+    whole_table = job.library is not None and job.elements is None and job.sets is None
+    phases = api.select(job.names, ("all",) if whole_table else job.sets, job.elements, table)
     profile = None if job.calibration_profile is None else load_profile(job.calibration_profile)
     stated = job.names is not None or job.elements is not None
     choice, segment = prepared_choice(phases, table, stated), api.segment_of(job.params)
+    if job.library is not None:
+        choice = replace(choice, library=open_library(None, job.library_copy, table))
+    else:
+        choice = replace(choice, searched=unasked_library(job.elements))
     return Engine(job, choice, EvidenceCache(), profile, segment)
 
 
@@ -112,7 +118,8 @@ def _analyse(engine: Engine, source: Source) -> Analysis:
     drawn = stored_specimen(folder, micrograph.file_hash)
     choice, segment = engine.choice, engine.segment
     said = decided, drawn, choice.stated, choice.index, engine.evidence.for_another_image()
-    steps = analysis_steps(micrograph, choice.phases, job.params, segment, choice.others, *said)
+    library = choice.library, choice.searched
+    steps = analysis_steps(micrograph, choice.phases, job.params, segment, choice.others, *said, *library)
     return exhaust(steps)
 
 

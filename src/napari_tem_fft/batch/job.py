@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..core.crystal.phase_selection import parse_elements
 from ..core.image.calibration import UNCERTAINTY, Calibration
 from ..core.lengths import UNITS, LengthUnit
 from ..core.matching.params import OUTSIDE
 from ..core.parameters import to_dict
 from ..core.pipeline import AnalysisParams
+from ..io.phases.library import PhaseDatabase
 from ..io.phases.table import user_folder
 from ..io.plain import from_plain, to_plain
 from ..io.results.folder import KEEP, Keep
 from ..io.results.parameters import without_old_default
+
+#: The entries of a library that a run searches, in its folder.
+LIBRARY = "library.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,9 @@ class Job:
     calibration_uncertainty : float, %, optional
         How well all scales are known; without it each file or the profile says so.
     thumbnails : bool
+    library : str, optional
+        A library of phases that is searched as well. The run's folder gets a copy of the entries that may be
+        named (`LIBRARY`), and workers read that.
     """
 
     output: str
@@ -61,6 +69,7 @@ class Job:
     calibration_profile: str | None = None
     calibration_uncertainty: float | None = None
     thumbnails: bool = True
+    library: str | None = None
 
     def __post_init__(self) -> None:
         for value, choices in ((self.keep, KEEP), (self.unit, UNITS)):
@@ -73,6 +82,20 @@ class Job:
     def uncertainty(self) -> float | None:
         """The stated uncertainty as `api.read` takes it: relative."""
         return None if self.calibration_uncertainty is None else self.calibration_uncertainty / 100
+
+    @property
+    def library_copy(self) -> Path:
+        """The entries of a library that this run searches."""
+        return Path(self.output) / LIBRARY
+
+    def library_key(self) -> str | None:
+        """Hash of these entries; None where no library is searched."""
+        if self.library is None:
+            return None
+        if self.library_copy.exists():
+            return PhaseDatabase(self.library_copy).key()
+        rule = None if self.elements is None else parse_elements(self.elements)
+        return PhaseDatabase(self.library).key(rule)
 
     def settings(self) -> dict[str, Any]:
         """All that the results depend on, flat and ready for JSON; files by their content."""
@@ -91,6 +114,7 @@ class Job:
             "image": self.image,
             "frame": self.frame,
             "calibration profile": _content(self.calibration_profile),
+            **({} if self.library is None else {"library": self.library_key()}),
         }
         return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 

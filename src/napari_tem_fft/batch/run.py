@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import api
+from ..core.crystal.phase_selection import parse_elements
 from ..core.progress import Step
+from ..io.phases.library import PhaseDatabase
 from ..io.plain import to_plain
 from ..io.results.description import written
 from ..io.results.whole_folder import OURS
@@ -248,11 +250,22 @@ def _open_run(
                 f" ({'; '.join(different)}); give the same or none, choose another folder, or --restart"
             )
     folder.mkdir(parents=True, exist_ok=True)
+    if job.library is not None and not (resume and job.library_copy.exists()):
+        _place_library(job)
     done, waiting = ([], list(sources)) if before is None else already_done(sources, job, resume, strict)
     state = _RunState(job, Journal(folder, done), inputs, len(sources), started=time.monotonic())
     state.kept = state.analysed = len(done)
     _describe(state)
     return state, waiting
+
+
+def _place_library(job: Job) -> None:
+    """Give the run the entries that it searches: they stay as they are, whatever the user imports."""
+    rule = None if job.elements is None else parse_elements(job.elements)
+    try:
+        PhaseDatabase(job.library).copy_to(job.library_copy, rule)
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def _close(state: _RunState) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .. import api
+from ..core.crystal.library import PhaseLibrary
 from ..core.crystal.phase import Phase
 from ..core.image.calibration import stated_uncertainty
 from ..core.maps.colours import colours_of
 from ..core.matching import EvidenceCache, OverrideKind, PhaseOverride, merge_overrides
 from ..core.matching.assignment import CandidateSet
+from ..core.matching.library_candidates import LibrarySearch
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
 from ..io.exchange.calibration_profile import load_profile
 from ..io.phases.index_cache import prepared_choice
+from ..io.phases.library import open_library, unasked_library
 from ..io.results.folder import folder_of, save_results
 from ..io.results.overrides import (
     read_decisions,
@@ -86,7 +89,9 @@ def _prepare(args: argparse.Namespace) -> _Job:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
         table, params = _table(args), params_from(args)
-        chosen = api.select(args.phases, args.sets, args.elements, table)
+        library, searched = library_of(args, table)
+        sets = args.sets if library is None or args.elements or args.sets else ("all",)
+        chosen = api.select(args.phases, sets, args.elements, table)
         decisions = _decisions(args, table)
         specimen = None if args.specimen is None else read_specimen(args.specimen)
         segment = api.segment_of(params)
@@ -95,7 +100,7 @@ def _prepare(args: argparse.Namespace) -> _Job:
         raise UsageError(str(error)) from error
     known = None if percent is None else stated_uncertainty(percent)
     stated = args.phases is not None or args.elements is not None
-    choice = prepared_choice(chosen, table, stated)
+    choice = replace(prepared_choice(chosen, table, stated), library=library, searched=searched)
     return _Job(choice, EvidenceCache(), decisions, params, segment, specimen, known)
 
 
@@ -105,6 +110,23 @@ def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
     for note in notes:
         say(note)
     return table
+
+
+def library_of(
+    args: argparse.Namespace, table: Sequence[Phase]
+) -> tuple[PhaseLibrary | None, LibrarySearch | None]:
+    """The library that the command asks, or what the one holds that it does not ask.
+
+    Raises
+    ------
+    ValueError
+        If it is asked with single phases, or cannot be read.
+    """
+    if not args.library:
+        return None, unasked_library(args.elements, args.library_file)
+    if args.phases:
+        raise ValueError("--library searches by elements: leave out --phases, or --library")
+    return open_library(args.elements, args.library_file, table), None
 
 
 def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[PhaseOverride, ...]:
@@ -134,6 +156,8 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
         choice.stated,
         choice.index,
         job.evidence.for_another_image(),
+        choice.library,
+        choice.searched,
     )
     with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(steps, lambda step: _advance(bar, step))

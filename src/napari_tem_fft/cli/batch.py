@@ -25,6 +25,7 @@ from ..core.pipeline import AnalysisParams
 from ..core.progress import Step
 from ..io.exchange.calibration_profile import load_profile
 from ..io.phases.index_cache import prepared_choice
+from ..io.phases.library import library_path
 from ..io.results.folder import KEEP
 from . import main as cli
 from .common import (
@@ -207,6 +208,12 @@ def _job(
         job = replace(job, params=params_from(args, job.params), **_given_options(args, percent))
         if job.calibration_profile is not None:
             load_profile(job.calibration_profile)
+        if job.library is not None and job.names is not None:
+            raise ValueError("--library searches by elements: leave out --phases, or --library")
+        if job.library is not None and not job.library_key():
+            raise ValueError(
+                "the library holds no structure that may be named: see napari-tem-fft phases search"
+            )
         table, notes = api.reference_table(job.cif)
         prepared_choice(api.select(job.names, job.sets, job.elements, table), table)
     except (ValueError, OSError) as error:
@@ -230,6 +237,7 @@ def _given_options(args: argparse.Namespace, percent: float | None) -> dict[str,
         "frame": args.frame,
         "calibration_profile": args.calibration_profile and os.path.abspath(args.calibration_profile),
         "calibration_uncertainty": percent,
+        "library": os.path.abspath(args.library_file or library_path()) if args.library else None,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -55,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .options import build_parser, run
 
     try:
+        if command == "phases" and (what := [word for word in words if word != named])[:1]:
+            from .library import LIBRARY_COMMANDS, run_library
+
+            if what[0] in LIBRARY_COMMANDS:
+                return run_library(what)
         return run(command, build_parser(command).parse_args(words))
     except UsageError as error:
         say(str(error))

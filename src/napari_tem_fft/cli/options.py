@@ -29,6 +29,12 @@ Analyse micrographs. For each file a folder with its name is written:
   misorientations.csv   angle and axis between neighbours of one phase
   map_*.tif       where each component is (0..1, 0.5 is its edge); specimen.tif, grains.tif
   analysis.json   everything, with parameters and versions"""
+LIBRARY = """\
+your library of phases, each with --help:
+  napari-tem-fft phases import SOURCE ...   CIF files, folders, .zip, .tar.gz
+  napari-tem-fft phases fetch               from a database, by OPTIMADE
+  napari-tem-fft phases search              by words, elements, cell or d
+  napari-tem-fft phases show | use | remove | export"""
 EXAMPLES = """\
 examples:
   napari-tem-fft analyse anode.dm4
@@ -76,7 +82,7 @@ def _of(command: str) -> Any:
 
 
 def _add_batch(commands: Any, name: str) -> None:
-    _of("batch").add_command(commands, name, add_choice, _add_parameters)
+    _of("batch").add_command(commands, name, add_choice_and_library, _add_parameters)
 
 
 def _add_analyse(commands: Any, name: str) -> None:
@@ -101,7 +107,7 @@ def _add_analyse(commands: Any, name: str) -> None:
     add_debug(parser)
     add_uncertainty(add_image(parser))
     add_unit(parser)
-    add_choice(parser.add_argument_group("phases that may be named"))
+    add_choice_and_library(parser.add_argument_group("phases that may be named"))
     _add_decisions(parser.add_argument_group("your own word on grains, by their numbers in earlier results"))
     parser.add_argument(
         "--specimen",
@@ -136,6 +142,24 @@ def add_choice(group: Any) -> None:
     )
 
 
+def add_choice_and_library(group: Any) -> None:
+    """Options that choose phases of the table, and of the user's library."""
+    add_choice(group)
+    add_library(group)
+
+
+def add_library(group: Any) -> None:
+    """Options that ask the user's library of phases."""
+    group.add_argument(
+        "--library",
+        action="store_true",
+        help="search your library of phases as well (napari-tem-fft phases import): its structures of the"
+        " stated --elements, or all; the bundled table takes part as a whole unless elements or sets are"
+        " stated",
+    )
+    group.add_argument("--library-file", metavar="FILE", type=Path, help="another library than your own")
+
+
 def _add_decisions(group: Any) -> None:
     """Options by which a person decides on the phases of grains."""
     said = {
@@ -160,7 +184,7 @@ def _add_sample(commands: Any, name: str) -> None:
 
 def _add_phases(commands: Any, name: str) -> None:
     text = "List the phases that may be named; with names, the lattice spacings of each."
-    parser = add_command(commands, name, description=text)
+    parser = add_command(commands, name, description=text, epilog=LIBRARY)
     parser.add_argument("names", nargs="*", metavar="NAME", help="phases to be shown in full")
     add_unit(parser)
     add_choice(parser)

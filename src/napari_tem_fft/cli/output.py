@@ -30,6 +30,7 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
         *_network(analysis),
         *_components(analysis, unit),
         *_outside_candidates(analysis),
+        *([analysis.searched.text] if analysis.searched is not None else []),
         *(_ring_line(rings) for rings in analysis.rings if rings.phases),
         *(f"warning: {text}" for text in dict.fromkeys((*analysis.micrograph.warnings, *analysis.warnings))),
     ]

@@ -23,7 +23,7 @@ def phase_table(phases: Sequence[Phase], known: int, unit: LengthUnit = "nm") ->
             p.formula,
             p.name,
             p.space_group,
-            cell_text(p, unit),
+            cell_text(p.cell, unit),
             " ".join(p.tags) + (" (!)" if p.flag else ""),
         )
         for p in phases
@@ -32,9 +32,9 @@ def phase_table(phases: Sequence[Phase], known: int, unit: LengthUnit = "nm") ->
     return "\n".join([*table([header, *rows]), f"{len(phases)} of {known} phases active", *doubtful])
 
 
-def cell_text(phase: Phase, unit: LengthUnit = "nm") -> str:
+def cell_text(cell: Sequence[float], unit: LengthUnit = "nm") -> str:
     """Cell lengths; angles only where they are not right. Empty where only d-spacings are known."""
-    lengths, angles = phase.cell[:3], phase.cell[3:]
+    lengths, angles = cell[:3], cell[3:]
     oblique = [f"{angle:g}" for angle in angles if angle != 90]
     return " ".join([*(length(edge, unit) for edge in lengths), *oblique])
 
@@ -71,7 +71,7 @@ def phase_lines(
         "checked": phase.checked,
         "doubt": phase.flag,
     }
-    about = (phase.name, phase.formula, phase.space_group, f"cell {cell_text(phase, unit)}")
+    about = (phase.name, phase.formula, phase.space_group, f"cell {cell_text(phase.cell, unit)}")
     lines = [
         f"{phase.id}: {', '.join(part for part in about if part and part != 'cell ')}",
         *table([header, *rows]),

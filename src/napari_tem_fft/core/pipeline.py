@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .crystal.library import PhaseLibrary
 from .crystal.phase import Phase
 from .events import (
     DiffractogramReady,
@@ -45,6 +46,7 @@ from .maps.specimen import specimen_mask
 from .maps.strain import Deformation, DeformationParams, wanted_deformations
 from .matching import EvidenceCache, GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
 from .matching.assignment import CandidateSet, assign_phases
+from .matching.library_candidates import LibrarySearch
 from .matching.pair_index import PhaseIndex
 from .matching.spot_kinds import label_kinds
 from .parameters import Field, check_limits
@@ -160,6 +162,9 @@ class Analysis:
         Whether a person has said what the sample can hold, by phases or elements.
     edit_start : EditStart, optional
         What edits begin from, once there was one; until then they begin from the analysis itself.
+    searched : LibrarySearch, optional
+        What was searched of the user's library of phases, or what it holds; its entries that were weighed
+        are among the phases. Edits weigh these, and do not search again.
     """
 
     micrograph: Micrograph
@@ -185,6 +190,7 @@ class Analysis:
     specimen_by_user: bool = False
     candidates_stated: bool = False
     edit_start: EditStart | None = None
+    searched: LibrarySearch | None = None
 
     @property
     def vacuum_found(self) -> bool:
@@ -195,7 +201,9 @@ class Analysis:
     @property
     def choice(self) -> CandidateSet:
         """What may be named."""
-        return CandidateSet(self.phases, self.others, self.decisions, self.candidates_stated)
+        return CandidateSet(
+            self.phases, self.others, self.decisions, self.candidates_stated, searched=self.searched
+        )
 
     def __repr__(self) -> str:
         names = ", ".join(part.name for part in self.components) or "no crystal"
@@ -220,6 +228,8 @@ def analysis_steps(
     stated: bool = False,
     index: PhaseIndex | None = None,
     cache: EvidenceCache | None = None,
+    library: PhaseLibrary | None = None,
+    searched: LibrarySearch | None = None,
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
 
@@ -228,6 +238,8 @@ def analysis_steps(
     person says that there is matter, on any grid over the whole image; `stated` whether a person has said
     what the sample can hold, by phases or elements (`CandidateSet.stated`). `index` is that of `phases` and
     `others` where it is prepared; a `cache` of the caller's keeps the evidence of the grains for edits.
+    Entries of a `library` that fit a grain's lattice join the candidates; `searched` is what one holds
+    that is not asked.
 
     The products of the steps are those of `core.events`, in this order: DiffractogramReady,
     LocalSpectraReady, SpotsFound, ProfilesReady, GrainsFound, PhasesAssigned, MapsReady.
@@ -257,7 +269,7 @@ def analysis_steps(
     found, camera = set_camera_spots_aside(found, micrograph.pixel_size, micrograph.extent)
     found = only_inside(found, inside_part(micrograph, context.grid))
     yield Step("spots", 3, STAGES, SpotsFound(found.spots))
-    choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated, index)
+    choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated, index, library, searched)
     given = None if specimen is None else specimen_on_grid(specimen, micrograph, context.grid)
     warnings = (*warnings_of(micrograph, repaired), *camera)
     rest = follow_spots(
@@ -334,7 +346,7 @@ def follow_spots(
     return Analysis(
         micrograph=micrograph,
         params=params,
-        phases=choice.phases,
+        phases=names.choice.phases,
         diffractogram=diffractogram,
         local_spectra=spectra,
         spots=found.spots,
@@ -352,6 +364,7 @@ def follow_spots(
         deformations=wanted_deformations(params.deformation, diffractogram, spectra, found, context.grid),
         specimen_by_user=specimen_by_user,
         candidates_stated=choice.stated,
+        searched=names.choice.searched,
     )
 
 

@@ -9,10 +9,10 @@ from napari_tem_fft.core.matching import EvidenceCache, MatchParams, match_grain
 from napari_tem_fft.core.matching.null_models import _cubic_turns
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.zone_patterns import (
-    _axes,
     _lattice_points,
     _orientations,
     _primitive_directions,
+    zone_axes,
 )
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_table
@@ -41,7 +41,7 @@ def perfect_patterns(phase):
     hkl, g = planes.arrays.hkl, planes.arrays.hkl @ planes.basis
     half = (hkl @ (512**2, 512, 1) > 0) & (planes.arrays.d >= 0.117)
     grains, spots = [], []
-    for uvw in _axes(planes.direct, planes.rotations)[0]:
+    for uvw in zone_axes(planes)[0]:
         if np.abs(uvw).max() > 1:
             continue
         own = g[half & (hkl @ uvw == 0)]

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from .phase import Phase, reciprocal_basis
+from .phase import Miller, Phase, reciprocal_basis
 from .structure import LatticePlanes, PlaneArrays
 
 #: Two cells agree within this (relative).
@@ -24,6 +24,9 @@ class ListedPlanes:
     basis, direct : ndarray, shape (3, 3)
         Rows a*, b*, c* in 1/nm, and a, b, c in nm.
     """
+
+    zones: frozenset[Miller] | None = None
+    zone_share = 1.0
 
     def __init__(self, phase: Phase) -> None:
         self._phase = phase

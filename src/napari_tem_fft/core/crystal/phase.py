@@ -60,6 +60,12 @@ class Phase:
     tags, aliases : tuple of str
     source, flag, checked : str
         Reference; a doubt to be shown to the user (empty if none); what it was compared with.
+    references : tuple of Phase
+        Entries of a library that are this phase, with cells of their own, itself first; empty where there
+        is one cell alone.
+    label : str
+        How the phase is named where several references stand for it:
+        "Cu, Fm-3m; 5 entries, a 0.3607-0.3621 nm".
     """
 
     id: str
@@ -74,11 +80,18 @@ class Phase:
     source: str = ""
     flag: str = ""
     checked: str = ""
+    references: tuple[Phase, ...] = ()
+    label: str = ""
 
     @property
     def d_only(self) -> bool:
         """True where only d-spacings are known, so that angles cannot be checked."""
         return not self.cell
+
+    @property
+    def variants(self) -> tuple[Phase, ...]:
+        """The cells that count: those of its references, or its own."""
+        return self.references or (self,)
 
     @property
     def is_layered(self) -> bool:

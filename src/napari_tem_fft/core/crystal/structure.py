@@ -84,15 +84,26 @@ class LatticePlanes(Sequence[Reflection]):
     structure : Structure
     d_min : float, nm
         Smallest d that is listed.
+    zones : frozenset of tuple of int, optional
+        The only zone axes by which the phase is matched, where a search has left these; all where absent.
+    zone_share : float
+        How probable it is, before looking, that one of these is seen.
     """
 
-    def __init__(self, structure: Structure, d_min: float = D_MIN) -> None:
-        self.structure, self.d_min = structure, d_min
+    def __init__(
+        self,
+        structure: Structure,
+        d_min: float = D_MIN,
+        zones: frozenset[Miller] | None = None,
+        zone_share: float = 1.0,
+    ) -> None:
+        self.structure, self.d_min, self.zones, self.zone_share = structure, d_min, zones, zone_share
 
     @cached_property
     def key(self) -> str:
-        """The structure's key (see `Structure.key`)."""
-        return self.structure.key()
+        """The structure's key (see `Structure.key`), with the zone axes where these are limited."""
+        key = self.structure.key()
+        return key if self.zones is None else f"{key} {self.zone_share:.6g} {sorted(self.zones)}"
 
     @property
     def rotations(self) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..crystal.library import PhaseLibrary
 from ..crystal.phase import Phase
 from ..grains.grain import GrainSet
 from ..profile.radial_profile import ProfilePeak, RadialProfile
@@ -22,9 +23,12 @@ from . import (
     match_grains,
     match_rings,
 )
+from .library_candidates import LibrarySearch, library_candidates, with_labels
 from .pair_index import PhaseIndex
 from .search import GRAIN_SCALE
 
+#: The tag of phases of the user's library.
+LIBRARY_TAG = "library"
 #: An image shows nothing where its power is less than this share of the noise that neighbouring rings have.
 CUT_AWAY = 0.1
 
@@ -46,6 +50,10 @@ class CandidateSet:
         their rival then, unless `MatchParams.outside` is given.
     index : PhaseIndex, optional
         Of the candidates and the others, where it is prepared; else it is built when it is needed.
+    library : PhaseLibrary, optional
+        Its entries that fit a grain's lattice join the candidates.
+    searched : LibrarySearch, optional
+        What was searched of a library already, or what it holds.
     """
 
     phases: tuple[Phase, ...]
@@ -53,14 +61,26 @@ class CandidateSet:
     decisions: tuple[PhaseOverride, ...] = ()
     stated: bool = False
     index: PhaseIndex | None = None
+    library: PhaseLibrary | None = None
+    searched: LibrarySearch | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseAssignments:
-    """What `name_all` found: a match for each grain (more where lattices overlap), and for the rings."""
+    """What `assign_phases` found.
+
+    Attributes
+    ----------
+    matches : tuple of GrainMatch
+        One for each grain, more where lattices overlap.
+    rings : tuple of RingMatch
+    choice : CandidateSet
+        What could be named, those of a library included.
+    """
 
     matches: tuple[GrainMatch, ...]
     rings: tuple[RingMatch, ...]
+    choice: CandidateSet
 
 
 def assign_phases(
@@ -89,8 +109,11 @@ def assign_phases(
     cache = cache or EvidenceCache()
     if choice.index is not None:
         cache.take(choice.index)
+    if choice.library is not None:
+        choice = _with_library(choice, choice.library, found, calibration_uncertainty, params, cache)
     band = recorded_band(profiles[0])
-    choice = with_overrides(choice)
+    asked, choice = choice, with_overrides(choice)
+    pool = choice.searched.pool if choice.searched is not None else 0
     if choice.stated and params.outside is None:
         params = replace(params, outside=0.0)
     matches = match_grains(
@@ -103,10 +126,30 @@ def assign_phases(
         band,
         choice.others,
         cache,
+        pool,
     )
+    matches = with_labels(matches, choice.phases)
     peaks = ring_peaks(profiles, found.spots, matches)
-    rings = match_rings(peaks, choice.phases, known_scale(matches, calibration_uncertainty), params, band)
-    return PhaseAssignments(matches, rings)
+    of_table = [phase for phase in choice.phases if LIBRARY_TAG not in phase.tags]
+    rings = match_rings(peaks, of_table, known_scale(matches, calibration_uncertainty), params, band)
+    return PhaseAssignments(matches, rings, replace(asked, library=None, index=None))
+
+
+def _with_library(
+    choice: CandidateSet,
+    library: PhaseLibrary,
+    found: GrainSet,
+    uncertainty: float,
+    params: MatchParams,
+    cache: EvidenceCache,
+) -> CandidateSet:
+    """The choice with the phases of the library that the grains can be."""
+    index = cache.index_of((*choice.phases, *choice.others))
+    joined = library_candidates(
+        library, choice.phases, choice.others, index, found.grains, found.spots, params, uncertainty
+    )
+    cache.take(joined.index)
+    return replace(choice, phases=joined.phases, index=joined.index, searched=joined.search)
 
 
 def with_overrides(choice: CandidateSet) -> CandidateSet:

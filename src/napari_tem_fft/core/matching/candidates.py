@@ -33,7 +33,8 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
     """One hypothesis as a candidate."""
     h, row = found.hypotheses, int(found.hypotheses.grain[hypothesis])
     zone = int(h.zone[hypothesis])
-    indexed = _index_spots(found, hypothesis, phase)
+    reference = phase.variants[int(found.index.zone_variant[zone])]
+    indexed = _index_spots(found, hypothesis, reference)
     explained = found.evidence.explained[hypothesis] | found.evidence.double_diffraction[hypothesis]
     weight = np.where(found.observed.valid[row], found.observed.weight[row], 0.0)
     return Candidate(
@@ -45,7 +46,8 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
         explained=float(weight[explained].sum() / max(weight.sum(), 1e-9)),
         scale_sigma=float(h.scale_error[hypothesis]),
         misfit=float(found.evidence.chi2[hypothesis, explained].sum() / max(2 * explained.sum() - 3, 1)),
-        orientation=_orient(found, hypothesis, phase),
+        orientation=_orient(found, hypothesis, reference),
+        reference=reference.id if phase.references else "",
     )
 
 

@@ -51,15 +51,21 @@ def _log_prior(index: PhaseIndex, band: tuple[float, float]) -> NDArray[np.float
     rich = weight**2 / (1 + weight**2)
     share = _within_phase(index, index.zone_multiplicity * rich)
     flat = _within_phase(index, index.zone_flat * rich)
-    lies_flat = LIES_FLAT * (np.bincount(index.zone_phase, flat)[index.zone_phase] > 0.5)
+    lies_flat = LIES_FLAT * (np.bincount(index.zone_phase, flat)[index.zone_phase] > 1e-6)
     prior = (1 - lies_flat) * share + lies_flat * flat
     return np.log(np.maximum(prior, 1e-30) * index.zone_orientations)
 
 
 def _within_phase(index: PhaseIndex, share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of the zones, summing to 1 within each phase that has any."""
-    total = np.bincount(index.zone_phase, share)
-    part: NDArray[np.float64] = share / np.maximum(total, 1e-30)[index.zone_phase]
+    """Shares of the zones, summing to 1 within each phase that has any, or to the share of those indexed.
+
+    The references of a phase are as probable as one another.
+    """
+    total = np.bincount(index.zone_lattice, share)
+    _, first = np.unique(index.zone_lattice, return_index=True)
+    references = np.bincount(index.zone_phase[first], minlength=int(index.zone_phase.max(initial=-1)) + 1)
+    weight = index.zone_share / np.maximum(references, 1)[index.zone_phase]
+    part: NDArray[np.float64] = weight * share / np.maximum(total, 1e-30)[index.zone_lattice]
     return part
 
 

@@ -41,6 +41,7 @@ def match_grains(
     band: tuple[float, float] = ANY_G,
     outside: Sequence[Phase] = (),
     cache: EvidenceCache | None = None,
+    pool: int = 0,
 ) -> tuple[GrainMatch, ...]:
     """What each grain's phase is, judged by d and angles of all its spots and by the image's one scale.
 
@@ -64,6 +65,8 @@ def match_grains(
         match if they were allowed (`GrainMatch.alternatives`); see `with_alternatives`.
     cache : EvidenceCache, optional
         What is known of these grains already.
+    pool : int
+        How many phases could have been candidates, where only those of a library that can fit are given.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def match_grains(
     index = cache.index_of((*phases, *outside))
     uncertainty = max(calibration_uncertainty, 1e-4)
     matcher = _Matcher(
-        grains, spots, tuple(phases), params, tuple(decisions), index, len(phases), band, cache
+        grains, spots, tuple(phases), params, tuple(decisions), index, len(phases), band, cache, pool
     )
     matches = matcher.match(uncertainty)
     asked = {match.grain for match in matches if match.spots and not match.decided_by_user}
@@ -100,6 +103,7 @@ class _Matcher:
     candidates: int
     band: tuple[float, float]
     cache: EvidenceCache
+    pool: int = 0
 
     def match(self, uncertainty: float) -> tuple[GrainMatch, ...]:
         """A match for each grain, and for each further lattice that overlaps it."""
@@ -169,7 +173,7 @@ class _Matcher:
             if any(decision.grain == self.grains[owner].id for decision in self.decisions)
         }
         phases = self.candidates, len(self.phases)
-        return search(observed, self.index, phases, scale, self.params, self.cache, barred)
+        return search(observed, self.index, phases, scale, self.params, self.cache, barred, self.pool)
 
     def _barred_phases(self, grain: int, first: bool) -> NDArray[np.bool_]:
         """What a person says that a (first) lattice is not, "not listed" and "all spurious" last."""

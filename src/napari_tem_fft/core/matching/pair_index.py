@@ -27,7 +27,7 @@ from .zone_patterns import (
 )
 
 #: Part of every key: raise it when the meaning of the arrays changes.
-VERSION = f"index-4 {PATTERN_D} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
+VERSION = f"index-5 {PATTERN_D} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
 #: A direction is along the stacking of layers if the cosine between the two is above this.
 FLAT = 0.9986
 #: Pairs this close to a right angle are listed with both signs, degrees.
@@ -43,13 +43,17 @@ class PhaseIndex:
     Attributes
     ----------
     plane_code, plane_f : ndarray, shape (planes,)
-        Every allowed (hkl) of every phase: its code with the phase's number (sorted), relative |F|.
+        Every allowed (hkl) of every lattice: its code with the lattice's number (sorted), relative |F|.
     zone_phase, zone_multiplicity, zone_orientations : ndarray of int, shape (zones,)
     zone_uvw : ndarray of int, shape (zones, 3)
     zone_basis : ndarray, shape (zones, 2, 2), 1/nm
     zone_hkl : ndarray of int, shape (zones, 2, 3)
     zone_flat : ndarray of bool, shape (zones,)
         Whether the phase is a layered one seen along its stacking.
+    zone_lattice, zone_variant : ndarray of int, shape (zones,)
+        The lattice whose planes count, and which of its phase's references that is (see `Phase.variants`).
+    zone_share : ndarray, shape (zones,)
+        How probable it is, before looking, that one of the zones that the index holds of the phase is seen.
     zone_weight : ndarray, shape (zones, nodes)
         Sum of the visibilities of the pattern's reflections up to each node.
     zone_silence : ndarray, shape (zones, nodes, floors, thresholds)
@@ -71,7 +75,10 @@ class PhaseIndex:
     zone_uvw: NDArray[np.int16]
     zone_basis: NDArray[np.float64]
     zone_hkl: NDArray[np.int16]
+    zone_lattice: NDArray[np.int32]
+    zone_variant: NDArray[np.int16]
     zone_flat: NDArray[np.bool_]
+    zone_share: NDArray[np.float32]
     zone_weight: NDArray[np.float32]
     zone_silence: NDArray[np.float32]
     pair_ratio: NDArray[np.float64]
@@ -100,7 +107,7 @@ class PhaseIndex:
             Only of points whose (hkl) are all below 256 is the result of use.
         """
         # a code is linear in (hkl)
-        origin = _plane_code(self.zone_phase[zone], np.zeros(3, np.int64))
+        origin = _plane_code(self.zone_lattice[zone], np.zeros(3, np.int64))
         first, second = (self.zone_hkl[zone].astype(np.int64) @ _CODE).T[..., None]
         code = origin[:, None] + first * position[..., 0] + second * position[..., 1]
         found = np.minimum(np.searchsorted(self.plane_code, code), len(self.plane_code) - 1)
@@ -111,32 +118,67 @@ def index_key(phases: Sequence[Phase]) -> str:
     """Hash of everything that the index of these phases depends on, their order included."""
     digest = hashlib.sha256(VERSION.encode())
     for phase in phases:
-        planes = planes_of(phase)
-        digest.update(b"d only" if planes is None else planes.key.encode())
+        for variant in phase.variants:
+            planes = planes_of(variant)
+            digest.update(b"d only" if planes is None else planes.key.encode())
+        digest.update(b"references %d" % len(phase.references) if phase.references else b"")
         digest.update(b"layered" if phase.is_layered else b"")
     return digest.hexdigest()
 
 
 def build_index(phases: Sequence[Phase]) -> PhaseIndex:
     """Build the index; phases known by a list of d-spacings only have no pairs."""
-    lattices = [(n, planes_of(phase)) for n, phase in enumerate(phases)]
-    blocks = [
-        (n, dict(_block(_Lattice(lattice.key, lattice)))) for n, lattice in lattices if lattice is not None
+    lattices = [
+        (n, variant, planes_of(one))
+        for n, phase in enumerate(phases)
+        for variant, one in enumerate(phase.variants)
     ]
-    zones = np.cumsum([0, *(len(block["zone_uvw"]) for _, block in blocks)])
-    for (number, block), first in zip(blocks, zones[:-1], strict=True):
-        block["plane_code"] = block["plane_code"] + (number << _PHASE_SHIFT)
-        block["pair_zone"] = block["pair_zone"] + first
-        block["zone_phase"] = np.full(len(block["zone_uvw"]), number, np.int32)
-        block["zone_flat"] = block["zone_flat"] & phases[number].is_layered
+    blocks = []
+    for number, variant, planes in lattices:
+        if planes is not None:
+            block = dict(_block(_Lattice(planes.key, planes)))
+            zones = len(block["zone_uvw"])
+            block["zone_phase"] = np.full(zones, number, np.int32)
+            block["zone_lattice"] = np.zeros(zones, np.int32)
+            block["zone_variant"] = np.full(zones, variant, np.int16)
+            block["zone_flat"] = block["zone_flat"] & phases[number].is_layered
+            blocks.append(block)
+    return _joined(blocks, [1] * len(blocks), index_key(phases))
+
+
+def join_indices(parts: Sequence[PhaseIndex], key: str) -> PhaseIndex:
+    """One index of several; the numbers of their phases and variants are taken as they are.
+
+    Parameters
+    ----------
+    parts : sequence of PhaseIndex
+    key : str
+        `index_key` of the phases that the numbers mean.
+    """
+    lattices = [int(part.zone_lattice.max(initial=-1)) + 1 for part in parts]
+    return _joined([part.arrays() for part in parts], lattices, key)
+
+
+def _joined(blocks: Sequence[Mapping[str, NDArray[Any]]], lattices: Sequence[int], key: str) -> PhaseIndex:
+    """Blocks of so many lattices each, one after the other, sorted."""
+    zones = np.cumsum([0, *(len(block["zone_uvw"]) for block in blocks)])
+    first_lattice = np.cumsum([0, *lattices])
+    moved = []
+    for block, zone, lattice in zip(blocks, zones, first_lattice, strict=False):
+        own = {
+            "plane_code": block["plane_code"] + (int(lattice) << _PHASE_SHIFT),
+            "zone_lattice": block["zone_lattice"] + lattice,
+            "pair_zone": block["pair_zone"] + zone,
+        }
+        moved.append({**block, **own})
     joined = {
-        name: np.concatenate([empty, *(block[name] for _, block in blocks)]).astype(empty.dtype)
+        name: np.concatenate([empty, *(block[name] for block in moved)]).astype(empty.dtype)
         for name, empty in _EMPTY.items()
     }
     for part, by in (("plane_", "plane_code"), ("pair_", "pair_ratio")):
         order = np.argsort(joined[by], kind="stable")
         joined |= {name: array[order] for name, array in joined.items() if name.startswith(part)}
-    return PhaseIndex.from_arrays(joined, index_key(phases))
+    return PhaseIndex.from_arrays(joined, key)
 
 
 _EMPTY: dict[str, NDArray[Any]] = {
@@ -148,7 +190,10 @@ _EMPTY: dict[str, NDArray[Any]] = {
     "zone_uvw": np.zeros((0, 3), np.int16),
     "zone_basis": np.zeros((0, 2, 2)),
     "zone_hkl": np.zeros((0, 2, 3), np.int16),
+    "zone_lattice": np.zeros(0, np.int32),
+    "zone_variant": np.zeros(0, np.int16),
     "zone_flat": np.zeros(0, bool),
+    "zone_share": np.zeros(0, np.float32),
     "zone_weight": np.zeros((0, len(NODES)), np.float32),
     "zone_silence": np.zeros((0, len(NODES), len(FLOORS), len(THRESHOLDS)), np.float32),
     "pair_ratio": np.zeros(0),
@@ -171,7 +216,8 @@ class _Lattice:
 def _block(lattice: _Lattice) -> Mapping[str, NDArray[Any]]:
     """The arrays of one phase alone."""
     patterns = zone_patterns(lattice.planes)
-    return _planes(lattice.planes) | _zones(patterns, lattice.planes.direct) | _pairs(patterns)
+    share = {"zone_share": np.full(len(patterns), lattice.planes.zone_share, np.float32)}
+    return _planes(lattice.planes) | _zones(patterns, lattice.planes.direct) | share | _pairs(patterns)
 
 
 def _plane_code(phase: NDArray[np.int32] | int, hkl: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -77,6 +77,8 @@ class Candidate:
     orientation : CrystalOrientation, optional
         How the crystal lies in the image, by the rotation of the placed pattern; None where fewer than two
         directions were seen, and in results of version 0.1.
+    reference : str
+        The nearest of several references of a phase, by its id; empty where there is one alone.
     """
 
     phase: str
@@ -88,6 +90,7 @@ class Candidate:
     scale_sigma: float = 0.0
     misfit: float = 0.0
     orientation: CrystalOrientation | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def search(
     params: MatchParams,
     cache: EvidenceCache,
     forbidden: Mapping[int, NDArray[np.bool_]] | None = None,
+    pool: int = 0,
 ) -> Found:
     """Weigh all placements, and judge the grains together with the first phases of the index allowed.
 
@@ -78,6 +79,8 @@ def search(
     cache : EvidenceCache
     forbidden : mapping of int to ndarray of bool, shape (phases + 2,), optional
         For a grain (row of `observed`): what it cannot be, "not listed" and "all spurious" last.
+    pool : int
+        How many phases could have been meant, where only those of a library that can fit are in the index.
     """
     candidates, allowed = phases
     found = weigh_grains(observed, index, candidates, scale, cache).of_first(allowed, index)
@@ -87,7 +90,7 @@ def search(
     for row, barred in (forbidden or {}).items():
         table[:, row, barred[:allowed]] = _IMPOSSIBLE
         null_models[row, barred[allowed:]] = _IMPOSSIBLE
-    joint = combine(table, null_models, _prior(allowed, params), scale)
+    joint = combine(table, null_models, _prior(allowed, params, pool), scale)
     error = np.sqrt(_scale_error(hypotheses) ** 2 + joint.scale_error**2)
     merit = evidence.log_evidence - 0.5 * ((hypotheses.log_scale - joint.mean_scale) / error) ** 2
     return Found(observed, index, hypotheses, evidence, merit, joint)
@@ -97,9 +100,10 @@ def _scale_error(hypotheses: Hypotheses) -> NDArray[np.float64]:
     return np.hypot(hypotheses.scale_error, GRAIN_SCALE)
 
 
-def _prior(phases: int, params: MatchParams) -> NDArray[np.float64]:
+def _prior(phases: int, params: MatchParams, pool: int) -> NDArray[np.float64]:
+    """What each phase has before looking: its share of all that could have been meant."""
     listed = 1 - params.not_listed - ALL_SPURIOUS
-    return np.append(np.full(phases, listed / max(phases, 1)), [params.not_listed, ALL_SPURIOUS])
+    return np.append(np.full(phases, listed / max(phases, pool, 1)), [params.not_listed, ALL_SPURIOUS])
 
 
 def _over_scale(

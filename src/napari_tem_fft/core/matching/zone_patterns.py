@@ -123,7 +123,10 @@ def zone_patterns(planes: LatticePlanes | ListedPlanes) -> list[ZonePattern]:
     usable = arrays.d >= PATTERN_D
     hkl, family = arrays.hkl[usable], arrays.family[usable]
     weight = visibility(arrays.relative_f[usable], 1.0 / arrays.d[usable])
-    axes, multiplicity = _axes(planes.direct, planes.rotations)
+    axes, multiplicity = zone_axes(planes)
+    if planes.zones is not None:
+        wanted = [tuple(uvw) in planes.zones for uvw in axes.tolist()]
+        axes, multiplicity = axes[wanted], multiplicity[wanted]
     patterns = []
     for uvw, count in zip(axes, multiplicity, strict=True):
         inside = np.nonzero(hkl @ uvw == 0)[0]
@@ -134,10 +137,9 @@ def zone_patterns(planes: LatticePlanes | ListedPlanes) -> list[ZonePattern]:
     return patterns
 
 
-def _axes(
-    direct: NDArray[np.float64], rotations: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """One direction of each symmetric set, shape (n, 3), and the number of its equivalents."""
+def zone_axes(planes: LatticePlanes | ListedPlanes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """One low-index direction of each symmetric set, shape (n, 3), and the number of its equivalents."""
+    direct, rotations = planes.direct, planes.rotations
     candidates = _primitive_directions(MORE_INDICES)
     low = np.abs(candidates).max(axis=1) <= INDICES
     candidates = candidates[low | (np.linalg.norm(candidates @ direct, axis=1) <= SHORT)]

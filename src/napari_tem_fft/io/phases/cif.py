@@ -38,6 +38,8 @@ MOST_STRUCTURES = 1000
 SHORTEST_CONTACT, DENSITIES = 0.06, (0.05, 25.0)
 #: Share of an element by which atoms and the file's own formula may differ.
 SAME_FORMULA = 0.1
+#: What stands in the place of a name where there is none.
+NO_NAMES = ("", "missing", "unknown", "none", "n/a", "unnamed", "untitled")
 #: A name is cut to this length.
 LONGEST_NAME = 200
 _WHAT_MATTERS = ("_cell_length", "_cell_angle", "_symmetry_", "_space_group_")
@@ -249,8 +251,19 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
     if not np.isfinite(values).all():
         raise ValueError("the unit cell is incomplete")
     cell = tuple(round(v, 9) for v in (*(length / 10 for length in values[:3]), *values[3:]))
+    check_cell(cell)
+    return cell
+
+
+def check_cell(cell: tuple[float, ...]) -> None:
+    """Refuse a cell (nm, degrees) that makes no sense, or is larger than a simple phase's.
+
+    Raises
+    ------
+    ValueError
+    """
     if min(cell[:3]) < 0.1 or not all(20 < angle < 160 for angle in cell[3:]):
-        raise ValueError("the unit cell makes no sense: " + " ".join(f"{v:g}" for v in values))
+        raise ValueError("the unit cell makes no sense: " + " ".join(f"{v:g}" for v in cell))
     volume = 1.0 / abs(float(np.linalg.det(reciprocal_basis(cell))))
     if not np.isfinite(volume) or volume > LARGEST_CELL:
         raise ValueError(f"the unit cell is larger than {LARGEST_CELL:g} nm^3")
@@ -258,7 +271,6 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
         raise ValueError(f"an edge of the unit cell is longer than {LONGEST_EDGE:g} nm")
     if np.prod(cell[:3]) > MOST_OBLIQUE * volume:
         raise ValueError("the unit cell is too oblique: give the same lattice by a reduced cell")
-    return cell
 
 
 def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[str]) -> None:
@@ -345,7 +357,8 @@ def _point_in_general_position(cell: tuple[float, ...], symmetry: Symmetry) -> S
 
 def _name(block: gemmi.cif.Block, stem: str) -> str:
     tags = ("_chemical_name_mineral", "_chemical_name_common", "_chemical_name_systematic")
-    return _text_of(block, *tags)[:LONGEST_NAME] or stem
+    name = _text_of(block, *tags)[:LONGEST_NAME]
+    return stem if name.strip("<>'").lower() in NO_NAMES else name
 
 
 def _formula_text(block: gemmi.cif.Block) -> str:

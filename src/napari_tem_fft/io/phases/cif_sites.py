@@ -116,6 +116,7 @@ def element_of(text: str, known: Collection[str] = (), is_type: bool = True) -> 
     if is_type and letters in _HEAVIEST:
         return "", ""
     readings = [symbol for symbol in dict.fromkeys((two, one)) if symbol in ELEMENTS]
+    readings = [symbol for symbol in readings if symbol != "D" or len(letters) == 1 or letters[1].isupper()]
     if len(readings) > 1 and letters[1].isupper():
         if not is_type and not known:
             return _hydrogen(two), f"label {text} is read as {two}"

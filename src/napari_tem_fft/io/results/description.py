@@ -11,6 +11,8 @@ from typing import Any
 
 from ... import __version__
 from ...core.crystal.phase import Phase
+from ...core.grains.grain import Grain
+from ...core.grains.plane_cell import plane_cell
 from ...core.image.micrograph import Micrograph
 from ...core.image.roi import roi_in_metadata
 from ...core.maps.component_map import ComponentMap
@@ -19,6 +21,7 @@ from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
 from ..phases.table import load_table
 from ..plain import to_plain
+from .library_phases import describe_library, is_by_atoms
 from .parameters import describe_parameters
 
 FORMAT = "napari-tem-fft analysis"
@@ -34,6 +37,7 @@ UNITS = {
     "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
     "d": "by the image's calibration; scale is the factor that a match would need",
     "snr": "power over mean noise power",
+    "plane_cells": "reduced reciprocal cell of each grain's spots: a <= b (1/nm), angle 60 to 90 degrees",
     "log_false_alarm": "natural logarithm",
 }
 LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi")
@@ -75,6 +79,8 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "others": [phase.id for phase in analysis.others],
         "candidates_stated": analysis.candidates_stated,
         "own_phases": to_plain(_not_bundled((*analysis.phases, *analysis.others))),
+        "library": describe_library(analysis.searched, (*analysis.phases, *analysis.others)),
+        "plane_cells": [_plane_cell(grain, analysis.spots) for grain in analysis.grains],
         "files": list(files),
     }
 
@@ -152,4 +158,14 @@ def _software() -> dict[str, str]:
 def _not_bundled(phases: Sequence[Phase]) -> list[Phase]:
     """Those of the user's own files, which have to be stored in full."""
     bundled = {phase.id: phase for phase in load_table()}
-    return [phase for phase in phases if bundled.get(phase.id) is not phase]
+    return [phase for phase in phases if bundled.get(phase.id) is not phase and not is_by_atoms(phase)]
+
+
+def _plane_cell(grain: Grain, spots: Sequence[Spot]) -> dict[str, Any] | None:
+    """A grain's own two-dimensional reciprocal cell, as far as its spots show one."""
+    cell = plane_cell(grain, spots)
+    if cell is None:
+        return None
+    names = ("a", "a_sigma", "b", "b_sigma", "angle", "angle_sigma")
+    numbers = {name: getattr(cell, name) for name in names}
+    return {"grain": grain.id, **numbers, "d_a": cell.d[0], "d_b": cell.d[1], "spots": list(cell.spots)}

@@ -37,6 +37,7 @@ from ..plain import from_plain, json_text
 from .description import FORMAT, FORMAT_VERSION, describe
 from .grain_tables import write_grains, write_misorientations, write_sizes
 from .ifft_files import Inverse, write_inverses
+from .library_phases import restore_library
 from .map_files import (
     label_planes,
     map_names,
@@ -205,12 +206,13 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
     image, repaired = prepared_pixels(micrograph)
     whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
     grains = from_plain(tuple[Grain, ...], stored["grains"])
+    searched, of_library = restore_library(stored.get("library"))
     grid = from_plain(MapGrid, stored["map_grid"])
     specimen, labels = (_on_grid(folder / name, grid) for name in (SPECIMEN, GRAINS))
     return Analysis(
         micrograph=micrograph,
         params=params,
-        phases=_phases(stored["phases"], stored["own_phases"]),
+        phases=_phases(stored["phases"], stored["own_phases"], of_library),
         diffractogram=whole,
         local_spectra=local_spectra_of(whole, band_image(whole), params.windows),
         spots=from_plain(tuple[Spot, ...], stored["spots"]),
@@ -228,7 +230,8 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
         warnings=tuple(stored["warnings"]),
         network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,
         rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
-        others=_phases(stored.get("others", []), stored["own_phases"]),
+        others=_phases(stored.get("others", []), stored["own_phases"], of_library),
+        searched=searched,
         decisions=from_plain(tuple[PhaseOverride, ...], stored.get("decisions", [])),
         candidates_stated=bool(stored.get("candidates_stated", False)),
         edit_start=_read_start(folder, stored.get("edit_start"), grid),
@@ -251,7 +254,10 @@ def _component(entry: dict[str, Any], folder: Path, grid: MapGrid) -> ComponentM
     return from_plain(ComponentMap, {**without, "heat": heat})
 
 
-def _phases(ids: Sequence[str], own: Sequence[dict[str, Any]]) -> tuple[Phase, ...]:
+def _phases(
+    ids: Sequence[str], own: Sequence[dict[str, Any]], of_library: Sequence[Phase]
+) -> tuple[Phase, ...]:
     known = {phase.id: phase for phase in load_table()}
     known |= {phase.id: phase for phase in from_plain(tuple[Phase, ...], own)}
+    known |= {phase.id: phase for phase in of_library}
     return tuple(known[name] for name in ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from ...core.crystal.orientation import euler_angles
 from ...core.crystal.phase import Phase
 from ...core.crystal.symmetry import nearest_direction
 from ...core.grains.grain import Grain
+from ...core.grains.plane_cell import plane_cell
 from ...core.grains.sizes import bin_edges, histogram, is_cut_by_border, summary
 from ...core.lengths import LengthUnit
 from ...core.maps.component_map import component_name
@@ -18,6 +19,7 @@ from ...core.maps.misorientations import GrainBoundary, grain_boundaries
 from ...core.maps.orientation import Orientation, fitted_orientation, orientations
 from ...core.matching import GrainMatch
 from ...core.pipeline import Analysis
+from ...core.spots.spot import Spot
 from .tables import write_rows
 
 GRAIN_COLUMNS = (
@@ -25,7 +27,8 @@ GRAIN_COLUMNS = (
     "diameter_nm", "cut_by_border", "spots", "zone_axis", "zone_axis_UVTW", "orientation_deg",
     "orientation_sigma_deg", "orientation_d_nm", "orientation_hkl", "orientation_hkil", "rotation_deg",
     "rotation_sigma_deg", "rotation_period_deg", "rotation_hkl", "rotation_zone_axis", "euler_phi1_deg",
-    "euler_Phi_deg", "euler_phi2_deg",
+    "euler_Phi_deg", "euler_phi2_deg", "plane_a_per_nm", "plane_a_sigma_per_nm", "plane_b_per_nm",
+    "plane_b_sigma_per_nm", "plane_angle_deg", "plane_angle_sigma_deg", "plane_d_a_nm", "plane_d_b_nm",
 )  # fmt: skip
 MISORIENTATION_COLUMNS = (
     "grain_1", "grain_2", "phase", "angle_deg", "angle_sigma_deg", "axis_uvw", "axis_off_deg",
@@ -72,12 +75,13 @@ def grain_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     oriented = {(one.grain, one.component): one for one in found if one.match is None}
     fitted = {one.match: one for one in found if one.match is not None}
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    plane_cells = {grain.id: _plane_cells(grain, analysis.spots) for grain in analysis.grains}
     for number, match in enumerate(analysis.matches):
         name = component_name(match)
         phase = known.get(match.candidates[0].phase) if match.phases and match.candidates else None
         row = _measured_cells(grains[match.grain]) | _name_cells(match, name, phase)
         row["cut_by_border"] = int(cut[match.grain])
-        row |= _rotation_cells(match, phase)
+        row |= _rotation_cells(match, phase) | plane_cells[match.grain]
         yield row | _orientation_cells(fitted.get(number) or oriented.get((match.grain, name)), known, phase)
 
 
@@ -97,6 +101,17 @@ def _measured_cells(grain: Grain) -> dict[str, Any]:
         "diameter_nm": round(grain.diameter, 3),
         "spots": len(grain.spots),
     }
+
+
+def _plane_cells(grain: Grain, spots: Sequence[Spot]) -> dict[str, Any]:
+    """The grain's own two-dimensional reciprocal cell, whatever its phase is."""
+    cell = plane_cell(grain, spots)
+    if cell is None:
+        return {}
+    numbers = (cell.a, cell.a_sigma, cell.b, cell.b_sigma)
+    row: dict[str, Any] = dict(zip(GRAIN_COLUMNS[-8:-4], (round(n, 5) for n in numbers), strict=True))
+    row |= {"plane_angle_deg": round(cell.angle, 3), "plane_angle_sigma_deg": round(cell.angle_sigma, 3)}
+    return row | dict(zip(("plane_d_a_nm", "plane_d_b_nm"), (round(d, 5) for d in cell.d), strict=True))
 
 
 def _name_cells(match: GrainMatch, name: str, phase: Phase | None) -> dict[str, Any]:

@@ -1,0 +1,213 @@
+"""``phases import``, ``fetch``, ``search``, ``show``, ``use``, ``remove``, ``export``: the user's library."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from ..core.crystal.phase_selection import parse_elements
+from ..core.fourier.threads import processors
+from ..io.phases.entry import phase_of_entry
+from ..io.phases.library import ImportReport, LibraryLine, PhaseDatabase, library_path
+from ..io.phases.library_export import export_entries
+from ..io.phases.library_import import Refusal, library_rows
+from ..io.phases.library_rows import LibraryRow
+from ..io.phases.optimade import PROVIDERS, OptimadeQuery, fetched_rows
+from .common import FAILED, OK, Formatter, UsageError, add_unit, say
+from .output import table
+from .phases import cell_text, phase_lines
+
+LIBRARY_COMMANDS = ("import", "fetch", "search", "show", "use", "remove", "export")
+ABOUT = {
+    "import": "Take CIF files, folders and archives of them into your library of phases. All or nothing is"
+    " written; what was imported before and is the same is left alone.",
+    "fetch": "Ask a database for structures of some elements, by OPTIMADE, and take them into your library."
+    " Nothing is asked of any database but by this command.",
+    "search": "Search your library: words of name, formula or source, elements, cell, lattice spacings.",
+    "show": "Show entries of your library in full, with their lattice spacings.",
+    "use": "Let entries of your library take part in analyses, or leave them out.",
+    "remove": "Remove entries from your library, or all that came from a source.",
+    "export": "Write entries of your library as CIF files, into a folder or a .zip.",
+}
+#: Refusals that are printed one by one.
+MOST_REFUSALS = 20
+
+
+def run_library(words: Sequence[str]) -> int:
+    """Carry out a command on the library, by its words."""
+    args = library_parser().parse_args(words)
+    database = PhaseDatabase(args.library_file)
+    try:
+        return int(_RUN[args.what](args, database))
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+
+
+def library_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("napari-tem-fft phases", formatter_class=Formatter)
+    commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
+    added = {
+        name: commands.add_parser(name, help=text.split(". ")[0], description=text, formatter_class=Formatter)
+        for name, text in ABOUT.items()
+    }
+    for one in added.values():
+        place = f"the library's file (default: {library_path()})"
+        one.add_argument("--library-file", metavar="FILE", type=Path, help=place)
+    added["import"].add_argument(
+        "sources", nargs="+", metavar="SOURCE", type=Path, help="CIF file, folder, .zip, .tar, .tar.gz"
+    )
+    _add_fetch(added["fetch"])
+    search = added["search"]
+    search.add_argument(
+        "words", nargs="*", metavar="WORD", help="parts of id, name, formula, group or source"
+    )
+    search.add_argument("--elements", metavar="LIST", help='such as "Li, F, +O, -Na"')
+    search.add_argument(
+        "--cell", metavar="NM", type=_numbers, default=(), help="edges in nm, then angles, comma-separated"
+    )
+    search.add_argument("--d", metavar="NM", type=_numbers, default=(), help="strong lattice spacings in nm")
+    search.add_argument("--tolerance", metavar="PERCENT", type=float, default=1.5, help="(default: 1.5 %%)")
+    search.add_argument("--state", choices=("ok", "warning", "refused"), help="only entries of this state")
+    search.add_argument("--limit", metavar="N", type=int, default=50, help="lines shown (default: 50)")
+    add_unit(search)
+    added["show"].add_argument("ids", nargs="+", metavar="ID")
+    add_unit(added["show"])
+    added["use"].add_argument("ids", nargs="+", metavar="ID")
+    added["use"].add_argument("--off", action="store_true", help="leave them out")
+    remove = added["remove"]
+    remove.add_argument("ids", nargs="*", metavar="ID")
+    remove.add_argument("--source", metavar="NAME", help="all of a file, folder or archive, by its name")
+    remove.add_argument("--all", action="store_true", help="everything")
+    export = added["export"]
+    export.add_argument("target", metavar="FOLDER|FILE.zip", type=Path)
+    export.add_argument("ids", nargs="*", metavar="ID", help="all where none is given")
+    export.add_argument("--elements", metavar="LIST")
+    return parser
+
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--provider", required=True, metavar="NAME|URL", help=f"{', '.join(PROVIDERS)}, or the address of one"
+    )
+    parser.add_argument("--elements", required=True, metavar="LIST", help="structures of these alone: Li,F,O")
+    parser.add_argument("--limit", metavar="N", type=int, default=500, help="at most (default: 500)")
+    parser.add_argument(
+        "--timeout", metavar="S", type=float, default=30.0, help="seconds an answer may take (default: 30)"
+    )
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers") from error
+
+
+def _import(args: argparse.Namespace, database: PhaseDatabase) -> int:
+    rows = library_rows(args.sources, processors())
+    report = database.write(_shown(rows, "files"))
+    return _tell(report, database)
+
+
+def _fetch(args: argparse.Namespace, database: PhaseDatabase) -> int:
+    query = OptimadeQuery(args.provider, tuple(sorted(parse_elements(args.elements).optional)), args.limit)
+    report = database.write(_shown(fetched_rows(query, args.timeout), "structures"))
+    return _tell(report, database)
+
+
+def _shown(
+    rows: Iterable[tuple[int, list[LibraryRow | Refusal]]], unit: str
+) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
+    bar: tqdm[NoReturn]
+    with tqdm(unit=f" {unit}", disable=None, leave=False) as bar:
+        for done, of_file in rows:
+            bar.update(done - bar.n)
+            yield done, of_file
+
+
+def _tell(report: ImportReport, database: PhaseDatabase) -> int:
+    for refusal in report.refused[:MOST_REFUSALS]:
+        say(f"{refusal.origin}: refused: {refusal.reason}")
+    if len(report.refused) > MOST_REFUSALS:
+        say(f"... and {len(report.refused) - MOST_REFUSALS} more: phases search --state refused")
+    print(
+        f"{report.files} read: {report.added} structures added ({report.warnings} with warnings),"
+        f" {report.changed} changed, {report.unchanged} unchanged, {report.known} the same as others,"
+        f" {len(report.refused)} refused\n{database.path}: {database.count()} structures"
+    )
+    return FAILED if report.refused and not (report.added or report.changed or report.unchanged) else OK
+
+
+def _search(args: argparse.Namespace, database: PhaseDatabase) -> int:
+    found = database.search(
+        " ".join(args.words),
+        None if args.elements is None else parse_elements(args.elements),
+        args.cell,
+        args.d,
+        args.tolerance / 100,
+        (args.state,) if args.state else ("ok", "warning", "refused"),
+    )
+    header = ("id", "formula", "name", "space group", "cell", "state", "")
+    rows = [_row(line, args) for line in found[: args.limit]]
+    print("\n".join([*table([header, *rows]), f"{len(found)} of {database.count()} structures"]))
+    return OK
+
+
+def _row(line: LibraryLine, args: argparse.Namespace) -> tuple[str, ...]:
+    cell = cell_text(line.cell, args.unit) if line.cell else ""
+    state = line.state if line.used or line.state == "refused" else f"{line.state}, left out"
+    return line.id, line.formula, line.name, line.space_group, cell, state, line.reason[:80]
+
+
+def _show(args: argparse.Namespace, database: PhaseDatabase) -> int:
+    shown = []
+    for entry in database.entries(args.ids):
+        more = {"DOI": entry.doi, "number": entry.code, "licence": entry.licence}
+        if entry.temperature == entry.temperature:
+            more["measured at"] = f"{entry.temperature:g} K"
+        if entry.pressure == entry.pressure:
+            more["pressure"] = f"{entry.pressure:g} GPa"
+        more["density"] = f"{entry.density:.3f} g/cm3"
+        about = [f"  {name}: {text}" for name, text in more.items() if text]
+        shown.append("\n".join([phase_lines(phase_of_entry(entry), (), args.unit), *about]))
+    print("\n\n".join(shown))
+    return OK
+
+
+def _use(args: argparse.Namespace, database: PhaseDatabase) -> int:
+    database.entries(args.ids)  # a name that there is not is told
+    database.use(args.ids, not args.off)
+    print(f"{len(args.ids)} {'left out' if args.off else 'in use'}")
+    return OK
+
+
+def _remove(args: argparse.Namespace, database: PhaseDatabase) -> int:
+    ways = [bool(args.ids), args.source is not None, args.all]
+    if sum(ways) != 1:
+        raise UsageError("say what to remove: ids, --source NAME, or --all")
+    removed = database.remove(args.ids or None, args.source or "")
+    print(f"{removed} removed; {database.count()} structures left")
+    return OK
+
+
+def _export(args: argparse.Namespace, database: PhaseDatabase) -> int:
+    rule = None if args.elements is None else parse_elements(args.elements)
+    entries = [e for e in database.entries(args.ids or None) if rule is None or rule.allows(e.elements)]
+    export_entries(entries, args.target)
+    print(f"{len(entries)} CIF files: {args.target}")
+    return OK
+
+
+_RUN: dict[str, Any] = {
+    "import": _import,
+    "fetch": _fetch,
+    "search": _search,
+    "show": _show,
+    "use": _use,
+    "remove": _remove,
+    "export": _export,
+}

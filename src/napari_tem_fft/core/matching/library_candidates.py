@@ -1,0 +1,206 @@
+"""Candidates from a library: entries that are one phase joined, and joined to the checked table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crystal.library import SAME_PHASE, PhaseLibrary
+from ..crystal.phase import Phase
+from ..grains.grain import Grain
+from ..grains.plane_cell import plane_cells
+from ..spots.spot import Spot
+from .library_search import select_entries
+from .pair_index import PhaseIndex, build_index, index_key, join_indices
+from .params import MatchParams
+from .result import GrainMatch
+
+#: Cells of one phase that differ less than this are one to the matcher (relative), and at most so many count.
+SAME_CELL, MOST_CELLS = 0.003, 5
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySearch:
+    """What was searched of the user's library, or what it holds where it was not asked.
+
+    Attributes
+    ----------
+    key : str
+        Hash of the library.
+    held : int
+        Structures in it.
+    allowed : int
+        Those of the stated elements; all where none are stated.
+    pool : int
+        Phases that could have been named: those of the table, and those of the library that are allowed,
+        entries of one phase counted once; 0 where the library was not searched.
+    weighed : int
+        Phases of the library that fitted the shape of a grain's lattice.
+    by_elements : bool
+    """
+
+    key: str
+    held: int
+    allowed: int
+    pool: int = 0
+    weighed: int = 0
+    by_elements: bool = False
+
+    @property
+    def text(self) -> str:
+        """One sentence: "library: 412 of 9257 structures by elements searched, 37 phases weighed"."""
+        what = f"{self.allowed} of {self.held} structures" + (" by elements" if self.by_elements else "")
+        if self.pool:
+            return f"library: {what} searched, {self.weighed} phases weighed"
+        return (
+            f"the library holds {self.allowed} more structures of these elements: search them with --library"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LibraryCandidates:
+    """Candidates with those of a library.
+
+    Attributes
+    ----------
+    phases : tuple of Phase
+        Those of the table, some with more references, then those of the library alone.
+    index : PhaseIndex
+        Of these and of the phases outside the candidates.
+    search : LibrarySearch
+    """
+
+    phases: tuple[Phase, ...]
+    index: PhaseIndex
+    search: LibrarySearch
+
+
+def library_candidates(
+    library: PhaseLibrary,
+    table: Sequence[Phase],
+    others: Sequence[Phase],
+    index: PhaseIndex,
+    grains: Sequence[Grain],
+    spots: Sequence[Spot],
+    params: MatchParams,
+    scale_uncertainty: float,
+) -> LibraryCandidates:
+    """The candidates of an image's grains.
+
+    Parameters
+    ----------
+    library : PhaseLibrary
+        The entries that are allowed.
+    table : sequence of Phase
+        Candidates that are weighed whatever the grains look like.
+    others : sequence of Phase
+        Outside the candidates.
+    index : PhaseIndex
+        Of table and others.
+    grains, spots
+        Of the image.
+    params : MatchParams
+    scale_uncertainty : float
+    """
+    cells = [found for grain in grains if (found := plane_cells(grain, spots))]
+    chosen = select_entries(library, cells, params, scale_uncertainty)
+    groups = {reference: list[int]() for reference in chosen.references}
+    for entry in chosen.zones:
+        groups[int(library.references[entry])].append(entry)
+    outside = {phase.id for phase in others}
+    place = {phase.id: number for number, phase in enumerate(table)}
+    phases, alone, added = list(table), list[Phase](), list[tuple[int, int, Phase]]()
+    for reference, fitting in groups.items():
+        anchor = library.anchor(reference)
+        if anchor is not None and anchor.id in outside:
+            continue  # a phase outside the candidates stays there
+        entries = _distinct(library, anchor.reduced if anchor else library.reduced[reference], fitting)
+        loaded = library.load(entries, [chosen.zones[entry] for entry in entries])
+        label = label_of(library, reference, loaded[0])
+        if anchor is not None and anchor.id in place:
+            number = place[anchor.id]
+            own = phases[number]
+            more = tuple(one for one in loaded if same_axes(one.cell, own.cell))[: MOST_CELLS - 1]
+            phases[number] = replace(own, references=(own, *more), label=label)
+            added += [(number, n, one) for n, one in enumerate(more, 1)]
+            continue
+        number = len(table) + len(alone)
+        variants = (loaded[0], *(one for one in loaded[1:] if same_axes(one.cell, loaded[0].cell)))
+        added += [(number, n, one) for n, one in enumerate(variants)]
+        alone.append(replace(loaded[0], references=variants if len(variants) > 1 else (), label=label))
+    candidates = (*phases, *alone)
+    joined = _joined_index(index, len(table), len(alone), added, index_key((*candidates, *others)))
+    stand = np.unique(library.references)
+    pool = len(table) + int((stand < len(library)).sum())
+    search = LibrarySearch(
+        library.key, library.held, len(library), pool, len(groups), len(library) < library.held
+    )
+    return LibraryCandidates(candidates, joined, search)
+
+
+def _joined_index(
+    index: PhaseIndex, table: int, alone: int, added: Sequence[tuple[int, int, Phase]], key: str
+) -> PhaseIndex:
+    """The index with phases added behind the candidates of the table, and references to these."""
+    behind = index.zone_phase >= table
+    moved = replace(index, zone_phase=(index.zone_phase + alone * behind).astype(np.int32))
+    new = build_index([phase for _, _, phase in added])
+    number = np.array([n for n, _, _ in added], np.int32)
+    variant = np.array([v for _, v, _ in added], np.int16)
+    if len(added):
+        own = new.zone_phase
+        new = replace(new, zone_phase=number[own], zone_variant=variant[own])
+    return join_indices((moved, new), key)
+
+
+def _distinct(library: PhaseLibrary, reference: NDArray[np.float64], fitting: Sequence[int]) -> list[int]:
+    """Entries of a phase whose cells the matcher can tell apart, the nearest to the reference first."""
+    own = np.log(reference)
+    order = sorted(fitting, key=lambda e: (float(np.abs(np.log(library.reduced[e]) - own).max()), e))
+    kept: list[int] = []
+    for entry in order:
+        cell = np.log(library.reduced[entry])
+        if all(np.abs(np.log(library.reduced[one]) - cell).max() > SAME_CELL for one in kept):
+            kept.append(entry)
+    return kept[:MOST_CELLS]
+
+
+def label_of(library: PhaseLibrary, reference: int, phase: Phase) -> str:
+    """How a phase of the library is named: "Cu, Fm-3m; 5 entries, a 0.3607-0.3621 nm"."""
+    members = np.flatnonzero(library.references == reference)
+    group = phase.space_group.split(":")[0].replace(" ", "")
+    title = f"{phase.formula}, {group}"
+    if phase.name and phase.name.casefold() != phase.formula.casefold():
+        title = f"{phase.name} ({title})"
+    if len(members) == 1 and library.anchor(reference) is None:
+        return title
+    a, b, c = library.cells[members, :3].T
+    edges = [("a", a)] + ([("b", b)] if np.ptp(b - a) > 1e-4 or abs(b[0] - a[0]) > 1e-4 else [])
+    edges += [("c", c)] if abs(c[0] - a[0]) > 1e-4 else []
+    spread = ", ".join(f"{name} {edge.min():.4f}-{edge.max():.4f}" for name, edge in edges)
+    count = f"{len(members)} {'entries' if len(members) > 1 else 'entry'}"
+    return f"{title}; {count}, {spread} nm"
+
+
+def with_labels(matches: Sequence[GrainMatch], phases: Sequence[Phase]) -> tuple[GrainMatch, ...]:
+    """The matches with the names of phases that stand for several references, and the nearest of these."""
+    labels = {phase.id: phase.label for phase in phases if phase.label}
+    return tuple(_with_labels(match, labels) for match in matches)
+
+
+def _with_labels(match: GrainMatch, labels: Mapping[str, str]) -> GrainMatch:
+    said = []
+    for candidate in match.candidates:
+        if candidate.phase in match.phases and candidate.phase in labels:
+            nearest = f", nearest {candidate.reference}" if candidate.reference else ""
+            said.append(f"{candidate.phase}: {labels[candidate.phase]}{nearest}")
+    return replace(match, reason="; ".join([match.reason, *said])) if said else match
+
+
+def same_axes(cell: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two cells are given on the same axes, so that their (hkl) mean the same planes."""
+    edges = np.abs(np.array(cell[:3]) / np.array(other[:3]) - 1).max() < 2 * SAME_PHASE
+    return bool(edges and np.abs(np.array(cell[3:]) - np.array(other[3:])).max() < 2)

@@ -1,0 +1,550 @@
+"""The user's library of phases: one SQLite file with every structure and its state."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from ...core.crystal.library import PhaseLibrary
+from ...core.crystal.phase import Miller, Phase
+from ...core.crystal.phase_selection import ElementRule, parse_elements
+from ...core.crystal.structure import LatticePlanes
+from ...core.matching.library_candidates import LibrarySearch
+from .entry import PhaseEntry, phase_of_entry
+from .library_import import Refusal
+from .library_rows import (
+    MOST_LINES,
+    SHARE_STEP,
+    STEP,
+    LibraryRow,
+    anchor_of,
+    id_of,
+    is_usual,
+    lines_from,
+    packed,
+    unpacked,
+    zones_from,
+)
+from .table import load_table
+
+#: The file's format; files of a higher one are not touched.
+FORMAT = 1
+#: Seconds that one process waits for another to finish writing.
+PATIENCE = 30.0
+_TABLES = """
+CREATE TABLE IF NOT EXISTS entry (
+    number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, origin TEXT UNIQUE NOT NULL, name TEXT NOT NULL,
+    formula TEXT NOT NULL, elements TEXT NOT NULL, space_group TEXT NOT NULL, a REAL, b REAL, c REAL,
+    alpha REAL, beta REAL, gamma REAL, density REAL, source TEXT, state TEXT NOT NULL, reason TEXT,
+    content TEXT NOT NULL, kind TEXT NOT NULL, usual INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 1,
+    reduced BLOB NOT NULL, lines BLOB NOT NULL, zones BLOB NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS entry_content ON entry (content);
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS refused (origin TEXT PRIMARY KEY, reason TEXT NOT NULL);
+"""
+_SHOWN = "id, name, formula, elements, space_group, a, b, c, alpha, beta, gamma, source, state, reason, used"
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryLine:
+    """An entry as lists show it.
+
+    Attributes
+    ----------
+    id, name, formula : str
+    elements : frozenset of str
+    space_group : str
+    cell : tuple of 6 float, nm and degrees
+        Empty where it is refused.
+    source : str
+    state : {"ok", "warning", "refused"}
+    reason : str
+    used : bool
+        Whether it takes part in an analysis.
+    """
+
+    id: str
+    name: str
+    formula: str
+    elements: frozenset[str]
+    space_group: str
+    cell: tuple[float, ...]
+    source: str
+    state: str
+    reason: str
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of an import.
+
+    Attributes
+    ----------
+    files : int
+    added, changed, unchanged : int
+        Structures.
+    known : int
+        The same structure was there already, from another file.
+    warnings : int
+        Of those added or changed.
+    refused : tuple of Refusal
+    """
+
+    files: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    known: int = 0
+    warnings: int = 0
+    refused: tuple[Refusal, ...] = ()
+
+
+def library_path() -> Path:
+    """The library's place in the user's data folder."""
+    return Path(platformdirs.user_data_dir("napari-tem-fft", appauthor=False)) / "library.sqlite"
+
+
+class LibraryError(ValueError):
+    """The library cannot be used; the message says why and what to do."""
+
+
+class PhaseDatabase:
+    """A library of phases in a file.
+
+    Parameters
+    ----------
+    path : path, optional
+        `library_path` where absent; it need not exist.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     PhaseDatabase(Path(folder) / "library.sqlite").count()
+    0
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = Path(path) if path is not None else library_path()
+
+    def count(self, rule: ElementRule | None = None) -> int:
+        """Entries in use, of the elements that a rule allows."""
+        if not self.path.exists():
+            return 0
+        with self._opened() as database:
+            rows = database.execute("SELECT elements, count(*) FROM entry WHERE used GROUP BY elements")
+            return sum(n for text, n in rows if rule is None or rule.allows(_elements(text)))
+
+    def key(self, rule: ElementRule | None = None) -> str:
+        """Hash of the entries in use that a rule allows; empty where there are none."""
+        if not self.path.exists():
+            return ""
+        with self._opened() as database:
+            rows = database.execute("SELECT id, content, elements FROM entry WHERE used ORDER BY id")
+            return _hash(
+                (name, content)
+                for name, content, text in rows
+                if rule is None or rule.allows(_elements(text))
+            )
+
+    def write(self, rows: Iterable[tuple[int, list[LibraryRow | Refusal]]]) -> ImportReport:
+        """Take in rows, all or none: an import that is broken off leaves the library as it was.
+
+        Parameters
+        ----------
+        rows : iterable
+            Of `library_rows`.
+        """
+        report, refused = ImportReport(), list[Refusal]()
+        with self._opened(writing=True) as database:
+            for done, of_file in rows:
+                report = replace(report, files=done)
+                for row in of_file:
+                    if isinstance(row, Refusal):
+                        refused.append(row)
+                        database.execute(
+                            "INSERT OR REPLACE INTO refused VALUES (?, ?)", (row.origin, row.reason)
+                        )
+                        database.execute("DELETE FROM entry WHERE origin = ?", (row.origin,))
+                    else:
+                        what = _insert(database, row)
+                        report = replace(report, **{what: getattr(report, what) + 1})
+                        if what in ("added", "changed") and row.state == "warning":
+                            report = replace(report, warnings=report.warnings + 1)
+        return replace(report, refused=tuple(refused))
+
+    def search(
+        self,
+        text: str = "",
+        elements: ElementRule | None = None,
+        cell: Sequence[float] = (),
+        d: Sequence[float] = (),
+        tolerance: float = 0.015,
+        states: Sequence[str] = ("ok", "warning", "refused"),
+    ) -> list[LibraryLine]:
+        """Entries that fit all that is given, those refused last.
+
+        Parameters
+        ----------
+        text : str
+            Part of id, name, formula, space group or source; case does not matter.
+        elements : ElementRule, optional
+        cell : sequence of float
+            Edges in nm, and angles in degrees, as many as are known, in the entry's own setting.
+        d : sequence of float, nm
+            Each is one of the entry's strong lines.
+        tolerance : float
+            Relative, of edges and d.
+        states : sequence of str
+        """
+        if not self.path.exists():
+            return []
+        wanted = text.casefold().split()
+        found = []
+        with self._opened() as database:
+            for *shown, lines in database.execute(f"SELECT {_SHOWN}, lines FROM entry ORDER BY id"):
+                line = _line(shown)
+                words = f"{line.id} {line.name} {line.formula} {line.space_group} {line.source}".casefold()
+                compact = words.replace(" ", "")
+                fits = line.state in states and all(word in words or word in compact for word in wanted)
+                fits = fits and (elements is None or elements.allows(line.elements))
+                fits = fits and _cell_fits(line.cell, cell, tolerance)
+                if fits and (not d or _lines_fit(lines_from(lines)["d"], d, tolerance)):
+                    found.append(line)
+            if "refused" in states and elements is None and not cell and not d:
+                refused = database.execute("SELECT origin, reason FROM refused ORDER BY origin")
+                found += [
+                    LibraryLine(origin, "", "", frozenset(), "", (), origin, "refused", reason, False)
+                    for origin, reason in refused
+                    if all(word in origin.casefold() for word in wanted)
+                ]
+        return found
+
+    def entries(self, ids: Sequence[str] | None = None) -> list[PhaseEntry]:
+        """Entries in full, by their ids; all where none are given.
+
+        Raises
+        ------
+        LibraryError
+            If there is no such entry.
+        """
+        if not self.path.exists():
+            if ids:
+                raise LibraryError(f"the library holds no {ids[0]!r}: it is empty")
+            return []
+        with self._opened() as database:
+            if ids is None:
+                return [unpacked(body) for (body,) in database.execute("SELECT body FROM entry ORDER BY id")]
+            found = {}
+            for name in ids:
+                row = database.execute("SELECT body FROM entry WHERE id = ?", (name,)).fetchone()
+                if row is None:
+                    raise LibraryError(
+                        f"the library holds no {name!r}; look with: napari-tem-fft phases search"
+                    )
+                found[name] = unpacked(row[0])
+        return [found[name] for name in ids]
+
+    def remove(self, ids: Sequence[str] | None = None, origin: str = "") -> int:
+        """Remove entries by their ids, or those of a source with its refusals; all where neither is given.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        if not self.path.exists():
+            return 0
+        with self._opened(writing=True) as database:
+            before = database.total_changes
+            if ids is not None:
+                for name in ids:
+                    if not database.execute("DELETE FROM entry WHERE id = ?", (name,)).rowcount:
+                        raise LibraryError(f"the library holds no {name!r}; nothing was removed")
+                return database.total_changes - before
+            clause = " WHERE substr(origin, 1, length(?1)) = ?1" if origin else ""
+            parameters = (origin,) if origin else ()
+            removed = database.execute(f"DELETE FROM entry{clause}", parameters).rowcount
+            database.execute(f"DELETE FROM refused{clause}", parameters)
+        return removed
+
+    def use(self, ids: Sequence[str], used: bool) -> None:
+        """Let entries take part in analyses, or leave them out."""
+        with self._opened(writing=True) as database:
+            database.executemany(
+                "UPDATE entry SET used = ? WHERE id = ?", [(int(used), name) for name in ids]
+            )
+
+    def copy_to(self, path: Path, rule: ElementRule | None = None) -> int:
+        """Write the entries in use that a rule allows into a library of its own, in place of any there.
+
+        Returns
+        -------
+        int
+            How many there are.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        target = PhaseDatabase(path)
+        with target._opened(writing=True):
+            pass
+        with self._opened() as database:
+            chosen = [
+                (number,)
+                for number, elements in database.execute("SELECT number, elements FROM entry WHERE used")
+                if rule is None or rule.allows(_elements(elements))
+            ]
+            (held,) = database.execute("SELECT count(*) FROM entry WHERE used").fetchone()
+            database.execute("ATTACH ? AS target", (str(path),))
+            with database:
+                database.executemany(
+                    "INSERT INTO target.entry SELECT * FROM main.entry WHERE number = ?", chosen
+                )
+                database.execute("INSERT INTO target.meta VALUES ('held', ?)", (str(held),))
+            database.execute("DETACH target")
+        return len(chosen)
+
+    def load(self) -> PhaseLibrary:
+        """The entries in use as far as a search needs them.
+
+        Raises
+        ------
+        LibraryError
+            If the library is empty or damaged.
+        """
+        columns = (
+            "number, id, content, elements, kind, usual, reduced, lines, zones, a, b, c, alpha, beta, gamma"
+        )
+        with self._opened() as database:
+            rows = database.execute(f"SELECT {columns} FROM entry WHERE used ORDER BY number").fetchall()
+            held = database.execute("SELECT value FROM meta WHERE name = 'held'").fetchone()
+        if not rows:
+            raise LibraryError("the library of phases is empty: fill it with napari-tem-fft phases import")
+        numbers, ids, contents, elements, kinds, usual, reduced, lines, zones, *cells = zip(
+            *rows, strict=True
+        )
+        of_entry = [zones_from(data) for data in zones]
+        joined = np.concatenate(of_entry)
+        sets = {text: _elements(text) for text in set(elements)}
+        database_numbers = np.array(numbers)
+
+        def phases_of(entries: Sequence[int], axes: Sequence[frozenset[Miller] | None]) -> tuple[Phase, ...]:
+            shares = _shares(joined, starts, entries, axes)
+            return self._phases([int(database_numbers[n]) for n in entries], axes, shares)
+
+        counts = [len(one) for one in of_entry]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        return PhaseLibrary(
+            key=_hash(sorted(zip(ids, contents, strict=True))),
+            held=int(held[0]) if held else len(ids),
+            ids=tuple(ids),
+            elements=tuple(sets[text] for text in elements),
+            types=tuple(kinds),
+            lines=_padded_lines(lines),
+            cells=np.array(cells, float).T,
+            reduced=np.array([np.frombuffer(data, "<f8", 7) for data in reduced]),
+            usual=np.array(usual, bool),
+            zone_entry=np.repeat(np.arange(len(ids), dtype=np.int32), counts),
+            zone_uvw=joined["uvw"].copy(),
+            zone_shape=(joined["shape"] * np.float32(STEP)).astype(np.float32),
+            zone_share=(joined["share"] * np.float32(SHARE_STEP)).astype(np.float32),
+            load=phases_of,
+        )
+
+    def _phases(
+        self, numbers: Sequence[int], axes: Sequence[frozenset[Miller] | None], shares: Sequence[float]
+    ) -> tuple[Phase, ...]:
+        phases = []
+        with self._opened() as database:
+            for number, zones, share in zip(numbers, axes, shares, strict=True):
+                row = database.execute("SELECT id, body FROM entry WHERE number = ?", (number,)).fetchone()
+                if row is None:
+                    raise LibraryError("the library of phases was changed meanwhile: begin again")
+                phase = phase_of_entry(replace(unpacked(row[1]), id=row[0]))
+                phases.append(with_zones(phase, zones, share))
+        return tuple(phases)
+
+    @contextmanager
+    def _opened(self, writing: bool = False) -> Iterator[sqlite3.Connection]:
+        """The open file; what is written is written when all went well."""
+        if writing:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            database = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
+        except sqlite3.Error as error:
+            raise LibraryError(f"the library {self.path} cannot be opened: {error}") from error
+        try:
+            self._check(database, writing)
+            if writing:
+                database.execute("BEGIN IMMEDIATE")
+            yield database
+            if writing:
+                database.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise LibraryError(self._problem(error)) from error
+        finally:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            database.close()
+
+    def _check(self, database: sqlite3.Connection, writing: bool) -> None:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version > FORMAT:
+            raise LibraryError(f"the library {self.path} is of a newer napari-tem-fft: update this one")
+        if version == 0 and not writing:
+            raise LibraryError("the library of phases is empty: fill it with napari-tem-fft phases import")
+        if version == 0:
+            database.executescript(_TABLES)
+            database.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def _problem(self, error: sqlite3.DatabaseError) -> str:
+        if "locked" in str(error):
+            return f"another program is writing into the library {self.path}: try again when it is done"
+        return (
+            f"the library {self.path} cannot be read or written ({error}): if it is damaged, move it away"
+            " and import again"
+        )
+
+
+def with_zones(phase: Phase, zones: frozenset[Miller] | None, share: float) -> Phase:
+    """The phase with the only zone axes by which it is matched."""
+    planes = phase.reflections
+    if zones is None or not isinstance(planes, LatticePlanes):
+        return phase
+    return replace(phase, reflections=LatticePlanes(planes.structure, planes.d_min, zones, share))
+
+
+def _hash(entries: Iterable[tuple[str, str]]) -> str:
+    digest = hashlib.sha256()
+    for name, content in entries:
+        digest.update(f"{name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _insert(database: sqlite3.Connection, row: LibraryRow) -> str:
+    """Take in one row: what became of it, as a field of `ImportReport`."""
+    entry, content = row.entry, row.entry.key
+    known = database.execute(
+        "SELECT id, content, reason FROM entry WHERE origin = ?", (row.origin,)
+    ).fetchone()
+    reason = "; ".join(entry.notes)
+    if known is not None and known[1:] == (content, reason):
+        return "unchanged"
+    if known is None and database.execute("SELECT 1 FROM entry WHERE content = ?", (content,)).fetchone():
+        return "known"
+    database.execute("DELETE FROM refused WHERE origin = ?", (row.origin,))
+    if known is not None:
+        database.execute("DELETE FROM entry WHERE origin = ?", (row.origin,))
+    name = known[0] if known is not None else _free_id(database, id_of(entry))
+    entry = replace(entry, id=name)
+    values = (
+        name, row.origin, entry.name, entry.formula, ",".join(entry.elements), entry.space_group, *entry.cell,
+        entry.density, entry.source, row.state, reason, content, row.kind, int(is_usual(entry)), 1,
+        row.reduced, row.lines, row.zones, packed(entry),
+    )  # fmt: skip
+    database.execute(f"INSERT INTO entry VALUES (NULL, {', '.join('?' * len(values))})", values)
+    return "added" if known is None else "changed"
+
+
+def _free_id(database: sqlite3.Connection, wanted: str) -> str:
+    """The id, with a number behind it where it is taken."""
+    taken = {
+        name
+        for (name,) in database.execute("SELECT id FROM entry WHERE id >= ?1 AND id < ?1 || '~'", (wanted,))
+    }
+    number, name = 1, wanted
+    while name in taken:
+        number += 1
+        name = f"{wanted}-{number}"
+    return name
+
+
+def _line(shown: Sequence[object]) -> LibraryLine:
+    name, title, formula, elements, group, *rest = shown
+    cell, (source, state, reason, used) = rest[:6], rest[6:]
+    return LibraryLine(
+        str(name), str(title), str(formula), _elements(str(elements)), str(group),
+        tuple(float(str(value)) for value in cell), str(source), str(state), str(reason), bool(used),
+    )  # fmt: skip
+
+
+def _elements(text: str) -> frozenset[str]:
+    return frozenset(filter(None, text.split(",")))
+
+
+def _cell_fits(cell: Sequence[float], wanted: Sequence[float], tolerance: float) -> bool:
+    edges = all(abs(mine / given - 1) <= tolerance for mine, given in zip(cell[:3], wanted[:3], strict=False))
+    return edges and all(abs(mine - given) <= 2 for mine, given in zip(cell[3:], wanted[3:6], strict=False))
+
+
+def _lines_fit(lines: np.ndarray, wanted: Sequence[float], tolerance: float) -> bool:
+    return all((np.abs(lines / d - 1) <= tolerance).any() for d in wanted)
+
+
+def _padded_lines(blobs: Sequence[bytes]) -> np.ndarray:
+    table = np.zeros((len(blobs), MOST_LINES, 2), np.float32)
+    for number, data in enumerate(blobs):
+        lines = lines_from(data)[:MOST_LINES]
+        table[number, : len(lines), 0], table[number, : len(lines), 1] = lines["d"], lines["intensity"]
+    return table
+
+
+def _shares(
+    zones: np.ndarray, starts: np.ndarray, entries: Sequence[int], axes: Sequence[frozenset[Miller] | None]
+) -> list[float]:
+    """How probable it is that one of the given zones of each entry is seen."""
+    shares = []
+    for number, wanted in zip(entries, axes, strict=True):
+        mine = zones[starts[number] : starts[number + 1]]
+        inside = [wanted is None or tuple(uvw) in wanted for uvw in mine["uvw"].tolist()]
+        shares.append(float((mine["share"][inside] * SHARE_STEP).sum()))
+    return shares
+
+
+def open_library(
+    elements: str | None = None, path: str | Path | None = None, table: Sequence[Phase] | None = None
+) -> PhaseLibrary:
+    """The entries of a library that may be named.
+
+    Parameters
+    ----------
+    elements : str, optional
+        As `parse_elements` takes them; all entries where absent.
+    path : path, optional
+        The user's library where absent.
+    table : sequence of Phase, optional
+        Phases that stand for entries that are the same; the bundled ones where absent.
+
+    Raises
+    ------
+    ValueError
+        If the library is empty or damaged, or an element is unknown.
+    """
+    library = PhaseDatabase(path).load()
+    if elements is not None:
+        library = library.allowed_by(parse_elements(elements))
+    held = set(library.elements)
+    anchors = [
+        anchor_of(phase) for phase in (load_table() if table is None else table) if phase.elements in held
+    ]
+    return replace(library, anchors=tuple(anchor for anchor in anchors if anchor is not None))
+
+
+def unasked_library(elements: str | None, path: str | Path | None = None) -> LibrarySearch | None:
+    """What the library holds of stated elements while it is not asked; None where that is nothing."""
+    if elements is None:
+        return None
+    database = PhaseDatabase(path)
+    try:
+        allowed = database.count(parse_elements(elements))
+        return LibrarySearch(database.key(), database.count(), allowed, by_elements=True) if allowed else None
+    except LibraryError:  # whoever does not ask for the library is not troubled by it
+        return None

@@ -1,0 +1,193 @@
+"""What the library keeps of a structure beside its atoms: zones, lines, reduced cell, kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass, replace
+from math import isfinite
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.crystal.library import Anchor
+from ...core.crystal.phase import Phase
+from ...core.crystal.reduced_cell import reduced_lengths
+from ...core.crystal.structure import LatticePlanes, Structure
+from ...core.matching.zone_cells import zone_cells
+from ...core.matching.zone_patterns import PATTERN_D
+from ..plain import from_plain, to_plain
+from .crystal import formula
+from .entry import PhaseEntry
+
+#: Numbers of zones are stored in these steps of ln(1/nm), shares in these of 1.
+STEP, SHARE_STEP = 1e-4, 1 / 65535
+#: Strong lines that are kept.
+MOST_LINES = 12
+#: A stored entry is no longer than this, bytes.
+LARGEST_BODY = 2_000_000
+#: Conditions that are far from 300 K and 1 bar: K from 300, GPa.
+FAR_TEMPERATURE, FAR_PRESSURE = 100.0, 0.1
+#: Formulas longer than this are no part of an id.
+LONGEST_FORMULA = 16
+
+_LATTICE_POINTS = {"P": 1, "A": 2, "B": 2, "C": 2, "I": 2, "F": 4, "R": 3, "H": 3}
+_ZONE = np.dtype([("uvw", "i1", 3), ("shape", "<i2", 3), ("share", "<u2")])
+_LINE = np.dtype([("d", "<f4"), ("intensity", "<f4")])
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryRow:
+    """One entry as the library stores it.
+
+    Attributes
+    ----------
+    origin : str
+        Where it came from: file, member of an archive, structure of a file.
+    entry : PhaseEntry
+    kind : str
+        The same for entries of one composition, space group and number of atoms.
+    reduced : bytes
+        Seven lengths of the reduced cell, nm, float64.
+    zones, lines : bytes
+        Low-index zones, and d (nm) with intensity of the strongest powder lines, by falling d.
+    """
+
+    origin: str
+    entry: PhaseEntry
+    kind: str
+    reduced: bytes
+    zones: bytes
+    lines: bytes
+
+    @property
+    def state(self) -> str:
+        """It is a warning where something had to be assumed."""
+        return "warning" if self.entry.notes else "ok"
+
+
+def library_row(origin: str, entry: PhaseEntry, structure: Structure) -> LibraryRow:
+    """All that is computed of an entry once, when it is taken into the library."""
+    if entry.name == entry.id:  # no name but that of a file
+        entry = replace(entry, name=entry.formula)
+    planes = LatticePlanes(structure, PATTERN_D)
+    cells = zone_cells(planes)
+    zones = np.zeros(len(cells.uvw), _ZONE)
+    zones["uvw"] = cells.uvw
+    zones["shape"] = np.clip(np.rint(cells.shape / STEP), -32767, 32767)
+    zones["share"] = np.rint(cells.share / SHARE_STEP)
+    lines = strongest_lines(planes)
+    reduced = reduced_lengths(entry.cell, centring_of(entry.space_group))
+    return LibraryRow(
+        origin,
+        entry,
+        kind_of(entry.formula, entry.space_group, structure),
+        reduced.tobytes(),
+        zones.tobytes(),
+        lines.tobytes(),
+    )
+
+
+def strongest_lines(planes: LatticePlanes) -> NDArray[np.void]:
+    """d (nm) and relative intensity (multiplicity times |F|^2) of the strongest lines, by falling d."""
+    d, relative = planes.lines()
+    count = np.bincount(planes.arrays.family, minlength=len(d))
+    intensity = count * relative**2
+    chosen = np.sort(np.argsort(-intensity, kind="stable")[:MOST_LINES])
+    lines = np.zeros(len(chosen), _LINE)
+    lines["d"] = d[chosen]
+    lines["intensity"] = intensity[chosen] / max(float(intensity.max(initial=0.0)), 1e-30)
+    return lines
+
+
+def kind_of(formula: str, space_group: str, structure: Structure) -> str:
+    """A hash of composition, space group and atoms of a primitive cell.
+
+    Parameters
+    ----------
+    formula : str
+        As `crystal.formula` writes it.
+    space_group : str
+        Hermann-Mauguin symbol with its setting.
+    structure : Structure
+    """
+    group = gemmi.find_spacegroup_by_name(space_group)
+    atoms = float(structure.occupancy.sum()) / _LATTICE_POINTS[centring_of(space_group)]
+    text = repr((formula, group.number if group else space_group, round(atoms, 1)))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def centring_of(space_group: str) -> str:
+    """The letter of the lattice; P for rhombohedral axes, and for settings that have no symbol."""
+    known = gemmi.find_spacegroup_by_name(space_group) is not None and not space_group.endswith(":R")
+    return space_group[0] if known else "P"
+
+
+def anchor_of(phase: Phase) -> Anchor | None:
+    """What tells whether an entry is a phase of the table; None where its atoms are not known."""
+    planes = phase.reflections
+    if not isinstance(planes, LatticePlanes):
+        return None
+    structure, symbols = planes.structure, sorted(phase.elements)
+    if len(symbols) != len(structure.factors):
+        return None
+    counts = np.bincount(structure.element, structure.occupancy, len(symbols)).tolist()
+    text = formula(dict(zip(symbols, counts, strict=True)))
+    group = gemmi.find_spacegroup_by_name(phase.space_group, phase.cell[3], phase.cell[5])
+    name = group.xhm() if group else phase.space_group
+    lines = np.zeros((MOST_LINES, 2), np.float32)
+    strong = strongest_lines(LatticePlanes(structure, PATTERN_D))
+    lines[: len(strong), 0], lines[: len(strong), 1] = strong["d"], strong["intensity"]
+    return Anchor(
+        phase.id, kind_of(text, name, structure), lines, reduced_lengths(phase.cell, centring_of(name))
+    )
+
+
+def is_usual(entry: PhaseEntry) -> bool:
+    """Whether it was measured near 300 K and 1 bar, as far as it is stated."""
+    cold = isfinite(entry.temperature) and abs(entry.temperature - 300) > FAR_TEMPERATURE
+    pressed = isfinite(entry.pressure) and entry.pressure > FAR_PRESSURE
+    return not cold and not pressed
+
+
+def id_of(entry: PhaseEntry) -> str:
+    """A name in the field's way: "Cu_Fm-3m"; the mineral's where the formula is long."""
+    head = entry.formula if len(entry.formula) <= LONGEST_FORMULA else entry.name[:24]
+    group = gemmi.find_spacegroup_by_name(entry.space_group) if entry.number else None
+    text = f"{head}_{group.short_name() if group else entry.space_group}"
+    return "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in text)
+
+
+def packed(entry: PhaseEntry) -> bytes:
+    """An entry as compressed JSON."""
+    return zlib.compress(json.dumps(to_plain(entry), separators=(",", ":")).encode(), 6)
+
+
+def unpacked(data: bytes) -> PhaseEntry:
+    """The entry that `packed` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    try:
+        engine = zlib.decompressobj()
+        text = engine.decompress(data, LARGEST_BODY)
+        if engine.unconsumed_tail:
+            raise ValueError("an entry is too long")
+        return from_plain(PhaseEntry, json.loads(text))
+    except (zlib.error, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"an entry of the library is damaged ({error})") from error
+
+
+def zones_from(data: bytes) -> NDArray[np.void]:
+    """Zones of a row: "uvw", "shape" in `STEP`, "share" in `SHARE_STEP`."""
+    return np.frombuffer(data[: len(data) // _ZONE.itemsize * _ZONE.itemsize], _ZONE)
+
+
+def lines_from(data: bytes) -> NDArray[np.void]:
+    """Lines of a row: "d" in nm and "intensity"."""
+    return np.frombuffer(data[: len(data) // _LINE.itemsize * _LINE.itemsize], _LINE)

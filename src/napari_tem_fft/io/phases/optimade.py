@@ -1,0 +1,299 @@
+"""Structures from databases that answer by OPTIMADE (COD, Materials Project, ...), only when a person asks.
+
+Whatever a server answers is data: its size, its time and each of its values are checked, addresses lead to
+the same server only, and a structure that is not whole is refused by its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from ... import __version__
+from .entry import structure_of_entry
+from .library_import import Refusal
+from .library_rows import LibraryRow, library_row
+from .optimade_structure import FIELDS, entry_of
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A database.
+
+    Attributes
+    ----------
+    url : str
+        Where its OPTIMADE versions begin.
+    name : str
+    licence : str
+        Of its data.
+    computed : bool
+        Whether its structures are computed, so that their cells are off by per cents.
+    """
+
+    url: str
+    name: str
+    licence: str = ""
+    computed: bool = False
+
+
+PROVIDERS = {
+    "cod": Provider("https://www.crystallography.net/cod/optimade", "COD", "CC0"),
+    "tcod": Provider("https://www.crystallography.net/tcod/optimade", "TCOD", "CC0", True),
+    "mp": Provider("https://optimade.materialsproject.org", "Materials Project", "CC BY 4.0", True),
+    "alexandria": Provider("https://alexandria.icams.rub.de/pbe", "Alexandria", "CC BY 4.0", True),
+    "oqmd": Provider("https://oqmd.org/optimade", "OQMD", "CC BY 4.0", True),
+    "nmd": Provider("https://nomad-lab.eu/prod/v1/api/optimade", "NOMAD", "CC BY 4.0", True),
+}
+#: Structures asked for at a time; bytes of an answer; longest wait for a busy server, seconds.
+PAGE, LARGEST_ANSWER, LONGEST_WAIT = 50, 60_000_000, 20.0
+#: At most so many structures may be asked for, and so many elements.
+MOST_STRUCTURES, MOST_ELEMENTS = 20_000, 12
+
+
+class OptimadeError(ValueError):
+    """A database could not be asked, or its answer is of no use; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimadeQuery:
+    """What is asked for.
+
+    Attributes
+    ----------
+    provider : str
+        A name of `PROVIDERS`, or an address that begins with http:// or https://.
+    elements : tuple of str
+        Structures of these elements and no others.
+    limit : int
+        Most structures.
+    """
+
+    provider: str
+    elements: tuple[str, ...]
+    limit: int = 500
+
+    def __post_init__(self) -> None:
+        if not self.elements:
+            raise OptimadeError("say which elements the structures are of, such as Li,F,O")
+        if len(self.elements) > MOST_ELEMENTS:
+            raise OptimadeError(f"at most {MOST_ELEMENTS} elements can be asked for at once")
+        if not 0 < self.limit <= MOST_STRUCTURES:
+            raise OptimadeError(f"the limit is between 1 and {MOST_STRUCTURES} structures")
+
+    def server(self) -> Provider:
+        """The database.
+
+        Raises
+        ------
+        OptimadeError
+            If there is none of that name.
+        """
+        if self.provider.lower() in PROVIDERS:
+            return PROVIDERS[self.provider.lower()]
+        if not re.match(r"https?://[^/\s]+", self.provider):
+            known = ", ".join(PROVIDERS)
+            raise OptimadeError(
+                f"no provider is called {self.provider!r}: choose {known}, or give an address"
+            )
+        return Provider(self.provider.rstrip("/"), urlsplit(self.provider).netloc)
+
+    def filters(self) -> tuple[str, ...]:
+        """The question in OPTIMADE's language; a longer one for servers that do not know the first."""
+        quoted = ", ".join(f'"{element}"' for element in self.elements)
+        return f"elements HAS ONLY {quoted}", f"elements HAS ANY {quoted} AND nelements<={len(self.elements)}"
+
+
+def fetched_rows(
+    query: OptimadeQuery, timeout: float = 30.0
+) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
+    """Rows for the library, a structure at a time; to break it off, close it.
+
+    Parameters
+    ----------
+    query : OptimadeQuery
+    timeout : float, s
+        Longest wait for an answer.
+
+    Raises
+    ------
+    OptimadeError
+        If there is no such provider, no network, or no answer that can be used.
+    """
+    server, wanted = query.server(), set(query.elements)
+    done = 0
+    for page in _pages(query, server, timeout):
+        for structure in page:
+            done += 1
+            origin = _origin(structure, server)
+            try:
+                entry = entry_of(structure, origin, server.licence, server.computed)
+                if not set(entry.elements) <= wanted:
+                    continue
+                row: LibraryRow | Refusal = library_row(origin, entry, structure_of_entry(entry))
+            except (ValueError, ArithmeticError, TypeError, KeyError) as error:
+                row = Refusal(origin, str(error) or type(error).__name__)
+            yield done, [row]
+            if done >= query.limit:
+                return
+
+
+def _origin(structure: Any, server: Provider) -> str:
+    """Database and number of a structure, as one line; a hash of what it is where it has no number."""
+    found = structure.get("id") if isinstance(structure, dict) else None
+    if found is None and isinstance(structure, dict) and isinstance(structure.get("attributes"), dict):
+        found = structure["attributes"].get("id")
+    if not isinstance(found, str | int):
+        content = json.dumps(structure, sort_keys=True, default=str).encode()
+        found = f"without a number ({hashlib.sha256(content).hexdigest()[:8]})"
+    name = f"{server.name} {found}"
+    return "".join(letter for letter in name if letter.isprintable())[:200]
+
+
+def _pages(query: OptimadeQuery, server: Provider, timeout: float) -> Iterator[Sequence[Any]]:
+    """Lists of structures, as the server pages them."""
+    address, answer = _first_page(query, server, timeout)
+    seen = {address}
+    while True:
+        structures = answer.get("data")
+        if not isinstance(structures, list):
+            raise OptimadeError(f"{server.name}: the answer has no list of structures")
+        yield structures
+        following = _next_address(answer, address, server)
+        if following is None or not structures:
+            return
+        if following in seen:
+            raise OptimadeError(f"{server.name}: its pages go round in a circle")
+        seen.add(following)
+        address, answer = following, _get(following, server, timeout)
+
+
+def _first_page(query: OptimadeQuery, server: Provider, timeout: float) -> tuple[str, dict[str, Any]]:
+    base = server.url if re.search(r"/v\d+(\.\d+)*$", server.url) else f"{server.url}/v1"
+    problem: OptimadeError | None = None
+    for text in query.filters():
+        page = min(PAGE, query.limit)
+        asked = {"filter": text, "page_limit": page, "response_fields": ",".join(FIELDS)}
+        address = f"{base}/structures?{urlencode(asked)}"
+        try:
+            return address, _get(address, server, timeout)
+        except _NotUnderstoodError as error:
+            problem = OptimadeError(str(error))
+    raise problem or OptimadeError(f"{server.name}: no answer")
+
+
+def _next_address(answer: dict[str, Any], address: str, server: Provider) -> str | None:
+    """The address of the next page, which is on the same server; None at the end."""
+    links = answer.get("links")
+    following = links.get("next") if isinstance(links, dict) else None
+    if isinstance(following, dict):
+        following = following.get("href")
+    if not following:
+        return None
+    if not isinstance(following, str):
+        raise OptimadeError(f"{server.name}: the link to its next page is none")
+    following = urljoin(address, following)
+    if urlsplit(following).netloc != urlsplit(address).netloc or not following.startswith(
+        ("http:", "https:")
+    ):
+        raise OptimadeError(f"{server.name}: its next page is on another server, which is not asked")
+    return following
+
+
+class _NotUnderstoodError(OptimadeError):
+    """The server does not know this kind of question."""
+
+
+class _SameServer(HTTPRedirectHandler):
+    """Redirects are followed to the same server, or from http to https there."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        before, after = urlsplit(req.full_url), urlsplit(newurl)
+        if after.scheme not in ("http", "https") or before.hostname != after.hostname:
+            raise OptimadeError(f"{before.netloc} sends us on to {newurl[:100]}, which is not asked")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _get(address: str, server: Provider, timeout: float) -> dict[str, Any]:
+    """The answer of an address, as JSON."""
+    headers = {"Accept": "application/json", "User-Agent": f"napari-tem-fft/{__version__}"}
+    for attempt in (1, 2):
+        try:
+            with build_opener(_SameServer()).open(
+                Request(address, headers=headers), timeout=timeout
+            ) as reply:
+                return _parsed(_read(reply, server, time.monotonic() + 4 * timeout), server)
+        except HTTPError as error:
+            wait = _wait_of(error) if attempt == 1 else None
+            if wait is None:
+                raise _refusal(error, server) from error
+            time.sleep(wait)
+        except TimeoutError as error:
+            raise OptimadeError(
+                f"{server.name} did not answer within {timeout:g} s: try again later"
+            ) from error
+        except (URLError, HTTPException, OSError) as error:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, TimeoutError):
+                raise OptimadeError(
+                    f"{server.name} did not answer within {timeout:g} s: try again"
+                ) from error
+            raise OptimadeError(
+                f"{server.name} ({urlsplit(address).netloc}) cannot be reached: {reason}; is there a network?"
+            ) from error
+    raise OptimadeError(f"{server.name} is busy: try again later")
+
+
+def _read(reply: Any, server: Provider, until: float) -> bytes:
+    """The body, piece by piece: neither too long nor for too long."""
+    pieces, size = [], 0
+    while piece := reply.read(1 << 16):
+        pieces.append(piece)
+        size += len(piece)
+        if size > LARGEST_ANSWER:
+            raise OptimadeError(f"{server.name}: its answer is larger than {LARGEST_ANSWER / 1e6:.0f} MB")
+        if time.monotonic() > until:
+            raise OptimadeError(f"{server.name} is too slow: try again later, or with fewer elements")
+    return b"".join(pieces)
+
+
+def _parsed(body: bytes, server: Provider) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise OptimadeError(f"{server.name}: its answer is no JSON, so this is no OPTIMADE server") from error
+    if not isinstance(answer, dict):
+        raise OptimadeError(f"{server.name}: its answer is none of OPTIMADE")
+    return answer
+
+
+def _wait_of(error: HTTPError) -> float | None:
+    """Seconds after which a busy server may be asked again; None where that is of no use."""
+    if error.code not in (429, 503):
+        return None
+    text = str(error.headers.get("Retry-After", "2"))
+    return min(float(text), LONGEST_WAIT) if text.isdecimal() else 2.0
+
+
+def _refusal(error: HTTPError, server: Provider) -> OptimadeError:
+    try:
+        answer = json.loads(error.read(100_000))
+        detail = "; ".join(str(one.get("detail") or one.get("title")) for one in answer["errors"])[:300]
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
+        detail = str(error.reason)
+    if error.code in (400, 501):
+        return _NotUnderstoodError(f"{server.name} does not understand the question: {detail}")
+    if error.code == 404:
+        return OptimadeError(f"{server.name}: there is no OPTIMADE server at {server.url} ({detail})")
+    return OptimadeError(f"{server.name} answers with error {error.code}: {detail}")
