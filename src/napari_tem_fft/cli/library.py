@@ -48,6 +48,7 @@ def run_library(words: Sequence[str]) -> int:
 
 
 def library_parser() -> argparse.ArgumentParser:
+    """Return the parser of the commands on the library."""
     parser = argparse.ArgumentParser("napari-tem-fft phases", formatter_class=Formatter)
     commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
     added = {
