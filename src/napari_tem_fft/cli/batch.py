@@ -167,7 +167,7 @@ def memory_words(sources: Sequence[Source]) -> str:
     pixels = largest_pixels(sources)
     needed = worker_memory(pixels, share_searched(sources)) / 1e9
     return (
-        f"each worker needs about {needed:.2g} GB for its largest image (some {pixels / 1e6:.1f} million pixels),"
+        f"each worker needs about {needed:.2g} GB for an image of {pixels / 1e6:.1f} million pixels,"
         " and each further thread of it nearly as much again: start it with no less, and with --nthreads 1"
     )
 
