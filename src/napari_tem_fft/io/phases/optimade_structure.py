@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,17 @@ from numpy.typing import NDArray
 
 from ...core.crystal.phase import reciprocal_basis
 from ...core.crystal.phase_selection import ELEMENTS
-from .cif import check_cell
-from .crystal import SAME_ATOM, Atom, build_structure, composition, density, formula, symmetry_of
+from .cif import SHORTEST_CONTACT, check_cell
+from .crystal import (
+    SAME_ATOM,
+    Atom,
+    build_structure,
+    composition,
+    density,
+    formula,
+    shortest_contact,
+    symmetry_of,
+)
 from .entry import AtomRow, PhaseEntry
 
 #: What is asked of each structure.
@@ -32,6 +42,8 @@ _NOT_WHOLE = {
     "assemblies": "its atoms are alternatives",
     "implicit_atoms": "atoms without a position belong to it",
 }
+#: What spglib raises; before 2.7 it answers with None.
+_FAILURE: type[Exception] = getattr(spglib, "SpglibError", RuntimeError)
 _COMPUTED = "computed, not measured: its cell may be off by 1-2 %"
 
 
@@ -67,11 +79,18 @@ def entry_of(structure: Any, origin: str, licence: str = "", computed: bool = Fa
     kinds = _kinds(attributes, len(sites))
     if abs(float(np.linalg.det(lattice))) < 1.0:
         raise ValueError("its lattice vectors lie in a plane")
+    fractions = positions @ np.linalg.inv(lattice)
+    if len(np.unique(np.round(fractions % 1.0, 4) % 1.0, axis=0)) < len(sites):
+        raise ValueError("its atoms lie on one another")
     notes = [_COMPUTED] if computed else []
-    cell, atoms, operators, group, number = _symmetric(lattice, positions @ np.linalg.inv(lattice), kinds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # spglib's, of how it reports its own errors
+        cell, atoms, operators, group, number = _symmetric(lattice, fractions, kinds)
     check_cell(cell)
     listed = [Atom(element, (x, y, z), occupancy) for element, x, y, z, occupancy in atoms]
     whole = build_structure(cell, listed, symmetry_of([gemmi.Op(text) for text in operators]))
+    if shortest_contact(whole) < SHORTEST_CONTACT:
+        raise ValueError("its atoms lie on one another")
     counts = composition(whole, listed)
     if any(atom.occupancy < 0.99 for atom in listed):
         notes.append("partly occupied sites")
@@ -120,7 +139,10 @@ def _symmetric(
     different = list(dict.fromkeys(kinds))
     numbers = [different.index(kind) + 1 for kind in kinds]
     given: Any = (lattice, fractions % 1.0, numbers)
-    found = spglib.get_symmetry_dataset(given, symprec=SYMMETRY_PRECISION)
+    try:
+        found = spglib.get_symmetry_dataset(given, symprec=SYMMETRY_PRECISION)
+    except _FAILURE:
+        found = None
     if found is None:
         raise ValueError("its atoms lie on one another")
     group = next((g for g in gemmi.spacegroup_table() if g.hall == _hall(found.hall_number)), None)
