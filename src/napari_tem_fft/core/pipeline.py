@@ -37,11 +37,12 @@ from .grains.candidate import SearchContext
 from .grains.grain import Grain, GrainParams, GrainSet
 from .grains.region import GrainRegion, union
 from .grains.search import number_spots, search_grains
+from .image.annotations import find_annotations
 from .image.micrograph import Micrograph, prepared_pixels, warnings_of
 from .image.roi import inside_part, only_inside
 from .maps.component_map import ComponentMap, component_maps
 from .maps.drawn_specimen import cut_grains, specimen_on_grid
-from .maps.map_grid import MapGrid
+from .maps.map_grid import MapGrid, resample
 from .maps.specimen import specimen_mask
 from .maps.strain import Deformation, DeformationParams, wanted_deformations
 from .matching import EvidenceCache, GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
@@ -253,7 +254,8 @@ def analysis_steps(
         specimen is none of it.
     """
     params = params or AnalysisParams()
-    image, repaired = prepared_pixels(micrograph)
+    bars = annotations_of(micrograph, params)
+    image, repaired = prepared_pixels(micrograph, bars)
     diffractogram = compute_diffractogram(image, micrograph, params.spectrum, repaired)
     yield Step("diffractogram", 1, STAGES, DiffractogramReady(diffractogram))
     del image
@@ -271,7 +273,7 @@ def analysis_steps(
     yield Step("spots", 3, STAGES, SpotsFound(found.spots))
     choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated, index, library, searched)
     given = None if specimen is None else specimen_on_grid(specimen, micrograph, context.grid)
-    warnings = (*warnings_of(micrograph, repaired), *camera)
+    warnings = (*warnings_of(micrograph, repaired, bars), *camera)
     rest = follow_spots(
         micrograph, choice, params, context, found, warnings, (), given, given is not None, cache
     )
@@ -340,7 +342,7 @@ def follow_spots(
     found = replace(found, spots=label_kinds(found.spots, start, found.grains, names.matches))
     yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(names.matches, names.rings, found.spots))
     if specimen is None:
-        specimen = specimen_of(micrograph, diffractogram, spectra, found, context.grid)
+        specimen = specimen_of(micrograph, params, diffractogram, spectra, found, context.grid)
     components = component_maps(found.grains, names.matches, found.regions, specimen, context.grid)
     yield Step("maps", 4, EDIT_STAGES, MapsReady(components))
     return Analysis(
@@ -368,8 +370,14 @@ def follow_spots(
     )
 
 
+def annotations_of(micrograph: Micrograph, params: AnalysisParams) -> NDArray[np.bool_] | None:
+    """Which pixels of bars and labels the analysis leaves out; None where there are none."""
+    return find_annotations(micrograph.pixels) if params.spectrum.annotations == "mask" else None
+
+
 def specimen_of(
     micrograph: Micrograph,
+    params: AnalysisParams,
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
     found: GrainSet,
@@ -379,5 +387,8 @@ def specimen_of(
     discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
     crystals = union(found.regions, grid.shape)
     specimen = specimen_mask(diffractogram, spectra, grid, discs, crystals)
+    bars = annotations_of(micrograph, params)
+    if bars is not None:
+        specimen = specimen & ~resample(bars, grid.shape)
     inside = inside_part(micrograph, grid)
     return specimen if inside is None else specimen & inside

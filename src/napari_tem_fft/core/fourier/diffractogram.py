@@ -40,6 +40,14 @@ class SpectrumParams:
         float,
         Field("largest d", unit="nm", low=0.1, high=5.0, help="Larger lattice spacings are not looked for."),
     ] = 0.55
+    annotations: Annotated[
+        str,
+        Field(
+            "bars and labels",
+            choices=("mask", "keep"),
+            help="What is burnt into the image (scale bar, data bar, labels in boxes) is left out, or kept.",
+        ),
+    ] = "mask"
 
     def __post_init__(self) -> None:
         check_limits(self)

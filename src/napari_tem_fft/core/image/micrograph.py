@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .annotations import fill_annotations
 from .calibration import NOT_CALIBRATED, Calibration, CalibrationError
 
 #: Entry of the metadata that says what an image certainly is, and that of the modulus of a complex transform.
@@ -158,8 +159,16 @@ class Micrograph:
         return replace(self, pixels=self.pixels[rows, columns], roi=None)
 
 
-def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
+def prepared_pixels(
+    micrograph: Micrograph, annotations: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float32], int]:
     """Pixels ready for a transform: float32, mean zero, defects repaired.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    annotations : ndarray of bool, shape (ny, nx), optional
+        Bars and labels (`find_annotations`), filled with the smooth of what lies around them.
 
     Returns
     -------
@@ -180,6 +189,8 @@ def prepared_pixels(micrograph: Micrograph) -> tuple[NDArray[np.float32], int]:
         raise ValueError(f"{micrograph.name}: {ny} x {nx} pixels are too few for a transform")
     bad = _not_finite(pixels, micrograph.name)
     image = _subtract_mean(pixels, bad)
+    if annotations is not None:
+        fill_annotations(image, annotations)
     repaired = _repair(image, *_defects(image, bad, pixels if _exact(pixels) else image))
     means = _row_means(image)
     lines = _repair_lines(image, means)
@@ -369,8 +380,16 @@ def _continues(image: NDArray[np.float32], row: int) -> bool:
     return size > 0 and float(np.sum(here * there)) > LINE_OF_IMAGE * size
 
 
-def warnings_of(micrograph: Micrograph, repaired: int) -> tuple[str, ...]:
-    """What the user should know: the reader's warnings and how many pixels were repaired."""
-    if not repaired:
-        return micrograph.warnings
-    return (*micrograph.warnings, f"{repaired} defective pixels were replaced by their neighbours")
+def warnings_of(
+    micrograph: Micrograph, repaired: int, annotations: NDArray[np.bool_] | None = None
+) -> tuple[str, ...]:
+    """What the user should know: the reader's warnings, what was masked, how many pixels were repaired."""
+    texts = list(micrograph.warnings)
+    if annotations is not None:
+        texts.append(
+            f"a bar or label burnt into the image ({np.count_nonzero(annotations)} pixels) is left out;"
+            " if it is specimen: --annotations keep"
+        )
+    if repaired:
+        texts.append(f"{repaired} defective pixels were replaced by their neighbours")
+    return tuple(texts)

@@ -28,7 +28,7 @@ from ...core.maps.map_grid import MapGrid
 from ...core.maps.orientation import orientation_map, orientations
 from ...core.maps.strain import smooth_field
 from ...core.matching import GrainMatch, PhaseOverride, RingMatch
-from ...core.pipeline import Analysis, EditStart
+from ...core.pipeline import Analysis, EditStart, annotations_of
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.seeds import NetworkUsed
 from ...core.spots.spot import Spot
@@ -203,7 +203,7 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
     calibration = with_stored_uncertainty(micrograph.calibration, percent)
     _, roi = roi_from_metadata(stored["micrograph"]["metadata"])
     micrograph = replace(micrograph, calibration=calibration, roi=roi or micrograph.roi)
-    image, repaired = prepared_pixels(micrograph)
+    image, repaired = prepared_pixels(micrograph, annotations_of(micrograph, params))
     whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
     grains = from_plain(tuple[Grain, ...], stored["grains"])
     searched, of_library = restore_library(stored.get("library"))

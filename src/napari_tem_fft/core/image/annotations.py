@@ -1,0 +1,106 @@
+"""What a program has burnt into an image: data bars, scale bars, labels in boxes. None of it is specimen.
+
+It has one value exactly, the darkest or brightest of the image, and the straight borders of a rectangle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+#: A rectangle has at least so many pixels along its longer side, and three along the shorter one.
+LONGEST, SHORTEST = 20, 3
+#: Its border is of one value to this share, and so is this share of what lies inside: letters fill the rest.
+BORDER, FILLED = 0.97, 0.5
+#: A rectangle of which less is of its value holds letters.
+FULL = 0.995
+#: Letters of the same value belong to a bar within so many of its heights, or of these pixels.
+LETTERS_NEAR, LEAST_NEAR = 3.0, 30
+#: A letter is at least so many pixels large, and has at most this share of the image.
+LETTER, SMALL = 7, 0.02
+#: In an image of 8 bits values as near as this are one: JPEG moves them.
+JPEG_STEP = 4
+#: What is masked is wider by so many pixels, for letters are drawn with soft edges, and images resampled.
+SOFT = 3
+#: More of the image than this is no annotation.
+MOST = 0.4
+#: The value outside is smoothed over so many pixels where it fills the mask.
+FILL = 12.0
+
+
+def find_annotations(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Where bars, boxes and their letters are, None where there are none.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (ny, nx)
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx), or None
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).integers(20, 200, (200, 300))
+    >>> find_annotations(image) is None
+    True
+    >>> image[180:186, 20:120] = 255
+    >>> found = find_annotations(image)
+    >>> bool(found[183, 60]), int(found.sum())
+    (True, 1272)
+    """
+    found = np.zeros(pixels.shape, bool)
+    low, high = float(pixels.min()), float(pixels.max())
+    if not np.isfinite([low, high]).all():
+        return None
+    step = JPEG_STEP if 16 * JPEG_STEP < high - low <= 255 and pixels.dtype.kind in "ui" else 0
+    for same in (pixels <= low + step, pixels >= high - step):
+        if np.count_nonzero(same) >= LONGEST * SHORTEST:
+            found |= _annotations_of(same)
+    if not found.any() or found.mean() > MOST:
+        return None
+    return found
+
+
+def _annotations_of(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rectangles of one value, and the letters near them, widened by their soft edges."""
+    square = np.ones((3, 3), bool)
+    # pixels that noise has driven to the same value are scattered; they must not widen a rectangle
+    solid, _ = ndimage.label(ndimage.binary_opening(same, square), square)
+    bars = [
+        box
+        for box in ndimage.find_objects(solid)
+        if max(s.stop - s.start for s in box) >= LONGEST and _is_rectangle(same[box])
+    ]
+    found = np.zeros(same.shape, bool)
+    for bar in bars:
+        found[bar] = True
+        if same[bar].mean() < FULL:
+            continue  # its letters are inside
+        height = max(LETTERS_NEAR * min(s.stop - s.start for s in bar), LEAST_NEAR)
+        near = tuple(slice(max(int(s.start - height), 0), int(s.stop + height)) for s in bar)
+        letters, _ = ndimage.label(same[near] & ~found[near], square)
+        for box in ndimage.find_objects(letters):
+            sides = [s.stop - s.start for s in box]
+            if max(sides) >= LETTER and max(sides) ** 2 <= SMALL * same.size:
+                found[near][box] = True
+    if bars:
+        found = ndimage.binary_dilation(found, square, iterations=SOFT)
+    return found
+
+
+def _is_rectangle(inside: NDArray[np.bool_]) -> bool:
+    border = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+    return bool(border.mean() >= BORDER and inside.mean() >= FILLED)
+
+
+def fill_annotations(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+    """Fill the mask with the smooth of what lies around it, in place: it then has no edge and no fringe."""
+    weight = ndimage.gaussian_filter((~mask).astype(np.float32), FILL)
+    smooth = ndimage.gaussian_filter(np.where(mask, np.float32(0), image), FILL)
+    far = weight < 1e-3
+    usual = np.float32(image[~mask].mean())
+    image[mask] = np.where(far, usual, smooth / np.maximum(weight, 1e-3))[mask]
