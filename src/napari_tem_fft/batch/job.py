@@ -154,8 +154,8 @@ def _stored_as_now(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settings_as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of settings."""
-    settings = dict(settings)
+    """The same of settings; parameters that the version did not have yet are at their defaults."""
+    settings = _flat(to_dict(AnalysisParams())) | dict(settings)
     stated = settings.pop("uncertainty stated", None)
     if stated is False:
         settings[UNCERTAINTY.name] = None
