@@ -1,7 +1,7 @@
 """Whether the package can be installed where it says it can.
 
     python .ci/check_install.py [platforms] [beside] [package] [recipe] [headless] [window]
-    python .ci/check_install.py [exchange] [lowest]
+    python .ci/check_install.py [pyside] [exchange] [lowest]
 
 platforms  every dependency has a wheel on Linux, Windows and macOS for each Python (resolved, not installed)
 beside     installed beside an existing napari, no version that napari has chosen changes
@@ -9,8 +9,10 @@ package    sdist and wheel: twine's check, what has to be inside, less than 30 M
 recipe     the conda recipe is one for rattler-build, which renders it; nothing is downloaded for it
 headless   without extras: neither napari nor TensorFlow comes along, the sample is analysed, 0.6 GB at most
 window     with the extra `napari` 1.2 GB at most
+pyside     some of the windows' tests under PySide6, on a virtual screen (this and the next two are not part
+           of what runs without arguments)
 exchange   in an environment with orix, HyperSpy and zarr 2, but without napari, files for other programs come
-           back through these (not part of what runs without arguments, nor is `lowest`)
+           back through these
 lowest     the lowest versions that pyproject.toml allows, in an environment of their own, pass the tests of
            core, io and the Python interface (minutes)
 
@@ -19,6 +21,7 @@ Needs uv, build and twine (extra `test`), and a package registry.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -49,6 +52,7 @@ from rattler_build import Stage0Recipe, VariantConfig
 package, needs = made.recipe.package, made.recipe.requirements.run
 print(package.name, package.version, len(needs), "requirements")
 """
+PYSIDE_TESTS = tuple(f"tests/widgets/test_{name}.py" for name in ("closing", "panel", "run", "tools"))
 EXCHANGE_TOOLS = ("hypothesis", "nexusformat", "pytest", "pytest-timeout", "rocrate")
 EXCHANGE_TESTS = ("tests/io/exchange", "tests/docs/test_blocks.py", "-k", "exchange")
 LOWEST_TESTS = ("tests/core", "tests/io", "tests/api", "tests/cli", "tests/nn/inference")
@@ -154,6 +158,17 @@ def recipe() -> None:
         )
 
 
+def pyside() -> None:
+    if not (xvfb := shutil.which("xvfb-run")):
+        return print("skipped: no virtual screen (xvfb-run)")
+    with tempfile.TemporaryDirectory() as place:
+        python = installed(
+            place, f"{ROOT}[pyside,batch]", "pytest", "pytest-qt", "pytest-timeout", "hypothesis"
+        )
+        screen = (xvfb, "-a", "-s", "-screen 0 1600x1000x24")
+        print(run(*screen, python, "-m", "pytest", "-q", *PYSIDE_TESTS).splitlines()[-1])
+
+
 def exchange() -> None:
     with tempfile.TemporaryDirectory() as place:
         python = installed(place, f"{ROOT}[exchange,zspy]", *EXCHANGE_TOOLS)
@@ -186,7 +201,7 @@ def registry_answers() -> bool:
 if __name__ == "__main__":
     if not registry_answers():
         raise SystemExit(print("skipped: uv reaches no package registry here"))
-    all_checks = (platforms, beside, package, recipe, headless, window, exchange, lowest)
+    all_checks = (platforms, beside, package, recipe, headless, window, pyside, exchange, lowest)
     checks = {check.__name__: check for check in all_checks}
     for name in sys.argv[1:] or ("platforms", "beside", "package", "recipe", "headless", "window"):
         checks[name]()

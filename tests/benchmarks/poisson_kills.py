@@ -4,10 +4,11 @@
                                              [--minutes 60]
 
 Small micrographs are analysed while a thread kills a random worker (SIGKILL) at exponentially distributed
-times, `--between` seconds on the average: kills are a Poisson process. The run is resumed until the kills, or
-the minutes, are used up, and begins anew where all files are done; then it is resumed once in peace. Lost is
-a file without a record, with a record but without results, or with other spots than an undisturbed analysis
-gives (compared for a hundred of them). A file over which two workers died is reported, and not lost.
+times, `--between` seconds on the average: kills are a Poisson process. On a busy machine give more seconds,
+for a worker takes some to begin. The run is resumed until the kills, or the minutes, are used up, and begins
+anew where all files are done; then it is resumed once in peace. Lost is a file without a record, with a record
+but without results, or with other spots than an undisturbed analysis gives (compared for a hundred of them). A
+file over which two workers died is reported, and not lost.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ COMPARED = 100
 class Killer(threading.Thread):
     """Kills workers, one at a time, until it has killed enough."""
 
-    def __init__(self, kills: int, between: float, seed: int = 0) -> None:
+    def __init__(self, kills: int, between: float, seconds: float, seed: int = 0) -> None:
         super().__init__(daemon=True)
         self.left, self.between, self.done = kills, between, 0
+        self.end = time.monotonic() + seconds
         self.workers: LocalWorkers | None = None
         self.random = random.Random(seed)
 
@@ -57,7 +59,7 @@ class Killer(threading.Thread):
         return self.workers
 
     def run(self) -> None:
-        while self.left > 0:
+        while self.left > 0 and time.monotonic() < self.end:
             time.sleep(self.random.expovariate(1 / self.between))
             try:
                 pid = self.random.choice(self.workers.pids if self.workers else ())
@@ -65,6 +67,7 @@ class Killer(threading.Thread):
             except (IndexError, ValueError, ProcessLookupError):  # between two runs, or it has just ended
                 continue
             self.left, self.done = self.left - 1, self.done + 1
+        self.left = 0
 
 
 def write_files(folder: Path, count: int) -> None:
@@ -120,10 +123,10 @@ def main() -> None:
         images, output = Path(place, "images"), Path(place, "results")
         write_files(images, args.files)
         job = Job(str(output), names=("Al", "Cu"), keep="tables")
-        killer, end = Killer(args.kills, args.between), time.monotonic() + 60 * args.minutes
+        killer = Killer(args.kills, args.between, 60 * args.minutes)
         killer.start()
         rounds, stopped, reported, lost = 0, 0, 0, 0
-        while killer.left > 0 and time.monotonic() < end:
+        while killer.left > 0:
             done = run_once(images, job, lambda job: killer.hire(job, args.workers), output.exists())
             rounds, stopped = rounds + (done is not None), stopped + (done is None)
             if done is not None:

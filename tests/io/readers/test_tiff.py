@@ -57,8 +57,8 @@ def test_imagej_s_units_along_each_axis(tmp_path, unit, nm):
 
 
 def test_centimetres_of_imagej_are_a_scale_unless_they_are_a_print_s(tmp_path):
-    micrograph = read_micrograph(imagej(tmp_path / "a.tif", "cm", 2e-9, 3e-9))
-    assert micrograph.pixel_size == pytest.approx((0.03, 0.02), rel=1e-3)
+    micrograph = read_micrograph(imagej(tmp_path / "a.tif", "cm", 2e-8, 2.5e-8))
+    assert micrograph.pixel_size == pytest.approx((0.25, 0.2), rel=1e-3)
     for unit, step in (("inch", 1 / 72), ("cm", 2.54 / 300)):
         micrograph = read_micrograph(imagej(tmp_path / "a.tif", unit, step, step))
         assert micrograph.calibration.space == "none"
