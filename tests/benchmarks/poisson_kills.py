@@ -6,9 +6,9 @@
 Small micrographs are analysed while a thread kills a random worker (SIGKILL) at exponentially distributed
 times, `--between` seconds on the average: kills are a Poisson process. On a busy machine give more seconds,
 for a worker takes some to begin. The run is resumed until the kills, or the minutes, are used up, and begins
-anew where all files are done; then it is resumed once in peace. Lost is a file without a record, with a record
-but without results, or with other spots than an undisturbed analysis gives (compared for a hundred of them). A
-file over which two workers died is reported, and not lost.
+anew where all files are done; then it is resumed once in peace. Lost is a file without a record, with a
+record but without results, or with other spots than an undisturbed analysis gives (compared for a hundred of
+them). A file over which two workers died is reported, and not lost.
 """
 
 from __future__ import annotations
