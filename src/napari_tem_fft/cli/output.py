@@ -48,8 +48,11 @@ def _network(analysis: Analysis) -> list[str]:
     if analysis.network is None:
         return ["no network: the statistics found the spots"]
     own = sum(spot.enabled and spot.origin == "network" for spot in analysis.spots)
+    shown = {spot.id for spot in analysis.spots if spot.enabled}
+    doubted = len(shown.intersection(analysis.network.doubted))
     return [
-        f"network {analysis.network.name}: {own} pairs of spots that the statistics alone had not proposed"
+        f"network {analysis.network.name}: {own} pairs of spots that the statistics alone had not proposed;"
+        f" it doubts {doubted} of theirs, which stay"
     ]
 
 

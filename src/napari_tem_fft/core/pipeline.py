@@ -60,7 +60,7 @@ from .profile.radial_profile import (
     whole_profile,
 )
 from .progress import Step, renumber_steps
-from .spots.seeds import NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
+from .spots.seeds import DOUBT, NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
 from .spots.spot import Spot, SpotParams
 
 #: A network that proposes seeds, as a `Proposal` or bare; handed in, so that core never imports Keras.
@@ -280,7 +280,9 @@ def analysis_steps(
     analysis = yield from renumber_steps(rest, 3, STAGES)
     if proposal is None:
         return analysis
-    return replace(analysis, network=proposal.network, picture=proposal.picture)
+    picture = proposal.picture
+    doubted = tuple(spot.id for spot in found.spots if spot.enabled and picture.near(spot.g) < DOUBT)
+    return replace(analysis, network=replace(proposal.network, doubted=doubted), picture=picture)
 
 
 def profiles_of(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from forward_model import fringes, white_noise
+from napari_tem_fft.cli.output import report
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import analysis_steps
@@ -81,3 +82,7 @@ def test_what_the_statistics_confirm_stays_whatever_the_network_finds(probabilit
     micrograph = Micrograph(faint(0.3, 1), Calibration.real(0.03))
     analysis = exhaust(analysis_steps(micrograph, (), segment=segment))
     assert [round(spot.g[1]) for spot in analysis.spots] == [4]
+    doubted = analysis.network.doubted
+    assert doubted == (() if probability else tuple(spot.id for spot in analysis.spots))
+    said = report(analysis)
+    assert ("doubts 0 of theirs" if probability else "doubts 1 of theirs") in said

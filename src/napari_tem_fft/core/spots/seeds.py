@@ -49,6 +49,10 @@ class Seed:
     origin: Origin
 
 
+#: Peaks with a network's probability below this are marked as doubted.
+DOUBT = 0.2
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkUsed:
     """Which network took part in an analysis.
@@ -59,10 +63,13 @@ class NetworkUsed:
         Of the model.
     weights_sha256 : str
         Of the file of its weights.
+    doubted : tuple of int
+        Ids of the spots that the statistics found and that it gives less than `DOUBT`; they stay.
     """
 
     name: str
     weights_sha256: str
+    doubted: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
