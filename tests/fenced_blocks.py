@@ -75,6 +75,8 @@ def furnish(folder: Path) -> None:
     for name in ("micrograph.dm4", "anode.dm4", "gold.dm4", "session/a.dm4", "session/night/b.dm4"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_lattice(folder / name, gold)
+    along_011 = [*gold, (0.2355, 129.47, 45.0), (0.1442, 164.74, 30.0)]
+    write_lattice(folder / "particle.dm4", along_011)
     write_lattice(folder / "si.dm4", [(0.314, 45.0, 50.0), (0.192, 80.0, 30.0)])
     write_lattice(folder / "scan.dm3", gold, calibrated=False)
     shape, centre, step = (256, 256), (128.0, 128.0), (0.06, 0.06)

@@ -261,12 +261,12 @@ def test_a_specimen_that_is_none_is_refused(folder: Path, tmp_path: Path, name: 
 @pytest.mark.parametrize(
     ("options", "given", "held"),
     [
-        ([], None, 0.5),
+        (["--sets", "metal"], None, 0.5),
         (["--phases", "LiF,Cu"], None, 0.0),
         (["--elements", "Li, F"], None, 0.0),
         (["--phases", "LiF,Cu", "--outside", "0.3"], 0.3, 0.3),
         (["--elements", "Li, F", "--outside", "0.5"], 0.5, 0.5),
-        (["--outside", "0"], 0.0, 0.0),
+        (["--sets", "metal", "--outside", "0"], 0.0, 0.0),
     ],
 )
 def test_a_weight_of_phases_outside_holds_where_it_is_given_and_is_stored_as_it_was(

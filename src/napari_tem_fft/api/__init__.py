@@ -8,10 +8,11 @@
 from .analysis import analyse, load, open_library, reference_table, save, save_results, segment_of, select
 from .edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
 from .exchange import export, from_signal, to_crystal_map, to_signals
-from .images import measure_calibration_features, measure_pattern, read, read_pattern
+from .images import calibrate_on_grain, measure_calibration_features, measure_pattern, read, read_pattern
 
 __all__ = [
     "analyse",
+    "calibrate_on_grain",
     "decide",
     "export",
     "fft_of",

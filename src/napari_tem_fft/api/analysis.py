@@ -126,8 +126,7 @@ def analyse(
     source : Micrograph or path
         Its calibration says how well the scale is known; `read` takes that as an option.
     phases : sequence of Phase, optional
-        Candidates from `select`; the default sets where absent, and then a phase outside them that fits
-        better than a named one makes it ambiguous (`MatchParams.outside`; given, it always holds).
+        Candidates from `select`; the whole table where absent.
     params : AnalysisParams, optional
     segment : callable, optional
         A network that proposes spots beside the statistics, from `segment_of`: of many images, load it

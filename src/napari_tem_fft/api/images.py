@@ -7,11 +7,15 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from ..core.crystal.phase import Phase
 from ..core.events import ProfilesReady, SpotsFound
 from ..core.image.calibration import Calibration, CalibrationError, Space
 from ..core.image.calibration_reference import CalibrationFeature, calibration_features
+from ..core.image.correction import Correction
 from ..core.image.micrograph import Micrograph
+from ..core.matching.standard import correction_on_grain
 from ..core.pipeline import AnalysisParams, analysis_steps
+from ..core.progress import exhaust
 from ..core.saed.measure import PatternMeasurement, PatternParams
 from ..core.saed.measure import measure_pattern as pattern_measured
 from ..core.spots.spot import Spot
@@ -170,6 +174,34 @@ def measure_pattern(
     """
     pattern = source if isinstance(source, Micrograph) else read_pattern(source)
     return pattern_measured(pattern, params, centre)
+
+
+def calibrate_on_grain(
+    micrograph: Micrograph, phase: Phase, grain: int | None = None, params: AnalysisParams | None = None
+) -> Correction:
+    """Correction of the scale, both stretches and the shear of an image from one grain of a known crystal.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    phase : Phase
+        What the grain is, from `select`.
+    grain : int, optional
+        Its number in an analysis; that with most spots where absent.
+    params : AnalysisParams, optional
+
+    Raises
+    ------
+    CalibrationError
+        If the image has no scale, there is no such grain, or its spots are not those of the phase.
+    """
+    analysis = exhaust(analysis_steps(micrograph, (), params))
+    grains = [one for one in analysis.grains if grain in (None, one.id)]
+    if not grains:
+        number = f"grain {grain}" if grain is not None else "grain"
+        raise CalibrationError(f"{micrograph.name}: there is no {number} in this image")
+    best = max(grains, key=lambda one: len(one.spots))
+    return correction_on_grain(best, analysis.spots, phase)
 
 
 def measure_calibration_features(

@@ -30,12 +30,14 @@ ABOUT = """\
 Correct the scale of an image on a known crystal in it, and save the correction as a profile for all images
 of the same microscope and magnification. Without --spot the spots and rings of the image are measured and
 listed with their numbers; then say what one of them is: a reflection of a phase, or a d in nm.
-Works on micrographs in nm and on diffraction patterns in 1/nm."""
+One grain of a known crystal tells more: the scale, and how the image is stretched and sheared by the lens or
+the scan (--phase and --grain). Works on micrographs in nm and on diffraction patterns in 1/nm."""
 EXAMPLES = """\
 examples:
   napari-tem-fft calibrate gold.dm4
   napari-tem-fft calibrate gold.dm4 --spot 3 --phase Au --hkl 1,1,1 -o titan_380kx.json
   napari-tem-fft calibrate gold.dm4 --spot 3 --spot 7 --per-axis --phase Au --hkl 1,1,1 --hkl 2,0,0
+  napari-tem-fft calibrate gold.dm4 --phase Au --grain -o titan_380kx.json
   napari-tem-fft calibrate si.dm4 --spot 0.31@45 --d 0.31356
   napari-tem-fft calibrate rings.dm4 --spot r1 --spot r2 --phase Au --hkl 111 --hkl 200"""
 #: After a correction no spot of the standard should be further from a reflection of it.
@@ -73,6 +75,14 @@ def add_command(commands: Any, name: str) -> None:
     parser.add_argument(
         "--per-axis", action="store_true", help="a factor for each axis, from two spots or more"
     )
+    parser.add_argument(
+        "--grain",
+        metavar="N",
+        type=int,
+        nargs="?",
+        const=0,
+        help="a whole grain of the phase: scale, stretch and shear; without a number that with most spots",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the profile to be written (.json)")
     profile = parser.add_argument_group("which images the profile holds for (default: as the file tells)")
     profile.add_argument("--microscope", metavar="NAME", help="'' for any")
@@ -109,7 +119,9 @@ def _check(args: argparse.Namespace) -> None:
     """Everything that can be wrong with the command itself."""
     if args.hkl and args.d:
         raise UsageError("give a phase with --hkl, or --d: not both")
-    if bool(args.hkl) != bool(args.phase):
+    if args.grain is not None and (args.spot or args.hkl or args.d or args.per_axis or not args.phase):
+        raise UsageError("--grain takes all spots of a grain: give --phase with it, and no spot, hkl or d")
+    if args.grain is None and bool(args.hkl) != bool(args.phase):
         raise UsageError("a reflection needs --phase and --hkl")
     known = len(args.hkl) + len(args.d)
     if args.spot and not known:
@@ -120,8 +132,10 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"{len(args.spot)} spots need as many reflections, or one for all, not {known}")
     if args.output is not None and args.pixel_size is not None:
         raise UsageError("a profile corrects the scale of files; where you give it, no profile can be saved")
-    if args.output is not None and not args.spot:
-        raise UsageError("there is no correction to be saved: choose a spot with --spot")
+    if args.output is not None and not args.spot and args.grain is None:
+        raise UsageError(
+            "there is no correction to be saved: choose a spot with --spot, or --phase and --grain"
+        )
 
 
 def _phase(args: argparse.Namespace) -> Phase | None:
@@ -137,23 +151,29 @@ def _calibrate(args: argparse.Namespace, phase: Phase | None) -> None:
     if not features:
         raise ValueError(f"{micrograph.name}: no spots or rings stand out in this image")
     print(f"{args.file}\n{scale_words(micrograph)}")
-    if not args.spot:
+    if not args.spot and args.grain is None:
         print(
             "\n".join(
                 [
                     *_list_features(features),
-                    "choose one with --spot, and say what it is: --phase and --hkl, or --d",
+                    "choose one with --spot, and say what it is: --phase and --hkl, or --d;"
+                    " or let a whole grain tell scale and stretch: --phase and --grain",
                 ]
             )
         )
         return
     try:
-        correction = _correction(args, features, phase)
+        if args.grain is None or phase is None:
+            correction = _correction(args, features, phase)
+        else:
+            correction = api.calibrate_on_grain(micrograph, phase, args.grain or None)
     except ValueError as error:
         raise UsageError(str(error)) from error
     corrected = replace(micrograph, calibration=micrograph.calibration.corrected(correction))
     fy, fx = correction.factors
     factors = f"{fy:.5f}" if fy == fx else f"y {fy:.5f}, x {fx:.5f}"
+    if correction.shear is not None:
+        factors += f", shear {100 * correction.shear:+.2f} %"
     print(f"corrected on {correction.standard}: factor {factors}\n{scale_words(corrected)}")
     print("\n".join(_compare(features, correction, phase)))
     if args.pixel_size is None:

@@ -129,7 +129,7 @@ def add_choice(group: Any) -> None:
         "--tag",
         metavar="SET,...",
         type=names,
-        help="sets of the table: battery, metal, oxide, ..., all",
+        help="sets of the table: battery, metal, oxide, ... (default: all phases, battery first)",
     )
     group.add_argument(
         "--elements", metavar="LIST", help='elements of the sample, such as "Li, F, O, +Cu, -Na"'

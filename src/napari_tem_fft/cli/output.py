@@ -13,6 +13,8 @@ from ..io.figures.labels import spacings
 HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
 #: Numbers of grains that are shown.
 MOST_GRAINS = 8
+#: Unknown crystals of which the hints are shown.
+MOST_HINTED = 3
 
 
 def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
@@ -29,6 +31,8 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
         f" {enabled} pairs of spots in {len(analysis.grains)} grains",
         *_network(analysis),
         *_components(analysis, unit),
+        *_geometry(analysis),
+        *_hints(analysis),
         *_outside_candidates(analysis),
         *([analysis.searched.text] if analysis.searched is not None else []),
         *(_ring_line(rings) for rings in analysis.rings if rings.phases),
@@ -63,6 +67,19 @@ def _components(analysis: Analysis, unit: LengthUnit) -> list[str]:
     return table([header, *(_row(part, analysis, unit) for part in analysis.components)])
 
 
+def _geometry(analysis: Analysis) -> list[str]:
+    """What the named grains say of the image's scale and stretch."""
+    if analysis.geometry is None or not analysis.geometry.grains:
+        return []
+    return [f"the image by its named crystals: {analysis.geometry}"]
+
+
+def _hints(analysis: Analysis) -> list[str]:
+    """Why unknown crystals have no name, what they would be, and what would settle it."""
+    unknown = [m for m in analysis.matches if m.hints and not m.outcome.names_phases]
+    return [f"unknown crystal, grain {m.grain}: {m.reason}" for m in unknown[:MOST_HINTED]]
+
+
 def _outside_candidates(analysis: Analysis) -> list[str]:
     """Phases that were no candidates but would be named, with the grains that say so."""
     grains: dict[str, list[int]] = {}
@@ -90,7 +107,7 @@ def _row(component: ComponentMap, analysis: Analysis, unit: LengthUnit) -> tuple
     spots = [(spot.d, spot.snr) for spot in own]
     return (
         component.name,
-        f"{component.outcome}, by the user" if component.by_user else str(component.outcome),
+        f"{component.outcome}, by the user" if component.by_user else component.outcome_words,
         "  ".join(length(d, unit) for d in spacings(spots)),
         f"{component.area:.1f} +/- {component.area_sigma:.1f}",
         f"{component.fraction:.1%}",

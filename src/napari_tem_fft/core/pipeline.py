@@ -47,6 +47,7 @@ from .maps.specimen import specimen_mask
 from .maps.strain import Deformation, DeformationParams, wanted_deformations
 from .matching import EvidenceCache, GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
 from .matching.assignment import CandidateSet, assign_phases
+from .matching.geometry import ImageGeometry, expected_stretches
 from .matching.library_candidates import LibrarySearch
 from .matching.pair_index import PhaseIndex
 from .matching.spot_kinds import label_kinds
@@ -166,6 +167,8 @@ class Analysis:
     searched : LibrarySearch, optional
         What was searched of the user's library of phases, or what it holds; its entries that were weighed
         are among the phases. Edits weigh these, and do not search again.
+    geometry : ImageGeometry, optional
+        The scale and the stretch that the grains share; None in results of version 0.1.
     """
 
     micrograph: Micrograph
@@ -192,6 +195,7 @@ class Analysis:
     candidates_stated: bool = False
     edit_start: EditStart | None = None
     searched: LibrarySearch | None = None
+    geometry: ImageGeometry | None = None
 
     @property
     def vacuum_found(self) -> bool:
@@ -339,8 +343,10 @@ def follow_spots(
     yield Step("profile", 1, EDIT_STAGES, ProfilesReady(profiles))
     yield Step("grains", 2, EDIT_STAGES, GrainsFound(found.grains))
     choice = replace(choice, decisions=follow_grains(choice.decisions, found.grains))
-    uncertainty = micrograph.calibration.uncertainty
-    names = assign_phases(found, profiles, choice, uncertainty, params.matching, cache)
+    known = micrograph.calibration
+    stretches = expected_stretches(params.matching.stretch, micrograph.metadata, known.shear is not None)
+    how = known.uncertainty, params.matching, cache, stretches, known.shear or 0.0
+    names = assign_phases(found, profiles, choice, *how)
     found = replace(found, spots=label_kinds(found.spots, start, found.grains, names.matches))
     yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(names.matches, names.rings, found.spots))
     if specimen is None:
@@ -369,6 +375,7 @@ def follow_spots(
         specimen_by_user=specimen_by_user,
         candidates_stated=choice.stated,
         searched=names.choice.searched,
+        geometry=names.geometry,
     )
 
 

@@ -36,6 +36,7 @@ from .maps.drawn_specimen import cut_grains, specimen_on_grid, uncut_grains
 from .maps.strain import wanted_deformations
 from .matching import PhaseOverride, follow_grains
 from .matching.assignment import assign_phases
+from .matching.geometry import expected_stretches
 from .matching.spot_kinds import label_kinds
 from .pipeline import (
     EDIT_STAGES,
@@ -200,10 +201,13 @@ def reanalyse_after_override(
         All that hold, the earlier ones included.
     """
     choice = replace(analysis.choice, decisions=follow_grains(decisions, analysis.grains))
-    uncertainty = analysis.micrograph.calibration.uncertainty
+    scale = analysis.micrograph.calibration
     found = grain_set_of(analysis)
     known = cache.evidence if cache is not None else None
-    names = assign_phases(found, analysis.profiles, choice, uncertainty, analysis.params.matching, known)
+    params = analysis.params.matching
+    stretches = expected_stretches(params.stretch, analysis.micrograph.metadata, scale.shear is not None)
+    how = scale.uncertainty, params, known, stretches, scale.shear or 0.0
+    names = assign_phases(found, analysis.profiles, choice, *how)
     start = edit_start_of(analysis).found
     spots = label_kinds(analysis.spots, start, analysis.grains, names.matches)
     yield Step("phases", 1, OVERRIDE_STAGES, PhasesAssigned(names.matches, names.rings, spots))
@@ -216,6 +220,7 @@ def reanalyse_after_override(
         spots=spots,
         matches=names.matches,
         rings=names.rings,
+        geometry=names.geometry,
         decisions=choice.decisions,
         components=components,
     )

@@ -11,7 +11,8 @@ from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains
 from napari_tem_fft.core.matching.evidence import PRECISIONS, _at_precisions, _chi2
 from napari_tem_fft.core.matching.expected import expected_patterns
-from napari_tem_fft.core.matching.joint_posterior import ScalePrior, combine
+from napari_tem_fft.core.matching.geometry import ScalePrior
+from napari_tem_fft.core.matching.joint_posterior import combine
 from napari_tem_fft.core.matching.observations import ANY_G, observe
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.zone_patterns import in_band, up_to_nodes
@@ -189,8 +190,9 @@ def test_shared_scale_and_few_phases_by_hand():
     table = np.stack(
         [np.stack([at(0.01), impossible], axis=1), np.stack([at(0.03), at(0.01)], axis=1)], axis=1
     )
-    joint = combine(table, np.zeros((2, 2)), np.array([0.4, 0.4, 0.1, 0.1]), prior)
-    assert joint.mean_scale == pytest.approx(0.01, abs=0.001)
+    weight = -0.5 * (grid / prior.error) ** 2
+    joint = combine(table, np.zeros((2, 2)), np.array([0.4, 0.4, 0.1, 0.1]), weight)
+    assert joint.points @ grid == pytest.approx(0.01, abs=0.001)
     assert joint.phase[0, 0] > 0.95
     assert joint.phase[1, 1] > 0.95
     assert joint.phase.sum(axis=1) == pytest.approx([1, 1])

@@ -1,5 +1,7 @@
 """Matching on grains put together by hand from the table's own lattices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,8 +46,8 @@ def grain_of(spots, number=1):
     return Grain(number, tuple(s.id for s in spots), (10.0, 10.0), 78.5, 10.0)
 
 
-def match(spots, names, uncertainty=0.005, decisions=()):
-    return match_grains([grain_of(spots)], spots, phases(*names), uncertainty, decisions=decisions)
+def match(spots, names, uncertainty=0.005, decisions=(), params=None):
+    return match_grains([grain_of(spots)], spots, phases(*names), uncertainty, params, decisions)
 
 
 def test_a_clear_zone_is_identified_with_its_axis_and_every_spot_indexed():
@@ -206,24 +208,27 @@ def counted(monkeypatch):
     return rows
 
 
+LENS = MatchParams(stretch=0.5)
+
+
 def test_grains_that_an_edit_leaves_alone_are_not_weighed_again(monkeypatch):
     candidates, cache = phases("LiF", "Cu", "Li2O"), EvidenceCache()
     one, two = spots_of("LiF", (0, 1, 1)), spots_of("Cu", (0, 0, 1), first=20)
     grains, spots = (grain_of(one), grain_of(two, 2)), (*one, *two)
-    whole = match_grains(grains, spots, candidates, 0.01, cache=cache)
+    whole = match_grains(grains, spots, candidates, 0.01, LENS, cache=cache)
     rows = counted(monkeypatch)
     fewer = (grains[0], grain_of(two[1:], 2))
-    edited = match_grains(fewer, spots, candidates, 0.01, cache=cache)
+    edited = match_grains(fewer, spots, candidates, 0.01, LENS, cache=cache)
     assert rows == [1]
-    assert match_grains(grains, spots, candidates, 0.01, cache=cache) == whole and rows == [1]
-    for by_cache, fresh in zip(edited, match_grains(fewer, spots, candidates, 0.01), strict=True):
+    assert match_grains(grains, spots, candidates, 0.01, LENS, cache=cache) == whole and rows == [1]
+    for by_cache, fresh in zip(edited, match_grains(fewer, spots, candidates, 0.01, LENS), strict=True):
         assert by_cache.phases == fresh.phases
         assert by_cache.candidates[0].posterior == pytest.approx(fresh.candidates[0].posterior, rel=1e-9)
 
 
 def test_nothing_is_known_from_one_call_to_the_next_without_a_cache(monkeypatch):
     spots, rows = spots_of("LiF", (0, 1, 1)), counted(monkeypatch)
-    first, second = (match(spots, ["LiF", "Cu"]) for _ in range(2))
+    first, second = (match(spots, ["LiF", "Cu"], params=LENS) for _ in range(2))
     assert first == second and rows == [1, 1]
 
 
@@ -231,9 +236,10 @@ def test_phases_outside_the_candidates_are_weighed_in_the_same_go_and_change_no_
     candidates, outside = phases("LiF", "Cu"), phases("LiH", "Si", "Al")
     spots = (*spots_of("LiF", (0, 1, 1)), *spots_of("Cu", (0, 0, 1), first=20))
     grains = (grain_of(spots[:4]), grain_of(spots[6:], 2))
-    alone = match_grains(grains, spots, candidates, 0.02)
+    alone = match_grains(grains, spots, candidates, 0.02, LENS)
     rows = counted(monkeypatch)
-    both = match_grains(grains, spots, candidates, 0.02, MatchParams(outside=0.0), outside=outside)
+    params = replace(LENS, outside=0.0)
+    both = match_grains(grains, spots, candidates, 0.02, params, outside=outside)
     assert sum(rows) == 2
     assert [m.phases for m in both] == [m.phases for m in alone]
     for one, other in zip(both, alone, strict=True):

@@ -1,9 +1,12 @@
 """The five outcomes by the numbers that decide on them: calibration 0.5 %, default parameters."""
 
+from dataclasses import replace
+
 import pytest
 
 from napari_tem_fft.core.matching import Candidate, IndexedSpot, MatchParams, Outcome, ScalePrior
-from napari_tem_fft.core.matching.verdict import Context, judge
+from napari_tem_fft.core.matching.hints import Context, with_hints
+from napari_tem_fft.core.matching.verdict import judge
 from napari_tem_fft.io.phases.table import load_table
 
 PHASES = {phase.id: phase for phase in load_table()}
@@ -14,8 +17,8 @@ def best(spots=6, posterior=0.99, explained=1.0, scale=1.0, misfit=1.0, phase="C
     return Candidate(phase, posterior, scale, (0, 1, 1), indexed, explained, 0.001, misfit)
 
 
-def outcome(*candidates, unlisted=0.0, companions=()):
-    context = Context(ScalePrior(0.0, 0.005), MatchParams(), PHASES, frozenset(companions))
+def outcome(*candidates, unlisted=0.0, companions=(), stated=True):
+    context = Context(ScalePrior(0.0, 0.005), MatchParams(), PHASES, frozenset(companions), stated)
     found = judge(1, (1, 2, 3), candidates, unlisted, context)
     return found.outcome.value if len(found.phases) < 2 else " / ".join(found.phases)
 
@@ -67,6 +70,42 @@ def test_a_set_holds_95_percent_of_what_is_listed_and_at_most_eight_phases():
     eight = [best(posterior=0.124, phase=name) for name in names[:8]]
     assert outcome(*eight).count("/") == 7
     assert outcome(*[best(posterior=0.108, phase=name) for name in names[:9]]) == "unknown"
+
+
+def test_where_nothing_is_stated_a_set_holds_all_that_is_equal_and_at_most_five():
+    two = [
+        best(posterior=p, phase=name) for p, name in ((0.9, "LiF"), (0.07, "Cu"), (0.02, "Si"), (0.01, "Al"))
+    ]
+    assert (outcome(*two), outcome(*two, stated=False)) == ("Cu / LiF", "Al / Cu / LiF / Si")
+    names = ("Cu", "LiF", "Si", "Ag", "Au", "Al")
+    assert outcome(*[best(posterior=1 / 6, phase=name) for name in names], stated=False) == "unknown"
+
+
+def test_a_name_that_needs_the_scale_off_by_more_than_three_sigma_is_a_hint():
+    context = Context(ScalePrior(0.0, 0.005), MatchParams(), PHASES)
+    near, far = (
+        judge(1, (1, 2, 3), [best(scale=scale, phase="MgO")], 0.0, context) for scale in (0.99, 0.903)
+    )
+    assert near.phases == ("MgO",) and far.outcome is Outcome.UNKNOWN
+    assert "MgO at a scale 9.7 % shorter" in with_hints(far, (), context).reason
+    assert [c.phase for c in with_hints(far, (), context).hints] == ["MgO"]
+
+
+def test_a_large_stretch_is_believed_where_the_image_shows_it_and_elements_are_stated():
+    stated = Context(ScalePrior(0.0, 0.005), MatchParams(), PHASES, stated=True)
+    one = replace(best(spots=4, phase="Au"), distortion=(-0.04, 0.0))
+    three = replace(best(spots=3, phase="Au"), distortion=(-0.04, 0.0))
+
+    def said(candidate, context):
+        return judge(1, (1, 2, 3, 4), [candidate], 0.0, context).outcome
+
+    assert said(one, stated) is Outcome.IDENTIFIED
+    assert said(one, replace(stated, stated=False)) is Outcome.UNKNOWN
+    assert said(three, stated) is Outcome.UNKNOWN
+    assert said(three, replace(stated, shared=True)) is Outcome.LIKELY  # another grain is stretched like it
+    assert said(replace(three, distortion=(0.01, 0.0)), stated) is Outcome.LIKELY
+    hint = with_hints(judge(1, (1, 2, 3), [three], 0.0, stated), (), stated)
+    assert "Au if stretched by 4.0 % along 0 degrees" in hint.reason and "would settle it" in hint.reason
 
 
 def test_a_phase_of_another_grain_needs_fewer_spots():

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from .phase import Phase
 
-#: Sets that are active when a user states nothing: neither phases nor sets nor elements.
+#: Sets that come first where a user states nothing: neither phases nor sets nor elements. All others follow.
 DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
 #: The tag of every phase.
 ALL_TAGS = "all"
@@ -84,7 +84,8 @@ def select_phases(
 ) -> tuple[Phase, ...]:
     """The candidates: by name if names are given, else by set; either narrowed by the elements.
 
-    Where neither names nor sets are given, the elements search the whole table.
+    Where neither names nor sets are given, the whole table is searched, the usual sets first: of phases that
+    are as probable they are listed first, but a name is theirs only if no other phase of the table has it.
 
     Parameters
     ----------
@@ -92,8 +93,8 @@ def select_phases(
     names : sequence of str, optional
         Ids, names, aliases or formulas; case and punctuation do not matter.
     tags : sequence of str, optional
-        A phase with any of them is chosen; "all" is every phase. Without sets, names and elements
-        `DEFAULT_TAGS`. Phases of the user's own (tag "user") are always chosen.
+        A phase with any of them is chosen; "all" is every phase. Phases of the user's own (tag "user") are
+        always chosen.
     elements : ElementRule or str, optional
 
     Raises
@@ -102,8 +103,7 @@ def select_phases(
         For a name that is unknown or fits several phases, an unknown set, or an unknown element.
     """
     rule = parse_elements(elements) if isinstance(elements, str) else elements
-    tags = tags or (DEFAULT_TAGS if rule is None else (ALL_TAGS,))
-    chosen = _by_names(table, names) if names else _by_tags(table, tags)
+    chosen = _by_names(table, names) if names else _by_tags(table, tags) if tags else _usual_first(table)
     return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
 
 
@@ -167,6 +167,12 @@ def _by_tags(table: Sequence[Phase], tags: Sequence[str]) -> tuple[Phase, ...]:
     if ALL_TAGS in wanted:
         return tuple(table)
     return tuple(phase for phase in table if (wanted | {"user"}) & set(phase.tags))
+
+
+def _usual_first(table: Sequence[Phase]) -> tuple[Phase, ...]:
+    """All phases, those of the usual sets and the user's own first."""
+    first = {"user", *DEFAULT_TAGS}
+    return tuple(sorted(table, key=lambda phase: not first & set(phase.tags)))
 
 
 def _suggestion(table: Sequence[Phase], wanted: str) -> str:

@@ -56,6 +56,9 @@ class Calibration:
     origin : tuple of float, (y, x), pixels, optional
         Where the file of a diffraction pattern puts g = 0, which may be outside of the image; None where
         it does not say.
+    shear : float, optional
+        Where both stretches of the image were measured on a standard: that of g along the diagonal, which the
+        pixel size along the axes cannot hold. Matching takes it into account; d and maps do not.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class Calibration:
     uncertainty: float = DELIVERED_UNCERTAINTY
     source: str = "none"
     origin: tuple[float, float] | None = None
+    shear: float | None = None
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
@@ -140,6 +144,7 @@ class Calibration:
             scale=(sy * fy**power, sx * fx**power),
             uncertainty=correction.uncertainty,
             source=f"corrected on {correction.standard}",
+            shear=self.shear if correction.shear is None else (self.shear or 0.0) + correction.shear,
         )
 
 

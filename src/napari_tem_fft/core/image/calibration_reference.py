@@ -47,7 +47,9 @@ class CalibrationFeature:
         if self.g is None:
             factor = float(np.sqrt(fy * fx))
             return replace(self, d=self.d * factor, d_sigma=self.d_sigma * factor)
-        g = (self.g[0] / fy, self.g[1] / fx)
+        y, x = self.g[0] / fy, self.g[1] / fx
+        shear = correction.shear or 0.0
+        g = (y - shear * x, x - shear * y)
         d = 1.0 / float(np.hypot(*g))
         azimuth = float(np.degrees(np.arctan2(-g[0], g[1])) % 180.0)
         return replace(self, g=g, d=d, d_sigma=self.d_sigma * d / self.d, azimuth=azimuth)

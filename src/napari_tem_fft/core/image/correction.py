@@ -38,6 +38,8 @@ class Correction:
         Relative standard uncertainty of the corrected pixel size.
     standard : str
         What it was found on, in words for the user ("Au 111").
+    shear : float, optional
+        Stretch of g along the diagonal that is left after the factors, where a whole grain was the standard.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class Correction:
     factors: tuple[float, float]
     uncertainty: float = STANDARD_UNCERTAINTY
     standard: str = "a standard"
+    shear: float | None = None
 
     def __post_init__(self) -> None:
         if not all(1 / LARGEST_FACTOR <= factor <= LARGEST_FACTOR for factor in self.factors):

@@ -12,6 +12,7 @@ from ..grains.grain import Grain
 from ..grains.region import GrainRegion
 from ..matching import GrainMatch, Outcome
 from ..matching.attribution import matches_of_spots
+from ..matching.result import outcome_words
 from ..spots.spot import Spot
 from .map_grid import MapGrid
 
@@ -56,6 +57,11 @@ class ComponentMap:
     area_sigma: float
     fraction: float
     by_user: bool = False
+
+    @property
+    def outcome_words(self) -> str:
+        """The outcome for the user; see `core.matching.result.outcome_words`."""
+        return outcome_words(self.outcome, self.phases, self.score)
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -158,7 +164,7 @@ def _component(
     heat[~specimen] = 0
     area = float(np.count_nonzero(heat >= 0.5)) * grid.pixel_area
     best = min(members, key=lambda match: _RANK[match.outcome])
-    score = max((_score(match) for match in members), default=0.0) if phases else 0.0
+    score = max((match.probability for match in members), default=0.0) if phases else 0.0
     return ComponentMap(
         name=" / ".join(phases) or UNKNOWN_CRYSTAL,
         phases=phases,
@@ -172,8 +178,3 @@ def _component(
         fraction=area / specimen_area if specimen_area else 0.0,
         by_user=any(match.decided_by_user for match in members),
     )
-
-
-def _score(match: GrainMatch) -> float:
-    """Probability of the named phase, or of the whole ambiguous set."""
-    return min(1.0, sum(c.posterior for c in match.candidates if c.phase in match.phases))

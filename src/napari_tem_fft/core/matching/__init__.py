@@ -1,6 +1,6 @@
 """Which phase a grain is: spots against reference lattices, ranked, with an honest "unknown"."""
 
-from .joint_posterior import ScalePrior
+from .geometry import ImageGeometry, ScalePrior
 from .lookalikes import LookAlike, look_alikes
 from .match import match_grains
 from .overrides import OverrideKind, PhaseOverride, follow_grains, merge_overrides
@@ -13,6 +13,7 @@ __all__ = [
     "Candidate",
     "EvidenceCache",
     "GrainMatch",
+    "ImageGeometry",
     "IndexedRing",
     "IndexedSpot",
     "LookAlike",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ..crystal.library import PhaseLibrary
 from ..crystal.phase import Phase
 from ..grains.grain import GrainSet
 from ..profile.radial_profile import ProfilePeak, RadialProfile
-from ..spots.spot import Spot
+from ..spots.spot import Spot, friedel_representative
 from . import (
     EvidenceCache,
     GrainMatch,
@@ -20,12 +20,12 @@ from . import (
     PhaseOverride,
     RingMatch,
     ScalePrior,
-    match_grains,
     match_rings,
 )
+from .geometry import GRAIN_SCALE, ImageGeometry, Stretches
 from .library_candidates import LibrarySearch, library_candidates, with_labels
+from .match import match_image
 from .pair_index import PhaseIndex
-from .search import GRAIN_SCALE
 
 #: The tag of phases of the user's library.
 LIBRARY_TAG = "library"
@@ -76,11 +76,14 @@ class PhaseAssignments:
     rings : tuple of RingMatch
     choice : CandidateSet
         What could be named, those of a library included.
+    geometry : ImageGeometry
+        The scale and the stretch that the grains share.
     """
 
     matches: tuple[GrainMatch, ...]
     rings: tuple[RingMatch, ...]
     choice: CandidateSet
+    geometry: ImageGeometry = field(default_factory=ImageGeometry)
 
 
 def assign_phases(
@@ -90,6 +93,8 @@ def assign_phases(
     calibration_uncertainty: float,
     params: MatchParams,
     cache: EvidenceCache | None = None,
+    stretches: Stretches = (),
+    shear: float = 0.0,
 ) -> PhaseAssignments:
     """Names of the grains and of the rings of one image.
 
@@ -105,6 +110,10 @@ def assign_phases(
     params : MatchParams
     cache : EvidenceCache, optional
         What is known of these grains already.
+    stretches : Stretches, optional
+        What is believed of the image's stretches (`expected_stretches`).
+    shear : float
+        What is known of that along the diagonal (`Calibration.shear`).
     """
     cache = cache or EvidenceCache()
     if choice.index is not None:
@@ -116,9 +125,9 @@ def assign_phases(
     pool = choice.searched.pool if choice.searched is not None else 0
     if choice.stated and params.outside is None:
         params = replace(params, outside=0.0)
-    matches = match_grains(
+    image = match_image(
         found.grains,
-        found.spots,
+        without_shear(found.spots, shear),
         choice.phases,
         calibration_uncertainty,
         params,
@@ -126,13 +135,27 @@ def assign_phases(
         band,
         choice.others,
         cache,
+        stretches,
+        choice.stated,
         pool,
     )
-    matches = with_labels(matches, choice.phases)
+    matches = with_labels(image.matches, choice.phases)
     peaks = ring_peaks(profiles, found.spots, matches)
     of_table = [phase for phase in choice.phases if LIBRARY_TAG not in phase.tags]
     rings = match_rings(peaks, of_table, known_scale(matches, calibration_uncertainty), params, band)
-    return PhaseAssignments(matches, rings, replace(asked, library=None, index=None))
+    named = replace(asked, library=None, index=None)
+    return PhaseAssignments(matches, rings, named, image.geometry.sheared(shear))
+
+
+def without_shear(spots: Sequence[Spot], shear: float) -> tuple[Spot, ...]:
+    """The spots where they would be in an image without shear."""
+    if not shear:
+        return tuple(spots)
+    return tuple(
+        replace(spot, g=friedel_representative((y - shear * x, x - shear * y)))
+        for spot in spots
+        for y, x in [spot.g]
+    )
 
 
 def _with_library(

@@ -20,7 +20,7 @@ MOST, LEAST_POSTERIOR = 10, 1e-4
 
 def candidates(found: Found, row: int, phases: Sequence[Phase]) -> tuple[Candidate, ...]:
     """The candidates for one grain (row of the observed ones), most probable first."""
-    posterior = found.joint.phase[row, : len(phases)]
+    posterior = found.phase[row, : len(phases)]
     ranked = np.argsort(-posterior, kind="stable")[:MOST]
     return tuple(
         candidate(found, hypothesis, float(posterior[p]), phases[p])
@@ -47,6 +47,7 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
         scale_sigma=float(h.scale_error[hypothesis]),
         misfit=float(found.evidence.chi2[hypothesis, explained].sum() / max(2 * explained.sum() - 3, 1)),
         orientation=_orient(found, hypothesis, reference),
+        distortion=(float(h.distortion[hypothesis, 0]), float(h.distortion[hypothesis, 1])),
         reference=reference.id if phase.references else "",
     )
 

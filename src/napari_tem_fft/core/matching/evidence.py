@@ -13,6 +13,7 @@ few spots hardly count as more evidence of that kind.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,11 @@ class Evidence:
     explained: NDArray[np.bool_]
     double_diffraction: NDArray[np.bool_]
     chi2: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
+        """That of several searches."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
     def rows(self, chosen: NDArray[np.intp]) -> Evidence:
         """That of some of the hypotheses."""

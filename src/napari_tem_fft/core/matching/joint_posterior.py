@@ -1,8 +1,8 @@
-"""All grains of an image together: one scale, few phases.
+"""All grains of an image together: one scale and stretch, few phases.
 
-Every grain tells how probable each phase would be at each scale of the image. The scale is one for all of
-them and has the calibration as its prior, and phases that are seen once are more probable to be seen again:
-the shares of the phases have a Dirichlet prior with few phases in it.
+Every grain tells how probable each phase would be at each scale and stretch of the image. These are one for
+all of them, and phases that are seen once are more probable to be seen again: the shares of the phases have a
+Dirichlet prior with few phases in it.
 """
 
 from __future__ import annotations
@@ -12,33 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: Points of the scale's grid, and its reach in standard deviations.
-GRID_POINTS, GRID_REACH = 81, 3.7
 #: Strength of the belief that an image holds few phases: the weight of all of them before looking.
 CONCENTRATION = 2.0
 _SWEEPS = 4
 #: The exponential of less counts as 0; a little lower it would be a subnormal number, which is slow.
 NEVER = -690.0
-#: Scales that are less probable than the best one by this factor count for nothing.
+#: Points that are less probable than the best one by this factor count for nothing.
 NEGLIGIBLE = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class ScalePrior:
-    """What is known, before looking, of the factor on the measured d.
-
-    Attributes
-    ----------
-    middle, error : float
-        Mean and standard deviation of its logarithm.
-    """
-
-    middle: float
-    error: float
-
-    def grid(self) -> NDArray[np.float64]:
-        """Values of ln scale at which the image is looked at, shape (points,)."""
-        return self.middle + np.linspace(-GRID_REACH, GRID_REACH, GRID_POINTS) * self.error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,46 +29,36 @@ class Joint:
     ----------
     phase : ndarray, shape (grains, phases + 2)
         Probability of each phase; then of "not in the table" and of "all spurious".
-    scale : ndarray, shape (points,)
-        The grid, ln of the factor on the measured d.
-    scale_posterior : ndarray, shape (points,)
-        Sums to 1.
+    points : ndarray, shape (points,)
+        Posterior of the points of (scale, stretch); sums to 1.
+    log_evidence : float
+        ln of the probability of all that was seen.
     """
 
     phase: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    scale_posterior: NDArray[np.float64]
-
-    @property
-    def mean_scale(self) -> float:
-        """Posterior mean of ln scale."""
-        return float(self.scale @ self.scale_posterior)
-
-    @property
-    def scale_error(self) -> float:
-        """Posterior standard deviation of ln scale."""
-        return float(np.sqrt((self.scale - self.mean_scale) ** 2 @ self.scale_posterior))
+    points: NDArray[np.float64]
+    log_evidence: float
 
 
 def combine(
     log_evidence: NDArray[np.float64],
     null_models: NDArray[np.float64],
     prior: NDArray[np.float64],
-    scale: ScalePrior,
+    log_weight: NDArray[np.float64],
 ) -> Joint:
-    """Posterior of phases and scale.
+    """Posterior of phases and of the image's geometry.
 
     Parameters
     ----------
     log_evidence : ndarray, shape (points, grains, phases)
-        ln evidence of each phase for each grain at each scale of the grid.
+        ln evidence of each phase for each grain at each point of (scale, stretch).
     null_models : ndarray, shape (grains, 2)
         ln evidence of "not in the table" and "all spurious".
     prior : ndarray, shape (phases + 2,)
         Probability before looking; sums to 1.
-    scale : ScalePrior
+    log_weight : ndarray, shape (points,)
+        ln of each point's share of the prior, up to their number.
     """
-    grid = scale.grid()
     points, grains, phases = log_evidence.shape
     most = np.concatenate([log_evidence.max(axis=0), null_models], axis=1)
     peak = most.max(axis=1)
@@ -103,20 +73,22 @@ def combine(
     np.exp(likelihood, out=likelihood)
     likelihood[likelihood <= 1.001 * np.exp(NEVER)] = 0
     share, log_total = _sequential(likelihood, prior[possible])
-    log_posterior = log_total - 0.5 * ((grid - scale.middle) / scale.error) ** 2
-    posterior = np.exp(log_posterior - log_posterior.max())
+    log_posterior = log_total + log_weight
+    top = log_posterior.max()
+    posterior = np.exp(log_posterior - top)
+    total = float(top + np.log(posterior.mean()) + peak.sum())
     counts = posterior > NEGLIGIBLE
     posterior /= posterior.sum()
     share = _mean_field(likelihood[:, counts], prior[possible], share[:, counts])
     phase = np.zeros((grains, len(prior)))
     phase[:, possible] = np.einsum("s,gsp->gp", posterior[counts], share)
-    return Joint(phase, grid, posterior)
+    return Joint(phase, posterior, total)
 
 
 def _sequential(
     likelihood: NDArray[np.float64], prior: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Grains one after the other, the clearest first: shares, and ln of the total evidence at each scale.
+    """Grains one after the other, the clearest first: shares, and ln of the total evidence at each point.
 
     The likelihood and the shares are of the shape (grains, points, classes).
     """

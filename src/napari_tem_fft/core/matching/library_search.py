@@ -18,6 +18,8 @@ from .params import MatchParams
 MOST_A_GRAIN, MOST_AN_IMAGE = 120, 240
 #: Squared distance of a zone from a grain's cell over its errors, three numbers: 99.7 %.
 GATE = 14.0
+#: Stretch of an image, as a standard deviation, for which the first look allows where none is stated.
+STRETCH = 0.01
 #: What is left of the errors of single spots in a cell that many of them make (share of `d_error`).
 OF_MANY = 0.7
 #: -ln of how probable it is that a crystal shows a coarser lattice than its own (its other spots are weak),
@@ -135,7 +137,8 @@ def _lattices_of(
     jacobian = (sums[..., None] * (vectors / length[..., None] ** 2)[:, :, None]).reshape(len(turns), 3, 4)
     covariance = jacobian @ cell.errors() @ jacobian.transpose(0, 2, 1)
     twice = 2 * np.arctan2(vectors[..., 0], vectors[..., 1])
+    believed = STRETCH if params.stretch is None else params.stretch / 100
     for stretched in (np.cos(twice), np.sin(twice)):
-        covariance += (params.stretch / 100) ** 2 * stretched[:, :, None] * stretched[:, None]
+        covariance += believed**2 * stretched[:, :, None] * stretched[:, None]
     covariance += scale_uncertainty**2 + (OF_MANY * params.d_error / 100) ** 2 * np.eye(3)
     return np.log(length), covariance, np.array(priors)

@@ -13,20 +13,27 @@ from ..grains.grain import Grain
 from ..spots.spot import Spot
 from .alternatives import with_alternatives
 from .candidates import candidate, candidates
-from .joint_posterior import ScalePrior
+from .geometry import GRAIN_SCALE, ImageGeometry, ScalePrior, Stretches, expected_stretches
+from .hints import LARGEST_MISFIT, SHOWING_SPOTS, Context, with_hints
 from .observations import ANY_G, Observed, observe
 from .overlap import split_rows
 from .overrides import PhaseOverride
 from .pair_index import PhaseIndex
 from .params import OUTSIDE, MatchParams
 from .result import Candidate, GrainMatch, Outcome
-from .search import GRAIN_SCALE, Found, search
+from .search import Found, search
 from .single_reflection import single_d
-from .verdict import Context, judge
+from .verdict import judge
 from .weighing import EvidenceCache
 
 #: Lattices that are looked for in one grain.
 MOST_LATTICES = 3
+#: Of an image whose stretch may be large, the clearest grains tell whether it is; below this probability it
+#: is not looked for in the others.
+TELLING_GRAINS, WORTH_A_LOOK = 6, 0.05
+#: Unknown crystals of an image that are compared with all candidates at any scale, and how far off that may
+#: be, as a standard deviation of its logarithm.
+HINTED_GRAINS, HINT_SCALE = 3, 0.05
 #: How far an internal standard may be off the calibration, as a standard deviation of ln scale.
 STANDARD_SEARCH = 0.05
 
@@ -41,6 +48,8 @@ def match_grains(
     band: tuple[float, float] = ANY_G,
     outside: Sequence[Phase] = (),
     cache: EvidenceCache | None = None,
+    stretches: Stretches = (),
+    stated: bool = False,
     pool: int = 0,
 ) -> tuple[GrainMatch, ...]:
     """What each grain's phase is, judged by d and angles of all its spots and by the image's one scale.
@@ -65,6 +74,11 @@ def match_grains(
         match if they were allowed (`GrainMatch.alternatives`); see `with_alternatives`.
     cache : EvidenceCache, optional
         What is known of these grains already.
+    stretches : Stretches, optional
+        What is believed of the image's stretches; by `MatchParams.stretch` where absent, and where that is
+        too, as of an image of which nobody knows how it was taken.
+    stated : bool
+        Whether a person has said what the sample can hold, by phases or elements.
     pool : int
         How many phases could have been candidates, where only those of a library that can fit are given.
 
@@ -74,20 +88,60 @@ def match_grains(
         In the order of the grains. A grain in which several lattices overlap has several entries, one
         after the other, each with the spots that are its own.
     """
+    how = params, decisions, band, outside, cache, stretches, stated, pool
+    return match_image(grains, spots, phases, calibration_uncertainty, *how).matches
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMatch:
+    """What `match_image` found: a match for each grain (more where lattices overlap), and the geometry."""
+
+    matches: tuple[GrainMatch, ...]
+    geometry: ImageGeometry
+
+
+def match_image(
+    grains: Sequence[Grain],
+    spots: Sequence[Spot],
+    phases: Sequence[Phase],
+    calibration_uncertainty: float,
+    params: MatchParams | None = None,
+    decisions: Sequence[PhaseOverride] = (),
+    band: tuple[float, float] = ANY_G,
+    outside: Sequence[Phase] = (),
+    cache: EvidenceCache | None = None,
+    stretches: Stretches = (),
+    stated: bool = False,
+    pool: int = 0,
+) -> ImageMatch:
+    """The phases of an image's grains, and the scale and stretch that they share; see `match_grains`."""
     params, cache = params or MatchParams(), cache or EvidenceCache()
     index = cache.index_of((*phases, *outside))
     uncertainty = max(calibration_uncertainty, 1e-4)
+    believed = stretches or expected_stretches(params.stretch)
     matcher = _Matcher(
-        grains, spots, tuple(phases), params, tuple(decisions), index, len(phases), band, cache, pool
+        grains,
+        spots,
+        tuple(phases),
+        params,
+        tuple(decisions),
+        index,
+        len(phases),
+        band,
+        believed,
+        stated,
+        cache,
+        pool,
     )
-    matches = matcher.match(uncertainty)
+    found = matcher.match(uncertainty)
+    matches = found.matches
     asked = {match.grain for match in matches if match.spots and not match.decided_by_user}
     left = [grain for grain in grains if grain.id in asked]
     if not outside or not left:
-        return matches
-    free = replace(matcher, grains=left, phases=(*phases, *outside), decisions=())
+        return found
+    free = replace(matcher, grains=left, phases=(*phases, *outside), decisions=()).match(uncertainty)
     weight = OUTSIDE if params.outside is None else params.outside
-    return with_alternatives(matches, free.match(uncertainty), outside, weight)
+    return replace(found, matches=with_alternatives(matches, free.matches, outside, weight))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,18 +156,41 @@ class _Matcher:
     index: PhaseIndex
     candidates: int
     band: tuple[float, float]
+    stretches: Stretches
+    stated: bool
     cache: EvidenceCache
     pool: int = 0
 
-    def match(self, uncertainty: float) -> tuple[GrainMatch, ...]:
+    def match(self, uncertainty: float) -> ImageMatch:
         """A match for each grain, and for each further lattice that overlaps it."""
         scale = self.scale_prior(uncertainty)
-        found, owners = self.search_with_overlaps(scale)
+        matcher = replace(self, stretches=self.likely_stretches(scale))
+        found, owners = matcher.search_with_overlaps(scale)
         rejections = tuple(decision for decision in self.decisions if decision.kind == "reject")
-        if len(rejections) == len(self.decisions):
-            return self.verdicts(found, owners, scale)
-        measured = replace(self, decisions=rejections).match(uncertainty)
-        return self.verdicts(found, owners, scale, {match.grain: match for match in reversed(measured)})
+        measured: dict[int, GrainMatch] = {}
+        if len(rejections) < len(self.decisions):
+            free = replace(self, decisions=rejections).match(uncertainty).matches
+            measured = {match.grain: match for match in reversed(free)}
+        matches = matcher.verdicts(found, owners, scale, measured)
+        named = sum(match.outcome.names_phases and match.outcome is not Outcome.SINGLE_D for match in matches)
+        return ImageMatch(matches, replace(found.geometry, grains=named) if named else ImageGeometry())
+
+    def likely_stretches(self, scale: ScalePrior) -> Stretches:
+        """What is left of the belief of the stretches after a look at the clearest grains."""
+        if len(self.stretches) == 1 or len(self.grains) <= TELLING_GRAINS:
+            return self.stretches
+        clearest = sorted(self.grains, key=lambda grain: -len(grain.spots))[:TELLING_GRAINS]
+        few = replace(self, grains=clearest)
+        found = few._search(
+            observe(clearest, self.spots, self.params, self.band), range(len(clearest)), scale
+        )
+        left = [
+            before
+            for before, (share, _) in zip(self.stretches, found.stretches, strict=True)
+            if share >= WORTH_A_LOOK
+        ]
+        total = sum(weight for weight, _ in left)
+        return tuple((weight / total, stretch) for weight, stretch in left)
 
     def scale_prior(self, uncertainty: float) -> ScalePrior:
         """The calibration, or the scale that the locked grains give."""
@@ -133,7 +210,7 @@ class _Matcher:
             return None
         observed = observe(grain, self.spots, self.params, self.band)
         index, scale = self.cache.index_of(phase), ScalePrior(0.0, STANDARD_SEARCH)
-        found = search(observed, index, (1, 1), scale, self.params, self.cache)
+        found = search(observed, index, (1, 1), scale, self.stretches, self.params, self.cache)
         best = found.best(0)
         if best is None:
             return None
@@ -173,7 +250,8 @@ class _Matcher:
             if any(decision.grain == self.grains[owner].id for decision in self.decisions)
         }
         phases = self.candidates, len(self.phases)
-        return search(observed, self.index, phases, scale, self.params, self.cache, barred, self.pool)
+        known = self.params, self.cache, barred, self.pool
+        return search(observed, self.index, phases, scale, self.stretches, *known)
 
     def _barred_phases(self, grain: int, first: bool) -> NDArray[np.bool_]:
         """What a person says that a (first) lattice is not, "not listed" and "all spurious" last."""
@@ -189,10 +267,11 @@ class _Matcher:
         return self._judge(found, row, owners, self._context(scale)).outcome.names_phases
 
     def _context(self, scale: ScalePrior, companions: Iterable[str] = ()) -> Context:
-        return Context(scale, self.params, {phase.id: phase for phase in self.phases}, frozenset(companions))
+        phases = {phase.id: phase for phase in self.phases}
+        return Context(scale, self.params, phases, frozenset(companions), self.stated)
 
     def _judge(self, found: Found, row: int, owners: Sequence[int], context: Context) -> GrainMatch:
-        posterior = found.joint.phase[row]
+        posterior = found.phase[row]
         ids = tuple(int(i) for i in found.observed.ids[row][found.observed.valid[row]])
         offered = candidates(found, row, self.phases)
         unlisted = min(1.0, float(posterior[len(self.phases) :].sum()))
@@ -207,7 +286,7 @@ class _Matcher:
     ) -> tuple[GrainMatch, ...]:
         """A match for each row, those of one grain together; `measured` is each grain's without a word."""
         plane = found.observed.two_directions()
-        context = self._context(scale)
+        context = replace(self._context(scale), shared=self._share_stretch(found, plane))
         first = [
             self._judge(found, row, owners, context) if plane[row] else None for row in range(len(owners))
         ]
@@ -223,14 +302,58 @@ class _Matcher:
                 knowing = replace(context, companions=companions)
                 match = judge(seen.grain, seen.spots, seen.candidates, seen.unlisted, knowing)
             matches.append(self._decide(match, found, row, measured or {}))
-        return tuple(matches)
+        return self._with_hints(matches, scale, context)
+
+    def _share_stretch(self, found: Found, plane: NDArray[np.bool_]) -> bool:
+        """Whether two grains or more are explained with the image's one stretch."""
+        showing = 0
+        for row in np.flatnonzero(plane).tolist():
+            best = found.best(row)
+            if best is None or found.phase[row, len(self.phases) :].sum() > 0.5:
+                continue
+            explained = found.evidence.explained[best]
+            misfit = found.evidence.chi2[best, explained].sum() / max(2 * explained.sum() - 3, 1)
+            showing += explained.sum() >= SHOWING_SPOTS - 1 and misfit <= LARGEST_MISFIT
+        return showing >= 2
+
+    def _with_hints(
+        self, matches: Sequence[GrainMatch], scale: ScalePrior, context: Context
+    ) -> tuple[GrainMatch, ...]:
+        """Unknown crystals with what they would be; those with most spots at any scale."""
+        unknown = [
+            n
+            for n, m in enumerate(matches)
+            if m.outcome is Outcome.UNKNOWN and len(m.spots) >= SHOWING_SPOTS - 1
+        ]
+        asked = sorted(unknown, key=lambda n: -len(matches[n].spots))[:HINTED_GRAINS]
+        further = self._at_any_scale([matches[n] for n in asked], scale)
+        of_match = dict(zip(asked, further, strict=True))
+        return tuple(
+            with_hints(match, of_match.get(n, ()), context) if n in unknown else match
+            for n, match in enumerate(matches)
+        )
+
+    def _at_any_scale(self, matches: Sequence[GrainMatch], scale: ScalePrior) -> list[tuple[Candidate, ...]]:
+        """The candidates of grains, each by itself, if the scale were as far off as it may be."""
+        far = ScalePrior(scale.middle, max(HINT_SCALE, 2 * scale.error))
+        narrow = ((1.0, min(stretch for _, stretch in self.stretches)),)
+        offered = []
+        for match in matches:
+            grain = next(grain for grain in self.grains if grain.id == match.grain)
+            own = observe([replace(grain, spots=match.spots)], self.spots, self.params, self.band)
+            phases = self.candidates, len(self.phases)
+            found = search(own, self.index, phases, far, narrow, self.params, self.cache)
+            offered.append(candidates(found, 0, self.phases))
+        return offered
 
     def _single(
         self, found: Found, row: int, owners: Sequence[int], companions: frozenset[str]
     ) -> GrainMatch:
         ids = set(found.observed.ids[row][found.observed.valid[row]].tolist())
         mine = [spot for spot in self.spots if spot.id in ids]
-        scale = found.joint.mean_scale, float(np.hypot(found.joint.scale_error, GRAIN_SCALE))
+        strongest = max(mine, key=lambda spot: spot.snr, default=None)
+        middle, error = found.geometry.correct(np.array([strongest.g if strongest else (0.0, 1.0)]))
+        scale = float(middle[0]), float(np.hypot(error[0], GRAIN_SCALE))
         return single_d(self.grains[owners[row]].id, mine, self.phases, scale, self.params, companions)
 
     def _decide(

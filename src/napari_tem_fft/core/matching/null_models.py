@@ -18,6 +18,7 @@ from ..crystal.phase import Phase
 from ..crystal.structure import LatticePlanes, Structure
 from .evidence import flat_evidence, promising, weigh_shape
 from .expected import Expected, expected_patterns, visible_area
+from .geometry import GeometryPrior, ScalePrior
 from .hypotheses import GATE, propose, spot_pairs
 from .observations import Observed
 from .pair_index import PhaseIndex, build_index
@@ -28,6 +29,8 @@ from .zone_patterns import damping
 COMMON = 0.6
 #: Sizes of the common kinds, and the range of ln(size) around each over which an unlisted phase may lie.
 SIZES, SIZE_RANGE = (0.74, 1.35), 0.6
+#: Standard deviation of ln(size) that is as good as any.
+ANY_SIZE = 10.0
 #: An unlisted lattice may be primitive or centred on its two directions.
 _CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1)))
 
@@ -46,7 +49,9 @@ def _common_kinds(observed: Observed) -> NDArray[np.float64]:
     before = _expected_of_common_kinds(observed.band)
     hypotheses = hypotheses.rows(promising(hypotheses, observed, before))
     log_evidence = weigh_shape(hypotheses, observed, index, before)
-    log_evidence += np.log(np.sqrt(2 * np.pi) * hypotheses.scale_error / SIZE_RANGE)
+    any_size = GeometryPrior(ScalePrior(0.0, ANY_SIZE), observed.distortion)
+    log_evidence = hypotheses.likelihoods(log_evidence).marginal(any_size.mean, any_size.precision)
+    log_evidence += np.log(np.sqrt(2 * np.pi) * ANY_SIZE / SIZE_RANGE)
     total = np.full(len(observed.valid), -np.inf)
     np.logaddexp.at(total, hypotheses.grain, log_evidence - np.log(len(common_phases())))
     return total

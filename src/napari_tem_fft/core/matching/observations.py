@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..grains.grain import Grain
 from ..spots.spot import Spot
+from .geometry import LENS
 from .params import MatchParams
 
 #: The band of |g| of an image of which nothing is known, 1/nm.
@@ -46,10 +47,10 @@ class Observed:
     weight : ndarray, shape (grains, spots)
         How much each spot counts as evidence, 0 to 1.
     valid : ndarray of bool, shape (grains, spots)
-    distortion : float
-        Standard uncertainty of the stretch of the image along one direction against another.
     band : tuple of float, 1/nm
         Smallest and largest |g| at which the image could show a spot; what is missing beyond says nothing.
+    distortion : float
+        Standard deviation of each of the two stretches of the image (`geometry`).
     """
 
     ids: NDArray[np.int64]
@@ -60,8 +61,8 @@ class Observed:
     snr: NDArray[np.float64]
     weight: NDArray[np.float64]
     valid: NDArray[np.bool_]
-    distortion: float
     band: tuple[float, float] = ANY_G
+    distortion: float = LENS
 
     @property
     def log_length(self) -> NDArray[np.float64]:
@@ -142,7 +143,6 @@ def observe(
         snr=np.zeros((len(rows), width)),
         weight=np.zeros((len(rows), width)),
         valid=np.zeros((len(rows), width), bool),
-        distortion=params.stretch / 100,
         band=band,
     )
     for i, (grain, row) in enumerate(zip(grains, rows, strict=True)):

@@ -29,7 +29,7 @@ def split_rows(found: Found, phases: int) -> list[tuple[int, NDArray[np.bool_]]]
     split = []
     for row in range(len(found.observed.valid)):
         best = found.best(row)
-        if best is None or found.joint.phase[row, phases:].sum() > MOST_UNLISTED:
+        if best is None or found.phase[row, phases:].sum() > MOST_UNLISTED:
             continue
         explained = found.evidence.explained[best] | found.evidence.double_diffraction[best]
         rest = found.observed.valid[row] & ~explained

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .geometry import Likelihoods
 from .observations import Observed
 from .pair_index import PhaseIndex
 
@@ -32,8 +34,12 @@ class Hypotheses:
         ln of the factor on the measured d, and its standard uncertainty from these spots.
     distortion : ndarray, shape (n, 2)
         Fitted stretch of g along x against y, and along one diagonal against the other.
+    information : ndarray, shape (n, 3, 3)
+        Minus the second derivatives of ln L in ln scale and the two stretches, the rotation integrated over.
+    gradient : ndarray, shape (n, 3)
+        First derivatives there: what holds the stretches near what is believed of them.
     log_volume : ndarray, shape (n,)
-        ln of the share of all rotations and stretches that fit as well as this.
+        ln of the share of all rotations that fit as well as this.
     rotation, rotation_error : ndarray, shape (n,), radians
         By which the pattern's first axis is turned from +x towards +y (which points down), and its standard
         uncertainty, the stretch's included.
@@ -50,6 +56,8 @@ class Hypotheses:
     log_scale: NDArray[np.float64]
     scale_error: NDArray[np.float64]
     distortion: NDArray[np.float64]
+    information: NDArray[np.float64]
+    gradient: NDArray[np.float64]
     log_volume: NDArray[np.float64]
     rotation: NDArray[np.float64]
     rotation_error: NDArray[np.float64]
@@ -58,6 +66,16 @@ class Hypotheses:
     def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Hypotheses:
         """Some of the hypotheses."""
         return Hypotheses(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Hypotheses]) -> Hypotheses:
+        """Those of several searches under the same grains."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
+
+    def likelihoods(self, log_evidence: NDArray[np.float64]) -> Likelihoods:
+        """What each says of the image's scale and stretches; `log_evidence` is that at its own."""
+        theta = np.concatenate([self.log_scale[:, None], self.distortion], axis=1)
+        return Likelihoods.around(theta, log_evidence, self.gradient, self.information).of_image()
 
 
 def place(
@@ -77,31 +95,76 @@ def place(
     row : ndarray of int, shape (n,)
         The pair of reflections: row of the index's pairs.
     """
-    fit, basis = _fit_pair(observed, index, pairs, row)
+    belief = _Belief.of(observed)
+    fit, basis = _fit_pair(observed, index, pairs, row, belief)
     grain, zone = pairs[0], index.pair_zone[row]
-    first = _distinct(grain, zone, _assign(_Seen.of(observed, grain), basis, fit))
+    assigned = _assign(_Seen.of(observed, grain), basis, fit)
+    first = _distinct(grain, zone, assigned.near, assigned.point_square)
     grain, zone, basis, fit = grain[first], zone[first], basis[..., first], fit.rows(first)
-    seen = _Seen.of(observed, grain)
+    fitted, square = _fitted(_Seen.of(observed, grain), grain, zone, basis, fit, belief)
+    return fitted.rows(_distinct(grain, zone, fitted.near.T, square))
+
+
+def refit(
+    observed: Observed,
+    index: PhaseIndex,
+    hypotheses: Hypotheses,
+    stretch: tuple[float, float],
+    error: float,
+) -> Hypotheses:
+    """The same placements with the stretches held near those of the image.
+
+    Parameters
+    ----------
+    observed : Observed
+    index : PhaseIndex
+    hypotheses : Hypotheses
+    stretch : tuple of float
+        The image's.
+    error : float
+        How well they are known, and how much a grain may differ from them.
+    """
+    basis = _last(index.zone_basis[hypotheses.zone])
+    flip = np.where(hypotheses.mirrored, -1.0, 1.0)
+    basis = np.array([[basis[0, 0], flip * basis[0, 1]], [basis[1, 0], flip * basis[1, 1]]])
+    fit = _Fit(hypotheses.rotation, hypotheses.log_scale, hypotheses.distortion)
+    seen = _Seen.of(observed, hypotheses.grain)
+    belief = _Belief(np.array(stretch), error)
+    return _fitted(seen, hypotheses.grain, hypotheses.zone, basis, fit, belief)[0]
+
+
+def _fitted(
+    seen: _Seen,
+    grain: NDArray[np.intp],
+    zone: NDArray[np.int32],
+    basis: NDArray[np.float64],
+    fit: _Fit,
+    belief: _Belief,
+) -> tuple[Hypotheses, NDArray[np.float64]]:
+    """Every spot is given its lattice point, and all are fitted, twice; and |g|^2 of the points."""
     for _ in range(2):
-        fit, normal = _refit(seen, fit, _assign(seen, basis, fit), observed.distortion)
+        fit, normal = _refit(seen, fit, _assign(seen, basis, fit), belief)
     assigned = _assign(seen, basis, fit)
-    last = _distinct(grain, zone, assigned)
-    position = np.stack([assigned.column.take(last, axis=1), assigned.row.take(last, axis=1)], axis=-1)
-    return Hypotheses(
-        grain=grain[last],
-        zone=zone[last],
+    position = np.stack([assigned.column, assigned.row], axis=-1)
+    held = (belief.stretch - fit.distortion) / belief.error**2
+    fitted = Hypotheses(
+        grain=grain,
+        zone=zone,
         position=position.astype(np.int64).swapaxes(0, 1),
-        length_residual=assigned.length.take(last, axis=1).T,
-        angle_residual=assigned.angle.take(last, axis=1).T,
-        near=assigned.near.take(last, axis=1).T,
-        log_scale=fit.scale[last],
-        scale_error=np.sqrt(normal.scale_variance[last]),
-        distortion=fit.distortion[last],
-        log_volume=_log_volume(normal.rest_variance[last], fit.distortion[last], observed.distortion),
-        rotation=fit.turn[last],
-        rotation_error=np.sqrt(normal.turn_variance[last]),
-        mirrored=(basis[0, 0] * basis[1, 1] - basis[0, 1] * basis[1, 0])[last] < 0,
+        length_residual=assigned.length.T,
+        angle_residual=assigned.angle.T,
+        near=assigned.near.T,
+        log_scale=fit.scale,
+        scale_error=np.sqrt(normal.scale_variance),
+        distortion=fit.distortion,
+        information=normal.information,
+        gradient=np.concatenate([np.zeros((len(grain), 1)), -held], axis=1),
+        log_volume=0.5 * np.log(normal.turn_share / (2 * np.pi)),
+        rotation=fit.turn,
+        rotation_error=np.sqrt(normal.turn_variance),
+        mirrored=basis[0, 0] * basis[1, 1] - basis[0, 1] * basis[1, 0] < 0,
     )
+    return fitted, assigned.point_square
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +175,18 @@ class _Fit:
 
     def rows(self, chosen: NDArray[np.intp]) -> _Fit:
         return _Fit(self.turn[chosen], self.scale[chosen], self.distortion[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Belief:
+    """Where the two stretches are held, shape (2,), and how closely."""
+
+    stretch: NDArray[np.float64]
+    error: float
+
+    @classmethod
+    def of(cls, observed: Observed) -> _Belief:
+        return cls(np.zeros(2), observed.distortion)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +204,19 @@ class _Seen:
     valid: NDArray[np.bool_]
     c: NDArray[np.float64]
     s: NDArray[np.float64]
+
+    @classmethod
+    def of_pair(
+        cls, observed: Observed, pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+    ) -> _Seen:
+        """Two spots of each grain."""
+        grain, *two = pairs
+        x, y = observed.g[grain, two].transpose(2, 0, 1)
+        by_length, by_angle = (
+            error[grain, two] ** -2 for error in (observed.length_error, observed.angle_error)
+        )
+        twice = 2 * np.arctan2(y, x)
+        return cls(x, y, by_length, by_angle, np.ones(x.shape, bool), np.cos(twice), np.sin(twice))
 
     @classmethod
     def of(cls, observed: Observed, grain: NDArray[np.intp]) -> _Seen:
@@ -162,12 +250,14 @@ class _Assigned:
 class _Normal:
     """Of the least-squares fits.
 
-    Variances of ln scale and of the rotation, and determinant of the covariance of all but the scale.
+    Variances of ln scale and of the rotation, that of the rotation with all else held, and what the spots say
+    of ln scale and the stretches, shape (n, 3, 3).
     """
 
     scale_variance: NDArray[np.float64]
     turn_variance: NDArray[np.float64]
-    rest_variance: NDArray[np.float64]
+    turn_share: NDArray[np.float64]
+    information: NDArray[np.float64]
 
 
 def _fit_pair(
@@ -175,8 +265,9 @@ def _fit_pair(
     index: PhaseIndex,
     pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
     row: NDArray[np.intp],
+    belief: _Belief,
 ) -> tuple[_Fit, NDArray[np.float64]]:
-    """Rotation and scale from a pair of spots; the zone's basis, (2, 2, n), mirrored where the pair is."""
+    """Geometry from a pair of spots; the zone's basis, (2, 2, n), mirrored where the pair is."""
     grain, i, j = pairs
     (ax, ay), (bx, by) = _last(index.zone_basis[index.pair_zone[row]])
     (h, k), (m, n) = _last(index.pair_positions[row]).astype(np.float64)
@@ -192,8 +283,15 @@ def _fit_pair(
     turn = turn + 0.5 * ((other - turn + np.pi) % (2 * np.pi) - np.pi)
     lengths = (x**2 + y**2) * (second_x**2 + second_y**2)
     scale = 0.25 * np.log(lengths / ((pair_x**2 + pair_y**2) * (other_x**2 + other_y**2)))
+    basis = np.array([[ax, flip * ay], [bx, flip * by]])
     fit = _Fit(turn, scale, np.zeros((len(row), 2)))
-    return fit, np.array([[ax, flip * ay], [bx, flip * by]])
+    # in a stretched image the other spots are near their points only if the pair's own stretch is known
+    seen = _Seen.of_pair(observed, pairs)
+    points = np.array([h, sign * m]), np.array([k, sign * n])
+    for _ in range(2):
+        assigned = _assign_points(seen, _laid_back(seen, fit), basis, points)
+        fit = _refit(seen, fit, replace(assigned, near=seen.valid), belief)[0]
+    return fit, basis
 
 
 def _last(matrices: NDArray[Any]) -> NDArray[Any]:
@@ -205,6 +303,17 @@ def _assign(seen: _Seen, basis: NDArray[np.float64], fit: _Fit) -> _Assigned:
     """Nearest lattice point of each spot, residuals of ln |g| and azimuth, and whether it is near."""
     x, y = _laid_back(seen, fit)
     column, row = (np.rint(part, out=part) for part in _on_basis(x, y, _inverse(basis)))
+    return _assign_points(seen, (x, y), basis, (column, row))
+
+
+def _assign_points(
+    seen: _Seen,
+    place: tuple[NDArray[np.float64], NDArray[np.float64]],
+    basis: NDArray[np.float64],
+    points: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> _Assigned:
+    """The spots, at x and y in the pattern, as given points of the lattice."""
+    (x, y), (column, row) = place, points
     point_x, point_y = _on_basis(column, row, basis)
     square = np.maximum(point_x**2 + point_y**2, 1e-18)
     length = 0.5 * np.log(np.maximum(x**2 + y**2, 1e-18) / square)
@@ -244,18 +353,23 @@ def _inverse(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def _distinct(grain: NDArray[np.intp], zone: NDArray[np.int32], assigned: _Assigned) -> NDArray[np.intp]:
+def _distinct(
+    grain: NDArray[np.intp],
+    zone: NDArray[np.int32],
+    near: NDArray[np.bool_],
+    point_square: NDArray[np.float64],
+) -> NDArray[np.intp]:
     """One row of each set that gives all spots of a grain points of the same length in the same zone."""
-    label = np.where(assigned.near, np.rint(2000 * np.sqrt(assigned.point_square)), 0).astype(np.int64)
+    label = np.where(near, np.rint(2000 * np.sqrt(point_square)), 0).astype(np.int64)
     mixers = np.random.default_rng(1).integers(1, 2**62, len(label) + 2) | 1
     key = grain * mixers[0] + zone * mixers[1] + (label * mixers[2:, None]).sum(axis=0)
     return np.unique(key, return_index=True)[1]
 
 
-def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, distortion: float) -> tuple[_Fit, _Normal]:
+def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, belief: _Belief) -> tuple[_Fit, _Normal]:
     """Scale, rotation and stretch by least squares over the near spots.
 
-    The stretch is held near zero by what is believed of it. A residual of ln |g| changes with these four by
+    The stretch is held near what is believed of it. A residual of ln |g| changes with these four by
     (1, 0, c, s), one of the azimuth by (0, 1, -s, c); so the matrix of the normal equations is diagonal in
     scale and rotation, which are eliminated first (Schur complement).
     """
@@ -265,7 +379,9 @@ def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, distortion: float) -> tu
     length = by_length * (assigned.length + e * c + f * s)
     angle = by_angle * (assigned.angle - e * s + f * c)
     right = [part.sum(axis=0) for part in (length, angle, length * c - angle * s, length * s + angle * c)]
-    precision = _precision(by_length, by_angle, c, s, distortion)
+    for part, known in zip(right[2:], belief.stretch, strict=True):
+        part += known / belief.error**2
+    precision = _precision(by_length, by_angle, c, s, belief.error)
     (scale, _, *scale_with), (_, turn, *turn_with) = precision[:2]
     (ee, ef), (_, ff) = (
         [
@@ -289,7 +405,16 @@ def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, distortion: float) -> tu
         )
     )
     fitted = _Fit(fit.turn + by_turn, fit.scale + by_scale, np.stack([new_e, new_f], axis=1))
-    return fitted, _Normal(variance, turn_variance, 1 / (scale * turn * determinant * variance))
+    return fitted, _Normal(variance, turn_variance, 1 / turn, _information(precision, belief.error))
+
+
+def _information(precision: NDArray[np.float64], distortion: float) -> NDArray[np.float64]:
+    """What the spots alone say of ln scale and the stretches, the rotation left free, shape (n, 3, 3)."""
+    kept = [0, 2, 3]
+    rest = precision[np.ix_(kept, kept)] - precision[kept, 1][:, None] * precision[1, kept] / precision[1, 1]
+    rest[range(3), range(3)] -= np.array([1.0, distortion**-2, distortion**-2])[:, None]
+    information: NDArray[np.float64] = np.ascontiguousarray(rest.transpose(2, 0, 1))
+    return information
 
 
 def _precision(
@@ -320,13 +445,3 @@ def _precision(
         precision[row, column] = precision[column, row] = term.sum(axis=0)
     precision[range(4), range(4)] += np.array([1.0, 1.0, distortion**-2, distortion**-2])[:, None]
     return precision
-
-
-def _log_volume(
-    determinant: NDArray[np.float64], distortion: NDArray[np.float64], believed: float
-) -> NDArray[np.float64]:
-    """ln of the integral over rotation (any is as likely) and stretch (Gaussian), scale held at its best."""
-    volume: NDArray[np.float64] = 0.5 * np.log(np.maximum(determinant, 1e-300) * (2 * np.pi) ** 3)
-    volume -= np.log(2 * np.pi) + np.log(2 * np.pi * believed**2)
-    volume -= 0.5 * (distortion**2).sum(axis=1) / believed**2
-    return volume

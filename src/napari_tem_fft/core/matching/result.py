@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import hypot
 from typing import Literal
 
 from ..crystal.orientation import CrystalOrientation
@@ -23,6 +25,19 @@ class Outcome(StrEnum):
     def names_phases(self) -> bool:
         """Whether the phases of the match count as detected."""
         return self in (Outcome.IDENTIFIED, Outcome.LIKELY, Outcome.AMBIGUOUS)
+
+
+def outcome_words(outcome: Outcome, phases: Sequence[str], probability: float) -> str:
+    """An outcome for the user: one name that is ambiguous may be something else, and how probably.
+
+    >>> outcome_words(Outcome.AMBIGUOUS, ["Au"], 0.92)
+    'ambiguous, or a phase that is not among the candidates (8 %)'
+    >>> outcome_words(Outcome.AMBIGUOUS, ["Ag", "Au"], 0.92)
+    'ambiguous'
+    """
+    if outcome is not Outcome.AMBIGUOUS or len(phases) != 1:
+        return str(outcome)
+    return f"{outcome}, or a phase that is not among the candidates ({100 * (1 - probability):.0f} %)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,8 @@ class Candidate:
     orientation : CrystalOrientation, optional
         How the crystal lies in the image, by the rotation of the placed pattern; None where fewer than two
         directions were seen, and in results of version 0.1.
+    distortion : tuple of float
+        The two stretches of the image that it was fitted with (`geometry`).
     reference : str
         The nearest of several references of a phase, by its id; empty where there is one alone.
     """
@@ -90,7 +107,13 @@ class Candidate:
     scale_sigma: float = 0.0
     misfit: float = 0.0
     orientation: CrystalOrientation | None = None
+    distortion: tuple[float, float] = (0.0, 0.0)
     reference: str = ""
+
+    @property
+    def stretch(self) -> float:
+        """How much longer the image would be along one direction, and shorter across it."""
+        return hypot(*self.distortion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +140,9 @@ class GrainMatch:
         The phase is a person's decision, not a measurement.
     alternatives : tuple of Candidate
         Phases that were not allowed but would be named, or be members of the set, if all were.
+    hints : tuple of Candidate
+        Of an unknown crystal: what it would be if the scale were further off, or the image more stretched,
+        than is believed.
     """
 
     grain: int
@@ -128,3 +154,14 @@ class GrainMatch:
     unlisted: float = 0.0
     decided_by_user: bool = False
     alternatives: tuple[Candidate, ...] = field(default=(), metadata={"key": "excluded"})
+    hints: tuple[Candidate, ...] = ()
+
+    @property
+    def probability(self) -> float:
+        """Of the named phase, or of the whole ambiguous set."""
+        return min(1.0, sum(c.posterior for c in self.candidates if c.phase in self.phases))
+
+    @property
+    def outcome_words(self) -> str:
+        """The outcome for the user; see `outcome_words`."""
+        return outcome_words(self.outcome, self.phases, self.probability)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..crystal.phase import Miller, Phase
 from ..crystal.structure import lines_of
 from ..profile.radial_profile import ProfilePeak
-from .joint_posterior import ScalePrior
+from .geometry import ScalePrior
 from .null_models import COMMON, SIZE_RANGE, common_phases
 from .observations import ANY_G
 from .params import MatchParams

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from .evidence import Evidence
-from .joint_posterior import Joint, ScalePrior, combine
+from .evidence import Evidence, weigh
+from .geometry import GRAIN_SCALE, GeometryPrior, ImageGeometry, Likelihoods, ScalePrior, Stretches
+from .joint_posterior import Joint, combine
 from .observations import Observed
 from .pair_index import PhaseIndex
 from .params import MatchParams
-from .placement import Hypotheses
+from .placement import Hypotheses, refit
+from .sampling import GeometrySample, sample_geometry
 from .weighing import EvidenceCache, weigh_grains
 
-#: A grain's own scale differs from the image's by this much: strain and local distortion.
-GRAIN_SCALE = 0.0015
 #: Probability, before looking, that a group of spots is no lattice at all.
 ALL_SPURIOUS = 0.02
-#: Hypotheses this much worse than the grain's best one are forgotten, in ln.
-HOPELESS = 30.0
+#: Hypotheses this much worse than the grain's best one are forgotten, in ln: what all grains say together of
+#: the scale and the stretches cannot bring one back by more than 10.
+HOPELESS = 20.0
+#: Where several grains share a geometry, so many placements of each are looked at at every point of it; a
+#: grain that has more of about the same merit is named by none.
+MOST_SHARED = 300
 _IMPOSSIBLE = -1e4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """Hypotheses with their evidence, and the posterior of the image.
+    """The best hypothesis of each phase for each grain with its evidence, and the posterior of the image.
 
     Attributes
     ----------
     observed : Observed
     index : PhaseIndex
     hypotheses : Hypotheses
+        Fitted with the image's stretches.
     evidence : Evidence
     merit : ndarray, shape (hypotheses,)
-        ln evidence with the image's scale.
-    joint : Joint
+        ln evidence with the image's scale and stretches.
+    phase : ndarray, shape (grains, phases + 2)
+        See `Joint.phase`.
+    geometry : ImageGeometry
+    stretches : Stretches
+        What was believed of the stretches, with the probabilities that are left.
     """
 
     observed: Observed
@@ -45,7 +56,9 @@ class Found:
     hypotheses: Hypotheses
     evidence: Evidence
     merit: NDArray[np.float64]
-    joint: Joint
+    phase: NDArray[np.float64]
+    geometry: ImageGeometry
+    stretches: Stretches
 
     def best(self, row: int, phase: int | None = None) -> int | None:
         """The best hypothesis for a grain (of one phase, if given); None if there is none."""
@@ -61,6 +74,7 @@ def search(
     index: PhaseIndex,
     phases: tuple[int, int],
     scale: ScalePrior,
+    stretches: Stretches,
     params: MatchParams,
     cache: EvidenceCache,
     forbidden: Mapping[int, NDArray[np.bool_]] | None = None,
@@ -75,6 +89,9 @@ def search(
     phases : tuple of int
         How many of its phases are candidates, and how many are allowed now: these, or all.
     scale : ScalePrior
+    stretches : Stretches
+        What is believed of the image's stretches: each component is looked at by itself, for what fits a
+        sheared image says nothing of a straight one.
     params : MatchParams
     cache : EvidenceCache
     forbidden : mapping of int to ndarray of bool, shape (phases + 2,), optional
@@ -82,55 +99,191 @@ def search(
     pool : int
         How many phases could have been meant, where only those of a library that can fit are in the index.
     """
+    priors = [GeometryPrior(scale, stretch) for _, stretch in stretches]
+    how = params, cache, forbidden or {}, pool
+    parts = [_search(observed, index, phases, prior, *how) for prior in priors]
+    level = np.log([weight for weight, _ in stretches]) + [part.joint.log_evidence for part in parts]
+    share = np.exp(level - logsumexp(level))
+    return _mixed(parts, share, observed, index, [stretch for _, stretch in stretches], cache)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The search with one belief of the stretches: the best placement of each phase under each grain."""
+
+    hypotheses: Hypotheses
+    merit: NDArray[np.float64]
+    joint: Joint
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+
+def _search(
+    observed: Observed,
+    index: PhaseIndex,
+    phases: tuple[int, int],
+    prior: GeometryPrior,
+    params: MatchParams,
+    cache: EvidenceCache,
+    forbidden: Mapping[int, NDArray[np.bool_]],
+    pool: int,
+) -> _Part:
     candidates, allowed = phases
-    found = weigh_grains(observed, index, candidates, scale, cache).of_first(allowed, index)
-    hypotheses, evidence = found.hypotheses, found.evidence
-    table = _over_scale(hypotheses, evidence, index, (len(observed.valid), allowed), scale)
-    null_models = np.stack([found.unlisted, np.zeros(len(observed.valid))], axis=1)
-    for row, barred in (forbidden or {}).items():
-        table[:, row, barred[:allowed]] = _IMPOSSIBLE
+    observed = replace(observed, distortion=prior.stretch)
+    found = weigh_grains(observed, index, candidates, prior.scale, cache).of_first(allowed, index)
+    hypotheses, grains = found.hypotheses, len(observed.valid)
+    log_evidence = found.evidence.log_evidence
+    null_models = np.stack([found.unlisted, np.zeros(grains)], axis=1)
+    for row, barred in forbidden.items():
+        phase = index.zone_phase[hypotheses.zone]
+        out = (hypotheses.grain == row) & barred[np.minimum(phase, allowed - 1)]
+        log_evidence = np.where(out, _IMPOSSIBLE, log_evidence)
         null_models[row, barred[allowed:]] = _IMPOSSIBLE
-    joint = combine(table, null_models, _prior(allowed, params, pool), scale)
-    error = np.sqrt(_scale_error(hypotheses) ** 2 + joint.scale_error**2)
-    merit = evidence.log_evidence - 0.5 * ((hypotheses.log_scale - joint.mean_scale) / error) ** 2
-    return Found(observed, index, hypotheses, evidence, merit, joint)
+    placed = _Placed.of(hypotheses, log_evidence, index, (grains, allowed), prior)
+    before = _prior(allowed, params, pool)
+    sample = placed.sample(null_models, before, prior)
+    joint = placed.joint(sample, null_models, before)
+    points = sample.points
+    if grains == 1:  # nothing is shared, so that the integral over the geometry is known
+        exact = combine(placed.table(placed.marginal[None]), null_models, before, np.zeros(1))
+        joint = replace(joint, phase=exact.phase, log_evidence=exact.log_evidence)
+    mean: NDArray[np.float64] = joint.points @ points
+    apart = points - mean
+    covariance: NDArray[np.float64] = (apart * joint.points[:, None]).T @ apart + 1e-10 * np.eye(3)
+    merit = placed.likelihoods.marginal(mean, np.linalg.inv(covariance).astype(np.float64))
+    best = _best_of_cells(placed.cell, merit)
+    return _Part(hypotheses.rows(placed.kept[best]), merit[best], joint, mean, covariance)
 
 
-def _scale_error(hypotheses: Hypotheses) -> NDArray[np.float64]:
-    return np.hypot(hypotheses.scale_error, GRAIN_SCALE)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Placed:
+    """Placements sorted by grain and phase, with what each says of the image's geometry.
+
+    `kept` are the rows of all hypotheses that are not hopeless, `cell` their grain and phase as one number,
+    `marginal` their ln evidence with the prior of the geometry.
+    """
+
+    kept: NDArray[np.intp]
+    cell: NDArray[np.intp]
+    likelihoods: Likelihoods
+    marginal: NDArray[np.float64]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(
+        cls,
+        hypotheses: Hypotheses,
+        log_evidence: NDArray[np.float64],
+        index: PhaseIndex,
+        shape: tuple[int, int],
+        prior: GeometryPrior,
+    ) -> _Placed:
+        grains, phases = shape
+        likelihoods = hypotheses.likelihoods(log_evidence)
+        marginal = likelihoods.marginal(prior.mean, prior.precision)
+        cell = hypotheses.grain * phases + index.zone_phase[hypotheses.zone]
+        top = np.full(grains, 0.5 * _IMPOSSIBLE)
+        np.maximum.at(top, hypotheses.grain, marginal)
+        kept = np.nonzero(marginal > top[hypotheses.grain] - HOPELESS)[0]
+        if grains > 1:
+            kept = _first_of_grains(kept, hypotheses.grain, marginal)
+        kept = kept[np.argsort(cell[kept], kind="stable")]
+        return cls(kept, cell[kept], likelihoods.rows(kept), marginal[kept], shape)
+
+    def table(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ln evidence of phases for grains from that of placements, shape (points, grains, phases)."""
+        total = np.full((len(level), self.shape[0] * self.shape[1]), _IMPOSSIBLE)
+        cells, start = np.unique(self.cell, return_index=True)
+        if len(cells):
+            top = np.maximum.reduceat(level, start, axis=1)
+            number = np.repeat(np.arange(len(cells)), np.diff(np.append(start, len(self.cell))))
+            summed = np.add.reduceat(np.exp(np.maximum(level - top[:, number], -600.0)), start, axis=1)
+            total[:, cells] = np.maximum(np.log(summed) + top, _IMPOSSIBLE)
+        return total.reshape(len(level), *self.shape)
+
+    def joint(
+        self, sample: GeometrySample, null_models: NDArray[np.float64], before: NDArray[np.float64]
+    ) -> Joint:
+        """The posterior by the points of a sample."""
+        table = self.table(self.likelihoods.at(sample.points))
+        return combine(table, null_models, before, sample.log_weight)
+
+    def sample(
+        self, null_models: NDArray[np.float64], before: NDArray[np.float64], prior: GeometryPrior
+    ) -> GeometrySample:
+        """Points of the image's geometry; see `sample_geometry`."""
+        grains, phases = self.shape
+        log_before = np.log(before)
+        offered = replace(
+            self.likelihoods, constant=self.likelihoods.constant + log_before[self.cell % max(phases, 1)]
+        )
+        ends = np.searchsorted(self.cell, np.arange(grains + 1) * phases)
+        mine = [offered.rows(np.arange(a, b)) for a, b in pairwise(ends.tolist())]
+        nothing = logsumexp(null_models + log_before[phases:], axis=1)
+        return sample_geometry(mine, nothing, prior)
+
+
+def _first_of_grains(
+    kept: NDArray[np.intp], grain: NDArray[np.intp], marginal: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """The best `MOST_SHARED` placements of each grain."""
+    order = kept[np.lexsort((-marginal[kept], grain[kept]))]
+    first = np.searchsorted(grain[order], grain[order])
+    return order[np.arange(len(order)) - first < MOST_SHARED]
+
+
+def _best_of_cells(cell: NDArray[np.intp], merit: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The row of the largest merit of each cell."""
+    order = np.lexsort((-merit, cell))
+    return order[np.unique(cell[order], return_index=True)[1]]
+
+
+def _mixed(
+    parts: Sequence[_Part],
+    share: NDArray[np.float64],
+    observed: Observed,
+    index: PhaseIndex,
+    stretches: Sequence[float],
+    cache: EvidenceCache,
+) -> Found:
+    """The parts together, each as probable as its share; of a phase's placements the most probable stays."""
+    before = cache.expected(index, observed.band)
+    hypotheses, evidence, merit, level = [], [], [], []
+    for part, probability in zip(parts, share, strict=True):
+        error = float(np.sqrt(0.5 * (part.covariance[1, 1] + part.covariance[2, 2]) + GRAIN_SCALE**2))
+        fitted = refit(observed, index, part.hypotheses, (part.mean[1], part.mean[2]), error)
+        hypotheses.append(fitted)
+        evidence.append(weigh(fitted, observed, index, before))
+        merit.append(part.merit)
+        phase = index.zone_phase[fitted.zone]
+        with np.errstate(divide="ignore"):
+            level.append(np.log(probability * part.joint.phase[fitted.grain, phase]))
+    joined = Hypotheses.joined(hypotheses)
+    cell = joined.grain * (int(index.zone_phase.max(initial=0)) + 1) + index.zone_phase[joined.zone]
+    chosen = _best_of_cells(cell, np.concatenate(level))
+    mean = np.array([part.mean for part in parts])
+    middle = share @ mean
+    spread = sum(
+        s * (part.covariance + np.outer(part.mean - middle, part.mean - middle))
+        for s, part in zip(share, parts, strict=True)
+    )
+    geometry = ImageGeometry(
+        (float(middle[0]), float(middle[1]), float(middle[2])),
+        tuple(tuple(map(float, row)) for row in np.asarray(spread)),
+    )
+    return Found(
+        observed,
+        index,
+        joined.rows(chosen),
+        Evidence.joined(evidence).rows(chosen),
+        np.concatenate(merit)[chosen],
+        np.asarray(sum(s * part.joint.phase for s, part in zip(share, parts, strict=True))),
+        geometry,
+        tuple(zip(share.tolist(), stretches, strict=True)),
+    )
 
 
 def _prior(phases: int, params: MatchParams, pool: int) -> NDArray[np.float64]:
     """What each phase has before looking: its share of all that could have been meant."""
     listed = 1 - params.not_listed - ALL_SPURIOUS
     return np.append(np.full(phases, listed / max(phases, pool, 1)), [params.not_listed, ALL_SPURIOUS])
-
-
-def _over_scale(
-    hypotheses: Hypotheses,
-    evidence: Evidence,
-    index: PhaseIndex,
-    shape: tuple[int, int],
-    scale: ScalePrior,
-) -> NDArray[np.float64]:
-    """ln evidence of each phase for each grain at each scale, shape (points, grains, phases)."""
-    grains, phases = shape
-    grid = scale.grid()
-    cell = hypotheses.grain * phases + index.zone_phase[hypotheses.zone]
-    top = np.full(grains * phases, -np.inf)
-    np.maximum.at(top, cell, evidence.log_evidence)
-    keep = np.nonzero(evidence.log_evidence > top[cell] - HOPELESS)[0]
-    keep = keep[np.argsort(cell[keep], kind="stable")]
-    error = _scale_error(hypotheses)[keep]
-    exponent = grid[:, None] * (1 / error)
-    exponent -= hypotheses.log_scale[keep] / error
-    exponent *= exponent
-    exponent *= -0.5
-    exponent += evidence.log_evidence[keep] - top[cell[keep]] + np.log(hypotheses.scale_error[keep] / error)
-    np.maximum(exponent, -600.0, out=exponent)
-    total = np.full((len(grid), grains * phases), _IMPOSSIBLE)
-    cells, start = np.unique(cell[keep], return_index=True)
-    if len(cells):
-        summed = np.add.reduceat(np.exp(exponent, out=exponent), start, axis=1)
-        total[:, cells] = np.log(summed) + top[cells]
-    return total.reshape(len(grid), grains, phases)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..crystal.phase import Phase
-from .joint_posterior import ScalePrior
+from .geometry import GRAIN_SCALE
+from .hints import LARGEST_MISFIT, Context, hint_words, needs_scale, needs_stretch
 from .lookalikes import what_would_settle
-from .params import MatchParams
 from .result import Candidate, GrainMatch, Outcome
-from .search import GRAIN_SCALE
 
-#: Share of the probability that an ambiguous set covers, and the largest set that still says something.
-COVERAGE, LARGEST_SET = 0.95, 8
+#: Share of the probability that an ambiguous set covers, and the same where nobody has said what the sample
+#: can hold: many phases then have the same lattice, and only intensities and the scale, the least reliable of
+#: all, tell them apart. At 0.95 sets of real images are without the truth more often than one in 20.
+COVERAGE, COVERAGE_OF_ALL = 0.95, 0.995
+#: The largest set that still says something, where the elements are stated and where nothing is.
+LARGEST_SET, LARGEST_OF_ALL = 8, 5
 #: Spots that a lattice must explain to be identified; to be likely or in a set; to be likely where the same
 #: phase is identified in another grain of the image.
 IDENTIFIED_SPOTS, LIKELY_SPOTS, COMPANION_SPOTS = 4, 3, 2
@@ -28,32 +29,10 @@ FEW_SPOTS, FEW_SPOTS_AT = 3, 0.99
 #: Above this probability of a phase that is not listed, nothing is offered; and the same for few spots, which
 #: hardly tell a listed lattice from another, so that it is what was believed before that decides.
 MOST_UNLISTED, MOST_UNLISTED_OF_FEW = 0.7, 0.8
-#: Largest misfit of a likely phase.
-LARGEST_MISFIT = 2.2
 #: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
 TRUSTED_SCALE = 0.015
 #: The scale of a likely phase is within so many standard deviations of what is known of it.
 LIKELY_SIGMAS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the verdict on a grain depends on besides its own spots.
-
-    Attributes
-    ----------
-    scale : ScalePrior
-        What is known of the image's scale without its grains (or from an internal standard).
-    params : MatchParams
-    phases : mapping of str to Phase
-    companions : frozenset of str
-        Phases that are identified in other grains of the image.
-    """
-
-    scale: ScalePrior
-    params: MatchParams
-    phases: Mapping[str, Phase]
-    companions: frozenset[str] = field(default_factory=frozenset)
 
 
 def judge(
@@ -88,6 +67,8 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
     if not candidates or unlisted > (MOST_UNLISTED_OF_FEW if few else MOST_UNLISTED):
         return Outcome.UNKNOWN, (), _unlisted_reason(candidates, unlisted)
     best = candidates[0]
+    if needs_scale(best, context) or needs_stretch(best, context):
+        return Outcome.UNKNOWN, (), f"no more than a hint: {hint_words(best, context)}"
     if best.explained < LIKELY_SHARE and not _is_part_of_more(best, context):
         return Outcome.UNKNOWN, (), f"no lattice explains more than {best.explained:.0%} of the spots"
     if best.explained >= LIKELY_SHARE and _is_likely(best, context):
@@ -138,23 +119,31 @@ def _undecided_verdict(candidates: Sequence[Candidate], unlisted: float, context
     """An ambiguous set, or unknown where the set would be too large or rest on too little."""
     best = candidates[0]
     spots = len(best.indexed)
-    members = credible_set(candidates, unlisted)
+    cover = COVERAGE if context.stated else COVERAGE_OF_ALL
+    possible = [c for c in candidates if not (needs_scale(c, context) or needs_stretch(c, context))]
+    members = tuple(
+        phase for phase in credible_set(candidates, unlisted, cover) if phase in {c.phase for c in possible}
+    )
     if spots < LIKELY_SPOTS and not set(members) & context.companions:
         return Outcome.UNKNOWN, (), f"only {spots} spots of one lattice; the nearest is {best.phase}"
-    if len(members) > LARGEST_SET:
+    if len(members) > (LARGEST_SET if context.stated else LARGEST_OF_ALL):
         nearest = ", ".join(members[:3])
-        reason = f"too little evidence: {len(members)} phases fit these {spots} spots, first {nearest}"
+        reason = (
+            f"too little evidence: {len(members)} phases or more fit these {spots} spots, first {nearest}"
+        )
         return Outcome.UNKNOWN, (), reason
     return Outcome.AMBIGUOUS, tuple(sorted(members)), _ambiguous_reason(candidates, members, context)
 
 
-def credible_set(candidates: Sequence[Candidate], unlisted: float) -> tuple[str, ...]:
-    """The most probable phases that together hold 95 % of the probability of the listed ones."""
+def credible_set(
+    candidates: Sequence[Candidate], unlisted: float, cover: float = COVERAGE
+) -> tuple[str, ...]:
+    """The most probable phases that together hold so much of the probability of the listed ones."""
     total, members = 0.0, []
     for candidate in candidates:
         members.append(candidate.phase)
         total += candidate.posterior
-        if total >= COVERAGE * (1 - unlisted):
+        if total >= cover * (1 - unlisted):
             break
     return tuple(members)
 
@@ -180,7 +169,8 @@ def _ambiguous_reason(candidates: Sequence[Candidate], members: tuple[str, ...],
     if len(members) == 1:
         best = candidates[0]
         return (
-            f"{best.phase} or a phase that is not among the candidates: {len(best.indexed)} spots,"
+            f"{best.phase} or a phase that is not among the candidates ({1 - best.posterior:.0%}):"
+            f" {len(best.indexed)} spots,"
             f" {scale_words(best)}; more reflections or another grain would settle it"
         )
     by_phase = {candidate.phase: candidate for candidate in candidates}

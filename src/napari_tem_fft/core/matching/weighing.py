@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ..crystal.phase import Phase
 from .evidence import Evidence, near_best, quick_merit, weigh
 from .expected import Expected, expected_patterns
+from .geometry import ScalePrior
 from .hypotheses import propose
-from .joint_posterior import ScalePrior
 from .null_models import unlisted_evidence
 from .observations import Observed
 from .pair_index import PhaseIndex, build_index, index_key
@@ -227,7 +227,7 @@ def _concatenate(parts: list[Any], width: int) -> Any:
 
 def _fit_width(array: NDArray[Any], name: str, width: int) -> NDArray[Any]:
     """An array over so many spots; those beyond the grain's own are not there."""
-    if array.ndim == 1 or name == "distortion":
+    if array.ndim == 1 or name in ("distortion", "information", "gradient"):
         return array
     fitted = np.zeros((len(array), width, *array.shape[2:]), array.dtype)
     spots = min(width, array.shape[1])

@@ -227,7 +227,9 @@ def draw_outline(
 def _legend(component: ComponentMap) -> str:
     area = f"{component.area:.1f} ± {component.area_sigma:.1f} nm²"
     said = ", by the user" if component.by_user else ""
-    return f"{component.name}  ({component.outcome}{said}):  {area}, {component.fraction:.1%} of the specimen"
+    words = component.outcome_words
+    gap = "\n    " if len(words) > 20 else "  "  # a legend wider than the figure would be cut off
+    return f"{component.name}  ({words}{said}):{gap}{area}, {component.fraction:.1%} of the specimen"
 
 
 def _draw_profiles(axes: Axes, analysis: Analysis, unit: LengthUnit) -> None:

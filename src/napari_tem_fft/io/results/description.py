@@ -16,6 +16,7 @@ from ...core.grains.plane_cell import plane_cell
 from ...core.image.micrograph import Micrograph
 from ...core.image.roi import roi_in_metadata
 from ...core.maps.component_map import ComponentMap
+from ...core.matching import ImageGeometry
 from ...core.pipeline import Analysis, EditStart
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
@@ -36,6 +37,7 @@ UNITS = {
     "orientation": "azimuth (rotation, modulo period) of the normal of hkl, zone_axis away from the viewer",
     "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
     "d": "by the image's calibration; scale is the factor that a match would need",
+    "geometry": "mean is ln of the factor on d, then stretch of g along x against y and along the diagonal",
     "snr": "power over mean noise power",
     "plane_cells": "reduced reciprocal cell of each grain's spots: a <= b (1/nm), angle 60 to 90 degrees",
     "log_false_alarm": "natural logarithm",
@@ -70,6 +72,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         ],
         "matches": to_plain(analysis.matches),
         "rings": to_plain(analysis.rings),
+        "geometry": _geometry(analysis.geometry),
         "decisions": to_plain(analysis.decisions),
         "edit_start": _describe_start(analysis.edit_start) if analysis.edit_start is not None else None,
         "grains": to_plain(analysis.grains),
@@ -107,6 +110,14 @@ def describe_micrograph(micrograph: Micrograph) -> dict[str, Any]:
         "metadata": _readable(roi_in_metadata(micrograph)),
         "warnings": list(micrograph.warnings),
     }
+
+
+def _geometry(geometry: ImageGeometry | None) -> dict[str, Any] | None:
+    """The scale and stretch that the grains share, with what people ask of them."""
+    if geometry is None:
+        return None
+    derived = ("scale", "scale_sigma", "stretch", "stretch_sigma", "direction")
+    return {**to_plain(geometry), **{name: getattr(geometry, name) for name in derived}}
 
 
 def _describe_start(start: EditStart) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Transforms are not stored: they are computed again from the micrograph when the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from ...core.maps.component_map import ComponentMap, strongest
 from ...core.maps.map_grid import MapGrid
 from ...core.maps.orientation import orientation_map, orientations
 from ...core.maps.strain import smooth_field
-from ...core.matching import GrainMatch, PhaseOverride, RingMatch
+from ...core.matching import GrainMatch, ImageGeometry, PhaseOverride, RingMatch
 from ...core.pipeline import Analysis, EditStart, annotations_of
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.seeds import NetworkUsed
@@ -232,10 +232,18 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
         rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
         others=_phases(stored.get("others", []), stored["own_phases"], of_library),
         searched=searched,
+        geometry=_geometry(stored.get("geometry")),
         decisions=from_plain(tuple[PhaseOverride, ...], stored.get("decisions", [])),
         candidates_stated=bool(stored.get("candidates_stated", False)),
         edit_start=_read_start(folder, stored.get("edit_start"), grid),
     )
+
+
+def _geometry(stored: Mapping[str, Any] | None) -> ImageGeometry | None:
+    if stored is None:
+        return None
+    names = {field.name for field in fields(ImageGeometry)}
+    return from_plain(ImageGeometry, {key: value for key, value in stored.items() if key in names})
 
 
 def _on_grid(path: Path, grid: MapGrid) -> NDArray[Any]:

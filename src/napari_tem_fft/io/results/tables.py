@@ -13,7 +13,7 @@ import numpy as np
 from ...core.crystal.miller import four_indices
 from ...core.crystal.phase import Phase
 from ...core.lengths import LengthUnit, factor, in_unit
-from ...core.matching import GrainMatch, IndexedSpot
+from ...core.matching import GrainMatch, ImageGeometry, IndexedSpot
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import Curve, ProfilePeak, RadialProfile
@@ -23,7 +23,7 @@ SPOT_COLUMNS = (
     "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm",
     "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "origin", "enabled", "grain",
     "outcome", "phase", "by_user", "hkl", "hkil", "d_reference_nm", "d_residual_percent",
-    "angle_residual_deg", "kind", "spot_kind",
+    "angle_residual_deg", "kind", "spot_kind", "d_corrected_nm", "d_corrected_sigma_nm",
 )  # fmt: skip
 PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
 #: Columns of lattice spacings, which are written in the unit that the user prefers.
@@ -84,6 +84,7 @@ def write_spots(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None
     """Write one row a spot, largest d first, with the reflection of its grain's best candidate.
 
     d is by the image's calibration; its sigma is the fit's alone, the calibration's stands beside it.
+    Corrected d are by the scale and the stretch that the named grains give, with all uncertainties.
     The azimuth is counter-clockwise from +x as displayed, modulo 180.
     """
     rows = sorted(spot_rows(analysis), key=lambda row: -row["d_nm"])
@@ -99,6 +100,7 @@ def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     for spot in analysis.spots:
         yield (
             _measured_cells(spot, calibration)
+            | _corrected_cells(spot, analysis.geometry)
             | {"grain": grain_of.get(spot.id, "")}
             | _index_cells(spot, match_of.get(spot.id), known)
         )
@@ -122,6 +124,16 @@ def _measured_cells(spot: Spot, calibration: float) -> dict[str, Any]:
         "enabled": int(spot.enabled),
         "spot_kind": spot.kind,
     }
+
+
+def _corrected_cells(spot: Spot, geometry: ImageGeometry | None) -> dict[str, Any]:
+    """d by the scale and the stretch that the image's named grains give, if there are any."""
+    if geometry is None or not geometry.grains:
+        return {}
+    middle, error = geometry.correct(np.array([spot.g]))
+    d = spot.d * float(np.exp(middle[0]))
+    sigma = d * float(np.hypot(spot.d_sigma / spot.d, error[0]))
+    return {"d_corrected_nm": round(d, 7), "d_corrected_sigma_nm": round(sigma, 7)}
 
 
 def _index_cells(spot: Spot, match: GrainMatch | None, known: Mapping[str, Phase]) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def component_rows(image_state: ImageState) -> list[Row]:
 def _component_row(image_state: ImageState, component: ComponentMap, colour: str) -> Row:
     cells = (
         component.name,
-        str(component.outcome) if component.phases else "",
+        component.outcome_words if component.phases else "",
         f"{component.score:.2f}" if component.phases else "",
         f"{component.area:.1f} ± {component.area_sigma:.1f}",
         f"{component.fraction:.1%}",
@@ -204,7 +204,7 @@ def _grain_row(grain: Grain, match: GrainMatch, colour: str) -> Row:
     probability = sum(c.posterior for c in match.candidates if c.phase in match.phases)
     cells = (
         f"grain {grain.id}",
-        str(match.outcome),
+        match.outcome_words,
         f"{min(probability, 1.0):.2f}" if match.phases else "",
         f"{grain.area:.1f} ± {grain.area_sigma:.1f}",
         "",

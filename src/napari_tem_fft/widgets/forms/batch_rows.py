@@ -38,7 +38,7 @@ def state_words(run: BatchRun) -> str:
 def settings_words(run: BatchRun) -> str:
     """Return the candidates and parameters of the next run, in short."""
     asked, params = run.setting()
-    phases = ", ".join(asked.names) if asked.names else "set: " + ", ".join(asked.sets or ("usual",))
+    phases = ", ".join(asked.names) if asked.names else "set: " + ", ".join(asked.sets or ("all",))
     elements = f"; elements: {asked.elements}" if asked.elements else ""
     network = Path(params.network).name if params.network else "none"
     return f"From the TEM FFT dock: network: {network}; {phases}{elements}"

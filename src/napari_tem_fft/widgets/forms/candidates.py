@@ -31,7 +31,7 @@ from ..session.messages import tell
 from .controls import form_in, wrapped_label
 from .phase_table import PhaseTable
 
-USUAL = "usual sets"
+USUAL = "All phases, battery first"
 SUFFIXES = (".cif", ".csv")
 
 
@@ -91,8 +91,8 @@ class CandidatesForm(QWidget):
         tags = sorted({tag for phase in self._table for tag in phase.tags})
         self.sets.addItems([USUAL, "all", *tags])
         self.sets.setToolTip(
-            f"Set of phases to choose from; the usual ones are: {', '.join(DEFAULT_TAGS)}."
-            " Where elements are given and no other set is chosen, all phases of the table count"
+            "Set of phases to choose from. Without one all phases of the table count; those of the sets"
+            f" {', '.join(DEFAULT_TAGS)} come first"
         )
         self.elements = QLineEdit(placeholderText="any (or: Li, F, O, +Cu, -Na)")
         self.elements.setToolTip(

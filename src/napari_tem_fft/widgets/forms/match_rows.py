@@ -57,7 +57,7 @@ class _Rows:
         told = [candidate for candidate in match.alternatives if candidate not in match.candidates]
         children += [self._candidate(index, candidate, "not a candidate: ") for candidate in told]
         said = ", by you" if match.decided_by_user else ""
-        words = f"grain {match.grain}: {name} {match.outcome}{said}".replace("  ", " ")
+        words = f"grain {match.grain}: {name} {match.outcome_words}{said}".replace("  ", " ")
         cells = (words, "", "", "", "", "", "")
         return Row(
             (index, "", -1), cells, colours.get(component_name(match), UNKNOWN), match.reason, tuple(children)

@@ -44,6 +44,6 @@ def _reason(image_state: ImageState, unknown: ComponentMap) -> str:
 
 
 def _line(component: ComponentMap, colour: str) -> str:
-    words = f"{component.outcome}, " if component.phases else ""
+    words = f"{component.outcome_words}, " if component.phases else ""
     share = f"{component.area:.0f} ± {component.area_sigma:.0f} nm², {component.fraction:.1%}"
     return f'<span style="color:{colour}">■</span> <b>{escape(component.name)}</b>: {words}{share}'

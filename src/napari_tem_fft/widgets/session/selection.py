@@ -138,4 +138,4 @@ def _explain(spot: Spot, match: GrainMatch | None) -> str:
 
 
 def _outcome(match: GrainMatch) -> str:
-    return f"{' / '.join(match.phases)} {match.outcome}".strip()
+    return f"{' / '.join(match.phases)} {match.outcome_words}".strip()
