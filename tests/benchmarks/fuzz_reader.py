@@ -7,7 +7,7 @@ kB each). Three quarters of the damage goes to bytes outside of the pixels. Each
 processor, so that other programs do not count) and 20 times its size plus 64 MB. The process may not even ask
 for more than 2 GB beyond what it starts with, so that a header's claim of 10^12 pixels shows as a
 `MemoryError` if anything is allocated for it. A crash of the whole process (of a library in C), or a minute
-without a sign of life, ends the run; the file at fault lies in the --keep folder. Where HDF5's texts are
+without a sign of life, ends the run; the file at fault lies in the --keep folder. Where HDF5 files are
 tried in a process of their own, that is forked here, which saves most of its time.
 """
 
@@ -188,7 +188,7 @@ def run(
 
 
 def forked_probe(path: Path) -> None:
-    """Try an HDF5 file's texts in a fork of this process, in the place of a fresh one."""
+    """Try an HDF5 file's content in a fork of this process, in the place of a fresh one."""
     child = os.fork()
     if child == 0:
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -197,7 +197,7 @@ def forked_probe(path: Path) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os._exit(hdf5_probe.main(str(path)))
     if os.waitpid(child, 0)[1] != 0:
-        raise ReadError(path, "damaged HDF5 file (its texts cannot be read)", "copy it again")
+        raise ReadError(path, "damaged HDF5 file (its content cannot be read)", "copy it again")
 
 
 def report(kind: str, options: argparse.Namespace) -> int:
@@ -235,7 +235,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the files that were at fault")
     options = parser.parse_args()
     faulthandler.enable()
-    hdf5._try_texts = forked_probe
+    hdf5._try_content = forked_probe
     kinds = list(SEEDS) if options.kind == "all" else options.kind.split(",")
     return 1 if sum([report(kind, options) for kind in kinds]) else 0
 

@@ -7,6 +7,7 @@ from napari.utils.notifications import notification_manager
 from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import AnalysisParams
 from napari_tem_fft.widgets.docks.tem_fft import BELOW, BESIDE, TemFftDock
+from napari_tem_fft.widgets.session.source import micrograph_from
 
 NOISE = np.random.default_rng(3).normal(size=(128, 128)).astype(np.float32)
 
@@ -92,10 +93,17 @@ def test_errors_of_the_analysis_are_told(viewer, dock, told, run):
     assert dock.run.isEnabled()
 
 
-def test_colour_pictures_are_refused(viewer, dock, told):
-    viewer.add_image(np.zeros((20, 20, 3)), rgb=True, name="photo")
+def test_colour_pictures_that_napari_opened_are_grey_and_need_a_scale(viewer, dock, told, run):
+    grey = np.clip(NOISE / NOISE.max(), 0, 1)
+    layer = viewer.add_image(np.stack([grey] * 3, axis=-1), rgb=True, name="photo")
     dock.run.click()
-    assert "photo is a colour picture" in told()[-1]
+    assert "pixel size" in told()[-1]
+    dock.bar.setValue(4.5)
+    dock.bar_pixels.setValue(150)
+    assert dock.pixel_size.value() == pytest.approx(0.03)
+    dock.calibrate.click()
+    assert micrograph_from(layer, viewer).pixel_size == pytest.approx((0.03, 0.03))
+    np.testing.assert_allclose(micrograph_from(layer, viewer).pixels, grey)
 
 
 def test_image_without_crystal_gets_a_mask_to_paint_on(viewer, dock, run):

@@ -93,6 +93,8 @@ def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
     except OSError as error:
         reason = f"the results cannot be written: {error.strerror or error} ({error.filename or job.output})"
         return _with_time(replace(record, state="stopped", reason=reason), start)
+    except Exception as error:  # results that cannot be read again, and whatever nobody has thought of
+        return _with_time(_failed_record(record, f"{UNEXPECTED} {type(error).__name__}: {error}"), start)
 
 
 def open_analysis(job: Job, record: Record) -> Analysis:

@@ -12,7 +12,7 @@ from ..core.maps.component_map import UNKNOWN_CRYSTAL
 from ..core.matching import Outcome
 from ..io.figures.labels import spacings
 from ..io.json_file import read_json
-from ..io.plain import from_plain, to_plain
+from ..io.plain import from_plain, json_line, to_plain
 from ..io.results.folder import ANALYSIS, SPOTS
 from ..io.results.tables import read_rows
 from ..io.results.whole_folder import plain_name
@@ -117,7 +117,7 @@ class Record:
 
     def to_json(self) -> str:
         """One line."""
-        return json.dumps(to_plain(self), ensure_ascii=False, separators=(",", ":"))
+        return json_line(to_plain(self), separators=(",", ":"))
 
 
 def from_json(line: str) -> Record:

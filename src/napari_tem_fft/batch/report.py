@@ -80,7 +80,7 @@ def write_report(folder: Path, records: Records, header: Mapping[str, Any], foun
     )  # fmt: skip
     page.enable_buffering(64)
     temporary = folder / f".{REPORT}.new"
-    page.dump(str(temporary), encoding="utf-8")
+    page.dump(str(temporary), encoding="utf-8", errors="backslashreplace")
     os.replace(temporary, folder / REPORT)
 
 
@@ -190,9 +190,11 @@ def _images(folder: Path, records: Records, unit: LengthUnit) -> Iterator[dict[s
         yield {
             "name": record.name,
             "flags": record.flags,
-            "link": f"{quote(record.folder)}/" if analysed else "",
+            "link": f"{quote(os.fsencode(record.folder))}/" if analysed else "",
             "picture": _picture(folder / record.folder / THUMBNAIL) if embedded else "",
-            "thumbnail": f"{quote(record.folder)}/{THUMBNAIL}" if analysed and not embedded else "",
+            "thumbnail": f"{quote(os.fsencode(record.folder))}/{THUMBNAIL}"
+            if analysed and not embedded
+            else "",
             "parts": [_cells(part, unit) for part in record.parts] or [[_Cell("")] * 8],
             "scale": _scale(record) if analysed else "",
             "state": "; ".join(record.flags) or "analysed"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 from .. import api
 from ..core.crystal.phase_selection import parse_elements
 from ..core.progress import Step
+from ..io.lock import LockedError, locked
 from ..io.phases.library import PhaseDatabase
-from ..io.plain import to_plain
+from ..io.plain import json_line, to_plain
 from ..io.results.description import written
 from ..io.results.whole_folder import OURS
 from .backends.local import Workers
@@ -30,6 +30,8 @@ from .tables import write_tables
 #: How long the books wait for a worker at a time, in seconds: how soon an interruption is heard.
 WAIT = 0.2
 FORMAT, FORMAT_VERSION = f"{OURS} batch", 1
+#: Of the file that a run holds while it goes on.
+LOCK = ".run.lock"
 #: Failures in a row that are listed in the run's description.
 MOST_LISTED = 10_000
 
@@ -143,7 +145,43 @@ def batch_steps(
         If the folder cannot be written.
     """
     _try_network(job)
-    state, waiting = _open_run(sources, job, tuple(inputs), resume, restart, strict)
+    with _run_lock(Path(job.output)):
+        outcome = yield from _run(
+            sources, job, start_workers, tuple(inputs), resume, restart, arriving, pulse, strict
+        )
+    return outcome
+
+
+@contextmanager
+def _run_lock(folder: Path) -> Iterator[None]:
+    """Keep other runs out of the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = locked(folder / LOCK)
+    try:
+        lock.__enter__()
+    except LockedError as error:
+        raise RunError(
+            f"{folder}: another run is writing into this folder: wait for it, or choose another"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def _run(
+    sources: Sequence[Source],
+    job: Job,
+    start_workers: Callable[[Job], Workers],
+    inputs: tuple[str, ...],
+    resume: bool,
+    restart: bool,
+    arriving: Iterable[Source | None],
+    pulse: bool,
+    strict: bool | None,
+) -> Generator[Step, None, Outcome]:
+    """The run itself, alone in its folder."""
+    state, waiting = _open_run(sources, job, inputs, resume, restart, strict)
     workers: Workers | None = None
     try:
         for record in list(state.journal.records()):
@@ -311,4 +349,4 @@ def _describe(state: _RunState, notes: Sequence[str] = ()) -> None:
         if record.state != "analysed" and len(failures) < MOST_LISTED:
             failures.append({"file": record.path, "reason": record.reason})
     description = {**_header(state), "notes": list(notes), "failures": failures, "images": files}
-    write_whole(state.folder / RUN, json.dumps(description, indent=1, ensure_ascii=False))
+    write_whole(state.folder / RUN, json_line(description, indent=1))

@@ -43,9 +43,10 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """Append a record; it is on its way to the disk when this returns."""
+        line = record.to_json().encode() + b"\n"
         self._file.seek(0, os.SEEK_END)
         self._places[record.index] = self._file.tell()
-        self._file.write(record.to_json().encode() + b"\n")
+        self._file.write(line)
         self._file.flush()
 
     def records(self) -> Iterator[Record]:

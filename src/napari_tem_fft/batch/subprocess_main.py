@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..core.progress import Step
-from ..io.plain import from_plain, to_plain
+from ..io.plain import from_plain, json_line, to_plain
 from .backends.local import WorkersError
 from .backends.start import start_workers
 from .job import Job
@@ -134,7 +134,7 @@ def _listen(requests: TextIO, stop: threading.Event) -> None:
 
 
 def _tell(answers: TextIO, **what: Any) -> None:
-    answers.write(json.dumps(what, ensure_ascii=False) + "\n")
+    answers.write(json_line(what) + "\n")
     answers.flush()
 
 

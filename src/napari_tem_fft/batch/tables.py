@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.lengths import LengthUnit, in_unit, length
+from ..core.text import printable
 from ..io.exchange.parquet import kind_of, write_parquet
 from ..io.results.folder import SPOTS
 from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows
@@ -69,16 +70,16 @@ def summary_rows(record: Record, unit: LengthUnit) -> Iterator[dict[str, Any]]:
 
 def _image(record: Record) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "file": record.name,
-        "folder": record.folder if record.state == "analysed" else "",
+        "file": printable(record.name),
+        "folder": printable(record.folder) if record.state == "analysed" else "",
         "state": record.state,
-        "reason": record.reason,
+        "reason": printable(record.reason),
         "flags": "; ".join(record.flags),
         "warnings": "; ".join(record.warnings),
         "sha256": record.sha256,
         "attempts": record.attempts,
         "seconds": record.seconds,
-        "path": record.path,
+        "path": printable(record.path),
     }
     if record.state == "analysed":
         row |= {
@@ -110,7 +111,7 @@ def _part(part: ComponentSummary, unit: LengthUnit) -> dict[str, Any]:
 
 def _write_csv(path: Path, rows: Iterable[dict[str, Any]], columns: Iterable[str]) -> None:
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, list(columns), restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -132,7 +133,7 @@ def _spot_rows(folder: Path, records: Iterable[Record], unit: LengthUnit) -> Ite
                 cells = dict(
                     _typed_column(name, row.get(name, ""), kind, unit) for name, kind in kinds.items()
                 )
-                yield cells | {"file": record.name, "folder": record.folder}
+                yield cells | {"file": printable(record.name), "folder": printable(record.folder)}
 
 
 def _typed_column(name: str, text: str, kind: type, unit: LengthUnit) -> tuple[str, Any]:

@@ -22,6 +22,7 @@ from ..core.matching.assignment import CandidateSet
 from ..core.matching.library_candidates import LibrarySearch
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
+from ..core.text import printable
 from ..io.exchange.calibration_profile import load_profile
 from ..io.phases.index_cache import prepared_choice
 from ..io.phases.library import open_library, unasked_library
@@ -159,7 +160,7 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
         choice.library,
         choice.searched,
     )
-    with tqdm(desc=path.name, bar_format=BAR, leave=False, disable=None) as bar:
+    with tqdm(desc=printable(path.name), bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(steps, lambda step: _advance(bar, step))
         bar.set_postfix_str("writing")
         colours.update(colours_of((part.name for part in analysis.components), colours))
@@ -169,7 +170,8 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     gone = len(decisions) - len(analysis.decisions)
     if gone:
         say(f"{path.name}: {gone} decisions left out: there is no grain where theirs was")
-    print(f"{path}\n{report(analysis, args.unit)}\n  results: {folder}\n", flush=True)
+    place, written = printable(str(path)), printable(str(folder))
+    print(f"{place}\n{report(analysis, args.unit)}\n  results: {written}\n", flush=True)
 
 
 def _advance(bar: tqdm[NoReturn], step: Step) -> None:

@@ -23,6 +23,7 @@ from ..batch.state import read_run
 from ..batch.watch import arriving
 from ..core.pipeline import AnalysisParams
 from ..core.progress import Step
+from ..core.text import printable
 from ..io.exchange.calibration_profile import load_profile
 from ..io.phases.index_cache import prepared_choice
 from ..io.phases.library import library_path
@@ -145,6 +146,11 @@ def run(args: argparse.Namespace, params_from: ParamsFrom, percent_from: Percent
     except OSError as error:
         say(f"{error.filename or job.output}: {error.strerror or error}")
         return FAILED
+    except Exception as error:  # a fault of the program's own, or of the scheduler's
+        if args.debug:
+            raise
+        say(f"the run was stopped: unexpected {type(error).__name__}: {error}; continue with --resume")
+        return FAILED
     except KeyboardInterrupt:
         say(f"stopped; what was done is in {job.output}: continue with --resume")
         raise
@@ -253,7 +259,7 @@ def _follow(steps: Generator[Step, None, Outcome], total: int) -> Outcome:
                 return outcome
             if step.product.state != "analysed":
                 failed += 1
-                tqdm.write(f"{step.name}: {step.product.reason}")
+                tqdm.write(printable(f"{step.name}: {step.product.reason}"))
             bar.total = step.total
             bar.set_postfix_str(f"{failed} failed", refresh=False)
             bar.update(step.done - bar.n)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.image.calibration import UNCERTAINTY, stated_uncertainty
 from ..core.lengths import UNITS, LengthUnit
+from ..core.text import printable
 
 if TYPE_CHECKING:
     from ..core.parameters import Parameter
@@ -32,7 +34,15 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 def say(message: str) -> None:
     """Tell the user something beside the results."""
-    print(f"napari-tem-fft: {message}", file=sys.stderr)
+    text = printable(message, keep="\n")
+    print(f"napari-tem-fft: {text}", file=sys.stderr)
+
+
+def never_fail_to_print() -> None:
+    """Let the terminal's streams escape the characters that its encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def failure(path: Path, error: Exception, debug: bool, prefix: str = "") -> int:
@@ -40,7 +50,8 @@ def failure(path: Path, error: Exception, debug: bool, prefix: str = "") -> int:
     if debug:
         raise error
     text = str(error) or type(error).__name__
-    say(f"{prefix}{text}" if path.name in text else f"{path.name}: {prefix}{text}")
+    said = f"{prefix}{text}" if path.name in text else f"{path.name}: {prefix}{text}"
+    say(printable(said))
     return 1
 
 
@@ -70,6 +81,14 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm") -> Any:
         type=pixel_size,
         help=f"size of a pixel in {unit} in the place of the file's; Y,X if unequal",
     )
+    if unit == "nm":
+        image.add_argument(
+            "--scale-bar",
+            dest="pixel_size",
+            metavar="NM,PIXELS",
+            type=scale_bar,
+            help="the same by a bar in a picture: its length in nm, as written beside it, and in pixels",
+        )
     image.add_argument(
         "--calibration-profile",
         metavar="FILE",
@@ -110,6 +129,18 @@ def pixel_size(text: str) -> tuple[float, float]:
     if len(sizes) not in (1, 2) or not all(0 < size < 100 for size in sizes):
         raise argparse.ArgumentTypeError(f"{text!r} is not a pixel size, such as 0.025")
     return sizes[0], sizes[-1]
+
+
+def scale_bar(text: str) -> tuple[float, float]:
+    """Pixel size (y, x) from the length of a scale bar in nm and in pixels."""
+    try:
+        length, pixels = (float(part) for part in text.split(","))
+        size = length / pixels
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a bar's length in nm and in pixels, 5,268"
+        ) from error
+    return pixel_size(repr(size))
 
 
 def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
-from .common import OK, STOPPED, USAGE, Formatter, UsageError, say
+from .common import OK, STOPPED, USAGE, Formatter, UsageError, never_fail_to_print, say
 
 ABOUT = """\
 From a high-resolution TEM micrograph (Gatan .dm3, .dm4) to named crystalline components:
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 if all went well, 1 if some file failed, 2 if the command was not understood.
     """
+    never_fail_to_print()
     words = sys.argv[1:] if argv is None else argv
     named = next((word for word in words if not word.startswith("-")), "")
     command = next((name for name in COMMANDS if named in (name, *ALIASES.get(name, ()))), None)

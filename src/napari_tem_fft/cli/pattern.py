@@ -13,6 +13,7 @@ from ..core.lengths import LengthUnit, length, symbol
 from ..core.parameters import parameters_of
 from ..core.profile.radial_profile import ProfileParams
 from ..core.saed.measure import PatternMeasurement, PatternParams
+from ..core.text import printable
 from ..io.exchange.calibration_profile import load_profile
 from ..io.figures.labels import calibration_words
 from ..io.results.folder import folder_of
@@ -126,7 +127,8 @@ def _measure(path: Path, args: argparse.Namespace, params: PatternParams) -> Non
     pattern = api.read_pattern(path, args.pixel_size, args.image, args.frame, args.calibration_profile, known)
     measured = api.measure_pattern(pattern, params, args.centre)
     folder = save_pattern(measured, folder_of(path, args.output), args.unit)
-    print(f"{path}\n{report(measured, args.unit)}\n  results: {folder}\n", flush=True)
+    place, written = printable(str(path)), printable(str(folder))
+    print(f"{place}\n{report(measured, args.unit)}\n  results: {written}\n", flush=True)
 
 
 def report(measured: PatternMeasurement, unit: LengthUnit = "nm") -> str:

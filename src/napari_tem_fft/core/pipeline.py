@@ -38,7 +38,7 @@ from .grains.grain import Grain, GrainParams, GrainSet
 from .grains.region import GrainRegion, union
 from .grains.search import number_spots, search_grains
 from .image.annotations import find_annotations
-from .image.micrograph import Micrograph, prepared_pixels, warnings_of
+from .image.micrograph import Micrograph, check_field, prepared_pixels, warnings_of
 from .image.roi import inside_part, only_inside
 from .maps.component_map import ComponentMap, component_maps
 from .maps.drawn_specimen import cut_grains, specimen_on_grid
@@ -260,6 +260,7 @@ def analysis_steps(
     params = params or AnalysisParams()
     bars = annotations_of(micrograph, params)
     image, repaired = prepared_pixels(micrograph, bars)
+    check_field(micrograph)
     diffractogram = compute_diffractogram(image, micrograph, params.spectrum, repaired)
     yield Step("diffractogram", 1, STAGES, DiffractogramReady(diffractogram))
     del image

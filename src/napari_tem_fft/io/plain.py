@@ -64,8 +64,29 @@ def _to_list(value: Any) -> str:
     return _json(value)
 
 
+def json_line(value: Any, **options: Any) -> str:
+    """JSON that can be written as UTF-8: with all characters as they are, unless a name holds half a pair.
+
+    Parameters
+    ----------
+    options
+        Of `json.dumps`.
+
+    Examples
+    --------
+    >>> json_line("\u00e9"), json_line("film\udcff")
+    ('"\u00e9"', '"film\\\\udcff"')
+    """
+    text = json.dumps(value, ensure_ascii=False, **options)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, **options)
+    return text
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json_line(value, allow_nan=False)
 
 
 def _plain_scalar(value: Any) -> Any:

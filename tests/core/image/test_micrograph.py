@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from forward_model import white_noise
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
-from napari_tem_fft.core.image.micrograph import Micrograph, _ranges, _steps, prepared_pixels
+from napari_tem_fft.core.image.micrograph import Micrograph, _ranges, _steps, check_field, prepared_pixels
 
 SIZE = Calibration.real((0.02, 0.03))
 
@@ -134,3 +134,20 @@ def test_rows_of_a_filtered_image_are_not_taken_for_dead_ones():
     pixels[321] = 600.0
     _, repaired = prepared_pixels(Micrograph(pixels.astype(np.float32), Calibration.real(0.03)))
     assert 500 <= repaired <= 1000  # the pixels of the dead row may be found by themselves before
+
+
+@pytest.mark.parametrize(
+    ("n", "pixel", "least"),
+    [(64, 0.02, "150 x 150"), (32, 0.1, "64 x 64"), (149, 0.02, "150 x 150"), (63, 0.05, "64 x 64")],
+)
+def test_a_field_that_is_too_small_is_refused_with_the_least_that_is_not(n, pixel, least):
+    image = Micrograph(np.zeros((n, n)), Calibration.real(pixel), "film")
+    with pytest.raises(ValueError, match=rf"too small to be analysed.*the least are {least} pixels"):
+        check_field(image)
+
+
+def test_the_least_field_is_not_refused():
+    check_field(Micrograph(np.zeros((150, 150)), Calibration.real(0.02)))
+    check_field(Micrograph(np.zeros((64, 100)), Calibration.real((0.05, 0.03))))
+    with pytest.raises(CalibrationError):
+        check_field(Micrograph(np.zeros((500, 500))))

@@ -1,5 +1,6 @@
 """The other microscopes' formats give the same micrographs, and refuse in the same words."""
 
+import importlib
 import struct
 
 import h5py
@@ -53,12 +54,18 @@ def write_emd(path, image, pixel_size_nm):
 def write_hspy(path, image, pixel_size_nm):
     from rsciio.hspy import file_writer
 
+    file_writer(str(path), signal_of(image, pixel_size_nm))
+    return path
+
+
+def signal_of(image, pixel_size_nm):
+    """An image as rosettasciio's writers take it."""
     axes = [
         {"name": name, "size": n, "scale": pixel_size_nm, "offset": 0.0, "units": "nm", "navigate": False}
         for name, n in zip("yx", image.shape, strict=True)
     ]
     microscope = {"Acquisition_instrument": {"TEM": {"beam_energy": 300.0}}}
-    signal = {
+    return {
         "data": image,
         "axes": [{**axis, "_type": "UniformDataAxis", "is_binned": False} for axis in axes],
         "metadata": {"General": {"title": "film"}, "Signal": {"signal_type": ""}, **microscope},
@@ -69,8 +76,6 @@ def write_hspy(path, image, pixel_size_nm):
         "models": [],
         "package_info": {"package": "test", "package_version": "1"},
     }
-    file_writer(str(path), signal)
-    return path
 
 
 def write_tif(path, image, pixel_size_nm, unit="nm"):
@@ -109,6 +114,21 @@ def test_a_calibrated_image_of_every_format(tmp_path, name, write, size):
     np.testing.assert_array_equal(micrograph.pixels, IMAGE)
     assert micrograph.pixel_size == pytest.approx((0.02, 0.02), rel=1e-6)
     assert micrograph.name == "a"
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("suffix", "reader"),
+    [("nxs", "nexus"), ("unf", "semper"), ("rpl", "ripple"), ("sur", "digitalsurf"), ("de5", "emd")],
+)
+def test_what_else_rosettasciio_gives_with_a_scale(tmp_path, suffix, reader):
+    pixels = IMAGE.astype("float32")
+    signal = {**signal_of(pixels, 0.02), "metadata": {"General": {"title": "film"}, "Signal": {}}}
+    signal["metadata"]["Signal"]["signal_type"] = ""
+    importlib.import_module(f"rsciio.{reader}").file_writer(str(tmp_path / f"a.{suffix}"), signal)
+    micrograph = read_micrograph(tmp_path / f"a.{suffix}")
+    assert micrograph.pixel_size == pytest.approx((0.02, 0.02), rel=1e-5)
+    assert np.corrcoef(micrograph.pixels.ravel(), pixels.ravel())[0, 1] > 0.99999
 
 
 def test_metadata_of_hyperspy(tmp_path):

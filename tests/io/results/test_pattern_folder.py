@@ -5,6 +5,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from napari_tem_fft.core.saed.beam_stop import BeamStop
+from napari_tem_fft.core.saed.ellipse import RingEllipse
 from napari_tem_fft.core.saed.measure import PatternMeasurement, measure_pattern
 from napari_tem_fft.io.results.pattern_folder import load_pattern, save_pattern
 from pattern_model import diffuse, recorded, rings, spots
@@ -42,6 +44,16 @@ def test_measurement_comes_back(measured, folder):
     assert loaded.profile.peaks == measured.profile.peaks
     np.testing.assert_array_equal(loaded.profile.g, measured.profile.g)
     np.testing.assert_array_equal(loaded.profile.intensity, measured.profile.intensity)
+
+
+def test_stop_and_ellipse_come_back(tmp_path, measured):
+    mask = np.zeros(SHAPE, bool)
+    mask[100:160, 150:170] = mask[100:110, 200:] = True
+    ellipse = RingEllipse(0.02, 0.001, 30.0)
+    saved = replace(measured, stop=BeamStop(mask), ellipse=ellipse)
+    loaded = load_pattern(save_pattern(saved, tmp_path / "a"), saved.micrograph)
+    np.testing.assert_array_equal(loaded.stop.mask, mask)
+    assert loaded.ellipse == ellipse
 
 
 def test_tables_give_both_uncertainties(measured, folder):

@@ -83,6 +83,8 @@ class Cluster:
         wait = import_module("distributed").wait
         if not self._tasks:
             return []
+        if self._client.status != "running":
+            raise WorkersError("the scheduler is gone; start it again and continue with --resume")
         with suppress(TimeoutError), self._client.as_current():
             wait(list(self._tasks), timeout=seconds, return_when="FIRST_COMPLETED")
         done = [future for future in self._tasks if future.done()]
@@ -98,10 +100,13 @@ class Cluster:
         self._end_local()
 
     def _record(self, future: Any, source: Source) -> Record:
-        error = future.exception() if future.status != "cancelled" else WorkersError("called off")
-        if error is None:
-            record: Record = future.result()
-            return record
+        try:
+            error = future.exception() if future.status != "cancelled" else WorkersError("called off")
+            if error is None:
+                record: Record = future.result()
+                return record
+        except Exception as problem:  # the answer itself cannot be had
+            error = problem
         return lost_record(source, ATTEMPTS, f"{type(error).__name__}: {error}")
 
     def _end_local(self) -> None:

@@ -8,8 +8,9 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from ...io.results.whole_folder import hidden_prefix
 from ..engine import analyse_source
 from ..job import Job
 from ..record import Record
@@ -24,6 +26,9 @@ from ..sources import Source
 
 #: How often a file is begun before it is given up.
 ATTEMPTS = 2
+#: Longest, seconds, that a file may take before its worker is ended: a 4096 x 4096 image of 300 grains takes
+#: two minutes on a slow processor.
+SILENT_AFTER = 1800.0
 #: Workers that may die one after the other before they have taken a file.
 MOST_FAILED_STARTS = 3
 #: Environment of workers: one thread each, or their linear algebra and transforms fight for the processors;
@@ -66,6 +71,8 @@ class _Worker:
     pipe: Connection
     task: tuple[Source, int] | None = None
     used: bool = False
+    since: float = 0.0
+    overdue: bool = False
 
 
 class LocalWorkers:
@@ -75,14 +82,17 @@ class LocalWorkers:
     ----------
     job : Job
     count : int
+    silent_after : float, seconds
+        A worker that has not finished its file by then is ended, and the file reported as failed.
 
     Notes
     -----
     Each worker has one file at a time, so there is nothing queued that could be lost.
     """
 
-    def __init__(self, job: Job, count: int) -> None:
+    def __init__(self, job: Job, count: int, silent_after: float = SILENT_AFTER) -> None:
         self._job = job
+        self._silent_after = silent_after
         self._context = multiprocessing.get_context("spawn")
         self._retries: deque[tuple[Source, int]] = deque()
         self._lost: list[Record] = []
@@ -117,12 +127,13 @@ class LocalWorkers:
         """
         done = []
         ready = wait([w.pipe for w in self._workers], seconds)
+        self._end_silent(ready)
         for worker in list(self._workers):
             if worker.pipe not in ready:
                 continue
             try:
                 record: Record = worker.pipe.recv()
-            except (EOFError, OSError):
+            except Exception:  # it has died, perhaps in the middle of what it sent
                 self._replace(worker)
                 continue
             worker.task, worker.used, self._failed_starts = None, True, 0
@@ -131,6 +142,16 @@ class LocalWorkers:
         self._lost.clear()
         self._hand_out()
         return done
+
+    def _end_silent(self, ready: Sequence[Any]) -> None:
+        """End the workers that have been at their file for too long; their files are not tried again."""
+        now = time.monotonic()
+        for worker in list(self._workers):
+            if worker.task is None or worker.pipe in ready or now - worker.since < self._silent_after:
+                continue
+            worker.overdue = True
+            worker.process.kill()
+            self._replace(worker)
 
     def close(self) -> None:
         """Let idle workers go, end the others, and remove what they had half written."""
@@ -155,7 +176,7 @@ class LocalWorkers:
         for worker in self._workers:
             if self._retries and worker.task is None:
                 task = self._retries.popleft()
-                worker.task = task
+                worker.task, worker.since = task, time.monotonic()
                 with suppress(OSError):  # it has died: poll finds that out
                     worker.pipe.send(task)
 
@@ -177,7 +198,9 @@ class LocalWorkers:
         if worker.task is not None:
             source, attempt = worker.task
             remove_leftovers(Path(self._job.output), source)
-            if attempt < ATTEMPTS:
+            if worker.overdue:
+                self._lost.append(silent_record(source, attempt, self._silent_after))
+            elif attempt < ATTEMPTS:
                 self._retries.appendleft((source, attempt + 1))
             else:
                 self._lost.append(lost_record(source, attempt, _death(code)))
@@ -192,10 +215,16 @@ def lost_record(source: Source, attempts: int, death: str) -> Record:
     return Record(source.index, source.path, source.folder, "failed", reason, attempts=attempts)
 
 
+def silent_record(source: Source, attempts: int, seconds: float) -> Record:
+    """The record of a file over which a worker gave no sign of life."""
+    reason = f"no sign of life for {seconds:g} s: the process that analysed it was ended"
+    return Record(source.index, source.path, source.folder, "failed", reason, attempts=attempts)
+
+
 def remove_leftovers(output: Path, source: Source) -> None:
     """Remove what a worker that was ended had half written for a file."""
     folder = output / source.folder
-    for path in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+    for path in folder.parent.glob(f"{glob.escape(hidden_prefix(folder.name))}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -210,11 +239,20 @@ def _work(pipe: Connection, job: Job) -> None:
         if task is None:
             return
         source, attempt = task
-        record = analyse_source(job, source, attempt)
+        record = _answer(job, source, attempt)
         try:
             pipe.send(record)
         except OSError:  # nobody listens any longer
             return
+
+
+def _answer(job: Job, source: Source, attempt: int) -> Record:
+    """The record of a file, whatever happens: what is no error of an analysis ends as a row too."""
+    try:
+        return analyse_source(job, source, attempt)
+    except Exception as error:
+        reason = f"unexpected {type(error).__name__}: {error}"
+        return Record(source.index, source.path, source.folder, "failed", reason, attempts=attempt)
 
 
 def _death(code: int | None) -> str:

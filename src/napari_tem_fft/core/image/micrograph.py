@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,9 @@ from .calibration import NOT_CALIBRATED, Calibration, CalibrationError
 KIND, TRANSFORM = "kind", "stored FFT"
 #: Fewest pixels along an axis that are transformed.
 SMALLEST = 16
+#: Least field of view, nm and pixels along either axis, in which lattices are looked for: some dozen planes,
+#: and rings of the spectrum enough to tell noise. Lattices of 1024 pixels cut down to less give nothing.
+LEAST_FIELD, LEAST_PIXELS = 3.0, 64
 #: Largest share of NaN and infinite pixels that is repaired; above it the image is refused.
 MOST_BAD = 0.01
 #: A pixel this many robust standard deviations away from its neighbours' median is a defect.
@@ -157,6 +161,29 @@ class Micrograph:
     def crop(self, rows: slice, columns: slice) -> Micrograph:
         """The part of the image inside two slices, with the same calibration."""
         return replace(self, pixels=self.pixels[rows, columns], roi=None)
+
+
+def check_field(micrograph: Micrograph) -> None:
+    """Refuse a field of view that is too small for lattices to be looked for in it.
+
+    Raises
+    ------
+    CalibrationError
+        If the image has no pixel size in nm.
+    ValueError
+        If the field is less than `LEAST_FIELD` or `LEAST_PIXELS` along an axis, with what is needed.
+    """
+    extent, sizes = micrograph.extent, micrograph.pixel_size
+    least = [max(LEAST_PIXELS, math.ceil(LEAST_FIELD / size - 1e-6)) for size in sizes]
+    if all(n >= needed for n, needed in zip(micrograph.shape, least, strict=True)):
+        return
+    (ny, nx), (height, width), (py, px) = micrograph.shape, extent, sizes
+    pixel = f"{px:.4g}" if abs(py / px - 1) < 1e-4 else f"{px:.4g} x {py:.4g}"
+    raise ValueError(
+        f"{micrograph.name}: a field of {width:.3g} x {height:.3g} nm ({nx} x {ny} pixels) is too small to be"
+        f" analysed: with pixels of {pixel} nm the least are {least[1]} x {least[0]} pixels"
+        f" ({least[1] * px:.3g} x {least[0] * py:.3g} nm)"
+    )
 
 
 def prepared_pixels(

@@ -86,7 +86,12 @@ def pattern_pixels(pixels: NDArray[Any], name: str) -> Image:
     return np.arcsinh(np.where(bad, 0.0, (image - middle) / spread)).astype(np.float32)
 
 
-def find_centre(image: Image, start: Point | None = None, source: CentreSource = "symmetry") -> PatternCentre:
+def find_centre(
+    image: Image,
+    start: Point | None = None,
+    source: CentreSource = "symmetry",
+    hidden: NDArray[np.bool_] | None = None,
+) -> PatternCentre:
     """The centre of a pattern.
 
     Parameters
@@ -98,6 +103,8 @@ def find_centre(image: Image, start: Point | None = None, source: CentreSource =
         where no symmetry is found.
     source : {"given", "file", "symmetry"}
         Who says so.
+    hidden : ndarray of bool, shape (ny, nx), optional
+        Pixels that do not count, such as those under a beam stop.
 
     Raises
     ------
@@ -105,25 +112,27 @@ def find_centre(image: Image, start: Point | None = None, source: CentreSource =
         If there is no start and the image has no point symmetry.
     """
     if start is None:
-        start, symmetry = _most_symmetric(image)
+        start, symmetry = _most_symmetric(image, hidden)
         if symmetry < LEAST_SYMMETRY:
             raise ValueError(
                 "the pattern has no centre of symmetry inside the image: give the place of the direct beam"
                 " in pixels (y, x)"
             )
-    rough = PatternCentre(start, UNCONFIRMED_SIGMA, source, _symmetry_at(image, start))
+    rough = PatternCentre(start, UNCONFIRMED_SIGMA, source, _symmetry_at(image, start, hidden=hidden))
     if rough.symmetry == 0:
         return rough
-    position, sigma = _refine_centre(image, start)
-    fine = replace(rough, position=position, sigma=sigma, symmetry=_symmetry_at(image, position))
+    position, sigma = _refine_centre(image, start, hidden)
+    symmetry = _symmetry_at(image, position, hidden=hidden)
+    fine = replace(rough, position=position, sigma=sigma, symmetry=symmetry)
     return fine if fine.symmetry > 0 else rough
 
 
-def _most_symmetric(image: Image) -> tuple[Point, float]:
+def _most_symmetric(image: Image, hidden: NDArray[np.bool_] | None) -> tuple[Point, float]:
     """Centre of the largest correlation of the image with itself turned, to a few pixels."""
     factor = max(1, -(-max(image.shape) // COARSE))
     smooth = ndimage.gaussian_filter(bin_pattern(image, factor), 1.0)
-    correlation, overlap = _self_correlation(smooth)
+    seen = None if hidden is None else bin_pattern((~hidden).astype(np.float32), factor) > 0.99
+    correlation, overlap = _self_correlation(smooth, seen)
     correlation[overlap < LEAST_OVERLAP * smooth.size] = -1.0
     # Fisher's measure of how unlikely a correlation is: a small overlap may be alike by chance
     weight = np.arctanh(np.clip(correlation, -0.999, 0.999)) * np.sqrt(overlap)
@@ -131,10 +140,12 @@ def _most_symmetric(image: Image) -> tuple[Point, float]:
     return unbin_centre((float(y) / 2, float(x) / 2), factor), float(correlation[y, x])
 
 
-def _self_correlation(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _self_correlation(
+    image: Image, seen: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Correlation of an image with itself turned about every half pixel, and how many pixels overlap."""
-    values = image.astype(np.float64) - image.mean(dtype=np.float64)
-    ones = np.ones(image.shape)
+    ones = np.ones(image.shape) if seen is None else seen.astype(np.float64)
+    values = (image.astype(np.float64) - image.mean(dtype=np.float64)) * ones
     overlap = np.maximum(np.rint(_convolution(ones, ones)), 1.0)
     sums, squares = _convolution(values, ones), _convolution(values**2, ones)
     variance = np.maximum(squares - sums**2 / overlap, 1e-9 * np.abs(squares) + 1e-12)
@@ -152,11 +163,13 @@ def _convolution(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     return whole[: shape[0], : shape[1]]
 
 
-def _refine_centre(image: Image, start: Point) -> tuple[Point, float]:
+def _refine_centre(
+    image: Image, start: Point, hidden: NDArray[np.bool_] | None = None
+) -> tuple[Point, float]:
     """Centre near a start by the details, with sigma; the start where they do not show it."""
     factor = max(1, -(-max(image.shape) // FINE))
     small = bin_pattern(image, factor)
-    detail = ndimage.gaussian_filter(small, 1.0) - ndimage.gaussian_filter(small, DETAIL)
+    detail = _details(small, None if hidden is None else bin_pattern(hidden.astype(np.float32), factor) > 0)
     reach = max(2, min(2 * REACH // factor, min(small.shape) // 8))
     product = np.pad(_convolution(detail, detail), 3 * reach)
     y, x = (round(2 * ((c + 0.5) / factor - 0.5)) + 3 * reach for c in start)
@@ -172,6 +185,19 @@ def _refine_centre(image: Image, start: Point) -> tuple[Point, float]:
     shift, sigma = _peak(near[dy - 1 : dy + 2, dx - 1 : dx + 2].astype(np.float64), scatter)
     middle = ((y - 4 * reach + dy + shift[0]) / 2, (x - 4 * reach + dx + shift[1]) / 2)
     return unbin_centre(middle, factor), min(factor * sigma / 2, UNCONFIRMED_SIGMA)
+
+
+def _details(image: Image, hidden: NDArray[np.bool_] | None) -> Image:
+    """The fine details of an image; none under what is hidden, nor by its edge."""
+    if hidden is None:
+        return ndimage.gaussian_filter(image, 1.0) - ndimage.gaussian_filter(image, DETAIL)
+    weight = (~hidden).astype(np.float32)
+    fine, broad = (
+        ndimage.gaussian_filter(image * weight, s) / np.maximum(ndimage.gaussian_filter(weight, s), 1e-3)
+        for s in (1.0, DETAIL)
+    )
+    inner = ~ndimage.binary_dilation(hidden, iterations=3)
+    return np.asarray((fine - broad) * inner, np.float32)
 
 
 def _peak(values: NDArray[np.float64], scatter: float) -> tuple[Point, float]:
@@ -203,7 +229,9 @@ def is_mirrored(image: Image, centre: Point) -> bool:
     return _symmetry_at(image - ndimage.gaussian_filter(image, 2.0), centre, 0.0) > SAME_NOISE
 
 
-def _symmetry_at(image: Image, centre: Point, smoothing: float = 1.0) -> float:
+def _symmetry_at(
+    image: Image, centre: Point, smoothing: float = 1.0, hidden: NDArray[np.bool_] | None = None
+) -> float:
     """Correlation with itself turned about the nearest half pixel; 0 where too little overlaps."""
     slices = []
     for n, middle in zip(image.shape, centre, strict=True):
@@ -213,6 +241,12 @@ def _symmetry_at(image: Image, centre: Point, smoothing: float = 1.0) -> float:
     if part.size < LEAST_OVERLAP * image.size:
         return 0.0
     part = ndimage.gaussian_filter(part, smoothing)
+    if hidden is not None:
+        seen = ~hidden[slices[0], slices[1]]
+        seen &= seen[::-1, ::-1]
+        if seen.sum() < LEAST_OVERLAP * image.size:
+            return 0.0
+        part = np.where(seen, part - part[seen].mean(), 0.0)
     part -= part.mean()
     variance = float(np.sum(part**2))
     return float(np.sum(part * part[::-1, ::-1]) / variance) if variance > 0 else 0.0

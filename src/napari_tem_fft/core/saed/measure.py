@@ -6,11 +6,12 @@ own uncertainty (the camera length's) stands beside that of each fit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..image.calibration import CalibrationError
 from ..image.micrograph import SMALLEST, Micrograph
@@ -22,6 +23,7 @@ from ..profile.radial_profile import (
     fitted_peaks,
     smooth_background,
 )
+from .beam_stop import BeamStop, fill_stop, find_beam_stop
 from .centre import (
     UNCONFIRMED_SIGMA,
     CentreSource,
@@ -31,6 +33,7 @@ from .centre import (
     is_mirrored,
     pattern_pixels,
 )
+from .ellipse import RingEllipse, fit_ellipse, without_ellipse
 from .peaks import find_peaks
 from .spots import PatternSpot, centre_of_pairs, paired, spots_of
 
@@ -38,6 +41,8 @@ from .spots import PatternSpot, centre_of_pairs, paired, spots_of
 CORRELATED = 2.0
 #: Fewest pixels of a ring.
 FEWEST = 8
+#: Least share of a ring that a beam stop leaves open.
+LEAST_OPEN = 0.4
 #: A single spot narrower than this (standard deviation, pixels) is a hot pixel or a cosmic ray.
 SPIKE = 0.55
 
@@ -74,6 +79,13 @@ class PatternParams:
             help="Expected number of spots in a pattern that has only noise.",
         ),
     ] = 0.01
+    correct_ellipse: Annotated[
+        bool,
+        Field(
+            "correct ellipse",
+            help="Resample a pattern of which the rings are elliptic so that they are round.",
+        ),
+    ] = False
     profile: ProfileParams = field(default_factory=ProfileParams)
 
     def __post_init__(self) -> None:
@@ -98,6 +110,10 @@ class PatternMeasurement:
         By rising |g|, numbered from 1.
     profile : RadialProfile
         Mean grey level against g, with its peaks (rings).
+    stop : BeamStop, optional
+        The beam stop; spots under it, and its part of the rings, are left out.
+    ellipse : RingEllipse, optional
+        How the recorded rings are stretched, where there are rings all around; before a correction.
     warnings : tuple of str
     """
 
@@ -108,6 +124,8 @@ class PatternMeasurement:
     spots: tuple[PatternSpot, ...]
     profile: RadialProfile
     warnings: tuple[str, ...] = ()
+    stop: BeamStop | None = None
+    ellipse: RingEllipse | None = None
 
 
 def measure_pattern(
@@ -134,11 +152,19 @@ def measure_pattern(
     params = params or PatternParams()
     scale = _scale(pattern)
     compressed = pattern_pixels(pattern.pixels, pattern.name)
-    found, warnings = _centre(pattern, compressed, centre)
     image = _grey_levels(pattern.pixels)
+    found, stop, warnings = _centre_and_stop(pattern, compressed, image, centre)
     limits = _limits(image.shape, found.position, scale, params, pattern.name)
-    peaks = find_peaks(image, found, scale, limits, params.false_alarms)
     mirrored = is_mirrored(compressed, found.position)
+    ellipse = None if mirrored else fit_ellipse(image, found.position, scale, limits, stop)
+    if ellipse is not None and ellipse.significant and params.correct_ellipse:
+        image = without_ellipse(image, found.position, scale, ellipse)
+        stop = None if stop is None else stop.moved(found.position, scale, ellipse.stretch())
+        pattern = replace(pattern, pixels=image)
+    opened = image if stop is None else fill_stop(image, stop, found.position)
+    peaks = find_peaks(opened, found, scale, limits, params.false_alarms)
+    if stop is not None:
+        peaks = tuple(one for one in peaks if not stop.covers(one.position, 2.0 + 1.5 * one.width))
     found = found if mirrored else centre_of_pairs(paired(peaks, found), found)
     groups = [g for g in paired(peaks, found) if len(g) == 2 or g[0].width >= SPIKE]
     return PatternMeasurement(
@@ -147,13 +173,40 @@ def measure_pattern(
         found,
         mirrored,
         spots_of(groups, found, scale, mirrored),
-        pattern_profile(image, found.position, scale, limits, params.profile),
-        (*pattern.warnings, *warnings, *_doubts(found)),
+        pattern_profile(image, found.position, scale, limits, params.profile, stop),
+        (*pattern.warnings, *warnings, *_doubts(found), *_stop_words(stop), *_ellipse_words(ellipse, params)),
+        stop,
+        ellipse,
     )
 
 
+def _stop_words(stop: BeamStop | None) -> tuple[str, ...]:
+    if stop is None:
+        return ()
+    share = f"{stop.share:.1%}"
+    return (f"a beam stop covers {share} of the pattern: what lies under it and by its edge is left out",)
+
+
+def _ellipse_words(ellipse: RingEllipse | None, params: PatternParams) -> tuple[str, ...]:
+    """What is said of elliptic rings."""
+    if ellipse is None or not ellipse.significant:
+        return ()
+    percent, sigma = 100 * ellipse.ellipticity, 100 * ellipse.sigma
+    size = (
+        f"the rings are elliptic by {percent:.1f} +/- {sigma:.1f} %, long axis at {ellipse.azimuth:.0f} deg"
+    )
+    if params.correct_ellipse:
+        return (f"{size}: the pattern was resampled so that they are round",)
+    return (f"{size}: they are broadened or split in two; measure with --correct-ellipse to make them round",)
+
+
 def pattern_profile(
-    image: NDArray[np.float32], centre: Point, scale: Point, limits: Point, params: ProfileParams
+    image: NDArray[np.float32],
+    centre: Point,
+    scale: Point,
+    limits: Point,
+    params: ProfileParams,
+    stop: BeamStop | None = None,
 ) -> RadialProfile:
     """Mean grey level of each ring against g, with background and fitted peaks.
 
@@ -163,17 +216,23 @@ def pattern_profile(
     scale : tuple of float, (y, x), 1/nm a pixel
     limits : tuple of float, 1/nm
         Lowest and highest |g|.
+    stop : BeamStop, optional
+        Its pixels are left out.
     """
     radius = _radius(image.shape, centre, scale)
     width = min(max(params.ring, max(scale)), (limits[1] - limits[0]) / 8)
     # rings below the limit hold the background there, which falls steeply and has to be seen to do so
     first = max(limits[0] - BACKGROUND_RANGE, 2 * max(scale), float(radius.min()))
     edges = np.arange(min(first, limits[0]), limits[1] + width, width)
-    inside = np.flatnonzero((radius >= edges[0]) & (radius < edges[-1]))
+    searched = (radius >= edges[0]) & (radius < edges[-1])
+    inside = np.flatnonzero(searched if stop is None else searched & ~stop.mask)
     values, at = image.ravel()[inside].astype(np.float64), radius.ravel()[inside]
     ring = np.minimum(((at - edges[0]) / width).astype(np.intp), len(edges) - 2)
     counts = np.bincount(ring, minlength=len(edges) - 1)
     full = counts >= min(FEWEST, counts.max())
+    if stop is not None:  # of a ring that is nearly all shaded the rest is the stop's edge
+        at_all = np.minimum(((radius[searched] - edges[0]) / width).astype(np.intp), len(edges) - 2)
+        full &= counts >= LEAST_OPEN * np.bincount(at_all, minlength=len(edges) - 1)
     g, mean = (np.bincount(ring, v, len(counts))[full] / counts[full] for v in (at, values))
     scatter = _ring_scatter(ring, values, counts)[full]
     background = smooth_background(mean, width)
@@ -181,7 +240,13 @@ def pattern_profile(
     least = 0.05 * float(np.median(scatter[seen])) + 1e-12
     error = np.sqrt(CORRELATED / counts[full]) * np.maximum(scatter, least)
     g, mean, background, error = g[seen], mean[seen], background[seen], error[seen]
-    peaks = tuple(fitted_peaks("pattern", g, mean - background, error, params.peak_significance))
+    first_open = g[0] if g.size else limits[1]
+    peaks = tuple(
+        peak
+        for peak in fitted_peaks("pattern", g, mean - background, error, params.peak_significance)
+        # of a rise beside a stop, where the light below is not known, the other side is not seen
+        if first_open <= limits[0] + width or peak.g - first_open > 2.5 * peak.width + 4 * width
+    )
     return RadialProfile("pattern", g, mean, background, peaks)
 
 
@@ -202,19 +267,45 @@ def _scale(pattern: Micrograph) -> Point:
     return pattern.calibration.scale
 
 
+def _centre_and_stop(
+    pattern: Micrograph, compressed: NDArray[np.float32], image: NDArray[np.float32], given: Point | None
+) -> tuple[PatternCentre, BeamStop | None, tuple[str, ...]]:
+    """The centre, and the beam stop, each of which needs the other: the stop first by a rough centre."""
+    try:
+        found, warnings = _centre(pattern, compressed, given)
+    except ValueError:
+        # the stop may be what spoils the symmetry: the brightest light is about the beam
+        light = ndimage.gaussian_filter(compressed, min(compressed.shape) / 24)
+        y, x = np.unravel_index(int(np.argmax(light)), light.shape)
+        stop = find_beam_stop(image, (float(y), float(x)))
+        if stop is None:
+            raise
+        found, warnings = _centre(pattern, compressed, given, stop.mask)
+    if is_mirrored(compressed, found.position):
+        return found, None, warnings  # a transform, before which there is no stop
+    stop = find_beam_stop(image, found.position)
+    if stop is not None:
+        found, warnings = _centre(pattern, compressed, given, stop.mask)
+        stop = find_beam_stop(image, found.position) or stop
+    return found, stop, warnings
+
+
 def _centre(
-    pattern: Micrograph, image: NDArray[np.float32], given: Point | None
+    pattern: Micrograph,
+    image: NDArray[np.float32],
+    given: Point | None,
+    hidden: NDArray[np.bool_] | None = None,
 ) -> tuple[PatternCentre, tuple[str, ...]]:
     """The centre by the user, the file or the symmetry, and what the user should know of it."""
     origin = pattern.calibration.origin
     warnings: tuple[str, ...] = ()
     try:
         if given is not None:
-            return find_centre(image, given, _GIVEN), ()
+            return find_centre(image, given, _GIVEN, hidden), ()
         if origin is None:
-            found = find_centre(image)
+            found = find_centre(image, hidden=hidden)
         else:
-            found, warnings = _by_the_file(image, origin)
+            found, warnings = _by_the_file(image, origin, hidden)
     except ValueError as error:
         raise ValueError(f"{pattern.name}: {error}") from error
     return found, warnings
@@ -231,15 +322,17 @@ def _doubts(centre: PatternCentre) -> tuple[str, ...]:
     )
 
 
-def _by_the_file(image: NDArray[np.float32], origin: Point) -> tuple[PatternCentre, tuple[str, ...]]:
+def _by_the_file(
+    image: NDArray[np.float32], origin: Point, hidden: NDArray[np.bool_] | None = None
+) -> tuple[PatternCentre, tuple[str, ...]]:
     """The file's centre; that of the pattern's own symmetry where this contradicts the file."""
     inside = all(0 <= o <= n - 1 for o, n in zip(origin, image.shape, strict=True))
     if inside:
-        found = find_centre(image, origin, _FILE)
+        found = find_centre(image, origin, _FILE, hidden)
         if found.sigma < UNCONFIRMED_SIGMA:
             return found, ()
     try:
-        other = find_centre(image)
+        other = find_centre(image, hidden=hidden)
     except ValueError:
         if inside:
             return found, ()

@@ -125,13 +125,13 @@ def _of_arcs(values: NDArray[np.float64], arcs: int) -> tuple[NDArray[np.float64
     pieces = both.reshape(len(values), 2, arcs, SAMPLES).transpose(0, 2, 1, 3)
     known = np.isfinite(pieces).sum(axis=-1) >= SAMPLES // 3
     filled = np.where(known[..., None], pieces, 0.0)
-    median = np.where(known, _nan_median(filled), np.nan)
-    deviation = np.where(known, _nan_median(np.abs(filled - np.nan_to_num(median)[..., None])), np.nan)
+    median = np.where(known, nan_median(filled), np.nan)
+    deviation = np.where(known, nan_median(np.abs(filled - np.nan_to_num(median)[..., None])), np.nan)
     shape = (len(values), 2 * arcs)
     return _complete(median.reshape(shape)), _complete(deviation.reshape(shape))
 
 
-def _nan_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def nan_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Median along the last axis without NaN; there is at least one number in each row."""
     ordered = np.sort(values, axis=-1)  # NaN comes last
     count = np.isfinite(values).sum(axis=-1)

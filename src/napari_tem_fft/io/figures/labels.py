@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.saed.measure import PatternMeasurement
 from ...core.spots.spot import Spot
+from ...core.text import printable
 
 #: Spots and peaks whose d differ by less are labelled once.
 SAME_D = 0.006
@@ -17,6 +18,11 @@ MOST_RINGS = 12
 MOST_PEAKS = 22
 #: Spacings of a component that are listed: those of its strongest spots.
 MOST_D = 4
+
+
+def plain_words(text: str) -> str:
+    """A name as it stands in a picture: what cannot be printed escaped, and no dollar for a formula."""
+    return printable(text).replace("$", r"\$")
 
 
 def calibration_words(measured: PatternMeasurement) -> str:

@@ -5,6 +5,7 @@ Drawn with matplotlib's objects on an Agg canvas, so it needs no screen and leav
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import ComponentMap, component_name
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
-from .labels import distinct_peaks, ring_groups, spread_labels
+from .labels import distinct_peaks, plain_words, ring_groups, spread_labels
 
 #: Most pixels an axis of the shown micrograph.
 SHOWN = 900
@@ -41,7 +42,10 @@ def write_overview(
     path: Path, analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
 ) -> None:
     """Draw the picture of an analysis into a PNG file; components have the `known` colours."""
-    overview(analysis, unit, known).savefig(path, format="png", pil_kwargs={"compress_level": 1})
+    figure = overview(analysis, unit, known)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks has boxes there
+        figure.savefig(path, format="png", pil_kwargs={"compress_level": 1})
 
 
 def overview(analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None) -> Figure:
@@ -79,7 +83,9 @@ def _draw_micrograph(
     py, px = micrograph.pixel_size
     pixel = f"{px:.4g} nm" if np.isclose(py, px, rtol=1e-4) else f"{px:.4g} x {py:.4g} nm"
     known = f"± {100 * micrograph.calibration.uncertainty:.2g} % ({_short(micrograph.calibration.source)})"
-    axes.set_title(f"{_short(micrograph.name)}\n{nx} x {ny} pixels of {pixel} {known}", fontsize=11)
+    axes.set_title(
+        f"{plain_words(_short(micrograph.name))}\n{nx} x {ny} pixels of {pixel} {known}", fontsize=11
+    )
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent)
     scale_bar(axes, extent)
 

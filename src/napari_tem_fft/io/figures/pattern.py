@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...core.lengths import LengthUnit, length, symbol
 from ...core.saed.centre import pattern_pixels
 from ...core.saed.measure import PatternMeasurement
-from .labels import calibration_words, distinct_peaks, ring_groups, spread_labels
+from .labels import calibration_words, distinct_peaks, plain_words, ring_groups, spread_labels
 from .overview import OUTLINE
 
 #: Most pixels an axis of the shown pattern.
@@ -56,7 +56,7 @@ def _draw_pattern(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) ->
         axes.add_patch(Circle((0, 0), peak.g, fill=False, edgecolor=RING, linewidth=0.8, linestyle=":"))
     axes.plot(0, 0, "+", color="red", ms=14, mew=1.2)
     axes.set(xlim=extent[:2], ylim=extent[2:], xlabel="g$_x$ (1/nm)", ylabel="g$_y$ (1/nm)")
-    axes.set_title(f"{pattern.name}\n{calibration_words(measured)}", fontsize=11)
+    axes.set_title(f"{plain_words(pattern.name)}\n{calibration_words(measured)}", fontsize=11)
 
 
 def _frequency(measured: PatternMeasurement, y: float, x: float) -> tuple[float, float]:

@@ -26,9 +26,7 @@ MOST_COMPRESSED = 1100
 ALWAYS_CLAIMED = 2**24
 #: Most objects of a file that are looked at, and deepest groups.
 MOST_OBJECTS, DEEPEST = 20_000, 24
-#: A file with more heaps or bytes is not searched for what its texts are.
-MOST_HEAPS, MOST_SEARCHED = 32, 2**26
-#: How long reading all texts of a file may take, seconds.
+#: How long reading the texts and small data sets of a file may take, seconds.
 PROBE_SECONDS = 4.0
 #: Longest text of a tag that is kept.
 LONGEST_TEXT = 4096
@@ -45,7 +43,7 @@ def layout_of(path: Path) -> Layout:
     ReadError
         If it is no whole HDF5 file.
     """
-    _check_texts(path)
+    _check_content(path)
     with _opened(path) as file:
         names, marks = set(file), set(file.attrs)
         if "ImageList" in names:
@@ -104,56 +102,42 @@ def _opened(path: Path) -> h5py.File:
         raise ReadError(path, f"damaged or incomplete HDF5 file ({error})", "copy it again") from error
 
 
-def _check_texts(path: Path) -> None:
-    """Refuse a file with texts (of no fixed length, in heaps) over which libhdf5 hangs or fills gigabytes.
+def _check_content(path: Path) -> None:
+    """Refuse a file over which libhdf5 hangs, dies or fills gigabytes, most of all by its texts, in heaps.
 
     Raises
     ------
     ReadError
-        If a heap holds an object of no length, or the texts cannot be read; see `hdf5_probe`.
+        If a heap holds an object of no length, or the content cannot be read; see `hdf5_probe`.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        heaps = dict(_heaps(path, content))
-        small = len(heaps) <= MOST_HEAPS and len(content) <= MOST_SEARCHED
-        sound = small and all(_is_sound(content, at, sizes) for at, sizes in heaps.items())
-    if heaps and not sound:
-        _try_texts(path)
+        for at in _heaps(content):
+            _check_heap(path, content, at)
+    _try_content(path)
 
 
-def _heaps(path: Path, content: mmap.mmap) -> Iterator[tuple[int, dict[int, int]]]:
-    """Place of each heap, and the bytes of each object in it by its number."""
+def _heaps(content: mmap.mmap) -> Iterator[int]:
+    """Places of all heaps."""
     at = content.find(_HEAP)
     while at >= 0:
-        (length,) = struct.unpack_from("<Q", content, at + 8) if at + 16 <= len(content) else (0,)
-        end, place = min(at + length, len(content)), at + 16
-        sizes: dict[int, int] = {}
-        while place + 16 <= end:
-            number, _, size = struct.unpack_from("<HH4xQ", content, place)
-            step = size if number == 0 else 16 + (size + 7) // 8 * 8
-            if step == 0:
-                raise ReadError(path, f"damaged HDF5 file (a heap at byte {at})", "copy it again")
-            if number:
-                sizes[number] = size
-            place += step
-        yield at, sizes
+        yield at
         at = content.find(_HEAP, at + 1)
 
 
-def _is_sound(content: mmap.mmap, heap: int, sizes: Mapping[int, int]) -> bool:
-    """Whether each object of a heap is the text of somebody, and nobody wants more of it than it has."""
-    wanted, place = struct.pack("<Q", heap), 4
-    asked: set[int] = set()
-    while (place := content.find(wanted, place)) >= 0 and place + 12 <= len(content):
-        (length,), (number,) = (struct.unpack_from("<I", content, at) for at in (place - 4, place + 8))
-        if number in sizes and length > sizes[number]:
-            return False
-        asked.add(number)
-        place += 1
-    return asked.issuperset(sizes)
+def _check_heap(path: Path, content: mmap.mmap, at: int) -> None:
+    """Refuse a heap with an object of no length, over which libhdf5 turns for ever."""
+    (length,) = struct.unpack_from("<Q", content, at + 8) if at + 16 <= len(content) else (0,)
+    end, place = min(at + length, len(content)), at + 16
+    while place + 16 <= end:
+        number, _, size = struct.unpack_from("<HH4xQ", content, place)
+        step = size if number == 0 else 16 + (size + 7) // 8 * 8
+        if step == 0:
+            raise ReadError(path, f"damaged HDF5 file (a heap at byte {at})", "copy it again")
+        place += step
 
 
-def _try_texts(path: Path) -> None:
-    """Read all texts in a process of its own, which can be ended.
+def _try_content(path: Path) -> None:
+    """Read all texts and small data sets in a process of its own, which can be ended.
 
     Raises
     ------
@@ -180,7 +164,7 @@ def _try_texts(path: Path) -> None:
             probe.kill()
             failed = True
     if begun and failed:
-        raise ReadError(path, "damaged HDF5 file (its texts cannot be read)", "copy it again")
+        raise ReadError(path, "damaged HDF5 file (its content cannot be read)", "copy it again")
 
 
 def _objects(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group | h5py.Dataset]:

@@ -1,4 +1,4 @@
-"""Reads every text of an HDF5 file in a process of its own: ``python hdf5_probe.py FILE``.
+"""Reads texts and small data sets of an HDF5 file in a process of its own: ``python hdf5_probe.py FILE``.
 
 libhdf5 believes the length that a damaged file gives for a text, and then fills gigabytes or turns for ever,
 which nothing in its own process can end. Here it may: within `MEMORY` bytes, and until whoever started it
@@ -12,12 +12,12 @@ from typing import Any
 
 #: Bytes that the process may ask for while it reads, where the system can limit that.
 MEMORY = 2**29
-#: Most values of a data set of texts that are read.
-MOST_TEXTS = 10**6
+#: Most values of a data set of texts, and most bytes of another, that are read.
+MOST_TEXTS, MOST_BYTES = 10**6, 2**24
 
 
 def main(path: str) -> int:
-    """Walk through the file; 0 if all that has no fixed length can be read."""
+    """Walk through the file; 0 if what is tried can be read."""
     import h5py
 
     _limit_memory()
@@ -34,13 +34,10 @@ def main(path: str) -> int:
 def _read(_: str, node: Any) -> None:
     for name in list(node.attrs):
         node.attrs.get(name)
-    if (
-        hasattr(node, "shape")
-        and node.dtype is not None
-        and node.dtype.kind == "O"
-        and (node.size or 0) <= MOST_TEXTS
-    ):
-        node[()]
+    if hasattr(node, "shape") and node.shape is not None:
+        most = MOST_TEXTS if node.dtype.kind == "O" else MOST_BYTES // max(node.dtype.itemsize, 1)
+        if (node.size or 0) <= most:
+            node[()]
 
 
 def _limit_memory() -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...core.image.micrograph import Micrograph
 from ...core.lengths import LengthUnit
 from ...core.parameters import from_dict, to_dict
 from ...core.profile.radial_profile import ProfilePeak
+from ...core.saed.beam_stop import BeamStop
 from ...core.saed.centre import PatternCentre
+from ...core.saed.ellipse import RingEllipse
 from ...core.saed.measure import PatternMeasurement, PatternParams
 from ...core.saed.spots import PatternSpot
-from ..plain import from_plain, to_plain
+from ..plain import from_plain, json_line, to_plain
 from .description import describe_micrograph, written
 from .tables import read_profiles, write_profiles, write_rows
 from .whole_folder import read_description, replace_folder
@@ -68,7 +71,7 @@ def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthU
         write_rows(fresh / RINGS, RING_COLUMNS, ring_rows(measured), unit)
         write_profiles(fresh / PROFILE, (measured.profile,), unit)
         write_pattern_picture(fresh / PICTURE, measured, unit)
-        text = json.dumps(_describe(measured), indent=1, ensure_ascii=False, allow_nan=False)
+        text = json_line(_describe(measured), indent=1, allow_nan=False)
         (fresh / PATTERN).write_text(text, encoding="utf-8")
     return folder
 
@@ -102,6 +105,8 @@ def load_pattern(folder: str | Path, pattern: Micrograph) -> PatternMeasurement:
             from_plain(tuple[PatternSpot, ...], stored["spots"]),
             profile,
             tuple(stored["warnings"]),
+            _stored_stop(stored.get("beam_stop"), pattern.shape),
+            None if stored.get("ellipse") is None else from_plain(RingEllipse, stored["ellipse"]),
         )
     except (KeyError, TypeError, OSError) as error:
         raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
@@ -164,12 +169,30 @@ def _describe(measured: PatternMeasurement) -> dict[str, Any]:
         "warnings": list(measured.warnings),
         "centre": to_plain(measured.centre),
         "mirrored": measured.mirrored,
+        "ellipse": None if measured.ellipse is None else to_plain(measured.ellipse),
+        "beam_stop": None if measured.stop is None else _stop_runs(measured.stop),
         "spots": [
             _with_d(spot) | {"azimuth": spot.azimuth, "paired": spot.paired} for spot in measured.spots
         ],
         "rings": [_with_d(peak) for peak in measured.profile.peaks],
         "files": [SPOTS, RINGS, PROFILE, PICTURE],
     }
+
+
+def _stop_runs(stop: BeamStop) -> dict[str, Any]:
+    """The shaded pixels of each row as [row, first, behind the last]."""
+    edges = np.diff(np.pad(stop.mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    (rows, first), (_, behind) = np.nonzero(edges == 1), np.nonzero(edges == -1)
+    return {"share": stop.share, "rows": np.stack([rows, first, behind], axis=1).tolist()}
+
+
+def _stored_stop(stored: Any, shape: tuple[int, int]) -> BeamStop | None:
+    if stored is None:
+        return None
+    mask = np.zeros(shape, bool)
+    for row, first, behind in stored["rows"]:
+        mask[row, first:behind] = True
+    return BeamStop(mask)
 
 
 def _spot(spot: PatternSpot) -> dict[str, Any]:

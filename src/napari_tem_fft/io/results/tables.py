@@ -41,7 +41,7 @@ def write_rows(
         In which lattice spacings are written, as the names of their columns then say.
     """
     spacings = [name for name in columns if in_which(name, unit) != name]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow([in_which(name, unit) for name in columns])
         for row in rows:

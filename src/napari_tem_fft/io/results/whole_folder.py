@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..json_file import read_json
+from ..lock import locked
 
+#: How long, seconds, a program waits for another that moves the same results into place.
+WAIT = 20.0
+#: Longest name of a folder, bytes, to which a prefix and a suffix can be added, and longest path on Windows,
+#: where names of files of ours come behind it.
+LONGEST_NAME, LONGEST_PATH = 200, 180
 #: All formats of ours begin so.
 OURS = "napari-tem-fft"
 #: The provenance of a folder as an RO-Crate, which is out of date once other files are written.
@@ -31,17 +39,41 @@ def replace_folder(folder: Path, description: str) -> Iterator[Path]:
     description : str
         Name of the JSON file that describes the folder, with "format" and "files" (and folders).
     """
+    folder = long_path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    prefix = hidden_prefix(folder.name)
+    fresh = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:
         yield fresh
-        folder.mkdir(exist_ok=True)
-        _remove_earlier(folder, description)
-        names = sorted((path.name for path in fresh.iterdir()), key=lambda name: name == description)
-        for name in names:
-            os.replace(fresh / name, folder / name)
+        with locked(folder.with_name(f"{prefix}lock"), WAIT):
+            folder.mkdir(exist_ok=True)
+            _remove_earlier(folder, description)
+            names = sorted((path.name for path in fresh.iterdir()), key=lambda name: name == description)
+            for name in names:
+                os.replace(fresh / name, folder / name)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def hidden_prefix(name: str) -> str:
+    """How the hidden entries beside a folder begin, of which the names are not too long for a file system."""
+    if len(os.fsencode(name)) <= LONGEST_NAME:
+        return f".{name}."
+    return f".{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}."
+
+
+def long_path(path: Path, system: str = sys.platform) -> Path:
+    """The path so that Windows takes it however long it is; as it is elsewhere, and where it is short.
+
+    Examples
+    --------
+    >>> str(long_path(Path("results"), "win32"))
+    'results'
+    """
+    whole = os.path.abspath(path)
+    if system != "win32" or len(whole) < LONGEST_PATH or whole.startswith("\\\\"):
+        return path
+    return Path("\\\\?\\" + whole)
 
 
 def read_description(path: Path, format_name: str, version: int) -> dict[str, Any]:

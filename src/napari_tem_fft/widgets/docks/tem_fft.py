@@ -12,7 +12,6 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
-    QHBoxLayout,
     QLabel,
     QProgressBar,
     QVBoxLayout,
@@ -33,7 +32,6 @@ from ..forms.candidates import CandidatesForm
 from ..forms.controls import (
     Scrolled,
     button,
-    fill_row,
     folding,
     frame,
     side_by_side,
@@ -101,6 +99,14 @@ class TemFftDock(Dock):
         self.pixel_size = QDoubleSpinBox(decimals=5, minimum=0.0001, maximum=10.0, singleStep=0.001)
         self.pixel_size.setValue(0.02)
         self.pixel_size.setSuffix(" nm")
+        self.bar = QDoubleSpinBox(decimals=3, minimum=0.01, maximum=10_000.0)
+        self.bar.setValue(5.0)
+        self.bar.setSuffix(" nm")
+        self.bar.setToolTip("How long the scale bar in the picture is, as written beside it")
+        self.bar_pixels = QDoubleSpinBox(decimals=1, maximum=100_000.0)
+        self.bar_pixels.setSuffix(" pixels")
+        self.bar_pixels.setSpecialValueText("its length")
+        self.bar_pixels.setToolTip("How long it is in pixels; the pixel size follows")
         self.calibrate = button("Set", "Give the image this pixel size, which its file does not tell")
         self.calibration = QWidget()
         field = UNCERTAINTY.field
@@ -139,7 +145,10 @@ class TemFftDock(Dock):
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)
         layout.addWidget(side_by_side(QLabel("image"), self.image))
-        fill_row(QHBoxLayout(self.calibration), QLabel("pixel size"), self.pixel_size, self.calibrate)
+        rows = QVBoxLayout(self.calibration)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addWidget(side_by_side(QLabel("pixel size"), self.pixel_size, self.calibrate))
+        rows.addWidget(side_by_side(QLabel("scale bar"), self.bar, self.bar_pixels))
         layout.addWidget(self.calibration)
         layout.addWidget(side_by_side(QLabel(UNCERTAINTY.field.label), self.uncertainty))
         layout.addWidget(frame("Candidates", self.candidates))
@@ -162,6 +171,8 @@ class TemFftDock(Dock):
         session = self.session
         self.image.chosen.connect(self._on_image_chosen)
         self.calibrate.clicked.connect(self._on_calibrate)
+        for field in (self.bar, self.bar_pixels):
+            field.valueChanged.connect(self._on_bar_changed)
         self.uncertainty.valueChanged.connect(self._on_uncertainty_stated)
         self.network.chosen.connect(self._on_network_chosen)
         self.defaults.clicked.connect(self._on_defaults)
@@ -284,6 +295,11 @@ class TemFftDock(Dock):
         self.live.setChecked(False)
         self.session.offer.make(layer, self._setting)
         self.session.choose(layer)
+
+    def _on_bar_changed(self) -> None:
+        """Work out the pixel size from a bar of which both lengths are typed in."""
+        if self.bar_pixels.value() > 0:
+            self.pixel_size.setValue(self.bar.value() / self.bar_pixels.value())
 
     def _on_calibrate(self) -> None:
         if (layer := self.image.image) is not None:

@@ -11,6 +11,7 @@ from napari.layers import Image, Layer
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
 from ...core.pipeline import Analysis
+from ...io.readers.greyscale import to_grey
 from ...layers.image import calibration_of
 from ...layers.results import KEY, micrograph_of
 
@@ -18,20 +19,21 @@ from ...layers.results import KEY, micrograph_of
 def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
     """Return the shown plane of an image layer as a micrograph.
 
+    A picture in colour, which napari may have opened by itself, is grey by its luminance.
+
     Raises
     ------
     ValueError
-        If the layer is a colour image, or too small; the message says what to do.
+        If the layer is too small; the message says what to do.
     """
-    if layer.rgb:
-        raise ValueError(f"{layer.name} is a colour picture: choose an image as the camera recorded it")
     data = layer.data[0] if layer.multiscale else layer.data
     plane = viewer.dims.current_step[-layer.ndim :][: layer.ndim - 2]
     name = f"{layer.name} {' '.join(map(str, plane))}".strip()
     kwargs = {"name": name, "scale": layer.scale, "units": layer.units, "metadata": layer.metadata}
     if plane:
         kwargs["frame"] = plane[0] if len(plane) == 1 else plane
-    return micrograph_of(np.asarray(data[tuple(plane)]), kwargs)
+    pixels = np.asarray(data[tuple(plane)])
+    return micrograph_of(to_grey(pixels) if layer.rgb else pixels, kwargs)
 
 
 def analysis_of(layer: Layer) -> Analysis | None:
