@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
 from pathlib import Path
@@ -75,7 +76,8 @@ def pillow_pixels(path: Path, formats: list[str], number: int = 0) -> tuple[NDAr
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes, which are checked here, and of metadata
-        with Image.open(path, formats=formats) as image:
+        # from memory, where a damaged length reads what is left, and allocates nothing for what it claims
+        with Image.open(io.BytesIO(path.read_bytes()), formats=formats) as image:
             if number:
                 image.seek(number)
             claimed = math.prod(image.size) * _MODE_BYTES.get(image.mode, len(image.mode))
