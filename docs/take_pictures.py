@@ -28,7 +28,7 @@ import numpy as np
 os.environ.setdefault("NAPARI_CONFIG", "")
 #: Largest picture of the README, bytes; the scales and numbers of colours that are tried for it.
 LARGEST, SCALES, COLOURS = 250_000, (1.0, 0.85, 0.7, 0.6, 0.5), (256, 128, 96)
-DOCKS = ("TEM FFT", "Profile", "Components", "Phases", "Calibration", "Series", "Batch", "Train")
+DOCKS = ("TEM FFT", "Profile", "Results", "Calibration", "Series", "Batch", "Train")
 
 
 class Window:
@@ -39,7 +39,6 @@ class Window:
         from qtpy.QtWidgets import QApplication
 
         from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
-        from napari_tem_fft.widgets.docks.train import TrainDock
 
         self.viewer = napari.Viewer()
         self.app = QApplication.instance()
@@ -48,7 +47,8 @@ class Window:
         if not network:
             self.dock.network.value = ""
         self.wait(2.0)
-        self.train = self.viewer.window.add_dock_widget(TrainDock(self.viewer), name="Train", tabify=True)
+        for name in ("Series", "Batch", "Train"):
+            self.dock.open_dock(name)
         self.main.raise_()
         self.wait(1.0)
 
@@ -151,7 +151,7 @@ def take_docks(output: Path, sizes: list[str]) -> None:
     window = Window()
     window.open_sample()
     window.run()
-    window.show("Components").maps.trigger()
+    window.show("Results").components.maps.trigger()
     window.wait(until=lambda: window.dock.session.current.group.get("orientation") is not None)
     ran_batch(window)
     for theme in ("dark", "light"):
@@ -205,7 +205,7 @@ def take_tour(output: Path) -> None:
     save(output / "main.png", window.picture(), LARGEST)
     window.resize(1280, 800)
     take_choices(window, output)
-    components = window.show("Components")
+    components = window.show("Results").components
     window.dock.views.wanted.emit("both")
     components.tree.expandAll()
     save(output / "tour_components.png", window.picture(), LARGEST)

@@ -126,7 +126,9 @@ def test_spots_are_points_in_inverse_nm():
     analysis = small_analysis()
     points, kwargs, kind = spots_layer(analysis.spots, PLANE, "small", analysis.grains, analysis.matches)
     assert kind == "points"
-    assert points == pytest.approx(np.array([(-2.0, 3.4641016), (4.3, 0.0)]))
+    first = np.array([(-2.0, 3.4641016), (4.3, 0.0)])
+    assert points == pytest.approx(np.concatenate([first, -first]))  # both discs of each pair
+    assert kwargs["features"]["spot"] == [0, 1, 0, 1] and kwargs["features"]["half"][1:3] == ["+g", "-g"]
     assert (kwargs["scale"], kwargs["translate"]) == ((0.5, 0.5), (2.0, 10.0))
 
 
@@ -134,8 +136,8 @@ def test_satellites_that_are_off_are_shown_greyed():
     analysis = small_analysis()
     spots = [replace(spot, kind="reflection" if spot.enabled else "satellite") for spot in analysis.spots]
     points, kwargs, _ = spots_layer(spots, PLANE, "small", analysis.grains, analysis.matches)
-    assert len(points) == 3 and kwargs["features"]["kind"] == ["reflection", "reflection", "satellite"]
-    assert [colour == GREYED for colour in kwargs["border_color"]] == [False, False, True]
+    assert len(points) == 6 and kwargs["features"]["kind"][:3] == ["reflection", "reflection", "satellite"]
+    assert [colour == GREYED for colour in kwargs["border_color"]] == 2 * [False, False, True]
 
 
 def test_features_tell_what_is_known():
@@ -197,8 +199,8 @@ def test_bars_are_true():
     plane = Plane.beside(micrograph, GRID)
     real, inverse = scale_bars(micrograph, GRID, plane)
     assert (real.label, real.length) == ("1 nm", 1.0)
-    assert (inverse.label, inverse.length) == ("2 1/nm", pytest.approx(2 * plane.factor))
+    assert (inverse.label, inverse.length) == ("2 nm⁻¹", pytest.approx(2 * plane.factor))
     shapes, kwargs, _ = bars_layer((real, inverse), "small")
     assert np.ptp(shapes[2][:, 1]) == pytest.approx(1.0)
-    assert kwargs["features"]["label"] == ["1 nm", "2 1/nm", "", ""]
+    assert kwargs["features"]["label"] == ["1 nm", "2 nm⁻¹", "", ""]
     assert inverse.corner[1] == pytest.approx(plane.world((0, 40.5 * 0.125))[1])

@@ -89,8 +89,7 @@ def test_manifest_is_valid_and_all_it_names_exists(manifest_path):
     assert names == [
         "TEM FFT",
         "Profile",
-        "Components",
-        "Phases",
+        "Results",
         "Calibration",
         "Series",
         "Batch",

@@ -52,6 +52,16 @@ def test_an_analysis_opens_as_its_layers(viewer):
     assert [str(unit) for unit in viewer.layers.units] == ["nanometer", "nanometer"]
 
 
+def test_what_follows_a_drag_stays_away(viewer, tmp_path):
+    fft = viewer.layers["FFT · small"]
+    live = Image(fft.data, name="live", metadata={KEY: {**fft.metadata[KEY], "role": "live"}})
+    viewer.add_layer(live)
+    (path,) = viewer.layers.save(str(tmp_path / "a.temfft"), plugin="napari-tem-fft")
+    again = ViewerModel()
+    again.open(path, plugin="napari-tem-fft")
+    assert [layer.name for layer in again.layers] == [each.name for each in viewer.layers if each is not live]
+
+
 def test_layers_come_back_as_they_were(viewer, analysis, tmp_path):
     saved = viewer.layers.save(str(tmp_path / "a.temfft"), plugin="napari-tem-fft")
     assert saved == [str(tmp_path / "a.temfft")]

@@ -34,7 +34,7 @@ def test_the_scale_is_corrected_and_the_image_analysed_again(
     calibration.d.setValue(1.02 * d)
     assert not calibration.correct.isEnabled()
     calibration.add.click()
-    assert float(calibration.correct.text().split()[2]) == pytest.approx(1.02, abs=1e-4)
+    assert float(calibration.correct.text().split()[1]) == pytest.approx(1.02, abs=1e-4)
     path = tmp_path / "profile.json"
     monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *args: (str(path), ""))
     calibration.save.click()

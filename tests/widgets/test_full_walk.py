@@ -9,7 +9,6 @@ from qtpy.QtTest import QTest
 
 from mouse import canvas_of, press_on_canvas
 from napari_tem_fft.layers.results import KEY
-from napari_tem_fft.widgets.canvas.views import look_at
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 
 pytestmark = pytest.mark.skipif(
@@ -59,7 +58,7 @@ def test_open_run_paint_undo_cancel_choose_a_network_save_reopen_close(
     mask = image_state.group["mask"]
     viewer.layers.selection.active = mask
     mask.mode, mask.brush_size = "erase", 9
-    look_at(viewer, image_state, "reciprocal")
+    session.stage.look("reciprocal")
     qtbot.wait(50)
     place = spot_in_world(image_state, image_state.spots[0])
     run(session, lambda: press_on_canvas(viewer, place, place + 0.02, place))

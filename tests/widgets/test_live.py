@@ -21,7 +21,7 @@ def names(viewer):
 
 def drag(viewer, corner, side):
     """Put the rectangle elsewhere, as a drag does."""
-    part = viewer.layers["part · grain"]
+    part = viewer.layers["ROI · grain"]
     corners = ((0, 0), (0, 1), (1, 1), (1, 0))
     part.data = [np.array([np.array(corner) + side * np.array(c) for c in corners])]
 
@@ -35,13 +35,13 @@ def strongest(layer):
 
 
 def test_rectangle_and_its_fft_appear(viewer, live):
-    assert names(viewer) == ["grain", "part · grain", "FFT of the part · grain"]
+    assert names(viewer) == ["grain", "ROI · grain", "Live FFT (ROI) · grain"]
     assert [str(unit) for unit in viewer.layers.units] == ["nanometer"] * 2
-    assert viewer.layers["part · grain"].mode == "select"
+    assert viewer.layers["ROI · grain"].mode == "select"
 
 
 def test_fft_follows_the_rectangle(viewer, live, qtbot):
-    fft = viewer.layers["FFT of the part · grain"]
+    fft = viewer.layers["Live FFT (ROI) · grain"]
     with qtbot.waitSignal(live.runner.stopped):
         drag(viewer, (1.6, 1.0), 3.9)
     assert strongest(fft) == pytest.approx(1 / 0.235, rel=0.08) or strongest(fft) == pytest.approx(
@@ -56,13 +56,13 @@ def test_fft_follows_the_rectangle(viewer, live, qtbot):
 def test_step_is_that_of_the_part(viewer, live, qtbot):
     with qtbot.waitSignal(live.runner.stopped):
         drag(viewer, (1.0, 1.0), 3.0)
-    steps = viewer.layers["FFT of the part · grain"].metadata[KEY]["step_1_nm"]
+    steps = viewer.layers["Live FFT (ROI) · grain"].metadata[KEY]["step_1_nm"]
     assert steps == pytest.approx((1 / 3.03, 1 / 3.03), rel=0.02)
 
 
 def test_too_small_or_no_rectangle_is_borne(viewer, live):
     drag(viewer, (1.0, 1.0), 0.1)
-    viewer.layers["part · grain"].data = []
+    viewer.layers["ROI · grain"].data = []
     assert not live.runner.running
 
 
@@ -75,8 +75,8 @@ def test_it_lies_over_the_whole_fft_and_below_the_mask(viewer, dock, analysed, q
     with qtbot.waitSignal(dock.live_fft.runner.stopped):
         dock.live.setChecked(True)
     order = names(viewer)
-    assert order.index("FFT · grain") + 1 == order.index("FFT of the part · grain")
-    live, whole = viewer.layers["FFT of the part · grain"], analysed.group["fft"]
+    assert order.index("FFT · grain") + 1 == order.index("Live FFT (ROI) · grain")
+    live, whole = viewer.layers["Live FFT (ROI) · grain"], analysed.group["fft"]
     assert live.metadata[KEY]["centre"] == whole.metadata[KEY]["centre"]
 
 

@@ -75,6 +75,7 @@ def test_arrangement_can_be_changed_after_a_run(viewer, dock, analysed, plugin_s
 def test_docks_behind_the_main_one_stay_there(make_napari_viewer, plugin_settings, qtbot, closed):
     viewer = make_napari_viewer(show=True)
     _, dock = viewer.window.add_plugin_dock_widget("napari-tem-fft", "TEM FFT")
+    dock.open_dock("Batch")
 
     def behind():
         return viewer.window._qt_window.tabifiedDockWidgets(dock_of(dock))
@@ -94,7 +95,7 @@ def test_painting_in_the_panel_is_followed(viewer, dock, panel, panelled, run):
     mask.mode, mask.brush_size = "erase", 9
     run(dock.session, lambda: stroke(mask, centre, centre + 1))
     assert not panelled.spots[0].enabled
-    assert len(panelled.group["spots"].data) == 1
+    assert len(panelled.group["spots"].data) == 2  # +g and -g of the other
     assert "IFFT · grain" in names(viewer)
 
 
@@ -103,7 +104,7 @@ def test_a_click_in_the_panel_chooses_a_spot(dock, panel, panelled, qtbot):
     with qtbot.waitSignal(dock.session.spotlight.runner.stopped):
         click(panel(), spot.g)
     assert dock.session.chosen.spots == (spot.id,)
-    assert "choice · grain" in names(panel())
+    assert "selection · grain" in names(panel())
 
 
 def test_a_click_on_the_micrograph_still_chooses_a_grain(viewer, dock, panel, panelled, qtbot):

@@ -147,9 +147,9 @@ def test_dock_follows_the_session(viewer, analysed):
     dock = ProfileDock(viewer)
     viewer.window.add_dock_widget(dock, name="profile", area="bottom")
     assert [p.curve for p in dock.plot.view.profiles] == ["whole image", "masked", "local maximum"]
-    assert "local maximum" in dock.legend.text()
+    assert "maximum over local FFTs" in dock.legend.text()
     dock.curves["local maximum"].setChecked(False)
-    assert "local maximum" not in dock.legend.text()
+    assert "maximum over local FFTs" not in dock.legend.text()
     dock.logarithmic.setChecked(True)
     assert dock.plot.axes.get_yscale() == "log"
     peaks = [peak.d for peak in dock.plot.view.peaks()]

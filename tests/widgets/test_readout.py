@@ -13,7 +13,7 @@ SPOT = Spot(7, (-2.0, 3.4641016), 0.01, 50.0, -40.0, radius=0.2)
 
 
 def test_words_for_a_frequency():
-    assert describe((0.0, 4.0), ()) == "d = 0.2500 nm   g = 4.000 1/nm   0.0°"
+    assert describe((0.0, 4.0), ()) == "d = 0.2500 nm   g = 4.000 nm⁻¹   0.0°"
     assert describe((-3.0, 0.0), ()).endswith("90.0°")
     assert describe((0.0, 0.0), ()) == "g = 0"
 
@@ -54,7 +54,7 @@ def test_the_nearest_line_of_a_named_phase():
     table = load_table()
     lif = next(phase for phase in table if phase.id == "LiF")
     named = SimpleNamespace(phases=("LiF",))
-    image_state = SimpleNamespace(components=(named,), analysis=SimpleNamespace(phases=table))
+    image_state = SimpleNamespace(components=(named,), phases={phase.id: phase for phase in table})
     line = lif.reflections[0]
     words = nearest_line(image_state, 1.002 / line.d)
     assert words == f"near LiF ({format_hkl(line.hkl)}), -0.2 %"

@@ -41,9 +41,16 @@ def test_areas_of_all_frames(viewer, dock, qtbot, tmp_path, monkeypatch):
     path = tmp_path / "series.csv"
     monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *args: (str(path), ""))
     series.save.click()
-    assert path.read_text().splitlines()[2] == "1,0,0,0.0"
-    series.tree.chosen.emit(1)
-    assert viewer.dims.current_step[0] == 1
+    names, one, other = [line.split(",") for line in path.read_text().splitlines()]
+    assert names[:5] == ["frame", "spots", "grains", "unknown crystal (nm2)", "unknown crystal sigma (nm2)"]
+    assert float(one[4]) > 0 and other[:5] == ["1", "0", "0", "0", "0"]
+    series.interval.setValue(0.0)
+    ticks = series.plot.axes.xaxis.get_major_locator()
+    assert all(tick == round(tick) for tick in ticks.tick_values(0, 1))
+    with qtbot.waitSignal(dock.session.runner.returned, timeout=60_000):
+        series.tree.chosen.emit(0)  # a row shows the frame's maps
+    assert viewer.dims.current_step[0] == 0
+    assert "heat unknown crystal" in dock.session.current.group.roles
 
 
 def test_frames_are_seen_by_the_network_of_the_main_dock(viewer, dock, qtbot, model, monkeypatch):

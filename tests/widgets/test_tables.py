@@ -7,8 +7,10 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from napari_tem_fft.core.matching import PhaseOverride
+from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.widgets.docks.components import ComponentsDock, component_rows
 from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
+from napari_tem_fft.widgets.docks.profile import peak_names, phase_lines
 from napari_tem_fft.widgets.forms.summary import summary
 from napari_tem_fft.widgets.forms.tree import ResultTree, Row
 from napari_tem_fft.widgets.session.image_state import ImageState
@@ -67,18 +69,55 @@ def test_summary_says_what_is_there_and_why_something_has_no_name(image_state):
     text = summary(image_state)
     assert text.startswith("2 spots in 2 grains<br>")
     assert "<b>LiF / mine</b>: ambiguous, 4 ± 0 nm², 21.0%" in text
+    assert "<i>outside candidates, as good a fit: Al</i>" in text
     assert text.endswith("<i>one spot only</i>")
+
+
+def test_a_name_that_rests_on_hydrogen_says_so(image_state):
+    from dataclasses import replace
+
+    hydride = next(phase for phase in load_table() if phase.id == "LiH")
+    image_state.analysis = replace(image_state.analysis, phases=(*image_state.analysis.phases, hydride))
+    first, *others = image_state.components
+    image_state.components = (replace(first, name="LiH", phases=("LiH",)), *others)
+    image_state.request = {"elements": "Li, F"}
+    assert "hydrogen counts as possible (-H excludes it): LiH" in summary(image_state)
+    image_state.request = {"elements": "Li, F, H"}
+    assert "hydrogen" not in summary(image_state)
+
+
+def test_a_copied_table_has_grain_and_candidate_on_every_row(tree, image_state):
+    tree.fill(match_rows(image_state))
+    names, *rows = [line.split("\t") for line in tree.as_text().splitlines()]
+    table = [dict(zip(names, row, strict=True)) for row in rows]
+    assert {row["grain"] for row in table} == {"1", "2"} and all(row["outcome"] for row in table)
+    (first, *_) = [row for row in table if row["row"] == "reflection"]
+    assert (first["candidate"], first["hkl"], first["spot"]) == ("LiF", "1 1 1", "0")
+    assert [float(first[name]) for name in ("d_nm", "d_reference_nm")] == pytest.approx([0.25, 0.2325])
+    assert sum(float(row["probability"] or 0) for row in table if row["row"] == "candidate") <= 1
+
+
+def test_a_set_with_a_phase_outside_the_candidates_has_its_lines_and_names(image_state):
+    from dataclasses import replace
+
+    first, *others = image_state.components
+    outside = replace(first, name="Al / LiF", phases=("Al", "LiF"))
+    image_state.components = (outside, *others)
+    assert [line.name for line in phase_lines(image_state)] == ["Al", "LiF"]
+    assert len(peak_names(image_state, image_state.profiles[0].peaks)) == 1
+    image_state.components = (replace(first, phases=("nowhere", "LiF")), *others)
+    assert [line.name for line in phase_lines(image_state)] == ["LiF"]
 
 
 def test_candidates_and_residuals_are_listed(image_state):
     first, second, rings = match_rows(image_state)
     assert first.cells[0] == "grain 1: LiF / mine ambiguous"
     lif, mine, alternatives = first.children
-    assert alternatives.cells[0] == "not a candidate: Al"
-    assert lif.cells == ("LiF", "0.600", "[011]", "100%", "", "+1.00 %", "")
+    assert alternatives.cells[:2] == ("outside candidates: Al", "")  # no share: those of all others are 1
+    assert lif.cells == ("LiF", "0.600", "[011]", "100", "", "+1.00", "")
     assert lif.children[0].cells[0] == "(111)"
     assert lif.children[0].cells[4].startswith("0.2500 ± ")
-    assert lif.children[0].cells[5:] == ("+7.53 %", "+0.10°")
+    assert lif.children[0].cells[5:] == ("+7.53", "+0.10")
     assert mine.cells[2] == ""
     assert second.cells[0] == "grain 2: unknown"
     assert rings.cells[0] == "1 rings, by d only: Cu ambiguous"
@@ -105,14 +144,20 @@ def test_table_goes_to_the_clipboard(viewer, analysed):
     dock = ComponentsDock(viewer)
     viewer.window.add_dock_widget(dock, name="components", area="bottom")
     dock.copy.click()
-    assert QGuiApplication.clipboard().text().startswith("component\tstate\tprob.")
+    names, *rows = [line.split("\t") for line in QGuiApplication.clipboard().text().splitlines()]
+    table = [dict(zip(names, row, strict=True)) for row in rows]
+    assert [row["row"] for row in table] == ["component", "grain"]
+    assert all(row["component"] == analysed.components[0].name for row in table)
+    grain = analysed.grains[0]
+    assert float(table[1]["area_nm2"]) == pytest.approx(grain.area, rel=1e-6)
+    assert float(table[1]["area_sigma_nm2"]) == pytest.approx(grain.area_sigma, rel=1e-6)
 
 
 def test_a_click_on_a_candidate_draws_its_rings(viewer, analysed):
     dock = PhasesDock(viewer)
     viewer.window.add_dock_widget(dock, name="phases", area="bottom")
     items = list(dock.tree.items())
-    candidate = next(i for i in items if i.parent() is items[0] and "not listed" not in i.text(0))
+    candidate = next(i for i in items if i.parent() is items[0] and "unlisted" not in i.text(0))
     dock.tree.itemClicked.emit(candidate, 0)
     rings = analysed.group["phase"]
     assert viewer.layers.units == analysed.layer.units
@@ -150,7 +195,7 @@ def test_a_person_sets_and_withdraws_a_phase(viewer, analysed, run):
     run(dock.session, dock.words.set.click)
     assert analysed.matches[0].phases == ("Au",) and analysed.matches[0].decided_by_user
     assert analysed.analysis.decisions[0].kind == "override"
-    assert next(dock.tree.items()).text(0) == f"grain {grain}: Au identified, by you"
+    assert next(dock.tree.items()).text(0) == f"grain {grain}: Au assigned by user"
     assert all(analysed.group[role] is layer for role, layer in before.items())
     assert analysed.past == []
     dock.tree.itemClicked.emit(next(dock.tree.items()), 0)

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.widgets.docks.tem_fft import BELOW, BESIDE, TemFftDock
+from napari_tem_fft.widgets.docks.tem_fft import BELOW, ON_DEMAND, TemFftDock
 from napari_tem_fft.widgets.session.source import micrograph_from
 
 NOISE = np.random.default_rng(3).normal(size=(128, 128)).astype(np.float32)
@@ -153,16 +155,22 @@ def test_nothing_is_lost_when_the_dock_is_closed(viewer, dock, analysed, qtbot):
 def test_the_other_docks_come_along_once(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True, strict_qt=True)
     _, dock = viewer.window.add_plugin_dock_widget("napari-tem-fft", "TEM FFT")
-    docks = BELOW | BESIDE
+    docks, all_kinds = BELOW, tuple((BELOW | ON_DEMAND).values())
 
     def others():
-        return [w for w in viewer.window.dock_widgets.values() if isinstance(w, tuple(docks.values()))]
+        return [w for w in viewer.window.dock_widgets.values() if isinstance(w, all_kinds)]
 
     qtbot.waitUntil(lambda: len(others()) == len(docks))
     assert all(other.session is dock.session for other in others())
     dock.hide()
     dock.show()
     assert len(others()) == len(docks)
+    for name in (*ON_DEMAND, "Train"):  # each is opened once
+        QTest.mouseClick(dock.on_demand[name], Qt.MouseButton.LeftButton)
+    assert len(others()) == len(docks) + len(ON_DEMAND)
+    QTest.mouseClick(dock.to_calibration, Qt.MouseButton.LeftButton)
+    calibration = next(w for w in others() if type(w).__name__ == "CalibrationDock")
+    qtbot.waitUntil(calibration.isVisible)
 
 
 def test_views(viewer, dock, analysed):

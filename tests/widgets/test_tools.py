@@ -35,12 +35,12 @@ def test_spots_are_removed_and_added_by_clicks(viewer, dock, analysed, run):
 def test_a_ring_keeps_its_spots_only(viewer, dock, analysed, run):
     near, far = sorted(analysed.spots, key=lambda spot: spot.length)
     dock.spots.tools["ring"].click()
-    dock.spots.action.setCurrentText("keep only its spots")
+    dock.spots.action.setCurrentText("Keep only its spots")
     ends = [world(analysed, (0.0, near.length + off)) for off in (-0.3, 0.3)]
     run(dock.session, lambda: drag(viewer, *ends))
     assert enabled(analysed) == [near.id]
     assert analysed.group.get("region") is None
-    dock.spots.action.setCurrentText("bring spots back")
+    dock.spots.action.setCurrentText("Restore its spots")
     run(dock.session, lambda: drag(viewer, ends[0], world(analysed, (0.0, far.length + 0.3))))
     assert len(enabled(analysed)) == 2
 
@@ -53,7 +53,7 @@ def test_a_circle_shows_its_own_fringes_and_profile(viewer, dock, analysed, qtbo
     with qtbot.waitSignal(dock.session.spotlight.profile_shown, timeout=60_000):
         drag(viewer, start, np.add(start, (0.0, 0.4 * plane_of(analysed.group["fft"].metadata).factor)))
     assert dock.session.chosen.spots == (spot.id,)
-    assert "circle of 0.40 1/nm" in dock.spots.said.text()
+    assert "disk of 0.40 nm⁻¹" in dock.spots.said.text()
     assert len(analysed.group["region"].data) == 2 and analysed.group["fringes"].visible
     at_other = np.abs(analysed.profiles[1].g - other.length) < 0.05
     assert analysed.profiles[1].intensity[at_other].max() == 0

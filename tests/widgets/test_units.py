@@ -22,8 +22,8 @@ def settings(plugin_settings):
 def test_lengths_in_words():
     assert spacing(0.23456, 0.0012) == "0.2346 ± 0.0012 nm"
     assert spacing(0.23456, 0.0012, "angstrom") == "2.346 ± 0.012 Å"
-    assert frequency(4.255) == "4.255 1/nm" and frequency(4.255, "angstrom") == "0.4255 1/Å"
-    assert describe((0.0, 4.0), (), "angstrom") == "d = 2.500 Å   g = 0.4000 1/Å   0.0°"
+    assert frequency(4.255) == "4.255 nm⁻¹" and frequency(4.255, "angstrom") == "0.4255 Å⁻¹"
+    assert describe((0.0, 4.0), (), "angstrom") == "d = 2.500 Å   g = 0.4000 Å⁻¹   0.0°"
 
 
 def test_the_preference_reaches_every_picture_and_table(settings, viewer, dock, analysed):
@@ -38,11 +38,11 @@ def test_the_preference_reaches_every_picture_and_table(settings, viewer, dock, 
         spacing(float(text.split()[0]), unit="angstrom") for text in before
     ]
     texts = [text.get_text() for text in plot.axes.texts]
-    assert "g (1/Å)" in texts and "d (Å)" in texts
+    assert "g (Å⁻¹)" in texts and "d (Å)" in texts
     assert plot.upper.get_xticklabels()[0].get_text() == f"{10 * plot.upper.get_xticks()[0]:g}"
     assert docks[PhasesDock].angstrom.isChecked()
     assert docks[PhasesDock].tree.headerItem().text(4) == "d (Å)"
-    assert docks[CalibrationDock].tree.headerItem().text(1) == "d now (Å)"
+    assert docks[CalibrationDock].tree.headerItem().text(1) == "d measured (Å)"
     assert "Å" in docks[CalibrationDock].feature.itemText(0) and docks[CalibrationDock].d.suffix() == " Å"
     spot = analysed.spots[0]
     assert f"{10 * spot.d:.3f}" in spot_chosen(analysed, spot).words

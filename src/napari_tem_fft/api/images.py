@@ -15,6 +15,7 @@ from ..core.image.correction import Correction
 from ..core.image.micrograph import Micrograph
 from ..core.matching.standard import correction_on_grain
 from ..core.pipeline import AnalysisParams, analysis_steps
+from ..core.profile.peak_list import listed_peaks
 from ..core.progress import exhaust
 from ..core.saed.measure import PatternMeasurement, PatternParams
 from ..core.saed.measure import measure_pattern as pattern_measured
@@ -231,6 +232,5 @@ def measure_calibration_features(
             case SpotsFound(found):
                 spots = found
             case ProfilesReady(profiles):
-                peaks = {profile.curve: profile.peaks for profile in profiles}
-                return calibration_features(spots, peaks["masked"] or peaks["local maximum"])
+                return calibration_features(spots, listed_peaks(profiles))
     return calibration_features(spots, ())

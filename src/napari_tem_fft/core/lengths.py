@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 LengthUnit = Literal["nm", "angstrom"]
@@ -27,13 +28,39 @@ def factor(unit: LengthUnit) -> float:
 
 def spacing(nm: float, sigma: float | None = None, unit: LengthUnit = "nm", digits: int = 4) -> str:
     """A length with its uncertainty, where there is one, and its sign."""
-    off = "" if sigma is None else f" ± {length(sigma, unit, digits)}"
+    off = "" if sigma is None else f" ± {uncertainty(sigma, unit, digits)}"
     return f"{length(nm, unit, digits)}{off} {symbol(unit)}"
 
 
 def frequency(per_nm: float, unit: LengthUnit = "nm", digits: int = 3) -> str:
-    """A frequency in 1/nm or 1/Angstrom with its sign, as exact in either unit."""
-    return f"{per_nm / _FACTOR[unit]:.{digits + (unit == 'angstrom')}f} 1/{symbol(unit)}"
+    """A frequency with its sign, nm⁻¹ or Å⁻¹, as exact in either unit."""
+    return f"{per_nm / _FACTOR[unit]:.{digits + (unit == 'angstrom')}f} {symbol(unit)}⁻¹"
+
+
+def uncertainty(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
+    """A length's standard deviation without its sign, with more digits where it would seem to be nothing.
+
+    Examples
+    --------
+    >>> uncertainty(0.0012), uncertainty(0.00002), uncertainty(0.00002, "angstrom")
+    ('0.0012', '0.00002', '0.0002')
+    """
+    value, places = in_unit(nm, unit), digits - (unit == "angstrom")
+    if 0 < value < 0.5 * 10.0**-places:
+        places = min(-math.floor(math.log10(value)), 9)
+    return f"{value:.{places}f}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign; nothing is neither more nor less.
+
+    Examples
+    --------
+    >>> signed(0.5), signed(-0.001)
+    ('+0.50', '0.00')
+    """
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
 
 
 def length(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:

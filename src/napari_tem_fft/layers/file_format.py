@@ -86,6 +86,11 @@ def _colours(value: Any) -> Any:
     return value if isinstance(value, str) else np.asarray(value, float).tolist()
 
 
+def _interpolation(value: Any) -> str:
+    """How pixels are drawn; an average that depends on the zoom is made anew by whoever shows them."""
+    return "linear" if str(value) == "custom" else str(value)
+
+
 def _image_colormap(value: Any) -> Any:
     """Colours along the scale under the colour map's name."""
     if isinstance(value, str):
@@ -144,7 +149,7 @@ _COMMON: dict[str, _Plain] = {
 _OF_KIND: dict[str, dict[str, _Plain]] = {
     "image": {
         **dict.fromkeys(("contrast_limits", "gamma", "rgb"), _value),
-        "interpolation2d": str,
+        "interpolation2d": _interpolation,
         "colormap": _image_colormap,
     },
     "labels": {"colormap": _labels_colormap, "features": _features},

@@ -13,7 +13,7 @@ from ..core.maps.orientation import colour_factors, families, orientation_map, o
 from ..core.maps.strain import Deformation, smooth_field, wanted_deformations
 from ..core.pipeline import Analysis, grain_set_of
 from ..core.progress import Step
-from .image import KEY, LayerData
+from .image import KEY, SMOOTH, LayerData, place
 from .results import over_map, real_notes
 
 
@@ -33,24 +33,57 @@ def grain_layer_steps(analysis: Analysis) -> Generator[Step, None, tuple[LayerDa
     factors = f", {words}" if (words := colour_factors(found)) else ""
     change = np.float32(100) * smooth_field(deformed, "d_change", shape, share)
     turn = smooth_field(deformed, "rotation", shape, share)
-    return (
+    maps = (
         _layer(analysis, "orientation", azimuth, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors}) of {planes}"),
         _layer(analysis, "d_change", change, DIVERGING, _limits(change), "change of d within a grain (%)"),
         _layer(analysis, "rotation", turn, DIVERGING, _limits(turn), "rotation within a grain (°)"),
     )
+    return (*maps, _key_layer(analysis, maps))
 
 
 def legend(layers: tuple[LayerData, ...]) -> str:
     """What the colours of the layers mean, one line a layer, and one for those that show nothing."""
     lines, noise = [], []
-    for _, kwargs, _ in layers:
+    for _, kwargs, kind in layers:
+        if kind != "image":
+            continue
         low, high = kwargs["contrast_limits"]
         notes = kwargs["metadata"][KEY]
         if notes["share"]:
             lines.append(f"{notes['meaning']}: {low:.3g} to {high:.3g}, on {notes['share']:.0%} of the map")
         else:
             noise.append(notes["meaning"])
-    return "\n".join([*lines, *([f"nowhere more than noise: {', '.join(noise)}"] if noise else [])])
+    return "\n".join([*lines, *([f"below noise: {', '.join(noise)}"] if noise else [])])
+
+
+def _key_layer(analysis: Analysis, maps: tuple[LayerData, ...]) -> LayerData:
+    """Points layer with the title of each map's colour bar, in rows above the micrograph, in nm."""
+    of, width = analysis.micrograph, analysis.micrograph.extent[1]
+    shown = [kwargs for _, kwargs, _ in maps if kwargs["metadata"][KEY]["share"]]
+    names = [str(kwargs["name"]).split(" · ")[0] for kwargs in shown]
+    reach = ["{:.3g} to {:.3g}".format(*kwargs["contrast_limits"]) for kwargs in shown]
+    words = [
+        f"{name}: {kwargs['metadata'][KEY]['meaning']}, {limits}"
+        for name, kwargs, limits in zip(names, shown, reach, strict=True)
+    ]
+    points = np.array([(-width * (0.03 + 0.042 * n), 0.0) for n in range(len(words))], float).reshape(-1, 2)
+    kwargs = {
+        **place((1.0, 1.0), (0.0, 0.0), "nm"),
+        "name": f"colour bars · {of.name}",
+        "features": {"label": words},
+        "size": 0.001 * width,
+        "face_color": "transparent",
+        "border_width": 0,
+        "border_color": "transparent",
+        "text": {
+            "string": "{label}",
+            "size": 0.024 * width,
+            "scaling": True,
+            "color": "white",
+            "anchor": "upper_left",
+        },
+    }
+    return points, {**kwargs, "metadata": real_notes("key", of)}, "points"
 
 
 def _deformations(analysis: Analysis) -> tuple[Deformation, ...]:
@@ -82,6 +115,8 @@ def _layer(
         "contrast_limits": limits,
         "blending": "translucent_no_depth",
         "opacity": 0.9,
+        # an azimuth between 179 and 1 degrees is not 90: those stay as they are
+        "interpolation2d": "nearest" if role == "orientation" else SMOOTH,
         "visible": role == "orientation",
     }
     notes = real_notes(role, of, meaning=meaning, share=shown, colour_bar=True)

@@ -22,6 +22,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 #: Key of this plugin's entry in a layer's metadata.
 KEY = "tem_fft"
 AXES = ("y", "x")
+#: How images with fringes are drawn: pixel by pixel, they would show fringes that are not there.
+SMOOTH = "linear"
 
 
 def micrograph_layer(micrograph: Micrograph) -> LayerData:
@@ -35,6 +37,7 @@ def micrograph_layer(micrograph: Micrograph) -> LayerData:
         **contrast(micrograph.pixels),
         "name": micrograph.name,
         "colormap": "gray",
+        "interpolation2d": SMOOTH,
         "metadata": {KEY: _notes(micrograph, micrograph.pixels)},
     }
     return micrograph.pixels, kwargs, "image"
@@ -53,6 +56,7 @@ def stack_layer(stack: ImageStack) -> LayerData:
         **contrast(shown),
         "name": stack.name,
         "colormap": "gray",
+        "interpolation2d": SMOOTH,
         "metadata": {KEY: _notes(stack, shown)},
     }
     return stack.frames, kwargs, "image"

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.crystal.miller import format_hkl
+from ..core.crystal.miller import format_hkl, format_zone
 from ..core.crystal.phase import Phase
+from ..core.crystal.zone_pattern import simulated_pattern
 from ..core.events import (
     DiffractogramReady,
     GrainsFound,
@@ -32,6 +33,7 @@ from ..core.maps.map_grid import MapGrid
 from ..core.matching import GrainMatch
 from ..core.pipeline import Analysis
 from ..core.profile.fine_spectrum import fine_spectrum
+from ..core.profile.peak_list import listed_peaks
 from ..core.profile.radial_profile import ProfilePeak, RadialProfile, masked_profile
 from ..core.progress import Step
 from ..core.spots.spot import Spot
@@ -44,10 +46,14 @@ from .results import (
     heat_layer,
     heat_role,
     ifft_layer,
+    legend_layer,
     mask_layer,
+    numbers_layer,
+    pattern_layer,
     probability_layer,
     rings_layer,
     role_of,
+    selected_grains_layer,
     specimen_layer,
     spots_layer,
 )
@@ -56,12 +62,14 @@ from .results import (
 CHOSEN = "#FFFFFF"
 #: More rings than this hide the spots; the others are shown when their peak is chosen.
 MOST_RINGS = 10
+#: Spots of a pattern that are named: those that were seen, then the strongest.
+MOST_NAMED = 28
 #: Layers that are given new contents at once, before the window is drawn.
 AT_ONCE = 3
 #: Layers that an edit gives new contents, with those of the components.
-EDITED = ("mask", "spots", "rings", "ifft", "specimen", "grains")
+EDITED = ("mask", "spots", "rings", "ifft", "specimen", "grains", "numbers", "legend")
 #: Layers whose contents are short lists.
-LISTS = ("spots", "rings")
+LISTS = ("spots", "rings", "numbers", "legend")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,7 +193,14 @@ class Presenter:
         grid, of = analysis.map_grid, self.micrograph
         layers: tuple[LayerData, ...] = (specimen_layer(analysis.specimen, grid, of),)
         if ids := [grain.id for grain in analysis.grains]:
-            layers += (grains_layer(analysis.grain_regions, ids, grid, of),)
+            names = self._colours()
+            colours = {match.grain: names[component_name(match)] for match in reversed(analysis.matches)}
+            layers += (grains_layer(analysis.grain_regions, ids, grid, of, colours),)
+            layers += (numbers_layer(analysis.grains, of),)
+        if analysis.components:
+            layers += (
+                legend_layer(analysis.components, of, colours_of(c.name for c in analysis.components)),
+            )
         if self._follows_edit:
             layers += (self._ifft_layer(),)
         elif analysis.picture is not None:
@@ -244,12 +259,11 @@ class Presenter:
         reach = self._grid.half[1] * self._grid.step[1]
         peaks = sorted(self._ring_peaks(), key=lambda peak: -peak.significance)[:MOST_RINGS]
         rings = [Ring(peak.g, f"{peak.d:.4f} nm", self._ring_colour(peak)) for peak in peaks]
-        return (rings_layer(rings, self._plane, self.micrograph.name, reach),) if rings else ()
+        name = self.micrograph.name
+        return (rings_layer(rings, self._plane, name, reach, spots=self._spots),) if rings else ()
 
     def _ring_peaks(self) -> Sequence[ProfilePeak]:
-        """Peaks of the masked profile; of the local one where nothing is masked."""
-        peaks = {profile.curve: profile.peaks for profile in self._profiles}
-        return peaks.get("masked") or peaks.get("local maximum") or ()
+        return listed_peaks(self._profiles)
 
     def _ring_colour(self, peak: ProfilePeak) -> str:
         """Colour of the component whose spots lie on the ring, if it is only one."""
@@ -274,8 +288,10 @@ class Presenter:
         )
 
 
-def chosen_layers(analysis: Analysis, plane: Plane, spots: Sequence[Spot]) -> tuple[LayerData, ...]:
-    """Layers of a few chosen spots: their lattice fringes alone, and their rings.
+def chosen_layers(
+    analysis: Analysis, plane: Plane, spots: Sequence[Spot], grains: Collection[int] = ()
+) -> tuple[LayerData, ...]:
+    """Layers of a few chosen spots: their lattice fringes alone, their rings, and the chosen grains.
 
     Parameters
     ----------
@@ -283,14 +299,72 @@ def chosen_layers(analysis: Analysis, plane: Plane, spots: Sequence[Spot]) -> tu
     plane : Plane
         Where the diffractogram is shown.
     spots : sequence of Spot
+    grains : collection of int
+        Ids of grains that are shown alone, while the maps of whole components step back.
     """
     of, grid = analysis.micrograph, display_grid(analysis.diffractogram)
+    alone = _grains_alone(analysis, grains)
+    if not spots:
+        return alone
     image, pixel_size = fringes_of(analysis.diffractogram, spots)
     different = [spot for i, spot in enumerate(spots) if all(_apart(spot, s) for s in spots[:i])]
     rings = [Ring(spot.length, f"{spot.d:.4f} nm", CHOSEN) for spot in different[:MOST_RINGS]]
     reach = grid.half[1] * grid.step[1]
     fringes = ifft_layer(image, pixel_size, of, chosen=True)
-    return fringes, rings_layer(rings, plane, of.name, reach, role="choice")
+    return fringes, rings_layer(rings, plane, of.name, reach, role="choice", spots=analysis.spots), *alone
+
+
+def indexed_layers(analysis: Analysis, plane: Plane, grain: int) -> tuple[LayerData, ...]:
+    """Layer of the pattern of a grain's named phase, as it was laid under the grain's spots, with (hkl).
+
+    Empty for a grain without a name, or of which fewer than two directions were seen. Of the members of an
+    ambiguous set it is that of the most probable one.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    plane : Plane
+        Where the diffractogram is shown.
+    grain : int
+        Its id.
+    """
+    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    own = [match for match in analysis.matches if match.grain == grain and match.phases and match.candidates]
+    first = next((m.candidates[0] for m in own if m.candidates[0].phase in known), None)
+    if first is None or first.orientation is None:
+        return ()
+    phase, spectrum = known[first.phase], display_grid(analysis.diffractogram)
+    reach = spectrum.half[1] * spectrum.step[1]
+    edges = [half * step for half, step in zip(spectrum.half, spectrum.step, strict=True)]
+    pattern = [
+        spot
+        for spot in simulated_pattern(phase, first.orientation, first.scale, float(np.linalg.norm(edges)))
+        if abs(spot.g[0]) < edges[0] and abs(spot.g[1]) < edges[1]
+    ]
+    seen = {indexed.hkl for indexed in first.indexed}
+    seen |= {(-h, -k, -m) for h, k, m in seen}
+    strong = sorted(
+        pattern, key=lambda spot: (spot.hkl not in seen, -np.nan_to_num(spot.relative_f, nan=1.0))
+    )
+    named = {spot.hkl for spot in strong[:MOST_NAMED]}
+    labels = [format_hkl(spot.hkl, phase) if spot.hkl in named else "" for spot in pattern]
+    title = f"{phase.id} {format_zone(first.orientation.zone_axis, phase)}"
+    colours = colours_of(component_name(match) for match in analysis.matches)
+    colour = next((colours[component_name(match)] for match in own), UNKNOWN)
+    name = analysis.micrograph.name
+    return (pattern_layer(pattern, title, labels, plane, name, colour, reach),)
+
+
+def _grains_alone(analysis: Analysis, grains: Collection[int]) -> tuple[LayerData, ...]:
+    """Layer of some grains in the colour of their component; none where there are none."""
+    pairs = zip(analysis.grains, analysis.grain_regions, strict=True)
+    regions = [region for grain, region in pairs if grain.id in grains]
+    if not regions:
+        return ()
+    names = [component_name(match) for match in analysis.matches if match.grain in grains]
+    colours = colours_of(component_name(match) for match in analysis.matches)
+    colour = colours[names[0]] if names else UNKNOWN
+    return (selected_grains_layer(regions, analysis.map_grid, analysis.micrograph, colour),)
 
 
 def region_layers(analysis: Analysis, region: SpectrumRegion) -> tuple[tuple[RadialProfile, ...], LayerData]:
@@ -327,4 +401,4 @@ def phase_layer(analysis: Analysis, plane: Plane, phase: Phase, scale: float) ->
     names = colours_of(component_name(match) for match in analysis.matches)
     colour = next((names[name] for name in names if phase.id in name.split(" / ")), CHOSEN)
     rings = [Ring(scale / r.d, format_hkl(r.hkl, phase, "plain"), colour) for r in strongest]
-    return rings_layer(rings, plane, analysis.micrograph.name, reach, role="phase")
+    return rings_layer(rings, plane, analysis.micrograph.name, reach, role="phase", spots=analysis.spots)

@@ -17,6 +17,8 @@ Point = tuple[float, float]
 GAP = 0.04
 #: Size (y, x) of a ring's label, as a share of half the picture's width.
 LABEL_SIZE = (0.09, 0.3)
+#: A spot nearer than this to a label's middle, in sizes of a label, is covered by it.
+HALF_LABEL = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,10 @@ class Ring:
         return np.array([self.g * direction, (self.g + 2 * offset) * direction])
 
 
-def label_azimuths(rings: Sequence[Ring], reach: float, start: float = 90.0) -> list[float]:
-    """Azimuths (degrees) at which the rings' labels are far from each other and inside the picture.
+def label_azimuths(
+    rings: Sequence[Ring], reach: float, start: float = 90.0, spots: Sequence[Point] = ()
+) -> list[float]:
+    """Azimuths (degrees) at which the rings' labels are inside the picture, off the spots and far apart.
 
     Parameters
     ----------
@@ -102,9 +106,13 @@ def label_azimuths(rings: Sequence[Ring], reach: float, start: float = 90.0) -> 
     reach : float, 1/nm
         Half the width of the picture.
     start : float
-        Where the first label stands.
+        Where the first label stands, if no spot is there.
+    spots : sequence of tuple of float, (y, x), 1/nm
+        What no label should cover, if there is room elsewhere.
     """
     turns = start + np.arange(0.0, 360.0, 15.0)
+    size = reach * np.array(LABEL_SIZE)
+    covered = np.array(spots, float).reshape(-1, 2) / size
     directions = np.stack([-np.sin(np.radians(turns)), np.cos(np.radians(turns))], axis=1)
     placed: list[NDArray[np.float64]] = []
     azimuths = []
@@ -112,7 +120,10 @@ def label_azimuths(rings: Sequence[Ring], reach: float, start: float = 90.0) -> 
         places = directions * ring.g / (reach * np.array(LABEL_SIZE))
         inside = np.abs(places).max(axis=1, where=[False, True], initial=0) < 1 / LABEL_SIZE[1] - 0.5
         room = np.min([np.hypot(*(places - other).T) for other in placed], axis=0) if placed else -turns
-        best = int(np.argmax(np.where(inside, room, -1e3)))
+        outside = directions * (ring.g + 0.035 * reach) / size
+        apart = np.abs(outside[:, None, :] - covered[None, :, :]).max(axis=2)
+        free = apart.min(axis=1, initial=np.inf) > HALF_LABEL
+        best = int(np.argmax(np.where(inside, room, -1e3) - 1e2 * ~free))
         placed.append(places[best])
         azimuths.append(float(turns[best] % 360))
     return azimuths
@@ -167,7 +178,7 @@ def scale_bars(micrograph: Micrograph, grid: FrequencyGrid, plane: Plane) -> tup
     width = grid.shape[1] * grid.step[1]
     inverse = round_length(0.2 * width)
     edge = plane.world(((grid.half[0] + 0.5) * grid.step[0], (grid.half[1] + 0.5) * grid.step[1]))
-    return real, Bar(edge, plane.factor * width, plane.factor * inverse, f"{inverse:g} 1/nm")
+    return real, Bar(edge, plane.factor * width, plane.factor * inverse, f"{inverse:g} nm⁻¹")
 
 
 def round_length(wanted: float) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.crystal.zone_pattern import PatternSpot
 from ..core.fourier.frequency_grid import FrequencyGrid
 from ..core.grains.grain import Grain
 from ..core.grains.region import GrainRegion
@@ -30,6 +31,7 @@ from ..core.spots.spot import Spot
 from .features import spot_features
 from .image import (
     KEY,
+    SMOOTH,
     LayerData,
     contrast,
     grey_range,
@@ -48,21 +50,26 @@ __all__ = [
     "LayerData",
     "bars_layer",
     "fft_layer",
+    "grain_fft_layer",
     "grains_layer",
     "heat_layer",
     "heat_role",
     "ifft_layer",
+    "legend_layer",
     "mask_layer",
     "micrograph_layer",
     "micrograph_of",
+    "numbers_layer",
     "over_map",
     "part_layer",
+    "pattern_layer",
     "plane_of",
     "probability_layer",
     "real_notes",
     "region_layer",
     "rings_layer",
     "role_of",
+    "selected_grains_layer",
     "specimen_layer",
     "spots_layer",
     "stack_layer",
@@ -72,13 +79,18 @@ __all__ = [
 GREYED = "#7F7F7F80"
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
-    *("micrograph", "ifft", "fringes", "specimen", "grains", "heat"),
-    *("orientation", "d_change", "rotation", "part"),
-    *("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars"),
+    *("micrograph", "ifft", "fringes", "specimen", "grains", "heat", "selected"),
+    *("orientation", "d_change", "rotation", "numbers", "legend", "key", "part"),
+    *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
+    *("phase", "choice", "pattern", "region", "bars"),
 )
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
 CLEAR = "#00000000"
+#: Width of the lines around grains and specimen, in cells of the map.
+OUTLINE = 1
+#: With more grains their numbers are hidden at first; rows of the legend at most.
+MOST_NUMBERS, MOST_ROWS = 60, 8
 
 
 def fft_layer(
@@ -88,13 +100,22 @@ def fft_layer(
     high = float(np.percentile(snr, 99.9))
     kwargs = {
         **_on_grid(grid, plane),
-        "name": f"{'FFT of the part' if live else 'FFT'} · {of}",
+        "name": f"{'Live FFT (ROI)' if live else 'FFT'} · {of}",
         "colormap": "inferno",
         "contrast_limits": (0.0, max(high, 0.5)),
     }
     role = "live" if live else "fft"
     notes = _reciprocal(role, of, grid, plane, grey_range=(min(float(snr.min()), -1.0), high + 3.0))
     return snr, {**kwargs, "metadata": notes}, "image"
+
+
+def grain_fft_layer(
+    snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str, grain: int
+) -> LayerData:
+    """Image layer of the diffractogram of one grain, as `fft_layer` makes that of the whole."""
+    data, kwargs, kind = fft_layer(snr, grid, plane, of)
+    notes = {**kwargs["metadata"][KEY], "role": "grain_fft", "grain": grain}
+    return data, {**kwargs, "name": f"FFT of grain {grain} · {of}", "metadata": {KEY: notes}}, kind
 
 
 def probability_layer(picture: NetworkPicture, plane: Plane, of: str) -> LayerData:
@@ -133,12 +154,14 @@ def spots_layer(
     matches: Sequence[GrainMatch] = (),
     colours: Mapping[str, str] | None = None,
 ) -> LayerData:
-    """Points layer of the enabled spots, one point a pair, in 1/nm, with what is known of each.
+    """Points layer of the enabled spots, in 1/nm, with what is known of each: first all at +g, then at -g.
 
     Satellites that are off are shown as well, greyed.
     """
-    shown = [spot for spot in spots if spot.enabled or spot.kind in ("satellite", "camera")]
-    features = spot_features(shown, grains, matches)
+    once = [spot for spot in spots if spot.enabled or spot.kind in ("satellite", "camera")]
+    shown = 2 * once
+    features = {name: 2 * column for name, column in spot_features(once, grains, matches).items()}
+    features["half"] = ["+g"] * len(once) + ["-g"] * len(once)
     edges = [
         (colours or {}).get(name, UNKNOWN) if spot.enabled else GREYED
         for spot, name in zip(shown, features["phase"], strict=True)
@@ -152,7 +175,8 @@ def spots_layer(
         "border_color": edges or "white",
         "border_width": 0.15,
     }
-    points = np.array([spot.g for spot in shown], float).reshape(-1, 2)
+    points = np.array([spot.g for spot in once], float).reshape(-1, 2)
+    points = np.concatenate([points, -points])
     return points, {**kwargs, "metadata": _reciprocal("spots", of, None, plane)}, "points"
 
 
@@ -172,8 +196,9 @@ def ifft_layer(
     kwargs = {
         **over_map(of, MapGrid(image.shape, pixel_size)),
         **contrast(image),
-        "name": f"{'fringes of the choice' if chosen else 'IFFT'} · {of.name}",
+        "name": f"{'Bragg-filtered image' if chosen else 'IFFT'} · {of.name}",
         "colormap": "gray",
+        "interpolation2d": SMOOTH,
         "visible": chosen,
     }
     notes = real_notes("fringes" if chosen else "ifft", of, grey_range=grey_range(image))
@@ -189,9 +214,29 @@ def heat_layer(component: ComponentMap, grid: MapGrid, of: Micrograph, colour: s
         "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": f"component {component.name}"},
         "contrast_limits": (0.0, 1.0),
         "blending": "translucent_no_depth",
+        "interpolation2d": SMOOTH,
         "opacity": 0.65,
     }
     return component.heat, {**kwargs, "metadata": real_notes(heat_role(component), of, **notes)}, "image"
+
+
+def selected_grains_layer(
+    regions: Sequence[GrainRegion], grid: MapGrid, of: Micrograph, colour: str
+) -> LayerData:
+    """Image layer of some grains alone, in the colour of their component."""
+    heat = np.zeros(grid.shape, np.float32)
+    for region in regions:
+        heat[region.box] = np.maximum(heat[region.box], region.heat)
+    kwargs = {
+        **over_map(of, grid),
+        "name": f"selected grains · {of.name}",
+        "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": f"selected {colour}"},
+        "contrast_limits": (0.0, 1.0),
+        "blending": "translucent_no_depth",
+        "interpolation2d": SMOOTH,
+        "opacity": 0.65,
+    }
+    return heat, {**kwargs, "metadata": real_notes("selected", of)}, "image"
 
 
 def heat_role(component: ComponentMap) -> str:
@@ -200,14 +245,77 @@ def heat_role(component: ComponentMap) -> str:
 
 
 def grains_layer(
-    regions: Sequence[GrainRegion], ids: Sequence[int], grid: MapGrid, of: Micrograph
+    regions: Sequence[GrainRegion],
+    ids: Sequence[int],
+    grid: MapGrid,
+    of: Micrograph,
+    colours: Mapping[int, str] | None = None,
 ) -> LayerData:
-    """Labels layer of the grains by their ids; where grains overlap, the smaller one is on top."""
+    """Labels layer of the grains by their ids, drawn as outlines; of two that overlap, the smaller is on top.
+
+    Parameters
+    ----------
+    regions : sequence of GrainRegion
+    ids : sequence of int
+    grid : MapGrid
+    of : Micrograph
+    colours : mapping of int to str, optional
+        Colour of each grain's component; napari's own where it is not given.
+    """
     labels = np.zeros(grid.shape, np.uint16)
     for region, number in sorted(zip(regions, ids, strict=True), key=lambda one: -one[0].area):
         region.paint(labels, number)
-    kwargs = {**over_map(of, grid), "name": f"grains · {of.name}", "opacity": 0.5, "visible": False}
-    return labels, {**kwargs, "metadata": real_notes("grains", of)}, "labels"
+    kwargs: dict[str, Any] = {**over_map(of, grid), "name": f"grains · {of.name}", "opacity": 0.9}
+    if colours:
+        kwargs["colormap"] = {None: UNKNOWN, 0: CLEAR, **colours}
+    return labels, {**kwargs, "metadata": real_notes("grains", of, outline=OUTLINE)}, "labels"
+
+
+def numbers_layer(grains: Sequence[Grain], of: Micrograph) -> LayerData:
+    """Points layer of the grains' numbers at their centres, in nm; hidden where they would cover it all."""
+    kwargs = {
+        **place((1.0, 1.0), (0.0, 0.0), "nm"),
+        "name": f"numbers · {of.name}",
+        "features": {
+            "grain": [grain.id for grain in grains],
+            "diameter (nm)": [round(grain.diameter, 2) for grain in grains],
+        },
+        "size": 0.004 * of.extent[1],
+        "face_color": "transparent",
+        "border_width": 0,
+        "border_color": "transparent",
+        "text": {**_text(0.028 * of.extent[1]), "string": "{grain}"},
+        "visible": len(grains) <= MOST_NUMBERS,
+    }
+    points = np.array([grain.centre for grain in grains], float).reshape(-1, 2)
+    return points, {**kwargs, "metadata": real_notes("numbers", of)}, "points"
+
+
+def legend_layer(components: Sequence[ComponentMap], of: Micrograph, colours: Mapping[str, str]) -> LayerData:
+    """Points layer that names the components' colours, in rows below the micrograph, in nm."""
+    shown, width = components[:MOST_ROWS], of.extent[1]
+    rows = [of.extent[0] + width * (0.03 + 0.042 * number) for number in range(len(shown))]
+    words = [
+        f"{part.name}{f' ({part.outcome})' if part.phases else ''}  {100 * part.fraction:.1f} %"
+        for part in shown
+    ]
+    kwargs = {
+        **place((1.0, 1.0), (0.0, 0.0), "nm"),
+        "name": f"legend · {of.name}",
+        "features": {"component": [part.name for part in shown], "label": words},
+        "size": 0.026 * width,
+        "symbol": "square",
+        "face_color": [colours[part.name] for part in shown] or "white",
+        "border_width": 0,
+        "border_color": "transparent",
+        "text": {
+            **_text(0.026 * width),
+            "anchor": "upper_left",
+            "translation": np.array([0.026 * width, 0.025 * width]),
+        },
+    }
+    points = np.array([(row, 0.013 * width) for row in rows], float).reshape(-1, 2)
+    return points, {**kwargs, "metadata": real_notes("legend", of)}, "points"
 
 
 def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -> LayerData:
@@ -217,12 +325,20 @@ def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -
         "name": f"specimen · {of.name}",
         "colormap": [CLEAR, PALETTE[1]],
         "opacity": 0.8,
-        "visible": False,
+        "visible": bool(specimen.any() and not specimen.all()),
     }
-    return specimen.astype(np.uint8), {**kwargs, "metadata": real_notes("specimen", of)}, "labels"
+    notes = real_notes("specimen", of, outline=OUTLINE)
+    return specimen.astype(np.uint8), {**kwargs, "metadata": notes}, "labels"
 
 
-def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role: str = "rings") -> LayerData:
+def rings_layer(
+    rings: Sequence[Ring],
+    plane: Plane,
+    of: str,
+    reach: float,
+    role: str = "rings",
+    spots: Sequence[Spot] = (),
+) -> LayerData:
     """Shapes layer of rings and their labels, in 1/nm.
 
     Parameters
@@ -235,12 +351,15 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role
         Largest frequency shown; it sets the line width.
     role : {"rings", "choice", "phase"}
         Whose rings: the profile's peaks', those of a choice, which stand out, or a phase's.
+    spots : sequence of Spot
+        Those that no label should cover.
     """
-    azimuths = label_azimuths(rings, reach, start=45 if role == "phase" else 90)
+    covered = [(sign * spot.g[0], sign * spot.g[1]) for spot in spots if spot.enabled for sign in (1, -1)]
+    azimuths = label_azimuths(rings, reach, 45 if role == "phase" else 90, covered)
     carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
     kwargs = {
         **_drawn_shapes(plane),
-        "name": f"{role} · {of}",
+        "name": f"{'selection' if role == 'choice' else role} · {of}",
         "shape_type": ["ellipse"] * len(rings) + ["line"] * len(rings),
         "edge_width": (0.008 if role == "choice" else 0.004) * reach,
         "edge_color": [ring.colour for ring in rings] + [CLEAR] * len(rings),
@@ -254,6 +373,54 @@ def rings_layer(rings: Sequence[Ring], plane: Plane, of: str, reach: float, role
     }
     shapes = [ring.box() for ring in rings] + carriers
     return shapes, {**kwargs, "metadata": _reciprocal(role, of, None, plane)}, "shapes"
+
+
+def pattern_layer(
+    pattern: Sequence[PatternSpot],
+    name: str,
+    labels: Sequence[str],
+    plane: Plane,
+    of: str,
+    colour: str,
+    reach: float,
+) -> LayerData:
+    """Points layer of a simulated pattern over the diffractogram, in 1/nm, with (hkl), and the zone at g = 0.
+
+    Parameters
+    ----------
+    pattern : sequence of PatternSpot
+    name : str
+        Phase and zone axis.
+    labels : sequence of str
+        (hkl) of each; empty for those that are not named.
+    plane : Plane
+    of : str
+        Name of the micrograph.
+    colour : str
+    reach : float, 1/nm
+        Half the width of the diffractogram.
+    """
+    points = np.array([(0.0, 0.0), *(spot.g for spot in pattern)], float)
+    kwargs = {
+        **_drawn_shapes(plane),
+        "name": f"pattern · {of}",
+        "features": {
+            "label": [name, *labels],
+            "hkl": ["0 0 0", *(" ".join(map(str, spot.hkl)) for spot in pattern)],
+            "d (nm)": [np.inf, *(round(1 / float(np.hypot(*spot.g)), 5) for spot in pattern)],
+        },
+        "size": 0.05 * reach,
+        "symbol": "diamond",
+        "face_color": "transparent",
+        "border_color": colour,
+        "border_width": 0.1,
+        "text": {
+            **_text(0.034 * reach * plane.factor),
+            "color": colour,
+            "translation": np.array([-0.055 * reach * plane.factor, 0.0]),
+        },
+    }
+    return points, {**kwargs, "metadata": _reciprocal("pattern", of, None, plane)}, "points"
 
 
 def region_layer(outlines: Sequence[NDArray[np.float64]], plane: Plane, of: str, reach: float) -> LayerData:
@@ -277,7 +444,7 @@ def part_layer(of: Micrograph, side: int) -> LayerData:
     square = [middle + reach * np.array(corner) for corner in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
     kwargs = {
         **place((1.0, 1.0), (0.0, 0.0), "nm"),
-        "name": f"part · {of.name}",
+        "name": f"ROI · {of.name}",
         "shape_type": "rectangle",
         "edge_width": 0.006 * of.extent[1],
         "edge_color": MASK,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.image.micrograph import Micrograph
 from ..core.image.stack import ImageStack
 from ..core.pipeline import Analysis
 from ..layers.file_format import layer_from_plain
-from ..layers.results import KEY, ORDER, LayerData, micrograph_layer, stack_layer
+from ..layers.identity import content_id, stamped
+from ..layers.results import KEY, ORDER, LayerData, micrograph_layer, role_of, stack_layer
+
+if TYPE_CHECKING:
+    from ..io.exchange.temfft import StoredImage
 
 PathOrPaths = str | Sequence[str]
 #: Suffix of our own documents.
@@ -51,26 +56,37 @@ def _file_layers(path: Path) -> list[LayerData]:
 
 
 def _document_layers(path: Path) -> list[LayerData]:
-    """The layers that were saved; where only an analysis was, those that show it."""
-    from ..io.exchange.temfft import load_temfft
+    """The layers that were saved; where only analyses were, those that show them."""
+    from ..io.exchange.temfft import load_temfft, results_name
 
     document = load_temfft(path)
-    if document.layers:
-        layers = [layer_from_plain(one.data, one.attributes, one.kind) for one in document.layers]
-        for _, kwargs, _ in layers:
-            notes = kwargs.get("metadata", {}).get(KEY, {})
-            if notes.pop("analysis", None) and document.analysis is not None:
-                notes["analysis"] = document.analysis  # so that it can be edited and saved again
-                known = document.analysis.micrograph.calibration.uncertainty
-                notes["calibration"] = {**notes.get("calibration", {}), "uncertainty": known}
-        return layers
-    if document.micrograph is None:
-        return []
-    image = micrograph_layer(document.micrograph)
-    if document.analysis is None:
-        return [image]
-    image[1]["metadata"][KEY]["analysis"] = document.analysis
-    return [image, *_announce(document.analysis)]
+    if not document.layers:
+        return [layer for image in document.images for layer in _image_layers(image)]
+    analyses = {results_name(number): image.analysis for number, image in enumerate(document.images)}
+    stored = [layer_from_plain(one.data, one.attributes, one.kind) for one in document.layers]
+    layers = [layer for layer in stored if not _follows_a_drag(layer)]
+    for _, kwargs, _ in layers:
+        notes = kwargs.get("metadata", {}).get(KEY, {})
+        analysis = analyses.get(str(notes.pop("analysis", None)))
+        if analysis is not None:
+            notes["analysis"] = analysis  # so that it can be edited and saved again
+            known = analysis.micrograph.calibration.uncertainty
+            notes["calibration"] = {**notes.get("calibration", {}), "uncertainty": known}
+    return layers
+
+
+def _follows_a_drag(layer: LayerData) -> bool:
+    """Whether a layer shows the live FFT, or that of a grain, which nobody asks for in a new session."""
+    return layer[1].get("metadata", {}).get(KEY, {}).get("role") in ("part", "live", "grain_fft")
+
+
+def _image_layers(image: StoredImage) -> list[LayerData]:
+    """A micrograph's layer, and those that show its analysis."""
+    layer = micrograph_layer(image.micrograph)
+    if image.analysis is None:
+        return [layer]
+    layer[1]["metadata"][KEY]["analysis"] = image.analysis
+    return [layer, *_announce(image.analysis)]
 
 
 def _announce(analysis: Analysis) -> list[LayerData]:
@@ -79,8 +95,9 @@ def _announce(analysis: Analysis) -> list[LayerData]:
     from ..layers.presenter import Presenter
 
     layers: dict[str, LayerData] = {}
+    known = content_id(analysis.micrograph.pixels)
     for step in Presenter(analysis.micrograph).present(replayed_steps(analysis)):
-        layers |= {layer[1]["metadata"][KEY]["role"]: layer for layer in step.product.layers}
+        layers |= {role_of(layer): stamped(layer, known) for layer in step.product.layers}
     return [layers[role] for role in sorted(layers, key=lambda role: ORDER.index(role.split()[0]))]
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..core.image.micrograph import Micrograph
 from ..core.pipeline import Analysis
-from ..io.exchange.temfft import RESULTS, Document, StoredLayer, save_temfft
+from ..io.exchange.temfft import Document, StoredImage, StoredLayer, results_name, save_temfft
 from ..io.exchange.tiff import write_tiff
 from ..layers.file_format import plain_layer
 from ..layers.results import KEY, LayerData, micrograph_of
@@ -27,10 +30,18 @@ def write_document(path: str, layers: Sequence[LayerData]) -> list[str]:
     list of str
         What was written.
     """
-    analysis = next((found for _, attributes, _ in layers if (found := analysis_of(attributes))), None)
-    micrograph = analysis.micrograph if analysis is not None else _micrograph(layers)
-    stored = tuple(_stored_layer(layer, micrograph) for layer in layers)
-    return [str(save_temfft(path, Document(micrograph, analysis, stored)))]
+    analyses: list[Analysis] = []
+    for _, attributes, _ in layers:
+        found = analysis_of(attributes)
+        if found is not None and not any(found is other for other in analyses):
+            analyses.append(found)
+    if analyses:
+        images = [StoredImage(analysis.micrograph, analysis) for analysis in analyses]
+    else:
+        micrograph = _micrograph(layers)
+        images = [StoredImage(micrograph)] if micrograph is not None else []
+    stored = tuple(_stored_layer(layer, images) for layer in layers)
+    return [str(save_temfft(path, Document.of(images, stored)))]
 
 
 def write_image(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
@@ -55,11 +66,21 @@ def _micrograph(layers: Sequence[LayerData]) -> Micrograph | None:
     return None
 
 
-def _stored_layer(layer: LayerData, micrograph: Micrograph | None) -> StoredLayer:
+def _stored_layer(layer: LayerData, images: Sequence[StoredImage]) -> StoredLayer:
+    """A layer in plain values; an analysed image names its results, and shares its pixels with them."""
     data, attributes = plain_layer(*layer)
-    notes = attributes.get("metadata", {}).get(KEY, {})
-    if analysis_of(layer[1]) is not None:
-        notes["analysis"] = RESULTS
-    if micrograph is not None and notes.get("role") == "micrograph" and notes.get("name") == micrograph.name:
-        data = micrograph.pixels if data.shape == micrograph.shape else data
+    notes, analysis = attributes.get("metadata", {}).get(KEY, {}), analysis_of(layer[1])
+    for number, image in enumerate(images):
+        if analysis is not None and image.analysis is analysis:
+            notes["analysis"] = results_name(number)
+        if notes.get("role") == "micrograph" and layer[2] == "image":
+            data = image.micrograph.pixels if _same(data, image.micrograph.pixels) else data
     return StoredLayer(data, attributes, layer[2])
+
+
+def _same(data: Any, pixels: NDArray[Any]) -> bool:
+    """Whether a layer's data are the pixels of a micrograph."""
+    if data is pixels:
+        return True
+    alike = isinstance(data, np.ndarray) and (data.shape, data.dtype) == (pixels.shape, pixels.dtype)
+    return alike and np.array_equal(data, pixels, equal_nan=data.dtype.kind == "f")

@@ -38,7 +38,7 @@ def test_spots_inside_and_words():
     spots = [Spot(1, (0.0, 4.0), 0.01, 9.0, -9.0), Spot(2, (5.0, 0.0), 0.01, 9.0, -9.0, enabled=False)]
     ring = SpectrumRegion("ring", (4.5, 0.0), (0.0, 5.5))
     assert ring.spots_inside(spots) == (2,) and ring.spots_inside([]) == ()
-    assert ring.words == "ring of d = 0.1818 to 0.2222 nm"
+    assert ring.words == "annulus of d = 0.1818 to 0.2222 nm"
 
 
 def test_outlines_lie_on_the_border():

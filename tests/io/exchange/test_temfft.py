@@ -12,7 +12,7 @@ from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.errors import ReadError
-from napari_tem_fft.io.exchange.temfft import Document, StoredLayer, load_temfft, save_temfft
+from napari_tem_fft.io.exchange.temfft import Document, StoredImage, StoredLayer, load_temfft, save_temfft
 from napari_tem_fft.io.readers.dm import read_images, read_micrograph
 from napari_tem_fft.io.readers.signals import FramesOnDisk
 from small_analysis import assert_same, small_analysis
@@ -148,7 +148,7 @@ def test_pixels_without_a_file_have_to_be_kept(tmp_path):
 
 def test_a_failure_leaves_the_earlier_file(saved, monkeypatch):
     before = saved.read_bytes()
-    monkeypatch.setattr("napari_tem_fft.io.exchange.temfft.save_results", lambda *_: 1 / 0)
+    monkeypatch.setattr("napari_tem_fft.io.exchange.temfft.save_results", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save_temfft(saved, small_analysis())
     assert saved.read_bytes() == before
@@ -226,3 +226,18 @@ def test_no_damage_leads_to_another_error(saved):
             assert str(error).startswith("damaged.temfft: ")
     path.unlink()
     assert opened < 150
+
+
+def test_a_document_holds_several_images_each_with_its_own_analysis(analysis, tmp_path):
+    plain = Micrograph(PIXELS, Calibration.real(0.02), "small")  # of the same name
+    layer = StoredLayer(plain.pixels, {"name": "b"}, "image")
+    images = [StoredImage(analysis.micrograph, analysis), StoredImage(plain), StoredImage(plain, None)]
+    path = save_temfft(tmp_path / "all.temfft", Document.of(images, (layer,)), folder=True)
+    loaded = load_temfft(path)
+    first, second, third = loaded.images
+    assert_same_analysis(analysis, first.analysis)
+    assert loaded.analysis is first.analysis and second.analysis is None and third.micrograph.name == "small"
+    np.testing.assert_array_equal(second.micrograph.pixels, PIXELS)
+    assert loaded.layers[0].data is second.micrograph.pixels
+    save_temfft(path, Document(plain))  # what was of the others goes
+    assert {one.name for one in path.iterdir()} == {"temfft.json", "micrograph.npy", "layers"}

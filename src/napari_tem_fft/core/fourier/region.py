@@ -87,9 +87,10 @@ class SpectrumRegion:
     def words(self) -> str:
         """What it is, for the user, d in nm."""
         if self.kind == "circle":
-            return f"circle of {self.radius:.2f} 1/nm at d = {1 / max(np.hypot(*self.start), 1e-9):.4f} nm"
+            return f"disk of {self.radius:.2f} nm⁻¹ at d = {1 / max(np.hypot(*self.start), 1e-9):.4f} nm"
         low, high = self.reach
-        text = f"{self.kind} of d = {1 / max(high, 1e-9):.4f} to {1 / max(low, 1e-9):.4f} nm"
+        name = {"ring": "annulus", "wedge": "sector"}[self.kind]
+        text = f"{name} of d = {1 / max(high, 1e-9):.4f} to {1 / max(low, 1e-9):.4f} nm"
         if self.kind == "ring":
             return text
         middle, half = self._sector()

@@ -1,8 +1,9 @@
-"""``*.temfft``: a micrograph, its analysis and layers of napari in one zip file or folder.
+"""``*.temfft``: micrographs, their analyses and layers of napari in one zip file or folder.
 
-    temfft.json      what there is, with the micrograph's calibration, file and hash
-    micrograph.npy   its pixels, unless only the file and its hash are kept
-    results/         the folder that `io.results` writes
+    temfft.json      what there is, with each micrograph's calibration, file and hash
+    micrograph.npy   the first one's pixels, unless only the file and its hash are kept
+    results/         the folder that `io.results` writes of it
+    micrograph_1.npy, results_1/, ...    those of the next ones
     layers/          arrays of layers
 
 Everything is JSON, CSV, TIFF, NPY or PNG; nothing in it is ever executed.
@@ -11,7 +12,7 @@ Everything is JSON, CSV, TIFF, NPY or PNG; nothing in it is ever executed.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -62,21 +63,45 @@ class StoredLayer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class StoredImage:
+    """A micrograph with the calibration that was used, and its analysis if there is one."""
+
+    micrograph: Micrograph
+    analysis: Analysis | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Document:
     """What a ``*.temfft`` holds; each part may be missing.
 
     Attributes
     ----------
     micrograph : Micrograph, optional
-        With the calibration that was used.
+        The first one, with the calibration that was used.
     analysis : Analysis, optional
         Of that micrograph.
     layers : tuple of StoredLayer
+    further : tuple of StoredImage
+        The next micrographs with their analyses.
     """
 
     micrograph: Micrograph | None = None
     analysis: Analysis | None = None
     layers: tuple[StoredLayer, ...] = field(default_factory=tuple)
+    further: tuple[StoredImage, ...] = ()
+
+    @classmethod
+    def of(cls, images: Sequence[StoredImage], layers: tuple[StoredLayer, ...] = ()) -> Document:
+        """Make one of several micrographs."""
+        if not images:
+            return cls(layers=layers)
+        return cls(images[0].micrograph, images[0].analysis, layers, tuple(images[1:]))
+
+    @property
+    def images(self) -> tuple[StoredImage, ...]:
+        """All micrographs, the first one first."""
+        first = () if self.micrograph is None else (StoredImage(self.micrograph, self.analysis),)
+        return first + self.further
 
 
 def save_temfft(
@@ -109,9 +134,12 @@ def save_temfft(
     path = Path(path)
     path = path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
     document = Document(content.micrograph, content) if isinstance(content, Analysis) else content
-    micrograph = document.micrograph
-    if not pixels and micrograph is not None and not (micrograph.source and micrograph.file_hash):
-        raise ValueError(f"{micrograph.name} has no file by which it could be found again: keep its pixels")
+    for image in document.images:
+        micrograph = image.micrograph
+        if not pixels and not (micrograph.source and micrograph.file_hash):
+            raise ValueError(
+                f"{micrograph.name} has no file by which it could be found again: keep its pixels"
+            )
     if folder or path.is_dir():
         with replace_folder(path, DOCUMENT) as fresh:
             _write(fresh, document, pixels)
@@ -140,35 +168,56 @@ def load_temfft(path: str | Path) -> Document:
             raise ReadError(path, f"incomplete or damaged ({error})", _INCOMPLETE) from error
 
 
+def results_name(number: int) -> str:
+    """Name of the folder with the analysis of a document's image, the first one's number being 0."""
+    return f"{RESULTS}_{number}" if number else RESULTS
+
+
+def pixels_name(number: int) -> str:
+    """Name of the file with the pixels of a document's image."""
+    return PIXELS.replace(".", f"_{number}.") if number else PIXELS
+
+
 def _write(folder: Path, document: Document, pixels: bool) -> None:
-    micrograph = document.micrograph
-    if micrograph is not None and pixels:
-        write_array(folder / PIXELS, micrograph.pixels)
-    if document.analysis is not None:
-        save_results(document.analysis, folder / RESULTS)
-    shared = micrograph.pixels if micrograph is not None and pixels else None
+    images = document.images
+    entries = [_write_image(folder, number, image, pixels) for number, image in enumerate(images)]
+    shared = {pixels_name(n): image.micrograph.pixels for n, image in enumerate(images) if pixels}
     (folder / LAYERS).mkdir()
     description = {
         **written(FORMAT, FORMAT_VERSION),
-        "micrograph": None if micrograph is None else describe_micrograph(micrograph),
-        "pixels": PIXELS if shared is not None else None,
-        "results": RESULTS if document.analysis is not None else None,
+        **(entries[0] if entries else {"micrograph": None, "pixels": None, "results": None}),
+        "further": entries[1:],
         "layers": [
             _write_layer(folder, number, layer, shared) for number, layer in enumerate(document.layers)
         ],
-        "files": [PIXELS, RESULTS, LAYERS],
+        "files": [PIXELS, RESULTS, LAYERS]
+        + [name(n) for n in range(1, len(images)) for name in (pixels_name, results_name)],
     }
     (folder / DOCUMENT).write_text(json_text(description), encoding="utf-8")
 
 
+def _write_image(folder: Path, number: int, image: StoredImage, pixels: bool) -> dict[str, Any]:
+    if pixels:
+        write_array(folder / pixels_name(number), image.micrograph.pixels)
+    if image.analysis is not None:
+        # pictures are not read again, and to draw them takes longer than all the rest
+        save_results(image.analysis, folder / results_name(number), keep="maps")
+    return {
+        "micrograph": describe_micrograph(image.micrograph),
+        "pixels": pixels_name(number) if pixels else None,
+        "results": results_name(number) if image.analysis is not None else None,
+    }
+
+
 def _write_layer(
-    folder: Path, number: int, layer: StoredLayer, shared: NDArray[Any] | None
+    folder: Path, number: int, layer: StoredLayer, shared: Mapping[str, NDArray[Any]]
 ) -> dict[str, Any]:
     entry = {"kind": layer.kind, "attributes": dict(layer.attributes)}
     if layer.kind == "shapes":
         return {**entry, "vertices": [np.asarray(vertices, float).tolist() for vertices in layer.data]}
-    if shared is not None and layer.data is shared:
-        return {**entry, "data": PIXELS}
+    for name, known in shared.items():
+        if layer.data is known:
+            return {**entry, "data": name}
     name = f"{number:03d}.npy"
     write_array(folder / LAYERS / name, layer.data)
     return {**entry, "data": f"{LAYERS}/{name}"}
@@ -185,18 +234,24 @@ def _read_document(folder: Path, path: Path) -> Document:
         raise ReadError(path, f"not a document of napari-tem-fft, but {stored['format']!r}", "choose another")
     if stored["format_version"] != FORMAT_VERSION:
         raise ReadError(path, "written by a newer version of napari-tem-fft", "update napari-tem-fft")
-    micrograph = _micrograph(folder, path, stored)
-    analysis = None
-    if stored["results"] is not None:
-        if micrograph is None:
-            raise ReadError(path, "there is an analysis but no micrograph in it", _INCOMPLETE)
-        analysis = load_results(folder / RESULTS, micrograph)
-        micrograph = analysis.micrograph
-    layers = tuple(_read_layer(folder, entry, micrograph) for entry in stored["layers"])
-    return Document(micrograph, analysis, layers)
+    entries = [stored, *stored.get("further", ())]
+    images = [_read_image(folder, path, number, entry) for number, entry in enumerate(entries)]
+    known = {pixels_name(n): image.micrograph for n, image in enumerate(images) if image is not None}
+    layers = tuple(_read_layer(folder, entry, known) for entry in stored["layers"])
+    return Document.of([image for image in images if image is not None], layers)
 
 
-def _read_layer(folder: Path, entry: Mapping[str, Any], micrograph: Micrograph | None) -> StoredLayer:
+def _read_image(folder: Path, path: Path, number: int, entry: Mapping[str, Any]) -> StoredImage | None:
+    micrograph = _micrograph(folder, path, entry, pixels_name(number))
+    if entry["results"] is None:
+        return None if micrograph is None else StoredImage(micrograph)
+    if micrograph is None:
+        raise ReadError(path, "there is an analysis but no micrograph in it", _INCOMPLETE)
+    analysis = load_results(folder / results_name(number), micrograph)
+    return StoredImage(analysis.micrograph, analysis)
+
+
+def _read_layer(folder: Path, entry: Mapping[str, Any], known: Mapping[str, Micrograph]) -> StoredLayer:
     kind, attributes = entry["kind"], dict(entry["attributes"])
     if kind not in KINDS:
         raise ValueError(f"a layer of unknown kind {kind!r}")
@@ -204,22 +259,22 @@ def _read_layer(folder: Path, entry: Mapping[str, Any], micrograph: Micrograph |
         return StoredLayer(
             tuple(np.array(v, float).reshape(-1, 2) for v in entry["vertices"]), attributes, kind
         )
-    if entry["data"] == PIXELS and micrograph is not None:
-        return StoredLayer(micrograph.pixels, attributes, kind)
+    if entry["data"] in known:
+        return StoredLayer(known[entry["data"]].pixels, attributes, kind)
     place, _, name = str(entry["data"]).partition("/")
     if place != LAYERS or not name.removesuffix(".npy").isdecimal():
         raise ValueError(f"a layer's data in an unknown place {entry['data']!r}")
     return StoredLayer(read_array(folder / LAYERS / name), attributes, kind)
 
 
-def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any]) -> Micrograph | None:
+def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any], pixels_file: str) -> Micrograph | None:
     known = stored["micrograph"]
     if known is None:
         return None
     calibration = from_plain(Calibration, known["calibration"])
     if stored["pixels"] is None:
         return replace(find_micrograph(path, known), calibration=calibration)
-    pixels = read_array(folder / PIXELS)
+    pixels = read_array(folder / pixels_file)
     if pixels.shape != tuple(known["shape"]):
         raise ValueError(f"pixels of shape {pixels.shape} for an image of {known['shape']}")
     metadata, roi = roi_from_metadata(known["metadata"])

@@ -27,6 +27,7 @@ from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import ComponentMap, component_name
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
+from ...core.profile.peak_list import listed_peaks
 from .labels import distinct_peaks, plain_words, ring_groups, spread_labels
 
 #: Most pixels an axis of the shown micrograph.
@@ -277,7 +278,7 @@ def _inverse(values: ArrayLike) -> NDArray[np.float64]:
 
 def _label_peaks(axes: Axes, analysis: Analysis, limits: tuple[float, float], unit: LengthUnit) -> None:
     """d of the most significant peaks, side by side without overlap, with lines to the peaks."""
-    chosen = distinct_peaks([peak for profile in analysis.profiles for peak in profile.peaks])
+    chosen = distinct_peaks(listed_peaks(analysis.profiles))
     gap = 0.016 * (limits[1] - limits[0])
     for peak, x in zip(chosen, spread_labels([peak.g for peak in chosen], gap), strict=True):
         axes.annotate(

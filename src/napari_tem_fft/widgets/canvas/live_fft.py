@@ -19,9 +19,12 @@ from ..session.layer_group import LayerGroup
 from ..session.runner import Runner
 from ..session.session import Session
 from ..session.source import micrograph_from
+from .visibility import bring_back, hide
 
 #: Side of the rectangle at first, in pixels, and the smallest that is transformed.
 SIDE, SMALLEST = 512, 32
+#: What is shown over the FFT of the whole image, and would mislead over that of a part.
+OF_THE_WHOLE = ("rings", "mask", "spots", "phase", "choice", "pattern", "region")
 
 
 class LiveFft(QObject):
@@ -66,7 +69,7 @@ class LiveFft(QObject):
         if min(micrograph.shape) < 2 * SMALLEST:
             raise ValueError(f"{micrograph.name} is too small for the FFT of a part of it")
         self._micrograph, self._shown, self._plane = micrograph, None, self._shown_plane()
-        self._group = self._session.new_group(layer)
+        self._group = self._session.new_group(layer, micrograph)
         self._group.show([part_layer(micrograph, min(SIDE, min(micrograph.shape) // 2))])
         part = self._group["part"]
         part.events.set_data.connect(self._on_moved)
@@ -81,6 +84,10 @@ class LiveFft(QObject):
         self.runner.cancel()
         if group is not None:
             group.keep_only(())
+        image_state = self._session.current
+        if image_state is not None and image_state.layer is self._session.stage.image:
+            for layer in filter(None, map(image_state.group.get, OF_THE_WHOLE)):
+                bring_back(layer)
 
     def _shown_plane(self) -> Plane | None:
         """Where the whole FFT is shown, if it is."""
@@ -108,10 +115,14 @@ class LiveFft(QObject):
         self._group.show(step.product.layers)
         self._plane = self._group.plane("live")
         if first:
-            self._lay_under_the_mask()
+            self._lay_over_the_whole()
+        image_state = self._session.current
+        if image_state is not None:
+            for layer in filter(None, map(image_state.group.get, OF_THE_WHOLE)):
+                hide(layer)
 
-    def _lay_under_the_mask(self) -> None:
-        """Put the new layer right above the whole FFT, below its mask, rings and spots."""
+    def _lay_over_the_whole(self) -> None:
+        """Put the new layer right above the whole FFT, whose mask, rings and spots are not its own."""
         image_state = self._session.current
         fft = image_state.group.get("fft") if image_state is not None else None
         if fft is not None and self._group is not None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Layer
 
 from ...layers.results import plane_of
 from ..session.image_state import ImageState
 from ..session.selection import Selection, grain_chosen, spot_chosen
-from .readout import spot_at
+from .readout import grain_at, inside, spot_at
 
 #: Modes in which a click means the place and not a tool.
 LOOKING = ("pan_zoom",)
@@ -61,29 +59,10 @@ class Picker:
 def chosen_at(image_state: ImageState, world: Sequence[float], viewer: ViewerModel) -> Selection | None:
     """Return what lies at a viewer's world position: a spot of the FFT, or a grain of the micrograph."""
     fft = image_state.group.get("fft")
-    if fft is not None and fft in viewer.layers and fft.visible and _inside(fft, world):
+    if fft is not None and fft in viewer.layers and fft.visible and inside(fft, world):
         spot = spot_at(plane_of(fft.metadata).frequency(world), image_state.spots)
         return spot_chosen(image_state, spot) if spot is not None else None
-    if image_state.layer in viewer.layers and _inside(image_state.layer, world):
+    if image_state.layer in viewer.layers and inside(image_state.layer, world):
         grain = grain_at(image_state, world)
         return grain_chosen(image_state, grain) if grain is not None else None
     return None
-
-
-def grain_at(image_state: ImageState, world: Sequence[float]) -> int | None:
-    """Return the id of the smallest grain at a world position (y, x) in nm."""
-    analysis = image_state.analysis
-    if analysis is None or not analysis.grains:
-        return None
-    (py, px), size = analysis.micrograph.pixel_size, analysis.map_grid.pixel_size
-    y, x = (w - o for w, o in zip(world[-2:], image_state.group.offset, strict=True))
-    row, column = int((y + py / 2) / size[0]), int((x + px / 2) / size[1])
-    place = slice(row, row + 1), slice(column, column + 1)
-    regions = zip(analysis.grains, analysis.grain_regions, strict=True)
-    here = [grain for grain, region in regions if region.touches(place)]
-    return min(here, key=lambda grain: grain.area).id if here else None
-
-
-def _inside(layer: Layer, world: Sequence[float]) -> bool:
-    cell = np.round(layer.world_to_data(world))[-2:]
-    return bool(np.all(cell >= 0) and np.all(cell < layer.data.shape[-2:]))

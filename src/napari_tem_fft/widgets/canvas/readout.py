@@ -1,4 +1,4 @@
-"""Readout: d, |g| and angle under the cursor in the status bar, where the cursor is in an FFT."""
+"""Readout: what is under the cursor, in the status bar: d, |g| and angle in an FFT, else grain and phase."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from weakref import ref
 
 import numpy as np
 from napari.components import ViewerModel
+from napari.layers import Layer
 
 from ...core.lengths import LengthUnit, frequency, spacing
 from ...core.spots.spot import Spot
 from ...layers.results import KEY, plane_of
+from ..forms.outcome_words import match_words
 from ..session.image_state import ImageState
 from ..session.preferences import length_unit
 from ..session.selection import explanation, nearest_line
@@ -58,7 +60,13 @@ class Readout:
         """Words for a world position of a viewer; empty outside the diffractogram."""
         image_state = self._current()
         layer = image_state.group.get("fft") if image_state is not None else None
-        if image_state is None or layer is None or not layer.visible or layer not in viewer.layers:
+        if image_state is None:
+            return ""
+        if image_state.layer in viewer.layers and image_state.layer.visible:
+            here = grain_words(image_state, position)
+            if here is not None:
+                return here
+        if layer is None or not layer.visible or layer not in viewer.layers:
             return ""
         gy, gx = plane_of(layer.metadata).frequency(position)
         steps = layer.metadata[KEY]["step_1_nm"]
@@ -68,6 +76,40 @@ class Readout:
         spot = spot_at((gy, gx), image_state.spots)
         match = explanation(image_state, spot) if spot else nearest_line(image_state, float(np.hypot(gy, gx)))
         return "   ".join(filter(None, (describe((gy, gx), image_state.spots, length_unit()), match)))
+
+
+def grain_words(image_state: ImageState, position: Sequence[float]) -> str | None:
+    """Place in the micrograph in nm with the grain and the phase that are there; None outside of it."""
+    if not inside(image_state.layer, position):
+        return None
+    y, x = (p - o for p, o in zip(position[-2:], image_state.group.offset, strict=True))
+    number = grain_at(image_state, position)
+    place = f"{image_state.micrograph.name}   x {x:.2f} nm   y {y:.2f} nm"
+    if number is None:
+        return place
+    matches = [match for match in image_state.matches if match.grain == number]
+    names = "; ".join(f"{' / '.join(match.phases)} {match_words(match)}".strip() for match in matches)
+    return f"{place}   grain {number}: {names}"
+
+
+def grain_at(image_state: ImageState, world: Sequence[float]) -> int | None:
+    """Return the id of the smallest grain at a world position (y, x) in nm."""
+    analysis = image_state.analysis
+    if analysis is None or not analysis.grains:
+        return None
+    (py, px), size = analysis.micrograph.pixel_size, analysis.map_grid.pixel_size
+    y, x = (w - o for w, o in zip(world[-2:], image_state.group.offset, strict=True))
+    row, column = int((y + py / 2) / size[0]), int((x + px / 2) / size[1])
+    place = slice(row, row + 1), slice(column, column + 1)
+    regions = zip(analysis.grains, analysis.grain_regions, strict=True)
+    here = [grain for grain, region in regions if region.touches(place)]
+    return min(here, key=lambda grain: grain.area).id if here else None
+
+
+def inside(layer: Layer, world: Sequence[float]) -> bool:
+    """Whether a world position lies in an image."""
+    cell = np.round(layer.world_to_data(world))[-2:]
+    return bool(np.all(cell >= 0) and np.all(cell < layer.data.shape[-2:]))
 
 
 def describe(g: tuple[float, float], spots: Sequence[Spot], unit: LengthUnit = "nm") -> str:

@@ -27,7 +27,7 @@ def drawn_part(layer: Image, viewer: ViewerModel) -> Layer:
     if corners is None:
         raise ValueError(
             "draw a rectangle, an ellipse or a polygon over the image first: in a new Shapes layer, or with"
-            " the live FFT of a part"
+            " the live FFT"
         )
     micrograph = micrograph_from(layer, viewer)
     part, start = part_of(micrograph, corners - layer.translate[-2:])

@@ -14,8 +14,8 @@ from ...core.reanalysis import reanalyse_after_specimen_edit
 from ..session.session import Session
 from .mask_watcher import MaskWatcher
 
-#: Width of the outline by which the specimen is drawn, and of the brush, as a share of the map.
-OUTLINE, BRUSH = 2, 0.06
+#: Width of the brush, as a share of the map.
+BRUSH = 0.06
 
 
 class SpecimenEdits(QObject):
@@ -91,7 +91,6 @@ class SpecimenEdits(QObject):
 
     def _watch(self, layer: Labels | None) -> None:
         if layer is not None:
-            layer.contour = OUTLINE
             self._watcher = MaskWatcher(layer)
             self._watcher.changed.connect(self._on_drawn)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 
 from napari.layers import Points
 from qtpy.QtCore import QObject, Signal
@@ -12,16 +12,16 @@ from ...core.fourier.region import SpectrumRegion
 from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.spots.spot import Spot
-from ...layers.presenter import Shown, chosen_layers, phase_layer, region_layers
+from ...layers.presenter import Shown, chosen_layers, indexed_layers, phase_layer, region_layers
 from ...layers.reciprocal_plane import Plane
-from ...layers.results import KEY
+from ...layers.results import KEY, role_of
 from ..session.image_state import ImageState
 from ..session.runner import Runner
 from ..session.selection import Selection
 
 #: Opacity of the maps of components that were not chosen, as a share of their own.
 DIMMED = 0.15
-ROLES = ("fringes", "choice", "phase", "region")
+ROLES = ("fringes", "choice", "phase", "region", "selected", "pattern")
 
 
 class Spotlight(QObject):
@@ -55,8 +55,10 @@ class Spotlight(QObject):
         self._dim_maps(image_state, chosen)
         spots = [spot for spot in image_state.spots if spot.id in chosen.spots]
         plane = image_state.group.plane()
-        if image_state.analysis is not None and plane is not None and spots:
-            self._runner.start(_pictures(image_state.analysis, plane, spots))
+        grains = self._grains_alone(image_state, chosen)
+        if image_state.analysis is not None and plane is not None and (spots or grains):
+            indexed = chosen.grains[0] if len(chosen.grains) == 1 else None
+            self._runner.start(_pictures(image_state.analysis, plane, spots, grains, indexed))
 
     def show_phase(self, image_state: ImageState, phase: str, scale: float) -> None:
         """Draw the rings of a phase with (hkl), where they lie by the image's own calibration.
@@ -72,8 +74,7 @@ class Spotlight(QObject):
         plane = image_state.group.plane()
         if image_state.analysis is None or plane is None:
             return
-        known = (*image_state.analysis.phases, *image_state.analysis.others)
-        wanted = next((each for each in known if each.id == phase), None)
+        wanted = image_state.phases.get(phase)
         if wanted is not None:
             layer = phase_layer(image_state.analysis, plane, wanted, scale)
             image_state.group.remove("phase")
@@ -122,7 +123,12 @@ class Spotlight(QObject):
             if layer is None:
                 continue
             own = layer.metadata[KEY].setdefault("own_opacity", layer.opacity)
-            layer.opacity = own if set(component.grains) & set(chosen.grains) else DIMMED * own
+            layer.opacity = own if set(component.grains) <= set(chosen.grains) else DIMMED * own
+
+    def _grains_alone(self, image_state: ImageState, chosen: Selection) -> set[int]:
+        """Chosen grains whose component has others too, which its map would show as well."""
+        whole = [set(c.grains) for c in image_state.components if set(c.grains) <= set(chosen.grains)]
+        return set(chosen.grains).difference(*whole)
 
     def _on_stepped(self, step: Step) -> None:
         if self._image_states is not None and isinstance(step.product, Shown):
@@ -138,5 +144,12 @@ def _region_pictures(analysis: Analysis, region: SpectrumRegion) -> Generator[St
     yield Step("region", 1, 1, Shown(MaskPainted(profiles), (fringes,)))
 
 
-def _pictures(analysis: Analysis, plane: Plane, spots: list[Spot]) -> Generator[Step, None, None]:
-    yield Step("choice", 1, 1, Shown(spots, chosen_layers(analysis, plane, spots)))
+def _pictures(
+    analysis: Analysis, plane: Plane, spots: list[Spot], grains: Collection[int], indexed: int | None
+) -> Generator[Step, None, None]:
+    layers = chosen_layers(analysis, plane, spots, grains)
+    pattern = indexed_layers(analysis, plane, indexed) if indexed is not None else ()
+    if pattern and len(spots) > 1:  # (hkl) at the spots, where rings with d would only be in the way
+        layers = tuple(layer for layer in layers if role_of(layer) != "choice")
+    layers += pattern
+    yield Step("choice", 1, 1, Shown(spots, layers))

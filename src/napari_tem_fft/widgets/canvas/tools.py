@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from ...core.fourier.region import RegionKind, SpectrumRegion
 from ...core.lengths import spacing
-from ...core.spots.spot import angle_between, friedel_representative
+from ...core.spots.spot import Spot, angle_between, friedel_representative
 from ...layers.results import plane_of, region_layer
 from ..session.image_state import ImageState
 from ..session.preferences import length_unit
@@ -23,6 +23,9 @@ Action = Literal["show", "remove", "keep", "bring back"]
 REGIONS: tuple[RegionKind, ...] = ("circle", "ring", "wedge")
 #: A drag shorter than this, in 1/nm, draws no region.
 SMALLEST_DRAG = 0.02
+#: A spot added by hand of less signal over noise than this is commented on where no others were found: one
+#: place in e^8 of a spectrum of noise has more.
+CLEAR_SNR = 8.0
 
 
 class Tools(QObject):
@@ -49,6 +52,22 @@ class Tools(QObject):
         self._first: tuple[float, float] | None = None
         self.tool: Tool = "look"
         self.action: Action = "show"
+        self._adding: set[int] | None = None
+
+    def follow_session(self) -> None:
+        """Hear what edits give, once the session's signals are there."""
+        self._session.found.connect(self._on_found)
+
+    def _on_found(self) -> None:
+        """Tell of the spot that was added, and whether it is more than noise."""
+        image_state: ImageState | None = self._session.current
+        if self._adding is None or image_state is None:
+            return
+        new = [spot for spot in image_state.spots if spot.id not in self._adding and spot.enabled]
+        if new:
+            self._adding = None
+            found = [spot.snr for spot in image_state.spots if spot.origin != "hand"]
+            self.said.emit(added_words(new[0], min(found, default=CLEAR_SNR)))
 
     def follow(self, viewer: ViewerModel) -> None:
         """Take the mouse in a viewer; in a panel's too."""
@@ -100,7 +119,7 @@ class Tools(QObject):
         spot = spot_at(g, image_state.spots)
         if self.tool == "add" and spot is None:
             self._session.edits.point(g)
-            self.said.emit("looked for near the click, and refined; Undo takes it away")
+            self._adding = {each.id for each in image_state.spots}
         elif self.tool == "add" and spot is not None:
             self.said.emit(f"spot {spot.id} is there already")
         elif self.tool == "remove" and spot is not None:
@@ -178,15 +197,22 @@ _HELP: dict[Tool, str] = {
     "add": "click where a spot is missing: it is looked for nearby and refined",
     "remove": "click a spot that is no reflection",
     "angle": "click two spots",
-    "circle": "press in the middle of a circle and drag to its rim",
-    "ring": "press at one edge of a ring and drag to the other",
-    "wedge": "press at one corner of a wedge and drag to the opposite one",
+    "circle": "press in the middle of a disk and drag to its rim",
+    "ring": "press at one edge of an annulus and drag to the other",
+    "wedge": "press at one corner of a sector and drag to the opposite one",
 }
 
 
 def _same_side(g: tuple[float, float], near: tuple[float, float]) -> tuple[float, float]:
     """The member of the pair +g, -g that is on the side of another frequency."""
     return g if np.dot(g, near) >= 0 else (-g[0], -g[1])
+
+
+def added_words(spot: Spot, weakest: float) -> str:
+    """A spot that was added by hand, with a comment if it is weaker than all that were found."""
+    words = f"spot {spot.id} added: {spacing(spot.d, spot.d_sigma, length_unit())}, SNR {spot.snr:.1f}"
+    doubt = "; weaker than any found spot: it may be noise" if spot.snr < weakest else ""
+    return f"{words}{doubt}; Undo takes it away"
 
 
 def angle_words(a: tuple[float, float], b: tuple[float, float]) -> str:

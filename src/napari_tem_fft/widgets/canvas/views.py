@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from napari.components import ViewerModel
+from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -42,14 +43,16 @@ class ViewButtons(QWidget):
         self.wanted.emit(spaces.get(self.sender(), "both"))
 
 
-def look_at(viewer: ViewerModel, image_state: ImageState | None, space: Space) -> None:
-    """Fly to the micrograph, to its FFT, or so far off that both are seen."""
-    fft = image_state.group.get("fft") if image_state is not None else None
-    if image_state is None or fft is None:
-        return
-    layers = {"real": [image_state.layer], "reciprocal": [fft], "both": [image_state.layer, fft]}[space]
-    for each in (viewer, image_state.group.home("fft")):
-        here = [layer for layer in layers if layer in each.layers]
+def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, space: Space) -> None:
+    """Fly to an image, to its FFT, or so far off that both are seen; to the image where there is no FFT."""
+    group = image_state.group if image_state is not None else None
+    fft = group.get("fft") if group is not None else None
+    around = [group.get(role) for role in ("legend", "key")] if group is not None else []
+    for each in (viewer, group.home("fft") if group is not None else viewer):
+        wanted = {"real": [image, *around], "reciprocal": [fft], "both": [image, fft, *around]}[space]
+        here = [layer for layer in wanted if layer is not None and layer in each.layers]
+        if not here and each is viewer and fft is None:
+            here = [image]
         if here:
             each.fit_to_view(layers=here, margin=0.03)
 

@@ -65,7 +65,7 @@ class BatchDock(Dock):
         self.show_rows.addItems([ALL, BAD, LOOK])
         self.show_rows.setToolTip("Which are listed; to look at: failed, ambiguous, or without a crystal")
         self.report = button("Report", "Open the run's report in the browser")
-        self.correct = button("Keep edit", "Write the corrected image into the run's results")
+        self.correct = button("Save correction", "Write the corrected image into the run's results")
         self.copy = button("Copy", "Copy the table, with tabs, for a spreadsheet")
         self.tree = ResultTree(COLUMNS, HELP)
         self.tree.setRootIsDecorated(False)

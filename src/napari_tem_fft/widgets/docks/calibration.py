@@ -22,7 +22,8 @@ from ...core.image.calibration_reference import (
     nearest_reflection,
 )
 from ...core.image.correction import Correction
-from ...core.lengths import factor, length, spacing, symbol
+from ...core.lengths import factor, length, signed, spacing, symbol
+from ...core.profile.peak_list import listed_peaks
 from ...io.exchange.calibration_profile import (
     CalibrationProfile,
     apply_profile,
@@ -31,7 +32,7 @@ from ...io.exchange.calibration_profile import (
     save_profile,
 )
 from ...io.phases.table import load_table
-from ..forms.controls import Columns, button, form_in, short, side_by_side, wrapped_label
+from ..forms.controls import Columns, button, flowing, form_in, short, side_by_side, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..session.image_state import ImageState
 from ..session.messages import tell
@@ -39,14 +40,14 @@ from ..session.preferences import length_unit, units
 from ..session.source import micrograph_from, set_calibration
 from .dock import Dock
 
-COLUMNS = ("measured", "d now ({})", "is", "d true ({})", "d corrected ({})", "left over")
+COLUMNS = ("feature", "d measured ({})", "reflection", "d reference ({})", "d corrected ({})", "Δd (%)")
 HELP = (
     "Spot or ring; click a row to take it out",
     "By the present calibration",
     "What it is said to be",
-    "Of the standard",
+    "Of the reference",
     "With the correction",
-    "Corrected against true d",
+    "Corrected against reference d",
 )
 #: In the place of a phase: the d is typed in.
 OTHER = "a known d"
@@ -77,32 +78,37 @@ class CalibrationDock(Dock):
     def _make_controls(self) -> None:
         self.scale = wrapped_label()
         self.feature, self.phase, self.reflection = (short(QComboBox(), 5) for _ in range(3))
-        self.feature.setToolTip("A spot or ring of the standard; a spot chosen in the FFT is taken at once")
+        self.feature.setToolTip(
+            "A spot or ring of the reference; a spot selected in the FFT is taken at once"
+        )
         self.phase.addItems([OTHER, *sorted(self._phases)])
         self.phase.setToolTip("The crystal that is known")
         self.reflection.setToolTip("Which of its planes the spot is")
         self.d = QDoubleSpinBox(decimals=5, minimum=0.03, maximum=50.0, singleStep=0.001)
         self.d.setValue(0.2 * factor(length_unit()))
-        self.d.setToolTip("The true lattice spacing")
-        self.add = button("Take it", "Correct the scale so that this spot has this d")
+        self.d.setToolTip("The reference lattice spacing")
+        self.add = button("Add reference", "Correct the scale so that this spot has this d")
         self.per_axis = QCheckBox("Calibrate x and y separately")
         self.per_axis.setToolTip("A factor for each axis, from two spots or more in different directions")
         self.tree = ResultTree(COLUMNS, HELP)
         self._show_unit()
-        self.correct = button("Correct the scale", "Give the image the corrected scale and analyse it again")
-        self.save = button("Save...", "Keep the correction as a profile for all images of this magnification")
-        self.load = button("Use...", "Correct the scale as a profile says")
+        self.correct = button("Apply", "Give the image the corrected scale and analyse it again")
+        self.save = button(
+            "Save calibration profile...",
+            "Keep the correction as a profile for all images of this magnification",
+        )
+        self.load = button("Load calibration profile...", "Correct the scale as a profile says")
 
     def _lay_out(self) -> None:
         layout = self.column()
         left = QWidget()
         form = form_in(left)
         form.addRow("scale", self.scale)
-        form.addRow("measured", self.feature)
-        form.addRow("standard", side_by_side(self.phase, self.reflection, self.d))
+        form.addRow("feature", self.feature)
+        form.addRow("reference", side_by_side(self.phase, self.reflection, self.d))
         form.addRow(side_by_side(self.add, self.per_axis))
         layout.addWidget(Columns(left, self.tree, (3, 2)), stretch=1)
-        layout.addWidget(side_by_side(self.correct, self.save, self.load))
+        layout.addWidget(flowing(self.correct, self.save, self.load))
 
     def _connect(self) -> None:
         self.phase.currentTextChanged.connect(self._on_phase)
@@ -123,7 +129,7 @@ class CalibrationDock(Dock):
         image_state = self.session.current
         features = measured_marks(image_state) if image_state is not None else ()
         scale = scale_words(image_state.micrograph.calibration) if image_state else "no image analysed yet"
-        self.scale.setText(scale)
+        self.scale.setText("\n".join([scale, *(standard_words(image_state) if image_state else ())]))
         if features != self._marks:
             self._marks, self._pairs = features, []
             self.feature.clear()
@@ -241,7 +247,9 @@ class CalibrationDock(Dock):
         image_state, correction = self.session.current, self._correction
         if image_state is None or correction is None:
             return
-        path: str = QFileDialog.getSaveFileName(self, "Save the correction", "calibration.json", PROFILES)[0]
+        path: str = QFileDialog.getSaveFileName(
+            self, "Save a calibration profile", "calibration.json", PROFILES
+        )[0]
         if path:
             try:
                 save_profile(Path(path).with_suffix(".json"), profile_of(image_state.micrograph, correction))
@@ -250,7 +258,7 @@ class CalibrationDock(Dock):
 
     def _on_load(self) -> None:
         image_state = self.session.current
-        path: str = QFileDialog.getOpenFileName(self, "Use a correction", "", PROFILES)[0]
+        path: str = QFileDialog.getOpenFileName(self, "Load a calibration profile", "", PROFILES)[0]
         if not path or image_state is None:
             return
         try:
@@ -264,8 +272,7 @@ class CalibrationDock(Dock):
 
 def measured_marks(image_state: ImageState) -> tuple[CalibrationFeature, ...]:
     """Return the spots and rings of an analysis by which a scale can be corrected."""
-    peaks = {profile.curve: profile.peaks for profile in image_state.profiles}
-    return calibration_features(image_state.spots, peaks.get("masked") or peaks.get("local maximum") or ())
+    return calibration_features(image_state.spots, listed_peaks(image_state.profiles))
 
 
 def mark_words(feature: CalibrationFeature) -> str:
@@ -282,13 +289,30 @@ def scale_words(calibration: Calibration) -> str:
     return f"{size} {calibration.unit} ± {100 * calibration.uncertainty:.2g} % ({calibration.source})"
 
 
+def standard_words(image_state: ImageState) -> list[str]:
+    """Return what grains that a person has made internal standards say of the scale."""
+    analysis, lines = image_state.analysis, []
+    for one in analysis.decisions if analysis is not None else ():
+        scales = [
+            candidate.scale
+            for match in image_state.matches
+            if match.grain == one.grain
+            for candidate in match.candidates
+            if candidate.phase == one.phase
+        ]
+        if one.kind == "lock" and scales:
+            change = signed(100 * (scales[0] - 1))
+            lines.append(f"internal standard: {one.phase} in grain {one.grain}, scale {change} %")
+    return lines
+
+
 def correction_words(correction: Correction | None, problem: str) -> str:
     """Return what the button does, with the factors."""
     if correction is None:
-        return "These spots do not tell the scale" if problem else "Correct the scale"
+        return "These spots do not tell the scale" if problem else "Apply"
     fy, fx = correction.factors
     factor = f"{fx:.5f}" if fy == fx else f"x {fx:.5f}, y {fy:.5f}"
-    return f"Correct by {factor} ± {100 * correction.uncertainty:.2g} %"
+    return f"Apply {factor} ± {100 * correction.uncertainty:.2g} %"
 
 
 def pair_row(feature: CalibrationFeature, known: float, name: str, correction: Correction | None) -> Row:
@@ -298,4 +322,4 @@ def pair_row(feature: CalibrationFeature, known: float, name: str, correction: C
     if correction is None:
         return Row(feature.label, (*cells, "", ""))
     after = feature.correct_scale(correction).d
-    return Row(feature.label, (*cells, length(after, unit, 5), f"{100 * (after / known - 1):+.2f} %"))
+    return Row(feature.label, (*cells, length(after, unit, 5), signed(100 * (after / known - 1))))

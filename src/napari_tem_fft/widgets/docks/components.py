@@ -1,35 +1,37 @@
-"""The components dock: what the sample is made of, with areas, grain by grain."""
+"""Half of the results: what there is: components with areas, their grains, and these grains' reflections."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton
+from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton
 
+from ...core.crystal.miller import format_hkl
 from ...core.grains.grain import Grain
+from ...core.lengths import signed, spacing
 from ...core.maps.colours import colours_of
 from ...core.maps.component_map import ComponentMap, named_phases
-from ...core.matching import GrainMatch
+from ...core.matching import GrainMatch, IndexedSpot
 from ...core.pipeline import Analysis
 from ...io.results.grain_tables import write_sizes
 from ...layers.grains import grain_layer_steps, legend
 from ...layers.results import LayerData
 from ..canvas.specimen import specimen_edits
-from ..canvas.views import fly_to, look_at
-from ..forms.controls import Columns, button, fill_row, wrapped_label
+from ..forms.controls import Columns, button, flowing, wrapped_label
+from ..forms.outcome_words import component_words, match_words
 from ..forms.tree import ResultTree, Row
 from ..plots.sizes_plot import SizesPlot
 from ..session.image_state import ImageState
 from ..session.messages import tell
+from ..session.preferences import length_unit, units
 from ..session.runner import Runner
-from ..session.selection import component_chosen, grain_chosen
+from ..session.selection import component_chosen, spot_chosen
 from ..session.session import unwrap_viewer
 from .dock import Dock
 
-COLUMNS = ("component", "state", "prob.", "area (nm²)", "share", "⌀ (nm)")
+COLUMNS = ("component", "outcome", "probability", "area (nm²)", "share", "⌀ (nm)")
 HELP = (
     "Phase or ambiguous set; below it its grains",
     "identified, likely, ambiguous, single d only or unknown",
@@ -52,11 +54,13 @@ class ComponentsDock(Dock):
         super().__init__(napari_viewer)
         self._listed: object = None
         self.tree = ResultTree(COLUMNS, HELP)
-        self.whole = button("Show all", "End the choice and look at the whole image again")
+        self.whole = button("Show all", "End the selection and look at the whole image again")
         self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
         self.specimen = specimen_edits(self.session)
-        self.draw = button("Draw specimen", "Paint or erase where there is matter; maps and shares follow")
-        self.as_found = button("As found", "Go back to the specimen that the image shows")
+        self.draw = button(
+            "Edit specimen mask", "Paint or erase where there is matter; maps and shares follow"
+        )
+        self.as_found = button("Reset to automatic", "Go back to the specimen that the image shows")
         self.sizes = SizesPlot(unwrap_viewer(napari_viewer).theme)
         self.sizes.setVisible(False)
         self.legend = wrapped_label()
@@ -79,11 +83,13 @@ class ComponentsDock(Dock):
         self.runner.failed.connect(tell)
         self.session.viewer.events.theme.connect(self._on_theme_changed)
         self.tree.chosen.connect(self._on_row_chosen)
+        self.tree.escaped.connect(self.session.deselect)
         self.whole.clicked.connect(self._on_whole)
         self.copy.clicked.connect(self.tree.copy)
         self.draw.clicked.connect(self.specimen.draw)
         self.as_found.clicked.connect(self.specimen.as_found)
         self.specimen.changed.connect(self._on_specimen_changed)
+        units.changed.connect(self._on_unit_changed)
         self.follow(self._on_found)
 
     def _lay_out(self) -> None:
@@ -95,8 +101,7 @@ class ComponentsDock(Dock):
         menu = QMenu(grains)
         menu.addActions([self.maps, self.show_sizes, self.save_sizes])
         grains.setMenu(menu)
-        buttons = (self.whole, self.draw, self.as_found, grains, self.copy)
-        layout.addLayout(fill_row(QHBoxLayout(), *buttons))
+        layout.addWidget(flowing(self.whole, self.draw, self.as_found, grains, self.copy))
 
     def _on_found(self) -> None:
         image_state = self.session.current
@@ -107,6 +112,10 @@ class ComponentsDock(Dock):
         self._on_sizes_changed()
         shown = image_state is not None and image_state.group.get("orientation") is not None
         self.legend.setVisible(shown)
+
+    def _on_unit_changed(self) -> None:
+        image_state = self.session.current
+        self.tree.fill(component_rows(image_state) if image_state is not None else [])
 
     def _on_sizes_changed(self) -> None:
         if self.show_sizes.isChecked():
@@ -160,16 +169,17 @@ class ComponentsDock(Dock):
             return
         kind, what = key
         if kind == "grain":
-            grain = next(grain for grain in image_state.grains if grain.id == what)
-            self.session.pick(grain_chosen(image_state, grain.id))
-            y, x = np.add(grain.centre, image_state.group.offset)
-            fly_to(self.session.viewer, (float(y), float(x)), grain.diameter)
+            self.session.look_at_grain(int(what))
+        elif kind == "spot":
+            spot = next((each for each in image_state.spots if each.id == what), None)
+            if spot is not None:
+                self.session.pick(spot_chosen(image_state, spot))
         else:
             self.session.pick(component_chosen(image_state, str(what)))
 
     def _on_whole(self) -> None:
         self.session.pick(None)
-        look_at(self.session.viewer, self.session.current, "both")
+        self.session.stage.look("both")
 
 
 def component_rows(image_state: ImageState) -> list[Row]:
@@ -181,18 +191,49 @@ def component_rows(image_state: ImageState) -> list[Row]:
     ]
 
 
+def _reflection_row(indexed: IndexedSpot, image_state: ImageState, match: GrainMatch) -> Row | None:
+    """Return the row of a spot of a grain: (hkl) and d; its record is that of the candidates."""
+    spot = next((each for each in image_state.spots if each.id == indexed.spot), None)
+    if spot is None:
+        return None
+    phase = image_state.phases.get(match.phases[0]) if match.phases else None
+    d = spacing(spot.d, spot.d_sigma, length_unit())
+    cells = (
+        f"({format_hkl(indexed.hkl, phase)})  {d}",
+        f"Δd {signed(100 * indexed.d_residual)} %",
+        "",
+        "",
+        "",
+        "",
+    )
+    return Row(("spot", spot.id), cells)
+
+
 def _component_row(image_state: ImageState, component: ComponentMap, colour: str) -> Row:
     cells = (
         component.name,
-        component.outcome_words if component.phases else "",
+        component_words(image_state, component) if component.phases else "",
         f"{component.score:.2f}" if component.phases else "",
         f"{component.area:.1f} ± {component.area_sigma:.1f}",
         f"{component.fraction:.1%}",
         "",
     )
+    record = {
+        "row": "component",
+        "component": component.name,
+        "grain": None,
+        "outcome": component_words(image_state, component),
+        "probability": float(component.score) if component.phases else None,
+        "area_nm2": float(component.area),
+        "area_sigma_nm2": float(component.area_sigma),
+        "share": float(component.fraction),
+    }
     grains = [grain for grain in image_state.grains if grain.id in component.grains]
-    children = tuple(_grain_row(grain, _match(image_state, grain, component), colour) for grain in grains)
-    return Row(("component", component.name), cells, colour, children=children)
+    children = tuple(
+        _grain_row(image_state, grain, _match(image_state, grain, component), component, colour)
+        for grain in grains
+    )
+    return Row(("component", component.name), cells, colour, children=children, record=record)
 
 
 def _match(image_state: ImageState, grain: Grain, component: ComponentMap) -> GrainMatch:
@@ -200,14 +241,32 @@ def _match(image_state: ImageState, grain: Grain, component: ComponentMap) -> Gr
     return next((match for match in own if named_phases(match) == component.phases), own[0])
 
 
-def _grain_row(grain: Grain, match: GrainMatch, colour: str) -> Row:
-    probability = sum(c.posterior for c in match.candidates if c.phase in match.phases)
+def _grain_row(
+    image_state: ImageState, grain: Grain, match: GrainMatch, component: ComponentMap, colour: str
+) -> Row:
+    probability = min(sum(c.posterior for c in match.candidates if c.phase in match.phases), 1.0)
     cells = (
         f"grain {grain.id}",
-        match.outcome_words,
-        f"{min(probability, 1.0):.2f}" if match.phases else "",
+        match_words(match),
+        f"{probability:.2f}" if match.phases else "",
         f"{grain.area:.1f} ± {grain.area_sigma:.1f}",
         "",
         f"{grain.diameter:.1f}",
     )
-    return Row(("grain", grain.id), cells, colour, match.reason)
+    record = {
+        "row": "grain",
+        "component": component.name,
+        "grain": grain.id,
+        "outcome": match_words(match),
+        "probability": float(probability) if match.phases else None,
+        "area_nm2": float(grain.area),
+        "area_sigma_nm2": float(grain.area_sigma),
+        "diameter_nm": float(grain.diameter),
+        "centre_x_nm": float(grain.centre[1]),
+        "centre_y_nm": float(grain.centre[0]),
+        "reason": match.reason,
+    }
+    shown = match.candidates[0].indexed if match.phases and match.candidates else ()
+    rows = (_reflection_row(indexed, image_state, match) for indexed in shown)
+    children = tuple(row for row in rows if row is not None)
+    return Row(("grain", grain.id), cells, colour, match.reason, children, record)

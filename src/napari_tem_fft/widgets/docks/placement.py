@@ -44,12 +44,20 @@ def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> It
             yield dock
 
 
+def bring_to_front(viewer: ViewerModel, name: str, make: type[QWidget], area: str) -> None:
+    """Show a dock before those behind whose tabs it lies; it is opened if need be."""
+    for _ in bring(viewer, {name: make}, area):
+        pass
+    window = getattr(viewer, "window", None)
+    for widget in tuple(window.dock_widgets.values()) if window is not None else ():
+        dock = dock_of(widget) if isinstance(widget, make) else None
+        if dock is not None:
+            dock.show()
+            dock.raise_()
+
+
 def bring_around(
-    widget: QWidget,
-    viewer: ViewerModel,
-    below: dict[str, type[QWidget]],
-    beside: dict[str, type[QWidget]],
-    share: float,
+    widget: QWidget, viewer: ViewerModel, below: dict[str, type[QWidget]], share: float
 ) -> Iterator[None]:
     """Open docks around a widget's own, one a step; open ones stay where they are.
 
@@ -58,9 +66,9 @@ def bring_around(
     widget : QWidget
         Its dock stays on top of those in its column.
     viewer : napari.Viewer
-    below, beside : dict of str to type
-        Those behind tabs at the bottom, the first on top, and those behind tabs in the right column: the
-        widgets' names in the manifest and their classes, made for a viewer.
+    below : dict of str to type
+        Those behind tabs at the bottom, the first on top: the widgets' names in the manifest and their
+        classes, made for a viewer.
     share : float
         Of the window's height for those at the bottom.
     """
@@ -71,10 +79,8 @@ def bring_around(
             _settle(first, share)
         first.raise_()
         yield
-    for _ in bring(viewer, beside, "right"):
-        if (own := dock_of(widget)) is not None:
-            own.raise_()
-        yield
+    if (own := dock_of(widget)) is not None:
+        own.raise_()
 
 
 def narrow(widget: QWidget) -> None:

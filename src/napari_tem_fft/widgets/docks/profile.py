@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction, QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from ...core.crystal.miller import Style, format_hkl
 from ...core.crystal.phase import Miller, Phase
@@ -34,6 +34,8 @@ from .dock import Dock
 
 #: Lines of smaller d are beyond what is measured, nm.
 SMALLEST_D = 0.05
+#: Names of curves for people.
+CURVE_NAMES = {"masked": "Bragg-masked", "local maximum": "maximum over local FFTs"}
 #: Pictures that can be written.
 PICTURES = "Pictures (*.png *.svg)"
 
@@ -54,13 +56,17 @@ class ProfileDock(Dock):
         self.toolbar = ThemedToolbar(self.plot, self)
         self.curves = {
             "whole image": _switch("whole image", "The whole image's transform"),
-            "masked": _switch("masked", "What lies inside the mask; follows each brush stroke"),
-            "local maximum": _switch("local maximum", "Largest signal over all local windows: small grains"),
+            "masked": _switch("Bragg-masked", "What lies inside the mask; follows each brush stroke"),
+            "local maximum": _switch(
+                "maximum over local FFTs", "Largest signal over all local windows: small grains"
+            ),
         }
         self.background = _switch("subtract background", "Show what stands above the background")
         self.lines = _switch("phase lines", "Where the named phases have their lines")
         self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
         self.legend = QLabel()
+        # it asks for no room of its own, or the window could not get narrower than its words
+        self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save = QAction("Save the curves as a table (CSV)...")
         self.save_plot = QAction("Save the plot (PNG, SVG)...")
         self.save_overview = QAction("Save the overview of the image (PNG, SVG)...")
@@ -83,8 +89,7 @@ class ProfileDock(Dock):
         self._row = QHBoxLayout()
         self._row.addWidget(self.toolbar)
         self._row.addWidget(show)
-        self._row.addWidget(self.legend)
-        self._row.addStretch(1)
+        self._row.addWidget(self.legend, stretch=1)
         layout.addLayout(self._row)
         layout.addWidget(self.plot, stretch=1)
 
@@ -141,7 +146,9 @@ class ProfileDock(Dock):
         self.legend.setText("&nbsp; ".join(self._legend_entry(profile.curve) for profile in view.drawn()))
 
     def _legend_entry(self, curve: str) -> str:
-        return f'<span style="color:{self.plot.curve_style(curve)[0]}">━ {curve}</span>'
+        return (
+            f'<span style="color:{self.plot.curve_style(curve)[0]}">━ {CURVE_NAMES.get(curve, curve)}</span>'
+        )
 
     def _on_theme_changed(self) -> None:
         self.plot.set_theme(self._viewer.theme)
@@ -199,14 +206,12 @@ def _overview_steps(analysis: Analysis, unit: LengthUnit, path: str) -> Generato
 
 def phase_lines(image_state: ImageState) -> tuple[PhaseLines, ...]:
     """Return the reflections of the phases that were named, in the colours of their components."""
-    if image_state.analysis is None:
-        return ()
-    colours = colours_of(component.name for component in image_state.components)
-    phases = {phase.id: phase for phase in image_state.analysis.phases}
+    colours, phases = colours_of(c.name for c in image_state.components), image_state.phases
     return tuple(
         _lines_of(phases[name], colours[component.name])
         for component in image_state.components
         for name in component.phases
+        if name in phases
     )
 
 
@@ -221,10 +226,7 @@ def peak_names(
     image_state: ImageState, peaks: Sequence[ProfilePeak], style: Style = "mathtext"
 ) -> tuple[str, ...]:
     """Return (hkl) of each peak; empty where its spots are not all the same reflection of one phase."""
-    match_of = matches_of_spots(image_state.grains, image_state.matches)
-    known = (
-        {phase.id: phase for phase in image_state.analysis.phases} if image_state.analysis is not None else {}
-    )
+    match_of, known = matches_of_spots(image_state.grains, image_state.matches), image_state.phases
     named = []
     for spot in image_state.spots:
         match = match_of.get(spot.id)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtWidgets import (
@@ -22,7 +23,7 @@ from ...core.maps.colours import colours_of
 from ...core.progress import Step
 from ...core.series import SeriesFrame, component_names, series_steps
 from ...layers.results import KEY, micrograph_of
-from ..forms.controls import Columns, button, fill_row, wrapped_label
+from ..forms.controls import Columns, button, fill_row, flowing, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..plots.canvas import ThemedCanvas
 from ..session.messages import tell
@@ -62,6 +63,8 @@ class SeriesPlot(ThemedCanvas):
             line: dict[str, Any] = {"color": colours[name], "marker": "o", "markersize": 3, "capsize": 2}
             self.axes.errorbar(times, area, sigma, label=name, **line)
         self.axes.set_xlabel("time (s)" if self._interval else "frame")
+        if not self._interval:
+            self.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.axes.set_ylabel("area (nm²)")
         if names:
             self.axes.legend(fontsize=8, labelcolor=self.colours.text, frameon=False)
@@ -102,15 +105,15 @@ class SeriesDock(Dock):
         self.progress = QProgressBar()
         self.hint = wrapped_label(NO_STACK)
         self.plot = SeriesPlot(self._viewer.theme)
-        self.tree = ResultTree(("frame",), ("Click a frame to see it",))
+        self.tree = ResultTree(("frame",), ("Click a frame to analyse it alone, and see its maps",))
 
     def _lay_out(self) -> None:
         layout = self.column()
         layout.addLayout(fill_row(QHBoxLayout(), self.run, self.cancel, self.progress))
         layout.addWidget(self.hint)
         layout.addWidget(Columns(self.plot, self.tree, (3, 2)), stretch=1)
-        interval = QLabel("a frame every")
-        layout.addLayout(fill_row(QHBoxLayout(), interval, self.interval, self.copy, self.save))
+        interval = QLabel("Frame interval")
+        layout.addWidget(flowing(interval, self.interval, self.copy, self.save))
 
     def _connect(self) -> None:
         self.run.clicked.connect(self._on_run)
@@ -164,7 +167,15 @@ class SeriesDock(Dock):
         self.tree.fill([frame_row(frame, names) for frame in self.frames])
 
     def _on_frame_chosen(self, frame: int) -> None:
-        self._viewer.dims.set_point(self._viewer.dims.ndim - 3, float(frame))
+        """Show a frame with its maps, by analysing it alone."""
+        layer, setting = self.session.offer.image, self.session.offer.setting
+        self._viewer.dims.set_current_step(self._viewer.dims.ndim - 3, frame)
+        if layer is None or layer.ndim != 3 or setting is None or self.runner.running:
+            return
+        try:
+            self.session.analyse(layer, *setting())
+        except ValueError as error:
+            tell(error)
 
     def _on_save(self) -> None:
         path: str = QFileDialog.getSaveFileName(self, "Save the table", "series.csv", "Tables (*.csv)")[0]
@@ -201,4 +212,10 @@ def frame_row(frame: SeriesFrame, names: tuple[str, ...]) -> Row:
     cells = (str(frame.frame), str(frame.spots), str(frame.grains), *areas)
     if frame.problem:
         cells = (str(frame.frame), *[""] * (2 + len(names)))
-    return Row(frame.frame, cells, help=frame.problem)
+    record: dict[str, Any] = {"frame": frame.frame, "spots": frame.spots, "grains": frame.grains}
+    for name in names:
+        area, sigma = frame.areas.get(name, (0.0, 0.0))
+        record |= {f"{name} (nm2)": float(area), f"{name} sigma (nm2)": float(sigma)}
+    record["specimen (nm2)"] = float(frame.specimen)
+    record["problem"] = frame.problem
+    return Row(frame.frame, cells, help=frame.problem, record=record)

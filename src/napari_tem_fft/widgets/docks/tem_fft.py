@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -12,6 +14,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
+    QHBoxLayout,
     QLabel,
     QProgressBar,
     QVBoxLayout,
@@ -23,15 +26,18 @@ from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
 from ...io.phases.table import load_table
+from ..canvas.grain_fft import GrainFft
 from ..canvas.keys import bind, list_of_keys, words_of
 from ..canvas.live_fft import LiveFft
 from ..canvas.panel import close_panel, open_panel
 from ..canvas.roi import drawn_part
-from ..canvas.views import SPACES, Space, ViewButtons, look_at
+from ..canvas.views import SPACES, Space, ViewButtons
 from ..forms.candidates import CandidatesForm
 from ..forms.controls import (
     Scrolled,
     button,
+    fill_row,
+    flowing,
     folding,
     frame,
     side_by_side,
@@ -41,10 +47,10 @@ from ..forms.image_choice import ImageChoice
 from ..forms.mask_tools import TOOLS, MaskTools
 from ..forms.network_choice import NetworkChoice
 from ..forms.params import ParamsForm, tooltip
-from ..forms.summary import summary
+from ..forms.summary import pixel_size_words, summary
 from ..session.batch_run import Setting as Asking
 from ..session.batch_run import run_of
-from ..session.messages import tell
+from ..session.messages import messages, tell
 from ..session.preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
 from ..session.session import unwrap_viewer
 from ..session.source import calibration_from, set_pixel_size, set_uncertainty
@@ -52,26 +58,33 @@ from ..session.turns import in_turns
 from ..session.warm import load_layers
 from .batch import BatchDock
 from .calibration import CalibrationDock
-from .components import ComponentsDock
 from .dock import Dock
-from .phases import PhasesDock
-from .placement import bring_around, narrow
+from .placement import bring_around, bring_to_front, narrow
 from .profile import ProfileDock
+from .results import ResultsDock
 from .series import SeriesDock
+from .train import TrainDock
 
 PART = (
-    "Run the whole chain on the part of the image inside a shape: the rectangle of the live FFT, or the"
+    "Run the whole chain on the region of interest: what is inside the rectangle of the live FFT, or the"
     " selected rectangle, ellipse or polygon of any Shapes layer"
 )
+#: Buttons that open docks.
+OPENED = {
+    "Series": "Analyse a stack frame by frame",
+    "Batch": "Analyse many files in the background",
+    "Train": "Teach the network from masks that you have corrected",
+}
+#: Colour of what went wrong, to be read on dark and on light.
+PROBLEM = "#E5534B"
 #: The docks that belong to this one.
 BELOW: dict[str, type[QWidget]] = {
     "Profile": ProfileDock,
-    "Components": ComponentsDock,
-    "Phases": PhasesDock,
+    "Results": ResultsDock,
     "Calibration": CalibrationDock,
-    "Series": SeriesDock,
 }
-BESIDE: dict[str, type[QWidget]] = {"Batch": BatchDock}
+#: Those that are opened on demand, as tabs behind this one.
+ON_DEMAND: dict[str, type[QWidget]] = {"Series": SeriesDock, "Batch": BatchDock, "Train": TrainDock}
 
 
 class TemFftDock(Dock):
@@ -114,6 +127,11 @@ class TemFftDock(Dock):
         self.uncertainty.setRange(field.low or 0.0, field.high or 100.0)
         self.uncertainty.setSuffix(f" {field.unit}")
         self.uncertainty.setToolTip(f"{tooltip(field)} Of the chosen image alone, from its next run on.")
+        self.scale = QLabel()
+        self.scale.setToolTip(
+            "Pixel size of the chosen image, and how well it is known; all d follow from it"
+        )
+        self.to_calibration = button("Calibrate...", "Correct the scale on a known crystal, or by a profile")
         self.candidates = CandidatesForm(load_table())
         self.network = NetworkChoice(self.session.network)
         self.params = ParamsForm(AnalysisParams(), without=("network",))
@@ -124,19 +142,28 @@ class TemFftDock(Dock):
         self.progress = QProgressBar()
         self.spots = MaskTools(self.session)
         self.views = ViewButtons()
-        self.live = QCheckBox("FFT of a part, live")
+        self.live = QCheckBox("Live FFT (ROI)")
         self.live.setToolTip("Drag a rectangle over the image and see the FFT of what is inside it")
         self.live_fft = LiveFft(self.session)
-        self.part = button("Analyse a part", PART)
-        self.panel = QCheckBox("FFT in a panel of its own")
-        self.panel.setToolTip("Show reciprocal space in 1/nm in a second viewer; this choice is remembered")
+        self.part = button("Analyse ROI", PART)
+        self.panel = QCheckBox("Separate FFT panel")
+        self.panel.setToolTip("Show reciprocal space in nm⁻¹ in a second viewer; this choice is remembered")
         self.panel.setChecked(not self.session.beside)
+        self.on_demand = {name: button(name, help) for name, help in OPENED.items()}
+        self.problem = wrapped_label()
+        self.problem.setVisible(False)
+        self.problem.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.grain_fft = GrainFft(self.session)
+        self.of_grain = QCheckBox("FFT of grain")
+        self.of_grain.setToolTip("Show the FFT of the selected grain alone, over that of the whole image")
         self.choice = wrapped_label()
         self.choice.setVisible(False)
-        self.choice.setToolTip("Click a spot in the FFT, a grain in the image or a peak of the profile")
+        self.choice.setToolTip(
+            "Click a spot in the FFT, a grain or a peak of the profile; Escape ends the selection"
+        )
         self.result = wrapped_label()
         self.result.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.result.setToolTip("State, area, and share of the specimen's area of each component")
+        self.result.setToolTip("Outcome, area, and share of the specimen's area of each component")
         self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
     def _lay_out(self) -> None:
@@ -150,19 +177,23 @@ class TemFftDock(Dock):
         rows.addWidget(side_by_side(QLabel("pixel size"), self.pixel_size, self.calibrate))
         rows.addWidget(side_by_side(QLabel("scale bar"), self.bar, self.bar_pixels))
         layout.addWidget(self.calibration)
-        layout.addWidget(side_by_side(QLabel(UNCERTAINTY.field.label), self.uncertainty))
+        scale = QWidget()
+        row = fill_row(QHBoxLayout(scale), self.scale, QLabel("±"), self.uncertainty, self.to_calibration)
+        row.setStretch(0, 1)
+        layout.addWidget(scale)
         layout.addWidget(frame("Candidates", self.candidates))
-        layout.addWidget(side_by_side(QLabel("network"), self.network))
-        layout.addWidget(folding("Parameters", self.params, self.defaults))
-        layout.addWidget(side_by_side(self.run, self.step, self.cancel))
+        layout.addWidget(side_by_side(self.run, self.step, self.part, self.cancel))
         layout.addWidget(self.progress)
-        layout.addWidget(self.views)
-        layout.addWidget(side_by_side(self.live, self.part))
-        layout.addWidget(self.panel)
-        layout.addWidget(frame("Correct the spots", self.spots))
-        layout.addWidget(self.choice)
+        layout.addWidget(self.problem)
         layout.addWidget(self.result, stretch=1)
-        layout.addWidget(folding("Keyboard", QLabel(list_of_keys())))
+        layout.addWidget(self.choice)
+        layout.addWidget(frame("Edit spots", self.spots))
+        layout.addWidget(self.views)
+        layout.addWidget(flowing(self.live, self.of_grain, self.panel))
+        network = side_by_side(QLabel("network"), self.network)
+        advanced = network, folding("Parameters", self.params, self.defaults)
+        layout.addWidget(folding("Advanced", *advanced, QLabel(list_of_keys())))
+        layout.addWidget(side_by_side(QLabel("open"), *self.on_demand.values()))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(Scrolled(form))
@@ -174,6 +205,9 @@ class TemFftDock(Dock):
         for field in (self.bar, self.bar_pixels):
             field.valueChanged.connect(self._on_bar_changed)
         self.uncertainty.valueChanged.connect(self._on_uncertainty_stated)
+        self.to_calibration.clicked.connect(self._on_to_calibration)
+        for each in self.on_demand.values():
+            each.clicked.connect(self._on_open)
         self.network.chosen.connect(self._on_network_chosen)
         self.defaults.clicked.connect(self._on_defaults)
         self.run.clicked.connect(self._on_run)
@@ -181,9 +215,13 @@ class TemFftDock(Dock):
         self.cancel.clicked.connect(session.cancel)
         self.views.wanted.connect(self._look)
         self.live.toggled.connect(self._on_live_toggled)
+        self.of_grain.toggled.connect(self.grain_fft.want)
         self.part.clicked.connect(self._on_part)
         self.panel.toggled.connect(self._on_panel_toggled)
         self._bind_keys()
+        messages.told.connect(self._on_told)
+        for changed in (self.candidates.edited, self.params.edited, self.network.chosen):
+            changed.connect(self._forget_problem)
         run_of(self._viewer).offer(self._asked)
         units.watch()
         units.changed.connect(self._on_unit_changed)
@@ -193,9 +231,11 @@ class TemFftDock(Dock):
         session.current_changed.connect(self._on_current_changed)
         session.chosen_changed.connect(self._on_chosen_changed)
         session.calibrated.connect(self._on_calibrated)
+        session.restored.connect(self._on_restored)
 
     def _bind_keys(self) -> None:
         bind(self._viewer, "run", self._on_run)
+        bind(self._viewer, "deselect", self.session.deselect)
         for space in SPACES:
             bind(self._viewer, space, self._look, space)
         for tool in TOOLS:
@@ -210,7 +250,7 @@ class TemFftDock(Dock):
             load_layers(self)
 
     def _bring_docks(self, first: bool) -> Iterator[None]:
-        yield from bring_around(self, self._viewer, BELOW, BESIDE, share=0.36)
+        yield from bring_around(self, self._viewer, BELOW, share=0.36)
         if first:
             narrow(self)
             self.panel.setChecked(self.panel.isChecked() or fft_in_panel())
@@ -247,7 +287,7 @@ class TemFftDock(Dock):
         self.panel.setChecked(False)
 
     def _look(self, space: Space) -> None:
-        look_at(self._viewer, self.session.current, space)
+        self.session.stage.look(space)
 
     def _on_run(self) -> None:
         self._go_on(single=False)
@@ -260,7 +300,8 @@ class TemFftDock(Dock):
             self.session.advance(single)
             return
         try:
-            self.session.analyse(self._layer(), *self._setting(), single)
+            request = self.candidates.asked().plain()
+            self.session.analyse(self._layer(), *self._setting(), single, request)
         except ValueError as error:
             tell(error)
 
@@ -288,7 +329,17 @@ class TemFftDock(Dock):
         self.image.image = part
         self._on_run()
 
+    def _on_told(self, text: str) -> None:
+        """Let what went wrong stand here until something changes; a notification soon goes."""
+        self.problem.setText(f'<span style="color:{PROBLEM}">{escape(text)}</span>')
+        self.problem.setVisible(True)
+
+    def _forget_problem(self) -> None:
+        self.problem.clear()
+        self.problem.setVisible(False)
+
     def _on_image_chosen(self, layer: Image | None) -> None:
+        self._forget_problem()
         known = layer is None or all(str(unit) != "pixel" for unit in layer.units[-2:])
         self.calibration.setVisible(not known)
         self._show_uncertainty()
@@ -305,16 +356,31 @@ class TemFftDock(Dock):
         if (layer := self.image.image) is not None:
             set_pixel_size(layer, self.pixel_size.value())
             self._on_image_chosen(layer)
-            self._viewer.fit_to_view()
+            self.session.stage.look("both")
 
     def _show_uncertainty(self) -> None:
         """Show how well the scale of the chosen image is known; nothing is stated by that."""
         layer = self.image.image
+        self.scale.setText(pixel_size_words(calibration_from(layer)) if layer is not None else "no image")
         self.uncertainty.setEnabled(layer is not None)
         if layer is not None:
             self.uncertainty.blockSignals(True)
             self.uncertainty.setValue(calibration_from(layer).uncertainty_percent)
             self.uncertainty.blockSignals(False)
+
+    def _on_to_calibration(self) -> None:
+        """Bring the Calibration dock to the front."""
+        bring_to_front(self._viewer, "Calibration", CalibrationDock, "bottom")
+
+    def _on_open(self) -> None:
+        asked = self.sender()
+        for name, each in self.on_demand.items():
+            if each is asked:
+                self.open_dock(name)
+
+    def open_dock(self, name: str) -> None:
+        """Open one of the docks that are opened on demand, or bring it to the front."""
+        bring_to_front(self._viewer, name, ON_DEMAND[name], "right")
 
     def _on_uncertainty_stated(self, percent: float) -> None:
         if (layer := self.image.image) is not None:
@@ -328,8 +394,12 @@ class TemFftDock(Dock):
         """Analyse the image again, with the scale as it is now and as well known."""
         self._show_uncertainty()
         self.session.cancel()
-        self._viewer.fit_to_view()
         self._on_run()
+
+    def _on_restored(self, request: dict[str, Any]) -> None:
+        """Show how the candidates of an analysis from a file were asked for."""
+        if request:
+            self.candidates.restore(request)
 
     def _on_defaults(self) -> None:
         self.params.value = AnalysisParams()
@@ -342,6 +412,8 @@ class TemFftDock(Dock):
 
     def _on_state_changed(self) -> None:
         running, paused = self.session.running, self.session.paused
+        if running:
+            self._forget_problem()
         self.run.setText("Run the rest" if paused else "Run")
         self.step.setText("Next step" if paused else "Step")
         for widget in (self.run, self.step):
@@ -373,5 +445,5 @@ class TemFftDock(Dock):
 
     def _on_chosen_changed(self) -> None:
         chosen = self.session.chosen
-        self.choice.setText(f"chosen: {chosen.words}" if chosen else "")
+        self.choice.setText(f"selected: {chosen.words}" if chosen else "")
         self.choice.setVisible(chosen is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from time import monotonic
 
 from napari.components import ViewerModel
 from napari.utils.notifications import show_info
@@ -45,6 +46,7 @@ class TrainDock(Dock):
         super().__init__(napari_viewer)
         self.saver = Runner()
         self.training = FineTuning(self)
+        self._stage: tuple[str, int, float] | None = None
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -143,6 +145,9 @@ class TrainDock(Dock):
         if image_state is None or image_state.analysis is None:
             return
         base = self.base.currentData()
+        if not is_corrected(image_state.analysis):
+            tell(ValueError("this mask is as it was found: correct it first, or there is nothing to learn"))
+            return
         try:
             params = load_config(model_folder(base)).inputs if base else InputParams()
         except ValueError as error:
@@ -176,7 +181,17 @@ class TrainDock(Dock):
     def _on_progressed(self, what: str, step: int, steps: int) -> None:
         self.progress.setRange(0, steps)
         self.progress.setValue(step)
-        self.state.setText(f"{what}: {step} of {steps}")
+        self.state.setText(f"{what}: {step} of {steps}{self._left(what, step, steps)}")
+
+    def _left(self, what: str, step: int, steps: int) -> str:
+        """How long the stage that is under way still takes, by what it has taken so far."""
+        stage, now = what.split(",")[0], monotonic()
+        if self._stage is None or self._stage[0] != stage or step < self._stage[1]:
+            self._stage = stage, step, now
+        _, first, began = self._stage
+        return (
+            "" if step <= first else f"; {time_words((now - began) * (steps - step) / (step - first))} left"
+        )
 
     def _on_ended(self, trouble: str) -> None:
         self.progress.setRange(0, 1)
@@ -189,6 +204,24 @@ class TrainDock(Dock):
         elif not trouble and self.training.output.name:
             self.state.setText(f"{self.training.output.name} is ready, and can be chosen in the TEM FFT dock")
             self.session.network.listed.emit()
+
+
+def is_corrected(analysis: Analysis) -> bool:
+    """Whether a person has changed the spots: added some, or switched some on or off (satellites are off)."""
+    return any(s.origin == "hand" or s.enabled == (s.kind in ("satellite", "camera")) for s in analysis.spots)
+
+
+def time_words(seconds: float) -> str:
+    """About how long something takes.
+
+    Examples
+    --------
+    >>> time_words(31), time_words(140), time_words(7300)
+    ('about 30 s', 'about 2 min', 'about 2 h')
+    """
+    if seconds < 90:
+        return f"about {max(10 * round(seconds / 10), 1)} s"
+    return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {round(seconds / 3600)} h"
 
 
 def _saving(folder: Path, analysis: Analysis, params: InputParams) -> Generator[Step, None, Path]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari.utils.notifications import show_info, show_warning
+from qtpy.QtCore import QTemporaryDir, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
-    QHBoxLayout,
     QLineEdit,
     QPushButton,
     QWidget,
 )
 
 from ...core.crystal.phase import Phase
-from ...core.crystal.phase_selection import DEFAULT_TAGS, non_candidates, select_phases
+from ...core.crystal.phase_selection import DEFAULT_TAGS, non_candidates, parse_elements, select_phases
 from ...core.matching.assignment import CandidateSet
 from ...io.phases.table import (
     FileStatus,
@@ -28,11 +29,13 @@ from ...io.phases.table import (
     with_own_phases,
 )
 from ..session.messages import tell
-from .controls import form_in, wrapped_label
+from .controls import form_in, side_by_side, wrapped_label
 from .phase_table import PhaseTable
 
 USUAL = "All phases, battery first"
 SUFFIXES = (".cif", ".csv")
+#: Said where phases with hydrogen may be named although it is not among the elements.
+HYDROGEN = "hydrogen counts as possible (-H excludes it)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,12 @@ class CandidateRequest:
     elements: str | None = None
     files: tuple[Path, ...] = ()
 
+    def plain(self) -> dict[str, Any]:
+        """The request with the contents of its files, as JSON can hold them."""
+        files = {path.name: path.read_bytes().decode("latin-1") for path in self.files if path.is_file()}
+        given = {"names": self.names, "sets": self.sets, "elements": self.elements, "files": files}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items() if v}
+
 
 class CandidatesForm(QWidget):
     """Three ways to say which phases the sample can hold, and how many are left.
@@ -64,7 +73,14 @@ class CandidatesForm(QWidget):
     ----------
     table : sequence of Phase
         The phases that are known to everybody.
+
+    Signals
+    -------
+    edited()
+        Something else is asked for.
     """
+
+    edited = Signal()
 
     def __init__(self, table: Sequence[Phase]) -> None:
         super().__init__()
@@ -72,6 +88,7 @@ class CandidatesForm(QWidget):
         self._states: list[FileStatus] = []
         self._files: dict[str, Path] = {}
         self._window: PhaseTable | None = None
+        self._kept_files: QTemporaryDir | None = None
         self.setAcceptDrops(True)
         self._make_controls()
         self._lay_out()
@@ -100,12 +117,12 @@ class CandidatesForm(QWidget):
         )
         self.names = QLineEdit(placeholderText="all of the set (or: LiF, Li2O, Cu)")
         self.names.setToolTip("Names, formulas or aliases of phases, with commas; empty for all of the set")
-        self.own = QPushButton("Own phases...")
+        self.own = QPushButton("Add CIF...")
         self.own.setToolTip(
             "Add CIF files, or tables (CSV) of d-spacings; they can be dropped here too."
             f" Files in {user_folder()} are taken along always"
         )
-        self.look_up = QPushButton("Table...")
+        self.look_up = QPushButton("Phase database...")
         self.look_up.setToolTip("All phases with their lattice planes, and what became of your own files")
         self.count = wrapped_label()
 
@@ -113,11 +130,8 @@ class CandidatesForm(QWidget):
         layout = form_in(self)
         for label, control in (("set", self.sets), ("elements", self.elements), ("phases", self.names)):
             layout.addRow(label, control)
-        row = QHBoxLayout()
-        row.addWidget(self.count, stretch=1)
-        row.addWidget(self.look_up)
-        row.addWidget(self.own)
-        layout.addRow(row)
+        layout.addRow(side_by_side(self.look_up, self.own))
+        layout.addRow(self.count)
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the phases that may be named.
@@ -167,6 +181,29 @@ class CandidatesForm(QWidget):
                 show_info(f"{path.name}: {names} added to the candidates; {state.reason}".removesuffix("; "))
         self._on_edited()
 
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Ask again as a saved analysis was asked for; phases from files are those that it had.
+
+        Parameters
+        ----------
+        plain : mapping
+            As `CandidateRequest.plain` gives it, perhaps from a file of somebody else's: what it does not
+            understand is left out.
+        """
+        files = plain.get("files", {})
+        for name, text in files.items() if isinstance(files, Mapping) else ():
+            path = Path(str(name).replace("\\", "/"))
+            if path.suffix.lower() in SUFFIXES and isinstance(text, str):
+                self._kept_files = self._kept_files or QTemporaryDir()
+                copy = Path(self._kept_files.path()) / path.name
+                copy.write_bytes(text.encode("latin-1", "replace"))
+                self.add_files([copy])
+        sets, names = (plain.get(key) for key in ("sets", "names"))
+        wanted = str(sets[0]) if isinstance(sets, list) and sets else USUAL
+        self.sets.setCurrentIndex(max(self.sets.findText(wanted), 0))
+        self.elements.setText(str(plain.get("elements") or ""))
+        self.names.setText(", ".join(map(str, names)) if isinstance(names, list) else "")
+
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Take files of phases."""
         if event is not None and _files_of(event):
@@ -202,14 +239,36 @@ class CandidatesForm(QWidget):
             return ()
 
     def _on_edited(self, text: str = "") -> None:
+        self.edited.emit()
         try:
             chosen = self.phases()
             listed = ", ".join(phase.id for phase in chosen)
             names = f": {listed}" if len(chosen) <= 6 else ""
-            self.count.setText(f"{len(chosen)} of {len(self._table)} phases active{names}")
+            assumed = f"; {HYDROGEN}" if assumes_hydrogen(self.elements.text(), chosen) else ""
+            self.count.setText(f"{len(chosen)} of {len(self._table)} phases active{names}{assumed}")
             self.count.setToolTip(listed)
         except ValueError as error:
             self.count.setText(str(error))
+
+
+def assumes_hydrogen(elements: str, phases: Iterable[Phase]) -> bool:
+    """Whether phases may be named for hydrogen that nobody has stated: most detectors do not see it.
+
+    Examples
+    --------
+    >>> from napari_tem_fft.io.phases.table import load_table
+    >>> lithium = [phase for phase in load_table() if phase.id in ("Li", "LiH")]
+    >>> [assumes_hydrogen(text, lithium) for text in ("Li, F", "Li, H", "Li, -H", "")]
+    [True, False, False, False]
+    """
+    try:
+        rule = parse_elements(elements)
+    except ValueError:
+        return False
+    stated = rule.optional | rule.required | rule.any_of
+    if not stated or {"H", "D"} & (stated | rule.excluded):
+        return False
+    return any({"H", "D"} & phase.elements for phase in phases)
 
 
 def _files_of(event: QDropEvent) -> list[str]:

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
+from superqt import QCollapsible, QFlowLayout
 
 #: A dock so many times higher than wide has its columns below each other.
 HIGH = 1.2
@@ -61,6 +61,17 @@ def side_by_side(*widgets: QWidget) -> QWidget:
     row = fill_row(QHBoxLayout(box), *widgets)
     for index, widget in enumerate(widgets):
         row.setStretch(index, 0 if isinstance(widget, QLabel) else 3 if isinstance(widget, QLineEdit) else 1)
+    return box
+
+
+def flowing(*widgets: QWidget) -> QWidget:
+    """Return widgets in a row, as one, of which those that have no room in it stand in further rows."""
+    box = QWidget()
+    flow = QFlowLayout(box)
+    flow.setContentsMargins(0, 0, 0, 0)
+    flow.setSpacing(4)
+    for widget in widgets:
+        flow.addWidget(widget)
     return box
 
 

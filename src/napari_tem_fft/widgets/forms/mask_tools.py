@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -18,22 +20,23 @@ from ..canvas.tools import Action, Tool
 from ..session.selection import component_chosen, phase_of
 from ..session.session import Session
 from .controls import button, fill_row, short
+from .tool_icons import SHOWN, tool_icon
 
 #: Text and help of each tool.
 TOOLS: dict[Tool, tuple[str, str]] = {
-    "look": ("look", "Click a spot or a grain to choose it; drag to move the view"),
-    "add": ("+ spot", "Click in the FFT where a spot is missing; its position is refined"),
-    "remove": ("- spot", "Click a spot in the FFT that is no reflection"),
-    "angle": ("angle", "Click two spots for the angle between them"),
-    "circle": ("circle", "Drag in the FFT from a circle's middle to its rim"),
-    "ring": ("ring", "Drag in the FFT from one edge of a ring to the other"),
-    "wedge": ("wedge", "Drag in the FFT from one corner of a part of a ring to the opposite one"),
+    "look": ("Select", "Click a spot or a grain to select it; drag to move the view"),
+    "add": ("Add spot", "Click in the FFT where a spot is missing; its position is refined"),
+    "remove": ("Delete spot", "Click a spot in the FFT that is no reflection"),
+    "angle": ("Angle", "Click two spots for the angle between them"),
+    "circle": ("Disk", "Drag in the FFT from a disk's middle to its rim"),
+    "ring": ("Annulus", "Drag in the FFT from one edge of an annulus to the other"),
+    "wedge": ("Sector", "Drag in the FFT from one corner of a part of an annulus to the opposite one"),
 }
 ACTIONS: dict[str, Action] = {
-    "show it": "show",
-    "remove its spots": "remove",
-    "keep only its spots": "keep",
-    "bring spots back": "bring back",
+    "Show filtered image": "show",
+    "Delete its spots": "remove",
+    "Keep only its spots": "keep",
+    "Restore its spots": "bring back",
 }
 
 
@@ -55,19 +58,23 @@ class MaskTools(QWidget):
         self._on_found()
 
     def _make_controls(self) -> None:
-        self.tools = {tool: _tool(text, f"{help}{words_of(tool)}") for tool, (text, help) in TOOLS.items()}
+        self.tools = {
+            tool: _tool(text, f"{text}: {help}{words_of(tool)}") for tool, (text, help) in TOOLS.items()
+        }
         self._group = QButtonGroup(self)
         for each in self.tools.values():
             self._group.addButton(each)
         self.action = short(QComboBox(), 7)
         self.action.addItems(list(ACTIONS))
-        self.action.setToolTip("What a circle, ring or wedge is for; shown, it gives its fringes and profile")
-        self.whole_phase = button(
-            "its phase", "Choose all spots of the phase to which the chosen ones belong"
+        self.action.setToolTip(
+            "What a disk, annulus or sector is for; shown, it gives its filtered image and profile"
         )
-        self.remove = button("remove", "Let the chosen spots count no longer")
-        self.keep = button("keep only", "Let only the chosen spots count")
-        self.friedel = QCheckBox("paint -g too")
+        self.whole_phase = button(
+            "All spots of this phase", "Select all spots of the phase to which the selected ones belong"
+        )
+        self.remove = button("Delete", "Let the selected spots count no longer")
+        self.keep = button("Keep only selected", "Let only the selected spots count")
+        self.friedel = QCheckBox("Keep Friedel pairs (±g)")
         self.friedel.setChecked(self.session.edits.friedel)
         self.friedel.setToolTip(
             "A spot painted or erased at +g is painted or erased at -g at once. Without it, a pair counts as"
@@ -83,15 +90,9 @@ class MaskTools(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
-        for words, names in (
-            ("click", ("look", "add", "remove", "angle")),
-            ("drag", ("circle", "ring", "wedge")),
-        ):
-            row = _row(layout, QLabel(words), *(self.tools[name] for name in TOOLS if name in names))
-            if words == "drag":
-                row.addWidget(self.action, stretch=1)
-        _row(layout, QLabel("chosen"), self.whole_phase, self.remove, self.keep)
-        _row(layout, self.friedel, self.undo, self.redo)
+        _row(layout, *self.tools.values(), self.undo, self.redo)
+        _row(layout, self.friedel, self.whole_phase)
+        _row(layout, self.remove, self.keep, self.action)
         layout.addWidget(self.said)
 
     def _connect(self) -> None:
@@ -103,14 +104,22 @@ class MaskTools(QWidget):
         self.remove.clicked.connect(self._on_remove)
         self.keep.clicked.connect(self._on_keep)
         self.friedel.toggled.connect(self._on_friedel)
-        self.undo.clicked.connect(session.edits.undo)
-        self.redo.clicked.connect(session.edits.redo)
+        for each, step in ((self.undo, session.edits.undo), (self.redo, session.edits.redo)):
+            each.clicked.connect(step)
+            each.clicked.connect(self._on_step_back)
         session.tools.changed.connect(self._on_tool_changed)
         session.tools.said.connect(self._on_said)
         session.chosen_changed.connect(self._on_chosen)
         session.found.connect(self._on_found)
         session.current_changed.connect(self._on_found)
+        session.viewer.events.theme.connect(self._on_theme_changed)
+        self._on_theme_changed()
         self._on_tool_changed()
+
+    def _on_theme_changed(self) -> None:
+        colour = get_theme(self.session.viewer.theme).icon.as_hex(format="long")
+        for tool, each in self.tools.items():
+            each.setIcon(tool_icon(tool, colour))
 
     def _on_action(self, text: str) -> None:
         self.session.tools.for_regions(ACTIONS[text])
@@ -123,6 +132,10 @@ class MaskTools(QWidget):
     def _on_said(self, words: str) -> None:
         self.said.setText(words)
         self.said.setVisible(bool(words))
+
+    def _on_step_back(self) -> None:
+        """Take back what was said of the edit that is undone."""
+        self._on_said("")
 
     def _on_whole_phase(self) -> None:
         image_state, chosen = self.session.current, self.session.chosen
@@ -155,8 +168,12 @@ class MaskTools(QWidget):
         self.redo.setEnabled(bool(image_state and image_state.future))
 
 
-def _tool(text: str, help: str) -> QPushButton:
-    made = button(text, help)
+def _tool(name: str, help: str) -> QPushButton:
+    """A button with an icon alone, so that all tools stand in one row; its name for whoever cannot see it."""
+    made = button("", help)
+    made.setAccessibleName(name)
+    made.setIconSize(QSize(SHOWN, SHOWN))
+    made.setMinimumWidth(SHOWN + 8)
     made.setCheckable(True)
     return made
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from ...core.crystal.miller import format_hkl, format_zone
-from ...core.crystal.phase import Phase
-from ...core.lengths import LengthUnit, length, symbol
+from ...core.lengths import LengthUnit, length, signed, symbol, uncertainty
 from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import component_name
 from ...core.matching import Candidate, GrainMatch, IndexedRing, IndexedSpot, RingMatch
 from ...core.matching.assignment import ring_peaks
 from ...core.spots.spot import Spot
 from ..session.image_state import ImageState
+from .outcome_words import match_words
 from .tree import Row
 
 #: Candidates listed a grain.
@@ -24,7 +24,7 @@ Key = tuple[int, str, int]
 def columns(unit: LengthUnit) -> tuple[str, ...]:
     """Titles of the columns."""
     d = f"d ({symbol(unit)})"
-    return "grain, phase, (hkl)", "prob.", "zone", "fits", d, "d off", "angle off"
+    return "grain, phase, (hkl)", "probability", "zone axis", "indexed (%)", d, "Δd (%)", "Δangle (°)"
 
 
 def match_rows(image_state: ImageState, unit: LengthUnit = "nm") -> list[Row]:
@@ -41,10 +41,9 @@ class _Rows:
 
     def __init__(self, image_state: ImageState, unit: LengthUnit) -> None:
         self.unit = unit
+        self.matches = image_state.matches
         self.spots = {spot.id: spot for spot in image_state.spots}
-        analysis = image_state.analysis
-        known: Sequence[Phase] = (*analysis.phases, *analysis.others) if analysis is not None else ()
-        self.phases = {phase.id: phase for phase in known}
+        self.phases = image_state.phases
         self.peaks = ring_peaks(image_state.profiles, image_state.spots, image_state.matches)
 
     def match(self, index: int, match: GrainMatch, colours: dict[str, str]) -> Row:
@@ -52,56 +51,85 @@ class _Rows:
         name = " / ".join(match.phases)
         children = [self._candidate(index, c) for c in match.candidates[:MOST_CANDIDATES]]
         if match.unlisted:
-            cells = ("a lattice that is not listed", f"{match.unlisted:.3f}", "", "", "", "", "")
+            cells = ("other (unlisted) phase", f"{match.unlisted:.3f}", "", "", "", "", "")
             children.append(Row(None, cells, help="Or spots that belong to no lattice at all"))
         told = [candidate for candidate in match.alternatives if candidate not in match.candidates]
-        children += [self._candidate(index, candidate, "not a candidate: ") for candidate in told]
-        said = ", by you" if match.decided_by_user else ""
-        words = f"grain {match.grain}: {name} {match.outcome_words}{said}".replace("  ", " ")
+        children += [self._candidate(index, candidate, outside=True) for candidate in told]
+        words = f"grain {match.grain}: {name} {match_words(match)}".replace("  ", " ")
         cells = (words, "", "", "", "", "", "")
-        return Row(
-            (index, "", -1), cells, colours.get(component_name(match), UNKNOWN), match.reason, tuple(children)
-        )
+        colour = colours.get(component_name(match), UNKNOWN)
+        record = {**self._grain_record(index), "row": "grain", "reason": match.reason}
+        return Row((index, "", -1), cells, colour, match.reason, tuple(children), record)
 
-    def _candidate(self, index: int, candidate: Candidate, before: str = "") -> Row:
+    def _grain_record(self, index: int) -> dict[str, Any]:
+        """What every row of a grain says of it."""
+        match = self.matches[index]
+        named = " / ".join(match.phases)
+        return {"row": "", "grain": match.grain, "named": named, "outcome": match_words(match)}
+
+    def _candidate(self, index: int, candidate: Candidate, outside: bool = False) -> Row:
+        """A candidate's row; a phase outside them has no share of the probability, which is theirs."""
         phase, off = self.phases.get(candidate.phase), 100 * (candidate.scale - 1)
         zone = format_zone(candidate.zone_axis, phase) if candidate.zone_axis else ""
         cells = (
-            f"{before}{candidate.phase}",
-            f"{candidate.posterior:.3f}",
+            f"outside candidates: {candidate.phase}" if outside else candidate.phase,
+            "" if outside else f"{candidate.posterior:.3f}",
             zone,
-            f"{candidate.explained:.0%}",
+            f"{100 * candidate.explained:.0f}",
             "",
-            f"{off:+.2f} %",
+            signed(off),
             "",
         )
-        help = f"needs the pixel size changed by {off:+.2f} %; click for its rings"
+        help = f"needs the pixel size changed by {signed(off)} %; click for its rings"
+        if outside:
+            help = f"{help}; its probability would be {candidate.posterior:.3f} if it were a candidate"
         known = [indexed for indexed in candidate.indexed if indexed.spot in self.spots]
         children = tuple(self._spot(index, candidate.phase, i, self.spots[i.spot]) for i in known)
-        return Row((index, candidate.phase, -1), cells, help=help, children=children)
+        record = {
+            **self._grain_record(index),
+            "row": "outside candidates" if outside else "candidate",
+            "candidate": candidate.phase,
+            "probability": None if outside else float(candidate.posterior),
+            "zone_axis": zone,
+            "indexed": float(candidate.explained),
+            "scale_change_percent": float(off),
+        }
+        return Row((index, candidate.phase, -1), cells, help=help, children=children, record=record)
 
     def _spot(self, index: int, phase: str, indexed: IndexedSpot, spot: Spot) -> Row:
-        d, sigma = length(spot.d, self.unit), length(spot.d_sigma, self.unit)
+        d, sigma = length(spot.d, self.unit), uncertainty(spot.d_sigma, self.unit)
         cells = (
             f"({format_hkl(indexed.hkl, self.phases.get(phase))})",
             "",
             "",
             "",
             f"{d} ± {sigma}",
-            f"{100 * indexed.d_residual:+.2f} %",
-            f"{indexed.angle_residual:+.2f}°",
+            signed(100 * indexed.d_residual),
+            signed(indexed.angle_residual),
         )
         reference = f"{length(indexed.d_reference, self.unit)} {symbol(self.unit)}"
         help = f"spot {spot.id}; reference d {reference}; {indexed.kind}"
-        return Row((index, phase, spot.id), cells, help=help)
+        record = {
+            **self._grain_record(index),
+            "row": "reflection",
+            "candidate": phase,
+            "hkl": " ".join(map(str, indexed.hkl)),
+            "spot": spot.id,
+            "d_nm": float(spot.d),
+            "d_sigma_nm": float(spot.d_sigma),
+            "d_reference_nm": float(indexed.d_reference),
+            "d_change_percent": float(100 * indexed.d_residual),
+            "angle_change_deg": float(indexed.angle_residual),
+        }
+        return Row((index, phase, spot.id), cells, help=help, record=record)
 
     def rings(self, number: int, match: RingMatch) -> Row:
         """The row of rings that no grain explains."""
         children = []
         for candidate in match.candidates[:MOST_CANDIDATES]:
-            key, off = (-1 - number, candidate.phase, -1), f"{100 * (candidate.scale - 1):+.2f} %"
+            key, off = (-1 - number, candidate.phase, -1), signed(100 * (candidate.scale - 1))
             probability = f"{candidate.posterior:.3f}" if candidate.posterior else ""
-            cells = (candidate.phase, probability, "", f"{candidate.explained:.0%}", "", off, "")
+            cells = (candidate.phase, probability, "", f"{100 * candidate.explained:.0f}", "", off, "")
             rings = tuple(self._ring(candidate.phase, ring) for ring in candidate.indexed)
             children.append(Row(key, cells, help="click for its rings", children=rings))
         words = f"{len(match.peaks)} rings, by d only: {' / '.join(match.phases)} {match.outcome}"
@@ -111,5 +139,5 @@ class _Rows:
     def _ring(self, phase: str, ring: IndexedRing) -> Row:
         hkl = f"({format_hkl(ring.hkl, self.phases.get(phase))})" if any(ring.hkl) else ""
         seen = length(self.peaks[ring.peak].d, self.unit) if ring.peak < len(self.peaks) else ""
-        off = f"{100 * ring.d_residual:+.2f} %"
+        off = signed(100 * ring.d_residual)
         return Row(None, (hkl, "", "", "", seen, off, ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from ...core.edit_cache import EditCache
 from ...core.events import GrainsFound, ProfilesReady, SpotsFound
@@ -14,6 +14,7 @@ from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.reanalysis import reanalyse_after_override
 from ..session.image_state import ImageState
+from .controls import flowing, short
 
 
 class Words(QWidget):
@@ -31,15 +32,17 @@ class Words(QWidget):
         super().__init__()
         self._image_states: ImageState | None = None
         self._grain: int | None = None
-        self.phase = QComboBox()
-        self.phase.setToolTip("The phase that you speak of; candidates first")
-        self.set = _button("Set", "The grain is of this phase, whatever the measurement says")
+        self.phase = short(QComboBox(), 9)
+        self.phase.setToolTip("The grain's phase; its candidates first, best first, then all by name")
+        self.phase.setMaxVisibleItems(20)
+        self.phase.setStyleSheet("QComboBox { combobox-popup: 0; }")  # else some styles show all at once
+        self.set = _button("Assign phase", "The grain is of this phase, whatever the measurement says")
         self.lock = _button(
-            "Standard",
+            "Use as internal standard",
             "The grain is of this phase, and the image's scale follows from it (internal standard)",
         )
-        self.reject = _button("Not this", "The grain is not of this phase")
-        self.withdraw = _button("Withdraw", "Take back all that you have said of this grain")
+        self.reject = _button("Exclude phase", "The grain is not of this phase")
+        self.withdraw = _button("Reset", "Take back all that you have said of this grain")
         self._lay_out()
         self.set.clicked.connect(self._on_set)
         self.lock.clicked.connect(self._on_lock)
@@ -48,11 +51,9 @@ class Words(QWidget):
         self.offer(None, None)
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.phase, stretch=1)
-        for button in (self.set, self.lock, self.reject, self.withdraw):
-            row.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(flowing(self.phase, self.set, self.reject, self.lock, self.withdraw))
 
     def offer(self, image_state: ImageState | None, grain: int | None, phase: str = "") -> None:
         """Speak of a grain from now on, and of a phase; of none where there is no grain."""
@@ -61,7 +62,9 @@ class Words(QWidget):
         known = analysis is not None and grain is not None
         self.phase.clear()
         if analysis is not None and known:
-            self.phase.addItems([each.id for each in (*analysis.phases, *analysis.others)])
+            first = [c.phase for m in analysis.matches if m.grain == grain for c in m.candidates]
+            names = sorted({each.id for each in (*analysis.phases, *analysis.others)}, key=str.lower)
+            self.phase.addItems(list(dict.fromkeys((*first, *names))))
             self.phase.setCurrentText(phase or _best(analysis, grain))
         for control in (self.phase, self.set, self.lock, self.reject):
             control.setEnabled(known)

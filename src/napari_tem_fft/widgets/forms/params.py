@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from magicgui.widgets import Container, FloatSpinBox, create_widget
 from magicgui.widgets.bases import ValueWidget
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ...core.parameters import Field, Parameter, parameters_of
@@ -28,7 +29,14 @@ class ParamsForm(QWidget, Generic[Params]):
         The values shown first.
     without : collection of str
         Parameters that have controls elsewhere; their values here are those shown first.
+
+    Signals
+    -------
+    edited()
+        A parameter has another value.
     """
+
+    edited = Signal()
 
     def __init__(self, params: Params, without: Collection[str] = ()) -> None:
         super().__init__()
@@ -44,6 +52,11 @@ class ParamsForm(QWidget, Generic[Params]):
             self._rows.native.hide()
         for name, section in self._sections.items():
             layout.addWidget(folding(name.replace("_", " "), section))
+            section.edited.connect(self.edited)
+        self._rows.changed.connect(self._on_changed)
+
+    def _on_changed(self) -> None:
+        self.edited.emit()
 
     @property
     def value(self) -> Params:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
+from ...core.image.calibration import Calibration
 from ...core.maps.colours import colours_of
 from ...core.maps.component_map import ComponentMap
 from ..session.image_state import ImageState
+from .candidates import HYDROGEN, assumes_hydrogen
+from .outcome_words import component_words
 
 HINT = (
     "Open a micrograph (File &gt; Open, or drop a .dm3 or .dm4 file), then press <b>Run</b>. To try it:"
@@ -24,12 +27,35 @@ def summary(image_state: ImageState | None) -> str:
     lines = [f"{count_text(len(spots), 'spot')} in {count_text(len(image_state.grains), 'grain')}"]
     colours = colours_of(component.name for component in image_state.components)
     for component in image_state.components:
-        lines.append(_line(component, colours[component.name]))
+        lines.append(_line(image_state, component, colours[component.name]))
+        lines += [f"<i>{escape(text)}</i>" for text in _assumptions(image_state, component)]
         if not component.phases:
             lines.append(f"<i>{escape(_reason(image_state, component))}</i>")
     if image_state.analysis is not None and image_state.analysis.specimen_by_user:
         lines.append("the specimen is as you drew it")
     return "<br>".join(lines)
+
+
+def pixel_size_words(calibration: Calibration) -> str:
+    """Size of a pixel, as an image's scale gives it.
+
+    Examples
+    --------
+    >>> pixel_size_words(Calibration((0.025, 0.025), "real"))
+    'pixel 0.0250 nm'
+    """
+    sy, sx = calibration.scale
+    if calibration.unit == "pixel":
+        return "not calibrated"
+    unit = "nm⁻¹" if calibration.space == "reciprocal" else calibration.unit
+    if abs(sy / sx - 1) < 1e-6:
+        return f"pixel {_three(sx)} {unit}"
+    return f"pixel {_three(sx)} (x), {_three(sy)} (y) {unit}"
+
+
+def _three(size: float) -> str:
+    """Three figures."""
+    return f"{size:#.3g}"
 
 
 def count_text(number: int, noun: str) -> str:
@@ -43,7 +69,26 @@ def _reason(image_state: ImageState, unknown: ComponentMap) -> str:
     return own[0].reason if own else ""
 
 
-def _line(component: ComponentMap, colour: str) -> str:
-    words = f"{component.outcome_words}, " if component.phases else ""
+def _assumptions(image_state: ImageState, component: ComponentMap) -> list[str]:
+    """What a name rests on: elements that nobody has stated, and phases that were not asked for."""
+    texts = []
+    elements = str(image_state.request.get("elements") or "")
+    own = [image_state.phases[name] for name in component.phases if name in image_state.phases]
+    if assumes_hydrogen(elements, own):
+        texts.append(f"{HYDROGEN}: {', '.join(p.id for p in own if {'H', 'D'} & p.elements)}")
+    others = dict.fromkeys(
+        candidate.phase
+        for match in image_state.matches
+        if match.grain in component.grains and match.phases and not match.decided_by_user
+        for candidate in match.alternatives
+        if candidate.phase not in component.phases
+    )
+    if others:
+        texts.append(f"outside candidates, as good a fit: {', '.join(others)}")
+    return texts
+
+
+def _line(image_state: ImageState, component: ComponentMap, colour: str) -> str:
+    words = f"{component_words(image_state, component)}, " if component.phases else ""
     share = f"{component.area:.0f} ± {component.area_sigma:.0f} nm², {component.fraction:.1%}"
     return f'<span style="color:{colour}">■</span> <b>{escape(component.name)}</b>: {words}{share}'

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QBrush, QColor, QGuiApplication
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QBrush, QColor, QGuiApplication, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QTreeWidget, QTreeWidgetItem
 
 _KEY = Qt.ItemDataRole.UserRole
@@ -29,6 +29,9 @@ class Row:
     help : str
         Tooltip.
     children : tuple of Row
+    record : dict
+        What the row says as plain numbers and words, a column each, for a spreadsheet; empty for a row that
+        is copied as it is shown.
     """
 
     key: Any
@@ -36,6 +39,14 @@ class Row:
     colour: str = ""
     help: str = ""
     children: tuple[Row, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def records(self) -> Iterator[Mapping[str, Any]]:
+        """Records of the row and of all rows below it that have one."""
+        if self.record:
+            yield self.record
+        for child in self.children:
+            yield from child.records()
 
 
 class ResultTree(QTreeWidget):
@@ -51,12 +62,16 @@ class ResultTree(QTreeWidget):
     -------
     chosen(object)
         Key of the row that was clicked.
+    escaped()
+        Escape was pressed.
     """
 
     chosen = Signal(object)
+    escaped = Signal()
 
     def __init__(self, columns: Sequence[str], help: Sequence[str]) -> None:
         super().__init__()
+        self._rows: list[Row] = []
         self.setColumnCount(len(columns))
         self.setHeaderLabels(list(columns))
         self.setUniformRowHeights(True)
@@ -69,10 +84,23 @@ class ResultTree(QTreeWidget):
         self.itemClicked.connect(self._on_clicked)
         self.itemExpanded.connect(self.fit_columns)
 
+    def sizeHint(self) -> QSize:
+        """Ask for no more height than is needed, and take what is left by other controls."""
+        return QSize(super().sizeHint().width(), self.minimumHeight())
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """End the selection by Escape."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.clearSelection()
+            self.escaped.emit()
+        else:
+            super().keyPressEvent(event)
+
     def fill(self, rows: Sequence[Row]) -> None:
         """Show other rows; what was unfolded stays so."""
         unfolded = {item.data(0, _KEY) for item in self.items() if item.isExpanded()}
         self.clear()
+        self._rows = list(rows)
         for row in rows:
             self.addTopLevelItem(_item(row))
         for item in self.items():
@@ -81,6 +109,7 @@ class ResultTree(QTreeWidget):
 
     def append(self, row: Row) -> None:
         """Show one more row below the others."""
+        self._rows.append(row)
         self.addTopLevelItem(_item(row))
 
     def items(self) -> Iterator[QTreeWidgetItem]:
@@ -100,7 +129,11 @@ class ResultTree(QTreeWidget):
                 self.scrollToItem(item)
 
     def cells(self) -> list[list[str]]:
-        """The text of every cell, the header's row first."""
+        """The table for a spreadsheet, names of columns first: records, or cells as they are shown."""
+        records = [record for row in self._rows for record in row.records()]
+        if records:
+            names = list(dict.fromkeys(name for record in records for name in record))
+            return [names, *([_plain(record.get(name)) for name in names] for record in records)]
         header = self.headerItem()
         rows = [*([header] if header is not None else []), *self.items()]
         return [[item.text(column) for column in range(self.columnCount())] for item in rows]
@@ -129,6 +162,13 @@ class ResultTree(QTreeWidget):
         key = item.data(0, _KEY)
         if key is not None:
             self.chosen.emit(key)
+
+
+def _plain(value: Any) -> str:
+    """A value as a spreadsheet reads it: seven figures, no unit, nothing for what is not known."""
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    return "" if value is None else str(value)
 
 
 def _item(row: Row) -> QTreeWidgetItem:

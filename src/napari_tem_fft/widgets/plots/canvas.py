@@ -83,6 +83,11 @@ class ThemedCanvas(FigureCanvasQTAgg):
         self.colours = PlotColours.of(theme)
         self.redraw()
 
+    def redraw_all(self) -> None:
+        """Draw anew even what seems to be as it was, after the figure was drawn for something else."""
+        self._still = None
+        self.redraw()
+
     def draw_idle(self) -> None:
         """Draw soon; when it is seen again, while it is hidden or behind a tab."""
         self._waits = not self.isVisible()

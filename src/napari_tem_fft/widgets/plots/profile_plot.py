@@ -100,12 +100,13 @@ class ProfilePlot(ThemedCanvas):
             if not view.above_background:
                 axes.plot(profile.g, background, color=colour, linewidth=0.8, linestyle="--")
         axes.set_xlim(view.reach())
-        axes.set_ylabel("power", loc="top")
+        above = "intensity above\nbackground" if view.above_background else "intensity"
+        axes.set_ylabel(above, loc="top", fontsize=7)
         axes.yaxis.set_major_formatter(FuncFormatter(self._height_words))
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
         sign, many = symbol(view.unit), factor(view.unit)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda g, _: f"{g / many:.4g}"))
-        self._name_axis(f"g (1/{sign})", 0.0, "top")
+        self._name_axis(f"g ({sign}⁻¹)", 0.0, "top")
         self._name_axis(f"d ({sign})", 1.0, "bottom")
 
     def _height_words(self, value: float, _: int) -> str:
@@ -178,7 +179,7 @@ class ProfilePlot(ThemedCanvas):
             self.figure.savefig(path, dpi=200)
         finally:
             self.colours = colours
-            self.redraw()
+            self.redraw_all()
             self.axes.set_xlim(zoom)
 
     def _stretch(self, above: float) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.lengths import LengthUnit
+from ...core.profile.peak_list import listed_peaks
 from ...core.profile.radial_profile import ProfilePeak, RadialProfile
 
 #: Peaks that are labelled at most.
@@ -86,13 +87,9 @@ class ProfileView:
         return (float(min(g[0] for g in finite)), float(max(g[-1] for g in finite))) if finite else (0.0, 1.0)
 
     def peaks(self) -> list[ProfilePeak]:
-        """The most significant peaks, by rising g: of the masked curve where there is one."""
-        for curve in ("masked", "local maximum", "whole image"):
-            found = [peak for p in self.drawn() if p.curve == curve for peak in p.peaks]
-            if found:
-                best = sorted(found, key=lambda peak: -peak.significance)[:MOST_LABELS]
-                return sorted(best, key=lambda peak: peak.g)
-        return []
+        """The most significant peaks of the curves that are drawn, by rising g."""
+        best = sorted(listed_peaks(self.drawn()), key=lambda peak: -peak.significance)[:MOST_LABELS]
+        return sorted(best, key=lambda peak: peak.g)
 
     def values(self, profile: RadialProfile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The curve and its background as they are drawn."""

@@ -6,7 +6,6 @@ from collections.abc import Generator
 from pathlib import Path
 from weakref import ref
 
-from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Signal
 
@@ -87,17 +86,8 @@ class Opener(QObject):
         session = self._session()
         if session is not None:
             session.choose(layer)
-            _alone(session.viewer, layer)
+            session.viewer.layers.selection.active = layer
             self.opened.emit()
-
-
-def _alone(viewer: ViewerModel, layer: Image) -> None:
-    """Hide the other micrographs, which would lie over this one or under it, and look at it."""
-    for other in viewer.layers:
-        if other.metadata.get(KEY, {}).get("role", "micrograph") == "micrograph":
-            other.visible = other is layer
-    viewer.layers.selection.active = layer
-    viewer.fit_to_view(layers=[layer], margin=0.03)
 
 
 def _reading(job: Job, record: Record) -> Generator[Step, None, Analysis]:

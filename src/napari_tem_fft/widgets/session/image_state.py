@@ -8,6 +8,7 @@ from typing import Any
 
 from napari.layers import Image
 
+from ...core.crystal.phase import Phase
 from ...core.edit_cache import EditCache
 from ...core.events import GrainsFound, MapsReady, MaskPainted, PhasesAssigned, ProfilesReady, SpotsFound
 from ...core.grains.grain import Grain
@@ -20,9 +21,11 @@ from ...core.profile.radial_profile import RadialProfile
 from ...core.progress import Step
 from ...core.spots.spot import Spot
 from ...io.phases.index_cache import prepare_index
-from ...layers.results import KEY
+from ..canvas.visibility import notes_of, write_notes
 from .layer_group import LayerGroup
 
+#: Name of the note in an image's metadata of how its candidates were asked for.
+REQUEST = "candidates"
 #: Complete analyses kept for undo.
 MOST_KEPT = 6
 
@@ -49,6 +52,10 @@ class ImageState:
         Of the grains of its last runs and edits.
     edit_cache : EditCache, optional
         What makes edits of this run's diffractogram faster; a new run begins a new one.
+    request : dict
+        How the candidates of the run were asked for, in plain values.
+    from_file : bool
+        Whether the layers are as they were saved, and the analysis was not shown again since.
     """
 
     layer: Image
@@ -65,6 +72,8 @@ class ImageState:
     kept: list[Analysis] = field(default_factory=list)
     evidence: EvidenceCache = field(default_factory=EvidenceCache)
     edit_cache: EditCache | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+    from_file: bool = False
 
     def analysed_again(
         self, choice: CandidateSet, params: AnalysisParams, segment: Segment | None
@@ -101,13 +110,20 @@ class ImageState:
             case Analysis():
                 self._complete(product)
 
+    @property
+    def phases(self) -> dict[str, Phase]:
+        """The phases that the analysis knows, by id: its candidates, and all others that it reports."""
+        known = (*self.analysis.phases, *self.analysis.others) if self.analysis is not None else ()
+        return {phase.id: phase for phase in known}
+
     def with_spots(self, spots: tuple[Spot, ...]) -> Analysis | None:
         """Return the complete analysis that had these spots, if it is still kept."""
         return next((each for each in self.kept if each.spots == spots), None)
 
     def _complete(self, analysis: Analysis) -> None:
-        notes = self.layer.metadata.setdefault(KEY, {"role": "micrograph", "name": self.layer.name})
-        notes["analysis"] = analysis  # where the writer finds it
+        # where the writer finds them
+        request = {REQUEST: self.request} if self.request else {}
+        write_notes(self.layer, {**notes_of(self.layer), "analysis": analysis, **request})
         self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
         self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components
         if self.edit_cache is None or self.edit_cache.diffractogram is not analysis.diffractogram:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -15,13 +13,19 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from ...core.lengths import LengthUnit
+from ...layers.identity import belongs_to, stamped
 from ...layers.reciprocal_plane import Plane
 from ...layers.results import KEY, ORDER, LayerData, plane_of, role_of
 from ...layers.ring_labels import NAMED_BY_D, d_labels, in_unit
+from ..canvas.visibility import BEFORE, bring_back, hide
 from .preferences import length_unit
+from .removals import removals_of
 
 #: Those that lie in reciprocal space.
-RECIPROCAL = ("fft", "live", "probability", "rings", "mask", "spots", "phase", "choice", "region", "bars")
+RECIPROCAL = (
+    *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
+    *("phase", "choice", "pattern", "region", "bars"),
+)
 
 #: Width and height of a colour bar, pixels, and size of its numbers: there is little room beside the images.
 COLOUR_BAR = (14, 90), 8
@@ -34,6 +38,8 @@ class LayerGroup:
     ----------
     viewer : ViewerModel
         Where they are shown.
+    content : str
+        Of the micrograph's pixels, as `content_id` gives it.
     panel : ViewerModel, optional
         Where the layers of reciprocal space are shown, if not there.
 
@@ -43,17 +49,23 @@ class LayerGroup:
         Where the micrograph lies in the viewer, as a part of a larger one does.
     """
 
-    def __init__(self, viewer: ViewerModel, panel: ViewerModel | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, content: str, panel: ViewerModel | None = None) -> None:
         self.offset = (0.0, 0.0)
+        self.content = content
         self._viewer = ref(viewer)
         self._panel = ref(panel) if panel is not None else None
         self._layers: dict[str, Layer] = {}
+        self._hidden = False
+        for each in filter(None, (viewer, panel)):
+            removals_of(each)  # sees removals from now on
 
     def move(self, panel: ViewerModel | None) -> None:
         """Show reciprocal space in another viewer from now on; its layers are removed from the old one."""
         for role in [role for role in self._layers if role in RECIPROCAL]:
             self.remove(role)
         self._panel = ref(panel) if panel is not None else None
+        if panel is not None:
+            removals_of(panel)
 
     def home(self, role: str) -> ViewerModel:
         """Return the viewer in which layers of a role are shown."""
@@ -86,23 +98,34 @@ class LayerGroup:
         """Roles of the layers that are there."""
         return [role for role in self._layers if self.get(role) is not None]
 
-    def adopt(self, of: str) -> None:
-        """Take over the layers made from a micrograph that are in the viewer already, from a file.
+    def adopt(self, of: str, owned: Collection[Layer] = ()) -> None:
+        """Take over the layers made from the micrograph that are in the viewer already, from a file.
 
         Those of reciprocal space are removed if it is shown in a panel.
 
         Parameters
         ----------
         of : str
-            Name of the micrograph.
+            Name of the micrograph, by which documents of version 0.1 know it.
+        owned : collection of Layer
+            Layers of other groups; they may be of an image with the same pixels.
         """
-        for layer in [layer for layer in self.home("").layers if layer.metadata.get(KEY, {}).get("of") == of]:
+        for layer in list(self.home("").layers):
+            if layer in owned or not belongs_to(layer.metadata, self.content, of):
+                continue
             role = layer.metadata[KEY]["role"]
+            if self.get(role) is not None:
+                continue
             if self.home(role) is self.home(""):
                 self._layers[role] = layer
-                widen_grey_range(layer)
+                finish(layer)
             else:
-                self.home("").layers.remove(layer)
+                removals_of(self.home("")).remove(layer)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that are there."""
+        return [self._layers[role] for role in self.roles]
 
     def show(self, layers: Iterable[LayerData], revive: bool = True) -> list[str]:
         """Add layers, or give those of the same role new contents; returns the roles shown.
@@ -116,7 +139,7 @@ class LayerGroup:
             Whether layers that the user has removed come back.
         """
         unit = length_unit()
-        placed = [in_unit(shifted(layer, self.offset), unit) for layer in layers]
+        placed = [stamped(in_unit(shifted(each, self.offset), unit), self.content) for each in layers]
         return [self._show(layer) for layer in placed if revive or not self._was_removed(layer)]
 
     def relabel(self, unit: LengthUnit) -> None:
@@ -137,24 +160,21 @@ class LayerGroup:
         layer = self.get(role)
         self._layers.pop(role, None)
         if layer is not None:
-            with _nothing_to_collect():
-                self.home(role).layers.remove(layer)
+            removals_of(self.home(role)).remove(layer)
 
     def set_visible(self, visible: bool) -> None:
-        """Hide the whole group, or show again what was visible before."""
+        """Put the whole group out of sight, with layers still to come, or show it again as it was."""
+        self._hidden = not visible
         for role in self.roles:
-            layer = self._layers[role]
-            if visible:
-                layer.visible = layer.metadata[KEY].pop("was_visible", layer.visible)
-            elif layer.visible:
-                layer.metadata[KEY]["was_visible"] = True
-                layer.visible = False
+            (bring_back if visible else hide)(self._layers[role])
 
     def _show(self, layer_data: LayerData) -> str:
         role = role_of(layer_data)
         layer = self.get(role)
         if layer is None:
             layer, home = create(layer_data), self.home(role)
+            if self._hidden:
+                hide(layer)
             with _selection_kept(home):
                 home.layers.insert(self._index(role), layer)
             self._layers[role] = layer
@@ -200,11 +220,19 @@ def _rank(role: str) -> int:
 def create(layer_data: LayerData) -> Layer:
     """Make a napari layer of a layer tuple."""
     layer = Layer.create(*layer_data)
+    finish(layer)
+    return layer
+
+
+def finish(layer: Layer) -> None:
+    """Give a layer what no layer tuple can ask for: reach of its contrast, outlines, a colour bar."""
     widen_grey_range(layer)
+    if isinstance(layer, Labels):
+        layer.contour = int(layer.metadata.get(KEY, {}).get("outline", 0))
     if isinstance(layer, Image) and layer.metadata.get(KEY, {}).get("colour_bar"):
         layer.colorbar.size, layer.colorbar.font_size = COLOUR_BAR
+        layer.colorbar.position = "top_left"  # over the image, and not over the FFT beside it
         layer.colorbar.visible = True
-    return layer
 
 
 def widen_grey_range(layer: Layer) -> None:
@@ -225,10 +253,13 @@ def update(layer: Layer, layer_data: LayerData) -> None:
             _update_shapes(layer, data, kwargs)
         case Labels() if layer.data.shape == data.shape:
             layer.data[...] = data
+            if isinstance(kwargs.get("colormap"), dict):
+                layer.colormap = kwargs["colormap"]  # of labels, of which there may be others now
             layer.refresh()
         case _:
             layer.data = data
-    layer.metadata = kwargs["metadata"]
+    kept = {name: value for name, value in layer.metadata.get(KEY, {}).items() if name == BEFORE}
+    layer.metadata = {**kwargs["metadata"], KEY: {**kwargs["metadata"][KEY], **kept}}
     _move(layer, kwargs)
 
 
@@ -243,22 +274,6 @@ def _selection_kept(viewer: ViewerModel) -> Iterator[None]:
     with selection.events.blocker_all():
         yield
         viewer.layers.selection = chosen
-
-
-@contextmanager
-def _nothing_to_collect() -> Iterator[None]:
-    """Hide all objects from the collection of garbage that napari does when a layer is removed.
-
-    It stops everything for a quarter of a second. napari does it for drivers of Windows, where it stays.
-    """
-    if sys.platform == "win32" or gc.get_freeze_count():
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _move(layer: Layer, kwargs: dict[str, Any]) -> None:
@@ -287,6 +302,7 @@ def _update_points(layer: Points, data: Any, kwargs: dict[str, Any]) -> None:
         if len(data):
             layer.size = kwargs["size"]
             layer.border_color = kwargs["border_color"]
+            layer.face_color = kwargs["face_color"]
 
 
 def _update_shapes(layer: Shapes, data: Any, kwargs: dict[str, Any]) -> None:

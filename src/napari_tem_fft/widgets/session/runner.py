@@ -10,8 +10,8 @@ from threading import Semaphore
 from typing import Any, Literal
 from weakref import WeakSet
 
-from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QObject, QTimer, Signal
+from superqt.utils import GeneratorWorker, create_worker
 
 from ...core.progress import Step
 
@@ -40,6 +40,9 @@ class _Sent:
 
 class Runner(QObject):
     """Runs one generator at a time off the GUI thread; starting another one ends the first.
+
+    The worker is Qt's alone: napari's own kind makes napari ask, when its window is closed, about a function
+    by its address in memory.
 
     Steps come one at a time: the next one when the window has had time to draw the last and to answer, so
     that it is never busy for the sum of them.

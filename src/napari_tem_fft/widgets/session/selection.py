@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ...core.crystal.miller import format_hkl
-from ...core.lengths import spacing
+from ...core.lengths import signed, spacing
 from ...core.maps.component_map import named_phases
 from ...core.matching import GrainMatch
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
+from ..forms.outcome_words import match_words
 from ..forms.summary import count_text
 from .image_state import ImageState
 from .preferences import length_unit
@@ -67,12 +68,10 @@ def explanation(image_state: ImageState, spot: Spot) -> str:
 
 def nearest_line(image_state: ImageState, length: float) -> str:
     """Return the reflection of a named phase nearest to |g| in 1/nm, in words; empty if none is near."""
-    if image_state.analysis is None:
-        return ""
     named = {phase for component in image_state.components for phase in component.phases}
     lines = [
-        (abs(off), f"near {phase.id} ({format_hkl(reflection.hkl, phase)}), {100 * off:+.1f} %")
-        for phase in image_state.analysis.phases
+        (abs(off), f"near {phase.id} ({format_hkl(reflection.hkl, phase)}), {signed(100 * off, 1)} %")
+        for phase in image_state.phases.values()
         if phase.id in named
         for reflection in phase.reflections
         if abs(off := 1 / (length * reflection.d) - 1) < NEAR
@@ -134,8 +133,8 @@ def _explain(spot: Spot, match: GrainMatch | None) -> str:
     if indexed is None:
         return f"grain {match.grain}, not indexed"
     hkl = format_hkl(indexed.hkl)
-    return f"grain {match.grain}, {' / '.join(match.phases)} ({hkl}), {100 * indexed.d_residual:+.2f} %"
+    return f"grain {match.grain}, {' / '.join(match.phases)} ({hkl}), {signed(100 * indexed.d_residual)} %"
 
 
 def _outcome(match: GrainMatch) -> str:
-    return f"{' / '.join(match.phases)} {match.outcome_words}".strip()
+    return f"{' / '.join(match.phases)} {match_words(match)}".strip()

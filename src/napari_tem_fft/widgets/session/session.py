@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Literal
 from weakref import WeakKeyDictionary, ref
 
@@ -13,28 +13,32 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
 from ...core.events import MaskPainted, SpotsFound
+from ...core.image.micrograph import Micrograph
 from ...core.matching import PhaseOverride
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams
 from ...core.progress import Step
 from ...core.reanalysis import replayed_steps
+from ...layers.identity import content_id
 from ...layers.presenter import Presenter, Shown
 from ..canvas.mask_watcher import MaskWatchers, set_editable
 from ..canvas.picking import Picker
 from ..canvas.readout import Readout
+from ..canvas.reduction import Reduction
 from ..canvas.spotlight import Spotlight
+from ..canvas.stage import Stage
 from ..canvas.tools import Tools
-from ..canvas.views import look_at
+from ..canvas.visibility import notes_of
 from ..forms.override_buttons import word_steps
 from .edits import Edits, remember
-from .image_state import ImageState
+from .image_state import REQUEST, ImageState
 from .layer_group import LayerGroup
 from .messages import tell
 from .network import Network
 from .runner import Runner
-from .selection import Selection
+from .selection import Selection, grain_chosen
 from .settings import SharedSettings
-from .source import analysis_of, micrograph_from
+from .source import analysis_of, is_source, micrograph_from
 
 Kind = Literal["run", "edit", "again"]
 #: Layers that an edit does not touch.
@@ -60,6 +64,8 @@ class Session(QObject):
         Other spots were picked, or none any longer.
     calibrated()
         The scale of the current image was corrected.
+    restored(dict)
+        An analysed image from a file was chosen; how its candidates were asked for, empty if not known.
     """
 
     current_changed = Signal()
@@ -69,6 +75,7 @@ class Session(QObject):
     state_changed = Signal()
     chosen_changed = Signal()
     calibrated = Signal()
+    restored = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -90,10 +97,13 @@ class Session(QObject):
         self.chosen: Selection | None = None
         self.offer = SharedSettings()
         self.spotlight = Spotlight()
+        self.stage = Stage(viewer, self._image_states.values)
+        self._reduction = Reduction(viewer)
         self.network = Network()
         self._readout = Readout(viewer, lambda: self.current)
         self.tools = Tools(self)
         self.tools.follow(viewer)
+        self.tools.follow_session()
         self._picker = Picker(viewer, lambda: self.current if self.tools.tool == "look" else None, self.pick)
         self.spotlight.profile_shown.connect(self.profile_changed)
         self.runner = Runner()
@@ -102,6 +112,8 @@ class Session(QObject):
         self.runner.failed.connect(self._on_failed)
         self.runner.started.connect(self._on_started)
         self.runner.stopped.connect(self.state_changed)
+        self._taking_up = QTimer(self, singleShot=True, interval=0)
+        self._taking_up.timeout.connect(self._take_up)
         viewer.layers.events.removed.connect(self._on_layer_removed)
 
     @property
@@ -126,36 +138,59 @@ class Session(QObject):
         """Make an image the current one: its own layers are shown, those of others hidden."""
         current = self._image_states.get(layer) if layer is not None else None
         if current is None and layer is not None and analysis_of(layer) is not None:
-            # other layers of its file have still to be added
-            QTimer.singleShot(0, lambda: self._take_up(layer))
-        if current is self.current:
+            self._taking_up.start()  # other layers of its file have still to be added
+        if current is self.current and layer is self.stage.image:
             return
         self.pick(None)
-        for image_state in self._image_states.values():
-            image_state.group.set_visible(image_state is current)
+        self.stage.show(layer)
         self.current = current
         self.current_changed.emit()
         self._show_if_missing()
 
-    def _take_up(self, layer: Image) -> None:
-        """Go on with the analysis that a layer from a file carries, and with the layers that show it."""
-        viewer, analysis = self._viewer(), analysis_of(layer)
-        if viewer is None or layer not in viewer.layers or layer in self._image_states or analysis is None:
+    def _take_up(self) -> None:
+        """Go on with the analyses that layers from files carry, and with the layers that show them."""
+        viewer = self._viewer()
+        if viewer is None:
             return
-        image_state = ImageState(layer, analysis.micrograph, self.new_group(layer))
-        image_state.group.adopt(analysis.micrograph.name)
+        for layer in list(viewer.layers):
+            analysis = analysis_of(layer)
+            if analysis is not None and is_source(layer) and layer not in self._image_states:
+                self._adopt(layer, analysis)
+        image = self.stage.image
+        if image is not None and image in self._image_states and self.current is None:
+            self.choose(image)
+            self.restored.emit(notes_of(image).get(REQUEST, {}))
+
+    def _adopt(self, layer: Image, analysis: Analysis) -> None:
+        """Know an analysed image from a file; its layers are brought up to date when it is chosen."""
+        owned = [each for state in self._image_states.values() for each in state.group.layers]
+        image_state = ImageState(layer, analysis.micrograph, self.new_group(layer, analysis.micrograph))
+        image_state.group.adopt(analysis.micrograph.name, owned)
         image_state.take(analysis)
+        image_state.from_file = True
         self._image_states[layer] = image_state
-        self.choose(layer)
-        if not self.running:
-            self._show_again(image_state, analysis)
+        image_state.group.set_visible(layer is self.stage.image)
 
     def analyse(
-        self, layer: Image, choice: CandidateSet, params: AnalysisParams, single: bool = False
+        self,
+        layer: Image,
+        choice: CandidateSet,
+        params: AnalysisParams,
+        single: bool = False,
+        request: Mapping[str, Any] | None = None,
     ) -> None:
         """Run the whole chain on an image layer, or only its first step.
 
         What a person has decided of an earlier run's grains, or drawn as its specimen, still holds.
+
+        Parameters
+        ----------
+        layer : Image
+        choice : CandidateSet
+        params : AnalysisParams
+        single : bool
+        request : mapping, optional
+            How the candidates were asked for, in plain values, to be saved with the analysis.
 
         Raises
         ------
@@ -166,12 +201,12 @@ class Session(QObject):
         _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
         segment = self.network.segmenter(params)
         self.cancel()
-        image_state = self._image_states.setdefault(
-            layer, ImageState(layer, micrograph, self.new_group(layer))
-        )
-        image_state.micrograph = micrograph
+        if layer not in self._image_states:
+            self._image_states[layer] = ImageState(layer, micrograph, self.new_group(layer, micrograph))
+        image_state = self._image_states[layer]
+        image_state.micrograph, image_state.from_file = micrograph, False
+        image_state.request = dict(request or {})
         self.choose(layer)
-        image_state.group.set_visible(True)
         steps = image_state.analysed_again(choice, params, segment)
         self._start(image_state, Presenter(micrograph, self.beside).present(steps), "run", single)
 
@@ -198,6 +233,21 @@ class Session(QObject):
         if chosen is not None:
             self.spotlight.put_on(self.current, chosen)
         self.chosen_changed.emit()
+
+    def deselect(self) -> None:
+        """Choose nothing, and take no tool in hand."""
+        self.pick(None)
+        if self.tools.tool != "look":
+            self.tools.take("look")
+
+    def look_at_grain(self, number: int) -> None:
+        """Choose a grain of the current image and fly there."""
+        image_state = self.current
+        grain = next((g for g in image_state.grains if g.id == number), None) if image_state else None
+        if image_state is not None and grain is not None:
+            self.pick(grain_chosen(image_state, number))
+            y, x = (a + b for a, b in zip(grain.centre, image_state.group.offset, strict=True))
+            self.stage.fly_to((float(y), float(x)), grain.diameter)
 
     def decide(self, decisions: Sequence[PhaseOverride]) -> None:
         """Take what a person says of grains, all that holds from now on, and let names and maps follow."""
@@ -283,25 +333,27 @@ class Session(QObject):
         """Whether reciprocal space lies beside the micrograph, and not in a panel."""
         return self._panel is None or self._panel() is None
 
-    def new_group(self, layer: Image) -> LayerGroup:
+    def new_group(self, layer: Image, micrograph: Micrograph) -> LayerGroup:
         """Return a group of layers that lie where the image and the arrangement want them."""
-        group = LayerGroup(self.viewer, self._panel() if self._panel else None)
+        content = content_id(micrograph.pixels)
+        group = LayerGroup(self.viewer, content, self._panel() if self._panel else None)
         group.offset = (float(layer.translate[-2]), float(layer.translate[-1]))
         return group
 
     def _show_if_missing(self) -> None:
-        """Show a finished analysis again whose diffractogram was taken away with another arrangement."""
+        """Show a finished analysis again that is from a file, or whose FFT went with another arrangement."""
         image_state = self.current
         if image_state is None or image_state.analysis is None or self.running:
             return
-        if image_state.group.get("fft") is None:
+        if image_state.from_file or image_state.group.get("fft") is None:
+            image_state.from_file = False
             self._show_again(image_state, image_state.analysis)
 
     def _arrange(self) -> None:
         """Show both spaces; napari's own scale bar goes where it would give nm beside the FFT."""
         self.viewer.canvas.overlays.scale_bar.visible = not self.beside
-        if self.current is not None:
-            look_at(self.viewer, self.current, "both")
+        if self._running is self.current:
+            self.stage.refit()
 
     def _on_returned(self, analysis: Analysis) -> None:
         image_state, self._running = self._running, None
@@ -312,8 +364,11 @@ class Session(QObject):
             image_state.past.clear()
             image_state.future.clear()
             for text in analysis.warnings:
-                show_warning(text)
+                if text not in analysis.micrograph.warnings:  # told when the file was opened
+                    show_warning(text)
         set_editable(image_state, True)
+        if self._kind != "edit" and image_state is self.current:
+            self.stage.refit()  # a corrected scale has moved the FFT
 
     def _on_failed(self, error: Exception) -> None:
         image_state, self._running = self._running, None

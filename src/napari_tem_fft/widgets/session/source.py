@@ -14,6 +14,7 @@ from ...core.pipeline import Analysis
 from ...io.readers.greyscale import to_grey
 from ...layers.image import calibration_of
 from ...layers.results import KEY, micrograph_of
+from ..canvas.visibility import notes_of, write_notes
 
 
 def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
@@ -82,7 +83,7 @@ def set_uncertainty(layer: Image, uncertainty: float) -> None:
 
 def _note(layer: Image, **known: Any) -> dict[str, Any]:
     """Write into a layer's metadata what is known of its scale; a duplicate of the layer keeps its own."""
-    before = layer.metadata.get(KEY, {"role": "micrograph", "name": layer.name})
+    before = notes_of(layer)
     notes = {**before, "calibration": {**before.get("calibration", {}), **known}}
-    layer.metadata[KEY] = notes
+    write_notes(layer, notes)
     return notes

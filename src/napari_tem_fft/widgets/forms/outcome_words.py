@@ -1,0 +1,25 @@
+"""How sure a name is, in words; what a person has set is said to be so."""
+
+from __future__ import annotations
+
+from ...core.maps.component_map import ComponentMap, named_phases
+from ...core.matching import GrainMatch
+from ..session.image_state import ImageState
+
+BY_USER = "assigned by user"
+
+
+def match_words(match: GrainMatch) -> str:
+    """Outcome of a grain's match."""
+    return BY_USER if match.decided_by_user and match.phases else match.outcome_words
+
+
+def component_words(image_state: ImageState, component: ComponentMap) -> str:
+    """Outcome of a component, and how many of its grains a person has assigned to it."""
+    own = [match for match in image_state.matches if named_phases(match) == component.phases]
+    set_by_user = {match.grain for match in own if match.decided_by_user}
+    if not set_by_user:
+        return component.outcome_words
+    if set_by_user >= set(component.grains):
+        return BY_USER
+    return f"{component.outcome}; {BY_USER} in {len(set_by_user)} of {len(component.grains)} grains"
