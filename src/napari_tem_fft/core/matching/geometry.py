@@ -224,26 +224,26 @@ class Likelihoods:
 
     def marginal(self, mean: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
         """ln of the integral over theta with Gaussian priors; shapes broadcast, (..., 3) and (..., 3, 3)."""
-        total, peak = self._with_prior(mean, precision)
         pull = np.einsum("...ij,...j->...i", precision, mean)
-        level = self.constant + 0.5 * ((self.linear + pull) * peak).sum(axis=-1)
-        level = level - 0.5 * (pull * mean).sum(axis=-1)
-        result: NDArray[np.float64] = level + 0.5 * (np.log(_det(precision)) - np.log(_det(total)))
+        pivots, _, reduced = _eliminated(self.quadratic + precision, self.linear + pull)
+        fit = sum(part**2 / pivot for part, pivot in zip(reduced, pivots, strict=True))
+        level = self.constant + 0.5 * (fit - (pull * mean).sum(axis=-1))
+        result: NDArray[np.float64] = level + 0.5 * np.log(
+            _det(precision) / (pivots[0] * pivots[1] * pivots[2])
+        )
         return result
 
     def product(
         self, mean: NDArray[np.float64], precision: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and precision of theta with Gaussian priors, as in `marginal`."""
-        total, peak = self._with_prior(mean, precision)
-        return peak, total
-
-    def _with_prior(
-        self, mean: NDArray[np.float64], precision: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         total = self.quadratic + precision
-        right = self.linear + np.einsum("...ij,...j->...i", precision, mean)
-        return total, np.linalg.solve(total, right[..., None])[..., 0]
+        pull = np.einsum("...ij,...j->...i", precision, mean)
+        (d, e, f), (p, q, r), (x, y, z) = _eliminated(total, self.linear + pull)
+        last = z / f
+        middle = y / e - r * last
+        peak = np.stack([x / d - p * middle - q * last, middle, last], axis=-1)
+        return peak, total
 
     def at(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
         """ln L at points theta (points, 3), shape (points, n)."""
@@ -254,6 +254,26 @@ class Likelihoods:
         )
         value: NDArray[np.float64] = features @ weights.T
         return value
+
+
+_Three = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _eliminated(matrices: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[_Three, _Three, _Three]:
+    """Symmetric matrices (..., 3, 3) with right sides (..., 3) by LDL'; faster than those of any size.
+
+    The pivots D, the entries (1, 0), (2, 0) and (2, 1) of L, and the right sides times the inverse of L.
+    """
+    a, b, c = matrices[..., 0, 0], matrices[..., 1, 0], matrices[..., 2, 0]
+    p, q = b / a, c / a
+    d = matrices[..., 1, 1] - p * b
+    e = matrices[..., 2, 1] - p * c
+    r = e / d
+    f = matrices[..., 2, 2] - q * c - r * e
+    x = right[..., 0]
+    y = right[..., 1] - p * x
+    z = right[..., 2] - q * x - r * y
+    return (a, d, f), (p, q, r), (x, y, z)
 
 
 def _det(matrices: NDArray[np.float64]) -> NDArray[np.float64]:

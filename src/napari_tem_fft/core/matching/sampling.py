@@ -7,7 +7,7 @@ multiplied with the sum so far, of which the largest members are kept. Points ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -81,21 +81,32 @@ def sample_geometry(
 
 def _multiplied(total: _Sum, grain: Likelihoods, nothing: float) -> _Sum:
     """The sum times a grain's: each member with each placement, or with none."""
-    mean, precision = total.mean[:, None], total.precision[:, None]
-    weight = total.weight[:, None] + grain.marginal(mean, precision)
-    product, sharper = grain.product(mean, precision)
-    joined = _Sum(
-        np.concatenate([weight.ravel(), total.weight + nothing]),
-        np.concatenate([product.reshape(-1, 3), total.mean]),
-        np.concatenate([sharper.reshape(-1, 3, 3), total.precision]),
+    weight = total.weight[:, None] + grain.marginal(total.mean[:, None], total.precision[:, None])
+    both = np.concatenate([weight.ravel(), total.weight + nothing])
+    largest = _largest(both, 8 * MEMBERS)
+    joined = largest < weight.size
+    member = np.where(joined, largest // max(weight.shape[1], 1), largest - weight.size)
+    result = total.rows(member)
+    placement = largest[joined] % max(weight.shape[1], 1)
+    result.mean[joined], result.precision[joined] = grain.rows(placement).product(
+        result.mean[joined], result.precision[joined]
     )
-    return _merged(joined.rows(np.argsort(-joined.weight)[: 8 * MEMBERS]))
+    return _merged(replace(result, weight=both[largest]))
+
+
+def _largest(values: NDArray[np.float64], number: int) -> NDArray[np.intp]:
+    """Where the largest values are, these first."""
+    some = np.argpartition(-values, number)[:number] if number < len(values) else np.arange(len(values))
+    return some[np.argsort(-values[some])]
 
 
 def _merged(total: _Sum) -> _Sum:
     """The largest members, those in one place as one; the largest weights come first."""
-    place = np.unique(np.rint(total.mean / SAME), axis=0, return_index=True, return_inverse=True)
-    first, member = place[1], place[2].ravel()
+    cell = np.rint(total.mean / SAME).astype(np.int64)
+    cell -= cell.min(axis=0)
+    across = cell.max(axis=0) + 1
+    place = (cell[:, 0] * across[1] + cell[:, 1]) * across[2] + cell[:, 2]
+    _, first, member = np.unique(place, return_index=True, return_inverse=True)
     summed = np.full(len(first), -np.inf)
     np.logaddexp.at(summed, member, total.weight)
     kept = np.argsort(-summed)[:MEMBERS]
@@ -113,18 +124,19 @@ def _draw(total: _Sum, prior: GeometryPrior) -> GeometrySample:
     member = np.searchsorted(np.cumsum(share)[:-1], (np.arange(POINTS) + 0.5) / POINTS)
     roots = np.linalg.cholesky(covariances)
     theta = means[member] + np.einsum("nij,nj->ni", roots[member], _normal_points())
-    density = np.stack([_log_normal(theta, m, c) for m, c in zip(means, covariances, strict=True)])
+    density = _log_normal(theta, means, precisions)
     drawn = special.logsumexp(density + np.log(np.maximum(share, 1e-300))[:, None], axis=0)
-    weight = _log_normal(theta, prior.mean, covariances[-1]) - drawn
-    return GeometrySample(theta, weight)
+    return GeometrySample(theta, density[-1] - drawn)
 
 
 def _log_normal(
-    theta: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64]
+    theta: NDArray[np.float64], means: NDArray[np.float64], precisions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    apart = theta - mean
-    distance = (apart @ np.linalg.inv(covariance) * apart).sum(axis=1)
-    value: NDArray[np.float64] = -0.5 * (distance + np.log(np.linalg.det(2 * np.pi * covariance)))
+    """ln density of each point by each of some Gaussians, shape (Gaussians, points)."""
+    apart = theta - means[:, None]
+    distance = ((apart @ precisions) * apart).sum(axis=2)
+    norm = np.log(np.linalg.det(precisions)) - 3 * np.log(2 * np.pi)
+    value: NDArray[np.float64] = 0.5 * (norm[:, None] - distance)
     return value
 
 
