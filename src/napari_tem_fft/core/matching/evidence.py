@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .expected import UNKNOWN_F, Expected, silence_of_a_point, visible_area
+from .geometry import ScalePrior
 from .observations import ANY_G, Observed
 from .pair_index import PhaseIndex
 from .placement import Hypotheses
@@ -31,8 +32,9 @@ SPURIOUS_SPOTS = 7.0
 INTENSITY_SPOTS = 3.0
 #: Errors may be this much smaller than stated.
 PRECISIONS = np.array([0.4, 1.0])
-#: Hypotheses of a grain are weighed fully if a quick look leaves them within this of its best, ln.
-QUICK_MARGIN = 25.0
+#: Hypotheses of a grain are weighed fully if a quick look leaves them within this of its best, ln. In images
+#: of real and simulated crystals those that ended within 10 of the best were within 15.1 at the quick look.
+QUICK_MARGIN = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,14 +66,18 @@ class Evidence:
         return Evidence(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
-def promising(hypotheses: Hypotheses, observed: Observed, before: Expected) -> NDArray[np.bool_]:
-    """Which hypotheses are worth a full weighing: a quick look at positions alone, shape (n,)."""
-    merit = quick_merit(hypotheses, observed, before)
+def promising(
+    hypotheses: Hypotheses, observed: Observed, before: Expected, scale: ScalePrior
+) -> NDArray[np.bool_]:
+    """Which hypotheses are worth a full weighing, shape (n,): a quick look; see `quick_merit`."""
+    merit = quick_merit(hypotheses, observed, before, scale)
     return near_best(merit, hypotheses.grain, len(observed.valid))
 
 
-def quick_merit(hypotheses: Hypotheses, observed: Observed, before: Expected) -> NDArray[np.float64]:
-    """About the ln evidence of each hypothesis by positions alone, shape (n,).
+def quick_merit(
+    hypotheses: Hypotheses, observed: Observed, before: Expected, scale: ScalePrior
+) -> NDArray[np.float64]:
+    """About the ln evidence of each hypothesis by positions, scale and stretch alone, shape (n,).
 
     Parameters
     ----------
@@ -79,13 +85,18 @@ def quick_merit(hypotheses: Hypotheses, observed: Observed, before: Expected) ->
     observed : Observed
     before : Expected
         Of the hypotheses' index within the band of what was observed.
+    scale : ScalePrior
     """
     grain = hypotheses.grain
     log_density = _log_density(hypotheses, observed)
     odds = np.where(hypotheses.near, np.exp(log_density) / _spurious(observed)[grain], 0.0)
     least = before.non_detection_log_prob[:, 0, -1]
-    merit: NDArray[np.float64] = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1)
-    return merit - least[hypotheses.zone]
+    seen = (np.log1p(0.3 * odds) * observed.weight[grain]).sum(axis=1)
+    off = (hypotheses.log_scale - scale.middle) ** 2 / (scale.error**2 + hypotheses.scale_error**2)
+    stretched = (hypotheses.distortion**2).sum(axis=1) / observed.distortion**2
+    prior = (before.log_prior - least)[hypotheses.zone] + hypotheses.log_volume
+    merit: NDArray[np.float64] = seen + prior - 0.5 * (off + stretched)
+    return merit
 
 
 def near_best(

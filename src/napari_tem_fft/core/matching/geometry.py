@@ -252,7 +252,7 @@ class Likelihoods:
         weights = np.concatenate(
             [self.constant[:, None], self.linear, -0.5 * self.quadratic.reshape(-1, 9)], axis=1
         )
-        value: NDArray[np.float64] = features @ weights.T
+        value: NDArray[np.float64] = (weights @ features.T).T
         return value
 
 

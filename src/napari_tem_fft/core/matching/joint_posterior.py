@@ -19,6 +19,8 @@ _SWEEPS = 4
 NEVER = -690.0
 #: Points that are less probable than the best one by this factor count for nothing.
 NEGLIGIBLE = 1e-12
+#: Numbers that are worked on at once.
+AT_ONCE = 60_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,58 +66,75 @@ def combine(
     peak = most.max(axis=1)
     # what no grain can be has no share, and none that could be lost
     possible = np.flatnonzero((most - peak[:, None]).max(axis=0, initial=-np.inf) > NEVER)
-    listed = possible[possible < phases]
-    likelihood = np.empty((grains, points, len(possible)))
-    likelihood[:, :, : len(listed)] = log_evidence[:, :, listed].swapaxes(0, 1)
-    likelihood[:, :, len(listed) :] = null_models[:, None, possible[len(listed) :] - phases]
-    likelihood -= peak[:, None, None]
-    np.maximum(likelihood, NEVER, out=likelihood)
-    np.exp(likelihood, out=likelihood)
-    likelihood[likelihood <= 1.001 * np.exp(NEVER)] = 0
-    share, log_total = _sequential(likelihood, prior[possible])
+    listed, null = possible[possible < phases], possible[possible >= phases] - phases
+    belief = CONCENTRATION * prior[possible]
+    order = np.argsort(_likelihood(most[:, possible] - peak[:, None]) @ prior[possible])
+    # few points at once, so that all that is known of them fits into a processor's cache
+    width = max(AT_ONCE // max(grains * len(possible), 1), 8)
+    log_total = np.zeros(points)
+    parts = []
+    for start in range(0, points, width):
+        few = slice(start, min(start + width, points))
+        level = np.empty((grains, len(possible), few.stop - start))
+        level[:, : len(listed)] = log_evidence[few, :, listed].transpose(1, 2, 0)
+        level[:, len(listed) :] = null_models[:, null, None]
+        level -= peak[:, None, None]
+        likelihood = _likelihood(level)
+        share, log_total[few] = _sequential(likelihood, belief, order)
+        parts.append((few, likelihood, share))
     log_posterior = log_total + log_weight
     top = log_posterior.max()
     posterior = np.exp(log_posterior - top)
     total = float(top + np.log(posterior.mean()) + peak.sum())
     counts = posterior > NEGLIGIBLE
     posterior /= posterior.sum()
-    share = _mean_field(likelihood[:, counts], prior[possible], share[:, counts])
     phase = np.zeros((grains, len(prior)))
-    phase[:, possible] = np.einsum("s,gsp->gp", posterior[counts], share)
+    for few, likelihood, share in parts:
+        kept = counts[few]
+        found = _mean_field(likelihood[..., kept], belief, share[..., kept])
+        phase[:, possible] += found @ posterior[few][kept]
     return Joint(phase, posterior, total)
 
 
+def _likelihood(level: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Exponentials of levels up to 0, in their place; of `NEVER` and less it is 0."""
+    never = level <= NEVER
+    np.maximum(level, NEVER, out=level)
+    np.exp(level, out=level)
+    level[never] = 0
+    return level
+
+
 def _sequential(
-    likelihood: NDArray[np.float64], prior: NDArray[np.float64]
+    likelihood: NDArray[np.float64], before: NDArray[np.float64], order: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Grains one after the other, the clearest first: shares, and ln of the total evidence at each point.
 
-    The likelihood and the shares are of the shape (grains, points, classes).
+    The likelihood and the shares are of the shape (grains, classes, points); `before` is the weight of each
+    class before looking.
     """
-    points = likelihood.shape[1]
     share = np.empty_like(likelihood)
-    belief = np.tile(CONCENTRATION * prior, (points, 1))
-    log_total = np.zeros(points)
-    clear = likelihood.max(axis=1) @ prior
-    for done, grain in enumerate(np.argsort(clear)):
+    belief = np.tile(before[:, None], (1, likelihood.shape[2]))
+    log_total = np.zeros(likelihood.shape[2])
+    for done, grain in enumerate(order):
         joint = np.multiply(belief, likelihood[grain], out=share[grain])
-        total = joint.sum(axis=1, keepdims=True)
-        log_total += np.log(np.maximum(total[:, 0] / (CONCENTRATION + done), 1e-300))
+        total = joint.sum(axis=0)
+        log_total += np.log(np.maximum(total / (CONCENTRATION + done), 1e-300))
         joint /= np.maximum(total, 1e-300)
         belief += joint
     return share, log_total
 
 
 def _mean_field(
-    likelihood: NDArray[np.float64], prior: NDArray[np.float64], share: NDArray[np.float64]
+    likelihood: NDArray[np.float64], before: NDArray[np.float64], share: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Every grain again with what all the others say, a few times (collapsed mean field)."""
     grains = len(share)
     if grains == 1:
         return share
     for _ in range(_SWEEPS):
-        joint = share.sum(axis=0) + CONCENTRATION * prior - share
+        joint = share.sum(axis=0) + before[:, None] - share
         joint *= likelihood
-        joint /= np.maximum(joint.sum(axis=2, keepdims=True), 1e-300)
+        joint /= np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
         share = joint
     return share

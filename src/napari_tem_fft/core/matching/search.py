@@ -192,14 +192,16 @@ class _Placed:
 
     def table(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
         """ln evidence of phases for grains from that of placements, shape (points, grains, phases)."""
-        total = np.full((len(level), self.shape[0] * self.shape[1]), _IMPOSSIBLE)
+        rows = np.ascontiguousarray(level.T)
+        total = np.full((self.shape[0] * self.shape[1], len(level)), _IMPOSSIBLE)
         cells, start = np.unique(self.cell, return_index=True)
         if len(cells):
-            top = np.maximum.reduceat(level, start, axis=1)
-            number = np.repeat(np.arange(len(cells)), np.diff(np.append(start, len(self.cell))))
-            summed = np.add.reduceat(np.exp(np.maximum(level - top[:, number], -600.0)), start, axis=1)
-            total[:, cells] = np.maximum(np.log(summed) + top, _IMPOSSIBLE)
-        return total.reshape(len(level), *self.shape)
+            top = np.maximum.reduceat(rows, start, axis=0)
+            rows -= np.repeat(top, np.diff(np.append(start, len(rows))), axis=0)
+            np.maximum(rows, -600.0, out=rows)
+            summed = np.add.reduceat(np.exp(rows, out=rows), start, axis=0)
+            total[cells] = np.maximum(np.log(summed) + top, _IMPOSSIBLE)
+        return total.reshape(*self.shape, len(level)).transpose(2, 0, 1)
 
     def joint(
         self, sample: GeometrySample, null_models: NDArray[np.float64], before: NDArray[np.float64]

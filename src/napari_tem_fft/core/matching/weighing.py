@@ -42,7 +42,7 @@ class Weighed:
     hypotheses : Hypotheses
     evidence : Evidence
     merit : ndarray, shape (hypotheses,)
-        By the quick look at positions alone.
+        By the quick look.
     unlisted : ndarray, shape (grains,)
         ln evidence of "a lattice not in the table".
     """
@@ -190,7 +190,7 @@ def _weigh(
 ) -> Weighed:
     """What is worth weighing of the candidates or of all."""
     hypotheses = propose(observed, index, scale.middle, scale.error)
-    merit, grains = quick_merit(hypotheses, observed, before), len(observed.valid)
+    merit, grains = quick_merit(hypotheses, observed, before, scale), len(observed.valid)
     of_first = index.zone_phase[hypotheses.zone] < candidates
     worth = near_best(merit, hypotheses.grain, grains)
     worth |= near_best(merit, hypotheses.grain, grains, of_first)
