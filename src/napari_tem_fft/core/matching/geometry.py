@@ -149,7 +149,7 @@ class ImageGeometry:
         """For the user: "scale +1.30 +/- 0.20 %, stretched by 5.8 +/- 0.3 % along 37 degrees (2 grains)"."""
         if not self.grains:
             return "scale and stretch are not known from the image: no crystal in it is named"
-        off, sigma = 100 * (self.scale - 1), 100 * self.scale_sigma
+        off, sigma = round(100 * (self.scale - 1), 2) + 0.0, 100 * self.scale_sigma  # never "-0.00"
         stretch = f"stretched by {100 * self.stretch:.1f} +/- {100 * self.stretch_sigma:.1f} %"
         along = f" along {self.direction:.0f} degrees" if self.stretch > 2 * self.stretch_sigma else ""
         number = f"{self.grains} grain{'s' if self.grains > 1 else ''}"
