@@ -22,7 +22,7 @@ from napari_tem_fft.core.matching import (
 )
 from napari_tem_fft.core.matching.evidence import _sums_of_others
 from napari_tem_fft.core.matching.pair_index import build_index
-from napari_tem_fft.core.matching.placement import _precision
+from napari_tem_fft.core.matching.placement import _Equations, _terms
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_table, select_phases
 
@@ -272,9 +272,18 @@ def test_precision_of_a_fit_is_that_of_its_design():
         [np.stack([c * 0 + 1, c * 0, c, s], -1), np.stack([c * 0, c * 0 + 1, -s, c], -1)], 1
     )
     weight = np.concatenate([by_length, by_angle], 1)
-    wanted = (rows * weight[..., None]).transpose(0, 2, 1) @ rows + np.diag([1, 1, 100, 100])
-    found = _precision(by_length.T, by_angle.T, c.T, s.T, 0.1)  # a column each placement
-    assert found[..., 0] == pytest.approx(wanted[0])
+    wanted = ((rows * weight[..., None]).transpose(0, 2, 1) @ rows)[0]
+    data = _terms(by_length.T, by_angle.T, c.T, s.T).sum(axis=1)  # a column each placement
+    equations, right = _Equations(data, 0.1), np.array([1.0, -2.0, 0.5, 3.0])
+    precision = wanted + np.diag([1, 1, 100, 100])
+    assert np.ravel(equations.solve(right[:, None])) == pytest.approx(np.linalg.solve(precision, right))
+    covariance, normal = np.linalg.inv(precision), equations.normal()
+    assert normal.scale_variance == pytest.approx(covariance[0, 0])
+    assert normal.turn_variance == pytest.approx(covariance[1, 1])
+    assert normal.turn_share == pytest.approx(1 / precision[1, 1])
+    kept = [0, 2, 3]
+    alone = wanted[np.ix_(kept, kept)] - np.outer(wanted[kept, 1], wanted[1, kept]) / precision[1, 1]
+    assert normal.information[0] == pytest.approx(alone)
 
 
 def test_relative_f_of_points_is_that_of_their_planes():

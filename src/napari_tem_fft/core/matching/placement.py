@@ -15,6 +15,8 @@ from .pair_index import PhaseIndex
 
 #: An assignment farther away than this many standard deviations is not made.
 FAR = 4.0
+#: Placements that are fitted at once, so that all that is known of them fits into a processor's cache.
+AT_ONCE = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,13 +98,23 @@ def place(
         The pair of reflections: row of the index's pairs.
     """
     belief = _Belief.of(observed)
-    fit, basis = _fit_pair(observed, index, pairs, row, belief)
     grain, zone = pairs[0], index.pair_zone[row]
-    assigned = _assign(_Seen.of(observed, grain), basis, fit)
-    first = _distinct(grain, zone, assigned.near, assigned.point_square)
-    grain, zone, basis, fit = grain[first], zone[first], basis[..., first], fit.rows(first)
-    fitted, square = _fitted(_Seen.of(observed, grain), grain, zone, basis, fit, belief)
-    return fitted.rows(_distinct(grain, zone, fitted.near.T, square))
+    fits, keys = [], []
+    for few in _few_at_once(len(row)):
+        fit, basis = _fit_pair(observed, index, (grain[few], pairs[1][few], pairs[2][few]), row[few], belief)
+        assigned = _assign(_Seen.of(observed, grain[few]), basis, fit)
+        fits.append((fit, basis))
+        keys.append(_same(grain[few], zone[few], assigned.near, assigned.point_square))
+    first = _distinct(keys)
+    fit = _Fit(*(np.concatenate([getattr(one, n) for one, _ in fits])[first] for n in _Fit.__slots__))
+    basis = np.concatenate([basis for _, basis in fits], axis=2)[..., first]
+    fitted, keys = _fitted(observed, grain[first], zone[first], basis, fit, belief)
+    return fitted.rows(_distinct(keys))
+
+
+def _few_at_once(number: int) -> list[slice]:
+    """Slices that cover so many rows; one where there are none."""
+    return [slice(start, start + AT_ONCE) for start in range(0, max(number, 1), AT_ONCE)]
 
 
 def refit(
@@ -128,12 +140,29 @@ def refit(
     flip = np.where(hypotheses.mirrored, -1.0, 1.0)
     basis = np.array([[basis[0, 0], flip * basis[0, 1]], [basis[1, 0], flip * basis[1, 1]]])
     fit = _Fit(hypotheses.rotation, hypotheses.log_scale, hypotheses.distortion)
-    seen = _Seen.of(observed, hypotheses.grain)
     belief = _Belief(np.array(stretch), error)
-    return _fitted(seen, hypotheses.grain, hypotheses.zone, basis, fit, belief)[0]
+    return _fitted(observed, hypotheses.grain, hypotheses.zone, basis, fit, belief)[0]
 
 
 def _fitted(
+    observed: Observed,
+    grain: NDArray[np.intp],
+    zone: NDArray[np.int32],
+    basis: NDArray[np.float64],
+    fit: _Fit,
+    belief: _Belief,
+) -> tuple[Hypotheses, list[NDArray[np.int64]]]:
+    """Every spot is given its lattice point, and all are fitted, twice; and which are the same (`_same`)."""
+    parts, keys = [], []
+    for few in _few_at_once(len(grain)):
+        seen = _Seen.of(observed, grain[few])
+        part, square = _fitted_at_once(seen, grain[few], zone[few], basis[..., few], fit.rows(few), belief)
+        parts.append(part)
+        keys.append(_same(part.grain, part.zone, part.near.T, square))
+    return Hypotheses.joined(parts), keys
+
+
+def _fitted_at_once(
     seen: _Seen,
     grain: NDArray[np.intp],
     zone: NDArray[np.int32],
@@ -141,9 +170,10 @@ def _fitted(
     fit: _Fit,
     belief: _Belief,
 ) -> tuple[Hypotheses, NDArray[np.float64]]:
-    """Every spot is given its lattice point, and all are fitted, twice; and |g|^2 of the points."""
+    """`_fitted` of a few, and |g|^2 of the points."""
     for _ in range(2):
-        fit, normal = _refit(seen, fit, _assign(seen, basis, fit), belief)
+        fit, equations = _refit(seen, fit, _assign(seen, basis, fit), belief)
+    normal = equations.normal()
     assigned = _assign(seen, basis, fit)
     position = np.stack([assigned.column, assigned.row], axis=-1)
     held = (belief.stretch - fit.distortion) / belief.error**2
@@ -173,7 +203,7 @@ class _Fit:
     scale: NDArray[np.float64]
     distortion: NDArray[np.float64]
 
-    def rows(self, chosen: NDArray[np.intp]) -> _Fit:
+    def rows(self, chosen: NDArray[np.intp] | slice) -> _Fit:
         return _Fit(self.turn[chosen], self.scale[chosen], self.distortion[chosen])
 
 
@@ -193,17 +223,13 @@ class _Belief:
 class _Seen:
     """The spots that each placement has to explain, shape (spots, n): sums over spots are fast that way.
 
-    `by_length` and `by_angle` are the inverse variances of ln |g| and azimuth, `c` and `s` cosine and sine of
-    twice the azimuth.
+    `terms` are what each adds to the normal equations, shape (9, spots, n); see `_terms`.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    by_length: NDArray[np.float64]
-    by_angle: NDArray[np.float64]
+    terms: NDArray[np.float64]
     valid: NDArray[np.bool_]
-    c: NDArray[np.float64]
-    s: NDArray[np.float64]
 
     @classmethod
     def of_pair(
@@ -211,27 +237,23 @@ class _Seen:
     ) -> _Seen:
         """Two spots of each grain."""
         grain, *two = pairs
-        x, y = observed.g[grain, two].transpose(2, 0, 1)
-        by_length, by_angle = (
-            error[grain, two] ** -2 for error in (observed.length_error, observed.angle_error)
-        )
-        twice = 2 * np.arctan2(y, x)
-        return cls(x, y, by_length, by_angle, np.ones(x.shape, bool), np.cos(twice), np.sin(twice))
+        x, y, *terms = cls._table(observed)[:, two, grain]
+        return cls(x, y, np.array(terms), np.ones(x.shape, bool))
 
     @classmethod
     def of(cls, observed: Observed, grain: NDArray[np.intp]) -> _Seen:
         """The spots of these grains."""
+        table = cls._table(observed).take(grain, axis=2)
+        valid = np.ascontiguousarray(observed.valid.T).take(grain, axis=1)
+        return cls(table[0], table[1], table[2:], valid)
+
+    @staticmethod
+    def _table(observed: Observed) -> NDArray[np.float64]:
+        """x, y and the terms of all grains, shape (11, spots, grains)."""
         twice = 2 * observed.azimuth
-        by_length, by_angle = observed.length_error**-2, observed.angle_error**-2
-        table = (
-            *observed.g.transpose(2, 0, 1),
-            by_length,
-            by_angle,
-            observed.valid,
-            np.cos(twice),
-            np.sin(twice),
-        )
-        return cls(*(np.ascontiguousarray(values.T).take(grain, axis=1) for values in table))
+        terms = _terms(observed.length_error**-2, observed.angle_error**-2, np.cos(twice), np.sin(twice))
+        place = observed.g.transpose(2, 0, 1)
+        return np.ascontiguousarray(np.concatenate([place, terms]).transpose(0, 2, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,8 +272,8 @@ class _Assigned:
 class _Normal:
     """Of the least-squares fits.
 
-    Variances of ln scale and of the rotation, that of the rotation with all else held, and what the spots say
-    of ln scale and the stretches, shape (n, 3, 3).
+    Variances of ln scale and of the rotation, that of the rotation with all else held, and what the spots
+    alone say of ln scale and the stretches, the rotation left free, shape (n, 3, 3).
     """
 
     scale_variance: NDArray[np.float64]
@@ -318,7 +340,7 @@ def _assign_points(
     square = np.maximum(point_x**2 + point_y**2, 1e-18)
     length = 0.5 * np.log(np.maximum(x**2 + y**2, 1e-18) / square)
     angle = np.arctan2(point_x * y - point_y * x, point_x * x + point_y * y)
-    near = length**2 * seen.by_length + angle**2 * seen.by_angle < FAR**2
+    near = length**2 * seen.terms[0] + angle**2 * seen.terms[3] < FAR**2
     near &= seen.valid & ((column != 0) | (row != 0))
     return _Assigned(column, row, square, length, angle, near)
 
@@ -353,95 +375,118 @@ def _inverse(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def _distinct(
+def _same(
     grain: NDArray[np.intp],
     zone: NDArray[np.int32],
     near: NDArray[np.bool_],
     point_square: NDArray[np.float64],
-) -> NDArray[np.intp]:
-    """One row of each set that gives all spots of a grain points of the same length in the same zone."""
+) -> NDArray[np.int64]:
+    """A number for each row; where it is the same, spots have points of the same length in the same zone."""
     label = np.where(near, np.rint(2000 * np.sqrt(point_square)), 0).astype(np.int64)
     mixers = np.random.default_rng(1).integers(1, 2**62, len(label) + 2) | 1
-    key = grain * mixers[0] + zone * mixers[1] + (label * mixers[2:, None]).sum(axis=0)
-    return np.unique(key, return_index=True)[1]
+    key: NDArray[np.int64] = grain * mixers[0] + zone * mixers[1] + (label * mixers[2:, None]).sum(axis=0)
+    return key
 
 
-def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, belief: _Belief) -> tuple[_Fit, _Normal]:
-    """Scale, rotation and stretch by least squares over the near spots.
+def _distinct(keys: list[NDArray[np.int64]]) -> NDArray[np.intp]:
+    """One row of each that are the same."""
+    return np.unique(np.concatenate(keys), return_index=True)[1]
 
-    The stretch is held near what is believed of it. A residual of ln |g| changes with these four by
-    (1, 0, c, s), one of the azimuth by (0, 1, -s, c); so the matrix of the normal equations is diagonal in
-    scale and rotation, which are eliminated first (Schur complement).
-    """
-    e, f = fit.distortion.T
-    c, s = seen.c, seen.s
-    by_length, by_angle = assigned.near * seen.by_length, assigned.near * seen.by_angle
-    length = by_length * (assigned.length + e * c + f * s)
-    angle = by_angle * (assigned.angle - e * s + f * c)
-    right = [part.sum(axis=0) for part in (length, angle, length * c - angle * s, length * s + angle * c)]
-    for part, known in zip(right[2:], belief.stretch, strict=True):
-        part += known / belief.error**2
-    precision = _precision(by_length, by_angle, c, s, belief.error)
-    (scale, _, *scale_with), (_, turn, *turn_with) = precision[:2]
-    (ee, ef), (_, ff) = (
-        [
-            precision[i + 2, j + 2]
-            - scale_with[i] * scale_with[j] / scale
-            - turn_with[i] * turn_with[j] / turn
-            for j in (0, 1)
-        ]
-        for i in (0, 1)
+
+def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, belief: _Belief) -> tuple[_Fit, _Equations]:
+    """Scale, rotation and stretch by least squares over the near spots, the stretch held near its belief."""
+    near = assigned.near.astype(np.float64)
+    data = np.einsum("ksn,sn->kn", seen.terms, near)
+    by_length = np.einsum("ksn,sn->kn", seen.terms[:3], assigned.length * near)
+    by_angle = np.einsum("ksn,sn->kn", seen.terms[3:6], assigned.angle * near)
+    # residuals are those without any stretch, so that the whole stretch is fitted
+    (e, f), held = fit.distortion.T, belief.error**-2
+    right = (
+        by_length[0] + data[1] * e + data[2] * f,
+        by_angle[0] + data[4] * e + data[5] * f,
+        by_length[1] + by_angle[1] + data[6] * e + data[7] * f + held * belief.stretch[0],
+        by_length[2] + by_angle[2] + data[7] * e + data[8] * f + held * belief.stretch[1],
     )
-    determinant = ee * ff - ef**2
-    rest = [right[i + 2] - scale_with[i] / scale * right[0] - turn_with[i] / turn * right[1] for i in (0, 1)]
-    new_e, new_f = (ff * rest[0] - ef * rest[1]) / determinant, (ee * rest[1] - ef * rest[0]) / determinant
-    by_scale = (right[0] - scale_with[0] * new_e - scale_with[1] * new_f) / scale
-    by_turn = (right[1] - turn_with[0] * new_e - turn_with[1] * new_f) / turn
-    variance, turn_variance = (
-        1 / own + (ff * p**2 - 2 * ef * p * q + ee * q**2) / determinant
-        for own, (p, q) in (
-            (scale, (part / scale for part in scale_with)),
-            (turn, (part / turn for part in turn_with)),
-        )
-    )
-    fitted = _Fit(fit.turn + by_turn, fit.scale + by_scale, np.stack([new_e, new_f], axis=1))
-    return fitted, _Normal(variance, turn_variance, 1 / turn, _information(precision, belief.error))
+    equations = _Equations(data, belief.error)
+    by_scale, by_turn, *stretch = equations.solve(right)
+    return _Fit(fit.turn + by_turn, fit.scale + by_scale, np.stack(stretch, axis=1)), equations
 
 
-def _information(precision: NDArray[np.float64], distortion: float) -> NDArray[np.float64]:
-    """What the spots alone say of ln scale and the stretches, the rotation left free, shape (n, 3, 3)."""
-    kept = [0, 2, 3]
-    rest = precision[np.ix_(kept, kept)] - precision[kept, 1][:, None] * precision[1, kept] / precision[1, 1]
-    rest[range(3), range(3)] -= np.array([1.0, distortion**-2, distortion**-2])[:, None]
-    information: NDArray[np.float64] = np.ascontiguousarray(rest.transpose(2, 0, 1))
-    return information
-
-
-def _precision(
+def _terms(
     by_length: NDArray[np.float64],
     by_angle: NDArray[np.float64],
     c: NDArray[np.float64],
     s: NDArray[np.float64],
-    distortion: float,
 ) -> NDArray[np.float64]:
-    """Inverse covariance of ln scale, rotation and the two stretches, shape (4, 4, n).
+    """What a spot adds to the normal equations, shape (9, ...).
 
-    All arrays are of shape (spots, n); see `_refit`.
+    A residual of ln |g| changes with ln scale, rotation and the two stretches by (1, 0, c, s), one of the
+    azimuth by (0, 1, -s, c): c and s are cosine and sine of twice the azimuth. The terms are those of the
+    entries (0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (2, 2), (2, 3) and (3, 3); (0, 1) is 0.
     """
     length_c, length_s, angle_c, angle_s = by_length * c, by_length * s, by_angle * c, by_angle * s
-    terms = {
-        (0, 0): by_length,
-        (0, 2): length_c,
-        (0, 3): length_s,
-        (1, 1): by_angle,
-        (1, 2): -angle_s,
-        (1, 3): angle_c,
-        (2, 2): length_c * c + angle_s * s,
-        (2, 3): (length_c - angle_c) * s,
-        (3, 3): length_s * s + angle_c * c,
-    }
-    precision = np.zeros((4, 4, c.shape[1]))
-    for (row, column), term in terms.items():
-        precision[row, column] = precision[column, row] = term.sum(axis=0)
-    precision[range(4), range(4)] += np.array([1.0, 1.0, distortion**-2, distortion**-2])[:, None]
-    return precision
+    return np.stack(
+        [
+            by_length,
+            length_c,
+            length_s,
+            by_angle,
+            -angle_s,
+            angle_c,
+            length_c * c + angle_s * s,
+            (length_c - angle_c) * s,
+            length_s * s + angle_c * c,
+        ]
+    )
+
+
+class _Equations:
+    """Normal equations of ln scale, rotation and the two stretches.
+
+    They are diagonal in scale and rotation, which are eliminated first (Schur complement).
+
+    Parameters
+    ----------
+    data : ndarray, shape (9, n)
+        Sums of `_terms`.
+    error : float
+        How closely the stretches are held.
+    """
+
+    def __init__(self, data: NDArray[np.float64], error: float) -> None:
+        self.data = data
+        scale, e, f, turn, p, q, *rest = data
+        self.scale, self.turn = scale + 1.0, turn + 1.0
+        self.by_scale, self.by_turn = (e / self.scale, f / self.scale), (p / self.turn, q / self.turn)
+        self.ee = rest[0] + error**-2 - e * self.by_scale[0] - p * self.by_turn[0]
+        self.ef = rest[1] - e * self.by_scale[1] - p * self.by_turn[1]
+        self.ff = rest[2] + error**-2 - f * self.by_scale[1] - q * self.by_turn[1]
+        self.determinant = self.ee * self.ff - self.ef**2
+
+    def solve(self, right: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], ...]:
+        """The four unknowns."""
+        (e, f), (p, q) = self.by_scale, self.by_turn
+        along = right[2] - e * right[0] - p * right[1]
+        across = right[3] - f * right[0] - q * right[1]
+        new_e = (self.ff * along - self.ef * across) / self.determinant
+        new_f = (self.ee * across - self.ef * along) / self.determinant
+        scale, turn = (
+            right[0] / self.scale - e * new_e - f * new_f,
+            right[1] / self.turn - p * new_e - q * new_f,
+        )
+        return scale, turn, new_e, new_f
+
+    def normal(self) -> _Normal:
+        """Variances, and what the spots say."""
+        variance, turn_variance = (
+            1 / own + (self.ff * p**2 - 2 * self.ef * p * q + self.ee * q**2) / self.determinant
+            for own, (p, q) in ((self.scale, self.by_scale), (self.turn, self.by_turn))
+        )
+        return _Normal(variance, turn_variance, 1 / self.turn, self.information())
+
+    def information(self) -> NDArray[np.float64]:
+        """What the spots alone say of ln scale and the stretches, the rotation left free, shape (n, 3, 3)."""
+        scale, e, f, _, p, q, ee, ef, ff = self.data
+        with_turn = p * self.by_turn[0], p * self.by_turn[1], q * self.by_turn[1]
+        ee, ef, ff = ee - with_turn[0], ef - with_turn[1], ff - with_turn[2]
+        return np.stack([scale, e, f, e, ee, ef, f, ef, ff], axis=1).reshape(-1, 3, 3)
