@@ -99,16 +99,16 @@ def place(
     """
     belief = _Belief.of(observed)
     grain, zone = pairs[0], index.pair_zone[row]
-    fits, keys = [], []
+    fits, keys, table = [], [], _spot_table(observed)
     for few in _few_at_once(len(row)):
-        fit, basis = _fit_pair(observed, index, (grain[few], pairs[1][few], pairs[2][few]), row[few], belief)
-        assigned = _assign(_Seen.of(observed, grain[few]), basis, fit)
+        fit, basis = _fit_pair(table, index, (grain[few], pairs[1][few], pairs[2][few]), row[few], belief)
+        assigned = _assign(_Seen.of(table, grain[few]), basis, fit)
         fits.append((fit, basis))
         keys.append(_same(grain[few], zone[few], assigned.near, assigned.point_square))
     first = _distinct(keys)
     fit = _Fit(*(np.concatenate([getattr(one, n) for one, _ in fits])[first] for n in _Fit.__slots__))
     basis = np.concatenate([basis for _, basis in fits], axis=2)[..., first]
-    fitted, keys = _fitted(observed, grain[first], zone[first], basis, fit, belief)
+    fitted, keys = _fitted(table, grain[first], zone[first], basis, fit, belief)
     return fitted.rows(_distinct(keys))
 
 
@@ -141,11 +141,11 @@ def refit(
     basis = np.array([[basis[0, 0], flip * basis[0, 1]], [basis[1, 0], flip * basis[1, 1]]])
     fit = _Fit(hypotheses.rotation, hypotheses.log_scale, hypotheses.distortion)
     belief = _Belief(np.array(stretch), error)
-    return _fitted(observed, hypotheses.grain, hypotheses.zone, basis, fit, belief)[0]
+    return _fitted(_spot_table(observed), hypotheses.grain, hypotheses.zone, basis, fit, belief)[0]
 
 
 def _fitted(
-    observed: Observed,
+    table: NDArray[np.float64],
     grain: NDArray[np.intp],
     zone: NDArray[np.int32],
     basis: NDArray[np.float64],
@@ -155,7 +155,7 @@ def _fitted(
     """Every spot is given its lattice point, and all are fitted, twice; and which are the same (`_same`)."""
     parts, keys = [], []
     for few in _few_at_once(len(grain)):
-        seen = _Seen.of(observed, grain[few])
+        seen = _Seen.of(table, grain[few])
         part, square = _fitted_at_once(seen, grain[few], zone[few], basis[..., few], fit.rows(few), belief)
         parts.append(part)
         keys.append(_same(part.grain, part.zone, part.near.T, square))
@@ -233,27 +233,26 @@ class _Seen:
 
     @classmethod
     def of_pair(
-        cls, observed: Observed, pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+        cls, table: NDArray[np.float64], pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
     ) -> _Seen:
         """Two spots of each grain."""
-        grain, *two = pairs
-        x, y, *terms = cls._table(observed)[:, two, grain]
-        return cls(x, y, np.array(terms), np.ones(x.shape, bool))
+        first, second = pairs[1] * table.shape[2] + pairs[0], pairs[2] * table.shape[2] + pairs[0]
+        two = table.reshape(len(table), -1).take(np.stack([first, second]), axis=1)
+        return cls(two[0], two[1], two[3:], np.ones(two.shape[1:], bool))
 
     @classmethod
-    def of(cls, observed: Observed, grain: NDArray[np.intp]) -> _Seen:
+    def of(cls, table: NDArray[np.float64], grain: NDArray[np.intp]) -> _Seen:
         """The spots of these grains."""
-        table = cls._table(observed).take(grain, axis=2)
-        valid = np.ascontiguousarray(observed.valid.T).take(grain, axis=1)
-        return cls(table[0], table[1], table[2:], valid)
+        mine = table.take(grain, axis=2)
+        return cls(mine[0], mine[1], mine[3:], mine[2] > 0)
 
-    @staticmethod
-    def _table(observed: Observed) -> NDArray[np.float64]:
-        """x, y and the terms of all grains, shape (11, spots, grains)."""
-        twice = 2 * observed.azimuth
-        terms = _terms(observed.length_error**-2, observed.angle_error**-2, np.cos(twice), np.sin(twice))
-        place = observed.g.transpose(2, 0, 1)
-        return np.ascontiguousarray(np.concatenate([place, terms]).transpose(0, 2, 1))
+
+def _spot_table(observed: Observed) -> NDArray[np.float64]:
+    """x, y, whether it is valid, and the terms of all grains' spots, shape (12, spots, grains)."""
+    twice = 2 * observed.azimuth
+    terms = _terms(observed.length_error**-2, observed.angle_error**-2, np.cos(twice), np.sin(twice))
+    table = np.concatenate([observed.g.transpose(2, 0, 1), observed.valid[None], terms])
+    return np.ascontiguousarray(table.transpose(0, 2, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -283,18 +282,18 @@ class _Normal:
 
 
 def _fit_pair(
-    observed: Observed,
+    table: NDArray[np.float64],
     index: PhaseIndex,
     pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
     row: NDArray[np.intp],
     belief: _Belief,
 ) -> tuple[_Fit, NDArray[np.float64]]:
     """Geometry from a pair of spots; the zone's basis, (2, 2, n), mirrored where the pair is."""
-    grain, i, j = pairs
+    seen = _Seen.of_pair(table, pairs)
     (ax, ay), (bx, by) = _last(index.zone_basis[index.pair_zone[row]])
     (h, k), (m, n) = _last(index.pair_positions[row]).astype(np.float64)
     pair_x, pair_y, other_x, other_y = h * ax + k * bx, h * ay + k * by, m * ax + n * bx, m * ay + n * by
-    (x, y), (second_x, second_y) = observed.g[grain, i].T, observed.g[grain, j].T
+    (x, second_x), (y, second_y) = seen.x, seen.y
     sign = np.where(x * second_x + y * second_y < 0, -1.0, 1.0)
     second_x, second_y = sign * second_x, sign * second_y
     mirrored = (x * second_y - y * second_x) * (pair_x * other_y - pair_y * other_x) < 0
@@ -308,7 +307,6 @@ def _fit_pair(
     basis = np.array([[ax, flip * ay], [bx, flip * by]])
     fit = _Fit(turn, scale, np.zeros((len(row), 2)))
     # in a stretched image the other spots are near their points only if the pair's own stretch is known
-    seen = _Seen.of_pair(observed, pairs)
     points = np.array([h, sign * m]), np.array([k, sign * n])
     for _ in range(2):
         assigned = _assign_points(seen, _laid_back(seen, fit), basis, points)
