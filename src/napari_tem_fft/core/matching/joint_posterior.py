@@ -19,8 +19,6 @@ _SWEEPS = 4
 NEVER = -690.0
 #: Points that are less probable than the best one by this factor count for nothing.
 NEGLIGIBLE = 1e-12
-#: Numbers that are worked on at once.
-AT_ONCE = 60_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,77 +62,92 @@ def combine(
     points, grains, phases = log_evidence.shape
     most = np.concatenate([log_evidence.max(axis=0), null_models], axis=1)
     peak = most.max(axis=1)
-    # what no grain can be has no share, and none that could be lost
-    possible = np.flatnonzero((most - peak[:, None]).max(axis=0, initial=-np.inf) > NEVER)
-    listed, null = possible[possible < phases], possible[possible >= phases] - phases
-    belief = CONCENTRATION * prior[possible]
-    order = np.argsort(_likelihood(most[:, possible] - peak[:, None]) @ prior[possible])
-    # few points at once, so that all that is known of them fits into a processor's cache
-    width = max(AT_ONCE // max(grains * len(possible), 1), 8)
-    log_total = np.zeros(points)
-    parts = []
-    for start in range(0, points, width):
-        few = slice(start, min(start + width, points))
-        level = np.empty((grains, len(possible), few.stop - start))
-        level[:, : len(listed)] = log_evidence[few, :, listed].transpose(1, 2, 0)
-        level[:, len(listed) :] = null_models[:, null, None]
-        level -= peak[:, None, None]
-        likelihood = _likelihood(level)
-        share, log_total[few] = _sequential(likelihood, belief, order)
-        parts.append((few, likelihood, share))
+    # what a grain cannot be has no share of it, and none that could be lost
+    cells = _Cells.of(most - peak[:, None] > NEVER)
+    level = np.empty((len(cells.grain), points))
+    listed = cells.kind < phases
+    level[listed] = log_evidence.transpose(1, 2, 0)[cells.grain[listed], cells.kind[listed]]
+    level[~listed] = null_models[cells.grain[~listed], cells.kind[~listed] - phases, None]
+    level -= peak[cells.grain, None]
+    level[level <= NEVER] = -np.inf
+    likelihood, belief = np.exp(level, out=level), CONCENTRATION * prior
+    clear = np.exp((most - peak[:, None])[cells.grain, cells.kind]) * prior[cells.kind]
+    order = np.argsort(np.add.reduceat(clear, cells.start[:-1]))
+    share, log_total = _sequential(likelihood, cells, belief, order)
     log_posterior = log_total + log_weight
     top = log_posterior.max()
     posterior = np.exp(log_posterior - top)
     total = float(top + np.log(posterior.mean()) + peak.sum())
     counts = posterior > NEGLIGIBLE
     posterior /= posterior.sum()
+    share = _mean_field(likelihood[:, counts], cells, belief, share[:, counts])
     phase = np.zeros((grains, len(prior)))
-    for few, likelihood, share in parts:
-        kept = counts[few]
-        found = _mean_field(likelihood[..., kept], belief, share[..., kept])
-        phase[:, possible] += found @ posterior[few][kept]
+    phase[cells.grain, cells.kind] = share @ posterior[counts]
     return Joint(phase, posterior, total)
 
 
-def _likelihood(level: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Exponentials of levels up to 0, in their place; of `NEVER` and less it is 0."""
-    never = level <= NEVER
-    np.maximum(level, NEVER, out=level)
-    np.exp(level, out=level)
-    level[never] = 0
-    return level
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """What each grain can be, one after the other.
+
+    `grain` and `kind` are of the shape (cells,), a kind being a phase or a null model; those of a grain begin
+    at its `start`, shape (grains + 1,).
+    """
+
+    grain: NDArray[np.intp]
+    kind: NDArray[np.intp]
+    start: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, possible: NDArray[np.bool_]) -> _Cells:
+        grain, kind = np.nonzero(possible)
+        return cls(grain, kind, np.searchsorted(grain, np.arange(len(possible) + 1)))
+
+    def of_grain(self, grain: int) -> slice:
+        """Those of a grain."""
+        return slice(int(self.start[grain]), int(self.start[grain + 1]))
 
 
 def _sequential(
-    likelihood: NDArray[np.float64], before: NDArray[np.float64], order: NDArray[np.intp]
+    likelihood: NDArray[np.float64], cells: _Cells, before: NDArray[np.float64], order: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Grains one after the other, the clearest first: shares, and ln of the total evidence at each point.
 
-    The likelihood and the shares are of the shape (grains, classes, points); `before` is the weight of each
-    class before looking.
+    The likelihood and the shares are of the shape (cells, points); `before` is the weight of each kind before
+    looking.
     """
+    points = likelihood.shape[1]
     share = np.empty_like(likelihood)
-    belief = np.tile(before[:, None], (1, likelihood.shape[2]))
-    log_total = np.zeros(likelihood.shape[2])
-    for done, grain in enumerate(order):
-        joint = np.multiply(belief, likelihood[grain], out=share[grain])
+    belief = np.tile(before[:, None], (1, points))
+    log_total = np.zeros(points)
+    for done, grain in enumerate(order.tolist()):
+        mine = cells.of_grain(grain)
+        joint = np.multiply(belief[cells.kind[mine]], likelihood[mine], out=share[mine])
         total = joint.sum(axis=0)
         log_total += np.log(np.maximum(total / (CONCENTRATION + done), 1e-300))
         joint /= np.maximum(total, 1e-300)
-        belief += joint
+        belief[cells.kind[mine]] += joint
     return share, log_total
 
 
 def _mean_field(
-    likelihood: NDArray[np.float64], before: NDArray[np.float64], share: NDArray[np.float64]
+    likelihood: NDArray[np.float64],
+    cells: _Cells,
+    before: NDArray[np.float64],
+    share: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Every grain again with what all the others say, a few times (collapsed mean field)."""
-    grains = len(share)
+    grains = len(cells.start) - 1
     if grains == 1:
         return share
     for _ in range(_SWEEPS):
-        joint = share.sum(axis=0) + before[:, None] - share
+        belief = np.tile(before[:, None], (1, share.shape[1]))
+        for grain in range(grains):
+            mine = cells.of_grain(grain)
+            belief[cells.kind[mine]] += share[mine]
+        joint = belief[cells.kind] - share
         joint *= likelihood
-        joint /= np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
+        total = np.maximum(np.add.reduceat(joint, cells.start[:-1], axis=0), 1e-300)
+        joint /= total[cells.grain]
         share = joint
     return share
