@@ -67,7 +67,8 @@ class Hypotheses:
 
     def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Hypotheses:
         """Some of the hypotheses."""
-        return Hypotheses(*(getattr(self, name)[chosen] for name in self.__slots__))
+        rows = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        return Hypotheses(*(getattr(self, name).take(rows, axis=0) for name in self.__slots__))
 
     @classmethod
     def joined(cls, parts: Sequence[Hypotheses]) -> Hypotheses:
@@ -175,15 +176,15 @@ def _fitted_at_once(
         fit, equations = _refit(seen, fit, _assign(seen, basis, fit), belief)
     normal = equations.normal()
     assigned = _assign(seen, basis, fit)
-    position = np.stack([assigned.column, assigned.row], axis=-1)
+    position = np.stack([assigned.column.T, assigned.row.T], axis=-1)
     held = (belief.stretch - fit.distortion) / belief.error**2
     fitted = Hypotheses(
         grain=grain,
         zone=zone,
-        position=position.astype(np.int64).swapaxes(0, 1),
-        length_residual=assigned.length.T,
-        angle_residual=assigned.angle.T,
-        near=assigned.near.T,
+        position=position.astype(np.int64),
+        length_residual=np.ascontiguousarray(assigned.length.T),
+        angle_residual=np.ascontiguousarray(assigned.angle.T),
+        near=np.ascontiguousarray(assigned.near.T),
         log_scale=fit.scale,
         scale_error=np.sqrt(normal.scale_variance),
         distortion=fit.distortion,
