@@ -255,7 +255,7 @@ def test_what_is_looked_at_stays_in_sight_until_the_user_moves_the_camera(make_n
     assert seen(viewer, layer)
     zoom, window = viewer.scene.camera.zoom, viewer.window._qt_window
     window.resize(window.width() - 200, window.height() - 250)
-    qtbot.waitUntil(lambda: viewer.scene.camera.zoom < 0.95 * zoom, timeout=3000)
+    qtbot.waitUntil(lambda: viewer.scene.camera.zoom < 0.99 * zoom, timeout=3000)
     qtbot.waitUntil(lambda: seen(viewer, layer))
     wheel(viewer)
     near = viewer.scene.camera.zoom
