@@ -24,7 +24,7 @@ STEPS_A_RING = 1.5
 #: Steps are made finer until rings can be so narrow, 1/nm, as long as a plane has at most so many bins an
 #: axis.
 NARROWEST_RING = 0.01
-MOST_BINS = 2000
+MOST_BINS = 2300
 #: Columns beyond g_x = 0 that a spline looks at.
 MIRRORED = 3
 

@@ -6,7 +6,7 @@ All curves are in units of the noise: 1 is what amorphous material and shot nois
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -29,6 +29,10 @@ FIT_REACH = 2.0
 SMALLEST_SIGMA = 0.1
 #: The background is a running median over this range of g, 1/nm.
 BACKGROUND_RANGE = 1.0
+
+#: A peak is a side lobe of another if it has less than this share of its height within so many of its widths.
+#: The first lobe of a disc has 0.02 of the height, that of a square 0.05, both less than 4 widths away.
+LOBE_HEIGHT, LOBE_WIDTHS = 0.2, 4.0
 
 Curve = Literal["whole image", "masked", "local maximum", "pattern"]
 
@@ -217,8 +221,28 @@ def _with_peaks(
     middle = 0.5 * (edges[1:] + edges[:-1])
     correlated = max(spectrum.resolution / float(edges[1] - edges[0]), 1.0)
     height, least = intensity - background, params.peak_significance
-    peaks = tuple(fitted_peaks(curve, middle, height, error, least, correlated))
+    peaks = without_side_lobes(tuple(fitted_peaks(curve, middle, height, error, least, correlated)))
     return RadialProfile(curve, middle, intensity, background, peaks)
+
+
+def without_side_lobes(peaks: Sequence[ProfilePeak]) -> tuple[ProfilePeak, ...]:
+    """The peaks that are no side lobes of far higher ones: a grain's shape repeats each reflection beside it.
+
+    Examples
+    --------
+    >>> heights = {4.8: 30.0, 4.98: 3.0, 5.5: 3.0}
+    >>> peaks = [ProfilePeak(g, 0.001, 0.05, h, 50.0, "masked") for g, h in heights.items()]
+    >>> [peak.g for peak in without_side_lobes(peaks)]
+    [4.8, 5.5]
+    """
+    return tuple(
+        peak
+        for peak in peaks
+        if not any(
+            peak.height < LOBE_HEIGHT * other.height and abs(peak.g - other.g) < LOBE_WIDTHS * other.width
+            for other in peaks
+        )
+    )
 
 
 def _rings_of(

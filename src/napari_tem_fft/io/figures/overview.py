@@ -264,7 +264,8 @@ def _draw_profiles(axes: Axes, analysis: Analysis, unit: LengthUnit) -> None:
 
 def _over_background(intensity: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
     usable = np.isfinite(background) & (background > 0)
-    ratio = np.full(intensity.shape, np.nan)
+    # where a mask lets nothing through there is neither: the curve goes on at 1 and has no gap
+    ratio = np.where(np.isfinite(background), 1.0, np.nan)
     np.divide(intensity, background, out=ratio, where=usable)
     return ratio
 
