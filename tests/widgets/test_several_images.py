@@ -96,6 +96,12 @@ def seen(viewer, layer):
     return bool(np.all(np.abs(layer.extent.world[:, -2:] - middle) <= reach))
 
 
+def fills(viewer, layer):
+    """Whether a layer fills most of the canvas in one direction."""
+    side = np.diff(layer.extent.world[:, -2:], axis=0)[0] * viewer.scene.camera.zoom
+    return bool(np.max(side / np.array(viewer.canvas.size)) > 0.6)
+
+
 def test_the_chosen_image_is_shown_with_its_layers_and_no_other(viewer, dock, three):
     layer, second, third = three
     assert {layer, second.layer} & shown(viewer) == set() and third.layer in shown(viewer)
@@ -253,10 +259,10 @@ def test_what_is_looked_at_stays_in_sight_until_the_user_moves_the_camera(make_n
     viewer.scene.camera.center = (0.0, 50.0, 50.0)
     QTest.mouseClick(dock.views.to_real, Qt.MouseButton.LeftButton)  # before any run
     assert seen(viewer, layer)
-    zoom, window = viewer.scene.camera.zoom, viewer.window._qt_window
+    size, window = viewer.canvas.size, viewer.window._qt_window
     window.resize(window.width() - 200, window.height() - 250)
-    qtbot.waitUntil(lambda: viewer.scene.camera.zoom < 0.99 * zoom, timeout=3000)
-    qtbot.waitUntil(lambda: seen(viewer, layer))
+    qtbot.waitUntil(lambda: viewer.canvas.size != size, timeout=3000)
+    qtbot.waitUntil(lambda: seen(viewer, layer) and fills(viewer, layer))
     wheel(viewer)
     near = viewer.scene.camera.zoom
     window.resize(window.width() + 200, window.height() + 250)
