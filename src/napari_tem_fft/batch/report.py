@@ -21,7 +21,6 @@ from markupsafe import Markup
 
 from ..core.lengths import LengthUnit, length, symbol
 from ..core.maps.colours import colours_of
-from ..core.matching import Outcome
 from ..core.matching.result import outcome_words
 from ..io.results.kept_colours import kept_colours
 from .record import ComponentSummary, Record
@@ -214,7 +213,7 @@ class _Cell:
 def _cells(part: ComponentSummary, unit: LengthUnit) -> list[_Cell]:
     return [
         _Cell(part.name),
-        _Cell(outcome_words(Outcome(part.outcome), part.phases, part.score)),
+        _Cell(outcome_words(part.outcome, part.phases, part.score)),
         _Cell(f"{part.score:.2f}" if part.phases else "", part.score),
         _Cell(f"{part.area:.1f} ± {part.area_sigma:.1f}", part.area),
         _Cell(f"{part.fraction:.1%}", part.fraction),

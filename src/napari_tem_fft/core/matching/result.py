@@ -27,7 +27,7 @@ class Outcome(StrEnum):
         return self in (Outcome.IDENTIFIED, Outcome.LIKELY, Outcome.AMBIGUOUS)
 
 
-def outcome_words(outcome: Outcome, phases: Sequence[str], probability: float) -> str:
+def outcome_words(outcome: str, phases: Sequence[str], probability: float) -> str:
     """An outcome for the user: one name that is ambiguous may be something else, and how probably.
 
     >>> outcome_words(Outcome.AMBIGUOUS, ["Au"], 0.92)
@@ -35,7 +35,7 @@ def outcome_words(outcome: Outcome, phases: Sequence[str], probability: float) -
     >>> outcome_words(Outcome.AMBIGUOUS, ["Ag", "Au"], 0.92)
     'ambiguous'
     """
-    if outcome is not Outcome.AMBIGUOUS or len(phases) != 1:
+    if outcome != Outcome.AMBIGUOUS or len(phases) != 1:
         return str(outcome)
     return f"{outcome}, or a phase that is not among the candidates ({100 * (1 - probability):.0f} %)"
 
