@@ -1,6 +1,7 @@
 """The user's library on the command line: from import to a named grain, and in a batch."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,10 @@ def test_a_run_keeps_the_entries_that_it_searches(library, tmp_path, capsys):
     assert (stored["library"]["allowed"], stored["library"]["held"]) == (3, 4)
     assert main(["phases", "remove", "--all", *library]) == 0
     assert main(["batch", "-o", str(folder), "--resume", "--workers", "1"]) == 0
+
+
+def test_without_spglib_only_fetching_says_what_to_do(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "spglib", None)
+    place = ["--library-file", str(tmp_path / "library.sqlite")]
+    assert main(["phases", "fetch", *place, "--provider", "cod", "--elements", "Li,F"]) == 2
+    assert "needs spglib, which is not installed: pip install spglib" in capsys.readouterr().err

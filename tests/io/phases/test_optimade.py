@@ -21,6 +21,7 @@ from napari_tem_fft.io.phases.library_import import Refusal
 from napari_tem_fft.io.phases.optimade import OptimadeError, OptimadeQuery, fetched_rows
 from napari_tem_fft.io.phases.optimade_structure import entry_of
 
+pytest.importorskip("spglib")  # no wheels for Macs with Intel processors and Python 3.14
 A = 4.027
 
 

@@ -22,7 +22,7 @@ from ... import __version__
 from .entry import structure_of_entry
 from .library_import import Refusal
 from .library_rows import LibraryRow, library_row
-from .optimade_structure import FIELDS, entry_of
+from .optimade_structure import FIELDS, entry_of, load_spglib
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,10 @@ def fetched_rows(
     ------
     OptimadeError
         If there is no such provider, no network, or no answer that can be used.
+    ValueError
+        Where spglib is not installed.
     """
+    load_spglib()
     server, wanted = query.server(), set(query.elements)
     done = 0
     for page in _pages(query, server, timeout):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import gemmi
 import numpy as np
-import spglib
 from numpy.typing import NDArray
 
 from ...core.crystal.phase import reciprocal_basis
@@ -42,9 +42,24 @@ _NOT_WHOLE = {
     "assemblies": "its atoms are alternatives",
     "implicit_atoms": "atoms without a position belong to it",
 }
-#: What spglib raises; before 2.7 it answers with None.
-_FAILURE: type[Exception] = getattr(spglib, "SpglibError", RuntimeError)
 _COMPUTED = "computed, not measured: its cell may be off by 1-2 %"
+
+
+def load_spglib() -> Any:
+    """spglib, which finds the symmetry of atoms; nothing but fetched structures needs it.
+
+    Raises
+    ------
+    ValueError
+        Where it is not installed.
+    """
+    try:
+        return import_module("spglib")
+    except ImportError as error:
+        raise ValueError(
+            "fetching structures needs spglib, which is not installed: pip install spglib (it has no wheels"
+            " for Macs with Intel processors and Python 3.14), or import CIF files of the database"
+        ) from error
 
 
 def entry_of(structure: Any, origin: str, licence: str = "", computed: bool = False) -> PhaseEntry:
@@ -138,10 +153,12 @@ def _symmetric(
     """Cell, atoms, operators and group in the standard setting of the symmetry that the atoms have."""
     different = list(dict.fromkeys(kinds))
     numbers = [different.index(kind) + 1 for kind in kinds]
+    spglib = load_spglib()
+    failure = getattr(spglib, "SpglibError", RuntimeError)  # before 2.7 it answers with None
     given: Any = (lattice, fractions % 1.0, numbers)
     try:
         found = spglib.get_symmetry_dataset(given, symprec=SYMMETRY_PRECISION)
-    except _FAILURE:
+    except failure:
         found = None
     if found is None:
         raise ValueError("its atoms lie on one another")
@@ -169,7 +186,7 @@ def _symmetric(
 
 def _hall(number: int) -> str:
     """The Hall symbol of spglib's number, as gemmi writes it."""
-    kind = spglib.get_spacegroup_type(number)
+    kind = load_spglib().get_spacegroup_type(number)
     return str(kind.hall_symbol).replace("=", '"').strip() if kind else ""
 
 
