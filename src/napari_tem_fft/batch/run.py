@@ -293,7 +293,7 @@ def _open_run(
     done, waiting = ([], list(sources)) if before is None else already_done(sources, job, resume, strict)
     state = _RunState(job, Journal(folder, done), inputs, len(sources), started=time.monotonic())
     state.kept = state.analysed = len(done)
-    _describe(state)
+    _describe(state, _header(state))
     return state, waiting
 
 
@@ -312,14 +312,15 @@ def _close(state: _RunState) -> None:
         notes = write_tables(state.folder, state.journal.records, state.job.unit)
         found = session_statistics(state.journal.records())
         write_statistics(state.folder, found)
-        _describe(state, notes)
-        write_report(state.folder, state.journal.records, _header(state), found)
+        header = _header(state)  # one for both, so that the report can be written anew as it was
+        _describe(state, header, notes)
+        write_report(state.folder, state.journal.records, header, found)
     except OSError as error:
         state.state = "stopped"
         reason = f"the tables of the run cannot be written: {error.strerror or error}"
         state.problem = state.problem or reason
         with suppress(OSError):
-            _describe(state)
+            _describe(state, _header(state))
     finally:
         state.journal.close()
 
@@ -341,12 +342,12 @@ def _header(state: _RunState) -> dict[str, Any]:
     }
 
 
-def _describe(state: _RunState, notes: Sequence[str] = ()) -> None:
+def _describe(state: _RunState, header: dict[str, Any], notes: Sequence[str] = ()) -> None:
     failures: list[dict[str, str]] = []
     files: list[dict[str, Any]] = []
     for record in state.journal.records() if state.state != "running" else ():
         files.append({"file": record.path, "sha256": record.sha256, "seconds": record.seconds})
         if record.state != "analysed" and len(failures) < MOST_LISTED:
             failures.append({"file": record.path, "reason": record.reason})
-    description = {**_header(state), "notes": list(notes), "failures": failures, "images": files}
+    description = {**header, "notes": list(notes), "failures": failures, "images": files}
     write_whole(state.folder / RUN, json_line(description, indent=1))
