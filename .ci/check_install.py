@@ -1,7 +1,7 @@
 """Whether the package can be installed where it says it can.
 
     python .ci/check_install.py [platforms] [beside] [package] [recipe] [headless] [window]
-    python .ci/check_install.py [pyside] [exchange] [lowest]
+    python .ci/check_install.py [pyside] [exchange] [lowest] [pythons] [pyside_whole]
 
 platforms  every dependency has a wheel on Linux, Windows and macOS for each Python (resolved, not installed)
 beside     installed beside an existing napari, no version that napari has chosen changes
@@ -15,6 +15,8 @@ exchange   in an environment with orix, HyperSpy and zarr 2, but without napari,
            back through these
 lowest     the lowest versions that pyproject.toml allows, in an environment of their own, pass the tests of
            core, io and the Python interface (minutes)
+pythons    so do the newest versions under every other supported Python that is found here (minutes each)
+pyside_whole  all of the windows' tests under PySide6, for every supported Python that is found here
 
 Needs uv, build and twine (extra `test`), and a package registry.
 """
@@ -53,9 +55,11 @@ package, needs = made.recipe.package, made.recipe.requirements.run
 print(package.name, package.version, len(needs), "requirements")
 """
 PYSIDE_TESTS = tuple(f"tests/widgets/test_{name}.py" for name in ("closing", "panel", "run", "tools"))
+TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis")
 EXCHANGE_TOOLS = ("hypothesis", "nexusformat", "pytest", "pytest-timeout", "rocrate")
 EXCHANGE_TESTS = ("tests/io/exchange", "tests/docs/test_blocks.py", "-k", "exchange")
-LOWEST_TESTS = ("tests/core", "tests/io", "tests/api", "tests/cli", "tests/nn/inference")
+WINDOW_TESTS = ("tests/widgets", "tests/layers", "tests/plugin")
+HEADLESS_TESTS = ("tests/core", "tests/io", "tests/api", "tests/cli", "tests/nn/inference")
 
 
 def run(*command: str | Path) -> str:
@@ -145,10 +149,17 @@ def window() -> None:
 def lowest() -> None:
     with tempfile.TemporaryDirectory() as place:
         python = installed(place, "--resolution", "lowest-direct", ".[batch,evaluate,train]")
-        installed(place, "pytest", "pytest-timeout", "hypothesis")
-        print(
-            run(python, "-m", "pytest", "-q", "-o", "filterwarnings=default", *LOWEST_TESTS).splitlines()[-1]
-        )
+        installed(place, *TEST_TOOLS)
+        print(last_line(python, "-o", "filterwarnings=default", *HEADLESS_TESTS))
+
+
+def pythons() -> None:
+    for version in PYTHONS[1:]:
+        if not is_there(version):
+            continue
+        with tempfile.TemporaryDirectory() as place:
+            python = installed(place, ".[batch,evaluate,train]", *TEST_TOOLS, version=version)
+            print(f"Python {version}: {last_line(python, *HEADLESS_TESTS)}")
 
 
 def recipe() -> None:
@@ -159,14 +170,22 @@ def recipe() -> None:
 
 
 def pyside() -> None:
+    test_pyside(PYTHONS[0], PYSIDE_TESTS)
+
+
+def pyside_whole() -> None:
+    for version in filter(is_there, PYTHONS):
+        test_pyside(version, WINDOW_TESTS)
+
+
+def test_pyside(version: str, tests: tuple[str, ...]) -> None:
     if not (xvfb := shutil.which("xvfb-run")):
         return print("skipped: no virtual screen (xvfb-run)")
     with tempfile.TemporaryDirectory() as place:
-        python = installed(
-            place, f"{ROOT}[pyside,batch]", "pytest", "pytest-qt", "pytest-timeout", "hypothesis"
-        )
+        python = installed(place, f"{ROOT}[pyside,batch]", *TEST_TOOLS, "pytest-qt", version=version)
+        found = run(python, "-c", "import PySide6; print(PySide6.__version__)").strip()
         screen = (xvfb, "-a", "-s", "-screen 0 1600x1000x24")
-        print(run(*screen, python, "-m", "pytest", "-q", *PYSIDE_TESTS).splitlines()[-1])
+        print(f"Python {version}, PySide6 {found}: {last_line(*screen, python, *tests)}")
 
 
 def exchange() -> None:
@@ -175,11 +194,26 @@ def exchange() -> None:
         print(run(python, "-m", "pytest", "-q", "-rs", *EXCHANGE_TESTS).splitlines()[-1])
 
 
-def installed(place: str, *what: str) -> Path:
+def last_line(*command: str | Path) -> str:
+    """What pytest says at the end; its options and tests follow the interpreter."""
+    at = next(n for n, word in enumerate(command) if Path(word).stem == "python")
+    return run(*command[: at + 1], "-m", "pytest", "-q", *command[at + 1 :]).splitlines()[-1]
+
+
+def is_there(version: str) -> bool:
+    """Whether uv finds an interpreter of this version; if not, that is said."""
+    find = (sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--system", version)
+    found = not subprocess.run(find, capture_output=True).returncode
+    if not found:
+        print(f"Python {version}: not to be had here")
+    return found
+
+
+def installed(place: str, *what: str, version: str = PYTHONS[0]) -> Path:
     """Install into the environment in a folder, which is made if it is not there; its Python."""
     uv = (sys.executable, "-m", "uv")
     if not Path(place, "pyvenv.cfg").exists():
-        run(*uv, "venv", "--quiet", "--python", PYTHONS[0], place)
+        run(*uv, "venv", "--quiet", "--python", version, place)
     python = next(path for path in Path(place).glob("*/python*") if path.stem == "python")
     run(*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *what)
     return python
@@ -201,7 +235,9 @@ def registry_answers() -> bool:
 if __name__ == "__main__":
     if not registry_answers():
         raise SystemExit(print("skipped: uv reaches no package registry here"))
-    all_checks = (platforms, beside, package, recipe, headless, window, pyside, exchange, lowest)
+    all_checks = (
+        platforms, beside, package, recipe, headless, window, pyside, exchange, lowest, pythons, pyside_whole
+    )  # fmt: skip
     checks = {check.__name__: check for check in all_checks}
     for name in sys.argv[1:] or ("platforms", "beside", "package", "recipe", "headless", "window"):
         checks[name]()
