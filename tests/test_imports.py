@@ -88,7 +88,7 @@ ENGINE = ("core.pipeline", "api", "cli.main", "io.results.folder", "nn.inference
 
 @pytest.mark.parametrize("module", ENGINE)
 def test_engine_leaves_gui_and_network_out(module: str) -> None:
-    heavy = ("napari", "qtpy", "PyQt6", "tensorflow", "keras")
+    heavy = ("napari", "qtpy", "PyQt6", "tensorflow", "keras", "scipy.stats", "scipy.signal")
     assert loaded_after(f"import napari_tem_fft.{module}", heavy) == []
 
 

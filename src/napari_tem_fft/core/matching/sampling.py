@@ -13,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
-from scipy.stats import qmc
 
 from .geometry import GeometryPrior, Likelihoods
 
@@ -142,7 +141,21 @@ def _log_normal(
 
 @lru_cache(maxsize=1)
 def _normal_points() -> NDArray[np.float64]:
-    """Evenly spread normal deviates, shape (points, 3)."""
-    even = qmc.Halton(3, scramble=False).random(POINTS + 1)[1:]
+    """Evenly spread normal deviates, shape (points, 3): of Halton's sequence.
+
+    It is `scipy.stats.qmc.Halton(3, scramble=False)`; importing scipy.stats would take as long as all else
+    that an analysis imports.
+    """
+    even = np.stack([_radical_inverse(np.arange(1, POINTS + 1), base) for base in (2, 3, 5)], axis=1)
     points: NDArray[np.float64] = special.ndtri(np.clip(even, 1e-6, 1 - 1e-6))
     return points
+
+
+def _radical_inverse(numbers: NDArray[np.intp], base: int) -> NDArray[np.float64]:
+    """Numbers with their digits in a base mirrored at the point, in [0, 1)."""
+    value, scale = np.zeros(len(numbers)), 1.0
+    while numbers.any():
+        numbers, digit = np.divmod(numbers, base)
+        scale /= base
+        value += digit * scale
+    return value
