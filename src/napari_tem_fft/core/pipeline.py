@@ -261,7 +261,7 @@ def analysis_steps(
     bars = annotations_of(micrograph, params)
     image, repaired = prepared_pixels(micrograph, bars)
     check_field(micrograph)
-    diffractogram = compute_diffractogram(image, micrograph, params.spectrum, repaired)
+    diffractogram = compute_diffractogram(image, micrograph, params.spectrum, repaired, bars)
     yield Step("diffractogram", 1, STAGES, DiffractogramReady(diffractogram))
     del image
     band = band_image(diffractogram)
@@ -351,7 +351,7 @@ def follow_spots(
     found = replace(found, spots=label_kinds(found.spots, start, found.grains, names.matches))
     yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(names.matches, names.rings, found.spots))
     if specimen is None:
-        specimen = specimen_of(micrograph, params, diffractogram, spectra, found, context.grid)
+        specimen = specimen_of(micrograph, diffractogram, spectra, found, context.grid)
     components = component_maps(found.grains, names.matches, found.regions, specimen, context.grid)
     yield Step("maps", 4, EDIT_STAGES, MapsReady(components))
     return Analysis(
@@ -387,7 +387,6 @@ def annotations_of(micrograph: Micrograph, params: AnalysisParams) -> NDArray[np
 
 def specimen_of(
     micrograph: Micrograph,
-    params: AnalysisParams,
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
     found: GrainSet,
@@ -397,8 +396,7 @@ def specimen_of(
     discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
     crystals = union(found.regions, grid.shape)
     specimen = specimen_mask(diffractogram, spectra, grid, discs, crystals)
-    bars = annotations_of(micrograph, params)
-    if bars is not None:
-        specimen = specimen & ~resample(bars, grid.shape)
+    if diffractogram.annotations is not None:
+        specimen = specimen & ~resample(diffractogram.annotations, grid.shape)
     inside = inside_part(micrograph, grid)
     return specimen if inside is None else specimen & inside

@@ -162,11 +162,7 @@ def reanalyse_after_specimen_edit(
     whole, spectra = analysis.diffractogram, analysis.local_spectra
     if specimen is None:
         known = _specimen_after(start, found, analysis)
-        mask = (
-            specimen_of(analysis.micrograph, analysis.params, whole, spectra, found, grid)
-            if known is None
-            else known
-        )
+        mask = specimen_of(analysis.micrograph, whole, spectra, found, grid) if known is None else known
     else:
         mask = specimen_on_grid(specimen, analysis.micrograph, grid)
         found = cut_grains(found, mask, grid)

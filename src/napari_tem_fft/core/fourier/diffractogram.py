@@ -78,6 +78,8 @@ class Diffractogram:
         Effective number of values behind the noise.
     repaired : int
         Defective pixels that were repaired first.
+    annotations : ndarray of bool, shape `image_shape`, optional
+        Bars and labels that were filled first (`find_annotations`); None where there are none.
     """
 
     image_shape: tuple[int, int]
@@ -90,6 +92,7 @@ class Diffractogram:
     noise: NDArray[np.float32]
     counts: float
     repaired: int = 0
+    annotations: NDArray[np.bool_] | None = None
 
     @property
     def step(self) -> tuple[float, float]:
@@ -140,9 +143,13 @@ def searched_share(pixel_size: tuple[float, float], params: SpectrumParams) -> f
 
 
 def compute_diffractogram(
-    image: NDArray[np.float32], micrograph: Micrograph, params: SpectrumParams, repaired: int = 0
+    image: NDArray[np.float32],
+    micrograph: Micrograph,
+    params: SpectrumParams,
+    repaired: int = 0,
+    annotations: NDArray[np.bool_] | None = None,
 ) -> Diffractogram:
-    """Transform prepared pixels (`prepared_pixels`) of a micrograph.
+    """Transform prepared pixels (`prepared_pixels`) of a micrograph; how they were prepared is kept with it.
 
     Raises
     ------
@@ -169,6 +176,7 @@ def compute_diffractogram(
         noise,
         counts,
         repaired,
+        annotations,
     )
 
 

@@ -21,6 +21,8 @@ REACH, BENT = 3.5, 0.006
 COLLINEAR = 0.07
 #: Lattices whose evidence is within this of the best one are told too, ln.
 NEARLY_AS_GOOD = 4.0
+#: Likely cells of one lattice, at most.
+MOST_CELLS = 4
 _CENTRINGS = np.array([((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1))], float)
 
 
@@ -79,17 +81,16 @@ def plane_cell(grain: Grain, spots: Sequence[Spot]) -> PlaneCell | None:
     >>> round(cell.a, 3), round(cell.b, 3), round(cell.angle, 3), [round(d, 3) for d in cell.d]
     (4.0, 4.0, 90.0, [0.25, 0.25])
     """
-    cells = plane_cells(grain, spots)
+    cells = _cells_of(_spots_of(grain, spots), 1)
     return cells[0] if cells else None
 
 
 def plane_cells(grain: Grain, spots: Sequence[Spot]) -> list[PlaneCell]:
     """The likely cells of a grain's spots, the best first; then those of a second lattice in what is left."""
-    members = set(grain.spots)
-    mine = sorted((s for s in spots if s.enabled and s.id in members), key=lambda s: -s.snr)[:MOST_SPOTS]
+    mine = _spots_of(grain, spots)
     found: list[PlaneCell] = []
     for _ in range(2):
-        cells = _cells_of(mine)
+        cells = _cells_of(mine, MOST_CELLS)
         if not cells:
             break
         found += cells
@@ -100,8 +101,14 @@ def plane_cells(grain: Grain, spots: Sequence[Spot]) -> list[PlaneCell]:
     return found
 
 
-def _cells_of(spots: Sequence[Spot]) -> list[PlaneCell]:
-    """The likely cells of one lattice through the spots."""
+def _spots_of(grain: Grain, spots: Sequence[Spot]) -> list[Spot]:
+    """The strongest enabled spots of a grain."""
+    members = set(grain.spots)
+    return sorted((s for s in spots if s.enabled and s.id in members), key=lambda s: -s.snr)[:MOST_SPOTS]
+
+
+def _cells_of(spots: Sequence[Spot], most: int) -> list[PlaneCell]:
+    """The likely cells of one lattice through the spots, `most` of them at most."""
     if len(spots) < 2:
         return []
     g = np.array([spot.g for spot in spots])
@@ -121,7 +128,7 @@ def _cells_of(spots: Sequence[Spot]) -> list[PlaneCell]:
     cells: list[PlaneCell] = []
     lengths: list[NDArray[np.float64]] = []
     for n in np.argsort(-evidence, kind="stable").tolist():
-        if evidence[n] < evidence.max() - NEARLY_AS_GOOD or len(cells) >= 4:
+        if evidence[n] < evidence.max() - NEARLY_AS_GOOD or len(cells) >= most:
             break
         size = np.append(np.linalg.norm(bases[n], axis=1), np.linalg.norm(bases[n, 1] - bases[n, 0]))
         if any(np.abs(size / other - 1).max() < 2 * BENT for other in lengths):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,17 +98,18 @@ def plane_lattice(spots: Sequence[Spot]) -> PlaneLattice | None:
     """
     strongest = sorted(spots, key=lambda spot: -spot.snr)[:MOST_STRONG]
     strong = [spot for spot in strongest if spot.snr >= STRONG_SHARE * strongest[0].snr]
-    weight = np.sqrt([spot.snr for spot in strong])
-    found: list[tuple[float, float, PlaneLattice]] = []
-    for one, other in combinations(strong, 2):
-        lattice = PlaneLattice(np.array([one.g, other.g], np.float64))
-        cell = abs(float(np.linalg.det(lattice.basis)))
-        if cell > np.sin(COLLINEAR) * one.length * other.length:
-            found.append((float(weight @ lattice.holds(strong)), cell, lattice))
-    if not found:
+    weight, g = np.sqrt([spot.snr for spot in strong]), positions(strong)
+    first, second = np.triu_indices(len(strong), 1)
+    bases, length = np.stack([g[first], g[second]], axis=1), np.hypot(*g.T)
+    cell = np.abs(np.linalg.det(bases))
+    plane = cell > np.sin(COLLINEAR) * length[first] * length[second]
+    if not plane.any():
         return None
-    most = max(held for held, _, _ in found)
-    _, _, best = max((one for one in found if one[0] >= (1 - EQUAL) * most), key=lambda one: one[1])
+    bases, cell = bases[plane], cell[plane]
+    apart = g - np.rint(g @ np.linalg.inv(bases)) @ bases
+    amplitude = (np.hypot(apart[..., 0], apart[..., 1]) <= PlaneLattice(bases[0]).reach(strong)) @ weight
+    most = amplitude >= (1 - EQUAL) * amplitude.max()
+    best = PlaneLattice(bases[np.argmax(np.where(most, cell, 0.0))])
     return _fit(best, [spot for spot, held in zip(strong, best.holds(strong), strict=True) if held])
 
 

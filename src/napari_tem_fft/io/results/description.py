@@ -11,8 +11,7 @@ from typing import Any
 
 from ... import __version__
 from ...core.crystal.phase import Phase
-from ...core.grains.grain import Grain
-from ...core.grains.plane_cell import plane_cell
+from ...core.grains.plane_cell import PlaneCell
 from ...core.image.micrograph import Micrograph
 from ...core.image.roi import roi_in_metadata
 from ...core.maps.component_map import ComponentMap
@@ -45,7 +44,9 @@ UNITS = {
 LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi")
 
 
-def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
+def describe(
+    analysis: Analysis, maps: Sequence[str], files: Sequence[str], cells: Mapping[int, PlaneCell | None]
+) -> dict[str, Any]:
     """Everything but the arrays, ready for JSON.
 
     Parameters
@@ -54,6 +55,8 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         File name of each component's map.
     files : sequence of str
         All files that are written beside the description.
+    cells : mapping of int to PlaneCell or None
+        Each grain's, by its id.
     """
     return {
         **written(FORMAT, FORMAT_VERSION),
@@ -83,7 +86,7 @@ def describe(analysis: Analysis, maps: Sequence[str], files: Sequence[str]) -> d
         "candidates_stated": analysis.candidates_stated,
         "own_phases": to_plain(_not_bundled((*analysis.phases, *analysis.others))),
         "library": describe_library(analysis.searched, (*analysis.phases, *analysis.others)),
-        "plane_cells": [_plane_cell(grain, analysis.spots) for grain in analysis.grains],
+        "plane_cells": [_plane_cell(grain.id, cells[grain.id]) for grain in analysis.grains],
         "files": list(files),
     }
 
@@ -172,11 +175,10 @@ def _not_bundled(phases: Sequence[Phase]) -> list[Phase]:
     return [phase for phase in phases if bundled.get(phase.id) is not phase and not is_by_atoms(phase)]
 
 
-def _plane_cell(grain: Grain, spots: Sequence[Spot]) -> dict[str, Any] | None:
+def _plane_cell(grain: int, cell: PlaneCell | None) -> dict[str, Any] | None:
     """A grain's own two-dimensional reciprocal cell, as far as its spots show one."""
-    cell = plane_cell(grain, spots)
     if cell is None:
         return None
     names = ("a", "a_sigma", "b", "b_sigma", "angle", "angle_sigma")
     numbers = {name: getattr(cell, name) for name in names}
-    return {"grain": grain.id, **numbers, "d_a": cell.d[0], "d_b": cell.d[1], "spots": list(cell.spots)}
+    return {"grain": grain, **numbers, "d_a": cell.d[0], "d_b": cell.d[1], "spots": list(cell.spots)}

@@ -35,7 +35,7 @@ from ...core.spots.spot import Spot
 from ..phases.table import load_table
 from ..plain import from_plain, json_text
 from .description import FORMAT, FORMAT_VERSION, describe
-from .grain_tables import write_grains, write_misorientations, write_sizes
+from .grain_tables import cells_of_grains, write_grains, write_misorientations, write_sizes
 from .ifft_files import Inverse, write_inverses
 from .library_phases import restore_library
 from .map_files import (
@@ -105,7 +105,8 @@ def save_results(
     with replace_folder(folder, ANALYSIS) as fresh:
         write_spots(fresh / SPOTS, analysis, unit)
         write_profiles(fresh / PROFILE, analysis.profiles, unit)
-        write_grains(fresh / GRAIN_TABLE, analysis, unit)
+        cells = cells_of_grains(analysis)
+        write_grains(fresh / GRAIN_TABLE, analysis, unit, cells)
         write_sizes(fresh / SIZES, analysis)
         write_misorientations(fresh / MISORIENTATIONS, analysis)
         if keep != "tables":
@@ -118,7 +119,7 @@ def save_results(
             if analysis.grains:
                 write_grain_picture(fresh / GRAIN_PICTURE, analysis, unit, known)
         write_inverses(fresh, analysis, inverses)
-        description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()))
+        description = describe(analysis, maps, sorted(path.name for path in fresh.iterdir()), cells)
         (fresh / ANALYSIS).write_text(json_text(description), encoding="utf-8")
     return folder
 
@@ -203,8 +204,9 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
     calibration = with_stored_uncertainty(micrograph.calibration, percent)
     _, roi = roi_from_metadata(stored["micrograph"]["metadata"])
     micrograph = replace(micrograph, calibration=calibration, roi=roi or micrograph.roi)
-    image, repaired = prepared_pixels(micrograph, annotations_of(micrograph, params))
-    whole = compute_diffractogram(image, micrograph, params.spectrum, repaired)
+    bars = annotations_of(micrograph, params)
+    image, repaired = prepared_pixels(micrograph, bars)
+    whole = compute_diffractogram(image, micrograph, params.spectrum, repaired, bars)
     grains = from_plain(tuple[Grain, ...], stored["grains"])
     searched, of_library = restore_library(stored.get("library"))
     grid = from_plain(MapGrid, stored["map_grid"])

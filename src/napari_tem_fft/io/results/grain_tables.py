@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from ...core.crystal.orientation import euler_angles
 from ...core.crystal.phase import Phase
 from ...core.crystal.symmetry import nearest_direction
 from ...core.grains.grain import Grain
-from ...core.grains.plane_cell import plane_cell
+from ...core.grains.plane_cell import PlaneCell, plane_cell
 from ...core.grains.sizes import bin_edges, histogram, is_cut_by_border, summary
 from ...core.lengths import LengthUnit
 from ...core.maps.component_map import component_name
@@ -19,7 +19,6 @@ from ...core.maps.misorientations import GrainBoundary, grain_boundaries
 from ...core.maps.orientation import Orientation, fitted_orientation, orientations
 from ...core.matching import GrainMatch
 from ...core.pipeline import Analysis
-from ...core.spots.spot import Spot
 from .tables import write_rows
 
 GRAIN_COLUMNS = (
@@ -40,14 +39,19 @@ SIZE_COLUMNS = (
 )  # fmt: skip
 
 
-def write_grains(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
+def write_grains(
+    path: Path,
+    analysis: Analysis,
+    unit: LengthUnit = "nm",
+    cells: Mapping[int, PlaneCell | None] | None = None,
+) -> None:
     """Write one row a grain and component, largest grain first.
 
     The orientation is the azimuth, counter-clockwise from +x as displayed, of the planes by which the
     component's grains are compared. Rotation and Euler angles (see `euler_angles`) are those of the named
     phase's crystal.
     """
-    write_rows(path, GRAIN_COLUMNS, grain_rows(analysis), unit)
+    write_rows(path, GRAIN_COLUMNS, grain_rows(analysis, cells), unit)
 
 
 def write_misorientations(path: Path, analysis: Analysis) -> None:
@@ -67,21 +71,28 @@ def write_sizes(path: Path, analysis: Analysis) -> None:
     write_rows(path, SIZE_COLUMNS, size_rows(analysis))
 
 
-def grain_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
-    """Rows of the grains' table."""
+def cells_of_grains(analysis: Analysis) -> dict[int, PlaneCell | None]:
+    """Each grain's own two-dimensional reciprocal cell, by its id."""
+    return {grain.id: plane_cell(grain, analysis.spots) for grain in analysis.grains}
+
+
+def grain_rows(
+    analysis: Analysis, cells: Mapping[int, PlaneCell | None] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows of the grains' table; their cells (`cells_of_grains`) where they are known already."""
+    cells = cells_of_grains(analysis) if cells is None else cells
     grains = {grain.id: grain for grain in analysis.grains}
     cut = _is_cut(analysis)
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     oriented = {(one.grain, one.component): one for one in found if one.match is None}
     fitted = {one.match: one for one in found if one.match is not None}
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
-    plane_cells = {grain.id: _plane_cells(grain, analysis.spots) for grain in analysis.grains}
     for number, match in enumerate(analysis.matches):
         name = component_name(match)
         phase = known.get(match.candidates[0].phase) if match.phases and match.candidates else None
         row = _measured_cells(grains[match.grain]) | _name_cells(match, name, phase)
         row["cut_by_border"] = int(cut[match.grain])
-        row |= _rotation_cells(match, phase) | plane_cells[match.grain]
+        row |= _rotation_cells(match, phase) | _plane_cells(cells[match.grain])
         yield row | _orientation_cells(fitted.get(number) or oriented.get((match.grain, name)), known, phase)
 
 
@@ -103,9 +114,8 @@ def _measured_cells(grain: Grain) -> dict[str, Any]:
     }
 
 
-def _plane_cells(grain: Grain, spots: Sequence[Spot]) -> dict[str, Any]:
+def _plane_cells(cell: PlaneCell | None) -> dict[str, Any]:
     """The grain's own two-dimensional reciprocal cell, whatever its phase is."""
-    cell = plane_cell(grain, spots)
     if cell is None:
         return {}
     numbers = (cell.a, cell.a_sigma, cell.b, cell.b_sigma)
