@@ -13,6 +13,8 @@ import numpy as np
 import pattern_model
 from dm_writer import write_dm
 from forward_model import fringes, white_noise
+from movie import PIXEL as MOVIE_PIXEL
+from movie import movie
 
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PIXEL, SHAPE = 0.03, (300, 280)
@@ -75,6 +77,8 @@ def furnish(folder: Path) -> None:
     for name in ("micrograph.dm4", "anode.dm4", "gold.dm4", "session/a.dm4", "session/night/b.dm4"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_lattice(folder / name, gold)
+    frames = np.rint(1000 + 60 * movie()).astype(np.int16)
+    write_dm(folder / "movie.dm4", frames, (0.5, MOVIE_PIXEL, MOVIE_PIXEL), ("s", "nm", "nm"))
     along_011 = [*gold, (0.2355, 129.47, 45.0), (0.1442, 164.74, 30.0)]
     write_lattice(folder / "particle.dm4", along_011)
     write_lattice(folder / "si.dm4", [(0.314, 45.0, 50.0), (0.192, 80.0, 30.0)])

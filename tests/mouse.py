@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
-from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QCheckBox
 
 
 @dataclass
@@ -83,3 +84,10 @@ def press_on_canvas(viewer, *worlds, button=Qt.MouseButton.LeftButton):
         event = QMouseEvent(kind, place, there, changed, held, Qt.KeyboardModifier.NoModifier)
         QApplication.sendEvent(canvas, event)
         QApplication.processEvents()
+
+
+def press(widget):
+    """Press the left button of the mouse on a button, or on the sign of a box that can be checked."""
+    box = isinstance(widget, QCheckBox)
+    place = QPoint(8 if box else widget.width() // 2, widget.height() // 2)
+    QTest.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place)

@@ -5,10 +5,13 @@ import pytest
 from napari.layers import Layer
 
 from forward_model import fringes, white_noise
+from mouse import press
+from movie import PATH, PIXEL, RADII, movie
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.stack import ImageStack
 from napari_tem_fft.layers.results import stack_layer
 from napari_tem_fft.nn.inference.model import load_segmenter
+from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.series import SeriesDock
 
 
@@ -69,3 +72,36 @@ def test_frames_are_seen_by_the_network_of_the_main_dock(viewer, dock, qtbot, mo
         series.run.click()
     assert loaded == [str(model)]  # once for all frames
     assert [frame.problem for frame in series.frames] == ["", ""]
+
+
+def test_shares_and_grains_of_a_drifting_stack_beside_another_image(
+    viewer, dock, grain_file, qtbot, tmp_path, monkeypatch
+):
+    series = SeriesDock(viewer)
+    viewer.window.add_dock_widget(series, name="series", area="bottom")
+    drifting = ImageStack(movie(), Calibration.real(PIXEL), "movie", metadata={"frame_interval_s": 0.5})
+    viewer.add_layer(Layer.create(*read_layers(str(grain_file))[0]))
+    viewer.add_layer(Layer.create(*stack_layer(drifting)))
+    dock.candidates.names.setText("Cu, Cu2O, LiF, Li2O")
+    viewer.dims.set_current_step(0, 2)
+    press(series.lock)
+    assert series.lock.isChecked() and series.drift.isChecked()
+    with qtbot.waitSignal(series.runner.returned, timeout=120_000):
+        press(series.run)
+    assert series.series.phases == ("Cu",)
+    assert series.frames[2].drift == pytest.approx([PIXEL * step for step in PATH[2]], abs=0.1)
+    for frame, radius in zip(series.frames, RADII, strict=True):
+        assert frame.areas["Cu"][0] == pytest.approx(np.pi * radius**2, rel=0.15)
+    series.quantity.setCurrentText("share of the specimen")
+    assert series.plot.axes.get_ylabel() == "share of the specimen"
+    files = {"grains": tmp_path / "grains.csv", "picture": tmp_path / "series.svg"}
+    for button, path in zip((series.save_grains, series.save_picture), files.values(), strict=True):
+        monkeypatch.setattr(
+            "qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *args, path=path: (str(path), "")
+        )
+        press(button)
+    lines = [line.split(",") for line in files["grains"].read_text().splitlines()]
+    assert [line[4] for line in lines[1:]].count("Cu") == 3
+    assert "area of a grain" in files["picture"].read_text()
+    record = series.tree.cells()
+    assert {"Cu fraction", "Cu fraction sigma", "drift x (nm)"} <= set(record[0])

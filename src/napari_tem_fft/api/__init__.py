@@ -8,7 +8,14 @@
 from .analysis import analyse, load, open_library, reference_table, save, save_results, segment_of, select
 from .edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
 from .exchange import export, from_signal, to_crystal_map, to_signals
-from .images import calibrate_on_grain, measure_calibration_features, measure_pattern, read, read_pattern
+from .images import (
+    calibrate_on_grain,
+    measure_calibration_features,
+    measure_pattern,
+    read,
+    read_pattern,
+    read_stack,
+)
 
 __all__ = [
     "analyse",
@@ -25,6 +32,7 @@ __all__ = [
     "open_library",
     "read",
     "read_pattern",
+    "read_stack",
     "reference_table",
     "save",
     "save_results",

@@ -13,6 +13,7 @@ from ..core.image.calibration import Calibration, CalibrationError, Space
 from ..core.image.calibration_reference import CalibrationFeature, calibration_features
 from ..core.image.correction import Correction
 from ..core.image.micrograph import Micrograph
+from ..core.image.stack import ImageStack
 from ..core.matching.standard import correction_on_grain
 from ..core.pipeline import AnalysisParams, analysis_steps
 from ..core.profile.peak_list import listed_peaks
@@ -23,7 +24,7 @@ from ..core.spots.spot import Spot
 from ..io.errors import ReadError
 from ..io.exchange.calibration_profile import CalibrationProfile, apply_profile, load_profile
 from ..io.exchange.temfft import SUFFIX, load_temfft
-from ..io.readers.dm import read_micrograph
+from ..io.readers.dm import read_images, read_micrograph
 
 Profile = CalibrationProfile | str | PathLike[str]
 
@@ -76,6 +77,33 @@ def read(
     else:
         micrograph = read_micrograph(path, image, frame)
     return _calibrate(micrograph, "real", pixel_size, calibration_profile, uncertainty)
+
+
+def read_stack(
+    path: str | PathLike[str],
+    pixel_size: float | tuple[float, float] | None = None,
+    image: int | None = None,
+    calibration_profile: Profile | None = None,
+    uncertainty: float | None = None,
+) -> ImageStack:
+    """Read a stack, whose frames `ImageStack.frame` gives one by one; the arguments are those of `read`.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read, or holds no stack.
+    CalibrationError
+        If the pixel size is given for an image in 1/nm, or the profile does not belong to the image.
+    ValueError
+        If the uncertainty lies outside 0 to 0.5.
+    """
+    images = read_images(path)
+    chosen = images if image is None else images[image : image + 1] if image >= 0 else ()
+    stack = next((one for one in chosen if isinstance(one, ImageStack)), None)
+    if stack is None:
+        raise ReadError(path, "there is no stack of images in it", "give a stack, or several files as frames")
+    first = _calibrate(stack.frame(0), "real", pixel_size, calibration_profile, uncertainty)
+    return replace(stack, calibration=first.calibration, warnings=first.warnings)
 
 
 def _of_document(path: str | PathLike[str]) -> Micrograph:

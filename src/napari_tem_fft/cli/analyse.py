@@ -40,6 +40,7 @@ from .common import (
     OK,
     UsageError,
     failure,
+    picture_options,
     repeated_names,
     say,
 )
@@ -90,6 +91,27 @@ def _prepare(args: argparse.Namespace) -> _Job:
         raise UsageError("grains have numbers within one image: decide on them one file at a time")
     if len(args.files) > 1 and args.specimen is not None:
         raise UsageError("a specimen mask belongs to one image: give it one file at a time")
+    choice, params, segment, known = settings_of(args)
+    try:
+        decisions = _decisions(args, (*choice.phases, *choice.others))
+        specimen = None if args.specimen is None else read_specimen(args.specimen)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    return _Job(choice, EvidenceCache(), decisions, params, segment, specimen, known)
+
+
+def settings_of(
+    args: argparse.Namespace,
+) -> tuple[CandidateSet, AnalysisParams, Segment | None, float | None]:
+    """What a command states for all its images: candidates, parameters, network, uncertainty of the scale.
+
+    The calibration profile is read, and takes the place of its path.
+
+    Raises
+    ------
+    UsageError
+        If a file cannot be read, or something is stated that cannot be.
+    """
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
@@ -97,8 +119,6 @@ def _prepare(args: argparse.Namespace) -> _Job:
         library, searched = library_of(args, table)
         sets = args.sets if library is None or args.elements or args.sets else ("all",)
         chosen = api.select(args.phases, sets, args.elements, table)
-        decisions = _decisions(args, table)
-        specimen = None if args.specimen is None else read_specimen(args.specimen)
         segment = api.segment_of(params)
         percent = percent_from(args)
     except (ValueError, OSError) as error:
@@ -106,7 +126,7 @@ def _prepare(args: argparse.Namespace) -> _Job:
     known = None if percent is None else stated_uncertainty(percent)
     stated = args.phases is not None or args.elements is not None
     choice = replace(prepared_choice(chosen, table, stated), library=library, searched=searched)
-    return _Job(choice, EvidenceCache(), decisions, params, segment, specimen, known)
+    return choice, params, segment, known
 
 
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
@@ -168,7 +188,8 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
         analysis: Analysis = exhaust(steps, lambda step: _advance(bar, step))
         bar.set_postfix_str("writing")
         colours.update(colours_of((part.name for part in analysis.components), colours))
-        save_results(analysis, folder, inverses=args.ifft, unit=args.unit, known=colours)
+        picture = picture_options(args)
+        save_results(analysis, folder, inverses=args.ifft, unit=args.unit, known=colours, picture=picture)
         if args.temfft:
             api.save(analysis, args.output / f"{path.name}.temfft")
     gone = len(decisions) - len(analysis.decisions)

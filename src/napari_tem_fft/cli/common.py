@@ -6,13 +6,14 @@ import argparse
 import io
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.image.calibration import UNCERTAINTY, stated_uncertainty
 from ..core.lengths import UNITS, LengthUnit
 from ..core.text import printable
+from ..io.figures.picture import DPI, FORMATS, PANELS, PictureOptions
 
 if TYPE_CHECKING:
     from ..core.parameters import Parameter
@@ -72,8 +73,11 @@ def add_debug(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
 
 
-def add_image(parser: argparse.ArgumentParser, unit: str = "nm") -> Any:
-    """Options, in one group, that choose the image of a file and its scale, in nm or in 1/nm a pixel."""
+def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = True) -> Any:
+    """Options, in one group, that choose the image of a file and its scale, in nm or in 1/nm a pixel.
+
+    With `frame` also one that chooses a frame of a stack.
+    """
     image = parser.add_argument_group("image")
     image.add_argument(
         "--pixel-size",
@@ -96,8 +100,56 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm") -> Any:
         help="correct the file's scale by a profile that the command calibrate has written",
     )
     image.add_argument("--image", metavar="N", type=int, help="which image of a file with several, from 0")
-    image.add_argument("--frame", metavar="N", type=int, help="which frame of a stack, from 0")
+    if frame:
+        image.add_argument("--frame", metavar="N", type=int, help="which frame of a stack, from 0")
     return image
+
+
+def add_picture(parser: argparse.ArgumentParser, panels: bool = True) -> None:
+    """Options of the picture, in a group; `picture_options` takes them together."""
+    picture = parser.add_argument_group("picture")
+    picture.add_argument(
+        "--picture", metavar="FORMAT,...", type=_formats, default=PictureOptions().formats,
+        help=f"formats: {', '.join(FORMATS)} (default: png); text stays text in svg and pdf",
+    )  # fmt: skip
+    picture.add_argument(
+        "--dpi", metavar="N", type=_dpi, default=DPI, help=f"pixels an inch (default: {DPI})"
+    )
+    if panels:
+        picture.add_argument(
+            "--panels", metavar="PANEL,...", type=_panels, default=PANELS,
+            help=f"only these parts of the overview: {', '.join(PANELS)} (default: all)",
+        )  # fmt: skip
+
+
+def picture_options(args: argparse.Namespace) -> PictureOptions:
+    """How a command's picture is drawn and written."""
+    return PictureOptions(getattr(args, "panels", PANELS), args.picture, args.dpi)
+
+
+def _formats(text: str) -> tuple[Any, ...]:
+    return _checked(lambda: PictureOptions(formats=_listed(text))).formats
+
+
+def _panels(text: str) -> tuple[Any, ...]:
+    return _checked(lambda: PictureOptions(panels=_listed(text))).panels
+
+
+def _dpi(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of pixels an inch, such as 300")
+    return _checked(lambda: PictureOptions(dpi=int(text))).dpi
+
+
+def _listed(text: str) -> tuple[Any, ...]:
+    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+def _checked(make: Callable[[], PictureOptions]) -> PictureOptions:
+    try:
+        return make()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_uncertainty(group: Any) -> None:

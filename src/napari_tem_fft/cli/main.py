@@ -18,6 +18,7 @@ COMMANDS = {
     "analyse": "analyse micrographs",
     "batch": "analyse many micrographs",
     "watch": "analyse micrographs as they are written",
+    "series": "analyse the frames of a stack against time",
     "summary": "statistics of a run over its images",
     "pattern": "measure stored diffraction patterns",
     "calibrate": "correct a scale on a known crystal",

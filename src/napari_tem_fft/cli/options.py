@@ -17,7 +17,15 @@ from ..io.json_file import read_json
 from ..io.phases.table import user_folder
 from ..io.results.ifft_files import INVERSES, Inverse
 from ..io.results.parameters import restore_parameters, without_old_default
-from .common import add_debug, add_image, add_output, add_parameter, add_uncertainty, add_unit
+from .common import (
+    add_debug,
+    add_image,
+    add_output,
+    add_parameter,
+    add_picture,
+    add_uncertainty,
+    add_unit,
+)
 from .main import COMMANDS, add_command, outline
 
 ANALYSE = """\
@@ -85,6 +93,10 @@ def _add_batch(commands: Any, name: str) -> None:
     _of("batch").add_command(commands, name, add_choice_and_library, _add_parameters)
 
 
+def _add_series(commands: Any, name: str) -> None:
+    _of("series").add_command(commands, name, add_choice_and_library, _add_parameters)
+
+
 def _add_analyse(commands: Any, name: str) -> None:
     parser = add_command(
         commands, name, description=ANALYSE, epilog=EXAMPLES,
@@ -107,6 +119,7 @@ def _add_analyse(commands: Any, name: str) -> None:
     add_debug(parser)
     add_uncertainty(add_image(parser))
     add_unit(parser)
+    add_picture(parser)
     add_choice_and_library(parser.add_argument_group("phases that may be named"))
     _add_decisions(parser.add_argument_group("your own word on grains, by their numbers in earlier results"))
     parser.add_argument(
@@ -195,6 +208,7 @@ _ADD = {
     "analyse": _add_analyse,
     "batch": _add_batch,
     "watch": _add_batch,
+    "series": _add_series,
     "sample": _add_sample,
     "phases": _add_phases,
 }

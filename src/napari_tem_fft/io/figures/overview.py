@@ -5,7 +5,6 @@ Drawn with matplotlib's objects on an Agg canvas, so it needs no screen and leav
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,7 +28,11 @@ from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.peak_list import listed_peaks
 from .labels import distinct_peaks, plain_words, ring_groups, spread_labels
+from .picture import DPI, PANELS, PictureOptions, save_figure
 
+#: Inches: width of an image panel, height of the images' row and of the profile's, the room of a legend of
+#: eight components, and the least width of a profile.
+PANEL, IMAGE_ROW, PROFILE_ROW, LEGEND, LEAST_PROFILE = 6.0, 7.2, 3.8, 1.9, 10.0
 #: Most pixels an axis of the shown micrograph.
 SHOWN = 900
 MOST_NAMED = 8
@@ -40,34 +43,80 @@ OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
 
 def write_overview(
-    path: Path, analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
+    path: Path,
+    analysis: Analysis,
+    unit: LengthUnit = "nm",
+    known: Mapping[str, str] | None = None,
+    options: PictureOptions | None = None,
 ) -> None:
-    """Draw the picture of an analysis into a PNG file; components have the `known` colours."""
-    figure = overview(analysis, unit, known)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks has boxes there
-        figure.savefig(path, format="png", pil_kwargs={"compress_level": 1})
+    """Draw the picture of an analysis into a file; components have the `known` colours.
+
+    Raises
+    ------
+    ValueError
+        If the file's suffix is none of .png, .svg and .pdf.
+    OSError
+        If the file cannot be written.
+    """
+    options = options or PictureOptions()
+    trim = options.panels != PANELS
+    save_figure(overview(analysis, unit, known, options), path, options.dpi, trim)
 
 
-def overview(analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None) -> Figure:
-    """The picture of an analysis as a figure that no window knows of; d stands there in `unit`."""
-    figure = Figure(figsize=(18, 11), dpi=100)
-    FigureCanvasAgg(figure)
-    sides = {"left": 0.035, "right": 0.985, "top": 0.94, "bottom": 0.05}
-    grid = figure.add_gridspec(2, 3, height_ratios=(1.75, 1), wspace=0.17, hspace=0.32, **sides)
+def overview(
+    analysis: Analysis,
+    unit: LengthUnit = "nm",
+    known: Mapping[str, str] | None = None,
+    options: PictureOptions | None = None,
+) -> Figure:
+    """The picture of an analysis as a figure that no window knows of; d stands there in `unit`.
+
+    Images stand side by side, the profile below them; what `options` leave out leaves no gap.
+    """
+    options = options or PictureOptions()
+    images = [panel for panel in options.panels if panel != "profile"]
+    figure, rows = _figure(images, "profile" in options.panels)
     colours = colours_of((component.name for component in analysis.components), known)
-    image, extent = shown_image(analysis.micrograph)
-    micrograph, diffractogram, components = (figure.add_subplot(grid[0, i]) for i in range(3))
-    _draw_micrograph(micrograph, analysis.micrograph, image, extent)
-    _draw_diffractogram(diffractogram, analysis, colours, unit)
-    _draw_components(components, analysis, image, extent, colours)
-    _draw_profiles(figure.add_subplot(grid[1, :]), analysis, unit)
+    image, extent = shown_image(analysis.micrograph, SHOWN * max(options.dpi, DPI) // DPI)
+    for panel, axes in zip(images, rows[0], strict=True):
+        match panel:
+            case "micrograph":
+                _draw_micrograph(axes, analysis.micrograph, image, extent)
+            case "fft":
+                _draw_diffractogram(axes, analysis, colours, unit)
+            case "components":
+                _draw_components(axes, analysis, image, extent, colours)
+    for axes in rows[1]:
+        _draw_profiles(axes, analysis, unit)
     return figure
 
 
-def shown_image(micrograph: Micrograph) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
+def _figure(images: Sequence[str], profile: bool) -> tuple[Figure, tuple[list[Axes], list[Axes]]]:
+    """A figure with places for so many images and, below them, the profile; margins are inches."""
+    width = max(PANEL * len(images), LEAST_PROFILE if profile else 0.0)
+    legend = LEGEND if "components" in images and not profile else 0.0
+    height = (IMAGE_ROW if images else 0.0) + (PROFILE_ROW if profile else 0.0) + legend
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(figure)
+    sides = {
+        "left": 0.63 / width,
+        "right": 1 - 0.27 / width,
+        "top": 1 - 0.66 / height,
+        "bottom": (0.55 + legend) / height,
+    }
+    ratios = [1.75] * bool(images) + [1.0] * profile
+    grid = figure.add_gridspec(
+        len(ratios), max(len(images), 1), height_ratios=ratios, wspace=0.17, hspace=0.32, **sides
+    )
+    top = [figure.add_subplot(grid[0, i]) for i in range(len(images))]
+    return figure, (top, [figure.add_subplot(grid[-1, :])] if profile else [])
+
+
+def shown_image(
+    micrograph: Micrograph, most: int = SHOWN
+) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
     """Micrograph averaged to at most 900 x 900, grey levels 0..1, and its extent for `imshow` in nm."""
-    factors = [max(1, -(-n // SHOWN)) for n in micrograph.shape]
+    factors = [max(1, -(-n // most)) for n in micrograph.shape]
     ny, nx = (n // f * f for n, f in zip(micrograph.shape, factors, strict=True))
     blocks = micrograph.pixels[:ny, :nx].reshape(ny // factors[0], factors[0], nx // factors[1], factors[1])
     image = np.nan_to_num(blocks.mean(axis=(1, 3), dtype=np.float64), posinf=0.0, neginf=0.0)

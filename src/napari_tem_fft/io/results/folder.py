@@ -32,6 +32,7 @@ from ...core.pipeline import Analysis, EditStart, annotations_of
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.seeds import NetworkUsed
 from ...core.spots.spot import Spot
+from ..figures.picture import PictureOptions
 from ..phases.table import load_table
 from ..plain import from_plain, json_text
 from .description import FORMAT, FORMAT_VERSION, describe
@@ -79,6 +80,7 @@ def save_results(
     inverses: Sequence[Inverse] = (),
     unit: LengthUnit = "nm",
     known: Mapping[str, str] | None = None,
+    picture: PictureOptions | None = None,
 ) -> Path:
     """Write an analysis into a folder, in the place of an earlier one, and return the folder.
 
@@ -94,6 +96,8 @@ def save_results(
         Of lattice spacings in tables and pictures; ``analysis.json`` is in nm.
     known : mapping of str to str, optional
         Colours ("#RRGGBB") that components have in other pictures already.
+    picture : PictureOptions, optional
+        Panels, formats and fineness of the overview.
 
     Raises
     ------
@@ -115,7 +119,8 @@ def save_results(
             from ..figures.grains import write_grain_picture  # matplotlib is slow to import
             from ..figures.overview import write_overview
 
-            write_overview(fresh / OVERVIEW, analysis, unit, known)
+            for kind in (picture or PictureOptions()).formats:
+                write_overview((fresh / OVERVIEW).with_suffix(f".{kind}"), analysis, unit, known, picture)
             if analysis.grains:
                 write_grain_picture(fresh / GRAIN_PICTURE, analysis, unit, known)
         write_inverses(fresh, analysis, inverses)

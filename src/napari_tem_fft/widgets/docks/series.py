@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
     QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
@@ -21,7 +23,9 @@ from qtpy.QtWidgets import (
 from ...core.image.micrograph import Micrograph
 from ...core.maps.colours import colours_of
 from ...core.progress import Step
-from ...core.series import SeriesFrame, component_names, series_steps
+from ...core.series import Series, SeriesFrame, component_names, series_steps
+from ...io.figures.series import Quantity, draw_components, write_series_picture
+from ...io.results.series_tables import write_tracks
 from ...layers.results import KEY, micrograph_of
 from ..forms.controls import Columns, button, fill_row, flowing, wrapped_label
 from ..forms.tree import ResultTree, Row
@@ -31,11 +35,15 @@ from ..session.runner import Runner
 from ..session.session import unwrap_viewer
 from .dock import Dock
 
+#: What the plot can show, as it is offered.
+QUANTITIES: dict[str, Quantity] = {"area": "area", "share of the specimen": "fraction"}
+TABLES = "Tables (*.csv)"
+PICTURES = "Pictures (*.png *.svg *.pdf)"
 NO_STACK = "Choose a stack (an image with frames) in the TEM FFT dock; its frames are analysed one by one."
 
 
 class SeriesPlot(ThemedCanvas):
-    """Areas with error bars against time."""
+    """Area or share of each component, with error bars, against time."""
 
     def __init__(self, theme: str) -> None:
         super().__init__(theme)
@@ -43,36 +51,26 @@ class SeriesPlot(ThemedCanvas):
         self.figure.set_layout_engine("constrained")
         self._frames: tuple[SeriesFrame, ...] = ()
         self._interval = 0.0
+        self._quantity: Quantity = "area"
         self.redraw()
 
-    def show_series(self, frames: tuple[SeriesFrame, ...], interval: float) -> None:
+    def show_series(
+        self, frames: tuple[SeriesFrame, ...], interval: float, quantity: Quantity = "area"
+    ) -> None:
         """Draw these frames, `interval` seconds apart; by their numbers where it is 0."""
-        self._frames, self._interval = frames, interval
+        self._frames, self._interval, self._quantity = frames, interval, quantity
         self.redraw()
 
     def redraw(self) -> None:
         """Draw all anew."""
         self.axes.clear()
         self.style(self.axes)
-        names = component_names(self._frames)
-        colours = colours_of(names)
-        for name in names:
-            areas = [frame.areas.get(name, (0.0, 0.0)) for frame in self._frames if not frame.problem]
-            times = [self._time(frame) for frame in self._frames if not frame.problem]
-            area, sigma = np.array(areas).T
-            line: dict[str, Any] = {"color": colours[name], "marker": "o", "markersize": 3, "capsize": 2}
-            self.axes.errorbar(times, area, sigma, label=name, **line)
-        self.axes.set_xlabel("time (s)" if self._interval else "frame")
-        if not self._interval:
-            self.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        self.axes.set_ylabel("area (nm²)")
-        if names:
+        colours = colours_of(component_names(self._frames))
+        draw_components(self.axes, self._frames, self._interval, colours, self._quantity)
+        if colours:
             self.axes.legend(fontsize=8, labelcolor=self.colours.text, frameon=False)
         self.style(self.axes)
         super().redraw()
-
-    def _time(self, frame: SeriesFrame) -> float:
-        return frame.frame * self._interval if self._interval else float(frame.frame)
 
 
 class SeriesDock(Dock):
@@ -87,6 +85,7 @@ class SeriesDock(Dock):
         super().__init__(napari_viewer)
         self._viewer = unwrap_viewer(napari_viewer)
         self.frames: tuple[SeriesFrame, ...] = ()
+        self.series = Series(())
         self.runner = Runner()
         self._make_controls()
         self._lay_out()
@@ -98,6 +97,23 @@ class SeriesDock(Dock):
         self.cancel = button("Cancel", "Stop after the step that is under way; finished frames stay")
         self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
         self.save = button("Save table...", "Save the table as CSV")
+        self.save_grains = button(
+            "Save grains...",
+            "Save a table (CSV) of each grain in each frame; one crystal has one track number",
+        )
+        self.save_picture = button("Save picture...", "Save shares, areas and grains as PNG, SVG or PDF")
+        self.drift = QCheckBox("Correct drift")
+        self.drift.setChecked(True)
+        self.drift.setToolTip(
+            "Measure first how the sample drifts, and analyse of each frame what all have in common"
+        )
+        self.lock = QCheckBox("Phases of the shown frame only")
+        self.lock.setToolTip(
+            "Name only the phases that the frame which is shown now has; grains of others are unknown"
+        )
+        self.quantity = QComboBox()
+        self.quantity.addItems(list(QUANTITIES))
+        self.quantity.setToolTip("What the plot shows")
         self.interval = QDoubleSpinBox(decimals=4, minimum=0.0, maximum=1e5)
         self.interval.setSuffix(" s")
         self.interval.setSpecialValueText("by number")
@@ -110,19 +126,25 @@ class SeriesDock(Dock):
     def _lay_out(self) -> None:
         layout = self.column()
         layout.addLayout(fill_row(QHBoxLayout(), self.run, self.cancel, self.progress))
+        layout.addWidget(flowing(self.drift, self.lock))
         layout.addWidget(self.hint)
         layout.addWidget(Columns(self.plot, self.tree, (3, 2)), stretch=1)
         interval = QLabel("Frame interval")
-        layout.addWidget(flowing(interval, self.interval, self.copy, self.save))
+        layout.addWidget(flowing(interval, self.interval, self.quantity))
+        layout.addWidget(flowing(self.copy, self.save, self.save_grains, self.save_picture))
 
     def _connect(self) -> None:
         self.run.clicked.connect(self._on_run)
         self.cancel.clicked.connect(self.runner.cancel)
         self.copy.clicked.connect(self.tree.copy)
         self.save.clicked.connect(self._on_save)
+        self.save_grains.clicked.connect(self._on_save_grains)
+        self.save_picture.clicked.connect(self._on_save_picture)
+        self.quantity.currentTextChanged.connect(self._show)
         self.interval.valueChanged.connect(self._show)
         self.tree.chosen.connect(self._on_frame_chosen)
         self.runner.stepped.connect(self._on_stepped)
+        self.runner.returned.connect(self._on_returned)
         self.runner.failed.connect(tell)
         self.runner.started.connect(self._on_state_changed)
         self.runner.stopped.connect(self._on_state_changed)
@@ -133,7 +155,7 @@ class SeriesDock(Dock):
         if layer is None or layer.ndim != 3 or setting is None:
             tell(ValueError(NO_STACK))
             return
-        self.frames = ()
+        self.frames, self.series = (), Series(())
         try:
             choice, params = setting()
             segment = self.session.network.segmenter(params)
@@ -143,24 +165,38 @@ class SeriesDock(Dock):
         if not self.interval.value():
             self.interval.setValue(frame_interval(layer))
         frames, frame = layer.data.shape[0], partial(frame_of, layer)
-        self.runner.start(series_steps(frames, frame, choice.phases, params, segment))
+        lock = self._viewer.dims.current_step[-3] if self.lock.isChecked() else None
+        drift = self.drift.isChecked()
+        self.runner.start(series_steps(frames, frame, choice, params, segment, drift, lock))
 
     def _on_stepped(self, step: Step) -> None:
         self.progress.setRange(0, step.total)
         self.progress.setValue(step.done)
+        self.progress.setFormat(step.name)
         if isinstance(step.product, SeriesFrame):
             self.frames = (*self.frames, step.product)
             self._show()
+
+    def _on_returned(self, series: Series) -> None:
+        """Show the finished series, whose specimen is that of several frames."""
+        self.series, self.frames = series, series.frames
+        self._show()
+        self.hint.setText(" ".join(series.notes) or NO_STACK)
 
     def _on_state_changed(self) -> None:
         running = self.runner.running
         self.run.setEnabled(not running)
         self.cancel.setEnabled(running)
-        self.hint.setVisible(not running and not self.frames)
+        self.hint.setVisible(not running and (not self.frames or bool(self.series.notes)))
+        for each in (self.copy, self.save):
+            each.setEnabled(bool(self.frames))
+        for each in (self.save_grains, self.save_picture):
+            each.setEnabled(bool(self.series.frames))
 
     def _show(self) -> None:
         names = component_names(self.frames)
-        self.plot.show_series(self.frames, self.interval.value())
+        quantity = QUANTITIES[self.quantity.currentText()]
+        self.plot.show_series(self.frames, self.interval.value(), quantity)
         columns = ("frame", "spots", "grains", *(f"{name} (nm²)" for name in names))
         self.tree.setColumnCount(len(columns))
         self.tree.setHeaderLabels(list(columns))
@@ -178,12 +214,31 @@ class SeriesDock(Dock):
             tell(error)
 
     def _on_save(self) -> None:
-        path: str = QFileDialog.getSaveFileName(self, "Save the table", "series.csv", "Tables (*.csv)")[0]
-        if path:
-            try:
-                self.tree.write_csv(Path(path).with_suffix(".csv"))
-            except OSError as error:
-                tell(error)
+        path = self._ask("Save the table", "series.csv", TABLES)
+        if path is not None:
+            self._write(lambda: self.tree.write_csv(path.with_suffix(".csv")))
+
+    def _on_save_grains(self) -> None:
+        path = self._ask("Save the grains", "series_grains.csv", TABLES)
+        if path is not None:
+            interval = self.interval.value()
+            self._write(lambda: write_tracks(path.with_suffix(".csv"), self.series, interval))
+
+    def _on_save_picture(self) -> None:
+        path = self._ask("Save the picture", "series.png", PICTURES)
+        if path is not None:
+            interval = self.interval.value()
+            self._write(lambda: write_series_picture(path, self.series, interval))
+
+    def _ask(self, title: str, name: str, kinds: str) -> Path | None:
+        path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
+        return None if not path else Path(path if Path(path).suffix else path + Path(name).suffix)
+
+    def _write(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (OSError, ValueError) as error:
+            tell(error)
 
     def _on_theme_changed(self) -> None:
         self.plot.set_theme(self._viewer.theme)
@@ -217,5 +272,10 @@ def frame_row(frame: SeriesFrame, names: tuple[str, ...]) -> Row:
         area, sigma = frame.areas.get(name, (0.0, 0.0))
         record |= {f"{name} (nm2)": float(area), f"{name} sigma (nm2)": float(sigma)}
     record["specimen (nm2)"] = float(frame.specimen)
+    for name in names:
+        share, sigma = frame.fraction(name)
+        record |= {f"{name} fraction": float(share), f"{name} fraction sigma": float(sigma)}
+    drift_y, drift_x = frame.drift if frame.drift is not None else (None, None)
+    record |= {"drift x (nm)": drift_x, "drift y (nm)": drift_y}
     record["problem"] = frame.problem
     return Row(frame.frame, cells, help=frame.problem, record=record)
