@@ -30,7 +30,7 @@ from napari_tem_fft.core.matching import (
     MatchParams,
     Outcome,
     ScalePrior,
-    match_grains,
+    match_image,
     match_rings,
 )
 from napari_tem_fft.core.matching.pair_index import build_index
@@ -95,7 +95,7 @@ def one(truth: Phase, phases: Sequence[Phase], error: float, rng: np.random.Gene
     grain, spots = simulate(truth, float(np.exp(rng.normal(0, error))), rng)
     cache = EvidenceCache(build_index(phases))
     start = time.process_time()
-    (match, *_) = match_grains([grain], spots, phases, error, PARAMS, cache=cache)
+    (match, *_) = match_image([grain], spots, phases, error, PARAMS, cache=cache).matches
     return Trial(truth.id, len(spots), match, time.process_time() - start)
 
 
@@ -157,7 +157,7 @@ def overlapping(count: int | None, error: float, trials: int, seed: int) -> str:
         first, spots = simulate(a, scale, rng)
         second, more = simulate(b, scale, rng, first_id=len(spots) + 1)
         merged = replace(first, spots=first.spots + second.spots)
-        matches = match_grains([merged], [*spots, *more], phases, error, PARAMS)
+        matches = match_image([merged], [*spots, *more], phases, error, PARAMS).matches
         named = {m.phases[0] for m in matches if m.outcome in NAMED}
         both += named == {a.id, b.id}
         one_right += len(named & {a.id, b.id}) > 0
@@ -184,7 +184,7 @@ def images(count: int | None, error: float, trials: int, seed: int) -> str:
             spots += own
         cache = EvidenceCache(build_index(phases))
         start = time.process_time()
-        found = match_grains(grains, spots, phases, error, PARAMS, cache=cache)
+        found = match_image(grains, spots, phases, error, PARAMS, cache=cache).matches
         matches = {match.grain: match for match in found}
         seconds.append(time.process_time() - start)
         listed = [(phase, matches[n]) for n, phase in enumerate(truth[:8], start=1)]

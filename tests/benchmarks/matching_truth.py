@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_tem_fft.core.crystal.phase_selection import find_phase
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.matching import match_grains
+from napari_tem_fft.core.matching import match_image
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_cif_folder, load_table, select_phases, with_own_phases
 
@@ -64,7 +64,9 @@ def main() -> None:
         grains, spots, kept = visible_grains(truth)
         stated = UNCERTAINTY[max((key for key in UNCERTAINTY if path.stem.startswith(key)), key=len)]
         print(f"{path.stem}: {', '.join(truth['phases_detectable']) or 'nothing'}")
-        matches = {match.grain: match for match in reversed(match_grains(grains, spots, phases, stated))}
+        matches = {
+            match.grain: match for match in reversed(match_image(grains, spots, phases, stated).matches)
+        }
         for grain, truth_grain in zip(grains, kept, strict=True):
             match = matches[grain.id]
             expected = find_phase(table, truth_grain["phase"]).id

@@ -6,7 +6,7 @@ import pytest
 from forward_model import zone
 from napari_tem_fft.core.crystal.symmetry import misorientation, symmetry_rotations
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.matching import MatchParams, match_grains
+from napari_tem_fft.core.matching import MatchParams, match_image
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_table
 
@@ -29,7 +29,7 @@ def oriented(phase, g):
         for n, (y, x) in enumerate(g)
     ]
     grain = Grain(1, tuple(s.id for s in spots), (10.0, 10.0), 78.5, 10.0)
-    (found,) = match_grains([grain], spots, (phase,), 0.005)
+    (found,) = match_image([grain], spots, (phase,), 0.005).matches
     return found.candidates[0].orientation
 
 

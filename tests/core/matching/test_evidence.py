@@ -8,7 +8,7 @@ import pytest
 
 from forward_model import zone
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.matching import MatchParams, Outcome, match_grains
+from napari_tem_fft.core.matching import MatchParams, Outcome, match_image
 from napari_tem_fft.core.matching.evidence import PRECISIONS, _at_precisions, _chi2
 from napari_tem_fft.core.matching.expected import expected_patterns
 from napari_tem_fft.core.matching.geometry import ScalePrior
@@ -46,7 +46,7 @@ def grain_of(spots, number=1, diameter=10.0):
 
 
 def match(spots, names, uncertainty=0.005, **params):
-    return match_grains([grain_of(spots)], spots, phases(*names), uncertainty, MatchParams(**params))
+    return match_image([grain_of(spots)], spots, phases(*names), uncertainty, MatchParams(**params)).matches
 
 
 def test_the_forbidden_200_of_silicon_is_double_diffraction():
@@ -103,7 +103,7 @@ def test_grains_of_one_image_share_their_scale():
     names = ["Cu", "LiF", "LiH", "Si"]
     alone = match(fluoride, names, uncertainty=0.02)
     grains = [grain_of(copper, 1), grain_of(fluoride, 2)]
-    both = match_grains(grains, [*copper, *fluoride], phases(*names), 0.02)
+    both = match_image(grains, [*copper, *fluoride], phases(*names), 0.02).matches
     assert set(alone[0].phases) >= {"LiF", "LiH"}
     assert both[0].phases == ("Cu",) and both[1].phases == ("LiF",)
 
@@ -113,25 +113,25 @@ def test_one_direction_is_named_after_another_grain_only_if_nothing_else_fits():
     (line,) = spots_at(positions("Cu", (0, 1, 1), count=1, turn=60.0), first=30)
     grains = [grain_of(copper, 1), grain_of([line], 2)]
     spots = [*copper, line]
-    carried = match_grains(grains, spots, phases("Cu", "Li2O", "Si"), 0.005)[1]
+    carried = match_image(grains, spots, phases("Cu", "Li2O", "Si"), 0.005).matches[1]
     assert carried.outcome is Outcome.LIKELY and carried.phases == ("Cu",)
     turned = [grain_of([line], 1), grain_of(copper, 2)]
-    first = match_grains(turned, spots, phases("Cu", "Li2O", "Si"), 0.005)
+    first = match_image(turned, spots, phases("Cu", "Li2O", "Si"), 0.005).matches
     assert first[0].phases == ("Cu",) and first[0].grain == 1
-    open_case = match_grains(grains, spots, phases("Cu", "Li2O", "Si", "diamond"), 0.005)[1]
+    open_case = match_image(grains, spots, phases("Cu", "Li2O", "Si", "diamond"), 0.005).matches[1]
     assert open_case.outcome is Outcome.SINGLE_D
     assert "Cu" in {c.phase for c in open_case.candidates}
     assert "fits one phase, but" in open_case.reason
-    (both,) = match_grains([grain_of([line], 1)], [line], phases("Cu", "diamond"), 0.02)
+    (both,) = match_image([grain_of([line], 1)], [line], phases("Cu", "diamond"), 0.02).matches
     assert "fits 2 phases, but" in both.reason
 
 
 def test_what_was_excluded_but_fits_is_told():
     spots = spots_at(positions("Li2O", (0, 1, 1)))
     grains, allowed = [grain_of(spots)], phases("Cu", "Au")
-    matches = match_grains(grains, spots, allowed, 0.005)
+    matches = match_image(grains, spots, allowed, 0.005).matches
     assert matches[0].outcome is Outcome.UNKNOWN
-    (told,) = match_grains(grains, spots, allowed, 0.005, outside=phases("Li2O", "Si"))
+    (told,) = match_image(grains, spots, allowed, 0.005, outside=phases("Li2O", "Si")).matches
     assert [c.phase for c in told.alternatives] == ["Li2O"]
     assert told.reason.endswith("not among the candidates but fits better: Li2O")
 
@@ -141,13 +141,13 @@ def test_a_better_phase_outside_the_candidates_makes_a_name_ambiguous_unless_ele
     silver, silicon = spots_at(positions("Ag", (0, 1, 1))), spots_at(positions("Si", (0, 1, 1)), first=30)
     grains, spots = [grain_of(silver, 1), grain_of(silicon, 2)], [*silver, *silicon]
     allowed, outside = phases("LiF", "KF", "Cu"), phases("Ag", "Si", "Fe_bcc")
-    matches = match_grains(grains, spots, allowed, 0.02)
+    matches = match_image(grains, spots, allowed, 0.02).matches
     assert [m.phases for m in matches] == [("LiF",), ("KF",)]
-    told = match_grains(grains, spots, allowed, 0.02, outside=outside)
+    told = match_image(grains, spots, allowed, 0.02, outside=outside).matches
     assert [m.outcome for m in told] == [Outcome.AMBIGUOUS, Outcome.AMBIGUOUS]
     assert [m.phases for m in told] == [("Ag", "LiF"), ("KF", "Si")]
     assert "say which elements the sample can hold" in told[0].reason
-    stated = match_grains(grains, spots, allowed, 0.02, MatchParams(outside=0.0), outside=outside)
+    stated = match_image(grains, spots, allowed, 0.02, MatchParams(outside=0.0), outside=outside).matches
     assert [m.phases for m in stated] == [("LiF",), ("KF",)]
 
 
@@ -157,7 +157,7 @@ def test_what_an_image_cannot_show_is_not_missed():
     assert in_band(sums, (2.5, 6.0)) == pytest.approx([2])
     assert in_band(sums, ANY_G) == pytest.approx([4])
     grain, spots = [grain_of(own := spots_at(positions("graphite", (0, 0, 1), count=3)))], own
-    (cut,) = match_grains(grain, spots, phases("graphite", "Cu"), 0.005, band=(2.5, 6.0))
+    (cut,) = match_image(grain, spots, phases("graphite", "Cu"), 0.005, band=(2.5, 6.0)).matches
     assert cut.phases == ("graphite",)
 
 

@@ -16,7 +16,7 @@ from napari_tem_fft.core.matching import (
     PhaseOverride,
     follow_grains,
     look_alikes,
-    match_grains,
+    match_image,
     merge_overrides,
     weighing,
 )
@@ -47,7 +47,7 @@ def grain_of(spots, number=1):
 
 
 def match(spots, names, uncertainty=0.005, decisions=(), params=None):
-    return match_grains([grain_of(spots)], spots, phases(*names), uncertainty, params, decisions)
+    return match_image([grain_of(spots)], spots, phases(*names), uncertainty, params, decisions).matches
 
 
 def test_a_clear_zone_is_identified_with_its_axis_and_every_spot_indexed():
@@ -102,14 +102,14 @@ def test_lithium_fluoride_and_hydride_are_told_apart_by_a_standard():
 
 
 def test_no_grains_no_matches():
-    assert match_grains([], [], phases("Cu"), 0.02) == ()
+    assert match_image([], [], phases("Cu"), 0.02).matches == ()
 
 
 def test_spots_that_were_erased_do_not_count():
     good = spots_of("Cu", (0, 1, 1))
     bad = Spot(50, (3.1, 1.7), 0.004, 300.0, -100.0, enabled=False)
     grain = Grain(1, (*(s.id for s in good), 50), (0.0, 0.0), 78.5, 10.0)
-    (found,) = match_grains([grain], [*good, bad], phases("Cu", "Si", "Li2O"), 0.005)
+    (found,) = match_image([grain], [*good, bad], phases("Cu", "Si", "Li2O"), 0.005).matches
     assert found.phases == ("Cu",) and 50 not in found.spots
 
 
@@ -168,8 +168,8 @@ def test_a_locked_grain_is_the_standard_of_the_image():
     grains = [grain_of(copper, 1), grain_of(fluoride, 2)]
     names = phases("Cu", "LiF", "LiH", "Si")
     lock = [PhaseOverride(1, "Cu", "lock")]
-    free = match_grains(grains, [*copper, *fluoride], names, 0.03)
-    locked = match_grains(grains, [*copper, *fluoride], names, 0.03, decisions=lock)
+    free = match_image(grains, [*copper, *fluoride], names, 0.03).matches
+    locked = match_image(grains, [*copper, *fluoride], names, 0.03, decisions=lock).matches
     assert set(locked[1].phases) <= set(free[1].phases) and locked[1].phases == ("LiF",)
 
 
@@ -215,13 +215,15 @@ def test_grains_that_an_edit_leaves_alone_are_not_weighed_again(monkeypatch):
     candidates, cache = phases("LiF", "Cu", "Li2O"), EvidenceCache()
     one, two = spots_of("LiF", (0, 1, 1)), spots_of("Cu", (0, 0, 1), first=20)
     grains, spots = (grain_of(one), grain_of(two, 2)), (*one, *two)
-    whole = match_grains(grains, spots, candidates, 0.01, LENS, cache=cache)
+    whole = match_image(grains, spots, candidates, 0.01, LENS, cache=cache).matches
     rows = counted(monkeypatch)
     fewer = (grains[0], grain_of(two[1:], 2))
-    edited = match_grains(fewer, spots, candidates, 0.01, LENS, cache=cache)
+    edited = match_image(fewer, spots, candidates, 0.01, LENS, cache=cache).matches
     assert rows == [1]
-    assert match_grains(grains, spots, candidates, 0.01, LENS, cache=cache) == whole and rows == [1]
-    for by_cache, fresh in zip(edited, match_grains(fewer, spots, candidates, 0.01, LENS), strict=True):
+    assert match_image(grains, spots, candidates, 0.01, LENS, cache=cache).matches == whole and rows == [1]
+    for by_cache, fresh in zip(
+        edited, match_image(fewer, spots, candidates, 0.01, LENS).matches, strict=True
+    ):
         assert by_cache.phases == fresh.phases
         assert by_cache.candidates[0].posterior == pytest.approx(fresh.candidates[0].posterior, rel=1e-9)
 
@@ -236,10 +238,10 @@ def test_phases_outside_the_candidates_are_weighed_in_the_same_go_and_change_no_
     candidates, outside = phases("LiF", "Cu"), phases("LiH", "Si", "Al")
     spots = (*spots_of("LiF", (0, 1, 1)), *spots_of("Cu", (0, 0, 1), first=20))
     grains = (grain_of(spots[:4]), grain_of(spots[6:], 2))
-    alone = match_grains(grains, spots, candidates, 0.02, LENS)
+    alone = match_image(grains, spots, candidates, 0.02, LENS).matches
     rows = counted(monkeypatch)
     params = replace(LENS, outside=0.0)
-    both = match_grains(grains, spots, candidates, 0.02, params, outside=outside)
+    both = match_image(grains, spots, candidates, 0.02, params, outside=outside).matches
     assert sum(rows) == 2
     assert [m.phases for m in both] == [m.phases for m in alone]
     for one, other in zip(both, alone, strict=True):

@@ -5,7 +5,7 @@ import pytest
 
 from napari_tem_fft.core.crystal.listed_planes import planes_of
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.matching import EvidenceCache, MatchParams, match_grains
+from napari_tem_fft.core.matching import EvidenceCache, MatchParams, match_image
 from napari_tem_fft.core.matching.null_models import _cubic_turns
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.zone_patterns import (
@@ -68,7 +68,9 @@ def test_every_point_of_every_phase_along_every_low_zone_belongs_to_its_lattice(
             continue
         grains, spots = perfect_patterns(phase)
         cache, band = EvidenceCache(build_index([phase])), (0.3, 8.6)
-        matches = match_grains(grains, spots, [phase], 0.01, MatchParams(stretch=0.2), (), band, cache=cache)
+        matches = match_image(
+            grains, spots, [phase], 0.01, MatchParams(stretch=0.2), (), band, cache=cache
+        ).matches
         missed += [
             (phase.id, match.candidates[0].zone_axis if match.candidates else None, match.outcome)
             for match in matches

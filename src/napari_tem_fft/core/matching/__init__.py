@@ -2,7 +2,7 @@
 
 from .geometry import ImageGeometry, ScalePrior
 from .lookalikes import LookAlike, look_alikes
-from .match import match_grains
+from .match import ImageMatch, match_image
 from .overrides import OverrideKind, PhaseOverride, follow_grains, merge_overrides
 from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome
@@ -14,6 +14,7 @@ __all__ = [
     "EvidenceCache",
     "GrainMatch",
     "ImageGeometry",
+    "ImageMatch",
     "IndexedRing",
     "IndexedSpot",
     "LookAlike",
@@ -26,7 +27,7 @@ __all__ = [
     "ScalePrior",
     "follow_grains",
     "look_alikes",
-    "match_grains",
+    "match_image",
     "match_rings",
     "merge_overrides",
 ]

@@ -1,4 +1,4 @@
-"""match_grains: the phases of an image's grains, matched together."""
+"""match_image: the phases of an image's grains, matched together."""
 
 from __future__ import annotations
 
@@ -38,60 +38,6 @@ HINTED_GRAINS, HINT_SCALE = 3, 0.05
 STANDARD_SEARCH = 0.05
 
 
-def match_grains(
-    grains: Sequence[Grain],
-    spots: Sequence[Spot],
-    phases: Sequence[Phase],
-    calibration_uncertainty: float,
-    params: MatchParams | None = None,
-    decisions: Sequence[PhaseOverride] = (),
-    band: tuple[float, float] = ANY_G,
-    outside: Sequence[Phase] = (),
-    cache: EvidenceCache | None = None,
-    stretches: Stretches = (),
-    stated: bool = False,
-    pool: int = 0,
-) -> tuple[GrainMatch, ...]:
-    """What each grain's phase is, judged by d and angles of all its spots and by the image's one scale.
-
-    Parameters
-    ----------
-    grains : sequence of Grain
-    spots : sequence of Spot
-        Only the enabled ones of a grain count.
-    phases : sequence of Phase
-        The candidates.
-    calibration_uncertainty : float
-        Relative standard uncertainty of the image's scale (0.02 is 2 %).
-    params : MatchParams, optional
-    decisions : sequence of Decision, optional
-        A person's overrides of grains' phases.
-    band : tuple of float, 1/nm, optional
-        Smallest and largest |g| at which the image could show a spot: its Nyquist frequency, the limits of
-        the search, the edges of a filter. What is missing beyond says nothing.
-    outside : sequence of Phase, optional
-        Phases that are none of the candidates. They are weighed in the same go, and reported where they would
-        match if they were allowed (`GrainMatch.alternatives`); see `with_alternatives`.
-    cache : EvidenceCache, optional
-        What is known of these grains already.
-    stretches : Stretches, optional
-        What is believed of the image's stretches; by `MatchParams.stretch` where absent, and where that is
-        too, as of an image of which nobody knows how it was taken.
-    stated : bool
-        Whether a person has said what the sample can hold, by phases or elements.
-    pool : int
-        How many phases could have been candidates, where only those of a library that can fit are given.
-
-    Returns
-    -------
-    tuple of GrainMatch
-        In the order of the grains. A grain in which several lattices overlap has several entries, one
-        after the other, each with the spots that are its own.
-    """
-    how = params, decisions, band, outside, cache, stretches, stated, pool
-    return match_image(grains, spots, phases, calibration_uncertainty, *how).matches
-
-
 @dataclass(frozen=True, slots=True)
 class ImageMatch:
     """What `match_image` found: a match for each grain (more where lattices overlap), and the geometry."""
@@ -114,7 +60,42 @@ def match_image(
     stated: bool = False,
     pool: int = 0,
 ) -> ImageMatch:
-    """The phases of an image's grains, and the scale and stretch that they share; see `match_grains`."""
+    """The phases of an image's grains, by all their spots, and the scale and stretch that they share.
+
+    Parameters
+    ----------
+    grains : sequence of Grain
+    spots : sequence of Spot
+        Only the enabled ones of a grain count.
+    phases : sequence of Phase
+        The candidates.
+    calibration_uncertainty : float
+        Relative standard uncertainty of the image's scale (0.02 is 2 %).
+    params : MatchParams, optional
+    decisions : sequence of PhaseOverride, optional
+        A person's overrides of grains' phases.
+    band : tuple of float, 1/nm, optional
+        Smallest and largest |g| at which the image could show a spot: its Nyquist frequency, the limits of
+        the search, the edges of a filter. What is missing beyond says nothing.
+    outside : sequence of Phase, optional
+        Phases that are none of the candidates. They are weighed in the same go, and reported where they would
+        match if they were allowed (`GrainMatch.alternatives`); see `with_alternatives`.
+    cache : EvidenceCache, optional
+        What is known of these grains already.
+    stretches : Stretches, optional
+        What is believed of the image's stretches; by `MatchParams.stretch` where absent, and where that is
+        too, as of an image of which nobody knows how it was taken.
+    stated : bool
+        Whether a person has said what the sample can hold, by phases or elements.
+    pool : int
+        How many phases could have been candidates, where only those of a library that can fit are given.
+
+    Returns
+    -------
+    ImageMatch
+        Matches in the order of the grains; a grain in which several lattices overlap has
+        several, one after the other, each with the spots that are its own.
+    """
     params, cache = params or MatchParams(), cache or EvidenceCache()
     index = cache.index_of((*phases, *outside))
     uncertainty = max(calibration_uncertainty, 1e-4)
