@@ -77,6 +77,13 @@ def _plugin(npe2pm, request):
     npe2pm.register(PluginManifest.from_file(request.config.rootpath / "napari.yaml"))
 
 
+@pytest.fixture(autouse=True)
+def _profiles(monkeypatch, tmp_path):
+    """A folder of calibration profiles in the place of the user's own."""
+    for module in ("io.exchange.calibration_profile", "widgets.docks.calibration"):
+        monkeypatch.setattr(f"napari_tem_fft.{module}.profiles_folder", lambda: tmp_path / "calibration")
+
+
 @pytest.fixture
 def model(tmp_path):
     """A model's folder."""

@@ -21,7 +21,13 @@ from ..core.image.calibration_reference import (
 )
 from ..core.image.correction import Correction
 from ..core.image.micrograph import Micrograph
-from ..io.exchange.calibration_profile import CalibrationProfile, profile_of, save_profile
+from ..io.exchange.calibration_profile import (
+    CalibrationProfile,
+    profile_of,
+    profiles_folder,
+    save_profile,
+    setting_words,
+)
 from . import main as cli
 from .common import FAILED, OK, UsageError, add_debug, add_image, failure
 from .output import table
@@ -84,6 +90,10 @@ def add_command(commands: Any, name: str) -> None:
         help="a whole grain of the phase: scale, stretch and shear; without a number that with most spots",
     )
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the profile to be written (.json)")
+    parser.add_argument(
+        "--offer", metavar="NAME", type=_offered,
+        help="keep the profile under this name in your own folder: napari offers it for images that it fits",
+    )  # fmt: skip
     profile = parser.add_argument_group("which images the profile holds for (default: as the file tells)")
     profile.add_argument("--microscope", metavar="NAME", help="'' for any")
     profile.add_argument("--magnification", metavar="X", type=float, help="0 for any")
@@ -115,6 +125,13 @@ def _hkl(text: str) -> tuple[int, int, int]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _offered(name: str) -> Path:
+    """Where a profile of this name is offered."""
+    if not name.strip() or name.startswith(".") or set(name) & set('/\\:*?"<>|'):
+        raise argparse.ArgumentTypeError(f"{name!r} is no name that a file can have")
+    return profiles_folder() / f"{name.removesuffix('.json')}.json"
+
+
 def _check(args: argparse.Namespace) -> None:
     """Everything that can be wrong with the command itself."""
     if args.hkl and args.d:
@@ -130,9 +147,10 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("say which spot it is with --spot; without it the spots are listed")
     if known not in (0, 1, len(args.spot)):
         raise UsageError(f"{len(args.spot)} spots need as many reflections, or one for all, not {known}")
-    if args.output is not None and args.pixel_size is not None:
+    saved = args.output is not None or args.offer is not None
+    if saved and args.pixel_size is not None:
         raise UsageError("a profile corrects the scale of files; where you give it, no profile can be saved")
-    if args.output is not None and not args.spot and args.grain is None:
+    if saved and not args.spot and args.grain is None:
         raise UsageError(
             "there is no correction to be saved: choose a spot with --spot, or --phase and --grain"
         )
@@ -246,15 +264,14 @@ def _compare(
 
 def _save(args: argparse.Namespace, micrograph: Micrograph, correction: Correction) -> None:
     profile = _limit_rows(profile_of(micrograph, correction), args)
-    place = profile.microscope or "any microscope"
-    if profile.magnification is not None:
-        place += f" at {profile.magnification:g}x"
-    if args.output is None:
+    place = setting_words(profile)
+    targets = [path for path in (args.output, args.offer) if path is not None]
+    if not targets:
         print(f"  holds for {place}; save it with -o FILE.json")
-        return
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    save_profile(args.output, profile)
-    print(f"  saved for {place}: {args.output}\n  use it with: --calibration-profile {args.output}")
+    for path in targets:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_profile(path, profile)
+        print(f"  saved for {place}: {path}\n  use it with: --calibration-profile {path}")
 
 
 def _limit_rows(profile: CalibrationProfile, args: argparse.Namespace) -> CalibrationProfile:

@@ -1,6 +1,7 @@
 """A calibration profile survives its file, and is applied only where it belongs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.calibration_profile import (
     CalibrationProfile,
     apply_profile,
+    fitting_profiles,
     load_profile,
     profile_of,
     save_profile,
@@ -19,6 +21,7 @@ from napari_tem_fft.io.exchange.calibration_profile import (
 
 CORRECTION = Correction((1.02, 1.01), 0.004, "Au 111 and 200")
 TITAN = {"microscope": "FEI Titan", "magnification": 500e3}
+WHOLE = {**TITAN, "voltage_kV": 300.0, "camera": "OneView"}
 
 
 def micrograph(**metadata):
@@ -81,3 +84,38 @@ def test_nonsense_in_a_profile(tmp_path):
         load_profile(path)
     with pytest.raises(ReadError, match="no such file"):
         load_profile(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("other", [{"voltage_kV": 80.0}, {"camera": "K3"}])
+def test_another_voltage_or_camera_is_another_setting(other):
+    profile = profile_of(micrograph(**WHOLE), CORRECTION)
+    with pytest.raises(CalibrationError, match="at 500000x, 300 kV, OneView, but the image"):
+        apply_profile(profile, micrograph(**{**WHOLE, **other}))
+    assert apply_profile(profile, micrograph(**WHOLE)).warnings == ()
+
+
+def test_saved_profiles_are_found_by_the_whole_setting_of_an_image(tmp_path):
+    older = replace(profile_of(micrograph(**TITAN), CORRECTION), created="2024-05-01")
+    newer = replace(profile_of(micrograph(**WHOLE), CORRECTION), created="2025-05-01")
+    anywhere = CalibrationProfile(CORRECTION)
+    for name, profile in {"a": older, "b": newer, "c": anywhere}.items():
+        save_profile(tmp_path / f"{name}.json", profile)
+    (tmp_path / "d.json").write_text("no profile")
+
+    def names(**metadata):
+        return [path.stem for path, _ in fitting_profiles(metadata, tmp_path)]
+
+    assert names(**WHOLE) == ["b", "a"]
+    assert names(**TITAN) == ["b", "a"]  # it tells neither voltage nor camera
+    assert names(**{**WHOLE, "camera": "K3"}) == ["a"]
+    assert names(**{**WHOLE, "magnification": 510e3}) == []
+    assert names(microscope="FEI Titan") == [] and names() == []
+    assert fitting_profiles(WHOLE, tmp_path / "nowhere") == ()
+
+
+def test_a_profile_of_version_0_1_opens(tmp_path):
+    save_profile(tmp_path / "a.json", profile_of(micrograph(**TITAN), CORRECTION))
+    content = json.loads((tmp_path / "a.json").read_text())
+    del content["voltage_kV"], content["camera"]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert load_profile(tmp_path / "a.json").voltage_kV is None

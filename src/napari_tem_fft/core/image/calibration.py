@@ -16,6 +16,8 @@ Space = Literal["real", "reciprocal", "none"]
 
 #: How a warning begins that an image has no usable scale; it goes once somebody has given one.
 NOT_CALIBRATED = "not calibrated"
+#: Source of a scale that is as the image's file gives it.
+AS_READ = "file"
 #: Relative uncertainty of a microscope's calibration as delivered, and after correction on a standard.
 DELIVERED_UNCERTAINTY = 0.02
 STANDARD_UNCERTAINTY = 0.003
@@ -80,7 +82,7 @@ class Calibration:
             raise ValueError(f"the calibration uncertainty must lie in 0-50 %, not {self.uncertainty}")
 
     @classmethod
-    def real(cls, pixel_size: float | tuple[float, float], source: str = "file") -> Calibration:
+    def real(cls, pixel_size: float | tuple[float, float], source: str = AS_READ) -> Calibration:
         """Calibration of an image from its pixel size in nm, one number or (y, x)."""
         py, px = (pixel_size, pixel_size) if isinstance(pixel_size, int | float) else pixel_size
         return cls((float(py), float(px)), "real", source=source)

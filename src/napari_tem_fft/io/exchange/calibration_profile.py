@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from os import PathLike
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from ...core.image.calibration import CalibrationError
 from ...core.image.correction import Correction
@@ -21,8 +24,8 @@ _FORMAT = "napari-tem-fft calibration profile"
 _VERSION = 1
 #: A profile is a few lines; a longer file (bytes) is none.
 _LONGEST = 2**20
-#: Magnifications are the same setting where they differ by less than this share.
-_SAME_MAGNIFICATION = 0.005
+#: Magnifications and voltages are the same setting where they differ by less than this share.
+_SAME_NUMBER = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +41,64 @@ class CalibrationProfile:
         Indicated magnification; None for any. It chooses the images, no scale is derived from it.
     created : str
         Date (year-month-day).
+    voltage_kV : float, optional
+        None for any.
+    camera : str
+        Name as the files give it; empty for any.
     """
 
     correction: Correction
     microscope: str = ""
     magnification: float | None = None
     created: str = field(default_factory=lambda: date.today().isoformat())
+    voltage_kV: float | None = None
+    camera: str = ""
 
 
 def profile_of(micrograph: Micrograph, correction: Correction) -> CalibrationProfile:
     """The profile for all images taken as this one was, by what its file tells of the microscope."""
-    magnification = micrograph.metadata.get("magnification")
+    known = micrograph.metadata
+    magnification, voltage = known.get("magnification"), known.get("voltage_kV")
     return CalibrationProfile(
         correction,
-        _microscope(micrograph),
+        str(known.get("microscope", "")),
         None if magnification is None else float(magnification),
+        voltage_kV=None if voltage is None else float(voltage),
+        camera=str(known.get("camera", "")),
     )
+
+
+def profiles_folder() -> Path:
+    """Where profiles lie that are offered for the images that they fit: in the user's configuration."""
+    return Path(platformdirs.user_config_dir("napari-tem-fft", appauthor=False)) / "calibration"
+
+
+def fitting_profiles(
+    metadata: Mapping[str, Any], folder: Path | None = None
+) -> tuple[tuple[Path, CalibrationProfile], ...]:
+    """The saved profiles that are certainly those of an image's setting, the newest first.
+
+    Microscope and magnification must be stated by both and agree; voltage and camera must agree where both
+    state them. Files that are no profiles are passed over.
+
+    Parameters
+    ----------
+    metadata : mapping
+        What the image's file tells of the microscope (`Micrograph.metadata`).
+    folder : Path, optional
+        Where profiles lie; `profiles_folder` where absent.
+    """
+    found = []
+    for path in sorted((folder or profiles_folder()).glob("*.json")):
+        try:
+            profile = load_profile(path)
+        except ReadError:
+            continue
+        agreement = _agreement(profile, metadata)
+        certain = [agreement.get(what) for what in ("microscope", "magnification")]
+        if all(certain) and False not in agreement.values():
+            found.append((path, profile))
+    return tuple(sorted(found, key=lambda one: one[1].created, reverse=True))
 
 
 def apply_profile(profile: CalibrationProfile, micrograph: Micrograph) -> Micrograph:
@@ -73,7 +118,7 @@ def apply_profile(profile: CalibrationProfile, micrograph: Micrograph) -> Microg
         warnings = (
             *warnings,
             f"the file does not tell its {' and '.join(unknown)}: make sure that the calibration profile of"
-            f" {_setting(profile)} belongs to it",
+            f" {setting_words(profile)} belongs to it",
         )
     calibration = micrograph.calibration.corrected(profile.correction)
     return replace(micrograph, calibration=calibration, warnings=warnings)
@@ -107,34 +152,56 @@ def load_profile(path: str | PathLike[str]) -> CalibrationProfile:
 
 
 def _comparison(profile: CalibrationProfile, micrograph: Micrograph) -> dict[str, bool | None]:
-    """Whether microscope and magnification are the profile's; None where the file does not tell."""
-    agreement: dict[str, bool | None] = {}
-    if profile.microscope:
-        found = _microscope(micrograph)
-        agreement["microscope"] = found == profile.microscope if found else None
-    if profile.magnification is not None:
-        value = micrograph.metadata.get("magnification")
-        agreement["magnification"] = (
-            None if value is None else math.isclose(value, profile.magnification, rel_tol=_SAME_MAGNIFICATION)
-        )
+    """Whether the image's setting is the profile's; None where the file does not tell."""
+    agreement = _agreement(profile, micrograph.metadata)
     if False in agreement.values():
         raise CalibrationError(
-            f"{micrograph.name}: the calibration profile holds for {_setting(profile)}, but the image was"
-            f" taken with {_setting_of(micrograph)}"
+            f"{micrograph.name}: the calibration profile holds for {setting_words(profile)}, but the image"
+            f" was taken with {_setting_of(micrograph.metadata)}"
         )
     return agreement
 
 
-def _microscope(micrograph: Micrograph) -> str:
-    return str(micrograph.metadata.get("microscope", ""))
+def _agreement(profile: CalibrationProfile, metadata: Mapping[str, Any]) -> dict[str, bool | None]:
+    """For each part of a setting that the profile states, whether an image agrees; None if it is silent."""
+    agreement: dict[str, bool | None] = {}
+    for what, stated in (("microscope", profile.microscope), ("camera", profile.camera)):
+        if stated:
+            found = str(metadata.get(what, ""))
+            agreement[what] = found == stated if found else None
+    for what, key, number in (
+        ("magnification", "magnification", profile.magnification),
+        ("voltage", "voltage_kV", profile.voltage_kV),
+    ):
+        if number is not None:
+            value = metadata.get(key)
+            agreement[what] = None if value is None else math.isclose(value, number, rel_tol=_SAME_NUMBER)
+    return agreement
 
 
-def _setting(profile: CalibrationProfile) -> str:
-    magnification = "" if profile.magnification is None else f" at {profile.magnification:g}x"
-    return f"{profile.microscope or 'any microscope'}{magnification}"
+def setting_words(profile: CalibrationProfile) -> str:
+    """Microscope, magnification, voltage and camera that a profile holds for.
+
+    Examples
+    --------
+    >>> setting_words(CalibrationProfile(Correction((1.0, 1.0)), "Titan", 380e3, voltage_kV=300.0))
+    'Titan at 380000x, 300 kV'
+    """
+    setting = {key: getattr(profile, key) for key in ("magnification", "voltage_kV", "camera")}
+    return _words(profile.microscope or "any microscope", setting)
 
 
-def _setting_of(micrograph: Micrograph) -> str:
-    magnification = micrograph.metadata.get("magnification")
-    suffix = "" if magnification is None else f" at {magnification:g}x"
-    return f"{_microscope(micrograph) or 'an unnamed microscope'}{suffix}"
+def _setting_of(metadata: Mapping[str, Any]) -> str:
+    return _words(str(metadata.get("microscope", "")) or "an unnamed microscope", metadata)
+
+
+def _words(microscope: str, setting: Mapping[str, Any]) -> str:
+    magnification, voltage = setting.get("magnification"), setting.get("voltage_kV")
+    return "".join(
+        [
+            microscope,
+            "" if magnification is None else f" at {magnification:g}x",
+            "" if voltage is None else f", {voltage:g} kV",
+            f", {setting['camera']}" if setting.get("camera") else "",
+        ]
+    )

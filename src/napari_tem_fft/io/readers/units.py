@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...core.image.calibration import NOT_CALIBRATED, Calibration
+from ...core.image.calibration import AS_READ, NOT_CALIBRATED, Calibration
 from ...core.image.units import Quantity, quantity
 
 #: What to do about a scale that is not known.
@@ -50,9 +50,9 @@ def calibration_of(rows: Axis, columns: Axis) -> tuple[Calibration, tuple[str, .
             f" which cannot be; {ADVICE}",
         )
     if kinds[0] == "length":
-        return Calibration(scale, "real", source="file"), ()
+        return Calibration(scale, "real", source=AS_READ), ()
     origin = _origin(rows, columns)
-    return Calibration(scale, "reciprocal", source="file", origin=origin), (
+    return Calibration(scale, "reciprocal", source=AS_READ, origin=origin), (
         "calibrated in 1/nm: a diffraction pattern or a stored FFT, measured as it is and never transformed",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from napari.components import ViewerModel
@@ -29,7 +30,9 @@ from ...io.exchange.calibration_profile import (
     apply_profile,
     load_profile,
     profile_of,
+    profiles_folder,
     save_profile,
+    setting_words,
 )
 from ...io.phases.table import load_table
 from ..forms.controls import Columns, button, flowing, form_in, short, side_by_side, wrapped_label
@@ -95,7 +98,7 @@ class CalibrationDock(Dock):
         self.correct = button("Apply", "Give the image the corrected scale and analyse it again")
         self.save = button(
             "Save calibration profile...",
-            "Keep the correction as a profile for all images of this magnification",
+            "Keep the correction as a profile; from the proposed folder it is offered for images it fits",
         )
         self.load = button("Load calibration profile...", "Correct the scale as a profile says")
 
@@ -247,18 +250,22 @@ class CalibrationDock(Dock):
         image_state, correction = self.session.current, self._correction
         if image_state is None or correction is None:
             return
-        path: str = QFileDialog.getSaveFileName(
-            self, "Save a calibration profile", "calibration.json", PROFILES
-        )[0]
-        if path:
-            try:
-                save_profile(Path(path).with_suffix(".json"), profile_of(image_state.micrograph, correction))
-            except OSError as error:
-                tell(error)
+        profile, folder = profile_of(image_state.micrograph, correction), profiles_folder()
+        name = re.sub(r"[^\w.-]+", "_", setting_words(profile)).strip("_")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path: str = QFileDialog.getSaveFileName(
+                self, "Save a calibration profile", str(folder / f"{name}.json"), PROFILES
+            )[0]
+            if path:
+                save_profile(Path(path).with_suffix(".json"), profile)
+        except OSError as error:
+            tell(error)
 
     def _on_load(self) -> None:
         image_state = self.session.current
-        path: str = QFileDialog.getOpenFileName(self, "Load a calibration profile", "", PROFILES)[0]
+        known = str(profiles_folder()) if profiles_folder().is_dir() else ""
+        path: str = QFileDialog.getOpenFileName(self, "Load a calibration profile", known, PROFILES)[0]
         if not path or image_state is None:
             return
         try:

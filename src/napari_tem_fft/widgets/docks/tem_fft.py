@@ -47,6 +47,7 @@ from ..forms.image_choice import ImageChoice
 from ..forms.mask_tools import TOOLS, MaskTools
 from ..forms.network_choice import NetworkChoice
 from ..forms.params import ParamsForm, tooltip
+from ..forms.profile_offer import ProfileOffer
 from ..forms.summary import pixel_size_words, summary
 from ..session.batch_run import Setting as Asking
 from ..session.batch_run import run_of
@@ -131,6 +132,7 @@ class TemFftDock(Dock):
         self.scale.setToolTip(
             "Pixel size of the chosen image, and how well it is known; all d follow from it"
         )
+        self.profiles = ProfileOffer()
         self.to_calibration = button("Calibrate...", "Correct the scale on a known crystal, or by a profile")
         self.candidates = CandidatesForm(load_table())
         self.network = NetworkChoice(self.session.network)
@@ -181,6 +183,7 @@ class TemFftDock(Dock):
         row = fill_row(QHBoxLayout(scale), self.scale, QLabel("±"), self.uncertainty, self.to_calibration)
         row.setStretch(0, 1)
         layout.addWidget(scale)
+        layout.addWidget(self.profiles)
         layout.addWidget(frame("Candidates", self.candidates))
         layout.addWidget(side_by_side(self.run, self.step, self.part, self.cancel))
         layout.addWidget(self.progress)
@@ -205,6 +208,7 @@ class TemFftDock(Dock):
         for field in (self.bar, self.bar_pixels):
             field.valueChanged.connect(self._on_bar_changed)
         self.uncertainty.valueChanged.connect(self._on_uncertainty_stated)
+        self.profiles.applied.connect(self._on_profile_applied)
         self.to_calibration.clicked.connect(self._on_to_calibration)
         for each in self.on_demand.values():
             each.clicked.connect(self._on_open)
@@ -361,12 +365,21 @@ class TemFftDock(Dock):
     def _show_uncertainty(self) -> None:
         """Show how well the scale of the chosen image is known; nothing is stated by that."""
         layer = self.image.image
+        self.profiles.offer_for(layer)
         self.scale.setText(pixel_size_words(calibration_from(layer)) if layer is not None else "no image")
         self.uncertainty.setEnabled(layer is not None)
         if layer is not None:
             self.uncertainty.blockSignals(True)
             self.uncertainty.setValue(calibration_from(layer).uncertainty_percent)
             self.uncertainty.blockSignals(False)
+
+    def _on_profile_applied(self, layer: Image) -> None:
+        """Take over the corrected scale; an image that was analysed is analysed again."""
+        if self.session.current is not None:
+            self.session.calibrated.emit()
+        else:
+            self._on_image_chosen(layer)
+            self.session.stage.look("both")
 
     def _on_to_calibration(self) -> None:
         """Bring the Calibration dock to the front."""
