@@ -15,7 +15,9 @@ from napari_tem_fft.core.maps.strain import (
     Deformation,
     DeformationParams,
     deformations,
-    local_deviation,
+    displacement_gradient,
+    measured_spots,
+    reference_corners,
     smooth_field,
     wanted_deformations,
 )
@@ -44,21 +46,60 @@ def lattice_of(move_y, move_x, sigma=0.5, seed=0):
     return np.sum(waves, axis=0) + white_noise((SIZE, SIZE), seed, sigma)
 
 
-def test_one_half_that_is_stretched_and_turned_is_measured():
-    # right half: d larger by 1 %, turned by half a degree counter-clockwise as displayed
-    stretch, turn = 0.01, np.radians(0.5)
-    right = lambda x: np.maximum(x - 8.0, 0)  # noqa: E731
-    image = lattice_of(
-        lambda y, x: np.where(x > 8, stretch * (y - 8), 0) - turn * right(x),
-        lambda y, x: stretch * right(x) + np.where(x > 8, turn * (y - 8), 0),
-    )
-    change, rotation, sigma = local_deviation(*spectra_of(image), G, 1.5, GRID)
-    rows, left, far = slice(14, -14), slice(10, 15), slice(33, 38)
-    assert change[rows, far].mean() - change[rows, left].mean() == pytest.approx(stretch, rel=0.06)
-    assert np.degrees(rotation[rows, far].mean() - rotation[rows, left].mean()) == pytest.approx(
-        0.5, rel=0.06
-    )
-    assert sigma.max() < 0.002
+def half_deformed(strain, degrees, spots=G, sigma=0.5, seed=0):
+    """Perfect on the left of x = 8 nm; on the right of it stretched by a strain and then turned.
+
+    strain is (eps_xx, eps_yy, eps_xy) with y upwards; the turn is counter-clockwise as displayed.
+    """
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    stretch = np.array([[1 + strain[0], strain[2]], [strain[2], 1 + strain[1]]])
+    inverse = np.linalg.inv(np.array([[cos, -sin], [sin, cos]]) @ stretch)
+    y, x = positions((SIZE, SIZE), PIXEL)
+    right, up = x - 8.0, 8.0 - y
+    where = x > 8  # the atom that is seen at r comes from inverse(F) r
+    from_x = np.where(where, inverse[0, 0] * right + inverse[0, 1] * up, right)
+    from_y = np.where(where, inverse[1, 0] * right + inverse[1, 1] * up, up)
+    waves = [np.cos(2 * np.pi * (g[1] * from_x - g[0] * from_y)) for g in spots]
+    return np.sum(waves, axis=0) + white_noise((SIZE, SIZE), seed, sigma)
+
+
+LEFT = np.zeros(GRID.shape, bool)
+LEFT[8:-8, 6:18] = True
+FAR = (slice(10, -10), slice(34, 38))
+
+
+@pytest.mark.parametrize(
+    ("strain", "degrees"),
+    [((0.01, 0.0, 0.0), 0.0), ((0.0, 0.0, 0.0), 0.5), ((-0.004, 0.012, 0.006), -1.0)],
+    ids=["1 % along x", "half a degree", "all at once"],
+)
+def test_strain_and_rotation_of_one_half_against_the_other_are_recovered(strain, degrees):
+    found = displacement_gradient(*spectra_of(half_deformed(strain, degrees)), G, 1.0, GRID, LEFT, apart=True)
+    change, turn, *eps = (value[FAR].mean() for value in found.values)
+    assert found.along is None
+    assert eps == pytest.approx(strain, abs=5e-4)
+    assert np.degrees(turn) == pytest.approx(degrees, abs=0.03)
+    assert change == pytest.approx((strain[0] + strain[1]) / 2, abs=5e-4)
+    truth = np.array([(strain[0] + strain[1]) / 2, np.radians(degrees), *strain])
+    off = (found.values[:, *FAR] - truth[:, None, None]) / found.sigmas[:, *FAR]
+    assert np.sqrt(np.mean(off**2)) < 1.6  # the filter still feels the other half
+
+
+def test_a_crystal_that_is_only_turned_has_no_strain_however_far():
+    found = displacement_gradient(*spectra_of(half_deformed((0, 0, 0), 4.0)), G, 0.8, GRID, LEFT)
+    assert np.degrees(found.values[1][FAR].mean()) == pytest.approx(4.0, abs=0.1)
+    assert np.abs(found.values[2:, *FAR].mean(axis=(1, 2))).max() < 1e-3  # 1 - cos(4 degrees) is 2.4e-3
+
+
+def test_one_direction_tells_the_change_along_it_and_no_strain():
+    image = half_deformed((0.01, 0.0, 0.0), 0.5, spots=G[:1])
+    found = displacement_gradient(*spectra_of(image), G[:1], 1.0, GRID, LEFT)
+    assert found.along == pytest.approx(20.0, abs=0.1)
+    # planes of azimuth 20 degrees: 1 % x cos^2, and turned by half a degree less 1 % x cos x sin
+    assert found.values[0][FAR].mean() == pytest.approx(0.01 * np.cos(np.radians(20)) ** 2, abs=4e-4)
+    turn = np.radians(0.5) + 0.01 * np.cos(np.radians(20)) * np.sin(np.radians(20))
+    assert found.values[1][FAR].mean() == pytest.approx(turn, abs=4e-4)
+    assert np.isnan(found.values[2:]).all() and np.isnan(found.sigmas[2:]).all()
 
 
 def test_the_uncertainty_is_that_of_noise():
@@ -67,9 +108,54 @@ def test_the_uncertainty_is_that_of_noise():
         image = lattice_of(lambda y, x: 0.0, lambda y, x: 0.0, sigma=3.0, seed=seed)
         found, spectra = spectra_of(image)
         noise = replace(spectra, anisotropy=np.ones_like(spectra.anisotropy))  # two spots fill this image
-        change, rotation, sigma = local_deviation(found, noise, G, 1.0, GRID)
-        pulls += [(change / sigma)[INNER], (rotation / sigma)[INNER]]
-    assert np.sqrt(np.mean(np.square(pulls))) == pytest.approx(1.0, abs=0.12)
+        maps = displacement_gradient(found, noise, G, 1.0, GRID, np.ones(GRID.shape, bool))
+        pulls.append((maps.values / maps.sigmas)[:, *INNER])
+    spread = np.sqrt(np.mean(np.square(pulls), axis=(0, 2, 3)))
+    assert spread == pytest.approx(np.ones(5), abs=0.15)
+    covered = np.mean(np.abs(pulls) < 1)
+    assert covered == pytest.approx(0.683, abs=0.05)
+
+
+def test_a_region_is_the_reference_of_the_grains_that_it_reaches():
+    spots, grains, regions = grain_and_spots()
+    image = half_deformed((0.01, 0.0, 0.0), 0.0)
+    stated = np.zeros(GRID.shape, bool)
+    stated[10:38, 12:20] = True
+    (own,) = deformations(*spectra_of(image), spots, grains, regions, GRID, 1.0)
+    (against,) = deformations(*spectra_of(image), spots, grains, regions, GRID, 1.0, stated)
+    elsewhere = np.zeros(GRID.shape, bool)
+    elsewhere[:4] = True
+    (kept,) = deformations(*spectra_of(image), spots, grains, regions, GRID, 1.0, elsewhere)
+    assert not own.of_region and against.of_region and not kept.of_region
+    assert np.nanmean(own.value("eps_xx")) == pytest.approx(0.0, abs=1e-3)
+    assert np.nanmean(against.value("eps_xx")[:, -3:]) == pytest.approx(0.01, abs=1.5e-3)
+    assert np.array_equal(kept.strain, own.strain)
+
+
+def test_a_summary_tells_what_is_seen_and_where():
+    spots, grains, regions = grain_and_spots()
+    image = half_deformed((0.01, 0.0, 0.0), 0.0)
+    stated = np.zeros(GRID.shape, bool)
+    stated[10:38, 12:20] = True
+    (found,) = deformations(*spectra_of(image), spots, grains, regions, GRID, 1.0, stated)
+    told = found.summary("eps_xx", 1e-3)
+    assert -0.002 < told.low < 0.001 and told.high == pytest.approx(0.01, abs=2e-3)
+    assert told.low < told.mean < told.high and 0.1 < told.significant_share < 0.8
+    assert replace(found, strain=None, strain_sigma=None).summary("eps_xx", 1e-3) is None
+
+
+def test_a_second_direction_is_measured_however_faint_it_is():
+    rows = [frequency(0.6 / n, 10.0) for n in range(1, 6)]
+    faint = frequency(0.25, 80.0)
+    assert measured_spots([*rows, faint], 2.0) == [*rows[:3], faint]
+    assert measured_spots(rows, 2.0) == rows[:4]
+
+
+@pytest.mark.parametrize("text", ["here", "1,2,3", "1,2,3,4,5", "1,2,x,4", "1,2,3,inf", ""])
+def test_a_reference_that_is_no_region_is_refused_in_words(text):
+    with pytest.raises(ValueError, match=r"deformation reference: .* is neither 'grain' nor corners"):
+        DeformationParams(reference=text)
+    assert reference_corners(" grain ") is None
 
 
 def grain_and_spots():
@@ -85,7 +171,8 @@ def test_a_perfect_grain_shows_next_to_nothing():
     (found,) = deformations(*spectra_of(image), spots, grains, regions, GRID, 1.5)
     assert found.grain == 7 and found.spots == (0, 1) and found.first == (10, 12)
     assert np.isfinite(found.d_change).all() and found.d_change.shape == (28, 24)
-    assert found.significant_d(0.01).mean() < 0.05 and found.significant_rotation(0.01).mean() < 0.05
+    for what in ("d_change", "rotation", "eps_xx", "eps_yy", "eps_xy"):
+        assert found.significant(what, 0.01).mean() < 0.05
 
 
 def test_a_grain_smaller_than_the_filter_has_no_map():

@@ -64,7 +64,7 @@ def test_deformation_comes_back_and_has_its_maps(analysis: Analysis, tmp_path: P
     folder = save_results(replace(analysis, params=params, deformations=(bent,)), tmp_path / "bent")
     assert_same(load_results(folder, small_micrograph()).deformations, (bent,))
     shown = tifffile.imread(folder / "d_change.tif")
-    assert np.isfinite(shown).sum() == bent.significant_d(1e-3).sum() > 0
+    assert np.isfinite(shown).sum() == bent.significant("d_change", 1e-3).sum() > 0
     assert shown[10, 10] == np.float32(-0.01) and (folder / "rotation.tif").is_file()
 
 

@@ -19,8 +19,7 @@ from skimage.segmentation import watershed
 from ..fourier.diffractogram import Diffractogram
 from ..fourier.local_spectra import LocalSpectra
 from ..maps.map_grid import MapGrid
-from ..maps.strain import local_deviation
-from ..spots.bragg_filter import bragg_field
+from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
 from .region import GrainRegion
 from .regions import independent
 
@@ -95,7 +94,7 @@ def _by_lattice(
         return ()
     filter_width = WIDER * width
     chosen = independent(spots, filter_width)[:SPOTS]
-    change, turn, sigma = local_deviation(diffractogram, spectra, chosen, filter_width, grid)
+    change, turn, sigma = _mean_deviation(diffractogram, spectra, chosen, filter_width, grid)
     best: tuple[NDArray[np.bool_], ...] = ()
     clearest = 0.0
     for value, smallest in ((turn, SMALLEST_TURN), (change, SMALLEST_CHANGE)):
@@ -103,6 +102,29 @@ def _by_lattice(
         if clear > clearest:
             best, clearest = parts, clear
     return best
+
+
+def _mean_deviation(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Sequence[tuple[float, float]],
+    width: float,
+    grid: MapGrid,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Relative change of d, rotation (radians) and the sigma of either: a mean over the spots."""
+    change, turn, weights = (np.zeros(grid.shape, np.float32) for _ in range(3))
+    for g in spots:
+        field = bragg_field(diffractogram, g, width, grid)
+        noise = field_noise(diffractogram, spectra, g, width, grid)
+        dy, dx = phase_slope(field, grid.pixel_size)
+        square = np.float32(g[0] ** 2 + g[1] ** 2)
+        snr = (field.real**2 + field.imag**2) / noise
+        weight = snr * np.float32((4 * np.pi * width) ** 2) * square
+        change -= weight * (dy * np.float32(g[0]) + dx * np.float32(g[1])) / square
+        turn += weight * (dx * np.float32(g[0]) - dy * np.float32(g[1])) / square
+        weights += weight
+    np.maximum(weights, np.finfo(np.float32).tiny, out=weights)
+    return change / weights, turn / weights, np.asarray(1 / np.sqrt(weights), np.float32)
 
 
 def _coherence(

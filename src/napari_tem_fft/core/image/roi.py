@@ -27,7 +27,9 @@ ROUNDING = 1e-3
 START, CORNERS = "part_start", "part"
 
 
-def part_of(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> tuple[Micrograph, tuple[int, int]]:
+def part_of(
+    micrograph: Micrograph, corners: Sequence[Sequence[float]] | NDArray[np.float64]
+) -> tuple[Micrograph, tuple[int, int]]:
     """Cut a part out of a micrograph.
 
     Parameters
@@ -95,10 +97,20 @@ def inside_part(micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_] | No
     """Where the region of interest is on the grid of the maps; None where it is all of the image."""
     if micrograph.roi is None or not micrograph.roi.corners:
         return None
-    corners = micrograph.roi.corners
-    size = np.array(grid.pixel_size)
-    # corners count from the middle of the first pixel, map pixels from the image's edge
-    places = (np.asarray(corners, float) + 0.5 * np.array(micrograph.pixel_size)) / size - 0.5
+    return polygon_on_grid(micrograph.roi.corners, micrograph.pixel_size, grid)
+
+
+def polygon_on_grid(
+    corners: Sequence[Sequence[float]] | NDArray[np.float64], pixel_size: tuple[float, float], grid: MapGrid
+) -> NDArray[np.bool_]:
+    """Where a polygon of corners (y, x) in nm lies on the grid of an image's maps.
+
+    Parameters
+    ----------
+    pixel_size : tuple of float, (y, x), nm
+        Of the image: corners count from the middle of its first pixel, map pixels from its edge.
+    """
+    places = (np.asarray(corners, float) + 0.5 * np.array(pixel_size)) / np.array(grid.pixel_size) - 0.5
     return _fill_polygon(grid.shape, places)
 
 

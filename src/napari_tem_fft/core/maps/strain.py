@@ -1,16 +1,18 @@
-"""Deformation: where in a grain the lattice is wider or narrower than on average, and where it is turned.
+"""Deformation: the displacement gradient of a grain's lattice at each place, against a reference of its own.
 
 Geometric phase analysis (Hytch, Snoeck, Kilaas 1998): the phase of the fringes' complex amplitude turns
-where the local g differs from the grain's. Each spot gives the change of its d along g and the rotation
-across it; spots are averaged by their noise. Thickness and the lens move phases as well: what is shown is
-the lattice of the image.
+where the local g differs from that of the reference. Least squares over all g of a grain give what turns and
+stretches them: with two directions or more the strain (eps_xx, eps_yy, eps_xy) and the rotation, with one
+only the change of d along it and the turn of its planes. Thickness and the lens move phases as well: what is
+shown is the lattice of the image.
+
+Axes: x to the right and y upwards as displayed, so that rotations count counter-clockwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -22,27 +24,33 @@ from ..fourier.local_spectra import LocalSpectra
 from ..grains.grain import Grain, GrainSet
 from ..grains.region import GrainRegion
 from ..grains.regions import independent
+from ..image.roi import polygon_on_grid
 from ..parameters import Field, check_limits
-from ..spots.bragg_filter import bragg_field, field_noise
-from ..spots.refinement import PHASE_WANDER
+from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
+from ..spots.refinement import PHASE_WANDER, off_border
 from ..spots.spot import Spot
 from .map_grid import MapGrid
 
-#: The two maps of a deformation.
-Shown = Literal["d_change", "rotation"]
+#: The maps of a deformation.
+Shown = Literal["d_change", "rotation", "eps_xx", "eps_yy", "eps_xy"]
+SHOWN: tuple[Shown, ...] = ("d_change", "rotation", "eps_xx", "eps_yy", "eps_xy")
+#: The components of the strain, in the order of `Deformation.strain`.
+STRAINS: tuple[Shown, ...] = ("eps_xx", "eps_yy", "eps_xy")
 #: Strongest spots of a grain whose phases are looked at.
 MOST_SPOTS = 4
+#: Spots whose directions are nearer than this (degrees) count as one: across it, errors would be fourfold.
+COLLINEAR = 15.0
+#: What `DeformationParams.reference` says by default.
+WHOLE_GRAIN = "grain"
 
 
 @dataclass(frozen=True, slots=True)
 class DeformationParams:
-    """Maps of the relative change of d and of the rotation within each grain."""
+    """Maps of the strain and of the rotation within each grain."""
 
     deformation: Annotated[
         bool,
-        Field(
-            "deformation maps", help="Also map how d and the lattice's direction change within each grain."
-        ),
+        Field("deformation maps", help="Also map how the lattice is stretched and turned within each grain."),
     ] = False
     resolution: Annotated[
         float,
@@ -55,30 +63,116 @@ class DeformationParams:
             help="Width of the filter of the deformation maps: noise falls with its square.",
         ),
     ] = 2.0
+    reference: Annotated[
+        str,
+        Field(
+            "deformation reference",
+            option="deformation-reference",
+            help="What is undeformed: 'grain' for each grain's own mean, or a region of the image, by two"
+            " corners x0,y0,x1,y1 or as a polygon x0,y0,x1,y1,x2,y2,... in nm from the top left. Grains that"
+            " it does not reach keep their own mean.",
+        ),
+    ] = WHOLE_GRAIN
 
     def __post_init__(self) -> None:
         check_limits(self)
+        reference_corners(self.reference)
+
+
+def reference_corners(text: str) -> NDArray[np.float64] | None:
+    """Corners (y, x) in nm of a stated reference region; None for each grain's own mean.
+
+    Raises
+    ------
+    ValueError
+        If the text is neither "grain" nor the corners of a region.
+
+    Examples
+    --------
+    >>> reference_corners("1, 2, 5, 8").tolist()
+    [[2.0, 1.0], [2.0, 5.0], [8.0, 5.0], [8.0, 1.0]]
+    >>> reference_corners("grain") is None
+    True
+    """
+    if text.strip() == WHOLE_GRAIN:
+        return None
+    try:
+        numbers = np.array([float(word) for word in text.split(",")])
+    except ValueError:
+        numbers = np.empty(0)
+    if len(numbers) < 4 or len(numbers) % 2 or not np.isfinite(numbers).all():
+        raise ValueError(
+            f"deformation reference: {text!r} is neither 'grain' nor corners x0,y0,x1,y1 in nm,"
+            " such as 2,3,8,9"
+        )
+    corners = numbers.reshape(-1, 2)[:, ::-1]
+    if len(corners) == 2:
+        (y0, x0), (y1, x1) = corners
+        corners = np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)])
+    return corners
+
+
+def reference_text(corners: Sequence[Sequence[float]] | NDArray[np.float64]) -> str:
+    """The text by which `DeformationParams` knows a region of corners (y, x) in nm.
+
+    Examples
+    --------
+    >>> reference_text([(2.0, 1.0), (2.0, 5.0), (8.0, 5.5)])
+    '1,2,5,2,5.5,8'
+    """
+    return ",".join(f"{number:.6g}" for y, x in corners for number in (x, y))
+
+
+@dataclass(frozen=True, slots=True)
+class DeformationSummary:
+    """One map of a grain in five numbers, in the map's unit.
+
+    Attributes
+    ----------
+    mean : float
+        Over the grain.
+    low, high : float
+        5th and 95th percentile.
+    sigma : float
+        Error of a single place, the median.
+    significant_share : float
+        Of the area, where it is more than noise.
+    """
+
+    mean: float
+    low: float
+    high: float
+    sigma: float
+    significant_share: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deformation:
-    """The lattice of one grain against its own mean, on a part of the map grid.
+    """The lattice of one grain against a reference, on a part of the map grid.
 
     Attributes
     ----------
     grain : int
         The grain's id.
     spots : tuple of int
-        Ids of the spots that were averaged.
+        Ids of the spots that were measured.
     first : tuple of int, (y, x)
         The map pixel in which the arrays begin.
     d_change : ndarray of float32
-        Relative change of d; NaN outside the grain.
+        Relative change of d: the mean over all directions, or along g where the grain shows one direction
+        only; NaN outside the grain.
     rotation : ndarray of float32, degrees
         Counter-clockwise as displayed; NaN outside.
     d_sigma : ndarray of float32
         Standard uncertainty of `d_change`: noise, and how far the phase wanders in a perfect grain.
     rotation_sigma : ndarray of float32, degrees
+    strain : ndarray of float32, shape (3, y, x), optional
+        eps_xx, eps_yy and eps_xy, the rotation taken away; None where the grain shows one direction only.
+    strain_sigma : ndarray of float32, shape (3, y, x), optional
+    along : float, degrees, optional
+        Azimuth of that one direction; None where the strain is known.
+    of_region : bool
+        Whether the stated region is the reference; else it is the grain's own mean.
     """
 
     grain: int
@@ -88,14 +182,52 @@ class Deformation:
     rotation: NDArray[np.float32]
     d_sigma: NDArray[np.float32]
     rotation_sigma: NDArray[np.float32]
+    strain: NDArray[np.float32] | None = None
+    strain_sigma: NDArray[np.float32] | None = None
+    along: float | None = None
+    of_region: bool = False
 
-    def significant_d(self, false_share: float) -> NDArray[np.bool_]:
-        """Where the change of d is more than noise, which passes on `false_share` of the area."""
-        return _beyond(self.d_change, self.d_sigma, false_share)
+    def value(self, what: Shown) -> NDArray[np.float32]:
+        """One of the maps; NaN everywhere for a component of the strain that one direction does not tell."""
+        if what == "d_change":
+            return self.d_change
+        if what == "rotation":
+            return self.rotation
+        return self._component(self.strain, what)
 
-    def significant_rotation(self, false_share: float) -> NDArray[np.bool_]:
-        """Where the rotation is more than noise, which passes on `false_share` of the area."""
-        return _beyond(self.rotation, self.rotation_sigma, false_share)
+    def sigma(self, what: Shown) -> NDArray[np.float32]:
+        """Its standard uncertainty."""
+        if what == "d_change":
+            return self.d_sigma
+        if what == "rotation":
+            return self.rotation_sigma
+        return self._component(self.strain_sigma, what)
+
+    def _component(self, of: NDArray[np.float32] | None, what: Shown) -> NDArray[np.float32]:
+        if of is None:
+            return np.full_like(self.d_change, np.nan)
+        return np.asarray(of[STRAINS.index(what)], np.float32)
+
+    def summary(self, what: Shown, false_share: float) -> DeformationSummary | None:
+        """A map in a few numbers; None for a component that one direction does not tell."""
+        value, sigma = self.value(what), self.sigma(what)
+        inside = np.isfinite(value)
+        if not inside.any():
+            return None
+        low, high = np.percentile(value[inside], (5, 95))
+        return DeformationSummary(
+            float(value[inside].mean()),
+            float(low),
+            float(high),
+            float(np.median(sigma[inside])),
+            float(self.significant(what, false_share)[inside].mean()),
+        )
+
+    def significant(self, what: Shown, false_share: float) -> NDArray[np.bool_]:
+        """Where a map is more than noise, which passes on `false_share` of the area."""
+        level = -float(special.ndtri(false_share / 2))
+        beyond: NDArray[np.bool_] = np.abs(self.value(what)) > level * self.sigma(what)
+        return beyond
 
 
 def smooth_field(
@@ -107,7 +239,7 @@ def smooth_field(
     ----------
     parts : sequence of Deformation
         Where grains overlap, the later one counts.
-    what : {"d_change", "rotation"}
+    what : {"d_change", "rotation", "eps_xx", "eps_yy", "eps_xy"}
     shape : tuple of int, (y, x)
         Of the map grid.
     false_share : float
@@ -115,18 +247,10 @@ def smooth_field(
     """
     image = np.full(shape, np.nan, np.float32)
     for part in parts:
-        value = part.d_change if what == "d_change" else part.rotation
-        sure = (
-            part.significant_d(false_share) if what == "d_change" else part.significant_rotation(false_share)
-        )
+        value = part.value(what)
         place = tuple(slice(a, a + n) for a, n in zip(part.first, value.shape, strict=True))
-        image[place] = np.where(sure, value, image[place])
+        image[place] = np.where(part.significant(what, false_share), value, image[place])
     return image
-
-
-def _beyond(value: NDArray[np.float32], sigma: NDArray[np.float32], false_share: float) -> NDArray[np.bool_]:
-    beyond: NDArray[np.bool_] = np.abs(value) > -float(special.ndtri(false_share / 2)) * sigma
-    return beyond
 
 
 def wanted_deformations(
@@ -139,8 +263,10 @@ def wanted_deformations(
     """`deformations` of all grains of an image if the parameters ask for them."""
     if not params.deformation:
         return ()
+    corners = reference_corners(params.reference)
+    region = None if corners is None else polygon_on_grid(corners, diffractogram.pixel_size, grid)
     return deformations(
-        diffractogram, spectra, found.spots, found.grains, found.regions, grid, params.resolution
+        diffractogram, spectra, found.spots, found.grains, found.regions, grid, params.resolution, region
     )
 
 
@@ -152,6 +278,7 @@ def deformations(
     regions: Sequence[GrainRegion],
     grid: MapGrid,
     width: float,
+    reference: NDArray[np.bool_] | None = None,
 ) -> tuple[Deformation, ...]:
     """Deformation within each grain that is larger than the filter, in the order of the grains.
 
@@ -161,13 +288,17 @@ def deformations(
         Of the grains.
     width : float, nm
         Of the filter.
+    reference : ndarray of bool, shape ``grid.shape``, optional
+        Where the lattice counts as undeformed. A grain of which less than one filter's area lies in it has
+        its own mean as the reference, as all have without a region.
     """
     by_id = {spot.id: spot for spot in spots}
     found = []
     for grain, region in zip(grains, regions, strict=True):
         own = [by_id[n] for n in grain.spots if n in by_id and by_id[n].enabled]
+        own = [spot for spot in own if spot.kind in ("reflection", "forbidden")] or own
         if own and grain.diameter > 2 * width:
-            found.append(_deformation(diffractogram, spectra, grain, own, region, grid, width))
+            found.append(_deformation(diffractogram, spectra, grain, own, region, grid, width, reference))
     return tuple(found)
 
 
@@ -179,71 +310,184 @@ def _deformation(
     region: GrainRegion,
     grid: MapGrid,
     width: float,
+    reference: NDArray[np.bool_] | None,
 ) -> Deformation:
     (rows, columns), inside = region.tight()
-    chosen = independent([spot.g for spot in spots], width)[:MOST_SPOTS]
-    change, turn, sigma = local_deviation(diffractogram, spectra, chosen, width, grid.part(rows, columns))
-    outside = np.float32(np.nan)
-    change, turn = (np.where(inside, part - part[inside].mean(), outside) for part in (change, turn))
-    wander = PHASE_WANDER / (grain.diameter * np.mean([np.hypot(*g) for g in chosen]))
-    sigma = np.where(inside, np.hypot(sigma, np.float32(wander)), outside)
+    chosen = measured_spots([spot.g for spot in spots], width)
+    area = np.pi * width**2 / grid.pixel_area
+    stated = None if reference is None else inside & reference[rows, columns]
+    of_region = stated is not None and int(np.count_nonzero(stated)) >= area
+    base = stated if stated is not None and of_region else inside
+    maps = displacement_gradient(
+        diffractogram,
+        spectra,
+        chosen,
+        width,
+        grid.part(rows, columns),
+        base,
+        PHASE_WANDER / grain.diameter,
+        of_region,
+    )
     ids = tuple(spot.id for spot in spots if spot.g in chosen)
     degrees = np.float32(np.degrees(1.0))
+    values = np.where(inside, maps.values, np.float32(np.nan))
+    sigmas = np.where(inside, maps.sigmas, np.float32(np.nan))
+    whole = maps.along is None
     return Deformation(
-        grain.id, ids, (rows.start, columns.start), change, turn * degrees, sigma, sigma * degrees
+        grain.id,
+        ids,
+        (rows.start, columns.start),
+        values[0],
+        values[1] * degrees,
+        sigmas[0],
+        sigmas[1] * degrees,
+        values[2:] if whole else None,
+        sigmas[2:] if whole else None,
+        maps.along,
+        of_region,
     )
 
 
-def local_deviation(
+def measured_spots(spots: Sequence[tuple[float, float]], width: float) -> list[tuple[float, float]]:
+    """The strongest spots whose filters do not overlap, a second direction among them if there is one."""
+    apart = independent(spots, width)
+    chosen = apart[:MOST_SPOTS]
+    if not is_plane(chosen):
+        other = next((g for g in apart[MOST_SPOTS:] if is_plane([chosen[0], g])), None)
+        chosen = chosen if other is None else [*chosen[:-1], other]
+    return chosen
+
+
+def is_plane(spots: Sequence[tuple[float, float]]) -> bool:
+    """Whether frequencies have two directions at least."""
+    g = np.array(spots, np.float64).reshape(-1, 2)
+    length = np.hypot(*g.T)
+    across = np.abs(g[0, 0] * g[:, 1] - g[0, 1] * g[:, 0])
+    return bool((across > np.sin(np.radians(COLLINEAR)) * length[0] * length).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientMaps:
+    """What `displacement_gradient` measures.
+
+    Attributes
+    ----------
+    values, sigmas : ndarray of float32, shape (5, y, x)
+        Change of d, rotation (radians, counter-clockwise as displayed), eps_xx, eps_yy, eps_xy, and their
+        standard uncertainties; the last three are NaN where there is one direction only.
+    along : float, degrees, optional
+        Azimuth of that direction.
+    """
+
+    values: NDArray[np.float32]
+    sigmas: NDArray[np.float32]
+    along: float | None
+
+
+def displacement_gradient(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
     spots: Sequence[tuple[float, float]],
     width: float,
     grid: MapGrid,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Relative change of d, rotation (radians, counter-clockwise as displayed) and the sigma of either.
+    reference: NDArray[np.bool_],
+    wander: float = 0.0,
+    apart: bool = False,
+) -> GradientMaps:
+    """Strain and rotation at each place by least squares over the spots, each weighed by its error.
+
+    A lattice whose points were moved by F (2 x 2) shows ``inv(F).T @ g``. F is split into a rotation and what
+    is left, the stretch, of which the strain is what exceeds 1: a turned crystal has none.
 
     Parameters
     ----------
     spots : sequence of (g_y, g_x), 1/nm
-        Of one lattice; the average over them weighs each by its noise.
+        Of one lattice.
     width : float, nm
         Of the filter.
-
-    Returns
-    -------
-    d_change, rotation, sigma : ndarray of float32, shape ``grid.shape``
+    reference : ndarray of bool, shape ``grid.shape``
+        Where the lattice is undeformed: its mean g is that of the reference.
+    wander : float, 1/nm
+        Standard uncertainty of a local frequency besides the noise.
+    apart : bool
+        The reference is elsewhere: its own uncertainty adds to that of each place.
     """
-    change, turn, weights = (np.zeros(grid.shape, np.float32) for _ in range(3))
-    for g in spots:
-        field = bragg_field(diffractogram, g, width, grid)
-        noise = field_noise(diffractogram, spectra, g, width, grid)
-        dy, dx = (_slope(field, axis, p) for axis, p in enumerate(grid.pixel_size))
-        square = np.float32(g[0] ** 2 + g[1] ** 2)
-        # a filter of width w: sigma of the slope along an axis is 1 / (4 pi w sqrt(SNR))
-        snr = (field.real**2 + field.imag**2) / noise
-        weight = snr * np.float32((4 * np.pi * width) ** 2) * square
-        change -= weight * (dy * np.float32(g[0]) + dx * np.float32(g[1])) / square
-        turn += weight * (dx * np.float32(g[0]) - dy * np.float32(g[1])) / square
-        weights += weight
-    np.maximum(weights, np.finfo(np.float32).tiny, out=weights)
-    return change / weights, turn / weights, np.asarray(1 / np.sqrt(weights), np.float32)
+    measured = [
+        _local_frequency(diffractogram, spectra, g, width, grid, reference, wander, apart) for g in spots
+    ]
+    along = None if is_plane(spots) else float(np.degrees(np.angle(measured[0][0]))) % 180.0
+    if along is not None:
+        values, sigmas = _along_one(measured)
+    else:
+        values, sigmas = _over_all(measured)
+    return GradientMaps(values.astype(np.float32), sigmas.astype(np.float32), along)
 
 
-def _slope(field: NDArray[np.complex64], axis: int, pixel: float) -> NDArray[np.float32]:
-    """Local frequency along an axis, 1/nm: the phase between the two neighbours of each pixel."""
-    padded = np.pad(field, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
-    after = padded[2:] if axis == 0 else padded[:, 2:]
-    before = padded[:-2] if axis == 0 else padded[:, :-2]
-    steps = _steps(field.shape[axis])
-    shape = (-1, 1) if axis == 0 else (1, -1)
-    turned: NDArray[np.float32] = np.angle(after * before.conj()) / (2 * np.pi * pixel * steps.reshape(shape))
-    return turned.astype(np.float32)
+#: g of the reference as a complex number, x + i y with y upwards; how the local one differs; its weight.
+_Measured = tuple[complex, NDArray[np.complex128], NDArray[np.float64]]
 
 
-@lru_cache(maxsize=64)
-def _steps(count: int) -> NDArray[np.float32]:
-    """Pixels between the neighbours: two, but one at either end."""
-    steps = np.full(count, 2.0, np.float32)
-    steps[[0, -1]] = 1.0
-    return steps
+def _local_frequency(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    g: tuple[float, float],
+    width: float,
+    grid: MapGrid,
+    reference: NDArray[np.bool_],
+    wander: float,
+    apart: bool,
+) -> _Measured:
+    field = bragg_field(diffractogram, g, width, grid)
+    noise = field_noise(diffractogram, spectra, g, width, grid)
+    dy, dx = phase_slope(field, grid.pixel_size)
+    change = np.asarray(dx - 1j * dy, np.complex128)
+    # a filter of width w: sigma of the slope along an axis is 1 / (4 pi w sqrt(SNR))
+    snr = (field.real**2 + field.imag**2) / noise
+    precision = np.maximum(snr.astype(np.float64), 1e-12) * (4 * np.pi * width) ** 2
+    # fringes that do not close at the image's border turn the phases near it
+    off = np.outer(
+        *(
+            off_border(places.ravel(), n * p, width)
+            for places, n, p in zip(grid.positions(), grid.whole.shape, grid.pixel_size, strict=True)
+        )
+    )
+    trusted = np.where(reference, precision * off, 0.0)
+    mean = complex((trusted * change).sum() / trusted.sum())
+    together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels that share their noise
+    of_mean = together / float(trusted.sum()) if apart else 0.0
+    return complex(g[1], -g[0]) + mean, change - mean, 1 / (1 / precision + wander**2 + of_mean)
+
+
+def _along_one(measured: Sequence[_Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Change of d along the one direction, and the turn of its planes."""
+    weights = sum(weight * abs(g) ** 2 for g, _, weight in measured)
+    ratio = 1 + sum(weight * change * np.conj(g) for g, change, weight in measured) / weights
+    unknown = np.full(ratio.shape, np.nan)
+    sigma = 1 / np.sqrt(weights)
+    values = np.stack([1 / np.abs(ratio) - 1, np.angle(ratio), unknown, unknown, unknown])
+    return values, np.stack([sigma, sigma, unknown, unknown, unknown])
+
+
+def _over_all(measured: Sequence[_Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean change of d, rotation and strain from all directions."""
+    n_xx = sum(weight * g.real**2 for g, _, weight in measured)
+    n_xy = sum(weight * g.real * g.imag for g, _, weight in measured)
+    n_yy = sum(weight * g.imag**2 for g, _, weight in measured)
+    # by x: sum of weight x change x g_x, whose real part is for the change along x; and so by y
+    by_x = sum(weight * change * g.real for g, change, weight in measured)
+    by_y = sum(weight * change * g.imag for g, change, weight in measured)
+    det = n_xx * n_yy - n_xy**2
+    of_x, of_y = (n_yy * by_x - n_xy * by_y) / det, (n_xx * by_y - n_xy * by_x) / det
+    # g becomes (1 + a) g, with a = [[xx, xy], [yx, yy]]; F is the inverse of 1 + a, transposed
+    xx, yx, xy, yy = of_x.real, of_x.imag, of_y.real, of_y.imag
+    area = (1 + xx) * (1 + yy) - xy * yx
+    turn = np.arctan2(yx - xy, 2 + xx + yy)
+    cos, sin = np.cos(turn), np.sin(turn)
+    eps_xx = (cos * (1 + yy) - sin * xy) / area - 1
+    eps_yy = (sin * yx + cos * (1 + xx)) / area - 1
+    eps_xy = (sin * (1 + xx) - cos * yx) / area
+    mean = 1 / np.sqrt(np.maximum(area, 1e-6)) - 1
+    var_x, var_y = n_yy / det, n_xx / det
+    both = 0.5 * np.sqrt(var_x + var_y)
+    values = np.stack([mean, turn, eps_xx, eps_yy, eps_xy])
+    return values, np.stack([both, both, np.sqrt(var_x), np.sqrt(var_y), both])

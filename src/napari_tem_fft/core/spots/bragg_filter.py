@@ -233,3 +233,40 @@ def _densities_under(
             densities[i] *= spectra.anisotropy_at(g)
     densities /= MEDIAN_BIAS
     return densities
+
+
+def phase_slope(
+    field: NDArray[np.complex64], pixel_size: tuple[float, float]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Local frequency of a demodulated field along y and x, 1/nm: how far the fringes' g is from that of it.
+
+    From the phase between the two neighbours of each pixel; shape of the field.
+
+    Examples
+    --------
+    >>> turns = np.exp(2j * np.pi * 0.25 * np.arange(4))  # a quarter of a turn a pixel
+    >>> slope_y, slope_x = phase_slope(np.tile(turns, (3, 1)).astype(np.complex64), (0.5, 0.5))
+    >>> slope_x[0].tolist(), slope_y[0].tolist()
+    ([0.5, 0.5, 0.5, 0.5], [0.0, 0.0, 0.0, 0.0])
+    """
+    y, x = (_slope(field, axis, pixel) for axis, pixel in enumerate(pixel_size))
+    return y, x
+
+
+def _slope(field: NDArray[np.complex64], axis: int, pixel: float) -> NDArray[np.float32]:
+    """Local frequency along an axis, 1/nm: the phase between the two neighbours of each pixel."""
+    padded = np.pad(field, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+    after = padded[2:] if axis == 0 else padded[:, 2:]
+    before = padded[:-2] if axis == 0 else padded[:, :-2]
+    steps = _steps(field.shape[axis])
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    turned: NDArray[np.float32] = np.angle(after * before.conj()) / (2 * np.pi * pixel * steps.reshape(shape))
+    return turned.astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _steps(count: int) -> NDArray[np.float32]:
+    """Pixels between the neighbours: two, but one at either end."""
+    steps = np.full(count, 2.0, np.float32)
+    steps[[0, -1]] = 1.0
+    return steps

@@ -77,7 +77,7 @@ def weights_of(region: GrainRegion, grid: MapGrid, width: float) -> Weights:
     )
     weight = np.asarray(y_weights @ _off_rim(region.mask_on((rows, columns))) @ x_weights.T, np.float32)
     y, x = coarse.positions()
-    weight *= np.outer(*(_off_border(p.ravel(), e, width) for p, e in zip((y, x), extent, strict=True)))
+    weight *= np.outer(*(off_border(p.ravel(), e, width) for p, e in zip((y, x), extent, strict=True)))
     total = max(float(weight.sum()), 1e-6)
     y = y - float((weight * y).sum()) / total
     x = x - float((weight * x).sum()) / total
@@ -96,8 +96,8 @@ def _off_rim(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.asarray(np.sin(0.5 * np.pi * depth / depth.max()) ** 2, np.float32)
 
 
-def _off_border(places: NDArray[np.float64], extent: float, width: float) -> NDArray[np.float32]:
-    """Rises from 0 at the image's border to 1 within it, or in the middle of a small image."""
+def off_border(places: NDArray[np.float64], extent: float, width: float) -> NDArray[np.float32]:
+    """Weight of places (nm) along an axis: from 0 at the image's border to 1 within it, or in its middle."""
     reach = min(BORDER * width, 0.5 * extent)
     inward = np.minimum(places, extent - places) / reach
     return np.asarray(np.sin(0.5 * np.pi * np.clip(inward, 0, 1)) ** 2, np.float32)

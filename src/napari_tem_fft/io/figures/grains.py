@@ -16,10 +16,19 @@ from ...core.grains.sizes import bin_edges, histogram, summary
 from ...core.lengths import LengthUnit
 from ...core.maps.colours import CIRCULAR, DIVERGING, REACH, colours_of
 from ...core.maps.orientation import colour_factors, families, orientation_map, orientations
-from ...core.maps.strain import smooth_field
+from ...core.maps.strain import SHOWN, Shown, smooth_field
 from ...core.pipeline import Analysis
 from ..results.grain_tables import sizes_of
 from .overview import draw_outline, scale_bar, shown_image
+
+#: What the maps of the deformation are.
+_MEANINGS: dict[Shown, str] = {
+    "d_change": "change of d within each grain (%)",
+    "rotation": "rotation within each grain (°)",
+    "eps_xx": "strain along x, eps_xx (%)",
+    "eps_yy": "strain along y, eps_yy (%)",
+    "eps_xy": "shear, eps_xy (%)",
+}
 
 
 def write_grain_picture(
@@ -38,20 +47,21 @@ def grain_picture(
     analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
 ) -> Figure:
     """The picture of the grains as a figure that no window knows of; d stands there in `unit`."""
-    deformed = bool(analysis.deformations)
-    figure = Figure(figsize=(13, 11 if deformed else 5.8), dpi=100, layout="constrained")
+    whole = any(part.strain is not None for part in analysis.deformations)
+    shown: tuple[Shown, ...] = SHOWN if whole else ("d_change", "rotation")
+    rows = 1 + (len(shown) + 1) // 2 if analysis.deformations else 1
+    figure = Figure(figsize=(13, 0.6 + 5.2 * rows), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2 if deformed else 1, 2, squeeze=False)
+    axes = figure.subplots(rows, 2, squeeze=False)
     colours = colours_of((component.name for component in analysis.components), known)
     _draw_orientations(axes[0, 0], analysis, colours, unit)
     _draw_sizes(axes[0, 1], analysis, colours)
-    if deformed:
-        share = analysis.params.grains.false_share
-        shape = analysis.map_grid.shape
-        change = 100 * smooth_field(analysis.deformations, "d_change", shape, share)
-        turn = smooth_field(analysis.deformations, "rotation", shape, share)
-        _draw_deformation(axes[1, 0], analysis, change, "change of d within each grain (%)")
-        _draw_deformation(axes[1, 1], analysis, turn, "rotation within each grain (°)")
+    share, shape = analysis.params.grains.false_share, analysis.map_grid.shape
+    for what, place in zip(shown, axes[1:].flat, strict=False):
+        image = smooth_field(analysis.deformations, what, shape, share)
+        _draw_deformation(place, analysis, image * (1 if what == "rotation" else 100), _MEANINGS[what])
+    for place in axes[1:].flat[len(shown) :]:
+        place.set_axis_off()
     return figure
 
 

@@ -26,7 +26,7 @@ from ...core.lengths import LengthUnit
 from ...core.maps.component_map import ComponentMap, strongest
 from ...core.maps.map_grid import MapGrid
 from ...core.maps.orientation import orientation_map, orientations
-from ...core.maps.strain import smooth_field
+from ...core.maps.strain import SHOWN, smooth_field
 from ...core.matching import GrainMatch, ImageGeometry, PhaseOverride, RingMatch
 from ...core.pipeline import Analysis, EditStart, annotations_of
 from ...core.profile.radial_profile import ProfilePeak
@@ -35,6 +35,7 @@ from ...core.spots.spot import Spot
 from ..figures.picture import PictureOptions
 from ..phases.table import load_table
 from ..plain import from_plain, json_text
+from .deformation_table import write_deformation_table
 from .description import FORMAT, FORMAT_VERSION, describe
 from .grain_tables import cells_of_grains, write_grains, write_misorientations, write_sizes
 from .ifft_files import Inverse, write_inverses
@@ -56,7 +57,7 @@ from .whole_folder import plain_name, read_description, replace_folder
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
 SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
 GRAIN_TABLE, SIZES, GRAIN_PICTURE = "grains.csv", "sizes.csv", "grains.png"
-MISORIENTATIONS = "misorientations.csv"
+MISORIENTATIONS, DEFORMATION_TABLE = "misorientations.csv", "deformation.csv"
 START_SPECIMEN, START_GRAINS, START_HEATS = "start_specimen.tif", "start_grains.tif", "start_heats.npz"
 STRONGEST, ORIENTATION, DEFORMATIONS = "components.tif", "orientation.tif", "deformations.npz"
 #: How much of an analysis is kept: each more than the one before.
@@ -113,6 +114,8 @@ def save_results(
         write_grains(fresh / GRAIN_TABLE, analysis, unit, cells)
         write_sizes(fresh / SIZES, analysis)
         write_misorientations(fresh / MISORIENTATIONS, analysis)
+        if analysis.params.deformation.deformation:
+            write_deformation_table(fresh / DEFORMATION_TABLE, analysis)
         if keep != "tables":
             _write_maps(fresh, analysis, maps)
         if keep == "pictures":
@@ -146,7 +149,7 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
     write_map(folder / ORIENTATION, azimuths, grid)
     if analysis.params.deformation.deformation:
         write_deformations(folder / DEFORMATIONS, turned)
-        for what in ("d_change", "rotation"):
+        for what in SHOWN:
             write_map(folder / f"{what}.tif", smooth_field(turned, what, grid.shape, share), grid)
 
 

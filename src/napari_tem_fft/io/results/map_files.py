@@ -21,8 +21,10 @@ from ...core.maps.strain import Deformation
 
 #: Bytes of a list of arrays besides its values, for each grain: headers, corners, spots.
 HEADERS = 8192
-#: Arrays of a grain's deformation.
+#: Arrays of a grain's deformation; version 0.1 had only these.
 DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_sigma")
+#: Those of its strain, of no size where the grain shows one direction only; that direction; the reference.
+STRAIN = ("strain", "strain_sigma", "along", "of_region")
 
 
 def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
@@ -157,6 +159,13 @@ def write_deformations(path: Path, parts: Sequence[Deformation]) -> None:
     arrays: dict[str, Any] = {"grains": np.array([part.grain for part in parts])}
     for number, part in enumerate(parts):
         arrays |= {f"{name}_{number}": np.asarray(getattr(part, name)) for name in DEFORMATION}
+        strain = [
+            np.zeros((0, 0, 0), np.float32) if one is None else one
+            for one in (part.strain, part.strain_sigma)
+        ]
+        along = np.array(np.nan if part.along is None else part.along)
+        known = (*strain, along, np.array(part.of_region))
+        arrays |= {f"{name}_{number}": one for name, one in zip(STRAIN, known, strict=True)}
     np.savez_compressed(path, **arrays)
 
 
@@ -173,10 +182,11 @@ def read_deformations(path: Path, shape: tuple[int, int, int]) -> tuple[Deformat
     ValueError
         If the file is no such list, or claims more.
     """
-    _check_claim(path, shape, 4 * 8)
+    _check_claim(path, shape, 4 * 10)
     with np.load(path, allow_pickle=False) as arrays:
         grains = arrays["grains"]
-        if grains.ndim != 1 or len(arrays.files) != 1 + len(DEFORMATION) * len(grains):
+        each = len(DEFORMATION) + (len(STRAIN) if "strain_0" in arrays.files else 0)
+        if grains.ndim != 1 or len(arrays.files) != 1 + each * len(grains):
             raise ValueError(f"{path.name}: not a list of deformations")
         return tuple(_deformation(arrays, n, int(grain)) for n, grain in enumerate(grains))
 
@@ -184,6 +194,17 @@ def read_deformations(path: Path, shape: tuple[int, int, int]) -> tuple[Deformat
 def _deformation(arrays: Any, number: int, grain: int) -> Deformation:
     first, spots, *maps = (arrays[f"{name}_{number}"] for name in DEFORMATION)
     change, turn, change_sigma, turn_sigma = maps
+    strain = strain_sigma = along = None
+    of_region = False
+    if f"strain_{number}" in arrays:
+        strain, strain_sigma, stored, region = (arrays[f"{name}_{number}"] for name in STRAIN)
+        if strain.size:
+            if not strain.shape == strain_sigma.shape == (3, *change.shape):
+                raise ValueError(f"the strain of grain {grain} has the shape {strain.shape}")
+        else:
+            strain = strain_sigma = None
+        along = float(stored) if np.isfinite(stored) else None
+        of_region = bool(region)
     return Deformation(
         grain,
         tuple(int(spot) for spot in spots),
@@ -192,4 +213,8 @@ def _deformation(arrays: Any, number: int, grain: int) -> Deformation:
         turn,
         change_sigma,
         turn_sigma,
+        strain,
+        strain_sigma,
+        along,
+        of_region,
     )
