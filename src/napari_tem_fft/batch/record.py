@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..core.grains.bent_lattices import BentLattice
 from ..core.maps.component_map import UNKNOWN_CRYSTAL
 from ..core.matching import Outcome
 from ..io.figures.labels import spacings
@@ -26,6 +27,8 @@ NAMING = frozenset(outcome.value for outcome in Outcome if outcome.names_phases)
 class ComponentSummary:
     """One component of an image, as the summary lists it; lengths in nm.
 
+    `ring_like` is what is said of a bent lattice in the place of its outcome; empty for crystals.
+
     Runs of version 0.1 have neither the diameters of single grains nor zone axes.
     """
 
@@ -41,6 +44,7 @@ class ComponentSummary:
     d: tuple[float, ...]
     diameters: tuple[float, ...] = ()
     zone_axes: tuple[str, ...] = ()
+    ring_like: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +209,18 @@ def _part(
     spots: Sequence[Mapping[str, str]],
     matches: Sequence[Mapping[str, Any]],
 ) -> ComponentSummary:
+    places = {str(number) for number in (entry.get("bent") or {}).get("spots", ())}
+    bent = {str(match["grain"]) for match in matches if match.get("ring_like")}
     own = [
-        s for s in spots if s["grain"] and s["enabled"] == "1" and _component_name(s) == set(entry["phases"])
+        s
+        for s in spots
+        if s["grain"]
+        and s["enabled"] == "1"
+        and (
+            s["id"] in places
+            if places
+            else _component_name(s) == set(entry["phases"]) and (entry["phases"] or s["grain"] not in bent)
+        )
     ]
     sizes = [diameters[number] for number in entry["grains"] if number in diameters]
     return ComponentSummary(
@@ -222,6 +236,7 @@ def _part(
         d=tuple(spacings([(float(spot["d_nm"]), float(spot["snr"])) for spot in own])),
         diameters=tuple(round(size, 3) for size in sizes),
         zone_axes=tuple(_zone_axes(set(entry["phases"]), matches)),
+        ring_like=from_plain(BentLattice, entry["bent"]).words() if entry.get("bent") else "",
     )
 
 

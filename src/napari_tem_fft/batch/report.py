@@ -213,7 +213,7 @@ class _Cell:
 def _cells(part: ComponentSummary, unit: LengthUnit) -> list[_Cell]:
     return [
         _Cell(part.name),
-        _Cell(outcome_words(part.outcome, part.phases, part.score)),
+        _Cell(part.ring_like or outcome_words(part.outcome, part.phases, part.score)),
         _Cell(f"{part.score:.2f}" if part.phases else "", part.score),
         _Cell(f"{part.area:.1f} ± {part.area_sigma:.1f}", part.area),
         _Cell(f"{part.fraction:.1%}", part.fraction),

@@ -27,7 +27,7 @@ COLUMNS: dict[str, type] = {
     "fraction_of_specimen": float, "grains": int, "mean_grain_size_nm": float, "d_nm": str,
     "specimen_nm2": float, "spots": int, "pixel_size_y_nm": float, "pixel_size_x_nm": float,
     "calibration_uncertainty_percent": float, "calibration": str, "warnings": str, "sha256": str,
-    "corrected_by_hand": int, "attempts": int, "seconds": float, "path": str,
+    "corrected_by_hand": int, "attempts": int, "seconds": float, "path": str, "ring_like": str,
 }  # fmt: skip
 NO_PARQUET = "no Parquet tables: pyarrow is not installed (pip install napari-tem-fft[batch])"
 
@@ -104,6 +104,7 @@ def _part(part: ComponentSummary, unit: LengthUnit) -> dict[str, Any]:
         "area_sigma_nm2": round(part.area_sigma, 3),
         "fraction_of_specimen": round(part.fraction, 5),
         "grains": part.grains,
+        "ring_like": part.ring_like,
         "mean_grain_size_nm": round(part.mean_size, 3),
         in_which("d_nm", unit): " ".join(length(d, unit) for d in part.d),
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.lengths import LengthUnit, length, symbol
-from ..core.maps.component_map import ComponentMap, component_spots
+from ..core.maps.component_map import ComponentMap, bent_lattices_of, component_spots
+from ..core.maps.strain import STRAINS, Deformation, Shown
 from ..core.matching import RingMatch
 from ..core.pipeline import Analysis
 from ..io.figures.labels import spacings
@@ -13,6 +14,8 @@ from ..io.figures.labels import spacings
 HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
 #: Numbers of grains that are shown.
 MOST_GRAINS = 8
+#: Grains of which the deformation is shown.
+MOST_DEFORMED = 6
 #: Unknown crystals of which the hints are shown.
 MOST_HINTED = 3
 
@@ -32,7 +35,9 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
         *_network(analysis),
         *_components(analysis, unit),
         *_geometry(analysis),
+        *_bent(analysis),
         *_hints(analysis),
+        *_deformation(analysis),
         *_outside_candidates(analysis),
         *([analysis.searched.text] if analysis.searched is not None else []),
         *(_ring_line(rings) for rings in analysis.rings if rings.phases),
@@ -74,10 +79,48 @@ def _geometry(analysis: Analysis) -> list[str]:
     return [f"the image by its named crystals: {analysis.geometry}"]
 
 
+def _bent(analysis: Analysis) -> list[str]:
+    """Why places of bent lattices are no crystals of their own."""
+    return [f"{one.name}: {one.evidence}" for one in bent_lattices_of(analysis.components)]
+
+
 def _hints(analysis: Analysis) -> list[str]:
     """Why unknown crystals have no name, what they would be, and what would settle it."""
-    unknown = [m for m in analysis.matches if m.hints and not m.outcome.names_phases]
+    unknown = [m for m in analysis.matches if m.hints and not m.outcome.names_phases and not m.ring_like]
     return [f"unknown crystal, grain {m.grain}: {m.reason}" for m in unknown[:MOST_HINTED]]
+
+
+def _deformation(analysis: Analysis) -> list[str]:
+    """How the largest grains are stretched and turned, and against what."""
+    lines = [_deformed(part, analysis.params.grains.false_share) for part in analysis.deformations]
+    more = len(lines) - MOST_DEFORMED
+    return [
+        *lines[:MOST_DEFORMED],
+        *([f"deformation of {more} more grains: deformation.csv"] if more > 0 else []),
+    ]
+
+
+def _deformed(part: Deformation, false_share: float) -> str:
+    shown: dict[Shown, tuple[str, float, str]] = {
+        "eps_xx": ("eps_xx", 100.0, "%"),
+        "eps_yy": ("eps_yy", 100.0, "%"),
+        "eps_xy": ("eps_xy", 100.0, "%"),
+        "d_change": ("change of d", 100.0, "%"),
+        "rotation": ("rotation", 1.0, "degrees"),
+    }
+    wanted = [*STRAINS, "rotation"] if part.strain is not None else ["d_change", "rotation"]
+    words = []
+    for what, (name, factor, unit) in shown.items():
+        found = part.summary(what, false_share) if what in wanted else None
+        if found is not None:
+            low, high, sigma = (factor * number for number in (found.low, found.high, found.sigma))
+            words.append(
+                f"{name} {low:+.2f} to {high:+.2f} {unit} (+/- {sigma:.2f}), more than noise on"
+                f" {found.significant_share:.0%}"
+            )
+    against = "the stated region" if part.of_region else "its mean"
+    along = "" if part.along is None else f" along its one g at {part.along:.0f} degrees"
+    return f"deformation of grain {part.grain} against {against}{along}: {'; '.join(words)}"
 
 
 def _outside_candidates(analysis: Analysis) -> list[str]:
@@ -107,13 +150,19 @@ def _row(component: ComponentMap, analysis: Analysis, unit: LengthUnit) -> tuple
     spots = [(spot.d, spot.snr) for spot in own]
     return (
         component.name,
-        f"{component.outcome}, by the user" if component.by_user else component.outcome_words,
+        _outcome(component, unit),
         "  ".join(length(d, unit) for d in spacings(spots)),
         f"{component.area:.1f} +/- {component.area_sigma:.1f}",
         f"{component.fraction:.1%}",
         f"{component.score:.2f}" if component.phases else "",
         _numbers(component.grains),
     )
+
+
+def _outcome(component: ComponentMap, unit: LengthUnit) -> str:
+    if component.bent is not None:
+        return component.bent.words(unit)
+    return f"{component.outcome}, by the user" if component.by_user else component.outcome_words
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -32,6 +32,7 @@ from .fourier.diffractogram import (
 from .fourier.local_spectra import LocalSpectra, local_spectra_of
 from .fourier.mask import render
 from .fourier.windows import WindowParams
+from .grains.bent_lattices import BentLattice, find_bent_lattices
 from .grains.camera import set_camera_spots_aside
 from .grains.candidate import SearchContext
 from .grains.grain import Grain, GrainParams, GrainSet
@@ -46,10 +47,11 @@ from .maps.map_grid import MapGrid, resample
 from .maps.specimen import specimen_mask
 from .maps.strain import Deformation, DeformationParams, wanted_deformations
 from .matching import EvidenceCache, GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
-from .matching.assignment import CandidateSet, assign_phases
+from .matching.assignment import CandidateSet, PhaseAssignments, assign_phases
 from .matching.geometry import ImageGeometry, expected_stretches
 from .matching.library_candidates import LibrarySearch
 from .matching.pair_index import PhaseIndex
+from .matching.ring_like import label_ring_like, name_bent_lattices
 from .matching.spot_kinds import label_kinds
 from .parameters import Field, check_limits
 from .profile.fine_spectrum import fine_local_maximum, fine_spectrum
@@ -348,11 +350,14 @@ def follow_spots(
     stretches = expected_stretches(params.matching.stretch, micrograph.metadata, known.shear is not None)
     how = known.uncertainty, params.matching, cache, stretches, known.shear or 0.0
     names = assign_phases(found, profiles, choice, *how)
-    found = replace(found, spots=label_kinds(found.spots, start, found.grains, names.matches))
-    yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(names.matches, names.rings, found.spots))
+    matches, bent = with_bent_lattices(
+        names, found, diffractogram, spectra, context.grid, known.uncertainty, params
+    )
+    found = replace(found, spots=label_kinds(found.spots, start, found.grains, matches))
+    yield Step("phases", 3, EDIT_STAGES, PhasesAssigned(matches, names.rings, found.spots))
     if specimen is None:
         specimen = specimen_of(micrograph, diffractogram, spectra, found, context.grid)
-    components = component_maps(found.grains, names.matches, found.regions, specimen, context.grid)
+    components = component_maps(found.grains, matches, found.regions, specimen, context.grid, bent)
     yield Step("maps", 4, EDIT_STAGES, MapsReady(components))
     return Analysis(
         micrograph=micrograph,
@@ -363,7 +368,7 @@ def follow_spots(
         spots=found.spots,
         profiles=profiles,
         grains=found.grains,
-        matches=names.matches,
+        matches=matches,
         map_grid=context.grid,
         specimen=specimen,
         grain_regions=found.regions,
@@ -378,6 +383,24 @@ def follow_spots(
         searched=names.choice.searched,
         geometry=names.geometry,
     )
+
+
+def with_bent_lattices(
+    names: PhaseAssignments,
+    found: GrainSet,
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    grid: MapGrid,
+    calibration_uncertainty: float,
+    params: AnalysisParams,
+) -> tuple[tuple[GrainMatch, ...], tuple[BentLattice, ...]]:
+    """The matches, in which grains that are places of a bent lattice say so, and these lattices."""
+    unnamed = {match.grain for match in names.matches}
+    unnamed -= {match.grain for match in names.matches if match.outcome.names_phases}
+    d_error = params.matching.d_error / 100
+    lattices = find_bent_lattices(diffractogram, spectra, found, unnamed, grid, d_error)
+    bent = name_bent_lattices(lattices, names.choice.phases, calibration_uncertainty)
+    return label_ring_like(names.matches, bent), bent
 
 
 def annotations_of(micrograph: Micrograph, params: AnalysisParams) -> NDArray[np.bool_] | None:

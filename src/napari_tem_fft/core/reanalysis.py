@@ -31,7 +31,7 @@ from .grains.edit import measure_by_hand, regroup
 from .grains.grain import GrainSet
 from .grains.region import union
 from .image.roi import inside_part
-from .maps.component_map import component_maps
+from .maps.component_map import bent_lattices_of, component_maps
 from .maps.drawn_specimen import cut_grains, specimen_on_grid, uncut_grains
 from .maps.strain import wanted_deformations
 from .matching import PhaseOverride, follow_grains
@@ -46,6 +46,7 @@ from .pipeline import (
     grain_set_of,
     search_context,
     specimen_of,
+    with_bent_lattices,
 )
 from .profile.fine_spectrum import fine_spectrum
 from .profile.radial_profile import RadialProfile, masked_profile
@@ -168,7 +169,8 @@ def reanalyse_after_specimen_edit(
         found = cut_grains(found, mask, grid)
     yield Step("grains", 1, SPECIMEN_STAGES, GrainsFound(found.grains))
     centres = {grain.id: grain.centre for grain in found.grains}
-    components = component_maps(found.grains, analysis.matches, found.regions, mask, grid)
+    bent = bent_lattices_of(analysis.components)
+    components = component_maps(found.grains, analysis.matches, found.regions, mask, grid, bent)
     yield Step("maps", 2, SPECIMEN_STAGES, MapsReady(components))
     return replace(
         analysis,
@@ -204,17 +206,19 @@ def reanalyse_after_override(
     stretches = expected_stretches(params.stretch, analysis.micrograph.metadata, scale.shear is not None)
     how = scale.uncertainty, params, known, stretches, scale.shear or 0.0
     names = assign_phases(found, analysis.profiles, choice, *how)
+    seen = analysis.diffractogram, analysis.local_spectra, analysis.map_grid
+    matches, bent = with_bent_lattices(names, found, *seen, scale.uncertainty, analysis.params)
     start = edit_start_of(analysis).found
-    spots = label_kinds(analysis.spots, start, analysis.grains, names.matches)
-    yield Step("phases", 1, OVERRIDE_STAGES, PhasesAssigned(names.matches, names.rings, spots))
+    spots = label_kinds(analysis.spots, start, analysis.grains, matches)
+    yield Step("phases", 1, OVERRIDE_STAGES, PhasesAssigned(matches, names.rings, spots))
     components = component_maps(
-        analysis.grains, names.matches, analysis.grain_regions, analysis.specimen, analysis.map_grid
+        analysis.grains, matches, analysis.grain_regions, analysis.specimen, analysis.map_grid, bent
     )
     yield Step("maps", 2, OVERRIDE_STAGES, MapsReady(components))
     return replace(
         analysis,
         spots=spots,
-        matches=names.matches,
+        matches=matches,
         rings=names.rings,
         geometry=names.geometry,
         decisions=choice.decisions,

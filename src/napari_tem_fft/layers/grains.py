@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,20 +10,43 @@ from numpy.typing import NDArray
 
 from ..core.maps.colours import CIRCULAR, DIVERGING, REACH
 from ..core.maps.orientation import colour_factors, families, orientation_map, orientations
-from ..core.maps.strain import Deformation, smooth_field, wanted_deformations
+from ..core.maps.strain import SHOWN, Deformation, Shown, smooth_field, wanted_deformations
 from ..core.pipeline import Analysis, grain_set_of
 from ..core.progress import Step
 from .image import KEY, SMOOTH, LayerData, place
 from .results import over_map, real_notes
 
+#: Grains of one direction that are named beside a map.
+MOST_SINGLE = 4
 
-def grain_layer_steps(analysis: Analysis) -> Generator[Step, None, tuple[LayerData, ...]]:
-    """Image layers "orientation", "d_change" and "rotation", transparent where nothing is significant.
+
+#: What the colours of the layers of a deformation mean.
+_MEANINGS: dict[Shown, str] = {
+    "d_change": "change of d within a grain (%)",
+    "rotation": "rotation within a grain (°)",
+    "eps_xx": "strain eps_xx, along x (%)",
+    "eps_yy": "strain eps_yy, along y (%)",
+    "eps_xy": "strain eps_xy, shear (%)",
+}
+
+
+def grain_layer_steps(
+    analysis: Analysis, reference: str | None = None
+) -> Generator[Step, None, tuple[LayerData, ...]]:
+    """Image layers "orientation", "d_change", "rotation" and the strain's, transparent where only noise is.
 
     The deformation is measured if the run has not done so.
+
+    Parameters
+    ----------
+    reference : str, optional
+        What is undeformed, as `DeformationParams.reference` has it; as in the run where None.
     """
     yield Step("deformation", 0, 2)
-    deformed = analysis.deformations or _deformations(analysis)
+    asked = analysis.params.deformation.reference
+    reference = asked if reference is None else reference
+    known = analysis.deformations if reference == asked else ()
+    deformed = known or _deformations(analysis, reference)
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     yield Step("maps", 1, 2)
     planes = families(found, (*analysis.phases, *analysis.others))
@@ -31,14 +54,27 @@ def grain_layer_steps(analysis: Analysis) -> Generator[Step, None, tuple[LayerDa
     grains = analysis.grains, analysis.grain_regions, analysis.specimen
     azimuth = orientation_map(found, *grains, deformed, share, colours=True)
     factors = f", {words}" if (words := colour_factors(found)) else ""
-    change = np.float32(100) * smooth_field(deformed, "d_change", shape, share)
-    turn = smooth_field(deformed, "rotation", shape, share)
-    maps = (
-        _layer(analysis, "orientation", azimuth, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors}) of {planes}"),
-        _layer(analysis, "d_change", change, DIVERGING, _limits(change), "change of d within a grain (%)"),
-        _layer(analysis, "rotation", turn, DIVERGING, _limits(turn), "rotation within a grain (°)"),
-    )
+    maps = [
+        _layer(analysis, "orientation", azimuth, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors}) of {planes}")
+    ]
+    for what in SHOWN:
+        factor = np.float32(1 if what == "rotation" else 100)
+        image = factor * smooth_field(deformed, what, shape, share)
+        meaning = f"{_MEANINGS[what]}{_against(deformed, what)}"
+        maps.append(_layer(analysis, what, image, DIVERGING, _limits(image), meaning))
     return (*maps, _key_layer(analysis, maps))
+
+
+def _against(deformed: Sequence[Deformation], what: Shown) -> str:
+    """Which grains have a stated region as their reference, and which show one direction only."""
+    region = " ".join(str(part.grain) for part in deformed if part.of_region)
+    single = [part for part in deformed if part.along is not None]
+    words = f", against the region in grains {region}" if region else ""
+    if what in ("d_change", "rotation") and single:
+        along = ", ".join(f"{part.grain} ({part.along:.0f}°)" for part in single[:MOST_SINGLE])
+        more = " ..." if len(single) > MOST_SINGLE else ""
+        words += f", along one g in grains {along}{more}"
+    return words
 
 
 def legend(layers: tuple[LayerData, ...]) -> str:
@@ -56,7 +92,7 @@ def legend(layers: tuple[LayerData, ...]) -> str:
     return "\n".join([*lines, *([f"below noise: {', '.join(noise)}"] if noise else [])])
 
 
-def _key_layer(analysis: Analysis, maps: tuple[LayerData, ...]) -> LayerData:
+def _key_layer(analysis: Analysis, maps: Sequence[LayerData]) -> LayerData:
     """Points layer with the title of each map's colour bar, in rows above the micrograph, in nm."""
     of, width = analysis.micrograph, analysis.micrograph.extent[1]
     shown = [kwargs for _, kwargs, _ in maps if kwargs["metadata"][KEY]["share"]]
@@ -86,8 +122,8 @@ def _key_layer(analysis: Analysis, maps: tuple[LayerData, ...]) -> LayerData:
     return points, {**kwargs, "metadata": real_notes("key", of)}, "points"
 
 
-def _deformations(analysis: Analysis) -> tuple[Deformation, ...]:
-    wanted = replace(analysis.params.deformation, deformation=True)
+def _deformations(analysis: Analysis, reference: str) -> tuple[Deformation, ...]:
+    wanted = replace(analysis.params.deformation, deformation=True, reference=reference)
     spectra = analysis.diffractogram, analysis.local_spectra
     return wanted_deformations(wanted, *spectra, grain_set_of(analysis), analysis.map_grid)
 
@@ -110,7 +146,7 @@ def _layer(
     shown = float(np.isfinite(image).mean())
     kwargs = {
         **over_map(of, analysis.map_grid),
-        "name": f"{role.replace('d_change', 'change of d')} · {of.name}",
+        "name": f"{role.replace('d_change', 'change of d').replace('eps_', 'strain eps_')} · {of.name}",
         "colormap": colours,
         "contrast_limits": limits,
         "blending": "translucent_no_depth",

@@ -25,6 +25,7 @@ from ..core.image.micrograph import Micrograph
 from ..core.maps.colours import PALETTE, UNKNOWN
 from ..core.maps.component_map import ComponentMap
 from ..core.maps.map_grid import MapGrid
+from ..core.maps.strain import SHOWN
 from ..core.matching import GrainMatch
 from ..core.spots.seeds import NetworkPicture
 from ..core.spots.spot import Spot
@@ -80,7 +81,7 @@ GREYED = "#7F7F7F80"
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
     *("micrograph", "ifft", "fringes", "specimen", "grains", "heat", "selected"),
-    *("orientation", "d_change", "rotation", "numbers", "legend", "key", "part"),
+    *("orientation", *SHOWN, "numbers", "legend", "key", "part"),
     *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
     *("phase", "choice", "pattern", "region", "bars"),
 )
@@ -295,10 +296,7 @@ def legend_layer(components: Sequence[ComponentMap], of: Micrograph, colours: Ma
     """Points layer that names the components' colours, in rows below the micrograph, in nm."""
     shown, width = components[:MOST_ROWS], of.extent[1]
     rows = [of.extent[0] + width * (0.03 + 0.042 * number) for number in range(len(shown))]
-    words = [
-        f"{part.name}{f' ({part.outcome})' if part.phases else ''}  {100 * part.fraction:.1f} %"
-        for part in shown
-    ]
+    words = [f"{part.name}{_outcome_in_legend(part)}  {100 * part.fraction:.1f} %" for part in shown]
     kwargs = {
         **place((1.0, 1.0), (0.0, 0.0), "nm"),
         "name": f"legend · {of.name}",
@@ -467,6 +465,12 @@ def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
     }
     shapes = [bar.plate for bar in bars] + [bar.stroke for bar in bars]
     return shapes, {**kwargs, "metadata": {KEY: {"role": "bars", "of": of}}}, "shapes"
+
+
+def _outcome_in_legend(component: ComponentMap) -> str:
+    if component.bent is not None:
+        return f" (d {component.bent.d_low:.3f}-{component.bent.d_high:.3f} nm)"
+    return f" ({component.outcome})" if component.phases else ""
 
 
 def _text(size: float) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..grains.bent_lattices import BentLattice
 from ..grains.grain import Grain
 from ..grains.region import GrainRegion
 from ..matching import GrainMatch, Outcome
@@ -24,18 +25,19 @@ _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComponentMap:
-    """One component of the sample: a phase, an ambiguous set, or unknown crystal.
+    """One component of the sample: a phase, an ambiguous set, a bent lattice, or unknown crystal.
 
     Attributes
     ----------
     name : str
-        Phase id; "A / B" for an ambiguous set, in the order of the alphabet; "unknown crystal".
+        Phase id; "A / B" for an ambiguous set, in the order of the alphabet; "ring-like lattice"; "unknown
+        crystal".
     phases : tuple of str
-        The ids behind the name, in that order; empty for unknown crystal.
+        The ids behind the name, in that order; empty for a bent lattice and for unknown crystal.
     outcome : Outcome
         The best outcome among its grains.
     score : float
-        Posterior of the named phase or set (0 for unknown crystal).
+        Posterior of the named phase or set (0 without one).
     grains : tuple of int
         Ids of its grains.
     heat : ndarray of float32, shape of the MapGrid, 0..1
@@ -45,6 +47,8 @@ class ComponentMap:
         Of the specimen's area, not of the frame.
     by_user : bool
         Whether a person has decided on the phase of some of its grains.
+    bent : BentLattice, optional
+        What is known of a bent lattice; its grains are places of it and no crystals of their own.
     """
 
     name: str
@@ -57,10 +61,13 @@ class ComponentMap:
     area_sigma: float
     fraction: float
     by_user: bool = False
+    bent: BentLattice | None = None
 
     @property
     def outcome_words(self) -> str:
-        """The outcome for the user; see `core.matching.result.outcome_words`."""
+        """The outcome for the user; see `core.matching.result.outcome_words`, of a bent lattice its d."""
+        if self.bent is not None:
+            return self.bent.words()
         return outcome_words(self.outcome, self.phases, self.score)
 
     @property
@@ -81,7 +88,7 @@ def named_phases(match: GrainMatch) -> tuple[str, ...]:
 
 def component_name(match: GrainMatch) -> str:
     """Name of that component; "A / B" for an ambiguous set."""
-    return " / ".join(named_phases(match)) or UNKNOWN_CRYSTAL
+    return " / ".join(named_phases(match)) or match.ring_like or UNKNOWN_CRYSTAL
 
 
 def component_spots(
@@ -89,7 +96,7 @@ def component_spots(
 ) -> tuple[Spot, ...]:
     """The enabled spots by which a component was found."""
     found = matches_of_spots(grains, matches)
-    own = {spot for spot, match in found.items() if named_phases(match) == component.phases}
+    own = {spot for spot, match in found.items() if component_name(match) == component.name}
     return tuple(spot for spot in spots if spot.id in own and spot.enabled)
 
 
@@ -99,8 +106,9 @@ def component_maps(
     regions: Sequence[GrainRegion],
     specimen: NDArray[np.bool_],
     grid: MapGrid,
+    bent: Sequence[BentLattice] = (),
 ) -> tuple[ComponentMap, ...]:
-    """Gather the grains of each phase (or ambiguous set) into one map; unknown crystal comes last.
+    """Gather the grains of each phase (or ambiguous set, or bent lattice) into one map; nameless ones last.
 
     Parameters
     ----------
@@ -110,17 +118,27 @@ def component_maps(
         Each grain's own, in the order of `grains`.
     specimen : ndarray of bool, shape (y, x)
         No map extends beyond it.
+    bent : sequence of BentLattice
+        Those that the matches name.
     """
     row_of = {grain.id: row for row, grain in enumerate(grains)}
-    sets: dict[tuple[str, ...], list[GrainMatch]] = {}
+    sets: dict[str, list[GrainMatch]] = {}
     for match in matches:
-        sets.setdefault(named_phases(match), []).append(match)
+        sets.setdefault(component_name(match), []).append(match)
     area = float(specimen.sum()) * grid.pixel_area
+    known = {lattice.name: lattice for lattice in bent}
     components = [
-        _component(phases, members, grains, row_of, regions, specimen, grid, area)
-        for phases, members in sets.items()
+        replace(
+            _component(name, members, grains, row_of, regions, specimen, grid, area), bent=known.get(name)
+        )
+        for name, members in sets.items()
     ]
-    return tuple(sorted(components, key=lambda c: (not c.phases, -c.area)))
+    return tuple(sorted(components, key=lambda c: (not c.phases, c.name == UNKNOWN_CRYSTAL, -c.area)))
+
+
+def bent_lattices_of(components: Sequence[ComponentMap]) -> tuple[BentLattice, ...]:
+    """The bent lattices among components."""
+    return tuple(component.bent for component in components if component.bent is not None)
 
 
 def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -147,7 +165,7 @@ def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDA
 
 
 def _component(
-    phases: tuple[str, ...],
+    name: str,
     members: Sequence[GrainMatch],
     grains: Sequence[Grain],
     row_of: dict[int, int],
@@ -164,9 +182,10 @@ def _component(
     heat[~specimen] = 0
     area = float(np.count_nonzero(heat >= 0.5)) * grid.pixel_area
     best = min(members, key=lambda match: _RANK[match.outcome])
+    phases = named_phases(members[0])
     score = max((match.probability for match in members), default=0.0) if phases else 0.0
     return ComponentMap(
-        name=" / ".join(phases) or UNKNOWN_CRYSTAL,
+        name=name,
         phases=phases,
         outcome=best.outcome,
         score=score,

@@ -24,7 +24,7 @@ from ..lengths import LengthUnit, spacing
 from ..matching import GrainMatch
 from ..matching.attribution import indexed_as, matches_of_spots
 from ..spots.spot import Spot
-from .component_map import ComponentMap, named_phases
+from .component_map import ComponentMap, component_name, named_phases
 from .strain import Deformation, smooth_field
 
 #: Spots whose d differ by less than this share, or three of their sigmas, are of one family.
@@ -104,7 +104,7 @@ def orientations(
         done = {one.grain for one in fitted}
         own: dict[int, list[Spot]] = {}
         for spot in spots:
-            if spot.enabled and spot.id in match_of and named_phases(match_of[spot.id]) == component.phases:
+            if spot.enabled and spot.id in match_of and component_name(match_of[spot.id]) == component.name:
                 own.setdefault(grain_of[spot.id], []).append(spot)
         own = {
             number: _indexed_spots(members, match_of) for number, members in own.items() if number not in done

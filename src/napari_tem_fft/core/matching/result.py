@@ -143,6 +143,8 @@ class GrainMatch:
     hints : tuple of Candidate
         Of an unknown crystal: what it would be if the scale were further off, or the image more stretched,
         than is believed.
+    ring_like : str
+        Name of the component of the bent lattice of which the grain is a place; empty for a crystal.
     """
 
     grain: int
@@ -155,6 +157,7 @@ class GrainMatch:
     decided_by_user: bool = False
     alternatives: tuple[Candidate, ...] = field(default=(), metadata={"key": "excluded"})
     hints: tuple[Candidate, ...] = ()
+    ring_like: str = ""
 
     @property
     def probability(self) -> float:

@@ -49,7 +49,7 @@ def _components(analysis: Analysis) -> str:
     rows = [
         (
             part.name,
-            str(part.outcome),
+            part.outcome_words if part.bent is not None else str(part.outcome),
             f"{part.score:.2f}" if part.phases else "",
             f"{part.area:.1f} ± {part.area_sigma:.1f}",
             f"{part.fraction:.1%}",

@@ -23,17 +23,29 @@ def drawn_part(layer: Image, viewer: ViewerModel) -> Layer:
     ValueError
         If no shape is drawn, or it holds too little of the image; the message says what to do.
     """
+    corners = drawn_corners(layer, viewer)
+    micrograph = micrograph_from(layer, viewer)
+    part, start = part_of(micrograph, corners)
+    data, kwargs, kind = micrograph_layer(part)
+    kwargs["translate"] = layer.translate[-2:] + np.array(start) * micrograph.pixel_size
+    return Layer.create(data, kwargs, kind)
+
+
+def drawn_corners(layer: Image, viewer: ViewerModel) -> NDArray[np.float64]:
+    """Return the corners (y, x) of the shape drawn over an image, in nm from the middle of its first pixel.
+
+    Raises
+    ------
+    ValueError
+        If no shape is drawn; the message says what to do.
+    """
     corners = _drawn_shape(viewer)
     if corners is None:
         raise ValueError(
             "draw a rectangle, an ellipse or a polygon over the image first: in a new Shapes layer, or with"
             " the live FFT"
         )
-    micrograph = micrograph_from(layer, viewer)
-    part, start = part_of(micrograph, corners - layer.translate[-2:])
-    data, kwargs, kind = micrograph_layer(part)
-    kwargs["translate"] = layer.translate[-2:] + np.array(start) * micrograph.pixel_size
-    return Layer.create(data, kwargs, kind)
+    return np.asarray(corners - layer.translate[-2:], np.float64)
 
 
 def _drawn_shape(viewer: ViewerModel) -> NDArray[np.float64] | None:

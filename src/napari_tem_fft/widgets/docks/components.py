@@ -12,12 +12,14 @@ from ...core.crystal.miller import format_hkl
 from ...core.grains.grain import Grain
 from ...core.lengths import signed, spacing
 from ...core.maps.colours import colours_of
-from ...core.maps.component_map import ComponentMap, named_phases
+from ...core.maps.component_map import ComponentMap, component_name
+from ...core.maps.strain import reference_text
 from ...core.matching import GrainMatch, IndexedSpot
 from ...core.pipeline import Analysis
 from ...io.results.grain_tables import write_sizes
 from ...layers.grains import grain_layer_steps, legend
 from ...layers.results import LayerData
+from ..canvas.roi import drawn_corners
 from ..canvas.specimen import specimen_edits
 from ..forms.controls import Columns, button, flowing, wrapped_label
 from ..forms.outcome_words import component_words, match_words
@@ -65,7 +67,8 @@ class ComponentsDock(Dock):
         self.sizes.setVisible(False)
         self.legend = wrapped_label()
         self.legend.setVisible(False)
-        self.maps = QAction("Orientation, change of d and rotation as layers")
+        self.maps = QAction("Orientation, strain and rotation as layers")
+        self.against_roi = QAction("Strain against the drawn ROI, not each grain's mean", checkable=True)
         self.show_sizes = QAction("Histogram of sizes", checkable=True)
         self.save_sizes = QAction("Save the table of sizes (CSV)...")
         self.runner = Runner()
@@ -99,7 +102,7 @@ class ComponentsDock(Dock):
         grains = QToolButton(text="Grains", toolTip="Maps of what happens within grains, and their sizes")
         grains.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(grains)
-        menu.addActions([self.maps, self.show_sizes, self.save_sizes])
+        menu.addActions([self.maps, self.against_roi, self.show_sizes, self.save_sizes])
         grains.setMenu(menu)
         layout.addWidget(flowing(self.whole, self.draw, self.as_found, grains, self.copy))
 
@@ -140,8 +143,19 @@ class ComponentsDock(Dock):
     def _on_maps(self) -> None:
         image_state = self.session.current
         if image_state is not None and image_state.analysis is not None:
+            try:
+                reference = self._reference(image_state)
+            except ValueError as error:
+                tell(error)
+                return
             self._mapped = image_state, image_state.analysis
-            self.runner.start(grain_layer_steps(image_state.analysis))
+            self.runner.start(grain_layer_steps(image_state.analysis, reference))
+
+    def _reference(self, image_state: ImageState) -> str | None:
+        """Return the drawn shape as the reference of the strain; None for that of the run."""
+        if not self.against_roi.isChecked():
+            return None
+        return reference_text(drawn_corners(image_state.layer, self.session.viewer))
 
     def _on_mapped(self, layers: tuple[LayerData, ...]) -> None:
         """Show the maps, unless what they show is no longer so."""
@@ -212,7 +226,7 @@ def _reflection_row(indexed: IndexedSpot, image_state: ImageState, match: GrainM
 def _component_row(image_state: ImageState, component: ComponentMap, colour: str) -> Row:
     cells = (
         component.name,
-        component_words(image_state, component) if component.phases else "",
+        component_words(image_state, component) if component.phases or component.bent else "",
         f"{component.score:.2f}" if component.phases else "",
         f"{component.area:.1f} ± {component.area_sigma:.1f}",
         f"{component.fraction:.1%}",
@@ -238,7 +252,7 @@ def _component_row(image_state: ImageState, component: ComponentMap, colour: str
 
 def _match(image_state: ImageState, grain: Grain, component: ComponentMap) -> GrainMatch:
     own = [match for match in image_state.matches if match.grain == grain.id]
-    return next((match for match in own if named_phases(match) == component.phases), own[0])
+    return next((match for match in own if component_name(match) == component.name), own[0])
 
 
 def _grain_row(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...core.maps.component_map import ComponentMap, named_phases
+from ...core.maps.component_map import ComponentMap, component_name
 from ...core.matching import GrainMatch
 from ..session.image_state import ImageState
+from ..session.preferences import length_unit
 
 BY_USER = "assigned by user"
 
@@ -16,7 +17,9 @@ def match_words(match: GrainMatch) -> str:
 
 def component_words(image_state: ImageState, component: ComponentMap) -> str:
     """Outcome of a component, and how many of its grains a person has assigned to it."""
-    own = [match for match in image_state.matches if named_phases(match) == component.phases]
+    if component.bent is not None:
+        return component.bent.words(length_unit())
+    own = [match for match in image_state.matches if component_name(match) == component.name]
     set_by_user = {match.grain for match in own if match.decided_by_user}
     if not set_by_user:
         return component.outcome_words

@@ -89,6 +89,7 @@ def _assumptions(image_state: ImageState, component: ComponentMap) -> list[str]:
 
 
 def _line(image_state: ImageState, component: ComponentMap, colour: str) -> str:
-    words = f"{component_words(image_state, component)}, " if component.phases else ""
+    said = component.phases or component.bent
+    words = f"{component_words(image_state, component)}, " if said else ""
     share = f"{component.area:.0f} ± {component.area_sigma:.0f} nm², {component.fraction:.1%}"
     return f'<span style="color:{colour}">■</span> <b>{escape(component.name)}</b>: {words}{share}'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...core.crystal.miller import format_hkl
 from ...core.lengths import signed, spacing
-from ...core.maps.component_map import named_phases
+from ...core.maps.component_map import component_name
 from ...core.matching import GrainMatch
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.profile.radial_profile import ProfilePeak
@@ -96,7 +96,7 @@ def component_chosen(image_state: ImageState, name: str) -> Selection:
     spots = [
         spot
         for spot in image_state.spots
-        if spot.enabled and spot.id in match_of and named_phases(match_of[spot.id]) == component.phases
+        if spot.enabled and spot.id in match_of and component_name(match_of[spot.id]) == component.name
     ]
     chosen = _chosen(
         image_state, spots, f"{name}: {_count(spots)} in {count_text(len(component.grains), 'grain')}"
@@ -111,7 +111,7 @@ def phase_of(image_state: ImageState, chosen: Selection) -> str | None:
         component.name
         for component in image_state.components
         for spot in chosen.spots
-        if spot in match_of and named_phases(match_of[spot]) == component.phases
+        if spot in match_of and component_name(match_of[spot]) == component.name
     }
     return names.pop() if len(names) == 1 else None
 

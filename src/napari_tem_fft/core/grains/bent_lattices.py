@@ -1,0 +1,387 @@
+"""Bent lattices: places of one curled, bent or turbostratic lattice, which are no crystals of their own.
+
+The search finds fringes whose direction or spacing drifts (carbon onions, soot, nanotubes, bent foils) as a
+chain of small grains of one reflection each, for a local window sees one direction. Two things tell such a
+chain from crystals that lie side by side:
+
+* the fringes turn *within* the places as they do between them. Crystals turn at their borders only, however
+  they touch: twins, a polycrystal of one visible family, the two layers of a moire;
+* in turbostratic matter the stacks are straight but no two have the same spacing, and the directions of
+  neighbours follow each other. One crystalline phase has one d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, special
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ..fourier.diffractogram import Diffractogram
+from ..fourier.local_spectra import LocalSpectra
+from ..lengths import LengthUnit, in_unit, symbol
+from ..maps.map_grid import MapGrid
+from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
+from ..spots.refinement import PHASE_WANDER
+from ..spots.spot import Spot
+from .grain import Grain, GrainSet
+from .region import GrainRegion
+
+#: |g| of neighbours differ by less than this share; the spacings of soot spread by some 4 %.
+SPREAD = 0.06
+#: A grain shows one family if so much of its power (SNR) is that of spots with its strongest one's |g|.
+ONE_FAMILY = 0.7
+#: Neighbours overlap, touch, or leave less than this between their outlines (at half amplitude), nm.
+GAP = 2.0
+#: Spacings of fringes in the width of the filter that looks within a place: wide enough for one family, and
+#: narrow enough for a radius of 5 nm (of a chirp c = curvature x g it keeps 1 / (1 + (2 pi width^2 c)^2)).
+WIDTH = 1.5
+#: Share of the turn between neighbours that happens within the places. Simulated arcs and onions of 5 to 50
+#: nm have .47 to .95, crystals side by side 0 (`tests/benchmarks/bent_lattices.py`).
+CONTINUOUS = 0.4
+#: ... in so many standard uncertainties, for so many places; and no pair is known better than to SHARE_ERROR.
+SIGMAS, FEWEST, SHARE_ERROR = 4.0, 3, 0.1
+#: Directions of a ring-like lattice spread over this, degrees; below it is one crystal, somewhat bent.
+LEAST_TURN = 10.0
+#: Of turbostratic stacks: fewest places and touching pairs, and how rarely crystals of one phase have as
+#: uneven spacings, or as similar neighbours when directions are dealt out again.
+FEWEST_STACKS, FEWEST_PAIRS, UNEVEN, ALIKE, DEALS = 6, 4, 1e-6, 0.01, 1000
+
+
+@dataclass(frozen=True, slots=True)
+class BentLattice:
+    """Grains and spots that are places of one bent lattice.
+
+    Attributes
+    ----------
+    grains : tuple of int
+        Ids of its grains.
+    spots : tuple of int
+        Ids of its spots, one a place.
+    d_low, d_high : float, nm
+        Smallest and largest spacing.
+    turn : float, degrees
+        Over which the directions of g spread, at most 90.
+    evidence : str
+        Why these are no crystals of their own, for the user.
+    name : str
+        Of its component.
+    hint : str
+        What it may be, where the elements allow it: "graphitic carbon (002)?"; never a name.
+    """
+
+    grains: tuple[int, ...]
+    spots: tuple[int, ...]
+    d_low: float
+    d_high: float
+    turn: float
+    evidence: str
+    name: str = ""
+    hint: str = ""
+
+    def words(self, unit: LengthUnit = "nm") -> str:
+        """What is said of it in the place of an outcome, with d in nm or Angstrom.
+
+        >>> BentLattice((1, 2), (3, 4, 5), 0.376, 0.41, 50.0, "").words()
+        'ring-like: d 0.376-0.410 nm over 3 places'
+        """
+        digits = 3 if unit == "nm" else 2
+        low, high = (f"{in_unit(d, unit):.{digits}f}" for d in (self.d_low, self.d_high))
+        said = f"ring-like: d {low}-{high} {symbol(unit)} over {len(self.spots)} places"
+        return f"{said}; {self.hint}" if self.hint else said
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """Fringes of one spot in its grain: where they are, how they lie there, and how they turn."""
+
+    grain: int
+    spot: Spot
+    region: GrainRegion
+    middle: NDArray[np.float64]  # (y, x), nm
+    azimuth: float  # of g there, radians counter-clockwise as displayed
+    gradient: NDArray[np.float64]  # of the azimuth along (y, x), 1/nm
+    covariance: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two neighbours: by how much their directions differ, and which share of that lies within them."""
+
+    first: int
+    second: int
+    turn: float  # radians
+    share: float
+    sigma: float
+    one_grain: bool
+
+    @property
+    def broken(self) -> bool:
+        """Whether the direction surely jumps between them."""
+        return not self.one_grain and self.share + 2 * self.sigma < CONTINUOUS
+
+
+def find_bent_lattices(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    found: GrainSet,
+    unnamed: Set[int],
+    grid: MapGrid,
+    d_error: float = 0.005,
+) -> tuple[BentLattice, ...]:
+    """The bent lattices of an image, the one of most places first.
+
+    Parameters
+    ----------
+    found : GrainSet
+    unnamed : set of int
+        Ids of the grains that have no name; the others stay grains.
+    grid : MapGrid
+        Of the grains' regions.
+    d_error : float
+        Relative error of a single d beyond its fit, by which spacings are uneven or not.
+    """
+    by_id = {spot.id: spot for spot in found.spots}
+    shown = [
+        (grain, region, spot)
+        for grain, region in zip(found.grains, found.regions, strict=True)
+        if grain.id in unnamed and region.area
+        for spot in one_family([by_id[n] for n in grain.spots if n in by_id and by_id[n].enabled])
+    ]
+    if len(shown) < FEWEST:
+        return ()
+    near = list(_neighbours(shown, grid))
+    touching = sorted({n for first, second, _ in near for n in (first, second)})
+    places = {n: _place(diffractogram, spectra, *shown[n], grid) for n in touching}
+    pairs = [_pair(places, first, second, point) for first, second, point in near]
+    clusters = _joined(pairs)
+    return tuple(
+        chain.from_iterable(_lattices(places, one, pairs, d_error) for one in _families(places, clusters))
+    )
+
+
+def one_family(spots: Sequence[Spot]) -> list[Spot]:
+    """The spots of a grain that have its strongest one's |g|; none where others have much of the power.
+
+    Higher orders of the strongest are no family of their own.
+    """
+    if not spots:
+        return []
+    first = max(spots, key=lambda spot: spot.snr)
+    family = [spot for spot in spots if abs(np.log(spot.length / first.length)) < SPREAD]
+    rest = [spot for spot in spots if spot not in family and not _is_order_of(spot, first)]
+    own = sum(spot.snr for spot in family)
+    return family if own >= ONE_FAMILY * (own + sum(spot.snr for spot in rest)) else []
+
+
+def _is_order_of(spot: Spot, first: Spot) -> bool:
+    order = round(spot.length / first.length)
+    turned = abs((spot.azimuth - first.azimuth + 90) % 180 - 90)
+    return order > 1 and abs(spot.length / (order * first.length) - 1) < SPREAD and turned < LEAST_TURN
+
+
+_Shown = tuple[Grain, GrainRegion, Spot]
+
+
+def _neighbours(
+    shown: Sequence[_Shown], grid: MapGrid
+) -> Iterator[tuple[int, int, NDArray[np.float64] | None]]:
+    """Pairs of nearly the same |g| that touch, and the point (y, x) in nm where; None within a grain."""
+    boxes = [region.tight()[0] for _, region, _ in shown]
+    reach = [int(np.ceil(GAP / p)) for p in grid.pixel_size]
+    for i, (grain, region, spot) in enumerate(shown):
+        for j in range(i):
+            if abs(np.log(spot.length / shown[j][2].length)) > SPREAD:
+                continue
+            if shown[j][0].id == grain.id:
+                yield i, j, None
+            elif all(
+                a.start - r <= b.stop and b.start - r <= a.stop
+                for a, b, r in zip(boxes[i], boxes[j], reach, strict=True)
+            ):
+                point = _contact(region, shown[j][1], grid)
+                if point is not None:
+                    yield i, j, point
+
+
+def _contact(a: GrainRegion, b: GrainRegion, grid: MapGrid) -> NDArray[np.float64] | None:
+    """Middle of what two regions share, or between their nearest pixels; None where they are apart."""
+    sides = zip(a.tight()[0], b.tight()[0], strict=True)
+    rows, columns = (slice(min(s.start, t.start), max(s.stop, t.stop)) for s, t in sides)
+    here, there = a.mask_on((rows, columns)), b.mask_on((rows, columns))
+    start, size = np.array([rows.start, columns.start]), np.array(grid.pixel_size)
+    both = here & there
+    if both.any():
+        return np.asarray((np.argwhere(both).mean(axis=0) + start + 0.5) * size)
+    away, nearest = ndimage.distance_transform_edt(~there, sampling=grid.pixel_size, return_indices=True)
+    gap = float(away[here].min())
+    if gap > GAP:
+        return None
+    close = here & (away <= gap + max(grid.pixel_size))
+    middle = (np.argwhere(close).mean(axis=0) + nearest[:, close].mean(axis=1)) / 2
+    return np.asarray((middle + start + 0.5) * size)
+
+
+def _place(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    grain: Grain,
+    region: GrainRegion,
+    spot: Spot,
+    grid: MapGrid,
+) -> _Place:
+    """The direction of the fringes in the middle of a place and its gradient, by weighted least squares."""
+    box, inside = region.tight()
+    part, width = grid.part(*box), WIDTH / spot.length
+    field = bragg_field(diffractogram, spot.g, width, part)
+    snr = (field.real**2 + field.imag**2) / field_noise(diffractogram, spectra, spot.g, width, part)
+    dy, dx = phase_slope(field, part.pixel_size)
+    azimuth = np.asarray(spot.g[0] * dx - spot.g[1] * dy, np.float64) / spot.length**2
+    weight = np.where(inside, snr, 0).astype(np.float64) * (4 * np.pi * width * spot.length) ** 2
+    total = max(float(weight.sum()), np.finfo(float).tiny)
+    y, x = (np.broadcast_to(places, weight.shape) for places in part.positions())
+    middle = np.array([(weight * y).sum(), (weight * x).sum()]) / total
+    off = np.stack([y - middle[0], x - middle[1]])
+    mean = float((weight * azimuth).sum()) / total
+    # a region of one row of pixels tells nothing of the other direction
+    moments = np.einsum("ayx,byx,yx->ab", off, off, weight) + 1e-9 * total * np.eye(2)
+    gradient = np.linalg.solve(moments, np.einsum("ayx,yx->a", off, weight * (azimuth - mean)))
+    together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels that share their noise
+    # a phase that wanders by so many cycles over the radius
+    wander = 8 * PHASE_WANDER / (spot.length * grain.diameter**2)
+    covariance = together * np.linalg.inv(moments) + wander**2 * np.eye(2)
+    turned = float(np.radians(spot.azimuth)) + mean
+    return _Place(grain.id, spot, region, middle, turned, gradient, covariance)
+
+
+def _pair(places: dict[int, _Place], first: int, second: int, point: NDArray[np.float64] | None) -> _Pair:
+    a, b = places[first], places[second]
+    turn = _smallest_turn(b.azimuth - a.azimuth)
+    if point is None:
+        return _Pair(first, second, turn, 0.0, np.inf, True)
+    to_a, to_b = point - a.middle, point - b.middle
+    left = turn + b.gradient @ to_b - a.gradient @ to_a
+    error = np.radians(np.hypot(a.spot.azimuth_sigma, b.spot.azimuth_sigma))
+    error = float(np.sqrt(error**2 + to_a @ a.covariance @ to_a + to_b @ b.covariance @ to_b))
+    known = max(abs(turn), 1e-6)
+    return _Pair(first, second, turn, float(1 - left / turn) if turn else 0.0, error / known, False)
+
+
+def _smallest_turn(angle: float) -> float:
+    """An angle between two g, each of which stands for the pair +g, -g: -90 to 90 degrees, in radians."""
+    return float((angle + np.pi / 2) % np.pi - np.pi / 2)
+
+
+def _joined(pairs: Sequence[_Pair]) -> list[list[int]]:
+    """Places that hang together, by their numbers."""
+    numbers = sorted({n for pair in pairs for n in (pair.first, pair.second)})
+    if not numbers:
+        return []
+    ends = np.searchsorted(numbers, [[pair.first for pair in pairs], [pair.second for pair in pairs]])
+    links = coo_array((np.ones(len(pairs)), (ends[0], ends[1])), shape=(len(numbers), len(numbers)))
+    count, label = connected_components(links, directed=False)
+    return [[n for n, one in zip(numbers, label, strict=True) if one == k] for k in range(count)]
+
+
+def _families(places: dict[int, _Place], clusters: Sequence[list[int]]) -> Iterator[list[list[int]]]:
+    """Clusters of nearly the same spacing together, that of most places first."""
+    left = sorted(clusters, key=lambda cluster: -len(cluster))
+    while left:
+        near = [abs(np.log(_middle(places, one) / _middle(places, left[0]))) < SPREAD for one in left]
+        yield [one for one, same in zip(left, near, strict=True) if same]
+        left = [one for one, same in zip(left, near, strict=True) if not same]
+
+
+def _middle(places: dict[int, _Place], members: Sequence[int]) -> float:
+    return float(np.median([places[n].spot.length for n in members]))
+
+
+def _lattices(
+    places: dict[int, _Place], clusters: Sequence[list[int]], pairs: Sequence[_Pair], d_error: float
+) -> Iterator[BentLattice]:
+    """The bent lattice of one spacing, wherever it lies in the image; none where there is none."""
+    everywhere = sorted(chain.from_iterable(clusters))
+    evidence = _uneven_stacks(
+        places, everywhere, [pair for pair in pairs if pair.first in everywhere], d_error
+    )
+    if evidence:
+        yield _lattice(places, everywhere, evidence)
+        return
+    whole = [pair for pair in pairs if pair.first in everywhere and not pair.broken]
+    pieces = {
+        tuple(piece): _continuous_turn(places, piece, [pair for pair in whole if pair.first in piece])
+        for piece in sorted(_joined(whole), key=len, reverse=True)
+    }
+    bent = {piece: evidence for piece, evidence in pieces.items() if evidence}
+    if bent:
+        yield _lattice(places, list(chain.from_iterable(bent)), next(iter(bent.values())))
+
+
+def _lattice(places: dict[int, _Place], members: Sequence[int], evidence: str) -> BentLattice:
+    numbers = sorted(members)
+    grains = tuple(dict.fromkeys(places[n].grain for n in numbers))
+    spots = tuple(places[n].spot.id for n in numbers)
+    d = [places[n].spot.d for n in numbers]
+    return BentLattice(grains, spots, min(d), max(d), _spread(places, numbers), evidence)
+
+
+def _continuous_turn(places: dict[int, _Place], members: list[int], pairs: Sequence[_Pair]) -> str:
+    """Whether directions turn within the places as between them: in words, empty where not."""
+    known = [pair for pair in pairs if not pair.one_grain]
+    if len(members) < FEWEST or not known or _spread(places, members) < LEAST_TURN:
+        return ""
+    sigma = np.hypot([pair.sigma for pair in known], SHARE_ERROR)
+    weight = sigma**-2.0
+    share = float(weight @ [pair.share for pair in known] / weight.sum())
+    error = float(weight.sum() ** -0.5)
+    if share < max(CONTINUOUS, SIGMAS * error):
+        return ""
+    return (
+        f"{100 * share:.0f} +/- {100 * error:.0f} % of the turn between neighbours lies within them, of"
+        " crystals side by side none"
+    )
+
+
+def _uneven_stacks(
+    places: dict[int, _Place], members: list[int], pairs: Sequence[_Pair], d_error: float
+) -> str:
+    """Whether spacings differ by more than those of one phase do, and neighbours are alike: in words."""
+    known = [pair for pair in pairs if not pair.one_grain]
+    if len(members) < FEWEST_STACKS or len(known) < FEWEST_PAIRS or _spread(places, members) < LEAST_TURN:
+        return ""
+    azimuth = np.array([places[n].azimuth for n in members])
+    log_g = np.log([places[n].spot.length for n in members])
+    error = np.hypot([places[n].spot.sigma / places[n].spot.length for n in members], d_error)
+    # an image that is stretched along some direction makes d depend on direction
+    stretch = np.stack([np.ones_like(azimuth), np.cos(2 * azimuth), np.sin(2 * azimuth)], axis=1)
+    fit = np.linalg.lstsq(stretch / error[:, None], log_g / error, rcond=None)[0]
+    left = (log_g - stretch @ fit) / error
+    if special.chdtrc(len(members) - 3, float(left @ left)) > UNEVEN:
+        return ""
+    ends = np.searchsorted(members, [[pair.first for pair in known], [pair.second for pair in known]])
+    dealt = np.random.default_rng(0)
+
+    def apart(turned: NDArray[np.float64]) -> float:
+        between = turned[ends[0]] - turned[ends[1]]
+        return float(np.degrees(np.abs((between + np.pi / 2) % np.pi - np.pi / 2)).mean())
+
+    seen = apart(azimuth)
+    chance = np.array([apart(dealt.permutation(azimuth)) for _ in range(DEALS)])
+    if (chance <= seen).mean() > ALIKE:
+        return ""
+    return (
+        f"d varies by {100 * float(np.std(log_g)):.1f} %, more than that of one phase, and neighbours differ"
+        f" by {seen:.0f} degrees, by chance {chance.mean():.0f}"
+    )
+
+
+def _spread(places: dict[int, _Place], members: Sequence[int]) -> float:
+    """Largest angle between the directions of two places, degrees."""
+    azimuth = np.array([places[n].azimuth for n in members])
+    between = (azimuth[:, None] - azimuth + np.pi / 2) % np.pi - np.pi / 2
+    return float(np.degrees(np.abs(between).max()))
