@@ -1,5 +1,7 @@
 """An analysis saved from a viewer and opened again, with the dock or without."""
 
+import numpy as np
+
 from napari_tem_fft.io.exchange.temfft import load_temfft, save_temfft
 from napari_tem_fft.layers.results import KEY
 
@@ -51,3 +53,49 @@ def test_without_the_dock_the_layers_are_there(viewer, analysed, tmp_path, make_
     other.open(str(path), plugin="napari-tem-fft")
     assert names(other) == names(viewer)
     assert [str(unit) for unit in other.layers.units] == ["nanometer", "nanometer"]
+
+
+def test_an_image_that_was_not_run_to_its_end_comes_back_with_its_fft(
+    viewer, dock, analysed, run, tmp_path, qtbot
+):
+    other = viewer.add_image(
+        np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32),
+        scale=(0.05, 0.05),
+        units=("nm", "nm"),
+        name="other",
+    )
+    run(dock.session, dock.step.click)
+    (path,) = viewer.layers.save(str(tmp_path / "both.temfft"), plugin="napari-tem-fft")
+    before = {layer.name for layer in viewer.layers}
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: not dock.session.running)
+    viewer.open(path, plugin="napari-tem-fft")
+    qtbot.waitUntil(lambda: len(dock.session._image_states) == 2)
+    assert {layer.name for layer in viewer.layers} == before
+    for image in dock.image._images:
+        dock.image.image = image
+        qtbot.waitUntil(lambda: not dock.session.running, timeout=60_000)
+        made = {layer.name.split(" · ")[-1] for layer in viewer.layers if layer.visible}
+        assert made == {image.name}
+    dock.image.image = viewer.layers["other"]
+    assert other.name == "other" and dock.session.current.analysis is None
+    run(dock.session, dock.run.click)
+    assert [layer.name for layer in viewer.layers].count("FFT · other") == 1
+
+
+def test_what_goes_with_a_selection_or_a_tool_is_not_saved(viewer, dock, analysed, run, tmp_path, qtbot):
+    heat = next(role for role in analysed.group.roles if role.startswith("heat"))
+    rings, opacity = analysed.group["rings"].visible, analysed.group[heat].opacity
+    before = names(viewer)
+    with qtbot.waitSignal(dock.live_fft.runner.stopped, timeout=60_000):
+        dock.live.setChecked(True)
+    dock.session.look_at_grain(analysed.grains[0].id)
+    qtbot.waitUntil(lambda: not dock.session.spotlight.runner.running, timeout=60_000)
+    assert not analysed.group["rings"].visible
+    assert {"ROI · grain", "FFT · grain"} <= set(names(viewer)) and len(names(viewer)) > len(before)
+    (path,) = viewer.layers.save(str(tmp_path / "grain.temfft"), plugin="napari-tem-fft")
+    viewer.layers.clear()
+    run(dock.session, lambda: viewer.open(path, plugin="napari-tem-fft"))
+    assert names(viewer) == before
+    current = dock.session.current
+    assert current.group["rings"].visible == rings and current.group[heat].opacity == opacity

@@ -48,6 +48,7 @@ __all__ = [
     "KEY",
     "MASK",
     "ORDER",
+    "PASSING",
     "LayerData",
     "bars_layer",
     "fft_layer",
@@ -84,6 +85,10 @@ ORDER: tuple[str, ...] = (
     *("orientation", *SHOWN, "numbers", "legend", "key", "part"),
     *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
     *("phase", "choice", "pattern", "region", "bars"),
+)
+#: Roles of layers that go with a selection or a tool, and are not worth keeping in a file.
+PASSING = frozenset(
+    ("fringes", "selected", "part", "live", "grain_fft", "phase", "choice", "pattern", "region")
 )
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"

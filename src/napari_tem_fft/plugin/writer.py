@@ -13,11 +13,14 @@ from ..core.pipeline import Analysis
 from ..io.exchange.temfft import Document, StoredImage, StoredLayer, results_name, save_temfft
 from ..io.exchange.tiff import write_tiff
 from ..layers.file_format import plain_layer
-from ..layers.results import KEY, LayerData, micrograph_of
+from ..layers.results import KEY, PASSING, LayerData, micrograph_of
 
 
 def write_document(path: str, layers: Sequence[LayerData]) -> list[str]:
     """Save layers with scale and units, colours and tables, and the analysis that they show.
+
+    What goes with a selection or a tool is left out, unless it is all there is; the other layers are saved as
+    they look without a selection.
 
     Parameters
     ----------
@@ -30,6 +33,7 @@ def write_document(path: str, layers: Sequence[LayerData]) -> list[str]:
     list of str
         What was written.
     """
+    layers = [_unselected(layer) for layer in layers if _role(layer) not in PASSING] or list(layers)
     analyses: list[Analysis] = []
     for _, attributes, _ in layers:
         found = analysis_of(attributes)
@@ -57,11 +61,24 @@ def analysis_of(attributes: Mapping[str, Any]) -> Analysis | None:
     return found if isinstance(found, Analysis) else None
 
 
+def _role(layer: LayerData) -> Any:
+    return layer[1].get("metadata", {}).get(KEY, {}).get("role")
+
+
+def _unselected(layer: LayerData) -> LayerData:
+    """A layer as opaque and visible as it is without a selection, from which others step back."""
+    data, attributes, kind = layer
+    notes = dict(attributes.get("metadata", {}).get(KEY, {}))
+    own = {name: notes.pop(f"own_{name}") for name in ("opacity", "visible") if f"own_{name}" in notes}
+    if not own:
+        return layer
+    return data, {**attributes, **own, "metadata": {**attributes["metadata"], KEY: notes}}, kind
+
+
 def _micrograph(layers: Sequence[LayerData]) -> Micrograph | None:
     """The micrograph of the first layer that is one."""
     for data, attributes, kind in layers:
-        role = attributes.get("metadata", {}).get(KEY, {}).get("role")
-        if kind == "image" and role == "micrograph" and len(data.shape) == 2:
+        if kind == "image" and _role((data, attributes, kind)) == "micrograph" and len(data.shape) == 2:
             return micrograph_of(data, attributes)
     return None
 

@@ -11,7 +11,9 @@ from weakref import WeakKeyDictionary, ref
 
 from napari.components import ViewerModel
 from napari.layers import Layer
+from napari.qt import QtViewer
 from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QApplication
 
 
 class Removals(QObject):
@@ -30,6 +32,7 @@ class Removals(QObject):
         self._viewer = ref(viewer)
         self._waiting: list[Layer] = []
         self._own = self._busy = False
+        self._shown_in: ref[QtViewer] | None = None
         self._over = QTimer(self, singleShot=True, interval=0)
         self._over.timeout.connect(self._on_over)
         viewer.layers.events.removing.connect(self._on_removing)
@@ -49,6 +52,7 @@ class Removals(QObject):
                 self._own = False
 
     def _on_removing(self, event: Any = None) -> None:
+        self._make_canvas_current()
         if not self._own:
             self._busy = True
             self._over.start()
@@ -58,6 +62,22 @@ class Removals(QObject):
         waiting, self._waiting = self._waiting, []
         for layer in waiting:
             self.remove(layer)
+
+    def _make_canvas_current(self) -> None:
+        """Let what draws the layer be deleted in the OpenGL context in which it was made.
+
+        napari deletes it at once, whichever context is current. Between two drawings that is Qt's own, in
+        which the window is put together, and one of the next drawings ends the process.
+        """
+        shown_in = self._shown_in() if self._shown_in is not None else None
+        if shown_in is None:
+            viewer = self._viewer()
+            found = [w for w in QApplication.allWidgets() if isinstance(w, QtViewer) and w.viewer is viewer]
+            if not found:  # a viewer without a window
+                return
+            shown_in = found[0]
+            self._shown_in = ref(shown_in)
+        shown_in.canvas.native.makeCurrent()
 
 
 def removals_of(viewer: ViewerModel) -> Removals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 from weakref import WeakKeyDictionary, ref
 
@@ -19,8 +20,9 @@ from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams
 from ...core.progress import Step
 from ...core.reanalysis import replayed_steps
-from ...layers.identity import content_id
+from ...layers.identity import IMAGE, content_id
 from ...layers.presenter import Presenter, Shown
+from ...layers.results import PASSING
 from ..canvas.mask_watcher import MaskWatchers, set_editable
 from ..canvas.picking import Picker
 from ..canvas.readout import Readout
@@ -137,7 +139,7 @@ class Session(QObject):
     def choose(self, layer: Image | None) -> None:
         """Make an image the current one: its own layers are shown, those of others hidden."""
         current = self._image_states.get(layer) if layer is not None else None
-        if current is None and layer is not None and analysis_of(layer) is not None:
+        if current is None and layer is not None:
             self._taking_up.start()  # other layers of its file have still to be added
         if current is self.current and layer is self.stage.image:
             return
@@ -156,20 +158,42 @@ class Session(QObject):
             analysis = analysis_of(layer)
             if analysis is not None and is_source(layer) and layer not in self._image_states:
                 self._adopt(layer, analysis)
+        self._take_up_unfinished(viewer)
         image = self.stage.image
         if image is not None and image in self._image_states and self.current is None:
             self.choose(image)
-            self.restored.emit(notes_of(image).get(REQUEST, {}))
+            if self._image_states[image].analysis is not None:
+                self.restored.emit(notes_of(image).get(REQUEST, {}))
+
+    def _take_up_unfinished(self, viewer: ViewerModel) -> None:
+        """Know images from a file whose analysis was not finished, with the layers that were made of them."""
+        for layer in [each for each in viewer.layers if is_source(each) and each not in self._image_states]:
+            left = [notes_of(each) for each in viewer.layers if each not in self._owned()]
+            made_of = {notes.get(IMAGE) for notes in left if notes.get("role") not in PASSING}
+            if made_of == {None}:
+                return
+            with suppress(ValueError):  # too small: nothing was made of it
+                micrograph = micrograph_from(layer, viewer)
+                group = self.new_group(layer, micrograph)
+                if group.content in made_of:
+                    self._know(ImageState(layer, micrograph, group))
 
     def _adopt(self, layer: Image, analysis: Analysis) -> None:
         """Know an analysed image from a file; its layers are brought up to date when it is chosen."""
-        owned = [each for state in self._image_states.values() for each in state.group.layers]
         image_state = ImageState(layer, analysis.micrograph, self.new_group(layer, analysis.micrograph))
-        image_state.group.adopt(analysis.micrograph.name, owned)
         image_state.take(analysis)
         image_state.from_file = True
-        self._image_states[layer] = image_state
-        image_state.group.set_visible(layer is self.stage.image)
+        self._know(image_state)
+
+    def _know(self, image_state: ImageState) -> None:
+        """Take up an image from a file, with those layers made of it that belong to no other image."""
+        image_state.group.adopt(image_state.micrograph.name, self._owned())
+        self._image_states[image_state.layer] = image_state
+        image_state.group.set_visible(image_state.layer is self.stage.image)
+
+    def _owned(self) -> list[Layer]:
+        """The layers of all images that are known."""
+        return [each for state in self._image_states.values() for each in state.group.layers]
 
     def analyse(
         self,
