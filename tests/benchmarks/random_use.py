@@ -1,23 +1,31 @@
 """Random use of the window by a script: is the right image beside each FFT, and is nothing left behind?
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python tests/benchmarks/random_use.py [--minutes 60] [--seed 0]
+    xvfb-run -a -s "-screen 0 1600x1000x24" python tests/benchmarks/random_use.py --cycles 50
 
-Opens, runs, edits, undoes, selects, switches, saves, clears and reopens in random order; the same seed does
-the same again. After each action it is checked that one image alone is shown, that the FFT beside it was made
-of its pixels, that no layer of another image is seen, and that nobody was told of a fault that is none of the
-user's. Printed are the actions with a fault, with the number of the action, how often each action was done,
-and the resident memory after the first clearing of all layers and after the last.
+The first opens, runs, edits, undoes, selects, switches, cuts out, saves, clears, reopens, and closes docks in
+random order; the same seed does the same again. After half of the actions it waits until nothing is under
+way, and checks that one image alone is shown, that the FFT beside it was made of its pixels, that no layer of
+another image is seen, that nobody was told of a fault that is none of the user's, and that nothing of a
+closed dock is alive. The second opens a file, runs, and clears all layers by the keyboard, again and again;
+every second time while the run is under way.
+
+Printed are the actions with a fault, with the number of the action, how often each action was done, and the
+resident memory after the first cycle (an image opened, analysed and cleared) and after the last clearing of
+all layers. It ends with 1 if there was a fault, or the memory grew by more than 100 MB.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import gc
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 
@@ -25,22 +33,30 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("NAPARI_CONFIG", "")
 #: Rows, columns and pixel size (nm) of the images.
 IMAGES = ((240, 256, 0.03), (300, 200, 0.02), (220, 220, 0.045))
+#: Most images that are open at a time, and most memory (MB) that may be left over.
+MOST, LEFT_OVER = 6, 100.0
 
 
 def main() -> None:
+    from napari.utils.notifications import notification_manager
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--actions", type=int, default=10**9, help="stop after so many")
+    parser.add_argument("--cycles", type=int, help="open, run and clear so often, and nothing else")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, notification_manager:
         user = User(Path(scratch), args.seed)
-        faults = user.use(60 * args.minutes, args.actions)
+        if args.cycles is None:
+            user.use(60 * args.minutes, args.actions)
+        else:
+            user.repeat(args.cycles)
         print(f"{sum(user.done.values())} actions, seed {args.seed}: {dict(user.done)}")
         first, last = user.memory[0], user.memory[-1]
-        print(f"resident memory after the first and the last clearing: {first:.0f}, {last:.0f} MB")
-        print(f"{faults} faults", flush=True)
-    os._exit(1 if faults else 0)
+        print(f"resident memory after the first cycle and the last clearing: {first:.0f}, {last:.0f} MB")
+        print(f"{user.bad} faults", flush=True)
+    os._exit(1 if user.bad or last - first > LEFT_OVER else 0)
 
 
 class User:
@@ -51,20 +67,27 @@ class User:
         from napari.utils.notifications import notification_manager
         from qtpy.QtWidgets import QApplication
 
-        from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
-
+        register_plugin()
         self.random = np.random.default_rng(seed)
         self.place, self.files = place, [write(place, number) for number in range(len(IMAGES))]
         self.viewer = napari.Viewer()
         self.app = QApplication.instance()
+        self.told = notification_manager.records
+        self.done: collections.Counter[str] = collections.Counter()
+        self.memory: list[float] = []
+        self.closed: WeakSet[object] = WeakSet()
+        self.bad = 0
+        self.open_main_dock()
+
+    def open_main_dock(self) -> None:
+        """Open the main dock, which brings the others, and ask for phases that are quickly compared."""
+        from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
+
         self.dock = TemFftDock(self.viewer)
         self.viewer.window.add_dock_widget(self.dock, name="TEM FFT")
         self.dock.network.value = ""
         self.dock.candidates.names.setText("LiF, Cu")
-        self.told = notification_manager.records
-        self.done: collections.Counter[str] = collections.Counter()
-        self.memory: list[float] = []
-        self.wait(2.0)
+        self.wait(1.0)
 
     def wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -79,11 +102,28 @@ class User:
             self.wait(0.05)
         self.wait(0.1)
 
-    def use(self, seconds: float, actions: int) -> int:
-        """Act until the time is over; returns the number of faults."""
-        end, faults = time.monotonic() + seconds, 0
+    def repeat(self, cycles: int) -> None:
+        """Open, run and clear so often."""
+        for number in range(cycles):
+            self.told.clear()
+            self.do_open(self.files[number % len(self.files)])
+            self.click(self.dock.run)
+            if number % 2:
+                self.wait(float(self.random.uniform(0.0, 0.5)))
+            else:
+                self.rest()
+            self.viewer.screenshot(flash=False)  # the canvas is drawn
+            self.report(number, "run")
+            self.clear()
+            self.report(number, "clear")
+            self.done["cycle"] += 1
+        self.clear()
+
+    def use(self, seconds: float, actions: int) -> None:
+        """Act until the time is over."""
+        end = time.monotonic() + seconds
         names = [name[3:] for name in dir(self) if name.startswith("do_")]
-        self.do_clear()
+        self.repeat(1)
         for number in range(actions):
             if time.monotonic() > end:
                 break
@@ -93,16 +133,19 @@ class User:
             self.wait(float(self.random.choice([0.0, 0.05, 0.5])))
             if self.random.random() < 0.5:
                 self.rest()
-                for fault in self.faults():
-                    faults += 1
-                    print(f"action {number}, {name}: {fault}", flush=True)
+                self.report(number, name)
             self.done[name] += 1
         self.rest()
-        self.do_clear()
-        return faults
+        self.clear()
+
+    def report(self, number: int, action: str) -> None:
+        """Print what is wrong with what is shown."""
+        for fault in self.faults():
+            self.bad += 1
+            print(f"action {number}, {action}: {fault}", flush=True)
 
     def faults(self) -> list[str]:
-        """What is wrong with what is shown."""
+        """What is wrong with what is shown, and what was told."""
         from napari_tem_fft.layers.identity import IMAGE, content_id
         from napari_tem_fft.layers.results import KEY
         from napari_tem_fft.widgets.session.source import is_source
@@ -122,20 +165,47 @@ class User:
             of = layer.metadata.get(KEY, {}).get(IMAGE)
             if of is not None and of not in made:
                 found.append(f"{layer.name} of another image is shown")
+        if state is not None and state.layer is not image:
+            found.append(f"results of {state.layer.name}, {image} chosen")
+        if len(self.closed):
+            gc.collect()
+            found += [f"{each!r} of a closed dock is alive" for each in list(self.closed)]
         return found
 
-    def do_open(self) -> None:
-        if len(self.dock.image._images) < 6:
-            self.viewer.open(str(self.random.choice(self.files)), plugin="napari-tem-fft")
+    def click(self, widget: object) -> None:
+        """Press a mouse button on a widget, if it can be pressed."""
+        from qtpy.QtCore import QPoint, Qt
+        from qtpy.QtTest import QTest
+
+        QTest.mouseClick(widget, Qt.MouseButton.LeftButton, pos=QPoint(8, widget.height() // 2))
+
+    def clear(self) -> None:
+        """Remove all layers by the keyboard, and note the memory that is left."""
+        from qtpy.QtCore import Qt
+        from qtpy.QtTest import QTest
+
+        layers = self.viewer.window._qt_viewer.layers
+        QTest.keyClick(layers, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+        QTest.keyClick(layers, Qt.Key.Key_Delete)
+        self.rest()
+        if len(self.viewer.layers):
+            self.bad += 1
+            print(f"not cleared: {[layer.name for layer in self.viewer.layers]}", flush=True)
+            self.viewer.layers.clear()
+        self.memory.append(resident())
+
+    def do_open(self, path: Path | None = None) -> None:
+        if len(self.dock.image._images) < MOST:
+            self.viewer.open(str(path or self.random.choice(self.files)), plugin="napari-tem-fft")
 
     def do_run(self) -> None:
-        self.dock.run.click()
+        self.click(self.dock.run)
 
     def do_step(self) -> None:
-        self.dock.step.click()
+        self.click(self.dock.step)
 
     def do_cancel(self) -> None:
-        self.dock.cancel.click()
+        self.click(self.dock.cancel)
 
     def do_switch(self) -> None:
         if self.dock.image.count() and self.dock.image.isEnabled():
@@ -156,16 +226,75 @@ class User:
                 [int(self.random.choice([spot.id for spot in state.spots]))], False
             )
 
+    def do_paint(self) -> None:
+        """Paint a disc on the mask by the mouse."""
+        from mouse import press_on_canvas
+
+        state = self.dock.session.current
+        mask = state.group.get("mask") if state is not None else None
+        if mask is None or mask not in self.viewer.layers or not mask.visible or not mask.editable:
+            return
+        self.viewer.layers.selection.active = mask
+        mask.mode, mask.brush_size = str(self.random.choice(["paint", "erase"])), 7
+        place = mask.data_to_world(self.random.uniform(0.2, 0.8, 2) * mask.data.shape)
+        press_on_canvas(self.viewer, place, np.add(place, 0.05))
+        mask.mode = "pan_zoom"
+
     def do_undo(self) -> None:
-        self.dock.spots.undo.click()
+        self.click(self.dock.spots.undo)
+
+    def do_redo(self) -> None:
+        self.click(self.dock.spots.redo)
 
     def do_live(self) -> None:
-        self.dock.live.setChecked(not self.dock.live.isChecked())
+        self.click(self.dock.live)
+
+    def do_grain_fft(self) -> None:
+        self.click(self.dock.of_grain)
+
+    def do_part(self) -> None:
+        """Analyse what the rectangle of the live FFT holds."""
+        if self.dock.live.isChecked() and len(self.dock.image._images) < MOST:
+            self.click(self.dock.part)
 
     def do_panel(self) -> None:
         if self.dock.panel.isEnabled() and self.random.random() < 0.3:
-            self.dock.panel.setChecked(not self.dock.panel.isChecked())
+            self.click(self.dock.panel)
             self.wait(0.5)
+
+    def do_uncertainty(self) -> None:
+        self.dock.uncertainty.setValue(float(self.random.choice([0.5, 1.0, 2.0])))
+
+    def do_theme(self) -> None:
+        self.viewer.theme = str(self.random.choice(["dark", "light"]))
+
+    def do_close_dock(self) -> None:
+        """Close a dock by its title bar, and open the main one again if it was that."""
+        from qtpy.QtWidgets import QWidget
+
+        from napari_tem_fft.widgets.docks.dock import Dock
+        from napari_tem_fft.widgets.docks.placement import dock_of
+
+        docks = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, Dock)]
+        if not docks or self.random.random() < 0.5:
+            return
+        widget = docks[int(self.random.integers(len(docks)))]
+        if widget is self.dock:
+            self.rest()
+            if self.dock.panel.isChecked():
+                self.click(self.dock.panel)
+        self.closed.update((widget, *widget.findChildren(QWidget)))
+        dock_of(widget).title.close_button.click()
+        if widget is self.dock:
+            del self.dock
+        del widget, docks
+        self.wait(0.2)
+        if not hasattr(self, "dock"):
+            self.open_main_dock()
+
+    def do_open_docks(self) -> None:
+        self.click(self.dock.on_demand[str(self.random.choice(list(self.dock.on_demand)))])
+        self.click(self.dock.to_calibration)
 
     def do_remove(self) -> None:
         if len(self.viewer.layers):
@@ -184,12 +313,18 @@ class User:
             self.viewer.open(path, plugin="napari-tem-fft")
 
     def do_clear(self) -> None:
-        if self.memory and self.random.random() < 0.7:
-            return
-        self.viewer.layers.select_all()
-        self.viewer.layers.remove_selected()
-        self.rest()
-        self.memory.append(resident())
+        if self.random.random() < 0.3:
+            self.clear()
+
+
+def register_plugin() -> None:
+    """Let napari find the plugin where it is not installed."""
+    from npe2 import PluginManager, PluginManifest
+
+    manager = PluginManager.instance()
+    manager.discover()
+    if "napari-tem-fft" not in manager:
+        manager.register(PluginManifest.from_file(Path(__file__).parents[2] / "napari.yaml"))
 
 
 def write(place: Path, number: int) -> Path:
@@ -208,8 +343,6 @@ def write(place: Path, number: int) -> Path:
 
 def resident() -> float:
     """Memory of this process, MB."""
-    import gc
-
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
