@@ -6,10 +6,21 @@
 """
 
 from .analysis import analyse, load, open_library, reference_table, save, save_results, segment_of, select
-from .edits import decide, fft_of, fringes_of, mask_of, with_mask, with_spot, without_spots
+from .edits import (
+    decide,
+    fft_of,
+    fringes_of,
+    mask_of,
+    with_edited_spots,
+    with_mask,
+    with_specimen,
+    with_spot,
+    without_spots,
+)
 from .exchange import export, from_signal, to_crystal_map, to_signals
 from .images import (
     calibrate_on_grain,
+    cut,
     measure_calibration_features,
     measure_pattern,
     read,
@@ -20,6 +31,7 @@ from .images import (
 __all__ = [
     "analyse",
     "calibrate_on_grain",
+    "cut",
     "decide",
     "export",
     "fft_of",
@@ -40,7 +52,9 @@ __all__ = [
     "select",
     "to_crystal_map",
     "to_signals",
+    "with_edited_spots",
     "with_mask",
+    "with_specimen",
     "with_spot",
     "without_spots",
 ]

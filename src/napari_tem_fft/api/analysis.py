@@ -31,14 +31,17 @@ from ..nn.inference.model import load_segmenter, names_model
 from .images import read
 
 
-def reference_table(cif: str | PathLike[str] | None = None) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
+def reference_table(
+    cif: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
     """The phases that can be named, before any choice.
 
     Parameters
     ----------
-    cif : path, optional
-        Folder of CIF files and CSV lists of d-spacings, which join the bundled table after those of the
-        user's own folder (`user_folder`); one of the same id, name or alias takes the other's place.
+    cif : path or sequence of path, optional
+        Folders of CIF files and CSV lists of d-spacings, or such files, which join the bundled table after
+        those of the user's own folder (`user_folder`); one of the same id, name or alias takes the other's
+        place.
 
     Returns
     -------
@@ -49,11 +52,12 @@ def reference_table(cif: str | PathLike[str] | None = None) -> tuple[tuple[Phase
     Raises
     ------
     ValueError
-        If there is no such folder.
+        If there is no such folder or file.
     """
     phases, notes = load_table(), []
     folders = [user_folder()] if user_folder().is_dir() else []
-    for folder in (*folders, *([Path(cif)] if cif is not None else [])):
+    given = [] if cif is None else [cif] if isinstance(cif, str | PathLike) else list(cif)
+    for folder in (*folders, *map(Path, given)):
         own, states = load_cif_folder(folder)
         phases, replaced = with_own_phases(phases, own)
         notes += [f"{one.file}: {one.state}: {one.reason}" for one in states if one.state != "ok"]
@@ -118,6 +122,7 @@ def analyse(
     decisions: Sequence[PhaseOverride] = (),
     specimen: NDArray[Any] | None = None,
     library: PhaseLibrary | None = None,
+    stated: bool | None = None,
 ) -> Analysis:
     """Run the whole chain on a micrograph.
 
@@ -143,6 +148,9 @@ def analyse(
     library : PhaseLibrary, optional
         Entries of the user's library, from `open_library`; those that fit a grain's lattice join the
         candidates, which are the whole table where `phases` is absent.
+    stated : bool, optional
+        Whether somebody has said what the sample holds, so that no other phase is a rival: where absent, if
+        `phases` are given. Say False where they are but a set of the table.
 
     Returns
     -------
@@ -160,7 +168,7 @@ def analyse(
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = (select() if library is None else select(sets=("all",))) if phases is None else phases
     choice = prepared_choice(candidates, reference_table()[0] if others is None else others)
-    stated = phases is not None
+    stated = phases is not None if stated is None else stated
     params = params or AnalysisParams()
     segment = segment or segment_of(params)
     said = decisions, specimen, stated, choice.index, None, library

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..core.progress import exhaust
 from ..core.reanalysis import (
     add_spot_at,
     reanalyse_after_override,
+    reanalyse_after_specimen_edit,
     reanalyse_after_spot_edit,
     spots_of_painted_mask,
 )
@@ -109,10 +110,7 @@ def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
     ValueError
         If g lies outside of it.
     """
-    grid = display_grid(analysis.diffractogram)
-    row, column = grid.cell(g)
-    if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]):
-        raise ValueError(f"g = {g} 1/nm lies outside of the diffractogram")
+    _check_inside(analysis, g)
     cache = EditCache(analysis.diffractogram)
     spots = add_spot_at(analysis, analysis.spots, g, cache)
     return exhaust(reanalyse_after_spot_edit(analysis, spots, cache))
@@ -141,6 +139,59 @@ def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
     return exhaust(reanalyse_after_spot_edit(analysis, left))
 
 
+def with_edited_spots(
+    analysis: Analysis,
+    delete: Iterable[int] = (),
+    restore: Iterable[int] = (),
+    add: Iterable[Sequence[float]] = (),
+) -> Analysis:
+    """The analysis after several edits of its spots at once; all that depends on them follows once.
+
+    Parameters
+    ----------
+    delete, restore : iterable of int
+        Ids of spots that are disabled, and of disabled ones that count again.
+    add : iterable of (gy, gx) or (gy, gx, radius), 1/nm
+        Spots that somebody points at, y down; each is refined first.
+
+    Raises
+    ------
+    ValueError
+        If there is no such spot, or g lies outside of the shown diffractogram.
+    """
+    gone, back = set(delete), set(restore)
+    unknown = (gone | back) - {spot.id for spot in analysis.spots}
+    if unknown:
+        raise ValueError(f"there is no spot {', '.join(map(str, sorted(unknown)))}")
+    spots: tuple[Spot, ...] = tuple(
+        replace(spot, enabled=spot.id in back or (spot.enabled and spot.id not in gone))
+        for spot in analysis.spots
+    )
+    cache = EditCache(analysis.diffractogram)
+    for place in add:
+        gy, gx, *radius = place
+        _check_inside(analysis, (gy, gx))
+        spots = add_spot_at(analysis, spots, (gy, gx), cache, radius[0] if radius else None)
+    return exhaust(reanalyse_after_spot_edit(analysis, spots, cache))
+
+
+def with_specimen(analysis: Analysis, specimen: ArrayLike | None) -> Analysis:
+    """The analysis with a specimen mask that somebody has drawn; names stay, areas and shares follow.
+
+    Parameters
+    ----------
+    specimen : ndarray, shape (y, x), optional
+        Not zero where there is matter, of any resolution over the whole image; None for what was found.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape than the image, or holds nothing.
+    """
+    mask = None if specimen is None else np.asarray(specimen)
+    return exhaust(reanalyse_after_specimen_edit(analysis, mask))
+
+
 def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "override") -> Analysis:
     """The analysis after a person has overridden the phase of a grain; names and maps follow.
 
@@ -167,6 +218,13 @@ def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "ove
     chosen = find_phase((*analysis.phases, *analysis.others), phase)
     word = PhaseOverride(grain, chosen.id, kind, found.centre)
     return exhaust(reanalyse_after_override(analysis, merge_overrides(analysis.decisions, (word,))))
+
+
+def _check_inside(analysis: Analysis, g: tuple[float, float]) -> None:
+    grid = display_grid(analysis.diffractogram)
+    row, column = grid.cell(g)
+    if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]):
+        raise ValueError(f"g = {g} 1/nm lies outside of the diffractogram")
 
 
 def _check(mask: ArrayLike, grid: FrequencyGrid) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from ..core.image.calibration import Calibration, CalibrationError, Space
 from ..core.image.calibration_reference import CalibrationFeature, calibration_features
 from ..core.image.correction import Correction
 from ..core.image.micrograph import Micrograph
+from ..core.image.roi import part_of
 from ..core.image.stack import ImageStack
 from ..core.matching.standard import correction_on_grain
 from ..core.pipeline import AnalysisParams, analysis_steps
@@ -77,6 +78,29 @@ def read(
     else:
         micrograph = read_micrograph(path, image, frame)
     return _calibrate(micrograph, "real", pixel_size, calibration_profile, uncertainty)
+
+
+def cut(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> Micrograph:
+    """Cut a region of interest out of a micrograph, to be analysed as an image of its own.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    corners : sequence of (y, x), nm
+        Of a polygon, from the middle of the first pixel; opposite corners alone are a rectangle.
+
+    Raises
+    ------
+    ValueError
+        If less than 16 x 16 pixels of the image lie inside, or there are fewer than two corners.
+    """
+    points = [(float(y), float(x)) for y, x in corners]
+    if len(points) < 2:
+        raise ValueError("a region of interest has two opposite corners, or three and more")
+    if len(points) == 2:
+        (top, left), (bottom, right) = points
+        points = [(top, left), (top, right), (bottom, right), (bottom, left)]
+    return part_of(micrograph, points)[0]
 
 
 def read_stack(

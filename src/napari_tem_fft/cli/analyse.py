@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from ..core.matching.assignment import CandidateSet
 from ..core.matching.library_candidates import LibrarySearch
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
+from ..core.reanalysis import reanalyse_after_override
 from ..core.text import printable
 from ..io.exchange.calibration_profile import load_profile
 from ..io.phases.index_cache import prepared_choice
@@ -91,6 +93,8 @@ def _prepare(args: argparse.Namespace) -> _Job:
         raise UsageError("grains have numbers within one image: decide on them one file at a time")
     if len(args.files) > 1 and args.specimen is not None:
         raise UsageError("a specimen mask belongs to one image: give it one file at a time")
+    if len(args.files) > 1 and (args.delete_spots or args.restore_spots or args.add_spot):
+        raise UsageError("spots have numbers within one image: edit them one file at a time")
     choice, params, segment, known = settings_of(args)
     try:
         decisions = _decisions(args, (*choice.phases, *choice.others))
@@ -131,7 +135,10 @@ def settings_of(
 
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
     """All phases that can be named; what is to be said of their files is said."""
-    table, notes = api.reference_table(args.cif)
+    cif = args.cif
+    if cif is not None and not cif.exists():  # several, as in PATH
+        cif = str(cif).split(os.pathsep)
+    table, notes = api.reference_table(cif)
     for note in notes:
         say(note)
     return table
@@ -164,19 +171,23 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     micrograph = api.read(
         path, args.pixel_size, args.image, args.frame, args.calibration_profile, job.uncertainty
     )
+    if args.roi:
+        micrograph = api.cut(micrograph, args.roi)
     folder = folder_of(path, args.output)
     earlier = () if args.forget else stored_decisions(folder, micrograph.file_hash)
     decisions = merge_overrides(earlier, job.decisions)
     drawn = None if args.forget else stored_specimen(folder, micrograph.file_hash)
     specimen = drawn if job.specimen is None else job.specimen
     choice = job.choice
+    edits = args.delete_spots, args.restore_spots, args.add_spot
+    edited = any(edits)  # grains have other numbers then, by which they are decided on
     steps = analysis_steps(
         micrograph,
         choice.phases,
         job.params,
         job.segment,
         choice.others,
-        decisions,
+        () if edited else decisions,
         specimen,
         choice.stated,
         choice.index,
@@ -186,6 +197,10 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     )
     with tqdm(desc=printable(path.name), bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(steps, lambda step: _advance(bar, step))
+        if edited:
+            analysis = api.with_edited_spots(analysis, *edits)
+            if decisions:
+                analysis = exhaust(reanalyse_after_override(analysis, decisions))
         bar.set_postfix_str("writing")
         colours.update(colours_of((part.name for part in analysis.components), colours))
         picture = picture_options(args)

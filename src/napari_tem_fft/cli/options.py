@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+import math
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from ..core.image.calibration import stated_uncertainty
-from ..core.parameters import Parameter, parameters_of
+from ..core.options import options, parameter_groups
 from ..core.pipeline import AnalysisParams
 from ..io.json_file import read_json
 from ..io.phases.table import user_folder
@@ -50,20 +49,6 @@ examples:
   napari-tem-fft analyse anode.dm4 --phases LiF,Li2O,Cu --calibration-uncertainty 0.5
   napari-tem-fft analyse old_scan.dm3 --pixel-size 0.0215
   napari-tem-fft analyse series.dm4 --frame 3 --calibration-profile titan_380kx.json"""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One generated option: where its value belongs, and its name without dashes."""
-
-    group: str
-    parameter: Parameter
-    name: str
-
-    @property
-    def key(self) -> str:
-        """Name in argparse's namespace."""
-        return f"parameter:{self.group}:{self.parameter.name}"
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -121,6 +106,7 @@ def _add_analyse(commands: Any, name: str) -> None:
     add_unit(parser)
     add_picture(parser)
     add_choice_and_library(parser.add_argument_group("phases that may be named"))
+    _add_edits(parser.add_argument_group("part of the image, and edits of spots by their ids in spots.csv"))
     _add_decisions(parser.add_argument_group("your own word on grains, by their numbers in earlier results"))
     parser.add_argument(
         "--specimen",
@@ -151,7 +137,8 @@ def add_choice(group: Any) -> None:
         "--cif",
         metavar="DIR",
         type=Path,
-        help=f"folder of CIF files and lists of d that join the table, as those in {user_folder()} always do",
+        help="folder of CIF files and lists of d, or such a file, that join the table, as those in"
+        f" {user_folder()} always do",
     )
 
 
@@ -187,6 +174,54 @@ def _add_decisions(group: Any) -> None:
         action="store_true",
         help="drop the decisions and the specimen mask of yours that are in earlier results of this file",
     )
+
+
+def _add_edits(group: Any) -> None:
+    """Options that say what a person did by drawing and by clicking on spots."""
+    group.add_argument(
+        "--roi", metavar="Y,X;Y,X;...", type=_corners, default=(),
+        help="analyse only this rectangle (two opposite corners) or polygon, nm from the upper left corner",
+    )  # fmt: skip
+    group.add_argument(
+        "--delete-spots", metavar="ID,...", type=_ids, default=(), help="these are no reflections"
+    )
+    group.add_argument(
+        "--restore-spots", metavar="ID,...", type=_ids, default=(), help="these count although they were off"
+    )
+    group.add_argument(
+        "--add-spot", metavar="GY,GX[,R]", type=_place, action="append", default=[],
+        help="one that is missing, 1/nm, y down, with the radius of its disc; it is refined first",
+    )  # fmt: skip
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    """Ids of spots."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of spots' ids, such as 3,7") from error
+
+
+def _place(text: str) -> tuple[float, ...]:
+    """A frequency (y, x), and perhaps a radius."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not 2 <= len(numbers) <= 3 or not all(map(math.isfinite, numbers)) or min(numbers[2:], default=1) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no spot, such as -2.5,4.1 or -2.5,4.1,0.2")
+    return numbers
+
+
+def _corners(text: str) -> tuple[tuple[float, ...], ...]:
+    """Corners (y, x) of a polygon."""
+    try:
+        corners = tuple(tuple(float(part) for part in corner.split(",")) for corner in text.split(";"))
+    except ValueError:
+        corners = ()
+    if len(corners) < 2 or any(len(corner) != 2 or not all(map(math.isfinite, corner)) for corner in corners):
+        raise argparse.ArgumentTypeError(f"{text!r} is no region, such as 2,3;8,10 in nm")
+    return corners
 
 
 def _add_sample(commands: Any, name: str) -> None:
@@ -231,39 +266,13 @@ def inverses(text: str) -> list[Inverse]:
     return [what for what in INVERSES if what in wanted]
 
 
-def options() -> tuple[Option, ...]:
-    """One option for every declared parameter; the group stands before names that occur twice."""
-    found = [
-        (group, one, one.field.option or one.name.replace("_", "-")) for group, one in _declared_options()
-    ]
-    count = Counter(name for _, _, name in found)
-    return tuple(
-        Option(group, one, f"{group.replace('_', '-')}-{name}" if count[name] > 1 else name)
-        for group, one, name in found
-    )
-
-
-def _declared_options() -> Iterator[tuple[str, Parameter]]:
-    """Every parameter with the name of its group; those of no group have an empty one."""
-    yield from (("", one) for one in parameters_of(AnalysisParams))
-    for group, kind in _groups():
-        yield from ((group, one) for one in parameters_of(kind))
-
-
-def _groups() -> Iterator[tuple[str, type]]:
-    hints = get_type_hints(AnalysisParams)
-    for f in fields(AnalysisParams):
-        if is_dataclass(hints[f.name]):
-            yield f.name, hints[f.name]
-
-
 def _add_parameters(parser: argparse.ArgumentParser) -> None:
     general = parser.add_argument_group("parameters of the analysis")
     general.add_argument(
         "--params", metavar="FILE", type=Path, help="parameters from a JSON file, such as an analysis.json"
     )
     places: dict[str, Any] = {"": general}
-    for group, kind in _groups():
+    for group, kind in parameter_groups():
         first = (kind.__doc__ or group).splitlines()[0].rstrip(".")
         places[group] = parser.add_argument_group(f"{group} - {first[0].lower()}{first[1:]}")
     for option in options():
@@ -280,7 +289,7 @@ def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) 
     """
     params = before or AnalysisParams() if args.params is None else read_params(args.params)[0]
     given = vars(args)
-    for group, _ in (("", None), *_groups()):
+    for group, _ in (("", None), *parameter_groups()):
         changes = {o.parameter.name: given[o.key] for o in options() if o.group == group and o.key in given}
         if changes and not group:
             params = replace(params, **changes)

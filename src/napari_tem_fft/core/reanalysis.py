@@ -295,7 +295,11 @@ def spots_of_painted_mask(
 
 
 def add_spot_at(
-    analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float], cache: EditCache | None = None
+    analysis: Analysis,
+    spots: Sequence[Spot],
+    g: tuple[float, float],
+    cache: EditCache | None = None,
+    radius: float | None = None,
 ) -> tuple[Spot, ...]:
     """The spots and the one that a person pointed at: refined, or enabled again if it was there before.
 
@@ -304,12 +308,14 @@ def add_spot_at(
     spots : sequence of Spot
         They may be newer than those of the analysis.
     g : tuple of float, (y, x), 1/nm
+    radius : float, 1/nm, optional
+        Of its disc; three cells of the shown diffractogram where absent.
     """
     near = [spot for spot in spots if separation(spot.g, g) <= spot.radius]
     if near:
         known = min(near, key=lambda spot: separation(spot.g, g)).id
         return tuple(replace(spot, enabled=True) if spot.id == known else spot for spot in spots)
-    radius = POINTED * max(display_grid(analysis.diffractogram).step)
+    radius = POINTED * max(display_grid(analysis.diffractogram).step) if radius is None else radius
     number = max((spot.id for spot in spots), default=0) + 1
     context = search_context_of(analysis, cache)
     return (*spots, measure_by_hand(context, friedel_representative(g), radius, number))

@@ -23,6 +23,8 @@ MOST_OF_IT = 0.5
 FULL = 0.995
 #: Drawn corners are known to this share of a pixel: napari keeps them in single precision.
 ROUNDING = 1e-3
+#: What the name of a cut-out ends in.
+PART = " part"
 #: Keys in files, where the region stands among the metadata as in version 0.1: first pixel, and corners.
 START, CORNERS = "part_start", "part"
 
@@ -60,7 +62,7 @@ def part_of(
     inside = _fill_polygon(part.shape, pixels - low)
     outline = () if inside.mean() > FULL else _pairs((pixels - low) * micrograph.pixel_size)
     start = int(low[0]), int(low[1])
-    return replace(part, name=f"{micrograph.name} part", roi=RegionOfInterest(start, outline)), start
+    return replace(part, name=f"{micrograph.name}{PART}", roi=RegionOfInterest(start, outline)), start
 
 
 def roi_in_metadata(micrograph: Micrograph) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
-from ...core.image.roi import roi_from_metadata
+from ...core.image.roi import PART, roi_from_metadata
 from ...core.image.stack import ImageStack
 from ...core.pipeline import Analysis
 from ..errors import ReadError
@@ -306,8 +306,8 @@ def find_micrograph(path: Path, known: Mapping[str, Any]) -> Micrograph:
             for image in read_images(place):
                 frame = known["metadata"].get("frame")
                 one = image.frame(frame) if isinstance(image, ImageStack) and frame is not None else image
-                if isinstance(one, Micrograph) and _is_the(one, known):
-                    return one
+                if isinstance(one, Micrograph) and (found := _as_it_was(one, known)) is not None:
+                    return found
     name = PureWindowsPath(file).name
     raise ReadError(
         path,
@@ -316,9 +316,12 @@ def find_micrograph(path: Path, known: Mapping[str, Any]) -> Micrograph:
     )
 
 
-def _is_the(image: Micrograph, known: Mapping[str, Any]) -> bool:
-    return (image.file_hash, image.name, list(image.shape)) == (
-        known["sha256"],
-        known["name"],
-        known["shape"],
-    )
+def _as_it_was(image: Micrograph, known: Mapping[str, Any]) -> Micrograph | None:
+    """The image if it is the described one, its region of interest cut out of it; else None."""
+    _, roi = roi_from_metadata(known["metadata"])
+    if roi is not None:
+        (top, left), (height, width) = roi.start, known["shape"]
+        cut = image.crop(slice(top, top + height), slice(left, left + width))
+        image = replace(cut, name=f"{image.name}{PART}", roi=roi)
+    described = known["sha256"], known["name"], known["shape"]
+    return image if (image.file_hash, image.name, list(image.shape)) == described else None

@@ -105,12 +105,17 @@ def user_folder() -> Path:
 def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileStatus, ...]]:
     """Phases of all CIF files and CSV lists of d-spacings in a folder; a bad file never stops the rest.
 
+    One such file in the place of a folder counts alone.
+
     Raises
     ------
     ValueError
-        If there is no such folder.
+        If there is no such folder or file.
     """
     folder = Path(folder)
+    if folder.is_file() and folder.suffix.lower() in (".cif", ".csv"):
+        own, status = file_phases(folder)
+        return own, (status,)
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder")
     phases: dict[str, Phase] = {}

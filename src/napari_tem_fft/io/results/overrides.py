@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ...core.crystal.phase import Phase
@@ -16,6 +19,9 @@ from ..plain import from_plain
 from ..readers.arrays import read_array
 from .folder import ANALYSIS, SPECIMEN
 from .map_files import read_map
+
+#: How a mask begins that is written as a word, and most cells that it has.
+WORD, MOST_CELLS = "mask:", 4096 * 4096
 
 
 def stored_decisions(folder: str | Path, file_hash: str) -> tuple[PhaseOverride, ...]:
@@ -47,8 +53,38 @@ def _earlier(folder: Path, file_hash: str) -> dict[str, Any]:
     return stored if same and isinstance(stored, dict) else {}
 
 
+def specimen_text(mask: NDArray[Any]) -> str:
+    """A specimen mask as a word that `read_specimen` reads, for commands that are copied.
+
+    Examples
+    --------
+    >>> word = specimen_text(np.eye(3))
+    >>> read_specimen(word).astype(int).tolist()
+    [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    """
+    packed = zlib.compress(np.packbits(np.asarray(mask) != 0).tobytes(), 9)
+    rows, columns = mask.shape
+    return f"{WORD}{rows}x{columns}:{base64.urlsafe_b64encode(packed).decode()}"
+
+
+def _specimen_of_text(word: str) -> NDArray[np.bool_]:
+    try:
+        size, _, content = word.removeprefix(WORD).partition(":")
+        rows, columns = (int(number) for number in size.split("x"))
+        if not (rows > 0 and columns > 0 and rows * columns <= MOST_CELLS):
+            raise ValueError(size)
+        needed = -(-rows * columns // 8)
+        packed = zlib.decompressobj().decompress(base64.urlsafe_b64decode(content), needed)
+        if len(packed) != needed:
+            raise ValueError("too short")
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"{word[:40]!r} is no specimen mask: copy the command as a whole") from error
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=rows * columns)
+    return bits.reshape(rows, columns).astype(bool)
+
+
 def read_specimen(path: str | Path) -> NDArray[Any]:
-    """A specimen mask from a .tif or .npy file: not zero where there is matter.
+    """A specimen mask from a .tif or .npy file, or from a word: not zero where there is matter.
 
     Raises
     ------
@@ -57,6 +93,8 @@ def read_specimen(path: str | Path) -> NDArray[Any]:
     OSError
         If it cannot be read.
     """
+    if str(path).startswith(WORD):
+        return _specimen_of_text(str(path))
     path = Path(path)
     mask = read_array(path) if path.suffix.lower() == ".npy" else read_map(path)
     if mask.ndim != 2:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
 from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QShowEvent
+from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -21,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ...api.script import Recipe, as_command, as_python, recipe_of
 from ...core.image.calibration import UNCERTAINTY, stated_uncertainty
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
@@ -69,6 +71,10 @@ from .train import TrainDock
 PART = (
     "Run the whole chain on the region of interest: what is inside the rectangle of the live FFT, or the"
     " selected rectangle, ellipse or polygon of any Shapes layer"
+)
+COPY = (
+    "Copy what was done with this image, as text that does the same again: file, scale, candidates,"
+    " parameters, edited spots, drawn regions and decisions on grains"
 )
 #: Buttons that open docks.
 OPENED = {
@@ -152,6 +158,7 @@ class TemFftDock(Dock):
         self.panel.setToolTip("Show reciprocal space in nm⁻¹ in a second viewer; this choice is remembered")
         self.panel.setChecked(not self.session.beside)
         self.on_demand = {name: button(name, help) for name, help in OPENED.items()}
+        self.copies = {"Command": button("Command", COPY), "Python": button("Python", COPY)}
         self.problem = wrapped_label()
         self.problem.setVisible(False)
         self.problem.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -196,6 +203,7 @@ class TemFftDock(Dock):
         network = side_by_side(QLabel("network"), self.network)
         advanced = network, folding("Parameters", self.params, self.defaults)
         layout.addWidget(folding("Advanced", *advanced, QLabel(list_of_keys())))
+        layout.addWidget(side_by_side(QLabel("copy as"), *self.copies.values()))
         layout.addWidget(side_by_side(QLabel("open"), *self.on_demand.values()))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -210,6 +218,8 @@ class TemFftDock(Dock):
         self.uncertainty.valueChanged.connect(self._on_uncertainty_stated)
         self.profiles.applied.connect(self._on_profile_applied)
         self.to_calibration.clicked.connect(self._on_to_calibration)
+        self.copies["Command"].clicked.connect(lambda: self._on_copy(as_command))
+        self.copies["Python"].clicked.connect(lambda: self._on_copy(as_python))
         for each in self.on_demand.values():
             each.clicked.connect(self._on_open)
         self.network.chosen.connect(self._on_network_chosen)
@@ -385,6 +395,21 @@ class TemFftDock(Dock):
         """Bring the Calibration dock to the front."""
         bring_to_front(self._viewer, "Calibration", CalibrationDock, "bottom")
 
+    def _on_copy(self, written: Callable[[Recipe], str]) -> None:
+        """Put what was done with the image on the clipboard, as text that does the same again."""
+        image_state, clipboard = self.session.current, QGuiApplication.clipboard()
+        if image_state is None or image_state.analysis is None or clipboard is None:
+            return
+        files = image_state.request.get("files", {})
+        cif = [path.absolute() for path in self.candidates.asked().files if path.name in files]
+        source = str(image_state.layer.source.path or "")
+        try:
+            clipboard.setText(written(recipe_of(image_state.analysis, image_state.request, cif, source)))
+        except ValueError as error:
+            tell(error)
+        else:
+            show_info("copied; it gives the same result again")
+
     def _on_open(self) -> None:
         asked = self.sender()
         for name, each in self.on_demand.items():
@@ -454,6 +479,9 @@ class TemFftDock(Dock):
             self.session.current.group.relabel(length_unit())
 
     def _on_found(self) -> None:
+        current = self.session.current
+        for each in self.copies.values():
+            each.setEnabled(current is not None and current.analysis is not None)
         self.result.setText(summary(self.session.current))
 
     def _on_chosen_changed(self) -> None:

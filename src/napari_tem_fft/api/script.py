@@ -1,0 +1,321 @@
+"""How an analysis came about, as a command or as Python: either gives the same result again."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.image.calibration import AS_READ, DELIVERED_UNCERTAINTY
+from ..core.image.micrograph import Micrograph
+from ..core.image.roi import PART
+from ..core.image.stack import ImageStack
+from ..core.matching import PhaseOverride
+from ..core.options import options
+from ..core.parameters import to_dict
+from ..core.pipeline import Analysis, AnalysisParams
+from ..core.spots.spot import Spot
+from ..io.readers.dm import read_images
+from ..io.results.overrides import specimen_text
+from ..nn.inference.model import names_model
+from .analysis import reference_table, select
+
+Corner = tuple[float, float]
+NO_FILE = (
+    "this image is not from a file that is still there, so no command can open it: save it (File > Save"
+    " Selected Layers), open what was saved, and run again"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that was stated and done, from the file to the last edit.
+
+    Attributes
+    ----------
+    source : str
+        Path of the file.
+    image, frame : int, optional
+    pixel_size : tuple of float, (y, x), nm, optional
+        Where it is not the file's.
+    uncertainty : float, optional
+        Relative, where somebody has stated it.
+    roi : tuple of (y, x), nm
+        Corners of the region of interest.
+    names, sets, elements : optional
+        How the candidates were asked for.
+    cif : tuple of str
+        Files of phases that joined the table.
+    params : mapping
+        Those that are not the default, by group.
+    delete, restore : tuple of int
+        Ids of spots.
+    add : tuple of (gy, gx, radius), 1/nm
+    decisions : tuple of PhaseOverride
+    specimen : str
+        Drawn by a person, as `specimen_text` writes it.
+    """
+
+    source: str
+    image: int | None = None
+    frame: int | None = None
+    pixel_size: tuple[float, float] | None = None
+    uncertainty: float | None = None
+    roi: tuple[Corner, ...] = ()
+    names: tuple[str, ...] | None = None
+    sets: tuple[str, ...] | None = None
+    elements: str | None = None
+    cif: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    delete: tuple[int, ...] = ()
+    restore: tuple[int, ...] = ()
+    add: tuple[tuple[float, float, float], ...] = ()
+    decisions: tuple[PhaseOverride, ...] = ()
+    specimen: str = ""
+
+    @property
+    def edited(self) -> bool:
+        """Whether spots were edited."""
+        return bool(self.delete or self.restore or self.add)
+
+
+def recipe_of(
+    analysis: Analysis, request: Mapping[str, Any] | None = None, cif: Sequence[Path] = (), source: str = ""
+) -> Recipe:
+    """How an analysis came about.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    request : mapping, optional
+        How its candidates were asked for: "names", "sets", "elements".
+    cif : sequence of Path
+        Files of phases that joined the table.
+    source : str
+        Path of the file, where the micrograph does not know it.
+
+    Raises
+    ------
+    ValueError
+        If the image's file is gone, or it never was in one.
+    """
+    micrograph = analysis.micrograph
+    path = micrograph.source or source
+    if not path or not Path(path).is_file():
+        raise ValueError(NO_FILE)
+    calibration, frame = micrograph.calibration, micrograph.metadata.get("frame")
+    if frame is not None and np.ndim(frame):
+        raise ValueError(f"{micrograph.name}: a stack of more than one axis has no frame by number")
+    frame = None if frame is None else int(frame)
+    before = {spot.id: spot.enabled for spot in run_spots(analysis)}
+    hand = [spot for spot in analysis.spots if spot.id not in before and spot.enabled]
+    known = [spot for spot in analysis.spots if spot.id in before and spot.enabled != before[spot.id]]
+    return Recipe(
+        source=str(path),
+        image=_image_number(Path(path), micrograph, frame),
+        frame=frame,
+        pixel_size=None if calibration.source == AS_READ else calibration.pixel_size,
+        uncertainty=None if calibration.uncertainty == DELIVERED_UNCERTAINTY else calibration.uncertainty,
+        roi=_corners(micrograph),
+        **_candidates(analysis, request or {}, cif),
+        cif=tuple(map(str, cif)),
+        params=_changed(to_dict(analysis.params), to_dict(AnalysisParams())),
+        delete=tuple(spot.id for spot in known if not spot.enabled),
+        restore=tuple(spot.id for spot in known if spot.enabled),
+        add=tuple((*spot.g, spot.radius) for spot in hand),
+        decisions=analysis.decisions,
+        specimen=specimen_text(analysis.specimen) if analysis.specimen_by_user else "",
+    )
+
+
+def as_command(recipe: Recipe, output: str = "results") -> str:
+    """The recipe as a command of the command line, quoted as the system's shell takes it.
+
+    Examples
+    --------
+    >>> as_command(Recipe("a b.dm4", elements="Li, F", frame=3))
+    "napari-tem-fft analyse 'a b.dm4' -o results --frame 3 --elements 'Li, F' --forget"
+    """
+    words = ["napari-tem-fft", "analyse", recipe.source, "-o", output]
+    if recipe.image is not None:
+        words += ["--image", str(recipe.image)]
+    if recipe.frame is not None:
+        words += ["--frame", str(recipe.frame)]
+    if recipe.pixel_size is not None:
+        words += ["--pixel-size", _numbers(recipe.pixel_size)]
+    if recipe.uncertainty is not None:
+        words += ["--calibration-uncertainty", repr(round(100 * recipe.uncertainty, 10))]
+    if recipe.roi:
+        words.append("--roi=" + ";".join(map(_numbers, recipe.roi)))
+    if recipe.names is not None:
+        words += ["--phases", ",".join(recipe.names)]
+    if recipe.sets is not None:
+        words += ["--sets", ",".join(recipe.sets)]
+    if recipe.elements is not None:
+        words.append(f"--elements={recipe.elements}" if recipe.elements.startswith("-") else "--elements")
+        words += [] if recipe.elements.startswith("-") else [recipe.elements]
+    if recipe.cif:
+        words += ["--cif", os.pathsep.join(recipe.cif)]
+    words += _parameter_words(recipe.params)
+    for option, ids in (("--delete-spots", recipe.delete), ("--restore-spots", recipe.restore)):
+        words += [option, ",".join(map(str, ids))] if ids else []
+    words += [f"--add-spot={_numbers(place)}" for place in recipe.add]
+    words += [word for one in recipe.decisions for word in (f"--{one.kind}", f"{one.grain}={one.phase}")]
+    words += ["--specimen", recipe.specimen] if recipe.specimen else []
+    words.append("--forget")  # what earlier results in the folder say would join
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def as_python(recipe: Recipe) -> str:
+    """The recipe as lines of Python, whose `result` is the analysis.
+
+    Examples
+    --------
+    >>> print(as_python(Recipe("film.dm4", elements="Li, F")))
+    from napari_tem_fft import api
+    <BLANKLINE>
+    micrograph = api.read('film.dm4')
+    phases = api.select(elements='Li, F')
+    result = api.analyse(micrograph, phases)
+    """
+    given = {
+        "pixel_size": recipe.pixel_size,
+        "image": recipe.image,
+        "frame": recipe.frame,
+        "uncertainty": recipe.uncertainty,
+    }
+    imports = ["from napari_tem_fft import api"]
+    lines = [f"micrograph = api.read({_arguments([recipe.source], given)})"]
+    if recipe.roi:
+        lines.append(f"micrograph = api.cut(micrograph, {list(recipe.roi)!r})")
+    words, more = ["micrograph"], dict[str, str]()
+    asked = {
+        "names": None if recipe.names is None else list(recipe.names),
+        "sets": None if recipe.sets is None else list(recipe.sets),
+        "elements": recipe.elements,
+    }
+    if recipe.cif:
+        lines.append(f"table, notes = api.reference_table({list(recipe.cif)!r})")
+    if recipe.cif or any(value is not None for value in asked.values()):
+        table = ["table=table"] if recipe.cif else []
+        lines.append(f"phases = api.select({', '.join([*table, *_named(asked)])})")
+        words.append("phases")
+        stated = recipe.names is not None or recipe.elements is not None
+        more |= {"others": "table"} if recipe.cif else {}
+        more |= {} if stated else {"stated": "False"}
+    if recipe.params:
+        imports.append("from napari_tem_fft.core.parameters import from_dict")
+        imports.append("from napari_tem_fft.core.pipeline import AnalysisParams")
+        lines.append(f"params = from_dict(AnalysisParams, {dict(recipe.params)!r})")
+        more["params"] = "params"
+    if recipe.specimen:
+        imports.append("from napari_tem_fft.io.results.overrides import read_specimen")
+        lines.append(f"specimen = read_specimen({recipe.specimen!r})")
+        more["specimen"] = "specimen"
+    call = ", ".join([*words, *(f"{name}={value}" for name, value in more.items())])
+    lines.append(f"result = api.analyse({call})")
+    if recipe.edited:
+        edits = {
+            "delete": list(recipe.delete) or None,
+            "restore": list(recipe.restore) or None,
+            "add": list(recipe.add) or None,
+        }
+        lines.append(f"result = api.with_edited_spots(result, {', '.join(_named(edits))})")
+    lines += [
+        f"result = api.decide(result, {one.grain}, {one.phase!r}, {one.kind!r})" for one in recipe.decisions
+    ]
+    return "\n".join([*sorted(imports), "", *lines])
+
+
+def run_spots(analysis: Analysis) -> Sequence[Spot]:
+    """The spots as the run found them, before any edit."""
+    return analysis.spots if analysis.edit_start is None else analysis.edit_start.found.spots
+
+
+def _candidates(analysis: Analysis, request: Mapping[str, Any], cif: Sequence[Path]) -> dict[str, Any]:
+    """How the candidates are asked for: as they were, or by name where that gives others now."""
+    names, sets, elements = (request.get(key) or None for key in ("names", "sets", "elements"))
+    asked: dict[str, Any] = {
+        "names": tuple(names) if names else None,
+        "sets": tuple(sets) if sets else None,
+        "elements": str(elements) if elements else None,
+    }
+    ids = {phase.id for phase in analysis.phases}
+    try:
+        same = {phase.id for phase in select(**asked, table=reference_table(list(cif))[0])} == ids
+    except ValueError:
+        same = False
+    return asked if same else {"names": tuple(phase.id for phase in analysis.phases)}
+
+
+def _image_number(path: Path, micrograph: Micrograph, frame: int | None) -> int | None:
+    """Which image of a file with several it is; None where no number is needed."""
+    try:
+        images = read_images(path)
+    except ValueError:
+        return None  # no file of images, such as a document
+    if len(images) == 1:
+        return None
+    kind = Micrograph if frame is None else ImageStack
+    whole = micrograph.name.removesuffix(PART)
+    for number, image in enumerate(images):
+        if isinstance(image, kind) and (whole == image.name or whole.startswith(f"{image.name} ")):
+            return number
+    return None
+
+
+def _corners(micrograph: Micrograph) -> tuple[Corner, ...]:
+    """Corners of the region of interest, nm from the middle of the whole image's first pixel."""
+    roi = micrograph.roi
+    if roi is None:
+        return ()
+    size = micrograph.pixel_size
+    top, left = (start * step for start, step in zip(roi.start, size, strict=True))
+    if roi.corners:
+        return tuple((top + y, left + x) for y, x in roi.corners)
+    height, width = ((n - 1) * step for n, step in zip(micrograph.shape, size, strict=True))
+    return (top, left), (top + height, left + width)
+
+
+def _changed(values: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are not the default, in their groups."""
+    changed: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            changed |= {name: inner} if (inner := _changed(value, default[name])) else {}
+        elif value != default[name]:
+            changed[name] = value
+    network = changed.get("network")
+    return changed | {"network": "none"} if network is not None and not names_model(network) else changed
+
+
+def _parameter_words(params: Mapping[str, Any]) -> list[str]:
+    words = []
+    for option in options():
+        place = params.get(option.group, {}) if option.group else params
+        if option.parameter.name not in place:
+            continue
+        value = place[option.parameter.name]
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{option.name}")
+        elif value is not None:
+            words.append(f"--{option.name}={value}")
+    return words
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ",".join(repr(float(value)) for value in values)
+
+
+def _named(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={value!r}" for name, value in values.items() if value is not None]
+
+
+def _arguments(places: Sequence[Any], named: Mapping[str, Any]) -> str:
+    return ", ".join([*map(repr, places), *_named(named)])
