@@ -21,6 +21,7 @@ from matching_bench import NAMED, plausible
 from simulated_grains import simulate
 
 from napari_tem_fft.core.crystal.phase import Phase
+from napari_tem_fft.core.crystal.phase_selection import usual_phases
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import EvidenceCache, GrainMatch, Outcome
 from napari_tem_fft.core.matching.match import match_image
@@ -58,7 +59,7 @@ def image(
 
 def candidates(rng: np.random.Generator) -> tuple[Phase, Phase, list[Phase]]:
     """Two phases of the table, and what an element analysis leaves."""
-    table = load_table()
+    table = usual_phases(load_table())
     while True:
         first = table[rng.integers(len(table))]
         phases = plausible(first, rng)

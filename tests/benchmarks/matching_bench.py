@@ -1,6 +1,8 @@
 """Simulated grains against the phase table: how often the right phase is named, and how often a wrong one.
 
-    python tests/benchmarks/matching_bench.py [--trials N] [--seed S]
+    python tests/benchmarks/matching_bench.py [--trials N] [--seed S] [--extended]
+
+The table is the usual one, without the set "extended", unless that is asked for.
 
 Each line: so many phases in the table, a calibration error; grains whose phase is in the table and grains
 whose phase is not (``abs.``). ``named`` is identified or likely, ``named 4+`` the same of grains with four
@@ -14,6 +16,7 @@ published figures: tune on others.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +25,7 @@ import numpy as np
 from simulated_grains import simulate
 
 from napari_tem_fft.core.crystal.phase import Phase
-from napari_tem_fft.core.crystal.phase_selection import ElementRule
+from napari_tem_fft.core.crystal.phase_selection import ElementRule, usual_phases
 from napari_tem_fft.core.crystal.structure import lines_of
 from napari_tem_fft.core.matching import (
     EvidenceCache,
@@ -40,6 +43,11 @@ from napari_tem_fft.io.phases.table import load_table
 SEED = 20240
 PARAMS = MatchParams(stretch=0.2)
 NAMED = (Outcome.IDENTIFIED, Outcome.LIKELY)
+
+
+def bench_table() -> tuple[Phase, ...]:
+    """The phases of which tables are drawn."""
+    return load_table() if "--extended" in sys.argv else usual_phases(load_table())
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ class Trial:
 
 def tables(count: int, rng: np.random.Generator, sets: int) -> Iterator[tuple[list[Phase], list[Phase]]]:
     """Random parts of the table, and the phases that are left out."""
-    table = load_table()
+    table = bench_table()
     for _ in range(sets):
         order = rng.permutation(len(table))
         yield [table[i] for i in order[:count]], [table[i] for i in order[count:]]
@@ -84,10 +92,10 @@ def tables(count: int, rng: np.random.Generator, sets: int) -> Iterator[tuple[li
 
 def plausible(truth: Phase, rng: np.random.Generator) -> list[Phase]:
     """The phases that an element analysis leaves: those of the true one, C, O, and two more elements."""
-    others = sorted({element for phase in load_table() for element in phase.elements})
+    others = sorted({element for phase in bench_table() for element in phase.elements})
     known = truth.elements | {"C", "O"} | set(rng.choice(others, 2, replace=False))
     rule = ElementRule(optional=frozenset(known))
-    return [phase for phase in load_table() if rule.allows(phase.elements)]
+    return [phase for phase in bench_table() if rule.allows(phase.elements)]
 
 
 def one(truth: Phase, phases: Sequence[Phase], error: float, rng: np.random.Generator) -> Trial:
@@ -118,7 +126,7 @@ def run(count: int | None, error: float, trials: int, seed: int, absent: bool) -
 
 
 def _filtered(error: float, rng: np.random.Generator, absent: bool) -> Trial:
-    table = load_table()
+    table = bench_table()
     while True:
         truth = table[rng.integers(len(table))]
         phases = plausible(truth, rng)
@@ -233,7 +241,7 @@ def _ring_peaks(truth: Phase, error: float, rng: np.random.Generator) -> list[Pr
 def _two_phases(count: int | None, rng: np.random.Generator) -> tuple[Phase, Phase, list[Phase]]:
     if count is None:
         while True:
-            a = load_table()[rng.integers(len(load_table()))]
+            a = bench_table()[rng.integers(len(bench_table()))]
             phases = plausible(a, rng)
             others = [phase for phase in phases if phase.id != a.id]
             if others:
@@ -245,7 +253,7 @@ def _two_phases(count: int | None, rng: np.random.Generator) -> tuple[Phase, Pha
 
 def _outside(phases: Sequence[Phase], rng: np.random.Generator) -> Phase:
     ids = {phase.id for phase in phases}
-    rest = [phase for phase in load_table() if phase.id not in ids]
+    rest = [phase for phase in bench_table() if phase.id not in ids]
     return rest[rng.integers(len(rest))]
 
 
@@ -260,6 +268,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", help="part of the label of the lines to run")
+    parser.add_argument("--extended", action="store_true", help='with the set "extended"')
     args = parser.parse_args()
     print(HEADER)
     for error in (0.01, 0.005):

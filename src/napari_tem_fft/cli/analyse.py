@@ -18,6 +18,7 @@ from tqdm import tqdm
 from .. import api
 from ..core.crystal.library import PhaseLibrary
 from ..core.crystal.phase import Phase
+from ..core.crystal.phase_selection import extended_left_out
 from ..core.image.calibration import stated_uncertainty
 from ..core.maps.colours import colours_of
 from ..core.matching import EvidenceCache, OverrideKind, PhaseOverride, merge_overrides
@@ -123,6 +124,8 @@ def settings_of(
         library, searched = library_of(args, table)
         sets = args.sets if library is None or args.elements or args.sets else ("all",)
         chosen = api.select(args.phases, sets, args.elements, table)
+        if left_out := extended_left_out(chosen, table):
+            say(left_out)
         segment = api.segment_of(params)
         percent = percent_from(args)
     except (ValueError, OSError) as error:

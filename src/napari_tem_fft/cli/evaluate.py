@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..core.crystal.phase import Phase
+from ..core.crystal.phase_selection import usual_phases
 from ..io.exchange.simulated import known_micrographs
 from ..io.phases.table import load_table
 from ..nn.inference.model import DEFAULT, ModelError, load_predict, model_folder
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         )
     methods["U-Net"] = network_detector(predict, inputs, config.least)
     methods["U-Net, confirmed"] = confirmed_detector(predict, inputs, config.least, args.false_alarms)
-    phases = load_table()
+    phases = usual_phases(load_table())
     results = {
         "simulated": _compare(_simulate(args, phases), args.images + args.empty, methods, config.disc, inputs)
     }

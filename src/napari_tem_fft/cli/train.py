@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
+from ..core.crystal.phase_selection import usual_phases
 from ..core.parameters import parameters_of
 from ..io.phases.table import load_table
 from ..nn.inference.model import (
@@ -135,7 +136,9 @@ def _make_pairs(args: argparse.Namespace, part: str, count: int, seed: int, inpu
     if count < 1:
         raise UsageError(f"{part}: at least one image is needed")
     folder = (args.keep_pairs or args.output / "pairs") / part
-    made = make_pairs(folder, count, seed, load_table(), SynthesisParams(), inputs, args.workers)
+    made = make_pairs(
+        folder, count, seed, usual_phases(load_table()), SynthesisParams(), inputs, args.workers
+    )
     with tqdm(total=count, desc=f"images ({part})", disable=args.progress != "bar") as bar:
         for number in made:
             bar.update(number - bar.n)

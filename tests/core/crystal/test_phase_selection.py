@@ -5,6 +5,7 @@ import pytest
 from napari_tem_fft.core.crystal.phase_selection import (
     DEFAULT_TAGS,
     ElementRule,
+    extended_left_out,
     find_phase,
     parse_elements,
     select_phases,
@@ -64,14 +65,32 @@ def test_an_unknown_name_comes_with_near_ones():
         select_phases(TABLE, names=["LiF", "qwerty"])
 
 
-def test_where_nothing_is_stated_the_whole_table_is_searched_battery_phases_first():
+def test_where_nothing_is_stated_all_but_the_extended_set_is_searched_battery_phases_first():
     chosen = select_phases(TABLE)
     usual = [bool(set(phase.tags) & set(DEFAULT_TAGS)) for phase in chosen]
-    assert len(chosen) == len(TABLE) and usual == sorted(usual, reverse=True)
+    extended = [phase for phase in TABLE if "extended" in phase.tags]
+    assert len(chosen) == len(TABLE) - len(extended) and usual == sorted(usual, reverse=True)
+    assert chosen == select_phases([phase for phase in TABLE if phase not in extended])
     assert {"LiF", "Li", "Cu", "ice_Ih"} <= {phase.id for phase in chosen[: sum(usual)]}
     assert len(select_phases(TABLE, tags=["all"])) == len(TABLE)
     with pytest.raises(ValueError, match="no set is called nonsense"):
         select_phases(TABLE, tags=["nonsense"])
+
+
+def test_the_extended_set_waits_until_elements_phases_or_sets_are_stated():
+    assert not {"ZnFe2O4", "LaAlO3"} & ids() and "ZnFe2O4" not in ids(elements="-Na")
+    assert ids(elements="Zn, +Fe, O") >= {"ZnFe2O4"} <= ids(tags=["ferrite"])
+    assert ids(names=["lanthanum aluminate"]) == {"LaAlO3"}
+    waiting = extended_left_out(select_phases(TABLE), TABLE)
+    assert waiting.startswith(f"{len(ids(tags=['extended']))} further phases")
+    assert not extended_left_out(select_phases(TABLE, elements="Zn, Fe, O"), TABLE)
+    assert not extended_left_out(select_phases(TABLE, tags=["all"]), TABLE)
+
+
+def test_names_that_were_one_phase_before_the_table_was_extended_still_are():
+    before = {"SiO2": "SiO2_quartz", "MnO2": "MnO2_beta", "H2O": "ice_Ih", "Si3N4": "Si3N4_beta"}
+    assert {name: find_phase(TABLE, name).id for name in before} == before
+    assert find_phase(TABLE, "FeOOH").id == "FeOOH_alpha"
 
 
 def test_elements_alone_search_the_whole_table():

@@ -11,6 +11,9 @@ from .phase import Phase
 
 #: Sets that come first where a user states nothing: neither phases nor sets nor elements. All others follow.
 DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
+#: Set that takes part only where elements, phases or sets are stated. Where nothing is, a larger table costs
+#: right names: with it, the lithium carbonate of the bundled micrograph was ambiguous with andalusite.
+EXTENDED_TAG = "extended"
 #: The tag of every phase.
 ALL_TAGS = "all"
 _SYMBOLS = (
@@ -84,8 +87,9 @@ def select_phases(
 ) -> tuple[Phase, ...]:
     """The candidates: by name if names are given, else by set; either narrowed by the elements.
 
-    Where neither names nor sets are given, the whole table is searched, the usual sets first: of phases that
-    are as probable they are listed first, but a name is theirs only if no other phase of the table has it.
+    Where neither names nor sets are given, the usual sets come first: of phases that are as probable they are
+    listed first, but a name is theirs only if no other phase has it. Where no elements are stated either, the
+    phases of the set "extended" are left out.
 
     Parameters
     ----------
@@ -103,14 +107,41 @@ def select_phases(
         For a name that is unknown or fits several phases, an unknown set, or an unknown element.
     """
     rule = parse_elements(elements) if isinstance(elements, str) else elements
-    chosen = _by_names(table, names) if names else _by_tags(table, tags) if tags else _usual_first(table)
+    stated = rule is not None and bool(rule.optional | rule.required | rule.any_of)
+    pool = table if stated or names or tags else usual_phases(table)
+    chosen = _by_names(pool, names) if names else _by_tags(pool, tags) if tags else _usual_first(pool)
     return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
 
 
+def usual_phases(table: Sequence[Phase]) -> tuple[Phase, ...]:
+    """The phases that are searched where nothing is stated: all but the set "extended"."""
+    return tuple(phase for phase in table if EXTENDED_TAG not in phase.tags)
+
+
 def non_candidates(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:
-    """The phases of a table that are not among the candidates."""
+    """The phases of a table that are not among the candidates, without the set "extended"."""
     chosen = {phase.id for phase in phases}
-    return tuple(phase for phase in table if phase.id not in chosen)
+    return tuple(phase for phase in usual_phases(table) if phase.id not in chosen)
+
+
+def extended_left_out(phases: Sequence[Phase], table: Sequence[Phase]) -> str:
+    """That the set "extended" waits for elements to be stated, as a sentence; empty where it does not.
+
+    Examples
+    --------
+    >>> from napari_tem_fft.io.phases.table import load_table
+    >>> table = load_table()
+    >>> extended_left_out(select_phases(table), table).endswith("where the sample's elements are stated")
+    True
+    >>> extended_left_out(select_phases(table, elements="Li, F"), table)
+    ''
+    """
+    chosen = {phase.id for phase in phases}
+    waiting = [phase for phase in table if EXTENDED_TAG in phase.tags]
+    whole = all(phase.id in chosen for phase in usual_phases(table))
+    if not whole or not waiting or any(phase.id in chosen for phase in waiting):
+        return ""
+    return f"{len(waiting)} further phases are searched where the sample's elements are stated"
 
 
 def find_phase(table: Sequence[Phase], name: str) -> Phase:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -82,6 +82,7 @@ class LatticePlanes(Sequence[Reflection]):
     Attributes
     ----------
     structure : Structure
+        Or what returns it, when it is first needed.
     d_min : float, nm
         Smallest d that is listed.
     zones : frozenset of tuple of int, optional
@@ -92,12 +93,17 @@ class LatticePlanes(Sequence[Reflection]):
 
     def __init__(
         self,
-        structure: Structure,
+        structure: Structure | Callable[[], Structure],
         d_min: float = D_MIN,
         zones: frozenset[Miller] | None = None,
         zone_share: float = 1.0,
     ) -> None:
-        self.structure, self.d_min, self.zones, self.zone_share = structure, d_min, zones, zone_share
+        self._given, self.d_min, self.zones, self.zone_share = structure, d_min, zones, zone_share
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The atoms of the cell."""
+        return self._given if isinstance(self._given, Structure) else self._given()
 
     @cached_property
     def key(self) -> str:

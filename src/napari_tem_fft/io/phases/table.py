@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ import yaml
 
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import DEFAULT_TAGS, find_phase, select_phases
-from ...core.crystal.structure import LatticePlanes
+from ...core.crystal.structure import LatticePlanes, Structure
 from .cif import CifPhase, read_all_of_cif, read_cif
 from .crystal import Atom, build_structure, composition, formula, symmetry_by_name
 from .d_lists import read_d_list
@@ -54,26 +54,30 @@ def table_entries(text: str) -> list[dict[str, Any]]:
 
 
 def phase_from_entry(entry: dict[str, Any]) -> Phase:
-    """One entry of the table as a `Phase`."""
+    """One entry of the table as a `Phase`; where it states its formula, the cell is filled when needed."""
     atoms = [_atom(line) for line in entry["atoms"]]
-    structure = build_structure(
-        _cell(entry["cell"], entry["space_group"]), atoms, symmetry_by_name(entry["space_group"])
-    )
-    counts = composition(structure, atoms)
+    planes = LatticePlanes(partial(_structure_of, entry))
     return Phase(
         id=str(entry["id"]),
         name=str(entry["name"]),
-        formula=str(entry.get("formula") or formula(counts)),
-        elements=frozenset(counts),
+        formula=str(entry.get("formula") or formula(composition(planes.structure, atoms))),
+        elements=frozenset(atom.element for atom in atoms),
         space_group=entry["space_group"],
-        cell=structure.cell,
-        reflections=LatticePlanes(structure),
+        cell=_cell(entry["cell"], entry["space_group"]),
+        reflections=planes,
         tags=tuple(map(str, entry.get("tags", ()))),
         aliases=tuple(map(str, entry.get("aliases", ()))),
         source=entry.get("source", ""),
         flag=entry.get("flag", ""),
         checked=entry.get("checked", ""),
     )
+
+
+def _structure_of(entry: dict[str, Any]) -> Structure:
+    """All atoms of an entry's cell."""
+    atoms = [_atom(line) for line in entry["atoms"]]
+    cell = _cell(entry["cell"], entry["space_group"])
+    return build_structure(cell, atoms, symmetry_by_name(entry["space_group"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,14 @@ from qtpy.QtWidgets import (
 )
 
 from ...core.crystal.phase import Phase
-from ...core.crystal.phase_selection import DEFAULT_TAGS, non_candidates, parse_elements, select_phases
+from ...core.crystal.phase_selection import (
+    DEFAULT_TAGS,
+    EXTENDED_TAG,
+    extended_left_out,
+    non_candidates,
+    parse_elements,
+    select_phases,
+)
 from ...core.matching.assignment import CandidateSet
 from ...io.phases.table import (
     FileStatus,
@@ -108,8 +115,8 @@ class CandidatesForm(QWidget):
         tags = sorted({tag for phase in self._table for tag in phase.tags})
         self.sets.addItems([USUAL, "all", *tags])
         self.sets.setToolTip(
-            "Set of phases to choose from. Without one all phases of the table count; those of the sets"
-            f" {', '.join(DEFAULT_TAGS)} come first"
+            "Set of phases to choose from. Without one all phases of the table count, but for the set"
+            f" {EXTENDED_TAG}, which waits for elements; the sets {', '.join(DEFAULT_TAGS)} come first"
         )
         self.elements = QLineEdit(placeholderText="any (or: Li, F, O, +Cu, -Na)")
         self.elements.setToolTip(
@@ -245,7 +252,9 @@ class CandidatesForm(QWidget):
             listed = ", ".join(phase.id for phase in chosen)
             names = f": {listed}" if len(chosen) <= 6 else ""
             assumed = f"; {HYDROGEN}" if assumes_hydrogen(self.elements.text(), chosen) else ""
-            self.count.setText(f"{len(chosen)} of {len(self._table)} phases active{names}{assumed}")
+            waiting = extended_left_out(chosen, self._table)
+            waiting = f"; {waiting}" if waiting else ""
+            self.count.setText(f"{len(chosen)} of {len(self._table)} phases active{names}{assumed}{waiting}")
             self.count.setToolTip(listed)
         except ValueError as error:
             self.count.setText(str(error))
