@@ -305,3 +305,18 @@ def test_default_weights_that_version_0_1_wrote_are_none_that_were_given(tmp_pat
     ):
         path.write_text(json.dumps(text))
         assert read_params(path)[0].matching.outside == weight
+
+
+def test_a_decision_may_name_any_phase_of_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "fringes.dm4"
+    picture = white_noise((192, 192), 1) + 2 * fringes((192, 192), (0.02, 0.02), 0.2338, 20.0)
+    write_dm(image, picture.astype(np.float32), 0.02, "nm")
+    common = ["analyse", str(image), "-o", str(tmp_path), "--network", "none"]
+    assert main([*common, "--override", "1=Nb"]) == 0
+    told = capsys.readouterr()
+    assert "further phases are searched where the sample's elements are stated" in told.err
+    assert main([*common, "--elements", "Nb"]) == 0
+    assert "further phases" not in capsys.readouterr().err
+    assert main([*common, "--override", "1=unobtainium"]) == 2

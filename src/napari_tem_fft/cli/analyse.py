@@ -98,7 +98,8 @@ def _prepare(args: argparse.Namespace) -> _Job:
         raise UsageError("spots have numbers within one image: edit them one file at a time")
     choice, params, segment, known = settings_of(args)
     try:
-        decisions = _decisions(args, (*choice.phases, *choice.others))
+        given = args.override or args.lock or args.reject
+        decisions = _decisions(args, api.reference_table(args.cif)[0] if given else ())
         specimen = None if args.specimen is None else read_specimen(args.specimen)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
