@@ -28,7 +28,7 @@ import numpy as np
 os.environ.setdefault("NAPARI_CONFIG", "")
 #: Largest picture of the README, bytes; the scales and numbers of colours that are tried for it.
 LARGEST, SCALES, COLOURS = 250_000, (1.0, 0.85, 0.7, 0.6, 0.5), (256, 128, 96)
-DOCKS = ("TEM FFT", "Profile", "Results", "Calibration", "Series", "Batch", "Train")
+DOCKS = ("TEM FFT", "Profile", "Results", "Spots", "Calibration", "Series", "Batch", "Train")
 
 
 class Window:

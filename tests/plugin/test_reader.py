@@ -90,6 +90,7 @@ def test_manifest_is_valid_and_all_it_names_exists(manifest_path):
         "TEM FFT",
         "Profile",
         "Results",
+        "Spots",
         "Calibration",
         "Series",
         "Batch",

@@ -3,17 +3,21 @@
 import ctypes
 import os
 import sys
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import pytest
 from napari.layers import Layer
 from npe2 import PluginManifest
+from qtpy.QtWidgets import QApplication
 
 from dm_writer import write_dm
 from forward_model import fringes
+from napari_tem_fft.layers.results import KEY, micrograph_layer
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
+from small_analysis import small_analysis
 from small_network import small_model
 
 NO_SCREEN = sys.platform not in ("darwin", "win32") and not (
@@ -123,3 +127,29 @@ def analysed(viewer, dock, grain_file, run):
     """The findings of a finished run on `grain_file`."""
     viewer.add_layer(Layer.create(*read_layers(str(grain_file))[0]))
     return run(dock.session, dock.run.click)
+
+
+@pytest.fixture
+def two_images(make_napari_viewer, qtbot):
+    """The main dock in a viewer on the screen, with two analysed images, of which the second is chosen."""
+    if os.environ.get("QT_QPA_PLATFORM") == "offscreen":
+        pytest.skip("the canvas needs an OpenGL driver")
+    viewer = make_napari_viewer(show=True, strict_qt=True)
+    viewer.window._qt_window.resize(1400, 900)
+    dock = TemFftDock(viewer)
+    viewer.window.add_dock_widget(dock, name="TEM FFT")
+    dock.candidates.names.setText("LiF, Li2O, Cu, Al")
+    analysis = small_analysis()
+    for name in ("first", "second"):
+        micrograph = replace(analysis.micrograph, name=name, pixels=analysis.micrograph.pixels + len(name))
+        data, kwargs, kind = micrograph_layer(micrograph)
+        kwargs["metadata"][KEY]["analysis"] = replace(analysis, micrograph=micrograph)
+        viewer.add_layer(Layer.create(data, kwargs, kind))
+        qtbot.waitUntil(lambda name=name: _is_shown(dock, name), timeout=60_000)
+    QApplication.processEvents()
+    return dock
+
+
+def _is_shown(dock, name):
+    current = dock.session.current
+    return current is not None and current.layer.name == name and not dock.session.running

@@ -66,6 +66,7 @@ from .placement import bring_around, bring_to_front, narrow
 from .profile import ProfileDock
 from .results import ResultsDock
 from .series import SeriesDock
+from .spots import SpotsDock
 from .train import TrainDock
 
 PART = (
@@ -88,6 +89,7 @@ PROBLEM = "#E5534B"
 BELOW: dict[str, type[QWidget]] = {
     "Profile": ProfileDock,
     "Results": ResultsDock,
+    "Spots": SpotsDock,
     "Calibration": CalibrationDock,
 }
 #: Those that are opened on demand, as tabs behind this one.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QItemSelectionModel, QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QBrush, QColor, QGuiApplication, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QTreeWidget, QTreeWidgetItem
 
@@ -57,6 +57,9 @@ class ResultTree(QTreeWidget):
     columns : sequence of str
     help : sequence of str
         What the columns mean, for their tooltips.
+    sorted_by : int, optional
+        Column by which the rows are sorted at first, largest numbers first; a click on a column's title sorts
+        by that. Rows stay as they are given where it is absent.
 
     Signals
     -------
@@ -64,12 +67,15 @@ class ResultTree(QTreeWidget):
         Key of the row that was clicked.
     escaped()
         Escape was pressed.
+    deleted()
+        Delete was pressed.
     """
 
     chosen = Signal(object)
     escaped = Signal()
+    deleted = Signal()
 
-    def __init__(self, columns: Sequence[str], help: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], help: Sequence[str], sorted_by: int | None = None) -> None:
         super().__init__()
         self._rows: list[Row] = []
         self.setColumnCount(len(columns))
@@ -81,6 +87,12 @@ class ResultTree(QTreeWidget):
         for column, text in enumerate(help):
             if header is not None:
                 header.setToolTip(column, text)
+        if sorted_by is not None:
+            self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+            self.setRootIsDecorated(False)
+            self.sortByColumn(sorted_by, Qt.SortOrder.DescendingOrder)
+        self._sorted = sorted_by is not None
+        self.setSortingEnabled(self._sorted)
         self.itemClicked.connect(self._on_clicked)
         self.itemExpanded.connect(self.fit_columns)
 
@@ -89,22 +101,25 @@ class ResultTree(QTreeWidget):
         return QSize(super().sizeHint().width(), self.minimumHeight())
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """End the selection by Escape."""
+        """End the selection by Escape; tell of Delete."""
         if event is not None and event.key() == Qt.Key.Key_Escape:
             self.clearSelection()
             self.escaped.emit()
+        elif event is not None and event.key() == Qt.Key.Key_Delete:
+            self.deleted.emit()
         else:
             super().keyPressEvent(event)
 
     def fill(self, rows: Sequence[Row]) -> None:
         """Show other rows; what was unfolded stays so."""
         unfolded = {item.data(0, _KEY) for item in self.items() if item.isExpanded()}
+        self.setSortingEnabled(False)  # or it would sort after each row
         self.clear()
         self._rows = list(rows)
-        for row in rows:
-            self.addTopLevelItem(_item(row))
-        for item in self.items():
+        self.addTopLevelItems([_item(row) for row in rows])
+        for item in self.items() if unfolded else ():
             item.setExpanded(item.data(0, _KEY) in unfolded)
+        self.setSortingEnabled(self._sorted)
         self.fit_columns()
 
     def append(self, row: Row) -> None:
@@ -127,6 +142,22 @@ class ResultTree(QTreeWidget):
             if key is not None and item.data(0, _KEY) == key:
                 item.setSelected(True)
                 self.scrollToItem(item)
+
+    def mark_all(self, keys: Collection[Any]) -> None:
+        """Select the rows of some keys without telling of it, and bring the first of them into sight."""
+        with QSignalBlocker(self):
+            self.clearSelection()
+            found = [item for item in self.items() if item.data(0, _KEY) in keys]
+            for item in found:
+                item.setSelected(True)
+            if found:  # where the arrow keys go on from
+                self.setCurrentItem(found[0], 0, QItemSelectionModel.SelectionFlag.NoUpdate)
+        if found:
+            self.scrollToItem(found[0])
+
+    def marked(self) -> list[Any]:
+        """Keys of the rows that are selected, from the top."""
+        return [item.data(0, _KEY) for item in self.items() if item.isSelected()]
 
     def cells(self) -> list[list[str]]:
         """The table for a spreadsheet, names of columns first: records, or cells as they are shown."""
@@ -171,8 +202,32 @@ def _plain(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+class _Item(QTreeWidgetItem):
+    """A row that is sorted by the number with which a cell begins, and by its words where there is none."""
+
+    def __lt__(self, other: QTreeWidgetItem) -> bool:
+        tree = self.treeWidget()
+        column = tree.sortColumn() if tree is not None else 0
+        mine, its = (_sort_key(each.text(column)) for each in (self, other))
+        return mine < its
+
+
+def _sort_key(text: str) -> tuple[int, float, str]:
+    """Nothing first, then words, then numbers.
+
+    Examples
+    --------
+    >>> sorted(["0.2087 ± 0.0001", "", "12.5", "LiF"], key=_sort_key)
+    ['', 'LiF', '0.2087 ± 0.0001', '12.5']
+    """
+    try:
+        return 2, float(text.split()[0]), ""
+    except (ValueError, IndexError):
+        return int(bool(text)), 0.0, text
+
+
 def _item(row: Row) -> QTreeWidgetItem:
-    item = QTreeWidgetItem(list(row.cells))
+    item = _Item(list(row.cells))
     item.setData(0, _KEY, row.key)
     if row.colour:
         item.setForeground(0, QBrush(QColor(row.colour)))

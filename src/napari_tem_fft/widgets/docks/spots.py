@@ -1,0 +1,172 @@
+"""The spots dock: every spot with d, reference d, (hkl) and azimuth, sorted as asked, one with the canvas."""
+
+from __future__ import annotations
+
+from napari.components import ViewerModel
+from qtpy.QtGui import QShowEvent
+
+from ...core.crystal.miller import format_hkl
+from ...core.lengths import LengthUnit, length, signed, symbol, uncertainty
+from ...core.maps.colours import colours_of
+from ...core.maps.component_map import component_name
+from ...core.matching import GrainMatch
+from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.spots.spot import Spot
+from ..forms.controls import button, flowing
+from ..forms.tree import ResultTree, Row
+from ..session.image_state import ImageState
+from ..session.preferences import length_unit, units
+from ..session.selection import spot_chosen, spots_chosen
+from .dock import Dock
+
+COLUMNS = (
+    *("spot", "d ({0})", "± ({0})", "d reference ({0})", "Δd (%)", "(hkl)"),
+    *("azimuth (°)", "g ({0}⁻¹)", "SNR", "grain", "phase", "kind"),
+)
+HELP = (
+    "Number of the spot; it stays the same through edits",
+    "By the image's calibration",
+    "Of the fit alone; the calibration's uncertainty is not in it",
+    "Of the reflection as which it is indexed",
+    "What is left after the scale that the grain's phase needs",
+    "Reflection of the grain's most probable phase",
+    "Direction of g, counter-clockwise from +x",
+    "1/d",
+    "Power over the mean noise power",
+    "In which it lies",
+    "Named phase of the grain, or of an ambiguous set",
+    "What the lattice of its grain says of it; off: it does not count",
+)
+#: Colour of spots that do not count, to be read on dark and on light.
+OFF = "#8A8F98"
+
+
+class SpotsDock(Dock):
+    """Table of all spots. What is selected in it is selected on the canvas, and the other way round.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self._listed: object = None
+        self._picking = False
+        self.tree = ResultTree(COLUMNS, HELP, sorted_by=1)
+        self.remove = button("Delete", "Let the selected spots count no longer (Del)")
+        self.restore = button("Restore", "Let the selected spots count again")
+        self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
+        layout = self.column()
+        layout.addWidget(self.tree, stretch=1)
+        layout.addWidget(flowing(self.remove, self.restore, self.copy))
+        self.tree.itemSelectionChanged.connect(self._on_rows_chosen)
+        self.tree.escaped.connect(self.session.deselect)
+        self.remove.clicked.connect(self._on_remove)
+        self.tree.deleted.connect(self._on_remove)
+        self.restore.clicked.connect(self._on_restore)
+        self.copy.clicked.connect(self.tree.copy)
+        units.changed.connect(self._on_unit_changed)
+        self.session.chosen_changed.connect(self._on_chosen_elsewhere)
+        self.follow(self._on_found)
+        self._on_unit_changed()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """List what has changed while the table was not seen."""
+        super().showEvent(event)
+        self._on_found()
+
+    def _on_found(self) -> None:
+        image_state = self.session.current
+        found = (image_state.spots, image_state.matches) if image_state is not None else ()
+        if found != self._listed and self.isVisible():
+            self._listed = found
+            self.tree.fill(spot_rows(image_state, length_unit()) if image_state is not None else [])
+            self._on_chosen_elsewhere()
+
+    def _on_unit_changed(self) -> None:
+        self.tree.setHeaderLabels([column.format(symbol(length_unit())) for column in COLUMNS])
+        self._listed = None
+        self._on_found()
+
+    def _on_rows_chosen(self) -> None:
+        """Select on the canvas what is selected here."""
+        image_state, ids = self.session.current, set(self.tree.marked())
+        if image_state is None:
+            return
+        spots = [spot for spot in image_state.spots if spot.id in ids]
+        self._picking = True
+        try:
+            if len(spots) == 1:
+                self.session.pick(spot_chosen(image_state, spots[0]))
+            else:
+                self.session.pick(spots_chosen(image_state, spots, "table") if spots else None)
+        finally:
+            self._picking = False
+        self._on_rows_marked()
+
+    def _on_chosen_elsewhere(self) -> None:
+        if not self._picking:
+            chosen = self.session.chosen
+            self.tree.mark_all(set(chosen.spots) if chosen is not None else set())
+            self._on_rows_marked()
+
+    def _on_rows_marked(self) -> None:
+        image_state, ids = self.session.current, set(self.tree.marked())
+        enabled = {spot.enabled for spot in image_state.spots if spot.id in ids} if image_state else set()
+        self.remove.setEnabled(True in enabled)
+        self.restore.setEnabled(False in enabled)
+
+    def _on_remove(self) -> None:
+        self.session.edits.enable(self.tree.marked(), False)
+
+    def _on_restore(self) -> None:
+        self.session.edits.enable(self.tree.marked(), True)
+
+
+def spot_rows(image_state: ImageState, unit: LengthUnit = "nm") -> list[Row]:
+    """Return a row a spot, those that do not count included, by rising number."""
+    colours = colours_of(component_name(match) for match in image_state.matches)
+    match_of = matches_of_spots(image_state.grains, image_state.matches)
+    return [_row(spot, match_of.get(spot.id), image_state, colours, unit) for spot in image_state.spots]
+
+
+def _row(
+    spot: Spot, match: GrainMatch | None, image_state: ImageState, colours: dict[str, str], unit: LengthUnit
+) -> Row:
+    indexed = indexed_as(spot.id, match) if match is not None else None
+    phase = image_state.phases.get(match.phases[0]) if match is not None and match.phases else None
+    name = component_name(match) if match is not None and (indexed or not match.phases) else ""
+    kind = spot.kind if spot.enabled else f"{spot.kind}, off"
+    cells = (
+        str(spot.id),
+        length(spot.d, unit),
+        uncertainty(spot.d_sigma, unit),
+        length(indexed.d_reference, unit) if indexed is not None else "",
+        signed(100 * indexed.d_residual) if indexed is not None else "",
+        f"({format_hkl(indexed.hkl, phase)})" if indexed is not None else "",
+        f"{spot.azimuth:.2f}",
+        f"{spot.length / (10 if unit == 'angstrom' else 1):.3f}",
+        f"{spot.snr:.1f}",
+        str(match.grain) if match is not None else "",
+        name,
+        kind,
+    )
+    record = {
+        "spot": spot.id,
+        "d_nm": float(spot.d),
+        "d_sigma_nm": float(spot.d_sigma),
+        "d_reference_nm": float(indexed.d_reference) if indexed is not None else None,
+        "d_change_percent": float(100 * indexed.d_residual) if indexed is not None else None,
+        "hkl": " ".join(map(str, indexed.hkl)) if indexed is not None else "",
+        "azimuth_deg": float(spot.azimuth),
+        "azimuth_sigma_deg": float(spot.azimuth_sigma),
+        "g_1_nm": float(spot.length),
+        "snr": float(spot.snr),
+        "grain": match.grain if match is not None else None,
+        "phase": name,
+        "kind": spot.kind,
+        "counts": int(spot.enabled),
+    }
+    colour = (colours.get(name, "") if name else "") if spot.enabled else OFF
+    return Row(spot.id, cells, colour, match.reason if match is not None else "", record=record)
