@@ -5,11 +5,14 @@ from hypothesis import strategies as st
 
 from forward_model import fringes, white_noise
 from napari_tem_fft.core.fourier.diffractogram import (
+    WINDOWS,
     SpectrumParams,
     compute_diffractogram,
     display,
     display_grid,
     searched_share,
+    windowed_power,
+    with_window,
 )
 from napari_tem_fft.core.fourier.noise import log_tail
 from napari_tem_fft.core.image.calibration import Calibration
@@ -87,3 +90,22 @@ def test_coarse_pixels_are_searched_to_the_end_of_their_spectrum_and_fine_ones_t
     assert searched_share((0.05, 0.05), params) == 1.0
     assert searched_share((0.025, 0.05), params) == pytest.approx(2 * (9.8 + 0.7) * 0.025)
     assert searched_share((0.01, 0.01), params) == pytest.approx((2 * (10 + 0.7) * 0.01) ** 2)
+
+
+@pytest.mark.parametrize(("window", "coefficients"), list(WINDOWS.items()))
+def test_the_power_under_a_window_is_that_of_the_windowed_image(window, coefficients):
+    image = white_noise((60, 80), 3)
+    found = diffractogram_of(image, (0.1, 0.1), d_min=0.25, d_max=0.9)
+    weight = [
+        sum((-1) ** k * a * np.cos(2 * np.pi * k * np.arange(n) / n) for k, a in enumerate(coefficients))
+        for n in image.shape
+    ]
+    whole = np.abs(np.fft.fft2(image * weight[0][:, None] * weight[1][None])) ** 2
+    hy, hx = found.half
+    expected = np.fft.fftshift(whole, axes=0)[30 - hy : 31 + hy, : hx + 1]
+    inside = np.s_[2:-2, :-2]  # the taps of the outermost bins reach beyond what is kept
+    power = windowed_power(found.transform, window)
+    assert power[inside] == pytest.approx(expected[inside], rel=1e-3, abs=1e-2)
+    shown = with_window(found, window)
+    assert np.median(shown.snr()) == pytest.approx(np.log(2), abs=0.2)
+    assert (shown is found) is (window == "hann")

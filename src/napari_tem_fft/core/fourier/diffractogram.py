@@ -7,8 +7,8 @@ that an image's edges draw, is applied to it in reciprocal space, where it has t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,14 @@ from .frequency_grid import FrequencyGrid
 from .noise import sector_noise
 from .threads import threads
 
+Window = Literal["hann", "hamming", "blackman", "none"]
+#: Windows under which a spectrum can be looked at: coefficients of a sum of cosines. The analysis takes Hann.
+WINDOWS: dict[Window, tuple[float, ...]] = {
+    "hann": (0.5, 0.5),
+    "hamming": (0.54, 0.46),
+    "blackman": (0.42, 0.5, 0.08),
+    "none": (1.0,),
+}
 #: Extra frequencies kept beyond q_max for the filters of spots that lie there, 1/nm.
 MARGIN = 0.7
 #: Rows that are worked on together, so that they stay in the processor's cache.
@@ -221,6 +229,39 @@ def _hann_power(transform: NDArray[np.complex64]) -> NDArray[np.float32]:
         np.square(both, out=both)
         np.add(both[:, ::2], both[:, 1::2], out=power[first : first + count])
     return power
+
+
+def windowed_power(transform: NDArray[np.complex64], window: Window) -> NDArray[np.float32]:
+    """Power under another window, on the bins of a transform without one.
+
+    Parameters
+    ----------
+    transform : ndarray of complex64
+        As in `Diffractogram.transform`.
+    window : {"hann", "hamming", "blackman", "none"}
+        Sums of cosines along either axis, which have a few taps in reciprocal space.
+    """
+    coefficients = WINDOWS[window]
+    reach = len(coefficients) - 1
+    # a_k cos(2 pi k n / N) is a_k / 2 at the k-th bin on either side, with changing signs
+    sides = [(-1) ** k * coefficients[k] / 2 for k in range(1, reach + 1)]
+    taps = np.array([*sides[::-1], coefficients[0], *sides], np.float32)
+    height, width = transform.shape
+    left = np.conj(transform[::-1, reach:0:-1])  # columns of g_x < 0 by symmetry
+    wide = np.concatenate([left, transform, np.zeros((height, reach), np.complex64)], axis=1)
+    rows = sum(tap * wide[:, k : k + width] for k, tap in enumerate(taps))
+    high = np.pad(np.asarray(rows), ((reach, reach), (0, 0)))
+    both = np.asarray(sum(tap * high[k : k + height] for k, tap in enumerate(taps)))
+    return np.asarray(both.real**2 + both.imag**2, np.float32)
+
+
+def with_window(diffractogram: Diffractogram, window: Window) -> Diffractogram:
+    """The diffractogram with power and noise under another window, to be looked at."""
+    if window == "hann":
+        return diffractogram
+    power = windowed_power(diffractogram.transform, window)
+    noise, counts = sector_noise(power, diffractogram.step, 0.5 * diffractogram.q_min)
+    return replace(diffractogram, power=power, noise=noise, counts=counts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..crystal.phase import Phase
+from ..image.calibration import STANDARD_UNCERTAINTY
+from ..image.correction import Correction
 from .geometry import GRAIN_SCALE, ScalePrior, stretch_direction
 from .params import MatchParams
 from .result import Candidate, GrainMatch
@@ -122,6 +124,39 @@ def with_hints(match: GrainMatch, further: Sequence[Candidate], context: Context
     nearest = tuple({c.phase: c for c in reversed(every)}.values())[::-1][:MOST_HINTS]
     said = f"; would be {', or '.join(hint_words(c, context) for c in nearest)}" if nearest else ""
     return replace(match, hints=nearest, reason=f"{match.reason}{said}; {_would_settle(nearest, context)}")
+
+
+def correction_of_hint(candidate: Candidate, grain: int) -> Correction:
+    """What the calibration has to be multiplied with if a grain is what a hint says.
+
+    A stretch that is no more than usual is left alone.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        A hint, or a member of an ambiguous set.
+    grain : int
+        The grain's id, for the user.
+
+    Raises
+    ------
+    CalibrationError
+        If the scale would change by a factor of 3 or more.
+
+    Examples
+    --------
+    >>> gold = Candidate("Au", 0.4, 1.05, (0, 1, 1), (), 1.0, scale_sigma=0.001)
+    >>> correction_of_hint(gold, 3).factors, correction_of_hint(gold, 3).standard
+    ((1.05, 1.05), 'Au in grain 3 along [0 1 1], 0 spots')
+    """
+    e, f = candidate.distortion if candidate.stretch > USUAL_STRETCH else (0.0, 0.0)
+    axis = " along [{} {} {}]".format(*candidate.zone_axis) if candidate.zone_axis else ""
+    return Correction(
+        (candidate.scale / (1 + e), candidate.scale / (1 - e)),
+        max(STANDARD_UNCERTAINTY, candidate.scale_sigma),
+        f"{candidate.phase} in grain {grain}{axis}, {len(candidate.indexed)} spots",
+        f if candidate.stretch > USUAL_STRETCH else None,
+    )
 
 
 def _would_settle(hints: Sequence[Candidate], context: Context) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...core.crystal.miller import four_indices
 from ...core.crystal.phase import Phase
+from ...core.image.line_profile import LineProfile
 from ...core.lengths import LengthUnit, factor, in_unit
 from ...core.matching import GrainMatch, ImageGeometry, IndexedSpot
 from ...core.matching.attribution import indexed_as, matches_of_spots
@@ -162,6 +163,13 @@ def _reflection(indexed: IndexedSpot, phase: Phase | None) -> dict[str, Any]:
 def write_profiles(path: Path, profiles: Sequence[RadialProfile], unit: LengthUnit = "nm") -> None:
     """Write all curves one below the other, in full precision."""
     write_rows(path, PROFILE_COLUMNS, profile_rows(profiles), unit)
+
+
+def write_line(path: Path, profile: LineProfile, unit: str) -> None:
+    """Write the profile along a line: distance from its start in nm, 1/nm or pixels, and value."""
+    columns = f"distance_{unit.replace('1/', 'per_')}", "value"
+    pairs = zip(profile.position.tolist(), profile.value.tolist(), strict=True)
+    write_rows(path, columns, (dict(zip(columns, pair, strict=True)) for pair in pairs))
 
 
 def profile_rows(profiles: Sequence[RadialProfile]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,285 @@
+"""Why a grain is not said to be of some phase: how well it fits, what it would need, what speaks against it.
+
+Any phase can be asked for, a candidate of the analysis or not. The grain's spots are laid under it as
+matching does, once with what is known of the image's scale, and once at any scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .crystal.miller import format_hkl, format_zone
+from .crystal.phase import Phase
+from .crystal.zone_pattern import simulated_pattern
+from .lengths import signed
+from .matching import Candidate, EvidenceCache, GrainMatch, Outcome
+from .matching.assignment import known_scale, recorded_band, without_shear
+from .matching.candidates import candidate
+from .matching.geometry import ScalePrior, Stretches, expected_stretches
+from .matching.hints import LARGEST_MISFIT, Context, hint_words, needs_scale, needs_stretch
+from .matching.match import HINT_SCALE
+from .matching.observations import Observed, observe
+from .matching.pair_index import build_index
+from .matching.search import search
+from .matching.verdict import IDENTIFIED_SHARE, LIKELY_SHARE, LIKELY_SPOTS
+from .pipeline import Analysis
+from .spots.spot import Spot
+
+#: Grains that are asked where none is given, those with most spots first.
+MOST_GRAINS = 12
+#: A reflection whose |F| is this share of the strongest of its zone ought to be seen with the others.
+OUGHT_TO_BE_SEEN = 0.5
+#: Of the spots and reflections that speak against a phase so many are named.
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """What a grain's spots say of a phase.
+
+    Attributes
+    ----------
+    grain : int
+    phase : str
+    fit : Candidate, optional
+        How it fits best: by what is known of the scale if any spot then does, else at any scale.
+    probability : float
+        What it would have beside the grain's candidates if it were one.
+    named : bool
+        The grain is said to be of this phase, or of a set that holds it.
+    reasons : tuple of str
+        What speaks against it, the weightiest first; empty where nothing does.
+    """
+
+    grain: int
+    phase: str
+    fit: Candidate | None
+    probability: float
+    named: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """All of it, for the user."""
+        head = f"{self.phase} in grain {self.grain}"
+        if self.named:
+            return "; ".join([f"{head}: it is named", *self.reasons])
+        return f"{head}: {'; '.join(self.reasons) or 'nothing speaks against it'}"
+
+
+def why_not(
+    analysis: Analysis, phase: Phase, grain: int | None = None, cache: EvidenceCache | None = None
+) -> WhyNot:
+    """Say why a grain is not said to be of a phase.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    phase : Phase
+        Any, a candidate or not.
+    grain : int, optional
+        Its id; where absent, the grain that the phase fits best.
+    cache : EvidenceCache, optional
+        What is known of these grains already.
+
+    Raises
+    ------
+    ValueError
+        If there is no such grain, or no grain at all.
+    """
+    firsts = {match.grain: match for match in reversed(analysis.matches)}
+    if grain is not None and grain not in firsts:
+        raise ValueError(f"there is no grain {grain}")
+    if not firsts:
+        raise ValueError("no crystal was found in this image, so there is nothing that could be this phase")
+    clearest = sorted(firsts, key=lambda number: (-len(firsts[number].spots), number))[:MOST_GRAINS]
+    asked = clearest if grain is None else [grain]
+    found = [_ask(analysis, phase, _match_of(analysis, number, phase.id), cache) for number in asked]
+    return max(found, key=lambda one: (one.named, one.probability, one.fit.explained if one.fit else 0.0))
+
+
+def _match_of(analysis: Analysis, grain: int, phase: str) -> GrainMatch:
+    """The match of a grain that names the phase, of several that overlap; else the first."""
+    own = [match for match in analysis.matches if match.grain == grain]
+    return next((match for match in own if phase in match.phases), own[0])
+
+
+def _ask(analysis: Analysis, phase: Phase, match: GrainMatch, cache: EvidenceCache | None) -> WhyNot:
+    shear = analysis.micrograph.calibration.shear or 0.0
+    straight = without_shear(analysis.spots, shear)
+    grain = next(each for each in analysis.grains if each.id == match.grain)
+    ids = match.spots or grain.spots  # matches of version 0.1 do not say which spots are theirs
+    spots = [spot for spot in straight if spot.id in ids and spot.enabled]
+    if phase.id in match.phases:
+        said = next((c for c in match.candidates if c.phase == phase.id), None)
+        return WhyNot(match.grain, phase.id, said, said.posterior if said else 0.0, True, (match.reason,))
+    choice = _choice_reasons(analysis, phase, match)
+    own = replace(grain, spots=ids)
+    observed = observe([own], spots, analysis.params.matching, _band(analysis))
+    if phase.d_only or not observed.two_directions()[0]:
+        return WhyNot(match.grain, phase.id, None, 0.0, False, (*choice, *_by_d(analysis, phase, spots)))
+    rivals = [c.phase for c in match.candidates if c.phase != phase.id]
+    known = {each.id: each for each in (*analysis.phases, *analysis.others)}
+    phases = (phase, *(known[name] for name in rivals if name in known and not known[name].d_only))
+    weighed = cache or EvidenceCache()
+    scale, params = _scale_without(analysis, match.grain), analysis.params.matching
+    stretches = expected_stretches(
+        params.stretch,
+        analysis.micrograph.metadata,
+        analysis.micrograph.calibration.shear is not None,
+    )
+    found = search(observed, build_index(phases), (len(phases),) * 2, scale, stretches, params, weighed)
+    probability = float(found.phase[0, 0])
+    best = found.best(0, 0)
+    near = candidate(found, best, probability, phase) if best is not None else None
+    far = _at_any_scale(analysis, phase, observed, scale, stretches, weighed)
+    fit = max(filter(None, (near, far)), key=lambda c: (round(c.explained, 3), c is near), default=None)
+    context = Context(scale, params, {each.id: each for each in phases}, stated=analysis.candidates_stated)
+    reported = next((c.posterior for c in match.candidates if c.phase == phase.id), probability)
+    against = _against(analysis, phase, fit, spots, context)
+    is_candidate = any(phase.id == each.id for each in analysis.phases)
+    beside = _beside(match, phase.id, reported, is_candidate)
+    return WhyNot(match.grain, phase.id, fit, reported, False, (*choice, *against, *beside))
+
+
+def _band(analysis: Analysis) -> tuple[float, float]:
+    return recorded_band(analysis.profiles[0])
+
+
+def _scale_without(analysis: Analysis, grain: int) -> ScalePrior:
+    """What is known of the image's scale without a grain."""
+    others = [match for match in analysis.matches if match.grain != grain]
+    return known_scale(others, analysis.micrograph.calibration.uncertainty)
+
+
+def _at_any_scale(
+    analysis: Analysis,
+    phase: Phase,
+    observed: Observed,
+    scale: ScalePrior,
+    stretches: Stretches,
+    cache: EvidenceCache,
+) -> Candidate | None:
+    """The best fit if the scale were as far off as it may be, in an image that is stretched little."""
+    far = ScalePrior(scale.middle, max(HINT_SCALE, 2 * scale.error))
+    narrow = ((1.0, min(stretch for _, stretch in stretches)),)
+    params = analysis.params.matching
+    found = search(observed, build_index([phase]), (1, 1), far, narrow, params, cache)
+    best = found.best(0, 0)
+    return candidate(found, best, float(found.phase[0, 0]), phase) if best is not None else None
+
+
+def _choice_reasons(analysis: Analysis, phase: Phase, match: GrainMatch) -> list[str]:
+    """What a person has said that keeps the phase from being named."""
+    reasons = []
+    if any(d.grain == match.grain and d.phase == phase.id and d.kind == "reject" for d in analysis.decisions):
+        reasons.append("you have excluded it here")
+    elif match.decided_by_user and match.phases:
+        reasons.append(f"you have said that the grain is {' / '.join(match.phases)}")
+    if all(phase.id != each.id for each in analysis.phases):
+        reasons.append("it was not among the candidates")
+    return reasons
+
+
+def _by_d(analysis: Analysis, phase: Phase, spots: Sequence[Spot]) -> list[str]:
+    """What single d say where angles say nothing."""
+    if not spots:
+        return ["the grain has no spot left"]
+    spot = max(spots, key=lambda each: each.snr)
+    nearest = min(phase.reflections, key=lambda r: abs(np.log(spot.d / r.d)), default=None)
+    if nearest is None:
+        return ["it has no reflection in the table's range"]
+    off = spot.d / nearest.d - 1
+    error = np.hypot(analysis.micrograph.calibration.uncertainty, analysis.params.matching.d_error / 100)
+    name = f"({format_hkl(nearest.hkl, phase)}) at {nearest.d:.4f} nm"
+    place = (
+        f"the strongest spot has d = {spot.d:.4f} nm, {signed(100 * off, 1)} % from its nearest line {name}"
+    )
+    why = "only its d are known, no angles" if phase.d_only else "the spots lie in one direction"
+    if abs(off) <= 2 * error:
+        return [f"{place}: it fits, but {why}, and one d names nothing"]
+    return [f"{place}, and no more than {200 * error:.1f} % are possible"]
+
+
+def _against(
+    analysis: Analysis, phase: Phase, fit: Candidate | None, spots: Sequence[Spot], context: Context
+) -> list[str]:
+    """What the spots say against the phase."""
+    if fit is None or not fit.indexed:
+        return ["no two spots have d and angle of two of its reflections along a low zone axis"]
+    zone = f" along {format_zone(fit.zone_axis, phase)}" if fit.zone_axis else ""
+    seen = f"{len(fit.indexed)} of {len(spots)} spots fit in d and angle{zone}"
+    if needs_scale(fit, context) or needs_stretch(fit, context):
+        needs = hint_words(fit, context).removeprefix(f"{fit.phase} ")
+        reasons = [f"{seen}, but only {needs}; the scale is known to {100 * context.scale.error:.2g} %"]
+    else:
+        reasons = [f"{seen}, with {signed(100 * (fit.scale - 1))} % calibration"]
+    if len(fit.indexed) < LIKELY_SPOTS:
+        reasons.append(f"{LIKELY_SPOTS} spots are the least for a name")
+    if fit.explained < LIKELY_SHARE or (fit.explained < IDENTIFIED_SHARE and len(fit.indexed) < len(spots)):
+        left = _unexplained(fit, spots)
+        reasons.append(f"no reflection for {left}" if left else f"only {fit.explained:.0%} are explained")
+    if fit.misfit > LARGEST_MISFIT:
+        reasons.append(f"d and angles are off by more than their errors (misfit {fit.misfit:.1f})")
+    missing = _missing(analysis, phase, fit, spots)
+    if missing:
+        reasons.append(f"not seen though strong: {missing}")
+    return reasons
+
+
+def _unexplained(fit: Candidate, spots: Sequence[Spot]) -> str:
+    """The strongest spots that the phase has no reflection for."""
+    explained = {indexed.spot for indexed in fit.indexed}
+    left = sorted((spot for spot in spots if spot.id not in explained), key=lambda spot: -spot.snr)
+    named = ", ".join(f"spot {spot.id} ({spot.d:.4f} nm)" for spot in left[:MOST_NAMED])
+    return f"{named} and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else named
+
+
+def _missing(analysis: Analysis, phase: Phase, fit: Candidate, spots: Sequence[Spot]) -> str:
+    """Strong reflections of the zone that the image could show, and at which there is no spot."""
+    if fit.orientation is None:
+        return ""
+    low, high = _band(analysis)
+    by_id = {spot.id: spot for spot in spots}
+    farthest = max(by_id[indexed.spot].length for indexed in fit.indexed)
+    pattern = simulated_pattern(phase, fit.orientation, fit.scale, min(high, 1.1 * farthest))
+    pattern = tuple(one for one in pattern if np.hypot(*one.g) >= low and one.relative_f > 0)
+    if not pattern:
+        return ""
+    strongest, places = max(one.relative_f for one in pattern), [np.array(spot.g) for spot in spots]
+    missing: dict[float, str] = {}
+    for one in pattern:
+        g = np.array(one.g)
+        apart = min((float(min(np.hypot(*(g - p)), np.hypot(*(g + p)))) for p in places), default=np.inf)
+        if one.relative_f >= OUGHT_TO_BE_SEEN * strongest and apart > 0.05 * float(np.hypot(*g)):
+            d = fit.scale / float(np.hypot(*g))
+            name = (
+                f"({format_hkl(max(one.hkl, (-one.hkl[0], -one.hkl[1], -one.hkl[2])), phase)}) at {d:.4f} nm"
+            )
+            missing.setdefault(round(d, 5), name)
+    return ", ".join(missing[d] for d in sorted(missing, reverse=True)[:MOST_NAMED])
+
+
+def _beside(match: GrainMatch, phase: str, probability: float, is_candidate: bool) -> list[str]:
+    """How probable it is beside what is named, or is most probable."""
+    rivals = [c for c in match.candidates if c.phase != phase]
+    first = max(rivals, key=lambda c: c.posterior, default=None)
+    says = "its probability is" if is_candidate else "as a candidate its probability would be"
+    words = f"{says} {_percent(probability)}"
+    if first is not None and match.outcome is not Outcome.UNKNOWN:
+        return [f"{words}, beside {first.phase} with {_percent(first.posterior)}"]
+    return [f"{words}, beside {_percent(match.unlisted)} of a lattice that is not listed"]
+
+
+def _percent(share: float) -> str:
+    """A share in per cent; never nothing where there is something.
+
+    Examples
+    --------
+    >>> _percent(0.034), _percent(0.00001), _percent(1.0)
+    ('3.4 %', 'less than 0.1 %', '100 %')
+    """
+    return "less than 0.1 %" if share < 0.001 else f"{100 * share:.3g} %" if share < 0.995 else "100 %"
