@@ -58,8 +58,8 @@ from .results import (
     spots_layer,
 )
 
-#: Colour of what was chosen.
-CHOSEN = "#FFFFFF"
+#: Colours of what was chosen, and of a phase that the image is compared with.
+CHOSEN, COMPARED = "#FFFFFF", "#FF8AF0"
 #: More rings than this hide the spots; the others are shown when their peak is chosen.
 MOST_RINGS = 10
 #: Spots of a pattern that are named: those that were seen, then the strongest.
@@ -382,7 +382,9 @@ def _apart(a: Spot, b: Spot) -> bool:
     return abs(a.length / b.length - 1) > 0.01
 
 
-def phase_layer(analysis: Analysis, plane: Plane, phase: Phase, scale: float) -> LayerData:
+def phase_layer(
+    analysis: Analysis, plane: Plane, phase: Phase, scale: float, compared: bool = False
+) -> LayerData:
     """Rings of a phase's strongest reflections, named by (hkl), as the image's calibration places them.
 
     Parameters
@@ -393,6 +395,8 @@ def phase_layer(analysis: Analysis, plane: Plane, phase: Phase, scale: float) ->
     phase : Phase
     scale : float
         Factor on the measured d that fits the phase best.
+    compared : bool
+        Whether the phase is any that a person compares the image with, and stays until it is taken away.
     """
     grid = display_grid(analysis.diffractogram)
     reach = grid.half[1] * grid.step[1]
@@ -400,5 +404,8 @@ def phase_layer(analysis: Analysis, plane: Plane, phase: Phase, scale: float) ->
     strongest = sorted(inside, key=lambda r: -np.nan_to_num(r.relative_f, nan=1.0))[:MOST_RINGS]
     names = colours_of(component_name(match) for match in analysis.matches)
     colour = next((names[name] for name in names if phase.id in name.split(" / ")), CHOSEN)
+    role, colour = ("compare", COMPARED) if compared else ("phase", colour)
     rings = [Ring(scale / r.d, format_hkl(r.hkl, phase, "plain"), colour) for r in strongest]
-    return rings_layer(rings, plane, analysis.micrograph.name, reach, role="phase", spots=analysis.spots)
+    of = analysis.micrograph.name
+    data, kwargs, kind = rings_layer(rings, plane, of, reach, role=role, spots=analysis.spots)
+    return data, {**kwargs, "name": f"rings of {phase.id} · {of}"}, kind

@@ -41,7 +41,7 @@ from .image import (
     place,
     stack_layer,
 )
-from .reciprocal_plane import Bar, Plane, Ring, label_azimuths
+from .reciprocal_plane import Bar, Plane, Point, Ring, label_azimuths
 
 __all__ = [
     "CLEAR",
@@ -50,6 +50,7 @@ __all__ = [
     "ORDER",
     "PASSING",
     "LayerData",
+    "angle_layer",
     "bars_layer",
     "fft_layer",
     "grain_fft_layer",
@@ -58,6 +59,7 @@ __all__ = [
     "heat_role",
     "ifft_layer",
     "legend_layer",
+    "line_layer",
     "mask_layer",
     "micrograph_layer",
     "micrograph_of",
@@ -82,17 +84,22 @@ GREYED = "#7F7F7F80"
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
     *("micrograph", "ifft", "fringes", "specimen", "grains", "heat", "selected"),
-    *("orientation", *SHOWN, "numbers", "legend", "key", "part"),
+    *("orientation", *SHOWN, "numbers", "legend", "key", "part", "line"),
     *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
-    *("phase", "choice", "pattern", "region", "bars"),
+    *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle", "bars"),
 )
 #: Roles of layers that go with a selection or a tool, and are not worth keeping in a file.
 PASSING = frozenset(
-    ("fringes", "selected", "part", "live", "grain_fft", "phase", "choice", "pattern", "region")
+    (
+        *("fringes", "selected", "part", "line", "live", "grain_fft"),
+        *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle"),
+    )
 )
 #: Colour of the mask, which is no component.
 MASK = "#FFD95A"
 CLEAR = "#00000000"
+#: Colour of lines and angles that were measured, to be seen on grey and on the colours of a diffractogram.
+MEASURED = "#5CF2FF"
 #: Width of the lines around grains and specimen, in cells of the map.
 OUTLINE = 1
 #: With more grains their numbers are hidden at first; rows of the legend at most.
@@ -352,13 +359,14 @@ def rings_layer(
         Name of the micrograph.
     reach : float, 1/nm
         Largest frequency shown; it sets the line width.
-    role : {"rings", "choice", "phase"}
-        Whose rings: the profile's peaks', those of a choice, which stand out, or a phase's.
+    role : {"rings", "choice", "phase", "compare"}
+        Whose rings: the profile's peaks', those of a choice, which stand out, those of a candidate, or of any
+        phase that is compared.
     spots : sequence of Spot
         Those that no label should cover.
     """
     covered = [(sign * spot.g[0], sign * spot.g[1]) for spot in spots if spot.enabled for sign in (1, -1)]
-    azimuths = label_azimuths(rings, reach, 45 if role == "phase" else 90, covered)
+    azimuths = label_azimuths(rings, reach, {"phase": 45, "compare": 20}.get(role, 90), covered)
     carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
     kwargs = {
         **_drawn_shapes(plane),
@@ -438,6 +446,103 @@ def region_layer(outlines: Sequence[NDArray[np.float64]], plane: Plane, of: str,
         "features": {"part": list(range(len(outlines)))},
     }
     return list(outlines), {**kwargs, "metadata": _reciprocal("region", of, None, plane)}, "shapes"
+
+
+def line_layer(
+    start: Point, end: Point, label: str, of: str, size: float, plane: Plane | None = None, unit: str = "nm"
+) -> LayerData:
+    """Shapes layer of a measured line with its ends, the angle from +x at its start, and what was measured.
+
+    Parameters
+    ----------
+    start, end : tuple of float, (y, x)
+        Of the image's coordinates in `unit`; in 1/nm on a diffractogram.
+    label : str
+    of : str
+        Name of the micrograph.
+    size : float
+        Width of the picture in which it is drawn, in the same unit.
+    plane : Plane, optional
+        Where the diffractogram is shown, if it lies there.
+    unit : str
+        Of the image.
+    """
+    a, b = np.array(start, float), np.array(end, float)
+    length = max(float(np.hypot(*(b - a))), 1e-9)
+    along = (b - a) / length
+    # the angle stands at the lower end, from which the line goes up
+    low, up = (a, along) if along[0] < 0 or (along[0] == 0 and along[1] > 0) else (b, -along)
+    across = np.array([-abs(up[1]), up[0] * np.sign(up[1] or 1.0)])
+    tick, far = 0.012 * size * across, 0.035 * size * across
+    radius = min(0.3 * length, 0.08 * size)
+    turn = float(np.arctan2(-up[0], up[1]))
+    arc = [low + radius * np.array([-np.sin(t), np.cos(t)]) for t in np.linspace(0.0, turn, 24)]
+    lines = [
+        np.array([a, b]),
+        *(np.array([place - tick, place + tick]) for place in (a, b)),
+        np.array([low, low + 1.3 * radius * np.array([0.0, 1.0])]),
+        np.array(arc),
+        np.array([(a + b) / 2 + far - along * 1e-6 * size, (a + b) / 2 + far + along * 1e-6 * size]),
+    ]
+    return _drawn_lines("line", lines, [*[""] * 5, label], of, size, plane, unit)
+
+
+def angle_layer(one: Point, other: Point, label: str, plane: Plane, of: str, size: float) -> LayerData:
+    """Shapes layer of the angle between two frequencies (y, x) in 1/nm: both, the arc, and what was measured.
+
+    Parameters
+    ----------
+    one, other : tuple of float, (y, x), 1/nm
+    label : str
+    plane : Plane
+        Where the diffractogram is shown.
+    of : str
+        Name of the micrograph.
+    size : float, 1/nm
+        Width of the diffractogram.
+    """
+    first, last = (float(np.arctan2(-g[0], g[1])) for g in (one, other))
+    opening = (last - first + np.pi) % (2 * np.pi) - np.pi
+    radius = 0.45 * min(float(np.hypot(*one)), float(np.hypot(*other)))
+    turns = first + np.linspace(0.0, opening, 48)
+    arc = radius * np.stack([-np.sin(turns), np.cos(turns)], axis=1)
+    middle = first + opening / 2
+    away = np.array([-np.sin(middle), np.cos(middle)])
+    carrier = (radius + 0.045 * size) * away
+    centre = np.zeros(2)
+    lines = [
+        np.array([centre, one]),
+        np.array([centre, other]),
+        arc,
+        np.array([carrier, carrier + 1e-6 * size * away]),
+    ]
+    return _drawn_lines("angle", lines, ["", "", "", label], of, size, plane)
+
+
+def _drawn_lines(
+    kind: str,
+    lines: Sequence[NDArray[np.float64]],
+    labels: Sequence[str],
+    of: str,
+    size: float,
+    plane: Plane | None = None,
+    unit: str = "nm",
+) -> LayerData:
+    """Shapes layer of lines of which the last, which is not seen, carries the label."""
+    kwargs: dict[str, Any] = {
+        **(_drawn_shapes(plane) if plane is not None else place((1.0, 1.0), (0.0, 0.0), unit)),
+        "name": f"{kind} · {of}",
+        "shape_type": ["path"] * len(lines),
+        "edge_width": 0.004 * size,
+        "edge_color": [MEASURED] * (len(lines) - 1) + [CLEAR],
+        "face_color": "transparent",
+        "features": {"label": list(labels)},
+        "text": {**_text(0.026 * size * (plane.factor if plane is not None else 1.0)), "color": MEASURED},
+    }
+    if plane is None:
+        return list(lines), {**kwargs, "metadata": {KEY: {"role": kind, "of": of}}}, "shapes"
+    role = "line_fft" if kind == "line" else kind
+    return list(lines), {**kwargs, "metadata": _reciprocal(role, of, None, plane)}, "shapes"
 
 
 def part_layer(of: Micrograph, side: int) -> LayerData:

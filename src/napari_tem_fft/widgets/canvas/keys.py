@@ -18,6 +18,7 @@ KEYS: dict[str, tuple[str, str]] = {
     "add": ("Shift-A", "add a spot by a click"),
     "remove": ("Shift-X", "delete a spot by a click"),
     "angle": ("Shift-M", "angle between two spots"),
+    "line": ("Shift-L", "line: distance, angle and profile"),
     "circle": ("Shift-C", "disk"),
     "ring": ("Shift-O", "annulus"),
     "wedge": ("Shift-W", "sector"),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Generator
 from napari.layers import Points
 from qtpy.QtCore import QObject, Signal
 
+from ...core.crystal.phase import Phase
 from ...core.events import MaskPainted
 from ...core.fourier.region import SpectrumRegion
 from ...core.pipeline import Analysis
@@ -21,7 +22,7 @@ from ..session.selection import Selection
 
 #: Opacity of the maps of components that were not chosen, as a share of their own.
 DIMMED = 0.15
-ROLES = ("fringes", "choice", "phase", "region", "selected", "pattern")
+ROLES = ("fringes", "choice", "phase", "region", "selected", "pattern", "angle")
 
 
 class Spotlight(QObject):
@@ -71,13 +72,23 @@ class Spotlight(QObject):
         scale : float
             Factor on the measured d that fits the phase best.
         """
-        plane = image_state.group.plane()
-        if image_state.analysis is None or plane is None:
-            return
         wanted = image_state.phases.get(phase)
         if wanted is not None:
-            layer = phase_layer(image_state.analysis, plane, wanted, scale)
-            image_state.group.remove("phase")
+            self._show_rings(image_state, wanted, scale, compared=False)
+
+    def compare(self, image_state: ImageState, phase: Phase | None) -> None:
+        """Draw the rings of any phase, where they lie by the scale that is known; None takes them away."""
+        image_state.group.remove("compare")
+        if phase is not None and image_state.analysis is not None:
+            geometry = image_state.analysis.geometry
+            scale = geometry.scale if geometry is not None and geometry.grains else 1.0
+            self._show_rings(image_state, phase, scale, compared=True)
+
+    def _show_rings(self, image_state: ImageState, phase: Phase, scale: float, compared: bool) -> None:
+        plane = image_state.group.plane()
+        if image_state.analysis is not None and plane is not None:
+            layer = phase_layer(image_state.analysis, plane, phase, scale, compared)
+            image_state.group.remove(role_of(layer))
             image_state.group.show([layer])
 
     def show_region(self, image_state: ImageState, region: SpectrumRegion) -> None:

@@ -12,13 +12,13 @@ from qtpy.QtCore import QObject, Signal
 from ...core.fourier.region import RegionKind, SpectrumRegion
 from ...core.lengths import spacing
 from ...core.spots.spot import Spot, angle_between, friedel_representative
-from ...layers.results import plane_of, region_layer
+from ...layers.results import angle_layer, plane_of, region_layer
 from ..session.image_state import ImageState
 from ..session.preferences import length_unit
 from ..session.selection import spots_chosen
 from .readout import spot_at
 
-Tool = Literal["look", "add", "remove", "angle", "circle", "ring", "wedge"]
+Tool = Literal["look", "add", "remove", "angle", "line", "circle", "ring", "wedge"]
 Action = Literal["show", "remove", "keep", "bring back"]
 REGIONS: tuple[RegionKind, ...] = ("circle", "ring", "wedge")
 #: A drag shorter than this, in 1/nm, draws no region.
@@ -90,7 +90,11 @@ class Tools(QObject):
     def _on_drag(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
         start = self._frequency(viewer, event.position)
         active = viewer.layers.selection.active
-        if self.tool == "look" or start is None or (active is not None and str(active.mode) != "pan_zoom"):
+        if (
+            self.tool in ("look", "line")
+            or start is None
+            or (active is not None and str(active.mode) != "pan_zoom")
+        ):
             return
         if self.tool in REGIONS:
             yield from self._draw(viewer, event, start)
@@ -140,6 +144,11 @@ class Tools(QObject):
         ]
         words = angle_words(first, g)
         self._session.pick(spots_chosen(image_state, spots, words))
+        fft, plane = image_state.group.get("fft"), image_state.group.plane()
+        if fft is not None and plane is not None:
+            size = fft.data.shape[1] * fft.scale[-1] / plane.factor
+            label = f"{angle_between(first, g):.2f}°"
+            image_state.group.show([angle_layer(first, g, label, plane, image_state.micrograph.name, size)])
         self.said.emit(words)
 
     def _draw(
@@ -197,6 +206,7 @@ _HELP: dict[Tool, str] = {
     "add": "click where a spot is missing: it is looked for nearby and refined",
     "remove": "click a spot that is no reflection",
     "angle": "click two spots",
+    "line": "drag from one end to the other; ends near a spot, or near g = 0, are taken to be there",
     "circle": "press in the middle of a disk and drag to its rim",
     "ring": "press at one edge of an annulus and drag to the other",
     "wedge": "press at one corner of a sector and drag to the opposite one",

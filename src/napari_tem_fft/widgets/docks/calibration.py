@@ -37,10 +37,10 @@ from ...io.exchange.calibration_profile import (
 from ...io.phases.table import load_table
 from ..forms.controls import Columns, button, flowing, form_in, short, side_by_side, wrapped_label
 from ..forms.tree import ResultTree, Row
-from ..session.image_state import ImageState
+from ..session.image_state import ImageState, Rescaled
 from ..session.messages import tell
 from ..session.preferences import length_unit, units
-from ..session.source import micrograph_from, set_calibration
+from ..session.source import micrograph_from
 from .dock import Dock
 
 COLUMNS = ("feature", "d measured ({})", "reflection", "d reference ({})", "d corrected ({})", "Δd (%)")
@@ -100,6 +100,7 @@ class CalibrationDock(Dock):
             "Save calibration profile...",
             "Keep the correction as a profile; from the proposed folder it is offered for images it fits",
         )
+        self.undo = button("Undo calibration", "Go back to the scale before, and to its analysis")
         self.load = button("Load calibration profile...", "Correct the scale as a profile says")
 
     def _lay_out(self) -> None:
@@ -111,7 +112,7 @@ class CalibrationDock(Dock):
         form.addRow("reference", side_by_side(self.phase, self.reflection, self.d))
         form.addRow(side_by_side(self.add, self.per_axis))
         layout.addWidget(Columns(left, self.tree, (3, 2)), stretch=1)
-        layout.addWidget(flowing(self.correct, self.save, self.load))
+        layout.addWidget(flowing(self.correct, self.undo, self.save, self.load))
 
     def _connect(self) -> None:
         self.phase.currentTextChanged.connect(self._on_phase)
@@ -122,6 +123,8 @@ class CalibrationDock(Dock):
         self.correct.clicked.connect(self._on_correct)
         self.save.clicked.connect(self._on_save)
         self.load.clicked.connect(self._on_load)
+        self.undo.clicked.connect(self.session.undo_calibration)
+        self.session.scale_changed.connect(self._on_found)
         units.changed.connect(self._on_unit_changed)
         self.d.valueChanged.connect(self._on_d_edited)
         self.follow(self._on_found)
@@ -132,7 +135,10 @@ class CalibrationDock(Dock):
         image_state = self.session.current
         features = measured_marks(image_state) if image_state is not None else ()
         scale = scale_words(image_state.micrograph.calibration) if image_state else "no image analysed yet"
-        self.scale.setText("\n".join([scale, *(standard_words(image_state) if image_state else ())]))
+        standards = standard_words(image_state) if image_state is not None else []
+        last = image_state.rescaled[-1:] if image_state is not None else []
+        self.undo.setEnabled(bool(last))
+        self.scale.setText("\n".join([scale, *map(rescaled_words, last), *standards]))
         if features != self._marks:
             self._marks, self._pairs = features, []
             self.feature.clear()
@@ -242,9 +248,8 @@ class CalibrationDock(Dock):
             self._set(image_state, image_state.micrograph.calibration.corrected(correction))
 
     def _set(self, image_state: ImageState, calibration: Calibration) -> None:
-        set_calibration(image_state.layer, calibration)
         self._pairs = []
-        self.session.calibrated.emit()
+        self.session.calibrate(image_state, calibration)
 
     def _on_save(self) -> None:
         image_state, correction = self.session.current, self._correction
@@ -294,6 +299,16 @@ def scale_words(calibration: Calibration) -> str:
     sy, sx = calibration.scale
     size = f"{sx:.6g}" if abs(sy / sx - 1) < 1e-6 else f"x {sx:.6g}, y {sy:.6g}"
     return f"{size} {calibration.unit} ± {100 * calibration.uncertainty:.2g} % ({calibration.source})"
+
+
+def rescaled_words(step: Rescaled) -> str:
+    """Return what the last correction of the scale has changed."""
+    (by, bx), (ay, ax) = step.before.scale, step.after.scale
+    changes = [signed(100 * (after / before - 1)) for before, after in ((bx, ax), (by, ay))]
+    same = abs(bx / by - 1) < 1e-6 and abs(ax / ay - 1) < 1e-6
+    size = f"{bx:.5g} → {ax:.5g}" if same else f"x {bx:.5g} → {ax:.5g}, y {by:.5g} → {ay:.5g}"
+    change = f"{changes[0]} %" if changes[0] == changes[1] else f"x {changes[0]} %, y {changes[1]} %"
+    return f"changed: {size} {step.after.unit} a pixel ({change}), {step.after.source}"
 
 
 def standard_words(image_state: ImageState) -> list[str]:

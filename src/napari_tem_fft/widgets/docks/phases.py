@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 from napari.components import ViewerModel
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox
 
-from ...core.lengths import LengthUnit
-from ...core.matching import RingMatch
+from ...core.crystal.phase import Phase
+from ...core.lengths import LengthUnit, signed
+from ...core.matching import Candidate, EvidenceCache, GrainMatch, Outcome, PhaseOverride, RingMatch
+from ...core.matching.geometry import stretch_direction
+from ...core.matching.hints import USUAL_STRETCH, correction_of_hint
+from ...core.pipeline import Analysis
+from ...core.progress import Step
+from ...core.why_not import WhyNot, why_not
 from ..forms.controls import button, flowing, wrapped_label
-from ..forms.match_rows import Key, columns, match_rows
+from ..forms.match_rows import HINT, Key, columns, match_rows
 from ..forms.override_buttons import Words
+from ..forms.phase_question import PhaseQuestion, phase_called
 from ..forms.tree import ResultTree
 from ..session.image_state import ImageState
+from ..session.messages import tell
 from ..session.preferences import length_unit, remember_length_unit, units
+from ..session.runner import Runner
 from ..session.selection import spot_chosen
+from .calibration import rescaled_words
 from .dock import Dock
 
 HELP = (
@@ -48,6 +60,11 @@ class PhasesDock(Dock):
         self.angstrom.setToolTip("Lattice spacings in Angstrom instead of nm; remembered")
         self.angstrom.setChecked(length_unit() == "angstrom")
         self.words = Words()
+        self.question = PhaseQuestion()
+        self.apply = button("Apply to calibration", "")
+        self.undo = button("Undo calibration", "Go back to the scale before, and to its analysis")
+        self._hint: tuple[GrainMatch, Candidate] | None = None
+        self._asker = Runner()
         self._lay_out()
         self.tree.chosen.connect(self._on_row_chosen)
         self.tree.escaped.connect(self.session.deselect)
@@ -57,6 +74,13 @@ class PhasesDock(Dock):
         units.changed.connect(self._on_unit_changed)
         self.words.said.connect(self.session.decide)
         self.session.chosen_changed.connect(self._on_selected)
+        self.question.rings_wanted.connect(self._on_rings_wanted)
+        self.question.why_wanted.connect(self._on_why_wanted)
+        self.apply.clicked.connect(self._on_apply)
+        self.undo.clicked.connect(self.session.undo_calibration)
+        self.session.scale_changed.connect(self._on_scale_changed)
+        self._asker.returned.connect(self._on_answered)
+        self._asker.failed.connect(tell)
         self.follow(self._on_found)
         self._on_found()
 
@@ -64,6 +88,8 @@ class PhasesDock(Dock):
         layout = self.column()
         layout.addWidget(self.tree)
         layout.addWidget(self.reason)
+        layout.addWidget(flowing(self.apply, self.undo))
+        layout.addWidget(self.question)
         layout.addWidget(self.words)
         layout.addWidget(flowing(self.clear, self.copy, self.angstrom))
 
@@ -74,7 +100,12 @@ class PhasesDock(Dock):
             self._listed = found
             self.reason.clear()
             self.words.offer(None, None)
+            self._offer_hint(None, None)
+            self._asker.cancel()
             self._fill()
+            if image_state is not None:
+                self.question.offer(tuple(image_state.phases.values()))
+            self._say_scale()
 
     def _fill(self) -> None:
         """List the grains that are selected, or all; what is said of one is of the first that is selected."""
@@ -99,6 +130,8 @@ class PhasesDock(Dock):
         own = [m for m in image_state.matches if chosen is not None and m.grain in chosen.grains]
         self.reason.setText(own[0].reason if own else "")
         self.words.offer(image_state if own else None, own[0].grain if own else None)
+        one = own[0] if own and len({match.grain for match in own}) == 1 else None
+        self._offer_hint(one, nearest_hint(one) if one is not None else None)
 
     def _on_unit_toggled(self, angstrom: bool) -> None:
         unit: LengthUnit = "angstrom" if angstrom else "nm"
@@ -131,14 +164,81 @@ class PhasesDock(Dock):
         match = image_state.matches[index]
         self.reason.setText(match.reason)
         self.words.offer(image_state, match.grain, phase)
+        known = match.hints if spot_id == HINT else (*match.candidates, *match.alternatives)
+        candidate = next((c for c in known if c.phase == phase), None)
+        self._offer_hint(match, candidate or nearest_hint(match))
         if spot_id >= 0:
             spot = next(spot for spot in image_state.spots if spot.id == spot_id)
             self.session.pick(spot_chosen(image_state, spot))
             return
         self.session.look_at_grain(match.grain)
-        if phase:
-            candidate = next(c for c in (*match.candidates, *match.alternatives) if c.phase == phase)
+        if candidate is not None:
             self.session.spotlight.show_phase(image_state, phase, candidate.scale)
+
+    def _offer_hint(self, match: GrainMatch | None, candidate: Candidate | None) -> None:
+        """Let the button apply what a candidate needs of the scale; nothing where there is none."""
+        self._hint = (match, candidate) if match is not None and candidate is not None else None
+        self.apply.setEnabled(self._hint is not None and candidate is not None and bool(candidate.indexed))
+        self.apply.setText(f"Apply {needs_words(candidate)}" if candidate else "Apply to calibration")
+        self.apply.setToolTip(
+            "Correct the image's scale so that the grain is this phase, and analyse it again. The grain then"
+            " is assigned by you, as an internal standard: its name is no finding any longer"
+        )
+
+    def _on_apply(self) -> None:
+        """Correct the scale by the hint, which makes the grain an internal standard."""
+        image_state = self.session.current
+        if image_state is None or self._hint is None:
+            return
+        match, candidate = self._hint
+        try:
+            correction = correction_of_hint(candidate, match.grain)
+            corrected = image_state.micrograph.calibration.corrected(correction)
+        except ValueError as error:
+            tell(error)
+            return
+        centre = next(grain.centre for grain in image_state.grains if grain.id == match.grain)
+        said = PhaseOverride(match.grain, candidate.phase, "lock", centre)
+        self.session.calibrate(image_state, corrected, (said,))
+
+    def _on_scale_changed(self) -> None:
+        self._say_scale()
+
+    def _say_scale(self) -> None:
+        """Say what the last correction did, until something else is to be said."""
+        image_state = self.session.current
+        last = image_state.rescaled[-1:] if image_state is not None else []
+        self.undo.setVisible(bool(last))
+        if last:
+            self.reason.setText(f"{rescaled_words(last[0])}; Undo calibration takes it back")
+
+    def _on_rings_wanted(self, name: str) -> None:
+        image_state = self.session.current
+        if image_state is None or image_state.analysis is None:
+            return
+        try:
+            phase = phase_called(name, tuple(image_state.phases.values()))
+        except ValueError as error:
+            tell(error)
+            return
+        self.session.spotlight.compare(image_state, phase)
+
+    def _on_why_wanted(self, name: str) -> None:
+        image_state, chosen = self.session.current, self.session.chosen
+        if image_state is None or image_state.analysis is None:
+            self.reason.setText("analyse the image first")
+            return
+        try:
+            phase = phase_called(name, tuple(image_state.phases.values()))
+        except ValueError as error:
+            tell(error)
+            return
+        grain = chosen.grains[0] if chosen is not None and len(chosen.grains) == 1 else None
+        self.reason.setText("...")
+        self._asker.start(_why_steps(image_state.analysis, phase, grain, image_state.evidence))
+
+    def _on_answered(self, answer: WhyNot) -> None:
+        self.reason.setText(answer.words)
 
     def _choose_rings(self, image_state: ImageState, match: RingMatch, phase: str) -> None:
         """Tell of rings, and draw those of a candidate."""
@@ -150,6 +250,34 @@ class PhasesDock(Dock):
 
     def _on_clear(self) -> None:
         self.session.pick(None)
+        if self.session.current is not None:
+            self.session.spotlight.compare(self.session.current, None)
+
+
+def nearest_hint(match: GrainMatch) -> Candidate | None:
+    """Return what an unknown crystal would be by another scale; of an ambiguous one the most probable."""
+    if match.hints:
+        return match.hints[0]
+    members = [c for c in match.candidates if c.phase in match.phases]
+    return members[0] if match.outcome is Outcome.AMBIGUOUS and members else None
+
+
+def needs_words(candidate: Candidate) -> str:
+    """Return a candidate with what it needs of the scale: "Au: scale +4.2 %, stretch 3.1 % along 37°"."""
+    words = f"{candidate.phase}: scale {signed(100 * (candidate.scale - 1), 1)} %"
+    if candidate.stretch <= USUAL_STRETCH:
+        return words
+    along = stretch_direction(*candidate.distortion)
+    return f"{words}, stretch {100 * candidate.stretch:.1f} % along {along:.0f}°"
+
+
+def _why_steps(
+    analysis: Analysis, phase: Phase, grain: int | None, cache: EvidenceCache
+) -> Generator[Step, None, WhyNot]:
+    """Ask as a work of one step."""
+    answer = why_not(analysis, phase, grain, cache)
+    yield Step("why not", 1, 1)
+    return answer
 
 
 def _grain_of(key: Key, image_state: ImageState) -> int | None:

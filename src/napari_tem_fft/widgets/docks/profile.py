@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction, QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+)
 
 from ...core.crystal.miller import Style, format_hkl
 from ...core.crystal.phase import Miller, Phase
@@ -20,8 +29,11 @@ from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.progress import Step
 from ...io.figures.overview import overview
-from ...io.results.tables import write_profiles
+from ...io.results.tables import write_line, write_profiles
+from ..canvas.ruler import Measured
+from ..forms.controls import Columns
 from ..plots.canvas import ThemedToolbar
+from ..plots.line_plot import LinePlot
 from ..plots.profile_plot import ProfilePlot
 from ..plots.profile_view import PhaseLines, ProfileView
 from ..session.image_state import ImageState
@@ -52,6 +64,12 @@ class ProfileDock(Dock):
         super().__init__(napari_viewer)
         self._viewer = unwrap_viewer(napari_viewer)
         self.plot = ProfilePlot(self._viewer.theme)
+        self.line = LinePlot(self._viewer.theme)
+        self.line.setVisible(False)
+        self.width = QSpinBox(minimum=1, maximum=999)
+        self.width.setPrefix("line width ")
+        self.width.setToolTip("Pixels across the measured line that are averaged")
+        self.width.setVisible(False)
         self.saver = Runner()
         self.toolbar = ThemedToolbar(self.plot, self)
         self.curves = {
@@ -70,6 +88,7 @@ class ProfileDock(Dock):
         self.save = QAction("Save the curves as a table (CSV)...")
         self.save_plot = QAction("Save the plot (PNG, SVG)...")
         self.save_overview = QAction("Save the overview of the image (PNG, SVG)...")
+        self.save_line = QAction("Save the profile along the line as a table (CSV)...", enabled=False)
         self.copy = QAction("Copy the table of peaks")
         self._lay_out()
         self._connect()
@@ -84,14 +103,15 @@ class ProfileDock(Dock):
         menu = QMenu(show)
         menu.addActions([*self.curves.values(), self.background, self.logarithmic, self.lines])
         menu.addSeparator()
-        menu.addActions([self.copy, self.save, self.save_plot, self.save_overview])
+        menu.addActions([self.copy, self.save, self.save_plot, self.save_overview, self.save_line])
         show.setMenu(menu)
         self._row = QHBoxLayout()
         self._row.addWidget(self.toolbar)
         self._row.addWidget(show)
         self._row.addWidget(self.legend, stretch=1)
+        self._row.addWidget(self.width)
         layout.addLayout(self._row)
-        layout.addWidget(self.plot, stretch=1)
+        layout.addWidget(Columns(self.plot, self.line, (3, 2)), stretch=1)
 
     def _connect(self) -> None:
         for switch in (*self.curves.values(), self.background, self.logarithmic, self.lines):
@@ -99,6 +119,10 @@ class ProfileDock(Dock):
         self.save.triggered.connect(self._on_save)
         self.save_plot.triggered.connect(self._on_save_plot)
         self.save_overview.triggered.connect(self._on_save_overview)
+        self.save_line.triggered.connect(self._on_save_line)
+        self.width.valueChanged.connect(self.session.ruler.set_width)
+        self.session.ruler.measured.connect(self._on_line_measured)
+        self._on_line_measured(self.session.ruler.last)
         self.saver.failed.connect(tell)
         self.copy.triggered.connect(self._on_copy)
         self.follow(self._on_found)
@@ -150,8 +174,17 @@ class ProfileDock(Dock):
             f'<span style="color:{self.plot.curve_style(curve)[0]}">━ {CURVE_NAMES.get(curve, curve)}</span>'
         )
 
+    def _on_line_measured(self, measured: Measured | None) -> None:
+        """Show the profile along a line beside that of the rings, as long as there is a line."""
+        if measured is not None:
+            self.line.show_line(measured)
+        for each in (self.line, self.width):
+            each.setVisible(measured is not None)
+        self.save_line.setEnabled(measured is not None)
+
     def _on_theme_changed(self) -> None:
         self.plot.set_theme(self._viewer.theme)
+        self.line.set_theme(self._viewer.theme)
         self._on_found()
         old, self.toolbar = self.toolbar, ThemedToolbar(self.plot, self)
         self._row.replaceWidget(old, self.toolbar)
@@ -172,6 +205,13 @@ class ProfileDock(Dock):
         path = self._ask("Save the plot", f"{image_state.micrograph.name} profile.png", PICTURES)
         if path:
             self._write(lambda: self.plot.save(path))
+
+    def _on_save_line(self) -> None:
+        measured = self.session.ruler.last
+        if measured is not None:
+            path = self._ask("Save the profile along the line", "line profile.csv", "Tables (*.csv)")
+            if path:
+                self._write(lambda: write_line(Path(path), measured.profile, measured.unit))
 
     def _on_save_overview(self) -> None:
         image_state = self.session.current

@@ -29,6 +29,7 @@ from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
 from ...io.phases.table import load_table
 from ..canvas.grain_fft import GrainFft
+from ..canvas.inverse_fft import InverseFft
 from ..canvas.keys import bind, list_of_keys, words_of
 from ..canvas.live_fft import LiveFft
 from ..canvas.panel import close_panel, open_panel
@@ -45,6 +46,7 @@ from ..forms.controls import (
     side_by_side,
     wrapped_label,
 )
+from ..forms.fft_display import FftDisplay
 from ..forms.image_choice import ImageChoice
 from ..forms.mask_tools import TOOLS, MaskTools
 from ..forms.network_choice import NetworkChoice
@@ -167,6 +169,12 @@ class TemFftDock(Dock):
         self.grain_fft = GrainFft(self.session)
         self.of_grain = QCheckBox("FFT of grain")
         self.of_grain.setToolTip("Show the FFT of the selected grain alone, over that of the whole image")
+        self.inverse_fft = InverseFft(self.session)
+        self.inverse = QCheckBox("Inverse FFT")
+        self.inverse.setToolTip(
+            "Show the Bragg-filtered image of the selection, or of the whole mask, in the place of the maps"
+        )
+        self.fft_display = FftDisplay(self.session)
         self.choice = wrapped_label()
         self.choice.setVisible(False)
         self.choice.setToolTip(
@@ -201,7 +209,8 @@ class TemFftDock(Dock):
         layout.addWidget(self.choice)
         layout.addWidget(frame("Edit spots", self.spots))
         layout.addWidget(self.views)
-        layout.addWidget(flowing(self.live, self.of_grain, self.panel))
+        layout.addWidget(flowing(self.inverse, self.live, self.of_grain, self.panel))
+        layout.addWidget(folding("FFT window and contrast", self.fft_display))
         network = side_by_side(QLabel("network"), self.network)
         advanced = network, folding("Parameters", self.params, self.defaults)
         layout.addWidget(folding("Advanced", *advanced, QLabel(list_of_keys())))
@@ -232,6 +241,7 @@ class TemFftDock(Dock):
         self.views.wanted.connect(self._look)
         self.live.toggled.connect(self._on_live_toggled)
         self.of_grain.toggled.connect(self.grain_fft.want)
+        self.inverse.toggled.connect(self.inverse_fft.want)
         self.part.clicked.connect(self._on_part)
         self.panel.toggled.connect(self._on_panel_toggled)
         self._bind_keys()
@@ -247,6 +257,7 @@ class TemFftDock(Dock):
         session.current_changed.connect(self._on_current_changed)
         session.chosen_changed.connect(self._on_chosen_changed)
         session.calibrated.connect(self._on_calibrated)
+        session.scale_changed.connect(self._show_uncertainty)
         session.restored.connect(self._on_restored)
 
     def _bind_keys(self) -> None:

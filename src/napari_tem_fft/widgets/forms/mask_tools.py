@@ -28,6 +28,7 @@ TOOLS: dict[Tool, tuple[str, str]] = {
     "add": ("Add spot", "Click in the FFT where a spot is missing; its position is refined"),
     "remove": ("Delete spot", "Click a spot in the FFT that is no reflection"),
     "angle": ("Angle", "Click two spots for the angle between them"),
+    "line": ("Line", "Drag on the image or in the FFT for distance, angle and profile along the line"),
     "circle": ("Disk", "Drag in the FFT from a disk's middle to its rim"),
     "ring": ("Annulus", "Drag in the FFT from one edge of an annulus to the other"),
     "wedge": ("Sector", "Drag in the FFT from one corner of a part of an annulus to the opposite one"),

@@ -10,6 +10,8 @@ from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import component_name
 from ...core.matching import Candidate, GrainMatch, IndexedRing, IndexedSpot, RingMatch
 from ...core.matching.assignment import ring_peaks
+from ...core.matching.geometry import stretch_direction
+from ...core.matching.hints import USUAL_STRETCH
 from ...core.spots.spot import Spot
 from ..session.image_state import ImageState
 from .outcome_words import match_words
@@ -17,8 +19,10 @@ from .tree import Row
 
 #: Candidates listed a grain.
 MOST_CANDIDATES = 12
-#: A row's key: number of the match (of the rings, from -1 downwards), phase or "", id of the spot or -1.
+#: A row's key: number of the match (of the rings, from -1 downwards), phase or "", id of the spot or -1; of a
+#: hint's row HINT in the place of -1.
 Key = tuple[int, str, int]
+HINT = -2
 
 
 def columns(unit: LengthUnit) -> tuple[str, ...]:
@@ -55,6 +59,7 @@ class _Rows:
             children.append(Row(None, cells, help="Or spots that belong to no lattice at all"))
         told = [candidate for candidate in match.alternatives if candidate not in match.candidates]
         children += [self._candidate(index, candidate, outside=True) for candidate in told]
+        children += [self._hint(index, candidate) for candidate in match.hints]
         words = f"grain {match.grain}: {name} {match_words(match)}".replace("  ", " ")
         cells = (words, "", "", "", "", "", "")
         colour = colours.get(component_name(match), UNKNOWN)
@@ -95,6 +100,18 @@ class _Rows:
             "scale_change_percent": float(off),
         }
         return Row((index, candidate.phase, -1), cells, help=help, children=children, record=record)
+
+    def _hint(self, index: int, candidate: Candidate) -> Row:
+        """The row of what an unknown crystal would be by another scale, or if the image were stretched."""
+        row = self._candidate(index, candidate, outside=True)
+        needs = f"if the scale is changed by {signed(100 * (candidate.scale - 1), 1)} %"
+        if candidate.stretch > USUAL_STRETCH:
+            along = stretch_direction(*candidate.distortion)
+            needs += f", and the image stretched by {100 * candidate.stretch:.1f} % along {along:.0f}°"
+        cells = (f"closest: {candidate.phase}", *row.cells[1:])
+        help = f"{candidate.phase}, {needs}; click for its rings, and to apply it to the calibration"
+        record = {**row.record, "row": "hint", "probability": None}
+        return Row((index, candidate.phase, HINT), cells, help=help, children=row.children, record=record)
 
     def _spot(self, index: int, phase: str, indexed: IndexedSpot, spot: Spot) -> Row:
         d, sigma = length(spot.d, self.unit), uncertainty(spot.d_sigma, self.unit)

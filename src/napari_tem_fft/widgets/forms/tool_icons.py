@@ -16,7 +16,7 @@ def tool_icon(tool: str, colour: str) -> QIcon:
     Parameters
     ----------
     tool : str
-        "look", "add", "remove", "angle", "circle", "ring" or "wedge".
+        "look", "add", "remove", "angle", "line", "circle", "ring" or "wedge".
     colour : str
         "#RRGGBB".
     """
@@ -48,6 +48,10 @@ def _draw(painter: QPainter, tool: str, faint: QColor) -> None:
         case "angle":
             painter.drawPolyline(QPolygonF([QPointF(40, 40), QPointF(8, 40), QPointF(32, 8)]))
             painter.drawArc(QRectF(-12, 20, 40, 40), 0, 53 * 16)
+        case "line":
+            painter.drawLine(QPointF(10, 38), QPointF(38, 10))
+            for x, y in ((10, 38), (38, 10)):
+                painter.drawLine(QPointF(x - 6, y - 6), QPointF(x + 6, y + 6))
         case "circle":
             painter.setBrush(faint)
             painter.drawEllipse(_MIDDLE, 16, 16)

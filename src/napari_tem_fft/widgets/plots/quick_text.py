@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,8 @@ def picture_of(dpi: float, looks: tuple[Any, ...]) -> Picture:
     if key not in _pictures:
         if len(_pictures) >= KEPT:
             _pictures.clear()
-        _pictures[key] = _drawn(dpi, looks[0], dict(looks[1:]))
+        with _drawing:
+            _pictures[key] = _drawn(dpi, looks[0], dict(looks[1:]))
     return _pictures[key]
 
 
@@ -106,3 +108,5 @@ def _drawn(dpi: float, words: str, style: dict[str, Any]) -> Picture:
 
 
 _pictures: dict[tuple[Any, ...], Picture] = {}
+#: matplotlib reads formulas with one parser for all threads, and the first text is made off the GUI thread.
+_drawing = Lock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from napari.layers import Image
@@ -12,9 +12,10 @@ from ...core.crystal.phase import Phase
 from ...core.edit_cache import EditCache
 from ...core.events import GrainsFound, MapsReady, MaskPainted, PhasesAssigned, ProfilesReady, SpotsFound
 from ...core.grains.grain import Grain
+from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
 from ...core.maps.component_map import ComponentMap
-from ...core.matching import EvidenceCache, GrainMatch
+from ...core.matching import EvidenceCache, GrainMatch, PhaseOverride, merge_overrides
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ...core.profile.radial_profile import RadialProfile
@@ -28,6 +29,15 @@ from .layer_group import LayerGroup
 REQUEST = "candidates"
 #: Complete analyses kept for undo.
 MOST_KEPT = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rescaled:
+    """A change of an image's scale, and the analysis before it."""
+
+    before: Calibration
+    after: Calibration
+    analysis: Analysis | None
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +64,10 @@ class ImageState:
         What makes edits of this run's diffractogram faster; a new run begins a new one.
     request : dict
         How the candidates of the run were asked for, in plain values.
+    rescaled : list of Rescaled
+        Corrections of the scale, for undo.
+    said_since : tuple of PhaseOverride
+        What a person has said of grains since the last run, for the next one.
     from_file : bool
         Whether the layers are as they were saved, and the analysis was not shown again since.
     """
@@ -73,6 +87,8 @@ class ImageState:
     evidence: EvidenceCache = field(default_factory=EvidenceCache)
     edit_cache: EditCache | None = None
     request: dict[str, Any] = field(default_factory=dict)
+    rescaled: list[Rescaled] = field(default_factory=list)
+    said_since: tuple[PhaseOverride, ...] = ()
     from_file: bool = False
 
     def analysed_again(
@@ -80,7 +96,7 @@ class ImageState:
     ) -> Generator[Step, None, Analysis]:
         """The whole chain, with the overrides and the specimen that a person gave in the run before."""
         before = self.analysis
-        said = before.decisions if before is not None else ()
+        said = self._rescaled_decisions(before) if before is not None else ()
         drawn = before.specimen if before is not None and before.specimen_by_user else None
         micrograph, evidence = self.micrograph, self.evidence
 
@@ -93,6 +109,15 @@ class ImageState:
             )
 
         return steps()
+
+    def _rescaled_decisions(self, before: Analysis) -> tuple[PhaseOverride, ...]:
+        """What a person has said of grains; their places by the scale as it is now."""
+        now, then = (image.calibration.scale for image in (self.micrograph, before.micrograph))
+        fy, fx = (a / b for a, b in zip(now, then, strict=True))
+        return tuple(
+            one if one.centre is None else replace(one, centre=(one.centre[0] * fy, one.centre[1] * fx))
+            for one in merge_overrides(before.decisions, self.said_since)
+        )
 
     def take(self, product: Any) -> None:
         """Keep a stage's product in its place."""
@@ -124,6 +149,7 @@ class ImageState:
         # where the writer finds them
         request = {REQUEST: self.request} if self.request else {}
         write_notes(self.layer, {**notes_of(self.layer), "analysis": analysis, **request})
+        self.said_since = ()
         self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
         self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components
         if self.edit_cache is None or self.edit_cache.diffractogram is not analysis.diffractogram:

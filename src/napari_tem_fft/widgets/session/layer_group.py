@@ -24,7 +24,7 @@ from .removals import removals_of
 #: Those that lie in reciprocal space.
 RECIPROCAL = (
     *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
-    *("phase", "choice", "pattern", "region", "bars"),
+    *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle", "bars"),
 )
 
 #: Width and height of a colour bar, pixels, and size of its numbers: there is little room beside the images.

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
 from ...core.events import MaskPainted, SpotsFound
+from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
 from ...core.matching import PhaseOverride
 from ...core.matching.assignment import CandidateSet
@@ -27,24 +28,25 @@ from ..canvas.mask_watcher import MaskWatchers, set_editable
 from ..canvas.picking import Picker
 from ..canvas.readout import Readout
 from ..canvas.reduction import Reduction
+from ..canvas.ruler import Ruler
 from ..canvas.spotlight import Spotlight
 from ..canvas.stage import Stage
 from ..canvas.tools import Tools
 from ..canvas.visibility import notes_of
 from ..forms.override_buttons import word_steps
 from .edits import Edits, remember
-from .image_state import REQUEST, ImageState
+from .image_state import REQUEST, ImageState, Rescaled
 from .layer_group import LayerGroup
 from .messages import tell
 from .network import Network
 from .runner import Runner
 from .selection import Selection, grain_chosen
 from .settings import SharedSettings
-from .source import analysis_of, is_source, micrograph_from
+from .source import analysis_of, calibration_from, is_source, micrograph_from, set_calibration
 
 Kind = Literal["run", "edit", "again"]
 #: Layers that an edit does not touch.
-UNTOUCHED = ("fft", "probability", "mask", "bars")
+UNTOUCHED = ("fft", "probability", "mask", "bars", "compare")
 
 
 class Session(QObject):
@@ -66,6 +68,8 @@ class Session(QObject):
         Other spots were picked, or none any longer.
     calibrated()
         The scale of the current image was corrected.
+    scale_changed()
+        It was corrected, or a correction taken back.
     restored(dict)
         An analysed image from a file was chosen; how its candidates were asked for, empty if not known.
     """
@@ -77,6 +81,7 @@ class Session(QObject):
     state_changed = Signal()
     chosen_changed = Signal()
     calibrated = Signal()
+    scale_changed = Signal()
     restored = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -106,6 +111,10 @@ class Session(QObject):
         self.tools = Tools(self)
         self.tools.follow(viewer)
         self.tools.follow_session()
+        self.ruler = Ruler(self)
+        self.ruler.follow(viewer)
+        for changed in (self.current_changed, self.calibrated):
+            changed.connect(self.ruler.clear)
         self._picker = Picker(viewer, lambda: self.current if self.tools.tool == "look" else None, self.pick)
         self.spotlight.profile_shown.connect(self.profile_changed)
         self.runner = Runner()
@@ -259,8 +268,9 @@ class Session(QObject):
         self.chosen_changed.emit()
 
     def deselect(self) -> None:
-        """Choose nothing, and take no tool in hand."""
+        """Choose nothing, take the measured line away, and take no tool in hand."""
         self.pick(None)
+        self.ruler.clear()
         if self.tools.tool != "look":
             self.tools.take("look")
 
@@ -286,6 +296,46 @@ class Session(QObject):
         if image_state.analysis is not None:
             presenter = Presenter.after(image_state.analysis, self.beside, keep_mask)
             self._start(image_state, presenter.present(steps), kind="edit")
+
+    def calibrate(
+        self,
+        image_state: ImageState,
+        calibration: Calibration,
+        decisions: Sequence[PhaseOverride] = (),
+    ) -> None:
+        """Give an image another scale and have it analysed again; `undo_calibration` takes all back.
+
+        Parameters
+        ----------
+        image_state : ImageState
+        calibration : Calibration
+        decisions : sequence of PhaseOverride
+            What a person says of grains with it, beside what was said before.
+        """
+        self.cancel()
+        before = calibration_from(image_state.layer)
+        image_state.rescaled.append(Rescaled(before, calibration, image_state.analysis))
+        image_state.said_since = tuple(decisions)
+        set_calibration(image_state.layer, calibration)
+        self.scale_changed.emit()
+        self.calibrated.emit()
+
+    def undo_calibration(self) -> None:
+        """Give the current image the scale that it had before the last correction, and its analysis then."""
+        image_state = self.current
+        if image_state is None or not image_state.rescaled:
+            return
+        self.cancel()
+        step = image_state.rescaled.pop()
+        image_state.said_since = ()
+        set_calibration(image_state.layer, step.before)
+        self.ruler.clear()
+        if step.analysis is not None:
+            image_state.micrograph = step.analysis.micrograph
+            image_state.past.clear()
+            image_state.future.clear()
+            self._show_again(image_state, step.analysis)
+        self.scale_changed.emit()
 
     def _show_again(self, image_state: ImageState, analysis: Analysis) -> None:
         image_state.past = [spots for spots in image_state.past if spots != analysis.spots]
@@ -341,6 +391,7 @@ class Session(QObject):
     def use_panel(self, panel: ViewerModel | None) -> None:
         """Show reciprocal space in a viewer of its own from now on, or beside the micrograph again."""
         self.pick(None)
+        self.ruler.clear()
         self._panel = ref(panel) if panel is not None else None
         for image_state in self._image_states.values():
             image_state.group.move(panel)
@@ -348,6 +399,7 @@ class Session(QObject):
             self._readout.follow(panel)
             self._picker.follow(panel)
             self.tools.follow(panel)
+            self.ruler.follow(panel)
         if self._running is not None:
             self.cancel()
         self._show_if_missing()
