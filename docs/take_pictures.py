@@ -228,7 +228,7 @@ def take_tour(output: Path) -> None:
 
 
 def take_choices(window: Window, output: Path) -> None:
-    """What a click on a spot, a ring and the tool that removes spots do, with the mouse."""
+    """What clicks, a ring, a line and a question about a phase give, with the mouse."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from mouse import press_on_canvas
 
@@ -261,7 +261,29 @@ def take_choices(window: Window, output: Path) -> None:
     said("the strongest spot removed")
     save(output / "tour_remove.png", window.picture(), LARGEST)
     window.dock.spots.undo.click()
-    window.dock.spots.tools["look"].click()
+    window.rest()
+    window.dock.spots.tools["line"].click()
+    press_on_canvas(window.viewer, place((0.0, 0.0)), place(np.multiply(0.5, strong.g)), place(strong.g))
+    window.wait(1.0)
+    said("a line from g = 0 to the strongest spot")
+    save(output / "tour_line.png", window.picture(), LARGEST)
+    window.dock.session.deselect()
+    window.show("Spots")
+    press_on_canvas(window.viewer, place(strong.g))
+    window.rest()
+    save(output / "tour_spots.png", window.picture(), LARGEST)
+    window.dock.session.deselect()
+    why = window.show("Results").candidates
+    window.dock.session.look_at_grain(findings.grains[0].id)
+    window.rest()
+    why.question.name.setText("Au")
+    why.question.rings.click()
+    why.question.why.click()
+    window.wait(until=lambda: why.reason.text().startswith("Au"))
+    window.dock.views.wanted.emit("both")
+    save(output / "tour_why.png", window.picture(), LARGEST)
+    why.clear.click()
+    window.show("Profile")
     window.rest()
 
 

@@ -42,7 +42,7 @@ def test_a_line_is_measured_on_the_image_then_on_the_fft_and_goes_with_the_image
     assert line.profile.azimuth == pytest.approx(np.degrees(np.arctan2(2, 3)), abs=1.0)
     assert label_of(viewer.layers["line · second"]) == [line.label] and " nm, " in line.label
     assert two_images.spots.said.text() == line.words
-    assert not profile.line.isHidden() and profile.line.axes.get_title() == line.words
+    assert not profile.line.isHidden() and profile.line.axes.get_title() == line.label
     assert np.nanstd(line.profile.value) > 0  # fringes
     before = line.profile.value
     profile.width.setValue(9)
@@ -100,3 +100,5 @@ def test_a_line_on_an_image_without_a_scale_is_in_pixels(two_images):
     press_on_canvas(viewer, (20.0, 10.0), (20.0, 30.0), (20.0, 50.0))
     assert session.ruler.last.profile.length == pytest.approx(40, abs=1)
     assert "pixels, 0.0°" in session.ruler.last.label or "pixels, 180.0°" in session.ruler.last.label
+    viewer.layers.remove(image)
+    assert lines_in(viewer) == [] and session.ruler.last is None

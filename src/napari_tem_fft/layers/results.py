@@ -99,7 +99,7 @@ PASSING = frozenset(
 MASK = "#FFD95A"
 CLEAR = "#00000000"
 #: Colour of lines and angles that were measured, to be seen on grey and on the colours of a diffractogram.
-MEASURED = "#5CF2FF"
+MEASURED = "#FFF200"
 #: Width of the lines around grains and specimen, in cells of the map.
 OUTLINE = 1
 #: With more grains their numbers are hidden at first; rows of the legend at most.
@@ -449,7 +449,13 @@ def region_layer(outlines: Sequence[NDArray[np.float64]], plane: Plane, of: str,
 
 
 def line_layer(
-    start: Point, end: Point, label: str, of: str, size: float, plane: Plane | None = None, unit: str = "nm"
+    start: Point,
+    end: Point,
+    label: str,
+    of: str,
+    field: tuple[Point, Point],
+    plane: Plane | None = None,
+    unit: str = "nm",
 ) -> LayerData:
     """Shapes layer of a measured line with its ends, the angle from +x at its start, and what was measured.
 
@@ -460,29 +466,35 @@ def line_layer(
     label : str
     of : str
         Name of the micrograph.
-    size : float
-        Width of the picture in which it is drawn, in the same unit.
+    field : tuple of tuple of float, (y, x)
+        Corners of smallest and largest coordinates of the picture, in the same unit; the label stays inside.
     plane : Plane, optional
         Where the diffractogram is shown, if it lies there.
     unit : str
         Of the image.
     """
     a, b = np.array(start, float), np.array(end, float)
+    first, last = np.array(field, float)
+    size = float(last[1] - first[1])
     length = max(float(np.hypot(*(b - a))), 1e-9)
     along = (b - a) / length
     # the angle stands at the lower end, from which the line goes up
     low, up = (a, along) if along[0] < 0 or (along[0] == 0 and along[1] > 0) else (b, -along)
     across = np.array([-abs(up[1]), up[0] * np.sign(up[1] or 1.0)])
-    tick, far = 0.012 * size * across, 0.035 * size * across
+    tick = 0.012 * size * across
     radius = min(0.3 * length, 0.08 * size)
     turn = float(np.arctan2(-up[0], up[1]))
     arc = [low + radius * np.array([-np.sin(t), np.cos(t)]) for t in np.linspace(0.0, turn, 24)]
+    # half of the label's size, by letters about as wide as they are high
+    reach = size * np.array([0.04, 0.0125 * max(map(len, label.split("\n"))) + 0.01])
+    beyond = b + along * (float(np.abs(along) @ reach) + 0.02 * size)
+    place = np.clip(beyond, np.minimum(first + reach, last - reach), last - reach)
     lines = [
         np.array([a, b]),
-        *(np.array([place - tick, place + tick]) for place in (a, b)),
+        *(np.array([tip - tick, tip + tick]) for tip in (a, b)),
         np.array([low, low + 1.3 * radius * np.array([0.0, 1.0])]),
         np.array(arc),
-        np.array([(a + b) / 2 + far - along * 1e-6 * size, (a + b) / 2 + far + along * 1e-6 * size]),
+        np.array([place - along * 1e-6 * size, place + along * 1e-6 * size]),
     ]
     return _drawn_lines("line", lines, [*[""] * 5, label], of, size, plane, unit)
 

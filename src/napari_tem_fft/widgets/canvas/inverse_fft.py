@@ -6,7 +6,7 @@ from qtpy.QtCore import QObject
 
 from ..session.image_state import ImageState
 from ..session.session import Session
-from .visibility import bring_back, hide
+from .visibility import bring_back, hide, set_visible
 
 #: First words of the roles of layers that would cover it.
 COVERING = ("heat", "selected", "orientation", "d_change", "rotation")
@@ -52,7 +52,7 @@ class InverseFft(QObject):
         """Show the maps again; those of an image that is not on the stage stay out of sight with it."""
         group = image_state.group
         if (inverse := group.get("ifft")) is not None:
-            inverse.visible = False
+            set_visible(inverse, False)
         if image_state.layer is self._session.stage.image:
             for role in group.roles:
                 if role.split()[0] in COVERING:

@@ -70,6 +70,16 @@ class _Ground:
         """Of the picture, in `unit`."""
         return float(self.pixels.shape[1] * self.step[1])
 
+    @property
+    def field(self) -> tuple[Point, Point]:
+        """Corners of smallest and largest coordinates."""
+        low = [
+            -(n // 2) * s if self.space == "fft" else 0.0
+            for n, s in zip(self.pixels.shape, self.step, strict=True)
+        ]
+        high = [start + n * s for start, n, s in zip(low, self.pixels.shape, self.step, strict=True)]
+        return (low[0], low[1]), (high[0], high[1])
+
     def place(self, world: Sequence[float]) -> Point:
         """Where a world position lies: in the picture's own unit, on a diffractogram from g = 0."""
         if self.space == "fft":
@@ -120,6 +130,11 @@ class Ruler(QObject):
         self._before: tuple[Space, float] | None = None
         self.width = 1
         self.last: Measured | None = None
+
+    def follow_tools(self) -> None:
+        """Take the line away when another tool is taken in hand that draws."""
+        if self._session.tools.tool not in ("look", "line"):
+            self.clear()
 
     def follow(self, viewer: ViewerModel) -> None:
         """Take the mouse in a viewer; in a panel's too."""
@@ -203,8 +218,9 @@ class Ruler(QObject):
         if self._group is None:
             return
         label = measured_words(start, end, ground.unit, length_unit())
-        where = ground.width, ground.plane, ground.unit
-        self._group.show([line_layer(start, end, label, ground.of, *where)])
+        drawn = label.replace("⁻¹, d", "⁻¹\nd")  # below each other there is room for both
+        where = ground.field, ground.plane, ground.unit
+        self._group.show([line_layer(start, end, drawn, ground.of, *where)])
         self._session.tools.said.emit(label)
 
     def _finish(self, ground: _Ground, start: Point, end: Point) -> None:

@@ -31,6 +31,14 @@ def bring_back(layer: Layer) -> None:
         write_notes(layer, {name: value for name, value in notes.items() if name != BEFORE})
 
 
+def set_visible(layer: Layer, visible: bool) -> None:
+    """Show a layer or not, at once or, where it was put out of sight, when it comes back."""
+    if is_hidden(layer):
+        write_notes(layer, {**notes_of(layer), BEFORE: visible})
+    else:
+        layer.visible = visible
+
+
 def is_hidden(layer: Layer) -> bool:
     """Whether a layer was put out of sight."""
     return BEFORE in notes_of(layer)

@@ -87,9 +87,9 @@ class PhasesDock(Dock):
     def _lay_out(self) -> None:
         layout = self.column()
         layout.addWidget(self.tree)
+        layout.addWidget(self.question)
         layout.addWidget(self.reason)
         layout.addWidget(flowing(self.apply, self.undo))
-        layout.addWidget(self.question)
         layout.addWidget(self.words)
         layout.addWidget(flowing(self.clear, self.copy, self.angstrom))
 
@@ -178,7 +178,7 @@ class PhasesDock(Dock):
     def _offer_hint(self, match: GrainMatch | None, candidate: Candidate | None) -> None:
         """Let the button apply what a candidate needs of the scale; nothing where there is none."""
         self._hint = (match, candidate) if match is not None and candidate is not None else None
-        self.apply.setEnabled(self._hint is not None and candidate is not None and bool(candidate.indexed))
+        self.apply.setVisible(self._hint is not None and candidate is not None and bool(candidate.indexed))
         self.apply.setText(f"Apply {needs_words(candidate)}" if candidate else "Apply to calibration")
         self.apply.setToolTip(
             "Correct the image's scale so that the grain is this phase, and analyse it again. The grain then"

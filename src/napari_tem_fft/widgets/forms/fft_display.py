@@ -21,7 +21,7 @@ from ..session.image_state import ImageState
 from ..session.messages import tell
 from ..session.runner import Runner
 from ..session.session import Session
-from .controls import button, side_by_side
+from .controls import button, short, side_by_side
 
 #: Roles of the layers that show a spectrum.
 SPECTRA = ("fft", "live", "grain_fft")
@@ -65,7 +65,7 @@ class FftDisplay(QWidget):
         self._follow()
 
     def _make_controls(self) -> None:
-        self.window_kind, self.scale = QComboBox(), QComboBox()
+        self.window_kind, self.scale = short(QComboBox(), 5), short(QComboBox(), 5)
         for kind in get_args(Window):
             self.window_kind.addItem(WORDS[kind], kind)
         self.window_kind.setToolTip(

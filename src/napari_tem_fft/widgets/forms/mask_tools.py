@@ -174,7 +174,7 @@ def _tool(name: str, help: str) -> QPushButton:
     made = button("", help)
     made.setAccessibleName(name)
     made.setIconSize(QSize(SHOWN, SHOWN))
-    made.setMinimumWidth(SHOWN + 8)
+    made.setMinimumWidth(SHOWN + 5)
     made.setCheckable(True)
     return made
 

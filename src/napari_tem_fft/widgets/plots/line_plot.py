@@ -6,7 +6,7 @@ from ..canvas.ruler import Measured
 from .canvas import ThemedCanvas
 
 #: Titles of the axes, by the picture and by the unit of positions.
-VALUES = {"image": "grey level", "fft": "log₁₀ of power over noise"}
+VALUES = {"image": "grey level", "fft": "log₁₀ (power / noise)"}
 POSITIONS = {"nm": "distance (nm)", "1/nm": "distance (nm⁻¹)", "pixel": "distance (pixels)"}
 
 
@@ -34,6 +34,6 @@ class LinePlot(ThemedCanvas):
             self.axes.set_xlim(0.0, max(profile.length, 1e-9))
             self.axes.set_xlabel(POSITIONS[self.shown.unit])
             self.axes.set_ylabel(VALUES[self.shown.space])
-            self.axes.set_title(self.shown.words, fontsize=8, color=self.colours.text)
+            self.axes.set_title(self.shown.label.replace(", d", "\nd"), fontsize=8, color=self.colours.text)
         self.style(self.axes)
         super().redraw()

@@ -115,6 +115,7 @@ class Session(QObject):
         self.ruler.follow(viewer)
         for changed in (self.current_changed, self.calibrated):
             changed.connect(self.ruler.clear)
+        self.tools.changed.connect(self.ruler.follow_tools)
         self._picker = Picker(viewer, lambda: self.current if self.tools.tool == "look" else None, self.pick)
         self.spotlight.profile_shown.connect(self.profile_changed)
         self.runner = Runner()
@@ -459,6 +460,8 @@ class Session(QObject):
             self.runner.cancel()
 
     def _on_layer_removed(self, event: Any) -> None:
+        if is_source(event.value):
+            self.ruler.clear()  # its line may be on it, though nothing else is known of it
         image_state = self._image_states.pop(event.value, None)
         if image_state is None:
             return
