@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from qtpy.QtCore import QObject
 
+from ...core.maps.strain import SHOWN
 from ..session.image_state import ImageState
 from ..session.session import Session
 from .visibility import bring_back, hide, set_visible
 
 #: First words of the roles of layers that would cover it.
-COVERING = ("heat", "selected", "orientation", "d_change", "rotation")
+COVERING = ("heat", "selected", "orientation", *SHOWN)
 
 
 class InverseFft(QObject):

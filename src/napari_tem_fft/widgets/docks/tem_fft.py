@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...api.script import Recipe, as_command, as_python, recipe_of
-from ...core.image.calibration import UNCERTAINTY, stated_uncertainty
+from ...core.image.calibration import UNCERTAINTY, Calibration, stated_uncertainty
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
@@ -58,7 +58,7 @@ from ..session.batch_run import run_of
 from ..session.messages import messages, tell
 from ..session.preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
 from ..session.session import unwrap_viewer
-from ..session.source import calibration_from, set_pixel_size, set_uncertainty
+from ..session.source import calibration_from, set_calibration, set_pixel_size, set_uncertainty
 from ..session.turns import in_turns
 from ..session.warm import load_layers
 from .batch import BatchDock
@@ -396,11 +396,12 @@ class TemFftDock(Dock):
             self.uncertainty.setValue(calibration_from(layer).uncertainty_percent)
             self.uncertainty.blockSignals(False)
 
-    def _on_profile_applied(self, layer: Image) -> None:
+    def _on_profile_applied(self, layer: Image, corrected: Calibration) -> None:
         """Take over the corrected scale; an image that was analysed is analysed again."""
         if self.session.current is not None:
-            self.session.calibrated.emit()
+            self.session.calibrate(self.session.current, corrected)
         else:
+            set_calibration(layer, corrected)
             self._on_image_chosen(layer)
             self.session.stage.look("both")
 

@@ -12,7 +12,7 @@ from ...core.image.calibration import AS_READ
 from ...io.exchange.calibration_profile import CalibrationProfile, fitting_profiles, setting_words
 from ...layers.results import KEY
 from ..session.messages import tell
-from ..session.source import calibration_from, set_calibration
+from ..session.source import calibration_from
 from .controls import button, fill_row, short, wrapped_label
 
 
@@ -23,11 +23,11 @@ class ProfileOffer(QWidget):
 
     Signals
     -------
-    applied(Image)
-        The scale of an image was corrected.
+    applied(Image, Calibration)
+        An image is to have this scale.
     """
 
-    applied = Signal(object)
+    applied = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,5 +83,4 @@ class ProfileOffer(QWidget):
         except ValueError as error:
             tell(error)
             return
-        set_calibration(layer, corrected)
-        self.applied.emit(layer)
+        self.applied.emit(layer, corrected)
