@@ -92,7 +92,7 @@ def test_the_angle_between_two_spots_is_drawn_until_the_selection_ends(two_image
     qtbot.waitUntil(lambda: not session.spotlight.runner.running, timeout=60_000)
 
 
-def test_a_line_on_an_image_without_a_scale_is_in_pixels(two_images):
+def test_a_line_on_an_image_without_a_scale_is_in_pixels(two_images, qtbot):
     session, viewer = two_images.session, two_images.session.viewer
     image = viewer.add_image(np.random.default_rng(0).normal(size=(64, 80)), name="raw")
     assert session.stage.image is image
@@ -101,4 +101,5 @@ def test_a_line_on_an_image_without_a_scale_is_in_pixels(two_images):
     assert session.ruler.last.profile.length == pytest.approx(40, abs=1)
     assert "pixels, 0.0°" in session.ruler.last.label or "pixels, 180.0°" in session.ruler.last.label
     viewer.layers.remove(image)
-    assert lines_in(viewer) == [] and session.ruler.last is None
+    qtbot.waitUntil(lambda: lines_in(viewer) == [], timeout=10_000)
+    assert session.ruler.last is None
