@@ -41,7 +41,7 @@ def test_a_few_snr_share_a_logarithm():
 
 
 def test_windows_cover_the_whole_image_and_their_middles_lie_in_it():
-    line = window_line(1000, 240)
+    line = window_line(1000, 240, 0.02)
     covered = np.zeros(1000)
     for start, taper in zip(line.starts, line.tapers, strict=True):
         inside = np.arange(start, start + 240)
@@ -92,3 +92,15 @@ def test_spectra_of_the_band_are_those_of_the_pixels():
     same = compute_local_spectra(image, PIXEL, whole.q_min, whole.q_max, WindowParams(6.0))
     assert found.density_at((3.0, 4.0)).mean() == pytest.approx(9.0, rel=0.05)
     assert found.snr_max.max() == pytest.approx(same.snr_max.max(), rel=0.1)
+
+
+def test_a_small_field_has_windows_of_half_of_it_beside_the_whole_one():
+    spectra = spectra_of(white_noise((320, 320), 1), window=11.0)
+    assert spectra.window_grid == (3, 3)
+    assert sorted(set(spectra.centres[:, 0])) == pytest.approx([2.0, 4.0, 6.0])
+    assert spectra_of(white_noise((180, 180), 1), window=11.0).window_grid == (1, 1)
+
+
+def test_a_field_hardly_longer_than_a_window_has_one_of_them_in_its_middle():
+    line = window_line(300, 298, 0.02)
+    assert line.starts.tolist() == [-149, 1, 151] and line.middles.tolist() == [74.5, 150.0, 225.5]

@@ -4,10 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from forward_model import white_noise
 from napari_tem_fft.core.grains.candidate import GrainCandidate
 from napari_tem_fft.core.grains.peaks import Peak
 from napari_tem_fft.core.grains.regions import Outline
 from napari_tem_fft.core.grains.search import SATELLITE, _admit, _explains, _own_spots
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.pipeline import analysis_steps
+from napari_tem_fft.core.progress import exhaust
 from small_analysis import regions_of
 
 SHARED, OTHER = (3.0, 4.0), (-1.0, 4.5)
@@ -65,3 +70,42 @@ def test_a_seed_is_explained_by_the_same_spot_or_as_its_faint_satellite():
     assert explained(beside, SATELLITE * 0.9e4) == [True, False]
     assert explained(beside, SATELLITE * 1.1e4) == explained(far, 20.0) == [False, False]
     assert explained(beside, SATELLITE * 0.9e4, "network") == [False, False]
+
+
+LEFT, RIGHT = ((4.1, 1.3), (-1.2, 4.4)), ((3.2, -3.1), (0.4, 4.9))
+
+
+def found_in(shape, left, right, boundary, strength=(0.5, 0.5)):
+    """The reflections of each grain that is found in a field with two crystals side by side."""
+    y, x = np.arange(shape[0])[:, None] * 0.02, np.arange(shape[1]) * 0.02
+    pixels = white_noise(shape, 1)
+    for waves, side, height in zip((left, right), (x < boundary, x >= boundary), strength, strict=True):
+        pixels += height * side * sum(np.cos(2 * np.pi * (gy * y + gx * x)) for gy, gx in waves)
+    analysis = exhaust(analysis_steps(Micrograph(pixels, Calibration.real(0.02), "pair"), ()))
+    spots = {spot.id: np.array(spot.g) for spot in analysis.spots}
+    known = sorted({*left, *right})
+    return [
+        {
+            wave
+            for wave in known
+            for i in grain.spots
+            if min(np.hypot(*(spots[i] - wave)), np.hypot(*(spots[i] + wave))) < 0.1
+        }
+        for grain in analysis.grains
+    ]
+
+
+def test_two_crystals_that_share_a_reflection_in_a_small_field_are_two_grains_that_both_have_it():
+    left, right = (*LEFT, SHARED), (*RIGHT, SHARED)
+    grains = found_in((400, 400), left, right, 4.0)
+    assert sorted(map(sorted, grains)) == sorted(map(sorted, (set(left), set(right))))
+
+
+def test_a_fainter_crystal_in_a_strip_of_a_small_field_is_found():
+    grains = found_in((400, 400), LEFT, RIGHT, 5.0, (0.5, 0.08))
+    assert sorted(map(sorted, grains)) == sorted(map(sorted, (set(LEFT), set(RIGHT))))
+
+
+def test_a_crystal_that_fills_a_narrow_strip_is_one_grain():
+    grains = found_in((1000, 256), (*LEFT, SHARED), (), 99.0)
+    assert grains == [{*LEFT, SHARED}]

@@ -106,3 +106,25 @@ def test_beside_vacuum_noise_marks_the_stated_share_of_the_film():
             naive.append(power[inside] > -np.log(0.01) * power.mean())
     assert np.mean(marked) == pytest.approx(0.01, rel=0.3)
     assert np.mean(naive) > np.mean(marked)
+
+
+def test_in_a_small_field_fringes_that_do_not_close_are_as_strong_at_the_border_as_in_the_middle():
+    g = frequency(0.2347, 31.0)
+    found = diffractogram_of(fringes((250, 170), PIXEL, 0.2347, 31.0, amplitude=2.0))
+    amplitude = np.abs(bragg_field(found, g, 1.0, MapGrid.covering((5.0, 5.1), 0.3)))
+    assert amplitude.min() > 0.93 and amplitude.max() < 1.07
+
+
+def test_noise_of_a_small_field_counts_the_pixels_that_are_missing_beyond_its_border():
+    grid, shape = MapGrid.covering((6.0, 6.0), 0.3), (300, 200)
+    ratios = []
+    for seed in range(60):
+        pixels = white_noise(shape, seed)
+        found = diffractogram_of(pixels)
+        spectra = compute_local_spectra(pixels.astype(np.float32), PIXEL, 2.0, 10.0, WindowParams())
+        g = (3.1, 2.2)
+        power = np.abs(bragg_field(found, g, 1.0, grid)) ** 2
+        ratios.append(power / field_noise(found, spectra, g, 1.0, grid))
+    mean = np.mean(ratios, axis=0)
+    border = np.concatenate([mean[0], mean[-1], mean[:, 0], mean[:, -1]]).mean()
+    assert mean[8:-8, 8:-8].mean() == pytest.approx(1.0, abs=0.3) and border == pytest.approx(1.0, abs=0.3)

@@ -1,6 +1,7 @@
 """Where the fringes of a region are in phase, and what the lens does to them on its rim."""
 
 import numpy as np
+import pytest
 
 from forward_model import fringes, white_noise
 from napari_tem_fft.core.image.calibration import Calibration
@@ -34,3 +35,17 @@ def test_a_lens_that_favours_higher_frequencies_hardly_moves_a_spot():
     analysis = exhaust(analysis_steps(Micrograph(pixels, Calibration.real(0.025), "lens"), ()))
     spot = max(analysis.spots, key=lambda one: one.snr)
     assert abs(spot.d - 0.2) < 1.0 * spot.d_sigma
+
+
+@pytest.mark.parametrize("extent", [(3.0, 3.0), (5.12, 5.12), (5.12, 20.0)])
+def test_fringes_that_do_not_close_at_the_border_of_a_small_field_have_their_true_g(extent):
+    shape = tuple(round(side / 0.02) for side in extent)
+    waves = np.array([(-9.4, 8.3), (11.6, 6.7)]) / 3.0
+    y, x = np.arange(shape[0])[:, None] * 0.02, np.arange(shape[1]) * 0.02
+    fringes_of = [np.cos(2 * np.pi * (gy * y + gx * x)) for gy, gx in waves]
+    pixels = white_noise(shape, 0) + sum(fringes_of)
+    analysis = exhaust(analysis_steps(Micrograph(pixels, Calibration.real(0.02), "small"), ()))
+    assert len(analysis.grains) == 1 and len(analysis.spots) == 2
+    for spot in analysis.spots:
+        error = min(np.hypot(*(sign * waves - spot.g).T).min() for sign in (1, -1))
+        assert error < 2.2 * spot.sigma and error < 0.003 * np.hypot(*spot.g)

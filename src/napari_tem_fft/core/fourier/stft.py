@@ -59,7 +59,7 @@ def window_grid_of(
     tested = (radius >= q_min) & (radius <= q_max)
     tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0: each pair counts once
     rings = pool_rings(radius, 0.5 * q_min, float(radius.max()), RING_BINS)
-    lines = (window_line(n, width) for n, width in zip(shape, side, strict=True))
+    lines = (window_line(n, width, p) for n, width, p in zip(shape, side, pixel_size, strict=True))
     return WindowGrid(side, grid, radius, tested, rings, between_rings(rings, radius), *lines)
 
 

@@ -11,6 +11,12 @@ from scipy import fft
 
 from ..parameters import Field, check_limits
 
+#: Where one window holds a whole small field, windows of half its width are laid at either border beside it,
+#: unless they were narrower than so many nm: two crystals side by side are then seen in windows of their own.
+NARROWEST_HALF = 2.5
+#: A field that is longer than a window by less than this share of it has one window.
+ONE_WINDOW = 0.125
+
 
 @dataclass(frozen=True, slots=True)
 class WindowParams:
@@ -65,16 +71,27 @@ def window_pixels(
     return sides[0], sides[1]
 
 
-def window_line(n: int, side: int) -> WindowLine:
-    """Windows with half overlap along n pixels, and one of half the width at either border.
+def window_line(n: int, side: int, pixel: float) -> WindowLine:
+    """Windows with half overlap along n pixels of `pixel` nm, and one of half the width at either border.
 
-    A whole window that reached beyond the border would cut a crystal there, and draw streaks.
+    A whole window that reached beyond the border would cut a crystal there, and draw streaks. Of a field
+    that one window holds there is that one alone where half of it is less than `NARROWEST_HALF`.
+
+    Examples
+    --------
+    >>> window_line(400, 400, 0.02).starts
+    array([-200,    0,  200])
+    >>> window_line(150, 150, 0.02).starts
+    array([0])
     """
-    if side >= n:
-        return WindowLine(np.zeros(1, np.intp), _hann(side)[None], np.array([side / 2]), np.ones(1))
-    count = int(np.ceil((n - side) / (side / 2))) + 1
-    inner = np.rint(np.linspace(0, n - side, count)).astype(np.intp)
     half = side // 2
+    one = n - side < ONE_WINDOW * side
+    if one and half * pixel < NARROWEST_HALF:
+        start = (n - side) // 2
+        return WindowLine(np.full(1, start), _hann(side)[None], np.array([start + side / 2]), np.ones(1))
+    count = 1 if one else int(np.ceil((n - side) / (side / 2))) + 1
+    first = (n - side) // 2 if one else 0
+    inner = np.rint(np.linspace(first, n - side, count)).astype(np.intp)
     narrow = np.zeros((2, side), np.float32)
     narrow[0, side - half :] = narrow[1, :half] = _hann(half)
     return WindowLine(

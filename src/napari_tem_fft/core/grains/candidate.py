@@ -124,12 +124,12 @@ def refine_spots(context: SearchContext, candidate: GrainCandidate) -> GrainCand
 
     A peak whose fringes do not add up over the region is none.
     """
-    weights = weights_of(candidate.region, context.grid, context.params.resolution)
+    weights = weights_of(candidate.region, context.grid, context.params.resolution, context.band)
     wander = PHASE_WANDER / equivalent_diameter(candidate.region, context.grid)
     spots = [peak.g for peak in candidate.peaks]
     densities = candidate.noise.densities_at(spots)
     furthest = 0.5 * candidate.resolution
-    measured = refine(context.diffractogram, weights, spots, densities, furthest)
+    measured = refine(context.diffractogram, weights, spots, densities, furthest, context.band)
     peaks = []
     for peak, (g, sigma) in zip(candidate.peaks, measured, strict=True):
         if sigma < UNCONFIRMED * candidate.resolution:

@@ -66,12 +66,23 @@ def significance(
     """
     if not spots:
         return np.zeros(grid.shape, np.float32)
+    total: NDArray[np.float32] = spot_powers(diffractogram, spectra, spots, width, grid).sum(axis=0)
+    return total
+
+
+def spot_powers(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Sequence[tuple[float, float]],
+    width: float,
+    grid: MapGrid,
+) -> NDArray[np.float32]:
+    """Local power of each spot over its own noise, shape (number of spots, *grid.shape)."""
     fields = bragg_fields(diffractogram, spots, width, grid)
-    power = fields.real**2
+    power: NDArray[np.float32] = fields.real**2
     power += fields.imag**2
     power /= fields_noise(diffractogram, spectra, spots, width, grid)
-    total: NDArray[np.float32] = power.sum(axis=0)
-    return total
+    return power
 
 
 @lru_cache(maxsize=256)

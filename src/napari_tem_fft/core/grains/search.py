@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spots.bragg_filter import is_small
 from ..spots.kinds import sort_spots, switch_off
 from ..spots.seeds import Proposal, Seed
 from ..spots.spot import Origin, Spot, separation, separations
@@ -22,9 +23,9 @@ from .candidate import (
 from .ghosts import find_rims
 from .grain import GrainSet, centroid, equivalent_diameter, grain_set
 from .peaks import Peak
-from .region import GrainRegion
+from .region import GrainRegion, union
 from .regions import Outline, window_area
-from .separation import separate
+from .separation import largest_piece, places_of_spots, separate
 
 #: Two frequencies closer than this many resolutions of a grain are one reflection.
 SAME = 0.75
@@ -41,6 +42,9 @@ LAID_OVER = 0.5
 FADED = 0.5
 #: Detections of so many grains of like g that lie near each other can be one seed.
 GRAINS_A_SEED = 4
+#: What is left of a small field is looked at where it is larger than so many squares of the filter's width,
+#: so many times at most.
+LEAST_REST, MOST_RESTS = 2 * np.pi, 3
 #: Most spots whose maps are added for a grain's region.
 MOST_MAPPED = 8
 
@@ -100,11 +104,70 @@ def search_grains(
             tried = windows
             if candidate is None:
                 break
-            _admit(candidates, candidate, context)
+            for crystal in _crystals(context, candidate):
+                _admit(candidates, crystal, context)
             known = _Known.of(candidates)
+    _search_rest(context, candidates)
     parts = (part for candidate in _own_peaks(candidates) for part in _parts(context, candidate))
     measured = (refine_spots(context, part) for part in parts)
     return tuple(candidate for candidate in measured if candidate.peaks)
+
+
+def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> None:
+    """Add the crystals of what no draft covers in a small field, in the order in which they are found.
+
+    A window of a whole field drowns a crystal in a part of it; the spectrum of just that part does not.
+    """
+    grid, width = context.grid, context.params.resolution
+    extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
+    if not candidates or not is_small(extent, width):
+        return
+    for _ in range(MOST_RESTS):
+        rest = largest_piece(~union((candidate.region for candidate in candidates), grid.shape))
+        if rest.sum() * grid.pixel_area < LEAST_REST * width**2:
+            return
+        found = measure_spectrum(context, Outline(GrainRegion.cropped(rest, rest.astype(np.float32)), width))
+        own = _own_spots_of_rest(found, candidates)
+        outline = outline_grain(context, own[:MOST_MAPPED], rest) if own else None
+        if outline is None or not outline.region.area:
+            return
+        candidate = measure_spectrum(context, outline)
+        if not candidate.peaks:
+            return
+        before = len(candidates)
+        _admit(candidates, candidate, context)
+        if len(candidates) == before:
+            return
+
+
+def _own_spots_of_rest(found: GrainCandidate, known: Sequence[GrainCandidate]) -> list[tuple[float, float]]:
+    """The spots of what is left, strongest first, that no draft has."""
+    theirs = [peak for candidate in known for peak in candidate.peaks]
+    apart = _nearest(found.peaks, theirs)
+    own = [peak for peak, d in zip(found.peaks, apart, strict=True) if d > found.resolution]
+    return [peak.g for peak in sorted(own, key=lambda p: -p.snr)]
+
+
+def _crystals(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainCandidate, ...]:
+    """The crystals of a draft that its spots tell apart, each with its own and the shared spots."""
+    peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
+    spots, width = [p.g for p in peaks], candidate.outline.width
+    whole = context.diffractogram
+    places = places_of_spots(
+        whole, context.spectra, spots, candidate.region, width, context.params.false_share, context.grid
+    )
+    crystals = []
+    for place, own, shared in places:
+        outline = outline_grain(context, [spots[i] for i in own], place)
+        if not outline.region.area:
+            return (candidate,)
+        crystal = measure_spectrum(context, outline)
+        of_it = _nearest(crystal.peaks, [peaks[i] for i in (*own, *shared)]) < crystal.resolution
+        kept = tuple(peak for peak, here in zip(crystal.peaks, of_it, strict=True) if here)
+        if not kept:
+            return (candidate,)
+        crystals.append(replace(crystal, peaks=kept))
+    return tuple(crystals) or (candidate,)
 
 
 def _parts(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainCandidate, ...]:

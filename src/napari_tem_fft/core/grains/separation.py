@@ -3,6 +3,9 @@
 Touching grains whose g is nearly the same come out as one region, for the filter of the maps lets both
 through. Two things tell them apart: their lattices, which are turned or spaced a little differently on
 either side of a sharp boundary (a bent crystal turns gradually), and a waist in the region.
+
+Two crystals that share a reflection, as twins do, come out as one where it is the first that is found. Their
+other spots tell them apart: each is in one place, and not in the other's.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from ..fourier.local_spectra import LocalSpectra
 from ..maps.map_grid import MapGrid
 from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
 from .region import GrainRegion
-from .regions import independent
+from .regions import cut_level, half_amplitude, independent, spot_powers
 
 #: Whether a part of the image ends at its border: first and last row, first and last column.
 Borders = Sequence[tuple[bool, bool]]
@@ -45,6 +48,81 @@ SMALLEST_PART = 2 * np.pi
 WAIST = 0.6
 #: Most cuts of a region one after another.
 MOST_CUTS = 4
+#: Two spots are of two crystals where each has less than this share of its power in the other's place. Beside
+#: a sharp boundary the filter leaves 2-15 % of it in a crystal three widths wide
+#: (`tests/benchmarks/small_fields.py`).
+FOREIGN_POWER = 0.2
+#: A spot that has this share of its power in another one's place is there as well.
+SHARED_POWER = 0.27
+#: A spot's place is known where half of it exceeds the significance level by this factor.
+CLEAR_PLACE = 1.5
+#: Most spots of which the places are compared.
+MOST_COMPARED = 12
+
+
+def places_of_spots(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Sequence[tuple[float, float]],
+    region: GrainRegion,
+    width: float,
+    false_share: float,
+    grid: MapGrid,
+) -> list[tuple[NDArray[np.bool_], list[int], list[int]]]:
+    """The crystals of a region that its spots tell apart.
+
+    Parameters
+    ----------
+    spots : sequence of (g_y, g_x), 1/nm
+        Of the region, strongest first.
+    region : GrainRegion
+    width : float, nm
+        Of the filter by which the region was outlined.
+    false_share : float
+        Share of the area that noise alone marks.
+
+    Returns
+    -------
+    list of (place, own, shared)
+        Of each crystal: a mask on ``grid``, and which spots it has for itself and in common with the other.
+        Empty where the region is one crystal.
+    """
+    box, inside = region.tight()
+    part = grid.part(*box)
+    chosen = [spots.index(g) for g in independent(spots, width)[:MOST_COMPARED]]
+    powers = spot_powers(diffractogram, spectra, [spots[i] for i in chosen], width, part)
+    least = SMALLEST_PART * width**2 / grid.pixel_area
+    masks = [half_amplitude(power, 1, false_share, inside) & inside for power in powers]
+    clear = [
+        n
+        for n, (power, mask) in enumerate(zip(powers, masks, strict=True))
+        if mask.sum() > least and np.median(power[mask]) > CLEAR_PLACE * cut_level(1, false_share)
+    ]
+    shares = {
+        (i, k): _share_of_power(powers[i], masks[i], masks[k]) for i in range(len(masks)) for k in clear
+    }
+    pairs = [
+        (i, k) for i in clear for k in clear if i < k and max(shares[i, k], shares[k, i]) < FOREIGN_POWER
+    ]
+    if not pairs:
+        return []
+    both = min(pairs)
+    crystals = []
+    for one, other in (both, both[::-1]):
+        here = [n for n in range(len(masks)) if shares[n, one] > SHARED_POWER]
+        own = [chosen[n] for n in here if shares[n, other] < SHARED_POWER]
+        shared = [chosen[n] for n in here if chosen[n] not in own]
+        place = np.zeros(grid.shape, bool)
+        place[box] = masks[one]
+        crystals.append((place, own, shared))
+    return crystals
+
+
+def _share_of_power(power: NDArray[np.float32], own: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Mean power of a spot in another one's place over that in its own, noise (1) taken off."""
+    if not own.any():
+        return 0.0
+    return float((power[other].mean() - 1) / max(float(power[own].mean()) - 1, 1e-6))
 
 
 def separate(
@@ -151,7 +229,7 @@ def _two_classes(
     cut = float(threshold_otsu(value[region]))  # type: ignore[no-untyped-call]
     high = region & (value > cut)
     low = region & ~high
-    pieces = [_largest_piece(part) for part in (high, low)]
+    pieces = [largest_piece(part) for part in (high, low)]
     sizes = [float(np.count_nonzero(piece)) for piece in pieces]
     if min(sizes) * grid.pixel_area < SMALLEST_PART * width**2 or sum(sizes) < IN_PIECES * region.sum():
         return (), 0.0
@@ -194,7 +272,8 @@ def _spread_labels(values: NDArray[np.float32]) -> float:
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
-def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest of a mask's connected pieces; the mask itself where it has fewer than two."""
     label, count = ndimage.label(mask)
     if count < 2:
         return mask

@@ -3,6 +3,10 @@
 One-sided Bragg filtering: a Gaussian around **+g only**, g shifted to the origin, a small block around
 it inverted. The modulus of the complex result is the local amplitude of the fringes (half their
 height); with both +g and -g it would be rectified fringes instead.
+
+The transform goes round the image: within some widths of the border such a field holds the fringes of the
+opposite border as well, which do not close there. A large image has little of that margin. In a small one
+the image's own pixels are averaged instead, of which none lie beyond the border.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from ..fourier.diffractogram import Diffractogram
+from ..fourier.diffractogram import Diffractogram, band_image
 from ..fourier.local_spectra import LocalSpectra
 from ..fourier.noise import HANN_BANDWIDTH
 from ..fourier.stft import RING_BINS
@@ -29,6 +33,24 @@ STEEP = 1.05
 EDGE_REACH = 2.5
 #: The Gaussian is cut where it has fallen to this.
 CUT = 1e-3
+#: FFT wrap-around contaminates a margin of this many filter widths at the image's border.
+BORDER = 4.0
+#: An image narrower than so many of these margins is small.
+SMALL = 3
+#: In a small image the places nearer to the border than so many widths have the field of that distance, for
+#: nothing is known of the other half of their surroundings.
+INWARD = 1.0
+
+
+def is_small(extent: tuple[float, float], width: float) -> bool:
+    """Whether most of a field of view of `extent` nm is in the reach of its opposite border.
+
+    Examples
+    --------
+    >>> is_small((5.0, 41.0), 1.0), is_small((20.0, 20.0), 1.0)
+    (True, False)
+    """
+    return min(extent) < SMALL * BORDER * width
 
 
 def bragg_field(
@@ -61,6 +83,8 @@ def bragg_fields(
     ndarray of complex64, shape (number of spots, *grid.shape)
     """
     g, step = np.array(spots, np.float64).reshape(-1, 2), np.array(diffractogram.step)
+    if is_small(_extent(diffractogram), width):
+        return _averages(diffractogram, g, width, grid)
     whole = grid.whole.shape
     blocks, cells = _blocks(diffractogram, g, width, whole)
     # samples lie in the middle of map pixels, transforms count from the middle of image pixels
@@ -75,6 +99,57 @@ def bragg_fields(
     fields *= y[:, :, None]
     fields *= x[:, None, :]
     return fields
+
+
+def _extent(diffractogram: Diffractogram) -> tuple[float, float]:
+    """Length of the image's sides (y, x), nm."""
+    (ny, nx), (py, px) = diffractogram.image_shape, diffractogram.pixel_size
+    return ny * py, nx * px
+
+
+def _averages(
+    diffractogram: Diffractogram, g: NDArray[np.float64], width: float, grid: MapGrid
+) -> NDArray[np.complex64]:
+    """`bragg_fields` of a small image: Gaussian averages of the pixels that there are."""
+    pixels = band_image(diffractogram).pixels
+    y, x = (
+        (weights * np.exp(-2j * np.pi * part[:, None] * at)[:, None, :]).astype(np.complex64)
+        for part, (weights, at) in zip(g.T, _gaussians(diffractogram, pixels.shape, width, grid), strict=True)
+    )
+    # products of real and of contiguous matrices are many times faster
+    rows = np.empty((*y.shape[:2], pixels.shape[1]), np.complex64)
+    rows.real, rows.imag = (np.ascontiguousarray(part) @ pixels for part in (y.real, y.imag))
+    return np.asarray(rows @ np.ascontiguousarray(x.swapaxes(1, 2)), np.complex64)
+
+
+def _gaussians(
+    diffractogram: Diffractogram, shape: tuple[int, ...], width: float, grid: MapGrid
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """For each axis, weights of `shape` pixels at the grid's places, and how far each is from the first."""
+    axes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    for places, n, extent, pixel in zip(
+        grid.positions(), shape, _extent(diffractogram), diffractogram.pixel_size, strict=True
+    ):
+        inward = min(INWARD * width, 0.5 * extent)
+        middles = np.clip(places.ravel(), inward, extent - inward)
+        at = np.arange(n, dtype=np.float64) * (extent / n)
+        weights = np.exp(-0.5 * ((middles[:, None] - pixel / 2 - at) / width) ** 2)
+        weights /= weights.sum(axis=1, keepdims=True)
+        axes.append((np.asarray(weights, np.float64), np.asarray(at, np.float64)))
+    return axes
+
+
+def _border_noise(diffractogram: Diffractogram, width: float, grid: MapGrid) -> NDArray[np.float64]:
+    """By how much fewer pixels at the border of a small image average worse, shape ``grid.shape``."""
+    extent = _extent(diffractogram)
+    shape = tuple(max(int(8 * length / width), 8) for length in extent)
+    y, x = (
+        np.sum(weights**2, axis=1) * (2 * np.sqrt(np.pi) * width * n / length)
+        for (weights, _), n, length in zip(
+            _gaussians(diffractogram, shape, width, grid), shape, extent, strict=True
+        )
+    )
+    return np.outer(y, x)
 
 
 def _inverse(blocks: NDArray[np.complex64], shape: tuple[int, int]) -> NDArray[np.complex64]:
@@ -191,7 +266,10 @@ def fields_noise(
     for i in np.flatnonzero(_may_be_steep(amplitude, spectra, grid)):
         highest = ndimage.maximum_filter(local[i], reach, mode="nearest")
         np.copyto(local[i], highest, where=highest > STEEP * local[i])
-    return np.square(local, out=local)
+    np.square(local, out=local)
+    if is_small(_extent(diffractogram), width):
+        local *= _border_noise(diffractogram, width, grid).astype(np.float32)
+    return local
 
 
 def _may_be_steep(amplitude: NDArray[np.float64], spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:

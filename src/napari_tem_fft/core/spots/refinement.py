@@ -7,6 +7,10 @@ likelihood estimate, found by Newton's method on the logarithm of its modulus.
 The lens passes neighbouring frequencies differently, most so near the zeros of its transfer function. On
 a grain's rim, where its amplitude falls, this turns the phase of the fringes, outwards on one side and
 inwards on the other, as a changed |g| does. So the rim counts less than the middle.
+
+The fields of the filter go round the image: at its border they hold the fringes of the opposite one, which
+do not close there. In a large image that margin is left out. A small one is nothing but margin: there the
+image's own pixels under a smooth window are added up, and no filter comes in.
 """
 
 from __future__ import annotations
@@ -18,18 +22,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt
 
-from ..fourier.diffractogram import Diffractogram
+from ..fourier.diffractogram import BandImage, Diffractogram
 from ..grains.region import GrainRegion
-from ..maps.map_grid import MapGrid, linear_weights
-from .bragg_filter import bragg_fields
+from ..maps.map_grid import MapGrid, linear_weights, resample
+from .bragg_filter import BORDER, bragg_fields, is_small
 
 #: Samples of the field a width of its filter: just what the filter lets through.
 SAMPLES_A_WIDTH = 1.6
 ITERATIONS = 3
 #: Of a place, in the moments of a field.
 POWERS = np.arange(3)[:, None]
-#: FFT wrap-around contaminates a margin of this many filter widths at the image's border.
-BORDER = 4.0
 
 #: Cycles by which the phase of a real grain's fringes wanders across it (thickness, bending, the lens): over
 #: its diameter, an uncertainty of g that no dose removes. With it 68 % of |g| lie within one standard
@@ -39,7 +41,7 @@ PHASE_WANDER = 0.025
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """A region on the coarse grid of the fields that are refined, and its moments.
+    """A region on the grid of the fields that are refined, and its moments.
 
     Attributes
     ----------
@@ -47,7 +49,7 @@ class Weights:
     weight : ndarray, shape ``grid.shape``
         How much each pixel counts: most in the region's middle, nothing outside it.
     width : float, nm
-        Of the fields' filter.
+        Of the fields' filter; 0 where the image's own pixels are added up, and `grid` is theirs.
     y, x : ndarray
         Positions from the centroid, nm.
     """
@@ -59,9 +61,15 @@ class Weights:
     x: NDArray[np.float64]
 
 
-def weights_of(region: GrainRegion, grid: MapGrid, width: float) -> Weights:
-    """Weights of a region of the map grid for fields of a filter of `width` nm."""
+def weights_of(region: GrainRegion, grid: MapGrid, width: float, band: BandImage | None = None) -> Weights:
+    """Weights of a region of the map grid for fields of a filter of `width` nm.
+
+    Where the image is so small that no place is beyond the reach of its opposite border, they are weights
+    of the pixels of `band`, if it is given.
+    """
     extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
+    if band is not None and is_small(extent, width):
+        return _pixel_weights(region, grid, extent, width, band)
     whole = MapGrid.covering(extent, width / SAMPLES_A_WIDTH)
     tight, _ = region.tight()
     sides = list(zip(tight, grid.shape, strict=True))
@@ -78,10 +86,28 @@ def weights_of(region: GrainRegion, grid: MapGrid, width: float) -> Weights:
     weight = np.asarray(y_weights @ _off_rim(region.mask_on((rows, columns))) @ x_weights.T, np.float32)
     y, x = coarse.positions()
     weight *= np.outer(*(off_border(p.ravel(), e, width) for p, e in zip((y, x), extent, strict=True)))
+    return _centred(coarse, weight, width)
+
+
+def _pixel_weights(
+    region: GrainRegion, grid: MapGrid, extent: tuple[float, float], width: float, band: BandImage
+) -> Weights:
+    """Weights of a small image's pixels, so smooth that other spots do not leak in."""
+    ny, nx = band.pixels.shape
+    pixels = MapGrid((ny, nx), band.pixel_size)
+    y, x = pixels.positions()
+    mask = resample(region.mask_on(grid.box), (ny, nx))
+    weight = _off_rim(mask, band.pixel_size)
+    weight *= np.outer(*(off_border(p.ravel(), e, width) for p, e in zip((y, x), extent, strict=True)))
+    return _centred(pixels, weight, 0.0)
+
+
+def _centred(grid: MapGrid, weight: NDArray[np.float32], width: float) -> Weights:
+    y, x = grid.positions()
     total = max(float(weight.sum()), 1e-6)
     y = y - float((weight * y).sum()) / total
     x = x - float((weight * x).sum()) / total
-    return Weights(coarse, weight, width, y, x)
+    return Weights(grid, weight, width, y, x)
 
 
 def _reach(side: slice, n: int, pixels: int) -> slice:
@@ -90,9 +116,9 @@ def _reach(side: slice, n: int, pixels: int) -> slice:
     return slice(int(max(first - 1, 0)), int(min(last + 3, pixels)))
 
 
-def _off_rim(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _off_rim(mask: NDArray[np.bool_], pixel_size: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.float32]:
     """Rises from 0 at a mask's rim, but for where the image cuts it, to 1 where it is deepest."""
-    depth = distance_transform_edt(mask) if not mask.all() else np.ones(mask.shape)
+    depth = distance_transform_edt(mask, sampling=pixel_size) if not mask.all() else np.ones(mask.shape)
     return np.asarray(np.sin(0.5 * np.pi * depth / depth.max()) ** 2, np.float32)
 
 
@@ -109,6 +135,7 @@ def refine(
     spots: Sequence[tuple[float, float]],
     densities: ArrayLike,
     furthest: float,
+    band: BandImage | None = None,
 ) -> list[tuple[tuple[float, float], float]]:
     """g at which the fringes of a region are in phase, and its standard uncertainty along either axis.
 
@@ -120,6 +147,8 @@ def refine(
         Noise power density at each.
     furthest : float, 1/nm
         Where Newton's method would go farther than this, g is left as it was.
+    band : BandImage, optional
+        With which the weights were made.
 
     Returns
     -------
@@ -129,7 +158,10 @@ def refine(
     """
     if not spots:
         return []
-    fields = bragg_fields(diffractogram, spots, weights.width, weights.grid)
+    if band is not None and weights.width == 0.0:
+        fields = _demodulated(band, spots, weights)
+    else:
+        fields = bragg_fields(diffractogram, spots, weights.width, weights.grid)
     fields *= weights.weight
     rest = np.zeros((len(spots), 2))
     for _ in range(ITERATIONS):
@@ -140,6 +172,18 @@ def refine(
     sigma = _sigma(diffractogram, weights, amplitude, np.asarray(densities, np.float64))
     g = np.array(spots, np.float64) + rest
     return [((gy, gx), one) for (gy, gx), one in zip(g.tolist(), sigma.tolist(), strict=True)]
+
+
+def _demodulated(
+    band: BandImage, spots: Sequence[tuple[float, float]], weights: Weights
+) -> NDArray[np.complex64]:
+    """The pixels of an image, each spot's fringes turned to zero frequency, shape (number of spots, y, x)."""
+    g = np.array(spots, np.float64).reshape(-1, 2)
+    y, x = (
+        np.exp(-2j * np.pi * part[:, None] * places.ravel()).astype(np.complex64)
+        for part, places in zip(g.T, (weights.y, weights.x), strict=True)
+    )
+    return np.asarray(band.pixels * y[:, :, None] * x[:, None, :], np.complex64)
 
 
 def _moments(

@@ -19,8 +19,8 @@ def best_window_area(
     """Area in pixels that the best of an image's local windows (of the usual size) sees of a grain."""
     sides = window_pixels(image_shape, pixel_size, WindowParams())
     sums, squares = [], []
-    for n, side, box in zip(image_shape, sides, (shape.rows, shape.columns), strict=True):
-        line = window_line(n, side)
+    for n, side, pixel, box in zip(image_shape, sides, pixel_size, (shape.rows, shape.columns), strict=True):
+        line = window_line(n, side, pixel)
         weights = np.zeros((len(line.starts), box.stop - box.start), np.float32)
         for row, start, taper in zip(weights, line.starts, line.tapers, strict=True):
             low, high = max(start, box.start), min(start + side, box.stop)
