@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from napari_tem_fft.core.crystal.orientation import CrystalOrientation
 from napari_tem_fft.core.crystal.phase import Phase, Reflection
 from napari_tem_fft.core.fourier.diffractogram import band_image, compute_diffractogram
 from napari_tem_fft.core.fourier.local_spectra import local_spectra_of
+from napari_tem_fft.core.grains.bent_lattices import BentLattice
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.grains.region import GrainRegion
 from napari_tem_fft.core.image.calibration import Calibration
@@ -92,6 +93,16 @@ def small_analysis() -> Analysis:
         others=tuple(phase for phase in load_table() if phase.id in ("Al", "Cu")),
         decisions=(PhaseOverride(2, "LiF", "reject", (2.4, 4.5)),),
     )
+
+
+def with_bent_component(analysis: Analysis) -> Analysis:
+    """The analysis with its unknown crystal as three places of one bent lattice."""
+    bent = BentLattice(
+        (2,), (2, 3, 4), 0.376, 0.41, 42.0, "they turn", "ring-like lattice", "graphitic carbon (002)?"
+    )
+    first, second = analysis.components
+    matches = (analysis.matches[0], replace(analysis.matches[1], ring_like=bent.name, reason="a place"))
+    return replace(analysis, matches=matches, components=(first, replace(second, name=bent.name, bent=bent)))
 
 
 def regions_of(masks: np.ndarray, heat: float = 1.0) -> tuple[GrainRegion, ...]:

@@ -1,5 +1,7 @@
 """The Python interface: what the docks do, on a small micrograph."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,18 @@ def test_an_erased_disc_disables_its_spot_and_the_profile_follows(result: Analys
     edited = tem.with_mask(result, mask)
     assert d_of(result) == [0.2, 0.24] and d_of(edited) == [0.24]
     assert [len(one.profiles[1].peaks) for one in (result, edited)] == [2, 1]
+
+
+def test_strain_is_measured_against_a_region_and_saved(result: Analysis, tmp_path: Path) -> None:
+    own = tem.with_deformation(result, resolution=1.0)
+    (part,) = own.deformations
+    assert part.strain is not None and not part.of_region and part.significant("eps_xx", 1e-3).mean() < 0.02
+    (against,) = tem.with_deformation(own, [(2.0, 2.0), (6.0, 5.0)]).deformations
+    assert against.of_region
+    folder = tem.save_results(own, tmp_path / "strained", keep="tables")
+    assert (folder / "deformation.csv").read_text().count("\n") == 2
+    with pytest.raises(ValueError, match="deformation reference"):
+        tem.with_deformation(result, [(2.0, 2.0)])
 
 
 def test_a_mask_of_another_shape_is_refused(result: Analysis) -> None:

@@ -234,6 +234,28 @@ def test_what_happens_within_grains_is_shown_as_layers(viewer, dock, analysed, q
     assert "change of d within a grain (%)" in table.legend.text() and table.legend.isVisibleTo(table)
 
 
+def test_strain_is_shown_against_the_drawn_region(viewer, dock, analysed, qtbot, monkeypatch):
+    told = []
+    monkeypatch.setattr("napari_tem_fft.widgets.docks.components.tell", told.append)
+    table = ComponentsDock(viewer)
+    viewer.window.add_dock_widget(table, name="Components")
+    table.against_roi.setChecked(True)
+    table.maps.trigger()
+    assert "draw a rectangle" in str(told[0]) and not table.runner.running
+    y, x = analysed.analysis.grains[0].centre
+    corners = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)])
+    drawn = viewer.add_shapes([(y, x) + 1.0 * corners], shape_type="rectangle", units=("nm", "nm"))
+    with qtbot.waitSignal(table.runner.stopped, timeout=30_000):
+        table.maps.trigger()
+    assert "the reference region holds less than 12.6 nm^2 (one filter) of every grain" in table.legend.text()
+    drawn.data = [(y, x) + 2.2 * corners]
+    with qtbot.waitSignal(table.runner.stopped, timeout=30_000):
+        table.maps.trigger()
+    for what in ("eps_xx", "eps_yy", "eps_xy", "rotation"):
+        assert analysed.group[what] is not None
+    assert "against the region in grains" in table.legend.text() and "less than" not in table.legend.text()
+
+
 def test_sizes_are_drawn_and_saved(viewer, dock, analysed, tmp_path, monkeypatch):
     table = ComponentsDock(viewer)
     viewer.window.add_dock_widget(table, name="Components")

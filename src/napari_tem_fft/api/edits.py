@@ -14,11 +14,13 @@ from ..core.fourier.diffractogram import display, display_grid
 from ..core.fourier.frequency_grid import FrequencyGrid
 from ..core.fourier.inverse import masked_inverse
 from ..core.fourier.mask import render
+from ..core.maps.strain import WHOLE_GRAIN, reference_text
 from ..core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ..core.pipeline import Analysis
 from ..core.progress import exhaust
 from ..core.reanalysis import (
     add_spot_at,
+    measure_deformation,
     reanalyse_after_override,
     reanalyse_after_specimen_edit,
     reanalyse_after_spot_edit,
@@ -232,3 +234,37 @@ def _check(mask: ArrayLike, grid: FrequencyGrid) -> NDArray[np.uint8]:
     if array.shape != grid.shape:
         raise ValueError(f"a mask of shape {array.shape} for a diffractogram of {grid.shape}; see mask_of")
     return np.asarray(array != 0, np.uint8)
+
+
+def with_deformation(
+    analysis: Analysis, reference: Sequence[Sequence[float]] | None = None, resolution: float | None = None
+) -> Analysis:
+    """Measure how the lattice is stretched and turned within each grain (`Analysis.deformations`).
+
+    Parameters
+    ----------
+    analysis : Analysis
+    reference : sequence of (y, x), nm, optional
+        Corners of the region that counts as undeformed: two opposite ones of a rectangle, or a polygon's.
+        Grains that it does not reach, and all where it is absent, have their own mean as the reference.
+    resolution : float, nm, optional
+        Width of the filter, 2 nm unless the analysis has another.
+
+    Returns
+    -------
+    Analysis
+        Which `save_results` writes with maps and ``deformation.csv``.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two corners, or the resolution is beyond its limits.
+    """
+    params = replace(
+        analysis.params.deformation,
+        deformation=True,
+        reference=WHOLE_GRAIN if reference is None else reference_text(reference),
+    )
+    if resolution is not None:
+        params = replace(params, resolution=resolution)
+    return measure_deformation(analysis, params)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..core.lengths import LengthUnit, length, symbol
 from ..core.maps.component_map import ComponentMap, bent_lattices_of, component_spots
-from ..core.maps.strain import STRAINS, Deformation, Shown
+from ..core.maps.strain import STRAINS, Deformation, Shown, unused_reference
 from ..core.matching import RingMatch
 from ..core.pipeline import Analysis
 from ..io.figures.labels import spacings
@@ -94,7 +94,9 @@ def _deformation(analysis: Analysis) -> list[str]:
     """How the largest grains are stretched and turned, and against what."""
     lines = [_deformed(part, analysis.params.grains.false_share) for part in analysis.deformations]
     more = len(lines) - MOST_DEFORMED
+    unused = unused_reference(analysis.deformations, analysis.params.deformation)
     return [
+        *([unused] if unused else []),
         *lines[:MOST_DEFORMED],
         *([f"deformation of {more} more grains: deformation.csv"] if more > 0 else []),
     ]

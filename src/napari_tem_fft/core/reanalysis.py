@@ -33,7 +33,7 @@ from .grains.region import union
 from .image.roi import inside_part
 from .maps.component_map import bent_lattices_of, component_maps
 from .maps.drawn_specimen import cut_grains, specimen_on_grid, uncut_grains
-from .maps.strain import wanted_deformations
+from .maps.strain import DeformationParams, wanted_deformations
 from .matching import PhaseOverride, follow_grains
 from .matching.assignment import assign_phases
 from .matching.geometry import expected_stretches
@@ -224,6 +224,13 @@ def reanalyse_after_override(
         decisions=choice.decisions,
         components=components,
     )
+
+
+def measure_deformation(analysis: Analysis, params: DeformationParams) -> Analysis:
+    """The analysis with the deformation of its grains measured as the parameters say, and with these."""
+    spectra = analysis.diffractogram, analysis.local_spectra
+    found = wanted_deformations(params, *spectra, grain_set_of(analysis), analysis.map_grid)
+    return replace(analysis, deformations=found, params=replace(analysis.params, deformation=params))
 
 
 def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ..core.maps.colours import CIRCULAR, DIVERGING, REACH
 from ..core.maps.orientation import colour_factors, families, orientation_map, orientations
-from ..core.maps.strain import SHOWN, Deformation, Shown, smooth_field, wanted_deformations
-from ..core.pipeline import Analysis, grain_set_of
+from ..core.maps.strain import SHOWN, Deformation, Shown, smooth_field, unused_reference
+from ..core.pipeline import Analysis
 from ..core.progress import Step
+from ..core.reanalysis import measure_deformation
 from .image import KEY, SMOOTH, LayerData, place
 from .results import over_map, real_notes
 
@@ -45,8 +46,9 @@ def grain_layer_steps(
     yield Step("deformation", 0, 2)
     asked = analysis.params.deformation.reference
     reference = asked if reference is None else reference
+    wanted = replace(analysis.params.deformation, deformation=True, reference=reference)
     known = analysis.deformations if reference == asked else ()
-    deformed = known or _deformations(analysis, reference)
+    deformed = known or measure_deformation(analysis, wanted).deformations
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     yield Step("maps", 1, 2)
     planes = families(found, (*analysis.phases, *analysis.others))
@@ -62,6 +64,9 @@ def grain_layer_steps(
         image = factor * smooth_field(deformed, what, shape, share)
         meaning = f"{_MEANINGS[what]}{_against(deformed, what)}"
         maps.append(_layer(analysis, what, image, DIVERGING, _limits(image), meaning))
+    unused = unused_reference(deformed, wanted)
+    if unused:
+        maps[1][1]["metadata"][KEY]["note"] = unused
     return (*maps, _key_layer(analysis, maps))
 
 
@@ -89,7 +94,8 @@ def legend(layers: tuple[LayerData, ...]) -> str:
             lines.append(f"{notes['meaning']}: {low:.3g} to {high:.3g}, on {notes['share']:.0%} of the map")
         else:
             noise.append(notes["meaning"])
-    return "\n".join([*lines, *([f"below noise: {', '.join(noise)}"] if noise else [])])
+    notes = [kwargs["metadata"][KEY].get("note", "") for _, kwargs, _ in layers]
+    return "\n".join([*filter(None, notes), *lines, *([f"below noise: {', '.join(noise)}"] if noise else [])])
 
 
 def _key_layer(analysis: Analysis, maps: Sequence[LayerData]) -> LayerData:
@@ -120,12 +126,6 @@ def _key_layer(analysis: Analysis, maps: Sequence[LayerData]) -> LayerData:
         },
     }
     return points, {**kwargs, "metadata": real_notes("key", of)}, "points"
-
-
-def _deformations(analysis: Analysis, reference: str) -> tuple[Deformation, ...]:
-    wanted = replace(analysis.params.deformation, deformation=True, reference=reference)
-    spectra = analysis.diffractogram, analysis.local_spectra
-    return wanted_deformations(wanted, *spectra, grain_set_of(analysis), analysis.map_grid)
 
 
 def _limits(image: NDArray[np.float32]) -> tuple[float, float]:

@@ -91,6 +91,26 @@ def test_a_crystal_that_is_only_turned_has_no_strain_however_far():
     assert np.abs(found.values[2:, *FAR].mean(axis=(1, 2))).max() < 1e-3  # 1 - cos(4 degrees) is 2.4e-3
 
 
+def test_fringes_that_do_not_close_at_the_border_are_no_strain():
+    y, x = positions((300, 280), (0.03, 0.03))
+    planes = [frequency(0.2355, 20.0), frequency(0.2039, 74.74)]
+    image = np.sum([np.cos(2 * np.pi * (gy * y + gx * x)) for gy, gx in planes], axis=0)
+    image = 40 * image + white_noise(image.shape, 1, 60.0)
+    whole = compute_diffractogram(
+        image.astype(np.float32), Micrograph(image, Calibration.real((0.03, 0.03))), SpectrumParams()
+    )
+    local = compute_local_spectra(
+        image.astype(np.float32), (0.03, 0.03), whole.q_min, whole.q_max, WindowParams()
+    )
+    local = replace(local, anisotropy=np.ones_like(local.anisotropy))
+    grid = MapGrid.covering((9.0, 8.4), 0.33)
+    maps = displacement_gradient(whole, local, planes, 1.0, grid, np.ones(grid.shape, bool))
+    assert np.abs(maps.values[2:]).max() > 0.02  # the border's own
+    assert (np.abs(maps.values) > 3.3 * maps.sigmas).mean() < 0.01
+    middle = (slice(8, -8), slice(8, -8))
+    assert np.abs(maps.values[2:, *middle]).mean() < 0.003 and maps.sigmas[2:, *middle].max() < 0.006
+
+
 def test_one_direction_tells_the_change_along_it_and_no_strain():
     image = half_deformed((0.01, 0.0, 0.0), 0.5, spots=G[:1])
     found = displacement_gradient(*spectra_of(image), G[:1], 1.0, GRID, LEFT)
@@ -104,16 +124,16 @@ def test_one_direction_tells_the_change_along_it_and_no_strain():
 
 def test_the_uncertainty_is_that_of_noise():
     pulls = []
-    for seed in range(4):
+    for seed in range(6):
         image = lattice_of(lambda y, x: 0.0, lambda y, x: 0.0, sigma=3.0, seed=seed)
         found, spectra = spectra_of(image)
         noise = replace(spectra, anisotropy=np.ones_like(spectra.anisotropy))  # two spots fill this image
         maps = displacement_gradient(found, noise, G, 1.0, GRID, np.ones(GRID.shape, bool))
         pulls.append((maps.values / maps.sigmas)[:, *INNER])
     spread = np.sqrt(np.mean(np.square(pulls), axis=(0, 2, 3)))
-    assert spread == pytest.approx(np.ones(5), abs=0.15)
+    assert (spread > 0.75).all() and (spread < 1.15).all()  # some fifty independent places
     covered = np.mean(np.abs(pulls) < 1)
-    assert covered == pytest.approx(0.683, abs=0.05)
+    assert covered == pytest.approx(0.683, abs=0.06)
 
 
 def test_a_region_is_the_reference_of_the_grains_that_it_reaches():

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_tem_fft.batch.record import Record, describe_record, from_json
+from napari_tem_fft.batch.tables import summary_rows
 from napari_tem_fft.core.maps.strain import Deformation, DeformationParams
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit
 from napari_tem_fft.io.results.folder import folder_of, load_results, save_results
-from small_analysis import GRID, assert_same, small_analysis, small_micrograph
+from small_analysis import GRID, assert_same, small_analysis, small_micrograph, with_bent_component
 
 EXPECTED = {
     "analysis.json",
@@ -66,6 +68,55 @@ def test_deformation_comes_back_and_has_its_maps(analysis: Analysis, tmp_path: P
     shown = tifffile.imread(folder / "d_change.tif")
     assert np.isfinite(shown).sum() == bent.significant("d_change", 1e-3).sum() > 0
     assert shown[10, 10] == np.float32(-0.01) and (folder / "rotation.tif").is_file()
+
+
+def test_strain_comes_back_with_its_maps_and_its_table(analysis: Analysis, tmp_path: Path) -> None:
+    flat, sigma = np.full((20, 20), 0.01, np.float32), np.full((20, 20), 0.001, np.float32)
+    strain = np.stack([flat, -0.5 * flat, 0.1 * flat])
+    whole = Deformation(
+        1, (0, 1), (10, 10), 0.25 * flat, 50 * flat, sigma, sigma, strain, np.stack([sigma] * 3), None, True
+    )
+    low, error = flat[:5, :5], sigma[:5, :5]
+    single = Deformation(2, (2,), (20, 25), low, low, error, error, along=12.5)
+    params = replace(analysis.params, deformation=DeformationParams(True, reference="1,1,2,2"))
+    folder = save_results(
+        replace(analysis, params=params, deformations=(whole, single)), tmp_path / "strained"
+    )
+    loaded = load_results(folder, small_micrograph())
+    assert_same(loaded.deformations, (whole, single))
+    assert loaded.params.deformation.reference == "1,1,2,2"
+    shown = tifffile.imread(folder / "eps_yy.tif")
+    assert shown[10, 10] == np.float32(-0.005) and np.isfinite(shown).sum() == 400
+    first, second = csv.DictReader((folder / "deformation.csv").read_text(encoding="utf-8").splitlines())
+    assert (first["grain"], first["component"], first["reference"]) == ("1", "LiF / mine", "region")
+    assert (first["directions"], first["along_deg"], first["spots"]) == ("2", "", "0 1")
+    assert (first["eps_xx_percent_mean"], first["eps_xx_percent_sigma"]) == ("1.0", "0.1")
+    assert (first["rotation_deg_mean"], first["eps_xy_percent_significant_share"]) == ("0.5", "0.0")
+    assert (second["directions"], second["along_deg"], second["reference"]) == ("1", "12.5", "grain")
+    assert second["eps_xx_percent_mean"] == "" and second["d_change_percent_high"] == "1.0"
+
+
+def test_a_bent_lattice_comes_back(analysis: Analysis, tmp_path: Path) -> None:
+    bent = with_bent_component(analysis)
+    folder = save_results(bent, tmp_path / "bent")
+    loaded = load_results(folder, small_micrograph())
+    assert_same(loaded.components, bent.components)
+    assert_same(loaded.matches, bent.matches)
+    stored = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))["components"][1]
+    assert (stored["name"], stored["phases"]) == ("ring-like lattice", [])
+    assert (stored["bent"]["d_low"], stored["bent"]["d_high"], stored["bent"]["spots"]) == (
+        0.376,
+        0.41,
+        [2, 3, 4],
+    )
+    rows = list(csv.DictReader((folder / "grains.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["component"] for row in rows] == ["LiF / mine", "ring-like lattice"]
+    record = describe_record(folder, Record(0, "small.dm4", "bent"))
+    words = "ring-like: d 0.376-0.410 nm over 3 places; graphitic carbon (002)?"
+    assert [part.ring_like for part in record.parts] == ["", words]
+    assert from_json(record.to_json()) == record
+    row = list(summary_rows(record, "nm"))[1]
+    assert (row["ring_like"], row["phases"], row["outcome"]) == (words, "", "unknown")
 
 
 def test_grains_and_their_sizes_are_tables(folder: Path) -> None:

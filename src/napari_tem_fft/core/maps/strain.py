@@ -27,7 +27,7 @@ from ..grains.regions import independent
 from ..image.roi import polygon_on_grid
 from ..parameters import Field, check_limits
 from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
-from ..spots.refinement import PHASE_WANDER, off_border
+from ..spots.refinement import PHASE_WANDER
 from ..spots.spot import Spot
 from .map_grid import MapGrid
 
@@ -228,6 +228,16 @@ class Deformation:
         level = -float(special.ndtri(false_share / 2))
         beyond: NDArray[np.bool_] = np.abs(self.value(what)) > level * self.sigma(what)
         return beyond
+
+
+def unused_reference(parts: Sequence[Deformation], params: DeformationParams) -> str:
+    """That a stated region is the reference of no grain, and why; empty where it is that of some."""
+    if not parts or reference_corners(params.reference) is None or any(part.of_region for part in parts):
+        return ""
+    return (
+        f"the reference region holds less than {np.pi * params.resolution**2:.1f} nm^2 (one filter) of every"
+        " grain: each is against its own mean; state a larger region, or a finer resolution"
+    )
 
 
 def smooth_field(
@@ -444,18 +454,27 @@ def _local_frequency(
     # a filter of width w: sigma of the slope along an axis is 1 / (4 pi w sqrt(SNR))
     snr = (field.real**2 + field.imag**2) / noise
     precision = np.maximum(snr.astype(np.float64), 1e-12) * (4 * np.pi * width) ** 2
-    # fringes that do not close at the image's border turn the phases near it
-    off = np.outer(
-        *(
-            off_border(places.ravel(), n * p, width)
-            for places, n, p in zip(grid.positions(), grid.whole.shape, grid.pixel_size, strict=True)
-        )
-    )
-    trusted = np.where(reference, precision * off, 0.0)
+    precision = 1 / (1 / precision + border_error(grid, width) ** 2)
+    trusted = np.where(reference, precision, 0.0)
     mean = complex((trusted * change).sum() / trusted.sum())
     together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels that share their noise
     of_mean = together / float(trusted.sum()) if apart else 0.0
     return complex(g[1], -g[0]) + mean, change - mean, 1 / (1 / precision + wander**2 + of_mean)
+
+
+def border_error(grid: MapGrid, width: float) -> NDArray[np.float64]:
+    """Standard uncertainty of a local frequency near the image's border, 1/nm, shape ``grid.shape``.
+
+    A transform goes on at the opposite border, and the filter mixes a share f of the fringes there into those
+    here, whatever their phase: that turns the phase by up to f, and at the border itself by anything.
+    """
+    squares = np.zeros(grid.shape)
+    for places, n, p in zip(grid.positions(), grid.whole.shape, grid.pixel_size, strict=True):
+        inward = np.minimum(places, n * p - places) / width
+        alone = np.maximum(1 - 2 * special.ndtr(-inward), 1e-3)
+        slope = np.exp(-0.5 * inward**2) / np.sqrt(2 * np.pi) / (2 * np.pi * width)
+        squares = squares + 0.5 * (slope / alone) ** 2
+    return np.asarray(np.sqrt(squares))
 
 
 def _along_one(measured: Sequence[_Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
