@@ -253,7 +253,10 @@ def test_strain_is_shown_against_the_drawn_region(viewer, dock, analysed, qtbot,
         table.maps.trigger()
     for what in ("eps_xx", "eps_yy", "eps_xy", "rotation"):
         assert analysed.group[what] is not None
-    assert "against the region in grains" in table.legend.text() and "less than" not in table.legend.text()
+    assert (
+        "are against the region in grains 1," in table.legend.text()
+        and "less than" not in table.legend.text()
+    )
 
 
 def test_sizes_are_drawn_and_saved(viewer, dock, analysed, tmp_path, monkeypatch):

@@ -246,7 +246,7 @@ def with_deformation(
     analysis : Analysis
     reference : sequence of (y, x), nm, optional
         Corners of the region that counts as undeformed: two opposite ones of a rectangle, or a polygon's.
-        Grains that it does not reach, and all where it is absent, have their own mean as the reference.
+        Grains of another lattice than there, and all where it is absent, have their own mean as reference.
     resolution : float, nm, optional
         Width of the filter, 2 nm unless the analysis has another.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,9 +25,9 @@ MOST_SINGLE = 4
 _MEANINGS: dict[Shown, str] = {
     "d_change": "change of d within a grain (%)",
     "rotation": "rotation within a grain (°)",
-    "eps_xx": "strain eps_xx, along x (%)",
-    "eps_yy": "strain eps_yy, along y (%)",
-    "eps_xy": "strain eps_xy, shear (%)",
+    "eps_xx": "strain along x (%)",
+    "eps_yy": "strain along y (%)",
+    "eps_xy": "shear strain (%)",
 }
 
 
@@ -62,24 +62,22 @@ def grain_layer_steps(
     for what in SHOWN:
         factor = np.float32(1 if what == "rotation" else 100)
         image = factor * smooth_field(deformed, what, shape, share)
-        meaning = f"{_MEANINGS[what]}{_against(deformed, what)}"
-        maps.append(_layer(analysis, what, image, DIVERGING, _limits(image), meaning))
-    unused = unused_reference(deformed, wanted)
-    if unused:
-        maps[1][1]["metadata"][KEY]["note"] = unused
+        maps.append(_layer(analysis, what, image, DIVERGING, _limits(image), _MEANINGS[what]))
+    notes = (unused_reference(deformed, wanted), *_exceptions(deformed))
+    maps[1][1]["metadata"][KEY]["note"] = "\n".join(filter(None, notes))
     return (*maps, _key_layer(analysis, maps))
 
 
-def _against(deformed: Sequence[Deformation], what: Shown) -> str:
+def _exceptions(deformed: Sequence[Deformation]) -> Iterator[str]:
     """Which grains have a stated region as their reference, and which show one direction only."""
     region = " ".join(str(part.grain) for part in deformed if part.of_region)
+    if region:
+        yield f"strain and rotation are against the region in grains {region}, else against each grain's mean"
     single = [part for part in deformed if part.along is not None]
-    words = f", against the region in grains {region}" if region else ""
-    if what in ("d_change", "rotation") and single:
+    if single:
         along = ", ".join(f"{part.grain} ({part.along:.0f}°)" for part in single[:MOST_SINGLE])
-        more = " ..." if len(single) > MOST_SINGLE else ""
-        words += f", along one g in grains {along}{more}"
-    return words
+        more = ", ..." if len(single) > MOST_SINGLE else ""
+        yield f"no strain, but the change of d along their one g: grains {along}{more}"
 
 
 def legend(layers: tuple[LayerData, ...]) -> str:
@@ -146,7 +144,7 @@ def _layer(
     shown = float(np.isfinite(image).mean())
     kwargs = {
         **over_map(of, analysis.map_grid),
-        "name": f"{role.replace('d_change', 'change of d').replace('eps_', 'strain eps_')} · {of.name}",
+        "name": f"{role.replace('d_change', 'change of d')} · {of.name}",
         "colormap": colours,
         "contrast_limits": limits,
         "blending": "translucent_no_depth",

@@ -152,6 +152,25 @@ def test_a_region_is_the_reference_of_the_grains_that_it_reaches():
     assert np.array_equal(kept.strain, own.strain)
 
 
+def test_a_grain_of_the_same_lattice_is_measured_against_the_region_in_another():
+    inverse = np.diag([1.0, 1 / 1.01])  # (y, x): 1 % along x
+    strained = [tuple(float(n) for n in inverse @ g) for g in G]
+    other = [frequency(0.24, 40.0), frequency(0.2, 115.0)]
+    spots = tuple(Spot(n, g, 0.01, 50.0, -40.0) for n, g in enumerate([*G, *strained, *other]))
+    mask = np.zeros((3, *GRID.shape), bool)
+    mask[0, 10:38, 8:22] = mask[1, 10:38, 28:42] = mask[2, 10:38, 28:42] = True
+    grains = [Grain(n + 1, (2 * n, 2 * n + 1), (8.0, 8.0), 44.0, 7.0) for n in range(3)]
+    stated = np.zeros(GRID.shape, bool)
+    stated[10:38, 8:18] = True
+    spectra = spectra_of(half_deformed((0.01, 0.0, 0.0), 0.0))
+    left, right, turned = deformations(*spectra, spots, grains, regions_of(mask), GRID, 1.0, stated)
+    assert left.of_region and right.of_region and not turned.of_region
+    assert np.nanmean(right.value("eps_xx")[:, 6:]) == pytest.approx(0.01, abs=5e-4)
+    assert np.nanmean(right.value("eps_yy")[:, 6:]) == pytest.approx(0.0, abs=5e-4)
+    (alone,) = deformations(*spectra, spots, grains[1:2], regions_of(mask[1:2]), GRID, 1.0, stated)
+    assert not alone.of_region and np.nanmean(alone.value("eps_xx")) == pytest.approx(0.0, abs=5e-4)
+
+
 def test_a_summary_tells_what_is_seen_and_where():
     spots, grains, regions = grain_and_spots()
     image = half_deformed((0.01, 0.0, 0.0), 0.0)

@@ -40,6 +40,9 @@ STRAINS: tuple[Shown, ...] = ("eps_xx", "eps_yy", "eps_xy")
 MOST_SPOTS = 4
 #: Spots whose directions are nearer than this (degrees) count as one: across it, errors would be fourfold.
 COLLINEAR = 15.0
+#: A grain has the lattice of the reference region if its g differ by less than this share, strained or turned
+#: (by 2.9 degrees at most). Film and substrate do, two crystals side by side hardly ever in two directions.
+SAME_LATTICE = 0.05
 #: What `DeformationParams.reference` says by default.
 WHOLE_GRAIN = "grain"
 
@@ -69,8 +72,8 @@ class DeformationParams:
             "deformation reference",
             option="deformation-reference",
             help="What is undeformed: 'grain' for each grain's own mean, or a region of the image, by two"
-            " corners x0,y0,x1,y1 or as a polygon x0,y0,x1,y1,x2,y2,... in nm from the top left. Grains that"
-            " it does not reach keep their own mean.",
+            " corners x0,y0,x1,y1 or as a polygon x0,y0,x1,y1,x2,y2,... in nm from the top left. Grains of"
+            " another lattice than there keep their own mean.",
         ),
     ] = WHOLE_GRAIN
 
@@ -299,17 +302,58 @@ def deformations(
     width : float, nm
         Of the filter.
     reference : ndarray of bool, shape ``grid.shape``, optional
-        Where the lattice counts as undeformed. A grain of which less than one filter's area lies in it has
-        its own mean as the reference, as all have without a region.
+        Where the lattice counts as undeformed: that of the grains of which at least one filter's area lies in
+        it, and of others that show the same lattice, each g within `SAME_LATTICE` of one there. The rest have
+        their own mean as the reference, as all have without a region.
     """
     by_id = {spot.id: spot for spot in spots}
-    found = []
-    for grain, region in zip(grains, regions, strict=True):
+    measured: dict[int, tuple[Deformation, GradientMaps]] = {}
+    later = []
+    for row, (grain, region) in enumerate(zip(grains, regions, strict=True)):
         own = [by_id[n] for n in grain.spots if n in by_id and by_id[n].enabled]
         own = [spot for spot in own if spot.kind in ("reflection", "forbidden")] or own
-        if own and grain.diameter > 2 * width:
-            found.append(_deformation(diffractogram, spectra, grain, own, region, grid, width, reference))
-    return tuple(found)
+        if not own or grain.diameter <= 2 * width:
+            continue
+        base = _reached(region, reference, np.pi * width**2 / grid.pixel_area)
+        if reference is None or base is not None:
+            measured[row] = _deformation(diffractogram, spectra, grain, own, region, grid, width, base)
+        else:
+            later.append((row, grain, own, region))
+    lattices = [maps.references for _, maps in measured.values()] if reference is not None else []
+    for row, grain, own, region in later:
+        pairs = max((_same_lattice(own, lattice, width) for lattice in lattices), key=len, default=[])
+        measured[row] = _deformation(diffractogram, spectra, grain, own, region, grid, width, None, pairs)
+    return tuple(measured[row][0] for row in sorted(measured))
+
+
+def _reached(
+    region: GrainRegion, reference: NDArray[np.bool_] | None, least: float
+) -> NDArray[np.bool_] | None:
+    """The part of a grain, on its tight box, that lies in the reference region; None if it is too small."""
+    if reference is None:
+        return None
+    box, inside = region.tight()
+    stated = inside & reference[box]
+    return stated if int(np.count_nonzero(stated)) >= least else None
+
+
+def _same_lattice(
+    spots: Sequence[Spot], lattice: Sequence[ReferenceFrequency], width: float
+) -> list[tuple[Spot, ReferenceFrequency]]:
+    """Spots of a grain with the frequencies of a lattice that they nearly have; none of another lattice."""
+    pairs: list[tuple[Spot, ReferenceFrequency]] = []
+    for known in lattice:
+        signs = [known, ReferenceFrequency(-known.g, known.variance)]
+        off, _, spot, one = min(
+            (abs(complex(spot.g[1], -spot.g[0]) - one.g), n, spot, one)
+            for n, spot in enumerate(spots)
+            for one in signs
+        )
+        if off < SAME_LATTICE * abs(known.g) and all(spot is not other for other, _ in pairs):
+            pairs.append((spot, one))
+    told = measured_spots([spot.g for spot in spots], width)
+    shown = [spot.g for spot, _ in pairs]
+    return pairs if shown and is_plane(shown) == is_plane(told) else []
 
 
 def _deformation(
@@ -320,30 +364,29 @@ def _deformation(
     region: GrainRegion,
     grid: MapGrid,
     width: float,
-    reference: NDArray[np.bool_] | None,
-) -> Deformation:
+    base: NDArray[np.bool_] | None,
+    pairs: Sequence[tuple[Spot, ReferenceFrequency]] = (),
+) -> tuple[Deformation, GradientMaps]:
+    """A grain against the part `base` of it, or the frequencies that go with its spots, or else its mean."""
     (rows, columns), inside = region.tight()
-    chosen = measured_spots([spot.g for spot in spots], width)
-    area = np.pi * width**2 / grid.pixel_area
-    stated = None if reference is None else inside & reference[rows, columns]
-    of_region = stated is not None and int(np.count_nonzero(stated)) >= area
-    base = stated if stated is not None and of_region else inside
+    chosen = [spot.g for spot, _ in pairs] or measured_spots([spot.g for spot in spots], width)
     maps = displacement_gradient(
         diffractogram,
         spectra,
         chosen,
         width,
         grid.part(rows, columns),
-        base,
+        inside if base is None else base,
         PHASE_WANDER / grain.diameter,
-        of_region,
+        base is not None,
+        [known for _, known in pairs],
     )
     ids = tuple(spot.id for spot in spots if spot.g in chosen)
     degrees = np.float32(np.degrees(1.0))
     values = np.where(inside, maps.values, np.float32(np.nan))
     sigmas = np.where(inside, maps.sigmas, np.float32(np.nan))
     whole = maps.along is None
-    return Deformation(
+    found = Deformation(
         grain.id,
         ids,
         (rows.start, columns.start),
@@ -354,8 +397,9 @@ def _deformation(
         values[2:] if whole else None,
         sigmas[2:] if whole else None,
         maps.along,
-        of_region,
+        base is not None or bool(pairs),
     )
+    return found, maps
 
 
 def measured_spots(spots: Sequence[tuple[float, float]], width: float) -> list[tuple[float, float]]:
@@ -376,6 +420,14 @@ def is_plane(spots: Sequence[tuple[float, float]]) -> bool:
     return bool((across > np.sin(np.radians(COLLINEAR)) * length[0] * length).any())
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceFrequency:
+    """A frequency of the undeformed lattice, x + i y in 1/nm, y upwards, and its variance along either."""
+
+    g: complex
+    variance: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GradientMaps:
     """What `displacement_gradient` measures.
@@ -387,11 +439,14 @@ class GradientMaps:
         standard uncertainties; the last three are NaN where there is one direction only.
     along : float, degrees, optional
         Azimuth of that direction.
+    references : tuple of ReferenceFrequency
+        Of the spots.
     """
 
     values: NDArray[np.float32]
     sigmas: NDArray[np.float32]
     along: float | None
+    references: tuple[ReferenceFrequency, ...] = ()
 
 
 def displacement_gradient(
@@ -403,6 +458,7 @@ def displacement_gradient(
     reference: NDArray[np.bool_],
     wander: float = 0.0,
     apart: bool = False,
+    known: Sequence[ReferenceFrequency] = (),
 ) -> GradientMaps:
     """Strain and rotation at each place by least squares over the spots, each weighed by its error.
 
@@ -421,16 +477,22 @@ def displacement_gradient(
         Standard uncertainty of a local frequency besides the noise.
     apart : bool
         The reference is elsewhere: its own uncertainty adds to that of each place.
+    known : sequence of ReferenceFrequency, optional
+        One a spot, where the reference was measured in another grain.
     """
-    measured = [
-        _local_frequency(diffractogram, spectra, g, width, grid, reference, wander, apart) for g in spots
+    given: Sequence[ReferenceFrequency | None] = known or [None] * len(spots)
+    found = [
+        _local_frequency(diffractogram, spectra, g, width, grid, reference, wander, apart, one)
+        for g, one in zip(spots, given, strict=True)
     ]
+    measured = [one for one, _ in found]
     along = None if is_plane(spots) else float(np.degrees(np.angle(measured[0][0]))) % 180.0
     if along is not None:
         values, sigmas = _along_one(measured)
     else:
         values, sigmas = _over_all(measured)
-    return GradientMaps(values.astype(np.float32), sigmas.astype(np.float32), along)
+    references = tuple(one for _, one in found)
+    return GradientMaps(values.astype(np.float32), sigmas.astype(np.float32), along, references)
 
 
 #: g of the reference as a complex number, x + i y with y upwards; how the local one differs; its weight.
@@ -446,7 +508,8 @@ def _local_frequency(
     reference: NDArray[np.bool_],
     wander: float,
     apart: bool,
-) -> _Measured:
+    known: ReferenceFrequency | None,
+) -> tuple[_Measured, ReferenceFrequency]:
     field = bragg_field(diffractogram, g, width, grid)
     noise = field_noise(diffractogram, spectra, g, width, grid)
     dy, dx = phase_slope(field, grid.pixel_size)
@@ -455,11 +518,17 @@ def _local_frequency(
     snr = (field.real**2 + field.imag**2) / noise
     precision = np.maximum(snr.astype(np.float64), 1e-12) * (4 * np.pi * width) ** 2
     precision = 1 / (1 / precision + border_error(grid, width) ** 2)
-    trusted = np.where(reference, precision, 0.0)
-    mean = complex((trusted * change).sum() / trusted.sum())
-    together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels that share their noise
-    of_mean = together / float(trusted.sum()) if apart else 0.0
-    return complex(g[1], -g[0]) + mean, change - mean, 1 / (1 / precision + wander**2 + of_mean)
+    if known is None:
+        trusted = np.where(reference, precision, 0.0)
+        total = max(float(trusted.sum()), np.finfo(float).tiny)
+        together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels that share their noise
+        mean = complex(g[1], -g[0]) + complex((trusted * change).sum() / total)
+        known = ReferenceFrequency(mean, together / total + wander**2)
+        of_mean = together / total if apart else 0.0
+    else:
+        of_mean = known.variance
+    change = change + (complex(g[1], -g[0]) - known.g)
+    return (known.g, change, 1 / (1 / precision + wander**2 + of_mean)), known
 
 
 def border_error(grid: MapGrid, width: float) -> NDArray[np.float64]:

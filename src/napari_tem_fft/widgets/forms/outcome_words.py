@@ -8,10 +8,14 @@ from ..session.image_state import ImageState
 from ..session.preferences import length_unit
 
 BY_USER = "assigned by user"
+#: Of a grain that is no crystal of its own.
+PLACE = "place of a ring-like lattice"
 
 
 def match_words(match: GrainMatch) -> str:
     """Outcome of a grain's match."""
+    if match.ring_like:
+        return PLACE
     return BY_USER if match.decided_by_user and match.phases else match.outcome_words
 
 
