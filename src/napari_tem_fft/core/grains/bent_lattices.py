@@ -37,7 +37,7 @@ SPREAD = 0.06
 #: A grain shows one family if so much of its power (SNR) is that of spots with its strongest one's |g|.
 ONE_FAMILY = 0.7
 #: Neighbours overlap, touch, or leave less than this between their outlines (at half amplitude), nm.
-GAP = 2.0
+GAP = 3.0
 #: Spacings of fringes in the width of the filter that looks within a place: wide enough for one family, and
 #: narrow enough for a radius of 5 nm (of a chirp c = curvature x g it keeps 1 / (1 + (2 pi width^2 c)^2)).
 WIDTH = 1.5
