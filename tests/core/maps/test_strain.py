@@ -14,6 +14,7 @@ from napari_tem_fft.core.maps.map_grid import MapGrid
 from napari_tem_fft.core.maps.strain import (
     Deformation,
     DeformationParams,
+    border_error,
     deformations,
     displacement_gradient,
     measured_spots,
@@ -92,23 +93,19 @@ def test_a_crystal_that_is_only_turned_has_no_strain_however_far():
 
 
 def test_fringes_that_do_not_close_at_the_border_are_no_strain():
-    y, x = positions((300, 280), (0.03, 0.03))
-    planes = [frequency(0.2355, 20.0), frequency(0.2039, 74.74)]
-    image = np.sum([np.cos(2 * np.pi * (gy * y + gx * x)) for gy, gx in planes], axis=0)
-    image = 40 * image + white_noise(image.shape, 1, 60.0)
-    whole = compute_diffractogram(
-        image.astype(np.float32), Micrograph(image, Calibration.real((0.03, 0.03))), SpectrumParams()
-    )
-    local = compute_local_spectra(
-        image.astype(np.float32), (0.03, 0.03), whole.q_min, whole.q_max, WindowParams()
-    )
-    local = replace(local, anisotropy=np.ones_like(local.anisotropy))
-    grid = MapGrid.covering((9.0, 8.4), 0.33)
-    maps = displacement_gradient(whole, local, planes, 1.0, grid, np.ones(grid.shape, bool))
-    assert np.abs(maps.values[2:]).max() > 0.02  # the border's own
+    found, spectra = spectra_of(lattice_of(lambda y, x: 0.0, lambda y, x: 0.0))
+    spectra = replace(spectra, anisotropy=np.ones_like(spectra.anisotropy))
+    maps = displacement_gradient(found, spectra, G, 1.0, GRID, np.ones(GRID.shape, bool))
+    assert np.abs(maps.values[2:]).max() > 0.01  # the border's own
     assert (np.abs(maps.values) > 3.3 * maps.sigmas).mean() < 0.01
-    middle = (slice(8, -8), slice(8, -8))
-    assert np.abs(maps.values[2:, *middle]).mean() < 0.003 and maps.sigmas[2:, *middle].max() < 0.006
+    assert np.abs(maps.values[2:, *INNER]).max() < 0.002 and maps.sigmas[2:, *INNER].max() < 0.004
+
+
+def test_the_margin_of_a_small_image_is_not_known():
+    small = replace(GRID, shape=(24, 24))  # 8 nm
+    error = border_error(small, 1.0)
+    assert (error[:3] >= 1.0).all() and (error[3:-3, 3:-3] == 0).all()
+    assert 0 < border_error(GRID, 1.0)[24, 5] < border_error(GRID, 1.0)[24, 1]
 
 
 def test_one_direction_tells_the_change_along_it_and_no_strain():

@@ -26,7 +26,7 @@ from ..grains.region import GrainRegion
 from ..grains.regions import independent
 from ..image.roi import polygon_on_grid
 from ..parameters import Field, check_limits
-from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
+from ..spots.bragg_filter import INWARD, bragg_field, field_noise, is_small, phase_slope
 from ..spots.refinement import PHASE_WANDER
 from ..spots.spot import Spot
 from .map_grid import MapGrid
@@ -535,11 +535,17 @@ def border_error(grid: MapGrid, width: float) -> NDArray[np.float64]:
     """Standard uncertainty of a local frequency near the image's border, 1/nm, shape ``grid.shape``.
 
     A transform goes on at the opposite border, and the filter mixes a share f of the fringes there into those
-    here, whatever their phase: that turns the phase by up to f, and at the border itself by anything.
+    here, whatever their phase: that turns the phase by up to f, and at the border itself by anything. In a
+    small image (`is_small`) nothing is mixed in, and nothing known of the margin.
     """
     squares = np.zeros(grid.shape)
-    for places, n, p in zip(grid.positions(), grid.whole.shape, grid.pixel_size, strict=True):
-        inward = np.minimum(places, n * p - places) / width
+    extent = [n * p for n, p in zip(grid.whole.shape, grid.pixel_size, strict=True)]
+    small = is_small((extent[0], extent[1]), width)
+    for places, whole in zip(grid.positions(), extent, strict=True):
+        inward = np.minimum(places, whole - places) / width
+        if small:
+            squares = squares + np.where(inward < INWARD, width**-2.0, 0.0)
+            continue
         alone = np.maximum(1 - 2 * special.ndtr(-inward), 1e-3)
         slope = np.exp(-0.5 * inward**2) / np.sqrt(2 * np.pi) / (2 * np.pi * width)
         squares = squares + 0.5 * (slope / alone) ** 2
