@@ -224,13 +224,18 @@ def heat_layer(component: ComponentMap, grid: MapGrid, of: Micrograph, colour: s
     kwargs = {
         **over_map(of, grid),
         "name": f"{component.name} · {of.name}",
-        "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": f"component {component.name}"},
+        "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": map_name(colour)},
         "contrast_limits": (0.0, 1.0),
         "blending": "translucent_no_depth",
         "interpolation2d": SMOOTH,
         "opacity": 0.65,
     }
     return component.heat, {**kwargs, "metadata": real_notes(heat_role(component), of, **notes)}, "image"
+
+
+def map_name(colour: str) -> str:
+    """Name of the colour map of a component: napari's controls are as wide as the longest one there is."""
+    return f"map {colour}"
 
 
 def selected_grains_layer(
@@ -243,7 +248,7 @@ def selected_grains_layer(
     kwargs = {
         **over_map(of, grid),
         "name": f"selected grains · {of.name}",
-        "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": f"selected {colour}"},
+        "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": map_name(colour)},
         "contrast_limits": (0.0, 1.0),
         "blending": "translucent_no_depth",
         "interpolation2d": SMOOTH,

@@ -42,6 +42,8 @@ class LayerGroup:
         Of the micrograph's pixels, as `content_id` gives it.
     panel : ViewerModel, optional
         Where the layers of reciprocal space are shown, if not there.
+    image : Layer, optional
+        The micrograph's, above which they lie in the list; napari has no groups of layers.
 
     Attributes
     ----------
@@ -49,7 +51,14 @@ class LayerGroup:
         Where the micrograph lies in the viewer, as a part of a larger one does.
     """
 
-    def __init__(self, viewer: ViewerModel, content: str, panel: ViewerModel | None = None) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        content: str,
+        panel: ViewerModel | None = None,
+        image: Layer | None = None,
+    ) -> None:
+        self._image = ref(image) if image is not None else None
         self.offset = (0.0, 0.0)
         self.content = content
         self._viewer = ref(viewer)
@@ -194,7 +203,9 @@ class LayerGroup:
         below = [place[other] for other in place if _rank(other) <= _rank(role)]
         if below:
             return max(below) + 1
-        return min(place.values(), default=len(home.layers))
+        image = self._image() if self._image is not None else None
+        top = home.layers.index(image) + 1 if image is not None and image in home.layers else len(home.layers)
+        return min(place.values(), default=top)
 
 
 def shifted(layer_data: LayerData, offset: tuple[float, float]) -> LayerData:

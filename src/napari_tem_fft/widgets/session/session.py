@@ -413,7 +413,7 @@ class Session(QObject):
     def new_group(self, layer: Image, micrograph: Micrograph) -> LayerGroup:
         """Return a group of layers that lie where the image and the arrangement want them."""
         content = content_id(micrograph.pixels)
-        group = LayerGroup(self.viewer, content, self._panel() if self._panel else None)
+        group = LayerGroup(self.viewer, content, self._panel() if self._panel else None, layer)
         group.offset = (float(layer.translate[-2]), float(layer.translate[-1]))
         return group
 
