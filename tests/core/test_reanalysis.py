@@ -16,6 +16,7 @@ from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.reanalysis import (
     _specimen_after,
     add_spot_at,
+    is_edited,
     reanalyse_after_override,
     reanalyse_after_specimen_edit,
     reanalyse_after_spot_edit,
@@ -143,3 +144,17 @@ def test_an_override_names_all_again_in_two_steps_and_changes_nothing_else():
         *before.spots
     ]
     assert after.grain_regions is before.grain_regions
+
+
+def test_what_the_run_switched_off_is_no_edit_whatever_it_is_called_now():
+    found = small_analysis()
+    assert not is_edited(found)  # one of its spots is off, and called a reflection
+    off = tuple(replace(spot, enabled=False) for spot in found.spots)
+    start = EditStart(GrainSet(found.spots, found.grains, found.grain_regions), None)
+    assert is_edited(replace(found, spots=off, edit_start=start))
+    renamed = tuple(replace(spot, kind="forbidden") for spot in found.spots)
+    assert not is_edited(replace(found, spots=renamed, edit_start=start))
+    by_hand = replace(found.spots[0], id=9, origin="hand")
+    assert is_edited(replace(found, spots=(*found.spots, by_hand), edit_start=start))
+    gone = (*found.spots, replace(by_hand, enabled=False))
+    assert not is_edited(replace(found, spots=gone, edit_start=start))

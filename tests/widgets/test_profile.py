@@ -3,9 +3,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from napari.layers import Layer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QDialogButtonBox
 
+from mouse import press as press_on
 from napari_tem_fft.core.profile.radial_profile import ProfilePeak, RadialProfile
+from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.profile import ProfileDock, phase_lines
 from napari_tem_fft.widgets.plots.profile_plot import ProfilePlot
 from napari_tem_fft.widgets.plots.profile_view import PhaseLines, ProfileView
@@ -176,14 +182,49 @@ def test_table_is_saved(viewer, analysed, tmp_path, monkeypatch, qtbot):
     path = tmp_path / "plot.png"
     dock.save_plot.trigger()
     assert path.read_bytes().startswith(b"\x89PNG")
-    path = tmp_path / "overview.svg"
-    with qtbot.waitSignal(dock.saver.stopped, timeout=60_000):
-        dock.save_overview.trigger()
-        assert not path.exists()  # it takes seconds, which the window does not wait for
-    assert path.read_bytes().startswith(b"<?xml")
     dock.copy.trigger()
     first = QGuiApplication.clipboard().text().splitlines()[1].split("\t")
     assert float(first[0]) == pytest.approx(1 / float(first[2]), abs=2e-4)
+
+
+def test_the_overview_is_saved_with_the_chosen_panels(
+    viewer, dock, analysed, grain_file, tmp_path, monkeypatch, qtbot
+):
+    profile = ProfileDock(viewer)
+    viewer.window.add_dock_widget(profile, name="profile", area="bottom")
+    viewer.add_layer(Layer.create(*read_layers(str(grain_file))[0]))  # another one, not analysed
+    profile.save_overview.trigger()
+    assert not profile.picture.isVisible()
+    dock.image.image = analysed.layer
+    profile.save_overview.trigger()
+    choice = profile.picture
+    assert choice.isVisible()
+    save = choice.buttons.button(QDialogButtonBox.StandardButton.Save)
+    for panel in ("micrograph", "components", "fft", "profile"):
+        press_on(choice.panels[panel])
+    assert not save.isEnabled()  # a picture of nothing
+    press_on(choice.panels["fft"])
+    QTest.keyClick(choice.kind, Qt.Key.Key_Down)
+    assert choice.kind.currentText() == "SVG"
+    choice.dpi.setValue(150)
+    asked = []
+
+    def name_file(parent, title, name, kinds):
+        asked.append((name, kinds))
+        return str(tmp_path / "mine"), ""
+
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", name_file)
+    path = tmp_path / "mine.svg"
+    with qtbot.waitSignal(profile.saver.stopped, timeout=60_000):
+        press_on(save)
+        assert not path.exists()  # it takes seconds, which the window does not wait for
+    text = path.read_text(encoding="utf-8")
+    assert "diffractogram, rings at d in nm" in text and "components" not in text
+    assert asked == [("grain overview.svg", "Picture (*.svg)")]
+    profile.save_overview.trigger()  # the choice is kept
+    assert choice.dpi.value() == 150 and not choice.panels["profile"].isChecked()
+    QTest.keyClick(choice, Qt.Key.Key_Escape)
+    assert not choice.isVisible() and len(asked) == 1
 
 
 def test_lines_of_named_phases(analysed):

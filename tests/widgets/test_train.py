@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
+from mouse import press
 from napari_tem_fft.cli.options import build_parser
+from napari_tem_fft.core.reanalysis import is_edited
 from napari_tem_fft.layers.results import KEY
 from napari_tem_fft.nn.inference.prepare import InputParams
 from napari_tem_fft.nn.training.corrections import load_pairs
 from napari_tem_fft.widgets.docks.train import TrainDock
+from napari_tem_fft.widgets.session import fine_tuning
 from napari_tem_fft.widgets.session.fine_tuning import command
 from own_process import needs_tensorflow
 from small_network import small_model
@@ -22,8 +25,11 @@ PROGRAM = """
 import json, pathlib, sys, time
 what, output = sys.argv[1], pathlib.Path(sys.argv[2])
 print("WARNING: something else", flush=True)
-for step in (10, 20):
-    print(json.dumps({"stage": "training", "step": step, "steps": 20, "loss": 0.5 / step}), flush=True)
+scores = {0: {"f1": 0.5, "precision": 0.4, "recall": 0.7}, 20: {"f1": 0.9, "precision": 0.95, "recall": 0.85}}
+for step in (0, 10, 20):
+    told = {"stage": "training", "step": step, "steps": 20, **({"loss": 0.5 / step} if step else {})}
+    print(json.dumps({**told, **scores.get(step, {})}), flush=True)
+    time.sleep(0.1)
 if what == "long":
     time.sleep(60)
 if what == "fails":
@@ -66,6 +72,12 @@ def stand_in(monkeypatch, trainer):
     return use
 
 
+@pytest.fixture(autouse=True)
+def _speeds(tmp_path, monkeypatch):
+    """A folder of its own for what a training takes."""
+    monkeypatch.setattr("napari_tem_fft.widgets.session.fine_tuning._cache", lambda: tmp_path / "kept")
+
+
 def own_pairs(trainer):
     return Path(trainer.folder.text())
 
@@ -90,6 +102,39 @@ def test_the_corrected_mask_is_saved_and_listed(analysed, trainer, own, dock, ru
     assert (item.text(0), item.text(1)) == ("grain", "1")
 
 
+def test_an_edit_that_was_undone_is_no_correction(analysed, trainer, dock, run, qtbot):
+    press(trainer.save)
+    assert "as it was found" in messages()[-1]
+    spot = analysed.spots[0]
+    run(dock.session, lambda: dock.session.edits.enable([spot.id], False))
+    run(dock.session, lambda: dock.session.edits.point(tuple(1.2 * g for g in spot.g)))
+    assert is_edited(analysed.analysis)
+    for _ in range(2):
+        run(dock.session, lambda: press(dock.spots.undo))
+    assert not is_edited(analysed.analysis)
+    said = len(messages())
+    qtbot.waitUntil(trainer.save.isEnabled, timeout=60_000)
+    press(trainer.save)
+    assert len(messages()) == said + 1 and not list(own_pairs(trainer).glob("*.npz"))
+
+
+def test_before_it_begins_it_says_how_long_it_takes(trainer, own, tmp_path, monkeypatch):
+    small_model(own / "real", "real")
+    monkeypatch.setattr(fine_tuning, "model_folder", lambda name: own / name)
+    assert trainer.estimate.text() == ""  # there are no pairs
+    own_pairs(trainer).mkdir()
+    (own_pairs(trainer) / "a.npz").write_bytes(b"")
+    trainer.base.addItem("real", "real")
+    trainer.base.setCurrentIndex(trainer.base.count() - 1)
+    fine_tuning.remember_speeds({"training": 2.0, "images (train)": 5.0})
+    trainer._list_pairs()
+    assert trainer.estimate.text() == "Fine-tuning takes about 11 min on this computer"
+    (kept := fine_tuning.kept_pairs("real") / "train").mkdir(parents=True)
+    (kept / "pairs-00000.npz").write_bytes(b"")
+    trainer._list_pairs()
+    assert trainer.estimate.text() == "Fine-tuning takes about 5 min on this computer"
+
+
 def test_without_an_analysis_nothing_can_be_saved(trainer):
     assert not trainer.save.isEnabled()
     assert trainer.start.isEnabled() and trainer.base.currentText() == "first"
@@ -102,7 +147,14 @@ def test_a_training_shows_how_it_goes_and_its_model_can_be_chosen(trainer, dock,
     with qtbot.waitSignal(trainer.training.ended, timeout=30_000):
         trainer.start.click()
         assert trainer.cancel.isEnabled() and not trainer.start.isEnabled()
-    assert seen == [("training, loss 0.0500", 10, 20), ("training, loss 0.0250", 20, 20)]
+    assert seen == [
+        ("training", 0, 20),
+        ("training, loss 0.0500", 10, 20),
+        ("training, loss 0.0250", 20, 20),
+    ]
+    assert trainer.scores.text().startswith("On your pairs: F1 0.50 before, 0.90 now")
+    assert "spots found 70 %, now 85 %" in trainer.scores.text()
+    assert 0.001 < fine_tuning.known_speeds()["training"] < 0.5  # what it took here counts the next time
     assert "corrected is ready" in trainer.state.text()
     names = [dock.network.list.itemText(i) for i in range(dock.network.list.count())]
     assert "corrected" in names and trainer.start.isEnabled()

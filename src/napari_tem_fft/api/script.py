@@ -20,7 +20,7 @@ from ..core.matching import PhaseOverride
 from ..core.options import options
 from ..core.parameters import to_dict
 from ..core.pipeline import Analysis, AnalysisParams
-from ..core.spots.spot import Spot
+from ..core.reanalysis import spots_of_run
 from ..io.readers.dm import read_images
 from ..io.results.overrides import specimen_text
 from ..nn.inference.model import names_model
@@ -113,7 +113,7 @@ def recipe_of(
     if frame is not None and np.ndim(frame):
         raise ValueError(f"{micrograph.name}: a stack of more than one axis has no frame by number")
     frame = None if frame is None else int(frame)
-    before = {spot.id: spot.enabled for spot in run_spots(analysis)}
+    before = {spot.id: spot.enabled for spot in spots_of_run(analysis)}
     hand = [spot for spot in analysis.spots if spot.id not in before and spot.enabled]
     known = [spot for spot in analysis.spots if spot.id in before and spot.enabled != before[spot.id]]
     return Recipe(
@@ -231,11 +231,6 @@ def as_python(recipe: Recipe) -> str:
         f"result = api.decide(result, {one.grain}, {one.phase!r}, {one.kind!r})" for one in recipe.decisions
     ]
     return "\n".join([*sorted(imports), "", *lines])
-
-
-def run_spots(analysis: Analysis) -> Sequence[Spot]:
-    """The spots as the run found them, before any edit."""
-    return analysis.spots if analysis.edit_start is None else analysis.edit_start.found.spots
 
 
 def _candidates(analysis: Analysis, request: Mapping[str, Any], cif: Sequence[Path]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
@@ -154,16 +155,9 @@ def _run_training(steps: Any, args: argparse.Namespace) -> ModelConfig:
             bar = bar or tqdm(total=step.steps, desc="training", disable=args.progress != "bar")
             bar.update(step.step - bar.n)
             bar.set_postfix({"loss": step.loss, **step.scores})
-            _tell(
-                args,
-                {
-                    "stage": "training",
-                    "step": step.step,
-                    "steps": step.steps,
-                    "loss": step.loss,
-                    **step.scores,
-                },
-            )
+            loss = {} if math.isnan(step.loss) else {"loss": step.loss}
+            place = {"stage": "training", "step": step.step, "steps": step.steps}
+            _tell(args, {**place, **loss, **step.scores})
     finally:
         if bar is not None:
             bar.close()

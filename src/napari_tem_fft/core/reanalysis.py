@@ -254,6 +254,22 @@ def replayed_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
     return (yield from recalled_steps(analysis))
 
 
+def spots_of_run(analysis: Analysis) -> tuple[Spot, ...]:
+    """The spots as the run found them, before any edit."""
+    return analysis.spots if analysis.edit_start is None else analysis.edit_start.found.spots
+
+
+def is_edited(analysis: Analysis) -> bool:
+    """Whether other spots count than those that the run found; an edit that was undone is none.
+
+    Spots that the run itself has switched off (satellites, the camera's) are not a person's edit, and how
+    spots are named since then neither. What version 0.1 wrote does not tell what the run found: there spots
+    by hand tell.
+    """
+    counted = [{s.id for s in spots if s.enabled} for spots in (spots_of_run(analysis), analysis.spots)]
+    return counted[0] != counted[1] or any(s.origin == "hand" and s.enabled for s in analysis.spots)
+
+
 def edit_start_of(analysis: Analysis) -> EditStart:
     """What edits of an analysis begin from."""
     if analysis.edit_start is not None:

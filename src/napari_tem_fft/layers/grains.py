@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.maps.colours import CIRCULAR, DIVERGING, REACH
-from ..core.maps.orientation import colour_factors, families, orientation_map, orientations
+from ..core.maps.map_grid import MapGrid
+from ..core.maps.orientation import (
+    colour_factors,
+    families,
+    finer_factor,
+    orientation_map,
+    orientations,
+)
 from ..core.maps.strain import SHOWN, Deformation, Shown, smooth_field, unused_reference
 from ..core.pipeline import Analysis
 from ..core.progress import Step
@@ -54,7 +61,8 @@ def grain_layer_steps(
     planes = families(found, (*analysis.phases, *analysis.others))
     share, shape = analysis.params.grains.false_share, analysis.map_grid.shape
     grains = analysis.grains, analysis.grain_regions, analysis.specimen
-    azimuth = orientation_map(found, *grains, deformed, share, colours=True)
+    finer = finer_factor(shape)
+    azimuth = orientation_map(found, *grains, deformed, share, colours=True, finer=finer)
     factors = f", {words}" if (words := colour_factors(found)) else ""
     maps = [
         _layer(analysis, "orientation", azimuth, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors}) of {planes}")
@@ -143,13 +151,13 @@ def _layer(
     of = analysis.micrograph
     shown = float(np.isfinite(image).mean())
     kwargs = {
-        **over_map(of, analysis.map_grid),
+        **over_map(of, MapGrid(image.shape, (of.extent[0] / image.shape[0], of.extent[1] / image.shape[1]))),
         "name": f"{role.replace('d_change', 'change of d')} · {of.name}",
         "colormap": colours,
         "contrast_limits": limits,
         "blending": "translucent_no_depth",
         "opacity": 0.9,
-        # an azimuth between 179 and 1 degrees is not 90: those stay as they are
+        # an azimuth between 179 and 1 degrees is not 90: those stay as they are, on finer pixels
         "interpolation2d": "nearest" if role == "orientation" else SMOOTH,
         "visible": role == "orientation",
     }

@@ -8,7 +8,13 @@ from napari_tem_fft.core.crystal.orientation import CrystalOrientation
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.grains.region import GrainRegion
 from napari_tem_fft.core.maps.component_map import ComponentMap
-from napari_tem_fft.core.maps.orientation import colour_factors, families, orientation_map, orientations
+from napari_tem_fft.core.maps.orientation import (
+    Orientation,
+    colour_factors,
+    families,
+    orientation_map,
+    orientations,
+)
 from napari_tem_fft.core.maps.strain import Deformation
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
@@ -131,3 +137,33 @@ def test_of_two_lattices_of_one_component_in_a_grain_the_first_is_shown():
     assert [one.match for one in found] == [0, 1]
     image = orientation_map(found, GRAINS[:1], REGIONS[:1], np.ones(SHAPE, bool))
     assert image[0, 0] == 10.0
+
+
+def test_drawn_finer_borders_are_round_and_no_azimuth_is_made_up():
+    shape, y, x = (20, 24), *np.mgrid[:20, :24]
+    distance = np.hypot(y - 9.5, x - 11.5)
+    heat = np.clip(1 - (distance - 3) / 6, 0, 1).astype(np.float32)  # 0.5 at 6 pixels
+    region = GrainRegion.cropped(heat >= 0.5, heat)
+    found = (Orientation(1, "Cu", 179.0, 0.1, 0.2),)
+    grains, ones = (Grain(1, (0,), (1.0, 1.0), 1.0, 1.0),), np.ones(shape, bool)
+    coarse = orientation_map(found, grains, (region,), ones)
+    fine = orientation_map(found, grains, (region,), ones, finer=5)
+    assert fine.shape == (100, 120) and set(np.unique(fine[np.isfinite(fine)])) == {np.float32(179.0)}
+    assert np.isfinite(fine).mean() == pytest.approx(np.pi * 36 / (20 * 24), rel=0.02)
+    yy, xx = (np.mgrid[:100, :120] + 0.5) / 5 - 0.5
+    off = np.hypot(yy - 9.5, xx - 11.5)[np.isfinite(fine)].max()
+    blocky = np.hypot(y - 9.5, x - 11.5)[np.isfinite(coarse)].max() + 0.5
+    assert off < 6.2 < blocky
+    vacuum = ones.copy()
+    vacuum[:, :12] = False
+    cut = orientation_map(found, grains, (region,), vacuum, finer=5)
+    assert np.isnan(cut[:, :58]).all() and np.isfinite(cut[:, 62:]).any()
+
+
+def test_a_region_at_the_image_s_edge_reaches_it_when_magnified():
+    heat = np.zeros((6, 6), np.float32)
+    heat[:, :3] = 1.0
+    region = GrainRegion.cropped(heat >= 0.5, heat).magnified(4, (6, 6))
+    assert region.box == (slice(0, 24), slice(0, 16))
+    np.testing.assert_array_equal(region.mask[:, :12], True)
+    np.testing.assert_array_equal(region.mask[:, 12:], False)

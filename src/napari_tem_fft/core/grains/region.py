@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..maps.map_grid import magnify
+
 #: Rows and columns of the map grid.
 Box = tuple[slice, slice]
 _Value = TypeVar("_Value", np.bool_, np.float32)
@@ -89,6 +91,25 @@ class GrainRegion:
     def within(self, plane: NDArray[np.bool_]) -> GrainRegion:
         """The region as its heat shows it, where a plane of the whole grid is True."""
         return replace(self, mask=(self.heat >= 0.5) & plane[self.box])
+
+    def magnified(self, factor: int, shape: tuple[int, int]) -> GrainRegion:
+        """The region on a grid with `factor` times as many pixels an axis; its heat is interpolated linearly.
+
+        Parameters
+        ----------
+        factor : int
+        shape : tuple of int, (y, x)
+            Of the grid as it is.
+        """
+        wider = tuple(
+            slice(max(side.start - 1, 0), min(side.stop + 1, n))
+            for side, n in zip(self.box, shape, strict=True)
+        )
+        box = wider[0], wider[1]
+        heat = magnify(_place(self.heat, self.box, box), factor)
+        inside = magnify(_place(self.mask, self.box, box), factor) >= 0.5
+        rows, columns = (slice(side.start * factor, side.stop * factor) for side in box)
+        return GrainRegion((rows, columns), inside, heat)
 
     def piece(self, box: Box, mask: NDArray[np.bool_]) -> GrainRegion:
         """The region of some of its pixels, given on `box`; the others lose their heat."""

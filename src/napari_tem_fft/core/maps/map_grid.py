@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,20 @@ def linear_weights(at: NDArray[np.float64], n: int) -> NDArray[np.float32]:
     matrix[np.arange(len(at)), low] = 1 - share
     matrix[np.arange(len(at)), np.minimum(low + 1, n - 1)] += share
     return matrix
+
+
+def magnify(image: NDArray[Any], factor: int) -> NDArray[np.float32]:
+    """An image with `factor` times as many pixels an axis, interpolated linearly; constant at its borders.
+
+    Examples
+    --------
+    >>> magnify(np.array([[0.0, 1.0]]), 2).tolist()
+    [[0.0, 0.25, 0.75, 1.0], [0.0, 0.25, 0.75, 1.0]]
+    """
+    rows, columns = (
+        linear_weights((np.arange(n * factor, dtype=np.float64) + 0.5) / factor - 0.5, n) for n in image.shape
+    )
+    return np.asarray(rows @ image.astype(np.float32) @ columns.T, np.float32)
 
 
 def resample(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:

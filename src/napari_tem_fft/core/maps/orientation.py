@@ -25,10 +25,13 @@ from ..matching import GrainMatch
 from ..matching.attribution import indexed_as, matches_of_spots
 from ..spots.spot import Spot
 from .component_map import ComponentMap, component_name, named_phases
+from .map_grid import magnify
 from .strain import Deformation, smooth_field
 
 #: Spots whose d differ by less than this share, or three of their sigmas, are of one family.
 SAME_D = 0.01
+#: Pixels an axis of a drawn map, about, and how much finer than the map it is at most.
+DRAWN, MOST_FINER = 1024, 6
 #: What a spot tells of its d.
 D = ("d", "d_sigma")
 
@@ -187,6 +190,7 @@ def orientation_map(
     turned: Sequence[Deformation] = (),
     false_share: float = 1e-3,
     colours: bool = False,
+    finer: int = 1,
 ) -> NDArray[np.float32]:
     """Azimuth at each place in degrees, [0, 180); NaN where no grain has one.
 
@@ -202,7 +206,13 @@ def orientation_map(
     colours : bool
         Azimuths times 180 / period, for a circular colour map of 180 degrees: what looks the same has one
         colour, and no step where a four-fold or six-fold pattern repeats.
+    finer : int
+        Pixels a pixel of the map along each axis, for pictures: the grains' borders follow their heat between
+        the map's pixels. Azimuths are never interpolated, for one between 179 and 1 degrees is not 90.
     """
+    if finer > 1:
+        regions = [region.magnified(finer, specimen.shape) for region in regions]
+    coarse, specimen = specimen.shape, magnify(specimen, finer) >= 0.5 if finer > 1 else specimen
     shown: dict[int, Orientation] = {}
     for one in found:
         if one.grain not in shown or shown[one.grain].component != one.component:
@@ -216,13 +226,24 @@ def orientation_map(
         box, heat, period = region.box, region.heat, shown[grain.id].period
         own = np.full(heat.shape, shown[grain.id].azimuth, np.float32)
         if grain.id in rotations:
-            whole = smooth_field([rotations[grain.id]], "rotation", specimen.shape, false_share)
-            own += np.nan_to_num(whole[box])
+            whole = np.nan_to_num(smooth_field([rotations[grain.id]], "rotation", coarse, false_share))
+            own += (magnify(whole, finer) if finer > 1 else whole)[box]
         own = own % period * np.float32(180 / period if colours else 1)
         wins = heat >= best[box]
         best[box] = np.where(wins, heat, best[box])
         image[box] = np.where(wins, own, image[box])
     return image
+
+
+def finer_factor(shape: tuple[int, int]) -> int:
+    """How much finer a map of this shape is drawn, so that no pixels of it are seen.
+
+    Examples
+    --------
+    >>> finer_factor((96, 120)), finer_factor((768, 700))
+    (6, 2)
+    """
+    return int(np.clip(-(-DRAWN // max(shape)), 1, MOST_FINER))
 
 
 def families(

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from ...core.grains.sizes import bin_edges, histogram, summary
 from ...core.lengths import LengthUnit
 from ...core.maps.colours import CIRCULAR, DIVERGING, REACH, colours_of
-from ...core.maps.orientation import colour_factors, families, orientation_map, orientations
+from ...core.maps.orientation import (
+    colour_factors,
+    families,
+    finer_factor,
+    orientation_map,
+    orientations,
+)
 from ...core.maps.strain import SHOWN, Shown, smooth_field
 from ...core.pipeline import Analysis
 from ..results.grain_tables import sizes_of
@@ -69,8 +75,9 @@ def _draw_orientations(axes: Axes, analysis: Analysis, colours: Mapping[str, str
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     share = analysis.params.grains.false_share
     image = orientation_map(
-        found, analysis.grains, analysis.grain_regions, analysis.specimen, analysis.deformations, share, True
-    )
+        found, analysis.grains, analysis.grain_regions, analysis.specimen, analysis.deformations, share, True,
+        finer_factor(analysis.specimen.shape),
+    )  # fmt: skip
     factors = f", {words}" if (words := colour_factors(found)) else ""
     _on_micrograph(axes, analysis, image, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors})", colours)
     # a line each: together they are wider than the map

@@ -77,6 +77,8 @@ def train_steps(
     learn = _learner(model, optimizer, params)
     log = _Log(folder / "log.csv", first)
     scores: dict[str, float] = {}
+    if start is not None and not first:  # how good it was before
+        yield TrainStep(0, params.steps, float("nan"), held_back_scores(model, held_back, inputs, params))
     for number, batch in enumerate(
         batches(pairs, params.batch, params.disc, inputs, params.seed, first, params.steps), first + 1
     ):

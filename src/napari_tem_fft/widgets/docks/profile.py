@@ -28,10 +28,12 @@ from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.progress import Step
-from ...io.figures.overview import overview
+from ...io.figures.overview import write_overview
+from ...io.figures.picture import PictureOptions
 from ...io.results.tables import write_line, write_profiles
 from ..canvas.ruler import Measured
 from ..forms.controls import Columns
+from ..forms.picture_choice import PictureChoice
 from ..plots.canvas import ThemedToolbar
 from ..plots.line_plot import LinePlot
 from ..plots.profile_plot import ProfilePlot
@@ -87,7 +89,8 @@ class ProfileDock(Dock):
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save = QAction("Save the curves as a table (CSV)...")
         self.save_plot = QAction("Save the plot (PNG, SVG)...")
-        self.save_overview = QAction("Save the overview of the image (PNG, SVG)...")
+        self.save_overview = QAction("Save the overview of the image (PNG, SVG, PDF)...")
+        self.picture = PictureChoice(self)
         self.save_line = QAction("Save the profile along the line as a table (CSV)...", enabled=False)
         self.copy = QAction("Copy the table of peaks")
         self._lay_out()
@@ -123,6 +126,7 @@ class ProfileDock(Dock):
         self.width.valueChanged.connect(self.session.ruler.set_width)
         self.session.ruler.measured.connect(self._on_line_measured)
         self._on_line_measured(self.session.ruler.last)
+        self.picture.chosen.connect(self._on_picture_chosen)
         self.saver.failed.connect(tell)
         self.copy.triggered.connect(self._on_copy)
         self.follow(self._on_found)
@@ -217,10 +221,18 @@ class ProfileDock(Dock):
         image_state = self.session.current
         if image_state is None or image_state.analysis is None:
             return
-        analysis = image_state.analysis
-        path = self._ask("Save the overview", f"{image_state.micrograph.name} overview.png", PICTURES)
+        self.picture.open()
+
+    def _on_picture_chosen(self, options: PictureOptions) -> None:
+        image_state = self.session.current
+        if image_state is None or image_state.analysis is None:
+            return
+        (kind,) = options.formats
+        name = f"{image_state.micrograph.name} overview.{kind}"
+        path = self._ask("Save the overview", name, f"Picture (*.{kind})")
         if path:
-            self.saver.start(_overview_steps(analysis, length_unit(), path))
+            named = Path(path) if Path(path).suffix.lower() == f".{kind}" else Path(f"{path}.{kind}")
+            self.saver.start(_overview_steps(image_state.analysis, length_unit(), named, options))
 
     def _ask(self, title: str, name: str, kinds: str) -> str:
         path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
@@ -238,9 +250,11 @@ class ProfileDock(Dock):
             clipboard.setText(peak_table(image_state, self.plot.view.peaks()))
 
 
-def _overview_steps(analysis: Analysis, unit: LengthUnit, path: str) -> Generator[Step, None, None]:
+def _overview_steps(
+    analysis: Analysis, unit: LengthUnit, path: Path, options: PictureOptions
+) -> Generator[Step, None, None]:
     """Draw the overview as a work of one step: it takes seconds."""
-    overview(analysis, unit).savefig(path)
+    write_overview(path, analysis, unit, options=options)
     yield Step("overview", 1, 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from ...core.pipeline import Analysis
 from ...core.progress import Step
+from ...core.reanalysis import is_edited
 from ...nn.inference.model import known_models, load_config, model_folder, own_folder
 from ...nn.inference.prepare import InputParams
 from ...nn.training.corrections import PairError, pair_summary, save_pair
@@ -47,6 +48,7 @@ class TrainDock(Dock):
         self.saver = Runner()
         self.training = FineTuning(self)
         self._stage: tuple[str, int, float] | None = None
+        self._scores: list[dict[str, float]] = []
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -76,6 +78,12 @@ class TrainDock(Dock):
         self.cancel = button("Cancel", "End the training; no model is made")
         self.progress = QProgressBar()
         self.state = wrapped_label()
+        self.estimate = wrapped_label()
+        self.scores = wrapped_label()
+        self.scores.setToolTip(
+            "Spots on your pairs that the network finds by itself, before the statistics confirm them. It has"
+            " learnt from these pairs: how good it is on others, napari-tem-fft evaluate tells"
+        )
 
     def _lay_out(self) -> None:
         layout = self.column()
@@ -87,13 +95,16 @@ class TrainDock(Dock):
         form.addRow("new model", self.name)
         layout.addLayout(form)
         layout.addLayout(fill_row(QHBoxLayout(), self.start, self.cancel))
+        layout.addWidget(self.estimate)
         layout.addWidget(self.progress)
         layout.addWidget(self.state)
+        layout.addWidget(self.scores)
 
     def _connect(self) -> None:
         self.browse.clicked.connect(self._on_browse)
         self.folder.editingFinished.connect(self._list_pairs)
         self.save.clicked.connect(self._on_save)
+        self.base.currentIndexChanged.connect(self._show_estimate)
         self.start.clicked.connect(self._on_start)
         self.cancel.clicked.connect(self.training.cancel)
         self.saver.returned.connect(self._on_saved)
@@ -101,6 +112,7 @@ class TrainDock(Dock):
         self.saver.stopped.connect(self._on_found)
         self.training.progressed.connect(self._on_progressed)
         self.training.ended.connect(self._on_ended)
+        self.training.scored.connect(self._on_scored)
         self.follow(self._on_found, running=True)
         for signal in (self.session.network.listed, self.session.network.changed):
             signal.connect(self._fill_models)
@@ -114,6 +126,7 @@ class TrainDock(Dock):
             self.base.addItem(Path(name).name, name)
         self.base.setCurrentIndex(names.index(before) if before in names else len(names) - 1)
         self.start.setEnabled(bool(names) and not self.training.running)
+        self._show_estimate()
 
     def _list_pairs(self) -> None:
         self.pairs.clear()
@@ -128,6 +141,7 @@ class TrainDock(Dock):
                 item = QTreeWidgetItem([name, str(spots), saved[:16].replace("T", " ")])
                 item.setToolTip(0, str(path))
             self.pairs.addTopLevelItem(item)
+        self._show_estimate()
 
     def _on_browse(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of training pairs", self.folder.text())
@@ -145,7 +159,7 @@ class TrainDock(Dock):
         if image_state is None or image_state.analysis is None:
             return
         base = self.base.currentData()
-        if not is_corrected(image_state.analysis):
+        if not is_edited(image_state.analysis):
             tell(ValueError("this mask is as it was found: correct it first, or there is nothing to learn"))
             return
         try:
@@ -173,6 +187,8 @@ class TrainDock(Dock):
         except ValueError as error:
             tell(error)
             return
+        self.scores.clear()
+        self._stage, self._scores = None, []
         self.state.setText("the network is being loaded")
         self.progress.setRange(0, 0)
         self.start.setEnabled(False)
@@ -182,6 +198,26 @@ class TrainDock(Dock):
         self.progress.setRange(0, steps)
         self.progress.setValue(step)
         self.state.setText(f"{what}: {step} of {steps}{self._left(what, step, steps)}")
+
+    def _whole(self) -> str:
+        """How long a training takes here, by what the last ones took."""
+        base = self.base.currentData()
+        try:
+            seconds = self.training.expected_seconds(base) if base else 0.0
+        except ValueError:  # a model that is not there any more
+            seconds = 0.0
+        return time_words(seconds) if seconds else ""
+
+    def _show_estimate(self) -> None:
+        """Say how long it takes, before it begins."""
+        whole = self._whole() if self.pairs.topLevelItemCount() else ""
+        self.estimate.setText(f"Fine-tuning takes {whole} on this computer" if whole else "")
+        self.estimate.setVisible(bool(whole))
+
+    def _on_scored(self, scores: dict[str, float]) -> None:
+        """Show how good the network was before and is now."""
+        self._scores = [*self._scores[:1], scores]
+        self.scores.setText(score_words(self._scores))
 
     def _left(self, what: str, step: int, steps: int) -> str:
         """How long the stage that is under way still takes, by what it has taken so far."""
@@ -206,9 +242,24 @@ class TrainDock(Dock):
             self.session.network.listed.emit()
 
 
-def is_corrected(analysis: Analysis) -> bool:
-    """Whether a person has changed the spots: added some, or switched some on or off (satellites are off)."""
-    return any(s.origin == "hand" or s.enabled == (s.kind in ("satellite", "camera")) for s in analysis.spots)
+def score_words(scores: Sequence[Mapping[str, float]]) -> str:
+    """How many spots of the pairs are found, and how many of the answers are right: before, and now.
+
+    Examples
+    --------
+    >>> before = {"f1": 0.5, "precision": 0.4, "recall": 0.7}
+    >>> print(score_words([before, {"f1": 0.9, "precision": 0.9, "recall": 0.9}]))
+    On your pairs: F1 0.50 before, 0.90 now
+    right answers 40 %, now 90 %; spots found 70 %, now 90 %
+    """
+    first, last = scores[0], scores[-1]
+    if len(scores) == 1:
+        return f"On your pairs: F1 {first['f1']:.2f} before"
+    shares = [
+        f"{what} {100 * first[key]:.0f} %, now {100 * last[key]:.0f} %"
+        for what, key in (("right answers", "precision"), ("spots found", "recall"))
+    ]
+    return f"On your pairs: F1 {first['f1']:.2f} before, {last['f1']:.2f} now\n{'; '.join(shares)}"
 
 
 def time_words(seconds: float) -> str:
