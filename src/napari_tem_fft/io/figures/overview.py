@@ -85,7 +85,7 @@ def overview(
             case "fft":
                 _draw_diffractogram(axes, analysis, colours, unit)
             case "components":
-                _draw_components(axes, analysis, image, extent, colours)
+                _draw_components(axes, analysis, image, extent, colours, unit)
     for axes in rows[1]:
         _draw_profiles(axes, analysis, unit)
     return figure
@@ -230,6 +230,7 @@ def _draw_components(
     image: NDArray[np.float32],
     extent: tuple[float, float, float, float],
     colours: Mapping[str, str],
+    unit: LengthUnit,
 ) -> None:
     axes.imshow(image, cmap="gray", vmin=-0.2, vmax=1.2, extent=extent)
     (ny, nx), (py, px) = analysis.map_grid.shape, analysis.map_grid.pixel_size
@@ -246,12 +247,14 @@ def _draw_components(
     title = "components" if analysis.components else "no crystal found"
     drawn = ", drawn by the user" if analysis.specimen_by_user else ""
     axes.set_title(f"{title}\nspecimen {analysis.specimen.sum() * py * px:.0f} nm$^2${drawn}", fontsize=11)
-    _name_components(axes, analysis.components, colours)
+    _name_components(axes, analysis.components, colours, unit)
 
 
-def _name_components(axes: Axes, components: Sequence[ComponentMap], colours: Mapping[str, str]) -> None:
+def _name_components(
+    axes: Axes, components: Sequence[ComponentMap], colours: Mapping[str, str], unit: LengthUnit
+) -> None:
     """Legend below the axes: the largest eight, in smaller letters where there are many."""
-    patches = [Patch(color=colours[part.name], label=_legend(part)) for part in components[:MOST_NAMED]]
+    patches = [Patch(color=colours[part.name], label=_legend(part, unit)) for part in components[:MOST_NAMED]]
     if patches:
         size = 10 if len(patches) <= 4 else 8
         axes.legend(
@@ -280,8 +283,12 @@ def draw_outline(
     )
 
 
-def _legend(component: ComponentMap) -> str:
+def _legend(component: ComponentMap, unit: LengthUnit) -> str:
     area = f"{component.area:.1f} ± {component.area_sigma:.1f} nm²"
+    if component.bent is not None:
+        words, _, hint = component.bent.words(unit).partition("; ")
+        hint = f"{hint}  " if hint else ""
+        return f"{words}:\n    {hint}{area}, {component.fraction:.1%} of the specimen"
     said = ", by the user" if component.by_user else ""
     words = component.outcome_words
     gap = "\n    " if len(words) > 20 else "  "  # a legend wider than the figure would be cut off
