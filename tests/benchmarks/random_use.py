@@ -33,6 +33,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("NAPARI_CONFIG", "")
 #: Rows, columns and pixel size (nm) of the images.
 IMAGES = ((240, 256, 0.03), (300, 200, 0.02), (220, 220, 0.045))
+#: In messages about what the user can mend.
+OF_THE_USER = ("open a micrograph first", "is too small")
 #: Most images that are open at a time, and most memory (MB) that may be left over.
 MOST, LEFT_OVER = 6, 100.0
 
@@ -150,9 +152,8 @@ class User:
         from napari_tem_fft.layers.results import KEY
         from napari_tem_fft.widgets.session.source import is_source
 
-        found = [
-            str(r.message) for r in self.told if str(r.severity) == "error" and "first" not in str(r.message)
-        ]
+        told = [str(r.message) for r in self.told if str(r.severity) == "error"]
+        found = [text for text in told if not any(words in text for words in OF_THE_USER)]
         shown = [layer for layer in self.viewer.layers if layer.visible]
         sources = [layer for layer in shown if is_source(layer)]
         image = self.dock.image.image
@@ -168,7 +169,9 @@ class User:
         if state is not None and state.layer is not image:
             found.append(f"results of {state.layer.name}, {image} chosen")
         if len(self.closed):
-            gc.collect()
+            for _ in range(3):  # Qt lets go of what was connected a turn after its widgets are collected
+                gc.collect()
+                self.wait(0.05)
             found += [f"{each!r} of a closed dock is alive" for each in list(self.closed)]
         return found
 

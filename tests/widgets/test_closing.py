@@ -34,3 +34,15 @@ def test_the_process_ends_by_itself(grain_file):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["closed"]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(
+    os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="the canvas needs an OpenGL driver"
+)
+def test_opened_run_and_cleared_again_and_again_the_process_lives():
+    """A short round of the benchmark, in a process of its own, which may crash."""
+    script = Path(__file__).parents[1] / "benchmarks" / "random_use.py"
+    env = {**os.environ, "NAPARI_CONFIG": "", "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    command = [sys.executable, str(script), "--cycles", "3"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0 and done.stdout.endswith("0 faults\n"), done.stdout + done.stderr

@@ -22,6 +22,7 @@ from napari_tem_fft.widgets.docks.phases import PhasesDock
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 from napari_tem_fft.widgets.docks.train import is_corrected, time_words
+from napari_tem_fft.widgets.session.layer_group import update
 from small_analysis import small_analysis
 
 needs_canvas = pytest.mark.skipif(
@@ -115,6 +116,17 @@ def test_both_discs_of_a_pair_are_circled(small):
         own = spots.data[np.asarray(spots.features["spot"]) == spot.id]
         if spot.enabled:
             assert own.sum(axis=0) == pytest.approx([0, 0]) and own[0] == pytest.approx(spot.g)
+
+
+def test_a_hidden_layer_that_has_fewer_points_now_can_be_looked_at(small):
+    spots = small.group["spots"]
+    spots.visible = False
+    data, kwargs, kind = spots.as_layer_data_tuple()
+    fewer = {name: kwargs[name][:1] for name in ("features", "size", "border_color", "face_color")}
+    update(spots, (data[:1], {**kwargs, **fewer}, kind))
+    spots.opacity = 0.5
+    spots.visible = True
+    assert len(spots.data) == 1 and len(spots.features) == 1
 
 
 def test_over_the_image_the_status_tells_grain_and_phase(viewer, dock, small):

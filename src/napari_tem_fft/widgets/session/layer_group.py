@@ -302,6 +302,9 @@ def _at_once(layer: Points | Shapes) -> Iterator[None]:
     picture = layer.block_thumbnail_update() if isinstance(layer, Shapes) else nullcontext()
     with picture, layer.events.blocker_all():
         yield
+        if not layer.visible:  # of a hidden layer napari would go on to view what is no longer there
+            layer.visible = True
+            layer.visible = False
     layer.events.features()
     layer.refresh()
 

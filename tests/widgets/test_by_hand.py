@@ -1,0 +1,438 @@
+"""What once went wrong in the window, tried with the mouse and the keys of Qt, two images or more open."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QGuiApplication, QMouseEvent, QOpenGLContext
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from dm_writer import write_dm
+from forward_model import fringes
+from hand import Hand
+from mouse import canvas_of, on_canvas
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.stack import ImageStack
+from napari_tem_fft.core.matching import Outcome
+from napari_tem_fft.io.figures.overview import overview
+from napari_tem_fft.layers.results import KEY, micrograph_layer, stack_layer
+from napari_tem_fft.widgets.docks.batch import BatchDock
+from napari_tem_fft.widgets.docks.calibration import CalibrationDock
+from napari_tem_fft.widgets.docks.components import ComponentsDock
+from napari_tem_fft.widgets.docks.phases import PhasesDock
+from napari_tem_fft.widgets.docks.profile import ProfileDock
+from napari_tem_fft.widgets.docks.results import ResultsDock
+from napari_tem_fft.widgets.docks.series import SeriesDock
+from napari_tem_fft.widgets.session.source import calibration_from
+from small_analysis import small_analysis
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="the canvas needs an OpenGL driver"
+)
+
+
+@pytest.fixture
+def hand(make_napari_viewer, qtbot):
+    """Somebody at a window with the plugin's docks."""
+    hand = Hand(make_napari_viewer(show=True, strict_qt=True), qtbot)
+    notification_manager.records.clear()
+    yield hand
+    hand.session.pick(None)
+    hand.session.cancel()
+    hand.rest()
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Three micrographs of one name in folders of their own; of other sizes, scales and azimuths."""
+    paths = []
+    for number, (rows, columns, size) in enumerate(((200, 240, 0.03), (240, 180, 0.02), (160, 160, 0.05))):
+        image = np.random.default_rng(number).normal(0, 1, (rows, columns))
+        for azimuth, d in ((20.0, 0.235), (74.7, 0.2035), (129.5, 0.235)):
+            image += 2 * fringes((rows, columns), (size, size), d, azimuth + 30 * number)
+        (tmp_path / str(number)).mkdir()
+        paths.append(write_dm(tmp_path / str(number) / "film.dm4", image.astype(np.float32), size, "nm"))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    """The small analysis, with two identified grains in one component."""
+    analysis = small_analysis()
+    first, second = analysis.matches
+    first = replace(first, outcome=Outcome.IDENTIFIED, phases=("LiF",))
+    component = replace(analysis.components[0], name="LiF", phases=("LiF",), grains=(1, 2))
+    spots = tuple(replace(spot, enabled=True) for spot in analysis.spots)
+    second = replace(first, grain=2, spots=())
+    known = {"spots": spots, "matches": (first, second), "components": (component,), "decisions": ()}
+    return replace(analysis, **known)
+
+
+@pytest.fixture
+def two(hand, analysis):
+    """What is known of two analysed images; the second is shown."""
+    for name in ("first", "second"):
+        pixels = analysis.micrograph.pixels + (name == "second")
+        micrograph = replace(analysis.micrograph, name=name, pixels=pixels)
+        data, kwargs, kind = micrograph_layer(micrograph)
+        kwargs["metadata"][KEY]["analysis"] = replace(analysis, micrograph=micrograph)
+        layer = hand.viewer.add_layer(Layer.create(data, kwargs, kind))
+        hand.until(lambda layer=layer: layer in hand.session._image_states)
+        hand.rest()
+    return tuple(hand.session._image_states.values())
+
+
+def told():
+    return [str(record.message) for record in notification_manager.records]
+
+
+def test_how_well_a_scale_is_known_stays_with_its_image(hand, films, tmp_path):
+    dock = hand.dock
+    hand.type(dock.candidates.names, "LiF, Cu, Al")
+    hand.drop(films[0])
+    first = hand.run()
+    calibration = hand.bring(CalibrationDock)
+    hand.choose(calibration.feature, 0)
+    hand.type(calibration.d, f"{1.01 * calibration._mark().d:.5f}")
+    hand.press(calibration.add)
+    hand.press(calibration.correct)
+    hand.rest()
+    known = calibration_from(first.layer).uncertainty
+    assert known < 0.006 and "corrected on d = " in calibration.scale.text()
+    hand.drop(films[1])
+    assert dock.uncertainty.text() == "2.00 %" and calibration.scale.text() == "no image analysed yet"
+    second = hand.run()
+    assert second is not first and second.analysis.micrograph.calibration.uncertainty == 0.02
+    hand.type(dock.uncertainty, "0.5")
+    hand.choose_image(first.layer)
+    assert float(dock.uncertainty.text().split()[0]) == pytest.approx(100 * known, abs=0.005)
+    assert calibration_from(first.layer).uncertainty == known
+
+    frames = np.random.default_rng(0).normal(size=(2, 64, 64)).astype(np.float32)
+    stack = hand.viewer.add_layer(
+        Layer.create(*stack_layer(ImageStack(frames, Calibration.real(0.03), "series")))
+    )
+    hand.press(dock.on_demand["Series"])
+    series = hand.bring(SeriesDock)
+    hand.press(series.run)
+    hand.until(lambda: len(series.frames) == 2 and not series.runner.running)
+    assert dock.uncertainty.text() == "2.00 %" and calibration_from(stack).uncertainty == 0.02
+
+    hand.press(dock.on_demand["Batch"])
+    batch = hand.bring(BatchDock)
+    batch.form.add_inputs([str(films[2])])
+    batch.form.workers.setValue(1)
+    hand.type(batch.form.output, str(tmp_path / "out"))
+    hand.press(batch.start)
+    hand.until(lambda: batch.run.records and not batch.run.running, seconds=120)
+    assert [record.uncertainty for record in batch.run.records] == [2.0]
+
+
+def test_the_image_that_is_shown_is_that_of_the_fft(hand, films):
+    dock, session = hand.dock, hand.session
+    hand.type(dock.candidates.names, "LiF, Cu, Al")
+    states = []
+    for path in films[:2]:
+        hand.press(dock.views.to_real) if states else None
+        hand.drop(path)
+        assert {layer for layer in hand.shown() if layer in dock.image._images} == {dock.image.image}
+        states.append(hand.run())
+    first, second = states
+    hand.drop(films[2])
+    third = dock.image.image
+    assert hand.shown() == {third} and session.current is None
+    for state in (first, second, first):
+        hand.choose_image(state.layer)
+        others = [other for other in dock.image._images if other is not state.layer]
+        foreign = {layer for other in states if other is not state for layer in other.group.layers}
+        assert session.current is state and not hand.shown() & {*others, *foreign}
+        assert {state.layer, state.group["fft"]} <= hand.shown()
+
+    hand.press(dock.live)  # a part of it, by the rectangle of the live FFT
+    hand.until(lambda: dock.live_fft._group is not None and dock.live_fft._group.get("live") is not None)
+    hand.press(dock.part)
+    hand.until(lambda: session.current is not first and session.current is not None)
+    hand.rest()
+    part = session.current
+    assert part.analysis is not None and {part.layer, part.group["fft"]} <= hand.shown()
+    assert not hand.shown() & {first.layer, second.layer, third, *first.group.layers, *second.group.layers}
+    assert not any(layer.metadata[KEY].get("role") in ("part", "live") for layer in hand.viewer.layers)
+
+
+def test_a_file_of_all_images_is_dropped_into_an_empty_window(hand, two, tmp_path):
+    dock, viewer = hand.dock, hand.viewer
+    hand.choose_image(two[0].layer)
+    pixels = {state.layer.name: state.micrograph.pixels for state in two}
+    (path,) = viewer.layers.save(str(tmp_path / "all.temfft"), plugin="napari-tem-fft")
+    hand.delete_all_layers()
+    assert len(viewer.layers) == 0 and dock.image.count() == 0 and not any("Error" in text for text in told())
+    hand.drop(path)
+    hand.until(lambda: hand.session.current is not None)
+    hand.rest()
+    assert [layer.name for layer in dock.image._images] == ["first", "second"]
+    for layer in dock.image._images:
+        hand.choose_image(layer)
+        state = hand.session.current
+        assert state.layer is layer and np.array_equal(state.micrograph.pixels, pixels[layer.name])
+        assert {layer, state.group["fft"]} <= hand.shown()
+        assert {s for s in hand.shown() if s in dock.image._images} == {layer}
+        fft = state.group["fft"]
+        assert fft.extent.world[0, 1] > layer.extent.world[1, 1]
+
+
+def test_layers_are_deleted_by_keys_and_the_next_image_is_run(hand, films):
+    hand.type(hand.dock.candidates.names, "LiF, Cu")
+    for number in range(3):
+        hand.drop(films[number], films[(number + 1) % 3])
+        if number == 1:  # deleted while it is at work
+            hand.press(hand.dock.run)
+            hand.until(lambda: len(hand.viewer.layers) > 2)
+        else:
+            assert hand.run().analysis is not None
+        hand.viewer.screenshot(flash=False)
+        hand.delete_all_layers()
+        assert len(hand.viewer.layers) == 0 and hand.dock.image.count() == 0
+    assert hand.session.current is None and not hand.session.running
+    assert not any("not in list" in text for text in told()), told()
+
+
+def test_layers_are_deleted_in_the_opengl_context_of_their_canvas(hand, two):
+    """Deleted in another one, as napari does between two drawings, they crash a later drawing."""
+    canvas, contexts = canvas_of(hand.viewer).native, []
+    hand.viewer.layers.events.removed.connect(
+        lambda event: contexts.append(QOpenGLContext.currentContext() == canvas.context())
+    )
+    canvas.doneCurrent()
+    hand.choose_image(two[0].layer)
+    hand.click(two[0].grains[1].centre)
+    hand.rest()
+    for forget in (lambda: hand.key(Qt.Key.Key_Escape), hand.delete_all_layers):
+        contexts.clear()
+        canvas.doneCurrent()
+        forget()
+        assert contexts and all(contexts)
+
+
+def test_grains_are_selected_named_and_explained_by_clicks(hand, two, qtbot):
+    first, state = two
+    dock, viewer, session = hand.dock, hand.viewer, hand.session
+    spots = state.group["spots"]
+    assert sum(np.asarray(spots.features["spot"]) == 0) == 2  # both discs of the pair are circled
+    heat = state.group["heat LiF"]
+    own = heat.opacity
+    hand.click(state.grains[1].centre)
+    hand.rest()
+    assert session.chosen.grains == (2,) and heat.opacity < own and state.group["selected"].visible
+    hand.key(Qt.Key.Key_Escape)
+    assert session.chosen is None and state.group.get("selected") is None and heat.opacity == own
+
+    results = hand.bring(ResultsDock)
+    grains, candidates = results.findChild(ComponentsDock), results.findChild(PhasesDock)
+    hand.row(grains.tree, "grain 1")
+    hand.rest()
+    assert session.chosen is not None and session.chosen.grains == (1,)
+    assert viewer.scene.camera.center[-2:] == pytest.approx(state.grains[0].centre)
+    words = candidates.words
+    names = [words.phase.itemText(number) for number in range(words.phase.count())]
+    assert names[2:] == sorted(names[2:], key=str.lower) and words.phase.maxVisibleItems() <= 20
+
+    hand.choose(words.phase, names.index("Al"))  # which is no candidate
+    hand.press(words.set)
+    hand.until(lambda: state.matches[0].phases == ("Al",))
+    hand.rest()
+    assert any(item.text(1) == "assigned by user" for item in grains.tree.items())
+    assert "assigned by user" in dock.result.text() and "identified by" not in dock.result.text()
+    profile = hand.bring(ProfileDock)
+    hand.until(lambda: any(text.get_text() == "Al" for text in profile.plot.axes.texts))
+    assert profile.plot.view.peaks() and not any("KeyError" in text for text in told())
+    assert first.analysis.decisions == ()
+
+    hand.bring(ResultsDock)
+    hand.row(grains.tree, "grain 1")
+    hand.rest()
+    hand.choose(words.phase, [words.phase.itemText(n) for n in range(words.phase.count())].index("LiF"))
+    hand.press(words.lock)
+    hand.until(lambda: state.analysis.decisions and state.analysis.decisions[0].kind == "lock")
+    hand.rest()
+    calibration = hand.bring(CalibrationDock)
+    assert "internal standard: LiF in grain 1" in calibration.scale.text()
+    hand.choose_image(first.layer)
+    assert "internal standard" not in calibration.scale.text()
+
+
+def test_the_copied_table_is_one_for_a_spreadsheet(hand, two):
+    results = hand.bring(ResultsDock)
+    for half in (results.findChild(ComponentsDock), results.findChild(PhasesDock)):
+        QGuiApplication.clipboard().clear()
+        hand.press(half.copy)
+        names, *rows = [line.split("\t") for line in QGuiApplication.clipboard().text().splitlines()]
+        table = [dict(zip(names, row, strict=True)) for row in rows]
+        assert table
+        assert all(row["grain"] for row in table if row["row"] != "component")
+        numbers = [name for name in names if name.endswith(("_nm", "_nm2", "_percent", "probability"))]
+        assert numbers and all(
+            row[name] == "" or float(row[name]) is not None for row in table for name in numbers
+        )
+        for grain in {row["grain"] for row in table if row["row"] == "candidate"}:
+            own = [row for row in table if row["row"] == "candidate" and row["grain"] == grain]
+            assert sum(float(row["probability"] or 0) for row in own) <= 1.001
+
+
+def test_plot_and_overview_of_the_shown_image_have_one_list_of_peaks(hand, films, tmp_path, monkeypatch):
+    hand.type(hand.dock.candidates.names, "LiF, Cu")
+    hand.viewer.theme = "dark"
+    states = []
+    for path in films[:2]:
+        hand.drop(path)
+        states.append(hand.run())
+    profile = hand.bring(ProfileDock)
+    for number, state in enumerate(states):
+        hand.choose_image(state.layer)
+        labels = {
+            text.get_text().split("\n")[0] for text in profile.plot.axes.texts if text.get_rotation() == 90
+        }
+        texts = [text for axes in overview(state.analysis).axes for text in axes.texts]
+        assert labels == {text.get_text().split("\n")[0] for text in texts if text.get_rotation() == 90}
+        assert labels
+        path = tmp_path / f"plot {number}.png"
+        monkeypatch.setattr(
+            "qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *args, path=path: (str(path), "")
+        )
+        profile.plot.draw()
+        before = np.asarray(profile.plot.buffer_rgba()).mean()
+        hand.menu(profile._row.itemAt(1).widget(), profile.save_plot)
+        assert path.read_bytes().startswith(b"\x89PNG")
+        profile.plot.draw()
+        assert np.asarray(profile.plot.buffer_rgba()).mean() == pytest.approx(before, rel=0.02)
+
+
+def test_hydrogen_is_said_to_be_assumed_and_can_be_excluded(hand, films):
+    dock = hand.dock
+    for path in films[:2]:
+        hand.drop(path)
+    hand.type(dock.candidates.elements, "Li, F")
+    state = hand.run()
+    assert any("LiH" in match.phases for match in state.matches), dock.result.text()
+    assert "hydrogen counts as possible (-H excludes it): " in dock.result.text()
+    hand.type(dock.candidates.elements, "Li, F, -H")
+    state = hand.run()
+    assert not any("LiH" in match.phases for match in state.matches)
+    assert "hydrogen" not in dock.result.text()
+
+
+def test_spots_are_edited_by_clicks_and_the_words_follow(hand, films):
+    dock = hand.dock
+    hand.type(dock.candidates.names, "LiF, Cu")
+    hand.drop(films[1])
+    hand.drop(films[0])
+    state = hand.run()
+    spot, found = state.spots[0], len(state.spots)
+    hand.press(dock.views.to_reciprocal)
+    hand.press(dock.spots.tools["remove"])
+    hand.click(hand.place_of(state, spot.g))
+    hand.until(lambda: not state.spots[0].enabled)
+    hand.rest()
+    assert "counts no longer" in dock.spots.said.text()
+    hand.press(dock.spots.undo)
+    hand.until(lambda: state.spots[0].enabled)
+    hand.rest()
+    assert dock.spots.said.text() == ""
+    hand.press(dock.spots.tools["add"])
+    hand.click(hand.place_of(state, (-6.0, -6.0)))  # where there is noise
+    hand.until(lambda: len(state.spots) > found)
+    hand.rest()
+    assert "weaker than any found spot: it may be noise" in dock.spots.said.text()
+    circles = np.asarray(state.group["spots"].features["spot"])
+    assert sum(circles == state.spots[-1].id) == 2  # both discs of the pair
+    hand.press(dock.spots.tools["look"])
+
+
+def test_the_live_fft_has_nothing_of_the_whole_over_it(hand, two):
+    first, state = two
+    dock = hand.dock
+    hand.press(dock.live)
+    hand.until(lambda: dock.live_fft._group is not None and dock.live_fft._group.get("live") is not None)
+    assert dock.live_fft._group["live"].visible
+    assert not any(state.group[role].visible for role in ("mask", "spots", "rings"))
+    hand.press(dock.live)
+    assert all(state.group[role].visible for role in ("mask", "spots", "rings"))
+    hand.press(dock.live)
+    hand.until(lambda: dock.live_fft._group is not None and dock.live_fft._group.get("live") is not None)
+    hand.choose_image(first.layer)
+    assert not dock.live.isChecked()
+    roles = [layer.metadata[KEY].get("role") for layer in hand.viewer.layers]
+    assert "part" not in roles and "live" not in roles
+    hand.choose_image(state.layer)
+    assert all(state.group[role].visible for role in ("mask", "spots", "rings"))
+
+
+def test_the_status_bar_tells_grain_and_phase_of_the_shown_image(hand, two):
+    first, state = two
+    hand.rest()
+
+    def over(world):
+        canvas = canvas_of(hand.viewer).native
+        place = on_canvas(hand.viewer, world)
+        there = QPointF(canvas.mapToGlobal(place))
+        none = Qt.MouseButton.NoButton
+        event = QMouseEvent(QEvent.Type.MouseMove, place, there, none, none, Qt.KeyboardModifier.NoModifier)
+        hand.qtbot.wait(50)  # or it is one movement with the last one
+        QApplication.sendEvent(canvas, event)
+        hand.qtbot.wait(50)
+        hand.viewer.update_status_from_cursor()  # as a thread of napari's does from time to time
+        return str(hand.viewer.status)
+
+    QApplication.sendEvent(canvas_of(hand.viewer).native, QEvent(QEvent.Type.Enter))
+    hand.viewer.mouse_over_canvas = True
+    for image_state in (state, first):
+        hand.choose_image(image_state.layer)
+        words = over(image_state.grains[0].centre)
+        assert "grain 1" in words and "LiF" in words
+        assert "spot 0: 0.2500" in over(hand.place_of(image_state, image_state.spots[0].g))
+
+
+def test_what_went_wrong_stands_in_the_dock_and_is_not_repeated(hand, tmp_path):
+    dock = hand.dock
+    hand.press(dock.run)
+    assert "open a micrograph first" in dock.problem.text() and dock.problem.isVisible()
+    noise = np.random.default_rng(3).normal(size=(128, 128)).astype(np.float32)
+    for name in ("raw", "other"):
+        hand.drop(write_dm(tmp_path / f"{name}.dm3", noise + (name == "other")))
+    assert dock.problem.isHidden() and any("not calibrated" in text for text in told())
+    hand.press(dock.run)
+    assert "pixel size" in dock.problem.text() and dock.problem.isVisible()
+    QTest.keyClicks(dock.candidates.elements, "Li")
+    assert dock.problem.isHidden()
+    hand.type(dock.pixel_size, "0.03")
+    hand.press(dock.calibrate)
+    notification_manager.records.clear()
+    state = hand.run()
+    assert state.micrograph.pixel_size == (0.03, 0.03) and state.micrograph.warnings == ()
+    assert not any("not calibrated" in text for text in told())
+    hand.choose_image(dock.image._images[0])
+    assert dock.calibration.isVisible()  # the other one has still no scale
+
+
+def test_the_window_shrinks_and_no_dock_nor_name_squeezes_the_images(hand, two):
+    window = hand.viewer.window._qt_window
+    for name in ("Series", "Batch", "Train"):
+        hand.press(hand.dock.on_demand[name])
+    hand.bring(type(hand.dock))
+    window.resize(1280, 800)
+    hand.until(lambda: (window.width(), window.height()) == (1280, 800))
+    canvas = canvas_of(hand.viewer).native
+    hand.until(lambda: canvas.width() > 350 and canvas.height() > 300)
+    for state in two:
+        hand.choose_image(state.layer)
+        camera, fft = hand.viewer.scene.camera, state.group["fft"]
+        both = np.ptp([state.layer.extent.world[:, -1], fft.extent.world[:, -1]]) * camera.zoom
+        assert 0.8 * canvas.width() < both < 1.01 * canvas.width()
+    before = canvas.width()
+    two[0].layer.name = "a name that is much longer than the list of layers has room for " * 3
+    hand.qtbot.wait(100)
+    assert canvas.width() == before
