@@ -146,6 +146,10 @@ def test_a_field_that_is_too_small_is_refused_with_the_least_that_is_not(n, pixe
         check_field(image)
 
 
+def test_a_field_of_just_3_nm_is_analysed_though_its_file_rounds_the_pixel_size():
+    check_field(Micrograph(np.zeros((150, 150)), Calibration.real(float(np.float32(0.02))), "film"))
+
+
 def test_the_least_field_is_not_refused():
     check_field(Micrograph(np.zeros((150, 150)), Calibration.real(0.02)))
     check_field(Micrograph(np.zeros((64, 100)), Calibration.real((0.05, 0.03))))

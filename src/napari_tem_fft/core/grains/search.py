@@ -120,7 +120,7 @@ def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> No
     """
     grid, width = context.grid, context.params.resolution
     extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
-    if not candidates or not is_small(extent, width):
+    if not candidates or not is_small(extent):
         return
     for _ in range(MOST_RESTS):
         rest = largest_piece(~union((candidate.region for candidate in candidates), grid.shape))

@@ -21,6 +21,8 @@ SMALLEST = 16
 #: Least field of view, nm and pixels along either axis, in which lattices are looked for: some dozen planes,
 #: and rings of the spectrum enough to tell noise. Lattices of 1024 pixels cut down to less give nothing.
 LEAST_FIELD, LEAST_PIXELS = 3.0, 64
+#: Share of a pixel by which a field may fall short: files keep the size of a pixel in single precision.
+ROUNDING = 0.01
 #: Largest share of NaN and infinite pixels that is repaired; above it the image is refused.
 MOST_BAD = 0.01
 #: A pixel this many robust standard deviations away from its neighbours' median is a defect.
@@ -174,7 +176,7 @@ def check_field(micrograph: Micrograph) -> None:
         If the field is less than `LEAST_FIELD` or `LEAST_PIXELS` along an axis, with what is needed.
     """
     extent, sizes = micrograph.extent, micrograph.pixel_size
-    least = [max(LEAST_PIXELS, math.ceil(LEAST_FIELD / size - 1e-6)) for size in sizes]
+    least = [max(LEAST_PIXELS, math.ceil(LEAST_FIELD / size - ROUNDING)) for size in sizes]
     if all(n >= needed for n, needed in zip(micrograph.shape, least, strict=True)):
         return
     (ny, nx), (height, width), (py, px) = micrograph.shape, extent, sizes

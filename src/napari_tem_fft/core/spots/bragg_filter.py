@@ -35,22 +35,23 @@ EDGE_REACH = 2.5
 CUT = 1e-3
 #: FFT wrap-around contaminates a margin of this many filter widths at the image's border.
 BORDER = 4.0
-#: An image narrower than so many of these margins is small.
-SMALL = 3
+#: An image narrower than this is small, nm: the margins of the usual filter (1 nm) at both borders, and half
+#: as much again in the middle.
+SMALL = 12.0
 #: In a small image the places nearer to the border than so many widths have the field of that distance, for
 #: nothing is known of the other half of their surroundings.
 INWARD = 1.0
 
 
-def is_small(extent: tuple[float, float], width: float) -> bool:
+def is_small(extent: tuple[float, float]) -> bool:
     """Whether most of a field of view of `extent` nm is in the reach of its opposite border.
 
     Examples
     --------
-    >>> is_small((5.0, 41.0), 1.0), is_small((20.0, 20.0), 1.0)
+    >>> is_small((5.0, 41.0)), is_small((20.0, 20.0))
     (True, False)
     """
-    return min(extent) < SMALL * BORDER * width
+    return min(extent) < SMALL
 
 
 def bragg_field(
@@ -83,7 +84,7 @@ def bragg_fields(
     ndarray of complex64, shape (number of spots, *grid.shape)
     """
     g, step = np.array(spots, np.float64).reshape(-1, 2), np.array(diffractogram.step)
-    if is_small(_extent(diffractogram), width):
+    if is_small(_extent(diffractogram)):
         return _averages(diffractogram, g, width, grid)
     whole = grid.whole.shape
     blocks, cells = _blocks(diffractogram, g, width, whole)
@@ -267,7 +268,7 @@ def fields_noise(
         highest = ndimage.maximum_filter(local[i], reach, mode="nearest")
         np.copyto(local[i], highest, where=highest > STEEP * local[i])
     np.square(local, out=local)
-    if is_small(_extent(diffractogram), width):
+    if is_small(_extent(diffractogram)):
         local *= _border_noise(diffractogram, width, grid).astype(np.float32)
     return local
 
