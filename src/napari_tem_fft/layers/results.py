@@ -491,7 +491,7 @@ def line_layer(
     turn = float(np.arctan2(-up[0], up[1]))
     arc = [low + radius * np.array([-np.sin(t), np.cos(t)]) for t in np.linspace(0.0, turn, 24)]
     # half of the label's size, by letters about as wide as they are high
-    reach = size * np.array([0.04, 0.0125 * max(map(len, label.split("\n"))) + 0.01])
+    reach = size * np.array([0.045, 0.0145 * max(map(len, label.split("\n"))) + 0.01])
     beyond = b + along * (float(np.abs(along) @ reach) + 0.02 * size)
     place = np.clip(beyond, np.minimum(first + reach, last - reach), last - reach)
     lines = [
@@ -554,7 +554,8 @@ def _drawn_lines(
         "edge_color": [MEASURED] * (len(lines) - 1) + [CLEAR],
         "face_color": "transparent",
         "features": {"label": list(labels)},
-        "text": {**_text(0.026 * size * (plane.factor if plane is not None else 1.0)), "color": MEASURED},
+        "opacity": 1.0,
+        "text": {**_text(0.03 * size * (plane.factor if plane is not None else 1.0)), "color": MEASURED},
     }
     if plane is None:
         return list(lines), {**kwargs, "metadata": {KEY: {"role": kind, "of": of}}}, "shapes"

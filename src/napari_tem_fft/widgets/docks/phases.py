@@ -16,7 +16,7 @@ from ...core.matching.hints import USUAL_STRETCH, correction_of_hint
 from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.why_not import WhyNot, why_not
-from ..forms.controls import button, flowing, wrapped_label
+from ..forms.controls import bring_into_sight, button, flowing, wrapped_label
 from ..forms.match_rows import HINT, Key, columns, match_rows
 from ..forms.override_buttons import Words
 from ..forms.phase_question import PhaseQuestion, phase_called
@@ -239,6 +239,7 @@ class PhasesDock(Dock):
 
     def _on_answered(self, answer: WhyNot) -> None:
         self.reason.setText(answer.words)
+        bring_into_sight(self.reason)
 
     def _choose_rings(self, image_state: ImageState, match: RingMatch, phase: str) -> None:
         """Tell of rings, and draw those of a candidate."""

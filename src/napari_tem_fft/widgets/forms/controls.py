@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from functools import partial
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
@@ -152,6 +154,18 @@ class Scrolled(QScrollArea):
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return bool(super().eventFilter(watched, event))
+
+
+def bring_into_sight(widget: QWidget) -> None:
+    """Scroll the form in which a widget is so that it is seen, once its new contents are laid out."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, Scrolled):
+        parent = parent.parentWidget()
+    if isinstance(parent, Scrolled):
+        timer = QTimer(widget, singleShot=True, interval=0)
+        timer.timeout.connect(partial(parent.ensureWidgetVisible, widget))
+        timer.timeout.connect(timer.deleteLater)
+        timer.start()
 
 
 def short(box: QComboBox, letters: int) -> QComboBox:
