@@ -540,7 +540,7 @@ def border_error(grid: MapGrid, width: float) -> NDArray[np.float64]:
     """
     squares = np.zeros(grid.shape)
     extent = [n * p for n, p in zip(grid.whole.shape, grid.pixel_size, strict=True)]
-    small = is_small((extent[0], extent[1]), width)
+    small = is_small((extent[0], extent[1]))
     for places, whole in zip(grid.positions(), extent, strict=True):
         inward = np.minimum(places, whole - places) / width
         if small:
