@@ -76,6 +76,12 @@ def _statistics_alone(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _no_library(monkeypatch):
+    """No library unless a test asks for one, whatever the user's own preferences say."""
+    monkeypatch.setattr("napari_tem_fft.widgets.forms.candidates.library_searched", lambda: False)
+
+
+@pytest.fixture(autouse=True)
 def _plugin(npe2pm, request):
     """The plugin as napari finds it, whether it is installed or not, and no other plugin."""
     npe2pm.register(PluginManifest.from_file(request.config.rootpath / "napari.yaml"))

@@ -50,6 +50,8 @@ class Recipe:
         Corners of the region of interest.
     names, sets, elements : optional
         How the candidates were asked for.
+    library : bool
+        Whether the user's library was searched as well.
     cif : tuple of str
         Files of phases that joined the table.
     params : mapping
@@ -71,6 +73,7 @@ class Recipe:
     names: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None
     elements: str | None = None
+    library: bool = False
     cif: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     delete: tuple[int, ...] = ()
@@ -94,7 +97,7 @@ def recipe_of(
     ----------
     analysis : Analysis
     request : mapping, optional
-        How its candidates were asked for: "names", "sets", "elements".
+        How its candidates were asked for: "names", "sets", "elements", "library".
     cif : sequence of Path
         Files of phases that joined the table.
     source : str
@@ -160,6 +163,8 @@ def as_command(recipe: Recipe, output: str = "results") -> str:
     if recipe.elements is not None:
         words.append(f"--elements={recipe.elements}" if recipe.elements.startswith("-") else "--elements")
         words += [] if recipe.elements.startswith("-") else [recipe.elements]
+    if recipe.library:
+        words.append("--library")
     if recipe.cif:
         words += ["--cif", os.pathsep.join(recipe.cif)]
     words += _parameter_words(recipe.params)
@@ -209,6 +214,11 @@ def as_python(recipe: Recipe) -> str:
         stated = recipe.names is not None or recipe.elements is not None
         more |= {"others": "table"} if recipe.cif else {}
         more |= {} if stated else {"stated": "False"}
+    if recipe.library:
+        lines.append(
+            f"library = api.open_library({'' if recipe.elements is None else repr(recipe.elements)})"
+        )
+        more["library"] = "library"
     if recipe.params:
         imports.append("from napari_tem_fft.core.parameters import from_dict")
         imports.append("from napari_tem_fft.core.pipeline import AnalysisParams")
@@ -241,6 +251,8 @@ def _candidates(analysis: Analysis, request: Mapping[str, Any], cif: Sequence[Pa
         "sets": tuple(sets) if sets else None,
         "elements": str(elements) if elements else None,
     }
+    if request.get("library") is True:
+        return {**asked, "library": True}
     ids = {phase.id for phase in analysis.phases}
     try:
         same = {phase.id for phase in select(**asked, table=reference_table(list(cif))[0])} == ids

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 from ..core.crystal.phase_selection import parse_elements
 from ..core.fourier.threads import processors
+from ..core.text import parse_numbers
 from ..io.phases.entry import phase_of_entry
 from ..io.phases.library import ImportReport, LibraryLine, PhaseDatabase, library_path
 from ..io.phases.library_export import export_entries
@@ -33,8 +36,9 @@ ABOUT = {
     "remove": "Remove entries from your library, or all that came from a source.",
     "export": "Write entries of your library as CIF files, into a folder or a .zip.",
 }
-#: Refusals that are printed one by one.
-MOST_REFUSALS = 20
+#: Refusals that are printed one by one; seconds between lines of JSON that tell the progress.
+MOST_REFUSALS, WRITTEN_EVERY = 20, 0.2
+Rows = Iterable[tuple[int, list[LibraryRow | Refusal]]]
 
 
 def run_library(words: Sequence[str]) -> int:
@@ -62,6 +66,8 @@ def library_parser() -> argparse.ArgumentParser:
         "sources", nargs="+", metavar="SOURCE", type=Path, help="CIF file, folder, .zip, .tar, .tar.gz"
     )
     _add_fetch(added["fetch"])
+    for name in ("import", "fetch"):
+        added[name].add_argument("--progress", choices=("bar", "json"), default="bar", help="how it is shown")
     search = added["search"]
     search.add_argument(
         "words", nargs="*", metavar="WORD", help="parts of id, name, formula, group or source"
@@ -103,31 +109,51 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
+        return parse_numbers(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers") from error
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _import(args: argparse.Namespace, database: PhaseDatabase) -> int:
     rows = library_rows(args.sources, processors())
-    report = database.write(_shown(rows, "files"))
-    return _tell(report, database)
+    return _take_in(rows, "files", args, database)
 
 
 def _fetch(args: argparse.Namespace, database: PhaseDatabase) -> int:
     query = OptimadeQuery(args.provider, tuple(sorted(parse_elements(args.elements).optional)), args.limit)
-    report = database.write(_shown(fetched_rows(query, args.timeout), "structures"))
-    return _tell(report, database)
+    return _take_in(fetched_rows(query, args.timeout), "structures", args, database)
 
 
-def _shown(
-    rows: Iterable[tuple[int, list[LibraryRow | Refusal]]], unit: str
-) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
+def _take_in(rows: Rows, unit: str, args: argparse.Namespace, database: PhaseDatabase) -> int:
+    if args.progress == "bar":
+        return _tell(database.write(_shown(rows, unit)), database)
+    report = database.write(_written(rows))
+    told = {
+        **{name: getattr(report, name) for name in ("files", "added", "changed", "unchanged", "known")},
+        "warnings": report.warnings,
+        "refused": [[one.origin, one.reason] for one in report.refused[:MOST_REFUSALS]],
+        "refusals": len(report.refused),
+    }
+    print(json.dumps({"report": told}), flush=True)
+    return OK
+
+
+def _shown(rows: Rows, unit: str) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
     bar: tqdm[NoReturn]
     with tqdm(unit=f" {unit}", disable=None, leave=False) as bar:
         for done, of_file in rows:
             bar.update(done - bar.n)
             yield done, of_file
+
+
+def _written(rows: Rows) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
+    """The rows, each with a line of JSON that says how many there were, a few times a second."""
+    last = 0.0
+    for done, of_file in rows:
+        if monotonic() - last > WRITTEN_EVERY:
+            last = monotonic()
+            print(json.dumps({"done": done}), flush=True)
+        yield done, of_file
 
 
 def _tell(report: ImportReport, database: PhaseDatabase) -> int:

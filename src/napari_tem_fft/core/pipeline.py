@@ -235,7 +235,7 @@ def analysis_steps(
     stated: bool = False,
     index: PhaseIndex | None = None,
     cache: EvidenceCache | None = None,
-    library: PhaseLibrary | None = None,
+    library: PhaseLibrary | Callable[[], PhaseLibrary] | None = None,
     searched: LibrarySearch | None = None,
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 
 def printable(text: str, keep: str = "") -> str:
     r"""The text with all characters escaped that cannot be printed: controls, line ends, halves of pairs.
@@ -20,3 +22,25 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Numbers with commas, semicolons or spaces between them.
+
+    Raises
+    ------
+    ValueError
+        If something is no number.
+
+    Examples
+    --------
+    >>> parse_numbers("0.2087, 0.1808"), parse_numbers("")
+    ((0.2087, 0.1808), ())
+    """
+    try:
+        numbers = tuple(float(part) for part in text.replace(",", " ").replace(";", " ").split())
+    except ValueError:
+        raise ValueError(f"{text!r} is no list of numbers") from None
+    if not all(isfinite(number) for number in numbers):
+        raise ValueError(f"{text!r} is no list of numbers")
+    return numbers

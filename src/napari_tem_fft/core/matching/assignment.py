@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -51,7 +51,7 @@ class CandidateSet:
     index : PhaseIndex, optional
         Of the candidates and the others, where it is prepared; else it is built when it is needed.
     library : PhaseLibrary, optional
-        Its entries that fit a grain's lattice join the candidates.
+        Its entries that fit a grain's lattice join the candidates; or what opens it, when it is needed.
     searched : LibrarySearch, optional
         What was searched of a library already, or what it holds.
     """
@@ -61,7 +61,7 @@ class CandidateSet:
     decisions: tuple[PhaseOverride, ...] = ()
     stated: bool = False
     index: PhaseIndex | None = None
-    library: PhaseLibrary | None = None
+    library: PhaseLibrary | Callable[[], PhaseLibrary] | None = None
     searched: LibrarySearch | None = None
 
 
@@ -119,7 +119,8 @@ def assign_phases(
     if choice.index is not None:
         cache.take(choice.index)
     if choice.library is not None:
-        choice = _with_library(choice, choice.library, found, calibration_uncertainty, params, cache)
+        library = choice.library if isinstance(choice.library, PhaseLibrary) else choice.library()
+        choice = _with_library(choice, library, found, calibration_uncertainty, params, cache)
     band = recorded_band(profiles[0])
     asked, choice = choice, with_overrides(choice)
     pool = choice.searched.pool if choice.searched is not None else 0

@@ -143,6 +143,15 @@ class PhaseDatabase:
             rows = database.execute("SELECT elements, count(*) FROM entry WHERE used GROUP BY elements")
             return sum(n for text, n in rows if rule is None or rule.allows(_elements(text)))
 
+    def counts(self) -> tuple[int, int]:
+        """All entries and refused files, and the entries in use."""
+        if not self.path.exists():
+            return 0, 0
+        with self._opened() as database:
+            held, used = database.execute("SELECT count(*), coalesce(sum(used), 0) FROM entry").fetchone()
+            (refused,) = database.execute("SELECT count(*) FROM refused").fetchone()
+        return int(held) + int(refused), int(used)
+
     def key(self, rule: ElementRule | None = None) -> str:
         """Hash of the entries in use that a rule allows; empty where there are none."""
         if not self.path.exists():

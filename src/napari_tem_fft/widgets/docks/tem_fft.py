@@ -64,6 +64,7 @@ from ..session.warm import load_layers
 from .batch import BatchDock
 from .calibration import CalibrationDock
 from .dock import Dock
+from .library import LibraryDock
 from .placement import bring_around, bring_to_front, narrow
 from .profile import ProfileDock
 from .results import ResultsDock
@@ -84,6 +85,7 @@ OPENED = {
     "Series": "Analyse a stack frame by frame",
     "Batch": "Analyse many files in the background",
     "Train": "Teach the network from masks that you have corrected",
+    "Library": "Import, fetch and search structures of your own, to use or to leave out",
 }
 #: Colour of what went wrong, to be read on dark and on light.
 PROBLEM = "#E5534B"
@@ -95,7 +97,12 @@ BELOW: dict[str, type[QWidget]] = {
     "Calibration": CalibrationDock,
 }
 #: Those that are opened on demand, as tabs behind this one.
-ON_DEMAND: dict[str, type[QWidget]] = {"Series": SeriesDock, "Batch": BatchDock, "Train": TrainDock}
+ON_DEMAND: dict[str, type[QWidget]] = {
+    "Series": SeriesDock,
+    "Batch": BatchDock,
+    "Train": TrainDock,
+    "Library": LibraryDock,
+}
 
 
 class TemFftDock(Dock):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_info, show_warning
-from qtpy.QtCore import QTemporaryDir, Signal
+from qtpy.QtCore import QSignalBlocker, QTemporaryDir, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFileDialog,
     QLineEdit,
@@ -18,8 +20,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ...core.crystal.library import PhaseLibrary
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import (
+    ALL_TAGS,
     DEFAULT_TAGS,
     EXTENDED_TAG,
     extended_left_out,
@@ -36,6 +40,7 @@ from ...io.phases.table import (
     with_own_phases,
 )
 from ..session.messages import tell
+from ..session.preferences import library_searched, remember_library_searched
 from .controls import form_in, side_by_side, wrapped_label
 from .phase_table import PhaseTable
 
@@ -56,17 +61,21 @@ class CandidateRequest:
         As `select_phases` takes them.
     files : tuple of Path
         CIF files and lists of d-spacings that joined the table, but for those of the user's own folder.
+    library : bool
+        Whether the user's library is searched as well.
     """
 
     names: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None
     elements: str | None = None
     files: tuple[Path, ...] = ()
+    library: bool = False
 
     def plain(self) -> dict[str, Any]:
         """The request with the contents of its files, as JSON can hold them."""
         files = {path.name: path.read_bytes().decode("latin-1") for path in self.files if path.is_file()}
-        given = {"names": self.names, "sets": self.sets, "elements": self.elements, "files": files}
+        given: dict[str, Any] = {"names": self.names, "sets": self.sets, "elements": self.elements}
+        given |= {"files": files, "library": self.library}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items() if v}
 
 
@@ -104,6 +113,7 @@ class CandidatesForm(QWidget):
         self.names.textChanged.connect(self._on_edited)
         self.own.clicked.connect(self._on_own)
         self.look_up.clicked.connect(self._on_look_up)
+        self.library.toggled.connect(self._on_library_toggled)
         if user_folder().is_dir():
             phases, states = load_cif_folder(user_folder())
             self._states += states
@@ -131,13 +141,19 @@ class CandidatesForm(QWidget):
         )
         self.look_up = QPushButton("Phase database...")
         self.look_up.setToolTip("All phases with their lattice planes, and what became of your own files")
+        self.library = QCheckBox("Library")
+        self.library.setToolTip(
+            "Search your library of phases as well: its structures of the elements that you state, or all of"
+            " them where you state none; this choice is remembered"
+        )
+        self.library.setChecked(library_searched())
         self.count = wrapped_label()
 
     def _lay_out(self) -> None:
         layout = form_in(self)
         for label, control in (("set", self.sets), ("elements", self.elements), ("phases", self.names)):
             layout.addRow(label, control)
-        layout.addRow(side_by_side(self.look_up, self.own))
+        layout.addRow(side_by_side(self.look_up, self.own, self.library))
         layout.addRow(self.count)
 
     def phases(self) -> tuple[Phase, ...]:
@@ -149,7 +165,11 @@ class CandidatesForm(QWidget):
             For an unknown name or element, or if no phase is left; the message says which.
         """
         asked = self.asked()
-        chosen = select_phases(self._table, asked.names, asked.sets, asked.elements)
+        if asked.library and asked.names:
+            raise ValueError("the library is searched by elements: empty 'phases', or untick 'Library'")
+        unstated = asked.library and not asked.elements and not asked.sets
+        sets = (ALL_TAGS,) if unstated else asked.sets
+        chosen = select_phases(self._table, asked.names, sets, asked.elements)
         if not chosen:
             raise ValueError("no phase fits all that is asked for: choose a larger set or other elements")
         return chosen
@@ -159,11 +179,17 @@ class CandidatesForm(QWidget):
         names = tuple(name.strip() for name in self.names.text().split(",") if name.strip())
         sets = None if self.sets.currentText() == USUAL else (self.sets.currentText(),)
         return CandidateRequest(
-            names or None, sets, self.elements.text().strip() or None, tuple(self._files.values())
+            names or None,
+            sets,
+            self.elements.text().strip() or None,
+            tuple(self._files.values()),
+            self.library.isChecked(),
         )
 
     def choice(self) -> CandidateSet:
         """Return the phases that may be named, and all others, which are reported where they would match.
+
+        The library is opened when it is needed, by whoever runs the analysis.
 
         Raises
         ------
@@ -172,7 +198,9 @@ class CandidatesForm(QWidget):
         """
         phases, asked = self.phases(), self.asked()
         stated = asked.names is not None or asked.elements is not None
-        return CandidateSet(phases, non_candidates(phases, self._table), stated=stated)
+        library = cache(partial(_open_library, asked.elements, self._table)) if asked.library else None
+        others = non_candidates(phases, self._table)
+        return CandidateSet(phases, others, stated=stated, library=library)
 
     def add_files(self, paths: Iterable[str | Path]) -> None:
         """Add the phases of CIF files and CSV lists; a bad one is told and does not stop the others."""
@@ -210,6 +238,9 @@ class CandidatesForm(QWidget):
         self.sets.setCurrentIndex(max(self.sets.findText(wanted), 0))
         self.elements.setText(str(plain.get("elements") or ""))
         self.names.setText(", ".join(map(str, names)) if isinstance(names, list) else "")
+        with QSignalBlocker(self.library):  # what is remembered is what the user chose
+            self.library.setChecked(plain.get("library") is True)
+        self._on_edited()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Take files of phases."""
@@ -245,6 +276,10 @@ class CandidatesForm(QWidget):
         except ValueError:
             return ()
 
+    def _on_library_toggled(self, wanted: bool) -> None:
+        remember_library_searched(wanted)
+        self._on_edited()
+
     def _on_edited(self, text: str = "") -> None:
         self.edited.emit()
         try:
@@ -254,10 +289,18 @@ class CandidatesForm(QWidget):
             assumed = f"; {HYDROGEN}" if assumes_hydrogen(self.elements.text(), chosen) else ""
             waiting = extended_left_out(chosen, self._table)
             waiting = f"; {waiting}" if waiting else ""
+            waiting += "; with your library" if self.library.isChecked() else ""
             self.count.setText(f"{len(chosen)} of {len(self._table)} phases active{names}{assumed}{waiting}")
             self.count.setToolTip(listed)
         except ValueError as error:
             self.count.setText(str(error))
+
+
+def _open_library(elements: str | None, table: Sequence[Phase]) -> PhaseLibrary:
+    """The library's entries of some elements; its module comes when it is needed."""
+    from ...io.phases.library import open_library
+
+    return open_library(elements, table=table)
 
 
 def assumes_hydrogen(elements: str, phases: Iterable[Phase]) -> bool:

@@ -31,6 +31,9 @@ def summary(image_state: ImageState | None) -> str:
         lines += [f"<i>{escape(text)}</i>" for text in _assumptions(image_state, component)]
         if not component.phases:
             lines.append(f"<i>{escape(_reason(image_state, component))}</i>")
+    if image_state.analysis is not None and image_state.analysis.searched is not None:
+        searched = image_state.analysis.searched.text.replace("search them with --library", "tick 'Library'")
+        lines.append(f"<i>{escape(searched, quote=False)}</i>")
     if image_state.analysis is not None and image_state.analysis.specimen_by_user:
         lines.append("the specimen is as you drew it")
     return "<br>".join(lines)

@@ -23,6 +23,7 @@ from ...batch.state import read_records, read_run
 from ...batch.subprocess_main import Order
 from ...core.fourier.threads import processors
 from ...core.pipeline import AnalysisParams
+from ...io.phases.library import library_path
 from ...io.plain import from_plain
 from ...io.results.folder import Keep
 from ..forms.candidates import CandidateRequest
@@ -213,6 +214,7 @@ class BatchRun(QObject):
             names=asked.names,
             sets=asked.sets,
             elements=asked.elements,
+            library=str(library_path()) if asked.library else None,
             cif=self._own_phases(asked),
             pixel_size=(setup.pixel_size, setup.pixel_size) if setup.pixel_size else None,
             calibration_profile=os.path.abspath(setup.profile) if setup.profile else None,

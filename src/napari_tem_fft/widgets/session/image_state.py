@@ -22,6 +22,7 @@ from ...core.profile.radial_profile import RadialProfile
 from ...core.progress import Step
 from ...core.spots.spot import Spot
 from ...io.phases.index_cache import prepare_index
+from ...io.phases.library import unasked_library
 from ..canvas.visibility import notes_of, write_notes
 from .layer_group import LayerGroup
 
@@ -99,11 +100,14 @@ class ImageState:
         said = self._rescaled_decisions(before) if before is not None else ()
         drawn = before.specimen if before is not None and before.specimen_by_user else None
         micrograph, evidence = self.micrograph, self.evidence
+        elements = self.request.get("elements")
 
         def steps() -> Generator[Step, None, Analysis]:
             # read or built by the worker, once for all images and sessions
             index = choice.index or prepare_index((*choice.phases, *choice.others))
-            known = said, drawn, choice.stated, index, evidence
+            held = choice.library or choice.searched
+            searched = choice.searched if held else unasked_library(elements)
+            known = said, drawn, choice.stated, index, evidence, choice.library, searched
             return (
                 yield from analysis_steps(micrograph, choice.phases, params, segment, choice.others, *known)
             )

@@ -69,6 +69,19 @@ def remember_length_unit(unit: LengthUnit) -> None:
         settings.numbers.angstrom = unit == "angstrom"
 
 
+def library_searched() -> bool:
+    """Whether the user's library of phases takes part in analyses."""
+    settings = _settings()
+    return bool(settings.library.search) if settings is not None else False
+
+
+def remember_library_searched(wanted: bool) -> None:
+    """Keep the choice; napari writes it to its folder of settings."""
+    settings = _settings()
+    if settings is not None:
+        settings.library.search = wanted
+
+
 def remembered_network() -> str:
     """Name of the network that was chosen last, or path of its folder; empty for the default."""
     settings = _settings()
