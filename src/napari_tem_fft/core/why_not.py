@@ -24,7 +24,7 @@ from .matching.match import HINT_SCALE
 from .matching.observations import Observed, observe
 from .matching.pair_index import build_index
 from .matching.search import search
-from .matching.verdict import IDENTIFIED_SHARE, LIKELY_SHARE, LIKELY_SPOTS
+from .matching.verdict import LIKELY_SPOTS
 from .pipeline import Analysis
 from .spots.spot import Spot
 
@@ -219,9 +219,8 @@ def _against(
         reasons = [f"{seen}, with {signed(100 * (fit.scale - 1))} % calibration"]
     if len(fit.indexed) < LIKELY_SPOTS:
         reasons.append(f"{LIKELY_SPOTS} spots are the least for a name")
-    if fit.explained < LIKELY_SHARE or (fit.explained < IDENTIFIED_SHARE and len(fit.indexed) < len(spots)):
-        left = _unexplained(fit, spots)
-        reasons.append(f"no reflection for {left}" if left else f"only {fit.explained:.0%} are explained")
+    if left := _unexplained(fit, spots):
+        reasons.append(f"no reflection for {left}")
     if fit.misfit > LARGEST_MISFIT:
         reasons.append(f"d and angles are off by more than their errors (misfit {fit.misfit:.1f})")
     missing = _missing(analysis, phase, fit, spots)
