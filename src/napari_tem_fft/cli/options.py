@@ -34,6 +34,7 @@ Analyse micrographs. For each file a folder with its name is written:
   profile.csv     rotational averages against g = 1/d
   grains.csv      size, phase, zone axis and orientation of each grain; sizes.csv, grains.png
   misorientations.csv   angle and axis between neighbours of one phase
+  deformation.csv, eps_*.tif, rotation.tif   with --deformation: strain within grains
   map_*.tif       where each component is (0..1, 0.5 is its edge); specimen.tif, grains.tif
   analysis.json   everything, with parameters and versions"""
 LIBRARY = """\

@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forward_model import frequency, positions, white_noise
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram
@@ -19,6 +21,7 @@ from napari_tem_fft.core.maps.strain import (
     displacement_gradient,
     measured_spots,
     reference_corners,
+    reference_text,
     smooth_field,
     wanted_deformations,
 )
@@ -185,6 +188,11 @@ def test_a_second_direction_is_measured_however_faint_it_is():
     faint = frequency(0.25, 80.0)
     assert measured_spots([*rows, faint], 2.0) == [*rows[:3], faint]
     assert measured_spots(rows, 2.0) == rows[:4]
+
+
+@given(st.lists(st.tuples(*[st.floats(-1e3, 1e3).map(lambda n: round(n, 3))] * 2), min_size=3, max_size=12))
+def test_corners_of_a_polygon_come_back_from_their_text(corners):
+    assert reference_corners(reference_text(corners)) == pytest.approx(np.array(corners), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["here", "1,2,3", "1,2,3,4,5", "1,2,x,4", "1,2,3,inf", ""])
