@@ -11,10 +11,11 @@ from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.widgets.docks.components import ComponentsDock, component_rows
 from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
 from napari_tem_fft.widgets.docks.profile import peak_names, phase_lines
+from napari_tem_fft.widgets.forms.outcome_words import component_words, match_words
 from napari_tem_fft.widgets.forms.summary import summary
 from napari_tem_fft.widgets.forms.tree import ResultTree, Row
 from napari_tem_fft.widgets.session.image_state import ImageState
-from small_analysis import small_analysis
+from small_analysis import small_analysis, with_bent_component
 
 
 @pytest.fixture
@@ -239,6 +240,14 @@ def test_what_happens_within_grains_is_shown_as_layers(viewer, dock, analysed, q
     grain = region.mask_on(analysed.analysis.map_grid.box)
     assert np.isfinite(change[grain]).mean() < 0.05  # the planes are straight: nothing is significant
     assert "change of d within a grain (%)" in table.legend.text() and table.legend.isVisibleTo(table)
+
+
+def test_a_bent_lattice_says_its_range_of_d_and_its_grains_that_they_are_places(analysed):
+    bent = with_bent_component(small_analysis())
+    words = component_words(analysed, bent.components[1])
+    assert words == "ring-like: d 0.376-0.410 nm over 3 places; graphitic carbon (002)?"
+    assert match_words(bent.matches[1]) == "place of a ring-like lattice"
+    assert match_words(bent.matches[0]) == "ambiguous"
 
 
 def test_strain_is_shown_against_the_drawn_region(viewer, dock, analysed, qtbot, monkeypatch):
