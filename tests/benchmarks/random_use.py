@@ -92,10 +92,12 @@ class User:
         self.wait(1.0)
 
     def wait(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.app.processEvents()
-            time.sleep(0.005)
+        """Let Qt work for so long, in a loop: outside of one it does not delete what is to go later."""
+        from qtpy.QtCore import QEventLoop, QTimer
+
+        loop = QEventLoop()
+        QTimer.singleShot(round(1000 * seconds), loop.quit)
+        loop.exec()
 
     def rest(self) -> None:
         """Wait until nothing is under way."""

@@ -41,6 +41,14 @@ def test_tree_holds_its_rows(tree):
     assert tree.as_text() == "what\tmuch\none\t1\ntwo\t2\nthree\t3"
 
 
+def test_words_in_pale_colours_are_darker_than_the_colours(tree):
+    colours = {}
+    for colour in ("#0072B2", "#BBBBBB"):
+        tree.fill([Row("a", ("one", "1"), colour)])
+        colours[colour] = next(tree.items()).foreground(0).color().name().upper()
+    assert colours["#0072B2"] == "#0072B2" and colours["#BBBBBB"] == "#868686"
+
+
 def test_tree_sends_keys(tree, qtbot):
     _, second, third = tree.items()
     with qtbot.waitSignal(tree.chosen) as chosen:

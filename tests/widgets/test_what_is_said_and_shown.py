@@ -21,7 +21,7 @@ from napari_tem_fft.widgets.docks.components import ComponentsDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
-from napari_tem_fft.widgets.docks.train import is_corrected, time_words
+from napari_tem_fft.widgets.docks.train import time_words
 from napari_tem_fft.widgets.session.layer_group import update
 from small_analysis import small_analysis
 
@@ -272,14 +272,7 @@ def test_plot_and_overview_show_the_same_peaks(viewer, dock, small):
     assert labels == shown
 
 
-def test_a_mask_as_it_was_found_is_no_correction(analysis):
-    found = replace(analysis, spots=tuple(replace(spot, enabled=True) for spot in analysis.spots))
-    assert not is_corrected(found)
-    assert is_corrected(analysis)  # its third spot was said not to count
-    satellite = replace(found.spots[0], kind="satellite", enabled=False)
-    assert not is_corrected(replace(found, spots=(satellite, *found.spots[1:])))
-    by_hand = replace(found.spots[0], origin="hand")
-    assert is_corrected(replace(found, spots=(by_hand, *found.spots[1:])))
+def test_a_time_that_fine_tuning_takes_is_said_in_words():
     assert time_words(140) == "about 2 min"
 
 
@@ -289,6 +282,7 @@ def test_pixels_are_averaged_where_several_fall_on_one_of_the_screen(viewer, doc
     viewer.scene.camera.zoom = 10.0
     qtbot.waitUntil(lambda: str(layer.interpolation2d) == "custom")
     assert layer.custom_interpolation_kernel_2d.shape == (5, 5)
+    assert str(viewer.layers[0].interpolation2d) == "linear"  # opened by napari, as its own reader does
     viewer.scene.camera.zoom = 200.0
     qtbot.waitUntil(lambda: str(layer.interpolation2d) == "linear")
     layer.interpolation2d = "nearest"  # the user's choice stays

@@ -22,7 +22,7 @@ from ..core.pipeline import Analysis
 from ..core.progress import Step
 from ..core.reanalysis import measure_deformation
 from .image import KEY, SMOOTH, LayerData, place
-from .results import over_map, real_notes
+from .results import BESIDE, over_map, real_notes
 
 #: Grains of one direction that are named beside a map.
 MOST_SINGLE = 4
@@ -110,11 +110,14 @@ def _key_layer(analysis: Analysis, maps: Sequence[LayerData]) -> LayerData:
     shown = [kwargs for _, kwargs, _ in maps if kwargs["metadata"][KEY]["share"]]
     names = [str(kwargs["name"]).split(" · ")[0] for kwargs in shown]
     reach = ["{:.3g} to {:.3g}".format(*kwargs["contrast_limits"]) for kwargs in shown]
+    short = [kwargs["metadata"][KEY]["meaning"].partition(")") for kwargs in shown]  # to the unit
     words = [
-        f"{name}: {kwargs['metadata'][KEY]['meaning']}, {limits}"
-        for name, kwargs, limits in zip(names, shown, reach, strict=True)
+        f"{name}: {meaning}{unit}, {limits}"
+        for name, (meaning, unit, _), limits in zip(names, short, reach, strict=True)
     ]
-    points = np.array([(-width * (0.03 + 0.042 * n), 0.0) for n in range(len(words))], float).reshape(-1, 2)
+    # at the right, for napari's colour bars stand at the left
+    rows = [(-width * (0.035 + 0.056 * n), width) for n in range(len(words))]
+    points = np.array(rows, float).reshape(-1, 2)
     kwargs = {
         **place((1.0, 1.0), (0.0, 0.0), "nm"),
         "name": f"colour bars · {of.name}",
@@ -127,8 +130,8 @@ def _key_layer(analysis: Analysis, maps: Sequence[LayerData]) -> LayerData:
             "string": "{label}",
             "size": 0.024 * width,
             "scaling": True,
-            "color": "white",
-            "anchor": "upper_left",
+            "color": BESIDE,
+            "anchor": "upper_right",
         },
     }
     return points, {**kwargs, "metadata": real_notes("key", of)}, "points"

@@ -44,6 +44,7 @@ from .image import (
 from .reciprocal_plane import Bar, Plane, Point, Ring, label_azimuths
 
 __all__ = [
+    "BESIDE",
     "CLEAR",
     "KEY",
     "MASK",
@@ -88,6 +89,8 @@ ORDER: tuple[str, ...] = (
     *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
     *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle", "bars"),
 )
+#: Colour of words beside the images, to be read on napari's dark and on its light background.
+BESIDE = "#808080"
 #: Roles of layers that go with a selection or a tool, and are not worth keeping in a file.
 PASSING = frozenset(
     (
@@ -312,7 +315,7 @@ def numbers_layer(grains: Sequence[Grain], of: Micrograph) -> LayerData:
 def legend_layer(components: Sequence[ComponentMap], of: Micrograph, colours: Mapping[str, str]) -> LayerData:
     """Points layer that names the components' colours, in rows below the micrograph, in nm."""
     shown, width = components[:MOST_ROWS], of.extent[1]
-    rows = [of.extent[0] + width * (0.03 + 0.042 * number) for number in range(len(shown))]
+    rows = [of.extent[0] + width * (0.035 + 0.056 * number) for number in range(len(shown))]
     words = [f"{part.name}{_outcome_in_legend(part)}  {100 * part.fraction:.1f} %" for part in shown]
     kwargs = {
         **place((1.0, 1.0), (0.0, 0.0), "nm"),
@@ -325,6 +328,7 @@ def legend_layer(components: Sequence[ComponentMap], of: Micrograph, colours: Ma
         "border_color": "transparent",
         "text": {
             **_text(0.026 * width),
+            "color": BESIDE,
             "anchor": "upper_left",
             "translation": np.array([0.026 * width, 0.025 * width]),
         },

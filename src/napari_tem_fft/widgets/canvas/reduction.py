@@ -11,9 +11,10 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
 from ...layers.results import KEY
+from ..session.source import is_source
 
-#: Images with lattice fringes.
-ROLES = ("micrograph", "ifft", "fringes")
+#: Images with lattice fringes, beside the micrographs.
+ROLES = ("ifft", "fringes")
 #: Most pixels (a side) that are averaged for one of the screen: each costs the graphics card a look.
 MOST = 16
 #: Milliseconds after the last step of a zoom.
@@ -51,7 +52,7 @@ class Reduction(QObject):
                 self._average(layer, pixels_on_one(float(min(layer.scale[-2:])), zoom))
 
     def _average(self, layer: Image, side: int) -> None:
-        before = self._set.get(layer, ("linear", 1))
+        before = self._set.get(layer, (_as_opened(layer), 1))
         if str(layer.interpolation2d) != before[0]:
             return
         wanted = "linear" if side == 1 else "custom"
@@ -84,5 +85,12 @@ def pixels_on_one(pixel_size: float, zoom: float) -> int:
 
 
 def _has_fringes(layer: Any) -> bool:
-    role = layer.metadata.get(KEY, {}).get("role")
-    return isinstance(layer, Image) and not layer.rgb and role in ROLES
+    if not isinstance(layer, Image) or layer.rgb:
+        return False
+    return is_source(layer) or layer.metadata.get(KEY, {}).get("role") in ROLES
+
+
+def _as_opened(layer: Image) -> str:
+    """Interpolation that nobody has chosen: napari's own readers show the pixels, this plugin's do not."""
+    own = "grey_range" in layer.metadata.get(KEY, {})
+    return "linear" if own or not is_source(layer) else "nearest"

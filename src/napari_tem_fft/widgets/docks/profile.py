@@ -84,7 +84,7 @@ class ProfileDock(Dock):
         self.background = _switch("subtract background", "Show what stands above the background")
         self.lines = _switch("phase lines", "Where the named phases have their lines")
         self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
-        self.legend = QLabel()
+        self.legend = QLabel(wordWrap=True)
         # it asks for no room of its own, or the window could not get narrower than its words
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save = QAction("Save the curves as a table (CSV)...")

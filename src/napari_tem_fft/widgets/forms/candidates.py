@@ -48,6 +48,8 @@ USUAL = "All phases, battery first"
 SUFFIXES = (".cif", ".csv")
 #: Said where phases with hydrogen may be named although it is not among the elements.
 HYDROGEN = "hydrogen counts as possible (-H excludes it)"
+#: The same where lines are wrapped, which would part the sign from its letter.
+UNBROKEN = HYDROGEN.replace("-", "-\N{WORD JOINER}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +288,7 @@ class CandidatesForm(QWidget):
             chosen = self.phases()
             listed = ", ".join(phase.id for phase in chosen)
             names = f": {listed}" if len(chosen) <= 6 else ""
-            assumed = f"; {HYDROGEN}" if assumes_hydrogen(self.elements.text(), chosen) else ""
+            assumed = f"; {UNBROKEN}" if assumes_hydrogen(self.elements.text(), chosen) else ""
             waiting = extended_left_out(chosen, self._table)
             waiting = f"; {waiting}" if waiting else ""
             waiting += "; with your library" if self.library.isChecked() else ""

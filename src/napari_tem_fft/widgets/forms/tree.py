@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QItemSelectionModel, QSignalBlocker, QSize, Qt, Signal
-from qtpy.QtGui import QBrush, QColor, QGuiApplication, QKeyEvent
+from qtpy.QtGui import QBrush, QColor, QGuiApplication, QKeyEvent, qGray
 from qtpy.QtWidgets import QAbstractItemView, QTreeWidget, QTreeWidgetItem
 
 _KEY = Qt.ItemDataRole.UserRole
+#: Grey, of 255, from which a colour is too pale for words on a light background.
+PALE = 170
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +228,17 @@ def _sort_key(text: str) -> tuple[int, float, str]:
         return int(bool(text)), 0.0, text
 
 
+def _legible(colour: QColor) -> QColor:
+    """A colour for words on dark and on light: pale ones are made darker."""
+    pale = qGray(colour.rgb()) > PALE
+    return colour.darker(140) if pale else colour
+
+
 def _item(row: Row) -> QTreeWidgetItem:
     item = _Item(list(row.cells))
     item.setData(0, _KEY, row.key)
     if row.colour:
-        item.setForeground(0, QBrush(QColor(row.colour)))
+        item.setForeground(0, QBrush(_legible(QColor(row.colour))))
     for column in range(len(row.cells)):
         item.setToolTip(column, row.help)
     item.addChildren([_item(child) for child in row.children])
