@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import (
         analyse,
+        analyse_series,
         decide,
         export,
         fft_of,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         measure_pattern,
         read,
         read_pattern,
+        read_stack,
         save,
         save_results,
         select,
@@ -37,6 +39,7 @@ __all__ = [
     "__version__",
     "analyse",
     "analyse_many",
+    "analyse_series",
     "decide",
     "export",
     "fft_of",
@@ -47,6 +50,7 @@ __all__ = [
     "measure_pattern",
     "read",
     "read_pattern",
+    "read_stack",
     "save",
     "save_results",
     "select",

@@ -28,9 +28,11 @@ from .images import (
     read_pattern,
     read_stack,
 )
+from .series import analyse_series
 
 __all__ = [
     "analyse",
+    "analyse_series",
     "calibrate_on_grain",
     "cut",
     "decide",

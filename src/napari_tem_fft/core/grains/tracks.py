@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 #: A grain is found again within this share of its diameter, and never farther than a grain of 1 nm could be.
 NEAR, LEAST_DIAMETER = 0.5, 1.0
@@ -70,6 +69,8 @@ def follow_grains_over(frames: Sequence[Sequence[SeriesGrain]]) -> tuple[tuple[i
     >>> follow_grains_over([[here, there], [there], [turned, here]])
     ((1, 2), (2,), (3, 1))
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and for series alone
+
     last: dict[int, tuple[int, SeriesGrain]] = {}  # number -> frame in which it was seen last, and how
     tracks: list[tuple[int, ...]] = []
     free = 1
