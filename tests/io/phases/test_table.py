@@ -1,5 +1,6 @@
 """The bundled phases against density, reference lines, sane distances, numbers by hand and gemmi."""
 
+import re
 from importlib.resources import files
 
 import gemmi
@@ -147,3 +148,24 @@ def test_amplitudes_are_gemmi_s(name):
     reference = np.array([abs(sums.calculate_sf_from_small_structure(small, index)) for index in hkl])
     amplitude = phase.reflections.structure.amplitude(np.array(hkl))
     assert np.abs(amplitude - reference).max() < 1e-3 * reference.max()
+
+
+def _amounts(formula: str) -> dict[str, float]:
+    """Atoms of each element of a formula such as "Ca5(PO4)3F" or "CaSO4.2H2O"."""
+    total: dict[str, float] = {}
+    for part in re.split(r"\.(?=\d*H2O)", formula):
+        times, rest = re.fullmatch(r"(\d*)(.*)", part).groups()
+        rest = re.sub(r"\(([^)]*)\)(\d*)", lambda m: m[1] * int(m[2] or 1), rest)
+        for element, amount, over in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)(/\d+)?", rest):
+            count = float(amount or 1) / float((over or "/1")[1:])
+            total[element] = total.get(element, 0.0) + float(times or 1) * count
+    return total
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_the_formula_is_that_of_the_atoms(name):
+    stated, counted = _amounts(PHASES[name].formula), _counts(PHASES[name])
+    stated, counted = ({e: n for e, n in each.items() if e != "H"} or each for each in (stated, counted))
+    assert set(stated) == set(counted)
+    ratios = [counted[element] / stated[element] for element in stated]
+    assert max(ratios) / min(ratios) < 1.05
