@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from napari.layers._source import layer_source
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import AnalysisParams
+from napari_tem_fft.io.exchange.tiff import write_tiff
 from napari_tem_fft.widgets.docks.tem_fft import BELOW, ON_DEMAND, TemFftDock
 from napari_tem_fft.widgets.session.source import micrograph_from
 
@@ -56,6 +58,16 @@ def test_uncalibrated_image_opens_with_a_warning_and_is_refused(viewer, dock, tm
     image_state = run(dock.session, dock.run.click)
     assert image_state.micrograph.pixel_size == (0.03, 0.03)
     assert image_state.micrograph.calibration.source == "given by the user"
+
+
+def test_the_pixel_size_of_a_tiff_that_napari_opened_is_offered(viewer, dock, tmp_path, told):
+    path = write_tiff(tmp_path / "film.tif", NOISE, (0.0317, 0.0317), ("nm", "nm"))
+    with layer_source(path=str(path), reader_plugin="napari"):
+        viewer.add_image(NOISE, name="film")
+    assert any("film: its file says 0.0317 nm a pixel" in text for text in told())
+    assert dock.pixel_size.value() == pytest.approx(0.0317) and not dock.calibration.isHidden()
+    QTest.mouseClick(dock.calibrate, Qt.MouseButton.LeftButton)
+    assert dock.image.image.scale == pytest.approx((0.0317, 0.0317)) and dock.calibration.isHidden()
 
 
 def test_diffraction_pattern_is_refused(viewer, dock, tmp_path, told):

@@ -58,7 +58,13 @@ from ..session.batch_run import run_of
 from ..session.messages import messages, tell
 from ..session.preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
 from ..session.session import unwrap_viewer
-from ..session.source import calibration_from, set_calibration, set_pixel_size, set_uncertainty
+from ..session.source import (
+    calibration_from,
+    set_calibration,
+    set_pixel_size,
+    set_uncertainty,
+    stated_pixel_size,
+)
 from ..session.turns import in_turns
 from ..session.warm import load_layers
 from .batch import BatchDock
@@ -376,10 +382,19 @@ class TemFftDock(Dock):
         self._forget_problem()
         known = layer is None or all(str(unit) != "pixel" for unit in layer.units[-2:])
         self.calibration.setVisible(not known)
+        if layer is not None and not known:
+            self._offer_pixel_size(layer)
         self._show_uncertainty()
         self.live.setChecked(False)
         self.session.offer.make(layer, self._setting)
         self.session.choose(layer)
+
+    def _offer_pixel_size(self, layer: Image) -> None:
+        """Put the pixel size that the image's file states into the field, for the user to take or not."""
+        size = stated_pixel_size(layer)
+        if size is not None:
+            self.pixel_size.setValue(size)
+            show_info(f"{layer.name}: its file says {size:.5g} nm a pixel; press Set to take that")
 
     def _on_bar_changed(self) -> None:
         """Work out the pixel size from a bar of which both lengths are typed in."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,25 @@ def analysis_of(layer: Layer) -> Analysis | None:
 def calibration_from(layer: Layer) -> Calibration:
     """Return the calibration of an image layer: its scale as it stands now, and how well it is known."""
     return calibration_of({"scale": layer.scale, "units": layer.units, "metadata": layer.metadata})
+
+
+def stated_pixel_size(layer: Image) -> float | None:
+    """Pixel size, nm, that a TIFF file states and napari's own reader leaves out; None where it has none."""
+    path = Path(str(layer.source.path or ""))
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return None
+    from ...io.readers.dm import read_images
+
+    with suppress(OSError, ValueError):
+        image = read_images(path)[0]
+        known = image.calibration
+        if (
+            isinstance(image, Micrograph)
+            and known.space == "real"
+            and np.ptp(known.scale) < 1e-6 * known.scale[0]
+        ):
+            return known.scale[0]
+    return None
 
 
 def is_source(layer: Layer) -> bool:
