@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any
 from weakref import ref
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
@@ -14,6 +15,10 @@ from ..session.image_state import ImageState
 from ..session.source import is_source
 from .views import Space, fly_to, look_at
 from .visibility import bring_back, hide, is_hidden
+
+#: Something that takes more than this share of the image's shorter side is not flown farther off for: around
+#: it there is nothing to be seen.
+LARGEST = 0.4
 
 
 class Stage(QObject):
@@ -80,9 +85,10 @@ class Stage(QObject):
 
     def fly_to(self, place: tuple[float, float], size: float) -> None:
         """Look at a place (y, x) of the image so that something of a size, in nm, is well seen."""
-        viewer, self._space = self._viewer(), None
-        if viewer is not None:
-            fly_to(viewer, place, size)
+        viewer, image, self._space = self._viewer(), self.image, None
+        if viewer is not None and image is not None:
+            sides = np.ptp(image.extent.world[:, -2:], axis=0)
+            fly_to(viewer, place, min(size, LARGEST * float(np.min(sides))))
 
     def _state(self) -> ImageState | None:
         return next((state for state in self._states() if state.layer is self.image), None)

@@ -35,7 +35,7 @@ from ...io.exchange.calibration_profile import (
     setting_words,
 )
 from ...io.phases.table import load_table
-from ..forms.controls import Columns, button, flowing, form_in, short, side_by_side, wrapped_label
+from ..forms.controls import Columns, Scrolled, button, flowing, form_in, short, side_by_side, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..session.image_state import ImageState, Rescaled
 from ..session.messages import tell
@@ -111,7 +111,7 @@ class CalibrationDock(Dock):
         form.addRow("feature", self.feature)
         form.addRow("reference", side_by_side(self.phase, self.reflection, self.d))
         form.addRow(side_by_side(self.add, self.per_axis))
-        layout.addWidget(Columns(left, self.tree, (3, 2)), stretch=1)
+        layout.addWidget(Columns(Scrolled(left), self.tree, (3, 2)), stretch=1)
         layout.addWidget(flowing(self.correct, self.undo, self.save, self.load))
 
     def _connect(self) -> None:
