@@ -128,3 +128,11 @@ def test_noise_of_a_small_field_counts_the_pixels_that_are_missing_beyond_its_bo
     mean = np.mean(ratios, axis=0)
     border = np.concatenate([mean[0], mean[-1], mean[:, 0], mean[:, -1]]).mean()
     assert mean[8:-8, 8:-8].mean() == pytest.approx(1.0, abs=0.3) and border == pytest.approx(1.0, abs=0.3)
+
+
+def test_a_crystal_that_ends_before_the_border_of_a_small_field_is_not_drawn_up_to_it():
+    pixels = fringes((300, 200), PIXEL, 0.2347, 31.0, amplitude=2.0)
+    pixels[:, :50] = 0  # 1.5 nm
+    grid = MapGrid.covering((6.0, 6.0), 0.3)
+    amplitude = np.abs(bragg_field(diffractogram_of(pixels), frequency(0.2347, 31.0), 1.0, grid))
+    assert amplitude[:, 0].max() < 0.4 and amplitude[:, 12].min() > 0.8

@@ -26,7 +26,7 @@ from ..grains.region import GrainRegion
 from ..grains.regions import independent
 from ..image.roi import polygon_on_grid
 from ..parameters import Field, check_limits
-from ..spots.bragg_filter import INWARD, bragg_field, field_noise, is_small, phase_slope
+from ..spots.bragg_filter import SLOPE_MARGIN, bragg_field, field_noise, is_small, phase_slope
 from ..spots.refinement import PHASE_WANDER
 from ..spots.spot import Spot
 from .map_grid import MapGrid
@@ -544,7 +544,7 @@ def border_error(grid: MapGrid, width: float) -> NDArray[np.float64]:
     for places, whole in zip(grid.positions(), extent, strict=True):
         inward = np.minimum(places, whole - places) / width
         if small:
-            squares = squares + np.where(inward < INWARD, width**-2.0, 0.0)
+            squares = squares + np.where(inward < SLOPE_MARGIN, width**-2.0, 0.0)
             continue
         alone = np.maximum(1 - 2 * special.ndtr(-inward), 1e-3)
         slope = np.exp(-0.5 * inward**2) / np.sqrt(2 * np.pi) / (2 * np.pi * width)

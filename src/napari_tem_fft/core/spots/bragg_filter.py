@@ -38,9 +38,12 @@ BORDER = 4.0
 #: An image narrower than this is small, nm: the margins of the usual filter (1 nm) at both borders, and half
 #: as much again in the middle.
 SMALL = 12.0
-#: In a small image the places nearer to the border than so many widths have the field of that distance, for
-#: nothing is known of the other half of their surroundings.
-INWARD = 1.0
+#: In a small image the places nearer to the border than so many widths have the field of that distance: with
+#: 0 the corners of a crystal that fills the field fall below half of its significance, with 1 a grain that
+#: ends 1 nm before the border is drawn up to it, a quarter too large.
+INWARD = 0.3
+#: There the phase turns too slowly with the place nearer to the border than so many widths.
+SLOPE_MARGIN = 1.0
 
 
 def is_small(extent: tuple[float, float]) -> bool:
