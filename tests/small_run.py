@@ -21,9 +21,10 @@ from napari_tem_fft.core.progress import exhaust
 PIXEL = 0.03
 
 
-def write_micrograph(path: Path, seed: int, d: float = 0.235) -> None:
+def write_micrograph(path: Path, seed: int, d: float = 0.235, covered: float = 1.0) -> None:
     shape = (300, 280)
-    pixels = 1000 + 40 * fringes(shape, (PIXEL, PIXEL), d, 20.0 + seed) + white_noise(shape, seed, 60.0)
+    pixels = 1000 + white_noise(shape, seed, 60.0)
+    pixels += 40 * fringes(shape, (PIXEL, PIXEL), d, 20.0 + seed) * (np.arange(280) < 280 * covered)
     write_dm(path, np.rint(pixels).astype(np.int16), PIXEL, "nm")
 
 
@@ -34,7 +35,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "day").mkdir()
     write_micrograph(folder / "a <b>.dm4", 0)
     write_micrograph(folder / "day" / "c.dm4", 1)
-    write_micrograph(folder / "d.dm3", 2, 0.2)
+    write_micrograph(folder / "d.dm3", 2, 0.2, covered=0.6)
     write_dm(folder / "plain.dm4", np.arange(4096, dtype=np.int16).reshape(64, 64))
     (folder / "text.dm4").write_text("not a Gatan file")
     (folder / "notes.txt").write_text("left out")

@@ -57,7 +57,7 @@ def test_a_refused_file_is_one_printable_line(tmp_path, monkeypatch):
     path = tmp_path / "not\u03b1.dm4"
     path.write_bytes(b"no image in here at all")
     _, err = terminal(monkeypatch, "ascii")
-    assert main(["analyse", str(path), "-o", str(tmp_path)]) == 1
+    assert main(["analyse", str(path), "-o", str(tmp_path), "--phases", "Cu"]) == 1
     assert told(err).startswith("napari-tem-fft: not\\u03b1.dm4: not a Gatan file")
 
 

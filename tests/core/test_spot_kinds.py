@@ -16,7 +16,7 @@ from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.reanalysis import reanalyse_after_spot_edit
 from napari_tem_fft.io.results.tables import spot_rows
 
-SHAPE, PIXEL = (384, 384), (0.03, 0.03)
+SHAPE, PIXEL = (448, 448), (0.03, 0.03)
 #: (220) of silver along [111], and thirds of (422) between them.
 STRONG, RODS = [(0.1444, 10.0), (0.1444, 70.0), (0.1444, 130.0)], [(0.2501, 40.0), (0.2501, 100.0)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ class _RunState:
     failed: int = 0
     problem: str = ""
     state: str = "running"
+    notes: list[str] = field(default_factory=list)
     started: float = 0.0
 
     @property
@@ -280,8 +281,12 @@ def _open_run(
             f"{folder}: there is a run in this folder: resume it (--resume), overwrite it (--restart),"
             " or choose another folder with -o"
         )
+    notes = []
     if before is not None and resume:
-        different = changes(before["settings"], job.settings())
+        software, then = job.settings()["software"], before["settings"].get("software")
+        if software != then:  # what is done stays as it is, and is said to be another version's
+            notes.append(f"resumed by {software}: images that were done before are by {then}")
+        different = changes({**before["settings"], "software": software}, job.settings())
         if different:
             raise RunError(
                 f"{folder}: the run in this folder was run with different settings and cannot be resumed"
@@ -291,7 +296,8 @@ def _open_run(
     if job.library is not None and not (resume and job.library_copy.exists()):
         _place_library(job)
     done, waiting = ([], list(sources)) if before is None else already_done(sources, job, resume, strict)
-    state = _RunState(job, Journal(folder, done), inputs, len(sources), started=time.monotonic())
+    journal = Journal(folder, done)
+    state = _RunState(job, journal, inputs, len(sources), notes=notes, started=time.monotonic())
     state.kept = state.analysed = len(done)
     _describe(state, _header(state))
     return state, waiting
@@ -309,7 +315,7 @@ def _place_library(job: Job) -> None:
 def _close(state: _RunState) -> None:
     """Tables, report and description of the run as far as it came."""
     try:
-        notes = write_tables(state.folder, state.journal.records, state.job.unit)
+        notes = [*state.notes, *write_tables(state.folder, state.journal.records, state.job.unit)]
         found = session_statistics(state.journal.records())
         write_statistics(state.folder, found)
         header = _header(state)  # one for both, so that the report can be written anew as it was

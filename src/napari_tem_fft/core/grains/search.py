@@ -119,7 +119,7 @@ def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> No
     A window of a whole field drowns a crystal in a part of it; the spectrum of just that part does not.
     """
     grid, width = context.grid, context.params.resolution
-    extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
+    extent = grid.extent
     if not candidates or not is_small(extent):
         return
     for _ in range(MOST_RESTS):
@@ -234,10 +234,11 @@ def _find_candidate(
         better = measure_spectrum(context, outline)
         if not better.peaks:
             return None
-        if seed.origin == "network" and _confirmed_snr(better, seed, context) < FADED * _confirmed_snr(
-            candidate, seed, context
-        ):
+        confirmed = _confirmed_snr(better, seed, context)
+        if seed.origin == "network" and confirmed < FADED * _confirmed_snr(candidate, seed, context):
             return candidate
+        if not confirmed and is_small(context.grid.extent):
+            return candidate  # what is left of it is too small to show the seed, and anything else
         candidate = better
         if overlap > SETTLED:
             break

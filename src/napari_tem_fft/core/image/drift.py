@@ -25,8 +25,8 @@ COMPARED = 512
 FINEST, COARSEST = 1.0, 0.25
 #: A shift counts where the correlation is higher there by so many robust standard deviations than elsewhere.
 #: Of 240 pairs of independent noise (256 to 1024 pixels) the highest reached 10.4, their median 7.5; film
-#: with structures of 1.2 nm, a quarter as strong as the noise, reaches 10 to 31, and the shift is right to about
-#: 0.1 nm, at worst to 0.3 nm.
+#: with structures of 1.2 nm, a quarter as strong as the noise, reaches 10 to 31, and the shift is right to
+#: about 0.1 nm, at worst to 0.3 nm.
 SIGNIFICANT = 12.0
 #: The least share of an axis that all frames have in common, for them to be cut to it.
 LEAST_COMMON = 0.5

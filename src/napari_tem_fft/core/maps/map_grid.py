@@ -24,6 +24,11 @@ class MapGrid:
     pixel_size: tuple[float, float]
 
     @property
+    def extent(self) -> tuple[float, float]:
+        """Size (y, x) of the grid, nm."""
+        return self.shape[0] * self.pixel_size[0], self.shape[1] * self.pixel_size[1]
+
+    @property
     def pixel_area(self) -> float:
         """Area of a pixel, nm^2."""
         return self.pixel_size[0] * self.pixel_size[1]

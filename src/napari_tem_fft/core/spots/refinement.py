@@ -67,7 +67,7 @@ def weights_of(region: GrainRegion, grid: MapGrid, width: float, band: BandImage
     Where the image is so small that no place is beyond the reach of its opposite border, they are weights
     of the pixels of `band`, if it is given.
     """
-    extent = (grid.shape[0] * grid.pixel_size[0], grid.shape[1] * grid.pixel_size[1])
+    extent = grid.extent
     if band is not None and is_small(extent):
         return _pixel_weights(region, grid, extent, width, band)
     whole = MapGrid.covering(extent, width / SAMPLES_A_WIDTH)
