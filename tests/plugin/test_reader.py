@@ -95,6 +95,7 @@ def test_manifest_is_valid_and_all_it_names_exists(manifest_path):
         "Series",
         "Batch",
         "Train",
+        "Library",
     ]
 
 

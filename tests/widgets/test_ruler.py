@@ -64,7 +64,7 @@ def test_a_line_is_measured_on_the_image_then_on_the_fft_and_goes_with_the_image
     assert lines_in(viewer) == ["line · second"]
     press_on_canvas(viewer, plane.world((0.0, 0.0)), plane.world((-1.0, 0.0)), plane.world((-3.0, 0.0)))
     turn = float(session.ruler.last.words.split("; ")[1].removesuffix("° to the line before"))
-    assert turn == pytest.approx(60.0, abs=0.5)
+    assert turn == pytest.approx(60.0, abs=1.0)  # to a pixel of the screen
 
     press_on_canvas(viewer, (1.0, 1.0), (2.0, 2.0), (3.0, 3.0))
     first = next(state.layer for state in session._image_states.values() if state.layer.name == "first")

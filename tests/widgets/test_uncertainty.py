@@ -8,6 +8,7 @@ from napari.layers import Layer
 
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.stack import ImageStack
+from napari_tem_fft.core.series import Series
 from napari_tem_fft.layers.results import KEY, stack_layer
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.batch import BatchDock
@@ -115,9 +116,10 @@ def test_a_series_goes_by_its_stack(viewer, dock, corrected, qtbot, monkeypatch)
     assert dock.uncertainty.value() == 2.0
     seen = []
 
-    def steps(count, frame, phases, params, segment):
+    def steps(count, frame, *_):
         seen.extend(frame(number).calibration.uncertainty for number in range(count))
         yield from ()
+        return Series(())
 
     monkeypatch.setattr("napari_tem_fft.widgets.docks.series.series_steps", steps)
     for _ in range(2):

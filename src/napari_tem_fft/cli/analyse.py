@@ -21,7 +21,7 @@ from ..core.crystal.phase import Phase
 from ..core.crystal.phase_selection import extended_left_out
 from ..core.image.calibration import stated_uncertainty
 from ..core.maps.colours import colours_of
-from ..core.matching import EvidenceCache, OverrideKind, PhaseOverride, merge_overrides
+from ..core.matching import EvidenceCache, Outcome, OverrideKind, PhaseOverride, merge_overrides
 from ..core.matching.assignment import CandidateSet
 from ..core.matching.library_candidates import LibrarySearch
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
@@ -31,6 +31,7 @@ from ..core.text import printable
 from ..io.exchange.calibration_profile import load_profile
 from ..io.phases.index_cache import prepared_choice
 from ..io.phases.library import open_library, unasked_library
+from ..io.phases.table import load_table
 from ..io.results.folder import folder_of, save_results
 from ..io.results.overrides import (
     read_decisions,
@@ -125,8 +126,6 @@ def settings_of(
         library, searched = library_of(args, table)
         sets = args.sets if library is None or args.elements or args.sets else ("all",)
         chosen = api.select(args.phases, sets, args.elements, table)
-        if left_out := extended_left_out(chosen, table):
-            say(left_out)
         segment = api.segment_of(params)
         percent = percent_from(args)
     except (ValueError, OSError) as error:
@@ -215,7 +214,10 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     if gone:
         say(f"{path.name}: {gone} decisions left out: there is no grain where theirs was")
     place, written = printable(str(path)), printable(str(folder))
-    print(f"{place}\n{report(analysis, args.unit)}\n  results: {written}\n", flush=True)
+    unsure = any(part.outcome is not Outcome.IDENTIFIED for part in analysis.components)
+    left_out = extended_left_out(analysis.phases, load_table()) if unsure else ""
+    note = f"  {left_out}\n" if left_out else ""
+    print(f"{place}\n{report(analysis, args.unit)}\n{note}  results: {written}\n", flush=True)
 
 
 def _advance(bar: tqdm[NoReturn], step: Step) -> None:
