@@ -314,9 +314,9 @@ def test_a_decision_may_name_any_phase_of_the_table(
     picture = white_noise((192, 192), 1) + 2 * fringes((192, 192), (0.02, 0.02), 0.2338, 20.0)
     write_dm(image, picture.astype(np.float32), 0.02, "nm")
     common = ["analyse", str(image), "-o", str(tmp_path), "--network", "none"]
-    assert main([*common, "--override", "1=Nb"]) == 0
     assert main(common) == 0
     assert "further phases are searched where the sample's elements are stated" in capsys.readouterr().out
     assert main([*common, "--elements", "Nb"]) == 0
     assert "further phases" not in capsys.readouterr().out
+    assert main([*common, "--override", "1=Nb"]) == 0
     assert main([*common, "--override", "1=unobtainium"]) == 2
