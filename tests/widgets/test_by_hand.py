@@ -306,6 +306,7 @@ def test_plot_and_overview_of_the_shown_image_have_one_list_of_peaks(hand, films
         profile.plot.draw()
         before = np.asarray(profile.plot.buffer_rgba()).mean()
         hand.menu(profile._row.itemAt(1).widget(), profile.save_plot)
+        hand.qtbot.waitUntil(path.exists)  # the menu of PySide6 does not wait for it
         assert path.read_bytes().startswith(b"\x89PNG")
         profile.plot.draw()
         assert np.asarray(profile.plot.buffer_rgba()).mean() == pytest.approx(before, rel=0.02)
