@@ -279,8 +279,8 @@ class PhaseDatabase:
                     if not database.execute("DELETE FROM entry WHERE id = ?", (name,)).rowcount:
                         raise LibraryError(f"the library holds no {name!r}; nothing was removed")
                 return database.total_changes - before
-            clause = " WHERE substr(origin, 1, length(?1)) = ?1" if origin else ""
-            parameters = (origin,) if origin else ()
+            clause = " WHERE substr(origin, 1, length(:origin)) = :origin" if origin else ""
+            parameters = {"origin": origin} if origin else {}
             removed = database.execute(f"DELETE FROM entry{clause}", parameters).rowcount
             database.execute(f"DELETE FROM refused{clause}", parameters)
         return removed
@@ -467,7 +467,9 @@ def _free_id(database: sqlite3.Connection, wanted: str) -> str:
     """The id, with a number behind it where it is taken."""
     taken = {
         name
-        for (name,) in database.execute("SELECT id FROM entry WHERE id >= ?1 AND id < ?1 || '~'", (wanted,))
+        for (name,) in database.execute(
+            "SELECT id FROM entry WHERE id >= :wanted AND id < :wanted || '~'", {"wanted": wanted}
+        )
     }
     number, name = 1, wanted
     while name in taken:
