@@ -119,8 +119,7 @@ def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> No
     A window of a whole field drowns a crystal in a part of it; the spectrum of just that part does not.
     """
     grid, width = context.grid, context.params.resolution
-    extent = grid.extent
-    if not candidates or not is_small(extent):
+    if not candidates or not is_small(grid.extent):
         return
     for _ in range(MOST_RESTS):
         rest = largest_piece(~union((candidate.region for candidate in candidates), grid.shape))
@@ -234,10 +233,11 @@ def _find_candidate(
         better = measure_spectrum(context, outline)
         if not better.peaks:
             return None
-        confirmed = _confirmed_snr(better, seed, context)
-        if seed.origin == "network" and confirmed < FADED * _confirmed_snr(candidate, seed, context):
+        if seed.origin == "network" and _confirmed_snr(better, seed, context) < FADED * _confirmed_snr(
+            candidate, seed, context
+        ):
             return candidate
-        if not confirmed and is_small(context.grid.extent):
+        if is_small(context.grid.extent) and not _confirmed_snr(better, seed, context):
             return candidate  # what is left of it is too small to show the seed, and anything else
         candidate = better
         if overlap > SETTLED:

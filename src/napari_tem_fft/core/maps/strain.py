@@ -539,8 +539,8 @@ def border_error(grid: MapGrid, width: float) -> NDArray[np.float64]:
     small image (`is_small`) nothing is mixed in, and nothing known of the margin.
     """
     squares = np.zeros(grid.shape)
-    extent = [n * p for n, p in zip(grid.whole.shape, grid.pixel_size, strict=True)]
-    small = is_small((extent[0], extent[1]))
+    extent = grid.whole.extent
+    small = is_small(extent)
     for places, whole in zip(grid.positions(), extent, strict=True):
         inward = np.minimum(places, whole - places) / width
         if small:
