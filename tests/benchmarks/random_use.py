@@ -79,7 +79,7 @@ class User:
         self.done: collections.Counter[str] = collections.Counter()
         self.memory: list[float] = []
         self.closed: WeakSet[object] = WeakSet()
-        self.bad = 0
+        self.bad, self.start = 0, time.monotonic()
         self.open_main_dock()
 
     def open_main_dock(self) -> None:
@@ -199,6 +199,8 @@ class User:
             print(f"not cleared: {[layer.name for layer in self.viewer.layers]}", flush=True)
             self.viewer.layers.clear()
         self.memory.append(resident())
+        minutes = (time.monotonic() - self.start) / 60
+        print(f"{minutes:.1f} min, all cleared: {self.memory[-1]:.0f} MB", flush=True)
 
     def do_open(self, path: Path | None = None) -> None:
         if len(self.dock.image._images) < MOST:
