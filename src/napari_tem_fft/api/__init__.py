@@ -1,8 +1,9 @@
 """What the docks do, in a few lines of Python.
 
->>> from napari_tem_fft import analyse, read
->>> result = analyse(read("micrograph.dm4"))
->>> [(part.name, part.outcome, part.area) for part in result.components]
+>>> from napari_tem_fft import analyse, read_sample, select
+>>> result = analyse(read_sample("edge"), select(elements="Li, F, O, C"))
+>>> [(part.name, str(part.outcome), round(part.area)) for part in result.components]
+[('LiF / LiH', 'ambiguous', 42)]
 """
 
 from .analysis import analyse, load, open_library, reference_table, save, save_results, segment_of, select
@@ -26,6 +27,7 @@ from .images import (
     measure_pattern,
     read,
     read_pattern,
+    read_sample,
     read_stack,
 )
 from .series import analyse_series
@@ -47,6 +49,7 @@ __all__ = [
     "open_library",
     "read",
     "read_pattern",
+    "read_sample",
     "read_stack",
     "reference_table",
     "save",

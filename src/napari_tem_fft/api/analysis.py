@@ -53,6 +53,12 @@ def reference_table(
     ------
     ValueError
         If there is no such folder or file.
+
+    Examples
+    --------
+    >>> phases, notes = reference_table()
+    >>> next(phase.formula for phase in phases if phase.id == "LiF")
+    'LiF'
     """
     phases, notes = load_table(), []
     folders = [user_folder()] if user_folder().is_dir() else []
@@ -92,6 +98,13 @@ def select(
     ------
     ValueError
         For a name, set or element that is unknown or ambiguous, or if nothing is left.
+
+    Examples
+    --------
+    >>> [phase.id for phase in select(names=["copper", "LiF"])]
+    ['Cu', 'LiF']
+    >>> "Al2O3_alpha" in [phase.id for phase in select(elements="Li, F")]
+    False
     """
     phases = select_phases(reference_table()[0] if table is None else table, names, sets, elements)
     if not phases:
@@ -106,6 +119,11 @@ def segment_of(params: AnalysisParams) -> Segment | None:
     ------
     ModelError
         If there is no such model, or it is damaged.
+
+    Examples
+    --------
+    >>> segment_of(AnalysisParams(network="none")) is None
+    True
     """
     if not names_model(params.network):
         return None
@@ -164,6 +182,15 @@ def analyse(
         If the image has no pixel size in nm.
     ValueError
         If the image cannot be transformed, the specimen is none of it, or there is no such network.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, read_sample, select
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> result
+    <Analysis of edge: 4 spots, 1 grains; LiF>
+    >>> [(part.name, str(part.outcome), f"{part.area:.0f} nm2") for part in result.components]
+    [('LiF', 'identified', '42 nm2')]
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = (select() if library is None else select(sets=("all",))) if phases is None else phases
@@ -191,6 +218,15 @@ def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> 
     -------
     Path
         What was written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from napari_tem_fft import analyse, load, read_sample, save, select
+    >>> result = analyse(read_sample("film"), select(["LiF"]))
+    >>> with TemporaryDirectory() as folder:
+    ...     load(save(result, f"{folder}/film"))
+    <Analysis of film: 0 spots, 0 grains; no crystal>
     """
     return save_temfft(Path(path), analysis, pixels)
 
@@ -208,5 +244,14 @@ def load(path: str | PathLike[str], micrograph: Micrograph | None = None) -> Ana
     ------
     ReadError
         If there is no analysis in it, it is damaged, or its micrograph is not found.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from napari_tem_fft import analyse, load, read_sample, save_results, select
+    >>> result = analyse(read_sample("film"), select(["LiF"]))
+    >>> with TemporaryDirectory() as folder:
+    ...     load(save_results(result, folder, keep="maps"), read_sample("film"))
+    <Analysis of film: 0 spots, 0 grains; no crystal>
     """
     return load_stored(Path(path), micrograph)

@@ -84,6 +84,14 @@ def analyse_many(
         If there is no micrograph in the inputs, a candidate is unknown, or the folder holds another run.
     OSError
         If the folder cannot be written.
+
+    Examples
+    --------
+    Of a folder of micrographs, in two processes; a script says this under ``if __name__ == "__main__":``.
+
+    >>> from napari_tem_fft import analyse_many
+    >>> outcome = analyse_many("session", "results", elements="Li, F", workers=2)  # doctest: +SKIP
+    >>> outcome.report  # doctest: +SKIP
     """
     given = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
     select(names, sets, elements, reference_table()[0])  # a wrong name is told before any worker is hired

@@ -38,6 +38,13 @@ def fft_of(analysis: Analysis) -> tuple[FrequencyGrid, NDArray[np.float32]]:
         Step (y, x) in 1/nm; the zero frequency lies in the middle cell. `fft_of` and `mask_of` share it.
     image : ndarray of float32, shape ``grid.shape``
         log10 of power over noise.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, fft_of, read_sample, select
+    >>> grid, image = fft_of(analyse(read_sample("edge"), select(["LiF", "Cu"])))
+    >>> grid.cell((0.0, 0.0)), image.shape == grid.shape
+    ((153, 153), True)
     """
     return display(analysis.diffractogram)
 
@@ -49,6 +56,13 @@ def mask_of(analysis: Analysis) -> NDArray[np.uint8]:
     -------
     ndarray of uint8, shape (y, x)
         On the grid of `fft_of`.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, mask_of, read_sample, select
+    >>> mask = mask_of(analyse(read_sample("edge"), select(["LiF", "Cu"])))
+    >>> mask.shape, bool((mask == mask[::-1, ::-1]).all())  # the same at +g and -g
+    ((307, 307), True)
     """
     return render(analysis.spots, display_grid(analysis.diffractogram))
 
@@ -73,6 +87,13 @@ def fringes_of(
     ------
     ValueError
         If the mask has another shape.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, fringes_of, read_sample, select
+    >>> image, pixel_size = fringes_of(analyse(read_sample("edge"), select(["LiF", "Cu"])))
+    >>> [round(n * p, 2) for n, p in zip(image.shape, pixel_size)]  # the whole field, in nm
+    [15.36, 15.36]
     """
     grid = display_grid(analysis.diffractogram)
     chosen = mask_of(analysis) if mask is None else _check(mask, grid)
@@ -92,6 +113,13 @@ def with_mask(analysis: Analysis, mask: ArrayLike) -> Analysis:
     ------
     ValueError
         If the mask has another shape.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, mask_of, read_sample, select, with_mask
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> with_mask(result, 0 * mask_of(result)).components
+    ()
     """
     checked = _check(mask, display_grid(analysis.diffractogram))
     cache = EditCache(analysis.diffractogram)
@@ -111,6 +139,13 @@ def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
     ------
     ValueError
         If g lies outside of it.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, read_sample, select, with_spot
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> len(result.spots), len(with_spot(result, (2.0, 3.0)).spots)
+    (4, 5)
     """
     _check_inside(analysis, g)
     cache = EditCache(analysis.diffractogram)
@@ -130,6 +165,13 @@ def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
     ------
     ValueError
         If there is no such spot.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, read_sample, select, without_spots
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> [spot.enabled for spot in without_spots(result, [4]).spots]
+    [True, True, True, False]
     """
     gone = set(spots)
     unknown = gone - {spot.id for spot in analysis.spots}
@@ -160,6 +202,16 @@ def with_edited_spots(
     ------
     ValueError
         If there is no such spot, or g lies outside of the shown diffractogram.
+
+    Examples
+    --------
+    >>> from napari_tem_fft.api import analyse, read_sample, select, with_edited_spots
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> edited = with_edited_spots(result, delete=[1, 2])
+    >>> [spot.enabled for spot in edited.spots]
+    [False, False, True, True]
+    >>> with_edited_spots(edited, restore=[1, 2]).components[0].name
+    'LiF'
     """
     gone, back = set(delete), set(restore)
     unknown = (gone | back) - {spot.id for spot in analysis.spots}
@@ -189,6 +241,14 @@ def with_specimen(analysis: Analysis, specimen: ArrayLike | None) -> Analysis:
     ------
     ValueError
         If it has another shape than the image, or holds nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_tem_fft.api import analyse, read_sample, select, with_specimen
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> result.vacuum_found, with_specimen(result, np.ones((16, 16))).vacuum_found
+    (True, False)
     """
     mask = None if specimen is None else np.asarray(specimen)
     return exhaust(reanalyse_after_specimen_edit(analysis, mask))
@@ -211,6 +271,14 @@ def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "ove
     ------
     ValueError
         If there is no such grain or phase, or the kind is none of these.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, decide, read_sample, select
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> decided = decide(result, 1, "copper")
+    >>> decided.components[0].name, decided.components[0].by_user
+    ('Cu', True)
     """
     if kind not in ("override", "lock", "reject"):
         raise ValueError(f"{kind!r} is none of override, lock, reject")
@@ -259,6 +327,13 @@ def with_deformation(
     ------
     ValueError
         If there are fewer than two corners, or the resolution is beyond its limits.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, read_sample, select, with_deformation
+    >>> result = with_deformation(analyse(read_sample("edge"), select(["LiF", "Cu"])))
+    >>> [one.grain for one in result.deformations]
+    [1]
     """
     params = replace(
         analysis.params.deformation,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from ..io.exchange.temfft import SUFFIX, load_temfft
 from ..io.readers.dm import read_images, read_micrograph
 
 Profile = CalibrationProfile | str | PathLike[str]
+#: The simulated micrographs that come with the package.
+SAMPLES = ("sample", "film", "edge")
 
 
 def read(
@@ -80,6 +83,31 @@ def read(
     return _calibrate(micrograph, "real", pixel_size, calibration_profile, uncertainty)
 
 
+def read_sample(name: str = "sample") -> Micrograph:
+    """Read one of the simulated micrographs that come with the package.
+
+    Parameters
+    ----------
+    name : {"sample", "film", "edge"}
+        Grains of three phases on a film beside vacuum; a film without a crystal; a LiF crystal at a film's
+        edge.
+
+    Raises
+    ------
+    ValueError
+        If there is no sample of this name.
+
+    Examples
+    --------
+    >>> read_sample("edge").shape
+    (512, 512)
+    """
+    if name not in SAMPLES:
+        raise ValueError(f"{name!r} is none of the samples: {', '.join(SAMPLES)}")
+    with as_file(files("napari_tem_fft") / "data" / f"{name}.dm4") as path:
+        return read(path)
+
+
 def cut(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> Micrograph:
     """Cut a region of interest out of a micrograph, to be analysed as an image of its own.
 
@@ -93,6 +121,12 @@ def cut(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> Micrograp
     ------
     ValueError
         If less than 16 x 16 pixels of the image lie inside, or there are fewer than two corners.
+
+    Examples
+    --------
+    >>> from napari_tem_fft.api import cut, read_sample
+    >>> cut(read_sample("edge"), [(1.0, 1.0), (9.0, 7.0)]).shape
+    (267, 200)
     """
     points = [(float(y), float(x)) for y, x in corners]
     if len(points) < 2:
@@ -120,6 +154,13 @@ def read_stack(
         If the pixel size is given for an image in 1/nm, or the profile does not belong to the image.
     ValueError
         If the uncertainty lies outside 0 to 0.5.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import read_stack
+    >>> stack = read_stack("heating.dm4")  # doctest: +SKIP
+    >>> stack.frame(3).shape  # doctest: +SKIP
+    (2048, 2048)
     """
     images = read_images(path)
     chosen = images if image is None else images[image : image + 1] if image >= 0 else ()
@@ -151,6 +192,12 @@ def read_pattern(
     ----------
     pixel_size : float or tuple of float, (y, x), 1/nm, optional
         Takes the place of the file's.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import read_pattern
+    >>> read_pattern("pattern.dm4", pixel_size=0.02).calibration.space  # doctest: +SKIP
+    'reciprocal'
     """
     pattern = read_micrograph(path, image, frame, space="reciprocal")
     return _calibrate(pattern, "reciprocal", pixel_size, calibration_profile, uncertainty)
@@ -224,6 +271,21 @@ def measure_pattern(
         If the image is not calibrated in 1/nm.
     ValueError
         If the pattern has no centre of symmetry and none is given, or cannot be measured.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_tem_fft import measure_pattern
+    >>> from napari_tem_fft.core.image.calibration import Calibration
+    >>> from napari_tem_fft.core.image.micrograph import Micrograph
+    >>> y, x = np.indices((256, 256)) - 128.0
+    >>> light = 20 + 2000 / (1 + (y**2 + x**2) / 300)  # diffuse, around the direct beam
+    >>> for dy, dx in ((0, 50), (0, -50), (40, 0), (-40, 0)):
+    ...     light += 400 * np.exp(-((y - dy) ** 2 + (x - dx) ** 2) / 4)
+    >>> counts = np.random.default_rng(1).poisson(light)
+    >>> pattern = Micrograph(counts, Calibration((0.1, 0.1), "reciprocal"), "pattern")
+    >>> sorted(round(spot.d, 3) for spot in measure_pattern(pattern).spots)
+    [0.2, 0.25]
     """
     pattern = source if isinstance(source, Micrograph) else read_pattern(source)
     return pattern_measured(pattern, params, centre)
@@ -247,6 +309,13 @@ def calibrate_on_grain(
     ------
     CalibrationError
         If the image has no scale, there is no such grain, or its spots are not those of the phase.
+
+    Examples
+    --------
+    >>> from napari_tem_fft.api import calibrate_on_grain, read_sample, select
+    >>> correction = calibrate_on_grain(read_sample("edge"), select(["LiF"])[0])
+    >>> correction.standard, [round(factor, 3) for factor in correction.factors]
+    ('LiF along [0 1 -1], 4 spots', [1.001, 0.996])
     """
     analysis = exhaust(analysis_steps(micrograph, (), params))
     grains = [one for one in analysis.grains if grain in (None, one.id)]
@@ -274,6 +343,12 @@ def measure_calibration_features(
         If the image has no scale.
     ValueError
         If it cannot be measured.
+
+    Examples
+    --------
+    >>> from napari_tem_fft.api import measure_calibration_features, read_sample
+    >>> [round(one.d, 3) for one in measure_calibration_features(read_sample("edge"))[:2]]  # LiF 200, 220
+    [0.202, 0.142]
     """
     if micrograph.calibration.space == "reciprocal":
         measured = pattern_measured(micrograph)

@@ -62,6 +62,12 @@ class Recipe:
     decisions : tuple of PhaseOverride
     specimen : str
         Drawn by a person, as `specimen_text` writes it.
+
+    Examples
+    --------
+    >>> recipe = Recipe("edge.dm4", elements="Li, F", delete=(2,))
+    >>> as_command(recipe)
+    "napari-tem-fft analyse edge.dm4 -o results --elements 'Li, F' --delete-spots 2 --forget"
     """
 
     source: str
@@ -107,6 +113,16 @@ def recipe_of(
     ------
     ValueError
         If the image's file is gone, or it never was in one.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> from napari_tem_fft import analyse, read, select, without_spots
+    >>> micrograph = read(files("napari_tem_fft") / "data" / "edge.dm4")
+    >>> result = analyse(micrograph, select(elements="Li, F, Cu"))
+    >>> recipe = recipe_of(without_spots(result, [4]), {"elements": "Li, F, Cu"})
+    >>> recipe.elements, recipe.delete
+    ('Li, F, Cu', (4,))
     """
     micrograph = analysis.micrograph
     path = micrograph.source or source

@@ -54,6 +54,13 @@ def analyse_series(
         If a file cannot be read, or holds no stack.
     ValueError
         If there is no such frame to lock on or it names no phase, or frames differ in size.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse_series, read_sample, select
+    >>> series = analyse_series([read_sample("edge"), read_sample("edge")], select(["LiF", "Cu"]))
+    >>> [sorted(frame.areas) for frame in series.frames], series.tracks  # one grain, number 1 in both
+    ([['LiF'], ['LiF']], ((1,), (1,)))
     """
     images = read_stack(source) if isinstance(source, str | PathLike) else source
     candidates = select() if phases is None else phases

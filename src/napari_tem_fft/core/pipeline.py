@@ -80,7 +80,14 @@ MOST_MAP_PIXELS = 768
 
 @dataclass(frozen=True, slots=True)
 class AnalysisParams:
-    """All parameters of an analysis, a group a stage; how well the scale is known, the image says."""
+    """All parameters of an analysis, a group a stage; how well the scale is known, the image says.
+
+    Examples
+    --------
+    >>> params = AnalysisParams(network="none", spots=SpotParams(false_alarms=0.001))
+    >>> params.spots.false_alarms, params.grains.resolution
+    (0.001, 1.0)
+    """
 
     network: Annotated[
         str,
@@ -171,6 +178,15 @@ class Analysis:
         are among the phases. Edits weigh these, and do not search again.
     geometry : ImageGeometry, optional
         The scale and the stretch that the grains share; None in results of version 0.1.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, read_sample, select
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> result.matches[0].phases, [round(spot.d, 3) for spot in result.spots]
+    (('LiF',), [0.142, 0.202, 0.122, 0.117])
+    >>> result.specimen.shape == result.map_grid.shape, result.vacuum_found
+    (True, True)
     """
 
     micrograph: Micrograph

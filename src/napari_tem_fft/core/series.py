@@ -50,6 +50,12 @@ class SeriesFrame:
         Its grains.
     drift : tuple of float, (y, x), nm, optional
         Where the sample lies beside the first frame; None where that was not measured.
+
+    Examples
+    --------
+    >>> frame = SeriesFrame(0, {"Cu": (20.0, 2.0)}, specimen=100.0)
+    >>> frame.fraction("Cu")
+    (0.2, 0.02)
     """
 
     frame: int
@@ -87,6 +93,13 @@ class Series:
         The ids to which names were restricted, those of the frame that was chosen for it; empty for none.
     notes : tuple of str
         What the user should know.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse_series, read_sample, select
+    >>> series = analyse_series([read_sample("edge"), read_sample("edge")], select(["LiF", "Cu"]))
+    >>> [frame.grains for frame in series.frames], series.frames[1].crystals[0].component
+    ([1, 1], 'LiF')
     """
 
     frames: tuple[SeriesFrame, ...]

@@ -65,7 +65,7 @@ def _to_list(value: Any) -> str:
 
 
 def json_line(value: Any, **options: Any) -> str:
-    """JSON that can be written as UTF-8: with all characters as they are, unless a name holds half a pair.
+    r"""JSON that can be written as UTF-8: with all characters as they are, unless a name holds half a pair.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def json_line(value: Any, **options: Any) -> str:
     Examples
     --------
     >>> json_line("\u00e9"), json_line("film\udcff")
-    ('"\u00e9"', '"film\\\\udcff"')
+    ('"é"', '"film\\udcff"')
     """
     text = json.dumps(value, ensure_ascii=False, **options)
     try:

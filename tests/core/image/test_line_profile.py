@@ -36,3 +36,15 @@ def test_any_line_has_as_many_positions_as_values_and_a_direction_the_same_both_
     if found.length > 1e-6:
         turn = (azimuth_of(end, start) - found.azimuth + 90) % 180 - 90
         assert turn == pytest.approx(0, abs=1e-6)
+
+
+def test_a_line_may_end_in_the_middle_of_the_last_pixel() -> None:
+    ramp = np.tile(np.arange(5.0), (4, 1))
+    assert line_profile(ramp, (0.3, 0.3), (0.9, 0.0), (0.9, 1.2)).value.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert line_profile(ramp, (0.5, 0.5), (0.5, 0.0), (0.5, 2.0), 3).value.tolist() == [
+        0.0,
+        1.0,
+        2.0,
+        3.0,
+        4.0,
+    ]

@@ -45,6 +45,12 @@ class CrystalOrientation:
     ------
     ValueError
         If the planes do not belong to the zone, or a number is none that a measurement gives.
+
+    Examples
+    --------
+    >>> one = CrystalOrientation((0, 1, 1), (2, 0, 0), 30.0, 0.1, 180.0, 0.2013)
+    >>> one.zone_axis, one.rotation
+    ((0, 1, 1), 30.0)
     """
 
     zone_axis: Miller

@@ -44,6 +44,11 @@ class Misorientation:
         Whether the two differ, so that the image cannot tell which is true.
     sigma_3, other_sigma_3 : bool
         Whether they are a cubic crystal's twin: 60 degrees about <111>.
+
+    Examples
+    --------
+    >>> Misorientation(60.0, (0.577, 0.577, 0.577), 60.0, (0.577, 0.577, 0.577), False, sigma_3=True).note
+    'Sigma 3 twin'
     """
 
     angle: float

@@ -73,6 +73,11 @@ class BentLattice:
         Of its component.
     hint : str
         What it may be, where the elements allow it: "graphitic carbon (002)?"; never a name.
+
+    Examples
+    --------
+    >>> BentLattice((1, 2), (4, 7), 0.342, 0.361, 55.0, "its fringes turn", "ring-like lattice").turn
+    55.0
     """
 
     grains: tuple[int, ...]

@@ -60,6 +60,12 @@ class Grain:
         Of the circle of the same area.
     area_sigma : float, nm^2
         Area of the boundary, blurred as it is by the filter.
+
+    Examples
+    --------
+    >>> grain = Grain(1, spots=(1, 2), centre=(7.0, 8.5), area=42.0, diameter=7.3)
+    >>> len(grain.spots)
+    2
     """
 
     id: int

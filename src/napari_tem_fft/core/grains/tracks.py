@@ -34,6 +34,13 @@ class SeriesGrain:
     diameter : float, nm
     g : tuple of (y, x), 1/nm
         Of its enabled spots.
+
+    Examples
+    --------
+    >>> first = SeriesGrain(1, "Cu", (5.0, 5.0), 20.0, 2.0, 5.0, ((0.0, 4.8),))
+    >>> second = SeriesGrain(3, "Cu", (5.2, 5.1), 21.0, 2.0, 5.2, ((0.1, 4.8),))
+    >>> follow_grains_over([[first], [second]])  # one grain, number 1 in both
+    ((1,), (1,))
     """
 
     id: int

@@ -66,6 +66,12 @@ class Calibration:
     ------
     ValueError
         If a scale is not a positive finite number, or the uncertainty lies outside 0 to 0.5.
+
+    Examples
+    --------
+    >>> scale = Calibration.real(0.025).with_uncertainty(0.003)
+    >>> scale.pixel_size, scale.uncertainty_percent
+    ((0.025, 0.025), 0.3)
     """
 
     scale: tuple[float, float] = (1.0, 1.0)

@@ -76,18 +76,22 @@ def line_profile(
     >>> found.length, found.azimuth, found.value.tolist(), found.position.tolist()
     (2.0, 0.0, [0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 0.5, 1.0, 1.5, 2.0])
     """
-    from skimage.measure import profile_line
+    from scipy.ndimage import map_coordinates
 
     first, last = (np.asarray(place, float) / pixel_size for place in (start, end))
     # only what lies around the line, as floating point numbers: micrographs are large
     low = np.maximum(np.floor(np.minimum(first, last)).astype(int) - width - 1, 0)
     high = np.maximum(np.ceil(np.maximum(first, last)).astype(int) + width + 2, low + 1)
     part = np.asarray(pixels[low[0] : high[0], low[1] : high[1]], np.float64)
+    pixels_long = float(np.hypot(*(last - first)))
+    count = int(np.ceil(round(pixels_long, 9))) + 1
+    value = np.full(count, np.nan)
     if part.size:
-        value = profile_line(
-            part, first - low, last - low, width, order=1, mode="constant", cval=np.nan, reduce_func=np.mean
-        )  # type: ignore[no-untyped-call]
-    else:
-        value = np.full(int(np.ceil(np.hypot(*(last - first)))) + 1, np.nan)
+        along = np.linspace(first - low, last - low, count)
+        across = np.array([first[1] - last[1], last[0] - first[0]]) / (pixels_long or 1.0)
+        places = along[:, None] + across * (np.arange(width) - (width - 1) / 2)[:, None]
+        # a line that ends in the middle of the last pixel must not leave the image by rounding
+        at = np.moveaxis(places.round(9), -1, 0)
+        value = map_coordinates(part, at, order=1, mode="constant", cval=np.nan).mean(axis=1)
     length = float(np.hypot(end[0] - start[0], end[1] - start[1]))
     return LineProfile(start, end, np.linspace(0.0, length, len(value)), np.asarray(value, np.float64))

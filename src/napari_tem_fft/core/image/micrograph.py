@@ -61,6 +61,11 @@ class RegionOfInterest:
     ------
     ValueError
         If there are corners, but fewer than three or none that are numbers.
+
+    Examples
+    --------
+    >>> RegionOfInterest(start=(100, 40), corners=((0.0, 0.0), (0.0, 5.0), (4.0, 2.5))).start
+    (100, 40)
     """
 
     start: tuple[int, int] = (0, 0)
@@ -101,6 +106,13 @@ class Micrograph:
     ------
     ValueError
         If the pixels are not a two-dimensional array of real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> micrograph = Micrograph(np.zeros((512, 1024)), Calibration.real(0.02), "film")
+    >>> micrograph.extent  # nm
+    (10.24, 20.48)
     """
 
     pixels: NDArray[Any]

@@ -49,6 +49,14 @@ class ComponentMap:
         Whether a person has decided on the phase of some of its grains.
     bent : BentLattice, optional
         What is known of a bent lattice; its grains are places of it and no crystals of their own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> heat = np.float32([[0.0, 0.4], [0.6, 1.0]])
+    >>> part = ComponentMap("Cu", ("Cu",), Outcome.IDENTIFIED, 0.99, (1,), heat, 2.0, 0.3, 0.5)
+    >>> part.mask.tolist()
+    [[False, False], [True, True]]
     """
 
     name: str

@@ -176,6 +176,14 @@ class Deformation:
         Azimuth of that one direction; None where the strain is known.
     of_region : bool
         Whether the stated region is the reference; else it is the grain's own mean.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, read_sample, select, with_deformation
+    >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
+    >>> one = with_deformation(result).deformations[0]
+    >>> one.grain, one.d_change.shape == one.rotation.shape
+    (1, True)
     """
 
     grain: int

@@ -30,6 +30,12 @@ class PhaseOverride:
         is this phase, and the image's scale follows from it (an internal standard).
     centre : tuple of float, (y, x), nm, optional
         Where the grain was, by which it is found again when grains have new numbers.
+
+    Examples
+    --------
+    >>> old = PhaseOverride(1, "Cu", "override")
+    >>> [one.phase for one in merge_overrides((old,), (PhaseOverride(1, "Li2O", "override"),))]
+    ['Li2O']
     """
 
     grain: int

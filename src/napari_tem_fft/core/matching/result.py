@@ -145,6 +145,12 @@ class GrainMatch:
         than is believed.
     ring_like : str
         Name of the component of the bent lattice of which the grain is a place; empty for a crystal.
+
+    Examples
+    --------
+    >>> match = GrainMatch(3, Outcome.AMBIGUOUS, ("Ag", "Au"), reason="their lattices differ by 0.2 %")
+    >>> match.outcome.names_phases
+    True
     """
 
     grain: int

@@ -78,6 +78,12 @@ class ProfilePeak:
         Height over its own noise.
     curve : str
         Which curve it was found on.
+
+    Examples
+    --------
+    >>> peak = ProfilePeak(5.0, 0.01, 0.06, 0.8, 59.0, "masked")
+    >>> peak.d, round(peak.d_sigma, 5)  # nm
+    (0.2, 0.0004)
     """
 
     g: float
@@ -113,6 +119,13 @@ class RadialProfile:
         Mean of power over noise on the ring, not the sum, which rises with g.
     background : ndarray, shape (n,)
     peaks : tuple of ProfilePeak
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, read_sample, select
+    >>> profiles = analyse(read_sample("edge"), select(["LiF", "Cu"])).profiles
+    >>> {one.curve: [round(peak.d, 3) for peak in one.peaks][:1] for one in profiles}["masked"]  # LiF 200, nm
+    [0.202]
     """
 
     curve: Curve

@@ -67,6 +67,12 @@ class Spot:
         What its grain's lattice says of it: on it; at a point where the structure factor vanishes; off it
         and faint; off it and strong. A reflection where no lattice is known. The camera's own belong to no
         grain.
+
+    Examples
+    --------
+    >>> spot = Spot(1, (3.0, 4.0), 0.01, 50.0, -20.0)
+    >>> spot.d, round(spot.d_sigma, 5)  # nm
+    (0.2, 0.0004)
     """
 
     id: int

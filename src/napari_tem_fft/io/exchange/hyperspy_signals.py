@@ -66,6 +66,11 @@ def to_signals(analysis: Analysis) -> dict[str, Signal2D]:
     ------
     ImportError
         If HyperSpy is not installed.
+
+    Examples
+    --------
+    >>> from napari_tem_fft import analyse, read_sample
+    >>> to_signals(analyse(read_sample("edge")))["micrograph"].plot()  # doctest: +SKIP
     """
     from hyperspy.signals import Signal2D
 

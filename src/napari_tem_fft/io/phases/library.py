@@ -538,6 +538,13 @@ def open_library(
     ------
     ValueError
         If the library is empty or damaged, or an element is unknown.
+
+    Examples
+    --------
+    >>> from napari_tem_fft.api import open_library
+    >>> library = open_library(elements="Li, C, O")  # doctest: +SKIP
+    >>> len(library)  # doctest: +SKIP
+    212
     """
     library = PhaseDatabase(path).load()
     if elements is not None:

@@ -27,8 +27,8 @@ def to_grey(colours: NDArray[Any], premultiplied: bool = False) -> NDArray[Any]:
 
     Examples
     --------
-    >>> to_grey(np.array([[[7, 7, 7], [0, 100, 0]]], np.uint8)).round(1).tolist()
-    [[7.0, 58.7]]
+    >>> to_grey(np.array([[[7, 7, 7], [0, 100, 0]]], np.uint8)).round().tolist()
+    [[7.0, 59.0]]
     """
     channels = colours.shape[-1]
     colour, alpha = (

@@ -104,6 +104,15 @@ def save_results(
     ------
     OSError
         If the folder cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from napari_tem_fft import analyse, read_sample, save_results, select
+    >>> result = analyse(read_sample("film"), select(["LiF"]))
+    >>> with TemporaryDirectory() as folder:
+    ...     sorted(path.name for path in save_results(result, folder, keep="tables").glob("*.json"))
+    ['analysis.json']
     """
     folder = Path(folder)
     maps = map_names(analysis.components) if keep != "tables" else [""] * len(analysis.components)
