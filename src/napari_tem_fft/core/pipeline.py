@@ -31,6 +31,7 @@ from .fourier.diffractogram import (
 )
 from .fourier.local_spectra import LocalSpectra, local_spectra_of
 from .fourier.mask import render
+from .fourier.threads import in_one_blas_thread
 from .fourier.windows import WindowParams
 from .grains.bent_lattices import BentLattice, find_bent_lattices
 from .grains.camera import set_camera_spots_aside
@@ -240,6 +241,7 @@ class Analysis:
         return shown
 
 
+@in_one_blas_thread
 def analysis_steps(
     micrograph: Micrograph,
     phases: Sequence[Phase],

@@ -26,6 +26,7 @@ from .events import (
 )
 from .fourier.diffractogram import band_image, display_grid
 from .fourier.mask import edit, render
+from .fourier.threads import in_one_blas_thread
 from .grains.candidate import SearchContext
 from .grains.edit import measure_by_hand, regroup
 from .grains.grain import GrainSet
@@ -62,6 +63,7 @@ SPECIMEN_STAGES = 2
 OVERRIDE_STAGES = 2
 
 
+@in_one_blas_thread
 def reanalyse_after_spot_edit(
     analysis: Analysis, spots: Sequence[Spot], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:
@@ -140,6 +142,7 @@ def pointed_steps(
     return (yield from moved_steps(analysis, add_spot_at(analysis, spots, g, cache), cache))
 
 
+@in_one_blas_thread
 def reanalyse_after_specimen_edit(
     analysis: Analysis, specimen: NDArray[Any] | None
 ) -> Generator[Step, None, Analysis]:
@@ -185,6 +188,7 @@ def reanalyse_after_specimen_edit(
     )
 
 
+@in_one_blas_thread
 def reanalyse_after_override(
     analysis: Analysis, decisions: Sequence[PhaseOverride], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:

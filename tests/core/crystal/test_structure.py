@@ -105,7 +105,6 @@ def test_key_follows_the_content():
 def test_overbars_in_three_indices():
     assert format_hkl((1, -1, 0)) == f"11{BAR}0"
     assert format_hkl((1, -1, 0), style="plain") == "1 -1 0"
-    assert format_hkl((1, -1, 0), style="mathtext") == r"$1\overline{1}0$"
     assert format_hkl((-12, 0, 1)) == f"1{BAR}2{BAR} 0 1"
     assert format_zone((0, 1, -1), _phase(CUBIC), "plain") == "[0 1 -1]"
 

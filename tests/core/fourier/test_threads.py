@@ -1,9 +1,18 @@
 import os
+from threading import Barrier, Thread
 
 import pytest
+import scipy.linalg  # noqa: F401  loads its own BLAS beside that of numpy
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from napari_tem_fft.core.fourier import threads as module
-from napari_tem_fft.core.fourier.threads import _threads, processors, threads
+from napari_tem_fft.core.fourier.threads import (
+    _threads,
+    in_one_blas_thread,
+    one_blas_thread,
+    processors,
+    threads,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +77,58 @@ def test_other_systems_count_their_processors(monkeypatch, machine):
     for there, expected in ((8, 8), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda there=there: there)
         assert processors() == expected
+
+
+def _blas_threads():
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
+@pytest.fixture
+def two_blas_threads():
+    with threadpool_limits(2, "blas"):
+        yield
+
+
+def test_matrix_products_have_one_thread_until_the_last_of_two_at_work_is_done(two_blas_threads):
+    inside, left = Barrier(2), []
+
+    def second():
+        with one_blas_thread():
+            inside.wait(10)
+            inside.wait(10)
+            left.append(_blas_threads())
+
+    with one_blas_thread():
+        thread = Thread(target=second)
+        thread.start()
+        inside.wait(10)
+    assert _blas_threads() == {1}
+    inside.wait(10)
+    thread.join(10)
+    assert left == [{1}]
+    assert _blas_threads() == {2}
+
+
+def test_between_the_steps_of_work_matrix_products_have_their_threads(two_blas_threads):
+    closed = []
+
+    @in_one_blas_thread
+    def work(first):
+        try:
+            yield first, _blas_threads()
+            yield first + 1, _blas_threads()
+        finally:
+            closed.append(True)
+        return "done"
+
+    steps = work(1)
+    assert next(steps) == (1, {1})
+    assert _blas_threads() == {2}
+    assert next(steps) == (2, {1})
+    with pytest.raises(StopIteration, match="done"):
+        next(steps)
+    given_up = work(1)
+    next(given_up)
+    given_up.close()
+    assert closed == [True, True]
+    assert _blas_threads() == {2}

@@ -8,7 +8,7 @@ from typing import Literal
 
 from .phase import Miller, Phase
 
-Style = Literal["plain", "overbar", "mathtext"]
+Style = Literal["plain", "overbar"]
 _OVERLINE = "\u0305"
 
 
@@ -28,8 +28,8 @@ def format_hkl(hkl: Miller, phase: Phase | None = None, style: Style = "overbar"
     hkl : tuple of int
     phase : Phase, optional
         Decides whether four indices are written; three without it.
-    style : {"plain", "overbar", "mathtext"}
-        "-1", a combining overline for labels and tables, or matplotlib's mathtext.
+    style : {"plain", "overbar"}
+        "-1", or a combining overline for labels and tables.
     """
     return _join_indices(four_indices(hkl, phase) or hkl, style)
 
@@ -59,14 +59,10 @@ def four_index_zone(uvw: Miller) -> tuple[int, int, int, int]:
 def _join_indices(indices: Sequence[int], style: Style) -> str:
     """Indices in a row; with blanks where one has two digits."""
     parts = [_one(index, style) for index in indices]
-    if style == "mathtext":
-        return "$" + (r"\," if max(map(abs, indices)) > 9 else "").join(parts) + "$"
     return (" " if style == "plain" or max(map(abs, indices)) > 9 else "").join(parts)
 
 
 def _one(index: int, style: Style) -> str:
     if index >= 0 or style == "plain":
         return str(index)
-    if style == "mathtext":
-        return rf"\overline{{{-index}}}"
     return "".join(digit + _OVERLINE for digit in str(-index))

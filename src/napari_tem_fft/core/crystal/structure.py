@@ -89,6 +89,8 @@ class LatticePlanes(Sequence[Reflection]):
         The only zone axes by which the phase is matched, where a search has left these; all where absent.
     zone_share : float
         How probable it is, before looking, that one of these is seen.
+    stated : str
+        What tells the structure from all others, where that is known before its cell is filled.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class LatticePlanes(Sequence[Reflection]):
         d_min: float = D_MIN,
         zones: frozenset[Miller] | None = None,
         zone_share: float = 1.0,
+        stated: str = "",
     ) -> None:
+        self._stated = stated
         self._given, self.d_min, self.zones, self.zone_share = structure, d_min, zones, zone_share
 
     @cached_property
@@ -107,8 +111,9 @@ class LatticePlanes(Sequence[Reflection]):
 
     @cached_property
     def key(self) -> str:
-        """The structure's key (see `Structure.key`), with the zone axes where these are limited."""
-        key = self.structure.key()
+        """A hash of what tells the structure from others, with the zone axes where these are limited."""
+        known = f"{VERSION} {self._stated}".encode()
+        key = hashlib.sha256(known).hexdigest() if self._stated else self.structure.key()
         return key if self.zones is None else f"{key} {self.zone_share:.6g} {sorted(self.zones)}"
 
     @property

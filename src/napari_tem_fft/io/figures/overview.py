@@ -183,7 +183,7 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
         colour = colours.get(names.pop(), "white") if len(names) == 1 else "white"
         _ring(axes, g, number, colour, length(1 / g, unit))
     reach = _reach([g for g, _ in groups], analysis.diffractogram.q_max)
-    axes.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="g$_x$ (1/nm)", ylabel="g$_y$ (1/nm)")
+    axes.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="g along x (1/nm)", ylabel="g along y (1/nm)")
     axes.set_title(f"diffractogram, rings at d in {symbol(unit)}\n{len(spots)} pairs of spots", fontsize=11)
 
 
@@ -198,7 +198,7 @@ def _name_spots(axes: Axes, analysis: Analysis) -> None:
     ]
     for spot, match, found in indexed[:MOST_INDEXED]:
         y, x = (g * (1 + BESIDE / spot.length) for g in spot.g)
-        name = format_hkl(found.hkl, known.get(match.candidates[0].phase), "mathtext")
+        name = format_hkl(found.hkl, known.get(match.candidates[0].phase))
         axes.text(
             x, y, name, color="white", fontsize=8, ha="center", va="center", path_effects=OUTLINE,
             clip_on=True,
@@ -246,7 +246,7 @@ def _draw_components(
     scale_bar(axes, extent)
     title = "components" if analysis.components else "no crystal found"
     drawn = ", drawn by the user" if analysis.specimen_by_user else ""
-    axes.set_title(f"{title}\nspecimen {analysis.specimen.sum() * py * px:.0f} nm$^2${drawn}", fontsize=11)
+    axes.set_title(f"{title}\nspecimen {analysis.specimen.sum() * py * px:.0f} nm²{drawn}", fontsize=11)
     _name_components(axes, analysis.components, colours, unit)
 
 
@@ -310,6 +310,8 @@ def _draw_profiles(axes: Axes, analysis: Analysis, unit: LengthUnit) -> None:
         xlim=limits, ylim=(0.5, 0.5 * (2 * top) ** 1.4), xlabel="g (1/nm)", ylabel="intensity / background"
     )
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     second = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
     ticks = [d for d in (0.5, 0.4, 0.3, 0.25, 0.2, 0.16, 0.14, 0.12, 0.1) if 1 / d <= limits[1]]
     second.set_xticks(ticks, [f"{in_unit(d, unit):g}" for d in ticks])

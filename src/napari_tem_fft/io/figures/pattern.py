@@ -55,7 +55,7 @@ def _draw_pattern(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) ->
     for peak in distinct_peaks(measured.profile.peaks):
         axes.add_patch(Circle((0, 0), peak.g, fill=False, edgecolor=RING, linewidth=0.8, linestyle=":"))
     axes.plot(0, 0, "+", color="red", ms=14, mew=1.2)
-    axes.set(xlim=extent[:2], ylim=extent[2:], xlabel="g$_x$ (1/nm)", ylabel="g$_y$ (1/nm)")
+    axes.set(xlim=extent[:2], ylim=extent[2:], xlabel="g along x (1/nm)", ylabel="g along y (1/nm)")
     axes.set_title(f"{plain_words(pattern.name)}\n{calibration_words(measured)}", fontsize=11)
 
 
@@ -101,6 +101,8 @@ def _draw_profile(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) ->
             color=RING, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
         )  # fmt: skip
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     axes.set_ylim(bottom=max(0.7 * (low - floor) / grey, 1e-3))
     axes.set(xlim=(profile.g[0], profile.g[-1]), xlabel="g (1/nm)", ylabel="mean grey level (shifted)")
     axes.set_title(f"radial profile; rings at d in {symbol(unit)}\n{_summary(measured)}", fontsize=11)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import platformdirs
 import yaml
+from gemmi import __version__ as GEMMI  # type: ignore[attr-defined]
 
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import DEFAULT_TAGS, find_phase, select_phases
@@ -56,7 +57,9 @@ def table_entries(text: str) -> list[dict[str, Any]]:
 def phase_from_entry(entry: dict[str, Any]) -> Phase:
     """One entry of the table as a `Phase`; where it states its formula, the cell is filled when needed."""
     atoms = [_atom(line) for line in entry["atoms"]]
-    planes = LatticePlanes(partial(_structure_of, entry))
+    # filling the cells of the whole table would take longer than to read the prepared index
+    stated = f"{entry['cell']} {entry['space_group']} {entry['atoms']} gemmi {GEMMI}"
+    planes = LatticePlanes(partial(_structure_of, entry), stated=stated)
     return Phase(
         id=str(entry["id"]),
         name=str(entry["name"]),

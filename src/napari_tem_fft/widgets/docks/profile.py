@@ -271,13 +271,13 @@ def phase_lines(image_state: ImageState) -> tuple[PhaseLines, ...]:
 
 def _lines_of(phase: Phase, colour: str) -> PhaseLines:
     lines = [r for r in phase.reflections if r.d > SMALLEST_D]
-    names = tuple(format_hkl(r.hkl, phase, "mathtext") if any(r.hkl) else "" for r in lines)
+    names = tuple(format_hkl(r.hkl, phase) if any(r.hkl) else "" for r in lines)
     strength = tuple(float(np.nan_to_num(r.relative_f)) for r in lines)
     return PhaseLines(phase.id, colour, tuple(1 / r.d for r in lines), names, strength)
 
 
 def peak_names(
-    image_state: ImageState, peaks: Sequence[ProfilePeak], style: Style = "mathtext"
+    image_state: ImageState, peaks: Sequence[ProfilePeak], style: Style = "overbar"
 ) -> tuple[str, ...]:
     """Return (hkl) of each peak; empty where its spots are not all the same reflection of one phase."""
     match_of, known = matches_of_spots(image_state.grains, image_state.matches), image_state.phases

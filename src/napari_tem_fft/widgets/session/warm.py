@@ -37,4 +37,4 @@ def _make_layers() -> None:
     Labels(cells)
     Points(square, features={"text": ["a", "b", "c", "d"], "number": [1.0, 2.0, 3.0, 4.0]})
     Shapes([square], shape_type="ellipse", features={"text": ["a"]}, text="{text}")
-    picture_of(100.0, (r"0.2\n$1\overline{1}$", ("fontsize", 7.5)))
+    picture_of(100.0, ("0.2\n1\u03051", ("fontsize", 7.5)))
