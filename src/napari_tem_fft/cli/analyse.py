@@ -19,7 +19,6 @@ from .. import api
 from ..core.crystal.library import PhaseLibrary
 from ..core.crystal.phase import Phase
 from ..core.crystal.phase_selection import extended_left_out
-from ..core.fourier.threads import one_blas_thread
 from ..core.image.calibration import stated_uncertainty
 from ..core.maps.colours import colours_of
 from ..core.matching import EvidenceCache, Outcome, OverrideKind, PhaseOverride, merge_overrides
@@ -77,8 +76,7 @@ def analyse(args: argparse.Namespace) -> int:
     failed, colours = 0, dict[str, str]()
     for path in args.files:
         try:
-            with one_blas_thread():  # pictures multiply matrices too
-                _analyse_file(path, args, job, colours)
+            _analyse_file(path, args, job, colours)
         except (ValueError, OSError, MemoryError) as error:
             failed += failure(path, error, args.debug)
         except Exception as error:  # a fault of the program's own must not stop the other files

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from ..fourier.threads import one_blas_thread
+
 
 @dataclass(frozen=True, slots=True)
 class MapGrid:
@@ -117,7 +119,8 @@ def magnify(image: NDArray[Any], factor: int) -> NDArray[np.float32]:
     rows, columns = (
         linear_weights((np.arange(n * factor, dtype=np.float64) + 0.5) / factor - 0.5, n) for n in image.shape
     )
-    return np.asarray(rows @ image.astype(np.float32) @ columns.T, np.float32)
+    with one_blas_thread():
+        return np.asarray(rows @ image.astype(np.float32) @ columns.T, np.float32)
 
 
 def resample(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
