@@ -66,6 +66,16 @@ def test_module_imports_only_what_its_room_may(module: str) -> None:
             assert name[1] == room or name[1] in MAY_IMPORT[room], f"{module} imports {name[1]}"
 
 
+def test_docstrings_can_be_compiled_by_python_3_13() -> None:
+    """Its compiler encodes each of them as UTF-8, so that half a pair of surrogates ends the import."""
+    for module in MODULES:
+        text = (PACKAGE / module).read_text(encoding="utf-8")
+        if "\\ud" in text.lower():
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    (ast.get_docstring(node, clean=False) or "").encode()
+
+
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("nn/")])
 def test_keras_is_in_training_only(module: str) -> None:
     keras = any(name[0] in NETWORK for name in imports(PACKAGE / module))

@@ -1,5 +1,6 @@
 """The user's library: imports that are whole and repeatable, searches, and nothing from outside trusted."""
 
+import contextlib
 import io
 import sqlite3
 import tarfile
@@ -152,15 +153,17 @@ def test_removal_by_id_by_source_and_of_all(library):
     assert library.remove() == 3 and library.search() == []
 
 
+def content_of(library):
+    with contextlib.closing(sqlite3.connect(library.path)) as database:
+        return database.execute("SELECT content, usual FROM entry ORDER BY content, usual").fetchall()
+
+
 @pytest.mark.parametrize("target", ["out", "out.zip"])
 def test_what_is_exported_is_imported_as_the_same(library, tmp_path, target):
     export_entries(library.entries(), tmp_path / target)
     other = PhaseDatabase(tmp_path / "other.sqlite")
     assert other.write(library_rows([tmp_path / target])).added == 5
-    content = "SELECT content, usual FROM entry ORDER BY content, usual"
-    assert sqlite3.connect(other.path).execute(content).fetchall() == (
-        sqlite3.connect(library.path).execute(content).fetchall()
-    )
+    assert content_of(other) == content_of(library)
 
 
 def test_archives_of_all_kinds(tmp_path, folder):
