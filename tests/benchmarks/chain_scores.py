@@ -26,7 +26,7 @@ from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.nn.inference.model import load_segmenter
 from napari_tem_fft.nn.inference.propose import Segmenter
-from napari_tem_fft.nn.simulation.params import SynthesisParams, without_crystals
+from napari_tem_fft.nn.simulation.conditions import SynthesisParams, without_crystals
 from napari_tem_fft.nn.simulation.synthesis import Synthetic, TrueGrain, synthesise
 from napari_tem_fft.nn.training.evaluate import d_score
 from napari_tem_fft.nn.training.scores import SpotScore, interval, rates

@@ -151,7 +151,7 @@ class User:
 
     def faults(self) -> list[str]:
         """What is wrong with what is shown, and what was told."""
-        from napari_tem_fft.layers.identity import IMAGE, content_id
+        from napari_tem_fft.layers.image import IMAGE, content_id
         from napari_tem_fft.layers.results import KEY
         from napari_tem_fft.widgets.session.source import is_source
 

@@ -6,8 +6,7 @@ import pytest
 from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
-from napari_tem_fft.layers.features import spot_features
-from napari_tem_fft.layers.reciprocal_plane import Plane, Ring, scale_bars
+from napari_tem_fft.layers.reciprocal_plane import Plane, Ring, scale_bars, spot_features
 from napari_tem_fft.layers.results import (
     GREYED,
     KEY,

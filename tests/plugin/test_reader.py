@@ -8,8 +8,7 @@ from dm_writer import DmImage, write_dm, write_dm_images
 from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.layers.results import KEY, micrograph_of
 from napari_tem_fft.plugin import reader as _reader
-from napari_tem_fft.plugin.reader import get_reader, read_layers
-from napari_tem_fft.plugin.sample_data import open_sample
+from napari_tem_fft.plugin.reader import get_reader, open_sample, read_layers
 
 PIXELS = np.random.default_rng(0).normal(size=(40, 48)).astype(np.float32)
 

@@ -6,7 +6,20 @@
 [('LiF / LiH', 'ambiguous', 42)]
 """
 
-from .analysis import analyse, load, open_library, reference_table, save, save_results, segment_of, select
+from ..io.exchange.crystal_map import to_crystal_map
+from ..io.exchange.export import export
+from ..io.exchange.hyperspy_signals import from_signal, to_signals
+from .analysis import (
+    analyse,
+    analyse_series,
+    load,
+    open_library,
+    reference_table,
+    save,
+    save_results,
+    segment_of,
+    select,
+)
 from .edits import (
     decide,
     fft_of,
@@ -19,7 +32,6 @@ from .edits import (
     with_spot,
     without_spots,
 )
-from .exchange import export, from_signal, to_crystal_map, to_signals
 from .images import (
     calibrate_on_grain,
     cut,
@@ -30,7 +42,6 @@ from .images import (
     read_sample,
     read_stack,
 )
-from .series import analyse_series
 
 __all__ = [
     "analyse",

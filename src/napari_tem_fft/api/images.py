@@ -18,7 +18,7 @@ from ..core.image.roi import part_of
 from ..core.image.stack import ImageStack
 from ..core.matching.standard import correction_on_grain
 from ..core.pipeline import AnalysisParams, analysis_steps
-from ..core.profile.peak_list import listed_peaks
+from ..core.profile.radial_profile import listed_peaks
 from ..core.progress import exhaust
 from ..core.saed.measure import PatternMeasurement, PatternParams
 from ..core.saed.measure import measure_pattern as pattern_measured

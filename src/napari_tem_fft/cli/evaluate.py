@@ -18,7 +18,7 @@ from ..io.exchange.simulated import known_micrographs
 from ..io.phases.table import load_table
 from ..nn.inference.model import DEFAULT, ModelError, load_predict, model_folder
 from ..nn.inference.prepare import InputParams
-from ..nn.simulation.params import SynthesisParams, without_crystals
+from ..nn.simulation.conditions import SynthesisParams, without_crystals
 from ..nn.simulation.synthesis import Truth, synthesise
 from ..nn.training.baselines import (
     Detector,
@@ -29,7 +29,7 @@ from ..nn.training.baselines import (
 )
 from ..nn.training.dataset import load_pairs, restore_inputs
 from ..nn.training.evaluate import Known, compare, confirmed_detector, network_detector
-from ..nn.training.thresholds import best_threshold
+from ..nn.training.scores import best_threshold
 from . import main as cli
 from .common import OK, UsageError, say
 

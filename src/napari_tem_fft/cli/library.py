@@ -14,9 +14,8 @@ from tqdm import tqdm
 from ..core.crystal.phase_selection import parse_elements
 from ..core.fourier.threads import processors
 from ..core.text import parse_numbers
-from ..io.phases.entry import phase_of_entry
+from ..io.phases.entry import export_entries, phase_of_entry
 from ..io.phases.library import ImportReport, LibraryLine, PhaseDatabase, library_path
-from ..io.phases.library_export import export_entries
 from ..io.phases.library_import import Refusal, library_rows
 from ..io.phases.library_rows import LibraryRow
 from ..io.phases.optimade import PROVIDERS, OptimadeQuery, fetched_rows

@@ -14,7 +14,7 @@ from ..core.options import options, parameter_groups
 from ..core.pipeline import AnalysisParams
 from ..io.json_file import read_json
 from ..io.phases.table import user_folder
-from ..io.results.ifft_files import INVERSES, Inverse
+from ..io.results.map_files import INVERSES, Inverse
 from ..io.results.parameters import restore_parameters, without_old_default
 from .common import (
     add_debug,

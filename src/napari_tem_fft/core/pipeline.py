@@ -43,9 +43,8 @@ from .image.annotations import find_annotations
 from .image.micrograph import Micrograph, check_field, prepared_pixels, warnings_of
 from .image.roi import inside_part, only_inside
 from .maps.component_map import ComponentMap, component_maps
-from .maps.drawn_specimen import cut_grains, specimen_on_grid
 from .maps.map_grid import MapGrid, resample
-from .maps.specimen import specimen_mask
+from .maps.specimen import cut_grains, specimen_mask, specimen_on_grid
 from .maps.strain import Deformation, DeformationParams, wanted_deformations
 from .matching import EvidenceCache, GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
 from .matching.assignment import CandidateSet, PhaseAssignments, assign_phases

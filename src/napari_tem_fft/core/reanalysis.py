@@ -33,7 +33,7 @@ from .grains.grain import GrainSet
 from .grains.region import union
 from .image.roi import inside_part
 from .maps.component_map import bent_lattices_of, component_maps
-from .maps.drawn_specimen import cut_grains, specimen_on_grid, uncut_grains
+from .maps.specimen import cut_grains, specimen_on_grid, uncut_grains
 from .maps.strain import DeformationParams, wanted_deformations
 from .matching import PhaseOverride, follow_grains
 from .matching.assignment import assign_phases

@@ -33,8 +33,7 @@ from ..core.maps.map_grid import MapGrid
 from ..core.matching import GrainMatch
 from ..core.pipeline import Analysis
 from ..core.profile.fine_spectrum import fine_spectrum
-from ..core.profile.peak_list import listed_peaks
-from ..core.profile.radial_profile import ProfilePeak, RadialProfile, masked_profile
+from ..core.profile.radial_profile import ProfilePeak, RadialProfile, listed_peaks, masked_profile
 from ..core.progress import Step
 from ..core.spots.spot import Spot
 from .reciprocal_plane import Plane, Ring, scale_bars

@@ -1,15 +1,23 @@
-"""Plane: where reciprocal space lies in a viewer, and the bars and rings that are drawn there."""
+"""Plane: where reciprocal space lies in a viewer; bars, rings and their names, and the table of spots."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.fourier.frequency_grid import FrequencyGrid
+from ..core.grains.grain import Grain
 from ..core.image.micrograph import Micrograph
+from ..core.lengths import LengthUnit, spacing
+from ..core.maps.component_map import component_name
+from ..core.matching import GrainMatch
+from ..core.matching.attribution import indexed_as, matches_of_spots
+from ..core.spots.spot import Spot
+from .image import KEY, LayerData
 
 Point = tuple[float, float]
 
@@ -189,3 +197,57 @@ def round_length(wanted: float) -> float:
 
 def _rectangle(top: float, left: float, bottom: float, right: float) -> NDArray[np.float64]:
     return np.array([(top, left), (top, right), (bottom, right), (bottom, left)])
+
+
+NOT_INDEXED = "not indexed"
+
+
+def spot_features(
+    spots: Sequence[Spot], grains: Sequence[Grain] = (), matches: Sequence[GrainMatch] = ()
+) -> dict[str, list[Any]]:
+    """Columns of the table of spots; units stand in the names."""
+    grain_of = {spot: grain.id for grain in grains for spot in grain.spots}
+    match_of = matches_of_spots(grains, matches)
+    return {
+        "spot": [spot.id for spot in spots],
+        "d (nm)": [round(spot.d, 5) for spot in spots],
+        "d fit sigma (nm)": [round(spot.d_sigma, 6) for spot in spots],
+        "angle (deg)": [round(spot.azimuth, 2) for spot in spots],
+        "SNR": [round(spot.snr, 1) for spot in spots],
+        "grain": [grain_of.get(spot.id, 0) for spot in spots],
+        "phase": [_phase(spot.id, match_of.get(spot.id)) for spot in spots],
+        "hkl": [_hkl(spot.id, match_of.get(spot.id)) for spot in spots],
+        "origin": [spot.origin for spot in spots],
+        "kind": [spot.kind for spot in spots],
+    }
+
+
+def _phase(spot: int, match: GrainMatch | None) -> str:
+    """Component that a spot belongs to; "not indexed" if its grain has a name that does not explain it."""
+    if match is None:
+        return ""
+    return component_name(match) if not match.phases or indexed_as(spot, match) else NOT_INDEXED
+
+
+def _hkl(spot: int, match: GrainMatch | None) -> str:
+    indexed = indexed_as(spot, match) if match is not None else None
+    return " ".join(map(str, indexed.hkl)) if indexed is not None else ""
+
+
+#: Rings that are named by their d; those of a phase are by (hkl).
+NAMED_BY_D = ("rings", "choice")
+
+
+def in_unit(layer_data: LayerData, unit: LengthUnit) -> LayerData:
+    """A layer of rings that are named by their d, with these in another unit; any other layer as it is."""
+    data, kwargs, kind = layer_data
+    if kwargs["metadata"][KEY]["role"] not in NAMED_BY_D:
+        return layer_data
+    features = kwargs["features"]
+    return data, {**kwargs, "features": {**features, "label": d_labels(features, unit)}}, kind
+
+
+def d_labels(features: Mapping[str, Any], unit: LengthUnit) -> list[str]:
+    """Labels of rings by their d in a unit; the rings themselves have none, but the lines that carry them."""
+    pairs = zip(features["label"], features["d (nm)"], strict=True)
+    return [spacing(float(d), unit=unit) if label else "" for label, d in pairs]

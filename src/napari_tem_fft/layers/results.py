@@ -29,7 +29,6 @@ from ..core.maps.strain import SHOWN
 from ..core.matching import GrainMatch
 from ..core.spots.seeds import NetworkPicture
 from ..core.spots.spot import Spot
-from .features import spot_features
 from .image import (
     KEY,
     SMOOTH,
@@ -41,7 +40,7 @@ from .image import (
     place,
     stack_layer,
 )
-from .reciprocal_plane import Bar, Plane, Point, Ring, label_azimuths
+from .reciprocal_plane import Bar, Plane, Point, Ring, label_azimuths, spot_features
 
 __all__ = [
     "BESIDE",

@@ -1,8 +1,9 @@
-"""npe2 reader: microscopes' files as calibrated image layers, and our own ``*.temfft``."""
+"""npe2 reader: microscopes' files as calibrated image layers, our own ``*.temfft``, and the bundled samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from ..core.image.micrograph import Micrograph
 from ..core.image.stack import ImageStack
 from ..core.pipeline import Analysis
 from ..layers.file_format import layer_from_plain
-from ..layers.identity import content_id, stamped
+from ..layers.image import content_id, stamped
 from ..layers.results import KEY, ORDER, LayerData, micrograph_layer, role_of, stack_layer
 
 if TYPE_CHECKING:
@@ -123,3 +124,23 @@ def _notify(text: str) -> None:
     from napari.utils.notifications import show_warning
 
     show_warning(text)
+
+
+def open_sample() -> list[LayerData]:
+    """Open the large micrograph: grains of several phases on amorphous film, with vacuum."""
+    return _open("sample.dm4")
+
+
+def open_film() -> list[LayerData]:
+    """Open a film in which there is no crystal, so that nothing is to be found."""
+    return _open("film.dm4")
+
+
+def open_edge() -> list[LayerData]:
+    """Open a single LiF crystal at the edge of its film, over the vacuum."""
+    return _open("edge.dm4")
+
+
+def _open(name: str) -> list[LayerData]:
+    with as_file(files("napari_tem_fft") / "data" / name) as path:
+        return read_layers(str(path))

@@ -12,8 +12,8 @@ import pytest
 
 from napari_tem_fft.core.crystal.phase_selection import parse_elements
 from napari_tem_fft.io.phases import library_sources
+from napari_tem_fft.io.phases.entry import export_entries
 from napari_tem_fft.io.phases.library import LibraryError, PhaseDatabase, open_library, unasked_library
-from napari_tem_fft.io.phases.library_export import export_entries
 from napari_tem_fft.io.phases.library_import import library_rows
 from napari_tem_fft.io.phases.library_rows import zones_from
 

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from ..maps.map_grid import MapGrid, linear_weights
 from ..spots.spot import friedel_representative
-from .azimuthal_noise import anisotropy_of, azimuthal_excess, likely_noise
 from .diffractogram import BandImage, Diffractogram
 from .frequency_grid import FrequencyGrid
-from .noise import guard_from_zero, log_tail
+from .noise import anisotropy_of, azimuthal_excess, guard_from_zero, likely_noise, log_tail
 from .stft import RING_BINS, WindowGrid, rows_of_snr, window_grid_of
 from .windows import WindowParams
 

@@ -26,7 +26,7 @@ from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import ComponentMap, component_name
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
-from ...core.profile.peak_list import listed_peaks
+from ...core.profile.radial_profile import listed_peaks
 from .labels import distinct_peaks, plain_words, ring_groups, spread_labels
 from .picture import DPI, PANELS, PictureOptions, save_figure
 

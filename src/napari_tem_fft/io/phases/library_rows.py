@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from ...core.crystal.library import Anchor
 from ...core.crystal.phase import Phase
-from ...core.crystal.reduced_cell import reduced_lengths
 from ...core.crystal.structure import LatticePlanes, Structure
 from ...core.matching.zone_cells import zone_cells
 from ...core.matching.zone_patterns import PATTERN_D
@@ -191,3 +191,37 @@ def zones_from(data: bytes) -> NDArray[np.void]:
 def lines_from(data: bytes) -> NDArray[np.void]:
     """Lines of a row: "d" in nm and "intensity"."""
     return np.frombuffer(data[: len(data) // _LINE.itemsize * _LINE.itemsize], _LINE)
+
+
+def reduced_lengths(cell: Sequence[float], centring: str = "P") -> NDArray[np.float64]:
+    """Lengths of a Delaunay-reduced cell's edges and diagonals in rising order.
+
+    Unlike the six numbers of a reduced cell they do not jump from one kind of cell to another.
+
+    Parameters
+    ----------
+    cell : sequence of 6 float
+        nm and degrees.
+    centring : {"P", "A", "B", "C", "I", "F", "R"}
+        "R" on hexagonal axes.
+
+    Returns
+    -------
+    ndarray, shape (7,), nm
+
+    Examples
+    --------
+    >>> reduced_lengths((0.4, 0.4, 0.4, 90, 90, 90)).round(4).tolist()
+    [0.4, 0.4, 0.4, 0.5657, 0.5657, 0.5657, 0.6928]
+    >>> copper = reduced_lengths((0.3615, 0.3615, 0.3615, 90, 90, 90), "F")
+    >>> same = reduced_lengths((0.25562, 0.25562, 0.3615, 90, 90, 90), "I")
+    >>> bool(np.abs(copper - same).max() < 1e-4)
+    True
+    """
+    a, b, c, *angles = cell
+    selling = gemmi.GruberVector(gemmi.UnitCell(10 * a, 10 * b, 10 * c, *angles), centring).selling()
+    selling.reduce()
+    edges = np.array(selling.get_cell().orth.mat.tolist()).T / 10
+    fourth = -edges.sum(axis=0)
+    vectors = [*edges, fourth, *(fourth + edge for edge in edges)]
+    return np.sort(np.linalg.norm(vectors, axis=1))

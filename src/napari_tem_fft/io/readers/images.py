@@ -15,10 +15,10 @@ from ...core.image.micrograph import KIND, TRANSFORM, Micrograph
 from ...core.image.stack import ImageStack
 from ...core.image.units import quantity
 from ..errors import ReadError
+from .axes import ADVICE, Axis, calibration_of
 from .gatan import PACKED, Signal, gatan_tag, pixel_code
 from .metadata import microscope_metadata
 from .signals import is_lazy
-from .units import ADVICE, Axis, calibration_of
 
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
 #: A unit that the file writes in brackets, which are not those of a list.

@@ -35,12 +35,17 @@ from ...core.spots.spot import Spot
 from ..figures.picture import PictureOptions
 from ..phases.table import load_table
 from ..plain import from_plain, json_text
-from .deformation_table import write_deformation_table
 from .description import FORMAT, FORMAT_VERSION, describe
-from .grain_tables import cells_of_grains, write_grains, write_misorientations, write_sizes
-from .ifft_files import Inverse, write_inverses
+from .grain_tables import (
+    cells_of_grains,
+    write_deformation_table,
+    write_grains,
+    write_misorientations,
+    write_sizes,
+)
 from .library_phases import restore_library
 from .map_files import (
+    Inverse,
     label_planes,
     map_names,
     read_deformations,
@@ -48,6 +53,7 @@ from .map_files import (
     read_regions,
     write_deformations,
     write_heats,
+    write_inverses,
     write_map,
 )
 from .parameters import restore_parameters, with_stored_uncertainty

@@ -1,23 +1,26 @@
-"""Maps as TIFF files of ImageJ's convention, in nm; other programs then measure on them."""
+"""Maps and inverse transforms as TIFF files of ImageJ's convention, in nm; other programs then measure on them."""
 
 from __future__ import annotations
 
 import math
 import struct
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from ...core.fourier.inverse import fringes_of
 from ...core.grains.grain import Grain
 from ...core.grains.region import GrainRegion
-from ...core.maps.component_map import ComponentMap
+from ...core.maps.component_map import ComponentMap, component_spots
 from ...core.maps.map_grid import MapGrid
 from ...core.maps.strain import Deformation
+from ...core.pipeline import Analysis
+from ...core.spots.spot import Spot
 
 #: Bytes of a list of arrays besides its values, for each grain: headers, corners, spots.
 HEADERS = 8192
@@ -218,3 +221,32 @@ def _deformation(arrays: Any, number: int, grain: int) -> Deformation:
         along,
         of_region,
     )
+
+
+#: Of what an inverse transform can be asked for: all spots together, each component, each pair of spots.
+Inverse = Literal["mask", "components", "spots"]
+INVERSES: tuple[Inverse, ...] = ("mask", "components", "spots")
+
+
+def write_inverses(folder: Path, analysis: Analysis, wanted: Sequence[Inverse]) -> None:
+    """Write ``ifft.tif``, ``ifft_COMPONENT.tif`` and ``ifft_spot_ID.tif``, whichever are wanted.
+
+    Each is float32, mean zero, and covers the whole micrograph.
+    """
+    for what in wanted:
+        for name, spots in _chosen(analysis, what):
+            image, pixel_size = fringes_of(analysis.diffractogram, spots)
+            write_map(folder / name, image, MapGrid(image.shape, pixel_size))
+
+
+def _chosen(analysis: Analysis, what: Inverse) -> Iterator[tuple[str, tuple[Spot, ...]]]:
+    """File names with the spots that are shown in each."""
+    enabled = tuple(spot for spot in analysis.spots if spot.enabled)
+    if what == "mask":
+        yield "ifft.tif", enabled
+    elif what == "spots":
+        yield from ((f"ifft_spot_{spot.id}.tif", (spot,)) for spot in enabled)
+    else:
+        names = map_names(analysis.components, "ifft")
+        for component, name in zip(analysis.components, names, strict=True):
+            yield name, component_spots(component, analysis.grains, analysis.matches, analysis.spots)

@@ -21,7 +21,7 @@ from scipy.signal import fftconvolve
 from ...core.crystal.phase import Phase
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
-from .conditions import drawn_camera, drawn_lens, drawn_support, low_pass
+from .conditions import SynthesisParams, drawn_camera, drawn_lens, drawn_support, log_uniform, low_pass
 from .crystals import (
     FIRST_HALF,
     ORDER,
@@ -37,7 +37,6 @@ from .crystals import (
     zone_lattice,
 )
 from .imaging import FILM_FALL, Camera, Image, Lens, expose, film_amplitude
-from .params import SynthesisParams, log_uniform
 from .visibility import best_window_area, whole_image_area
 
 #: SNR of spots that are to be found, and below which there is none to be seen.

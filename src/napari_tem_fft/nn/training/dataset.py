@@ -26,7 +26,7 @@ from ...core.fourier.threads import processors
 from ...core.fourier.windows import WindowParams
 from ...core.image.micrograph import Micrograph, prepared_pixels
 from ..inference.prepare import CHANNELS, InputParams, network_input, radius_plane
-from ..simulation.params import SynthesisParams
+from ..simulation.conditions import SynthesisParams
 from ..simulation.synthesis import Truth, synthesise
 
 #: What is stored; |g| is the same for all.

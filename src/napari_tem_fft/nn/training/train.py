@@ -18,8 +18,7 @@ from .batches import batch_of, batches
 from .dataset import Pairs, restore_inputs
 from .keras_unet import import_keras, network_for, save_model
 from .params import TrainParams
-from .scores import dice, rates
-from .thresholds import best_threshold, spots_of
+from .scores import best_threshold, dice, rates, spots_of
 
 #: A share of a cell of the soft Dice loss that keeps images without spots from dominating it.
 SMOOTH = 20.0

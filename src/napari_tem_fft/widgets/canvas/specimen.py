@@ -9,7 +9,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from ...core.maps.drawn_specimen import specimen_on_grid
+from ...core.maps.specimen import specimen_on_grid
 from ...core.reanalysis import reanalyse_after_specimen_edit
 from ..session.session import Session
 from .mask_watcher import MaskWatcher

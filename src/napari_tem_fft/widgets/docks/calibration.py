@@ -24,7 +24,7 @@ from ...core.image.calibration_reference import (
 )
 from ...core.image.correction import Correction
 from ...core.lengths import factor, length, signed, spacing, symbol
-from ...core.profile.peak_list import listed_peaks
+from ...core.profile.radial_profile import listed_peaks
 from ...io.exchange.calibration_profile import (
     CalibrationProfile,
     apply_profile,

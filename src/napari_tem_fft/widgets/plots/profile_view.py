@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.lengths import LengthUnit
-from ...core.profile.peak_list import listed_peaks
-from ...core.profile.radial_profile import ProfilePeak, RadialProfile
+from ...core.profile.radial_profile import ProfilePeak, RadialProfile, listed_peaks
 
 #: Peaks that are labelled at most.
 MOST_LABELS = 30

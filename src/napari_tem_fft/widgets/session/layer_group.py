@@ -13,10 +13,9 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from ...core.lengths import LengthUnit
-from ...layers.identity import belongs_to, stamped
-from ...layers.reciprocal_plane import Plane
+from ...layers.image import belongs_to, stamped
+from ...layers.reciprocal_plane import NAMED_BY_D, Plane, d_labels, in_unit
 from ...layers.results import KEY, ORDER, LayerData, plane_of, role_of
-from ...layers.ring_labels import NAMED_BY_D, d_labels, in_unit
 from ..canvas.visibility import BEFORE, bring_back, hide
 from .preferences import length_unit
 from .removals import removals_of

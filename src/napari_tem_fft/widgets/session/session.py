@@ -21,7 +21,7 @@ from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams
 from ...core.progress import Step
 from ...core.reanalysis import replayed_steps
-from ...layers.identity import IMAGE, content_id
+from ...layers.image import IMAGE, content_id
 from ...layers.presenter import Presenter, Shown
 from ...layers.results import PASSING
 from ..canvas.mask_watcher import MaskWatchers, set_editable
