@@ -1,4 +1,4 @@
-"""npe2 reader: microscopes' files as calibrated image layers, our own ``*.temfft``, and the bundled samples."""
+"""npe2 reader: microscopes' files as calibrated image layers, ``*.temfft``, and the bundled samples."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Specimen mask: where there is matter, as found or as a person has drawn it.
 
-Vacuum and holes have no amorphous speckle.
-The speckle's power (`measure_speckle`) is cut in two classes, which are accepted only if they are truly two:
-well apart, with a step at their border, so that a wedge of rising thickness is not cut in halves, and with
-next to none of the film's spectrum in the lower class, so that thin film is not taken for vacuum. The border
-is then drawn again where the power rises to that of the film nearby.
+Vacuum and holes have no amorphous speckle. The speckle's power (`measure_speckle`) is cut in two classes,
+which are accepted only if they are truly two: well apart, with a step at their border, so that a wedge of
+rising thickness is not cut in halves, and with next to none of the film's spectrum in the lower class, so
+that thin film is not taken for vacuum. The border is then drawn again where the power rises to that of the
+film nearby.
 """
 
 from __future__ import annotations

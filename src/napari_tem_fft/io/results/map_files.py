@@ -1,4 +1,4 @@
-"""Maps and inverse transforms as TIFF files of ImageJ's convention, in nm; other programs then measure on them."""
+"""Maps and inverse transforms as TIFF files of ImageJ's convention, in nm; other programs measure on them."""
 
 from __future__ import annotations
 
