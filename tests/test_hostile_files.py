@@ -20,9 +20,9 @@ from napari_tem_fft.cli.options import read_params
 from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.calibration_profile import load_profile
 from napari_tem_fft.io.exchange.temfft import load_temfft, save_temfft
-from napari_tem_fft.io.json_file import read_json
 from napari_tem_fft.io.phases.cif import read_cif
 from napari_tem_fft.io.phases.table import load_cif_folder
+from napari_tem_fft.io.plain import read_json
 from napari_tem_fft.io.results.folder import load_results, save_results
 from napari_tem_fft.io.results.overrides import stored_decisions
 from napari_tem_fft.nn.inference.model import (

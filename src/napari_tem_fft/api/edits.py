@@ -147,10 +147,7 @@ def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
     >>> len(result.spots), len(with_spot(result, (2.0, 3.0)).spots)
     (4, 5)
     """
-    _check_inside(analysis, g)
-    cache = EditCache(analysis.diffractogram)
-    spots = add_spot_at(analysis, analysis.spots, g, cache)
-    return exhaust(reanalyse_after_spot_edit(analysis, spots, cache))
+    return with_edited_spots(analysis, add=[g])
 
 
 def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
@@ -173,14 +170,7 @@ def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
     >>> [spot.enabled for spot in without_spots(result, [4]).spots]
     [True, True, True, False]
     """
-    gone = set(spots)
-    unknown = gone - {spot.id for spot in analysis.spots}
-    if unknown:
-        raise ValueError(f"there is no spot {', '.join(map(str, sorted(unknown)))}")
-    left: tuple[Spot, ...] = tuple(
-        replace(spot, enabled=spot.enabled and spot.id not in gone) for spot in analysis.spots
-    )
-    return exhaust(reanalyse_after_spot_edit(analysis, left))
+    return with_edited_spots(analysis, delete=spots)
 
 
 def with_edited_spots(

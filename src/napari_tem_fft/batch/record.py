@@ -12,8 +12,7 @@ from ..core.grains.bent_lattices import BentLattice
 from ..core.maps.component_map import UNKNOWN_CRYSTAL
 from ..core.matching import Outcome
 from ..io.figures.labels import spacings
-from ..io.json_file import read_json
-from ..io.plain import from_plain, json_line, to_plain
+from ..io.plain import from_plain, json_line, read_json, to_plain
 from ..io.results.folder import ANALYSIS, SPOTS
 from ..io.results.tables import read_rows
 from ..io.results.whole_folder import plain_name

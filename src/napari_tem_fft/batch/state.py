@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..io.json_file import read_json
+from ..io.plain import read_json
 from .record import Record, from_json
 
 JOURNAL, RUN = "records.jsonl", "run.json"

@@ -1,4 +1,4 @@
-"""Plain values: dataclasses to what JSON can hold, and back by their type hints."""
+"""Plain values: dataclasses to what JSON can hold, and back by their type hints; reading and writing JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
+from os import PathLike
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -146,3 +148,38 @@ def _restore_items(hint: Any, value: Any) -> Any:
     if get_origin(hint) is frozenset or kinds[-1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     return get_origin(hint)(_restore(kind, item) for kind, item in zip(kinds, value, strict=True))
+
+
+#: A longer file (bytes) is none of ours; the largest are those of runs of 100 000 images.
+LONGEST = 2**28
+
+
+def read_json(path: str | PathLike[str], longest: int = LONGEST) -> Any:
+    """The content of a JSON file in UTF-8.
+
+    Parameters
+    ----------
+    path : path
+    longest : int, bytes
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is no ordinary file, is too long or too deep, is no JSON, or holds NaN or infinity.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    if not path.is_file():
+        raise ValueError("no ordinary file")
+    if size > longest:
+        raise ValueError(f"{size} bytes, and at most {longest} are read")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")

@@ -20,7 +20,7 @@ from napari_tem_fft.io.phases.cif import structures_in
 from napari_tem_fft.io.phases.library import PhaseDatabase, open_library
 from napari_tem_fft.io.phases.library_import import library_rows
 from napari_tem_fft.io.phases.table import load_table
-from napari_tem_fft.io.results.library_phases import describe_library, restore_library
+from napari_tem_fft.io.results.description import describe_library, restore_library
 
 TABLE = {phase.id: phase for phase in load_table()}
 STRUCTURES = {

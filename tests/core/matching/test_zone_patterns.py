@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.crystal.listed_planes import planes_of
 from napari_tem_fft.core.crystal.phase_selection import EXTENDED_TAG
+from napari_tem_fft.core.crystal.structure import planes_of
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import EvidenceCache, MatchParams, Outcome, match_image
 from napari_tem_fft.core.matching.null_models import _cubic_turns

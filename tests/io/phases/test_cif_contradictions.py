@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from napari_tem_fft.io.phases.cif import CifPhase, amounts_of, read_all_of_cif, structures_in
 from napari_tem_fft.io.phases.cif_sites import element_of
+from napari_tem_fft.io.phases.cif_symmetry import groups_named
 from napari_tem_fft.io.phases.entry import cif_of_entry, phase_of_entry
-from napari_tem_fft.io.phases.hm_symbols import groups_named
 from napari_tem_fft.io.phases.table import file_phases, load_table
 
 TABLE = {phase.id: phase for phase in load_table()}

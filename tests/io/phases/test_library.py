@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_tem_fft.core.crystal.phase_selection import parse_elements
-from napari_tem_fft.io.phases import library_sources
+from napari_tem_fft.io.phases import library_import
 from napari_tem_fft.io.phases.entry import export_entries
 from napari_tem_fft.io.phases.library import LibraryError, PhaseDatabase, open_library, unasked_library
 from napari_tem_fft.io.phases.library_import import library_rows
@@ -205,7 +205,7 @@ def test_a_bomb_is_not_unpacked(tmp_path):
 
 
 def test_too_many_files_are_refused(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr(library_sources, "MOST_FILES", 3)
+    monkeypatch.setattr(library_import, "MOST_FILES", 3)
     with pytest.raises(ValueError, match="more than 3 files"):
         list(library_rows([folder]))
 

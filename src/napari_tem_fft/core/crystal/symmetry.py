@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .listed_planes import planes_of
 from .orientation import CrystalOrientation, orientation_matrix
 from .phase import Miller, Phase
+from .structure import planes_of
 
 #: Half-turn about the beam, which a transform cannot show.
 HALF_TURN = np.diag([-1.0, -1.0, 1.0])

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.listed_planes import ListedPlanes, planes_of
 from ..crystal.phase import Phase
-from ..crystal.structure import LatticePlanes
+from ..crystal.structure import LatticePlanes, ListedPlanes, planes_of
 from .zone_patterns import (
     FLOORS,
     NODES,

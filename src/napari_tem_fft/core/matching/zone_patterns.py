@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.listed_planes import ListedPlanes
-from ..crystal.structure import LatticePlanes
+from ..crystal.structure import LatticePlanes, ListedPlanes
 
 #: Smallest d of the reflections by which a pattern is recognised; all that are not forbidden belong to it.
 PATTERN_D = 0.115

@@ -17,8 +17,7 @@ from ...core.image.calibration import CalibrationError
 from ...core.image.correction import Correction
 from ...core.image.micrograph import Micrograph
 from ..errors import ReadError
-from ..json_file import read_json
-from ..plain import from_plain, to_plain
+from ..plain import from_plain, read_json, to_plain
 
 _FORMAT = "napari-tem-fft calibration profile"
 _VERSION = 1

@@ -26,8 +26,7 @@ from ...core.image.roi import PART, roi_from_metadata
 from ...core.image.stack import ImageStack
 from ...core.pipeline import Analysis
 from ..errors import ReadError
-from ..json_file import read_json
-from ..plain import from_plain, json_text
+from ..plain import from_plain, json_text, read_json
 from ..readers.arrays import read_array, write_array
 from ..readers.dm import read_images
 from ..results.description import describe_micrograph, written

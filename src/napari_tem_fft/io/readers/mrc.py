@@ -79,11 +79,6 @@ class MrcHeader:
         return np.dtype(self.order + name)
 
 
-def is_mrc(head: bytes) -> bool:
-    """Whether a file of any suffix is of this kind, by the mark in its header."""
-    return head[208:212] == b"MAP "
-
-
 def read_mrc(path: Path, lazy: bool = False) -> list[Signal]:
     """The image or stack of an MRC file.
 

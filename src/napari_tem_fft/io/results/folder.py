@@ -35,7 +35,7 @@ from ...core.spots.spot import Spot
 from ..figures.picture import PictureOptions
 from ..phases.table import load_table
 from ..plain import from_plain, json_text
-from .description import FORMAT, FORMAT_VERSION, describe
+from .description import FORMAT, FORMAT_VERSION, describe, restore_library
 from .grain_tables import (
     cells_of_grains,
     write_deformation_table,
@@ -43,7 +43,6 @@ from .grain_tables import (
     write_misorientations,
     write_sizes,
 )
-from .library_phases import restore_library
 from .map_files import (
     Inverse,
     label_planes,

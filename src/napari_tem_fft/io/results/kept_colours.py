@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...core.maps.colours import colours_of, is_colour
-from ..json_file import read_json
-from ..plain import json_text
+from ..plain import json_text, read_json
 
 COLOURS = "colours.json"
 #: So long, in seconds, another process may take to give a colour, before it is taken for dead.

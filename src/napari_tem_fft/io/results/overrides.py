@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import find_phase
 from ...core.matching import OverrideKind, PhaseOverride
-from ..json_file import read_json
-from ..plain import from_plain
+from ..plain import from_plain, read_json
 from ..readers.arrays import read_array
 from .folder import ANALYSIS, SPECIMEN
 from .map_files import read_map

@@ -41,7 +41,6 @@ UNITS = {
     "height, profile": "grey levels of the file, without the median of the image",
     "log_false_alarm": "natural logarithm",
 }
-OF_MICROGRAPHS = {"windows", "centre", "size", "enabled"}
 SPOT_COLUMNS = (
     "id", "d_nm", "d_sigma_nm", "d_calibration_sigma_nm", "azimuth_deg", "azimuth_sigma_deg", "g_per_nm",
     "gx_per_nm", "gy_per_nm", "g_sigma_per_nm", "snr", "log_false_alarm", "seen", "height", "x_pixel",
@@ -193,12 +192,6 @@ def _stored_stop(stored: Any, shape: tuple[int, int]) -> BeamStop | None:
     for row, first, behind in stored["rows"]:
         mask[row, first:behind] = True
     return BeamStop(mask)
-
-
-def _spot(spot: PatternSpot) -> dict[str, Any]:
-    """All that is known of a spot, without what only spots of micrographs have."""
-    known = {name: value for name, value in _with_d(spot).items() if name not in OF_MICROGRAPHS}
-    return known | {"azimuth": spot.azimuth, "azimuth_sigma": spot.azimuth_sigma, "paired": spot.paired}
 
 
 def _with_d(found: PatternSpot | ProfilePeak) -> dict[str, Any]:

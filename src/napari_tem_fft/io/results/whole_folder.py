@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..json_file import read_json
 from ..lock import locked
+from ..plain import read_json
 
 #: How long, seconds, a program waits for another that moves the same results into place.
 WAIT = 20.0

@@ -8,7 +8,6 @@ compressed by asinh so that 3 and 30 000 are both seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -304,8 +303,3 @@ def mirror(
     out[:-1, margin:] = right
     out[:-1, :margin] = right[::-1, margin:0:-1]
     return out
-
-
-def channel_indices(params: InputParams, among: Sequence[str] = CHANNELS) -> list[int]:
-    """Where a network's channels lie among others'."""
-    return [list(among).index(name) for name in params.channels]

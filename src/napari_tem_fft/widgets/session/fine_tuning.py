@@ -13,7 +13,7 @@ import platformdirs
 from qtpy.QtCore import QObject, Signal
 
 from ... import __version__
-from ...io.json_file import read_json
+from ...io.plain import read_json
 from ...nn.inference.model import CONFIG, load_config, model_folder
 from ...nn.training.params import FINE_TUNING
 from .command import Command
