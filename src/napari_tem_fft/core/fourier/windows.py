@@ -1,4 +1,4 @@
-"""Local windows: their size, places and tapers."""
+"""Windows of the local spectra: their size, places and tapers. The whole image is tapered in `diffractogram`."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Edits:
         self._follow(image_state, steps)
 
 
-def remember(image_state: ImageState, product: Any) -> None:
+def keep_for_undo(image_state: ImageState, product: Any) -> None:
     """Keep the spots before an edit; an undo has done so itself."""
     if isinstance(product, SpotsFound) and product.spots != image_state.spots:
         image_state.past.append(image_state.spots)

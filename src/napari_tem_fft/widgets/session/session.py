@@ -34,7 +34,7 @@ from ..canvas.stage import Stage
 from ..canvas.tools import Tools
 from ..canvas.visibility import notes_of
 from ..forms.override_buttons import word_steps
-from .edits import Edits, remember
+from .edits import Edits, keep_for_undo
 from .image_state import REQUEST, ImageState, Rescaled
 from .layer_group import LayerGroup
 from .messages import tell
@@ -371,7 +371,7 @@ class Session(QObject):
         if self._kind == "edit" and isinstance(shown.product, SpotsFound):
             self.state_changed.emit()
         if self._kind == "edit":
-            remember(image_state, shown.product)
+            keep_for_undo(image_state, shown.product)
         first = image_state.group.get("fft") is None
         shown_roles = image_state.group.show(shown.layers, revive=self._kind != "edit")
         if first and "fft" in shown_roles:
