@@ -1,4 +1,4 @@
-"""Windows of the local spectra: their size, places and tapers. The whole image is tapered in `diffractogram`."""
+"""Windows of the local spectra: size, places and tapers. The whole image is tapered in `diffractogram`."""
 
 from __future__ import annotations
 
