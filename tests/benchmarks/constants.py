@@ -138,15 +138,25 @@ def constants() -> list[Constant]:
     for path in sorted(CORE.rglob("*.py")):
         module = path.relative_to(CORE).with_suffix("").as_posix()
         namespace: dict[str, Any] = {}
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-            if not isinstance(target, ast.Name) or not target.id.isupper() or target.id.startswith("_"):
+        for name, value in assigned(ast.parse(path.read_text(encoding="utf-8"))):
+            if not name.isupper() or name.startswith("_"):
                 continue
             if not namespace:
                 namespace = vars(importlib.import_module(f"{PACKAGE}.core.{module.replace('/', '.')}"))
-            if _is_numeric(namespace[target.id]):
-                found.append(Constant(module, target.id, ast.unparse(node.value)))  # type: ignore[union-attr]
+            if _is_numeric(namespace[name]):
+                found.append(Constant(module, name, ast.unparse(value)))
     return found
+
+
+def assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Names that a module gives values to, and the values; of ``a, b = 1, 2`` each."""
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):  # type: ignore[attr-defined]
+            for one, value in zip(target.elts, node.value.elts, strict=True):  # type: ignore[attr-defined]
+                yield ast.unparse(one), value
+        elif isinstance(target, ast.Name) and getattr(node, "value", None) is not None:
+            yield target.id, node.value  # type: ignore[attr-defined]
 
 
 def _is_numeric(value: Any) -> bool:
@@ -166,6 +176,19 @@ def scaled(value: Any, factor: float) -> Any:
     return value * factor
 
 
+class _Scaling(ast.NodeTransformer):
+    """Puts `scaled` around one expression."""
+
+    def __init__(self, wanted: ast.expr, factor: float) -> None:
+        self.wanted, self.factor = wanted, factor
+
+    def visit(self, node: ast.AST) -> Any:
+        if node is not self.wanted:
+            return self.generic_visit(node)
+        name = ast.Name("__scaled__", ast.Load())
+        return ast.Call(name, [self.wanted, ast.Constant(self.factor)], [])
+
+
 class _Changed(importlib.machinery.SourceFileLoader):
     """Loads a module with one constant times a factor."""
 
@@ -174,11 +197,8 @@ class _Changed(importlib.machinery.SourceFileLoader):
 
     def get_code(self, fullname: str) -> Any:
         tree = ast.parse(Path(self.path).read_text(encoding="utf-8"))
-        for node in tree.body:
-            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-            if isinstance(target, ast.Name) and target.id == self.constant.name:
-                name = ast.Name("__scaled__", ast.Load())
-                node.value = ast.Call(name, [node.value, ast.Constant(self.factor)], [])  # type: ignore[union-attr]
+        wanted = next(value for name, value in assigned(tree) if name == self.constant.name)
+        tree = _Scaling(wanted, self.factor).visit(tree)
         return compile(ast.fix_missing_locations(tree), self.path, "exec")
 
     def exec_module(self, module: Any) -> None:
@@ -464,12 +484,13 @@ def main() -> None:
     if args.json and args.json.is_file():
         found = [json.loads(line) for line in args.json.read_text(encoding="utf-8").splitlines()]
     done = {(row["module"], row["name"]) for row in found}
-    wanted = [
+    chosen = [
         one
         for prefix in args.only.split(",")
         for one in constants()
         if one.module.startswith(prefix) and (one.module, one.name) not in done
     ]
+    wanted = list(dict.fromkeys(chosen))
     from napari_tem_fft.io.phases.table import phase_from_entry
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

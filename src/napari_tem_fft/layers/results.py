@@ -222,17 +222,25 @@ def ifft_layer(
 
 def heat_layer(component: ComponentMap, grid: MapGrid, of: Micrograph, colour: str) -> LayerData:
     """Image layer of one component's heatmap, transparent where the component is not."""
-    notes = {"component": component.name, "outcome": str(component.outcome), "score": component.score}
+    said = {"component": component.name, "outcome": str(component.outcome), "score": component.score}
+    notes = real_notes(heat_role(component), of, **said)
+    return _in_colour(component.heat, grid, of, component.name, colour, notes)
+
+
+def _in_colour(
+    heat: NDArray[np.float32], grid: MapGrid, of: Micrograph, name: str, colour: str, notes: dict[str, Any]
+) -> LayerData:
+    """A heat over the micrograph, the more transparent the lower it is."""
     kwargs = {
         **over_map(of, grid),
-        "name": f"{component.name} · {of.name}",
+        "name": f"{name} · {of.name}",
         "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": map_name(colour)},
         "contrast_limits": (0.0, 1.0),
         "blending": "translucent_no_depth",
         "interpolation2d": SMOOTH,
         "opacity": 0.65,
     }
-    return component.heat, {**kwargs, "metadata": real_notes(heat_role(component), of, **notes)}, "image"
+    return heat, {**kwargs, "metadata": notes}, "image"
 
 
 def map_name(colour: str) -> str:
@@ -247,16 +255,7 @@ def selected_grains_layer(
     heat = np.zeros(grid.shape, np.float32)
     for region in regions:
         heat[region.box] = np.maximum(heat[region.box], region.heat)
-    kwargs = {
-        **over_map(of, grid),
-        "name": f"selected grains · {of.name}",
-        "colormap": {"colors": [f"{colour}00", f"{colour}FF"], "name": map_name(colour)},
-        "contrast_limits": (0.0, 1.0),
-        "blending": "translucent_no_depth",
-        "interpolation2d": SMOOTH,
-        "opacity": 0.65,
-    }
-    return heat, {**kwargs, "metadata": real_notes("selected", of)}, "image"
+    return _in_colour(heat, grid, of, "selected grains", colour, real_notes("selected", of))
 
 
 def heat_role(component: ComponentMap) -> str:
