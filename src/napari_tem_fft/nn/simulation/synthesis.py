@@ -26,7 +26,6 @@ from .conditions import SynthesisParams, drawn_camera, drawn_lens, drawn_support
 from .crystals import (
     FIRST_HALF,
     ORDER,
-    Image,
     Lattice,
     Shape,
     facet_shape,
