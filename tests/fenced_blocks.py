@@ -20,6 +20,7 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PIXEL, SHAPE = 0.03, (300, 280)
 MICROSCOPE = {"Voltage": 300e3, "Indicated Magnification": 380e3, "Microscope": "Titan"}
 MODEL = Path(__file__).parents[1] / "models" / "spots"
+REAL = Path(__file__).parents[1] / "docs" / "images" / "nanotubes.tif"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def furnish(folder: Path) -> None:
     noisy = np.random.default_rng(1).poisson(counts)
     for name in ("saed_gold.dm4", "saed.dm4"):
         write_dm(folder / name, noisy.astype(np.int32), 0.06, "1/nm", 128.0)
+    shutil.copy2(REAL, folder)
     shutil.copytree(MODEL, folder / "models" / "ours", ignore=shutil.ignore_patterns("*.png"))
     for name in ("cifs", "corrections", "best", "minerals"):
         (folder / name).mkdir()

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_tem_fft.io.figures.overview import shown_image, write_overview
+from napari_tem_fft.io.figures.overview import overview, shown_image, write_overview
 from small_analysis import small_analysis, small_micrograph
 
 
@@ -17,6 +17,15 @@ def test_picture_of_nothing(tmp_path: Path) -> None:
     empty = replace(small_analysis(), spots=(), grains=(), matches=(), components=())
     write_overview(tmp_path / "overview.png", empty)
     assert (tmp_path / "overview.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("strength", [1.0, 1e5])
+def test_nothing_is_cut_off_by_the_border(strength: float) -> None:
+    analysis = small_analysis()
+    profiles = tuple(replace(one, intensity=one.intensity * strength) for one in analysis.profiles)
+    figure = overview(replace(analysis, profiles=profiles))
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert drawn.x0 > 0 and drawn.y0 > 0 and drawn.x1 < width and drawn.y1 < height
 
 
 def test_large_micrograph_is_averaged_and_keeps_its_extent() -> None:

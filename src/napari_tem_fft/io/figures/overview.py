@@ -36,6 +36,8 @@ PANEL, IMAGE_ROW, PROFILE_ROW, LEGEND, LEAST_PROFILE = 6.0, 7.2, 3.8, 1.9, 10.0
 #: Most pixels an axis of the shown micrograph.
 SHOWN = 900
 MOST_NAMED = 8
+#: Most characters of a line of the legend: the figure ends there.
+WIDEST_LEGEND = 64
 #: Spots that are named by hkl, and how far beside them the names stand, 1/nm.
 MOST_INDEXED, BESIDE = 16, 0.3
 CURVES = {"whole image": "#777777", "masked": "#0072B2", "local maximum": "#D55E00"}
@@ -99,7 +101,7 @@ def _figure(images: Sequence[str], profile: bool) -> tuple[Figure, tuple[list[Ax
     figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     sides = {
-        "left": 0.63 / width,
+        "left": 0.85 / width,
         "right": 1 - 0.27 / width,
         "top": 1 - 0.66 / height,
         "bottom": (0.55 + legend) / height,
@@ -291,8 +293,9 @@ def _legend(component: ComponentMap, unit: LengthUnit) -> str:
         return f"{words}:\n    {hint}{area}, {component.fraction:.1%} of the specimen"
     said = ", by the user" if component.by_user else ""
     words = component.outcome_words
-    gap = "\n    " if len(words) > 20 else "  "  # a legend wider than the figure would be cut off
-    return f"{component.name}  ({words}{said}):{gap}{area}, {component.fraction:.1%} of the specimen"
+    first, second = f"{component.name}  ({words}{said}):", f"{area}, {component.fraction:.1%} of the specimen"
+    gap = "  " if len(first) + len(second) <= WIDEST_LEGEND else "\n    "
+    return f"{first}{gap}{second}"
 
 
 def _draw_profiles(axes: Axes, analysis: Analysis, unit: LengthUnit) -> None:
