@@ -120,3 +120,21 @@ def test_pairs_are_made_once_and_read_again(tmp_path, monkeypatch):
     assert np.array_equal(pairs.truth[0].snr, synthesise(5, 1, (), FEW).truth.snr)
     with pytest.raises(ValueError, match="another seed"):
         list(make_pairs(tmp_path, 4, 6, (), FEW, inputs, workers=1))
+
+
+def test_what_a_lens_moves_beyond_a_border_does_not_come_back_at_the_opposite_one():
+    shape, pixel = (256, 256), (0.05, 0.05)
+    lens = Lens(cs_mm=1.2, defocus=150.0)  # moves fringes of 0.25 nm by 2 nm
+    x = np.arange(shape[1]) * pixel[1]
+    crystal = np.zeros(shape, np.float32)
+    crystal[:, :60] = 0.05 * np.cos(2 * np.pi * 4.0 * x[:60])
+    rng = np.random.default_rng(1)
+    camera = Camera(dose=1e9)
+    grey = expose(np.zeros(shape, np.float32), crystal, pixel, lens, camera, 0.0, rng)
+    parts = {"crystal": grey[:, 5:45], "opposite border": grey[:, -40:], "middle": grey[:, 150:190]}
+    power = {}
+    for name, part in parts.items():
+        spectrum = np.abs(np.fft.rfft((part - part.mean()).mean(axis=0) * np.hanning(40))) ** 2
+        power[name] = spectrum[7:10].sum()  # 4 1/nm is the eighth of 40 pixels
+    assert power["opposite border"] < 1e-3 * power["crystal"]
+    assert power["middle"] < 1e-3 * power["crystal"]

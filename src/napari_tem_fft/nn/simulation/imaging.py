@@ -20,6 +20,10 @@ Image = NDArray[np.float32]
 MANY = 15.0
 #: The film's scattering falls to a half at this frequency, 1/nm.
 FILM_FALL = 4.0
+#: A transform knows no border: what the lens moves beyond one would come back at the opposite one, as fringes
+#: where no crystal is. So the specimen goes on all round for so many nm: twice that is more than most lenses
+#: move a fringe. Crystals fade there, within so many nm, and are not mirrored into the image.
+GUARD, FADE = 3.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +153,34 @@ def expose(
     second_order : float
         Weight of the squared contrast, from which double reflections come.
     """
+    around = [_beyond(n, p) for n, p in zip(film.shape, pixel_size, strict=True)]
+    fade = [_fade(n, wide, p) for n, wide, p in zip(film.shape, around, pixel_size, strict=True)]
+    mean = np.float32(crystals.mean())
+    shown = tuple(slice(before, before + n) for n, (before, _) in zip(film.shape, around, strict=True))
+    film = np.pad(film, around, "symmetric")
+    crystals = np.pad(crystals - mean, around, "symmetric") * fade[0][:, None] * fade[1] + mean
     gy, gx = axes_of(film.shape, pixel_size)
     spectrum = fft.rfft2(film) * film_amplitude(gy**2 + gx**2)
     spectrum += fft.rfft2(crystals)
     spectrum *= lens.transfer(gy, gx).astype(np.float32)
     if camera.counting and camera.blur:
         spectrum *= camera.mtf(gy, gx, pixel_size).astype(np.float32)
-    contrast: Image = fft.irfft2(spectrum, s=film.shape)
+    contrast: Image = fft.irfft2(spectrum, s=film.shape)[shown]
     expected = 1 + contrast + (0.5 * second_order) * contrast**2
     return record_image(np.maximum(expected, 0.0), pixel_size, camera, rng)
+
+
+def _beyond(n: int, pixel_size: float) -> tuple[int, int]:
+    """Pixels that are put before and after an axis of n; their sum with n is fast to transform."""
+    least = min(int(np.ceil(GUARD / pixel_size)), n // 2)
+    more = fft.next_fast_len(n + 2 * least, real=True) - n
+    return more // 2, more - more // 2
+
+
+def _fade(n: int, around: tuple[int, int], pixel_size: float) -> Image:
+    """1 in the image, and beside it half a wave down to 0."""
+    away = np.concatenate([np.arange(around[0], 0, -1), np.zeros(n), np.arange(1, around[1] + 1)])
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * np.clip(away * pixel_size / FADE, 0, 1)), np.float32)
 
 
 def record_image(
