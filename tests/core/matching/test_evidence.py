@@ -9,7 +9,14 @@ import pytest
 from forward_model import zone
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import MatchParams, Outcome, match_image
-from napari_tem_fft.core.matching.evidence import PRECISIONS, _at_precisions, _chi2
+from napari_tem_fft.core.matching.evidence import (
+    ANY_SCATTER,
+    POWER_SCATTER,
+    PRECISIONS,
+    _at_precisions,
+    _chi2,
+    power_evidence,
+)
 from napari_tem_fft.core.matching.expected import expected_patterns
 from napari_tem_fft.core.matching.geometry import ScalePrior
 from napari_tem_fft.core.matching.joint_posterior import combine
@@ -63,6 +70,33 @@ def test_the_forbidden_200_of_silicon_is_double_diffraction():
     kinds = {i.spot: i.kind for i in found.candidates[0].indexed}
     assert kinds[50] == "double diffraction"
     assert {kind for spot, kind in kinds.items() if spot != 50} == {"reflection"}
+
+
+def test_equal_powers_of_equal_reflections_are_as_expected():
+    spots = spots_at([(3.0, 0.0), (0.0, 3.0)])
+    observed = observe([grain_of(spots)], spots, MatchParams())
+    gain = power_evidence(np.full((1, 1, 2), 0.8), observed, np.zeros(1, np.intp))
+    assert gain[0, 0] == pytest.approx(np.log(ANY_SCATTER / POWER_SCATTER))
+    brighter = [replace(spots[0], snr=4000.0), spots[1]]
+    seen = observe([grain_of(brighter)], brighter, MatchParams())
+    unlike = power_evidence(np.full((1, 1, 2), 0.8), seen, np.zeros(1, np.intp))
+    apart = 0.5 * np.log(10) ** 2
+    assert unlike[0, 0] == pytest.approx(gain[0, 0] - 0.5 * apart * (POWER_SCATTER**-2 - ANY_SCATTER**-2))
+
+
+@pytest.mark.parametrize(("bright", "faint", "name"), [(111, 200, "Li2O"), (200, 111, "NaF")])
+def test_intensities_tell_lattices_that_positions_do_not(bright, faint, name):
+    (oxide, fluoride) = phases("Li2O", "NaF")
+    edge = 0.5 * (oxide.cell[0] + fluoride.cell[0])
+    directions = {111: np.array([(1, np.sqrt(2)), (1, -np.sqrt(2))]), 200: np.array([(2, 0)])}
+    directions[220] = np.array([(0, np.sqrt(8))])
+    power = {bright: 2000.0, faint: 30.0, 220: 900.0}
+    spots = []
+    for number, g in directions.items():
+        spots += spots_at(g / edge, first=1 + len(spots), snr=power[number])
+    (found,) = match(spots, ["Li2O", "NaF"])
+    assert found.candidates[0].phase == name
+    assert found.candidates[0].posterior > 5 * sum(c.posterior for c in found.candidates[1:])
 
 
 def test_side_lobes_and_faint_spots_hardly_count():
