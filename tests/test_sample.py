@@ -56,8 +56,8 @@ def test_every_grain_has_its_phase_and_no_other_is_named(analysis: Analysis) -> 
     named = {match.grain: match.phases for match in analysis.matches}
     for truth in TRUTH["grains"]:
         assert truth["phase"] in named[nearest(analysis, truth).id]
-    # cubic boron nitride has the lattice of copper, to 0.02 %: nothing is stated of the elements
-    assert {part.name for part in analysis.components} == {"BN_c / Cu", "Li2O", "Li2CO3"}
+    # cubic boron nitride has the lattice of copper, to 0.02 %, but its 200 is weak
+    assert {part.name for part in analysis.components} == {"Cu", "Li2O", "Li2CO3"}
 
 
 def test_d_is_right(analysis: Analysis) -> None:

@@ -3,9 +3,9 @@
     python tests/benchmarks/intensities.py [--grains N] [--seed S] [--part model|names]
 
 "model": how the power of reflections follows the kinematic |F|: slope and scatter of ln power within a grain;
-what the matcher's model of powers (`POWER_SLOPE`) gains and covers; the ln likelihood of what is seen and what
-not, by the matcher (`SHARPNESS`, `THRESHOLDS`, `FLOORS`) and by sharper and softer models; and how often points
-are seen of which it says so many per cent.
+what the matcher's model of powers (`POWER_SLOPE`) gains and covers; the ln likelihood of what is seen and of
+what is not, by the matcher's model of that (`SHARPNESS`, `THRESHOLDS`, `FLOORS`) and by sharper and softer
+ones; and how often points are seen of which it says so many per cent.
 
 "names": images of three grains with one lens, 16 candidates, 0.5 % uncertainty of the scale. The simulation
 itself says which grains are separable: the probability of the truth, averaged over thickness, tilt and the
@@ -13,7 +13,8 @@ one lens of the image, is more than 20 times that of any other candidate. Of the
 that are named (identified or likely), rightly and wrongly; grains with a single name, sets of one included;
 names and sets with the truth, sets without it; no name. Then the strict precision, and grains that are named
 though no phase of the image is among the candidates. The pairs whose
-positions are 0.3 to 0.4 % apart are a row of their own.
+positions are 0.3 to 0.4 % apart have rows of their own, the last of images of eight grains: one lens acts on
+all of them.
 """
 
 from __future__ import annotations
@@ -326,9 +327,11 @@ def _intensity(
     return logsumexp(both, axis=(1, 2)) - np.log(both.shape[1] * both.shape[2])
 
 
-def measure_names(label: str, names: Sequence[str], truths: Sequence[str], images: int, seed: int) -> str:
-    """One row: images of three grains of two of the truths."""
-    rng = np.random.default_rng([seed, 2, len(truths)])
+def measure_names(
+    label: str, names: Sequence[str], truths: Sequence[str], images: int, seed: int, number: int = 3
+) -> str:
+    """Rows: images of some grains of two of the truths."""
+    rng = np.random.default_rng([seed, number - 1, len(truths)])
     table = load_table()
     crystals = Crystals([find_phase(table, name) for name in names], rng)
     drawn = [names.index(name) for name in truths]
@@ -336,7 +339,7 @@ def measure_names(label: str, names: Sequence[str], truths: Sequence[str], image
     seen: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     absent: Counter[str] = Counter()
     for _ in range(images):
-        grains = list(_image(crystals, drawn))
+        grains = list(_image(crystals, drawn, number))
         probability = by_simulation(crystals, grains)
         matches = _names_of(crystals.phases, grains, crystals.cache)
         for row, (grain, match) in enumerate(zip(grains, matches, strict=True)):
@@ -350,11 +353,11 @@ def measure_names(label: str, names: Sequence[str], truths: Sequence[str], image
     return "\n".join([*_rows(label, seen), f"{'':18}named though absent {_share(absent, 'named'):.3f}"])
 
 
-def _image(crystals: Crystals, drawn: Sequence[int]) -> Iterator[TrueGrain]:
+def _image(crystals: Crystals, drawn: Sequence[int], grains: int) -> Iterator[TrueGrain]:
     rng, first = crystals.rng, 1
     lens, scale = Lens.drawn(rng), float(np.exp(rng.normal(0, UNCERTAINTY)))
     two = rng.choice(drawn, 2, replace=False)
-    for number in range(3):
+    for number in range(grains):
         true = draw_grain(crystals, int(rng.choice(two)), lens, scale, first)
         yield replace(true, grain=replace(true.grain, id=number + 1))
         first += len(true.spots)
@@ -405,10 +408,10 @@ def _rows(label: str, seen: dict[bool, Counter[str]]) -> Iterator[str]:
     for separable, counts in seen.items():
         name = f"{label}, {'' if separable else 'in'}separable"
         values = "".join(f"{_share(counts, column):13.3f}" for column in COLUMNS)
-        yield f"{name:26}{counts['all']:6d}{values}"
+        yield f"{name:30}{counts['all']:6d}{values}"
     both = seen[True] + seen[False]
     precision = both["right"] / max(both["named"], 1)
-    yield f"{'':26}strict precision {precision:.3f} of {both['named']} names"
+    yield f"{'':30}strict precision {precision:.3f} of {both['named']} names"
 
 
 def main() -> None:
@@ -422,10 +425,13 @@ def main() -> None:
     if args.part != "names":
         measure_model(args.grains, args.seed)
     if args.part != "model":
-        print(f"{'':26}{'all':>6}" + "".join(f"{column:>13}" for column in COLUMNS))
+        print(f"{'':30}{'all':>6}" + "".join(f"{column:>13}" for column in COLUMNS))
         pairs = [name for pair in PAIRS for name in pair]
         print(measure_names("all 16", CANDIDATES, CANDIDATES, args.grains // 3, args.seed), flush=True)
         print(measure_names("pairs", CANDIDATES, pairs, args.grains // 6, args.seed), flush=True)
+        print(
+            measure_names("pairs, 8 grains", CANDIDATES, pairs, args.grains // 12, args.seed, 8), flush=True
+        )
 
 
 if __name__ == "__main__":
