@@ -16,8 +16,12 @@ from scipy import ndimage
 from ..maps.map_grid import linear_weights
 
 #: A Hann window correlates neighbouring bins: its noise bandwidth is 1.5 bins an axis.
+#: Follows from the window, not tuned. Sweep: halved, F1 0.82 -> 0.84, area 0.89 -> 0.90, right names 4 ->
+#: 5; doubled, area 0.89 -> 0.91.
 HANN_BANDWIDTH = 1.5**2
 #: Variance of a median over that of a mean, for exponential values: 1 / ln(2)^2.
+#: Follows from the statistics, not tuned. Sweep: halved, F1 0.82 -> 0.84, area 0.89 -> 0.90, right names 4
+#: -> 5; doubled, area 0.89 -> 0.91.
 MEDIAN_LOSS = 1.0 / np.log(2.0) ** 2
 #: Detectors record noise at all frequencies. Where a spectrum falls below this share of its largest ring,
 #: the image was filtered, and what is left there (rounding, leakage) is no measure of noise.
@@ -309,11 +313,19 @@ def threshold(tests: float, false_alarms: float, counts: NDArray[np.float64] | f
 
 
 #: An excess at an azimuth counts beyond this over the root of the number of windows.
+#: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.91, error of d 0.107
+#: -> 0.114 %.
 AZIMUTHAL_CHANCE = 1.4
 #: Standard deviation by chance of the smoothed logarithm, times the root of the number of windows.
+#: Follows from the two below. Sweep: halved, area 0.89 -> 0.91, grains 12 -> 13; doubled, area 0.89 ->
+#: 0.91.
 LOG_CHANCE = 0.36
 #: It is the median over squares that reach so many bins to either side, taken at every third bin.
+#: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.81, area 0.89 -> 0.88, error of d 0.107 ->
+#: 0.077 %; doubled, area 0.89 -> 0.91.
 AZIMUTHAL_REACH = 4
+#: No record says on what it was set. Sweep of AZIMUTHAL_STRIDE: halved, nothing; doubled, area 0.89 ->
+#: 0.91.
 AZIMUTHAL_STRIDE = 3
 
 

@@ -24,6 +24,8 @@ from .threads import threads
 from .windows import WindowLine, WindowParams, window_line, window_pixels
 
 #: Fewest bins in the rings of a window, from which its noise is estimated.
+#: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.80, area 0.89 -> 0.84, belief 0.73 ->
+#: 0.65, error of d 0.107 -> 0.089 %, grains 12 -> 11; doubled, area 0.89 -> 0.91.
 RING_BINS = 240
 
 

@@ -27,16 +27,23 @@ from ..maps.map_grid import MapGrid, MapPart
 
 #: The median of so many exponential values (the rings', which the window correlates), the upper of the two in
 #: the middle, is larger than ln 2 by this factor.
+#: Follows from the statistics, not tuned. Sweep: halved, F1 0.82 -> 0.80, area 0.89 -> 0.82, belief 0.73 ->
+#: 0.65, error of d 0.107 -> 0.097 %, grains 12 -> 11; doubled, area 0.89 -> 0.91.
 MEDIAN_BIAS = 1 + (0.5 * HANN_BANDWIDTH + 1) / (RING_BINS * np.log(2))
 #: Noise whose amplitude rises by this factor within so many nm is taken for the edge of the film.
+#: No record says on what it was set. Sweep: halved, area 0.89 -> 0.91; doubled, area 0.89 -> 0.90.
 STEEP = 1.05
+#: No record says on what it was set. Sweep of EDGE_REACH: halved, area 0.89 -> 0.91; doubled, area 0.89 ->
+#: 0.90.
 EDGE_REACH = 2.5
 #: The Gaussian is cut where it has fallen to this.
 CUT = 1e-3
 #: FFT wrap-around contaminates a margin of this many filter widths at the image's border.
+#: No record says on what it was set. Sweep: halved, error of d 0.107 -> 0.099 %; doubled, nothing.
 BORDER = 4.0
 #: An image narrower than this is small, nm: the margins of the usual filter (1 nm) at both borders, and half
 #: as much again in the middle.
+#: Sweep: halved, nothing; doubled, belief 0.73 -> 0.74, error of d 0.107 -> 0.088 %.
 SMALL = 12.0
 #: In a small image the places nearer to the border than so many widths have the field of that distance: with
 #: 0 the corners of a crystal that fills the field fall below half of its significance, with 1 a grain that
