@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
-from napari_tem_fft.layers.reciprocal_plane import Plane, Ring, scale_bars, spot_features
+from napari_tem_fft.layers.reciprocal_plane import LABEL_SIZE, Plane, Ring, scale_bars, spot_features
 from napari_tem_fft.layers.results import (
     GREYED,
     KEY,
@@ -191,6 +192,26 @@ def test_rings_carry_their_labels():
     assert kwargs["features"]["label"] == ["", "", "0.2500 nm", "0.2000 nm"]
     assert np.ptp(shapes[0], axis=0) == pytest.approx((8.0, 8.0))
     assert np.hypot(*shapes[2].mean(axis=0)) == pytest.approx(4.35)
+
+
+def test_labels_of_rings_lie_on_no_spot_where_there_is_room_and_on_no_other_label():
+    rings = [Ring(g, f"{1 / g:.4f} nm", "#E69F00") for g in (4.0, 5.0, 6.0)]
+    azimuths = np.radians(np.arange(10.0, 180.0, 40.0))
+    spots = [
+        replace(small_analysis().spots[0], id=number, g=(ring.g * np.sin(a), ring.g * np.cos(a)))
+        for number, (ring, a) in enumerate(itertools.product(rings, azimuths))
+    ]
+    shapes, _, _ = rings_layer(rings, PLANE, "a", 10.0, spots=spots)
+    labels = np.array([line.mean(axis=0) for line in shapes[3:]])
+    half = 0.5 * 10.0 * np.array(LABEL_SIZE)
+    g = np.array([spot.g for spot in spots])
+    for label in labels:
+        assert not (np.abs(np.concatenate([g, -g]) - label) < half).all(axis=1).any()
+    for one, other in itertools.combinations(labels, 2):
+        assert (np.abs(one - other) > 2 * half).any()
+    off = [replace(spot, enabled=False) for spot in spots]
+    unmoved, _, _ = rings_layer(rings, PLANE, "a", 10.0, spots=off)
+    assert np.array_equal(unmoved[3:], shapes[3:])  # deleting spots moves no label
 
 
 def test_bars_are_true():

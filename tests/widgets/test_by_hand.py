@@ -1,35 +1,55 @@
 """What once went wrong in the window, tried with the mouse and the keys of Qt, two images or more open."""
 
 import os
+import re
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from napari.layers import Layer
+from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QMouseEvent, QOpenGLContext
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QToolButton,
+)
 
 from dm_writer import write_dm
 from forward_model import fringes
 from hand import Hand
 from mouse import canvas_of, on_canvas
 from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.image.stack import ImageStack
 from napari_tem_fft.core.matching import Outcome
+from napari_tem_fft.core.reanalysis import is_edited
 from napari_tem_fft.io.figures.overview import overview
 from napari_tem_fft.layers.results import KEY, micrograph_layer, stack_layer
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
 from napari_tem_fft.widgets.docks.components import ComponentsDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
+from napari_tem_fft.widgets.docks.placement import dock_of
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.docks.results import ResultsDock
 from napari_tem_fft.widgets.docks.series import SeriesDock
+from napari_tem_fft.widgets.docks.spots import SpotsDock
+from napari_tem_fft.widgets.docks.train import TrainDock
+from napari_tem_fft.widgets.forms.tree import ResultTree
+from napari_tem_fft.widgets.session import fine_tuning
 from napari_tem_fft.widgets.session.source import calibration_from
 from small_analysis import small_analysis
+from small_network import small_model
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="the canvas needs an OpenGL driver"
@@ -437,3 +457,299 @@ def test_the_window_shrinks_and_no_dock_nor_name_squeezes_the_images(hand, two):
     two[0].layer.name = "a name that is much longer than the list of layers has room for " * 3
     hand.qtbot.wait(100)
     assert canvas.width() == before
+
+
+def test_the_colour_bar_of_the_orientation_has_a_title_with_unit_and_stays_off_the_fft(hand, two):
+    grains = hand.bring(ResultsDock).findChild(ComponentsDock)
+    (more,) = [each for each in grains.findChildren(QToolButton) if each.text() == "Grains"]
+    for state in two:
+        hand.choose_image(state.layer)
+        hand.menu(more, grains.maps)
+        hand.until(lambda state=state: state.group.get("orientation") is not None)
+        hand.rest()
+        orientation, title, fft = (state.group[role] for role in ("orientation", "key", "fft"))
+        assert orientation.visible and orientation.colorbar.visible
+        assert [text for text in title.features["label"] if text.startswith("orientation: azimuth (°)")]
+        hand.press(hand.dock.views.to_both)
+        (left, top), right = fft.extent.world[0][::-1], title.extent.world[1, 1]
+        assert right <= state.layer.extent.world[1, 1] + state.micrograph.pixel_size[1] < left
+        bar, place = orientation.colorbar, on_canvas(hand.viewer, (top, left))
+        assert str(bar.position) == "top_left" and bar.size[0] < 0.5 * place.x()
+    assert two[0].group.get("orientation") is None or not two[0].group["orientation"].visible
+
+
+STAND_IN = """
+import json, pathlib, sys
+for step, f1 in ((0, 0.5), (20, 0.9)):
+    scores = {"f1": f1, "precision": f1, "recall": f1}
+    print(json.dumps({"stage": "training", "step": step, "steps": 20, **scores}), flush=True)
+pathlib.Path(sys.argv[1]).mkdir(parents=True)
+(pathlib.Path(sys.argv[1]) / "config.json").write_text("{}")
+"""
+
+
+def test_fine_tuning_takes_corrected_masks_alone_and_tells_its_time_and_what_it_changed(
+    hand, films, tmp_path, monkeypatch
+):
+    models = tmp_path / "models"
+    small_model(models / "real", "real")
+    for module in ("nn.inference.model", "widgets.docks.train"):
+        monkeypatch.setattr(f"napari_tem_fft.{module}.own_folder", lambda: models)
+    monkeypatch.setattr(fine_tuning, "_cache", lambda: tmp_path / "kept")
+    monkeypatch.setattr(
+        fine_tuning, "command", lambda base, pairs, output: (sys.executable, "-c", STAND_IN, str(output))
+    )
+    dock = hand.dock
+    hand.type(dock.candidates.names, "LiF, Cu")
+    two = []
+    for path in films[:2]:
+        hand.drop(path)
+        two.append(hand.run())
+    hand.press(dock.on_demand["Train"])
+    train = hand.bring(TrainDock)
+    hand.choose(train.base, train.base.findText("real"))
+
+    def saved():
+        return sorted(Path(train.folder.text()).glob("*.npz"))
+
+    for state in two:  # as they were found
+        hand.choose_image(state.layer)
+        hand.press(train.save)
+        assert "as it was found: correct it first" in dock.problem.text() and not saved()
+    assert train.estimate.text() == ""
+    hand.press(dock.views.to_reciprocal)
+    hand.press(dock.spots.tools["remove"])
+    hand.click(hand.place_of(two[1], two[1].spots[0].g))
+    hand.until(lambda: is_edited(two[1].analysis))
+    hand.rest()
+    hand.press(dock.spots.tools["look"])
+    hand.until(train.save.isEnabled)
+    hand.press(train.save)
+    hand.until(lambda: train.pairs.topLevelItemCount() == 1)
+    assert len(saved()) == 1 and train.pairs.topLevelItem(0).text(0) == "film"
+    assert train.estimate.isVisible() and train.estimate.text().startswith("Fine-tuning takes about ")
+    hand.press(train.start)
+    hand.until(lambda: not train.training.running and train.start.isEnabled())
+    assert train.scores.text().startswith("On your pairs: F1 0.50 before, 0.90 now")
+    hand.press(dock.spots.undo)
+    hand.until(lambda: not is_edited(two[1].analysis))
+    hand.rest()
+    hand.until(train.save.isEnabled)
+    hand.press(train.save)
+    assert "as it was found" in dock.problem.text() and len(saved()) == 1
+
+
+def test_a_series_counts_whole_frames_and_a_row_shows_its_maps(hand, films):
+    hand.type(hand.dock.candidates.names, "LiF, Cu")
+    hand.drop(films[0])
+    film = hand.dock.image.image
+    y, x = np.mgrid[:200, :200] * 0.03
+    grain = (np.hypot(y - 3, x - 3) < 2.2) * fringes((200, 200), (0.03, 0.03), 0.235, 20.0)
+    frames = np.random.default_rng(5).normal(size=(3, 200, 200)) + 2 * np.multiply.outer([0, 1, 1], grain)
+    stack = hand.viewer.add_layer(
+        Layer.create(*stack_layer(ImageStack(frames.astype(np.float32), Calibration.real(0.03), "series")))
+    )
+    hand.press(hand.dock.on_demand["Series"])
+    series = hand.bring(SeriesDock)
+    hand.press(series.run)
+    hand.until(lambda: len(series.frames) == 3 and not series.runner.running)
+    low, high = series.plot.axes.get_xlim()
+    ticks = [tick for tick in series.plot.axes.get_xticks() if low <= tick <= high]
+    assert len(ticks) >= 2 and all(tick == round(tick) for tick in ticks)
+    for number in (2, 0, 1):
+        hand.row(series.tree, str(number))
+        hand.until(lambda number=number: hand.viewer.dims.current_step[0] == number)
+        hand.rest()
+        state = hand.session.current
+        assert state.layer is stack and len(state.components) == (number > 0)
+        maps = {role for role in state.group.roles if role.startswith("heat")}
+        assert bool(maps) == (number > 0) and all(state.group[role].visible for role in maps)
+        assert stack in hand.shown() and film not in hand.shown()
+
+
+def test_no_number_is_nothing_with_a_sign(hand, analysis):
+    """Very well known spots and tiny deviations, in two images; what all docks say is read."""
+    small = replace(
+        analysis,
+        spots=tuple(replace(spot, sigma=2e-6) for spot in analysis.spots),
+        matches=tuple(
+            replace(match, candidates=tuple(_nearly_perfect(each) for each in match.candidates))
+            for match in analysis.matches
+        ),
+    )
+    for name in ("first", "second"):
+        pixels = small.micrograph.pixels + (name == "second")
+        micrograph = replace(small.micrograph, name=name, pixels=pixels)
+        data, kwargs, kind = micrograph_layer(micrograph)
+        kwargs["metadata"][KEY]["analysis"] = replace(small, micrograph=micrograph)
+        hand.viewer.add_layer(Layer.create(data, kwargs, kind))
+        hand.rest()
+    hand.until(lambda: len(hand.session._image_states) == 2)
+    wrong = re.compile(r"±\s*0\.?0*(?![.\d])|[-\u2212]0\.?0*(?![.\d])")
+    assert (
+        wrong.search("0.2 ± 0.0000 nm") and wrong.search("-0.00°") and not wrong.search("± 0.00002 at -0.01")
+    )
+    for state in tuple(hand.session._image_states.values()):
+        hand.choose_image(state.layer)
+        hand.click(hand.place_of(state, state.spots[0].g))
+        hand.rest()
+        assert hand.session.chosen is not None
+        words = _words_of(hand.viewer.window._qt_window)
+        assert any("± 0.0" in text for text in words)
+        assert not [text for text in words if wrong.search(text)]
+
+
+def _nearly_perfect(candidate):
+    near = {"d_residual": -1e-5, "angle_residual": -1e-3}
+    return replace(
+        candidate, scale=1 - 1e-6, indexed=tuple(replace(each, **near) for each in candidate.indexed)
+    )
+
+
+def _words_of(window):
+    """All that labels, choices and tables of a window say."""
+    words = [label.text() for label in window.findChildren(QLabel)]
+    words += [box.itemText(n) for box in window.findChildren(QComboBox) for n in range(box.count())]
+    for tree in window.findChildren(ResultTree):
+        words += [item.text(n) for item in tree.items() for n in range(tree.columnCount())]
+    return words
+
+
+def test_closed_at_work_the_window_asks_once_in_words(hand, films, monkeypatch):
+    """And goes on if the answer is no; the keys are those of napari's menu."""
+    asked = []
+
+    def answer_no(dialog):
+        asked.append("\n".join(label.text() for label in dialog.findChildren(QLabel)))
+        return QDialog.DialogCode.Rejected
+
+    for name in ("exec", "exec_"):
+        monkeypatch.setattr(QDialog, name, answer_no, raising=False)
+    monkeypatch.setattr(get_settings().application, "confirm_close_window", True)
+    hand.type(hand.dock.candidates.names, "LiF, Cu")
+    window = hand.viewer.window._qt_window
+    for path in films[:2]:
+        hand.drop(path)
+        hand.press(hand.dock.run)
+        hand.until(lambda: hand.session.running)
+        assert not hand.viewer.window._task_status_manager.is_busy()  # or napari asks about each task too
+        asked.clear()
+        window.close(confirm_need=True)
+        assert len(asked) == 1 and "close window" in asked[0] and not re.search("0x|function|<", asked[0])
+        assert window.isVisible() and hand.session.running
+        hand.rest()
+        assert hand.session.current.analysis is not None
+
+
+def test_the_sample_at_an_edge_is_lithium_fluoride(hand, films):
+    hand.drop(films[1])
+    hand.viewer.open_sample("napari-tem-fft", "edge")
+    hand.choose(hand.dock.network.list, hand.dock.network.list.findText("spots"))
+    hand.type(hand.dock.candidates.elements, "Li, F, -H")
+    state = hand.run()
+    assert state.layer.name == "edge" and [component.name for component in state.components] == ["LiF"]
+    assert "LiF</b>: identified" in hand.dock.result.text()
+
+
+def test_no_words_are_cut_and_no_button_moves_under_the_mouse(hand, two):
+    window, dock = hand.viewer.window._qt_window, hand.dock
+    for name in ("Series", "Batch", "Train"):
+        hand.press(dock.on_demand[name])
+    hand.bring(type(dock))
+    window.resize(1280, 800)
+    hand.until(lambda: (window.width(), window.height()) == (1280, 800))
+    kinds = (
+        type(dock),
+        ProfileDock,
+        ResultsDock,
+        SpotsDock,
+        CalibrationDock,
+        SeriesDock,
+        BatchDock,
+        TrainDock,
+    )
+    for theme in ("dark", "light"):
+        hand.viewer.theme = theme
+        for state in two:
+            hand.choose_image(state.layer)
+            for kind in kinds:
+                widget = hand.bring(kind)
+                hand.qtbot.wait(50)
+                assert not _cut(widget), kind
+    hand.bring(type(dock))
+    steady = [dock.run, dock.step, dock.part, dock.cancel]
+    hand.qtbot.wait(100)
+    before = [each.mapTo(window, QPoint(0, 0)) for each in steady]
+    for state in two:
+        hand.choose_image(state.layer)
+        hand.click(state.grains[0].centre)
+        hand.rest()
+        assert dock.choice.isVisible()
+        hand.qtbot.wait(100)
+        assert [each.mapTo(window, QPoint(0, 0)) for each in steady] == before
+
+
+def _cut(widget):
+    """Labels and buttons that have less room than their words need."""
+    cut = []
+    for each in (*widget.findChildren(QAbstractButton), *widget.findChildren(QLabel)):
+        wraps = isinstance(each, QLabel) and each.wordWrap()
+        low = wraps and each.height() < each.heightForWidth(each.width()) - 1
+        if (
+            each.isVisible()
+            and each.text()
+            and (low or (not wraps and each.width() < each.sizeHint().width() - 1))
+        ):
+            cut.append(each.text())
+    return cut
+
+
+def test_the_profile_reads_well_on_the_right_and_at_the_bottom(hand, two):
+    window, profile = hand.viewer.window._qt_window, hand.find(ProfileDock)
+    own = dock_of(profile)
+    window.resize(1280, 800)
+    for area in (Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea):
+        window.addDockWidget(area, own)
+        own.raise_()
+        hand.until(profile.isVisible)
+        for state in two:
+            hand.choose_image(state.layer)
+            hand.qtbot.wait(100)
+            profile.plot.draw()
+            axes = profile.plot.axes
+            box, whole = axes.get_window_extent(), profile.plot.figure.bbox
+            assert box.width > 0.6 * whole.width and box.height > 0.4 * whole.height
+            assert box.width > 150 and box.height > 60
+            # the highest peak is no flat line
+            data = [line.get_ydata() for line in axes.lines if line.get_transform() == axes.transData]
+            highest = max(np.nanmax(values) for values in data if len(values) > 20)
+            rise = axes.transData.transform([(0, 0), (0, highest)])[:, 1]
+            assert np.ptp(rise) > 0.2 * box.height
+
+
+def test_saving_and_switching_panels_do_not_stop_the_window(hand, two, tmp_path):
+    """Of the processor time of the window's own thread no gap between two beats is long."""
+    large = np.random.default_rng(1).normal(size=(2048, 2048)).astype(np.float32)
+    hand.viewer.add_layer(Layer.create(*micrograph_layer(Micrograph(large, Calibration.real(0.02), "large"))))
+    hand.choose_image(two[1].layer)
+    beats = [time.thread_time()]
+    timer = QTimer(interval=5)
+    timer.timeout.connect(lambda: beats.append(time.thread_time()))
+    timer.start()
+
+    def longest(act):
+        beats[:] = [time.thread_time()]
+        act()
+        hand.rest()
+        hand.qtbot.wait(50)
+        return max(np.diff(beats))
+
+    for panel in (True, False):
+        assert longest(lambda: hand.press(hand.dock.panel)) < 1.5, panel
+    for state in two:
+        assert longest(lambda state=state: hand.choose_image(state.layer)) < 0.7
+    for kind in (ResultsDock, SpotsDock, CalibrationDock, ProfileDock):
+        assert longest(lambda kind=kind: hand.bring(kind)) < 0.7, kind
+    path = str(tmp_path / "all.temfft")
+    assert longest(lambda: hand.viewer.layers.save(path, plugin="napari-tem-fft")) < 1.5
+    assert (tmp_path / "all.temfft").exists()

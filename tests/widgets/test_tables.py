@@ -247,7 +247,7 @@ def test_what_happens_within_grains_is_shown_as_layers(viewer, dock, analysed, q
     change = np.asarray(analysed.group["d_change"].data)
     grain = region.mask_on(analysed.analysis.map_grid.box)
     assert np.isfinite(change[grain]).mean() < 0.05  # the planes are straight: nothing is significant
-    assert "change of d within a grain (%)" in table.legend.text() and table.legend.isVisibleTo(table)
+    assert "change of d within a grain (%)" in table.legend.text() and table.about_maps.isVisibleTo(table)
 
 
 def test_a_bent_lattice_says_its_range_of_d_and_its_grains_that_they_are_places(analysed):

@@ -51,6 +51,22 @@ def uncertainty(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
     return f"{value:.{places}f}"
 
 
+def with_sigma(value: float, sigma: float, digits: int = 1) -> str:
+    """A number and its standard deviation, with more digits where that would seem to be nothing.
+
+    One without a standard deviation stands alone.
+
+    Examples
+    --------
+    >>> with_sigma(179.8, 20.2), with_sigma(3.84, 0.03), with_sigma(3.84, 0.3, 0), with_sigma(4.8, 0.0)
+    ('179.8 ± 20.2', '3.84 ± 0.03', '3.8 ± 0.3', '4.8')
+    """
+    if not sigma > 0:
+        return f"{value:.{digits}f}"
+    places = digits if sigma >= 0.5 * 10.0**-digits else min(math.ceil(-math.log10(sigma)), 9)
+    return f"{value:.{places}f} ± {sigma:.{places}f}"
+
+
 def signed(value: float, digits: int = 2) -> str:
     """A number with its sign; nothing is neither more nor less.
 

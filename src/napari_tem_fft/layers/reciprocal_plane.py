@@ -25,8 +25,11 @@ Point = tuple[float, float]
 GAP = 0.04
 #: Size (y, x) of a ring's label, as a share of half the picture's width.
 LABEL_SIZE = (0.09, 0.3)
-#: A spot nearer than this to a label's middle, in sizes of a label, is covered by it.
-HALF_LABEL = 0.6
+#: A spot nearer than this to a label's middle, in sizes of a label, is covered by it, circle and all.
+HALF_LABEL = 0.75
+#: Distance of a label's middle from its ring, as a share of half the picture's width, and the steps (degrees)
+#: in which its place is sought.
+LABEL_OFFSET, TURN = 0.035, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +121,25 @@ def label_azimuths(
     spots : sequence of tuple of float, (y, x), 1/nm
         What no label should cover, if there is room elsewhere.
     """
-    turns = start + np.arange(0.0, 360.0, 15.0)
+    turns = start + np.arange(0.0, 360.0, TURN)
     size = reach * np.array(LABEL_SIZE)
     covered = np.array(spots, float).reshape(-1, 2) / size
     directions = np.stack([-np.sin(np.radians(turns)), np.cos(np.radians(turns))], axis=1)
     placed: list[NDArray[np.float64]] = []
     azimuths = []
     for ring in rings:
-        places = directions * ring.g / (reach * np.array(LABEL_SIZE))
+        places = directions * (ring.g + LABEL_OFFSET * reach) / size
         inside = np.abs(places).max(axis=1, where=[False, True], initial=0) < 1 / LABEL_SIZE[1] - 0.5
-        room = np.min([np.hypot(*(places - other).T) for other in placed], axis=0) if placed else -turns
-        outside = directions * (ring.g + 0.035 * reach) / size
-        apart = np.abs(outside[:, None, :] - covered[None, :, :]).max(axis=2)
-        free = apart.min(axis=1, initial=np.inf) > HALF_LABEL
-        best = int(np.argmax(np.where(inside, room, -1e3) - 1e2 * ~free))
+        away = np.abs(places[:, None, :] - covered[None, :, :]).max(axis=2)
+        hidden = np.count_nonzero(away < HALF_LABEL, axis=1)
+        room = -turns / 360
+        met = np.zeros(len(turns))
+        if placed:
+            apart = np.abs(places[:, None, :] - np.array(placed)[None, :, :])
+            room = np.hypot(*np.moveaxis(apart, -1, 0)).min(axis=1)
+            met = np.count_nonzero(apart.max(axis=2) < 1.0, axis=1)
+        # outside is worst, then to lie on another label, then to hide spots
+        best = int(np.argmax(room - 1e6 * ~inside - 1e4 * met - 1e2 * hidden))
         placed.append(places[best])
         azimuths.append(float(turns[best] % 360))
     return azimuths

@@ -40,7 +40,7 @@ from .image import (
     place,
     stack_layer,
 )
-from .reciprocal_plane import Bar, Plane, Point, Ring, label_azimuths, spot_features
+from .reciprocal_plane import LABEL_OFFSET, Bar, Plane, Point, Ring, label_azimuths, spot_features
 
 __all__ = [
     "BESIDE",
@@ -372,9 +372,10 @@ def rings_layer(
     spots : sequence of Spot
         Those that no label should cover.
     """
-    covered = [(sign * spot.g[0], sign * spot.g[1]) for spot in spots if spot.enabled for sign in (1, -1)]
+    # deleted ones too: the labels stay in their places after an edit
+    covered = [(sign * spot.g[0], sign * spot.g[1]) for spot in spots for sign in (1, -1)]
     azimuths = label_azimuths(rings, reach, {"phase": 45, "compare": 20}.get(role, 90), covered)
-    carriers = [ring.label_place(a, 0.035 * reach) for ring, a in zip(rings, azimuths, strict=True)]
+    carriers = [ring.label_place(a, LABEL_OFFSET * reach) for ring, a in zip(rings, azimuths, strict=True)]
     kwargs = {
         **_drawn_shapes(plane),
         "name": f"{'selection' if role == 'choice' else role} · {of}",

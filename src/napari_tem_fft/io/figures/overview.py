@@ -21,7 +21,7 @@ from ...core.crystal.miller import format_hkl
 from ...core.fourier.diffractogram import display
 from ...core.grains.region import box_of
 from ...core.image.micrograph import Micrograph
-from ...core.lengths import LengthUnit, in_unit, length, symbol
+from ...core.lengths import LengthUnit, in_unit, length, symbol, with_sigma
 from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import ComponentMap, component_name
 from ...core.matching.attribution import indexed_as, matches_of_spots
@@ -286,7 +286,7 @@ def draw_outline(
 
 
 def _legend(component: ComponentMap, unit: LengthUnit) -> str:
-    area = f"{component.area:.1f} ± {component.area_sigma:.1f} nm²"
+    area = f"{with_sigma(component.area, component.area_sigma)} nm²"
     if component.bent is not None:
         words, _, hint = component.bent.words(unit).partition("; ")
         hint = f"{hint}  " if hint else ""

@@ -90,6 +90,8 @@ class CalibrationDock(Dock):
         self.d = QDoubleSpinBox(decimals=5, minimum=0.03, maximum=50.0, singleStep=0.001)
         self.d.setValue(0.2 * factor(length_unit()))
         self.d.setToolTip("The reference lattice spacing")
+        # napari's style hides the last letters of a field as narrow as Qt lets it get
+        self.d.setMinimumWidth(self.d.fontMetrics().horizontalAdvance("00.00000 nm") + 70)
         self.add = button("Add reference", "Correct the scale so that this spot has this d")
         self.per_axis = QCheckBox("Calibrate x and y separately")
         self.per_axis.setToolTip("A factor for each axis, from two spots or more in different directions")

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton
 
 from ...core.crystal.miller import format_hkl
 from ...core.grains.grain import Grain
-from ...core.lengths import signed, spacing
+from ...core.lengths import signed, spacing, with_sigma
 from ...core.maps.colours import colours_of
 from ...core.maps.component_map import ComponentMap, component_name
 from ...core.maps.strain import reference_text
@@ -21,7 +21,7 @@ from ...layers.grains import grain_layer_steps, legend
 from ...layers.results import LayerData
 from ..canvas.roi import drawn_corners
 from ..canvas.specimen import specimen_edits
-from ..forms.controls import Columns, button, flowing, wrapped_label
+from ..forms.controls import Columns, button, flowing, folding, wrapped_label
 from ..forms.outcome_words import component_words, match_words
 from ..forms.tree import ResultTree, Row
 from ..plots.sizes_plot import SizesPlot
@@ -66,7 +66,8 @@ class ComponentsDock(Dock):
         self.sizes = SizesPlot(unwrap_viewer(napari_viewer).theme)
         self.sizes.setVisible(False)
         self.legend = wrapped_label()
-        self.legend.setVisible(False)
+        self.about_maps = folding("What the maps show", self.legend)
+        self.about_maps.setVisible(False)
         self.maps = QAction("Orientation, strain and rotation as layers")
         self.against_roi = QAction("Strain against the drawn ROI, not each grain's mean", checkable=True)
         self.show_sizes = QAction("Histogram of sizes", checkable=True)
@@ -98,7 +99,7 @@ class ComponentsDock(Dock):
     def _lay_out(self) -> None:
         layout = self.column()
         layout.addWidget(Columns(self.tree, self.sizes, (3, 2)), stretch=1)
-        layout.addWidget(self.legend)
+        layout.addWidget(self.about_maps)
         grains = QToolButton(text="Grains", toolTip="Maps of what happens within grains, and their sizes")
         grains.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(grains)
@@ -114,7 +115,7 @@ class ComponentsDock(Dock):
             self.tree.fill(component_rows(image_state) if image_state is not None else [])
         self._on_sizes_changed()
         shown = image_state is not None and image_state.group.get("orientation") is not None
-        self.legend.setVisible(shown)
+        self.about_maps.setVisible(shown)
 
     def _on_unit_changed(self) -> None:
         image_state = self.session.current
@@ -168,7 +169,7 @@ class ComponentsDock(Dock):
         ):
             image_state.group.show(layers)
             self.legend.setText(legend(layers))
-            self.legend.setVisible(True)
+            self.about_maps.setVisible(True)
 
     def _on_theme_changed(self) -> None:
         self.sizes.set_theme(self.session.viewer.theme)
@@ -228,7 +229,7 @@ def _component_row(image_state: ImageState, component: ComponentMap, colour: str
         component.name,
         component_words(image_state, component) if component.phases or component.bent else "",
         f"{component.score:.2f}" if component.phases else "",
-        f"{component.area:.1f} ± {component.area_sigma:.1f}",
+        with_sigma(component.area, component.area_sigma),
         f"{component.fraction:.1%}",
         "",
     )
@@ -263,7 +264,7 @@ def _grain_row(
         f"grain {grain.id}",
         match_words(match),
         f"{probability:.2f}" if match.phases else "",
-        f"{grain.area:.1f} ± {grain.area_sigma:.1f}",
+        with_sigma(grain.area, grain.area_sigma),
         "",
         f"{grain.diameter:.1f}",
     )

@@ -32,12 +32,12 @@ class PhaseQuestion(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.name = QLineEdit(placeholderText="any phase: Au, rutile, ...")
+        self.name = QLineEdit(placeholderText="any phase")
         self.name.setToolTip(
             "A phase of the table, of your own files or of your library, by id, name or formula; Enter asks"
             " why the selected grain is not of it"
         )
-        self.name.setMinimumWidth(90)
+        self.name.setFixedWidth(96)  # the buttons stand in its row, in a narrow dock too
         self.why = button(
             "Why not?", "Why the selected grain is not said to be of this phase, or no grain is"
         )

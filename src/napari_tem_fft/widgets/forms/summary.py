@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from ...core.image.calibration import Calibration
+from ...core.lengths import with_sigma
 from ...core.maps.colours import colours_of
 from ...core.maps.component_map import ComponentMap
 from ..session.image_state import ImageState
@@ -94,5 +95,5 @@ def _assumptions(image_state: ImageState, component: ComponentMap) -> list[str]:
 def _line(image_state: ImageState, component: ComponentMap, colour: str) -> str:
     said = component.phases or component.bent
     words = f"{component_words(image_state, component)}, " if said else ""
-    share = f"{component.area:.0f} ± {component.area_sigma:.0f} nm², {component.fraction:.1%}"
+    share = f"{with_sigma(component.area, component.area_sigma, 0)} nm², {component.fraction:.1%}"
     return f'<span style="color:{colour}">■</span> <b>{escape(component.name)}</b>: {words}{share}'
