@@ -39,7 +39,6 @@ from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
 from napari_tem_fft.widgets.docks.components import ComponentsDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
-from napari_tem_fft.widgets.docks.placement import dock_of
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.docks.results import ResultsDock
 from napari_tem_fft.widgets.docks.series import SeriesDock
@@ -526,7 +525,7 @@ def test_fine_tuning_takes_corrected_masks_alone_and_tells_its_time_and_what_it_
     hand.until(train.save.isEnabled)
     hand.press(train.save)
     hand.until(lambda: train.pairs.topLevelItemCount() == 1)
-    assert len(saved()) == 1 and train.pairs.topLevelItem(0).text(0) == "film"
+    assert len(saved()) == 1 and train.pairs.topLevelItem(0).text(0).startswith("film")
     assert train.estimate.isVisible() and train.estimate.text().startswith("Fine-tuning takes about ")
     hand.press(train.start)
     hand.until(lambda: not train.training.running and train.start.isEnabled())
@@ -702,29 +701,6 @@ def _cut(widget):
         ):
             cut.append(each.text())
     return cut
-
-
-def test_the_profile_reads_well_on_the_right_and_at_the_bottom(hand, two):
-    window, profile = hand.viewer.window._qt_window, hand.find(ProfileDock)
-    own = dock_of(profile)
-    window.resize(1280, 800)
-    for area in (Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea):
-        window.addDockWidget(area, own)
-        own.raise_()
-        hand.until(profile.isVisible)
-        for state in two:
-            hand.choose_image(state.layer)
-            hand.qtbot.wait(100)
-            profile.plot.draw()
-            axes = profile.plot.axes
-            box, whole = axes.get_window_extent(), profile.plot.figure.bbox
-            assert box.width > 0.6 * whole.width and box.height > 0.4 * whole.height
-            assert box.width > 150 and box.height > 60
-            # the highest peak is no flat line
-            data = [line.get_ydata() for line in axes.lines if line.get_transform() == axes.transData]
-            highest = max(np.nanmax(values) for values in data if len(values) > 20)
-            rise = axes.transData.transform([(0, 0), (0, highest)])[:, 1]
-            assert np.ptp(rise) > 0.2 * box.height
 
 
 def test_saving_and_switching_panels_do_not_stop_the_window(hand, two, tmp_path):
