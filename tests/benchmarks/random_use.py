@@ -12,8 +12,7 @@ every second time while the run is under way.
 
 Printed are the actions with a fault, with the number of the action, how often each action was done, and the
 resident memory after the first cycle (an image opened, analysed and cleared) and after the last clearing of
-all layers; holes between pieces of memory are kept few (see GLIBC; set one of its variables to have it as it
-is). It ends with 1 if there was a fault, or the memory grew by more than 100 MB.
+all layers. It ends with 1 if there was a fault, or the memory grew by more than 100 MB.
 """
 
 from __future__ import annotations
@@ -37,9 +36,6 @@ os.environ.setdefault("NAPARI_CONFIG", "")
 IMAGES = ((240, 256, 0.03), (300, 200, 0.02), (220, 220, 0.045))
 #: In messages about what the user can mend.
 OF_THE_USER = ("open a micrograph first", "is too small")
-#: With its usual setting, which moves, glibc lays arrays of up to 32 MB among small objects; the holes
-#: between these count as resident ever after, though nothing holds them and they are used again.
-GLIBC = {"MALLOC_MMAP_THRESHOLD_": str(2**17), "MALLOC_ARENA_MAX": "2"}
 #: Most images that are open at a time, and most memory (MB) that may be left over.
 MOST, LEFT_OVER = 6, 100.0
 
@@ -362,6 +358,4 @@ def resident() -> float:
 
 
 if __name__ == "__main__":
-    if not GLIBC.keys() & os.environ.keys():  # the C library reads them when a process begins
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | GLIBC)
     main()
