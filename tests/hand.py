@@ -73,6 +73,7 @@ class Hand:
     def choose(self, box, index):
         """Go to an entry of a list by the arrow keys."""
         self.until(box.isEnabled)
+        assert 0 <= index < box.count(), "there is no such entry"
         while box.currentIndex() != index:
             QTest.keyClick(box, Qt.Key.Key_Down if box.currentIndex() < index else Qt.Key.Key_Up)
 
