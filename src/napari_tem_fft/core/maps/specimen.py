@@ -28,11 +28,14 @@ from .map_grid import MapGrid, resample
 from .speckle import SMALLEST_SMOOTHING, Discs, Film, Speckle, band_power, measure_speckle
 
 #: Standard deviations of the Gaussians over which speckle is averaged, nm: the finest that does.
+#: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 SMOOTHINGS = (SMALLEST_SMOOTHING, 2.6, 4.0)
 #: Distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to 2.9.
 FEWEST_SPREADS = 3.2
 #: Share of the vacuum that lies so many smoothings from its border; noise makes small islands.
+#: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 DEEP_SHARE = 0.35
+#: No record says on what it was set. Sweep of DEEP: halved, nothing; doubled, film 0.99 -> 0.95.
 DEEP = 1.25
 #: Smallest distance between the classes, in the logarithm of the power ratio.
 SMALLEST_RISE = 0.2
@@ -51,6 +54,7 @@ SHARE_REACH = (1.2, 7.0)
 SHARE_PASSED = 0.85
 #: The rise across the border must be this share of that between the classes, seen from between so many
 #: smoothings on either side.
+#: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 SMALLEST_STEP = 0.55
 STEP_REACH = (1.0, 2.5)
 #: The border lies where the power has risen by this share from the vacuum's to that of the film nearby, which

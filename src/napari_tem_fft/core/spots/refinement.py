@@ -31,6 +31,8 @@ from .bragg_filter import BORDER, bragg_fields, is_small
 SAMPLES_A_WIDTH = 1.6
 ITERATIONS = 3
 #: Of a place, in the moments of a field.
+#: Exponents, not tuned. Sweep: halved, belief 0.73 -> 0.72, error of d 0.107 -> 0.191 %; doubled, error of
+#: d 0.107 -> 0.230 %.
 POWERS = np.arange(3)[:, None]
 
 #: Cycles by which the phase of a real grain's fringes wanders across it (thickness, bending, the lens): over
