@@ -25,8 +25,8 @@ Point = tuple[float, float]
 GAP = 0.04
 #: Size (y, x) of a ring's label, as a share of half the picture's width.
 LABEL_SIZE = (0.09, 0.3)
-#: A spot nearer than this to a label's middle, in sizes of a label, is covered by it, circle and all.
-HALF_LABEL = 0.75
+#: A spot nearer than this to a label's middle, in sizes of a label, is covered by it.
+HALF_LABEL = 0.6
 #: Distance of a label's middle from its ring, as a share of half the picture's width, and the steps (degrees)
 #: in which its place is sought.
 LABEL_OFFSET, TURN = 0.035, 5.0
