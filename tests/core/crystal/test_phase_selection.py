@@ -69,9 +69,10 @@ def test_where_nothing_is_stated_all_but_the_extended_set_is_searched_battery_ph
     chosen = select_phases(TABLE)
     usual = [bool(set(phase.tags) & set(DEFAULT_TAGS)) for phase in chosen]
     extended = [phase for phase in TABLE if "extended" in phase.tags]
-    assert len(chosen) == len(TABLE) - len(extended) and usual == sorted(usual, reverse=True)
+    cold = [phase for phase in TABLE if "cryo" in phase.tags and phase not in extended]
+    assert len(chosen) == len(TABLE) - len(extended) - len(cold) and usual == sorted(usual, reverse=True)
     assert chosen == select_phases([phase for phase in TABLE if phase not in extended])
-    assert {"LiF", "Li", "Cu", "ice_Ih"} <= {phase.id for phase in chosen[: sum(usual)]}
+    assert {"LiF", "Li", "Cu"} <= {phase.id for phase in chosen[: sum(usual)]}
     assert len(select_phases(TABLE, tags=["all"])) == len(TABLE)
     with pytest.raises(ValueError, match="no set is called nonsense"):
         select_phases(TABLE, tags=["nonsense"])
@@ -109,6 +110,12 @@ def test_elements_are_a_subset_with_hydrogen_free():
     chosen = ids(tags=["all"], elements="Li, O")
     assert {"Li", "Li2O", "Li2O2", "LiOH", "LiH", "ice_Ih"} <= chosen
     assert not {"Li2CO3", "LiF"} & chosen
+
+
+def test_ice_is_a_candidate_by_name_by_set_or_where_hydrogen_is_stated():
+    assert not {"ice_Ih", "ice_Ic"} & (ids() | ids(elements="Mg, O, C") | ids(elements="-Na"))
+    assert {"ice_Ih", "ice_Ic"} <= ids(elements="H, O") & ids(elements="+H, O") & ids(tags=["cryo"])
+    assert ids(names=["ice"]) == {"ice_Ih"}
 
 
 def test_required_excluded_and_any_of():

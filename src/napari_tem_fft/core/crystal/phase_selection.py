@@ -14,6 +14,9 @@ DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
 #: Set that takes part only where elements, phases or sets are stated. Where nothing is, a larger table costs
 #: right names: with it, the lithium carbonate of the bundled micrograph was ambiguous with andalusite.
 EXTENDED_TAG = "extended"
+#: Phases that a microscope at room temperature cannot show, as ice: candidates only by name, by set, or where
+#: hydrogen is stated. Of grains with three spots in images of oxides they were named as often as anything.
+COLD_TAG = "cryo"
 #: The tag of every phase.
 ALL_TAGS = "all"
 _SYMBOLS = (
@@ -47,10 +50,14 @@ class ElementRule:
     any_of: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The elements that are said to be there, or perhaps."""
+        return self.optional | self.required | self.any_of
+
     def allows(self, elements: Iterable[str]) -> bool:
         """Whether a phase of these elements may be named."""
-        elements = frozenset(elements)
-        named = self.optional | self.required | self.any_of
+        elements, named = frozenset(elements), self.named
         if elements & self.excluded or not self.required <= elements:
             return False
         if self.any_of and not elements & self.any_of:
@@ -88,8 +95,8 @@ def select_phases(
     """The candidates: by name if names are given, else by set; either narrowed by the elements.
 
     Where neither names nor sets are given, the usual sets come first: of phases that are as probable they are
-    listed first, but a name is theirs only if no other phase has it. Where no elements are stated either, the
-    phases of the set "extended" are left out.
+    listed first, but a name is theirs only if no other phase has it; the set "cryo" (ice) is left out unless
+    hydrogen is stated, and where no elements are, so is the set "extended".
 
     Parameters
     ----------
@@ -107,15 +114,18 @@ def select_phases(
         For a name that is unknown or fits several phases, an unknown set, or an unknown element.
     """
     rule = parse_elements(elements) if isinstance(elements, str) else elements
-    stated = rule is not None and bool(rule.optional | rule.required | rule.any_of)
+    named = rule.named if rule is not None else frozenset()
+    stated = bool(named)
     pool = table if stated or names or tags else usual_phases(table)
     chosen = _by_names(pool, names) if names else _by_tags(pool, tags) if tags else _usual_first(pool)
+    if stated and not names and not tags and "H" not in named:
+        chosen = tuple(phase for phase in chosen if COLD_TAG not in phase.tags)
     return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
 
 
 def usual_phases(table: Sequence[Phase]) -> tuple[Phase, ...]:
-    """The phases that are searched where nothing is stated: all but the set "extended"."""
-    return tuple(phase for phase in table if EXTENDED_TAG not in phase.tags)
+    """The phases that are searched where nothing is stated: all but the sets "extended" and "cryo"."""
+    return tuple(phase for phase in table if not {EXTENDED_TAG, COLD_TAG} & set(phase.tags))
 
 
 def non_candidates(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:

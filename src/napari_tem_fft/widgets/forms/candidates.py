@@ -319,7 +319,7 @@ def assumes_hydrogen(elements: str, phases: Iterable[Phase]) -> bool:
         rule = parse_elements(elements)
     except ValueError:
         return False
-    stated = rule.optional | rule.required | rule.any_of
+    stated = rule.named
     if not stated or {"H", "D"} & (stated | rule.excluded):
         return False
     return any({"H", "D"} & phase.elements for phase in phases)
