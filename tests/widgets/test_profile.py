@@ -127,6 +127,20 @@ def test_names_of_phases_meet_no_ticks_and_no_numbers(plot):
     assert not any(box.overlaps(label.get_window_extent()) for box in boxes for label in numbers)
 
 
+@pytest.mark.parametrize("height", [70, 110, 160, 300])
+def test_in_a_low_dock_the_curves_keep_their_share_of_the_height(plot, height):
+    names = ("LiF", "Li2O", "Cu")
+    rows = tuple(PhaseLines(name, "red", (4.1, 5.0), ("", ""), (1.0, 0.5)) for name in names)
+    plot.figure.set_size_inches(500 / plot.figure.dpi, height / plot.figure.dpi)
+    plot.show_view(ProfileView([profile("masked", 4.0, 5.0)], phases=rows))
+    drawn = np.concatenate([line.get_ydata() for line in plot.axes.lines])
+    bottom, top = plot.axes.get_ylim()
+    assert np.ptp(drawn) > 0.33 * (top - bottom)
+    named = [text.get_text() for text in plot.axes.texts if text.get_text() in names]
+    seen = {70: (0, 2), 110: (0, 2), 160: (2, 0), 300: (2, 3)}  # labels go first, then rows
+    assert (len(labels(plot)), len(named)) == seen[height]
+
+
 def test_zoom_survives_an_edit(plot):
     plot.show_view(ProfileView([profile("masked", 4.0)]))
     plot.axes.set_xlim(3, 5)

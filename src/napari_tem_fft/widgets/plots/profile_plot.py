@@ -31,6 +31,8 @@ LABEL_WIDTH, LABEL_LENGTH, LABEL_ROOM, ROW = 11.0, 32.0, 42.0, 9.0
 NAMED_WIDTH = 20.0
 #: Letters of a phase's name that have room, and points across of a figure of its (hkl).
 NAME_LETTERS, HKL_LETTER = 11, 4.2
+#: Least share of the height that is the curves': in a low dock labels go first, then rows of phases.
+CURVES = 0.4
 #: Points left, right, below and above the axes for numbers and names.
 ROOM = (60.0, 6.0, 20.0, 20.0)
 
@@ -139,15 +141,26 @@ class ProfilePlot(ThemedCanvas):
                 chosen.append(d)
         self.upper.set_xticks(chosen, [f"{d * factor(self.view.unit):g}" for d in chosen])
 
+    def _shares(self) -> tuple[float, int]:
+        """Share of the height for labels, and how many phases have a row, so that curves keep theirs."""
+        height = self._points()[1]
+        free = (1 - CURVES) * height
+        labels = LABEL_ROOM if free >= LABEL_ROOM else 0.0
+        return labels / height, min(len(self.view.phases), int((free - labels) / ROW))
+
     def _draw_labels(self) -> None:
         """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
+        room = self._shares()[0]
+        self._stretch(room)
+        for g in self.view.chosen:
+            self.axes.axvline(g, color=self.colours.strong, linewidth=0.8, linestyle=":")
+        if not room:
+            return
         peaks, (low, high), (width, height) = self.view.peaks(), self.view.reach(), self._points()
         texts, across_axis = self._label_texts(width)
         places = spread_labels([peak.g for peak in peaks], across_axis * (high - low) / width)
-        room = min(LABEL_ROOM / height, 0.6)
-        self._stretch(room)
         across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
-        end = 1 - min(LABEL_LENGTH / height, 0.5)
+        end = 1 - LABEL_LENGTH / height
         ties = [[(peak.g, 1 - room), (place, end)] for peak, place in zip(peaks, places, strict=True)]
         lines = LineCollection(ties, colors=self.colours.faint, linewidths=0.6, transform=across)
         self.axes.add_collection(lines, autolim=False)
@@ -158,8 +171,6 @@ class ProfilePlot(ThemedCanvas):
                 fontsize=7.5, color=self.colours.strong if chosen else self.colours.text,
                 weight="bold" if chosen else "normal",
             )  # fmt: skip
-        for g in self.view.chosen:
-            self.axes.axvline(g, color=self.colours.strong, linewidth=0.8, linestyle=":")
 
     def _label_texts(self, width: float) -> tuple[list[str], float]:
         """Labels of the peaks, with (hkl) if all fit side by side, and the points that one takes."""
@@ -184,7 +195,7 @@ class ProfilePlot(ThemedCanvas):
 
     def _stretch(self, above: float) -> None:
         """Leave a share of the height free above the curves for the labels, and below for the ticks."""
-        below = min(ROW * len(self.view.phases) / self._points()[1], 0.4)
+        below = ROW * self._shares()[1] / self._points()[1]
         values = np.concatenate([self.view.values(profile)[0] for profile in self.view.drawn()])
         low, high = np.nanmin(values), np.nanmax(values)
         if self.view.logarithmic:
@@ -198,7 +209,7 @@ class ProfilePlot(ThemedCanvas):
         """A row of ticks a phase along the lower edge, named left of the axis, whose numbers stand above."""
         width, height = self._points()
         across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
-        for row, phase in enumerate(self.view.phases):
+        for row, phase in enumerate(self.view.phases[: self._shares()[1]]):
             bottom = (row * ROW + 1.5) / height
             top = bottom + 0.6 * ROW / height
             self.axes.vlines(phase.g, bottom, top, colors=phase.colour, transform=across, linewidth=1.4)
