@@ -32,7 +32,7 @@ NAMED_WIDTH = 20.0
 #: Letters of a phase's name that have room, and points across of a figure of its (hkl).
 NAME_LETTERS, HKL_LETTER = 11, 4.2
 #: Least share of the height that is the curves': in a low dock labels go first, then rows of phases.
-CURVES = 0.4
+CURVES = 0.25
 #: Points left, right, below and above the axes for numbers and names.
 ROOM = (60.0, 6.0, 20.0, 20.0)
 
