@@ -35,8 +35,12 @@ def test_a_closed_dock_is_gone(viewer, make, qtbot):
     viewer.window.remove_dock_widget(dock)
     gone = ref(dock)
     del dock
-    gc.collect()
-    assert gone() is None
+
+    def is_gone():  # PySide lets go of it with the next turns of the event loop
+        gc.collect()
+        return gone() is None
+
+    qtbot.waitUntil(is_gone)
 
 
 def test_the_session_goes_with_its_viewer(make_napari_viewer, grain_file, run, qtbot):

@@ -242,8 +242,9 @@ class TemFftDock(Dock):
         self.uncertainty.valueChanged.connect(self._on_uncertainty_stated)
         self.profiles.applied.connect(self._on_profile_applied)
         self.to_calibration.clicked.connect(self._on_to_calibration)
-        self.copies["Command"].clicked.connect(lambda: self._on_copy(as_command))
-        self.copies["Python"].clicked.connect(lambda: self._on_copy(as_python))
+        # no lambdas: PySide would keep them, and the dock with them
+        self.copies["Command"].clicked.connect(self._on_copy_command)
+        self.copies["Python"].clicked.connect(self._on_copy_python)
         for each in self.on_demand.values():
             each.clicked.connect(self._on_open)
         self.network.chosen.connect(self._on_network_chosen)
@@ -431,7 +432,13 @@ class TemFftDock(Dock):
         """Bring the Calibration dock to the front."""
         bring_to_front(self._viewer, "Calibration", CalibrationDock, "bottom")
 
-    def _on_copy(self, written: Callable[[Recipe], str]) -> None:
+    def _on_copy_command(self) -> None:
+        self._copy(as_command)
+
+    def _on_copy_python(self) -> None:
+        self._copy(as_python)
+
+    def _copy(self, written: Callable[[Recipe], str]) -> None:
         """Put what was done with the image on the clipboard, as text that does the same again."""
         image_state, clipboard = self.session.current, QGuiApplication.clipboard()
         if image_state is None or image_state.analysis is None or clipboard is None:
