@@ -19,7 +19,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from ..core.lengths import LengthUnit, length, symbol
+from ..core.lengths import LengthUnit, length, symbol, with_sigma
 from ..core.maps.colours import colours_of
 from ..core.matching.result import outcome_words
 from ..io.results.kept_colours import kept_colours
@@ -215,7 +215,7 @@ def _cells(part: ComponentSummary, unit: LengthUnit) -> list[_Cell]:
         _Cell(part.name),
         _Cell(part.ring_like or outcome_words(part.outcome, part.phases, part.score)),
         _Cell(f"{part.score:.2f}" if part.phases else "", part.score),
-        _Cell(f"{part.area:.1f} ± {part.area_sigma:.1f}", part.area),
+        _Cell(with_sigma(part.area, part.area_sigma), part.area),
         _Cell(f"{part.fraction:.1%}", part.fraction),
         _Cell(str(part.grains), part.grains),
         _Cell(f"{part.mean_size:.1f}", part.mean_size),

@@ -115,12 +115,16 @@ def select_phases(
     """
     rule = parse_elements(elements) if isinstance(elements, str) else elements
     named = rule.named if rule is not None else frozenset()
-    stated = bool(named)
-    pool = table if stated or names or tags else usual_phases(table)
+    pool = table if names or tags else _searched(table, named)
     chosen = _by_names(pool, names) if names else _by_tags(pool, tags) if tags else _usual_first(pool)
-    if stated and not names and not tags and "H" not in named:
-        chosen = tuple(phase for phase in chosen if COLD_TAG not in phase.tags)
     return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
+
+
+def _searched(table: Sequence[Phase], named: frozenset[str]) -> Sequence[Phase]:
+    """What is searched where neither names nor sets are given, by the elements that are stated."""
+    if not named:
+        return usual_phases(table)
+    return table if "H" in named else tuple(phase for phase in table if COLD_TAG not in phase.tags)
 
 
 def usual_phases(table: Sequence[Phase]) -> tuple[Phase, ...]:

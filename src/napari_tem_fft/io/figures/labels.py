@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from ...core.profile.radial_profile import ProfilePeak
 from ...core.saed.measure import PatternMeasurement
 from ...core.spots.spot import Spot
 from ...core.text import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: Spots and peaks whose d differ by less are labelled once.
 SAME_D = 0.006
@@ -23,6 +27,13 @@ MOST_D = 4
 def plain_words(text: str) -> str:
     """A name as it stands in a picture: what cannot be printed escaped, and no dollar for a formula."""
     return printable(text).replace("$", r"\$")
+
+
+def scale_by_log(axes: Axes) -> None:
+    """A logarithmic axis of heights with plain numbers: powers as formulas take long to draw."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
 
 
 def calibration_words(measured: PatternMeasurement) -> str:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from ...core.lengths import with_sigma
 from ...core.pipeline import Analysis
 from ..results.grain_tables import grain_rows
 from ..results.tables import spot_rows
@@ -51,7 +52,7 @@ def _components(analysis: Analysis) -> str:
             part.name,
             part.outcome_words if part.bent is not None else str(part.outcome),
             f"{part.score:.2f}" if part.phases else "",
-            f"{part.area:.1f} ± {part.area_sigma:.1f}",
+            with_sigma(part.area, part.area_sigma),
             f"{part.fraction:.1%}",
             str(len(part.grains)),
         )

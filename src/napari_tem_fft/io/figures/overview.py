@@ -27,7 +27,7 @@ from ...core.maps.component_map import ComponentMap, component_name
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import listed_peaks
-from .labels import distinct_peaks, plain_words, ring_groups, spread_labels
+from .labels import distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 from .picture import DPI, PANELS, PictureOptions, save_figure
 
 #: Inches: width of an image panel, height of the images' row and of the profile's, the room of a legend of
@@ -312,9 +312,7 @@ def _draw_profiles(axes: Axes, analysis: Analysis, unit: LengthUnit) -> None:
     axes.set(
         xlim=limits, ylim=(0.5, 0.5 * (2 * top) ** 1.4), xlabel="g (1/nm)", ylabel="intensity / background"
     )
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("")
+    scale_by_log(axes)
     second = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
     ticks = [d for d in (0.5, 0.4, 0.3, 0.25, 0.2, 0.16, 0.14, 0.12, 0.1) if 1 / d <= limits[1]]
     second.set_xticks(ticks, [f"{in_unit(d, unit):g}" for d in ticks])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...core.lengths import LengthUnit, length, symbol
 from ...core.saed.centre import pattern_pixels
 from ...core.saed.measure import PatternMeasurement
-from .labels import calibration_words, distinct_peaks, plain_words, ring_groups, spread_labels
+from .labels import calibration_words, distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 from .overview import OUTLINE
 
 #: Most pixels an axis of the shown pattern.
@@ -100,9 +100,7 @@ def _draw_profile(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) ->
             textcoords=("data", "axes fraction"), rotation=90, ha="center", va="top", fontsize=9,
             color=RING, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
         )  # fmt: skip
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("")
+    scale_by_log(axes)
     axes.set_ylim(bottom=max(0.7 * (low - floor) / grey, 1e-3))
     axes.set(xlim=(profile.g[0], profile.g[-1]), xlabel="g (1/nm)", ylabel="mean grey level (shifted)")
     axes.set_title(f"radial profile; rings at d in {symbol(unit)}\n{_summary(measured)}", fontsize=11)

@@ -1,4 +1,4 @@
-"""What napari and matplotlib load with the first layer of each kind and the first indices of planes.
+"""What napari loads with the first layer of each kind.
 
 It is loaded off the GUI thread before a run needs it.
 """
@@ -12,14 +12,12 @@ import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QObject, QTimer
 
-from ..plots.quick_text import picture_of
-
 #: Time for a dock to be drawn first, in ms.
 SOON = 300
 
 
 def load_layers(dock: QObject) -> None:
-    """Make a layer of each kind, and a text, on a thread, once: the first ones take long."""
+    """Make a layer of each kind on a thread, once: the first ones take long."""
     timer = QTimer(dock, singleShot=True, interval=SOON)
     timer.timeout.connect(_load_layers)
     timer.start()
@@ -37,4 +35,3 @@ def _make_layers() -> None:
     Labels(cells)
     Points(square, features={"text": ["a", "b", "c", "d"], "number": [1.0, 2.0, 3.0, 4.0]})
     Shapes([square], shape_type="ellipse", features={"text": ["a"]}, text="{text}")
-    picture_of(100.0, ("0.2\n1\u03051", ("fontsize", 7.5)))
