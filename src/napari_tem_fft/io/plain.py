@@ -16,6 +16,8 @@ from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, ge
 import numpy as np
 
 Thing = TypeVar("Thing")
+#: A longer file (bytes) is none of ours; the largest are those of runs of 100 000 images.
+LONGEST = 2**28
 
 
 def to_plain(value: Any) -> Any:
@@ -148,10 +150,6 @@ def _restore_items(hint: Any, value: Any) -> Any:
     if get_origin(hint) is frozenset or kinds[-1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     return get_origin(hint)(_restore(kind, item) for kind, item in zip(kinds, value, strict=True))
-
-
-#: A longer file (bytes) is none of ours; the largest are those of runs of 100 000 images.
-LONGEST = 2**28
 
 
 def read_json(path: str | PathLike[str], longest: int = LONGEST) -> Any:

@@ -25,6 +25,8 @@ KEY = "tem_fft"
 AXES = ("y", "x")
 #: How images with fringes are drawn: pixel by pixel, they would show fringes that are not there.
 SMOOTH = "linear"
+#: Name of the note in a result's metadata.
+IMAGE = "image"
 
 
 def micrograph_layer(micrograph: Micrograph) -> LayerData:
@@ -173,10 +175,6 @@ def _calibration(scale: Sequence[float], units: Sequence[str], notes: Mapping[st
         origin = tuple(known["origin"]) if known.get("origin") else None
         return Calibration((size[0], size[1]), "reciprocal", source=source, origin=origin, **read)
     return Calibration(**read)
-
-
-#: Name of the note in a result's metadata.
-IMAGE = "image"
 
 
 def content_id(pixels: NDArray[Any]) -> str:

@@ -30,6 +30,9 @@ HALF_LABEL = 0.6
 #: Distance of a label's middle from its ring, as a share of half the picture's width, and the steps (degrees)
 #: in which its place is sought.
 LABEL_OFFSET, TURN = 0.035, 5.0
+NOT_INDEXED = "not indexed"
+#: Rings that are named by their d; those of a phase are by (hkl).
+NAMED_BY_D = ("rings", "choice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +210,6 @@ def _rectangle(top: float, left: float, bottom: float, right: float) -> NDArray[
     return np.array([(top, left), (top, right), (bottom, right), (bottom, left)])
 
 
-NOT_INDEXED = "not indexed"
-
-
 def spot_features(
     spots: Sequence[Spot], grains: Sequence[Grain] = (), matches: Sequence[GrainMatch] = ()
 ) -> dict[str, list[Any]]:
@@ -240,10 +240,6 @@ def _phase(spot: int, match: GrainMatch | None) -> str:
 def _hkl(spot: int, match: GrainMatch | None) -> str:
     indexed = indexed_as(spot, match) if match is not None else None
     return " ".join(map(str, indexed.hkl)) if indexed is not None else ""
-
-
-#: Rings that are named by their d; those of a phase are by (hkl).
-NAMED_BY_D = ("rings", "choice")
 
 
 def in_unit(layer_data: LayerData, unit: LengthUnit) -> LayerData:

@@ -23,6 +23,8 @@ FORBIDDEN = 1e-3
 AT_ONCE = 500_000
 #: Part of every key: raise it when the meaning of the arrays changes.
 VERSION = "planes-2"
+#: Two cells agree within this (relative).
+SAME_METRIC = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,10 +264,6 @@ def lines_of(reflections: Sequence[Reflection]) -> tuple[NDArray[np.float64], ND
     if isinstance(reflections, LatticePlanes):
         return reflections.lines()
     return np.array([r.d for r in reflections]), np.array([r.relative_f for r in reflections])
-
-
-#: Two cells agree within this (relative).
-SAME_METRIC = 1e-3
 
 
 class ListedPlanes:

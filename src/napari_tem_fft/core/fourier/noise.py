@@ -39,6 +39,21 @@ STRIP = 64
 LEAST_SHARE = 0.1
 #: Sectors with fewer bins than this share of the usual (at the grid's corners) take the median of all.
 MOST_EMPTY = 0.2
+#: An excess at an azimuth counts beyond this over the root of the number of windows.
+#: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.91, error of d 0.107
+#: -> 0.114 %.
+AZIMUTHAL_CHANCE = 1.4
+#: Standard deviation by chance of the smoothed logarithm, times the root of the number of windows.
+#: Follows from the two below. Sweep: halved, area 0.89 -> 0.91, grains 12 -> 13; doubled, area 0.89 ->
+#: 0.91.
+LOG_CHANCE = 0.36
+#: It is the median over squares that reach so many bins to either side, taken at every third bin.
+#: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.81, area 0.89 -> 0.88, error of d 0.107 ->
+#: 0.077 %; doubled, area 0.89 -> 0.91.
+AZIMUTHAL_REACH = 4
+#: No record says on what it was set. Sweep of AZIMUTHAL_STRIDE: halved, nothing; doubled, area 0.89 ->
+#: 0.91.
+AZIMUTHAL_STRIDE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -310,23 +325,6 @@ def threshold(tests: float, false_alarms: float, counts: NDArray[np.float64] | f
     """SNR above which noise passes `false_alarms` times in `tests` trials."""
     n = np.asarray(counts, np.float64)
     return np.asarray(n * np.expm1(np.log(tests / false_alarms) / n))
-
-
-#: An excess at an azimuth counts beyond this over the root of the number of windows.
-#: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.91, error of d 0.107
-#: -> 0.114 %.
-AZIMUTHAL_CHANCE = 1.4
-#: Standard deviation by chance of the smoothed logarithm, times the root of the number of windows.
-#: Follows from the two below. Sweep: halved, area 0.89 -> 0.91, grains 12 -> 13; doubled, area 0.89 ->
-#: 0.91.
-LOG_CHANCE = 0.36
-#: It is the median over squares that reach so many bins to either side, taken at every third bin.
-#: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.81, area 0.89 -> 0.88, error of d 0.107 ->
-#: 0.077 %; doubled, area 0.89 -> 0.91.
-AZIMUTHAL_REACH = 4
-#: No record says on what it was set. Sweep of AZIMUTHAL_STRIDE: halved, nothing; doubled, area 0.89 ->
-#: 0.91.
-AZIMUTHAL_STRIDE = 3
 
 
 def azimuthal_excess(anisotropy: NDArray[np.float32], windows: int) -> NDArray[np.float32]:

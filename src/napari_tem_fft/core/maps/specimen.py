@@ -68,6 +68,8 @@ NEARBY = 5.0
 ROUNDS = 3
 #: Pieces of vacuum, or of specimen, that are smaller than so many squares of the smoothing are chance.
 SMALLEST_PIECE = 8.0
+#: A mask's sides are in the ratio of the image's to this relative difference and a pixel.
+SAME_SIDES = 0.02
 
 
 def specimen_mask(
@@ -232,10 +234,6 @@ def _at_border(matter: NDArray[np.bool_], smoothing: float, grid: MapGrid) -> ND
         ~rim, sampling=grid.pixel_size, return_distances=False, return_indices=True
     )
     return np.asarray(smooth[tuple(nearest)], np.float32)
-
-
-#: A mask's sides are in the ratio of the image's to this relative difference and a pixel.
-SAME_SIDES = 0.02
 
 
 def specimen_on_grid(mask: NDArray[Any], micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_]:

@@ -35,6 +35,8 @@ BACKGROUND_RANGE = 1.0
 LOBE_HEIGHT, LOBE_WIDTHS = 0.2, 4.0
 
 Curve = Literal["whole image", "masked", "local maximum", "pattern"]
+#: Curves from which the peaks are taken, the best first: what lies in the mask has the least noise below it.
+CURVES: tuple[Curve, ...] = ("masked", "local maximum", "whole image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,10 +355,6 @@ def _fit_peaks(
     sigma = max(sigma, SMALLEST_SIGMA * ring)
     significance = float(np.max(height / error))
     return ProfilePeak(float(best[0]), sigma, float(best[1]), float(best[2]), significance, curve)
-
-
-#: Curves from which the peaks are taken, the best first: what lies in the mask has the least noise below it.
-CURVES: tuple[Curve, ...] = ("masked", "local maximum", "whole image")
 
 
 def listed_peaks(profiles: Sequence[RadialProfile]) -> tuple[ProfilePeak, ...]:

@@ -32,6 +32,12 @@ SYMOP_TAGS = (
 SAME_CELL, ROUNDED_CELL = 0.015, 0.004
 #: Groups have at most so many operators; more are no list of them.
 MOST_OPERATORS = 192
+#: Groups below this number have few symbols, all of which gemmi knows.
+FIRST_ORTHORHOMBIC = 16
+#: Axes that a full symbol may write before a plane; only cubic groups have four-fold ones there.
+_TWOFOLD, _CUBIC, FIRST_CUBIC = r"(?:21?/)?", r"(?:(?:21?|4[123]?)/)?", 195
+_ORIGIN = re.compile(r"\s*[:\s]?\s*\(?([SZ])\)?$")
+_EXTENSION = re.compile(r"\s*:\s*([12HR])$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,14 +253,6 @@ def with_hidden_symmetry(structure: Structure) -> Structure:
     if sum(keeps) <= 1:
         return structure
     return replace(structure, rotations=np.unique(candidates[keeps], axis=0))
-
-
-#: Groups below this number have few symbols, all of which gemmi knows.
-FIRST_ORTHORHOMBIC = 16
-#: Axes that a full symbol may write before a plane; only cubic groups have four-fold ones there.
-_TWOFOLD, _CUBIC, FIRST_CUBIC = r"(?:21?/)?", r"(?:(?:21?|4[123]?)/)?", 195
-_ORIGIN = re.compile(r"\s*[:\s]?\s*\(?([SZ])\)?$")
-_EXTENSION = re.compile(r"\s*:\s*([12HR])$", re.IGNORECASE)
 
 
 def groups_named(symbol: str, cell: Sequence[float]) -> list[gemmi.SpaceGroup]:

@@ -19,6 +19,11 @@ from .library_rows import LibraryRow, library_row
 
 #: Files that one process is given at a time; with fewer than the second number there is one process.
 CHUNK, WORTH_PROCESSES = 60, 600
+#: No more files are read in one go, nor more bytes of an archive once they are unpacked.
+MOST_FILES, MOST_BYTES = 500_000, 8_000_000_000
+#: Names longer than this are cut.
+LONGEST_NAME = 200
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +113,6 @@ def _chain(first: list[SourceFile], rest: Iterator[SourceFile]) -> Iterator[Sour
 def _chunks(files: Iterator[SourceFile]) -> Iterator[list[SourceFile]]:
     while chunk := list(islice(files, CHUNK)):
         yield chunk
-
-
-#: No more files are read in one go, nor more bytes of an archive once they are unpacked.
-MOST_FILES, MOST_BYTES = 500_000, 8_000_000_000
-#: Names longer than this are cut.
-LONGEST_NAME = 200
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 @dataclass(frozen=True, slots=True)

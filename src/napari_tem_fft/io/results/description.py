@@ -46,6 +46,10 @@ UNITS = {
     "log_false_alarm": "natural logarithm",
 }
 LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi")
+_TEXTS = ("id", "name", "formula", "space_group", "source", "flag", "checked", "label")
+_ARRAYS = {"sites": float, "occupancy": float, "element": np.intp, "factors": float, "rotations": np.int64}
+#: Structures of more atoms are none of ours.
+MOST_SITES = 20_000
 
 
 def describe(
@@ -186,12 +190,6 @@ def _plane_cell(grain: int, cell: PlaneCell | None) -> dict[str, Any] | None:
     names = ("a", "a_sigma", "b", "b_sigma", "angle", "angle_sigma")
     numbers = {name: getattr(cell, name) for name in names}
     return {"grain": grain, **numbers, "d_a": cell.d[0], "d_b": cell.d[1], "spots": list(cell.spots)}
-
-
-_TEXTS = ("id", "name", "formula", "space_group", "source", "flag", "checked", "label")
-_ARRAYS = {"sites": float, "occupancy": float, "element": np.intp, "factors": float, "rotations": np.int64}
-#: Structures of more atoms are none of ours.
-MOST_SITES = 20_000
 
 
 def is_by_atoms(phase: Phase) -> bool:

@@ -38,6 +38,21 @@ SIZE_COLUMNS = (
     "component", "from_nm", "to_nm", "grains", "cut_by_border", "mean_nm", "deviation_nm", "median_nm",
     "area_weighted_mean_nm",
 )  # fmt: skip
+#: Name in the columns, and the factor to their unit.
+_UNITS: dict[Shown, tuple[str, float]] = {
+    "d_change": ("d_change_percent", 100.0),
+    "rotation": ("rotation_deg", 1.0),
+    "eps_xx": ("eps_xx_percent", 100.0),
+    "eps_yy": ("eps_yy_percent", 100.0),
+    "eps_xy": ("eps_xy_percent", 100.0),
+}
+#: Said of each map: mean over the grain, 5th and 95th percentile, the error of a single place (median), and
+#: the share of the area where it is more than noise.
+_SAID = ("mean", "low", "high", "sigma", "significant_share")
+DEFORMATION_COLUMNS = (
+    "grain", "component", "spots", "directions", "along_deg", "reference",
+    *(f"{name}_{said}" for name, _ in _UNITS.values() for said in _SAID),
+)  # fmt: skip
 
 
 def write_grains(
@@ -225,23 +240,6 @@ def sizes_of(analysis: Analysis) -> dict[str, tuple[list[float], list[bool]]]:
     # a grain outside of a specimen that a person has drawn has no size
     left = {name: [n for n in ids if diameter[n]] for name, ids in members.items()}
     return {name: ([diameter[n] for n in ids], [cut[n] for n in ids]) for name, ids in left.items()}
-
-
-#: Name in the columns, and the factor to their unit.
-_UNITS: dict[Shown, tuple[str, float]] = {
-    "d_change": ("d_change_percent", 100.0),
-    "rotation": ("rotation_deg", 1.0),
-    "eps_xx": ("eps_xx_percent", 100.0),
-    "eps_yy": ("eps_yy_percent", 100.0),
-    "eps_xy": ("eps_xy_percent", 100.0),
-}
-#: Said of each map: mean over the grain, 5th and 95th percentile, the error of a single place (median), and
-#: the share of the area where it is more than noise.
-_SAID = ("mean", "low", "high", "sigma", "significant_share")
-DEFORMATION_COLUMNS = (
-    "grain", "component", "spots", "directions", "along_deg", "reference",
-    *(f"{name}_{said}" for name, _ in _UNITS.values() for said in _SAID),
-)  # fmt: skip
 
 
 def write_deformation_table(path: Path, analysis: Analysis) -> None:

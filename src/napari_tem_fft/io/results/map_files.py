@@ -28,6 +28,9 @@ HEADERS = 8192
 DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_sigma")
 #: Those of its strain, of no size where the grain shows one direction only; that direction; the reference.
 STRAIN = ("strain", "strain_sigma", "along", "of_region")
+#: Of what an inverse transform can be asked for: all spots together, each component, each pair of spots.
+Inverse = Literal["mask", "components", "spots"]
+INVERSES: tuple[Inverse, ...] = ("mask", "components", "spots")
 
 
 def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
@@ -221,11 +224,6 @@ def _deformation(arrays: Any, number: int, grain: int) -> Deformation:
         along,
         of_region,
     )
-
-
-#: Of what an inverse transform can be asked for: all spots together, each component, each pair of spots.
-Inverse = Literal["mask", "components", "spots"]
-INVERSES: tuple[Inverse, ...] = ("mask", "components", "spots")
 
 
 def write_inverses(folder: Path, analysis: Analysis, wanted: Sequence[Inverse]) -> None:

@@ -15,6 +15,7 @@ from .dataset import Pairs
 
 #: Spots count as found within this distance, 1/nm, one frequency step, or half of 1 / grain size.
 TOLERANCE = 0.05
+LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,6 @@ def interval(
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     low, high = np.quantile(f1, [(1 - share) / 2, (1 + share) / 2])
     return float(low), float(high)
-
-
-LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 def best_threshold(
