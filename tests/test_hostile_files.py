@@ -276,6 +276,25 @@ def test_a_bomb_of_zeros_is_refused_before_it_is_unpacked(results: Path) -> None
         load_results(results, small_micrograph())
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"probability": np.zeros((4, 5), np.uint8), "step_1_nm": np.array([0.1, 0.1])},
+        {"probability": np.zeros((5, 5)), "step_1_nm": np.array([0.1, 0.1])},
+        {"probability": np.zeros((5, 5), np.uint8), "step_1_nm": np.array([0.1, np.nan])},
+        {"probability": np.zeros((5, 5), np.uint8), "step_1_nm": np.array([0.1])},
+        {"probability": np.zeros((20_001, 20_001), np.uint8), "step_1_nm": np.array([0.1, 0.1])},
+        {"probability": np.zeros((5, 5), np.uint8)},
+    ],
+)
+def test_what_a_network_never_said_is_refused(results: Path, parts) -> None:
+    np.savez_compressed(results / "network.npz", **parts)
+    stored = json.loads((results / "analysis.json").read_text())
+    edited(results / "analysis.json", files=[*stored["files"], "network.npz"])
+    with pytest.raises(ValueError):
+        load_results(results, small_micrograph())
+
+
 @pytest.mark.parametrize("shape", [[10**6, 10**6], [-1, 64], [48, 65], [48, 64, 1], ["a", 2]])
 def test_maps_have_the_shape_of_their_grid(results: Path, shape) -> None:
     edited(results / "analysis.json", map_grid={"shape": shape, "pixel_size": [0.08, 0.12]})

@@ -76,14 +76,8 @@ def _statistics_alone(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _no_library(monkeypatch):
-    """No library unless a test asks for one, whatever the user's own preferences say."""
-    monkeypatch.setattr("napari_tem_fft.widgets.forms.candidates.library_searched", lambda: False)
-
-
-@pytest.fixture(autouse=True)
-def _plugin(npe2pm, request):
-    """The plugin as napari finds it, whether it is installed or not, and no other plugin."""
+def _plugin(npe2pm, plugin_settings, request):
+    """The plugin as napari finds it, installed or not, no other, and nothing that another test chose."""
     npe2pm.register(PluginManifest.from_file(request.config.rootpath / "napari.yaml"))
 
 

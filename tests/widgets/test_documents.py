@@ -1,9 +1,11 @@
 """An analysis saved from a viewer and opened again, with the dock or without."""
 
 import numpy as np
+from napari.layers import Layer
 
 from napari_tem_fft.io.exchange.temfft import load_temfft, save_temfft
 from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.plugin.reader import read_layers
 
 
 def names(viewer):
@@ -45,6 +47,18 @@ def test_an_analysis_from_the_command_line_opens_whole(viewer, dock, analysed, r
     viewer.layers.clear()
     run(dock.session, lambda: viewer.open(str(path), plugin="napari-tem-fft"))
     assert names(viewer) == before
+
+
+def test_what_the_network_said_is_a_layer_again(viewer, dock, model, grain_file, run, tmp_path):
+    viewer.add_layer(Layer.create(*read_layers(str(grain_file))[0]))
+    dock.network.value = str(model)
+    analysis = run(dock.session, dock.run.click).analysis
+    before, said = names(viewer), viewer.layers["network · grain"].data
+    path = save_temfft(tmp_path / "grain.temfft", analysis)
+    viewer.layers.clear()
+    run(dock.session, lambda: viewer.open(str(path), plugin="napari-tem-fft"))
+    assert names(viewer) == before
+    np.testing.assert_allclose(viewer.layers["network · grain"].data, said, atol=0.002)
 
 
 def test_without_the_dock_the_layers_are_there(viewer, analysed, tmp_path, make_napari_viewer):

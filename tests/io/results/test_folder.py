@@ -9,10 +9,12 @@ import tifffile
 
 from napari_tem_fft.batch.record import Record, describe_record, from_json
 from napari_tem_fft.batch.tables import summary_rows
+from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
 from napari_tem_fft.core.maps.strain import Deformation, DeformationParams
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit
+from napari_tem_fft.core.spots.seeds import NetworkPicture
 from napari_tem_fft.io.results.folder import folder_of, load_results, save_results
 from small_analysis import GRID, assert_same, small_analysis, small_micrograph, with_bent_component
 
@@ -94,6 +96,16 @@ def test_strain_comes_back_with_its_maps_and_its_table(analysis: Analysis, tmp_p
     assert (first["rotation_deg_mean"], first["eps_xy_percent_significant_share"]) == ("0.5", "0.0")
     assert (second["directions"], second["along_deg"], second["reference"]) == ("1", "12.5", "grain")
     assert second["eps_xx_percent_mean"] == "" and second["d_change_percent_high"] == "1.0"
+
+
+def test_what_the_network_said_comes_back(analysis: Analysis, tmp_path: Path) -> None:
+    said = np.arange(35, dtype=np.float32).reshape(5, 7) / 34
+    picture = NetworkPicture(said, FrequencyGrid((0.25, 0.5), (2, 3)))
+    folder = save_results(replace(analysis, picture=picture), tmp_path / "network", keep="maps")
+    loaded = load_results(folder, small_micrograph()).picture
+    assert loaded is not None and loaded.grid == picture.grid
+    assert np.abs(loaded.probability - said).max() < 0.002 and loaded.probability[4, 6] == 1
+    assert loaded.probability.dtype == np.float32
 
 
 def test_a_bent_lattice_comes_back(analysis: Analysis, tmp_path: Path) -> None:

@@ -49,11 +49,13 @@ from .map_files import (
     map_names,
     read_deformations,
     read_map,
+    read_network_picture,
     read_regions,
     write_deformations,
     write_heats,
     write_inverses,
     write_map,
+    write_network_picture,
 )
 from .parameters import restore_parameters, with_stored_uncertainty
 from .tables import read_profiles, write_profiles, write_spots
@@ -64,6 +66,7 @@ SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
 GRAIN_TABLE, SIZES, GRAIN_PICTURE = "grains.csv", "sizes.csv", "grains.png"
 MISORIENTATIONS, DEFORMATION_TABLE = "misorientations.csv", "deformation.csv"
 START_SPECIMEN, START_GRAINS, START_HEATS = "start_specimen.tif", "start_grains.tif", "start_heats.npz"
+NETWORK = "network.npz"
 STRONGEST, ORIENTATION, DEFORMATIONS = "components.tif", "orientation.tif", "deformations.npz"
 #: How much of an analysis is kept: each more than the one before.
 Keep = Literal["tables", "maps", "pictures"]
@@ -153,6 +156,8 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
     write_heats(folder / HEATS, analysis.grain_regions, grid)
     for component, name in zip(analysis.components, names, strict=True):
         write_map(folder / name, component.heat, grid)
+    if analysis.picture is not None:
+        write_network_picture(folder / NETWORK, analysis.picture)
     write_map(folder / STRONGEST, strongest(analysis.components, grid.shape), grid)
     if analysis.edit_start is not None:
         _write_start(folder, analysis.edit_start, grid)
@@ -253,6 +258,7 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
         components=tuple(_component(entry, folder, grid) for entry in stored["components"]),
         warnings=tuple(stored["warnings"]),
         network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,
+        picture=read_network_picture(folder / NETWORK) if NETWORK in stored["files"] else None,
         rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
         others=_phases(stored.get("others", []), stored["own_phases"], of_library),
         searched=searched,

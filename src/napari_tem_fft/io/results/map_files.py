@@ -13,6 +13,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from ...core.fourier.frequency_grid import FrequencyGrid
 from ...core.fourier.inverse import fringes_of
 from ...core.grains.grain import Grain
 from ...core.grains.region import GrainRegion
@@ -20,10 +21,13 @@ from ...core.maps.component_map import ComponentMap, component_spots
 from ...core.maps.map_grid import MapGrid
 from ...core.maps.strain import Deformation
 from ...core.pipeline import Analysis
+from ...core.spots.seeds import NetworkPicture
 from ...core.spots.spot import Spot
 
 #: Bytes of a list of arrays besides its values, for each grain: headers, corners, spots.
 HEADERS = 8192
+#: Cells of a network's picture of a diffractogram; the networks that come along have 511 x 511.
+MOST_FREQUENCIES = 4097**2
 #: Arrays of a grain's deformation; version 0.1 had only these.
 DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_sigma")
 #: Those of its strain, of no size where the grain shows one direction only; that direction; the reference.
@@ -149,7 +153,7 @@ def _region(
     return GrainRegion((rows, columns), mask, np.asarray(heat, np.float32))
 
 
-def _check_claim(path: Path, shape: tuple[int, int, int], width: int) -> None:
+def _check_claim(path: Path, shape: tuple[int, ...], width: int) -> None:
     """Refuse a list of arrays that claims more than `width` bytes for each grain and pixel."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -158,6 +162,31 @@ def _check_claim(path: Path, shape: tuple[int, int, int], width: int) -> None:
         raise ValueError(f"{path.name}: not a list of arrays ({error})") from error
     if claimed > width * math.prod(shape) + HEADERS * (shape[0] + 1):
         raise ValueError(f"{path.name}: {path.stat().st_size} bytes claim to hold {claimed}")
+
+
+def write_network_picture(path: Path, picture: NetworkPicture) -> None:
+    """Write what a network said of every frequency, in 255 steps: it is looked at, not reckoned with."""
+    steps = np.round(255 * picture.probability).astype(np.uint8)
+    np.savez_compressed(path, probability=steps, step_1_nm=np.array(picture.grid.step))
+
+
+def read_network_picture(path: Path) -> NetworkPicture:
+    """What a network said, from a file that `write_network_picture` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such picture, or claims more than `MOST_FREQUENCIES` cells.
+    """
+    _check_claim(path, (1, MOST_FREQUENCIES), 1)
+    with np.load(path, allow_pickle=False) as parts:
+        probability, step = parts["probability"], tuple(map(float, parts["step_1_nm"]))
+    odd = probability.ndim == 2 and all(n % 2 for n in probability.shape)
+    if not odd or probability.dtype != np.uint8 or len(step) != 2 or not all(0 < s < np.inf for s in step):
+        raise ValueError(f"{path.name}: not what a network said of a diffractogram")
+    height, width = probability.shape
+    grid = FrequencyGrid((step[0], step[1]), (height // 2, width // 2))
+    return NetworkPicture(probability.astype(np.float32) / 255, grid)
 
 
 def write_deformations(path: Path, parts: Sequence[Deformation]) -> None:
