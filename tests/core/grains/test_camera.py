@@ -12,6 +12,7 @@ from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.spots.spot import Spot
 
 SIZE, PIXEL = 700, (0.03, 0.03)
+CUBIC = ((3, 0), (0, 3), (3, 3), (3, -3), (6, 0), (0, 6))
 
 
 def analysis_of(change, image=1.0):
@@ -59,6 +60,18 @@ def test_a_crystal_along_the_pixels_stays():
     crystal = lattice((SIZE, SIZE), PIXEL, [(0.2043, 0.0), (0.2043, 90.0)])
     analysis = analysis_of(lambda counts: counts, 1 + 0.1 * crystal)
     assert len(analysis.grains) == 1
+    assert not analysis.warnings
+
+
+def test_a_crystal_whose_planes_repeat_after_whole_pixels_stays():
+    """A cubic lattice of 30 pixels along both axes, with the cross terms that no sensor has."""
+    a = 30 * PIXEL[0]
+    planes = [(a / np.hypot(h, k), np.degrees(np.arctan2(k, h))) for h, k in CUBIC]
+    crystal = lattice((SIZE, SIZE), PIXEL, planes)
+    analysis = analysis_of(lambda counts: counts, 1 + 0.1 * crystal)
+    assert all(spot.kind != "camera" for spot in analysis.spots)
+    on_axis = [spot for spot in analysis.spots if min(abs(spot.g[0]), abs(spot.g[1])) < 0.01]
+    assert len(on_axis) == 4 and all(spot.enabled for spot in on_axis)
     assert not analysis.warnings
 
 

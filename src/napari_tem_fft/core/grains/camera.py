@@ -1,8 +1,8 @@
 """Spots of the camera: tiles and columns of a sensor repeat after whole numbers of pixels, crystals do not.
 
 The pattern of a sensor lies on the pixel axes, at whole fractions of a period of few pixels, all over the
-field. A crystal that fills the field and is aligned with the pixels to the last digit is left, unless its
-period is such a number too.
+field. So are those of a crystal that fills the field and is aligned with the pixels, where its period happens to
+be such a number; it is known by its other reflections, of which those on the axes are sums and differences.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ def set_camera_spots_aside(
         for axis in (0, 1):
             members = [spot for spot in spots if _on_axis(spot, axis, extent)]
             pixels = common_period(members, axis, pixel_size, extent)
-            others = len(spots) - len([s for s in spots if _on_axis(s, 0, extent) or _on_axis(s, 1, extent)])
-            if pixels and (len(members) > 1 or others == 0):
+            others = [s for s in spots if not (_on_axis(s, 0, extent) or _on_axis(s, 1, extent))]
+            if not pixels or (len(members) == 1 and others):
+                continue
+            if not _of_a_lattice(members, [spot for spot in spots if spot not in members], others, extent):
                 period.update({spot.id: pixels for spot in members})
     if not period:
         return found, ()
@@ -78,6 +80,30 @@ def _on_axis(spot: Spot, axis: int, extent: tuple[float, float]) -> bool:
     other = 1 - axis
     sigma = max(spot.sigma, LEAST_SIGMA / extent[other])
     return abs(spot.g[other]) < SIGMAS * sigma
+
+
+def _of_a_lattice(
+    members: Sequence[Spot], further: Sequence[Spot], others: Sequence[Spot], extent: tuple[float, float]
+) -> bool:
+    """Whether a spot on an axis is the sum or the difference of one off both axes and a further one.
+
+    A sensor's rows and columns do not know of each other; the reflections of a crystal whose planes lie
+    along the scan, which an operator likes to turn it to, do.
+    """
+    if not others:
+        return False
+    on_axis = positions(members)
+    sigma = np.array([max(spot.sigma, LEAST_SIGMA / min(extent)) for spot in members])
+    for first in others:
+        for second in further:
+            if second is first:
+                continue
+            for sign in (1, -1):
+                g = np.add(first.g, np.multiply(sign, second.g))
+                off = np.minimum(np.hypot(*(on_axis - g).T), np.hypot(*(on_axis + g).T))
+                if (off < SIGMAS * np.sqrt(sigma**2 + first.sigma**2 + second.sigma**2)).any():
+                    return True
+    return False
 
 
 def common_period(
