@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .geometry import GRAIN_SCALE
-from .hints import LARGEST_MISFIT, Context, hint_words, needs_scale, needs_stretch
+from .hints import LARGEST_MISFIT, Context, needs_scale, needs_stretch
 from .lookalikes import what_would_settle
 from .result import Candidate, GrainMatch, Outcome
 
@@ -72,8 +72,12 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
     if not candidates or unlisted > (MOST_UNLISTED_OF_FEW if few else MOST_UNLISTED):
         return Outcome.UNKNOWN, (), _unlisted_reason(candidates, unlisted)
     best = candidates[0]
-    if needs_scale(best, context) or needs_stretch(best, context):
-        return Outcome.UNKNOWN, (), f"no more than a hint: {hint_words(best, context)}"
+    needs = [
+        *(["at the stated scale"] if needs_scale(best, context) else []),
+        *(["without stretching the image"] if needs_stretch(best, context) else []),
+    ]
+    if needs:
+        return Outcome.UNKNOWN, (), f"nothing fits {' and '.join(needs)}"
     if best.explained < LIKELY_SHARE and not _is_part_of_more(best, context):
         return Outcome.UNKNOWN, (), f"no lattice explains more than {best.explained:.0%} of the spots"
     if best.explained >= LIKELY_SHARE and _is_likely(best, context):
