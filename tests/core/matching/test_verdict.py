@@ -36,6 +36,7 @@ def outcome(*candidates, unlisted=0.0, companions=(), stated=True):
         (best(posterior=0.949), "ambiguous"),
         (best(misfit=2.3), "ambiguous"),
         (best(scale=1.012), "ambiguous"),
+        (best(spots=3, scale=1.012), "unknown"),  # a name alone would be taken for the answer
         (best(spots=2), "unknown"),
         (best(explained=0.59), "ambiguous"),  # a part of more: sure by itself
         (best(explained=0.39), "unknown"),

@@ -135,6 +135,9 @@ def _undecided_verdict(candidates: Sequence[Candidate], unlisted: float, context
     )
     if spots < LIKELY_SPOTS and not set(members) & context.companions:
         return Outcome.UNKNOWN, (), f"only {spots} spots of one lattice; the nearest is {best.phase}"
+    if len(members) == 1 and spots <= FEW_SPOTS and not _scale_is_possible(best, context):
+        # some pair of spots fits some phase at some scale, and one name is soon taken for the answer
+        return Outcome.UNKNOWN, (), f"only {spots} spots fit {best.phase}, which {scale_words(best)}"
     if len(members) > (LARGEST_SET if context.stated else LARGEST_OF_ALL):
         nearest = ", ".join(members[:3])
         reason = (
