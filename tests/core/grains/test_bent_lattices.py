@@ -5,7 +5,12 @@ import pytest
 
 import bent_model as model
 from napari_tem_fft.core.crystal.phase import Phase
-from napari_tem_fft.core.grains.bent_lattices import BentLattice, find_bent_lattices, one_family
+from napari_tem_fft.core.grains.bent_lattices import (
+    BentLattice,
+    find_bent_lattices,
+    one_broad_family,
+    one_family,
+)
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.maps.component_map import UNKNOWN_CRYSTAL, bent_lattices_of
@@ -90,6 +95,44 @@ def test_a_family_is_what_has_the_strongest_spots_spacing():
     assert one_family([layers, other, second, faint]) == [layers, other]
     assert one_family([layers, cross]) == []
     assert one_family([]) == []
+
+
+def powder(spacings, seed=0, a_grain=1):
+    """Spots of 12 grains in any direction, whose d are known to 0.3 %."""
+    rng = np.random.default_rng(seed)
+    shown = []
+    for grain in range(1, 13):
+        first = rng.uniform(0, 180)
+        for n in range(a_grain):
+            d = spacings(rng) * (1 + rng.normal(0, 0.003))
+            found = spot(10 * grain + n, d, first + 15 * n, rng.uniform(30, 100))
+            shown.append((grain, replace(found, sigma=0.003 * found.length)))
+    return shown
+
+
+def test_small_stacks_of_any_spacing_are_one_broad_family():
+    soot = powder(lambda rng: rng.uniform(0.345, 0.405), a_grain=2)
+    bent = one_broad_family(soot)
+    assert bent.grains == tuple(range(1, 13)) and len(bent.spots) == 24
+    assert 0.342 <= bent.d_low < 0.36 < 0.39 < bent.d_high <= 0.409 and bent.turn > 60
+    assert "whose d varies by" in bent.evidence
+    orders = [(grain, replace(one, id=one.id + 500, g=tuple(2 * np.array(one.g)))) for grain, one in soot]
+    assert one_broad_family(soot + orders).spots == bent.spots
+    strangers = powder(lambda rng: 0.24)
+    assert one_broad_family(soot + strangers) is None
+    assert one_broad_family(soot[:7]) is None
+    assert one_broad_family([(1, one) for _, one in soot]) is None  # of one grain
+
+
+@pytest.mark.parametrize(
+    "spacings", [(0.2355,), (0.2355, 0.2039), (0.2778, 0.2605, 0.2452)], ids=["one", "cubic", "hexagonal"]
+)
+def test_crystals_that_show_a_few_spacings_are_no_broad_family(spacings):
+    for seed in range(20):
+        shown = powder(lambda rng: rng.choice(spacings), seed)
+        assert one_broad_family(shown) is None
+        stretched = [(n, replace(one, g=(0.98 * one.g[0], 1.01 * one.g[1]))) for n, one in shown]
+        assert one_broad_family(stretched) is None
 
 
 def lattice(low=0.35, high=0.37, **more):

@@ -7,14 +7,17 @@ chain from crystals that lie side by side:
 * the fringes turn *within* the places as they do between them. Crystals turn at their borders only, however
   they touch: twins, a polycrystal of one visible family, the two layers of a moire;
 * in turbostratic matter the stacks are straight but no two have the same spacing, and the directions of
-  neighbours follow each other. One crystalline phase has one d.
+  neighbours follow each other. One crystalline phase has one d;
+* all that is seen in the image is one broad family, with more spacings than the two or three that a crystal
+  has so close together, and arcs of it in one place. Soot of stacks of some planes looks so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, combinations, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +54,19 @@ LEAST_TURN = 10.0
 #: Of turbostratic stacks: fewest places and touching pairs, and how rarely crystals of one phase have as
 #: uneven spacings, or as similar neighbours when directions are dealt out again.
 FEWEST_STACKS, FEWEST_PAIRS, UNEVEN, ALIKE, DEALS = 6, 4, 1e-6, 0.01, 1000
+#: A broad family: half its width in ln |g|, the least share of the image's spots that are in it, and of how
+#: many spots and grains. Two images of soot have .9 of their spots in such a band, thirty of crystals at most
+#: .7.
+BROAD, BROAD_SHARE, FEWEST_BROAD, FEWEST_GRAINS = 0.13, 0.85, 8, 3
+#: Spacings that crystals of one structure have in such a band: {111} and {200} of cubic ones, (100), (002)
+#: and (101) of hexagonal ones. So many explain a broad family less often than UNEVEN.
+CUBIC, HEXAGONAL = 2, 3
+#: A stretch of the image, along an axis or a diagonal, from which the fit of spacings begins.
+TRIED_STRETCH = 0.02
+#: Two spots of one grain closer in direction than this, degrees, but of different |g| by so many sigmas, are
+#: an arc: as reflections of a crystal they need a cell of more than two of their spacings. Where there are so
+#: many arcs, the spacings of a hexagonal crystal need not be thought of.
+ARC, ARC_SIGMAS, FEWEST_ARCS = 25.0, 3.0, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,9 @@ class BentLattice:
         low, high = (f"{in_unit(d, unit):.{digits}f}" for d in (self.d_low, self.d_high))
         said = f"ring-like: d {low}-{high} {symbol(unit)} over {len(self.spots)} places"
         return f"{said}; {self.hint}" if self.hint else said
+
+
+_Shown = tuple[Grain, GrainRegion, Spot]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,14 +171,27 @@ def find_bent_lattices(
         Relative error of a single d beyond its fit, by which spacings are uneven or not.
     """
     by_id = {spot.id: spot for spot in found.spots}
-    shown = [
-        (grain, region, spot)
+    seen = [
+        (grain, region, [by_id[n] for n in grain.spots if n in by_id and by_id[n].enabled])
         for grain, region in zip(found.grains, found.regions, strict=True)
         if grain.id in unnamed and region.area
-        for spot in one_family([by_id[n] for n in grain.spots if n in by_id and by_id[n].enabled])
     ]
-    if len(shown) < FEWEST:
-        return ()
+    shown = [(grain, region, spot) for grain, region, spots in seen for spot in one_family(spots)]
+    chained = _chained(diffractogram, spectra, shown, grid, d_error) if len(shown) >= FEWEST else ()
+    broad = one_broad_family([(grain.id, spot) for grain, _, spots in seen for spot in spots], d_error)
+    if broad is not None and len(broad.spots) > sum(len(lattice.spots) for lattice in chained):
+        return (broad,)
+    return chained
+
+
+def _chained(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    shown: Sequence[_Shown],
+    grid: MapGrid,
+    d_error: float,
+) -> tuple[BentLattice, ...]:
+    """The bent lattices whose places hang together."""
     near = list(_neighbours(shown, grid))
     touching = sorted({n for first, second, _ in near for n in (first, second)})
     places = {n: _place(diffractogram, spectra, *shown[n], grid) for n in touching}
@@ -188,9 +220,6 @@ def _is_order_of(spot: Spot, first: Spot) -> bool:
     order = round(spot.length / first.length)
     turned = abs((spot.azimuth - first.azimuth + 90) % 180 - 90)
     return order > 1 and abs(spot.length / (order * first.length) - 1) < SPREAD and turned < LEAST_TURN
-
-
-_Shown = tuple[Grain, GrainRegion, Spot]
 
 
 def _neighbours(
@@ -385,8 +414,125 @@ def _uneven_stacks(
     )
 
 
-def _spread(places: dict[int, _Place], members: Sequence[int]) -> float:
-    """Largest angle between the directions of two places, degrees."""
-    azimuth = np.array([places[n].azimuth for n in members])
+def one_broad_family(shown: Sequence[tuple[int, Spot]], d_error: float = 0.005) -> BentLattice | None:
+    """The one family that is nearly all that an image shows, with more spacings than a crystal has.
+
+    Parameters
+    ----------
+    shown : sequence of (int, Spot)
+        The spots that are on, each with the id of its grain.
+    d_error : float
+        Relative error of a single d beyond its fit.
+
+    Returns
+    -------
+    BentLattice or None
+    """
+    if len(shown) < FEWEST_BROAD:
+        return None
+    log_g = np.log([spot.length for _, spot in shown])
+    near = np.abs(log_g[:, None] - log_g) < BROAD
+    middle = int(np.argmax(near @ np.log1p([spot.snr for _, spot in shown])))
+    family = [one for one, same in zip(shown, near[middle], strict=True) if same]
+    orders = sum(any(_is_order_of(spot, one) for _, one in family) for _, spot in shown)
+    grains = tuple(dict.fromkeys(grain for grain, _ in family))
+    spots = [spot for _, spot in family]
+    azimuth = np.radians([spot.azimuth for spot in spots])
+    turn = _largest_turn(azimuth)
+    if (
+        len(spots) < max(FEWEST_BROAD, BROAD_SHARE * (len(shown) - orders))
+        or len(grains) < FEWEST_GRAINS
+        or turn < LEAST_TURN
+    ):
+        return None
+    log_g = np.log([spot.length for spot in spots])
+    error = np.hypot([spot.sigma / spot.length for spot in spots], d_error)
+    arcs = sum(one == other and _is_arc(a, b) for (one, a), (other, b) in combinations(family, 2))
+    count = CUBIC if arcs >= FEWEST_ARCS else HEXAGONAL
+    freedom = len(spots) - 2 * count - 2  # a value and a border each, and the stretch
+    if freedom < 1 or special.chdtrc(freedom, _misfit_of_spacings(log_g, azimuth, error, count)) > UNEVEN:
+        return None
+    d = [spot.d for spot in spots]
+    evidence = (
+        f"hardly anything is seen but {len(spots)} spots of one family, whose d varies by"
+        f" {100 * float(np.std(log_g)):.1f} %, as {count} spacings of a crystal do not"
+    )
+    return BentLattice(grains, tuple(spot.id for spot in spots), min(d), max(d), turn, evidence)
+
+
+def _is_arc(a: Spot, b: Spot) -> bool:
+    """Whether two spots of a grain are nearly along one direction but surely not of one length."""
+    apart = abs((a.azimuth - b.azimuth + 90) % 180 - 90)
+    return apart < ARC and abs(a.length - b.length) > ARC_SIGMAS * float(np.hypot(a.sigma, b.sigma))
+
+
+def _misfit_of_spacings(
+    log_g: NDArray[np.float64], azimuth: NDArray[np.float64], error: NDArray[np.float64], count: int
+) -> float:
+    """Least chi-squared of ln |g| that have so many true values, in an image that is stretched somehow.
+
+    Values are dealt out to the true ones along the line, where that is exact, for one stretch after another,
+    and the stretch is fitted to them, in turn.
+
+    Examples
+    --------
+    >>> log_g, azimuth = np.log([4.0, 4.004, 5.0, 5.0, 5.0]), np.radians([0, 90, 0, 60, 120])
+    >>> round(_misfit_of_spacings(log_g, azimuth, np.full(5, 0.01), 2), 3) < 0.01
+    True
+    """
+    stretch = np.stack([np.cos(2 * azimuth), np.sin(2 * azimuth)], axis=1)
+    starts = [np.array(start) for start in product((0.0, -TRIED_STRETCH, TRIED_STRETCH), repeat=2)]
+    return min(_misfit_from(start, log_g, stretch, error, count) for start in starts)
+
+
+def _misfit_from(
+    start: NDArray[np.float64],
+    log_g: NDArray[np.float64],
+    stretch: NDArray[np.float64],
+    error: NDArray[np.float64],
+    count: int,
+) -> float:
+    """The least chi-squared that is reached from a stretch."""
+    least = np.inf
+    fitted: NDArray[Any] = start
+    while True:
+        part = _dealt_out(log_g - stretch @ fitted, error, count)
+        model = np.concatenate([part[:, None] == np.arange(count), stretch], axis=1) / error[:, None]
+        found = np.linalg.lstsq(model, log_g / error, rcond=None)[0]
+        misfit = float(np.sum((log_g / error - model @ found) ** 2))
+        if misfit >= least - 1e-9:
+            return least
+        least, fitted = misfit, found[count:]
+
+
+def _dealt_out(value: NDArray[np.float64], error: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """To which of so many true values each value belongs, so that chi-squared is least."""
+    order = np.argsort(value)
+    weight, ordered = error[order] ** -2.0, value[order] - value.mean()
+    sums = [np.append(0.0, np.cumsum(weight * ordered**power)) for power in range(3)]
+    w, x, xx = (total[None, :] - total[:, None] for total in sums)  # of values from row to column
+    later = np.arange(len(value) + 1)[:, None] < np.arange(len(value) + 1)
+    cost = np.where(later, xx - x * x / np.where(later, w, 1.0), np.inf)
+    best: NDArray[Any] = cost[0]
+    first = [np.zeros(len(value) + 1, np.intp)]
+    for _ in range(count - 1):
+        total = best[:, None] + cost
+        first.append(np.asarray(total.argmin(axis=0)))
+        best = total.min(axis=0)
+    part, end = np.empty(len(value), np.intp), len(value)
+    for number in range(count - 1, -1, -1):
+        begin = int(first[number][end])
+        part[order[begin:end]] = number
+        end = begin
+    return part
+
+
+def _largest_turn(azimuth: NDArray[np.float64]) -> float:
+    """Largest angle between two directions, of which each stands for +g and -g: radians in, degrees out."""
     between = (azimuth[:, None] - azimuth + np.pi / 2) % np.pi - np.pi / 2
     return float(np.degrees(np.abs(between).max()))
+
+
+def _spread(places: dict[int, _Place], members: Sequence[int]) -> float:
+    """Largest angle between the directions of two places, degrees."""
+    return _largest_turn(np.array([places[n].azimuth for n in members]))

@@ -1,8 +1,8 @@
 """Spots of the camera: tiles and columns of a sensor repeat after whole numbers of pixels, crystals do not.
 
 The pattern of a sensor lies on the pixel axes, at whole fractions of a period of few pixels, all over the
-field. So are those of a crystal that fills the field and is aligned with the pixels, where its period happens to
-be such a number; it is known by its other reflections, of which those on the axes are sums and differences.
+field. So are those of a crystal that fills the field and is aligned with the pixels, where its period happens
+to be such a number; it is known by its other reflections, whose sums and differences those on the axes are.
 """
 
 from __future__ import annotations
