@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -55,6 +56,7 @@ class ReciprocalPanel(QWidget):
         self.model.theme = viewer.theme
         self.model.canvas.overlays.scale_bar.visible = True
         self.qt_viewer = QtViewer(self.model, show_welcome_screen=False)
+        self.qt_viewer.canvas.events.initialize.connect(self._on_canvas_initialized)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._make_tools()
         self._lay_out()
@@ -115,6 +117,10 @@ class ReciprocalPanel(QWidget):
 
     def _on_home(self) -> None:
         self.model.fit_to_view()
+
+    def _on_canvas_initialized(self, event: Any = None) -> None:
+        native = self.qt_viewer.canvas.native
+        native.context().aboutToBeDestroyed.connect(partial(delete_textures, native))
 
     def give_back(self) -> None:
         """Close the second canvas and leave nothing behind."""
@@ -178,6 +184,23 @@ def close_panel(session: Session) -> None:
         dock.destroyed.disconnect(panel.on_dock_destroyed)
         session.viewer.window.remove_dock_widget(dock)
         panel.give_back()
+
+
+def delete_textures(native: Any) -> None:
+    """Delete what a canvas has made in OpenGL, before its context goes.
+
+    Qt shares the contexts of all that is drawn in a window, and what is shared ends with the window. Neither
+    vispy nor napari deletes it with a canvas: each panel left 4 MB of letters behind.
+
+    Parameters
+    ----------
+    native : QOpenGLWidget
+        vispy's, as `QtViewer.canvas.native` has it.
+    """
+    native.makeCurrent()
+    parser = native._vispy_canvas.context.shared.parser
+    parser.parse([("DELETE", number) for number in parser._objects])
+    native.doneCurrent()
 
 
 def forbid_floating(dock: QDockWidget) -> None:

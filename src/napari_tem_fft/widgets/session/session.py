@@ -37,6 +37,7 @@ from ..forms.override_buttons import word_steps
 from .edits import Edits, keep_for_undo
 from .image_state import REQUEST, ImageState, Rescaled
 from .layer_group import LayerGroup
+from .memory import give_back, give_back_early
 from .messages import tell
 from .network import Network
 from .runner import Runner
@@ -45,6 +46,8 @@ from .settings import SharedSettings
 from .source import analysis_of, calibration_from, is_source, micrograph_from, set_calibration
 
 Kind = Literal["run", "edit", "again"]
+#: Milliseconds after the last image was closed, in which another may be opened.
+UNTIL_GIVEN_BACK = 1000
 #: Layers that an edit does not touch.
 UNTOUCHED = ("fft", "probability", "mask", "bars", "compare")
 
@@ -86,6 +89,7 @@ class Session(QObject):
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
+        give_back_early()
         self._viewer = ref(viewer)
         self._image_states: dict[Layer, ImageState] = {}
         self._masks = MaskWatchers()
@@ -126,6 +130,8 @@ class Session(QObject):
         self.runner.stopped.connect(self.state_changed)
         self._taking_up = QTimer(self, singleShot=True, interval=0)
         self._taking_up.timeout.connect(self._take_up)
+        self._all_closed = QTimer(self, singleShot=True, interval=UNTIL_GIVEN_BACK)
+        self._all_closed.timeout.connect(self._on_all_closed)
         viewer.layers.events.removed.connect(self._on_layer_removed)
 
     @property
@@ -475,6 +481,12 @@ class Session(QObject):
         if self.current is image_state:
             self.current = None
             self.current_changed.emit()
+        if not self._image_states:
+            self._all_closed.start()
+
+    def _on_all_closed(self) -> None:
+        if not self._image_states:
+            give_back()
 
 
 def session_of(napari_viewer: ViewerModel) -> Session:

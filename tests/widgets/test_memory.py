@@ -1,0 +1,90 @@
+"""What was closed gives its memory back to the system, and not only to Python."""
+
+import gc
+import os
+import platform
+from pathlib import Path
+from threading import Thread
+from weakref import ref
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from OpenGL.GL import glIsTexture
+from vispy.gloo.glir import GlirTexture
+
+from napari_tem_fft.plugin.reader import read_layers
+from napari_tem_fft.widgets.canvas.panel import close_panel, open_panel
+from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
+from napari_tem_fft.widgets.session.memory import give_back, give_back_early
+from napari_tem_fft.widgets.session.session import session_of
+from own_process import in_own_process
+
+MB = 2**20
+
+
+def left_by_threads():
+    """Resident memory (MB) that threads leave whose arrays are freed."""
+    give_back_early()
+    np.ones(30 * MB, np.uint8)  # glibc keeps arrays up to this size in its own memory from now on
+
+    def work():
+        arrays = [np.ones(size * MB, np.uint8) for size in (3, 5, 7, 2) for _ in range(2)]
+        del arrays
+
+    before = resident()
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    give_back()
+    return resident() - before
+
+
+def textures(panel):
+    """OpenGL's numbers of the textures that the panel's canvas has made."""
+    drawn_by = panel.qt_viewer.canvas.native._vispy_canvas.context.shared.parser
+    return [each.handle for each in drawn_by._objects.values() if isinstance(each, GlirTexture)]
+
+
+def resident():
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MB
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
+def test_threads_leave_nothing_of_freed_arrays():
+    assert in_own_process("widgets.test_memory", "left_by_threads") < 20
+
+
+def test_closing_the_last_image_frees_its_analysis(viewer, dock, grain_file, run, qtbot):
+    viewer.add_layer(Layer.create(*read_layers(str(grain_file))[0]))
+    power = ref(run(dock.session, dock.run.click).analysis.diffractogram.power)
+    gc.disable()  # not by chance
+    try:
+        viewer.layers.clear()
+        qtbot.waitUntil(lambda: power() is None)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(
+    os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="the canvas needs an OpenGL driver"
+)
+def test_a_closed_panel_leaves_no_textures_in_the_window(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True, strict_qt=True)
+    dock = TemFftDock(viewer)
+    viewer.window.add_dock_widget(dock, name="TEM FFT")
+    panel = open_panel(viewer, session_of(viewer), dock)
+    qtbot.waitUntil(lambda panel=panel: bool(textures(panel)))
+    made = textures(panel)
+    native = viewer.window._qt_viewer.canvas.native
+    native.makeCurrent()
+    assert any(glIsTexture(texture) for texture in made)  # both canvases share them
+    gone = panel.qt_viewer.destroyed
+    del panel
+    with qtbot.waitSignal(gone):
+        close_panel(session_of(viewer))
+    native.makeCurrent()
+    assert not any(glIsTexture(texture) for texture in made)
