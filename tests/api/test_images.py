@@ -8,9 +8,13 @@ import pytest
 from dm_writer import write_dm
 from forward_model import fringes, white_noise
 from napari_tem_fft import api
+from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.correction import Correction
+from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
+from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.calibration_profile import CalibrationProfile
+from napari_tem_fft.io.exchange.temfft import Document, StoredImage, save_temfft
 
 SHAPE, PIXEL = (256, 240), 0.03
 PROFILE = CalibrationProfile(Correction((1.01, 1.01), 0.003, "Au 111"))
@@ -46,3 +50,18 @@ def test_what_the_user_states_holds_whatever_the_scale_is_from(file: Path) -> No
     assert api.read(file, calibration_profile=PROFILE, uncertainty=0.01).calibration.uncertainty == 0.01
     with pytest.raises(ValueError, match="0-50 %"):
         api.read(file, uncertainty=2.0)
+
+
+def test_an_image_of_a_document_is_read_by_its_number(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    two = [Micrograph(rng.normal(0, 1, SHAPE), Calibration.real((PIXEL, PIXEL)), name=name) for name in "ab"]
+    path = save_temfft(tmp_path / "two", Document.of([StoredImage(one) for one in two]))
+    for number, image in enumerate(two):
+        again = api.read(path, image=number)
+        assert again.name == image.name and np.array_equal(again.pixels, image.pixels)
+        assert not again.warnings
+    assert "the first of 2 images is taken, a; by number: 0 a, 1 b" in api.read(path).warnings
+    with pytest.raises(ReadError, match="there is no image 2 in it; choose one of its images: 0 a, 1 b"):
+        api.read(path, image=2)
+    with pytest.raises(ReadError, match="there is no stack in it"):
+        api.read(path, frame=0)

@@ -12,7 +12,7 @@ from qtpy.QtGui import QGuiApplication
 from dm_writer import write_dm
 from forward_model import fringes, white_noise
 from mouse import press
-from napari_tem_fft.api import load
+from napari_tem_fft.api import load, read
 from napari_tem_fft.cli.main import main
 from napari_tem_fft.core.matching import PhaseOverride
 from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit
@@ -41,7 +41,7 @@ def copied(dock, kind):
     return QGuiApplication.clipboard().text()
 
 
-def results(dock, tmp_path):
+def results(dock, tmp_path, micrograph=None):
     """The analyses of the window, of the copied Python and of the copied command."""
     scope = {}
     exec(copied(dock, "Python"), scope)
@@ -49,7 +49,7 @@ def results(dock, tmp_path):
     words = [str(tmp_path) if word == "results" else word for word in shlex.split(command)]
     assert words[0] == "napari-tem-fft" and main(words[1:]) == 0
     (folder,) = [path.parent for path in tmp_path.glob("*/analysis.json")]
-    return dock.session.current.analysis, scope["result"], load(folder)
+    return dock.session.current.analysis, scope["result"], load(folder, micrograph)
 
 
 def assert_same(one, other):
@@ -68,8 +68,8 @@ def assert_same(one, other):
     ]
 
 
-def check(dock, tmp_path):
-    window, python, command = results(dock, tmp_path / "out")
+def check(dock, tmp_path, micrograph=None):
+    window, python, command = results(dock, tmp_path / "out", micrograph)
     assert_same(window, python)
     assert_same(window, command)
     return window
@@ -152,6 +152,22 @@ def test_an_image_without_a_file_says_what_to_do(viewer, dock, run):
     assert copied(dock, "Command") == "before"
     messages.told.disconnect(said.append)
     assert len(said) == 1 and re.search(r"save it .*, open what was saved", said[0])
+
+
+def test_an_image_of_a_reopened_document_is_that_one(viewer, dock, run, tmp_path):
+    dock.candidates.names.setText("Cu")
+    for name, d in (("first", 0.2035), ("second", 0.2512)):
+        image = white_noise((200, 200), 1) + fringes((200, 200), (PIXEL, PIXEL), d, 20.0)
+        viewer.add_image(image, name=name, scale=(PIXEL, PIXEL), units=("nm", "nm"), axis_labels=("y", "x"))
+        run(dock.session, lambda: press(dock.run))
+    (path,) = viewer.layers.save(str(tmp_path / "both.temfft"), plugin="napari-tem-fft")
+    viewer.layers.clear()
+    run(dock.session, lambda: viewer.open(path, plugin="napari-tem-fft"))
+    for number, (name, d) in enumerate((("first", 0.2035), ("second", 0.2512))):
+        dock.session.choose(viewer.layers[name])
+        assert f"--image {number}" in copied(dock, "Command")
+        window = check(dock, tmp_path / name, read(path, image=number))
+        assert window.spots[0].d == pytest.approx(d, rel=2e-3)
 
 
 @pytest.mark.parametrize("word", ["mask:", "mask:2x2:!", "mask:9x9:eJw=", "mask:99999x99999:eJxjAAAAAQAB"])

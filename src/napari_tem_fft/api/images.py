@@ -49,7 +49,7 @@ def read(
     pixel_size : float or tuple of float, (y, x), nm, optional
         Takes the place of the file's.
     image, frame : int, optional
-        Which image of the file, which frame of a stack, both counted from 0.
+        Which image of the file (or of the document), which frame of a stack, both counted from 0.
     calibration_profile : CalibrationProfile or path, optional
         Corrects the file's scale.
     uncertainty : float, optional
@@ -77,7 +77,7 @@ def read(
     0.003
     """
     if Path(path).suffix.lower() == SUFFIX:
-        micrograph = _of_document(path)
+        micrograph = _of_document(path, image, frame)
     else:
         micrograph = read_micrograph(path, image, frame)
     return _calibrate(micrograph, "real", pixel_size, calibration_profile, uncertainty)
@@ -171,11 +171,20 @@ def read_stack(
     return replace(stack, calibration=first.calibration, warnings=first.warnings)
 
 
-def _of_document(path: str | PathLike[str]) -> Micrograph:
-    micrograph = load_temfft(Path(path)).micrograph
-    if micrograph is None:
+def _of_document(path: str | PathLike[str], image: int | None, frame: int | None) -> Micrograph:
+    images = [stored.micrograph for stored in load_temfft(Path(path)).images]
+    if not images:
         raise ReadError(path, "there is no micrograph in it", "choose the micrograph's own file")
-    return micrograph
+    names = ", ".join(f"{number} {one.name}" for number, one in enumerate(images))
+    if frame is not None:
+        raise ReadError(path, "there is no stack in it", f"choose one of its images: {names}")
+    if image is not None and not 0 <= image < len(images):
+        raise ReadError(path, f"there is no image {image} in it", f"choose one of its images: {names}")
+    chosen = images[image or 0]
+    if image is None and len(images) > 1:
+        warning = f"the first of {len(images)} images is taken, {chosen.name}; by number: {names}"
+        return replace(chosen, warnings=(*chosen.warnings, warning))
+    return chosen
 
 
 def read_pattern(

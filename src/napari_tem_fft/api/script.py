@@ -21,6 +21,7 @@ from ..core.options import options
 from ..core.parameters import to_dict
 from ..core.pipeline import Analysis, AnalysisParams
 from ..core.reanalysis import spots_of_run
+from ..io.exchange.temfft import SUFFIX, load_temfft
 from ..io.readers.dm import read_images
 from ..io.results.overrides import specimen_text
 from ..nn.inference.model import names_model
@@ -279,10 +280,12 @@ def _candidates(analysis: Analysis, request: Mapping[str, Any], cif: Sequence[Pa
 
 def _image_number(path: Path, micrograph: Micrograph, frame: int | None) -> int | None:
     """Which image of a file with several it is; None where no number is needed."""
+    if path.suffix.lower() == SUFFIX:
+        return _number_in_document(path, micrograph)
     try:
         images = read_images(path)
     except ValueError:
-        return None  # no file of images, such as a document
+        return None  # no file of images, such as results
     if len(images) == 1:
         return None
     kind = Micrograph if frame is None else ImageStack
@@ -291,6 +294,18 @@ def _image_number(path: Path, micrograph: Micrograph, frame: int | None) -> int 
         if isinstance(image, kind) and (whole == image.name or whole.startswith(f"{image.name} ")):
             return number
     return None
+
+
+def _number_in_document(path: Path, micrograph: Micrograph) -> int | None:
+    """Which image of a document has the same pixels."""
+    images = load_temfft(path).images
+    start = micrograph.roi.start if micrograph.roi is not None else (0, 0)
+    part = tuple(slice(first, first + n) for first, n in zip(start, micrograph.shape, strict=True))
+    for number, image in enumerate(images):
+        pixels = image.micrograph.pixels
+        if np.array_equal(pixels, micrograph.pixels) or np.array_equal(pixels[part], micrograph.pixels):
+            return number if len(images) > 1 else None
+    raise ValueError(NO_FILE)
 
 
 def _corners(micrograph: Micrograph) -> tuple[Corner, ...]:
