@@ -1,5 +1,6 @@
 """Why a grain is not of some phase: crystals of which all is known, and all that can speak against."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from napari_tem_fft.core.crystal.zone_pattern import simulated_pattern
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.matching import GrainMatch, Outcome, PhaseOverride
+from napari_tem_fft.core.matching import Candidate, GrainMatch, Outcome, PhaseOverride
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.core.why_not import why_not
 from napari_tem_fft.io.phases.table import load_table
@@ -26,6 +27,10 @@ def spots_of(phase, zone, first, scale=1.0):
     return tuple(
         Spot(n, g, 0.01, 200.0, -150.0, "grain", (0,), (2.0, 2.0), 3.0) for n, g in enumerate(sorted(pairs))
     )
+
+
+def candidate(phase, posterior):
+    return Candidate(phase, posterior, 1.0, (0, 1, 1), (), 1.0, 0.001, 1.0)
 
 
 def analysed(spots, match=None, uncertainty=0.02, phases=("Cu", "Al"), decisions=()):
@@ -60,6 +65,22 @@ def test_nothing_speaks_against_a_phase_that_was_not_asked_for(gold):
     assert first == "it was not among the candidates"
     assert second.startswith(f"{len(gold.spots)} of {len(gold.spots)} spots fit in d and angle along [01")
     assert last.startswith("as a candidate its probability would be ") and found.probability > 0.5
+
+
+def test_probabilities_with_the_phase_among_the_candidates_are_shares_of_one():
+    """Silver is silver or gold, whose lattices differ by 0.2 %."""
+    likely = GrainMatch(1, Outcome.LIKELY, ("Ag",), (candidate("Ag", 0.97),), unlisted=0.03)
+    named = analysed(spots_of("Ag", (0, 1, 1), (2, 0, 0)), likely, phases=("Ag",))
+    words = why_not(named, TABLE["Au"], 1).words
+    first, second = (float(text) for text in re.findall(r"([\d.]+) %(?:, beside Ag|$)", words))
+    assert "as a candidate its probability would be" in words and "beside Ag with" in words
+    assert 10 < first < 90 and first + second <= 100.5
+
+
+def test_by_what_the_scale_is_known_is_said(gold):
+    sure = GrainMatch(2, Outcome.IDENTIFIED, ("Au",), (candidate("Au", 0.99),))
+    both = replace(gold, matches=(gold.matches[0], sure))
+    assert "if the rest is Au, else to 2 %" in why_not(both, TABLE["Cu"], 1).words
 
 
 def test_a_lattice_of_another_size_needs_another_scale(gold):

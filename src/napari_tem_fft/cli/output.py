@@ -134,7 +134,7 @@ def _outside_candidates(analysis: Analysis) -> list[str]:
     if not grains:
         return []
     names = (f"{phase} (grains {_numbers(ids)})" for phase, ids in grains.items())
-    return [f"not among the candidates, but would fit: {', '.join(names)}"]
+    return [f"were all phases allowed, would fit as well: {', '.join(names)}"]
 
 
 def _ring_line(rings: RingMatch) -> str:

@@ -6,7 +6,7 @@ matching does, once with what is known of the image's scale, and once at any sca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,9 +139,13 @@ def _ask(analysis: Analysis, phase: Phase, match: GrainMatch, cache: EvidenceCac
     fit = max(filter(None, (near, far)), key=lambda c: (round(c.explained, 3), c is near), default=None)
     context = Context(scale, params, {each.id: each for each in phases}, stated=analysis.candidates_stated)
     reported = next((c.posterior for c in match.candidates if c.phase == phase.id), probability)
-    against = _against(analysis, phase, fit, spots, context)
+    against = _against(analysis, phase, fit, spots, context, _standards(analysis, match.grain))
     is_candidate = any(phase.id == each.id for each in analysis.phases)
-    beside = _beside(match, phase.id, reported, is_candidate)
+    # as they are, or as they would be with the phase among them
+    weighed_so = {c.phase: c.posterior for c in match.candidates}
+    if phase.id not in weighed_so:
+        weighed_so = {each.id: float(share) for each, share in zip(phases, found.phase[0], strict=False)}
+    beside = _beside(match, phase.id, weighed_so, reported, is_candidate)
     return WhyNot(match.grain, phase.id, fit, reported, False, (*choice, *against, *beside))
 
 
@@ -153,6 +157,12 @@ def _scale_without(analysis: Analysis, grain: int) -> ScalePrior:
     """What is known of the image's scale without a grain."""
     others = [match for match in analysis.matches if match.grain != grain]
     return known_scale(others, analysis.micrograph.calibration.uncertainty)
+
+
+def _standards(analysis: Analysis, grain: int) -> str:
+    """The identified phases of other grains, by which the image's scale is known."""
+    sure = [m for m in analysis.matches if m.grain != grain and m.outcome is Outcome.IDENTIFIED]
+    return " and ".join(dict.fromkeys(name for match in sure for name in match.phases))
 
 
 def _at_any_scale(
@@ -205,7 +215,12 @@ def _by_d(analysis: Analysis, phase: Phase, spots: Sequence[Spot]) -> list[str]:
 
 
 def _against(
-    analysis: Analysis, phase: Phase, fit: Candidate | None, spots: Sequence[Spot], context: Context
+    analysis: Analysis,
+    phase: Phase,
+    fit: Candidate | None,
+    spots: Sequence[Spot],
+    context: Context,
+    standards: str,
 ) -> list[str]:
     """What the spots say against the phase."""
     if fit is None or not fit.indexed:
@@ -214,7 +229,11 @@ def _against(
     seen = f"{len(fit.indexed)} of {len(spots)} spots fit in d and angle{zone}"
     if needs_scale(fit, context) or needs_stretch(fit, context):
         needs = hint_words(fit, context).removeprefix(f"{fit.phase} ")
-        reasons = [f"{seen}, but only {needs}; the scale is known to {100 * context.scale.error:.2g} %"]
+        known = f"the scale is known to {100 * context.scale.error:.2g} %"
+        if standards:
+            stated = 100 * analysis.micrograph.calibration.uncertainty
+            known += f" if the rest is {standards}, else to {stated:.2g} %"
+        reasons = [f"{seen}, but only {needs}; {known}"]
     else:
         reasons = [f"{seen}, with {signed(100 * (fit.scale - 1))} % calibration"]
     if len(fit.indexed) < LIKELY_SPOTS:
@@ -262,14 +281,16 @@ def _missing(analysis: Analysis, phase: Phase, fit: Candidate, spots: Sequence[S
     return ", ".join(missing[d] for d in sorted(missing, reverse=True)[:MOST_NAMED])
 
 
-def _beside(match: GrainMatch, phase: str, probability: float, is_candidate: bool) -> list[str]:
+def _beside(
+    match: GrainMatch, phase: str, weighed: Mapping[str, float], probability: float, is_candidate: bool
+) -> list[str]:
     """How probable it is beside what is named, or is most probable."""
-    rivals = [c for c in match.candidates if c.phase != phase]
-    first = max(rivals, key=lambda c: c.posterior, default=None)
+    rivals = [name for name in weighed if name != phase]
+    first = max(rivals, key=lambda name: weighed[name], default=None)
     says = "its probability is" if is_candidate else "as a candidate its probability would be"
     words = f"{says} {_percent(probability)}"
     if first is not None and match.outcome is not Outcome.UNKNOWN:
-        return [f"{words}, beside {first.phase} with {_percent(first.posterior)}"]
+        return [f"{words}, beside {first} with {_percent(weighed[first])}"]
     return [f"{words}, beside {_percent(match.unlisted)} of a lattice that is not listed"]
 
 

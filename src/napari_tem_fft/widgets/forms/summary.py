@@ -88,7 +88,7 @@ def _assumptions(image_state: ImageState, component: ComponentMap) -> list[str]:
         if candidate.phase not in component.phases
     )
     if others:
-        texts.append(f"outside candidates, as good a fit: {', '.join(others)}")
+        texts.append(f"were all phases allowed, as good a fit: {', '.join(others)}")
     return texts
 
 
