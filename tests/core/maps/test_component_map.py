@@ -41,6 +41,14 @@ def test_a_phase_that_is_not_named_counts_as_unknown_crystal():
     assert only.name == "unknown crystal" and only.phases == ()
 
 
+def test_an_unknown_crystal_shows_a_single_d_only_where_none_of_its_grains_shows_more():
+    single, many = GrainMatch(1, Outcome.SINGLE_D), GrainMatch(2, Outcome.UNKNOWN)
+    whole = np.ones(GRID.shape, bool)
+    (only,) = component_maps(GRAINS[:1], (single,), HEATS[:1], whole, GRID)
+    (both,) = component_maps(GRAINS[:2], (single, many), HEATS[:2], whole, GRID)
+    assert (only.outcome, both.outcome) == (Outcome.SINGLE_D, Outcome.UNKNOWN)
+
+
 def test_without_matter_there_is_no_share_and_without_a_person_no_word():
     (only,) = component_maps(GRAINS, (ambiguous(1, "A", "B"),), HEATS, np.zeros(GRID.shape, bool), GRID)
     assert (only.area, only.fraction, only.by_user) == (0, 0, False)

@@ -8,7 +8,12 @@ from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.profile.fine_spectrum import fine_spectrum
-from napari_tem_fft.core.profile.radial_profile import ProfileParams, masked_profile, whole_profile
+from napari_tem_fft.core.profile.radial_profile import (
+    ProfileParams,
+    fitted_peaks,
+    masked_profile,
+    whole_profile,
+)
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.spots.spot import Spot
 
@@ -93,3 +98,15 @@ def test_curves_have_no_gap():
     assert min(whole.intensity.min(), local.intensity.min()) > 0
     inside = np.flatnonzero(masked.intensity > 0)
     assert inside.size and np.all(np.diff(inside) == 1)
+
+
+@pytest.mark.parametrize("weaker", [1.0, 0.7, 0.4])
+@pytest.mark.parametrize("apart", [0.13, 0.16, 0.3])
+def test_two_lines_with_a_valley_between_them_stand_at_their_maxima(apart, weaker):
+    g = np.arange(3.0, 5.0, 0.01)
+    height = sum(h * np.exp(-(((g - c) / 0.04) ** 2) / 2) for c, h in ((4.0, 1.0), (4.0 + apart, weaker)))
+    first, second = fitted_peaks("masked", g, height, np.full(g.shape, 0.02), 5.0)
+    assert (first.g, second.g) == pytest.approx((4.0, 4.0 + apart), abs=0.012)
+    for peak in (first, second):
+        near = height[abs(g - peak.g) < 0.025]
+        assert np.interp(peak.g, g, height) > 0.98 * near.max()

@@ -189,13 +189,14 @@ def _component(
         np.maximum(heat[region.box], region.heat, out=heat[region.box])
     heat[~specimen] = 0
     area = float(np.count_nonzero(heat >= 0.5)) * grid.pixel_area
-    best = min(members, key=lambda match: _RANK[match.outcome])
     phases = named_phases(members[0])
+    # the best that is known of a phase; of unknown crystals a single d only where none shows more
+    outcome = (min if phases else max)((match.outcome for match in members), key=_RANK.__getitem__)
     score = max((match.probability for match in members), default=0.0) if phases else 0.0
     return ComponentMap(
         name=name,
         phases=phases,
-        outcome=best.outcome,
+        outcome=outcome,
         score=score,
         grains=ids,
         heat=heat,

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -312,9 +313,12 @@ def fitted_peaks(
     relative = height / error
     padded = np.concatenate([[0.0], relative, [0.0]])
     found, widths = find_peaks(padded, significance, 0.3 * significance)
-    for at, width in zip(found - 1, widths, strict=True):
+    # a peak ends where the next one begins, or its Gaussian would stand in the valley between them
+    valleys = [int(first + np.argmin(relative[first:last])) for first, last in pairwise((found - 1).tolist())]
+    limits = zip([0, *valleys], [*valleys, len(g) - 1], strict=True)
+    for at, width, (left, right) in zip(found - 1, widths, limits, strict=False):  # one pair for no peak
         reach = max(2, int(np.ceil(FIT_REACH * max(width, 1.0) / 2)))
-        part = slice(max(at - reach, 0), at + reach + 1)
+        part = slice(max(at - reach, min(left, at - 2), 0), min(at + reach, max(right, at + 2)) + 1)
         points = np.stack([g[part], height[part], error[part]])
         peak = _fit_peaks(curve, points.tobytes(), float(g[at]), float(width * (g[1] - g[0])), correlated)
         if peak is not None and g[part][0] <= peak.g <= g[part][-1]:
