@@ -2,12 +2,14 @@
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import gemmi
 import numpy as np
 import pytest
 
 from napari_tem_fft.core.crystal.phase import Phase
+from napari_tem_fft.core.crystal.phase_selection import EXTENDED_TAG, usual_phases
 from napari_tem_fft.core.crystal.structure import lines_of
 from napari_tem_fft.io.phases.crystal import density
 from napari_tem_fft.io.phases.table import load_table, table_entries
@@ -54,6 +56,27 @@ def _structure_in_gemmi(phase: Phase, entry: dict) -> gemmi.SmallStructure:
 
 def test_ids_are_unique_and_no_entry_is_lost():
     assert len(PHASES) == len(ENTRIES) >= 400
+
+
+def test_the_documentation_says_how_many_phases_there_are_and_how_many_have_three_checks():
+    # density and contacts are compared of every phase, so that the lines are what is left
+    three = sum("density" in entry and len(entry.get("lines", ())) > 0 for entry in ENTRIES)
+    assert three >= 400 and all("density" in entry for entry in ENTRIES)
+    root = Path(__file__).parents[3]
+    page, readme = ((root / name).read_text(encoding="utf-8") for name in ("docs/phases.md", "README.md"))
+    usual = len(usual_phases(load_table()))
+    extended = sum(EXTENDED_TAG in phase.tags for phase in load_table())
+    for text in (f"{len(ENTRIES)} phases come with", f"{three} of them (three checks)", f"of {len(ENTRIES)} phases active"):
+        assert text in page
+    assert f"The usual {usual} are" in page and f"({extended} more" in page
+    assert f"a table of {len(ENTRIES)} reference" in readme
+
+
+def test_what_was_not_compared_says_so():
+    for entry in ENTRIES:
+        said = entry.get("checked", "") + entry.get("flag", "")
+        assert "lines" in entry or said, entry["id"]
+        assert not ("lines" in entry and "no d-line list" in entry.get("flag", "")), entry["id"]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["id"])

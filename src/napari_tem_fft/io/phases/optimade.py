@@ -46,13 +46,14 @@ class Provider:
     computed: bool = False
 
 
+#: Addresses as in the public list of providers (Materials-Consortia/providers, commit 251f398 of February 2026).
 PROVIDERS = {
     "cod": Provider("https://www.crystallography.net/cod/optimade", "COD", "CC0"),
     "tcod": Provider("https://www.crystallography.net/tcod/optimade", "TCOD", "CC0", True),
     "mp": Provider("https://optimade.materialsproject.org", "Materials Project", "CC BY 4.0", True),
     "alexandria": Provider("https://alexandria.icams.rub.de/pbe", "Alexandria", "CC BY 4.0", True),
     "oqmd": Provider("https://oqmd.org/optimade", "OQMD", "CC BY 4.0", True),
-    "nmd": Provider("https://nomad-lab.eu/prod/v1/api/optimade", "NOMAD", "CC BY 4.0", True),
+    "nmd": Provider("https://nomad-lab.eu/prod/v1/optimade", "NOMAD", "CC BY 4.0", True),
 }
 #: Structures asked for at a time; bytes of an answer; longest wait for a busy server, seconds.
 PAGE, LARGEST_ANSWER, LONGEST_WAIT = 50, 60_000_000, 20.0
