@@ -16,13 +16,15 @@ import argparse
 import resource
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from napari_tem_fft.core.crystal.library import PhaseLibrary
-from napari_tem_fft.core.crystal.phase_selection import ElementRule
+from napari_tem_fft.core.crystal.library import Identities, PhaseLibrary
+from napari_tem_fft.core.crystal.phase import Phase
+from napari_tem_fft.core.crystal.phase_selection import ElementRule, select_phases
 from napari_tem_fft.core.grains.grain import Grain, GrainSet
 from napari_tem_fft.core.grains.plane_cell import plane_cells
 from napari_tem_fft.core.matching import EvidenceCache, MatchParams, Outcome
@@ -97,6 +99,13 @@ def simulated_grain(
     return Grain(1, tuple(spot.id for spot in spots), (0.0, 0.0), 80.0, 10.0), spots
 
 
+def names_of(library: PhaseLibrary, entry: int, candidates: Sequence[Phase]) -> set[str]:
+    """The names of an entry's phase: those of its references, and of the same at another cell."""
+    same = {library.ids[n] for n in np.flatnonzero(library.references == library.references[entry])}
+    kin = {phase.id for phase in candidates if same & phase.kin}
+    return same.union(kin, *(phase.kin for phase in candidates if phase.id in same))
+
+
 def bench_grains(args: argparse.Namespace) -> None:
     library, rng = open_library(None, args.library), np.random.default_rng(args.seed)
     table = load_table()
@@ -113,13 +122,13 @@ def bench_grains(args: argparse.Namespace) -> None:
         grain, spots = made
         elements = library.elements[entry]
         rule = ElementRule(optional=elements)
-        few = tuple(phase for phase in table if rule.allows(phase.elements))
+        few = select_phases(table, elements=rule)
         stated = replace(prepared_choice(few, table, True), library=library.allowed_by(rule))
         for name, choice in (("elements", stated), ("none", replace(whole, library=library))):
             found = GrainSet(tuple(spots), (grain,), ())
             assigned = assign_phases(found, (profile,), choice, SCALE, MatchParams(), EvidenceCache())
             match = assigned.matches[0]
-            same = {library.ids[n] for n in np.flatnonzero(library.references == library.references[entry])}
+            same = names_of(library, entry, assigned.choice.phases)
             right, count = bool(set(match.phases) & same), counts[name]
             single = match.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY)
             count["grains"] += 1
@@ -152,10 +161,14 @@ def bench_scaled(args: argparse.Namespace) -> None:
         library,
         ids=library.ids * times,
         elements=library.elements * times,
-        types=tuple(f"{kind} {n}" for n in range(times) for kind in library.types),
-        lines=np.tile(library.lines, (times, 1, 1)),
+        identities=Identities(
+            library.identities.names * times,
+            library.identities.formulas * times,
+            library.identities.groups * times,
+            np.tile(library.identities.lines, (times, 1, 1)),
+            np.concatenate([library.reduced * np.exp(-shift)[:, None] for shift in shifts]),
+        ),
         cells=np.tile(library.cells, (times, 1)),
-        reduced=np.tile(library.reduced, (times, 1)),
         usual=np.tile(library.usual, times),
         zone_entry=(np.tile(library.zone_entry, times) + np.repeat(np.arange(times) * entries, zones)).astype(
             np.int32

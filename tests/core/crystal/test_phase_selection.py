@@ -7,6 +7,7 @@ from napari_tem_fft.core.crystal.phase_selection import (
     ElementRule,
     extended_left_out,
     find_phase,
+    is_searched,
     parse_elements,
     select_phases,
 )
@@ -138,3 +139,11 @@ def test_excluding_alone_leaves_all_the_rest():
 def test_unknown_tokens_are_refused_aloud(text):
     with pytest.raises(ValueError, match="not an element"):
         parse_elements(text)
+
+
+def test_what_is_a_gas_at_room_temperature_is_searched_where_hydrogen_or_nothing_else_is_stated():
+    gases = [{"H"}, {"D"}, {"D", "O"}, {"Xe"}, {"C", "O"}, {"H", "Cl"}]
+    assert not any(is_searched(elements) for elements in gases)
+    assert all(is_searched(elements, parse_elements("C, O, Cl, Xe, H")) for elements in gases)
+    assert is_searched({"Xe"}, parse_elements("Xe")) and not is_searched({"Xe"}, parse_elements("Xe, Ti"))
+    assert all(is_searched(elements) for elements in ({"N", "H", "Cl"}, {"Li", "H"}, {"C"}, {"C", "H"}))

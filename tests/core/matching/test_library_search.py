@@ -157,3 +157,24 @@ def test_labels_give_the_spread_of_the_cells(library):
         label_of(library, int(library.references[number]), phase)
         == "FeS2, Pa-3; 2 entries, a 0.5418-0.5448 nm"
     )
+
+
+def test_the_same_phase_at_another_cell_is_one_name(tmp_path):
+    for name, a in (("cold", 5.39), ("warm", 5.48)):
+        (tmp_path / f"{name}.cif").write_text(cif(a, *STRUCTURES["pyrite0"][1:]))
+    PhaseDatabase(tmp_path / "library.sqlite").write(library_rows([tmp_path]))
+    pyrites = open_library("Fe, S", tmp_path / "library.sqlite", ())
+    assert len(set(pyrites.references.tolist())) == 2
+    grain, spots = pattern_of(pyrite_planes(), (0, 0, 1), 10)  # its edge lies between the two
+    found = named(grain, spots, CandidateSet((), library=pyrites, stated=True))
+    (match,) = found.matches
+    assert match.outcome is Outcome.IDENTIFIED and len(match.phases) == 1
+    assert {phase.id: phase.kin for phase in found.choice.phases} == {
+        "FeS2_Pa-3": {"FeS2_Pa-3-2"},
+        "FeS2_Pa-3-2": {"FeS2_Pa-3"},
+    }
+    alone = tuple(replace(phase, kin=frozenset()) for phase in found.choice.phases)
+    apart = named(grain, spots, CandidateSet(alone, searched=found.choice.searched, stated=True))
+    assert apart.matches[0].outcome is Outcome.AMBIGUOUS
+    _, stored = restore_library(describe_library(found.choice.searched, found.choice.phases))
+    assert [phase.kin for phase in stored] == [phase.kin for phase in found.choice.phases]

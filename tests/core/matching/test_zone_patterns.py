@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.crystal.phase_selection import EXTENDED_TAG
 from napari_tem_fft.core.crystal.structure import planes_of
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.matching import EvidenceCache, MatchParams, Outcome, match_image
+from napari_tem_fft.core.matching import EvidenceCache, MatchParams, match_image
 from napari_tem_fft.core.matching.null_models import _cubic_turns
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.zone_patterns import (
@@ -63,7 +62,7 @@ def perfect_patterns(phase):
 
 
 def test_every_point_of_every_phase_along_every_low_zone_belongs_to_its_lattice():
-    missed, further, looked_at = [], [], 0
+    missed = []
     for phase in load_table():
         if planes_of(phase) is None:
             continue
@@ -72,13 +71,9 @@ def test_every_point_of_every_phase_along_every_low_zone_belongs_to_its_lattice(
         matches = match_image(
             grains, spots, [phase], 0.01, MatchParams(stretch=0.2), (), band, cache=cache
         ).matches
-        looked_at += len(grains)
-        extended = EXTENDED_TAG in phase.tags
-        (further if extended else missed).extend(
+        missed.extend(
             (phase.id, match.candidates[0].zone_axis if match.candidates else None, match.outcome)
             for match in matches
             if match.phases != (phase.id,) or match.candidates[0].explained < 1
         )
     assert missed == []
-    # large cells of which all points are equally strong, such as a garnet's, can stay unknown
-    assert all(outcome is Outcome.UNKNOWN for *_, outcome in further) and len(further) < 0.005 * looked_at

@@ -2,44 +2,112 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from heapq import heapify, heappop, heappush
 
+import gemmi
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from .phase import Miller, Phase
-from .phase_selection import ElementRule
+from .phase_selection import ElementRule, is_searched
 
-#: Entries of one type are one phase where their reduced cells agree within this with the reference's.
+#: Entries are one phase where their reduced cells agree within this with the reference's.
 SAME_PHASE = 0.015
+#: And within this they are the same phase at another cell (pressure, temperature, vacancies): apart as
+#: candidates, but one name.
+SAME_TYPE = 0.04
+#: Share of a structure's atoms that may be others, as between refinements of one material; and where both
+#: are called by the same name of a mineral: then it is one solid solution.
+SAME_COMPOSITION, SAME_SOLUTION = 0.03, 0.1
 #: Cosine between two powder patterns of phases with the same positions occupied; hydrogen left out, or an
-#: oxygen 0.02 of the cell away leave 0.95 and more.
-SAME_PATTERN = 0.9
+#: oxygen 0.02 of the cell away leave 0.95 and more. And between two space groups of one crystal system, which
+#: are then two models of one structure: with and without a centre of inversion, hydrogen ordered or not.
+SAME_PATTERN, SAME_MODEL = 0.9, 0.97
+#: Hydrogen beside these is often not located, and says nothing of whether two structures are the same.
+_HIDE_HYDROGEN = frozenset({"C", "N", "O", "F", "S", "Cl"})
+#: Space groups of a left-handed and a right-handed crystal.
+_HANDS = {
+    78: 76,
+    95: 91,
+    96: 92,
+    145: 144,
+    153: 151,
+    154: 152,
+    170: 169,
+    172: 171,
+    179: 178,
+    181: 180,
+    213: 212,
+}
 #: ln of d over the cell's mean edge at which patterns are compared, and how far lines are spread.
 _PLACES, _SPREAD = np.arange(-2.2, 0.8, 0.04), 0.05
+_SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
+#: Pairs of entries that are compared at a time.
+_AT_A_TIME = 100_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Identities:
+    """What tells whether structures are one phase, one row each.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The formula where a structure has no name of its own.
+    formulas : tuple of str
+        "Mg1.9SiO4".
+    groups : tuple of str
+        Hermann-Mauguin symbols.
+    lines : ndarray, shape (n, lines, 2)
+        d in nm and relative intensity of the strongest powder lines; intensity 0 where there are fewer.
+    reduced : ndarray, shape (n, 7), nm
+        Lengths of each reduced cell (edges, and diagonals) in rising order, which change without jumps.
+    """
+
+    names: tuple[str, ...]
+    formulas: tuple[str, ...]
+    groups: tuple[str, ...]
+    lines: NDArray[np.float32]
+    reduced: NDArray[np.float64]
+
+    def rows(self, numbers: NDArray[np.intp]) -> Identities:
+        """Some of them."""
+        return Identities(
+            tuple(self.names[n] for n in numbers),
+            tuple(self.formulas[n] for n in numbers),
+            tuple(self.groups[n] for n in numbers),
+            self.lines[numbers],
+            self.reduced[numbers],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Identities]) -> Identities:
+        """One after the other; all hold as many lines."""
+        return cls(
+            tuple(text for part in parts for text in part.names),
+            tuple(text for part in parts for text in part.formulas),
+            tuple(text for part in parts for text in part.groups),
+            np.concatenate([part.lines for part in parts]),
+            np.concatenate([part.reduced for part in parts]),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
-    """A phase of the checked table by what tells whether entries of a library are the same phase.
-
-    Attributes
-    ----------
-    id : str
-    kind : str
-        As `PhaseLibrary.types`.
-    lines : ndarray, shape (n, 2)
-    reduced : ndarray, shape (7,), nm
-        As in `PhaseLibrary`.
-    """
+    """A phase of the checked table: its id, and by what entries of a library are the same (one row)."""
 
     id: str
-    kind: str
-    lines: NDArray[np.float32]
-    reduced: NDArray[np.float64]
+    identity: Identities
+
+    @property
+    def reduced(self) -> NDArray[np.float64]:
+        """As in `Identities`, shape (7,)."""
+        return np.asarray(self.identity.reduced[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +122,9 @@ class PhaseLibrary:
         Structures that the whole library holds, of which these may be a selection.
     ids : tuple of str
     elements : tuple of frozenset of str
-    types : tuple of str
-        The same for entries of one composition, space group and number of atoms.
-    lines : ndarray, shape (entries, n, 2)
-        d in nm and relative intensity of each entry's strongest powder lines; intensity 0 where it has fewer.
+    identities : Identities
     cells : ndarray, shape (entries, 6), nm and degrees
         As their sources give them.
-    reduced : ndarray, shape (entries, 7), nm
-        Lengths of each reduced cell (edges, and diagonals) in rising order, which change without jumps.
     usual : ndarray of bool, shape (entries,)
         Measured near 300 K and 1 bar, or nothing is stated.
     zone_entry : ndarray of int, shape (zones,)
@@ -81,10 +144,8 @@ class PhaseLibrary:
     held: int
     ids: tuple[str, ...]
     elements: tuple[frozenset[str], ...]
-    types: tuple[str, ...]
-    lines: NDArray[np.float32]
+    identities: Identities
     cells: NDArray[np.float64]
-    reduced: NDArray[np.float64]
     usual: NDArray[np.bool_]
     zone_entry: NDArray[np.int32]
     zone_uvw: NDArray[np.int8]
@@ -95,6 +156,11 @@ class PhaseLibrary:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def reduced(self) -> NDArray[np.float64]:
+        """As in `Identities`, shape (entries, 7)."""
+        return self.identities.reduced
 
     @cached_property
     def tree(self) -> KDTree:
@@ -107,15 +173,15 @@ class PhaseLibrary:
 
         The numbers of anchors follow those of the entries.
         """
-        return reference_entries(self.types, self.lines, self.reduced, self.usual, self.anchors)
+        return reference_entries(self.identities, self.usual, self.anchors)
 
     def anchor(self, reference: int) -> Anchor | None:
         """The anchor of a number of `references`; None where it is an entry."""
         return self.anchors[reference - len(self)] if reference >= len(self) else None
 
     def allowed_by(self, rule: ElementRule) -> PhaseLibrary:
-        """The entries whose elements a rule allows."""
-        return self.selected(np.array([rule.allows(elements) for elements in self.elements], bool))
+        """The entries that are searched where a rule says what the sample can hold."""
+        return self.selected(np.array([is_searched(elements, rule) for elements in self.elements], bool))
 
     def selected(self, chosen: NDArray[np.bool_]) -> PhaseLibrary:
         """Some of the entries."""
@@ -136,10 +202,8 @@ class PhaseLibrary:
             self.held,
             tuple(self.ids[n] for n in numbers),
             tuple(self.elements[n] for n in numbers),
-            tuple(self.types[n] for n in numbers),
-            self.lines[numbers],
+            self.identities.rows(numbers),
             self.cells[numbers],
-            self.reduced[numbers],
             self.usual[numbers],
             new_number[self.zone_entry[zones]].astype(np.int32),
             self.zone_uvw[zones],
@@ -151,58 +215,167 @@ class PhaseLibrary:
 
 
 def reference_entries(
-    types: Sequence[str],
-    lines: NDArray[np.float32],
-    reduced: NDArray[np.float64],
-    usual: NDArray[np.bool_],
-    anchors: Sequence[Anchor] = (),
+    identities: Identities, usual: NDArray[np.bool_], anchors: Sequence[Anchor] = ()
 ) -> NDArray[np.intp]:
     """For each entry the one that stands for its phase; anchors, numbered behind the entries, come first.
 
-    Of the entries of one type the one with most others within `SAME_PHASE` of its cell and of like
-    intensities (the same positions are occupied) is a reference; these are then one phase, and the rest are
-    looked at again. So nothing is chained: two entries of a phase are both near its reference. Entries far
-    from 300 K or 1 bar stand alone.
+    Two entries are the same phase if their reduced cells lie within `SAME_PHASE`, their crystal systems and
+    their compositions are the same (see `same_phase`), and the same positions are occupied (like powder
+    intensities). The entry with most others that are the same is a reference; these are then one phase, and
+    the rest are looked at again. So nothing is chained: two entries of a phase are both near its reference.
+    Entries far from 300 K or 1 bar stand alone.
 
     Parameters
     ----------
-    types : sequence of str
-    lines : ndarray, shape (entries, n, 2)
-    reduced : ndarray, shape (entries, 7), nm
+    identities : Identities
+        Of the entries.
     usual : ndarray of bool, shape (entries,)
     anchors : sequence of Anchor
-        As in `PhaseLibrary`.
 
     Examples
     --------
     >>> cells = np.array([[0.3580], [0.3615], [0.3650], [0.3700]]) * np.ones(7)
     >>> lines = np.array([[[0.2067, 1.0]], [[0.2087, 1.0]], [[0.2107, 1.0]], [[0.2136, 1.0]]], np.float32)
-    >>> reference_entries(["Cu"] * 4, lines, cells, np.ones(4, bool)).tolist()
+    >>> copper = Identities(("Copper",) * 4, ("Cu",) * 4, ("F m -3 m",) * 4, lines, cells)
+    >>> reference_entries(copper, np.ones(4, bool)).tolist()
     [1, 1, 1, 3]
     """
-    found, patterns = np.arange(len(types)), powder_patterns(lines, reduced)
-    members: dict[str, list[int]] = {}
-    for number, kind in enumerate(types):
-        if usual[number]:
-            members.setdefault(kind, []).append(number)
-    for place, anchor in enumerate(anchors):
-        numbers = np.array(members.get(anchor.kind, ()), np.intp)
-        own = powder_patterns(anchor.lines[None], anchor.reduced[None])[0]
-        near = np.abs(np.log(reduced[numbers] / anchor.reduced)).max(axis=1, initial=0.0) <= SAME_PHASE
-        same = near & (patterns[numbers] @ own >= SAME_PATTERN)
-        found[numbers[same]] = len(types) + place
-        members[anchor.kind] = numbers[~same].tolist()
-    for rest in members.values():
-        left = np.array(rest, np.intp)
-        while len(left) > 1:
-            cells = np.log(reduced[left])
-            near = np.abs(cells[:, None] - cells[None]).max(axis=2) <= SAME_PHASE
-            near &= patterns[left] @ patterns[left].T >= SAME_PATTERN
-            # of equally central ones the first
-            best = int(near.sum(axis=1).argmax())
-            found[left[near[best]]] = left[best]
-            left = left[~near[best]]
+    entries, found = len(usual), np.arange(len(usual))
+    every = Identities.joined([identities, *(anchor.identity for anchor in anchors)])
+    pairs, others = same_phase(every)
+    taken = np.append(~usual, np.ones(len(anchors), bool))
+    near = _neighbours(pairs, len(taken))
+    # of several phases of the table the one of the nearest composition, of equally near ones the first
+    low, high = pairs.min(axis=1), pairs.max(axis=1)
+    anchored = np.flatnonzero((low < entries) & (high >= entries))
+    anchored = anchored[np.lexsort((-high[anchored], -others[anchored]))]
+    anchored = anchored[usual[low[anchored]]]
+    found[low[anchored]], taken[low[anchored]] = high[anchored], True
+    count = [int((~taken[mine]).sum()) for mine in near[:entries]]
+    waiting = [(-count[n], n) for n in range(entries) if not taken[n] and count[n]]
+    heapify(waiting)
+    while waiting:
+        believed, best = heappop(waiting)
+        if taken[best] or not count[best]:
+            continue
+        if -believed != count[best]:  # of equally central ones the first
+            heappush(waiting, (-count[best], best))
+            continue
+        members = np.append(near[best][~taken[near[best]]], best)
+        found[members], taken[members] = best, True
+        for lost in np.concatenate([near[n] for n in members]).tolist():
+            if lost < entries:
+                count[lost] -= 1
     return found
+
+
+def same_phase(
+    every: Identities, cell: float = SAME_PHASE, models: bool = True
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Pairs of structures that are one phase.
+
+    Of their atoms, hydrogen left out where it is seldom located, `SAME_COMPOSITION` may be others, and
+    `SAME_SOLUTION` where both are called by the same name. Space groups of one crystal system may be two
+    models of one structure, if their intensities are more alike.
+
+    Parameters
+    ----------
+    every : Identities
+    cell : float
+        How far reduced cells may be apart (relative).
+    models : bool
+        Whether space groups may be two models of one structure.
+
+    Returns
+    -------
+    pairs : ndarray, shape (pairs, 2)
+    others : ndarray, shape (pairs,)
+        Share of the atoms that are others.
+    """
+    system, group = np.array([_system_and_number(symbol) for symbol in every.groups]).reshape(-1, 2).T
+    named = np.array([name != text for name, text in zip(every.names, every.formulas, strict=True)], bool)
+    titles = np.unique([name.casefold() for name in every.names], return_inverse=True)[1]
+    shares, marks = compositions(every.formulas)
+    patterns = powder_patterns(every.lines, every.reduced)
+    # a first look by numbers that cannot differ more; systems lie far apart, and what has no symbol is in all
+    places = np.hstack([np.log(every.reduced) / cell, marks / SAME_SOLUTION, 10.0 * system[:, None]])
+    unknown = np.flatnonzero(group == 0)
+    copies = np.repeat(places[unknown], len(_SYSTEMS), axis=0)
+    copies[:, -1] = np.tile(10.0 * np.arange(len(_SYSTEMS)), len(unknown))
+    which = np.append(np.arange(len(group)), np.repeat(unknown, len(_SYSTEMS)))
+    tree = KDTree(np.vstack([places, copies]))
+    pairs = which[tree.query_pairs(1.0, p=np.inf, output_type="ndarray")]
+    if len(unknown):
+        pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+    kept, shared = [np.zeros((0, 2), np.intp)], [np.zeros(0, np.float32)]
+    for start in range(0, len(pairs), _AT_A_TIME):
+        some = pairs[start : start + _AT_A_TIME]
+        a, b = some.T
+        others = 0.5 * np.abs(shares[a] - shares[b]).sum(axis=1)
+        one_name = named[a] & named[b] & (titles[a] == titles[b])
+        same = others <= np.where(one_name, SAME_SOLUTION, SAME_COMPOSITION)
+        a, b, some, others = a[same], b[same], some[same], others[same]
+        one_group = (group[a] == group[b]) & (group[a] > 0)
+        alike = np.einsum("ni,ni->n", patterns[a], patterns[b])
+        same = alike >= np.where(one_group, SAME_PATTERN, SAME_MODEL if models else 2.0)
+        kept.append(some[same])
+        shared.append(others[same])
+    return np.concatenate(kept), np.concatenate(shared)
+
+
+def compositions(formulas: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Shares of the elements among the atoms, and three mixtures of these from 0 to 1 to search by.
+
+    Returns
+    -------
+    shares : ndarray, shape (n, elements)
+        Hydrogen is left out where it is seldom located.
+    marks : ndarray, shape (n, 3)
+        Of two structures none differs more than the share of the atoms that are others.
+
+    Examples
+    --------
+    >>> compositions(["CaMg2", "LiOH"])[0].tolist()  # Ca, Li, Mg, O
+    [[0.3333333432674408, 0.0, 0.6666666865348816, 0.0], [0.0, 0.5, 0.0, 0.5]]
+    """
+    different, which = np.unique(np.array(formulas, object), return_inverse=True)
+    counts = [_heavy_atoms(formula) for formula in different]
+    symbols = {symbol: n for n, symbol in enumerate(sorted({s for one in counts for s in one}))}
+    shares = np.zeros((len(counts), len(symbols)), np.float32)
+    for row, one in enumerate(counts):
+        for symbol, number in one.items():
+            shares[row, symbols[symbol]] = number
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+    numbers = np.array([gemmi.Element(symbol).atomic_number for symbol in symbols], float)
+    weights = np.stack([numbers == 8, numbers / 120, (numbers * 0.618) % 1.0], axis=1)
+    return shares[which], (shares @ weights.reshape(len(symbols), 3))[which]
+
+
+def _heavy_atoms(formula: str) -> dict[str, float]:
+    """Atoms of each element, without hydrogen where it is seldom located."""
+    counts: dict[str, float] = {}
+    for symbol, number in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", formula):
+        counts[symbol] = counts.get(symbol, 0.0) + float(number or 1)
+    if counts.keys() & _HIDE_HYDROGEN:
+        counts = {symbol: number for symbol, number in counts.items() if symbol not in ("H", "D")}
+    return counts
+
+
+@cache
+def _system_and_number(symbol: str) -> tuple[int, int]:
+    """Crystal system and space group as numbers, of both hands the same; 0 for a setting without symbol."""
+    group: gemmi.SpaceGroup | None = gemmi.find_spacegroup_by_name(symbol)
+    if group is None:
+        return len(_SYSTEMS), 0
+    return _SYSTEMS.index(group.crystal_system_str()), _HANDS.get(group.number, group.number)
+
+
+def _neighbours(pairs: NDArray[np.intp], number: int) -> list[NDArray[np.intp]]:
+    """For each of so many structures those that it is in a pair with."""
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    both = both[np.argsort(both[:, 0], kind="stable")]
+    ends = np.searchsorted(both[:, 0], np.arange(1, number))
+    return np.split(both[:, 1], ends)
 
 
 def powder_patterns(lines: NDArray[np.float32], reduced: NDArray[np.float64]) -> NDArray[np.float32]:

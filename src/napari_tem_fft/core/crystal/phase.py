@@ -66,6 +66,8 @@ class Phase:
     label : str
         How the phase is named where several references stand for it:
         "Cu, Fm-3m; 5 entries, a 0.3607-0.3621 nm".
+    kin : frozenset of str
+        Candidates that are the same phase at another cell, as under pressure.
     """
 
     id: str
@@ -82,6 +84,7 @@ class Phase:
     checked: str = ""
     references: tuple[Phase, ...] = ()
     label: str = ""
+    kin: frozenset[str] = frozenset()
 
     @property
     def d_only(self) -> bool:

@@ -17,6 +17,13 @@ EXTENDED_TAG = "extended"
 #: Phases that a microscope at room temperature cannot show, as ice: candidates only by name, by set, or where
 #: hydrogen is stated. Of grains with three spots in images of oxides they were named as often as anything.
 COLD_TAG = "cryo"
+#: Elements that together make nothing but gases and liquids at 300 K: structures of a library with one of
+#: these sets are treated as `COLD_TAG`. At 26 GPa hydrogen has the cell of many a zone of other crystals.
+_FROZEN = frozenset(
+    frozenset(symbols.split())
+    for symbols in ("H", "O", "N", "F", "Cl", "He", "Ne", "Ar", "Kr", "Xe", "H O", "H N", "N O", "C O", "F H",
+                    "Cl H", "Br", "Br H", "H I", "H S")
+)  # fmt: skip
 #: The tag of every phase.
 ALL_TAGS = "all"
 _SYMBOLS = (
@@ -63,6 +70,23 @@ class ElementRule:
         if self.any_of and not elements & self.any_of:
             return False
         return not named or elements <= named | {"H", "D"}
+
+
+def is_searched(elements: Iterable[str], rule: ElementRule | None = None) -> bool:
+    """Whether a structure of these elements is searched in a library: not what is a gas or a liquid at 300 K.
+
+    Such structures are searched where hydrogen is stated, as ice is, and where nothing else is stated.
+
+    Examples
+    --------
+    >>> [is_searched({"O"}, parse_elements(text)) for text in ("Zn, O", "Zn, O, H", "O")]
+    [False, True, True]
+    """
+    elements, rule = frozenset(elements), rule or ElementRule()
+    if not rule.allows(elements):
+        return False
+    named, light = rule.named, {"H" if symbol == "D" else symbol for symbol in elements}
+    return light not in _FROZEN or "H" in named or bool(named and named <= elements)
 
 
 def parse_elements(text: str) -> ElementRule:

@@ -11,11 +11,14 @@ from .placement import Hypotheses, place
 
 #: A pair of spots fits a pair of reflections within so many standard deviations.
 GATE = 3.3
-#: At most so many pairs of a grain's spots are looked up.
-MOST_PAIRS = 8
+#: Grain, first and second spot of each pair.
+_Pairs = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+#: At most so many pairs of a grain's spots are looked up; and if none of them fits anything, up to so many:
+#: of a large cell whose reflections are about equally strong the first spots can be none of the `STARTERS`.
+MOST_PAIRS, FURTHER_PAIRS = 8, 280
 
 
-def spot_pairs(observed: Observed) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+def spot_pairs(observed: Observed, first_pair: int = 0, most: int = MOST_PAIRS) -> _Pairs:
     """Pairs of directions of each grain, strong spots first: grain, first and second spot."""
     width = observed.valid.shape[1]
     first, second = np.triu_indices(width, 1)
@@ -24,7 +27,7 @@ def spot_pairs(observed: Observed) -> tuple[NDArray[np.intp], NDArray[np.intp], 
     cross = np.abs(np.sin(observed.azimuth[:, first] - observed.azimuth[:, second]))
     usable = observed.valid[:, first] & observed.valid[:, second] & (cross > np.sin(COLLINEAR))
     rank = np.cumsum(usable, axis=1)
-    grain, pair = np.nonzero(usable & (rank <= MOST_PAIRS))
+    grain, pair = np.nonzero(usable & (rank > first_pair) & (rank <= most))
     return grain, first[pair], second[pair]
 
 
@@ -38,22 +41,39 @@ def propose(observed: Observed, index: PhaseIndex, log_scale: float, scale_error
     log_scale, scale_error : float
         ln of the image's scale as far as it is known, and its standard uncertainty.
     """
-    grain, i, j = spot_pairs(observed)
+    known_scale = log_scale, scale_error
+    pairs = _both_ways(observed, spot_pairs(observed))
+    query, row = _look_up(observed, index, pairs, known_scale)
+    without = np.ones(len(observed.valid), bool)
+    without[pairs[0][query]] = False
+    if without.any():
+        grain, i, j = spot_pairs(observed, MOST_PAIRS, FURTHER_PAIRS)
+        asked = without[grain]
+        further = _both_ways(observed, (grain[asked], i[asked], j[asked]))
+        more, row_of_more = _look_up(observed, index, further, known_scale)
+        query, row = np.append(query, more + len(pairs[0])), np.append(row, row_of_more)
+        grain, i, j = (np.append(some, others) for some, others in zip(pairs, further, strict=True))
+    else:
+        grain, i, j = pairs
+    return place(observed, index, (grain[query], i[query], j[query]), row)
+
+
+def _both_ways(observed: Observed, pairs: _Pairs) -> _Pairs:
+    """The pairs with the shorter vector first; those of equal lengths in both orders."""
+    grain, i, j = pairs
     swap = observed.log_length[grain, i] > observed.log_length[grain, j]
     i, j = np.where(swap, j, i), np.where(swap, i, j)
     equal = observed.log_length[grain, j] - observed.log_length[grain, i] < GATE * np.hypot(
         observed.length_error[grain, i], observed.length_error[grain, j]
     )
     grain = np.concatenate([grain, grain[equal]])
-    i, j = np.concatenate([i, j[equal]]), np.concatenate([j, i[equal]])
-    query, row = _look_up(observed, index, (grain, i, j), (log_scale, scale_error))
-    return place(observed, index, (grain[query], i[query], j[query]), row)
+    return grain, np.concatenate([i, j[equal]]), np.concatenate([j, i[equal]])
 
 
 def _look_up(
     observed: Observed,
     index: PhaseIndex,
-    pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
+    pairs: _Pairs,
     known_scale: tuple[float, float],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Number of the query and row of the index for every pair of reflections that fits a pair of spots."""

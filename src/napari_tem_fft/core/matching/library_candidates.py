@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.library import SAME_PHASE, PhaseLibrary
+from ..crystal.library import SAME_PHASE, SAME_TYPE, Identities, PhaseLibrary, same_phase
 from ..crystal.phase import Phase
 from ..grains.grain import Grain
 from ..grains.plane_cell import plane_cells
@@ -113,6 +113,7 @@ def library_candidates(
     outside = {phase.id for phase in others}
     place = {phase.id: number for number, phase in enumerate(table)}
     phases, alone, added = list(table), list[Phase](), list[tuple[int, int, Phase]]()
+    stands: dict[int, str] = {}
     for reference, fitting in groups.items():
         anchor = library.anchor(reference)
         if anchor is not None and anchor.id in outside:
@@ -131,6 +132,9 @@ def library_candidates(
         variants = (loaded[0], *(one for one in loaded[1:] if same_axes(one.cell, loaded[0].cell)))
         added += [(number, n, one) for n, one in enumerate(variants)]
         alone.append(replace(loaded[0], references=variants if len(variants) > 1 else (), label=label))
+        stands[reference if anchor is None else entries[0]] = loaded[0].id
+    kin = _kin_of(library, stands, place)
+    alone = [replace(phase, kin=kin[phase.id]) if phase.id in kin else phase for phase in alone]
     candidates = (*phases, *alone)
     joined = _joined_index(index, len(table), len(alone), added, index_key((*candidates, *others)))
     stand = np.unique(library.references)
@@ -139,6 +143,32 @@ def library_candidates(
         library.key, library.held, len(library), pool, len(groups), len(library) < library.held
     )
     return LibraryCandidates(candidates, joined, search)
+
+
+def _kin_of(
+    library: PhaseLibrary, stands: Mapping[int, str], table: Iterable[str]
+) -> dict[str, frozenset[str]]:
+    """For candidates of the library alone those that are the same phase at another cell.
+
+    Parameters
+    ----------
+    library : PhaseLibrary
+    stands : mapping of int to str
+        The candidate of each reference entry.
+    table : iterable of str
+        Ids of the candidates of the table.
+    """
+    known = set(table)
+    anchors = [anchor for anchor in library.anchors if anchor.id in known]
+    entries = library.identities.rows(np.array(list(stands), np.intp))
+    every = Identities.joined([entries, *(anchor.identity for anchor in anchors)])
+    ids = [*stands.values(), *(anchor.id for anchor in anchors)]
+    kin: dict[str, set[str]] = {}
+    for a, b in same_phase(every, SAME_TYPE, models=False)[0].tolist():
+        for one, other in ((a, b), (b, a)):
+            if one < len(stands):
+                kin.setdefault(ids[one], set()).add(ids[other])
+    return {one: frozenset(others) for one, others in kin.items()}
 
 
 def _joined_index(
@@ -171,7 +201,9 @@ def _distinct(library: PhaseLibrary, reference: NDArray[np.float64], fitting: Se
 def label_of(library: PhaseLibrary, reference: int, phase: Phase) -> str:
     """How a phase of the library is named: "Cu, Fm-3m; 5 entries, a 0.3607-0.3621 nm"."""
     members = np.flatnonzero(library.references == reference)
-    group = phase.space_group.split(":")[0].replace(" ", "")
+    groups = {_short(library.identities.groups[n]) for n in members} - {_short(phase.space_group)}
+    compositions = {library.identities.formulas[n] for n in members} | {phase.formula}
+    group = _short(phase.space_group)
     title = f"{phase.formula}, {group}"
     if phase.name and phase.name.casefold() != phase.formula.casefold():
         title = f"{phase.name} ({title})"
@@ -182,7 +214,16 @@ def label_of(library: PhaseLibrary, reference: int, phase: Phase) -> str:
     edges += [("c", c)] if abs(c[0] - a[0]) > 1e-4 else []
     spread = ", ".join(f"{name} {edge.min():.4f}-{edge.max():.4f}" for name, edge in edges)
     count = f"{len(members)} {'entries' if len(members) > 1 else 'entry'}"
+    if len(compositions) > 1:
+        count += f" of {len(compositions)} compositions"
+    if groups:
+        count += f", also as {' and '.join(sorted(groups))}"
     return f"{title}; {count}, {spread} nm"
+
+
+def _short(group: str) -> str:
+    """A Hermann-Mauguin symbol as it is printed: "Fd-3m"."""
+    return group.split(":")[0].replace(" ", "") if "operators" not in group else group
 
 
 def with_labels(matches: Sequence[GrainMatch], phases: Sequence[Phase]) -> tuple[GrainMatch, ...]:

@@ -71,7 +71,7 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
     few = bool(candidates) and len(candidates[0].indexed) <= FEW_SPOTS
     if not candidates or unlisted > (MOST_UNLISTED_OF_FEW if few else MOST_UNLISTED):
         return Outcome.UNKNOWN, (), _unlisted_reason(candidates, unlisted)
-    best = candidates[0]
+    best, belief = candidates[0], _belief(candidates, context)
     needs = [
         *(["at the stated scale"] if needs_scale(best, context) else []),
         *(["without stretching the image"] if needs_stretch(best, context) else []),
@@ -80,8 +80,8 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
         return Outcome.UNKNOWN, (), f"nothing fits {' and '.join(needs)}"
     if best.explained < LIKELY_SHARE and not _is_part_of_more(best, context):
         return Outcome.UNKNOWN, (), f"no lattice explains more than {best.explained:.0%} of the spots"
-    if best.explained >= LIKELY_SHARE and _is_likely(best, context):
-        doubt = _doubt(best, context)
+    if best.explained >= LIKELY_SHARE and _is_likely(best, belief, context):
+        doubt = _doubt(best, belief, context)
         return (
             Outcome.LIKELY if doubt else Outcome.IDENTIFIED,
             (best.phase,),
@@ -90,20 +90,33 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
     return _undecided_verdict(candidates, unlisted, context)
 
 
+def _belief(candidates: Sequence[Candidate], context: Context) -> float:
+    """Probability of the best phase, at whichever of the cells that a library has of it."""
+    best = candidates[0]
+    kin = _kin(best.phase, context)
+    return best.posterior + sum(
+        c.posterior for c in candidates[1:] if c.phase in kin or best.phase in _kin(c.phase, context)
+    )
+
+
+def _kin(phase: str, context: Context) -> frozenset[str]:
+    return context.phases[phase].kin if phase in context.phases else frozenset()
+
+
 def _is_part_of_more(best: Candidate, context: Context) -> bool:
     """Whether a lattice that leaves many spots unexplained is still sure enough to be offered."""
     enough = len(best.indexed) >= IDENTIFIED_SPOTS and best.explained >= LEAST_SHARE
     return enough and best.posterior >= context.params.identify_at and _scale_is_possible(best, context)
 
 
-def _is_likely(best: Candidate, context: Context) -> bool:
+def _is_likely(best: Candidate, belief: float, context: Context) -> bool:
     spots, params = len(best.indexed), context.params
     if not _scale_is_possible(best, context) or best.misfit > LARGEST_MISFIT:
         return False
     if best.phase in context.companions:
-        return best.posterior >= (params.identify_at if spots <= COMPANION_SPOTS else params.likely_at)
+        return belief >= (params.identify_at if spots <= COMPANION_SPOTS else params.likely_at)
     needed = max(params.likely_at, FEW_SPOTS_AT) if spots <= FEW_SPOTS else params.likely_at
-    return spots >= LIKELY_SPOTS and best.posterior >= needed
+    return spots >= LIKELY_SPOTS and belief >= needed
 
 
 def _scale_is_possible(best: Candidate, context: Context) -> bool:
@@ -111,10 +124,10 @@ def _scale_is_possible(best: Candidate, context: Context) -> bool:
     return bool(abs(np.log(best.scale) - context.scale.middle) < LIKELY_SIGMAS * error)
 
 
-def _doubt(best: Candidate, context: Context) -> str:
+def _doubt(best: Candidate, belief: float, context: Context) -> str:
     """Why a likely phase is not called identified; empty if it is."""
-    if best.posterior < context.params.identify_at:
-        return f"probability {best.posterior:.0%}; {scale_words(best)}"
+    if belief < context.params.identify_at:
+        return f"probability {belief:.0%}; {scale_words(best)}"
     if len(best.indexed) < IDENTIFIED_SPOTS:
         return f"only {len(best.indexed)} spots; {scale_words(best)}"
     if best.explained < IDENTIFIED_SHARE:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from ...core.crystal.library import PhaseLibrary
+from ...core.crystal.library import Identities, PhaseLibrary
 from ...core.crystal.phase import Miller, Phase
-from ...core.crystal.phase_selection import ElementRule, parse_elements
+from ...core.crystal.phase_selection import ElementRule, is_searched, parse_elements
 from ...core.crystal.structure import LatticePlanes
 from ...core.matching.library_candidates import LibrarySearch
 from .entry import PhaseEntry, phase_of_entry
@@ -36,6 +36,8 @@ from .table import load_table
 
 #: The file's format; files of a higher one are not touched.
 FORMAT = 1
+#: A phase of the table can stand for entries with these, or without.
+_HYDROGEN = frozenset({"H", "D"})
 #: Seconds that one process waits for another to finish writing.
 PATIENCE = 30.0
 _TABLES = """
@@ -141,7 +143,7 @@ class PhaseDatabase:
             return 0
         with self._opened() as database:
             rows = database.execute("SELECT elements, count(*) FROM entry WHERE used GROUP BY elements")
-            return sum(n for text, n in rows if rule is None or rule.allows(_elements(text)))
+            return sum(n for text, n in rows if rule is None or is_searched(_elements(text), rule))
 
     def counts(self) -> tuple[int, int]:
         """All entries and refused files, and the entries in use."""
@@ -161,7 +163,7 @@ class PhaseDatabase:
             return _hash(
                 (name, content)
                 for name, content, text in rows
-                if rule is None or rule.allows(_elements(text))
+                if rule is None or is_searched(_elements(text), rule)
             )
 
     def write(self, rows: Iterable[tuple[int, list[LibraryRow | Refusal]]]) -> ImportReport:
@@ -330,14 +332,15 @@ class PhaseDatabase:
             If the library is empty or damaged.
         """
         columns = (
-            "number, id, content, elements, kind, usual, reduced, lines, zones, a, b, c, alpha, beta, gamma"
+            "number, id, content, elements, name, formula, space_group, usual, reduced, lines, zones,"
+            " a, b, c, alpha, beta, gamma"
         )
         with self._opened() as database:
             rows = database.execute(f"SELECT {columns} FROM entry WHERE used ORDER BY number").fetchall()
             held = database.execute("SELECT value FROM meta WHERE name = 'held'").fetchone()
         if not rows:
             raise LibraryError("the library of phases is empty: fill it with napari-tem-fft phases import")
-        numbers, ids, contents, elements, kinds, usual, reduced, lines, zones, *cells = zip(
+        numbers, ids, contents, elements, names, formulas, groups, usual, reduced, lines, zones, *cells = zip(
             *rows, strict=True
         )
         of_entry = [zones_from(data) for data in zones]
@@ -356,10 +359,14 @@ class PhaseDatabase:
             held=int(held[0]) if held else len(ids),
             ids=tuple(ids),
             elements=tuple(sets[text] for text in elements),
-            types=tuple(kinds),
-            lines=_padded_lines(lines),
+            identities=Identities(
+                names,
+                formulas,
+                groups,
+                _padded_lines(lines),
+                np.array([np.frombuffer(data, "<f8", 7) for data in reduced]),
+            ),
             cells=np.array(cells, float).T,
-            reduced=np.array([np.frombuffer(data, "<f8", 7) for data in reduced]),
             usual=np.array(usual, bool),
             zone_entry=np.repeat(np.arange(len(ids), dtype=np.int32), counts),
             zone_uvw=joined["uvw"].copy(),
@@ -546,12 +553,13 @@ def open_library(
     >>> len(library)  # doctest: +SKIP
     212
     """
-    library = PhaseDatabase(path).load()
-    if elements is not None:
-        library = library.allowed_by(parse_elements(elements))
-    held = set(library.elements)
+    rule = parse_elements(elements) if elements is not None else ElementRule()
+    library = PhaseDatabase(path).load().allowed_by(rule)
+    held = {symbols - _HYDROGEN for symbols in library.elements}
     anchors = [
-        anchor_of(phase) for phase in (load_table() if table is None else table) if phase.elements in held
+        anchor_of(phase)
+        for phase in (load_table() if table is None else table)
+        if any(phase.elements - _HYDROGEN <= symbols for symbols in held)
     ]
     return replace(library, anchors=tuple(anchor for anchor in anchors if anchor is not None))
 

@@ -13,7 +13,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.crystal.library import Anchor
+from ...core.crystal.library import Anchor, Identities
 from ...core.crystal.phase import Phase
 from ...core.crystal.structure import LatticePlanes, Structure
 from ...core.matching.zone_cells import zone_cells
@@ -79,11 +79,12 @@ def library_row(origin: str, entry: PhaseEntry, structure: Structure) -> Library
     zones["shape"] = np.clip(np.rint(cells.shape / STEP), -32767, 32767)
     zones["share"] = np.rint(cells.share / SHARE_STEP)
     lines = strongest_lines(planes)
-    reduced = reduced_lengths(entry.cell, centring_of(entry.space_group))
+    centring = centring_of(entry.space_group, entry.operators)
+    reduced = reduced_lengths(entry.cell, centring)
     return LibraryRow(
         origin,
         entry,
-        kind_of(entry.formula, entry.space_group, structure),
+        kind_of(entry.formula, entry.space_group, structure, centring),
         reduced.tobytes(),
         zones.tobytes(),
         lines.tobytes(),
@@ -102,8 +103,8 @@ def strongest_lines(planes: LatticePlanes) -> NDArray[np.void]:
     return lines
 
 
-def kind_of(formula: str, space_group: str, structure: Structure) -> str:
-    """A hash of composition, space group and atoms of a primitive cell.
+def kind_of(formula: str, space_group: str, structure: Structure, centring: str) -> str:
+    """A hash of composition, space group and atoms of a primitive cell, which libraries of 0.2 need.
 
     Parameters
     ----------
@@ -112,17 +113,21 @@ def kind_of(formula: str, space_group: str, structure: Structure) -> str:
     space_group : str
         Hermann-Mauguin symbol with its setting.
     structure : Structure
+    centring : str
+        As `centring_of` tells it.
     """
     group = gemmi.find_spacegroup_by_name(space_group)
-    atoms = float(structure.occupancy.sum()) / _LATTICE_POINTS[centring_of(space_group)]
+    atoms = float(structure.occupancy.sum()) / _LATTICE_POINTS[centring]
     text = repr((formula, group.number if group else space_group, round(atoms, 1)))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def centring_of(space_group: str) -> str:
-    """The letter of the lattice; P for rhombohedral axes, and for settings that have no symbol."""
-    known = gemmi.find_spacegroup_by_name(space_group) is not None and not space_group.endswith(":R")
-    return space_group[0] if known else "P"
+def centring_of(space_group: str, operators: Sequence[str] = ()) -> str:
+    """The letter of the lattice, of a setting without symbol by its operators; P for rhombohedral axes."""
+    if gemmi.find_spacegroup_by_name(space_group) is not None:
+        return "P" if space_group.endswith(":R") else space_group[0]
+    found = gemmi.GroupOps([gemmi.Op(text) for text in operators]).find_centering() if operators else "P"
+    return found if found in _LATTICE_POINTS else "P"
 
 
 def anchor_of(phase: Phase) -> Anchor | None:
@@ -140,9 +145,8 @@ def anchor_of(phase: Phase) -> Anchor | None:
     lines = np.zeros((MOST_LINES, 2), np.float32)
     strong = strongest_lines(LatticePlanes(structure, PATTERN_D))
     lines[: len(strong), 0], lines[: len(strong), 1] = strong["d"], strong["intensity"]
-    return Anchor(
-        phase.id, kind_of(text, name, structure), lines, reduced_lengths(phase.cell, centring_of(name))
-    )
+    reduced = reduced_lengths(phase.cell, centring_of(name))
+    return Anchor(phase.id, Identities((phase.name,), (text,), (name,), lines[None], reduced[None]))
 
 
 def is_usual(entry: PhaseEntry) -> bool:

@@ -46,7 +46,7 @@ class Provider:
     computed: bool = False
 
 
-#: Addresses as in the public list of providers (Materials-Consortia/providers, commit 251f398 of February 2026).
+#: Addresses are those of the public list, Materials-Consortia/providers at 251f398 (February 2026).
 PROVIDERS = {
     "cod": Provider("https://www.crystallography.net/cod/optimade", "COD", "CC0"),
     "tcod": Provider("https://www.crystallography.net/tcod/optimade", "TCOD", "CC0", True),

@@ -233,6 +233,7 @@ def _describe(phase: Phase) -> dict[str, Any]:
     own |= {"cell": list(phase.cell), "d_min": planes.d_min, "zone_share": planes.zone_share}
     own["zones"] = None if planes.zones is None else sorted(planes.zones)
     own |= {name: np.round(getattr(structure, name), 7).tolist() for name in _ARRAYS}
+    own["kin"] = sorted(phase.kin)
     own["references"] = [_describe(one) for one in phase.references[1:]]
     return own
 
@@ -256,6 +257,7 @@ def _restore(stored: Mapping[str, Any]) -> Phase:
         reflections=planes,
         tags=tuple(map(str, stored["tags"])),
         aliases=tuple(map(str, stored["aliases"])),
+        kin=frozenset(map(str, stored.get("kin", ()))),  # since 0.3
     )
     more = tuple(_restore(one) for one in stored["references"])
     return replace(phase, references=(phase, *more)) if more else phase
