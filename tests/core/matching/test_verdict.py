@@ -114,3 +114,16 @@ def test_a_phase_of_another_grain_needs_fewer_spots():
     assert (outcome(few), outcome(few, companions=["Cu"])) == ("unknown", "likely")
     assert outcome(best(spots=2, posterior=0.96), companions=["Cu"]) == "ambiguous"
     assert outcome(best(spots=3, posterior=0.96), companions=["Cu"]) == "likely"
+
+
+def test_in_a_library_doubt_between_listed_phases_may_be_twice_as_large():
+    library = Context(ScalePrior(0.0, 0.005), MatchParams(), PHASES, stated=True, library=True)
+    cases = [
+        (best(posterior=0.91), 0.01, library),
+        (best(posterior=0.89), 0.01, library),
+        (best(posterior=0.91), 0.03, library),
+        (best(posterior=0.91), 0.01, replace(library, stated=False)),
+        (best(posterior=0.985, spots=3), 0.0, library),
+    ]
+    outcomes = [judge(1, (1, 2, 3), [one], unlisted, context).outcome for one, unlisted, context in cases]
+    assert outcomes == [Outcome.LIKELY, *[Outcome.AMBIGUOUS] * 4]

@@ -22,13 +22,13 @@ SAME_PHASE = 0.015
 #: candidates, but one name.
 SAME_TYPE = 0.04
 #: Share of a structure's atoms that may be others, as between refinements of one material (magnetite and
-#: maghemite differ by 0.029); and where both are called by the same name of a mineral: it is one solid solution.
+#: maghemite differ by 0.029); and where both have the same name of a mineral: it is one solid solution.
 SAME_COMPOSITION, SAME_SOLUTION = 0.025, 0.1
-#: Cosine between two powder patterns of phases with the same positions occupied: of 212 pairs of minerals of one
-#: composition, group and cell with less than 0.9, those looked at were one phase in older and newer
-#: refinements, down to 0.6. And between two space groups of one crystal system, which are then two models of one
-#: structure: with and without a centre of inversion, hydrogen ordered or not. HgTe with the structures of zinc
-#: blende and rock salt has 0.82.
+#: Cosine between two powder patterns of phases with the same positions occupied: of 212 pairs of minerals of
+#: one composition, group and cell with less than 0.9, those looked at were one phase in older and newer
+#: refinements, down to 0.6. And between two space groups of one crystal system, which are then two models of
+#: one structure: with and without a centre of inversion, hydrogen ordered or not. HgTe with the structures of
+#: zinc blende and rock salt has 0.82.
 SAME_PATTERN, SAME_MODEL = 0.75, 0.9
 #: Hydrogen beside these is often not located, and says nothing of whether two structures are the same.
 _HIDE_HYDROGEN = frozenset({"C", "N", "O", "F", "S", "Cl"})

@@ -45,6 +45,8 @@ class Context:
         A person has said what the sample can hold, by phases or elements.
     shared : bool
         Two grains or more agree on the image's stretch.
+    library : bool
+        A library of phases was searched.
     """
 
     scale: ScalePrior
@@ -53,6 +55,7 @@ class Context:
     companions: frozenset[str] = field(default_factory=frozenset)
     stated: bool = False
     shared: bool = False
+    library: bool = False
 
     @property
     def usual_stretch(self) -> float:

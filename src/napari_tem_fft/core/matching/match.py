@@ -249,7 +249,8 @@ class _Matcher:
 
     def _context(self, scale: ScalePrior, companions: Iterable[str] = ()) -> Context:
         phases = {phase.id: phase for phase in self.phases}
-        return Context(scale, self.params, phases, frozenset(companions), self.stated)
+        known = frozenset(companions), self.stated
+        return Context(scale, self.params, phases, *known, library=self.pool > 0)
 
     def _judge(self, found: Found, row: int, owners: Sequence[int], context: Context) -> GrainMatch:
         posterior = found.phase[row]

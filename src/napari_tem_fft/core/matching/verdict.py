@@ -31,7 +31,7 @@ IDENTIFIED_SHARE, LIKELY_SHARE = 0.75, 0.6
 LEAST_SHARE = 0.4
 #: With so few spots a phase is likely only from this probability.
 FEW_SPOTS, FEW_SPOTS_AT = 3, 0.99
-#: Where a person has said what the sample can hold, and a phase that is not listed is less probable than the
+#: Where elements are stated, a library is searched, and a phase that is not listed is less probable than the
 #: first, twice the doubt is likely still: it is doubt between candidates, which is measured. Of grains of 600
 #: phases of a library (tests/benchmarks/library_bench.py) 17 of 18 such names were right; where the library
 #: lacked the phase, 1 % of the grains got such a name (14 % a name of another kind, half of them relatives).
@@ -121,7 +121,7 @@ def _is_likely(best: Candidate, belief: float, unlisted: float, context: Context
     if best.phase in context.companions:
         return belief >= (params.identify_at if spots <= COMPANION_SPOTS else params.likely_at)
     needed = max(params.likely_at, FEW_SPOTS_AT) if spots <= FEW_SPOTS else params.likely_at
-    if context.stated and unlisted < SURELY_LISTED and spots > FEW_SPOTS:
+    if context.stated and context.library and unlisted < SURELY_LISTED and spots > FEW_SPOTS:
         needed = 1 - DOUBT_OF_LISTED * (1 - needed)
     return spots >= LIKELY_SPOTS and belief >= needed
 
