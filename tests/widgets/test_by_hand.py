@@ -35,6 +35,7 @@ from napari_tem_fft.core.matching import Outcome
 from napari_tem_fft.core.reanalysis import is_edited
 from napari_tem_fft.io.figures.overview import overview
 from napari_tem_fft.layers.results import KEY, micrograph_layer, stack_layer
+from napari_tem_fft.widgets.canvas.views import sees_whole
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
 from napari_tem_fft.widgets.docks.components import ComponentsDock
@@ -255,6 +256,9 @@ def test_grains_are_selected_named_and_explained_by_clicks(hand, two, qtbot):
     hand.row(grains.tree, "grain 1")
     hand.rest()
     assert session.chosen is not None and session.chosen.grains == (1,)
+    assert sees_whole(viewer, state.group["fft"])  # where its pattern is
+    hand.press(dock.views.to_real)
+    hand.row(grains.tree, "grain 1")
     assert viewer.scene.camera.center[-2:] == pytest.approx(state.grains[0].centre)
     words = candidates.words
     names = [words.phase.itemText(number) for number in range(words.phase.count())]

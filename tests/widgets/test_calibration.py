@@ -22,7 +22,7 @@ def test_a_clicked_spot_is_taken_and_the_nearest_reflection_offered(viewer, dock
     click(viewer, plane_of(analysed.group["fft"].metadata).world(spot.g))
     assert calibration.feature.currentText().startswith(f"spot {spot.id} 0.235")
     calibration.phase.setCurrentText("Au")
-    assert calibration.reflection.currentText().startswith("(111)  0.2354")
+    assert calibration.reflection.currentText().startswith("(1 1 1)  0.2354")
 
 
 def test_the_scale_is_corrected_and_the_image_analysed_again(

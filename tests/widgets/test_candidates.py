@@ -92,7 +92,7 @@ def test_table_lists_planes_and_files(form, cif, tmp_path):
     )
     zinc = first if first.text(0) == "ZnO" else second
     zinc.setExpanded(True)
-    assert zinc.child(0).text(0) == "(101\u03050)" and zinc.child(0).text(4) == "0.28144 nm"
+    assert zinc.child(0).text(0) == "(1 0 -1 0)" and zinc.child(0).text(4) == "0.28144 nm"
     states = {item.text(0): item.text(1) for item in window.files.items()}
     assert states["bad.cif"] == "refused" and states["odd_silver.cif"] in ("ok", "warning")
     window.filter.setText("zincite")

@@ -9,7 +9,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
 from mouse import canvas_of, press_on_canvas
-from napari_tem_fft.layers.results import plane_of
+from napari_tem_fft.layers.results import KEY, plane_of
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 
 
@@ -42,6 +42,9 @@ def test_a_line_is_measured_on_the_image_then_on_the_fft_and_goes_with_the_image
     assert line.profile.azimuth == pytest.approx(np.degrees(np.arctan2(2, 3)), abs=1.0)
     assert label_of(viewer.layers["line · second"]) == [line.label] and " nm, " in line.label
     assert two_images.spots.said.text() == line.words
+    order, group = viewer.layers.index, session.current.group
+    maps = [order(layer) for layer in group.layers if layer.metadata[KEY]["role"].startswith("heat")]
+    assert max(maps) < order(viewer.layers["line · second"]) < order(group["fft"])
     assert not profile.line.isHidden() and profile.line.axes.get_title() == line.label
     assert np.nanstd(line.profile.value) > 0  # fringes
     before = line.profile.value
@@ -62,6 +65,8 @@ def test_a_line_is_measured_on_the_image_then_on_the_fft_and_goes_with_the_image
     assert line.label == f"g = {spot.length:.3f} nm⁻¹, d = 0.2500 nm, 30.0°"
     assert line.profile.value.max() == line.profile.value[-3:].max()
     assert lines_in(viewer) == ["line · second"]
+    over = [viewer.layers.index(session.current.group[role]) for role in ("fft", "mask", "spots")]
+    assert viewer.layers.index(viewer.layers["line · second"]) > max(over)  # else the FFT hides it
     press_on_canvas(viewer, plane.world((0.0, 0.0)), plane.world((-1.0, 0.0)), plane.world((-3.0, 0.0)))
     turn = float(session.ruler.last.words.split("; ")[1].removesuffix("° to the line before"))
     assert turn == pytest.approx(60.0, abs=1.0)  # to a pixel of the screen

@@ -10,7 +10,7 @@ from napari_tem_fft.layers.results import plane_of
 from napari_tem_fft.widgets.docks.placement import dock_of
 from napari_tem_fft.widgets.docks.spots import SpotsDock
 
-D, REFERENCE, HKL, AZIMUTH = 1, 3, 5, 6
+D, REFERENCE, OFF, LEFT, HKL, AZIMUTH = 1, 3, 4, 5, 6, 7
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def click_title(table, column):
 def test_spots_are_sorted_by_d_and_by_whatever_title_is_clicked(table):
     first, *_ = shown = rows(table)
     assert [row[D] for row in shown] == ["0.2500", "0.2326", "0.2000"]
-    assert (first[REFERENCE], first[HKL], float(first[AZIMUTH])) == ("0.2325", "(111)", pytest.approx(30.0))
+    assert (first[REFERENCE], first[HKL], float(first[AZIMUTH])) == ("0.2325", "(1 1 1)", pytest.approx(30.0))
     assert shown[-1][-1] == "reflection, off"
     click_title(table, AZIMUTH)
     azimuths = [float(row[AZIMUTH]) for row in rows(table)]

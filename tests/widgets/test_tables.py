@@ -123,14 +123,14 @@ def test_candidates_and_residuals_are_listed(image_state):
     assert first.cells[0] == "grain 1: LiF / mine ambiguous"
     lif, mine, alternatives = first.children
     assert alternatives.cells[:2] == ("outside candidates: Al", "")  # no share: those of all others are 1
-    assert lif.cells == ("LiF", "0.600", "[011]", "100", "", "+1.00", "")
-    assert lif.children[0].cells[0] == "(111)"
+    assert lif.cells == ("LiF", "0.600", "[0 1 1]", "100", "", "+11.53", "", "")
+    assert lif.children[0].cells[0] == "(1 1 1)"
     assert lif.children[0].cells[4].startswith("0.2500 ± ")
-    assert lif.children[0].cells[5:] == ("+7.53", "+0.10")
+    assert lif.children[0].cells[5:] == ("+7.53", "+7.53", "+0.10")
     assert mine.cells[2] == ""
     assert second.cells[0] == "grain 2: unknown"
-    assert rings.cells[0] == "1 rings, by d only: Cu ambiguous"
-    assert rings.children[0].children[0].cells[0] == "(111)"
+    assert rings.cells[0] == "1 ring, by d only: Cu ambiguous"
+    assert rings.children[0].children[0].cells[0] == "(1 1 1)"
     angstrom = match_rows(image_state, "angstrom")[0].children[0].children[0]
     assert angstrom.cells[4].startswith("2.500 ± ")
 
@@ -140,6 +140,7 @@ def test_a_click_on_a_grain_chooses_it_and_flies_there(viewer, analysed):
     viewer.window.add_dock_widget(dock, name="components", area="bottom")
     grain = analysed.grains[0]
     item = next(item for item in dock.tree.items() if item.text(0) == "grain 1")
+    dock.session.stage.look("real")
     dock.tree.itemClicked.emit(item, 0)
     assert dock.session.chosen.grains == (1,)
     assert viewer.scene.camera.center[1:] == pytest.approx(grain.centre)

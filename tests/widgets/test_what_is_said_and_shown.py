@@ -16,6 +16,7 @@ from napari_tem_fft.io.figures.overview import overview
 from napari_tem_fft.layers.results import KEY, micrograph_layer
 from napari_tem_fft.widgets.canvas.reduction import pixels_on_one
 from napari_tem_fft.widgets.canvas.tools import added_words
+from napari_tem_fft.widgets.canvas.views import sees_whole
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
 from napari_tem_fft.widgets.docks.components import ComponentsDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
@@ -86,8 +87,14 @@ def test_a_row_of_the_table_flies_to_its_grain_and_escape_ends_the_selection(vie
     second = next(item for item in table.tree.items() if item.text(0).startswith("grain 2"))
     assert "assigned by user" in second.text(0)
     place = table.tree.visualItemRect(second).center()
+    fft = small.group["fft"]
     QTest.mouseClick(table.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert dock.session.chosen.grains == (2,)
+    assert sees_whole(viewer, fft)  # with the grain's pattern
+    assert not sees_whole(viewer, small.layer)
+    dock.session.stage.look("real")
+    assert not sees_whole(viewer, fft)
+    QTest.mouseClick(table.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert viewer.scene.camera.center[-2:] == pytest.approx(small.grains[1].centre)
     dock.session.tools.take("remove")
     QTest.keyClick(table.tree, Qt.Key.Key_Escape)
@@ -197,7 +204,7 @@ def test_indices_and_zone_axis_stand_at_the_spots_of_the_selected_grain(viewer, 
     at_rest(dock, qtbot)
     pattern = small.group["pattern"]
     labels = [str(label) for label in pattern.features["label"]]
-    assert labels[0] == "LiF [011]" and "200" in labels and "111" in " ".join(labels)
+    assert labels[0] == "LiF [0 1 1]" and "2 0 0" in labels and "-2 0 0" in labels
     place = pattern.data[[str(hkl) for hkl in pattern.features["hkl"]].index("2 0 0")]
     # 200 lies to the right, at d of the table over the candidate's scale
     assert place == pytest.approx((0.0, 1.01 / 0.20135), abs=0.03)

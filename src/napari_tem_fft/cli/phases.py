@@ -56,7 +56,7 @@ def phase_lines(
     header = ("hkl", f"d ({symbol(unit)})", "multiplicity", "|F| relative")
     rows = [
         (
-            format_hkl(r.hkl, phase, "plain") if any(r.hkl) else "",
+            format_hkl(r.hkl, phase) if any(r.hkl) else "",
             length(r.d, unit, 5),
             str(r.multiplicity),
             f"{r.relative_f:.2f}" if r.relative_f == r.relative_f else "",

@@ -30,7 +30,7 @@ from ..core.image.micrograph import Micrograph
 from ..core.maps.colours import UNKNOWN, colours_of
 from ..core.maps.component_map import ComponentMap, component_name
 from ..core.maps.map_grid import MapGrid
-from ..core.matching import GrainMatch
+from ..core.matching import Candidate, GrainMatch
 from ..core.pipeline import Analysis
 from ..core.profile.fine_spectrum import fine_spectrum
 from ..core.profile.radial_profile import ProfilePeak, RadialProfile, listed_peaks, masked_profile
@@ -313,7 +313,9 @@ def chosen_layers(
     return fringes, rings_layer(rings, plane, of.name, reach, role="choice", spots=analysis.spots), *alone
 
 
-def indexed_layers(analysis: Analysis, plane: Plane, grain: int) -> tuple[LayerData, ...]:
+def indexed_layers(
+    analysis: Analysis, plane: Plane, grain: int, candidate: Candidate | None = None
+) -> tuple[LayerData, ...]:
     """Layer of the pattern of a grain's named phase, as it was laid under the grain's spots, with (hkl).
 
     Empty for a grain without a name, or of which fewer than two directions were seen. Of the members of an
@@ -326,11 +328,13 @@ def indexed_layers(analysis: Analysis, plane: Plane, grain: int) -> tuple[LayerD
         Where the diffractogram is shown.
     grain : int
         Its id.
+    candidate : Candidate, optional
+        What is laid there in the place of what the grain is named.
     """
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
     own = [match for match in analysis.matches if match.grain == grain and match.phases and match.candidates]
-    first = next((m.candidates[0] for m in own if m.candidates[0].phase in known), None)
-    if first is None or first.orientation is None:
+    first = candidate or next((m.candidates[0] for m in own if m.candidates[0].phase in known), None)
+    if first is None or first.orientation is None or first.phase not in known:
         return ()
     phase, spectrum = known[first.phase], display_grid(analysis.diffractogram)
     reach = spectrum.half[1] * spectrum.step[1]
@@ -348,9 +352,7 @@ def indexed_layers(analysis: Analysis, plane: Plane, grain: int) -> tuple[LayerD
     named = {spot.hkl for spot in strong[:MOST_NAMED]}
     labels = [format_hkl(spot.hkl, phase) if spot.hkl in named else "" for spot in pattern]
     title = f"{phase.id} {format_zone(first.orientation.zone_axis, phase)}"
-    colours = colours_of(component_name(match) for match in analysis.matches)
-    colour = next((colours[component_name(match)] for match in own), UNKNOWN)
-    name = analysis.micrograph.name
+    name, colour = analysis.micrograph.name, _phase_colour(analysis, phase)
     return (pattern_layer(pattern, title, labels, plane, name, colour, reach),)
 
 
@@ -374,6 +376,12 @@ def region_layers(analysis: Analysis, region: SpectrumRegion) -> tuple[tuple[Rad
     inside = masked_profile(fine_spectrum(analysis.diffractogram), mask, grid, analysis.params.profile)
     profiles = tuple(inside if each.curve == "masked" else each for each in analysis.profiles)
     return profiles, ifft_layer(image, pixel_size, analysis.micrograph, chosen=True)
+
+
+def _phase_colour(analysis: Analysis, phase: Phase) -> str:
+    """Colour of the component that has a phase, alone or in an ambiguous set; white for any other."""
+    names = colours_of(component_name(match) for match in analysis.matches)
+    return next((names[name] for name in names if phase.id in name.split(" / ")), CHOSEN)
 
 
 def _apart(a: Spot, b: Spot) -> bool:
@@ -401,10 +409,8 @@ def phase_layer(
     reach = grid.half[1] * grid.step[1]
     inside = [r for r in phase.reflections if scale / r.d < reach]
     strongest = sorted(inside, key=lambda r: -np.nan_to_num(r.relative_f, nan=1.0))[:MOST_RINGS]
-    names = colours_of(component_name(match) for match in analysis.matches)
-    colour = next((names[name] for name in names if phase.id in name.split(" / ")), CHOSEN)
-    role, colour = ("compare", COMPARED) if compared else ("phase", colour)
-    rings = [Ring(scale / r.d, format_hkl(r.hkl, phase, "plain"), colour) for r in strongest]
+    role, colour = ("compare", COMPARED) if compared else ("phase", _phase_colour(analysis, phase))
+    rings = [Ring(scale / r.d, format_hkl(r.hkl, phase), colour) for r in strongest]
     of = analysis.micrograph.name
     data, kwargs, kind = rings_layer(rings, plane, of, reach, role=role, spots=analysis.spots)
     return data, {**kwargs, "name": f"rings of {phase.id} · {of}"}, kind

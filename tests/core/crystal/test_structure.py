@@ -106,9 +106,9 @@ def test_key_follows_the_content():
 
 
 def test_overbars_in_three_indices():
-    assert format_hkl((1, -1, 0)) == f"11{BAR}0"
-    assert format_hkl((1, -1, 0), style="plain") == "1 -1 0"
-    assert format_hkl((-12, 0, 1)) == f"1{BAR}2{BAR} 0 1"
+    assert format_hkl((1, -1, 0), style="overbar") == f"11{BAR}0"
+    assert format_hkl((1, -1, 0)) == "1 -1 0"
+    assert format_hkl((-12, 0, 1), style="overbar") == f"1{BAR}2{BAR} 0 1"
     assert format_zone((0, 1, -1), _phase(CUBIC), "plain") == "[0 1 -1]"
 
 
@@ -121,7 +121,7 @@ def test_four_indices_sum_to_nothing(hkl):
 
 @given(INDICES)
 def test_overbars_stand_over_every_negative_index(hkl):
-    text = format_hkl(hkl, _phase(HEXAGONAL))
+    text = format_hkl(hkl, _phase(HEXAGONAL), "overbar")
     wanted = (*hkl[:2], -hkl[0] - hkl[1], hkl[2])
     assert text.count(BAR) == sum(len(str(-index)) for index in wanted if index < 0)
     assert text.replace(BAR, "").replace(" ", "") == "".join(str(abs(index)) for index in wanted)

@@ -1,4 +1,4 @@
-"""How indices are written: (hkl) and [uvw] with overbars, in four indices for hexagonal axes."""
+"""How indices are written: "1 -1 0", or with overbars in pictures; in four indices for hexagonal axes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def has_hexagonal_axes(phase: Phase) -> bool:
     return abs(a / b - 1) < 1e-3 and abs(alpha - 90) + abs(beta - 90) + abs(gamma - 120) < 0.1
 
 
-def format_hkl(hkl: Miller, phase: Phase | None = None, style: Style = "overbar") -> str:
-    """Planes as text: "1-10" with a bar over the second 1; four indices (hkil) for hexagonal axes.
+def format_hkl(hkl: Miller, phase: Phase | None = None, style: Style = "plain") -> str:
+    """Planes as text; four indices (hkil) for hexagonal axes.
 
     Parameters
     ----------
@@ -29,7 +29,13 @@ def format_hkl(hkl: Miller, phase: Phase | None = None, style: Style = "overbar"
     phase : Phase, optional
         Decides whether four indices are written; three without it.
     style : {"plain", "overbar"}
-        "-1", or a combining overline for labels and tables.
+        "1 -1 0", or "110" with a combining overline over the second 1. Only matplotlib draws that: napari's
+        canvas leaves it out, and then +g and -g have one name; tables of small letters lose it.
+
+    Examples
+    --------
+    >>> format_hkl((1, -1, 0))
+    '1 -1 0'
     """
     return _join_indices(four_indices(hkl, phase) or hkl, style)
 
@@ -42,7 +48,7 @@ def four_indices(hkl: Miller, phase: Phase | None) -> tuple[int, int, int, int] 
     return h, k, -(h + k), third
 
 
-def format_zone(uvw: Miller, phase: Phase | None = None, style: Style = "overbar") -> str:
+def format_zone(uvw: Miller, phase: Phase | None = None, style: Style = "plain") -> str:
     """Zone axis as text, in square brackets; four indices [UVTW] for hexagonal axes."""
     indices = four_index_zone(uvw) if phase is not None and has_hexagonal_axes(phase) else uvw
     return f"[{_join_indices(indices, style)}]"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.miller import format_hkl, format_zone
+from ..crystal.miller import Style, format_hkl, format_zone
 from ..crystal.orientation import CrystalOrientation
 from ..crystal.phase import Miller, Phase
 from ..grains.grain import Grain
@@ -251,6 +251,7 @@ def families(
     phases: Sequence[Phase],
     unit: LengthUnit = "nm",
     between: str = ", ",
+    style: Style = "plain",
 ) -> str:
     """The planes by which each component's grains of one zone axis are compared, in words."""
     planes: dict[tuple[str, Miller | None], Orientation] = {}
@@ -262,8 +263,8 @@ def families(
     words = []
     for (name, zone_axis), one in list(planes.items())[:4]:
         phase = known.get(one.phase or name.split(" / ")[0])
-        hkl = f" {format_hkl(one.hkl, phase)}" if one.hkl else ""
-        zone = f" along {format_zone(zone_axis, phase)}" if zone_axis else ""
+        hkl = f" {format_hkl(one.hkl, phase, style)}" if one.hkl else ""
+        zone = f" along {format_zone(zone_axis, phase, style)}" if zone_axis else ""
         words.append(f"{name}{hkl}{zone} ({spacing(one.d, unit=unit)})")
     return between.join(words) or "no planes that grains have in common"
 

@@ -66,6 +66,16 @@ class IndexedSpot:
     angle_residual: float = 0.0
     kind: Literal["reflection", "double diffraction"] = "reflection"
 
+    def deviation(self, d: float) -> float:
+        """By what share a measured d (nm), as the image's scale has it, differs from the reference.
+
+        Examples
+        --------
+        >>> round(IndexedSpot(1, (1, 1, 1), 0.2354, 0.0).deviation(0.2401), 4)
+        0.02
+        """
+        return d / self.d_reference - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

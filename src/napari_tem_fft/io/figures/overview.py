@@ -200,7 +200,7 @@ def _name_spots(axes: Axes, analysis: Analysis) -> None:
     ]
     for spot, match, found in indexed[:MOST_INDEXED]:
         y, x = (g * (1 + BESIDE / spot.length) for g in spot.g)
-        name = format_hkl(found.hkl, known.get(match.candidates[0].phase))
+        name = format_hkl(found.hkl, known.get(match.candidates[0].phase), "overbar")
         axes.text(
             x, y, name, color="white", fontsize=8, ha="center", va="center", path_effects=OUTLINE,
             clip_on=True,

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from ...core.crystal.phase import Phase
 from ...core.events import MaskPainted
 from ...core.fourier.region import SpectrumRegion
+from ...core.matching import Candidate
 from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.spots.spot import Spot
@@ -59,7 +60,8 @@ class Spotlight(QObject):
         grains = self._grains_alone(image_state, chosen)
         if image_state.analysis is not None and plane is not None and (spots or grains):
             indexed = chosen.grains[0] if len(chosen.grains) == 1 else None
-            self._runner.start(_pictures(image_state.analysis, plane, spots, grains, indexed))
+            asked = indexed, chosen.candidate
+            self._runner.start(_pictures(image_state.analysis, plane, spots, grains, *asked))
 
     def show_phase(self, image_state: ImageState, phase: str, scale: float) -> None:
         """Draw the rings of a phase with (hkl), where they lie by the image's own calibration.
@@ -156,10 +158,15 @@ def _region_pictures(analysis: Analysis, region: SpectrumRegion) -> Generator[St
 
 
 def _pictures(
-    analysis: Analysis, plane: Plane, spots: list[Spot], grains: Collection[int], indexed: int | None
+    analysis: Analysis,
+    plane: Plane,
+    spots: list[Spot],
+    grains: Collection[int],
+    indexed: int | None,
+    candidate: Candidate | None,
 ) -> Generator[Step, None, None]:
     layers = chosen_layers(analysis, plane, spots, grains)
-    pattern = indexed_layers(analysis, plane, indexed) if indexed is not None else ()
+    pattern = indexed_layers(analysis, plane, indexed, candidate) if indexed is not None else ()
     if pattern and len(spots) > 1:  # (hkl) at the spots, where rings with d would only be in the way
         layers = tuple(layer for layer in layers if role_of(layer) != "choice")
     layers += pattern

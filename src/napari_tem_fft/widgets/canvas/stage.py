@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from ..session.image_state import ImageState
 from ..session.source import is_source
-from .views import Space, fly_to, look_at
+from .views import Space, fly_to, look_at, sees_whole
 from .visibility import bring_back, hide, is_hidden
 
 #: Something that takes more than this share of the image's shorter side is not flown farther off for: around
@@ -84,11 +84,17 @@ class Stage(QObject):
             self.look(self._space)
 
     def fly_to(self, place: tuple[float, float], size: float) -> None:
-        """Look at a place (y, x) of the image so that something of a size, in nm, is well seen."""
+        """Look at a place (y, x) of the image so that something of a size, in nm, is well seen.
+
+        An FFT that is seen whole beside the image stays so: there is the pattern of what was chosen.
+        """
         viewer, image, self._space = self._viewer(), self.image, None
         if viewer is not None and image is not None:
             sides = np.ptp(image.extent.world[:, -2:], axis=0)
-            fly_to(viewer, place, min(size, LARGEST * float(np.min(sides))))
+            wanted, state = min(size, LARGEST * float(np.min(sides))), self._state()
+            fft = state.group.get("fft") if state is not None else None
+            beside = fft if fft is not None and sees_whole(viewer, fft) else None
+            fly_to(viewer, place, wanted, beside)
 
     def _state(self) -> ImageState | None:
         return next((state for state in self._states() if state.layer is self.image), None)

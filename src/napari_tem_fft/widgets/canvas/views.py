@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -13,6 +14,10 @@ from ..forms.controls import button, fill_row
 from ..session.image_state import ImageState
 from .keys import words_of
 
+#: What is flown to has this share of the window's shorter side.
+SHARE = 0.35
+#: Share of the window that is filled where something beside it is kept in sight.
+MARGIN = 0.97
 Space = Literal["real", "reciprocal", "both"]
 SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
 
@@ -57,7 +62,25 @@ def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, s
             each.fit_to_view(layers=here, margin=0.03)
 
 
-def fly_to(viewer: ViewerModel, place: tuple[float, float], size: float) -> None:
-    """Look at a place (y, x) of the micrograph so that something of a size, in nm, is well seen."""
-    viewer.scene.camera.center = (0.0, *place)
-    viewer.scene.camera.zoom = 0.35 * min(viewer.canvas.size) / max(size, 1e-3)
+def fly_to(viewer: ViewerModel, place: tuple[float, float], size: float, beside: Layer | None = None) -> None:
+    """Look at a place (y, x) of the micrograph so that something of a size, in nm, is well seen.
+
+    With a layer beside it so that it and the whole layer are seen.
+    """
+    reach = size / (2 * SHARE)
+    low, high = np.subtract(place, reach), np.add(place, reach)
+    if beside is not None:
+        corners = beside.extent.world[:, -2:]
+        low, high = np.minimum(low, corners.min(axis=0)), np.maximum(high, corners.max(axis=0))
+    zoom = float(np.min(np.array(viewer.canvas.size) / np.maximum(high - low, 1e-3)))
+    viewer.scene.camera.center = (0.0, *(np.add(low, high) / 2).tolist())
+    viewer.scene.camera.zoom = zoom * (1.0 if beside is None else MARGIN)
+
+
+def sees_whole(viewer: ViewerModel, layer: Layer) -> bool:
+    """Whether a layer that is shown lies in the camera's field with all its corners."""
+    if layer not in viewer.layers or not layer.visible:
+        return False
+    field = np.array(viewer.canvas.size) / viewer.scene.camera.zoom / 2
+    off = np.abs(layer.extent.world[:, -2:] - np.array(viewer.scene.camera.center[-2:]))
+    return bool(np.all(off <= field))

@@ -22,7 +22,7 @@ from ...layers.results import LayerData
 from ..canvas.roi import drawn_corners
 from ..canvas.specimen import specimen_edits
 from ..forms.controls import Columns, button, flowing, folding, wrapped_label
-from ..forms.outcome_words import component_words, match_words
+from ..forms.outcome_words import component_words, match_words, single_d_fits
 from ..forms.tree import ResultTree, Row
 from ..plots.sizes_plot import SizesPlot
 from ..session.image_state import ImageState
@@ -109,7 +109,9 @@ class ComponentsDock(Dock):
 
     def _on_found(self) -> None:
         image_state = self.session.current
-        found = (image_state.matches, image_state.components) if image_state is not None else None
+        found = (
+            (image_state.matches, image_state.components, set(image_state.phases)) if image_state else None
+        )
         if found is None or found != self._listed:
             self._listed = found
             self.tree.fill(component_rows(image_state) if image_state is not None else [])
@@ -211,11 +213,11 @@ def _reflection_row(indexed: IndexedSpot, image_state: ImageState, match: GrainM
     spot = next((each for each in image_state.spots if each.id == indexed.spot), None)
     if spot is None:
         return None
-    phase = image_state.phases.get(match.phases[0]) if match.phases else None
+    phase = image_state.phases.get(match.candidates[0].phase)
     d = spacing(spot.d, spot.d_sigma, length_unit())
     cells = (
         f"({format_hkl(indexed.hkl, phase)})  {d}",
-        f"Δd {signed(100 * indexed.d_residual)} %",
+        f"Δd {signed(100 * indexed.deviation(spot.d))} %",
         "",
         "",
         "",
@@ -225,9 +227,10 @@ def _reflection_row(indexed: IndexedSpot, image_state: ImageState, match: GrainM
 
 
 def _component_row(image_state: ImageState, component: ComponentMap, colour: str) -> Row:
+    said = component.phases or component.bent or single_d_fits(image_state, component) is not None
     cells = (
         component.name,
-        component_words(image_state, component) if component.phases or component.bent else "",
+        component_words(image_state, component) if said else "",
         f"{component.score:.2f}" if component.phases else "",
         with_sigma(component.area, component.area_sigma),
         f"{component.fraction:.1%}",

@@ -17,7 +17,7 @@ from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.why_not import WhyNot, why_not
 from ..forms.controls import bring_into_sight, button, flowing, wrapped_label
-from ..forms.match_rows import HINT, Key, columns, match_rows
+from ..forms.match_rows import AFTER_FIT_HELP, HINT, Key, columns, match_rows
 from ..forms.override_buttons import Words
 from ..forms.phase_question import PhaseQuestion, phase_called
 from ..forms.tree import ResultTree
@@ -35,7 +35,8 @@ HELP = (
     "Zone axis: [uvw] along the beam",
     "Share of the grain's spots that the candidate explains",
     "Measured, by the image's calibration",
-    "Candidate: by how much the calibration would have to change. Spot: what is left after that",
+    "Measured d against the reference, by the image's calibration; of a candidate the mean",
+    AFTER_FIT_HELP,
     "Measured minus fitted direction",
 )
 
@@ -151,12 +152,12 @@ class PhasesDock(Dock):
         if image_state is None or image_state.analysis is None:
             return
         index, phase, spot_id = key
-        if index < 0:
-            self._choose_rings(image_state, image_state.analysis.rings[-1 - index], phase)
-            return
         self._own_click = True
         try:
-            self._choose(image_state, index, phase, spot_id)
+            if index < 0:
+                self._choose_rings(image_state, image_state.analysis.rings[-1 - index], phase)
+            else:
+                self._choose(image_state, index, phase, spot_id)
         finally:
             self._own_click = False
 
@@ -164,14 +165,15 @@ class PhasesDock(Dock):
         match = image_state.matches[index]
         self.reason.setText(match.reason)
         self.words.offer(image_state, match.grain, phase)
-        known = match.hints if spot_id == HINT else (*match.candidates, *match.alternatives)
+        listed = (*match.candidates, *match.alternatives, *match.hints)
+        known = match.hints if spot_id == HINT else listed
         candidate = next((c for c in known if c.phase == phase), None)
         self._offer_hint(match, candidate or nearest_hint(match))
         if spot_id >= 0:
             spot = next(spot for spot in image_state.spots if spot.id == spot_id)
-            self.session.pick(spot_chosen(image_state, spot))
+            self.session.pick(spot_chosen(image_state, spot, candidate))
             return
-        self.session.look_at_grain(match.grain)
+        self.session.look_at_grain(match.grain, candidate)
         if candidate is not None:
             self.session.spotlight.show_phase(image_state, phase, candidate.scale)
 
@@ -242,7 +244,8 @@ class PhasesDock(Dock):
         bring_into_sight(self.reason)
 
     def _choose_rings(self, image_state: ImageState, match: RingMatch, phase: str) -> None:
-        """Tell of rings, and draw those of a candidate."""
+        """Tell of rings, and draw those of a candidate; a grain's pattern would be of another phase."""
+        self.session.pick(None)
         self.reason.setText(match.reason)
         self.words.offer(None, None)
         if phase:

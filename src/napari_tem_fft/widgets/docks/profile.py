@@ -271,7 +271,7 @@ def phase_lines(image_state: ImageState) -> tuple[PhaseLines, ...]:
 
 def _lines_of(phase: Phase, colour: str) -> PhaseLines:
     lines = [r for r in phase.reflections if r.d > SMALLEST_D]
-    names = tuple(format_hkl(r.hkl, phase) if any(r.hkl) else "" for r in lines)
+    names = tuple(format_hkl(r.hkl, phase, "overbar") if any(r.hkl) else "" for r in lines)
     strength = tuple(float(np.nan_to_num(r.relative_f)) for r in lines)
     return PhaseLines(phase.id, colour, tuple(1 / r.d for r in lines), names, strength)
 
@@ -286,7 +286,8 @@ def peak_names(
         match = match_of.get(spot.id)
         indexed = indexed_as(spot.id, match) if match is not None else None
         if match is not None and indexed is not None and spot.enabled:
-            named.append((spot.length, match.phases, round(indexed.d_reference, 6), indexed.hkl))
+            best = match.candidates[0].phase
+            named.append((spot.length, best, round(indexed.d_reference, 6), indexed.hkl))
     names = []
     for peak in peaks:
         near = [each for each in named if abs(each[0] - peak.g) <= 2 * peak.width]
@@ -294,8 +295,7 @@ def peak_names(
         if not same:
             names.append("")
             continue
-        phase = known.get(near[0][1][0]) if near[0][1] else None
-        names.append(format_hkl(max(_positive(each[3]) for each in near), phase, style))
+        names.append(format_hkl(max(_positive(each[3]) for each in near), known.get(near[0][1]), style))
     return tuple(names)
 
 

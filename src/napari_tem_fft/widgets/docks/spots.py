@@ -13,6 +13,7 @@ from ...core.matching import GrainMatch
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.spots.spot import Spot
 from ..forms.controls import button, flowing
+from ..forms.match_rows import AFTER_FIT, AFTER_FIT_HELP
 from ..forms.tree import ResultTree, Row
 from ..session.image_state import ImageState
 from ..session.preferences import length_unit, units
@@ -20,7 +21,7 @@ from ..session.selection import spot_chosen, spots_chosen
 from .dock import Dock
 
 COLUMNS = (
-    *("spot", "d ({0})", "± ({0})", "d reference ({0})", "Δd (%)", "(hkl)"),
+    *("spot", "d ({0})", "± ({0})", "d reference ({0})", "Δd (%)", AFTER_FIT, "(hkl)"),
     *("azimuth (°)", "g ({0}⁻¹)", "SNR", "grain", "phase", "kind"),
 )
 HELP = (
@@ -28,7 +29,8 @@ HELP = (
     "By the image's calibration",
     "Of the fit alone; the calibration's uncertainty is not in it",
     "Of the reflection as which it is indexed",
-    "What is left after the scale that the grain's phase needs",
+    "How far d is from its reference, by the image's calibration",
+    AFTER_FIT_HELP,
     "Reflection of the grain's most probable phase",
     "Direction of g, counter-clockwise from +x",
     "1/d",
@@ -78,7 +80,7 @@ class SpotsDock(Dock):
 
     def _on_found(self) -> None:
         image_state = self.session.current
-        found = (image_state.spots, image_state.matches) if image_state is not None else ()
+        found = (image_state.spots, image_state.matches, set(image_state.phases)) if image_state else ()
         if found != self._listed and self.isVisible():
             self._listed = found
             self.tree.fill(spot_rows(image_state, length_unit()) if image_state is not None else [])
@@ -135,7 +137,7 @@ def _row(
     spot: Spot, match: GrainMatch | None, image_state: ImageState, colours: dict[str, str], unit: LengthUnit
 ) -> Row:
     indexed = indexed_as(spot.id, match) if match is not None else None
-    phase = image_state.phases.get(match.phases[0]) if match is not None and match.phases else None
+    phase = image_state.phases.get(match.candidates[0].phase) if match is not None and indexed else None
     name = component_name(match) if match is not None and (indexed or not match.phases) else ""
     kind = spot.kind if spot.enabled else f"{spot.kind}, off"
     cells = (
@@ -143,6 +145,7 @@ def _row(
         length(spot.d, unit),
         uncertainty(spot.d_sigma, unit),
         length(indexed.d_reference, unit) if indexed is not None else "",
+        signed(100 * indexed.deviation(spot.d)) if indexed is not None else "",
         signed(100 * indexed.d_residual) if indexed is not None else "",
         f"({format_hkl(indexed.hkl, phase)})" if indexed is not None else "",
         f"{spot.azimuth:.2f}",
@@ -157,6 +160,7 @@ def _row(
         "d_nm": float(spot.d),
         "d_sigma_nm": float(spot.d_sigma),
         "d_reference_nm": float(indexed.d_reference) if indexed is not None else None,
+        "d_deviation_percent": float(100 * indexed.deviation(spot.d)) if indexed is not None else None,
         "d_change_percent": float(100 * indexed.d_residual) if indexed is not None else None,
         "hkl": " ".join(map(str, indexed.hkl)) if indexed is not None else "",
         "azimuth_deg": float(spot.azimuth),

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...core.crystal.miller import format_hkl, format_zone
 from ...core.lengths import LengthUnit, length, signed, symbol, uncertainty
 from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import component_name
-from ...core.matching import Candidate, GrainMatch, IndexedRing, IndexedSpot, RingMatch
+from ...core.matching import Candidate, GrainMatch, IndexedRing, IndexedSpot, Outcome, RingMatch
 from ...core.matching.assignment import ring_peaks
 from ...core.matching.geometry import stretch_direction
 from ...core.matching.hints import USUAL_STRETCH
 from ...core.spots.spot import Spot
 from ..session.image_state import ImageState
 from .outcome_words import match_words
+from .summary import count_text
 from .tree import Row
 
 #: Candidates listed a grain.
 MOST_CANDIDATES = 12
+#: Title and help of a column that tables of spots have beside that of Δd.
+AFTER_FIT = "Δd after fit (%)"
+AFTER_FIT_HELP = "What is left of Δd after the scale and the distortion with which the phase fits the grain"
 #: A row's key: number of the match (of the rings, from -1 downwards), phase or "", id of the spot or -1; of a
 #: hint's row HINT in the place of -1.
 Key = tuple[int, str, int]
@@ -28,7 +33,8 @@ HINT = -2
 def columns(unit: LengthUnit) -> tuple[str, ...]:
     """Titles of the columns."""
     d = f"d ({symbol(unit)})"
-    return "grain, phase, (hkl)", "probability", "zone axis", "indexed (%)", d, "Δd (%)", "Δangle (°)"
+    measured = d, "Δd (%)", AFTER_FIT, "Δangle (°)"
+    return "grain, phase, (hkl)", "probability", "zone axis", "indexed (%)", *measured
 
 
 def match_rows(image_state: ImageState, unit: LengthUnit = "nm") -> list[Row]:
@@ -55,13 +61,13 @@ class _Rows:
         name = " / ".join(match.phases)
         children = [self._candidate(index, c) for c in match.candidates[:MOST_CANDIDATES]]
         if match.unlisted:
-            cells = ("other (unlisted) phase", f"{match.unlisted:.3f}", "", "", "", "", "")
+            cells = _cells("other (unlisted) phase", f"{match.unlisted:.3f}")
             children.append(Row(None, cells, help="Or spots that belong to no lattice at all"))
         told = [candidate for candidate in match.alternatives if candidate not in match.candidates]
         children += [self._candidate(index, candidate, outside=True) for candidate in told]
         children += [self._hint(index, candidate) for candidate in match.hints]
         words = f"grain {match.grain}: {name} {match_words(match)}".replace("  ", " ")
-        cells = (words, "", "", "", "", "", "")
+        cells = _cells(words)
         colour = colours.get(component_name(match), UNKNOWN)
         record = {**self._grain_record(index), "row": "grain", "reason": match.reason}
         return Row((index, "", -1), cells, colour, match.reason, tuple(children), record)
@@ -74,27 +80,29 @@ class _Rows:
 
     def _candidate(self, index: int, candidate: Candidate, outside: bool = False) -> Row:
         """A candidate's row; a phase outside them has no share of the probability, which is theirs."""
-        phase, off = self.phases.get(candidate.phase), 100 * (candidate.scale - 1)
+        match, phase = self.matches[index], self.phases.get(candidate.phase)
+        off = 100 * (candidate.scale - 1)
+        known = [indexed for indexed in candidate.indexed if indexed.spot in self.spots]
+        deviations = [indexed.deviation(self.spots[indexed.spot].d) for indexed in known]
+        # single d are compared one by one, which makes none of them more probable
+        probable = not outside and match.outcome is not Outcome.SINGLE_D
         zone = format_zone(candidate.zone_axis, phase) if candidate.zone_axis else ""
-        cells = (
+        cells = _cells(
             f"outside candidates: {candidate.phase}" if outside else candidate.phase,
-            "" if outside else f"{candidate.posterior:.3f}",
+            f"{candidate.posterior:.3f}" if probable else "",
             zone,
             f"{100 * candidate.explained:.0f}",
-            "",
-            signed(off),
-            "",
+            deviation=signed(100 * _mean(deviations, candidate.scale)),
         )
         help = f"needs the pixel size changed by {signed(off)} %; click for its rings"
         if outside:
             help = f"{help}; its probability would be {candidate.posterior:.3f} if it were a candidate"
-        known = [indexed for indexed in candidate.indexed if indexed.spot in self.spots]
         children = tuple(self._spot(index, candidate.phase, i, self.spots[i.spot]) for i in known)
         record = {
             **self._grain_record(index),
             "row": "outside candidates" if outside else "candidate",
             "candidate": candidate.phase,
-            "probability": None if outside else float(candidate.posterior),
+            "probability": float(candidate.posterior) if probable else None,
             "zone_axis": zone,
             "indexed": float(candidate.explained),
             "scale_change_percent": float(off),
@@ -115,14 +123,13 @@ class _Rows:
 
     def _spot(self, index: int, phase: str, indexed: IndexedSpot, spot: Spot) -> Row:
         d, sigma = length(spot.d, self.unit), uncertainty(spot.d_sigma, self.unit)
-        cells = (
+        off = indexed.deviation(spot.d)
+        cells = _cells(
             f"({format_hkl(indexed.hkl, self.phases.get(phase))})",
-            "",
-            "",
-            "",
-            f"{d} ± {sigma}",
-            signed(100 * indexed.d_residual),
-            signed(indexed.angle_residual),
+            d=f"{d} ± {sigma}",
+            deviation=signed(100 * off),
+            left=signed(100 * indexed.d_residual),
+            angle=signed(indexed.angle_residual),
         )
         reference = f"{length(indexed.d_reference, self.unit)} {symbol(self.unit)}"
         help = f"spot {spot.id}; reference d {reference}; {indexed.kind}"
@@ -135,6 +142,7 @@ class _Rows:
             "d_nm": float(spot.d),
             "d_sigma_nm": float(spot.d_sigma),
             "d_reference_nm": float(indexed.d_reference),
+            "d_deviation_percent": float(100 * off),
             "d_change_percent": float(100 * indexed.d_residual),
             "angle_change_deg": float(indexed.angle_residual),
         }
@@ -144,17 +152,47 @@ class _Rows:
         """The row of rings that no grain explains."""
         children = []
         for candidate in match.candidates[:MOST_CANDIDATES]:
-            key, off = (-1 - number, candidate.phase, -1), signed(100 * (candidate.scale - 1))
+            key, known = (-1 - number, candidate.phase, -1), map(self._ring_deviation, candidate.indexed)
+            off = _mean([each for each in known if each is not None], candidate.scale)
             probability = f"{candidate.posterior:.3f}" if candidate.posterior else ""
-            cells = (candidate.phase, probability, "", f"{100 * candidate.explained:.0f}", "", off, "")
-            rings = tuple(self._ring(candidate.phase, ring) for ring in candidate.indexed)
-            children.append(Row(key, cells, help="click for its rings", children=rings))
-        words = f"{len(match.peaks)} rings, by d only: {' / '.join(match.phases)} {match.outcome}"
-        cells = (words.replace("  ", " "), "", "", "", "", "", "")
+            indexed = f"{100 * candidate.explained:.0f}"
+            cells = _cells(candidate.phase, probability, indexed=indexed, deviation=signed(100 * off))
+            lines = tuple(self._ring(candidate.phase, ring) for ring in candidate.indexed)
+            children.append(Row(key, cells, help="click for its rings", children=lines))
+        words = (
+            f"{count_text(len(match.peaks), 'ring')}, by d only: {' / '.join(match.phases)} {match.outcome}"
+        )
+        cells = _cells(words.replace("  ", " "))
         return Row((-1 - number, "", -1), cells, UNKNOWN, match.reason, tuple(children))
 
     def _ring(self, phase: str, ring: IndexedRing) -> Row:
         hkl = f"({format_hkl(ring.hkl, self.phases.get(phase))})" if any(ring.hkl) else ""
-        seen = length(self.peaks[ring.peak].d, self.unit) if ring.peak < len(self.peaks) else ""
-        off = signed(100 * ring.d_residual)
-        return Row(None, (hkl, "", "", "", seen, off, ""))
+        left, off = signed(100 * ring.d_residual), self._ring_deviation(ring)
+        if off is None:
+            return Row(None, _cells(hkl, left=left))
+        seen = length(self.peaks[ring.peak].d, self.unit)
+        return Row(None, _cells(hkl, d=seen, deviation=signed(100 * off), left=left))
+
+    def _ring_deviation(self, ring: IndexedRing) -> float | None:
+        """How far a ring's d is from its reference; None where its peak is no longer there."""
+        known = ring.peak < len(self.peaks)
+        return self.peaks[ring.peak].d / ring.d_reference - 1 if known else None
+
+
+def _mean(deviations: Sequence[float], scale: float) -> float:
+    """The mean deviation of what a candidate explains; by its scale where nothing is listed."""
+    return sum(deviations) / len(deviations) if deviations else 1 / scale - 1
+
+
+def _cells(
+    words: str,
+    probability: str = "",
+    zone: str = "",
+    indexed: str = "",
+    d: str = "",
+    deviation: str = "",
+    left: str = "",
+    angle: str = "",
+) -> tuple[str, ...]:
+    """The cells of a row by what stands in them, in the order of `columns`."""
+    return words, probability, zone, indexed, d, deviation, left, angle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.maps.component_map import ComponentMap, component_name
-from ...core.matching import GrainMatch
+from ...core.matching import GrainMatch, Outcome
 from ..session.image_state import ImageState
 from ..session.preferences import length_unit
 
@@ -17,6 +17,16 @@ def match_words(match: GrainMatch) -> str:
     if match.ring_like:
         return PLACE
     return BY_USER if match.decided_by_user and match.phases else match.outcome_words
+
+
+def single_d_fits(image_state: ImageState, component: ComponentMap) -> tuple[str, ...] | None:
+    """The phases that have the d of a component of which only single d are known; None of any other."""
+    if component.phases or component.bent is not None:
+        return None
+    own = [match for match in image_state.matches if component_name(match) == component.name]
+    if not own or any(match.outcome is not Outcome.SINGLE_D for match in own):
+        return None
+    return tuple(dict.fromkeys(candidate.phase for match in own for candidate in match.candidates))
 
 
 def component_words(image_state: ImageState, component: ComponentMap) -> str:

@@ -112,7 +112,7 @@ def _phase_row(phase: Phase, active: bool) -> Row:
 
 
 def plane_cells(phase: Phase) -> list[tuple[str, ...]]:
-    """Return the cells of a phase's lattice planes: hkl with overbars, |F|, multiplicity, d."""
+    """Return the cells of a phase's lattice planes: (hkl), |F|, multiplicity, d."""
     unit = length_unit()
     return [
         (

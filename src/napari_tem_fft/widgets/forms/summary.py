@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from ...core.image.calibration import Calibration
@@ -10,8 +11,10 @@ from ...core.maps.colours import colours_of
 from ...core.maps.component_map import ComponentMap
 from ..session.image_state import ImageState
 from .candidates import HYDROGEN, assumes_hydrogen
-from .outcome_words import component_words
+from .outcome_words import component_words, single_d_fits
 
+#: Phases that fit a single d are named up to so many.
+MOST_LISTED = 6
 HINT = (
     "Open a micrograph (File &gt; Open, or drop a .dm3 or .dm4 file), then press <b>Run</b>. To try it:"
     " File &gt; Open Sample &gt; TEM FFT."
@@ -93,7 +96,23 @@ def _assumptions(image_state: ImageState, component: ComponentMap) -> list[str]:
 
 
 def _line(image_state: ImageState, component: ComponentMap, colour: str) -> str:
+    share = f"{with_sigma(component.area, component.area_sigma, 0)} nm², {component.fraction:.1%}"
+    square = f'<span style="color:{colour}">■</span>'
+    fits = single_d_fits(image_state, component)
+    if fits is not None:
+        return f"{square} <b>single d only</b>: fits {escape(_listed(fits))}; {share}"
     said = component.phases or component.bent
     words = f"{component_words(image_state, component)}, " if said else ""
-    share = f"{with_sigma(component.area, component.area_sigma, 0)} nm², {component.fraction:.1%}"
-    return f'<span style="color:{colour}">■</span> <b>{escape(component.name)}</b>: {words}{share}'
+    return f"{square} <b>{escape(component.name)}</b>: {words}{share}"
+
+
+def _listed(phases: Sequence[str]) -> str:
+    """Some phases by name, and how many there are besides.
+
+    Examples
+    --------
+    >>> _listed(()), _listed(("Ag", "Ag2O"))
+    ('none of the candidates', 'Ag, Ag2O')
+    """
+    more = f" and {len(phases) - MOST_LISTED} more" if len(phases) > MOST_LISTED else ""
+    return ", ".join(phases[:MOST_LISTED]) + more if phases else "none of the candidates"

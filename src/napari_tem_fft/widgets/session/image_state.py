@@ -69,6 +69,8 @@ class ImageState:
         Corrections of the scale, for undo.
     said_since : tuple of PhaseOverride
         What a person has said of grains since the last run, for the next one.
+    asked : tuple of Phase
+        What the run under way may name, or report, before its analysis is complete.
     from_file : bool
         Whether the layers are as they were saved, and the analysis was not shown again since.
     """
@@ -90,6 +92,7 @@ class ImageState:
     request: dict[str, Any] = field(default_factory=dict)
     rescaled: list[Rescaled] = field(default_factory=list)
     said_since: tuple[PhaseOverride, ...] = ()
+    asked: tuple[Phase, ...] = ()
     from_file: bool = False
 
     def analysed_again(
@@ -101,6 +104,7 @@ class ImageState:
         drawn = before.specimen if before is not None and before.specimen_by_user else None
         micrograph, evidence = self.micrograph, self.evidence
         elements = self.request.get("elements")
+        self.asked = (*choice.phases, *choice.others)
 
         def steps() -> Generator[Step, None, Analysis]:
             # read or built by the worker, once for all images and sessions
@@ -141,9 +145,9 @@ class ImageState:
 
     @property
     def phases(self) -> dict[str, Phase]:
-        """The phases that the analysis knows, by id: its candidates, and all others that it reports."""
+        """The phases that the analysis, or a run under way, knows by id: candidates and all others."""
         known = (*self.analysis.phases, *self.analysis.others) if self.analysis is not None else ()
-        return {phase.id: phase for phase in known}
+        return {phase.id: phase for phase in (*self.asked, *known)}
 
     def with_spots(self, spots: tuple[Spot, ...]) -> Analysis | None:
         """Return the complete analysis that had these spots, if it is still kept."""
@@ -153,7 +157,7 @@ class ImageState:
         # where the writer finds them
         request = {REQUEST: self.request} if self.request else {}
         write_notes(self.layer, {**notes_of(self.layer), "analysis": analysis, **request})
-        self.said_since = ()
+        self.said_since, self.asked = (), ()
         self.analysis, self.spots, self.profiles = analysis, analysis.spots, analysis.profiles
         self.grains, self.matches, self.components = analysis.grains, analysis.matches, analysis.components
         if self.edit_cache is None or self.edit_cache.diffractogram is not analysis.diffractogram:

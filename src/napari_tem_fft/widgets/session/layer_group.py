@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 from weakref import ref
 
 import numpy as np
-from napari.components import ViewerModel
+from napari.components import LayerList, ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from ...core.lengths import LengthUnit
@@ -19,6 +20,7 @@ from ...layers.results import KEY, ORDER, LayerData, plane_of, role_of
 from ..canvas.visibility import BEFORE, bring_back, hide
 from .preferences import length_unit
 from .removals import removals_of
+from .source import is_source
 
 #: Those that lie in reciprocal space.
 RECIPROCAL = (
@@ -195,16 +197,26 @@ class LayerGroup:
         return role in self._layers and self.get(role) is None
 
     def _index(self, role: str) -> int:
-        """Place in the layer list: above all of the group that belong below it."""
-        home = self.home(role)
-        here = [other for other in self.roles if self.home(other) is home]
-        place: dict[str, int] = {other: home.layers.index(self._layers[other]) for other in here}
-        below = [place[other] for other in place if _rank(other) <= _rank(role)]
-        if below:
-            return max(below) + 1
+        """Place in the layer list: above all of the image's layers that belong below it."""
+        layers = self.home(role).layers
         image = self._image() if self._image is not None else None
-        top = home.layers.index(image) + 1 if image is not None and image in home.layers else len(home.layers)
-        return min(place.values(), default=top)
+        start = layers.index(image) + 1 if image is not None and image in layers else 0
+        here = self._of_image(layers, start)
+        places: dict[int, str] = {layers.index(layer): layer.metadata[KEY]["role"] for layer in here}
+        below = [place for place, other in places.items() if _rank(other) <= _rank(role)]
+        return max(below) + 1 if below else min(places, default=start or len(layers))
+
+    def _of_image(self, layers: LayerList, start: int) -> list[Layer]:
+        """The group's layers in a list, and those of other groups of its image, as the ruler has one.
+
+        Those are sought up to the next image, which may have the same pixels.
+        """
+        others = [
+            layer
+            for layer in takewhile(lambda each: not is_source(each), layers[start:])
+            if belongs_to(layer.metadata, self.content, "")
+        ]
+        return [layer for layer in layers if layer in self.layers or layer in others]
 
 
 def shifted(layer_data: LayerData, offset: tuple[float, float]) -> LayerData:

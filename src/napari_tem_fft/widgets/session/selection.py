@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...core.crystal.miller import format_hkl
 from ...core.lengths import signed, spacing
 from ...core.maps.component_map import component_name
-from ...core.matching import GrainMatch
+from ...core.matching import Candidate, GrainMatch
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
@@ -33,11 +33,14 @@ class Selection:
         Ids of the grains in which they are.
     words : str
         What they are, for the user.
+    candidate : Candidate, optional
+        As which the grain is looked at; as what it is named where absent.
     """
 
     spots: tuple[int, ...]
     grains: tuple[int, ...]
     words: str
+    candidate: Candidate | None = None
 
 
 def spots_chosen(image_state: ImageState, spots: Sequence[Spot], words: str) -> Selection:
@@ -53,17 +56,19 @@ def peak_chosen(image_state: ImageState, peak: ProfilePeak) -> Selection:
     return _chosen(image_state, near, f"{head}: {_count(near)}")
 
 
-def spot_chosen(image_state: ImageState, spot: Spot) -> Selection:
-    """Choose one spot."""
+def spot_chosen(image_state: ImageState, spot: Spot, candidate: Candidate | None = None) -> Selection:
+    """Choose one spot, looked at as a candidate has it, or as what it is named."""
     match = matches_of_spots(image_state.grains, image_state.matches).get(spot.id)
     d = spacing(spot.d, spot.d_sigma, length_unit())
     words = f"spot {spot.id}: {d} at {spot.azimuth:.1f}°, SNR {spot.snr:.0f}"
-    return _chosen(image_state, [spot], f"{words}; {_explain(spot, match)}")
+    said = _explain(image_state, spot, match, candidate)
+    return replace(_chosen(image_state, [spot], f"{words}; {said}"), candidate=candidate)
 
 
 def explanation(image_state: ImageState, spot: Spot) -> str:
     """Return the grain of a spot and the reflection as which it is indexed, in words."""
-    return _explain(spot, matches_of_spots(image_state.grains, image_state.matches).get(spot.id))
+    match = matches_of_spots(image_state.grains, image_state.matches).get(spot.id)
+    return _explain(image_state, spot, match)
 
 
 def nearest_line(image_state: ImageState, length: float) -> str:
@@ -79,14 +84,17 @@ def nearest_line(image_state: ImageState, length: float) -> str:
     return min(lines)[1] if lines else ""
 
 
-def grain_chosen(image_state: ImageState, grain_id: int) -> Selection:
-    """Choose the enabled spots of a grain."""
+def grain_chosen(image_state: ImageState, grain_id: int, candidate: Candidate | None = None) -> Selection:
+    """Choose the enabled spots of a grain, looked at as a candidate, or as what it is named."""
     grain = next(grain for grain in image_state.grains if grain.id == grain_id)
     spots = [spot for spot in image_state.spots if spot.id in grain.spots and spot.enabled]
     outcomes = [_outcome(match) for match in image_state.matches if match.grain == grain_id]
     words = f"grain {grain_id}, {grain.diameter:.1f} nm: {_count(spots)}; {', '.join(outcomes)}"
-    chosen = _chosen(image_state, spots, words)
-    return Selection(chosen.spots, (grain_id,), chosen.words)
+    if candidate is not None:
+        words += f"; looked at as {candidate.phase}"
+        if candidate.orientation is None:
+            words += ", without a pattern: its spots lie in one direction"
+    return replace(_chosen(image_state, spots, words), grains=(grain_id,), candidate=candidate)
 
 
 def component_chosen(image_state: ImageState, name: str) -> Selection:
@@ -126,14 +134,20 @@ def _count(spots: list[Spot]) -> str:
     return count_text(len(spots), "spot")
 
 
-def _explain(spot: Spot, match: GrainMatch | None) -> str:
+def _explain(
+    image_state: ImageState, spot: Spot, match: GrainMatch | None, candidate: Candidate | None = None
+) -> str:
     if match is None:
         return "in no grain"
     indexed = indexed_as(spot.id, match)
+    phase, names = match.candidates[0].phase if match.candidates else "", " / ".join(match.phases)
+    if candidate is not None:
+        indexed = next((each for each in candidate.indexed if each.spot == spot.id), None)
+        phase = names = candidate.phase
     if indexed is None:
         return f"grain {match.grain}, not indexed"
-    hkl = format_hkl(indexed.hkl)
-    return f"grain {match.grain}, {' / '.join(match.phases)} ({hkl}), {signed(100 * indexed.d_residual)} %"
+    hkl = format_hkl(indexed.hkl, image_state.phases.get(phase))
+    return f"grain {match.grain}, {names} ({hkl}), Δd {signed(100 * indexed.deviation(spot.d))} %"
 
 
 def _outcome(match: GrainMatch) -> str:

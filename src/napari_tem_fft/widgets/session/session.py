@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QWidget
 from ...core.events import MaskPainted, SpotsFound
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
-from ...core.matching import PhaseOverride
+from ...core.matching import Candidate, PhaseOverride
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams
 from ...core.progress import Step
@@ -281,12 +281,12 @@ class Session(QObject):
         if self.tools.tool != "look":
             self.tools.take("look")
 
-    def look_at_grain(self, number: int) -> None:
-        """Choose a grain of the current image and fly there."""
+    def look_at_grain(self, number: int, candidate: Candidate | None = None) -> None:
+        """Choose a grain of the current image, as what it is named or as a candidate, and fly there."""
         image_state = self.current
         grain = next((g for g in image_state.grains if g.id == number), None) if image_state else None
         if image_state is not None and grain is not None:
-            self.pick(grain_chosen(image_state, number))
+            self.pick(grain_chosen(image_state, number, candidate))
             y, x = (a + b for a, b in zip(grain.centre, image_state.group.offset, strict=True))
             self.stage.fly_to((float(y), float(x)), grain.diameter)
 
