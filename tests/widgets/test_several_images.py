@@ -121,6 +121,32 @@ def test_the_chosen_image_is_shown_with_its_layers_and_no_other(viewer, dock, th
     assert seen(viewer, third.layer) and seen(viewer, third.group["fft"])
 
 
+def test_the_candidates_are_those_of_the_chosen_image(viewer, dock, three, run, tmp_path):
+    _, second, third = three
+    own = tmp_path / "mine.csv"
+    own.write_text("d_nm\n0.2035\n0.1762\n")
+    dock.candidates.add_files([own])
+    dock.candidates.names.setText("LiF, Cu, mine")
+    choose(dock, second.layer)
+    dock.candidates.names.setText("LiF, Cu, mine")
+    dock.candidates.elements.setText("Li, F, Cu")
+    run(dock.session, dock.run.click)
+    choose(dock, third.layer)
+    assert (dock.candidates.names.text(), dock.candidates.elements.text()) == ("LiF, Cu", "")
+    dock.candidates.names.setText("Al")  # not run
+    choose(dock, second.layer)
+    assert (dock.candidates.names.text(), dock.candidates.elements.text()) == ("LiF, Cu, mine", "Li, F, Cu")
+    assert len(dock.candidates.asked().files) == 1
+    (path,) = viewer.layers.save(str(tmp_path / "all.temfft"), plugin="napari-tem-fft")
+    names = second.layer.name, third.layer.name
+    viewer.layers.clear()
+    dock.candidates.restore({})
+    run(dock.session, lambda: viewer.open(path, plugin="napari-tem-fft"))
+    for name, elements in zip(names, ("Li, F, Cu", ""), strict=True):
+        choose(dock, viewer.layers[name])
+        assert dock.candidates.elements.text() == elements
+
+
 def test_a_part_is_shown_without_the_whole(viewer, dock, three, run):
     _, second, _ = three
     choose(dock, second.layer)

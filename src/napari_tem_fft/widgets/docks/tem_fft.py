@@ -272,7 +272,6 @@ class TemFftDock(Dock):
         session.chosen_changed.connect(self._on_chosen_changed)
         session.calibrated.connect(self._on_calibrated)
         session.scale_changed.connect(self._show_uncertainty)
-        session.restored.connect(self._on_restored)
 
     def _bind_keys(self) -> None:
         bind(self._viewer, "run", self._on_run)
@@ -477,11 +476,6 @@ class TemFftDock(Dock):
         self.session.cancel()
         self._on_run()
 
-    def _on_restored(self, request: dict[str, Any]) -> None:
-        """Show how the candidates of an analysis from a file were asked for."""
-        if request:
-            self.candidates.restore(request)
-
     def _on_defaults(self) -> None:
         self.params.value = AnalysisParams()
         self.network.reset()
@@ -514,8 +508,18 @@ class TemFftDock(Dock):
         image_state = self.session.current
         if image_state is not None and image_state.layer is not self.image.image:
             self.image.image = image_state.layer
+        if image_state is not None and image_state.analysis is not None:
+            self._show_request(image_state.request)
         self._on_unit_changed()
         self._on_found()
+
+    def _show_request(self, request: dict[str, Any]) -> None:
+        """Show how the candidates of the chosen image were asked for: the next run, and edits, go by it."""
+        asked = self.candidates.asked().plain()
+        # files of other images may have joined the table since
+        files = {**asked.get("files", {}), **request.get("files", {})}
+        if asked != request | ({"files": files} if files else {}):
+            self.candidates.restore(request)
 
     def _on_unit_changed(self) -> None:
         if self.session.current is not None:

@@ -230,10 +230,13 @@ class CandidatesForm(QWidget):
         files = plain.get("files", {})
         for name, text in files.items() if isinstance(files, Mapping) else ():
             path = Path(str(name).replace("\\", "/"))
+            known = self._files.get(path.name)
+            if known is not None and known.is_file() and known.read_bytes() == _bytes_of(text):
+                continue
             if path.suffix.lower() in SUFFIXES and isinstance(text, str):
                 self._kept_files = self._kept_files or QTemporaryDir()
                 copy = Path(self._kept_files.path()) / path.name
-                copy.write_bytes(text.encode("latin-1", "replace"))
+                copy.write_bytes(_bytes_of(text))
                 self.add_files([copy])
         sets, names = (plain.get(key) for key in ("sets", "names"))
         wanted = str(sets[0]) if isinstance(sets, list) and sets else USUAL
@@ -323,6 +326,11 @@ def assumes_hydrogen(elements: str, phases: Iterable[Phase]) -> bool:
     if not stated or {"H", "D"} & (stated | rule.excluded):
         return False
     return any({"H", "D"} & phase.elements for phase in phases)
+
+
+def _bytes_of(text: object) -> bytes:
+    """The content of a file as `CandidateRequest.plain` keeps it."""
+    return str(text).encode("latin-1", "replace")
 
 
 def _files_of(event: QDropEvent) -> list[str]:

@@ -73,8 +73,6 @@ class Session(QObject):
         The scale of the current image was corrected.
     scale_changed()
         It was corrected, or a correction taken back.
-    restored(dict)
-        An analysed image from a file was chosen; how its candidates were asked for, empty if not known.
     """
 
     current_changed = Signal()
@@ -85,7 +83,6 @@ class Session(QObject):
     chosen_changed = Signal()
     calibrated = Signal()
     scale_changed = Signal()
-    restored = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -178,8 +175,6 @@ class Session(QObject):
         image = self.stage.image
         if image is not None and image in self._image_states and self.current is None:
             self.choose(image)
-            if self._image_states[image].analysis is not None:
-                self.restored.emit(notes_of(image).get(REQUEST, {}))
 
     def _take_up_unfinished(self, viewer: ViewerModel) -> None:
         """Know images from a file whose analysis was not finished, with the layers that were made of them."""
@@ -197,6 +192,7 @@ class Session(QObject):
     def _adopt(self, layer: Image, analysis: Analysis) -> None:
         """Know an analysed image from a file; its layers are brought up to date when it is chosen."""
         image_state = ImageState(layer, analysis.micrograph, self.new_group(layer, analysis.micrograph))
+        image_state.request = dict(notes_of(layer).get(REQUEST, {}))
         image_state.take(analysis)
         image_state.from_file = True
         self._know(image_state)
