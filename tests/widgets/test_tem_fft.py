@@ -60,11 +60,12 @@ def test_uncalibrated_image_opens_with_a_warning_and_is_refused(viewer, dock, tm
     assert image_state.micrograph.calibration.source == "given by the user"
 
 
-def test_the_pixel_size_of_a_tiff_that_napari_opened_is_offered(viewer, dock, tmp_path, told):
+def test_the_pixel_size_of_a_tiff_that_napari_opened_is_offered(viewer, dock, tmp_path):
     path = write_tiff(tmp_path / "film.tif", NOISE, (0.0317, 0.0317), ("nm", "nm"))
     with layer_source(path=str(path), reader_plugin="napari"):
         viewer.add_image(NOISE, name="film")
-    assert any("film: its file says 0.0317 nm a pixel" in text for text in told())
+    assert dock.stated_size.text() == "its file says 0.0317 nm a pixel: press Set to take that"
+    assert not dock.stated_size.isHidden()
     assert dock.pixel_size.value() == pytest.approx(0.0317) and not dock.calibration.isHidden()
     QTest.mouseClick(dock.calibrate, Qt.MouseButton.LeftButton)
     assert dock.image.image.scale == pytest.approx((0.0317, 0.0317)) and dock.calibration.isHidden()

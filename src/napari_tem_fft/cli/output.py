@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.lengths import LengthUnit, length, symbol
-from ..core.maps.component_map import ComponentMap, bent_lattices_of, component_spots
+from ..core.maps.component_map import ComponentMap, bent_lattices_of, component_spots, overlap_words
 from ..core.maps.strain import STRAINS, Deformation, Shown, unused_reference
 from ..core.matching import RingMatch
 from ..core.pipeline import Analysis
@@ -34,6 +34,7 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
         f" {enabled} pairs of spots in {len(analysis.grains)} grains",
         *_network(analysis),
         *_components(analysis, unit),
+        *overlap_words(analysis.components),
         *_geometry(analysis),
         *_bent(analysis),
         *_hints(analysis),

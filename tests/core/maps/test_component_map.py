@@ -4,7 +4,13 @@ import numpy as np
 
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.grains.region import GrainRegion
-from napari_tem_fft.core.maps.component_map import ComponentMap, component_maps, component_name, strongest
+from napari_tem_fft.core.maps.component_map import (
+    ComponentMap,
+    component_maps,
+    component_name,
+    overlap_words,
+    strongest,
+)
 from napari_tem_fft.core.maps.map_grid import MapGrid
 from napari_tem_fft.core.matching import Candidate, GrainMatch, Outcome
 
@@ -47,6 +53,16 @@ def test_an_unknown_crystal_shows_a_single_d_only_where_none_of_its_grains_shows
     (only,) = component_maps(GRAINS[:1], (single,), HEATS[:1], whole, GRID)
     (both,) = component_maps(GRAINS[:2], (single, many), HEATS[:2], whole, GRID)
     assert (only.outcome, both.outcome) == (Outcome.SINGLE_D, Outcome.UNKNOWN)
+
+
+def test_shares_that_add_up_to_more_than_the_whole_are_told():
+    whole = np.ones(GRID.shape, bool)
+    found = component_maps(GRAINS, (ambiguous(1, "A"), GrainMatch(3, Outcome.UNKNOWN)), HEATS, whole, GRID)
+    assert overlap_words(found) == []
+    over = [replace(part, fraction=0.7) for part in found]
+    assert overlap_words(over) == [
+        "components lie over each other: their shares add up to 140 % of the specimen"
+    ]
 
 
 def test_without_matter_there_is_no_share_and_without_a_person_no_word():

@@ -20,6 +20,8 @@ from .map_grid import MapGrid
 #: Name of the component of grains whose phase is not known.
 UNKNOWN_CRYSTAL = "unknown crystal"
 #: Best outcome first.
+#: Shares that add up to more than this are of components that overlap, not rounded.
+MOST_SHARE = 1.005
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
@@ -170,6 +172,19 @@ def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDA
         wins = component.heat >= best
         label[wins], best[wins] = number, component.heat[wins]
     return label
+
+
+def overlap_words(components: Sequence[ComponentMap]) -> list[str]:
+    """That shares of the specimen add up to more than the whole, where they do.
+
+    Examples
+    --------
+    >>> overlap_words([])
+    []
+    """
+    whole = sum(component.fraction for component in components)
+    said = "components lie over each other: their shares add up to {:.0f} % of the specimen"
+    return [said.format(100 * whole)] if whole > MOST_SHARE else []
 
 
 def _component(

@@ -145,6 +145,7 @@ class TemFftDock(Dock):
         self.bar_pixels.setSpecialValueText("its length")
         self.bar_pixels.setToolTip("How long it is in pixels; the pixel size follows")
         self.calibrate = button("Set", "Give the image this pixel size, which its file does not tell")
+        self.stated_size = QLabel(wordWrap=True)
         self.calibration = QWidget()
         field = UNCERTAINTY.field
         self.uncertainty = QDoubleSpinBox(decimals=2, singleStep=0.1)
@@ -207,6 +208,7 @@ class TemFftDock(Dock):
         rows = QVBoxLayout(self.calibration)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(side_by_side(QLabel("pixel size"), self.pixel_size, self.calibrate))
+        rows.addWidget(self.stated_size)
         rows.addWidget(side_by_side(QLabel("scale bar"), self.bar, self.bar_pixels))
         layout.addWidget(self.calibration)
         scale = QWidget()
@@ -392,9 +394,10 @@ class TemFftDock(Dock):
     def _offer_pixel_size(self, layer: Image) -> None:
         """Put the pixel size that the image's file states into the field, for the user to take or not."""
         size = stated_pixel_size(layer)
+        self.stated_size.setVisible(size is not None)
         if size is not None:
             self.pixel_size.setValue(size)
-            show_info(f"{layer.name}: its file says {size:.5g} nm a pixel; press Set to take that")
+            self.stated_size.setText(f"its file says {size:.5g} nm a pixel: press Set to take that")
 
     def _on_bar_changed(self) -> None:
         """Work out the pixel size from a bar of which both lengths are typed in."""

@@ -8,7 +8,8 @@ from html import escape
 from ...core.image.calibration import Calibration
 from ...core.lengths import with_sigma
 from ...core.maps.colours import colours_of
-from ...core.maps.component_map import ComponentMap
+from ...core.maps.component_map import ComponentMap, overlap_words
+from ...core.pipeline import Analysis
 from ..session.image_state import ImageState
 from .candidates import HYDROGEN, assumes_hydrogen
 from .outcome_words import component_words, single_d_fits
@@ -35,12 +36,24 @@ def summary(image_state: ImageState | None) -> str:
         lines += [f"<i>{escape(text)}</i>" for text in _assumptions(image_state, component)]
         if not component.phases:
             lines.append(f"<i>{escape(_reason(image_state, component))}</i>")
+    lines += [f"<i>{escape(text)}</i>" for text in _image_words(image_state.analysis)]
     if image_state.analysis is not None and image_state.analysis.searched is not None:
         searched = image_state.analysis.searched.text.replace("search them with --library", "tick 'Library'")
         lines.append(f"<i>{escape(searched, quote=False)}</i>")
     if image_state.analysis is not None and image_state.analysis.specimen_by_user:
         lines.append("the specimen is as you drew it")
     return "<br>".join(lines)
+
+
+def _image_words(analysis: Analysis | None) -> list[str]:
+    """What the named crystals say of the image, and what shares that overlap mean."""
+    if analysis is None:
+        return []
+    texts = []
+    if analysis.geometry is not None and analysis.geometry.grains:
+        stated = analysis.micrograph.calibration.uncertainty_percent
+        texts.append(f"the image by its named crystals: {analysis.geometry}; stated ± {stated:.2g} %")
+    return [*texts, *overlap_words(analysis.components)]
 
 
 def pixel_size_words(calibration: Calibration) -> str:
