@@ -11,7 +11,8 @@ the chain finds a spot. `--list` prints a line an image.
 
 A ghost is a grain of which fewer than half the spots lie within 1 % in g and 1 degree of a point of the
 lattice of a true crystal that it overlaps ("strictly"); of crystals so small that the lens's transfer moves
-their spots, within 0.5 / diameter.
+their spots, within 0.5 / diameter. Far from focus the lens moves the fringes themselves, each reflection's by
+a way of its own, until they lie beside their crystal: "not moved" are the ghosts that are no such fringes.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.nn.inference.model import load_segmenter
 from napari_tem_fft.nn.inference.propose import Segmenter
 from napari_tem_fft.nn.simulation.conditions import SynthesisParams, without_crystals
+from napari_tem_fft.nn.simulation.imaging import Lens
 from napari_tem_fft.nn.simulation.synthesis import Synthetic, TrueGrain, synthesise
 from napari_tem_fft.nn.training.evaluate import d_score
 from napari_tem_fft.nn.training.scores import SpotScore, interval, rates
@@ -37,12 +39,13 @@ BASE = SynthesisParams(empty=0.0, sizes=(1024, 1536, 2048), shares=(0.5, 0.3, 0.
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One image: its spacings, its ghosts, and its ghosts by the same tolerance for all crystals."""
+    """One image: its spacings, its ghosts, those by one tolerance for all, and those that no lens moved."""
 
     index: int
     d: SpotScore
     ghosts: int
     strict: int
+    unmoved: int
 
 
 def analysed(one: Synthetic, segment: Segmenter | None) -> Analysis:
@@ -56,24 +59,42 @@ def score(index: int, one: Synthetic, segment: Segmenter | None) -> ImageScore:
     limits = np.array([analysis.diffractogram.q_min, analysis.diffractogram.q_max])
     g = np.array([spot.g for spot in analysis.spots if spot.enabled], float).reshape(-1, 2)
     d = d_score(g, one.truth, limits, 0.12, 0.01, one.grains)
-    return ImageScore(index, d, count_ghosts(analysis, one.grains), count_ghosts(analysis, one.grains, True))
+    ghosts, strict, unmoved = (
+        count_ghosts(analysis, one.grains, strictly, lens)
+        for strictly, lens in ((False, None), (True, None), (False, one.lens))
+    )
+    return ImageScore(index, d, ghosts, strict, unmoved)
 
 
-def count_ghosts(analysis: Analysis, grains: tuple[TrueGrain, ...], strictly: bool = False) -> int:
-    """Grains of which fewer than half the enabled spots are reflections of a crystal that is there."""
+def count_ghosts(
+    analysis: Analysis, grains: tuple[TrueGrain, ...], strictly: bool = False, lens: Lens | None = None
+) -> int:
+    """Grains of which fewer than half the enabled spots are reflections of a crystal that is there.
+
+    With a `lens`, also of one that is where the lens has moved a reflection's fringes from.
+    """
     by_id = {spot.id: spot for spot in analysis.spots if spot.enabled}
     y, x = (places.ravel() for places in analysis.map_grid.positions())
     count = 0
     for grain, region in zip(analysis.grains, analysis.grain_regions, strict=True):
         g = np.array([by_id[n].g for n in grain.spots if n in by_id], float).reshape(-1, 2)
+        if not len(g):
+            continue
         rows, columns = np.nonzero(region.mask)
         place = y[region.box[0]][rows], x[region.box[1]][columns]
         true = np.zeros(len(g), bool)
+        moved = np.zeros((len(g), 2)) if lens is None else lens.displacement(g)
         for crystal in grains:
-            if crystal.covers(*place).any():
-                true |= _on(g, crystal, 0.0 if strictly else 0.5 / crystal.diameter)
-        count += bool(len(g) and true.mean() < 0.5)
+            on = _on(g, crystal, 0.0 if strictly else 0.5 / crystal.diameter)
+            true |= on & [_covers(crystal, place, shift) for shift in moved]
+        count += bool(true.mean() < 0.5)
     return count
+
+
+def _covers(crystal: TrueGrain, place: tuple[np.ndarray, np.ndarray], shift: np.ndarray) -> bool:
+    """Whether a crystal has any of some places (y, x), in nm, or would have it were it moved either way."""
+    ways = (0, 1, -1) if shift.any() else (0,)
+    return any(crystal.covers(*(p + w * by for p, by in zip(place, shift, strict=True))).any() for w in ways)
 
 
 def _on(g: np.ndarray, crystal: TrueGrain, reach: float) -> np.ndarray:
@@ -95,12 +116,14 @@ def line(name: str, images: list[ImageScore]) -> str:
     found, (low, high) = rates(scores), interval(scores)
     wrong = np.array([one.wrong for one in scores])
     worst = images[int(np.argmax(wrong))]
-    ghosts, strict = (np.mean([getattr(image, key) for image in images]) for key in ("ghosts", "strict"))
+    ghosts, strict, unmoved = (
+        np.mean([getattr(image, key) for image in images]) for key in ("ghosts", "strict", "unmoved")
+    )
     return (
         f"{name:24s} precision {found.precision:.3f}  recall {found.recall:.3f}  F1 {found.f1:.3f}"
         f" ({low:.3f}-{high:.3f})  wrong d an image {wrong.mean():.2f},"
         f" one at most on {(wrong < 2).mean():.1%} of the images, most {worst.d.wrong} (image {worst.index})"
-        f"  ghosts an image {ghosts:.3f}, strictly {strict:.3f}"
+        f"  ghosts an image {ghosts:.3f}, strictly {strict:.3f}, not moved {unmoved:.3f}"
     )
 
 

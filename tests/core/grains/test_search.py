@@ -1,5 +1,6 @@
 """Grains that lie over each other: whose spot is it?"""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,9 +9,10 @@ from forward_model import white_noise
 from napari_tem_fft.core.grains.candidate import GrainCandidate
 from napari_tem_fft.core.grains.peaks import Peak
 from napari_tem_fft.core.grains.regions import Outline
-from napari_tem_fft.core.grains.search import SATELLITE, _admit, _explains, _own_spots
+from napari_tem_fft.core.grains.search import SATELLITE, _admit, _explains, _own_spots, confirm_together
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.maps.map_grid import MapGrid
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
 from small_analysis import regions_of
@@ -109,3 +111,37 @@ def test_a_fainter_crystal_in_a_strip_of_a_small_field_is_found():
 def test_a_crystal_that_fills_a_narrow_strip_is_one_grain():
     grains = found_in((1000, 256), (*LEFT, SHARED), (), 99.0)
     assert grains == [{*LEFT, SHARED}]
+
+
+def together(*log_p: dict[tuple[float, float], float]) -> list[list[tuple[float, float]]]:
+    """What is left of drafts of 1000 frequencies each, of which the peaks' ln P are given."""
+    drafts = [
+        replace(
+            candidate(20),
+            peaks=tuple(Peak(g, 0.01, -p, p, 1.0) for g, p in peaks.items()),
+            independent=1000.0,
+        )
+        for peaks in log_p
+    ]
+    context = SimpleNamespace(
+        grid=MapGrid((1, 100), (0.5, 0.5)),
+        diffractogram=SimpleNamespace(step=(0.02, 0.02)),
+        spectra=SimpleNamespace(tests=1e6),
+        false_alarms=0.01,
+    )
+    return [[peak.g for peak in one.peaks] for one in confirm_together(drafts, context)]
+
+
+def test_a_faint_spot_that_one_of_many_spectra_shows_is_kept_on_the_lattice_alone():
+    """ln(0.01 / 1000) is -11.5, of ten spectra together -13.8."""
+    crystal = {(0.0, 4.0): -40.0, (4.0, 0.0): -30.0}
+    others = [crystal] * 9
+    on, off = (4.0, 4.0), (1.3, 2.2)
+    assert together({**crystal, off: -13.0, on: -13.0}, *others)[0] == [*crystal, on]
+    assert together({**crystal, off: -14.0})[0] == [*crystal, off]
+
+
+def test_a_grain_of_one_spot_stands_against_all_windows():
+    """ln(0.01 / 10^6) is -18.4; two faint spots vouch for each other."""
+    assert together({SHARED: -18.0}) == [] and together({SHARED: -19.0}) == [[SHARED]]
+    assert together({SHARED: -15.0, OTHER: -15.0}) == [[SHARED, OTHER]]

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from forward_model import white_noise
-from napari_tem_fft.core.grains.spectrum import GrainNoise, _cropped_power, _lobes, _window
+from napari_tem_fft.core.fourier.stripes import Stripes
+from napari_tem_fft.core.grains.spectrum import (
+    GrainNoise,
+    _cropped_power,
+    _leaked,
+    _lobes,
+    _stripes,
+    _window,
+)
 from napari_tem_fft.core.maps.map_grid import MapGrid
 from small_analysis import regions_of
 
@@ -49,3 +57,36 @@ def test_side_lobes_of_a_box_have_their_zeros_at_one_over_its_side():
     y = np.arange(lobes.shape[0]) - middle[0]
     expected = np.sinc(y * step[0] * 4) / np.sinc(y * step[0] * 0.2)
     np.testing.assert_allclose(lobes[:, middle[1]], expected**2, atol=1e-5)
+
+
+def test_beyond_the_edge_of_a_filter_noise_leaks_as_far_as_the_window_reaches():
+    ring_g = np.arange(0.5, 10.0, 0.1)
+    rings = np.where(ring_g < 7, 1.0, 1e-4)
+    lobes, step = _lobes(
+        np.outer(np.hanning(14), np.hanning(14)).astype(np.float32), MapGrid((40, 40), (0.3, 0.3))
+    )
+    leaked = _leaked(rings, ring_g, lobes, step)
+    assert leaked[ring_g < 6] == pytest.approx(1.0)
+    assert (
+        leaked[np.argmin(np.abs(ring_g - 7.1))] > 0.1
+    )  # the window is 4 nm wide: 0.5 1/nm is its resolution
+    assert leaked[-1] == pytest.approx(1e-4, rel=0.5)
+
+
+def test_columns_of_a_camera_add_noise_where_a_window_has_their_sums():
+    """Constant columns under a box of ny by nx pixels: ny times their density, at g_y = 0 alone."""
+    stripes = Stripes((np.arange(9.0),) * 2, (np.zeros(9), np.full(9, 0.5)))
+    height = np.ones((10, 20), np.float32)
+    lines = np.full(10, 20.0), np.full(20, 10.0)
+    found = _stripes(
+        SimpleNamespace(stripes=stripes),
+        height,
+        MapGrid((10, 20), (0.5, 0.5)),
+        lines,
+        200.0,
+        (0.2, 0.2),
+        (10, 10),
+    )
+    ((rows, columns),) = found
+    assert columns == pytest.approx(np.full(11, 0.5 * 20 * 100 / 200))
+    assert rows[10] == 1.0 and rows[9] == rows[11] and rows[11] < 0.01  # 5 nm high: the first zero is at 0.2

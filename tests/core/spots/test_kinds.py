@@ -80,3 +80,13 @@ def test_without_a_second_direction_nothing_is_said():
 
 def test_what_a_person_switched_off_stays_off():
     assert not sort_spots([replace(SQUARE[0], enabled=False), *SQUARE[1:]])[0].enabled
+
+
+def test_a_faint_sum_or_difference_of_two_crystals_spots_is_a_double_reflection():
+    other = spot(5, 1.4, 3.1, 2000.0)
+    double = spot(6, 5.0 + 1.4, 3.1, 60.0)
+    assert kinds(other, double) == ["unexplained", "satellite"]
+    assert kinds(other, spot(6, 5.0 - 1.4, -3.1, 60.0)) == ["unexplained", "satellite"]
+    assert kinds(other, replace(double, snr=900.0)) == ["unexplained"] * 2
+    assert kinds(replace(other, snr=100.0), double) == ["unexplained"] * 2
+    assert kinds(other, spot(6, 2.8, 6.2, 60.0)) == ["unexplained"] * 2  # its own second order

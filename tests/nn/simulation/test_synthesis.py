@@ -9,11 +9,12 @@ from napari_tem_fft.nn.simulation.crystals import (
     ORDER,
     Lattice,
     Shape,
+    facet_shape,
     fringes,
     random_lattice,
     rotate_in_plane,
 )
-from napari_tem_fft.nn.simulation.imaging import Camera, Lens, expose, record_image
+from napari_tem_fft.nn.simulation.imaging import Camera, Lens, expose, record_image, surroundings
 from napari_tem_fft.nn.simulation.synthesis import synthesise
 from napari_tem_fft.nn.training.dataset import load_pairs, make_pairs, spectra_of
 
@@ -59,7 +60,7 @@ def test_film_noise_is_what_the_truth_says():
     rng, lens = np.random.default_rng(1), Lens(focal_spread=0.0, convergence=0.0)
     camera = Camera(dose=1e12)
     film = 0.05 * rng.standard_normal((512, 512), np.float32)
-    grey = expose(film, np.zeros_like(film), (0.04, 0.04), lens, camera, 0.0, rng)
+    grey = expose(film, no_crystal(film.shape, (0.04, 0.04)), (0.04, 0.04), lens, camera, 0.0, rng)
     contrast = (grey - 100) / (10 * camera.electrons((0.04, 0.04))) - 1
     power = np.abs(np.fft.rfft2(contrast)) ** 2 / contrast.size
     gy, gx = np.fft.fftfreq(512, 0.04)[:, None], np.fft.rfftfreq(512, 0.04)
@@ -125,9 +126,10 @@ def test_pairs_are_made_once_and_read_again(tmp_path, monkeypatch):
 def test_what_a_lens_moves_beyond_a_border_does_not_come_back_at_the_opposite_one():
     shape, pixel = (256, 256), (0.05, 0.05)
     lens = Lens(cs_mm=1.2, defocus=150.0)  # moves fringes of 0.25 nm by 2 nm
-    x = np.arange(shape[1]) * pixel[1]
-    crystal = np.zeros(shape, np.float32)
-    crystal[:, :60] = 0.05 * np.cos(2 * np.pi * 4.0 * x[:60])
+    crystal = no_crystal(shape, pixel)
+    beyond = surroundings(shape, pixel)[1][0]
+    x = (np.arange(beyond + 60) - beyond) * pixel[1]
+    crystal[:, : beyond + 60] = 0.05 * np.cos(2 * np.pi * 4.0 * x)
     rng = np.random.default_rng(1)
     camera = Camera(dose=1e9)
     grey = expose(np.zeros(shape, np.float32), crystal, pixel, lens, camera, 0.0, rng)
@@ -138,3 +140,35 @@ def test_what_a_lens_moves_beyond_a_border_does_not_come_back_at_the_opposite_on
         power[name] = spectrum[7:10].sum()  # 4 1/nm is the eighth of 40 pixels
     assert power["opposite border"] < 1e-3 * power["crystal"]
     assert power["middle"] < 1e-3 * power["crystal"]
+
+
+def test_a_crystal_that_goes_on_beyond_the_border_shows_its_own_fringes_alone():
+    """Fringes that end at the border, or are mirrored there, put others into a defocused image."""
+    shape, pixel = (256, 256), (0.05, 0.05)
+    crystal = no_crystal(shape, pixel)
+    (top, _), (left, _) = surroundings(shape, pixel)
+    y, x = ((np.arange(n) - before) * 0.05 for n, before in zip(crystal.shape, (top, left), strict=True))
+    crystal += np.where(x < 4.0, 0.05 * np.cos(2 * np.pi * (2.0 * y[:, None] + 3.0 * x)), 0).astype(
+        np.float32
+    )
+    lens, rng = Lens(cs_mm=1.2, defocus=60.0), np.random.default_rng(1)
+    grey = expose(np.zeros(shape, np.float32), crystal, pixel, lens, Camera(dose=1e9), 0.0, rng)
+    part = grey[88:168, :80] - grey[88:168, :80].mean()
+    power = np.abs(np.fft.rfft2(part * np.outer(np.hanning(80), np.hanning(80)))) ** 2
+    own, mirrored = power[6:11, 10:15].max(), power[-10:-5, 10:15].max()  # 2 and 3 1/nm: the 8th and 12th
+    assert mirrored < 1e-4 * own
+
+
+def test_the_part_of_a_crystal_in_the_image_is_where_it_is():
+    around = ((8, 8), (8, 8))
+    lattice = Lattice(np.eye(2), np.ones((2 * ORDER + 1,) * 2, complex))
+    rng = np.random.default_rng(0)
+    whole = facet_shape((32, 32), (0.1, 0.1), (0.0, 1.6), 4.0, lattice, rng, around)
+    assert whole is not None and whole.rows == slice(-8, 40) and whole.columns == slice(-8, 40)
+    shown = whole.within((32, 32))
+    assert shown.rows == slice(0, 32) and np.array_equal(shown.depth, whole.depth[8:40, 8:40])
+
+
+def no_crystal(shape: tuple[int, int], pixel_size: tuple[float, float]) -> np.ndarray:
+    """No potential, on an image and what surrounds it."""
+    return np.pad(np.zeros(shape, np.float32), surroundings(shape, pixel_size))

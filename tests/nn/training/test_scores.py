@@ -82,11 +82,11 @@ def test_d_spacings_are_grouped_and_scored():
 
 def test_answers_at_faint_points_of_a_true_lattice_count_neither_way():
     truth = Truth(np.array([[0, 5.0], [4.0, 0]]), np.full(2, 50.0), np.full(2, 20.0), np.zeros(2, np.intp))
-    crystal = TrueGrain(0, truth.g, (0.0, 0.0), (20.0, 20.0), np.ones((1, 1), bool))
+    crystal = TrueGrain(0, truth.g, (0.0, 0.0), (20.0, 20.0), np.ones((1, 1), bool), 22.6)
     answers = np.array([[0, 5.0], [4.0, 5.1], [4.0, 5.5], [2.0, 2.5]])
     limits = np.array([1.8, 10.0])
     assert d_score(answers, truth, limits, 0.12, 0.01, (crystal,)) == SpotScore(1, 1, 1, 2)
-    row = TrueGrain(0, truth.g[:1], (0.0, 0.0), (20.0, 20.0), np.ones((1, 1), bool))
+    row = TrueGrain(0, truth.g[:1], (0.0, 0.0), (20.0, 20.0), np.ones((1, 1), bool), 22.6)
     assert d_score(answers, truth, limits, 0.12, 0.01, (row,)) == SpotScore(1, 1, 1, 3)
 
 

@@ -20,6 +20,7 @@ from .diffractogram import BandImage, Diffractogram
 from .frequency_grid import FrequencyGrid
 from .noise import anisotropy_of, azimuthal_excess, guard_from_zero, likely_noise, log_tail
 from .stft import RING_BINS, WindowGrid, rows_of_snr, window_grid_of
+from .stripes import Stripes, measure_stripes
 from .windows import WindowParams
 
 #: Detections are kept down to this ln P, to be confirmed where a grain is known or the network says so.
@@ -81,6 +82,8 @@ class LocalSpectra:
         Factor (>= 1) by which the noise at an azimuth exceeds its ring's mean, for detection.
     anisotropy : ndarray of float32
         Noise at an azimuth over its ring's mean as it is likely to be, also below 1, for maps.
+    stripes : Stripes, optional
+        What the camera's rows and columns add on the pixel axes, where it was looked for.
     """
 
     grid: FrequencyGrid
@@ -97,6 +100,7 @@ class LocalSpectra:
     likely_density: NDArray[np.float32]
     azimuthal: NDArray[np.float32]
     anisotropy: NDArray[np.float32]
+    stripes: Stripes | None = None
 
     def density_at(self, g: tuple[float, float]) -> NDArray[np.float64]:
         """Noise power density of every window at the frequency g = (y, x), shape `window_grid`."""
@@ -160,7 +164,8 @@ def local_spectra_of(diffractogram: Diffractogram, band: BandImage, params: Wind
     # density is stated for the micrograph's pixels, of which each of these holds several
     each = np.float32(band.pixels_each)
     ring, likely_ = spectra.ring_density * each, spectra.likely_density * each
-    return replace(spectra, ring_density=ring, likely_density=likely_)
+    stripes = measure_stripes(band, spectra.ring_g, ring.mean(axis=0).astype(np.float64), diffractogram.q_min)
+    return replace(spectra, ring_density=ring, likely_density=likely_, stripes=stripes)
 
 
 def compute_local_spectra(

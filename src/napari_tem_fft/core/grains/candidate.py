@@ -48,8 +48,8 @@ class SearchContext:
 class GrainCandidate:
     """A grain while it is searched: its outline, and what is kept of its spectrum.
 
-    `resolution` (1/nm) and `noise` are those of the spectrum of its region, which confirms the `peaks`;
-    `reached` says of each local window whether the region reaches into it.
+    `resolution` (1/nm), `noise` and the number of `independent` frequencies are those of the spectrum of its
+    region, which confirms the `peaks`; `reached` says of each local window whether the region reaches there.
     """
 
     outline: Outline
@@ -57,6 +57,7 @@ class GrainCandidate:
     noise: GrainNoise
     peaks: tuple[Peak, ...]
     reached: NDArray[np.bool_]
+    independent: float = 1.0
 
     @property
     def region(self) -> GrainRegion:
@@ -94,7 +95,7 @@ def measure_spectrum(context: SearchContext, outline: Outline) -> GrainCandidate
         context.sure,
     )
     reached = reached_windows(outline.region, context.spectra, context.grid)
-    return GrainCandidate(outline, spectrum.resolution, spectrum.noise, peaks, reached)
+    return GrainCandidate(outline, spectrum.resolution, spectrum.noise, peaks, reached, spectrum.independent)
 
 
 def reached_windows(region: GrainRegion, spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:

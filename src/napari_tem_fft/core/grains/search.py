@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..spots.bragg_filter import is_small
 from ..spots.kinds import sort_spots, switch_off
+from ..spots.plane_lattice import plane_lattice
 from ..spots.seeds import Proposal, Seed
 from ..spots.spot import Origin, Spot, separation, separations
 from .candidate import (
@@ -109,8 +110,32 @@ def search_grains(
             known = _Known.of(candidates)
     _search_rest(context, candidates)
     parts = (part for candidate in _own_peaks(candidates) for part in _parts(context, candidate))
-    measured = (refine_spots(context, part) for part in parts)
-    return tuple(candidate for candidate in measured if candidate.peaks)
+    measured = [refine_spots(context, part) for part in parts]
+    return confirm_together([candidate for candidate in measured if candidate.peaks], context)
+
+
+def confirm_together(
+    candidates: Sequence[GrainCandidate], context: SearchContext
+) -> tuple[GrainCandidate, ...]:
+    """The drafts with the peaks that stand the false-alarm rate of all their spectra together.
+
+    A spectrum confirms a peak by a rate of its own; of many grains one would show a peak by chance. A peak on
+    the lattice of a draft's surer ones needs no more. The outline of a draft with a single peak was chosen by
+    it, among all windows and frequencies.
+    """
+    all_spectra = np.log(context.false_alarms / max(sum(c.independent for c in candidates), 1.0))
+    all_windows = np.log(context.false_alarms / max(context.spectra.tests, 1.0))
+    kept = []
+    for candidate in candidates:
+        spots = spots_of(candidate, context, [(n, peak, None) for n, peak in enumerate(candidate.peaks)])
+        sure = np.array([spot.log_false_alarm < all_spectra for spot in spots])
+        lattice = plane_lattice([spot for spot, is_sure in zip(spots, sure, strict=True) if is_sure])
+        if lattice is not None:
+            sure |= lattice.holds(spots)
+        peaks = tuple(peak for peak, is_sure in zip(candidate.peaks, sure, strict=True) if is_sure)
+        if len(peaks) > 1 or any(peak.log_p < all_windows for peak in peaks):
+            kept.append(replace(candidate, peaks=peaks))
+    return tuple(kept)
 
 
 def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> None:

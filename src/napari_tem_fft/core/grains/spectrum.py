@@ -24,6 +24,9 @@ from .region import GrainRegion
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.86, area 0.89 -> 0.91, belief 0.73 ->
 #: 0.74, right names 4 -> 5; doubled, nothing.
 TAPER_SHARE = 0.9
+#: Noise that leaks from other rings is counted where it is so many times what is there: at the edge of a
+#: filter. Below that, Thon rings and the film's fall would be blurred, too.
+CLIFF = 2.0
 #: Entries of the table of noise density against |g|^2.
 DENSITY_TABLE = 4096
 
@@ -40,12 +43,16 @@ class GrainNoise:
     rings : ndarray, shape (n_rings,)
         Noise power density against ``spectra.ring_g``, the mean of those windows.
     spectra : LocalSpectra
+    stripes : tuple of (ndarray, ndarray)
+        Density that the camera's rows and columns add, a product of a factor for each row of the spectrum,
+        from the lowest g_y, and one for each column.
     """
 
     step: tuple[float, float]
     half: tuple[int, int]
     rings: NDArray[np.float64]
     spectra: LocalSpectra
+    stripes: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...] = ()
 
     def density(self, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[np.float32]:
         """Noise power density of the micrograph's own pixels in bins counted from zero frequency.
@@ -68,6 +75,8 @@ class GrainNoise:
         height, width = self.spectra.azimuthal.shape
         near = self.spectra.azimuthal.take(np.clip(y + own.half[0], 0, height - 1), axis=0)
         density *= near.take(np.minimum(x, width - 1), axis=1)
+        for of_rows, of_columns in self.stripes:
+            density += of_rows[rows + self.half[0]][:, None] * of_columns[columns]
         return density
 
     def densities_at(self, g: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
@@ -135,12 +144,15 @@ def grain_spectrum(
     power = _cropped_power(image[rows, columns] * taper, shape, half)
     # noise is stated for the micrograph's own pixels
     squares = float(np.vdot(taper, taper)) / band.pixels_each
-    weights_of_windows = _window_weights(region, grid, spectra)
-    noise = GrainNoise(step, half, weights_of_windows @ spectra.ring_density, spectra)
-    density = noise.density(np.arange(-half[0], half[0] + 1), np.arange(half[1] + 1))
     lines = _line_sums(height, weights)
     total = float(lines[0].sum())
     lobes, lobe_step = _lobes(height, grid)
+    rings = _window_weights(region, grid, spectra) @ spectra.ring_density
+    rings = _leaked(rings, spectra.ring_g, lobes, lobe_step)
+    noise = GrainNoise(
+        step, half, rings, spectra, _stripes(spectra, height, grid, lines, squares, step, half)
+    )
+    density = noise.density(np.arange(-half[0], half[0] + 1), np.arange(half[1] + 1))
     resolution = _resolution(lobes, lobe_step)
     area = total**2 / (squares * band.pixels_each) * pixel_size[0] * pixel_size[1]
     return GrainSpectrum(
@@ -194,6 +206,64 @@ def _lobes(height: NDArray[np.float32], grid: MapGrid) -> tuple[NDArray[np.float
     power = np.abs(np.fft.fftshift(fft.fft2(height, s=shape))) ** 2
     step = (1 / (shape[0] * grid.pixel_size[0]), 1 / (shape[1] * grid.pixel_size[1]))
     return np.asarray(power / power.max(), np.float32), step
+
+
+def _leaked(
+    rings: NDArray[np.float64],
+    ring_g: NDArray[np.float64],
+    lobes: NDArray[np.float32],
+    step: tuple[float, float],
+) -> NDArray[np.float64]:
+    """The noise of rings as a window shows it: beyond the edge of a filter it leaks out of what was left.
+
+    Parameters
+    ----------
+    rings, ring_g : ndarray, shape (n,)
+        Density, and the middle of each ring in 1/nm.
+    lobes : ndarray
+        Power of the window's transform.
+    """
+    apart = np.abs(ring_g[:, None] - ring_g)
+    weight = np.zeros_like(apart)
+    for axis, width in enumerate(step):
+        profile = lobes.sum(axis=1 - axis)[lobes.shape[axis] // 2 :]
+        weight += np.interp(apart, width * np.arange(len(profile)), profile / profile.sum(), right=0.0)
+    weight *= np.gradient(ring_g) if len(ring_g) > 1 else 1.0
+    total = weight.sum(axis=1)
+    leaked = weight @ rings / np.where(total > 0, total, 1.0)
+    return np.where(leaked > CLIFF * rings, leaked, rings)
+
+
+def _stripes(
+    spectra: LocalSpectra,
+    height: NDArray[np.float32],
+    grid: MapGrid,
+    lines: tuple[NDArray[np.float64], NDArray[np.float64]],
+    squares: float,
+    step: tuple[float, float],
+    half: tuple[int, int],
+) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]:
+    """What stripes put under a window, as `GrainNoise` keeps it.
+
+    Lines add up along the window: the sum of a line's squared sums over the sum of all squares.
+    """
+    found = []
+    if spectra.stripes is None or spectra.stripes.none:
+        return ()
+    bins = np.arange(-half[0], half[0] + 1), np.arange(half[1] + 1)
+    at = [np.asarray(n * width, np.float64) for n, width in zip(bins, step, strict=True)]
+    for axis in (0, 1):
+        across = 1 - axis
+        along = spectra.stripes.density_at(axis, at[axis]) * float(lines[axis] @ lines[axis]) / squares
+        if not along.any():
+            continue
+        n = fft.next_fast_len(2 * height.shape[across] + 8, real=True)
+        fall = (np.abs(fft.rfft(height, n, axis=across)) ** 2).sum(axis=axis)
+        g = np.arange(len(fall)) / (n * grid.pixel_size[across])
+        beside = np.interp(np.abs(at[across]), g, fall / fall[0], right=0.0)
+        both = (along, beside) if axis == 0 else (beside, along)
+        found.append((both[0].astype(np.float32), both[1].astype(np.float32)))
+    return tuple(found)
 
 
 def _cropped_power(

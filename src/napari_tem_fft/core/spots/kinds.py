@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .plane_lattice import PlaneLattice, plane_lattice, positions
-from .spot import Spot, SpotKind, friedel_representative
+from .spot import Spot, SpotKind, friedel_representative, separations
 
 #: Off the lattice, a spot below this share of the SNR of the grain's strongest one is faint. On multislice
 #: images of strong crystals (SNR 10^3-10^5) nearly all false spots lie below, and the reflections that do lie
@@ -38,6 +38,10 @@ ROD_SHARE = 0.08
 #: both halves lie within this many radii of its point, on opposite sides of it, and no other spot on it: the
 #: mean of the two is at most this share of their distance away from it.
 SPLIT_RADII, SPLIT_MIDDLE = 1.6, 0.25
+#: A spot off the lattice is a double reflection where a crystal over the other one scatters again: the sum or
+#: the difference of one of the lattice and one off it, each of them five times as strong, within so many
+#: sigmas and this share of its radius.
+DOUBLE_SHARE, DOUBLE_SIGMAS, DOUBLE_RADII = 0.2, 3.0, 0.15
 #: Two faint spots off the lattice are a second crystal's if their lengths agree to this share, or if a third
 #: one is their sum or difference to it.
 SAME_LENGTH = 0.004
@@ -85,14 +89,15 @@ def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[
     rod = _next_zone(spots, off & ~flank & (share < ROD_SHARE), lattice)
     faint = off & near & ~rod & ~flank & (share < SATELLITE_SHARE)
     faint &= ~_second_crystal(spots, faint, lattice)
-    other = off & ~faint & ~rod & ~flank
+    double = _double(spots, whole, off)
+    other = off & ~faint & ~rod & ~flank & ~double
     if other.any():
         # a second crystal may be there, and these can be its
         faint[:] = rod[:] = flank[:] = False
     kind = np.where(whole | (share >= FORBIDDEN_SHARE), "reflection", "forbidden")
     kind = np.where(off, "unexplained", kind)
     known = np.array([spot.kind == "satellite" for spot in spots])
-    return tuple(np.where(faint | rod | flank | known, "satellite", kind).tolist())
+    return tuple(np.where(faint | rod | flank | double | known, "satellite", kind).tolist())
 
 
 def switch_off(spots: Sequence[Spot]) -> tuple[Spot, ...]:
@@ -131,6 +136,19 @@ def _next_zone(spots: Sequence[Spot], chosen: NDArray[np.bool_], lattice: PlaneL
         apart = lattice.offsets(np.stack([g[i] - g[j], g[i] + g[j]]))
         rod[[i, j]] |= bool(np.hypot(*apart.T).min() < max(reach[i], reach[j]))
     return rod
+
+
+def _double(spots: Sequence[Spot], whole: NDArray[np.bool_], off: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which spots off the lattice two crystals make together, one of them the lattice's own."""
+    double = np.zeros(len(spots), bool)
+    g, snr = positions(spots), np.array([spot.snr for spot in spots])
+    for k in np.flatnonzero(off).tolist():
+        strong = snr * DOUBLE_SHARE > snr[k]
+        ours, theirs = g[whole & strong], g[off & strong]
+        sums = np.concatenate([(ours[:, None] + sign * theirs).reshape(-1, 2) for sign in (1, -1)])
+        reach = max(DOUBLE_SIGMAS * spots[k].sigma, DOUBLE_RADII * spots[k].radius)
+        double[k] = bool((separations(g[k], sums) < reach).any())
+    return double
 
 
 def _second_crystal(

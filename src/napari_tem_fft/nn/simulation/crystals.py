@@ -47,12 +47,12 @@ class Lattice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """A convex crystal: its distance inside its facets on a box of the image.
+    """A convex crystal: its distance inside its facets on a box of the image and what surrounds it.
 
     Attributes
     ----------
     rows, columns : slice
-        The box.
+        The box, counted from the image's first pixel: below 0 before it.
     depth : ndarray of float32, nm
         Distance from the nearest facet, negative outside.
     """
@@ -60,6 +60,22 @@ class Shape:
     rows: slice
     columns: slice
     depth: Image
+
+    def within(self, shape: tuple[int, ...]) -> Shape:
+        """The part in an image of so many pixels (y, x)."""
+        box = [
+            slice(max(side.start, 0), min(side.stop, n))
+            for side, n in zip((self.rows, self.columns), shape, strict=True)
+        ]
+        return Shape(box[0], box[1], self.depth[self.inside(box[0], box[1])])
+
+    def inside(self, rows: slice, columns: slice) -> tuple[slice, slice]:
+        """Where rows and columns of the image are in arrays on the box."""
+        top, left = self.rows.start, self.columns.start
+        return (
+            slice(rows.start - top, rows.stop - top),
+            slice(columns.start - left, columns.stop - left),
+        )
 
 
 def random_lattice(rng: np.random.Generator) -> Lattice:
@@ -116,12 +132,22 @@ def facet_shape(
     diameter: float,
     lattice: Lattice,
     rng: np.random.Generator,
+    around: tuple[tuple[int, int], ...] = ((0, 0), (0, 0)),
 ) -> Shape | None:
-    """A convex crystal, most of its facets along lattice planes; None where it misses the image."""
-    ny, nx = (slice(max(int((c - diameter) / p), 0), min(int((c + diameter) / p) + 1, n))
-              for c, p, n in zip(centre, pixel_size, shape, strict=True))  # fmt: skip
-    if ny.stop - ny.start < 2 or nx.stop - nx.start < 2:
+    """A convex crystal, most of its facets along lattice planes; None where it misses the image.
+
+    It reaches into so many pixels before and after each axis of the image.
+    """
+    box = [
+        (int(np.floor((c - diameter) / p)), int((c + diameter) / p) + 1)
+        for c, p in zip(centre, pixel_size, strict=True)
+    ]
+    if any(min(stop, n) - max(start, 0) < 2 for (start, stop), n in zip(box, shape, strict=True)):
         return None
+    ny, nx = (
+        slice(max(start, -before), min(stop, n + after))
+        for (start, stop), (before, after), n in zip(box, around, shape, strict=True)
+    )
     y = ((np.arange(ny.start, ny.stop) + 0.5) * pixel_size[0] - centre[0]).astype(np.float32)[:, None]
     x = ((np.arange(nx.start, nx.stop) + 0.5) * pixel_size[1] - centre[1]).astype(np.float32)[None, :]
     depth = np.full((y.size, x.size), diameter, np.float32)

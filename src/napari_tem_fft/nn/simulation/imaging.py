@@ -22,8 +22,9 @@ MANY = 15.0
 FILM_FALL = 4.0
 #: A transform knows no border: what the lens moves beyond one would come back at the opposite one, as fringes
 #: where no crystal is. So the specimen goes on all round for so many nm: twice that is more than most lenses
-#: move a fringe. Crystals fade there, within so many nm, and are not mirrored into the image.
-GUARD, FADE = 3.0, 1.0
+#: move a fringe. Its crystals fade there between these distances from the image: one that ended at the border
+#: would send the lobes of a facet into it, one that was mirrored there the fringes of another crystal.
+GUARD, FADE = 3.0, (0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,24 @@ class Lens:
         contrast = 2 * sqrt(1 - share**2) * np.sin(chi) + 2 * share * np.cos(chi)
         drifted = np.sinc(gy * self.drift[0] + gx * self.drift[1])
         return np.asarray(contrast * np.exp(-temporal - spatial - moved) * drifted)
+
+    def displacement(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far the fringes of each g = (y, x) are moved, (y, x) in nm; those of -g as far the other way.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Lens(cs_mm=0.0, defocus=100.0).displacement(np.array([[0.0, 4.0]])).round(2).tolist()
+        [[0.0, 0.79]]
+        """
+        gy, gx = g[..., 0], g[..., 1]
+        c, s = cos(2 * self.astigmatism_azimuth), sin(2 * self.astigmatism_azimuth)
+        spherical = self.cs_mm * 1e6 * self.wavelength**3 * (gy**2 + gx**2)
+        focus = self.wavelength * self.defocus - spherical
+        turned = self.wavelength * self.astigmatism
+        y = focus * gy + turned * (s * gx - c * gy)
+        x = focus * gx + turned * (s * gy + c * gx)
+        return np.asarray(np.stack([y, x], axis=-1), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +167,17 @@ def expose(
     ----------
     film : ndarray of float32, shape (y, x)
         White noise times the film's strength (radians), 0 in vacuum.
-    crystals : ndarray of float32, shape (y, x)
+    crystals : ndarray of float32, shape (y, x) of the image with its `surroundings`
         Projected potential of everything else, radians.
     second_order : float
         Weight of the squared contrast, from which double reflections come.
     """
-    around = [_beyond(n, p) for n, p in zip(film.shape, pixel_size, strict=True)]
+    around = surroundings(film.shape, pixel_size)
     fade = [_fade(n, wide, p) for n, wide, p in zip(film.shape, around, pixel_size, strict=True)]
-    mean = np.float32(crystals.mean())
     shown = tuple(slice(before, before + n) for n, (before, _) in zip(film.shape, around, strict=True))
+    mean = np.float32(crystals[shown].mean())
+    crystals = (crystals - mean) * fade[0][:, None] * fade[1] + mean
     film = np.pad(film, around, "symmetric")
-    crystals = np.pad(crystals - mean, around, "symmetric") * fade[0][:, None] * fade[1] + mean
     gy, gx = axes_of(film.shape, pixel_size)
     spectrum = fft.rfft2(film) * film_amplitude(gy**2 + gx**2)
     spectrum += fft.rfft2(crystals)
@@ -170,6 +189,11 @@ def expose(
     return record_image(np.maximum(expected, 0.0), pixel_size, camera, rng)
 
 
+def surroundings(shape: tuple[int, ...], pixel_size: tuple[float, float]) -> tuple[tuple[int, int], ...]:
+    """Pixels before and after each axis of an image (y, x) of which the specimen is needed, too."""
+    return tuple(_beyond(n, p) for n, p in zip(shape, pixel_size, strict=True))
+
+
 def _beyond(n: int, pixel_size: float) -> tuple[int, int]:
     """Pixels that are put before and after an axis of n; their sum with n is fast to transform."""
     least = min(int(np.ceil(GUARD / pixel_size)), n // 2)
@@ -178,9 +202,10 @@ def _beyond(n: int, pixel_size: float) -> tuple[int, int]:
 
 
 def _fade(n: int, around: tuple[int, int], pixel_size: float) -> Image:
-    """1 in the image, and beside it half a wave down to 0."""
+    """1 in the image and near it, and farther away half a wave down to 0."""
     away = np.concatenate([np.arange(around[0], 0, -1), np.zeros(n), np.arange(1, around[1] + 1)])
-    return np.asarray(0.5 + 0.5 * np.cos(np.pi * np.clip(away * pixel_size / FADE, 0, 1)), np.float32)
+    fallen = np.clip((away * pixel_size - FADE[0]) / (FADE[1] - FADE[0]), 0, 1)
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * fallen), np.float32)
 
 
 def record_image(

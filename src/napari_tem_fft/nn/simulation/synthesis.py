@@ -37,7 +37,7 @@ from .crystals import (
     tilt,
     zone_lattice,
 )
-from .imaging import FILM_FALL, Camera, Image, Lens, expose, film_amplitude
+from .imaging import FILM_FALL, Camera, Image, Lens, expose, film_amplitude, surroundings
 
 #: SNR of spots that are to be found, and below which there is none to be seen.
 VISIBLE, FAINT = 14.0, 7.0
@@ -89,6 +89,9 @@ class TrueGrain:
     corner, pixel_size : tuple of float, (y, x), nm
         First corner of the box of `inside`, and a pixel of it.
     inside : ndarray of bool
+        In the field and around it.
+    diameter : float, nm
+        Of the circle of its area in the field.
     """
 
     number: int
@@ -96,12 +99,7 @@ class TrueGrain:
     corner: tuple[float, float]
     pixel_size: tuple[float, float]
     inside: NDArray[np.bool_]
-
-    @property
-    def diameter(self) -> float:
-        """Of the circle of its area in the field, nm."""
-        area = np.count_nonzero(self.inside) * self.pixel_size[0] * self.pixel_size[1]
-        return float(np.sqrt(4 / np.pi * max(area, 1e-6)))
+    diameter: float
 
     def points(self, g_max: float) -> NDArray[np.float64]:
         """All points of the lattice up to |g| (1/nm), visible or not, shape (n, 2), both of a pair.
@@ -109,7 +107,7 @@ class TrueGrain:
         Examples
         --------
         >>> import numpy as np
-        >>> grain = TrueGrain(0, np.array([[0.0, 3.0]]), (0.0, 0.0), (1.0, 1.0), np.ones((1, 1), bool))
+        >>> grain = TrueGrain(0, np.array([[0.0, 3.0]]), (0.0, 0.0), (1.0, 1.0), np.ones((1, 1), bool), 1.1)
         >>> grain.points(7.0)[:, 1].tolist()
         [-6.0, -3.0, 3.0, 6.0]
         """
@@ -134,12 +132,13 @@ class TrueGrain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Synthetic:
-    """A simulated micrograph with its truth, its crystals and the window of its local spectra in nm."""
+    """A simulated micrograph: its truth, the window of its local spectra in nm, its crystals and its lens."""
 
     micrograph: Micrograph
     truth: Truth
     window: float
     grains: tuple[TrueGrain, ...] = ()
+    lens: Lens | None = None
 
 
 def synthesise(
@@ -168,12 +167,12 @@ def synthesise(
     micrograph = Micrograph(pixels, Calibration.real(scene.pixel_size), f"synthetic {seed}-{index}")
     window = 11.0 if rng.random() < 0.75 else rng.uniform(*params.window)
     grains = tuple(grain for _, grain in placed if grain is not None)
-    return Synthetic(micrograph, truth, float(window), grains)
+    return Synthetic(micrograph, truth, float(window), grains, scene.lens)
 
 
 @dataclass(slots=True, eq=False)
 class _Scene:
-    """A specimen while crystals are put on it."""
+    """A specimen while crystals are put on it; its potential is known for so many pixels `around` it, too."""
 
     pixel_size: tuple[float, float]
     lens: Lens
@@ -183,6 +182,7 @@ class _Scene:
     support: Image
     film: Image
     potential: Image
+    around: tuple[tuple[int, int], ...]
 
     @classmethod
     def draw_conditions(cls, rng: np.random.Generator, params: SynthesisParams) -> _Scene:
@@ -196,6 +196,7 @@ class _Scene:
         strength = log_uniform(rng, (0.01, 0.12)) / (np.sqrt(np.pi) * FILM_FALL * pixel)
         film = np.sqrt(support) * np.float32(strength) * rng.standard_normal(shape, np.float32)
         camera = drawn_camera(rng, params, shape)
+        around = surroundings(shape, size)
         return cls(
             size,
             drawn_lens(rng, params),
@@ -204,7 +205,8 @@ class _Scene:
             strength,
             support,
             film,
-            support * np.float32(rng.uniform(0.05, 0.5)),
+            np.pad(support * np.float32(rng.uniform(0.05, 0.5)), around, "symmetric"),
+            around,
         )
 
     def noise(self, g: NDArray[np.float64], support: float) -> NDArray[np.float64]:
@@ -246,35 +248,42 @@ def _place_grain(
     diameter = log_uniform(rng, (min(params.diameter[0], largest), largest))
     centre = rng.uniform(-0.1, 1.1, 2) * extent
     lattice = _lattice(phases, rng)
-    shape = facet_shape(
-        scene.film.shape, scene.pixel_size, (float(centre[0]), float(centre[1])), diameter, lattice, rng
-    )
-    if shape is None or not (shape.depth > 0).any():
+    field, middle = scene.film.shape, (float(centre[0]), float(centre[1]))
+    whole = facet_shape(field, scene.pixel_size, middle, diameter, lattice, rng, scene.around)
+    shape = whole.within(field) if whole is not None else None
+    if whole is None or shape is None or not (shape.depth > 0).any():
         return _join_truths([]), None
-    height = thickness(shape, edge=rng.uniform(0.1, 0.4), slope=rng.uniform(0.5, 6.0))
-    reflections = _shine(scene, number, lattice, shape, height, params, rng)
-    return reflections, _true_grain(number, lattice, shape, scene.pixel_size)
+    height = thickness(whole, edge=rng.uniform(0.1, 0.4), slope=rng.uniform(0.5, 6.0))
+    reflections = _shine(scene, number, lattice, whole, height, params, rng)
+    return reflections, _true_grain(number, lattice, whole, shape, scene.pixel_size)
 
 
-def _true_grain(number: int, lattice: Lattice, shape: Shape, pixel_size: tuple[float, float]) -> TrueGrain:
+def _true_grain(
+    number: int, lattice: Lattice, whole: Shape, shape: Shape, pixel_size: tuple[float, float]
+) -> TrueGrain:
+    """What is true of a crystal of which `shape` is the part in the field."""
     single = not np.delete(lattice.strength, ORDER, axis=1).any()
     every = max(1, int(TRUE_PIXEL / max(pixel_size)))
-    corner = shape.rows.start * pixel_size[0], shape.columns.start * pixel_size[1]
+    corner = whole.rows.start * pixel_size[0], whole.columns.start * pixel_size[1]
     pixel = every * pixel_size[0], every * pixel_size[1]
-    inside = shape.depth[every // 2 :: every, every // 2 :: every] > 0
-    return TrueGrain(number, lattice.basis[:1] if single else lattice.basis, corner, pixel, inside)
+    inside = whole.depth[every // 2 :: every, every // 2 :: every] > 0
+    area = np.count_nonzero(shape.depth > 0) * pixel_size[0] * pixel_size[1]
+    diameter = float(np.sqrt(4 / np.pi * area))
+    return TrueGrain(number, lattice.basis[:1] if single else lattice.basis, corner, pixel, inside, diameter)
 
 
 def _shine(
     scene: _Scene,
     number: int,
     lattice: Lattice,
-    shape: Shape,
-    height: Image,
+    whole: Shape,
+    whole_height: Image,
     params: SynthesisParams,
     rng: np.random.Generator,
 ) -> Truth:
-    """Scale a crystal to a drawn SNR, add its fringes, and tell the SNR of each."""
+    """Scale a crystal to a drawn SNR, add its fringes, and tell the SNR of each in the image."""
+    shape = whole.within(scene.film.shape)
+    height = whole_height[whole.inside(shape.rows, shape.columns)]
     g = lattice.frequencies()[FIRST_HALF]
     transfer = np.zeros(lattice.strength.shape)
     transfer[FIRST_HALF] = scene.contrast(g)
@@ -294,7 +303,7 @@ def _shine(
     most = min(most, MOST_PHASE / (2 * float(np.abs(lattice.strength).max())))
     scale = min(np.sqrt(wanted), most)
     both = scale * linear + 0.5 * scene.second_order * scale**2 * fftconvolve(linear, linear, mode="same")
-    bend = _add(scene, shape, height, lattice, scale, seen, rng)
+    bend = _add(scene, whole, whole_height, lattice, scale, seen, rng)
     image = scene.film.shape[0], scene.film.shape[1]
     areas = np.maximum(
         best_window_area(image, scene.pixel_size, shape, height),
@@ -323,7 +332,11 @@ def _add(
     potential = np.full(shape.depth.shape, np.float32(rng.uniform(0.0, 0.3)))
     if strong.any():
         potential += fringes(shape, scene.pixel_size, g[strong], strength[strong], (bend[0], bend[1]))
-    scene.potential[shape.rows, shape.columns] += height * potential
+    box = (
+        slice(side.start + before, side.stop + before)
+        for side, (before, _) in zip((shape.rows, shape.columns), scene.around, strict=True)
+    )
+    scene.potential[tuple(box)] += height * potential
     return float(bend[0]), float(bend[1])
 
 
