@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from itertools import pairwise, product
+from itertools import product
 from typing import overload
 
 import numpy as np
@@ -165,24 +165,21 @@ class LatticePlanes(Sequence[Reflection]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Reflection]: ...
     def __getitem__(self, index: int | slice) -> Reflection | Sequence[Reflection]:
+        if isinstance(index, int) and "_list" not in self.__dict__:
+            return self._reflection(range(len(self))[index])  # all of a library's would take 15 MB
         return self._list[index]
 
     @cached_property
     def _list(self) -> list[Reflection]:
         """The families, each with its members, the largest first."""
+        return [self._reflection(i) for i in range(len(self))]
+
+    def _reflection(self, index: int) -> Reflection:
         hkl, d, relative = self._families
-        ends = np.searchsorted(self.arrays.family, np.arange(len(d) + 1)).tolist()
-        members = [_miller(row) for row in self.arrays.hkl.tolist()]
-        return [
-            Reflection(
-                _miller(hkl[i].tolist()),
-                float(d[i]),
-                last - first,
-                float(relative[i]),
-                tuple(members[first:last][::-1]),
-            )
-            for i, (first, last) in enumerate(pairwise(ends))
-        ]
+        first, last = np.searchsorted(self.arrays.family, (index, index + 1)).tolist()
+        members = tuple(_miller(row) for row in self.arrays.hkl[first:last][::-1].tolist())
+        representative = _miller(hkl[index].tolist())
+        return Reflection(representative, float(d[index]), last - first, float(relative[index]), members)
 
     def lines(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """d in nm and relative |F| of all families, by falling d."""

@@ -272,7 +272,7 @@ def _rings_of(
     return np.minimum(((flat[kept] - edges[0]) * scale).astype(np.intp), rings - 1), kept
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)  # 9 MB for an image of 1000 x 1000 pixels
 def _rings(
     half: tuple[int, int], step: tuple[float, float], reach: tuple[float, float], rings: int
 ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:

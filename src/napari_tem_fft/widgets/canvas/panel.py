@@ -197,7 +197,10 @@ def delete_textures(native: Any) -> None:
     native : QOpenGLWidget
         vispy's, as `QtViewer.canvas.native` has it.
     """
-    native.makeCurrent()
+    try:
+        native.makeCurrent()
+    except RuntimeError:  # Qt deletes the widget, at the end of the process
+        return
     parser = native._vispy_canvas.context.shared.parser
     parser.parse([("DELETE", number) for number in parser._objects])
     native.doneCurrent()
