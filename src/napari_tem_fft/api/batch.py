@@ -54,7 +54,7 @@ def analyse_many(
     calibration_profile : path, optional
         Corrects the scale of every image.
     uncertainty : float, optional
-        Relative standard uncertainty of every scale; without it each file's own, or that of the profile.
+        Relative standard uncertainty of every scale; by default each file's own, or the profile's.
     keep : {"tables", "maps", "pictures"}
         What is kept of each image.
     unit : {"nm", "angstrom"}
@@ -94,7 +94,7 @@ def analyse_many(
     >>> outcome.report  # doctest: +SKIP
     """
     given = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
-    select(names, sets, elements, reference_table()[0])  # a wrong name is told before any worker is hired
+    select(names, sets, elements, reference_table()[0])  # raises for a wrong name before workers start
     target = Path(os.path.abspath(output))
     found = find_sources([str(one) for one in given], target)
     if not found.sources:

@@ -75,7 +75,7 @@ def fringes_of(
     Parameters
     ----------
     mask : ndarray, shape of `mask_of`, optional
-        That of the enabled spots where absent.
+        The mask of the enabled spots by default.
 
     Returns
     -------
@@ -276,8 +276,8 @@ def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "ove
     if found is None:
         raise ValueError(f"there is no grain {grain}; there are {len(analysis.grains)}")
     chosen = find_phase((*analysis.phases, *analysis.others), phase)
-    word = PhaseOverride(grain, chosen.id, kind, found.centre)
-    return exhaust(reanalyse_after_override(analysis, merge_overrides(analysis.decisions, (word,))))
+    override = PhaseOverride(grain, chosen.id, kind, found.centre)
+    return exhaust(reanalyse_after_override(analysis, merge_overrides(analysis.decisions, (override,))))
 
 
 def _check_inside(analysis: Analysis, g: tuple[float, float]) -> None:

@@ -29,7 +29,7 @@ from ..io.exchange.temfft import SUFFIX, load_temfft
 from ..io.readers.dm import read_images, read_micrograph
 
 Profile = CalibrationProfile | str | PathLike[str]
-#: The simulated micrographs that come with the package.
+#: The simulated micrographs that are bundled with the package.
 SAMPLES = ("sample", "film", "edge")
 
 
@@ -53,7 +53,7 @@ def read(
     calibration_profile : CalibrationProfile or path, optional
         Corrects the file's scale.
     uncertainty : float, optional
-        Relative standard uncertainty of the scale (0.003 is 0.3 %); without it 2 %, or that of the profile.
+        Relative standard uncertainty of the scale (0.003 is 0.3 %); by default 2 %, or the profile's.
 
     Returns
     -------

@@ -188,9 +188,10 @@ def as_command(recipe: Recipe, output: str = "results") -> str:
     for option, ids in (("--delete-spots", recipe.delete), ("--restore-spots", recipe.restore)):
         words += [option, ",".join(map(str, ids))] if ids else []
     words += [f"--add-spot={_numbers(place)}" for place in recipe.add]
-    words += [word for one in recipe.decisions for word in (f"--{one.kind}", f"{one.grain}={one.phase}")]
+    for one in recipe.decisions:
+        words += [f"--{one.kind}", f"{one.grain}={one.phase}"]
     words += ["--specimen", recipe.specimen] if recipe.specimen else []
-    words.append("--forget")  # what earlier results in the folder say would join
+    words.append("--forget")  # overrides of earlier results in the folder would be added
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 

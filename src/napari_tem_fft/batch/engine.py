@@ -24,7 +24,7 @@ from .record import Record, describe_record
 from .sources import Source
 from .thumbnail import place_thumbnail
 
-#: What a crash of the program's own is called in a reason.
+#: How a reason describes a crash of this program itself.
 UNEXPECTED = "unexpected"
 
 
@@ -39,7 +39,7 @@ class Engine:
     segment: Segment | None
 
 
-#: Threads of one process, such as those of a dask worker, wait for the first to load.
+#: Threads of one process, such as a dask worker's, wait until the first has loaded the job.
 _loading = Lock()
 
 
@@ -71,7 +71,7 @@ def _load_engine(job: Job) -> Engine:
 
 
 def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
-    """Analyse a file and keep what the job says; whatever goes wrong is told in the record.
+    """Analyse a file and keep what the job requests; errors are reported in the record.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from ..io.plain import from_plain, to_plain
 from ..io.results.folder import KEEP, Keep
 from ..io.results.parameters import without_old_default
 
-#: The entries of a library that a run searches, in its folder.
+#: File in the run's folder with the entries of the library that the run searches.
 LIBRARY = "library.sqlite"
 
 

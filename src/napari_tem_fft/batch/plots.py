@@ -19,15 +19,15 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.maps.colours import SHADES
 from .statistics import ComponentStatistics
 
-#: Width of a plot and height of a line of it, inches.
+#: Width of a plot and height of one of its lines, inches.
 WIDTH, LINE = 10.0, 0.28
-#: Most bars: of more images, neighbours share one. Up to so many images are named.
+#: Most bars; with more images, neighbours share one. Names are written for at most `MOST_NAMED` images.
 MOST_BARS, MOST_NAMED = 250, 40
-#: Letters of a file's name below its bar.
+#: Most letters of a file's name below its bar.
 MOST_LETTERS = 24
-#: Components that have bars or lines of their own; the rest is in the tables.
+#: Most components with bars or lines of their own; the others are in the tables only.
 MOST_COMPONENTS = 12
-#: Widths of the bins of sizes are one of these times a power of ten, nm, so that about so many bins result.
+#: The bin width of sizes is one of these times a power of ten, nm, chosen to give about `BINS` bins.
 NICE, BINS = (1.0, 2.0, 2.5, 5.0), 24
 
 

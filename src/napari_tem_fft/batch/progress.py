@@ -1,4 +1,4 @@
-"""Progress of a run as people want it told: images done, failures, rate, and time left."""
+"""Progress of a run for the user: images done, failures, rate, and time left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..core.progress import Step
 
-#: The rate is that of so many images, so that it follows what the machine does now.
+#: The rate is measured over this many of the latest images, so that it follows the current speed.
 LOOKED_BACK = 30
 
 

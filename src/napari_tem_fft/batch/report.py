@@ -28,15 +28,15 @@ from .statistics import Estimate, SessionStatistics, enough_images
 from .thumbnail import THUMBNAIL
 
 REPORT = "report.html"
-#: Images whose pictures are in the page: the first ones, and so many more that somebody should look at.
+#: Number of images whose pictures are in the page: the first ones, and at most this many flagged ones.
 MOST_PICTURES, MOST_FLAGGED = 300, 300
-#: Warnings that are listed with their files' names; of more only the number is told.
+#: Most warnings that are listed with the names of their files; further ones are only counted.
 MOST_NAMED = 5
 COLUMNS = (
     "", "file", "component", "outcome", "confidence", "area (nm²)", "of specimen", "grains",
     "mean size (nm)", "d ({unit})", "calibration", "state",
 )  # fmt: skip
-#: A user's folder, as the three systems have it; what follows stays.
+#: A user's home folder on the three systems; the rest of the path stays.
 _USER = re.compile(
     r"(?<![\w/])(?:/home/|/Users/)[^/\s:;,'\"]+|[A-Za-z]:[\\/]Users[\\/](?:[^\\/:;,'\"]+(?=[\\/])|[^\s:;,'\"]+)"
 )

@@ -17,7 +17,7 @@ from .sources import Source, elsewhere
 from .state import Journal
 from .thumbnail import THUMBNAIL, place_thumbnail
 
-#: Bytes of files that are read again at the start of a run, to compare hashes: a few seconds' worth.
+#: Most bytes of files that are read again at the start of a run, to compare hashes: this takes a few seconds.
 READ_AGAIN = 20e9
 
 

@@ -27,12 +27,12 @@ from .state import RUN, Journal, read_run, write_whole
 from .statistics import session_statistics, write_statistics
 from .tables import write_tables
 
-#: How long the books wait for a worker at a time, in seconds: how soon an interruption is heard.
+#: Longest wait for a worker at a time, seconds; an interruption is noticed within this time.
 WAIT = 0.2
 FORMAT, FORMAT_VERSION = f"{OURS} batch", 1
-#: Of the file that a run holds while it goes on.
+#: Name of the file that a run locks while it is active.
 LOCK = ".run.lock"
-#: Failures in a row that are listed in the run's description.
+#: Most failures that are listed in the run's description.
 MOST_LISTED = 10_000
 
 

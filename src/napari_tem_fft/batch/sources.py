@@ -11,7 +11,7 @@ from pathlib import Path
 from ..io.readers.formats import SUFFIXES
 from ..io.results.folder import ANALYSIS
 
-#: Files that the system is asked to read before their turn.
+#: Number of files that the system is asked to read in advance.
 AHEAD = 4
 
 
@@ -88,12 +88,12 @@ def number_sources(paths: Sequence[tuple[Path, Path]], taken: set[str], first: i
 
 
 def read_ahead(sources: Sequence[Source]) -> Iterator[Source]:
-    """The sources one after another; the system is asked to read the next ones meanwhile."""
-    told = 0
+    """Yield the sources in turn, and ask the system to read the next ones meanwhile."""
+    announced = 0
     for number, source in enumerate(sources, 1):
-        for later in sources[max(told, number) : number + AHEAD]:
+        for later in sources[max(announced, number) : number + AHEAD]:
             _announce(later.path)
-        told = number + AHEAD
+        announced = number + AHEAD
         yield source
 
 

@@ -21,17 +21,17 @@ from numpy.typing import NDArray
 from .record import Record
 
 STATISTICS = "statistics.csv"
-#: Times that the images are drawn again; the uncertainty of an uncertainty is then 2 %.
+#: Number of bootstrap samples of the images; the uncertainty of an uncertainty is then 2 %.
 DRAWS = 1000
-#: The same for each point of the curve over the number of images, and its most points.
+#: Number of bootstrap samples for each point of the curve over the number of images, and its most points.
 CURVE_DRAWS, CURVE_POINTS = 200, 10
-#: Fewest images for which there is a curve.
+#: Fewest images for which the curve is computed.
 FEWEST_FOR_CURVE = 5
-#: Drawn at a time, so that memory does not grow with the run.
+#: Samples that are drawn at a time, so that memory does not grow with the run.
 _AT_A_TIME = 100
-#: Fewer images than this give an uncertainty that is itself known to a quarter only.
+#: With fewer images than this, the uncertainty itself is only known to about a quarter.
 FEW = 10
-#: Half of the probability beyond the interval that is stated: 95 %.
+#: Per cent of the probability on either side of the stated 95 % interval.
 _TAIL = 2.5
 COLUMNS = (
     "component", "images", "images_in_all", "share_of_specimen", "share_sigma", "share_low_95",
@@ -208,7 +208,7 @@ class _Drawn:
         return Estimate(value, float(wider * ratios.std(ddof=1)), max(float(low), 0.0), float(high))
 
     def _curve(self, table: NDArray[np.float64], rng: np.random.Generator) -> dict[int, NDArray[np.float64]]:
-        """Uncertainties of all shares for numbers of images up to that of the run."""
+        """Uncertainties of all shares as a function of the number of images, up to the run's own."""
         areas = table[:, [0, *range(1, table.shape[1], 3)]]
         sizes = np.unique(np.geomspace(2, self._n, CURVE_POINTS).round().astype(int))
         curves = {}

@@ -20,7 +20,7 @@ from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows
 from .record import ComponentSummary, Record
 
 SUMMARY, SUMMARY_PARQUET, ALL_SPOTS = "summary.csv", "summary.parquet", "spots.parquet"
-#: Columns of the summary and their kinds; units stand in the names, that of d may be another.
+#: Columns of the summary and their types. Names contain the units; the unit of d can be changed.
 COLUMNS: dict[str, type] = {
     "file": str, "folder": str, "state": str, "reason": str, "flags": str, "component": str, "phases": str,
     "outcome": str, "confidence": float, "area_nm2": float, "area_sigma_nm2": float,

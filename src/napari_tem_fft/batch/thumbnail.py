@@ -14,11 +14,11 @@ from ..core.maps.map_grid import resample
 from ..core.pipeline import Analysis
 
 THUMBNAIL = "thumbnail.jpg"
-#: Most pixels an axis.
+#: Most pixels per axis.
 SIDE = 200
-#: Pixels of the micrograph that are averaged for one of the picture, an axis, at most.
+#: Most pixels of the micrograph, per axis, that are averaged for one pixel of the thumbnail.
 MOST_AVERAGED = 4
-#: Share of a component's colour.
+#: Opacity of a component's colour.
 OPACITY = 0.45
 
 

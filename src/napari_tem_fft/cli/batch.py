@@ -158,7 +158,7 @@ def run(args: argparse.Namespace, params_from: ParamsFrom, percent_from: Percent
 
 
 def _start(args: argparse.Namespace, sources: Sequence[Source]) -> Callable[[Job], Workers]:
-    """How the workers are made; what is wrong with how many there shall be is told now."""
+    """A function that starts the workers; a wrong number of workers is reported here, before the run."""
     limit, scheduler = args.memory_limit or "", args.scheduler or ""
     if scheduler and sources:
         say(memory_words(sources))

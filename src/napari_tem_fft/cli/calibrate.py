@@ -46,7 +46,7 @@ examples:
   napari-tem-fft calibrate gold.dm4 --phase Au --grain -o titan_380kx.json
   napari-tem-fft calibrate si.dm4 --spot 0.31@45 --d 0.31356
   napari-tem-fft calibrate rings.dm4 --spot r1 --spot r2 --phase Au --hkl 111 --hkl 200"""
-#: After a correction no spot of the standard should be further from a reflection of it.
+#: Largest distance of a spot of the standard from a reflection after the correction.
 SAME_REFLECTION = 0.02
 
 

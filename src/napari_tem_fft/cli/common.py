@@ -154,7 +154,7 @@ def _checked(make: Callable[[], PictureOptions]) -> PictureOptions:
 
 def add_uncertainty(group: Any) -> None:
     """The option that says how well the scale is known."""
-    default = f"{UNCERTAINTY.default:g} {UNCERTAINTY.field.unit}, or that of the calibration profile"
+    default = f"{UNCERTAINTY.default:g} {UNCERTAINTY.field.unit}, or the calibration profile's"
     group.add_argument(
         f"--{UNCERTAINTY.name.replace('_', '-')}",
         metavar="PERCENT",

@@ -42,9 +42,9 @@ EXAMPLES = """\
 examples:
   napari-tem-fft evaluate -o evaluation
   napari-tem-fft evaluate models/mine --forest-pairs models/mine/pairs/train --data micrographs"""
-#: Pairs on which the forest's threshold is chosen.
+#: Number of pairs on which the forest's threshold is chosen.
 FOREST_HELD_BACK = 64
-#: Smallest d of the truth of micrographs in a folder, nm.
+#: Smallest d in the ground truth of a folder of micrographs, nm.
 DATA_D_MIN = 0.12
 COLUMNS = {
     "precision": "precision", "recall": "recall", "f1": "F1", "f1_snr_25": "F1, SNR >= 25", "dice": "Dice",

@@ -13,7 +13,7 @@ from ..io.results.folder import ANALYSIS
 from . import main as cli
 from .common import FAILED, OK, UsageError, add_debug, failure
 
-#: Folder that is written into the results unless another is named.
+#: Default name of the folder that is written into the results.
 FOLDER = "exchange"
 ABOUT = """\
 Write stored results (folders of results, with maps or pictures kept, or .temfft files) for other programs:
@@ -23,7 +23,7 @@ examples:
   napari-tem-fft export results/anode.dm4 --to ctf,nexus
   napari-tem-fft export results/* --to ro-crate
   napari-tem-fft export anode.temfft --to hspy -o for_hyperspy"""
-#: What reads ``analysis.json`` alone, so that tables are enough.
+#: Formats that only need ``analysis.json``, so that results without maps are enough.
 WITHOUT_MICROGRAPH = ["ro-crate"]
 
 

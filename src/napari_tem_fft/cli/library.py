@@ -35,7 +35,7 @@ ABOUT = {
     "remove": "Remove entries from your library, or all that came from a source.",
     "export": "Write entries of your library as CIF files, into a folder or a .zip.",
 }
-#: Refusals that are printed one by one; seconds between lines of JSON that tell the progress.
+#: Most refusals that are printed one by one; seconds between the JSON lines that report progress.
 MOST_REFUSALS, WRITTEN_EVERY = 20, 0.2
 Rows = Iterable[tuple[int, list[LibraryRow | Refusal]]]
 
@@ -127,13 +127,13 @@ def _take_in(rows: Rows, unit: str, args: argparse.Namespace, database: PhaseDat
     if args.progress == "bar":
         return _tell(database.write(_shown(rows, unit)), database)
     report = database.write(_written(rows))
-    told = {
+    summary = {
         **{name: getattr(report, name) for name in ("files", "added", "changed", "unchanged", "known")},
         "warnings": report.warnings,
         "refused": [[one.origin, one.reason] for one in report.refused[:MOST_REFUSALS]],
         "refusals": len(report.refused),
     }
-    print(json.dumps({"report": told}), flush=True)
+    print(json.dumps({"report": summary}), flush=True)
     return OK
 
 
@@ -205,7 +205,7 @@ def _show(args: argparse.Namespace, database: PhaseDatabase) -> int:
 
 
 def _use(args: argparse.Namespace, database: PhaseDatabase) -> int:
-    database.entries(args.ids)  # a name that there is not is told
+    database.entries(args.ids)  # raises for an unknown id
     database.use(args.ids, not args.off)
     print(f"{len(args.ids)} {'left out' if args.off else 'in use'}")
     return OK

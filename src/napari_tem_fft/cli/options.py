@@ -108,7 +108,7 @@ def _add_analyse(commands: Any, name: str) -> None:
     add_picture(parser)
     add_choice_and_library(parser.add_argument_group("phases that may be named"))
     _add_edits(parser.add_argument_group("part of the image, and edits of spots by their ids in spots.csv"))
-    _add_decisions(parser.add_argument_group("your own word on grains, by their numbers in earlier results"))
+    _add_decisions(parser.add_argument_group("overrides of grains, by their numbers in earlier results"))
     parser.add_argument(
         "--specimen",
         metavar="FILE",
@@ -239,7 +239,7 @@ def _add_phases(commands: Any, name: str) -> None:
     add_choice(parser)
 
 
-#: How a command's options are added, where no module of the command's own does it.
+#: Functions that add a command's options, for commands without a module of their own that does it.
 _ADD = {
     "analyse": _add_analyse,
     "batch": _add_batch,
@@ -300,10 +300,10 @@ def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) 
 
 
 def percent_from(args: argparse.Namespace, profile: object = None) -> float | None:
-    """How well a command line says that the scale is known, in per cent; None where the image says it.
+    """The uncertainty of the scale that a command line states, in per cent; None leaves it to the image.
 
-    The option counts before a calibration profile (`profile`, such as that of a run that is resumed, or the
-    command's), and that before the file of parameters.
+    The option has precedence over a calibration profile (`profile`, such as the profile of a resumed run, or
+    the command's own), and the profile over the file of parameters.
 
     Raises
     ------

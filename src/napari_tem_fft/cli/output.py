@@ -12,11 +12,11 @@ from ..core.pipeline import Analysis
 from ..io.figures.labels import spacings
 
 HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
-#: Numbers of grains that are shown.
+#: Most numbers of grains that are printed.
 MOST_GRAINS = 8
-#: Grains of which the deformation is shown.
+#: Most grains whose deformation is printed.
 MOST_DEFORMED = 6
-#: Unknown crystals of which the hints are shown.
+#: Most unknown crystals whose hints are printed.
 MOST_HINTED = 3
 
 

@@ -47,7 +47,7 @@ examples:
   napari-tem-fft pattern saed_gold.dm4
   napari-tem-fft pattern saed.dm3 --centre 1031.5,1018 --calibration-profile saed_500mm.json
   napari-tem-fft pattern scan.tif --pixel-size 0.0125"""
-#: Rows of a table that are shown in the terminal; the files hold all.
+#: Most rows of a table in the terminal; the files hold all.
 MOST_ROWS = 25
 
 

@@ -10,7 +10,7 @@ from ..core.lengths import LengthUnit, length, symbol
 from ..core.matching import look_alikes
 from .output import table
 
-#: Look-alikes that are listed, and how far their scale may be off.
+#: Most look-alikes that are listed, and the largest relative difference of their scale.
 MOST_ALIKE, ALIKE_WITHIN = 8, 0.03
 
 

@@ -51,7 +51,7 @@ examples:
   napari-tem-fft series heating_*.dm4 --frame-interval 2.5 --picture png,svg"""
 FRAMES, GRAINS, PICTURE, DESCRIPTION = "series.csv", "series_grains.csv", "series.png", "series.json"
 FORMAT, FORMAT_VERSION = "napari-tem-fft series", 1
-#: Rows of the table on the console: the first and the last frames of longer series.
+#: Most rows of the table in the terminal: of longer series, the first and the last frames are shown.
 MOST_ROWS = 24
 
 

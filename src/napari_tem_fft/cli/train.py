@@ -46,7 +46,7 @@ examples:
   napari-tem-fft train -o models/mine
   napari-tem-fft train -o models/mine --images 4000 --steps 6000 --base 24
   napari-tem-fft train -o models/ours --finetune spots --pairs corrections"""
-#: Seeds of the images that are learnt from and of those that are held back.
+#: First seeds of the training images and of the validation images.
 SEEDS = (1, 501)
 Params = TypeVar("Params")
 

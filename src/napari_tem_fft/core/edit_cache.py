@@ -44,10 +44,10 @@ class EditCache:
         Raises
         ------
         ValueError
-            If it is that of another one.
+            If it belongs to another analysis.
         """
         if diffractogram is not self.diffractogram:
-            raise ValueError("this EditCache is of another diffractogram: make one for each analysis")
+            raise ValueError("this EditCache belongs to another diffractogram: make one for each analysis")
         return self
 
     def band(self) -> BandImage:

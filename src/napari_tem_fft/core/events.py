@@ -74,7 +74,7 @@ class MapsReady:
     components: tuple[ComponentMap, ...]
 
 
-#: What a step of an analysis, or of what follows an edit, can have as its product.
+#: Possible products of the steps of an analysis or of a reanalysis after an edit.
 Event = (
     DiffractogramReady
     | LocalSpectraReady

@@ -140,7 +140,7 @@ def from_dict(cls: type[Params], values: dict[str, Any]) -> Params:
 
 
 def _given_kind(hint: Any) -> Any:
-    """The type of a parameter where it is given: that of ``float | None`` is float."""
+    """The type of a parameter that is given: float for ``float | None``."""
     return next(kind for kind in get_args(hint) if kind is not NoneType) if _may_be_none(hint) else hint
 
 

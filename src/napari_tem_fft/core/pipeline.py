@@ -66,14 +66,14 @@ from .progress import Step, renumber_steps
 from .spots.seeds import DOUBT, NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
 from .spots.spot import Spot, SpotParams
 
-#: A network that proposes seeds, as a `Proposal` or bare; handed in, so that core never imports Keras.
+#: A network that proposes seeds, as a `Proposal` or bare. It is passed in, so that core never imports Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
-#: The network of an analysis unless another is chosen: the usual one, where it can run.
+#: The default network of an analysis: the default model, if it can run.
 NETWORK = "auto"
-#: Stages of an analysis and of what follows an edit.
+#: Number of stages of an analysis and of the reanalysis after an edit.
 STAGES = 7
 EDIT_STAGES = 4
-#: Pixels of the maps a width of their filter, and most pixels an axis.
+#: Pixels of the maps per width of their filter, and most pixels per axis.
 MAP_PIXELS_A_WIDTH = 3
 MOST_MAP_PIXELS = 768
 
@@ -257,13 +257,12 @@ def analysis_steps(
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
 
-    `others` are phases outside the candidates, reported where they would match; `decisions`
-    overrides of an earlier run, which follow their grains by place; `specimen` where a
-    person says that there is matter, on any grid over the whole image; `stated` whether a person has said
-    what the sample can hold, by phases or elements (`CandidateSet.stated`). `index` is that of `phases` and
-    `others` where it is prepared; a `cache` of the caller's keeps the evidence of the grains for edits.
-    Entries of a `library` that fit a grain's lattice join the candidates; `searched` is what one holds
-    that is not asked.
+    `others` are phases outside the candidates, reported where they would match. `decisions` are overrides of
+    an earlier run, which follow their grains by position. `specimen` is a user's mask of the matter, on any
+    grid over the whole image. `stated` says whether the user has restricted the sample by phases or elements
+    (`CandidateSet.stated`). `index` is a prepared index of `phases` and `others`. A `cache` of the caller
+    keeps the evidence of the grains for edits. Entries of a `library` that fit a grain's lattice join the
+    candidates; `searched` describes a library that is not searched.
 
     The products of the steps are those of `core.events`, in this order: DiffractogramReady,
     LocalSpectraReady, SpotsFound, ProfilesReady, GrainsFound, PhasesAssigned, MapsReady.

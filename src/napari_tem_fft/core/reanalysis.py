@@ -54,11 +54,11 @@ from .profile.radial_profile import RadialProfile, masked_profile
 from .progress import Step, renumber_steps
 from .spots.spot import Spot, friedel_representative, separation
 
-#: A grain of which less than this share is still in a grain after an edit was none.
+#: A grain is gone if less than this share of it is still in a grain after an edit.
 STILL_THERE = 0.5
-#: A spot that was pointed at lies within so many cells of the shown diffractogram.
+#: A click selects a spot within this many cells of the displayed diffractogram.
 POINTED = 3.0
-#: Stages of what follows a specimen mask, and of what follows an override.
+#: Number of stages of the reanalysis after a specimen mask, and after an override.
 SPECIMEN_STAGES = 2
 OVERRIDE_STAGES = 2
 
@@ -291,7 +291,7 @@ def _grains_before_cut(analysis: Analysis) -> GrainSet:
 def profiles_of_painted_mask(
     analysis: Analysis, mask: NDArray[np.uint8], cache: EditCache | None = None
 ) -> tuple[RadialProfile, ...]:
-    """The profiles with that of a mask, on the grid of the shown diffractogram, in the place of "masked"."""
+    """The profiles, with "masked" computed from a mask on the grid of the displayed diffractogram."""
     whole = analysis.diffractogram
     sums = None if cache is None else cache.of(whole).ring_sums
     spectrum = fine_spectrum(whole) if sums is None else sums.spectrum

@@ -19,9 +19,9 @@ from .matching.assignment import CandidateSet
 from .pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from .progress import Result, Step
 
-#: Frames in a row that together say where the specimen is.
+#: Consecutive frames that together determine where the specimen is.
 STEADY = 5
-#: Said where the drift leaves too little in common.
+#: Warning if the drift leaves too little in common.
 LITTLE_IN_COMMON = (
     "the frames have less than half of the field in common: each was analysed whole, so that shares are of"
     " other parts of the sample from frame to frame"
@@ -225,15 +225,15 @@ def _with_specimens(frames: Sequence[SeriesFrame], areas: Sequence[float]) -> li
 
 
 def _within(
-    steps: Generator[Step, None, Result], told: Callable[[Step], Step]
+    steps: Generator[Step, None, Result], as_step: Callable[[Step], Step]
 ) -> Generator[Step, None, Result]:
-    """Steps of one part of the work: each a point at which it can be given up, without a product."""
+    """Steps of one part of the work, without products: the work can be cancelled at each of them."""
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return cast(Result, end.value)
-        yield told(step)
+        yield as_step(step)
 
 
 def _notes_of(drift: Drift) -> list[str]:

@@ -28,11 +28,11 @@ from .matching.verdict import LIKELY_SPOTS
 from .pipeline import Analysis
 from .spots.spot import Spot
 
-#: Grains that are asked where none is given, those with most spots first.
+#: Most grains that are tried if none is given, those with most spots first.
 MOST_GRAINS = 12
-#: A reflection whose |F| is this share of the strongest of its zone ought to be seen with the others.
+#: A reflection with at least this share of the largest |F| of its zone should be visible with the others.
 OUGHT_TO_BE_SEEN = 0.5
-#: Of the spots and reflections that speak against a phase so many are named.
+#: At most this many of the spots and reflections that contradict a phase are listed.
 MOST_NAMED = 3
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-#: How often a lock that somebody else holds is tried again, seconds.
+#: Interval between attempts to get a lock that another process holds, seconds.
 AGAIN = 0.05
 
 

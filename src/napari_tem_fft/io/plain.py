@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, ge
 import numpy as np
 
 Thing = TypeVar("Thing")
-#: A longer file (bytes) is none of ours; the largest are those of runs of 100 000 images.
+#: Longest file of this package, bytes; the largest belong to runs of 100 000 images.
 LONGEST = 2**28
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from .image import LayerData
 
 _Plain = Callable[[Any], Any]
-#: Colours of a cycle that is somebody's choice; napari's own has more.
+#: Longest colour cycle that counts as chosen by somebody; napari's own is longer.
 LONGEST_CYCLE = 8
 
 

@@ -24,11 +24,11 @@ from ..core.reanalysis import measure_deformation
 from .image import KEY, SMOOTH, LayerData, place
 from .results import BESIDE, over_map, real_notes
 
-#: Grains of one direction that are named beside a map.
+#: Most grains with a single direction that are listed next to a map.
 MOST_SINGLE = 4
 
 
-#: What the colours of the layers of a deformation mean.
+#: Meaning of the colours of the deformation layers.
 _MEANINGS: dict[Shown, str] = {
     "d_change": "change of d within a grain (%)",
     "rotation": "rotation within a grain (°)",

@@ -23,9 +23,9 @@ LayerData = tuple[Any, dict[str, Any], str]
 #: Key of this plugin's entry in a layer's metadata.
 KEY = "tem_fft"
 AXES = ("y", "x")
-#: How images with fringes are drawn: pixel by pixel, they would show fringes that are not there.
+#: Interpolation of images with fringes: drawn pixel by pixel, they would show false fringes.
 SMOOTH = "linear"
-#: Name of the note in a result's metadata.
+#: Key in the metadata of a result that identifies its image.
 IMAGE = "image"
 
 

@@ -57,17 +57,17 @@ from .results import (
     spots_layer,
 )
 
-#: Colours of what was chosen, and of a phase that the image is compared with.
+#: Colours of the selection, and of a phase with which the image is compared.
 CHOSEN, COMPARED = "#FFFFFF", "#FF8AF0"
-#: More rings than this hide the spots; the others are shown when their peak is chosen.
+#: Most rings that are shown, because more would hide the spots; others appear when their peak is selected.
 MOST_RINGS = 10
-#: Spots of a pattern that are named: those that were seen, then the strongest.
+#: Most spots of a pattern that are labelled: observed ones first, then the strongest.
 MOST_NAMED = 28
-#: Layers that are given new contents at once, before the window is drawn.
+#: Number of layers that are updated together before the window is drawn.
 AT_ONCE = 3
-#: Layers that an edit gives new contents, with those of the components.
+#: Layers that an edit updates, together with the components' layers.
 EDITED = ("mask", "spots", "rings", "ifft", "specimen", "grains", "numbers", "legend")
-#: Layers whose contents are short lists.
+#: Layers with short lists as contents.
 LISTS = ("spots", "rings", "numbers", "legend")
 
 
@@ -318,8 +318,8 @@ def indexed_layers(
 ) -> tuple[LayerData, ...]:
     """Layer of the pattern of a grain's named phase, as it was laid under the grain's spots, with (hkl).
 
-    Empty for a grain without a name, or of which fewer than two directions were seen. Of the members of an
-    ambiguous set it is that of the most probable one.
+    Empty for a grain without a name, or with fewer than two observed directions. For an ambiguous set, the
+    pattern belongs to the most probable member.
 
     Parameters
     ----------
@@ -369,7 +369,7 @@ def _grains_alone(analysis: Analysis, grains: Collection[int]) -> tuple[LayerDat
 
 
 def region_layers(analysis: Analysis, region: SpectrumRegion) -> tuple[tuple[RadialProfile, ...], LayerData]:
-    """Profiles with that of what lies in a region, and the layer of its lattice fringes alone."""
+    """The profiles including a region's, and the layer of the lattice fringes of the region alone."""
     grid = display_grid(analysis.diffractogram)
     mask = region.render(grid)
     image, pixel_size = masked_inverse(analysis.diffractogram, mask, grid)
@@ -385,7 +385,7 @@ def _phase_colour(analysis: Analysis, phase: Phase) -> str:
 
 
 def _apart(a: Spot, b: Spot) -> bool:
-    """Whether the rings of two spots can be told apart by eye."""
+    """Whether the rings of two spots are distinct by eye."""
     return abs(a.length / b.length - 1) > 0.01
 
 

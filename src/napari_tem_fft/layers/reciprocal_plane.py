@@ -25,13 +25,13 @@ Point = tuple[float, float]
 GAP = 0.04
 #: Size (y, x) of a ring's label, as a share of half the picture's width.
 LABEL_SIZE = (0.09, 0.3)
-#: A spot nearer than this to a label's middle, in sizes of a label, is covered by it.
+#: A spot is covered by a label if it is closer than this to its centre, in sizes of a label.
 HALF_LABEL = 0.6
-#: Distance of a label's middle from its ring, as a share of half the picture's width, and the steps (degrees)
-#: in which its place is sought.
+#: Distance of a label's centre from its ring, as a share of half the picture's width, and the angular step,
+#: degrees, in the search for its place.
 LABEL_OFFSET, TURN = 0.035, 5.0
 NOT_INDEXED = "not indexed"
-#: Rings that are named by their d; those of a phase are by (hkl).
+#: Roles of rings that are labelled by their d; rings of a phase are labelled by (hkl).
 NAMED_BY_D = ("rings", "choice")
 
 

@@ -79,7 +79,7 @@ __all__ = [
     "stack_layer",
 ]
 
-#: Colour of satellites that are off.
+#: Colour of disabled satellites.
 GREYED = "#7F7F7F80"
 #: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
 ORDER: tuple[str, ...] = (
@@ -88,23 +88,23 @@ ORDER: tuple[str, ...] = (
     *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
     *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle", "bars"),
 )
-#: Colour of words beside the images, to be read on napari's dark and on its light background.
+#: Colour of text next to the images, readable on napari's dark and light backgrounds.
 BESIDE = "#808080"
-#: Roles of layers that go with a selection or a tool, and are not worth keeping in a file.
+#: Roles of layers that belong to a selection or a tool and are not kept in files.
 PASSING = frozenset(
     (
         *("fringes", "selected", "part", "line", "live", "grain_fft"),
         *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle"),
     )
 )
-#: Colour of the mask, which is no component.
+#: Colour of the mask, which is not a component.
 MASK = "#FFD95A"
 CLEAR = "#00000000"
-#: Colour of lines and angles that were measured, to be seen on grey and on the colours of a diffractogram.
+#: Colour of measured lines and angles, visible on grey and on the colours of a diffractogram.
 MEASURED = "#FFF200"
 #: Width of the lines around grains and specimen, in cells of the map.
 OUTLINE = 1
-#: With more grains their numbers are hidden at first; rows of the legend at most.
+#: Most grains whose numbers are shown at first, and most rows of the legend.
 MOST_NUMBERS, MOST_ROWS = 60, 8
 
 
@@ -127,7 +127,7 @@ def fft_layer(
 def grain_fft_layer(
     snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str, grain: int
 ) -> LayerData:
-    """Image layer of the diffractogram of one grain, as `fft_layer` makes that of the whole."""
+    """Image layer of the diffractogram of one grain, like the whole image's from `fft_layer`."""
     data, kwargs, kind = fft_layer(snr, grid, plane, of)
     notes = {**kwargs["metadata"][KEY], "role": "grain_fft", "grain": grain}
     return data, {**kwargs, "name": f"FFT of grain {grain} · {of}", "metadata": {KEY: notes}}, kind

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..io.exchange.temfft import StoredImage
 
 PathOrPaths = str | Sequence[str]
-#: Suffix of our own documents.
+#: Suffix of this package's own documents.
 DOCUMENT = ".temfft"
 #: Suffixes that this plugin opens in napari; the command line reads more.
 SUFFIXES = {".dm3", ".dm4", ".dm5", ".ser", ".emd", DOCUMENT}
@@ -77,7 +77,7 @@ def _document_layers(path: Path) -> list[LayerData]:
 
 
 def _follows_a_drag(layer: LayerData) -> bool:
-    """Whether a layer shows the live FFT, or that of a grain, which nobody asks for in a new session."""
+    """Whether a layer shows the live FFT or a grain's FFT, which are not wanted in a new session."""
     return layer[1].get("metadata", {}).get(KEY, {}).get("role") in ("part", "live", "grain_fft")
 
 

@@ -60,7 +60,7 @@ def test_along_111_a_twin_cannot_be_told_from_its_matrix():
         found = misorientation(gold((1, 1, 1), (2, -2, 0), 10), gold((1, 1, 1), (2, -2, 0), 10 + turn), CUBIC)
         assert (found.angle, found.axis) == (0.0, (0.0, 0.0, 0.0))
         assert found.other_angle == pytest.approx(60, abs=1e-6) and found.ambiguous
-        assert found.note == "cannot be told: 0.0 degrees or 60.0 degrees (Sigma 3 twin)"
+        assert found.note == "ambiguous: 0.0 degrees or 60.0 degrees (Sigma 3 twin)"
 
 
 def test_grains_on_different_zone_axes():

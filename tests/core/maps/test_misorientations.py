@@ -72,4 +72,4 @@ def test_ambiguous_grains_are_compared_as_the_phase_that_both_may_be():
 
 def test_a_grain_along_111_may_be_a_twin_of_its_neighbour():
     (found,) = boundaries(*(match(n, 10.0, (1, 1, 1), (2, -2, 0)) for n in (1, 2)))
-    assert found.misorientation.note.startswith("cannot be told: 0.0 degrees or 60.0")
+    assert found.misorientation.note.startswith("ambiguous: 0.0 degrees or 60.0")

@@ -12,13 +12,13 @@ from ..record import Record
 from ..sources import Source
 from .local import ATTEMPTS, ENVIRONMENT, WorkersError, lost_record
 
-#: Files handed to the scheduler at a time for each thread of the workers: the next ones wait there.
+#: Files handed to the scheduler at a time per thread of the workers, so that the next ones wait there.
 QUEUED = 2
-#: Fewest files that are handed over, so that workers which come later find work.
+#: Fewest files that are handed over, so that workers that join later find work.
 FEWEST_QUEUED = 8
-#: Workers that may be lost over one file before it is given up.
+#: A file is given up after this many workers were lost while they processed it.
 LOST_WORKERS = ATTEMPTS - 1
-#: Longest that the scheduler may take to answer at first, seconds.
+#: Longest time to wait for the scheduler's first answer, seconds.
 REACHED_WITHIN = 20
 
 
@@ -91,8 +91,8 @@ class Cluster:
         return [self._record(future, self._tasks.pop(future)) for future in done]
 
     def close(self) -> None:
-        """Call off what is not done and leave the scheduler; one of our own ends."""
-        with suppress(Exception):  # a scheduler that is gone cannot be told
+        """Cancel unfinished tasks and disconnect from the scheduler; shut it down if it was started here."""
+        with suppress(Exception):  # the scheduler may be gone
             self._client.cancel(list(self._tasks))
         self._tasks.clear()
         with suppress(Exception):

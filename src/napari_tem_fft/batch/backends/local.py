@@ -24,16 +24,16 @@ from ..job import Job
 from ..record import Record
 from ..sources import Source
 
-#: How often a file is begun before it is given up.
+#: Number of attempts on a file before it is given up.
 ATTEMPTS = 2
-#: Longest, seconds, that a file may take before its worker is ended: a 4096 x 4096 image of 300 grains takes
+#: Longest time for a file, seconds, before its worker is terminated: a 4096 x 4096 image of 300 grains takes
 #: two minutes on a slow processor.
 SILENT_AFTER = 1800.0
-#: Workers that may die one after the other before they have taken a file.
+#: Most workers in a row that may die before they have started on a file.
 MOST_FAILED_STARTS = 3
-#: Environment of workers: one thread each, or their linear algebra and transforms fight for the processors;
-#: and memory that is given back is kept for the next image (glibc), or a tenth of the time goes into clearing
-#: fresh pages for arrays of tens of megabytes.
+#: Environment of the workers: one thread each, so that linear algebra and transforms do not compete for the
+#: processors; and glibc keeps freed memory for the next image, which saves a tenth of the time, otherwise
+#: spent on clearing fresh pages for arrays of tens of megabytes.
 ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "MALLOC_MMAP_THRESHOLD_": str(2**30),

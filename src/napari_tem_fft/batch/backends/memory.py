@@ -10,16 +10,16 @@ from ...core.fourier.diffractogram import SpectrumParams, searched_share
 from ...io.readers.dm import read_images
 from ..sources import Source
 
-#: Memory of the process that keeps the books, and of a worker without an image, bytes.
+#: Memory of the coordinating process, and of a worker without an image, bytes.
 COORDINATOR = 170e6
 WORKER = 270e6
-#: Memory of a worker for each pixel of its image, and for each in the searched share of its spectrum.
+#: Memory of a worker per pixel of its image, and per bin in the searched share of its spectrum, bytes.
 #: Set, with `WORKER`, on the process of `analyse` in `tests/benchmarks/grain_memory.py`: 10, 200 and 300
-#: grains in 2048 and 4096 pixels of 0.05 nm, of which all is searched, and of 0.025 nm (29 %), take 0.98 to
-#: 1.09 of what is counted. A batch's worker, which draws no pictures but keeps free memory, takes 0.77 to
-#: 1.16 of it.
+#: grains in 2048 and 4096 pixels of 0.05 nm (the whole spectrum is searched) and of 0.025 nm (29 %) take 0.98
+#: to 1.09 of the estimate. A batch worker, which draws no pictures but keeps freed memory, takes 0.77 to 1.16
+#: of it.
 BYTES_A_PIXEL, BYTES_A_BIN = 2.0, 29.0
-#: Smallest pixel that files hold as a rule, bytes: int16.
+#: Bytes of the smallest pixel that files usually hold: int16.
 PIXEL_BYTES = 2
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
@@ -58,7 +58,7 @@ def _worker(pixels: float, share: float) -> float:
 
 
 def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
-    """Most workers that fit into so many bytes, at least one.
+    """Most workers whose memory fits into `limit` bytes, at least one.
 
     Parameters
     ----------

@@ -16,21 +16,21 @@ from scipy.spatial import KDTree
 from .phase import Miller, Phase
 from .phase_selection import ElementRule, is_searched
 
-#: Entries are one phase where their reduced cells agree within this with the reference's.
+#: Entries are one phase if their reduced cells agree with the reference's within this.
 SAME_PHASE = 0.015
-#: And within this they are the same phase at another cell (pressure, temperature, vacancies): apart as
-#: candidates, but one name.
+#: Within this they are the same phase with another cell (pressure, temperature, vacancies): separate
+#: candidates with one name.
 SAME_TYPE = 0.04
-#: Share of a structure's atoms that may be others, as between refinements of one material (magnetite and
-#: maghemite differ by 0.029); and where both have the same name of a mineral: it is one solid solution.
+#: Share of a structure's atoms that may differ, as between refinements of one material (magnetite and
+#: maghemite differ by 0.029); and the share if both have the same mineral name, as in a solid solution.
 SAME_COMPOSITION, SAME_SOLUTION = 0.025, 0.1
-#: Cosine between two powder patterns of phases with the same positions occupied: of 212 pairs of minerals of
-#: one composition, group and cell with less than 0.9, those looked at were one phase in older and newer
-#: refinements, down to 0.6. And between two space groups of one crystal system, which are then two models of
-#: one structure: with and without a centre of inversion, hydrogen ordered or not. HgTe with the structures of
-#: zinc blende and rock salt has 0.82.
+#: Least cosine between two powder patterns, first of phases that occupy the same positions: 212 pairs of
+#: minerals of one composition, group and cell have less than 0.9, and those inspected, down to 0.6, were one
+#: phase in older and newer refinements. Second, between two space groups of one crystal system, which are
+#: then two models of one structure: with and without a centre of inversion, hydrogen ordered or not. HgTe
+#: with the structures of zinc blende and rock salt has 0.82.
 SAME_PATTERN, SAME_MODEL = 0.75, 0.9
-#: Hydrogen beside these is often not located, and says nothing of whether two structures are the same.
+#: Hydrogen next to these is often not located, and does not show whether two structures are the same.
 _HIDE_HYDROGEN = frozenset({"C", "N", "O", "F", "S", "Cl"})
 #: Space groups of a left-handed and a right-handed crystal.
 _HANDS = {
@@ -46,7 +46,7 @@ _HANDS = {
     181: 180,
     213: 212,
 }
-#: ln of d over the cell's mean edge at which patterns are compared, and how far lines are spread.
+#: ln(d / mean edge of the cell) at which patterns are compared, and the width to which lines are broadened.
 _PLACES, _SPREAD = np.arange(-2.2, 0.8, 0.04), 0.05
 _SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
 #: Pairs of entries that are compared at a time.
@@ -373,7 +373,7 @@ def _system_and_number(symbol: str) -> tuple[int, int]:
 
 
 def _neighbours(pairs: NDArray[np.intp], number: int) -> list[NDArray[np.intp]]:
-    """For each of so many structures those that it is in a pair with."""
+    """The partners of each of `number` structures."""
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[np.argsort(both[:, 0], kind="stable")]
     ends = np.searchsorted(both[:, 0], np.arange(1, number))

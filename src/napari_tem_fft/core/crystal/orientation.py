@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .phase import Miller, Phase, reciprocal_basis
 
-#: Rotations after which a pattern may be the same, degrees.
+#: Rotations that may leave a pattern unchanged, degrees.
 #: Symmetry, not tuned. Sweep: halved or doubled, orientations cannot be stated.
 PERIODS = (180.0, 90.0, 60.0)
 #: sin(Phi) below which only the sum or difference of the two other Euler angles is defined.

@@ -9,22 +9,23 @@ from difflib import get_close_matches
 
 from .phase import Phase
 
-#: Sets that come first where a user states nothing: neither phases nor sets nor elements. All others follow.
+#: Sets that come first if the user states neither phases nor sets nor elements. All others follow.
 DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
-#: Set that takes part only where elements, phases or sets are stated. Where nothing is, a larger table costs
-#: right names: with it, the lithium carbonate of the bundled micrograph was ambiguous with andalusite.
+#: Set that is used only if elements, phases or sets are stated. Otherwise a larger table costs correct names:
+#: with it, the lithium carbonate of the bundled micrograph was ambiguous with andalusite.
 EXTENDED_TAG = "extended"
-#: Phases that a microscope at room temperature cannot show, as ice: candidates only by name, by set, or where
-#: hydrogen is stated. Of grains with three spots in images of oxides they were named as often as anything.
+#: Phases that a microscope at room temperature cannot show, such as ice: candidates only by name, by set, or
+#: if hydrogen is stated. For grains with three spots in images of oxides they were named as often as anything
+#: else.
 COLD_TAG = "cryo"
-#: Elements that together make nothing but gases and liquids at 300 K: structures of a library with one of
-#: these sets are treated as `COLD_TAG`. At 26 GPa hydrogen has the cell of many a zone of other crystals.
+#: Sets of elements that form only gases and liquids at 300 K: library structures of one of these sets are
+#: treated as `COLD_TAG`. At 26 GPa the cell of hydrogen matches many a zone of other crystals.
 _FROZEN = frozenset(
     frozenset(symbols.split())
     for symbols in ("H", "O", "N", "F", "Cl", "He", "Ne", "Ar", "Kr", "Xe", "H O", "H N", "N O", "C O", "F H",
                     "Cl H", "Br", "Br H", "H I", "H S")
 )  # fmt: skip
-#: The tag of every phase.
+#: The tag that every phase has.
 ALL_TAGS = "all"
 _SYMBOLS = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr"

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-#: Largest index of a sublattice or superlattice that is tried.
+#: Largest index of the sublattices and superlattices that are tried.
 MOST_INDEX = 4
 
 

@@ -23,7 +23,7 @@ FORBIDDEN = 1e-3
 AT_ONCE = 500_000
 #: Part of every key: raise it when the meaning of the arrays changes.
 VERSION = "planes-2"
-#: Two cells agree within this (relative).
+#: Relative difference within which two cells agree.
 SAME_METRIC = 1e-3
 
 

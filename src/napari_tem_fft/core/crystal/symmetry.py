@@ -18,10 +18,11 @@ from .structure import planes_of
 
 #: Half-turn about the beam, which a transform cannot show.
 HALF_TURN = np.diag([-1.0, -1.0, 1.0])
-#: Two rotations closer than this are one, degrees: far above rounding, far below any measurement.
+#: Two rotations closer than this, degrees, are the same: far above rounding, far below any measurement.
 SAME = 1e-3
-#: A misorientation is a twin's within this angle, degrees: about what rotations by stretched images (1 %) and
-#: zone axes that are seen while they are tilted leave open. Brandon's limit for Sigma 3 is 8.7.
+#: A misorientation is a twin's within this angle, degrees: about the uncertainty from rotations measured in
+#: stretched images (1 %) and from zone axes that are tilted but still seen. Brandon's limit for Sigma 3 is
+#: 8.7.
 TWIN_REACH = 2.0
 #: The Sigma 3 twin of cubic crystals: 60 degrees about <111>.
 SIGMA_3 = np.array([[2.0, -1.0, 2.0], [2.0, 2.0, -1.0], [-1.0, 2.0, 2.0]]) / 3
@@ -61,12 +62,12 @@ class Misorientation:
 
     @property
     def note(self) -> str:
-        """Nothing, "Sigma 3 twin", or "cannot be told: ..." with both ways."""
+        """Nothing, "Sigma 3 twin", or "ambiguous: ..." with both possible misorientations."""
         if not self.ambiguous:
             return "Sigma 3 twin" if self.sigma_3 else ""
         ways = ((self.angle, self.sigma_3), (self.other_angle, self.other_sigma_3))
         words = [f"{angle:.1f} degrees" + (" (Sigma 3 twin)" if twin else "") for angle, twin in ways]
-        return f"cannot be told: {' or '.join(words)}"
+        return f"ambiguous: {' or '.join(words)}"
 
 
 def symmetry_rotations(phase: Phase) -> NDArray[np.float64]:
@@ -171,7 +172,7 @@ def misorientation(a: ArrayLike, b: ArrayLike, point_group: NDArray[np.float64])
 
     >>> a, b = (orientation_matrix(gold.cell, (1, 1, 1), (2, -2, 0), turn) for turn in (10.0, 70.0))
     >>> misorientation(a, b, symmetry_rotations(gold)).note
-    'cannot be told: 0.0 degrees or 60.0 degrees (Sigma 3 twin)'
+    'ambiguous: 0.0 degrees or 60.0 degrees (Sigma 3 twin)'
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     ways = a.T @ b, a.T @ HALF_TURN @ b

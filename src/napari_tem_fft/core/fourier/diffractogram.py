@@ -21,7 +21,7 @@ from .noise import sector_noise
 from .threads import threads
 
 Window = Literal["hann", "hamming", "blackman", "none"]
-#: Windows under which a spectrum can be looked at: coefficients of a sum of cosines. The analysis takes Hann.
+#: Windows for a displayed spectrum, as coefficients of a sum of cosines. The analysis always uses Hann.
 WINDOWS: dict[Window, tuple[float, ...]] = {
     "hann": (0.5, 0.5),
     "hamming": (0.54, 0.46),
@@ -30,9 +30,9 @@ WINDOWS: dict[Window, tuple[float, ...]] = {
 }
 #: Extra frequencies kept beyond q_max for the filters of spots that lie there, 1/nm.
 MARGIN = 0.7
-#: Rows that are worked on together, so that they stay in the processor's cache.
+#: Rows that are processed together, so that they stay in the processor's cache.
 STRIP = 64
-#: Most cells an axis of the grid on which people look and paint.
+#: Most cells per axis of the grid that is displayed and painted on.
 MOST_CELLS = 2049
 
 

@@ -18,9 +18,9 @@ from .diffractogram import Diffractogram, display_grid, inverse_of_half_plane
 from .frequency_grid import FrequencyGrid
 from .mask import render
 
-#: Standard deviation of the blur over the largest inner distance of a region, and at most this in 1/nm.
+#: Standard deviation of the blur as a share of a region's largest inner distance, and at most this in 1/nm.
 SOFT, SOFTEST = 0.7, 0.1
-#: The blur is cut at so many standard deviations.
+#: The blur is truncated at this many standard deviations.
 CUT = 3.0
 
 

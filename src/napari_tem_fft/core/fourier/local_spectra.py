@@ -23,7 +23,7 @@ from .stft import RING_BINS, WindowGrid, rows_of_snr, window_grid_of
 from .stripes import Stripes, measure_stripes
 from .windows import WindowParams
 
-#: Detections are kept down to this ln P, to be confirmed where a grain is known or the network says so.
+#: Detections are kept up to this ln P, to be confirmed later by a known grain or by the network.
 LOWEST_LOG_P = -8.0
 #: SNR, each at least 1e-6 and at most 1e7 here, of which the product is still a float32.
 LOGS_TOGETHER = 5
@@ -175,7 +175,7 @@ def compute_local_spectra(
     q_max: float,
     params: WindowParams,
 ) -> LocalSpectra:
-    """Local spectra of prepared pixels; memory is that of one row of windows and the result.
+    """Compute the local spectra of prepared pixels; at most one row of windows and the result are in memory.
 
     Parameters
     ----------

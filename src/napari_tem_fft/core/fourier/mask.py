@@ -13,15 +13,16 @@ from scipy import ndimage
 from ..spots.spot import Spot, friedel_representative
 from .frequency_grid import FrequencyGrid
 
-#: A disc of which more than this share was erased (or painted again) was meant as a whole.
+#: If more than this share of a disc was erased (or painted again), the whole disc was meant.
 MEANT = 0.5
 #: Smallest radius of a disc, in cells.
 SMALLEST_DISC = 1.5
-#: A brush that meant a disc may reach so many cells beyond it, and all that it paints may be twice as wide.
+#: A brush stroke that meant a disc may extend this many cells beyond it; all that it painted may be twice as
+#: wide.
 BRUSH_RIM = 2
 
 _Disc = tuple[tuple[slice, slice], NDArray[np.bool_]]
-#: Measures the spot that a person painted: (g, radius in 1/nm, id) -> Spot, or None where nothing can be.
+#: Measures a painted spot: (g, radius in 1/nm, id) -> Spot, or None where nothing can be measured.
 Measure = Callable[[tuple[float, float], float, int], Spot | None]
 
 

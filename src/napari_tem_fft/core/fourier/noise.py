@@ -15,11 +15,11 @@ from scipy import ndimage
 
 from ..maps.map_grid import linear_weights
 
-#: A Hann window correlates neighbouring bins: its noise bandwidth is 1.5 bins an axis.
+#: A Hann window correlates neighbouring bins: its noise bandwidth is 1.5 bins per axis.
 #: Follows from the window, not tuned. Sweep: halved, F1 0.82 -> 0.84, area 0.89 -> 0.90, right names 4 ->
 #: 5; doubled, area 0.89 -> 0.91.
 HANN_BANDWIDTH = 1.5**2
-#: Variance of a median over that of a mean, for exponential values: 1 / ln(2)^2.
+#: Ratio of the variance of a median to the variance of a mean, for exponential values: 1 / ln(2)^2.
 #: Follows from the statistics, not tuned. Sweep: halved, F1 0.82 -> 0.84, area 0.89 -> 0.90, right names 4
 #: -> 5; doubled, area 0.89 -> 0.91.
 MEDIAN_LOSS = 1.0 / np.log(2.0) ** 2
@@ -29,25 +29,27 @@ FLOOR = 1e-4
 #: Where rings differ by more than this factor from the next, as at the edge of a filter, the noise changes
 #: within a ring, and the larger of the neighbours is taken.
 STEEP = 1.7
-#: The same where the likely noise is wanted, not the largest: Thon rings stay.
+#: The same limit where the likely noise is wanted, not the largest: Thon rings stay.
 CLIFF = 6.0
 #: Half-plane spectra with more bins are sampled at every second row.
 THINNED = 500_000
-#: Rows that are worked on together.
+#: Rows that are processed together.
 STRIP = 64
-#: No ring of a window has less than this share of what its window and its ring usually have.
+#: Least noise of a ring of a window, as a share of what this window and this ring usually have.
 LEAST_SHARE = 0.1
-#: Sectors with fewer bins than this share of the usual (at the grid's corners) take the median of all.
+#: Sectors with less than this share of the usual number of bins (at the grid's corners) take the median of
+#: all sectors.
 MOST_EMPTY = 0.2
-#: An excess at an azimuth counts beyond this over the root of the number of windows.
+#: An excess at an azimuth counts if it is larger than this over the root of the number of windows.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.91, error of d 0.107
 #: -> 0.114 %.
 AZIMUTHAL_CHANCE = 1.4
-#: Standard deviation by chance of the smoothed logarithm, times the root of the number of windows.
+#: Standard deviation of the smoothed logarithm by chance, times the root of the number of windows.
 #: Follows from the two below. Sweep: halved, area 0.89 -> 0.91, grains 12 -> 13; doubled, area 0.89 ->
 #: 0.91.
 LOG_CHANCE = 0.36
-#: It is the median over squares that reach so many bins to either side, taken at every third bin.
+#: The smoothed logarithm is the median over squares that extend this many bins to either side, taken at every
+#: third bin.
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.81, area 0.89 -> 0.88, error of d 0.107 ->
 #: 0.077 %; doubled, area 0.89 -> 0.91.
 AZIMUTHAL_REACH = 4
@@ -166,7 +168,7 @@ class Between:
     share: NDArray[np.float32]
 
     def beyond(self, first: int) -> Between:
-        """That of the bins from one on."""
+        """The part for the bins from `first` on."""
         return Between(self.low[first:], self.high[first:], self.share[first:])
 
 
@@ -357,7 +359,7 @@ def likely_noise(
 
     Returns
     -------
-    density, anisotropy : ndarray of float32, shapes (windows, rings) and that of a spectrum
+    density, anisotropy : ndarray of float32, shapes (windows, rings) and shape of a spectrum
         The latter is drawn towards 1 by the share of its variance that is chance (James and Stein).
     """
     plain = guard_from_zero(density, CLIFF)

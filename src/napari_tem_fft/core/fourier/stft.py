@@ -1,4 +1,4 @@
-"""Transforms of overlapping windows, one row of them after the other, so that memory is that of one row."""
+"""Transforms of overlapping windows, row by row, so that only one row of windows is in memory."""
 
 from __future__ import annotations
 

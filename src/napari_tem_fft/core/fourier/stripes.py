@@ -15,10 +15,10 @@ from scipy import fft, ndimage
 
 from .diffractogram import BandImage
 
-#: Stripes are counted where the axis has more than so many times the noise of its rings: white noise of 256
-#: to 2048 pixels reaches it in fewer than one image of a hundred.
+#: Stripes are reported where the axis has more than this many times the noise of its rings: white noise of
+#: 256 to 2048 pixels reaches it in fewer than one image of a hundred.
 LEAST_EXCESS = 2.5
-#: That is a median over so wide a stretch of the axis, 1/nm, and so many bins at least: crystals whose
+#: Width (1/nm) and fewest bins of the stretch of the axis over which the median is taken: crystals whose
 #: reflections lie on the axis fill a small part of it.
 STRETCH, FEWEST_BINS = 4.0, 81
 

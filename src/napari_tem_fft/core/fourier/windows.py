@@ -11,10 +11,10 @@ from scipy import fft
 
 from ..parameters import Field, check_limits
 
-#: Where one window holds a whole small field, windows of half its width are laid at either border beside it,
-#: unless they were narrower than so many nm: two crystals side by side are then seen in windows of their own.
+#: If one window covers a whole small field, windows of half its width are added at the borders, so that two
+#: crystals side by side get windows of their own. They are not added if they would be narrower than this, nm.
 NARROWEST_HALF = 2.5
-#: A field that is longer than a window by less than this share of it has one window.
+#: A field that exceeds a window by less than this share of it has one window.
 ONE_WINDOW = 0.125
 
 
@@ -49,7 +49,7 @@ class WindowLine:
     middles : ndarray
         Of the tapers, in pixels.
     shares : ndarray
-        Width of each taper over that of a whole one.
+        Width of each taper as a share of the width of a whole one.
     """
 
     starts: NDArray[np.intp]

@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-#: A rectangle has at least so many pixels along its longer side, and three along the shorter one.
+#: Fewest pixels along the longer and the shorter side of a rectangle.
 LONGEST, SHORTEST = 20, 3
-#: Its border is of one value to this share, and so is this share of what lies inside: letters fill the rest.
+#: Least share of a rectangle's border, and of its interior, that has one value; letters fill the rest.
 BORDER, FILLED = 0.97, 0.5
-#: A rectangle of which less is of its value holds letters.
+#: A rectangle holds letters if less than this share of it has its value.
 FULL = 0.995
-#: Letters of the same value belong to a bar within so many of its heights, or of these pixels.
+#: Letters of the same value belong to a bar if they lie within this many of its heights, or pixels.
 LETTERS_NEAR, LEAST_NEAR = 3.0, 30
-#: A letter is at least so many pixels large, and has at most this share of the image.
+#: A letter is at least this many pixels large and covers at most this share of the image.
 LETTER, SMALL = 7, 0.02
-#: In an image of 8 bits values as near as this are one: JPEG moves them.
+#: In an 8-bit image, values that differ by no more than this count as equal, because JPEG changes them.
 JPEG_STEP = 4
-#: What is masked is wider by so many pixels, for letters are drawn with soft edges, and images resampled.
+#: The mask is dilated by this many pixels, because letters have soft edges and images are resampled.
 SOFT = 3
-#: More of the image than this is no annotation.
+#: Largest share of the image that annotations cover.
 MOST = 0.4
-#: The value outside is smoothed over so many pixels where it fills the mask.
+#: The mask is filled with its surroundings, smoothed over this many pixels.
 FILL = 12.0
 
 

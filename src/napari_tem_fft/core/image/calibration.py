@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 Space = Literal["real", "reciprocal", "none"]
 
-#: How a warning begins that an image has no usable scale; it goes once somebody has given one.
+#: Start of the warning that an image has no usable scale; it is removed once somebody has given one.
 NOT_CALIBRATED = "not calibrated"
-#: Source of a scale that is as the image's file gives it.
+#: Source of a scale that was read from the image's file.
 AS_READ = "file"
 #: Relative uncertainty of a microscope's calibration as delivered, and after correction on a standard.
 DELIVERED_UNCERTAINTY = 0.02
 STANDARD_UNCERTAINTY = 0.003
-#: The uncertainty as a person states it, for docks, options and files: per cent.
+#: The uncertainty as the user states it in docks, options and files, per cent.
 UNCERTAINTY = Parameter(
     "calibration_uncertainty",
     float,
@@ -37,7 +37,7 @@ UNCERTAINTY = Parameter(
 
 
 class CalibrationError(ValueError):
-    """An image cannot be measured because its scale is missing or is not that of an image."""
+    """An image cannot be measured because its scale is missing or does not belong to an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Calibration:
         Where the file of a diffraction pattern puts g = 0, which may be outside of the image; None where
         it does not say.
     shear : float, optional
-        Where both stretches of the image were measured on a standard: that of g along the diagonal, which the
-        pixel size along the axes cannot hold. Matching takes it into account; d and maps do not.
+        Stretch of g along the diagonal, where both stretches of the image were measured on a standard. The
+        pixel size along the axes cannot express it. Matching takes it into account; d and maps do not.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from ..spots.spot import Spot
 from .calibration import CalibrationError
 from .correction import Correction, axis_correction, isotropic_correction
 
-#: A mark is meant by its d or azimuth if these differ from it by less: a share of d, and degrees.
+#: A d or an azimuth selects a mark if it differs from the mark's by less than this: share of d, and degrees.
 NEAR_D, NEAR_AZIMUTH = 0.04, 4.0
 
 

@@ -20,9 +20,10 @@ from numpy.typing import ArrayLike
 
 from .calibration import STANDARD_UNCERTAINTY, CalibrationError
 
-#: Two spots whose directions tell the axes apart worse than this (relative uncertainty) are refused.
+#: Two spots are refused if their directions give the scale of either axis with more than this relative
+#: uncertainty.
 WORST_UNCERTAINTY = 0.02
-#: A factor outside of this range is a wrong assignment, not a calibration error.
+#: A factor beyond this comes from a wrong assignment, not from a calibration error.
 LARGEST_FACTOR = 3.0
 
 

@@ -19,16 +19,16 @@ from ..progress import Step
 from .micrograph import Micrograph
 
 Shift = tuple[float, float]
-#: Pixels an axis of the averaged frames that are compared.
+#: Pixels per axis of the averaged frames that are compared.
 COMPARED = 512
 #: Finest structure that counts, nm (lattice planes lie below 0.5), and the coarsest, as a share of the field.
 FINEST, COARSEST = 1.0, 0.25
-#: A shift counts where the correlation is higher there by so many robust standard deviations than elsewhere.
+#: A shift counts if the correlation exceeds its values elsewhere by this many robust standard deviations.
 #: Of 240 pairs of independent noise (256 to 1024 pixels) the highest reached 10.4, their median 7.5; film
 #: with structures of 1.2 nm, a quarter as strong as the noise, reaches 10 to 31, and the shift is right to
 #: about 0.1 nm, at worst to 0.3 nm.
 SIGNIFICANT = 12.0
-#: The least share of an axis that all frames have in common, for them to be cut to it.
+#: Frames are cut to their common field if it has at least this share of each axis.
 LEAST_COMMON = 0.5
 
 
@@ -41,9 +41,9 @@ class Drift:
     shifts : tuple of (y, x), pixels
         What lies at p in the first frame lies at p + shift in this one.
     known : tuple of bool
-        Whether the shift of a frame was measured; else it is that of the frame before.
+        Whether the shift of a frame was measured; otherwise it repeats the shift of the frame before.
     common : tuple of slice, (rows, columns), optional
-        What of the first frame is in all of them; None where that is too little to be analysed.
+        The part of the first frame that all frames contain; None if it is too small to be analysed.
     """
 
     shifts: tuple[Shift, ...]

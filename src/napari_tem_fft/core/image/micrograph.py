@@ -14,34 +14,36 @@ from scipy import ndimage
 from .annotations import fill_annotations
 from .calibration import NOT_CALIBRATED, Calibration, CalibrationError
 
-#: Entry of the metadata that says what an image certainly is, and that of the modulus of a complex transform.
+#: Metadata key for what an image certainly is, and its value for the modulus of a complex transform.
 KIND, TRANSFORM = "kind", "stored FFT"
-#: Fewest pixels along an axis that are transformed.
+#: Fewest pixels along an axis of an image that can be transformed.
 SMALLEST = 16
-#: Least field of view, nm and pixels along either axis, in which lattices are looked for: some dozen planes,
-#: and rings of the spectrum enough to tell noise. Lattices of 1024 pixels cut down to less give nothing.
+#: Smallest field of view, nm and pixels along either axis, in which lattices are searched: some dozen planes,
+#: and enough rings of the spectrum to estimate the noise. Images of 1024 pixels with lattices give nothing
+#: when they are cut to less.
 LEAST_FIELD, LEAST_PIXELS = 3.0, 64
-#: Share of a pixel by which a field may fall short: files keep the size of a pixel in single precision.
+#: Share of a pixel by which a field may fall short, because files store the pixel size in single precision.
 ROUNDING = 0.01
 #: Largest share of NaN and infinite pixels that is repaired; above it the image is refused.
 MOST_BAD = 0.01
 #: A pixel this many robust standard deviations away from its neighbours' median is a defect.
 DEFECT_SIGMA = 12.0
-#: Rows that are looked at together, so that they stay in the processor's cache.
+#: Rows that are processed together, so that they stay in the processor's cache.
 STRIP = 64
-#: A row or column whose mean lies this many robust standard deviations off its neighbours' is one too.
+#: A row or column is a defect if its mean is this many robust standard deviations off its neighbours' mean.
 LINE_SIGMA = 10.0
-#: A line that continues its neighbours to this correlation is part of the image (rows of a scan jump,
-#: filtered ones differ in their mean), unless its mean is off by so many times the usual step between pixels.
+#: A line that correlates with its neighbours this well is part of the image (rows of a scan jump, rows of a
+#: filtered image differ in their mean), unless its mean is off by this many times the usual step between
+#: pixels.
 LINE_OF_IMAGE, LINE_STEP = 0.6, 3.0
-#: Side of the blocks, in pixels, whose own steps tell how far off a defect is: vacuum can be far quieter.
+#: Side of the blocks, in pixels, whose own steps set the limit for a defect: vacuum can be far quieter.
 BLOCK = 64
-#: Pixels that are looked at in each, (y, x); no block is quieter than this share of the usual one.
+#: Pixels sampled in each block, (y, x), and the least noise of a block as a share of the usual one.
 SAMPLED = (4, 16)
 QUIETEST = 0.2
-#: Beside a defect, pixels that are off by less than this share of it are off because of it.
+#: Next to a defect, pixels that are off by less than this share of it are off because of it.
 BESIDE_DEFECT = 0.6
-#: Largest share of the rows, or of the columns, that is taken for defects; more are a feature of the image.
+#: Largest share of the rows, or of the columns, that can be defects; more are a feature of the image.
 MOST_LINES = 0.005
 
 
@@ -235,7 +237,7 @@ def prepared_pixels(
     limits = DEFECT_SIGMA * 1.4826 * _usual_steps(image)
     defects = _defects(image, bad, pixels if _exact(pixels) else image, limits)
     repaired = _repair(image, *defects)
-    if repaired:  # what a hot pixel has spilled over is told when it is gone
+    if repaired:  # the spill-over of a hot pixel can be recognised once the pixel itself is repaired
         repaired += _repair(image, *_defects_beside(image, *defects, limits))
     means = _row_means(image)
     lines = _repair_lines(image, means)
@@ -344,13 +346,13 @@ def _border_defects(image: NDArray[np.float32], limits: NDArray[np.float32]) -> 
 
 
 def _along(limits: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The limit of each of so many pixels from those of the blocks."""
+    """The limits of `count` pixels, taken from the limits of their blocks."""
     each: NDArray[np.float32] = limits[np.minimum(np.arange(count) * len(limits) // count, len(limits) - 1)]
     return each
 
 
 def _usual_steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Median size of a pixel's step from its neighbours in each block; that of the liveliest block around."""
+    """Median step of a pixel from its neighbours in each block, or in an adjacent block if larger there."""
     height, width = (max((n - 2) // size, 1) for n, size in zip(image.shape, (STRIP, BLOCK), strict=True))
     rows, columns = (
         (1 + np.linspace(0, n - 3, count * some)).astype(int)

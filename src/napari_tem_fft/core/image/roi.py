@@ -17,15 +17,15 @@ from ..grains.grain import GrainSet
 from ..maps.map_grid import MapGrid
 from .micrograph import SMALLEST, Micrograph, RegionOfInterest
 
-#: A grain belongs to a part that holds this share of it.
+#: A grain belongs to a region that holds at least this share of it.
 MOST_OF_IT = 0.5
 #: A polygon that fills more of its box than this is a rectangle.
 FULL = 0.995
-#: Drawn corners are known to this share of a pixel: napari keeps them in single precision.
+#: Drawn corners are known to this share of a pixel, because napari keeps them in single precision.
 ROUNDING = 1e-3
-#: What the name of a cut-out ends in.
+#: Suffix of the name of a cut-out.
 PART = " part"
-#: Keys in files, where the region stands among the metadata as in version 0.1: first pixel, and corners.
+#: Keys of the region in files, in the metadata as in version 0.1: first pixel, and corners.
 START, CORNERS = "part_start", "part"
 
 

@@ -27,18 +27,19 @@ LENGTHS_NM = {
 }
 _ANGLES = {"mrad", "rad", "deg", "\u00b0", "\u03bcrad", "urad", "radian", "degree"}
 _ENERGIES = {"ev", "kev", "mev"}
-#: No lengths, and so often met that pint is not asked (which takes the first ones for lengths on a screen).
+#: Common units that are no lengths. They are not passed to pint, which reads the first ones as screen
+#: lengths.
 _NO_LENGTHS = {
     *("px", "pixel", "pix", "pt", "point", "", "none", "unknown", "a.u.", "au", "arb", "frame", "slice"),
     *("s", "sec", "second", "ms", "us", "\u03bcs", "ns", "min", "hour", "h", "hz", "k", "c", "v", "kv", "na"),
     *("count", "electron", "e", "time", "channel", "undefined"),
 }
-#: What pint may be asked: a word or two. Formulas are not read, for a file's text is not to be computed.
+#: Texts that are passed to pint: one or two names. Formulas are not, so that no file's text is evaluated.
 _WORD = re.compile(r"[^\W\d_]{1,24}(?: [^\W\d_]{1,24})?")
 _PER_PIXEL = re.compile(r"(?<=\S)(?: ?/ ?| per )(?:px|pix|pixels?)$", re.IGNORECASE)
-#: What pint calls lengths in which people measure specimens: with any prefix of a metre, and these.
+#: Pint's names of lengths in which specimens are measured: the metre with any prefix, and a few others.
 _METRIC = re.compile(r"[a-z]*meter|angstrom|micron|fermi|bohr|atomic_unit_of_length|inch|thou")
-#: Ways in which an inverse is written, after spaces are gone.
+#: Ways to write an inverse, once spaces are removed.
 _BEFORE = ("1/", "1./", "per", "inverse", "reciprocal", "/")
 _AFTER = re.compile(r"(?:\^|\*\*)?[({]?-1(?:\.0)?[)}]?$")
 
@@ -87,11 +88,11 @@ def _length(text: str) -> float | None:
     """The length in nm; None where the text is none."""
     if text in LENGTHS_NM:
         return LENGTHS_NM[text]
-    word = text.casefold()
-    if not {word, word.removesuffix("s")}.isdisjoint(_NO_LENGTHS | _ANGLES | _ENERGIES):
+    name = text.casefold()
+    if not {name, name.removesuffix("s")}.isdisjoint(_NO_LENGTHS | _ANGLES | _ENERGIES):
         return None
-    bare = "".join(sign for sign in unicodedata.normalize("NFD", word) if not unicodedata.combining(sign))
-    for one in (word, bare.removesuffix("s").replace("metre", "meter")):
+    bare = "".join(sign for sign in unicodedata.normalize("NFD", name) if not unicodedata.combining(sign))
+    for one in (name, bare.removesuffix("s").replace("metre", "meter")):
         if len(one) > 2 and one in LENGTHS_NM:
             return LENGTHS_NM[one]
     return _asked_of_pint(text) if _WORD.fullmatch(text) else None

@@ -1,4 +1,4 @@
-"""Colours: one a phase, the same in every picture, told apart by colour-blind people too.
+"""Colours: one per phase, the same in every picture, distinct for colour-blind people too.
 
 The palette is Okabe and Ito's (2008) without black, followed by five of Tol's "muted" scheme. Beyond these
 twelve come darker and paler shades of them, neither near black nor near white: each in turn the one that is
@@ -18,19 +18,20 @@ PALETTE = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
     "#332288", "#88CCEE", "#882255", "#999933", "#44AA99",
 )  # fmt: skip
-#: Shades for what goes beyond the palette; plots hatch them as well.
+#: Shades for components beyond the palette; plots hatch them as well.
 SHADES = (
     "#954200", "#E0E0C2", "#8F5575", "#EAAE80", "#00507D", "#CCE8F8", "#F2CF80", "#4C9CC9",
     "#EEBC4C", "#5C4EA0", "#3C7EA3", "#A36186", "#ABDAF4", "#006F50", "#ADAD5C", "#803800",
     "#4CBB9D", "#EEBF99", "#F4EC7B", "#AA4B00", "#99D8C7", "#338EC1", "#ADA7CF", "#36525F",
 )  # fmt: skip
-#: Of crystal that has no name.
+#: Colour of crystals without a name.
 UNKNOWN = "#BBBBBB"
-#: Colours that are given first; the rest only where an image has more components.
+#: Number of colours that are given first; the others are for images with more components.
 _FIRST = 7
-#: A circular colour map of even steps, told apart by colour-blind people too; and one that is pale at zero.
+#: A perceptually even circular colour map that colour-blind people can read too; and one that is pale at
+#: zero.
 CIRCULAR, DIVERGING = "twilight_shifted", "PuOr"
-#: The colours of a deformation reach to this percentile of it.
+#: The colour range of a deformation ends at this percentile of it.
 REACH = 98.0
 
 

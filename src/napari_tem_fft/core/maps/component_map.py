@@ -17,10 +17,10 @@ from ..matching.result import outcome_words
 from ..spots.spot import Spot
 from .map_grid import MapGrid
 
-#: Name of the component of grains whose phase is not known.
+#: Name of the component of grains whose phase is unknown.
 UNKNOWN_CRYSTAL = "unknown crystal"
 #: Best outcome first.
-#: Shares that add up to more than this are of components that overlap, not rounded.
+#: If the shares add up to more than this, components overlap; less is rounding.
 MOST_SHARE = 1.005
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
@@ -88,10 +88,10 @@ class ComponentMap:
 
 
 def named_phases(match: GrainMatch) -> tuple[str, ...]:
-    """Phases of the component that a match makes its grain a part of, in the order of the alphabet.
+    """Phases of the component to which a match assigns its grain, in alphabetical order.
 
-    Two grains for which the same phases cannot be told apart are of one component, whichever of them each
-    has for the more probable.
+    Two grains with the same indistinguishable phases belong to one component, whichever phase is the more
+    probable for each.
     """
     return tuple(sorted(match.phases)) if match.outcome.names_phases else ()
 

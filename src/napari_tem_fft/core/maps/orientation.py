@@ -28,11 +28,11 @@ from .component_map import ComponentMap, component_name, named_phases
 from .map_grid import magnify
 from .strain import Deformation, smooth_field
 
-#: Spots whose d differ by less than this share, or three of their sigmas, are of one family.
+#: Spots belong to one family if their d differ by less than this share, or by three of their sigmas.
 SAME_D = 0.01
-#: Pixels an axis of a drawn map, about, and how much finer than the map it is at most.
+#: Approximate pixels per axis of a drawn map, and the largest factor by which it refines the map.
 DRAWN, MOST_FINER = 1024, 6
-#: What a spot tells of its d.
+#: Attributes of a spot that hold its d.
 D = ("d", "d_sigma")
 
 

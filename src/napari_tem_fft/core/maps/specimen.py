@@ -3,8 +3,8 @@
 Vacuum and holes have no amorphous speckle. The speckle's power (`measure_speckle`) is cut in two classes,
 which are accepted only if they are truly two: well apart, with a step at their border, so that a wedge of
 rising thickness is not cut in halves, and with next to none of the film's spectrum in the lower class, so
-that thin film is not taken for vacuum. The border is then drawn again where the power rises to that of the
-film nearby.
+that thin film is not taken for vacuum. The border is then drawn again where the power rises to the level of
+the film nearby.
 """
 
 from __future__ import annotations
@@ -27,48 +27,49 @@ from ..image.roi import inside_part
 from .map_grid import MapGrid, resample
 from .speckle import SMALLEST_SMOOTHING, Discs, Film, Speckle, band_power, measure_speckle
 
-#: Standard deviations of the Gaussians over which speckle is averaged, nm: the finest that does.
+#: Standard deviations of the Gaussians over which speckle is averaged, nm; the finest that suffices is taken.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 SMOOTHINGS = (SMALLEST_SMOOTHING, 2.6, 4.0)
-#: Distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to 2.9.
+#: Least distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to
+#: 2.9.
 FEWEST_SPREADS = 3.2
-#: Share of the vacuum that lies so many smoothings from its border; noise makes small islands.
+#: Least share of the vacuum that lies `DEEP` smoothings or more from its border; noise makes small islands.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 DEEP_SHARE = 0.35
 #: No record says on what it was set. Sweep of DEEP: halved, nothing; doubled, film 0.99 -> 0.95.
 DEEP = 1.25
 #: Smallest distance between the classes, in the logarithm of the power ratio.
 SMALLEST_RISE = 0.2
-#: Vacuum has at most this share of the film's power above shot noise: more is film too, only thinner.
+#: Largest power of vacuum above shot noise, as a share of the film's: more is thinner film.
 VACUUM_SHARE = 0.25
-#: Where the shot noise is not known, the spectra must speak for vacuum: with at least this share of the
-#: film's power the lower class must fit worse, in squares, by this factor. Of 90 simulated films without a
-#: vacuum (half of the field half as strong, wedges, uneven beams; low-passed, resampled or quantised) 2
-#: exceed it, of 80 processed micrographs with a vacuum 2 do not (`specimen_bench.py`).
+#: Where the shot noise is unknown, the spectra must support vacuum: the lower class must fit worse, in
+#: squares, by this factor if it contains at least this share of the film's power. 2 of 90 simulated films
+#: without vacuum (half of the field half as strong, wedges, uneven beams; low-passed, resampled or quantised)
+#: exceed the factor; 2 of 80 processed micrographs with vacuum do not (`specimen_bench.py`).
 THIN_SHARE = 0.3
 VACUUM_EVIDENCE = 1.6
-#: The spectra are taken in so many bands, from this frequency to that, 1/nm, and this share of those that a
-#: filter has passed.
+#: Number of bands of the spectra, their first and last frequency, 1/nm, and the share of the frequencies
+#: passed by a filter that is used.
 SHARE_BANDS = 9
 SHARE_REACH = (1.2, 7.0)
 SHARE_PASSED = 0.85
-#: The rise across the border must be this share of that between the classes, seen from between so many
-#: smoothings on either side.
+#: Least rise across the border, as a share of the difference between the classes. It is measured between
+#: these distances from the border on either side, in smoothings.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 SMALLEST_STEP = 0.55
 STEP_REACH = (1.0, 2.5)
-#: The border lies where the power has risen by this share from the vacuum's to that of the film nearby, which
-#: is averaged beyond so many smoothings from the border, over so many nm. A half would be that of a sharp
-#: edge, but films get thin there.
+#: The border lies where the power has risen by this share from the vacuum to the film nearby. The film is
+#: averaged beyond this many smoothings from the border, over this many nm. A half would suit a sharp edge,
+#: but films get thin there.
 RISE = 0.43
 DEEP_FILM = 2.0
 NEARBY = 5.0
-#: Smoothing raises the power at the border of a hole and lowers it at that of an island. How much is seen on
-#: the mask itself, in so many rounds.
+#: Smoothing raises the power at the border of a hole and lowers it at the border of an island. The amount is
+#: measured on the mask itself, in this many rounds.
 ROUNDS = 3
-#: Pieces of vacuum, or of specimen, that are smaller than so many squares of the smoothing are chance.
+#: Pieces of vacuum, or of specimen, that are smaller than this many squares of the smoothing are chance.
 SMALLEST_PIECE = 8.0
-#: A mask's sides are in the ratio of the image's to this relative difference and a pixel.
+#: Largest relative difference between the aspect ratios of a mask and its image, apart from a pixel.
 SAME_SIDES = 0.02
 
 
@@ -79,7 +80,7 @@ def specimen_mask(
     spots: Discs = (),
     crystals: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """True where there is matter, on `grid`; all True where no vacuum can be told.
+    """True where there is matter, on `grid`; all True if no vacuum can be recognised.
 
     Parameters
     ----------
@@ -148,11 +149,11 @@ def _has_no_film(
     classes: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     smoothing: float,
 ) -> bool:
-    """Whether the spectrum of the lower class is that of vacuum rather than that of thin film.
+    """Whether the spectrum of the lower class is a spectrum of vacuum rather than of thin film.
 
-    Vacuum has shot noise alone, which is white but for the camera and a filter, smooth functions of g; film
-    has the rings of the contrast transfer too. So the lower class is fitted by a smooth fall and a share of
-    the difference between the classes, any share against one of thin film.
+    Vacuum has shot noise alone, which is white apart from the camera and a filter, both smooth functions of
+    g; film also has the rings of the contrast transfer. So the lower class is fitted by a smooth decay plus a
+    share of the difference between the classes: once with any share, once with at least a thin film's share.
     """
     matter, crystal = classes
     depth = DEEP * smoothing

@@ -33,34 +33,35 @@ from .map_grid import MapGrid
 
 #: Speckle band, 1/nm.
 BAND = (1.2, 3.5)
-#: No frequency counts with more than this multiple of its ring's mean power, and rings have so many bins.
+#: The power of a frequency is clipped at this multiple of its ring's mean, and rings have at least this many
+#: bins.
 STRONGEST = 2.0
 RING_BINS = 400
 #: A filter has cut a frequency off where less than this share of the power at the end of the band is left, in
 #: the windows at this quantile. The least share seen in unfiltered images is 0.17.
 PASSED = 0.05
 USUAL_WINDOW = 0.25
-#: Film has next to no power beyond this frequency, 1/nm: what a filter has left there, up to this share of
-#: the last frequency that it passes, is shot noise.
+#: Film has next to no power beyond this frequency, 1/nm. Whatever a filter has left there, up to this share
+#: of the last frequency that it passes, is shot noise.
 SHOT_NOISE_FROM = 7.0
 SHOT_NOISE_SHARE = 0.95
-#: Speckle has not more than this multiple of the median of its surroundings.
+#: Speckle is clipped at this multiple of the median of its surroundings.
 BRIGHT_POINT = 6.0
-#: A window has no more shot noise than its neighbours' median by this factor, or something else is in it.
+#: If a window has more shot noise than its neighbours' median by this factor, it contains something else.
 ODD_WINDOW = 1.5
-#: Where a window has less shot noise than this share of that of a bright one, at this quantile, it counts as
-#: having it: beside the dark vacuum of a dark-field image even what a filter spills out of the film is a lot.
+#: Least shot noise of a window, as a share of the shot noise of a bright one (at this quantile): compared
+#: with the dark vacuum of a dark-field image, even what a filter spills out of the film is a lot.
 DARK, BRIGHT_WINDOW = 0.5, 0.9
-#: Crystals count where less than this share of the average is film.
+#: Crystals are included where less than this share of the average is film.
 FILM_NEAR = 0.2
-#: Speckle is pooled before it is averaged, to so many pixels in this smallest average, nm, at least.
+#: Speckle is pooled before it is averaged, to at least this many pixels per smallest smoothing, nm.
 PIXELS_A_SMOOTHING = 4
 SMALLEST_SMOOTHING = 1.6
 #: Pixels of a band's image to a period of its highest frequency.
 SAMPLES = 2.4
 
-#: A pixel has at least so many of the band image along either axis: a few of them would tell the phase of the
-#: waves from their power.
+#: Fewest pixels of the band image, along either axis, that are pooled into one: with fewer, the phase of the
+#: waves would show in their power.
 FEWEST_POOLED = 3
 
 Discs = Sequence[tuple[tuple[float, float], float]]

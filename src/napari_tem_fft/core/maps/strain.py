@@ -1,10 +1,10 @@
 """Deformation: the displacement gradient of a grain's lattice at each place, against a reference of its own.
 
 Geometric phase analysis (Hytch, Snoeck, Kilaas 1998): the phase of the fringes' complex amplitude turns
-where the local g differs from that of the reference. Least squares over all g of a grain give what turns and
-stretches them: with two directions or more the strain (eps_xx, eps_yy, eps_xy) and the rotation, with one
-only the change of d along it and the turn of its planes. Thickness and the lens move phases as well: what is
-shown is the lattice of the image.
+where the local g differs from the reference g. Least squares over all g of a grain give their rotation and
+strain: with two directions or more the strain (eps_xx, eps_yy, eps_xy) and the rotation, with only one
+direction the change of d along it and the turn of its planes. Thickness and the lens move phases as well: the
+maps show the lattice of the image.
 
 Axes: x to the right and y upwards as displayed, so that rotations count counter-clockwise.
 """
@@ -36,14 +36,14 @@ Shown = Literal["d_change", "rotation", "eps_xx", "eps_yy", "eps_xy"]
 SHOWN: tuple[Shown, ...] = ("d_change", "rotation", "eps_xx", "eps_yy", "eps_xy")
 #: The components of the strain, in the order of `Deformation.strain`.
 STRAINS: tuple[Shown, ...] = ("eps_xx", "eps_yy", "eps_xy")
-#: Strongest spots of a grain whose phases are looked at.
+#: Strongest spots of a grain whose geometric phases are measured.
 MOST_SPOTS = 4
-#: Spots whose directions are nearer than this (degrees) count as one: across it, errors would be fourfold.
+#: Spots closer in direction than this (degrees) count as one direction: errors across it would be fourfold.
 COLLINEAR = 15.0
 #: A grain has the lattice of the reference region if its g differ by less than this share, strained or turned
 #: (by 2.9 degrees at most). Film and substrate do, two crystals side by side hardly ever in two directions.
 SAME_LATTICE = 0.05
-#: What `DeformationParams.reference` says by default.
+#: Default of `DeformationParams.reference`.
 WHOLE_GRAIN = "grain"
 
 
@@ -100,7 +100,7 @@ def reference_corners(text: str) -> NDArray[np.float64] | None:
     if text.strip() == WHOLE_GRAIN:
         return None
     try:
-        numbers = np.array([float(word) for word in text.split(",")])
+        numbers = np.array([float(number) for number in text.split(",")])
     except ValueError:
         numbers = np.empty(0)
     if len(numbers) < 4 or len(numbers) % 2 or not np.isfinite(numbers).all():
@@ -242,7 +242,7 @@ class Deformation:
 
 
 def unused_reference(parts: Sequence[Deformation], params: DeformationParams) -> str:
-    """That a stated region is the reference of no grain, and why; empty where it is that of some."""
+    """Warning that a stated region is the reference of no grain, and why; empty if it is used by a grain."""
     if not parts or reference_corners(params.reference) is None or any(part.of_region for part in parts):
         return ""
     return (
@@ -310,9 +310,9 @@ def deformations(
     width : float, nm
         Of the filter.
     reference : ndarray of bool, shape ``grid.shape``, optional
-        Where the lattice counts as undeformed: that of the grains of which at least one filter's area lies in
-        it, and of others that show the same lattice, each g within `SAME_LATTICE` of one there. The rest have
-        their own mean as the reference, as all have without a region.
+        Where the lattice counts as undeformed. It is the reference of grains that overlap it by at least one
+        filter's area, and of others with the same lattice (each g within `SAME_LATTICE` of one there). Other
+        grains have their own mean as the reference; so have all grains if no region is given.
     """
     by_id = {spot.id: spot for spot in spots}
     measured: dict[int, tuple[Deformation, GradientMaps]] = {}
@@ -359,9 +359,9 @@ def _same_lattice(
         )
         if off < SAME_LATTICE * abs(known.g) and all(spot is not other for other, _ in pairs):
             pairs.append((spot, one))
-    told = measured_spots([spot.g for spot in spots], width)
+    resolved = measured_spots([spot.g for spot in spots], width)
     shown = [spot.g for spot, _ in pairs]
-    return pairs if shown and is_plane(shown) == is_plane(told) else []
+    return pairs if shown and is_plane(shown) == is_plane(resolved) else []
 
 
 def _deformation(
@@ -480,11 +480,11 @@ def displacement_gradient(
     width : float, nm
         Of the filter.
     reference : ndarray of bool, shape ``grid.shape``
-        Where the lattice is undeformed: its mean g is that of the reference.
+        Where the lattice is undeformed: the mean g there is the reference.
     wander : float, 1/nm
         Standard uncertainty of a local frequency besides the noise.
     apart : bool
-        The reference is elsewhere: its own uncertainty adds to that of each place.
+        The reference is elsewhere: its own uncertainty adds to the uncertainty of each place.
     known : sequence of ReferenceFrequency, optional
         One a spot, where the reference was measured in another grain.
     """

@@ -18,14 +18,14 @@ from ..fourier.frequency_grid import FrequencyGrid
 from ..fourier.local_spectra import LocalSpectra
 from ..fourier.threads import threads
 
-#: A ring is at least so many native steps wide, or its mean jumps from one to the next with the few bins that
-#: fall into it. Steps of a padded field are correlated, and one is enough.
+#: Least width of a ring in native steps. In narrower rings the mean jumps from one to the next with the few
+#: bins that fall into each. Steps of a padded field are correlated; one of them is enough.
 STEPS_A_RING = 1.5
-#: Steps are made finer until rings can be so narrow, 1/nm, as long as a plane has at most so many bins an
+#: Steps are refined until rings can be this narrow, 1/nm, as long as a plane has at most this many bins per
 #: axis.
 NARROWEST_RING = 0.01
 MOST_BINS = 2300
-#: Columns beyond g_x = 0 that a spline looks at.
+#: Columns beyond g_x = 0 that a spline uses.
 MIRRORED = 3
 
 
@@ -136,9 +136,9 @@ def _interpolated(values: NDArray[np.float32], finer: tuple[int, int], order: in
 
 
 def _between(count: int, finer: int, order: int) -> NDArray[np.float32]:
-    """Weights of so many values at the places between them, shape ((count - 1) * finer + 1, count).
+    """Weights of `count` values at the places between them, shape ((count - 1) * finer + 1, count).
 
-    A spline is linear in the values, so it is known from what it makes of each of them alone.
+    A spline is linear in the values, so its weights follow from interpolating each unit vector.
     """
     places = np.arange((count - 1) * finer + 1) / finer
     spline = interpolate.make_interp_spline(np.arange(count), np.eye(count, dtype=np.float32), k=order)

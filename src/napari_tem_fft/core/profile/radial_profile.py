@@ -25,18 +25,19 @@ from .ring_sums import RingSums, masked_sums
 
 #: Peaks are fitted within this many of their half widths.
 FIT_REACH = 2.0
-#: A fitted centre is never trusted beyond this share of a ring's width: where rings are as wide as a peak,
-#: its bins pull the centre. On simulated fringes in fields of 10 to 51 nm errors are then 0.5 to 1.2 sigma.
+#: Least uncertainty of a fitted centre, as a share of a ring's width: where rings are as wide as a peak, its
+#: bins pull the centre. On simulated fringes in fields of 10 to 51 nm errors are then 0.5 to 1.2 sigma.
 SMALLEST_SIGMA = 0.1
 #: The background is a running median over this range of g, 1/nm.
 BACKGROUND_RANGE = 1.0
 
-#: A peak is a side lobe of another if it has less than this share of its height within so many of its widths.
-#: The first lobe of a disc has 0.02 of the height, that of a square 0.05, both less than 4 widths away.
+#: A peak is a side lobe if it has less than this share of the height of another peak and lies within this
+#: many widths of it. The first lobe of a disc has 0.02 of the height, the first lobe of a square 0.05, both
+#: less than 4 widths away.
 LOBE_HEIGHT, LOBE_WIDTHS = 0.2, 4.0
 
 Curve = Literal["whole image", "masked", "local maximum", "pattern"]
-#: Curves from which the peaks are taken, the best first: what lies in the mask has the least noise below it.
+#: Curves from which the peaks are taken, the best first: inside the mask, peaks stand on the least noise.
 CURVES: tuple[Curve, ...] = ("masked", "local maximum", "whole image")
 
 
@@ -308,7 +309,7 @@ def fitted_peaks(
 ) -> Iterator[ProfilePeak]:
     """Peaks of a curve above its background that stand out of its error this many times, fitted.
 
-    So many neighbouring points are `correlated`, and count as one in the fit's uncertainty.
+    Groups of `correlated` neighbouring points count as one point in the fit's uncertainty.
     """
     relative = height / error
     padded = np.concatenate([[0.0], relative, [0.0]])

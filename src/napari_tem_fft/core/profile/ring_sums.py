@@ -16,7 +16,7 @@ from ..fourier.diffractogram import Diffractogram
 from ..fourier.frequency_grid import FrequencyGrid
 from .fine_spectrum import FineSpectrum, fine_spectrum
 
-#: Power over noise is counted in these.
+#: Power over noise is counted in multiples of this.
 QUANTUM = 2.0**-22
 #: Cells whose bins are looked up together.
 MOST_CELLS = 1 << 14

@@ -2,7 +2,7 @@
 
 Its edge is the sharpest thing in a pattern and would give spots, rings and a centre. A stop is dark against
 the diffuse light of its own ring, or, where it covers whole rings about the beam, against the rings outside;
-it lies over the beam or beside it; and its edge is sharp, as that of no valley of the diffuse light.
+it lies over the beam or next to it; and its edge is sharper than any valley of the diffuse light.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from .centre import Point, bin_pattern, unbin_centre
 Mask = NDArray[np.bool_]
 Image = NDArray[np.float32]
 
-#: Most pixels along an axis of the image in which it is looked for.
+#: Most pixels along an axis of the image in which the stop is searched.
 COARSE = 512
 #: A pixel is shaded if it has less than this share of its ring's light. Stops let through up to a fifth;
 #: 0.4 to 0.6 give the same for `tests/core/saed/test_beam_stop.py`.
 SHADED = 0.5
-#: Smoothing before, pixels of the coarse image; the edge is left out by this and `MARGIN` more.
+#: Smoothing before the search, pixels of the coarse image; a border this wide plus `MARGIN` is left out.
 SMOOTHING, MARGIN = 1.5, 3
-#: The diffuse light of a ring is this percentile of so many rings about it, which powder rings do not raise.
+#: The diffuse light of a ring is this percentile of this many rings around it; powder rings do not raise it.
 LOW, WINDOW = 30, 25
-#: Least area, and nearest to the beam, as shares of the image and of its smaller side.
+#: Least area of a stop as a share of the image, and how near it comes to the beam, as a share of the smaller
+#: side.
 LEAST_AREA, NEAREST = 5e-4, 0.12
-#: Largest share of an image that a stop covers.
+#: Largest share of an image that a stop can cover.
 MOST_AREA = 0.4
-#: How far from the edge, coarse pixels, in- and outside are compared, and the least median ratio of the two
-#: outside to inside: light that falls off by itself has 1.0 to 1.3 there.
+#: Distance from the edge, coarse pixels, at which the light outside and inside is compared, and the least
+#: median ratio of outside to inside: light that decays without a stop has 1.0 to 1.3 there.
 ACROSS, LEAST_RATIO = 4.0, 1.7
 #: A shaded pixel is darker than its ring by this many of the ring's own standard deviations.
 LEAST_DEPTH = 2.5
-#: Turns, degrees, about the centre by which shaded pixels get their values from others of their ring.
+#: Rotations about the centre, degrees, through which shaded pixels take values from the rest of their ring.
 TURNS = (180, 120, 240, 90, 270, 60, 300, 150, 210, 30, 330)
 
 

@@ -24,19 +24,19 @@ Point = tuple[float, float]
 Image = NDArray[np.float32]
 CentreSource = Literal["given", "file", "symmetry", "pairs of spots"]
 
-#: Most pixels an axis for the search of the whole image, and for the details.
+#: Most pixels per axis for the search in the whole image, and for the details.
 COARSE, FINE = 384, 2048
 #: Least share of the image that must overlap with itself turned about a centre.
 LEAST_OVERLAP = 0.15
 #: Least correlation of the image with itself turned by 180 degrees.
 LEAST_SYMMETRY = 0.3
-#: How far, in pixels, the symmetry moves a centre that is given or was found roughly.
+#: Largest distance, in pixels, by which the symmetry may move a given or roughly found centre.
 REACH = 6
 #: Details are finer than this many pixels and coarser than one (standard deviations).
 DETAIL = 6.0
 #: The peak of the details' convolution must stand out by this many times its scatter.
 LEAST_PEAK = 6.0
-#: Correlation of the noise with itself turned, above which +g and -g are one datum.
+#: If the noise correlates with itself, turned by 180 degrees, by more than this, +g and -g are one datum.
 SAME_NOISE = 0.9
 #: Uncertainty, in pixels, of a centre that the details do not confirm.
 UNCONFIRMED_SIGMA = 3.0
@@ -154,7 +154,7 @@ def _self_correlation(
 
 
 def _convolution(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
-    """Full convolution; element k is that of centres k / 2."""
+    """Full convolution; element k belongs to the centre k / 2."""
     shape = [2 * n - 1 for n in one.shape]
     size = [fft.next_fast_len(n, real=True) for n in shape]
     first = fft.rfft2(one, s=size, workers=threads())

@@ -19,19 +19,20 @@ from .noise import nan_median
 
 Image = NDArray[np.float32]
 
-#: Sectors of half a turn (opposite ones are one), and samples across each.
+#: Sectors in half a turn (opposite ones are combined), and samples across each.
 SECTORS, ACROSS = 18, 24
 #: Samples of the logarithm of the radius.
 SAMPLES = 1024
-#: Largest shift that is looked for, as a share of the radius, and rounds of fitting.
+#: Largest shift that is searched, as a share of the radius, and number of fitting rounds.
 MOST, ROUNDS = 0.06, 4
-#: Fewest sectors in which rings are seen, of all.
+#: Least share of the sectors in which rings must be visible.
 FEWEST = 0.6
 #: Least correlation of a sector's rings with the mean.
 LEAST_ALIKE = 0.35
-#: What of a profile is no ring: smoother than this many samples.
+#: Features of a profile smoother than this many samples are not rings.
 BROAD = 40.0
-#: Ellipses of less than this (long over short axis - 1), or this many standard uncertainties, are not said.
+#: Ellipticities (long over short axis - 1) below this, or below this many standard uncertainties, are not
+#: reported.
 LEAST_SAID, LEAST_SIGMA = 0.004, 4.0
 
 
@@ -55,7 +56,7 @@ class RingEllipse:
 
     @property
     def significant(self) -> bool:
-        """Whether it is worth a word."""
+        """Whether the ellipticity is large and certain enough to be reported."""
         return self.ellipticity > max(LEAST_SAID, LEAST_SIGMA * self.sigma)
 
     def stretch(self) -> NDArray[np.float64]:

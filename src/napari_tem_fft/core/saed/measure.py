@@ -1,7 +1,7 @@
 """A stored diffraction pattern or FFT in 1/nm, measured as it is: centre, radial profile, spots.
 
-It is never transformed again. Rings and spots give d = 1/|g| by the image's scale in 1/nm a pixel, whose
-own uncertainty (the camera length's) stands beside that of each fit.
+It is never transformed again. Rings and spots give d = 1/|g| by the image's scale in 1/nm per pixel. The
+scale's own uncertainty (of the camera length) is given separately from the uncertainty of each fit.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from .ellipse import RingEllipse, fit_ellipse, without_ellipse
 from .peaks import find_peaks
 from .spots import PatternSpot, centre_of_pairs, paired, spots_of
 
-#: Neighbouring pixels of a camera share their electrons: this many are one datum in a ring's mean.
+#: Neighbouring pixels of a camera share their electrons: this many count as one datum in a ring's mean.
 CORRELATED = 2.0
 #: Fewest pixels of a ring.
 FEWEST = 8
-#: Least share of a ring that a beam stop leaves open.
+#: A ring is measured if a beam stop leaves at least this share of it open.
 LEAST_OPEN = 0.4
 #: A single spot narrower than this (standard deviation, pixels) is a hot pixel or a cosmic ray.
 SPIKE = 0.55
@@ -325,7 +325,7 @@ def _doubts(centre: PatternCentre) -> tuple[str, ...]:
 def _by_the_file(
     image: NDArray[np.float32], origin: Point, hidden: NDArray[np.bool_] | None = None
 ) -> tuple[PatternCentre, tuple[str, ...]]:
-    """The file's centre; that of the pattern's own symmetry where this contradicts the file."""
+    """The file's centre, or the centre of the pattern's own symmetry where it contradicts the file."""
     inside = all(0 <= o <= n - 1 for o, n in zip(origin, image.shape, strict=True))
     if inside:
         found = find_centre(image, origin, _FILE, hidden)

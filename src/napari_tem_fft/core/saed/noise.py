@@ -19,9 +19,9 @@ from scipy import ndimage
 Point = tuple[float, float]
 Image = NDArray[np.float32]
 
-#: Length of the arcs, pixels, and fewest of them to a ring.
+#: Length of the arcs, pixels, and fewest arcs per ring.
 ARC, FEWEST_ARCS = 48.0, 6
-#: Samples an arc.
+#: Samples per arc.
 SAMPLES = 24
 #: Rings, of one pixel each, over which the scatter is averaged.
 SCATTER_RINGS = 7

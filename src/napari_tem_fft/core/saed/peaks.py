@@ -12,21 +12,21 @@ from scipy import ndimage, optimize
 from .centre import PatternCentre, bin_pattern, unbin_centre
 from .noise import Image, PatternNoise, Point, pattern_noise
 
-#: Smoothing, in pixels, with which peaks are looked for: sharp ones and broad ones.
+#: Smoothing, in pixels, for the search of sharp peaks and of broad ones.
 SMOOTHING = (1.0, 3.0)
 #: Images smaller than this are not searched for broad peaks.
 SMALLEST_FOR_BROAD = 128
-#: Most peaks that are fitted; beyond it a pattern is a ring of grains, measured by its profile.
+#: Most peaks that are fitted; a pattern with more consists of rings of grains, measured by its profile.
 MOST_PEAKS = 800
 #: Largest half width of a peak at half height, pixels.
 LARGEST = 24
-#: A fitted place further from where it was seen than this, in half widths, is another thing.
+#: A fit that ends further than this, in half widths, from where the peak was seen has found something else.
 DRIFT = 1.5
-#: A fitted place is never trusted beyond this, pixels.
+#: Least uncertainty of a fitted place, pixels.
 SMALLEST_SIGMA = 0.02
-#: Smoothed by more than this, pixels, an image is binned first.
+#: An image that is smoothed by more than this, pixels, is binned first.
 FINEST = 1.5
-#: Of the fitted Gaussian and the plane below it.
+#: Number of parameters of the fitted Gaussian and the plane below it.
 PARAMETERS = 7
 
 #: Significance, ln of the false-alarm probability, row and column.

@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from ..errors import ReadError
 from ..results.whole_folder import plain_name
 
-#: Most files in an archive, and how deep they may lie.
+#: Most files in an archive, and deepest nesting of their folders.
 MOST_FILES, DEEPEST = 20_000, 3
 #: An archive may unpack to this many bytes, or to this many times its own size, whichever is more.
 SMALL_BYTES, MOST_EXPANSION = 2**26, 100
-#: Suffixes of what is compressed; pictures are already, and pixels are mostly noise.
+#: Suffixes of files that are compressed; pictures already are, and pixels are mostly noise.
 _TEXT = {".json", ".csv"}
 
 _REFUSED = "do not open it: it was not written by napari-tem-fft, or was tampered with"

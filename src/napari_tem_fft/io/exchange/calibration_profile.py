@@ -21,9 +21,9 @@ from ..plain import from_plain, read_json, to_plain
 
 _FORMAT = "napari-tem-fft calibration profile"
 _VERSION = 1
-#: A profile is a few lines; a longer file (bytes) is none.
+#: Longest file of a profile, bytes; real ones have a few lines.
 _LONGEST = 2**20
-#: Magnifications and voltages are the same setting where they differ by less than this share.
+#: Magnifications and voltages are the same setting if they differ by less than this share.
 _SAME_NUMBER = 0.005
 
 
@@ -109,7 +109,7 @@ def apply_profile(profile: CalibrationProfile, micrograph: Micrograph) -> Microg
     Raises
     ------
     CalibrationError
-        If the profile is that of another microscope or magnification, or the image has no scale.
+        If the profile belongs to another microscope or magnification, or the image has no scale.
     """
     unknown = [what for what, agrees in _comparison(profile, micrograph).items() if agrees is None]
     warnings = micrograph.warnings

@@ -26,7 +26,8 @@ LAUE_GROUPS = {
     "-1": (1, "1"), "2/m": (2, "20"), "mmm": (3, "22"), "4/m": (4, "4"), "4/mmm": (5, "42"), "-3": (6, "3"),
     "-3m": (7, "32"), "6/m": (8, "6"), "6/mmm": (9, "62"), "m-3": (10, "23"), "m-3m": (11, "43"),
 }  # fmt: skip
-#: What an .ang has where a point is not indexed: angles of 4 pi, confidence -1, misfit of 180 degrees.
+#: Values in an .ang file for a point that is not indexed: angles of 4 pi, confidence -1, misfit of 180
+#: degrees.
 NO_ANGLE, NO_CONFIDENCE, NO_FIT = 12.56637, -1.0, 180.0
 _NM_IN_UM = 1e-3
 

@@ -10,7 +10,7 @@ from ...core.pipeline import Analysis
 from ..results.folder import ANALYSIS
 from .ro_crate import write_ro_crate
 
-#: Format -> what is written, in words for the command line.
+#: Format -> what is written, as the command line describes it.
 FORMATS = {
     "ang": "grains.ang: phase and orientation of named grains (EDAX; MTEX, orix)",
     "ctf": "grains.ctf: the same (Oxford Instruments; MTEX)",
@@ -65,7 +65,8 @@ def export(analysis: Analysis, folder: str | Path, formats: Sequence[str] = ("ct
     return paths
 
 
-#: Module and function of each format, and the file that the function is told; without one the folder.
+#: Module and function of each format, and the file that the function gets; if there is none, it gets the
+#: folder.
 _WRITERS = {
     "ang": ("ebsd_text", "write_ang", "grains.ang"),
     "ctf": ("ebsd_text", "write_ctf", "grains.ctf"),

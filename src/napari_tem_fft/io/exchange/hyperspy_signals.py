@@ -25,9 +25,9 @@ from ..results.map_files import label_planes
 if TYPE_CHECKING:
     from hyperspy.signals import Signal2D
 
-#: Names of the signals of an analysis, which are those of their files.
+#: Names of the signals of an analysis and of their files.
 MICROGRAPH, COMPONENTS, GRAINS, SPECIMEN = "micrograph", "components", "grains", "specimen"
-#: The node of HyperSpy's metadata that is ours.
+#: This package's node in HyperSpy's metadata.
 NODE = "napari_tem_fft"
 
 

@@ -21,12 +21,12 @@ from ..results.tables import PROFILE_COLUMNS, SPOT_COLUMNS, profile_rows, spot_r
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: End of a column's name -> unit; the longest that fits counts.
+#: End of a column's name -> unit; the longest match counts.
 UNITS = {
     "_per_nm": "1/nm", "_nm2": "nm^2", "_nm": "nm", "_angstrom": "angstrom", "_deg": "deg", "_percent": "%",
     "seconds": "s", "_bytes": "bytes",
 }  # fmt: skip
-#: Columns of text and of whole numbers; all others hold numbers.
+#: Columns of text and of integers; all others hold real numbers.
 TEXT = frozenset({
     "axis_uvw", "by_user", "component", "curve", "file", "folder", "hkil", "hkl", "kind", "note",
     "orientation_hkil", "orientation_hkl", "origin", "other_axis_uvw", "outcome", "phase", "rotation_hkl",

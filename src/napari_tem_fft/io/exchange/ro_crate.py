@@ -21,9 +21,9 @@ from ..results.whole_folder import PROVENANCE, read_description
 
 SPECIFICATION, PROFILE = "https://w3id.org/ro/crate/1.1", "https://w3id.org/ro/wfrun/process/0.5"
 CONTEXT = [f"{SPECIFICATION}/context", "https://w3id.org/ro/terms/workflow-run/context"]
-#: What of a file's bytes is hashed at a time.
+#: Bytes of a file that are hashed at a time.
 BLOCK = 2**20
-#: Kinds of files that Python does not know.
+#: MIME types of files that Python does not know.
 KINDS = {
     ".ang": "text/plain", ".ctf": "text/plain", ".hspy": "application/x-hdf5", ".npz": "application/zip",
     ".nxs": "application/x-hdf5", ".parquet": "application/vnd.apache.parquet", ".tif": "image/tiff",

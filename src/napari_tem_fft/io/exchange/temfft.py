@@ -36,7 +36,7 @@ from .archive import pack, unpack
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft document", 1
 SUFFIX, DOCUMENT, PIXELS, RESULTS, LAYERS = ".temfft", "temfft.json", "micrograph.npy", "results", "layers"
-#: A longer description is none of ours.
+#: Longest description of an analysis, bytes.
 MOST_TEXT = 2**26
 KINDS = ("image", "labels", "points", "shapes")
 

@@ -27,7 +27,7 @@ from ...core.pipeline import Analysis
 from ..results.grain_tables import sizes_of
 from .overview import draw_outline, scale_bar, shown_image
 
-#: What the maps of the deformation are.
+#: Titles of the maps of the deformation.
 _MEANINGS: dict[Shown, str] = {
     "d_change": "change of d within each grain (%)",
     "rotation": "rotation within each grain (°)",

@@ -16,11 +16,11 @@ from ...core.text import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Spots and peaks whose d differ by less are labelled once.
+#: Spots and peaks whose d differ by less than this share get one label.
 SAME_D = 0.006
 MOST_RINGS = 12
 MOST_PEAKS = 22
-#: Spacings of a component that are listed: those of its strongest spots.
+#: Most spacings that are listed for a component, from its strongest spots.
 MOST_D = 4
 
 

@@ -13,9 +13,9 @@ from ..results.grain_tables import grain_rows
 from ..results.tables import spot_rows
 from .overview import overview
 
-#: Dots an inch of the overview, quality of its JPEG: some 100 kB, for notebooks keep what they show.
+#: Dots per inch and JPEG quality of the overview: some 100 kB, because notebooks store what they show.
 DPI, QUALITY = 55, 60
-#: Most rows of grains and of spots; the rest is counted.
+#: Most rows of grains and of spots; the others are only counted.
 MOST_GRAINS, MOST_SPOTS = 12, 10
 
 

@@ -30,15 +30,15 @@ from ...core.profile.radial_profile import listed_peaks
 from .labels import distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 from .picture import DPI, PANELS, PictureOptions, save_figure
 
-#: Inches: width of an image panel, height of the images' row and of the profile's, the room of a legend of
-#: eight components, and the least width of a profile.
+#: Inches: width of an image panel, height of the row of images and of the profile, room for a legend of eight
+#: components, and least width of a profile.
 PANEL, IMAGE_ROW, PROFILE_ROW, LEGEND, LEAST_PROFILE = 6.0, 7.2, 3.8, 1.9, 10.0
-#: Most pixels an axis of the shown micrograph.
+#: Most pixels per axis of the displayed micrograph.
 SHOWN = 900
 MOST_NAMED = 8
-#: Most characters of a line of the legend: the figure ends there.
+#: Most characters in a line of the legend: the figure ends there.
 WIDEST_LEGEND = 64
-#: Spots that are named by hkl, and how far beside them the names stand, 1/nm.
+#: Most spots that are labelled by hkl, and distance of the labels from them, 1/nm.
 MOST_INDEXED, BESIDE = 16, 0.3
 CURVES = {"whole image": "#777777", "masked": "#0072B2", "local maximum": "#D55E00"}
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
@@ -94,7 +94,7 @@ def overview(
 
 
 def _figure(images: Sequence[str], profile: bool) -> tuple[Figure, tuple[list[Axes], list[Axes]]]:
-    """A figure with places for so many images and, below them, the profile; margins are inches."""
+    """A figure with axes for the images and, below them, the profile; margins in inches."""
     width = max(PANEL * len(images), LEAST_PROFILE if profile else 0.0)
     legend = LEGEND if "components" in images and not profile else 0.0
     height = (IMAGE_ROW if images else 0.0) + (PROFILE_ROW if profile else 0.0) + legend

@@ -17,7 +17,7 @@ from ...core.saed.measure import PatternMeasurement
 from .labels import calibration_words, distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 from .overview import OUTLINE
 
-#: Most pixels an axis of the shown pattern.
+#: Most pixels per axis of the displayed pattern.
 SHOWN = 1000
 SPOT, RING = "#56B4E9", "#E69F00"
 

@@ -13,7 +13,7 @@ Panel = Literal["micrograph", "fft", "components", "profile"]
 Format = Literal["png", "svg", "pdf"]
 PANELS: tuple[Panel, ...] = ("micrograph", "fft", "components", "profile")
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
-#: Pixels an inch, unless another number is asked for; the least and the most.
+#: Pixels per inch by default, at least and at most.
 DPI, LEAST_DPI, MOST_DPI = 100, 30, 1200
 
 

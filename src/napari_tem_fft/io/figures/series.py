@@ -18,7 +18,7 @@ from .labels import plain_words
 from .picture import DPI, save_figure
 
 Quantity = Literal["area", "fraction"]
-#: Grains that are drawn: the largest ones, seen in two frames or more.
+#: Most grains that are drawn: the largest that are seen in two frames or more.
 MOST_TRACKS = 20
 
 

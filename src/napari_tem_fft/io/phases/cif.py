@@ -28,19 +28,21 @@ from .crystal import (
 )
 from .entry import NO_SOURCE, PhaseEntry, entry_as_phase
 
-#: Larger files are no inorganic structures, larger cells would take minutes: bytes, nm^3.
+#: Largest file, bytes (larger ones are not inorganic structures), and largest cell, nm^3 (larger ones would
+#: take minutes).
 LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
-#: Indices along longer edges are not told apart (nm); edges may enclose so many times the cell's volume.
+#: Longest edge, nm (indices along longer ones are not resolved), and largest volume of the box with the
+#: cell's edges, in volumes of the cell.
 LONGEST_EDGE, MOST_OBLIQUE = 20.0, 10.0
-#: A file that holds more structures is a database, and is read as the library's.
+#: A file with more structures is a database, to be read as a phase library.
 MOST_STRUCTURES = 1000
-#: Atoms closer than this make no sense, nm; crystals are not denser or lighter than this, g/cm3.
+#: Shortest plausible distance between atoms, nm, and lowest and highest plausible density, g/cm3.
 SHORTEST_CONTACT, DENSITIES = 0.06, (0.05, 25.0)
-#: Share of an element by which atoms and the file's own formula may differ.
+#: Largest difference of an element's share between the atoms and the file's own formula.
 SAME_FORMULA = 0.1
-#: What stands in the place of a name where there is none.
+#: Placeholders that files use if there is no name.
 NO_NAMES = ("", "missing", "unknown", "none", "n/a", "unnamed", "untitled")
-#: A name is cut to this length.
+#: Longer names are truncated to this length.
 LONGEST_NAME = 200
 _WHAT_MATTERS = ("_cell_length", "_cell_angle", "_symmetry_", "_space_group_")
 

@@ -17,16 +17,16 @@ from ...core.crystal.phase_selection import ELEMENTS
 from ...core.crystal.structure import Structure
 from .crystal import Atom
 
-#: A file that lists more atoms is none of a simple phase.
+#: Most atoms in a file; a file with more does not describe a simple phase.
 MOST_ATOMS = 1000
-#: Atoms closer than this are on one place, nm, and a place is full up to this occupancy (rounding).
+#: Atoms closer than this, nm, share one site, and the largest occupancy of a full site (rounding).
 ONE_PLACE, FULL = 0.01, 1.03
 #: Groups of atoms that files list as one, and the atom that scatters for them (their hydrogen hardly does).
 MOLECULES = {
     "NH4": "N", "ND4": "N", "NH3": "N", "NH2": "N", "NH": "N", "H3O": "O", "D3O": "O", "H2O": "O", "D2O": "O",
     "OH": "O", "OD": "O", "O-H": "O", "WAT": "O", "OW": "O", "CH4": "C", "CH3": "C", "CH2": "C",
 }  # fmt: skip
-#: Types of several atoms whose places are not given, and of none.
+#: Site types of several atoms without given positions, and of no atom.
 _NO_ATOM = (
     "CN", "CO3", "NO3", "PO4", "SO4", "CO2", "SCN", "NO2", "ClO4", "BF4", "PF6", "BH4", "AlH4", "Va", "Vac",
 )  # fmt: skip

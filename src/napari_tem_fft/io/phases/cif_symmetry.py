@@ -27,14 +27,14 @@ SYMOP_TAGS = (
     "_symmetry_equiv_pos_as_xyz",
     "_space_group_symop.operation_xyz",
 )
-#: A cell has the symmetry of its group if the squares of its lengths agree within this; where they agree less
-#: well than the second number, that is said. Of 9 275 minerals none of a true cell is beyond the first.
+#: A cell has the symmetry of its group if the squares of its lengths agree within the first number; if they
+#: agree less well than the second, a note says so. Of 9 275 minerals none with a true cell exceeds the first.
 SAME_CELL, ROUNDED_CELL = 0.015, 0.004
-#: Groups have at most so many operators; more are no list of them.
+#: Most symmetry operators of a space group.
 MOST_OPERATORS = 192
-#: Groups below this number have few symbols, all of which gemmi knows.
+#: Space groups below this number have few symbols, and gemmi knows all of them.
 FIRST_ORTHORHOMBIC = 16
-#: Axes that a full symbol may write before a plane; only cubic groups have four-fold ones there.
+#: Axes that a full symbol may list before a plane; only cubic groups have four-fold axes there.
 _TWOFOLD, _CUBIC, FIRST_CUBIC = r"(?:21?/)?", r"(?:(?:21?|4[123]?)/)?", 195
 _ORIGIN = re.compile(r"\s*[:\s]?\s*\(?([SZ])\)?$")
 _EXTENSION = re.compile(r"\s*:\s*([12HR])$", re.IGNORECASE)
@@ -68,7 +68,7 @@ def settings_of(
         text = " ".join(f"{value:g}" for value in (*(10 * length for length in cell[:3]), *cell[3:]))
         raise ValueError(f"its cell ({text}) does not have the symmetry of its space group {found[0].name}")
     if min(_cell_misfit(cell, one.symmetry) for one in fitting) > ROUNDED_CELL:
-        notes.append(f"its cell is only roughly that of the space group {fitting[0].name}")
+        notes.append(f"its cell has the symmetry of its space group {fitting[0].name} only roughly")
     return fitting
 
 
@@ -156,7 +156,7 @@ def _listed_setting(operators: tuple[str, ...]) -> tuple[Setting, bool]:
         If one of them cannot be read.
     """
     if len(operators) > MOST_OPERATORS:
-        raise ValueError(f"{len(operators)} symmetry operators are listed; no space group has so many")
+        raise ValueError(f"{len(operators)} symmetry operators are listed; no space group has that many")
     try:
         ops = [gemmi.Op(text).wrap() for text in operators]
     except (ValueError, RuntimeError) as error:

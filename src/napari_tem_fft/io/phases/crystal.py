@@ -15,11 +15,11 @@ from scipy.spatial import KDTree
 from ...core.crystal.phase import reciprocal_basis
 from ...core.crystal.structure import Structure
 
-#: Images of an atom closer than this are one atom on a special position, nm.
+#: Symmetry copies of an atom closer than this, nm, are one atom on a special position.
 SAME_ATOM = 0.01
 _ANIONS = ("B", "As", "Te", "Se", "Si", "P", "C", "S", "I", "Br", "N", "Cl", "O", "F", "H", "D")
 _ALKALI = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba")
-#: Places along an edge that are told apart, and an offset at which no usual coordinate meets their borders.
+#: Number of distinct positions along an edge, and an offset that keeps usual coordinates off their borders.
 _PLACES, _BETWEEN = 1_000_000, 0.3183
 _FRACTIONS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
 

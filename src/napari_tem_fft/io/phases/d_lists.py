@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...core.crystal.phase import Miller, Phase, Reflection
 
-#: Headers of the d column and the factor that turns it into nm.
+#: Headers of the d column and the factor that converts it to nm.
 _D_COLUMNS = {"d_nm": 1.0, "d (nm)": 1.0, "d_angstrom": 0.1, "d_a": 0.1, "d (angstrom)": 0.1, "d (a)": 0.1}
 LARGEST_FILE = 1_000_000
 

@@ -19,7 +19,7 @@ from .crystal import Atom, Symmetry, build_structure, symmetry_of
 
 #: A row of `PhaseEntry.atoms`: element, fractional x, y, z, occupancy.
 AtomRow = tuple[str, float, float, float, float]
-#: Such a source is none of the file's own.
+#: Source of an entry whose file names none.
 NO_SOURCE = "the user's CIF file"
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 

@@ -20,7 +20,7 @@ from ...core.crystal.phase_selection import non_candidates
 from ...core.matching.assignment import CandidateSet
 from ...core.matching.pair_index import PhaseIndex, build_index, index_key
 
-#: Indices kept on disk, the last used ones.
+#: Number of indices kept on disk, the most recently used ones.
 KEPT = 16
 
 

@@ -34,9 +34,9 @@ from .library_rows import (
 )
 from .table import load_table
 
-#: The file's format; files of a higher one are not touched.
+#: Version of the file format; files of a higher version are not touched.
 FORMAT = 1
-#: A phase of the table can stand for entries with these, or without.
+#: A phase of the table can represent entries with or without these.
 _HYDROGEN = frozenset({"H", "D"})
 #: Seconds that one process waits for another to finish writing.
 PATIENCE = 30.0
@@ -225,7 +225,7 @@ class PhaseDatabase:
                 line = _line(shown)
                 words = f"{line.id} {line.name} {line.formula} {line.space_group} {line.source}".casefold()
                 compact = words.replace(" ", "")
-                fits = line.state in states and all(word in words or word in compact for word in wanted)
+                fits = line.state in states and all(part in words or part in compact for part in wanted)
                 fits = fits and (elements is None or elements.allows(line.elements))
                 fits = fits and _cell_fits(line.cell, cell, tolerance)
                 if fits and (not d or _lines_fit(lines_from(lines)["d"], d, tolerance)):
@@ -235,7 +235,7 @@ class PhaseDatabase:
                 found += [
                     LibraryLine(origin, "", "", frozenset(), "", (), origin, "refused", reason, False)
                     for origin, reason in refused
-                    if all(word in origin.casefold() for word in wanted)
+                    if all(part in origin.casefold() for part in wanted)
                 ]
         return found
 

@@ -17,11 +17,11 @@ from .cif import LARGEST_FILE, CifPhase, structures_in
 from .entry import structure_of_entry
 from .library_rows import LibraryRow, library_row
 
-#: Files that one process is given at a time; with fewer than the second number there is one process.
+#: Files that one process gets at a time, and fewest files for which more than one process is started.
 CHUNK, WORTH_PROCESSES = 60, 600
-#: No more files are read in one go, nor more bytes of an archive once they are unpacked.
+#: Most files that are read in one import, and most unpacked bytes of an archive.
 MOST_FILES, MOST_BYTES = 500_000, 8_000_000_000
-#: Names longer than this are cut.
+#: Longer names are truncated to this length.
 LONGEST_NAME = 200
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 

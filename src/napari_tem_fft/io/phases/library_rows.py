@@ -22,15 +22,15 @@ from ..plain import from_plain, to_plain
 from .crystal import formula
 from .entry import PhaseEntry
 
-#: Numbers of zones are stored in these steps of ln(1/nm), shares in these of 1.
+#: Step in which lengths of zones are stored, as ln(1/nm), and step of shares.
 STEP, SHARE_STEP = 1e-4, 1 / 65535
-#: Strong lines that are kept.
+#: Number of strong lines that are kept.
 MOST_LINES = 12
-#: A stored entry is no longer than this, bytes.
+#: Longest stored entry, bytes.
 LARGEST_BODY = 2_000_000
-#: Conditions that are far from 300 K and 1 bar: K from 300, GPa.
+#: Conditions count as far from 300 K and 1 bar beyond these: difference from 300 K in K, pressure in GPa.
 FAR_TEMPERATURE, FAR_PRESSURE = 100.0, 0.1
-#: Formulas longer than this are no part of an id.
+#: Longer formulas are left out of an id.
 LONGEST_FORMULA = 16
 
 _LATTICE_POINTS = {"P": 1, "A": 2, "B": 2, "C": 2, "I": 2, "F": 4, "R": 3, "H": 3}
@@ -70,7 +70,7 @@ class LibraryRow:
 
 def library_row(origin: str, entry: PhaseEntry, structure: Structure) -> LibraryRow:
     """All that is computed of an entry once, when it is taken into the library."""
-    if entry.name == entry.id:  # no name but that of a file
+    if entry.name == entry.id:  # only named after its file
         entry = replace(entry, name=entry.formula)
     planes = LatticePlanes(structure, PATTERN_D)
     cells = zone_cells(planes)

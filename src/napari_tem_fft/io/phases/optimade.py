@@ -55,9 +55,9 @@ PROVIDERS = {
     "oqmd": Provider("https://oqmd.org/optimade", "OQMD", "CC BY 4.0", True),
     "nmd": Provider("https://nomad-lab.eu/prod/v1/optimade", "NOMAD", "CC BY 4.0", True),
 }
-#: Structures asked for at a time; bytes of an answer; longest wait for a busy server, seconds.
+#: Structures per request; largest answer, bytes; longest wait for a busy server, seconds.
 PAGE, LARGEST_ANSWER, LONGEST_WAIT = 50, 60_000_000, 20.0
-#: At most so many structures may be asked for, and so many elements.
+#: Most structures, and most elements, that may be requested.
 MOST_STRUCTURES, MOST_ELEMENTS = 20_000, 12
 
 

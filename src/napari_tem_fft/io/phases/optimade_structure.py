@@ -26,17 +26,17 @@ from .crystal import (
 )
 from .entry import AtomRow, PhaseEntry
 
-#: What is asked of each structure.
+#: Fields that are requested for each structure.
 FIELDS = (
     "id", "elements", "chemical_formula_reduced", "chemical_formula_descriptive", "lattice_vectors", "nsites",
     "cartesian_site_positions", "species", "species_at_sites", "structure_features", "dimension_types",
     "last_modified",
 )  # fmt: skip
-#: Sites of a structure, at most.
+#: Most sites of a structure.
 MOST_SITES = 1000
-#: Atoms are one symmetry's if they lie within this of each other, Angstrom.
+#: Atoms are equivalent by symmetry if they coincide within this, Angstrom.
 SYMMETRY_PRECISION = 0.01
-#: Features without which a structure cannot be computed.
+#: Structure features that mean that a structure is not complete enough to be computed.
 _NOT_WHOLE = {
     "unknown_positions": "positions of atoms are missing",
     "assemblies": "its atoms are alternatives",

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from ...core.image.calibration import AS_READ, NOT_CALIBRATED, Calibration
 from ...core.image.units import Quantity, quantity
 
-#: What to do about a scale that is not known.
+#: Advice for the user if the scale is unknown.
 ADVICE = 'state the size of a pixel in nm (--pixel-size NM, pixel_size=, or "pixel size" in the window)'
 
 
-#: Sizes of a pixel, nm, beyond which no micrograph is: a thousandth of an atom and a millimetre.
+#: Smallest and largest pixel of a micrograph, nm: a thousandth of an atom and a millimetre.
 _PIXEL_NM = (1e-4, 1e6)
 
 

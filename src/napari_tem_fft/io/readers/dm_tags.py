@@ -25,11 +25,11 @@ from ..errors import ReadError
 _BROKEN_COPY = "the copy or transfer broke: copy it again from the microscope computer"
 _DAMAGED = "open it in Gatan's program and save it again, or copy it again from the microscope computer"
 
-#: struct format of a value by its type code.
+#: Struct format of a value by its type code.
 _FORMATS = {2: "h", 3: "i", 4: "H", 5: "I", 6: "f", 7: "d", 8: "B", 9: "b", 10: "B", 11: "q", 12: "Q"}
 _STRUCT, _STRING, _ARRAY = 15, 18, 20
 
-#: Limits that no real file comes near; beyond them the reader would run for minutes.
+#: Limits far above any real file; beyond them the reader would run for minutes.
 _DEEPEST, _MOST_FIELDS, _MOST_BYTES = 64, 4096, 2**24
 
 
@@ -85,17 +85,17 @@ class _Walk:
     path: Path
     stream: BinaryIO
     size: int
-    word: str = ">i"
+    count_format: str = ">i"
     order: str = "<"
     read_bytes: int = 0
     has_bracket: bool = False
-    _word_size: int = field(default=4, init=False)
+    _count_size: int = field(default=4, init=False)
 
     def root(self) -> dict[str, Any]:
         """The whole tree."""
         (version,) = self.take(">i")
         if version == 4:
-            self.word, self._word_size = ">q", 8
+            self.count_format, self._count_size = ">q", 8
         self.words(1)
         (little,) = self.take(">i")
         self.order = "<" if little else ">"
@@ -132,7 +132,7 @@ class _Walk:
 
     def child(self, kind: int, parent: str, label: str, depth: int) -> Any:
         """The next child's group or values."""
-        if self._word_size == 8:
+        if self._count_size == 8:
             self.take(">q")
         if kind == 20:
             self.take(">bb")
@@ -203,7 +203,7 @@ class _Walk:
 
     def words(self, count: int) -> tuple[int, ...]:
         """The next counts."""
-        return self.take(f">{count}{self.word[1]}")
+        return self.take(f">{count}{self.count_format[1]}")
 
     def take(self, form: str) -> tuple[Any, ...]:
         """The next values of a struct format; struct.error where the file ends."""

@@ -33,26 +33,26 @@ _READERS = {
     ".tiff": "tiff",
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"), "picture"),
 }
-#: What a file is by its first bytes, whatever its suffix says.
+#: Readers of files that are recognised by their first bytes, whatever their suffix.
 _BY_CONTENT: dict[Signature, str] = {"tiff": "tiff", "picture": "picture", "mrc": "mrc", "ser": "ser"}
-#: What a file of these readers must look like; the others have no signature.
+#: Signatures that the files of these readers must have; the formats of the others have none.
 _SIGNATURES: dict[str, Signature] = {
     **dict.fromkeys(("emd", "hspy", "dm5", "nexus"), "hdf5"),
     "tiff": "tiff",
     "picture": "picture",
     "ser": "ser",
 }
-#: Whose reader an HDF5 file has by its content, whatever its suffix says.
+#: Readers of HDF5 files, which are recognised by their content, whatever their suffix.
 _LAYOUTS = {"dm5": "dm5", "hspy": "hspy", "emd": "emd", "nexus": "nexus"}
 #: Readers of rosettasciio whose lazy arrays open the file only while they are computed.
 _LAZY = {"blockfile"}
 
-#: A file that claims more data (bytes) is refused where it can only be read as a whole.
+#: Files that claim more data (bytes) are refused if they can only be read as a whole.
 EAGER_BYTES = 2**32
 
-#: Suffixes of microscopes' files and TIFFs, Gatan's first: of a folder these are analysed.
+#: Suffixes of microscopes' files and TIFFs, Gatan's first: these files of a folder are analysed.
 SUFFIXES = (".dm3", ".dm4", *(suffix for suffix, reader in _READERS.items() if reader != "picture"))
-#: Suffixes of ordinary pictures, which are opened where they are named.
+#: Suffixes of ordinary pictures, which are opened only if they are named explicitly.
 PICTURES = tuple(suffix for suffix, reader in _READERS.items() if reader == "picture")
 
 _COPY_AGAIN = "copy it again, or export it again from the program that wrote it"

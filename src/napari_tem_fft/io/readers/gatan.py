@@ -19,18 +19,18 @@ _log = logging.getLogger(__name__)
 #: One data set as rosettasciio returns it: "data", "axes", "metadata", "original_metadata".
 Signal = dict[str, Any]
 
-#: A file with more image data than this (bytes) is not read at once but frame by frame.
+#: Files with more image data than this (bytes) are read frame by frame, not at once.
 LAZY_BYTES = 2**29
 
 #: Bytes of a pixel by Gatan's code of the pixel type.
 _PIXEL_BYTES = {1: 2, 2: 4, 3: 8, 5: 4, 6: 1, 7: 4, 8: 4, 9: 1, 10: 2, 11: 4, 12: 8, 13: 16, 14: 1, 23: 4}
 _PACKED_COMPLEX = {27: 8, 28: 16}
-#: Codes of transforms of real images, of which half is stored.
+#: Codes of transforms of real images, which are stored as a half plane.
 PACKED = (5, *_PACKED_COMPLEX)
 _NEVER_LAZY = {*PACKED, 8, 23}
 
 _SAVE_AGAIN = "open it in Gatan's program and save it again"
-#: The version whose inner parts the fallback for "[" in a tag's name was written for.
+#: Version of rosettasciio for whose internals the fallback for "[" in a tag's name was written.
 _FALLBACK_VERSION = "0.15"
 
 

@@ -20,17 +20,17 @@ from .gatan import PACKED, Signal, whole_plane
 
 Layout = Literal["dm5", "emd", "hspy", "nexus", "other"]
 
-#: Compressed data of an HDF5 file are at most this many times as large as the file (of deflate: 1032).
+#: Largest ratio of the data to the size of a compressed HDF5 file (deflate reaches 1032).
 MOST_COMPRESSED = 1100
-#: Fewest bytes that any file may claim.
+#: Every file may claim at least this many bytes.
 ALWAYS_CLAIMED = 2**24
-#: Most objects of a file that are looked at, and deepest groups.
+#: Most objects of a file that are examined, and deepest nesting of groups.
 MOST_OBJECTS, DEEPEST = 20_000, 24
-#: How long reading the texts and small data sets of a file may take, seconds.
+#: Longest time for reading the texts and small data sets of a file, seconds.
 PROBE_SECONDS = 4.0
 #: Longest text of a tag that is kept.
 LONGEST_TEXT = 4096
-#: Begins a heap of texts, with the version of its layout.
+#: Start of a heap of texts, with the version of its layout.
 _HEAP = b"GCOL\x01\0\0\0"
 _SAVE_AGAIN = "open it in Gatan's program and save it again"
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-#: Bytes that the process may ask for while it reads, where the system can limit that.
+#: Largest memory of the process while it reads, bytes, where the system can limit it.
 MEMORY = 2**29
-#: Most values of a data set of texts, and most bytes of another, that are read.
+#: Most values that are read of a data set of texts, and most bytes of any other data set.
 MOST_TEXTS, MOST_BYTES = 10**6, 2**24
 
 

@@ -21,7 +21,7 @@ from .metadata import microscope_metadata
 from .signals import is_lazy
 
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
-#: A unit that the file writes in brackets, which are not those of a list.
+#: A unit that the file writes in brackets that do not belong to a list.
 _BRACKETS = re.compile(r"[\[(][^\[\](),'\"]+[\])]$|\(?1/")
 #: Units of an axis of frames, in seconds.
 _SECONDS = {
@@ -38,7 +38,7 @@ _SECONDS = {
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a data set is, in one word for the program and a few for the user."""
+    """What a data set is: its kind for the program, and a description for the user."""
 
     kind: Literal["image", "stack", "other"]
     words: str

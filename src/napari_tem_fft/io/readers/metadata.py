@@ -52,7 +52,7 @@ _GATAN_TAGS: dict[str, tuple[tuple[str, _Convert], ...]] = {
     "illumination": (("Microscope Info/Illumination Mode", _text),),
 }
 
-#: Entry -> places in the metadata that rosettasciio makes of the other formats.
+#: Entry -> places in the metadata that rosettasciio creates from the other formats.
 _GENERAL_TAGS: dict[str, tuple[tuple[str, _Convert], ...]] = {
     "voltage_kV": (("Acquisition_instrument/TEM/beam_energy", _number),),
     "magnification": (("Acquisition_instrument/TEM/magnification", _number),),

@@ -21,16 +21,18 @@ from .gatan import LAZY_BYTES, Signal
 HEADER = 1024
 #: Pixel type by mode: signed bytes unless the header says otherwise; 3 is a pair of int16, 101 half a byte.
 _TYPES = {0: "i1", 1: "i2", 2: "f4", 3: "i2", 4: "c8", 6: "u2", 12: "f2", 101: "u1"}
-#: Other modes that are met, and what they are.
+#: Other modes that occur, and what they are.
 _UNREAD = {
     16: "colours (RGB), not data of a microscope",
     7: "32 bit integers, which the format does not have",
 }
-#: Marks IMOD's own entries, and which of its flags says that bytes are signed.
+#: The stamp of IMOD's own entries, and its flag for signed bytes.
 _IMOD, _SIGNED = 1146047817, 1
-#: Bytes of the extended header of FEI's old program, 128 an image, and where metres a pixel are in them.
+#: Length of the extended header of FEI's old program (128 bytes per image), and offset of the pixel size,
+#: metres.
 _OLD_FEI, _OLD_PIXEL = 131072, 44
-#: Metres a pixel along x and y in the extended headers "FEI1" and "FEI2", and volts.
+#: Offsets of the pixel sizes along x and y, metres, and of the voltage in the extended headers "FEI1" and
+#: "FEI2".
 _NEW_PIXEL, _NEW_VOLTAGE = 156, 84
 _BROKEN_COPY = "the copy or transfer broke: copy it again"
 _EXPORT = "export it again from the program that wrote it"

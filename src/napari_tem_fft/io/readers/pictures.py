@@ -15,7 +15,7 @@ from ..errors import ReadError
 from .gatan import Signal
 from .greyscale import to_grey
 
-#: First bytes of these pictures and Pillow's name of the format.
+#: First bytes of these pictures and Pillow's name for the format.
 MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -23,11 +23,11 @@ MAGIC = (
     (b"GIF8", "GIF"),
     (b"RIFF", "WEBP"),
 )
-#: Most bytes of pixels that a byte of a file may claim, and what any file may claim.
+#: Most bytes of pixels that a file may claim per byte, and the bytes that every file may claim.
 MOST_COMPRESSED, ALWAYS_CLAIMED = 3000, 2**24
 #: Most bytes of pixels of a picture.
 MOST_BYTES = 2**32
-#: Bytes of a pixel by Pillow's mode; one for each letter of the others.
+#: Bytes per pixel by Pillow's mode; other modes have one byte per letter.
 _MODE_BYTES = {"1": 1, "I": 4, "F": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}
 _COPY_AGAIN = "copy it again, or export it again from the program that wrote it"
 

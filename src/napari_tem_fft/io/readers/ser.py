@@ -19,12 +19,12 @@ from .gatan import Signal
 
 _TYPES = {1: "u1", 2: "u2", 3: "u4", 4: "i1", 5: "i2", 6: "i4", 7: "f4", 8: "f8", 9: "c8", 10: "c16"}
 _IMAGES, _SPECTRA = 0x4122, 0x4120
-#: Version from which on offsets are 8 bytes wide.
+#: Version from which offsets are 8 bytes wide.
 _WIDE = 0x220
 #: Bytes of an image's own header.
 _HEAD = 50
-#: A calibration between these is one in metres, one above is in 1/metre: no field is wider than a
-#: millimetre a pixel, and no camera length gives patterns of less than 1e3 1/m.
+#: Calibrations within the first range are in metres, within the second in 1/metre: no field has more than a
+#: millimetre per pixel, and no camera length gives patterns of less than 1e3 1/m.
 _METRES, _PER_METRE = (1e-14, 1e-3), (1e3, 1e12)
 _BROKEN_COPY = "the copy or transfer broke: copy it again"
 

@@ -11,7 +11,7 @@ from ..errors import ReadError
 
 Signature = Literal["dm", "hdf5", "tiff", "picture", "mrc", "ser", "other"]
 
-#: First bytes of files that are no micrograph, what they are, and what to do about them.
+#: First bytes of files that are not micrographs, what they are, and what the user can do.
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (
         b"\x00\x05\x16\x07",
@@ -25,7 +25,7 @@ _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
 )
 _BROKEN_COPY = "the copy or transfer broke: copy it again from the microscope computer"
 _GATAN_SUFFIXES = (".dm3", ".dm4")
-#: First bytes that are looked at; the mark of MRC files is among them.
+#: Number of first bytes that are examined; they include the mark of MRC files.
 _HEAD = 256
 
 
@@ -53,7 +53,7 @@ def recognise(path: str | PathLike[str]) -> Signature:
     if foreign is not None and archive:
         raise ReadError(path, *foreign)
     kind = _other_format(head)
-    if gatan and kind != "hdf5":  # DM5 under the suffix of DM4 is told apart by its content
+    if gatan and kind != "hdf5":  # a DM5 file with the suffix of DM4 is recognised later by its content
         raise ReadError(path, *_not_gatan(kind, head))
     return kind
 

@@ -16,9 +16,9 @@ from .greyscale import to_grey
 from .pictures import pillow_pixels
 from .tiff_scale import Scale, scale_of
 
-#: Bytes of pixels that a byte of a compressed file may claim, and what any file may claim.
+#: Most bytes of pixels that a compressed file may claim per byte, and the bytes that every file may claim.
 MOST_COMPRESSED, ALWAYS_CLAIMED = 1100, 2**24
-#: Most bytes of pixels that are read: the format is read as a whole.
+#: Most bytes of pixels that are read, because a TIFF is read as a whole.
 MOST_BYTES = 2**32
 #: Most pages of a file.
 MOST_PAGES = 20_000

@@ -20,18 +20,18 @@ from ...core.image.units import quantity
 
 Pair = tuple[float, float]
 
-#: A pixel in cm or inch that is larger than this, nm, is a printer's.
+#: A pixel stated in cm or inch that is larger than this, nm, refers to printing.
 LARGEST_PRINTED = 1000.0
-#: Smallest pixel that a resolution in cm or inch may mean, nm; below it is a number without a meaning.
+#: Smallest pixel of a resolution in cm or inch, nm; smaller values have no meaning.
 SMALLEST = 1e-4
-#: nm by TIFF's code of the unit of its resolution.
+#: Unit of the resolution in nm, by TIFF's code.
 _RESOLUTION_NM = {2: 25.4e6, 3: 1e7}
 #: Longest text of a tag that is searched, characters.
 LONGEST = 2**20
 #: Gatan's own tags: unit, scale and origin (first value) of x and of y.
 _GATAN = {"units": (65003, 65004), "offset": (65006, 65007), "scale": (65009, 65010)}
 _SIS, _TVIPS, _ZEISS = (33560, 33471), 37706, 34118
-#: TVIPS' mode of the microscope that makes diffraction patterns.
+#: TVIPS' code of the microscope's diffraction mode.
 _TVIPS_DIFFRACTION = 3
 
 

@@ -30,7 +30,7 @@ from .parameters import describe_parameters
 
 FORMAT = "napari-tem-fft analysis"
 FORMAT_VERSION = 1
-#: Said in each file, so that nobody has to guess.
+#: Units, written into each file so that nobody has to guess.
 UNITS = {
     "length": "nm",
     "area": "nm^2",
@@ -48,7 +48,7 @@ UNITS = {
 LIBRARIES = ("numpy", "scipy", "scikit-image", "rosettasciio", "gemmi")
 _TEXTS = ("id", "name", "formula", "space_group", "source", "flag", "checked", "label")
 _ARRAYS = {"sites": float, "occupancy": float, "element": np.intp, "factors": float, "rotations": np.int64}
-#: Structures of more atoms are none of ours.
+#: Most sites of a stored structure.
 MOST_SITES = 20_000
 
 

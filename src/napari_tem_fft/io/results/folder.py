@@ -68,7 +68,7 @@ MISORIENTATIONS, DEFORMATION_TABLE = "misorientations.csv", "deformation.csv"
 START_SPECIMEN, START_GRAINS, START_HEATS = "start_specimen.tif", "start_grains.tif", "start_heats.npz"
 NETWORK = "network.npz"
 STRONGEST, ORIENTATION, DEFORMATIONS = "components.tif", "orientation.tif", "deformations.npz"
-#: How much of an analysis is kept: each more than the one before.
+#: How much of an analysis is kept; each level includes the one before.
 Keep = Literal["tables", "maps", "pictures"]
 KEEP: tuple[Keep, ...] = ("tables", "maps", "pictures")
 

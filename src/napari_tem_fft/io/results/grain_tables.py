@@ -38,7 +38,7 @@ SIZE_COLUMNS = (
     "component", "from_nm", "to_nm", "grains", "cut_by_border", "mean_nm", "deviation_nm", "median_nm",
     "area_weighted_mean_nm",
 )  # fmt: skip
-#: Name in the columns, and the factor to their unit.
+#: Name in the columns, and the factor that converts to their unit.
 _UNITS: dict[Shown, tuple[str, float]] = {
     "d_change": ("d_change_percent", 100.0),
     "rotation": ("rotation_deg", 1.0),
@@ -46,8 +46,8 @@ _UNITS: dict[Shown, tuple[str, float]] = {
     "eps_yy": ("eps_yy_percent", 100.0),
     "eps_xy": ("eps_xy_percent", 100.0),
 }
-#: Said of each map: mean over the grain, 5th and 95th percentile, the error of a single place (median), and
-#: the share of the area where it is more than noise.
+#: Statistics of each map: mean over the grain, 5th and 95th percentile, median error of a single place, and
+#: the share of the area where the value exceeds the noise.
 _SAID = ("mean", "low", "high", "sigma", "significant_share")
 DEFORMATION_COLUMNS = (
     "grain", "component", "spots", "directions", "along_deg", "reference",

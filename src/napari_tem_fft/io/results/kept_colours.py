@@ -12,7 +12,7 @@ from ...core.maps.colours import colours_of, is_colour
 from ..plain import json_text, read_json
 
 COLOURS = "colours.json"
-#: So long, in seconds, another process may take to give a colour, before it is taken for dead.
+#: Longest time, seconds, that another process may take to assign a colour before it is considered dead.
 PATIENCE = 5.0
 
 

@@ -24,15 +24,15 @@ from ...core.pipeline import Analysis
 from ...core.spots.seeds import NetworkPicture
 from ...core.spots.spot import Spot
 
-#: Bytes of a list of arrays besides its values, for each grain: headers, corners, spots.
+#: Bytes per grain of a list of arrays in addition to its values: headers, corners, spots.
 HEADERS = 8192
-#: Cells of a network's picture of a diffractogram; the networks that come along have 511 x 511.
+#: Most cells of a network's output for a diffractogram; the bundled networks have 511 x 511.
 MOST_FREQUENCIES = 4097**2
 #: Arrays of a grain's deformation; version 0.1 had only these.
 DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_sigma")
-#: Those of its strain, of no size where the grain shows one direction only; that direction; the reference.
+#: Arrays of its strain (empty if the grain shows only one direction), that direction, and the reference.
 STRAIN = ("strain", "strain_sigma", "along", "of_region")
-#: Of what an inverse transform can be asked for: all spots together, each component, each pair of spots.
+#: Inverse transforms that can be requested: of all spots together, of each component, of each pair of spots.
 Inverse = Literal["mask", "components", "spots"]
 INVERSES: tuple[Inverse, ...] = ("mask", "components", "spots")
 

@@ -19,8 +19,8 @@ from ..readers.arrays import read_array
 from .folder import ANALYSIS, SPECIMEN
 from .map_files import read_map
 
-#: How a mask begins that is written as a word, and most cells that it has.
-WORD, MOST_CELLS = "mask:", 4096 * 4096
+#: Prefix of a mask that is written as text, and most cells that it can have.
+PREFIX, MOST_CELLS = "mask:", 4096 * 4096
 
 
 def stored_decisions(folder: str | Path, file_hash: str) -> tuple[PhaseOverride, ...]:
@@ -53,22 +53,22 @@ def _earlier(folder: Path, file_hash: str) -> dict[str, Any]:
 
 
 def specimen_text(mask: NDArray[Any]) -> str:
-    """A specimen mask as a word that `read_specimen` reads, for commands that are copied.
+    """A specimen mask as text without spaces, for commands that are copied; `read_specimen` reads it.
 
     Examples
     --------
-    >>> word = specimen_text(np.eye(3))
-    >>> read_specimen(word).astype(int).tolist()
+    >>> text = specimen_text(np.eye(3))
+    >>> read_specimen(text).astype(int).tolist()
     [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     """
     packed = zlib.compress(np.packbits(np.asarray(mask) != 0).tobytes(), 9)
     rows, columns = mask.shape
-    return f"{WORD}{rows}x{columns}:{base64.urlsafe_b64encode(packed).decode()}"
+    return f"{PREFIX}{rows}x{columns}:{base64.urlsafe_b64encode(packed).decode()}"
 
 
-def _specimen_of_text(word: str) -> NDArray[np.bool_]:
+def _specimen_of_text(text: str) -> NDArray[np.bool_]:
     try:
-        size, _, content = word.removeprefix(WORD).partition(":")
+        size, _, content = text.removeprefix(PREFIX).partition(":")
         rows, columns = (int(number) for number in size.split("x"))
         if not (rows > 0 and columns > 0 and rows * columns <= MOST_CELLS):
             raise ValueError(size)
@@ -77,13 +77,13 @@ def _specimen_of_text(word: str) -> NDArray[np.bool_]:
         if len(packed) != needed:
             raise ValueError("too short")
     except (ValueError, zlib.error) as error:
-        raise ValueError(f"{word[:40]!r} is no specimen mask: copy the command as a whole") from error
+        raise ValueError(f"{text[:40]!r} is no specimen mask: copy the command as a whole") from error
     bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=rows * columns)
     return bits.reshape(rows, columns).astype(bool)
 
 
 def read_specimen(path: str | Path) -> NDArray[Any]:
-    """A specimen mask from a .tif or .npy file, or from a word: not zero where there is matter.
+    """Read a specimen mask from a .tif or .npy file, or from `specimen_text`: nonzero where there is matter.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def read_specimen(path: str | Path) -> NDArray[Any]:
     OSError
         If it cannot be read.
     """
-    if str(path).startswith(WORD):
+    if str(path).startswith(PREFIX):
         return _specimen_of_text(str(path))
     path = Path(path)
     mask = read_array(path) if path.suffix.lower() == ".npy" else read_map(path)

@@ -9,7 +9,7 @@ from typing import Any
 from ...core.series import Series, SeriesFrame, component_names
 from .tables import write_rows
 
-#: Of every frame; each component has four columns of its own after them.
+#: Columns of every frame; four columns for each component follow.
 FRAME_COLUMNS = ("frame", "time_s", "spots", "grains", "specimen_nm2", "drift_x_nm", "drift_y_nm", "problem")
 GRAIN_COLUMNS = (
     "track", "frame", "time_s", "grain", "component", "x_nm", "y_nm", "area_nm2", "area_sigma_nm2",

@@ -27,7 +27,7 @@ SPOT_COLUMNS = (
     "angle_residual_deg", "kind", "spot_kind", "d_corrected_nm", "d_corrected_sigma_nm",
 )  # fmt: skip
 PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
-#: Columns of lattice spacings, which are written in the unit that the user prefers.
+#: Columns of lattice spacings, which are written in the user's preferred unit.
 _D_COLUMN = re.compile(r"(?:^|_)d_(?:\w+_)?nm$")
 
 

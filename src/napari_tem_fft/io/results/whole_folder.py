@@ -15,14 +15,14 @@ from typing import Any
 from ..lock import locked
 from ..plain import read_json
 
-#: How long, seconds, a program waits for another that moves the same results into place.
+#: Longest time, seconds, to wait for another process that moves the same results into place.
 WAIT = 20.0
-#: Longest name of a folder, bytes, to which a prefix and a suffix can be added, and longest path on Windows,
-#: where names of files of ours come behind it.
+#: Longest name of a folder, bytes, that leaves room for a prefix and a suffix, and longest path on Windows
+#: that leaves room for the names of the files in it.
 LONGEST_NAME, LONGEST_PATH = 200, 180
-#: All formats of ours begin so.
+#: Prefix of all format names of this package.
 OURS = "napari-tem-fft"
-#: The provenance of a folder as an RO-Crate, which is out of date once other files are written.
+#: The provenance of a folder as an RO-Crate; it is outdated once other files are written.
 PROVENANCE = "ro-crate-metadata.json"
 
 

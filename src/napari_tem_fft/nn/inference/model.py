@@ -27,13 +27,13 @@ from .propose import Predict, Segmenter
 from .unet import NetworkParams, UNet, weight_shapes
 
 CONFIG, WEIGHTS, CARD = "config.json", "weights.keras", "MODEL_CARD.md"
-#: The model that is used unless another is chosen.
+#: Name of the default model.
 DEFAULT = "spots"
-#: A parameter's word for the usual model, and the environment variable that names another.
+#: Value of the parameter for the default model, and the environment variable that names another.
 AUTO, ENVIRONMENT = "auto", "NAPARI_TEM_FFT_NETWORK"
-#: Names by which no model is chosen.
+#: Names that select no model.
 NO_MODEL = ("", "none")
-#: Larger files are no model of ours.
+#: Largest files of a model, bytes: configuration and weights.
 LARGEST_CONFIG, LARGEST_WEIGHTS = 1 << 20, 200 << 20
 
 

@@ -19,16 +19,16 @@ from ...core.fourier.diffractogram import Diffractogram
 from ...core.fourier.frequency_grid import FrequencyGrid
 from ...core.fourier.local_spectra import LocalSpectra
 
-#: What the network can see: largest and mean SNR of the whole image's bins in a cell, largest and mean SNR
-#: over the local windows, and |g|.
+#: Input channels of the network: largest and mean SNR of the whole image's bins in a cell, largest and mean
+#: SNR over the local windows, and |g|.
 CHANNELS = ("image", "image_mean", "local", "local_mean", "radius")
 #: asinh(surprise / KNEE): linear below, logarithmic above.
 KNEE = 3.0
-#: An output is smoothed by this many cells before its maxima are looked for.
+#: An output is smoothed by this many cells before its maxima are searched.
 SMOOTHING = 1.0
-#: Half-overlapping windows are worth this much fewer independent ones.
+#: Number of half-overlapping windows per equivalent independent window.
 OVERLAP_LOSS = 1.1
-#: Bins of a cell that are pooled one after the other.
+#: Most bins of a cell that are pooled one after the other.
 LONGEST_RUN = 16
 
 

@@ -20,11 +20,11 @@ from ...core.fourier.noise import log_tail
 from ...core.spots.seeds import NetworkPicture, NetworkUsed, Proposal, Seed
 from .prepare import InputParams, network_input, probable_spots, whole_plane
 
-#: A network's input, shape (rows, columns, channels), to its output, shape (rows, columns), 0..1.
+#: Maps a network's input, shape (rows, columns, channels), to its output, shape (rows, columns), 0..1.
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-#: Evidence is looked for within this many cells or window bins, whichever are larger, of a proposal.
+#: Evidence is searched within this many cells or window bins, whichever are larger, of a proposal.
 REACH = 1.5
-#: Most proposals of one image that are looked at.
+#: Most proposals of one image that are examined.
 MOST_PROPOSALS = 500
 
 

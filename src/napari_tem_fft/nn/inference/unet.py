@@ -22,10 +22,10 @@ from ...core.parameters import Field, check_limits
 
 Array = NDArray[np.float32]
 Shape = tuple[int, ...]
-#: What Keras adds to a variance before it divides by its root.
+#: Constant that Keras adds to a variance before it divides by its root.
 EPSILON = 1e-3
-#: Values of an input, each row with its neighbours, that are multiplied at a time: they fit into a
-#: processor's cache, and memory stays flat for large grids (2**18 to 2**20 took the same time here).
+#: Values of an input, each row with its neighbours, that are multiplied at a time, so that they fit into a
+#: processor's cache and memory does not grow with the grid (2**18 to 2**20 took the same time here).
 BLOCK = 2**19
 
 
@@ -62,7 +62,7 @@ class NetworkParams:
 
 
 def normalised_groups(features: int) -> int:
-    """Groups of a group normalisation of so many features."""
+    """Number of groups for the group normalisation of `features` features."""
     return min(4, features)
 
 

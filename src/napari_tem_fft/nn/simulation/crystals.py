@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from ...core.crystal.phase import Phase
 
 Image = NDArray[np.float32]
-#: Lattice points up to this index either way along the two basis vectors.
+#: Largest index of the lattice points along either basis vector, in both directions.
 ORDER = 8
 _M = np.arange(-ORDER, ORDER + 1)
-#: The lattice points of which one of each pair +g, -g is taken.
+#: The lattice points of a half plane: one of each pair +g, -g.
 FIRST_HALF = (_M[:, None] > 0) | ((_M[:, None] == 0) & (_M[None, :] > 0))
 #: Largest |g| of a fringe, 1/nm.
 LARGEST_G = 10.6
-#: Zone axes up to this index are looked along.
+#: Largest index of the zone axes along which crystals are viewed.
 ZONE_ORDER = 3
 
 
@@ -62,7 +62,7 @@ class Shape:
     depth: Image
 
     def within(self, shape: tuple[int, ...]) -> Shape:
-        """The part in an image of so many pixels (y, x)."""
+        """The part inside an image of this shape (y, x)."""
         box = [
             slice(max(side.start, 0), min(side.stop, n))
             for side, n in zip((self.rows, self.columns), shape, strict=True)
@@ -136,7 +136,7 @@ def facet_shape(
 ) -> Shape | None:
     """A convex crystal, most of its facets along lattice planes; None where it misses the image.
 
-    It reaches into so many pixels before and after each axis of the image.
+    It may extend into `around` pixels before and after each axis of the image.
     """
     box = [
         (int(np.floor((c - diameter) / p)), int((c + diameter) / p) + 1)

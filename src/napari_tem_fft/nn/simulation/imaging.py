@@ -20,10 +20,11 @@ Image = NDArray[np.float32]
 MANY = 15.0
 #: The film's scattering falls to a half at this frequency, 1/nm.
 FILM_FALL = 4.0
-#: A transform knows no border: what the lens moves beyond one would come back at the opposite one, as fringes
-#: where no crystal is. So the specimen goes on all round for so many nm: twice that is more than most lenses
-#: move a fringe. Its crystals fade there between these distances from the image: one that ended at the border
-#: would send the lobes of a facet into it, one that was mirrored there the fringes of another crystal.
+#: A discrete transform is periodic: fringes that the lens moves across a border would reappear at the
+#: opposite one, where no crystal is. So the specimen extends beyond the image by `GUARD` nm on all sides;
+#: twice this is more than most lenses move a fringe. Its crystals fade there between the distances `FADE`,
+#: nm, from the image: a crystal that ended at the border would send the lobes of a facet into the image, and
+#: one that was mirrored there the fringes of another crystal.
 GUARD, FADE = 3.0, (0.5, 2.0)
 
 

@@ -39,15 +39,15 @@ from .crystals import (
 )
 from .imaging import FILM_FALL, Camera, Image, Lens, expose, film_amplitude, surroundings
 
-#: SNR of spots that are to be found, and below which there is none to be seen.
+#: SNR above which spots should be found, and below which they are invisible.
 VISIBLE, FAINT = 14.0, 7.0
 #: Standard deviation of the relative change of g across a nanometre of a bent crystal, 1/nm.
 MOST_BENT = 4e-5
-#: Squared contrast is left out where its frequencies would exceed Nyquist's and fold back, 1/nm.
+#: Least Nyquist frequency, 1/nm, for the squared contrast: below it, its frequencies would alias.
 SECOND_ORDER_NYQUIST = 14.0
 #: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
 STRONGEST, MOST_PHASE = 0.35, 0.6
-#: Where crystals are is kept on pixels of about this size, nm.
+#: Approximate pixel size of the maps of the crystals' true extent, nm.
 TRUE_PIXEL = 0.2
 
 
@@ -83,7 +83,7 @@ class TrueGrain:
     Attributes
     ----------
     number : int
-        That of its reflections in `Truth.grain`.
+        Number of the grain, which its reflections have in `Truth.grain`.
     basis : ndarray, shape (1, 2) or (2, 2), (y, x), 1/nm
         Frequencies that span the lattice; one where a tilt leaves a single row of reflections.
     corner, pixel_size : tuple of float, (y, x), nm
@@ -172,7 +172,7 @@ def synthesise(
 
 @dataclass(slots=True, eq=False)
 class _Scene:
-    """A specimen while crystals are put on it; its potential is known for so many pixels `around` it, too."""
+    """A specimen to which crystals are added; its potential extends `around` it by these pixels."""
 
     pixel_size: tuple[float, float]
     lens: Lens

@@ -26,7 +26,7 @@ from .scores import TOLERANCE, distances
 
 #: Scales of the forest's features, cells.
 SCALES = (1.0, 2.0, 4.0, 8.0)
-#: Finds spots: a diffractogram and its local spectra to frequencies, shape (n, 2), (y, x), 1/nm.
+#: Finds spots: maps a diffractogram and its local spectra to frequencies, shape (n, 2), (y, x), 1/nm.
 Detector = Callable[[Diffractogram, LocalSpectra], NDArray[np.float64]]
 
 

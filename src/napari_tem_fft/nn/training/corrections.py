@@ -33,9 +33,9 @@ from ...core.spots.spot import Spot
 from ..inference.prepare import CHANNELS, InputParams, network_input
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft training pair", 1
-#: Largest arrays that are read, in bytes; most spots of a pair, and most pairs of a folder.
+#: Largest array that is read, bytes; most spots of a pair; most pairs of a folder.
 LARGEST, MOST_SPOTS, MOST_PAIRS = 1 << 28, 20_000, 10_000
-#: What a pair holds, and the type of each array.
+#: Arrays of a pair, and their types.
 ARRAYS: dict[str, np.dtype[Any]] = {"inputs": np.dtype("<f2"), "g": np.dtype("<f8"), "meta": np.dtype("u1")}
 
 
@@ -152,7 +152,7 @@ def pair_summary(path: Path) -> tuple[str, int, str]:
 
 @contextmanager
 def _read(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An opened pair; whatever is wrong with it is told with its name."""
+    """Open a pair; errors name its file."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive

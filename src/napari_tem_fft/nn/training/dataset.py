@@ -29,10 +29,10 @@ from ..inference.prepare import CHANNELS, InputParams, network_input, radius_pla
 from ..simulation.conditions import SynthesisParams
 from ..simulation.synthesis import Truth, synthesise
 
-#: What is stored; |g| is the same for all.
+#: Channels that are stored; |g| is the same for all images.
 STORED = CHANNELS[:-1]
 SHARD = 32
-#: SNR and size of spots that a person marked.
+#: SNR and size assigned to spots that a person marked.
 SURE = 1e6
 #: A stored byte is (value + OFFSET) * SCALE.
 SCALE, OFFSET = 24.0, 1.5

@@ -30,9 +30,9 @@ from .scores import (
     spot_score,
 )
 
-#: Bounds of the classes of SNR in which recall is given.
+#: Bounds of the SNR classes for which recall is given.
 SNR_CLASSES = (14.0, 18.0, 25.0, 40.0, 80.0, 200.0, 1000.0, np.inf)
-#: Relative width of a group of d that are one.
+#: Relative width of a group of d that count as one.
 D_GROUP = 0.003
 
 

@@ -28,7 +28,7 @@ from ..inference.unet import NetworkParams, normalised_groups
 if TYPE_CHECKING:
     import keras
 
-#: Keras reads these when it is imported; whatever a user has set for other work, a model is one of these.
+#: Keras reads these settings when it is imported. Models need them, whatever a user has set for other work.
 BACKEND, LAYOUT = "tensorflow", "channels_last"
 
 

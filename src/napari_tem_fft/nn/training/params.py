@@ -34,5 +34,5 @@ class TrainParams:
         check_limits(self)
 
 
-#: A few images, few and careful steps.
+#: For few images: few steps at a low learning rate.
 FINE_TUNING = TrainParams(steps=150, batch=8, rate=3e-4, every=50)

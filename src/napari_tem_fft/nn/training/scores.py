@@ -13,7 +13,8 @@ from ..simulation.synthesis import FAINT
 from .batches import visible
 from .dataset import Pairs
 
-#: Spots count as found within this distance, 1/nm, one frequency step, or half of 1 / grain size.
+#: Spots count as found within this distance, 1/nm, within one frequency step, or within half of 1 / grain
+#: size.
 TOLERANCE = 0.05
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 

@@ -20,9 +20,9 @@ from .keras_unet import import_keras, network_for, save_model
 from .params import TrainParams
 from .scores import best_threshold, dice, rates, spots_of
 
-#: A share of a cell of the soft Dice loss that keeps images without spots from dominating it.
+#: Constant of the soft Dice loss that keeps images without spots from dominating it.
 SMOOTH = 20.0
-#: Steps over which the learning rate rises.
+#: Number of steps over which the learning rate rises.
 WARM_UP = 100
 
 
@@ -124,8 +124,8 @@ def _learner(model: Any, optimizer: Any, params: TrainParams) -> Any:
 def loss_of(logits: Any, target: Any, weight: Any, kind: str) -> Any:
     """Loss of a batch: soft Dice a picture, focal or plain cross entropy a cell of the masks, or sums.
 
-    The focal loss is that of Lin et al. (2017) with gamma = 2; it is divided by the number of masked cells
-    rather than of all cells, for these are few.
+    The focal loss follows Lin et al. (2017) with gamma = 2; it is divided by the number of masked cells, not
+    of all cells, because masked cells are few.
     """
     import tensorflow as tf
 
@@ -165,7 +165,7 @@ def held_back_scores(
 
 
 class _Log:
-    """`log.csv`: a row a step; rows after the checkpoint that is gone on from are dropped."""
+    """`log.csv` with a row per step; rows after the checkpoint from which training resumes are dropped."""
 
     columns = ("step", "loss", "dice", "precision", "recall", "f1")
 
