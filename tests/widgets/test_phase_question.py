@@ -73,6 +73,7 @@ def test_why_not_and_rings_of_any_phase(two_images, results, qtbot):
     QTest.keyClick(results.tree, Qt.Key.Key_Escape)
     ask(results, "rocksalt nonsense")
     assert "did you mean NaCl?" in two_images.problem.text()
+    assert "no phase is called" in results.reason.text()  # and not what was said of LiF
 
     ask(results, "Au", results.question.rings)
     drawn, current = session.current.group["compare"], session.current

@@ -27,9 +27,14 @@ def stack():
 def test_areas_of_all_frames(viewer, dock, qtbot, tmp_path, monkeypatch):
     series = SeriesDock(viewer)
     viewer.window.add_dock_widget(series, name="series", area="bottom")
-    series.run.click()  # there is no stack
-    assert not series.runner.running and series.hint.text()
-    viewer.add_layer(Layer.create(*stack_layer(stack())))
+    assert not series.run.isEnabled() and series.hint.text()  # there is no stack
+    single = viewer.add_image(white_noise((64, 64), 3), scale=(0.03, 0.03), units=("nm", "nm"))
+    assert not series.run.isEnabled()
+    added = viewer.add_layer(Layer.create(*stack_layer(stack())))
+    assert series.run.isEnabled()
+    dock.image.image = single
+    assert not series.run.isEnabled()
+    dock.image.image = added
     with qtbot.waitSignal(series.runner.returned, timeout=60_000):
         series.run.click()
     first, second = series.frames

@@ -1,17 +1,22 @@
 """The tables of components and of phases, and what a click in them does."""
 
+from dataclasses import replace
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, QRect
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QApplication
 
-from napari_tem_fft.core.matching import PhaseOverride
+from napari_tem_fft.core.matching import Outcome, PhaseOverride
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.widgets.docks.components import ComponentsDock, component_rows
 from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
 from napari_tem_fft.widgets.docks.profile import peak_names, phase_lines
 from napari_tem_fft.widgets.forms.outcome_words import component_words, match_words
+from napari_tem_fft.widgets.forms.override_buttons import Words
 from napari_tem_fft.widgets.forms.summary import summary
 from napari_tem_fft.widgets.forms.tree import ResultTree, Row
 from napari_tem_fft.widgets.session.image_state import ImageState
@@ -83,8 +88,6 @@ def test_summary_says_what_is_there_and_why_something_has_no_name(image_state):
 
 
 def test_a_name_that_rests_on_hydrogen_says_so(image_state):
-    from dataclasses import replace
-
     hydride = next(phase for phase in load_table() if phase.id == "LiH")
     image_state.analysis = replace(image_state.analysis, phases=(*image_state.analysis.phases, hydride))
     first, *others = image_state.components
@@ -107,8 +110,6 @@ def test_a_copied_table_has_grain_and_candidate_on_every_row(tree, image_state):
 
 
 def test_a_set_with_a_phase_outside_the_candidates_has_its_lines_and_names(image_state):
-    from dataclasses import replace
-
     first, *others = image_state.components
     outside = replace(first, name="Al / LiF", phases=("Al", "LiF"))
     image_state.components = (outside, *others)
@@ -148,6 +149,34 @@ def test_a_click_on_a_grain_chooses_it_and_flies_there(viewer, analysed):
     assert set(dock.session.chosen.spots) == {spot.id for spot in analysed.spots}
     dock.whole.click()
     assert dock.session.chosen is None
+
+
+def test_a_single_d_is_said_to_be_one_and_its_candidates_have_no_probability(image_state):
+    first, _ = image_state.matches
+    names = first.candidates[0], replace(first.candidates[1], phase="Al")
+    single = replace(first, outcome=Outcome.SINGLE_D, phases=(), candidates=names, unlisted=0.0)
+    component = replace(image_state.components[1], outcome=Outcome.SINGLE_D, grains=(1,))
+    image_state.matches, image_state.components = (single,), (component,)
+    assert "<b>single d only</b>: fits LiF, Al; " in summary(image_state)
+    assert "unknown crystal" not in summary(image_state)
+    (row,) = component_rows(image_state)
+    assert row.cells[1:3] == ("single d only", "")
+    lif = match_rows(image_state)[0].children[0]
+    assert lif.cells[:2] == ("LiF", "") and lif.record["probability"] is None
+
+
+def test_the_phase_of_a_decision_has_its_place_beside_the_buttons_before_it_has_an_entry(qtbot):
+    words = Words()
+    qtbot.addWidget(words)
+    words.resize(700, 60)
+    words.show()
+    QApplication.processEvents()
+    assert words.phase.count() == 0
+    places = [
+        QRect(each.mapTo(words, QPoint(0, 0)), each.size()) for each in (words.phase, words.set, words.reject)
+    ]
+    assert places[0].width() > 60
+    assert not any(a.intersects(b) for a, b in combinations(places, 2))
 
 
 def test_table_goes_to_the_clipboard(viewer, analysed):
@@ -289,7 +318,7 @@ def test_sizes_are_drawn_and_saved(viewer, dock, analysed, tmp_path, monkeypatch
     viewer.window.add_dock_widget(table, name="Components")
     table.show_sizes.setChecked(True)
     assert sum(bar.get_height() for bar in table.sizes.axes.patches) == len(analysed.grains)
-    assert "1 grains, 0 cut" in table.sizes.axes.get_title()
+    assert "1 grain, 0 cut" in table.sizes.axes.get_title()
     path = tmp_path / "sizes.csv"
     monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *args: (str(path), ""))
     table.save_sizes.trigger()

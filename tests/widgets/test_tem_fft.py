@@ -11,7 +11,7 @@ from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import AnalysisParams
 from napari_tem_fft.io.exchange.tiff import write_tiff
 from napari_tem_fft.widgets.docks.tem_fft import BELOW, ON_DEMAND, TemFftDock
-from napari_tem_fft.widgets.session.source import micrograph_from
+from napari_tem_fft.widgets.session.source import calibration_from, micrograph_from
 
 NOISE = np.random.default_rng(3).normal(size=(128, 128)).astype(np.float32)
 
@@ -67,8 +67,10 @@ def test_the_pixel_size_of_a_tiff_that_napari_opened_is_offered(viewer, dock, tm
     assert dock.stated_size.text() == "its file says 0.0317 nm a pixel: press Set to take that"
     assert not dock.stated_size.isHidden()
     assert dock.pixel_size.value() == pytest.approx(0.0317) and not dock.calibration.isHidden()
+    assert "Open a micrograph" not in dock.result.text() and "pixel size" in dock.result.text()
     QTest.mouseClick(dock.calibrate, Qt.MouseButton.LeftButton)
     assert dock.image.image.scale == pytest.approx((0.0317, 0.0317)) and dock.calibration.isHidden()
+    assert calibration_from(dock.image.image).source == "file"  # as the command line has it
 
 
 def test_diffraction_pattern_is_refused(viewer, dock, tmp_path, told):

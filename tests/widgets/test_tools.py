@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from napari.utils.key_bindings import coerce_keybinding
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from mouse import click, drag, stroke
 from napari_tem_fft.layers.results import KEY, plane_of
@@ -40,6 +42,7 @@ def test_a_ring_keeps_its_spots_only(viewer, dock, analysed, run):
     run(dock.session, lambda: drag(viewer, *ends))
     assert enabled(analysed) == [near.id]
     assert analysed.group.get("region") is None
+    assert dock.spots.said.text().endswith("nm: 1 spot kept alone; Undo takes it back")
     dock.spots.action.setCurrentText("Restore its spots")
     run(dock.session, lambda: drag(viewer, ends[0], world(analysed, (0.0, far.length + 0.3))))
     assert len(enabled(analysed)) == 2
@@ -61,6 +64,12 @@ def test_a_circle_shows_its_own_fringes_and_profile(viewer, dock, analysed, qtbo
     dock.session.pick(None)
     assert analysed.profiles[1].intensity.sum() == before
     assert analysed.group.get("region") is None
+
+    with qtbot.waitSignal(dock.session.spotlight.profile_shown, timeout=60_000):
+        drag(viewer, start, np.add(start, (0.0, 0.4 * plane_of(analysed.group["fft"].metadata).factor)))
+    with qtbot.waitSignal(dock.session.runner.stopped, timeout=60_000):
+        QTest.mouseClick(dock.spots.remove, Qt.MouseButton.LeftButton)
+    assert not analysed.spots[0].enabled and dock.spots.said.text() == ""  # there is no such spot any longer
 
 
 def test_the_angle_between_two_spots(viewer, dock, analysed):

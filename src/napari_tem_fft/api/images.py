@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..core.crystal.phase import Phase
 from ..core.events import ProfilesReady, SpotsFound
-from ..core.image.calibration import Calibration, CalibrationError, Space
+from ..core.image.calibration import GIVEN, Calibration, CalibrationError, Space
 from ..core.image.calibration_reference import CalibrationFeature, calibration_features
 from ..core.image.correction import Correction
 from ..core.image.micrograph import Micrograph
@@ -244,7 +244,7 @@ def _scale(
                 f"{micrograph.name}: the file is calibrated in {calibration.unit}, and a pixel size in"
                 f" {'nm' if space == 'real' else '1/nm'} does not make it another kind of image"
             )
-        given = Calibration.real(pixel_size, "given by the user")
+        given = Calibration.real(pixel_size, GIVEN)
         calibration = replace(given, space=space, origin=calibration.origin)
         return micrograph.with_calibration(calibration)
     if profile is None:

@@ -65,6 +65,7 @@ from .profile.radial_profile import (
 from .progress import Step, renumber_steps
 from .spots.seeds import DOUBT, NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
 from .spots.spot import Spot, SpotParams
+from .text import count_text
 
 #: A network that proposes seeds, as a `Proposal` or bare. It is passed in, so that core never imports Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
@@ -230,7 +231,7 @@ class Analysis:
 
     def __repr__(self) -> str:
         names = ", ".join(part.name for part in self.components) or "no crystal"
-        counts = f"{len(self.spots)} spots, {len(self.grains)} grains"
+        counts = f"{count_text(len(self.spots), 'spot')}, {count_text(len(self.grains), 'grain')}"
         return f"<Analysis of {self.micrograph.name}: {counts}; {names}>"
 
     def _repr_html_(self) -> str:

@@ -24,6 +24,17 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
+def count_text(number: int, noun: str) -> str:
+    """Number and noun, which has an s but after 1.
+
+    Examples
+    --------
+    >>> count_text(1, "grain"), count_text(2, "grain")
+    ('1 grain', '2 grains')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def parse_numbers(text: str) -> tuple[float, ...]:
     """Numbers with commas, semicolons or spaces between them.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.image.calibration import Calibration
+from ..core.image.calibration import GIVEN, Calibration
 from ..core.image.micrograph import Micrograph
 from ..core.image.roi import roi_from_metadata, roi_in_metadata
 from ..core.image.stack import ImageStack
@@ -168,7 +168,7 @@ def _calibration(scale: Sequence[float], units: Sequence[str], notes: Mapping[st
     kinds, factors = zip(*map(quantity, units), strict=True)
     size = tuple(float(s) * factor for s, factor in zip(scale, factors, strict=True))
     kept = np.allclose(size, notes.get("scale", size), rtol=1e-9)
-    source = known.get("source", "layer") if kept else "given by the user"
+    source = known.get("source", "layer") if kept else GIVEN
     if set(kinds) == {"length"}:
         return Calibration((size[0], size[1]), "real", source=source, **read)
     if set(kinds) == {"inverse length"}:

@@ -164,14 +164,14 @@ def non_candidates(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Pha
 
 
 def extended_left_out(phases: Sequence[Phase], table: Sequence[Phase]) -> str:
-    """That the set "extended" waits for elements to be stated, as a sentence; empty where it does not.
+    """What waits for elements to be stated, "extended" and ice, as a sentence; empty where nothing does.
 
     Examples
     --------
     >>> from napari_tem_fft.io.phases.table import load_table
     >>> table = load_table()
-    >>> extended_left_out(select_phases(table), table).endswith("where the sample's elements are stated")
-    True
+    >>> extended_left_out(select_phases(table), table).split(", ")[-1]
+    '2 of ice where hydrogen is'
     >>> extended_left_out(select_phases(table, elements="Li, F"), table)
     ''
     """
@@ -180,7 +180,10 @@ def extended_left_out(phases: Sequence[Phase], table: Sequence[Phase]) -> str:
     whole = all(phase.id in chosen for phase in usual_phases(table))
     if not whole or not waiting or any(phase.id in chosen for phase in waiting):
         return ""
-    return f"{len(waiting)} further phases are searched where the sample's elements are stated"
+    cold = sum(COLD_TAG in phase.tags for phase in table)
+    further = sum(COLD_TAG not in phase.tags for phase in waiting)
+    ice = f", {cold} of ice where hydrogen is" if cold else ""
+    return f"{further} further phases are searched where the sample's elements are stated{ice}"
 
 
 def find_phase(table: Sequence[Phase], name: str) -> Phase:

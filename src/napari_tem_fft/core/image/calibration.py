@@ -18,6 +18,8 @@ Space = Literal["real", "reciprocal", "none"]
 NOT_CALIBRATED = "not calibrated"
 #: Source of a scale that was read from the image's file.
 AS_READ = "file"
+#: Source of one that a person gave.
+GIVEN = "given by the user"
 #: Relative uncertainty of a microscope's calibration as delivered, and after correction on a standard.
 DELIVERED_UNCERTAINTY = 0.02
 STANDARD_UNCERTAINTY = 0.003

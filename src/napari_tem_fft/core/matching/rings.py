@@ -258,9 +258,8 @@ def _reason(candidates: Sequence[RingCandidate]) -> str:
     if not candidates:
         return "no candidate has these d-spacings"
     best = candidates[0]
-    return (
-        f"{len(best.indexed)} rings fit {best.phase}, which needs {100 * (best.scale - 1):+.1f} % calibration"
-    )
+    fit = "1 ring fits" if len(best.indexed) == 1 else f"{len(best.indexed)} rings fit"
+    return f"{fit} {best.phase}, which needs {100 * (best.scale - 1):+.1f} % calibration"
 
 
 def _single_ring(

@@ -24,6 +24,7 @@ from ...core.maps.orientation import (
 )
 from ...core.maps.strain import SHOWN, Shown, smooth_field
 from ...core.pipeline import Analysis
+from ...core.text import count_text
 from ..results.grain_tables import sizes_of
 from .overview import draw_outline, scale_bar, shown_image
 
@@ -135,7 +136,7 @@ def _draw_sizes(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> N
             )  # fmt: skip
             below += counts
     numbers = summary(*total)
-    words = f"{numbers.grains} grains, {numbers.cut} more cut by the border (hatched)"
+    words = f"{count_text(numbers.grains, 'grain')}, {numbers.cut} more cut by the border (hatched)"
     if numbers.grains:
         words += f"\ndiameter {numbers.mean:.1f} nm, median {numbers.median:.1f} nm"
     if numbers.grains > 1:

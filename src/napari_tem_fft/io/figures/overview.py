@@ -186,7 +186,8 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
         _ring(axes, g, number, colour, length(1 / g, unit))
     reach = _reach([g for g, _ in groups], analysis.diffractogram.q_max)
     axes.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="g along x (1/nm)", ylabel="g along y (1/nm)")
-    axes.set_title(f"diffractogram, rings at d in {symbol(unit)}\n{len(spots)} pairs of spots", fontsize=11)
+    pairs = f"{len(spots)} pair{'' if len(spots) == 1 else 's'} of spots"
+    axes.set_title(f"diffractogram, rings at d in {symbol(unit)}\n{pairs}", fontsize=11)
 
 
 def _name_spots(axes: Axes, analysis: Analysis) -> None:

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from ...core.fourier.region import RegionKind, SpectrumRegion
 from ...core.lengths import spacing
 from ...core.spots.spot import Spot, angle_between, friedel_representative
+from ...core.text import count_text
 from ...layers.results import angle_layer, plane_of, region_layer
 from ..session.image_state import ImageState
 from ..session.preferences import length_unit
@@ -182,7 +183,7 @@ class Tools(QObject):
         image_state.group.show([region_layer(region.outlines(), plane, image_state.micrograph.name, reach)])
         inside = set(region.spots_inside(image_state.spots))
         count = sum(spot.enabled for spot in image_state.spots if spot.id in inside)
-        self.said.emit(f"{region.words}: {count} spot{'' if count == 1 else 's'}")
+        self.said.emit(f"{region.words}: {count_text(count, 'spot')}")
         return region
 
     def _apply(self, region: SpectrumRegion) -> None:
@@ -195,6 +196,11 @@ class Tools(QObject):
             self._session.spotlight.show_region(image_state, region)
             return
         image_state.group.remove("region")
+        off = self.action == "bring back"
+        changed = sum(spot.id in inside and spot.enabled is not off for spot in image_state.spots)
+        follows = {"keep": "kept alone", "remove": "deleted", "bring back": "restored"}
+        words = f"{count_text(changed, 'spot')} {follows[self.action]}; Undo takes it back"
+        self.said.emit(f"{region.words}: {words}")
         if self.action == "keep":
             self._session.edits.keep_only(inside)
         else:

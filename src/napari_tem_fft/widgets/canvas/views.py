@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
+from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -16,7 +17,7 @@ from .keys import words_of
 
 #: What is flown to has this share of the window's shorter side.
 SHARE = 0.35
-#: Share of the window that is filled where something beside it is kept in sight.
+#: Share of the window that is filled by what it is fitted to.
 MARGIN = 0.97
 Space = Literal["real", "reciprocal", "both"]
 SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
@@ -59,7 +60,9 @@ def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, s
         if not here and each is viewer and fft is None:
             here = [image]
         if here:
-            each.fit_to_view(layers=here, margin=0.03)
+            # not by napari's own fit, which fails for images beside a stack
+            corners = np.concatenate([layer.extent.world[:, -2:] for layer in here])
+            _fit(each, np.nanmin(corners, axis=0), np.nanmax(corners, axis=0))
 
 
 def fly_to(viewer: ViewerModel, place: tuple[float, float], size: float, beside: Layer | None = None) -> None:
@@ -67,14 +70,19 @@ def fly_to(viewer: ViewerModel, place: tuple[float, float], size: float, beside:
 
     With a layer beside it so that it and the whole layer are seen.
     """
-    reach = size / (2 * SHARE)
+    reach = size * (1.0 if beside is not None else MARGIN / SHARE) / 2
     low, high = np.subtract(place, reach), np.add(place, reach)
     if beside is not None:
         corners = beside.extent.world[:, -2:]
         low, high = np.minimum(low, corners.min(axis=0)), np.maximum(high, corners.max(axis=0))
+    _fit(viewer, low, high)
+
+
+def _fit(viewer: ViewerModel, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
+    """Look at what lies between two corners (y, x) of the world."""
     zoom = float(np.min(np.array(viewer.canvas.size) / np.maximum(high - low, 1e-3)))
-    viewer.scene.camera.center = (0.0, *(np.add(low, high) / 2).tolist())
-    viewer.scene.camera.zoom = zoom * (1.0 if beside is None else MARGIN)
+    viewer.scene.camera.center = (0.0, *((low + high) / 2).tolist())
+    viewer.scene.camera.zoom = MARGIN * zoom
 
 
 def sees_whole(viewer: ViewerModel, layer: Layer) -> bool:

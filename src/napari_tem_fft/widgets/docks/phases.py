@@ -230,9 +230,11 @@ class PhasesDock(Dock):
         if image_state is None or image_state.analysis is None:
             self.reason.setText("analyse the image first")
             return
+        self._asker.cancel()
         try:
             phase = phase_called(name, tuple(image_state.phases.values()))
         except ValueError as error:
+            self.reason.setText(str(error))  # in the place of what was said of another phase
             tell(error)
             return
         grain = chosen.grains[0] if chosen is not None and len(chosen.grains) == 1 else None

@@ -149,6 +149,7 @@ class SeriesDock(Dock):
         self.runner.started.connect(self._on_state_changed)
         self.runner.stopped.connect(self._on_state_changed)
         self._viewer.events.theme.connect(self._on_theme_changed)
+        self.session.offer.image_changed.connect(self._on_state_changed)
 
     def _on_run(self) -> None:
         layer, setting = self.session.offer.image, self.session.offer.setting
@@ -184,8 +185,8 @@ class SeriesDock(Dock):
         self.hint.setText(" ".join(series.notes) or NO_STACK)
 
     def _on_state_changed(self) -> None:
-        running = self.runner.running
-        self.run.setEnabled(not running)
+        running, layer = self.runner.running, self.session.offer.image
+        self.run.setEnabled(not running and layer is not None and layer.ndim == 3)
         self.cancel.setEnabled(running)
         self.hint.setVisible(not running and (not self.frames or bool(self.series.notes)))
         for each in (self.copy, self.save):

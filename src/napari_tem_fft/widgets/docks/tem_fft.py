@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...api.script import Recipe, as_command, as_python, recipe_of
-from ...core.image.calibration import UNCERTAINTY, Calibration, stated_uncertainty
+from ...core.image.calibration import AS_READ, GIVEN, UNCERTAINTY, Calibration, stated_uncertainty
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
@@ -123,6 +123,7 @@ class TemFftDock(Dock):
         super().__init__(napari_viewer)
         self._viewer = unwrap_viewer(napari_viewer)
         self._shown = False
+        self._stated: float | None = None
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -393,7 +394,7 @@ class TemFftDock(Dock):
 
     def _offer_pixel_size(self, layer: Image) -> None:
         """Put the pixel size that the image's file states into the field, for the user to take or not."""
-        size = stated_pixel_size(layer)
+        self._stated = size = stated_pixel_size(layer)
         self.stated_size.setVisible(size is not None)
         if size is not None:
             self.pixel_size.setValue(size)
@@ -406,8 +407,13 @@ class TemFftDock(Dock):
 
     def _on_calibrate(self) -> None:
         if (layer := self.image.image) is not None:
-            set_pixel_size(layer, self.pixel_size.value())
+            size, shown = self.pixel_size.value(), 0.51 * 10.0 ** -self.pixel_size.decimals()
+            read = self._stated is not None and abs(size - self._stated) < shown
+            if self._stated is not None and read:
+                size = self._stated
+            set_pixel_size(layer, size, AS_READ if read else GIVEN)
             self._on_image_chosen(layer)
+            self._on_found()
             self.session.stage.look("both")
 
     def _show_uncertainty(self) -> None:
@@ -532,7 +538,8 @@ class TemFftDock(Dock):
         current = self.session.current
         for each in self.copies.values():
             each.setEnabled(current is not None and current.analysis is not None)
-        self.result.setText(summary(self.session.current))
+        layer = self.image.image
+        self.result.setText(summary(current, calibration_from(layer) if layer is not None else None))
 
     def _on_chosen_changed(self) -> None:
         chosen = self.session.chosen

@@ -73,7 +73,8 @@ def flowing(*widgets: QWidget) -> QWidget:
     flow.setContentsMargins(0, 0, 0, 0)
     flow.setSpacing(4)
     for widget in widgets:
-        flow.addWidget(widget)
+        # in PyQt an empty list of choices is as false as an empty list, and the layout would leave it out
+        flow.addWidget(side_by_side(widget) if isinstance(widget, QComboBox) else widget)
     return box
 
 

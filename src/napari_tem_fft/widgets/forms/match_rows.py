@@ -14,9 +14,9 @@ from ...core.matching.assignment import ring_peaks
 from ...core.matching.geometry import stretch_direction
 from ...core.matching.hints import USUAL_STRETCH
 from ...core.spots.spot import Spot
+from ...core.text import count_text
 from ..session.image_state import ImageState
 from .outcome_words import match_words
-from .summary import count_text
 from .tree import Row
 
 #: Candidates listed a grain.

@@ -10,22 +10,35 @@ from ...core.lengths import with_sigma
 from ...core.maps.colours import colours_of
 from ...core.maps.component_map import ComponentMap, overlap_words
 from ...core.pipeline import Analysis
+from ...core.text import count_text
 from ..session.image_state import ImageState
 from .candidates import HYDROGEN, assumes_hydrogen
 from .outcome_words import component_words, single_d_fits
 
 #: Phases that fit a single d are named up to so many.
 MOST_LISTED = 6
-HINT = (
+NOTHING_OPEN = (
     "Open a micrograph (File &gt; Open, or drop a .dm3 or .dm4 file), then press <b>Run</b>. To try it:"
     " File &gt; Open Sample &gt; TEM FFT."
 )
+NOT_ANALYSED = "Press <b>Run</b> to analyse it; its elements, stated first, decide what can be named."
+PATTERN = "It is a diffraction pattern in nm⁻¹: the command napari-tem-fft pattern measures it."
+WITHOUT_SCALE = "Give it a pixel size above, then press <b>Run</b>."
 
 
-def summary(image_state: ImageState | None) -> str:
-    """Rich text: numbers of spots and grains, and the components with their areas."""
+def summary(image_state: ImageState | None, calibration: Calibration | None = None) -> str:
+    """Rich text: numbers of spots and grains, and the components with their areas.
+
+    Parameters
+    ----------
+    image_state : ImageState, optional
+    calibration : Calibration, optional
+        Of the image that is chosen, where nothing is known of it yet; None where no image is open.
+    """
+    if image_state is None and calibration is not None:
+        return {"real": NOT_ANALYSED, "reciprocal": PATTERN}.get(calibration.space, WITHOUT_SCALE)
     if image_state is None:
-        return HINT
+        return NOTHING_OPEN
     spots = [spot for spot in image_state.spots if spot.enabled]
     if not spots:
         return "no lattice fringes found" if image_state.analysis is not None else ""
@@ -76,11 +89,6 @@ def pixel_size_words(calibration: Calibration) -> str:
 def _three(size: float) -> str:
     """Three figures."""
     return f"{size:#.3g}"
-
-
-def count_text(number: int, noun: str) -> str:
-    """Number and noun: "1 grain", "2 grains"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _reason(image_state: ImageState, unknown: ComponentMap) -> str:

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from ...core.grains.sizes import bin_edges, histogram, summary
 from ...core.maps.colours import colours_of
 from ...core.pipeline import Analysis
+from ...core.text import count_text
 from ...io.results.grain_tables import sizes_of
 from .canvas import ThemedCanvas
 
@@ -43,7 +44,7 @@ class SizesPlot(ThemedCanvas):
                 )  # fmt: skip
                 below += counts
         numbers = summary(*total)
-        words = f"{numbers.grains} grains, {numbers.cut} cut by the border"
+        words = f"{count_text(numbers.grains, 'grain')}, {numbers.cut} cut by the border"
         mean = f"\nmean {numbers.mean:.1f} nm, median {numbers.median:.1f} nm" if numbers.grains else ""
         self.axes.set_title(words + mean, fontsize=8, color=self.colours.text)
         self.axes.set_xlabel("diameter (nm)")

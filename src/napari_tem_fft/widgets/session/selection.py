@@ -12,8 +12,8 @@ from ...core.matching import Candidate, GrainMatch
 from ...core.matching.attribution import indexed_as, matches_of_spots
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
+from ...core.text import count_text
 from ..forms.outcome_words import match_words
-from ..forms.summary import count_text
 from .image_state import ImageState
 from .preferences import length_unit
 

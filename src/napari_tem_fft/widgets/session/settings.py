@@ -6,6 +6,7 @@ from collections.abc import Callable
 from weakref import WeakMethod, ref
 
 from napari.layers import Image
+from qtpy.QtCore import QObject, Signal
 
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
@@ -13,10 +14,19 @@ from ...core.pipeline import AnalysisParams
 Setting = Callable[[], tuple[CandidateSet, AnalysisParams]]
 
 
-class SharedSettings:
-    """An image, and what gives candidates and parameters; None where there is none or it is gone."""
+class SharedSettings(QObject):
+    """An image, and what gives candidates and parameters; None where there is none or it is gone.
+
+    Signals
+    -------
+    image_changed()
+        Another image is offered, or none.
+    """
+
+    image_changed = Signal()
 
     def __init__(self) -> None:
+        super().__init__()
         self._image: ref[Image] | None = None
         self._setting: WeakMethod[Setting] | None = None
 
@@ -24,6 +34,7 @@ class SharedSettings:
         """Let other docks know of an image, and of a method that gives candidates and parameters."""
         self._image = ref(image) if image is not None else None
         self._setting = WeakMethod(setting)
+        self.image_changed.emit()
 
     @property
     def image(self) -> Image | None:

@@ -10,7 +10,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
-from ...core.image.calibration import Calibration
+from ...core.image.calibration import GIVEN, Calibration
 from ...core.image.micrograph import Micrograph
 from ...core.pipeline import Analysis
 from ...io.readers.greyscale import to_grey
@@ -78,15 +78,18 @@ def is_source(layer: Layer) -> bool:
     return isinstance(layer, Image) and role == "micrograph"
 
 
-def set_pixel_size(layer: Image, pixel_size: float) -> None:
+def set_pixel_size(layer: Image, pixel_size: float, source: str = GIVEN) -> None:
     """Calibrate a layer that has no scale.
 
     Parameters
     ----------
     pixel_size : float, nm
+    source : str
+        Who says so, as `Calibration` has it.
     """
     layer.scale = [*layer.scale[:-2], pixel_size, pixel_size]
     layer.units = [*layer.units[:-2], "nm", "nm"]
+    _note(layer, source=source)["scale"] = (pixel_size, pixel_size)
 
 
 def set_calibration(layer: Image, calibration: Calibration) -> None:
