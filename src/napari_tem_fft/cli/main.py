@@ -45,24 +45,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if some file failed, 2 if the command was not understood.
     """
     never_fail_to_print()
-    words = sys.argv[1:] if argv is None else argv
-    named = next((word for word in words if not word.startswith("-")), "")
+    arguments = sys.argv[1:] if argv is None else argv
+    named = next((argument for argument in arguments if not argument.startswith("-")), "")
     command = next((name for name in COMMANDS if named in (name, *ALIASES.get(name, ()))), None)
     if command is None:  # help, the version, or a mistake
         parser, commands = outline()
         for name in COMMANDS:
             add_command(commands, name)
-        parser.parse_args(words)
+        parser.parse_args(arguments)
         return USAGE
     from .options import build_parser, run
 
     try:
-        if command == "phases" and (what := [word for word in words if word != named])[:1]:
+        if command == "phases" and (what := [one for one in arguments if one != named])[:1]:
             from .library import LIBRARY_COMMANDS, run_library
 
             if what[0] in LIBRARY_COMMANDS:
                 return run_library(what)
-        return run(command, build_parser(command).parse_args(words))
+        return run(command, build_parser(command).parse_args(arguments))
     except UsageError as error:
         say(str(error))
         return USAGE
