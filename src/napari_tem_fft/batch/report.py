@@ -1,7 +1,7 @@
-"""report.html: one page that shows a run to somebody who has nothing but a browser.
+"""Write report.html, one page that shows a run in any browser.
 
-Everything is in the file: pictures, style and the few lines of script that sort the table. Whatever comes
-from a file's name or its metadata is escaped, and paths do not show whose computer it was.
+The file contains everything: pictures, style and the few lines of script that sort the table. Text from file
+names and metadata is escaped, and paths do not reveal whose computer it was.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ Records = Callable[[], Iterable[Record]]
 
 
 def write_report(folder: Path, records: Records, header: Mapping[str, Any], found: SessionStatistics) -> None:
-    """Write the page into a run's folder, image by image, then rename it.
+    """Write the page into a run's folder under a temporary name, image by image, then rename it.
 
     Parameters
     ----------
     records : callable
-        Gives the records of the run in the order of the files, as often as it is called.
+        Returns the records of the run in the order of the files. It is called more than once.
     header : mapping
-        What ``run.json`` says of the run as a whole.
+        The entries of ``run.json`` about the run as a whole.
     found : SessionStatistics
-        Of these records.
+        Statistics of these records.
     """
     overview = _Overview()
     for record in records():
@@ -84,7 +84,7 @@ def write_report(folder: Path, records: Records, header: Mapping[str, Any], foun
 
 
 def shareable(text: str) -> str:
-    """A text in which a user's folder is "~": paths in it do not tell whose computer it was.
+    """Replace a user's home folder in a text by "~", so that paths do not reveal whose computer it was.
 
     Examples
     --------
@@ -121,14 +121,14 @@ def _size(one: Estimate) -> str:
 
 @dataclass(slots=True)
 class _Files:
-    """Files that one remark is about: the first ones by name, of the others the number."""
+    """Files to which a remark applies: the names of the first ones, and the number of all."""
 
     first: list[str] = field(default_factory=list)
     count: int = 0
 
     @property
     def more(self) -> int:
-        """How many files are not named."""
+        """Number of files that are not named."""
         return self.count - len(self.first)
 
     def add(self, name: str) -> None:
@@ -140,7 +140,7 @@ class _Files:
 
 @dataclass(slots=True)
 class _Overview:
-    """What the page says of all images together, gathered while the records pass."""
+    """The page's summary of all images, collected in one pass over the records."""
 
     flags: dict[str, _Files] = field(default_factory=dict)
     failures: dict[str, _Files] = field(default_factory=dict)
@@ -149,7 +149,7 @@ class _Overview:
     names: list[str] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
-        """Take in one image."""
+        """Add one image."""
         for flag in record.flags:
             if flag != "failed":
                 self.flags.setdefault(flag, _Files()).add(record.name)
@@ -179,7 +179,7 @@ def _plots(found: SessionStatistics, overview: _Overview, colours: Mapping[str, 
 
 
 def _images(folder: Path, records: Records, unit: LengthUnit) -> Iterator[dict[str, Any]]:
-    """The rows of the table, an image at a time."""
+    """Yield the rows of the table, one image at a time."""
     left = Counter(first=MOST_PICTURES, flagged=MOST_FLAGGED)
     for record in records():
         analysed = record.state == "analysed"
@@ -204,7 +204,7 @@ def _images(folder: Path, records: Records, unit: LengthUnit) -> Iterator[dict[s
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """A cell of the table; one with a number is sorted by it."""
+    """A cell of the table; if it has a number, it is sorted by that number."""
 
     text: str
     number: float | None = None

@@ -1,7 +1,7 @@
-"""Mean noise power of a spectrum: medians of rings or of ring sectors, and the tail they allow.
+"""Mean noise power of a spectrum from medians of rings or ring sectors, and the tail of the SNR.
 
-For noise, power over its **mean** is exponential; a median is 1 / ln 2 times smaller than the mean.
-A mean that is itself estimated from n independent values has the heavier tail (1 + t/n)^-n.
+The ratio of noise power to its **mean** is exponentially distributed; its median is ln 2 times the mean.
+If the mean itself is estimated from n independent values, the tail is heavier: (1 + t/n)^-n.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ AZIMUTHAL_STRIDE = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rings:
-    """Pools of frequencies of like |g|, each with at least a given number of bins.
+    """Pools of bins with similar |g|, each with at least a given number of bins.
 
     Attributes
     ----------
     bins : ndarray of int, shape (n, most)
-        Flat indices of each ring's bins; what is beyond its own number of them is to be left out.
+        Flat indices of each ring's bins; only the first `counts` entries of a row are valid.
     counts : ndarray of int, shape (n,)
-        How many bins each ring has.
+        Number of bins in each ring.
     middle : ndarray, shape (n,), 1/nm
         Mean |g| of each ring.
     """
@@ -77,7 +77,7 @@ class Rings:
     middle: NDArray[np.float64]
 
     def effective_counts(self) -> NDArray[np.float64]:
-        """Independent values that a ring's median is worth as an estimate of the mean."""
+        """Number of independent values whose mean is as precise as the estimate from a ring's median."""
         return np.asarray(self.counts / (HANN_BANDWIDTH * MEDIAN_LOSS), np.float64)
 
 
@@ -113,7 +113,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     Returns
     -------
     ndarray, shape (n_spectra, n_rings)
-        median / ln 2; `guarded` before anything is divided by it.
+        median / ln 2. Apply `guard_from_zero` before dividing by it.
     """
     pooled = power.take(rings.bins, axis=1, mode="clip")  # without a check of every index
     short, beyond = np.nonzero(np.arange(rings.bins.shape[1]) >= rings.counts[:, None])
@@ -124,7 +124,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
 
 
 def guard_from_zero(means: NDArray[np.float32], steep: float = STEEP) -> NDArray[np.float32]:
-    """Ring means of which those that a neighbour far exceeds take the neighbour's, and none is nothing."""
+    """Ring means without zeros; a mean that a neighbour far exceeds is replaced by the neighbour's."""
     floor = np.maximum(FLOOR * means.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     highest = ndimage.maximum_filter1d(means, 3, axis=1, mode="nearest")
     safe = np.where(highest > steep * means, highest, means)
@@ -132,15 +132,15 @@ def guard_from_zero(means: NDArray[np.float32], steep: float = STEEP) -> NDArray
 
 
 def few_spectra(density: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
-    """Noise of the windows as sums of the few spectra that more than chance tells apart.
+    """Noise of the windows as sums of the few spectra whose differences exceed chance.
 
-    Film, vacuum and a change of thickness make two or three; each window's rings vary by chance as well.
+    Film, vacuum and a change of thickness give two or three; the rings of each window also vary by chance.
 
     Parameters
     ----------
     density : ndarray, shape (windows, rings)
     bins : int
-        Behind each value, a median.
+        Number of bins from which each value was estimated by a median.
     """
     logs = np.log(np.maximum(density.astype(np.float64), np.finfo(np.float32).tiny))
     usual = np.exp(logs.mean(axis=0) + (logs - logs.mean(axis=0)).mean(axis=1, keepdims=True))
@@ -153,14 +153,14 @@ def few_spectra(density: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Between:
-    """Where each bin lies between the middles of rings.
+    """Position of each bin between the middles of two rings, for linear interpolation.
 
     Attributes
     ----------
     low, high : ndarray of int, shape (n_bins,)
-        The two rings around it.
+        The two rings around the bin.
     share : ndarray of float32
-        How far it is towards the second.
+        Weight of the second ring, 0 to 1.
     """
 
     low: NDArray[np.intp]
@@ -173,7 +173,7 @@ class Between:
 
 
 def between_rings(rings: Rings, radius: NDArray[np.float64]) -> Between:
-    """Places of bins with these |g| (1/nm), of any shape, between rings."""
+    """Positions of bins with these |g| (1/nm, any shape) between the rings."""
     position = np.interp(radius.ravel(), rings.middle, np.arange(len(rings.middle)))
     low = np.minimum(position.astype(np.intp), max(len(rings.middle) - 2, 0))
     high = np.minimum(low + 1, len(rings.middle) - 1)
@@ -192,19 +192,19 @@ def spread_over_rings(means: NDArray[np.float32], between: Between) -> NDArray[n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sectors:
-    """Cells of a half plane, a ring by a sector each, and every bin's place between their middles.
+    """Cells of a half plane (intersections of rings and sectors) and the position of every bin between them.
 
     Attributes
     ----------
     shape : tuple of int, (rings, sectors)
     samples : ndarray of int32, shape (rings * sectors, n)
-        Flat indices of bins of each cell; where it has fewer than n, some occur twice.
+        Flat indices of n bins of each cell; in cells with fewer bins, some are repeated.
     empty : ndarray of bool, shape (rings * sectors,)
         Cells with too few bins.
     corner : ndarray of int32, shape of the spectrum
         Flat index, in a table of shape (rings, sectors + 2), of the first of the four cells around a bin.
     ring_share, sector_share : ndarray of float32
-        How far a bin lies towards the next ring and the next sector.
+        Weights of the next ring and of the next sector in the interpolation at a bin, 0 to 1.
     """
 
     shape: tuple[int, int]
@@ -222,7 +222,7 @@ def sector_noise(
     sectors: int = 8,
     fewest: int = 256,
 ) -> tuple[NDArray[np.float32], float]:
-    """Mean noise power of one half-plane spectrum, free to vary with azimuth (astigmatism).
+    """Estimate the mean noise power of a half-plane spectrum, which may vary with azimuth (astigmatism).
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def _between_cells(table: NDArray[np.float32], cells: _Sectors) -> NDArray[np.fl
     )  # beyond the last ring there is no next one
     count = len(flat) - width - 1
     inner, next_inner, outer, next_outer = (flat[i : i + count] for i in (0, 1, width, width + 1))
-    # what a bin needs lies together, so that one look-up finds it
+    # the four values of a bin are adjacent, so that one look-up finds them
     four = np.stack([inner, next_inner - inner, outer, next_outer - outer], axis=1)
     packed = four.view(np.complex128).ravel()
     noise = np.empty(cells.corner.shape, np.float32)
@@ -278,10 +278,10 @@ def _between_cells(table: NDArray[np.float32], cells: _Sectors) -> NDArray[np.fl
 def _sectors(
     shape: tuple[int, int], step: tuple[float, float], low: float, sectors: int, fewest: int
 ) -> _Sectors:
-    """The cells; images of one shape share them."""
+    """The cells, which images of one shape share."""
     gy = ((np.arange(shape[0]) - shape[0] // 2) * step[0])[:, None]
     gx = (np.arange(shape[1]) * step[1])[None, :]
-    # where there are many bins, every second row is enough: a window correlates neighbours
+    # with many bins, every second row is enough, because a window correlates neighbours
     thin = 2 if gy.size * gx.size >= THINNED else 1
     inside = sum(int(np.count_nonzero(y**2 + gx**2 >= low**2)) for y in gy[::thin])
     highest = float((gy**2).max() + (gx**2).max())
@@ -291,7 +291,7 @@ def _sectors(
     for first in range(0, shape[0], STRIP):
         part, thinned = slice(first, first + STRIP), slice(first // thin, (first + STRIP) // thin)
         position = (np.arctan2(gy[part], gx) / np.pi + 0.5) * sectors
-        # rings of equal area hold equally many bins
+        # rings of equal area contain equal numbers of bins
         ring_of = (gy[part] ** 2 + gx**2 - low**2) * (rings / (highest - low**2))
         ring_of = np.clip(ring_of, 0, rings - 1e-6)
         cell[thinned] = ring_of[::thin].astype(np.intp) * sectors + position[::thin].astype(np.intp) % sectors
@@ -306,7 +306,7 @@ def _sectors(
 
 
 def _samples(cell: NDArray[np.int32], cells: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Equally many flat indices of every cell, an odd number, and which cells have too few."""
+    """The same odd number of flat indices for every cell, and which cells have too few bins."""
     order = np.argsort(cell.ravel(), kind="stable").astype(np.int32)
     counts = np.bincount(cell.ravel(), minlength=cells)
     starts = np.cumsum(counts) - counts
@@ -318,20 +318,20 @@ def _samples(cell: NDArray[np.int32], cells: int) -> tuple[NDArray[np.int32], ND
 
 
 def log_tail(snr: NDArray[np.float32] | float, counts: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """ln P(SNR > snr) under noise when the mean is estimated from `counts` independent values."""
+    """ln P(SNR > snr) for noise whose mean is estimated from `counts` independent values."""
     n = np.asarray(counts, np.float64)
     return np.asarray(-n * np.log1p(np.asarray(snr, np.float64) / n))
 
 
 def threshold(tests: float, false_alarms: float, counts: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """SNR above which noise passes `false_alarms` times in `tests` trials."""
+    """SNR that noise exceeds `false_alarms` times in `tests` trials, on average."""
     n = np.asarray(counts, np.float64)
     return np.asarray(n * np.expm1(np.log(tests / false_alarms) / n))
 
 
 def azimuthal_excess(anisotropy: NDArray[np.float32], windows: int) -> NDArray[np.float32]:
-    """By which factor the noise exceeds its ring's mean where that is no chance; 1 elsewhere."""
-    # Of 40 independent windows the smoothed mean is good to some 6 %: what is within chance is no excess.
+    """Factor by which the noise exceeds its ring's mean where the excess is significant; 1 elsewhere."""
+    # With 40 independent windows the smoothed mean is accurate to some 6 %.
     chance = AZIMUTHAL_CHANCE / np.sqrt(windows)
     return np.where(anisotropy > 1 + chance, anisotropy, 1.0).astype(np.float32)
 
@@ -343,24 +343,24 @@ def likely_noise(
     between: Between,
     tested: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Noise density of the windows' rings, and its anisotropy, as they are likely to be.
+    """The most likely noise density of the windows' rings, and its most likely anisotropy.
 
     Parameters
     ----------
     density : ndarray, shape (windows, rings)
     bins : int
-        Behind each of its values.
+        Number of bins from which each value of `density` was estimated.
     mean_log : ndarray, shape of a window's spectrum
-        Mean logarithm of the windows' spectra over their `guarded` density.
+        Mean logarithm of the ratio of the windows' spectra to their density after `guard_from_zero`.
     between : Between
-        Where its frequencies lie between the rings.
+        Positions of the spectrum's frequencies between the rings.
     tested : ndarray of bool, shape of a window's spectrum
         Where the spectra are searched.
 
     Returns
     -------
     density, anisotropy : ndarray of float32, shapes (windows, rings) and shape of a spectrum
-        The latter is drawn towards 1 by the share of its variance that is chance (James and Stein).
+        The anisotropy is shrunk towards 1 by the share of its variance that is chance (James and Stein).
     """
     plain = guard_from_zero(density, CLIFF)
     excess = np.log(guard_from_zero(density) / plain).mean(axis=0, keepdims=True)
@@ -371,14 +371,14 @@ def likely_noise(
 
 
 def anisotropy_of(mean_log: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Noise at each frequency over its ring's mean (astigmatism).
+    """Ratio of the noise at each frequency to its ring's mean (astigmatism).
 
-    From the mean logarithm over all windows, which a few crystals hardly move, smoothed by a median
-    over 9 x 9 bins, which a lattice that fills the image does not move either.
+    It is computed from the mean logarithm over all windows, which a few crystals hardly change, smoothed by a
+    median over 9 x 9 bins, which does not change even if a lattice fills the image.
     """
     excess = np.exp(mean_log + np.euler_gamma).astype(np.float32)
     reach = AZIMUTHAL_REACH
-    left = excess[::-1, reach:0:-1]  # columns of negative g_x, as far as they are looked at
+    left = excess[::-1, reach:0:-1]  # the columns of negative g_x that are needed
     margin = ((reach, reach), (reach - left.shape[1], reach))
     padded = np.pad(np.concatenate([left, excess], axis=1), margin, mode="edge")
     size = 2 * reach + 1

@@ -1,10 +1,10 @@
-"""Specimen mask: where there is matter, as found or as a person has drawn it.
+"""Specimen mask: where there is matter, as detected or as drawn by the user.
 
-Vacuum and holes have no amorphous speckle. The speckle's power (`measure_speckle`) is cut in two classes,
-which are accepted only if they are truly two: well apart, with a step at their border, so that a wedge of
-rising thickness is not cut in halves, and with next to none of the film's spectrum in the lower class, so
-that thin film is not taken for vacuum. The border is then drawn again where the power rises to the level of
-the film nearby.
+Vacuum and holes have no amorphous speckle. A threshold divides the speckle's power (`measure_speckle`) into
+two classes. They are accepted only if they are well separated, with a step at their border, so that a wedge
+of rising thickness is not cut in half, and if the lower class contains next to nothing of the film's
+spectrum, so that thin film is not taken for vacuum. The border is then moved to where the power rises to the
+level of the film nearby.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def specimen_mask(
     Parameters
     ----------
     spots : sequence of ((g_y, g_x), radius), 1/nm
-        Reflections of the crystals that were found: no speckle.
+        Reflections of the crystals that were found; they are excluded from the speckle.
     crystals : ndarray of bool, shape ``grid.shape``, optional
-        Where they are: matter in any case, for a crystal need not have a film on it.
+        Where these crystals are. They always count as matter, because a crystal need not have a film on it.
     """
     inside = np.zeros(grid.shape, bool) if crystals is None else crystals
     raw = measure_speckle(diffractogram, spectra, spots)
@@ -117,7 +117,7 @@ def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid, smoothing: flo
 
 
 def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float) -> bool:
-    """Whether film and vacuum are two classes with a step between them, crystals left out."""
+    """Whether film and vacuum, without the crystals, are two classes with a step between them."""
     high, low = film.ratio[matter & ~crystal], film.ratio[~matter]
     if not high.size or not low.size:
         return False
@@ -137,7 +137,7 @@ def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], 
 
 
 def _is_dark(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], raw: Speckle) -> bool:
-    """Whether the lower class has next to no power above a shot noise that is known."""
+    """Whether the shot noise is known and the lower class has next to no power above it."""
     high, low = np.median(film.ratio[matter & ~crystal]), np.median(film.ratio[~matter])
     return not raw.filtered and bool(np.expm1(low) <= VACUUM_SHARE * np.expm1(high))
 
@@ -176,14 +176,14 @@ def _has_no_film(
 
 
 def _misfit(middles: NDArray[np.float64], spectrum: NDArray[np.float64], least_share: float) -> float:
-    """Squares that are left of the lower class when it holds at least this share of the film.
+    """Squared residuals of a fit to the lower class that contains at least this share of the film.
 
     Parameters
     ----------
     middles : ndarray, shape (n,)
-        Of the bands, the end of the last being 1.
+        Middles of the bands, in units of the end of the last band.
     spectrum : ndarray, shape (2, n)
-        Of the lower and the upper class.
+        Spectra of the lower and the upper class.
     """
     lower, more = spectrum[0], np.maximum(spectrum[1] - spectrum[0], 0)
 
@@ -201,7 +201,7 @@ def _misfit(middles: NDArray[np.float64], spectrum: NDArray[np.float64], least_s
 def _at_rise(
     film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float
 ) -> NDArray[np.bool_]:
-    """The border where the power rises from the vacuum's to the nearby film's."""
+    """Move the border to where the power rises from the vacuum's level to the nearby film's."""
     power = np.exp(film.ratio)
     inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
     outward = ndimage.distance_transform_edt(~matter, sampling=film.grid.pixel_size)
@@ -223,12 +223,12 @@ def _at_rise(
 
 
 def _at_border(matter: NDArray[np.bool_], smoothing: float, grid: MapGrid) -> NDArray[np.float32]:
-    """What a smoothed mask has at the nearest point of its border: a half where that is straight."""
+    """Value of the smoothed mask at the nearest point of its border: a half where the border is straight."""
     rim = matter & ndimage.binary_dilation(~matter)
     if not rim.any():
         return np.full(matter.shape, 0.5, np.float32)
     sigma = [smoothing / p for p in grid.pixel_size]
-    # its border moved by half a pixel, into the middle of the rim
+    # the border is moved by half a pixel, into the middle of the rim
     half = 0.5 * (matter.astype(np.float32) + ndimage.binary_erosion(matter, border_value=1))
     smooth = ndimage.gaussian_filter(half, sigma, mode="reflect")
     nearest = ndimage.distance_transform_edt(
@@ -238,17 +238,17 @@ def _at_border(matter: NDArray[np.bool_], smoothing: float, grid: MapGrid) -> ND
 
 
 def specimen_on_grid(mask: NDArray[Any], micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_]:
-    """A person's specimen mask on the maps' grid.
+    """Resample a user's specimen mask onto the grid of the maps.
 
     Parameters
     ----------
     mask : ndarray, shape (y, x)
-        Not zero where there is matter; of any resolution, over the whole image.
+        Nonzero where there is matter; at any resolution, over the whole image.
 
     Raises
     ------
     ValueError
-        If it has another shape than the image, or holds nothing.
+        If its aspect ratio differs from the image's, or if it is empty.
     """
     mask = np.asarray(mask)
     if mask.ndim != 2 or not _same_sides(mask.shape, grid.shape, micrograph.shape):
@@ -264,13 +264,13 @@ def specimen_on_grid(mask: NDArray[Any], micrograph: Micrograph, grid: MapGrid) 
 
 
 def _same_sides(shape: tuple[int, ...], *known: tuple[int, int]) -> bool:
-    """Whether a shape's sides are in the ratio of one of the known ones, to a pixel."""
+    """Whether a shape has the aspect ratio of one of the known shapes, to within a pixel."""
     ny, nx = shape
     return ny > 0 and any(abs(ny * w - nx * h) <= SAME_SIDES * nx * h + max(h, w) for h, w in known)
 
 
 def cut_grains(found: GrainSet, specimen: NDArray[np.bool_], grid: MapGrid) -> GrainSet:
-    """The grains cut to a specimen; one that lies outside stays, with no area."""
+    """The grains cut to a specimen; a grain outside it stays, with zero area."""
     regions = tuple(region.within(specimen) for region in found.regions)
     grains = tuple(_count(grain, part, grid) for grain, part in zip(found.grains, regions, strict=True))
     return replace(found, grains=grains, regions=regions)

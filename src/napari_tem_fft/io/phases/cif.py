@@ -1,4 +1,4 @@
-"""One CIF file -> its phases: symmetry never guessed silently, and every doubt said."""
+"""Read the phases in a CIF file. Symmetry is never guessed silently, and every doubt becomes a warning."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ _WHAT_MATTERS = ("_cell_length", "_cell_angle", "_symmetry_", "_space_group_")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CifPhase:
-    """A phase from a CIF file with what the user should know of it.
+    """A phase from a CIF file, with warnings for the user.
 
     Attributes
     ----------
     phase : Phase
     warnings : tuple of str
-        Empty where nothing had to be assumed.
+        Empty if nothing had to be assumed.
     entry : PhaseEntry, optional
-        Its atoms and its source; None where the file lists no atoms.
+        Atoms and source of the phase; None if the file lists no atoms.
     """
 
     phase: Phase
@@ -72,7 +72,7 @@ class RefusedStructure:
     Attributes
     ----------
     id : str
-        What it would be called.
+        The id that the phase would have.
     reason : str
     """
 
@@ -81,23 +81,23 @@ class RefusedStructure:
 
 
 def read_cif(path: str | Path) -> Phase:
-    """The structure in a CIF file, the first usable one of several.
+    """Read the structure in a CIF file, or the first usable one of several.
 
     Raises
     ------
     ValueError
-        If it cannot be used; the message names the file and says why.
+        If there is no usable structure; the message names the file and says why.
     """
     return read_cif_with_warnings(path).phase
 
 
 def read_cif_with_warnings(path: str | Path) -> CifPhase:
-    """As `read_cif`, with the doubts there are.
+    """Read a structure like `read_cif`, together with its warnings.
 
     Raises
     ------
     ValueError
-        As there.
+        As `read_cif`.
     """
     found = read_all_of_cif(path)
     good = [one for one in found if isinstance(one, CifPhase)]
@@ -108,20 +108,20 @@ def read_cif_with_warnings(path: str | Path) -> CifPhase:
 
 
 def read_all_of_cif(path: str | Path) -> list[CifPhase | RefusedStructure]:
-    """All structures of a CIF file, one of which can be used at least.
+    """Read all structures of a CIF file.
 
-    The first is called like the file, the second has "_2" behind it, and so on.
+    The first has the name of the file as its id, the second this name with the suffix "_2", and so on.
 
     Raises
     ------
     ValueError
-        If none can be used; the message names the file and says why.
+        If none of them is usable; the message names the file and says why.
     """
     path = Path(path)
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError(
-                f"larger than {LARGEST_FILE / 1e6:.0f} MB, which no structure of a simple phase is"
+                f"larger than {LARGEST_FILE / 1e6:.0f} MB, too large for the structure of a simple phase"
             )
         found = list(structures_in(path.read_bytes(), path.stem))
     except (ValueError, UnicodeError) as error:
@@ -133,12 +133,12 @@ def read_all_of_cif(path: str | Path) -> list[CifPhase | RefusedStructure]:
 
 
 def structures_in(data: bytes, stem: str) -> Iterator[CifPhase | RefusedStructure]:
-    """The structures of a CIF file by its content.
+    """Yield the structures in the content of a CIF file.
 
     Raises
     ------
     ValueError
-        If it is no CIF file, or there is no structure in it.
+        If it is not a CIF file, or contains no structure.
     """
     document, doubt = _document(_text(data))
     blocks = _structure_blocks(document)
@@ -153,7 +153,7 @@ def structures_in(data: bytes, stem: str) -> Iterator[CifPhase | RefusedStructur
 
 
 def _text(data: bytes) -> str:
-    """Text of a file: UTF-8 with or without byte-order mark, UTF-16 by its mark, else Latin-1."""
+    """Decode a file: UTF-8 with or without byte-order mark, UTF-16 with one, otherwise Latin-1."""
     if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError("not a text file")
     encodings = ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "latin-1")
@@ -166,7 +166,7 @@ def _text(data: bytes) -> str:
 
 
 def _document(text: str) -> tuple[gemmi.cif.Document, str]:
-    """The parsed file; blocks or tags that are there twice are a doubt, not the end."""
+    """Parse a file, with a warning (not an error) for duplicate blocks or tags."""
     try:
         return gemmi.cif.read_string(text), ""
     except (ValueError, RuntimeError) as error:
@@ -179,7 +179,7 @@ def _document(text: str) -> tuple[gemmi.cif.Document, str]:
 
 
 def _structure_blocks(document: gemmi.cif.Document) -> list[gemmi.cif.Block]:
-    """The blocks that hold a structure: those with atoms, or else those with a cell."""
+    """The blocks that contain a structure: blocks with atoms or, if there are none, the first with a cell."""
     blocks = [block for block in document if block.find_value("_cell_length_a")]
     if not blocks and any(block.find_value("_cell.length_a") for block in document):
         raise ValueError("a macromolecular (mmCIF) file, not the structure of a simple phase")
@@ -191,7 +191,7 @@ def _structure_blocks(document: gemmi.cif.Document) -> list[gemmi.cif.Block]:
 
 
 def _refuse_contradictions(block: gemmi.cif.Block) -> None:
-    """Refuse a block that says two things of its cell or symmetry.
+    """Refuse a block that contradicts itself about its cell or symmetry.
 
     Raises
     ------
@@ -258,7 +258,7 @@ def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
 
 
 def check_cell(cell: tuple[float, ...]) -> None:
-    """Refuse a cell (nm, degrees) that makes no sense, or is larger than a simple phase's.
+    """Refuse a cell (nm, degrees) that makes no sense or is too large for a simple phase.
 
     Raises
     ------
@@ -285,7 +285,7 @@ def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[st
 
 
 def _check_formula(block: gemmi.cif.Block, counts: dict[str, float], notes: list[str]) -> None:
-    """Whether the atoms make the formula that the file states, hydrogen aside, which is often left out."""
+    """Add a note if the atoms do not give the file's formula; hydrogen, often omitted, is ignored."""
     stated = {e: n for e, n in amounts_of(_formula_text(block)).items() if e not in ("H", "D") and n > 0}
     found = {e: n for e, n in counts.items() if e != "H"}
     if not stated or not found:
@@ -299,7 +299,7 @@ def _check_formula(block: gemmi.cif.Block, counts: dict[str, float], notes: list
 
 
 def amounts_of(text: str) -> dict[str, float]:
-    """Atoms of each element in a formula, brackets included; empty where it is not understood.
+    """Number of atoms of each element in a formula, with brackets; empty if it cannot be parsed.
 
     Examples
     --------
@@ -327,7 +327,7 @@ def _amount(text: str) -> float:
 
 
 def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], setting: Setting) -> Phase:
-    """A phase of which only cell and space group are known: spacings that the group allows."""
+    """A phase with only cell and space group: its reflections are the spacings that the group allows."""
     counts = amounts_of(_formula_text(block))
     families = tuple(
         Reflection(r.hkl, r.d, r.multiplicity, float("nan"), r.members)
@@ -348,9 +348,9 @@ def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], s
 
 
 def _point_in_general_position(cell: tuple[float, ...], symmetry: Symmetry) -> Structure:
-    """A point scatterer and its images, which are as visible in every plane that the group allows.
+    """A point scatterer and its symmetry copies, which are visible in every plane that the group allows.
 
-    Built in a wide cell, where images do not count as one atom for being near each other.
+    The structure is built in a wide cell, so that copies close to each other are not merged into one atom.
     """
     wide = (*(100 * length for length in cell[:3]), *cell[3:])
     structure = build_structure(wide, [Atom("C", (0.1234, 0.2719, 0.4117))], symmetry)
@@ -368,13 +368,13 @@ def _formula_text(block: gemmi.cif.Block) -> str:
 
 
 def _text_of(block: gemmi.cif.Block, *tags: str) -> str:
-    """The first of some tags that says anything, in one line."""
+    """The first non-empty value of some tags, as one line."""
     texts = (gemmi.cif.as_string(block.find_value(tag) or "").strip() for tag in tags)
     return next((" ".join(text.split()) for text in texts if text and text not in "?."), "")
 
 
 def _source(block: gemmi.cif.Block) -> str:
-    """Journal, year and database number, as far as the file names them."""
+    """Journal, year and database number, if the file states them."""
     tags = ("_journal_name_full", "_journal_year", "_journal_volume", "_journal_page_first")
     text = " ".join(filter(None, (_text_of(block, tag) for tag in tags)))
     cod = _text_of(block, "_cod_database_code")
@@ -391,17 +391,17 @@ def _code(block: gemmi.cif.Block) -> str:
     return next((f"{name} {text}".strip() for name, text in found if text), "")
 
 
-#: Tags and factors to K and to GPa.
+#: Tags of temperature and pressure, with factors that convert to K and to GPa.
 _TEMPERATURES = {"_cell_measurement_temperature": 1.0, "_diffrn_ambient_temperature": 1.0}
 _PRESSURES = {"_cell_measurement_pressure": 1e-6, "_diffrn_ambient_pressure": 1e-6}
-#: The same in titles, as mineral databases write them: "T = 500 deg C", "P = 3.2 GPa".
+#: Temperature and pressure in titles, as mineral databases write them: "T = 500 deg C", "P = 3.2 GPa".
 _TITLE_T = re.compile(r"\bT\s*=\s*(-?\d+\.?\d*)\s*(?:deg(?:rees)?\.?\s*)?(K|C)\b")
 _TITLE_P = re.compile(r"\bP\s*=\s*(\d+\.?\d*)\s*(GPa|kbar|kb|bar|MPa)\b")
 _TO_GPA = {"GPa": 1.0, "kbar": 0.1, "kb": 0.1, "bar": 1e-4, "MPa": 1e-3}
 
 
 def _condition(block: gemmi.cif.Block, tags: dict[str, float], title: re.Pattern[str]) -> float:
-    """Temperature (K) or pressure (GPa) of the measurement; NaN where it is not stated."""
+    """Temperature (K) or pressure (GPa) of the measurement; NaN if it is not stated."""
     for tag, factor in tags.items():
         value = gemmi.cif.as_number(block.find_value(tag) or "?")
         if np.isfinite(value) and value >= 0:

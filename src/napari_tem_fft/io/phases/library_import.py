@@ -227,7 +227,7 @@ def _read(file: IO[bytes], origin: str) -> SourceFile:
     """At most a little more than the largest file, whatever an archive claims its size to be."""
     data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
-        problem = f"larger than {LARGEST_FILE / 1e6:.0f} MB, which no structure of a simple phase is"
+        problem = f"larger than {LARGEST_FILE / 1e6:.0f} MB, too large for the structure of a simple phase"
         return SourceFile(_plain(origin), _stem(origin), problem=problem)
     return SourceFile(_plain(origin), _stem(origin), data)
 

@@ -1,6 +1,6 @@
-"""Size of a TIFF's pixels: where microscopes' programs, ImageJ and OME write it, x and y each in its place.
+"""Pixel size of a TIFF along x and y, from the entries of microscopes' programs, ImageJ and OME.
 
-A resolution for printing (72 dots an inch) is no size of a pixel and is never taken for one.
+A resolution for printing (such as 72 dots per inch) is never taken for a pixel size.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _TVIPS_DIFFRACTION = 3
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Size of a pixel as a file has it, along y and x.
+    """Pixel size along y and x, as stated in a file.
 
     Attributes
     ----------
     size, offset : tuple of float, (y, x)
     units : tuple of str, (y, x)
-        As written; empty where there is no scale.
+        As written in the file; empty if there is no scale.
     warnings : tuple of str
     instrument : str
-        Whose entry it is, empty where there is none.
+        Manufacturer or program whose entry it is; empty if there is none.
     microscope : dict
-        What the entry says of the microscope besides, as rosettasciio names it.
+        Other facts about the microscope in the entry, under rosettasciio's names.
     """
 
     size: Pair = (math.nan, math.nan)
@@ -60,12 +60,12 @@ class Scale:
 
 
 def scale_of(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int = 0) -> Scale:
-    """The scale of a page by the first entry that has one: the microscope's before other programs'.
+    """Read the scale of a page from the first entry that has one, the microscope's before other programs'.
 
     Parameters
     ----------
     number : int
-        Which image of the file, for entries that list several.
+        Index of the image in the file, for entries that list several images.
     """
     readers: tuple[tuple[str, Callable[[tifffile.TiffFile, tifffile.TiffPage, int], Scale | None]], ...] = (
         ("FEI", _fei),
@@ -90,14 +90,14 @@ def scale_of(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int = 0) 
             ZeroDivisionError,
             OverflowError,
         ):
-            continue  # a damaged entry is as good as none
+            continue  # a damaged entry counts as missing
         if found is not None:
             return Scale(found.size, found.units, found.offset, found.warnings, name, found.microscope)
     return Scale()
 
 
 def _in(unit: str, y: Any, x: Any, **microscope: Any) -> Scale | None:
-    """A scale of numbers that can be one; None else."""
+    """A scale with these pixel sizes, or None if they are not positive and finite."""
     size = float(y), float(x)
     if not all(0 < s < math.inf for s in size):
         return None
@@ -105,7 +105,7 @@ def _in(unit: str, y: Any, x: Any, **microscope: Any) -> Scale | None:
 
 
 def _fei(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Scale | None:
-    """FEI's and Thermo's text of sections: metres a pixel of the scan, or the width of the field."""
+    """FEI's and Thermo's text with sections: metres per pixel of the scan, or the width of the field."""
     sections = file.fei_metadata if file.is_fei else None
     if not sections:
         return None
@@ -130,14 +130,14 @@ def _section(sections: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _tvips(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Scale | None:
-    """TVIPS: nm a pixel; older versions have it in the resolution."""
+    """TVIPS: nm per pixel; older versions write it as the resolution."""
     if not page.is_tvips:
         return None
     entry = page.tags[_TVIPS].value
     volt = entry.get("TemHighTension")
     known = {"beam_energy": volt / 1e3 if volt else None, "magnification": entry.get("TemMagnification")}
     if entry.get("TemMode") == _TVIPS_DIFFRACTION:
-        text = f"{NOT_CALIBRATED}: a diffraction pattern, and the file has no size of its pixels in 1/nm"
+        text = f"{NOT_CALIBRATED}: a diffraction pattern, and the file states no pixel size in 1/nm"
         return Scale(warnings=(text,), microscope={"beam_energy": known["beam_energy"]})
     if "PixelSizeX" in entry and "PixelSizeY" in entry:
         found = _in("nm", entry["PixelSizeY"], entry["PixelSizeX"], **known)
@@ -147,7 +147,7 @@ def _tvips(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Sca
 
 
 def _olympus(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Scale | None:
-    """Olympus (SIS): metres a pixel."""
+    """Olympus (SIS): metres per pixel."""
     for code in _SIS:
         entry = page.tags[code].value if code in page.tags else None
         if isinstance(entry, Mapping) and "pixelsizex" in entry:
@@ -162,7 +162,7 @@ def _olympus(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> S
 
 
 def _zeiss(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Scale | None:
-    """Zeiss (SmartSEM): the size of a pixel with its unit."""
+    """Zeiss (SmartSEM): the pixel size with its unit."""
     if not page.is_sem:
         return None
     entry = page.tags[_ZEISS].value
@@ -191,7 +191,7 @@ def _text(value: Any) -> str:
 
 
 def _imagej(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Scale | None:
-    """ImageJ: pixels to a unit, which its description names, y's own where it has one."""
+    """ImageJ: pixels per unit; the description names the unit, and sometimes a separate one for y."""
     said = file.imagej_metadata if file.is_imagej else None
     unit = _text((said or {}).get("unit", ""))
     if (
@@ -205,7 +205,7 @@ def _imagej(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Sc
 
 
 def _ome(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Scale | None:
-    """OME-XML: physical size and unit (micrometres where it names none) of each image."""
+    """OME-XML: physical size and unit (micrometres by default) of each image."""
     root = _xml(file.pages.first.description)
     pixels = [] if root is None else [one for one in root.iter() if _bare(one.tag) == "Pixels"]
     if not pixels:
@@ -231,7 +231,7 @@ def _thermo(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Sc
 
 
 def _texts(page: tifffile.TiffPage) -> Iterator[str]:
-    """Texts of a page's description and private tags that may be XML or JSON."""
+    """Yield the texts in a page's description and private tags that may be XML or JSON."""
     for tag in page.tags:
         if (tag.code != 270 and tag.code < 32768) or not isinstance(tag.value, str | bytes):
             continue
@@ -289,7 +289,7 @@ def _is_number(text: str) -> bool:
 
 
 def _xml(text: str) -> ElementTree.Element | None:
-    """The root of an XML text that names no entities of its own; None for anything else."""
+    """The root of an XML text that defines no entities; None for anything else."""
     text = text.strip("\0 \r\n\t\ufeff")
     if not text.startswith("<") or len(text) > LONGEST or "<!ENTITY" in text or "<!DOCTYPE" in text:
         return None
@@ -305,19 +305,17 @@ def _bare(tag: Any) -> str:
 
 
 def _resolution(file: tifffile.TiffFile, page: tifffile.TiffPage, number: int) -> Scale | None:
-    """The resolution in the header, where it cannot be a printer's."""
+    """The resolution in the header, if it cannot be meant for printing."""
     code = int(page.tags["ResolutionUnit"].value) if "ResolutionUnit" in page.tags else 2
     y, x = (_RESOLUTION_NM[code] * step for step in _resolution_steps(page))
     if not all(SMALLEST < step < LARGEST_PRINTED for step in (y, x)):
         return None
-    text = (
-        "the size of a pixel is by the resolution in the TIFF's header, and no microscope's program names it"
-    )
+    text = "the pixel size comes from the resolution in the TIFF's header; no microscope's program states it"
     return Scale((y, x), ("nm", "nm"), warnings=(text,))
 
 
 def _resolution_steps(page: tifffile.TiffPage) -> Pair:
-    """Units to a pixel along y and x."""
+    """Units per pixel along y and x."""
     steps = []
     for name in ("YResolution", "XResolution"):
         number, divisor = page.tags[name].value
@@ -326,13 +324,11 @@ def _resolution_steps(page: tifffile.TiffPage) -> Pair:
 
 
 def _unless_printed(y: float, x: float, units: tuple[str, str]) -> Scale:
-    """A scale, unless it is in cm or inch and as coarse as a print."""
+    """A scale, or a warning if it is in cm or inch and as coarse as in print."""
     for step, unit in ((y, units[0]), (x, units[1])):
         kind, factor = quantity(unit)
         if kind == "length" and factor in _RESOLUTION_NM.values() and step * factor > LARGEST_PRINTED:
-            dots = f"{25.4e6 / (step * factor):.3g} dots an inch"
-            text = (
-                f"{NOT_CALIBRATED}: the file has only a resolution for printing ({dots}), no size of a pixel"
-            )
+            dots = f"{25.4e6 / (step * factor):.3g} dots per inch"
+            text = f"{NOT_CALIBRATED}: the file has only a resolution for printing ({dots}), no pixel size"
             return Scale(warnings=(text,))
     return Scale((y, x), units)
