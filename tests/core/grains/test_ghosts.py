@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.grains.ghosts import find_rims, is_rim
+from napari_tem_fft.core.grains.ghosts import find_lobes, find_rims, is_rim
 from napari_tem_fft.core.grains.region import GrainRegion
 from napari_tem_fft.core.maps.map_grid import MapGrid
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
@@ -62,3 +62,13 @@ def test_the_rim_of_a_rim_is_the_crystals():
     second = RIM + np.array([[0.1, 0.05], [-0.05, 0.1], [0.1, 0.1], [-0.1, 0.1]])
     groups = [spots(CRYSTAL, 9e3, radius=0.1), spots(RIM, 900.0), spots(second, 50.0)]
     assert find_rims(groups, [region(0, 40), region(40, 50), region(50, 55)], GRID) == {1: 0, 2: 0}
+
+
+def test_a_faint_spot_beside_a_neighbours_strong_one_is_its_lobe():
+    crystal, grain = spots(CRYSTAL, 9e3, radius=0.1), spots([(0.1, 4.3), (2.0, 3.0)], 20.0, radius=0.1)
+    places = [region(0, 40), region(40, 70)]
+    assert find_lobes([crystal, grain], places, GRID) == [{}, {0: 0}]
+    apart = [region(0, 40), region(50, 70)]
+    assert find_lobes([crystal, grain], apart, GRID) == [{}, {}]
+    brighter = spots([(0.1, 4.3), (2.0, 3.0)], 300.0, radius=0.1)  # the weaker of two crystals side by side
+    assert find_lobes([crystal, brighter], places, GRID) == [{}, {}]

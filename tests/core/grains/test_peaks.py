@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from forward_model import fringes
-from napari_tem_fft.core.grains.peaks import Peak, find_peaks, merge_split_peaks
+from napari_tem_fft.core.grains.peaks import Peak, _ridges, find_peaks, merge_split_peaks
 from napari_tem_fft.core.grains.spectrum import GrainSpectrum
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
@@ -102,3 +104,13 @@ def test_a_streak_is_followed_across_the_half_planes_edge():
     spectrum.snr[HALF + 60, :22] += 50  # g_y = 3 from g_x = 1.05 down to -1.8, which is stored at g_y = -3
     spectrum.snr[HALF - 60, :37] += 50
     assert find_peaks(spectrum, (1.0, 5.5), 0.01, 1e6) == ()
+
+
+def test_a_ridge_is_what_lies_before_and_behind_a_maximum():
+    """Mean power 1 everywhere, 100 on the line to zero frequency; a maximum beside it has no ridge."""
+    snr = np.full((121, 61), np.log(2.0), np.float32)
+    snr[60, 20:] = 100 * np.log(2.0)
+    spectrum = SimpleNamespace(snr=snr, half=(60, 60), step=(0.1, 0.1), resolution=0.2)
+    on, beside, at_the_end = _ridges(spectrum, np.array([[60, 40], [90, 40], [60, 59]]))
+    assert (on, beside) == pytest.approx((100.0, 1.0))
+    assert at_the_end == pytest.approx(50.0)  # nothing is known behind it

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from ..maps.map_grid import MapGrid
 from ..spots.plane_lattice import positions
-from ..spots.spot import Spot
+from ..spots.spot import Spot, separations
 from .region import GrainRegion
 
 #: A rim is smaller than its crystal, at most so many nm away from it, and its strongest spot has at most this
@@ -29,6 +29,10 @@ MATCHED, LEAST = 0.5, 2
 #: Spots that one turn and stretch explains to so many sigmas, or to this share of \|g\|, are another
 #: crystal's.
 SIGMAS, ALIKE = 4.0, 0.006
+#: A spot is the lobe of another grain's, at most `NEAR` away, that is so many times as strong and lies within
+#: so many radii of the larger of their discs. Of crystals side by side the weaker one has a thirtieth in
+#: `tests/benchmarks/weak_crystals.py`, and stays.
+LOBE_STRONGER, LOBE_RADII = 100.0, 1.5
 
 
 def find_rims(
@@ -61,14 +65,41 @@ def find_rims(
         ]
         if hosts:
             rims[i] = max(hosts, key=lambda k: strongest[k])
-    return {i: _last(k, rims) for i, k in rims.items()}
+    return {i: last_host(k, rims) for i, k in rims.items()}
 
 
-def _last(host: int, rims: dict[int, int]) -> int:
+def last_host(host: int, rims: dict[int, int]) -> int:
     """The crystal itself where the rim of a rim was found."""
     while host in rims:
         host = rims[host]
     return host
+
+
+def find_lobes(
+    groups: Sequence[Sequence[Spot]], regions: Sequence[GrainRegion], grid: MapGrid
+) -> list[dict[int, int]]:
+    """Which spots of each grain are lobes of a far stronger one of a grain beside it.
+
+    Returns
+    -------
+    list of dict of int to int
+        For each grain the index of the other one, by the place of the spot among its own.
+    """
+    g, radius, snr = (
+        [np.array([getattr(spot, name) for spot in spots]) for spots in groups]
+        for name in ("g", "radius", "snr")
+    )
+    lobes: list[dict[int, int]] = [{} for _ in groups]
+    for i in range(len(groups)):
+        for k in range(len(groups)):
+            if i == k or not (snr[k].max() > LOBE_STRONGER * snr[i].min()):
+                continue
+            reach = LOBE_RADII * np.maximum.outer(radius[i], radius[k])
+            near = separations(g[i][:, None], g[k]) < reach
+            near &= snr[k] > LOBE_STRONGER * snr[i][:, None]
+            if near.any() and _near(regions[i], regions[k], grid):
+                lobes[i].update(dict.fromkeys(np.flatnonzero(near.any(axis=1)).tolist(), k))
+    return lobes
 
 
 def is_rim(spots: Sequence[Spot], crystal: Sequence[Spot]) -> bool:

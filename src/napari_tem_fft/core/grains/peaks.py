@@ -29,6 +29,13 @@ STREAK_DIRECTIONS = 12
 EDGE_FACTOR, EDGE_NOISE = 4.0, 2.5
 #: That line is looked at from this share of |g| on to so many resolutions before it, at so many points.
 EDGE_FROM, EDGE_SHORT, EDGE_POINTS = 0.2, 2.5, 32
+#: Facets that lie along lattice planes, and the lens where it passes a reflection's flanks better than the
+#: reflection, draw it out along the line to zero frequency. A maximum must exceed this ridge by this factor,
+#: the mean of the typical powers on both sides, where it is above what chance makes of it. On 22 simulated
+#: images it takes 10 of 35 false spots, and 2 of 399 true ones.
+RIDGE_FACTOR, RIDGE_NOISE = 5.0, 2.5
+#: From here to there, in resolutions, and at so many points; inwards to `EDGE_FROM` of |g|.
+RIDGE_REACH, RIDGE_POINTS = (1.5, 7.0), 16
 #: Two reflections of one lattice are not nearer than 1 / (largest d): of two such maxima the weaker one is a
 #: satellite (a facet's, a scan distortion's) unless it has this share of the power, near and farther off;
 #: "near" is within so many resolutions.
@@ -97,6 +104,8 @@ def find_peaks(
     alone = heights > -limit + STREAK_FACTOR * np.maximum(_streaks(spectrum, cells) - STREAK_NOISE, 0)
     edge = _edges(spectrum, cells)
     alone &= (edge <= EDGE_NOISE) | (heights > EDGE_FACTOR * edge)
+    ridge = _ridges(spectrum, cells)
+    alone &= (ridge <= RIDGE_NOISE) | (heights > RIDGE_FACTOR * ridge)
     alone |= np.hypot(*((cells - [spectrum.half[0], 0]) * spectrum.step).T) < q_min
     cells, log_p, heights = cells[alone], log_p[alone], heights[alone]
     strongest = np.argsort(-heights)[:MOST_PEAKS]
@@ -176,6 +185,26 @@ def _edges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float
     rows[~clear], columns[~clear] = 0, 0
     medians = np.median(spectrum.snr[rows, columns], axis=1) / np.log(2.0)
     return np.where(clear, medians, 0.0)
+
+
+def _ridges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean of the median SNR (as means) before and behind each maximum, seen from zero frequency."""
+    offset = (cells - [spectrum.half[0], 0]) * np.array(spectrum.step)
+    length = np.maximum(np.hypot(*offset.T), 1e-9)[:, None]
+    away = np.linspace(*RIDGE_REACH, RIDGE_POINTS) * spectrum.resolution / length
+    ridge = np.zeros(len(cells))
+    for side in (-away, away):
+        rows, columns = (
+            np.rint((1 + side) * v[:, None] / s).astype(np.intp)
+            for v, s in zip(offset.T, spectrum.step, strict=True)
+        )
+        known = (np.abs(rows) <= spectrum.half[0]) & (columns <= spectrum.half[1]) & (1 + side > EDGE_FROM)
+        rows, columns = np.where(known, rows + spectrum.half[0], 0), np.where(known, columns, 0)
+        values = np.sort(np.where(known, spectrum.snr[rows, columns], np.inf), axis=1)
+        count = known.sum(axis=1)
+        middle = values[np.arange(len(cells)), np.maximum(count - 1, 0) // 2]
+        ridge += np.where(count > 0, middle, 0.0) / 2
+    return np.asarray(ridge / np.log(2.0), np.float64)
 
 
 def _refine_peak(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> Peak:

@@ -21,7 +21,7 @@ from .candidate import (
     reached_windows,
     refine_spots,
 )
-from .ghosts import find_rims
+from .ghosts import find_lobes, find_rims, last_host
 from .grain import GrainSet, centroid, equivalent_diameter, grain_set
 from .peaks import Peak
 from .region import GrainRegion, union
@@ -370,7 +370,15 @@ def number_spots(
         first = 1 + sum(map(len, groups))
         numbered = [(n, p, seed) for n, (p, seed) in enumerate(found, first)]
         groups.append(tuple(spots_of(candidate, context, numbered)))
-    rims = find_rims(groups, [candidate.region for candidate in ordered], context.grid)
+    regions = [candidate.region for candidate in ordered]
+    lobes = find_lobes(groups, regions, context.grid)
+    of_lobes = {i: found[0] for i, found in enumerate(lobes) if len(found) == len(groups[i])}
+    rims = of_lobes | find_rims(groups, regions, context.grid)
+    rims = {i: last_host(k, rims) for i, k in rims.items()}
+    groups = [
+        tuple(switch_off([spot])[0] if n in found else spot for n, spot in enumerate(spots))
+        for spots, found in zip(groups, lobes, strict=True)
+    ]
     kinds = [switch_off(spots) if i in rims else sort_spots(spots) for i, spots in enumerate(groups)]
     whole = [i for i in range(len(groups)) if i not in rims]
     members = [
