@@ -30,7 +30,11 @@ def candidate(pixels, **amplitudes):
 
 def admitted(first, second, sure=False):
     """The frequencies of the drafts that there are after the second was added to the first."""
-    context = SimpleNamespace(is_sure=lambda peak: sure, diffractogram=SimpleNamespace(q_min=2.0))
+    context = SimpleNamespace(
+        is_sure=lambda peak: sure,
+        diffractogram=SimpleNamespace(q_min=2.0),
+        grid=SimpleNamespace(pixel_size=(1.0, 1.0)),
+    )
     candidates = [first]
     _admit(candidates, second, context)
     return [[peak.g for peak in one.peaks] for one in candidates]
@@ -49,6 +53,20 @@ def test_a_small_grain_over_a_large_one_is_another_where_a_network_says_so():
     large, small = candidate(90, shared=2.0), candidate(10, shared=2.0, other=0.5)
     assert admitted(large, small) == [[SHARED, OTHER]]
     assert admitted(large, small, sure=True) == [[SHARED], [OTHER]]
+
+
+def test_a_strip_shows_reflections_broad_across_it_and_sharp_along_it():
+    """A strip of 20 x 1 nm: 1 / nm wide across, 0.05 / nm along."""
+    whole = candidate(90, shared=2.0)
+    strip = np.arange(100)[None] < 20
+
+    def of_strip(g):
+        outline = Outline(*regions_of(strip[None]), 1.0)
+        return replace(whole, outline=outline, peaks=(Peak(g, 0.01, 50.0, -40.0, 1.0),))
+
+    across, along = (SHARED[0] + 0.8, SHARED[1]), (SHARED[0], SHARED[1] + 0.8)
+    assert admitted(whole, of_strip(across)) == [[SHARED]]
+    assert admitted(whole, of_strip(along)) == [[SHARED], [along]]
 
 
 def test_a_draft_is_outlined_by_what_no_known_grain_under_it_has():

@@ -60,6 +60,7 @@ class _Known:
         Index of the draft.
     g : ndarray, shape (n, 2), 1/nm
     resolution, snr, amplitude : ndarray
+        The SNR is over the noise of the rings alone, as that of the seeds is.
     """
 
     owner: NDArray[np.intp]
@@ -72,9 +73,13 @@ class _Known:
     def of(cls, candidates: Sequence[GrainCandidate]) -> _Known:
         """The peaks of these drafts."""
         rows = [
-            (i, *peak.g, candidate.resolution, peak.snr, peak.amplitude)
+            (i, *peak.g, candidate.resolution, peak.snr * stripes, peak.amplitude)
             for i, candidate in enumerate(candidates)
-            for peak in candidate.peaks
+            for peak, stripes in zip(
+                candidate.peaks,
+                candidate.noise.over_rings([peak.g for peak in candidate.peaks]),
+                strict=True,
+            )
         ]
         table = np.array(rows, np.float64).reshape(-1, 6)
         return cls(table[:, 0].astype(np.intp), table[:, 1:3], *table[:, 3:].T)
@@ -311,7 +316,7 @@ def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context:
             continue
         reach = max(candidate.resolution, other.resolution)
         nearest = _nearest(candidate.peaks, other.peaks)
-        if not (nearest <= reach).any():
+        if not _shares_a_reflection(candidate, other, reach, context):
             continue
         new = [p for p, apart in zip(candidate.peaks, nearest, strict=True) if apart > reach]
         if theirs < LAID_OVER * area and new and not _same_grain(candidate, other, reach):
@@ -325,6 +330,27 @@ def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context:
         candidates[i] = replace(other, peaks=(*other.peaks, *fresh))
         return
     candidates.append(candidate)
+
+
+def _shares_a_reflection(
+    candidate: GrainCandidate, other: GrainCandidate, reach: float, context: SearchContext
+) -> bool:
+    """Whether a spot of a draft may be one of another draft's, as well as its region tells them apart.
+
+    A thin region, such as what is left over at the border of the image, shows a reflection broad across it.
+    """
+    region, size = candidate.region, np.array(context.grid.pixel_size)
+    at = np.argwhere(region.mask) * size
+    spread = np.cov(at.T, bias=True) + np.diag(size**2) / 12 if len(at) > 1 else np.diag(size**2) / 12
+    ours = np.array([peak.g for peak in candidate.peaks]).reshape(-1, 1, 2)
+    theirs = np.array([peak.g for peak in other.peaks]).reshape(1, -1, 2)
+    for apart in (ours - theirs, ours + theirs):
+        far = np.linalg.norm(apart, axis=2)
+        # of a rectangle the standard deviation along a side is the side / sqrt(12)
+        extent = np.sqrt(12 * np.einsum("ijk,kl,ijl->ij", apart, spread, apart))  # times the distance
+        if (far <= np.maximum(reach, far / np.maximum(extent, 1e-12))).any():
+            return True
+    return False
 
 
 def _same_grain(large: GrainCandidate, small: GrainCandidate, reach: float) -> bool:

@@ -7,7 +7,7 @@ neighbour, and has the best resolution that the grain's size allows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -84,6 +84,12 @@ class GrainNoise:
         bins = np.rint(np.array(g, np.float64).reshape(-1, 2) / self.step).astype(np.intp)
         rows, columns = np.clip(bins, (-self.half[0], 0), self.half).T
         return np.diagonal(self.density(rows, columns)).astype(np.float64)
+
+    def over_rings(self, g: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+        """How much larger the noise is at each g than without stripes."""
+        if not self.stripes or not g:
+            return np.ones(len(g))
+        return self.densities_at(g) / replace(self, stripes=()).densities_at(g)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
