@@ -5,7 +5,8 @@
 Each line: a stretch (along a random direction, shared by all grains of an image) and the standard deviation
 of the scale's error, which is also what is stated of it. Grains of two phases of the table, as an element
 analysis of the first leaves them (`matching_bench.plausible`); nothing is said of how the image was taken.
-"several" are images of four grains, "single" images of one. ``named`` is identified or likely, ``wrong`` a
+"several" are images of four grains, "single" images of one. Rows of one error of the scale are of the same
+grains, stretched differently. ``named`` is identified or likely, ``wrong`` a
 wrong name; ``truth in`` the share of ambiguous sets that hold the truth, ``size`` their mean size; ``absent``
 the share of grains that are named though their phase is not among the candidates; ``stretch`` and ``scale``
 the median errors of what is inferred, in per cent.
@@ -70,7 +71,7 @@ def candidates(rng: np.random.Generator) -> tuple[Phase, Phase, list[Phase]]:
 
 def measure(number: int, stretch: float, error: float, trials: int, seed: int) -> str:
     """One line of the table: images of so many grains."""
-    rng = np.random.default_rng([seed, number, round(1000 * stretch), round(1000 * error)])
+    rng = np.random.default_rng([seed, number, round(1000 * error)])
     seen: list[tuple[str, GrainMatch]] = []
     absent: list[GrainMatch] = []
     stretch_off, scale_off = [], []
