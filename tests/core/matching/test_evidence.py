@@ -11,10 +11,12 @@ from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import MatchParams, Outcome, match_image
 from napari_tem_fft.core.matching.evidence import (
     ANY_SCATTER,
+    OF_THE_LENS,
     POWER_SCATTER,
     PRECISIONS,
     _at_precisions,
     _chi2,
+    intensity_weight,
     power_evidence,
 )
 from napari_tem_fft.core.matching.expected import expected_patterns
@@ -70,6 +72,37 @@ def test_the_forbidden_200_of_silicon_is_double_diffraction():
     kinds = {i.spot: i.kind for i in found.candidates[0].indexed}
     assert kinds[50] == "double diffraction"
     assert {kind for spot, kind in kinds.items() if spot != 50} == {"reflection"}
+
+
+def test_the_second_order_of_a_reflection_does_not_make_silicon_ceria():
+    """222 is forbidden in Si; the beams of 111 and its opposite make it, and with it the forbidden 420."""
+    (silicon,) = phases("Si")
+    edge = silicon.cell[0]
+    lattice = {"111": (np.sqrt(3), 0.0), "220": (0.0, np.sqrt(8)), "222": (2 * np.sqrt(3), 0.0)}
+    lattice["sum"] = (2 * np.sqrt(3), np.sqrt(8))
+    spots = []
+    for name, snr in (("111", 900.0), ("220", 600.0), ("222", 90.0), ("sum", 70.0)):
+        spots += spots_at([np.array(lattice[name]) / edge], first=1 + len(spots), snr=snr)
+    (found,) = match(spots, ["Si", "CeO2"])
+    kinds = {c.phase: {i.spot: i.kind for i in c.indexed} for c in found.candidates}
+    assert kinds["Si"] == {1: "reflection", 2: "reflection", 3: "double diffraction", 4: "double diffraction"}
+    assert found.phases != ("CeO2",)
+
+
+def test_grains_that_one_lens_shows_at_the_same_g_count_less_by_their_intensities():
+    first, second = spots_at([(3.0, 0.0), (0.0, 5.0)]), spots_at([(0.0, 3.01), (7.0, 0.0)], first=3)
+    grains = [grain_of(first), grain_of(second, 2)]
+    observed = observe(grains, [*first, *second], MatchParams())
+    assert sorted(zip(observed.ids.ravel(), observed.shared.ravel(), strict=True)) == [
+        (1, 2),
+        (2, 1),
+        (3, 2),
+        (4, 1),
+    ]
+    half_shared = 0.5 * (1 + 1 / (1 + OF_THE_LENS))
+    assert intensity_weight(observed) == pytest.approx([half_shared, half_shared])
+    alone = observe(grains[:1], first, MatchParams())
+    assert intensity_weight(alone) == pytest.approx([1.0])
 
 
 def test_equal_powers_of_equal_reflections_are_as_expected():

@@ -256,11 +256,14 @@ def test_grains_with_far_fewer_spots_are_weighed_by_themselves():
     assert weighing._groups_of_like_width([], places) == []
 
 
-def test_double_diffraction_is_a_sum_or_difference_of_two_reflections():
-    position = np.array([[(1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 0)]])
-    allowed = np.array([[True, True, False, False, False, False]])
-    assert _sums_of_others(position, allowed, ~allowed).tolist() == [[False, False, True, True, False, False]]
-    assert not _sums_of_others(position, allowed & [True, *[False] * 5], ~allowed).any()
+def test_double_diffraction_is_a_sum_or_difference_of_reflections():
+    """Of two, of one with itself, or of one and such a spot that is seen: (2, 0) is, (0, 2) is not."""
+    position = np.array([[(1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 0), (3, 0), (0, 3)]])
+    allowed = np.arange(8)[None] < 2
+    explained = [False, False, True, True, True, False, True, False]
+    assert _sums_of_others(position, allowed, ~allowed).tolist() == [explained]
+    one = allowed & (np.arange(8) < 1)
+    assert np.flatnonzero(_sums_of_others(position, one, ~allowed)).tolist() == [4, 6]
 
 
 def test_precision_of_a_fit_is_that_of_its_design():

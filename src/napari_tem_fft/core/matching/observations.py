@@ -23,6 +23,8 @@ COLLINEAR = np.radians(4.0)
 #: Spots whose power is this share of the grain's strongest, or more, count in full; those at or below the
 #: second share count least: faint ones may come from surfaces, satellites or neighbours.
 FULL_POWER, FAINT_POWER, FAINT_WEIGHT = 0.1, 0.01, 0.15
+#: Spots whose ln |g| differs by less than this are on one ring.
+SAME_RING = 0.015
 #: A spot this many times weaker than one within 2 / D of it may be its side lobe.
 LOBE_RATIO, LOBE_REACH = 6.0, 2.0
 #: Probability that such a spot is spurious, and that one at the detection limit is.
@@ -47,6 +49,9 @@ class Observed:
     weight : ndarray, shape (grains, spots)
         How much each spot counts as evidence, 0 to 1.
     valid : ndarray of bool, shape (grains, spots)
+    shared : ndarray, shape (grains, spots)
+        Number of grains of the image, this one included, with a spot at the same |g|: one lens made them
+        bright or faint.
     band : tuple of float, 1/nm
         Smallest and largest |g| at which the image could show a spot; what is missing beyond says nothing.
     distortion : float
@@ -61,6 +66,7 @@ class Observed:
     snr: NDArray[np.float64]
     weight: NDArray[np.float64]
     valid: NDArray[np.bool_]
+    shared: NDArray[np.float64]
     band: tuple[float, float] = ANY_G
     distortion: float = LENS
 
@@ -143,12 +149,27 @@ def observe(
         snr=np.zeros((len(rows), width)),
         weight=np.zeros((len(rows), width)),
         valid=np.zeros((len(rows), width), bool),
+        shared=np.ones((len(rows), width)),
         band=band,
     )
     for i, (grain, row) in enumerate(zip(grains, rows, strict=True)):
         if row:
             _fill(table, i, row, grain.diameter, params)
+    table.shared[:] = _shared(table)
     return table
+
+
+def _shared(table: Observed) -> NDArray[np.float64]:
+    """Number of grains with a spot at the |g| of each; 1 where there is no spot."""
+    number = np.ones(table.valid.shape)
+    grain, spot = np.nonzero(table.valid)
+    length = table.log_length[grain, spot]
+    order = np.argsort(length)
+    low = np.searchsorted(length[order], length - SAME_RING)
+    high = np.searchsorted(length[order], length + SAME_RING)
+    for i, (first, last) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        number[grain[i], spot[i]] = len(np.unique(grain[order[first:last]]))
+    return number
 
 
 def _strongest(spots: list[Spot]) -> list[Spot]:
