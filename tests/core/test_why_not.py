@@ -72,8 +72,8 @@ def test_probabilities_with_the_phase_among_the_candidates_are_shares_of_one():
     likely = GrainMatch(1, Outcome.LIKELY, ("Ag",), (candidate("Ag", 0.97),), unlisted=0.03)
     named = analysed(spots_of("Ag", (0, 1, 1), (2, 0, 0)), likely, phases=("Ag",))
     words = why_not(named, TABLE["Au"], 1).words
-    first, second = (float(text) for text in re.findall(r"([\d.]+) %(?:, beside Ag|$)", words))
-    assert "as a candidate its probability would be" in words and "beside Ag with" in words
+    first, second = (float(text) for text in re.findall(r"([\d.]+) %(?:, compared with| for Ag)", words))
+    assert "as a candidate its probability would be" in words and words.endswith("% for Ag")
     assert 10 < first < 90 and first + second <= 100.5
 
 

@@ -99,7 +99,7 @@ def select(
     Raises
     ------
     ValueError
-        For a name, set or element that is unknown or ambiguous, or if nothing is left.
+        If a name, set or element is unknown or ambiguous, or if no candidate is left.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def analyse(
         Candidates from `select`; the whole table where absent.
     params : AnalysisParams, optional
     segment : callable, optional
-        A network that proposes spots beside the statistics, from `segment_of`: of many images, load it
+        A network that proposes additional spots, from `segment_of`: for many images, load it
         once. Without it the one that the parameters name is loaded.
     on_step : callable, optional
         Called with each finished `Step`.

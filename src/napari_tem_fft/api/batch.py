@@ -58,7 +58,7 @@ def analyse_many(
     keep : {"tables", "maps", "pictures"}
         What is kept of each image.
     unit : {"nm", "angstrom"}
-        Of lattice spacings in tables, pictures and the report.
+        Unit of lattice spacings in tables, pictures and the report.
     workers : int, optional
         Processes; one a processor that this job may use where absent.
     memory_limit, scheduler : str

@@ -30,7 +30,7 @@ from ..core.spots.spot import Spot
 
 
 def fft_of(analysis: Analysis) -> tuple[FrequencyGrid, NDArray[np.float32]]:
-    """The diffractogram as it is shown.
+    """The diffractogram as displayed.
 
     Returns
     -------

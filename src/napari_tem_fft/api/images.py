@@ -89,7 +89,7 @@ def read_sample(name: str = "sample") -> Micrograph:
     Parameters
     ----------
     name : {"sample", "film", "edge"}
-        Grains of three phases on a film beside vacuum; a film without a crystal; a LiF crystal at a film's
+        Grains of three phases on a film next to vacuum; a film without a crystal; a LiF crystal at a film's
         edge.
 
     Raises
@@ -258,7 +258,7 @@ def measure_pattern(
     params: PatternParams | None = None,
     centre: tuple[float, float] | None = None,
 ) -> PatternMeasurement:
-    """Measure a stored diffraction pattern or FFT in 1/nm as it is; it is never transformed again.
+    """Measure a stored diffraction pattern or FFT in 1/nm directly; it is never transformed again.
 
     Parameters
     ----------
@@ -344,7 +344,7 @@ def measure_calibration_features(
     ----------
     micrograph : Micrograph
     params : AnalysisParams, optional
-        For a micrograph.
+        Parameters for a micrograph.
 
     Raises
     ------

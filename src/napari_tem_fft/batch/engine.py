@@ -49,7 +49,7 @@ def engine_of(job: Job) -> Engine:
     Raises
     ------
     ValueError, OSError
-        For candidates, a profile or a network that there are not.
+        If the candidates, the profile or the network do not exist.
     """
     with _loading:
         return _load_engine(job)

@@ -39,7 +39,7 @@ class Job:
     keep : {"tables", "maps", "pictures"}
         How much is kept of each image.
     unit : {"nm", "angstrom"}
-        Of lattice spacings in tables, pictures and the report.
+        Unit of lattice spacings in tables, pictures and the report.
     names, sets : tuple of str, optional
     elements, cif : str, optional
         The candidates, as `api.select` and `api.reference_table` take them.
@@ -145,7 +145,7 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 def _stored_as_now(job: Mapping[str, Any]) -> dict[str, Any]:
-    """A job as it is stored now; 0.1 wrote the uncertainty, and other defaults, whether they held or not."""
+    """Convert a stored job to the present format; 0.1 always wrote the uncertainty and other defaults."""
     if "uncertainty_stated" not in job:
         return dict(job)
     params = without_old_default(from_plain(AnalysisParams, job["params"]))

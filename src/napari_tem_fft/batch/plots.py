@@ -43,7 +43,7 @@ def composition(
     colours : mapping
         "#RRGGBB" by component.
     names : sequence of str
-        Of the images, written below their bars where there is room.
+        Names of the images, written below their bars if there is room.
     """
     groups = np.array_split(np.arange(len(shares)), min(len(shares), MOST_BARS))
     heights = np.array(
@@ -182,7 +182,7 @@ def _axes(height: float) -> tuple[Figure, Axes]:
 
 
 def _legend(axes: Axes) -> None:
-    """Names of the components beside the plot; of many, the first ones."""
+    """Names of the components next to the plot; if there are many, the first ones."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         axes.legend(handles[:MOST_COMPONENTS], [_short(label) for label in labels[:MOST_COMPONENTS]],

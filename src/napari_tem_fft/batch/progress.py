@@ -22,9 +22,9 @@ class Progress:
     done, total, failed : int
         Files with or without results, all files that are known, and those without results.
     rate : float
-        Images a minute, of late; 0 as long as it is not known.
+        Images per minute, recently; 0 while unknown.
     seconds_left : float, optional
-        None as long as it is not known.
+        None while unknown.
     """
 
     done: int

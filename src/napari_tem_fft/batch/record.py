@@ -26,7 +26,7 @@ NAMING = frozenset(outcome.value for outcome in Outcome if outcome.names_phases)
 class ComponentSummary:
     """One component of an image, as the summary lists it; lengths in nm.
 
-    `ring_like` is what is said of a bent lattice in the place of its outcome; empty for crystals.
+    `ring_like` describes a bent lattice and replaces its outcome; it is empty for crystals.
 
     Runs of version 0.1 have neither the diameters of single grains nor zone axes.
     """
@@ -66,7 +66,7 @@ class Record:
     shape : tuple of int, (y, x)
     pixel_size : tuple of float, (y, x), nm
     uncertainty : float
-        Of the scale, percent.
+        Relative uncertainty of the scale, per cent.
     calibration : str
         Where the scale is from.
     specimen : float, nm^2

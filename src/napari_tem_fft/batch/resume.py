@@ -68,9 +68,9 @@ def _still_there(record: Record, job: Job, strict: bool) -> Record | None:
 
 
 def _adopt(folder: Path, record: Record, job: Job) -> None:
-    """Take over the newest analysis of the file that a person saved as ``*.temfft`` in or beside results."""
-    beside = [folder.with_name(f"{name}{SUFFIX}") for name in (folder.name, folder.stem)]
-    saved = [path for path in (*folder.glob(f"*{SUFFIX}"), *beside) if path.exists()]
+    """Take over the newest analysis of the file that a person saved as ``*.temfft`` in or next to results."""
+    neighbours = [folder.with_name(f"{name}{SUFFIX}") for name in (folder.name, folder.stem)]
+    saved = [path for path in (*folder.glob(f"*{SUFFIX}"), *neighbours) if path.exists()]
     written = (folder / ANALYSIS).stat().st_mtime_ns
     for path in sorted((path for path in saved if path.stat().st_mtime_ns > written), key=_age):
         with suppress(ValueError, OSError):

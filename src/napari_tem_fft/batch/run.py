@@ -125,17 +125,18 @@ def batch_steps(
     inputs : sequence of str
         What the user named; kept with the run, so that it can be resumed.
     resume : bool
-        Go on with the run in the folder, if it has the same settings.
+        Continue the run in the folder, if it has the same settings.
     restart : bool
-        Begin anew where there is one; results that a person corrected are kept.
+        Start over if the folder has a run; results that a person corrected are kept.
     arriving : iterable of Source or None
-        Files that come while it runs, None while there is none; the run lasts as long as it does.
+        Files that arrive during the run; None means that there is none at present. The run lasts until the
+        iterable ends.
     pulse : bool
-        Yield a step without a product after the files that were done before, and wherever nothing was done
-        for `WAIT` seconds, so that whoever follows it in a window can tell the time and call it off.
+        Yield a step without a product after the files that were done before, and whenever nothing was
+        finished for `WAIT` seconds, so that a window can update the time and cancel the run.
     strict : bool, optional
-        With `resume` or `restart`: read files again to tell by their hash whether they are the same; where
-        absent, if that takes only seconds. Else size and date tell, and the hash where these differ.
+        With `resume` or `restart`: read files again and compare their hashes; by default, only if that takes
+        a few seconds. Otherwise size and date are compared, and the hash if these differ.
 
     Raises
     ------
@@ -284,7 +285,7 @@ def _open_run(
     notes = []
     if before is not None and resume:
         software, then = job.settings()["software"], before["settings"].get("software")
-        if software != then:  # what is done stays as it is, and is said to be another version's
+        if software != then:  # finished results are kept and marked as made by another version
             notes.append(f"resumed by {software}: images that were done before are by {then}")
         different = changes({**before["settings"], "software": software}, job.settings())
         if different:

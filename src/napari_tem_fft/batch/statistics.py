@@ -42,7 +42,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its standard uncertainty and 95 % interval; NaN where fewer than two images tell it."""
+    """A number with its standard uncertainty and 95 % interval; these are NaN with fewer than two images."""
 
     value: float
     sigma: float = np.nan
@@ -58,16 +58,16 @@ class ComponentStatistics:
     ----------
     name : str
     images : int
-        In which it was found.
+        Number of images in which the component was found.
     share : Estimate
-        Of the specimen's area in all images.
+        Share of the specimen's area in all images.
     grains : int
     diameter : Estimate, nm
-        Mean over the grains; those that the border cuts count with what is seen of them.
+        Mean over the grains; grains cut by the border count with their visible part.
     diameters : ndarray, nm
-        Of single grains; of each image's mean where the run does not tell more.
+        Diameters of single grains, or the mean of each image if the run has no more.
     zone_axes : tuple of (str, int)
-        How often each was seen, most often first.
+        Number of times each was seen, the most frequent first.
     curve : tuple of (int, float)
         Uncertainty of the share for a smaller number of images.
     """
@@ -82,7 +82,7 @@ class ComponentStatistics:
     curve: tuple[tuple[int, float], ...]
 
     def images_for(self, sigma: float, images: int) -> int | None:
-        """Number of images like the run's `images` that give the share to `sigma`; None if they tell not."""
+        """Number of images like the run's `images` that give the share to `sigma`; None if it is unknown."""
         known = self.share.sigma
         return int(np.ceil(images * (known / sigma) ** 2)) if known > 0 else None
 
@@ -229,7 +229,7 @@ def _draw(table: NDArray[np.float64], size: int, draws: int, rng: np.random.Gene
 
 
 def enough_images(found: SessionStatistics) -> str:
-    """One sentence on whether more images would tell more; empty without components."""
+    """One sentence on whether more images would help; empty without components."""
     known = [one for one in found.components if one.share.sigma > 0]
     if not found.components:
         return ""

@@ -40,9 +40,9 @@ def write_tables(folder: Path, records: Records, unit: LengthUnit = "nm") -> lis
     Parameters
     ----------
     records : callable
-        Gives the records of the run in the order of the files, as often as it is called.
+        Returns the records of the run in the order of the files, at every call.
     unit : {"nm", "angstrom"}
-        In which lattice spacings are written, as the names of their columns then say.
+        Unit of lattice spacings; the names of their columns state it.
     """
     columns = {in_which(name, unit): kind for name, kind in COLUMNS.items()}
     _write_csv(folder / SUMMARY, _all_rows(records, unit), columns)

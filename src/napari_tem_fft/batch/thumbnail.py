@@ -44,7 +44,7 @@ def write_thumbnail(path: Path, analysis: Analysis, known: Mapping[str, str] | N
 
 
 def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-    """The image at no more than `SIDE` pixels an axis, 0..1 between its 1st and 99th percentile."""
+    """The image with at most `SIDE` pixels per axis, scaled to 0..1 between its 1st and 99th percentile."""
     step = max(1, -(-max(pixels.shape) // SIDE))
     averaged = min(step, MOST_AVERAGED)
     ny, nx = (n // step for n in pixels.shape)

@@ -137,7 +137,7 @@ def settings_of(
 
 
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
-    """All phases that can be named; what is to be said of their files is said."""
+    """All phases that can be named; warnings about their files are printed."""
     cif = args.cif
     if cif is not None and not cif.exists():  # several, as in PATH
         cif = str(cif).split(os.pathsep)

@@ -99,12 +99,12 @@ def _add_run(group: Any) -> None:
     group.add_argument(
         "--scheduler", metavar="ADDRESS",
         help="dask.distributed scheduler, such as tcp://host:8786; 'local' starts one; how much memory each"
-        " worker needs is said at the start",
+        " worker needs is reported at the start",
     )  # fmt: skip
     group.add_argument("--resume", action="store_true", help="resume the run in the folder, with its options")
     group.add_argument(
         "--check-hash", action=argparse.BooleanOptionalAction, default=None,
-        help="with --resume: tell by their content whether files have changed, and not by size and date"
+        help="with --resume: check by their content whether files have changed, and not by size and date"
         " (default: if they are less than 20 GB)",
     )  # fmt: skip
     group.add_argument(

@@ -36,7 +36,7 @@ ABOUT = """\
 Correct the scale of an image on a known crystal in it, and save the correction as a profile for all images
 of the same microscope and magnification. Without --spot the spots and rings of the image are measured and
 listed with their numbers; then say what one of them is: a reflection of a phase, or a d in nm.
-One grain of a known crystal tells more: the scale, and how the image is stretched and sheared by the lens or
+One grain of a known crystal gives more: the scale, and how the image is stretched and sheared by the lens or
 the scan (--phase and --grain). Works on micrographs in nm and on diffraction patterns in 1/nm."""
 EXAMPLES = """\
 examples:
@@ -76,7 +76,7 @@ def add_command(commands: Any, name: str) -> None:
     )
     parser.add_argument(
         "--d", metavar="NM", action="append", default=[], type=float,
-        help="the true d in the place of a phase and hkl, one for each spot",
+        help="the true d instead of a phase and hkl, one for each spot",
     )  # fmt: skip
     parser.add_argument(
         "--per-axis", action="store_true", help="a factor for each axis, from two spots or more"
@@ -94,7 +94,7 @@ def add_command(commands: Any, name: str) -> None:
         "--offer", metavar="NAME", type=_offered,
         help="keep the profile under this name in your own folder: napari offers it for images that it fits",
     )  # fmt: skip
-    profile = parser.add_argument_group("which images the profile holds for (default: as the file tells)")
+    profile = parser.add_argument_group("images to which the profile applies (default: as in the file)")
     profile.add_argument("--microscope", metavar="NAME", help="'' for any")
     profile.add_argument("--magnification", metavar="X", type=float, help="0 for any")
     add_image(parser)
@@ -175,7 +175,7 @@ def _calibrate(args: argparse.Namespace, phase: Phase | None) -> None:
                 [
                     *_list_features(features),
                     "choose one with --spot, and say what it is: --phase and --hkl, or --d;"
-                    " or let a whole grain tell scale and stretch: --phase and --grain",
+                    " or determine scale and stretch from a whole grain: --phase and --grain",
                 ]
             )
         )
@@ -249,7 +249,7 @@ def _correction(
 def _compare(
     features: Sequence[CalibrationFeature], correction: Correction, phase: Phase | None
 ) -> list[str]:
-    """Every mark before and after, beside the standard's nearest reflection."""
+    """Every mark before and after the correction, with the standard's nearest reflection."""
     rows = []
     for feature in features:
         after = feature.correct_scale(correction)

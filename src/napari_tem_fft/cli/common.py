@@ -27,14 +27,14 @@ class UsageError(ValueError):
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps line breaks of descriptions; wide enough for a unit beside each option."""
+    """Keeps line breaks of descriptions; wide enough for a unit next to each option."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34)
 
 
 def say(message: str) -> None:
-    """Tell the user something beside the results."""
+    """Print a message for the user, separate from the results."""
     text = printable(message, keep="\n")
     print(f"napari-tem-fft: {text}", file=sys.stderr)
 
@@ -74,7 +74,7 @@ def add_debug(parser: argparse.ArgumentParser) -> None:
 
 
 def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = True) -> Any:
-    """Options, in one group, that choose the image of a file and its scale, in nm or in 1/nm a pixel.
+    """Add a group of options that select the image of a file and its scale, in nm or 1/nm per pixel.
 
     With `frame` also one that chooses a frame of a stack.
     """
@@ -83,7 +83,7 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = T
         "--pixel-size",
         metavar=unit.upper(),
         type=pixel_size,
-        help=f"size of a pixel in {unit} in the place of the file's; Y,X if unequal",
+        help=f"size of a pixel in {unit}, instead of the file's; Y,X if unequal",
     )
     if unit == "nm":
         image.add_argument(
@@ -91,7 +91,7 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = T
             dest="pixel_size",
             metavar="NM,PIXELS",
             type=scale_bar,
-            help="the same by a bar in a picture: its length in nm, as written beside it, and in pixels",
+            help="the same by a bar in a picture: its length in nm, as written next to it, and in pixels",
         )
     image.add_argument(
         "--calibration-profile",
@@ -113,7 +113,7 @@ def add_picture(parser: argparse.ArgumentParser, panels: bool = True) -> None:
         help=f"formats: {', '.join(FORMATS)} (default: png); text stays text in svg and pdf",
     )  # fmt: skip
     picture.add_argument(
-        "--dpi", metavar="N", type=_dpi, default=DPI, help=f"pixels an inch (default: {DPI})"
+        "--dpi", metavar="N", type=_dpi, default=DPI, help=f"pixels per inch (default: {DPI})"
     )
     if panels:
         picture.add_argument(
@@ -137,7 +137,7 @@ def _panels(text: str) -> tuple[Any, ...]:
 
 def _dpi(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of pixels an inch, such as 300")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of pixels per inch, such as 300")
     return _checked(lambda: PictureOptions(dpi=int(text))).dpi
 
 

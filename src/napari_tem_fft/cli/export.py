@@ -37,7 +37,7 @@ def add_command(commands: Any, name: str) -> None:
     parser.add_argument("--to", metavar="FORMAT,...", type=formats, required=True, help="formats, see above")
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path,
-        help=f"folder to write into (default: {FOLDER} in the results, NAME.{FOLDER} beside a .temfft)",
+        help=f"folder to write into (default: {FOLDER} in the results, NAME.{FOLDER} next to a .temfft)",
     )  # fmt: skip
     parser.add_argument(
         "--micrograph", metavar="FILE", type=Path,

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.output / CONFIG).is_file():
         raise UsageError(f"{args.output} holds a model already; choose another folder")
     try:
-        import_keras()  # where it is missing this is said before images are made for minutes
+        import_keras()  # if it is missing, fail before minutes are spent on making images
         config = _fine_tune(args) if args.finetune else _train(args)
     except (ModelError, ValueError, OSError) as error:
         raise UsageError(str(error)) from error

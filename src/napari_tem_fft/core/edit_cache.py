@@ -19,7 +19,7 @@ class EditCache:
     Parameters
     ----------
     diffractogram : Diffractogram
-        Of the analysis, and of all that edits make of it.
+        Diffractogram of the analysis and of all its edits.
     evidence : EvidenceCache, optional
         The one that the analysis was made with, so that grains which no edit changes are not weighed again.
 

@@ -1,6 +1,6 @@
 """Parameters declared once: a frozen dataclass whose fields carry label, limits, unit and help.
 
-The dock's controls, the options of the command line and the JSON beside each result are all made
+The dock's controls, the options of the command line and the JSON next to each result are all made
 from the same declaration::
 
     @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def from_dict(cls: type[Params], values: dict[str, Any]) -> Params:
     Raises
     ------
     ValueError
-        For an unknown name, or a value of the wrong kind or outside its limits.
+        If a name is unknown, or a value has the wrong kind or exceeds its limits.
     """
     if not isinstance(values, dict):
         raise ValueError(f"{cls.__name__}: expected named values, got {values!r}")

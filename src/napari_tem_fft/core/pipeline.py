@@ -94,7 +94,7 @@ class AnalysisParams:
         str,
         Field(
             "network",
-            help="Network that proposes spots beside the statistics, which confirm them: name of a model or"
+            help="Network that proposes additional spots, which the statistics confirm: name of a model or"
             " path of its folder; auto for the usual one, none for the statistics alone.",
         ),
     ] = NETWORK
@@ -169,7 +169,7 @@ class Analysis:
     decisions : tuple of Decision
         A person's overrides of grains' phases.
     deformations : tuple of Deformation
-        Of the grains that are larger than the maps' filter, where the parameters ask for them.
+        Deformations of the grains that are larger than the maps' filter, if the parameters request them.
     candidates_stated : bool
         Whether a person has said what the sample can hold, by phases or elements.
     edit_start : EditStart, optional

@@ -111,7 +111,7 @@ def painted_steps(
     after : ndarray, shape of the display grid
         The mask as painted.
     cache : EditCache, optional
-        Of the analysis.
+        Cache of the analysis.
     """
     yield Step("profile", 0, 1, MaskPainted(profiles_of_painted_mask(analysis, after, cache)))
     edited = spots_of_painted_mask(replace(analysis, spots=tuple(spots)), after, cache)
@@ -264,11 +264,11 @@ def spots_of_run(analysis: Analysis) -> tuple[Spot, ...]:
 
 
 def is_edited(analysis: Analysis) -> bool:
-    """Whether other spots count than those that the run found; an edit that was undone is none.
+    """Whether the enabled spots differ from those that the run found; an edit that was undone does not count.
 
-    Spots that the run itself has switched off (satellites, the camera's) are not a person's edit, and how
-    spots are named since then neither. What version 0.1 wrote does not tell what the run found: there spots
-    by hand tell.
+    Spots that the run itself switched off (satellites, the camera's) are not a user's edit, nor is a change
+    of their names. Files of version 0.1 do not contain the spots of the run: there, enabled spots by hand
+    count as an edit.
     """
     counted = [{s.id for s in spots if s.enabled} for spots in (spots_of_run(analysis), analysis.spots)]
     return counted[0] != counted[1] or any(s.origin == "hand" and s.enabled for s in analysis.spots)

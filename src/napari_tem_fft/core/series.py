@@ -49,7 +49,7 @@ class SeriesFrame:
     crystals : tuple of SeriesGrain
         Its grains.
     drift : tuple of float, (y, x), nm, optional
-        Where the sample lies beside the first frame; None where that was not measured.
+        Shift of the sample from the first frame; None if it was not measured.
 
     Examples
     --------

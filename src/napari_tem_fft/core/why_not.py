@@ -38,20 +38,20 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class WhyNot:
-    """What a grain's spots say of a phase.
+    """What a grain's spots say about a phase.
 
     Attributes
     ----------
     grain : int
     phase : str
     fit : Candidate, optional
-        How it fits best: by what is known of the scale if any spot then does, else at any scale.
+        Its best fit: within the uncertainty of the scale if any spot fits there, otherwise at any scale.
     probability : float
-        What it would have beside the grain's candidates if it were one.
+        Probability that it would have if it were one of the grain's candidates.
     named : bool
-        The grain is said to be of this phase, or of a set that holds it.
+        Whether the grain is named as this phase, or as a set that contains it.
     reasons : tuple of str
-        What speaks against it, the weightiest first; empty where nothing does.
+        Evidence against it, the strongest first; may be empty.
     """
 
     grain: int
@@ -145,8 +145,8 @@ def _ask(analysis: Analysis, phase: Phase, match: GrainMatch, cache: EvidenceCac
     weighed_so = {c.phase: c.posterior for c in match.candidates}
     if phase.id not in weighed_so:
         weighed_so = {each.id: float(share) for each, share in zip(phases, found.phase[0], strict=False)}
-    beside = _beside(match, phase.id, weighed_so, reported, is_candidate)
-    return WhyNot(match.grain, phase.id, fit, reported, False, (*choice, *against, *beside))
+    compared = _comparison(match, phase.id, weighed_so, reported, is_candidate)
+    return WhyNot(match.grain, phase.id, fit, reported, False, (*choice, *against, *compared))
 
 
 def _band(analysis: Analysis) -> tuple[float, float]:
@@ -281,17 +281,17 @@ def _missing(analysis: Analysis, phase: Phase, fit: Candidate, spots: Sequence[S
     return ", ".join(missing[d] for d in sorted(missing, reverse=True)[:MOST_NAMED])
 
 
-def _beside(
+def _comparison(
     match: GrainMatch, phase: str, weighed: Mapping[str, float], probability: float, is_candidate: bool
 ) -> list[str]:
-    """How probable it is beside what is named, or is most probable."""
+    """The phase's probability compared with the named, or the most probable, phase."""
     rivals = [name for name in weighed if name != phase]
     first = max(rivals, key=lambda name: weighed[name], default=None)
     says = "its probability is" if is_candidate else "as a candidate its probability would be"
     words = f"{says} {_percent(probability)}"
     if first is not None and match.outcome is not Outcome.UNKNOWN:
-        return [f"{words}, beside {first} with {_percent(weighed[first])}"]
-    return [f"{words}, beside {_percent(match.unlisted)} of a lattice that is not listed"]
+        return [f"{words}, compared with {_percent(weighed[first])} for {first}"]
+    return [f"{words}, compared with {_percent(match.unlisted)} for an unlisted lattice"]
 
 
 def _percent(share: float) -> str:

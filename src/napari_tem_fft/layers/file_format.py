@@ -26,7 +26,7 @@ def plain_layer(data: Any, attributes: Mapping[str, Any], kind: str) -> tuple[An
     ----------
     data : array or sequence of array
     attributes : mapping
-        As napari gives them to a writer.
+        Attributes as napari passes them to a writer.
     kind : {"image", "labels", "points", "shapes"}
     """
     kept = {

@@ -32,7 +32,7 @@ IMAGE = "image"
 def micrograph_layer(micrograph: Micrograph) -> LayerData:
     """Image layer of a micrograph or pattern as read; `micrograph_of` takes it back.
 
-    A pattern lies so that its g = 0, where the file tells it, is the world's origin.
+    A pattern is placed so that its g = 0, if the file states it, is the world's origin.
     """
     calibration = micrograph.calibration
     kwargs = {
@@ -47,7 +47,7 @@ def micrograph_layer(micrograph: Micrograph) -> LayerData:
 
 
 def stack_layer(stack: ImageStack) -> LayerData:
-    """Image layer of a stack, with an axis of frames before y and x; frames on disk stay there."""
+    """Image layer of a stack, with a frame axis before y and x; frames on disk are not loaded."""
     calibration, shown = stack.calibration, np.asarray(stack.frames[0])
     plane = place(calibration.scale, _corner(calibration), calibration.unit)
     kwargs = {
@@ -129,7 +129,7 @@ def contrast(pixels: NDArray[Any]) -> dict[str, Any]:
 
 
 def _notes(image: Micrograph | ImageStack, shown: NDArray[Any]) -> dict[str, Any]:
-    """What is known of an image beside its pixels, for people and for `micrograph_of`."""
+    """Metadata of an image, for users and for `micrograph_of`."""
     calibration = image.calibration
     return {
         "role": "micrograph",
@@ -178,7 +178,7 @@ def _calibration(scale: Sequence[float], units: Sequence[str], notes: Mapping[st
 
 
 def content_id(pixels: NDArray[Any]) -> str:
-    """Return what tells the pixels of one image from those of any other: of shape, type and values.
+    """Return a fingerprint of an image's pixels, from their shape, type and values.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def content_id(pixels: NDArray[Any]) -> str:
 
 
 def stamped(layer_data: LayerData, content: str) -> LayerData:
-    """Return a result's layer that tells of which pixels it was made."""
+    """Return a result's layer with a note that identifies the pixels from which it was made."""
     data, kwargs, kind = layer_data
     notes = {**kwargs["metadata"][KEY], IMAGE: content}
     return data, {**kwargs, "metadata": {**kwargs["metadata"], KEY: notes}}, kind

@@ -93,9 +93,9 @@ class Shown:
 def shown_in_turn(
     step: Step, product: Any, layers: Sequence[LayerData], known: Collection[str] = ()
 ) -> Generator[Step, None, None]:
-    """A step for every few layers, all in the place of one, and one without: then plots and tables follow.
+    """Split a step into one for every few layers, and a last one without layers, before plots and tables.
 
-    The product comes with the first.
+    The first of them has the product.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Presenter:
     ----------
     micrograph : Micrograph
     beside : bool
-        Whether reciprocal space is drawn beside the micrograph; else in a viewer of its own, in 1/nm.
+        Whether reciprocal space is drawn next to the micrograph; otherwise it has its own viewer, in 1/nm.
     """
 
     def __init__(self, micrograph: Micrograph, beside: bool = True) -> None:
@@ -329,7 +329,7 @@ def indexed_layers(
     grain : int
         Its id.
     candidate : Candidate, optional
-        What is laid there in the place of what the grain is named.
+        Phase whose pattern is shown instead of the phase that the grain is named.
     """
     known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
     own = [match for match in analysis.matches if match.grain == grain and match.phases and match.candidates]

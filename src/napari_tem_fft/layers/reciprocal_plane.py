@@ -46,7 +46,7 @@ class Plane:
     factor : float
         World units a 1/nm.
     unit : str
-        Unit of the viewer's world: "nm" beside a micrograph, "1/nm" in a viewer of its own.
+        Unit of the viewer's world: "nm" next to a micrograph, "1/nm" in a separate viewer.
     """
 
     centre: Point = (0.0, 0.0)
@@ -157,9 +157,9 @@ class Bar:
     corner : tuple of float, (y, x)
         Lower right corner of the field in which it stands.
     width : float
-        Of that field.
+        Width of that field.
     length : float
-        Of the bar.
+        Length of the bar.
     label : str
     """
 
@@ -190,7 +190,7 @@ class Bar:
 
 
 def scale_bars(micrograph: Micrograph, grid: FrequencyGrid, plane: Plane) -> tuple[Bar, Bar]:
-    """Make a bar in nm for the micrograph and one in 1/nm for the diffractogram beside it."""
+    """Make a bar in nm for the micrograph and one in 1/nm for the diffractogram next to it."""
     (ny, nx), (py, px) = micrograph.shape, micrograph.pixel_size
     nm = round_length(0.2 * nx * px)
     real = Bar(((ny - 0.5) * py, (nx - 0.5) * px), nx * px, nm, f"{nm:g} nm")
@@ -243,7 +243,7 @@ def _hkl(spot: int, match: GrainMatch | None) -> str:
 
 
 def in_unit(layer_data: LayerData, unit: LengthUnit) -> LayerData:
-    """A layer of rings that are named by their d, with these in another unit; any other layer as it is."""
+    """A layer of rings that are labelled by d, with d in another unit; any other layer is unchanged."""
     data, kwargs, kind = layer_data
     if kwargs["metadata"][KEY]["role"] not in NAMED_BY_D:
         return layer_data

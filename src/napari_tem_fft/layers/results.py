@@ -3,7 +3,7 @@
 It imports no napari, so the reader, the docks and their tests share it. Every layer carries its
 place in full (scale, translate, units, axis labels), for one layer without units takes them from all.
 
-Reciprocal space is drawn through a `Plane`. In the main viewer, beside the micrograph, its
+Reciprocal space is drawn through a `Plane`. In the main viewer, next to the micrograph, its
 coordinates are nm like those of everything else there; the true frequency step, in 1/nm, stands in
 the layer's metadata under ``tem_fft``. Points and shapes of reciprocal space keep their data in 1/nm;
 only their scale and translate know of the place.
@@ -479,7 +479,7 @@ def line_layer(
     plane : Plane, optional
         Where the diffractogram is shown, if it lies there.
     unit : str
-        Of the image.
+        Unit of the image.
     """
     a, b = np.array(start, float), np.array(end, float)
     first, last = np.array(field, float)

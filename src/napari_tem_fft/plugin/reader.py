@@ -34,7 +34,7 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     """Read every image and stack of one file or several as layers in nm, or a document's layers.
 
     What the user should know of a file (no calibration, images that cannot be shown) appears as a
-    notification. A stack's layer has an axis of frames, of which the shown one is analysed.
+    notification. A stack's layer has a frame axis; the displayed frame is analysed.
 
     Raises
     ------

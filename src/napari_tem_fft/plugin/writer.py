@@ -66,7 +66,7 @@ def _role(layer: LayerData) -> Any:
 
 
 def _unselected(layer: LayerData) -> LayerData:
-    """A layer as opaque and visible as it is without a selection, from which others step back."""
+    """A layer with the opacity and visibility that it has without a selection, which dims other layers."""
     data, attributes, kind = layer
     notes = dict(attributes.get("metadata", {}).get(KEY, {}))
     own = {name: notes.pop(f"own_{name}") for name in ("opacity", "visible") if f"own_{name}" in notes}

@@ -44,7 +44,7 @@ def test_two_spots_give_a_factor_for_each_axis(fy, fx, azimuths):
 @pytest.mark.parametrize("azimuths", [(30, 30), (30, 150), (44, 47)])
 def test_directions_that_do_not_tell_the_axes_apart_are_refused(azimuths):
     spots = [spot(AU_111, azimuth) for azimuth in azimuths]
-    with pytest.raises(CalibrationError, match="do not tell the axes apart"):
+    with pytest.raises(CalibrationError, match="do not separate the axes"):
         axis_correction(spots, [AU_111, AU_111], "Au 111")
 
 

@@ -57,7 +57,7 @@ def test_it_refuses_images_of_another_setting(other):
 def test_it_warns_where_the_file_does_not_tell():
     corrected = apply_profile(profile_of(micrograph(**TITAN), CORRECTION), micrograph())
     assert corrected.pixel_size[0] == pytest.approx(0.0204)
-    assert "does not tell its microscope and magnification" in corrected.warnings[0]
+    assert "does not state its microscope and magnification" in corrected.warnings[0]
 
 
 def test_a_profile_for_any_microscope_never_warns():

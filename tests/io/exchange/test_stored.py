@@ -36,7 +36,7 @@ def test_a_micrograph_that_was_moved_is_found_in_the_results_or_given(stored, tm
     moved = shutil.copytree(folder / "results", tmp_path / "results")
     text = (moved / "analysis.json").read_text().replace(str(folder / "a.dm4"), str(tmp_path / "a.dm4"))
     (moved / "analysis.json").write_text(text)
-    with pytest.raises(ReadError, match=r"a\.dm4 as it was then is not found; put a\.dm4 beside it"):
+    with pytest.raises(ReadError, match=r"a\.dm4 as it was then is not found; put a\.dm4 next to it"):
         load(moved)
     assert load(moved, read(folder / "a.dm4")).spots == analysis.spots
     shutil.copy(folder / "a.dm4", moved)

@@ -189,7 +189,7 @@ class LocalWorkers:
         return _Worker(process, ours)
 
     def _replace(self, worker: _Worker) -> None:
-        """Another worker in the place of one that died; its file is tried again, or given up."""
+        """Replace a worker that died; its file is tried again, or given up."""
         worker.process.join()
         code = worker.process.exitcode
         self._failed_starts += not worker.used

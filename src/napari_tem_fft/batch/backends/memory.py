@@ -25,12 +25,12 @@ _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
 def memory_of(workers: int, pixels: float, share: float = 1.0) -> float:
-    """Bytes that a run needs: books + workers x (a worker + bytes a pixel x pixels of an image).
+    """Bytes that a run needs: coordinator + workers x (a worker + bytes per pixel x pixels of an image).
 
     Parameters
     ----------
     pixels : float
-        Of the largest image.
+        Number of pixels of the largest image.
     share : float
         Of the image's spectrum that is searched; 1, where most memory is needed, if it is not known.
     """
@@ -80,7 +80,7 @@ def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
 
 
 def largest_pixels(sources: Iterable[Source]) -> float:
-    """Pixels of the largest image, as far as the files' sizes tell."""
+    """Pixels of the largest image, estimated from the sizes of the files."""
     sizes = [os.path.getsize(source.path) for source in sources if os.path.isfile(source.path)]
     return max(sizes, default=0) / PIXEL_BYTES
 
@@ -101,7 +101,7 @@ def parse_memory(text: str) -> float:
     Raises
     ------
     ValueError
-        For anything else.
+        If the text is anything else.
     """
     found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
     if not found or found[1].count(".") > 1 or found[1] == ".":

@@ -55,7 +55,7 @@ _AT_A_TIME = 100_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Identities:
-    """What tells whether structures are one phase, one row each.
+    """Properties that decide whether structures are one phase, one row each.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class PhaseLibrary:
     elements : tuple of frozenset of str
     identities : Identities
     cells : ndarray, shape (entries, 6), nm and degrees
-        As their sources give them.
+        Cells as given by the sources.
     usual : ndarray of bool, shape (entries,)
         Measured near 300 K and 1 bar, or nothing is stated.
     zone_entry : ndarray of int, shape (zones,)
@@ -230,7 +230,7 @@ def reference_entries(
     Parameters
     ----------
     identities : Identities
-        Of the entries.
+        Identities of the entries.
     usual : ndarray of bool, shape (entries,)
     anchors : sequence of Anchor
 
@@ -333,7 +333,7 @@ def compositions(formulas: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[
     shares : ndarray, shape (n, elements)
         Hydrogen is left out where it is seldom located.
     marks : ndarray, shape (n, 3)
-        Of two structures none differs more than the share of the atoms that are others.
+        Mixtures. For two structures, none differs by more than the share of atoms that differ.
 
     Examples
     --------

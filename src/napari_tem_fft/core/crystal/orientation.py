@@ -40,7 +40,7 @@ class CrystalOrientation:
     period : float, degrees
         Rotation after which the pattern is the same: 180, 90 or 60.
     d : float, nm
-        Of these planes, by the phase's table cell.
+        Spacing of these planes, by the phase's table cell.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def euler_angles(orientation: ArrayLike) -> tuple[float, float, float]:
     Parameters
     ----------
     orientation : array_like, shape (3, 3)
-        From crystal to image axes.
+        Rotation from crystal to image axes.
 
     Returns
     -------

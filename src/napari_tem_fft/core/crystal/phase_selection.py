@@ -60,7 +60,7 @@ class ElementRule:
 
     @property
     def named(self) -> frozenset[str]:
-        """The elements that are said to be there, or perhaps."""
+        """The elements that are stated as present or possible."""
         return self.optional | self.required | self.any_of
 
     def allows(self, elements: Iterable[str]) -> bool:
@@ -136,7 +136,7 @@ def select_phases(
     Raises
     ------
     ValueError
-        For a name that is unknown or fits several phases, an unknown set, or an unknown element.
+        If a name is unknown or fits several phases, or a set or an element is unknown.
     """
     rule = parse_elements(elements) if isinstance(elements, str) else elements
     named = rule.named if rule is not None else frozenset()

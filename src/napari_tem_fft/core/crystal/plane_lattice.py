@@ -1,4 +1,4 @@
-"""Lattices of a plane: reduced cells, numbers that tell them apart without jumps, sub- and superlattices."""
+"""Plane lattices: reduced cells, continuous numbers that distinguish them, sub- and superlattices."""
 
 from __future__ import annotations
 

@@ -85,15 +85,15 @@ class LatticePlanes(Sequence[Reflection]):
     Attributes
     ----------
     structure : Structure
-        Or what returns it, when it is first needed.
+        The structure, or a function that returns it when it is first needed.
     d_min : float, nm
         Smallest d that is listed.
     zones : frozenset of tuple of int, optional
-        The only zone axes by which the phase is matched, where a search has left these; all where absent.
+        The only zone axes by which the phase is matched, if a search has selected these; by default all.
     zone_share : float
-        How probable it is, before looking, that one of these is seen.
+        Prior probability that one of these is seen.
     stated : str
-        What tells the structure from all others, where that is known before its cell is filled.
+        A unique identifier of the structure, if one is known before its cell is filled.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class LatticePlanes(Sequence[Reflection]):
 
     @cached_property
     def key(self) -> str:
-        """A hash of what tells the structure from others, with the zone axes where these are limited."""
+        """A hash that identifies the structure, including the zone axes if they are limited."""
         known = f"{VERSION} {self._stated}".encode()
         key = hashlib.sha256(known).hexdigest() if self._stated else self.structure.key()
         return key if self.zones is None else f"{key} {self.zone_share:.6g} {sorted(self.zones)}"

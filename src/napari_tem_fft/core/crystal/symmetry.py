@@ -42,7 +42,7 @@ class Misorientation:
     other_angle, other_axis
         The same for one of the two crystals turned by 180 degrees about the beam.
     ambiguous : bool
-        Whether the two differ, so that the image cannot tell which is true.
+        Whether the two differ, so that the image is consistent with both.
     sigma_3, other_sigma_3 : bool
         Whether they are a cubic crystal's twin: 60 degrees about <111>.
 
@@ -121,7 +121,7 @@ def equivalent_orientations(
     Parameters
     ----------
     orientation : array_like, shape (3, 3)
-        From crystal to image axes.
+        Rotation from crystal to image axes.
     rotations : ndarray, shape (n, 3, 3)
         Of `symmetry_rotations`.
     half_turn : bool
@@ -241,7 +241,7 @@ def along_zone(
 def in_plane_period(phase: Phase, zone_axis: Sequence[int]) -> float:
     """Rotation about the beam after which the pattern along a zone axis is the same, degrees.
 
-    180 by +g and -g being one, 90 along an axis of order 4, 60 along one of order 3 or 6.
+    180 because +g and -g are one, 90 along an axis of order 4, 60 along one of order 3 or 6.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def simulated_pattern(
     scale : float
         Factor on the measured d that fits the phase.
     reach : float, 1/nm
-        By the image's calibration.
+        Largest |g| by the image's calibration.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 One real transform serves all: cropped to |g_x|, |g_y| <= q_max it is kept untapered (for maps and
 inverse transforms, which need the image's border); the Hann window, which removes the bright cross
-that an image's edges draw, is applied to it in reciprocal space, where it has three taps an axis.
+that an image's edges draw, is applied to it in reciprocal space, where it has three taps per axis.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Diffractogram:
         Bins kept on either side of the zero frequency; the arrays have the shape (2 hy + 1, hx + 1),
         row hy is g_y = 0, column 0 is g_x = 0.
     transform : ndarray of complex64
-        Of the image without a window.
+        Transform of the image without a window.
     power : ndarray of float32
         Of the image under a Hann window.
     noise : ndarray of float32
@@ -298,7 +298,7 @@ def band_image(diffractogram: Diffractogram) -> BandImage:
 def display_grid(diffractogram: Diffractogram) -> FrequencyGrid:
     """The grid on which the FFT is shown and the mask is painted.
 
-    Native steps where the grid then has at most 2049 cells an axis; else an odd number of bins is
+    Native steps if the grid then has at most 2049 cells per axis; otherwise an odd number of bins is
     pooled into a cell, so that the zero frequency stays in the middle of one.
     """
     factors, halves = [], []
@@ -342,7 +342,7 @@ def inverse_of_half_plane(
     kept : ndarray of complex64, shape (2 ky + 1, kx + 1)
         Bins around the zero frequency, columns from g_x = 0 on.
     image_shape : tuple of int
-        Of the image that was transformed, whose grey levels are kept.
+        Shape of the image that was transformed; its grey levels are kept.
     """
     ky, kx = kept.shape[0] // 2, kept.shape[1] - 1
     block = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)

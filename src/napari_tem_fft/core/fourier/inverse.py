@@ -1,6 +1,6 @@
 """Inverse transforms of what lies inside a mask: the lattice fringes alone, of all spots or of some.
 
-A mask with sharp edges would draw ripples beside every grain's edge. Each of its regions is blurred by a
+A mask with sharp edges would draw ripples along every grain's edge. Each of its regions is blurred by a
 Gaussian in proportion to its own width, so that a disc becomes nearly a Gaussian, which has no ripples.
 """
 

@@ -77,11 +77,11 @@ class LocalSpectra:
         Noise power density of each window: mean power of a bin over the sum of the squared taper. On the
         safe side where it changes steeply, for detection.
     likely_density : ndarray of float32, of the same shape
-        The density as it is likely to be, for maps.
+        The most likely density, for maps.
     azimuthal : ndarray of float32
         Factor (>= 1) by which the noise at an azimuth exceeds its ring's mean, for detection.
     anisotropy : ndarray of float32
-        Noise at an azimuth over its ring's mean as it is likely to be, also below 1, for maps.
+        The most likely ratio of the noise at an azimuth to its ring's mean, also below 1, for maps.
     stripes : Stripes, optional
         What the camera's rows and columns add on the pixel axes, where it was looked for.
     """

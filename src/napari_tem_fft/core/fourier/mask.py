@@ -56,7 +56,7 @@ def edit(
     Parameters
     ----------
     before, after : ndarray, shape ``grid.shape``
-        The mask as it was (`render`) and as it is; non-zero is masked.
+        The mask before (`render`) and after painting; nonzero is masked.
     """
     was, now = _symmetric(before != 0), after != 0
     erased = was & ~(now & now[::-1, ::-1])

@@ -30,7 +30,7 @@ class Stripes:
     Attributes
     ----------
     g : tuple of ndarray, 1/nm
-        Frequencies along y, of what rows have in common, and along x, of what columns have.
+        Frequencies along y, for stripes along rows, and along x, for stripes along columns.
     density : tuple of ndarray, of the same lengths
         Mean power of a bin over the sum of the squared taper, of one line; 0 where there is no stripe.
     """

@@ -47,7 +47,7 @@ class WindowLine:
         First pixel of each; may lie before the image's.
     tapers : ndarray of float32, shape (n, side)
     middles : ndarray
-        Of the tapers, in pixels.
+        Middles of the tapers, in pixels.
     shares : ndarray
         Width of each taper as a share of the width of a whole one.
     """

@@ -1,4 +1,4 @@
-"""Calibration: the size of a pixel, how well it is known, and who says so."""
+"""Calibration: the pixel size, its uncertainty and its source."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Calibration:
     Attributes
     ----------
     scale : tuple of float, (y, x)
-        nm a pixel in real space, 1/nm a pixel in reciprocal space, 1 where there is none.
+        nm per pixel in real space, 1/nm per pixel in reciprocal space, 1 if there is no calibration.
     space : {"real", "reciprocal", "none"}
         "none" is an uncalibrated image.
     uncertainty : float

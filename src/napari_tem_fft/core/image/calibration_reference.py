@@ -26,7 +26,7 @@ class CalibrationFeature:
     label : str
         The spot's number, or "r1", "r2", ... for rings.
     d, d_sigma : float, nm
-        By the present calibration, and the fit's standard uncertainty.
+        Spacing by the present calibration, and standard uncertainty of the fit.
     g : tuple of float, (y, x), 1/nm, optional
         None for a ring, which has no direction.
     azimuth : float, degrees, optional
@@ -188,7 +188,7 @@ def correction_on(
     Raises
     ------
     CalibrationError
-        If the marks do not tell the scale.
+        If the marks do not determine the scale.
     """
     if not per_axis:
         sigma = [feature.d_sigma for feature in features]

@@ -1,7 +1,7 @@
-"""Correction: what a calibration has to be multiplied with, found on spots or rings of a known crystal.
+"""Correction: factors for a calibration, determined from spots or rings of a known crystal.
 
 A microscope's pixel size is wrong by a per cent or two; a spot of known lattice spacing in the same image
-(or in one taken under the same conditions) tells by how much. With the pixel sizes f_y and f_x times
+(or in one taken under the same conditions) shows by how much. With the pixel sizes f_y and f_x times
 the assumed ones, a spot measured at (g_y, g_x) lies at (g_y / f_y, g_x / f_x), so that
 
     (g_y / f_y)^2 + (g_x / f_x)^2 = 1 / d^2 ,
@@ -95,21 +95,21 @@ def isotropic_correction(
 
 
 def axis_correction(spots: ArrayLike, known: Sequence[float], standard: str) -> Correction:
-    """One factor an axis, from two or more spots in different directions.
+    """One factor per axis, from two or more spots in different directions.
 
     Parameters
     ----------
     spots : array-like, shape (n, 2), 1/nm
         Measured positions (y, x) by the present calibration.
     known : sequence of float, nm
-        The standard's spacings, one for each.
+        Spacings of the standard, one for each spot.
     standard : str
 
     Raises
     ------
     CalibrationError
-        If there are fewer than two spots, or their directions do not tell the axes apart (two spots
-        mirrored in an axis do not).
+        If there are fewer than two spots, or their directions do not separate the axes (as two spots
+        mirrored in an axis).
     """
     g, d = np.asarray(spots, float).reshape(-1, 2), np.asarray(known, float)
     if len(g) < 2 or d.shape != (len(g),) or not np.all(d > 0):
@@ -131,6 +131,6 @@ def axis_correction(spots: ArrayLike, known: Sequence[float], standard: str) -> 
 
 def _same_direction() -> CalibrationError:
     return CalibrationError(
-        "the spots' directions do not tell the axes apart: take one near the x axis and one near the y axis,"
+        "the spots' directions do not separate the axes: take one near the x axis and one near the y axis,"
         " or correct both axes by the same factor"
     )

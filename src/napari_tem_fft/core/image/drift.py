@@ -1,9 +1,9 @@
-"""Drift: by how much each frame of a series lies beside the first, and the field that all have in common.
+"""Drift: the displacement of each frame of a series from the first, and the field that all have in common.
 
-The shift is the highest place of the mutual correlation: the spectra's product over the root of its size, so
-that neither the strongest structures nor noise decide alone (van Heel et al., 1992). Only what is coarser
-than lattice fringes counts, for a lattice repeats itself and noise is new in each frame; where nothing
-stands out, no shift is claimed.
+The shift is the position of the maximum of the mutual correlation, which divides the product of the spectra
+by the root of its modulus, so that neither the strongest structures nor noise dominate (van Heel et al.,
+1992). Only structure coarser than lattice fringes counts, because a lattice is periodic and the noise of
+each frame is different. If nothing stands out, no shift is reported.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Drift:
     common: tuple[slice, slice] | None
 
     def cut(self, micrograph: Micrograph, number: int) -> Micrograph:
-        """The common field of a frame: whole pixels of it, so that its noise stays as it is."""
+        """The common field of a frame, cut at whole pixels so that its noise is unchanged."""
         if self.common is None:
             return micrograph
         rows, columns = (
@@ -73,13 +73,13 @@ class Drift:
 
 
 def drift_steps(frames: int, frame: Callable[[int], Micrograph]) -> Generator[Step, None, Drift]:
-    """Measure where each frame lies beside the first: against that one, or else against the last known one.
+    """Measure the shift of each frame from the first, directly or through the last frame with a known shift.
 
     Parameters
     ----------
     frames : int
     frame : callable
-        Gives one of them.
+        Returns the frame of a given number.
 
     Raises
     ------

@@ -16,7 +16,7 @@ class LineProfile:
     Attributes
     ----------
     start, end : tuple of float, (y, x)
-        In the unit of the pixels' size, from the middle of the first pixel.
+        End points in the unit of the pixel size, measured from the middle of the first pixel.
     position : ndarray, shape (n,)
         Distance from the start, in the same unit.
     value : ndarray, shape (n,)
@@ -58,7 +58,7 @@ def line_profile(
     end: tuple[float, float],
     width: int = 1,
 ) -> LineProfile:
-    """Grey levels along a line, interpolated, one value a pixel of its length.
+    """Interpolated grey levels along a line, one value per pixel of its length.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ class Micrograph:
     file_hash : str
         SHA-256 of that file, empty where there is none.
     metadata : mapping
-        What the file tells of the microscope (voltage_kV, magnification, exposure_s, date, ...); any
+        Facts about the microscope from the file (voltage_kV, magnification, exposure_s, date, ...); any
         entry may be missing.
     warnings : tuple of str
         What the user should know of how the image was read.
@@ -187,7 +187,7 @@ def check_field(micrograph: Micrograph) -> None:
     CalibrationError
         If the image has no pixel size in nm.
     ValueError
-        If the field is less than `LEAST_FIELD` or `LEAST_PIXELS` along an axis, with what is needed.
+        If the field is less than `LEAST_FIELD` or `LEAST_PIXELS` along an axis; the message states the limit.
     """
     extent, sizes = micrograph.extent, micrograph.pixel_size
     least = [max(LEAST_PIXELS, math.ceil(LEAST_FIELD / size - ROUNDING)) for size in sizes]
@@ -317,7 +317,7 @@ def _defects_beside(
     columns: NDArray[np.intp],
     limits: NDArray[np.float32],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pixels beside repaired ones that are still far from the mean of their neighbours."""
+    """Pixels next to repaired ones that are still far from the mean of their neighbours."""
     height, width = image.shape
     offsets = [(0, 1), (0, -1), (1, 0), (-1, 0)]
     known = np.ravel_multi_index((rows, columns), image.shape)
@@ -440,7 +440,7 @@ def _repair_lines(image: NDArray[np.float32], means: NDArray[np.float64]) -> int
 
 
 def _continues(image: NDArray[np.float32], row: int) -> bool:
-    """Whether a row shows what the rows beside it show."""
+    """Whether a row shows the same as the adjacent rows."""
     beside = [image[at] for at in (row - 1, row + 1) if 0 <= at < len(image)]
     here, there = image[row] - image[row].mean(), np.mean(beside, axis=0)
     there -= there.mean()

@@ -38,7 +38,7 @@ def part_of(
     ----------
     micrograph : Micrograph
     corners : sequence of (y, x), nm
-        Of the polygon, from the middle of the first pixel.
+        Corners of the polygon, measured from the middle of the first pixel.
 
     Returns
     -------

@@ -21,7 +21,7 @@ class ImageStack:
     frames : array-like, shape (n, ny, nx)
         Of any real dtype; a numpy array, or an object that reads the frames asked for by ``frames[i]``.
     calibration : Calibration
-        Of every frame.
+        Calibration of every frame.
     name : str
     source : str
         Path of the file, empty for an array that never was in one.
@@ -61,7 +61,7 @@ class ImageStack:
         return int(n), int(ny), int(nx)
 
     def frame(self, index: int) -> Micrograph:
-        """One frame as a micrograph; its metadata tell the frame, counted from 0.
+        """One frame as a micrograph; its metadata include the frame's number, counted from 0.
 
         Raises
         ------

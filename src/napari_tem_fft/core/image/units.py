@@ -1,4 +1,4 @@
-"""What the unit of an axis means: a length, an inverse length, an angle or an energy, however it is spelled.
+"""Interpret the unit of an axis: a length, an inverse length, an angle or an energy, however it is spelled.
 
 The spellings that files usually have are known here; all others are asked of pint, which takes a second to
 load and is loaded for them alone.

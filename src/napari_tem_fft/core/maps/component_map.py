@@ -46,7 +46,7 @@ class ComponentMap:
         Amplitude over the grain's own; >= 0.5 is the component's mask.
     area, area_sigma : float, nm^2
     fraction : float
-        Of the specimen's area, not of the frame.
+        Share of the specimen's area, not of the frame's.
     by_user : bool
         Whether a person has decided on the phase of some of its grains.
     bent : BentLattice, optional

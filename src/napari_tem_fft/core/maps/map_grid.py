@@ -109,7 +109,7 @@ def linear_weights(at: NDArray[np.float64], n: int) -> NDArray[np.float32]:
 
 
 def magnify(image: NDArray[Any], factor: int) -> NDArray[np.float32]:
-    """An image with `factor` times as many pixels an axis, interpolated linearly; constant at its borders.
+    """An image with `factor` times as many pixels per axis, interpolated linearly; constant at its borders.
 
     Examples
     --------

@@ -32,7 +32,7 @@ class GrainBoundary:
     phase : str
         Id of the phase as which both were fitted.
     misorientation : Misorientation
-        From the first to the second.
+        Misorientation from the first grain to the second.
     sigma : float, degrees
         Standard uncertainty of the angle between the two rotations in the plane. That their zone axes may be
         tilted by a degree or two while they are still seen is not in it.
@@ -59,17 +59,17 @@ def grain_boundaries(
     matches : sequence of GrainMatch
     grains : sequence of Grain
     regions : sequence of GrainRegion
-        Of the grains.
+        Regions of the grains.
     grid : MapGrid
     reach : float, nm
         Regions that come this close are neighbours, and such that touch in any case.
     phases : sequence of Phase
-        In which those that the matches name are found.
+        Phases, including all that the matches name.
 
     Returns
     -------
     tuple of GrainBoundary
-        In the order of the grains' ids.
+        Boundaries in the order of the grains' ids.
     """
     known = {phase.id: phase for phase in phases if not phase.d_only}
     named: dict[int, list[GrainMatch]] = {}

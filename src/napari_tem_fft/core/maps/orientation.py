@@ -197,18 +197,18 @@ def orientation_map(
     Parameters
     ----------
     found : sequence of Orientation
-        Of a grain with several, the one of the smallest component counts, there the first.
+        Orientations. If a grain has several, the first one of the smallest component counts.
     regions : sequence of GrainRegion
-        Of the grains; where they overlap, the one of the stronger heat counts.
+        Regions of the grains. Where they overlap, the grain with the stronger heat counts.
     specimen : ndarray of bool, shape (y, x)
     turned : sequence of Deformation
-        Where they show significant rotations, those are added.
+        Deformations, whose significant rotations are added.
     colours : bool
-        Azimuths times 180 / period, for a circular colour map of 180 degrees: what looks the same has one
-        colour, and no step where a four-fold or six-fold pattern repeats.
+        Return azimuths times 180 / period, for a circular colour map of 180 degrees: equivalent orientations
+        have the same colour, without a step where a four-fold or six-fold pattern repeats.
     finer : int
-        Pixels a pixel of the map along each axis, for pictures: the grains' borders follow their heat between
-        the map's pixels. Azimuths are never interpolated, for one between 179 and 1 degrees is not 90.
+        Pixels per pixel of the map along each axis, for pictures: the grains' borders follow their heat
+        between the map's pixels. Azimuths are never interpolated: between 179 and 1 degrees lies 0, not 90.
     """
     if finer > 1:
         regions = [region.magnified(finer, specimen.shape) for region in regions]

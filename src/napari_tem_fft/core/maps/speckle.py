@@ -5,7 +5,7 @@ would carry the specimen into the vacuum.
 
 The speckle is compared with the shot noise at the highest frequencies that were recorded. An image that went
 through a low-pass filter holds none there, only what the filter has left, which is least in the vacuum: its
-speckle power is then taken as it is.
+speckle power is then used unchanged.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ class DeformationSummary:
     sigma : float
         Error of a single place, the median.
     significant_share : float
-        Of the area, where it is more than noise.
+        Share of the area where the value exceeds the noise.
     """
 
     mean: float
@@ -199,7 +199,7 @@ class Deformation:
     of_region: bool = False
 
     def value(self, what: Shown) -> NDArray[np.float32]:
-        """One of the maps; NaN everywhere for a component of the strain that one direction does not tell."""
+        """One of the maps; all NaN for a strain component that one direction does not determine."""
         if what == "d_change":
             return self.d_change
         if what == "rotation":
@@ -220,7 +220,7 @@ class Deformation:
         return np.asarray(of[STRAINS.index(what)], np.float32)
 
     def summary(self, what: Shown, false_share: float) -> DeformationSummary | None:
-        """A map in a few numbers; None for a component that one direction does not tell."""
+        """Statistics of a map; None for a component that one direction does not determine."""
         value, sigma = self.value(what), self.sigma(what)
         inside = np.isfinite(value)
         if not inside.any():
@@ -262,7 +262,7 @@ def smooth_field(
         Where grains overlap, the later one counts.
     what : {"d_change", "rotation", "eps_xx", "eps_yy", "eps_xy"}
     shape : tuple of int, (y, x)
-        Of the map grid.
+        Shape of the map grid.
     false_share : float
         Share of a grain without any deformation that would be shown.
     """
@@ -306,9 +306,9 @@ def deformations(
     Parameters
     ----------
     regions : sequence of GrainRegion
-        Of the grains.
+        Regions of the grains.
     width : float, nm
-        Of the filter.
+        Width of the filter.
     reference : ndarray of bool, shape ``grid.shape``, optional
         Where the lattice counts as undeformed. It is the reference of grains that overlap it by at least one
         filter's area, and of others with the same lattice (each g within `SAME_LATTICE` of one there). Other
@@ -448,7 +448,7 @@ class GradientMaps:
     along : float, degrees, optional
         Azimuth of that direction.
     references : tuple of ReferenceFrequency
-        Of the spots.
+        References of the spots.
     """
 
     values: NDArray[np.float32]
@@ -476,9 +476,9 @@ def displacement_gradient(
     Parameters
     ----------
     spots : sequence of (g_y, g_x), 1/nm
-        Of one lattice.
+        Spots of one lattice.
     width : float, nm
-        Of the filter.
+        Width of the filter.
     reference : ndarray of bool, shape ``grid.shape``
         Where the lattice is undeformed: the mean g there is the reference.
     wander : float, 1/nm

@@ -74,7 +74,7 @@ def fine_spectrum(diffractogram: Diffractogram) -> FineSpectrum:
     Returns
     -------
     FineSpectrum
-        With the values of the diffractogram where the two share a frequency.
+        It has the values of the diffractogram at the frequencies that both share.
     """
     q_min, q_max, half, step = (getattr(diffractogram, name) for name in ("q_min", "q_max", "half", "step"))
     finer = _refinement(step, half)
@@ -113,7 +113,7 @@ def _finer_plane(
 
 
 def _padded_power(diffractogram: Diffractogram, finer: tuple[int, int]) -> NDArray[np.float32]:
-    """Power under the Hann window of the field, with zeros beside it: ``finer`` times as wide."""
+    """Power under the Hann window of the field, padded with zeros to ``finer`` times its width."""
     band = band_image(diffractogram).pixels
     (ny, nx), (hy, hx) = band.shape, (h * n for h, n in zip(diffractogram.half, finer, strict=True))
     for axis, count in enumerate((ny, nx)):

@@ -27,7 +27,7 @@ def find_peaks(
     peaks : ndarray of int
         The middles of flat ones.
     widths : ndarray
-        In samples, interpolated linearly.
+        Widths in samples, interpolated linearly.
     """
     found = []
     for peak in _maxima(curve):

@@ -243,7 +243,7 @@ def _with_peaks(
 
 
 def without_side_lobes(peaks: Sequence[ProfilePeak]) -> tuple[ProfilePeak, ...]:
-    """The peaks that are no side lobes of far higher ones: a grain's shape repeats each reflection beside it.
+    """The peaks without side lobes of far higher ones, which the shape of a grain adds to each reflection.
 
     Examples
     --------

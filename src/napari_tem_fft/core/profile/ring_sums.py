@@ -29,16 +29,16 @@ class _MaskSums:
     Attributes
     ----------
     grid : FrequencyGrid
-        Of the mask.
+        Grid of the mask.
     edges : ndarray, 1/nm
-        Of the rings.
+        Edges of the rings.
     mask : ndarray of uint8, shape ``grid.shape``
     inside : ndarray of bool
         The half g_x >= 0 of the mask and of its mirror image.
     sums : ndarray of float64
-        Of power over noise on each ring.
+        Sums of power over noise on each ring.
     bins : ndarray of int
-        Of each ring inside the mask.
+        Number of bins of each ring inside the mask.
     """
 
     grid: FrequencyGrid
@@ -130,7 +130,7 @@ class _MaskSums:
 
 
 def _bins_of(cells: NDArray[np.intp], wide: float, narrow: float) -> NDArray[np.intp]:
-    """The bins of cells along an axis, an odd number of them each, shape (cells, bins)."""
+    """The bins of the cells along an axis, an odd number per cell, shape (cells, bins)."""
     factor = round(wide / narrow)
     return np.asarray(cells[:, None] * factor + np.arange(-(factor // 2), factor // 2 + 1), np.intp)
 
@@ -189,7 +189,7 @@ def masked_sums(
     grid : FrequencyGrid
         ``display_grid(diffractogram)``.
     edges : ndarray, shape (rings + 1,), 1/nm
-        Of the rings, equally wide.
+        Edges of the rings, which have equal widths.
     """
     found = _MaskSums.of(spectrum, mask, grid, edges)
     return found.sums, found.bins

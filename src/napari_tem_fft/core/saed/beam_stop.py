@@ -87,7 +87,7 @@ def find_beam_stop(image: Image, centre: Point) -> BeamStop | None:
     image : ndarray, shape (ny, nx)
         Grey levels, linear in the electrons.
     centre : tuple of float, (y, x), pixels
-        Of the pattern, to a few pixels.
+        Centre of the pattern, to within a few pixels.
     """
     factor = max(1, -(-max(image.shape) // COARSE))
     small = ndimage.gaussian_filter(bin_pattern(image, factor), SMOOTHING)
@@ -120,7 +120,7 @@ def _rings(image: Image, ring: NDArray[np.intp]) -> tuple[NDArray[np.float64], N
         if len(part):
             low, level[number], high = np.quantile(part, (0.16, 0.5, 0.84))
             scatter[number] = (high - low) / 2 if len(part) > 12 else 0.0
-    # a ring of which half is shaded scatters by the stop itself: outer rings tell more
+    # a half-shaded ring scatters because of the stop itself: outer rings are more reliable
     return level, np.minimum(scatter, ndimage.minimum_filter1d(np.maximum(scatter, 1e-12), 31))
 
 

@@ -5,7 +5,7 @@ convolution of the image with itself therefore peaks at 2c. Normalised by what o
 object registration in the Fourier domain, IEEE Trans. Image Process. 21 (2012) 2706) it is a coefficient
 of correlation, which finds the place; there the diffuse light takes part, for a lattice alone is as
 symmetric about each of its spots. The same convolution of the fine details then gives the place to a
-fraction of a pixel: products of noise with other noise do not bias it, and a beam stop meets nothing.
+fraction of a pixel: products of noise with other noise do not bias it, and a beam stop has no counterpart.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class PatternCentre:
     sigma : float, pixels
         Standard uncertainty along either axis.
     source : {"given", "file", "symmetry", "pairs of spots"}
-        Who says so.
+        Where the centre comes from.
     symmetry : float
         Correlation of the image with itself turned about the centre by 180 degrees; 1 is perfect, 0 for
         a centre that leaves nothing to be compared.
@@ -99,10 +99,10 @@ def find_centre(
     image : ndarray, shape (ny, nx)
         From `pattern_pixels`.
     start : tuple of float, (y, x), pixels, optional
-        By the user or the file; then only the neighbourhood is searched, and the place is kept as it is
+        Centre from the user or the file; then only the neighbourhood is searched, and the place is kept
         where no symmetry is found.
     source : {"given", "file", "symmetry"}
-        Who says so.
+        Where `start` comes from.
     hidden : ndarray of bool, shape (ny, nx), optional
         Pixels that do not count, such as those under a beam stop.
 

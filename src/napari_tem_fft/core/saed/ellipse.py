@@ -79,7 +79,7 @@ def fit_ellipse(
     image : ndarray, shape (ny, nx)
         Grey levels.
     centre : tuple of float, (y, x), pixels
-    scale : tuple of float, (y, x), 1/nm a pixel
+    scale : tuple of float, (y, x), 1/nm per pixel
     limits : tuple of float, 1/nm
         Lowest and highest |g|.
     """

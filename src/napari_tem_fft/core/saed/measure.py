@@ -1,4 +1,4 @@
-"""A stored diffraction pattern or FFT in 1/nm, measured as it is: centre, radial profile, spots.
+"""Measure a stored diffraction pattern or FFT in 1/nm directly: centre, radial profile, spots.
 
 It is never transformed again. Rings and spots give d = 1/|g| by the image's scale in 1/nm per pixel. The
 scale's own uncertainty (of the camera length) is given separately from the uncertainty of each fit.
@@ -188,7 +188,7 @@ def _stop_words(stop: BeamStop | None) -> tuple[str, ...]:
 
 
 def _ellipse_words(ellipse: RingEllipse | None, params: PatternParams) -> tuple[str, ...]:
-    """What is said of elliptic rings."""
+    """Warnings about elliptic rings."""
     if ellipse is None or not ellipse.significant:
         return ()
     percent, sigma = 100 * ellipse.ellipticity, 100 * ellipse.sigma
@@ -213,7 +213,7 @@ def pattern_profile(
     Parameters
     ----------
     centre : tuple of float, (y, x), pixels
-    scale : tuple of float, (y, x), 1/nm a pixel
+    scale : tuple of float, (y, x), 1/nm per pixel
     limits : tuple of float, 1/nm
         Lowest and highest |g|.
     stop : BeamStop, optional
@@ -244,7 +244,7 @@ def pattern_profile(
     peaks = tuple(
         peak
         for peak in fitted_peaks("pattern", g, mean - background, error, params.peak_significance)
-        # of a rise beside a stop, where the light below is not known, the other side is not seen
+        # a rise next to a stop, with unknown light below, is no peak: its other side is not visible
         if first_open <= limits[0] + width or peak.g - first_open > 2.5 * peak.width + 4 * width
     )
     return RadialProfile("pattern", g, mean, background, peaks)
@@ -253,8 +253,8 @@ def pattern_profile(
 def _scale(pattern: Micrograph) -> Point:
     if pattern.calibration.space == "real":
         raise CalibrationError(
-            f"{pattern.name} is calibrated in nm: it is a micrograph; analyse it in the place of measuring"
-            " it as a pattern"
+            f"{pattern.name} is calibrated in nm: it is a micrograph; analyse it instead of measuring it as a"
+            " pattern"
         )
     if pattern.calibration.space == "none":
         raise CalibrationError(
@@ -312,13 +312,13 @@ def _centre(
 
 
 def _doubts(centre: PatternCentre) -> tuple[str, ...]:
-    """What the user should know of a centre that neither details nor pairs of spots confirm."""
+    """Warnings about a centre that neither details nor pairs of spots confirm."""
     if centre.sigma < UNCONFIRMED_SIGMA or centre.source == _GIVEN:
         return ()
-    teller = "the diffuse light" if centre.source == _SYMMETRY else "the file"
+    source = "the diffuse light" if centre.source == _SYMMETRY else "the file"
     return (
-        f"only {teller} tells the centre, which is uncertain by {centre.sigma:g} pixels or more: give the"
-        " place of the direct beam",
+        f"only {source} determines the centre, which is uncertain by {centre.sigma:g} pixels or more: give"
+        " the place of the direct beam",
     )
 
 

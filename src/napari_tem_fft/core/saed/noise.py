@@ -64,9 +64,9 @@ def pattern_noise(image: Image, centre: Point, scale: Point, low: float, high: f
     Parameters
     ----------
     image : ndarray, shape (ny, nx)
-        Smoothed by about a pixel.
+        Pattern, smoothed by about a pixel.
     centre : tuple of float, (y, x), pixels
-    scale : tuple of float, (y, x), 1/nm a pixel
+    scale : tuple of float, (y, x), 1/nm per pixel
     low, high : float, 1/nm
         Limits of |g|; the significance is 0 outside.
     """

@@ -70,7 +70,7 @@ def find_peaks(
     image : ndarray, shape (ny, nx)
         Grey levels, finite.
     centre : PatternCentre
-    scale : tuple of float, (y, x), 1/nm a pixel
+    scale : tuple of float, (y, x), 1/nm per pixel
     limits : tuple of float, 1/nm
         Lowest and highest |g|.
     false_alarms : float
@@ -161,7 +161,7 @@ def _gaussian_through(
     corner : tuple of float, (y, x), pixels
         Place of the first pixel.
     width : float, pixels
-        To begin with.
+        Initial value of the width.
     """
     rows, columns = np.indices(levels.shape)
     y, x, flat = rows.ravel() + corner[0], columns.ravel() + corner[1], levels.ravel()

@@ -63,7 +63,7 @@ def paired(peaks: Sequence[Peak], centre: PatternCentre) -> list[tuple[Peak, ...
 
 
 def centre_of_pairs(groups: Sequence[tuple[Peak, ...]], centre: PatternCentre) -> PatternCentre:
-    """The centre by the middles of all pairs, where they tell it better than what is known."""
+    """The centre from the middles of all pairs, if it is more precise than the known centre."""
     pairs = [group for group in groups if len(group) == 2]
     if not pairs:
         return centre

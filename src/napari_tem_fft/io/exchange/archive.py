@@ -45,7 +45,7 @@ def pack(folder: Path, path: Path) -> None:
 
 @contextmanager
 def unpack(path: Path) -> Iterator[Path]:
-    """The folder of an archive, in a temporary place while the context lasts; a folder is taken as it is.
+    """Unpack an archive into a temporary folder for the duration of the context; a folder is used directly.
 
     Raises
     ------

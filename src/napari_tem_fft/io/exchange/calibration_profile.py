@@ -55,7 +55,7 @@ class CalibrationProfile:
 
 
 def profile_of(micrograph: Micrograph, correction: Correction) -> CalibrationProfile:
-    """The profile for all images taken as this one was, by what its file tells of the microscope."""
+    """The profile for all images with this one's microscope settings, which are read from its metadata."""
     known = micrograph.metadata
     magnification, voltage = known.get("magnification"), known.get("voltage_kV")
     return CalibrationProfile(
@@ -83,7 +83,7 @@ def fitting_profiles(
     Parameters
     ----------
     metadata : mapping
-        What the image's file tells of the microscope (`Micrograph.metadata`).
+        The microscope's settings in the image's file (`Micrograph.metadata`).
     folder : Path, optional
         Where profiles lie; `profiles_folder` where absent.
     """
@@ -101,9 +101,9 @@ def fitting_profiles(
 
 
 def apply_profile(profile: CalibrationProfile, micrograph: Micrograph) -> Micrograph:
-    """The micrograph with its calibration corrected by a profile.
+    """Correct the calibration of a micrograph by a profile.
 
-    Where the file does not tell the microscope or the magnification that the profile holds for, the
+    If the file does not state the microscope or the magnification to which the profile applies, the
     correction is applied with a warning.
 
     Raises
@@ -116,7 +116,7 @@ def apply_profile(profile: CalibrationProfile, micrograph: Micrograph) -> Microg
     if unknown:
         warnings = (
             *warnings,
-            f"the file does not tell its {' and '.join(unknown)}: make sure that the calibration profile of"
+            f"the file does not state its {' and '.join(unknown)}: make sure that the calibration profile of"
             f" {setting_words(profile)} belongs to it",
         )
     calibration = micrograph.calibration.corrected(profile.correction)
@@ -151,7 +151,7 @@ def load_profile(path: str | PathLike[str]) -> CalibrationProfile:
 
 
 def _comparison(profile: CalibrationProfile, micrograph: Micrograph) -> dict[str, bool | None]:
-    """Whether the image's setting is the profile's; None where the file does not tell."""
+    """Whether the image's settings are the profile's; None if the file does not state them."""
     agreement = _agreement(profile, micrograph.metadata)
     if False in agreement.values():
         raise CalibrationError(

@@ -37,7 +37,7 @@ def write_ang(path: str | Path, analysis: Analysis) -> Path:
 
     The columns are phi1, Phi, phi2 (radians), x, y (micrometres), image quality (the grain's strength there,
     0 to 1), confidence (probability of the phase; -1 where none is named), number of the phase, grain (in the
-    place of the detector's signal), uncertainty of the rotation (degrees, in the place of the fit).
+    place of the detector's signal), uncertainty of the rotation (degrees, in the column of the fit).
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """An analysis as one NeXus file, by the application definition NXem as far as it fits.
 
-NXem describes a session at a microscope. What a micrograph's file does not tell (vendor and model of the
+NXem describes a session at a microscope. What a micrograph's file does not state (vendor and model of the
 microscope, preparation of the sample, whether it is simulated) is left out and not invented.
 """
 

@@ -38,7 +38,7 @@ ROW_GROUP = 20_000
 
 
 def unit_of(column: str) -> str:
-    """The unit that the name of a column tells; empty where the column has none.
+    """The unit in the name of a column; empty if the column has none.
 
     Examples
     --------

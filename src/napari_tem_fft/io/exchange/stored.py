@@ -20,7 +20,8 @@ def load_stored(path: str | Path, micrograph: Micrograph | None = None) -> Analy
     ----------
     path : path
     micrograph : Micrograph, optional
-        For a folder of results; looked for where its file was, and beside the folder's files, where absent.
+        The micrograph of a folder of results. By default its file is searched in its former place and next to
+        the folder's files.
 
     Raises
     ------

@@ -78,7 +78,7 @@ class Document:
     micrograph : Micrograph, optional
         The first one, with the calibration that was used.
     analysis : Analysis, optional
-        Of that micrograph.
+        Analysis of that micrograph.
     layers : tuple of StoredLayer
     further : tuple of StoredImage
         The next micrographs with their analyses.
@@ -290,7 +290,7 @@ def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any], pixels_file
 
 
 def find_micrograph(path: Path, known: Mapping[str, Any]) -> Micrograph:
-    """The micrograph of a description, from its file: where it was, or beside `path`.
+    """The micrograph of a description, read from its file in its former place or next to `path`.
 
     Raises
     ------
@@ -298,9 +298,9 @@ def find_micrograph(path: Path, known: Mapping[str, Any]) -> Micrograph:
         If it is not found, or not as it was then.
     """
     file = str(known["file"])
-    beside = path.parent / PureWindowsPath(file).name
-    # a name on somebody's server is not followed: to look there would tell it who opens the document
-    for place in (beside,) if file.startswith(("\\\\", "//")) else (Path(file), beside):
+    neighbour = path.parent / PureWindowsPath(file).name
+    # paths on a server are not followed, because that would reveal to the server who opens the document
+    for place in (neighbour,) if file.startswith(("\\\\", "//")) else (Path(file), neighbour):
         if place.is_file():
             for image in read_images(place):
                 frame = known["metadata"].get("frame")
@@ -311,7 +311,7 @@ def find_micrograph(path: Path, known: Mapping[str, Any]) -> Micrograph:
     raise ReadError(
         path,
         f"it holds an analysis but not the micrograph, and {name} as it was then is not found",
-        f"put {name} beside it",
+        f"put {name} next to it",
     )
 
 

@@ -1,4 +1,4 @@
-"""Images as TIFF files of ImageJ's convention, which keeps the size of a pixel and its unit."""
+"""Images as TIFF files in ImageJ's convention, which keeps the pixel size and its unit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_tiff(
     ----------
     pixels : array-like
     scale : sequence of float, (y, x)
-        Size of a pixel.
+        Pixel size.
     units : sequence of str, (y, x)
         A length as files or napari spell it, an inverse length, or "pixel".
     contrast : sequence of float, optional

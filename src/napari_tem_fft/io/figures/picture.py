@@ -24,11 +24,11 @@ class PictureOptions:
     Attributes
     ----------
     panels : tuple of {"micrograph", "fft", "components", "profile"}
-        In this order whatever order is given.
+        Panels to draw. They always appear in this order.
     formats : tuple of {"png", "svg", "pdf"}
         Text stays text in the last two; images in them have `dpi` as well.
     dpi : int
-        Pixels an inch; an image panel is about 5.5 inches wide.
+        Pixels per inch; an image panel is about 5.5 inches wide.
 
     Raises
     ------

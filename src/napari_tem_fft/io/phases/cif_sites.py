@@ -81,7 +81,7 @@ def element_of(text: str, known: Collection[str] = (), is_type: bool = True) -> 
     text : str
         "Fe3+", "NH4+", "Wat1", "O-H2", "CA1".
     known : collection of str
-        Elements of the file's formula, which tell a two-letter symbol from a letter and a name.
+        Elements of the file's formula, which distinguish a two-letter symbol from a letter and a name.
     is_type : bool
         Whether it is a type symbol, not a label.
 
@@ -137,7 +137,7 @@ def with_shared_places(structure: Structure, atoms: Sequence[Atom], notes: list[
     structure : Structure
         All atoms of the cell.
     atoms : sequence of Atom
-        Of the asymmetric unit.
+        Atoms of the asymmetric unit.
     notes : list of str
         What was assumed is added.
     """

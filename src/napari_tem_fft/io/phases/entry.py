@@ -196,11 +196,11 @@ def export_entries(entries: Sequence[PhaseEntry], target: str | Path) -> None:
         for name, text in files.items():
             (target / name).write_text(text, encoding="utf-8")
         return
-    beside = target.with_name(f".{target.name}.part")
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+    temporary = target.with_name(f".{target.name}.part")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():
             archive.writestr(name, text)
-    os.replace(beside, target)
+    os.replace(temporary, target)
 
 
 def file_name(text: str) -> str:

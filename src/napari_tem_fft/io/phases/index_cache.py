@@ -30,7 +30,7 @@ def cache_folder() -> Path:
 
 
 def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase], stated: bool = False) -> CandidateSet:
-    """The candidates, with all other phases of a table beside them, ready for every image of a run.
+    """The candidates and all other phases of a table, prepared for every image of a run.
 
     `stated` says whether a person chose them by phases or elements (`CandidateSet.stated`).
     """
@@ -67,7 +67,7 @@ def _read(path: Path, key: str) -> PhaseIndex | None:
 
 
 def _write(path: Path, index: PhaseIndex) -> None:
-    """Write beside and rename, so that no other process ever reads half a file."""
+    """Write to a temporary file and rename it, so that no other process ever reads half a file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)

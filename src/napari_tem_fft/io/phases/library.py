@@ -96,7 +96,7 @@ class ImportReport:
     known : int
         The same structure was there already, from another file.
     warnings : int
-        Of those added or changed.
+        Number of added or changed structures with warnings.
     refused : tuple of Refusal
     """
 

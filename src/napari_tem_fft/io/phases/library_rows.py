@@ -1,4 +1,4 @@
-"""What the library keeps of a structure beside its atoms: zones, lines, reduced cell, kind."""
+"""What the library stores of a structure in addition to its atoms: zones, lines, reduced cell, kind."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def kind_of(formula: str, space_group: str, structure: Structure, centring: str)
         Hermann-Mauguin symbol with its setting.
     structure : Structure
     centring : str
-        As `centring_of` tells it.
+        Centring as returned by `centring_of`.
     """
     group = gemmi.find_spacegroup_by_name(space_group)
     atoms = float(structure.occupancy.sum()) / _LATTICE_POINTS[centring]
@@ -131,7 +131,7 @@ def centring_of(space_group: str, operators: Sequence[str] = ()) -> str:
 
 
 def anchor_of(phase: Phase) -> Anchor | None:
-    """What tells whether an entry is a phase of the table; None where its atoms are not known."""
+    """The key that decides whether an entry is a phase of the table; None if its atoms are unknown."""
     planes = phase.reflections
     if not isinstance(planes, LatticePlanes):
         return None
@@ -150,7 +150,7 @@ def anchor_of(phase: Phase) -> Anchor | None:
 
 
 def is_usual(entry: PhaseEntry) -> bool:
-    """Whether it was measured near 300 K and 1 bar, as far as it is stated."""
+    """Whether the entry was measured near 300 K and 1 bar, as far as it states that."""
     cold = isfinite(entry.temperature) and abs(entry.temperature - 300) > FAR_TEMPERATURE
     pressed = isfinite(entry.pressure) and entry.pressure > FAR_PRESSURE
     return not cold and not pressed

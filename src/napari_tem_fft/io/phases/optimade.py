@@ -35,7 +35,7 @@ class Provider:
         Where its OPTIMADE versions begin.
     name : str
     licence : str
-        Of its data.
+        Licence of the database.
     computed : bool
         Whether its structures are computed, so that their cells are off by per cents.
     """

@@ -112,7 +112,7 @@ def user_folder() -> Path:
 def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileStatus, ...]]:
     """Phases of all CIF files and CSV lists of d-spacings in a folder; a bad file never stops the rest.
 
-    One such file in the place of a folder counts alone.
+    If such a file is given instead of a folder, only this file is read.
 
     Raises
     ------

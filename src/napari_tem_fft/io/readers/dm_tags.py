@@ -1,8 +1,8 @@
-"""Outline of a Gatan file: its tags walked without reading their data, every size checked.
+"""Outline of a Gatan file: walk through its tags without reading their data, and check every size.
 
-rosettasciio trusts each count it meets, so a damaged file can make it allocate terabytes or run for
-hours. This walk takes the same way through the file with `seek` in the place of reading, and refuses
-what cannot be true before anything is allocated. The layout of the format is public knowledge:
+rosettasciio trusts every count in a file, so a damaged file can make it allocate terabytes or run for
+hours. This module follows the same path through the file but seeks instead of reading, and refuses
+impossible values before anything is allocated. The layout of the format is public:
 
     header      version, length, byte order of the values (all of it big endian)
     group       sorted, open, number of children, children

@@ -154,10 +154,11 @@ def whole_plane(half: NDArray[Any], nx: int) -> NDArray[Any]:
 
 
 def _complete_half(signal: Signal) -> Signal:
-    """The data set with its whole plane, where half is stored.
+    """The data set with the whole plane, if only half of it is stored.
 
-    rosettasciio 0.15 completes it without turning it about, so that every spot appears mirrored in an axis
-    in the place of its partner, and loses a column of odd ones. What was stored are its first columns.
+    rosettasciio 0.15 completes the plane without rotating the half by 180 degrees, so that spots appear
+    mirrored in an axis instead of at their partners, and drops a column if their number is odd. The first
+    columns of its result are the stored ones.
     """
     if pixel_code(signal) not in _PACKED_COMPLEX or len(signal["axes"]) != 2:
         return signal

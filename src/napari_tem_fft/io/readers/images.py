@@ -23,7 +23,7 @@ from .signals import is_lazy
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
 #: A unit that the file writes in brackets that do not belong to a list.
 _BRACKETS = re.compile(r"[\[(][^\[\](),'\"]+[\])]$|\(?1/")
-#: Units of an axis of frames, in seconds.
+#: Units of the time axis of a stack, in seconds.
 _SECONDS = {
     "s": 1.0,
     "sec": 1.0,
@@ -168,7 +168,7 @@ def _format(signal: Signal) -> str:
 
 
 def _number(value: Any) -> float:
-    """Scale or offset as a number; NaN, which no calibration is made of, for an axis that has none."""
+    """Scale or offset as a number; NaN, which gives no calibration, if the axis has none."""
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a file tells of the microscope, under the names that users look for; every entry may be missing."""
+"""Metadata of the microscope in a file, under the names that users look for. Every entry may be missing."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class MrcHeader:
     offset : int
         Byte at which the pixels begin.
     scale : tuple of float, (y, x), Angstrom
-        Size of a pixel by the unit cell; NaN where the header has none.
+        Pixel size from the unit cell; NaN if the header has none.
     """
 
     order: str
@@ -76,7 +76,7 @@ class MrcHeader:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of a pixel as it is stored."""
+        """Stored type of the pixels."""
         name = "u1" if self.mode == 0 and not self.signed else _TYPES[self.mode]
         return np.dtype(self.order + name)
 
@@ -93,7 +93,7 @@ def read_mrc(path: Path, lazy: bool = False) -> list[Signal]:
     Raises
     ------
     ReadError
-        If it is no MRC file, incomplete, or of a pixel type that is no image.
+        If it is not an MRC file, is incomplete, or has a pixel type that cannot be read as an image.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -161,7 +161,7 @@ def _signed(order: str, head: bytes) -> bool:
 
 
 def _cell_scale(order: str, head: bytes) -> tuple[float, float]:
-    """Angstrom a pixel along y and x: length of the cell over its number of samples."""
+    """Angstrom per pixel along y and x: length of the cell over its number of samples."""
     samples = struct.unpack_from(f"{order}3i", head, 28)
     lengths = struct.unpack_from(f"{order}3f", head, 40)
     (gamma,) = struct.unpack_from(f"{order}f", head, 60)
@@ -179,7 +179,7 @@ def _cell_scale(order: str, head: bytes) -> tuple[float, float]:
 
 
 def _scale(header: MrcHeader, head: bytes, extended: bytes) -> tuple[tuple[float, float], float]:
-    """Angstrom a pixel (y, x) and volts/1000; FEI's programs write them into the extended header."""
+    """Angstrom per pixel (y, x) and voltage in kV, which FEI's programs write into the extended header."""
     scale, kilovolt = header.scale, math.nan
     metres: tuple[float, ...] = ()
     if head[104:108] in (b"FEI1", b"FEI2") and len(extended) >= _NEW_PIXEL + 16:

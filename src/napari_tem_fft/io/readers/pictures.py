@@ -39,7 +39,7 @@ def picture_format(head: bytes) -> str:
 
 
 def read_picture(path: Path) -> list[Signal]:
-    """The picture of a file as grey levels; it has no scale, whatever its file says of dots an inch.
+    """Read a picture as grey levels. It has no scale, even if the file states dots per inch.
 
     Raises
     ------

@@ -121,7 +121,7 @@ def _pixels(path: Path, element: _Element) -> NDArray[Any]:
 
 
 def _axis(delta: float, first: float) -> dict[str, Any]:
-    """Scale and unit of an axis; without a unit where the number can be neither of both."""
+    """Scale and unit of an axis; the unit is empty if the number is plausible neither in m nor in 1/m."""
     if _METRES[0] < delta < _METRES[1]:
         return {"scale": 1e9 * delta, "offset": 1e9 * first, "units": "nm"}
     if _PER_METRE[0] <= delta < _PER_METRE[1]:

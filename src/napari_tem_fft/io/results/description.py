@@ -62,7 +62,7 @@ def describe(
     maps : sequence of str
         File name of each component's map.
     files : sequence of str
-        All files that are written beside the description.
+        All files that are written together with the description.
     cells : mapping of int to PlaneCell or None
         Each grain's, by its id.
     """

@@ -91,7 +91,7 @@ def save_results(
     known: Mapping[str, str] | None = None,
     picture: PictureOptions | None = None,
 ) -> Path:
-    """Write an analysis into a folder, in the place of an earlier one, and return the folder.
+    """Write an analysis into a folder, replacing an earlier one, and return the folder.
 
     Files in the folder that no analysis wrote are left alone.
 

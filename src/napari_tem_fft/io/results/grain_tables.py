@@ -71,10 +71,10 @@ def write_grains(
 
 
 def write_misorientations(path: Path, analysis: Analysis) -> None:
-    """Write one row for each two neighbours of one phase (see `GrainBoundary`).
+    """Write one row for each pair of neighbours of one phase (see `GrainBoundary`).
 
-    The axis is the nearest direction of small indices, and how far it is off. Where another angle stands
-    beside the first, the image cannot tell which of the two it is.
+    The axis is given as the nearest direction with small indices and the angle to it. If a second angle is
+    given, the image is consistent with both.
     """
     write_rows(path, MISORIENTATION_COLUMNS, misorientation_rows(analysis))
 

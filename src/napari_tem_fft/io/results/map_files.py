@@ -93,7 +93,7 @@ def label_planes(
     Parameters
     ----------
     regions : sequence of GrainRegion
-        Of the grains.
+        Regions of the grains.
 
     Returns
     -------
@@ -210,7 +210,7 @@ def read_deformations(path: Path, shape: tuple[int, int, int]) -> tuple[Deformat
     Parameters
     ----------
     shape : tuple of int, (number of grains, y, x)
-        Of the analysis, beyond which nothing is unpacked.
+        Shape of the analysis; larger arrays are not unpacked.
 
     Raises
     ------

@@ -27,7 +27,7 @@ def restore_parameters(stored: Mapping[str, Any]) -> tuple[AnalysisParams, float
     Raises
     ------
     ValueError
-        For an unknown name, or a value of the wrong kind or outside its limits.
+        If a name is unknown, or a value has the wrong kind or exceeds its limits.
     """
     if not isinstance(stored, Mapping):
         raise ValueError(f"expected named values, got {stored!r:.80}")

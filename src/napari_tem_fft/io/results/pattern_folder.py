@@ -53,7 +53,7 @@ RING_COLUMNS = (
 
 
 def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthUnit = "nm") -> Path:
-    """Write a measured pattern into a folder, in the place of an earlier one, and return the folder.
+    """Write a measured pattern into a folder, replacing an earlier one, and return the folder.
 
     Lattice spacings are written in `unit`, but in nm in ``pattern.json``.
 

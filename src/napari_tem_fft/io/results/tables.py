@@ -39,7 +39,7 @@ def write_rows(
     Parameters
     ----------
     unit : {"nm", "angstrom"}
-        In which lattice spacings are written, as the names of their columns then say.
+        Unit of lattice spacings; the names of their columns state it.
     """
     spacings = [name for name in columns if in_which(name, unit) != name]
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -82,10 +82,10 @@ def _in_unit(value: Any, unit: LengthUnit) -> Any:
 
 
 def write_spots(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
-    """Write one row a spot, largest d first, with the reflection of its grain's best candidate.
+    """Write one row per spot, largest d first, with the reflection of its grain's best candidate.
 
-    d is by the image's calibration; its sigma is the fit's alone, the calibration's stands beside it.
-    Corrected d are by the scale and the stretch that the named grains give, with all uncertainties.
+    d uses the image's calibration; its sigma comes from the fit alone, and the calibration's is a separate
+    column. Corrected d use the scale and the stretch that the named grains give, with all uncertainties.
     The azimuth is counter-clockwise from +x as displayed, modulo 180.
     """
     rows = sorted(spot_rows(analysis), key=lambda row: -row["d_nm"])

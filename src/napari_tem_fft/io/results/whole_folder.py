@@ -28,10 +28,10 @@ PROVENANCE = "ro-crate-metadata.json"
 
 @contextmanager
 def replace_folder(folder: Path, description: str) -> Iterator[Path]:
-    """A temporary folder beside `folder`, whose files move into it once all have been written.
+    """Yield a temporary folder next to `folder`, whose files are moved there once all have been written.
 
-    Files that an earlier description lists are removed first, others are left alone; the description is
-    moved in last, so a folder that has one is complete.
+    Files that an earlier description lists are removed first; other files are left alone. The description is
+    moved last, so a folder with a description is complete.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ def replace_folder(folder: Path, description: str) -> Iterator[Path]:
 
 
 def hidden_prefix(name: str) -> str:
-    """How the hidden entries beside a folder begin, of which the names are not too long for a file system."""
+    """Prefix of the hidden entries next to a folder, short enough for the names that file systems allow."""
     if len(os.fsencode(name)) <= LONGEST_NAME:
         return f".{name}."
     return f".{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}."
 
 
 def long_path(path: Path, system: str = sys.platform) -> Path:
-    """The path so that Windows takes it however long it is; as it is elsewhere, and where it is short.
+    """A long path in a form that Windows accepts; a short path, or a path on another system, is unchanged.
 
     Examples
     --------

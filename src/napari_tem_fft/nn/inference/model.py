@@ -59,7 +59,7 @@ class ModelConfig:
     ancestry : tuple of str
         Names and hashes of the models that it was fine-tuned from, nearest first.
     training : mapping
-        Parameters, seeds and scores of its training, for people.
+        Parameters, seeds and scores of its training, for information only.
     """
 
     name: str
@@ -214,7 +214,7 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     ----------
     path : Path
     shapes : mapping of str to tuple of int
-        Of the arrays that there must be, and no others.
+        Names and shapes of exactly the arrays that must be present.
 
     Raises
     ------

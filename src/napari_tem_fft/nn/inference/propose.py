@@ -42,9 +42,9 @@ class Segmenter:
     false_alarms : float
         Expected number of proposals that noise alone confirms, an image.
     name : str
-        Of the model.
+        Name of the model.
     weights_sha256 : str
-        Of the file of its weights.
+        Hash of the file of its weights.
     """
 
     predict: Predict

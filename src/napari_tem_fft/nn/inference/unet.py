@@ -41,7 +41,7 @@ class NetworkParams:
     ] = 24
     depth: Annotated[int, Field("depth", low=1, high=6, help="Times that the resolution is halved.")] = 3
     fold: Annotated[
-        int, Field("fold", low=1, high=4, help="Cells an axis of the blocks that become channels: 1, 2 or 4.")
+        int, Field("fold", low=1, high=4, help="Cells per axis of blocks that become channels: 1, 2 or 4.")
     ] = 4
     norm: Annotated[
         str, Field("norm", choices=("none", "batch", "group"), help="What follows each convolution.")
@@ -73,7 +73,7 @@ def weight_shapes(network: NetworkParams, channels: int) -> dict[str, Shape]:
     ----------
     network : NetworkParams
     channels : int
-        Of the input.
+        Number of input channels.
     """
     shapes: dict[str, Shape] = {}
     convolutions = 0
@@ -119,7 +119,7 @@ class _Convolution:
     groups : int
         Of a group normalisation; 0 for none.
     gain : ndarray of float32, shape (features,)
-        Of the group normalisation, whose offset is the bias.
+        Gain of the group normalisation, whose offset is the bias.
     """
 
     kernel: Array

@@ -70,7 +70,7 @@ def drawn_camera(rng: np.random.Generator, params: SynthesisParams, shape: tuple
 
 
 def low_pass(pixels: Image, rng: np.random.Generator) -> tuple[Image, float]:
-    """An image that somebody filtered, and the sharp limit beyond which nothing is left, cycles a pixel."""
+    """A low-pass filtered image, and its sharp cut-off frequency, cycles per pixel."""
     spectrum = fft.rfft2(pixels)
     gy, gx = fft.fftfreq(pixels.shape[0])[:, None], fft.rfftfreq(pixels.shape[1])[None, :]
     limit = float(rng.uniform(0.2, 0.45))
@@ -85,7 +85,7 @@ class SynthesisParams:
     Attributes
     ----------
     sizes : tuple of int
-        Pixels an axis, and `shares`, how often each is drawn.
+        Pixels per axis, and `shares`, how often each size is drawn.
     pixel_size : tuple of float, nm
     dose : tuple of float, electrons / angstrom^2
     diameter : tuple of float, nm

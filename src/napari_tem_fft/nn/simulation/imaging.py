@@ -137,7 +137,7 @@ class Camera:
         return np.asarray(y * x)
 
     def electrons(self, pixel_size: tuple[float, float]) -> float:
-        """Mean number of electrons a pixel."""
+        """Mean number of electrons per pixel."""
         return self.dose * pixel_size[0] * pixel_size[1]
 
 
@@ -235,7 +235,7 @@ def record_image(
 
 
 def smooth_field(shape: tuple[int, int], rng: np.random.Generator, waves: int) -> Image:
-    """Random field of at most `waves` half waves an axis, about between -1 and 1."""
+    """Random field of at most `waves` half waves per axis, roughly between -1 and 1."""
     rows, columns = (
         np.cos(np.pi * np.arange(waves + 1) * (np.arange(n)[:, None] + 0.5) / n).astype(np.float32)
         for n in shape

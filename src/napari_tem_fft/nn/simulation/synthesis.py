@@ -71,7 +71,7 @@ class Truth:
     grain: NDArray[np.intp]
 
     def below(self, limit: float, pixel_size: tuple[float, float]) -> Truth:
-        """What is left after a low-pass filter: frequencies below `limit` in cycles a pixel."""
+        """The result of a low-pass filter: frequencies below `limit` in cycles per pixel."""
         kept = np.hypot(*(self.g * np.array(pixel_size)).T) < limit
         return Truth(self.g[kept], self.snr[kept], self.size[kept], self.grain[kept])
 
@@ -87,11 +87,11 @@ class TrueGrain:
     basis : ndarray, shape (1, 2) or (2, 2), (y, x), 1/nm
         Frequencies that span the lattice; one where a tilt leaves a single row of reflections.
     corner, pixel_size : tuple of float, (y, x), nm
-        First corner of the box of `inside`, and a pixel of it.
+        First corner of the box of `inside`, and its pixel size.
     inside : ndarray of bool
-        In the field and around it.
+        Where the crystal is, in the field and around it.
     diameter : float, nm
-        Of the circle of its area in the field.
+        Diameter of the circle with the crystal's area in the field.
     """
 
     number: int
@@ -192,7 +192,7 @@ class _Scene:
         unequal = 1 + (rng.random() < 0.1) * rng.uniform(-0.05, 0.05)
         size = (pixel, float(pixel * unequal))
         support = drawn_support(shape, size, rng, params.vacuum)
-        # white noise of this strength a pixel gives a film of 0.01 to 0.12 radians after its own spectrum
+        # white noise of this strength per pixel gives a film of 0.01 to 0.12 radians after its own spectrum
         strength = log_uniform(rng, (0.01, 0.12)) / (np.sqrt(np.pi) * FILM_FALL * pixel)
         film = np.sqrt(support) * np.float32(strength) * rng.standard_normal(shape, np.float32)
         camera = drawn_camera(rng, params, shape)
@@ -281,7 +281,7 @@ def _shine(
     params: SynthesisParams,
     rng: np.random.Generator,
 ) -> Truth:
-    """Scale a crystal to a drawn SNR, add its fringes, and tell the SNR of each in the image."""
+    """Scale a crystal to a drawn SNR, add its fringes, and return the SNR of each in the image."""
     shape = whole.within(scene.film.shape)
     height = whole_height[whole.inside(shape.rows, shape.columns)]
     g = lattice.frequencies()[FIRST_HALF]

@@ -1,4 +1,4 @@
-"""The U-Net in Keras: built, trained, written and read. The only place of TensorFlow beside `train`."""
+"""The U-Net in Keras: building, training and files. Only this module and `train` use TensorFlow."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def build_unet(network: NetworkParams, shape: tuple[int, int], channels: int, se
     shape : tuple of int
         Rows and columns, multiples of ``network.multiple``.
     channels : int
-        Of the input.
+        Number of input channels.
     seed : int
-        Of the initial weights.
+        Seed of the initial weights.
 
     Returns
     -------

@@ -51,7 +51,7 @@ def spot_score(
     ----------
     answers : ndarray, shape (n, 2), (y, x), 1/nm
     g, snr, size, is_visible : ndarray, shapes (m, 2), (m,), (m,), (m,)
-        Of all reflections, the invisible ones too.
+        Properties of all reflections, including invisible ones.
     step : float, 1/nm
         Frequency step of the image.
     """
@@ -133,7 +133,7 @@ def best_threshold(
     Parameters
     ----------
     outputs : iterable of ndarray, shape (rows, columns)
-        Of a network or a forest, one a pair, in their order.
+        Outputs of a network or a forest, one per pair, in the order of the pairs.
     """
     counts: dict[float, list[SpotScore]] = {level: [] for level in levels}
     for number, output in enumerate(outputs):

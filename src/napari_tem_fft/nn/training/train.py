@@ -54,9 +54,9 @@ def train_steps(
     folder : Path
         Gets the model, `log.csv`, and while the work lasts the folder `checkpoints`.
     pairs, held_back : Pairs
-        To learn from, and to score on.
+        Pairs for training, and pairs for scoring.
     start : keras.Model, optional
-        Network to start from, in the place of random weights.
+        Network to start from, instead of random weights.
     ancestry : tuple of str
         Of `start`.
     """
