@@ -9,7 +9,8 @@ the bundled table lacks, simulates a grain of each (one zone axis, 4 to 12 spots
 an image scale off by 0.5 %) and prints, with the phase's elements stated and without: how often the set
 holds the truth, how often one phase is named, how often wrongly, and the mean size of the sets. `scaled`
 multiplies the cells of the library and prints the time and memory of a search. An entry of the same phase
-(see `reference_entries`) counts as the truth.
+(see `reference_entries`), and the same phase at another cell, count as the truth. `--without` leaves the
+grain's phase out of the library: every name is wrong then, and half of them are relatives.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from napari_tem_fft.core.crystal.phase_selection import ElementRule, select_phas
 from napari_tem_fft.core.grains.grain import Grain, GrainSet
 from napari_tem_fft.core.grains.plane_cell import plane_cells
 from napari_tem_fft.core.matching import EvidenceCache, MatchParams, Outcome
-from napari_tem_fft.core.matching.assignment import assign_phases
+from napari_tem_fft.core.matching.assignment import PhaseAssignments, assign_phases
 from napari_tem_fft.core.matching.library_search import select_entries
 from napari_tem_fft.core.matching.zone_patterns import zone_patterns
 from napari_tem_fft.core.profile.radial_profile import RadialProfile
@@ -55,6 +56,8 @@ def main() -> None:
     one.add_argument("library", type=Path)
     one.add_argument("--grains", type=int, default=300)
     one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--stated", action="store_true", help="with elements stated only")
+    one.add_argument("--without", action="store_true", help="the library lacks the grain's phase")
     one = commands.add_parser("scaled")
     one.add_argument("library", type=Path)
     one.add_argument("--phases", type=int, default=100_000)
@@ -107,48 +110,74 @@ def names_of(library: PhaseLibrary, entry: int, candidates: Sequence[Phase]) -> 
 
 
 def bench_grains(args: argparse.Namespace) -> None:
-    library, rng = open_library(None, args.library), np.random.default_rng(args.seed)
-    table = load_table()
-    lacking = np.flatnonzero(library.references < len(library))
-    drawn = rng.permutation(lacking)[: args.grains]
+    rng, table = np.random.default_rng(args.seed), load_table()
+    searched = open_library(None, args.library)
+    library = replace(PhaseDatabase(args.library).load(), anchors=searched.anchors)
     whole = prepared_choice(table, table)
-    counts = {"elements": Counter[str](), "none": Counter[str]()}
+    kinds = ("elements",) if args.stated or args.without else ("elements", "none")
+    counts = {name: Counter[str]() for name in kinds}
     profile = RadialProfile("whole image", np.linspace(0.5, 8, 50), np.ones(50), np.ones(50), ())
     start = time.process_time()
-    for entry in drawn.tolist():
+    for entry in drawn_entries(library, args.grains, args.seed):
         made = simulated_grain(library, entry, rng)
         if made is None:
             continue
         grain, spots = made
-        elements = library.elements[entry]
-        rule = ElementRule(optional=elements)
+        rule = ElementRule(optional=library.elements[entry])
         few = select_phases(table, elements=rule)
-        stated = replace(prepared_choice(few, table, True), library=library.allowed_by(rule))
-        for name, choice in (("elements", stated), ("none", replace(whole, library=library))):
+        offered = library.allowed_by(rule)
+        if args.without:
+            own = set(np.array(library.ids)[library.references == library.references[entry]])
+            offered = offered.selected(np.array([name not in own for name in offered.ids], bool))
+        stated = replace(prepared_choice(few, table, True), library=offered)
+        choices = {"elements": stated, "none": replace(whole, library=searched)}
+        for name in kinds:
             found = GrainSet(tuple(spots), (grain,), ())
-            assigned = assign_phases(found, (profile,), choice, SCALE, MatchParams(), EvidenceCache())
-            match = assigned.matches[0]
+            assigned = assign_phases(found, (profile,), choices[name], SCALE, MatchParams(), EvidenceCache())
             same = names_of(library, entry, assigned.choice.phases)
-            right, count = bool(set(match.phases) & same), counts[name]
-            single = match.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY)
-            count["grains"] += 1
-            count["unknown"] += not match.outcome.names_phases
-            count["single"] += single
-            count["right single"] += single and right
-            count["wrong single"] += single and not right
-            count["sets"] += match.outcome.names_phases
-            count["sets with the truth"] += match.outcome.names_phases and right
-            count["members"] += len(match.phases)
-            count["weighed"] += assigned.choice.searched.weighed if assigned.choice.searched else 0
-            top = [candidate.phase for candidate in match.candidates]
-            count["truth among ten"] += bool(set(top) & same)
+            count_match(counts[name], assigned, same, len(spots))
     for name, count in counts.items():
-        n, sets = count["grains"], max(count["sets"], 1)
+        n, sets, four = count["grains"], max(count["sets"], 1), max(count["of four"], 1)
         hold, size = count["sets with the truth"] / sets, count["members"] / sets
         print(f"{name}: {n} grains, {count['weighed'] / n:.0f} phases weighed of each")
         print(f"  {count['sets']} sets, {hold:.1%} of them hold the truth, mean size {size:.2f}")
         print("  " + ", ".join(f"{what} {count[what] / n:.1%}" for what in SHARES))
+        print(
+            f"  of {four} with four spots or more: named alone {count['single of four'] / four:.1%},"
+            f" one phase in the answer {count['one of four'] / four:.1%}"
+        )
     print(f"{time.process_time() - start:.0f} s of processor")
+
+
+def drawn_entries(library: PhaseLibrary, number: int, seed: int) -> list[int]:
+    """Entries of as many phases that the table lacks; the same whatever is taken for one phase."""
+    drawn, known = list[int](), set[int]()
+    for entry in np.random.default_rng(seed).permutation(len(library)).tolist():
+        reference = int(library.references[entry])
+        if reference < len(library) and reference not in known and len(drawn) < number:
+            known.add(reference)
+            drawn.append(entry)
+    return drawn
+
+
+def count_match(count: Counter[str], assigned: PhaseAssignments, same: set[str], spots: int) -> None:
+    """Add the answer on a grain to the counts."""
+    match, searched = assigned.matches[0], assigned.choice.searched
+    right = bool(set(match.phases) & same)
+    single = match.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY)
+    count["grains"] += 1
+    count["unknown"] += not match.outcome.names_phases
+    count["single"] += single
+    count["right single"] += single and right
+    count["wrong single"] += single and not right
+    count["of four"] += spots >= 4
+    count["single of four"] += single and spots >= 4
+    count["one of four"] += spots >= 4 and match.outcome.names_phases and len(match.phases) == 1
+    count["sets"] += match.outcome.names_phases
+    count["sets with the truth"] += match.outcome.names_phases and right
+    count["members"] += len(match.phases)
+    count["weighed"] += searched.weighed if searched else 0
+    count["truth among ten"] += bool({candidate.phase for candidate in match.candidates} & same)
 
 
 def bench_scaled(args: argparse.Namespace) -> None:

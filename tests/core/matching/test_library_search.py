@@ -169,6 +169,7 @@ def test_the_same_phase_at_another_cell_is_one_name(tmp_path):
     found = named(grain, spots, CandidateSet((), library=pyrites, stated=True))
     (match,) = found.matches
     assert match.outcome is Outcome.IDENTIFIED and len(match.phases) == 1
+    assert "its cell can be that of FeS2_Pa-3" in match.reason
     assert {phase.id: phase.kin for phase in found.choice.phases} == {
         "FeS2_Pa-3": {"FeS2_Pa-3-2"},
         "FeS2_Pa-3-2": {"FeS2_Pa-3"},

@@ -39,6 +39,8 @@ SURELY_LISTED, DOUBT_OF_LISTED = 0.02, 2.0
 #: Above this probability of a phase that is not listed, nothing is offered; and the same for few spots, which
 #: hardly tell a listed lattice from another, so that it is what was believed before that decides.
 MOST_UNLISTED, MOST_UNLISTED_OF_FEW = 0.7, 0.8
+#: Another cell of the named phase is told from this probability on.
+TOLD_CELL = 0.05
 #: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
 TRUSTED_SCALE = 0.015
 #: The scale of a likely phase is within so many standard deviations of what is known of it.
@@ -76,7 +78,8 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
     few = bool(candidates) and len(candidates[0].indexed) <= FEW_SPOTS
     if not candidates or unlisted > (MOST_UNLISTED_OF_FEW if few else MOST_UNLISTED):
         return Outcome.UNKNOWN, (), _unlisted_reason(candidates, unlisted)
-    best, belief = candidates[0], _belief(candidates, context)
+    best, cells = candidates[0], _other_cells(candidates, context)
+    belief = best.posterior + sum(candidate.posterior for candidate in cells)
     needs = [
         *(["at the stated scale"] if needs_scale(best, context) else []),
         *(["without stretching the image"] if needs_stretch(best, context) else []),
@@ -90,18 +93,16 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
         return (
             Outcome.LIKELY if doubt else Outcome.IDENTIFIED,
             (best.phase,),
-            doubt or _identified_reason(best),
+            (doubt or _identified_reason(best)) + _cell_words(cells),
         )
     return _undecided_verdict(candidates, unlisted, context)
 
 
-def _belief(candidates: Sequence[Candidate], context: Context) -> float:
-    """Probability of the best phase, at whichever of the cells that a library has of it."""
-    best = candidates[0]
-    kin = _kin(best.phase, context)
-    return best.posterior + sum(
-        c.posterior for c in candidates[1:] if c.phase in kin or best.phase in _kin(c.phase, context)
-    )
+def _other_cells(candidates: Sequence[Candidate], context: Context) -> list[Candidate]:
+    """Candidates that are the best phase too, at other cells that a library has of it."""
+    best = candidates[0].phase
+    kin = _kin(best, context)
+    return [c for c in candidates[1:] if c.phase in kin or best in _kin(c.phase, context)]
 
 
 def _kin(phase: str, context: Context) -> frozenset[str]:
@@ -187,6 +188,12 @@ def scale_words(candidate: Candidate) -> str:
 
 def _identified_reason(best: Candidate) -> str:
     return f"{len(best.indexed)} spots fit in d and angle; {scale_words(best)}"
+
+
+def _cell_words(cells: Sequence[Candidate]) -> str:
+    """The other cells of a named phase: "; its cell can be that of Cu_Fm-3m-2 (12%) too"."""
+    told = [f"{c.phase} ({c.posterior:.0%})" for c in cells if c.posterior >= TOLD_CELL]
+    return f"; its cell can be that of {' or '.join(told)} too" if told else ""
 
 
 def _unlisted_reason(candidates: Sequence[Candidate], unlisted: float) -> str:
