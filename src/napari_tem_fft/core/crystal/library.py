@@ -48,9 +48,11 @@ _HANDS = {
 }
 #: ln(d / mean edge of the cell) at which patterns are compared, and the width to which lines are broadened.
 _PLACES, _SPREAD = np.arange(-2.2, 0.8, 0.04), 0.05
+#: Where lines are put before they are spread.
+_FINE = np.arange(-2.3, 0.9, 0.02)
 _SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
-#: Pairs of entries that are compared at a time.
-_AT_A_TIME = 100_000
+#: Pairs of entries, or patterns, that are worked on at a time.
+_AT_A_TIME = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,15 +248,18 @@ def reference_entries(
     every = Identities.joined([identities, *(anchor.identity for anchor in anchors)])
     pairs, others = same_phase(every)
     taken = np.append(~usual, np.ones(len(anchors), bool))
-    near = _neighbours(pairs, len(taken))
     # of several phases of the table the one of the nearest composition, of equally near ones the first
     low, high = pairs.min(axis=1), pairs.max(axis=1)
     anchored = np.flatnonzero((low < entries) & (high >= entries))
     anchored = anchored[np.lexsort((-high[anchored], -others[anchored]))]
     anchored = anchored[usual[low[anchored]]]
     found[low[anchored]], taken[low[anchored]] = high[anchored], True
-    count = [int((~taken[mine]).sum()) for mine in near[:entries]]
-    waiting = [(-count[n], n) for n in range(entries) if not taken[n] and count[n]]
+    pairs = pairs[~taken[pairs].any(axis=1)]
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    both = both[np.argsort(both[:, 0], kind="stable")]
+    ends = np.searchsorted(both[:, 0], np.arange(entries + 1)).tolist()
+    count = np.diff(ends).tolist()
+    waiting = [(-number, n) for n, number in enumerate(count) if number]
     heapify(waiting)
     while waiting:
         believed, best = heappop(waiting)
@@ -263,10 +268,11 @@ def reference_entries(
         if -believed != count[best]:  # of equally central ones the first
             heappush(waiting, (-count[best], best))
             continue
-        members = np.append(near[best][~taken[near[best]]], best)
+        near = both[ends[best] : ends[best + 1], 1]
+        members = np.append(near[~taken[near]], best)
         found[members], taken[members] = best, True
-        for lost in np.concatenate([near[n] for n in members]).tolist():
-            if lost < entries:
+        for member in members.tolist():
+            for lost in both[ends[member] : ends[member + 1], 1].tolist():
                 count[lost] -= 1
     return found
 
@@ -298,17 +304,25 @@ def same_phase(
     named = np.array([name != text for name, text in zip(every.names, every.formulas, strict=True)], bool)
     titles = np.unique([name.casefold() for name in every.names], return_inverse=True)[1]
     shares, marks = compositions(every.formulas)
-    patterns = powder_patterns(every.lines, every.reduced)
-    # a first look by numbers that cannot differ more; systems lie far apart, and what has no symbol is in all
-    places = np.hstack([np.log(every.reduced) / cell, marks / SAME_SOLUTION, 10.0 * system[:, None]])
+    # a first look by numbers that cannot differ more; what has no symbol is in all systems
+    edges = np.log(every.reduced) / cell
     unknown = np.flatnonzero(group == 0)
-    copies = np.repeat(places[unknown], len(_SYSTEMS), axis=0)
-    copies[:, -1] = np.tile(10.0 * np.arange(len(_SYSTEMS)), len(unknown))
     which = np.append(np.arange(len(group)), np.repeat(unknown, len(_SYSTEMS)))
-    tree = KDTree(np.vstack([places, copies]))
-    pairs = which[tree.query_pairs(1.0, p=np.inf, output_type="ndarray")]
-    if len(unknown):
-        pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+    systems = np.append(system, np.tile(np.arange(len(_SYSTEMS)), len(unknown)))
+    mineral = np.flatnonzero(named)
+    kinds = system[mineral] + titles[mineral] * (len(_SYSTEMS) + 1)
+    pairs = np.concatenate(
+        [
+            which[_near_pairs(edges[which], marks[which] / SAME_COMPOSITION, systems)],
+            mineral[_near_pairs(edges[mineral], marks[mineral] / SAME_SOLUTION, kinds)],
+        ]
+    )
+    pairs = pairs[(np.abs(edges[pairs[:, 0]] - edges[pairs[:, 1]]) <= 1).all(axis=1)]
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    codes = np.sort(pairs.min(axis=1) * len(group) + pairs.max(axis=1))
+    codes = codes[np.append(True, np.diff(codes) > 0)[: len(codes)]]
+    pairs = np.stack(np.divmod(codes, max(len(group), 1)), axis=1)
+    patterns = powder_patterns(every.lines, every.reduced)
     kept, shared = [np.zeros((0, 2), np.intp)], [np.zeros(0, np.float32)]
     for start in range(0, len(pairs), _AT_A_TIME):
         some = pairs[start : start + _AT_A_TIME]
@@ -372,21 +386,40 @@ def _system_and_number(symbol: str) -> tuple[int, int]:
     return _SYSTEMS.index(group.crystal_system_str()), _HANDS.get(group.number, group.number)
 
 
-def _neighbours(pairs: NDArray[np.intp], number: int) -> list[NDArray[np.intp]]:
-    """The partners of each of `number` structures."""
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    both = both[np.argsort(both[:, 0], kind="stable")]
-    ends = np.searchsorted(both[:, 0], np.arange(1, number))
-    return np.split(both[:, 1], ends)
+def _near_pairs(
+    edges: NDArray[np.float64], marks: NDArray[np.float64], kind: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Pairs of one kind of which no mark, and hardly an edge, differs by more than 1, shape (pairs, 2)."""
+    if len(edges) < 2:
+        return np.zeros((0, 2), np.intp)
+    apart = 10.0 + float(np.ptp(marks[:, 0]))
+    # some of the numbers are enough to leave little to look at, and all would be slow
+    places = [kind * apart + marks[:, 0], edges.mean(axis=1), edges[:, 0], edges[:, -1], *marks.T[1:]]
+    tree = KDTree(np.stack(places, axis=1), leafsize=32)
+    return np.asarray(tree.query_pairs(1.0, p=np.inf, output_type="ndarray"), np.intp)
 
 
 def powder_patterns(lines: NDArray[np.float32], reduced: NDArray[np.float64]) -> NDArray[np.float32]:
     """Powder patterns of strong lines, on one scale and of length 1, shape (entries, places)."""
     found = np.zeros((len(lines), len(_PLACES)), np.float32)
-    size = np.log(reduced.mean(axis=1)) if len(reduced) else np.zeros(0)
-    for place in range(lines.shape[1]):
-        d, intensity = lines[:, place, 0], lines[:, place, 1]
-        at = np.log(np.maximum(d, 1e-6)) - size
-        found += intensity[:, None] * np.exp(-0.5 * ((at[:, None] - _PLACES) / _SPREAD) ** 2)
+    for start in range(0, len(lines), _AT_A_TIME):
+        some = slice(start, start + _AT_A_TIME)
+        found[some] = _patterns(lines[some], reduced[some])
+    return found
+
+
+def _patterns(lines: NDArray[np.float32], reduced: NDArray[np.float64]) -> NDArray[np.float32]:
+    size = np.log(reduced.mean(axis=1))
+    at = (np.log(np.maximum(lines[..., 0], 1e-6)) - size[:, None] - _FINE[0]) / (_FINE[1] - _FINE[0])
+    first = np.floor(at).astype(np.intp)
+    inside = (first >= 0) & (first < len(_FINE) - 1)
+    row, part = np.nonzero(inside)[0], (at - first)[inside]
+    intensity, place = lines[..., 1][inside], row * len(_FINE) + first[inside]
+    number = len(lines) * len(_FINE)
+    drawn = np.bincount(place, intensity * (1 - part), number) + np.bincount(
+        place + 1, intensity * part, number
+    )
+    spread = np.exp(-0.5 * ((_FINE[:, None] - _PLACES) / _SPREAD) ** 2).astype(np.float32)
+    found = drawn.reshape(len(lines), len(_FINE)).astype(np.float32) @ spread
     length = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
     return np.asarray(found / length, np.float32)
