@@ -173,7 +173,9 @@ def _with_library(
         library, choice.phases, choice.others, index, found.grains, found.spots, params, uncertainty
     )
     cache.take(joined.index)
-    return replace(choice, phases=joined.phases, index=joined.index, searched=joined.search)
+    by_elements = joined.search.by_elements and choice.stated  # else solid gases alone are left out
+    searched = replace(joined.search, by_elements=by_elements)
+    return replace(choice, phases=joined.phases, index=joined.index, searched=searched)
 
 
 def with_overrides(choice: CandidateSet) -> CandidateSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -555,13 +555,19 @@ def open_library(
     """
     rule = parse_elements(elements) if elements is not None else ElementRule()
     library = PhaseDatabase(path).load().allowed_by(rule)
-    held = {symbols - _HYDROGEN for symbols in library.elements}
-    anchors = [
-        anchor_of(phase)
-        for phase in (load_table() if table is None else table)
-        if any(phase.elements - _HYDROGEN <= symbols for symbols in held)
-    ]
+    table = load_table() if table is None else table
+    held: dict[str, list[frozenset[str]]] = {}
+    for symbols in set(library.elements):
+        for symbol in symbols:
+            held.setdefault(symbol, []).append(symbols)
+    anchors = [anchor_of(phase) for phase in table if _is_within(phase.elements - _HYDROGEN, held)]
     return replace(library, anchors=tuple(anchor for anchor in anchors if anchor is not None))
+
+
+def _is_within(elements: frozenset[str], held: Mapping[str, Sequence[frozenset[str]]]) -> bool:
+    """Whether a structure holds all these elements, by the structures' elements of each element."""
+    rarest = min((held.get(symbol, ()) for symbol in elements), key=len, default=())
+    return any(elements <= symbols for symbols in rarest)
 
 
 def unasked_library(elements: str | None, path: str | Path | None = None) -> LibrarySearch | None:
