@@ -10,7 +10,7 @@ an image scale off by 0.5 %) and prints, with the phase's elements stated and wi
 holds the truth, how often one phase is named, how often wrongly, and the mean size of the sets. `scaled`
 multiplies the cells of the library and prints the time and memory of a search. An entry of the same phase
 (see `reference_entries`), and the same phase at another cell, count as the truth. `--without` leaves the
-grain's phase out of the library: every name is wrong then, and half of them are relatives.
+grain's phase out of the library: every name is wrong then, and two of three are of relatives.
 """
 
 import argparse

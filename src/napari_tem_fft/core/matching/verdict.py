@@ -34,7 +34,7 @@ FEW_SPOTS, FEW_SPOTS_AT = 3, 0.99
 #: Where elements are stated, a library is searched, and a phase that is not listed is less probable than the
 #: first, twice the doubt is likely still: it is doubt between candidates, which is measured. Of grains of 600
 #: phases of a library (tests/benchmarks/library_bench.py) 17 of 18 such names were right; where the library
-#: lacked the phase, 1 % of the grains got such a name (14 % a name of another kind, half of them relatives).
+#: lacked the phase, 1 % of the grains got such a name (14 % a name of another kind, two of three relatives).
 SURELY_LISTED, DOUBT_OF_LISTED = 0.02, 2.0
 #: Above this probability of a phase that is not listed, nothing is offered; and the same for few spots, which
 #: hardly tell a listed lattice from another, so that it is what was believed before that decides.
