@@ -163,6 +163,7 @@ def test_a_single_d_is_said_to_be_one_and_its_candidates_have_no_probability(ima
     assert row.cells[1:3] == ("single d only", "")
     lif = match_rows(image_state)[0].children[0]
     assert lif.cells[:2] == ("LiF", "") and lif.record["probability"] is None
+    assert lif.children[0].cells[5:7] == ("+7.53", "")  # any scale fits a single d
 
 
 def test_the_phase_of_a_decision_has_its_place_beside_the_buttons_before_it_has_an_entry(qtbot):

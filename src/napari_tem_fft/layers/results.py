@@ -436,7 +436,7 @@ def pattern_layer(
         "text": {
             **_text(0.034 * reach * plane.factor),
             "color": colour,
-            "translation": np.array([-0.08 * reach * plane.factor, 0.0]),
+            "translation": np.array([-0.095 * reach * plane.factor, 0.0]),
         },
     }
     return points, {**kwargs, "metadata": _reciprocal("pattern", of, None, plane)}, "points"

@@ -124,11 +124,12 @@ class _Rows:
     def _spot(self, index: int, phase: str, indexed: IndexedSpot, spot: Spot) -> Row:
         d, sigma = length(spot.d, self.unit), uncertainty(spot.d_sigma, self.unit)
         off = indexed.deviation(spot.d)
+        single = self.matches[index].outcome is Outcome.SINGLE_D  # any scale fits one d
         cells = _cells(
             f"({format_hkl(indexed.hkl, self.phases.get(phase))})",
             d=f"{d} ± {sigma}",
             deviation=signed(100 * off),
-            left=signed(100 * indexed.d_residual),
+            left="" if single else signed(100 * indexed.d_residual),
             angle=signed(indexed.angle_residual),
         )
         reference = f"{length(indexed.d_reference, self.unit)} {symbol(self.unit)}"
@@ -157,7 +158,8 @@ class _Rows:
             probability = f"{candidate.posterior:.3f}" if candidate.posterior else ""
             indexed = f"{100 * candidate.explained:.0f}"
             cells = _cells(candidate.phase, probability, indexed=indexed, deviation=signed(100 * off))
-            lines = tuple(self._ring(candidate.phase, ring) for ring in candidate.indexed)
+            single = match.outcome is Outcome.SINGLE_D
+            lines = tuple(self._ring(candidate.phase, ring, single) for ring in candidate.indexed)
             children.append(Row(key, cells, help="click for its rings", children=lines))
         words = (
             f"{count_text(len(match.peaks), 'ring')}, by d only: {' / '.join(match.phases)} {match.outcome}"
@@ -165,9 +167,9 @@ class _Rows:
         cells = _cells(words.replace("  ", " "))
         return Row((-1 - number, "", -1), cells, UNKNOWN, match.reason, tuple(children))
 
-    def _ring(self, phase: str, ring: IndexedRing) -> Row:
+    def _ring(self, phase: str, ring: IndexedRing, single: bool) -> Row:
         hkl = f"({format_hkl(ring.hkl, self.phases.get(phase))})" if any(ring.hkl) else ""
-        left, off = signed(100 * ring.d_residual), self._ring_deviation(ring)
+        left, off = "" if single else signed(100 * ring.d_residual), self._ring_deviation(ring)
         if off is None:
             return Row(None, _cells(hkl, left=left))
         seen = length(self.peaks[ring.peak].d, self.unit)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from functools import cache
 from threading import Thread
+from typing import Any
 
 import numpy as np
+import pint
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QObject, QTimer
 
@@ -25,6 +27,10 @@ def load_layers(dock: QObject) -> None:
 
 @cache
 def _load_layers() -> None:
+    # napari's units are not made for two threads that ask for the first one at once: an image that is opened
+    # just then would have none
+    units: Any = pint.application_registry
+    _ = units.pixel
     # no worker of Qt's, whose signals may be gone when it ends after napari was closed; Python waits for this
     Thread(target=_make_layers, name="first layers").start()
 
