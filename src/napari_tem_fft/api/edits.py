@@ -311,7 +311,7 @@ def with_deformation(
     Returns
     -------
     Analysis
-        Which `save_results` writes with maps and ``deformation.csv``.
+        Analysis that `save_results` writes with maps and ``deformation.csv``.
 
     Raises
     ------

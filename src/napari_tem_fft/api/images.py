@@ -49,7 +49,7 @@ def read(
     pixel_size : float or tuple of float, (y, x), nm, optional
         Takes the place of the file's.
     image, frame : int, optional
-        Which image of the file (or of the document), which frame of a stack, both counted from 0.
+        Index of the image in the file (or document), and of the frame in a stack, both counted from 0.
     calibration_profile : CalibrationProfile or path, optional
         Corrects the file's scale.
     uncertainty : float, optional
@@ -115,7 +115,7 @@ def cut(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> Micrograp
     ----------
     micrograph : Micrograph
     corners : sequence of (y, x), nm
-        Of a polygon, from the middle of the first pixel; opposite corners alone are a rectangle.
+        Corners of a polygon, from the middle of the first pixel; opposite corners alone give a rectangle.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class Recipe:
     cif : tuple of str
         Files of phases that joined the table.
     params : mapping
-        Those that are not the default, by group.
+        Parameters that differ from the default, by group.
     delete, restore : tuple of int
         Ids of spots.
     add : tuple of (gy, gx, radius), 1/nm

@@ -1,4 +1,4 @@
-"""Engine: analyse one file of a run and write its results; the same in a worker process and on a cluster."""
+"""Engine: analyse one file of a run and write its results, in a worker process or on a cluster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNEXPECTED = "unexpected"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Engine:
-    """What a worker process loads once: candidates, what is expected of them, profile and network."""
+    """What a worker process loads once: candidates, evidence cache, calibration profile and network."""
 
     job: Job
     choice: CandidateSet
@@ -39,7 +39,7 @@ class Engine:
     segment: Segment | None
 
 
-#: Threads of one process, such as a dask worker's, wait until the first has loaded the job.
+#: Threads of one process, such as a dask worker's, wait until the first has loaded the engine.
 _loading = Lock()
 
 
@@ -98,7 +98,7 @@ def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
 
 
 def open_analysis(job: Job, record: Record) -> Analysis:
-    """The analysis of a file that is done, from its results; the run may still go on.
+    """Load the analysis of a finished file from its results; the run may still be active.
 
     Raises
     ------

@@ -39,7 +39,7 @@ def composition(
     Parameters
     ----------
     shares : sequence of mapping
-        Of the specimen, 0 to 1, by component, for each image.
+        Shares of the specimen, 0 to 1, by component, for each image.
     colours : mapping
         "#RRGGBB" by component.
     names : sequence of str

@@ -1,4 +1,4 @@
-"""A run: files in, one folder of results each, and the run's own books; one generator of steps."""
+"""Analyse the files of a run, as a generator of steps: a folder of results per file, and the run's records."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ MOST_LISTED = 10_000
 
 
 class RunError(ValueError):
-    """A run cannot be begun as it was asked for."""
+    """A run cannot be started as requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came out of a run.
+    """Result of a run.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class _RunState:
-    """The run as it stands."""
+    """State of the run."""
 
     job: Job
     journal: Journal
@@ -93,7 +93,7 @@ class _RunState:
             self.failed += 1
 
     def outcome(self) -> Outcome:
-        """The run as seen from outside."""
+        """The result of the run so far."""
         seconds = time.monotonic() - self.started
         counts = self.total, self.analysed, self.failed, self.kept
         return Outcome(self.folder, *counts, self.state, self.problem, seconds)
@@ -111,7 +111,7 @@ def batch_steps(
     pulse: bool = False,
     strict: bool | None = None,
 ) -> Generator[Step, None, Outcome]:
-    """Analyse files: yields a `Step` a file, whose product is its `Record`; returns the `Outcome`.
+    """Analyse files: yields a `Step` per file, whose product is its `Record`; returns the `Outcome`.
 
     However it ends, what is done is whole and in the tables and the report; to call it off, close it. The
     results of a file are in its folder, and can be loaded, when its step comes.
@@ -236,7 +236,7 @@ def _chain_sources(
 def _records_of(
     state: _RunState, workers: Workers, waiting: Iterator[Source | None]
 ) -> Iterator[Record | None]:
-    """Records as they come, None where none came; nothing is handed out once one could not be written."""
+    """Yield records as they arrive, or None; no more files are handed out once a record cannot be written."""
     exhausted = False
     while not exhausted or workers.busy():
         while not exhausted and not state.problem and workers.free() > 0:
@@ -274,7 +274,7 @@ def _open_run(
     restart: bool,
     strict: bool | None,
 ) -> tuple[_RunState, list[Source]]:
-    """The books of a run, with what was done before, and the files that are still to be done."""
+    """The records of a run, including earlier results, and the files that remain."""
     folder = Path(job.output)
     before = read_run(folder)
     if before is not None and not (resume or restart):
@@ -305,7 +305,7 @@ def _open_run(
 
 
 def _place_library(job: Job) -> None:
-    """Give the run the entries that it searches: they stay as they are, whatever the user imports."""
+    """Copy the entries that the run searches into its folder, so that later imports do not change them."""
     rule = None if job.elements is None else parse_elements(job.elements)
     try:
         PhaseDatabase(job.library).copy_to(job.library_copy, rule)
@@ -314,7 +314,7 @@ def _place_library(job: Job) -> None:
 
 
 def _close(state: _RunState) -> None:
-    """Tables, report and description of the run as far as it came."""
+    """Write tables, report and description of the run so far."""
     try:
         notes = [*state.notes, *write_tables(state.folder, state.journal.records, state.job.unit)]
         found = session_statistics(state.journal.records())

@@ -94,7 +94,7 @@ class SessionStatistics:
     Attributes
     ----------
     images : int
-        That were analysed.
+        Number of images that were analysed.
     specimen : float, nm^2
     components : tuple of ComponentStatistics
     """
@@ -122,7 +122,7 @@ def session_statistics(records: Iterable[Record], draws: int = DRAWS, seed: int 
     Parameters
     ----------
     records : iterable of Record
-        Those that were not analysed are passed over.
+        Records; those of images that were not analysed are skipped.
     draws : int
     seed : int
         The same records give the same numbers.

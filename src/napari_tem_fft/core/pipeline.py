@@ -81,7 +81,7 @@ MOST_MAP_PIXELS = 768
 
 @dataclass(frozen=True, slots=True)
 class AnalysisParams:
-    """All parameters of an analysis, a group a stage; how well the scale is known, the image says.
+    """All parameters of an analysis, one group per stage. The uncertainty of the scale belongs to the image.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class AnalysisParams:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EditStart:
-    """What the run found, from which all edits begin.
+    """Results of the run, from which all edits start.
 
     So what an edit leaves depends on the spots as they are now, not on the way there: a spot that was
     erased and painted again leaves nothing behind.
@@ -148,7 +148,7 @@ class Analysis:
     matches : tuple of GrainMatch
         One a grain, in the same order; a further one where a second lattice overlaps the first.
     map_grid : MapGrid
-        Of `specimen`, `grain_regions` and of every component's heat.
+        Grid of `specimen`, of `grain_regions` and of every component's heat.
     specimen : ndarray of bool, shape (y, x)
         False in vacuum and holes.
     specimen_by_user : bool
@@ -218,13 +218,13 @@ class Analysis:
 
     @property
     def vacuum_found(self) -> bool:
-        """Whether part of the image, or of its region of interest, is no specimen."""
+        """Whether part of the image, or of its region of interest, is not specimen."""
         inside = inside_part(self.micrograph, self.map_grid)
         return not bool(self.specimen.all() if inside is None else self.specimen[inside].all())
 
     @property
     def choice(self) -> CandidateSet:
-        """What may be named."""
+        """The candidate phases."""
         return CandidateSet(
             self.phases, self.others, self.decisions, self.candidates_stated, searched=self.searched
         )
@@ -328,14 +328,14 @@ def search_context(
     spectra: LocalSpectra,
     params: AnalysisParams,
 ) -> SearchContext:
-    """What the search for grains looks at."""
+    """The context for the search for grains."""
     pixel = params.grains.resolution / MAP_PIXELS_A_WIDTH
     grid = MapGrid.covering(micrograph.extent, pixel, MOST_MAP_PIXELS)
     return SearchContext(band, diffractogram, spectra, grid, params.grains, params.spots.false_alarms)
 
 
 def grain_set_of(analysis: Analysis) -> GrainSet:
-    """The grains of an analysis with what belongs to them."""
+    """The grains of an analysis with their regions and spots."""
     return GrainSet(analysis.spots, analysis.grains, analysis.grain_regions)
 
 
@@ -352,7 +352,7 @@ def follow_spots(
     cache: EvidenceCache | None = None,
     start: GrainSet | None = None,
 ) -> Generator[Step, None, Analysis]:
-    """Profiles, grains, matches and maps of spots that are known; `start` are those that the run found."""
+    """Compute profiles, grains, matches and maps for known spots; `start` holds the results of the run."""
     start = start or found
     diffractogram, spectra = context.diffractogram, context.spectra
     if specimen_by_user and specimen is not None:
@@ -421,7 +421,7 @@ def with_bent_lattices(
 
 
 def annotations_of(micrograph: Micrograph, params: AnalysisParams) -> NDArray[np.bool_] | None:
-    """Which pixels of bars and labels the analysis leaves out; None where there are none."""
+    """Pixels of bars and labels that the analysis leaves out; None if there are none."""
     return find_annotations(micrograph.pixels) if params.spectrum.annotations == "mask" else None
 
 

@@ -1,8 +1,8 @@
-"""What follows when a person changes spots, the specimen or the phases of grains: all that depends on it.
+"""Update an analysis after the user edits spots, the specimen mask or the phases of grains.
 
-Each function takes an analysis and the edit, and begins from what the run found (`EditStart`): the result
-depends on the spots, the specimen and the overrides as they are now, not on the way there, nor on whether the
-analysis was saved and loaded in between. An `EditCache` only makes a row of edits faster.
+Each function takes an analysis and the edit, and starts from the results of the run (`EditStart`): the result
+depends on the present spots, specimen and overrides, but not on the order of the edits, nor on whether the
+analysis was saved and loaded in between. An `EditCache` only makes a series of edits faster.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ OVERRIDE_STAGES = 2
 def reanalyse_after_spot_edit(
     analysis: Analysis, spots: Sequence[Spot], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:
-    """Everything downstream of the spots again after a person's edit.
+    """Update everything downstream of the spots after a user's edit.
 
     The products of the steps are ProfilesReady, GrainsFound, PhasesAssigned and MapsReady; the result is
     the new `Analysis`.
@@ -100,14 +100,14 @@ def reanalyse_after_spot_edit(
 def painted_steps(
     analysis: Analysis, spots: Sequence[Spot], after: NDArray[np.uint8], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:
-    """Take over a painted mask: its profile at once, then the spots, then all that follows from them.
+    """Apply a painted mask: yield its profile at once, then the spots, then all results that depend on them.
 
     Parameters
     ----------
     analysis : Analysis
         The last complete one.
     spots : sequence of Spot
-        Those that the mask showed before it was painted on; they may be newer than the analysis.
+        Spots that the mask showed before it was painted on; they may be newer than the analysis.
     after : ndarray, shape of the display grid
         The mask as painted.
     cache : EditCache, optional
@@ -121,7 +121,7 @@ def painted_steps(
 def moved_steps(
     analysis: Analysis, spots: Sequence[Spot], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:
-    """Take over other spots, as they were before an edit or after it: their profile at once."""
+    """Apply other spots, from before or after an edit: yield their profile at once."""
     mask: NDArray[np.uint8] = render(spots, display_grid(analysis.diffractogram))
     yield Step("profile", 0, 1, MaskPainted(profiles_of_painted_mask(analysis, mask, cache)))
     return (yield from _following(analysis, spots, cache))
@@ -138,7 +138,7 @@ def _following(
 def pointed_steps(
     analysis: Analysis, spots: Sequence[Spot], g: tuple[float, float], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:
-    """Take over the spot at a frequency (y, x) in 1/nm that a person pointed at; it is refined first."""
+    """Add the spot at a frequency (y, x) in 1/nm that the user clicked; it is refined first."""
     return (yield from moved_steps(analysis, add_spot_at(analysis, spots, g, cache), cache))
 
 
@@ -146,7 +146,7 @@ def pointed_steps(
 def reanalyse_after_specimen_edit(
     analysis: Analysis, specimen: NDArray[Any] | None
 ) -> Generator[Step, None, Analysis]:
-    """Grains, maps and fractions again for a specimen mask that a person has drawn.
+    """Update grains, maps and fractions for a specimen mask that the user has drawn.
 
     The products of the steps are GrainsFound and MapsReady; the result is the new `Analysis`,
     with `specimen_by_user`. Spots, profiles and names stay.
@@ -192,7 +192,7 @@ def reanalyse_after_specimen_edit(
 def reanalyse_after_override(
     analysis: Analysis, decisions: Sequence[PhaseOverride], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:
-    """Names and maps again with other overrides of a person; nothing else changes.
+    """Update names and maps for other overrides by the user; nothing else changes.
 
     The products of the steps are PhasesAssigned and MapsReady; the result is the new `Analysis`.
 
@@ -231,14 +231,14 @@ def reanalyse_after_override(
 
 
 def measure_deformation(analysis: Analysis, params: DeformationParams) -> Analysis:
-    """The analysis with the deformation of its grains measured as the parameters say, and with these."""
+    """The analysis with these parameters and the deformation of its grains measured accordingly."""
     spectra = analysis.diffractogram, analysis.local_spectra
     found = wanted_deformations(params, *spectra, grain_set_of(analysis), analysis.map_grid)
     return replace(analysis, deformations=found, params=replace(analysis.params, deformation=params))
 
 
 def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
-    """An analysis that was complete before, shown again after an undo without any work."""
+    """Show a complete earlier analysis again after an undo, without computing anything."""
     products = (
         MaskPainted(analysis.profiles),
         SpotsFound(analysis.spots),
@@ -253,7 +253,7 @@ def recalled_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
 
 
 def replayed_steps(analysis: Analysis) -> Generator[Step, None, Analysis]:
-    """All the products of an analysis once more, without any work, so that it is shown again."""
+    """Yield all products of an analysis again, without computing anything, so that it is displayed."""
     yield Step("shown again", 0, 1, DiffractogramReady(analysis.diffractogram))
     return (yield from recalled_steps(analysis))
 
@@ -275,7 +275,7 @@ def is_edited(analysis: Analysis) -> bool:
 
 
 def edit_start_of(analysis: Analysis) -> EditStart:
-    """What edits of an analysis begin from."""
+    """The results of the run from which edits of an analysis start."""
     if analysis.edit_start is not None:
         return analysis.edit_start
     specimen = None if analysis.specimen_by_user else analysis.specimen
@@ -283,7 +283,7 @@ def edit_start_of(analysis: Analysis) -> EditStart:
 
 
 def _grains_before_cut(analysis: Analysis) -> GrainSet:
-    """The grains as they were measured, before a person's specimen cut them."""
+    """The grains as measured, before a user's specimen mask cut them."""
     found = grain_set_of(analysis)
     return uncut_grains(found, analysis.map_grid) if analysis.specimen_by_user else found
 
@@ -302,7 +302,7 @@ def profiles_of_painted_mask(
 def spots_of_painted_mask(
     analysis: Analysis, after: NDArray[np.uint8], cache: EditCache | None = None
 ) -> tuple[Spot, ...]:
-    """The spots after a person repainted the mask; hand them to `reanalyse_after_spot_edit`.
+    """The spots after the user repainted the mask, to be passed to `reanalyse_after_spot_edit`.
 
     Parameters
     ----------
@@ -328,15 +328,15 @@ def add_spot_at(
     cache: EditCache | None = None,
     radius: float | None = None,
 ) -> tuple[Spot, ...]:
-    """The spots and the one that a person pointed at: refined, or enabled again if it was there before.
+    """The spots and the one that the user clicked: refined, or enabled again if it existed before.
 
     Parameters
     ----------
     spots : sequence of Spot
-        They may be newer than those of the analysis.
+        Spots, which may be newer than those of the analysis.
     g : tuple of float, (y, x), 1/nm
     radius : float, 1/nm, optional
-        Of its disc; three cells of the shown diffractogram where absent.
+        Radius of its disc; by default three cells of the displayed diffractogram.
     """
     near = [spot for spot in spots if separation(spot.g, g) <= spot.radius]
     if near:
@@ -349,14 +349,14 @@ def add_spot_at(
 
 
 def search_context_of(analysis: Analysis, cache: EditCache | None = None) -> SearchContext:
-    """What spots of a finished analysis are measured in."""
+    """The context in which spots of a finished analysis are measured."""
     whole = analysis.diffractogram
     band = band_image(whole) if cache is None else cache.of(whole).band()
     return search_context(band, analysis.micrograph, whole, analysis.local_spectra, analysis.params)
 
 
 def _specimen_after(start: EditStart, found: GrainSet, analysis: Analysis) -> NDArray[np.bool_] | None:
-    """The specimen after an edit: as it was, and all crystals; None where one vanished, for it to be sought.
+    """The specimen after an edit: the earlier one plus all crystals, or None (search again) if one vanished.
 
     A spot less in a grain takes away no matter.
     """

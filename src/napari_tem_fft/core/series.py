@@ -33,17 +33,17 @@ UNKNOWN_DRIFT = (
 
 @dataclass(frozen=True, slots=True)
 class SeriesFrame:
-    """What was found in one frame.
+    """Results of one frame.
 
     Attributes
     ----------
     frame : int
         Counted from 0.
     areas : mapping of str to (area, sigma), nm^2
-        Of each component by its name; sigma is how well its border is known.
+        Area of each component by its name, and its uncertainty from the component's border.
     spots, grains : int
     specimen : float, nm^2
-        Of a series whose drift is taken out: where most of five frames in a row show matter.
+        Area of the specimen; in a series with drift correction, where most of five frames show matter.
     problem : str
         Why the frame could not be analysed; empty if it could.
     crystals : tuple of SeriesGrain
@@ -117,7 +117,7 @@ def series_steps(
     drift: bool = False,
     lock: int | None = None,
 ) -> Generator[Step, None, Series]:
-    """Analyse frame after frame; a `Step` after each stage, its product a `SeriesFrame` at a frame's end.
+    """Analyse frame by frame; yields a `Step` after each stage, with a `SeriesFrame` at the end of a frame.
 
     A frame that cannot be analysed is reported and does not stop the others.
 
@@ -185,7 +185,7 @@ def series_steps(
 
 
 def locked_choice(analysis: Analysis, choice: CandidateSet, frame: int) -> CandidateSet:
-    """Restrict the candidates to the phases that an analysis has named; all others stay outside, as rivals.
+    """Restrict the candidates to the phases that an analysis has named; the others become non-candidates.
 
     A phase that appears later is not taken for one of them: its grains are unknown, with what would fit.
 
@@ -205,7 +205,7 @@ def locked_choice(analysis: Analysis, choice: CandidateSet, frame: int) -> Candi
 
 
 def _steady_areas(specimens: Sequence[NDArray[np.uint8]]) -> list[int]:
-    """Pixels of the specimen in each frame: those that most of the five frames around it show as matter.
+    """Specimen pixels in each frame: pixels that are matter in most of the five frames around it.
 
     Of one frame alone the border is a matter of its noise, and with it every share. The masks are packed, for
     a series can have thousands.
@@ -280,7 +280,7 @@ def _crystals(analysis: Analysis, origin: tuple[float, float]) -> tuple[SeriesGr
 
 
 def component_names(frames: Sequence[SeriesFrame]) -> tuple[str, ...]:
-    """Names of all components of a series, the largest in sum first."""
+    """Names of all components of a series, in order of decreasing total area."""
     total: dict[str, float] = {}
     for frame in frames:
         for name, (area, _) in frame.areas.items():

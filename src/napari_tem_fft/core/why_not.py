@@ -1,4 +1,4 @@
-"""Why a grain is not said to be of some phase: how well it fits, what it would need, what speaks against it.
+"""Why a grain is not named as some phase: how well it would fit, what it would need, and what contradicts it.
 
 Any phase can be asked for, a candidate of the analysis or not. The grain's spots are laid under it as
 matching does, once with what is known of the image's scale, and once at any scale.
@@ -63,7 +63,7 @@ class WhyNot:
 
     @property
     def words(self) -> str:
-        """All of it, for the user."""
+        """The whole explanation, for the user."""
         head = f"{self.phase} in grain {self.grain}"
         if self.named:
             return "; ".join([f"{head}: it is named", *self.reasons])
@@ -73,7 +73,7 @@ class WhyNot:
 def why_not(
     analysis: Analysis, phase: Phase, grain: int | None = None, cache: EvidenceCache | None = None
 ) -> WhyNot:
-    """Say why a grain is not said to be of a phase.
+    """Explain why a grain is not named as a phase.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def why_not(
 
 
 def _match_of(analysis: Analysis, grain: int, phase: str) -> GrainMatch:
-    """The match of a grain that names the phase, of several that overlap; else the first."""
+    """The match of a grain (of several overlapping lattices) that names the phase, or the first one."""
     own = [match for match in analysis.matches if match.grain == grain]
     return next((match for match in own if phase in match.phases), own[0])
 
@@ -154,13 +154,13 @@ def _band(analysis: Analysis) -> tuple[float, float]:
 
 
 def _scale_without(analysis: Analysis, grain: int) -> ScalePrior:
-    """What is known of the image's scale without a grain."""
+    """The knowledge of the image's scale without a given grain."""
     others = [match for match in analysis.matches if match.grain != grain]
     return known_scale(others, analysis.micrograph.calibration.uncertainty)
 
 
 def _standards(analysis: Analysis, grain: int) -> str:
-    """The identified phases of other grains, by which the image's scale is known."""
+    """The identified phases of other grains, which determine the image's scale."""
     sure = [m for m in analysis.matches if m.grain != grain and m.outcome is Outcome.IDENTIFIED]
     return " and ".join(dict.fromkeys(name for match in sure for name in match.phases))
 
@@ -173,7 +173,7 @@ def _at_any_scale(
     stretches: Stretches,
     cache: EvidenceCache,
 ) -> Candidate | None:
-    """The best fit if the scale were as far off as it may be, in an image that is stretched little."""
+    """The best fit within the largest possible error of the scale, in an image with little stretch."""
     far = ScalePrior(scale.middle, max(HINT_SCALE, 2 * scale.error))
     narrow = ((1.0, min(stretch for _, stretch in stretches)),)
     params = analysis.params.matching
@@ -183,7 +183,7 @@ def _at_any_scale(
 
 
 def _choice_reasons(analysis: Analysis, phase: Phase, match: GrainMatch) -> list[str]:
-    """What a person has said that keeps the phase from being named."""
+    """Overrides by the user that keep the phase from being named."""
     reasons = []
     if any(d.grain == match.grain and d.phase == phase.id and d.kind == "reject" for d in analysis.decisions):
         reasons.append("you have excluded it here")
@@ -195,7 +195,7 @@ def _choice_reasons(analysis: Analysis, phase: Phase, match: GrainMatch) -> list
 
 
 def _by_d(analysis: Analysis, phase: Phase, spots: Sequence[Spot]) -> list[str]:
-    """What single d say where angles say nothing."""
+    """Evidence from single d without angles."""
     if not spots:
         return ["the grain has no spot left"]
     spot = max(spots, key=lambda each: each.snr)
@@ -222,7 +222,7 @@ def _against(
     context: Context,
     standards: str,
 ) -> list[str]:
-    """What the spots say against the phase."""
+    """Evidence of the spots against the phase."""
     if fit is None or not fit.indexed:
         return ["no two spots have d and angle of two of its reflections along a low zone axis"]
     zone = f" along {format_zone(fit.zone_axis, phase)}" if fit.zone_axis else ""
@@ -249,7 +249,7 @@ def _against(
 
 
 def _unexplained(fit: Candidate, spots: Sequence[Spot]) -> str:
-    """The strongest spots that the phase has no reflection for."""
+    """The strongest spots for which the phase has no reflection."""
     explained = {indexed.spot for indexed in fit.indexed}
     left = sorted((spot for spot in spots if spot.id not in explained), key=lambda spot: -spot.snr)
     named = ", ".join(f"spot {spot.id} ({spot.d:.4f} nm)" for spot in left[:MOST_NAMED])
@@ -257,7 +257,7 @@ def _unexplained(fit: Candidate, spots: Sequence[Spot]) -> str:
 
 
 def _missing(analysis: Analysis, phase: Phase, fit: Candidate, spots: Sequence[Spot]) -> str:
-    """Strong reflections of the zone that the image could show, and at which there is no spot."""
+    """Strong reflections of the zone that the image could show, but that have no spot."""
     if fit.orientation is None:
         return ""
     low, high = _band(analysis)
@@ -295,7 +295,7 @@ def _comparison(
 
 
 def _percent(share: float) -> str:
-    """A share in per cent; never nothing where there is something.
+    """A share in per cent; a positive share is never shown as zero.
 
     Examples
     --------

@@ -74,7 +74,7 @@ def json_line(value: Any, **options: Any) -> str:
     Parameters
     ----------
     options
-        Of `json.dumps`.
+        Options of `json.dumps`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Presenter: which layers change after which stage of an analysis, made off the GUI thread."""
+"""Presenter: makes the layers that change after each stage of an analysis, outside the GUI thread."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def shown_in_turn(
 
 
 class Presenter:
-    """Turns the products of one run into layers; knows what came before in that run.
+    """Turns the products of one run into layers; keeps the earlier products of the run.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Presenter:
 
     @classmethod
     def after(cls, analysis: Analysis, beside: bool = True, keep_mask: bool = False) -> Presenter:
-        """Make one that knows an analysis already, for what follows an edit; it may leave the mask alone."""
+        """Make a presenter that starts from an analysis, for its edits; it can leave the mask unchanged."""
         presenter = cls(analysis.micrograph, beside)
         presenter._start = analysis
         presenter._follows_edit, presenter._keep_mask = True, keep_mask
@@ -146,7 +146,7 @@ class Presenter:
         return presenter
 
     def present(self, steps: Generator[Step, None, Analysis]) -> Generator[Step, None, Analysis]:
-        """Pass steps on with `Shown`s for each product; the last ones show what only the end knows."""
+        """Pass steps on with a `Shown` for each product; the last ones show what needs the whole analysis."""
         while True:
             try:
                 step = next(steps)
@@ -207,7 +207,7 @@ class Presenter:
         return layers
 
     def _changed_layers(self, layers: tuple[LayerData, ...]) -> tuple[LayerData, ...]:
-        """Leave out tables and rings that were shown just so before: napari is slow to take them in."""
+        """Leave out tables and rings that are shown already, because napari is slow to update them."""
         changed = []
         for layer in layers:
             role = role_of(layer)
@@ -218,7 +218,7 @@ class Presenter:
         return tuple(changed)
 
     def _begin(self) -> None:
-        """Look at the analysis whose edit this is, once: not before the profile of a stroke was passed on."""
+        """Read the edited analysis, once, and not before the profile of a stroke was passed on."""
         start, self._start = self._start, None
         if start is not None:
             self._see(start.diffractogram)
@@ -290,7 +290,7 @@ class Presenter:
 def chosen_layers(
     analysis: Analysis, plane: Plane, spots: Sequence[Spot], grains: Collection[int] = ()
 ) -> tuple[LayerData, ...]:
-    """Layers of a few chosen spots: their lattice fringes alone, their rings, and the chosen grains.
+    """Layers of a few selected spots: their lattice fringes alone, their rings, and the selected grains.
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def chosen_layers(
 def indexed_layers(
     analysis: Analysis, plane: Plane, grain: int, candidate: Candidate | None = None
 ) -> tuple[LayerData, ...]:
-    """Layer of the pattern of a grain's named phase, as it was laid under the grain's spots, with (hkl).
+    """Layer of the pattern of a grain's named phase, as fitted to the grain's spots, with (hkl).
 
     Empty for a grain without a name, or with fewer than two observed directions. For an ambiguous set, the
     pattern belongs to the most probable member.
@@ -357,7 +357,7 @@ def indexed_layers(
 
 
 def _grains_alone(analysis: Analysis, grains: Collection[int]) -> tuple[LayerData, ...]:
-    """Layer of some grains in the colour of their component; none where there are none."""
+    """Layer of some grains in the colour of their component; no layer if there are no grains."""
     pairs = zip(analysis.grains, analysis.grain_regions, strict=True)
     regions = [region for grain, region in pairs if grain.id in grains]
     if not regions:
@@ -392,7 +392,7 @@ def _apart(a: Spot, b: Spot) -> bool:
 def phase_layer(
     analysis: Analysis, plane: Plane, phase: Phase, scale: float, compared: bool = False
 ) -> LayerData:
-    """Rings of a phase's strongest reflections, named by (hkl), as the image's calibration places them.
+    """Rings of a phase's strongest reflections, labelled by (hkl), placed by the image's calibration.
 
     Parameters
     ----------

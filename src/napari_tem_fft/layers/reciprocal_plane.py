@@ -102,7 +102,7 @@ class Ring:
     def label_place(self, azimuth: float, offset: float) -> NDArray[np.float64]:
         """Radial line outside the ring (azimuth in degrees, counter-clockwise), shape (2, 2), 1/nm.
 
-        It carries the label in its middle.
+        It has the label in its middle.
         """
         direction = np.array([-np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])
         return np.array([self.g * direction, (self.g + 2 * offset) * direction])
@@ -116,7 +116,7 @@ def label_azimuths(
     Parameters
     ----------
     rings : sequence of Ring
-        Those placed first have the free choice.
+        Rings. The labels of the first ones are placed first.
     reach : float, 1/nm
         Half the width of the picture.
     start : float

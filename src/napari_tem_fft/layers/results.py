@@ -370,7 +370,7 @@ def rings_layer(
         Whose rings: the profile's peaks', those of a choice, which stand out, those of a candidate, or of any
         phase that is compared.
     spots : sequence of Spot
-        Those that no label should cover.
+        Spots that no label should cover.
     """
     # deleted ones too: the labels stay in their places after an edit
     covered = [(sign * spot.g[0], sign * spot.g[1]) for spot in spots for sign in (1, -1)]
@@ -470,7 +470,7 @@ def line_layer(
     Parameters
     ----------
     start, end : tuple of float, (y, x)
-        Of the image's coordinates in `unit`; in 1/nm on a diffractogram.
+        End points in the image's coordinates in `unit`; in 1/nm on a diffractogram.
     label : str
     of : str
         Name of the micrograph.

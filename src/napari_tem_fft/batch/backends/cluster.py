@@ -30,7 +30,7 @@ class Cluster:
     job : Job
         Its folder must be one that the workers see under the same name.
     address : str
-        Of a running scheduler, such as "tcp://host:8786"; "local" starts one with processes of this machine.
+        Address of a running scheduler, such as "tcp://host:8786"; "local" starts one on this machine.
     count : int
         Processes of a local cluster.
 

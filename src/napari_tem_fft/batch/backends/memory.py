@@ -32,7 +32,7 @@ def memory_of(workers: int, pixels: float, share: float = 1.0) -> float:
     pixels : float
         Number of pixels of the largest image.
     share : float
-        Of the image's spectrum that is searched; 1, where most memory is needed, if it is not known.
+        Searched share of the image's spectrum; if it is unknown, 1, which needs most memory.
     """
     return COORDINATOR + workers * _worker(pixels, share)
 

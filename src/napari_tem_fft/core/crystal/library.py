@@ -132,7 +132,7 @@ class PhaseLibrary:
     usual : ndarray of bool, shape (entries,)
         Measured near 300 K and 1 bar, or nothing is stated.
     zone_entry : ndarray of int, shape (zones,)
-        Which entry each low-index zone belongs to, rising.
+        Entry to which each low-index zone belongs, rising.
     zone_uvw : ndarray of int, shape (zones, 3)
     zone_shape : ndarray, shape (zones, 3)
         ln of the three shortest lengths of the zone's reciprocal lattice (1/nm); see `shape_of`.

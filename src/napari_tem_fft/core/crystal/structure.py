@@ -44,7 +44,7 @@ class Structure:
         Amplitudes (Angstrom) and widths (Angstrom^2) of the five Gaussians of the electron scattering
         factor, f = sum a exp(-b s^2), s = 1 / (2 d) (International Tables C, table 4.3.2.2).
     rotations : ndarray of int, shape (m, 3, 3)
-        Of the Laue group, acting on columns of fractional coordinates; hkl transforms as hkl @ R.
+        Rotations of the Laue group on columns of fractional coordinates; hkl transforms as hkl @ R.
     """
 
     cell: tuple[float, ...]

@@ -123,7 +123,7 @@ def equivalent_orientations(
     orientation : array_like, shape (3, 3)
         Rotation from crystal to image axes.
     rotations : ndarray, shape (n, 3, 3)
-        Of `symmetry_rotations`.
+        Rotations from `symmetry_rotations`.
     half_turn : bool
         Whether those turned by 180 degrees about the beam are included. With the inversion, which a transform
         cannot see either, these are the crystals seen along the reversed zone axis.
@@ -151,7 +151,7 @@ def misorientation(a: ArrayLike, b: ArrayLike, point_group: NDArray[np.float64])
     a, b : array_like, shape (3, 3)
         Orientations, from crystal to image axes.
     point_group : ndarray, shape (n, 3, 3)
-        Of `symmetry_rotations`.
+        Rotations from `symmetry_rotations`.
 
     Returns
     -------

@@ -79,7 +79,7 @@ class Diffractogram:
     transform : ndarray of complex64
         Transform of the image without a window.
     power : ndarray of float32
-        Of the image under a Hann window.
+        Power of the image under a Hann window.
     noise : ndarray of float32
         Mean noise power at each bin.
     counts : float

@@ -61,7 +61,7 @@ class LocalSpectra:
     size : tuple of float, (y, x), nm
         Side of a window.
     window_grid : tuple of int, (rows, columns)
-        Of the windows; window k is in row k // columns.
+        Grid of the windows; window k is in row k // columns.
     centres : ndarray, shape (n, 2), (y, x), nm
         Middle of each window in the image.
     snr_max, snr_mean : ndarray of float32

@@ -110,7 +110,7 @@ def polygon_on_grid(
     Parameters
     ----------
     pixel_size : tuple of float, (y, x), nm
-        Of the image: corners count from the middle of its first pixel, map pixels from its edge.
+        Pixel size of the image: corners count from the middle of its first pixel, map pixels from its edge.
     """
     places = (np.asarray(corners, float) + 0.5 * np.array(pixel_size)) / np.array(grid.pixel_size) - 0.5
     return _fill_polygon(grid.shape, places)

@@ -19,7 +19,7 @@ class ImageStack:
     Attributes
     ----------
     frames : array-like, shape (n, ny, nx)
-        Of any real dtype; a numpy array, or an object that reads the frames asked for by ``frames[i]``.
+        Frames of any real dtype: a numpy array, or an object that reads requested frames by ``frames[i]``.
     calibration : Calibration
         Calibration of every frame.
     name : str

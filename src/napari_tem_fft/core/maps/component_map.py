@@ -129,7 +129,7 @@ def component_maps(
     specimen : ndarray of bool, shape (y, x)
         No map extends beyond it.
     bent : sequence of BentLattice
-        Those that the matches name.
+        Bent lattices that the matches name.
     """
     row_of = {grain.id: row for row, grain in enumerate(grains)}
     sets: dict[str, list[GrainMatch]] = {}

@@ -72,7 +72,7 @@ class MapPart(MapGrid):
     first : tuple of int, (y, x)
         The whole grid's pixel in which it begins.
     parent : MapGrid
-        That grid.
+        The whole grid.
     """
 
     first: tuple[int, int]

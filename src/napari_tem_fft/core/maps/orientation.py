@@ -51,7 +51,7 @@ class Orientation:
         has no fitted rotation, it is the smallest one of a family of which it shows several planes.
     sigma : float, degrees
     d : float, nm
-        Of these planes: of the phase's table cell with a fitted rotation, else as measured.
+        Spacing of these planes: from the phase's table cell with a fitted rotation, otherwise as measured.
     hkl : tuple of int, optional
         Where the phase is named.
     zone_axis : tuple of int, optional
@@ -90,7 +90,7 @@ def orientations(
     grains : sequence of Grain
     matches : sequence of GrainMatch
     spots : sequence of Spot
-        Of the grains; only the enabled ones count.
+        Spots of the grains; only the enabled ones count.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Deformation: the displacement gradient of a grain's lattice at each place, against a reference of its own.
+"""Deformation: the displacement gradient of a grain's lattice at each place, relative to a reference lattice.
 
 Geometric phase analysis (Hytch, Snoeck, Kilaas 1998): the phase of the fringes' complex amplitude turns
 where the local g differs from the reference g. Least squares over all g of a grain give their rotation and
@@ -116,7 +116,7 @@ def reference_corners(text: str) -> NDArray[np.float64] | None:
 
 
 def reference_text(corners: Sequence[Sequence[float]] | NDArray[np.float64]) -> str:
-    """The text by which `DeformationParams` knows a region of corners (y, x) in nm.
+    """The text for `DeformationParams.reference` that states a region with corners (y, x) in nm.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def reference_text(corners: Sequence[Sequence[float]] | NDArray[np.float64]) -> 
 
 @dataclass(frozen=True, slots=True)
 class DeformationSummary:
-    """One map of a grain in five numbers, in the map's unit.
+    """Five statistics of a map of a grain, in the map's unit.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ class DeformationSummary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deformation:
-    """The lattice of one grain against a reference, on a part of the map grid.
+    """Deformation of the lattice of one grain relative to a reference, on a part of the map grid.
 
     Attributes
     ----------
@@ -207,7 +207,7 @@ class Deformation:
         return self._component(self.strain, what)
 
     def sigma(self, what: Shown) -> NDArray[np.float32]:
-        """Its standard uncertainty."""
+        """Standard uncertainty of a map."""
         if what == "d_change":
             return self.d_sigma
         if what == "rotation":
@@ -235,7 +235,7 @@ class Deformation:
         )
 
     def significant(self, what: Shown, false_share: float) -> NDArray[np.bool_]:
-        """Where a map is more than noise, which passes on `false_share` of the area."""
+        """Where a map exceeds the noise; noise alone passes on `false_share` of the area."""
         level = -float(special.ndtri(false_share / 2))
         beyond: NDArray[np.bool_] = np.abs(self.value(what)) > level * self.sigma(what)
         return beyond
@@ -281,7 +281,7 @@ def wanted_deformations(
     found: GrainSet,
     grid: MapGrid,
 ) -> tuple[Deformation, ...]:
-    """`deformations` of all grains of an image if the parameters ask for them."""
+    """`deformations` of all grains of an image if the parameters request them."""
     if not params.deformation:
         return ()
     corners = reference_corners(params.reference)
@@ -301,7 +301,7 @@ def deformations(
     width: float,
     reference: NDArray[np.bool_] | None = None,
 ) -> tuple[Deformation, ...]:
-    """Deformation within each grain that is larger than the filter, in the order of the grains.
+    """Deformation within each grain larger than the filter, in the order of the grains.
 
     Parameters
     ----------
@@ -348,7 +348,7 @@ def _reached(
 def _same_lattice(
     spots: Sequence[Spot], lattice: Sequence[ReferenceFrequency], width: float
 ) -> list[tuple[Spot, ReferenceFrequency]]:
-    """Spots of a grain with the frequencies of a lattice that they nearly have; none of another lattice."""
+    """Spots of a grain paired with nearly equal frequencies of a lattice; empty if the lattices differ."""
     pairs: list[tuple[Spot, ReferenceFrequency]] = []
     for known in lattice:
         signs = [known, ReferenceFrequency(-known.g, known.variance)]
@@ -375,7 +375,7 @@ def _deformation(
     base: NDArray[np.bool_] | None,
     pairs: Sequence[tuple[Spot, ReferenceFrequency]] = (),
 ) -> tuple[Deformation, GradientMaps]:
-    """A grain against the part `base` of it, or the frequencies that go with its spots, or else its mean."""
+    """Deformation of a grain relative to its part `base`, to frequencies paired with its spots, or its mean."""
     (rows, columns), inside = region.tight()
     chosen = [spot.g for spot, _ in pairs] or measured_spots([spot.g for spot in spots], width)
     maps = displacement_gradient(
@@ -411,7 +411,7 @@ def _deformation(
 
 
 def measured_spots(spots: Sequence[tuple[float, float]], width: float) -> list[tuple[float, float]]:
-    """The strongest spots whose filters do not overlap, a second direction among them if there is one."""
+    """The strongest spots whose filters do not overlap, including a second direction if there is one."""
     apart = independent(spots, width)
     chosen = apart[:MOST_SPOTS]
     if not is_plane(chosen):
@@ -421,7 +421,7 @@ def measured_spots(spots: Sequence[tuple[float, float]], width: float) -> list[t
 
 
 def is_plane(spots: Sequence[tuple[float, float]]) -> bool:
-    """Whether frequencies have two directions at least."""
+    """Whether frequencies have at least two directions."""
     g = np.array(spots, np.float64).reshape(-1, 2)
     length = np.hypot(*g.T)
     across = np.abs(g[0, 0] * g[:, 1] - g[0, 1] * g[:, 0])
@@ -438,7 +438,7 @@ class ReferenceFrequency:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GradientMaps:
-    """What `displacement_gradient` measures.
+    """Result of `displacement_gradient`.
 
     Attributes
     ----------
@@ -468,7 +468,7 @@ def displacement_gradient(
     apart: bool = False,
     known: Sequence[ReferenceFrequency] = (),
 ) -> GradientMaps:
-    """Strain and rotation at each place by least squares over the spots, each weighed by its error.
+    """Strain and rotation at each place by least squares over the spots, weighted by their errors.
 
     A lattice whose points were moved by F (2 x 2) shows ``inv(F).T @ g``. F is split into a rotation and what
     is left, the stretch, of which the strain is what exceeds 1: a turned crystal has none.
@@ -503,7 +503,7 @@ def displacement_gradient(
     return GradientMaps(values.astype(np.float32), sigmas.astype(np.float32), along, references)
 
 
-#: g of the reference as a complex number, x + i y with y upwards; how the local one differs; its weight.
+#: g of the reference as a complex number, x + i y with y upwards; difference of the local g; its weight.
 _Measured = tuple[complex, NDArray[np.complex128], NDArray[np.float64]]
 
 

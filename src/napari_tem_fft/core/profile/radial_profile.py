@@ -81,7 +81,7 @@ class ProfilePeak:
     significance : float
         Height over its own noise.
     curve : str
-        Which curve it was found on.
+        Curve on which the peak was found.
 
     Examples
     --------

@@ -47,7 +47,7 @@ class RingEllipse:
     sigma : float
         Its standard uncertainty.
     azimuth : float, degrees
-        Of the long axis, counter-clockwise from +x as displayed, 0 to 180.
+        Azimuth of the long axis, counter-clockwise from +x as displayed, 0 to 180.
     """
 
     ellipticity: float

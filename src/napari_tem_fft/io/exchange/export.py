@@ -31,7 +31,7 @@ def export(analysis: Analysis, folder: str | Path, formats: Sequence[str] = ("ct
     folder : path
         For "ro-crate" a folder of results (`save_results`).
     formats : sequence of str
-        Of `FORMATS`: "ang", "ctf", "hspy", "zspy", "parquet", "nexus", "ro-crate".
+        Keys of `FORMATS`: "ang", "ctf", "hspy", "zspy", "parquet", "nexus", "ro-crate".
 
     Returns
     -------

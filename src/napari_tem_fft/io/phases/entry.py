@@ -36,7 +36,7 @@ class PhaseEntry:
     space_group : str
         Hermann-Mauguin symbol; "n operators" for a setting that has none.
     number : int
-        Of the space group; 0 where it is not known.
+        Number of the space group; 0 if unknown.
     cell : tuple of 6 float
         a, b, c in nm, alpha, beta, gamma in degrees.
     atoms : tuple of tuple
@@ -46,7 +46,7 @@ class PhaseEntry:
     density : float, g/cm3
     temperature : float, K
     pressure : float, GPa
-        Of the measurement, where they are stated; else NaN.
+        Temperature and pressure of the measurement; NaN if they are not stated.
     source, doi, code, licence : str
         Publication; its DOI; name and number in a database; licence of the data.
     notes : tuple of str

@@ -56,7 +56,7 @@ _SHOWN = "id, name, formula, elements, space_group, a, b, c, alpha, beta, gamma,
 
 @dataclass(frozen=True, slots=True)
 class LibraryLine:
-    """An entry as lists show it.
+    """An entry as shown in lists.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class LibraryLine:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of an import.
+    """Summary of an import.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class PhaseDatabase:
         self.path = Path(path) if path is not None else library_path()
 
     def count(self, rule: ElementRule | None = None) -> int:
-        """Entries in use, of the elements that a rule allows."""
+        """Entries in use whose elements a rule allows."""
         if not self.path.exists():
             return 0
         with self._opened() as database:
@@ -155,7 +155,7 @@ class PhaseDatabase:
         return int(held) + int(refused), int(used)
 
     def key(self, rule: ElementRule | None = None) -> str:
-        """Hash of the entries in use that a rule allows; empty where there are none."""
+        """Hash of the entries in use that a rule allows; empty if there are none."""
         if not self.path.exists():
             return ""
         with self._opened() as database:
@@ -167,7 +167,7 @@ class PhaseDatabase:
             )
 
     def write(self, rows: Iterable[tuple[int, list[LibraryRow | Refusal]]]) -> ImportReport:
-        """Take in rows, all or none: an import that is broken off leaves the library as it was.
+        """Add rows, all or none: an import that is cancelled leaves the library unchanged.
 
         Parameters
         ----------
@@ -201,7 +201,7 @@ class PhaseDatabase:
         tolerance: float = 0.015,
         states: Sequence[str] = ("ok", "warning", "refused"),
     ) -> list[LibraryLine]:
-        """Entries that fit all that is given, those refused last.
+        """Entries that fit all given criteria, refused ones last.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class PhaseDatabase:
         return found
 
     def entries(self, ids: Sequence[str] | None = None) -> list[PhaseEntry]:
-        """Entries in full, by their ids; all where none are given.
+        """Complete entries by their ids; by default all.
 
         Raises
         ------
@@ -265,7 +265,7 @@ class PhaseDatabase:
         return [found[name] for name in ids]
 
     def remove(self, ids: Sequence[str] | None = None, origin: str = "") -> int:
-        """Remove entries by their ids, or those of a source with its refusals; all where neither is given.
+        """Remove entries by their ids, or all entries and refusals of a source; by default all.
 
         Returns
         -------
@@ -288,14 +288,14 @@ class PhaseDatabase:
         return removed
 
     def use(self, ids: Sequence[str], used: bool) -> None:
-        """Let entries take part in analyses, or leave them out."""
+        """Use entries in analyses, or leave them out."""
         with self._opened(writing=True) as database:
             database.executemany(
                 "UPDATE entry SET used = ? WHERE id = ?", [(int(used), name) for name in ids]
             )
 
     def copy_to(self, path: Path, rule: ElementRule | None = None) -> int:
-        """Write the entries in use that a rule allows into a library of its own, in place of any there.
+        """Write the entries in use that a rule allows into a separate library, replacing an earlier one.
 
         Returns
         -------
@@ -390,7 +390,7 @@ class PhaseDatabase:
 
     @contextmanager
     def _opened(self, writing: bool = False) -> Iterator[sqlite3.Connection]:
-        """The open file; what is written is written when all went well."""
+        """The open file; changes are committed only if no error occurs."""
         if writing:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -446,7 +446,7 @@ def _hash(entries: Iterable[tuple[str, str]]) -> str:
 
 
 def _insert(database: sqlite3.Connection, row: LibraryRow) -> str:
-    """Take in one row: what became of it, as a field of `ImportReport`."""
+    """Add one row and return the field of `ImportReport` that counts it."""
     entry, content = row.entry, row.entry.key
     known = database.execute(
         "SELECT id, content, reason FROM entry WHERE origin = ?", (row.origin,)
@@ -471,7 +471,7 @@ def _insert(database: sqlite3.Connection, row: LibraryRow) -> str:
 
 
 def _free_id(database: sqlite3.Connection, wanted: str) -> str:
-    """The id, with a number behind it where it is taken."""
+    """The id, followed by a number if it is already used."""
     taken = {
         name
         for (name,) in database.execute(
@@ -518,7 +518,7 @@ def _padded_lines(blobs: Sequence[bytes]) -> np.ndarray:
 def _shares(
     zones: np.ndarray, starts: np.ndarray, entries: Sequence[int], axes: Sequence[frozenset[Miller] | None]
 ) -> list[float]:
-    """How probable it is that one of the given zones of each entry is seen."""
+    """Probability that one of the given zones of each entry is seen."""
     shares = []
     for number, wanted in zip(entries, axes, strict=True):
         mine = zones[starts[number] : starts[number + 1]]
@@ -530,7 +530,7 @@ def _shares(
 def open_library(
     elements: str | None = None, path: str | Path | None = None, table: Sequence[Phase] | None = None
 ) -> PhaseLibrary:
-    """The entries of a library that may be named.
+    """The entries of a library that are candidates.
 
     Parameters
     ----------
@@ -571,7 +571,7 @@ def _is_within(elements: frozenset[str], held: Mapping[str, Sequence[frozenset[s
 
 
 def unasked_library(elements: str | None, path: str | Path | None = None) -> LibrarySearch | None:
-    """What the library holds of stated elements while it is not asked; None where that is nothing."""
+    """Count the structures of stated elements in a library that is not searched; None if there are none."""
     if elements is None:
         return None
     database = PhaseDatabase(path)

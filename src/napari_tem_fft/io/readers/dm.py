@@ -77,7 +77,7 @@ def read_micrograph(
         first single image of the wanted space is taken, else the first single image; with a `frame`,
         the first stack.
     frame : int, optional
-        Which frame of a stack, counted from 0.
+        Index of a frame of a stack, counted from 0.
     space : {"real", "reciprocal"}
         What is wanted of a file with several images: a micrograph, or a diffraction pattern.
 

@@ -1,4 +1,4 @@
-"""Gatan .dm3 and .dm4 files through rosettasciio, guarded, with every failure in the user's words."""
+"""Read Gatan .dm3 and .dm4 files by rosettasciio, with checks beforehand and plain messages on failure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FALLBACK_VERSION = "0.15"
 
 
 def read_gatan(path: str | PathLike[str], lazy: bool = False) -> list[Signal]:
-    """All data sets of a DM3 or DM4 file, thumbnails left out.
+    """Read all data sets of a DM3 or DM4 file except thumbnails.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def _read_signals(path: Path, claims: DmOutline, lazy: bool) -> list[Signal]:
 
 
 def _read_brackets(path: Path, lazy: bool, failure: Exception) -> list[Signal]:
-    """The public reader's own steps with "[" taken out of the tags' names, over which it stumbles."""
+    """Repeat the steps of the public reader without "[" in the names of tags, with which it fails."""
     import rsciio
 
     if not rsciio.__version__.startswith(_FALLBACK_VERSION + "."):
@@ -122,7 +122,7 @@ def _signal(image: Any, lazy: bool) -> Signal:
 
 
 def _swap_bytes(signal: Signal) -> Signal:
-    """The data set with its pixels' bytes in this machine's order: the reader takes all for little endian."""
+    """The data set with the pixels in native byte order; the reader assumes that all are little endian."""
     data = signal["data"]
     if data.dtype.kind not in "iufc" or data.dtype.itemsize == 1:
         return signal
@@ -130,7 +130,7 @@ def _swap_bytes(signal: Signal) -> Signal:
 
 
 def whole_plane(half: NDArray[Any], nx: int) -> NDArray[Any]:
-    """The transform of a real image, shape (ny, nx), of its columns from g_x = 0 on.
+    """The transform of a real image, shape (ny, nx), from its columns with g_x >= 0.
 
     g = 0 lies at (ny // 2, nx // 2). What is missing are the complex conjugates of what lies opposite:
     F(-g) = F(g)*.
@@ -167,13 +167,13 @@ def _complete_half(signal: Signal) -> Signal:
 
 
 def pixel_code(signal: Signal) -> int:
-    """Gatan's code of the pixel type; 0 for files of others."""
+    """Gatan's code of the pixel type; 0 for other files."""
     found = gatan_tag(signal, "ImageData", "DataType")
     return found if isinstance(found, int) else 0
 
 
 def gatan_tag(signal: Signal, *names: str) -> Any:
-    """The tag of a data set under these names, one in the other; an empty mapping where there is none."""
+    """The tag of a data set under these nested names; an empty mapping if there is none."""
     tags = signal.get("original_metadata", {})
     for name in ("ImageList", "TagGroup0", *names):
         tags = tags.get(name, {}) if isinstance(tags, dict) else {}
@@ -181,7 +181,7 @@ def gatan_tag(signal: Signal, *names: str) -> Any:
 
 
 def _image_entries(path: Path, claims: DmOutline) -> list[dict[str, Any]]:
-    """The entries of ImageList that are no thumbnails."""
+    """The entries of ImageList except thumbnails."""
     images = claims.tags.get("ImageList")
     thumbnails = claims.tags.get("Thumbnails")
     marks = thumbnails.values() if isinstance(thumbnails, dict) else ()
@@ -193,7 +193,7 @@ def _image_entries(path: Path, claims: DmOutline) -> list[dict[str, Any]]:
 
 
 def _check_entry(path: Path, entry: Any) -> int:
-    """Bytes of an image, after making sure that its header, pixels and pixel type fit together."""
+    """Number of bytes of an image, after checking that its header, pixels and pixel type are consistent."""
     image = entry.get("ImageData") if isinstance(entry, dict) else None
     if not isinstance(image, dict) or "ImageTags" not in entry:
         raise _incomplete(path, "ImageTags" if isinstance(image, dict) else "ImageData")

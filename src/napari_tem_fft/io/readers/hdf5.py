@@ -1,4 +1,4 @@
-"""HDF5 files: which program's they are, how much they claim, and Gatan's DM5, read here."""
+"""HDF5 files: which program wrote them, how many bytes they claim, and reading Gatan's DM5."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _SAVE_AGAIN = "open it in Gatan's program and save it again"
 
 
 def layout_of(path: Path) -> Layout:
-    """Whose program's an HDF5 file is, by the names in its root.
+    """Recognise the program that wrote an HDF5 file by the names in its root.
 
     Raises
     ------
     ReadError
-        If it is no whole HDF5 file.
+        If it is not a complete HDF5 file.
     """
     _check_content(path)
     with _opened(path) as file:
@@ -64,12 +64,12 @@ def layout_of(path: Path) -> Layout:
 
 
 def check_claims(path: Path, most: int) -> int:
-    """Bytes of all data sets, after making sure that the file can hold them.
+    """Number of bytes of all data sets, after checking that the file can contain them.
 
     Raises
     ------
     ReadError
-        If they cannot be there, or are more than `most`, or if the library would never come back.
+        If the file cannot contain them, if there are more than `most`, or if libhdf5 would never return.
     """
     size = path.stat().st_size
     total = 0
@@ -103,7 +103,7 @@ def _opened(path: Path) -> h5py.File:
 
 
 def _check_content(path: Path) -> None:
-    """Refuse a file over which libhdf5 hangs, dies or fills gigabytes, most of all by its texts, in heaps.
+    """Refuse a file that makes libhdf5 hang, crash or allocate gigabytes, mostly because of texts in heaps.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def _check_content(path: Path) -> None:
 
 
 def _heaps(content: mmap.mmap) -> Iterator[int]:
-    """Places of all heaps."""
+    """Offsets of all heaps."""
     at = content.find(_HEAP)
     while at >= 0:
         yield at
@@ -125,7 +125,7 @@ def _heaps(content: mmap.mmap) -> Iterator[int]:
 
 
 def _check_heap(path: Path, content: mmap.mmap, at: int) -> None:
-    """Refuse a heap with an object of no length, over which libhdf5 turns for ever."""
+    """Refuse a heap with an object of zero length, which puts libhdf5 into an endless loop."""
     (length,) = struct.unpack_from("<Q", content, at + 8) if at + 16 <= len(content) else (0,)
     end, place = min(at + length, len(content)), at + 16
     while place + 16 <= end:
@@ -137,7 +137,7 @@ def _check_heap(path: Path, content: mmap.mmap, at: int) -> None:
 
 
 def _try_content(path: Path) -> None:
-    """Read all texts and small data sets in a process of its own, which can be ended.
+    """Read all texts and small data sets in a separate process, which can be terminated.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def _try_content(path: Path) -> None:
 
 
 def _objects(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group | h5py.Dataset]:
-    """Groups and data sets of a file, links to other files left alone."""
+    """Groups and data sets of a file; links to other files are not followed."""
     yield group
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -187,7 +187,7 @@ def _attribute_bytes(node: h5py.Group | h5py.Dataset, name: str) -> int:
 
 
 def read_dm5(path: Path) -> list[Signal]:
-    """All images of Gatan's DM5, thumbnails left out, as rosettasciio gives those of DM4.
+    """All images of Gatan's DM5 except thumbnails, in the form in which rosettasciio returns DM4 images.
 
     Raises
     ------
@@ -242,14 +242,14 @@ def _signal(path: Path, entry: h5py.Group) -> Signal:
 
 
 def _nx(image: h5py.Group) -> int:
-    """Columns of an image as its header has them; 0 where it does not say."""
+    """Number of columns of an image according to its header; 0 if it is not stated."""
     sizes = image.get("Dimensions")
     columns = _plain(sizes.attrs.get("[0]")) if isinstance(sizes, h5py.Group) else 0
     return columns if isinstance(columns, int) else 0
 
 
 def _pixels(data: h5py.Dataset, code: int, nx: int) -> NDArray[Any]:
-    """Pixels in this machine's byte order; complex ones of two numbers made one, half planes whole."""
+    """Pixels in native byte order; pairs become complex numbers, and half planes are completed."""
     pixels: NDArray[Any] = data[()]
     names = pixels.dtype.names
     if names and len(names) == 2 and all(pixels.dtype[name].kind == "f" for name in names):
@@ -281,7 +281,7 @@ def _axis(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tags(group: Any, depth: int = 0) -> dict[str, Any]:
-    """Attributes of a group and, one in the other, of the groups in it."""
+    """Attributes of a group and, nested, of its subgroups."""
     if not isinstance(group, h5py.Group) or depth > DEEPEST:
         return {}
     found = {name: _plain(value) for name, value in group.attrs.items()}
@@ -290,7 +290,7 @@ def _tags(group: Any, depth: int = 0) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A number or text as Python has it."""
+    """A number or text as a Python object."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.ravel()[0]
     if isinstance(value, np.generic):

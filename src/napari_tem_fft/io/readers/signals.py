@@ -47,7 +47,7 @@ class FramesOnDisk:
     ----------
     path : Path
     index : int
-        Which data set of the file.
+        Index of the data set in the file.
     shape : tuple of int, (n, ny, nx)
     dtype : dtype
     """

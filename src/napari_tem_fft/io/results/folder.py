@@ -102,7 +102,7 @@ def save_results(
     inverses : sequence of {"mask", "components", "spots"}
         Inverse transforms that are written as well.
     unit : {"nm", "angstrom"}
-        Of lattice spacings in tables and pictures; ``analysis.json`` is in nm.
+        Unit of lattice spacings in tables and pictures; ``analysis.json`` is in nm.
     known : mapping of str to str, optional
         Colours ("#RRGGBB") that components have in other pictures already.
     picture : PictureOptions, optional

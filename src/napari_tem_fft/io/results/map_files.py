@@ -125,7 +125,7 @@ def read_regions(path: Path, grains: Sequence[Grain], labels: NDArray[np.uint16]
     Parameters
     ----------
     labels : ndarray of uint16, shape (y, x) or (planes, y, x)
-        Of `label_planes`: nothing larger is ever unpacked.
+        Labels from `label_planes`: nothing larger is ever unpacked.
 
     Raises
     ------

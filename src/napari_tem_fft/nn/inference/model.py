@@ -55,7 +55,7 @@ class ModelConfig:
     disc : float, 1/nm
         Radius of the discs that it was trained on.
     weights_sha256 : str
-        Of `weights.keras`.
+        Hash of `weights.keras`.
     ancestry : tuple of str
         Names and hashes of the models that it was fine-tuned from, nearest first.
     training : mapping

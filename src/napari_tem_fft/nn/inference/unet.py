@@ -117,7 +117,7 @@ class _Convolution:
         The rows of the kernel; a batch normalisation is multiplied into it.
     bias : ndarray of float32, shape (features,)
     groups : int
-        Of a group normalisation; 0 for none.
+        Groups of the group normalisation; 0 for none.
     gain : ndarray of float32, shape (features,)
         Gain of the group normalisation, whose offset is the bias.
     """

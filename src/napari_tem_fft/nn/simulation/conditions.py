@@ -89,7 +89,7 @@ class SynthesisParams:
     pixel_size : tuple of float, nm
     dose : tuple of float, electrons / angstrom^2
     diameter : tuple of float, nm
-        Of the crystals; capped at one and a half times the field.
+        Diameters of the crystals, at most one and a half times the field.
     best_snr : tuple of float
         Local SNR of a crystal's strongest reflection.
     defocus, cs_mm, focal_spread : tuple of float; nm, mm, nm
@@ -98,7 +98,7 @@ class SynthesisParams:
     vacuum : float
         Share of the images with vacuum.
     window : tuple of float, nm
-        Of the local spectra's windows, besides the usual 11 nm.
+        Widths of the local spectra's windows, in addition to the usual 11 nm.
     """
 
     sizes: tuple[int, ...] = (512, 768, 1024, 1280, 1536, 2048, 4096)

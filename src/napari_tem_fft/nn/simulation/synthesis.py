@@ -53,7 +53,7 @@ TRUE_PIXEL = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """The reflections of an image, one row each, one of each pair +g, -g.
+    """The reflections of an image, one row for each pair +g, -g.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class Synthetic:
 def synthesise(
     seed: int, index: int, phases: Sequence[Phase], params: SynthesisParams | None = None
 ) -> Synthetic:
-    """Image number `index` of the endless series that a seed begins.
+    """Simulate image number `index` of the infinite series that belongs to a seed.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ class _Scene:
 
 
 def _number(scene: _Scene, params: SynthesisParams, rng: np.random.Generator) -> int:
-    """Of crystals: none in some images, more in larger fields."""
+    """Number of crystals: none in some images, more in larger fields."""
     if rng.random() < params.empty:
         return 0
     field = float(np.sqrt(np.prod(np.array(scene.film.shape) * scene.pixel_size)))
@@ -242,7 +242,7 @@ def _place_grain(
     params: SynthesisParams,
     rng: np.random.Generator,
 ) -> tuple[Truth, TrueGrain | None]:
-    """Add a crystal to the scene; what is true of its reflections, and of itself where it is in the field."""
+    """Add a crystal; return the truth of its reflections, and of the crystal if it is in the field."""
     extent = np.array(scene.film.shape) * scene.pixel_size
     largest = min(params.diameter[1], 1.5 * float(extent.max()))
     diameter = log_uniform(rng, (min(params.diameter[0], largest), largest))
@@ -261,7 +261,7 @@ def _place_grain(
 def _true_grain(
     number: int, lattice: Lattice, whole: Shape, shape: Shape, pixel_size: tuple[float, float]
 ) -> TrueGrain:
-    """What is true of a crystal of which `shape` is the part in the field."""
+    """The truth of a crystal whose part in the field is `shape`."""
     single = not np.delete(lattice.strength, ORDER, axis=1).any()
     every = max(1, int(TRUE_PIXEL / max(pixel_size)))
     corner = whole.rows.start * pixel_size[0], whole.columns.start * pixel_size[1]
@@ -324,7 +324,7 @@ def _add(
     seen: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """Put a crystal's potential into the scene; its bend."""
+    """Add a crystal's potential to the scene and return the crystal's bend."""
     g, strength = lattice.frequencies()[FIRST_HALF][seen], scale * lattice.strength[FIRST_HALF][seen]
     strong = np.abs(strength) > 1e-4 * np.abs(strength).max()
     bent = rng.random() < 0.3
@@ -341,7 +341,7 @@ def _add(
 
 
 def _inner_window(shape: Shape, height: Image) -> Image:
-    """A smooth window that fits inside the grain, as one would look at it."""
+    """A smooth window that fits inside the grain."""
     reach = 0.6 * float(shape.depth.max())
     rise: Image = np.sin(0.5 * np.pi * np.clip(shape.depth / np.float32(max(reach, 1e-6)), 0, 1)) ** 2
     return rise * height

@@ -58,7 +58,7 @@ def train_steps(
     start : keras.Model, optional
         Network to start from, instead of random weights.
     ancestry : tuple of str
-        Of `start`.
+        Ancestry of `start`.
     """
     keras = import_keras()
     import tensorflow as tf
