@@ -1,4 +1,4 @@
-"""Analyse the files of a run, as a generator of steps: a folder of results per file, and the run's records."""
+"""Analyse the files of a run, step by step: a folder of results per file, and the run's records."""
 
 from __future__ import annotations
 
