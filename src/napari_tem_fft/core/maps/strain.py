@@ -375,7 +375,7 @@ def _deformation(
     base: NDArray[np.bool_] | None,
     pairs: Sequence[tuple[Spot, ReferenceFrequency]] = (),
 ) -> tuple[Deformation, GradientMaps]:
-    """Deformation of a grain relative to its part `base`, to known frequencies of its spots, or to its mean."""
+    """Deformation of a grain relative to its part `base`, known frequencies of its spots, or its mean."""
     (rows, columns), inside = region.tight()
     chosen = [spot.g for spot, _ in pairs] or measured_spots([spot.g for spot in spots], width)
     maps = displacement_gradient(
