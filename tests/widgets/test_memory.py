@@ -13,10 +13,12 @@ from napari.layers import Layer
 from OpenGL.GL import glIsTexture
 from vispy.gloo.glir import GlirTexture
 
+from napari_tem_fft.core.progress import Step
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.canvas.panel import close_panel, open_panel
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 from napari_tem_fft.widgets.session.memory import give_back, give_back_early
+from napari_tem_fft.widgets.session.runner import Runner
 from napari_tem_fft.widgets.session.session import session_of
 from own_process import in_own_process
 
@@ -88,3 +90,35 @@ def test_a_closed_panel_leaves_no_textures_in_the_window(make_napari_viewer, qtb
         close_panel(session_of(viewer))
     native.makeCurrent()
     assert not any(glIsTexture(texture) for texture in made)
+
+
+def test_a_run_given_up_frees_what_it_made_though_its_worker_stays(qtbot):
+    made = []
+
+    def steps():
+        array = np.ones(10)
+        made.append(ref(array))
+        while True:
+            yield Step("step", 1, 1, None)
+
+    runner = Runner()
+    runner.start(steps())
+    worker = runner._worker  # as superqt keeps it
+    qtbot.waitUntil(lambda: bool(made))
+    runner.cancel()
+    qtbot.waitUntil(lambda: made[0]() is None)
+    assert worker.abort_requested
+
+
+def test_the_live_fft_keeps_no_micrograph_of_an_image_that_was_closed(viewer, dock, grain_file, qtbot):
+    viewer.add_layer(Layer.create(*read_layers(str(grain_file))[0]))
+    dock.live.click()
+    pixels = ref(dock.live_fft._micrograph.pixels)
+    qtbot.waitUntil(lambda: not dock.live_fft.runner.running)
+    viewer.layers.clear()
+
+    def gone():
+        gc.collect()
+        return pixels() is None
+
+    qtbot.waitUntil(gone)

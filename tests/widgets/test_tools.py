@@ -5,6 +5,7 @@ import pytest
 from napari.utils.key_bindings import coerce_keybinding
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
 
 from mouse import click, drag, stroke
 from napari_tem_fft.layers.results import KEY, plane_of
@@ -122,3 +123,21 @@ def test_keys_take_tools_in_hand(viewer, dock):
         viewer.keymap[coerce_keybinding(KEYS[tool][0])](viewer)
         assert dock.session.tools.tool == tool and dock.spots.tools[tool].isChecked()
     assert len({key for key, _ in KEYS.values()}) == len(KEYS)
+
+
+def test_what_a_region_is_for_is_read_in_full(viewer, dock, qtbot):
+    viewer.window._qt_window.resize(1280, 800)
+    dock.resize(dock.minimumSizeHint().width(), 700)
+    box = dock.spots.action
+    for row in range(box.count()):
+        box.setCurrentIndex(row)
+        shown = box.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, combo_option(box), QStyle.SubControl.SC_ComboBoxEditField, box
+        )
+        assert box.fontMetrics().horizontalAdvance(box.currentText()) <= shown.width()
+
+
+def combo_option(box):
+    option = QStyleOptionComboBox()
+    option.initFrom(box)
+    return option

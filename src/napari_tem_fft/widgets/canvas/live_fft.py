@@ -80,6 +80,7 @@ class LiveFft(QObject):
     def switch_off(self) -> None:
         """Take the rectangle and its FFT away."""
         group, self._group = self._group, None
+        self._micrograph = self._plane = None
         self._timer.stop()
         self.runner.cancel()
         if group is not None:

@@ -19,7 +19,7 @@ from ..canvas.keys import words_of
 from ..canvas.tools import Action, Tool
 from ..session.selection import component_chosen, phase_of
 from ..session.session import Session
-from .controls import button, fill_row, short
+from .controls import button, fill_row
 from .tool_icons import SHOWN, tool_icon
 
 #: Text and help of each tool.
@@ -66,7 +66,7 @@ class MaskTools(QWidget):
         self._group = QButtonGroup(self)
         for each in self.tools.values():
             self._group.addButton(each)
-        self.action = short(QComboBox(), 7)
+        self.action = QComboBox()
         self.action.addItems(list(ACTIONS))
         self.action.setToolTip(
             "What a disk, annulus or sector is for; shown, it gives its filtered image and profile"

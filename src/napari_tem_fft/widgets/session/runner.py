@@ -111,6 +111,9 @@ class Runner(QObject):
         worker = create_worker(_advance, steps, single, self._mark, _start_thread=False)
         worker.yielded.connect(self._on_sent)
         worker.returned.connect(self._on_sent)
+        # superqt's worker puts a function in the place of warnings.showwarning. Where two are at work at
+        # once, one of an ended worker stays there for ever, with what steps have made that were given up
+        worker.aborted.connect(partial(_close, steps))
         self._worker = worker
         _collections.few(self)
         self.started.emit()
@@ -130,6 +133,10 @@ class Runner(QObject):
             self._steps = None
             (self.returned if sent.kind == "result" else self.failed).emit(sent.value)
         self.stopped.emit()
+
+
+def _close(steps: Steps) -> None:
+    steps.close()
 
 
 def _advance(steps: Steps, single: bool, mark: _Mark) -> Generator[_Sent, None, _Sent]:
