@@ -23,7 +23,7 @@ OK, FAILED, USAGE, STOPPED = 0, 1, 2, 130
 
 
 class UsageError(ValueError):
-    """The command cannot be carried out as it was given."""
+    """The command cannot be carried out with these arguments."""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -47,7 +47,7 @@ def never_fail_to_print() -> None:
 
 
 def failure(path: Path, error: Exception, debug: bool, prefix: str = "") -> int:
-    """Tell why a file failed; counts as one."""
+    """Print why a file failed; returns 1, the number of failures."""
     if debug:
         raise error
     text = str(error) or type(error).__name__
@@ -213,7 +213,7 @@ def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None
 
 
 def repeated_names(paths: Sequence[Path]) -> list[str]:
-    """Names that several files share and under which only one could be written."""
+    """Names that several files share, so that only one of these files could be written."""
     count = Counter(path.name.casefold() for path in paths)
     return [name for name, number in count.items() if number > 1]
 

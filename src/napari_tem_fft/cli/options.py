@@ -71,7 +71,7 @@ def run(command: str, args: argparse.Namespace) -> int:
 
 
 def _of(command: str) -> Any:
-    """The module of a command; loaded only where it is asked for."""
+    """The module of a command, loaded only when it is needed."""
     return import_module(f".{command}", __package__)
 
 
@@ -150,7 +150,7 @@ def add_choice_and_library(group: Any) -> None:
 
 
 def add_library(group: Any) -> None:
-    """Options that ask the user's library of phases."""
+    """Options for the search of the user's library of phases."""
     group.add_argument(
         "--library",
         action="store_true",
@@ -259,7 +259,7 @@ def names(text: str) -> list[str]:
 
 
 def inverses(text: str) -> list[Inverse]:
-    """Of what inverse transforms are asked for, in a comma-separated list."""
+    """The requested kinds of inverse transforms, from a comma-separated list."""
     wanted = names(text)
     unknown = ", ".join(name for name in wanted if name not in INVERSES)
     if unknown:

@@ -43,11 +43,11 @@ ENVIRONMENT = {
 
 
 class WorkersError(RuntimeError):
-    """No worker can be had."""
+    """No worker is available."""
 
 
 class Workers(Protocol):
-    """Whatever analyses files: processes of this machine, or a cluster."""
+    """Workers that analyse files: processes on this machine, or a cluster."""
 
     def free(self) -> int:
         """How many more files may be handed over now."""
@@ -76,7 +76,7 @@ class _Worker:
 
 
 class LocalWorkers:
-    """Worker processes of this machine.
+    """Worker processes on this machine.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class LocalWorkers:
             self._replace(worker)
 
     def close(self) -> None:
-        """Let idle workers go, end the others, and remove what they had half written."""
+        """Stop idle workers, terminate the others, and remove their unfinished files."""
         for worker in self._workers:
             if worker.task is None:
                 with suppress(OSError):
@@ -216,20 +216,20 @@ def lost_record(source: Source, attempts: int, death: str) -> Record:
 
 
 def silent_record(source: Source, attempts: int, seconds: float) -> Record:
-    """The record of a file over which a worker gave no sign of life."""
+    """The record of a file at which a worker stopped responding."""
     reason = f"no sign of life for {seconds:g} s: the process that analysed it was ended"
     return Record(source.index, source.path, source.folder, "failed", reason, attempts=attempts)
 
 
 def remove_leftovers(output: Path, source: Source) -> None:
-    """Remove what a worker that was ended had half written for a file."""
+    """Remove unfinished files that a terminated worker had written for a file."""
     folder = output / source.folder
     for path in folder.parent.glob(f"{glob.escape(hidden_prefix(folder.name))}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _work(pipe: Connection, job: Job) -> None:
-    """Body of a worker: analyse what comes until nothing comes any more."""
+    """Main loop of a worker: analyse files until no more arrive."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
     while True:
         try:
@@ -247,7 +247,7 @@ def _work(pipe: Connection, job: Job) -> None:
 
 
 def _answer(job: Job, source: Source, attempt: int) -> Record:
-    """The record of a file, whatever happens: what is no error of an analysis ends as a row too."""
+    """The record of a file, whatever happens: unexpected errors become a row as well."""
     try:
         return analyse_source(job, source, attempt)
     except Exception as error:
@@ -264,9 +264,9 @@ def _death(code: int | None) -> str:
 
 @contextmanager
 def _without_main_program() -> Iterator[None]:
-    """Processes that are started within import this package, and not the program that starts them.
+    """Context in which started processes import this package instead of the program that starts them.
 
-    Else each worker of a run in napari would load the whole of napari.
+    Otherwise each worker of a run in napari would load the whole of napari.
     """
     program = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -278,7 +278,7 @@ def _without_main_program() -> Iterator[None]:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """These variables for processes that are started within."""
+    """Context in which started processes have these environment variables."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -91,7 +91,7 @@ class Identities:
 
     @classmethod
     def joined(cls, parts: Sequence[Identities]) -> Identities:
-        """One after the other; all hold as many lines."""
+        """Concatenate identities, all with the same number of lines."""
         return cls(
             tuple(text for part in parts for text in part.names),
             tuple(text for part in parts for text in part.formulas),
@@ -116,7 +116,7 @@ class Anchor:
 
 @dataclass(frozen=True, eq=False)
 class PhaseLibrary:
-    """Reference structures by what they are searched by.
+    """Reference structures with the properties by which they are searched.
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ class PhaseLibrary:
         return self.anchors[reference - len(self)] if reference >= len(self) else None
 
     def allowed_by(self, rule: ElementRule) -> PhaseLibrary:
-        """The entries that are searched where a rule says what the sample can hold."""
+        """The entries that are searched if a rule restricts the elements of the sample."""
         return self.selected(np.array([is_searched(elements, rule) for elements in self.elements], bool))
 
     def selected(self, chosen: NDArray[np.bool_]) -> PhaseLibrary:

@@ -1,4 +1,4 @@
-"""LocalSpectra: overlapping windowed transforms, and what stands out in each of them.
+"""LocalSpectra: overlapping windowed transforms, and the significant maxima in each of them.
 
 A grain of 5 nm in a field of 100 nm puts 1/400 of the field behind its spots and drowns in the
 transform of the whole image; in a window of its own size it does not. Every window's power is divided
@@ -52,7 +52,7 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalSpectra:
-    """What stands out in overlapping Hann windows (half overlap, border included).
+    """Significant maxima in overlapping Hann windows (half overlap, including the border).
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class LocalSpectra:
         return tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist())
 
     def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
-        """One value a window, interpolated linearly between the windows' middles.
+        """Values of the windows, interpolated linearly between their middles.
 
         Parameters
         ----------

@@ -49,7 +49,7 @@ MOST_LINES = 0.005
 
 @dataclass(frozen=True, slots=True)
 class RegionOfInterest:
-    """What of a larger image a micrograph is: the box around a rectangle or polygon that a person drew.
+    """The region of a larger image that a micrograph shows: the box around a drawn rectangle or polygon.
 
     Attributes
     ----------
@@ -152,7 +152,7 @@ class Micrograph:
         return ny * py, nx * px
 
     def with_calibration(self, calibration: Calibration) -> Micrograph:
-        """The same image with another scale; that it has none is no longer said where it has one now.
+        """The same image with another scale, and without the warning that it has none if it now has one.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class Micrograph:
 
 
 def check_field(micrograph: Micrograph) -> None:
-    """Refuse a field of view that is too small for lattices to be looked for in it.
+    """Refuse a field of view that is too small to search lattices in it.
 
     Raises
     ------
@@ -250,7 +250,7 @@ def prepared_pixels(
 
 
 def _subtract_mean(pixels: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArray[np.float32]:
-    """Pixels in float32 minus about their mean; bad ones are zero."""
+    """Pixels in float32 minus approximately their mean; bad pixels are zero."""
     image = np.empty(pixels.shape, np.float32)
     sample = pixels[:: STRIP // 4] if bad is None else pixels[~bad]
     offset = sample.mean(dtype=np.float64)
@@ -268,7 +268,7 @@ def _subtract_mean(pixels: NDArray[Any], bad: NDArray[np.bool_] | None) -> NDArr
 
 
 def _exact(pixels: NDArray[Any]) -> bool:
-    """Whether pixels are of whole numbers that float32 holds."""
+    """Whether pixels are integers that float32 represents exactly."""
     return pixels.dtype.kind in "ui" and pixels.dtype.itemsize <= 2
 
 
@@ -368,7 +368,7 @@ def _usual_steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def _not_beside_defects(
     shape: tuple[int, ...], rows: NDArray[np.intp], columns: NDArray[np.intp], steps: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Which of the pixels that are off are so by themselves: a hot one moves its neighbours' mean too."""
+    """Select the deviating pixels that are defects: a hot pixel also shifts its neighbours' means."""
     if not len(rows):
         return np.ones(0, bool)
     size = np.zeros((shape[0] + 2, shape[1] + 2), np.float32)
@@ -415,14 +415,14 @@ def _repair(image: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray
 
 
 def _row_means(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean of each row; of a transposed image without a copy of it."""
+    """Mean of each row, without copying a transposed image."""
     sums: NDArray[np.float32] = image @ np.ones(image.shape[1], np.float32)
     means: NDArray[np.float64] = sums.astype(np.float64) / image.shape[1]
     return means
 
 
 def _repair_lines(image: NDArray[np.float32], means: NDArray[np.float64]) -> int:
-    """Replace dead rows by the mean of their sound neighbours, in place; number of pixels replaced."""
+    """Replace dead rows by the mean of their sound neighbours, in place; return the number of pixels."""
     off = means - ndimage.median_filter(means, 9, mode="nearest")
     sigma = 1.4826 * float(np.median(np.abs(off)))
     dead = np.flatnonzero(np.abs(off) > LINE_SIGMA * sigma) if sigma else np.zeros(0, np.intp)
@@ -451,7 +451,7 @@ def _continues(image: NDArray[np.float32], row: int) -> bool:
 def warnings_of(
     micrograph: Micrograph, repaired: int, annotations: NDArray[np.bool_] | None = None
 ) -> tuple[str, ...]:
-    """What the user should know: the reader's warnings, what was masked, how many pixels were repaired."""
+    """Warnings for the user: the reader's, what was masked, and how many pixels were repaired."""
     texts = list(micrograph.warnings)
     if annotations is not None:
         texts.append(

@@ -159,7 +159,7 @@ def masked_profile(
     params: ProfileParams,
     ring_sums: RingSums | None = None,
 ) -> RadialProfile:
-    """Profile of what lies inside the mask: ring sums of the masked power over all of the ring's pixels.
+    """Profile of the spectrum inside the mask: masked power of each ring divided by all of its pixels.
 
     `ring_sums` of the same spectrum follow the mask from the last one, which is faster.
     """
@@ -307,7 +307,7 @@ def fitted_peaks(
     significance: float,
     correlated: float = 1.0,
 ) -> Iterator[ProfilePeak]:
-    """Peaks of a curve above its background that stand out of its error this many times, fitted.
+    """Fit the peaks of a curve that exceed its background by this many standard errors.
 
     Groups of `correlated` neighbouring points count as one point in the fit's uncertainty.
     """
@@ -334,7 +334,7 @@ def _gaussian(g: NDArray[np.float64], centre: float, width: float, height: float
 def _fit_peaks(
     curve: Curve, points: bytes, centre: float, full_width: float, correlated: float
 ) -> ProfilePeak | None:
-    """Gaussian through a peak, None where a fit is impossible; an edit leaves most peaks as they were.
+    """Fit a Gaussian to a peak; None if that is impossible. Most peaks are unchanged by an edit.
 
     `points` are g, height and error, three rows of float64.
     """
@@ -363,7 +363,7 @@ def _fit_peaks(
 
 
 def listed_peaks(profiles: Sequence[RadialProfile]) -> tuple[ProfilePeak, ...]:
-    """Peaks of the masked profile; of the local maximum where nothing is masked, else of the whole image.
+    """Peaks of the masked profile or, if nothing is masked, of the local maximum or the whole image.
 
     A plane has a peak in each of the curves, and they differ by their backgrounds and widths: shown side by
     side, d would seem to have two values.

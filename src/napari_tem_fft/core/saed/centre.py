@@ -66,7 +66,7 @@ class PatternCentre:
 
 
 def pattern_pixels(pixels: NDArray[Any], name: str) -> Image:
-    """Pixels of a pattern in float32, compressed so that spots and diffuse light are of like weight.
+    """Pixels of a pattern in float32, compressed so that spots and diffuse light have similar weight.
 
     The result is asinh((I - median) / spread), which is linear in the noise and logarithmic in spots.
 
@@ -166,7 +166,7 @@ def _convolution(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
 def _refine_centre(
     image: Image, start: Point, hidden: NDArray[np.bool_] | None = None
 ) -> tuple[Point, float]:
-    """Centre near a start by the details, with sigma; the start where they do not show it."""
+    """Centre near a start from the details, with sigma; the start itself if the details do not show it."""
     factor = max(1, -(-max(image.shape) // FINE))
     small = bin_pattern(image, factor)
     detail = _details(small, None if hidden is None else bin_pattern(hidden.astype(np.float32), factor) > 0)
@@ -188,7 +188,7 @@ def _refine_centre(
 
 
 def _details(image: Image, hidden: NDArray[np.bool_] | None) -> Image:
-    """The fine details of an image; none under what is hidden, nor by its edge."""
+    """The fine details of an image; zero in the hidden area and along its edge."""
     if hidden is None:
         return ndimage.gaussian_filter(image, 1.0) - ndimage.gaussian_filter(image, DETAIL)
     weight = (~hidden).astype(np.float32)
@@ -220,7 +220,7 @@ def bin_pattern(image: Image, factor: int) -> Image:
 
 
 def unbin_centre(point: Point, factor: float) -> Point:
-    """The place on the image of a place on the binned one."""
+    """Convert a position on the binned image to a position on the image."""
     return (point[0] + 0.5) * factor - 0.5, (point[1] + 0.5) * factor - 0.5
 
 

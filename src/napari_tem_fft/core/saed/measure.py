@@ -96,7 +96,7 @@ class PatternParams:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatternMeasurement:
-    """What was measured on a stored pattern.
+    """Measurements of a stored pattern.
 
     Attributes
     ----------
@@ -270,7 +270,7 @@ def _scale(pattern: Micrograph) -> Point:
 def _centre_and_stop(
     pattern: Micrograph, compressed: NDArray[np.float32], image: NDArray[np.float32], given: Point | None
 ) -> tuple[PatternCentre, BeamStop | None, tuple[str, ...]]:
-    """The centre, and the beam stop, each of which needs the other: the stop first by a rough centre."""
+    """The centre and the beam stop. Each needs the other, so the stop is found with a rough centre first."""
     try:
         found, warnings = _centre(pattern, compressed, given)
     except ValueError:
@@ -296,7 +296,7 @@ def _centre(
     given: Point | None,
     hidden: NDArray[np.bool_] | None = None,
 ) -> tuple[PatternCentre, tuple[str, ...]]:
-    """The centre by the user, the file or the symmetry, and what the user should know of it."""
+    """The centre from the user, the file or the symmetry, and warnings about it."""
     origin = pattern.calibration.origin
     warnings: tuple[str, ...] = ()
     try:
@@ -346,7 +346,7 @@ def _by_the_file(
 
 
 def _grey_levels(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Grey levels without their median, so that pedestals of millions leave room for digits."""
+    """Grey levels minus their median, so that a pedestal of millions does not cost precision."""
     image = np.asarray(pixels, np.float64)
     finite = np.isfinite(image)
     level = float(np.median(image[finite]))

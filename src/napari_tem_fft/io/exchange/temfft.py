@@ -45,7 +45,7 @@ _INCOMPLETE = "the copy or transfer broke: copy it again, or analyse the microgr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredLayer:
-    """A layer of napari in plain values.
+    """A napari layer as plain values.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """What a ``*.temfft`` holds; each part may be missing.
+    """Contents of a ``*.temfft``; each part may be missing.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ def save_temfft(
 
 
 def load_temfft(path: str | Path) -> Document:
-    """What `save_temfft` wrote; transforms are computed again.
+    """Read a document that `save_temfft` wrote; transforms are computed again.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""An analysis as a folder, and back.
+"""Write an analysis into a folder, and read it back.
 
 The folder holds ``analysis.json`` (everything but the arrays), tables, maps and one picture. It is
 made under a temporary name; ``analysis.json`` is moved in last, so a folder that has one is complete.
@@ -173,7 +173,7 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
 
 
 def _write_start(folder: Path, start: EditStart, grid: MapGrid) -> None:
-    """The maps of what edits begin from."""
+    """The maps from which edits start."""
     write_map(folder / START_GRAINS, label_planes(start.found.grains, start.found.regions, grid), grid)
     write_heats(folder / START_HEATS, start.found.regions, grid)
     if start.specimen is not None:
@@ -181,7 +181,7 @@ def _write_start(folder: Path, start: EditStart, grid: MapGrid) -> None:
 
 
 def _read_start(folder: Path, stored: Mapping[str, Any] | None, grid: MapGrid) -> EditStart | None:
-    """What edits begin from; None where the analysis was not edited, or version 0.1 has written it."""
+    """The results from which edits start; None if the analysis was not edited or is from version 0.1."""
     if stored is None:
         return None
     grains = from_plain(tuple[Grain, ...], stored["grains"])
@@ -191,7 +191,7 @@ def _read_start(folder: Path, stored: Mapping[str, Any] | None, grid: MapGrid) -
 
 
 def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
-    """The analysis that `save_results` wrote, with the transforms computed again.
+    """Read the analysis that `save_results` wrote; the transforms are computed again.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ def write_grains(
     unit: LengthUnit = "nm",
     cells: Mapping[int, PlaneCell | None] | None = None,
 ) -> None:
-    """Write one row a grain and component, largest grain first.
+    """Write one row per grain and component, largest grain first.
 
     The orientation is the azimuth, counter-clockwise from +x as displayed, of the planes by which the
     component's grains are compared. Rotation and Euler angles (see `euler_angles`) are those of the named
@@ -80,7 +80,7 @@ def write_misorientations(path: Path, analysis: Analysis) -> None:
 
 
 def write_sizes(path: Path, analysis: Analysis) -> None:
-    """Write the histogram of diameters of each component, and of all grains, one row a bin.
+    """Write the histogram of diameters of each component, and of all grains, one row per bin.
 
     The first row of a component, without a bin, holds all its grains. Means are those of whole grains.
     """
@@ -95,7 +95,7 @@ def cells_of_grains(analysis: Analysis) -> dict[int, PlaneCell | None]:
 def grain_rows(
     analysis: Analysis, cells: Mapping[int, PlaneCell | None] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Rows of the grains' table; their cells (`cells_of_grains`) where they are known already."""
+    """Rows of the grains' table; `cells` are the grains' cells (`cells_of_grains`) if already known."""
     cells = cells_of_grains(analysis) if cells is None else cells
     grains = {grain.id: grain for grain in analysis.grains}
     cut = _is_cut(analysis)
@@ -243,7 +243,7 @@ def sizes_of(analysis: Analysis) -> dict[str, tuple[list[float], list[bool]]]:
 
 
 def write_deformation_table(path: Path, analysis: Analysis) -> None:
-    """Write one row a grain whose deformation was measured.
+    """Write one row for each grain whose deformation was measured.
 
     Axes are x to the right and y upwards, rotations counter-clockwise as displayed. Cells of the strain are
     empty where a grain shows one direction: its change of d and the turn of its planes are along `along_deg`.

@@ -1,4 +1,4 @@
-"""Maps and inverse transforms as TIFF files of ImageJ's convention, in nm; other programs measure on them."""
+"""Maps and inverse transforms as TIFF files in ImageJ's convention, in nm, for use in other programs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
 
 
 def read_map(path: Path) -> NDArray[Any]:
-    """The image of a file that `write_map` wrote; a boolean one comes back as 0 and 255.
+    """Read an image that `write_map` wrote; a boolean one is returned as 0 and 255.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def label_planes(
 
 
 def write_heats(path: Path, regions: Sequence[GrainRegion], grid: MapGrid) -> None:
-    """Write one heat a grain, cut to where it is not zero, and the corner (y, x) where it begins."""
+    """Write the heat of each grain, cropped to where it is nonzero, and the first corner (y, x) of the crop."""
     parts: dict[str, Any] = {"shape": np.array((len(regions), *grid.shape))}
     for number, region in enumerate(regions):
         parts[f"corner_{number}"] = np.array([side.start for side in region.box])
@@ -120,7 +120,7 @@ def write_heats(path: Path, regions: Sequence[GrainRegion], grid: MapGrid) -> No
 
 
 def read_regions(path: Path, grains: Sequence[Grain], labels: NDArray[np.uint16]) -> tuple[GrainRegion, ...]:
-    """Where the grains are, from a file that `write_heats` wrote.
+    """Read the regions of the grains from a file that `write_heats` wrote.
 
     Parameters
     ----------
@@ -165,13 +165,13 @@ def _check_claim(path: Path, shape: tuple[int, ...], width: int) -> None:
 
 
 def write_network_picture(path: Path, picture: NetworkPicture) -> None:
-    """Write what a network said of every frequency, in 255 steps: it is looked at, not reckoned with."""
+    """Write a network's output for every frequency, in 255 steps: it is displayed, not computed with."""
     steps = np.round(255 * picture.probability).astype(np.uint8)
     np.savez_compressed(path, probability=steps, step_1_nm=np.array(picture.grid.step))
 
 
 def read_network_picture(path: Path) -> NetworkPicture:
-    """What a network said, from a file that `write_network_picture` wrote.
+    """Read a network's output from a file that `write_network_picture` wrote.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def write_deformations(path: Path, parts: Sequence[Deformation]) -> None:
 
 
 def read_deformations(path: Path, shape: tuple[int, int, int]) -> tuple[Deformation, ...]:
-    """The deformations of a file that `write_deformations` wrote.
+    """Read the deformations from a file that `write_deformations` wrote.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def _deformation(arrays: Any, number: int, grain: int) -> Deformation:
 
 
 def write_inverses(folder: Path, analysis: Analysis, wanted: Sequence[Inverse]) -> None:
-    """Write ``ifft.tif``, ``ifft_COMPONENT.tif`` and ``ifft_spot_ID.tif``, whichever are wanted.
+    """Write ``ifft.tif``, ``ifft_COMPONENT.tif`` and ``ifft_spot_ID.tif``, whichever are requested.
 
     Each is float32, mean zero, and covers the whole micrograph.
     """
