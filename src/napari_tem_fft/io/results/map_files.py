@@ -111,7 +111,7 @@ def label_planes(
 
 
 def write_heats(path: Path, regions: Sequence[GrainRegion], grid: MapGrid) -> None:
-    """Write the heat of each grain, cropped to where it is nonzero, and the first corner (y, x) of the crop."""
+    """Write the heat of each grain, cropped to where it is nonzero, and the corner (y, x) of the crop."""
     parts: dict[str, Any] = {"shape": np.array((len(regions), *grid.shape))}
     for number, region in enumerate(regions):
         parts[f"corner_{number}"] = np.array([side.start for side in region.box])
