@@ -315,10 +315,14 @@ class User:
         """Save all, clear all, open again."""
         self.rest()
         if len(self.viewer.layers):
-            (path,) = self.viewer.layers.save(str(self.place / "all.temfft"), plugin="napari-tem-fft")
+            paths = self.viewer.layers.save(str(self.place / "all.temfft"), plugin="napari-tem-fft")
+            if not paths:
+                self.bad += 1
+                print(f"not saved: {[layer.name for layer in self.viewer.layers]}", flush=True)
+                return
             self.viewer.layers.clear()
             self.wait(0.05)
-            self.viewer.open(path, plugin="napari-tem-fft")
+            self.viewer.open(paths[0], plugin="napari-tem-fft")
 
     def do_clear(self) -> None:
         if self.random.random() < 0.3:
