@@ -103,6 +103,7 @@ def test_a_row_of_the_table_flies_to_its_grain_and_escape_ends_the_selection(vie
 
 
 def test_a_grain_as_large_as_the_image_is_not_looked_at_from_afar(viewer, dock, small):
+    dock.session.stage.look("real")
     dock.session.stage.fly_to((1.9, 3.8), 50.0)
     side = np.min(np.ptp(small.layer.extent.world, axis=0))
     assert viewer.scene.camera.zoom * side > 0.8 * min(viewer.canvas.size)

@@ -62,8 +62,8 @@ def test_the_planes_are_said_in_words_with_indices_where_one_grain_knows_them():
     first, second = orientations((AL,), GRAINS, MATCHES, SPOTS)
     unknown = replace(first, component="unknown crystal", hkl=None)
     nameless = replace(first, hkl=None)
-    assert families((nameless, second, unknown), ()) == "Al 111 (0.2342 nm), unknown crystal (0.2338 nm)"
-    assert families((first, second), (), "angstrom") == "Al 111 (2.338 \u00c5)"
+    assert families((nameless, second, unknown), ()) == "Al 1 1 1 (0.2342 nm), unknown crystal (0.2338 nm)"
+    assert families((first, second), (), "angstrom") == "Al 1 1 1 (2.338 \u00c5)"
     assert families((), ()) == "no planes that grains have in common"
 
 
@@ -100,7 +100,7 @@ def test_twins_that_show_the_same_smallest_azimuth_have_two_rotations_and_colour
     ]
     image = orientation_map(found, grains, REGIONS[:2], np.ones(SHAPE, bool))
     assert image[0, 0] == pytest.approx(45.26) and image[3, 5] == pytest.approx(154.74)
-    assert families(found, ()) == "Al 200 along [011] (0.2025 nm)"
+    assert families(found, ()) == "Al 2 0 0 along [0 1 1] (0.2025 nm)"
 
 
 def test_a_grain_without_a_rotation_keeps_its_family_beside_those_that_have_one():
