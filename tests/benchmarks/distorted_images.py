@@ -117,7 +117,7 @@ def main() -> None:
     print(f"{'grains, stretch, scale':26}" + "".join(f"{name:>10}" for name in HEADER))
     for name, number in (("several", 4), ("single", 1)):
         for stretch in (0.0, 0.01, 0.03, 0.05):
-            for error in (0.01, 0.03, 0.05) if stretch == 0.03 else (0.01,):
+            for error in (0.01, 0.03, 0.05) if stretch in (0.0, 0.03) else (0.01,):
                 label = f"{name} {100 * stretch:g} %, scale {100 * error:g} %"
                 line = measure(number, stretch, error, args.trials * 4 // number, args.seed)
                 print(f"{label:26}{line}", flush=True)
