@@ -178,9 +178,9 @@ def test_tiff_of_a_stack_and_of_labels(tmp_path):
 
 
 def test_tiff_of_what_it_cannot_hold_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="4 axes"):
+    with pytest.raises(RuntimeError, match="4 axes"):
         write_image(str(tmp_path / "a.tif"), np.zeros((2, 2, 2, 2)), {})
-    with pytest.raises(ValueError, match="one axis is in nanometer"):
+    with pytest.raises(RuntimeError, match="one axis is in nanometer"):
         write_image(str(tmp_path / "a.tif"), PIXELS, {"units": ("nanometer", "1 / nanometer")})
 
 
@@ -192,3 +192,12 @@ def test_napari_offers_both_writers(tmp_path):
     (path,) = viewer.layers.save(str(tmp_path / "film.temfft"))
     viewer.open(path, plugin="napari-tem-fft")
     assert [layer.name for layer in viewer.layers] == ["film", "film [1]"]
+
+
+def test_napari_says_why_nothing_is_saved(viewer, tmp_path, monkeypatch):
+    def refuse(path, document):
+        raise ValueError("two images are the same")
+
+    monkeypatch.setattr("napari_tem_fft.plugin.writer.save_temfft", refuse)
+    with pytest.raises(RuntimeError, match="two images are the same"):
+        viewer.layers.save(str(tmp_path / "all.temfft"), plugin="napari-tem-fft")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,17 @@ def write_document(path: str, layers: Sequence[LayerData]) -> list[str]:
     -------
     list of str
         What was written.
+
+    Raises
+    ------
+    RuntimeError
+        If the layers cannot be saved; the message says why.
     """
+    with _told():
+        return _written(path, layers)
+
+
+def _written(path: str, layers: Sequence[LayerData]) -> list[str]:
     layers = [_unselected(layer) for layer in layers if _role(layer) not in PASSING] or list(layers)
     analyses: list[Analysis] = []
     for _, attributes, _ in layers:
@@ -49,10 +60,26 @@ def write_document(path: str, layers: Sequence[LayerData]) -> list[str]:
 
 
 def write_image(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
-    """Save an image or labels as TIFF of ImageJ's convention, which keeps the pixel size and its unit."""
+    """Save an image or labels as TIFF of ImageJ's convention, which keeps the pixel size and its unit.
+
+    Raises
+    ------
+    RuntimeError
+        If the file cannot hold the image; the message says why.
+    """
     scale, units = attributes.get("scale", (1.0, 1.0))[-2:], attributes.get("units", ("pixel", "pixel"))[-2:]
     contrast = attributes.get("contrast_limits")
-    return [str(write_tiff(path, data, scale, [str(unit) for unit in units], contrast))]
+    with _told():
+        return [str(write_tiff(path, data, scale, [str(unit) for unit in units], contrast))]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let napari say what is wrong: where a writer raises `ValueError`, it says nothing and saves nothing."""
+    try:
+        yield
+    except ValueError as error:
+        raise RuntimeError(str(error)) from error
 
 
 def analysis_of(attributes: Mapping[str, Any]) -> Analysis | None:
