@@ -47,7 +47,8 @@ WIDTH = 1.5
 #: Share of the turn between neighbours that happens within the places. Simulated arcs and onions of 5 to 50
 #: nm have .47 to .95, crystals side by side 0 (`tests/benchmarks/bent_lattices.py`).
 CONTINUOUS = 0.4
-#: ... in so many standard uncertainties, for so many places; and no pair is known better than to SHARE_ERROR.
+#: ... in this many standard uncertainties, for this many places; and no pair is known better than to
+#: SHARE_ERROR.
 SIGMAS, FEWEST, SHARE_ERROR = 4.0, 3, 0.1
 #: Directions of a ring-like lattice spread over this, degrees; below it is one crystal, somewhat bent.
 LEAST_TURN = 10.0
@@ -59,13 +60,13 @@ FEWEST_STACKS, FEWEST_PAIRS, UNEVEN, ALIKE, DEALS = 6, 4, 1e-6, 0.01, 1000
 #: .7.
 BROAD, BROAD_SHARE, FEWEST_BROAD, FEWEST_GRAINS = 0.13, 0.85, 8, 3
 #: Spacings that crystals of one structure have in such a band: {111} and {200} of cubic ones, (100), (002)
-#: and (101) of hexagonal ones. So many explain a broad family less often than UNEVEN.
+#: and (101) of hexagonal ones. A family is broad if this many explain it less often than UNEVEN.
 CUBIC, HEXAGONAL = 2, 3
 #: A stretch of the image, along an axis or a diagonal, from which the fit of spacings begins.
 TRIED_STRETCH = 0.02
-#: Two spots of one grain closer in direction than this, degrees, but of different |g| by so many sigmas, are
-#: an arc: as reflections of a crystal they need a cell of more than two of their spacings. Where there are so
-#: many arcs, the spacings of a hexagonal crystal need not be thought of.
+#: Two spots of one grain closer in direction than this, degrees, but of different |g| by this many sigmas,
+#: are an arc: as reflections of a crystal they need a cell of more than two of their spacings. Where there
+#: are so many arcs, the spacings of a hexagonal crystal need not be thought of.
 ARC, ARC_SIGMAS, FEWEST_ARCS = 25.0, 3.0, 3
 
 
@@ -286,7 +287,7 @@ def _place(
     moments = np.einsum("ayx,byx,yx->ab", off, off, weight) + 1e-9 * total * np.eye(2)
     gradient = np.linalg.solve(moments, np.einsum("ayx,yx->a", off, weight * (azimuth - mean)))
     together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels that share their noise
-    # a phase that wanders by so many cycles over the radius
+    # a phase that wanders by this many cycles over the radius
     wander = 8 * PHASE_WANDER / (spot.length * grain.diameter**2)
     covariance = together * np.linalg.inv(moments) + wander**2 * np.eye(2)
     turned = float(np.radians(spot.azimuth)) + mean
@@ -469,7 +470,7 @@ def _is_arc(a: Spot, b: Spot) -> bool:
 def _misfit_of_spacings(
     log_g: NDArray[np.float64], azimuth: NDArray[np.float64], error: NDArray[np.float64], count: int
 ) -> float:
-    """Least chi-squared of ln |g| that have so many true values, in an image that is stretched somehow.
+    """Least chi-squared of values of ln |g| about `count` true ones, in an image with any stretch.
 
     Values are dealt out to the true ones along the line, where that is exact, for one stretch after another,
     and the stretch is fitted to them, in turn.
@@ -506,7 +507,7 @@ def _misfit_from(
 
 
 def _dealt_out(value: NDArray[np.float64], error: NDArray[np.float64], count: int) -> NDArray[np.intp]:
-    """To which of so many true values each value belongs, so that chi-squared is least."""
+    """Which of `count` true values each value belongs to, so that chi-squared is least."""
     order = np.argsort(value)
     weight, ordered = error[order] ** -2.0, value[order] - value.mean()
     sums = [np.append(0.0, np.cumsum(weight * ordered**power)) for power in range(3)]

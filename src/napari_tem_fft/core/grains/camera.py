@@ -17,8 +17,8 @@ from ..spots.plane_lattice import positions
 from ..spots.spot import Spot
 from .grain import GrainSet
 
-#: A spot lies on an axis, and at a multiple of the period's frequency, to so many sigmas; a sigma is at least
-#: this share of a frequency step.
+#: A spot lies on an axis, and at a multiple of the period's frequency, to this many sigmas; a sigma is at
+#: least this share of a frequency step.
 SIGMAS, LEAST_SIGMA = 3.0, 0.02
 #: Longest period, in pixels, of a pattern of several spots and of a single one: more periods than that hold
 #: any frequency.

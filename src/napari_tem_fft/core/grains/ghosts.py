@@ -18,20 +18,20 @@ from ..spots.plane_lattice import positions
 from ..spots.spot import Spot, separations
 from .region import GrainRegion
 
-#: A rim is smaller than its crystal, at most so many nm away from it, and its strongest spot has at most this
-#: share of the SNR of the crystal's strongest.
+#: A rim is smaller than its crystal, at most this many nm away from it, and its strongest spot has at most
+#: this share of the SNR of the crystal's strongest.
 NEAR, WEAKER = 1.0, 1 / 8
-#: Each of its spots lies within so many radii of its disc, and within this share of \|g\|, of a spot of the
-#: crystal that is so many times stronger: more than this share of them does, and two at least. On multislice
-#: images rims have their spots up to 1.9 radii away.
+#: Each of its spots lies within this many radii of its disc, and within this share of \|g\|, of a spot of
+#: the crystal that is this many times stronger: more than this share of them does, and two at least. On
+#: multislice images rims have their spots up to 1.9 radii away.
 RADII, SHARE_OF_G, STRONGER = 2.0, 0.125, 1.5
 MATCHED, LEAST = 0.5, 2
-#: Spots that one turn and stretch explains to so many sigmas, or to this share of \|g\|, are another
+#: Spots that one turn and stretch explains to this many sigmas, or to this share of \|g\|, are another
 #: crystal's.
 SIGMAS, ALIKE = 4.0, 0.006
-#: A spot is the lobe of another grain's, at most `NEAR` away, that is so many times as strong and lies within
-#: so many radii of the larger of their discs. Of crystals side by side the weaker one has a thirtieth in
-#: `tests/benchmarks/weak_crystals.py`, and stays.
+#: A spot is the lobe of another grain's, at most `NEAR` away, that is this many times as strong and lies
+#: within this many radii of the larger of their discs. Of crystals side by side the weaker one has a
+#: thirtieth in `tests/benchmarks/weak_crystals.py`, and stays.
 LOBE_STRONGER, LOBE_RADII = 100.0, 1.5
 
 

@@ -52,7 +52,7 @@ def grain_diffractogram(
 
 
 def _pixels(cells: slice, factor: float, length: int) -> slice:
-    """Pixels of an image, `length` long, that some cells of the map cover; at least so many as are needed."""
+    """Pixels of an image, `length` long, that cells of the map cover, and no fewer than are needed."""
     first, last = cells.start * factor, cells.stop * factor
     missing = max(min(LEAST_SIDE, length) - (last - first), 0.0)
     first = np.clip(first - missing / 2, 0, max(length - max(last - first, LEAST_SIDE), 0))

@@ -18,7 +18,7 @@ LOBE_FACTOR = 6.0
 #: A maximum must exceed the typical power of any line through it by this factor, or it is part of a streak
 #: (steps between scan lines, drift, facets, the image's edges).
 STREAK_FACTOR = 25.0
-#: Chance alone makes the strongest of these lines so many times the mean.
+#: Chance alone makes the strongest of these lines this many times the mean.
 STREAK_NOISE = 2.5
 #: Such lines are looked at from here to there, in frequency resolutions, in this many directions.
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.83; doubled, nothing.
@@ -27,21 +27,21 @@ STREAK_DIRECTIONS = 12
 #: A maximum must exceed the typical power of the line between zero frequency and itself by this factor, where
 #: that line is above what chance makes of it, or it belongs to an edge: vacuum's, a step's, a facet's.
 EDGE_FACTOR, EDGE_NOISE = 4.0, 2.5
-#: That line is looked at from this share of |g| on to so many resolutions before it, at so many points.
+#: That line is looked at from this share of |g| on to this many resolutions before it, at this many points.
 EDGE_FROM, EDGE_SHORT, EDGE_POINTS = 0.2, 2.5, 32
 #: Facets that lie along lattice planes, and the lens where it passes a reflection's flanks better than the
 #: reflection, draw it out along the line to zero frequency. A maximum must exceed this ridge by this factor,
 #: the mean of the typical powers on both sides, where it is above what chance makes of it. On 22 simulated
 #: images it takes 10 of 35 false spots, and 2 of 399 true ones.
 RIDGE_FACTOR, RIDGE_NOISE = 5.0, 2.5
-#: From here to there, in resolutions, and at so many points; inwards to `EDGE_FROM` of |g|.
+#: From here to there, in resolutions, and at this many points; inwards to `EDGE_FROM` of |g|.
 RIDGE_REACH, RIDGE_POINTS = (1.5, 7.0), 16
 #: Two reflections of one lattice are not nearer than 1 / (largest d): of two such maxima the weaker one is a
 #: satellite (a facet's, a scan distortion's) unless it has this share of the power, near and farther off;
-#: "near" is within so many resolutions.
+#: "near" is within this many resolutions.
 SATELLITE_SHARES = (0.3, 0.03)
 SATELLITE_NEAR = 6.0
-#: Two maxima nearer than so many resolutions can be the flanks of one.
+#: Two maxima nearer than this many resolutions can be the flanks of one.
 SPLIT = 1.2
 #: A maximum this near to a frequency that is known to be a reflection is that reflection, 1/nm.
 SURE_REACH = 0.05

@@ -12,9 +12,9 @@ from ..crystal.plane_lattice import reduce_bases
 from ..spots.spot import Spot
 from .grain import Grain
 
-#: Only so many of the strongest spots start a lattice, and so many count.
+#: Only this many of the strongest spots start a lattice, and this many count.
 STARTERS, MOST_SPOTS = 8, 32
-#: Spots belong to a lattice within so many standard deviations; beyond their fit they are this far off,
+#: Spots belong to a lattice within this many standard deviations; beyond their fit they are this far off,
 #: relative: bending, lens and tilt. On simulated grains 0.3 % loses spots, and 1.2 % finds finer lattices.
 REACH, BENT = 3.5, 0.006
 #: Two spots are two directions above this sine.

@@ -33,9 +33,9 @@ RADII = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0, 50.0)
 RIM_SHARES = (0.612, 0.528, 0.486, 0.466, 0.455, 0.457, 0.470, 0.485)
 #: A region must exceed the significance level by this factor before the finer filter is good enough.
 CLEAR = 3.0
-#: The heat of a grain reaches so many pixels beyond its region.
+#: The heat of a grain reaches this many pixels beyond its region.
 RIM = 8
-#: So many pixels around the place where a grain is known to be are looked at first.
+#: This many pixels around the place where a grain is known to be are looked at first.
 MARGIN = 12
 
 

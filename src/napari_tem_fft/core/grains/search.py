@@ -41,10 +41,10 @@ SETTLED, UNCHANGED = 0.85, 0.95
 LAID_OVER = 0.5
 #: An outline in which a seed has less than this share of the SNR that it had before is of another grain.
 FADED = 0.5
-#: Detections of so many grains of like g that lie near each other can be one seed.
+#: Detections of this many grains of like g that lie near each other can be one seed.
 GRAINS_A_SEED = 4
-#: What is left of a small field is looked at where it is larger than so many squares of the filter's width,
-#: so many times at most.
+#: What is left of a small field is looked at where it is larger than this many squares of the filter's width,
+#: this many times at most.
 LEAST_REST, MOST_RESTS = 2 * np.pi, 3
 #: Most spots whose maps are added for a grain's region.
 MOST_MAPPED = 8

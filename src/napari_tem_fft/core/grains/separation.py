@@ -42,7 +42,7 @@ STEP, STEP_REACH = 0.7, (0.5, 1.7)
 SMALLEST_TURN, SMALLEST_CHANGE = np.radians(0.4), 0.004
 #: Both must be in one piece each, which together hold this share of the region.
 IN_PIECES = 0.85
-#: A part is larger than so many squares of the filter's width.
+#: A part is larger than this many squares of the filter's width.
 SMALLEST_PART = 2 * np.pi
 #: A waist is narrower than this share of the narrower part beside it.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.90, grains 12 -> 13.

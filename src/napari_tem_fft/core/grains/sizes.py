@@ -17,7 +17,7 @@ from .region import GrainRegion
 
 #: Widths of the histogram's bins that people like to read, times a power of ten, nm.
 ROUND = (1.0, 2.0, 5.0, 10.0)
-#: A mask that comes within so many map pixels of the image's border is cut by it.
+#: A mask that comes within this many map pixels of the image's border is cut by it.
 BORDER = 2
 
 

@@ -24,7 +24,7 @@ from .region import GrainRegion
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.86, area 0.89 -> 0.91, belief 0.73 ->
 #: 0.74, right names 4 -> 5; doubled, nothing.
 TAPER_SHARE = 0.9
-#: Noise that leaks from other rings is counted where it is so many times what is there: at the edge of a
+#: Noise that leaks from other rings is counted where it is this many times what is there: at the edge of a
 #: filter. Below that, Thon rings and the film's fall would be blurred, too.
 CLIFF = 2.0
 #: Entries of the table of noise density against |g|^2.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 NEAR, LEAST_DIAMETER = 0.5, 1.0
 #: Spots are of the same planes where |g| differs by less than this share, and the azimuth by less, deg.
 SAME_G, SAME_AZIMUTH = 0.03, 6.0
-#: A grain that is missing in so many frames is still the same when it is back: weak ones come and go.
+#: A grain that is missing in this many frames is still the same when it is back: weak ones come and go.
 MISSED = 2
 #: Cost of a pair that is none.
 _NEVER = 1e6

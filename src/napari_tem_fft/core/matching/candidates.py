@@ -14,7 +14,7 @@ from ..crystal.symmetry import along_zone
 from .result import Candidate, IndexedSpot
 from .search import Found
 
-#: Candidates that are reported: at most so many, and more probable than this.
+#: Candidates that are reported: at most this many, and more probable than this.
 MOST, LEAST_POSTERIOR = 10, 1e-4
 
 

@@ -28,7 +28,7 @@ from .zone_patterns import FLOORS, SHARPNESS, THRESHOLDS, damping
 
 #: Expected number of spurious spots in a grain, for each unit of their probability.
 SPURIOUS_SPOTS = 7.0
-#: The intensities of more spots than this count no more than those of so many.
+#: The intensities of more spots than this count no more than those of this many.
 INTENSITY_SPOTS = 3.0
 #: Share of the scatter of a reflection's brightness that grains of one image have in common, by the lens:
 #: n grains that show the same reflections tell as much as n / (1 + share (n - 1)) independent ones. By images

@@ -17,15 +17,15 @@ from .geometry import GRAIN_SCALE, ScalePrior, stretch_direction
 from .params import MatchParams
 from .result import Candidate, GrainMatch
 
-#: A name's scale is within so many standard deviations of what is stated, its own uncertainty included.
+#: A name's scale is within this many standard deviations of what is stated, its own uncertainty included.
 SCALE_SIGMAS = 3.0
 #: More stretch than this has to be shown by the image itself, unless a person has stated how much there is.
 USUAL_STRETCH = 0.015
-#: It is shown by one grain with so many spots in so many directions, or by two grains that agree.
+#: It is shown by one grain with this many spots in this many directions, or by two grains that agree.
 SHOWING_SPOTS, SHOWING_DIRECTIONS = 4, 3
 #: Largest misfit of a likely phase, and of one that shows a stretch.
 LARGEST_MISFIT = 2.2
-#: A hint explains this share of the spots, and at most so many are given.
+#: A hint explains this share of the spots, and at most this many are given.
 HINT_SHARE, MOST_HINTS = 0.75, 3
 
 

@@ -9,12 +9,13 @@ from .observations import COLLINEAR, Observed
 from .pair_index import PhaseIndex
 from .placement import Hypotheses, place
 
-#: A pair of spots fits a pair of reflections within so many standard deviations.
+#: A pair of spots fits a pair of reflections within this many standard deviations.
 GATE = 3.3
 #: Grain, first and second spot of each pair.
 _Pairs = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
-#: At most so many pairs of a grain's spots are looked up; and if none of them fits anything, up to so many:
-#: of a large cell whose reflections are about equally strong the first spots can be none of the `STARTERS`.
+#: At most this many pairs of a grain's spots are looked up; and if none of them fits anything, up to this
+#: many: of a large cell whose reflections are about equally strong the first spots can be none of the
+#: `STARTERS`.
 MOST_PAIRS, FURTHER_PAIRS = 8, 280
 
 

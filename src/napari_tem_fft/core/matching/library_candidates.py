@@ -18,7 +18,8 @@ from .pair_index import PhaseIndex, build_index, index_key, join_indices
 from .params import MatchParams
 from .result import GrainMatch
 
-#: Cells of one phase that differ less than this are one to the matcher (relative), and at most so many count.
+#: Cells of one phase that differ less than this are one to the matcher (relative), and at most this many
+#: count.
 SAME_CELL, MOST_CELLS = 0.003, 5
 
 

@@ -16,7 +16,7 @@ from .params import MatchParams
 
 #: The band of |g| of an image of which nothing is known, 1/nm.
 ANY_G = (0.0, float("inf"))
-#: At most so many spots of a grain are used, the strongest ones.
+#: At most this many spots of a grain are used, the strongest ones.
 MOST_SPOTS = 24
 #: Two spots are one direction within this angle, radians.
 COLLINEAR = np.radians(4.0)

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from .observations import COLLINEAR, Observed
 from .search import Found
 
-#: A further lattice needs so many spots that the first one does not explain, in two directions.
+#: A further lattice needs this many spots that the first one does not explain, in two directions.
 FURTHER_SPOTS = 3
 #: ... which are not all faint: the SNR of the third strongest is at least this.
 FURTHER_SNR = 18.0
-#: The first lattice needs so many spots, and must not be out of the question.
+#: The first lattice needs this many spots, and must not be out of the question.
 FIRST_SPOTS = 3
 MOST_UNLISTED = 0.9
 

@@ -159,7 +159,7 @@ def join_indices(parts: Sequence[PhaseIndex], key: str) -> PhaseIndex:
 
 
 def _joined(blocks: Sequence[Mapping[str, NDArray[Any]]], lattices: Sequence[int], key: str) -> PhaseIndex:
-    """Blocks of so many lattices each, one after the other, sorted."""
+    """Blocks of lattices, all of one size, each sorted."""
     zones = np.cumsum([0, *(len(block["zone_uvw"]) for block in blocks)])
     first_lattice = np.cumsum([0, *lattices])
     moved = []

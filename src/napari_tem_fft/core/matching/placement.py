@@ -114,7 +114,7 @@ def place(
 
 
 def _few_at_once(number: int) -> list[slice]:
-    """Slices that cover so many rows; one where there are none."""
+    """Slices that cover a number of rows; one slice where there are none."""
     return [slice(start, start + AT_ONCE) for start in range(0, max(number, 1), AT_ONCE)]
 
 

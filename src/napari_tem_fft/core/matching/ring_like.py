@@ -19,7 +19,7 @@ LAYERED: tuple[tuple[str, frozenset[str], float, float], ...] = (
     ("MoS2 (002)", frozenset({"Mo", "S"}), 0.61, 0.65),
     ("WS2 (002)", frozenset({"W", "S"}), 0.61, 0.65),
 )
-#: A spacing is within so many standard uncertainties of the scale.
+#: A spacing is within this many standard uncertainties of the scale.
 SIGMAS = 2.0
 
 

@@ -27,7 +27,7 @@ from .zone_patterns import SHARPNESS, THRESHOLDS, damping
 #: Rings that a phase must explain to be identified or likely, and to be named at all.
 NAMED_RINGS, LEAST_RINGS = 5, 3
 #: More rings than this are no powder's, whose lines a profile would not resolve. Edges of holes and bars draw
-#: so many: a black square of 12 nm in a film 78.
+#: this many: a black square of 12 nm in a film 78.
 MOST_RINGS = 25
 #: Weight of "all rings are spurious, however many there are", as edges and the contrast transfer make them.
 ALL_SPURIOUS = 0.05
@@ -35,7 +35,7 @@ ALL_SPURIOUS = 0.05
 SPURIOUS_RINGS, RANGE = 0.7, 1.8
 #: Phases looked for in one profile, and the largest set that still says something.
 MOST_PHASES, LARGEST_SET = 3, 4
-#: A ring is a line's within so many standard deviations.
+#: A ring is a line's within this many standard deviations.
 WITHIN = 2.5
 
 

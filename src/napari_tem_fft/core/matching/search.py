@@ -25,7 +25,7 @@ ALL_SPURIOUS = 0.02
 #: Hypotheses this much worse than the grain's best one are forgotten, in ln: what all grains say together of
 #: the scale and the stretches cannot bring one back by more than 10.
 HOPELESS = 20.0
-#: Where several grains share a geometry, so many placements of each are looked at at every point of it; a
+#: Where several grains share a geometry, this many placements of each are looked at at every point of it; a
 #: grain that has more of about the same merit is named by none.
 MOST_SHARED = 300
 _IMPOSSIBLE = -1e4

@@ -12,9 +12,9 @@ from ..spots.spot import Spot
 from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome
 
-#: A d fits within so many standard deviations.
+#: A d fits within this many standard deviations.
 WITHIN = 2.0
-#: ... and no other phase may fit within so many, if a grain is to be called by another grain's phase.
+#: ... and no other phase may fit within this many, if a grain is to be called by another grain's phase.
 NO_OTHER_WITHIN = 3.0
 #: Reflections weaker than this share of the phase's strongest are not offered.
 LEAST_F = 0.02

@@ -43,7 +43,7 @@ MOST_UNLISTED, MOST_UNLISTED_OF_FEW = 0.7, 0.8
 TOLD_CELL = 0.05
 #: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
 TRUSTED_SCALE = 0.015
-#: The scale of a likely phase is within so many standard deviations of what is known of it.
+#: The scale of a likely phase is within this many standard deviations of what is known of it.
 LIKELY_SIGMAS = 2.0
 
 

@@ -27,7 +27,7 @@ from .placement import Hypotheses
 
 #: Grains and indices that are kept, the last used ones.
 MOST_GRAINS, MOST_INDICES = 256, 4
-#: Grains of fewer spots are weighed by themselves where that spares so many empty places in the arrays.
+#: Grains of fewer spots are weighed by themselves where that spares this many empty places in the arrays.
 WORTH_A_GROUP = 30
 #: An index's key, the number of its phases that are candidates, and all else that evidence depends on.
 Key = tuple[str, int, bytes]
@@ -53,7 +53,7 @@ class Weighed:
     unlisted: NDArray[np.float64]
 
     def of_first(self, phases: int, index: PhaseIndex) -> Weighed:
-        """What is worth weighing of the first so many phases of the index."""
+        """What is worth weighing of the first phases of the index."""
         of_these = index.zone_phase[self.hypotheses.zone] < phases
         chosen = np.flatnonzero(near_best(self.merit, self.hypotheses.grain, len(self.unlisted), of_these))
         if len(chosen) == len(self.merit):
@@ -226,7 +226,7 @@ def _concatenate(parts: list[Any], width: int) -> Any:
 
 
 def _fit_width(array: NDArray[Any], name: str, width: int) -> NDArray[Any]:
-    """An array over so many spots; those beyond the grain's own are not there."""
+    """An array over a number of spots; those beyond the grain's own are marked as absent."""
     if array.ndim == 1 or name in ("distortion", "information", "gradient"):
         return array
     fitted = np.zeros((len(array), width, *array.shape[2:]), array.dtype)

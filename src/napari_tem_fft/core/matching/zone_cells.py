@@ -12,7 +12,7 @@ from ..crystal.plane_lattice import reduce_bases, shape_of
 from ..crystal.structure import LatticePlanes
 from .zone_patterns import PATTERN_D, lattice_basis, visibility, zone_axes
 
-#: So many of the shortest reflections of a zone generate its lattice.
+#: This many of the shortest reflections of a zone generate its lattice.
 SHORTEST = 14
 #: A coefficient is whole within this.
 WHOLE = 1e-3

@@ -18,7 +18,7 @@ from ..crystal.structure import LatticePlanes, ListedPlanes
 PATTERN_D = 0.115
 #: Zone axes [uvw] with all indices up to the first number, and up to the second where they are short.
 INDICES, MORE_INDICES, SHORT = 3, 5, 1.2
-#: Only so many reflections of a pattern (the most visible ones) start a search.
+#: Only this many reflections of a pattern (the most visible ones) start a search.
 STARTERS = 24
 #: Fall-off of visibility with |g|, 1/nm.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.76; doubled, belief 0.73 -> 0.74.

@@ -25,12 +25,12 @@ from ..fourier.stft import RING_BINS
 from ..fourier.threads import threads
 from ..maps.map_grid import MapGrid, MapPart
 
-#: The median of so many exponential values (the rings', which the window correlates), the upper of the two in
-#: the middle, is larger than ln 2 by this factor.
-#: Follows from the statistics, not tuned. Sweep: halved, F1 0.82 -> 0.80, area 0.89 -> 0.82, belief 0.73 ->
-#: 0.65, error of d 0.107 -> 0.097 %, grains 12 -> 11; doubled, area 0.89 -> 0.91.
+#: The median of this many exponential values (the rings', which the window correlates), the upper of the
+#: two in the middle, is larger than ln 2 by this factor. Follows from the statistics, not tuned. Sweep:
+#: halved, F1 0.82 -> 0.80, area 0.89 -> 0.82, belief 0.73 -> 0.65, error of d 0.107 -> 0.097 %, grains 12
+#: -> 11; doubled, area 0.89 -> 0.91.
 MEDIAN_BIAS = 1 + (0.5 * HANN_BANDWIDTH + 1) / (RING_BINS * np.log(2))
-#: Noise whose amplitude rises by this factor within so many nm is taken for the edge of the film.
+#: Noise whose amplitude rises by this factor within this many nm is taken for the edge of the film.
 #: No record says on what it was set. Sweep: halved, area 0.89 -> 0.91; doubled, area 0.89 -> 0.90.
 STEEP = 1.05
 #: No record says on what it was set. Sweep of EDGE_REACH: halved, area 0.89 -> 0.91; doubled, area 0.89 ->
@@ -45,11 +45,11 @@ BORDER = 4.0
 #: as much again in the middle.
 #: Sweep: halved, nothing; doubled, belief 0.73 -> 0.74, error of d 0.107 -> 0.088 %.
 SMALL = 12.0
-#: In a small image the places nearer to the border than so many widths have the field of that distance: with
-#: 0 the corners of a crystal that fills the field fall below half of its significance, with 1 a grain that
-#: ends 1 nm before the border is drawn up to it, a quarter too large.
+#: In a small image the places nearer to the border than this many widths have the field of that distance:
+#: with 0 the corners of a crystal that fills the field fall below half of its significance, with 1 a grain
+#: that ends 1 nm before the border is drawn up to it, a quarter too large.
 INWARD = 0.3
-#: There the phase turns too slowly with the place nearer to the border than so many widths.
+#: There the phase turns too slowly with the place nearer to the border than this many widths.
 SLOPE_MARGIN = 1.0
 
 

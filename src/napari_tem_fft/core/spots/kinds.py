@@ -21,8 +21,8 @@ from .spot import Spot, SpotKind, friedel_representative, separations
 #: images of strong crystals (SNR 10^3-10^5) nearly all false spots lie below, and the reflections that do lie
 #: on the lattice.
 SATELLITE_SHARE = 0.004
-#: That alone does not tell it from a film's reflection: it is a satellite within so many radii of a point, or
-#: half-integer point, of the lattice.
+#: That alone does not tell it from a film's reflection: it is a satellite within this many radii of a
+#: point, or half-integer point, of the lattice.
 NEAR_RADII = 1.0
 #: As near to a whole point of the lattice a spot below this share is the flank of a reflection that the
 #: lens's transfer or the shape of the crystal has moved: its d is wrong by per cents.
@@ -39,7 +39,7 @@ ROD_SHARE = 0.08
 #: mean of the two is at most this share of their distance away from it.
 SPLIT_RADII, SPLIT_MIDDLE = 1.6, 0.25
 #: A spot off the lattice is a double reflection where a crystal over the other one scatters again: the sum or
-#: the difference of one of the lattice and one off it, each of them five times as strong, within so many
+#: the difference of one of the lattice and one off it, each of them five times as strong, within this many
 #: sigmas and this share of its radius.
 DOUBLE_SHARE, DOUBLE_SIGMAS, DOUBLE_RADII = 0.2, 3.0, 0.15
 #: Two faint spots off the lattice are a second crystal's if their lengths agree to this share, or if a third

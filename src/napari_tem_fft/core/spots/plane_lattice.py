@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from .spot import Spot
 
-#: Spots of this share of the strongest one's SNR or more decide on the lattice, so many of them at most.
+#: Spots of this share of the strongest one's SNR or more decide on the lattice, this many of them at most.
 STRONG_SHARE, MOST_STRONG = 0.02, 10
 #: Two spots are two directions if the angle between them is larger than this, radians.
 COLLINEAR = np.radians(10.0)
-#: A spot lies on a point of the lattice within so many of its sigmas, or within this share of the radius of
+#: A spot lies on a point of the lattice within this many of its sigmas, or within this share of the radius of
 #: its disc, the resolution that the size of its grain allows: steps of the surface and changes of thickness
 #: move faint spots by more than their sigma. On multislice images of crystals of 8-13 nm nearly all
 #: reflections lie within 0.25 radii, faint ones within 0.47.
 SIGMAS, RESOLUTION_SHARE = 4.0, 0.5
-#: Nor need it lie nearer than so many times the residuals of the strong spots: a bent or sheared crystal.
+#: Nor need it lie nearer than this many times the residuals of the strong spots: a bent or sheared crystal.
 OWN_RESIDUALS = 3.0
 #: Two lattices hold the same if the amplitudes of the strong spots on them differ by less than this share.
 EQUAL = 0.02

@@ -113,7 +113,7 @@ def _centred(grid: MapGrid, weight: NDArray[np.float32], width: float) -> Weight
 
 
 def _reach(side: slice, n: int, pixels: int) -> slice:
-    """The coarse pixels, of so many along an axis, that lie over a side of a region on an axis of `n`."""
+    """The coarse pixels along an axis that lie over a side of a region on an axis of `n` pixels."""
     first, last = side.start * pixels / n, (side.stop - 1) * pixels / n
     return slice(int(max(first - 1, 0)), int(min(last + 3, pixels)))
 

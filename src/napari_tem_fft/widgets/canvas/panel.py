@@ -27,7 +27,7 @@ from ..session.session import Session
 
 #: Of the window's width, at first.
 SHARE = 0.28
-#: More where that leaves so many pixels to the micrograph and the profile below it.
+#: More where that leaves this many pixels to the micrograph and the profile below it.
 LEFT_TO_IMAGE = 480
 
 

@@ -154,7 +154,7 @@ class Ruler(QObject):
             self.measured.emit(None)
 
     def set_width(self, pixels: int) -> None:
-        """Average over so many pixels across the line."""
+        """Average over this many pixels across the line."""
         self.width = pixels
         if self.last is not None and self._ground is not None:
             profile = self._ground.profile(self.last.profile.start, self.last.profile.end, pixels)

@@ -112,7 +112,7 @@ class LibraryDock(Dock):
         self.wanted = QLineEdit(placeholderText="Li, F, O")
         self.wanted.setToolTip("Structures of these elements and no others")
         self.limit = QSpinBox(minimum=1, maximum=20_000, value=500)
-        self.limit.setToolTip("At most so many structures")
+        self.limit.setToolTip("Largest number of structures that are fetched")
         self.ask = button("Fetch", "Ask the database over the network; nothing is asked but by this button")
         self.progress = QProgressBar()
         self.cancel = button("Cancel", "Break the import off; the library stays as it was")

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible, QFlowLayout
 
-#: A dock so many times higher than wide has its columns below each other.
+#: A dock this many times higher than wide has its columns below each other.
 HIGH = 1.2
 
 
@@ -170,7 +170,7 @@ def bring_into_sight(widget: QWidget) -> None:
 
 
 def short(box: QComboBox, letters: int) -> QComboBox:
-    """Let a list of choices ask for the room of so many letters, not for that of its longest line."""
+    """Size a list of choices for a number of letters, not for its longest line."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)
     return box

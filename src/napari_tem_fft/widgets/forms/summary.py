@@ -15,7 +15,7 @@ from ..session.image_state import ImageState
 from .candidates import HYDROGEN, assumes_hydrogen
 from .outcome_words import component_words, single_d_fits
 
-#: Phases that fit a single d are named up to so many.
+#: Phases that fit a single d are named up to this many.
 MOST_LISTED = 6
 NOTHING_OPEN = (
     "Open a micrograph (File &gt; Open, or drop a .dm3 or .dm4 file), then press <b>Run</b>. To try it:"

@@ -21,7 +21,7 @@ PATIENCE = 2.0
 #: Python's collector of garbage while a worker is at work: a full collection stops all threads, for a quarter
 #: of a second with all that napari has loaded, and as Python has it, one comes every few strokes of a brush.
 FEW_COLLECTIONS = (50_000, 50, 100)
-#: It is as before when nothing was at work for so many ms: strokes come one after another.
+#: It is as before when nothing was at work for this many ms: strokes come one after another.
 REST = 5000
 
 
