@@ -65,7 +65,8 @@ def _image_words(analysis: Analysis | None) -> list[str]:
     texts = []
     if analysis.geometry is not None and analysis.geometry.grains:
         stated = analysis.micrograph.calibration.uncertainty_percent
-        texts.append(f"the image by its named crystals: {analysis.geometry}; stated ± {stated:.2g} %")
+        said = str(analysis.geometry).replace("+/-", "±")
+        texts.append(f"the image by its named crystals: {said}; stated ± {stated:.2g} %")
     return [*texts, *overlap_words(analysis.components)]
 
 
