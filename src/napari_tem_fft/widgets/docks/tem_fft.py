@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
-from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -55,6 +54,7 @@ from ..forms.profile_offer import ProfileOffer
 from ..forms.summary import pixel_size_words, summary
 from ..session.batch_run import Setting as Asking
 from ..session.batch_run import run_of
+from ..session.image_state import ImageState
 from ..session.messages import messages, tell
 from ..session.preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
 from ..session.session import unwrap_viewer
@@ -518,13 +518,15 @@ class TemFftDock(Dock):
         if image_state is not None and image_state.layer is not self.image.image:
             self.image.image = image_state.layer
         if image_state is not None and image_state.analysis is not None:
-            self._show_request(image_state.request)
+            self._show_request(image_state)
         self._on_unit_changed()
         self._on_found()
 
-    def _show_request(self, request: dict[str, Any]) -> None:
+    def _show_request(self, image_state: ImageState) -> None:
         """Show how the candidates of the chosen image were asked for: the next run, and edits, go by it."""
-        asked = self.candidates.asked().plain()
+        request, asked = image_state.request, self.candidates.asked().plain()
+        if image_state.from_file and not request:
+            return  # nobody knows how they were asked for
         # files of other images may have joined the table since
         files = {**asked.get("files", {}), **request.get("files", {})}
         if asked != request | ({"files": files} if files else {}):
