@@ -234,7 +234,10 @@ class TemFftDock(Dock):
         layout.addWidget(side_by_side(QLabel("open"), *self.on_demand.values()))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(Scrolled(form))
+        area = Scrolled(form)
+        # always there, or buttons would move under the mouse when a result makes the form longer
+        area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        outer.addWidget(area)
 
     def _connect(self) -> None:
         session = self.session
