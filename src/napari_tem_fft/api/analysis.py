@@ -190,7 +190,7 @@ def analyse(
     >>> from napari_tem_fft import analyse, read_sample, select
     >>> result = analyse(read_sample("edge"), select(["LiF", "Cu"]))
     >>> result
-    <Analysis of edge: 4 spots, 1 grains; LiF>
+    <Analysis of edge: 4 spots, 1 grain; LiF>
     >>> [(part.name, str(part.outcome), f"{part.area:.0f} nm2") for part in result.components]
     [('LiF', 'identified', '42 nm2')]
     """
