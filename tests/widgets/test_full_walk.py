@@ -102,7 +102,9 @@ def test_open_run_paint_undo_cancel_choose_a_network_save_reopen_close(
     assert list(again) == list(shown)
     for name, parts in shown.items():
         for before, after in zip(parts, again[name], strict=True):
-            np.testing.assert_allclose(after, before, err_msg=name)
+            # what the network said is kept in 255 steps
+            exact = {"atol": 0.002} if name.startswith("network") else {}
+            np.testing.assert_allclose(after, before, err_msg=name, **exact)
 
     # closed while it works
     dock.run.click()
