@@ -85,7 +85,7 @@ def test_an_image_that_another_reader_opened(viewer, dock):
     dock.pixel_size.setValue(0.03)
     dock.calibrate.click()
     assert dock.uncertainty.value() == 1.0
-    assert calibration_from(layer) == Calibration((0.03, 0.03), "real", 0.01, "layer")
+    assert calibration_from(layer) == Calibration((0.03, 0.03), "real", 0.01, "given by the user")
 
 
 def test_a_part_has_that_of_the_whole(viewer, dock, analysed, run):
