@@ -192,7 +192,7 @@ def _chained(
     grid: MapGrid,
     d_error: float,
 ) -> tuple[BentLattice, ...]:
-    """The bent lattices whose places hang together."""
+    """The bent lattices whose places are connected."""
     near = list(_neighbours(shown, grid))
     touching = sorted({n for first, second, _ in near for n in (first, second)})
     places = {n: _place(diffractogram, spectra, *shown[n], grid) for n in touching}
@@ -313,7 +313,7 @@ def _smallest_turn(angle: float) -> float:
 
 
 def _joined(pairs: Sequence[_Pair]) -> list[list[int]]:
-    """Places that hang together, by their numbers."""
+    """Numbers of the places that are connected with each other."""
     numbers = sorted({n for pair in pairs for n in (pair.first, pair.second)})
     if not numbers:
         return []
@@ -392,11 +392,7 @@ def _uneven_stacks(
     azimuth = np.array([places[n].azimuth for n in members])
     log_g = np.log([places[n].spot.length for n in members])
     error = np.hypot([places[n].spot.sigma / places[n].spot.length for n in members], d_error)
-    # an image that is stretched along some direction makes d depend on direction
-    stretch = np.stack([np.ones_like(azimuth), np.cos(2 * azimuth), np.sin(2 * azimuth)], axis=1)
-    fit = np.linalg.lstsq(stretch / error[:, None], log_g / error, rcond=None)[0]
-    left = (log_g - stretch @ fit) / error
-    if special.chdtrc(len(members) - 3, float(left @ left)) > UNEVEN:
+    if special.chdtrc(len(members) - 3, _misfit_of_spacings(log_g, azimuth, error, 1)) > UNEVEN:
         return ""
     ends = np.searchsorted(members, [[pair.first for pair in known], [pair.second for pair in known]])
     dealt = np.random.default_rng(0)
@@ -471,6 +467,8 @@ def _misfit_of_spacings(
     log_g: NDArray[np.float64], azimuth: NDArray[np.float64], error: NDArray[np.float64], count: int
 ) -> float:
     """Least chi-squared of values of ln |g| about `count` true ones, in an image with any stretch.
+
+    A stretch of the image makes d depend on direction.
 
     Values are dealt out to the true ones along the line, where that is exact, for one stretch after another,
     and the stretch is fitted to them, in turn.

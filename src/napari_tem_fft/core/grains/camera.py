@@ -132,7 +132,7 @@ def common_period(
 
 
 def _warning(period: dict[int, int]) -> str:
-    """What a user is told of the spots that were set aside."""
+    """The warning about the spots that were set aside."""
     pixels = " and ".join(str(n) for n in sorted(set(period.values())))
     count = f"{len(period)} pairs of spots lie" if len(period) > 1 else "one pair of spots lies"
     return (

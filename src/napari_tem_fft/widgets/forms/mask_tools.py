@@ -159,7 +159,7 @@ class MaskTools(QWidget):
     def _on_chosen(self) -> None:
         image_state, chosen = self.session.current, self.session.chosen
         if chosen is None and self._selected.startswith(self.said.text()):
-            self._on_said("")  # it told of a selection that is no longer there
+            self._on_said("")  # it was about a selection that is no longer there
         self._selected = chosen.words if chosen is not None else ""
         there = image_state is not None and chosen is not None and bool(chosen.spots)
         self.remove.setEnabled(there)
