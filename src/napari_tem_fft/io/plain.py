@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
@@ -113,43 +113,48 @@ def from_plain(kind: type[Thing], value: Any) -> Thing:
     ValueError, KeyError, TypeError
         If the value does not fit the type.
     """
-    return cast(Thing, _restore(kind, value))
+    hint: Any = kind
+    return cast(Thing, _restorer(hint)(value))
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def _restore(hint: Any, value: Any) -> Any:
+def _restorer(hint: Any) -> Callable[[Any], Any]:
+    """What makes a value of a type out of a plain one; types are looked at once, not for every value."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
-        return None if value is None else _restore(_not_none(hint), value)
-    if origin is Sequence:
-        return tuple(_restore(get_args(hint)[0], item) for item in value)
-    if origin in (tuple, frozenset):
-        return _restore_items(hint, value)
+        kept = _restorer(next(kind for kind in get_args(hint) if kind is not NoneType))
+        return lambda value: None if value is None else kept(value)
+    if origin in (tuple, frozenset, Sequence):
+        return _items_restorer(origin, get_args(hint))
     if isinstance(hint, type) and is_dataclass(hint):
-        hints = _hints(hint)
-        return hint(**{name: _restore(hints[name], value[key]) for name, key in _keys(hint) if key in value})
+        return lambda value: hint(
+            **{name: _restorer(kind)(value[key]) for name, key, kind in _typed_keys(hint) if key in value}
+        )
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(value)
+        return hint
     if hint is float:
-        return math.nan if value is None else float(value)
-    if hint in (int, str, bool) and type(value) is not hint:
-        raise ValueError(f"expected {hint.__name__}, got {value!r:.80}")
+        return lambda value: math.nan if value is None else float(value)
+    return partial(_checked, hint) if hint in (int, str, bool) else lambda value: value
+
+
+@cache
+def _typed_keys(kind: type) -> tuple[tuple[str, str, Any], ...]:
+    hints = get_type_hints(kind)
+    return tuple((name, key, hints[name]) for name, key in _keys(kind))
+
+
+def _items_restorer(origin: Any, hints: Sequence[Any]) -> Callable[[Any], Any]:
+    items = [_restorer(hint) for hint in hints if hint is not Ellipsis]
+    if origin is tuple and hints[-1] is not Ellipsis:
+        return lambda value: tuple(item(one) for item, one in zip(items, value, strict=True))
+    made: type[Any] = frozenset if origin is frozenset else tuple
+    return lambda value: made(map(items[0], value))
+
+
+def _checked(kind: type, value: Any) -> Any:
+    if type(value) is not kind:
+        raise ValueError(f"expected {kind.__name__}, got {value!r:.80}")
     return value
-
-
-def _not_none(hint: Any) -> Any:
-    return next(kind for kind in get_args(hint) if kind is not NoneType)
-
-
-def _restore_items(hint: Any, value: Any) -> Any:
-    kinds = get_args(hint)
-    if get_origin(hint) is frozenset or kinds[-1] is Ellipsis:
-        kinds = (kinds[0],) * len(value)
-    return get_origin(hint)(_restore(kind, item) for kind, item in zip(kinds, value, strict=True))
 
 
 def read_json(path: str | PathLike[str], longest: int = LONGEST) -> Any:
