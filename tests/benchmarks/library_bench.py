@@ -30,7 +30,7 @@ from napari_tem_fft.core.grains.grain import Grain, GrainSet
 from napari_tem_fft.core.grains.plane_cell import plane_cells
 from napari_tem_fft.core.matching import EvidenceCache, MatchParams, Outcome
 from napari_tem_fft.core.matching.assignment import PhaseAssignments, assign_phases
-from napari_tem_fft.core.matching.library_search import select_entries
+from napari_tem_fft.core.matching.library_candidates import select_entries
 from napari_tem_fft.core.matching.zone_patterns import zone_patterns
 from napari_tem_fft.core.profile.radial_profile import RadialProfile
 from napari_tem_fft.core.spots.spot import Spot

@@ -284,7 +284,7 @@ def test_a_weight_of_phases_outside_holds_where_it_is_given_and_is_stored_as_it_
         weights.append(weight)
         return match
 
-    monkeypatch.setattr("napari_tem_fft.core.matching.alternatives._with_outside", weighed)
+    monkeypatch.setattr("napari_tem_fft.core.matching.match._with_outside", weighed)
     assert main(["analyse", str(folder / "good.dm4"), "-o", str(tmp_path), *options]) == 0
     stored = json.loads((tmp_path / "good.dm4" / "analysis.json").read_text())
     assert stored["parameters"]["matching"]["outside"] == given

@@ -47,12 +47,17 @@ from .maps.map_grid import MapGrid, resample
 from .maps.specimen import cut_grains, specimen_mask, specimen_on_grid
 from .maps.strain import Deformation, DeformationParams, wanted_deformations
 from .matching import EvidenceCache, GrainMatch, MatchParams, PhaseOverride, RingMatch, follow_grains
-from .matching.assignment import CandidateSet, PhaseAssignments, assign_phases
+from .matching.assignment import (
+    CandidateSet,
+    PhaseAssignments,
+    assign_phases,
+    label_kinds,
+    label_ring_like,
+    name_bent_lattices,
+)
 from .matching.geometry import ImageGeometry, expected_stretches
 from .matching.library_candidates import LibrarySearch
 from .matching.pair_index import PhaseIndex
-from .matching.ring_like import label_ring_like, name_bent_lattices
-from .matching.spot_kinds import label_kinds
 from .parameters import Field, check_limits
 from .profile.fine_spectrum import fine_local_maximum, fine_spectrum
 from .profile.radial_profile import (

@@ -36,9 +36,8 @@ from .maps.component_map import bent_lattices_of, component_maps
 from .maps.specimen import cut_grains, specimen_on_grid, uncut_grains
 from .maps.strain import DeformationParams, wanted_deformations
 from .matching import PhaseOverride, follow_grains
-from .matching.assignment import assign_phases
+from .matching.assignment import assign_phases, label_kinds
 from .matching.geometry import expected_stretches
-from .matching.spot_kinds import label_kinds
 from .pipeline import (
     EDIT_STAGES,
     Analysis,

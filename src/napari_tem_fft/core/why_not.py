@@ -19,12 +19,11 @@ from .matching import Candidate, EvidenceCache, GrainMatch, Outcome
 from .matching.assignment import known_scale, recorded_band, without_shear
 from .matching.candidates import candidate
 from .matching.geometry import ScalePrior, Stretches, expected_stretches
-from .matching.hints import LARGEST_MISFIT, Context, hint_words, needs_scale, needs_stretch
 from .matching.match import HINT_SCALE
 from .matching.observations import Observed, observe
 from .matching.pair_index import build_index
 from .matching.search import search
-from .matching.verdict import LIKELY_SPOTS
+from .matching.verdict import LARGEST_MISFIT, LIKELY_SPOTS, Context, hint_words, needs_scale, needs_stretch
 from .pipeline import Analysis
 from .spots.spot import Spot
 

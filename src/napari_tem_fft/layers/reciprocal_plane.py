@@ -15,7 +15,7 @@ from ..core.image.micrograph import Micrograph
 from ..core.lengths import LengthUnit, spacing
 from ..core.maps.component_map import component_name
 from ..core.matching import GrainMatch
-from ..core.matching.attribution import indexed_as, matches_of_spots
+from ..core.matching.result import indexed_as, matches_of_spots
 from ..core.spots.spot import Spot
 from .image import KEY, LayerData
 

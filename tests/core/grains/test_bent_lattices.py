@@ -15,7 +15,7 @@ from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.maps.component_map import UNKNOWN_CRYSTAL, bent_lattices_of
 from napari_tem_fft.core.matching import GrainMatch, Outcome
-from napari_tem_fft.core.matching.ring_like import RING_LIKE, label_ring_like, name_bent_lattices
+from napari_tem_fft.core.matching.assignment import RING_LIKE, label_ring_like, name_bent_lattices
 from napari_tem_fft.core.pipeline import analysis_steps, grain_set_of
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit

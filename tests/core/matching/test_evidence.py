@@ -16,10 +16,10 @@ from napari_tem_fft.core.matching.evidence import (
     PRECISIONS,
     _at_precisions,
     _chi2,
+    expected_patterns,
     intensity_weight,
     power_evidence,
 )
-from napari_tem_fft.core.matching.expected import expected_patterns
 from napari_tem_fft.core.matching.geometry import ScalePrior
 from napari_tem_fft.core.matching.joint_posterior import combine
 from napari_tem_fft.core.matching.observations import ANY_G, observe

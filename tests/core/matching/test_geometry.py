@@ -14,7 +14,7 @@ from napari_tem_fft.core.matching.geometry import (
     expected_stretches,
     stretch_direction,
 )
-from napari_tem_fft.core.matching.sampling import sample_geometry
+from napari_tem_fft.core.matching.joint_posterior import sample_geometry
 
 
 def likelihoods(seed=1, n=4):

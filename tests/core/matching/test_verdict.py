@@ -1,12 +1,24 @@
-"""The five outcomes by the numbers that decide on them: calibration 0.5 %, default parameters."""
+"""The five outcomes by the numbers that decide on them: calibration 0.5 %, default parameters.
+
+Hints as corrections of the calibration.
+"""
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from napari_tem_fft.core.image.calibration_reference import CalibrationFeature
 from napari_tem_fft.core.matching import Candidate, IndexedSpot, MatchParams, Outcome, ScalePrior
-from napari_tem_fft.core.matching.hints import Context, with_hints
-from napari_tem_fft.core.matching.verdict import judge
+from napari_tem_fft.core.matching.verdict import (
+    Context,
+    correction_of_hint,
+    judge,
+    what_would_settle,
+    with_hints,
+)
 from napari_tem_fft.io.phases.table import load_table
 
 PHASES = {phase.id: phase for phase in load_table()}
@@ -127,3 +139,43 @@ def test_in_a_library_doubt_between_listed_phases_may_be_twice_as_large():
     ]
     outcomes = [judge(1, (1, 2, 3), [one], unlisted, context).outcome for one, unlisted, context in cases]
     assert outcomes == [Outcome.LIKELY, *[Outcome.AMBIGUOUS] * 4]
+
+
+def candidate(phase, scale, hkl=(1, 1, 1)):
+    return Candidate(phase, 0.5, scale, None, (IndexedSpot(1, hkl, 0.2, 0.0),), 1.0)
+
+
+def test_what_settles_a_set_is_elements_a_third_of_the_gap_of_scales_or_more_reflections():
+    apart = what_would_settle([candidate("LiF", 1.0), candidate("LiH", 1.015)], PHASES)
+    assert apart == "an element analysis (F, H) or a calibration better than 0.5 % (an internal standard)"
+    same = what_would_settle([candidate("SiO2_quartz", 1.0), candidate("SiO2_quartz", 1.003)], PHASES)
+    assert same == "another zone axis or more reflections"
+    seen = what_would_settle([candidate("LiF", 1.0), candidate("LiH", 1.001, (2, 0, 0))], PHASES)
+    assert seen == "an element analysis (F, H) or another zone axis or more reflections"
+
+
+STRETCH = st.floats(-0.04, 0.04)
+
+
+@given(st.floats(0.85, 1.15), STRETCH, STRETCH, st.floats(0, 3.1))
+def test_a_correction_by_a_hint_brings_every_spot_onto_its_lattice(scale, e, f, direction):
+    hint = Candidate("Au", 0.5, scale, (0, 1, 1), (), 1.0, distortion=(e, f))
+    true = 4.0 * np.array([np.cos(direction), np.sin(direction)])  # x, y
+    measured = scale * (np.eye(2) + np.array([[e, f], [f, -e]])) @ true
+    spot = CalibrationFeature("1", 1 / np.hypot(*measured), 0.0, (measured[1], measured[0]), 0.0, 9.0)
+    correction = correction_of_hint(hint, 3)
+    after = spot.correct_scale(correction)
+    if np.hypot(e, f) > 0.015:
+        # of first order in the stretch
+        assert after.d == pytest.approx(0.25, rel=3 * (e**2 + f**2) + 1e-9)
+        assert correction.shear == f
+    else:
+        assert correction.factors == pytest.approx((scale, scale)) and correction.shear is None
+        assert after.d == pytest.approx(0.25, rel=0.016)
+
+
+def test_a_hint_says_on_what_it_rests_and_how_well():
+    sure = correction_of_hint(Candidate("Au", 0.5, 1.05, (0, 1, 1), (), 1.0, scale_sigma=0.001), 3)
+    assert sure.standard == "Au in grain 3 along [0 1 1], 0 spots" and sure.uncertainty == 0.003
+    unsure = correction_of_hint(Candidate("Au", 0.5, 1.05, None, (), 1.0, scale_sigma=0.01), 3)
+    assert unsure.uncertainty == 0.01 and "along" not in unsure.standard

@@ -12,8 +12,7 @@ from ..grains.bent_lattices import BentLattice
 from ..grains.grain import Grain
 from ..grains.region import GrainRegion
 from ..matching import GrainMatch, Outcome
-from ..matching.attribution import matches_of_spots
-from ..matching.result import outcome_words
+from ..matching.result import matches_of_spots, outcome_words
 from ..spots.spot import Spot
 from .map_grid import MapGrid
 

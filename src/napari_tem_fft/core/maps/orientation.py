@@ -22,7 +22,7 @@ from ..grains.grain import Grain
 from ..grains.region import GrainRegion
 from ..lengths import LengthUnit, spacing
 from ..matching import GrainMatch
-from ..matching.attribution import indexed_as, matches_of_spots
+from ..matching.result import indexed_as, matches_of_spots
 from ..spots.spot import Spot
 from .component_map import ComponentMap, component_name, named_phases
 from .map_grid import magnify

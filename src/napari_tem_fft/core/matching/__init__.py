@@ -1,12 +1,20 @@
 """Which phase a grain is: spots against reference lattices, ranked, with an honest "unknown"."""
 
 from .geometry import ImageGeometry, ScalePrior
-from .lookalikes import LookAlike, look_alikes
 from .match import ImageMatch, match_image
-from .overrides import OverrideKind, PhaseOverride, follow_grains, merge_overrides
 from .params import MatchParams
-from .result import Candidate, GrainMatch, IndexedSpot, Outcome
+from .result import (
+    Candidate,
+    GrainMatch,
+    IndexedSpot,
+    Outcome,
+    OverrideKind,
+    PhaseOverride,
+    follow_grains,
+    merge_overrides,
+)
 from .rings import IndexedRing, RingCandidate, RingMatch, match_rings
+from .verdict import LookAlike, look_alikes
 from .weighing import EvidenceCache
 
 __all__ = [

@@ -9,12 +9,14 @@ import numpy as np
 
 from ..crystal.library import PhaseLibrary
 from ..crystal.phase import Phase
-from ..grains.grain import GrainSet
+from ..grains.bent_lattices import BentLattice
+from ..grains.grain import Grain, GrainSet
 from ..profile.radial_profile import ProfilePeak, RadialProfile
-from ..spots.spot import Spot, friedel_representative
+from ..spots.kinds import lattice_kinds
+from ..spots.plane_lattice import plane_lattice
+from ..spots.spot import Spot, SpotKind, friedel_representative
 from . import (
     EvidenceCache,
-    GrainMatch,
     MatchParams,
     Outcome,
     PhaseOverride,
@@ -26,6 +28,7 @@ from .geometry import GRAIN_SCALE, ImageGeometry, Stretches
 from .library_candidates import LibrarySearch, library_candidates, with_labels
 from .match import match_image
 from .pair_index import PhaseIndex
+from .result import GrainMatch, indexed_as, matches_of_spots
 
 #: The tag of phases of the user's library.
 LIBRARY_TAG = "library"
@@ -226,3 +229,107 @@ def known_scale(matches: Sequence[GrainMatch], calibration_uncertainty: float) -
     weight = np.array([candidate.scale_sigma**-2.0 for candidate in sure])
     middle = float(np.log([candidate.scale for candidate in sure]) @ weight / weight.sum())
     return ScalePrior(middle, float(np.hypot(weight.sum() ** -0.5, GRAIN_SCALE)))
+
+
+#: Name of the component of a bent lattice; of further ones in the same image d is said as well.
+RING_LIKE = "ring-like lattice"
+#: Layered materials that curl: what is seen of them, their elements, and the range of the spacing of layers
+#: in nm. Carbon: from graphite to soot (Franklin 1951, Biscoe and Warren 1942: .335 to .37).
+LAYERED: tuple[tuple[str, frozenset[str], float, float], ...] = (
+    ("graphitic carbon (002)", frozenset({"C"}), 0.335, 0.37),
+    ("hexagonal BN (002)", frozenset({"B", "N"}), 0.333, 0.35),
+    ("MoS2 (002)", frozenset({"Mo", "S"}), 0.61, 0.65),
+    ("WS2 (002)", frozenset({"W", "S"}), 0.61, 0.65),
+)
+#: A spacing is within this many standard uncertainties of the scale.
+SIGMAS = 2.0
+
+
+def name_bent_lattices(
+    lattices: Sequence[BentLattice], phases: Sequence[Phase], calibration_uncertainty: float
+) -> tuple[BentLattice, ...]:
+    """The lattices with the names of their components and what they may be.
+
+    Parameters
+    ----------
+    lattices : sequence of BentLattice
+        Of one image, the one of most places first.
+    phases : sequence of Phase
+        The candidates: a hint has the elements of some of them.
+    calibration_uncertainty : float
+        Relative standard uncertainty of the image's scale.
+    """
+    elements = {frozenset(phase.elements) for phase in phases}
+    named: list[BentLattice] = []
+    for lattice in lattices:
+        name = f"{RING_LIKE}, d {lattice.d_low:.3f}-{lattice.d_high:.3f} nm" if named else RING_LIKE
+        hint = _hint(lattice, elements, SIGMAS * calibration_uncertainty)
+        named.append(replace(lattice, name=name, hint=hint))
+    return tuple(named)
+
+
+def _hint(lattice: BentLattice, elements: set[frozenset[str]], loose: float) -> str:
+    """Layered materials with such a spacing: "graphitic carbon (002)?"."""
+    fits = [
+        what
+        for what, needed, low, high in LAYERED
+        if any(needed == known for known in elements)
+        and lattice.d_low < high * (1 + loose)
+        and lattice.d_high > low * (1 - loose)
+    ]
+    return f"{' or '.join(fits)}?" if fits else ""
+
+
+def label_ring_like(matches: Sequence[GrainMatch], lattices: Sequence[BentLattice]) -> tuple[GrainMatch, ...]:
+    """The matches of which the places of a bent lattice say to which component they belong, and why."""
+    lattice_of = {grain: lattice for lattice in lattices for grain in lattice.grains}
+    return tuple(
+        _labelled(match, lattice_of[match.grain])
+        if match.grain in lattice_of and not match.outcome.names_phases
+        else match
+        for match in matches
+    )
+
+
+def _labelled(match: GrainMatch, lattice: BentLattice) -> GrainMatch:
+    reason = (
+        f"a place of one bent lattice ({lattice.words()}): {lattice.evidence}; one spacing names no phase"
+    )
+    return replace(match, ring_like=lattice.name, reason=reason)
+
+
+def label_kinds(
+    spots: Sequence[Spot], start: GrainSet, grains: Sequence[Grain], matches: Sequence[GrainMatch]
+) -> tuple[Spot, ...]:
+    """The spots with the kinds that their grain's lattice and, where it has a name, its phase say.
+
+    Satellites stay what they are, and no spot becomes one; nothing is switched on or off.
+
+    Parameters
+    ----------
+    spots : sequence of Spot
+    start : GrainSet
+        As the run found it: the lattices are those of all its spots, whatever a person switched off since.
+    grains, matches
+        As they are now.
+    """
+    kinds = _kinds_of_lattices(start)
+    for number, match in matches_of_spots(grains, matches).items():
+        if (indexed := indexed_as(number, match)) is not None:
+            kinds[number] = "forbidden" if indexed.kind == "double diffraction" else "reflection"
+    return tuple(
+        spot if spot.kind == "satellite" else replace(spot, kind=kinds.get(spot.id, spot.kind))
+        for spot in spots
+    )
+
+
+def _kinds_of_lattices(start: GrainSet) -> dict[int, SpotKind]:
+    """What the lattice of each grain says of its spots but the satellites, by the spots' ids."""
+    by_id = {spot.id: spot for spot in start.spots if spot.kind != "satellite"}
+    groups = [[by_id[n] for n in grain.spots if n in by_id] for grain in start.grains]
+    return {
+        spot.id: kind
+        for own in groups
+        for spot, kind in zip(own, lattice_kinds(own, plane_lattice(own)) if own else (), strict=True)
+        if kind != "satellite"
+    }

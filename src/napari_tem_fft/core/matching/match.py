@@ -11,20 +11,124 @@ from numpy.typing import NDArray
 from ..crystal.phase import Phase
 from ..grains.grain import Grain
 from ..spots.spot import Spot
-from .alternatives import with_alternatives
-from .candidates import candidate, candidates
+from .candidates import candidate, candidates, single_d
 from .geometry import GRAIN_SCALE, ImageGeometry, ScalePrior, Stretches, expected_stretches
-from .hints import LARGEST_MISFIT, SHOWING_SPOTS, Context, with_hints
-from .observations import ANY_G, Observed, observe
-from .overlap import split_rows
-from .overrides import PhaseOverride
+from .observations import ANY_G, COLLINEAR, Observed, observe
 from .pair_index import PhaseIndex
 from .params import OUTSIDE, MatchParams
-from .result import Candidate, GrainMatch, Outcome
+from .result import Candidate, GrainMatch, Outcome, PhaseOverride
 from .search import Found, search
-from .single_reflection import single_d
-from .verdict import judge
+from .verdict import LARGEST_MISFIT, SHOWING_SPOTS, Context, judge, with_hints
 from .weighing import EvidenceCache
+
+#: A further lattice needs this many spots that the first one does not explain, in two directions.
+FURTHER_SPOTS = 3
+#: ... which are not all faint: the SNR of the third strongest is at least this.
+FURTHER_SNR = 18.0
+#: The first lattice needs this many spots, and must not be out of the question.
+FIRST_SPOTS = 3
+MOST_UNLISTED = 0.9
+
+
+def split_rows(found: Found, phases: int) -> list[tuple[int, NDArray[np.bool_]]]:
+    """Rows that hold a further lattice, with the spots that the best lattice leaves unexplained.
+
+    Parameters
+    ----------
+    found : Found
+    phases : int
+        Number of candidates.
+    """
+    split = []
+    for row in range(len(found.observed.valid)):
+        best = found.best(row)
+        if best is None or found.phase[row, phases:].sum() > MOST_UNLISTED:
+            continue
+        explained = found.evidence.explained[best] | found.evidence.double_diffraction[best]
+        rest = found.observed.valid[row] & ~explained
+        if explained.sum() >= FIRST_SPOTS and _is_lattice(found.observed, row, rest):
+            split.append((row, rest))
+    return split
+
+
+def _is_lattice(observed: Observed, row: int, rest: NDArray[np.bool_]) -> bool:
+    if rest.sum() < FURTHER_SPOTS:
+        return False
+    strong = np.sort(observed.snr[row, rest])[::-1]
+    azimuth = observed.azimuth[row, rest]
+    turned = np.abs(np.sin(azimuth[:, None] - azimuth[None]))
+    return bool(strong[FURTHER_SPOTS - 1] >= FURTHER_SNR and (turned > np.sin(COLLINEAR)).any())
+
+
+#: A phase outside the candidates joins a set if it is at least so probable beside the named.
+JOINS = 0.5
+
+
+def with_alternatives(
+    matches: Sequence[GrainMatch], free: Sequence[GrainMatch], outside: Sequence[Phase], weight: float
+) -> tuple[GrainMatch, ...]:
+    """The matches, each with the phases that were not allowed but would be named if they were.
+
+    Where these are more probable than the named ones, in spite of their weight, the named and they are an
+    ambiguous set.
+
+    Parameters
+    ----------
+    matches : sequence of GrainMatch
+        With the candidates alone allowed.
+    free : sequence of GrainMatch
+        Of the same grains, or of some, with all phases allowed.
+    outside : sequence of Phase
+        The phases that are no candidates.
+    weight : float
+        How probable, before looking, they are beside a candidate (`MatchParams.outside`).
+    """
+    barred = {phase.id for phase in outside}
+    of_grain: dict[int, GrainMatch] = {}
+    for match in free:
+        of_grain.setdefault(match.grain, match)
+    first = {match.grain: index for index, match in reversed(list(enumerate(matches)))}
+    return tuple(
+        _with_outside(match, of_grain[match.grain], barred, weight)
+        if match.grain in of_grain and first[match.grain] == index
+        else match
+        for index, match in enumerate(matches)
+    )
+
+
+def _with_outside(match: GrainMatch, free: GrainMatch, barred: set[str], weight: float) -> GrainMatch:
+    """The match with what it would be if all phases were allowed."""
+    mine = sum(c.posterior for c in free.candidates if c.phase in match.phases)
+    outside = [c for c in free.candidates if c.phase in barred]
+    if match.outcome.names_phases and weight * sum(c.posterior for c in outside) > mine:
+        return _widened_set(match, free, tuple(c for c in outside if c.posterior >= JOINS * mine))
+    named = free.phases if free.outcome.names_phases else ()
+    alternatives = tuple(c for c in outside if c.phase in named)
+    if not alternatives:
+        return match
+    how = "as well" if set(named) & set(match.phases) else "better"
+    names = ", ".join(candidate.phase for candidate in alternatives)
+    reason = f"{match.reason}; not among the candidates but fits {how}: {names}"
+    return replace(match, alternatives=alternatives, reason=reason)
+
+
+def _widened_set(match: GrainMatch, free: GrainMatch, null_models: tuple[Candidate, ...]) -> GrainMatch:
+    """The ambiguous set of what was named and of its rivals from outside the candidates."""
+    names = [candidate.phase for candidate in null_models]
+    reason = (
+        f"{' / '.join(match.phases)} by the candidates alone, but {', '.join(names)} outside them fit better:"
+        " say which elements the sample can hold"
+    )
+    return replace(
+        match,
+        outcome=Outcome.AMBIGUOUS,
+        phases=tuple(sorted({*match.phases, *names})),
+        candidates=free.candidates,
+        reason=reason,
+        unlisted=free.unlisted,
+        alternatives=null_models,
+    )
+
 
 #: Lattices that are looked for in one grain.
 MOST_LATTICES = 3

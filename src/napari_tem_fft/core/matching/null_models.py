@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from ..crystal.phase import Phase
 from ..crystal.structure import LatticePlanes, Structure
-from .evidence import flat_evidence, promising, weigh_shape
-from .expected import Expected, expected_patterns, visible_area
+from .evidence import Expected, expected_patterns, flat_evidence, promising, visible_area, weigh_shape
 from .geometry import GeometryPrior, ScalePrior
-from .hypotheses import GATE, propose, spot_pairs
 from .observations import Observed
 from .pair_index import PhaseIndex, build_index
-from .placement import FAR, inverse
+from .placement import FAR, GATE, inverse, propose, spot_pairs
 from .zone_patterns import damping
 
 #: Share of unlisted phases that are of a common kind.

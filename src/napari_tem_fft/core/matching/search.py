@@ -12,12 +12,11 @@ from scipy.special import logsumexp
 
 from .evidence import Evidence, weigh
 from .geometry import GRAIN_SCALE, GeometryPrior, ImageGeometry, Likelihoods, ScalePrior, Stretches
-from .joint_posterior import Joint, combine
+from .joint_posterior import GeometrySample, Joint, combine, sample_geometry
 from .observations import Observed
 from .pair_index import PhaseIndex
 from .params import MatchParams
 from .placement import Hypotheses, refit
-from .sampling import GeometrySample, sample_geometry
 from .weighing import EvidenceCache, weigh_grains
 
 #: Probability, before looking, that a group of spots is no lattice at all.

@@ -13,11 +13,11 @@ from ..image.correction import Correction
 from ..spots.spot import Spot
 from .candidates import candidate
 from .geometry import ScalePrior
-from .hints import LARGEST_MISFIT
 from .observations import observe
 from .pair_index import build_index
 from .params import MatchParams
 from .search import search
+from .verdict import LARGEST_MISFIT
 from .weighing import EvidenceCache
 
 #: How far the scale may be off, as a standard deviation of its logarithm, and the image be stretched.

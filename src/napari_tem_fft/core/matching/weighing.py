@@ -16,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal.phase import Phase
-from .evidence import Evidence, near_best, quick_merit, weigh
-from .expected import Expected, expected_patterns
+from .evidence import Evidence, Expected, expected_patterns, near_best, quick_merit, weigh
 from .geometry import ScalePrior
-from .hypotheses import propose
 from .null_models import unlisted_evidence
 from .observations import Observed
 from .pair_index import PhaseIndex, build_index, index_key
-from .placement import Hypotheses
+from .placement import Hypotheses, propose
 
 #: Grains and indices that are kept, the last used ones.
 MOST_GRAINS, MOST_INDICES = 256, 4

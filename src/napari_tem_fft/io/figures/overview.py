@@ -24,7 +24,7 @@ from ...core.image.micrograph import Micrograph
 from ...core.lengths import LengthUnit, in_unit, length, symbol, with_sigma
 from ...core.maps.colours import UNKNOWN, colours_of
 from ...core.maps.component_map import ComponentMap, component_name
-from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import listed_peaks
 from .labels import distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels

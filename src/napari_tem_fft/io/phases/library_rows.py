@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from ...core.crystal.library import Anchor, Identities
 from ...core.crystal.phase import Phase
 from ...core.crystal.structure import LatticePlanes, Structure
-from ...core.matching.zone_cells import zone_cells
-from ...core.matching.zone_patterns import PATTERN_D
+from ...core.matching.zone_patterns import PATTERN_D, zone_cells
 from ..plain import from_plain, to_plain
 from .crystal import formula
 from .entry import PhaseEntry

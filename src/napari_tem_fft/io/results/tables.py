@@ -15,7 +15,7 @@ from ...core.crystal.phase import Phase
 from ...core.image.line_profile import LineProfile
 from ...core.lengths import LengthUnit, factor, in_unit
 from ...core.matching import GrainMatch, ImageGeometry, IndexedSpot
-from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import Curve, ProfilePeak, RadialProfile
 from ...core.spots.spot import Spot

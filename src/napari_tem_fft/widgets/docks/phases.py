@@ -12,7 +12,7 @@ from ...core.crystal.phase import Phase
 from ...core.lengths import LengthUnit, signed
 from ...core.matching import Candidate, EvidenceCache, GrainMatch, Outcome, PhaseOverride, RingMatch
 from ...core.matching.geometry import stretch_direction
-from ...core.matching.hints import USUAL_STRETCH, correction_of_hint
+from ...core.matching.verdict import USUAL_STRETCH, correction_of_hint
 from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.why_not import WhyNot, why_not

@@ -24,7 +24,7 @@ from ...core.crystal.miller import Style, format_hkl
 from ...core.crystal.phase import Miller, Phase
 from ...core.lengths import LengthUnit
 from ...core.maps.colours import colours_of
-from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.progress import Step

@@ -10,7 +10,7 @@ from ...core.lengths import LengthUnit, length, signed, symbol, uncertainty
 from ...core.maps.colours import colours_of
 from ...core.maps.component_map import component_name
 from ...core.matching import GrainMatch
-from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.spots.spot import Spot
 from ..forms.controls import button, flowing
 from ..forms.match_rows import AFTER_FIT, AFTER_FIT_HELP

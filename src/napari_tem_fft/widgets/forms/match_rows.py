@@ -12,7 +12,7 @@ from ...core.maps.component_map import component_name
 from ...core.matching import Candidate, GrainMatch, IndexedRing, IndexedSpot, Outcome, RingMatch
 from ...core.matching.assignment import ring_peaks
 from ...core.matching.geometry import stretch_direction
-from ...core.matching.hints import USUAL_STRETCH
+from ...core.matching.verdict import USUAL_STRETCH
 from ...core.spots.spot import Spot
 from ...core.text import count_text
 from ..session.image_state import ImageState

@@ -9,7 +9,7 @@ from ...core.crystal.miller import format_hkl
 from ...core.lengths import signed, spacing
 from ...core.maps.component_map import component_name
 from ...core.matching import Candidate, GrainMatch
-from ...core.matching.attribution import indexed_as, matches_of_spots
+from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
 from ...core.text import count_text

@@ -1,6 +1,6 @@
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
-from napari_tem_fft.core.matching.attribution import indexed_as, matches_of_spots
+from napari_tem_fft.core.matching.result import indexed_as, matches_of_spots
 
 GRAINS = (Grain(1, (1, 2, 3), (1.0, 1.0), 4.0, 2.0), Grain(2, (4,), (5.0, 5.0), 4.0, 2.0))
 

@@ -10,10 +10,8 @@ from napari_tem_fft.core.grains.grain import Grain, GrainSet
 from napari_tem_fft.core.grains.plane_cell import plane_cells
 from napari_tem_fft.core.matching import EvidenceCache, MatchParams, Outcome
 from napari_tem_fft.core.matching.assignment import CandidateSet, assign_phases
-from napari_tem_fft.core.matching.library_candidates import label_of
-from napari_tem_fft.core.matching.library_search import select_entries
-from napari_tem_fft.core.matching.zone_cells import zone_cells
-from napari_tem_fft.core.matching.zone_patterns import zone_patterns
+from napari_tem_fft.core.matching.library_candidates import label_of, select_entries
+from napari_tem_fft.core.matching.zone_patterns import zone_cells, zone_patterns
 from napari_tem_fft.core.profile.radial_profile import RadialProfile
 from napari_tem_fft.core.spots.spot import Spot
 from napari_tem_fft.io.phases.cif import structures_in
