@@ -81,9 +81,8 @@ def stage_times(path: Path, folder: Path) -> dict[str, float]:
 
     micrograph = api.read(path)
     note("read and hash")
-    choice, params = engine.choice, engine.job.params
-    known = (), None, choice.stated, choice.index, engine.evidence.for_another_image()
-    steps = analysis_steps(micrograph, choice.phases, params, engine.segment, choice.others, *known)
+    evidence = engine.evidence.for_another_image()
+    steps = analysis_steps(micrograph, engine.choice, engine.job.params, engine.segment, cache=evidence)
     analysis = exhaust(steps, lambda step: note(step.name))
     save_results(analysis, folder / "stages", "maps")
     note("write tables and maps")

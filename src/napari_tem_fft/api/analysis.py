@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -196,13 +197,12 @@ def analyse(
     """
     micrograph = source if isinstance(source, Micrograph) else read(source)
     candidates = (select() if library is None else select(sets=("all",))) if phases is None else phases
-    choice = prepared_choice(candidates, reference_table()[0] if others is None else others)
     stated = phases is not None if stated is None else stated
+    choice = prepared_choice(candidates, reference_table()[0] if others is None else others, stated)
+    choice = replace(choice, decisions=tuple(decisions), library=library)
     params = params or AnalysisParams()
     segment = segment or segment_of(params)
-    said = decisions, specimen, stated, choice.index, None, library
-    steps = analysis_steps(micrograph, choice.phases, params, segment, choice.others, *said)
-    return exhaust(steps, on_step)
+    return exhaust(analysis_steps(micrograph, choice, params, segment, specimen), on_step)
 
 
 def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> Path:

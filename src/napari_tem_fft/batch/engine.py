@@ -118,11 +118,8 @@ def _analyse(engine: Engine, source: Source) -> Analysis:
     folder = Path(job.output) / source.folder
     decided = stored_decisions(folder, micrograph.file_hash)
     drawn = stored_specimen(folder, micrograph.file_hash)
-    choice, segment = engine.choice, engine.segment
-    said = decided, drawn, choice.stated, choice.index, engine.evidence.for_another_image()
-    library = choice.library, choice.searched
-    steps = analysis_steps(micrograph, choice.phases, job.params, segment, choice.others, *said, *library)
-    return exhaust(steps)
+    choice, evidence = replace(engine.choice, decisions=decided), engine.evidence.for_another_image()
+    return exhaust(analysis_steps(micrograph, choice, job.params, engine.segment, drawn, evidence))
 
 
 def _keep_results(job: Job, source: Source, analysis: Analysis) -> Path:

@@ -181,23 +181,11 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     decisions = merge_overrides(earlier, job.decisions)
     drawn = None if args.forget else stored_specimen(folder, micrograph.file_hash)
     specimen = drawn if job.specimen is None else job.specimen
-    choice = job.choice
     edits = args.delete_spots, args.restore_spots, args.add_spot
     edited = any(edits)  # grains have other numbers then, by which they are decided on
-    steps = analysis_steps(
-        micrograph,
-        choice.phases,
-        job.params,
-        job.segment,
-        choice.others,
-        () if edited else decisions,
-        specimen,
-        choice.stated,
-        choice.index,
-        job.evidence.for_another_image(),
-        choice.library,
-        choice.searched,
-    )
+    choice = job.choice if edited else replace(job.choice, decisions=decisions)
+    evidence = job.evidence.for_another_image()
+    steps = analysis_steps(micrograph, choice, job.params, job.segment, specimen, evidence)
     with tqdm(desc=printable(path.name), bar_format=BAR, leave=False, disable=None) as bar:
         analysis: Analysis = exhaust(steps, lambda step: _advance(bar, step))
         if edited:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .crystal.library import PhaseLibrary
 from .crystal.phase import Phase
 from .events import (
     DiffractogramReady,
@@ -57,7 +56,6 @@ from .matching.assignment import (
 )
 from .matching.geometry import ImageGeometry, expected_stretches
 from .matching.library_candidates import LibrarySearch
-from .matching.pair_index import PhaseIndex
 from .parameters import Field, check_limits
 from .profile.fine_spectrum import fine_local_maximum, fine_spectrum
 from .profile.radial_profile import (
@@ -249,29 +247,32 @@ class Analysis:
 @in_one_blas_thread
 def analysis_steps(
     micrograph: Micrograph,
-    phases: Sequence[Phase],
+    candidates: CandidateSet | Sequence[Phase] = (),
     params: AnalysisParams | None = None,
     segment: Segment | None = None,
-    others: Sequence[Phase] = (),
-    decisions: Sequence[PhaseOverride] = (),
     specimen: NDArray[Any] | None = None,
-    stated: bool = False,
-    index: PhaseIndex | None = None,
     cache: EvidenceCache | None = None,
-    library: PhaseLibrary | Callable[[], PhaseLibrary] | None = None,
-    searched: LibrarySearch | None = None,
 ) -> Generator[Step, None, Analysis]:
     """Analyse a micrograph: yields a `Step` after each stage, returns the `Analysis`.
 
-    `others` are phases outside the candidates, reported where they would match. `decisions` are overrides of
-    an earlier run, which follow their grains by position. `specimen` is a user's mask of the matter, on any
-    grid over the whole image. `stated` says whether the user has restricted the sample by phases or elements
-    (`CandidateSet.stated`). `index` is a prepared index of `phases` and `others`. A `cache` of the caller
-    keeps the evidence of the grains for edits. Entries of a `library` that fit a grain's lattice join the
-    candidates; `searched` describes a library that is not searched.
+    Parameters
+    ----------
+    micrograph : Micrograph
+    candidates : CandidateSet or sequence of Phase
+        What may be named, with the overrides of an earlier run, which follow their grains by position.
+    params : AnalysisParams, optional
+    segment : callable, optional
+        A network that proposes additional spots.
+    specimen : ndarray, shape (y, x), optional
+        A user's mask of the matter, on any grid over the whole image.
+    cache : EvidenceCache, optional
+        Keeps the evidence of the grains for the caller's edits.
 
-    The products of the steps are those of `core.events`, in this order: DiffractogramReady,
-    LocalSpectraReady, SpotsFound, ProfilesReady, GrainsFound, PhasesAssigned, MapsReady.
+    Yields
+    ------
+    Step
+        Its products are those of `core.events`, in this order: DiffractogramReady, LocalSpectraReady,
+        SpotsFound, ProfilesReady, GrainsFound, PhasesAssigned, MapsReady.
 
     Raises
     ------
@@ -300,7 +301,7 @@ def analysis_steps(
     found, camera = set_camera_spots_aside(found, micrograph.pixel_size, micrograph.extent)
     found = only_inside(found, inside_part(micrograph, context.grid))
     yield Step("spots", 3, STAGES, SpotsFound(found.spots))
-    choice = CandidateSet(tuple(phases), tuple(others), tuple(decisions), stated, index, library, searched)
+    choice = candidates if isinstance(candidates, CandidateSet) else CandidateSet(tuple(candidates))
     given = None if specimen is None else specimen_on_grid(specimen, micrograph, context.grid)
     warnings = (*warnings_of(micrograph, repaired, bars), *camera)
     rest = follow_spots(

@@ -153,11 +153,7 @@ def series_steps(
     def analysed(number: int, choice: CandidateSet) -> Generator[Step, None, Analysis]:
         image = frame(number)
         image = image if measured is None else measured.cut(image, number)
-        said = choice.others, choice.decisions, None, choice.stated, choice.index
-        library = choice.library, choice.searched
-        steps = analysis_steps(
-            image, choice.phases, params, segment, *said, cache.for_another_image(), *library
-        )
+        steps = analysis_steps(image, choice, params, segment, cache=cache.for_another_image())
         place = Step(f"frame {number + 1} of {frames}", found[-1].frame + 1 if found else 0, frames)
         return (yield from _within(steps, lambda _: place))
 

@@ -111,10 +111,8 @@ class ImageState:
             index = choice.index or prepare_index((*choice.phases, *choice.others))
             held = choice.library or choice.searched
             searched = choice.searched if held else unasked_library(elements)
-            known = said, drawn, choice.stated, index, evidence, choice.library, searched
-            return (
-                yield from analysis_steps(micrograph, choice.phases, params, segment, choice.others, *known)
-            )
+            whole = replace(choice, decisions=said, index=index, searched=searched)
+            return (yield from analysis_steps(micrograph, whole, params, segment, drawn, evidence))
 
         return steps()
 
