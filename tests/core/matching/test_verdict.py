@@ -11,11 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_tem_fft.core.image.calibration_reference import CalibrationFeature
-from napari_tem_fft.core.matching import Candidate, IndexedSpot, MatchParams, Outcome, ScalePrior
+from napari_tem_fft.core.matching import (
+    Candidate,
+    GrainMatch,
+    IndexedSpot,
+    MatchParams,
+    Outcome,
+    ScalePrior,
+)
 from napari_tem_fft.core.matching.verdict import (
     Context,
+    against_rivals,
     correction_of_hint,
     judge,
+    rests_on_stretch,
     what_would_settle,
     with_hints,
 )
@@ -179,3 +188,45 @@ def test_a_hint_says_on_what_it_rests_and_how_well():
     assert sure.standard == "Au in grain 3 along [0 1 1], 0 spots" and sure.uncertainty == 0.003
     unsure = correction_of_hint(Candidate("Au", 0.5, 1.05, None, (), 1.0, scale_sigma=0.01), 3)
     assert unsure.uncertainty == 0.01 and "along" not in unsure.standard
+
+
+SPOTS = tuple(
+    IndexedSpot(n, hkl, 0.25, 0.0, 0.0) for n, hkl in enumerate([(1, 0, 0), (0, 1, 0), (1, 1, 0), (2, 1, 0)])
+)
+STRETCHED = Candidate("TiO2_brookite", 0.97, 1.0, None, SPOTS, 1.0, 0.001, 1.3, distortion=(0.037, 0.015))
+CUBIC = Candidate("SrTiO3", 0.0, 1.08, (0, 0, 1), SPOTS, 1.0, 0.001, 1.7, distortion=(0.004, -0.009))
+LIKELY = GrainMatch(2, Outcome.LIKELY, ("TiO2_brookite",), (STRETCHED,), "fits", (0, 1, 2, 3), 0.0)
+
+
+def known(shared=False, stretch=None):
+    return Context(ScalePrior(0.0, 0.02), MatchParams(stretch=stretch), {}, stated=True, shared=shared)
+
+
+def test_stretch_that_one_grain_shows_is_no_name_where_another_phase_needs_another_scale_instead():
+    assert rests_on_stretch(LIKELY, known())
+    judged = against_rivals(LIKELY, [CUBIC], known())
+    assert judged.outcome is Outcome.UNKNOWN and judged.phases == () and judged.hints == (CUBIC,)
+    either = "TiO2_brookite if the image is stretched by 4.0 %, or SrTiO3 at a scale 8.0 % longer"
+    assert judged.reason == f"{either}: one grain alone does not tell which"
+
+
+@pytest.mark.parametrize(
+    "rival",
+    [
+        replace(CUBIC, scale=1.02),  # a scale that is believed: it was weighed with the others
+        replace(CUBIC, scale=1.15),
+        replace(CUBIC, indexed=SPOTS[:3]),
+        replace(CUBIC, misfit=2.3),
+        replace(CUBIC, distortion=(0.03, 0.0)),
+        replace(CUBIC, phase="TiO2_brookite"),
+    ],
+)
+def test_a_rival_explains_as_much_at_another_scale_without_stretch(rival):
+    assert against_rivals(LIKELY, [rival], known()) == LIKELY
+
+
+def test_stretch_that_two_grains_share_or_a_person_states_is_believed():
+    assert not rests_on_stretch(LIKELY, known(shared=True))
+    assert not rests_on_stretch(LIKELY, known(stretch=3.0))
+    assert not rests_on_stretch(replace(LIKELY, decided_by_user=True), known())
+    assert not rests_on_stretch(replace(LIKELY, candidates=(CUBIC,)), known())

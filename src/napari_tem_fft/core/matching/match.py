@@ -18,7 +18,15 @@ from .pair_index import PhaseIndex
 from .params import OUTSIDE, MatchParams
 from .result import Candidate, GrainMatch, Outcome, PhaseOverride
 from .search import Found, search
-from .verdict import LARGEST_MISFIT, SHOWING_SPOTS, Context, judge, with_hints
+from .verdict import (
+    LARGEST_MISFIT,
+    SHOWING_SPOTS,
+    Context,
+    against_rivals,
+    judge,
+    rests_on_stretch,
+    with_hints,
+)
 from .weighing import EvidenceCache
 
 #: A further lattice needs this many spots that the first one does not explain, in two directions.
@@ -388,7 +396,18 @@ class _Matcher:
                 knowing = replace(context, companions=companions)
                 match = judge(seen.grain, seen.spots, seen.candidates, seen.unlisted, knowing)
             matches.append(self._decide(match, found, row, measured or {}))
-        return self._with_hints(matches, scale, context)
+        return self._with_hints(self._with_rivals(matches, scale, context), scale, context)
+
+    def _with_rivals(
+        self, matches: Sequence[GrainMatch], scale: ScalePrior, context: Context
+    ) -> list[GrainMatch]:
+        """No name by a stretch that one grain alone shows, where another phase needs another scale."""
+        named = [n for n, match in enumerate(matches) if rests_on_stretch(match, context)]
+        further = self._at_any_scale([matches[n] for n in named], scale) if named else []
+        judged = list(matches)
+        for n, candidates_at_any_scale in zip(named, further, strict=True):
+            judged[n] = against_rivals(matches[n], candidates_at_any_scale, context)
+        return judged
 
     def _share_stretch(self, found: Found, plane: NDArray[np.bool_]) -> bool:
         """Whether two grains or more are explained with the image's one stretch."""

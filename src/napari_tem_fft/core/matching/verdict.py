@@ -111,6 +111,9 @@ def _pattern(member: Candidate) -> tuple[tuple[int, ...], ...]:
 
 #: A name's scale is within this many standard deviations of what is stated, its own uncertainty included.
 SCALE_SIGMAS = 3.0
+#: Up to here another scale is as good an explanation of a grain as a stretch that no other grain shows:
+#: scales of files are often further off than is stated of them.
+RIVAL_SIGMAS = 5.0
 #: More stretch than this has to be shown by the image itself, unless a person has stated how much there is.
 USUAL_STRETCH = 0.015
 #: It is shown by one grain with this many spots in this many directions, or by two grains that agree.
@@ -156,10 +159,10 @@ class Context:
         return USUAL_STRETCH if stated is None else max(USUAL_STRETCH, 2 * stated / 100)
 
 
-def needs_scale(candidate: Candidate, context: Context) -> bool:
+def needs_scale(candidate: Candidate, context: Context, sigmas: float = SCALE_SIGMAS) -> bool:
     """Whether a phase needs the scale further off than is believed."""
     error = float(np.sqrt(candidate.scale_sigma**2 + GRAIN_SCALE**2 + context.scale.error**2))
-    return bool(abs(np.log(candidate.scale) - context.scale.middle) > SCALE_SIGMAS * error)
+    return bool(abs(np.log(candidate.scale) - context.scale.middle) > sigmas * error)
 
 
 def needs_stretch(candidate: Candidate, context: Context) -> bool:
@@ -175,6 +178,46 @@ def shows_stretch(candidate: Candidate) -> bool:
     spots = [spot.hkl for spot in candidate.indexed]
     directions = {_direction(hkl) for hkl in spots}
     return len(spots) >= SHOWING_SPOTS and len(directions) >= SHOWING_DIRECTIONS
+
+
+def rests_on_stretch(match: GrainMatch, context: Context) -> bool:
+    """Whether a name, not a person's, needs a stretch of the image that this grain alone shows."""
+    single = match.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY) and not match.decided_by_user
+    return single and not context.shared and match.candidates[0].stretch > context.usual_stretch
+
+
+def against_rivals(match: GrainMatch, further: Sequence[Candidate], context: Context) -> GrainMatch:
+    """Unknown, where another phase explains as many spots without the stretch, but at another scale.
+
+    Either the image is stretched or its scale is further off than stated; one grain does not tell which.
+
+    Parameters
+    ----------
+    match : GrainMatch
+        For which `rests_on_stretch` is true.
+    further : sequence of Candidate
+        What the grain would be at any scale, hardly stretched.
+    context : Context
+    """
+    best = match.candidates[0]
+    rivals = [
+        c
+        for c in further
+        if c.phase != best.phase
+        and len(c.indexed) >= len(best.indexed)
+        and c.misfit <= LARGEST_MISFIT
+        and c.stretch <= context.usual_stretch
+        and needs_scale(c, context)
+        and not needs_scale(c, context, RIVAL_SIGMAS)
+    ]
+    if not rivals:
+        return match
+    nearest_last = sorted(rivals, key=lambda c: -abs(np.log(c.scale) - context.scale.middle))
+    rivals = list({c.phase: c for c in nearest_last}.values())[::-1][:MOST_HINTS]
+    either = f"{best.phase} if the image is stretched by {100 * best.stretch:.1f} %"
+    other = " or ".join(hint_words(c, context) for c in rivals)
+    reason = f"{either}, or {other}: one grain alone does not tell which"
+    return replace(match, outcome=Outcome.UNKNOWN, phases=(), reason=reason, hints=tuple(rivals))
 
 
 def _direction(hkl: tuple[int, int, int]) -> tuple[int, ...]:
@@ -212,13 +255,15 @@ def with_hints(match: GrainMatch, further: Sequence[Candidate], context: Context
         What it would be at any scale, best first.
     context : Context
     """
+    told = [c.phase for c in match.hints]
     every = sorted(
-        (c for c in (*match.candidates, *further) if is_hint(c, context)),
+        (c for c in (*match.candidates, *further) if is_hint(c, context) and c.phase not in told),
         key=lambda c: needs_scale(c, context) + needs_stretch(c, context),
     )
     nearest = tuple({c.phase: c for c in reversed(every)}.values())[::-1][:MOST_HINTS]
     said = f"; would be {', or '.join(hint_words(c, context) for c in nearest)}" if nearest else ""
-    return replace(match, hints=nearest, reason=f"{match.reason}{said}; {_would_settle(nearest, context)}")
+    hints = (*match.hints, *nearest)
+    return replace(match, hints=hints, reason=f"{match.reason}{said}; {_would_settle(hints, context)}")
 
 
 def correction_of_hint(candidate: Candidate, grain: int) -> Correction:
