@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
+from skimage.feature import peak_local_max
 
 from .centre import PatternCentre, bin_pattern, unbin_centre
 from .noise import Image, PatternNoise, Point, pattern_noise
@@ -108,11 +109,9 @@ def _maxima(
     false_alarms: float,
 ) -> Iterator[Candidate]:
     """Significance, ln of the false-alarm probability, row and column of each maximum."""
-    values = noise.significance
-    high = values > noise.threshold(false_alarms)
-    high &= values == ndimage.maximum_filter(values, size=2 * round(2 * width) + 1)
-    high[:2], high[-2:], high[:, :2], high[:, -2:] = False, False, False, False
-    rows, columns = np.nonzero(high)
+    values, least = noise.significance, noise.threshold(false_alarms)
+    found = peak_local_max(values, round(2 * width), least, exclude_border=2)  # type: ignore[no-untyped-call]
+    rows, columns = found.T
     g = np.hypot((rows - centre[0]) * scale[0], (columns - centre[1]) * scale[1])
     for y, x in zip(*(index[(g >= limits[0]) & (g <= limits[1])] for index in (rows, columns)), strict=True):
         significance = float(values[y, x])
