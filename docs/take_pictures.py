@@ -82,7 +82,7 @@ class Window:
 
     def _labelled(self) -> bool:
         """Whether every text of the plots that are seen has its picture."""
-        from napari_tem_fft.widgets.plots.quick_text import QuickText
+        from napari_tem_fft.widgets.plots.canvas import QuickText
 
         figures = [
             canvas.figure
@@ -103,7 +103,7 @@ class Window:
         """Bring a dock to the front; returns its widget."""
         widgets = self.viewer.window.dock_widgets
         widget = widgets.get(name) or widgets[f"{name} (TEM FFT)"]
-        from napari_tem_fft.widgets.docks.placement import dock_of
+        from napari_tem_fft.widgets.docks.dock import dock_of
 
         dock_of(widget).raise_()
         self.wait(0.4)

@@ -7,7 +7,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QTabBar
 
 from mouse import canvas_of, press_on_canvas
-from napari_tem_fft.widgets.docks.placement import dock_of
+from napari_tem_fft.widgets.docks.dock import dock_of
 from napari_tem_fft.widgets.docks.tem_fft import BELOW, TemFftDock
 
 LEFT, NONE, CONTROL = (

@@ -13,7 +13,7 @@ from napari_tem_fft.core.fourier.diffractogram import band_image, compute_diffra
 from napari_tem_fft.core.fourier.local_spectra import local_spectra_of
 from napari_tem_fft.core.grains.bent_lattices import BentLattice
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.grains.region import GrainRegion
+from napari_tem_fft.core.grains.regions import GrainRegion
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph, prepared_pixels
 from napari_tem_fft.core.maps.component_map import ComponentMap

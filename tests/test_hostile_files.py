@@ -17,12 +17,11 @@ from napari_tem_fft.batch.report import write_report
 from napari_tem_fft.batch.state import Journal, read_run
 from napari_tem_fft.batch.statistics import session_statistics
 from napari_tem_fft.cli.options import read_params
-from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.calibration_profile import load_profile
 from napari_tem_fft.io.exchange.temfft import load_temfft, save_temfft
 from napari_tem_fft.io.phases.cif import read_cif
 from napari_tem_fft.io.phases.table import load_cif_folder
-from napari_tem_fft.io.plain import read_json
+from napari_tem_fft.io.plain import ReadError, read_json
 from napari_tem_fft.io.results.folder import load_results, save_results
 from napari_tem_fft.io.results.overrides import stored_decisions
 from napari_tem_fft.nn.inference.model import (

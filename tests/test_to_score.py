@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.grains.region import union
+from napari_tem_fft.core.grains.regions import union
 from napari_tem_fft.core.matching import Outcome
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.results.folder import save_results

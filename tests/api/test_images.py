@@ -8,13 +8,12 @@ import pytest
 from dm_writer import write_dm
 from forward_model import fringes, white_noise
 from napari_tem_fft import api
-from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.correction import Correction
+from napari_tem_fft.core.image.calibration import Calibration, Correction
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import Analysis, AnalysisParams
-from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.calibration_profile import CalibrationProfile
 from napari_tem_fft.io.exchange.temfft import Document, StoredImage, save_temfft
+from napari_tem_fft.io.plain import ReadError
 
 SHAPE, PIXEL = (256, 240), 0.03
 PROFILE = CalibrationProfile(Correction((1.01, 1.01), 0.003, "Au 111"))

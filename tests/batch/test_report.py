@@ -11,7 +11,7 @@ from napari_tem_fft.batch.plots import composition, key_style, size_bins, sizes
 from napari_tem_fft.batch.record import ComponentSummary, Record
 from napari_tem_fft.batch.report import shareable, write_report
 from napari_tem_fft.batch.statistics import session_statistics
-from napari_tem_fft.core.maps.colours import PALETTE, SHADES
+from napari_tem_fft.core.maps.component_map import PALETTE, SHADES
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

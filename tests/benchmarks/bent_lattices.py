@@ -27,7 +27,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bent_model import NEGATIVES, Specimen, analysed, arc, onion
-from napari_tem_fft.core.grains.region import union
+from napari_tem_fft.core.grains.regions import union
 from napari_tem_fft.core.maps.component_map import bent_lattices_of
 from napari_tem_fft.core.maps.map_grid import resample
 from napari_tem_fft.core.pipeline import Analysis

@@ -27,11 +27,9 @@ from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.nn.inference.model import load_segmenter
 from napari_tem_fft.nn.inference.propose import Segmenter
-from napari_tem_fft.nn.simulation.conditions import SynthesisParams, without_crystals
-from napari_tem_fft.nn.simulation.imaging import Lens
+from napari_tem_fft.nn.simulation.imaging import Lens, SynthesisParams, without_crystals
 from napari_tem_fft.nn.simulation.synthesis import Synthetic, TrueGrain, synthesise
-from napari_tem_fft.nn.training.evaluate import d_score
-from napari_tem_fft.nn.training.scores import SpotScore, interval, rates
+from napari_tem_fft.nn.training.evaluate import SpotScore, d_score, interval, rates
 
 CLASSES = {"easy": (800.0, 5000.0), "medium": (150.0, 800.0), "hard": (30.0, 150.0)}
 BASE = SynthesisParams(empty=0.0, sizes=(1024, 1536, 2048), shares=(0.5, 0.3, 0.2))

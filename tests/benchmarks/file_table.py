@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_tem_fft import api
-from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.image.stack import ImageStack
-from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.core.image.micrograph import ImageStack, Micrograph
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers.dm import read_images
 from napari_tem_fft.io.readers.formats import SUFFIXES
 

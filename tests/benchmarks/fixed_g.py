@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from forward_model import frequency
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram
 from napari_tem_fft.core.fourier.local_spectra import compute_local_spectra
-from napari_tem_fft.core.fourier.windows import WindowParams
+from napari_tem_fft.core.fourier.stft import WindowParams
 from napari_tem_fft.core.grains.regions import cut_level
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph, prepared_pixels

@@ -33,7 +33,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz_seeds import SEEDS
-from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers import hdf5, hdf5_probe
 from napari_tem_fft.io.readers.dm import read_images
 

@@ -280,8 +280,7 @@ class User:
         """Close a dock by its title bar, and open the main one again if it was that."""
         from qtpy.QtWidgets import QWidget
 
-        from napari_tem_fft.widgets.docks.dock import Dock
-        from napari_tem_fft.widgets.docks.placement import dock_of
+        from napari_tem_fft.widgets.docks.dock import Dock, dock_of
 
         docks = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, Dock)]
         if not docks or self.random.random() < 0.5:

@@ -10,7 +10,7 @@ import pytest
 from dm_writer import write_dm
 from forward_model import fringes, white_noise
 from napari_tem_fft.cli.main import main
-from napari_tem_fft.core.image.correction import Correction
+from napari_tem_fft.core.image.calibration import Correction
 from napari_tem_fft.io.exchange.calibration_profile import CalibrationProfile, save_profile
 from small_run import SameProcess
 

@@ -10,9 +10,9 @@ from forward_model import fringes, white_noise
 from napari_tem_fft import api
 from napari_tem_fft.cli.main import main
 from napari_tem_fft.core.image.calibration import CalibrationError
-from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.calibration_profile import load_profile
 from napari_tem_fft.io.exchange.temfft import Document, save_temfft
+from napari_tem_fft.io.plain import ReadError
 from pattern_model import diffuse, recorded, spots
 
 TITAN = {"Voltage": 300e3, "Indicated Magnification": 380e3, "Microscope": "Titan"}

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from forward_model import frequency, fringes, lattice, white_noise
-from napari_tem_fft.core.fourier.diffractogram import display_grid
-from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
+from napari_tem_fft.core.fourier.diffractogram import FrequencyGrid, display_grid
 from napari_tem_fft.core.fourier.mask import render
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.image.micrograph import Micrograph

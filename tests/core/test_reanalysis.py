@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from forward_model import fringes, white_noise
-from napari_tem_fft.core.edit_cache import EditCache
 from napari_tem_fft.core.grains.grain import GrainSet
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
@@ -14,6 +13,7 @@ from napari_tem_fft.core.matching import PhaseOverride
 from napari_tem_fft.core.pipeline import Analysis, EditStart, analysis_steps
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.reanalysis import (
+    EditCache,
     _specimen_after,
     add_spot_at,
     is_edited,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.crystal.zone_pattern import simulated_pattern
+from napari_tem_fft.core.crystal.orientation import simulated_pattern
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import Candidate, GrainMatch, Outcome, PhaseOverride
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
@@ -19,7 +19,7 @@ TABLE = {phase.id: phase for phase in load_table()}
 
 def spots_of(phase, zone, first, scale=1.0):
     """Spots of a crystal along a zone axis, by a calibration that has to be changed by a factor."""
-    from napari_tem_fft.core.crystal.symmetry import along_zone
+    from napari_tem_fft.core.crystal.orientation import along_zone
 
     lies = along_zone(TABLE[phase], zone, first, 20.0, 0.1)
     pattern = simulated_pattern(TABLE[phase], lies, scale, 9.0)

@@ -3,7 +3,10 @@
 import numpy as np
 
 from forward_model import white_noise
-from napari_tem_fft.core.events import (
+from napari_tem_fft.core.image.calibration import Calibration
+from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.pipeline import (
+    Analysis,
     DiffractogramReady,
     GrainsFound,
     LocalSpectraReady,
@@ -11,10 +14,8 @@ from napari_tem_fft.core.events import (
     PhasesAssigned,
     ProfilesReady,
     SpotsFound,
+    analysis_steps,
 )
-from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.pipeline import Analysis, analysis_steps
 from napari_tem_fft.core.progress import Step, exhaust
 from napari_tem_fft.core.reanalysis import reanalyse_after_spot_edit
 from napari_tem_fft.layers.presenter import Presenter, shown_in_turn

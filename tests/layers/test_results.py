@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
+from napari_tem_fft.core.fourier.diffractogram import FrequencyGrid
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
 from napari_tem_fft.layers.reciprocal_plane import LABEL_SIZE, Plane, Ring, scale_bars, spot_features

@@ -72,7 +72,7 @@ def grain_file(tmp_path):
 @pytest.fixture(autouse=True)
 def _statistics_alone(monkeypatch):
     """No network unless a test chooses one."""
-    monkeypatch.setattr("napari_tem_fft.widgets.forms.network_choice.NETWORK", "")
+    monkeypatch.setattr("napari_tem_fft.widgets.forms.choices.NETWORK", "")
 
 
 @pytest.fixture(autouse=True)

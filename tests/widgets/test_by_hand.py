@@ -29,24 +29,22 @@ from forward_model import fringes
 from hand import Hand
 from mouse import canvas_of, on_canvas
 from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.image.stack import ImageStack
+from napari_tem_fft.core.image.micrograph import ImageStack, Micrograph
 from napari_tem_fft.core.matching import Outcome
 from napari_tem_fft.core.reanalysis import is_edited
 from napari_tem_fft.io.figures.overview import overview
 from napari_tem_fft.layers.results import KEY, micrograph_layer, stack_layer
-from napari_tem_fft.widgets.canvas.views import sees_whole
+from napari_tem_fft.widgets.canvas.stage import sees_whole
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
-from napari_tem_fft.widgets.docks.components import ComponentsDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
 from napari_tem_fft.widgets.docks.profile import ProfileDock
-from napari_tem_fft.widgets.docks.results import ResultsDock
+from napari_tem_fft.widgets.docks.results import ComponentsDock, ResultsDock
 from napari_tem_fft.widgets.docks.series import SeriesDock
 from napari_tem_fft.widgets.docks.spots import SpotsDock
 from napari_tem_fft.widgets.docks.train import TrainDock
 from napari_tem_fft.widgets.forms.tree import ResultTree
-from napari_tem_fft.widgets.session import fine_tuning
+from napari_tem_fft.widgets.session import commands
 from napari_tem_fft.widgets.session.source import calibration_from
 from small_analysis import small_analysis
 from small_network import small_model
@@ -498,9 +496,9 @@ def test_fine_tuning_takes_corrected_masks_alone_and_tells_its_time_and_what_it_
     small_model(models / "real", "real")
     for module in ("nn.inference.model", "widgets.docks.train"):
         monkeypatch.setattr(f"napari_tem_fft.{module}.own_folder", lambda: models)
-    monkeypatch.setattr(fine_tuning, "_cache", lambda: tmp_path / "kept")
+    monkeypatch.setattr(commands, "_cache", lambda: tmp_path / "kept")
     monkeypatch.setattr(
-        fine_tuning, "command", lambda base, pairs, output: (sys.executable, "-c", STAND_IN, str(output))
+        commands, "command", lambda base, pairs, output: (sys.executable, "-c", STAND_IN, str(output))
     )
     dock = hand.dock
     hand.type(dock.candidates.names, "LiF, Cu")

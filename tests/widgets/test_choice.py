@@ -5,7 +5,7 @@ import pytest
 
 from mouse import click
 from napari_tem_fft.layers.results import plane_of
-from napari_tem_fft.widgets.canvas.picking import chosen_at
+from napari_tem_fft.widgets.canvas.cursor import chosen_at
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.session.selection import component_chosen, grain_chosen, peak_chosen, spot_chosen
 

@@ -18,7 +18,7 @@ from napari_tem_fft.core.matching import PhaseOverride
 from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit
 from napari_tem_fft.io.results.overrides import read_specimen
 from napari_tem_fft.plugin.reader import read_layers
-from napari_tem_fft.widgets.session.messages import messages
+from napari_tem_fft.widgets.session.runner import messages
 
 PIXEL = 0.03
 OWN = "d_nm\n0.2035\n0.1762\n0.1246\n"

@@ -9,9 +9,8 @@ import pytest
 from dm_writer import write_dm
 from forward_model import fringes
 from hand import Hand
-from napari_tem_fft.widgets.docks.components import ComponentsDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
-from napari_tem_fft.widgets.docks.results import ResultsDock
+from napari_tem_fft.widgets.docks.results import ComponentsDock, ResultsDock
 from napari_tem_fft.widgets.docks.spots import SpotsDock
 
 pytestmark = pytest.mark.skipif(

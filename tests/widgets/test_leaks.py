@@ -9,9 +9,9 @@ from napari.layers import Layer
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
-from napari_tem_fft.widgets.docks.components import ComponentsDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
 from napari_tem_fft.widgets.docks.profile import ProfileDock
+from napari_tem_fft.widgets.docks.results import ComponentsDock
 from napari_tem_fft.widgets.docks.series import SeriesDock
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 from napari_tem_fft.widgets.docks.train import TrainDock

@@ -18,7 +18,7 @@ from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.widgets.docks.library import STATE, LibraryDock, report_words
 from napari_tem_fft.widgets.forms import candidates as _candidates
 from napari_tem_fft.widgets.forms.candidates import CandidatesForm
-from napari_tem_fft.widgets.session.messages import messages
+from napari_tem_fft.widgets.session.runner import messages
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 CUBIC = """data_{block}

@@ -17,7 +17,7 @@ from napari_tem_fft.core.progress import Step
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.canvas.panel import close_panel, open_panel
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
-from napari_tem_fft.widgets.session.memory import give_back, give_back_early
+from napari_tem_fft.widgets.session.responsiveness import give_back, give_back_early
 from napari_tem_fft.widgets.session.runner import Runner
 from napari_tem_fft.widgets.session.session import session_of
 from own_process import in_own_process

@@ -8,7 +8,7 @@ from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 
 from napari_tem_fft.plugin.reader import read_layers
-from napari_tem_fft.widgets.forms.network_choice import FOLDER, NONE
+from napari_tem_fft.widgets.forms.choices import FOLDER, NONE
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_the_dock_lists_the_models(dock, model, tmp_path, monkeypatch, qtbot):
     assert dock.network.list.itemText(0) == NONE
     assert dock.network.list.itemText(dock.network.list.count() - 1) == FOLDER
     monkeypatch.setattr(
-        "napari_tem_fft.widgets.forms.network_choice.QFileDialog.getExistingDirectory", lambda *_: str(model)
+        "napari_tem_fft.widgets.forms.choices.QFileDialog.getExistingDirectory", lambda *_: str(model)
     )
     dock.network.list.activated.emit(dock.network.list.count() - 1)
     assert dock.network.value == str(model) and dock.network.list.currentText() == "my model"
@@ -36,7 +36,7 @@ def test_the_dock_lists_the_models(dock, model, tmp_path, monkeypatch, qtbot):
 
 def test_a_folder_without_a_model_is_refused(dock, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "napari_tem_fft.widgets.forms.network_choice.QFileDialog.getExistingDirectory",
+        "napari_tem_fft.widgets.forms.choices.QFileDialog.getExistingDirectory",
         lambda *_: str(tmp_path),
     )
     dock.network.list.activated.emit(dock.network.list.count() - 1)
@@ -73,7 +73,7 @@ def test_a_run_uses_it_and_shows_what_it_said(viewer, dock, model, run, grain):
 def test_it_is_loaded_once_for_several_runs(dock, model, run, grain, monkeypatch):
     dock.network.value = str(model)
     first = run(dock.session, dock.run.click).analysis
-    monkeypatch.setattr("napari_tem_fft.widgets.session.network.load_segmenter", None)
+    monkeypatch.setattr("napari_tem_fft.widgets.session.settings.load_segmenter", None)
     again = run(dock.session, dock.run.click).analysis
     assert again is not first and again.spots == first.spots
 

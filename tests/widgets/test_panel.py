@@ -10,9 +10,9 @@ from napari.utils.interactions import mouse_move_callbacks
 from mouse import click, send, stroke
 from napari_tem_fft.widgets.canvas.panel import ReciprocalPanel
 from napari_tem_fft.widgets.docks.batch import BatchDock
-from napari_tem_fft.widgets.docks.placement import dock_of
+from napari_tem_fft.widgets.docks.dock import dock_of
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
-from napari_tem_fft.widgets.session.preferences import fft_in_panel
+from napari_tem_fft.widgets.session.settings import fft_in_panel
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from forward_model import fringes
 from napari_tem_fft.io.phases.library import PhaseDatabase
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.plugin.reader import read_layers
+from napari_tem_fft.widgets.docks.dock import dock_of
 from napari_tem_fft.widgets.docks.phases import PhasesDock
-from napari_tem_fft.widgets.docks.placement import dock_of
 from napari_tem_fft.widgets.docks.results import ResultsDock
-from napari_tem_fft.widgets.forms.phase_question import phase_called
+from napari_tem_fft.widgets.forms.phase_overrides import phase_called
 
 LEFT = Qt.MouseButton.LeftButton
 #: Edge of the cell of copper, nm, and that of a crystal that would be copper by a scale 8.3 % shorter.

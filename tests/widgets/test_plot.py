@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from napari_tem_fft.widgets.plots import canvas as _plot
-from napari_tem_fft.widgets.plots import quick_text as _quick_text
-from napari_tem_fft.widgets.plots.canvas import ThemedCanvas
-from napari_tem_fft.widgets.plots.quick_text import QuickText
+from napari_tem_fft.widgets.plots import canvas as _quick_text
+from napari_tem_fft.widgets.plots.canvas import QuickText, ThemedCanvas
 
 STYLE = {"rotation": 90, "ha": "center", "va": "top", "fontsize": 9.0, "color": "#000000"}
 

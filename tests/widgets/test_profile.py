@@ -13,8 +13,7 @@ from mouse import press as press_on
 from napari_tem_fft.core.profile.radial_profile import ProfilePeak, RadialProfile
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.profile import ProfileDock, phase_lines
-from napari_tem_fft.widgets.plots.profile_plot import ProfilePlot
-from napari_tem_fft.widgets.plots.profile_view import PhaseLines, ProfileView
+from napari_tem_fft.widgets.plots.profile_plot import PhaseLines, ProfilePlot, ProfileView
 
 
 def profile(curve, *centres):

@@ -7,7 +7,7 @@ from napari.layers import Layer
 from dm_writer import write_dm
 from forward_model import fringes
 from mouse import press
-from napari_tem_fft.core.image.correction import Correction
+from napari_tem_fft.core.image.calibration import Correction
 from napari_tem_fft.io.exchange import calibration_profile
 from napari_tem_fft.io.exchange.calibration_profile import CalibrationProfile, save_profile
 from napari_tem_fft.plugin.reader import read_layers

@@ -2,11 +2,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_tem_fft.core.crystal.miller import format_hkl
+from napari_tem_fft.core.crystal.phase import format_hkl
 from napari_tem_fft.core.spots.spot import Spot
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.layers.results import plane_of
-from napari_tem_fft.widgets.canvas.readout import describe, spot_at
+from napari_tem_fft.widgets.canvas.cursor import describe, spot_at
 from napari_tem_fft.widgets.session.selection import nearest_line
 
 SPOT = Spot(7, (-2.0, 3.4641016), 0.01, 50.0, -40.0, radius=0.2)

@@ -8,7 +8,7 @@ from forward_model import fringes, white_noise
 from mouse import press
 from movie import PATH, PIXEL, RADII, movie
 from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.stack import ImageStack
+from napari_tem_fft.core.image.micrograph import ImageStack
 from napari_tem_fft.layers.results import stack_layer
 from napari_tem_fft.nn.inference.model import load_segmenter
 from napari_tem_fft.plugin.reader import read_layers
@@ -72,7 +72,7 @@ def test_frames_are_seen_by_the_network_of_the_main_dock(viewer, dock, qtbot, mo
         loaded.append(name)
         return load_segmenter(name)
 
-    monkeypatch.setattr("napari_tem_fft.widgets.session.network.load_segmenter", load)
+    monkeypatch.setattr("napari_tem_fft.widgets.session.settings.load_segmenter", load)
     with qtbot.waitSignal(series.runner.returned, timeout=60_000):
         series.run.click()
     assert loaded == [str(model)]  # once for all frames

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mouse import stroke
-from napari_tem_fft.widgets.docks.components import ComponentsDock
+from napari_tem_fft.widgets.docks.results import ComponentsDock
 
 
 @pytest.fixture

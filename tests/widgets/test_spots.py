@@ -7,7 +7,7 @@ from qtpy.QtTest import QTest
 
 from mouse import press_on_canvas
 from napari_tem_fft.layers.results import plane_of
-from napari_tem_fft.widgets.docks.placement import dock_of
+from napari_tem_fft.widgets.docks.dock import dock_of
 from napari_tem_fft.widgets.docks.spots import SpotsDock
 
 D, REFERENCE, OFF, LEFT, HKL, AZIMUTH = 1, 3, 4, 5, 6, 7

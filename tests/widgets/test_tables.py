@@ -12,11 +12,11 @@ from qtpy.QtWidgets import QApplication
 
 from napari_tem_fft.core.matching import Outcome, PhaseOverride
 from napari_tem_fft.io.phases.table import load_table
-from napari_tem_fft.widgets.docks.components import ComponentsDock, component_rows
 from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
 from napari_tem_fft.widgets.docks.profile import peak_names, phase_lines
-from napari_tem_fft.widgets.forms.outcome_words import component_words, match_words
-from napari_tem_fft.widgets.forms.override_buttons import Words
+from napari_tem_fft.widgets.docks.results import ComponentsDock, component_rows
+from napari_tem_fft.widgets.forms.match_rows import component_words, match_words
+from napari_tem_fft.widgets.forms.phase_overrides import Words
 from napari_tem_fft.widgets.forms.summary import summary
 from napari_tem_fft.widgets.forms.tree import ResultTree, Row
 from napari_tem_fft.widgets.session.image_state import ImageState
@@ -291,7 +291,7 @@ def test_a_bent_lattice_says_its_range_of_d_and_its_grains_that_they_are_places(
 
 def test_strain_is_shown_against_the_drawn_region(viewer, dock, analysed, qtbot, monkeypatch):
     told = []
-    monkeypatch.setattr("napari_tem_fft.widgets.docks.components.tell", told.append)
+    monkeypatch.setattr("napari_tem_fft.widgets.docks.results.tell", told.append)
     table = ComponentsDock(viewer)
     viewer.window.add_dock_widget(table, name="Components")
     table.against_roi.setChecked(True)

@@ -9,7 +9,7 @@ from qtpy.QtTest import QTest
 
 from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.io.exchange.tiff import write_tiff
+from napari_tem_fft.io.results.map_files import write_tiff
 from napari_tem_fft.widgets.docks.tem_fft import BELOW, ON_DEMAND, TemFftDock
 from napari_tem_fft.widgets.session.source import calibration_from, micrograph_from
 

@@ -2,7 +2,7 @@
 
 from qtpy.QtWidgets import QWidget
 
-from napari_tem_fft.widgets.session.turns import in_turns
+from napari_tem_fft.widgets.session.responsiveness import in_turns
 
 
 def test_a_part_each_turn_while_the_window_is_there(qtbot):

@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.stack import ImageStack
+from napari_tem_fft.core.image.micrograph import ImageStack
 from napari_tem_fft.core.series import Series
 from napari_tem_fft.layers.results import KEY, stack_layer
 from napari_tem_fft.plugin.reader import read_layers

@@ -3,13 +3,13 @@
 import pytest
 from napari.settings import get_plugin_settings
 
-from napari_tem_fft.core.lengths import frequency, spacing
-from napari_tem_fft.widgets.canvas.readout import describe
+from napari_tem_fft.core.text import frequency, spacing
+from napari_tem_fft.widgets.canvas.cursor import describe
 from napari_tem_fft.widgets.canvas.tools import angle_words
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
 from napari_tem_fft.widgets.docks.profile import ProfileDock
-from napari_tem_fft.widgets.forms.network_choice import NetworkChoice
+from napari_tem_fft.widgets.forms.choices import NetworkChoice
 from napari_tem_fft.widgets.session.selection import peak_chosen, spot_chosen
 
 

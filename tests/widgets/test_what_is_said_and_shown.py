@@ -14,13 +14,12 @@ from mouse import canvas_of, click
 from napari_tem_fft.core.matching import Outcome, PhaseOverride
 from napari_tem_fft.io.figures.overview import overview
 from napari_tem_fft.layers.results import KEY, micrograph_layer
-from napari_tem_fft.widgets.canvas.reduction import pixels_on_one
+from napari_tem_fft.widgets.canvas.stage import pixels_on_one, sees_whole
 from napari_tem_fft.widgets.canvas.tools import added_words
-from napari_tem_fft.widgets.canvas.views import sees_whole
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
-from napari_tem_fft.widgets.docks.components import ComponentsDock
 from napari_tem_fft.widgets.docks.phases import PhasesDock
 from napari_tem_fft.widgets.docks.profile import ProfileDock
+from napari_tem_fft.widgets.docks.results import ComponentsDock
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 from napari_tem_fft.widgets.docks.train import time_words
 from napari_tem_fft.widgets.session.layer_group import update

@@ -6,9 +6,9 @@
 [('LiF / LiH', 'ambiguous', 42)]
 """
 
-from ..io.exchange.crystal_map import to_crystal_map
 from ..io.exchange.export import export
 from ..io.exchange.hyperspy_signals import from_signal, to_signals
+from ..io.exchange.orientation_maps import to_crystal_map
 from .analysis import (
     analyse,
     analyse_series,

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from ..core.crystal.library import PhaseLibrary
 from ..core.crystal.phase import Phase
-from ..core.image.micrograph import Micrograph
-from ..core.image.stack import ImageStack
+from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.matching import PhaseOverride
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from ..core.progress import Step, exhaust
 from ..core.series import Series, series_steps
-from ..io.exchange.stored import load_stored
-from ..io.exchange.temfft import save_temfft
+from ..io.exchange.temfft import load_stored, save_temfft
 from ..io.phases.index_cache import prepared_choice
 from ..io.phases.library import open_library as open_library
 from ..io.phases.table import (

@@ -11,9 +11,9 @@ from ..batch.backends.start import start_workers
 from ..batch.job import Job
 from ..batch.run import Outcome, batch_steps
 from ..batch.sources import find_sources
-from ..core.lengths import LengthUnit
 from ..core.pipeline import AnalysisParams
 from ..core.progress import Step, exhaust
+from ..core.text import LengthUnit
 from ..io.results.folder import Keep
 from . import reference_table, select
 

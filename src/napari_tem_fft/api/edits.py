@@ -9,16 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.crystal.phase_selection import find_phase
-from ..core.edit_cache import EditCache
-from ..core.fourier.diffractogram import display, display_grid
-from ..core.fourier.frequency_grid import FrequencyGrid
-from ..core.fourier.inverse import masked_inverse
-from ..core.fourier.mask import render
+from ..core.fourier.diffractogram import FrequencyGrid, display, display_grid
+from ..core.fourier.mask import masked_inverse, render
 from ..core.maps.strain import WHOLE_GRAIN, reference_text
 from ..core.matching import OverrideKind, PhaseOverride, merge_overrides
 from ..core.pipeline import Analysis
 from ..core.progress import exhaust
 from ..core.reanalysis import (
+    EditCache,
     add_spot_at,
     measure_deformation,
     reanalyse_after_override,

@@ -9,23 +9,20 @@ from os import PathLike
 from pathlib import Path
 
 from ..core.crystal.phase import Phase
-from ..core.events import ProfilesReady, SpotsFound
-from ..core.image.calibration import GIVEN, Calibration, CalibrationError, Space
+from ..core.image.calibration import GIVEN, Calibration, CalibrationError, Correction, Space
 from ..core.image.calibration_reference import CalibrationFeature, calibration_features
-from ..core.image.correction import Correction
-from ..core.image.micrograph import Micrograph
+from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.image.roi import part_of
-from ..core.image.stack import ImageStack
 from ..core.matching.standard import correction_on_grain
-from ..core.pipeline import AnalysisParams, analysis_steps
+from ..core.pipeline import AnalysisParams, ProfilesReady, SpotsFound, analysis_steps
 from ..core.profile.radial_profile import listed_peaks
 from ..core.progress import exhaust
 from ..core.saed.measure import PatternMeasurement, PatternParams
 from ..core.saed.measure import measure_pattern as pattern_measured
 from ..core.spots.spot import Spot
-from ..io.errors import ReadError
 from ..io.exchange.calibration_profile import CalibrationProfile, apply_profile, load_profile
 from ..io.exchange.temfft import SUFFIX, load_temfft
+from ..io.plain import ReadError
 from ..io.readers.dm import read_images, read_micrograph
 
 Profile = CalibrationProfile | str | PathLike[str]

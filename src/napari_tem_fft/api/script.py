@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..core.image.calibration import AS_READ, DELIVERED_UNCERTAINTY
-from ..core.image.micrograph import Micrograph
+from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.image.roi import PART
-from ..core.image.stack import ImageStack
 from ..core.matching import PhaseOverride
-from ..core.options import options
 from ..core.parameters import to_dict
-from ..core.pipeline import Analysis, AnalysisParams
+from ..core.pipeline import Analysis, AnalysisParams, options
 from ..core.reanalysis import spots_of_run
 from ..io.exchange.temfft import SUFFIX, load_temfft
 from ..io.readers.dm import read_images

@@ -16,13 +16,11 @@ from ..core.progress import exhaust
 from ..io.exchange.calibration_profile import CalibrationProfile, load_profile
 from ..io.phases.index_cache import prepared_choice
 from ..io.phases.library import open_library, unasked_library
-from ..io.results.folder import load_results, save_results
-from ..io.results.kept_colours import given_colours
+from ..io.results.folder import given_colours, load_results, save_results
 from ..io.results.overrides import stored_decisions, stored_specimen
 from .job import Job
-from .record import Record, describe_record
+from .record import Record, describe_record, place_thumbnail
 from .sources import Source
-from .thumbnail import place_thumbnail
 
 #: How a reason describes a crash of this program itself.
 UNEXPECTED = "unexpected"

@@ -12,15 +12,15 @@ from typing import Any
 from .. import __version__
 from ..core.crystal.phase_selection import parse_elements
 from ..core.image.calibration import UNCERTAINTY, Calibration
-from ..core.lengths import UNITS, LengthUnit
 from ..core.matching.params import OUTSIDE
 from ..core.parameters import to_dict
 from ..core.pipeline import AnalysisParams
+from ..core.text import UNITS, LengthUnit
 from ..io.phases.library import PhaseDatabase
 from ..io.phases.table import user_folder
 from ..io.plain import from_plain, to_plain
+from ..io.results.description import without_old_default
 from ..io.results.folder import KEEP, Keep
-from ..io.results.parameters import without_old_default
 
 #: File in the run's folder with the entries of the library that the run searches.
 LIBRARY = "library.sqlite"

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.maps.colours import SHADES
+from ..core.maps.component_map import SHADES
 from .statistics import ComponentStatistics
 
 #: Width of a plot and height of one of its lines, inches.

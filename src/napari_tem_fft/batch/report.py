@@ -19,13 +19,12 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from ..core.lengths import LengthUnit, length, symbol, with_sigma
-from ..core.maps.colours import colours_of
+from ..core.maps.component_map import colours_of
 from ..core.matching.result import outcome_words
-from ..io.results.kept_colours import kept_colours
-from .record import ComponentSummary, Record
+from ..core.text import LengthUnit, length, symbol, with_sigma
+from ..io.results.folder import kept_colours
+from .record import THUMBNAIL, ComponentSummary, Record
 from .statistics import Estimate, SessionStatistics, enough_images
-from .thumbnail import THUMBNAIL
 
 REPORT = "report.html"
 #: Number of images whose pictures are in the page: the first ones, and at most this many flagged ones.

@@ -23,8 +23,7 @@ from ..io.plain import from_plain, json_line, to_plain
 from .backends.local import WorkersError
 from .backends.start import start_workers
 from .job import Job
-from .progress import Tracker
-from .run import Outcome, RunError, batch_steps
+from .run import Outcome, RunError, Tracker, batch_steps
 from .sources import find_sources
 
 OK, STOPPED, REFUSED = 0, 1, 2

@@ -12,8 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..core.lengths import LengthUnit, in_unit, length
-from ..core.text import printable
+from ..core.text import LengthUnit, in_unit, length, printable
 from ..io.exchange.parquet import kind_of, write_parquet
 from ..io.results.folder import SPOTS
 from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows

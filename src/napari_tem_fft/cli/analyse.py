@@ -20,7 +20,7 @@ from ..core.crystal.library import PhaseLibrary
 from ..core.crystal.phase import Phase
 from ..core.crystal.phase_selection import extended_left_out
 from ..core.image.calibration import stated_uncertainty
-from ..core.maps.colours import colours_of
+from ..core.maps.component_map import colours_of
 from ..core.matching import EvidenceCache, Outcome, OverrideKind, PhaseOverride, merge_overrides
 from ..core.matching.assignment import CandidateSet
 from ..core.matching.library_candidates import LibrarySearch
@@ -49,8 +49,7 @@ from .common import (
     say,
 )
 from .options import params_from, percent_from
-from .output import report
-from .phases import phase_lines, phase_table
+from .output import phase_lines, phase_table, report
 
 BAR = "{desc} |{bar:30}| {n_fmt}/{total_fmt}{postfix}"
 

@@ -13,14 +13,12 @@ from tqdm import tqdm
 
 from .. import api
 from ..batch.backends.local import Workers, WorkersError
-from ..batch.backends.memory import largest_pixels, share_searched, worker_memory
-from ..batch.backends.start import start_workers
+from ..batch.backends.start import largest_pixels, share_searched, start_workers, worker_memory
 from ..batch.job import Job, stored_job
 from ..batch.report import REPORT
 from ..batch.run import Outcome, RunError, batch_steps
-from ..batch.sources import Source, find_sources
+from ..batch.sources import Source, arriving, find_sources
 from ..batch.state import read_run
-from ..batch.watch import arriving
 from ..core.pipeline import AnalysisParams
 from ..core.progress import Step
 from ..core.text import printable

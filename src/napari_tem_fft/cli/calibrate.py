@@ -11,6 +11,7 @@ from typing import Any
 from .. import api
 from ..core.crystal.phase import Phase
 from ..core.crystal.phase_selection import find_phase
+from ..core.image.calibration import Correction
 from ..core.image.calibration_reference import (
     CalibrationFeature,
     choose_feature,
@@ -19,7 +20,6 @@ from ..core.image.calibration_reference import (
     nearest_reflection,
     spacing,
 )
-from ..core.image.correction import Correction
 from ..core.image.micrograph import Micrograph
 from ..io.exchange.calibration_profile import (
     CalibrationProfile,

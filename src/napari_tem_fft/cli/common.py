@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.image.calibration import UNCERTAINTY, stated_uncertainty
-from ..core.lengths import UNITS, LengthUnit
-from ..core.text import printable
+from ..core.text import UNITS, LengthUnit, printable
 from ..io.figures.picture import DPI, FORMATS, PANELS, PictureOptions
 
 if TYPE_CHECKING:

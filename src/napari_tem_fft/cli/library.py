@@ -16,12 +16,10 @@ from ..core.fourier.threads import processors
 from ..core.text import parse_numbers
 from ..io.phases.entry import export_entries, phase_of_entry
 from ..io.phases.library import ImportReport, LibraryLine, PhaseDatabase, library_path
-from ..io.phases.library_import import Refusal, library_rows
-from ..io.phases.library_rows import LibraryRow
+from ..io.phases.library_import import LibraryRow, Refusal, library_rows
 from ..io.phases.optimade import PROVIDERS, OptimadeQuery, fetched_rows
 from .common import FAILED, OK, Formatter, UsageError, add_unit, say
-from .output import table
-from .phases import cell_text, phase_lines
+from .output import cell_text, phase_lines, table
 
 LIBRARY_COMMANDS = ("import", "fetch", "search", "show", "use", "remove", "export")
 ABOUT = {

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.image.calibration import stated_uncertainty
-from ..core.options import options, parameter_groups
-from ..core.pipeline import AnalysisParams
+from ..core.pipeline import AnalysisParams, options, parameter_groups
 from ..io.phases.table import user_folder
 from ..io.plain import read_json
+from ..io.results.description import restore_parameters, without_old_default
 from ..io.results.map_files import INVERSES, Inverse
-from ..io.results.parameters import restore_parameters, without_old_default
 from .common import (
     add_debug,
     add_image,

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from .. import __version__, api
 from ..core.image.micrograph import Micrograph
-from ..core.maps.colours import colours_of
+from ..core.maps.component_map import colours_of
 from ..core.progress import Step, exhaust
 from ..core.series import Series, component_names, series_steps
 from ..core.text import printable
 from ..io.plain import json_text
-from ..io.results.parameters import describe_parameters
-from ..io.results.series_tables import write_frames, write_tracks
+from ..io.results.description import describe_parameters
+from ..io.results.tables import write_frames, write_tracks
 from ..io.results.whole_folder import replace_folder
 from . import main as cli
 from .analyse import BAR, settings_of

@@ -26,7 +26,7 @@ from ..nn.inference.model import (
 )
 from ..nn.inference.prepare import InputParams
 from ..nn.inference.unet import NetworkParams
-from ..nn.simulation.conditions import SynthesisParams
+from ..nn.simulation.imaging import SynthesisParams
 from ..nn.training.dataset import Pairs, join_pairs, load_pairs, make_pairs
 from ..nn.training.keras_unet import import_keras, load_network
 from ..nn.training.params import FINE_TUNING, TrainParams

@@ -1,25 +1,20 @@
-"""The whole chain as one generator, and the dataclasses that hold its parameters and its result."""
+"""The whole chain as one generator, and the dataclasses that hold its parameters and its result.
+
+An image without any spot gives the same events as any other, with empty tuples in them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .crystal.phase import Phase
-from .events import (
-    DiffractogramReady,
-    GrainsFound,
-    LocalSpectraReady,
-    MapsReady,
-    PhasesAssigned,
-    ProfilesReady,
-    SpotsFound,
-)
 from .fourier.diffractogram import (
     BandImage,
     Diffractogram,
@@ -30,13 +25,13 @@ from .fourier.diffractogram import (
 )
 from .fourier.local_spectra import LocalSpectra, local_spectra_of
 from .fourier.mask import render
+from .fourier.stft import WindowParams
 from .fourier.threads import in_one_blas_thread
-from .fourier.windows import WindowParams
 from .grains.bent_lattices import BentLattice, find_bent_lattices
-from .grains.camera import set_camera_spots_aside
 from .grains.candidate import SearchContext
+from .grains.false_grains import set_camera_spots_aside
 from .grains.grain import Grain, GrainParams, GrainSet
-from .grains.region import GrainRegion, union
+from .grains.regions import GrainRegion, union
 from .grains.search import number_spots, search_grains
 from .image.annotations import find_annotations
 from .image.micrograph import Micrograph, check_field, prepared_pixels, warnings_of
@@ -56,19 +51,85 @@ from .matching.assignment import (
 )
 from .matching.geometry import ImageGeometry, expected_stretches
 from .matching.library_candidates import LibrarySearch
-from .parameters import Field, check_limits
-from .profile.fine_spectrum import fine_local_maximum, fine_spectrum
-from .profile.radial_profile import (
-    ProfileParams,
-    RadialProfile,
-    local_profile,
-    masked_profile,
-    whole_profile,
-)
+from .parameters import Field, Parameter, check_limits, parameters_of
+from .profile.radial_profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
+from .profile.ring_sums import fine_local_maximum, fine_spectrum
 from .progress import Step, renumber_steps
 from .spots.seeds import DOUBT, NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
 from .spots.spot import Spot, SpotParams
 from .text import count_text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DiffractogramReady:
+    """The transform of the whole image."""
+
+    diffractogram: Diffractogram
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalSpectraReady:
+    """The transforms of the windows."""
+
+    spectra: LocalSpectra
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpotsFound:
+    """All spots, found by the search or changed by a person."""
+
+    spots: tuple[Spot, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskPainted:
+    """The profiles of a mask as a person has painted it, before its spots are known."""
+
+    profiles: tuple[RadialProfile, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProfilesReady:
+    """The profiles of the spots."""
+
+    profiles: tuple[RadialProfile, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GrainsFound:
+    """The grains that the spots make."""
+
+    grains: tuple[Grain, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhasesAssigned:
+    """The phases of grains, and of the rings that no grain explains; the kinds of spots that follow."""
+
+    matches: tuple[GrainMatch, ...]
+    rings: tuple[RingMatch, ...]
+    spots: tuple[Spot, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapsReady:
+    """The maps of the components."""
+
+    components: tuple[ComponentMap, ...]
+
+
+#: Possible products of the steps of an analysis or of a reanalysis after an edit.
+Event = (
+    DiffractogramReady
+    | LocalSpectraReady
+    | SpotsFound
+    | MaskPainted
+    | ProfilesReady
+    | GrainsFound
+    | PhasesAssigned
+    | MapsReady
+)
+
 
 #: A network that proposes seeds, as a `Proposal` or bare. It is passed in, so that core never imports Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
@@ -271,7 +332,7 @@ def analysis_steps(
     Yields
     ------
     Step
-        Its products are those of `core.events`, in this order: DiffractogramReady, LocalSpectraReady,
+        Its products, in this order: DiffractogramReady, LocalSpectraReady,
         SpotsFound, ProfilesReady, GrainsFound, PhasesAssigned, MapsReady.
 
     Raises
@@ -446,3 +507,44 @@ def specimen_of(
         specimen = specimen & ~resample(diffractogram.annotations, grid.shape)
     inside = inside_part(micrograph, grid)
     return specimen if inside is None else specimen & inside
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One generated option: where its value belongs, and its name without dashes."""
+
+    group: str
+    parameter: Parameter
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Name in argparse's namespace."""
+        return f"parameter:{self.group}:{self.parameter.name}"
+
+
+def options() -> tuple[Option, ...]:
+    """One option for every declared parameter; the group stands before names that occur twice."""
+    found = [
+        (group, one, one.field.option or one.name.replace("_", "-")) for group, one in _declared_options()
+    ]
+    count = Counter(name for _, _, name in found)
+    return tuple(
+        Option(group, one, f"{group.replace('_', '-')}-{name}" if count[name] > 1 else name)
+        for group, one, name in found
+    )
+
+
+def _declared_options() -> Iterator[tuple[str, Parameter]]:
+    """Every parameter with the name of its group; those of no group have an empty one."""
+    yield from (("", one) for one in parameters_of(AnalysisParams))
+    for group, kind in parameter_groups():
+        yield from ((group, one) for one in parameters_of(kind))
+
+
+def parameter_groups() -> Iterator[tuple[str, type]]:
+    """Name and dataclass of each group of the parameters."""
+    hints = get_type_hints(AnalysisParams)
+    for f in fields(AnalysisParams):
+        if is_dataclass(hints[f.name]):
+            yield f.name, hints[f.name]

@@ -9,49 +9,96 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .edit_cache import EditCache
-from .events import (
+from .fourier.diffractogram import BandImage, Diffractogram, band_image, display_grid
+from .fourier.mask import edit, render
+from .fourier.threads import in_one_blas_thread
+from .grains.candidate import SearchContext
+from .grains.edit import OutlineCache, measure_by_hand, regroup
+from .grains.grain import GrainSet
+from .grains.regions import union
+from .image.roi import inside_part
+from .maps.component_map import bent_lattices_of, component_maps
+from .maps.specimen import cut_grains, specimen_on_grid, uncut_grains
+from .maps.strain import DeformationParams, wanted_deformations
+from .matching import EvidenceCache, PhaseOverride, follow_grains
+from .matching.assignment import assign_phases, label_kinds
+from .matching.geometry import expected_stretches
+from .pipeline import (
+    EDIT_STAGES,
+    Analysis,
     DiffractogramReady,
+    EditStart,
     GrainsFound,
     MapsReady,
     MaskPainted,
     PhasesAssigned,
     ProfilesReady,
     SpotsFound,
-)
-from .fourier.diffractogram import band_image, display_grid
-from .fourier.mask import edit, render
-from .fourier.threads import in_one_blas_thread
-from .grains.candidate import SearchContext
-from .grains.edit import measure_by_hand, regroup
-from .grains.grain import GrainSet
-from .grains.region import union
-from .image.roi import inside_part
-from .maps.component_map import bent_lattices_of, component_maps
-from .maps.specimen import cut_grains, specimen_on_grid, uncut_grains
-from .maps.strain import DeformationParams, wanted_deformations
-from .matching import PhaseOverride, follow_grains
-from .matching.assignment import assign_phases, label_kinds
-from .matching.geometry import expected_stretches
-from .pipeline import (
-    EDIT_STAGES,
-    Analysis,
-    EditStart,
     follow_spots,
     grain_set_of,
     search_context,
     specimen_of,
     with_bent_lattices,
 )
-from .profile.fine_spectrum import fine_spectrum
 from .profile.radial_profile import RadialProfile, masked_profile
+from .profile.ring_sums import RingSums, fine_spectrum
 from .progress import Step, renumber_steps
 from .spots.spot import Spot, friedel_representative, separation
+
+
+class EditCache:
+    """What a row of edits of one diffractogram's spots works out once; results are the same without it.
+
+    Whoever lets a person edit (the session of a viewer, a loop) makes one, hands it to each edit, and lets go
+    of it with the analysis. Edits on several threads may share it.
+
+    Parameters
+    ----------
+    diffractogram : Diffractogram
+        Diffractogram of the analysis and of all its edits.
+    evidence : EvidenceCache, optional
+        The one that the analysis was made with, so that grains which no edit changes are not weighed again.
+
+    Attributes
+    ----------
+    outlines : OutlineCache
+    ring_sums : RingSums
+    evidence : EvidenceCache
+    """
+
+    def __init__(self, diffractogram: Diffractogram, evidence: EvidenceCache | None = None) -> None:
+        self.diffractogram = diffractogram
+        self.outlines = OutlineCache()
+        self.ring_sums = RingSums(diffractogram)
+        self.evidence = evidence or EvidenceCache()
+        self._band: BandImage | None = None
+        self._lock = Lock()
+
+    def of(self, diffractogram: Diffractogram) -> EditCache:
+        """The cache itself, if it belongs to this diffractogram.
+
+        Raises
+        ------
+        ValueError
+            If it belongs to another analysis.
+        """
+        if diffractogram is not self.diffractogram:
+            raise ValueError("this EditCache belongs to another diffractogram: make one for each analysis")
+        return self
+
+    def band(self) -> BandImage:
+        """The image of the band that spots are looked for in; made at the first call."""
+        with self._lock:
+            if self._band is None:
+                self._band = band_image(self.diffractogram)
+            return self._band
+
 
 #: A grain is gone if less than this share of it is still in a grain after an edit.
 STILL_THERE = 0.5

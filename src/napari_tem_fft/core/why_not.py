@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .crystal.miller import format_hkl, format_zone
-from .crystal.phase import Phase
-from .crystal.zone_pattern import simulated_pattern
-from .lengths import signed
+from .crystal.orientation import simulated_pattern
+from .crystal.phase import Phase, format_hkl, format_zone
 from .matching import Candidate, EvidenceCache, GrainMatch, Outcome
 from .matching.assignment import known_scale, recorded_band, without_shear
 from .matching.candidates import candidate
@@ -26,6 +24,7 @@ from .matching.search import search
 from .matching.verdict import LARGEST_MISFIT, LIKELY_SPOTS, Context, hint_words, needs_scale, needs_stretch
 from .pipeline import Analysis
 from .spots.spot import Spot
+from .text import signed
 
 #: Most grains that are tried if none is given, those with most spots first.
 MOST_GRAINS = 12

@@ -1,10 +1,10 @@
-"""Plain values: dataclasses to what JSON can hold, and back by their type hints; reading and writing JSON."""
+"""Plain values: dataclasses to JSON and back by their type hints; JSON and .npy files read without trust."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache, partial
@@ -14,6 +14,8 @@ from types import NoneType, UnionType
 from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 Thing = TypeVar("Thing")
 #: Longest file of this package, bytes; the largest belong to runs of 100 000 images.
@@ -186,3 +188,66 @@ def read_json(path: str | PathLike[str], longest: int = LONGEST) -> Any:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+class ReadError(ValueError):
+    """A file cannot be used; the message says which, why, and what to do.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    what : str
+        What is wrong with it, in a microscopist's words.
+    advice : str
+        What the user can do about it.
+    """
+
+    def __init__(self, path: str | PathLike[str], what: str, advice: str = "") -> None:
+        super().__init__(str(path), what, advice)  # plain args, so that it crosses processes by pickle
+        self.path, self.what, self.advice = Path(path), what, advice
+
+    def __str__(self) -> str:
+        return f"{self.path.name}: {self.what}" + (f"; {self.advice}" if self.advice else "")
+
+
+_DAMAGED = "the copy or transfer broke: copy it again"
+
+
+def write_array(path: Path, array: Any) -> None:
+    """Write an array, or an object with shape, dtype and frames ``array[i]``."""
+    dtype = np.dtype(array.dtype)
+    head = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(map(int, array.shape))}
+    with path.open("wb") as file:
+        npy.write_array_header_1_0(file, head)
+        for part in _parts(array):
+            file.write(np.ascontiguousarray(part, dtype).data)
+
+
+def _parts(array: Any) -> Iterator[Any]:
+    if isinstance(array, np.ndarray) or len(array.shape) < 3:
+        yield np.asarray(array)
+    else:
+        yield from (np.asarray(array[i]) for i in range(array.shape[0]))
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Read an array of numbers.
+
+    Raises
+    ------
+    ReadError
+        If the file is no such array, or its header claims more than the file holds.
+    """
+    try:
+        with path.open("rb") as file:
+            if npy.read_magic(file) != (1, 0):
+                raise ValueError("another version of the format")
+            shape, fortran, dtype = npy.read_array_header_1_0(file)
+            values = math.prod(shape)
+            left = path.stat().st_size - file.tell()
+            if fortran or dtype.kind not in "buif" or values * dtype.itemsize != left:
+                raise ValueError(f"{left} bytes for an array of {dtype} of shape {shape}")
+            return np.fromfile(file, dtype, values).reshape(shape)
+    except (OSError, ValueError, TypeError, SyntaxError, OverflowError) as error:
+        raise ReadError(path, f"not an array as it should be ({error})", _DAMAGED) from error

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.maps.colours import CIRCULAR, DIVERGING, REACH
+from ..core.maps.component_map import CIRCULAR, DIVERGING, REACH
 from ..core.maps.map_grid import MapGrid
 from ..core.maps.orientation import (
     colour_factors,

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.image.calibration import GIVEN, Calibration
-from ..core.image.micrograph import Micrograph
+from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.image.roi import roi_from_metadata, roi_in_metadata
-from ..core.image.stack import ImageStack
 from ..core.image.units import quantity
 
 LayerData = tuple[Any, dict[str, Any], str]

@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.crystal.miller import format_hkl, format_zone
-from ..core.crystal.phase import Phase
-from ..core.crystal.zone_pattern import simulated_pattern
-from ..core.events import (
+from ..core.crystal.orientation import simulated_pattern
+from ..core.crystal.phase import Phase, format_hkl, format_zone
+from ..core.fourier.diffractogram import Diffractogram, display, display_grid
+from ..core.fourier.mask import SpectrumRegion, fringes_of, masked_inverse, render
+from ..core.grains.grain import Grain
+from ..core.image.micrograph import Micrograph
+from ..core.maps.component_map import UNKNOWN, ComponentMap, colours_of, component_name
+from ..core.maps.map_grid import MapGrid
+from ..core.matching import Candidate, GrainMatch
+from ..core.pipeline import (
+    Analysis,
     DiffractogramReady,
     GrainsFound,
     MapsReady,
@@ -21,19 +28,8 @@ from ..core.events import (
     ProfilesReady,
     SpotsFound,
 )
-from ..core.fourier.diffractogram import Diffractogram, display, display_grid
-from ..core.fourier.inverse import fringes_of, masked_inverse
-from ..core.fourier.mask import render
-from ..core.fourier.region import SpectrumRegion
-from ..core.grains.grain import Grain
-from ..core.image.micrograph import Micrograph
-from ..core.maps.colours import UNKNOWN, colours_of
-from ..core.maps.component_map import ComponentMap, component_name
-from ..core.maps.map_grid import MapGrid
-from ..core.matching import Candidate, GrainMatch
-from ..core.pipeline import Analysis
-from ..core.profile.fine_spectrum import fine_spectrum
 from ..core.profile.radial_profile import ProfilePeak, RadialProfile, listed_peaks, masked_profile
+from ..core.profile.ring_sums import fine_spectrum
 from ..core.progress import Step
 from ..core.spots.spot import Spot
 from .reciprocal_plane import Plane, Ring, scale_bars

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.fourier.frequency_grid import FrequencyGrid
+from ..core.fourier.diffractogram import FrequencyGrid
 from ..core.grains.grain import Grain
 from ..core.image.micrograph import Micrograph
-from ..core.lengths import LengthUnit, spacing
 from ..core.maps.component_map import component_name
 from ..core.matching import GrainMatch
 from ..core.matching.result import indexed_as, matches_of_spots
 from ..core.spots.spot import Spot
+from ..core.text import LengthUnit, spacing
 from .image import KEY, LayerData
 
 Point = tuple[float, float]

@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.crystal.zone_pattern import PatternSpot
-from ..core.fourier.frequency_grid import FrequencyGrid
+from ..core.crystal.orientation import PatternSpot
+from ..core.fourier.diffractogram import FrequencyGrid
 from ..core.grains.grain import Grain
-from ..core.grains.region import GrainRegion
+from ..core.grains.regions import GrainRegion
 from ..core.image.micrograph import Micrograph
-from ..core.maps.colours import PALETTE, UNKNOWN
-from ..core.maps.component_map import ComponentMap
+from ..core.maps.component_map import PALETTE, UNKNOWN, ComponentMap
 from ..core.maps.map_grid import MapGrid
 from ..core.maps.strain import SHOWN
 from ..core.matching import GrainMatch

@@ -7,8 +7,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.image.micrograph import Micrograph
-from ..core.image.stack import ImageStack
+from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.pipeline import Analysis
 from ..layers.file_format import layer_from_plain
 from ..layers.image import content_id, stamped

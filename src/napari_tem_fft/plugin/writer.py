@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.image.micrograph import Micrograph
 from ..core.pipeline import Analysis
 from ..io.exchange.temfft import Document, StoredImage, StoredLayer, results_name, save_temfft
-from ..io.exchange.tiff import write_tiff
+from ..io.results.map_files import write_tiff
 from ..layers.file_format import plain_layer
 from ..layers.results import KEY, PASSING, LayerData, micrograph_of
 

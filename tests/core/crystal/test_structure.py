@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_tem_fft.core.crystal.miller import format_hkl, format_zone
-from napari_tem_fft.core.crystal.phase import Phase, reciprocal_basis
+from napari_tem_fft.core.crystal.phase import Phase, format_hkl, format_zone, reciprocal_basis
 from napari_tem_fft.core.crystal.structure import LatticePlanes, ListedPlanes, Structure, planes_of
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.io.phases.crystal import Atom, build_structure, symmetry_by_name

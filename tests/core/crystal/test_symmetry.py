@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from napari_tem_fft.core.crystal.orientation import orientation_matrix
-from napari_tem_fft.core.crystal.symmetry import (
+from napari_tem_fft.core.crystal.orientation import (
     along_zone,
     equivalent_orientations,
     in_plane_period,
     misorientation,
     nearest_direction,
+    orientation_matrix,
     symmetry_rotations,
 )
 from napari_tem_fft.io.phases.table import load_table

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
-from napari_tem_fft.core.fourier.region import SpectrumRegion
+from napari_tem_fft.core.fourier.diffractogram import FrequencyGrid
+from napari_tem_fft.core.fourier.mask import SpectrumRegion
 from napari_tem_fft.core.spots.spot import Spot
 
 GRID = FrequencyGrid((0.05, 0.04), (100, 125))

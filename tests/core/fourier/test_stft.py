@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from forward_model import white_noise
-from napari_tem_fft.core.fourier.stft import rows_of_power, window_grid_of
-from napari_tem_fft.core.fourier.windows import WindowParams
+from napari_tem_fft.core.fourier.stft import WindowParams, rows_of_power, window_grid_of
 
 PIXEL = (0.025, 0.025)
 

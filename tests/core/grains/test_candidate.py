@@ -4,7 +4,7 @@ import numpy as np
 
 from napari_tem_fft.core.grains.candidate import SearchContext, reached_windows
 from napari_tem_fft.core.grains.peaks import Peak
-from napari_tem_fft.core.grains.region import GrainRegion
+from napari_tem_fft.core.grains.regions import GrainRegion
 from napari_tem_fft.core.maps.map_grid import MapGrid
 
 

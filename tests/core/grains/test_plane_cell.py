@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_tem_fft.core.crystal.plane_lattice import reduce_bases, shape_of, sublattices
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.grains.plane_cell import plane_cell, plane_cells
+from napari_tem_fft.core.grains.plane_cell import plane_cell, plane_cells, reduce_bases, shape_of, sublattices
 from napari_tem_fft.core.spots.spot import Spot
 
 POINTS = np.array([(1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2), (2, 1)])

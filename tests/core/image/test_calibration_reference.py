@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_tem_fft.core.crystal.phase import Phase, Reflection
-from napari_tem_fft.core.image.calibration import CalibrationError
+from napari_tem_fft.core.image.calibration import CalibrationError, Correction
 from napari_tem_fft.core.image.calibration_reference import (
     calibration_features,
     choose_feature,
@@ -11,7 +11,6 @@ from napari_tem_fft.core.image.calibration_reference import (
     nearest_reflection,
     spacing,
 )
-from napari_tem_fft.core.image.correction import Correction
 from napari_tem_fft.core.profile.radial_profile import ProfilePeak
 from napari_tem_fft.core.spots.spot import Spot
 

@@ -4,9 +4,9 @@ import pytest
 from forward_model import white_noise
 from movie import PATH, PIXEL, SIZE, movie
 from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.drift import drift_steps, measure_shift
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.core.series import drift_steps, measure_shift
 
 
 def micrograph(pixels, size=PIXEL):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.crystal.symmetry import along_zone
+from napari_tem_fft.core.crystal.orientation import along_zone
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.grains.region import GrainRegion
+from napari_tem_fft.core.grains.regions import GrainRegion
 from napari_tem_fft.core.maps.map_grid import MapGrid
-from napari_tem_fft.core.maps.misorientations import grain_boundaries
+from napari_tem_fft.core.maps.orientation import grain_boundaries
 from napari_tem_fft.core.matching import Candidate, GrainMatch, Outcome
 from napari_tem_fft.io.phases.table import load_table
 

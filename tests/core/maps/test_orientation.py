@@ -6,7 +6,7 @@ import pytest
 from forward_model import frequency
 from napari_tem_fft.core.crystal.orientation import CrystalOrientation
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.grains.region import GrainRegion
+from napari_tem_fft.core.grains.regions import GrainRegion
 from napari_tem_fft.core.maps.component_map import ComponentMap
 from napari_tem_fft.core.maps.orientation import (
     Orientation,

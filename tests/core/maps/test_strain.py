@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from forward_model import frequency, positions, white_noise
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram
 from napari_tem_fft.core.fourier.local_spectra import compute_local_spectra
-from napari_tem_fft.core.fourier.windows import WindowParams
+from napari_tem_fft.core.fourier.stft import WindowParams
 from napari_tem_fft.core.grains.grain import Grain, GrainSet
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph

@@ -6,8 +6,7 @@ import pytest
 from forward_model import positions, white_noise, zone
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.maps.misorientations import grain_boundaries
-from napari_tem_fft.core.maps.orientation import orientation_map, orientations
+from napari_tem_fft.core.maps.orientation import grain_boundaries, orientation_map, orientations
 from napari_tem_fft.core.pipeline import Analysis, analysis_steps
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.io.phases.table import load_table, select_phases

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from forward_model import zone
-from napari_tem_fft.core.crystal.symmetry import misorientation, symmetry_rotations
+from napari_tem_fft.core.crystal.orientation import misorientation, symmetry_rotations
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import MatchParams, match_image
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative

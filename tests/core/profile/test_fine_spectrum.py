@@ -5,7 +5,7 @@ from forward_model import fringes, white_noise
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.profile.fine_spectrum import fine_spectrum
+from napari_tem_fft.core.profile.ring_sums import fine_spectrum
 
 
 def diffractogram_of(shape, pixel):

@@ -7,8 +7,7 @@ from forward_model import white_noise
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram, display_grid
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.profile.fine_spectrum import fine_spectrum
-from napari_tem_fft.core.profile.ring_sums import RingSums, masked_sums
+from napari_tem_fft.core.profile.ring_sums import RingSums, fine_spectrum, masked_sums
 
 EDGES = np.linspace(2.0, 8.99, 30)
 

@@ -4,7 +4,7 @@ import pytest
 from forward_model import Optics, film_image, frequency, fringes, white_noise
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, compute_diffractogram
 from napari_tem_fft.core.fourier.local_spectra import compute_local_spectra
-from napari_tem_fft.core.fourier.windows import WindowParams
+from napari_tem_fft.core.fourier.stft import WindowParams
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.maps.map_grid import MapGrid, resample

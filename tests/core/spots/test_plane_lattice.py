@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_tem_fft.core.spots.plane_lattice import plane_lattice
+from napari_tem_fft.core.spots.kinds import plane_lattice
 from napari_tem_fft.core.spots.spot import Spot
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
+from napari_tem_fft.core.fourier.diffractogram import FrequencyGrid
 from napari_tem_fft.core.spots.seeds import NetworkPicture
 
 

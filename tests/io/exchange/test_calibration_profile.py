@@ -6,10 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
-from napari_tem_fft.core.image.correction import Correction
+from napari_tem_fft.core.image.calibration import Calibration, CalibrationError, Correction
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.calibration_profile import (
     CalibrationProfile,
     apply_profile,
@@ -18,6 +16,7 @@ from napari_tem_fft.io.exchange.calibration_profile import (
     profile_of,
     save_profile,
 )
+from napari_tem_fft.io.plain import ReadError
 
 CORRECTION = Correction((1.02, 1.01), 0.004, "Au 111 and 200")
 TITAN = {"microscope": "FEI Titan", "magnification": 500e3}

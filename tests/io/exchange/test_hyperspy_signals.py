@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from napari_tem_fft import from_signal, read, to_signals
-from napari_tem_fft.io.errors import ReadError
 from napari_tem_fft.io.exchange.hyperspy_signals import write_hspy, write_zspy, zarr_is_2
+from napari_tem_fft.io.plain import ReadError
 from small_analysis import GRID, PIXEL_SIZE, small_analysis
 
 

@@ -8,8 +8,14 @@ import pytest
 from napari_tem_fft import to_crystal_map
 from napari_tem_fft.core.crystal.orientation import CrystalOrientation, orientation_matrix
 from napari_tem_fft.core.matching import Candidate, GrainMatch, IndexedSpot, Outcome
-from napari_tem_fft.io.exchange.ebsd_text import LAUE_GROUPS, oxford_frame, space_group, write_ang, write_ctf
-from napari_tem_fft.io.exchange.orientation_grid import orientation_grid
+from napari_tem_fft.io.exchange.orientation_maps import (
+    LAUE_GROUPS,
+    orientation_grid,
+    oxford_frame,
+    space_group,
+    write_ang,
+    write_ctf,
+)
 from napari_tem_fft.io.phases.table import load_table
 from small_analysis import GRID, small_analysis
 

@@ -1,6 +1,11 @@
-"""Documents: what is saved comes back, and what was tampered with is refused."""
+"""Documents: what is saved comes back, and what was tampered with is refused.
+
+Stored analyses of every kind are found with their micrographs.
+"""
 
 import json
+import shutil
+import stat
 import zipfile
 from dataclasses import fields, replace
 
@@ -8,13 +13,24 @@ import numpy as np
 import pytest
 
 from dm_writer import write_dm
+from forward_model import fringes, white_noise
+from napari_tem_fft import analyse, load, read, save, save_results, select
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
 from napari_tem_fft.core.pipeline import Analysis
-from napari_tem_fft.io.errors import ReadError
-from napari_tem_fft.io.exchange.temfft import Document, StoredImage, StoredLayer, load_temfft, save_temfft
+from napari_tem_fft.io.exchange import temfft
+from napari_tem_fft.io.exchange.temfft import (
+    Document,
+    StoredImage,
+    StoredLayer,
+    load_temfft,
+    pack,
+    save_temfft,
+    unpack,
+)
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers.dm import read_images, read_micrograph
-from napari_tem_fft.io.readers.signals import FramesOnDisk
+from napari_tem_fft.io.readers.images import FramesOnDisk
 from small_analysis import assert_same, small_analysis
 
 PIXELS = np.random.default_rng(0).normal(size=(40, 48)).astype(np.float32)
@@ -241,3 +257,96 @@ def test_a_document_holds_several_images_each_with_its_own_analysis(analysis, tm
     assert loaded.layers[0].data is second.micrograph.pixels
     save_temfft(path, Document(plain))  # what was of the others goes
     assert {one.name for one in path.iterdir()} == {"temfft.json", "micrograph.npy", "layers"}
+
+
+def entry(name, mode=0o644):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    return info
+
+
+def test_a_folder_comes_back(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.json").write_text("{}")
+    (folder / "deep" / "b.npy").write_bytes(bytes(1000))
+    pack(folder, tmp_path / "new" / "a.zip")
+    with unpack(tmp_path / "new" / "a.zip") as place:
+        assert (place / "a.json").read_text() == "{}"
+        assert (place / "deep" / "b.npy").read_bytes() == bytes(1000)
+    assert not place.exists()
+    with unpack(folder) as place:
+        assert place == folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../out.txt", "/etc/out.txt", "a/../../out.txt", "..\\out.txt", "C:\\out.txt", "a//b", "a/b/c/d", "./a"],
+)
+def test_nothing_is_written_outside(tmp_path, name):
+    path = tmp_path / "in" / "bad.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as bad:
+        bad.writestr(entry(name), "x")
+    with pytest.raises(ReadError, match="elsewhere"), unpack(path):
+        pass
+    assert not list(tmp_path.rglob("out.txt"))
+
+
+def test_links_and_doubles_are_refused(tmp_path):
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w") as bad:
+        bad.writestr(entry("a", stat.S_IFLNK | 0o777), "/etc/passwd")
+    with pytest.raises(ReadError, match="link"), unpack(path):
+        pass
+    with zipfile.ZipFile(path, "w") as bad:
+        bad.writestr("a", "1")
+        bad.writestr("A", "2")
+    with pytest.raises(ReadError, match="twice"), unpack(path):
+        pass
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(temfft, "SMALL_BYTES", 1000)
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("zeros", bytes(10**7))
+    with pytest.raises(ReadError, match="claim to hold 10000000"), unpack(path):
+        pass
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Folder with a micrograph, its folder of results, and its .temfft."""
+    folder = tmp_path_factory.mktemp("stored")
+    shape = (200, 220)
+    pixels = 1000 + 40 * fringes(shape, (0.03, 0.03), 0.235, 20.0) + white_noise(shape, 1, 60.0)
+    write_dm(folder / "a.dm4", np.rint(pixels).astype(np.int16), 0.03, "nm")
+    analysis = analyse(read(folder / "a.dm4"), select(["Al"]))
+    save_results(analysis, folder / "results", "maps")
+    save_results(analysis, folder / "tables", "tables")
+    save(analysis, folder / "a.temfft")
+    return folder, analysis
+
+
+@pytest.mark.parametrize("name", ["results", "a.temfft"])
+def test_the_same_analysis_comes_out_of_each(stored, name) -> None:
+    folder, analysis = stored
+    assert load(folder / name).spots == analysis.spots
+
+
+def test_a_micrograph_that_was_moved_is_found_in_the_results_or_given(stored, tmp_path) -> None:
+    folder, analysis = stored
+    moved = shutil.copytree(folder / "results", tmp_path / "results")
+    text = (moved / "analysis.json").read_text().replace(str(folder / "a.dm4"), str(tmp_path / "a.dm4"))
+    (moved / "analysis.json").write_text(text)
+    with pytest.raises(ReadError, match=r"a\.dm4 as it was then is not found; put a\.dm4 next to it"):
+        load(moved)
+    assert load(moved, read(folder / "a.dm4")).spots == analysis.spots
+    shutil.copy(folder / "a.dm4", moved)
+    assert load(moved).spots == analysis.spots
+
+
+def test_tables_alone_are_refused_in_words(stored) -> None:
+    with pytest.raises(ReadError, match="only tables were kept of this analysis"):
+        load(stored[0] / "tables")

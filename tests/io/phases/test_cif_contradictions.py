@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_tem_fft.io.phases.cif import CifPhase, amounts_of, read_all_of_cif, structures_in
-from napari_tem_fft.io.phases.cif_sites import element_of
+from napari_tem_fft.io.phases.cif import CifPhase, amounts_of, element_of, read_all_of_cif, structures_in
 from napari_tem_fft.io.phases.cif_symmetry import groups_named
 from napari_tem_fft.io.phases.entry import cif_of_entry, phase_of_entry
 from napari_tem_fft.io.phases.table import file_phases, load_table

@@ -14,8 +14,7 @@ from napari_tem_fft.core.crystal.phase_selection import parse_elements
 from napari_tem_fft.io.phases import library_import
 from napari_tem_fft.io.phases.entry import export_entries
 from napari_tem_fft.io.phases.library import LibraryError, PhaseDatabase, open_library, unasked_library
-from napari_tem_fft.io.phases.library_import import library_rows
-from napari_tem_fft.io.phases.library_rows import zones_from
+from napari_tem_fft.io.phases.library_import import library_rows, zones_from
 
 
 def cif(a: float, atoms=("Cu 0 0 0",), group: str = "F m -3 m", name: str = "", extra: str = "") -> str:

@@ -18,8 +18,7 @@ import pytest
 from napari_tem_fft.io.phases import optimade
 from napari_tem_fft.io.phases.library import PhaseDatabase
 from napari_tem_fft.io.phases.library_import import Refusal
-from napari_tem_fft.io.phases.optimade import OptimadeError, OptimadeQuery, fetched_rows
-from napari_tem_fft.io.phases.optimade_structure import entry_of
+from napari_tem_fft.io.phases.optimade import OptimadeError, OptimadeQuery, entry_of, fetched_rows
 
 pytest.importorskip("spglib")  # no wheels for Macs with Intel processors and Python 3.14
 A = 4.027

@@ -8,7 +8,7 @@ import pytest
 
 from dm_writer import DmImage, encode, write_dm, write_dm_images
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
-from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers.dm import read_images, read_micrograph, read_micrographs
 
 RAMP = np.arange(16 * 20).reshape(16, 20)

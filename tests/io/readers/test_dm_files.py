@@ -5,7 +5,7 @@
 
 import pytest
 
-from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers.dm import read_images
 from napari_tem_fft.io.readers.formats import SUFFIXES
 

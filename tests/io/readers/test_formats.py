@@ -11,7 +11,7 @@ import tifffile
 from dm_writer import write_dm
 from mrc_writer import write_mrc
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers import dm, mrc
 from napari_tem_fft.io.readers.dm import read_images, read_micrograph
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrc_writer import write_mrc
-from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers.dm import read_images, read_micrograph
 
 RNG = np.random.default_rng(3)

@@ -8,9 +8,9 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from scipy import ndimage
 
-from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers.dm import read_micrograph
-from napari_tem_fft.io.readers.greyscale import to_grey
+from napari_tem_fft.io.readers.pictures import to_grey
 
 GREY = (np.arange(30 * 20).reshape(30, 20) % 251).astype(np.uint8)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_tem_fft.io.errors import ReadError
+from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers.dm import read_images, read_micrograph
 
 IMAGE = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40)

@@ -1,5 +1,7 @@
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,13 +11,22 @@ import tifffile
 
 from napari_tem_fft.batch.record import Record, describe_record, from_json
 from napari_tem_fft.batch.tables import summary_rows
-from napari_tem_fft.core.fourier.frequency_grid import FrequencyGrid
+from napari_tem_fft.core.fourier.diffractogram import FrequencyGrid
+from napari_tem_fft.core.maps.component_map import UNKNOWN, colours_of
 from napari_tem_fft.core.maps.strain import Deformation, DeformationParams
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit
 from napari_tem_fft.core.spots.seeds import NetworkPicture
-from napari_tem_fft.io.results.folder import folder_of, load_results, save_results
+from napari_tem_fft.io.results import folder as module
+from napari_tem_fft.io.results.folder import (
+    COLOURS,
+    folder_of,
+    given_colours,
+    kept_colours,
+    load_results,
+    save_results,
+)
 from small_analysis import GRID, assert_same, small_analysis, small_micrograph, with_bent_component
 
 EXPECTED = {
@@ -292,3 +303,58 @@ def test_a_specimen_drawn_by_the_user_comes_back_as_theirs(analysis: Analysis, t
     assert_same(back.grain_regions, analysis.grain_regions)
     rows = list(csv.DictReader((tmp_path / "drawn" / "grains.csv").read_text("utf-8").splitlines()))
     assert [float(row["area_nm2"]) for row in rows] == [1.92, 0.0]
+
+
+def rivals() -> tuple[str, str]:
+    """Two names that would have the same colour, each by itself; the first comes first in the alphabet."""
+    own = {}
+    for letter in "ABCDEFGHIJ":
+        colour = colours_of([letter])[letter]
+        if colour in own:
+            return own[colour], letter
+        own[colour] = letter
+    raise AssertionError
+
+
+def test_a_phase_keeps_its_colour_whoever_comes_later(tmp_path):
+    first, second = rivals()
+    alone = given_colours(tmp_path, [second])
+    both = given_colours(tmp_path, [first, second, "unknown crystal"])
+    assert both[second] == alone[second] != both[first]
+    assert both["unknown crystal"] == UNKNOWN
+    assert kept_colours(tmp_path) == both
+    assert [path.name for path in tmp_path.iterdir()] == [COLOURS]
+
+
+_ASK = """
+import sys
+from pathlib import Path
+from napari_tem_fft.io.results.folder import given_colours
+for number in range(24):
+    name = f"P{number % 6}"
+    print(name, given_colours(Path(sys.argv[1]), [name])[name])
+"""
+
+
+def test_processes_that_ask_at_once_agree(tmp_path):
+    asking = [
+        subprocess.Popen([sys.executable, "-c", _ASK, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = [process.communicate(timeout=120)[0].splitlines() for process in asking]
+    kept = kept_colours(tmp_path)
+    assert told[0] == told[1] == [f"P{number % 6} {kept[f'P{number % 6}']}" for number in range(24)]
+    assert len(set(kept.values())) == 6
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": "url(x)", "b": 3}', "{"])
+def test_what_is_no_colour_is_not_taken(tmp_path, text):
+    (tmp_path / COLOURS).write_text(text)
+    assert kept_colours(tmp_path) == {}
+
+
+def test_a_lock_that_somebody_left_is_broken(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    (tmp_path / f".{COLOURS}.lock").touch()
+    assert set(given_colours(tmp_path, ["Cu"])) == {"Cu"}
+    assert set(json.loads((tmp_path / COLOURS).read_text())) == {"Cu"}

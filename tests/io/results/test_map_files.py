@@ -7,7 +7,7 @@ import tifffile
 
 from forward_model import frequency
 from napari_tem_fft.core.grains.grain import Grain
-from napari_tem_fft.core.grains.region import GrainRegion
+from napari_tem_fft.core.grains.regions import GrainRegion
 from napari_tem_fft.core.maps.map_grid import MapGrid
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.results.folder import save_results

@@ -3,7 +3,6 @@ import pytest
 
 from napari_tem_fft.core.fourier.local_spectra import LocalSpectra
 from napari_tem_fft.nn.inference.prepare import InputParams
-from napari_tem_fft.nn.simulation.conditions import SynthesisParams, without_crystals
 from napari_tem_fft.nn.simulation.crystals import (
     FIRST_HALF,
     ORDER,
@@ -14,7 +13,15 @@ from napari_tem_fft.nn.simulation.crystals import (
     random_lattice,
     rotate_in_plane,
 )
-from napari_tem_fft.nn.simulation.imaging import Camera, Lens, expose, record_image, surroundings
+from napari_tem_fft.nn.simulation.imaging import (
+    Camera,
+    Lens,
+    SynthesisParams,
+    expose,
+    record_image,
+    surroundings,
+    without_crystals,
+)
 from napari_tem_fft.nn.simulation.synthesis import synthesise
 from napari_tem_fft.nn.training.dataset import load_pairs, make_pairs, spectra_of
 

@@ -8,8 +8,7 @@ import pytest
 
 from napari_tem_fft.cli.main import main
 from napari_tem_fft.nn.inference.model import load_predict
-from napari_tem_fft.nn.training.batches import batch_of, batches, drawn, visible
-from napari_tem_fft.nn.training.dataset import SURE, Pairs, join_pairs
+from napari_tem_fft.nn.training.dataset import SURE, Pairs, batch_of, batches, drawn, join_pairs, visible
 from nn.toy_pairs import GRID, LIMITS, toy, truth_of
 from own_process import in_own_process, needs_tensorflow
 

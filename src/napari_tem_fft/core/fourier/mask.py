@@ -1,17 +1,22 @@
-"""SpectrumMask: the spots seen as discs on the display's grid, and a person's edits as set algebra."""
+"""SpectrumMask: the spots as discs on the display's grid, a person's edits, and the image of what is inside.
+
+A mask with sharp edges would draw ripples along every grain's edge. Each of its regions is blurred by a
+Gaussian in proportion to its own width, so that a disc becomes nearly a Gaussian, which has no ripples.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft, ndimage
 
 from ..spots.spot import Spot, friedel_representative
-from .frequency_grid import FrequencyGrid
+from .diffractogram import Diffractogram, FrequencyGrid, display_grid, inverse_of_half_plane
 
 #: If more than this share of a disc was erased (or painted again), the whole disc was meant.
 MEANT = 0.5
@@ -153,3 +158,191 @@ def _disc(g: tuple[float, float], radius: float, grid: FrequencyGrid, rim: float
     dy = (np.arange(top, bottom) - middle[0])[:, None] * grid.step[0]
     dx = (np.arange(left, right) - middle[1])[None, :] * grid.step[1]
     return (slice(top, bottom), slice(left, right)), dy**2 + dx**2 <= radius**2
+
+
+RegionKind = Literal["circle", "ring", "wedge"]
+#: Corners of a drawn circle.
+CORNERS = 73
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumRegion:
+    """A region of reciprocal space and its mirror image at -g, spanned by two points.
+
+    Attributes
+    ----------
+    kind : {"circle", "ring", "wedge"}
+        A circle around `start` through `end`; the ring between their |g|; or the part of that ring
+        between their azimuths, the shorter way round.
+    start, end : tuple of float, (y, x), 1/nm
+    """
+
+    kind: RegionKind
+    start: tuple[float, float]
+    end: tuple[float, float]
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Smallest and largest |g| of a ring or wedge, 1/nm."""
+        lengths = sorted(float(np.hypot(*g)) for g in (self.start, self.end))
+        return lengths[0], lengths[1]
+
+    @property
+    def radius(self) -> float:
+        """Of a circle, 1/nm."""
+        return float(np.hypot(self.end[0] - self.start[0], self.end[1] - self.start[1]))
+
+    def inside(self, gy: ArrayLike, gx: ArrayLike) -> NDArray[np.bool_]:
+        """Whether frequencies lie in the region or in its mirror image."""
+        y, x = np.asarray(gy, float), np.asarray(gx, float)
+        if self.kind == "circle":
+            apart = [np.hypot(y - s * self.start[0], x - s * self.start[1]) for s in (1, -1)]
+            return np.asarray(np.minimum(*apart) <= self.radius)
+        low, high = self.reach
+        length = np.hypot(y, x)
+        ring = (length >= low) & (length <= high)
+        if self.kind == "ring":
+            return np.asarray(ring)
+        middle, half = self._sector()
+        return np.asarray(ring & (np.abs(_turn(np.arctan2(-y, x) - middle)) <= half))
+
+    def render(self, grid: FrequencyGrid) -> NDArray[np.uint8]:
+        """1 in the cells whose middles lie inside, shape ``grid.shape``."""
+        return self.inside(*grid.axes()).astype(np.uint8)
+
+    def spots_inside(self, spots: Sequence[Spot]) -> tuple[int, ...]:
+        """Ids of the spots in the region, disabled ones included."""
+        if not spots:
+            return ()
+        found = self.inside(*np.array([spot.g for spot in spots]).T)
+        return tuple(spot.id for spot, here in zip(spots, found, strict=True) if here)
+
+    def outlines(self) -> list[NDArray[np.float64]]:
+        """Corners (y, x) in 1/nm of the closed lines around it and its mirror image."""
+        turn = np.linspace(0, 2 * np.pi, CORNERS)
+        if self.kind == "circle":
+            circle = self.radius * _directions(turn)
+            return [circle + np.array(self.start), circle - np.array(self.start)]
+        low, high = self.reach
+        if self.kind == "ring":
+            return [low * _directions(turn), high * _directions(turn)]
+        middle, half = self._sector()
+        arc = _directions(np.linspace(middle - half, middle + half, CORNERS // 2))
+        sector = np.concatenate([low * arc, high * arc[::-1], low * arc[:1]])
+        return [sector, -sector]
+
+    @property
+    def words(self) -> str:
+        """What it is, for the user, d in nm."""
+        if self.kind == "circle":
+            return f"disk of {self.radius:.2f} nm⁻¹ at d = {1 / max(np.hypot(*self.start), 1e-9):.4f} nm"
+        low, high = self.reach
+        name = {"ring": "annulus", "wedge": "sector"}[self.kind]
+        text = f"{name} of d = {1 / max(high, 1e-9):.4f} to {1 / max(low, 1e-9):.4f} nm"
+        if self.kind == "ring":
+            return text
+        middle, half = self._sector()
+        return f"{text}, {np.degrees(middle) % 180:.0f} ± {np.degrees(half):.0f}°"
+
+    def _sector(self) -> tuple[float, float]:
+        """Middle azimuth and half width of a wedge, radians, counter-clockwise from +x."""
+        first, last = (float(np.arctan2(-g[0], g[1])) for g in (self.start, self.end))
+        opening = float((last - first + np.pi) % (2 * np.pi) - np.pi)
+        return first + opening / 2, abs(opening) / 2
+
+
+def _directions(azimuth: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([-np.sin(azimuth), np.cos(azimuth)], axis=1)
+
+
+def _turn(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles modulo half a turn, from -90 to 90 degrees: +g and -g are one."""
+    turned: NDArray[np.float64] = (angle + np.pi / 2) % np.pi - np.pi / 2
+    return turned
+
+
+#: Standard deviation of the blur as a share of a region's largest inner distance, and at most this in 1/nm.
+SOFT, SOFTEST = 0.7, 0.1
+#: The blur is truncated at this many standard deviations.
+CUT = 3.0
+
+
+def fringes_of(
+    diffractogram: Diffractogram, spots: Sequence[Spot]
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Inverse transform of spots at +g and -g, enabled or not: `masked_inverse` of their discs."""
+    grid = display_grid(diffractogram)
+    return masked_inverse(diffractogram, render([replace(spot, enabled=True) for spot in spots], grid), grid)
+
+
+def masked_inverse(
+    diffractogram: Diffractogram, mask: NDArray[np.uint8] | NDArray[np.bool_], grid: FrequencyGrid
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Inverse transform of what lies inside a mask: the picture of the lattice fringes alone.
+
+    Parameters
+    ----------
+    mask : ndarray, shape ``grid.shape``
+        Non-zero cells are kept, with soft edges; the cell at -g counts with that at +g.
+
+    Returns
+    -------
+    image : ndarray of float32, shape (y, x)
+        Real-valued, mean zero, in the grey levels of the micrograph, covering its whole field with
+        just the pixels that q_max needs.
+    pixel_size : tuple of float, (y, x), nm
+    """
+    weight = _soft_weight(diffractogram, mask != 0, grid)
+    hy, hx = diffractogram.half
+    ny, nx = (fft.next_fast_len(2 * h + 2, real=True) for h in (hy, hx))
+    image = inverse_of_half_plane(diffractogram.transform * weight, (ny, nx), diffractogram.image_shape)
+    (height, width), (py, px) = diffractogram.image_shape, diffractogram.pixel_size
+    return image, (height * py / ny, width * px / nx)
+
+
+def _soft_weight(
+    diffractogram: Diffractogram, mask: NDArray[np.bool_], grid: FrequencyGrid
+) -> NDArray[np.float32]:
+    """The mask on the transform's bins, symmetric and soft."""
+    soft = soften_mask(mask | mask[::-1, ::-1], grid)
+    rows, columns = (
+        np.rint(axis.ravel() / step).astype(np.intp) + half
+        for axis, step, half in zip(diffractogram.axes(), grid.step, grid.half, strict=True)
+    )
+    weight = np.zeros(diffractogram.transform.shape, np.float32)
+    inside_y, inside_x = (
+        (index >= 0) & (index < n) for index, n in zip((rows, columns), grid.shape, strict=True)
+    )
+    weight[np.ix_(inside_y, inside_x)] = soft[np.ix_(rows[inside_y], columns[inside_x])]
+    return weight
+
+
+def soften_mask(mask: NDArray[np.bool_], grid: FrequencyGrid) -> NDArray[np.float32]:
+    """A mask of which every region is blurred in proportion to its width; 1 at the region's middle."""
+    soft = np.zeros(mask.shape, np.float32)
+    label, _ = ndimage.label(mask, np.ones((3, 3)))
+    for number, box in enumerate(ndimage.find_objects(label), 1):
+        region = label[box] == number
+        # chessboard distances, which are quick, reach a little further than true ones
+        depth = float(ndimage.distance_transform_cdt(np.pad(region, 1)).max()) - 0.5
+        sigma = [max(min(SOFT * depth, SOFTEST / step), 0.5) for step in grid.step]
+        _lay(soft, region, box, sigma)
+    return soft
+
+
+def _lay(
+    soft: NDArray[np.float32], region: NDArray[np.bool_], box: tuple[slice, ...], sigma: Sequence[float]
+) -> None:
+    """Blur one region and lay it over the others; the largest weight counts."""
+    reach = [int(np.ceil(CUT * s)) for s in sigma]
+    blurred = ndimage.gaussian_filter(
+        np.pad(region.astype(np.float32), [(r, r) for r in reach]), sigma, mode="constant", truncate=CUT
+    )
+    blurred /= blurred.max()
+    first = [side.start - r for side, r in zip(box, reach, strict=True)]
+    place = tuple(
+        slice(max(start, 0), min(start + n, whole))
+        for start, n, whole in zip(first, blurred.shape, soft.shape, strict=True)
+    )
+    part = tuple(slice(p.start - start, p.stop - start) for p, start in zip(place, first, strict=True))
+    np.maximum(soft[place], blurred[part], out=soft[place])

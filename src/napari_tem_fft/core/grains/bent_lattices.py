@@ -27,13 +27,13 @@ from scipy.sparse.csgraph import connected_components
 
 from ..fourier.diffractogram import Diffractogram
 from ..fourier.local_spectra import LocalSpectra
-from ..lengths import LengthUnit, in_unit, symbol
 from ..maps.map_grid import MapGrid
 from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
 from ..spots.refinement import PHASE_WANDER
 from ..spots.spot import Spot
+from ..text import LengthUnit, in_unit, symbol
 from .grain import Grain, GrainSet
-from .region import GrainRegion
+from .regions import GrainRegion
 
 #: |g| of neighbours differ by less than this share; the spacings of soot spread by some 4 %.
 SPREAD = 0.06

@@ -16,8 +16,7 @@ from ..spots.refinement import PHASE_WANDER, refine, weights_of
 from ..spots.spot import friedel_representative, separations
 from .grain import GrainParams, equivalent_diameter
 from .peaks import SURE_REACH, Peak, find_peaks, merge_split_peaks
-from .region import GrainRegion
-from .regions import Outline, grow_region
+from .regions import GrainRegion, Outline, grow_region
 from .spectrum import GrainNoise, grain_spectrum
 
 #: A peak of which g is not known to this share of the resolution was a chance maximum.

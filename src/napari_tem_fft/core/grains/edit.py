@@ -14,8 +14,7 @@ from ..fourier.noise import log_tail
 from ..spots.spot import Spot, separation
 from .candidate import SearchContext, measure_spectrum, outline_grain, refine_spots
 from .grain import GrainSet, grain_set
-from .region import GrainRegion
-from .regions import Outline, window_area
+from .regions import GrainRegion, Outline, window_area
 from .search import MOST_MAPPED, spots_of
 
 #: A spot by hand belongs to the grain that shares this much of the smaller one's area.

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spots.bragg_filter import is_small
-from ..spots.kinds import sort_spots, switch_off
-from ..spots.plane_lattice import plane_lattice
+from ..spots.kinds import plane_lattice, sort_spots, switch_off
 from ..spots.seeds import Proposal, Seed
 from ..spots.spot import Origin, Spot, separation, separations
 from .candidate import (
@@ -21,11 +20,10 @@ from .candidate import (
     reached_windows,
     refine_spots,
 )
-from .ghosts import find_lobes, find_rims, last_host
+from .false_grains import find_lobes, find_rims, last_host
 from .grain import GrainSet, centroid, equivalent_diameter, grain_set
 from .peaks import Peak
-from .region import GrainRegion, union
-from .regions import Outline, window_area
+from .regions import GrainRegion, Outline, union, window_area
 from .separation import largest_piece, places_of_spots, separate
 
 #: Two frequencies closer than this many resolutions of a grain are one reflection.

@@ -23,8 +23,7 @@ from ..fourier.diffractogram import Diffractogram
 from ..fourier.local_spectra import LocalSpectra
 from ..maps.map_grid import MapGrid
 from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
-from .region import GrainRegion
-from .regions import cut_level, half_amplitude, independent, spot_powers
+from .regions import GrainRegion, cut_level, half_amplitude, independent, spot_powers
 
 #: Whether a part of the image ends at its border: first and last row, first and last column.
 Borders = Sequence[tuple[bool, bool]]

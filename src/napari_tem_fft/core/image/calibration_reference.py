@@ -10,8 +10,7 @@ import numpy as np
 from ..crystal.phase import Miller, Phase
 from ..profile.radial_profile import ProfilePeak
 from ..spots.spot import Spot
-from .calibration import CalibrationError
-from .correction import Correction, axis_correction, isotropic_correction
+from .calibration import CalibrationError, Correction, axis_correction, isotropic_correction
 
 #: A d or an azimuth selects a mark if it differs from the mark's by less than this: share of d, and degrees.
 NEAR_D, NEAR_AZIMUTH = 0.04, 4.0

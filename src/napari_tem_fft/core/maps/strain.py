@@ -22,8 +22,7 @@ from scipy import special
 from ..fourier.diffractogram import Diffractogram
 from ..fourier.local_spectra import LocalSpectra
 from ..grains.grain import Grain, GrainSet
-from ..grains.region import GrainRegion
-from ..grains.regions import independent
+from ..grains.regions import GrainRegion, independent
 from ..image.roi import polygon_on_grid
 from ..parameters import Field, check_limits
 from ..spots.bragg_filter import SLOPE_MARGIN, bragg_field, field_noise, is_small, phase_slope

@@ -12,8 +12,7 @@ from ..crystal.phase import Phase
 from ..grains.bent_lattices import BentLattice
 from ..grains.grain import Grain, GrainSet
 from ..profile.radial_profile import ProfilePeak, RadialProfile
-from ..spots.kinds import lattice_kinds
-from ..spots.plane_lattice import plane_lattice
+from ..spots.kinds import lattice_kinds, plane_lattice
 from ..spots.spot import Spot, SpotKind, friedel_representative
 from . import (
     EvidenceCache,
@@ -242,7 +241,7 @@ LAYERED: tuple[tuple[str, frozenset[str], float, float], ...] = (
     ("WS2 (002)", frozenset({"W", "S"}), 0.61, 0.65),
 )
 #: A spacing is within this many standard uncertainties of the scale.
-SIGMAS = 2.0
+RING_LIKE_SIGMAS = 2.0
 
 
 def name_bent_lattices(
@@ -263,7 +262,7 @@ def name_bent_lattices(
     named: list[BentLattice] = []
     for lattice in lattices:
         name = f"{RING_LIKE}, d {lattice.d_low:.3f}-{lattice.d_high:.3f} nm" if named else RING_LIKE
-        hint = _hint(lattice, elements, SIGMAS * calibration_uncertainty)
+        hint = _hint(lattice, elements, RING_LIKE_SIGMAS * calibration_uncertainty)
         named.append(replace(lattice, name=name, hint=hint))
     return tuple(named)
 

@@ -8,10 +8,9 @@ from math import degrees
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.orientation import CrystalOrientation
+from ..crystal.orientation import CrystalOrientation, along_zone
 from ..crystal.phase import Miller, Phase, Reflection
 from ..crystal.structure import lines_of
-from ..crystal.symmetry import along_zone
 from ..spots.spot import Spot
 from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome

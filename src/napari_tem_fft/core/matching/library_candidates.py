@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from ..crystal.library import SAME_PHASE, SAME_TYPE, Identities, PhaseLibrary, same_phase
 from ..crystal.phase import Miller, Phase
-from ..crystal.plane_lattice import MOST_INDEX, reduce_bases, sublattices
 from ..grains.grain import Grain
-from ..grains.plane_cell import PlaneCell, plane_cells
+from ..grains.plane_cell import MOST_INDEX, PlaneCell, plane_cells, reduce_bases, sublattices
 from ..spots.spot import Spot
 from .pair_index import PhaseIndex, build_index, index_key, join_indices
 from .params import MatchParams

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..crystal.phase import Phase
 from ..grains.grain import Grain
-from ..image.calibration import STANDARD_UNCERTAINTY, CalibrationError
-from ..image.correction import Correction
+from ..image.calibration import STANDARD_UNCERTAINTY, CalibrationError, Correction
 from ..spots.spot import Spot
 from .candidates import candidate
 from .geometry import ScalePrior

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from ..crystal.phase import Phase
 from ..crystal.structure import lines_of
-from ..image.calibration import STANDARD_UNCERTAINTY
-from ..image.correction import Correction
+from ..image.calibration import STANDARD_UNCERTAINTY, Correction
 from .geometry import GRAIN_SCALE, ScalePrior, stretch_direction
 from .params import MatchParams
 from .result import Candidate, GrainMatch, Outcome

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.plane_lattice import reduce_bases, shape_of
 from ..crystal.structure import LatticePlanes, ListedPlanes
+from ..grains.plane_cell import reduce_bases, shape_of
 
 #: Smallest d of the reflections by which a pattern is recognised; all that are not forbidden belong to it.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.71; doubled, belief 0.73 -> 0.32,

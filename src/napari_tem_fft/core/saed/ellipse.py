@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from .beam_stop import BeamStop
 from .centre import Point
-from .noise import nan_median
+from .peaks import nan_median
 
 Image = NDArray[np.float32]
 

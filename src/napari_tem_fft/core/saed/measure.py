@@ -34,8 +34,7 @@ from .centre import (
     pattern_pixels,
 )
 from .ellipse import RingEllipse, fit_ellipse, without_ellipse
-from .peaks import find_peaks
-from .spots import PatternSpot, centre_of_pairs, paired, spots_of
+from .peaks import PatternSpot, centre_of_pairs, find_peaks, paired, spots_of
 
 #: Neighbouring pixels of a camera share their electrons: this many count as one datum in a ring's mean.
 CORRELATED = 2.0

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt
 
 from ..fourier.diffractogram import BandImage, Diffractogram
-from ..grains.region import GrainRegion
+from ..grains.regions import GrainRegion
 from ..maps.map_grid import MapGrid, linear_weights, resample
 from .bragg_filter import BORDER, bragg_fields, is_small
 

@@ -13,8 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ..fourier.diffractogram import Diffractogram
-from ..fourier.frequency_grid import FrequencyGrid
+from ..fourier.diffractogram import Diffractogram, FrequencyGrid
 from ..fourier.local_spectra import LocalSpectra
 from ..fourier.noise import log_tail, threshold
 from .spot import Origin, separations

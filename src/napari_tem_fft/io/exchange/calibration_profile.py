@@ -13,11 +13,9 @@ from typing import Any
 
 import platformdirs
 
-from ...core.image.calibration import CalibrationError
-from ...core.image.correction import Correction
+from ...core.image.calibration import CalibrationError, Correction
 from ...core.image.micrograph import Micrograph
-from ..errors import ReadError
-from ..plain import from_plain, read_json, to_plain
+from ..plain import ReadError, from_plain, read_json, to_plain
 
 _FORMAT = "napari-tem-fft calibration profile"
 _VERSION = 1

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ... import __version__
 from ...core.image.micrograph import Micrograph
 from ...core.pipeline import Analysis
-from ..errors import ReadError
+from ..plain import ReadError
 from ..readers.images import contents, micrograph_of
 from ..results.description import describe_micrograph
 from ..results.map_files import label_planes

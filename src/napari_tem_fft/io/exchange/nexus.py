@@ -20,11 +20,10 @@ from ...core.crystal.phase import Phase
 from ...core.image.micrograph import Micrograph
 from ...core.pipeline import Analysis
 from ..plain import to_plain
-from ..results.description import written
+from ..results.description import describe_parameters, written
 from ..results.grain_tables import grain_rows
 from ..results.map_files import label_planes
-from ..results.parameters import describe_parameters
-from .orientation_grid import orientation_grid
+from .orientation_maps import orientation_grid
 
 #: Columns of the grains' table that are written, and their units.
 GRAIN_FIELDS = {

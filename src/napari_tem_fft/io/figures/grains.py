@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ...core.grains.sizes import bin_edges, histogram, summary
-from ...core.lengths import LengthUnit
-from ...core.maps.colours import CIRCULAR, DIVERGING, REACH, colours_of
+from ...core.grains.grain import bin_edges, histogram, summary
+from ...core.maps.component_map import CIRCULAR, DIVERGING, REACH, colours_of
 from ...core.maps.orientation import (
     colour_factors,
     families,
@@ -24,7 +23,7 @@ from ...core.maps.orientation import (
 )
 from ...core.maps.strain import SHOWN, Shown, smooth_field
 from ...core.pipeline import Analysis
-from ...core.text import count_text
+from ...core.text import LengthUnit, count_text
 from ..results.grain_tables import sizes_of
 from .overview import draw_outline, scale_bar, shown_image
 

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from ...core.lengths import with_sigma
 from ...core.pipeline import Analysis
+from ...core.text import with_sigma
 from ..results.grain_tables import grain_rows
 from ..results.tables import spot_rows
 from .overview import overview

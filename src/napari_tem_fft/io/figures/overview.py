@@ -17,18 +17,26 @@ from matplotlib.patches import Circle, Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
-from ...core.crystal.miller import format_hkl
+from ...core.crystal.phase import format_hkl
 from ...core.fourier.diffractogram import display
-from ...core.grains.region import box_of
+from ...core.grains.regions import box_of
 from ...core.image.micrograph import Micrograph
-from ...core.lengths import LengthUnit, in_unit, length, symbol, with_sigma
-from ...core.maps.colours import UNKNOWN, colours_of
-from ...core.maps.component_map import ComponentMap, component_name
+from ...core.maps.component_map import UNKNOWN, ComponentMap, colours_of, component_name
 from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import listed_peaks
-from .labels import distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
-from .picture import DPI, PANELS, PictureOptions, save_figure
+from ...core.text import LengthUnit, in_unit, length, symbol, with_sigma
+from .picture import (
+    DPI,
+    PANELS,
+    PictureOptions,
+    distinct_peaks,
+    plain_words,
+    ring_groups,
+    save_figure,
+    scale_by_log,
+    spread_labels,
+)
 
 #: Inches: width of an image panel, height of the row of images and of the profile, room for a legend of eight
 #: components, and least width of a profile.

@@ -18,12 +18,12 @@ from ...core.crystal.phase_selection import ElementRule, is_searched, parse_elem
 from ...core.crystal.structure import LatticePlanes
 from ...core.matching.library_candidates import LibrarySearch
 from .entry import PhaseEntry, phase_of_entry
-from .library_import import Refusal
-from .library_rows import (
+from .library_import import (
     MOST_LINES,
     SHARE_STEP,
     STEP,
     LibraryRow,
+    Refusal,
     anchor_of,
     id_of,
     is_usual,

@@ -2,20 +2,241 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from math import isfinite
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.crystal.library import Anchor, Identities
+from ...core.crystal.phase import Phase
+from ...core.crystal.structure import LatticePlanes, Structure
+from ...core.matching.zone_patterns import PATTERN_D, zone_cells
+from ..plain import from_plain, to_plain
 from .cif import LARGEST_FILE, CifPhase, structures_in
-from .entry import structure_of_entry
-from .library_rows import LibraryRow, library_row
+from .crystal import formula
+from .entry import PhaseEntry, structure_of_entry
+
+#: Step in which lengths of zones are stored, as ln(1/nm), and step of shares.
+STEP, SHARE_STEP = 1e-4, 1 / 65535
+#: Number of strong lines that are kept.
+MOST_LINES = 12
+#: Longest stored entry, bytes.
+LARGEST_BODY = 2_000_000
+#: Conditions count as far from 300 K and 1 bar beyond these: difference from 300 K in K, pressure in GPa.
+FAR_TEMPERATURE, FAR_PRESSURE = 100.0, 0.1
+#: Longer formulas are left out of an id.
+LONGEST_FORMULA = 16
+
+_LATTICE_POINTS = {"P": 1, "A": 2, "B": 2, "C": 2, "I": 2, "F": 4, "R": 3, "H": 3}
+_ZONE = np.dtype([("uvw", "i1", 3), ("shape", "<i2", 3), ("share", "<u2")])
+_LINE = np.dtype([("d", "<f4"), ("intensity", "<f4")])
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryRow:
+    """One entry as the library stores it.
+
+    Attributes
+    ----------
+    origin : str
+        Where it came from: file, member of an archive, structure of a file.
+    entry : PhaseEntry
+    kind : str
+        The same for entries of one composition, space group and number of atoms.
+    reduced : bytes
+        Seven lengths of the reduced cell, nm, float64.
+    zones, lines : bytes
+        Low-index zones, and d (nm) with intensity of the strongest powder lines, by falling d.
+    """
+
+    origin: str
+    entry: PhaseEntry
+    kind: str
+    reduced: bytes
+    zones: bytes
+    lines: bytes
+
+    @property
+    def state(self) -> str:
+        """It is a warning where something had to be assumed."""
+        return "warning" if self.entry.notes else "ok"
+
+
+def library_row(origin: str, entry: PhaseEntry, structure: Structure) -> LibraryRow:
+    """All that is computed of an entry once, when it is taken into the library."""
+    if entry.name == entry.id:  # only named after its file
+        entry = replace(entry, name=entry.formula)
+    planes = LatticePlanes(structure, PATTERN_D)
+    cells = zone_cells(planes)
+    zones = np.zeros(len(cells.uvw), _ZONE)
+    zones["uvw"] = cells.uvw
+    zones["shape"] = np.clip(np.rint(cells.shape / STEP), -32767, 32767)
+    zones["share"] = np.rint(cells.share / SHARE_STEP)
+    lines = strongest_lines(planes)
+    centring = centring_of(entry.space_group, entry.operators)
+    reduced = reduced_lengths(entry.cell, centring)
+    return LibraryRow(
+        origin,
+        entry,
+        kind_of(entry.formula, entry.space_group, structure, centring),
+        reduced.tobytes(),
+        zones.tobytes(),
+        lines.tobytes(),
+    )
+
+
+def strongest_lines(planes: LatticePlanes) -> NDArray[np.void]:
+    """d (nm) and relative intensity (multiplicity times |F|^2) of the strongest lines, by falling d."""
+    d, relative = planes.lines()
+    count = np.bincount(planes.arrays.family, minlength=len(d))
+    intensity = count * relative**2
+    chosen = np.sort(np.argsort(-intensity, kind="stable")[:MOST_LINES])
+    lines = np.zeros(len(chosen), _LINE)
+    lines["d"] = d[chosen]
+    lines["intensity"] = intensity[chosen] / max(float(intensity.max(initial=0.0)), 1e-30)
+    return lines
+
+
+def kind_of(formula: str, space_group: str, structure: Structure, centring: str) -> str:
+    """A hash of composition, space group and atoms of a primitive cell, which libraries of 0.2 need.
+
+    Parameters
+    ----------
+    formula : str
+        As `crystal.formula` writes it.
+    space_group : str
+        Hermann-Mauguin symbol with its setting.
+    structure : Structure
+    centring : str
+        Centring as returned by `centring_of`.
+    """
+    group = gemmi.find_spacegroup_by_name(space_group)
+    atoms = float(structure.occupancy.sum()) / _LATTICE_POINTS[centring]
+    text = repr((formula, group.number if group else space_group, round(atoms, 1)))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def centring_of(space_group: str, operators: Sequence[str] = ()) -> str:
+    """The letter of the lattice, of a setting without symbol by its operators; P for rhombohedral axes."""
+    if gemmi.find_spacegroup_by_name(space_group) is not None:
+        return "P" if space_group.endswith(":R") else space_group[0]
+    found = gemmi.GroupOps([gemmi.Op(text) for text in operators]).find_centering() if operators else "P"
+    return found if found in _LATTICE_POINTS else "P"
+
+
+def anchor_of(phase: Phase) -> Anchor | None:
+    """The key that decides whether an entry is a phase of the table; None if its atoms are unknown."""
+    planes = phase.reflections
+    if not isinstance(planes, LatticePlanes):
+        return None
+    structure, symbols = planes.structure, sorted(phase.elements)
+    if len(symbols) != len(structure.factors):
+        return None
+    counts = np.bincount(structure.element, structure.occupancy, len(symbols)).tolist()
+    text = formula(dict(zip(symbols, counts, strict=True)))
+    group = gemmi.find_spacegroup_by_name(phase.space_group, phase.cell[3], phase.cell[5])
+    name = group.xhm() if group else phase.space_group
+    lines = np.zeros((MOST_LINES, 2), np.float32)
+    strong = strongest_lines(LatticePlanes(structure, PATTERN_D))
+    lines[: len(strong), 0], lines[: len(strong), 1] = strong["d"], strong["intensity"]
+    reduced = reduced_lengths(phase.cell, centring_of(name))
+    return Anchor(phase.id, Identities((phase.name,), (text,), (name,), lines[None], reduced[None]))
+
+
+def is_usual(entry: PhaseEntry) -> bool:
+    """Whether the entry was measured near 300 K and 1 bar, as far as it states that."""
+    cold = isfinite(entry.temperature) and abs(entry.temperature - 300) > FAR_TEMPERATURE
+    pressed = isfinite(entry.pressure) and entry.pressure > FAR_PRESSURE
+    return not cold and not pressed
+
+
+def id_of(entry: PhaseEntry) -> str:
+    """A name in the field's way: "Cu_Fm-3m"; the mineral's where the formula is long."""
+    head = entry.formula if len(entry.formula) <= LONGEST_FORMULA else entry.name[:24]
+    group = gemmi.find_spacegroup_by_name(entry.space_group) if entry.number else None
+    text = f"{head}_{group.short_name() if group else entry.space_group}"
+    return "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in text)
+
+
+def packed(entry: PhaseEntry) -> bytes:
+    """An entry as compressed JSON."""
+    return zlib.compress(json.dumps(to_plain(entry), separators=(",", ":")).encode(), 6)
+
+
+def unpacked(data: bytes) -> PhaseEntry:
+    """The entry that `packed` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    try:
+        engine = zlib.decompressobj()
+        text = engine.decompress(data, LARGEST_BODY)
+        if engine.unconsumed_tail:
+            raise ValueError("an entry is too long")
+        return from_plain(PhaseEntry, json.loads(text))
+    except (zlib.error, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"an entry of the library is damaged ({error})") from error
+
+
+def zones_from(data: bytes) -> NDArray[np.void]:
+    """Zones of a row: "uvw", "shape" in `STEP`, "share" in `SHARE_STEP`."""
+    return np.frombuffer(data[: len(data) // _ZONE.itemsize * _ZONE.itemsize], _ZONE)
+
+
+def lines_from(data: bytes) -> NDArray[np.void]:
+    """Lines of a row: "d" in nm and "intensity"."""
+    return np.frombuffer(data[: len(data) // _LINE.itemsize * _LINE.itemsize], _LINE)
+
+
+def reduced_lengths(cell: Sequence[float], centring: str = "P") -> NDArray[np.float64]:
+    """Lengths of a Delaunay-reduced cell's edges and diagonals in rising order.
+
+    Unlike the six numbers of a reduced cell they do not jump from one kind of cell to another.
+
+    Parameters
+    ----------
+    cell : sequence of 6 float
+        nm and degrees.
+    centring : {"P", "A", "B", "C", "I", "F", "R"}
+        "R" on hexagonal axes.
+
+    Returns
+    -------
+    ndarray, shape (7,), nm
+
+    Examples
+    --------
+    >>> reduced_lengths((0.4, 0.4, 0.4, 90, 90, 90)).round(4).tolist()
+    [0.4, 0.4, 0.4, 0.5657, 0.5657, 0.5657, 0.6928]
+    >>> copper = reduced_lengths((0.3615, 0.3615, 0.3615, 90, 90, 90), "F")
+    >>> same = reduced_lengths((0.25562, 0.25562, 0.3615, 90, 90, 90), "I")
+    >>> bool(np.abs(copper - same).max() < 1e-4)
+    True
+    """
+    a, b, c, *angles = cell
+    selling = gemmi.GruberVector(gemmi.UnitCell(10 * a, 10 * b, 10 * c, *angles), centring).selling()
+    selling.reduce()
+    edges = np.array(selling.get_cell().orth.mat.tolist()).T / 10
+    fourth = -edges.sum(axis=0)
+    vectors = [*edges, fourth, *(fourth + edge for edge in edges)]
+    return np.sort(np.linalg.norm(vectors, axis=1))
+
 
 #: Files that one process gets at a time, and fewest files for which more than one process is started.
 CHUNK, WORTH_PROCESSES = 60, 600

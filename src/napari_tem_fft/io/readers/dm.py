@@ -7,13 +7,11 @@ from os import PathLike
 from pathlib import Path
 
 from ...core.image.calibration import Space
-from ...core.image.micrograph import Micrograph
-from ...core.image.stack import ImageStack
-from ..errors import ReadError
+from ...core.image.micrograph import ImageStack, Micrograph
+from ..plain import ReadError
+from .formats import file_hash
 from .gatan import LAZY_BYTES, Signal
-from .images import contents, micrograph_of, stack_of, title_of
-from .signals import frames_of, read_signals
-from .signature import file_hash
+from .images import contents, frames_of, micrograph_of, read_signals, stack_of, title_of
 
 
 def read_images(path: str | PathLike[str]) -> tuple[Micrograph | ImageStack, ...]:

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReadError
+from ..plain import ReadError
 from .gatan import PACKED, Signal, whole_plane
 
 Layout = Literal["dm5", "emd", "hspy", "nexus", "other"]

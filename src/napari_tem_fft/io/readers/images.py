@@ -4,21 +4,256 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...core.image.calibration import NOT_CALIBRATED, Calibration
-from ...core.image.micrograph import KIND, TRANSFORM, Micrograph
-from ...core.image.stack import ImageStack
-from ...core.image.units import quantity
-from ..errors import ReadError
-from .axes import ADVICE, Axis, calibration_of
-from .gatan import PACKED, Signal, gatan_tag, pixel_code
-from .metadata import microscope_metadata
-from .signals import is_lazy
+from ...core.image.calibration import AS_READ, NOT_CALIBRATED, Calibration
+from ...core.image.micrograph import KIND, TRANSFORM, ImageStack, Micrograph
+from ...core.image.units import Quantity, quantity
+from ..plain import ReadError
+from .formats import read_other, recognise
+from .gatan import PACKED, Signal, gatan_tag, pixel_code, read_gatan
+
+#: Advice for the user if the scale is unknown.
+ADVICE = 'state the size of a pixel in nm (--pixel-size NM, pixel_size=, or "pixel size" in the window)'
+
+
+#: Smallest and largest pixel of a micrograph, nm: a thousandth of an atom and a millimetre.
+_PIXEL_NM = (1e-4, 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis as the file describes it: name, number of pixels, scale, unit as text, first value."""
+
+    name: str
+    size: int
+    scale: float
+    unit: str
+    navigate: bool = False
+    offset: float = 0.0
+
+
+def calibration_of(rows: Axis, columns: Axis) -> tuple[Calibration, tuple[str, ...]]:
+    """Calibration of an image from its two axes, with what the user should be warned of.
+
+    Returns
+    -------
+    calibration : Calibration
+        In space "real" or "reciprocal" where both axes have a usable scale of that kind, else "none".
+    warnings : tuple of str
+        Empty for an image calibrated in a length.
+    """
+    (along_y, factor_y), (along_x, factor_x) = quantity(rows.unit), quantity(columns.unit)
+    kinds, scale = (along_y, along_x), (rows.scale * factor_y, columns.scale * factor_x)
+    if kinds[0] != kinds[1] or kinds[0] not in ("length", "inverse length"):
+        return Calibration(), (_no_scale(kinds, rows.unit, columns.unit),)
+    usable = _PIXEL_NM if kinds[0] == "length" else (0.0, math.inf)
+    if not all(usable[0] < s < usable[1] for s in scale):
+        return Calibration(), (
+            f"{NOT_CALIBRATED}: the file's pixel size is {rows.scale:g} x {columns.scale:g} {columns.unit},"
+            f" which cannot be; {ADVICE}",
+        )
+    if kinds[0] == "length":
+        return Calibration(scale, "real", source=AS_READ), ()
+    origin = _origin(rows, columns)
+    return Calibration(scale, "reciprocal", source=AS_READ, origin=origin), (
+        "calibrated in 1/nm: a diffraction pattern or a stored FFT, measured as it is and never transformed",
+    )
+
+
+def _origin(rows: Axis, columns: Axis) -> tuple[float, float] | None:
+    """Pixel (y, x) of g = 0; None where both axes begin with 0, as they do when nobody has set it."""
+    y, x = (0.0 - axis.offset / axis.scale for axis in (rows, columns))
+    return (y, x) if (y, x) != (0.0, 0.0) and math.isfinite(y) and math.isfinite(x) else None
+
+
+def _no_scale(kinds: Sequence[Quantity], rows: str, columns: str) -> str:
+    if "angle" in kinds:
+        return (
+            f"{NOT_CALIBRATED}: a diffraction pattern in {columns or rows}, an angle and not 1/nm; state the"
+            " size of a pixel in 1/nm (pattern --pixel-size)"
+        )
+    if kinds[0] != kinds[1]:
+        return f"{NOT_CALIBRATED}: the unit is {rows!r} along y but {columns!r} along x; {ADVICE}"
+    if not rows.strip():
+        return f"{NOT_CALIBRATED}: the file gives no pixel size; {ADVICE}"
+    return f"{NOT_CALIBRATED}: the file's unit {rows!r} is no length that is known; {ADVICE}"
+
+
+_Convert = Callable[[Any], Any]
+
+
+def _positive(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None
+
+
+def _kilovolt(value: Any) -> float | None:
+    volt = _positive(value)
+    return None if volt is None else volt / 1e3
+
+
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str) or value.strip().lower() in ("", "[]", "unknown", "none"):
+        return None
+    return " ".join(value.split())
+
+
+#: Entry -> places where Gatan's program writes it, best first, within ImageTags.
+_GATAN_TAGS: dict[str, tuple[tuple[str, _Convert], ...]] = {
+    "voltage_kV": (("Microscope Info/Voltage", _kilovolt),),
+    "magnification": (
+        ("Microscope Info/Indicated Magnification", _positive),
+        ("Microscope Info/Actual Magnification", _positive),
+    ),
+    "exposure_s": (
+        ("DataBar/Exposure Time (s)", _positive),
+        ("Acquisition/Parameters/High Level/Exposure (s)", _positive),
+        ("Acquisition/Parameters/Detector/exposure (s)", _positive),
+    ),
+    "date": (("DataBar/Acquisition Date", _text), ("SI/Acquisition/Date", _text)),
+    "time": (("DataBar/Acquisition Time", _text),),
+    "microscope": (
+        ("Session Info/Microscope", _text),
+        ("Microscope Info/Microscope", _text),
+        ("Microscope Info/Name", _text),
+    ),
+    "operator": (("Session Info/Operator", _text), ("Microscope Info/Operator", _text)),
+    "specimen": (("Session Info/Specimen", _text), ("Microscope Info/Specimen", _text)),
+    "camera": (("Acquisition/Device/Name", _text), ("DataBar/Device Name", _text)),
+    "illumination": (("Microscope Info/Illumination Mode", _text),),
+}
+
+#: Entry -> places in the metadata that rosettasciio creates from the other formats.
+_GENERAL_TAGS: dict[str, tuple[tuple[str, _Convert], ...]] = {
+    "voltage_kV": (("Acquisition_instrument/TEM/beam_energy", _positive),),
+    "magnification": (("Acquisition_instrument/TEM/magnification", _positive),),
+    "exposure_s": (("Acquisition_instrument/TEM/Camera/exposure", _positive),),
+    "date": (("General/date", _text),),
+    "time": (("General/time", _text),),
+    "microscope": (("Acquisition_instrument/TEM/microscope", _text),),
+    "operator": (("General/authors", _text),),
+}
+
+
+def microscope_metadata(signal: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of one data set of rosettasciio.
+
+    Returns
+    -------
+    dict
+        voltage_kV, magnification, exposure_s (numbers), date, time (as the file writes them),
+        microscope, operator, specimen, camera, illumination and image_name (text); those that the file
+        has. The magnification is for display only: no scale is ever derived from it.
+    """
+    metadata = _mapping(signal.get("metadata"))
+    tags = _mapping(_at(_mapping(signal.get("original_metadata")), "ImageList/TagGroup0/ImageTags"))
+    created = _mapping(_at(tags, "source/Tags at creation"))  # where a stack was built of single images
+    found: dict[str, Any] = {}
+    for table, source in ((_GATAN_TAGS, tags), (_GATAN_TAGS, created), (_GENERAL_TAGS, metadata)):
+        for name, places in table.items():
+            values = (convert(_at(source, place)) for place, convert in places)
+            value = next((v for v in values if v is not None), None)
+            if value is not None:
+                found.setdefault(name, value)
+    title = _text(_at(metadata, "General/title"))
+    return found if title is None else {"image_name": title, **found}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _at(tags: Mapping[str, Any], place: str) -> Any:
+    """The value at a path of names, None where there is none."""
+    value: Any = tags
+    for name in place.split("/"):
+        value = _mapping(value).get(name)
+    return value
+
+
+def read_signals(path: Path, lazy: bool = False) -> list[Signal]:
+    """All data sets of a file, by its content.
+
+    Parameters
+    ----------
+    path : Path
+    lazy : bool
+        Give dask arrays where the format allows it. Large files give them anyway.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read.
+    """
+    kind = recognise(path)
+    return read_gatan(path, lazy) if kind == "dm" else read_other(path, kind, lazy)
+
+
+def is_lazy(signal: Signal) -> bool:
+    """Whether the data of a data set have not been read yet."""
+    data = signal["data"]
+    return not isinstance(data, np.ndarray) or isinstance(data, np.memmap)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramesOnDisk:
+    """Frames of a stack that stay in their file, which is open only while frames are read from it.
+
+    Attributes
+    ----------
+    path : Path
+    index : int
+        Index of the data set in the file.
+    shape : tuple of int, (n, ny, nx)
+    dtype : dtype
+    """
+
+    path: Path
+    index: int
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return 3
+
+    @property
+    def size(self) -> int:
+        """Number of pixels of all frames."""
+        return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        data = read_signals(self.path, lazy=True)[self.index]["data"]
+        # a copy: a view would keep the file open
+        return np.array(data.reshape(self.shape)[key], dtype=self.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:], dtype=dtype)
+
+
+def frames_of(signal: Signal, path: Path, index: int) -> NDArray[Any] | FramesOnDisk:
+    """Pixels of a stack, shape (n, ny, nx); further axes than one before the image are made one."""
+    *before, ny, nx = signal["data"].shape
+    shape = (math.prod(before), ny, nx)
+    if is_lazy(signal):
+        return FramesOnDisk(path, index, shape, np.dtype(signal["data"].dtype).newbyteorder("="))
+    frames: NDArray[Any] = signal["data"].reshape(shape)
+    return frames
+
 
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
 #: A unit that the file writes in brackets that do not belong to a list.

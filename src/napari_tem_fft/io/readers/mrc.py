@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReadError
+from ..plain import ReadError
 from .gatan import LAZY_BYTES, Signal
 
 HEADER = 1024

@@ -10,10 +10,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from ..errors import ReadError
+from ..plain import ReadError
 from .gatan import Signal
-from .greyscale import to_grey
-from .pictures import pillow_pixels
+from .pictures import pillow_pixels, to_grey
 from .tiff_scale import Scale, scale_of
 
 #: Most bytes of pixels that a compressed file may claim per byte, and the bytes that every file may claim.

@@ -7,7 +7,10 @@ Transforms are not stored: they are computed again from the micrograph when the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +25,7 @@ from ...core.grains.grain import Grain, GrainSet
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph, prepared_pixels
 from ...core.image.roi import roi_from_metadata
-from ...core.lengths import LengthUnit
-from ...core.maps.component_map import ComponentMap, strongest
+from ...core.maps.component_map import ComponentMap, colours_of, is_colour, strongest
 from ...core.maps.map_grid import MapGrid
 from ...core.maps.orientation import orientation_map, orientations
 from ...core.maps.strain import SHOWN, smooth_field
@@ -32,10 +34,18 @@ from ...core.pipeline import Analysis, EditStart, annotations_of
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.seeds import NetworkUsed
 from ...core.spots.spot import Spot
+from ...core.text import LengthUnit
 from ..figures.picture import PictureOptions
 from ..phases.table import load_table
-from ..plain import from_plain, json_text
-from .description import FORMAT, FORMAT_VERSION, describe, restore_library
+from ..plain import from_plain, json_text, read_json
+from .description import (
+    FORMAT,
+    FORMAT_VERSION,
+    describe,
+    restore_library,
+    restore_parameters,
+    with_stored_uncertainty,
+)
 from .grain_tables import (
     cells_of_grains,
     write_deformation_table,
@@ -57,7 +67,6 @@ from .map_files import (
     write_map,
     write_network_picture,
 )
-from .parameters import restore_parameters, with_stored_uncertainty
 from .tables import read_profiles, write_profiles, write_spots
 from .whole_folder import plain_name, read_description, replace_folder
 
@@ -299,3 +308,59 @@ def _phases(
     known |= {phase.id: phase for phase in from_plain(tuple[Phase, ...], own)}
     known |= {phase.id: phase for phase in of_library}
     return tuple(known[name] for name in ids)
+
+
+COLOURS = "colours.json"
+#: Longest time, seconds, that another process may take to assign a colour before it is considered dead.
+PATIENCE = 5.0
+
+
+def kept_colours(output: Path) -> dict[str, str]:
+    """The colours that were given so far; none where the file is missing or damaged."""
+    try:
+        stored = read_json(output / COLOURS)
+    except (OSError, ValueError):
+        return {}
+    pairs = stored.items() if isinstance(stored, dict) else ()
+    return {name: colour for name, colour in pairs if is_colour(colour)}
+
+
+def given_colours(output: Path, names: Iterable[str]) -> dict[str, str]:
+    """Colours of components; new ones get a colour here that no other one has, whichever process asks.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    names = list(names)
+    known = kept_colours(output)
+    if set(names) <= set(known):
+        return known
+    output.mkdir(parents=True, exist_ok=True)
+    with _alone(output):
+        known = colours_of(names, kept_colours(output))
+        temporary = output / f".{COLOURS}.new"
+        temporary.write_text(json_text(known) + "\n", encoding="utf-8")
+        os.replace(temporary, output / COLOURS)
+    return known
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """No two processes, on whatever machines, are within at the same time."""
+    lock, end = output / f".{COLOURS}.lock", time.monotonic() + PATIENCE
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            break
+        except FileExistsError:
+            if time.monotonic() > end:  # whoever made it has died
+                with suppress(FileNotFoundError):
+                    lock.unlink()
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            lock.unlink()

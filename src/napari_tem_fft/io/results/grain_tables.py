@@ -6,20 +6,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...core.crystal.miller import four_index_zone, four_indices, has_hexagonal_axes
-from ...core.crystal.orientation import euler_angles
-from ...core.crystal.phase import Phase
-from ...core.crystal.symmetry import nearest_direction
-from ...core.grains.grain import Grain
+from ...core.crystal.orientation import euler_angles, nearest_direction
+from ...core.crystal.phase import Phase, four_index_zone, four_indices, has_hexagonal_axes
+from ...core.grains.grain import Grain, bin_edges, histogram, is_cut_by_border, summary
 from ...core.grains.plane_cell import PlaneCell, plane_cell
-from ...core.grains.sizes import bin_edges, histogram, is_cut_by_border, summary
-from ...core.lengths import LengthUnit
 from ...core.maps.component_map import component_name
-from ...core.maps.misorientations import GrainBoundary, grain_boundaries
-from ...core.maps.orientation import Orientation, fitted_orientation, orientations
+from ...core.maps.orientation import (
+    GrainBoundary,
+    Orientation,
+    fitted_orientation,
+    grain_boundaries,
+    orientations,
+)
 from ...core.maps.strain import SHOWN, Deformation, Shown
 from ...core.matching import GrainMatch
 from ...core.pipeline import Analysis
+from ...core.text import LengthUnit
 from .tables import write_rows
 
 GRAIN_COLUMNS = (

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import find_phase
 from ...core.matching import OverrideKind, PhaseOverride
-from ..plain import from_plain, read_json
-from ..readers.arrays import read_array
+from ..plain import from_plain, read_array, read_json
 from .folder import ANALYSIS, SPECIMEN
 from .map_files import read_map
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ...core.image.micrograph import Micrograph
-from ...core.lengths import LengthUnit
 from ...core.parameters import from_dict, to_dict
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.saed.beam_stop import BeamStop
 from ...core.saed.centre import PatternCentre
 from ...core.saed.ellipse import RingEllipse
 from ...core.saed.measure import PatternMeasurement, PatternParams
-from ...core.saed.spots import PatternSpot
+from ...core.saed.peaks import PatternSpot
+from ...core.text import LengthUnit
 from ..plain import from_plain, json_line, to_plain
 from .description import describe_micrograph, written
 from .tables import read_profiles, write_profiles, write_rows

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...core.fourier.diffractogram import Diffractogram
-from ...core.fourier.frequency_grid import FrequencyGrid
+from ...core.fourier.diffractogram import Diffractogram, FrequencyGrid
 from ...core.fourier.local_spectra import LocalSpectra
 
 #: Input channels of the network: largest and mean SNR of the whole image's bins in a cell, largest and mean

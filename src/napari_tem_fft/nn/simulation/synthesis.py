@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from ...core.crystal.phase import Phase
-from ...core.fourier.windows import WindowParams, window_line, window_pixels
+from ...core.fourier.stft import WindowParams, window_line, window_pixels
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
-from .conditions import SynthesisParams, drawn_camera, drawn_lens, drawn_support, log_uniform, low_pass
 from .crystals import (
     FIRST_HALF,
     ORDER,
@@ -37,7 +36,21 @@ from .crystals import (
     tilt,
     zone_lattice,
 )
-from .imaging import FILM_FALL, Camera, Image, Lens, expose, film_amplitude, surroundings
+from .imaging import (
+    FILM_FALL,
+    Camera,
+    Image,
+    Lens,
+    SynthesisParams,
+    drawn_camera,
+    drawn_lens,
+    drawn_support,
+    expose,
+    film_amplitude,
+    log_uniform,
+    low_pass,
+    surroundings,
+)
 
 #: SNR above which spots should be found, and below which they are invisible.
 VISIBLE, FAINT = 14.0, 7.0

@@ -1,34 +1,283 @@
-"""The network against its rivals, on simulated images or any others of which the truth is known."""
+"""The network against its rivals, on simulated images or any others of which the truth is known.
+
+The forest sees the network's own input, each channel also smoothed and as its local maximum at several
+scales, as pixel classifiers of microscopy do; scikit-learn trains it.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ...core.fourier.diffractogram import Diffractogram
 from ...core.fourier.local_spectra import LocalSpectra
+from ...core.fourier.noise import threshold
 from ...core.image.micrograph import Micrograph
+from ...core.spots.seeds import Seed, find_seeds
 from ..inference.prepare import InputParams, network_input, probable_spots, target
 from ..inference.propose import Predict, confirm
 from ..simulation.synthesis import FAINT, TrueGrain, Truth
-from .baselines import Detector, frequencies
-from .batches import drawn, visible
-from .dataset import spectra_of
-from .scores import (
-    SpotScore,
-    dice,
-    distances,
-    interval,
-    rates,
-    reach_of,
-    spot_score,
-)
+from .dataset import Pairs, batch_of, drawn, spectra_of, visible
+
+#: Spots count as found within this distance, 1/nm, within one frequency step, or within half of 1 / grain
+#: size.
+TOLERANCE = 0.05
+LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class SpotScore:
+    """Counts of one image.
+
+    Attributes
+    ----------
+    found, missed : int
+        Visible reflections with and without an answer.
+    right, wrong : int
+        Answers at a reflection (doubtful ones that were answered count neither way) and elsewhere.
+    """
+
+    found: int
+    missed: int
+    right: int
+    wrong: int
+
+
+def spot_score(
+    answers: NDArray[np.float64],
+    g: NDArray[np.float64],
+    snr: NDArray[np.float64],
+    size: NDArray[np.float64],
+    is_visible: NDArray[np.bool_],
+    step: float,
+) -> SpotScore:
+    """Compare answers with an image's reflections; +g and -g are the same.
+
+    Parameters
+    ----------
+    answers : ndarray, shape (n, 2), (y, x), 1/nm
+    g, snr, size, is_visible : ndarray, shapes (m, 2), (m,), (m,), (m,)
+        Properties of all reflections, including invisible ones.
+    step : float, 1/nm
+        Frequency step of the image.
+    """
+    if not len(g) or not len(answers):
+        return SpotScore(0, int(is_visible.sum()), 0, len(answers))
+    apart = distances(answers, g)
+    reach = reach_of(size, step)
+    near = apart <= reach
+    found = near.any(axis=0) & is_visible
+    right = (near & is_visible).any(axis=1)
+    doubtful = (near & (snr >= FAINT)).any(axis=1) & ~right
+    return SpotScore(
+        int(found.sum()),
+        int((is_visible & ~found).sum()),
+        int(right.sum()),
+        int((~right & ~doubtful).sum()),
+    )
+
+
+def reach_of(size: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """How far from a reflection an answer may lie, 1/nm, for grains of these sizes in nm."""
+    return np.asarray(np.maximum(max(TOLERANCE, step), 0.5 / np.maximum(size, 1e-6)))
+
+
+def distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each of a (n, 2) to each of b (m, 2) or its mirror, shape (n, m)."""
+    pairs = [np.linalg.norm(a[:, None] - sign * b[None], axis=-1) for sign in (1, -1)]
+    return np.asarray(np.minimum(*pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Precision, recall and F1 over many images."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+def rates(scores: Sequence[SpotScore]) -> Rates:
+    """Of the counts of all images together; nothing found and nothing to be found is perfect."""
+    found, missed = sum(s.found for s in scores), sum(s.missed for s in scores)
+    right, wrong = sum(s.right for s in scores), sum(s.wrong for s in scores)
+    precision = right / (right + wrong) if right + wrong else 1.0
+    recall = found / (found + missed) if found + missed else 1.0
+    total = precision + recall
+    return Rates(precision, recall, 2 * precision * recall / total if total else 0.0)
+
+
+def dice(answer: NDArray[np.bool_], truth: NDArray[np.bool_], counted: NDArray[np.bool_]) -> tuple[int, int]:
+    """Twice the common cells and the sum of both, where cells count; their ratio is the Dice coefficient."""
+    common = int(np.count_nonzero(answer & truth & counted))
+    return 2 * common, int(np.count_nonzero(answer & counted) + np.count_nonzero(truth & counted))
+
+
+def interval(
+    values: Sequence[SpotScore], draws: int = 2000, seed: int = 0, share: float = 0.95
+) -> tuple[float, float]:
+    """Bootstrap confidence interval of F1, images drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    table = np.array([(s.found, s.missed, s.right, s.wrong) for s in values], np.float64)
+    sums = table[rng.integers(0, len(table), (draws, len(table)))].sum(axis=1)
+    found, missed, right, wrong = sums.T
+    precision = right / np.maximum(right + wrong, 1)
+    recall = found / np.maximum(found + missed, 1)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    low, high = np.quantile(f1, [(1 - share) / 2, (1 + share) / 2])
+    return float(low), float(high)
+
+
+def best_threshold(
+    outputs: Iterable[NDArray[np.float32]],
+    pairs: Pairs,
+    inputs: InputParams,
+    levels: Sequence[float] = LEVELS,
+) -> float:
+    """The output from which spots count that gives the best F1.
+
+    Parameters
+    ----------
+    outputs : iterable of ndarray, shape (rows, columns)
+        Outputs of a network or a forest, one per pair, in the order of the pairs.
+    """
+    counts: dict[float, list[SpotScore]] = {level: [] for level in levels}
+    for number, output in enumerate(outputs):
+        for level in levels:
+            counts[level].append(spots_of(output, pairs, number, inputs, level))
+    return max(levels, key=lambda level: rates(counts[level]).f1)
+
+
+def spots_of(
+    output: NDArray[np.float32], pairs: Pairs, number: int, inputs: InputParams, least: float
+) -> SpotScore:
+    """Counts of an output's spots against the truth of pair `number`."""
+    truth, limits = pairs.truth[number], pairs.limits[number]
+    g, _ = probable_spots(output, least, inputs)
+    length = np.hypot(*g.T)
+    g = g[(length >= limits[0]) & (length <= limits[1])]
+    return spot_score(g, truth.g, truth.snr, truth.size, visible(truth, limits), inputs.grid.step[0])
+
+
+#: Scales of the forest's features, cells.
+SCALES = (1.0, 2.0, 4.0, 8.0)
+#: Finds spots: maps a diffractogram and its local spectra to frequencies, shape (n, 2), (y, x), 1/nm.
+Detector = Callable[[Diffractogram, LocalSpectra], NDArray[np.float64]]
+
+
+def distinct(g: NDArray[np.float64], apart: float = TOLERANCE) -> NDArray[np.float64]:
+    """Frequencies without those that lie near an earlier one; +g and -g are the same."""
+    kept: list[NDArray[np.float64]] = []
+    for one in np.asarray(g, np.float64).reshape(-1, 2):
+        if not kept or distances(one[None], np.array(kept)).min() > apart:
+            kept.append(one)
+    return np.array(kept).reshape(-1, 2)
+
+
+def frequencies(seeds: tuple[Seed, ...]) -> NDArray[np.float64]:
+    """Distinct frequencies of seeds."""
+    return distinct(np.array([seed.g for seed in seeds]).reshape(-1, 2))
+
+
+def threshold_everywhere(false_alarms: float) -> Detector:
+    """The classical detector: whole image and local windows at one false-alarm rate for all."""
+
+    def detect(diffractogram: Diffractogram, spectra: LocalSpectra) -> NDArray[np.float64]:
+        return frequencies(find_seeds(diffractogram, spectra, false_alarms))
+
+    return detect
+
+
+def threshold_whole_image(false_alarms: float) -> Detector:
+    """The same threshold on the transform of the whole image alone."""
+
+    def detect(diffractogram: Diffractogram, spectra: LocalSpectra) -> NDArray[np.float64]:
+        snr = diffractogram.snr()
+        gy, gx = diffractogram.axes()
+        length = np.hypot(gy, gx)
+        searched = (length >= diffractogram.q_min) & (length <= diffractogram.q_max)
+        searched[: diffractogram.half[0] + 1, 0] = False
+        level = threshold(float(searched.sum()), false_alarms, diffractogram.counts)
+        cells = np.argwhere(searched & (snr > level))
+        order = np.argsort(-snr[cells[:, 0], cells[:, 1]])
+        places = np.stack([gy[cells[order, 0], 0], gx[0, cells[order, 1]]], axis=1)
+        return distinct(places, max(TOLERANCE, 1.5 * max(diffractogram.step)))
+
+    return detect
+
+
+@dataclass(frozen=True, slots=True)
+class ForestParams:
+    """Of the random forest: trees, their depth, and cells of an image that it learns from."""
+
+    trees: int = 60
+    depth: int = 16
+    cells: int = 400
+    images: int = 600
+    seed: int = 0
+
+
+def train_forest(pairs: Pairs, disc: float, inputs: InputParams, params: ForestParams) -> Predict:
+    """A random forest on the pairs, as a function from an input to the probability of each cell.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is not installed.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    rng = np.random.default_rng(params.seed)
+    features, labels = [], []
+    for number in rng.permutation(len(pairs))[: params.images]:
+        one = batch_of(pairs, np.array([number]), disc, inputs)
+        counted = one.weight[0, ..., 0] > 0
+        chosen = _balance(one.target[0, ..., 0] > 0, counted, params.cells, rng)
+        features.append(forest_features(one.inputs[0]).reshape(-1, _width(inputs))[chosen])
+        labels.append(one.target[0].ravel()[chosen] > 0)
+    forest = RandomForestClassifier(
+        params.trees, max_depth=params.depth, min_samples_leaf=4, n_jobs=-1, random_state=params.seed
+    )
+    forest.fit(np.concatenate(features), np.concatenate(labels))
+
+    def predict(one: NDArray[np.float32]) -> NDArray[np.float32]:
+        cells = forest_features(one).reshape(-1, _width(inputs))
+        return np.asarray(forest.predict_proba(cells)[:, 1].reshape(one.shape[:2]), np.float32)
+
+    return predict
+
+
+def forest_features(one: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Features of every cell of an input: channels, smoothed, edge-enhanced, local maxima, |g|."""
+    planes: list[Any] = [one[..., k] for k in range(one.shape[-1])]
+    for k in range(one.shape[-1] - 1):
+        smooth = [ndimage.gaussian_filter(one[..., k], scale) for scale in SCALES]
+        planes += smooth
+        planes += [one[..., k] - s for s in smooth]
+        planes += [ndimage.maximum_filter(one[..., k], size) for size in (3, 7, 15)]
+    return np.stack(planes, axis=-1)
+
+
+def _width(inputs: InputParams) -> int:
+    return len(inputs.channels) + (len(inputs.channels) - 1) * (2 * len(SCALES) + 3)
+
+
+def _balance(
+    masked: NDArray[np.bool_], counted: NDArray[np.bool_], cells: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """As many cells of the mask as there are, up to a half, and others, of which some are bright."""
+    inside = np.flatnonzero(masked & counted)
+    outside = np.flatnonzero(~masked & counted)
+    inside = rng.permutation(inside)[: cells // 2]
+    return np.concatenate([inside, rng.permutation(outside)[: cells - len(inside)]])
+
 
 #: Bounds of the SNR classes for which recall is given.
 SNR_CLASSES = (14.0, 18.0, 25.0, 40.0, 80.0, 200.0, 1000.0, np.inf)

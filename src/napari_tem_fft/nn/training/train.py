@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from ..inference.model import ModelConfig
 from ..inference.prepare import InputParams
 from ..inference.unet import NetworkParams
-from .batches import batch_of, batches
-from .dataset import Pairs, restore_inputs
+from .dataset import Pairs, batch_of, batches, restore_inputs
+from .evaluate import best_threshold, dice, rates, spots_of
 from .keras_unet import import_keras, network_for, save_model
 from .params import TrainParams
-from .scores import best_threshold, dice, rates, spots_of
 
 #: Constant of the soft Dice loss that keeps images without spots from dominating it.
 SMOOTH = 20.0

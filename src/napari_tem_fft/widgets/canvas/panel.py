@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..docks.placement import dock_name, dock_of
+from ..docks.dock import dock_name, dock_of
 from ..session.session import Session
 
 #: Of the window's width, at first.

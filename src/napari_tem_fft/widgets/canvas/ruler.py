@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from ...core.image.line_profile import LineProfile, azimuth_of, line_profile
-from ...core.lengths import LengthUnit, frequency, spacing
 from ...core.spots.spot import Spot
+from ...core.text import LengthUnit, frequency, spacing
 from ...layers.reciprocal_plane import Plane, Point
 from ...layers.results import KEY, line_layer, plane_of
 from ..session.layer_group import LayerGroup
-from ..session.preferences import length_unit
+from ..session.settings import length_unit
 from ..session.source import micrograph_from
-from .readout import inside, spot_at
+from .cursor import inside, spot_at
 
 Space = Literal["image", "fft"]
 #: Diffractograms on which a line can be drawn.

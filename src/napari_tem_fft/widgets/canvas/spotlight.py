@@ -8,10 +8,9 @@ from napari.layers import Points
 from qtpy.QtCore import QObject, Signal
 
 from ...core.crystal.phase import Phase
-from ...core.events import MaskPainted
-from ...core.fourier.region import SpectrumRegion
+from ...core.fourier.mask import SpectrumRegion
 from ...core.matching import Candidate
-from ...core.pipeline import Analysis
+from ...core.pipeline import Analysis, MaskPainted
 from ...core.progress import Step
 from ...core.spots.spot import Spot
 from ...layers.presenter import Shown, chosen_layers, indexed_layers, phase_layer, region_layers

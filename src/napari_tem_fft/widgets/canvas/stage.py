@@ -1,20 +1,102 @@
-"""Stage: the one image that is shown with what was made of it, and where the camera looks."""
+"""Stage: the one image that is shown with what was made of it, how it is drawn, where the camera looks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import Any
-from weakref import ref
+from typing import Any, Literal
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image
-from qtpy.QtCore import QObject, QTimer
+from napari.layers import Image, Layer
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from ...layers.results import KEY
+from ..forms.controls import button, fill_row
 from ..session.image_state import ImageState
-from ..session.source import is_source
-from .views import Space, fly_to, look_at, sees_whole
-from .visibility import bring_back, hide, is_hidden
+from ..session.source import bring_back, hide, is_hidden, is_source
+from .tools import words_of
+
+#: What is flown to has this share of the window's shorter side.
+SHARE = 0.35
+#: Share of the window that is filled by what it is fitted to.
+MARGIN = 0.97
+Space = Literal["real", "reciprocal", "both"]
+SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
+
+
+class ViewButtons(QWidget):
+    """Buttons that fly to the micrograph, to its FFT, or so far off that both are seen.
+
+    Signals
+    -------
+    wanted(str)
+        Where to fly to.
+    """
+
+    wanted = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_real = button("Image", f"Look at the micrograph{words_of('real')}")
+        self.to_reciprocal = button("FFT", f"Look at the FFT{words_of('reciprocal')}")
+        self.to_both = button("Both", f"Look at the micrograph and the FFT beside it{words_of('both')}")
+        buttons = (self.to_real, self.to_reciprocal, self.to_both)
+        fill_row(QHBoxLayout(self), QLabel("view"), *buttons)
+        for each in buttons:
+            each.clicked.connect(self._on_clicked)
+
+    def _on_clicked(self) -> None:
+        spaces: dict[object, Space] = {self.to_real: "real", self.to_reciprocal: "reciprocal"}
+        self.wanted.emit(spaces.get(self.sender(), "both"))
+
+
+def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, space: Space) -> None:
+    """Fly to an image, to its FFT, or so far off that both are seen; to the image where there is no FFT."""
+    group = image_state.group if image_state is not None else None
+    fft = group.get("fft") if group is not None else None
+    around = [group.get(role) for role in ("legend", "key")] if group is not None else []
+    for each in (viewer, group.home("fft") if group is not None else viewer):
+        wanted = {"real": [image, *around], "reciprocal": [fft], "both": [image, fft, *around]}[space]
+        here = [layer for layer in wanted if layer is not None and layer in each.layers]
+        if not here and each is viewer and fft is None:
+            here = [image]
+        if here:
+            # not by napari's own fit, which fails for images beside a stack
+            corners = np.concatenate([layer.extent.world[:, -2:] for layer in here])
+            _fit(each, np.nanmin(corners, axis=0), np.nanmax(corners, axis=0))
+
+
+def fly_to(viewer: ViewerModel, place: tuple[float, float], size: float, beside: Layer | None = None) -> None:
+    """Look at a place (y, x) of the micrograph so that something of a size, in nm, is well seen.
+
+    With a layer beside it so that it and the whole layer are seen.
+    """
+    reach = size * (1.0 if beside is not None else MARGIN / SHARE) / 2
+    low, high = np.subtract(place, reach), np.add(place, reach)
+    if beside is not None:
+        corners = beside.extent.world[:, -2:]
+        low, high = np.minimum(low, corners.min(axis=0)), np.maximum(high, corners.max(axis=0))
+    _fit(viewer, low, high)
+
+
+def _fit(viewer: ViewerModel, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
+    """Look at what lies between two corners (y, x) of the world."""
+    zoom = float(np.min(np.array(viewer.canvas.size) / np.maximum(high - low, 1e-3)))
+    viewer.scene.camera.center = (0.0, *((low + high) / 2).tolist())
+    viewer.scene.camera.zoom = MARGIN * zoom
+
+
+def sees_whole(viewer: ViewerModel, layer: Layer) -> bool:
+    """Whether a layer that is shown lies in the camera's field with all its corners."""
+    if layer not in viewer.layers or not layer.visible:
+        return False
+    field = np.array(viewer.canvas.size) / viewer.scene.camera.zoom / 2
+    off = np.abs(layer.extent.world[:, -2:] - np.array(viewer.scene.camera.center[-2:]))
+    return bool(np.all(off <= field))
+
 
 #: Something that takes more than this share of the image's shorter side is not flown farther off for: around
 #: it there is nothing to be seen.
@@ -116,3 +198,86 @@ class Stage(QObject):
             yield
         if viewer.scene.camera.center != before:
             self._space = None
+
+
+#: Images with lattice fringes, beside the micrographs.
+ROLES = ("ifft", "fringes")
+#: Most pixels (a side) that are averaged for one of the screen: each costs the graphics card a look.
+MOST = 16
+#: Milliseconds after the last step of a zoom.
+SOON = 40
+
+
+class Reduction(QObject):
+    """Lets napari average as many pixels as fall on one of the screen, at every zoom.
+
+    Drawn pixel by pixel, or between the nearest ones, fringes of a few pixels beat with the screen's and look
+    like others that are not there. An interpolation that the user has chosen is left alone.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = ref(viewer)
+        self._set: WeakKeyDictionary[Image, tuple[str, int]] = WeakKeyDictionary()
+        self._timer = QTimer(self, singleShot=True, interval=SOON)
+        self._timer.timeout.connect(self.follow)
+        viewer.scene.camera.events.zoom.connect(self._on_changed)
+        viewer.layers.events.inserted.connect(self._on_changed)
+
+    def follow(self) -> None:
+        """Average as the present zoom asks for."""
+        viewer = self._viewer()
+        if viewer is None or viewer.dims.ndisplay != 2:
+            return
+        zoom = viewer.scene.camera.zoom
+        for layer in viewer.layers:
+            if _has_fringes(layer):
+                self._average(layer, pixels_on_one(float(min(layer.scale[-2:])), zoom))
+
+    def _average(self, layer: Image, side: int) -> None:
+        before = self._set.get(layer, (_as_opened(layer), 1))
+        if str(layer.interpolation2d) != before[0]:
+            return
+        wanted = "linear" if side == 1 else "custom"
+        if (wanted, side) != before:
+            if side > 1:
+                layer.custom_interpolation_kernel_2d = np.full((side, side), 1 / side**2, np.float32)
+            layer.interpolation2d = wanted
+            self._set[layer] = wanted, side
+
+    def _on_changed(self, event: Any = None) -> None:
+        self._timer.start()
+
+
+def pixels_on_one(pixel_size: float, zoom: float) -> int:
+    """Pixels (a side) of an image that fall on one of the screen, 1 to `MOST`.
+
+    Parameters
+    ----------
+    pixel_size : float
+        In the viewer's world.
+    zoom : float
+        Pixels of the screen for one unit of the world.
+
+    Examples
+    --------
+    >>> pixels_on_one(0.02, 10.0), pixels_on_one(0.02, 100.0)
+    (5, 1)
+    """
+    return int(np.clip(np.round(1 / max(pixel_size * zoom, 1e-9)), 1, MOST))
+
+
+def _has_fringes(layer: Any) -> bool:
+    if not isinstance(layer, Image) or layer.rgb:
+        return False
+    return is_source(layer) or layer.metadata.get(KEY, {}).get("role") in ROLES
+
+
+def _as_opened(layer: Image) -> str:
+    """Interpolation that nobody has chosen: napari's own readers show the pixels, this plugin's do not."""
+    own = "grey_range" in layer.metadata.get(KEY, {})
+    return "linear" if own or not is_source(layer) else "nearest"

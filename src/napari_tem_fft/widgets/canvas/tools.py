@@ -1,23 +1,23 @@
-"""Tools: what a click or a drag in the FFT does while one of them is in hand."""
+"""Tools: what a click, a drag or a key does in the FFT while one of them is in hand."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal
+from weakref import WeakMethod
 
 import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtCore import QObject, Signal
 
-from ...core.fourier.region import RegionKind, SpectrumRegion
-from ...core.lengths import spacing
+from ...core.fourier.mask import RegionKind, SpectrumRegion
 from ...core.spots.spot import Spot, angle_between, friedel_representative
-from ...core.text import count_text
+from ...core.text import count_text, spacing
 from ...layers.results import angle_layer, plane_of, region_layer
 from ..session.image_state import ImageState
-from ..session.preferences import length_unit
 from ..session.selection import spots_chosen
-from .readout import spot_at
+from ..session.settings import length_unit
+from .cursor import spot_at
 
 Tool = Literal["look", "add", "remove", "angle", "line", "circle", "ring", "wedge"]
 Action = Literal["show", "remove", "keep", "bring back"]
@@ -237,3 +237,53 @@ def angle_words(a: tuple[float, float], b: tuple[float, float]) -> str:
     da, db = (spacing(1 / each, unit=length_unit()) for each in (la, lb))
     text = f"{angle_between(a, b):.2f}° between d = {da} and d = {db}"
     return f"{text}, ratio {max(la, lb) / min(la, lb):.4f}"
+
+
+#: Key (napari's notation) and words for each thing that has one.
+KEYS: dict[str, tuple[str, str]] = {
+    "run": ("Shift-R", "run"),
+    "real": ("Shift-I", "look at the image"),
+    "reciprocal": ("Shift-F", "look at the FFT"),
+    "both": ("Shift-B", "look at both"),
+    "look": ("Shift-Q", "no tool: select by a click"),
+    "add": ("Shift-A", "add a spot by a click"),
+    "remove": ("Shift-X", "delete a spot by a click"),
+    "angle": ("Shift-M", "angle between two spots"),
+    "line": ("Shift-L", "line: distance, angle and profile"),
+    "circle": ("Shift-C", "disk"),
+    "ring": ("Shift-O", "annulus"),
+    "wedge": ("Shift-W", "sector"),
+    "deselect": ("Escape", "end the selection, and lay the tool down"),
+    "undo": ("Control-Z", "undo, on the mask"),
+    "redo": ("Control-Shift-Z", "redo, on the mask"),
+}
+
+
+def words_of(name: str) -> str:
+    """The key in brackets, for a tooltip; empty for what has none."""
+    return f" ({_key_text(KEYS[name][0])})" if name in KEYS else ""
+
+
+def list_of_keys() -> str:
+    """Rich text: a table of all keys."""
+    rows = (
+        f"<tr><td><b>{_key_text(key)}</b>&nbsp;&nbsp;</td><td>{words}</td></tr>"
+        for key, words in KEYS.values()
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def bind(viewer: ViewerModel, name: str, method: Callable[..., object], *arguments: object) -> None:
+    """Bind a viewer's key to a method, as long as its object lives; a later one takes over."""
+    known = WeakMethod(method)
+
+    def describe_key(viewer: Any) -> None:
+        alive = known()
+        if alive is not None:
+            alive(*arguments)
+
+    viewer.bind_key(KEYS[name][0], describe_key, overwrite=True)
+
+
+def _key_text(key: str) -> str:
+    return key.replace("Control", "Ctrl").replace("-", "+")

@@ -12,13 +12,11 @@ from qtpy.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 
 from ...batch.record import Record
 from ...batch.state import RUN
-from ..forms.batch import BatchForm
-from ..forms.batch_rows import record_row, state_words
+from ..forms.batch import BatchForm, record_row, state_words
 from ..forms.controls import Columns, Scrolled, button, short, side_by_side, wrapped_label
 from ..forms.tree import ResultTree
-from ..session.batch_open import Opener
-from ..session.batch_run import BatchRun, run_of
-from ..session.messages import tell
+from ..session.batch_run import BatchRun, Opener, run_of
+from ..session.runner import tell
 from .dock import Dock
 
 COLUMNS = ("image", "state", "components or reason", "grains", "spots", "s")

@@ -14,17 +14,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...core.crystal.miller import format_hkl
-from ...core.image.calibration import Calibration
+from ...core.crystal.phase import format_hkl
+from ...core.image.calibration import Calibration, Correction
 from ...core.image.calibration_reference import (
     CalibrationFeature,
     calibration_features,
     correction_on,
     nearest_reflection,
 )
-from ...core.image.correction import Correction
-from ...core.lengths import factor, length, signed, spacing, symbol
 from ...core.profile.radial_profile import listed_peaks
+from ...core.text import factor, length, signed, spacing, symbol
 from ...io.exchange.calibration_profile import (
     CalibrationProfile,
     apply_profile,
@@ -38,8 +37,8 @@ from ...io.phases.table import load_table
 from ..forms.controls import Columns, Scrolled, button, flowing, form_in, short, side_by_side, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..session.image_state import ImageState, Rescaled
-from ..session.messages import tell
-from ..session.preferences import length_unit, units
+from ..session.runner import tell
+from ..session.settings import length_unit, units
 from ..session.source import micrograph_from
 from .dock import Dock
 

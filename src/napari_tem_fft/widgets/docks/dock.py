@@ -1,11 +1,12 @@
-"""Dock: what every dock is made from."""
+"""Dock: what every dock is made from, and where each of them is opened, once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from ..session.session import session_of
 
@@ -34,3 +35,106 @@ class Dock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         return layout
+
+
+PLUGIN = "TEM FFT"
+#: Width of a dock, pixels, that napari lets none fall below.
+LEAST = 50
+
+
+def dock_name(name: str) -> str:
+    """Name under which napari's Plugins menu knows a dock of this plugin."""
+    return f"{name} ({PLUGIN})"
+
+
+def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> Iterator[QDockWidget]:
+    """Open docks behind tabs in an area of the window, one a step; open ones stay where they are.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    docks : dict of str to type
+        The widgets' names in the manifest and their classes, made for a viewer.
+    area : str
+        "bottom", "right", ...
+
+    Yields
+    ------
+    QDockWidget
+        Each that was not open.
+    """
+    window = getattr(viewer, "window", None)
+    if window is None:
+        return
+    for name, make in docks.items():
+        if not any(isinstance(widget, make) for widget in window.dock_widgets.values()):
+            dock = window.add_dock_widget(make(viewer), name=dock_name(name), area=area, tabify=True)
+            dock.setWindowTitle(name)  # on its tab, where there is little room
+            yield dock
+
+
+def bring_to_front(viewer: ViewerModel, name: str, make: type[QWidget], area: str) -> None:
+    """Show a dock before those behind whose tabs it lies; it is opened if need be."""
+    for _ in bring(viewer, {name: make}, area):
+        pass
+    window = getattr(viewer, "window", None)
+    for widget in tuple(window.dock_widgets.values()) if window is not None else ():
+        dock = dock_of(widget) if isinstance(widget, make) else None
+        if dock is not None:
+            dock.show()
+            dock.raise_()
+
+
+def bring_around(
+    widget: QWidget, viewer: ViewerModel, below: dict[str, type[QWidget]], share: float
+) -> Iterator[None]:
+    """Open docks around a widget's own, one a step; open ones stay where they are.
+
+    Parameters
+    ----------
+    widget : QWidget
+        Its dock stays on top of those in its column.
+    viewer : napari.Viewer
+    below : dict of str to type
+        Those behind tabs at the bottom, the first on top: the widgets' names in the manifest and their
+        classes, made for a viewer.
+    share : float
+        Of the window's height for those at the bottom.
+    """
+    first = None
+    for dock in bring(viewer, below, "bottom"):
+        if first is None:
+            first = dock
+            _settle(first, share)
+        first.raise_()
+        yield
+    if (own := dock_of(widget)) is not None:
+        own.raise_()
+
+
+def narrow(widget: QWidget) -> None:
+    """Give the dock of a widget no more width than it needs, so that most of the window is the images'."""
+    main, dock = widget.window(), dock_of(widget)
+    if isinstance(main, QMainWindow) and dock is not None and not dock.isFloating():
+        # napari gives docks a least width, and Qt then never lets it get less again than what a widget asked
+        # for before napari's style made its buttons narrower
+        for each in (dock, *main.tabifiedDockWidgets(dock)):
+            each.setMinimumWidth(LEAST)
+        main.resizeDocks([dock], [widget.minimumSizeHint().width()], Qt.Orientation.Horizontal)
+
+
+def dock_of(widget: QWidget) -> QDockWidget | None:
+    """Return the dock in which a widget is."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent
+
+
+def _settle(dock: QDockWidget, share: float) -> None:
+    """Give a dock its height, and the side columns the corners, so that it squeezes none of them."""
+    main = dock.window()
+    if isinstance(main, QMainWindow):
+        main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        main.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        main.resizeDocks([dock], [int(share * main.height())], Qt.Orientation.Vertical)

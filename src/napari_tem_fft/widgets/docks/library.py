@@ -21,17 +21,15 @@ from qtpy.QtWidgets import (
 )
 
 from ...core.crystal.phase_selection import parse_elements
-from ...core.lengths import LengthUnit, length, symbol
 from ...core.progress import Step
-from ...core.text import parse_numbers
+from ...core.text import LengthUnit, length, parse_numbers, symbol
 from ...io.phases.library import LibraryLine, PhaseDatabase
 from ...io.phases.optimade import PROVIDERS, OptimadeQuery
 from ..forms.controls import button, flowing, folding, side_by_side, wrapped_label
 from ..forms.tree import ResultTree, Row
-from ..session.library_work import SUFFIXES, LibraryWork, is_source
-from ..session.messages import tell
-from ..session.preferences import length_unit, units
-from ..session.runner import Runner
+from ..session.commands import SUFFIXES, LibraryWork, is_source
+from ..session.runner import Runner, tell
+from ..session.settings import length_unit, units
 from .dock import Dock
 
 COLUMNS = ("id", "state", "cell", "formula", "name", "space group", "why")

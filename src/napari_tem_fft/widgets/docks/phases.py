@@ -9,23 +9,21 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox
 
 from ...core.crystal.phase import Phase
-from ...core.lengths import LengthUnit, signed
 from ...core.matching import Candidate, EvidenceCache, GrainMatch, Outcome, PhaseOverride, RingMatch
 from ...core.matching.geometry import stretch_direction
 from ...core.matching.verdict import USUAL_STRETCH, correction_of_hint
 from ...core.pipeline import Analysis
 from ...core.progress import Step
+from ...core.text import LengthUnit, signed
 from ...core.why_not import WhyNot, why_not
 from ..forms.controls import bring_into_sight, button, flowing, wrapped_label
 from ..forms.match_rows import AFTER_FIT_HELP, HINT, Key, columns, match_rows
-from ..forms.override_buttons import Words
-from ..forms.phase_question import PhaseQuestion, phase_called
+from ..forms.phase_overrides import PhaseQuestion, Words, phase_called
 from ..forms.tree import ResultTree
 from ..session.image_state import ImageState
-from ..session.messages import tell
-from ..session.preferences import length_unit, remember_length_unit, units
-from ..session.runner import Runner
+from ..session.runner import Runner, tell
 from ..session.selection import spot_chosen
+from ..session.settings import length_unit, remember_length_unit, units
 from .calibration import rescaled_words
 from .dock import Dock
 

@@ -20,30 +20,26 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
-from ...core.crystal.miller import Style, format_hkl
-from ...core.crystal.phase import Miller, Phase
-from ...core.lengths import LengthUnit
-from ...core.maps.colours import colours_of
+from ...core.crystal.phase import Miller, Phase, Style, format_hkl
+from ...core.maps.component_map import colours_of
 from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.progress import Step
+from ...core.text import LengthUnit
 from ...io.figures.overview import write_overview
 from ...io.figures.picture import PictureOptions
 from ...io.results.tables import write_line, write_profiles
 from ..canvas.ruler import Measured
+from ..forms.choices import PictureChoice
 from ..forms.controls import Columns
-from ..forms.picture_choice import PictureChoice
 from ..plots.canvas import ThemedToolbar
-from ..plots.line_plot import LinePlot
-from ..plots.profile_plot import ProfilePlot
-from ..plots.profile_view import PhaseLines, ProfileView
+from ..plots.profile_plot import LinePlot, PhaseLines, ProfilePlot, ProfileView
 from ..session.image_state import ImageState
-from ..session.messages import tell
-from ..session.preferences import length_unit, units
-from ..session.runner import Runner
+from ..session.runner import Runner, tell
 from ..session.selection import peak_chosen
 from ..session.session import unwrap_viewer
+from ..session.settings import length_unit, units
 from .dock import Dock
 
 #: Lines of smaller d are beyond what is measured, nm.

@@ -21,17 +21,16 @@ from qtpy.QtWidgets import (
 )
 
 from ...core.image.micrograph import Micrograph
-from ...core.maps.colours import colours_of
+from ...core.maps.component_map import colours_of
 from ...core.progress import Step
 from ...core.series import Series, SeriesFrame, component_names, series_steps
 from ...io.figures.series import Quantity, draw_components, write_series_picture
-from ...io.results.series_tables import write_tracks
+from ...io.results.tables import write_tracks
 from ...layers.results import KEY, micrograph_of
 from ..forms.controls import Columns, button, fill_row, flowing, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..plots.canvas import ThemedCanvas
-from ..session.messages import tell
-from ..session.runner import Runner
+from ..session.runner import Runner, tell
 from ..session.session import unwrap_viewer
 from .dock import Dock
 

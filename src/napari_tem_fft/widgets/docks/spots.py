@@ -5,19 +5,18 @@ from __future__ import annotations
 from napari.components import ViewerModel
 from qtpy.QtGui import QShowEvent
 
-from ...core.crystal.miller import format_hkl
-from ...core.lengths import LengthUnit, length, signed, symbol, uncertainty
-from ...core.maps.colours import colours_of
-from ...core.maps.component_map import component_name
+from ...core.crystal.phase import format_hkl
+from ...core.maps.component_map import colours_of, component_name
 from ...core.matching import GrainMatch
 from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.spots.spot import Spot
+from ...core.text import LengthUnit, length, signed, symbol, uncertainty
 from ..forms.controls import button, flowing
 from ..forms.match_rows import AFTER_FIT, AFTER_FIT_HELP
 from ..forms.tree import ResultTree, Row
 from ..session.image_state import ImageState
-from ..session.preferences import length_unit, units
 from ..session.selection import spot_chosen, spots_chosen
+from ..session.settings import length_unit, units
 from .dock import Dock
 
 COLUMNS = (

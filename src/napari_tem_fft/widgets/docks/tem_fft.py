@@ -27,14 +27,12 @@ from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
 from ...io.phases.table import load_table
-from ..canvas.grain_fft import GrainFft
-from ..canvas.inverse_fft import InverseFft
-from ..canvas.keys import bind, list_of_keys, words_of
-from ..canvas.live_fft import LiveFft
+from ..canvas.fft_views import GrainFft, InverseFft, LiveFft
 from ..canvas.panel import close_panel, open_panel
-from ..canvas.roi import drawn_part
-from ..canvas.views import SPACES, Space, ViewButtons
+from ..canvas.stage import SPACES, Space, ViewButtons
+from ..canvas.tools import bind, list_of_keys, words_of
 from ..forms.candidates import CandidatesForm
+from ..forms.choices import ImageChoice, NetworkChoice, ProfileOffer
 from ..forms.controls import (
     Scrolled,
     button,
@@ -46,32 +44,28 @@ from ..forms.controls import (
     wrapped_label,
 )
 from ..forms.fft_display import FftDisplay
-from ..forms.image_choice import ImageChoice
 from ..forms.mask_tools import TOOLS, MaskTools
-from ..forms.network_choice import NetworkChoice
 from ..forms.params import ParamsForm, tooltip
-from ..forms.profile_offer import ProfileOffer
 from ..forms.summary import pixel_size_words, summary
 from ..session.batch_run import Setting as Asking
 from ..session.batch_run import run_of
 from ..session.image_state import ImageState
-from ..session.messages import messages, tell
-from ..session.preferences import fft_in_panel, length_unit, remember_fft_in_panel, units
+from ..session.responsiveness import in_turns, load_layers
+from ..session.runner import messages, tell
 from ..session.session import unwrap_viewer
+from ..session.settings import fft_in_panel, length_unit, remember_fft_in_panel, units
 from ..session.source import (
     calibration_from,
+    drawn_part,
     set_calibration,
     set_pixel_size,
     set_uncertainty,
     stated_pixel_size,
 )
-from ..session.turns import in_turns
-from ..session.warm import load_layers
 from .batch import BatchDock
 from .calibration import CalibrationDock
-from .dock import Dock
+from .dock import Dock, bring_around, bring_to_front, narrow
 from .library import LibraryDock
-from .placement import bring_around, bring_to_front, narrow
 from .profile import ProfileDock
 from .results import ResultsDock
 from .series import SeriesDock

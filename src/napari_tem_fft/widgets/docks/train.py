@@ -27,9 +27,8 @@ from ...nn.inference.model import known_models, load_config, model_folder, own_f
 from ...nn.inference.prepare import InputParams
 from ...nn.training.corrections import PairError, pair_summary, save_pair
 from ..forms.controls import button, fill_row, wrapped_label
-from ..session.fine_tuning import FineTuning
-from ..session.messages import tell
-from ..session.runner import Runner
+from ..session.commands import FineTuning
+from ..session.runner import Runner, tell
 from .dock import Dock
 
 COLUMNS = ("micrograph", "spots", "saved")

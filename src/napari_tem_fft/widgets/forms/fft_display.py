@@ -18,8 +18,7 @@ from ...core.fourier.diffractogram import Diffractogram, Window, display, with_w
 from ...core.progress import Step
 from ...layers.results import KEY
 from ..session.image_state import ImageState
-from ..session.messages import tell
-from ..session.runner import Runner
+from ..session.runner import Runner, tell
 from ..session.session import Session
 from .controls import button, short, side_by_side
 

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from html import escape
 
 from ...core.image.calibration import Calibration
-from ...core.lengths import with_sigma
-from ...core.maps.colours import colours_of
-from ...core.maps.component_map import ComponentMap, overlap_words
+from ...core.maps.component_map import ComponentMap, colours_of, overlap_words
 from ...core.pipeline import Analysis
-from ...core.text import count_text
+from ...core.text import count_text, with_sigma
 from ..session.image_state import ImageState
 from .candidates import HYDROGEN, assumes_hydrogen
-from .outcome_words import component_words, single_d_fits
+from .match_rows import component_words, single_d_fits
 
 #: Phases that fit a single d are named up to this many.
 MOST_LISTED = 6

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -14,12 +15,108 @@ from matplotlib.transforms import blended_transform_factory
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import Signal
 
-from ...core.lengths import factor, length, symbol
-from ...io.figures.labels import spread_labels
+from ...core.profile.radial_profile import ProfilePeak, RadialProfile, listed_peaks
+from ...core.text import LengthUnit, factor, length, symbol
+from ...io.figures.picture import spread_labels
 from ...layers.results import MASK
-from .canvas import PlotColours, ThemedCanvas
-from .profile_view import MOST_LABELS, PhaseLines, ProfileView
-from .quick_text import QuickText
+from ..canvas.ruler import Measured
+from .canvas import PlotColours, QuickText, ThemedCanvas
+
+#: Peaks that are labelled at most.
+MOST_LABELS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseLines:
+    """Ticks below the profile: where a phase has its reflections.
+
+    Attributes
+    ----------
+    name, colour : str
+    g : tuple of float, 1/nm
+    names : tuple of str
+        (hkl) of each, written beside the ticks where there is room; none where it is empty.
+    strength : tuple of float
+        The strongest are named first.
+    """
+
+    name: str
+    colour: str
+    g: tuple[float, ...]
+    names: tuple[str, ...] = ()
+    strength: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProfileView:
+    """What the plot shows.
+
+    Attributes
+    ----------
+    profiles : sequence of RadialProfile
+    curves : frozenset of str
+        Those that are drawn.
+    above_background : bool
+        Each curve less its background, so that lattice planes stand out; else as measured, with the
+        backgrounds. Either way over its largest value, for the curves differ in size by far.
+    logarithmic : bool
+    phases : tuple of PhaseLines
+    chosen : tuple of float, 1/nm
+        Frequencies that were picked, each marked by a line.
+    names : tuple of str
+        (hkl) of the peaks, in the order of `peaks`, empty where there is none; shown where there is room.
+    unit : {"nm", "angstrom"}
+        Of the numbers.
+    """
+
+    profiles: Sequence[RadialProfile] = ()
+    curves: frozenset[str] = frozenset(("whole image", "masked", "local maximum"))
+    above_background: bool = True
+    logarithmic: bool = False
+    phases: tuple[PhaseLines, ...] = ()
+    chosen: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+    unit: LengthUnit = "nm"
+
+    def same_as(self, other: ProfileView) -> bool:
+        """Whether another view shows the same."""
+        names = ("curves", "above_background", "logarithmic", "phases", "chosen", "names", "unit")
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in names)
+            and len(self.profiles) == len(other.profiles)
+            and all(map(_same_profile, self.profiles, other.profiles))
+        )
+
+    def drawn(self) -> list[RadialProfile]:
+        """Curves that are asked for and there."""
+        return [p for p in self.profiles if p.curve in self.curves and np.isfinite(p.intensity).any()]
+
+    def reach(self) -> tuple[float, float]:
+        """Range of g in 1/nm in which any of the curves has a value."""
+        finite = [p.g[np.isfinite(p.intensity)] for p in self.drawn()]
+        return (float(min(g[0] for g in finite)), float(max(g[-1] for g in finite))) if finite else (0.0, 1.0)
+
+    def peaks(self) -> list[ProfilePeak]:
+        """The most significant peaks of the curves that are drawn, by rising g."""
+        best = sorted(listed_peaks(self.drawn()), key=lambda peak: -peak.significance)[:MOST_LABELS]
+        return sorted(best, key=lambda peak: peak.g)
+
+    def values(self, profile: RadialProfile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The curve and its background as they are drawn."""
+        base = profile.background if self.above_background else np.zeros_like(profile.background)
+        values = profile.intensity - base
+        top = max(float(np.nanmax(values)), 1e-12)
+        return values / top, (profile.background - base) / top
+
+
+def _same_profile(one: RadialProfile, other: RadialProfile) -> bool:
+    same = one.curve == other.curve and one.peaks == other.peaks
+    return one is other or (
+        same
+        and np.array_equal(one.intensity, other.intensity, equal_nan=True)
+        and np.array_equal(one.background, other.background, equal_nan=True)
+    )
+
 
 #: Round lattice spacings for the upper axis, nm.
 ROUND_D = (1, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.22, 0.2, 0.18, 0.16, 0.15, 0.14, 0.13, 0.12, 0.11, 0.1, 0.09)
@@ -271,3 +368,37 @@ def _fitting(name: str) -> str:
 def _inverse(values: ArrayLike) -> NDArray[np.float64]:
     with np.errstate(divide="ignore"):
         return 1.0 / np.asarray(values, float)
+
+
+#: Titles of the axes, by the picture and by the unit of positions.
+VALUES = {"image": "grey level", "fft": "log₁₀ (power / noise)"}
+POSITIONS = {"nm": "distance (nm)", "1/nm": "distance (nm⁻¹)", "pixel": "distance (pixels)"}
+
+
+class LinePlot(ThemedCanvas):
+    """Profile along the line that was drawn last."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__(theme)
+        self.figure.set_layout_engine("constrained")
+        self.axes = self.figure.add_subplot()
+        self.shown: Measured | None = None
+        self.redraw()
+
+    def show_line(self, measured: Measured | None) -> None:
+        """Draw the profile along a line."""
+        self.shown = measured
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw all anew."""
+        self.axes.clear()
+        if self.shown is not None:
+            profile = self.shown.profile
+            self.axes.plot(profile.position, profile.value, color=self.colours.strong, linewidth=1.0)
+            self.axes.set_xlim(0.0, max(profile.length, 1e-9))
+            self.axes.set_xlabel(POSITIONS[self.shown.unit])
+            self.axes.set_ylabel(VALUES[self.shown.space])
+            self.axes.set_title(self.shown.label.replace(", d", "\nd"), fontsize=8, color=self.colours.text)
+        self.style(self.axes)
+        super().redraw()

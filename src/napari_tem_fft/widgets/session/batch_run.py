@@ -5,31 +5,36 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary, WeakMethod
+from weakref import WeakKeyDictionary, WeakMethod, ref
 
 from napari.components import ViewerModel
+from napari.layers import Image, Layer
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
+from ...batch.engine import open_analysis
 from ...batch.job import Job, changes, stored_job
-from ...batch.progress import Progress
 from ...batch.record import Record
 from ...batch.report import REPORT
+from ...batch.run import Progress
 from ...batch.state import read_records, read_run
 from ...batch.subprocess_main import Order
 from ...core.fourier.threads import processors
-from ...core.pipeline import AnalysisParams
+from ...core.pipeline import Analysis, AnalysisParams
+from ...core.progress import Step
 from ...io.phases.library import library_path
 from ...io.plain import from_plain
-from ...io.results.folder import Keep
+from ...io.results.folder import Keep, kept_colours, save_results
+from ...layers.results import KEY, micrograph_layer
 from ..forms.candidates import CandidateRequest
-from .command import Command
-from .preferences import length_unit
-from .session import unwrap_viewer
+from .commands import Command
+from .runner import Runner, tell
+from .session import Session, unwrap_viewer
+from .settings import length_unit
 
 #: Folder in a run's folder with the phases that the user added.
 OWN = "own phases"
@@ -269,3 +274,81 @@ def run_of(napari_viewer: ViewerModel) -> BatchRun:
 
 
 _runs: WeakKeyDictionary[ViewerModel, BatchRun] = WeakKeyDictionary()
+
+
+class Opener(QObject):
+    """Opens images of a run in a viewer, each once.
+
+    Parameters
+    ----------
+    session : Session
+
+    Signals
+    -------
+    opened()
+        The layers of an image are there, or will be in a moment.
+    """
+
+    opened = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = ref(session)
+        self._layers: dict[str, ref[Image]] = {}
+        self._folder = Path()
+        self.runner = Runner()
+        self.runner.returned.connect(self._on_read)
+        self.runner.failed.connect(tell)
+        self.saver = Runner()
+        self.saver.failed.connect(tell)
+
+    def open(self, job: Job, record: Record) -> None:
+        """Show the image of a record with its analysis; one that is open already comes to the front."""
+        self._folder = Path(job.output) / record.folder
+        layer = self._shown(self._folder)
+        if layer is not None:
+            self._choose(layer)
+        else:
+            self.runner.start(_reading(job, record))
+
+    def folder_of(self, layer: Layer) -> Path | None:
+        """Return the folder of results from which an image was opened; None for any other image."""
+        return next((Path(name) for name in self._layers if self._layers[name]() is layer), None)
+
+    def keep_correction(self, layer: Layer, analysis: Analysis, job: Job) -> None:
+        """Write a corrected analysis in the place of the run's own."""
+        folder = self.folder_of(layer)
+        if folder is not None:
+            self.saver.start(_writing(analysis, folder, job))
+
+    def _shown(self, folder: Path) -> Image | None:
+        session, known = self._session(), self._layers.get(str(folder))
+        layer = known() if known is not None else None
+        return layer if session is not None and layer in session.viewer.layers else None
+
+    def _on_read(self, analysis: Analysis) -> None:
+        session = self._session()
+        if session is None:
+            return
+        layer = Layer.create(*micrograph_layer(analysis.micrograph))
+        layer.metadata[KEY]["analysis"] = analysis
+        session.viewer.add_layer(layer)
+        self._layers[str(self._folder)] = ref(layer)
+        self._choose(layer)
+
+    def _choose(self, layer: Image) -> None:
+        session = self._session()
+        if session is not None:
+            session.choose(layer)
+            session.viewer.layers.selection.active = layer
+            self.opened.emit()
+
+
+def _reading(job: Job, record: Record) -> Generator[Step, None, Analysis]:
+    yield Step("reading", 0, 1)
+    return open_analysis(job, record)
+
+
+def _writing(analysis: Analysis, folder: Path, job: Job) -> Generator[Step, None, Path]:
+    yield Step("writing", 0, 1)
+    return save_results(analysis, folder, job.keep, unit=job.unit, known=kept_colours(Path(job.output)))

@@ -10,6 +10,7 @@ from threading import Semaphore
 from typing import Any, Literal
 from weakref import WeakSet
 
+from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import GeneratorWorker, create_worker
 
@@ -190,3 +191,36 @@ class _Collections:
 
 
 _collections = _Collections()
+
+
+NO_MEMORY = "Not enough memory for this image: close other images, or analyse a part of it."
+
+
+class Messages(QObject):
+    """Passes on what went wrong.
+
+    Signals
+    -------
+    told(str)
+        What went wrong and what to do.
+    """
+
+    told = Signal(str)
+
+
+#: The one of the process.
+messages = Messages()
+
+
+def tell(error: Exception) -> None:
+    """Show an error; a message made for the user as it is, anything else with its traceback."""
+    if isinstance(error, ValueError | OSError):
+        text = str(error)
+        show_error(text)
+    elif isinstance(error, MemoryError):
+        text = NO_MEMORY
+        show_error(text)
+    else:
+        text = f"{type(error).__name__}: {error}"
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+    messages.told.emit(text)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ...core.crystal.miller import format_hkl
-from ...core.lengths import signed, spacing
+from ...core.crystal.phase import format_hkl
 from ...core.maps.component_map import component_name
 from ...core.matching import Candidate, GrainMatch
 from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.spots.spot import Spot
-from ...core.text import count_text
-from ..forms.outcome_words import match_words
+from ...core.text import count_text, signed, spacing
+from ..forms.match_rows import match_words
 from .image_state import ImageState
-from .preferences import length_unit
+from .settings import length_unit
 
 #: A reflection is shown where the cursor's d differs from its own by less than this share.
 NEAR = 0.01

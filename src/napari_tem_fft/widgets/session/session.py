@@ -13,37 +13,30 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from ...core.events import MaskPainted, SpotsFound
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
 from ...core.matching import Candidate, PhaseOverride
 from ...core.matching.assignment import CandidateSet
-from ...core.pipeline import Analysis, AnalysisParams
+from ...core.pipeline import Analysis, AnalysisParams, MaskPainted, SpotsFound
 from ...core.progress import Step
 from ...core.reanalysis import replayed_steps
 from ...layers.image import IMAGE, content_id
 from ...layers.presenter import Presenter, Shown
 from ...layers.results import PASSING
+from ..canvas.cursor import Picker, Readout
 from ..canvas.mask_watcher import MaskWatchers, set_editable
-from ..canvas.picking import Picker
-from ..canvas.readout import Readout
-from ..canvas.reduction import Reduction
 from ..canvas.ruler import Ruler
 from ..canvas.spotlight import Spotlight
-from ..canvas.stage import Stage
+from ..canvas.stage import Reduction, Stage
 from ..canvas.tools import Tools
-from ..canvas.visibility import notes_of
-from ..forms.override_buttons import word_steps
-from .edits import Edits, keep_for_undo
-from .image_state import REQUEST, ImageState, Rescaled
+from ..forms.phase_overrides import word_steps
+from .image_state import REQUEST, Edits, ImageState, Rescaled, keep_for_undo
 from .layer_group import LayerGroup
-from .memory import give_back, give_back_early
-from .messages import tell
-from .network import Network
-from .runner import Runner
+from .responsiveness import give_back, give_back_early
+from .runner import Runner, tell
 from .selection import Selection, grain_chosen
-from .settings import SharedSettings
-from .source import analysis_of, calibration_from, is_source, micrograph_from, set_calibration
+from .settings import Network, SharedSettings
+from .source import analysis_of, calibration_from, is_source, micrograph_from, notes_of, set_calibration
 
 Kind = Literal["run", "edit", "again"]
 #: Milliseconds after the last image was closed, in which another may be opened.

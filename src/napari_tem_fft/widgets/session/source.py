@@ -1,4 +1,7 @@
-"""The micrograph behind an image layer, whoever opened it, with its scale as it stands now."""
+"""The micrograph behind an image layer, the part that a drawn shape holds, and layers put out of sight.
+
+How hidden layers were shown before is noted in their metadata, so that a saved document knows of it too.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,59 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Layer
+from napari.layers import Image, Layer, Shapes
+from numpy.typing import NDArray
 
 from ...core.image.calibration import GIVEN, Calibration
 from ...core.image.micrograph import Micrograph
+from ...core.image.roi import part_of
 from ...core.pipeline import Analysis
-from ...io.readers.greyscale import to_grey
+from ...io.readers.pictures import to_grey
 from ...layers.image import calibration_of
-from ...layers.results import KEY, micrograph_of
-from ..canvas.visibility import notes_of, write_notes
+from ...layers.results import KEY, micrograph_layer, micrograph_of
+
+#: Name of the note.
+BEFORE = "was_visible"
+
+
+def hide(layer: Layer) -> None:
+    """Put a layer out of sight; what it was before the first of several calls counts."""
+    notes = notes_of(layer)
+    if BEFORE not in notes:
+        write_notes(layer, {**notes, BEFORE: bool(layer.visible)})
+    layer.visible = False
+
+
+def bring_back(layer: Layer) -> None:
+    """Show a layer that was put out of sight as it was before; leave any other alone."""
+    notes = notes_of(layer)
+    if BEFORE in notes:
+        layer.visible = bool(notes[BEFORE])
+        write_notes(layer, {name: value for name, value in notes.items() if name != BEFORE})
+
+
+def set_visible(layer: Layer, visible: bool) -> None:
+    """Show a layer or not, at once or, where it was put out of sight, when it comes back."""
+    if is_hidden(layer):
+        write_notes(layer, {**notes_of(layer), BEFORE: visible})
+    else:
+        layer.visible = visible
+
+
+def is_hidden(layer: Layer) -> bool:
+    """Whether a layer was put out of sight."""
+    return BEFORE in notes_of(layer)
+
+
+def notes_of(layer: Layer) -> dict[str, Any]:
+    """Return this plugin's notes of a layer; of an image that another reader opened, those it would have."""
+    known: dict[str, Any] = layer.metadata.get(KEY, {"role": "micrograph", "name": layer.name})
+    return known
+
+
+def write_notes(layer: Layer, notes: dict[str, Any]) -> None:
+    """Give a layer other notes; a duplicate of it, which shares them, keeps its own."""
+    layer.metadata[KEY] = notes
 
 
 def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
@@ -111,3 +158,69 @@ def _note(layer: Image, **known: Any) -> dict[str, Any]:
     notes = {**before, "calibration": {**before.get("calibration", {}), **known}}
     write_notes(layer, notes)
     return notes
+
+
+#: Corners of an ellipse.
+CORNERS = 48
+
+
+def drawn_part(layer: Image, viewer: ViewerModel) -> Layer:
+    """Return the part of an image inside the shape that is drawn over it.
+
+    Raises
+    ------
+    ValueError
+        If no shape is drawn, or it holds too little of the image; the message says what to do.
+    """
+    corners = drawn_corners(layer, viewer)
+    micrograph = micrograph_from(layer, viewer)
+    part, start = part_of(micrograph, corners)
+    data, kwargs, kind = micrograph_layer(part)
+    kwargs["translate"] = layer.translate[-2:] + np.array(start) * micrograph.pixel_size
+    return Layer.create(data, kwargs, kind)
+
+
+def drawn_corners(layer: Image, viewer: ViewerModel) -> NDArray[np.float64]:
+    """Return the corners (y, x) of the shape drawn over an image, in nm from the middle of its first pixel.
+
+    Raises
+    ------
+    ValueError
+        If no shape is drawn; the message says what to do.
+    """
+    corners = _drawn_shape(viewer)
+    if corners is None:
+        raise ValueError(
+            "draw a rectangle, an ellipse or a polygon over the image first: in a new Shapes layer, or with"
+            " the live FFT"
+        )
+    return np.asarray(corners - layer.translate[-2:], np.float64)
+
+
+def _drawn_shape(viewer: ViewerModel) -> NDArray[np.float64] | None:
+    """Corners (y, x) in the world of the shape that is meant: selected ones first, then the newest."""
+    active = viewer.layers.selection.active
+    layers = [layer for layer in (active, *reversed(viewer.layers)) if _is_drawing(layer)]
+    if not layers:
+        return None
+    layer = layers[0]
+    index = max(layer.selected_data, default=len(layer.data) - 1)
+    corners = np.asarray(layer.data[index], float)
+    if layer.shape_type[index] == "ellipse":
+        corners = _ellipse(corners)
+    return np.array([layer.data_to_world(corner)[-2:] for corner in corners])
+
+
+def _is_drawing(layer: Layer | None) -> bool:
+    """Whether a layer holds shapes that a person has drawn on the image."""
+    if not isinstance(layer, Shapes) or not len(layer.data):
+        return False
+    return bool(layer.metadata.get(KEY, {}).get("role", "part") == "part")
+
+
+def _ellipse(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners on the ellipse inside a box of four corners."""
+    middle, a, b = box.mean(axis=0), (box[1] - box[0]) / 2, (box[3] - box[0]) / 2
+    turn = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)[:, None]
+    ring: NDArray[np.float64] = middle + np.cos(turn) * a + np.sin(turn) * b
+    return ring

@@ -1,0 +1,272 @@
+"""FFTs of a rectangle or a grain over that of the whole image; Bragg-filtered images over the image."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Shapes
+from qtpy.QtCore import QObject, QTimer
+
+from ...core.fourier.diffractogram import SpectrumParams, compute_diffractogram, display
+from ...core.grains.spectrum import grain_diffractogram
+from ...core.image.micrograph import Micrograph, prepared_pixels
+from ...core.maps.strain import SHOWN
+from ...core.pipeline import Analysis
+from ...core.progress import Step
+from ...layers.presenter import Shown
+from ...layers.reciprocal_plane import Plane
+from ...layers.results import LayerData, fft_layer, grain_fft_layer, part_layer
+from ..session.image_state import ImageState
+from ..session.layer_group import LayerGroup
+from ..session.runner import Runner, tell
+from ..session.session import Session
+from ..session.source import bring_back, hide, micrograph_from, set_visible
+
+
+class GrainFft(QObject):
+    """Shows the transform of the selected grain as long as it is wanted, worked out off the GUI thread.
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._shown: ImageState | None = None
+        self.wanted = False
+        self.runner = Runner()
+        self.runner.stepped.connect(self._on_stepped)
+        self.runner.failed.connect(tell)
+        session.chosen_changed.connect(self._follow)
+        session.current_changed.connect(self._follow)
+
+    @property
+    def grain(self) -> int | None:
+        """The grain that is selected, if it is one alone."""
+        chosen = self._session.chosen
+        return chosen.grains[0] if chosen is not None and len(chosen.grains) == 1 else None
+
+    def want(self, wanted: bool) -> None:
+        """Show the selected grain's transform from now on, or that of the whole again."""
+        self.wanted = wanted
+        self._follow()
+
+    def _follow(self) -> None:
+        self.runner.cancel()
+        if self._shown is not None:
+            self._shown.group.remove("grain_fft")
+            self._shown = None
+        image_state, grain = self._session.current, self.grain
+        plane = image_state.group.plane() if image_state is not None else None
+        if not self.wanted or grain is None or plane is None:
+            return
+        if image_state is not None and image_state.analysis is not None:
+            self._shown = image_state
+            self.runner.start(_grain_steps(image_state.analysis, grain, plane))
+
+    def _on_stepped(self, step: Step) -> None:
+        if self._shown is not None and isinstance(step.product, Shown):
+            self._shown.group.show(step.product.layers)
+
+
+def _grain_steps(analysis: Analysis, grain: int, plane: Plane) -> Generator[Step, None, None]:
+    number = [each.id for each in analysis.grains].index(grain)
+    region = analysis.grain_regions[number]
+    found = grain_diffractogram(analysis.micrograph, region, analysis.map_grid, analysis.params.spectrum)
+    grid, snr = display(found)
+    layer = grain_fft_layer(snr, grid, plane, analysis.micrograph.name, grain)
+    yield Step("grain", 1, 1, Shown(grain, (layer,)))
+
+
+#: First words of the roles of layers that would cover it.
+COVERING = ("heat", "selected", "orientation", *SHOWN)
+
+
+class InverseFft(QObject):
+    """Shows it as long as it is wanted, of whichever image and selection is current.
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._shown: ImageState | None = None
+        self.wanted = False
+        for changed in (session.chosen_changed, session.current_changed, session.found):
+            changed.connect(self._follow)
+
+    def want(self, wanted: bool) -> None:
+        """Show it from now on, or the maps again."""
+        self.wanted = wanted
+        self._follow()
+
+    def _follow(self) -> None:
+        image_state = self._session.current if self.wanted else None
+        if self._shown is not None and self._shown is not image_state:
+            self._give_back(self._shown)
+        self._shown = image_state
+        if image_state is None or image_state.layer is not self._session.stage.image:
+            return
+        group, chosen = image_state.group, self._session.chosen
+        for role in group.roles:
+            if role.split()[0] in COVERING:
+                hide(group[role])
+        inverse = group.get("ifft")
+        if inverse is not None:  # that of a selection lies above it
+            inverse.visible = chosen is None or not chosen.spots
+
+    def _give_back(self, image_state: ImageState) -> None:
+        """Show the maps again; those of an image that is not on the stage stay out of sight with it."""
+        group = image_state.group
+        if (inverse := group.get("ifft")) is not None:
+            set_visible(inverse, False)
+        if image_state.layer is self._session.stage.image:
+            for role in group.roles:
+                if role.split()[0] in COVERING:
+                    bring_back(group[role])
+
+
+#: Side of the rectangle at first, in pixels, and the smallest that is transformed.
+SIDE, SMALLEST = 512, 32
+#: What is shown over the FFT of the whole image, and would mislead over that of a part.
+OF_THE_WHOLE = ("rings", "mask", "spots", "phase", "choice", "pattern", "region")
+
+
+class LiveFft(QObject):
+    """Shows the FFT of the part of the micrograph inside a rectangle, worked out off the GUI thread.
+
+    While one transform is under way, later places of the rectangle wait, and only the last counts.
+
+    Parameters
+    ----------
+    session : Session
+        Tells where reciprocal space is shown.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._micrograph: Micrograph | None = None
+        self._group: LayerGroup | None = None
+        self._shown: tuple[slice, slice] | None = None
+        self._plane: Plane | None = None
+        self._timer = QTimer(self, singleShot=True, interval=5)
+        self._timer.timeout.connect(self._follow)
+        self.runner = Runner()
+        self.runner.stepped.connect(self._on_stepped)
+        self.runner.stopped.connect(self._follow)
+
+    @property
+    def on(self) -> bool:
+        """Whether the rectangle is there."""
+        return self._group is not None
+
+    def switch_on(self, layer: Image) -> None:
+        """Put a rectangle on an image.
+
+        Raises
+        ------
+        ValueError
+            If the image has no pixel size in nm, or is too small; the message says what to do.
+        """
+        micrograph = micrograph_from(layer, self._session.viewer)
+        _ = micrograph.pixel_size
+        if min(micrograph.shape) < 2 * SMALLEST:
+            raise ValueError(f"{micrograph.name} is too small for the FFT of a part of it")
+        self._micrograph, self._shown, self._plane = micrograph, None, self._shown_plane()
+        self._group = self._session.new_group(layer, micrograph)
+        self._group.show([part_layer(micrograph, min(SIDE, min(micrograph.shape) // 2))])
+        part = self._group["part"]
+        part.events.set_data.connect(self._on_moved)
+        part.mode = "select"
+        self._session.viewer.layers.selection.active = part
+        self._follow()
+
+    def switch_off(self) -> None:
+        """Take the rectangle and its FFT away."""
+        group, self._group = self._group, None
+        self._micrograph = self._plane = None
+        self._timer.stop()
+        self.runner.cancel()
+        if group is not None:
+            group.keep_only(())
+        image_state = self._session.current
+        if image_state is not None and image_state.layer is self._session.stage.image:
+            for layer in filter(None, map(image_state.group.get, OF_THE_WHOLE)):
+                bring_back(layer)
+
+    def _shown_plane(self) -> Plane | None:
+        """Where the whole FFT is shown, if it is."""
+        image_state = self._session.current
+        return image_state.group.plane() if image_state is not None else None
+
+    def _on_moved(self, event: Any = None) -> None:
+        self._timer.start()
+
+    def _follow(self) -> None:
+        """Transform the part inside the rectangle, unless it is shown or another one is under way."""
+        if self._group is None or self._micrograph is None or self.runner.running:
+            return
+        part = self._group.get("part")
+        inside = part_inside(part, self._micrograph) if isinstance(part, Shapes) else None
+        if inside is None or inside == self._shown:
+            return
+        self._shown = inside
+        self.runner.start(_steps(self._micrograph, inside, self._plane, self._session.beside))
+
+    def _on_stepped(self, step: Step) -> None:
+        if self._group is None or not isinstance(step.product, Shown):
+            return
+        first = self._group.get("live") is None
+        self._group.show(step.product.layers)
+        self._plane = self._group.plane("live")
+        if first:
+            self._lay_over_the_whole()
+        image_state = self._session.current
+        if image_state is not None:
+            for layer in filter(None, map(image_state.group.get, OF_THE_WHOLE)):
+                hide(layer)
+
+    def _lay_over_the_whole(self) -> None:
+        """Put the new layer right above the whole FFT, whose mask, rings and spots are not its own."""
+        image_state = self._session.current
+        fft = image_state.group.get("fft") if image_state is not None else None
+        if fft is not None and self._group is not None:
+            layers = self._group.home("live").layers
+            layers.move(layers.index(self._group["live"]), layers.index(fft) + 1)
+
+
+def part_inside(part: Shapes, micrograph: Micrograph) -> tuple[slice, slice] | None:
+    """Return the rows and columns of a micrograph inside the first shape; None if they are too few."""
+    if not len(part.data):
+        return None
+    corners = np.asarray(part.data[0])[:, -2:] / micrograph.pixel_size
+    low = np.clip(np.ceil(corners.min(axis=0)), 0, micrograph.shape).astype(int)
+    high = np.clip(np.floor(corners.max(axis=0)) + 1, 0, micrograph.shape).astype(int)
+    if min(high - low) < SMALLEST:
+        return None
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def _steps(
+    micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, beside: bool
+) -> Generator[Step, None, None]:
+    yield Step("part", 1, 1, Shown(inside, (_transform(micrograph, inside, plane, beside),)))
+
+
+def _transform(
+    micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, beside: bool
+) -> LayerData:
+    part = micrograph.crop(*inside)
+    image, _ = prepared_pixels(part)
+    grid, snr = display(compute_diffractogram(image, part, SpectrumParams()))
+    if plane is None:
+        plane = Plane.beside(micrograph, grid) if beside else Plane()
+    return fft_layer(snr, grid, plane, micrograph.name, live=True)

@@ -1,0 +1,345 @@
+"""Commands of this package in processes of their own, which tell their progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import platformdirs
+from qtpy.QtCore import QCoreApplication, QObject, QProcess, QTimer, Signal
+
+from ... import __version__
+from ...io.plain import read_json
+from ...nn.inference.model import CONFIG, load_config, model_folder
+from ...nn.training.params import FINE_TUNING
+
+#: Characters of what the command printed last that are told if it fails.
+LAST_WORDS = 500
+#: Time that a command is given to end by itself, in ms; while the window closes, and else.
+PATIENCE_AT_END, PATIENCE = 20_000, 60_000
+
+
+class Command(QObject):
+    """Runs one process at a time; the window stays free, and the process goes with it.
+
+    Parameters
+    ----------
+    parent : QObject or None
+        The process ends when it is deleted.
+    name : str
+        What it is called where it fails: "the training".
+    listens : bool
+        Whether the command ends by itself when its standard input is closed; else it is interrupted, as by
+        Ctrl+C.
+
+    Signals
+    -------
+    told(object)
+        What a line says, a dictionary.
+    ended(str)
+        Nothing runs any longer; what went wrong, "cancelled", or nothing.
+    """
+
+    told = Signal(object)
+    ended = Signal(str)
+
+    def __init__(self, parent: QObject | None, name: str, listens: bool = False) -> None:
+        super().__init__(parent)
+        self._name, self._listens = name, listens
+        self._cancelled = False
+        self._printed = self._said = b""
+        self._process = QProcess(self)
+        self._patience = QTimer(self, singleShot=True, interval=PATIENCE)
+        self._patience.timeout.connect(self._process.kill)
+        self._process.readyReadStandardOutput.connect(self._on_output)
+        self._process.readyReadStandardError.connect(self._on_words)
+        self._process.finished.connect(self._on_finished)
+        self._process.errorOccurred.connect(self._on_error)
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is at work."""
+        return bool(self._process.state() != QProcess.ProcessState.NotRunning)
+
+    def start(self, words: Sequence[str], order: str = "") -> None:
+        """Run a program with its arguments; `order` is written to its standard input."""
+        self._cancelled = False
+        self._printed = self._said = b""
+        self._process.start(words[0], list(words[1:]))
+        if order:
+            self._process.write(order.encode())
+
+    def cancel(self) -> None:
+        """Let the process end, so that it ends its own helpers; one that does not is killed."""
+        self._cancelled = True
+        if not self.running:
+            return
+        if self._listens:
+            self._process.closeWriteChannel()
+        elif sys.platform != "win32":
+            os.kill(self._process.processId(), signal.SIGINT)
+        else:
+            self._process.kill()
+        self._patience.start()
+
+    def finish(self) -> None:
+        """Cancel, and wait until the process is gone: for when the window closes."""
+        with suppress(RuntimeError):  # Qt may have deleted it, and with it the process, already
+            self._finish()
+
+    def _finish(self) -> None:
+        if self.running:
+            self._process.blockSignals(True)
+            self.cancel()
+            if not self._process.waitForFinished(PATIENCE_AT_END):
+                self._process.kill()
+                self._process.waitForFinished()
+
+    def _on_output(self) -> None:
+        self._printed += bytes(self._process.readAllStandardOutput().data())
+        *lines, self._printed = self._printed.split(b"\n")
+        for line in lines:
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue  # whatever a library prints is no progress
+            if isinstance(told, dict):
+                self.told.emit(told)
+
+    def _on_words(self) -> None:
+        self._said = (self._said + bytes(self._process.readAllStandardError().data()))[-LAST_WORDS:]
+
+    def _on_finished(self, code: int, status: QProcess.ExitStatus) -> None:
+        self._patience.stop()
+        self._on_output()
+        self._on_words()
+        good = code == 0 and status == QProcess.ExitStatus.NormalExit
+        if self._cancelled or good:
+            self.ended.emit("cancelled" if self._cancelled else "")
+        else:
+            words = self._said.decode(errors="replace").strip().splitlines()[-1:] or [f"code {code}"]
+            self.ended.emit(f"{self._name} failed: {words[0]}")
+
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self.ended.emit(f"{self._name} could not be started: {self._process.errorString()}")
+
+
+#: Names that an import takes, besides folders.
+SUFFIXES = (".cif", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+class LibraryWork(QObject):
+    """Runs ``phases import`` or ``phases fetch``, one at a time; the window stays free.
+
+    Parameters
+    ----------
+    parent : QObject
+        What is under way ends with it.
+
+    Signals
+    -------
+    progressed(int)
+        Files or structures that are done.
+    reported(object)
+        What became of them: the counts of `ImportReport`, and the first refusals with their reasons.
+    ended(str)
+        Nothing runs any longer; what went wrong, "cancelled" (then the library is as it was), or nothing.
+    """
+
+    progressed = Signal(int)
+    reported = Signal(object)
+    ended = Signal(str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._command = Command(self, "the import")
+        self._command.told.connect(self._on_told)
+        self._command.ended.connect(self.ended)
+        application = QCoreApplication.instance()
+        for gone in (application and application.aboutToQuit, parent.destroyed):
+            if gone is not None:
+                gone.connect(partial(Command.finish, self._command))
+
+    @property
+    def running(self) -> bool:
+        """Whether something is under way."""
+        return self._command.running
+
+    def take_in(self, library: Path, sources: Iterable[Path]) -> None:
+        """Import files, folders and archives."""
+        self._start(library, "import", *map(str, sources))
+
+    def fetch(self, library: Path, provider: str, elements: str, limit: int) -> None:
+        """Ask a database for structures of some elements and no others."""
+        self._start(library, "fetch", f"--provider={provider}", f"--elements={elements}", f"--limit={limit}")
+
+    def cancel(self) -> None:
+        """Break it off; the library stays as it was."""
+        self._command.cancel()
+
+    def _start(self, library: Path, what: str, *words: str) -> None:
+        said = ("--progress", "json", f"--library-file={library}")
+        self._command.start((sys.executable, "-P", "-m", "napari_tem_fft", "phases", what, *said, *words))
+
+    def _on_told(self, told: dict[str, Any]) -> None:
+        if "done" in told:
+            self.progressed.emit(int(told["done"]))
+        if "report" in told:
+            self.reported.emit(told["report"])
+
+
+def is_source(path: Path) -> bool:
+    """Whether an import takes it: a folder, a CIF file or an archive.
+
+    Examples
+    --------
+    >>> is_source(Path("minerals.tar.gz")), is_source(Path("micrograph.dm4"))
+    (True, False)
+    """
+    return path.name.lower().endswith(SUFFIXES) or path.is_dir()
+
+
+#: Seconds until a network is loaded, for an image that is simulated, and for a step of training: two
+#: processors took 5 and 2.4 s beside other work of the same size. They count until a training was measured.
+STARTING, USUAL_SPEEDS = 15.0, {"images (train)": 2.0, "training": 1.0}
+#: Simulated images that are learnt beside a person's, and the file of what they took.
+SIMULATED, SPEEDS = 64, "seconds.json"
+
+
+class FineTuning(QObject):
+    """Runs one training at a time; the window stays free.
+
+    Signals
+    -------
+    progressed(str, int, int)
+        What is done, how many steps of it are, and how many there will be.
+    scored(dict)
+        How good the network is on the pairs: "f1", "precision", "recall"; first that from which it starts.
+    ended(str)
+        Nothing runs any longer; what went wrong, or nothing.
+    """
+
+    progressed = Signal(str, int, int)
+    scored = Signal(object)
+    ended = Signal(str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.output = Path()
+        self._command = Command(self, "the training")
+        self._command.told.connect(self._on_told)
+        self._command.ended.connect(self._on_ended)
+        self._began: dict[str, tuple[int, float]] = {}
+        self._speeds: dict[str, float] = {}
+
+    @property
+    def running(self) -> bool:
+        """Whether a training is under way."""
+        return self._command.running
+
+    def start(self, base: str, pairs: Path, output: Path) -> None:
+        """Start from a model, learn from the pairs of a folder, write another model's folder.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model, or the new one is there already.
+        """
+        if (output / CONFIG).exists():
+            raise ValueError(f"there is a model {output.name} already: give the new one another name")
+        words = command(base, pairs, output)
+        self.output = output
+        self._began, self._speeds = {}, known_speeds()
+        self._command.start(words)
+
+    def cancel(self) -> None:
+        """End the training; what it has made so far is not kept."""
+        self._command.cancel()
+
+    def expected_seconds(self, base: str) -> float:
+        """How long a training takes that begins now: start, images that are missing, and steps.
+
+        Raises
+        ------
+        ModelError
+            If there is no model of this name.
+        """
+        speeds = known_speeds()
+        made = any((kept_pairs(base) / "train").glob("pairs-*.npz"))
+        images = 0 if made else SIMULATED
+        return STARTING + images * speeds["images (train)"] + FINE_TUNING.steps * speeds["training"]
+
+    def _on_ended(self, trouble: str) -> None:
+        if not trouble:
+            remember_speeds(self._speeds)
+        self.ended.emit(trouble)
+
+    def _clock(self, stage: str, step: int) -> None:
+        """Measure how long a step of a stage takes."""
+        first, began = self._began.setdefault(stage, (step, monotonic()))
+        if step > first and stage in USUAL_SPEEDS:
+            self._speeds[stage] = (monotonic() - began) / (step - first)
+
+    def _on_told(self, told: dict[str, Any]) -> None:
+        if {"f1", "precision", "recall"} <= set(told):
+            self.scored.emit({key: float(told[key]) for key in ("f1", "precision", "recall")})
+        loss = f", loss {told['loss']:.4f}" if "loss" in told else ""
+        if "step" in told and "steps" in told:
+            self._clock(str(told.get("stage", "training")), int(told["step"]))
+            self.progressed.emit(f"{told.get('stage', 'training')}{loss}", told["step"], told["steps"])
+
+
+def kept_pairs(base: str) -> Path:
+    """Where the simulated images are kept that a model learns from beside a person's.
+
+    Raises
+    ------
+    ModelError
+        If there is no model of this name.
+    """
+    grid = load_config(model_folder(base)).inputs
+    return _cache() / f"{__version__}-{grid.half}-{grid.margin}"
+
+
+def known_speeds() -> dict[str, float]:
+    """Seconds a step of each stage takes: as in the last training on this machine, or as usual."""
+    try:
+        stored = read_json(_cache() / SPEEDS)
+        return {stage: float(stored.get(stage, usual)) for stage, usual in USUAL_SPEEDS.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return dict(USUAL_SPEEDS)
+
+
+def remember_speeds(speeds: dict[str, float]) -> None:
+    """Keep how long the stages took; a folder that cannot be written is no error."""
+    with suppress(OSError):
+        _cache().mkdir(parents=True, exist_ok=True)
+        (_cache() / SPEEDS).write_text(json.dumps(speeds), encoding="utf-8")
+
+
+def _cache() -> Path:
+    return Path(platformdirs.user_cache_dir("napari-tem-fft", appauthor=False)) / "training"
+
+
+def command(base: str, pairs: Path, output: Path) -> tuple[str, ...]:
+    """The command line of a training; simulated images are kept for the next one.
+
+    Raises
+    ------
+    ModelError
+        If there is no model of this name.
+    """
+    kept = kept_pairs(base)
+    return (
+        *(sys.executable, "-P", "-m", "napari_tem_fft", "train", "--finetune", base),
+        *("--pairs", str(pairs), "-o", str(output), "--keep-pairs", str(kept), "--progress", "json"),
+    )
