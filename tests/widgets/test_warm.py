@@ -6,8 +6,8 @@ import sys
 OPENED_AT_ONCE = """
 import numpy as np
 from napari.layers import Image
-from napari_tem_fft.widgets.session import warm
-warm._load_layers()
+from napari_tem_fft.widgets.session import responsiveness
+responsiveness._load_layers()
 print(Image(np.eye(4)).units)
 """
 
