@@ -6,7 +6,7 @@ import pytest
 from napari_tem_fft.core.crystal.structure import planes_of
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import EvidenceCache, MatchParams, match_image
-from napari_tem_fft.core.matching.null_models import _cubic_turns
+from napari_tem_fft.core.matching.null_models import _rotations_of
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.zone_patterns import (
     _lattice_points,
@@ -20,7 +20,7 @@ from napari_tem_fft.io.phases.table import load_table
 
 @pytest.mark.parametrize(("uvw", "count"), [((0, 0, 1), 4), ((1, 1, 1), 6), ((0, 1, 1), 2), ((1, 2, 3), 1)])
 def test_turns_of_a_cube_that_keep_an_axis_or_reverse_it_but_for_a_half_turn(uvw, count):
-    assert _orientations(np.array(uvw), _cubic_turns()) == count
+    assert _orientations(np.array(uvw), _rotations_of("P 4 3 2")) == count
 
 
 def test_directions_have_no_common_divisor_and_one_sign():

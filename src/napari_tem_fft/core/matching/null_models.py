@@ -9,8 +9,8 @@ angles are those of every cubic crystal.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from itertools import product
 
+import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
@@ -104,31 +104,15 @@ def _kind(name: str, a: float, ratio: float, sites: tuple[tuple[float, float, fl
         np.ones(len(sites)),
         np.zeros(len(sites), np.intp),
         np.array([[[1.0, 0, 0, 0, 0], [0.5, 1, 1, 1, 1]]]),
-        _hexagonal_turns() if hexagonal else _cubic_turns(),
+        _rotations_of("P 6 2 2" if hexagonal else "P 4 3 2"),
     )
     return Phase(name, name, "", frozenset(), "", cell, LatticePlanes(structure))
 
 
-def _cubic_turns() -> NDArray[np.int64]:
-    """The 24 rotations of a cube."""
-    matrices = [
-        np.array(
-            [
-                [sign if column == axis else 0 for column in range(3)]
-                for sign, axis in zip(signs, axes, strict=True)
-            ]
-        )
-        for axes in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
-        for signs in product((1, -1), repeat=3)
-    ]
-    return np.array([m for m in matrices if round(np.linalg.det(m)) == 1], np.int64)
-
-
-def _hexagonal_turns() -> NDArray[np.int64]:
-    """The 12 rotations of a hexagonal prism."""
-    six, two = np.array([[1, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]])
-    turns = [np.linalg.matrix_power(six, n) for n in range(6)]
-    return np.array(turns + [turn @ two for turn in turns], np.int64)
+def _rotations_of(group: str) -> NDArray[np.int64]:
+    """The rotations of a space group, shape (n, 3, 3)."""
+    operations = gemmi.SpaceGroup(group).operations().sym_ops
+    return np.array([one.rot for one in operations], np.int64) // gemmi.Op.DEN
 
 
 def _any_lattice(observed: Observed) -> NDArray[np.float64]:
