@@ -1,4 +1,4 @@
-"""match_image: the phases of an image's grains, matched together."""
+"""Match all grains of an image to phases together, with one scale and one stretch for the image."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from .verdict import (
 )
 from .weighing import EvidenceCache
 
-#: A further lattice needs this many spots that the first one does not explain, in two directions.
+#: A second lattice in a grain needs this many spots that the first does not explain, in two directions.
 FURTHER_SPOTS = 3
-#: ... which are not all faint: the SNR of the third strongest is at least this.
+#: The third strongest of these spots has at least this SNR.
 FURTHER_SNR = 18.0
-#: The first lattice needs this many spots, and must not be out of the question.
+#: The first lattice needs this many spots, and the probability that the phase is unlisted is at most this.
 FIRST_SPOTS = 3
 MOST_UNLISTED = 0.9
 
 
 def split_rows(found: Found, phases: int) -> list[tuple[int, NDArray[np.bool_]]]:
-    """Rows that hold a further lattice, with the spots that the best lattice leaves unexplained.
+    """Find the rows that contain a second lattice, with the spots that the best lattice does not explain.
 
     Parameters
     ----------
@@ -68,28 +68,29 @@ def _is_lattice(observed: Observed, row: int, rest: NDArray[np.bool_]) -> bool:
     return bool(strong[FURTHER_SPOTS - 1] >= FURTHER_SNR and (turned > np.sin(COLLINEAR)).any())
 
 
-#: A phase outside the candidates joins a set if it is at least so probable beside the named.
+#: A phase outside the candidates joins an ambiguous set if its probability is at least this share of the
+#: named phase's.
 JOINS = 0.5
 
 
 def with_alternatives(
     matches: Sequence[GrainMatch], free: Sequence[GrainMatch], outside: Sequence[Phase], weight: float
 ) -> tuple[GrainMatch, ...]:
-    """The matches, each with the phases that were not allowed but would be named if they were.
+    """Add to each match the phases outside the candidates that would be named if they were candidates.
 
-    Where these are more probable than the named ones, in spite of their weight, the named and they are an
-    ambiguous set.
+    If these are more probable than the named phase despite their lower prior, the outcome becomes an
+    ambiguous set of both.
 
     Parameters
     ----------
     matches : sequence of GrainMatch
-        With the candidates alone allowed.
+        Matches that consider only the candidates.
     free : sequence of GrainMatch
-        Of the same grains, or of some, with all phases allowed.
+        Matches of the same grains, or some of them, that consider all phases.
     outside : sequence of Phase
         The phases that are no candidates.
     weight : float
-        How probable, before looking, they are beside a candidate (`MatchParams.outside`).
+        Prior probability of such a phase relative to a candidate (`MatchParams.outside`).
     """
     barred = {phase.id for phase in outside}
     of_grain: dict[int, GrainMatch] = {}
@@ -105,7 +106,7 @@ def with_alternatives(
 
 
 def _with_outside(match: GrainMatch, free: GrainMatch, barred: set[str], weight: float) -> GrainMatch:
-    """The match with what it would be if all phases were allowed."""
+    """The match, with what it would be if all phases were candidates."""
     mine = sum(c.posterior for c in free.candidates if c.phase in match.phases)
     outside = [c for c in free.candidates if c.phase in barred]
     if match.outcome.names_phases and weight * sum(c.posterior for c in outside) > mine:
@@ -121,7 +122,7 @@ def _with_outside(match: GrainMatch, free: GrainMatch, barred: set[str], weight:
 
 
 def _widened_set(match: GrainMatch, free: GrainMatch, null_models: tuple[Candidate, ...]) -> GrainMatch:
-    """The ambiguous set of what was named and of its rivals from outside the candidates."""
+    """An ambiguous set of the named phases and the better ones outside the candidates."""
     names = [candidate.phase for candidate in null_models]
     reason = (
         f"{' / '.join(match.phases)} by the candidates alone, but {', '.join(names)} outside them fit better:"
@@ -138,21 +139,21 @@ def _widened_set(match: GrainMatch, free: GrainMatch, null_models: tuple[Candida
     )
 
 
-#: Lattices that are looked for in one grain.
+#: Largest number of lattices to look for in one grain.
 MOST_LATTICES = 3
-#: Of an image whose stretch may be large, the clearest grains tell whether it is; below this probability it
-#: is not looked for in the others.
+#: If an image could be strongly stretched, this many of its clearest grains decide whether it is: a stretch
+#: less probable than this is not considered for the other grains.
 TELLING_GRAINS, WORTH_A_LOOK = 6, 0.05
-#: Unknown crystals of an image that are compared with all candidates at any scale, and how far off that may
-#: be, as a standard deviation of its logarithm.
+#: Number of unknown crystals per image that are compared with all candidates at any scale, and the standard
+#: deviation of ln scale assumed for that.
 HINTED_GRAINS, HINT_SCALE = 3, 0.05
-#: How far an internal standard may be off the calibration, as a standard deviation of ln scale.
+#: Standard deviation of ln scale with which an internal standard is matched.
 STANDARD_SEARCH = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class ImageMatch:
-    """What `match_image` found: a match for each grain (more where lattices overlap), and the geometry."""
+    """Result of `match_image`: a match per grain (several where lattices overlap), and the geometry."""
 
     matches: tuple[GrainMatch, ...]
     geometry: ImageGeometry
@@ -172,13 +173,13 @@ def match_image(
     stated: bool = False,
     pool: int = 0,
 ) -> ImageMatch:
-    """The phases of an image's grains, by all their spots, and the scale and stretch that they share.
+    """Match the grains of an image to phases by all their spots, and fit the scale and stretch they share.
 
     Parameters
     ----------
     grains : sequence of Grain
     spots : sequence of Spot
-        Only the enabled ones of a grain count.
+        Only enabled spots are used.
     phases : sequence of Phase
         The candidates.
     calibration_uncertainty : float
@@ -187,26 +188,27 @@ def match_image(
     decisions : sequence of PhaseOverride, optional
         A person's overrides of grains' phases.
     band : tuple of float, 1/nm, optional
-        Smallest and largest |g| at which the image could show a spot: its Nyquist frequency, the limits of
-        the search, the edges of a filter. What is missing beyond says nothing.
+        Smallest and largest |g| at which the image could show a spot, as limited by the Nyquist frequency,
+        the search and filters. Reflections missing outside this band are no evidence against a phase.
     outside : sequence of Phase, optional
-        Phases that are none of the candidates. They are weighed in the same go, and reported where they would
-        match if they were allowed (`GrainMatch.alternatives`); see `with_alternatives`.
+        Phases outside the candidates. Their evidence is computed as well, and they are reported where they
+        would match (`GrainMatch.alternatives`); see `with_alternatives`.
     cache : EvidenceCache, optional
-        What is known of these grains already.
+        Evidence that was computed for these grains before.
     stretches : Stretches, optional
-        What is believed of the image's stretches; by `MatchParams.stretch` where absent, and where that is
-        too, as of an image of which nobody knows how it was taken.
+        Prior of the image's stretch. By default it follows from `MatchParams.stretch`; without that either,
+        it is the prior of an image of unknown origin.
     stated : bool
-        Whether a person has said what the sample can hold, by phases or elements.
+        Whether the user has restricted the sample to certain phases or elements.
     pool : int
-        How many phases could have been candidates, where only those of a library that can fit are given.
+        Number of phases that could have been candidates, if only those entries of a library are given that
+        can fit.
 
     Returns
     -------
     ImageMatch
-        Matches in the order of the grains; a grain in which several lattices overlap has
-        several, one after the other, each with the spots that are its own.
+        Matches in the order of the grains. A grain in which several lattices overlap has several
+        consecutive matches, each with its own spots.
     """
     params, cache = params or MatchParams(), cache or EvidenceCache()
     index = cache.index_of((*phases, *outside))
@@ -239,7 +241,7 @@ def match_image(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Matcher:
-    """Grains with the phases that are allowed: the first ones of the index, or all."""
+    """Grains with the phases they are matched to: the first ones of the index, or all."""
 
     grains: Sequence[Grain]
     spots: Sequence[Spot]
@@ -269,7 +271,7 @@ class _Matcher:
         return ImageMatch(matches, replace(found.geometry, grains=named) if named else ImageGeometry())
 
     def likely_stretches(self, scale: ScalePrior) -> Stretches:
-        """What is left of the belief of the stretches after a look at the clearest grains."""
+        """The prior of the stretches, without those that the clearest grains rule out."""
         if len(self.stretches) == 1 or len(self.grains) <= TELLING_GRAINS:
             return self.stretches
         clearest = sorted(self.grains, key=lambda grain: -len(grain.spots))[:TELLING_GRAINS]
@@ -296,7 +298,7 @@ class _Matcher:
         return ScalePrior(middle, float(np.hypot(weights.sum() ** -0.5, GRAIN_SCALE)))
 
     def _scale_of(self, lock: PhaseOverride) -> tuple[float, float] | None:
-        """ln scale, and its uncertainty, of a locked grain as its phase."""
+        """ln scale and its uncertainty from a locked grain, taken as its phase."""
         grain = [grain for grain in self.grains if grain.id == lock.grain]
         phase = [phase for phase in self.phases if phase.id == lock.phase]
         if not grain or not phase:
@@ -310,7 +312,7 @@ class _Matcher:
         return float(found.hypotheses.log_scale[best]), float(found.hypotheses.scale_error[best])
 
     def search_with_overlaps(self, scale: ScalePrior) -> tuple[Found, list[int]]:
-        """The search, with further rows for lattices that overlap others, and each row's grain."""
+        """The search, with additional rows for overlapping lattices, and the grain of each row."""
         observed = observe(self.grains, self.spots, self.params, self.band)
         owners = list(range(len(self.grains)))
         found = self._search(observed, owners, scale)
@@ -347,7 +349,7 @@ class _Matcher:
         return search(observed, self.index, phases, scale, self.stretches, *known)
 
     def _barred_phases(self, grain: int, first: bool) -> NDArray[np.bool_]:
-        """What a person says that a (first) lattice is not, "not listed" and "all spurious" last."""
+        """Which hypotheses the user has excluded; the last two are "unlisted" and "all spurious"."""
         ids = [phase.id for phase in self.phases]
         chosen = self._chosen(grain)
         if first and chosen is not None and chosen.phase in ids:
@@ -356,7 +358,7 @@ class _Matcher:
         return np.array([*(i in rejected for i in ids), False, False])
 
     def _is_named(self, found: Found, row: int, owners: Sequence[int], scale: ScalePrior) -> bool:
-        """Whether a further lattice is worth an entry of its own."""
+        """Whether a second lattice is named, so that it gets an entry of its own."""
         return self._judge(found, row, owners, self._context(scale)).outcome.names_phases
 
     def _context(self, scale: ScalePrior, companions: Iterable[str] = ()) -> Context:
@@ -378,7 +380,7 @@ class _Matcher:
         scale: ScalePrior,
         measured: Mapping[int, GrainMatch] | None = None,
     ) -> tuple[GrainMatch, ...]:
-        """A match for each row, those of one grain together; `measured` is each grain's without a word."""
+        """A match for each row, grouped by grain; `measured` holds the matches without overrides."""
         plane = found.observed.two_directions()
         context = replace(self._context(scale), shared=self._share_stretch(found, plane))
         first = [
@@ -401,7 +403,7 @@ class _Matcher:
     def _with_rivals(
         self, matches: Sequence[GrainMatch], scale: ScalePrior, context: Context
     ) -> list[GrainMatch]:
-        """No name by a stretch that one grain alone shows, where another phase needs another scale."""
+        """Withdraw a name that needs a stretch seen in one grain only, if another phase fits without it."""
         named = [n for n, match in enumerate(matches) if rests_on_stretch(match, context)]
         further = self._at_any_scale([matches[n] for n in named], scale) if named else []
         judged = list(matches)
@@ -410,7 +412,7 @@ class _Matcher:
         return judged
 
     def _share_stretch(self, found: Found, plane: NDArray[np.bool_]) -> bool:
-        """Whether two grains or more are explained with the image's one stretch."""
+        """Whether at least two grains are explained with the same stretch of the image."""
         showing = 0
         for row in np.flatnonzero(plane).tolist():
             best = found.best(row)
@@ -424,7 +426,7 @@ class _Matcher:
     def _with_hints(
         self, matches: Sequence[GrainMatch], scale: ScalePrior, context: Context
     ) -> tuple[GrainMatch, ...]:
-        """Unknown crystals with what they would be; those with most spots at any scale."""
+        """Add hints to the unknown crystals: what those with the most spots would be at any scale."""
         unknown = [
             n
             for n, m in enumerate(matches)
@@ -439,7 +441,7 @@ class _Matcher:
         )
 
     def _at_any_scale(self, matches: Sequence[GrainMatch], scale: ScalePrior) -> list[tuple[Candidate, ...]]:
-        """The candidates of grains, each by itself, if the scale were as far off as it may be."""
+        """The candidates of each grain alone, if the scale were almost free."""
         far = ScalePrior(scale.middle, max(HINT_SCALE, 2 * scale.error))
         narrow = ((1.0, min(stretch for _, stretch in self.stretches)),)
         offered = []
@@ -464,7 +466,7 @@ class _Matcher:
     def _decide(
         self, match: GrainMatch, found: Found, row: int, measured: Mapping[int, GrainMatch]
     ) -> GrainMatch:
-        """The match with a person's override; it is of the grain's first lattice."""
+        """Apply the user's override, which concerns the grain's first lattice, to the match."""
         chosen = self._chosen(match.grain) if row < len(self.grains) else None
         if chosen is not None:
             free = measured.get(match.grain, match)
@@ -486,12 +488,12 @@ class _Matcher:
         return match
 
     def _chosen(self, grain: int) -> PhaseOverride | None:
-        """The last word that says what a grain is."""
+        """The latest override that assigns a phase to a grain."""
         said = [d for d in self.decisions if d.grain == grain and d.kind != "reject"]
         return said[-1] if said else None
 
     def _chosen_first(self, free: GrainMatch, phase: str, found: Found, row: int) -> tuple[Candidate, ...]:
-        """The candidates as they were measured, the chosen one first even if it is hardly possible."""
+        """The measured candidates, with the assigned phase first even if it is improbable."""
         others = tuple(c for c in free.candidates if c.phase != phase)
         mine = tuple(c for c in free.candidates if c.phase == phase)
         number = next((n for n, p in enumerate(self.phases) if p.id == phase), None)

@@ -1,7 +1,7 @@
-"""From probabilities to one of the five honest outcomes, with a sentence that says why; look-alikes; hints.
+"""Turn probabilities into one of five outcomes with a reason; find look-alikes; give hints.
 
-A hint is what a grain would be if the scale were further off than is allowed. A name that needs this is no
-name. It is said with what it needs, for that is often what is wrong.
+A hint names the phase that a grain would be if the scale were off by more than its uncertainty allows. The
+grain stays unknown, but the hint says which scale it would need, because a wrong scale is a common cause.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from .geometry import GRAIN_SCALE, ScalePrior, stretch_direction
 from .params import MatchParams
 from .result import Candidate, GrainMatch, Outcome
 
-#: Lines of a phase that are compared: those above this d (nm) and this relative |F|.
+#: Lines with at least this d (nm) and this relative |F| are compared.
 COMPARED_D, COMPARED_F = 0.12, 0.15
-#: Lines agree within this after a common scale.
+#: Relative tolerance of d, after a common scale.
 SAME_D = 0.0035
-#: Two scales that differ by less than this are told apart by no standard.
+#: No internal standard distinguishes two scales that differ by less than this.
 HARDLY = 0.004
 
 
 @dataclass(frozen=True, slots=True)
 class LookAlike:
-    """A phase that has the same d-spacings as another one after a common scale.
+    """A phase with the same d-spacings as another one, up to a common factor.
 
     Attributes
     ----------
     phase : str
     scale : float
-        Factor on the other phase's d.
+        Factor on the d-spacings of the other phase.
     """
 
     phase: str
@@ -44,14 +44,14 @@ class LookAlike:
 
 
 def look_alikes(phase: Phase, others: Sequence[Phase], largest_scale: float = 0.05) -> tuple[LookAlike, ...]:
-    """Phases whose strong lines all have a partner in `phase` and the other way round, nearest first.
+    """Find phases whose strong lines all match lines of `phase`, and vice versa, nearest scale first.
 
     Parameters
     ----------
     phase : Phase
     others : sequence of Phase
     largest_scale : float
-        How far the scales may differ (0.05: by 5 %).
+        Largest relative difference of the scales (0.05 is 5 %).
     """
     mine = _lines(phase)
     found = []
@@ -73,7 +73,7 @@ def _common_shift(
     other: tuple[NDArray[np.float64], NDArray[np.float64]],
     largest: float,
 ) -> float | None:
-    """The shift of ln d that brings the strong lines of each onto lines of the other, if there is one."""
+    """The shift of ln d that maps the strong lines of each phase onto lines of the other, if any."""
     if not len(mine[0]) or not len(other[0]):
         return None
     shifts = other[1] - mine[0][0]
@@ -88,7 +88,7 @@ def _is_covered(lines: NDArray[np.float64], by: NDArray[np.float64]) -> bool:
 
 
 def what_would_settle(members: Sequence[Candidate], phases: Mapping[str, Phase]) -> str:
-    """What tells the members of an ambiguous set apart: elements, a better scale, more reflections."""
+    """What would distinguish the members of an ambiguous set: elements, a better scale, more reflections."""
     means = []
     elements = [phases[member.phase].elements for member in members if member.phase in phases]
     if elements and len(set(elements)) == len(elements):
@@ -104,20 +104,21 @@ def what_would_settle(members: Sequence[Candidate], phases: Mapping[str, Phase])
 
 
 def _pattern(member: Candidate) -> tuple[tuple[int, ...], ...]:
-    """Which planes are indexed, whatever their order and signs."""
+    """The indexed planes, regardless of order and sign."""
     return tuple(sorted(tuple(sorted(map(abs, spot.hkl))) for spot in member.indexed))
 
 
-#: A name's scale is within this many standard deviations of what is stated, its own uncertainty included.
+#: The scale that a named phase needs is within this many standard deviations of the stated one; the
+#: uncertainty of its own fit counts.
 SCALE_SIGMAS = 3.0
-#: Up to here another scale is as good an explanation of a grain as a stretch that no other grain shows:
-#: scales of files are often further off than is stated of them.
+#: Up to this deviation, another scale explains a grain as well as a stretch that no other grain shows:
+#: the error of a file's scale is often larger than stated.
 RIVAL_SIGMAS = 5.0
-#: More stretch than this has to be shown by the image itself, unless a person has stated how much there is.
+#: A larger stretch needs evidence in the image itself, unless the user has stated it.
 USUAL_STRETCH = 0.015
-#: It is shown by one grain with this many spots in this many directions, or by two grains that agree.
+#: One grain with this many spots in this many directions is evidence of a stretch; so are two that agree.
 SHOWING_SPOTS, SHOWING_DIRECTIONS = 4, 3
-#: Largest misfit of a likely phase, and of one that shows a stretch.
+#: Largest misfit of a likely phase, and of one that is evidence of a stretch.
 LARGEST_MISFIT = 2.2
 #: A hint explains this share of the spots, and at most this many are given.
 HINT_SHARE, MOST_HINTS = 0.75, 3
@@ -125,20 +126,20 @@ HINT_SHARE, MOST_HINTS = 0.75, 3
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the verdict on a grain depends on besides its own spots.
+    """What the outcome for a grain depends on besides its own spots.
 
     Attributes
     ----------
     scale : ScalePrior
-        What is known of the image's scale without its grains (or from an internal standard).
+        Prior of the image's scale: its calibration, or an internal standard.
     params : MatchParams
     phases : mapping of str to Phase
     companions : frozenset of str
         Phases that are identified in other grains of the image.
     stated : bool
-        A person has said what the sample can hold, by phases or elements.
+        The user has restricted the sample to certain phases or elements.
     shared : bool
-        Two grains or more agree on the image's stretch.
+        At least two grains agree on the image's stretch.
     library : bool
         A library of phases was searched.
     """
@@ -153,19 +154,19 @@ class Context:
 
     @property
     def usual_stretch(self) -> float:
-        """The stretch of an image that needs no proof."""
+        """Largest stretch that needs no evidence in the image."""
         stated = self.params.stretch
         return USUAL_STRETCH if stated is None else max(USUAL_STRETCH, 2 * stated / 100)
 
 
 def needs_scale(candidate: Candidate, context: Context, sigmas: float = SCALE_SIGMAS) -> bool:
-    """Whether a phase needs the scale further off than is believed."""
+    """Whether a phase needs a scale that the prior rules out."""
     error = float(np.sqrt(candidate.scale_sigma**2 + GRAIN_SCALE**2 + context.scale.error**2))
     return bool(abs(np.log(candidate.scale) - context.scale.middle) > sigmas * error)
 
 
 def needs_stretch(candidate: Candidate, context: Context) -> bool:
-    """Whether a phase needs more stretch than the image's own evidence supports."""
+    """Whether a phase needs more stretch than the image gives evidence for."""
     if candidate.stretch <= context.usual_stretch:
         return False
     shown = context.shared or shows_stretch(candidate)
@@ -173,29 +174,30 @@ def needs_stretch(candidate: Candidate, context: Context) -> bool:
 
 
 def shows_stretch(candidate: Candidate) -> bool:
-    """Whether a grain alone shows how the image is stretched: enough spots in enough directions."""
+    """Whether one grain has enough spots in enough directions to determine the image's stretch."""
     spots = [spot.hkl for spot in candidate.indexed]
     directions = {_direction(hkl) for hkl in spots}
     return len(spots) >= SHOWING_SPOTS and len(directions) >= SHOWING_DIRECTIONS
 
 
 def rests_on_stretch(match: GrainMatch, context: Context) -> bool:
-    """Whether a name, not a person's, needs a stretch of the image that this grain alone shows."""
+    """Whether a measured name needs a stretch of the image that only this grain shows."""
     single = match.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY) and not match.decided_by_user
     return single and not context.shared and match.candidates[0].stretch > context.usual_stretch
 
 
 def against_rivals(match: GrainMatch, further: Sequence[Candidate], context: Context) -> GrainMatch:
-    """Unknown, where another phase explains as many spots without the stretch, but at another scale.
+    """Withdraw the name if another phase explains as many spots without the stretch, at another scale.
 
-    Either the image is stretched or its scale is further off than stated; one grain does not tell which.
+    Either the image is stretched or the error of its scale is larger than stated. One grain cannot
+    distinguish the two.
 
     Parameters
     ----------
     match : GrainMatch
-        For which `rests_on_stretch` is true.
+        A match for which `rests_on_stretch` is true.
     further : sequence of Candidate
-        What the grain would be at any scale, hardly stretched.
+        What the grain would be at any scale, almost without stretch.
     context : Context
     """
     best = match.candidates[0]
@@ -225,7 +227,7 @@ def _direction(hkl: tuple[int, int, int]) -> tuple[int, ...]:
 
 
 def hint_words(candidate: Candidate, context: Context) -> str:
-    """What a phase needs: "MgO at a scale 9.7 % shorter"."""
+    """What a phase would need, such as "MgO at a scale 9.7 % shorter"."""
     needs = []
     if needs_scale(candidate, context):
         off = 100 * (candidate.scale - 1)
@@ -239,19 +241,19 @@ def hint_words(candidate: Candidate, context: Context) -> str:
 
 
 def is_hint(candidate: Candidate, context: Context) -> bool:
-    """Whether a phase would be the answer but for what it needs."""
+    """Whether a phase fits, apart from the scale or stretch that it would need."""
     enough = candidate.explained >= HINT_SHARE and candidate.misfit <= LARGEST_MISFIT
     return enough and (needs_scale(candidate, context) or needs_stretch(candidate, context))
 
 
 def with_hints(match: GrainMatch, further: Sequence[Candidate], context: Context) -> GrainMatch:
-    """An unknown crystal with its nearest hints, and with what would settle it.
+    """Add to an unknown crystal its nearest hints, and what would settle the question.
 
     Parameters
     ----------
     match : GrainMatch
     further : sequence of Candidate
-        What it would be at any scale, best first.
+        What the grain would be at any scale, best first.
     context : Context
     """
     told = [c.phase for c in match.hints]
@@ -266,16 +268,16 @@ def with_hints(match: GrainMatch, further: Sequence[Candidate], context: Context
 
 
 def correction_of_hint(candidate: Candidate, grain: int) -> Correction:
-    """What the calibration has to be multiplied with if a grain is what a hint says.
+    """The correction of the calibration by which a grain becomes the phase of a hint.
 
-    A stretch that is no more than usual is left alone.
+    A usual stretch is not corrected.
 
     Parameters
     ----------
     candidate : Candidate
         A hint, or a member of an ambiguous set.
     grain : int
-        The grain's id, for the user.
+        Id of the grain, for the message.
 
     Raises
     ------
@@ -303,7 +305,7 @@ def _would_settle(hints: Sequence[Candidate], context: Context) -> str:
     if any(needs_scale(c, context) for c in hints):
         means.append("a known crystal in the image (an internal standard)")
     if any(needs_stretch(c, context) for c in hints):
-        means.append("the image's stretch, by calibrate on a known crystal")
+        means.append("the image's stretch (calibrate on a known crystal)")
     if not context.stated:
         means.append("the elements that the sample can hold")
     if not means:
@@ -311,14 +313,14 @@ def _would_settle(hints: Sequence[Candidate], context: Context) -> str:
     return f"{' or '.join(means)} would settle it"
 
 
-#: Share of the probability that an ambiguous set covers, and the same where nobody has said what the sample
-#: can hold: many phases then have the same lattice, and only intensities and the scale, the least reliable of
-#: all, tell them apart. At 0.95 sets of real images are without the truth more often than one in 20.
+#: Probability that an ambiguous set covers; the second value applies if the sample is not restricted. Many
+#: phases then share a lattice and differ only in their intensities and the scale, which are the least
+#: reliable measures. With 0.95, the sets of real images miss the true phase more often than one time in 20.
 #: Sweep of COVERAGE_OF_ALL: halved, right names 4 -> 6; doubled, nothing.
 COVERAGE, COVERAGE_OF_ALL = 0.95, 0.995
-#: The largest set that still says something, where the elements are stated and where nothing is.
+#: Larger sets are reported as unknown: with stated elements, and without.
 LARGEST_SET, LARGEST_OF_ALL = 8, 5
-#: Spots that a lattice must explain to be identified; to be likely or in a set; to be likely where the same
+#: Number of spots that a lattice must explain to be identified; to be likely or in a set; to be likely if the
 #: phase is identified in another grain of the image.
 #: No record says on what LIKELY_SPOTS was set. Sweep of LIKELY_SPOTS: halved, right names 4 -> 7; doubled,
 #: right names 4 -> 1.
@@ -327,23 +329,24 @@ IDENTIFIED_SPOTS, LIKELY_SPOTS, COMPANION_SPOTS = 4, 3, 2
 #: No record says on what LIKELY_SHARE was set. Sweep of LIKELY_SHARE: halved, nothing; doubled, right names
 #: 4 -> 3.
 IDENTIFIED_SHARE, LIKELY_SHARE = 0.75, 0.6
-#: A lattice that explains less, but at least this, can be in a set if it is sure by itself.
+#: A lattice that explains a smaller share, but at least this, can be in a set if its probability is high.
 LEAST_SHARE = 0.4
-#: With so few spots a phase is likely only from this probability.
+#: A grain of at most this many spots is likely only with at least this probability.
 FEW_SPOTS, FEW_SPOTS_AT = 3, 0.99
-#: Where elements are stated, a library is searched, and a phase that is not listed is less probable than the
-#: first, twice the doubt is likely still: it is doubt between candidates, which is measured. Of grains of 600
-#: phases of a library (tests/benchmarks/library_bench.py) 17 of 18 such names were right; where the library
-#: lacked the phase, 1 % of the grains got such a name (14 % a name of another kind, two of three relatives).
+#: If elements are stated, a library is searched, and the probability of an unlisted phase is below the first
+#: value, a phase is likely even with twice the usual doubt, because that doubt is between listed candidates.
+#: Of grains of 600 phases of a library (tests/benchmarks/library_bench.py) 17 of 18 such names were right;
+#: without the phase in the library, 1 % of the grains got such a name (14 % another name, two thirds of them
+#: of a related phase).
 SURELY_LISTED, DOUBT_OF_LISTED = 0.02, 2.0
-#: Above this probability of a phase that is not listed, nothing is offered; and the same for few spots, which
-#: hardly tell a listed lattice from another, so that it is what was believed before that decides.
+#: Above this probability of an unlisted phase, none is offered. The second value is for few spots, which
+#: hardly distinguish a listed lattice from an unlisted one, so that the prior decides.
 MOST_UNLISTED, MOST_UNLISTED_OF_FEW = 0.7, 0.8
-#: Another cell of the named phase is told from this probability on.
+#: Another cell of the named phase is mentioned if its probability is at least this.
 TOLD_CELL = 0.05
-#: The scale of an identified phase is within this, or within 0.75 of the calibration's uncertainty.
+#: The scale of an identified phase deviates by at most this, or by 0.75 of the calibration's uncertainty.
 TRUSTED_SCALE = 0.015
-#: The scale of a likely phase is within this many standard deviations of what is known of it.
+#: The scale of a likely phase is within this many standard deviations of the prior.
 LIKELY_SIGMAS = 2.0
 
 
@@ -354,7 +357,7 @@ def judge(
     unlisted: float,
     context: Context,
 ) -> GrainMatch:
-    """The outcome for one grain whose spots show at least two directions.
+    """Decide the outcome for a grain with spots in at least two directions.
 
     Parameters
     ----------
@@ -364,7 +367,7 @@ def judge(
     candidates : sequence of Candidate
         Best first.
     unlisted : float
-        Probability that it is none of them.
+        Probability that the phase is none of the candidates.
     context : Context
     """
     outcome, phases, reason = _outcome(candidates, unlisted, context)
@@ -399,7 +402,7 @@ def _outcome(candidates: Sequence[Candidate], unlisted: float, context: Context)
 
 
 def _other_cells(candidates: Sequence[Candidate], context: Context) -> list[Candidate]:
-    """Candidates that are the best phase too, at other cells that a library has of it."""
+    """Candidates that are the same phase as the best one, with other cells of the library."""
     best = candidates[0].phase
     kin = _kin(best, context)
     return [c for c in candidates[1:] if c.phase in kin or best in _kin(c.phase, context)]
@@ -410,7 +413,7 @@ def _kin(phase: str, context: Context) -> frozenset[str]:
 
 
 def _is_part_of_more(best: Candidate, context: Context) -> bool:
-    """Whether a lattice that leaves many spots unexplained is still sure enough to be offered."""
+    """Whether a lattice that leaves many spots unexplained is still certain enough to be offered."""
     enough = len(best.indexed) >= IDENTIFIED_SPOTS and best.explained >= LEAST_SHARE
     return enough and best.posterior >= context.params.identify_at and _scale_is_possible(best, context)
 
@@ -433,7 +436,7 @@ def _scale_is_possible(best: Candidate, context: Context) -> bool:
 
 
 def _doubt(best: Candidate, belief: float, context: Context) -> str:
-    """Why a likely phase is not called identified; empty if it is."""
+    """Why a phase is likely rather than identified; empty if it is identified."""
     if belief < context.params.identify_at:
         return f"probability {belief:.0%}; {scale_words(best)}"
     if len(best.indexed) < IDENTIFIED_SPOTS:
@@ -446,7 +449,7 @@ def _doubt(best: Candidate, belief: float, context: Context) -> str:
 
 
 def _undecided_verdict(candidates: Sequence[Candidate], unlisted: float, context: Context) -> _Verdict:
-    """An ambiguous set, or unknown where the set would be too large or rest on too little."""
+    """An ambiguous set, or unknown if the set is too large or has too few spots."""
     best = candidates[0]
     spots = len(best.indexed)
     cover = COVERAGE if context.stated else COVERAGE_OF_ALL
@@ -457,7 +460,7 @@ def _undecided_verdict(candidates: Sequence[Candidate], unlisted: float, context
     if spots < LIKELY_SPOTS and not set(members) & context.companions:
         return Outcome.UNKNOWN, (), f"only {spots} spots of one lattice; the nearest is {best.phase}"
     if len(members) == 1 and spots <= FEW_SPOTS and not _scale_is_possible(best, context):
-        # some pair of spots fits some phase at some scale, and one name is soon taken for the answer
+        # two spots fit some phase at some scale, and a single name would be mistaken for the answer
         return Outcome.UNKNOWN, (), f"only {spots} spots fit {best.phase}, which {scale_words(best)}"
     if len(members) > (LARGEST_SET if context.stated else LARGEST_OF_ALL):
         nearest = ", ".join(members[:3])
@@ -471,7 +474,7 @@ def _undecided_verdict(candidates: Sequence[Candidate], unlisted: float, context
 def credible_set(
     candidates: Sequence[Candidate], unlisted: float, cover: float = COVERAGE
 ) -> tuple[str, ...]:
-    """The most probable phases that together hold so much of the probability of the listed ones."""
+    """The most probable phases that together cover a share of the probability of the listed ones."""
     total, members = 0.0, []
     for candidate in candidates:
         members.append(candidate.phase)
@@ -482,7 +485,7 @@ def credible_set(
 
 
 def scale_words(candidate: Candidate) -> str:
-    """How far off the calibration would have to be: "needs +1.8 % calibration"."""
+    """The change of the calibration that a phase needs: "needs +1.8 % calibration"."""
     return f"needs {100 * (candidate.scale - 1):+.1f} % calibration"
 
 
@@ -491,7 +494,7 @@ def _identified_reason(best: Candidate) -> str:
 
 
 def _cell_words(cells: Sequence[Candidate]) -> str:
-    """The other cells of a named phase: "; its cell can be that of Cu_Fm-3m-2 (12%) too"."""
+    """The other possible cells of a named phase: "; its cell can be that of Cu_Fm-3m-2 (12%) too"."""
     told = [f"{c.phase} ({c.posterior:.0%})" for c in cells if c.posterior >= TOLD_CELL]
     return f"; its cell can be that of {' or '.join(told)} too" if told else ""
 
