@@ -1,4 +1,4 @@
-"""Names of all that an image shows: of its grains by d and angles, of what is left over by its rings."""
+"""Assign phases to the grains of an image, by d and angles, and to the remaining peaks, as rings."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ from .result import GrainMatch, indexed_as, matches_of_spots
 
 #: The tag of phases of the user's library.
 LIBRARY_TAG = "library"
-#: An image shows nothing where its power is less than this share of the noise that neighbouring rings have.
+#: Rings with less than this share of the noise of their neighbours were cut away by a filter.
 CUT_AWAY = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidateSet:
-    """What may be named.
+    """The phases that may be named.
 
     Attributes
     ----------
     phases : tuple of Phase
         The candidates.
     others : tuple of Phase
-        Outside the candidates; reported where they would match.
-    decisions : tuple of Decision
-        A person's overrides of grains' phases.
+        Phases outside the candidates; they are reported where they would match.
+    decisions : tuple of PhaseOverride
+        The user's overrides of the phases of grains.
     stated : bool
-        A person has said what the sample can hold, by phases or elements: no phase outside the candidates is
-        their rival then, unless `MatchParams.outside` is given.
+        The user has restricted the sample to certain phases or elements. Phases outside the candidates then
+        do not compete with them, unless `MatchParams.outside` is given.
     index : PhaseIndex, optional
-        Of the candidates and the others, where it is prepared; else it is built when it is needed.
+        Index of the candidates and the others; built when needed by default.
     library : PhaseLibrary, optional
-        Its entries that fit a grain's lattice join the candidates; or what opens it, when it is needed.
+        A library, or a function that opens it. Entries that fit the lattice of a grain join the candidates.
     searched : LibrarySearch, optional
-        What was searched of a library already, or what it holds.
+        Description of an earlier search of a library, or of a library that is not searched.
     """
 
     phases: tuple[Phase, ...]
@@ -69,15 +69,15 @@ class CandidateSet:
 
 @dataclass(frozen=True, slots=True)
 class PhaseAssignments:
-    """What `assign_phases` found.
+    """Result of `assign_phases`.
 
     Attributes
     ----------
     matches : tuple of GrainMatch
-        One for each grain, more where lattices overlap.
+        One per grain, or several where lattices overlap.
     rings : tuple of RingMatch
     choice : CandidateSet
-        What could be named, those of a library included.
+        The candidates, including those from a library.
     geometry : ImageGeometry
         The scale and the stretch that the grains share.
     """
@@ -98,24 +98,24 @@ def assign_phases(
     stretches: Stretches = (),
     shear: float = 0.0,
 ) -> PhaseAssignments:
-    """Names of the grains and of the rings of one image.
+    """Assign phases to the grains and rings of one image.
 
     Parameters
     ----------
     found : GrainSet
     profiles : sequence of RadialProfile
-        "whole image" first; the one whose peaks are matched, and that tells how far the image reaches.
-    choice : Choice
-        Its decisions are those on the grains as they are now.
+        The first is "whole image": its peaks are matched, and it limits the band of the image.
+    choice : CandidateSet
+        Its decisions must refer to the present ids of the grains.
     calibration_uncertainty : float
         Relative standard uncertainty of the image's scale.
     params : MatchParams
     cache : EvidenceCache, optional
-        What is known of these grains already.
+        Evidence that was computed for these grains before.
     stretches : Stretches, optional
-        What is believed of the image's stretches (`expected_stretches`).
+        Prior of the image's stretch (`expected_stretches`).
     shear : float
-        What is known of that along the diagonal (`Calibration.shear`).
+        Known stretch along the diagonal (`Calibration.shear`).
     """
     cache = cache or EvidenceCache()
     if choice.index is not None:
@@ -151,7 +151,7 @@ def assign_phases(
 
 
 def without_shear(spots: Sequence[Spot], shear: float) -> tuple[Spot, ...]:
-    """The spots where they would be in an image without shear."""
+    """Move the spots to where they would be in an image without shear."""
     if not shear:
         return tuple(spots)
     return tuple(
@@ -169,19 +169,19 @@ def _with_library(
     params: MatchParams,
     cache: EvidenceCache,
 ) -> CandidateSet:
-    """The choice with the phases of the library that the grains can be."""
+    """Add to the candidates the phases of the library that fit the grains."""
     index = cache.index_of((*choice.phases, *choice.others))
     joined = library_candidates(
         library, choice.phases, choice.others, index, found.grains, found.spots, params, uncertainty
     )
     cache.take(joined.index)
-    by_elements = joined.search.by_elements and choice.stated  # else solid gases alone are left out
+    by_elements = joined.search.by_elements and choice.stated  # otherwise only solid gases are left out
     searched = replace(joined.search, by_elements=by_elements)
     return replace(choice, phases=joined.phases, index=joined.index, searched=searched)
 
 
 def with_overrides(choice: CandidateSet) -> CandidateSet:
-    """The choice with the phases that a person has set among the candidates."""
+    """Make the phases that the user has assigned candidates."""
     said = {decision.phase for decision in choice.decisions if decision.kind != "reject"}
     joining = tuple(phase for phase in choice.others if phase.id in said)
     left = tuple(phase for phase in choice.others if phase.id not in said)
@@ -189,12 +189,12 @@ def with_overrides(choice: CandidateSet) -> CandidateSet:
 
 
 def recorded_band(whole: RadialProfile) -> tuple[float, float]:
-    """Smallest and largest |g| (1/nm) that an image shows: the search's limits, or the edges of a filter.
+    """The band of |g| (1/nm) that an image contains: the limits of the search, or the edges of a filter.
 
     Parameters
     ----------
     whole : RadialProfile
-        Of the whole image, in units of the noise.
+        Profile of the whole image, in units of the noise.
     """
     shown = np.flatnonzero(whole.intensity >= CUT_AWAY)
     if not len(shown):
@@ -205,10 +205,10 @@ def recorded_band(whole: RadialProfile) -> tuple[float, float]:
 def ring_peaks(
     profiles: Sequence[RadialProfile], spots: Sequence[Spot], matches: Sequence[GrainMatch]
 ) -> tuple[ProfilePeak, ...]:
-    """Peaks that angles say nothing of: those at which no grain with spots in two directions has one.
+    """Select the peaks at which no grain with spots in two directions has a spot.
 
-    A crystal's spots make peaks of the profile too; distances alone must not overrule what distances and
-    angles have said of them.
+    The spots of a crystal are peaks of the profile, too. They are matched by distances and angles, which
+    must not be overruled by distances alone.
     """
     judged = {spot for match in matches if match.outcome is not Outcome.SINGLE_D for spot in match.spots}
     lengths = np.array([spot.length for spot in spots if spot.id in judged])
@@ -220,7 +220,7 @@ def ring_peaks(
 
 
 def known_scale(matches: Sequence[GrainMatch], calibration_uncertainty: float) -> ScalePrior:
-    """The image's scale by its calibration, or by the phases that were identified."""
+    """The scale of the image from its calibration, or from the identified phases."""
     sure = [match.candidates[0] for match in matches if match.outcome is Outcome.IDENTIFIED]
     sure = [candidate for candidate in sure if candidate.scale_sigma > 0]
     if not sure:
@@ -230,31 +230,31 @@ def known_scale(matches: Sequence[GrainMatch], calibration_uncertainty: float) -
     return ScalePrior(middle, float(np.hypot(weight.sum() ** -0.5, GRAIN_SCALE)))
 
 
-#: Name of the component of a bent lattice; of further ones in the same image d is said as well.
+#: Name of the component of a bent lattice; the names of further ones in the image include d.
 RING_LIKE = "ring-like lattice"
-#: Layered materials that curl: what is seen of them, their elements, and the range of the spacing of layers
-#: in nm. Carbon: from graphite to soot (Franklin 1951, Biscoe and Warren 1942: .335 to .37).
+#: Layered materials that curl: name of the reflection, elements, and range of the layer spacing in nm.
+#: Carbon: from graphite to soot (Franklin 1951, Biscoe and Warren 1942: .335 to .37).
 LAYERED: tuple[tuple[str, frozenset[str], float, float], ...] = (
     ("graphitic carbon (002)", frozenset({"C"}), 0.335, 0.37),
     ("hexagonal BN (002)", frozenset({"B", "N"}), 0.333, 0.35),
     ("MoS2 (002)", frozenset({"Mo", "S"}), 0.61, 0.65),
     ("WS2 (002)", frozenset({"W", "S"}), 0.61, 0.65),
 )
-#: A spacing is within this many standard uncertainties of the scale.
+#: Tolerance of a spacing, in standard uncertainties of the scale.
 RING_LIKE_SIGMAS = 2.0
 
 
 def name_bent_lattices(
     lattices: Sequence[BentLattice], phases: Sequence[Phase], calibration_uncertainty: float
 ) -> tuple[BentLattice, ...]:
-    """The lattices with the names of their components and what they may be.
+    """Name the components of bent lattices, and say which layered materials they may be.
 
     Parameters
     ----------
     lattices : sequence of BentLattice
-        Of one image, the one of most places first.
+        The bent lattices of one image, the one with most places first.
     phases : sequence of Phase
-        The candidates: a hint has the elements of some of them.
+        The candidates. A material is suggested only if the elements of a candidate allow it.
     calibration_uncertainty : float
         Relative standard uncertainty of the image's scale.
     """
@@ -268,7 +268,7 @@ def name_bent_lattices(
 
 
 def _hint(lattice: BentLattice, elements: set[frozenset[str]], loose: float) -> str:
-    """Layered materials with such a spacing: "graphitic carbon (002)?"."""
+    """Layered materials with the spacing of a lattice, such as "graphitic carbon (002)?"."""
     fits = [
         what
         for what, needed, low, high in LAYERED
@@ -280,7 +280,7 @@ def _hint(lattice: BentLattice, elements: set[frozenset[str]], loose: float) -> 
 
 
 def label_ring_like(matches: Sequence[GrainMatch], lattices: Sequence[BentLattice]) -> tuple[GrainMatch, ...]:
-    """The matches of which the places of a bent lattice say to which component they belong, and why."""
+    """Mark the matches of grains that belong to a bent lattice as ring-like, with the reason."""
     lattice_of = {grain: lattice for lattice in lattices for grain in lattice.grains}
     return tuple(
         _labelled(match, lattice_of[match.grain])
@@ -300,17 +300,17 @@ def _labelled(match: GrainMatch, lattice: BentLattice) -> GrainMatch:
 def label_kinds(
     spots: Sequence[Spot], start: GrainSet, grains: Sequence[Grain], matches: Sequence[GrainMatch]
 ) -> tuple[Spot, ...]:
-    """The spots with the kinds that their grain's lattice and, where it has a name, its phase say.
+    """Label spots with the kind that follows from the lattice of their grain, and from its phase if named.
 
-    Satellites stay what they are, and no spot becomes one; nothing is switched on or off.
+    Satellites keep their kind, and no spot becomes one. No spot is enabled or disabled.
 
     Parameters
     ----------
     spots : sequence of Spot
     start : GrainSet
-        As the run found it: the lattices are those of all its spots, whatever a person switched off since.
+        Result of the run. The lattices are those of all its spots, even if the user has disabled some since.
     grains, matches
-        As they are now.
+        The present ones.
     """
     kinds = _kinds_of_lattices(start)
     for number, match in matches_of_spots(grains, matches).items():
@@ -323,7 +323,7 @@ def label_kinds(
 
 
 def _kinds_of_lattices(start: GrainSet) -> dict[int, SpotKind]:
-    """What the lattice of each grain says of its spots but the satellites, by the spots' ids."""
+    """The kind of each spot but the satellites by the lattice of its grain; keys are the spots' ids."""
     by_id = {spot.id: spot for spot in start.spots if spot.kind != "satellite"}
     groups = [[by_id[n] for n in grain.spots if n in by_id] for grain in start.grains]
     return {

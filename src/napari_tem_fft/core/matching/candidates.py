@@ -1,4 +1,4 @@
-"""From placements, or one direction alone, to the candidates that a person sees, with hkl and residuals."""
+"""Turn placements, or a single spacing, into the candidates that are reported, with hkl and residuals."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .params import MatchParams
 from .result import Candidate, GrainMatch, IndexedSpot, Outcome
 from .search import Found
 
-#: Candidates that are reported: at most this many, and more probable than this.
+#: At most this many candidates are reported, and only those above this probability.
 MOST, LEAST_POSTERIOR = 10, 1e-4
 
 
 def candidates(found: Found, row: int, phases: Sequence[Phase]) -> tuple[Candidate, ...]:
-    """The candidates for one grain (row of the observed ones), most probable first."""
+    """The candidates for one grain (a row of the observations), most probable first."""
     posterior = found.phase[row, : len(phases)]
     ranked = np.argsort(-posterior, kind="stable")[:MOST]
     return tuple(
@@ -32,7 +32,7 @@ def candidates(found: Found, row: int, phases: Sequence[Phase]) -> tuple[Candida
 
 
 def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> Candidate:
-    """One hypothesis as a candidate."""
+    """Describe one hypothesis as a candidate."""
     h, row = found.hypotheses, int(found.hypotheses.grain[hypothesis])
     zone = int(h.zone[hypothesis])
     reference = phase.variants[int(found.index.zone_variant[zone])]
@@ -55,14 +55,14 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
 
 
 def _orient(found: Found, hypothesis: int, phase: Phase) -> CrystalOrientation:
-    """The crystal's orientation by the rotation of the placed pattern.
+    """The orientation of the crystal, from the rotation of the placed pattern.
 
-    Of a mirrored pattern the zone axis points the other way.
+    If the pattern is mirrored, the zone axis is reversed.
     """
     h, zone = found.hypotheses, found.hypotheses.zone[hypothesis]
     first, second = found.index.zone_hkl[zone].tolist()
     u, v, w = found.index.zone_uvw[zone].tolist()
-    # the pattern's plane turns from its first vector to its second
+    # positive angles go from the first basis vector of the pattern to the second
     (a, b, c), (d, e, f) = first, second
     away = (b * f - c * e) * u + (c * d - a * f) * v + (a * e - b * d) * w > 0
     sign = 1 if away != bool(h.mirrored[hypothesis]) else -1
@@ -92,7 +92,7 @@ def _index_spots(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSp
 
 
 def _residuals(found: Found, hypothesis: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Residuals of ln |g| and azimuth of all spots, the fitted stretch not taken out."""
+    """Residuals of ln |g| and azimuth of all spots; the fitted stretch is not removed."""
     h = found.hypotheses
     twice = 2 * found.observed.azimuth[h.grain[hypothesis]]
     e, f = h.distortion[hypothesis]
@@ -104,13 +104,13 @@ def _miller(values: NDArray[np.integer]) -> Miller:
     return int(values[0]), int(values[1]), int(values[2])
 
 
-#: A d fits within this many standard deviations.
+#: Tolerance of d, in standard deviations.
 WITHIN = 2.0
-#: ... and no other phase may fit within this many, if a grain is to be called by another grain's phase.
+#: A grain takes the phase of another grain only if no other phase fits within this many standard deviations.
 NO_OTHER_WITHIN = 3.0
-#: Reflections weaker than this share of the phase's strongest are not offered.
+#: Reflections weaker than this share of the phase's strongest are not reported.
 LEAST_F = 0.02
-#: Only reflections at least this strong carry a name over from another grain.
+#: A grain takes the phase of another grain only by reflections of at least this strength.
 CARRYING_F = 0.2
 
 
@@ -122,19 +122,19 @@ def single_d(
     params: MatchParams,
     companions: frozenset[str] = frozenset(),
 ) -> GrainMatch:
-    """Every (phase, hkl) within tolerance of a grain's strongest spot, nearest first.
+    """List all (phase, hkl) that fit the strongest spot of a grain, nearest first.
 
-    One d never names a phase by itself. Only if a single candidate fits at all, and that one is identified in
-    another grain of the image, it is called likely.
+    A single d never identifies a phase. It is "likely" only if it is the only candidate that fits and is
+    identified in another grain of the image.
 
     Parameters
     ----------
     grain : int
     spots : sequence of Spot
-        The grain's, all in one direction.
+        Spots of the grain, all in one direction.
     phases : sequence of Phase
     scale : tuple of float
-        ln of the image's scale and its standard uncertainty.
+        ln scale of the image and its standard uncertainty.
     params : MatchParams
     companions : frozenset of str
         Phases identified in other grains of the image.
@@ -176,7 +176,7 @@ def _fits(d: float, phases: Sequence[Phase], error: float) -> list[_Fit]:
 
 
 def _carried_name(fits: Sequence[_Fit], companions: frozenset[str]) -> str:
-    """The phase that another grain shows, if it fits and nothing else does."""
+    """The phase of another grain, if it is the only one that fits."""
     names = {phase.id for _, phase, _ in fits}
     strong = {p.id for off, p, r in fits if off < WITHIN and r.relative_f >= CARRYING_F}
     return next(iter(names)) if len(names) == 1 and names <= companions and names <= strong else ""

@@ -1,17 +1,16 @@
-"""How well a placement explains a grain's spots, against "all spurious" and "a lattice not in the table".
+"""Evidence for placements of zone patterns on the spots of a grain, and for the null models.
 
-What an image cannot show says nothing by being missing: reflections beyond its Nyquist frequency, beyond
-the limits of the search, or where a filter has cut them away.
+Missing reflections are evidence against a phase only where the image could show them: within its Nyquist
+frequency, the limits of the search, and the band of any filter.
 
-Every point of a pattern's lattice is either seen, and then lies within its errors of its place, or not seen;
-the odds follow its visibility over a threshold. Other spots are spurious and lie anywhere. What is not known
-is averaged over: the threshold, whether the crystal is so thick that double diffraction fills in weak
-reflections, whether the errors are smaller than stated, and the rotation. The scale is left as a Gaussian of
-known middle and width, for it is shared by the whole image. Likelihoods are relative to "all spurious", whose
-evidence is 1.
+Each point of a pattern is either seen, within its errors of its place, or not seen; the odds depend on its
+visibility over a threshold. All other spots are spurious and can lie anywhere. Unknown quantities are
+averaged over: the threshold, whether double diffraction in a thick crystal fills in weak reflections, whether
+the errors are smaller than stated, and the rotation. The scale remains a Gaussian of known mean and width,
+because the whole image shares it. Likelihoods are relative to "all spurious", whose evidence is 1.
 
-Intensities are hints only, both what is seen at all and how bright it is: those of one grain depend together
-on its thickness and tilt, so that more than a few spots hardly count as more evidence of that kind.
+Intensities are weak evidence, both which spots are seen and how bright they are: those of one grain all
+depend on its thickness and tilt, so that additional spots add little.
 """
 
 from __future__ import annotations
@@ -29,22 +28,22 @@ from .pair_index import PhaseIndex
 from .placement import Hypotheses
 from .zone_patterns import FLOORS, SHARPNESS, THRESHOLDS, VISIBLE_G, damping, in_band
 
-#: Probability that a crystal of a layered phase lies flat, so that the beam goes along its stacking.
+#: Probability that a crystal of a layered phase lies flat, with the beam along the stacking direction.
 LIES_FLAT = 0.8
-#: Root of the relative |F| of a lattice of which nothing but its shape is known.
+#: Root of the relative |F| assumed for a lattice of unknown structure.
 UNKNOWN_F = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expected:
-    """Expectations of every zone of an index.
+    """Expectations for every zone of an index.
 
     Attributes
     ----------
     non_detection_log_prob : ndarray, shape (zones, floors, thresholds)
-        -ln of the probability that nothing of the pattern is seen.
+        -ln of the probability that no point of the pattern is seen.
     log_prior : ndarray, shape (zones,)
-        ln of the probability of each zone within its phase, times the number of equal placements.
+        ln of the probability of each zone within its phase, times the number of equivalent placements.
     """
 
     non_detection_log_prob: NDArray[np.float64]
@@ -52,14 +51,14 @@ class Expected:
 
 
 def expected_patterns(index: PhaseIndex, band: tuple[float, float]) -> Expected:
-    """The expectations of an index within a band of |g| (1/nm)."""
+    """Compute the expectations for an index within a band of |g| (1/nm)."""
     return Expected(in_band(index.zone_silence, band), _log_prior(index, band))
 
 
 def _log_prior(index: PhaseIndex, band: tuple[float, float]) -> NDArray[np.float64]:
-    """Directions are as probable as they have equivalents, and rich patterns are seen more often.
+    """Prior of the zones: proportional to the number of equivalent directions, and larger for rich patterns.
 
-    Crystals of layered phases are plates, and plates lie flat.
+    Crystals of layered phases are plates, which lie flat.
     """
     weight = in_band(index.zone_weight, band)
     rich = weight**2 / (1 + weight**2)
@@ -71,9 +70,9 @@ def _log_prior(index: PhaseIndex, band: tuple[float, float]) -> NDArray[np.float
 
 
 def _within_phase(index: PhaseIndex, share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of the zones, summing to 1 within each phase that has any, or to the share of those indexed.
+    """Normalise the shares of the zones to 1 within each phase, or to the share of its indexed zones.
 
-    The references of a phase are as probable as one another.
+    All references of a phase have the same probability.
     """
     total = np.bincount(index.zone_lattice, share)
     _, first = np.unique(index.zone_lattice, return_index=True)
@@ -84,16 +83,16 @@ def _within_phase(index: PhaseIndex, share: NDArray[np.float64]) -> NDArray[np.f
 
 
 def visible_area(band: tuple[float, float]) -> float:
-    """Area over which visible frequencies of a band spread in the half plane, 1/nm^2."""
+    """Area of the half plane that the visible frequencies of a band cover, 1/nm^2."""
     low, high = (float(np.exp(-((g / VISIBLE_G) ** 2))) for g in band)
     return 0.5 * np.pi * VISIBLE_G**2 * (low - high)
 
 
 @lru_cache(maxsize=64)
 def silence_of_a_point(band: tuple[float, float]) -> NDArray[np.float64]:
-    """-ln of the probability that a lattice of one point in the whole visible area is not seen.
+    """-ln of the probability that a lattice with one point in the whole visible area is not seen.
 
-    All points are as visible, and those outside the band do not count; shape (thresholds,).
+    All points are equally visible, and those outside the band do not count; shape (thresholds,).
     """
     low, high = (min((g / VISIBLE_G) ** 2, 5.0) for g in band)
     g = VISIBLE_G * np.sqrt(np.linspace(low, high, 501))
@@ -102,40 +101,40 @@ def silence_of_a_point(band: tuple[float, float]) -> NDArray[np.float64]:
     return mean
 
 
-#: Expected number of spurious spots in a grain, for each unit of their probability.
+#: Expected number of spurious spots in a grain, per unit of their probability.
 SPURIOUS_SPOTS = 7.0
-#: The intensities of more spots than this count no more than those of this many.
+#: The intensities of a grain count at most as much as those of this many spots.
 INTENSITY_SPOTS = 3.0
-#: Share of the scatter of a reflection's brightness that grains of one image have in common, by the lens:
-#: n grains that show the same reflections tell as much as n / (1 + share (n - 1)) independent ones. By images
-#: of `intensities.py` of other seeds than those reported: at 0, up to 5 % more of the grains that can be told
-#: apart are named, and a tenth more of the others; at 0.8 a tenth fewer of both.
+#: Share of the scatter of a reflection's intensity that the lens causes, which grains of one image have in
+#: common: n grains with the same reflections count as n / (1 + share (n - 1)) independent ones. In images of
+#: `intensities.py` (seeds other than those reported), 0 names up to 5 % more of the distinguishable grains
+#: and a tenth more of the others; 0.8 names a tenth fewer of both.
 OF_THE_LENS = 0.3
-#: ln of a spot's power follows ln(|F| x damping) with this slope and scatter; that of spots of which nothing
-#: is known scatters more. By Bloch waves over thickness, tilt and lens (`tests/benchmarks/intensities.py`,
-#: other seeds): 68 % of the spots lie within the scatter, and a slope of 0.6 or 1.0, or a scatter of 0.9 or
-#: 1.1, loses 2 to 15 % of what they tell. Powers below the last share of the grain's strongest count as that
-#: share: where a lens hardly transfers, they say no more.
+#: ln of a spot's power follows ln(|F| x damping) with this slope and scatter; for unknown reflections the
+#: scatter is larger. Fitted to Bloch-wave calculations over thickness, tilt and lens
+#: (`tests/benchmarks/intensities.py`, other seeds): 68 % of the spots lie within the scatter; a slope of 0.6
+#: or 1.0, or a scatter of 0.9 or 1.1, loses 2 to 15 % of the information. Powers below the last share of the
+#: grain's strongest are set to that share, because near zeros of the transfer they carry no information.
 POWER_SLOPE, POWER_SCATTER, ANY_SCATTER, LEAST_POWER = 0.8, 1.0, 1.18, 0.01
-#: Errors may be this much smaller than stated.
+#: Factors by which errors may be smaller than stated.
 PRECISIONS = np.array([0.4, 1.0])
-#: Hypotheses of a grain are weighed fully if a quick look leaves them within this of its best, ln. In images
-#: of real and simulated crystals those that ended within 10 of the best were within 15.1 at the quick look.
+#: The evidence of a hypothesis is computed if its quick estimate is within this of the grain's best, ln. In
+#: real and simulated images, hypotheses that ended within 10 of the best had estimates within 15.1 of it.
 QUICK_MARGIN = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Log evidence of hypotheses at their best scale.
+    """Log evidence of hypotheses, each at its best scale.
 
     Attributes
     ----------
     log_evidence : ndarray, shape (n,)
-        Zone's prior and integral over rotation included, prior of the scale not.
+        Includes the prior of the zone and the integral over rotation, but not the prior of the scale.
     explained, double_diffraction : ndarray of bool, shape (n, spots)
-        Spots taken as reflections, and as double diffraction.
+        Spots explained as reflections, and as double diffraction.
     chi2 : ndarray, shape (n, spots)
-        Squared distance of each spot from its place over the stated errors.
+        Squared distance of each spot from its place, in units of the stated errors.
     """
 
     log_evidence: NDArray[np.float64]
@@ -145,18 +144,18 @@ class Evidence:
 
     @classmethod
     def joined(cls, parts: Sequence[Evidence]) -> Evidence:
-        """That of several searches."""
+        """Concatenate the evidence of several searches."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
     def rows(self, chosen: NDArray[np.intp]) -> Evidence:
-        """That of some of the hypotheses."""
+        """Select some of the hypotheses."""
         return Evidence(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
 def promising(
     hypotheses: Hypotheses, observed: Observed, before: Expected, scale: ScalePrior
 ) -> NDArray[np.bool_]:
-    """Which hypotheses are worth a full weighing, shape (n,): a quick look; see `quick_merit`."""
+    """Select hypotheses by a quick estimate of their evidence (`quick_merit`), shape (n,)."""
     merit = quick_merit(hypotheses, observed, before, scale)
     return near_best(merit, hypotheses.grain, len(observed.valid))
 
@@ -164,14 +163,14 @@ def promising(
 def quick_merit(
     hypotheses: Hypotheses, observed: Observed, before: Expected, scale: ScalePrior
 ) -> NDArray[np.float64]:
-    """About the ln evidence of each hypothesis by positions, scale and stretch alone, shape (n,).
+    """Estimate ln evidence of each hypothesis from positions, scale and stretch only, shape (n,).
 
     Parameters
     ----------
     hypotheses : Hypotheses
     observed : Observed
     before : Expected
-        Of the hypotheses' index within the band of what was observed.
+        Expectations for the index of the hypotheses within the observed band.
     scale : ScalePrior
     """
     grain = hypotheses.grain
@@ -192,7 +191,7 @@ def near_best(
     grains: int,
     among: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """Which hypotheses come near the best of their grain, of all or `among` some of them, shape (n,)."""
+    """Select hypotheses near the best one of their grain, optionally only `among` some, shape (n,)."""
     counted = merit if among is None else np.where(among, merit, -np.inf)
     best = np.full(grains, -np.inf)
     np.maximum.at(best, grain, counted)
@@ -201,7 +200,7 @@ def near_best(
 
 
 def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex, before: Expected) -> Evidence:
-    """Evidence of each hypothesis; `before` as in `quick_merit`."""
+    """Compute the evidence of each hypothesis; `before` as in `quick_merit`."""
     grain = hypotheses.grain
     relative_f = index.relative_f(hypotheses.zone, hypotheses.position)
     allowed, double_diffraction = _reflections(hypotheses, relative_f)
@@ -222,7 +221,7 @@ def weigh(hypotheses: Hypotheses, observed: Observed, index: PhaseIndex, before:
 def weigh_shape(
     hypotheses: Hypotheses, observed: Observed, index: PhaseIndex, before: Expected
 ) -> NDArray[np.float64]:
-    """ln evidence of each hypothesis as if all points of its lattice were as visible, shape (n,)."""
+    """ln evidence of each hypothesis if all points of its lattice were equally visible, shape (n,)."""
     allowed, double_diffraction = _reflections(
         hypotheses, index.relative_f(hypotheses.zone, hypotheses.position)
     )
@@ -237,7 +236,7 @@ def weigh_shape(
 def _reflections(
     hypotheses: Hypotheses, relative_f: NDArray[np.float32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which spots may be reflections, and which double diffraction, shapes (n, spots)."""
+    """Which spots can be reflections, and which double diffraction, shapes (n, spots)."""
     allowed = hypotheses.near & (relative_f > 0)
     return allowed, _sums_of_others(hypotheses.position, allowed, hypotheses.near & ~allowed)
 
@@ -250,14 +249,14 @@ def flat_evidence(
     grain: NDArray[np.intp],
     basis: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """ln evidence of lattices all of whose points are as visible, shape (n,): of shape alone.
+    """ln evidence of lattices whose points are all equally visible, from their shape alone, shape (n,).
 
-    No prior and no integral over rotation is in it; see `spot_odds`.
+    It includes neither a prior nor the integral over rotation; see `spot_odds`.
 
     Parameters
     ----------
     explainable : ndarray of bool, shape (n, spots)
-        Whether a spot may be a point of the lattice.
+        Whether a spot can be a point of the lattice.
     log_density, chi2, observed, grain
         As in `spot_odds`.
     basis : ndarray, shape (n, 2, 2), 1/nm
@@ -271,7 +270,7 @@ def flat_evidence(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpotOdds:
-    """Odds of (reflection or spurious) over (spurious) of each spot, as products of what they depend on.
+    """Odds of (reflection or spurious) over (spurious) for each spot, stored as separate factors.
 
     Attributes
     ----------
@@ -280,7 +279,7 @@ class SpotOdds:
     level : ndarray of float32, shape (thresholds, n)
     place : ndarray of float32, shape (precisions, n, spots)
     weight : ndarray of float32, shape (n, spots)
-        How far each spot counts.
+        Weight of each spot.
     """
 
     visible: NDArray[np.float32]
@@ -289,7 +288,7 @@ class SpotOdds:
     weight: NDArray[np.float32]
 
     def sum_log(self) -> NDArray[np.float64]:
-        """ln odds of all spots, as far as they count, shape (floors, thresholds, precisions, n)."""
+        """Weighted sum of ln odds of all spots, shape (floors, thresholds, precisions, n)."""
         shape = len(self.visible), len(self.level), len(self.place), len(self.weight)
         total = np.empty(shape)
         for floor, visible in enumerate(self.visible):
@@ -301,7 +300,7 @@ class SpotOdds:
         return total
 
     def at_best(self, levels: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Odds of each spot where `levels`, of the shape of `summed`, is largest, shape (n, spots)."""
+        """Odds of each spot at the maximum of `levels` (shaped as by `sum_log`), shape (n, spots)."""
         flat = levels.reshape(int(np.prod(levels.shape[:-1])), levels.shape[-1])
         floor, threshold, precision = np.unravel_index(flat.argmax(axis=0), levels.shape[:-1])
         n = np.arange(levels.shape[-1])
@@ -318,16 +317,16 @@ def spot_odds(
     observed: Observed,
     grain: NDArray[np.intp],
 ) -> SpotOdds:
-    """Odds of (reflection or spurious) over (spurious).
+    """Compute the odds of (reflection or spurious) over (spurious) for each spot.
 
     Parameters
     ----------
     root_f : ndarray, shape (floors, n, spots)
         Root of the relative |F| at each spot, 0 where the lattice has no point.
     log_density : ndarray, shape (n, spots)
-        ln of the probability density (nm^2) of the spot around its place, with the errors as stated.
+        ln of the probability density (nm^2) of the spot around its place, for the stated errors.
     chi2 : ndarray, shape (n, spots)
-        Squared distance from that place over the errors as stated.
+        Squared distance from that place, in units of the stated errors.
     observed : Observed
     grain : ndarray of int, shape (n,)
     """
@@ -342,9 +341,9 @@ def spot_odds(
 
 
 def intensity_weight(observed: Observed) -> NDArray[np.float64]:
-    """How much intensities of each grain count, shape (grains,).
+    """Weight of the intensities of each grain, shape (grains,).
 
-    Several grains with spots at the same |g| count less: see `OF_THE_LENS`.
+    It is lower for grains with spots at the same |g| as others; see `OF_THE_LENS`.
     """
     number = np.maximum(observed.count, 1)
     own = np.where(observed.valid, 1 / (1 + OF_THE_LENS * (observed.shared - 1)), 0.0).sum(axis=1)
@@ -355,9 +354,9 @@ def intensity_weight(observed: Observed) -> NDArray[np.float64]:
 def power_evidence(
     root_f: NDArray[np.float64], observed: Observed, grain: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """ln likelihood of the spots' powers against those of unknown reflections, shape (floors, n).
+    """ln likelihood of the powers of the spots relative to unknown reflections, shape (floors, n).
 
-    How bright the grain is as a whole is not known; only ratios count.
+    Only ratios count, because the overall intensity of a grain is unknown.
 
     Parameters
     ----------
@@ -379,7 +378,7 @@ def power_evidence(
 
 
 def _scatter(values: NDArray[np.float64], used: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of squares of those that are used around their mean, over the last axis."""
+    """Sum of squared deviations of the used values from their mean, over the last axis."""
     number = np.maximum(used.sum(axis=-1), 1.0)
     mean = (values * used).sum(axis=-1) / number
     square: NDArray[np.float64] = (values**2 * used).sum(axis=-1) - number * mean**2
@@ -395,14 +394,14 @@ def average_over(levels: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _at_precisions(log_density: NDArray[np.float64], chi2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ln density with all errors smaller by each factor, shape (precisions, n, spots)."""
+    """ln density if all errors are smaller by each factor, shape (precisions, n, spots)."""
     factor = PRECISIONS[:, None, None]
     scaled: NDArray[np.float64] = log_density + 0.5 * chi2 * (1 - factor**-2.0) - 2 * np.log(factor)
     return scaled
 
 
 def _spurious(observed: Observed) -> NDArray[np.float64]:
-    """Expected density of spurious spots where each spot lies, nm^2, shape (grains, spots)."""
+    """Expected density of spurious spots at each spot, nm^2, shape (grains, spots)."""
     density: NDArray[np.float64] = (
         SPURIOUS_SPOTS
         * observed.spurious
@@ -431,10 +430,10 @@ def _log_density(hypotheses: Hypotheses, observed: Observed) -> NDArray[np.float
 def _sums_of_others(
     position: NDArray[np.int64], allowed: NDArray[np.bool_], asked: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Which asked spots multiple scattering explains, shape (n, spots).
+    """Which of the `asked` spots multiple scattering explains, shape (n, spots).
 
-    They lie at the sum or difference of two allowed reflections, or of one and such a spot. Twice one
-    reflection counts too: the beams of +g and -g interfere in the image.
+    These lie at the sum or difference of two allowed reflections, or of one reflection and such a spot. Twice
+    a reflection counts as well, because the beams of +g and -g interfere in the image.
     """
     once = _sums_of(position, allowed, asked)
     twice: NDArray[np.bool_] = _sums_of(position, allowed | once, asked & ~once)
@@ -444,7 +443,7 @@ def _sums_of_others(
 def _sums_of(
     position: NDArray[np.int64], seen: NDArray[np.bool_], asked: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Which asked spots lie at the sum or difference of two that are seen, shape (n, spots)."""
+    """Which of the `asked` spots lie at the sum or difference of two observed ones, shape (n, spots)."""
     result = np.zeros(seen.shape, bool)
     row, spot = np.nonzero(asked & position.any(axis=-1) & (seen.sum(axis=1) > 0)[:, None])
     code = position[..., 0] * 256 + position[..., 1]

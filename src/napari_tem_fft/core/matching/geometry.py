@@ -1,8 +1,8 @@
-"""Geometry: the scale and the affine distortion of an image, which all of its grains share.
+"""The scale and affine distortion of an image, which all its grains share.
 
 A vector of the image's transform is measured as exp(s) (1 + D) g with the symmetric D = [[e, f], [f, -e]]:
 s is ln of the factor on the measured d, e stretches g along x (and shrinks it along y), f along the diagonal.
-What a placement says of theta = (s, e, f) is a Gaussian, so that all integrals over theta are known.
+The likelihood of theta = (s, e, f) given a placement is a Gaussian, so all integrals over theta are analytic.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Standard deviation of each of the two stretches e, f where the file says how it was taken. Projector lenses
-#: distort by up to 1 %, scans and drift by 1 to 14 % between two directions, which is twice the stretch.
+#: Standard deviation of the stretches e and f of parallel-beam and scanned images. Projector lenses distort
+#: by up to 1 %, scans and drift by 1 to 14 % between two directions, which is twice the stretch.
 LENS, SCAN = 0.005, 0.03
-#: Where the file does not say: like a lens's or a scan's, with these probabilities; the tails are heavy.
+#: For images of unknown origin, a heavy-tailed mixture: probability and standard deviation of each component.
 UNKNOWN = ((0.65, 0.007), (0.35, SCAN))
-#: A grain's own scale and stretches differ from the image's by this much: strain and local distortion.
+#: Standard deviation of a grain's scale and stretches from those of the image (strain, local distortion).
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.74; doubled, belief 0.73 -> 0.72.
 GRAIN_SCALE = 0.0015
 
@@ -30,16 +30,16 @@ Stretches = tuple[tuple[float, float], ...]
 def expected_stretches(
     stated: float | None, metadata: Mapping[str, Any] | None = None, calibrated: bool = False
 ) -> Stretches:
-    """What is believed of an image's stretches before looking.
+    """Prior of the stretches of an image.
 
     Parameters
     ----------
     stated : float, optional
-        In per cent, by a person (`MatchParams.stretch`): it holds.
+        Stretch stated by the user, per cent (`MatchParams.stretch`); it takes precedence.
     metadata : mapping, optional
-        What the file says (`Micrograph.metadata`): "illumination" or "camera".
+        Metadata of the file (`Micrograph.metadata`), of which "illumination" and "camera" are used.
     calibrated : bool
-        Both stretches were corrected on a standard: what is left is drift, as small as a lens's.
+        Both stretches were corrected on a reference. The remaining drift is as small as a lens distortion.
 
     >>> expected_stretches(0.2), expected_stretches(None, {"illumination": "TEM"})
     (((1.0, 0.002),), ((1.0, 0.005),))
@@ -58,7 +58,7 @@ def expected_stretches(
 
 @dataclass(frozen=True, slots=True)
 class ScalePrior:
-    """What is known, before looking, of the factor on the measured d.
+    """Prior of the factor on the measured d.
 
     Attributes
     ----------
@@ -70,19 +70,19 @@ class ScalePrior:
     error: float
 
     def grid(self) -> NDArray[np.float64]:
-        """Values of ln scale at which one looks, shape (81,)."""
+        """Values of ln scale that cover the prior, shape (81,)."""
         return self.middle + np.linspace(-3.7, 3.7, 81) * self.error
 
 
 @dataclass(frozen=True, slots=True)
 class GeometryPrior:
-    """What is known of an image's geometry before looking.
+    """Prior of the geometry of an image.
 
     Attributes
     ----------
     scale : ScalePrior
     stretch : float
-        Standard deviation of e and of f.
+        Standard deviation of e and f.
     """
 
     scale: ScalePrior
@@ -90,7 +90,7 @@ class GeometryPrior:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Of theta, shape (3,)."""
+        """Mean of theta, shape (3,)."""
         return np.array([self.scale.middle, 0.0, 0.0])
 
     @property
@@ -101,15 +101,15 @@ class GeometryPrior:
 
 @dataclass(frozen=True, slots=True)
 class ImageGeometry:
-    """What an image's grains say of its geometry, together.
+    """Scale and stretch of an image as measured by all its grains.
 
     Attributes
     ----------
     mean : tuple of float
-        s, e and f; see the module.
+        s, e and f as defined in the docstring of the module.
     covariance : tuple of tuple of float
     grains : int
-        Named grains with two directions that say so; where there is none, nothing is known of it.
+        Number of named grains with spots in two directions; with none, the geometry is unknown.
     """
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -128,7 +128,7 @@ class ImageGeometry:
 
     @property
     def stretch(self) -> float:
-        """How much longer the image is along one direction, and shorter across it."""
+        """Relative elongation of the image along `direction`, and contraction across it."""
         return float(np.hypot(*self.mean[1:]))
 
     @property
@@ -138,16 +138,16 @@ class ImageGeometry:
 
     @property
     def direction(self) -> float:
-        """Direction in which the image is longer: degrees counter-clockwise from +x as displayed."""
+        """Direction in which the image is elongated: degrees counter-clockwise from +x as displayed."""
         return stretch_direction(self.mean[1], self.mean[2])
 
     def sheared(self, shear: float) -> ImageGeometry:
-        """That of an image of which so much shear was known and taken away before."""
+        """Geometry of the uncorrected image, if the given shear was removed before matching."""
         s, e, f = self.mean
         return replace(self, mean=(s, e, f + shear)) if shear and self.grains else self
 
     def __str__(self) -> str:
-        """For the user: "scale +1.30 +/- 0.20 %, stretched by 5.8 +/- 0.3 % along 37 degrees (2 grains)"."""
+        """As reported: "scale +1.30 +/- 0.20 %, stretched by 5.8 +/- 0.3 % along 37 degrees (2 grains)"."""
         if not self.grains:
             return "scale and stretch are not known from the image: no crystal in it is named"
         off, sigma = round(100 * (self.scale - 1), 2) + 0.0, 100 * self.scale_sigma  # never "-0.00"
@@ -157,7 +157,7 @@ class ImageGeometry:
         return f"scale {off:+.2f} +/- {sigma:.2f} %, {stretch}{along} (by {number})"
 
     def correct(self, g: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """ln of the factors on d of spots, and their standard uncertainties, each of shape (n,).
+        """ln of the factors on the d of spots, and their standard uncertainties, each of shape (n,).
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class ImageGeometry:
 
 
 def stretch_direction(e: float, f: float) -> float:
-    """Direction in which an image is longer, where g is shorter: degrees counter-clockwise as displayed.
+    """Direction in which an image is elongated and |g| is shorter: degrees counter-clockwise as displayed.
 
     >>> stretch_direction(-0.01, 0.0), stretch_direction(0.01, 0.0)
     (0.0, 90.0)
@@ -182,7 +182,7 @@ def stretch_direction(e: float, f: float) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Likelihoods:
-    """ln L(theta) = constant + linear . theta - theta . quadratic . theta / 2, one of each placement.
+    """ln L(theta) = constant + linear . theta - theta . quadratic . theta / 2, for each placement.
 
     Attributes
     ----------
@@ -203,13 +203,13 @@ class Likelihoods:
         gradient: NDArray[np.float64],
         information: NDArray[np.float64],
     ) -> Likelihoods:
-        """From ln L, its gradient and its negative second derivatives at theta."""
+        """Build them from ln L, its gradient and its negative second derivatives at theta."""
         pushed = np.einsum("nij,nj->ni", information, theta)
         constant = level - (gradient * theta).sum(axis=1) - 0.5 * (pushed * theta).sum(axis=1)
         return cls(constant, gradient + pushed, information)
 
     def of_image(self, spread: float = GRAIN_SCALE) -> Likelihoods:
-        """For the image's theta, from which each grain's own differs by `spread`."""
+        """Likelihoods of the theta of the image, from which that of each grain differs by `spread`."""
         kept = np.linalg.inv(self.quadratic + np.eye(3) / spread**2)
         shift = np.einsum("nij,nj->ni", kept, self.linear)
         wide = np.linalg.det(np.eye(3) + spread**2 * self.quadratic)
@@ -220,7 +220,7 @@ class Likelihoods:
         )
 
     def rows(self, chosen: NDArray[Any]) -> Likelihoods:
-        """Some of the placements."""
+        """Select some of the placements."""
         return Likelihoods(self.constant[chosen], self.linear[chosen], self.quadratic[chosen])
 
     def marginal(self, mean: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -261,9 +261,10 @@ _Three = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 def _eliminated(matrices: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[_Three, _Three, _Three]:
-    """Symmetric matrices (..., 3, 3) with right sides (..., 3) by LDL'; faster than those of any size.
+    """LDL' decomposition of symmetric matrices (..., 3, 3), applied to right sides (..., 3).
 
-    The pivots D, the entries (1, 0), (2, 0) and (2, 1) of L, and the right sides times the inverse of L.
+    Returns the pivots D, the entries (1, 0), (2, 0) and (2, 1) of L, and the right sides times the inverse
+    of L. It is faster than the routines for matrices of any size.
     """
     a, b, c = matrices[..., 0, 0], matrices[..., 1, 0], matrices[..., 2, 0]
     p, q = b / a, c / a
@@ -278,7 +279,7 @@ def _eliminated(matrices: NDArray[np.float64], right: NDArray[np.float64]) -> tu
 
 
 def _det(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Determinants of matrices (..., 3, 3); faster than those of any size."""
+    """Determinants of matrices (..., 3, 3); faster than the routine for any size."""
     (a, b, c), (d, e, f), (g, h, i) = (
         (matrices[..., row, 0], matrices[..., row, 1], matrices[..., row, 2]) for row in range(3)
     )

@@ -1,12 +1,13 @@
-"""All grains of an image together: one scale and stretch, few phases.
+"""Joint posterior of all grains of an image, which share one scale and stretch, and few phases.
 
-Every grain tells how probable each phase would be at each scale and stretch of the image. These are one for
-all of them, and phases that are seen once are more probable to be seen again: the shares of the phases have a
-Dirichlet prior with few phases in it.
+Each grain gives the evidence of each phase as a function of the scale and stretch of the image, which are the
+same for all grains. A phase that is seen once is more likely to be seen again: the shares of the phases have
+a sparse Dirichlet prior.
 
-The posterior of theta has many narrow peaks, for each phase would have another scale and stretch. So the
-points are drawn from a sum of Gaussians that follows it: grains one after the other, the clearest first, each
-multiplied with the sum so far, of which the largest members are kept. Points are the same for the same input.
+The posterior of theta has many narrow peaks, because each phase would need a different scale and stretch. Its
+points are therefore drawn from a mixture of Gaussians that approximates it: the grains are multiplied into
+the mixture one after the other, the clearest first, and only the components with the largest weights are
+kept. The same input gives the same points.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ from scipy import special
 
 from .geometry import GeometryPrior, Likelihoods
 
-#: Strength of the belief that an image holds few phases: the weight of all of them before looking.
+#: Total weight of the Dirichlet prior: the smaller, the fewer phases an image is expected to contain.
 CONCENTRATION = 2.0
 _SWEEPS = 4
-#: The exponential of less counts as 0; a little lower it would be a subnormal number, which is slow.
+#: Exponentials of lower values count as 0; slightly lower, they would be subnormal numbers, which are slow.
 NEVER = -690.0
-#: Points that are less probable than the best one by this factor count for nothing.
+#: Points less probable than the best one by this factor are ignored.
 NEGLIGIBLE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joint:
-    """Posterior of an image.
+    """Joint posterior of an image.
 
     Attributes
     ----------
     phase : ndarray, shape (grains, phases + 2)
-        Probability of each phase; then of "not in the table" and of "all spurious".
+        Probability of each phase, followed by those of "unlisted" and "all spurious".
     points : ndarray, shape (points,)
         Posterior of the points of (scale, stretch); sums to 1.
     log_evidence : float
-        ln of the probability of all that was seen.
+        ln evidence of all observations.
     """
 
     phase: NDArray[np.float64]
@@ -54,23 +55,23 @@ def combine(
     prior: NDArray[np.float64],
     log_weight: NDArray[np.float64],
 ) -> Joint:
-    """Posterior of phases and of the image's geometry.
+    """Compute the posterior of the phases and of the geometry of the image.
 
     Parameters
     ----------
     log_evidence : ndarray, shape (points, grains, phases)
         ln evidence of each phase for each grain at each point of (scale, stretch).
     null_models : ndarray, shape (grains, 2)
-        ln evidence of "not in the table" and "all spurious".
+        ln evidence of "unlisted" and "all spurious".
     prior : ndarray, shape (phases + 2,)
-        Probability before looking; sums to 1.
+        Prior probability; sums to 1.
     log_weight : ndarray, shape (points,)
-        ln of each point's share of the prior, up to their number.
+        ln of each point's share of the prior, times the number of points.
     """
     points, grains, phases = log_evidence.shape
     most = np.concatenate([log_evidence.max(axis=0), null_models], axis=1)
     peak = most.max(axis=1)
-    # what a grain cannot be has no share of it, and none that could be lost
+    # hypotheses with no evidence at any point are left out
     cells = _Cells.of(most - peak[:, None] > NEVER)
     level = np.empty((len(cells.grain), points))
     listed = cells.kind < phases
@@ -96,10 +97,10 @@ def combine(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
-    """What each grain can be, one after the other.
+    """The possible (grain, kind) pairs, sorted by grain; a kind is a phase or a null model.
 
-    `grain` and `kind` are of the shape (cells,), a kind being a phase or a null model; those of a grain begin
-    at its `start`, shape (grains + 1,).
+    `grain` and `kind` have the shape (cells,). The pairs of a grain begin at its `start`, shape
+    (grains + 1,).
     """
 
     grain: NDArray[np.intp]
@@ -112,17 +113,16 @@ class _Cells:
         return cls(grain, kind, np.searchsorted(grain, np.arange(len(possible) + 1)))
 
     def of_grain(self, grain: int) -> slice:
-        """Those of a grain."""
+        """The cells of a grain."""
         return slice(int(self.start[grain]), int(self.start[grain + 1]))
 
 
 def _sequential(
     likelihood: NDArray[np.float64], cells: _Cells, before: NDArray[np.float64], order: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Grains one after the other, the clearest first: shares, and ln of the total evidence at each point.
+    """Add grains one after the other, the clearest first: shares, and ln of the total evidence at each point.
 
-    The likelihood and the shares are of the shape (cells, points); `before` is the weight of each kind before
-    looking.
+    The likelihood and the shares have the shape (cells, points); `before` is the prior weight of each kind.
     """
     points = likelihood.shape[1]
     share = np.empty_like(likelihood)
@@ -144,7 +144,7 @@ def _mean_field(
     before: NDArray[np.float64],
     share: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Every grain again with what all the others say, a few times (collapsed mean field)."""
+    """Update each grain given all the others, a few times (collapsed mean field)."""
     grains = len(cells.start) - 1
     if grains == 1:
         return share
@@ -161,19 +161,20 @@ def _mean_field(
     return share
 
 
-#: Points, members of the sum that are kept, and placements of a grain that take part. With half of them the
-#: probabilities of phases of images of five grains scatter by 0.1 to 0.2, with twice as many by half of that.
+#: Number of points, of components kept in the mixture, and of placements used per grain. With half as many,
+#: the probabilities of phases in images of five grains scatter by 0.1 to 0.2; with twice as many, half of it.
 POINTS, MEMBERS, PLACEMENTS = 400, 96, 60
-#: Members nearer than this are one: half of the smallest error of a grain's scale.
+#: Components closer than this are merged: half of the smallest error of a grain's scale.
 SAME = 0.0007
-#: Errors are wider by this than the sum's, so that no part of the posterior is missed; by little, for a
-#: point's weight then hardly depends on where it lies. Members are drawn by this power of their weights.
+#: Points are drawn from components widened by the first factor, so that no part of the posterior is missed;
+#: it is close to 1 to keep the weights of the points similar. The weight of a component is raised to the
+#: power of the second value before it is drawn.
 WIDER, TEMPERED = 1.15, 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sum:
-    """Gaussians: ln weights (k,), means (k, 3), precisions (k, 3, 3)."""
+    """Mixture of Gaussians: ln weights (k,), means (k, 3), precisions (k, 3, 3)."""
 
     weight: NDArray[np.float64]
     mean: NDArray[np.float64]
@@ -185,13 +186,13 @@ class _Sum:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GeometrySample:
-    """Points of theta with what they were drawn from.
+    """Points of theta and their importance weights.
 
     Attributes
     ----------
     points : ndarray, shape (points, 3)
     log_weight : ndarray, shape (points,)
-        ln of the prior over the density that the points were drawn from.
+        ln of the ratio of the prior to the density from which the points were drawn.
     """
 
     points: NDArray[np.float64]
@@ -201,14 +202,14 @@ class GeometrySample:
 def sample_geometry(
     grains: list[Likelihoods], nothing: NDArray[np.float64], prior: GeometryPrior
 ) -> GeometrySample:
-    """Points where the grains, together, say that theta is.
+    """Draw points from an approximation of the posterior of theta given all grains.
 
     Parameters
     ----------
     grains : list of Likelihoods
-        Of each grain's placements, the probabilities of their phases included.
+        One per grain, of its placements; including the probabilities of their phases.
     nothing : ndarray, shape (grains,)
-        ln evidence of none of them.
+        ln evidence that a grain is none of them.
     prior : GeometryPrior
     """
     mean, precision = prior.mean, prior.precision
@@ -224,7 +225,7 @@ def sample_geometry(
 
 
 def _multiplied(total: _Sum, grain: Likelihoods, nothing: float) -> _Sum:
-    """The sum times a grain's: each member with each placement, or with none."""
+    """Multiply the mixture by that of a grain: each component with each placement, or with none."""
     weight = total.weight[:, None] + grain.marginal(total.mean[:, None], total.precision[:, None])
     both = np.concatenate([weight.ravel(), total.weight + nothing])
     largest = _largest(both, 8 * MEMBERS)
@@ -239,13 +240,13 @@ def _multiplied(total: _Sum, grain: Likelihoods, nothing: float) -> _Sum:
 
 
 def _largest(values: NDArray[np.float64], number: int) -> NDArray[np.intp]:
-    """Where the largest values are, these first."""
+    """Indices of the largest values, largest first."""
     some = np.argpartition(-values, number)[:number] if number < len(values) else np.arange(len(values))
     return some[np.argsort(-values[some])]
 
 
 def _merged(total: _Sum) -> _Sum:
-    """The largest members, those in one place as one; the largest weights come first."""
+    """Keep the components with the largest weights, merging those at the same place; largest first."""
     cell = np.rint(total.mean / SAME).astype(np.int64)
     cell -= cell.min(axis=0)
     across = cell.max(axis=0) + 1
@@ -259,7 +260,7 @@ def _merged(total: _Sum) -> _Sum:
 
 
 def _draw(total: _Sum, prior: GeometryPrior) -> GeometrySample:
-    """Points of the sum, widened, one in twenty of them of the prior."""
+    """Draw points from the widened mixture; one in twenty is drawn from the prior."""
     share = np.exp(TEMPERED * (total.weight - total.weight.max()))
     share = np.append(0.95 * share / share.sum(), 0.05)
     means = np.concatenate([total.mean, prior.mean[None]])
@@ -276,7 +277,7 @@ def _draw(total: _Sum, prior: GeometryPrior) -> GeometrySample:
 def _log_normal(
     theta: NDArray[np.float64], means: NDArray[np.float64], precisions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """ln density of each point by each of some Gaussians, shape (Gaussians, points)."""
+    """ln density of each Gaussian at each point, shape (Gaussians, points)."""
     apart = theta - means[:, None]
     distance = ((apart @ precisions) * apart).sum(axis=2)
     norm = np.log(np.linalg.det(precisions)) - 3 * np.log(2 * np.pi)
@@ -286,10 +287,10 @@ def _log_normal(
 
 @lru_cache(maxsize=1)
 def _normal_points() -> NDArray[np.float64]:
-    """Evenly spread normal deviates, shape (points, 3): of Halton's sequence.
+    """Quasi-random normal deviates from a Halton sequence, shape (points, 3).
 
-    It is `scipy.stats.qmc.Halton(3, scramble=False)`; importing scipy.stats would take as long as all else
-    that an analysis imports.
+    They equal those of `scipy.stats.qmc.Halton(3, scramble=False)`. Importing scipy.stats would take as long
+    as all other imports of an analysis together.
     """
     even = np.stack([_radical_inverse(np.arange(1, POINTS + 1), base) for base in (2, 3, 5)], axis=1)
     points: NDArray[np.float64] = special.ndtri(np.clip(even, 1e-6, 1 - 1e-6))
@@ -297,7 +298,7 @@ def _normal_points() -> NDArray[np.float64]:
 
 
 def _radical_inverse(numbers: NDArray[np.intp], base: int) -> NDArray[np.float64]:
-    """Numbers with their digits in a base mirrored at the point, in [0, 1)."""
+    """Radical inverse: the digits of numbers in a base, mirrored at the radix point, in [0, 1)."""
     value, scale = np.zeros(len(numbers)), 1.0
     while numbers.any():
         numbers, digit = np.divmod(numbers, base)

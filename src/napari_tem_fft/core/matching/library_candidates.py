@@ -1,4 +1,4 @@
-"""Candidates from a library: phases with a zone of a grain's own plane cell; entries of one phase joined."""
+"""Select candidates from a library: phases with a zone that fits the plane cell of a grain's spots."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from .pair_index import PhaseIndex, build_index, index_key, join_indices
 from .params import MatchParams
 from .result import GrainMatch
 
-#: Phases that are weighed for one grain, and for an image; see tests/benchmarks/library_bench.py.
+#: Largest number of phases that are matched per grain, and per image; see tests/benchmarks/library_bench.py.
 MOST_A_GRAIN, MOST_AN_IMAGE = 120, 240
-#: Squared distance of a zone from a grain's cell over its errors, three numbers: 99.7 %.
+#: Largest squared distance of a zone from a grain's cell, in units of its errors: 99.7 % for three parameters.
 GATE = 14.0
-#: Stretch of an image, as a standard deviation, for which the first look allows where none is stated.
+#: Standard deviation of the stretch that the preselection allows for if none is stated.
 STRETCH = 0.01
-#: What is left of the errors of single spots in a cell that many of them make (share of `d_error`).
+#: Error of a cell that is fitted to many spots, as a share of the error of a single spot (`d_error`).
 OF_MANY = 0.7
-#: -ln of how probable it is that a crystal shows a coarser lattice than its own (its other spots are weak),
-#: and a finer one, by double diffraction.
+#: -ln of the probability that a crystal shows a coarser lattice than its own (because its other spots are
+#: weak), and a finer one (by double diffraction).
 WEAK_HALF, FORBIDDEN_SEEN = 3.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Entries of a library that are worth a full matching.
+    """Entries of a library that are selected for matching.
 
     Attributes
     ----------
     references : tuple of int
-        Numbers of the phases' reference entries, the most promising first.
+        Numbers of the reference entries of the phases, best first.
     zones : mapping of int to frozenset of tuple of int
-        For each entry of these phases (not the reference alone) the zone axes that can be meant.
+        The possible zone axes of each entry of these phases, not only of the reference entries.
     """
 
     references: tuple[int, ...]
@@ -52,13 +52,13 @@ def select_entries(
     params: MatchParams,
     scale_uncertainty: float,
 ) -> Selection:
-    """The entries that grains can be by the shape and size of their cells.
+    """Select the entries that fit the shape and size of the grains' cells.
 
     Parameters
     ----------
     library : PhaseLibrary
     cells : sequence of sequence of PlaneCell
-        For each grain the likely cells of its spots.
+        The likely cells of each grain's spots.
     params : MatchParams
     scale_uncertainty : float
         Relative standard uncertainty of the image's scale.
@@ -73,7 +73,7 @@ def select_entries(
         chosen = np.isin(references, references[firsts])
         for place, row in enumerate(firsts.tolist()):
             number = int(references[row])
-            # by place, so that every grain has its first ones in what an image may have
+            # by rank, so that the limit per image keeps the best entries of every grain
             best[number] = max(best.get(number, -np.inf), -float(place))
         for zone in zones[chosen].tolist():
             u, v, w = library.zone_uvw[zone].tolist()
@@ -91,7 +91,7 @@ def select_entries(
 def _fitting_zones(
     library: PhaseLibrary, cells: Sequence[PlaneCell], params: MatchParams, scale_uncertainty: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Zones that one grain's cells can be, each once, and how promising each is, ln."""
+    """Zones that fit the cells of one grain, each once, with their scores (ln)."""
     found: list[NDArray[np.intp]] = []
     merits: list[NDArray[np.float64]] = []
     for cell in cells if len(library.zone_entry) else ():
@@ -118,10 +118,10 @@ def _fitting_zones(
 def _lattices_of(
     cell: PlaneCell, params: MatchParams, scale_uncertainty: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Lattices that a crystal can have whose spots make this cell: shape, its covariance, ln of the prior.
+    """Possible lattices of a crystal whose spots have a given cell: shape, its covariance, ln of the prior.
 
-    It is the cell itself; finer ones, of which the spots show a part; coarser ones, where spots that are
-    forbidden are seen.
+    These are the cell itself, finer reciprocal lattices of which only some spots are seen, and coarser ones
+    if forbidden reflections are seen.
     """
     basis, count = cell.vectors(), len(cell.spots)
     turns, priors = [np.eye(2)], [0.0]
@@ -147,28 +147,27 @@ def _lattices_of(
     return np.log(length), covariance, np.array(priors)
 
 
-#: Cells of one phase that differ less than this are one to the matcher (relative), and at most this many
-#: count.
+#: Cells of one phase with a smaller relative difference are treated as one; at most this many are kept.
 SAME_CELL, MOST_CELLS = 0.003, 5
 
 
 @dataclass(frozen=True, slots=True)
 class LibrarySearch:
-    """What was searched of the user's library, or what it holds where it was not asked.
+    """Description of a search of the user's library, or of a library that was not searched.
 
     Attributes
     ----------
     key : str
         Hash of the library.
     held : int
-        Structures in it.
+        Number of structures in the library.
     allowed : int
-        Those of the stated elements; all where none are stated.
+        Number of those of the stated elements; all if no elements are stated.
     pool : int
-        Phases that could have been named: those of the table, and those of the library that are allowed,
-        entries of one phase counted once; 0 where the library was not searched.
+        Number of phases that could have been named: those of the table and those allowed of the library,
+        where entries of one phase count once; 0 if the library was not searched.
     weighed : int
-        Phases of the library that fitted the shape of a grain's lattice.
+        Number of phases of the library that fitted the shape of a grain's lattice.
     by_elements : bool
     """
 
@@ -192,14 +191,14 @@ class LibrarySearch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LibraryCandidates:
-    """Candidates with those of a library.
+    """Candidates including those from a library.
 
     Attributes
     ----------
     phases : tuple of Phase
-        Those of the table, some with more references, then those of the library alone.
+        Phases of the table, some with additional references, followed by those only in the library.
     index : PhaseIndex
-        Of these and of the phases outside the candidates.
+        Index of these and of the phases outside the candidates.
     search : LibrarySearch
     """
 
@@ -218,20 +217,20 @@ def library_candidates(
     params: MatchParams,
     scale_uncertainty: float,
 ) -> LibraryCandidates:
-    """The candidates of an image's grains.
+    """Select the candidates for the grains of an image.
 
     Parameters
     ----------
     library : PhaseLibrary
         The entries that are allowed.
     table : sequence of Phase
-        Candidates that are weighed whatever the grains look like.
+        Candidates that are always matched.
     others : sequence of Phase
-        Outside the candidates.
+        Phases outside the candidates.
     index : PhaseIndex
-        Of table and others.
+        Index of table and others.
     grains, spots
-        Of the image.
+        Those of the image.
     params : MatchParams
     scale_uncertainty : float
     """
@@ -278,7 +277,7 @@ def library_candidates(
 def _kin_of(
     library: PhaseLibrary, stands: Mapping[int, str], table: Iterable[str]
 ) -> dict[str, frozenset[str]]:
-    """For candidates of the library alone those that are the same phase at another cell.
+    """Find, for candidates only in the library, those that are the same phase with another cell.
 
     Parameters
     ----------
@@ -304,7 +303,7 @@ def _kin_of(
 def _joined_index(
     index: PhaseIndex, table: int, alone: int, added: Sequence[tuple[int, int, Phase]], key: str
 ) -> PhaseIndex:
-    """The index with phases added behind the candidates of the table, and references to these."""
+    """Add phases behind the candidates of the table to the index, and references to the candidates."""
     behind = index.zone_phase >= table
     moved = replace(index, zone_phase=(index.zone_phase + alone * behind).astype(np.int32))
     new = build_index([phase for _, _, phase in added])
@@ -317,7 +316,7 @@ def _joined_index(
 
 
 def _distinct(library: PhaseLibrary, reference: NDArray[np.float64], fitting: Sequence[int]) -> list[int]:
-    """Entries of a phase whose cells the matcher can tell apart, the nearest to the reference first."""
+    """Entries of a phase whose cells the matcher can distinguish, nearest to the reference first."""
     own = np.log(reference)
     order = sorted(fitting, key=lambda e: (float(np.abs(np.log(library.reduced[e]) - own).max()), e))
     kept: list[int] = []
@@ -329,7 +328,7 @@ def _distinct(library: PhaseLibrary, reference: NDArray[np.float64], fitting: Se
 
 
 def label_of(library: PhaseLibrary, reference: int, phase: Phase) -> str:
-    """How a phase of the library is named: "Cu, Fm-3m; 5 entries, a 0.3607-0.3621 nm"."""
+    """Label of a phase of the library, such as "Cu, Fm-3m; 5 entries, a 0.3607-0.3621 nm"."""
     members = np.flatnonzero(library.references == reference)
     groups = {_short(library.identities.groups[n]) for n in members} - {_short(phase.space_group)}
     compositions = {library.identities.formulas[n] for n in members} | {phase.formula}
@@ -357,7 +356,7 @@ def _short(group: str) -> str:
 
 
 def with_labels(matches: Sequence[GrainMatch], phases: Sequence[Phase]) -> tuple[GrainMatch, ...]:
-    """The matches with the names of phases that stand for several references, and the nearest of these."""
+    """Add labels to matches with phases that have several references, and the nearest reference."""
     labels = {phase.id: phase.label for phase in phases if phase.label}
     return tuple(_with_labels(match, labels) for match in matches)
 
@@ -372,6 +371,6 @@ def _with_labels(match: GrainMatch, labels: Mapping[str, str]) -> GrainMatch:
 
 
 def same_axes(cell: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two cells are given on the same axes, so that their (hkl) mean the same planes."""
+    """Whether two cells use the same axes, so that their (hkl) mean the same planes."""
     edges = np.abs(np.array(cell[:3]) / np.array(other[:3]) - 1).max() < 2 * SAME_PHASE
     return bool(edges and np.abs(np.array(cell[3:]) - np.array(other[3:])).max() < 2)
