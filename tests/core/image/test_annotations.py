@@ -10,7 +10,7 @@ from forward_model import Optics, film_image
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams
 from napari_tem_fft.core.image.annotations import fill_annotations, find_annotations
 from napari_tem_fft.core.image.calibration import Calibration
-from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.image.micrograph import Micrograph, prepared_pixels
 from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
 from napari_tem_fft.core.progress import exhaust
 
@@ -63,17 +63,70 @@ def test_a_jpeg_of_a_bar_is_found_too():
     assert find_annotations(np.asarray(Image.open(buffer)))[425, 310]
 
 
+def bar_of(value, ink, frame=None):
+    def draw(to):
+        to.rectangle((0, 468, 512, 512), fill=value, outline=frame, width=2)
+        to.text((10, 482), "HV 300 kV  mag 380 kx  2026-01-01   10 nm", fill=ink)
+        for k in range(11):
+            to.rectangle((300 + 20 * k, 468, 301 + 20 * k, 476), fill=ink)
+
+    return draw
+
+
+def thin_bar(draw):
+    draw.rectangle((20, 470, 160, 470), fill=255)
+    draw.text((70, 474), "4 nm", fill=255)
+
+
+@pytest.mark.parametrize(
+    ("value", "ink", "frame"), [(255, 0, None), (0, 255, None), (128, 0, 0), (200, 40, None), (40, 255, 255)]
+)
+@pytest.mark.parametrize("turns", range(4))
+def test_a_data_bar_of_any_value_is_found_at_each_border(value, ink, frame, turns):
+    found = np.rot90(find_annotations(np.rot90(picture(bar_of(value, ink, frame)), turns)), -turns)
+    assert found[470:].all() and not found[:460].any()
+
+
+def test_a_data_bar_is_found_in_a_jpeg_and_after_resampling():
+    buffer, pixels = io.BytesIO(), picture(bar_of(255, 0))
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=75)
+    assert find_annotations(np.asarray(Image.open(buffer)))[470:].all()
+    assert find_annotations(np.asarray(Image.fromarray(pixels).resize((360, 360))))[331:].all()
+
+
+def test_a_bar_one_pixel_high_is_no_row_of_defects():
+    pixels = picture(thin_bar)
+    found = find_annotations(pixels)
+    assert found[470, 20:161].all()
+    micrograph = Micrograph(pixels, Calibration.real(PIXEL))
+    assert prepared_pixels(micrograph, found)[1] == 0 < prepared_pixels(micrograph)[1]
+
+
+def saturated(edge):
+    """A film beside vacuum below row `edge` that is as bright as the detector goes."""
+    return np.where(np.arange(512)[:, None] >= edge, 255, picture())
+
+
 @pytest.mark.parametrize(
     "pixels",
     [
         picture(),
+        saturated(420 + 0.03 * np.arange(512)),
+        saturated(420 + np.random.default_rng(5).normal(0, 1.5, 512)),
+        np.where(np.arange(512)[:, None] < 420, picture(), 121 + picture() % 5),  # flat, but noisy
+        np.where(
+            np.arange(512) < 150 + 9 * np.sin(np.arange(512) / 30)[:, None],
+            np.random.default_rng(1).poisson(0.2, (512, 512)),
+            picture() + 50.0,
+        ),
+        np.where(np.arange(512)[:, None] == 200, 255, picture()),  # a dead row
         np.where(np.hypot(*np.ogrid[-256:256, -256:256]) < 90, 0, picture() // 2 + 50),  # a hole
         np.full((64, 64), 7),
         np.where(
             np.arange(512)[None, :] + 9 * np.sin(np.arange(512) / 30)[:, None] < 200, 0, picture() // 2 + 50
         ),
     ],
-    ids=["film", "hole", "constant", "dark vacuum"],
+    ids=["film", "tilted", "rough", "flat", "few counts", "dead row", "hole", "constant", "dark vacuum"],
 )
 def test_what_a_micrograph_shows_is_no_annotation(pixels):
     assert find_annotations(pixels) is None

@@ -1,6 +1,7 @@
 """What a program has burnt into an image: data bars, scale bars, labels in boxes. None of it is specimen.
 
-It has one value exactly, the darkest or brightest of the image, and the straight borders of a rectangle.
+It has one value exactly and the straight borders of a rectangle. Inside the image that value is the darkest
+or brightest; a data bar along a border of the image may have any value, and is known by the letters in it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from scipy import ndimage
 LONGEST, SHORTEST = 20, 3
 #: Least share of a rectangle's border, and of its interior, that has one value; letters fill the rest.
 BORDER, FILLED = 0.97, 0.5
+#: A bar of fewer than SHORTEST pixels is at least this long, and ends inside the image: a dead line does not.
+THINNEST_LONGEST = 40
 #: A rectangle holds letters if less than this share of it has its value.
 FULL = 0.995
 #: Letters of the same value belong to a bar if they lie within this many of its heights, or pixels.
@@ -23,6 +26,14 @@ LETTERS_NEAR, LEAST_NEAR = 3.0, 30
 LETTER, SMALL = 7, 0.02
 #: In an 8-bit image, values that differ by no more than this count as equal, because JPEG changes them.
 JPEG_STEP = 4
+#: A data bar's own value fills at least this share of each of its lines, letters or not, and TICKED of one of
+#: the last EDGE (a block of JPEG); then the share falls by STEP from one line to the next. No vacuum has a
+#: border as straight.
+LETTERED, TICKED, EDGE, STEP = 0.25, 0.9, 8, 0.4
+#: Its value is read from these lines, counted from the border, since there may be a frame around it.
+INSIDE_FRAME = slice(3, 6)
+#: At least so many of its pixels are letters: they differ from its value by this share of the image's range.
+INK, CONTRAST = 30, 0.25
 #: The mask is dilated by this many pixels, because letters have soft edges and images are resampled.
 SOFT = 3
 #: Largest share of the image that annotations cover.
@@ -60,6 +71,10 @@ def find_annotations(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     for same in (pixels <= low + step, pixels >= high - step):
         if np.count_nonzero(same) >= LONGEST * SHORTEST:
             found |= _annotations_of(same)
+    for turned, mask in ((pixels, found), (pixels.T, found.T)):
+        for lines, covered in ((turned, mask), (turned[::-1], mask[::-1])):
+            depth = _data_bar(lines, step, CONTRAST * (high - low))
+            covered[: depth + SOFT if depth else 0] = True
     if not found.any() or found.mean() > MOST:
         return None
     return found
@@ -75,6 +90,7 @@ def _annotations_of(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
         for box in ndimage.find_objects(solid)
         if max(s.stop - s.start for s in box) >= LONGEST and _is_rectangle(same[box])
     ]
+    bars += _thin_bars(same)
     found = np.zeros(same.shape, bool)
     for bar in bars:
         found[bar] = True
@@ -90,6 +106,40 @@ def _annotations_of(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if bars:
         found = ndimage.binary_dilation(found, square, iterations=SOFT)
     return found
+
+
+def _thin_bars(same: NDArray[np.bool_]) -> list[tuple[slice, ...]]:
+    """Scale bars of one or two lines of pixels, along either axis."""
+    bars = []
+    for turned, axes in ((same, 1), (same.T, -1)):
+        runs, _ = ndimage.label(ndimage.binary_opening(turned, np.ones((1, THINNEST_LONGEST), bool)))
+        for box in ndimage.find_objects(runs):
+            across, along = box
+            inside = along.start > 0 and along.stop < turned.shape[1]
+            if inside and across.stop - across.start < SHORTEST and turned[box].all():
+                around = turned[max(across.start - 1, 0) : across.stop + 1, along]
+                if np.count_nonzero(around) < 1.5 * turned[box].size:  # not one of many in dark vacuum
+                    bars.append(box[::axes])
+    return bars
+
+
+def _data_bar(lines: NDArray[Any], step: int, contrast: float) -> int:
+    """Depth of the data bar that begins with the first line, in lines; 0 if there is none."""
+    values, counts = np.unique(lines[INSIDE_FRAME], return_counts=True)
+    if not len(counts) or counts.max() < LETTERED * counts.sum():
+        return 0
+    value, shares = float(values[np.argmax(counts)]), [1.0]
+    while len(shares) <= MOST * len(lines) and shares[-1] >= LETTERED:
+        line = lines[len(shares) + INSIDE_FRAME.start - 1].astype(float)
+        shares.append(float(np.mean(np.abs(line - value) <= step)))
+    falls = -np.diff(shares) >= STEP
+    ends = [k for k in np.flatnonzero(falls).tolist() if max(shares[max(k - EDGE, 0) : k + 1]) >= TICKED]
+    if not ends:
+        return 0
+    depth: int = ends[-1] + INSIDE_FRAME.start
+    # well inside: where vacuum is as bright as the detector goes, its border is as rough as the specimen's
+    ink = np.abs(lines[INSIDE_FRAME.start : max(depth - EDGE, 0)].astype(float) - value) > contrast
+    return depth if np.count_nonzero(ink) >= INK else 0
 
 
 def _is_rectangle(inside: NDArray[np.bool_]) -> bool:
