@@ -22,7 +22,7 @@ from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.nn.inference.model import load_predict, model_folder
 from napari_tem_fft.nn.inference.prepare import InputParams, network_input
-from napari_tem_fft.nn.simulation.imaging import SynthesisParams
+from napari_tem_fft.nn.simulation.conditions import SynthesisParams
 from napari_tem_fft.nn.simulation.synthesis import synthesise
 from napari_tem_fft.nn.training.dataset import Pairs, join_pairs, load_pairs, make_pairs, spectra_of, visible
 from napari_tem_fft.nn.training.evaluate import Known, compare, network_detector

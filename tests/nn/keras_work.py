@@ -13,7 +13,7 @@ from napari_tem_fft.io.readers.dm import read_micrograph
 from napari_tem_fft.nn.inference.model import ModelConfig, load_predict, model_folder
 from napari_tem_fft.nn.inference.prepare import InputParams, network_input, target
 from napari_tem_fft.nn.inference.unet import NetworkParams
-from napari_tem_fft.nn.simulation.imaging import SynthesisParams
+from napari_tem_fft.nn.simulation.conditions import SynthesisParams
 from napari_tem_fft.nn.training import dataset
 from napari_tem_fft.nn.training.keras_unet import import_keras, load_network, network_for, save_model
 from napari_tem_fft.nn.training.params import TrainParams

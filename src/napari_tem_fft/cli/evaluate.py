@@ -20,7 +20,7 @@ from ..io.phases.table import load_table
 from ..io.readers.dm import read_micrograph
 from ..nn.inference.model import DEFAULT, ModelError, load_predict, model_folder
 from ..nn.inference.prepare import InputParams
-from ..nn.simulation.imaging import SynthesisParams, without_crystals
+from ..nn.simulation.conditions import SynthesisParams, without_crystals
 from ..nn.simulation.synthesis import Truth, synthesise
 from ..nn.training.dataset import load_pairs, restore_inputs
 from ..nn.training.evaluate import (

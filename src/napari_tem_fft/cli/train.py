@@ -18,15 +18,15 @@ from ..core.parameters import parameters_of
 from ..io.phases.table import load_table
 from ..nn.inference.model import (
     CONFIG,
+    WEIGHTS,
     ModelConfig,
     ModelError,
     file_hash,
-    load_config,
     model_folder,
 )
 from ..nn.inference.prepare import InputParams
 from ..nn.inference.unet import NetworkParams
-from ..nn.simulation.imaging import SynthesisParams
+from ..nn.simulation.conditions import SynthesisParams
 from ..nn.training.dataset import Pairs, join_pairs, load_pairs, make_pairs
 from ..nn.training.keras_unet import import_keras, load_network
 from ..nn.training.params import FINE_TUNING, TrainParams
@@ -45,6 +45,7 @@ EXAMPLES = """\
 examples:
   napari-tem-fft train -o models/mine
   napari-tem-fft train -o models/mine --images 4000 --steps 6000 --base 24
+  napari-tem-fft train -o models/more --start spots --steps 2000 --rate 0.001
   napari-tem-fft train -o models/ours --finetune spots --pairs corrections"""
 #: First seeds of the training images and of the validation images.
 SEEDS = (1, 501)
@@ -69,6 +70,9 @@ def add_command(commands: Any, name: str) -> None:
     data.add_argument(
         "--workers", metavar="N", type=int, default=0, help="processes that make them (default: all)"
     )
+    data.add_argument(
+        "--start", metavar="MODEL", help="name or folder of a model whose weights are trained on"
+    )
     tune = parser.add_argument_group("fine-tuning")
     tune.add_argument("--finetune", metavar="MODEL", help="name or folder of the model to start from")
     tune.add_argument("--pairs", metavar="DIR", type=Path, help="corrected masks that were saved as pairs")
@@ -86,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if (args.finetune is None) != (args.pairs is None):
         raise UsageError("--finetune MODEL and --pairs DIR belong together")
+    if args.start is not None and args.finetune is not None:
+        raise UsageError("--finetune MODEL starts from that model; leave --start out")
     if (args.output / CONFIG).is_file():
         raise UsageError(f"{args.output} holds a model already; choose another folder")
     try:
@@ -100,21 +106,24 @@ def run(args: argparse.Namespace) -> int:
 def _train(args: argparse.Namespace) -> ModelConfig:
     from ..nn.training.train import train_steps
 
-    inputs = InputParams()
+    inputs, start, ancestry = InputParams(), None, ()
     network = _given_params(NetworkParams(), args, "network")
+    if args.start is not None:
+        old, start, ancestry = _model_to_start_from(args.start)
+        inputs, network = old.inputs, old.network
     params = _given_params(TrainParams(), args, "training")
     pairs = _make_pairs(args, "train", args.images, SEEDS[0], inputs)
     held_back = _make_pairs(args, "held-back", args.held_back, SEEDS[1], inputs)
     name = args.name or args.output.name
-    return _run_training(train_steps(args.output, name, pairs, held_back, inputs, network, params), args)
+    steps = train_steps(args.output, name, pairs, held_back, inputs, network, params, start, ancestry)
+    return _run_training(steps, args)
 
 
 def _fine_tune(args: argparse.Namespace) -> ModelConfig:
     from ..nn.training.corrections import load_pairs as load_corrections
     from ..nn.training.train import train_steps
 
-    folder = model_folder(args.finetune)
-    old, network = load_network(folder)
+    old, network, ancestry = _model_to_start_from(args.finetune)
     corrected = load_corrections(args.pairs)
     if not corrected:
         raise UsageError(f"{args.pairs}: holds no training pair (*.npz)")
@@ -124,12 +133,18 @@ def _fine_tune(args: argparse.Namespace) -> ModelConfig:
     if args.mix:
         repeats = max(args.mix // len(own), 1)  # as much weight as the simulated ones together
         pairs = join_pairs([own] * repeats + [_make_pairs(args, "train", args.mix, SEEDS[0], old.inputs)])
-    ancestry = (f"{old.name} {file_hash(folder / 'weights.keras')}", *load_config(folder).ancestry)
     steps = train_steps(
         args.output, args.name or args.output.name, pairs, own, old.inputs, old.network, params,
         start=network, ancestry=ancestry,
     )  # fmt: skip
     return _run_training(steps, args)
+
+
+def _model_to_start_from(name: str) -> tuple[ModelConfig, Any, tuple[str, ...]]:
+    """Configuration and network of a model, and the ancestry of what is made from it."""
+    folder = model_folder(name)
+    old, network = load_network(folder)
+    return old, network, (f"{old.name} {file_hash(folder / WEIGHTS)}", *old.ancestry)
 
 
 def _make_pairs(args: argparse.Namespace, part: str, count: int, seed: int, inputs: InputParams) -> Pairs:

@@ -172,21 +172,23 @@ def fringes(
     pixel_size: tuple[float, float],
     g: NDArray[np.float64],
     coefficients: NDArray[np.complex128],
-    bend: tuple[float, float] = (0.0, 0.0),
+    bend: NDArray[np.float64] | None = None,
 ) -> Image:
     """Sum of 2 Re(c exp(2 pi i g x)) over the box, for one g of each pair.
 
     Parameters
     ----------
-    bend : tuple of float, (y, x)
-        Relative change of g across 1 nm along either axis: a bent or strained crystal.
+    bend : ndarray, shape (2, 2), 1/nm, optional
+        A displacement by half of bend[i, j] x_j^2 along i, from the middle of the box: strain that changes
+        along y and along x on the diagonal, planes that turn off it, by 1 / radius of curvature a nanometre.
     """
+    chirp = g @ bend if bend is not None else np.zeros_like(g)
     y, x = (
         (np.arange(part.start, part.stop) - 0.5 * (part.start + part.stop)) * p
         for part, p in zip((shape.rows, shape.columns), pixel_size, strict=True)
     )
-    py = 2 * np.pi * g[:, :1] * (y + 0.5 * bend[0] * y**2)
-    px = 2 * np.pi * g[:, 1:] * (x + 0.5 * bend[1] * x**2)
+    py = 2 * np.pi * (g[:, :1] * y + 0.5 * chirp[:, :1] * y**2)
+    px = 2 * np.pi * (g[:, 1:] * x + 0.5 * chirp[:, 1:] * x**2)
     along = 2 * coefficients[:, None] * np.exp(1j * py)
     left = np.concatenate([along.real, -along.imag]).astype(np.float32)
     right = np.concatenate([np.cos(px), np.sin(px)]).astype(np.float32)

@@ -1,17 +1,19 @@
 """Training images by a physical forward model, with the truth of every Bragg spot.
 
 A random specimen (amorphous film, vacuum edges and holes, faceted crystals of 3 nm up to more than the
-field, lattices at random or of the phase table at random zones) under a random lens and camera. What is
-true of a reflection is its frequency and its **SNR**: the power that it is expected to have, from the
-model's own amplitudes, in the best of the local windows (Hann, 11 nm, half overlap) or in the transform of
-the whole image, whichever shows it better, over the mean noise power there. From `VISIBLE` on it is a spot
-to be found; below `FAINT` it is none; between the two it counts neither way.
+field, bent or not, lattices at random or of the phase table at random zones, particles of curved planes)
+under a random lens and camera or a scanned probe; some images are then filtered, resampled, stored in 8 bits
+or as JPEG, or labelled. What is true of a reflection is its frequency and its **SNR**: the power that it is
+expected to have, from the model's own amplitudes, in the best of the local windows (Hann, 11 nm, half
+overlap) or in the transform of the whole image, whichever shows it better, over the mean noise power there.
+From `VISIBLE` on it is a spot to be found; below `FAINT` it is none; between the two it counts neither way.
+Of planes that turn or whose spacing drifts, every frequency that some window sees is such a reflection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,19 @@ from ...core.crystal.phase import Phase
 from ...core.fourier.stft import WindowParams, window_line, window_pixels
 from ...core.image.calibration import Calibration
 from ...core.image.micrograph import Micrograph
+from .conditions import (
+    SynthesisParams,
+    drawn_bend,
+    drawn_camera,
+    drawn_lens,
+    drawn_scan,
+    drawn_support,
+    log_uniform,
+    processed,
+)
 from .crystals import (
     FIRST_HALF,
+    LARGEST_G,
     ORDER,
     Lattice,
     Shape,
@@ -36,21 +49,20 @@ from .crystals import (
     tilt,
     zone_lattice,
 )
+from .curved import ALONG, Stack, arc_power, layer_fringes, random_stacks
 from .imaging import (
     FILM_FALL,
     Camera,
     Image,
     Lens,
-    SynthesisParams,
-    drawn_camera,
-    drawn_lens,
-    drawn_support,
+    Probe,
+    Scan,
     expose,
     film_amplitude,
-    log_uniform,
-    low_pass,
+    smooth_field,
     surroundings,
 )
+from .processing import low_pass
 
 #: SNR above which spots should be found, and below which they are invisible.
 VISIBLE, FAINT = 14.0, 7.0
@@ -60,6 +72,9 @@ MOST_BENT = 4e-5
 SECOND_ORDER_NYQUIST = 14.0
 #: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
 STRONGEST, MOST_PHASE = 0.35, 0.6
+#: What lies this far below an arc's strongest part, and is taken for no more than doubtful: most of it is the
+#: strong part's lobes.
+ARC_RANGE = 0.1
 #: Approximate pixel size of the maps of the crystals' true extent, nm.
 TRUE_PIXEL = 0.2
 
@@ -87,6 +102,12 @@ class Truth:
         """The result of a low-pass filter: frequencies below `limit` in cycles per pixel."""
         kept = np.hypot(*(self.g * np.array(pixel_size)).T) < limit
         return Truth(self.g[kept], self.snr[kept], self.size[kept], self.grain[kept])
+
+    def kept(self, share: NDArray[np.float64]) -> Truth:
+        """The reflections of which a share, shape (n,), of the SNR is left, and at least an SNR of 1."""
+        snr = self.snr * share
+        left = snr > 1.0
+        return Truth(self.g[left], snr[left], self.size[left], self.grain[left])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,22 +186,35 @@ def synthesise(
         Lattices are taken from their zones and from random ones by halves; may be empty.
     """
     params = params or SynthesisParams()
-    rng = np.random.default_rng([seed, index])
+    rng, more = np.random.default_rng([seed, index]), np.random.default_rng([seed, index, 1])
     scene = _Scene.draw_conditions(rng, params)
+    if more.random() < params.scanned:
+        scene.scan_instead(more)
+    particles = int(more.integers(1, 5)) if more.random() < params.curved else 0
+    alone = bool(particles) and more.random() < 0.5
     placed = [
-        _place_grain(scene, number, phases, params, rng) for number in range(_number(scene, params, rng))
+        _place_grain(scene, number, phases, params, rng, more)
+        for number in range(0 if alone else _number(scene, params, rng))
     ]
+    curved = [_place_stacks(scene, len(placed) + k, params, more) for k in range(particles)]
     pixels = expose(
-        scene.film, scene.potential, scene.pixel_size, scene.lens, scene.camera, scene.second_order, rng
-    )
-    truth = _join_truths([reflections for reflections, _ in placed])
+        scene.film, scene.potential, scene.pixel_size, scene.lens, scene.camera, scene.second_order, rng,
+        scene.scan,
+    )  # fmt: skip
+    truth = _join_truths([*(reflections for reflections, _ in placed), *curved])
+    if scene.scan is not None:
+        truth = replace(truth, g=scene.scan.sheared(truth.g)).kept(scene.scan.kept(truth.g))
     if rng.random() < 0.03:
         pixels, limit = low_pass(pixels, rng)
         truth = truth.below(limit, scene.pixel_size)
-    micrograph = Micrograph(pixels, Calibration.real(scene.pixel_size), f"synthetic {seed}-{index}")
+    pixel_size = scene.pixel_size
+    for step in processed(pixels, pixel_size, more, params):
+        pixels, pixel_size, truth = step.pixels, step.pixel_size, truth.kept(step.kept_at(truth.g))
+    micrograph = Micrograph(pixels, Calibration.real(pixel_size), f"synthetic {seed}-{index}")
     window = 11.0 if rng.random() < 0.75 else rng.uniform(*params.window)
     grains = tuple(grain for _, grain in placed if grain is not None)
-    return Synthetic(micrograph, truth, float(window), grains, scene.lens)
+    lens = scene.lens if isinstance(scene.lens, Lens) else None
+    return Synthetic(micrograph, truth, float(window), grains, lens)
 
 
 @dataclass(slots=True, eq=False)
@@ -188,7 +222,7 @@ class _Scene:
     """A specimen to which crystals are added; its potential extends `around` it by these pixels."""
 
     pixel_size: tuple[float, float]
-    lens: Lens
+    lens: Lens | Probe
     camera: Camera
     second_order: float
     film_strength: float
@@ -196,6 +230,7 @@ class _Scene:
     film: Image
     potential: Image
     around: tuple[tuple[int, int], ...]
+    scan: Scan | None = None
 
     @classmethod
     def draw_conditions(cls, rng: np.random.Generator, params: SynthesisParams) -> _Scene:
@@ -221,6 +256,13 @@ class _Scene:
             np.pad(support * np.float32(rng.uniform(0.05, 0.5)), around, "symmetric"),
             around,
         )
+
+    def scan_instead(self, rng: np.random.Generator) -> None:
+        """A scanned probe instead of the lens, over a specimen of blurred, uneven thickness."""
+        self.lens, self.camera, self.scan = drawn_scan(rng, self.camera)
+        self.second_order = 0.0
+        uneven = smooth_field(self.potential.shape, rng, int(rng.integers(2, 16)))
+        self.potential += np.float32(rng.uniform(0.0, 0.15)) * (1 + uneven)
 
     def noise(self, g: NDArray[np.float64], support: float) -> NDArray[np.float64]:
         """Noise power of a pixel at frequencies, shape (n,), where the film is `support` thick."""
@@ -254,6 +296,7 @@ def _place_grain(
     phases: Sequence[Phase],
     params: SynthesisParams,
     rng: np.random.Generator,
+    more: np.random.Generator,
 ) -> tuple[Truth, TrueGrain | None]:
     """Add a crystal; return the truth of its reflections, and of the crystal if it is in the field."""
     extent = np.array(scene.film.shape) * scene.pixel_size
@@ -261,13 +304,16 @@ def _place_grain(
     diameter = log_uniform(rng, (min(params.diameter[0], largest), largest))
     centre = rng.uniform(-0.1, 1.1, 2) * extent
     lattice = _lattice(phases, rng)
+    if scene.scan is not None:  # columns of atoms are bright, whatever the lens would make of them
+        lattice = Lattice(lattice.basis, np.abs(lattice.strength).astype(complex))
+    bend = drawn_bend(more, params, diameter) if more.random() < params.bent else None
     field, middle = scene.film.shape, (float(centre[0]), float(centre[1]))
     whole = facet_shape(field, scene.pixel_size, middle, diameter, lattice, rng, scene.around)
     shape = whole.within(field) if whole is not None else None
     if whole is None or shape is None or not (shape.depth > 0).any():
         return _join_truths([]), None
     height = thickness(whole, edge=rng.uniform(0.1, 0.4), slope=rng.uniform(0.5, 6.0))
-    reflections = _shine(scene, number, lattice, whole, height, params, rng)
+    reflections = _shine(scene, number, lattice, whole, height, params, rng, bend)
     return reflections, _true_grain(number, lattice, whole, shape, scene.pixel_size)
 
 
@@ -293,6 +339,7 @@ def _shine(
     whole_height: Image,
     params: SynthesisParams,
     rng: np.random.Generator,
+    strong_bend: NDArray[np.float64] | None,
 ) -> Truth:
     """Scale a crystal to a drawn SNR, add its fringes, and return the SNR of each in the image."""
     shape = whole.within(scene.film.shape)
@@ -316,14 +363,23 @@ def _shine(
     most = min(most, MOST_PHASE / (2 * float(np.abs(lattice.strength).max())))
     scale = min(np.sqrt(wanted), most)
     both = scale * linear + 0.5 * scene.second_order * scale**2 * fftconvolve(linear, linear, mode="same")
-    bend = _add(scene, whole, whole_height, lattice, scale, seen, rng)
+    bend = _add(scene, whole, whole_height, lattice, scale, seen, rng, strong_bend)
     image = scene.film.shape[0], scene.film.shape[1]
+    size = float(2 * np.sqrt(float((height > 0.5).sum()) * np.prod(scene.pixel_size) / np.pi))
+    white = np.abs(both[FIRST_HALF]) ** 2 / noise
+    if strong_bend is not None:
+        middle = tuple(
+            0.5 * (side.start + side.stop) * p
+            for side, p in zip((whole.rows, whole.columns), scene.pixel_size, strict=True)
+        )
+        seen &= white * float(height.sum()) > 1.0
+        windows = window_views(image, scene.pixel_size, shape, height)
+        return drifting(windows, g[seen], white[seen], bend, (middle[0], middle[1]), size, number)
     areas = np.maximum(
-        best_window_area(image, scene.pixel_size, shape, height),
+        float(window_views(image, scene.pixel_size, shape, height).area.max()),
         whole_image_area(image, scene.pixel_size, shape, height, g, bend),
     )
-    snr = np.abs(both[FIRST_HALF]) ** 2 * areas / noise
-    size = 2 * np.sqrt(float((height > 0.5).sum()) * np.prod(scene.pixel_size) / np.pi)
+    snr = white * areas
     kept = seen & (snr > 1.0)
     return Truth(g[kept], snr[kept], np.full(kept.sum(), size), np.full(kept.sum(), number, np.intp))
 
@@ -336,21 +392,23 @@ def _add(
     scale: float,
     seen: NDArray[np.bool_],
     rng: np.random.Generator,
-) -> tuple[float, float]:
+    strong_bend: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
     """Add a crystal's potential to the scene and return the crystal's bend."""
     g, strength = lattice.frequencies()[FIRST_HALF][seen], scale * lattice.strength[FIRST_HALF][seen]
     strong = np.abs(strength) > 1e-4 * np.abs(strength).max()
     bent = rng.random() < 0.3
-    bend = rng.normal(0.0, MOST_BENT, 2) if bent else np.zeros(2)
+    bend = np.diag(rng.normal(0.0, MOST_BENT, 2)) if bent else np.zeros((2, 2))
+    bend = bend if strong_bend is None else strong_bend
     potential = np.full(shape.depth.shape, np.float32(rng.uniform(0.0, 0.3)))
     if strong.any():
-        potential += fringes(shape, scene.pixel_size, g[strong], strength[strong], (bend[0], bend[1]))
+        potential += fringes(shape, scene.pixel_size, g[strong], strength[strong], bend)
     box = (
         slice(side.start + before, side.stop + before)
         for side, (before, _) in zip((shape.rows, shape.columns), scene.around, strict=True)
     )
     scene.potential[tuple(box)] += height * potential
-    return float(bend[0]), float(bend[1])
+    return np.asarray(bend)
 
 
 def _inner_window(shape: Shape, height: Image) -> Image:
@@ -376,23 +434,143 @@ def _join_truths(parts: Sequence[Truth]) -> Truth:
     return Truth(*(np.concatenate(column) for column in columns))
 
 
-def best_window_area(
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowViews:
+    """What the local windows of an image (of the usual size) see of a grain.
+
+    Attributes
+    ----------
+    area : ndarray, shape (rows, columns)
+        Of the grain, in pixels, over the sum of a window's squares.
+    middle : ndarray, shape (rows, columns, 2), (y, x), nm
+        Middle of what is seen.
+    spread : ndarray, shape (rows, columns, 2), nm
+        Standard deviation of its places.
+    """
+
+    area: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def window_views(
     image_shape: tuple[int, int], pixel_size: tuple[float, float], shape: Shape, height: Image
-) -> float:
-    """Area in pixels that the best of an image's local windows (of the usual size) sees of a grain."""
+) -> WindowViews:
+    """What the windows see of a grain whose part in the image is `shape`."""
     sides = window_pixels(image_shape, pixel_size, WindowParams())
-    sums, squares = [], []
+    weights, squares = [], []
     for n, side, pixel, box in zip(image_shape, sides, pixel_size, (shape.rows, shape.columns), strict=True):
         line = window_line(n, side, pixel)
-        weights = np.zeros((len(line.starts), box.stop - box.start), np.float32)
-        for row, start, taper in zip(weights, line.starts, line.tapers, strict=True):
+        tapers = np.zeros((len(line.starts), box.stop - box.start), np.float32)
+        for row, start, taper in zip(tapers, line.starts, line.tapers, strict=True):
             low, high = max(start, box.start), min(start + side, box.stop)
             if low < high:
                 row[low - box.start : high - box.start] = taper[low - start : high - start]
-        sums.append(weights)
+        place = ((np.arange(box.start, box.stop) + 0.5) * pixel).astype(np.float32)
+        weights.append([tapers, tapers * place, tapers * place**2])
         squares.append(np.sum(line.tapers.astype(np.float64) ** 2, axis=1))
-    seen = (sums[0] @ height @ sums[1].T).astype(np.float64)
-    return float((seen**2 / np.outer(*squares)).max())
+    (rows, y1, y2), (columns, x1, x2) = weights
+    by_row, by_column = rows @ height, height @ columns.T
+    seen = (by_row @ columns.T).astype(np.float64)
+    moments = [y1 @ by_column, by_row @ x1.T, y2 @ by_column, by_row @ x2.T]
+    first_y, first_x, second_y, second_x = (m / np.maximum(seen, 1e-9) for m in moments)
+    middle = np.stack([first_y, first_x], axis=-1)
+    variance = np.stack([second_y, second_x], axis=-1) - middle**2
+    return WindowViews(seen**2 / np.outer(*squares), middle, np.sqrt(np.maximum(variance, 0)))
+
+
+def drifting(
+    windows: WindowViews,
+    g: NDArray[np.float64],
+    white: NDArray[np.float64],
+    bend: NDArray[np.float64],
+    origin: tuple[float, float],
+    size: float,
+    number: int,
+) -> Truth:
+    """The reflections that the windows see of a bent crystal: one each `ALONG` of the way that each g drifts.
+
+    A window in which g changes by c along a nanometre sees a spread spot: over a Gaussian weight of standard
+    deviation s its power falls to 1 / sqrt(1 + (2 pi c s^2)^2).
+
+    Parameters
+    ----------
+    g : ndarray, shape (n, 2), (y, x), 1/nm
+        At `origin`, (y, x), nm.
+    white : ndarray, shape (n,)
+        SNR of each in a pixel.
+    bend : ndarray, shape (2, 2)
+        As `fringes` takes it.
+    size : float, nm
+        Of the crystal.
+    """
+    looked = windows.area > 1e-3 * windows.area.max(initial=0.0)
+    chirp = g @ bend
+    local = g[:, None] + chirp[:, None] * (windows.middle[looked] - origin)
+    spread = windows.spread[looked]
+    power = 1 / np.sqrt(1 + (2 * np.pi * chirp[:, None] * spread**2) ** 2)
+    snr = white[:, None] * windows.area[looked] * power.prod(axis=-1)
+    blurred = 1 / np.maximum(3 * np.hypot(*np.moveaxis(chirp[:, None] * spread, -1, 0)), 1e-6)
+    parts = []
+    for places, each, wide in zip(local, snr, blurred, strict=True):
+        order = np.argsort(-each)
+        _, first = np.unique(np.rint(places[order] / ALONG), axis=0, return_index=True)
+        best = order[first[each[order[first]] > 1.0]]
+        sizes = np.minimum(size, wide[best])
+        parts.append(Truth(places[best], each[best], sizes, np.full(len(best), number, np.intp)))
+    return _join_truths(parts)
+
+
+def _place_stacks(scene: _Scene, number: int, params: SynthesisParams, rng: np.random.Generator) -> Truth:
+    """Add a particle of curved planes; return the truth of its arcs."""
+    shape = scene.film.shape[0], scene.film.shape[1]
+    extent = shape[0] * scene.pixel_size[0], shape[1] * scene.pixel_size[1]
+    stacks = random_stacks(rng, extent, params.curvature, params.layer)
+    second, wanted = rng.uniform(0.0, 0.3), log_uniform(rng, params.best_snr)
+    pedestal = np.float32(rng.uniform(0.0, 0.2))
+    arcs = [[_arc(scene, stack, order, shape) for order in (1, 2)] for stack in stacks]
+    power = max((float((0.25 * t**2 * w).max(initial=0.0)) for (_, t, w), _ in arcs), default=0.0)
+    if power == 0:
+        return _join_truths([])
+    transfer = max(float(np.abs(t).max(initial=0.0)) for (_, t, _), _ in arcs)
+    amplitude = min(np.sqrt(wanted / power), MOST_PHASE, STRONGEST / transfer)
+    parts = []
+    for stack, (first, double) in zip(stacks, arcs, strict=True):
+        found = layer_fringes(stack, shape, scene.pixel_size, scene.around, (1.0, second))
+        if found is None:
+            continue
+        box, fringe, cover = found
+        scene.potential[box] += np.float32(amplitude) * fringe + pedestal * cover
+        linear = 0.5 * amplitude * first[1], 0.5 * amplitude * second * double[1]
+        if len(double[0]):  # what the squared contrast adds, from the first arc where it points the same way
+            strongest = float(np.abs(linear[0]).max(initial=0.0))
+            linear = linear[0], np.abs(linear[1]) + 0.5 * scene.second_order * strongest**2
+        for (g, _, white), contrast in zip((first, double), linear, strict=True):
+            snr = contrast**2 * white
+            snr = np.where(
+                snr < ARC_RANGE * snr.max(initial=0.0), np.minimum(snr, 0.5 * (FAINT + VISIBLE)), snr
+            )
+            kept = snr > 1.0
+            size, label = np.full(kept.sum(), stack.straight), np.full(kept.sum(), number, np.intp)
+            parts.append(Truth(g[kept], snr[kept], size, label))
+    return _join_truths(parts)
+
+
+def _arc(
+    scene: _Scene, stack: Stack, order: int, shape: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Frequencies of an arc, the contrast transfer there, and the SNR of a contrast of unit amplitude."""
+    g, area = arc_power(stack, order, shape, scene.pixel_size)
+    inside = np.abs(g).max(axis=1, initial=0.0) < 0.5 / max(scene.pixel_size)
+    inside &= np.hypot(*g.T) < LARGEST_G
+    g, area = g[inside], area[inside]
+    (top, bottom), (left, right) = (
+        (int(max(a / p, 0)), int(max(b / p, 1)) + 1)
+        for (a, b), p in zip(stack.box(), scene.pixel_size, strict=True)
+    )
+    under = scene.support[top:bottom, left:right]
+    support = float(under.mean()) if under.size else 0.0
+    return g, scene.contrast(g), area / scene.noise(g, support)
 
 
 def whole_image_area(
@@ -401,7 +579,7 @@ def whole_image_area(
     shape: Shape,
     height: Image,
     g: NDArray[np.float64],
-    bend: tuple[float, float],
+    bend: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Area in pixels that a Hann window over the whole image sees of a grain, for each g, shape (n,).
 
@@ -413,7 +591,7 @@ def whole_image_area(
     ]
     seen = float(tapers[0] @ height @ tapers[1])
     area = seen**2 / (0.375**2 * image_shape[0] * image_shape[1])
-    if not any(bend) or seen == 0:
+    if not bend.any() or seen == 0:
         return np.full(len(g), area)
     marginals = (tapers[0] * (height @ tapers[1]), tapers[1] * (tapers[0] @ height))
     boxes = (shape.rows, shape.columns)
@@ -421,7 +599,7 @@ def whole_image_area(
         place = (np.arange(box.start, box.stop) - 0.5 * (box.start + box.stop)) * size
         # the linear part of the phase only moves the spot
         centred = place - (weight @ place) / weight.sum()
-        phase = np.pi * bend[axis] * g[:, axis, None] * centred**2
+        phase = np.pi * (g @ bend)[:, axis, None] * centred**2
         kept = np.abs(np.exp(1j * phase) @ weight) / weight.sum()
         area = area * kept**2
     return np.broadcast_to(area, (len(g),)).astype(np.float64)

@@ -29,7 +29,7 @@ from ...core.fourier.stft import WindowParams
 from ...core.fourier.threads import processors
 from ...core.image.micrograph import Micrograph, prepared_pixels
 from ..inference.prepare import CHANNELS, InputParams, mirror, network_input, radius_plane, target
-from ..simulation.imaging import SynthesisParams
+from ..simulation.conditions import SynthesisParams
 from ..simulation.synthesis import FAINT, VISIBLE, Truth, synthesise
 
 #: Channels that are stored; |g| is the same for all images.

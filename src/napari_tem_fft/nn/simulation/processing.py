@@ -1,0 +1,161 @@
+"""What happens to a recorded image before it is analysed: filters, another pixel size, 8 bits, JPEG, text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+from scipy import fft, ndimage
+
+from .imaging import Image
+
+#: Side of a JPEG block, pixels.
+BLOCK = 8
+#: Standard deviation of the Gaussian filter before an image is made smaller, in the new pixels: its
+#: transfer is 0.17 at the new Nyquist frequency.
+BEFORE_SHRINKING = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Processed:
+    """An image after a step.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32
+    pixel_size : tuple of float, (y, x), nm
+    limit : float
+        Largest frequency that is left, 1/nm.
+    kept : ndarray, shape (8, 8)
+        Share of the SNR that is left at multiples of 1/16 cycle per pixel along y and x.
+    """
+
+    pixels: Image
+    pixel_size: tuple[float, float]
+    limit: float = np.inf
+    kept: NDArray[np.float64] | None = None
+
+    def kept_at(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the SNR that is left at frequencies, shape (n, 2), 1/nm."""
+        share = (np.hypot(*g.T) < self.limit).astype(float)
+        if self.kept is None:
+            return share
+        cell = np.rint(np.abs(g) * np.array(self.pixel_size) * 2 * BLOCK).astype(np.intp)
+        return np.asarray(share * self.kept[tuple(np.minimum(cell, BLOCK - 1).T)])
+
+
+def low_pass(pixels: Image, rng: np.random.Generator) -> tuple[Image, float]:
+    """A low-pass filtered image, and its sharp cut-off frequency, cycles per pixel."""
+    spectrum = fft.rfft2(pixels)
+    gy, gx = fft.fftfreq(pixels.shape[0])[:, None], fft.rfftfreq(pixels.shape[1])[None, :]
+    limit = float(rng.uniform(0.2, 0.45))
+    spectrum[np.hypot(gy, gx) > limit] = 0
+    return fft.irfft2(spectrum, s=pixels.shape), limit
+
+
+def smoothed(pixels: Image, rng: np.random.Generator) -> Image:
+    """An image after a Gaussian filter of 0.5 to 1.3 pixels: signal and noise fall alike."""
+    return np.asarray(ndimage.gaussian_filter(pixels, rng.uniform(0.5, 1.3), mode="reflect"), np.float32)
+
+
+def resampled(pixels: Image, pixel_size: tuple[float, float], factor: float, order: int) -> Processed:
+    """An image with about `factor` times as many pixels along either axis.
+
+    Parameters
+    ----------
+    order : int
+        Of the splines: 1 for linear interpolation, 3 for cubic.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> resampled(np.zeros((64, 96), np.float32), (0.02, 0.02), 0.5, 1).pixel_size
+    (0.04, 0.04)
+    """
+    if factor < 1:
+        pixels = ndimage.gaussian_filter(pixels, BEFORE_SHRINKING / factor, mode="reflect")
+    after = ndimage.zoom(pixels, factor, order=order, mode="reflect", grid_mode=True)
+    sizes = [p * n / m for p, n, m in zip(pixel_size, pixels.shape, after.shape, strict=True)]
+    limit = 0.5 / max(*pixel_size, *sizes)
+    return Processed(np.asarray(after, np.float32), (float(sizes[0]), float(sizes[1])), limit)
+
+
+def quantised(pixels: Image, clipped: float) -> Image:
+    """An image in 8 bits, a share `clipped` of the pixels black and as many white."""
+    low, high = np.quantile(pixels[::4, ::4], [clipped, 1 - clipped])
+    levels = (pixels - np.float32(low)) * np.float32(255 / max(high - low, 1e-6))
+    return np.asarray(np.clip(np.rint(levels), 0, 255), np.float32)
+
+
+def jpeg(levels: Image, quality: int) -> Image:
+    """Levels 0 to 255 after JPEG."""
+    buffer = BytesIO()
+    Picture.fromarray(levels.astype(np.uint8)).save(buffer, "JPEG", quality=quality)
+    with Picture.open(buffer) as picture:
+        return np.asarray(picture, np.float32)
+
+
+def kept_share(before: Image, after: Image) -> NDArray[np.float64]:
+    """Share of the SNR that is left, shape (8, 8), for each frequency of a block's cosine transform.
+
+    A weak signal and the noise go through a lossy step alike, by the share that the result has in common with
+    the original; the rest of the result is new noise. So the SNR falls by the square of their correlation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).standard_normal((256, 256))
+    >>> bool(np.allclose(kept_share(noise, 3 * noise + 5), 1))
+    True
+    """
+    rows, columns = (n // BLOCK for n in before.shape)
+    a, b = (
+        fft.dctn(
+            one[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK),
+            axes=(1, 3),
+            norm="ortho",
+        )
+        for one in (before, after)
+    )
+    a, b = (one - one.mean(axis=(0, 2), keepdims=True) for one in (a, b))
+    common, own, new = (np.einsum("iajb,iajb->ab", one, other) for one, other in ((a, b), (a, a), (b, b)))
+    return np.asarray(common**2 / np.maximum(own * new, 1e-30), np.float64)
+
+
+def labelled(pixels: Image, pixel_size: tuple[float, float], rng: np.random.Generator) -> Image:
+    """An image with a scale bar, its text, and now and then a strip or a box below them, burnt in."""
+    low, high = (float(v) for v in np.quantile(pixels[::8, ::8], [0.002, 0.998]))
+    ny, nx = pixels.shape
+    height = int(rng.uniform(0.025, 0.06) * ny)
+    canvas = Picture.fromarray(pixels.astype(np.float32))
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=max(height, 8))
+    paper, ink = (low, high) if rng.random() < 0.6 else (high, low)
+    bar = _round_length(rng.uniform(0.1, 0.3) * nx * pixel_size[1])
+    wide = bar / pixel_size[1]
+    left = int(rng.uniform(0.03, 0.97 - wide / nx) * nx) if wide < 0.9 * nx else 2
+    top = ny - int(2.6 * height)
+    kind = rng.random()
+    if kind < 0.3:  # a strip over the whole width
+        draw.rectangle((0, top - height // 4, nx, ny), fill=paper)
+        draw.text((int(0.02 * nx), top), f"{rng.integers(50, 999)} kx  {rng.integers(80, 301)} kV", ink, font)
+        left = max(left, int(0.5 * nx))
+    elif kind < 0.5:  # a box
+        draw.rectangle(
+            (left - height // 3, top - height // 4, left + wide + height // 3, ny - height // 4), fill=paper
+        )
+    thick = max(int(rng.uniform(0.15, 0.5) * height), 2)
+    draw.rectangle((left, ny - height, left + wide, ny - height + thick), fill=ink)
+    draw.text((left + int(0.1 * wide), top), f"{bar:g} nm", ink, font)
+    if rng.random() < 0.3:
+        draw.text((int(0.02 * nx), int(0.02 * ny)), "abcdef"[rng.integers(6)], ink, font)
+    return np.asarray(canvas, np.float32)
+
+
+def _round_length(length: float) -> float:
+    """1, 2 or 5 times a power of ten, at most `length`, nm."""
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(max(m * power for m in (1, 2, 5) if m * power <= length * (1 + 1e-9)))
