@@ -105,7 +105,7 @@ def losses():
 
 
 def train_by_command(folder):
-    """Exit codes of trainings by the command line: anew, once more in the same place, fine-tuned."""
+    """Exit codes of trainings by the command line: anew, in the same place, fine-tuned, gone on with."""
     dataset.SHARD = 2
     dataset.ProcessPoolExecutor = _Here
     few = SynthesisParams(sizes=(128,), shares=(1.0,), pixel_size=(0.04, 0.045))
@@ -118,7 +118,11 @@ def train_by_command(folder):
     save_correction(Path(folder, "pairs"))
     given = ["--finetune", model, "--pairs", str(Path(folder, "pairs")), "--mix", "2", "--steps", "2"]
     codes.append(main(["train", "-o", tuned, *given, "--batch", "2", "--progress", "none"]))
-    configs = [json.loads(Path(place, "config.json").read_text()) for place in (model, tuned)]
+    more = str(Path(folder, "more"))  # other pairs would be refused: no image has 64 pixels or fewer
+    codes.append(main(["train", "-o", more, "--start", model, "--largest", "64", "--progress", "none"]))
+    given = ["--start", model, "--keep-pairs", str(Path(model, "pairs")), "--images", "2", "--held-back", "2"]
+    codes.append(main(["train", "-o", more, *given, "--steps", "1", "--batch", "2", "--progress", "none"]))
+    configs = [json.loads(Path(place, "config.json").read_text()) for place in (model, tuned, more)]
     return {"codes": codes, "configs": configs, "backend": import_keras().config.backend()}
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from ..io.phases.table import load_table
 from ..io.readers.dm import read_micrograph
 from ..nn.inference.model import DEFAULT, ModelError, load_predict, model_folder
 from ..nn.inference.prepare import InputParams
-from ..nn.simulation.conditions import SynthesisParams, without_crystals
+from ..nn.simulation.conditions import SynthesisParams, plain, without_crystals
 from ..nn.simulation.synthesis import Truth, synthesise
 from ..nn.training.dataset import load_pairs, restore_inputs
 from ..nn.training.evaluate import (
@@ -84,13 +86,19 @@ ABOUT = """\
 Compare a network with a random forest and with thresholds at a constant false-alarm rate: precision,
 recall and F1 of the spots (with a 95 % bootstrap interval over images), Dice of the masks (all answers
 drawn as discs of one radius), error of d, false spots on images without a crystal, seconds an image. On
-held-back simulated images, and on a folder of micrographs with known truth (--data)."""
+held-back simulated images, and on a folder of micrographs with known truth (--data); then the recall of the
+arcs of bent layers (like graphite, 0.335 to 0.40 nm) against the radius of curvature."""
 EXAMPLES = """\
 examples:
   napari-tem-fft evaluate -o evaluation
   napari-tem-fft evaluate models/mine --forest-pairs models/mine/pairs/train --data micrographs"""
 #: Number of pairs on which the forest's threshold is chosen.
 FOREST_HELD_BACK = 64
+#: Bounds of the radii of curvature, nm, for which the recall of arcs is given.
+RADII = (3.0, 5.0, 8.0, 15.0, 30.0, 50.0)
+#: Images of bent layers: their size, and like graphite alone.
+BENT = replace(plain(SynthesisParams()), sizes=(1024,), shares=(1.0,), pixel_size=(0.015, 0.05), empty=1.0,
+               curved=1.0, layer=(0.335, 0.40))  # fmt: skip
 #: Smallest d in the ground truth of a folder of micrographs, nm.
 DATA_D_MIN = 0.12
 COLUMNS = {
@@ -114,6 +122,9 @@ def add_command(commands: Any, name: str) -> None:
         "--images", metavar="N", type=int, default=100, help="simulated images (default: 100)"
     )
     parser.add_argument("--empty", metavar="N", type=int, default=60, help="without a crystal (default: 60)")
+    parser.add_argument(
+        "--bent", metavar="N", type=int, default=12, help="of bent layers, for each radius (default: 12)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=1001, help="of the simulated images")
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder with images/ and truth/")
     parser.add_argument("--false-alarms", metavar="N", type=float, default=0.01, help="an image")
@@ -149,7 +160,13 @@ def run(args: argparse.Namespace) -> int:
     if args.data is not None:
         images = list(_from_folder(args.data))
         results["data"] = _compare(iter(images), len(images), methods, config.disc, inputs)
-    _write(args.output, results, {"model": config.name, "weights_sha256": config.weights_sha256})
+    bent = {
+        f"{low:g}-{high:g}": _compare(
+            _simulate_bent(args.seed, args.bent, (low, high)), args.bent, methods, config.disc, inputs
+        )
+        for low, high in (pairwise(RADII) if args.bent else ())
+    }
+    _write(args.output, results, bent, {"model": config.name, "weights_sha256": config.weights_sha256})
     return OK
 
 
@@ -159,6 +176,10 @@ def _simulate(args: argparse.Namespace, phases: tuple[Phase, ...]) -> Iterator[K
     yield from (make(k, crystals) for k in range(args.images))
     empty = without_crystals(crystals)
     yield from (make(args.images + k, empty) for k in range(args.empty))
+
+
+def _simulate_bent(seed: int, count: int, radii: tuple[float, float]) -> Iterator[Known]:
+    return (_known(seed, (), index, replace(BENT, curvature=radii)) for index in range(count))
 
 
 def _known(seed: int, phases: tuple[Phase, ...], index: int, params: SynthesisParams) -> Known:
@@ -179,11 +200,15 @@ def _compare(
     return {name: score.summary() for name, score in scores.items()}
 
 
-def _write(folder: Path, results: dict[str, Any], described: dict[str, Any]) -> None:
+def _write(
+    folder: Path, results: dict[str, Any], bent: dict[str, dict[str, Any]], described: dict[str, Any]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    whole = {**described, "results": results}
+    whole = {**described, "results": results, "bent": bent}
     (folder / "evaluation.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     text = "\n\n".join(f"{part}\n\n{_table(methods)}" for part, methods in results.items())
+    if bent:
+        text += f"\n\nbent layers\n\n{_bent_table(bent)}"
     (folder / "table.md").write_text(text + "\n", encoding="utf-8")
     _draw(folder / "figure.png", results)
     print(text)
@@ -194,6 +219,18 @@ def _table(methods: dict[str, Any]) -> str:
     lines = ["| method | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, figures in methods.items():
         cells = [_cell(key, figures) for key in COLUMNS]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _bent_table(bent: dict[str, dict[str, Any]]) -> str:
+    """Precision and recall of the frequencies along the arcs, a column for each class of radii."""
+    lines = [
+        "| precision, recall at a radius (nm) of | " + " | ".join(bent) + " |",
+        "|---" * (len(bent) + 1) + "|",
+    ]
+    for name in next(iter(bent.values())):
+        cells = [f"{each[name]['precision']:.2f}, {each[name]['recall']:.2f}" for each in bent.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

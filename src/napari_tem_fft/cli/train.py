@@ -26,7 +26,7 @@ from ..nn.inference.model import (
 )
 from ..nn.inference.prepare import InputParams
 from ..nn.inference.unet import NetworkParams
-from ..nn.simulation.conditions import SynthesisParams
+from ..nn.simulation.conditions import SynthesisParams, no_larger_than
 from ..nn.training.dataset import Pairs, join_pairs, load_pairs, make_pairs
 from ..nn.training.keras_unet import import_keras, load_network
 from ..nn.training.params import FINE_TUNING, TrainParams
@@ -71,6 +71,9 @@ def add_command(commands: Any, name: str) -> None:
         "--workers", metavar="N", type=int, default=0, help="processes that make them (default: all)"
     )
     data.add_argument(
+        "--largest", metavar="N", type=int, default=4096, help="pixels of the largest image's side"
+    )
+    data.add_argument(
         "--start", metavar="MODEL", help="name or folder of a model whose weights are trained on"
     )
     tune = parser.add_argument_group("fine-tuning")
@@ -106,7 +109,8 @@ def run(args: argparse.Namespace) -> int:
 def _train(args: argparse.Namespace) -> ModelConfig:
     from ..nn.training.train import train_steps
 
-    inputs, start, ancestry = InputParams(), None, ()
+    inputs, start = InputParams(), None
+    ancestry: tuple[str, ...] = ()
     network = _given_params(NetworkParams(), args, "network")
     if args.start is not None:
         old, start, ancestry = _model_to_start_from(args.start)
@@ -152,9 +156,11 @@ def _make_pairs(args: argparse.Namespace, part: str, count: int, seed: int, inpu
     if count < 1:
         raise UsageError(f"{part}: at least one image is needed")
     folder = (args.keep_pairs or args.output / "pairs") / part
-    made = make_pairs(
-        folder, count, seed, usual_phases(load_table()), SynthesisParams(), inputs, args.workers
-    )
+    try:
+        synthesis = no_larger_than(SynthesisParams(), args.largest)
+    except ValueError as error:
+        raise UsageError(f"--largest: {error}") from error
+    made = make_pairs(folder, count, seed, usual_phases(load_table()), synthesis, inputs, args.workers)
     with tqdm(total=count, desc=f"images ({part})", disable=args.progress != "bar") as bar:
         for number in made:
             bar.update(number - bar.n)

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_tem_fft.core.fourier.local_spectra import LocalSpectra
 from napari_tem_fft.nn.inference.prepare import InputParams
+from napari_tem_fft.nn.simulation.conditions import SynthesisParams, plain, without_crystals
 from napari_tem_fft.nn.simulation.crystals import (
     FIRST_HALF,
     ORDER,
@@ -13,19 +16,13 @@ from napari_tem_fft.nn.simulation.crystals import (
     random_lattice,
     rotate_in_plane,
 )
-from napari_tem_fft.nn.simulation.imaging import (
-    Camera,
-    Lens,
-    SynthesisParams,
-    expose,
-    record_image,
-    surroundings,
-    without_crystals,
-)
-from napari_tem_fft.nn.simulation.synthesis import synthesise
+from napari_tem_fft.nn.simulation.imaging import Camera, Lens, Probe, Scan, expose, record_image, surroundings
+from napari_tem_fft.nn.simulation.synthesis import WindowViews, drifting, synthesise
 from napari_tem_fft.nn.training.dataset import load_pairs, make_pairs, spectra_of
 
 FEW = SynthesisParams(sizes=(256,), shares=(1.0,), pixel_size=(0.03, 0.04), dose=(500, 2000), vacuum=0.0)
+#: The shares of FEW of what makes an image other than straight lattices before a camera.
+KINDS = ("scanned", "curved", "bent", "filtered", "resampled", "eight_bit", "labelled")
 
 
 def test_transfer_of_a_known_lens():
@@ -87,13 +84,15 @@ def test_the_same_number_is_the_same_image():
 def test_true_spots_stand_out_as_the_truth_says():
     """The truth's windows fit the grain, of 54 to 240 nm^2 here; those of the local spectra have 54 nm^2."""
     ratios = []
-    large = SynthesisParams(
-        sizes=(512,),
-        shares=(1.0,),
-        pixel_size=(0.03, 0.03),
-        dose=(800, 2000),
-        diameter=(25.0, 40.0),
-        vacuum=0.0,
+    large = plain(
+        SynthesisParams(
+            sizes=(512,),
+            shares=(1.0,),
+            pixel_size=(0.03, 0.03),
+            dose=(800, 2000),
+            diameter=(25.0, 40.0),
+            vacuum=0.0,
+        )
     )
     for number in range(6):
         one = synthesise(11, number, (), large)
@@ -111,6 +110,92 @@ def snr_at(spectra: LocalSpectra, g: np.ndarray) -> float:
     row, column = round(gy / spectra.grid.step[0]), round(gx / spectra.grid.step[1])
     row += spectra.grid.half[0]
     return float(spectra.snr_max[row - 1 : row + 2, max(column - 1, 0) : column + 2].max())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_image_follows_from_its_number(kind):
+    params = replace(plain(FEW), **{kind: 1.0})
+    first, again, without = (synthesise(6, 1, (), p) for p in (params, params, plain(FEW)))
+    assert np.array_equal(first.micrograph.pixels, again.micrograph.pixels)
+    assert np.array_equal(first.truth.g, again.truth.g)
+    assert not np.array_equal(first.micrograph.pixels, without.micrograph.pixels)
+
+
+def test_the_shares_of_the_kinds_are_those_that_the_parameters_state():
+    """60 images, all scanned by half: their lens is none."""
+    params = replace(plain(FEW), sizes=(64,), scanned=0.5)
+    scanned = sum(synthesise(1, k, (), params).lens is None for k in range(60))
+    assert 20 <= scanned <= 40
+
+
+def test_planes_of_a_bent_crystal_turn_by_the_way_over_the_radius():
+    """Radius of 100 nm: 10 nm from the middle g = (3, 0) has turned by 0.1 rad, to (3, 0.3)."""
+    shape = Shape(slice(0, 1024), slice(0, 1024), np.ones((1024, 1024), np.float32))
+    bend = np.array([[0.0, 0.01], [0.0, 0.0]])
+    field = fringes(shape, (0.04, 0.04), np.array([[3.0, 0.0]]), np.array([1.0 + 0j]), bend)
+    part = field[480:544, 512 + 250 - 32 : 512 + 250 + 32] * np.outer(np.hanning(64), np.hanning(64))
+    power = np.abs(np.fft.fft2(part, (1024, 1024)))[:512]
+    gy, gx = np.unravel_index(power.argmax(), power.shape)
+    there = np.array([gy, (gx + 512) % 1024 - 512]) / (1024 * 0.04)
+    assert there * np.sign(there[0]) == pytest.approx([3.0, 0.3], abs=0.03)
+
+
+def test_windows_see_the_reflections_of_a_bent_crystal_where_they_are_and_weaker():
+    """Two windows 10 nm apart on planes that turn by 1 rad in 100 nm, each 2 nm wide."""
+    windows = WindowViews(
+        np.array([[500.0, 500.0]]), np.array([[[0.0, -5.0], [0.0, 5.0]]]), np.full((1, 2, 2), 2.0)
+    )
+    bend = np.array([[0.0, 0.01], [0.0, 0.0]])
+    truth = drifting(windows, np.array([[3.0, 0.0]]), np.array([0.1]), bend, (0.0, 0.0), 20.0, 4)
+    assert sorted(truth.g[:, 1].round(3).tolist()) == [-0.15, 0.15] and truth.g[:, 0].tolist() == [3.0, 3.0]
+    assert truth.snr == pytest.approx(50 / np.sqrt(1 + (2 * np.pi * 0.03 * 4) ** 2))
+    assert truth.size == pytest.approx(1 / (3 * 0.03 * 2)) and truth.grain.tolist() == [4, 4]
+
+
+def test_jitter_has_its_variance_and_takes_its_share_of_a_fringe():
+    """Lines 0.03 nm off leave exp(-(2 pi 5 0.03)^2) = 41 % of the power of fringes of 5 1/nm in the spot."""
+    scan, rng = Scan(jitter=0.03), np.random.default_rng(0)
+    assert np.var(scan.places(20000, 0.05, rng)) == pytest.approx(0.03**2, rel=0.05)
+    x = np.arange(400) * 0.05
+    field = np.tile(np.cos(2 * np.pi * 5 * x), (4000, 1)).astype(np.float32)
+    before, after = (np.abs(one.mean(axis=0)) ** 2 for one in (field, scan.scanned(field, (0.05, 0.05), rng)))
+    share = float(scan.kept(np.array([[0.0, 5.0]]))[0])
+    assert share == pytest.approx(0.411, abs=0.001)
+    assert after.sum() / before.sum() == pytest.approx(share, rel=0.05)
+
+
+def test_drift_shears_a_scanned_image_as_the_truth_says():
+    """A tenth of a pixel a line: fringes of (0, 4) 1/nm become (-0.4, 4)."""
+    scan = Scan(slope=0.1)
+    x = np.arange(400) * 0.05
+    field = np.tile(np.cos(2 * np.pi * 4 * x), (400, 1)).astype(np.float32)
+    power = np.abs(np.fft.fft2(scan.scanned(field, (0.05, 0.05), np.random.default_rng(0))))[:, :200]
+    row, column = np.unravel_index(power.argmax(), power.shape)
+    assert ((row + 200) % 400 - 200) / 20 == pytest.approx(-0.4) and column / 20 == 4.0
+    assert scan.sheared(np.array([0.0, 4.0])).tolist() == [-0.4, 4.0]
+
+
+def test_a_probe_blurs_and_never_reverses_the_contrast():
+    """0.05 nm wide: exp(-2 (pi 0.05 4)^2) = 45 % is left of 4 1/nm."""
+    probe = Probe(0.05, 1.0)
+    assert probe.transfer(np.array(0.0), np.array(4.0)) == pytest.approx(0.454, abs=0.001)
+    assert (probe.transfer(np.array(0.0), np.linspace(0, 12, 50)) > 0).all()
+
+
+def test_images_of_curved_planes_alone_have_arcs_of_the_layers_spacing():
+    graphite = replace(
+        plain(FEW), empty=1.0, curved=1.0, curvature=(8.0, 20.0), layer=(0.34, 0.341), best_snr=(300, 3000)
+    )
+    lengths = np.concatenate(
+        [one.truth.g[one.truth.snr > 25] for one in (synthesise(3, k, (), graphite) for k in range(4))]
+    )
+    first = np.hypot(*lengths.T)
+    first = first[first < 3.6]
+    assert (
+        len(first) > 10
+        and first.min() > 1 / 0.40 / 1.25
+        and np.median(first) == pytest.approx(2.75, rel=0.12)
+    )
 
 
 def test_images_without_crystals_have_no_reflection():

@@ -78,10 +78,12 @@ def test_command_line_trains_and_fine_tunes_whatever_keras_is_set_to(tmp_path):
     (home / "keras.json").write_text(json.dumps(settings))
     environment = {"KERAS_HOME": str(home), "KERAS_BACKEND": "jax"}
     found = in_own_process("nn.keras_work", "train_by_command", str(tmp_path), **environment)
-    assert found["codes"] == [0, 2, 0] and found["backend"] == "tensorflow"  # no model is written over
-    first, tuned = found["configs"]
+    # no model is written over, and images of 64 pixels or fewer there are none
+    assert found["codes"] == [0, 2, 0, 2, 0] and found["backend"] == "tensorflow"
+    first, tuned, more = found["configs"]
     assert first["training"]["parameters"]["steps"] == 2 and first["ancestry"] == []
     assert tuned["ancestry"][0].startswith("model ")
+    assert more["ancestry"] == tuned["ancestry"] and more["network"] == first["network"]
     load_predict(tmp_path / "tuned")
 
 
@@ -95,3 +97,6 @@ def test_without_tensorflow_training_says_what_to_install(tmp_path, monkeypatch,
 def test_command_line_says_what_belongs_together(tmp_path, capsys):
     assert main(["train", "-o", str(tmp_path / "new"), "--finetune", "spots"]) == 2
     assert "belong together" in capsys.readouterr().err
+    twice = ["--finetune", "spots", "--pairs", str(tmp_path), "--start", "spots"]
+    assert main(["train", "-o", str(tmp_path / "new"), *twice]) == 2
+    assert "leave --start out" in capsys.readouterr().err

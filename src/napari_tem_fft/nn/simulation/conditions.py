@@ -98,7 +98,7 @@ def drawn_bend(rng: np.random.Generator, params: SynthesisParams, extent: float)
     Planes turn by at most 0.35 rad over the crystal, and strain changes by at most 0.06.
     """
     turn = np.minimum(1 / np.array([log_uniform(rng, params.bend_radius) for _ in range(2)]), 0.35 / extent)
-    strain = np.minimum(np.exp(rng.uniform(*np.log((1e-5, 3e-3)), 2)), 0.06 / extent)
+    strain = np.minimum(np.exp(rng.uniform(np.log(1e-5), np.log(3e-3), 2)), 0.06 / extent)
     both = np.diag(strain * (rng.random(2) < 0.5)) + np.fliplr(np.diag(turn * (rng.random(2) < 0.7)))
     return np.asarray(both * rng.choice([-1.0, 1.0], (2, 2)))
 
@@ -196,6 +196,26 @@ class SynthesisParams:
 def without_crystals(params: SynthesisParams) -> SynthesisParams:
     """The same images with no crystal and no curved planes in any."""
     return replace(params, empty=1.0, curved=0.0)
+
+
+def no_larger_than(params: SynthesisParams, side: int) -> SynthesisParams:
+    """The same without the sizes above `side` pixels.
+
+    Examples
+    --------
+    >>> no_larger_than(SynthesisParams(), 1000).sizes
+    (512, 768)
+
+    Raises
+    ------
+    ValueError
+        If none is left.
+    """
+    left = [pair for pair in zip(params.sizes, params.shares, strict=True) if pair[0] <= side]
+    if not left:
+        raise ValueError(f"no image is smaller than {min(params.sizes)} pixels")
+    sizes, shares = zip(*left, strict=True)
+    return replace(params, sizes=sizes, shares=shares)
 
 
 def plain(params: SynthesisParams) -> SynthesisParams:

@@ -111,7 +111,7 @@ class Stack:
         """
         step = 0.005
         (above, below), (right, left) = (
-            [self.phase_and_cover(np.float64(y + a), np.float64(x + b))[0] for a, b in pair]
+            [self.phase_and_cover(np.array(y + a), np.array(x + b))[0] for a, b in pair]
             for pair in (((step, 0), (-step, 0)), ((0, step), (0, -step)))
         )
         return float(above - below) / (2 * step), float(right - left) / (2 * step)
@@ -210,14 +210,14 @@ def layer_fringes(
     if any(side.stop - side.start < 2 for side in box):
         return None
     y, x = (
-        (np.arange(side.start, side.stop) - before + 0.5) * p
+        np.asarray((np.arange(side.start, side.stop) - before + 0.5) * p, np.float64)
         for side, (before, _), p in zip(box, around, pixel_size, strict=True)
     )
     number, cover = stack.phase_and_cover(y[:, None], x)
     turned = (2 * np.pi * number).astype(np.float32)
     total = sum(np.float32(h) * np.cos(np.float32(m) * turned) for m, h in enumerate(harmonics, 1))
-    cover = cover.astype(np.float32)
-    return (box[0], box[1]), np.asarray(cover * total, np.float32), cover
+    soft: Image = cover.astype(np.float32)
+    return (box[0], box[1]), np.asarray(soft * total, np.float32), soft
 
 
 def arc_power(

@@ -146,7 +146,8 @@ class Scan:
         """How far along x each line is moved, nm."""
         number = np.arange(lines) - 0.5 * (lines - 1)
         wave = self.mains * np.sin(2 * np.pi * number / self.period + rng.uniform(0, 2 * np.pi))
-        return self.jitter * rng.standard_normal(lines) + wave + self.slope * pixel_size * number
+        jitter = self.jitter * rng.standard_normal(lines)
+        return np.asarray(jitter + wave + self.slope * pixel_size * number, np.float64)
 
     def kept(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share of a reflection's power that stays in its spot, for g = (y, x) before the shear, shape (n,).

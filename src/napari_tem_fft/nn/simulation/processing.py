@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Processed:
 
     def kept_at(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share of the SNR that is left at frequencies, shape (n, 2), 1/nm."""
-        share = (np.hypot(*g.T) < self.limit).astype(float)
+        share = np.asarray(np.hypot(*g.T) < self.limit, np.float64)
         if self.kept is None:
             return share
         cell = np.rint(np.abs(g) * np.array(self.pixel_size) * 2 * BLOCK).astype(np.intp)
@@ -62,7 +63,9 @@ def smoothed(pixels: Image, rng: np.random.Generator) -> Image:
     return np.asarray(ndimage.gaussian_filter(pixels, rng.uniform(0.5, 1.3), mode="reflect"), np.float32)
 
 
-def resampled(pixels: Image, pixel_size: tuple[float, float], factor: float, order: int) -> Processed:
+def resampled(
+    pixels: Image, pixel_size: tuple[float, float], factor: float, order: Literal[1, 3]
+) -> Processed:
     """An image with about `factor` times as many pixels along either axis.
 
     Parameters
