@@ -19,7 +19,7 @@ from .result import GrainMatch
 
 #: Largest number of phases that are matched per grain, and per image; see tests/benchmarks/library_bench.py.
 MOST_A_GRAIN, MOST_AN_IMAGE = 120, 240
-#: Largest squared distance of a zone from a grain's cell, in units of its errors: 99.7 % for three parameters.
+#: Largest squared distance of a zone from a grain's cell, in units of its errors (three parameters: 99.7 %).
 GATE = 14.0
 #: Standard deviation of the stretch that the preselection allows for if none is stated.
 STRETCH = 0.01

@@ -1,9 +1,9 @@
-"""What a grain is if it is none of the candidates: spurious spots, or a lattice that is not in the table.
+"""Null models: the spots of a grain are all spurious, or belong to a lattice that is not in the table.
 
-The unlisted lattice is either one of the common kinds (face-centred, body-centred, primitive cubic, diamond,
-hexagonal close-packed) of any size, or any other: two free directions that make the rest of the spots
-whole-number sums. So a cubic phase that is not listed is not mistaken for a listed one merely because its
-angles are those of every cubic crystal.
+The unlisted lattice is either a common kind (face-centred, body-centred, primitive cubic, diamond, hexagonal
+close-packed) of any size, or any other lattice: two spots are its free basis, and the others are integer
+combinations of them. An unlisted cubic phase is therefore not mistaken for a listed one only because all
+cubic crystals share their angles.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from .pair_index import PhaseIndex, build_index
 from .placement import FAR, GATE, inverse, propose, spot_pairs
 from .zone_patterns import damping
 
-#: Share of unlisted phases that are of a common kind.
+#: Share of unlisted phases that have a common kind of lattice.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.74; doubled, fails.
 COMMON = 0.6
-#: Sizes of the common kinds, and the range of ln(size) around each over which an unlisted phase may lie.
+#: Sizes of the common kinds, and the range of ln(size) around each that an unlisted phase can have.
 #: No record says on what SIZES was set. Sweep of SIZES: halved, nothing; doubled, belief 0.73 -> 0.75.
 SIZES, SIZE_RANGE = (0.74, 1.35), 0.6
-#: Standard deviation of ln(size) that is as good as any.
+#: Standard deviation of ln(size) that stands for a free size.
 ANY_SIZE = 10.0
-#: An unlisted lattice may be primitive or centred on its two directions.
+#: An unlisted lattice can be primitive or centred with respect to its two basis vectors.
 _CENTRINGS = (((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1)))
 
 
 def unlisted_evidence(observed: Observed) -> NDArray[np.float64]:
-    """ln evidence of "a lattice not in the table" for each grain, relative to all spurious."""
+    """ln evidence of an unlisted lattice for each grain, relative to "all spurious"."""
     common = _common_kinds(observed) + np.log(COMMON)
     either: NDArray[np.float64] = np.logaddexp(common, _any_lattice(observed) + np.log(1 - COMMON))
     return either
@@ -58,7 +58,7 @@ def _common_kinds(observed: Observed) -> NDArray[np.float64]:
 
 
 _THIRD = (1 / 3, 2 / 3, 0.5)
-#: Atoms and axes ratio of the kinds, with the cube edge or a-axis 0.42 nm or 0.30 nm.
+#: Lattice parameter a (nm), axial ratio and atoms of each kind.
 _KINDS: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] = {
     "face-centred": (0.42, 1.0, ((0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5))),
     "body-centred": (0.34, 1.0, ((0, 0, 0), (0.5, 0.5, 0.5))),
@@ -78,7 +78,7 @@ _KINDS: dict[str, tuple[float, float, tuple[tuple[float, float, float], ...]]] =
 
 @cache
 def common_kinds() -> PhaseIndex:
-    """Index of the common kinds of lattices."""
+    """Build the index of the common kinds of lattices."""
     return build_index(common_phases())
 
 
@@ -89,7 +89,7 @@ def _expected_of_common_kinds(band: tuple[float, float]) -> Expected:
 
 @cache
 def common_phases() -> tuple[Phase, ...]:
-    """A phase of each common kind of lattice and size."""
+    """Make a phase for each common kind of lattice and each size."""
     return tuple(
         _kind(name, size * a, ratio, sites) for name, (a, ratio, sites) in _KINDS.items() for size in SIZES
     )
@@ -116,9 +116,9 @@ def _rotations_of(group: str) -> NDArray[np.int64]:
 
 
 def _any_lattice(observed: Observed) -> NDArray[np.float64]:
-    """ln evidence of the two-dimensional lattices that two of the spots generate, freely placed.
+    """ln evidence of the two-dimensional lattices that pairs of spots generate.
 
-    Every basis of a lattice counts: any two of its points could have been the two vectors drawn at random.
+    All bases of a lattice contribute, because any two of its points could be the random basis vectors.
     """
     grain, i, j = spot_pairs(observed)
     basis = np.stack([observed.g[grain, i], observed.g[grain, j]], axis=1)
@@ -140,7 +140,7 @@ def _lattice_evidence(
     observed : Observed
     grain : ndarray of int, shape (n,)
     basis : ndarray, shape (n, 2, 2), 1/nm
-        Fitted to all spots near its lattice; beforehand both vectors may lie anywhere.
+        Start of the fit to all spots near its lattice; the prior of both vectors is flat.
     """
     basis, log_volume = _fitted_basis(observed, grain, basis)
     chi2, log_density = _around_points(observed, grain, basis)
@@ -151,7 +151,7 @@ def _lattice_evidence(
 def _fitted_basis(
     observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The basis by least squares over the spots near its lattice, and ln of the share of bases that fit."""
+    """Fit the basis to the spots near its lattice by least squares; ln of the share of bases that fit."""
     g, length = observed.g[grain], np.exp(observed.log_length[grain])
     variance = length**2 * observed.length_error[grain] * observed.angle_error[grain]
     for _ in range(2):
@@ -169,7 +169,7 @@ def _fitted_basis(
 def _around_points(
     observed: Observed, grain: NDArray[np.intp], basis: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Squared distance of each spot from the nearest point over its errors, and ln of its density, nm^2."""
+    """Squared distance of each spot from the nearest point in units of its errors, and ln density, nm^2."""
     g, length = observed.g[grain], np.exp(observed.log_length[grain])
     apart = g - np.rint(g @ inverse(basis)) @ basis
     radial = (apart * g).sum(axis=-1) / length

@@ -1,4 +1,4 @@
-"""Observed: the spots of all grains of an image as padded arrays, with what is believed of their errors."""
+"""The observed spots of all grains of an image as padded arrays, with their errors and weights."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from ..spots.spot import Spot
 from .geometry import LENS
 from .params import MatchParams
 
-#: The band of |g| of an image of which nothing is known, 1/nm.
+#: Band of |g| of an image without known limits, 1/nm.
 ANY_G = (0.0, float("inf"))
-#: At most this many spots of a grain are used, the strongest ones.
+#: At most this many spots of a grain are used, strongest first.
 MOST_SPOTS = 24
-#: Two spots are one direction within this angle, radians.
+#: Spots within this angle, radians, have the same direction.
 COLLINEAR = np.radians(4.0)
-#: Spots whose power is this share of the grain's strongest, or more, count in full; those at or below the
-#: second share count least: faint ones may come from surfaces, satellites or neighbours.
+#: Spots with at least the first share of the power of the grain's strongest have full weight; those at or
+#: below the second have the lowest, because they can come from surfaces, satellites or neighbouring grains.
 FULL_POWER, FAINT_POWER, FAINT_WEIGHT = 0.1, 0.01, 0.15
-#: Spots whose ln |g| differs by less than this are on one ring.
+#: Spots whose ln |g| differs by less than this lie on the same ring.
 SAME_RING = 0.015
-#: A spot this many times weaker than one within 2 / D of it may be its side lobe.
+#: A spot this many times weaker than another within 2 / D can be a side lobe of it.
 LOBE_RATIO, LOBE_REACH = 6.0, 2.0
-#: Probability that such a spot is spurious, and that one at the detection limit is.
+#: Probability that such a spot is spurious, and that a spot at the detection limit is.
 LOBE_SPURIOUS, FAINT_SPURIOUS, FAINT_SNR = 0.5, 0.3, 16.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """Spots of the grains, one row a grain, padded with spots that are not there.
+    """Spots of the grains, one row per grain, padded to the same length.
 
     Attributes
     ----------
@@ -44,18 +44,18 @@ class Observed:
     length_error, angle_error : ndarray, shape (grains, spots)
         Standard uncertainty of ln |g| and of the azimuth in radians.
     spurious : ndarray, shape (grains, spots)
-        Probability, before matching, that the spot is none of the grain's lattice.
+        Prior probability that the spot does not belong to the lattice of the grain.
     snr : ndarray, shape (grains, spots)
     weight : ndarray, shape (grains, spots)
-        How much each spot counts as evidence, 0 to 1.
+        Weight of each spot as evidence, 0 to 1.
     valid : ndarray of bool, shape (grains, spots)
     shared : ndarray, shape (grains, spots)
-        Number of grains of the image, this one included, with a spot at the same |g|: one lens made them
-        bright or faint.
+        Number of grains of the image, including this one, with a spot at the same |g|. The lens affects
+        the intensities of these spots in the same way.
     band : tuple of float, 1/nm
-        Smallest and largest |g| at which the image could show a spot; what is missing beyond says nothing.
+        Smallest and largest |g| at which the image could show a spot.
     distortion : float
-        Standard deviation of each of the two stretches of the image (`geometry`).
+        Standard deviation of the two stretches of the image (see `geometry`).
     """
 
     ids: NDArray[np.int64]
@@ -81,14 +81,14 @@ class Observed:
         return np.arctan2(self.g[..., 1], self.g[..., 0])
 
     def two_directions(self) -> NDArray[np.bool_]:
-        """Whether each grain's spots show more than one direction, shape (grains,)."""
+        """Whether the spots of each grain have more than one direction, shape (grains,)."""
         azimuth = np.where(self.valid, self.azimuth, np.nan)
         turned = np.abs(np.sin(azimuth[:, :, None] - azimuth[:, None, :]))
         result: NDArray[np.bool_] = (turned > np.sin(COLLINEAR)).any(axis=(1, 2))
         return result
 
     def split(self, row: int, rest: NDArray[np.bool_]) -> Observed:
-        """With some spots of a row moved to a new row at the end."""
+        """Move some spots of a row to a new row at the end."""
         moved: dict[str, Any] = {
             name: np.concatenate([array, array[row : row + 1]]) for name, array in self._arrays().items()
         }
@@ -97,11 +97,11 @@ class Observed:
         return replace(self, **moved)
 
     def rows(self, chosen: Sequence[int]) -> Observed:
-        """Some of the grains."""
+        """Select some of the grains."""
         return replace(self, **{name: array[list(chosen)] for name, array in self._arrays().items()})
 
     def narrow(self) -> Observed:
-        """Without the places that no grain has a spot for; two stay at least."""
+        """Remove columns in which no grain has a spot; at least two are kept."""
         width = max(2, int(self.places.max(initial=0)))
         return replace(self, **{name: array[:, :width] for name, array in self._arrays().items()})
 
@@ -110,7 +110,7 @@ class Observed:
 
     @property
     def places(self) -> NDArray[np.int64]:
-        """Number of places of each grain that hold a spot, be it the row's own or moved to another."""
+        """Number of columns with a spot for each row, including spots that were moved to another row."""
         number: NDArray[np.int64] = (self.ids >= 0).sum(axis=1)
         return number
 
@@ -127,7 +127,7 @@ def observe(
     params: MatchParams,
     band: tuple[float, float] = ANY_G,
 ) -> Observed:
-    """The enabled spots of the grains as arrays.
+    """Collect the enabled spots of the grains in arrays.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def observe(
 
 
 def _shared(table: Observed) -> NDArray[np.float64]:
-    """Number of grains with a spot at the |g| of each; 1 where there is no spot."""
+    """Number of grains with a spot at the |g| of each spot; 1 where there is no spot."""
     number = np.ones(table.valid.shape)
     grain, spot = np.nonzero(table.valid)
     length = table.log_length[grain, spot]
@@ -194,7 +194,7 @@ def _fill(table: Observed, i: int, row: list[Spot], diameter: float, params: Mat
 def _spurious(
     g: NDArray[np.float64], snr: NDArray[np.float64], diameter: float, usual: float
 ) -> NDArray[np.float64]:
-    """Probability that each spot is spurious: more where it is faint or beside a much stronger one."""
+    """Probability that each spot is spurious; larger if it is faint or near a much stronger one."""
     faint = np.clip(FAINT_SNR / np.maximum(snr, 1e-9), 0.0, 1.0)
     probability = usual + max(FAINT_SPURIOUS - usual, 0.0) * faint
     if diameter <= 0:
@@ -205,7 +205,7 @@ def _spurious(
 
 
 def _weight(snr: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much spots count by their power against the grain's strongest."""
+    """Weights of spots by their power relative to the strongest spot of the grain."""
     share = np.log(np.maximum(snr, 1e-9) / max(float(snr.max()), 1e-9))
     weight: NDArray[np.float64] = np.interp(
         share, [np.log(FAINT_POWER), np.log(FULL_POWER)], [FAINT_WEIGHT, 1.0]

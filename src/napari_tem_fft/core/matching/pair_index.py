@@ -1,4 +1,4 @@
-"""PhaseIndex: every pair of reflections of every pattern, sorted so that a pair of spots is found at once."""
+"""Index of all pairs of reflections of all zone patterns, sorted for fast lookup of pairs of spots."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .zone_patterns import (
     zone_patterns,
 )
 
-#: Part of every key: raise it when the meaning of the arrays changes.
+#: Part of every key; to be increased when the meaning of the arrays changes.
 VERSION = f"index-5 {PATTERN_D} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
-#: A direction is along the stacking of layers if the cosine between the two is above this.
+#: A direction counts as the stacking direction of layers if the cosine between the two is above this.
 FLAT = 0.9986
-#: Pairs this close to a right angle are listed with both signs, degrees.
+#: Pairs this close to a right angle, degrees, are listed with both signs.
 RIGHT_ANGLE_MARGIN = 5.0
 _PHASE_SHIFT = 27
 _CODE = np.array([1 << 18, 1 << 9, 1], np.int64)
@@ -42,26 +42,26 @@ class PhaseIndex:
     Attributes
     ----------
     plane_code, plane_f : ndarray, shape (planes,)
-        Every allowed (hkl) of every lattice: its code with the lattice's number (sorted), relative |F|.
+        Code of each allowed (hkl), which includes the number of the lattice (sorted), and relative |F|.
     zone_phase, zone_multiplicity, zone_orientations : ndarray of int, shape (zones,)
     zone_uvw : ndarray of int, shape (zones, 3)
     zone_basis : ndarray, shape (zones, 2, 2), 1/nm
     zone_hkl : ndarray of int, shape (zones, 2, 3)
     zone_flat : ndarray of bool, shape (zones,)
-        Whether the phase is a layered one seen along its stacking.
+        Whether the phase is layered and seen along its stacking direction.
     zone_lattice, zone_variant : ndarray of int, shape (zones,)
-        The lattice whose planes count, and which of its phase's references that is (see `Phase.variants`).
+        The lattice of the zone, and the reference of the phase it belongs to (see `Phase.variants`).
     zone_share : ndarray, shape (zones,)
-        How probable it is, before looking, that one of the zones that the index holds of the phase is seen.
+        Prior probability that one of the phase's zones in the index is seen.
     zone_weight : ndarray, shape (zones, nodes)
         Sum of the visibilities of the pattern's reflections up to each node.
     zone_silence : ndarray, shape (zones, nodes, floors, thresholds)
-        -ln of the probability that nothing of the pattern is seen up to each node.
+        -ln of the probability that no point of the pattern up to each node is seen.
     pair_ratio, pair_angle, pair_g : ndarray, shape (pairs,)
         ln(g2 / g1) >= 0 (sorted), angle between the two in degrees, ln g1.
     pair_zone : ndarray of int, shape (pairs,)
     pair_positions : ndarray of int, shape (pairs, 2, 2)
-        The two reflections on their zone's basis.
+        Coordinates of the two reflections in the basis of the zone.
     key : str
         `index_key` of the phases.
     """
@@ -93,17 +93,17 @@ class PhaseIndex:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], key: str) -> PhaseIndex:
-        """The index from `arrays`."""
+        """Build the index from `arrays`."""
         return cls(**{name: arrays[name] for name in _EMPTY}, key=key)
 
     def relative_f(self, zone: NDArray[np.int32], position: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Relative |F| of points of zones' lattices; 0 where forbidden.
+        """Relative |F| of points of the zones' lattices; 0 where forbidden.
 
         Parameters
         ----------
         zone : ndarray of int, shape (n,)
         position : ndarray of int, shape (n, points, 2)
-            Only of points whose (hkl) are all below 256 is the result of use.
+            The result is valid only for points whose (hkl) are all below 256.
         """
         # a code is linear in (hkl)
         origin = _plane_code(self.zone_lattice[zone], np.zeros(3, np.int64))
@@ -114,7 +114,7 @@ class PhaseIndex:
 
 
 def index_key(phases: Sequence[Phase]) -> str:
-    """Hash of everything that the index of these phases depends on, their order included."""
+    """Hash of everything that the index of these phases depends on, including their order."""
     digest = hashlib.sha256(VERSION.encode())
     for phase in phases:
         for variant in phase.variants:
@@ -126,7 +126,7 @@ def index_key(phases: Sequence[Phase]) -> str:
 
 
 def build_index(phases: Sequence[Phase]) -> PhaseIndex:
-    """Build the index; phases known by a list of d-spacings only have no pairs."""
+    """Build the index; phases that are only a list of d-spacings have no pairs."""
     lattices = [
         (n, variant, planes_of(one))
         for n, phase in enumerate(phases)
@@ -146,20 +146,20 @@ def build_index(phases: Sequence[Phase]) -> PhaseIndex:
 
 
 def join_indices(parts: Sequence[PhaseIndex], key: str) -> PhaseIndex:
-    """One index of several; the numbers of their phases and variants are taken as they are.
+    """Join several indices; the numbers of their phases and variants are kept.
 
     Parameters
     ----------
     parts : sequence of PhaseIndex
     key : str
-        `index_key` of the phases that the numbers mean.
+        `index_key` of the phases to which the numbers refer.
     """
     lattices = [int(part.zone_lattice.max(initial=-1)) + 1 for part in parts]
     return _joined([part.arrays() for part in parts], lattices, key)
 
 
 def _joined(blocks: Sequence[Mapping[str, NDArray[Any]]], lattices: Sequence[int], key: str) -> PhaseIndex:
-    """Blocks of lattices, all of one size, each sorted."""
+    """Join the sorted blocks of lattices."""
     zones = np.cumsum([0, *(len(block["zone_uvw"]) for block in blocks)])
     first_lattice = np.cumsum([0, *lattices])
     moved = []
@@ -205,7 +205,7 @@ _EMPTY: dict[str, NDArray[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Lattice:
-    """Lattice planes, the same as others of the same key."""
+    """Lattice planes that compare by their key."""
 
     key: str
     planes: LatticePlanes | ListedPlanes = field(compare=False)
@@ -213,14 +213,14 @@ class _Lattice:
 
 @lru_cache(maxsize=400)
 def _block(lattice: _Lattice) -> Mapping[str, NDArray[Any]]:
-    """The arrays of one phase alone."""
+    """The arrays of a single phase."""
     patterns = zone_patterns(lattice.planes)
     share = {"zone_share": np.full(len(patterns), lattice.planes.zone_share, np.float32)}
     return _planes(lattice.planes) | _zones(patterns, lattice.planes.direct) | share | _pairs(patterns)
 
 
 def _plane_code(phase: NDArray[np.int32] | int, hkl: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One integer for each (hkl) of each phase."""
+    """A unique integer for each (hkl) of each phase."""
     bounded = np.clip(hkl, -255, 255) + 256
     code: NDArray[np.int64] = bounded @ _CODE
     return code + (np.asarray(phase, np.int64) << _PHASE_SHIFT)
@@ -269,7 +269,7 @@ def _pairs(patterns: list[ZonePattern]) -> dict[str, NDArray[Any]]:
 def _pattern_pairs(
     pattern: ZonePattern,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """ln ratio, angle, ln g1 and positions of the pairs of one pattern, equivalent ones once."""
+    """ln ratio, angle, ln g1 and positions of the pairs of one pattern, without equivalent pairs."""
     starters = np.argsort(-pattern.visibility, kind="stable")[:STARTERS]
     position, family = pattern.position[starters], pattern.family[starters]
     g = position @ pattern.basis
@@ -282,7 +282,7 @@ def _pattern_pairs(
     sign = np.where(cosine < 0, -1, 1)
     i, j, angle, sign = _with_obtuse(i, j, angle, sign)
     ratio = np.maximum(np.log(length[j] / length[i]), 0.0)
-    # one number for both families and the angle to 0.02 degrees
+    # one number that encodes both families and the angle to 0.02 degrees
     label = (
         (family[i].astype(np.int64) << 40)
         + (family[j].astype(np.int64) << 20)
@@ -296,7 +296,7 @@ def _pattern_pairs(
 def _with_obtuse(
     i: NDArray[np.intp], j: NDArray[np.intp], angle: NDArray[np.float64], sign: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.int64]]:
-    """Pairs near a right angle again with the second reflection's sign turned."""
+    """Repeat pairs near a right angle with the sign of the second reflection reversed."""
     near = angle > 90.0 - RIGHT_ANGLE_MARGIN
     return (
         np.concatenate([i, i[near]]),

@@ -1,4 +1,4 @@
-"""MatchParams: what a user may say of how strictly phases are matched."""
+"""Parameters of matching that the user can set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from ..parameters import Field, check_limits
 
-#: Weight of phases outside the candidates, where neither it nor elements nor phases are stated.
+#: Default weight of phases outside the candidates, if the user states neither elements nor phases.
 OUTSIDE = 0.5
 
 
@@ -22,7 +22,8 @@ class MatchParams:
             unit="%",
             low=0.02,
             high=5.0,
-            help="Error of a single d beyond its fit: strain, lens distortion, small size of the grain.",
+            help="Standard uncertainty of a single d in addition to that of its fit: strain, lens distortion,"
+            " small size of the grain.",
         ),
     ] = 0.35
     angle_error: Annotated[
@@ -32,7 +33,8 @@ class MatchParams:
             unit="deg",
             low=0.02,
             high=5.0,
-            help="Error of a single azimuth beyond its fit: distortion, tilt away from the zone axis.",
+            help="Standard uncertainty of a single azimuth in addition to that of its fit: distortion, tilt"
+            " away from the zone axis.",
         ),
     ] = 0.5
     stretch: Annotated[
@@ -42,9 +44,9 @@ class MatchParams:
             unit="%",
             low=0.01,
             high=5.0,
-            help="How much the image may be longer in one direction, and shorter across it, by the lens or by"
-            " a STEM's scan and drift: one standard deviation.",
-            automatic="0.5 % for TEM, 3 % for STEM, either where the file does not say",
+            help="Standard deviation of the elongation of the image along one direction (and contraction"
+            " across it) by the lens, or by scan and drift in STEM.",
+            automatic="0.5 % for TEM, 3 % for STEM, a mixture of both if the file does not say",
         ),
     ] = None
     spurious: Annotated[
@@ -62,7 +64,7 @@ class MatchParams:
             "phase not listed",
             low=0.001,
             high=0.9,
-            help="How likely it is, before looking, that a grain's phase is none of the candidates.",
+            help="Prior probability that the phase of a grain is none of the candidates.",
         ),
     ] = 0.5
     outside: Annotated[
@@ -71,9 +73,9 @@ class MatchParams:
             "phases outside",
             low=0.0,
             high=1.0,
-            help="How likely, before looking, a phase outside the candidates is beside one of them. Where"
-            " such phases fit better than a named one, all are an ambiguous set.",
-            automatic=f"{OUTSIDE}, or 0 where elements or phases are stated",
+            help="Prior probability of a phase outside the candidates relative to a candidate. If such phases"
+            " fit better than the named one, the outcome is an ambiguous set of all of them.",
+            automatic=f"{OUTSIDE}, or 0 if elements or phases are stated",
         ),
     ] = None
     identify_at: Annotated[

@@ -1,4 +1,4 @@
-"""Placements of patterns under a grain's spots: proposed by pairs of spots, then fitted."""
+"""Placements of zone patterns on the spots of a grain: proposed from pairs of spots, then fitted."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from .geometry import Likelihoods
 from .observations import COLLINEAR, Observed
 from .pair_index import PhaseIndex
 
-#: An assignment farther away than this many standard deviations is not made.
+#: A spot is assigned to a lattice point only within this many standard deviations.
 FAR = 4.0
-#: Placements that are fitted at once, so that all that is known of them fits into a processor's cache.
+#: Number of placements that are fitted at once, so that their arrays fit into the processor's cache.
 AT_ONCE = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hypotheses:
-    """Placements of patterns under grains; one row a hypothesis.
+    """Placements of patterns on the spots of grains, one row per hypothesis.
 
     Attributes
     ----------
     grain, zone : ndarray of int, shape (n,)
     position : ndarray of int, shape (n, spots, 2)
-        Nearest point of the zone's lattice for each of the grain's spots.
+        Lattice point of the zone nearest to each spot of the grain.
     length_residual, angle_residual : ndarray, shape (n, spots)
-        ln |g| and azimuth (radians), measured minus fitted, with the fitted scale, rotation and stretch.
+        Measured minus fitted ln |g| and azimuth (radians), at the fitted scale, rotation and stretch.
     near : ndarray of bool, shape (n, spots)
-        Whether the spot is within reach of that point.
+        Whether the spot is close enough to that point to be assigned to it.
     log_scale, scale_error : ndarray, shape (n,)
-        ln of the factor on the measured d, and its standard uncertainty from these spots.
+        ln of the factor on the measured d, and its standard uncertainty from these spots alone.
     distortion : ndarray, shape (n, 2)
         Fitted stretch of g along x against y, and along one diagonal against the other.
     information : ndarray, shape (n, 3, 3)
-        Minus the second derivatives of ln L in ln scale and the two stretches, the rotation integrated over.
+        Negative second derivatives of ln L in ln scale and the two stretches, marginalised over rotation.
     gradient : ndarray, shape (n, 3)
-        First derivatives there: what holds the stretches near what is believed of them.
+        First derivatives of ln L at the fit; they balance the prior of the stretches.
     log_volume : ndarray, shape (n,)
-        ln of the share of all rotations that fit as well as this.
+        ln of the share of all rotations that fit equally well.
     rotation, rotation_error : ndarray, shape (n,), radians
-        By which the pattern's first axis is turned from +x towards +y (which points down), and its standard
-        uncertainty, the stretch's included.
+        Rotation of the first axis of the pattern from +x towards +y (which points down), and its standard
+        uncertainty, including that of the stretch.
     mirrored : ndarray of bool, shape (n,)
-        Whether the pattern is mirrored before it is turned: y of its plane changes sign.
+        Whether the pattern is mirrored (y changes sign) before it is rotated.
     """
 
     grain: NDArray[np.intp]
@@ -66,17 +66,17 @@ class Hypotheses:
     mirrored: NDArray[np.bool_]
 
     def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Hypotheses:
-        """Some of the hypotheses."""
+        """Select some of the hypotheses."""
         rows = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         return Hypotheses(*(getattr(self, name).take(rows, axis=0) for name in self.__slots__))
 
     @classmethod
     def joined(cls, parts: Sequence[Hypotheses]) -> Hypotheses:
-        """Those of several searches under the same grains."""
+        """Concatenate the hypotheses of several searches for the same grains."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
     def likelihoods(self, log_evidence: NDArray[np.float64]) -> Likelihoods:
-        """What each says of the image's scale and stretches; `log_evidence` is that at its own."""
+        """Likelihoods of the image's scale and stretches; `log_evidence` is that at each one's own fit."""
         theta = np.concatenate([self.log_scale[:, None], self.distortion], axis=1)
         return Likelihoods.around(theta, log_evidence, self.gradient, self.information).of_image()
 
@@ -87,7 +87,7 @@ def place(
     pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
     row: NDArray[np.intp],
 ) -> Hypotheses:
-    """Fit scale, rotation and mirror on a pair, give every spot its lattice point, fit again on all.
+    """Fit scale, rotation and handedness to a pair, assign every spot a lattice point, and fit to all spots.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def place(
     pairs : tuple of ndarray of int, shape (n,)
         Grain, first and second spot.
     row : ndarray of int, shape (n,)
-        The pair of reflections: row of the index's pairs.
+        Row of the pair of reflections among the index's pairs.
     """
     belief = _Belief.of(observed)
     grain, zone = pairs[0], index.pair_zone[row]
@@ -114,7 +114,7 @@ def place(
 
 
 def _few_at_once(number: int) -> list[slice]:
-    """Slices that cover a number of rows; one slice where there are none."""
+    """Slices that cover a number of rows; a single slice if there are no rows."""
     return [slice(start, start + AT_ONCE) for start in range(0, max(number, 1), AT_ONCE)]
 
 
@@ -125,7 +125,7 @@ def refit(
     stretch: tuple[float, float],
     error: float,
 ) -> Hypotheses:
-    """The same placements with the stretches held near those of the image.
+    """Fit the same placements with the stretches constrained to be near those of the image.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ def refit(
     index : PhaseIndex
     hypotheses : Hypotheses
     stretch : tuple of float
-        The image's.
+        Stretches of the image.
     error : float
-        How well they are known, and how much a grain may differ from them.
+        Standard deviation of the grains' stretches from these, including their own uncertainty.
     """
     basis = _last(index.zone_basis[hypotheses.zone])
     flip = np.where(hypotheses.mirrored, -1.0, 1.0)
@@ -153,7 +153,7 @@ def _fitted(
     fit: _Fit,
     belief: _Belief,
 ) -> tuple[Hypotheses, list[NDArray[np.int64]]]:
-    """Every spot is given its lattice point, and all are fitted, twice; and which are the same (`_same`)."""
+    """Assign all spots to lattice points and fit, twice; also identify equal placements (`_same`)."""
     parts, keys = [], []
     for few in _few_at_once(len(grain)):
         seen = _Seen.of(table, grain[few])
@@ -171,7 +171,7 @@ def _fitted_at_once(
     fit: _Fit,
     belief: _Belief,
 ) -> tuple[Hypotheses, NDArray[np.float64]]:
-    """`_fitted` of a few, and |g|^2 of the points."""
+    """`_fitted` for one block of placements, and |g|^2 of the lattice points."""
     for _ in range(2):
         fit, equations = _refit(seen, fit, _assign(seen, basis, fit), belief)
     normal = equations.normal()
@@ -210,7 +210,7 @@ class _Fit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Belief:
-    """Where the two stretches are held, shape (2,), and how closely."""
+    """Prior of the two stretches: mean, shape (2,), and standard deviation."""
 
     stretch: NDArray[np.float64]
     error: float
@@ -222,9 +222,9 @@ class _Belief:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """The spots that each placement has to explain, shape (spots, n): sums over spots are fast that way.
+    """The spots that each placement has to explain, shape (spots, n), which makes sums over spots fast.
 
-    `terms` are what each adds to the normal equations, shape (9, spots, n); see `_terms`.
+    `terms` are the contributions to the normal equations, shape (9, spots, n); see `_terms`.
     """
 
     x: NDArray[np.float64]
@@ -236,20 +236,20 @@ class _Seen:
     def of_pair(
         cls, table: NDArray[np.float64], pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
     ) -> _Seen:
-        """Two spots of each grain."""
+        """Select two spots of each grain."""
         first, second = pairs[1] * table.shape[2] + pairs[0], pairs[2] * table.shape[2] + pairs[0]
         two = table.reshape(len(table), -1).take(np.stack([first, second]), axis=1)
         return cls(two[0], two[1], two[3:], np.ones(two.shape[1:], bool))
 
     @classmethod
     def of(cls, table: NDArray[np.float64], grain: NDArray[np.intp]) -> _Seen:
-        """The spots of these grains."""
+        """Select the spots of these grains."""
         mine = table.take(grain, axis=2)
         return cls(mine[0], mine[1], mine[3:], mine[2] > 0)
 
 
 def _spot_table(observed: Observed) -> NDArray[np.float64]:
-    """x, y, whether it is valid, and the terms of all grains' spots, shape (12, spots, grains)."""
+    """x, y, validity and `_terms` of the spots of all grains, shape (12, spots, grains)."""
     twice = 2 * observed.azimuth
     terms = _terms(observed.length_error**-2, observed.angle_error**-2, np.cos(twice), np.sin(twice))
     table = np.concatenate([observed.g.transpose(2, 0, 1), observed.valid[None], terms])
@@ -258,7 +258,7 @@ def _spot_table(observed: Observed) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Assigned:
-    """Lattice points of the spots, shape (spots, n): place, |g|^2, residuals, and whether it is near."""
+    """Lattice points of the spots, shape (spots, n): position, |g|^2, residuals, and whether it is near."""
 
     column: NDArray[np.float64]
     row: NDArray[np.float64]
@@ -270,10 +270,10 @@ class _Assigned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Normal:
-    """Of the least-squares fits.
+    """Uncertainties of the least-squares fits.
 
-    Variances of ln scale and of the rotation, that of the rotation with all else held, and what the spots
-    alone say of ln scale and the stretches, the rotation left free, shape (n, 3, 3).
+    These are the variances of ln scale and of the rotation, the variance of the rotation with all else fixed,
+    and the information of the spots alone on ln scale and the stretches with free rotation, shape (n, 3, 3).
     """
 
     scale_variance: NDArray[np.float64]
@@ -289,7 +289,7 @@ def _fit_pair(
     row: NDArray[np.intp],
     belief: _Belief,
 ) -> tuple[_Fit, NDArray[np.float64]]:
-    """Geometry from a pair of spots; the zone's basis, (2, 2, n), mirrored where the pair is."""
+    """Fit the geometry to a pair of spots; also the basis of the zone, (2, 2, n), mirrored if the pair is."""
     seen = _Seen.of_pair(table, pairs)
     (ax, ay), (bx, by) = _last(index.zone_basis[index.pair_zone[row]])
     (h, k), (m, n) = _last(index.pair_positions[row]).astype(np.float64)
@@ -307,7 +307,7 @@ def _fit_pair(
     scale = 0.25 * np.log(lengths / ((pair_x**2 + pair_y**2) * (other_x**2 + other_y**2)))
     basis = np.array([[ax, flip * ay], [bx, flip * by]])
     fit = _Fit(turn, scale, np.zeros((len(row), 2)))
-    # in a stretched image the other spots are near their points only if the pair's own stretch is known
+    # in a stretched image the other spots are near their points only after the stretch of the pair is fitted
     points = np.array([h, sign * m]), np.array([k, sign * n])
     for _ in range(2):
         assigned = _assign_points(seen, _laid_back(seen, fit), basis, points)
@@ -316,7 +316,7 @@ def _fit_pair(
 
 
 def _last(matrices: NDArray[Any]) -> NDArray[Any]:
-    """Matrices of shape (n, 2, 2) as one of shape (2, 2, n), whose entries are arrays."""
+    """Move the first axis of matrices of shape (n, 2, 2) to the end, so that each entry is an array."""
     return np.ascontiguousarray(matrices.transpose(1, 2, 0))
 
 
@@ -333,7 +333,7 @@ def _assign_points(
     basis: NDArray[np.float64],
     points: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> _Assigned:
-    """The spots, at x and y in the pattern, as given points of the lattice."""
+    """Assign spots, at x and y in the pattern, to given lattice points."""
     (x, y), (column, row) = place, points
     point_x, point_y = _on_basis(column, row, basis)
     square = np.maximum(point_x**2 + point_y**2, 1e-18)
@@ -345,7 +345,7 @@ def _assign_points(
 
 
 def _laid_back(seen: _Seen, fit: _Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The spots' x and y as they would be in the pattern: stretch, rotation and scale undone."""
+    """Transform the spots into the pattern: x and y with stretch, rotation and scale undone."""
     shrink = np.exp(-fit.scale)
     cosine, sine = shrink * np.cos(fit.turn), shrink * np.sin(fit.turn)
     e, f = fit.distortion.T
@@ -357,13 +357,13 @@ def _laid_back(seen: _Seen, fit: _Fit) -> tuple[NDArray[np.float64], NDArray[np.
 def _on_basis(
     first: NDArray[np.float64], second: NDArray[np.float64], basis: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Row vectors of shape (spots, n), by their components, times matrices of shape (2, 2, n)."""
+    """Multiply row vectors, given by components of shape (spots, n), with matrices of shape (2, 2, n)."""
     (a, b), (c, d) = basis
     return first * a + second * c, first * b + second * d
 
 
 def inverse(basis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverses of matrices of shape (n, 2, 2); faster than those of any size."""
+    """Inverses of matrices of shape (n, 2, 2); faster than the routine for any size."""
     return _inverse(basis.transpose(1, 2, 0)).transpose(2, 0, 1)
 
 
@@ -380,7 +380,7 @@ def _same(
     near: NDArray[np.bool_],
     point_square: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """A number for each row; where it is the same, spots have points of the same length in the same zone."""
+    """A number for each row, equal for rows with lattice points of the same lengths in the same zone."""
     label = np.where(near, np.rint(2000 * np.sqrt(point_square)), 0).astype(np.int64)
     mixers = np.random.default_rng(1).integers(1, 2**62, len(label) + 2) | 1
     key: NDArray[np.int64] = grain * mixers[0] + zone * mixers[1] + (label * mixers[2:, None]).sum(axis=0)
@@ -388,17 +388,17 @@ def _same(
 
 
 def _distinct(keys: list[NDArray[np.int64]]) -> NDArray[np.intp]:
-    """One row of each that are the same."""
+    """Indices of one row of each set of equal rows."""
     return np.unique(np.concatenate(keys), return_index=True)[1]
 
 
 def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, belief: _Belief) -> tuple[_Fit, _Equations]:
-    """Scale, rotation and stretch by least squares over the near spots, the stretch held near its belief."""
+    """Fit scale, rotation and stretch to the near spots by least squares, with a prior on the stretch."""
     near = assigned.near.astype(np.float64)
     data = np.einsum("ksn,sn->kn", seen.terms, near)
     by_length = np.einsum("ksn,sn->kn", seen.terms[:3], assigned.length * near)
     by_angle = np.einsum("ksn,sn->kn", seen.terms[3:6], assigned.angle * near)
-    # residuals are those without any stretch, so that the whole stretch is fitted
+    # the residuals are those without stretch, so the whole stretch is fitted, not a correction
     (e, f), held = fit.distortion.T, belief.error**-2
     right = (
         by_length[0] + data[1] * e + data[2] * f,
@@ -417,11 +417,11 @@ def _terms(
     c: NDArray[np.float64],
     s: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """What a spot adds to the normal equations, shape (9, ...).
+    """Contributions of a spot to the normal equations, shape (9, ...).
 
-    A residual of ln |g| changes with ln scale, rotation and the two stretches by (1, 0, c, s), one of the
-    azimuth by (0, 1, -s, c): c and s are cosine and sine of twice the azimuth. The terms are those of the
-    entries (0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (2, 2), (2, 3) and (3, 3); (0, 1) is 0.
+    The derivatives of a residual of ln |g| by ln scale, rotation and the two stretches are (1, 0, c, s);
+    those of a residual of the azimuth are (0, 1, -s, c). c and s are cosine and sine of twice the azimuth.
+    The entries are (0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (2, 2), (2, 3) and (3, 3); (0, 1) is 0.
     """
     length_c, length_s, angle_c, angle_s = by_length * c, by_length * s, by_angle * c, by_angle * s
     return np.stack(
@@ -442,14 +442,14 @@ def _terms(
 class _Equations:
     """Normal equations of ln scale, rotation and the two stretches.
 
-    They are diagonal in scale and rotation, which are eliminated first (Schur complement).
+    The block of scale and rotation is diagonal and is eliminated first (Schur complement).
 
     Parameters
     ----------
     data : ndarray, shape (9, n)
         Sums of `_terms`.
     error : float
-        How closely the stretches are held.
+        Standard deviation of the prior of the stretches.
     """
 
     def __init__(self, data: NDArray[np.float64], error: float) -> None:
@@ -463,7 +463,7 @@ class _Equations:
         self.determinant = self.ee * self.ff - self.ef**2
 
     def solve(self, right: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], ...]:
-        """The four unknowns."""
+        """Solve for the four unknowns."""
         (e, f), (p, q) = self.by_scale, self.by_turn
         along = right[2] - e * right[0] - p * right[1]
         across = right[3] - f * right[0] - q * right[1]
@@ -476,7 +476,7 @@ class _Equations:
         return scale, turn, new_e, new_f
 
     def normal(self) -> _Normal:
-        """Variances, and what the spots say."""
+        """Variances, and the information of the spots."""
         variance, turn_variance = (
             1 / own + (self.ff * p**2 - 2 * self.ef * p * q + self.ee * q**2) / self.determinant
             for own, (p, q) in ((self.scale, self.by_scale), (self.turn, self.by_turn))
@@ -484,25 +484,24 @@ class _Equations:
         return _Normal(variance, turn_variance, 1 / self.turn, self.information())
 
     def information(self) -> NDArray[np.float64]:
-        """What the spots alone say of ln scale and the stretches, the rotation left free, shape (n, 3, 3)."""
+        """Information of the spots on ln scale and the stretches, with free rotation, shape (n, 3, 3)."""
         scale, e, f, _, p, q, ee, ef, ff = self.data
         with_turn = p * self.by_turn[0], p * self.by_turn[1], q * self.by_turn[1]
         ee, ef, ff = ee - with_turn[0], ef - with_turn[1], ff - with_turn[2]
         return np.stack([scale, e, f, e, ee, ef, f, ef, ff], axis=1).reshape(-1, 3, 3)
 
 
-#: A pair of spots fits a pair of reflections within this many standard deviations.
+#: Tolerance for matching a pair of spots to a pair of reflections, in standard deviations.
 GATE = 3.3
 #: Grain, first and second spot of each pair.
 _Pairs = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
-#: At most this many pairs of a grain's spots are looked up; and if none of them fits anything, up to this
-#: many: of a large cell whose reflections are about equally strong the first spots can be none of the
-#: `STARTERS`.
+#: Number of pairs of a grain's spots that are looked up, and the number if none of these fits anything. In
+#: large cells with many reflections of similar strength, the strongest spots may not be among the `STARTERS`.
 MOST_PAIRS, FURTHER_PAIRS = 8, 280
 
 
 def spot_pairs(observed: Observed, first_pair: int = 0, most: int = MOST_PAIRS) -> _Pairs:
-    """Pairs of directions of each grain, strong spots first: grain, first and second spot."""
+    """Pairs of spots in different directions, strongest first: grain, first and second spot."""
     width = observed.valid.shape[1]
     first, second = np.triu_indices(width, 1)
     order = np.argsort(first + 1.5 * second, kind="stable")
@@ -515,14 +514,14 @@ def spot_pairs(observed: Observed, first_pair: int = 0, most: int = MOST_PAIRS) 
 
 
 def propose(observed: Observed, index: PhaseIndex, log_scale: float, scale_error: float) -> Hypotheses:
-    """All placements under which two spots of a grain are reflections of a pattern.
+    """Find all placements in which two spots of a grain are reflections of a pattern.
 
     Parameters
     ----------
     observed : Observed
     index : PhaseIndex
     log_scale, scale_error : float
-        ln of the image's scale as far as it is known, and its standard uncertainty.
+        Prior mean and standard uncertainty of ln scale of the image.
     """
     known_scale = log_scale, scale_error
     pairs = _both_ways(observed, spot_pairs(observed))
@@ -542,7 +541,7 @@ def propose(observed: Observed, index: PhaseIndex, log_scale: float, scale_error
 
 
 def _both_ways(observed: Observed, pairs: _Pairs) -> _Pairs:
-    """The pairs with the shorter vector first; those of equal lengths in both orders."""
+    """Sort pairs so that the shorter vector comes first; pairs of equal lengths appear in both orders."""
     grain, i, j = pairs
     swap = observed.log_length[grain, i] > observed.log_length[grain, j]
     i, j = np.where(swap, j, i), np.where(swap, i, j)
@@ -559,7 +558,7 @@ def _look_up(
     pairs: _Pairs,
     known_scale: tuple[float, float],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Number of the query and row of the index for every pair of reflections that fits a pair of spots."""
+    """Query number and index row of every pair of reflections that fits a pair of spots."""
     grain, i, j = pairs
     length, error = observed.log_length, observed.length_error
     ratio = length[grain, j] - length[grain, i]
@@ -581,7 +580,7 @@ def _look_up(
 def _folded_angle(
     observed: Observed, grain: NDArray[np.intp], i: NDArray[np.intp], j: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Angle between two spots, 0 to 90 degrees, and its standard uncertainty."""
+    """Angle between two spots, folded to 0 to 90 degrees, and its standard uncertainty."""
     azimuth, error = observed.azimuth, observed.angle_error
     total = np.sqrt(error[grain, i] ** 2 + error[grain, j] ** 2 + 2 * observed.distortion**2)
     angle = np.degrees(np.abs(azimuth[grain, i] - azimuth[grain, j])) % 180.0

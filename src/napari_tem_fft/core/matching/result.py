@@ -1,4 +1,4 @@
-"""What a match says, which match speaks for a spot, and what a person says instead."""
+"""Results of matching: outcomes, candidates and indexed spots, and the user's overrides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..grains.grain import Grain
 
 
 class Outcome(StrEnum):
-    """The five things that can honestly be said of a grain."""
+    """The five possible outcomes for a grain."""
 
     IDENTIFIED = "identified"
     LIKELY = "likely"
@@ -26,12 +26,12 @@ class Outcome(StrEnum):
 
     @property
     def names_phases(self) -> bool:
-        """Whether the phases of the match count as detected."""
+        """Whether the phases of a match with this outcome count as detected."""
         return self in (Outcome.IDENTIFIED, Outcome.LIKELY, Outcome.AMBIGUOUS)
 
 
 def outcome_words(outcome: str, phases: Sequence[str], probability: float) -> str:
-    """An outcome for the user: one name that is ambiguous may be something else, and how probably.
+    """Describe an outcome; for an ambiguous set of one phase, include the probability of another one.
 
     >>> outcome_words(Outcome.AMBIGUOUS, ["Au"], 0.92)
     'ambiguous, or a phase that is not among the candidates (8 %)'
@@ -53,13 +53,13 @@ class IndexedSpot:
         The spot's id.
     hkl : tuple of int
     d_reference : float, nm
-        Of the phase's table cell, before the candidate's scale.
+        d of the reference cell of the phase, without the candidate's scale.
     d_residual : float
         (d measured x scale) / d_reference - 1.
     angle_residual : float, degrees
         Measured minus fitted azimuth, counter-clockwise as displayed.
     kind : {"reflection", "double diffraction"}
-        The latter at a forbidden position that is the sum of two observed reflections.
+        "double diffraction" is at a forbidden position that is the sum of two observed reflections.
     """
 
     spot: int
@@ -70,7 +70,7 @@ class IndexedSpot:
     kind: Literal["reflection", "double diffraction"] = "reflection"
 
     def deviation(self, d: float) -> float:
-        """By what share a measured d (nm), as the image's scale has it, differs from the reference.
+        """Relative deviation of a measured d (nm), by the scale of the image, from the reference.
 
         Examples
         --------
@@ -82,33 +82,33 @@ class IndexedSpot:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One phase that a grain could be.
+    """A phase that a grain could be.
 
     Attributes
     ----------
     phase : str
         The phase's id.
     posterior : float
-        Probability among all candidates, "all spurious" and "a lattice not in the table".
+        Probability among all candidates, "all spurious" and "unlisted".
     scale : float
-        Factor on the measured d that fits best; 1.018 reads "needs +1.8 % calibration".
+        Factor on the measured d that fits best; 1.018 means that it "needs +1.8 % calibration".
     zone_axis : tuple of int, optional
-        [uvw] along the beam; None where fewer than two directions were seen.
+        [uvw] along the beam; None for spots in a single direction.
     indexed : tuple of IndexedSpot
     explained : float
-        Share of the grain's spots that are indexed, faint ones counting less.
+        Share of the grain's spots that are indexed; faint ones have less weight.
     scale_sigma : float
         Standard uncertainty of `scale` from the grain's own spots.
     misfit : float
-        Squared residuals over the stated errors, for each degree of freedom: about 1, or less where the
-        errors are smaller than stated.
+        Squared residuals in units of the stated errors, per degree of freedom: about 1, or less if the errors
+        are smaller than stated.
     orientation : CrystalOrientation, optional
-        How the crystal lies in the image, by the rotation of the placed pattern; None where fewer than two
-        directions were seen, and in results of version 0.1.
+        Orientation of the crystal, from the rotation of the placed pattern; None for spots in a single
+        direction, and in results of version 0.1.
     distortion : tuple of float
-        The two stretches of the image that it was fitted with (`geometry`).
+        The two stretches of the image in the fit (see `geometry`).
     reference : str
-        The nearest of several references of a phase, by its id; empty where there is one alone.
+        Id of the nearest of several references of the phase; empty if there is only one.
     """
 
     phase: str
@@ -125,13 +125,13 @@ class Candidate:
 
     @property
     def stretch(self) -> float:
-        """How much longer the image would be along one direction, and shorter across it."""
+        """Relative elongation of the image along one direction, and contraction across it."""
         return hypot(*self.distortion)
 
 
 @dataclass(frozen=True, slots=True)
 class GrainMatch:
-    """What is known of one grain's phase.
+    """Match of a grain to phases.
 
     Attributes
     ----------
@@ -139,25 +139,25 @@ class GrainMatch:
         The grain's id.
     outcome : Outcome
     phases : tuple of str
-        Ids of the named phase, or of the ambiguous set; empty for single d only and unknown.
+        Ids of the named phase, or of the ambiguous set; empty for "single d only" and "unknown".
     candidates : tuple of Candidate
-        Best first; for single d only every (phase, hkl) within tolerance.
+        Best first; for "single d only", every (phase, hkl) within tolerance.
     reason : str
         One sentence for the user: why this outcome, and what would settle it.
     spots : tuple of int
-        Ids of the spots that were matched. Where two lattices overlap in one grain, there are two
-        matches with the grain's id, each with its own spots; the first has the stronger ones.
+        Ids of the matched spots. If two lattices overlap in a grain, two matches have its id, each with its
+        own spots; the first has the stronger ones.
     unlisted : float
-        Probability that the lattice is none of the candidates (spurious spots included).
+        Probability that the lattice is none of the candidates, including that all spots are spurious.
     decided_by_user : bool
-        The phase is a person's decision, not a measurement.
+        The phase was assigned by the user, not measured.
     alternatives : tuple of Candidate
-        Phases that were not allowed but would be named, or be members of the set, if all were.
+        Phases outside the candidates that would be named, or be members of the set, if they were candidates.
     hints : tuple of Candidate
-        Of an unknown crystal: what it would be if the scale were further off, or the image more stretched,
-        than is believed.
+        For an unknown crystal: what it would be if the error of the scale, or the stretch of the image, were
+        larger than the priors allow.
     ring_like : str
-        Name of the component of the bent lattice of which the grain is a place; empty for a crystal.
+        Name of the component of the bent lattice to which the grain belongs; empty for a crystal.
 
     Examples
     --------
@@ -180,19 +180,19 @@ class GrainMatch:
 
     @property
     def probability(self) -> float:
-        """Of the named phase, or of the whole ambiguous set."""
+        """Probability of the named phase, or of the whole ambiguous set."""
         return min(1.0, sum(c.posterior for c in self.candidates if c.phase in self.phases))
 
     @property
     def outcome_words(self) -> str:
-        """The outcome for the user; see `outcome_words`."""
+        """Description of the outcome; see the function `outcome_words`."""
         return outcome_words(self.outcome, self.phases, self.probability)
 
 
 def matches_of_spots(grains: Sequence[Grain], matches: Sequence[GrainMatch]) -> dict[int, GrainMatch]:
-    """The match of every spot that belongs to a grain, by the spot's id.
+    """Map the id of every spot of a grain to its match.
 
-    Of several matches of its grain it is the one whose best candidate explains the spot, else the first.
+    If the grain has several matches, it is the one whose best candidate explains the spot, else the first.
     """
     of_grain: dict[int, list[GrainMatch]] = {}
     for match in matches:
@@ -206,20 +206,20 @@ def matches_of_spots(grains: Sequence[Grain], matches: Sequence[GrainMatch]) -> 
 
 
 def indexed_as(spot: int, match: GrainMatch) -> IndexedSpot | None:
-    """The reflection by which a match's best candidate explains a spot; None if it names no phase."""
+    """The reflection by which a match's best candidate explains a spot; None if no phase is named."""
     if not match.phases or not match.candidates:
         return None
     return next((indexed for indexed in match.candidates[0].indexed if indexed.spot == spot), None)
 
 
 OverrideKind = Literal["override", "reject", "lock"]
-#: A decision follows a grain whose centre has moved by less than this share of its diameter.
+#: An override follows a grain whose centre has moved by less than this share of its diameter.
 MOVED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseOverride:
-    """A person's override of a grain's phase.
+    """The user's override of the phase of a grain.
 
     Attributes
     ----------
@@ -228,10 +228,10 @@ class PhaseOverride:
     phase : str
         The phase's id.
     kind : {"override", "reject", "lock"}
-        "override": it is this phase, whatever matching says. "reject": it is not this phase. "lock": it
-        is this phase, and the image's scale follows from it (an internal standard).
+        "override" assigns the phase regardless of matching, "reject" excludes it. "lock" assigns the phase
+        and takes the scale of the image from it (an internal standard).
     centre : tuple of float, (y, x), nm, optional
-        Where the grain was, by which it is found again when grains have new numbers.
+        Centre of the grain, by which it is found again after grains are renumbered.
 
     Examples
     --------
@@ -249,9 +249,10 @@ class PhaseOverride:
 def merge_overrides(
     earlier: Sequence[PhaseOverride], later: Sequence[PhaseOverride]
 ) -> tuple[PhaseOverride, ...]:
-    """Earlier decisions, but not on grains on which there is a later one of another kind than rejecting.
+    """Merge earlier overrides with later ones.
 
-    A decision to reject is added to earlier ones, unless they say that the grain is that very phase.
+    A later override that assigns a phase replaces all earlier ones of its grain. One that rejects a phase is
+    added to them, and replaces those that concern the same phase.
     """
     kept = [decision for decision in earlier if not any(_replaces(one, decision) for one in later)]
     return (*kept, *later)
@@ -266,9 +267,9 @@ def _replaces(later: PhaseOverride, earlier: PhaseOverride) -> bool:
 
 
 def follow_grains(decisions: Sequence[PhaseOverride], grains: Sequence[Grain]) -> tuple[PhaseOverride, ...]:
-    """The decisions with the ids that their grains have now; those whose grain is gone are left out.
+    """Update overrides to the present ids of their grains; those of grains that are gone are removed.
 
-    A decision without a centre keeps its grain's id.
+    An override without a centre keeps the id of its grain.
     """
     followed = []
     for decision in decisions:
