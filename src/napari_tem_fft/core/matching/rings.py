@@ -1,9 +1,9 @@
-"""Rings of polycrystalline material: the peaks of a profile against the d-spacings of phases.
+"""Match the rings of polycrystalline material: peaks of a profile against the d-spacings of phases.
 
-Distances alone tell less than distances and angles, so the same rules are stricter in effect: every phase has
-its lines, a common scale within the calibration's uncertainty, and the rival that the rings are those of a
-phase that is not listed, whose lines may lie anywhere or be those of a common kind of lattice of any size.
-What the best phase leaves unexplained is matched as a further phase.
+Distances alone are weaker evidence than distances and angles, so fewer phases are named by the same rules.
+All lines of a phase share a scale within the uncertainty of the calibration. Each phase competes with an
+unlisted one, whose lines lie anywhere or are those of a common kind of lattice of any size. Rings that the
+best phase does not explain are matched to another phase.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from .params import MatchParams
 from .result import Outcome
 from .zone_patterns import SHARPNESS, THRESHOLDS, damping
 
-#: Rings that a phase must explain to be identified or likely, and to be named at all.
+#: Number of rings that a phase must explain to be identified or likely, and to be named at all.
 NAMED_RINGS, LEAST_RINGS = 5, 3
-#: More rings than this are no powder's, whose lines a profile would not resolve. Edges of holes and bars draw
-#: this many: a black square of 12 nm in a film 78.
+#: A profile does not resolve more rings of a powder than this. Sharp edges of holes and bars cause more: a
+#: black square of 12 nm in a film gives 78.
 MOST_RINGS = 25
-#: Weight of "all rings are spurious, however many there are", as edges and the contrast transfer make them.
+#: Weight of the hypothesis that all rings are spurious, caused by edges or the contrast transfer.
 ALL_SPURIOUS = 0.05
 #: Expected number of spurious rings, and the range of ln g over which they lie.
 SPURIOUS_RINGS, RANGE = 0.7, 1.8
-#: Phases looked for in one profile, and the largest set that still says something.
+#: Largest number of phases per profile; larger ambiguous sets than the second value are reported as unknown.
 MOST_PHASES, LARGEST_SET = 3, 4
-#: A ring is a line's within this many standard deviations.
+#: Tolerance for matching a ring to a line, in standard deviations.
 WITHIN = 2.5
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedRing:
-    """A peak explained by a line: its number among the peaks, hkl, reference d (nm), relative residual."""
+    """A peak explained by a line: number of the peak, hkl, reference d (nm), relative residual."""
 
     peak: int
     hkl: Miller
@@ -51,7 +51,7 @@ class IndexedRing:
 
 @dataclass(frozen=True, slots=True)
 class RingCandidate:
-    """One phase that rings could be of; `scale` is the factor on the measured d that fits best."""
+    """A phase that the rings could be from; `scale` is the factor on the measured d that fits best."""
 
     phase: str
     posterior: float
@@ -62,19 +62,19 @@ class RingCandidate:
 
 @dataclass(frozen=True, slots=True)
 class RingMatch:
-    """What is known of the phase behind some of the rings.
+    """Match of some of the rings to phases.
 
     Attributes
     ----------
     outcome : Outcome
     phases : tuple of str
-        Ids of the named phase or of the ambiguous set.
+        Ids of the named phase, or of the ambiguous set.
     candidates : tuple of RingCandidate
         Best first.
     peaks : tuple of int
-        Numbers of the peaks that were matched.
+        Numbers of the matched peaks.
     unlisted : float
-        Probability that it is none of the candidates.
+        Probability that the phase is none of the candidates.
     reason : str
     """
 
@@ -93,16 +93,16 @@ def match_rings(
     params: MatchParams | None = None,
     band: tuple[float, float] = ANY_G,
 ) -> tuple[RingMatch, ...]:
-    """Phases of the rings of one profile, strongest evidence first.
+    """Match the rings of one profile to phases, strongest evidence first.
 
     Parameters
     ----------
     peaks : sequence of ProfilePeak
-        Of one curve.
+        Peaks of one curve.
     phases : sequence of Phase
-        The candidates; those known by a list of d-spacings take part.
+        The candidates, including those that are only a list of d-spacings.
     scale : ScalePrior
-        What is known of the image's scale.
+        Prior of the scale of the image.
     params : MatchParams, optional
     band : tuple of float, 1/nm, optional
         Smallest and largest |g| at which the image could show a ring.
@@ -110,7 +110,7 @@ def match_rings(
     Returns
     -------
     tuple of RingMatch
-        One a phase that was found; the last one says what is left, if anything is.
+        One per phase found; if rings are left over, the last one describes these.
     """
     params = params or MatchParams()
     prior = scale
@@ -196,7 +196,7 @@ def _over_scale(rings: _Rings, phase: Phase, grid: NDArray[np.float64]) -> NDArr
 
 
 def _lines(phase: Phase) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """ln g of a phase's lines and the roots of their |F|; lines that coincide are one."""
+    """ln g of the lines of a phase and the roots of their |F|; coinciding lines are merged."""
     d, relative_f = lines_of(phase.reflections)
     root_f = np.sqrt(np.where(np.isnan(relative_f), 0.5, relative_f))
     keep = (d > 0.1) & (root_f > 0.2)
@@ -210,7 +210,7 @@ def _lines(phase: Phase) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _common_kinds(rings: _Rings) -> float:
-    """Evidence of a common kind of lattice of any size."""
+    """Evidence of a common kind of lattice of any size, relative to "all spurious"."""
     kinds = common_phases()
     grid = np.linspace(-SIZE_RANGE / 2, SIZE_RANGE / 2, 601)
     return float(np.mean([np.exp(_over_scale(rings, kind, grid)).mean() for kind in kinds]))
@@ -265,7 +265,7 @@ def _reason(candidates: Sequence[RingCandidate]) -> str:
 def _single_ring(
     rings: _Rings, chosen: Sequence[int], phases: Sequence[Phase], prior: ScalePrior
 ) -> RingMatch:
-    """One ring: every phase with a line there, and no name."""
+    """The match of a single ring: all phases with a line there, but no name."""
     error = float(np.hypot(rings.error[0], prior.error))
     wide = _Rings(rings.log_g, np.array([error]))
     fits = [_candidate(wide, chosen, phase, 0.0, prior.middle) for phase in phases]

@@ -1,4 +1,4 @@
-"""Search: all placements of all candidate phases under all grains, weighed together."""
+"""Search all placements of all candidate phases for all grains, and compute their joint posterior."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from .params import MatchParams
 from .placement import Hypotheses, refit
 from .weighing import EvidenceCache, weigh_grains
 
-#: Probability, before looking, that a group of spots is no lattice at all.
+#: Prior probability that a group of spots is not a lattice.
 ALL_SPURIOUS = 0.02
-#: Hypotheses this much worse than the grain's best one are forgotten, in ln: what all grains say together of
-#: the scale and the stretches cannot bring one back by more than 10.
+#: Hypotheses whose ln evidence is lower than the grain's best by more than this are dropped. The joint
+#: evidence of all grains on scale and stretch changes the difference by at most 10.
 HOPELESS = 20.0
-#: Where several grains share a geometry, this many placements of each are looked at at every point of it; a
-#: grain that has more of about the same merit is named by none.
+#: Number of placements per grain that are evaluated at every point of the shared geometry. A grain with more
+#: placements of similar evidence cannot be named anyway.
 MOST_SHARED = 300
 _IMPOSSIBLE = -1e4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """The best hypothesis of each phase for each grain with its evidence, and the posterior of the image.
+    """The best hypothesis of each phase for each grain with its evidence, and the joint posterior.
 
     Attributes
     ----------
     observed : Observed
     index : PhaseIndex
     hypotheses : Hypotheses
-        Fitted with the image's stretches.
+        Fitted with the stretches of the image.
     evidence : Evidence
     merit : ndarray, shape (hypotheses,)
-        ln evidence with the image's scale and stretches.
+        ln evidence given the scale and stretches of the image.
     phase : ndarray, shape (grains, phases + 2)
         See `Joint.phase`.
     geometry : ImageGeometry
     stretches : Stretches
-        What was believed of the stretches, with the probabilities that are left.
+        The components of the prior of the stretches, with their posterior probabilities.
     """
 
     observed: Observed
@@ -60,7 +60,7 @@ class Found:
     stretches: Stretches
 
     def best(self, row: int, phase: int | None = None) -> int | None:
-        """The best hypothesis for a grain (of one phase, if given); None if there is none."""
+        """The best hypothesis for a grain, optionally of one phase; None if there is none."""
         mine = self.hypotheses.grain == row
         if phase is not None:
             mine = mine & (self.index.zone_phase[self.hypotheses.zone] == phase)
@@ -79,24 +79,25 @@ def search(
     forbidden: Mapping[int, NDArray[np.bool_]] | None = None,
     pool: int = 0,
 ) -> Found:
-    """Weigh all placements, and judge the grains together with the first phases of the index allowed.
+    """Compute the evidence of all placements, and the joint posterior with the allowed phases of the index.
 
     Parameters
     ----------
     observed : Observed
     index : PhaseIndex
     phases : tuple of int
-        How many of its phases are candidates, and how many are allowed now: these, or all.
+        Number of phases of the index that are candidates, and number that are allowed: these, or all.
     scale : ScalePrior
     stretches : Stretches
-        What is believed of the image's stretches: each component is looked at by itself, for what fits a
-        sheared image says nothing of a straight one.
+        Prior of the image's stretches. Its components are searched separately, because a placement that fits
+        a sheared image does not fit an undistorted one.
     params : MatchParams
     cache : EvidenceCache
     forbidden : mapping of int to ndarray of bool, shape (phases + 2,), optional
-        For a grain (row of `observed`): what it cannot be, "not listed" and "all spurious" last.
+        Excluded hypotheses of grains (rows of `observed`); the last two are "unlisted" and "all spurious".
     pool : int
-        How many phases could have been meant, where only those of a library that can fit are in the index.
+        Number of phases that could have been candidates, if the index contains only the fitting entries of a
+        library.
     """
     priors = [GeometryPrior(scale, stretch) for _, stretch in stretches]
     how = params, cache, forbidden or {}, pool
@@ -108,7 +109,7 @@ def search(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """The search with one belief of the stretches: the best placement of each phase under each grain."""
+    """The search with one prior of the stretches: the best placement of each phase for each grain."""
 
     hypotheses: Hypotheses
     merit: NDArray[np.float64]
@@ -143,7 +144,7 @@ def _search(
     sample = placed.sample(null_models, before, prior)
     joint = placed.joint(sample, null_models, before)
     points = sample.points
-    if grains == 1:  # nothing is shared, so that the integral over the geometry is known
+    if grains == 1:  # nothing is shared, and the integral over the geometry is analytic
         exact = combine(placed.table(placed.marginal[None]), null_models, before, np.zeros(1))
         joint = replace(joint, phase=exact.phase, log_evidence=exact.log_evidence)
     mean: NDArray[np.float64] = joint.points @ points
@@ -156,10 +157,10 @@ def _search(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Placed:
-    """Placements sorted by grain and phase, with what each says of the image's geometry.
+    """Placements sorted by grain and phase, with their likelihoods of the image's geometry.
 
-    `kept` are the rows of all hypotheses that are not hopeless, `cell` their grain and phase as one number,
-    `marginal` their ln evidence with the prior of the geometry.
+    `kept` are the rows of the hypotheses that were not dropped, `cell` encodes their grain and phase,
+    `marginal` is their ln evidence with the prior of the geometry.
     """
 
     kept: NDArray[np.intp]
@@ -190,7 +191,7 @@ class _Placed:
         return cls(kept, cell[kept], likelihoods.rows(kept), marginal[kept], shape)
 
     def table(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
-        """ln evidence of phases for grains from that of placements, shape (points, grains, phases)."""
+        """Sum the evidence of placements to ln evidence of phases, shape (points, grains, phases)."""
         rows = np.ascontiguousarray(level.T)
         total = np.full((self.shape[0] * self.shape[1], len(level)), _IMPOSSIBLE)
         cells, start = np.unique(self.cell, return_index=True)
@@ -205,14 +206,14 @@ class _Placed:
     def joint(
         self, sample: GeometrySample, null_models: NDArray[np.float64], before: NDArray[np.float64]
     ) -> Joint:
-        """The posterior by the points of a sample."""
+        """Compute the joint posterior on the points of a sample."""
         table = self.table(self.likelihoods.at(sample.points))
         return combine(table, null_models, before, sample.log_weight)
 
     def sample(
         self, null_models: NDArray[np.float64], before: NDArray[np.float64], prior: GeometryPrior
     ) -> GeometrySample:
-        """Points of the image's geometry; see `sample_geometry`."""
+        """Sample the geometry of the image; see `sample_geometry`."""
         grains, phases = self.shape
         log_before = np.log(before)
         offered = replace(
@@ -227,14 +228,14 @@ class _Placed:
 def _first_of_grains(
     kept: NDArray[np.intp], grain: NDArray[np.intp], marginal: NDArray[np.float64]
 ) -> NDArray[np.intp]:
-    """The best `MOST_SHARED` placements of each grain."""
+    """Select the best `MOST_SHARED` placements of each grain."""
     order = kept[np.lexsort((-marginal[kept], grain[kept]))]
     first = np.searchsorted(grain[order], grain[order])
     return order[np.arange(len(order)) - first < MOST_SHARED]
 
 
 def _best_of_cells(cell: NDArray[np.intp], merit: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The row of the largest merit of each cell."""
+    """The row with the largest merit in each cell."""
     order = np.lexsort((-merit, cell))
     return order[np.unique(cell[order], return_index=True)[1]]
 
@@ -247,7 +248,7 @@ def _mixed(
     stretches: Sequence[float],
     cache: EvidenceCache,
 ) -> Found:
-    """The parts together, each as probable as its share; of a phase's placements the most probable stays."""
+    """Combine the parts, weighted by their shares; of each phase, keep the most probable placement."""
     before = cache.expected(index, observed.band)
     hypotheses, evidence, merit, level = [], [], [], []
     for part, probability in zip(parts, share, strict=True):
@@ -285,6 +286,6 @@ def _mixed(
 
 
 def _prior(phases: int, params: MatchParams, pool: int) -> NDArray[np.float64]:
-    """What each phase has before looking: its share of all that could have been meant."""
+    """Prior of the phases: equal shares of all phases that could have been candidates."""
     listed = 1 - params.not_listed - ALL_SPURIOUS
     return np.append(np.full(phases, listed / max(phases, pool, 1)), [params.not_listed, ALL_SPURIOUS])

@@ -1,4 +1,4 @@
-"""An internal standard: the scale and both stretches of an image from one grain of a known crystal."""
+"""Correct the calibration of an image on an internal standard: a grain of a known crystal."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from .search import search
 from .verdict import LARGEST_MISFIT
 from .weighing import EvidenceCache
 
-#: How far the scale may be off, as a standard deviation of its logarithm, and the image be stretched.
+#: Prior standard deviations of ln scale and of the stretch.
 STANDARD_SCALE, STANDARD_STRETCH = 0.05, 0.03
-#: Spots that have to be indexed, and their share of the grain's.
+#: Smallest number of indexed spots, and their smallest share of the grain's spots.
 LEAST_SPOTS, LEAST_SHARE = 4, 0.6
-#: If scale or stretch are known worse than this, more than one zone axis of the standard fits.
+#: If the uncertainty of the scale or stretch is larger than this, more than one zone axis fits.
 WORST = 0.01
 
 
 def correction_on_grain(
     grain: Grain, spots: Sequence[Spot], phase: Phase, params: MatchParams | None = None
 ) -> Correction:
-    """Factors of both axes, and the shear that is left, from all spots of a grain that is a known crystal.
+    """Fit the factors of both axes, and the remaining shear, to all spots of a grain of a known crystal.
 
     Parameters
     ----------
     grain : Grain
     spots : sequence of Spot
     phase : Phase
-        What the grain is.
+        The phase of the grain.
     params : MatchParams, optional
 
     Raises
     ------
     CalibrationError
-        If the grain's spots are not those of this phase, or are too few to tell.
+        If the spots do not fit this phase, or are too few.
     """
     params = params or MatchParams()
     observed = observe([grain], spots, params)

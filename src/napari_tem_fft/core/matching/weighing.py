@@ -1,7 +1,7 @@
-"""Weighed: placements of grains' spots with their evidence, by all phases of an index at once.
+"""Compute the evidence of all placements on the spots of grains, and cache it between edits.
 
-What a grain's spots say of a phase does not depend on other phases, so that the candidates and the phases
-outside of them are weighed in one go, and then judged with only the candidates allowed, or all.
+The evidence of a phase does not depend on other phases. It is therefore computed once for the candidates and
+the phases outside them, and then judged with only the candidates allowed, or with all phases.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from .observations import Observed
 from .pair_index import PhaseIndex, build_index, index_key
 from .placement import Hypotheses, propose
 
-#: Grains and indices that are kept, the last used ones.
+#: Number of most recently used grains and indices that are kept.
 MOST_GRAINS, MOST_INDICES = 256, 4
-#: Grains of fewer spots are weighed by themselves where that spares this many empty places in the arrays.
+#: Grains with fewer spots are processed separately if that saves this many empty elements of the arrays.
 WORTH_A_GROUP = 30
-#: An index's key, the number of its phases that are candidates, and all else that evidence depends on.
+#: Key of the index, number of its candidates, and a hash of everything else that the evidence depends on.
 Key = tuple[str, int, bytes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weighed:
-    """All placements of some grains.
+    """All placements of some grains with their evidence.
 
     Attributes
     ----------
     hypotheses : Hypotheses
     evidence : Evidence
     merit : ndarray, shape (hypotheses,)
-        By the quick look.
+        Quick estimates of the evidence (`quick_merit`).
     unlisted : ndarray, shape (grains,)
-        ln evidence of "a lattice not in the table".
+        ln evidence of an unlisted lattice.
     """
 
     hypotheses: Hypotheses
@@ -51,7 +51,7 @@ class Weighed:
     unlisted: NDArray[np.float64]
 
     def of_first(self, phases: int, index: PhaseIndex) -> Weighed:
-        """What is worth weighing of the first phases of the index."""
+        """Restrict to the placements worth considering if only the first phases of the index exist."""
         of_these = index.zone_phase[self.hypotheses.zone] < phases
         chosen = np.flatnonzero(near_best(self.merit, self.hypotheses.grain, len(self.unlisted), of_these))
         if len(chosen) == len(self.merit):
@@ -59,47 +59,47 @@ class Weighed:
         return self.rows(chosen)
 
     def rows(self, chosen: NDArray[np.intp]) -> Weighed:
-        """Some of the placements."""
+        """Select some of the placements."""
         parts = self.hypotheses.rows(chosen), self.evidence.rows(chosen)
         return Weighed(*parts, self.merit[chosen], self.unlisted)
 
 
 class EvidenceCache:
-    """Evidence of grains by all that it depends on, and the indices that it was weighed by.
+    """Cache of the evidence of grains, and of the indices with which it was computed.
 
-    What a grain's spots say does not depend on other grains; only the posterior of the image does. So whoever
-    matches the grains of an image again and again (after edits, or with other phases allowed) makes one and
-    hands it on: grains whose spots are the same are not weighed again. Results are the same without it.
+    The evidence of a grain does not depend on other grains; only the joint posterior does. Code that matches
+    the grains of an image repeatedly (after edits, or with other phases allowed) should create a cache and
+    pass it on, so that grains with unchanged spots are not computed again. Results are the same without it.
 
     Parameters
     ----------
     *indices : PhaseIndex
-        Such as are prepared already.
+        Indices that exist already.
     """
 
     def __init__(self, *indices: PhaseIndex) -> None:
         self._indices = OrderedDict((index.key, index) for index in indices)
         self._expected: dict[tuple[str, tuple[float, float]], Expected] = {}
         self._grains: OrderedDict[Key, Weighed] = OrderedDict()
-        self._lock = RLock()  # an edit that was given up may still be weighing while the next one begins
+        self._lock = RLock()  # an abandoned edit can still be running when the next one begins
 
     def for_another_image(self) -> EvidenceCache:
-        """A cache that shares the indices and their expectations, and knows no grains.
+        """Create a cache that shares the indices and their expectations, but contains no grains.
 
-        Results of an image then depend on nothing that was analysed before it.
+        The results for an image then do not depend on images that were analysed before.
         """
         other = EvidenceCache()
         other._indices, other._expected, other._lock = self._indices, self._expected, self._lock
         return other
 
     def take(self, index: PhaseIndex) -> None:
-        """Add an index that is prepared."""
+        """Add an existing index."""
         with self._lock:
             self._indices.setdefault(index.key, index)
             self._indices.move_to_end(index.key)
 
     def index_of(self, phases: Sequence[Phase]) -> PhaseIndex:
-        """The index of these phases in this order, built where it is not prepared."""
+        """Return the index of these phases in this order; it is built if needed."""
         key = index_key(phases)
         with self._lock:
             if key not in self._indices:
@@ -110,7 +110,7 @@ class EvidenceCache:
             return self._indices[key]
 
     def expected(self, index: PhaseIndex, band: tuple[float, float]) -> Expected:
-        """What is expected of an index within a band of |g|, 1/nm."""
+        """Return the expectations for an index within a band of |g|, 1/nm."""
         with self._lock:
             if (index.key, band) not in self._expected:
                 while len(self._expected) >= MOST_INDICES:
@@ -119,7 +119,7 @@ class EvidenceCache:
             return self._expected[index.key, band]
 
     def recall(self, keys: Sequence[Key]) -> dict[Key, Weighed]:
-        """What is known of some grains."""
+        """Return the stored evidence of some grains."""
         with self._lock:
             known = {key: self._grains[key] for key in keys if key in self._grains}
             for key in known:
@@ -127,7 +127,7 @@ class EvidenceCache:
         return known
 
     def keep(self, found: Mapping[Key, Weighed]) -> None:
-        """Keep the evidence of some grains, and that of the last others."""
+        """Store the evidence of some grains, and drop the least recently used."""
         with self._lock:
             self._grains.update(found)
             while len(self._grains) > MOST_GRAINS:
@@ -137,18 +137,18 @@ class EvidenceCache:
 def weigh_grains(
     observed: Observed, index: PhaseIndex, candidates: int, scale: ScalePrior, cache: EvidenceCache
 ) -> Weighed:
-    """Weigh all placements of all grains by all phases of an index.
+    """Compute the evidence of all placements of all phases of an index for all grains.
 
     Parameters
     ----------
     observed : Observed
     index : PhaseIndex
     candidates : int
-        The first phases, as many as this, are candidates: what is worth weighing of them alone is
-        weighed too, so that `Weighed.of_first` gives their evidence as well as that of all phases.
+        Number of phases, at the beginning of the index, that are candidates. Placements worth considering
+        among them alone are included, so that `Weighed.of_first` is complete.
     scale : ScalePrior
     cache : EvidenceCache
-        Grains that it knows are not weighed again.
+        Evidence that it contains is not computed again.
     """
     keys = [(index.key, candidates, _key(observed, row, scale)) for row in range(len(observed.valid))]
     before = cache.expected(index, observed.band)
@@ -164,7 +164,7 @@ def weigh_grains(
 
 
 def _key(observed: Observed, row: int, scale: ScalePrior) -> bytes:
-    """All that the evidence of a grain depends on."""
+    """Encode everything that the evidence of a grain depends on."""
     spots = int(observed.places[row])
     names = [f.name for f in fields(observed) if f.name not in ("ids", "distortion", "band")]
     prior = np.array([spots, scale.middle, scale.error, observed.distortion, *observed.band])
@@ -172,7 +172,7 @@ def _key(observed: Observed, row: int, scale: ScalePrior) -> bytes:
 
 
 def _groups_of_like_width(rows: list[int], places: NDArray[np.int64]) -> list[list[int]]:
-    """The rows with most spots first, parted where those that follow have far fewer."""
+    """Sort rows by falling number of spots, and split them where the number drops strongly."""
     groups: list[list[int]] = []
     left = sorted(rows, key=lambda row: -places[row])
     for place, row in enumerate(left):
@@ -186,7 +186,7 @@ def _groups_of_like_width(rows: list[int], places: NDArray[np.int64]) -> list[li
 def _weigh(
     observed: Observed, index: PhaseIndex, candidates: int, scale: ScalePrior, before: Expected
 ) -> Weighed:
-    """What is worth weighing of the candidates or of all."""
+    """Compute the placements worth considering among the candidates or among all phases."""
     hypotheses = propose(observed, index, scale.middle, scale.error)
     merit, grains = quick_merit(hypotheses, observed, before, scale), len(observed.valid)
     of_first = index.zone_phase[hypotheses.zone] < candidates
@@ -199,14 +199,14 @@ def _weigh(
 
 
 def _split(whole: Weighed) -> Iterator[Weighed]:
-    """Each grain by itself."""
+    """Split into single grains."""
     for row in range(len(whole.unlisted)):
         mine = np.flatnonzero(whole.hypotheses.grain == row)
         yield replace(whole.rows(mine), unlisted=whole.unlisted[row : row + 1])
 
 
 def _join_grains(parts: list[Weighed], width: int) -> Weighed:
-    """Grains one after the other, numbered by their place, with as many spots as the widest has."""
+    """Concatenate grains, numbered by position and padded to the largest number of spots."""
     grain = np.repeat(np.arange(len(parts)), [len(part.hypotheses.grain) for part in parts])
     hypotheses = _concatenate([part.hypotheses for part in parts], width)
     return Weighed(
@@ -224,7 +224,7 @@ def _concatenate(parts: list[Any], width: int) -> Any:
 
 
 def _fit_width(array: NDArray[Any], name: str, width: int) -> NDArray[Any]:
-    """An array over a number of spots; those beyond the grain's own are marked as absent."""
+    """Pad an array to a number of spots; added ones are marked as absent."""
     if array.ndim == 1 or name in ("distortion", "information", "gradient"):
         return array
     fitted = np.zeros((len(array), width, *array.shape[2:]), array.dtype)

@@ -1,4 +1,4 @@
-"""Zone axes of a phase: the two-dimensional patterns that a crystal shows along low-index directions."""
+"""Zone patterns: the two-dimensional patterns of a phase along its low-index directions."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from numpy.typing import NDArray
 from ..crystal.structure import LatticePlanes, ListedPlanes
 from ..grains.plane_cell import reduce_bases, shape_of
 
-#: Smallest d of the reflections by which a pattern is recognised; all that are not forbidden belong to it.
+#: Smallest d (nm) of the reflections that define a pattern; all allowed reflections belong to it.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.71; doubled, belief 0.73 -> 0.32,
 #: right names 4 -> 2.
 PATTERN_D = 0.115
-#: Zone axes [uvw] with all indices up to the first number, and up to the second where they are short.
+#: Zone axes [uvw] have indices up to the first number, or up to the second if [uvw] is short.
 INDICES, MORE_INDICES, SHORT = 3, 5, 1.2
-#: Only this many reflections of a pattern (the most visible ones) start a search.
+#: Number of reflections of a pattern, the most visible ones, from which searches start.
 STARTERS = 24
-#: Fall-off of visibility with |g|, 1/nm.
+#: Scale of the decrease of visibility with |g|, 1/nm.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.76; doubled, belief 0.73 -> 0.74.
 VISIBLE_G = 6.0
-#: Thresholds (ln visibility) at which half of the reflections of that visibility are seen, and how sharply.
+#: Thresholds (ln visibility) at which half of the reflections are seen, and the steepness of the transition.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.74; doubled, nothing.
 THRESHOLDS = np.linspace(-3.5, 0.5, 6)
 SHARPNESS = 1.0
-#: What is expected of a pattern is summed up to each of these |g|, 1/nm, so that it is known for any band.
+#: Expectations of a pattern are summed up to each of these |g|, 1/nm, and interpolated for any band.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.32, right names 4 -> 2, wrong names 0
 #: -> 1; doubled, nothing.
 NODES = np.append(np.arange(1.0, 8.6, 0.5), 1 / PATTERN_D)
-#: Least root of |F| of any point of the lattice: of thin and of thick crystals, where waves scattered
-#: twice fill in weak and forbidden reflections. By Bloch waves (`intensities.py`, other seeds than those
-#: reported): with 0.1 for the thin ones silicon in images of eight grains is ceria three times as often, with
-#: 0.3, or with 0.6 for the thick ones, fewer grains are named.
+#: Smallest root of |F| of a point of the lattice, for thin and for thick crystals, where double diffraction
+#: fills in weak and forbidden reflections. From Bloch-wave calculations (`intensities.py`, seeds other than
+#: those reported): with 0.1 for thin crystals, silicon in images of eight grains is mistaken for ceria three
+#: times as often; with 0.3 for thin ones, or 0.6 for thick ones, fewer grains are named.
 FLOORS = (0.2, 0.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZonePattern:
-    """The reflections of one phase along one zone axis, one of each pair +g, -g.
+    """The reflections of a phase along a zone axis, one of each pair +g, -g.
 
     Attributes
     ----------
     uvw : ndarray of int, shape (3,)
     multiplicity : int
-        Symmetry-equivalent directions.
+        Number of symmetry-equivalent directions.
     orientations : int
-        In how many ways the pattern can be laid on itself (turned or mirrored), +g and -g taken as one.
+        Number of ways to map the pattern onto itself by rotation or mirroring, with +g and -g equivalent.
     basis : ndarray, shape (2, 2), 1/nm
         Rows generate every reflection of the pattern, in Cartesian coordinates of its plane.
     basis_hkl : ndarray of int, shape (2, 3)
         hkl of the basis; a position m (two integers) is hkl = m @ basis_hkl.
     position : ndarray of int, shape (n, 2)
     visibility : ndarray, shape (n,)
-        Relative weight with which each reflection is expected to be seen.
+        Relative weight of each reflection in the probability of being seen.
     family : ndarray of int, shape (n,)
     non_detection_log_prob : ndarray, shape (nodes, floors, thresholds)
-        See `non_detection_log_prob`.
+        See the function `non_detection_log_prob`.
     """
 
     uvw: NDArray[np.int64]
@@ -74,7 +74,7 @@ class ZonePattern:
 
 
 def non_detection_log_prob(root_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-ln of the probability that nothing of a pattern is seen up to each node, (nodes, floors, thresholds).
+    """-ln of the probability that no point up to each node is seen, shape (nodes, floors, thresholds).
 
     Parameters
     ----------
@@ -90,43 +90,43 @@ def non_detection_log_prob(root_f: NDArray[np.float64], g: NDArray[np.float64]) 
 
 
 def up_to_nodes(values: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of values, shape (n, ...), over all with |g| below each of the `NODES`, shape (nodes, ...)."""
+    """Sum values, shape (n, ...), with |g| below each of the `NODES`, shape (nodes, ...)."""
     order = np.argsort(g)
     sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values[order], axis=0)])
     return sums[np.searchsorted(g[order], NODES, side="right")]
 
 
 def in_band(sums: NDArray[Any], band: tuple[float, float]) -> NDArray[np.float64]:
-    """What `up_to_nodes` gave, shape (n, nodes, ...), between the two |g| of a band, shape (n, ...)."""
+    """Interpolate sums from `up_to_nodes`, shape (n, nodes, ...), to a band of |g|, shape (n, ...)."""
     low, high = (_share_of_nodes(g) for g in band)
     part: NDArray[np.float64] = np.tensordot(high - low, sums, axes=(0, 1))
     return part
 
 
 def _share_of_nodes(g: float) -> NDArray[np.float64]:
-    """Weights of the nodes by which a sum up to |g| is interpolated, shape (nodes,)."""
+    """Weights of the nodes for interpolating a sum up to |g|, shape (nodes,)."""
     at = np.interp(g, NODES, np.arange(len(NODES)), left=-1.0)
     weights: NDArray[np.float64] = np.maximum(1 - np.abs(np.arange(len(NODES)) - at), 0.0)
     return weights
 
 
 def damping(g: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fall-off of visibility with |g|."""
+    """Decrease of visibility with |g|."""
     factor: NDArray[np.float64] = np.exp(-((g / VISIBLE_G) ** 2))
     return factor
 
 
 def visibility(relative_f: NDArray[np.float64], g: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight with which a reflection is expected: the root of its |F|, damped at large |g|.
+    """Weight of a reflection in the probability of being seen: the root of its |F|, damped at large |g|.
 
-    |F| is deliberately weak: multiple scattering and the lens change intensities by far more.
+    The dependence on |F| is deliberately weak: multiple scattering and the lens change intensities far more.
     """
     weight: NDArray[np.float64] = np.sqrt(relative_f) * damping(g)
     return weight
 
 
 def zone_patterns(planes: LatticePlanes | ListedPlanes) -> list[ZonePattern]:
-    """Patterns of all low-index zone axes that show two or more directions, one of each symmetric set."""
+    """Patterns of all low-index zone axes with reflections in two directions, one per symmetric set."""
     arrays, basis = planes.arrays, planes.basis
     usable = arrays.d >= PATTERN_D
     hkl, family = arrays.hkl[usable], arrays.family[usable]
@@ -146,7 +146,7 @@ def zone_patterns(planes: LatticePlanes | ListedPlanes) -> list[ZonePattern]:
 
 
 def zone_axes(planes: LatticePlanes | ListedPlanes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """One low-index direction of each symmetric set, shape (n, 3), and the number of its equivalents."""
+    """One low-index direction per symmetric set, shape (n, 3), and the number of its equivalents."""
     direct, rotations = planes.direct, planes.rotations
     candidates = _primitive_directions(MORE_INDICES)
     low = np.abs(candidates).max(axis=1) <= INDICES
@@ -161,7 +161,7 @@ def zone_axes(planes: LatticePlanes | ListedPlanes) -> tuple[NDArray[np.int64], 
 
 
 def _orientations(uvw: NDArray[np.int64], rotations: NDArray[np.int64]) -> int:
-    """Proper rotations that keep the axis, a half-turn about it not counted (it turns g into -g)."""
+    """Number of proper rotations that keep the axis, without the half-turn about it (g becomes -g)."""
     image = rotations @ uvw
     same, opposite = (image == uvw).all(axis=1), (image == -uvw).all(axis=1)
     half_turn = same & (np.trace(rotations, axis1=1, axis2=2) == -1)
@@ -219,14 +219,14 @@ def _lattice_points(
 
 
 def lattice_basis(vectors: NDArray[np.int64], uvw: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Two vectors that generate all given integer vectors of a plane, or None if these are collinear.
+    """Find two vectors that generate all given integer vectors of a plane; None if these are collinear.
 
     Parameters
     ----------
     vectors : ndarray of int, shape (n, 3)
-        All perpendicular to `uvw`.
+        Vectors perpendicular to `uvw`.
     uvw : ndarray of int, shape (3,)
-        Without a common divisor.
+        Indices without a common divisor.
     """
     plane = _plane_basis(*(int(i) for i in uvw))
     first, second = plane
@@ -260,7 +260,7 @@ def _extended_gcd(a: int, b: int) -> tuple[int, int, int]:
 
 
 def _with_row(a: int, b: int, c: int, x: int, y: int) -> tuple[int, int, int]:
-    """Rows (a, b), (0, c) joined by (x, y), by Euclid's algorithm on the first column."""
+    """Add (x, y) to rows (a, b), (0, c), by Euclid's algorithm on the first column."""
     while x:
         n = a // x
         a, b, x, y = x, y, a - n * x, b - n * y
@@ -280,24 +280,24 @@ def _shortest(basis: NDArray[np.float64]) -> NDArray[np.int64]:
         turn = np.array([turn[0], turn[1] - round(overlap) * turn[0]])
 
 
-#: This many of the shortest reflections of a zone generate its lattice.
+#: Number of the shortest reflections of a zone that generate its lattice.
 SHORTEST = 14
-#: A coefficient is whole within this.
+#: Tolerance for integer coefficients.
 WHOLE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZoneCells:
-    """Zones of one phase.
+    """Zones of a phase.
 
     Attributes
     ----------
     uvw : ndarray of int8, shape (n, 3)
-        One zone axis of each symmetric set that shows two directions or more.
+        One zone axis per symmetric set with reflections in at least two directions.
     shape : ndarray, shape (n, 3)
         ln of the three shortest lengths of the zone's reciprocal lattice (1/nm); see `shape_of`.
     share : ndarray, shape (n,)
-        How probable each zone is to be seen, before looking; they sum to 1.
+        Prior probability of each zone; they sum to 1.
     """
 
     uvw: NDArray[np.int8]
@@ -306,12 +306,12 @@ class ZoneCells:
 
 
 def zone_cells(planes: LatticePlanes) -> ZoneCells:
-    """The zones of a phase.
+    """Compute the zones of a phase.
 
     Parameters
     ----------
     planes : LatticePlanes
-        Down to `PATTERN_D` at least.
+        Planes down to at least `PATTERN_D`.
 
     Examples
     --------
@@ -343,7 +343,7 @@ def _cells(
     axes: NDArray[np.int64],
     basis: NDArray[np.float64],
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Zones that show two directions, and a basis of the lattice of each, shape (n, 2, 3)."""
+    """Zones with reflections in two directions, and a basis of the lattice of each, shape (n, 2, 3)."""
     rank = np.cumsum(inside, axis=0)
     row, zone = np.nonzero(inside & (rank <= SHORTEST))
     table = np.zeros((len(axes), SHORTEST), np.intp)
