@@ -90,7 +90,7 @@ def small_analysis() -> Analysis:
         warnings=("a warning of the analysis",),
         network=NetworkUsed("some network", "cd" * 32),
         rings=(_rings(),),
-        others=tuple(phase for phase in load_table() if phase.id in ("Al", "Cu")),
+        non_candidates=tuple(phase for phase in load_table() if phase.id in ("Al", "Cu")),
         decisions=(PhaseOverride(2, "LiF", "reject", (2.4, 4.5)),),
     )
 

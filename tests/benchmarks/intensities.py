@@ -291,7 +291,7 @@ def by_simulation(crystals: Crystals, grains: Sequence[TrueGrain]) -> np.ndarray
 def _of_lens(crystals: Crystals, true: TrueGrain) -> np.ndarray:
     """ln evidence of each phase through each lens, shape (phases, lenses)."""
     prior = GeometryPrior(ScalePrior(0.0, UNCERTAINTY), 0.005)
-    observed = replace(observe([true.grain], true.spots, PARAMS, BAND), distortion=prior.stretch)
+    observed = replace(observe([true.grain], true.spots, PARAMS, BAND), distortion=prior.distortion)
     index: PhaseIndex = crystals.index
     found = weigh_grains(observed, index, len(crystals.phases), prior.scale, crystals.cache)
     h = found.hypotheses

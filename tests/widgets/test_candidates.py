@@ -106,4 +106,4 @@ def test_what_may_not_be_named_is_known_too(form):
     form.names.setText("LiF")
     choice = form.choice()
     assert [phase.id for phase in choice.phases] == ["LiF"]
-    assert len(choice.others) == len(usual_phases(load_table())) - 1
+    assert len(choice.non_candidates) == len(usual_phases(load_table())) - 1

@@ -16,9 +16,9 @@ from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 from napari_tem_fft.widgets.session import runner
 
 HOUSE = Path(napari_tem_fft.__file__).parent
-#: Eight of the session, its layers and docks, nine of the profile's sums and peaks (three of them only at the
-#: first stroke, which samples the spectrum finely), eight of its plot.
-MOST = 25
+#: Six of the session and its layers, five of the profile's sums and peaks (one of them only at the first
+#: stroke, which samples the spectrum finely), five of its dock, plot and labels.
+MOST = 16
 
 
 @pytest.fixture

@@ -250,7 +250,7 @@ def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "ove
     grain : int
         Its id.
     phase : str
-        Id, name, alias or formula of a candidate, or of one of `Analysis.others`.
+        Id, name, alias or formula of a candidate, or of one of `Analysis.non_candidates`.
     kind : {"override", "lock", "reject"}
         It is this phase; the same, and the image's scale follows from it (an internal standard); it is
         not this phase.
@@ -273,7 +273,7 @@ def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "ove
     found = next((one for one in analysis.grains if one.id == grain), None)
     if found is None:
         raise ValueError(f"there is no grain {grain}; there are {len(analysis.grains)}")
-    chosen = find_phase((*analysis.phases, *analysis.others), phase)
+    chosen = find_phase(analysis.known_phases, phase)
     override = PhaseOverride(grain, chosen.id, kind, found.centre)
     return exhaust(reanalyse_after_override(analysis, merge_overrides(analysis.decisions, (override,))))
 

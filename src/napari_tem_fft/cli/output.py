@@ -76,9 +76,8 @@ def _components(analysis: Analysis, unit: LengthUnit) -> list[str]:
 
 def _geometry(analysis: Analysis) -> list[str]:
     """What the named grains say of the image's scale and stretch."""
-    if analysis.geometry is None or not analysis.geometry.grains:
-        return []
-    return [f"the image by its named crystals: {analysis.geometry}"]
+    sentence = "" if analysis.geometry is None else analysis.geometry.sentence()
+    return [sentence] if sentence else []
 
 
 def _bent(analysis: Analysis) -> list[str]:

@@ -49,7 +49,7 @@ from .matching.assignment import (
     label_ring_like,
     name_bent_lattices,
 )
-from .matching.geometry import ImageGeometry, expected_stretches
+from .matching.geometry import ImageGeometry, expected_distortions
 from .matching.library_candidates import LibrarySearch
 from .parameters import Field, Parameter, check_limits, parameters_of
 from .profile.radial_profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
@@ -228,7 +228,7 @@ class Analysis:
         What it said of every frequency; not kept with results.
     rings : tuple of RingMatch
         Phases of the rings that no grain explains.
-    others : tuple of Phase
+    non_candidates : tuple of Phase
         Outside the candidates; reported where they would match.
     decisions : tuple of Decision
         A person's overrides of grains' phases.
@@ -271,7 +271,7 @@ class Analysis:
     network: NetworkUsed | None = None
     picture: NetworkPicture | None = None
     rings: tuple[RingMatch, ...] = ()
-    others: tuple[Phase, ...] = ()
+    non_candidates: tuple[Phase, ...] = ()
     decisions: tuple[PhaseOverride, ...] = ()
     deformations: tuple[Deformation, ...] = ()
     specimen_by_user: bool = False
@@ -287,10 +287,15 @@ class Analysis:
         return not bool(self.specimen.all() if inside is None else self.specimen[inside].all())
 
     @property
+    def known_phases(self) -> tuple[Phase, ...]:
+        """The candidates, and the phases outside of them."""
+        return self.phases + self.non_candidates
+
+    @property
     def choice(self) -> CandidateSet:
         """The candidate phases."""
         return CandidateSet(
-            self.phases, self.others, self.decisions, self.candidates_stated, searched=self.searched
+            self.phases, self.non_candidates, self.decisions, self.candidates_stated, searched=self.searched
         )
 
     def __repr__(self) -> str:
@@ -347,7 +352,7 @@ def analysis_steps(
     bars = annotations_of(micrograph, params)
     image, repaired = prepared_pixels(micrograph, bars)
     check_field(micrograph)
-    diffractogram = compute_diffractogram(image, micrograph, params.spectrum, repaired, bars)
+    diffractogram = compute_diffractogram(image, micrograph, params.spectrum, bars)
     yield Step("diffractogram", 1, STAGES, DiffractogramReady(diffractogram))
     del image
     band = band_image(diffractogram)
@@ -431,8 +436,8 @@ def follow_spots(
     yield Step("grains", 2, EDIT_STAGES, GrainsFound(found.grains))
     choice = replace(choice, decisions=follow_grains(choice.decisions, found.grains))
     known = micrograph.calibration
-    stretches = expected_stretches(params.matching.stretch, micrograph.metadata, known.shear is not None)
-    how = known.uncertainty, params.matching, cache, stretches, known.shear or 0.0
+    distortions = expected_distortions(params.matching.stretch, micrograph.metadata, known.shear is not None)
+    how = known.uncertainty, params.matching, cache, distortions, known.shear or 0.0
     names = assign_phases(found, profiles, choice, *how)
     matches, bent = with_bent_lattices(
         names, found, diffractogram, spectra, context.grid, known.uncertainty, params
@@ -459,7 +464,7 @@ def follow_spots(
         components=components,
         warnings=warnings,
         rings=names.rings,
-        others=choice.others,
+        non_candidates=choice.non_candidates,
         decisions=choice.decisions,
         deformations=wanted_deformations(params.deformation, diffractogram, spectra, found, context.grid),
         specimen_by_user=specimen_by_user,

@@ -28,7 +28,7 @@ from .maps.specimen import cut_grains, specimen_on_grid, uncut_grains
 from .maps.strain import DeformationParams, wanted_deformations
 from .matching import EvidenceCache, PhaseOverride, follow_grains
 from .matching.assignment import assign_phases, label_kinds
-from .matching.geometry import expected_stretches
+from .matching.geometry import expected_distortions
 from .pipeline import (
     EDIT_STAGES,
     Analysis,
@@ -253,8 +253,8 @@ def reanalyse_after_override(
     found = grain_set_of(analysis)
     known = cache.evidence if cache is not None else None
     params = analysis.params.matching
-    stretches = expected_stretches(params.stretch, analysis.micrograph.metadata, scale.shear is not None)
-    how = scale.uncertainty, params, known, stretches, scale.shear or 0.0
+    distortions = expected_distortions(params.stretch, analysis.micrograph.metadata, scale.shear is not None)
+    how = scale.uncertainty, params, known, distortions, scale.shear or 0.0
     names = assign_phases(found, analysis.profiles, choice, *how)
     seen = analysis.diffractogram, analysis.local_spectra, analysis.map_grid
     matches, bent = with_bent_lattices(names, found, *seen, scale.uncertainty, analysis.params)

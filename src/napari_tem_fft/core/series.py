@@ -494,8 +494,9 @@ def locked_choice(analysis: Analysis, choice: CandidateSet, frame: int) -> Candi
         raise ValueError(
             f"no phase is named in frame {frame}, so none can be taken from it: choose another frame, or none"
         )
-    others = non_candidates(phases, (*analysis.phases, *analysis.others))
-    return CandidateSet(phases, others, choice.decisions, choice.stated)
+    return CandidateSet(
+        phases, non_candidates(phases, analysis.known_phases), choice.decisions, choice.stated
+    )
 
 
 def _steady_areas(specimens: Sequence[NDArray[np.uint8]]) -> list[int]:

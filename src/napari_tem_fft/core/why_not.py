@@ -16,7 +16,7 @@ from .crystal.phase import Phase, format_hkl, format_zone
 from .matching import Candidate, EvidenceCache, GrainMatch, Outcome
 from .matching.assignment import known_scale, recorded_band, without_shear
 from .matching.candidates import candidate
-from .matching.geometry import ScalePrior, Stretches, expected_stretches
+from .matching.geometry import Distortions, ScalePrior, expected_distortions
 from .matching.match import HINT_SCALE
 from .matching.observations import Observed, observe
 from .matching.pair_index import build_index
@@ -120,20 +120,20 @@ def _ask(analysis: Analysis, phase: Phase, match: GrainMatch, cache: EvidenceCac
     if phase.d_only or not observed.two_directions()[0]:
         return WhyNot(match.grain, phase.id, None, 0.0, False, (*choice, *_by_d(analysis, phase, spots)))
     rivals = [c.phase for c in match.candidates if c.phase != phase.id]
-    known = {each.id: each for each in (*analysis.phases, *analysis.others)}
+    known = {each.id: each for each in analysis.known_phases}
     phases = (phase, *(known[name] for name in rivals if name in known and not known[name].d_only))
     weighed = cache or EvidenceCache()
     scale, params = _scale_without(analysis, match.grain), analysis.params.matching
-    stretches = expected_stretches(
+    distortions = expected_distortions(
         params.stretch,
         analysis.micrograph.metadata,
         analysis.micrograph.calibration.shear is not None,
     )
-    found = search(observed, build_index(phases), (len(phases),) * 2, scale, stretches, params, weighed)
+    found = search(observed, build_index(phases), (len(phases),) * 2, scale, distortions, params, weighed)
     probability = float(found.phase[0, 0])
     best = found.best(0, 0)
     near = candidate(found, best, probability, phase) if best is not None else None
-    far = _at_any_scale(analysis, phase, observed, scale, stretches, weighed)
+    far = _at_any_scale(analysis, phase, observed, scale, distortions, weighed)
     fit = max(filter(None, (near, far)), key=lambda c: (round(c.explained, 3), c is near), default=None)
     context = Context(scale, params, {each.id: each for each in phases}, stated=analysis.candidates_stated)
     reported = next((c.posterior for c in match.candidates if c.phase == phase.id), probability)
@@ -168,12 +168,12 @@ def _at_any_scale(
     phase: Phase,
     observed: Observed,
     scale: ScalePrior,
-    stretches: Stretches,
+    distortions: Distortions,
     cache: EvidenceCache,
 ) -> Candidate | None:
     """The best fit within the largest possible error of the scale, in an image with little stretch."""
     far = ScalePrior(scale.middle, max(HINT_SCALE, 2 * scale.error))
-    narrow = ((1.0, min(stretch for _, stretch in stretches)),)
+    narrow = ((1.0, min(distortion for _, distortion in distortions)),)
     params = analysis.params.matching
     found = search(observed, build_index([phase]), (1, 1), far, narrow, params, cache)
     best = found.best(0, 0)

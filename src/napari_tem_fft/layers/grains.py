@@ -58,7 +58,7 @@ def grain_layer_steps(
     deformed = known or measure_deformation(analysis, wanted).deformations
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     yield Step("maps", 1, 2)
-    planes = families(found, (*analysis.phases, *analysis.others))
+    planes = families(found, analysis.known_phases)
     share, shape = analysis.params.grains.false_share, analysis.map_grid.shape
     grains = analysis.grains, analysis.grain_regions, analysis.specimen
     finer = finer_factor(shape)

@@ -115,13 +115,13 @@ class Presenter:
     Parameters
     ----------
     micrograph : Micrograph
-    beside : bool
+    fft_in_viewer : bool
         Whether reciprocal space is drawn next to the micrograph; otherwise it has its own viewer, in 1/nm.
     """
 
-    def __init__(self, micrograph: Micrograph, beside: bool = True) -> None:
+    def __init__(self, micrograph: Micrograph, fft_in_viewer: bool = True) -> None:
         self.micrograph = micrograph
-        self.beside = beside
+        self.fft_in_viewer = fft_in_viewer
         self._spots: Sequence[Spot] = ()
         self._profiles: Sequence[RadialProfile] = ()
         self._grains: Sequence[Grain] = ()
@@ -132,9 +132,9 @@ class Presenter:
         self._follows_edit = self._keep_mask = False
 
     @classmethod
-    def after(cls, analysis: Analysis, beside: bool = True, keep_mask: bool = False) -> Presenter:
+    def after(cls, analysis: Analysis, fft_in_viewer: bool = True, keep_mask: bool = False) -> Presenter:
         """Make a presenter that starts from an analysis, for its edits; it can leave the mask unchanged."""
-        presenter = cls(analysis.micrograph, beside)
+        presenter = cls(analysis.micrograph, fft_in_viewer)
         presenter._start = analysis
         presenter._follows_edit, presenter._keep_mask = True, keep_mask
         presenter._spots, presenter._profiles = analysis.spots, analysis.profiles
@@ -223,14 +223,14 @@ class Presenter:
     def _see(self, diffractogram: Diffractogram) -> None:
         self._diffractogram = diffractogram
         self._grid = display_grid(diffractogram)
-        self._plane = Plane.beside(self.micrograph, self._grid) if self.beside else Plane()
+        self._plane = Plane.beside(self.micrograph, self._grid) if self.fft_in_viewer else Plane()
 
     def _spectrum_layers(self, diffractogram: Diffractogram) -> tuple[LayerData, ...]:
         self._see(diffractogram)
         grid, snr = display(diffractogram)
         name = self.micrograph.name
         fft = fft_layer(snr, grid, self._plane, name)
-        if not self.beside:
+        if not self.fft_in_viewer:
             return (fft,)
         return fft, bars_layer(scale_bars(self.micrograph, grid, self._plane), name)
 
@@ -252,13 +252,10 @@ class Presenter:
 
     def _ring_layers(self) -> tuple[LayerData, ...]:
         reach = self._grid.half[1] * self._grid.step[1]
-        peaks = sorted(self._ring_peaks(), key=lambda peak: -peak.significance)[:MOST_RINGS]
+        peaks = sorted(listed_peaks(self._profiles), key=lambda peak: -peak.significance)[:MOST_RINGS]
         rings = [Ring(peak.g, f"{peak.d:.4f} nm", self._ring_colour(peak)) for peak in peaks]
         name = self.micrograph.name
         return (rings_layer(rings, self._plane, name, reach, spots=self._spots),) if rings else ()
-
-    def _ring_peaks(self) -> Sequence[ProfilePeak]:
-        return listed_peaks(self._profiles)
 
     def _ring_colour(self, peak: ProfilePeak) -> str:
         """Colour of the component whose spots lie on the ring, if it is only one."""
@@ -327,7 +324,7 @@ def indexed_layers(
     candidate : Candidate, optional
         Phase whose pattern is shown instead of the phase that the grain is named.
     """
-    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    known = {phase.id: phase for phase in analysis.known_phases}
     own = [match for match in analysis.matches if match.grain == grain and match.phases and match.candidates]
     first = candidate or next((m.candidates[0] for m in own if m.candidates[0].phase in known), None)
     if first is None or first.orientation is None or first.phase not in known:

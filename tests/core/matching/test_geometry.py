@@ -11,7 +11,7 @@ from napari_tem_fft.core.matching.geometry import (
     ImageGeometry,
     Likelihoods,
     ScalePrior,
-    expected_stretches,
+    expected_distortions,
     stretch_direction,
 )
 from napari_tem_fft.core.matching.joint_posterior import sample_geometry
@@ -26,10 +26,10 @@ def likelihoods(seed=1, n=4):
 
 
 def test_what_a_file_says_of_its_stretch():
-    assert expected_stretches(None, {"illumination": "STEM NANOPROBE"}) == ((1.0, 0.03),)
-    assert expected_stretches(None, {"illumination": "TEM"}) == ((1.0, 0.005),)
-    assert expected_stretches(1.0, {"illumination": "STEM"}) == ((1.0, 0.01),)
-    unknown = expected_stretches(None, {})
+    assert expected_distortions(None, {"illumination": "STEM NANOPROBE"}) == ((1.0, 0.03),)
+    assert expected_distortions(None, {"illumination": "TEM"}) == ((1.0, 0.005),)
+    assert expected_distortions(1.0, {"illumination": "STEM"}) == ((1.0, 0.01),)
+    unknown = expected_distortions(None, {})
     assert sum(weight for weight, _ in unknown) == pytest.approx(1) and len(unknown) == 2
 
 

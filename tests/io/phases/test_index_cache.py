@@ -57,5 +57,8 @@ def test_pairs_of_a_cube():
 def test_a_choice_is_prepared_with_one_index_for_candidates_and_others():
     table = phases("Cu", "LiF", "Si")
     choice = prepared_choice(table[1:2], table)
-    assert [[p.id for p in part] for part in (choice.phases, choice.others)] == [["LiF"], ["Cu", "Si"]]
-    assert choice.index is not None and choice.index.key == index_key((*choice.phases, *choice.others))
+    assert [[p.id for p in part] for part in (choice.phases, choice.non_candidates)] == [
+        ["LiF"],
+        ["Cu", "Si"],
+    ]
+    assert choice.index is not None and choice.index.key == index_key(choice.known_phases)

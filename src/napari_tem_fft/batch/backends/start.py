@@ -38,7 +38,7 @@ def memory_of(workers: int, pixels: float, share: float = 1.0) -> float:
     share : float
         Searched share of the image's spectrum; if it is unknown, 1, which needs most memory.
     """
-    return COORDINATOR + workers * _worker(pixels, share)
+    return COORDINATOR + workers * worker_memory(pixels, share)
 
 
 def worker_memory(pixels: float, share: float = 1.0) -> float:
@@ -54,10 +54,6 @@ def worker_memory(pixels: float, share: float = 1.0) -> float:
     >>> round(worker_memory(4096 * 4096) / 1e9, 2)
     0.79
     """
-    return _worker(pixels, share)
-
-
-def _worker(pixels: float, share: float) -> float:
     return WORKER + (BYTES_A_PIXEL + BYTES_A_BIN * share) * pixels
 
 
@@ -74,7 +70,7 @@ def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
     ValueError
         If not even one fits.
     """
-    count = int((limit - COORDINATOR) // _worker(pixels, share))
+    count = int((limit - COORDINATOR) // worker_memory(pixels, share))
     if count < 1:
         raise ValueError(
             f"a memory limit of {limit / 1e9:.2g} GB is too small: one worker needs"

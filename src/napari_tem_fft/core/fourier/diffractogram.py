@@ -131,8 +131,6 @@ class Diffractogram:
         Mean noise power at each bin.
     counts : float
         Effective number of values behind the noise.
-    repaired : int
-        Defective pixels that were repaired first.
     annotations : ndarray of bool, shape `image_shape`, optional
         Bars and labels that were filled first (`find_annotations`); None where there are none.
     """
@@ -146,7 +144,6 @@ class Diffractogram:
     power: NDArray[np.float32]
     noise: NDArray[np.float32]
     counts: float
-    repaired: int = 0
     annotations: NDArray[np.bool_] | None = None
 
     @property
@@ -201,10 +198,9 @@ def compute_diffractogram(
     image: NDArray[np.float32],
     micrograph: Micrograph,
     params: SpectrumParams,
-    repaired: int = 0,
     annotations: NDArray[np.bool_] | None = None,
 ) -> Diffractogram:
-    """Transform prepared pixels (`prepared_pixels`) of a micrograph; how they were prepared is kept with it.
+    """Transform prepared pixels (`prepared_pixels`) of a micrograph.
 
     Raises
     ------
@@ -230,7 +226,6 @@ def compute_diffractogram(
         power,
         noise,
         counts,
-        repaired,
         annotations,
     )
 

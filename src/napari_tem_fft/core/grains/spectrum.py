@@ -371,10 +371,10 @@ def grain_diffractogram(
         )
     )
     part = micrograph.crop(rows, columns)
-    image, repaired = prepared_pixels(part)
+    image, _ = prepared_pixels(part)
     weight = _weight(region, grid, micrograph, rows, columns)
     mean = float((weight * image).sum() / max(float(weight.sum()), 1e-9))
-    return compute_diffractogram(weight * (image - mean), part, params or SpectrumParams(), repaired)
+    return compute_diffractogram(weight * (image - mean), part, params or SpectrumParams())
 
 
 def _pixels(cells: slice, factor: float, length: int) -> slice:

@@ -23,7 +23,7 @@ from . import (
     ScalePrior,
     match_rings,
 )
-from .geometry import GRAIN_SCALE, ImageGeometry, Stretches
+from .geometry import GRAIN_SCALE, Distortions, ImageGeometry
 from .library_candidates import LibrarySearch, library_candidates, with_labels
 from .match import match_image
 from .pair_index import PhaseIndex
@@ -43,7 +43,7 @@ class CandidateSet:
     ----------
     phases : tuple of Phase
         The candidates.
-    others : tuple of Phase
+    non_candidates : tuple of Phase
         Phases outside the candidates; they are reported where they would match.
     decisions : tuple of PhaseOverride
         The user's overrides of the phases of grains.
@@ -51,7 +51,7 @@ class CandidateSet:
         The user has restricted the sample to certain phases or elements. Phases outside the candidates then
         do not compete with them, unless `MatchParams.outside` is given.
     index : PhaseIndex, optional
-        Index of the candidates and the others; built when needed by default.
+        Index of the `known_phases`; built when needed by default.
     library : PhaseLibrary, optional
         A library, or a function that opens it. Entries that fit the lattice of a grain join the candidates.
     searched : LibrarySearch, optional
@@ -59,12 +59,17 @@ class CandidateSet:
     """
 
     phases: tuple[Phase, ...]
-    others: tuple[Phase, ...] = ()
+    non_candidates: tuple[Phase, ...] = ()
     decisions: tuple[PhaseOverride, ...] = ()
     stated: bool = False
     index: PhaseIndex | None = None
     library: PhaseLibrary | Callable[[], PhaseLibrary] | None = None
     searched: LibrarySearch | None = None
+
+    @property
+    def known_phases(self) -> tuple[Phase, ...]:
+        """The candidates, and the phases outside of them."""
+        return self.phases + self.non_candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ def assign_phases(
     calibration_uncertainty: float,
     params: MatchParams,
     cache: EvidenceCache | None = None,
-    stretches: Stretches = (),
+    distortions: Distortions = (),
     shear: float = 0.0,
 ) -> PhaseAssignments:
     """Assign phases to the grains and rings of one image.
@@ -112,8 +117,8 @@ def assign_phases(
     params : MatchParams
     cache : EvidenceCache, optional
         Evidence that was computed for these grains before.
-    stretches : Stretches, optional
-        Prior of the image's stretch (`expected_stretches`).
+    distortions : Distortions, optional
+        Prior of the image's stretch (`expected_distortions`).
     shear : float
         Known stretch along the diagonal (`Calibration.shear`).
     """
@@ -136,9 +141,9 @@ def assign_phases(
         params,
         choice.decisions,
         band,
-        choice.others,
+        choice.non_candidates,
         cache,
-        stretches,
+        distortions,
         choice.stated,
         pool,
     )
@@ -170,9 +175,9 @@ def _with_library(
     cache: EvidenceCache,
 ) -> CandidateSet:
     """Add to the candidates the phases of the library that fit the grains."""
-    index = cache.index_of((*choice.phases, *choice.others))
+    index = cache.index_of(choice.known_phases)
     joined = library_candidates(
-        library, choice.phases, choice.others, index, found.grains, found.spots, params, uncertainty
+        library, choice.phases, choice.non_candidates, index, found.grains, found.spots, params, uncertainty
     )
     cache.take(joined.index)
     by_elements = joined.search.by_elements and choice.stated  # otherwise only solid gases are left out
@@ -183,9 +188,9 @@ def _with_library(
 def with_overrides(choice: CandidateSet) -> CandidateSet:
     """Make the phases that the user has assigned candidates."""
     said = {decision.phase for decision in choice.decisions if decision.kind != "reject"}
-    joining = tuple(phase for phase in choice.others if phase.id in said)
-    left = tuple(phase for phase in choice.others if phase.id not in said)
-    return replace(choice, phases=(*choice.phases, *joining), others=left)
+    joining = tuple(phase for phase in choice.non_candidates if phase.id in said)
+    left = tuple(phase for phase in choice.non_candidates if phase.id not in said)
+    return replace(choice, phases=(*choice.phases, *joining), non_candidates=left)
 
 
 def recorded_band(whole: RadialProfile) -> tuple[float, float]:

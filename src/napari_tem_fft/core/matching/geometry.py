@@ -24,12 +24,12 @@ UNKNOWN = ((0.65, 0.007), (0.35, SCAN))
 GRAIN_SCALE = 0.0015
 
 #: Probability and standard deviation of each component of the prior of e and f.
-Stretches = tuple[tuple[float, float], ...]
+Distortions = tuple[tuple[float, float], ...]
 
 
-def expected_stretches(
+def expected_distortions(
     stated: float | None, metadata: Mapping[str, Any] | None = None, calibrated: bool = False
-) -> Stretches:
+) -> Distortions:
     """Prior of the stretches of an image.
 
     Parameters
@@ -41,9 +41,9 @@ def expected_stretches(
     calibrated : bool
         Both stretches were corrected on a reference. The remaining drift is as small as a lens distortion.
 
-    >>> expected_stretches(0.2), expected_stretches(None, {"illumination": "TEM"})
+    >>> expected_distortions(0.2), expected_distortions(None, {"illumination": "TEM"})
     (((1.0, 0.002),), ((1.0, 0.005),))
-    >>> expected_stretches(None, {"camera": "DigiScan"})
+    >>> expected_distortions(None, {"camera": "DigiScan"})
     ((1.0, 0.03),)
     """
     if stated is not None:
@@ -81,12 +81,12 @@ class GeometryPrior:
     Attributes
     ----------
     scale : ScalePrior
-    stretch : float
+    distortion : float
         Standard deviation of e and f.
     """
 
     scale: ScalePrior
-    stretch: float
+    distortion: float
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -96,7 +96,7 @@ class GeometryPrior:
     @property
     def precision(self) -> NDArray[np.float64]:
         """Inverse covariance of theta, shape (3, 3)."""
-        return np.diag([self.scale.error**-2, self.stretch**-2, self.stretch**-2])
+        return np.diag([self.scale.error**-2, self.distortion**-2, self.distortion**-2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,10 @@ class ImageGeometry:
         """Geometry of the uncorrected image, if the given shear was removed before matching."""
         s, e, f = self.mean
         return replace(self, mean=(s, e, f + shear)) if shear and self.grains else self
+
+    def sentence(self) -> str:
+        """What the named crystals say of the image, for the user; empty where there is none."""
+        return f"the image by its named crystals: {self}" if self.grains else ""
 
     def __str__(self) -> str:
         """As reported: "scale +1.30 +/- 0.20 %, stretched by 5.8 +/- 0.3 % along 37 degrees (2 grains)"."""

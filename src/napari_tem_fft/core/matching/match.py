@@ -12,7 +12,7 @@ from ..crystal.phase import Phase
 from ..grains.grain import Grain
 from ..spots.spot import Spot
 from .candidates import candidate, candidates, single_d
-from .geometry import GRAIN_SCALE, ImageGeometry, ScalePrior, Stretches, expected_stretches
+from .geometry import GRAIN_SCALE, Distortions, ImageGeometry, ScalePrior, expected_distortions
 from .observations import ANY_G, COLLINEAR, Observed, observe
 from .pair_index import PhaseIndex
 from .params import OUTSIDE, MatchParams
@@ -169,7 +169,7 @@ def match_image(
     band: tuple[float, float] = ANY_G,
     outside: Sequence[Phase] = (),
     cache: EvidenceCache | None = None,
-    stretches: Stretches = (),
+    distortions: Distortions = (),
     stated: bool = False,
     pool: int = 0,
 ) -> ImageMatch:
@@ -195,7 +195,7 @@ def match_image(
         would match (`GrainMatch.alternatives`); see `with_alternatives`.
     cache : EvidenceCache, optional
         Evidence that was computed for these grains before.
-    stretches : Stretches, optional
+    distortions : Distortions, optional
         Prior of the image's stretch. By default it follows from `MatchParams.stretch`; without that either,
         it is the prior of an image of unknown origin.
     stated : bool
@@ -213,7 +213,7 @@ def match_image(
     params, cache = params or MatchParams(), cache or EvidenceCache()
     index = cache.index_of((*phases, *outside))
     uncertainty = max(calibration_uncertainty, 1e-4)
-    believed = stretches or expected_stretches(params.stretch)
+    believed = distortions or expected_distortions(params.stretch)
     matcher = _Matcher(
         grains,
         spots,
@@ -251,7 +251,7 @@ class _Matcher:
     index: PhaseIndex
     candidates: int
     band: tuple[float, float]
-    stretches: Stretches
+    distortions: Distortions
     stated: bool
     cache: EvidenceCache
     pool: int = 0
@@ -259,7 +259,7 @@ class _Matcher:
     def match(self, uncertainty: float) -> ImageMatch:
         """A match for each grain, and for each further lattice that overlaps it."""
         scale = self.scale_prior(uncertainty)
-        matcher = replace(self, stretches=self.likely_stretches(scale))
+        matcher = replace(self, distortions=self.likely_distortions(scale))
         found, owners = matcher.search_with_overlaps(scale)
         rejections = tuple(decision for decision in self.decisions if decision.kind == "reject")
         measured: dict[int, GrainMatch] = {}
@@ -270,10 +270,10 @@ class _Matcher:
         named = sum(match.outcome.names_phases and match.outcome is not Outcome.SINGLE_D for match in matches)
         return ImageMatch(matches, replace(found.geometry, grains=named) if named else ImageGeometry())
 
-    def likely_stretches(self, scale: ScalePrior) -> Stretches:
+    def likely_distortions(self, scale: ScalePrior) -> Distortions:
         """The prior of the stretches, without those that the clearest grains rule out."""
-        if len(self.stretches) == 1 or len(self.grains) <= TELLING_GRAINS:
-            return self.stretches
+        if len(self.distortions) == 1 or len(self.grains) <= TELLING_GRAINS:
+            return self.distortions
         clearest = sorted(self.grains, key=lambda grain: -len(grain.spots))[:TELLING_GRAINS]
         few = replace(self, grains=clearest)
         found = few._search(
@@ -281,11 +281,11 @@ class _Matcher:
         )
         left = [
             before
-            for before, (share, _) in zip(self.stretches, found.stretches, strict=True)
+            for before, (share, _) in zip(self.distortions, found.distortions, strict=True)
             if share >= WORTH_A_LOOK
         ]
         total = sum(weight for weight, _ in left)
-        return tuple((weight / total, stretch) for weight, stretch in left)
+        return tuple((weight / total, distortion) for weight, distortion in left)
 
     def scale_prior(self, uncertainty: float) -> ScalePrior:
         """The calibration, or the scale that the locked grains give."""
@@ -305,7 +305,7 @@ class _Matcher:
             return None
         observed = observe(grain, self.spots, self.params, self.band)
         index, scale = self.cache.index_of(phase), ScalePrior(0.0, STANDARD_SEARCH)
-        found = search(observed, index, (1, 1), scale, self.stretches, self.params, self.cache)
+        found = search(observed, index, (1, 1), scale, self.distortions, self.params, self.cache)
         best = found.best(0)
         if best is None:
             return None
@@ -346,7 +346,7 @@ class _Matcher:
         }
         phases = self.candidates, len(self.phases)
         known = self.params, self.cache, barred, self.pool
-        return search(observed, self.index, phases, scale, self.stretches, *known)
+        return search(observed, self.index, phases, scale, self.distortions, *known)
 
     def _barred_phases(self, grain: int, first: bool) -> NDArray[np.bool_]:
         """Which hypotheses the user has excluded; the last two are "unlisted" and "all spurious"."""
@@ -382,7 +382,7 @@ class _Matcher:
     ) -> tuple[GrainMatch, ...]:
         """A match for each row, grouped by grain; `measured` holds the matches without overrides."""
         plane = found.observed.two_directions()
-        context = replace(self._context(scale), shared=self._share_stretch(found, plane))
+        context = replace(self._context(scale), shared=self._share_distortion(found, plane))
         first = [
             self._judge(found, row, owners, context) if plane[row] else None for row in range(len(owners))
         ]
@@ -411,7 +411,7 @@ class _Matcher:
             judged[n] = against_rivals(matches[n], candidates_at_any_scale, context)
         return judged
 
-    def _share_stretch(self, found: Found, plane: NDArray[np.bool_]) -> bool:
+    def _share_distortion(self, found: Found, plane: NDArray[np.bool_]) -> bool:
         """Whether at least two grains are explained with the same stretch of the image."""
         showing = 0
         for row in np.flatnonzero(plane).tolist():
@@ -443,7 +443,7 @@ class _Matcher:
     def _at_any_scale(self, matches: Sequence[GrainMatch], scale: ScalePrior) -> list[tuple[Candidate, ...]]:
         """The candidates of each grain alone, if the scale were almost free."""
         far = ScalePrior(scale.middle, max(HINT_SCALE, 2 * scale.error))
-        narrow = ((1.0, min(stretch for _, stretch in self.stretches)),)
+        narrow = ((1.0, min(distortion for _, distortion in self.distortions)),)
         offered = []
         for match in matches:
             grain = next(grain for grain in self.grains if grain.id == match.grain)

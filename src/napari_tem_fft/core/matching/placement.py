@@ -122,7 +122,7 @@ def refit(
     observed: Observed,
     index: PhaseIndex,
     hypotheses: Hypotheses,
-    stretch: tuple[float, float],
+    distortion: tuple[float, float],
     error: float,
 ) -> Hypotheses:
     """Fit the same placements with the stretches constrained to be near those of the image.
@@ -132,7 +132,7 @@ def refit(
     observed : Observed
     index : PhaseIndex
     hypotheses : Hypotheses
-    stretch : tuple of float
+    distortion : tuple of float
         Stretches of the image.
     error : float
         Standard deviation of the grains' stretches from these, including their own uncertainty.
@@ -141,7 +141,7 @@ def refit(
     flip = np.where(hypotheses.mirrored, -1.0, 1.0)
     basis = np.array([[basis[0, 0], flip * basis[0, 1]], [basis[1, 0], flip * basis[1, 1]]])
     fit = _Fit(hypotheses.rotation, hypotheses.log_scale, hypotheses.distortion)
-    belief = _Belief(np.array(stretch), error)
+    belief = _Belief(np.array(distortion), error)
     return _fitted(_spot_table(observed), hypotheses.grain, hypotheses.zone, basis, fit, belief)[0]
 
 
@@ -177,7 +177,7 @@ def _fitted_at_once(
     normal = equations.normal()
     assigned = _assign(seen, basis, fit)
     position = np.stack([assigned.column.T, assigned.row.T], axis=-1)
-    held = (belief.stretch - fit.distortion) / belief.error**2
+    held = (belief.distortion - fit.distortion) / belief.error**2
     fitted = Hypotheses(
         grain=grain,
         zone=zone,
@@ -212,7 +212,7 @@ class _Fit:
 class _Belief:
     """Prior of the two stretches: mean, shape (2,), and standard deviation."""
 
-    stretch: NDArray[np.float64]
+    distortion: NDArray[np.float64]
     error: float
 
     @classmethod
@@ -403,12 +403,12 @@ def _refit(seen: _Seen, fit: _Fit, assigned: _Assigned, belief: _Belief) -> tupl
     right = (
         by_length[0] + data[1] * e + data[2] * f,
         by_angle[0] + data[4] * e + data[5] * f,
-        by_length[1] + by_angle[1] + data[6] * e + data[7] * f + held * belief.stretch[0],
-        by_length[2] + by_angle[2] + data[7] * e + data[8] * f + held * belief.stretch[1],
+        by_length[1] + by_angle[1] + data[6] * e + data[7] * f + held * belief.distortion[0],
+        by_length[2] + by_angle[2] + data[7] * e + data[8] * f + held * belief.distortion[1],
     )
     equations = _Equations(data, belief.error)
-    by_scale, by_turn, *stretch = equations.solve(right)
-    return _Fit(fit.turn + by_turn, fit.scale + by_scale, np.stack(stretch, axis=1)), equations
+    by_scale, by_turn, *distortion = equations.solve(right)
+    return _Fit(fit.turn + by_turn, fit.scale + by_scale, np.stack(distortion, axis=1)), equations
 
 
 def _terms(

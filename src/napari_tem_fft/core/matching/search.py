@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from .evidence import Evidence, weigh
-from .geometry import GRAIN_SCALE, GeometryPrior, ImageGeometry, Likelihoods, ScalePrior, Stretches
+from .geometry import GRAIN_SCALE, Distortions, GeometryPrior, ImageGeometry, Likelihoods, ScalePrior
 from .joint_posterior import GeometrySample, Joint, combine, sample_geometry
 from .observations import Observed
 from .pair_index import PhaseIndex
@@ -46,7 +46,7 @@ class Found:
     phase : ndarray, shape (grains, phases + 2)
         See `Joint.phase`.
     geometry : ImageGeometry
-    stretches : Stretches
+    distortions : Distortions
         The components of the prior of the stretches, with their posterior probabilities.
     """
 
@@ -57,7 +57,7 @@ class Found:
     merit: NDArray[np.float64]
     phase: NDArray[np.float64]
     geometry: ImageGeometry
-    stretches: Stretches
+    distortions: Distortions
 
     def best(self, row: int, phase: int | None = None) -> int | None:
         """The best hypothesis for a grain, optionally of one phase; None if there is none."""
@@ -73,7 +73,7 @@ def search(
     index: PhaseIndex,
     phases: tuple[int, int],
     scale: ScalePrior,
-    stretches: Stretches,
+    distortions: Distortions,
     params: MatchParams,
     cache: EvidenceCache,
     forbidden: Mapping[int, NDArray[np.bool_]] | None = None,
@@ -88,7 +88,7 @@ def search(
     phases : tuple of int
         Number of phases of the index that are candidates, and number that are allowed: these, or all.
     scale : ScalePrior
-    stretches : Stretches
+    distortions : Distortions
         Prior of the image's stretches. Its components are searched separately, because a placement that fits
         a sheared image does not fit an undistorted one.
     params : MatchParams
@@ -99,12 +99,12 @@ def search(
         Number of phases that could have been candidates, if the index contains only the fitting entries of a
         library.
     """
-    priors = [GeometryPrior(scale, stretch) for _, stretch in stretches]
+    priors = [GeometryPrior(scale, distortion) for _, distortion in distortions]
     how = params, cache, forbidden or {}, pool
     parts = [_search(observed, index, phases, prior, *how) for prior in priors]
-    level = np.log([weight for weight, _ in stretches]) + [part.joint.log_evidence for part in parts]
+    level = np.log([weight for weight, _ in distortions]) + [part.joint.log_evidence for part in parts]
     share = np.exp(level - logsumexp(level))
-    return _mixed(parts, share, observed, index, [stretch for _, stretch in stretches], cache)
+    return _mixed(parts, share, observed, index, [distortion for _, distortion in distortions], cache)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +129,7 @@ def _search(
     pool: int,
 ) -> _Part:
     candidates, allowed = phases
-    observed = replace(observed, distortion=prior.stretch)
+    observed = replace(observed, distortion=prior.distortion)
     found = weigh_grains(observed, index, candidates, prior.scale, cache).of_first(allowed, index)
     hypotheses, grains = found.hypotheses, len(observed.valid)
     log_evidence = found.evidence.log_evidence
@@ -245,7 +245,7 @@ def _mixed(
     share: NDArray[np.float64],
     observed: Observed,
     index: PhaseIndex,
-    stretches: Sequence[float],
+    distortions: Sequence[float],
     cache: EvidenceCache,
 ) -> Found:
     """Combine the parts, weighted by their shares; of each phase, keep the most probable placement."""
@@ -281,7 +281,7 @@ def _mixed(
         np.concatenate(merit)[chosen],
         np.asarray(sum(s * part.joint.phase for s, part in zip(share, parts, strict=True))),
         geometry,
-        tuple(zip(share.tolist(), stretches, strict=True)),
+        tuple(zip(share.tolist(), distortions, strict=True)),
     )
 
 

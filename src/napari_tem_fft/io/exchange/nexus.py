@@ -142,7 +142,7 @@ def _write_result(entry: h5py.Group, analysis: Analysis) -> None:
 
 def _named(analysis: Analysis) -> list[Phase]:
     """Phases of the components, in their order."""
-    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    known = {phase.id: phase for phase in analysis.known_phases}
     return [known[name] for name in dict.fromkeys(n for part in analysis.components for n in part.phases)]
 
 

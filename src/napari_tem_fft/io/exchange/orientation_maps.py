@@ -109,7 +109,7 @@ def orientation_grid(analysis: Analysis) -> OrientationGrid:
     Ambiguous and unknown grains, and those of which one d is known, have no orientation that could be
     stated: their points stay empty. Where grains overlap, a point belongs to the one that is strongest there.
     """
-    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    known = {phase.id: phase for phase in analysis.known_phases}
     regions = dict(zip((grain.id for grain in analysis.grains), analysis.grain_regions, strict=True))
     labels = np.zeros(analysis.map_grid.shape, np.uint16)
     heat = np.zeros(analysis.map_grid.shape, np.float32)

@@ -81,7 +81,7 @@ def _draw_orientations(axes: Axes, analysis: Analysis, colours: Mapping[str, str
     factors = f", {words}" if (words := colour_factors(found)) else ""
     _on_micrograph(axes, analysis, image, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors})", colours)
     # a line each: together they are wider than the map
-    planes = families(found, (*analysis.phases, *analysis.others), unit, "\n", "overbar")
+    planes = families(found, analysis.known_phases, unit, "\n", "overbar")
     axes.set_title(f"orientation in the plane, by the azimuth of\n{planes}", fontsize=10)
 
 

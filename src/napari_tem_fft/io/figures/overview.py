@@ -201,7 +201,7 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
 def _name_spots(axes: Axes, analysis: Analysis) -> None:
     """hkl of the strongest spots that a named phase explains, with overbars, outwards of the spot."""
     matches = matches_of_spots(analysis.grains, analysis.matches)
-    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    known = {phase.id: phase for phase in analysis.known_phases}
     indexed = [
         (spot, matches[spot.id], found)
         for spot in sorted(analysis.spots, key=lambda spot: -spot.snr)

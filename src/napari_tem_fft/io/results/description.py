@@ -140,10 +140,10 @@ def describe(
         "spots": [_spot(spot) for spot in analysis.spots],
         "peaks": [_peak(peak) for profile in analysis.profiles for peak in profile.peaks],
         "phases": [phase.id for phase in analysis.phases],
-        "others": [phase.id for phase in analysis.others],
+        "others": [phase.id for phase in analysis.non_candidates],
         "candidates_stated": analysis.candidates_stated,
-        "own_phases": to_plain(_not_bundled((*analysis.phases, *analysis.others))),
-        "library": describe_library(analysis.searched, (*analysis.phases, *analysis.others)),
+        "own_phases": to_plain(_not_bundled(analysis.known_phases)),
+        "library": describe_library(analysis.searched, analysis.known_phases),
         "plane_cells": [_plane_cell(grain.id, cells[grain.id]) for grain in analysis.grains],
         "files": list(files),
     }

@@ -241,8 +241,8 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
     _, roi = roi_from_metadata(stored["micrograph"]["metadata"])
     micrograph = replace(micrograph, calibration=calibration, roi=roi or micrograph.roi)
     bars = annotations_of(micrograph, params)
-    image, repaired = prepared_pixels(micrograph, bars)
-    whole = compute_diffractogram(image, micrograph, params.spectrum, repaired, bars)
+    image, _ = prepared_pixels(micrograph, bars)
+    whole = compute_diffractogram(image, micrograph, params.spectrum, bars)
     grains = from_plain(tuple[Grain, ...], stored["grains"])
     searched, of_library = restore_library(stored.get("library"))
     grid = from_plain(MapGrid, stored["map_grid"])
@@ -269,7 +269,7 @@ def _restore(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> An
         network=from_plain(NetworkUsed, stored["network"]) if stored.get("network") else None,
         picture=read_network_picture(folder / NETWORK) if NETWORK in stored["files"] else None,
         rings=from_plain(tuple[RingMatch, ...], stored.get("rings", [])),
-        others=_phases(stored.get("others", []), stored["own_phases"], of_library),
+        non_candidates=_phases(stored.get("others", []), stored["own_phases"], of_library),
         searched=searched,
         geometry=_geometry(stored.get("geometry")),
         decisions=from_plain(tuple[PhaseOverride, ...], stored.get("decisions", [])),

@@ -104,7 +104,7 @@ def grain_rows(
     found = orientations(analysis.components, analysis.grains, analysis.matches, analysis.spots)
     oriented = {(one.grain, one.component): one for one in found if one.match is None}
     fitted = {one.match: one for one in found if one.match is not None}
-    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    known = {phase.id: phase for phase in analysis.known_phases}
     for number, match in enumerate(analysis.matches):
         name = component_name(match)
         phase = known.get(match.candidates[0].phase) if match.phases and match.candidates else None
@@ -188,7 +188,7 @@ def _rotation_cells(match: GrainMatch, phase: Phase | None) -> dict[str, Any]:
 
 def misorientation_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     """Rows of the table of misorientations."""
-    phases = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    phases = {phase.id: phase for phase in analysis.known_phases}
     grains = analysis.matches, analysis.grains, analysis.grain_regions, analysis.map_grid
     reach = analysis.params.grains.resolution
     for boundary in grain_boundaries(*grains, reach, tuple(phases.values())):

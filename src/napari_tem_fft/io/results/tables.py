@@ -97,7 +97,7 @@ def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
     grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
     match_of = matches_of_spots(analysis.grains, analysis.matches)
     calibration = analysis.micrograph.calibration.uncertainty
-    known = {phase.id: phase for phase in (*analysis.phases, *analysis.others)}
+    known = {phase.id: phase for phase in analysis.known_phases}
     for spot in analysis.spots:
         yield (
             _measured_cells(spot, calibration)

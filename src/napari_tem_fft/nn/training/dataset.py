@@ -85,8 +85,8 @@ def join_pairs(parts: Sequence[Pairs]) -> Pairs:
 
 def spectra_of(micrograph: Micrograph, window: float) -> tuple[Diffractogram, LocalSpectra]:
     """What the analysis computes of a micrograph before it looks for spots."""
-    image, repaired = prepared_pixels(micrograph)
-    diffractogram = compute_diffractogram(image, micrograph, SpectrumParams(), repaired)
+    image, _ = prepared_pixels(micrograph)
+    diffractogram = compute_diffractogram(image, micrograph, SpectrumParams())
     q_min, q_max = diffractogram.q_min, diffractogram.q_max
     return diffractogram, compute_local_spectra(
         image, micrograph.pixel_size, q_min, q_max, WindowParams(window)

@@ -219,7 +219,7 @@ class LiveFft(QObject):
         if inside is None or inside == self._shown:
             return
         self._shown = inside
-        self.runner.start(_steps(self._micrograph, inside, self._plane, self._session.beside))
+        self.runner.start(_steps(self._micrograph, inside, self._plane, self._session.fft_in_viewer))
 
     def _on_stepped(self, step: Step) -> None:
         if self._group is None or not isinstance(step.product, Shown):
@@ -256,17 +256,17 @@ def part_inside(part: Shapes, micrograph: Micrograph) -> tuple[slice, slice] | N
 
 
 def _steps(
-    micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, beside: bool
+    micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, fft_in_viewer: bool
 ) -> Generator[Step, None, None]:
-    yield Step("part", 1, 1, Shown(inside, (_transform(micrograph, inside, plane, beside),)))
+    yield Step("part", 1, 1, Shown(inside, (_transform(micrograph, inside, plane, fft_in_viewer),)))
 
 
 def _transform(
-    micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, beside: bool
+    micrograph: Micrograph, inside: tuple[slice, slice], plane: Plane | None, fft_in_viewer: bool
 ) -> LayerData:
     part = micrograph.crop(*inside)
     image, _ = prepared_pixels(part)
     grid, snr = display(compute_diffractogram(image, part, SpectrumParams()))
     if plane is None:
-        plane = Plane.beside(micrograph, grid) if beside else Plane()
+        plane = Plane.beside(micrograph, grid) if fft_in_viewer else Plane()
     return fft_layer(snr, grid, plane, micrograph.name, live=True)

@@ -146,19 +146,19 @@ class ReciprocalPanel(QWidget):
             self.model.layers.save(path)
 
 
-def open_panel(viewer: ViewerModel, session: Session, beside: QWidget) -> ReciprocalPanel:
+def open_panel(viewer: ViewerModel, session: Session, main_dock: QWidget) -> ReciprocalPanel:
     """Open the panel in a column of its own and show reciprocal space there.
 
     Parameters
     ----------
     viewer : napari.Viewer
     session : Session
-    beside : QWidget
+    main_dock : QWidget
         In the dock that stays to the panel's right.
     """
     panel = ReciprocalPanel(viewer)
     dock = viewer.window.add_dock_widget(panel, name=dock_name("FFT"), area="right")
-    neighbour, main = dock_of(beside), dock.window()
+    neighbour, main = dock_of(main_dock), dock.window()
     if neighbour is not None and isinstance(main, QMainWindow):
         behind = main.tabifiedDockWidgets(neighbour)
         for other in behind:  # Qt splits no dock that has tabs

@@ -11,8 +11,8 @@ from qtpy.QtCore import QObject, Signal
 
 from ...core.maps.specimen import specimen_on_grid
 from ...core.reanalysis import reanalyse_after_specimen_edit
+from ..session.image_state import MaskWatcher
 from ..session.session import Session
-from .mask_watcher import MaskWatcher
 
 #: Width of the brush, as a share of the map.
 BRUSH = 0.06

@@ -69,15 +69,17 @@ def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, s
             _fit(each, np.nanmin(corners, axis=0), np.nanmax(corners, axis=0))
 
 
-def fly_to(viewer: ViewerModel, place: tuple[float, float], size: float, beside: Layer | None = None) -> None:
+def fly_to(
+    viewer: ViewerModel, place: tuple[float, float], size: float, including: Layer | None = None
+) -> None:
     """Look at a place (y, x) of the micrograph so that something of a size, in nm, is well seen.
 
-    With a layer beside it so that it and the whole layer are seen.
+    With a layer to include, so that the place and the whole layer are seen.
     """
-    reach = size * (1.0 if beside is not None else MARGIN / SHARE) / 2
+    reach = size * (1.0 if including is not None else MARGIN / SHARE) / 2
     low, high = np.subtract(place, reach), np.add(place, reach)
-    if beside is not None:
-        corners = beside.extent.world[:, -2:]
+    if including is not None:
+        corners = including.extent.world[:, -2:]
         low, high = np.minimum(low, corners.min(axis=0)), np.maximum(high, corners.max(axis=0))
     _fit(viewer, low, high)
 
@@ -175,8 +177,8 @@ class Stage(QObject):
             sides = np.ptp(image.extent.world[:, -2:], axis=0)
             wanted, state = min(size, LARGEST * float(np.min(sides))), self._state()
             fft = state.group.get("fft") if state is not None else None
-            beside = fft if fft is not None and sees_whole(viewer, fft) else None
-            fly_to(viewer, place, wanted, beside)
+            including = fft if fft is not None and sees_whole(viewer, fft) else None
+            fly_to(viewer, place, wanted, including)
 
     def _state(self) -> ImageState | None:
         return next((state for state in self._states() if state.layer is self.image), None)

@@ -169,7 +169,7 @@ class TemFftDock(Dock):
         self.part = button("Analyse ROI", PART)
         self.panel = QCheckBox("Separate FFT panel")
         self.panel.setToolTip("Show reciprocal space in nm⁻¹ in a second viewer; this choice is remembered")
-        self.panel.setChecked(not self.session.beside)
+        self.panel.setChecked(not self.session.fft_in_viewer)
         self.on_demand = {name: button(name, help) for name, help in OPENED.items()}
         self.copies = {"Command": button("Command", COPY), "Python": button("Python", COPY)}
         self.problem = wrapped_label()
@@ -318,7 +318,7 @@ class TemFftDock(Dock):
         self.live.setChecked(False)
         remember_fft_in_panel(wanted)
         if wanted:
-            panel = open_panel(self._viewer, self.session, beside=self)
+            panel = open_panel(self._viewer, self.session, self)
             panel.gone.connect(self._on_panel_gone)
         else:
             close_panel(self.session)

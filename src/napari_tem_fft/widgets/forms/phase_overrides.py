@@ -156,7 +156,7 @@ class Words(QWidget):
         self.phase.clear()
         if analysis is not None and known:
             first = [c.phase for m in analysis.matches if m.grain == grain for c in m.candidates]
-            names = sorted({each.id for each in (*analysis.phases, *analysis.others)}, key=str.lower)
+            names = sorted({each.id for each in analysis.known_phases}, key=str.lower)
             self.phase.addItems(list(dict.fromkeys((*first, *names))))
             self.phase.setCurrentText(phase or _best(analysis, grain))
         for control in (self.phase, self.set, self.lock, self.reject):

@@ -61,10 +61,9 @@ def _image_words(analysis: Analysis | None) -> list[str]:
     if analysis is None:
         return []
     texts = []
-    if analysis.geometry is not None and analysis.geometry.grains:
+    if analysis.geometry is not None and (sentence := analysis.geometry.sentence()):
         stated = analysis.micrograph.calibration.uncertainty_percent
-        said = str(analysis.geometry).replace("+/-", "±")
-        texts.append(f"the image by its named crystals: {said}; stated ± {stated:.2g} %")
+        texts.append(f"{sentence}; stated +/- {stated:.2g} %".replace("+/-", "±"))
     return [*texts, *overlap_words(analysis.components)]
 
 

@@ -24,13 +24,12 @@ from ...layers.image import IMAGE, content_id
 from ...layers.presenter import Presenter, Shown
 from ...layers.results import PASSING
 from ..canvas.cursor import Picker, Readout
-from ..canvas.mask_watcher import MaskWatchers, set_editable
 from ..canvas.ruler import Ruler
 from ..canvas.spotlight import Spotlight
 from ..canvas.stage import Reduction, Stage
 from ..canvas.tools import Tools
 from ..forms.phase_overrides import word_steps
-from .image_state import REQUEST, Edits, ImageState, Rescaled, keep_for_undo
+from .image_state import REQUEST, Edits, ImageState, MaskWatchers, Rescaled, keep_for_undo, set_editable
 from .layer_group import LayerGroup
 from .responsiveness import give_back, give_back_early
 from .runner import Runner, tell
@@ -237,7 +236,7 @@ class Session(QObject):
         image_state.request = dict(request or {})
         self.choose(layer)
         steps = image_state.analysed_again(choice, params, segment)
-        self._start(image_state, Presenter(micrograph, self.beside).present(steps), "run", single)
+        self._start(image_state, Presenter(micrograph, self.fft_in_viewer).present(steps), "run", single)
 
     def advance(self, single: bool = True) -> None:
         """Go on with a paused run, by a step or to its end."""
@@ -290,7 +289,7 @@ class Session(QObject):
     ) -> None:
         """Show what follows from a person's edit of an analysis."""
         if image_state.analysis is not None:
-            presenter = Presenter.after(image_state.analysis, self.beside, keep_mask)
+            presenter = Presenter.after(image_state.analysis, self.fft_in_viewer, keep_mask)
             self._start(image_state, presenter.present(steps), kind="edit")
 
     def calibrate(
@@ -335,7 +334,7 @@ class Session(QObject):
 
     def _show_again(self, image_state: ImageState, analysis: Analysis) -> None:
         image_state.past = [spots for spots in image_state.past if spots != analysis.spots]
-        steps = Presenter(analysis.micrograph, self.beside).present(replayed_steps(analysis))
+        steps = Presenter(analysis.micrograph, self.fft_in_viewer).present(replayed_steps(analysis))
         self._start(image_state, steps, kind="again")
 
     def _start(
@@ -401,7 +400,7 @@ class Session(QObject):
         self._show_if_missing()
 
     @property
-    def beside(self) -> bool:
+    def fft_in_viewer(self) -> bool:
         """Whether reciprocal space lies beside the micrograph, and not in a panel."""
         return self._panel is None or self._panel() is None
 
@@ -423,7 +422,7 @@ class Session(QObject):
 
     def _arrange(self) -> None:
         """Show both spaces; napari's own scale bar goes where it would give nm beside the FFT."""
-        self.viewer.canvas.overlays.scale_bar.visible = not self.beside
+        self.viewer.canvas.overlays.scale_bar.visible = not self.fft_in_viewer
         if self._running is self.current:
             self.stage.refit()
 
