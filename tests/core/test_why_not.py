@@ -43,7 +43,7 @@ def analysed(spots, match=None, uncertainty=0.02, phases=("Cu", "Al"), decisions
         small,
         micrograph=replace(small.micrograph, calibration=calibration),
         phases=tuple(TABLE[name] for name in phases),
-        others=(),
+        non_candidates=(),
         spots=spots,
         grains=(Grain(1, ids, (2.0, 2.0), 7.0, 3.0),),
         grain_regions=small.grain_regions[:1],
