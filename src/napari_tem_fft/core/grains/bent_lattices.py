@@ -1,15 +1,15 @@
-"""Bent lattices: places of one curled, bent or turbostratic lattice, which are no crystals of their own.
+"""Find bent lattices: curled, bent or turbostratic matter whose parts are not separate crystals.
 
-The search finds fringes whose direction or spacing drifts (carbon onions, soot, nanotubes, bent foils) as a
-chain of small grains of one reflection each, for a local window sees one direction. Two things tell such a
-chain from crystals that lie side by side:
+A local window sees only one direction, so the search for grains finds fringes whose direction or spacing
+drifts (carbon onions, soot, nanotubes, bent foils) as a chain of small grains, called places here, with one
+reflection each. Three criteria distinguish them from adjacent crystals:
 
-* the fringes turn *within* the places as they do between them. Crystals turn at their borders only, however
-  they touch: twins, a polycrystal of one visible family, the two layers of a moire;
-* in turbostratic matter the stacks are straight but no two have the same spacing, and the directions of
-  neighbours follow each other. One crystalline phase has one d;
-* all that is seen in the image is one broad family, with more spacings than the two or three that a crystal
-  has so close together, and arcs of it in one place. Soot of stacks of some planes looks so.
+* The fringes turn *within* the places as much as between them. The direction of crystals changes only at
+  their borders, as in twins, polycrystals of one visible family, or the two layers of a moire.
+* In turbostratic matter the stacks are straight, but their spacings differ, and the directions of neighbours
+  are correlated. A crystalline phase has a single d.
+* The whole image shows one broad family, with more spacings than the two or three that a crystal has in such
+  a narrow range, and arcs of it in one place. Soot with stacks of a few planes looks like this.
 """
 
 from __future__ import annotations
@@ -35,61 +35,60 @@ from ..text import LengthUnit, in_unit, symbol
 from .grain import Grain, GrainSet
 from .regions import GrainRegion
 
-#: |g| of neighbours differ by less than this share; the spacings of soot spread by some 4 %.
+#: Largest relative difference of |g| of neighbours; the spacings of soot vary by about 4 %.
 SPREAD = 0.06
-#: A grain shows one family if so much of its power (SNR) is that of spots with its strongest one's |g|.
+#: A grain has one family if spots with the |g| of its strongest one have this share of its power (SNR).
 ONE_FAMILY = 0.7
-#: Neighbours overlap, touch, or leave less than this between their outlines (at half amplitude), nm.
+#: Largest gap between the outlines (at half amplitude) of neighbours, nm.
 GAP = 3.0
-#: Spacings of fringes in the width of the filter that looks within a place: wide enough for one family, and
-#: narrow enough for a radius of 5 nm (of a chirp c = curvature x g it keeps 1 / (1 + (2 pi width^2 c)^2)).
+#: Width of the filter that examines a place, in fringe spacings: wide enough for one family, and narrow
+#: enough for a radius of 5 nm (it keeps 1 / (1 + (2 pi width^2 c)^2) of a chirp c = curvature x g).
 WIDTH = 1.5
-#: Share of the turn between neighbours that happens within the places. Simulated arcs and onions of 5 to 50
-#: nm have .47 to .95, crystals side by side 0 (`tests/benchmarks/bent_lattices.py`).
+#: Smallest share of the turn between neighbours that happens within the places. It is .47 to .95 in simulated
+#: arcs and onions of 5 to 50 nm, and 0 for adjacent crystals (`tests/benchmarks/bent_lattices.py`).
 CONTINUOUS = 0.4
-#: ... in this many standard uncertainties, for this many places; and no pair is known better than to
-#: SHARE_ERROR.
+#: The share is significant by this many standard uncertainties, from at least this many places. SHARE_ERROR
+#: is the smallest uncertainty of a pair.
 SIGMAS, FEWEST, SHARE_ERROR = 4.0, 3, 0.1
-#: Directions of a ring-like lattice spread over this, degrees; below it is one crystal, somewhat bent.
+#: Smallest range of directions of a ring-like lattice, degrees; below, it is one slightly bent crystal.
 LEAST_TURN = 10.0
-#: Of turbostratic stacks: fewest places and touching pairs, and how rarely crystals of one phase have as
-#: uneven spacings, or as similar neighbours when directions are dealt out again.
+#: Turbostratic stacks: smallest numbers of places and of touching pairs, and largest probabilities that the
+#: spacings of one phase vary as much, and that randomly permuted directions of neighbours are as similar.
 FEWEST_STACKS, FEWEST_PAIRS, UNEVEN, ALIKE, DEALS = 6, 4, 1e-6, 0.01, 1000
-#: A broad family: half its width in ln |g|, the least share of the image's spots that are in it, and of how
-#: many spots and grains. Two images of soot have .9 of their spots in such a band, thirty of crystals at most
-#: .7.
+#: Broad family: half width in ln |g|, smallest share of the image's spots in it, and smallest numbers of
+#: spots and grains. Two images of soot have .9 of their spots in such a band, thirty of crystals at most .7.
 BROAD, BROAD_SHARE, FEWEST_BROAD, FEWEST_GRAINS = 0.13, 0.85, 8, 3
-#: Spacings that crystals of one structure have in such a band: {111} and {200} of cubic ones, (100), (002)
-#: and (101) of hexagonal ones. A family is broad if this many explain it less often than UNEVEN.
+#: Number of spacings of one structure in such a band: {111} and {200} for cubic, (100), (002) and (101) for
+#: hexagonal crystals. A family is broad if the probability of this many spacings is below UNEVEN.
 CUBIC, HEXAGONAL = 2, 3
-#: A stretch of the image, along an axis or a diagonal, from which the fit of spacings begins.
+#: Initial values of the stretch, along an axis or a diagonal, in the fit of spacings.
 TRIED_STRETCH = 0.02
-#: Two spots of one grain closer in direction than this, degrees, but of different |g| by this many sigmas,
-#: are an arc: as reflections of a crystal they need a cell of more than two of their spacings. Where there
-#: are so many arcs, the spacings of a hexagonal crystal need not be thought of.
+#: Two spots of a grain closer in direction than this, degrees, whose |g| differ by this many sigmas, form an
+#: arc: a crystal with both reflections would need a cell larger than twice their spacings. With this many
+#: arcs, the spacings of hexagonal crystals are not considered.
 ARC, ARC_SIGMAS, FEWEST_ARCS = 25.0, 3.0, 3
 
 
 @dataclass(frozen=True, slots=True)
 class BentLattice:
-    """Grains and spots that are places of one bent lattice.
+    """Grains and spots that belong to one bent lattice.
 
     Attributes
     ----------
     grains : tuple of int
         Ids of its grains.
     spots : tuple of int
-        Ids of its spots, one a place.
+        Ids of its spots, one per place.
     d_low, d_high : float, nm
         Smallest and largest spacing.
     turn : float, degrees
-        Over which the directions of g spread, at most 90.
+        Range of the directions of g, at most 90.
     evidence : str
-        Why these are no crystals of their own, for the user.
+        Why these are not separate crystals, as reported to the user.
     name : str
-        Of its component.
+        Name of its component.
     hint : str
-        What it may be, where the elements allow it: "graphitic carbon (002)?"; never a name.
+        A material that it could be, if the elements allow it: "graphitic carbon (002)?".
 
     Examples
     --------
@@ -107,7 +106,7 @@ class BentLattice:
     hint: str = ""
 
     def words(self, unit: LengthUnit = "nm") -> str:
-        """What is said of it in the place of an outcome, with d in nm or Angstrom.
+        """Description that is reported in place of an outcome, with d in nm or Angstrom.
 
         >>> BentLattice((1, 2), (3, 4, 5), 0.376, 0.41, 50.0, "").words()
         'ring-like: d 0.376-0.410 nm over 3 places'
@@ -123,20 +122,20 @@ _Shown = tuple[Grain, GrainRegion, Spot]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Place:
-    """Fringes of one spot in its grain: where they are, how they lie there, and how they turn."""
+    """Fringes of a spot in its grain: centre, direction, and gradient of the direction."""
 
     grain: int
     spot: Spot
     region: GrainRegion
     middle: NDArray[np.float64]  # (y, x), nm
-    azimuth: float  # of g there, radians counter-clockwise as displayed
+    azimuth: float  # of g in the middle, radians counter-clockwise as displayed
     gradient: NDArray[np.float64]  # of the azimuth along (y, x), 1/nm
     covariance: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two neighbours: by how much their directions differ, and which share of that lies within them."""
+    """Two neighbours: the difference of their directions, and its share that lies within them."""
 
     first: int
     second: int
@@ -147,7 +146,7 @@ class _Pair:
 
     @property
     def broken(self) -> bool:
-        """Whether the direction surely jumps between them."""
+        """Whether the direction changes abruptly between them."""
         return not self.one_grain and self.share + 2 * self.sigma < CONTINUOUS
 
 
@@ -159,17 +158,17 @@ def find_bent_lattices(
     grid: MapGrid,
     d_error: float = 0.005,
 ) -> tuple[BentLattice, ...]:
-    """The bent lattices of an image, the one of most places first.
+    """Find the bent lattices of an image, the one with most places first.
 
     Parameters
     ----------
     found : GrainSet
     unnamed : set of int
-        Ids of the grains that have no name; the others stay grains.
+        Ids of the grains without a phase; only these are considered.
     grid : MapGrid
-        Of the grains' regions.
+        Grid of the grains' regions.
     d_error : float
-        Relative error of a single d beyond its fit, by which spacings are uneven or not.
+        Relative error of a single d in addition to that of its fit.
     """
     by_id = {spot.id: spot for spot in found.spots}
     seen = [
@@ -192,7 +191,7 @@ def _chained(
     grid: MapGrid,
     d_error: float,
 ) -> tuple[BentLattice, ...]:
-    """The bent lattices whose places are connected."""
+    """Find the bent lattices whose places are connected."""
     near = list(_neighbours(shown, grid))
     touching = sorted({n for first, second, _ in near for n in (first, second)})
     places = {n: _place(diffractogram, spectra, *shown[n], grid) for n in touching}
@@ -204,9 +203,9 @@ def _chained(
 
 
 def one_family(spots: Sequence[Spot]) -> list[Spot]:
-    """The spots of a grain that have its strongest one's |g|; none where others have much of the power.
+    """Select the spots of a grain with the |g| of its strongest one; none if others have much of the power.
 
-    Higher orders of the strongest are no family of their own.
+    Higher orders of the strongest spot are ignored.
     """
     if not spots:
         return []
@@ -226,7 +225,7 @@ def _is_order_of(spot: Spot, first: Spot) -> bool:
 def _neighbours(
     shown: Sequence[_Shown], grid: MapGrid
 ) -> Iterator[tuple[int, int, NDArray[np.float64] | None]]:
-    """Pairs of nearly the same |g| that touch, and the point (y, x) in nm where; None within a grain."""
+    """Touching pairs with nearly the same |g|, and the point (y, x) in nm where; None within a grain."""
     boxes = [region.tight()[0] for _, region, _ in shown]
     reach = [int(np.ceil(GAP / p)) for p in grid.pixel_size]
     for i, (grain, region, spot) in enumerate(shown):
@@ -245,7 +244,7 @@ def _neighbours(
 
 
 def _contact(a: GrainRegion, b: GrainRegion, grid: MapGrid) -> NDArray[np.float64] | None:
-    """Middle of what two regions share, or between their nearest pixels; None where they are apart."""
+    """Centre of the overlap of two regions, or of their nearest pixels; None if they do not touch."""
     sides = zip(a.tight()[0], b.tight()[0], strict=True)
     rows, columns = (slice(min(s.start, t.start), max(s.stop, t.stop)) for s, t in sides)
     here, there = a.mask_on((rows, columns)), b.mask_on((rows, columns))
@@ -270,7 +269,7 @@ def _place(
     spot: Spot,
     grid: MapGrid,
 ) -> _Place:
-    """The direction of the fringes in the middle of a place and its gradient, by weighted least squares."""
+    """Fit the direction of the fringes in the middle of a place, and its gradient, by least squares."""
     box, inside = region.tight()
     part, width = grid.part(*box), WIDTH / spot.length
     field = bragg_field(diffractogram, spot.g, width, part)
@@ -283,11 +282,11 @@ def _place(
     middle = np.array([(weight * y).sum(), (weight * x).sum()]) / total
     off = np.stack([y - middle[0], x - middle[1]])
     mean = float((weight * azimuth).sum()) / total
-    # a region of one row of pixels tells nothing of the other direction
+    # a region of a single row of pixels does not determine the gradient across it
     moments = np.einsum("ayx,byx,yx->ab", off, off, weight) + 1e-9 * total * np.eye(2)
     gradient = np.linalg.solve(moments, np.einsum("ayx,yx->a", off, weight * (azimuth - mean)))
-    together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels that share their noise
-    # a phase that wanders by this many cycles over the radius
+    together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels with correlated noise
+    # error of the gradient from a phase error of this many cycles over the radius
     wander = 8 * PHASE_WANDER / (spot.length * grain.diameter**2)
     covariance = together * np.linalg.inv(moments) + wander**2 * np.eye(2)
     turned = float(np.radians(spot.azimuth)) + mean
@@ -308,12 +307,12 @@ def _pair(places: dict[int, _Place], first: int, second: int, point: NDArray[np.
 
 
 def _smallest_turn(angle: float) -> float:
-    """An angle between two g, each of which stands for the pair +g, -g: -90 to 90 degrees, in radians."""
+    """Reduce an angle between two g, where +g and -g are equivalent, to -90 to 90 degrees, in radians."""
     return float((angle + np.pi / 2) % np.pi - np.pi / 2)
 
 
 def _joined(pairs: Sequence[_Pair]) -> list[list[int]]:
-    """Numbers of the places that are connected with each other."""
+    """Group the numbers of connected places."""
     numbers = sorted({n for pair in pairs for n in (pair.first, pair.second)})
     if not numbers:
         return []
@@ -324,7 +323,7 @@ def _joined(pairs: Sequence[_Pair]) -> list[list[int]]:
 
 
 def _families(places: dict[int, _Place], clusters: Sequence[list[int]]) -> Iterator[list[list[int]]]:
-    """Clusters of nearly the same spacing together, that of most places first."""
+    """Group clusters of nearly the same spacing, the one with most places first."""
     left = sorted(clusters, key=lambda cluster: -len(cluster))
     while left:
         near = [abs(np.log(_middle(places, one) / _middle(places, left[0]))) < SPREAD for one in left]
@@ -339,7 +338,7 @@ def _middle(places: dict[int, _Place], members: Sequence[int]) -> float:
 def _lattices(
     places: dict[int, _Place], clusters: Sequence[list[int]], pairs: Sequence[_Pair], d_error: float
 ) -> Iterator[BentLattice]:
-    """The bent lattice of one spacing, wherever it lies in the image; none where there is none."""
+    """Find the bent lattice of one spacing in the whole image, if there is one."""
     everywhere = sorted(chain.from_iterable(clusters))
     evidence = _uneven_stacks(
         places, everywhere, [pair for pair in pairs if pair.first in everywhere], d_error
@@ -366,7 +365,7 @@ def _lattice(places: dict[int, _Place], members: Sequence[int], evidence: str) -
 
 
 def _continuous_turn(places: dict[int, _Place], members: list[int], pairs: Sequence[_Pair]) -> str:
-    """Whether directions turn within the places as between them: in words, empty where not."""
+    """Describe how directions turn within the places as between them; empty if they do not."""
     known = [pair for pair in pairs if not pair.one_grain]
     if len(members) < FEWEST or not known or _spread(places, members) < LEAST_TURN:
         return ""
@@ -385,7 +384,7 @@ def _continuous_turn(places: dict[int, _Place], members: list[int], pairs: Seque
 def _uneven_stacks(
     places: dict[int, _Place], members: list[int], pairs: Sequence[_Pair], d_error: float
 ) -> str:
-    """Whether spacings differ by more than those of one phase do, and neighbours are alike: in words."""
+    """Describe spacings that vary more than those of one phase, with similar neighbours; else empty."""
     known = [pair for pair in pairs if not pair.one_grain]
     if len(members) < FEWEST_STACKS or len(known) < FEWEST_PAIRS or _spread(places, members) < LEAST_TURN:
         return ""
@@ -412,14 +411,14 @@ def _uneven_stacks(
 
 
 def one_broad_family(shown: Sequence[tuple[int, Spot]], d_error: float = 0.005) -> BentLattice | None:
-    """The one family that is nearly all that an image shows, with more spacings than a crystal has.
+    """Find a family with more spacings than a crystal has, if it contains nearly all spots of the image.
 
     Parameters
     ----------
     shown : sequence of (int, Spot)
-        The spots that are on, each with the id of its grain.
+        The enabled spots, each with the id of its grain.
     d_error : float
-        Relative error of a single d beyond its fit.
+        Relative error of a single d in addition to that of its fit.
 
     Returns
     -------
@@ -446,7 +445,7 @@ def one_broad_family(shown: Sequence[tuple[int, Spot]], d_error: float = 0.005) 
     error = np.hypot([spot.sigma / spot.length for spot in spots], d_error)
     arcs = sum(one == other and _is_arc(a, b) for (one, a), (other, b) in combinations(family, 2))
     count = CUBIC if arcs >= FEWEST_ARCS else HEXAGONAL
-    freedom = len(spots) - 2 * count - 2  # a value and a border each, and the stretch
+    freedom = len(spots) - 2 * count - 2  # a value and a limit per spacing, and two stretches
     if freedom < 1 or special.chdtrc(freedom, _misfit_of_spacings(log_g, azimuth, error, count)) > UNEVEN:
         return None
     d = [spot.d for spot in spots]
@@ -458,7 +457,7 @@ def one_broad_family(shown: Sequence[tuple[int, Spot]], d_error: float = 0.005) 
 
 
 def _is_arc(a: Spot, b: Spot) -> bool:
-    """Whether two spots of a grain are nearly along one direction but surely not of one length."""
+    """Whether two spots of a grain have nearly the same direction but significantly different |g|."""
     apart = abs((a.azimuth - b.azimuth + 90) % 180 - 90)
     return apart < ARC and abs(a.length - b.length) > ARC_SIGMAS * float(np.hypot(a.sigma, b.sigma))
 
@@ -466,12 +465,10 @@ def _is_arc(a: Spot, b: Spot) -> bool:
 def _misfit_of_spacings(
     log_g: NDArray[np.float64], azimuth: NDArray[np.float64], error: NDArray[np.float64], count: int
 ) -> float:
-    """Least chi-squared of values of ln |g| about `count` true ones, in an image with any stretch.
+    """Smallest chi-squared of values of ln |g| about `count` true ones, in an image with any stretch.
 
-    A stretch of the image makes d depend on direction.
-
-    Values are dealt out to the true ones along the line, where that is exact, for one stretch after another,
-    and the stretch is fitted to them, in turn.
+    A stretch of the image makes d depend on direction. For a given stretch the best assignment of the sorted
+    values to true ones is exact; assignment and fit of the stretch alternate.
 
     Examples
     --------
@@ -491,7 +488,7 @@ def _misfit_from(
     error: NDArray[np.float64],
     count: int,
 ) -> float:
-    """The least chi-squared that is reached from a stretch."""
+    """Smallest chi-squared reached from an initial stretch."""
     least = np.inf
     fitted: NDArray[Any] = start
     while True:
@@ -505,7 +502,7 @@ def _misfit_from(
 
 
 def _dealt_out(value: NDArray[np.float64], error: NDArray[np.float64], count: int) -> NDArray[np.intp]:
-    """Which of `count` true values each value belongs to, so that chi-squared is least."""
+    """Assign each value to one of `count` true values so that chi-squared is minimal."""
     order = np.argsort(value)
     weight, ordered = error[order] ** -2.0, value[order] - value.mean()
     sums = [np.append(0.0, np.cumsum(weight * ordered**power)) for power in range(3)]
@@ -527,7 +524,7 @@ def _dealt_out(value: NDArray[np.float64], error: NDArray[np.float64], count: in
 
 
 def _largest_turn(azimuth: NDArray[np.float64]) -> float:
-    """Largest angle between two directions, of which each stands for +g and -g: radians in, degrees out."""
+    """Largest angle, degrees, between two of the directions (radians), where +g and -g are equivalent."""
     between = (azimuth[:, None] - azimuth + np.pi / 2) % np.pi - np.pi / 2
     return float(np.degrees(np.abs(between).max()))
 
