@@ -1,4 +1,4 @@
-"""A grain while it is searched: its outline, the spectrum of its region, and the spots that this confirms."""
+"""Grain candidates during the search: outline, spectrum of the region, and the spots that it confirms."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .peaks import SURE_REACH, Peak, find_peaks, merge_split_peaks
 from .regions import GrainRegion, Outline, grow_region
 from .spectrum import GrainNoise, grain_spectrum
 
-#: A peak of which g is not known to this share of the resolution was a chance maximum.
+#: A peak whose g has a larger uncertainty than this share of the resolution is a chance maximum.
 UNCONFIRMED = 0.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchContext:
-    """What the search for grains looks at: the image, its spectra and the grid of the maps.
+    """Data for the search for grains: the image, its spectra and the grid of the maps.
 
     `sure` are frequencies that a network proposed and the statistics confirmed, shape (n, 2), (y, x), 1/nm.
     """
@@ -45,10 +45,10 @@ class SearchContext:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GrainCandidate:
-    """A grain while it is searched: its outline, and what is kept of its spectrum.
+    """A candidate for a grain: its outline and the results of its spectrum.
 
     `resolution` (1/nm), `noise` and the number of `independent` frequencies are those of the spectrum of its
-    region, which confirms the `peaks`; `reached` says of each local window whether the region reaches there.
+    region, which confirms the `peaks`; `reached` tells for each local window whether it overlaps the region.
     """
 
     outline: Outline
@@ -60,14 +60,14 @@ class GrainCandidate:
 
     @property
     def region(self) -> GrainRegion:
-        """Where it is."""
+        """Region of the candidate."""
         return self.outline.region
 
 
 def outline_grain(
     context: SearchContext, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]
 ) -> Outline:
-    """Outline of spots (g_y, g_x) that live together, from the place `near` where they are known to be."""
+    """Outline the region of spots (g_y, g_x) that occur together, starting from the area `near`."""
     params = context.params
     return grow_region(
         context.diffractogram,
@@ -81,7 +81,7 @@ def outline_grain(
 
 
 def measure_spectrum(context: SearchContext, outline: Outline) -> GrainCandidate:
-    """The spectrum of an outlined region, with the peaks that it confirms."""
+    """Measure the spectrum of an outlined region and find its significant peaks."""
     diffractogram = context.diffractogram
     spectrum = grain_spectrum(
         context.band, outline.region, context.grid, context.spectra, diffractogram.q_max
@@ -98,7 +98,7 @@ def measure_spectrum(context: SearchContext, outline: Outline) -> GrainCandidate
 
 
 def reached_windows(region: GrainRegion, spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:
-    """Into which local windows a region reaches, shape (windows,)."""
+    """Which local windows overlap a region, shape (windows,)."""
     rows, columns = (
         _inside(line, size, p, n)[:, side]
         for line, size, p, n, side in zip(
@@ -111,7 +111,7 @@ def reached_windows(region: GrainRegion, spectra: LocalSpectra, grid: MapGrid) -
 
 @lru_cache(maxsize=8)
 def _inside(middles: tuple[float, ...], size: float, pixel: float, pixels: int) -> NDArray[np.float32]:
-    """Which rows (or columns) of the maps lie in each row of windows: 1 there, else 0."""
+    """Which rows (or columns) of the maps lie in each row of windows: 1 inside, 0 outside."""
     first, last = (
         np.maximum((np.array(middles) + side * size / 2) / pixel, 0).astype(int) for side in (-1, 1)
     )
@@ -120,9 +120,9 @@ def _inside(middles: tuple[float, ...], size: float, pixel: float, pixels: int) 
 
 
 def refine_spots(context: SearchContext, candidate: GrainCandidate) -> GrainCandidate:
-    """The draft with its peaks measured by the phase of their fringes over its region.
+    """Refine the peaks of a candidate by the phase of their fringes over its region.
 
-    A peak whose fringes do not add up over the region is none.
+    Peaks whose fringes do not add up coherently over the region are removed.
     """
     weights = weights_of(candidate.region, context.grid, context.params.resolution, context.band)
     wander = PHASE_WANDER / equivalent_diameter(candidate.region, context.grid)

@@ -1,4 +1,4 @@
-"""Grains after a person's edit: spots by hand measured, changed grains outlined again, others kept."""
+"""Update grains after the user has edited spots: measure added spots and outline changed grains again."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .grain import GrainSet, grain_set
 from .regions import GrainRegion, Outline, window_area
 from .search import MOST_MAPPED, spots_of
 
-#: A spot by hand belongs to the grain that shares this much of the smaller one's area.
+#: An added spot joins a grain if their regions overlap by this share of the smaller one.
 COMMON = 0.5
-#: Outlines that are kept, for an edit changes few of those that the one before it has drawn.
+#: Number of outlines in the cache; an edit changes only a few of the previous ones.
 MOST_OUTLINES = 16
 
 
 class OutlineCache:
-    """The last outlines of one diffractogram; whoever edits its spots again and again owns it."""
+    """Cache of the latest outlines of one diffractogram, for repeated edits."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[object, Outline] = OrderedDict()
-        self._lock = Lock()  # an edit that was given up may still outline while the next one begins
+        self._lock = Lock()  # an abandoned edit can still be running when the next one begins
 
     def outline(
         self, context: SearchContext, spots: Sequence[tuple[float, float]], near: NDArray[np.bool_]
     ) -> Outline:
-        """The same as `outline_grain`, known if it is one of the last."""
+        """Return the result of `outline_grain`, from the cache if possible."""
         key = (tuple(spots), context.params, context.grid, np.packbits(near).tobytes())
         with self._lock:
             found = self._known.get(key)
@@ -47,16 +47,16 @@ class OutlineCache:
 
 
 def measure_by_hand(context: SearchContext, g: tuple[float, float], radius: float, number: int) -> Spot:
-    """The spot that a person painted: refined where fringes are found, else as painted.
+    """Measure a spot that the user painted: refined if fringes are found there, else as painted.
 
     Parameters
     ----------
     g : tuple of float, (y, x), 1/nm
-        Middle of the painted region.
+        Centre of the painted region.
     radius : float, 1/nm
-        Of the painted region.
+        Radius of the painted region.
     number : int
-        The spot's id.
+        Id for the spot.
     """
     start, window = _strongest(context, g, radius)
     outline = outline_grain(context, [start], window_area([window], context.spectra, context.grid))
@@ -73,11 +73,10 @@ def measure_by_hand(context: SearchContext, g: tuple[float, float], radius: floa
 def regroup(
     context: SearchContext, spots: Sequence[Spot], before: GrainSet, cache: OutlineCache | None = None
 ) -> GrainSet:
-    """Grains of edited spots.
+    """Assign edited spots to grains.
 
-    A grain whose enabled spots are unchanged stays as it is; one that lost or gained spots is outlined
-    again; one without enabled spots vanishes. A spot by hand joins the grain where it lives, or makes
-    a grain of its own.
+    A grain with unchanged enabled spots is kept, one that lost or gained spots is outlined again, and one
+    without enabled spots is removed. An added spot joins the grain in its region, or forms a new grain.
     """
     cache = cache or OutlineCache()
     by_id = {spot.id: spot for spot in spots}
@@ -114,7 +113,7 @@ def _place(
     changed: list[bool],
     cache: OutlineCache,
 ) -> None:
-    """Put a spot that no grain has yet where its fringes are."""
+    """Assign a spot without a grain to the region of its fringes."""
     window = _window_at(context, spot.centre)
     outline = cache.outline(context, [spot.g], window_area([window], context.spectra, context.grid))
     if not outline.region.area:
@@ -140,7 +139,7 @@ def _window_at(context: SearchContext, place: tuple[float, float]) -> int:
 def _strongest(
     context: SearchContext, g: tuple[float, float], radius: float
 ) -> tuple[tuple[float, float], int]:
-    """Frequency and window of the largest local SNR within the painted disc."""
+    """Frequency and local window of the largest SNR within the painted disc."""
     spectra = context.spectra
     gy, gx = spectra.grid.axes()
     gx = gx[:, spectra.grid.half[1] :]
@@ -155,7 +154,7 @@ def _strongest(
 def _unrefined_spot(
     context: SearchContext, g: tuple[float, float], radius: float, number: int, window: int
 ) -> Spot:
-    """A spot that no fringes support: where it was painted, with the SNR that is there."""
+    """A spot without fringes: at the painted position, with the SNR there."""
     spectra, diffractogram = context.spectra, context.diffractogram
     row, column = spectra.grid.cell(g)
     column = min(max(column - spectra.grid.half[1], 0), spectra.snr_max.shape[1] - 1)

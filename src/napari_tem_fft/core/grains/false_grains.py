@@ -1,12 +1,12 @@
-"""False grains: spots of the camera's columns and tiles, and ghosts at the rims of crystals.
+"""Remove false grains: spots of the camera's columns and tiles, and ghosts at the rims of crystals.
 
-The pattern of a sensor lies on the pixel axes, at whole fractions of a period of few pixels, all over the
-field. So are those of a crystal that fills the field and is aligned with the pixels, where its period happens
-to be such a number; it is known by its other reflections, whose sums and differences those on the axes are.
+The spots of a sensor lie on the pixel axes, at harmonics of a period of few pixels, all over the field. A
+crystal that fills the field and is aligned with the pixels can have such spots as well. It is recognised by
+its other reflections: the spots on the axes are their sums and differences.
 
-Where a thick crystal falls off towards its facets its fringes bend, fade, and come back with the other sign.
-The spectrum of the rim alone shows each strong reflection moved or split by some per cent, each in its own
-way; another crystal of like structure would show them all turned and stretched alike.
+Where the thickness of a crystal decreases towards its facets, its fringes bend, fade, and reappear with the
+opposite sign. In the spectrum of the rim, each strong reflection is shifted or split by some per cent, all
+differently. In another crystal of similar structure they would all be rotated and scaled alike.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from ..spots.spot import Spot, separations
 from .grain import GrainSet
 from .regions import GrainRegion
 
-#: A spot lies on an axis, and at a multiple of the period's frequency, to this many sigmas; a sigma is at
-#: least this share of a frequency step.
+#: Tolerance, in sigmas, of the distance of a spot from an axis and from a multiple of the period's frequency;
+#: a sigma is at least this share of a frequency step.
 AXIS_SIGMAS, LEAST_SIGMA = 3.0, 0.02
-#: Longest period, in pixels, of a pattern of several spots and of a single one: more periods than that hold
-#: any frequency.
+#: Longest period, in pixels, of a pattern of several spots and of a single one. Longer periods would have a
+#: harmonic near any frequency.
 LONGEST_PERIOD, LONGEST_OF_ONE = 64, 16
-#: A period counts where the tolerance makes a match by chance less likely than this.
+#: Largest probability of a chance match with a period.
 CHANCE = 0.1
-#: The pattern is seen in this share of the field at least.
+#: The pattern covers at least this share of the field.
 WHOLE_FIELD = 0.5
 
 
 def set_camera_spots_aside(
     found: GrainSet, pixel_size: tuple[float, float], extent: tuple[float, float]
 ) -> tuple[GrainSet, tuple[str, ...]]:
-    """Take the camera's spots out of the grains, and say so.
+    """Disable the spots of the camera, remove them from the grains, and warn about them.
 
     Parameters
     ----------
     found : GrainSet
     pixel_size, extent : tuple of float, (y, x), nm
-        Of the image.
+        Pixel size and size of the image.
 
     Returns
     -------
     GrainSet
-        The spots stay, off and of kind "camera"; a grain that is left without a spot is gone.
+        The spots are kept, disabled and of kind "camera"; grains without other spots are removed.
     tuple of str
         Warnings for the user.
     """
@@ -83,7 +83,7 @@ def set_camera_spots_aside(
 
 
 def _on_axis(spot: Spot, axis: int, extent: tuple[float, float]) -> bool:
-    """Whether g lies along a pixel axis: 0 for y, 1 for x."""
+    """Whether g lies on a pixel axis (0 is y, 1 is x)."""
     other = 1 - axis
     sigma = max(spot.sigma, LEAST_SIGMA / extent[other])
     return abs(spot.g[other]) < AXIS_SIGMAS * sigma
@@ -92,10 +92,10 @@ def _on_axis(spot: Spot, axis: int, extent: tuple[float, float]) -> bool:
 def _of_a_lattice(
     members: Sequence[Spot], further: Sequence[Spot], others: Sequence[Spot], extent: tuple[float, float]
 ) -> bool:
-    """Whether a spot on an axis is the sum or the difference of one off both axes and a further one.
+    """Whether a spot on an axis is the sum or difference of one off both axes and another one.
 
-    A sensor's rows and columns do not know of each other; the reflections of a crystal whose planes lie
-    along the scan, which an operator likes to turn it to, do.
+    The rows and columns of a sensor are independent. The reflections of a crystal whose planes are parallel
+    to the scan, as operators often align it, are not.
     """
     if not others:
         return False
@@ -116,7 +116,7 @@ def _of_a_lattice(
 def common_period(
     spots: Sequence[Spot], axis: int, pixel_size: tuple[float, float], extent: tuple[float, float]
 ) -> int | None:
-    """Shortest whole number of pixels of which all spots on an axis are harmonics, None where there is none.
+    """Shortest period in whole pixels of which all spots on an axis are harmonics; None if there is none.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def common_period(
 
 
 def _warning(period: dict[int, int]) -> str:
-    """The warning about the spots that were set aside."""
+    """The warning about the disabled spots."""
     pixels = " and ".join(str(n) for n in sorted(set(period.values())))
     count = f"{len(period)} pairs of spots lie" if len(period) > 1 else "one pair of spots lies"
     return (
@@ -148,39 +148,39 @@ def _warning(period: dict[int, int]) -> str:
     )
 
 
-#: A rim is smaller than its crystal, at most this many nm away from it, and its strongest spot has at most
-#: this share of the SNR of the crystal's strongest.
+#: A rim is smaller than its crystal and at most this far from it, nm. Its strongest spot has at most this
+#: share of the SNR of the crystal's strongest.
 NEAR, WEAKER = 1.0, 1 / 8
-#: Each of its spots lies within this many radii of its disc, and within this share of \|g\|, of a spot of
-#: the crystal that is this many times stronger: more than this share of them does, and two at least. On
-#: multislice images rims have their spots up to 1.9 radii away.
+#: More than the last share of a rim's spots, and at least two, lie near a spot of the crystal that is this
+#: many times stronger: within this many radii of the disc, and within this share of \|g\|. In multislice
+#: images, spots of rims are up to 1.9 radii away.
 RADII, SHARE_OF_G, STRONGER = 2.0, 0.125, 1.5
 MATCHED, LEAST = 0.5, 2
-#: Spots that one turn and stretch explains to this many sigmas, or to this share of \|g\|, are another
-#: crystal's.
+#: Spots that one rotation and scale explains to this many sigmas, or to this share of \|g\|, belong to a
+#: different crystal.
 RIM_SIGMAS, ALIKE = 4.0, 0.006
-#: A spot is the lobe of another grain's, at most `NEAR` away, that is this many times as strong and lies
-#: within this many radii of the larger of their discs. Of crystals side by side the weaker one has a
-#: thirtieth in `tests/benchmarks/weak_crystals.py`, and stays.
+#: A spot is a lobe if a grain at most `NEAR` away has a spot that is this many times stronger, within this
+#: many radii of the larger disc. The weaker of two adjacent crystals in `tests/benchmarks/weak_crystals.py`
+#: has a thirtieth, and is kept.
 LOBE_STRONGER, LOBE_RADII = 100.0, 1.5
 
 
 def find_rims(
     groups: Sequence[Sequence[Spot]], regions: Sequence[GrainRegion], grid: MapGrid
 ) -> dict[int, int]:
-    """Which grains are rims of which others.
+    """Find grains that are rims of other grains.
 
     Parameters
     ----------
     groups : sequence of sequence of Spot
         The spots of each grain.
     regions : sequence of GrainRegion
-        Where the grains are.
+        Regions of the grains.
 
     Returns
     -------
     dict of int to int
-        Index of the crystal, by the index of its rim; a crystal is no rim itself.
+        Index of the crystal for the index of each rim; a crystal is never a rim itself.
     """
     strongest = [max(spot.snr for spot in spots) for spots in groups]
     rims: dict[int, int] = {}
@@ -199,7 +199,7 @@ def find_rims(
 
 
 def last_host(host: int, rims: dict[int, int]) -> int:
-    """The crystal itself where the rim of a rim was found."""
+    """Follow rims of rims to the crystal."""
     while host in rims:
         host = rims[host]
     return host
@@ -208,12 +208,12 @@ def last_host(host: int, rims: dict[int, int]) -> int:
 def find_lobes(
     groups: Sequence[Sequence[Spot]], regions: Sequence[GrainRegion], grid: MapGrid
 ) -> list[dict[int, int]]:
-    """Which spots of each grain are lobes of a far stronger one of a grain beside it.
+    """Find spots that are lobes of a much stronger spot of a neighbouring grain.
 
     Returns
     -------
     list of dict of int to int
-        For each grain the index of the other one, by the place of the spot among its own.
+        For each grain, the index of the other grain for the position of each lobe among its spots.
     """
     g, radius, snr = (
         [np.array([getattr(spot, name) for spot in spots]) for spots in groups]
@@ -233,7 +233,7 @@ def find_lobes(
 
 
 def is_rim(spots: Sequence[Spot], crystal: Sequence[Spot]) -> bool:
-    """Whether the spots of a grain are a crystal's, each moved in its own way.
+    """Whether the spots of a grain are those of a crystal, each displaced differently.
 
     Examples
     --------
@@ -263,7 +263,7 @@ def is_rim(spots: Sequence[Spot], crystal: Sequence[Spot]) -> bool:
 def _turned_and_stretched(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], sigma: NDArray[np.float64]
 ) -> bool:
-    """Whether one rotation and one scale take one set of frequencies to the other."""
+    """Whether a common rotation and scale map one set of frequencies onto the other."""
     ratio = (ours @ [1j, 1.0]) / (theirs @ [1j, 1.0])
     error = np.maximum(ALIKE, RIM_SIGMAS * sigma / np.hypot(*ours.T))
     weight = error**-2
@@ -272,7 +272,7 @@ def _turned_and_stretched(
 
 
 def _near(region: GrainRegion, other: GrainRegion, grid: MapGrid) -> bool:
-    """Whether two regions are at most `NEAR` apart."""
+    """Whether the distance of two regions is at most `NEAR`."""
     steps = [int(np.ceil(NEAR / p)) for p in grid.pixel_size]
     box = tuple(
         slice(max(side.start - n, 0), min(side.stop + n, size))

@@ -1,7 +1,7 @@
-"""Grain: the spots that live in one place of the image; and how the sizes of grains are distributed.
+"""Grains, which are spots with a common region of the image, and the distribution of their sizes.
 
-Sizes are diameters of circles of the grains' areas. A grain that the image's border cuts is larger than what
-is seen of it: it is counted apart.
+The size of a grain is the diameter of the circle of its area. Grains that are cut by the border of the image
+are larger than they appear and are counted separately.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .regions import GrainRegion, Outline
 
 @dataclass(frozen=True, slots=True)
 class GrainParams:
-    """How finely grains are outlined."""
+    """Parameters of outlining grains."""
 
     resolution: Annotated[
         float,
@@ -30,7 +30,7 @@ class GrainParams:
             unit="nm",
             low=0.2,
             high=20.0,
-            help="Width of the filter of the maps: smaller shows finer detail, larger weaker fringes.",
+            help="Filter width of the maps: smaller values show finer detail, larger ones weaker fringes.",
         ),
     ] = 1.0
     false_share: Annotated[
@@ -39,7 +39,7 @@ class GrainParams:
             "false share of area",
             low=1e-6,
             high=0.05,
-            help="Share of the area that noise alone marks, before the cut at half of a grain's amplitude.",
+            help="Share of the area that noise alone would mark, before the cut at half a grain's amplitude.",
         ),
     ] = 1e-3
 
@@ -49,21 +49,21 @@ class GrainParams:
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """A crystal: spots whose amplitude maps coincide.
+    """A crystal, as spots whose amplitude maps coincide.
 
     Attributes
     ----------
     id : int
-        1, 2, ... within an analysis.
+        Number in the analysis, from 1.
     spots : tuple of int
         Ids of its spots, strongest first.
     centre : tuple of float, (y, x), nm
         Centroid of its region.
     area : float, nm^2
     diameter : float, nm
-        Of the circle of the same area.
+        Diameter of the circle of the same area.
     area_sigma : float, nm^2
-        Area of the boundary, blurred as it is by the filter.
+        Standard uncertainty of the area, from the boundary that the filter blurs.
 
     Examples
     --------
@@ -82,16 +82,16 @@ class Grain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GrainSet:
-    """All grains of an image with what belongs to them.
+    """All grains of an image with their spots and regions.
 
     Attributes
     ----------
     spots : tuple of Spot
-        Of all grains, and such as belong to none.
+        Spots of all grains, and those without a grain.
     grains : tuple of Grain
         Largest first.
     regions : tuple of GrainRegion
-        Where each grain is, in the same order.
+        Regions of the grains, in the same order.
     """
 
     spots: tuple[Spot, ...]
@@ -105,7 +105,7 @@ def grain_set(
     outlines: Sequence[Outline],
     grid: MapGrid,
 ) -> GrainSet:
-    """Grains from their spots' ids and their outlines, in the given order."""
+    """Make grains from the ids of their spots and their outlines, in the given order."""
     grains = tuple(
         _describe(n + 1, ids, outline, grid)
         for n, (ids, outline) in enumerate(zip(members, outlines, strict=True))
@@ -133,29 +133,29 @@ def _describe(number: int, spots: tuple[int, ...], outline: Outline, grid: MapGr
     region = outline.region
     area = float(region.area * grid.pixel_area)
     diameter = equivalent_diameter(region, grid)
-    # the edge of a disc is known to about a quarter of the filter's width
+    # the uncertainty of the edge of a disc is about a quarter of the filter width
     blur = np.pi * diameter * 0.25 * outline.width
     return Grain(number, spots, centroid(region, grid), area, diameter, float(blur))
 
 
-#: Widths of the histogram's bins that people like to read, times a power of ten, nm.
+#: Round widths of the bins of histograms, times a power of ten, nm.
 ROUND = (1.0, 2.0, 5.0, 10.0)
-#: A mask that comes within this many map pixels of the image's border is cut by it.
+#: A region within this many map pixels of the border of the image counts as cut.
 BORDER = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SizeHistogram:
-    """How many grains have which diameter.
+    """Histogram of the diameters of grains.
 
     Attributes
     ----------
     edges : ndarray, shape (n + 1,), nm
-        Of bins of one round width; a diameter on an edge belongs to the bin above.
+        Edges of bins of equal width; a diameter on an edge belongs to the upper bin.
     counts : ndarray of int, shape (n,)
-        Of whole grains.
+        Number of whole grains.
     cut : ndarray of int, shape (n,)
-        Of grains that the border cuts.
+        Number of grains cut by the border.
     """
 
     edges: NDArray[np.float64]
@@ -165,16 +165,16 @@ class SizeHistogram:
 
 @dataclass(frozen=True, slots=True)
 class SizeSummary:
-    """Whole grains in numbers; NaN where there are none.
+    """Statistics of whole grains; NaN if there are none.
 
     Attributes
     ----------
     grains, cut : int
-        Whole ones, and such as the border cuts.
+        Number of whole grains, and of those cut by the border.
     mean, deviation, median : float, nm
-        Of the diameters of the whole ones; the deviation is that of the grains, not of the mean.
+        Statistics of the diameters of whole grains; the standard deviation is that of single grains.
     area_weighted : float, nm
-        Mean diameter in which each grain counts by its area.
+        Mean diameter, weighted by area.
     """
 
     grains: int
@@ -193,7 +193,7 @@ def is_cut_by_border(region: GrainRegion, grid: MapGrid) -> bool:
 
 
 def bin_edges(diameters: Sequence[float]) -> NDArray[np.float64]:
-    """Edges in nm of some ten bins of one round width from zero on, for all components alike."""
+    """Edges in nm of about ten bins of a round width, starting at zero, for all components."""
     top = max(diameters, default=1.0)
     wanted = max(top, 1e-3) / 10
     decade = 10.0 ** np.floor(np.log10(wanted))
@@ -210,7 +210,7 @@ def histogram(diameters: Sequence[float], cut: Sequence[bool], edges: NDArray[np
 
 
 def summary(diameters: Sequence[float], cut: Sequence[bool]) -> SizeSummary:
-    """The distribution of diameters (nm) in numbers."""
+    """Compute statistics of diameters (nm)."""
     beyond = np.asarray(cut, bool)
     whole = np.asarray(diameters, float)[~beyond]
     if not len(whole):

@@ -1,4 +1,4 @@
-"""Spots of one grain's spectrum: what neither noise, nor side lobes, nor streaks, nor satellites explain."""
+"""Find the spots in the spectrum of a grain: maxima that are not noise, side lobes, streaks or satellites."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ from ..fourier.noise import log_tail
 from ..spots.spot import friedel_representative, separation, separations
 from .spectrum import GrainSpectrum
 
-#: A maximum below this multiple of the side lobes of stronger spots is taken for one of them.
+#: A maximum below this multiple of the side lobes of stronger spots counts as a side lobe.
 LOBE_FACTOR = 6.0
-#: A maximum must exceed the typical power of any line through it by this factor, or it is part of a streak
-#: (steps between scan lines, drift, facets, the image's edges).
+#: A maximum must exceed the typical power of every line through it by this factor. Otherwise it is part of a
+#: streak (steps between scan lines, drift, facets, edges of the image).
 STREAK_FACTOR = 25.0
-#: Chance alone makes the strongest of these lines this many times the mean.
+#: The strongest of these lines reaches this many times the mean by chance.
 STREAK_NOISE = 2.5
-#: Such lines are looked at from here to there, in frequency resolutions, in this many directions.
+#: Range of these lines, in frequency resolutions, and number of their directions.
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.83; doubled, nothing.
 STREAK_REACH = (2.5, 14.0)
 STREAK_DIRECTIONS = 12
-#: A maximum must exceed the typical power of the line between zero frequency and itself by this factor, where
-#: that line is above what chance makes of it, or it belongs to an edge: vacuum's, a step's, a facet's.
+#: A maximum must exceed the typical power of the line from zero frequency to it by this factor, if that line
+#: is above the level of chance. Otherwise it belongs to an edge (of vacuum, a step or a facet).
 EDGE_FACTOR, EDGE_NOISE = 4.0, 2.5
-#: That line is looked at from this share of |g| on to this many resolutions before it, at this many points.
+#: This line begins at this share of |g|, ends this many resolutions before it, and has this many points.
 EDGE_FROM, EDGE_SHORT, EDGE_POINTS = 0.2, 2.5, 32
-#: Facets that lie along lattice planes, and the lens where it passes a reflection's flanks better than the
-#: reflection, draw it out along the line to zero frequency. A maximum must exceed this ridge by this factor,
-#: the mean of the typical powers on both sides, where it is above what chance makes of it. On 22 simulated
-#: images it takes 10 of 35 false spots, and 2 of 399 true ones.
+#: Facets parallel to lattice planes, and a lens that transfers the flanks of a reflection better than its
+#: centre, elongate it towards zero frequency. A maximum must exceed this ridge, which is the mean of the
+#: typical powers on both sides, by this factor, if the ridge is above the level of chance. In 22 simulated
+#: images this removes 10 of 35 false spots, and 2 of 399 true ones.
 RIDGE_FACTOR, RIDGE_NOISE = 5.0, 2.5
-#: From here to there, in resolutions, and at this many points; inwards to `EDGE_FROM` of |g|.
+#: Range of the ridge, in resolutions, and number of points; inwards it ends at `EDGE_FROM` of |g|.
 RIDGE_REACH, RIDGE_POINTS = (1.5, 7.0), 16
-#: Two reflections of one lattice are not nearer than 1 / (largest d): of two such maxima the weaker one is a
-#: satellite (a facet's, a scan distortion's) unless it has this share of the power, near and farther off;
-#: "near" is within this many resolutions.
+#: Two reflections of one lattice are at least 1 / (largest d) apart. The weaker of two closer maxima is a
+#: satellite (of a facet, or by scan distortion) unless it has this share of the power. The first value
+#: applies within this many resolutions, the second beyond.
 SATELLITE_SHARES = (0.3, 0.03)
 SATELLITE_NEAR = 6.0
-#: Two maxima nearer than this many resolutions can be the flanks of one.
+#: Two maxima within this many resolutions can be the flanks of one reflection.
 SPLIT = 1.2
-#: A maximum this near to a frequency that is known to be a reflection is that reflection, 1/nm.
+#: A maximum within this distance of a known reflection, 1/nm, is that reflection.
 SURE_REACH = 0.05
-#: Most maxima that are examined.
+#: Largest number of maxima that are examined.
 MOST_PEAKS = 300
-#: Side lobes are looked for within this many frequency resolutions of a stronger spot.
+#: Side lobes are considered within this many frequency resolutions of a stronger spot.
 LOBE_REACH = 12.0
-#: Fringes beyond the limits of the search, down to this share of the lowest |g|, have side lobes within.
+#: Fringes below the limits of the search, down to this share of the lowest |g|, can have side lobes inside.
 BEYOND = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A maximum of a grain's spectrum.
+    """A maximum in the spectrum of a grain.
 
     Attributes
     ----------
     g : tuple of float, (y, x), 1/nm
-        Refined, in the stored half plane.
+        Refined frequency, in the stored half plane.
     sigma : float, 1/nm
         Standard uncertainty along either axis.
     snr, log_p : float
     amplitude : float
-        Mean modulus of the fringes' amplitude over the grain, grey levels.
+        Mean modulus of the fringe amplitude over the grain, grey levels.
     """
 
     g: tuple[float, float]
@@ -82,7 +82,7 @@ def find_peaks(
     counts: float,
     sure: NDArray[np.float64] | None = None,
 ) -> tuple[Peak, ...]:
-    """Maxima that neither noise nor the side lobes of stronger ones explain, strongest first.
+    """Find the maxima of a spectrum that are spots, strongest first.
 
     Parameters
     ----------
@@ -93,8 +93,7 @@ def find_peaks(
     counts : float
         Effective number of values behind the noise estimate.
     sure : ndarray, shape (n, 2), (y, x), 1/nm
-        Frequencies of which it is known otherwise that they are reflections: the strongest maximum at each
-        is taken for no satellite and no side lobe.
+        Frequencies of known reflections. The strongest maximum at each is never a satellite or a side lobe.
     """
     q_min, q_max = limits
     limit = np.log(false_alarms / spectrum.independent)
@@ -150,7 +149,7 @@ def _maxima(
 
 
 def _streaks(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Largest median SNR (as a mean) of the lines through each maximum, itself and its lobe left out."""
+    """Largest median SNR, scaled to a mean, of the lines through each maximum, without its main lobe."""
     angles = np.arange(STREAK_DIRECTIONS) * np.pi / STREAK_DIRECTIONS
     near, far = (r * spectrum.resolution for r in STREAK_REACH)
     along = np.arange(near, far, 0.7 * max(spectrum.step))
@@ -174,7 +173,7 @@ def _streaks(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.flo
 
 
 def _edges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Median SNR (as a mean) of the line from zero frequency to each maximum; 0 where it is too short."""
+    """Median SNR, scaled to a mean, of the line from zero frequency to each maximum; 0 if it is too short."""
     offset = (cells - [spectrum.half[0], 0]) * np.array(spectrum.step)
     length = np.maximum(np.hypot(*offset.T), 1e-9)
     last = 1 - EDGE_SHORT * spectrum.resolution / length
@@ -188,7 +187,7 @@ def _edges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float
 
 
 def _ridges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Mean of the median SNR (as means) before and behind each maximum, seen from zero frequency."""
+    """Mean of the median SNRs, scaled to means, on both sides of each maximum towards zero frequency."""
     offset = (cells - [spectrum.half[0], 0]) * np.array(spectrum.step)
     length = np.maximum(np.hypot(*offset.T), 1e-9)[:, None]
     away = np.linspace(*RIDGE_REACH, RIDGE_POINTS) * spectrum.resolution / length
@@ -208,7 +207,7 @@ def _ridges(spectrum: GrainSpectrum, cells: NDArray[np.intp]) -> NDArray[np.floa
 
 
 def _refine_peak(spectrum: GrainSpectrum, cell: NDArray[np.intp], log_p: float) -> Peak:
-    """Vertex of the parabola through the logarithms of 3 x 3 bins, and the fit's uncertainty."""
+    """Refine a maximum to the vertex of the parabola through the logarithms of 3 x 3 bins."""
     row, column = int(cell[0]), int(cell[1])
     snr_map = spectrum.snr
     left = (row, column - 1) if column else (snr_map.shape[0] - 1 - row, 1)
@@ -245,7 +244,7 @@ def _is_satellite(spectrum: GrainSpectrum, peak: Peak, other: Peak, q_min: float
 
 
 def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
-    """Squared amplitude that the side lobes of another spot, or of its mirror, give at a peak."""
+    """Squared amplitude of the side lobes of another spot, or of its mirror image, at a peak."""
     lobes = 0.0
     for sign in (1, -1):
         dy, dx = peak.g[0] - sign * other.g[0], peak.g[1] - sign * other.g[1]
@@ -261,9 +260,9 @@ def _lobe(spectrum: GrainSpectrum, peak: Peak, other: Peak) -> float:
 
 
 def merge_split_peaks(peaks: Sequence[Peak], resolution: float) -> tuple[Peak, ...]:
-    """One peak for each two within `SPLIT` resolutions that lie behind each other, seen from zero frequency.
+    """Merge pairs of peaks within `SPLIT` resolutions that lie on a line through zero frequency.
 
-    Where the lens's transfer goes through zero across a spot it leaves the spot's two flanks.
+    If the transfer of the lens is zero at the centre of a spot, the two flanks of the spot remain.
     """
     whole: list[Peak] = []
     for peak in sorted(peaks, key=lambda p: -p.amplitude):
@@ -282,7 +281,7 @@ def _flanks(a: tuple[float, float], b: tuple[float, float], reach: float) -> boo
 
 
 def _middle(one: Peak, other: Peak) -> Peak:
-    """Two flanks as one reflection: the mean by power, known to half of their distance at best."""
+    """Merge two flanks into a reflection: power-weighted mean, with at least half their distance as error."""
     share = other.amplitude**2 / (one.amplitude**2 + other.amplitude**2)
     sign = 1 if np.dot(one.g, other.g) > 0 else -1
     y, x = (a + share * (sign * b - a) for a, b in zip(one.g, other.g, strict=True))

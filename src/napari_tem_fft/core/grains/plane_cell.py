@@ -1,4 +1,4 @@
-"""Two-dimensional reciprocal cells: reduced, compared, and found from a grain's spots."""
+"""Two-dimensional reciprocal cells: reduce and compare them, and find those of a grain's spots."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from ..spots.spot import Spot
 from .grain import Grain
 
-#: Largest index of the sublattices and superlattices that are tried.
+#: Largest index of sublattices and superlattices.
 MOST_INDEX = 4
 
 
 def reduce_bases(bases: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The shortest bases of lattices, a no longer than b, with an angle between 60 and 90 degrees.
+    """Reduce bases of lattices to the shortest ones, a <= b, with an angle between 60 and 90 degrees.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ def reduce_bases(bases: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def shape_of(bases: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ln of the three shortest lengths of each lattice, the same for all its bases and its mirror image.
+    """ln of the three shortest lengths of each lattice, which are the same for all bases and mirror images.
 
-    They change without a jump where a reduced basis does: that is what a search needs.
+    They are continuous where the reduced basis changes abruptly, which makes them suitable for a search.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def shape_of(bases: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @cache
 def sublattices(index: int) -> NDArray[np.int64]:
-    """Matrices that turn a basis into bases of all its sublattices of an index, shape (n, 2, 2).
+    """Matrices that transform a basis into bases of all its sublattices of an index, shape (n, 2, 2).
 
     Examples
     --------
@@ -90,30 +90,30 @@ def sublattices(index: int) -> NDArray[np.int64]:
     return found
 
 
-#: Only this many of the strongest spots start a lattice, and this many count.
+#: Number of strongest spots that generate lattices, and number that are used.
 STARTERS, MOST_SPOTS = 8, 32
-#: Spots belong to a lattice within this many standard deviations; beyond their fit they are this far off,
-#: relative: bending, lens and tilt. On simulated grains 0.3 % loses spots, and 1.2 % finds finer lattices.
+#: Tolerance for spots of a lattice, in standard deviations; and their relative error, in addition to that of
+#: the fit, from bending, lens and tilt. On simulated grains 0.3 % loses spots, 1.2 % finds finer lattices.
 REACH, BENT = 3.5, 0.006
-#: Two spots are two directions above this sine.
+#: Two spots have different directions above this sine of their angle.
 COLLINEAR = 0.07
-#: Lattices whose evidence is within this of the best one are told too, ln.
+#: Lattices whose ln evidence is within this of the best one are returned as well.
 NEARLY_AS_GOOD = 4.0
-#: Likely cells of one lattice, at most.
+#: Largest number of likely cells of one lattice.
 MOST_CELLS = 4
 _CENTRINGS = np.array([((1, 0), (0, 1)), ((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (1, -1))], float)
 
 
 @dataclass(frozen=True, slots=True)
 class PlaneCell:
-    """The reduced reciprocal cell of a grain's spots, as measured; the calibration's error is stated apart.
+    """The reduced reciprocal cell of a grain's spots, without the uncertainty of the calibration.
 
     Attributes
     ----------
     a, b : float, 1/nm
-        The two shortest vectors, a no longer than b.
+        Lengths of the two shortest vectors, a <= b.
     angle : float, degrees
-        Between them, 60 to 90.
+        Angle between them, 60 to 90.
     a_sigma, b_sigma, angle_sigma : float
         Standard uncertainties of the fit.
     spots : tuple of int
@@ -121,7 +121,7 @@ class PlaneCell:
     basis : tuple of 4 float, 1/nm
         a and b as (y, x).
     covariance : tuple of 16 float, (1/nm)^2
-        Of `basis`, row by row.
+        Covariance of `basis`, row by row.
     """
 
     a: float
@@ -149,7 +149,7 @@ class PlaneCell:
 
 
 def plane_cell(grain: Grain, spots: Sequence[Spot]) -> PlaneCell | None:
-    """The cell of a grain's enabled spots; None where they show one direction only.
+    """Find the cell of the enabled spots of a grain; None if they have a single direction.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def plane_cell(grain: Grain, spots: Sequence[Spot]) -> PlaneCell | None:
 
 
 def plane_cells(grain: Grain, spots: Sequence[Spot]) -> list[PlaneCell]:
-    """The likely cells of a grain's spots, the best first; then those of a second lattice in what is left."""
+    """Find the likely cells of a grain's spots, best first, and those of a second lattice of other spots."""
     mine = _spots_of(grain, spots)
     found: list[PlaneCell] = []
     for _ in range(2):
@@ -186,7 +186,7 @@ def _spots_of(grain: Grain, spots: Sequence[Spot]) -> list[Spot]:
 
 
 def _cells_of(spots: Sequence[Spot], most: int) -> list[PlaneCell]:
-    """The likely cells of one lattice through the spots, `most` of them at most."""
+    """Find at most `most` likely cells of one lattice through the spots."""
     if len(spots) < 2:
         return []
     g = np.array([spot.g for spot in spots])
@@ -219,7 +219,7 @@ def _cells_of(spots: Sequence[Spot], most: int) -> list[PlaneCell]:
 def _positions(
     bases: NDArray[np.float64], g: NDArray[np.float64], sigma: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Whole-number positions of the spots on each lattice, and squared distances over their errors."""
+    """Integer positions of the spots on each lattice, and squared distances in units of their errors."""
     position = np.rint(g @ np.linalg.inv(bases))
     apart = ((g - position @ bases) ** 2).sum(axis=2) / sigma**2
     apart[~position.any(axis=2)] = np.inf
@@ -229,7 +229,7 @@ def _positions(
 def _refined(
     bases: NDArray[np.float64], g: NDArray[np.float64], sigma: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The bases by least squares over the spots near their lattices."""
+    """Fit the bases to the spots near their lattices by least squares."""
     position, apart = _positions(bases, g, sigma)
     weighted = position * ((apart < REACH**2) / sigma**2)[..., None]
     normal = np.einsum("nia,nib->nab", weighted, position)
@@ -244,9 +244,9 @@ def _refined(
 def _evidence(
     bases: NDArray[np.float64], g: NDArray[np.float64], sigma: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """ln of how much better lattices explain the spots than chance does, and the distances.
+    """ln evidence of lattices relative to chance, and the distances of the spots.
 
-    A spot that lies anywhere meets a fine lattice by chance: the area of its cell counts.
+    A random spot is likely to fit a fine lattice, so the area of the cell is taken into account.
     """
     _, apart = _positions(bases, g, sigma)
     area = np.abs(np.linalg.det(bases))[:, None]
@@ -261,7 +261,7 @@ def _measured(
     fit: NDArray[np.float64],
     sigma: NDArray[np.float64],
 ) -> PlaneCell:
-    """The cell with its errors: those of the spots' fits, or more where the spots scatter more."""
+    """The cell with its uncertainties: those of the fits of the spots, or their scatter if it is larger."""
     position, apart = _positions(basis[None], g, sigma)
     near = apart[0] < REACH**2
     m, weight = position[0][near], fit[near] ** -2.0
@@ -288,7 +288,7 @@ def _measured(
 
 
 def _described(basis: NDArray[np.float64]) -> tuple[tuple[float, float, float], NDArray[np.float64]]:
-    """a, b and the angle in degrees, and how they change with a_y, a_x, b_y, b_x, shape (3, 4)."""
+    """a, b and the angle in degrees, and their derivatives by a_y, a_x, b_y, b_x, shape (3, 4)."""
     (ay, ax), (by, bx) = basis
     a, b = float(np.hypot(ay, ax)), float(np.hypot(by, bx))
     dot, cross = ay * by + ax * bx, ay * bx - ax * by
