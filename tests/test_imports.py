@@ -103,4 +103,5 @@ def test_engine_leaves_gui_and_network_out(module: str) -> None:
 
 
 def test_the_command_line_loads_pictures_only_to_draw() -> None:
-    assert loaded_after("import napari_tem_fft.cli.main", ("matplotlib", "rsciio", "distributed")) == []
+    heavy = ("matplotlib", "rsciio", "distributed", "scipy", "skimage", "gemmi")
+    assert loaded_after("import napari_tem_fft.cli.main", heavy) == []

@@ -12,7 +12,7 @@ from dm_writer import write_dm
 from napari_tem_fft.batch.record import Record, from_json
 from napari_tem_fft.cli.main import main
 from napari_tem_fft.core.text import printable
-from napari_tem_fft.io.figures.picture import plain_words
+from napari_tem_fft.io.figures.labels import plain_words
 
 NOISE = np.random.default_rng(0).poisson(400, (160, 160)).astype("uint16")
 

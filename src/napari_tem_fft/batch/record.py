@@ -17,7 +17,7 @@ from ..core.maps.component_map import UNKNOWN_CRYSTAL, colours_of
 from ..core.maps.map_grid import resample
 from ..core.matching import Outcome
 from ..core.pipeline import Analysis
-from ..io.figures.picture import spacings
+from ..io.figures.labels import spacings
 from ..io.plain import from_plain, json_line, read_json, to_plain
 from ..io.results.folder import ANALYSIS, SPOTS
 from ..io.results.tables import read_rows

@@ -10,7 +10,7 @@ from ..core.maps.strain import STRAINS, Deformation, Shown, unused_reference
 from ..core.matching import RingMatch, look_alikes
 from ..core.pipeline import Analysis
 from ..core.text import LengthUnit, length, symbol
-from ..io.figures.picture import spacings
+from ..io.figures.labels import spacings
 
 HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
 #: Most numbers of grains that are printed.

@@ -14,7 +14,7 @@ from ..core.profile.radial_profile import ProfileParams
 from ..core.saed.measure import PatternMeasurement, PatternParams
 from ..core.text import LengthUnit, length, printable, symbol
 from ..io.exchange.calibration_profile import load_profile
-from ..io.figures.picture import calibration_words
+from ..io.figures.labels import calibration_words
 from ..io.results.folder import folder_of
 from ..io.results.pattern_folder import save_pattern
 from . import main as cli

@@ -26,17 +26,8 @@ from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import listed_peaks
 from ...core.text import LengthUnit, in_unit, length, symbol, with_sigma
-from .picture import (
-    DPI,
-    PANELS,
-    PictureOptions,
-    distinct_peaks,
-    plain_words,
-    ring_groups,
-    save_figure,
-    scale_by_log,
-    spread_labels,
-)
+from .labels import distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
+from .picture import DPI, PANELS, PictureOptions, save_figure
 
 #: Inches: width of an image panel, height of the row of images and of the profile, room for a legend of eight
 #: components, and least width of a profile.

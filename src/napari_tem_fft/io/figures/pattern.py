@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ...core.saed.centre import pattern_pixels
 from ...core.saed.measure import PatternMeasurement
 from ...core.text import LengthUnit, length, symbol
+from .labels import calibration_words, distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 from .overview import OUTLINE
-from .picture import calibration_words, distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 
 #: Most pixels per axis of the displayed pattern.
 SHOWN = 1000

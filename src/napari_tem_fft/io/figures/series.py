@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...core.maps.component_map import UNKNOWN, colours_of
 from ...core.series import Series, SeriesFrame, component_names
-from .picture import DPI, plain_words, save_figure
+from .labels import plain_words
+from .picture import DPI, save_figure
 
 Quantity = Literal["area", "fraction"]
 #: Most grains that are drawn: the largest that are seen in two frames or more.

@@ -17,7 +17,7 @@ from qtpy.QtCore import Signal
 
 from ...core.profile.radial_profile import ProfilePeak, RadialProfile, listed_peaks
 from ...core.text import LengthUnit, factor, length, symbol
-from ...io.figures.picture import spread_labels
+from ...io.figures.labels import spread_labels
 from ...layers.results import MASK
 from ..canvas.ruler import Measured
 from .canvas import PlotColours, QuickText, ThemedCanvas
