@@ -68,8 +68,8 @@ def export(analysis: Analysis, folder: str | Path, formats: Sequence[str] = ("ct
 #: Module and function of each format, and the file that the function gets; if there is none, it gets the
 #: folder.
 _WRITERS = {
-    "ang": ("ebsd_text", "write_ang", "grains.ang"),
-    "ctf": ("ebsd_text", "write_ctf", "grains.ctf"),
+    "ang": ("orientation_maps", "write_ang", "grains.ang"),
+    "ctf": ("orientation_maps", "write_ctf", "grains.ctf"),
     "hspy": ("hyperspy_signals", "write_hspy", ""),
     "zspy": ("hyperspy_signals", "write_zspy", ""),
     "parquet": ("parquet", "write_analysis_tables", ""),

@@ -162,7 +162,7 @@ class ImageState:
     @property
     def phases(self) -> dict[str, Phase]:
         """The phases that the analysis, or a run under way, knows by id: candidates and all others."""
-        known = self.analysis.known_phases if self.analysis is not None else ()
+        known = () if self.analysis is None else self.analysis.phases + self.analysis.non_candidates
         return {phase.id: phase for phase in (*self.asked, *known)}
 
     def with_spots(self, spots: tuple[Spot, ...]) -> Analysis | None:
