@@ -1,7 +1,7 @@
-"""Regions: where the fringes of spots are, as masks on the map grid, and as the bounding box of a grain.
+"""Find the regions of spots on the map grid, and store each grain in its bounding box.
 
-An image has hundreds of grains, and each covers little of it: planes of the whole grid would be most of an
-analysis' memory. ``regionprops`` of scikit-image keeps ``slice`` and ``image`` in the same way.
+An image has hundreds of small grains, and full-size maps of each would dominate the memory of an analysis.
+``regionprops`` of scikit-image keeps ``slice`` and ``image`` in the same way.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _Value = TypeVar("_Value", np.bool_, np.float32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GrainRegion:
-    """Where a grain is.
+    """Region of a grain.
 
     Attributes
     ----------
     box : tuple of slice, (y, x)
-        Rows and columns of the map grid that hold all of the mask and of the heat.
+        Rows and columns of the map grid that contain the mask and the heat.
     mask : ndarray of bool, shape of the box
-        The grain's pixels.
+        Pixels of the grain.
     heat : ndarray of float32, shape of the box, 0..1
-        Amplitude over the grain's own; >= 0.5 in the mask. Outside of the box it is 0.
+        Amplitude relative to that of the grain; >= 0.5 in the mask, and 0 outside the box.
     area : int
         Pixels of the mask.
 
@@ -66,46 +66,46 @@ class GrainRegion:
     def cropped(
         cls, mask: NDArray[np.bool_], heat: NDArray[np.float32], first: tuple[int, int] = (0, 0)
     ) -> GrainRegion:
-        """Copy the part where the heat is not zero out of arrays that begin at `first` (y, x) of the grid."""
+        """Crop arrays that begin at `first` (y, x) of the grid to where the heat is not zero."""
         seen = heat > 0
         inner = box_of(seen) if seen.any() else (slice(0, 0), slice(0, 0))
         return cls(_move(inner, first), mask[inner].copy(), heat[inner].copy())
 
     def tight(self) -> tuple[Box, NDArray[np.bool_]]:
-        """Rows and columns between the mask's first and last one, and the mask there."""
+        """Bounding box of the mask, and the mask inside it."""
         inner = box_of(self.mask)
         return _move(inner, (self.box[0].start, self.box[1].start)), self.mask[inner]
 
     def mask_on(self, box: Box) -> NDArray[np.bool_]:
-        """The mask on other rows and columns; on ``grid.box`` it is a plane of the whole grid."""
+        """The mask in another box; ``grid.box`` gives the whole grid."""
         return _place(self.mask, self.box, box)
 
     def paint(self, plane: NDArray[Any], value: float) -> None:
-        """Set a plane of the whole grid to a value where the mask is."""
+        """Set an array on the whole grid to a value inside the mask."""
         plane[self.box][self.mask] = value
 
     def overlap(self, other: GrainRegion) -> int:
-        """Pixels that the masks of two regions on one grid share."""
+        """Number of pixels that the masks of two regions on the same grid share."""
         common = _common(self.box, other.box)
         here, there = (one.mask[_move(common, _start(one.box), -1)] for one in (self, other))
         return int(np.count_nonzero(here & there))
 
     def touches(self, box: Box) -> bool:
-        """Whether the mask has pixels in some rows and columns."""
+        """Whether the mask has pixels in a box."""
         return bool(self.mask[_move(_common(self.box, box), _start(self.box), -1)].any())
 
     def within(self, plane: NDArray[np.bool_]) -> GrainRegion:
-        """The region as its heat shows it, where a plane of the whole grid is True."""
+        """The part of the region where a mask of the whole grid is True."""
         return replace(self, mask=(self.heat >= 0.5) & plane[self.box])
 
     def magnified(self, factor: int, shape: tuple[int, int]) -> GrainRegion:
-        """The region on a grid with `factor` times as many pixels an axis; its heat is interpolated linearly.
+        """The region on a grid with `factor` times as many pixels per axis; the heat is interpolated.
 
         Parameters
         ----------
         factor : int
         shape : tuple of int, (y, x)
-            Of the grid as it is.
+            Shape of the present grid.
         """
         wider = tuple(
             slice(max(side.start - 1, 0), min(side.stop + 1, n))
@@ -118,14 +118,14 @@ class GrainRegion:
         return GrainRegion((rows, columns), inside, heat)
 
     def piece(self, box: Box, mask: NDArray[np.bool_]) -> GrainRegion:
-        """The region of some of its pixels, given on `box`; the others lose their heat."""
+        """The region restricted to a mask given on `box`; the heat of other pixels is set to 0."""
         own = _place(mask, box, self.box)
         heat = np.where(self.mask & ~own, np.float32(0), self.heat)
         return GrainRegion.cropped(own, heat, _start(self.box))
 
 
 def box_of(mask: NDArray[np.bool_]) -> Box:
-    """Rows and columns between the first and the last pixel of a mask; all where it is empty."""
+    """Bounding box of a mask; everything if the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return slice(0, mask.shape[0]), slice(0, mask.shape[1])
@@ -133,7 +133,7 @@ def box_of(mask: NDArray[np.bool_]) -> Box:
 
 
 def union(regions: Iterable[GrainRegion], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where any of the regions is, on the whole grid."""
+    """Union of the masks of regions, on the whole grid."""
     plane = np.zeros(shape, bool)
     for region in regions:
         region.paint(plane, True)
@@ -145,7 +145,7 @@ def _start(box: Box) -> tuple[int, int]:
 
 
 def _move(box: Box, by: tuple[int, int], sign: int = 1) -> Box:
-    """A box whose rows and columns are counted from another first one."""
+    """Shift a box by a number of rows and columns."""
     (top, left), (rows, columns) = by, box
     return (
         slice(rows.start + sign * top, rows.stop + sign * top),
@@ -154,27 +154,27 @@ def _move(box: Box, by: tuple[int, int], sign: int = 1) -> Box:
 
 
 def _common(a: Box, b: Box) -> Box:
-    """The box that two boxes share; where there is none, it is empty and begins in the first."""
+    """Intersection of two boxes; if there is none, an empty box inside the first."""
     starts = [min(max(s.start, t.start), s.stop) for s, t in zip(a, b, strict=True)]
     stops = [max(min(s.stop, t.stop), start) for s, t, start in zip(a, b, starts, strict=True)]
     return slice(starts[0], stops[0]), slice(starts[1], stops[1])
 
 
 def _place(part: NDArray[_Value], box: Box, onto: Box) -> NDArray[_Value]:
-    """What is known on one box on another one, zero elsewhere."""
+    """Copy an array on one box to another box, with zeros elsewhere."""
     whole = np.zeros([side.stop - side.start for side in onto], part.dtype)
     common = _common(onto, box)
     whole[_move(common, _start(onto), -1)] = part[_move(common, _start(box), -1)]
     return whole
 
 
-#: Filters tried in turn, in units of the wanted resolution, until a grain stands out of its noise.
+#: Filter widths, in units of the requested resolution, that are tried until a grain is significant.
 #: No record says on what it was set. Sweep: halved or doubled, F1 0.82 -> 0.83, area 0.89 -> 0.91.
 WIDENING = (1.0, 1.5, 2.2)
-#: Spots closer than this over the filter's width share noise: of those only the strongest is summed.
+#: Spots closer than this divided by the filter width share noise; only the strongest of them is summed.
 INDEPENDENT = 0.5
-#: Amplitude at the rim of a disc blurred by a Gaussian over its own (as `half_amplitude` takes it, which is
-#: less than the plateau where the disc is small), for radii in units of the Gaussian's width.
+#: Amplitude at the edge of a disc blurred by a Gaussian, relative to that of the disc as `half_amplitude`
+#: measures it (less than the plateau for small discs), for radii in units of the Gaussian's width.
 #: Computed, not tuned. Sweep: halved, area 0.89 -> 0.91; doubled, area 0.89 -> 0.79, error of d 0.107 ->
 #: 0.098 %.
 RADII = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0, 50.0)
@@ -182,24 +182,24 @@ RADII = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0, 50.0)
 #: 0.74, error of d 0.107 -> 0.116 %; doubled, F1 0.82 -> 0.71, area 0.89 -> 0.24, belief 0.73 -> 0.55, film
 #: 0.99 -> 1.00, error of d 0.107 -> 0.073 %, grains 12 -> 11, right names 4 -> 3.
 RIM_SHARES = (0.612, 0.528, 0.486, 0.466, 0.455, 0.457, 0.470, 0.485)
-#: A region must exceed the significance level by this factor before the finer filter is good enough.
+#: A finer filter is used if the region exceeds the significance level by this factor.
 CLEAR = 3.0
-#: The heat of a grain reaches this many pixels beyond its region.
+#: The heat of a grain extends this many pixels beyond its region.
 RIM = 8
-#: This many pixels around the place where a grain is known to be are looked at first.
+#: The search for the outline begins with this many pixels around the known position of a grain.
 MARGIN = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outline:
-    """Where a grain was found.
+    """Outline of a grain.
 
     Attributes
     ----------
     region : GrainRegion
-        Of no area where nothing significant was found.
+        Empty if nothing significant was found.
     width : float, nm
-        Of the filter that was needed.
+        Filter width that was needed.
     """
 
     region: GrainRegion
@@ -213,13 +213,13 @@ def significance(
     width: float,
     grid: MapGrid,
 ) -> NDArray[np.float32]:
-    """Sum over spots of the local power over its own noise: Gamma(number of spots) under noise.
+    """Sum over spots of the local power in units of the noise: Gamma(number of spots) for noise alone.
 
     Parameters
     ----------
     spots : sequence of (g_y, g_x), 1/nm
     width : float, nm
-        Of the filter (`bragg_field`).
+        Filter width (`bragg_field`).
     """
     if not spots:
         return np.zeros(grid.shape, np.float32)
@@ -234,7 +234,7 @@ def spot_powers(
     width: float,
     grid: MapGrid,
 ) -> NDArray[np.float32]:
-    """Local power of each spot over its own noise, shape (number of spots, *grid.shape)."""
+    """Local power of each spot in units of its noise, shape (number of spots, *grid.shape)."""
     fields = bragg_fields(diffractogram, spots, width, grid)
     power: NDArray[np.float32] = fields.real**2
     power += fields.imag**2
@@ -244,12 +244,12 @@ def spot_powers(
 
 @lru_cache(maxsize=256)
 def cut_level(spots: int, false_share: float) -> float:
-    """Smallest significant sum of `spots` powers: noise exceeds it on `false_share` of the area."""
+    """Significance level for the sum of `spots` powers, which noise exceeds on `false_share` of the area."""
     return float(special.gammainccinv(spots, false_share))
 
 
 def independent(spots: Sequence[tuple[float, float]], width: float) -> list[tuple[float, float]]:
-    """The spots, strongest first, whose filters do not overlap, so that each adds noise of its own."""
+    """Select spots, strongest first, whose filters do not overlap, so that their noise is independent."""
     chosen: list[tuple[float, float]] = []
     for g in spots:
         if all(separation(g, other) > INDEPENDENT / width for other in chosen):
@@ -264,18 +264,18 @@ def half_amplitude(
     within: NDArray[np.bool_] | None = None,
     share: float = 0.5,
 ) -> NDArray[np.bool_]:
-    """Where the power is significant **and** the amplitude above half of the grain's own.
+    """Mask where the power is significant **and** the amplitude is above half that of the grain.
 
-    Significance alone would take in a strong grain's blurred tails far outside it.
+    Significance alone would include the blurred tails far outside a strong grain.
 
     Parameters
     ----------
     total : ndarray
-        `significance` of the grain's spots.
+        `significance` of the spots of the grain.
     within : ndarray of bool, optional
-        Where the grain's own power is looked for; everywhere by default.
+        Where the amplitude of the grain is measured; everywhere by default.
     share : float
-        Of the grain's own amplitude, at its edge.
+        Amplitude at the edge, relative to that of the grain.
     """
     signal = total - spots
     inside = signal if within is None else np.where(within, signal, 0)
@@ -296,9 +296,9 @@ def grow_region(
     false_share: float,
     grid: MapGrid,
 ) -> Outline:
-    """Outline of spots that live together, as far as it is connected with `near`.
+    """Outline the common region of spots that is connected with `near`.
 
-    Only as much of the grid is looked at as the outline needs.
+    Only the part of the grid that contains the outline is computed.
     """
     wide = tuple(
         slice(max(side.start - MARGIN, 0), min(side.stop + MARGIN, n))
@@ -317,7 +317,7 @@ def grow_region(
 
 
 def _widen(part: tuple[slice, ...], region: NDArray[np.bool_], shape: tuple[int, int]) -> tuple[slice, ...]:
-    """A part of the grid, half as long again on each side that a region, with its rim of heat, comes to."""
+    """Enlarge a part of the grid by half on each side that a region, with the margin of its heat, touches."""
     if not region.any():
         return part
     wide = []
@@ -337,7 +337,7 @@ def _grown_in(
     false_share: float,
     grid: MapGrid,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32], float]:
-    """Mask and heat of a grain on a part of the grid, and the width of the filter that was needed."""
+    """Mask and heat of a grain on a part of the grid, and the filter width that was needed."""
     for factor in WIDENING:
         width = resolution * factor
         chosen = independent(spots, width)
@@ -356,13 +356,13 @@ def _grown_in(
 
 
 def edge_share(region: NDArray[np.bool_], width: float, grid: MapGrid) -> float:
-    """Share of a grain's amplitude at its rim under a filter of `width` nm: about half, less where curved."""
+    """Relative amplitude at the edge of a grain for a filter of `width` nm: 0.5, or less for small grains."""
     radius = float(np.sqrt(np.count_nonzero(region) * grid.pixel_area / np.pi))
     return float(np.interp(radius / width, RADII, RIM_SHARES))
 
 
 def _heat(signal: NDArray[np.float32], region: NDArray[np.bool_], significant: float) -> NDArray[np.float32]:
-    """Amplitude over the grain's own where significant; at least 0.5 inside the region and less outside."""
+    """Relative amplitude where significant; at least 0.5 inside the region and less outside."""
     amplitude = np.sqrt(np.maximum(signal, 0))
     own = _quantile(amplitude[region], 0.95) if region.any() else 0.0
     if own == 0.0:
@@ -385,7 +385,7 @@ def _quantile(values: NDArray[np.float32], share: float) -> float:
 def connected_to(
     region: NDArray[np.bool_], near: NDArray[np.bool_], width: float, grid: MapGrid
 ) -> NDArray[np.bool_]:
-    """The pieces of a region that overlap `near` and are larger than the filter, holes filled."""
+    """The piece of a region that overlaps `near` most and is larger than the filter, with holes filled."""
     label, count = ndimage.label(region)
     if not count:
         return region

@@ -1,4 +1,4 @@
-"""The search for grains: from seeds to outlined regions with the spots that live there."""
+"""The search for grains: from seeds to outlined regions with their spots."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ from .peaks import Peak
 from .regions import GrainRegion, Outline, union, window_area
 from .separation import largest_piece, places_of_spots, separate
 
-#: Two frequencies closer than this many resolutions of a grain are one reflection.
+#: Two frequencies closer than this many resolutions of a grain are the same reflection.
 SAME = 0.75
-#: A spot whose amplitude is below this share of a neighbour's at the same frequency is the neighbour's.
+#: A spot with less than this share of a neighbour's amplitude at the same frequency belongs to the neighbour.
 OWN_SHARE = 0.4
-#: A seed nearer than 1 / (largest d) to a grain's reflection is its satellite below this share of its SNR.
+#: A seed closer than 1 / (largest d) to a reflection of a grain is its satellite below this share of its SNR.
 SATELLITE = 0.1
-#: An outline that changes no more than this (common over joint area) is not drawn again, and has the same
-#: spectrum where it changes still less.
+#: If the overlap (intersection over union) of a new and an old outline is above the first value, the outline
+#: is not repeated; above the second, the spectrum is not measured again.
 SETTLED, UNCHANGED = 0.85, 0.95
-#: A draft smaller than this share of a grain that it overlaps can be another grain.
+#: A candidate smaller than this share of a grain that it overlaps can be another grain.
 LAID_OVER = 0.5
-#: An outline in which a seed has less than this share of the SNR that it had before is of another grain.
+#: An outline in which a seed has less than this share of its previous SNR belongs to another grain.
 FADED = 0.5
-#: Detections of this many grains of like g that lie near each other can be one seed.
+#: One seed can contain the detections of this many adjacent grains with similar g.
 GRAINS_A_SEED = 4
-#: What is left of a small field is looked at where it is larger than this many squares of the filter's width,
-#: this many times at most.
+#: The rest of a small field is searched if it is larger than this many squares of the filter width; at most
+#: this many times.
 LEAST_REST, MOST_RESTS = 2 * np.pi, 3
-#: Most spots whose maps are added for a grain's region.
+#: Largest number of spots whose maps are summed for the region of a grain.
 MOST_MAPPED = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """The peaks of all drafts, one row each.
+    """The peaks of all candidates, one row per peak.
 
     Attributes
     ----------
     owner : ndarray of int
-        Index of the draft.
+        Index of the candidate.
     g : ndarray, shape (n, 2), 1/nm
     resolution, snr, amplitude : ndarray
-        The SNR is over the noise of the rings alone, as that of the seeds is.
+        The SNR refers to the noise of the rings alone, like that of the seeds.
     """
 
     owner: NDArray[np.intp]
@@ -69,7 +69,7 @@ class _Known:
 
     @classmethod
     def of(cls, candidates: Sequence[GrainCandidate]) -> _Known:
-        """The peaks of these drafts."""
+        """Collect the peaks of candidates."""
         rows = [
             (i, *peak.g, candidate.resolution, peak.snr * stripes, peak.amplitude)
             for i, candidate in enumerate(candidates)
@@ -86,12 +86,12 @@ class _Known:
 def search_grains(
     context: SearchContext, seeds: Sequence[Seed], proposal: Proposal | None = None
 ) -> tuple[GrainCandidate, ...]:
-    """Grains behind the seeds, strongest first; side lobes and neighbours' spots belong to none.
+    """Find the grains of the seeds, strongest first, without side lobes and the spots of neighbours.
 
-    A seed is explained where a grain that was found earlier has its frequency in its windows.
-    Otherwise its region is mapped, the spectrum of that region must confirm it, and all the spots of
-    that spectrum outline the grain better. What a network has proposed is no satellite or side lobe; what it
-    finds improbable stays, for the statistics have confirmed it.
+    A seed is explained if an earlier grain has its frequency in its windows. Otherwise its region is mapped
+    and must be confirmed by the spectrum of that region, whose spots together give a better outline. Spots
+    proposed by a network are never satellites or side lobes. Spots that the network finds improbable are
+    kept, because they are statistically significant.
     """
     if proposal is not None:
         context = replace(context, sure=np.array([seed.g for seed in proposal]).reshape(-1, 2))
@@ -101,7 +101,7 @@ def search_grains(
         tried: tuple[int, ...] = ()
         for _ in range(GRAINS_A_SEED):
             windows = _unexplained_windows(seed, candidates, known, context)
-            # where a draft has explained nothing of its seed, the next one would be the same
+            # if a candidate has not explained its seed, the next one would be the same
             candidate = (
                 _find_candidate(context, seed, windows, candidates) if windows and windows != tried else None
             )
@@ -120,11 +120,11 @@ def search_grains(
 def confirm_together(
     candidates: Sequence[GrainCandidate], context: SearchContext
 ) -> tuple[GrainCandidate, ...]:
-    """The drafts with the peaks that stand the false-alarm rate of all their spectra together.
+    """Keep the peaks that are significant given the number of spectra of the whole image.
 
-    A spectrum confirms a peak by a rate of its own; of many grains one would show a peak by chance. A peak on
-    the lattice of a draft's surer ones needs no more. The outline of a draft with a single peak was chosen by
-    it, among all windows and frequencies.
+    A peak is first confirmed at the false-alarm rate of its own spectrum, so that with many grains some peaks
+    would be due to chance. Peaks on the lattice of a candidate's more significant ones need no correction.
+    The outline of a candidate with a single peak was selected by it among all windows and frequencies.
     """
     all_spectra = np.log(context.false_alarms / max(sum(c.independent for c in candidates), 1.0))
     all_windows = np.log(context.false_alarms / max(context.spectra.tests, 1.0))
@@ -142,9 +142,9 @@ def confirm_together(
 
 
 def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> None:
-    """Add the crystals of what no draft covers in a small field, in the order in which they are found.
+    """Search the part of a small field that no candidate covers, and add the crystals found there.
 
-    A window of a whole field drowns a crystal in a part of it; the spectrum of just that part does not.
+    The spectrum of that part alone is more sensitive than a window of the whole field.
     """
     grid, width = context.grid, context.params.resolution
     if not candidates or not is_small(grid.extent):
@@ -168,7 +168,7 @@ def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> No
 
 
 def _own_spots_of_rest(found: GrainCandidate, known: Sequence[GrainCandidate]) -> list[tuple[float, float]]:
-    """The spots of what is left, strongest first, that no draft has."""
+    """The spots of the remaining area that no candidate has, strongest first."""
     theirs = [peak for candidate in known for peak in candidate.peaks]
     apart = _nearest(found.peaks, theirs)
     own = [peak for peak, d in zip(found.peaks, apart, strict=True) if d > found.resolution]
@@ -176,7 +176,7 @@ def _own_spots_of_rest(found: GrainCandidate, known: Sequence[GrainCandidate]) -
 
 
 def _crystals(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainCandidate, ...]:
-    """The crystals of a draft that its spots tell apart, each with its own and the shared spots."""
+    """Split a candidate into crystals by the positions of its spots; shared spots belong to each."""
     peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
     spots, width = [p.g for p in peaks], candidate.outline.width
     whole = context.diffractogram
@@ -198,7 +198,7 @@ def _crystals(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainC
 
 
 def _parts(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainCandidate, ...]:
-    """The grains of which a draft consists, each with its own peaks; the draft itself where it is one."""
+    """Split a candidate into its grains, each with its own peaks; a single grain is returned as it is."""
     outline, spots = candidate.outline, [p.g for p in sorted(candidate.peaks, key=lambda p: -p.snr)]
     regions = separate(
         context.diffractogram, context.spectra, spots, outline.region, outline.width, context.grid
@@ -217,7 +217,7 @@ def _parts(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainCand
 def _unexplained_windows(
     seed: Seed, candidates: Sequence[GrainCandidate], known: _Known, context: SearchContext
 ) -> tuple[int, ...]:
-    """The seed's windows that no grain with this frequency reaches into."""
+    """The windows of a seed that no grain with this frequency overlaps."""
     windows = list(seed.windows or range(len(context.spectra.centres)))
     for owner in np.unique(known.owner[_explains(known, seed, context)]):
         if not seed.windows:
@@ -227,7 +227,7 @@ def _unexplained_windows(
 
 
 def _explains(known: _Known, seed: Seed, context: SearchContext) -> NDArray[np.bool_]:
-    """Peaks of which a seed in their grain's place is the same reflection, or a faint satellite."""
+    """Peaks of which a seed within their grain is the same reflection, or a faint satellite."""
     apart = separations(seed.g, known.g)
     same = apart < np.maximum(known.resolution, _window_resolution(context))
     satellite = (apart < context.diffractogram.q_min) & (seed.snr < SATELLITE * known.snr)
@@ -238,7 +238,7 @@ def _explains(known: _Known, seed: Seed, context: SearchContext) -> NDArray[np.b
 def _find_candidate(
     context: SearchContext, seed: Seed, windows: tuple[int, ...], known: Sequence[GrainCandidate]
 ) -> GrainCandidate | None:
-    """Map a seed, confirm it in the spectrum of its region, outline the grain by all its own spots."""
+    """Map a seed, confirm it in the spectrum of its region, and outline the grain by all its spots."""
     near = window_area(windows, context.spectra, context.grid)
     outline = outline_grain(context, [seed.g], near)
     if not outline.region.area:
@@ -266,7 +266,7 @@ def _find_candidate(
         ):
             return candidate
         if is_small(context.grid.extent) and not _confirmed_snr(better, seed, context):
-            return candidate  # what is left of it is too small to show the seed, and anything else
+            return candidate  # the rest is too small to show the seed, or anything else
         candidate = better
         if overlap > SETTLED:
             break
@@ -274,13 +274,13 @@ def _find_candidate(
 
 
 def _confirmed_snr(candidate: GrainCandidate, seed: Seed, context: SearchContext) -> float:
-    """SNR of a seed in a draft's spectrum; 0 where it is not confirmed."""
+    """SNR of a seed in the spectrum of a candidate; 0 if it is not confirmed."""
     reach = _same(candidate, context)
     return max((p.snr for p in candidate.peaks if separation(p.g, seed.g) < reach), default=0.0)
 
 
 def _own_spots(candidate: GrainCandidate, known: Sequence[GrainCandidate]) -> list[tuple[float, float]]:
-    """The spots of a draft, strongest first, without those of known grains that it lies over."""
+    """The spots of a candidate, strongest first, without those of known grains that it overlaps."""
     under = [k for k in known if candidate.region.overlap(k.region) > 0.5 * candidate.region.area]
     theirs = [peak for other in under for peak in other.peaks]
     reach = candidate.resolution
@@ -288,7 +288,7 @@ def _own_spots(candidate: GrainCandidate, known: Sequence[GrainCandidate]) -> li
 
 
 def _overlap(a: GrainRegion, b: GrainRegion) -> float:
-    """Common area over joint area."""
+    """Intersection over union."""
     common = a.overlap(b)
     return common / max(1, a.area + b.area - common)
 
@@ -302,10 +302,10 @@ def _window_resolution(context: SearchContext) -> float:
 
 
 def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context: SearchContext) -> None:
-    """Add a draft, or its new peaks (no satellites) to the grain that it turns out to be a part of.
+    """Add a candidate, or add its new peaks (without satellites) to the grain that it is part of.
 
-    Of two that lie over each other and share frequencies the larger one is another grain where it shows these
-    far fainter than the smaller one. So is a small draft whose new peaks a network has proposed.
+    If two overlap and share frequencies, the larger one is a different grain if these are much fainter in it.
+    A small candidate whose new peaks were proposed by a network is a different grain as well.
     """
     area = candidate.region.area
     for i, other in enumerate(candidates):
@@ -333,9 +333,9 @@ def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context:
 def _shares_a_reflection(
     candidate: GrainCandidate, other: GrainCandidate, reach: float, context: SearchContext
 ) -> bool:
-    """Whether a spot of a draft may be one of another draft's, as well as its region tells them apart.
+    """Whether a spot of a candidate can be one of another, given the resolution of its region.
 
-    A thin region, such as what is left over at the border of the image, shows a reflection broad across it.
+    A narrow region, such as a strip at the border of the image, broadens reflections across it.
     """
     region, size = candidate.region, np.array(context.grid.pixel_size)
     at = np.argwhere(region.mask) * size
@@ -344,7 +344,7 @@ def _shares_a_reflection(
     theirs = np.array([peak.g for peak in other.peaks]).reshape(1, -1, 2)
     for apart in (ours - theirs, ours + theirs):
         far = np.linalg.norm(apart, axis=2)
-        # of a rectangle the standard deviation along a side is the side / sqrt(12)
+        # the standard deviation of a rectangle along a side is the side / sqrt(12)
         extent = np.sqrt(12 * np.einsum("ijk,kl,ijl->ij", apart, spread, apart))  # times the distance
         if (far <= np.maximum(reach, far / np.maximum(extent, 1e-12))).any():
             return True
@@ -352,7 +352,7 @@ def _shares_a_reflection(
 
 
 def _same_grain(large: GrainCandidate, small: GrainCandidate, reach: float) -> bool:
-    """Whether a draft shows the strongest frequency that it shares with a smaller one about as bright."""
+    """Whether the strongest shared frequency is about as strong in the larger candidate."""
     ours, theirs = (np.array([p.g for p in d.peaks]).reshape(-1, 2) for d in (large, small))
     same = separations(ours[:, None], theirs) <= reach
     bright, brighter = (np.array([p.amplitude for p in d.peaks]) for d in (large, small))
@@ -361,13 +361,13 @@ def _same_grain(large: GrainCandidate, small: GrainCandidate, reach: float) -> b
 
 
 def _nearest(peaks: Sequence[Peak], others: Sequence[Peak]) -> NDArray[np.float64]:
-    """Distance of each peak from the nearest of the others, 1/nm."""
+    """Distance of each peak from the nearest other one, 1/nm."""
     ours, theirs = (np.array([p.g for p in some]).reshape(-1, 2) for some in (peaks, others))
     return np.asarray(separations(ours[:, None], theirs).min(axis=1, initial=np.inf), np.float64)
 
 
 def _own_peaks(candidates: Sequence[GrainCandidate]) -> tuple[GrainCandidate, ...]:
-    """Take from each grain the spots that leak in from a neighbour with a stronger amplitude."""
+    """Remove spots that leak into a grain from a neighbour with a larger amplitude."""
     known = _Known.of(candidates)
     reach = SAME * np.maximum.outer(known.resolution, known.resolution)
     same = (separations(known.g[:, None], known.g) < reach) & (known.owner[:, None] != known.owner)
@@ -382,9 +382,9 @@ def _own_peaks(candidates: Sequence[GrainCandidate]) -> tuple[GrainCandidate, ..
 def number_spots(
     candidates: Sequence[GrainCandidate], seeds: Sequence[Seed], context: SearchContext
 ) -> GrainSet:
-    """Spots and grains from drafts, with ids and kinds, the largest grain first.
+    """Turn candidates into grains and spots with ids and kinds, largest grain first.
 
-    A draft that is the rim of another one is no grain: its spots are satellites of that one.
+    A candidate that is the rim of another is not a grain; its spots become satellites of the other.
     """
     ordered = sorted(candidates, key=lambda d: -d.region.area)
     groups: list[tuple[Spot, ...]] = []
@@ -414,7 +414,7 @@ def number_spots(
 
 
 def _seeds_of(peaks: Sequence[Peak], seeds: Sequence[Seed], context: SearchContext) -> list[Seed | None]:
-    """The first seed of each peak's frequency, where there is one."""
+    """The first seed at the frequency of each peak, if any."""
     ours, theirs = (np.array([p.g for p in some]).reshape(-1, 2) for some in (peaks, seeds))
     same = separations(ours[:, None], theirs) < _window_resolution(context)
     return [seeds[int(np.argmax(row))] if row.any() else None for row in same]
@@ -426,7 +426,7 @@ def spots_of(
     peaks: Sequence[tuple[int, Peak, Seed | None]],
     origin: Origin = "grain",
 ) -> list[Spot]:
-    """Spots from peaks of a grain, each with its number and the seed that tells its origin, if any."""
+    """Turn the peaks of a grain into spots, with numbers and the seeds that determine their origin."""
     centre = centroid(candidate.region, context.grid)
     size = equivalent_diameter(candidate.region, context.grid)
     return [

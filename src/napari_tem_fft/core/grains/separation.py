@@ -1,11 +1,11 @@
-"""Separation: a region that is two grains or more, cut where one ends and the next begins.
+"""Split regions that consist of several grains.
 
-Touching grains whose g is nearly the same come out as one region, for the filter of the maps lets both
-through. Two things tell them apart: their lattices, which are turned or spaced a little differently on
-either side of a sharp boundary (a bent crystal turns gradually), and a waist in the region.
+Touching grains with nearly the same g form one region, because the filter of the maps transmits both. Two
+criteria separate them: a small difference in rotation or spacing across a sharp boundary (a bent crystal
+rotates gradually), and a waist of the region.
 
-Two crystals that share a reflection, as twins do, come out as one where it is the first that is found. Their
-other spots tell them apart: each is in one place, and not in the other's.
+Two crystals with a common reflection, such as twins, form one region if this reflection is found first. They
+are separated by their other spots, each of which is present in only one of them.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from ..maps.map_grid import MapGrid
 from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
 from .regions import GrainRegion, cut_level, half_amplitude, independent, spot_powers
 
-#: Whether a part of the image ends at its border: first and last row, first and last column.
+#: Whether a part of the image touches its border: first and last row, first and last column.
 Borders = Sequence[tuple[bool, bool]]
 
-#: Fringes whose sum over the region keeps this share of their amplitude are one lattice.
+#: Fringes whose sum over the region keeps this share of their amplitude belong to one lattice.
 COHERENT = 0.97
-#: Spots whose lattice is looked at, under a filter wider than the maps' by this factor.
+#: Number of spots used to compare lattices, and width of the filter relative to that of the maps.
 SPOTS, WIDER = 3, 1.5
-#: Two lattices differ by this many sigmas, and this many times what either varies within itself.
+#: The difference of two lattices is at least this many sigmas, and this many times the variation within each.
 SIGMAS, SPREADS = 6.0, 4.0
-#: Share of their difference that is there between this many widths of the filter on either side of the
-#: boundary; where a bent crystal is cut in the middle it is less.
+#: Smallest share of the difference that occurs within this many filter widths of the boundary; it is less if
+#: a bent crystal is cut in the middle.
 STEP, STEP_REACH = 0.7, (0.5, 1.7)
-#: Smallest difference that makes two grains: rotation in radians, or relative change of d.
+#: Smallest difference between two grains: rotation in radians, or relative change of d.
 SMALLEST_TURN, SMALLEST_CHANGE = np.radians(0.4), 0.004
-#: Both must be in one piece each, which together hold this share of the region.
+#: Smallest share of the region that the largest connected piece of each part covers together.
 IN_PIECES = 0.85
-#: A part is larger than this many squares of the filter's width.
+#: Smallest area of a part, in squares of the filter width.
 SMALLEST_PART = 2 * np.pi
-#: A waist is narrower than this share of the narrower part beside it.
+#: A waist is narrower than this share of the narrower adjacent part.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.90, grains 12 -> 13.
 WAIST = 0.6
-#: Most cuts of a region one after another.
+#: Largest number of successive cuts of a region.
 MOST_CUTS = 4
-#: Two spots are of two crystals where each has less than this share of its power in the other's place. Beside
-#: a sharp boundary the filter leaves 2-15 % of it in a crystal three widths wide
+#: Two spots belong to different crystals if each has less than this share of its power in the region of the
+#: other. At a sharp boundary the filter leaves 2-15 % in an adjacent crystal three widths wide
 #: (`tests/benchmarks/small_fields.py`).
 FOREIGN_POWER = 0.2
-#: A spot that has this share of its power in another one's place is there as well.
+#: A spot with this share of its power in the region of another one is present there as well.
 SHARED_POWER = 0.27
-#: A spot's place is known where half of it exceeds the significance level by this factor.
+#: The region of a spot is known if half of its power exceeds the significance level by this factor.
 CLEAR_PLACE = 1.5
-#: Most spots of which the places are compared.
+#: Largest number of spots whose regions are compared.
 MOST_COMPARED = 12
 
 
@@ -69,7 +69,7 @@ def places_of_spots(
     false_share: float,
     grid: MapGrid,
 ) -> list[tuple[NDArray[np.bool_], list[int], list[int]]]:
-    """The crystals of a region that its spots tell apart.
+    """Split a region into crystals by the positions of its spots.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def places_of_spots(
     Returns
     -------
     list of (place, own, shared)
-        Of each crystal: a mask on ``grid``, and which spots it has for itself and in common with the other.
-        Empty where the region is one crystal.
+        For each crystal, its mask on ``grid``, its own spots, and those shared with the other crystal. Empty
+        if the region is one crystal.
     """
     box, inside = region.tight()
     part = grid.part(*box)
@@ -119,7 +119,7 @@ def places_of_spots(
 
 
 def _share_of_power(power: NDArray[np.float32], own: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Mean power of a spot in another one's place over that in its own, noise (1) taken off."""
+    """Mean power of a spot in the region of another one relative to its own, without noise (1)."""
     if not own.any():
         return 0.0
     return float((power[other].mean() - 1) / max(float(power[own].mean()) - 1, 1e-6))
@@ -133,7 +133,7 @@ def separate(
     width: float,
     grid: MapGrid,
 ) -> tuple[GrainRegion, ...]:
-    """The grains of which a region consists, largest first; the region itself where it is one.
+    """Split a region into grains, largest first; a single grain is returned as it is.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def _by_lattice(
     width: float,
     grid: MapGrid,
 ) -> tuple[NDArray[np.bool_], ...]:
-    """Two parts whose lattices differ, or none."""
+    """Split a region into two parts with different lattices, if there are any."""
     if _coherence(diffractogram, spots[0], region, width, grid) > COHERENT:
         return ()
     filter_width = WIDER * width
@@ -189,7 +189,7 @@ def _mean_deviation(
     width: float,
     grid: MapGrid,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Relative change of d, rotation (radians) and the sigma of either: a mean over the spots."""
+    """Relative change of d and rotation (radians) with their sigmas, averaged over the spots."""
     change, turn, weights = (np.zeros(grid.shape, np.float32) for _ in range(3))
     for g in spots:
         field = bragg_field(diffractogram, g, width, grid)
@@ -212,7 +212,7 @@ def _coherence(
     width: float,
     grid: MapGrid,
 ) -> float:
-    """Share of the fringes' amplitude that is left when they are added up over the region."""
+    """Share of the fringe amplitude that remains in the coherent sum over the region."""
     field = bragg_field(diffractogram, g, width, grid)[region]
     return float(np.abs(field.sum()) / np.abs(field).sum())
 
@@ -225,7 +225,7 @@ def _two_classes(
     width: float,
     grid: MapGrid,
 ) -> tuple[tuple[NDArray[np.bool_], ...], float]:
-    """Two parts of which one has larger values than the other, and how clear that is; none and 0 else."""
+    """Split by value into two parts, and how significant the split is; none and 0 if there is no split."""
     cut = float(threshold_otsu(value[region]))  # type: ignore[no-untyped-call]
     high = region & (value > cut)
     low = region & ~high
@@ -256,7 +256,7 @@ def _step(
     width: float,
     grid: MapGrid,
 ) -> float:
-    """Difference between the strips on either side of the boundary of two parts; 0 where there are none."""
+    """Difference between the strips on both sides of the boundary of two parts; 0 if there are none."""
     levels = []
     for one, other in ((high, low), (low, high)):
         away = ndimage.distance_transform_edt(~other, sampling=grid.pixel_size)
@@ -273,7 +273,7 @@ def _spread_labels(values: NDArray[np.float32]) -> float:
 
 
 def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest of a mask's connected pieces; the mask itself where it has fewer than two."""
+    """The largest connected piece of a mask."""
     label, count = ndimage.label(mask)
     if count < 2:
         return mask
@@ -284,7 +284,7 @@ def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _core(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The inner half of a piece, by the distance from its edge."""
+    """The inner part of a piece: at least half of the largest distance from its edge."""
     depth = ndimage.distance_transform_edt(piece)
     core: NDArray[np.bool_] = depth >= 0.5 * depth.max()
     return core
@@ -293,7 +293,7 @@ def _core(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _by_waist(
     region: NDArray[np.bool_], width: float, grid: MapGrid, borders: Borders
 ) -> tuple[NDArray[np.bool_], ...]:
-    """Two parts on either side of the narrowest waist, or none."""
+    """Split a region at its narrowest waist, if there is one."""
     depth = _depth(region, grid, borders)
     peaks, count = ndimage.label(h_maxima(depth, 0.5 * width))  # type: ignore[no-untyped-call]
     if count < 2:
@@ -311,7 +311,7 @@ def _by_waist(
 
 
 def _depth(region: NDArray[np.bool_], grid: MapGrid, borders: Borders) -> NDArray[np.float64]:
-    """Distance from the region's edge, nm; it is taken to go on beyond the image's border."""
+    """Distance from the edge of the region, nm, as if it continued beyond the border of the image."""
     closed = [tuple(int(not beyond) for beyond in sides) for sides in borders]
     going_on = [tuple(n * beyond for beyond in sides) for n, sides in zip(region.shape, borders, strict=True)]
     whole = np.pad(np.pad(region, closed), going_on, mode="edge")
@@ -322,7 +322,7 @@ def _depth(region: NDArray[np.bool_], grid: MapGrid, borders: Borders) -> NDArra
 
 
 def _waist(depth: NDArray[np.float64], one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Half width of the border between two parts over that of the narrower one."""
+    """Half width of the border between two parts relative to that of the narrower one."""
     border = one & ndimage.binary_dilation(other)
     neck = float(depth[border].max(initial=0.0))
     return neck / min(float(depth[one].max(initial=1e-9)), float(depth[other].max(initial=1e-9)))

@@ -1,7 +1,7 @@
-"""The spectrum of one grain: a transform under a window of the grain's own shape.
+"""The spectrum of a grain: its Fourier transform under a window with the shape of the grain.
 
-A window that falls smoothly to zero inside the grain keeps the side lobes of its facets out, holds no
-neighbour, and has the best resolution that the grain's size allows.
+The window decreases smoothly to zero inside the grain. It suppresses the side lobes of facets, excludes
+neighbours, and has the best resolution that the size of the grain allows.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from ..image.micrograph import Micrograph, prepared_pixels
 from ..maps.map_grid import MapGrid, linear_weights
 from .regions import GrainRegion
 
-#: The taper reaches its full height at this share of the grain's largest inner distance.
+#: The taper reaches 1 at this share of the largest distance from the edge of the grain.
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.86, area 0.89 -> 0.91, belief 0.73 ->
 #: 0.74, right names 4 -> 5; doubled, nothing.
 TAPER_SHARE = 0.9
-#: Noise that leaks from other rings is counted where it is this many times what is there: at the edge of a
-#: filter. Below that, Thon rings and the film's fall would be blurred, too.
+#: Noise that leaks from other rings is taken into account if it exceeds the local noise by this factor, as at
+#: the edge of a filter. With a lower value, Thon rings and the decay of the film would be blurred, too.
 CLIFF = 2.0
-#: Entries of the table of noise density against |g|^2.
+#: Number of entries of the table of noise density against |g|^2.
 DENSITY_TABLE = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GrainNoise:
-    """Noise under a grain, from the local windows that cover it.
+    """Noise of the spectrum of a grain, from the local windows that cover it.
 
     Attributes
     ----------
     step : tuple of float, (y, x), 1/nm
     half : tuple of int, (y, x)
-        Bins from zero to the last one of the grain's spectrum.
+        Number of bins from zero to the last one of the spectrum.
     rings : ndarray, shape (n_rings,)
-        Noise power density against ``spectra.ring_g``, the mean of those windows.
+        Noise power density at ``spectra.ring_g``, averaged over these windows.
     spectra : LocalSpectra
     stripes : tuple of (ndarray, ndarray)
-        Density that the camera's rows and columns add, a product of a factor for each row of the spectrum,
-        from the lowest g_y, and one for each column.
+        Additional density from rows and columns of the camera, as products of a factor for each row of the
+        spectrum, from the lowest g_y, and one for each column.
     """
 
     step: tuple[float, float]
@@ -57,12 +57,12 @@ class GrainNoise:
     stripes: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...] = ()
 
     def density(self, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[np.float32]:
-        """Noise power density of the micrograph's own pixels in bins counted from zero frequency.
+        """Noise power density of the micrograph's original pixels in bins counted from zero frequency.
 
-        That is the mean power of a bin over the sum of the squared window. Shape (rows, columns).
+        It is the mean power of a bin divided by the sum of the squared window. Shape (rows, columns).
         """
         squared_y, squared_x = (rows[:, None] * self.step[0]) ** 2, (columns * self.step[1]) ** 2
-        # a fine table of |g|^2 is looked up faster than |g| is interpolated
+        # looking up a fine table of |g|^2 is faster than interpolating in |g|
         highest = sum((n * step) ** 2 for n, step in zip(self.half, self.step, strict=True))
         scale = (DENSITY_TABLE - 1) / highest
         at = np.sqrt(np.arange(DENSITY_TABLE) / scale)
@@ -82,13 +82,13 @@ class GrainNoise:
         return density
 
     def densities_at(self, g: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-        """Noise power density at each g = (y, x), 1/nm, of the stored half plane."""
+        """Noise power density at each g = (y, x), 1/nm, in the stored half plane."""
         bins = np.rint(np.array(g, np.float64).reshape(-1, 2) / self.step).astype(np.intp)
         rows, columns = np.clip(bins, (-self.half[0], 0), self.half).T
         return np.diagonal(self.density(rows, columns)).astype(np.float64)
 
     def over_rings(self, g: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-        """How much larger the noise is at each g than without stripes."""
+        """Ratio of the noise at each g to that without stripes."""
         if not self.stripes or not g:
             return np.ones(len(g))
         return self.densities_at(g) / replace(self, stripes=()).densities_at(g)
@@ -96,7 +96,7 @@ class GrainNoise:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GrainSpectrum:
-    """Transform of the image under a grain's own window.
+    """Spectrum of the image under the window of a grain.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class GrainSpectrum:
     half : tuple of int, (y, x)
     snr : ndarray of float32, shape (2 hy + 1, hx + 1)
     lobes : ndarray of float32
-        Power of the window's own transform over its maximum, zero frequency in the middle.
+        Power spectrum of the window, normalised to its maximum, with zero frequency in the centre.
     lobe_step : tuple of float, (y, x), 1/nm
         Step of `lobes`.
     resolution : float, 1/nm
@@ -112,13 +112,13 @@ class GrainSpectrum:
     spread : float, nm
         Root mean square extent of the window along an axis.
     gain : float
-        SNR times this is the squared amplitude over the noise power density.
+        Factor from the SNR to the squared amplitude divided by the noise power density.
     independent : float
         Number of independent frequencies up to q_max on half the plane.
     density : ndarray of float32, shape as `snr`
         Noise power density in each bin.
     noise : GrainNoise
-        From which it comes.
+        Noise from which the density is computed.
     """
 
     step: tuple[float, float]
@@ -150,7 +150,7 @@ def grain_spectrum(
     hy, hx = (min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, shape, strict=True))
     half = (hy, hx)
     power = _cropped_power(image[rows, columns] * taper, shape, half)
-    # noise is stated for the micrograph's own pixels
+    # the noise refers to the original pixels of the micrograph
     squares = float(np.vdot(taper, taper)) / band.pixels_each
     lines = _line_sums(height, weights)
     total = float(lines[0].sum())
@@ -181,18 +181,18 @@ def grain_spectrum(
 def _window(
     region: GrainRegion, grid: MapGrid, shape: tuple[int, int], pixel_size: tuple[float, float]
 ) -> tuple[NDArray[np.float32], tuple[slice, slice], list[NDArray[np.float32]]]:
-    """Smooth window inside a region: on the map grid, its box of image pixels, and the way there.
+    """Smooth window inside a region: on the map grid, its box of image pixels, and interpolation weights.
 
-    The image's border is no facet of the grain, but the transform needs a fall there as well.
+    The window decreases at the border of the image as well, although the grain does not end there.
 
     Returns
     -------
     height : ndarray of float32
-        The window on the map pixels of the region's bounding box and one more on every side.
+        The window on the map pixels of the region's bounding box, enlarged by one pixel on each side.
     box : tuple of slice
-        The image's pixels of that bounding box.
+        The pixels of the image in that bounding box.
     weights : list of ndarray
-        Matrices that interpolate `height` to these pixels' rows and columns.
+        Matrices that interpolate `height` to the rows and columns of these pixels.
     """
     box, mask = region.tight()
     inside = np.pad(mask, 1)
@@ -203,13 +203,13 @@ def _window(
         first, last = side.start, side.stop
         start, stop = max(0, round(first * q / p)), min(n, round(last * q / p))
         boxes.append(slice(start, stop))
-        at = ((np.arange(start, stop) + 0.5) * p / q) - first + 0.5  # +1 for the padding, -1/2 to middles
+        at = ((np.arange(start, stop) + 0.5) * p / q) - first + 0.5  # +1: padding, -1/2: pixel centres
         weights.append(linear_weights(at, last - first + 2))
     return height.astype(np.float32), (boxes[0], boxes[1]), weights
 
 
 def _lobes(height: NDArray[np.float32], grid: MapGrid) -> tuple[NDArray[np.float32], tuple[float, float]]:
-    """Power of the window's transform over its maximum, and its frequency step (y, x)."""
+    """Power spectrum of the window, normalised to its maximum, and its frequency step (y, x)."""
     shape = [fft.next_fast_len(max(2 * n + 8, 64), real=True) for n in height.shape]
     power = np.abs(np.fft.fftshift(fft.fft2(height, s=shape))) ** 2
     step = (1 / (shape[0] * grid.pixel_size[0]), 1 / (shape[1] * grid.pixel_size[1]))
@@ -222,14 +222,14 @@ def _leaked(
     lobes: NDArray[np.float32],
     step: tuple[float, float],
 ) -> NDArray[np.float64]:
-    """The noise of rings as a window shows it: beyond the edge of a filter it leaks out of what was left.
+    """Noise of rings including leakage through a window, which matters at the edge of a filter.
 
     Parameters
     ----------
     rings, ring_g : ndarray, shape (n,)
-        Density, and the middle of each ring in 1/nm.
+        Density, and the centre of each ring in 1/nm.
     lobes : ndarray
-        Power of the window's transform.
+        Power spectrum of the window.
     """
     apart = np.abs(ring_g[:, None] - ring_g)
     weight = np.zeros_like(apart)
@@ -251,9 +251,10 @@ def _stripes(
     step: tuple[float, float],
     half: tuple[int, int],
 ) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]:
-    """What stripes put under a window, as `GrainNoise` keeps it.
+    """Density of stripes under a window, as stored in `GrainNoise`.
 
-    Lines add up along the window: the sum of a line's squared sums over the sum of all squares.
+    Lines add up coherently along the window: the factor is the sum of the squared sums of lines divided by
+    the sum of all squares.
     """
     found = []
     if spectra.stripes is None or spectra.stripes.none:
@@ -277,9 +278,9 @@ def _stripes(
 def _cropped_power(
     image: NDArray[np.float32], shape: tuple[int, ...], half: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Power of the image's transform, as if padded to `shape`, `half` bins on either side of zero.
+    """Power spectrum of the image, padded to `shape` and cropped to `half` bins on both sides of zero.
 
-    Rows of padding, and columns that are not kept, are not transformed.
+    Rows of padding, and columns that are cropped, are not transformed.
     """
     hy, hx = half
     rows = fft.rfft(image, shape[1], axis=1, workers=threads())[:, : hx + 1]
@@ -293,7 +294,7 @@ def _cropped_power(
 
 
 def _window_weights(region: GrainRegion, grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
-    """How much of a region lies nearest to each window, shape (n windows,), sum 1."""
+    """Share of a region that is nearest to each window, shape (n windows,), sum 1."""
     box, mask = region.tight()
     near_rows, near_columns = (
         _nearest(line, grid, axis)[:, side]
@@ -306,7 +307,7 @@ def _window_weights(region: GrainRegion, grid: MapGrid, spectra: LocalSpectra) -
 
 @lru_cache(maxsize=8)
 def _nearest(middles: tuple[float, ...], grid: MapGrid, axis: int) -> NDArray[np.float32]:
-    """Which window's middle each of the grid's rows (or columns) lies nearest to: 1 there, else 0."""
+    """Indicator of the window whose centre is nearest to each row (or column) of the grid."""
     borders = (np.array(middles)[1:] + np.array(middles)[:-1]) / 2
     window = np.searchsorted(borders, grid.positions()[axis].ravel())
     return np.asarray(np.arange(len(middles))[:, None] == window, np.float32)
@@ -315,13 +316,13 @@ def _nearest(middles: tuple[float, ...], grid: MapGrid, axis: int) -> NDArray[np
 def _line_sums(
     height: NDArray[np.float32], weights: list[NDArray[np.float32]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums over each row and each column of the window on the image's pixels."""
+    """Sums over each row and each column of the window on the pixels of the image."""
     y, x = (weight.astype(np.float64) for weight in weights)
     return y @ (height @ x.sum(axis=0)), (y.sum(axis=0) @ height) @ x.T
 
 
 def _extent(lines: tuple[NDArray[np.float64], ...], pixel_size: tuple[float, float]) -> float:
-    """Root mean square distance from the middle along an axis, nm (mean of both axes)."""
+    """Root mean square distance from the centre along an axis, nm (mean of both axes)."""
     variances = []
     for weight, p in zip(lines, pixel_size, strict=True):
         share = weight / weight.sum()
@@ -331,35 +332,35 @@ def _extent(lines: tuple[NDArray[np.float64], ...], pixel_size: tuple[float, flo
 
 
 def _resolution(lobes: NDArray[np.float32], step: tuple[float, float]) -> float:
-    """Radius of the disc that is as large as the main lobe above 1 % of its height."""
+    """Radius of the disc with the area of the main lobe above 1 % of its height."""
     label, _ = ndimage.label(lobes > 0.01)
     middle = label[lobes.shape[0] // 2, lobes.shape[1] // 2]
     return float(np.sqrt(np.count_nonzero(label == middle) * step[0] * step[1] / np.pi))
 
 
-#: Least side of the part that is transformed, pixels: a smaller one has too few frequencies to be looked at.
+#: Smallest side of the transformed part, pixels; a smaller one would have too few frequencies to display.
 LEAST_SIDE = 64
-#: Heat beyond which all of a pixel counts, so that the middle of the grain weighs alike.
+#: Pixels with at least this heat have full weight, so that the weight is uniform in the centre of the grain.
 FULL = 0.5
 
 
 def grain_diffractogram(
     micrograph: Micrograph, region: GrainRegion, grid: MapGrid, params: SpectrumParams | None = None
 ) -> Diffractogram:
-    """Transform of the pixels of one grain, weighted by its heat; zero padding and windows add no spots.
+    """Diffractogram of one grain: the transform of its pixels, weighted by its heat.
 
     Parameters
     ----------
     micrograph : Micrograph
     region : GrainRegion
     grid : MapGrid
-        Of the region.
+        Grid of the region.
     params : SpectrumParams, optional
 
     Raises
     ------
     ValueError
-        If the image is too small, or the grain covers nothing.
+        If the image is too small, or the grain covers no part of it.
     """
     if not region.area:
         raise ValueError(f"{micrograph.name}: this grain covers no part of the image")
@@ -378,7 +379,7 @@ def grain_diffractogram(
 
 
 def _pixels(cells: slice, factor: float, length: int) -> slice:
-    """Pixels of an image, `length` long, that cells of the map cover, and no fewer than are needed."""
+    """Pixels of an image, `length` long, that cells of the map cover; at least the smallest side."""
     first, last = cells.start * factor, cells.stop * factor
     missing = max(min(LEAST_SIDE, length) - (last - first), 0.0)
     first = np.clip(first - missing / 2, 0, max(length - max(last - first, LEAST_SIDE), 0))
@@ -389,7 +390,7 @@ def _pixels(cells: slice, factor: float, length: int) -> slice:
 def _weight(
     region: GrainRegion, grid: MapGrid, micrograph: Micrograph, rows: slice, columns: slice
 ) -> NDArray[np.float32]:
-    """The region's heat on pixels of the image, at most 1."""
+    """Heat of the region on pixels of the image, at most 1."""
     heat = np.zeros(grid.shape, np.float32)
     heat[region.box] = np.minimum(region.heat / FULL, 1.0)
     places = [
