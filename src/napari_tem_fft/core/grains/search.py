@@ -34,6 +34,8 @@ OWN_SHARE = 0.4
 SATELLITE = 0.1
 #: If the overlap (intersection over union) of a new and an old outline is above the first value, the outline
 #: is not repeated; above the second, the spectrum is not measured again.
+#: UNCHANGED set by hand. Sweep of UNCHANGED: halved, F1 0.82 -> 0.81, area 0.89 -> 0.83,
+#: belief 0.73 -> 0.72, grains 12 -> 11, right names 4 -> 5; doubled, error of d 0.107 -> 0.105 %.
 SETTLED, UNCHANGED = 0.85, 0.95
 #: A candidate smaller than this share of a grain that it overlaps can be another grain.
 LAID_OVER = 0.5

@@ -64,11 +64,13 @@ BRIGHT_POINT = 6.0
 ODD_WINDOW = 1.5
 #: Least shot noise of a window, as a share of the shot noise of a bright one (at this quantile): compared
 #: with the dark vacuum of a dark-field image, even what a filter spills out of the film is a lot.
+#: BRIGHT_WINDOW set by hand. Sweep of BRIGHT_WINDOW: halved, nothing; doubled, fails (a quantile above 1).
 DARK, BRIGHT_WINDOW = 0.5, 0.9
 #: Crystals are included where less than this share of the average is film.
 FILM_NEAR = 0.2
 #: Speckle is pooled before it is averaged, to at least this many pixels per smallest smoothing, nm.
 PIXELS_A_SMOOTHING = 4
+#: Set by hand. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 SMALLEST_SMOOTHING = 1.6
 #: Pixels of a band's image to a period of its highest frequency.
 SAMPLES = 2.4
