@@ -168,7 +168,7 @@ def _calibrate(args: argparse.Namespace, phase: Phase | None) -> None:
     features = api.measure_calibration_features(micrograph)
     if not features:
         raise ValueError(f"{micrograph.name}: no spots or rings stand out in this image")
-    print(f"{args.file}\n{scale_words(micrograph)}")
+    print(f"{args.file}\n  scale: {micrograph.calibration.sentence()}")
     if not args.spot and args.grain is None:
         print(
             "\n".join(
@@ -192,7 +192,9 @@ def _calibrate(args: argparse.Namespace, phase: Phase | None) -> None:
     factors = f"{fy:.5f}" if fy == fx else f"y {fy:.5f}, x {fx:.5f}"
     if correction.shear is not None:
         factors += f", shear {100 * correction.shear:+.2f} %"
-    print(f"corrected on {correction.standard}: factor {factors}\n{scale_words(corrected)}")
+    print(
+        f"corrected on {correction.standard}: factor {factors}\n  scale: {corrected.calibration.sentence()}"
+    )
     print("\n".join(_compare(features, correction, phase)))
     if args.pixel_size is None:
         _save(args, micrograph, correction)
@@ -208,15 +210,6 @@ def _read_image(args: argparse.Namespace) -> Micrograph:
     if read.calibration.space == "reciprocal":
         return api.read_pattern(args.file, args.pixel_size, args.image, args.frame, args.calibration_profile)
     return api.read(args.file, args.pixel_size, args.image, args.frame, args.calibration_profile)
-
-
-def scale_words(micrograph: Micrograph) -> str:
-    """Scale of an image, how well it is known, and who says so."""
-    calibration = micrograph.calibration
-    sy, sx = calibration.scale
-    scale = f"{sx:.6g}" if abs(sy / sx - 1) < 1e-6 else f"x {sx:.6g}, y {sy:.6g}"
-    known = f"+/- {100 * calibration.uncertainty:.2g} % ({calibration.source})"
-    return f"  scale: {scale} {calibration.unit} a pixel {known}"
 
 
 def _list_features(features: Sequence[CalibrationFeature]) -> list[str]:

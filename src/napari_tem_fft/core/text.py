@@ -37,6 +37,18 @@ def count_text(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def round_length(most: float) -> float:
+    """The largest of ..., 0.5, 1, 2, 5, 10, ... that is at most `most`: how long a scale bar is.
+
+    Examples
+    --------
+    >>> round_length(7.3), round_length(0.2)
+    (5.0, 0.2)
+    """
+    decade = 10.0 ** math.floor(math.log10(most))
+    return max(step * decade for step in (1, 2, 5) if step * decade <= most * (1 + 1e-9))
+
+
 def parse_numbers(text: str) -> tuple[float, ...]:
     """Numbers with commas, semicolons or spaces between them.
 

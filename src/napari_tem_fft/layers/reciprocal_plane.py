@@ -16,7 +16,7 @@ from ..core.maps.component_map import component_name
 from ..core.matching import GrainMatch
 from ..core.matching.result import indexed_as, matches_of_spots
 from ..core.spots.spot import Spot
-from ..core.text import LengthUnit, spacing
+from ..core.text import LengthUnit, round_length, spacing
 from .image import KEY, LayerData
 
 Point = tuple[float, float]
@@ -198,12 +198,6 @@ def scale_bars(micrograph: Micrograph, grid: FrequencyGrid, plane: Plane) -> tup
     inverse = round_length(0.2 * width)
     edge = plane.world(((grid.half[0] + 0.5) * grid.step[0], (grid.half[1] + 0.5) * grid.step[1]))
     return real, Bar(edge, plane.factor * width, plane.factor * inverse, f"{inverse:g} nm⁻¹")
-
-
-def round_length(wanted: float) -> float:
-    """Find the largest of 1, 2, 5, 10, ... (and 0.5, 0.2, ...) that is not above what is wanted."""
-    decade = 10.0 ** np.floor(np.log10(wanted))
-    return float(max(step * decade for step in (1, 2, 5) if step * decade <= wanted * (1 + 1e-9)))
 
 
 def _rectangle(top: float, left: float, bottom: float, right: float) -> NDArray[np.float64]:

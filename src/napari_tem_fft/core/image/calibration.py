@@ -137,6 +137,18 @@ class Calibration:
         """The uncertainty in per cent, without the digits that the conversion adds."""
         return round(100 * self.uncertainty, 10)
 
+    def sentence(self) -> str:
+        """The scale, how well it is known, and where it comes from, for the user.
+
+        Examples
+        --------
+        >>> Calibration((0.02, 0.02), "real", source="file").sentence()
+        '0.02 nm a pixel +/- 2 % (file)'
+        """
+        sy, sx = self.scale
+        size = f"{sx:.6g}" if abs(sy / sx - 1) < 1e-6 else f"x {sx:.6g}, y {sy:.6g}"
+        return f"{size} {self.unit} a pixel +/- {100 * self.uncertainty:.2g} % ({self.source})"
+
     def with_uncertainty(self, uncertainty: float) -> Calibration:
         """The same scale, known as well as a person says (relative; 0.003 is 0.3 %).
 

@@ -25,7 +25,7 @@ from ...core.maps.component_map import UNKNOWN, ComponentMap, colours_of, compon
 from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import listed_peaks
-from ...core.text import LengthUnit, in_unit, length, symbol, with_sigma
+from ...core.text import LengthUnit, in_unit, length, round_length, symbol, with_sigma
 from .labels import distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 from .picture import DPI, PANELS, PictureOptions, save_figure
 
@@ -148,8 +148,7 @@ def _short(name: str, most: int = 48) -> str:
 def scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
     """A round length of about a fifth of the width, lower left, in nm."""
     _, width, height, _ = extent
-    decade = 10.0 ** np.floor(np.log10(width / 4))
-    length = max(step * decade for step in (1, 2, 5) if step * decade <= width / 4)
+    length = round_length(width / 4)
     x, y = 0.04 * width, height - 0.05 * max(width, height)
     bar = Rectangle((x, y), length, 0.012 * max(width, height), facecolor="white", edgecolor="black")
     axes.add_patch(bar)

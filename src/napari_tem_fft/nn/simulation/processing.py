@@ -12,6 +12,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 from scipy import fft, ndimage
 
+from ...core.text import round_length
 from .imaging import Image
 
 #: Side of a JPEG block, pixels.
@@ -137,7 +138,7 @@ def labelled(pixels: Image, pixel_size: tuple[float, float], rng: np.random.Gene
     canvas = Picture.fromarray(pixels.astype(np.float32))
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=max(height, 8))
     paper, ink = (low, high) if rng.random() < 0.6 else (high, low)
-    bar = _round_length(rng.uniform(0.1, 0.3) * nx * pixel_size[1])
+    bar = round_length(rng.uniform(0.1, 0.3) * nx * pixel_size[1])
     wide = bar / pixel_size[1]
     left = int(rng.uniform(0.03, 0.97 - wide / nx) * nx) if wide < 0.9 * nx else 2
     top = ny - int(2.6 * height)
@@ -156,9 +157,3 @@ def labelled(pixels: Image, pixel_size: tuple[float, float], rng: np.random.Gene
     if rng.random() < 0.3:
         draw.text((int(0.02 * nx), int(0.02 * ny)), "abcdef"[rng.integers(6)], ink, font)
     return np.asarray(canvas, np.float32)
-
-
-def _round_length(length: float) -> float:
-    """1, 2 or 5 times a power of ten, at most `length`, nm."""
-    power = 10.0 ** np.floor(np.log10(length))
-    return float(max(m * power for m in (1, 2, 5) if m * power <= length * (1 + 1e-9)))

@@ -135,11 +135,11 @@ class CalibrationDock(Dock):
         """Offer the marks of the finished analysis; pairs of another one are forgotten."""
         image_state = self.session.current
         features = measured_marks(image_state) if image_state is not None else ()
-        scale = scale_words(image_state.micrograph.calibration) if image_state else "no image analysed yet"
+        scale = image_state.micrograph.calibration.sentence() if image_state else "no image analysed yet"
         standards = standard_words(image_state) if image_state is not None else []
         last = image_state.rescaled[-1:] if image_state is not None else []
         self.undo.setEnabled(bool(last))
-        self.scale.setText("\n".join([scale, *map(rescaled_words, last), *standards]))
+        self.scale.setText("\n".join([scale.replace("+/-", "±"), *map(rescaled_words, last), *standards]))
         if features != self._marks:
             self._marks, self._pairs = features, []
             self.feature.clear()
@@ -293,13 +293,6 @@ def mark_words(feature: CalibrationFeature) -> str:
     kind = "ring" if feature.azimuth is None else f"spot {feature.label}"
     direction = "" if feature.azimuth is None else f" at {feature.azimuth:.1f}°"
     return f"{kind} {spacing(feature.d, feature.d_sigma, length_unit())}{direction}"
-
-
-def scale_words(calibration: Calibration) -> str:
-    """Return a scale, how well it is known, and who says so."""
-    sy, sx = calibration.scale
-    size = f"{sx:.6g}" if abs(sy / sx - 1) < 1e-6 else f"x {sx:.6g}, y {sy:.6g}"
-    return f"{size} {calibration.unit} ± {100 * calibration.uncertainty:.2g} % ({calibration.source})"
 
 
 def rescaled_words(step: Rescaled) -> str:
