@@ -1,1 +1,1 @@
-"""What acts on the layers of a viewer: tools, picking, painting, read-outs."""
+"""Interaction with the layers of a viewer: tools, picking, painting, read-outs."""

@@ -1,4 +1,4 @@
-"""What is under the cursor: said in the status bar, and chosen by a click."""
+"""Show what is under the cursor in the status bar, and select it by a click."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from ..session.settings import length_unit
 
 
 class Readout:
-    """Replaces napari's status text, which would give nm in reciprocal space.
+    """Status text in place of napari's, which would give nm in reciprocal space.
 
     Parameters
     ----------
     viewer : ViewerModel
     current : callable
-        Gives the findings whose diffractogram is shown.
+        Returns the state of the image whose diffractogram is shown.
 
     Notes
     -----
-    napari works its text out in a thread of its own and sets it when it is ready; this one is set
-    right after it, whenever it comes.
+    napari computes its text in a thread and sets it when it is ready. This text is set immediately after.
     """
 
     def __init__(self, viewer: ViewerModel, current: Callable[[], ImageState | None]) -> None:
@@ -40,7 +39,7 @@ class Readout:
         viewer.events.status.connect(self._on_status)
 
     def follow(self, panel: ViewerModel) -> None:
-        """Give the status text for the cursor in a panel's viewer too, which has no status bar."""
+        """Also show the status text for the cursor in the viewer of a panel, which has no status bar."""
         panel.mouse_move_callbacks.append(self._on_panel_move)
 
     def _on_panel_move(self, panel: ViewerModel, event: Any) -> None:
@@ -57,7 +56,7 @@ class Readout:
             viewer.status = text
 
     def text(self, position: Sequence[float], viewer: ViewerModel) -> str:
-        """Words for a world position of a viewer; empty outside the diffractogram."""
+        """Describe a world position of a viewer; empty outside the diffractogram."""
         image_state = self._current()
         layer = image_state.group.get("fft") if image_state is not None else None
         if image_state is None:
@@ -79,7 +78,7 @@ class Readout:
 
 
 def grain_words(image_state: ImageState, position: Sequence[float]) -> str | None:
-    """Place in the micrograph in nm with the grain and the phase that are there; None outside of it."""
+    """Describe a position in the micrograph in nm, with its grain and phase; None outside."""
     if not inside(image_state.layer, position):
         return None
     y, x = (p - o for p, o in zip(position[-2:], image_state.group.offset, strict=True))
@@ -107,13 +106,13 @@ def grain_at(image_state: ImageState, world: Sequence[float]) -> int | None:
 
 
 def inside(layer: Layer, world: Sequence[float]) -> bool:
-    """Whether a world position lies in an image."""
+    """Whether a world position is inside an image."""
     cell = np.round(layer.world_to_data(world))[-2:]
     return bool(np.all(cell >= 0) and np.all(cell < layer.data.shape[-2:]))
 
 
 def describe(g: tuple[float, float], spots: Sequence[Spot], unit: LengthUnit = "nm") -> str:
-    """Words for a frequency: d, |g|, angle, and the spot that is there, if any.
+    """Describe a frequency: d, |g|, angle, and the spot there, if any.
 
     Parameters
     ----------
@@ -133,7 +132,7 @@ def describe(g: tuple[float, float], spots: Sequence[Spot], unit: LengthUnit = "
 
 
 def spot_at(g: tuple[float, float], spots: Sequence[Spot]) -> Spot | None:
-    """Find the enabled spot whose disc, at +g or -g, a frequency lies in; the nearest of several."""
+    """Find the enabled spot whose disc, at +g or -g, contains a frequency; the nearest of several."""
 
     def distance(spot: Spot) -> float:
         return float(min(np.hypot(g[0] - s * spot.g[0], g[1] - s * spot.g[1]) for s in (1, -1)))
@@ -142,20 +141,20 @@ def spot_at(g: tuple[float, float], spots: Sequence[Spot]) -> Spot | None:
     return min(near, key=distance, default=None)
 
 
-#: Modes in which a click means the place and not a tool.
+#: Modes in which a click selects instead of using a tool.
 LOOKING = ("pan_zoom",)
 
 
 class Picker:
-    """Turns clicks (without a drag) on the canvas into a choice, while no tool is in hand.
+    """Selects what is clicked (without a drag) on the canvas, while no tool is active.
 
     Parameters
     ----------
     viewer : ViewerModel
     current : callable
-        Gives the findings that are shown.
+        Returns the state of the image that is shown.
     choose : callable
-        Takes what was chosen, or None for a click on nothing.
+        Called with the selection, or with None for a click on nothing.
     """
 
     def __init__(
@@ -169,7 +168,7 @@ class Picker:
         self.follow(viewer)
 
     def follow(self, viewer: ViewerModel) -> None:
-        """Take clicks in a viewer; in a panel's too."""
+        """Listen to clicks in a viewer, including that of a panel."""
         viewer.mouse_drag_callbacks.append(self._on_drag)
 
     def _on_drag(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
@@ -187,7 +186,7 @@ class Picker:
 
 
 def chosen_at(image_state: ImageState, world: Sequence[float], viewer: ViewerModel) -> Selection | None:
-    """Return what lies at a viewer's world position: a spot of the FFT, or a grain of the micrograph."""
+    """Return what is at a world position of a viewer: a spot of the FFT, or a grain of the micrograph."""
     fft = image_state.group.get("fft")
     if fft is not None and fft in viewer.layers and fft.visible and inside(fft, world):
         spot = spot_at(plane_of(fft.metadata).frequency(world), image_state.spots)

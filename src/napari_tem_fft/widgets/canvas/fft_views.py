@@ -1,4 +1,4 @@
-"""FFTs of a rectangle or a grain over that of the whole image; Bragg-filtered images over the image."""
+"""FFTs of a rectangle or a grain, shown over that of the whole image, and Bragg-filtered images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..session.source import bring_back, hide, micrograph_from, set_visible
 
 
 class GrainFft(QObject):
-    """Shows the transform of the selected grain as long as it is wanted, worked out off the GUI thread.
+    """Shows the FFT of the selected grain while switched on; it is computed outside the GUI thread.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ class GrainFft(QObject):
 
     @property
     def grain(self) -> int | None:
-        """The grain that is selected, if it is one alone."""
+        """Id of the selected grain, if a single one is selected."""
         chosen = self._session.chosen
         return chosen.grains[0] if chosen is not None and len(chosen.grains) == 1 else None
 
     def want(self, wanted: bool) -> None:
-        """Show the selected grain's transform from now on, or that of the whole again."""
+        """Show the FFT of the selected grain, or that of the whole image again."""
         self.wanted = wanted
         self._follow()
 
@@ -82,12 +82,12 @@ def _grain_steps(analysis: Analysis, grain: int, plane: Plane) -> Generator[Step
     yield Step("grain", 1, 1, Shown(grain, (layer,)))
 
 
-#: First words of the roles of layers that would cover it.
+#: Beginnings of the roles of layers that would cover the inverse FFT.
 COVERING = ("heat", "selected", "orientation", *SHOWN)
 
 
 class InverseFft(QObject):
-    """Shows it as long as it is wanted, of whichever image and selection is current.
+    """Shows the inverse FFT of the current image and selection while switched on.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class InverseFft(QObject):
             changed.connect(self._follow)
 
     def want(self, wanted: bool) -> None:
-        """Show it from now on, or the maps again."""
+        """Show the inverse FFT, or the maps again."""
         self.wanted = wanted
         self._follow()
 
@@ -119,11 +119,11 @@ class InverseFft(QObject):
             if role.split()[0] in COVERING:
                 hide(group[role])
         inverse = group.get("ifft")
-        if inverse is not None:  # that of a selection lies above it
+        if inverse is not None:  # the inverse FFT of a selection lies above it
             inverse.visible = chosen is None or not chosen.spots
 
     def _give_back(self, image_state: ImageState) -> None:
-        """Show the maps again; those of an image that is not on the stage stay out of sight with it."""
+        """Show the maps again; those of an image that is not shown stay hidden."""
         group = image_state.group
         if (inverse := group.get("ifft")) is not None:
             set_visible(inverse, False)
@@ -133,21 +133,21 @@ class InverseFft(QObject):
                     bring_back(group[role])
 
 
-#: Side of the rectangle at first, in pixels, and the smallest that is transformed.
+#: Initial side of the rectangle, in pixels, and smallest side that is transformed.
 SIDE, SMALLEST = 512, 32
-#: What is shown over the FFT of the whole image, and would mislead over that of a part.
+#: Layers that belong to the FFT of the whole image, and would mislead over that of a part.
 OF_THE_WHOLE = ("rings", "mask", "spots", "phase", "choice", "pattern", "region")
 
 
 class LiveFft(QObject):
-    """Shows the FFT of the part of the micrograph inside a rectangle, worked out off the GUI thread.
+    """Shows the FFT of the part of the micrograph inside a rectangle, computed outside the GUI thread.
 
-    While one transform is under way, later places of the rectangle wait, and only the last counts.
+    While a transform is running, later positions of the rectangle wait, and only the last one is used.
 
     Parameters
     ----------
     session : Session
-        Tells where reciprocal space is shown.
+        Knows where reciprocal space is shown.
     """
 
     def __init__(self, session: Session) -> None:
@@ -165,7 +165,7 @@ class LiveFft(QObject):
 
     @property
     def on(self) -> bool:
-        """Whether the rectangle is there."""
+        """Whether the rectangle exists."""
         return self._group is not None
 
     def switch_on(self, layer: Image) -> None:
@@ -190,7 +190,7 @@ class LiveFft(QObject):
         self._follow()
 
     def switch_off(self) -> None:
-        """Take the rectangle and its FFT away."""
+        """Remove the rectangle and its FFT."""
         group, self._group = self._group, None
         self._micrograph = self._plane = None
         self._timer.stop()
@@ -203,7 +203,7 @@ class LiveFft(QObject):
                 bring_back(layer)
 
     def _shown_plane(self) -> Plane | None:
-        """Where the whole FFT is shown, if it is."""
+        """The plane in which the whole FFT is shown, if it is."""
         image_state = self._session.current
         return image_state.group.plane() if image_state is not None else None
 
@@ -211,7 +211,7 @@ class LiveFft(QObject):
         self._timer.start()
 
     def _follow(self) -> None:
-        """Transform the part inside the rectangle, unless it is shown or another one is under way."""
+        """Transform the part inside the rectangle, unless it is shown already or a transform is running."""
         if self._group is None or self._micrograph is None or self.runner.running:
             return
         part = self._group.get("part")
@@ -235,7 +235,7 @@ class LiveFft(QObject):
                 hide(layer)
 
     def _lay_over_the_whole(self) -> None:
-        """Put the new layer right above the whole FFT, whose mask, rings and spots are not its own."""
+        """Move the new layer directly above the whole FFT, below other layers."""
         image_state = self._session.current
         fft = image_state.group.get("fft") if image_state is not None else None
         if fft is not None and self._group is not None:

@@ -1,4 +1,4 @@
-"""ReciprocalPanel: reciprocal space in a viewer of its own, in 1/nm, beside napari's."""
+"""ReciprocalPanel: reciprocal space in a separate viewer, in 1/nm, next to napari's."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from qtpy.QtWidgets import (
 from ..docks.dock import dock_name, dock_of
 from ..session.session import Session
 
-#: Of the window's width, at first.
+#: Initial share of the window's width.
 SHARE = 0.28
-#: More where that leaves this many pixels to the micrograph and the profile below it.
+#: It is larger if this many pixels are left for the micrograph and the profile below it.
 LEFT_TO_IMAGE = 480
 
 
 class ReciprocalPanel(QWidget):
-    """A second viewer with its own layer list and controls, which fold away.
+    """A second viewer with its own layer list and controls, which can be folded.
 
-    It must not be floated: that would take the canvas' OpenGL context away (vispy issue 1759).
+    It must not float, because its canvas would lose the OpenGL context (vispy issue 1759).
 
     Parameters
     ----------
     viewer : ViewerModel
-        napari's own, whose theme is followed.
+        napari's viewer, whose theme is followed.
 
     Signals
     -------
@@ -94,7 +94,7 @@ class ReciprocalPanel(QWidget):
         layout.addWidget(splitter, stretch=1)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Forbid floating once there is a dock to be forbidden."""
+        """Forbid floating once the dock exists."""
         super().showEvent(event)
         dock = dock_of(self)
         if dock is not None:
@@ -108,7 +108,7 @@ class ReciprocalPanel(QWidget):
             forbid_floating(dock)
 
     def _widen(self) -> None:
-        """Take a good share of the window, which Qt grants only once the docks are laid out."""
+        """Resize to a large share of the window, which works only after the docks are laid out."""
         dock, main = dock_of(self), self.window()
         if dock is not None and isinstance(main, QMainWindow):
             both = dock.width() + main.centralWidget().width()
@@ -123,7 +123,7 @@ class ReciprocalPanel(QWidget):
         native.context().aboutToBeDestroyed.connect(partial(delete_textures, native))
 
     def give_back(self) -> None:
-        """Close the second canvas and leave nothing behind."""
+        """Close the second canvas and free its resources."""
         self.model.layers.clear()
         self.qt_viewer.close()
         self.qt_viewer.deleteLater()
@@ -131,7 +131,7 @@ class ReciprocalPanel(QWidget):
         self.deleteLater()
 
     def on_dock_destroyed(self) -> None:
-        """Tell that the user has closed the dock; what was in it goes too."""
+        """Announce that the user has closed the dock, and delete its contents."""
         self.gone.emit()
         self.give_back()
 
@@ -147,21 +147,21 @@ class ReciprocalPanel(QWidget):
 
 
 def open_panel(viewer: ViewerModel, session: Session, main_dock: QWidget) -> ReciprocalPanel:
-    """Open the panel in a column of its own and show reciprocal space there.
+    """Open the panel in a separate column and show reciprocal space there.
 
     Parameters
     ----------
     viewer : napari.Viewer
     session : Session
     main_dock : QWidget
-        In the dock that stays to the panel's right.
+        The widget in the dock that stays to the right of the panel.
     """
     panel = ReciprocalPanel(viewer)
     dock = viewer.window.add_dock_widget(panel, name=dock_name("FFT"), area="right")
     neighbour, main = dock_of(main_dock), dock.window()
     if neighbour is not None and isinstance(main, QMainWindow):
         behind = main.tabifiedDockWidgets(neighbour)
-        for other in behind:  # Qt splits no dock that has tabs
+        for other in behind:  # Qt cannot split a dock with tabs
             main.removeDockWidget(other)
         main.splitDockWidget(dock, neighbour, Qt.Orientation.Horizontal)
         for other in behind:
@@ -171,12 +171,12 @@ def open_panel(viewer: ViewerModel, session: Session, main_dock: QWidget) -> Rec
         neighbour.raise_()
     dock.destroyed.connect(panel.on_dock_destroyed)
     session.use_panel(panel.model)
-    session.panel_widget = panel  # a dock that is closed lets go of what is in it
+    session.panel_widget = panel  # a closed dock releases its contents
     return panel
 
 
 def close_panel(session: Session) -> None:
-    """Close the panel and show reciprocal space beside the micrograph again."""
+    """Close the panel and show reciprocal space next to the micrograph again."""
     session.use_panel(None)
     panel, session.panel_widget = session.panel_widget, None
     dock = dock_of(panel) if isinstance(panel, ReciprocalPanel) else None
@@ -187,15 +187,15 @@ def close_panel(session: Session) -> None:
 
 
 def delete_textures(native: Any) -> None:
-    """Delete what a canvas has made in OpenGL, before its context goes.
+    """Delete the OpenGL objects of a canvas while its context exists.
 
-    Qt shares the contexts of all that is drawn in a window, and what is shared ends with the window. Neither
-    vispy nor napari deletes it with a canvas: each panel left 4 MB of letters behind.
+    Qt shares the contexts of a window, so that these objects would live as long as the window. Neither vispy
+    nor napari deletes them with the canvas; each panel would leave 4 MB of glyphs behind.
 
     Parameters
     ----------
     native : QOpenGLWidget
-        vispy's, as `QtViewer.canvas.native` has it.
+        The widget of vispy, `QtViewer.canvas.native`.
     """
     try:
         native.makeCurrent()
@@ -207,9 +207,9 @@ def delete_textures(native: Any) -> None:
 
 
 def forbid_floating(dock: QDockWidget) -> None:
-    """Keep a dock in its window: no drag, no double click and no button floats it.
+    """Keep a dock in its window: neither a drag, a double click nor a button can float it.
 
-    napari makes the title bar anew when the dock is moved, so this is to be done again then.
+    napari creates a new title bar when the dock is moved, so this has to be repeated then.
     """
     dock.setFeatures(dock.features() & ~QDockWidget.DockWidgetFeature.DockWidgetFloatable)
     dock.setFloating = lambda floating: None

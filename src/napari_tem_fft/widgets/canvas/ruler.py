@@ -1,4 +1,4 @@
-"""Ruler: a line that is dragged over the image or its FFT, with length, direction and profile."""
+"""Ruler: a line drawn on the image or its FFT, with length, direction and profile."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from .cursor import inside, spot_at
 Space = Literal["image", "fft"]
 #: Diffractograms on which a line can be drawn.
 SPECTRA = ("fft", "live", "grain_fft")
-#: A line shorter than this share of the picture's width is a click, which takes the last line away.
+#: A line shorter than this share of the picture's width is a click, which removes the last line.
 SHORTEST = 0.004
-#: An end of a line in the FFT so near to g = 0, as a share of the picture's width, is taken to be there.
+#: An end of a line in the FFT within this distance of g = 0, as a share of the picture's width, snaps to it.
 NEAR_CENTRE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What was measured on a line.
+    """Measurement on a line.
 
     Attributes
     ----------
     space : {"image", "fft"}
     unit : str
-        Of positions: "nm", "1/nm" or "pixel".
+        Unit of positions: "nm", "1/nm" or "pixel".
     profile : LineProfile
     label, words : str
-        What is drawn beside the line, and what is said in full.
+        Label next to the line, and the full description.
     """
 
     space: Space
@@ -67,12 +67,12 @@ class _Ground:
 
     @property
     def width(self) -> float:
-        """Of the picture, in `unit`."""
+        """Width of the picture, in `unit`."""
         return float(self.pixels.shape[1] * self.step[1])
 
     @property
     def field(self) -> tuple[Point, Point]:
-        """Corners of smallest and largest coordinates."""
+        """Corners with the smallest and largest coordinates."""
         low = [
             -(n // 2) * s if self.space == "fft" else 0.0
             for n, s in zip(self.pixels.shape, self.step, strict=True)
@@ -81,14 +81,14 @@ class _Ground:
         return (low[0], low[1]), (high[0], high[1])
 
     def place(self, world: Sequence[float]) -> Point:
-        """Where a world position lies: in the picture's own unit, on a diffractogram from g = 0."""
+        """Convert a world position to the unit of the picture; on a diffractogram, relative to g = 0."""
         if self.space == "fft":
             return plane_of(self.layer.metadata).frequency(world)
         y, x = np.subtract(world[-2:], self.layer.translate[-2:])
         return float(y), float(x)
 
     def snapped(self, place: Point) -> Point:
-        """The spot, or the centre of a diffractogram, near which a place is."""
+        """Snap a position to a nearby spot, or to the centre of a diffractogram."""
         if self.space == "image":
             return place
         if np.hypot(*place) < NEAR_CENTRE * self.width:
@@ -99,7 +99,7 @@ class _Ground:
         return spot.g if np.dot(spot.g, place) >= 0 else (-spot.g[0], -spot.g[1])
 
     def profile(self, start: Point, end: Point, width: int) -> LineProfile:
-        """What the picture shows along a line."""
+        """Profile of the picture along a line."""
         if self.space == "image":
             return line_profile(self.pixels, self.step, start, end, width)
         first = np.multiply(self.step, [-(n // 2) for n in self.pixels.shape])
@@ -108,7 +108,7 @@ class _Ground:
 
 
 class Ruler(QObject):
-    """Measures lines while the tool "line" is in hand; one line at a time is shown.
+    """Measures lines while the tool "line" is active; one line is shown at a time.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Ruler(QObject):
     Signals
     -------
     measured(object)
-        `Measured` of the line that was drawn, or None where it was taken away.
+        `Measured` of the drawn line, or None if it was removed.
     """
 
     measured = Signal(object)
@@ -132,16 +132,16 @@ class Ruler(QObject):
         self.last: Measured | None = None
 
     def follow_tools(self) -> None:
-        """Take the line away when another tool is taken in hand that draws."""
+        """Remove the line when another drawing tool is activated."""
         if self._session.tools.tool not in ("look", "line"):
             self.clear()
 
     def follow(self, viewer: ViewerModel) -> None:
-        """Take the mouse in a viewer; in a panel's too."""
+        """Listen to the mouse in a viewer, including that of a panel."""
         viewer.mouse_drag_callbacks.append(self._on_drag)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._rub_out()
         self._group, self._before = None, None
 
@@ -207,7 +207,7 @@ class Ruler(QObject):
 
     def _spectrum(self, layer: Image, role: str) -> _Ground:
         state, plane = self._session.current, plane_of(layer.metadata)
-        if plane.unit != "1/nm":  # the group's offset is added to what it shows
+        if plane.unit != "1/nm":  # the offset of the group is added to its layers
             centre = np.subtract(plane.centre, self._session.stage.image.translate[-2:])
             plane = replace(plane, centre=(float(centre[0]), float(centre[1])))
         spots = state.spots if state is not None and role == "fft" else ()
@@ -218,7 +218,7 @@ class Ruler(QObject):
         if self._group is None:
             return
         label = measured_words(start, end, ground.unit, length_unit())
-        drawn = label.replace("⁻¹, d", "⁻¹\nd")  # below each other there is room for both
+        drawn = label.replace("⁻¹, d", "⁻¹\nd")  # two lines, so that both fit
         where = ground.field, ground.plane, ground.unit
         self._group.show([line_layer(start, end, drawn, ground.of, *where)])
         self._session.tools.said.emit(label)
@@ -242,7 +242,7 @@ class Ruler(QObject):
 
 
 def measured_words(start: Point, end: Point, unit: str, lengths: LengthUnit = "nm") -> str:
-    """Length and direction of a line: in nm or pixels, or as g and d where it lies in reciprocal space.
+    """Describe the length and direction of a line: in nm or pixels, or as g and d in reciprocal space.
 
     Examples
     --------

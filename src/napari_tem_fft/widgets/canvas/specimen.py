@@ -1,4 +1,4 @@
-"""SpecimenEdits: where a person says that there is matter, by painting the specimen layer."""
+"""SpecimenEdits: let the user paint the specimen layer, and update the analysis."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ...core.reanalysis import reanalyse_after_specimen_edit
 from ..session.image_state import MaskWatcher
 from ..session.session import Session
 
-#: Width of the brush, as a share of the map.
+#: Width of the brush, as a share of the map's.
 BRUSH = 0.06
 
 
 class SpecimenEdits(QObject):
-    """Lets grains, maps and fractions follow the specimen layer of the current image.
+    """Updates grains, maps and fractions when the specimen layer of the current image is edited.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ class SpecimenEdits(QObject):
     Signals
     -------
     changed()
-        Another layer is watched, or the specimen is another one.
+        Another layer is watched, or the specimen has changed.
 
     Notes
     -----
-    Whatever is under way is let finish first, and what was drawn is kept until an analysis shows it. So
-    nothing is lost when mask and specimen are painted quickly one after the other.
+    Running work is finished first, and the painted mask is kept until an analysis contains it, so that
+    nothing is lost when mask and specimen are painted in quick succession.
     """
 
     changed = Signal()
@@ -50,14 +50,14 @@ class SpecimenEdits(QObject):
 
     @property
     def layer(self) -> Labels | None:
-        """The specimen layer of the current image, if there is one."""
+        """The specimen layer of the current image, if any."""
         image_state = self._session.current
         layer = image_state.group.get("specimen") if image_state is not None else None
         return layer if isinstance(layer, Labels) else None
 
     @property
     def by_user(self) -> bool:
-        """Whether the current specimen was drawn by a person."""
+        """Whether the user has drawn the current specimen."""
         image_state = self._session.current
         return (
             image_state is not None
@@ -66,7 +66,7 @@ class SpecimenEdits(QObject):
         )
 
     def draw(self) -> None:
-        """Show the specimen and take the brush."""
+        """Show the specimen layer and activate the brush."""
         layer = self.layer
         if layer is not None:
             layer.visible = True
@@ -76,7 +76,7 @@ class SpecimenEdits(QObject):
             self._session.viewer.layers.selection.active = layer
 
     def as_found(self) -> None:
-        """Go back to the specimen that the image shows."""
+        """Return to the automatic specimen mask."""
         image_state = self._session.current
         if image_state is not None and image_state.analysis is not None and self.by_user:
             self._session.follow(image_state, reanalyse_after_specimen_edit(image_state.analysis, None))
@@ -101,7 +101,7 @@ class SpecimenEdits(QObject):
             self._watcher = None
 
     def _on_drawn(self, data: NDArray[Any]) -> None:
-        """Take over what was drawn, unless the layer only shows what the analysis says."""
+        """Apply the drawn mask, unless it is that of the analysis."""
         if self._differs(data):
             self._drawn = np.array(data)
             self._follow()
@@ -120,7 +120,7 @@ class SpecimenEdits(QObject):
             session.follow(image_state, reanalyse_after_specimen_edit(image_state.analysis, drawn))
 
     def _differs(self, data: NDArray[Any]) -> bool:
-        """Whether a mask says something else than the analysis; one that holds nothing does."""
+        """Whether a mask differs from that of the analysis; an empty mask does."""
         image_state = self._session.current
         if image_state is None or image_state.analysis is None:
             return False
@@ -134,6 +134,6 @@ class SpecimenEdits(QObject):
 
 
 def specimen_edits(session: Session) -> SpecimenEdits:
-    """Return the session's own, the same for every dock."""
+    """Return the one object of the session, which all docks share."""
     found = session.findChild(SpecimenEdits)
     return found if isinstance(found, SpecimenEdits) else SpecimenEdits(session)

@@ -1,4 +1,4 @@
-"""Spotlight: what was chosen stands out in every picture; the rest steps back."""
+"""Spotlight: emphasise the selection in all layers, and dim the rest."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ..session.image_state import ImageState
 from ..session.runner import Runner
 from ..session.selection import Selection
 
-#: Opacity of the maps of components that were not chosen, as a share of their own.
+#: Factor on the opacity of the maps of components that are not selected.
 DIMMED = 0.15
 ROLES = ("fringes", "choice", "phase", "region", "selected", "pattern", "angle")
 
 
 class Spotlight(QObject):
-    """Shows a choice on the layers; its inverse transform is worked out off the GUI thread.
+    """Shows a selection on the layers; its inverse transform is computed outside the GUI thread.
 
     Signals
     -------
     profile_shown()
-        The masked profile is that of a region, or again that of the spots.
+        The masked profile has become that of a region, or again that of the spots.
     """
 
     profile_shown = Signal()
@@ -45,11 +45,11 @@ class Spotlight(QObject):
 
     @property
     def runner(self) -> Runner:
-        """The runner of the pictures of a choice."""
+        """The runner that computes the pictures of a selection."""
         return self._runner
 
     def put_on(self, image_state: ImageState, chosen: Selection) -> None:
-        """Let a choice stand out."""
+        """Emphasise a selection."""
         self._image_states = image_state
         self._select_points(image_state, chosen)
         self._hide_rings(image_state)
@@ -63,13 +63,13 @@ class Spotlight(QObject):
             self._runner.start(_pictures(image_state.analysis, plane, spots, grains, *asked))
 
     def show_phase(self, image_state: ImageState, phase: str, scale: float) -> None:
-        """Draw the rings of a phase with (hkl), where they lie by the image's own calibration.
+        """Draw the rings of a phase with (hkl), at their positions by the calibration of the image.
 
         Parameters
         ----------
-        image_state : Findings
+        image_state : ImageState
         phase : str
-            Its id.
+            Id of the phase.
         scale : float
             Factor on the measured d that fits the phase best.
         """
@@ -78,7 +78,7 @@ class Spotlight(QObject):
             self._show_rings(image_state, wanted, scale, compared=False)
 
     def compare(self, image_state: ImageState, phase: Phase | None) -> None:
-        """Draw the rings of any phase, where they lie by the scale that is known; None takes them away."""
+        """Draw the rings of any phase, at their positions by the known scale; None removes them."""
         image_state.group.remove("compare")
         if phase is not None and image_state.analysis is not None:
             geometry = image_state.analysis.geometry
@@ -93,13 +93,13 @@ class Spotlight(QObject):
             image_state.group.show([layer])
 
     def show_region(self, image_state: ImageState, region: SpectrumRegion) -> None:
-        """Show the fringes and the profile of what lies in a region of reciprocal space."""
+        """Show the fringes and the profile of a region of reciprocal space."""
         if image_state.analysis is not None:
             self._image_states = image_state
             self._runner.start(_region_pictures(image_state.analysis, region))
 
     def put_out(self, image_state: ImageState) -> None:
-        """Show everything alike again."""
+        """Show all layers as without a selection."""
         self._runner.cancel()
         self._image_states = None
         if image_state.analysis is not None and self._previewing:
@@ -123,7 +123,7 @@ class Spotlight(QObject):
             points.selected_data = {i for i, spot in enumerate(ids) if spot in chosen.spots}
 
     def _hide_rings(self, image_state: ImageState) -> None:
-        """Take away the rings of all peaks, whose labels would meet those of the choice."""
+        """Hide the rings of all peaks, whose labels would overlap those of the selection."""
         rings = image_state.group.get("rings")
         if rings is not None:
             rings.metadata[KEY].setdefault("own_visible", rings.visible)
@@ -138,7 +138,7 @@ class Spotlight(QObject):
             layer.opacity = own if set(component.grains) <= set(chosen.grains) else DIMMED * own
 
     def _grains_alone(self, image_state: ImageState, chosen: Selection) -> set[int]:
-        """Chosen grains whose component has others too, which its map would show as well."""
+        """Selected grains whose component has other grains, which its map would show as well."""
         whole = [set(c.grains) for c in image_state.components if set(c.grains) <= set(chosen.grains)]
         return set(chosen.grains).difference(*whole)
 
@@ -166,7 +166,7 @@ def _pictures(
 ) -> Generator[Step, None, None]:
     layers = chosen_layers(analysis, plane, spots, grains)
     pattern = indexed_layers(analysis, plane, indexed, candidate) if indexed is not None else ()
-    if pattern and len(spots) > 1:  # (hkl) at the spots, where rings with d would only be in the way
+    if pattern and len(spots) > 1:  # (hkl) at the spots instead of rings with d
         layers = tuple(layer for layer in layers if role_of(layer) != "choice")
     layers += pattern
     yield Step("choice", 1, 1, Shown(spots, layers))

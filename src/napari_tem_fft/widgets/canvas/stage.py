@@ -1,4 +1,4 @@
-"""Stage: the one image that is shown with what was made of it, how it is drawn, where the camera looks."""
+"""Stage: show one image with its results, control how it is drawn, and move the camera."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ..session.image_state import ImageState
 from ..session.source import bring_back, hide, is_hidden, is_source
 from .tools import words_of
 
-#: What is flown to has this share of the window's shorter side.
+#: An object that the camera moves to takes up this share of the window's shorter side.
 SHARE = 0.35
-#: Share of the window that is filled by what it is fitted to.
+#: Share of the window that is filled when the camera is fitted to something.
 MARGIN = 0.97
 Space = Literal["real", "reciprocal", "both"]
 SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
 
 
 class ViewButtons(QWidget):
-    """Buttons that fly to the micrograph, to its FFT, or so far off that both are seen.
+    """Buttons that move the camera to the micrograph, to its FFT, or to both.
 
     Signals
     -------
     wanted(str)
-        Where to fly to.
+        What to look at.
     """
 
     wanted = Signal(str)
@@ -54,7 +54,7 @@ class ViewButtons(QWidget):
 
 
 def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, space: Space) -> None:
-    """Fly to an image, to its FFT, or so far off that both are seen; to the image where there is no FFT."""
+    """Move the camera to an image, its FFT, or both; to the image if there is no FFT."""
     group = image_state.group if image_state is not None else None
     fft = group.get("fft") if group is not None else None
     around = [group.get(role) for role in ("legend", "key")] if group is not None else []
@@ -64,7 +64,7 @@ def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, s
         if not here and each is viewer and fft is None:
             here = [image]
         if here:
-            # not by napari's own fit, which fails for images beside a stack
+            # napari's own fit fails for images next to a stack
             corners = np.concatenate([layer.extent.world[:, -2:] for layer in here])
             _fit(each, np.nanmin(corners, axis=0), np.nanmax(corners, axis=0))
 
@@ -72,9 +72,9 @@ def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, s
 def fly_to(
     viewer: ViewerModel, place: tuple[float, float], size: float, including: Layer | None = None
 ) -> None:
-    """Look at a place (y, x) of the micrograph so that something of a size, in nm, is well seen.
+    """Move the camera to a position (y, x) of the micrograph so that an object of a size, in nm, fits well.
 
-    With a layer to include, so that the place and the whole layer are seen.
+    If a layer to include is given, the position and the whole layer are visible.
     """
     reach = size * (1.0 if including is not None else MARGIN / SHARE) / 2
     low, high = np.subtract(place, reach), np.add(place, reach)
@@ -85,14 +85,14 @@ def fly_to(
 
 
 def _fit(viewer: ViewerModel, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
-    """Look at what lies between two corners (y, x) of the world."""
+    """Fit the camera to the rectangle between two corners (y, x) in world coordinates."""
     zoom = float(np.min(np.array(viewer.canvas.size) / np.maximum(high - low, 1e-3)))
     viewer.scene.camera.center = (0.0, *((low + high) / 2).tolist())
     viewer.scene.camera.zoom = MARGIN * zoom
 
 
 def sees_whole(viewer: ViewerModel, layer: Layer) -> bool:
-    """Whether a layer that is shown lies in the camera's field with all its corners."""
+    """Whether a visible layer is completely in the camera's field."""
     if layer not in viewer.layers or not layer.visible:
         return False
     field = np.array(viewer.canvas.size) / viewer.scene.camera.zoom / 2
@@ -100,19 +100,19 @@ def sees_whole(viewer: ViewerModel, layer: Layer) -> bool:
     return bool(np.all(off <= field))
 
 
-#: Something that takes more than this share of the image's shorter side is not flown farther off for: around
-#: it there is nothing to be seen.
+#: The camera does not zoom out for an object larger than this share of the image's shorter side, because
+#: there is nothing to see around it.
 LARGEST = 0.4
 
 
 class Stage(QObject):
-    """Shows one image of a viewer, hides the others, and keeps it in sight until the user moves the camera.
+    """Shows one image of a viewer, hides the others, and keeps it in view until the user moves the camera.
 
     Parameters
     ----------
     viewer : ViewerModel
     states : callable
-        Gives what is known of all images.
+        Returns the states of all images.
     """
 
     def __init__(self, viewer: ViewerModel, states: Callable[[], Iterable[ImageState]]) -> None:
@@ -133,7 +133,7 @@ class Stage(QObject):
         return image if viewer is not None and image in viewer.layers else None
 
     def show(self, image: Image | None) -> None:
-        """Show an image and its layers as the user left them, hide all others, and look at it."""
+        """Show an image and its layers as the user left them, hide all others, and move the camera to it."""
         viewer = self._viewer()
         if viewer is None or image is None:
             self._image = None
@@ -156,21 +156,21 @@ class Stage(QObject):
         self.look("both")
 
     def look(self, space: Space) -> None:
-        """Fly to the image, to its FFT, or so far off that both are seen."""
+        """Move the camera to the image, its FFT, or both."""
         viewer, image = self._viewer(), self.image
         if viewer is not None and image is not None:
             look_at(viewer, image, self._state(), space)
             self._space = space
 
     def refit(self) -> None:
-        """Look again at what was looked at last, unless the user has moved the camera since."""
+        """Repeat the last fit of the camera, unless the user has moved it since."""
         if self._space is not None:
             self.look(self._space)
 
     def fly_to(self, place: tuple[float, float], size: float) -> None:
-        """Look at a place (y, x) of the image so that something of a size, in nm, is well seen.
+        """Move the camera to a position (y, x) of the image so that an object of a size, in nm, fits well.
 
-        An FFT that is seen whole beside the image stays so: there is the pattern of what was chosen.
+        An FFT that is completely visible next to the image stays so, because it shows the selected pattern.
         """
         viewer, image, self._space = self._viewer(), self.image, None
         if viewer is not None and image is not None:
@@ -202,19 +202,19 @@ class Stage(QObject):
             self._space = None
 
 
-#: Images with lattice fringes, beside the micrographs.
+#: Roles of layers with lattice fringes, in addition to the micrographs.
 ROLES = ("ifft", "fringes")
-#: Most pixels (a side) that are averaged for one of the screen: each costs the graphics card a look.
+#: Largest number of pixels (per side) that are averaged for a pixel of the screen; each is a texture lookup.
 MOST = 16
 #: Milliseconds after the last step of a zoom.
 SOON = 40
 
 
 class Reduction(QObject):
-    """Lets napari average as many pixels as fall on one of the screen, at every zoom.
+    """Lets napari average the image pixels that fall on one pixel of the screen, at every zoom.
 
-    Drawn pixel by pixel, or between the nearest ones, fringes of a few pixels beat with the screen's and look
-    like others that are not there. An interpolation that the user has chosen is left alone.
+    With nearest or linear interpolation, fringes of a few pixels cause moire patterns on the screen. An
+    interpolation that the user has chosen is not changed.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ class Reduction(QObject):
         viewer.layers.events.inserted.connect(self._on_changed)
 
     def follow(self) -> None:
-        """Average as the present zoom asks for."""
+        """Average as needed for the present zoom."""
         viewer = self._viewer()
         if viewer is None or viewer.dims.ndisplay != 2:
             return
@@ -256,14 +256,14 @@ class Reduction(QObject):
 
 
 def pixels_on_one(pixel_size: float, zoom: float) -> int:
-    """Pixels (a side) of an image that fall on one of the screen, 1 to `MOST`.
+    """Number of image pixels (per side) that fall on one pixel of the screen, 1 to `MOST`.
 
     Parameters
     ----------
     pixel_size : float
-        In the viewer's world.
+        In world units.
     zoom : float
-        Pixels of the screen for one unit of the world.
+        Pixels of the screen per world unit.
 
     Examples
     --------
@@ -280,6 +280,6 @@ def _has_fringes(layer: Any) -> bool:
 
 
 def _as_opened(layer: Image) -> str:
-    """Interpolation that nobody has chosen: napari's own readers show the pixels, this plugin's do not."""
+    """The default interpolation, which differs between napari's readers and those of this plugin."""
     own = "grey_range" in layer.metadata.get(KEY, {})
     return "linear" if own or not is_source(layer) else "nearest"

@@ -1,4 +1,4 @@
-"""Tools: what a click, a drag or a key does in the FFT while one of them is in hand."""
+"""Tools: what a click, a drag or a key does in the FFT while a tool is active."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .cursor import spot_at
 Tool = Literal["look", "add", "remove", "angle", "line", "circle", "ring", "wedge"]
 Action = Literal["show", "remove", "keep", "bring back"]
 REGIONS: tuple[RegionKind, ...] = ("circle", "ring", "wedge")
-#: A drag shorter than this, in 1/nm, draws no region.
+#: Shortest drag, in 1/nm, that draws a region.
 SMALLEST_DRAG = 0.02
-#: A spot added by hand of less signal over noise than this is commented on where no others were found: one
-#: place in e^8 of a spectrum of noise has more.
+#: If no other spots were found, an added spot with a lower SNR than this gets a comment: one position in e^8
+#: of a noise spectrum has a higher one.
 CLEAR_SNR = 8.0
 
 
 class Tools(QObject):
-    """The tool in hand, for clicks and drags in the viewers of one session.
+    """The active tool, for clicks and drags in the viewers of a session.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class Tools(QObject):
     Signals
     -------
     changed()
-        Another tool was taken, or what regions are for.
+        The active tool, or the action for regions, has changed.
     said(str)
-        What the tool in hand has found, or is waiting for.
+        A message about what the tool has found, or is waiting for.
     """
 
     changed = Signal()
@@ -56,11 +56,11 @@ class Tools(QObject):
         self._adding: set[int] | None = None
 
     def follow_session(self) -> None:
-        """Hear what edits give, once the session's signals are there."""
+        """Connect to the results of edits, once the signals of the session exist."""
         self._session.found.connect(self._on_found)
 
     def _on_found(self) -> None:
-        """Tell of the spot that was added, and whether it is more than noise."""
+        """Report the spot that was added, and whether it is more than noise."""
         image_state: ImageState | None = self._session.current
         if self._adding is None or image_state is None:
             return
@@ -71,11 +71,11 @@ class Tools(QObject):
             self.said.emit(added_words(new[0], min(found, default=CLEAR_SNR)))
 
     def follow(self, viewer: ViewerModel) -> None:
-        """Take the mouse in a viewer; in a panel's too."""
+        """Listen to the mouse in a viewer, including that of a panel."""
         viewer.mouse_drag_callbacks.append(self._on_drag)
 
     def take(self, tool: Tool) -> None:
-        """Take another tool in hand; a brush is laid down."""
+        """Activate a tool; an active brush is deactivated."""
         self.tool, self._first = tool, None
         mask = self._session.current.group.get("mask") if self._session.current is not None else None
         if mask is not None and tool != "look":
@@ -84,7 +84,7 @@ class Tools(QObject):
         self.changed.emit()
 
     def for_regions(self, action: Action) -> None:
-        """Say what is to be done with the spots in a region."""
+        """Set the action for the spots in a region."""
         self.action = action
         self.changed.emit()
 
@@ -109,7 +109,7 @@ class Tools(QObject):
             self._click(start)
 
     def _frequency(self, viewer: ViewerModel, world: Sequence[float]) -> tuple[float, float] | None:
-        """Frequency at a place in the diffractogram; None outside of it."""
+        """Frequency at a position in the diffractogram; None outside."""
         image_state: ImageState | None = self._session.current
         fft = image_state.group.get("fft") if image_state is not None else None
         if image_state is None or image_state.analysis is None or fft is None or fft not in viewer.layers:
@@ -155,7 +155,7 @@ class Tools(QObject):
     def _draw(
         self, viewer: ViewerModel, event: Any, start: tuple[float, float]
     ) -> Generator[None, None, None]:
-        """Span a region while the mouse is dragged, and do with it what was asked for."""
+        """Draw a region while the mouse is dragged, and apply the action to it."""
         camera = viewer.scene.camera
         pan, camera.mouse_pan = camera.mouse_pan, False
         self._session.pick(None)
@@ -187,7 +187,7 @@ class Tools(QObject):
         return region
 
     def _apply(self, region: SpectrumRegion) -> None:
-        """Do with a region what it was drawn for."""
+        """Apply the action to a region."""
         image_state: ImageState = self._session.current
         inside = region.spots_inside(image_state.spots)
         if self.action == "show":
@@ -220,26 +220,26 @@ _HELP: dict[Tool, str] = {
 
 
 def _same_side(g: tuple[float, float], near: tuple[float, float]) -> tuple[float, float]:
-    """The member of the pair +g, -g that is on the side of another frequency."""
+    """The member of the pair +g, -g that is on the same side as another frequency."""
     return g if np.dot(g, near) >= 0 else (-g[0], -g[1])
 
 
 def added_words(spot: Spot, weakest: float) -> str:
-    """A spot that was added by hand, with a comment if it is weaker than all that were found."""
+    """Describe an added spot, with a comment if it is weaker than all that were found."""
     words = f"spot {spot.id} added: {spacing(spot.d, spot.d_sigma, length_unit())}, SNR {spot.snr:.1f}"
     doubt = "; weaker than any found spot: it may be noise" if spot.snr < weakest else ""
     return f"{words}{doubt}; Undo takes it away"
 
 
 def angle_words(a: tuple[float, float], b: tuple[float, float]) -> str:
-    """The angle between two frequencies and the ratio of their lengths, for the user."""
+    """Describe the angle between two frequencies and the ratio of their lengths."""
     la, lb = float(np.hypot(*a)), float(np.hypot(*b))
     da, db = (spacing(1 / each, unit=length_unit()) for each in (la, lb))
     text = f"{angle_between(a, b):.2f}° between d = {da} and d = {db}"
     return f"{text}, ratio {max(la, lb) / min(la, lb):.4f}"
 
 
-#: Key (napari's notation) and words for each thing that has one.
+#: Key (in napari's notation) and description of each action.
 KEYS: dict[str, tuple[str, str]] = {
     "run": ("Shift-R", "run"),
     "real": ("Shift-I", "look at the image"),
@@ -260,12 +260,12 @@ KEYS: dict[str, tuple[str, str]] = {
 
 
 def words_of(name: str) -> str:
-    """The key in brackets, for a tooltip; empty for what has none."""
+    """The key of an action in brackets, for a tooltip; empty if it has none."""
     return f" ({_key_text(KEYS[name][0])})" if name in KEYS else ""
 
 
 def list_of_keys() -> str:
-    """Rich text: a table of all keys."""
+    """A table of all keys, as rich text."""
     rows = (
         f"<tr><td><b>{_key_text(key)}</b>&nbsp;&nbsp;</td><td>{words}</td></tr>"
         for key, words in KEYS.values()
@@ -274,7 +274,7 @@ def list_of_keys() -> str:
 
 
 def bind(viewer: ViewerModel, name: str, method: Callable[..., object], *arguments: object) -> None:
-    """Bind a viewer's key to a method, as long as its object lives; a later one takes over."""
+    """Bind a key of a viewer to a method as long as its object exists; a later binding replaces it."""
     known = WeakMethod(method)
 
     def describe_key(viewer: Any) -> None:
