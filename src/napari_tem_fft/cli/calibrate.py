@@ -29,7 +29,7 @@ from ..io.exchange.calibration_profile import (
     setting_words,
 )
 from . import main as cli
-from .common import FAILED, OK, UsageError, add_debug, add_image, failure
+from .common import FAILED, OK, UsageError, add_debug, add_image, argument_type, failure
 from .output import table
 
 ABOUT = """\
@@ -71,7 +71,7 @@ def add_command(commands: Any, name: str) -> None:
         metavar="H,K,L",
         action="append",
         default=[],
-        type=_hkl,
+        type=argument_type(miller),
         help="its reflection, one for each spot",
     )
     parser.add_argument(
@@ -116,13 +116,6 @@ def run(args: argparse.Namespace) -> int:
         failure(args.file, error, args.debug)
         return FAILED
     return OK
-
-
-def _hkl(text: str) -> tuple[int, int, int]:
-    try:
-        return miller(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _offered(name: str) -> Path:

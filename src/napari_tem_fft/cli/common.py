@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.image.calibration import UNCERTAINTY, stated_uncertainty
 from ..core.text import UNITS, LengthUnit, printable
@@ -17,6 +17,7 @@ from ..io.figures.picture import DPI, FORMATS, PANELS, PictureOptions
 if TYPE_CHECKING:
     from ..core.parameters import Parameter
 
+T = TypeVar("T")
 _METAVARS = {"nm": "NM", "1/nm": "1/NM", "%": "PERCENT", "deg": "DEG", "sigma": "SIGMA"}
 OK, FAILED, USAGE, STOPPED = 0, 1, 2, 130
 
@@ -108,15 +109,15 @@ def add_picture(parser: argparse.ArgumentParser, panels: bool = True) -> None:
     """Options of the picture, in a group; `picture_options` takes them together."""
     picture = parser.add_argument_group("picture")
     picture.add_argument(
-        "--picture", metavar="FORMAT,...", type=_formats, default=PictureOptions().formats,
+        "--picture", metavar="FORMAT,...", type=argument_type(_formats), default=PictureOptions().formats,
         help=f"formats: {', '.join(FORMATS)} (default: png); text stays text in svg and pdf",
     )  # fmt: skip
     picture.add_argument(
-        "--dpi", metavar="N", type=_dpi, default=DPI, help=f"pixels per inch (default: {DPI})"
+        "--dpi", metavar="N", type=argument_type(_dpi), default=DPI, help=f"pixels per inch (default: {DPI})"
     )
     if panels:
         picture.add_argument(
-            "--panels", metavar="PANEL,...", type=_panels, default=PANELS,
+            "--panels", metavar="PANEL,...", type=argument_type(_panels), default=PANELS,
             help=f"only these parts of the overview: {', '.join(PANELS)} (default: all)",
         )  # fmt: skip
 
@@ -126,29 +127,34 @@ def picture_options(args: argparse.Namespace) -> PictureOptions:
     return PictureOptions(getattr(args, "panels", PANELS), args.picture, args.dpi)
 
 
+def argument_type(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """The type of an option: its errors are shown as the parser says them."""
+
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parsed
+
+
 def _formats(text: str) -> tuple[Any, ...]:
-    return _checked(lambda: PictureOptions(formats=_listed(text))).formats
+    return PictureOptions(formats=_listed(text)).formats
 
 
 def _panels(text: str) -> tuple[Any, ...]:
-    return _checked(lambda: PictureOptions(panels=_listed(text))).panels
+    return PictureOptions(panels=_listed(text)).panels
 
 
 def _dpi(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of pixels per inch, such as 300")
-    return _checked(lambda: PictureOptions(dpi=int(text))).dpi
+        raise ValueError(f"{text!r} is no whole number of pixels per inch, such as 300")
+    return PictureOptions(dpi=int(text)).dpi
 
 
 def _listed(text: str) -> tuple[Any, ...]:
     return tuple(part.strip().lower() for part in text.split(",") if part.strip())
-
-
-def _checked(make: Callable[[], PictureOptions]) -> PictureOptions:
-    try:
-        return make()
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_uncertainty(group: Any) -> None:
@@ -157,17 +163,14 @@ def add_uncertainty(group: Any) -> None:
     group.add_argument(
         f"--{UNCERTAINTY.name.replace('_', '-')}",
         metavar="PERCENT",
-        type=_percent,
+        type=argument_type(_percent),
         help=f"{UNCERTAINTY.field.help} (default: {default})".replace("%", "%%"),
     )
 
 
 def _percent(text: str) -> float:
     """A stated uncertainty in per cent."""
-    try:
-        stated_uncertainty(float(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    stated_uncertainty(float(text))
     return float(text)
 
 

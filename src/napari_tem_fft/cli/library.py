@@ -18,7 +18,7 @@ from ..io.phases.entry import export_entries, phase_of_entry
 from ..io.phases.library import ImportReport, LibraryLine, PhaseDatabase, library_path
 from ..io.phases.library_import import LibraryRow, Refusal, library_rows
 from ..io.phases.optimade import PROVIDERS, OptimadeQuery, fetched_rows
-from .common import FAILED, OK, Formatter, UsageError, add_unit, say
+from .common import FAILED, OK, Formatter, UsageError, add_unit, argument_type, say
 from .output import cell_text, phase_lines, table
 
 LIBRARY_COMMANDS = ("import", "fetch", "search", "show", "use", "remove", "export")
@@ -69,11 +69,22 @@ def library_parser() -> argparse.ArgumentParser:
     search.add_argument(
         "words", nargs="*", metavar="WORD", help="parts of id, name, formula, group or source"
     )
+    numbers = argument_type(parse_numbers)
     search.add_argument("--elements", metavar="LIST", help='such as "Li, F, +O, -Na"')
     search.add_argument(
-        "--cell", metavar="NM", type=_numbers, default=(), help="edges in nm, then angles, comma-separated"
+        "--cell",
+        metavar="NM",
+        type=numbers,
+        default=(),
+        help="edges in nm, then angles, comma-separated",
     )
-    search.add_argument("--d", metavar="NM", type=_numbers, default=(), help="strong lattice spacings in nm")
+    search.add_argument(
+        "--d",
+        metavar="NM",
+        type=numbers,
+        default=(),
+        help="strong lattice spacings in nm",
+    )
     search.add_argument("--tolerance", metavar="PERCENT", type=float, default=1.5, help="(default: 1.5 %%)")
     search.add_argument("--state", choices=("ok", "warning", "refused"), help="only entries of this state")
     search.add_argument("--limit", metavar="N", type=int, default=50, help="lines shown (default: 50)")
@@ -102,13 +113,6 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", metavar="S", type=float, default=30.0, help="seconds an answer may take (default: 30)"
     )
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return parse_numbers(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _import(args: argparse.Namespace, database: PhaseDatabase) -> int:
