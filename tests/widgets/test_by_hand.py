@@ -359,7 +359,7 @@ def test_spots_are_edited_by_clicks_and_the_words_follow(hand, films):
     hand.click(hand.place_of(state, spot.g))
     hand.until(lambda: not state.spots[0].enabled)
     hand.rest()
-    assert "counts no longer" in dock.spots.said.text()
+    assert "deleted" in dock.spots.said.text()
     hand.press(dock.spots.undo)
     hand.until(lambda: state.spots[0].enabled)
     hand.rest()

@@ -252,7 +252,7 @@ def test_undo_takes_back_what_was_said_of_the_edit(dock, small, run):
     spot = small.spots[0]
     dock.session.tools.take("remove")
     run(dock.session, lambda: dock.session.tools._click(spot.g))
-    assert "counts no longer" in dock.spots.said.text()
+    assert "deleted" in dock.spots.said.text()
     run(dock.session, lambda: QTest.mouseClick(dock.spots.undo, Qt.MouseButton.LeftButton))
     assert dock.spots.said.text() == "" and small.spots[0].enabled
 

@@ -126,10 +126,10 @@ class Tools(QObject):
             self._session.edits.point(g)
             self._adding = {each.id for each in image_state.spots}
         elif self.tool == "add" and spot is not None:
-            self.said.emit(f"spot {spot.id} is there already")
+            self.said.emit(f"spot {spot.id} exists already")
         elif self.tool == "remove" and spot is not None:
             self._session.edits.enable([spot.id], False)
-            self.said.emit(f"spot {spot.id} counts no longer; Undo brings it back")
+            self.said.emit(f"spot {spot.id} deleted; Undo restores it")
         elif self.tool == "angle":
             self._measure_angle(image_state, g if spot is None else _same_side(spot.g, g))
 
@@ -209,13 +209,13 @@ class Tools(QObject):
 
 _HELP: dict[Tool, str] = {
     "look": "",
-    "add": "click where a spot is missing: it is looked for nearby and refined",
-    "remove": "click a spot that is no reflection",
+    "add": "click where a spot is missing; the maximum nearby is refined",
+    "remove": "click the spot to delete",
     "angle": "click two spots",
-    "line": "drag from one end to the other; ends near a spot, or near g = 0, are taken to be there",
-    "circle": "press in the middle of a disk and drag to its rim",
-    "ring": "press at one edge of an annulus and drag to the other",
-    "wedge": "press at one corner of a sector and drag to the opposite one",
+    "line": "drag from one end to the other; ends snap to spots and to g = 0",
+    "circle": "press in the centre of the disk and drag to its edge",
+    "ring": "press at one edge of the annulus and drag to the other",
+    "wedge": "press at one corner of the sector and drag to the opposite one",
 }
 
 
@@ -253,7 +253,7 @@ KEYS: dict[str, tuple[str, str]] = {
     "circle": ("Shift-C", "disk"),
     "ring": ("Shift-O", "annulus"),
     "wedge": ("Shift-W", "sector"),
-    "deselect": ("Escape", "end the selection, and lay the tool down"),
+    "deselect": ("Escape", "clear the selection, and deactivate the tool"),
     "undo": ("Control-Z", "undo, on the mask"),
     "redo": ("Control-Shift-Z", "redo, on the mask"),
 }

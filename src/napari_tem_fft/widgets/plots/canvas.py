@@ -1,4 +1,4 @@
-"""A matplotlib canvas in napari's colours, with a toolbar whose icons can be seen in any theme."""
+"""A matplotlib canvas in the colours of napari's theme, with a toolbar whose icons match it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from qtpy.QtCore import QSize, QTimer
 from qtpy.QtGui import QColor, QPalette, QShowEvent
 from qtpy.QtWidgets import QWidget
 
-#: Pictures that are kept, and the pixels around a text that are kept with it.
+#: Number of pictures in the cache, and margin around a text in pixels.
 KEPT, MARGIN = 2000, 2
 Picture = tuple[NDArray[np.uint8], tuple[int, int]]
 
 
 class QuickText(Text):
-    """Text whose picture is kept: laying it out takes a hundred times as long as copying pixels.
+    """Text that is drawn from a cached picture, because its layout takes a hundred times as long.
 
-    In files of lines it is the text itself.
+    In vector graphics it is drawn as ordinary text.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class QuickText(Text):
     x, y : float
     text : str
     transform : Transform
-        Of x and y.
+        Transform of x and y.
     clip_on : bool
-        Whether the axes' edges cut it.
+        Whether it is clipped at the edges of the axes.
     **style
-        Properties of matplotlib's `Text`, each a number or a word.
+        Properties of matplotlib's `Text`, as numbers or strings.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class QuickText(Text):
         axes.add_artist(self)
 
     def ready(self) -> bool:
-        """Whether its picture for the canvas is there."""
+        """Whether the picture for the canvas is in the cache."""
         figure = self.get_figure(root=True)
         return figure is not None and (figure.dpi, *self._looks) in _pictures
 
     def draw(self, renderer: RendererBase) -> None:
-        """Copy the text's picture, after making it if need be."""
+        """Copy the picture of the text; create it if needed."""
         if not isinstance(renderer, RendererAgg):
             super().draw(renderer)
             return
@@ -82,20 +82,20 @@ class QuickText(Text):
 
 
 def picture_of(dpi: float, looks: tuple[Any, ...]) -> Picture:
-    """Picture of a text.
+    """Render a text to a picture.
 
     Parameters
     ----------
     dpi : float
     looks : tuple
-        The text, then pairs of the names of properties of `Text` and their values.
+        The text, followed by pairs of names and values of properties of `Text`.
 
     Returns
     -------
     pixels : ndarray of uint8, shape (y, x, 4)
-        From the lowest row up.
+        Rows from bottom to top.
     start : tuple of int, (x, y)
-        Where they begin from the text's anchor, to the right and up.
+        Offset of the first pixel from the anchor of the text, to the right and up.
     """
     key = (dpi, *looks)
     if key not in _pictures:
@@ -118,19 +118,19 @@ def _drawn(dpi: float, words: str, style: dict[str, Any]) -> Picture:
 
 
 _pictures: dict[tuple[Any, ...], Picture] = {}
-#: matplotlib reads formulas with one parser for all threads, and the first text is made off the GUI thread.
+#: matplotlib parses formulas with one parser for all threads, and the first text is rendered in a thread.
 _drawing = Lock()
 
 
-#: Seconds for new texts in one drawing.
+#: Seconds that one drawing spends on new texts.
 AT_ONCE = 0.02
-#: Buttons of matplotlib's toolbar for what the docks' own controls do, and those for which there is no room.
+#: Buttons of matplotlib's toolbar that are removed: the docks have own controls, or there is no room.
 LEFT_OUT = (None, "Back", "Forward", "Subplots", "Customize", "Save")
 
 
 @dataclass(frozen=True, slots=True)
 class PlotColours:
-    """Colours of a napari theme as matplotlib takes them ("#RRGGBB"), and whether it is a dark one."""
+    """Colours of a napari theme in matplotlib's notation ("#RRGGBB"), and whether the theme is dark."""
 
     background: str
     text: str
@@ -140,7 +140,7 @@ class PlotColours:
 
     @classmethod
     def of(cls, theme: str) -> PlotColours:
-        """Take them from the theme of that name."""
+        """Create them from the theme of that name."""
         found = get_theme(theme)
         dark = QColor(found.background.as_hex(format="long")).lightness() < 128
         return cls(
@@ -153,7 +153,7 @@ class PlotColours:
 
 
 class ThemedCanvas(FigureCanvasQTAgg):
-    """Canvas with one figure; subclasses draw in `redraw`, which a change of theme calls too.
+    """Canvas with one figure. Subclasses draw in `redraw`, which is also called when the theme changes.
 
     Parameters
     ----------
@@ -170,47 +170,47 @@ class ThemedCanvas(FigureCanvasQTAgg):
         self._waits = False
         self._rest = QTimer(self, singleShot=True, interval=0)
         self._rest.timeout.connect(self._draw_over)
-        # not at once: where it is pending, matplotlib draws while the window paints what else has changed
+        # not immediately: with a pending draw, matplotlib would draw while the window paints other changes
         self._soon = QTimer(self, singleShot=True, interval=1)
         self._soon.timeout.connect(super().draw_idle)
         self.mpl_connect("draw_event", self._on_drawn)
         self.setMinimumSize(220, 110)
 
     def sizeHint(self) -> QSize:
-        """Return a size that leaves most of the window to the images."""
+        """Return a size that leaves most of the window for the images."""
         return QSize(600, 190)
 
     def set_theme(self, theme: str) -> None:
-        """Draw again in the colours of another theme."""
+        """Redraw in the colours of another theme."""
         self.colours = PlotColours.of(theme)
         self.redraw()
 
     def redraw_all(self) -> None:
-        """Draw anew even what seems to be as it was, after the figure was drawn for something else."""
+        """Redraw everything, after the figure was drawn for another purpose."""
         self._still = None
         self.redraw()
 
     def draw_idle(self) -> None:
-        """Draw soon; when it is seen again, while it is hidden or behind a tab."""
+        """Draw soon, or when the canvas becomes visible again."""
         self._waits = not self.isVisible()
         if not self._waits:
             self._soon.start()
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Draw what has waited."""
+        """Draw if a drawing is pending."""
         super().showEvent(event)  # type: ignore[no-untyped-call]
         if self._waits:
             self.draw_idle()
 
     def redraw(self) -> None:
-        """Draw the figure from what is known."""
+        """Draw the figure from the stored state."""
         self.figure.set_facecolor(self.colours.background)
         self.draw_idle()
 
     def redraw_moving(self, artists: Sequence[Artist]) -> None:
-        """Draw artists that change with the data over axes and numbers, which are drawn anew only if need be.
+        """Draw artists that change with the data over axes and tick labels, which are redrawn only if needed.
 
-        Text is most of the work of a drawing, and most of it is numbers of axes that stay.
+        Text takes most of the time of a drawing, and most of it is tick labels that do not change.
         """
         self._moving = artists
         for artist in artists:
@@ -221,7 +221,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
             self._draw_over()
 
     def _frame_now(self) -> object:
-        """All that axes and numbers depend on."""
+        """Everything that axes and tick labels depend on."""
         axes = [
             (a.get_xlim(), a.get_ylim(), a.get_yscale(), a.axison, a.get_visible()) for a in self.figure.axes
         ]
@@ -233,7 +233,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
             self._draw_moving()
 
     def _draw_moving(self) -> None:
-        """Draw what moves; new texts wait for the next turn where making their pictures takes long."""
+        """Draw the changing artists; new texts wait for the next drawing if rendering them takes too long."""
         self._rest.stop()
         until = perf_counter() + AT_ONCE
         for artist in self._moving:
@@ -248,7 +248,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
         self.update()
 
     def style(self, axes: Axes) -> None:
-        """Give axes the theme's colours."""
+        """Apply the colours of the theme to axes."""
         axes.set_facecolor("none")
         axes.tick_params(colors=self.colours.text, which="both", labelsize=8)
         for spine in axes.spines.values():
@@ -258,7 +258,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
 
 
 class ThemedToolbar(NavigationToolbar2QT):
-    """matplotlib's toolbar with icons in the theme's text colour; made anew when the theme changes.
+    """matplotlib's toolbar with icons in the text colour of the theme; recreated when the theme changes.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ class ThemedToolbar(NavigationToolbar2QT):
         self.setIconSize(QSize(18, 18))
 
     def palette(self) -> QPalette:
-        """Palette of the theme: matplotlib colours its icons by it."""
+        """Palette of the theme, by which matplotlib colours its icons."""
         palette = super().palette()
         palette.setColor(self.backgroundRole(), QColor(self._colours.background))
         palette.setColor(self.foregroundRole(), QColor(self._colours.text))

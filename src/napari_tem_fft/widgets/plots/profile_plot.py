@@ -22,22 +22,22 @@ from ...layers.results import MASK
 from ..canvas.ruler import Measured
 from .canvas import PlotColours, QuickText, ThemedCanvas
 
-#: Peaks that are labelled at most.
+#: Largest number of labelled peaks.
 MOST_LABELS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseLines:
-    """Ticks below the profile: where a phase has its reflections.
+    """Ticks below the profile at the reflections of a phase.
 
     Attributes
     ----------
     name, colour : str
     g : tuple of float, 1/nm
     names : tuple of str
-        (hkl) of each, written beside the ticks where there is room; none where it is empty.
+        (hkl) of each, written next to the ticks if there is room; no names if empty.
     strength : tuple of float
-        The strongest are named first.
+        Strengths of the reflections; the strongest are named first.
     """
 
     name: str
@@ -49,24 +49,24 @@ class PhaseLines:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProfileView:
-    """What the plot shows.
+    """State of the plot.
 
     Attributes
     ----------
     profiles : sequence of RadialProfile
     curves : frozenset of str
-        Those that are drawn.
+        Names of the curves that are drawn.
     above_background : bool
-        Each curve less its background, so that lattice planes stand out; else as measured, with the
-        backgrounds. Either way over its largest value, for the curves differ in size by far.
+        Whether the background is subtracted from each curve, which emphasises lattice planes. Otherwise the
+        curves are drawn as measured, with their backgrounds. All are normalised to their maximum.
     logarithmic : bool
     phases : tuple of PhaseLines
     chosen : tuple of float, 1/nm
-        Frequencies that were picked, each marked by a line.
+        Selected frequencies, each marked by a line.
     names : tuple of str
-        (hkl) of the peaks, in the order of `peaks`, empty where there is none; shown where there is room.
+        (hkl) of the peaks, in the order of `peaks`, or empty strings; shown if there is room.
     unit : {"nm", "angstrom"}
-        Of the numbers.
+        Unit of lengths.
     """
 
     profiles: Sequence[RadialProfile] = ()
@@ -88,21 +88,21 @@ class ProfileView:
         )
 
     def drawn(self) -> list[RadialProfile]:
-        """Curves that are asked for and there."""
+        """The requested curves that exist."""
         return [p for p in self.profiles if p.curve in self.curves and np.isfinite(p.intensity).any()]
 
     def reach(self) -> tuple[float, float]:
-        """Range of g in 1/nm in which any of the curves has a value."""
+        """Range of g in 1/nm that the curves cover."""
         finite = [p.g[np.isfinite(p.intensity)] for p in self.drawn()]
         return (float(min(g[0] for g in finite)), float(max(g[-1] for g in finite))) if finite else (0.0, 1.0)
 
     def peaks(self) -> list[ProfilePeak]:
-        """The most significant peaks of the curves that are drawn, by rising g."""
+        """The most significant peaks of the drawn curves, by rising g."""
         best = sorted(listed_peaks(self.drawn()), key=lambda peak: -peak.significance)[:MOST_LABELS]
         return sorted(best, key=lambda peak: peak.g)
 
     def values(self, profile: RadialProfile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The curve and its background as they are drawn."""
+        """Values of the curve and its background as drawn."""
         base = profile.background if self.above_background else np.zeros_like(profile.background)
         values = profile.intensity - base
         top = max(float(np.nanmax(values)), 1e-12)
@@ -128,14 +128,14 @@ LABEL_WIDTH, LABEL_LENGTH, LABEL_ROOM, ROW = 11.0, 32.0, 42.0, 9.0
 NAMED_WIDTH = 20.0
 #: Letters of a phase's name that have room, and points across of a figure of its (hkl).
 NAME_LETTERS, HKL_LETTER = 11, 4.2
-#: Least share of the height that is the curves': in a low dock labels go first, then rows of phases.
+#: Smallest share of the height for the curves: in a low dock, labels are left out first, then rows of phases.
 CURVES = 0.25
 #: Points left, right, below and above the axes for numbers and names.
 ROOM = (60.0, 6.0, 20.0, 20.0)
 
 
 class ProfilePlot(ThemedCanvas):
-    """Canvas of the profile; a click on a peak or its label chooses it."""
+    """Canvas of the profile; a click on a peak or its label selects it."""
 
     peak_chosen = Signal(object)
 
@@ -151,7 +151,7 @@ class ProfilePlot(ThemedCanvas):
         self.redraw()
 
     def show_view(self, view: ProfileView) -> None:
-        """Draw a view if it is another one; a zoom stays while the curves reach as far as before."""
+        """Draw a view if it has changed; the zoom is kept while the range of the curves is the same."""
         if view.same_as(self.view):
             return
         zoom = self.axes.get_xlim() if self.axes.get_xlim() != self.view.reach() else None
@@ -162,7 +162,7 @@ class ProfilePlot(ThemedCanvas):
             self.axes.set_xlim(zoom)
 
     def redraw(self) -> None:
-        """Draw the view from the beginning; axes are kept, for they are slow to make."""
+        """Redraw the view; the axes are kept, because they are slow to create."""
         for artist in (*self.axes.lines, *self.axes.texts, *self.axes.collections):
             artist.remove()
         self._settle()
@@ -183,7 +183,7 @@ class ProfilePlot(ThemedCanvas):
         self.redraw_moving([*self.axes.lines, *self.axes.texts, *self.axes.collections])
 
     def _settle(self) -> None:
-        """Give the axes all but the room of their numbers; a layout engine takes longer than the drawing."""
+        """Maximise the axes without a layout engine, which would take longer than the drawing."""
         width, height = self.figure.get_size_inches() * 72
         across, up = self._points()
         left, _, bottom, _ = ROOM
@@ -209,11 +209,11 @@ class ProfilePlot(ThemedCanvas):
         self._name_axis(f"d ({sign})", 1.0, "bottom")
 
     def _height_words(self, value: float, _: int) -> str:
-        """Numbers of the axis beside the curves only: names of phases stand below, labels of peaks above."""
+        """Tick labels, only next to the curves: phases are named below them, and peaks are labelled above."""
         return f"{value:.3g}" if self._lowest <= value <= self._highest else ""
 
     def _name_axis(self, name: str, height: float, align: str) -> None:
-        """Write an axis' name before its row of numbers, which costs no row of its own."""
+        """Write the name of an axis in front of its tick labels, so that it needs no extra row."""
         self.axes.annotate(
             name, xy=(0.0, height), xycoords="axes fraction", xytext=(-6, 5 if height else -5),
             textcoords="offset points", ha="right", va=align, fontsize=8, color=self.colours.text,
@@ -229,7 +229,7 @@ class ProfilePlot(ThemedCanvas):
         return styles[curve]
 
     def _draw_d_axis(self) -> None:
-        """Round lattice spacings along the upper edge, at least 30 points apart."""
+        """Label round lattice spacings along the upper edge, at least 30 points apart."""
         low, high = self.view.reach()
         gap = 30 * (high - low) / self._points()[0]
         chosen: list[float] = []
@@ -239,14 +239,14 @@ class ProfilePlot(ThemedCanvas):
         self.upper.set_xticks(chosen, [f"{d * factor(self.view.unit):g}" for d in chosen])
 
     def _shares(self) -> tuple[float, int]:
-        """Share of the height for labels, and how many phases have a row, so that curves keep theirs."""
+        """Share of the height for labels, and number of rows of phases, that leave room for the curves."""
         height = self._points()[1]
         free = (1 - CURVES) * height
         labels = LABEL_ROOM if free >= LABEL_ROOM else 0.0
         return labels / height, min(len(self.view.phases), int((free - labels) / ROW))
 
     def _draw_labels(self) -> None:
-        """The d of each peak above the curves, moved aside where two would overlap, tied by a line."""
+        """Label each peak with its d above the curves, shifted to avoid overlaps, with a connecting line."""
         room = self._shares()[0]
         self._stretch(room)
         for g in self.view.chosen:
@@ -278,7 +278,7 @@ class ProfilePlot(ThemedCanvas):
         return [f"{line}\n{name}" for line, name in zip(lines, names, strict=True)], NAMED_WIDTH
 
     def save(self, path: str) -> None:
-        """Write the plot to a file, PNG or SVG by its name, as it is, in the colours of paper."""
+        """Save the present plot as PNG or SVG, by the file name, in dark colours on white."""
         colours, zoom = self.colours, self.axes.get_xlim()
         try:
             self.colours = replace(PlotColours.of("light"), background="#FFFFFF", text="#000000")
@@ -291,7 +291,7 @@ class ProfilePlot(ThemedCanvas):
             self.axes.set_xlim(zoom)
 
     def _stretch(self, above: float) -> None:
-        """Leave a share of the height free above the curves for the labels, and below for the ticks."""
+        """Reserve a share of the height above the curves for the labels, and below for the ticks."""
         below = ROW * self._shares()[1] / self._points()[1]
         values = np.concatenate([self.view.values(profile)[0] for profile in self.view.drawn()])
         low, high = np.nanmin(values), np.nanmax(values)
@@ -303,7 +303,7 @@ class ProfilePlot(ThemedCanvas):
         self.axes.set_ylim(*((10**bottom, 10**top) if self.view.logarithmic else (bottom, top)))
 
     def _draw_phases(self) -> None:
-        """A row of ticks a phase along the lower edge, named left of the axis, whose numbers stand above."""
+        """Draw a row of ticks per phase along the lower edge, with its name left of the axis."""
         width, height = self._points()
         across = blended_transform_factory(self.axes.transData, self.axes.transAxes)
         for row, phase in enumerate(self.view.phases[: self._shares()[1]]):
@@ -328,7 +328,7 @@ class ProfilePlot(ThemedCanvas):
         return [n for n in order[:MOST_LABELS] if self._has_room(phase, n, low, point)]
 
     def _has_room(self, phase: PhaseLines, number: int, first: float, point: float) -> bool:
-        """Whether nothing of the phase's row stands where a line's (hkl) would."""
+        """Whether the space for the (hkl) of a line in the row of its phase is free."""
         g = phase.g[number]
         letters = sum(c.isdigit() or c == " " for c in phase.names[number])
         end = g + (HKL_LETTER * letters + 5) * point
@@ -361,7 +361,7 @@ class ProfilePlot(ThemedCanvas):
 
 
 def _fitting(name: str) -> str:
-    """A phase's name, cut where it is longer than its room."""
+    """The name of a phase, truncated to the available space."""
     return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 1]}…"
 
 
@@ -376,7 +376,7 @@ POSITIONS = {"nm": "distance (nm)", "1/nm": "distance (nm⁻¹)", "pixel": "dist
 
 
 class LinePlot(ThemedCanvas):
-    """Profile along the line that was drawn last."""
+    """Plot of the profile along the last drawn line."""
 
     def __init__(self, theme: str) -> None:
         super().__init__(theme)
@@ -391,7 +391,7 @@ class LinePlot(ThemedCanvas):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw all anew."""
+        """Redraw everything."""
         self.axes.clear()
         if self.shown is not None:
             profile = self.shown.profile
