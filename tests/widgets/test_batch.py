@@ -63,7 +63,7 @@ def test_a_run_with_the_main_docks_candidates(batch, dock, viewer, qtbot, run):
     table = cells(batch)
     assert len(table) == 5 and table["text.dm4"][0] == "failed" and "pixel size" in table["plain.dm4"][1]
     assert table["c.dm4"][0] in ("analysed", "ambiguous") and table["c.dm4"][1]
-    assert "3 of 5 analysed, 2 failed" in batch.state.text() and batch.run.value() == 5
+    assert "3 of 5 analysed, 2 failed" in batch.state.text() and batch.progress.value() == 5
     assert '"Li2O"' in (batch.run.folder / "run.json").read_text()  # the candidates of the main dock
     open_correct_and_keep(batch, dock, viewer, qtbot, run)
 
@@ -89,7 +89,7 @@ def open_correct_and_keep(batch, dock, viewer, qtbot, run):
     qtbot.waitUntil(batch.correct.isEnabled, timeout=30_000)
     with qtbot.waitSignal(batch.opener.saver.returned, timeout=30_000):
         batch.correct.click()
-    finish(batch, qtbot, batch.state)
+    finish(batch, qtbot, batch.resume)
     assert "(3 before)" in batch.state.text() and cells(batch)["c.dm4"][0] != "failed"
     assert batch.run.records[row_of(batch, "c.dm4")].corrected
 
@@ -151,7 +151,7 @@ def test_a_run_is_cancelled_and_gone_on_with(batch, qtbot, tmp_path):
     qtbot.waitUntil(lambda: not any(map(alive, children)), timeout=60_000)
     done = len(batch.run.records)
     assert 2 <= done < 17
-    finish(batch, qtbot, batch.state)
+    finish(batch, qtbot, batch.resume)
     assert "15 of 17 analysed" in batch.state.text()
 
 
