@@ -91,6 +91,16 @@ def drift_steps(frames: int, frame: Callable[[int], Micrograph]) -> Generator[St
     ------
     ValueError
         If the frames differ in size.
+
+    Examples
+    --------
+    >>> from scipy.ndimage import gaussian_filter
+    >>> from napari_tem_fft.core.image.calibration import Calibration
+    >>> from napari_tem_fft.core.progress import exhaust
+    >>> film = gaussian_filter(np.random.default_rng(0).normal(size=(300, 300)), 4)
+    >>> frames = [Micrograph(film[a:a + 256, :256], Calibration.real(0.1)) for a in (10, 3)]
+    >>> [round(step) for step in exhaust(drift_steps(2, frames.__getitem__)).shifts[1]]
+    [7, 0]
     """
     there = 0.0, 0.0
     shifts: list[Shift] = [there]
@@ -113,27 +123,6 @@ def drift_steps(frames: int, frame: Callable[[int], Micrograph]) -> Generator[St
         shifts.append(there)
         yield Step(f"drift of frame {number + 1} of {frames}", number, frames)
     return Drift(tuple(shifts), tuple(known), _common(shifts, shape))
-
-
-def measure_shift(reference: Micrograph, moved: Micrograph) -> Shift | None:
-    """By how much an image is shifted against another one of the same field.
-
-    Returns
-    -------
-    tuple of float, (y, x), pixels, optional
-        What lies at p in the reference lies at p + shift in the other; None where the two have nothing
-        in common that stands out of the noise.
-
-    Examples
-    --------
-    >>> from scipy.ndimage import gaussian_filter
-    >>> from napari_tem_fft.core.image.calibration import Calibration
-    >>> film = gaussian_filter(np.random.default_rng(0).normal(size=(300, 300)), 4)
-    >>> one, other = (Micrograph(film[a:a + 256, :256], Calibration.real(0.1)) for a in (10, 3))
-    >>> [round(step) for step in measure_shift(one, other)]
-    [7, 0]
-    """
-    return _shift(_spectrum(reference), _spectrum(moved), moved)
 
 
 def _spectrum(micrograph: Micrograph) -> NDArray[np.complex64]:

@@ -9,7 +9,7 @@ import pytest
 from dm_writer import DmImage, encode, write_dm, write_dm_images
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images, read_micrograph, read_micrographs
+from napari_tem_fft.io.readers.dm import read_images, read_micrograph
 
 RAMP = np.arange(16 * 20).reshape(16, 20)
 
@@ -131,7 +131,7 @@ def test_several_images_of_one_file(tmp_path):
         DmImage(RAMP.astype("int32"), 0.03, "nm", name="detail"),
     ]
     path = write_dm_images(tmp_path / "session.dm4", images, thumbnail=True)
-    found = read_micrographs(path)
+    found = read_images(path)
     assert [one.name for one in found] == [
         "session: overview",
         "session: FFT",
@@ -157,8 +157,6 @@ def test_a_stack_gives_the_frame_asked_for(tmp_path):
     assert (frame.name, frame.metadata["frame"]) == ("series [frame 2]", 2)
     with pytest.raises(ReadError, match="a stack of 3 images; choose a frame, 0 to 2"):
         read_micrograph(path)
-    with pytest.raises(ReadError, match="a stack of 3 images; choose a frame"):
-        read_micrographs(path)
     with pytest.raises(ReadError, match="no frame 3; choose one of 0 to 2"):
         read_micrograph(path, frame=3)
     with pytest.raises(ReadError, match="no stack"):
@@ -186,14 +184,14 @@ def test_an_image_beside_a_stack_is_taken(tmp_path):
 )
 def test_other_data_are_refused_by_name(tmp_path, pixels, units, words):
     with pytest.raises(ReadError, match=rf"a\.dm4: there is no micrograph in the file, but {words}"):
-        read_micrographs(write_dm(tmp_path / "a.dm4", pixels, units=units))
+        read_images(write_dm(tmp_path / "a.dm4", pixels, units=units))
 
 
 def test_wavelength_in_nm_is_no_length_of_an_image(tmp_path):
     tags = {"Meta Data": {"Signal": "CL", "Format": "Spectrum image"}}
     path = write_dm(tmp_path / "a.dm4", RAMP.astype("float32"), 0.1, ("\u00b5m", "nm"), tags=tags)
     with pytest.raises(ReadError, match="a line scan of spectra"):
-        read_micrographs(path)
+        read_images(path)
 
 
 @pytest.mark.parametrize("version", [3, 4])
@@ -235,7 +233,7 @@ def test_what_is_no_gatan_file(tmp_path, content, message):
     path = tmp_path / "a.dm4"
     path.write_bytes(content)
     with pytest.raises(ReadError, match=rf"^a\.dm4: .*{message}"):
-        read_micrographs(path)
+        read_images(path)
 
 
 def test_a_file_cut_off_anywhere_is_called_incomplete(tmp_path):
@@ -244,14 +242,14 @@ def test_a_file_cut_off_anywhere_is_called_incomplete(tmp_path):
     for length in range(16, len(content) - 8, 97):
         path.write_bytes(content[:length])
         with pytest.raises(ReadError, match="incomplete file"):
-            read_micrographs(path)
+            read_images(path)
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(ReadError, match=r"^b\.dm4: there is no such file"):
-        read_micrographs(tmp_path / "b.dm4")
+        read_images(tmp_path / "b.dm4")
     with pytest.raises(ReadError, match="a folder"):
-        read_micrographs(tmp_path)
+        read_images(tmp_path)
 
 
 def _tree(**changes):
@@ -279,7 +277,7 @@ def test_damaged_image_entries(tmp_path, images, message):
     path = tmp_path / "a.dm4"
     path.write_bytes(encode({} if images is None else {"ImageList": images}))
     with pytest.raises(ReadError, match=message):
-        read_micrographs(path)
+        read_images(path)
 
 
 def test_error_crosses_processes():

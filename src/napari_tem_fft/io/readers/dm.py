@@ -47,21 +47,6 @@ def read_images(path: str | PathLike[str]) -> tuple[Micrograph | ImageStack, ...
     return tuple(_image(path, n, signal, name, digest) for (n, signal), name in zip(kept, names, strict=True))
 
 
-def read_micrographs(path: str | PathLike[str]) -> tuple[Micrograph, ...]:
-    """All single images of a file, in its order: `read_images` without the stacks.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read, or holds no single image.
-    """
-    images = read_images(path)
-    singles = tuple(image for image in images if isinstance(image, Micrograph))
-    if not singles:
-        raise _choose_frame(path, images)
-    return singles
-
-
 def read_micrograph(
     path: str | PathLike[str], image: int | None = None, frame: int | None = None, space: Space = "real"
 ) -> Micrograph:
