@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 
 from dm_writer import write_dm
 from forward_model import fringes
-from hand import Hand
+from hand import LEFT, Hand
 from mouse import canvas_of, on_canvas
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import ImageStack, Micrograph
@@ -37,6 +37,7 @@ from napari_tem_fft.layers.results import KEY, micrograph_layer, stack_layer
 from napari_tem_fft.widgets.canvas.stage import sees_whole
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
+from napari_tem_fft.widgets.docks.dock import dock_of
 from napari_tem_fft.widgets.docks.phases import PhasesDock
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.docks.results import ComponentsDock, ResultsDock
@@ -454,15 +455,33 @@ def test_the_window_shrinks_and_no_dock_nor_name_squeezes_the_images(hand, two):
         camera, fft = hand.viewer.scene.camera, state.group["fft"]
         both = np.ptp([state.layer.extent.world[:, -1], fft.extent.world[:, -1]]) * camera.zoom
         assert 0.8 * canvas.width() < both < 1.01 * canvas.width()
+    bottom = dock_of(hand.bring(ProfileDock))
+    hand.until(lambda: bottom.height() > 0.35 * window.height())  # what the images leave, side by side
     before = canvas.width()
     two[0].layer.name = "a name that is much longer than the list of layers has room for " * 3
     hand.qtbot.wait(100)
     assert canvas.width() == before
+    border = QPoint(bottom.geometry().center().x(), bottom.geometry().top() - 3)
+    drag(window, border, border + QPoint(0, 120))
+    hand.until(lambda: bottom.height() < 0.3 * window.height())
+    window.resize(1200, 780)  # what was set by hand stays
+    hand.qtbot.wait(200)
+    assert bottom.height() < 0.3 * window.height()
+
+
+def drag(widget, start, end):
+    """Move the mouse over a widget with its left button down."""
+    QTest.mousePress(widget, LEFT, pos=start)
+    for share in (0.2, 0.6, 1.0):
+        QTest.mouseMove(widget, start + share * (end - start), 20)
+        QApplication.processEvents()
+    QTest.mouseRelease(widget, LEFT, pos=end)
 
 
 def test_the_colour_bar_of_the_orientation_has_a_title_with_unit_and_stays_off_the_fft(hand, two):
     grains = hand.bring(ResultsDock).findChild(ComponentsDock)
     (more,) = [each for each in grains.findChildren(QToolButton) if each.text() == "Grains"]
+    hand.viewer.window._qt_window.resize(1590, 800)  # so that height is scarce
     for state in two:
         hand.choose_image(state.layer)
         hand.menu(more, grains.maps)
@@ -476,6 +495,8 @@ def test_the_colour_bar_of_the_orientation_has_a_title_with_unit_and_stays_off_t
         assert right <= state.layer.extent.world[1, 1] + state.micrograph.pixel_size[1] < left
         bar, place = orientation.colorbar, on_canvas(hand.viewer, (top, left))
         assert str(bar.position) == "top_left" and bar.size[0] < 0.5 * place.x()
+        corner = on_canvas(hand.viewer, state.layer.extent.world[0])
+        assert corner.y() > bar.size[1]  # it hides nothing of the image
     assert two[0].group.get("orientation") is None or not two[0].group["orientation"].visible
 
 

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QDialogButtonBox
 from mouse import press as press_on
 from napari_tem_fft.core.profile.radial_profile import ProfilePeak, RadialProfile
 from napari_tem_fft.plugin.reader import read_layers
-from napari_tem_fft.widgets.docks.profile import ProfileDock, phase_lines
+from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.plots.profile_plot import PhaseLines, ProfilePlot, ProfileView
 
 
@@ -240,6 +240,8 @@ def test_the_overview_is_saved_with_the_chosen_panels(
     assert not choice.isVisible() and len(asked) == 1
 
 
-def test_lines_of_named_phases(analysed):
-    names = {line.name for line in phase_lines(analysed)}
-    assert names == {name for component in analysed.components for name in component.phases}
+def test_a_bar_shows_how_far_a_stretch_spreads_a_line(plot):
+    lines = PhaseLines("LiF", "#E69F00", (4.0, 5.0), stretch=0.05)
+    plot.show_view(ProfileView([profile("masked", 4.0)], phases=(lines,)))
+    ends = [segment[:, 0] for lines in plot.axes.collections for segment in lines.get_segments()]
+    assert any(np.allclose(end, (3.8, 4.2)) for end in ends)

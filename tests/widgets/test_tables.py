@@ -10,10 +10,10 @@ from qtpy.QtCore import QPoint, QRect
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication
 
-from napari_tem_fft.core.matching import Outcome, PhaseOverride
+from napari_tem_fft.core.matching import ImageGeometry, Outcome, PhaseOverride
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
-from napari_tem_fft.widgets.docks.profile import peak_names, phase_lines
+from napari_tem_fft.widgets.docks.profile import peak_names, phase_lines, scale_of_lines
 from napari_tem_fft.widgets.docks.results import ComponentsDock, component_rows
 from napari_tem_fft.widgets.forms.match_rows import component_words, match_words
 from napari_tem_fft.widgets.forms.phase_overrides import Words
@@ -117,6 +117,27 @@ def test_a_set_with_a_phase_outside_the_candidates_has_its_lines_and_names(image
     assert len(peak_names(image_state, image_state.profiles[0].peaks)) == 1
     image_state.components = (replace(first, phases=("nowhere", "LiF")), *others)
     assert [line.name for line in phase_lines(image_state)] == ["LiF"]
+
+
+def test_lines_stand_where_the_image_shows_them(image_state):
+    analysis, (component, *_) = image_state.analysis, image_state.components
+    name = component.phases[0]
+    table = np.array([1 / r.d for r in image_state.phases[name].reflections if r.d > 0.05])
+
+    def lines(geometry):
+        image_state.analysis = replace(analysis, geometry=geometry)
+        return next(line for line in phase_lines(image_state) if line.name == name)
+
+    covariance = tuple(map(tuple, 1e-6 * np.eye(3)))
+    off = lines(ImageGeometry((np.log(1.02), 0.03, 0.04), covariance, 2))
+    np.testing.assert_allclose(off.g, 1.02 * table)
+    assert off.stretch == pytest.approx(0.05)
+    said = scale_of_lines([off])
+    assert said == "phase lines as the image shows them: g +2.0 %, ± 5.0 % by direction against the table"
+    alone = lines(None)  # by the grains of the component
+    (scale,) = {c.scale for m in image_state.matches if m.grain in component.grains for c in m.candidates[:1]}
+    np.testing.assert_allclose(alone.g, scale * table)
+    assert scale_of_lines([replace(alone, scale=1.0)]) == ""
 
 
 def test_candidates_and_residuals_are_listed(image_state):

@@ -23,6 +23,8 @@ from .tools import words_of
 SHARE = 0.35
 #: Share of the window that is filled when the camera is fitted to something.
 MARGIN = 0.97
+#: Pixels above and below a colour bar.
+AROUND_BAR = 24
 Space = Literal["real", "reciprocal", "both"]
 SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
 
@@ -66,7 +68,7 @@ def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, s
         if here:
             # napari's own fit fails for images next to a stack
             corners = np.concatenate([layer.extent.world[:, -2:] for layer in here])
-            _fit(each, np.nanmin(corners, axis=0), np.nanmax(corners, axis=0))
+            _fit(each, np.nanmin(corners, axis=0), np.nanmax(corners, axis=0), _height_of_bars(each))
 
 
 def fly_to(
@@ -84,11 +86,22 @@ def fly_to(
     _fit(viewer, low, high)
 
 
-def _fit(viewer: ViewerModel, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
-    """Fit the camera to the rectangle between two corners (y, x) in world coordinates."""
-    zoom = float(np.min(np.array(viewer.canvas.size) / np.maximum(high - low, 1e-3)))
-    viewer.scene.camera.center = (0.0, *((low + high) / 2).tolist())
-    viewer.scene.camera.zoom = MARGIN * zoom
+def _fit(viewer: ViewerModel, low: NDArray[np.float64], high: NDArray[np.float64], above: int = 0) -> None:
+    """Fit the camera to the rectangle between two corners (y, x) in the world, with pixels free above it."""
+    height, width = viewer.canvas.size
+    sides = np.maximum(high - low, 1e-3)
+    zoom = MARGIN * float(np.min(np.array((height - above, width)) / sides))
+    down = max(above - (height - zoom * sides[0]) / 2, 0.0) / zoom
+    y, x = ((low + high) / 2).tolist()
+    viewer.scene.camera.center = (0.0, y - down, x)
+    viewer.scene.camera.zoom = zoom
+
+
+def _height_of_bars(viewer: ViewerModel) -> int:
+    """Pixels that the colour bars at the top of a canvas take, which would hide a corner of the image."""
+    shown = [each.colorbar for each in viewer.layers if isinstance(each, Image) and each.visible]
+    heights = [bar.size[1] for bar in shown if bar.visible and str(bar.position).startswith("top")]
+    return int(max(heights, default=0)) + (AROUND_BAR if heights else 0)
 
 
 def sees_whole(viewer: ViewerModel, layer: Layer) -> bool:

@@ -51,6 +51,8 @@ HELP = (
     "With the correction",
     "Corrected against reference d",
 )
+#: Pixels for the buttons of a number's field, and for the table to show all its columns.
+BUTTONS, TABLE = 50, 420
 #: In the place of a phase: the d is typed in.
 OTHER = "a known d"
 PROFILES = "Calibration profiles (*.json)"
@@ -89,8 +91,9 @@ class CalibrationDock(Dock):
         self.d = QDoubleSpinBox(decimals=5, minimum=0.03, maximum=50.0, singleStep=0.001)
         self.d.setValue(0.2 * factor(length_unit()))
         self.d.setToolTip("The reference lattice spacing")
-        # napari's style hides the last letters of a field as narrow as Qt lets it get
-        self.d.setMinimumWidth(self.d.fontMetrics().horizontalAdvance("00.00000 nm") + 70)
+        # napari's style has a least width of its own, which counts more than a widget's and hides the unit
+        width = self.d.fontMetrics().horizontalAdvance("00.00000 nm") + BUTTONS
+        self.d.setStyleSheet(f"QDoubleSpinBox {{ min-width: {width}px }}")
         self.add = button("Add reference", "Correct the scale so that this spot has this d")
         self.per_axis = QCheckBox("Calibrate x and y separately")
         self.per_axis.setToolTip("A factor for each axis, from two spots or more in different directions")
@@ -112,7 +115,7 @@ class CalibrationDock(Dock):
         form.addRow("feature", self.feature)
         form.addRow("reference", side_by_side(self.phase, self.reflection, self.d))
         form.addRow(side_by_side(self.add, self.per_axis))
-        layout.addWidget(Columns(Scrolled(left), self.tree, (3, 2)), stretch=1)
+        layout.addWidget(Columns(Scrolled(left), self.tree, (3, 2), TABLE), stretch=1)
         layout.addWidget(flowing(self.correct, self.undo, self.save, self.load))
 
     def _connect(self) -> None:

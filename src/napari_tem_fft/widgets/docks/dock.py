@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from ..session.session import session_of
@@ -40,6 +40,10 @@ class Dock(QWidget):
 PLUGIN = "TEM FFT"
 #: Width of a dock, pixels, that napari lets none fall below.
 LEAST = 50
+#: Share of the window's height for the docks at the bottom: at first, and the least and most of it later.
+FIRST, SHARES = 0.36, (0.25, 0.45)
+#: Pixels that legends above and below the images take; heights that differ by more were set by hand.
+AROUND, BY_HAND = 150, 4
 
 
 def dock_name(name: str) -> str:
@@ -85,9 +89,7 @@ def bring_to_front(viewer: ViewerModel, name: str, make: type[QWidget], area: st
             dock.raise_()
 
 
-def bring_around(
-    widget: QWidget, viewer: ViewerModel, below: dict[str, type[QWidget]], share: float
-) -> Iterator[None]:
+def bring_around(widget: QWidget, viewer: ViewerModel, below: dict[str, type[QWidget]]) -> Iterator[None]:
     """Open docks around a widget's own, one a step; open ones stay where they are.
 
     Parameters
@@ -98,18 +100,72 @@ def bring_around(
     below : dict of str to type
         Those behind tabs at the bottom, the first on top: the widgets' names in the manifest and their
         classes, made for a viewer.
-    share : float
-        Of the window's height for those at the bottom.
     """
     first = None
     for dock in bring(viewer, below, "bottom"):
         if first is None:
             first = dock
-            _settle(first, share)
+            _settle(first)
         first.raise_()
         yield
     if (own := dock_of(widget)) is not None:
         own.raise_()
+    if first is not None:
+        yield  # Qt has laid them out
+        Balance(first)
+
+
+class Balance(QObject):
+    """Gives the docks at the bottom what height an image and its FFT beside it leave, until a person does.
+
+    Two squares side by side need half of the width, so in a narrow window the docks have more than else.
+
+    Parameters
+    ----------
+    dock : QDockWidget
+        One of those at the bottom, with which this goes.
+    """
+
+    def __init__(self, dock: QDockWidget) -> None:
+        super().__init__(dock)
+        self._dock, self._given = dock, dock.height()
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._share_out)
+        self._then = QTimer(self, singleShot=True, interval=0)
+        self._then.timeout.connect(self._note)
+        dock.window().installEventFilter(self)
+        self._soon.start()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Share out anew when the window gets another size."""
+        if event is not None and event.type() == QEvent.Type.Resize:
+            self._soon.start()
+        return bool(super().eventFilter(watched, event))
+
+    def _share_out(self) -> None:
+        main, seen = self._dock.window(), self._seen()
+        if not isinstance(main, QMainWindow) or seen is None or abs(seen.height() - self._given) > BY_HAND:
+            return
+        images = main.centralWidget()
+        left = images.height() + seen.height() - (images.width() // 2 + AROUND)
+        least, most = (int(share * main.height()) for share in SHARES)
+        main.resizeDocks([seen], [min(max(left, least), most)], Qt.Orientation.Vertical)
+        self._then.start()
+
+    def _note(self) -> None:
+        """Note the height that Qt has granted."""
+        seen = self._seen()
+        self._given = seen.height() if seen is not None else self._given
+
+    def _seen(self) -> QDockWidget | None:
+        """Return the dock at the bottom that is on top of its tabs."""
+        main = self._dock.window()
+        if not isinstance(main, QMainWindow):  # it floats
+            return None
+        bottom = Qt.DockWidgetArea.BottomDockWidgetArea
+        docks = (self._dock, *main.tabifiedDockWidgets(self._dock))
+        here = (d for d in docks if main.dockWidgetArea(d) == bottom and not d.visibleRegion().isEmpty())
+        return next(here, None)
 
 
 def narrow(widget: QWidget) -> None:
@@ -131,10 +187,10 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
     return parent
 
 
-def _settle(dock: QDockWidget, share: float) -> None:
+def _settle(dock: QDockWidget) -> None:
     """Give a dock its height, and the side columns the corners, so that it squeezes none of them."""
     main = dock.window()
     if isinstance(main, QMainWindow):
         main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         main.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
-        main.resizeDocks([dock], [int(share * main.height())], Qt.Orientation.Vertical)
+        main.resizeDocks([dock], [int(FIRST * main.height())], Qt.Orientation.Vertical)

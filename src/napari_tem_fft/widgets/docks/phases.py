@@ -62,6 +62,7 @@ class PhasesDock(Dock):
         self.question = PhaseQuestion()
         self.apply = button("Apply to calibration", "")
         self.undo = button("Undo calibration", "Go back to the scale before, and to its analysis")
+        self._scaling = flowing(self.apply, self.undo)
         self._hint: tuple[GrainMatch, Candidate] | None = None
         self._asker = Runner()
         self._lay_out()
@@ -85,19 +86,28 @@ class PhasesDock(Dock):
 
     def _lay_out(self) -> None:
         layout = self.column()
-        layout.addWidget(self.tree)
+        layout.addWidget(self.tree, stretch=1)
         layout.addWidget(self.question)
         layout.addWidget(self.reason)
-        layout.addWidget(flowing(self.apply, self.undo))
+        layout.addWidget(self._scaling)
         layout.addWidget(self.words)
         layout.addWidget(flowing(self.clear, self.copy, self.angstrom))
+
+    def _say(self, reason: str) -> None:
+        """Show a text below the table, which has the room where there is none."""
+        self.reason.setText(reason)
+        self.reason.setVisible(bool(reason))
+
+    def _show_buttons(self) -> None:
+        """Leave the room of the buttons to the table where neither can be pressed."""
+        self._scaling.setVisible(not (self.apply.isHidden() and self.undo.isHidden()))
 
     def _on_found(self) -> None:
         image_state = self.session.current
         found = (image_state.matches, image_state.analysis) if image_state is not None else None
         if found is None or found != self._listed:
             self._listed = found
-            self.reason.clear()
+            self._say("")
             self.words.offer(None, None)
             self._offer_hint(None, None)
             self._asker.cancel()
@@ -127,7 +137,7 @@ class PhasesDock(Dock):
             return
         self._fill()
         own = [m for m in image_state.matches if chosen is not None and m.grain in chosen.grains]
-        self.reason.setText(own[0].reason if own else "")
+        self._say(own[0].reason if own else "")
         self.words.offer(image_state if own else None, own[0].grain if own else None)
         one = own[0] if own and len({match.grain for match in own}) == 1 else None
         self._offer_hint(one, nearest_hint(one) if one is not None else None)
@@ -161,7 +171,7 @@ class PhasesDock(Dock):
 
     def _choose(self, image_state: ImageState, index: int, phase: str, spot_id: int) -> None:
         match = image_state.matches[index]
-        self.reason.setText(match.reason)
+        self._say(match.reason)
         self.words.offer(image_state, match.grain, phase)
         listed = (*match.candidates, *match.alternatives, *match.hints)
         known = match.hints if spot_id == HINT else listed
@@ -179,6 +189,7 @@ class PhasesDock(Dock):
         """Let the button apply what a candidate needs of the scale; nothing where there is none."""
         self._hint = (match, candidate) if match is not None and candidate is not None else None
         self.apply.setVisible(self._hint is not None and candidate is not None and bool(candidate.indexed))
+        self._show_buttons()
         self.apply.setText(f"Apply {needs_words(candidate)}" if candidate else "Apply to calibration")
         self.apply.setToolTip(
             "Correct the image's scale so that the grain is this phase, and analyse it again. The grain then"
@@ -209,8 +220,9 @@ class PhasesDock(Dock):
         image_state = self.session.current
         last = image_state.rescaled[-1:] if image_state is not None else []
         self.undo.setVisible(bool(last))
+        self._show_buttons()
         if last:
-            self.reason.setText(f"{rescaled_words(last[0])}; Undo calibration takes it back")
+            self._say(f"{rescaled_words(last[0])}; Undo calibration takes it back")
 
     def _on_rings_wanted(self, name: str) -> None:
         image_state = self.session.current
@@ -226,27 +238,27 @@ class PhasesDock(Dock):
     def _on_why_wanted(self, name: str) -> None:
         image_state, chosen = self.session.current, self.session.chosen
         if image_state is None or image_state.analysis is None:
-            self.reason.setText("analyse the image first")
+            self._say("analyse the image first")
             return
         self._asker.cancel()
         try:
             phase = phase_called(name, tuple(image_state.phases.values()))
         except ValueError as error:
-            self.reason.setText(str(error))  # in the place of what was said of another phase
+            self._say(str(error))  # in the place of what was said of another phase
             tell(error)
             return
         grain = chosen.grains[0] if chosen is not None and len(chosen.grains) == 1 else None
-        self.reason.setText("...")
+        self._say("...")
         self._asker.start(_why_steps(image_state.analysis, phase, grain, image_state.evidence))
 
     def _on_answered(self, answer: WhyNot) -> None:
-        self.reason.setText(answer.words)
+        self._say(answer.words)
         bring_into_sight(self.reason)
 
     def _choose_rings(self, image_state: ImageState, match: RingMatch, phase: str) -> None:
         """Tell of rings, and draw those of a candidate; a grain's pattern would be of another phase."""
         self.session.pick(None)
-        self.reason.setText(match.reason)
+        self._say(match.reason)
         self.words.offer(None, None)
         if phase:
             candidate = next(c for c in match.candidates if c.phase == phase)

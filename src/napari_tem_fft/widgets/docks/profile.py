@@ -13,26 +13,24 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QMenu,
     QSizePolicy,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
 )
 
 from ...core.crystal.phase import Miller, Phase, Style, format_hkl
-from ...core.maps.component_map import colours_of
+from ...core.maps.component_map import ComponentMap, colours_of
 from ...core.matching.result import indexed_as, matches_of_spots
 from ...core.pipeline import Analysis
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.progress import Step
-from ...core.text import LengthUnit
+from ...core.text import LengthUnit, signed
 from ...io.figures.overview import write_overview
 from ...io.figures.picture import PictureOptions
 from ...io.results.tables import write_line, write_profiles
 from ..canvas.ruler import Measured
 from ..forms.choices import PictureChoice
-from ..forms.controls import Columns
+from ..forms.controls import Columns, menu_button
 from ..plots.canvas import ThemedToolbar
 from ..plots.profile_plot import LinePlot, PhaseLines, ProfilePlot, ProfileView
 from ..session.image_state import ImageState
@@ -46,6 +44,13 @@ from .dock import Dock
 SMALLEST_D = 0.05
 #: Names of curves for people.
 CURVE_NAMES = {"masked": "Bragg-masked", "local maximum": "maximum over local FFTs"}
+#: What the ticks of phases are.
+LINES_HELP = (
+    "Where the image shows the lines of the named phases: by its own calibration, with the scale and stretch"
+    " that its crystals give. A bar through a tick is the range over which the stretch spreads the line."
+)
+#: A scale or stretch is mentioned from this share on.
+MENTIONED = 5e-4
 #: Pictures that can be written.
 PICTURES = "Pictures (*.png *.svg)"
 
@@ -78,7 +83,7 @@ class ProfileDock(Dock):
             ),
         }
         self.background = _switch("subtract background", "Show what stands above the background")
-        self.lines = _switch("phase lines", "Where the named phases have their lines")
+        self.lines = _switch("phase lines", LINES_HELP)
         self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
         self.legend = QLabel(wordWrap=True)
         # it asks for no room of its own, or the window could not get narrower than its words
@@ -97,13 +102,12 @@ class ProfileDock(Dock):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 0)
         layout.setSpacing(0)
-        show = QToolButton(text="Show", toolTip="Which curves are shown, and how")
-        show.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(show)
-        menu.addActions([*self.curves.values(), self.background, self.logarithmic, self.lines])
-        menu.addSeparator()
-        menu.addActions([self.copy, self.save, self.save_plot, self.save_overview, self.save_line])
-        show.setMenu(menu)
+        show = menu_button(
+            "Show",
+            "Which curves are shown, and how",
+            [*self.curves.values(), self.background, self.logarithmic, self.lines],
+            [self.copy, self.save, self.save_plot, self.save_overview, self.save_line],
+        )
         self._row = QHBoxLayout()
         self._row.addWidget(self.toolbar)
         self._row.addWidget(show)
@@ -167,7 +171,10 @@ class ProfileDock(Dock):
 
     def _show(self, view: ProfileView) -> None:
         self.plot.show_view(view)
-        self.legend.setText("&nbsp; ".join(self._legend_entry(profile.curve) for profile in view.drawn()))
+        entries = [self._legend_entry(profile.curve) for profile in view.drawn()]
+        if entries and (words := scale_of_lines(view.phases)):
+            entries.append(words)
+        self.legend.setText("&nbsp; ".join(entries))
 
     def _legend_entry(self, curve: str) -> str:
         return (
@@ -255,21 +262,49 @@ def _overview_steps(
 
 
 def phase_lines(image_state: ImageState) -> tuple[PhaseLines, ...]:
-    """Return the reflections of the phases that were named, in the colours of their components."""
+    """Return the reflections of the phases that were named, in the colours of their components.
+
+    They stand where the image shows them, by its calibration, which need not be exact.
+    """
     colours, phases = colours_of(c.name for c in image_state.components), image_state.phases
     return tuple(
-        _lines_of(phases[name], colours[component.name])
+        _lines_of(phases[name], colours[component.name], *_scale_and_stretch(image_state, component, name))
         for component in image_state.components
         for name in component.phases
         if name in phases
     )
 
 
-def _lines_of(phase: Phase, colour: str) -> PhaseLines:
+def _scale_and_stretch(image_state: ImageState, component: ComponentMap, phase: str) -> tuple[float, float]:
+    """Return what all grains of the image say, or those of the component where that is not known (yet)."""
+    analysis = image_state.analysis
+    geometry = analysis.geometry if analysis is not None and analysis.matches == image_state.matches else None
+    if geometry is not None and geometry.grains:
+        return geometry.scale, geometry.stretch if geometry.stretch > 2 * geometry.stretch_sigma else 0.0
+    scales = [
+        candidate.scale
+        for match in image_state.matches
+        if match.grain in component.grains
+        for candidate in match.candidates
+        if candidate.phase == phase
+    ]
+    return float(np.median(scales)) if scales else 1.0, 0.0
+
+
+def _lines_of(phase: Phase, colour: str, scale: float, stretch: float) -> PhaseLines:
     lines = [r for r in phase.reflections if r.d > SMALLEST_D]
     names = tuple(format_hkl(r.hkl, phase, "overbar") if any(r.hkl) else "" for r in lines)
     strength = tuple(float(np.nan_to_num(r.relative_f)) for r in lines)
-    return PhaseLines(phase.id, colour, tuple(1 / r.d for r in lines), names, strength)
+    return PhaseLines(phase.id, colour, tuple(scale / r.d for r in lines), names, strength, scale, stretch)
+
+
+def scale_of_lines(phases: Sequence[PhaseLines]) -> str:
+    """Return by what the ticks differ from the phases' tables; empty where they do not."""
+    shifts = sorted({signed(100 * (p.scale - 1), 1) for p in phases if abs(p.scale - 1) >= MENTIONED})
+    stretch = max((phase.stretch for phase in phases), default=0.0)
+    said = [f"g {' or '.join(shifts)} %"] if shifts else []
+    said += [f"± {100 * stretch:.1f} % by direction"] if stretch >= MENTIONED else []
+    return f"phase lines as the image shows them: {', '.join(said)} against the table" if said else ""
 
 
 def peak_names(

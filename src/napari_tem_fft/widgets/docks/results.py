@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton
+from qtpy.QtWidgets import QFileDialog
 
 from ...core.crystal.phase import format_hkl
 from ...core.grains.grain import Grain, bin_edges, histogram, summary
@@ -21,7 +21,7 @@ from ...io.results.grain_tables import sizes_of, write_sizes
 from ...layers.grains import grain_layer_steps, legend
 from ...layers.results import LayerData
 from ..canvas.specimen import specimen_edits
-from ..forms.controls import Columns, Scrolled, button, flowing, folding, wrapped_label
+from ..forms.controls import Columns, Scrolled, button, flowing, folding, menu_button, wrapped_label
 from ..forms.match_rows import component_words, match_words, single_d_fits
 from ..forms.tree import ResultTree, Row
 from ..plots.canvas import ThemedCanvas
@@ -143,11 +143,8 @@ class ComponentsDock(Dock):
         layout = self.column()
         layout.addWidget(Columns(self.tree, self.sizes, (3, 2)), stretch=1)
         layout.addWidget(self.about_maps)
-        grains = QToolButton(text="Grains", toolTip="Maps of what happens within grains, and their sizes")
-        grains.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(grains)
-        menu.addActions([self.maps, self.against_roi, self.show_sizes, self.save_sizes])
-        grains.setMenu(menu)
+        actions = [self.maps, self.against_roi, self.show_sizes, self.save_sizes]
+        grains = menu_button("Grains", "Maps of what happens within grains, and their sizes", actions)
         layout.addWidget(flowing(self.whole, self.draw, self.as_found, grains, self.copy))
 
     def _on_found(self) -> None:
@@ -215,6 +212,7 @@ class ComponentsDock(Dock):
             image_state.group.show(layers)
             self.legend.setText(legend(layers))
             self.about_maps.setVisible(True)
+            self.session.stage.refit()  # the colour bar needs room
 
     def _on_theme_changed(self) -> None:
         self.sizes.set_theme(self.session.viewer.theme)

@@ -290,7 +290,7 @@ class TemFftDock(Dock):
             load_layers(self)
 
     def _bring_docks(self, first: bool) -> Iterator[None]:
-        yield from bring_around(self, self._viewer, BELOW, share=0.36)
+        yield from bring_around(self, self._viewer, BELOW)
         if first:
             narrow(self)
             self.panel.setChecked(self.panel.isChecked() or fft_in_panel())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtGui import QResizeEvent
+from qtpy.QtGui import QAction, QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
     QComboBox,
@@ -15,9 +16,11 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMenu,
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -31,6 +34,20 @@ def button(text: str, help: str) -> QPushButton:
     """Return a button with a tooltip."""
     made = QPushButton(text)
     made.setToolTip(help)
+    return made
+
+
+def menu_button(text: str, help: str, *groups: Sequence[QAction]) -> QToolButton:
+    """Return a button that unfolds a menu of some groups of actions, with room for its arrow."""
+    made = QToolButton(text=text, toolTip=help)
+    made.setStyleSheet("QToolButton { padding-right: 16px }")  # or the arrow lies over the last letters
+    made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    menu = QMenu(made)
+    for number, actions in enumerate(groups):
+        if number:
+            menu.addSeparator()
+        menu.addActions(list(actions))
+    made.setMenu(menu)
     return made
 
 
@@ -102,10 +119,15 @@ class Columns(QWidget):
     left, right : QWidget
     stretch : tuple of int
         Shares of the width, or of the height.
+    wanted : int
+        Pixels of width that the right one should have, where there is height enough to stand below.
     """
 
-    def __init__(self, left: QWidget, right: QWidget, stretch: tuple[int, int] = (2, 3)) -> None:
+    def __init__(
+        self, left: QWidget, right: QWidget, stretch: tuple[int, int] = (2, 3), wanted: int = 0
+    ) -> None:
         super().__init__()
+        self._wanted = wanted
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self._box.setContentsMargins(0, 0, 0, 0)
@@ -119,9 +141,12 @@ class Columns(QWidget):
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Change the direction with the shape."""
-        fits = self.width() >= sum(size.width() for size in self._least()) + self._box.spacing()
+        left, right = self._least()
+        beside = self.width() - left.width() - self._box.spacing()
+        room = self.height() >= left.height() + right.height() + self._box.spacing()
         ways = QBoxLayout.Direction
-        below = not fits or self.height() > HIGH * self.width()
+        narrow = beside < right.width() or (room and beside < self._wanted)
+        below = narrow or self.height() > HIGH * self.width()
         self._box.setDirection(ways.TopToBottom if below else ways.LeftToRight)
         super().resizeEvent(event)
 

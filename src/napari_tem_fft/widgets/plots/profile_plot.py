@@ -28,16 +28,21 @@ MOST_LABELS = 30
 
 @dataclass(frozen=True, slots=True)
 class PhaseLines:
-    """Ticks below the profile at the reflections of a phase.
+    """Ticks below the profile: where an image shows the reflections of a phase.
 
     Attributes
     ----------
     name, colour : str
     g : tuple of float, 1/nm
+        By the image's calibration: those of the phase, times `scale`.
     names : tuple of str
         (hkl) of each, written next to the ticks if there is room; no names if empty.
     strength : tuple of float
         Strengths of the reflections; the strongest are named first.
+    scale : float
+        Factor on the d measured in the image that gives those of the phase.
+    stretch : float
+        By this share of g a reflection may lie on either side, depending on its direction.
     """
 
     name: str
@@ -45,6 +50,8 @@ class PhaseLines:
     g: tuple[float, ...]
     names: tuple[str, ...] = ()
     strength: tuple[float, ...] = ()
+    scale: float = 1.0
+    stretch: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -310,6 +317,10 @@ class ProfilePlot(ThemedCanvas):
             bottom = (row * ROW + 1.5) / height
             top = bottom + 0.6 * ROW / height
             self.axes.vlines(phase.g, bottom, top, colors=phase.colour, transform=across, linewidth=1.4)
+            if phase.stretch:
+                low, high = (np.multiply(phase.g, 1 + end * phase.stretch) for end in (-1, 1))
+                middle = np.full(len(phase.g), (bottom + top) / 2)
+                self.axes.hlines(middle, low, high, phase.colour, transform=across, linewidth=0.8)
             QuickText(
                 self.axes, -6.0 / width, bottom, _fitting(phase.name), self.axes.transAxes, fontsize=7,
                 color=phase.colour, ha="right", va="bottom",
