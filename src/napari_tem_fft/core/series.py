@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from .crystal.phase_selection import non_candidates
+from .fourier.noise import robust_sigma
 from .image.micrograph import Micrograph
 from .maps.component_map import component_name
 from .matching import EvidenceCache
@@ -150,7 +151,7 @@ def _shift(one: NDArray[np.complex64], other: NDArray[np.complex64], micrograph:
     cross /= np.maximum(size, 1e-9 * size.max())
     cross *= _band((ny, nx), micrograph, factors)
     correlation = fft.irfft2(cross, (ny, nx))
-    spread = 1.4826 * float(np.median(np.abs(correlation - np.median(correlation))))
+    spread = robust_sigma(correlation)
     y, x = (int(i) for i in np.unravel_index(int(np.argmax(correlation)), correlation.shape))
     if not correlation[y, x] > SIGNIFICANT * spread > 0:
         return None

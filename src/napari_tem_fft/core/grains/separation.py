@@ -21,6 +21,7 @@ from skimage.segmentation import watershed
 
 from ..fourier.diffractogram import Diffractogram
 from ..fourier.local_spectra import LocalSpectra
+from ..fourier.noise import robust_sigma
 from ..maps.map_grid import MapGrid
 from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
 from .regions import GrainRegion, cut_level, half_amplitude, independent, spot_powers
@@ -234,7 +235,7 @@ def _two_classes(
     if min(sizes) * grid.pixel_area < SMALLEST_PART * width**2 or sum(sizes) < IN_PIECES * region.sum():
         return (), 0.0
     middles = [float(np.median(value[piece])) for piece in pieces]
-    spread = float(np.mean([_spread_labels(value[piece]) for piece in pieces]))
+    spread = float(np.mean([robust_sigma(value[piece]) for piece in pieces]))
     apart = middles[0] - middles[1]
     noise = float(np.median(sigma[region]))
     if apart < max(float(smallest), SIGMAS * noise, SPREADS * spread):
@@ -265,11 +266,6 @@ def _step(
             return 0.0
         levels.append(float(np.median(value[strip])))
     return levels[0] - levels[1]
-
-
-def _spread_labels(values: NDArray[np.float32]) -> float:
-    """Robust standard deviation."""
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
 def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -36,6 +36,7 @@ from ..fourier.noise import (
     guard_from_zero,
     pool_rings,
     ring_means,
+    robust_sigma,
     spread_over_rings,
 )
 from ..grains.grain import Grain, GrainSet, centroid, equivalent_diameter
@@ -385,7 +386,7 @@ def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], 
     if not high.size or not low.size:
         return False
     rise = float(np.median(high) - np.median(low))
-    spread = float(np.mean([1.4826 * np.median(np.abs(part - np.median(part))) for part in (high, low)]))
+    spread = float(np.mean([robust_sigma(part) for part in (high, low)]))
     inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
     outward = ndimage.distance_transform_edt(~matter, sampling=film.grid.pixel_size)
     near, far = (reach * smoothing for reach in STEP_REACH)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from ..fourier.noise import robust_sigma
 from ..fourier.threads import threads
 from ..image.micrograph import MOST_BAD
 
@@ -176,7 +177,7 @@ def _refine_centre(
     if not all(3 * reach <= k < n - 3 * reach for k, n in zip((y, x), product.shape, strict=True)):
         return start, UNCONFIRMED_SIGMA
     around = product[y - 3 * reach : y + 3 * reach + 1, x - 3 * reach : x + 3 * reach + 1]
-    scatter = 1.4826 * float(np.median(np.abs(around - np.median(around))))
+    scatter = robust_sigma(around)
     near = around[2 * reach : 4 * reach + 1, 2 * reach : 4 * reach + 1]
     dy, dx = (int(k) for k in np.unravel_index(int(np.argmax(near)), near.shape))
     inside = all(0 < k < 2 * reach for k in (dy, dx))

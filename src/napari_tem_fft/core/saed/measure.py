@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..fourier.noise import robust_sigma
 from ..image.calibration import CalibrationError
 from ..image.micrograph import SMALLEST, Micrograph
 from ..parameters import Field, check_limits
@@ -385,5 +386,5 @@ def _ring_scatter(
     scatter = np.zeros(len(counts))
     for i in np.flatnonzero(counts):
         part = values[order[starts[i] : starts[i + 1]]]
-        scatter[i] = 1.4826 * np.median(np.abs(part - np.median(part))) or part.std()
+        scatter[i] = robust_sigma(part) or part.std()
     return scatter
