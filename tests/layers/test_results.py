@@ -99,7 +99,7 @@ def test_a_changed_scale_is_the_users():
 def test_diffractogram_lies_beside_the_micrograph_as_wide():
     micrograph = small_micrograph()
     grid = FrequencyGrid((0.25, 0.125), (20, 40))
-    plane = Plane.beside(micrograph, grid)
+    plane = Plane.next_to(micrograph, grid)
     _, kwargs, _ = fft_layer(np.zeros(grid.shape, np.float32), grid, plane, "small")
     width = 256 * 0.03
     assert kwargs["units"] == ("nm", "nm")
@@ -216,7 +216,7 @@ def test_labels_of_rings_lie_on_no_spot_where_there_is_room_and_on_no_other_labe
 
 def test_bars_are_true():
     micrograph = small_micrograph()
-    plane = Plane.beside(micrograph, GRID)
+    plane = Plane.next_to(micrograph, GRID)
     real, inverse = scale_bars(micrograph, GRID, plane)
     assert (real.label, real.length) == ("1 nm", 1.0)
     assert (inverse.label, inverse.length) == ("2 nm⁻¹", pytest.approx(2 * plane.factor))

@@ -16,7 +16,7 @@ from napari_tem_fft.widgets.docks.phases import PhasesDock, match_rows
 from napari_tem_fft.widgets.docks.profile import peak_names, phase_lines, scale_of_lines
 from napari_tem_fft.widgets.docks.results import ComponentsDock, component_rows
 from napari_tem_fft.widgets.forms.match_rows import component_words, match_words
-from napari_tem_fft.widgets.forms.phase_overrides import Words
+from napari_tem_fft.widgets.forms.phase_overrides import OverrideButtons
 from napari_tem_fft.widgets.forms.summary import summary
 from napari_tem_fft.widgets.forms.tree import ResultTree, Row
 from napari_tem_fft.widgets.session.image_state import ImageState
@@ -188,7 +188,7 @@ def test_a_single_d_is_said_to_be_one_and_its_candidates_have_no_probability(ima
 
 
 def test_the_phase_of_a_decision_has_its_place_beside_the_buttons_before_it_has_an_entry(qtbot):
-    words = Words()
+    words = OverrideButtons()
     qtbot.addWidget(words)
     words.resize(700, 60)
     words.show()

@@ -276,6 +276,17 @@ def reanalyse_after_override(
     )
 
 
+def override_steps(
+    analysis: Analysis, decisions: Sequence[PhaseOverride], cache: EditCache | None = None
+) -> Generator[Step, None, Analysis]:
+    """Show again what decisions do not change, then the names and maps that follow from them."""
+    steps = reanalyse_after_override(analysis, decisions, cache)
+    yield Step("decision", 0, 1, SpotsFound(analysis.spots))
+    yield Step("decision", 0, 1, ProfilesReady(analysis.profiles))
+    yield Step("decision", 0, 1, GrainsFound(analysis.grains))
+    return (yield from steps)
+
+
 def measure_deformation(analysis: Analysis, params: DeformationParams) -> Analysis:
     """The analysis with these parameters and the deformation of its grains measured accordingly."""
     spectra = analysis.diffractogram, analysis.local_spectra

@@ -223,7 +223,7 @@ class Presenter:
     def _see(self, diffractogram: Diffractogram) -> None:
         self._diffractogram = diffractogram
         self._grid = display_grid(diffractogram)
-        self._plane = Plane.beside(self.micrograph, self._grid) if self.fft_in_viewer else Plane()
+        self._plane = Plane.next_to(self.micrograph, self._grid) if self.fft_in_viewer else Plane()
 
     def _spectrum_layers(self, diffractogram: Diffractogram) -> tuple[LayerData, ...]:
         self._see(diffractogram)

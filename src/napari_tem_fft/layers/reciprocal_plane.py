@@ -54,7 +54,7 @@ class Plane:
     unit: str = "1/nm"
 
     @classmethod
-    def beside(cls, micrograph: Micrograph, grid: FrequencyGrid) -> Plane:
+    def next_to(cls, micrograph: Micrograph, grid: FrequencyGrid) -> Plane:
         """To the right of the micrograph, as wide as it is shown."""
         (ny, nx), (py, px) = micrograph.shape, micrograph.pixel_size
         width = nx * px

@@ -1,4 +1,4 @@
-"""SpectrumMask: the spots as discs on the display's grid, a person's edits, and the image of what is inside.
+"""The mask: the spots as discs on the display's grid, a person's edits, and the image of what is inside.
 
 A mask with sharp edges would draw ripples along every grain's edge. Each of its regions is blurred by a
 Gaussian in proportion to its own width, so that a disc becomes nearly a Gaussian, which has no ripples.

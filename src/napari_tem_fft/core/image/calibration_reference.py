@@ -1,4 +1,4 @@
-"""Standard: measured spots and rings of a known crystal, from which an image's scale is corrected."""
+"""Measured spots and rings of a known crystal, from which an image's scale is corrected."""
 
 from __future__ import annotations
 

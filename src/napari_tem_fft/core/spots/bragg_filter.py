@@ -1,4 +1,4 @@
-"""LocalAmplitude: where in the image the fringes of one frequency are, and how strong.
+"""Bragg filter: where in the image the fringes of one frequency are, and how strong.
 
 One-sided Bragg filtering: a Gaussian around **+g only**, g shifted to the origin, a small block around
 it inverted. The modulus of the complex result is the local amplitude of the fringes (half their

@@ -268,5 +268,5 @@ def _transform(
     image, _ = prepared_pixels(part)
     grid, snr = display(compute_diffractogram(image, part, SpectrumParams()))
     if plane is None:
-        plane = Plane.beside(micrograph, grid) if fft_in_viewer else Plane()
+        plane = Plane.next_to(micrograph, grid) if fft_in_viewer else Plane()
     return fft_layer(snr, grid, plane, micrograph.name, live=True)

@@ -18,7 +18,7 @@ from ...core.text import LengthUnit, signed
 from ...core.why_not import WhyNot, why_not
 from ..forms.controls import bring_into_sight, button, flowing, wrapped_label
 from ..forms.match_rows import AFTER_FIT_HELP, HINT, Key, columns, match_rows
-from ..forms.phase_overrides import PhaseQuestion, Words, phase_called
+from ..forms.phase_overrides import OverrideButtons, PhaseQuestion, phase_called
 from ..forms.tree import ResultTree
 from ..session.image_state import ImageState
 from ..session.runner import Runner, tell
@@ -58,7 +58,7 @@ class PhasesDock(Dock):
         self.angstrom = QCheckBox("Å")
         self.angstrom.setToolTip("Lattice spacings in Angstrom instead of nm; remembered")
         self.angstrom.setChecked(length_unit() == "angstrom")
-        self.words = Words()
+        self.words = OverrideButtons()
         self.question = PhaseQuestion()
         self.apply = button("Apply to calibration", "")
         self.undo = button("Undo calibration", "Go back to the scale before, and to its analysis")

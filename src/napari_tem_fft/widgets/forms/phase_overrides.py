@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 from qtpy.QtCore import QStringListModel, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QCompleter, QLineEdit, QPushButton, QVBoxLayout, QWidget
@@ -10,9 +10,7 @@ from qtpy.QtWidgets import QComboBox, QCompleter, QLineEdit, QPushButton, QVBoxL
 from ...core.crystal.phase import Phase
 from ...core.crystal.phase_selection import find_phase
 from ...core.matching import OverrideKind, PhaseOverride, merge_overrides
-from ...core.pipeline import Analysis, GrainsFound, ProfilesReady, SpotsFound
-from ...core.progress import Step
-from ...core.reanalysis import EditCache, reanalyse_after_override
+from ...core.pipeline import Analysis
 from ...io.phases.entry import phase_of_entry
 from ...io.phases.library import PhaseDatabase
 from ...io.phases.table import load_table
@@ -110,7 +108,7 @@ def phase_called(name: str, known: Sequence[Phase], library: PhaseDatabase | Non
         raise ValueError(f"{error}; of your library fit: {listed}{more}; give one of these") from error
 
 
-class Words(QWidget):
+class OverrideButtons(QWidget):
     """Buttons that set, lock, reject or withdraw the phase of the grain that was chosen.
 
     Signals
@@ -186,17 +184,6 @@ class Words(QWidget):
 
     def _on_withdraw(self) -> None:
         self.said.emit(tuple(one for one in self._earlier() if one.grain != self._grain))
-
-
-def word_steps(
-    analysis: Analysis, decisions: Sequence[PhaseOverride], cache: EditCache | None = None
-) -> Generator[Step, None, Analysis]:
-    """Show again what decisions do not change, then the names and maps that follow from them."""
-    steps = reanalyse_after_override(analysis, decisions, cache)
-    yield Step("decision", 0, 1, SpotsFound(analysis.spots))
-    yield Step("decision", 0, 1, ProfilesReady(analysis.profiles))
-    yield Step("decision", 0, 1, GrainsFound(analysis.grains))
-    return (yield from steps)
 
 
 def _best(analysis: Analysis, grain: int | None) -> str:

@@ -1,4 +1,4 @@
-"""Chosen: the spots that a person has picked, whichever way they were pointed at."""
+"""Selection: the spots that a person has picked, whichever way they were pointed at."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from ...core.matching import Candidate, PhaseOverride
 from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import Analysis, AnalysisParams, MaskPainted, SpotsFound
 from ...core.progress import Step
-from ...core.reanalysis import replayed_steps
+from ...core.reanalysis import override_steps, replayed_steps
 from ...layers.image import IMAGE, content_id
 from ...layers.presenter import Presenter, Shown
 from ...layers.results import PASSING
@@ -28,7 +28,6 @@ from ..canvas.ruler import Ruler
 from ..canvas.spotlight import Spotlight
 from ..canvas.stage import Reduction, Stage
 from ..canvas.tools import Tools
-from ..forms.phase_overrides import word_steps
 from .image_state import REQUEST, Edits, ImageState, MaskWatchers, Rescaled, keep_for_undo, set_editable
 from .layer_group import LayerGroup
 from .responsiveness import give_back, give_back_early
@@ -282,7 +281,7 @@ class Session(QObject):
         """Take what a person says of grains, all that holds from now on, and let names and maps follow."""
         image_state = self.current
         if image_state is not None and image_state.analysis is not None:
-            self.follow(image_state, word_steps(image_state.analysis, decisions, image_state.edit_cache))
+            self.follow(image_state, override_steps(image_state.analysis, decisions, image_state.edit_cache))
 
     def follow(
         self, image_state: ImageState, steps: Generator[Step, None, Analysis], keep_mask: bool = False
