@@ -537,7 +537,7 @@ def test_fine_tuning_takes_corrected_masks_alone_and_tells_its_time_and_what_it_
     for state in two:  # as they were found
         hand.choose_image(state.layer)
         hand.press(train.save)
-        assert "as it was found: correct it first" in dock.problem.text() and not saved()
+        assert "was not edited: correct it first" in dock.problem.text() and not saved()
     assert train.estimate.text() == ""
     hand.press(dock.views.to_reciprocal)
     hand.press(dock.spots.tools["remove"])

@@ -192,7 +192,7 @@ def test_an_import_that_is_cancelled_leaves_the_library_as_it_was(shown, qtbot, 
     time.sleep(0.3)
     click(shown.cancel)
     qtbot.waitUntil(lambda: not shown.work.running, timeout=60_000)
-    assert shown.told.text() == "cancelled; the library is as it was"
+    assert shown.told.text() == "cancelled; the library is unchanged"
     assert PhaseDatabase(file).key() == key
 
 

@@ -159,7 +159,7 @@ def test_a_training_shows_how_it_goes_and_its_model_can_be_chosen(trainer, dock,
     names = [dock.network.list.itemText(i) for i in range(dock.network.list.count())]
     assert "corrected" in names and trainer.start.isEnabled()
     trainer.start.click()
-    assert "there is a model corrected already" in messages()[-1]
+    assert "a model corrected exists already" in messages()[-1]
 
 
 def test_a_training_that_fails_says_why(trainer, stand_in, qtbot):
@@ -183,7 +183,7 @@ def test_what_cannot_be_trained_is_refused(trainer):
     assert "no training pair in this folder" in messages()[-1]
     trainer.name.setText("../elsewhere")
     trainer.start.click()
-    assert "a name that a folder can have" in messages()[-1]
+    assert "a name that is valid for a folder" in messages()[-1]
 
 
 SMALL = ("--mix", "2", "--steps", "2", "--batch", "2", "--every", "2", "--workers", "1")

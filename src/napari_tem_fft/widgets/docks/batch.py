@@ -1,4 +1,4 @@
-"""The batch dock: hundreds of files in the background, a table of what came out, each a click away."""
+"""The batch dock: analyse many files in the background, with a table of results to open by a click."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from .dock import Dock
 
 COLUMNS = ("image", "state", "components or reason", "grains", "spots", "s")
 HELP = (
-    "Click an image to see its layers; it can be corrected then",
-    "analysed, or what a person should look at",
-    "Share of the specimen of each component, or why there is none",
+    "Click an image to open its layers, which can be edited",
+    "analysed, or why it should be checked",
+    "Share of the specimen of each component, or the reason why there is none",
     "Number of grains",
     "Number of spots",
-    "Seconds that it took",
+    "Processing time in seconds",
 )
-#: The columns of a table of fewer rows are fitted to each new one.
+#: The columns of a table with fewer rows are resized for each new row.
 FEW = 100
 ALL, BAD, LOOK = "all", "failed", "to look at"
 
 
 class BatchDock(Dock):
-    """Choose files, run them with the TEM FFT dock's settings, and look at what comes out meanwhile.
+    """Choose files, analyse them with the settings of the TEM FFT dock, and view results while it runs.
 
     Parameters
     ----------
@@ -55,13 +55,13 @@ class BatchDock(Dock):
 
     def _make_table(self) -> None:
         self.start = button("Start", "Analyse all files in the background")
-        self.resume = button("Resume", "Go on with the run in the folder; what is done is not done again")
-        self.cancel = button("Cancel", "Stop in a few seconds; what is done stays whole")
+        self.resume = button("Resume", "Continue the run in the folder; finished files are skipped")
+        self.cancel = button("Cancel", "Stop within a few seconds; finished files are kept")
         self.progress = QProgressBar()
         self.state = wrapped_label()
         self.show_rows = short(QComboBox(), 7)
         self.show_rows.addItems([ALL, BAD, LOOK])
-        self.show_rows.setToolTip("Which are listed; to look at: failed, ambiguous, or without a crystal")
+        self.show_rows.setToolTip("Which images are listed; to look at: failed, ambiguous, no crystal")
         self.report = button("Report", "Open the run's report in the browser")
         self.correct = button("Save correction", "Write the corrected image into the run's results")
         self.copy = button("Copy", "Copy the table, with tabs, for a spreadsheet")
@@ -95,7 +95,7 @@ class BatchDock(Dock):
         self.follow(self._on_found, running=True)
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Take files and folders."""
+        """Accept files and folders."""
         self.form.drag(event)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
@@ -181,7 +181,7 @@ class BatchDock(Dock):
                 tell(error)
 
     def _on_kept(self, folder: Path) -> None:
-        show_info(f"kept in {folder}; Resume takes it into the run's tables and report")
+        show_info(f"saved in {folder}; Resume adds it to the run's tables and report")
 
 
 def _close_column(widget: QWidget) -> QVBoxLayout:

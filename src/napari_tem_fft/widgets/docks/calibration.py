@@ -44,22 +44,22 @@ from .dock import Dock
 
 COLUMNS = ("feature", "d measured ({})", "reflection", "d reference ({})", "d corrected ({})", "Δd (%)")
 HELP = (
-    "Spot or ring; click a row to take it out",
-    "By the present calibration",
-    "What it is said to be",
-    "Of the reference",
-    "With the correction",
-    "Corrected against reference d",
+    "Spot or ring; click a row to remove it",
+    "d by the present calibration",
+    "Reflection that it is assigned to",
+    "d of the reference",
+    "d with the correction",
+    "Corrected d relative to the reference d",
 )
 #: Pixels for the buttons of a number's field, and for the table to show all its columns.
 BUTTONS, TABLE = 50, 420
-#: In the place of a phase: the d is typed in.
+#: Entry of the list of phases for a d that is typed in.
 OTHER = "a known d"
 PROFILES = "Calibration profiles (*.json)"
 
 
 class CalibrationDock(Dock):
-    """Say what a spot is, and all lengths follow.
+    """Assign spots or rings to known reflections, and correct the scale of the image.
 
     Parameters
     ----------
@@ -82,30 +82,28 @@ class CalibrationDock(Dock):
     def _make_controls(self) -> None:
         self.scale = wrapped_label()
         self.feature, self.phase, self.reflection = (short(QComboBox(), 5) for _ in range(3))
-        self.feature.setToolTip(
-            "A spot or ring of the reference; a spot selected in the FFT is taken at once"
-        )
+        self.feature.setToolTip("A spot or ring of the reference; selecting a spot in the FFT chooses it")
         self.phase.addItems([OTHER, *sorted(self._phases)])
-        self.phase.setToolTip("The crystal that is known")
-        self.reflection.setToolTip("Which of its planes the spot is")
+        self.phase.setToolTip("The known crystal")
+        self.reflection.setToolTip("The lattice planes that cause the spot")
         self.d = QDoubleSpinBox(decimals=5, minimum=0.03, maximum=50.0, singleStep=0.001)
         self.d.setValue(0.2 * factor(length_unit()))
         self.d.setToolTip("The reference lattice spacing")
-        # napari's style has a least width of its own, which counts more than a widget's and hides the unit
+        # the minimum width of napari's style takes precedence over a widget's, and would hide the unit
         width = self.d.fontMetrics().horizontalAdvance("00.00000 nm") + BUTTONS
         self.d.setStyleSheet(f"QDoubleSpinBox {{ min-width: {width}px }}")
         self.add = button("Add reference", "Correct the scale so that this spot has this d")
         self.per_axis = QCheckBox("Calibrate x and y separately")
-        self.per_axis.setToolTip("A factor for each axis, from two spots or more in different directions")
+        self.per_axis.setToolTip("A factor for each axis, from at least two spots in different directions")
         self.tree = ResultTree(COLUMNS, HELP)
         self._show_unit()
-        self.correct = button("Apply", "Give the image the corrected scale and analyse it again")
+        self.correct = button("Apply", "Apply the corrected scale to the image and analyse it again")
         self.save = button(
             "Save calibration profile...",
-            "Keep the correction as a profile; from the proposed folder it is offered for images it fits",
+            "Save the correction as a profile; in the proposed folder it is offered for matching images",
         )
-        self.undo = button("Undo calibration", "Go back to the scale before, and to its analysis")
-        self.load = button("Load calibration profile...", "Correct the scale as a profile says")
+        self.undo = button("Undo calibration", "Restore the previous scale and its analysis")
+        self.load = button("Load calibration profile...", "Correct the scale by a saved profile")
 
     def _lay_out(self) -> None:
         layout = self.column()
@@ -135,7 +133,7 @@ class CalibrationDock(Dock):
         self.session.chosen_changed.connect(self._on_chosen)
 
     def _on_found(self) -> None:
-        """Offer the marks of the finished analysis; pairs of another one are forgotten."""
+        """List the features of the finished analysis; pairs of a previous one are removed."""
         image_state = self.session.current
         features = measured_marks(image_state) if image_state is not None else ()
         scale = image_state.micrograph.calibration.sentence() if image_state else "no image analysed yet"
@@ -159,7 +157,7 @@ class CalibrationDock(Dock):
         self._d_now = value / factor(length_unit())
 
     def _on_unit_changed(self) -> None:
-        """Show all lengths in the unit that was chosen; the d that was typed in stays the same length."""
+        """Show all lengths in the chosen unit; the typed d is converted."""
         d, chosen = self._d_now, self.reflection.currentIndex()
         self._show_unit()
         for number, feature in enumerate(self._marks):
@@ -194,7 +192,7 @@ class CalibrationDock(Dock):
             self.reflection.addItems(lines)
 
     def _on_mark(self, index: int = 0) -> None:
-        """Propose the reflection that is nearest in d."""
+        """Propose the reflection with the nearest d."""
         feature, phase = self._mark(), self._phases.get(self.phase.currentText())
         if feature is None:
             return
@@ -210,7 +208,7 @@ class CalibrationDock(Dock):
         return self._marks[index] if 0 <= index < len(self._marks) else None
 
     def _known(self) -> tuple[float, str]:
-        """The true d, and what has it."""
+        """The reference d, and its description."""
         phase = self._phases.get(self.phase.currentText())
         if phase is None:
             d = self.d.value() / factor(length_unit())
@@ -230,7 +228,7 @@ class CalibrationDock(Dock):
         self._work_out()
 
     def _work_out(self) -> None:
-        """The correction from the pairs, and what it makes of them."""
+        """Compute the correction from the pairs, and show its effect on them."""
         self._correction, problem = None, ""
         if self._pairs:
             features, known, names = zip(*self._pairs, strict=True)
@@ -240,7 +238,7 @@ class CalibrationDock(Dock):
             except ValueError as error:
                 problem = str(error)
         self.tree.fill([pair_row(*pair, self._correction) for pair in self._pairs])
-        self.correct.setToolTip(problem or "Give the image the corrected scale and analyse it again")
+        self.correct.setToolTip(problem or "Apply the corrected scale to the image and analyse it again")
         self.correct.setText(correction_words(self._correction, problem))
         for each in (self.correct, self.save):
             each.setEnabled(self._correction is not None)
@@ -287,19 +285,19 @@ class CalibrationDock(Dock):
 
 
 def measured_marks(image_state: ImageState) -> tuple[CalibrationFeature, ...]:
-    """Return the spots and rings of an analysis by which a scale can be corrected."""
+    """Return the spots and rings of an analysis that can be used to correct the scale."""
     return calibration_features(image_state.spots, listed_peaks(image_state.profiles))
 
 
 def mark_words(feature: CalibrationFeature) -> str:
-    """Return a mark as the user chooses it."""
+    """Describe a feature for the list."""
     kind = "ring" if feature.azimuth is None else f"spot {feature.label}"
     direction = "" if feature.azimuth is None else f" at {feature.azimuth:.1f}°"
     return f"{kind} {spacing(feature.d, feature.d_sigma, length_unit())}{direction}"
 
 
 def rescaled_words(step: Rescaled) -> str:
-    """Return what the last correction of the scale has changed."""
+    """Describe what the last correction of the scale has changed."""
     (by, bx), (ay, ax) = step.before.scale, step.after.scale
     changes = [signed(100 * (after / before - 1)) for before, after in ((bx, ax), (by, ay))]
     same = abs(bx / by - 1) < 1e-6 and abs(ax / ay - 1) < 1e-6
@@ -309,7 +307,7 @@ def rescaled_words(step: Rescaled) -> str:
 
 
 def standard_words(image_state: ImageState) -> list[str]:
-    """Return what grains that a person has made internal standards say of the scale."""
+    """Describe the scale by the grains that the user has made internal standards."""
     analysis, lines = image_state.analysis, []
     for one in analysis.decisions if analysis is not None else ():
         scales = [
@@ -326,16 +324,16 @@ def standard_words(image_state: ImageState) -> list[str]:
 
 
 def correction_words(correction: Correction | None, problem: str) -> str:
-    """Return what the button does, with the factors."""
+    """Text of the button, with the factors."""
     if correction is None:
-        return "These spots do not tell the scale" if problem else "Apply"
+        return "These spots do not determine the scale" if problem else "Apply"
     fy, fx = correction.factors
     factor = f"{fx:.5f}" if fy == fx else f"x {fx:.5f}, y {fy:.5f}"
     return f"Apply {factor} ± {100 * correction.uncertainty:.2g} %"
 
 
 def pair_row(feature: CalibrationFeature, known: float, name: str, correction: Correction | None) -> Row:
-    """Return the row of a spot and what it is said to be."""
+    """Return the row of a feature and its reference."""
     unit = length_unit()
     cells = [mark_words(feature).split(" at ")[0], length(feature.d, unit, 5), name, length(known, unit, 5)]
     if correction is None:

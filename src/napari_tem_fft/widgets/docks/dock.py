@@ -1,4 +1,4 @@
-"""Dock: what every dock is made from, and where each of them is opened, once."""
+"""Base class of the docks, and functions that open each dock once and arrange them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..session.session import session_of
 
 
 class Dock(QWidget):
-    """A widget that shows what a viewer's session has found.
+    """A widget that shows results of the session of a viewer.
 
     Parameters
     ----------
@@ -24,21 +24,21 @@ class Dock(QWidget):
         self.session = session_of(napari_viewer)
 
     def follow(self, slot: Callable[[], None], running: bool = False) -> None:
-        """Call a slot when there is something else to be shown, and if wanted when a run begins or ends."""
+        """Call a slot when the shown results change, and optionally when a run begins or ends."""
         self.session.found.connect(slot)
         self.session.current_changed.connect(slot)
         if running:
             self.session.state_changed.connect(slot)
 
     def column(self) -> QVBoxLayout:
-        """Return a new layout of the dock, from top to bottom."""
+        """Return a new vertical layout of the dock."""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         return layout
 
 
 PLUGIN = "TEM FFT"
-#: Width of a dock, pixels, that napari lets none fall below.
+#: Minimum width of a dock in napari, pixels.
 LEAST = 50
 #: Share of the window's height for the docks at the bottom: at first, and the least and most of it later.
 FIRST, SHARES = 0.36, (0.25, 0.45)
@@ -47,25 +47,25 @@ AROUND, BY_HAND = 150, 4
 
 
 def dock_name(name: str) -> str:
-    """Name under which napari's Plugins menu knows a dock of this plugin."""
+    """Name of a dock of this plugin in napari's Plugins menu."""
     return f"{name} ({PLUGIN})"
 
 
 def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> Iterator[QDockWidget]:
-    """Open docks behind tabs in an area of the window, one a step; open ones stay where they are.
+    """Open docks as tabs in an area of the window, one per step; open docks are left where they are.
 
     Parameters
     ----------
     viewer : napari.Viewer
     docks : dict of str to type
-        The widgets' names in the manifest and their classes, made for a viewer.
+        Names of the widgets in the manifest, and their classes.
     area : str
         "bottom", "right", ...
 
     Yields
     ------
     QDockWidget
-        Each that was not open.
+        Each dock that was not open.
     """
     window = getattr(viewer, "window", None)
     if window is None:
@@ -73,12 +73,12 @@ def bring(viewer: ViewerModel, docks: dict[str, type[QWidget]], area: str) -> It
     for name, make in docks.items():
         if not any(isinstance(widget, make) for widget in window.dock_widgets.values()):
             dock = window.add_dock_widget(make(viewer), name=dock_name(name), area=area, tabify=True)
-            dock.setWindowTitle(name)  # on its tab, where there is little room
+            dock.setWindowTitle(name)  # a short title for the tab
             yield dock
 
 
 def bring_to_front(viewer: ViewerModel, name: str, make: type[QWidget], area: str) -> None:
-    """Show a dock before those behind whose tabs it lies; it is opened if need be."""
+    """Raise the tab of a dock; the dock is opened if needed."""
     for _ in bring(viewer, {name: make}, area):
         pass
     window = getattr(viewer, "window", None)
@@ -90,16 +90,16 @@ def bring_to_front(viewer: ViewerModel, name: str, make: type[QWidget], area: st
 
 
 def bring_around(widget: QWidget, viewer: ViewerModel, below: dict[str, type[QWidget]]) -> Iterator[None]:
-    """Open docks around a widget's own, one a step; open ones stay where they are.
+    """Open docks around that of a widget, one per step; open docks are left where they are.
 
     Parameters
     ----------
     widget : QWidget
-        Its dock stays on top of those in its column.
+        Its dock stays on top in its column.
     viewer : napari.Viewer
     below : dict of str to type
-        Those behind tabs at the bottom, the first on top: the widgets' names in the manifest and their
-        classes, made for a viewer.
+        Docks that become tabs at the bottom, the first on top: names of the widgets in the manifest, and
+        their classes.
     """
     first = None
     for dock in bring(viewer, below, "bottom"):
@@ -169,7 +169,7 @@ class Balance(QObject):
 
 
 def narrow(widget: QWidget) -> None:
-    """Give the dock of a widget no more width than it needs, so that most of the window is the images'."""
+    """Reduce the dock of a widget to the width it needs, so that most of the window is left for images."""
     main, dock = widget.window(), dock_of(widget)
     if isinstance(main, QMainWindow) and dock is not None and not dock.isFloating():
         # napari gives docks a least width, and Qt then never lets it get less again than what a widget asked
@@ -180,7 +180,7 @@ def narrow(widget: QWidget) -> None:
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
-    """Return the dock in which a widget is."""
+    """Return the dock that contains a widget."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
@@ -188,7 +188,7 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
 
 
 def _settle(dock: QDockWidget) -> None:
-    """Give a dock its height, and the side columns the corners, so that it squeezes none of them."""
+    """Set the height of a dock, and give the corners to the side columns, so that they keep their height."""
     main = dock.window()
     if isinstance(main, QMainWindow):
         main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)

@@ -1,4 +1,4 @@
-"""The library dock: thousands of structures of the user's own, to import, fetch, search, use or leave out."""
+"""The library dock: import, fetch and search structures, and choose which are used in analyses."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ from .dock import Dock
 
 COLUMNS = ("id", "state", "cell", "formula", "name", "space group", "why")
 HELP = (
-    "Name under which results carry it",
-    "ok, warning or refused; what is left out takes no part in an analysis",
-    "Edges, and angles that are not right",
+    "Name of the phase in results",
+    "ok, warning or refused; structures that are left out are not used in analyses",
+    "Edges, and angles other than 90°",
     "Composition",
-    "Name, where the source gives one",
+    "Name, if the source gives one",
     "Hermann-Mauguin symbol",
-    "What had to be assumed, or why it is refused",
+    "Assumptions that were needed, or why the structure is refused",
 )
 STATE = COLUMNS.index("state")
 STATES = {"all": ("ok", "warning", "refused"), **{name: (name,) for name in ("ok", "warning", "refused")}}
-#: Rows that are shown at once, and the time (ms) after the last key at which a search begins.
+#: Number of rows shown, and delay (ms) of a search after the last key.
 MOST_ROWS, PAUSE = 500, 250
-#: Refusals whose reasons stand below the table after an import.
+#: Number of refusals that are listed below the table after an import.
 FEW = 3
 LEFT_OUT = "#888888"
-#: The first column is no wider, pixels.
+#: Maximum width of the first column, pixels.
 WIDEST = 170
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a search gave: lines, how many the library holds, and how many of these take part."""
+    """Result of a search: lines, number of structures in the library, and number in use."""
 
     lines: list[LibraryLine]
     held: int
@@ -87,33 +87,33 @@ class LibraryDock(Dock):
         self.words = QLineEdit(placeholderText="find by name, formula, group or source")
         self.words.setClearButtonEnabled(True)
         self.elements = QLineEdit(placeholderText="elements (Cu, O)")
-        self.elements.setToolTip("Only structures of these elements: +Cu must be there, -Na is not")
+        self.elements.setToolTip("Only structures of these elements: +Cu is required, -Na is excluded")
         self.cell, self.spacings = QLineEdit(), QLineEdit()
-        self.cell.setToolTip("Edges of the cell, then its angles, as many as are known; 1.5 % off at most")
-        self.spacings.setToolTip("Lattice spacings that are strong lines of the structure; 1.5 % off at most")
+        self.cell.setToolTip("Edges of the cell, followed by its angles, as far as known; tolerance 1.5 %")
+        self.spacings.setToolTip("Lattice spacings of strong lines of the structure; tolerance 1.5 %")
         self.state = QComboBox()
         self.state.addItems(list(STATES))
         self.state.setToolTip("Show only structures of this state")
         self.tree = ResultTree(COLUMNS, HELP)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.tree.setRootIsDecorated(False)
-        self.use = button("Use", "Let the selected structures take part in analyses")
-        self.leave = button("Leave out", "Let the selected structures take no part in analyses; they stay")
+        self.use = button("Use", "Use the selected structures in analyses")
+        self.leave = button("Leave out", "Keep the selected structures, but do not use them in analyses")
         self.remove = button("Remove", "Remove the selected structures from the library")
-        self.files = button("Import files...", f"Take in CIF files or archives ({', '.join(SUFFIXES[1:])})")
-        self.folder = button("Import folder...", "Take in all CIF files of a folder and of those inside it")
+        self.files = button("Import files...", f"Import CIF files or archives ({', '.join(SUFFIXES[1:])})")
+        self.folder = button("Import folder...", "Import all CIF files of a folder and its subfolders")
         self.provider = QComboBox()
         for name, one in PROVIDERS.items():
             self.provider.addItem(f"{one.name}{' (computed)' if one.computed else ''}", name)
         self.provider.setEditable(True)
-        self.provider.setToolTip("A database that answers by OPTIMADE, or the address of one")
+        self.provider.setToolTip("An OPTIMADE database, or its address")
         self.wanted = QLineEdit(placeholderText="Li, F, O")
-        self.wanted.setToolTip("Structures of these elements and no others")
+        self.wanted.setToolTip("Only structures of exactly these elements")
         self.limit = QSpinBox(minimum=1, maximum=20_000, value=500)
-        self.limit.setToolTip("Largest number of structures that are fetched")
-        self.ask = button("Fetch", "Ask the database over the network; nothing is asked but by this button")
+        self.limit.setToolTip("Largest number of structures to fetch")
+        self.ask = button("Fetch", "Query the database over the network; no other action uses the network")
         self.progress = QProgressBar()
-        self.cancel = button("Cancel", "Break the import off; the library stays as it was")
+        self.cancel = button("Cancel", "Cancel the import; the library is not changed")
         self.told = wrapped_label()
 
     def _lay_out(self) -> None:
@@ -153,13 +153,13 @@ class LibraryDock(Dock):
         self._on_unit_changed()
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """List the library when it is looked at first."""
+        """List the library when it is first shown."""
         super().showEvent(event)
         if not self.tree.topLevelItemCount():
             self.search()
 
     def search(self) -> None:
-        """List what fits all that is typed in."""
+        """List the structures that match all criteria."""
         self._pause.stop()
         unit = length_unit()
         try:
@@ -177,24 +177,24 @@ class LibraryDock(Dock):
         self.searcher.start(_searching(self.database, asked))
 
     def take_in(self, paths: Iterable[Path]) -> None:
-        """Import files, folders and archives; what is none of these is told and left alone."""
+        """Import files, folders and archives; other files are reported and ignored."""
         paths = list(paths)
         sources = [path for path in paths if is_source(path)]
         for path in paths:
             if path not in sources:
                 tell(ValueError(f"{path.name}: neither a folder, nor one of {', '.join(SUFFIXES)}"))
         if sources and not self.work.running:
-            self._begin("the files are being read", 0)
+            self._begin("reading files", 0)
             self.work.take_in(self.database.path, sources)
             self._show_state()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Take folders, CIF files and archives."""
+        """Accept folders, CIF files and archives."""
         if event is not None and any(map(is_source, _paths_of(event))) and not self.work.running:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Import what was dropped."""
+        """Import the dropped files."""
         if event is not None:
             self.take_in(_paths_of(event))
             event.acceptProposedAction()
@@ -227,7 +227,7 @@ class LibraryDock(Dock):
         except ValueError as error:
             tell(error)
             return
-        self._begin(f"{query.server().name} is being asked", query.limit)
+        self._begin(f"querying {query.server().name}", query.limit)
         self.work.fetch(self.database.path, query.provider, ",".join(query.elements), query.limit)
         self._show_state()
 
@@ -243,7 +243,7 @@ class LibraryDock(Dock):
         self.progress.reset()
         self._show_state()
         if trouble == "cancelled":
-            self.told.setText("cancelled; the library is as it was")
+            self.told.setText("cancelled; the library is unchanged")
         elif trouble:
             self.told.setText(trouble)
             tell(ValueError(trouble))
@@ -299,7 +299,7 @@ class LibraryDock(Dock):
 
 
 def report_words(report: dict[str, Any]) -> str:
-    """What became of an import, in words.
+    """Describe the result of an import.
 
     Examples
     --------
@@ -320,21 +320,21 @@ def report_words(report: dict[str, Any]) -> str:
 
 
 def _in_nm(numbers: Sequence[float], unit: LengthUnit, lengths: int | None) -> tuple[float, ...]:
-    """Lengths that were typed in the unit of the window; after the first `lengths` come angles."""
+    """Convert typed lengths from the unit of the window to nm; those after the first `lengths` are angles."""
     last = len(numbers) if lengths is None else lengths
     scale = 0.1 if unit == "angstrom" else 1.0
     return tuple(number * scale if place < last else number for place, number in enumerate(numbers))
 
 
 def _searching(database: PhaseDatabase, asked: dict[str, Any]) -> Generator[Step, None, _Found]:
-    """A search as a work of one step."""
+    """Search as a job of one step."""
     found = _Found(database.search(**asked), *database.counts())
     yield Step("search", 1, 1, found)
     return found
 
 
 def _changing(change: Callable[..., object], *values: Any) -> Generator[Step, None, None]:
-    """A change of the library as a work of one step."""
+    """Change the library as a job of one step."""
     change(*values)
     yield Step("library", 1, 1)
 
@@ -352,7 +352,7 @@ def _row(line: LibraryLine, unit: LengthUnit) -> Row:
 
 
 def _paths_of(event: QDropEvent) -> list[Path]:
-    """Local files and folders among what is dragged."""
+    """The local files and folders that are dragged."""
     data = event.mimeData()
     urls = data.urls() if data is not None else []
     return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]

@@ -1,4 +1,4 @@
-"""Half of the results: why: for each grain every candidate, how well it fits, and the verdict's reason."""
+"""Part of the results dock: the candidates of each grain, how well they fit, and why one was named."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ HELP = (
     "Probability among all candidates and other (unlisted) phases",
     "Zone axis: [uvw] along the beam",
     "Share of the grain's spots that the candidate explains",
-    "Measured, by the image's calibration",
-    "Measured d against the reference, by the image's calibration; of a candidate the mean",
+    "Measured d, by the calibration of the image",
+    "Deviation of the measured d from the reference, by the calibration of the image; mean for a candidate",
     AFTER_FIT_HELP,
     "Measured minus fitted direction",
 )
@@ -53,7 +53,7 @@ class PhasesDock(Dock):
         self._own_click = False
         self.tree = ResultTree(columns(length_unit()), HELP)
         self.reason = wrapped_label()
-        self.clear = button("Clear rings", "Take away the rings of the phase, and end the choice")
+        self.clear = button("Clear rings", "Remove the rings of the phase, and clear the selection")
         self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
         self.angstrom = QCheckBox("Å")
         self.angstrom.setToolTip("Lattice spacings in Angstrom instead of nm; remembered")
@@ -61,7 +61,7 @@ class PhasesDock(Dock):
         self.words = OverrideButtons()
         self.question = PhaseQuestion()
         self.apply = button("Apply to calibration", "")
-        self.undo = button("Undo calibration", "Go back to the scale before, and to its analysis")
+        self.undo = button("Undo calibration", "Restore the previous scale and its analysis")
         self._scaling = flowing(self.apply, self.undo)
         self._hint: tuple[GrainMatch, Candidate] | None = None
         self._asker = Runner()
@@ -117,7 +117,7 @@ class PhasesDock(Dock):
             self._say_scale()
 
     def _fill(self) -> None:
-        """List the grains that are selected, or all; what is said of one is of the first that is selected."""
+        """List the selected grains, or all; the text below describes the first selected one."""
         image_state, chosen = self.session.current, self.session.chosen
         rows = match_rows(image_state, length_unit()) if image_state is not None else []
         grains = set(chosen.grains) if chosen is not None else set()
@@ -131,7 +131,7 @@ class PhasesDock(Dock):
             self.tree.fit_columns()
 
     def _on_selected(self) -> None:
-        """Follow a selection that was made elsewhere."""
+        """Update after a selection elsewhere."""
         image_state, chosen = self.session.current, self.session.chosen
         if self._own_click or image_state is None:
             return
@@ -155,7 +155,7 @@ class PhasesDock(Dock):
         self._fill()
 
     def _on_row_chosen(self, key: Key) -> None:
-        """Take a grain's row (index, "", -1), a candidate's (index, phase, -1) or a spot's."""
+        """Select the grain (index, "", -1), candidate (index, phase, -1) or spot of a row."""
         image_state = self.session.current
         if image_state is None or image_state.analysis is None:
             return
@@ -186,18 +186,18 @@ class PhasesDock(Dock):
             self.session.spotlight.show_phase(image_state, phase, candidate.scale)
 
     def _offer_hint(self, match: GrainMatch | None, candidate: Candidate | None) -> None:
-        """Let the button apply what a candidate needs of the scale; nothing where there is none."""
+        """Let the button apply the scale that a candidate needs, if any."""
         self._hint = (match, candidate) if match is not None and candidate is not None else None
         self.apply.setVisible(self._hint is not None and candidate is not None and bool(candidate.indexed))
         self._show_buttons()
         self.apply.setText(f"Apply {needs_words(candidate)}" if candidate else "Apply to calibration")
         self.apply.setToolTip(
-            "Correct the image's scale so that the grain is this phase, and analyse it again. The grain then"
-            " is assigned by you, as an internal standard: its name is no finding any longer"
+            "Correct the scale of the image so that the grain fits this phase, and analyse it again. The"
+            " grain is then an internal standard that you have assigned; its phase is no longer a result"
         )
 
     def _on_apply(self) -> None:
-        """Correct the scale by the hint, which makes the grain an internal standard."""
+        """Correct the scale by the hint, and make the grain an internal standard."""
         image_state = self.session.current
         if image_state is None or self._hint is None:
             return
@@ -216,13 +216,13 @@ class PhasesDock(Dock):
         self._say_scale()
 
     def _say_scale(self) -> None:
-        """Say what the last correction did, until something else is to be said."""
+        """Describe the last correction, until there is another message."""
         image_state = self.session.current
         last = image_state.rescaled[-1:] if image_state is not None else []
         self.undo.setVisible(bool(last))
         self._show_buttons()
         if last:
-            self._say(f"{rescaled_words(last[0])}; Undo calibration takes it back")
+            self._say(f"{rescaled_words(last[0])}; Undo calibration reverts it")
 
     def _on_rings_wanted(self, name: str) -> None:
         image_state = self.session.current
@@ -244,7 +244,7 @@ class PhasesDock(Dock):
         try:
             phase = phase_called(name, tuple(image_state.phases.values()))
         except ValueError as error:
-            self._say(str(error))  # in the place of what was said of another phase
+            self._say(str(error))  # in place of the text about another phase
             tell(error)
             return
         grain = chosen.grains[0] if chosen is not None and len(chosen.grains) == 1 else None
@@ -256,7 +256,7 @@ class PhasesDock(Dock):
         bring_into_sight(self.reason)
 
     def _choose_rings(self, image_state: ImageState, match: RingMatch, phase: str) -> None:
-        """Tell of rings, and draw those of a candidate; a grain's pattern would be of another phase."""
+        """Describe rings, and draw those of a candidate; the pattern of a grain is removed."""
         self.session.pick(None)
         self._say(match.reason)
         self.words.offer(None, None)
@@ -271,7 +271,7 @@ class PhasesDock(Dock):
 
 
 def nearest_hint(match: GrainMatch) -> Candidate | None:
-    """Return what an unknown crystal would be by another scale; of an ambiguous one the most probable."""
+    """Return the nearest hint of an unknown crystal, or the most probable member of an ambiguous set."""
     if match.hints:
         return match.hints[0]
     members = [c for c in match.candidates if c.phase in match.phases]
@@ -279,7 +279,7 @@ def nearest_hint(match: GrainMatch) -> Candidate | None:
 
 
 def needs_words(candidate: Candidate) -> str:
-    """Return a candidate with what it needs of the scale: "Au: scale +4.2 %, stretch 3.1 % along 37°"."""
+    """Describe the scale that a candidate needs: "Au: scale +4.2 %, stretch 3.1 % along 37°"."""
     words = f"{candidate.phase}: scale {signed(100 * (candidate.scale - 1), 1)} %"
     if candidate.stretch <= USUAL_STRETCH:
         return words
@@ -290,12 +290,12 @@ def needs_words(candidate: Candidate) -> str:
 def _why_steps(
     analysis: Analysis, phase: Phase, grain: int | None, cache: EvidenceCache
 ) -> Generator[Step, None, WhyNot]:
-    """Ask as a work of one step."""
+    """Answer the question as a job of one step."""
     answer = why_not(analysis, phase, grain, cache)
     yield Step("why not", 1, 1)
     return answer
 
 
 def _grain_of(key: Key, image_state: ImageState) -> int | None:
-    """Return the grain of a row; None for rings, which belong to none."""
+    """Return the grain of a row; None for rings."""
     return image_state.matches[key[0]].grain if key[0] >= 0 else None

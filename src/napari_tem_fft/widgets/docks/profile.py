@@ -1,4 +1,4 @@
-"""The profile dock: radial profiles with fitted peaks in nm, following the mask."""
+"""The profile dock: radial profiles with fitted peaks in nm, updated when the mask is edited."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from ..session.session import unwrap_viewer
 from ..session.settings import length_unit, units
 from .dock import Dock
 
-#: Lines of smaller d are beyond what is measured, nm.
+#: Smallest d of phase lines, nm; smaller ones are outside the measured range.
 SMALLEST_D = 0.05
-#: Names of curves for people.
+#: Displayed names of the curves.
 CURVE_NAMES = {"masked": "Bragg-masked", "local maximum": "maximum over local FFTs"}
 #: What the ticks of phases are.
 LINES_HELP = (
@@ -51,7 +51,7 @@ LINES_HELP = (
 )
 #: A scale or stretch is mentioned from this share on.
 MENTIONED = 5e-4
-#: Pictures that can be written.
+#: Picture formats.
 PICTURES = "Pictures (*.png *.svg)"
 
 
@@ -71,22 +71,22 @@ class ProfileDock(Dock):
         self.line.setVisible(False)
         self.width = QSpinBox(minimum=1, maximum=999)
         self.width.setPrefix("line width ")
-        self.width.setToolTip("Pixels across the measured line that are averaged")
+        self.width.setToolTip("Number of pixels averaged across the measured line")
         self.width.setVisible(False)
         self.saver = Runner()
         self.toolbar = ThemedToolbar(self.plot, self)
         self.curves = {
-            "whole image": _switch("whole image", "The whole image's transform"),
-            "masked": _switch("Bragg-masked", "What lies inside the mask; follows each brush stroke"),
+            "whole image": _switch("whole image", "Transform of the whole image"),
+            "masked": _switch("Bragg-masked", "Intensity inside the mask; updated with each brush stroke"),
             "local maximum": _switch(
-                "maximum over local FFTs", "Largest signal over all local windows: small grains"
+                "maximum over local FFTs", "Largest signal over all local windows, which shows small grains"
             ),
         }
-        self.background = _switch("subtract background", "Show what stands above the background")
+        self.background = _switch("subtract background", "Show the intensity above the background")
         self.lines = _switch("phase lines", LINES_HELP)
         self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
         self.legend = QLabel(wordWrap=True)
-        # it asks for no room of its own, or the window could not get narrower than its words
+        # without a minimum width, so that the window can be narrower than the text
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save = QAction("Save the curves as a table (CSV)...")
         self.save_plot = QAction("Save the plot (PNG, SVG)...")
@@ -137,7 +137,7 @@ class ProfileDock(Dock):
         self._viewer.events.theme.connect(self._on_theme_changed)
 
     def view(self) -> ProfileView:
-        """Return what is to be drawn."""
+        """Return the state of the plot."""
         image_state = self.session.current
         view = ProfileView(
             profiles=image_state.profiles if image_state else (),
@@ -182,7 +182,7 @@ class ProfileDock(Dock):
         )
 
     def _on_line_measured(self, measured: Measured | None) -> None:
-        """Show the profile along a line beside that of the rings, as long as there is a line."""
+        """Show the profile along a line next to the radial profile, while there is a line."""
         if measured is not None:
             self.line.show_line(measured)
         for each in (self.line, self.width):
@@ -256,7 +256,7 @@ class ProfileDock(Dock):
 def _overview_steps(
     analysis: Analysis, unit: LengthUnit, path: Path, options: PictureOptions
 ) -> Generator[Step, None, None]:
-    """Draw the overview as a work of one step: it takes seconds."""
+    """Draw the overview as a job of one step, because it takes seconds."""
     write_overview(path, analysis, unit, options=options)
     yield Step("overview", 1, 1)
 
@@ -310,7 +310,7 @@ def scale_of_lines(phases: Sequence[PhaseLines]) -> str:
 def peak_names(
     image_state: ImageState, peaks: Sequence[ProfilePeak], style: Style = "overbar"
 ) -> tuple[str, ...]:
-    """Return (hkl) of each peak; empty where its spots are not all the same reflection of one phase."""
+    """Return (hkl) of each peak; empty unless all its spots are the same reflection of one phase."""
     match_of, known = matches_of_spots(image_state.grains, image_state.matches), image_state.phases
     named = []
     for spot in image_state.spots:
@@ -331,12 +331,12 @@ def peak_names(
 
 
 def _positive(hkl: Miller) -> Miller:
-    """Return the one of (hkl) and its opposite whose first index that is not 0 is positive."""
+    """Return (hkl) or its opposite, so that the first nonzero index is positive."""
     return max(hkl, (-hkl[0], -hkl[1], -hkl[2]))
 
 
 def peak_table(image_state: ImageState, peaks: Sequence[ProfilePeak]) -> str:
-    """Return the peaks as lines with tabs, for a spreadsheet."""
+    """Return the peaks as tab-separated lines, for a spreadsheet."""
     rows = ["d (nm)\t± (nm)\tg (1/nm)\twidth (1/nm)\tsignificance\thkl"]
     for peak, name in zip(peaks, peak_names(image_state, peaks, "plain"), strict=True):
         numbers = (peak.d, peak.d_sigma, peak.g, peak.width)

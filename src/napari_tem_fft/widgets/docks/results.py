@@ -1,4 +1,4 @@
-"""The results dock: components, grains and reflections, and beside them why a grain has its name."""
+"""The results dock: components, grains and reflections, with the candidates of each grain."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .phases import PhasesDock
 
 
 class SizesPlot(ThemedCanvas):
-    """Histogram of diameters; grains that the image's border cuts are hatched."""
+    """Histogram of diameters; grains cut by the border of the image are hatched."""
 
     def __init__(self, theme: str) -> None:
         super().__init__(theme)
@@ -46,12 +46,12 @@ class SizesPlot(ThemedCanvas):
         self.redraw()
 
     def show_sizes(self, analysis: Analysis | None) -> None:
-        """Draw those of an analysis."""
+        """Draw the sizes of the grains of an analysis."""
         self._analysis = analysis
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw all anew."""
+        """Redraw everything."""
         self.axes.clear()
         sizes = sizes_of(self._analysis) if self._analysis is not None else {}
         total = sizes.pop("all", ([], []))
@@ -81,14 +81,14 @@ HELP = (
     "Phase or ambiguous set; below it its grains",
     "identified, likely, ambiguous, single d only or unknown",
     "Probability of the named phase, or of the whole set, among all candidates",
-    "Area, and how far its edge is blurred",
-    "Share of the specimen's area; vacuum and holes are not counted",
+    "Area, and its uncertainty from the blurred edge",
+    "Share of the specimen's area, without vacuum and holes",
     "Diameter of the circle of the same area",
 )
 
 
 class ComponentsDock(Dock):
-    """Table of components and grains; a click chooses one and flies to it.
+    """Table of components and grains; a click selects one and moves the camera to it.
 
     Parameters
     ----------
@@ -99,13 +99,11 @@ class ComponentsDock(Dock):
         super().__init__(napari_viewer)
         self._listed: object = None
         self.tree = ResultTree(COLUMNS, HELP)
-        self.whole = button("Show all", "End the selection and look at the whole image again")
+        self.whole = button("Show all", "Clear the selection and show the whole image again")
         self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
         self.specimen = specimen_edits(self.session)
-        self.draw = button(
-            "Edit specimen mask", "Paint or erase where there is matter; maps and shares follow"
-        )
-        self.as_found = button("Reset to automatic", "Go back to the specimen that the image shows")
+        self.draw = button("Edit specimen mask", "Paint or erase the specimen; maps and shares are updated")
+        self.as_found = button("Reset to automatic", "Restore the automatic specimen mask")
         self.sizes = SizesPlot(unwrap_viewer(napari_viewer).theme)
         self.sizes.setVisible(False)
         self.legend = wrapped_label()
@@ -144,7 +142,7 @@ class ComponentsDock(Dock):
         layout.addWidget(Columns(self.tree, self.sizes, (3, 2)), stretch=1)
         layout.addWidget(self.about_maps)
         actions = [self.maps, self.against_roi, self.show_sizes, self.save_sizes]
-        grains = menu_button("Grains", "Maps of what happens within grains, and their sizes", actions)
+        grains = menu_button("Grains", "Maps of orientation and strain, and sizes of grains", actions)
         layout.addWidget(flowing(self.whole, self.draw, self.as_found, grains, self.copy))
 
     def _on_found(self) -> None:
@@ -201,7 +199,7 @@ class ComponentsDock(Dock):
         return reference_text(drawn_corners(image_state.layer, self.session.viewer))
 
     def _on_mapped(self, layers: tuple[LayerData, ...]) -> None:
-        """Show the maps, unless what they show is no longer so."""
+        """Show the maps, unless the analysis has changed since."""
         image_state, analysis = self._mapped or (None, None)
         self._mapped = None
         if (
@@ -241,7 +239,7 @@ class ComponentsDock(Dock):
 
 
 def component_rows(image_state: ImageState) -> list[Row]:
-    """Return one row a component, largest first, with its grains below."""
+    """Return one row per component, largest first, with its grains below."""
     colours = colours_of(component.name for component in image_state.components)
     return [
         _component_row(image_state, component, colours[component.name])
@@ -250,7 +248,7 @@ def component_rows(image_state: ImageState) -> list[Row]:
 
 
 def _reflection_row(indexed: IndexedSpot, image_state: ImageState, match: GrainMatch) -> Row | None:
-    """Return the row of a spot of a grain: (hkl) and d; its record is that of the candidates."""
+    """Return the row of a spot of a grain with (hkl) and d; its record has the columns of the candidates."""
     spot = next((each for each in image_state.spots if each.id == indexed.spot), None)
     if spot is None:
         return None
@@ -332,7 +330,7 @@ def _grain_row(
 
 
 class ResultsDock(Dock):
-    """The table of components with the candidates of the selected grain beside it, or of all grains.
+    """The table of components next to the candidates of the selected grain, or of all grains.
 
     Parameters
     ----------

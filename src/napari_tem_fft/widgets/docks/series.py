@@ -1,4 +1,4 @@
-"""The series dock: a stack frame by frame, the area of each component against time."""
+"""The series dock: analyse a stack frame by frame, and plot the area of each component against time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ..session.runner import Runner, tell
 from ..session.session import unwrap_viewer
 from .dock import Dock
 
-#: What the plot can show, as it is offered.
+#: Quantities of the plot, by their displayed names.
 QUANTITIES: dict[str, Quantity] = {"area": "area", "share of the specimen": "fraction"}
 TABLES = "Tables (*.csv)"
 PICTURES = "Pictures (*.png *.svg *.pdf)"
@@ -56,12 +56,12 @@ class SeriesPlot(ThemedCanvas):
     def show_series(
         self, frames: tuple[SeriesFrame, ...], interval: float, quantity: Quantity = "area"
     ) -> None:
-        """Draw these frames, `interval` seconds apart; by their numbers where it is 0."""
+        """Draw frames against time, `interval` seconds apart, or against their number if it is 0."""
         self._frames, self._interval, self._quantity = frames, interval, quantity
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw all anew."""
+        """Redraw everything."""
         self.axes.clear()
         self.style(self.axes)
         colours = colours_of(component_names(self._frames))
@@ -93,22 +93,22 @@ class SeriesDock(Dock):
 
     def _make_controls(self) -> None:
         self.run = button("Analyse all frames", "Run the whole chain on each frame of the chosen stack")
-        self.cancel = button("Cancel", "Stop after the step that is under way; finished frames stay")
+        self.cancel = button("Cancel", "Stop after the current step; finished frames are kept")
         self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
         self.save = button("Save table...", "Save the table as CSV")
         self.save_grains = button(
             "Save grains...",
-            "Save a table (CSV) of each grain in each frame; one crystal has one track number",
+            "Save a table (CSV) of each grain in each frame; a crystal keeps its track number over frames",
         )
         self.save_picture = button("Save picture...", "Save shares, areas and grains as PNG, SVG or PDF")
         self.drift = QCheckBox("Correct drift")
         self.drift.setChecked(True)
         self.drift.setToolTip(
-            "Measure first how the sample drifts, and analyse of each frame what all have in common"
+            "Measure the drift of the sample first, and analyse the area that all frames have in common"
         )
         self.lock = QCheckBox("Phases of the shown frame only")
         self.lock.setToolTip(
-            "Name only the phases that the frame which is shown now has; grains of others are unknown"
+            "Name only the phases of the frame shown now; grains of other phases are unknown"
         )
         self.quantity = QComboBox()
         self.quantity.addItems(list(QUANTITIES))
@@ -116,7 +116,7 @@ class SeriesDock(Dock):
         self.interval = QDoubleSpinBox(decimals=4, minimum=0.0, maximum=1e5)
         self.interval.setSuffix(" s")
         self.interval.setSpecialValueText("by number")
-        self.interval.setToolTip("Time between two frames; as the file tells it, if it does")
+        self.interval.setToolTip("Time between two frames, by default from the file")
         self.progress = QProgressBar()
         self.hint = wrapped_label(NO_STACK)
         self.plot = SeriesPlot(self._viewer.theme)
@@ -178,7 +178,7 @@ class SeriesDock(Dock):
             self._show()
 
     def _on_returned(self, series: Series) -> None:
-        """Show the finished series, whose specimen is that of several frames."""
+        """Show the finished series, whose specimen areas are averaged over frames."""
         self.series, self.frames = series, series.frames
         self._show()
         self.hint.setText(" ".join(series.notes) or NO_STACK)
@@ -203,7 +203,7 @@ class SeriesDock(Dock):
         self.tree.fill([frame_row(frame, names) for frame in self.frames])
 
     def _on_frame_chosen(self, frame: int) -> None:
-        """Show a frame with its maps, by analysing it alone."""
+        """Analyse a single frame, and show it with its maps."""
         layer, setting = self.session.offer.image, self.session.offer.setting
         self._viewer.dims.set_current_step(self._viewer.dims.ndim - 3, frame)
         if layer is None or layer.ndim != 3 or setting is None or self.runner.running:
@@ -245,12 +245,12 @@ class SeriesDock(Dock):
 
 
 def frame_interval(layer: Image) -> float:
-    """Return the time between two frames as the file tells it, s; 0 where it does not."""
+    """Return the time between two frames from the file, s; 0 if it is unknown."""
     return float(layer.metadata.get(KEY, {}).get("microscope", {}).get("frame_interval_s", 0.0))
 
 
 def frame_of(layer: Image, number: int) -> Micrograph:
-    """Return one frame of a stack's layer as a micrograph."""
+    """Return one frame of the layer of a stack as a micrograph."""
     kwargs = {
         "name": f"{layer.name} {number}",
         "scale": layer.scale,
@@ -262,7 +262,7 @@ def frame_of(layer: Image, number: int) -> Micrograph:
 
 
 def frame_row(frame: SeriesFrame, names: tuple[str, ...]) -> Row:
-    """Return a frame's row: numbers of spots and grains, and the area of each component."""
+    """Return the row of a frame: numbers of spots and grains, and the area of each component."""
     areas = (f"{frame.areas[name][0]:.1f}" if name in frame.areas else "0.0" for name in names)
     cells = (str(frame.frame), str(frame.spots), str(frame.grains), *areas)
     if frame.problem:

@@ -1,4 +1,4 @@
-"""The spots dock: every spot with d, reference d, (hkl) and azimuth, sorted as asked, one with the canvas."""
+"""The spots dock: a sortable table of all spots, with a selection shared with the canvas."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ COLUMNS = (
     *("azimuth (°)", "g ({0}⁻¹)", "SNR", "grain", "phase", "kind"),
 )
 HELP = (
-    "Number of the spot; it stays the same through edits",
-    "By the image's calibration",
-    "Of the fit alone; the calibration's uncertainty is not in it",
-    "Of the reflection as which it is indexed",
-    "How far d is from its reference, by the image's calibration",
+    "Number of the spot, which edits do not change",
+    "d by the calibration of the image",
+    "Uncertainty of the fit, without that of the calibration",
+    "Reference d of the indexed reflection",
+    "Deviation of d from the reference, by the calibration of the image",
     AFTER_FIT_HELP,
-    "Reflection of the grain's most probable phase",
+    "Reflection of the most probable phase of the grain",
     "Direction of g, counter-clockwise from +x",
     "1/d",
     "Power over the mean noise power",
-    "In which it lies",
+    "Grain of the spot",
     "Named phase of the grain, or of an ambiguous set",
-    "What the lattice of its grain says of it; off: it does not count",
+    "Kind of spot by the lattice of its grain; off: disabled",
 )
-#: Colour of spots that do not count, to be read on dark and on light.
+#: Colour of disabled spots, readable in dark and light themes.
 OFF = "#8A8F98"
 
 
 class SpotsDock(Dock):
-    """Table of all spots. What is selected in it is selected on the canvas, and the other way round.
+    """Table of all spots, with the same selection as the canvas.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class SpotsDock(Dock):
         self._listed: object = None
         self._picking = False
         self.tree = ResultTree(COLUMNS, HELP, sorted_by=1)
-        self.remove = button("Delete", "Let the selected spots count no longer (Del)")
-        self.restore = button("Restore", "Let the selected spots count again")
+        self.remove = button("Delete", "Disable the selected spots (Del)")
+        self.restore = button("Restore", "Enable the selected spots again")
         self.copy = button("Copy table", "Copy the table, with tabs, for a spreadsheet")
         layout = self.column()
         layout.addWidget(self.tree, stretch=1)
@@ -73,7 +73,7 @@ class SpotsDock(Dock):
         self._on_unit_changed()
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """List what has changed while the table was not seen."""
+        """Update the table after changes while it was hidden."""
         super().showEvent(event)
         self._on_found()
 
@@ -91,7 +91,7 @@ class SpotsDock(Dock):
         self._on_found()
 
     def _on_rows_chosen(self) -> None:
-        """Select on the canvas what is selected here."""
+        """Apply the selection to the canvas."""
         image_state, ids = self.session.current, set(self.tree.marked())
         if image_state is None:
             return
@@ -126,7 +126,7 @@ class SpotsDock(Dock):
 
 
 def spot_rows(image_state: ImageState, unit: LengthUnit = "nm") -> list[Row]:
-    """Return a row a spot, those that do not count included, by rising number."""
+    """Return a row per spot, including disabled ones, by rising number."""
     colours = colours_of(component_name(match) for match in image_state.matches)
     match_of = matches_of_spots(image_state.grains, image_state.matches)
     return [_row(spot, match_of.get(spot.id), image_state, colours, unit) for spot in image_state.spots]

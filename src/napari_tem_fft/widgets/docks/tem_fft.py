@@ -1,4 +1,4 @@
-"""The main dock: choose an image, say what it can hold, run the chain, and see how it goes."""
+"""The main dock: choose an image and the candidates, run the analysis, and follow its progress."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ from .spots import SpotsDock
 from .train import TrainDock
 
 PART = (
-    "Run the whole chain on the region of interest: what is inside the rectangle of the live FFT, or the"
+    "Run the analysis on the region of interest: inside the rectangle of the live FFT, or inside the"
     " selected rectangle, ellipse or polygon of any Shapes layer"
 )
 COPY = (
-    "Copy what was done with this image, as text that does the same again: file, scale, candidates,"
-    " parameters, edited spots, drawn regions and decisions on grains"
+    "Copy the analysis of this image as text that reproduces it: file, scale, candidates, parameters,"
+    " edited spots, drawn regions and overrides of grains"
 )
 #: Buttons that open docks.
 OPENED = {
@@ -134,37 +134,35 @@ class TemFftDock(Dock):
         self.bar = QDoubleSpinBox(decimals=3, minimum=0.01, maximum=10_000.0)
         self.bar.setValue(5.0)
         self.bar.setSuffix(" nm")
-        self.bar.setToolTip("How long the scale bar in the picture is, as written beside it")
+        self.bar.setToolTip("Length of the scale bar in the picture, as written next to it")
         self.bar_pixels = QDoubleSpinBox(decimals=1, maximum=100_000.0)
         self.bar_pixels.setSuffix(" pixels")
         self.bar_pixels.setSpecialValueText("its length")
-        self.bar_pixels.setToolTip("How long it is in pixels; the pixel size follows")
-        self.calibrate = button("Set", "Give the image this pixel size, which its file does not tell")
+        self.bar_pixels.setToolTip("Length of the scale bar in pixels, from which the pixel size is computed")
+        self.calibrate = button("Set", "Set the pixel size of an image whose file does not state it")
         self.stated_size = QLabel(wordWrap=True)
         self.calibration = QWidget()
         field = UNCERTAINTY.field
         self.uncertainty = QDoubleSpinBox(decimals=2, singleStep=0.1)
         self.uncertainty.setRange(field.low or 0.0, field.high or 100.0)
         self.uncertainty.setSuffix(f" {field.unit}")
-        self.uncertainty.setToolTip(f"{tooltip(field)} Of the chosen image alone, from its next run on.")
+        self.uncertainty.setToolTip(f"{tooltip(field)} Applies to the chosen image, from its next run on.")
         self.scale = QLabel()
-        self.scale.setToolTip(
-            "Pixel size of the chosen image, and how well it is known; all d follow from it"
-        )
+        self.scale.setToolTip("Pixel size of the chosen image with its uncertainty; all d are based on it")
         self.profiles = ProfileOffer()
-        self.to_calibration = button("Calibrate...", "Correct the scale on a known crystal, or by a profile")
+        self.to_calibration = button("Calibrate...", "Correct the scale on a known crystal or by a profile")
         self.candidates = CandidatesForm(load_table())
         self.network = NetworkChoice(self.session.network)
         self.params = ParamsForm(AnalysisParams(), without=("network",))
-        self.defaults = button("Defaults", "Set all parameters back to their defaults")
-        self.run = button("Run", f"Run the whole chain; after single steps, the rest of it{words_of('run')}")
-        self.step = button("Step", "Run only the next step of the chain and show what it gives")
-        self.cancel = button("Cancel", "Stop after the step that is under way")
+        self.defaults = button("Defaults", "Reset all parameters to their defaults")
+        self.run = button("Run", f"Run the analysis; after single steps, the remaining ones{words_of('run')}")
+        self.step = button("Step", "Run only the next step of the analysis and show its result")
+        self.cancel = button("Cancel", "Stop after the current step")
         self.progress = QProgressBar()
         self.spots = MaskTools(self.session)
         self.views = ViewButtons()
         self.live = QCheckBox("Live FFT (ROI)")
-        self.live.setToolTip("Drag a rectangle over the image and see the FFT of what is inside it")
+        self.live.setToolTip("Drag a rectangle over the image to see the FFT of the area inside")
         self.live_fft = LiveFft(self.session)
         self.part = button("Analyse ROI", PART)
         self.panel = QCheckBox("Separate FFT panel")
@@ -181,13 +179,13 @@ class TemFftDock(Dock):
         self.inverse_fft = InverseFft(self.session)
         self.inverse = QCheckBox("Inverse FFT")
         self.inverse.setToolTip(
-            "Show the Bragg-filtered image of the selection, or of the whole mask, in the place of the maps"
+            "Show the Bragg-filtered image of the selection, or of the whole mask, instead of the maps"
         )
         self.fft_display = FftDisplay(self.session)
         self.choice = wrapped_label()
         self.choice.setVisible(False)
         self.choice.setToolTip(
-            "Click a spot in the FFT, a grain or a peak of the profile; Escape ends the selection"
+            "Click a spot in the FFT, a grain or a peak of the profile; Escape clears the selection"
         )
         self.result = wrapped_label()
         self.result.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -229,7 +227,7 @@ class TemFftDock(Dock):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         area = Scrolled(form)
-        # always there, or buttons would move under the mouse when a result makes the form longer
+        # always reserved, or buttons would move under the mouse when a result makes the form longer
         area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         outer.addWidget(area)
 
@@ -242,7 +240,7 @@ class TemFftDock(Dock):
         self.uncertainty.valueChanged.connect(self._on_uncertainty_stated)
         self.profiles.applied.connect(self._on_profile_applied)
         self.to_calibration.clicked.connect(self._on_to_calibration)
-        # no lambdas: PySide would keep them, and the dock with them
+        # no lambdas: PySide would keep them alive, and the dock with them
         self.copies["Command"].clicked.connect(self._on_copy_command)
         self.copies["Python"].clicked.connect(self._on_copy_python)
         for each in self.on_demand.values():
@@ -282,7 +280,7 @@ class TemFftDock(Dock):
             bind(self._viewer, tool, self.session.tools.take, tool)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Bring the docks that belong to this one when it is shown."""
+        """Open the docks that belong to this one when it is shown."""
         super().showEvent(event)
         in_turns(self, self._bring_docks(first=not self._shown))
         if not self._shown:
@@ -358,7 +356,7 @@ class TemFftDock(Dock):
         return self.candidates.asked(), self.all_params()
 
     def _on_part(self) -> None:
-        """Cut out what the drawn shape holds, as an image of its own in its place, and analyse it."""
+        """Crop the image to the drawn shape, as a new image at its position, and analyse it."""
         try:
             part = drawn_part(self._layer(), self._viewer)
         except ValueError as error:
@@ -370,7 +368,7 @@ class TemFftDock(Dock):
         self._on_run()
 
     def _on_told(self, text: str) -> None:
-        """Let what went wrong stand here until something changes; a notification soon goes."""
+        """Show an error here until something changes, because notifications disappear."""
         self.problem.setText(f'<span style="color:{PROBLEM}">{escape(text)}</span>')
         self.problem.setVisible(True)
 
@@ -390,15 +388,15 @@ class TemFftDock(Dock):
         self.session.choose(layer)
 
     def _offer_pixel_size(self, layer: Image) -> None:
-        """Put the pixel size that the image's file states into the field, for the user to take or not."""
+        """Propose the pixel size that the file of the image states."""
         self._stated = size = stated_pixel_size(layer)
         self.stated_size.setVisible(size is not None)
         if size is not None:
             self.pixel_size.setValue(size)
-            self.stated_size.setText(f"its file says {size:.5g} nm a pixel: press Set to take that")
+            self.stated_size.setText(f"its file says {size:.5g} nm a pixel: press Set to use it")
 
     def _on_bar_changed(self) -> None:
-        """Work out the pixel size from a bar of which both lengths are typed in."""
+        """Compute the pixel size from the two lengths of the scale bar."""
         if self.bar_pixels.value() > 0:
             self.pixel_size.setValue(self.bar.value() / self.bar_pixels.value())
 
@@ -414,7 +412,7 @@ class TemFftDock(Dock):
             self.session.stage.look("both")
 
     def _show_uncertainty(self) -> None:
-        """Show how well the scale of the chosen image is known; nothing is stated by that."""
+        """Show the uncertainty of the scale of the chosen image, without setting it."""
         layer = self.image.image
         self.profiles.offer_for(layer)
         self.scale.setText(pixel_size_words(calibration_from(layer)) if layer is not None else "no image")
@@ -425,7 +423,7 @@ class TemFftDock(Dock):
             self.uncertainty.blockSignals(False)
 
     def _on_profile_applied(self, layer: Image, corrected: Calibration) -> None:
-        """Take over the corrected scale; an image that was analysed is analysed again."""
+        """Apply the corrected scale; an analysed image is analysed again."""
         if self.session.current is not None:
             self.session.calibrate(self.session.current, corrected)
         else:
@@ -434,7 +432,7 @@ class TemFftDock(Dock):
             self.session.stage.look("both")
 
     def _on_to_calibration(self) -> None:
-        """Bring the Calibration dock to the front."""
+        """Raise the Calibration dock."""
         bring_to_front(self._viewer, "Calibration", CalibrationDock, "bottom")
 
     def _on_copy_command(self) -> None:
@@ -444,7 +442,7 @@ class TemFftDock(Dock):
         self._copy(as_python)
 
     def _copy(self, written: Callable[[Recipe], str]) -> None:
-        """Put what was done with the image on the clipboard, as text that does the same again."""
+        """Copy the analysis of the image to the clipboard, as a command or script that reproduces it."""
         image_state, clipboard = self.session.current, QGuiApplication.clipboard()
         if image_state is None or image_state.analysis is None or clipboard is None:
             return
@@ -465,7 +463,7 @@ class TemFftDock(Dock):
                 self.open_dock(name)
 
     def open_dock(self, name: str) -> None:
-        """Open one of the docks that are opened on demand, or bring it to the front."""
+        """Open one of the docks that are opened on demand, or raise it."""
         bring_to_front(self._viewer, name, ON_DEMAND[name], "right")
 
     def _on_uncertainty_stated(self, percent: float) -> None:
@@ -473,11 +471,11 @@ class TemFftDock(Dock):
             set_uncertainty(layer, stated_uncertainty(percent))
 
     def all_params(self) -> AnalysisParams:
-        """Return the parameters of the form, with the network that is chosen beside it."""
+        """Return the parameters of the form and the chosen network."""
         return replace(self.params.value, network=self.network.value)
 
     def _on_calibrated(self) -> None:
-        """Analyse the image again, with the scale as it is now and as well known."""
+        """Analyse the image again with its present scale and uncertainty."""
         self._show_uncertainty()
         self.session.cancel()
         self._on_run()
@@ -510,7 +508,7 @@ class TemFftDock(Dock):
             self.progress.setRange(0, 0)
 
     def _on_current_changed(self) -> None:
-        """Follow the choice of an image that was made elsewhere."""
+        """Update after another image was chosen elsewhere."""
         image_state = self.session.current
         if image_state is not None and image_state.layer is not self.image.image:
             self.image.image = image_state.layer
@@ -520,11 +518,11 @@ class TemFftDock(Dock):
         self._on_found()
 
     def _show_request(self, image_state: ImageState) -> None:
-        """Show how the candidates of the chosen image were asked for: the next run, and edits, go by it."""
+        """Show the candidates of the chosen image, which its next run and edits use."""
         request, asked = image_state.request, self.candidates.asked().plain()
         if image_state.from_file and not request:
-            return  # nobody knows how they were asked for
-        # files of other images may have joined the table since
+            return  # unknown for this image
+        # files may have been added to the table for other images since
         files = {**asked.get("files", {}), **request.get("files", {})}
         if asked != request | ({"files": files} if files else {}):
             self.candidates.restore(request)

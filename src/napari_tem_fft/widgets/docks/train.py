@@ -1,4 +1,4 @@
-"""The training dock: keep corrected masks as training pairs, and let a network learn from them."""
+"""The training dock: save corrected masks as training pairs, and fine-tune a network on them."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class TrainDock(Dock):
 
     def _make_controls(self) -> None:
         self.folder = QLineEdit(str(own_folder().with_name("corrections")))
-        self.folder.setToolTip("Where the training pairs are kept")
+        self.folder.setToolTip("Folder of the training pairs")
         self.browse = button("Folder...", "Choose the folder of the training pairs")
         self.save = button(
             "Save corrected mask as a training pair",
-            "Keep what the network sees of this image, with the mask's spots as they are now",
+            "Save the input of the network for this image, with the present spots of the mask",
         )
         self.pairs = QTreeWidget()
         self.pairs.setHeaderLabels(COLUMNS)
@@ -70,18 +70,16 @@ class TrainDock(Dock):
         self.base = QComboBox()
         self.base.setToolTip("The model from which the training starts")
         self.name = QLineEdit("corrected")
-        self.name.setToolTip("Name of the new model, under which it can be chosen then")
-        self.start = button(
-            "Fine-tune", "Let the model learn from all pairs of the folder, beside simulated images"
-        )
-        self.cancel = button("Cancel", "End the training; no model is made")
+        self.name.setToolTip("Name under which the new model can be chosen")
+        self.start = button("Fine-tune", "Train the model on all pairs of the folder and on simulated images")
+        self.cancel = button("Cancel", "Cancel the training; no model is saved")
         self.progress = QProgressBar()
         self.state = wrapped_label()
         self.estimate = wrapped_label()
         self.scores = wrapped_label()
         self.scores.setToolTip(
-            "Spots on your pairs that the network finds by itself, before the statistics confirm them. It has"
-            " learnt from these pairs: how good it is on others, napari-tem-fft evaluate tells"
+            "Spots of your pairs that the network alone finds, before statistical confirmation. It was"
+            " trained on these pairs; napari-tem-fft evaluate measures how good it is on others"
         )
 
     def _lay_out(self) -> None:
@@ -159,7 +157,7 @@ class TrainDock(Dock):
             return
         base = self.base.currentData()
         if not is_edited(image_state.analysis):
-            tell(ValueError("this mask is as it was found: correct it first, or there is nothing to learn"))
+            tell(ValueError("this mask was not edited: correct it first, or there is nothing to learn"))
             return
         try:
             params = load_config(model_folder(base)).inputs if base else InputParams()
@@ -177,9 +175,9 @@ class TrainDock(Dock):
         name = self.name.text().strip()
         try:
             if not name or name != Path(name).name or name.startswith("."):
-                raise ValueError("give the new model a name that a folder can have")
+                raise ValueError("give the new model a name that is valid for a folder")
             if name in known_models():
-                raise ValueError(f"there is a model {name} already: give the new one another name")
+                raise ValueError(f"a model {name} exists already: give the new one another name")
             if not any(Path(self.folder.text()).glob("*.npz")):
                 raise ValueError("there is no training pair in this folder: correct a mask and save it first")
             self.training.start(self.base.currentData(), Path(self.folder.text()), own_folder() / name)
@@ -188,7 +186,7 @@ class TrainDock(Dock):
             return
         self.scores.clear()
         self._stage, self._scores = None, []
-        self.state.setText("the network is being loaded")
+        self.state.setText("loading the network")
         self.progress.setRange(0, 0)
         self.start.setEnabled(False)
         self.cancel.setEnabled(True)
@@ -199,27 +197,27 @@ class TrainDock(Dock):
         self.state.setText(f"{what}: {step} of {steps}{self._left(what, step, steps)}")
 
     def _whole(self) -> str:
-        """How long a training takes here, by what the last ones took."""
+        """Duration of a training on this computer, from previous ones."""
         base = self.base.currentData()
         try:
             seconds = self.training.expected_seconds(base) if base else 0.0
-        except ValueError:  # a model that is not there any more
+        except ValueError:  # the model does not exist any longer
             seconds = 0.0
         return time_words(seconds) if seconds else ""
 
     def _show_estimate(self) -> None:
-        """Say how long it takes, before it begins."""
+        """Show how long a training will take."""
         whole = self._whole() if self.pairs.topLevelItemCount() else ""
         self.estimate.setText(f"Fine-tuning takes {whole} on this computer" if whole else "")
         self.estimate.setVisible(bool(whole))
 
     def _on_scored(self, scores: dict[str, float]) -> None:
-        """Show how good the network was before and is now."""
+        """Show the scores of the network before and now."""
         self._scores = [*self._scores[:1], scores]
         self.scores.setText(score_words(self._scores))
 
     def _left(self, what: str, step: int, steps: int) -> str:
-        """How long the stage that is under way still takes, by what it has taken so far."""
+        """Remaining time of the present stage, extrapolated from the time so far."""
         stage, now = what.split(",")[0], monotonic()
         if self._stage is None or self._stage[0] != stage or step < self._stage[1]:
             self._stage = stage, step, now
@@ -242,7 +240,7 @@ class TrainDock(Dock):
 
 
 def score_words(scores: Sequence[Mapping[str, float]]) -> str:
-    """How many spots of the pairs are found, and how many of the answers are right: before, and now.
+    """Describe recall and precision on the spots of the pairs, before and now.
 
     Examples
     --------
@@ -262,7 +260,7 @@ def score_words(scores: Sequence[Mapping[str, float]]) -> str:
 
 
 def time_words(seconds: float) -> str:
-    """About how long something takes.
+    """Describe a duration approximately.
 
     Examples
     --------
@@ -275,7 +273,7 @@ def time_words(seconds: float) -> str:
 
 
 def _saving(folder: Path, analysis: Analysis, params: InputParams) -> Generator[Step, None, Path]:
-    """Save a pair as a work of one step."""
+    """Save a pair as a job of one step."""
     path = save_pair(folder, analysis, analysis.spots, params)
     yield Step("training pair", 1, 1, path)
     return path
