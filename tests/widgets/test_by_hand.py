@@ -558,7 +558,7 @@ def test_fine_tuning_takes_corrected_masks_alone_and_tells_its_time_and_what_it_
     hand.rest()
     hand.until(train.save.isEnabled)
     hand.press(train.save)
-    assert "as it was found" in dock.problem.text() and len(saved()) == 1
+    assert "was not edited" in dock.problem.text() and len(saved()) == 1
 
 
 def test_a_series_counts_whole_frames_and_a_row_shows_its_maps(hand, films):

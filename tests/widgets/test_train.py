@@ -104,7 +104,7 @@ def test_the_corrected_mask_is_saved_and_listed(analysed, trainer, own, dock, ru
 
 def test_an_edit_that_was_undone_is_no_correction(analysed, trainer, dock, run, qtbot):
     press(trainer.save)
-    assert "as it was found" in messages()[-1]
+    assert "was not edited" in messages()[-1]
     spot = analysed.spots[0]
     run(dock.session, lambda: dock.session.edits.enable([spot.id], False))
     run(dock.session, lambda: dock.session.edits.point(tuple(1.2 * g for g in spot.g)))
