@@ -1,1 +1,1 @@
-"""What is known of the images of a viewer, and the work under way."""
+"""State of the images of a viewer, and running work."""

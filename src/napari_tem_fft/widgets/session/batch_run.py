@@ -1,4 +1,4 @@
-"""BatchRun: the run over many files that belongs to a viewer; it outlives the dock that shows it."""
+"""BatchRun: the run over many files that belongs to a viewer, independent of the dock that shows it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .runner import Runner, tell
 from .session import Session, unwrap_viewer
 from .settings import length_unit
 
-#: Folder in a run's folder with the phases that the user added.
+#: Subfolder of a run's folder for the phases that the user added.
 OWN = "own phases"
 NOTHING = Progress(0, 0, 0, 0.0, None)
 Setting = tuple[CandidateRequest, AnalysisParams]
@@ -44,7 +44,7 @@ Setting = tuple[CandidateRequest, AnalysisParams]
 
 @dataclass(frozen=True, slots=True)
 class BatchSetup:
-    """What the dock's form says.
+    """Settings of the form of the dock.
 
     Attributes
     ----------
@@ -54,13 +54,13 @@ class BatchSetup:
     keep : {"tables", "maps", "pictures"}
     workers : int
     memory_limit : str
-        Such as "8G"; empty for none.
+        Limit such as "8G"; empty for none.
     profile : str
-        A calibration profile's file; empty for none.
+        File of a calibration profile; empty for none.
     pixel_size : float, nm
-        Of all images in the place of their own; 0 for their own.
+        Pixel size for all images; 0 to use those of the files.
     calibration_uncertainty : float, %
-        Of all images in the place of their own or the profile's; 0 for these.
+        Uncertainty for all images; 0 to use those of the files or the profile.
     """
 
     inputs: tuple[str, ...] = ()
@@ -74,22 +74,22 @@ class BatchSetup:
 
 
 class BatchRun(QObject):
-    """Runs the batch engine in a process of its own, and knows what has come out so far.
+    """Runs the batch engine in a separate process, and collects its results.
 
     Parameters
     ----------
     window : QObject, optional
-        The run is stopped when it is deleted. It is no parent: a widget deletes its children before it says
-        that it goes.
+        The run is stopped when this is deleted. It cannot be the parent, because a widget deletes its
+        children before it emits `destroyed`.
 
     Signals
     -------
     recorded(Record)
-        One more file is done.
+        Another file is finished.
     listed()
-        The records are those of another run.
+        The records of another run were loaded.
     changed()
-        A run has begun or ended, or goes on.
+        A run has begun, progressed or ended.
     """
 
     recorded = Signal(object)
@@ -115,11 +115,11 @@ class BatchRun(QObject):
                 gone.connect(partial(Command.finish, self._command))
 
     def offer(self, asked: Callable[[], Setting]) -> None:
-        """Take candidates and parameters from here from now on."""
+        """Set the function that returns candidates and parameters."""
         self._asked = WeakMethod(asked)
 
     def setting(self) -> Setting:
-        """Candidates and parameters as they stand, or as they stood when the main dock was closed."""
+        """The present candidates and parameters, or those when the main dock was closed."""
         asked = self._asked() if self._asked is not None else None
         if asked is not None:
             self._last = asked()
@@ -127,22 +127,22 @@ class BatchRun(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a run is under way."""
+        """Whether a run is active."""
         return self._command.running
 
     @property
     def folder(self) -> Path:
-        """Where the results are."""
+        """Folder of the results."""
         return Path(self.setup.output)
 
     @property
     def report(self) -> Path | None:
-        """The run's report, if there is one."""
+        """The report of the run, if it exists."""
         path = self.folder / REPORT
         return path if self.setup.output and path.is_file() else None
 
     def look_up(self) -> None:
-        """List the records of the run that is in the folder already."""
+        """List the records of an existing run in the folder."""
         if self.running:
             return
         self.records = read_records(self.folder) if self.setup.output else []
@@ -158,7 +158,7 @@ class BatchRun(QObject):
         Raises
         ------
         ValueError
-            If it cannot be begun; the message says what to do.
+            If it cannot start; the message says what to do.
         """
         setup, before = self.setup, self._before()
         if not setup.output:
@@ -177,12 +177,12 @@ class BatchRun(QObject):
             other = changes(before["settings"], job.settings())
         if other:
             raise ValueError(
-                f"the run in this folder has different settings ({'; '.join(other)}): set them so again,"
+                f"the run in this folder has different settings ({'; '.join(other)}): restore them,"
                 " tick 'Overwrite', or choose another folder"
             )
         self.records, self.progress = [], NOTHING
         self._cancelled = False
-        self.outcome, self.words = {}, "the workers are being started"
+        self.outcome, self.words = {}, "starting the workers"
         order = Order(job, inputs, setup.workers, setup.memory_limit, resume and before is not None, restart)
         words = (sys.executable, "-P", "-m", "napari_tem_fft.batch.subprocess_main")
         self._command.start(words, order.to_json())
@@ -190,18 +190,18 @@ class BatchRun(QObject):
         self.changed.emit()
 
     def cancel(self) -> None:
-        """Stop in a few seconds; what is done stays, and the run can be resumed."""
-        self.words, self._cancelled = "stopping; what is done is kept", True
+        """Stop within a few seconds; finished files are kept, and the run can be resumed."""
+        self.words, self._cancelled = "stopping; finished files are kept", True
         self._command.cancel()
         self.changed.emit()
 
     def job(self) -> Job:
-        """What the run in the folder was asked for.
+        """Settings of the run in the folder.
 
         Raises
         ------
         ValueError
-            If there is none, or it does not say so.
+            If there is none, or its settings cannot be read.
         """
         return stored_job(self._before() or {}, self.setup.output)
 
@@ -227,7 +227,7 @@ class BatchRun(QObject):
         )
 
     def _own_phases(self, asked: CandidateRequest) -> str | None:
-        """Copy the phases that the user added into the run's folder, so that it can be resumed."""
+        """Copy phases that the user added into the folder of the run, so that it can be resumed."""
         if not asked.files:
             return None
         folder = self.folder / OWN
@@ -260,12 +260,12 @@ class BatchRun(QObject):
         self.changed.emit()
 
     def with_setup(self, **values: Any) -> None:
-        """Change some of the form's values."""
+        """Change some settings of the form."""
         self.setup = replace(self.setup, **values)
 
 
 def run_of(napari_viewer: ViewerModel) -> BatchRun:
-    """Return the run of a viewer, the same for every dock; it goes with the viewer's window."""
+    """Return the run of a viewer, which all docks share; it ends with the viewer's window."""
     viewer = unwrap_viewer(napari_viewer)
     if viewer not in _runs:
         window = getattr(viewer, "window", None)
@@ -277,7 +277,7 @@ _runs: WeakKeyDictionary[ViewerModel, BatchRun] = WeakKeyDictionary()
 
 
 class Opener(QObject):
-    """Opens images of a run in a viewer, each once.
+    """Opens images of a run in a viewer, at most once each.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ class Opener(QObject):
     Signals
     -------
     opened()
-        The layers of an image are there, or will be in a moment.
+        The layers of an image are shown, or will be soon.
     """
 
     opened = Signal()
@@ -303,7 +303,7 @@ class Opener(QObject):
         self.saver.failed.connect(tell)
 
     def open(self, job: Job, record: Record) -> None:
-        """Show the image of a record with its analysis; one that is open already comes to the front."""
+        """Show the image of a record with its analysis; an open one is shown again."""
         self._folder = Path(job.output) / record.folder
         layer = self._shown(self._folder)
         if layer is not None:
@@ -316,7 +316,7 @@ class Opener(QObject):
         return next((Path(name) for name in self._layers if self._layers[name]() is layer), None)
 
     def keep_correction(self, layer: Layer, analysis: Analysis, job: Job) -> None:
-        """Write a corrected analysis in the place of the run's own."""
+        """Replace the analysis of the run with a corrected one."""
         folder = self.folder_of(layer)
         if folder is not None:
             self.saver.start(_writing(analysis, folder, job))

@@ -1,4 +1,4 @@
-"""Commands of this package in processes of their own, which tell their progress."""
+"""Run commands of this package in separate processes, which report their progress."""
 
 from __future__ import annotations
 
@@ -21,31 +21,30 @@ from ...io.plain import read_json
 from ...nn.inference.model import CONFIG, load_config, model_folder
 from ...nn.training.params import FINE_TUNING
 
-#: Characters of what the command printed last that are told if it fails.
+#: Number of characters of the last output that are reported if a command fails.
 LAST_WORDS = 500
-#: Time that a command is given to end by itself, in ms; while the window closes, and else.
+#: Time for a command to end after it was asked to, in ms: while the window closes, and otherwise.
 PATIENCE_AT_END, PATIENCE = 20_000, 60_000
 
 
 class Command(QObject):
-    """Runs one process at a time; the window stays free, and the process goes with it.
+    """Runs one process at a time without blocking the window; it ends with the window.
 
     Parameters
     ----------
     parent : QObject or None
         The process ends when it is deleted.
     name : str
-        What it is called where it fails: "the training".
+        Name in error messages, such as "the training".
     listens : bool
-        Whether the command ends by itself when its standard input is closed; else it is interrupted, as by
-        Ctrl+C.
+        Whether the command ends when its standard input is closed; otherwise it is interrupted, as by Ctrl+C.
 
     Signals
     -------
     told(object)
-        What a line says, a dictionary.
+        Content of a line of output, a dictionary.
     ended(str)
-        Nothing runs any longer; what went wrong, "cancelled", or nothing.
+        The process has ended: an error message, "cancelled", or an empty string.
     """
 
     told = Signal(object)
@@ -66,7 +65,7 @@ class Command(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a process is at work."""
+        """Whether a process is running."""
         return bool(self._process.state() != QProcess.ProcessState.NotRunning)
 
     def start(self, words: Sequence[str], order: str = "") -> None:
@@ -78,7 +77,7 @@ class Command(QObject):
             self._process.write(order.encode())
 
     def cancel(self) -> None:
-        """Let the process end, so that it ends its own helpers; one that does not is killed."""
+        """Ask the process to end, so that it can end its own workers; kill it if it does not."""
         self._cancelled = True
         if not self.running:
             return
@@ -91,8 +90,8 @@ class Command(QObject):
         self._patience.start()
 
     def finish(self) -> None:
-        """Cancel, and wait until the process is gone: for when the window closes."""
-        with suppress(RuntimeError):  # Qt may have deleted it, and with it the process, already
+        """Cancel and wait for the end of the process, for use when the window closes."""
+        with suppress(RuntimeError):  # Qt may already have deleted it, and with it the process
             self._finish()
 
     def _finish(self) -> None:
@@ -110,7 +109,7 @@ class Command(QObject):
             try:
                 told = json.loads(line)
             except ValueError:
-                continue  # whatever a library prints is no progress
+                continue  # output of a library, not progress
             if isinstance(told, dict):
                 self.told.emit(told)
 
@@ -133,26 +132,26 @@ class Command(QObject):
             self.ended.emit(f"{self._name} could not be started: {self._process.errorString()}")
 
 
-#: Names that an import takes, besides folders.
+#: File name suffixes that can be imported.
 SUFFIXES = (".cif", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 class LibraryWork(QObject):
-    """Runs ``phases import`` or ``phases fetch``, one at a time; the window stays free.
+    """Runs ``phases import`` or ``phases fetch``, one at a time, without blocking the window.
 
     Parameters
     ----------
     parent : QObject
-        What is under way ends with it.
+        Running work ends when it is deleted.
 
     Signals
     -------
     progressed(int)
-        Files or structures that are done.
+        Number of finished files or structures.
     reported(object)
-        What became of them: the counts of `ImportReport`, and the first refusals with their reasons.
+        The counts of `ImportReport`, and the first refusals with their reasons.
     ended(str)
-        Nothing runs any longer; what went wrong, "cancelled" (then the library is as it was), or nothing.
+        The work has ended: an error message, "cancelled" (the library is unchanged), or an empty string.
     """
 
     progressed = Signal(int)
@@ -171,7 +170,7 @@ class LibraryWork(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether something is under way."""
+        """Whether work is running."""
         return self._command.running
 
     def take_in(self, library: Path, sources: Iterable[Path]) -> None:
@@ -179,11 +178,11 @@ class LibraryWork(QObject):
         self._start(library, "import", *map(str, sources))
 
     def fetch(self, library: Path, provider: str, elements: str, limit: int) -> None:
-        """Ask a database for structures of some elements and no others."""
+        """Fetch structures of exactly these elements from a database."""
         self._start(library, "fetch", f"--provider={provider}", f"--elements={elements}", f"--limit={limit}")
 
     def cancel(self) -> None:
-        """Break it off; the library stays as it was."""
+        """Cancel the work; the library is not changed."""
         self._command.cancel()
 
     def _start(self, library: Path, what: str, *words: str) -> None:
@@ -198,7 +197,7 @@ class LibraryWork(QObject):
 
 
 def is_source(path: Path) -> bool:
-    """Whether an import takes it: a folder, a CIF file or an archive.
+    """Whether a path can be imported: a folder, a CIF file or an archive.
 
     Examples
     --------
@@ -208,24 +207,24 @@ def is_source(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES) or path.is_dir()
 
 
-#: Seconds until a network is loaded, for an image that is simulated, and for a step of training: two
-#: processors took 5 and 2.4 s beside other work of the same size. They count until a training was measured.
+#: Seconds for loading a network, per simulated image, and per training step, used until a training was
+#: measured. Two processors with other work of the same size took 5 and 2.4 s.
 STARTING, USUAL_SPEEDS = 15.0, {"images (train)": 2.0, "training": 1.0}
-#: Simulated images that are learnt beside a person's, and the file of what they took.
+#: Number of simulated images in addition to the user's, and file of the measured times.
 SIMULATED, SPEEDS = 64, "seconds.json"
 
 
 class FineTuning(QObject):
-    """Runs one training at a time; the window stays free.
+    """Runs one training at a time, without blocking the window.
 
     Signals
     -------
     progressed(str, int, int)
-        What is done, how many steps of it are, and how many there will be.
+        Stage, number of finished steps, and total number of steps.
     scored(dict)
-        How good the network is on the pairs: "f1", "precision", "recall"; first that from which it starts.
+        Scores of the network on the pairs: "f1", "precision", "recall"; first those before the training.
     ended(str)
-        Nothing runs any longer; what went wrong, or nothing.
+        The training has ended: an error message, or an empty string.
     """
 
     progressed = Signal(str, int, int)
@@ -243,30 +242,30 @@ class FineTuning(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a training is under way."""
+        """Whether a training is running."""
         return self._command.running
 
     def start(self, base: str, pairs: Path, output: Path) -> None:
-        """Start from a model, learn from the pairs of a folder, write another model's folder.
+        """Fine-tune a model on the pairs of a folder, and write the folder of a new model.
 
         Raises
         ------
         ValueError
-            If there is no such model, or the new one is there already.
+            If there is no such model, or the new one exists already.
         """
         if (output / CONFIG).exists():
-            raise ValueError(f"there is a model {output.name} already: give the new one another name")
+            raise ValueError(f"a model {output.name} exists already: give the new one another name")
         words = command(base, pairs, output)
         self.output = output
         self._began, self._speeds = {}, known_speeds()
         self._command.start(words)
 
     def cancel(self) -> None:
-        """End the training; what it has made so far is not kept."""
+        """Cancel the training and discard its result."""
         self._command.cancel()
 
     def expected_seconds(self, base: str) -> float:
-        """How long a training takes that begins now: start, images that are missing, and steps.
+        """Estimate the duration of a training: loading, missing images, and steps.
 
         Raises
         ------
@@ -284,7 +283,7 @@ class FineTuning(QObject):
         self.ended.emit(trouble)
 
     def _clock(self, stage: str, step: int) -> None:
-        """Measure how long a step of a stage takes."""
+        """Measure the duration of the steps of a stage."""
         first, began = self._began.setdefault(stage, (step, monotonic()))
         if step > first and stage in USUAL_SPEEDS:
             self._speeds[stage] = (monotonic() - began) / (step - first)
@@ -299,7 +298,7 @@ class FineTuning(QObject):
 
 
 def kept_pairs(base: str) -> Path:
-    """Where the simulated images are kept that a model learns from beside a person's.
+    """File of the simulated images that a model is trained on in addition to the user's.
 
     Raises
     ------
@@ -311,7 +310,7 @@ def kept_pairs(base: str) -> Path:
 
 
 def known_speeds() -> dict[str, float]:
-    """Seconds a step of each stage takes: as in the last training on this machine, or as usual."""
+    """Seconds per step of each stage, from the last training on this computer, or typical values."""
     try:
         stored = read_json(_cache() / SPEEDS)
         return {stage: float(stored.get(stage, usual)) for stage, usual in USUAL_SPEEDS.items()}
@@ -320,7 +319,7 @@ def known_speeds() -> dict[str, float]:
 
 
 def remember_speeds(speeds: dict[str, float]) -> None:
-    """Keep how long the stages took; a folder that cannot be written is no error."""
+    """Save the durations of the stages; a folder that cannot be written is not an error."""
     with suppress(OSError):
         _cache().mkdir(parents=True, exist_ok=True)
         (_cache() / SPEEDS).write_text(json.dumps(speeds), encoding="utf-8")
@@ -331,7 +330,7 @@ def _cache() -> Path:
 
 
 def command(base: str, pairs: Path, output: Path) -> tuple[str, ...]:
-    """The command line of a training; simulated images are kept for the next one.
+    """The command line of a training; simulated images are saved for the next one.
 
     Raises
     ------
