@@ -62,4 +62,4 @@ def test_every_parameter_of_an_analysis_has_a_faithful_row(qtbot):
         form.value = params
         assert form.value == params
     row = next(row for row in value_rows(form._sections["matching"]._rows) if row.name == "outside")
-    assert row.native.text() == "automatic" and "Automatic: 0.5, or 0 where elements" in row.tooltip
+    assert row.native.text() == "automatic" and "Automatic: 0.5, or 0 if elements" in row.tooltip
