@@ -1,8 +1,7 @@
-"""What is known of one image layer so far, its mask as it is painted, and a person's edits, with undo.
+"""State of an image layer: its results so far, its mask while it is painted, and edits with undo.
 
-A brush stroke, a fill and a polygon each emit napari's ``paint`` event once, when they are finished.
-Undo and redo emit none, only the refresh (``set_data``) that everything else causes too: there the
-mask is compared with what was last known.
+A brush stroke, a fill and a polygon each emit napari's ``paint`` event once, when they are finished. Undo and
+redo only emit ``set_data``, as many other actions do; the mask is then compared with its last known state.
 """
 
 from __future__ import annotations
@@ -44,15 +43,15 @@ from ...io.phases.library import unasked_library
 from .layer_group import LayerGroup
 from .source import notes_of, write_notes
 
-#: Name of the note in an image's metadata of how its candidates were asked for.
+#: Key in the metadata of an image for the request of its candidates.
 REQUEST = "candidates"
-#: Complete analyses kept for undo.
+#: Number of complete analyses kept for undo.
 MOST_KEPT = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rescaled:
-    """A change of an image's scale, and the analysis before it."""
+    """A change of the scale of an image, and the analysis before it."""
 
     before: Calibration
     after: Calibration
@@ -61,36 +60,36 @@ class Rescaled:
 
 @dataclass(slots=True, eq=False)
 class ImageState:
-    """What is known of one image layer so far.
+    """State of an image layer.
 
     Attributes
     ----------
     layer : Image
     micrograph : Micrograph
     group : LayerGroup
-        The layers made from it.
+        The layers of its results.
     spots, profiles, grains, matches, components : tuple
-        The newest ones; they may be ahead of `analysis` while a run or an edit is under way.
+        The latest results, which can be ahead of `analysis` during a run or an edit.
     analysis : Analysis, optional
-        The last complete one.
+        The last complete analysis.
     past, future : list of tuple of Spot
-        For undo and redo of edits.
+        Spots for undo and redo of edits.
     kept : list of Analysis
-        The last complete ones of this run, so that undo has nothing to work out.
+        Recent complete analyses of this run, so that undo needs no computation.
     evidence : EvidenceCache
-        Of the grains of its last runs and edits.
+        Evidence of the grains in recent runs and edits.
     edit_cache : EditCache, optional
-        What makes edits of this run's diffractogram faster; a new run begins a new one.
+        Cache for edits of the diffractogram of this run; a new run creates a new one.
     request : dict
-        How the candidates of the run were asked for, in plain values.
+        Request of the candidates of the run, as plain values.
     rescaled : list of Rescaled
         Corrections of the scale, for undo.
     said_since : tuple of PhaseOverride
-        What a person has said of grains since the last run, for the next one.
+        The user's overrides since the last run, for the next one.
     asked : tuple of Phase
-        What the run under way may name, or report, before its analysis is complete.
+        Candidates and other phases of a run whose analysis is not complete yet.
     from_file : bool
-        Whether the layers are as they were saved, and the analysis was not shown again since.
+        Whether the layers are still as saved in a file.
     """
 
     layer: Image
@@ -116,7 +115,7 @@ class ImageState:
     def analysed_again(
         self, choice: CandidateSet, params: AnalysisParams, segment: Segment | None
     ) -> Generator[Step, None, Analysis]:
-        """The whole chain, with the overrides and the specimen that a person gave in the run before."""
+        """The whole analysis, with the user's overrides and specimen mask of the previous run."""
         before = self.analysis
         said = self._rescaled_decisions(before) if before is not None else ()
         drawn = before.specimen if before is not None and before.specimen_by_user else None
@@ -125,7 +124,7 @@ class ImageState:
         self.asked = choice.known_phases
 
         def steps() -> Generator[Step, None, Analysis]:
-            # read or built by the worker, once for all images and sessions
+            # loaded or built in the worker, once for all images and sessions
             index = choice.index or prepare_index(choice.known_phases)
             held = choice.library or choice.searched
             searched = choice.searched if held else unasked_library(elements)
@@ -135,7 +134,7 @@ class ImageState:
         return steps()
 
     def _rescaled_decisions(self, before: Analysis) -> tuple[PhaseOverride, ...]:
-        """What a person has said of grains; their places by the scale as it is now."""
+        """The user's overrides, with positions of grains converted to the present scale."""
         now, then = (image.calibration.scale for image in (self.micrograph, before.micrograph))
         fy, fx = (a / b for a, b in zip(now, then, strict=True))
         return tuple(
@@ -144,7 +143,7 @@ class ImageState:
         )
 
     def take(self, product: Any) -> None:
-        """Keep a stage's product in its place."""
+        """Store the product of a stage."""
         match product:
             case SpotsFound(spots):
                 self.spots = spots
@@ -161,12 +160,12 @@ class ImageState:
 
     @property
     def phases(self) -> dict[str, Phase]:
-        """The phases that the analysis, or a run under way, knows by id: candidates and all others."""
+        """All phases of the analysis or of an active run, candidates and others, by id."""
         known = () if self.analysis is None else self.analysis.phases + self.analysis.non_candidates
         return {phase.id: phase for phase in (*self.asked, *known)}
 
     def with_spots(self, spots: tuple[Spot, ...]) -> Analysis | None:
-        """Return the complete analysis that had these spots, if it is still kept."""
+        """Return the complete analysis with these spots, if it is still kept."""
         return next((each for each in self.kept if each.spots == spots), None)
 
     def _complete(self, analysis: Analysis) -> None:
@@ -183,7 +182,7 @@ class ImageState:
 
 
 def _same_choice(one: Analysis, other: Analysis) -> bool:
-    """Whether the same may be named in both, and a person has decided the same."""
+    """Whether two analyses have the same candidates and overrides."""
     said = [[(d.phase, d.kind) for d in each.decisions] for each in (one, other)]
     return one.phases == other.phases and said[0] == said[1]
 
@@ -193,26 +192,26 @@ History = list[tuple[Spot, ...]]
 
 
 class Follow(Protocol):
-    """Lets all that depends on the spots follow their change."""
+    """Updates everything that depends on the spots."""
 
     def __call__(self, image_state: ImageState, steps: Steps, keep_mask: bool = False) -> None:
-        """Show what the steps give; `keep_mask` leaves the mask as it was painted."""
+        """Run the steps and show their results; `keep_mask` leaves the painted mask unchanged."""
 
 
 class Edits:
-    """Changes of the current image's spots.
+    """Edits of the spots of the current image.
 
     Parameters
     ----------
     current : callable
-        Gives the findings that are shown.
+        Returns the state of the image that is shown.
     follow : Follow
 
     Attributes
     ----------
     friedel : bool
-        Whether what is painted at +g is painted (or erased) at -g at once. Otherwise a pair of spots counts
-        as long as either of its discs is there.
+        Whether painting (or erasing) at +g is repeated at -g. Otherwise a pair of spots is enabled as long as
+        one of its discs exists.
     """
 
     def __init__(self, current: Callable[[], ImageState | None], follow: Follow) -> None:
@@ -221,7 +220,7 @@ class Edits:
         self.friedel = True
 
     def paint(self, mask: NDArray[np.uint8], before: NDArray[np.uint8]) -> None:
-        """Take over a mask that a person has painted, where it was another one before."""
+        """Apply a painted mask, given the mask before."""
         image_state, after = self._current(), np.array(mask)
         if image_state is None or image_state.analysis is None:
             return
@@ -233,18 +232,18 @@ class Edits:
         self._follow(image_state, steps, keep_mask=not self.friedel)
 
     def point(self, g: tuple[float, float]) -> None:
-        """Add the spot at a frequency (y, x) in 1/nm, refined; or enable the one that is there."""
+        """Add a refined spot at a frequency (y, x) in 1/nm, or enable the existing one."""
         image_state = self._current()
         if image_state is not None and image_state.analysis is not None:
             known = image_state.analysis, image_state.spots
             self._follow(image_state, pointed_steps(*known, g, image_state.edit_cache))
 
     def enable(self, spots: Collection[int], enabled: bool) -> None:
-        """Let spots count or not, by their ids."""
+        """Enable or disable spots by their ids."""
         self._set(lambda spot: enabled if spot.id in spots else spot.enabled)
 
     def keep_only(self, spots: Collection[int]) -> None:
-        """Let these spots count and no others."""
+        """Enable only these spots."""
         self._set(lambda spot: spot.id in spots)
 
     def _set(self, enabled: Callable[[Spot], bool]) -> None:
@@ -256,13 +255,13 @@ class Edits:
             self._follow(image_state, moved_steps(image_state.analysis, spots, image_state.edit_cache))
 
     def undo(self) -> None:
-        """Go back to the spots before the last edit."""
+        """Restore the spots before the last edit."""
         image_state = self._current()
         if image_state is not None:
             self._step_back(image_state, image_state.past, image_state.future)
 
     def redo(self) -> None:
-        """Take back an undo."""
+        """Revert an undo."""
         image_state = self._current()
         if image_state is not None:
             self._step_back(image_state, image_state.future, image_state.past)
@@ -280,14 +279,14 @@ class Edits:
 
 
 def keep_for_undo(image_state: ImageState, product: Any) -> None:
-    """Keep the spots before an edit; an undo has done so itself."""
+    """Store the spots before an edit; an undo stores them itself."""
     if isinstance(product, SpotsFound) and product.spots != image_state.spots:
         image_state.past.append(image_state.spots)
         image_state.future.clear()
 
 
 def _mirror_stroke(image_state: ImageState, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
-    """Paint the mirror image of what has changed, in the array and on the layer that is shown."""
+    """Repeat a change at the opposite frequencies, in the array and on the shown layer."""
     layer = image_state.group.get("mask")
     if not isinstance(layer, Labels):
         return
@@ -299,19 +298,19 @@ def _mirror_stroke(image_state: ImageState, before: NDArray[np.uint8], after: ND
 
 
 class MaskWatcher(QObject):
-    """Watches one Labels layer.
+    """Watches a Labels layer.
 
     Parameters
     ----------
     layer : Labels
-        The mask; its data as they are now count as known.
+        The mask; its present data are the known state.
 
     Signals
     -------
     stroke_began()
-        The mouse button went down on the layer in one of the drawing modes.
+        The mouse button was pressed on the layer in a drawing mode.
     changed(ndarray, ndarray)
-        The layer's data, and what was known of them before; once a stroke.
+        Data of the layer, and their previous known state; once per stroke.
     """
 
     stroke_began = Signal()
@@ -329,7 +328,7 @@ class MaskWatcher(QObject):
         layer.mouse_drag_callbacks.append(self._on_drag)
 
     def remember(self) -> None:
-        """Take the layer's data for known."""
+        """Take the present data of the layer as the known state."""
         self.known = np.array(self.layer.data)
 
     def release(self) -> None:
@@ -358,20 +357,20 @@ class MaskWatcher(QObject):
         if self._drawing or np.array_equal(self.known, self.layer.data):
             return
         self.changed.emit(self.layer.data, self.known)
-        self.remember()  # with what was painted at -g meanwhile: one stroke is told once
+        self.remember()  # includes what was painted at -g meanwhile, so that a stroke is reported once
 
 
 class MaskWatchers(QObject):
-    """Watches the masks of all images of a viewer, and lends them undo and redo.
+    """Watches the masks of all images of a viewer, and provides undo and redo for them.
 
     Signals
     -------
     changed(ndarray, ndarray)
-        A mask differs from what was shown, the second.
+        A mask differs from the previously shown one, which is the second argument.
     stroke_began()
-        A stroke has begun on one of them.
+        A stroke has begun on one of the masks.
     undo_asked(), redo_asked()
-        Ctrl+Z or Ctrl+Shift+Z was pressed on one of them.
+        Ctrl+Z or Ctrl+Shift+Z was pressed on one of the masks.
     """
 
     changed = Signal(object, object)
@@ -384,7 +383,7 @@ class MaskWatchers(QObject):
         self._watchers: dict[Layer, MaskWatcher] = {}
 
     def watch(self, image_state: ImageState) -> None:
-        """Watch the mask that is shown now; what it holds is known."""
+        """Watch the mask of an image; its present data are the known state."""
         layer, watcher = image_state.group.get("mask"), self._watchers.get(image_state.layer)
         if watcher is not None and watcher.layer is layer:
             watcher.remember()
@@ -410,7 +409,7 @@ class MaskWatchers(QObject):
 
 
 def set_editable(image_state: ImageState, editable: bool) -> None:
-    """Let a mask be painted on, or not while the spots are still looked for."""
+    """Set whether a mask can be painted; it cannot during the search for spots."""
     layer = image_state.group.get("mask")
     if isinstance(layer, Labels):
         layer.editable = editable

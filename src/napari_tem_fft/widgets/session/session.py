@@ -1,4 +1,4 @@
-"""Session: what is known of the images of one viewer, shared by all docks and outliving each of them."""
+"""Session: the state of the images of a viewer, shared by all docks and independent of them."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ from .settings import Network, SharedSettings
 from .source import analysis_of, calibration_from, is_source, micrograph_from, notes_of, set_calibration
 
 Kind = Literal["run", "edit", "again"]
-#: Milliseconds after the last image was closed, in which another may be opened.
+#: Delay in milliseconds after the last image was closed, as another may be opened soon.
 UNTIL_GIVEN_BACK = 1000
-#: Layers that an edit does not touch.
+#: Roles of layers that edits do not change.
 UNTOUCHED = ("fft", "probability", "mask", "bars", "compare")
 
 
 class Session(QObject):
-    """The findings of a viewer's images, the run under way, and what was chosen.
+    """State of the images of a viewer, the active run, and the selection.
 
     Signals
     -------
     current_changed()
         Another image was chosen.
     found()
-        The current findings have grown or changed.
+        The results of the current image have changed.
     profile_changed()
-        Of the current findings only the profiles have changed, as while a mask is painted.
+        Only the profiles of the current image have changed, as during painting of a mask.
     step_done(Step)
         A stage of a run (not of an edit) is finished and shown.
     state_changed()
-        A run has begun, waits for the next click, or has ended in one way or another.
+        A run has begun, waits for the next click, or has ended for any reason.
     chosen_changed()
-        Other spots were picked, or none any longer.
+        The selection has changed.
     calibrated()
         The scale of the current image was corrected.
     scale_changed()
-        It was corrected, or a correction taken back.
+        The scale was corrected, or a correction was undone.
     """
 
     current_changed = Signal()
@@ -124,7 +124,7 @@ class Session(QObject):
 
     @property
     def viewer(self) -> ViewerModel:
-        """The viewer, which outlives its session."""
+        """The viewer, which exists longer than its session."""
         viewer = self._viewer()
         if viewer is None:
             raise RuntimeError("the viewer was closed")
@@ -132,7 +132,7 @@ class Session(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a worker is at work."""
+        """Whether a worker is running."""
         return self.runner.running
 
     @property
@@ -141,10 +141,10 @@ class Session(QObject):
         return self.runner.paused
 
     def choose(self, layer: Image | None) -> None:
-        """Make an image the current one: its own layers are shown, those of others hidden."""
+        """Make an image the current one: its layers are shown, those of others are hidden."""
         current = self._image_states.get(layer) if layer is not None else None
         if current is None and layer is not None:
-            self._taking_up.start()  # other layers of its file have still to be added
+            self._taking_up.start()  # other layers of its file are not added yet
         if current is self.current and layer is self.stage.image:
             return
         self.pick(None)
@@ -154,7 +154,7 @@ class Session(QObject):
         self._show_if_missing()
 
     def _take_up(self) -> None:
-        """Go on with the analyses that layers from files carry, and with the layers that show them."""
+        """Take up analyses that are stored with layers from files, and the layers that show them."""
         viewer = self._viewer()
         if viewer is None:
             return
@@ -168,20 +168,20 @@ class Session(QObject):
             self.choose(image)
 
     def _take_up_unfinished(self, viewer: ViewerModel) -> None:
-        """Know images from a file whose analysis was not finished, with the layers that were made of them."""
+        """Take up images from a file with unfinished analyses, and the layers made from them."""
         for layer in [each for each in viewer.layers if is_source(each) and each not in self._image_states]:
             left = [notes_of(each) for each in viewer.layers if each not in self._owned()]
             made_of = {notes.get(IMAGE) for notes in left if notes.get("role") not in PASSING}
             if made_of == {None}:
                 return
-            with suppress(ValueError):  # too small: nothing was made of it
+            with suppress(ValueError):  # too small: it has no results
                 micrograph = micrograph_from(layer, viewer)
                 group = self.new_group(layer, micrograph)
                 if group.content in made_of:
                     self._know(ImageState(layer, micrograph, group))
 
     def _adopt(self, layer: Image, analysis: Analysis) -> None:
-        """Know an analysed image from a file; its layers are brought up to date when it is chosen."""
+        """Take up an analysed image from a file; its layers are updated when it is chosen."""
         image_state = ImageState(layer, analysis.micrograph, self.new_group(layer, analysis.micrograph))
         image_state.request = dict(notes_of(layer).get(REQUEST, {}))
         image_state.take(analysis)
@@ -189,13 +189,13 @@ class Session(QObject):
         self._know(image_state)
 
     def _know(self, image_state: ImageState) -> None:
-        """Take up an image from a file, with those layers made of it that belong to no other image."""
+        """Register an image from a file, with the layers made from it that belong to no other image."""
         image_state.group.adopt(image_state.micrograph.name, self._owned())
         self._image_states[image_state.layer] = image_state
         image_state.group.set_visible(image_state.layer is self.stage.image)
 
     def _owned(self) -> list[Layer]:
-        """The layers of all images that are known."""
+        """The layers of all registered images."""
         return [each for state in self._image_states.values() for each in state.group.layers]
 
     def analyse(
@@ -206,9 +206,9 @@ class Session(QObject):
         single: bool = False,
         request: Mapping[str, Any] | None = None,
     ) -> None:
-        """Run the whole chain on an image layer, or only its first step.
+        """Run the whole analysis on an image layer, or only its first step.
 
-        What a person has decided of an earlier run's grains, or drawn as its specimen, still holds.
+        The user's overrides and specimen mask of an earlier run still apply.
 
         Parameters
         ----------
@@ -217,7 +217,7 @@ class Session(QObject):
         params : AnalysisParams
         single : bool
         request : mapping, optional
-            How the candidates were asked for, in plain values, to be saved with the analysis.
+            Request of the candidates, as plain values, to be saved with the analysis.
 
         Raises
         ------
@@ -225,7 +225,7 @@ class Session(QObject):
             If the layer cannot be analysed; the message says what to do.
         """
         micrograph = micrograph_from(layer, self.viewer)
-        _ = micrograph.pixel_size  # refuses images without one, before a worker is sent off
+        _ = micrograph.pixel_size  # refuses images without one, before a worker is started
         segment = self.network.segmenter(params)
         self.cancel()
         if layer not in self._image_states:
@@ -238,11 +238,11 @@ class Session(QObject):
         self._start(image_state, Presenter(micrograph, self.fft_in_viewer).present(steps), "run", single)
 
     def advance(self, single: bool = True) -> None:
-        """Go on with a paused run, by a step or to its end."""
+        """Continue a paused run, by a step or to its end."""
         self.runner.advance(single)
 
     def cancel(self) -> None:
-        """Give up what is under way; an earlier analysis of the image is shown again."""
+        """Cancel running work; an earlier analysis of the image is shown again."""
         image_state, self._running = self._running, None
         self.runner.cancel()
         if image_state is not None and image_state.analysis is not None:
@@ -251,7 +251,7 @@ class Session(QObject):
             self.state_changed.emit()
 
     def pick(self, chosen: Selection | None) -> None:
-        """Let spots stand out in every picture; None shows everything alike again."""
+        """Select spots, which are emphasised in all layers; None clears the selection."""
         if self.current is None or chosen == self.chosen:
             return
         if self.chosen is not None:
@@ -262,14 +262,14 @@ class Session(QObject):
         self.chosen_changed.emit()
 
     def deselect(self) -> None:
-        """Choose nothing, take the measured line away, and take no tool in hand."""
+        """Clear the selection, remove the measured line, and deactivate the tool."""
         self.pick(None)
         self.ruler.clear()
         if self.tools.tool != "look":
             self.tools.take("look")
 
     def look_at_grain(self, number: int, candidate: Candidate | None = None) -> None:
-        """Choose a grain of the current image, as what it is named or as a candidate, and fly there."""
+        """Select a grain of the current image, optionally as a candidate, and move the camera to it."""
         image_state = self.current
         grain = next((g for g in image_state.grains if g.id == number), None) if image_state else None
         if image_state is not None and grain is not None:
@@ -278,7 +278,7 @@ class Session(QObject):
             self.stage.fly_to((float(y), float(x)), grain.diameter)
 
     def decide(self, decisions: Sequence[PhaseOverride]) -> None:
-        """Take what a person says of grains, all that holds from now on, and let names and maps follow."""
+        """Set all overrides of the user, and update phases and maps."""
         image_state = self.current
         if image_state is not None and image_state.analysis is not None:
             self.follow(image_state, override_steps(image_state.analysis, decisions, image_state.edit_cache))
@@ -286,7 +286,7 @@ class Session(QObject):
     def follow(
         self, image_state: ImageState, steps: Generator[Step, None, Analysis], keep_mask: bool = False
     ) -> None:
-        """Show what follows from a person's edit of an analysis."""
+        """Run the steps that follow an edit, and show their results."""
         if image_state.analysis is not None:
             presenter = Presenter.after(image_state.analysis, self.fft_in_viewer, keep_mask)
             self._start(image_state, presenter.present(steps), kind="edit")
@@ -297,14 +297,14 @@ class Session(QObject):
         calibration: Calibration,
         decisions: Sequence[PhaseOverride] = (),
     ) -> None:
-        """Give an image another scale and have it analysed again; `undo_calibration` takes all back.
+        """Change the scale of an image, and announce it for a new analysis; `undo_calibration` reverts it.
 
         Parameters
         ----------
         image_state : ImageState
         calibration : Calibration
         decisions : sequence of PhaseOverride
-            What a person says of grains with it, beside what was said before.
+            Overrides that come with it, in addition to earlier ones.
         """
         self.cancel()
         before = calibration_from(image_state.layer)
@@ -315,7 +315,7 @@ class Session(QObject):
         self.calibrated.emit()
 
     def undo_calibration(self) -> None:
-        """Give the current image the scale that it had before the last correction, and its analysis then."""
+        """Restore the scale of the current image before the last correction, and its analysis."""
         image_state = self.current
         if image_state is None or not image_state.rescaled:
             return
@@ -349,7 +349,7 @@ class Session(QObject):
         self.runner.start(steps, single)
 
     def _on_started(self) -> None:
-        if self._kind != "edit":  # the first thing after a stroke is its profile
+        if self._kind != "edit":  # the profile comes first after a stroke
             self.state_changed.emit()
 
     def _on_stepped(self, step: Step) -> None:
@@ -383,7 +383,7 @@ class Session(QObject):
                 self.found.emit()
 
     def use_panel(self, panel: ViewerModel | None) -> None:
-        """Show reciprocal space in a viewer of its own from now on, or beside the micrograph again."""
+        """Show reciprocal space in a separate viewer, or next to the micrograph again."""
         self.pick(None)
         self.ruler.clear()
         self._panel = ref(panel) if panel is not None else None
@@ -400,18 +400,18 @@ class Session(QObject):
 
     @property
     def fft_in_viewer(self) -> bool:
-        """Whether reciprocal space lies beside the micrograph, and not in a panel."""
+        """Whether reciprocal space is shown next to the micrograph, not in a panel."""
         return self._panel is None or self._panel() is None
 
     def new_group(self, layer: Image, micrograph: Micrograph) -> LayerGroup:
-        """Return a group of layers that lie where the image and the arrangement want them."""
+        """Return a group of layers, positioned by the image and the arrangement."""
         content = content_id(micrograph.pixels)
         group = LayerGroup(self.viewer, content, self._panel() if self._panel else None, layer)
         group.offset = (float(layer.translate[-2]), float(layer.translate[-1]))
         return group
 
     def _show_if_missing(self) -> None:
-        """Show a finished analysis again that is from a file, or whose FFT went with another arrangement."""
+        """Show a finished analysis again if it is from a file, or if its FFT was removed with a panel."""
         image_state = self.current
         if image_state is None or image_state.analysis is None or self.running:
             return
@@ -420,7 +420,7 @@ class Session(QObject):
             self._show_again(image_state, image_state.analysis)
 
     def _arrange(self) -> None:
-        """Show both spaces; napari's own scale bar goes where it would give nm beside the FFT."""
+        """Show both spaces; napari's scale bar is hidden if it would give nm next to the FFT."""
         self.viewer.canvas.overlays.scale_bar.visible = not self.fft_in_viewer
         if self._running is self.current:
             self.stage.refit()
@@ -434,7 +434,7 @@ class Session(QObject):
             image_state.past.clear()
             image_state.future.clear()
             for text in analysis.warnings:
-                if text not in analysis.micrograph.warnings:  # told when the file was opened
+                if text not in analysis.micrograph.warnings:  # these were shown when the file was opened
                     show_warning(text)
         set_editable(image_state, True)
         if self._kind != "edit" and image_state is self.current:
@@ -447,14 +447,14 @@ class Session(QObject):
             self._show_again(image_state, image_state.analysis)
 
     def _on_stroke_began(self) -> None:
-        """Let an edit wait whose spots are not known yet: the stroke that begins belongs to it."""
+        """Postpone an edit whose spots are not known yet, because the new stroke belongs to it."""
         if self._kind == "edit" and self._running is not None and not self._spots_known:
             self._running = None
             self.runner.cancel()
 
     def _on_layer_removed(self, event: Any) -> None:
         if is_source(event.value):
-            self.ruler.clear()  # its line may be on it, though nothing else is known of it
+            self.ruler.clear()  # its line can be on an image without results
         image_state = self._image_states.pop(event.value, None)
         if image_state is None:
             return
@@ -477,7 +477,7 @@ class Session(QObject):
 
 
 def session_of(napari_viewer: ViewerModel) -> Session:
-    """Return the session of a viewer, the same for every dock; it lives as long as the viewer."""
+    """Return the session of a viewer, which all docks share; it exists as long as the viewer."""
     viewer = unwrap_viewer(napari_viewer)
     if viewer not in _sessions:
         _sessions[viewer] = Session(viewer)
@@ -485,7 +485,7 @@ def session_of(napari_viewer: ViewerModel) -> Session:
 
 
 def unwrap_viewer(napari_viewer: ViewerModel) -> ViewerModel:
-    """Return the viewer itself: each plugin is given a proxy of its own, which cannot be compared."""
+    """Return the viewer itself: each plugin gets a separate proxy, which cannot be compared."""
     viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
     return viewer
 
