@@ -53,6 +53,16 @@ def test_two_flanks_behind_each_other_are_one_reflection():
     assert one.sigma == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("zero", [0.0, 0.05, -0.1])
+def test_flanks_of_unlike_brightness_put_their_reflection_where_it_is(zero):
+    """A Gaussian spot at 5 1/nm, seen through a lens whose transfer has a zero across it."""
+    g = np.linspace(4.6, 5.4, 8001)
+    seen = np.exp(-(((g - 5) / 0.1) ** 2)) * (g - 5 - zero) ** 2
+    tops = [i for i in range(1, len(g) - 1) if seen[i] > max(seen[i - 1], seen[i + 1])]
+    (one,) = merge_split_peaks([peak((0.0, g[i]), seen[i] ** 0.5) for i in tops], resolution=0.2)
+    assert one.g[1] == pytest.approx(5.0, abs=0.01)
+
+
 def test_neighbours_beside_each_other_or_far_apart_stay_two():
     assert len(merge_split_peaks([peak((3.0, 4.0), 2.0), peak((3.16, 3.88), 2.0)], resolution=0.2)) == 2
     assert len(merge_split_peaks([peak((3.0, 4.0), 2.0), peak((3.18, 4.24), 2.0)], resolution=0.2)) == 2

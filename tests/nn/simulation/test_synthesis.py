@@ -234,6 +234,23 @@ def test_what_a_lens_moves_beyond_a_border_does_not_come_back_at_the_opposite_on
     assert power["middle"] < 1e-3 * power["crystal"]
 
 
+def test_nor_does_what_a_lens_with_a_large_aberration_moves_by_many_nanometres():
+    shape, pixel = (512, 512), (0.05, 0.05)
+    lens = Lens(80.0, cs_mm=1.0, defocus=0.0, convergence=0.0, focal_spread=2.0)
+    assert abs(lens.displacement(np.array([0.0, 5.0]))[1]) > 9
+    around = surroundings(shape, pixel, lens.guard(6.0))
+    crystal = np.pad(np.zeros(shape, np.float32), around)
+    before = around[1][0]
+    crystal[:, before : before + 60] = 0.05 * np.cos(2 * np.pi * 5.0 * np.arange(60) * pixel[1])
+    rng = np.random.default_rng(1)
+    grey = expose(np.zeros(shape, np.float32), crystal, pixel, lens, Camera(dose=1e9), 0.0, rng)
+    power = {}
+    for name, first in (("moved", 190), ("opposite border", 460)):
+        part = grey[:, first : first + 40] - grey[:, first : first + 40].mean()
+        power[name] = np.abs(np.fft.rfft(part.mean(axis=0) * np.hanning(40)))[9:12].max() ** 2
+    assert power["opposite border"] < 1e-3 * power["moved"]
+
+
 def test_a_crystal_that_goes_on_beyond_the_border_shows_its_own_fringes_alone():
     """Fringes that end at the border, or are mirrored there, put others into a defocused image."""
     shape, pixel = (256, 256), (0.05, 0.05)

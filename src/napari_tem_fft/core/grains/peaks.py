@@ -42,7 +42,7 @@ RIDGE_REACH, RIDGE_POINTS = (1.5, 7.0), 16
 SATELLITE_SHARES = (0.3, 0.03)
 SATELLITE_NEAR = 6.0
 #: Two maxima within this many resolutions can be the flanks of one reflection.
-SPLIT = 1.2
+SPLIT = 1.4
 #: A maximum within this distance of a known reflection, 1/nm, is that reflection.
 SURE_REACH = 0.05
 #: Largest number of maxima that are examined.
@@ -281,8 +281,14 @@ def _flanks(a: tuple[float, float], b: tuple[float, float], reach: float) -> boo
 
 
 def _middle(one: Peak, other: Peak) -> Peak:
-    """Merge two flanks into a reflection: power-weighted mean, with at least half their distance as error."""
-    share = other.amplitude**2 / (one.amplitude**2 + other.amplitude**2)
+    """Merge two flanks into a reflection, with at least half their distance as error.
+
+    Of a Gaussian spot with a zero of the transfer across it the flanks lie on either side of a point halfway
+    between the spot and the zero: so the spot lies from their middle towards the brighter one, by a sixteenth
+    of their distance times the logarithm of the ratio of their powers.
+    """
+    brighter = 2 * log(one.amplitude / other.amplitude) if other.amplitude > 0 else np.inf
+    share = 0.5 - min(brighter / 16, 0.5)
     sign = 1 if np.dot(one.g, other.g) > 0 else -1
     y, x = (a + share * (sign * b - a) for a, b in zip(one.g, other.g, strict=True))
     sigma = max(one.sigma, share * separation(one.g, other.g))

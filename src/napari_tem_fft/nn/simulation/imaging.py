@@ -21,11 +21,11 @@ MANY = 15.0
 #: The film's scattering falls to a half at this frequency, 1/nm.
 FILM_FALL = 4.0
 #: A discrete transform is periodic: fringes that the lens moves across a border would reappear at the
-#: opposite one, where no crystal is. So the specimen extends beyond the image by `GUARD` nm on all sides;
-#: twice this is more than most lenses move a fringe. Its crystals fade there between the distances `FADE`,
-#: nm, from the image: a crystal that ended at the border would send the lobes of a facet into the image, and
-#: one that was mirrored there the fringes of another crystal.
-GUARD, FADE = 3.0, (0.5, 2.0)
+#: opposite one, where no crystal is. So the specimen extends beyond the image by `GUARD` nm on all sides, or
+#: by half of what a lens moves those fringes of which it passes more than `PASSED`. Its crystals fade there
+#: between the distances `FADE`, nm, from the image: a crystal that ended at the border would send the lobes
+#: of a facet into the image, and one that was mirrored there the fringes of another crystal.
+GUARD, PASSED, FADE = 3.0, 0.02, (0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,19 @@ class Lens:
         c, s = cos(2 * self.astigmatism_azimuth), sin(2 * self.astigmatism_azimuth)
         stretched = self.defocus * g2 + self.astigmatism * (c * (gx**2 - gy**2) + 2 * s * gx * gy)
         chi = np.pi * wave * stretched - 0.5 * np.pi * cs * wave**3 * g2**2
-        temporal = 0.5 * (np.pi * wave * self.focal_spread) ** 2 * g2**2
-        angle = self.convergence * 1e-3
-        slope = self.defocus - cs * wave**2 * g2
-        spatial = (np.pi * angle * slope) ** 2 * g2
-        moved = 2 * (np.pi * self.vibration) ** 2 * g2
         share = self.amplitude_contrast
         contrast = 2 * sqrt(1 - share**2) * np.sin(chi) + 2 * share * np.cos(chi)
         drifted = np.sinc(gy * self.drift[0] + gx * self.drift[1])
-        return np.asarray(contrast * np.exp(-temporal - spatial - moved) * drifted)
+        return np.asarray(contrast * self.envelope(g2) * drifted)
+
+    def envelope(self, g2: NDArray[Any]) -> NDArray[Any]:
+        """What partial coherence and vibration leave of the contrast at squared frequencies, 1/nm^2."""
+        wave = self.wavelength
+        temporal = 0.5 * (np.pi * wave * self.focal_spread) ** 2 * g2**2
+        slope = self.defocus - self.cs_mm * 1e6 * wave**2 * g2
+        spatial = (np.pi * self.convergence * 1e-3 * slope) ** 2 * g2
+        moved = 2 * (np.pi * self.vibration) ** 2 * g2
+        return np.asarray(np.exp(-temporal - spatial - moved))
 
     def displacement(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
         """How far the fringes of each g = (y, x) are moved, (y, x) in nm; those of -g as far the other way.
@@ -97,6 +101,19 @@ class Lens:
         y = focus * gy + turned * (s * gx - c * gy)
         x = focus * gx + turned * (s * gy + c * gx)
         return np.asarray(np.stack([y, x], axis=-1), np.float64)
+
+    def guard(self, g_max: float) -> float:
+        """How far, in nm, a specimen extends beyond its image, with frequencies up to `g_max` (1/nm).
+
+        Examples
+        --------
+        >>> Lens(cs_mm=0.0, convergence=0.0).guard(8.0), round(Lens(80.0, 1.0, convergence=0.0).guard(6.0), 1)
+        (3.0, 7.4)
+        """
+        g = np.linspace(0, g_max, 200)
+        passed = g[self.envelope(g**2) > PASSED]
+        way = np.abs(self.defocus - self.cs_mm * 1e6 * self.wavelength**2 * passed**2) + abs(self.astigmatism)
+        return max(GUARD, 0.5 * float((self.wavelength * way * passed).max()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +274,7 @@ def expose(
     scan : Scan, optional
         Of an image that is recorded line by line.
     """
-    around = surroundings(film.shape, pixel_size)
+    around = [((c - n) // 2, (c - n + 1) // 2) for c, n in zip(crystals.shape, film.shape, strict=True)]
     fade = [_fade(n, wide, p) for n, wide, p in zip(film.shape, around, pixel_size, strict=True)]
     shown = tuple(slice(before, before + n) for n, (before, _) in zip(film.shape, around, strict=True))
     mean = np.float32(crystals[shown].mean())
@@ -279,14 +296,16 @@ def expose(
     return record_image(np.maximum(expected, 0.0), pixel_size, camera, rng)
 
 
-def surroundings(shape: tuple[int, ...], pixel_size: tuple[float, float]) -> tuple[tuple[int, int], ...]:
-    """Pixels before and after each axis of an image (y, x) of which the specimen is needed, too."""
-    return tuple(_beyond(n, p) for n, p in zip(shape, pixel_size, strict=True))
+def surroundings(
+    shape: tuple[int, ...], pixel_size: tuple[float, float], guard: float = GUARD
+) -> tuple[tuple[int, int], ...]:
+    """Pixels before and after each axis of an image (y, x) that hold the specimen `guard` nm beyond it."""
+    return tuple(_beyond(n, p, guard) for n, p in zip(shape, pixel_size, strict=True))
 
 
-def _beyond(n: int, pixel_size: float) -> tuple[int, int]:
+def _beyond(n: int, pixel_size: float, guard: float) -> tuple[int, int]:
     """Pixels that are put before and after an axis of n; their sum with n is fast to transform."""
-    least = min(int(np.ceil(GUARD / pixel_size)), n // 2)
+    least = min(int(np.ceil(guard / pixel_size)), n // 2)
     more = fft.next_fast_len(n + 2 * least, real=True) - n
     return more // 2, more - more // 2
 

@@ -244,10 +244,11 @@ class _Scene:
         strength = log_uniform(rng, (0.01, 0.12)) / (np.sqrt(np.pi) * FILM_FALL * pixel)
         film = np.sqrt(support) * np.float32(strength) * rng.standard_normal(shape, np.float32)
         camera = drawn_camera(rng, params, shape)
-        around = surroundings(shape, size)
+        lens = drawn_lens(rng, params)
+        around = surroundings(shape, size, lens.guard(min(LARGEST_G, 0.5 / min(size))))
         return cls(
             size,
-            drawn_lens(rng, params),
+            lens,
             camera,
             rng.uniform(0.0, 1.0) * (0.5 / max(size) > SECOND_ORDER_NYQUIST),
             strength,
