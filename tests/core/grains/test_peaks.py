@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,6 +75,17 @@ def test_flanks_on_either_side_of_the_half_plane_meet():
 
 
 STEP, HALF, RESOLUTION = 0.05, 120, 0.15
+
+
+@pytest.mark.parametrize(("across", "kept"), [(0.6, False), (0.15, True)])
+def test_a_maximum_on_the_streak_of_a_facet_is_no_reflection_where_the_window_lies_along_the_facet(
+    across, kept
+):
+    spectrum = spectrum_of((0.0, 4.0, 2000.0), (1.6, 4.0, 60.0), *((y, 4.0, 25.0) for y in (0.4, 0.8, 1.2)))
+    y, x = np.mgrid[-20:21, -20:21] * STEP
+    lobes = np.exp(-((y / across) ** 2) - (x / RESOLUTION) ** 2).astype(np.float32)
+    found = find_peaks(replace(spectrum, lobes=lobes), (2.0, 6.0), 0.01, 1e6)
+    assert any(np.allclose(one.g, (1.6, 4.0), atol=0.1) for one in found) is kept
 
 
 def spectrum_of(*spots, lobe=0.0):

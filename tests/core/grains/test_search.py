@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from forward_model import white_noise
 from napari_tem_fft.core.grains.candidate import GrainCandidate
@@ -119,6 +120,13 @@ def test_two_crystals_that_share_a_reflection_in_a_small_field_are_two_grains_th
     left, right = (*LEFT, SHARED), (*RIGHT, SHARED)
     grains = found_in((400, 400), left, right, 4.0)
     assert sorted(map(sorted, grains)) == sorted(map(sorted, (set(left), set(right))))
+
+
+@pytest.mark.parametrize("strength", [0.12, 0.1])
+def test_twins_of_which_each_has_one_reflection_alone_are_two_grains(strength):
+    """The first one is found in a window of the whole field, where the other's own is faint or unseen."""
+    grains = found_in((500, 500), (LEFT[0], SHARED), (RIGHT[0], SHARED), 7.0, (strength, strength))
+    assert sorted(map(sorted, grains)) == sorted([sorted((LEFT[0], SHARED)), sorted((RIGHT[0], SHARED))])
 
 
 def test_a_fainter_crystal_in_a_strip_of_a_small_field_is_found():

@@ -36,6 +36,15 @@ EDGE_FROM, EDGE_SHORT, EDGE_POINTS = 0.2, 2.5, 32
 RIDGE_FACTOR, RIDGE_NOISE = 5.0, 2.5
 #: Range of the ridge, in resolutions, and number of points; inwards it ends at `EDGE_FROM` of |g|.
 RIDGE_REACH, RIDGE_POINTS = (1.5, 7.0), 16
+#: The facet of a crystal elongates each reflection, and zero frequency, along the facet's normal. A window at
+#: least this much longer than wide lies along a facet, and shows maxima of this streak where the lens transfers
+#: them better than the reflection. They lie along the normal (cosine of the angle) from a brighter maximum or
+#: from zero, with a mean SNR in between that is above the level of chance, and exceed it by less than this
+#: factor. In 80 simulated images this, and flanks joined up to `SPLIT`, remove 9 of 46 false spots and 4 of 685
+#: true ones.
+FACET_LONG, FACET_COSINE, FACET_NOISE, FACET_FACTOR = 2.0, 0.97, 2.5, 8.0
+#: That line excludes this many resolutions around its ends and around other maxima, and has this many points.
+FACET_CLEAR, FACET_POINTS = 1.5, 40
 #: Two reflections of one lattice are at least 1 / (largest d) apart. The weaker of two closer maxima is a
 #: satellite (of a facet, or by scan distortion) unless it has this share of the power. The first value
 #: applies within this many resolutions, the second beyond.
@@ -124,7 +133,58 @@ def find_peaks(
         stronger = (*peaks, *(other for other in beyond if other.amplitude > peak.amplitude))
         if peak.amplitude**2 > LOBE_FACTOR * sum(_lobe(spectrum, peak, other) for other in stronger):
             peaks.append(peak)
-    return tuple(peaks)
+    normal = _facet_normal(spectrum)
+    if normal is None:
+        return tuple(peaks)
+    sure = np.zeros((0, 2)) if sure is None else sure
+    return tuple(
+        peak
+        for i, peak in enumerate(peaks)
+        if (separations(peak.g, sure) < SURE_REACH).any() or not _of_a_facet(spectrum, peaks, i, normal)
+    )
+
+
+def _facet_normal(spectrum: GrainSpectrum) -> NDArray[np.float64] | None:
+    """Unit vector (y, x) across a long window; None where it is not long."""
+    bins = np.argwhere(spectrum.lobes > 0.1) - np.array(spectrum.lobes.shape) // 2
+    spread, axes = np.linalg.eigh(np.cov((bins * spectrum.lobe_step).T, bias=True))
+    return np.asarray(axes[:, 1]) if spread[1] > FACET_LONG**2 * max(spread[0], 1e-12) else None
+
+
+def _of_a_facet(spectrum: GrainSpectrum, peaks: Sequence[Peak], i: int, normal: NDArray[np.float64]) -> bool:
+    """Whether the peak number `i` of some, the strongest first, is one of a facet's streak."""
+    g, clear = np.array(peaks[i].g), FACET_CLEAR * spectrum.resolution
+    others = np.array([peak.g for n, peak in enumerate(peaks) if n != i]).reshape(-1, 2)
+    ends = np.concatenate([np.zeros((1, 2)), others[:i], -others[:i]])
+    for end in ends:
+        way = end - g
+        length = float(np.hypot(*way))
+        if length < 2 * clear or abs(way @ normal) < FACET_COSINE * length or _in_a_row(g, end, clear / 3):
+            continue
+        line = g + np.linspace(clear / length, 1 - clear / length, FACET_POINTS)[:, None] * way
+        free = (
+            (separations(line[:, None], others) > clear).all(axis=1)
+            if len(others)
+            else np.ones(len(line), bool)
+        )
+        rows, columns = (
+            np.rint(v / s).astype(np.intp) for v, s in zip(line[free].T, spectrum.step, strict=True)
+        )
+        rows, columns = np.where(columns < 0, -rows, rows), np.abs(columns)
+        known = (np.abs(rows) <= spectrum.half[0]) & (columns <= spectrum.half[1])
+        values = spectrum.snr[rows[known] + spectrum.half[0], columns[known]]
+        if values.size and values.mean() > FACET_NOISE and peaks[i].snr < FACET_FACTOR * values.mean():
+            return True
+    return False
+
+
+def _in_a_row(g: NDArray[np.float64], end: NDArray[np.float64], reach: float) -> bool:
+    """Whether a frequency is a multiple of another one, or of its half."""
+    square = float(end @ end)
+    if square == 0:
+        return False
+    half = round(2 * float(g @ end) / square)
+    return half != 0 and float(np.hypot(*(g - 0.5 * half * end))) < reach
 
 
 def _maxima(

@@ -24,7 +24,7 @@ from .false_grains import find_lobes, find_rims, last_host
 from .grain import GrainSet, centroid, equivalent_diameter, grain_set
 from .peaks import Peak
 from .regions import GrainRegion, Outline, union, window_area
-from .separation import largest_piece, places_of_spots, separate
+from .separation import largest_piece, places_of_spots, places_without_a_spot, separate
 
 #: Two frequencies closer than this many resolutions of a grain are the same reflection.
 SAME = 0.75
@@ -111,9 +111,11 @@ def search_grains(
             if candidate is None:
                 break
             for crystal in _crystals(context, candidate):
-                _admit(candidates, crystal, context)
+                _add(context, candidates, crystal)
             known = _Known.of(candidates)
-    _search_rest(context, candidates)
+    if is_small(context.grid.extent):
+        _search_rest(context, candidates)
+        _search_twins(context, candidates)
     parts = (part for candidate in _own_peaks(candidates) for part in _parts(context, candidate))
     measured = [refine_spots(context, part) for part in parts]
     return confirm_together([candidate for candidate in measured if candidate.peaks], context)
@@ -149,24 +151,43 @@ def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> No
     The spectrum of that part alone is more sensitive than a window of the whole field.
     """
     grid, width = context.grid, context.params.resolution
-    if not candidates or not is_small(grid.extent):
-        return
-    for _ in range(MOST_RESTS):
+    for _ in range(MOST_RESTS if candidates else 0):
         rest = largest_piece(~union((candidate.region for candidate in candidates), grid.shape))
         if rest.sum() * grid.pixel_area < LEAST_REST * width**2:
             return
-        found = measure_spectrum(context, Outline(GrainRegion.cropped(rest, rest.astype(np.float32)), width))
-        own = _own_spots_of_rest(found, candidates)
-        outline = outline_grain(context, own[:MOST_MAPPED], rest) if own else None
-        if outline is None or not outline.region.area:
-            return
-        candidate = measure_spectrum(context, outline)
-        if not candidate.peaks:
-            return
         before = len(candidates)
-        _admit(candidates, candidate, context)
+        _search_place(context, candidates, rest)
         if len(candidates) == before:
             return
+
+
+def _search_twins(context: SearchContext, candidates: list[GrainCandidate]) -> None:
+    """Add the crystals that share a reflection with a draft of a small field, and so are parts of it."""
+    for candidate in tuple(candidates):
+        peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
+        for place in places_without_a_spot(
+            context.diffractogram,
+            context.spectra,
+            [peak.g for peak in peaks],
+            candidate.region,
+            candidate.outline.width,
+            context.params.false_share,
+            context.grid,
+        ):
+            _search_place(context, candidates, place)
+
+
+def _search_place(context: SearchContext, candidates: list[GrainCandidate], place: NDArray[np.bool_]) -> None:
+    """Admit the crystal of a place whose spectrum shows spots that no draft has."""
+    heat = place.astype(np.float32)
+    found = measure_spectrum(context, Outline(GrainRegion.cropped(place, heat), context.params.resolution))
+    own = _own_spots_of_rest(found, candidates)
+    outline = outline_grain(context, own[:MOST_MAPPED], place) if own else None
+    if outline is None or not outline.region.area:
+        return
+    candidate = measure_spectrum(context, outline)
+    if candidate.peaks:
+        _add(context, candidates, candidate)
 
 
 def _own_spots_of_rest(found: GrainCandidate, known: Sequence[GrainCandidate]) -> list[tuple[float, float]]:
@@ -303,6 +324,16 @@ def _window_resolution(context: SearchContext) -> float:
     return 1.2 * max(context.spectra.grid.step)
 
 
+def _add(context: SearchContext, candidates: list[GrainCandidate], candidate: GrainCandidate) -> None:
+    """Admit a draft; a grain that gets peaks by it can turn out to be two crystals."""
+    before = tuple(candidates)
+    _admit(candidates, candidate, context)
+    for i, (old, new) in enumerate(zip(before, candidates, strict=False)):
+        if new is not old:
+            candidates[i : i + 1] = _crystals(context, new)
+            return
+
+
 def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context: SearchContext) -> None:
     """Add a candidate, or add its new peaks (without satellites) to the grain that it is part of.
 
@@ -326,8 +357,9 @@ def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context:
             candidates.append(replace(candidate, peaks=tuple(own)))
             return
         least = max(reach, context.diffractogram.q_min)
-        fresh = (p for p, apart in zip(candidate.peaks, nearest, strict=True) if apart > least)
-        candidates[i] = replace(other, peaks=(*other.peaks, *fresh))
+        fresh = tuple(p for p, apart in zip(candidate.peaks, nearest, strict=True) if apart > least)
+        if fresh:
+            candidates[i] = replace(other, peaks=(*other.peaks, *fresh))
         return
     candidates.append(candidate)
 

@@ -10,7 +10,7 @@ are separated by their other spots, each of which is present in only one of them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +89,8 @@ def places_of_spots(
         if the region is one crystal.
     """
     box, inside = region.tight()
-    part = grid.part(*box)
     chosen = [spots.index(g) for g in independent(spots, width)[:MOST_COMPARED]]
-    powers = spot_powers(diffractogram, spectra, [spots[i] for i in chosen], width, part)
+    powers = spot_powers(diffractogram, spectra, [spots[i] for i in chosen], width, grid.part(*box))
     least = SMALLEST_PART * width**2 / grid.pixel_area
     masks = [half_amplitude(power, 1, false_share, inside) & inside for power in powers]
     clear = [
@@ -117,6 +116,30 @@ def places_of_spots(
         place[box] = masks[one]
         crystals.append((place, own, shared))
     return crystals
+
+
+def places_without_a_spot(
+    diffractogram: Diffractogram,
+    spectra: LocalSpectra,
+    spots: Sequence[tuple[float, float]],
+    region: GrainRegion,
+    width: float,
+    false_share: float,
+    grid: MapGrid,
+) -> Iterator[NDArray[np.bool_]]:
+    """The largest part of a region, as a mask on ``grid``, where each of its spots is missing.
+
+    A crystal that shares a reflection with another one is there where the other's own spots are not.
+    Parameters are those of `places_of_spots`.
+    """
+    box, inside = region.tight()
+    chosen = independent(spots, width)[:MOST_COMPARED]
+    for power in spot_powers(diffractogram, spectra, chosen, width, grid.part(*box)):
+        rest = largest_piece(inside & ~half_amplitude(power, 1, false_share, inside))
+        if rest.sum() * grid.pixel_area > SMALLEST_PART * width**2:
+            place = np.zeros(grid.shape, bool)
+            place[box] = rest
+            yield place
 
 
 def _share_of_power(power: NDArray[np.float32], own: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
