@@ -37,11 +37,11 @@ RIDGE_FACTOR, RIDGE_NOISE = 5.0, 2.5
 #: Range of the ridge, in resolutions, and number of points; inwards it ends at `EDGE_FROM` of |g|.
 RIDGE_REACH, RIDGE_POINTS = (1.5, 7.0), 16
 #: The facet of a crystal elongates each reflection, and zero frequency, along the facet's normal. A window at
-#: least this much longer than wide lies along a facet, and shows maxima of this streak where the lens transfers
-#: them better than the reflection. They lie along the normal (cosine of the angle) from a brighter maximum or
-#: from zero, with a mean SNR in between that is above the level of chance, and exceed it by less than this
-#: factor. In 80 simulated images this, and flanks joined up to `SPLIT`, remove 9 of 46 false spots and 4 of 685
-#: true ones.
+#: least this much longer than wide lies along a facet, and shows maxima of this streak where the lens
+#: transfers them better than the reflection. They lie along the normal (cosine of the angle) from a brighter
+#: maximum or from zero, with a mean SNR in between that is above the level of chance, and exceed it by less
+#: than this factor. In 80 simulated images this, and flanks joined up to `SPLIT`, remove 9 of 46 false spots
+#: and 4 of 685 true ones.
 FACET_LONG, FACET_COSINE, FACET_NOISE, FACET_FACTOR = 2.0, 0.97, 2.5, 8.0
 #: That line excludes this many resolutions around its ends and around other maxima, and has this many points.
 FACET_CLEAR, FACET_POINTS = 1.5, 40

@@ -325,9 +325,11 @@ def _window_resolution(context: SearchContext) -> float:
 
 
 def _add(context: SearchContext, candidates: list[GrainCandidate], candidate: GrainCandidate) -> None:
-    """Admit a draft; a grain that gets peaks by it can turn out to be two crystals."""
+    """Admit a draft; in a small field a grain that gets peaks by it can turn out to be two crystals."""
     before = tuple(candidates)
     _admit(candidates, candidate, context)
+    if not is_small(context.grid.extent):
+        return
     for i, (old, new) in enumerate(zip(before, candidates, strict=False)):
         if new is not old:
             candidates[i : i + 1] = _crystals(context, new)
