@@ -1,4 +1,4 @@
-"""LayerGroup: the layers that belong to one micrograph; a new run replaces them, it adds no second set."""
+"""LayerGroup: the layers of one micrograph, which a new run replaces instead of adding a second set."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from .source import BEFORE, bring_back, hide, is_source
 
 
 class Removals(QObject):
-    """Removes layers at once; while others are being removed, when that is over.
+    """Removes layers immediately, or, while others are being removed, afterwards.
 
-    Whoever empties the list of layers (Ctrl+A, Delete) goes through it one by one, and would miss those that
-    are gone with the micrograph from which they were made.
+    When the whole layer list is deleted (Ctrl+A, Delete), napari removes layers one by one, and would fail
+    for those that were removed together with their micrograph.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Removals(QObject):
         viewer.layers.events.removing.connect(self._on_removing)
 
     def remove(self, layer: Layer) -> None:
-        """Remove a layer, now or as soon as may be."""
+        """Remove a layer, now or as soon as possible."""
         if self._busy:
             self._waiting.append(layer)
             return
@@ -74,10 +74,10 @@ class Removals(QObject):
             self.remove(layer)
 
     def _make_canvas_current(self) -> None:
-        """Let what draws the layer be deleted in the OpenGL context in which it was made.
+        """Make the OpenGL context current in which the visual of the layer was created.
 
-        napari deletes it at once, whichever context is current. Between two drawings that is Qt's own, in
-        which the window is put together, and one of the next drawings ends the process.
+        napari deletes the visual immediately, in whichever context is current. Between two drawings this is
+        the context in which Qt composes the window, and one of the next drawings would crash.
         """
         shown_in = self._shown_in() if self._shown_in is not None else None
         if shown_in is None:
@@ -91,7 +91,7 @@ class Removals(QObject):
 
 
 def removals_of(viewer: ViewerModel) -> Removals:
-    """Return the one of a viewer; it goes with it."""
+    """Return the object of a viewer, which exists as long as the viewer."""
     if viewer not in _removals:
         _removals[viewer] = Removals(viewer)
     return _removals[viewer]
@@ -99,9 +99,10 @@ def removals_of(viewer: ViewerModel) -> Removals:
 
 @contextmanager
 def _nothing_to_collect() -> Iterator[None]:
-    """Hide all objects from the collection of garbage that napari does when a layer is removed.
+    """Hide all objects from the garbage collection that napari triggers when a layer is removed.
 
-    It stops everything for a quarter of a second. napari does it for drivers of Windows, where it stays.
+    It would block everything for a quarter of a second. napari needs it for drivers on Windows, where it is
+    not suppressed.
     """
     if sys.platform == "win32" or gc.get_freeze_count():
         yield
@@ -116,7 +117,7 @@ def _nothing_to_collect() -> Iterator[None]:
 _removals: WeakKeyDictionary[ViewerModel, Removals] = WeakKeyDictionary()
 
 
-#: Those that lie in reciprocal space.
+#: Roles of layers in reciprocal space.
 RECIPROCAL = (
     *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
     *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle", "bars"),
@@ -127,23 +128,23 @@ COLOUR_BAR = (14, 90), 8
 
 
 class LayerGroup:
-    """Own layers of one micrograph, each with a role ("fft", "mask", "heat LiF").
+    """The layers of one micrograph, each with a role ("fft", "mask", "heat LiF").
 
     Parameters
     ----------
     viewer : ViewerModel
-        Where they are shown.
+        The viewer of the layers.
     content : str
-        Of the micrograph's pixels, as `content_id` gives it.
+        Hash of the pixels of the micrograph, from `content_id`.
     panel : ViewerModel, optional
-        Where the layers of reciprocal space are shown, if not there.
+        A separate viewer for the layers of reciprocal space.
     image : Layer, optional
-        The micrograph's, above which they lie in the list; napari has no groups of layers.
+        Layer of the micrograph, above which the group is placed; napari has no groups of layers.
 
     Attributes
     ----------
     offset : tuple of float, (y, x), nm
-        Where the micrograph lies in the viewer, as a part of a larger one does.
+        Position of the micrograph in the viewer, if it is a part of a larger one.
     """
 
     def __init__(
@@ -161,10 +162,10 @@ class LayerGroup:
         self._layers: dict[str, Layer] = {}
         self._hidden = False
         for each in filter(None, (viewer, panel)):
-            removals_of(each)  # sees removals from now on
+            removals_of(each)  # listens to removals from now on
 
     def move(self, panel: ViewerModel | None) -> None:
-        """Show reciprocal space in another viewer from now on; its layers are removed from the old one."""
+        """Show reciprocal space in another viewer; its layers are removed from the old one."""
         for role in [role for role in self._layers if role in RECIPROCAL]:
             self.remove(role)
         self._panel = ref(panel) if panel is not None else None
@@ -183,12 +184,12 @@ class LayerGroup:
         return self._layers[role]
 
     def get(self, role: str) -> Layer | None:
-        """Return the layer of a role if it is there and the user has not removed it."""
+        """Return the layer of a role, if it exists and the user has not removed it."""
         layer = self._layers.get(role)
         return layer if layer is not None and layer in self.home(role).layers else None
 
     def plane(self, role: str = "fft") -> Plane | None:
-        """Return where a diffractogram lies, the group's offset not counted; None where there is none."""
+        """Return the plane of a diffractogram, without the offset of the group; None if there is none."""
         layer = self.get(role)
         if layer is None:
             return None
@@ -199,20 +200,20 @@ class LayerGroup:
 
     @property
     def roles(self) -> list[str]:
-        """Roles of the layers that are there."""
+        """Roles of the existing layers."""
         return [role for role in self._layers if self.get(role) is not None]
 
     def adopt(self, of: str, owned: Collection[Layer] = ()) -> None:
-        """Take over the layers made from the micrograph that are in the viewer already, from a file.
+        """Take over layers of the micrograph that exist in the viewer, as from a file.
 
-        Those of reciprocal space are removed if it is shown in a panel.
+        Layers of reciprocal space are removed if it is shown in a panel.
 
         Parameters
         ----------
         of : str
-            Name of the micrograph, by which documents of version 0.1 know it.
+            Name of the micrograph, by which documents of version 0.1 identify it.
         owned : collection of Layer
-            Layers of other groups; they may be of an image with the same pixels.
+            Layers of other groups, which can belong to an image with the same pixels.
         """
         for layer in list(self.home("").layers):
             if layer in owned or not belongs_to(layer.metadata, self.content, of):
@@ -228,26 +229,26 @@ class LayerGroup:
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers that are there."""
+        """The existing layers."""
         return [self._layers[role] for role in self.roles]
 
     def show(self, layers: Iterable[LayerData], revive: bool = True) -> list[str]:
-        """Add layers, or give those of the same role new contents; returns the roles shown.
+        """Add layers, or update those of the same role; returns the roles shown.
 
-        What the user changed meanwhile (visibility, opacity, colours, order) stays.
+        Changes by the user (visibility, opacity, colours, order) are kept.
 
         Parameters
         ----------
         layers : iterable of LayerData
         revive : bool
-            Whether layers that the user has removed come back.
+            Whether layers that the user has removed are added again.
         """
         unit = length_unit()
         placed = [stamped(in_unit(shifted(each, self.offset), unit), self.content) for each in layers]
         return [self._show(layer) for layer in placed if revive or not self._was_removed(layer)]
 
     def relabel(self, unit: LengthUnit) -> None:
-        """Name the rings by their d in another unit."""
+        """Label the rings by their d in another unit."""
         for role in NAMED_BY_D:
             layer = self.get(role)
             if isinstance(layer, Shapes):
@@ -255,19 +256,19 @@ class LayerGroup:
                 layer.features = {**features, "label": d_labels(features, unit)}
 
     def keep_only(self, roles: Iterable[str]) -> None:
-        """Remove the group's layers of all other roles."""
+        """Remove the layers of all other roles."""
         for role in set(self._layers) - set(roles):
             self.remove(role)
 
     def remove(self, role: str) -> None:
-        """Remove the layer of a role, if it is there."""
+        """Remove the layer of a role, if it exists."""
         layer = self.get(role)
         self._layers.pop(role, None)
         if layer is not None:
             removals_of(self.home(role)).remove(layer)
 
     def set_visible(self, visible: bool) -> None:
-        """Put the whole group out of sight, with layers still to come, or show it again as it was."""
+        """Hide the whole group, including future layers, or show it again as it was."""
         self._hidden = not visible
         for role in self.roles:
             (bring_back if visible else hide)(self._layers[role])
@@ -291,7 +292,7 @@ class LayerGroup:
         return role in self._layers and self.get(role) is None
 
     def _index(self, role: str) -> int:
-        """Place in the layer list: above all of the image's layers that belong below it."""
+        """Index in the layer list, above all layers of the image that belong below the role."""
         layers = self.home(role).layers
         image = self._image() if self._image is not None else None
         start = layers.index(image) + 1 if image is not None and image in layers else 0
@@ -301,9 +302,9 @@ class LayerGroup:
         return max(below) + 1 if below else min(places, default=start or len(layers))
 
     def _of_image(self, layers: LayerList, start: int) -> list[Layer]:
-        """The group's layers in a list, and those of other groups of its image, as the ruler has one.
+        """The layers of the group in a list, and those of other groups of its image, such as the ruler's.
 
-        Those are sought up to the next image, which may have the same pixels.
+        The latter are searched up to the next image, which can have the same pixels.
         """
         others = [
             layer
@@ -314,7 +315,7 @@ class LayerGroup:
 
 
 def shifted(layer_data: LayerData, offset: tuple[float, float]) -> LayerData:
-    """Return a layer tuple moved in the world's nm; one in a viewer of its own in 1/nm stays."""
+    """Return a layer tuple shifted in world coordinates (nm); those of a panel (1/nm) are not shifted."""
     data, kwargs, kind = layer_data
     notes = kwargs["metadata"][KEY]
     if offset == (0.0, 0.0) or notes.get("world_unit") == "1/nm":
@@ -334,25 +335,25 @@ def _rank(role: str) -> int:
 
 
 def create(layer_data: LayerData) -> Layer:
-    """Make a napari layer of a layer tuple."""
+    """Create a napari layer from a layer tuple."""
     layer = Layer.create(*layer_data)
     finish(layer)
     return layer
 
 
 def finish(layer: Layer) -> None:
-    """Give a layer what no layer tuple can ask for: reach of its contrast, outlines, a colour bar."""
+    """Set properties that a layer tuple cannot contain: contrast range, outlines, a colour bar."""
     widen_grey_range(layer)
     if isinstance(layer, Labels):
         layer.contour = int(layer.metadata.get(KEY, {}).get("outline", 0))
     if isinstance(layer, Image) and layer.metadata.get(KEY, {}).get("colour_bar"):
         layer.colorbar.size, layer.colorbar.font_size = COLOUR_BAR
-        layer.colorbar.position = "top_left"  # over the image, and not over the FFT beside it
+        layer.colorbar.position = "top_left"  # over the image, not over the FFT next to it
         layer.colorbar.visible = True
 
 
 def widen_grey_range(layer: Layer) -> None:
-    """Let the contrast slider reach all grey levels, which no layer tuple can ask for."""
+    """Extend the contrast slider to all grey levels, which a layer tuple cannot contain."""
     ends = layer.metadata.get(KEY, {}).get("grey_range")
     if isinstance(layer, Image) and ends and ends[0] < ends[1]:
         low, high = layer.contrast_limits
@@ -360,7 +361,7 @@ def widen_grey_range(layer: Layer) -> None:
 
 
 def update(layer: Layer, layer_data: LayerData) -> None:
-    """Give a layer the contents and the place of a layer tuple, and leave its looks alone."""
+    """Update the data and position of a layer from a layer tuple, but not its appearance."""
     data, kwargs, _ = layer_data
     match layer:
         case Points():
@@ -370,7 +371,7 @@ def update(layer: Layer, layer_data: LayerData) -> None:
         case Labels() if layer.data.shape == data.shape:
             layer.data[...] = data
             if isinstance(kwargs.get("colormap"), dict):
-                layer.colormap = kwargs["colormap"]  # of labels, of which there may be others now
+                layer.colormap = kwargs["colormap"]  # colours of labels, which may have changed
             layer.refresh()
         case _:
             layer.data = data
@@ -381,9 +382,9 @@ def update(layer: Layer, layer_data: LayerData) -> None:
 
 @contextmanager
 def _selection_kept(viewer: ViewerModel) -> Iterator[None]:
-    """Leave the user's choice in the layer list as it is, where napari would select each new layer.
+    """Keep the selection in the layer list, although napari selects each new layer.
 
-    No one is notified of the choice in between: what follows it takes as long as a new layer.
+    Listeners are not notified of the intermediate selection, because that takes as long as adding a layer.
     """
     selection = viewer.layers.selection
     chosen = set(selection)
@@ -393,7 +394,7 @@ def _selection_kept(viewer: ViewerModel) -> Iterator[None]:
 
 
 def _move(layer: Layer, kwargs: dict[str, Any]) -> None:
-    """Put a layer in its place, if it is not there: each step makes napari lay out everything anew."""
+    """Move a layer to its position if needed, because each change makes napari redo its layout."""
     if not np.allclose(layer.scale, kwargs["scale"]):
         layer.scale = kwargs["scale"]
     if not np.allclose(layer.translate, kwargs["translate"]):
@@ -402,12 +403,12 @@ def _move(layer: Layer, kwargs: dict[str, Any]) -> None:
 
 @contextmanager
 def _at_once(layer: Points | Shapes) -> Iterator[None]:
-    """Let napari take several changes of a layer in as one: it would draw everything anew after each."""
+    """Combine several changes of a layer, because napari would redraw everything after each."""
     layer.selected_data = set()
     picture = layer.block_thumbnail_update() if isinstance(layer, Shapes) else nullcontext()
     with picture, layer.events.blocker_all():
         yield
-        if not layer.visible:  # of a hidden layer napari would go on to view what is no longer there
+        if not layer.visible:  # for a hidden layer napari would otherwise keep a view of removed data
             layer.visible = True
             layer.visible = False
     layer.events.features()

@@ -1,6 +1,6 @@
-"""What keeps the window quick and small: loading ahead, work in turns, memory given back.
+"""Keep the window responsive and its memory small: preload modules, split work, return freed memory.
 
-What napari loads with the first layer of each kind is loaded off the GUI thread before a run needs it.
+Modules that napari loads with the first layer of each kind are loaded in a thread before a run needs them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QWidget
 
-#: Bytes from which an array has memory of its own, which goes back when the array does, and most that is free
-#: at the end of a thread's memory. Left alone, glibc lets both grow to 32 and 64 MB with the largest array
-#: that was freed; 60 images in turn then left 60 MB in the memory of threads, and another hour of use 330 MB.
+#: Size in bytes from which an array is allocated separately, so that its memory is returned with it, and
+#: largest free memory at the end of a heap. By default, glibc raises these to 32 and 64 MB with the largest
+#: freed array; 60 images in turn then kept 60 MB in the heaps of threads, and another hour of use 330 MB.
 WHOLE = 2**20
 #: Numbers of glibc's `mallopt`: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -29,10 +29,10 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 @cache
 def give_back_early() -> None:
-    """From now on let large arrays give their memory back when they are freed.
+    """Configure glibc to return the memory of large arrays when they are freed.
 
-    Each thread that has run an analysis has memory of its own, and its free end is never given back by
-    `malloc_trim`. Nothing is done where the C library is not glibc.
+    Each thread that has run an analysis has its own heap, whose free end `malloc_trim` does not return. With
+    other C libraries nothing is done.
     """
     libc = _glibc()
     if libc is not None:
@@ -41,7 +41,7 @@ def give_back_early() -> None:
 
 
 def give_back() -> None:
-    """Collect what nobody holds any longer, and give back what is free; takes about a third of a second."""
+    """Collect garbage and return free memory to the system, which takes about a third of a second."""
     gc.collect()
     libc = _glibc()
     if libc is not None:
@@ -52,19 +52,19 @@ def _glibc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
-#: Milliseconds between two parts, in which the window draws itself and answers.
+#: Pause in milliseconds between two parts, in which the window can draw and process events.
 BETWEEN = 10
 
 
 def in_turns(owner: QWidget, work: Iterator[object]) -> None:
-    """Take an iterator to its end, a step each time when the window has drawn itself and answered.
+    """Run an iterator to its end, one step at a time, so that the window can draw and process events.
 
     Parameters
     ----------
     owner : QWidget
-        What the work is for; it ends when this or its window is gone.
+        The work ends when this widget or its window is deleted.
     work : iterator
-        Each `next` does a part.
+        Each `next` does a part of the work.
     """
     timer = QTimer(owner, interval=BETWEEN)
 
@@ -77,12 +77,12 @@ def in_turns(owner: QWidget, work: Iterator[object]) -> None:
     timer.start()
 
 
-#: Time for a dock to be drawn first, in ms.
+#: Time in ms for drawing a dock first.
 SOON = 300
 
 
 def load_layers(dock: QObject) -> None:
-    """Make a layer of each kind on a thread, once: the first ones take long."""
+    """Create a layer of each kind in a thread, once, because the first ones are slow."""
     timer = QTimer(dock, singleShot=True, interval=SOON)
     timer.timeout.connect(_load_layers)
     timer.start()
@@ -90,11 +90,10 @@ def load_layers(dock: QObject) -> None:
 
 @cache
 def _load_layers() -> None:
-    # napari's units are not made for two threads that ask for the first one at once: an image that is opened
-    # just then would have none
+    # napari's units are not thread-safe at first use: an image opened at the same time would have none
     units: Any = pint.application_registry
     _ = units.pixel
-    # no worker of Qt's, whose signals may be gone when it ends after napari was closed; Python waits for this
+    # not a Qt worker, whose signals may be deleted if napari is closed first; Python waits for this thread
     Thread(target=_make_layers, name="first layers").start()
 
 

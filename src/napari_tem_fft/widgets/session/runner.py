@@ -1,4 +1,4 @@
-"""Runner: a generator of steps on a worker thread, all at once or a step a click."""
+"""Runner: run a generator of steps on a worker thread, completely or step by step."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from superqt.utils import GeneratorWorker, create_worker
 from ...core.progress import Step
 
 Steps = Generator[Step, None, Any]
-#: A worker waits no longer than this many seconds until the window has taken in a step.
+#: A worker waits at most this many seconds until the window has processed a step.
 PATIENCE = 2.0
-#: Python's collector of garbage while a worker is at work: a full collection stops all threads, for a quarter
-#: of a second with all that napari has loaded, and as Python has it, one comes every few strokes of a brush.
+#: Thresholds of Python's garbage collector while a worker is running. With napari loaded, a full collection
+#: stops all threads for a quarter of a second, and by default one happens every few brush strokes.
 FEW_COLLECTIONS = (50_000, 50, 100)
-#: It is as before when nothing was at work for this many ms: strokes come one after another.
+#: The default thresholds are restored after this idle time in ms, because strokes come in succession.
 REST = 5000
 
 
 class _Mark(Semaphore):
-    """Marks the work that a message belongs to; acquired when the window is ready for the next one."""
+    """Identifies the work that a message belongs to; released when the window is ready for the next one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sent:
-    """What a worker sends, with the mark of the work that it belongs to."""
+    """A message of a worker, with the mark of its work."""
 
     mark: _Mark
     kind: Literal["step", "paused", "result", "error"]
@@ -40,26 +40,26 @@ class _Sent:
 
 
 class Runner(QObject):
-    """Runs one generator at a time off the GUI thread; starting another one ends the first.
+    """Runs one generator at a time outside the GUI thread; starting another one cancels the first.
 
-    The worker is Qt's alone: napari's own kind makes napari ask, when its window is closed, about a function
-    by its address in memory.
+    The worker is not one of napari's, because napari would ask the user about it, by the address of a
+    function in memory, when its window is closed.
 
-    Steps come one at a time: the next one when the window has had time to draw the last and to answer, so
-    that it is never busy for the sum of them.
+    The next step is sent only after the window has drawn the previous one and processed events, so that it
+    is never blocked for the sum of all steps.
 
     Signals
     -------
     started()
-        A worker was sent off.
+        A worker was started.
     stepped(Step)
         A stage is finished.
     returned(object)
-        The generator has ended; its result.
+        The generator has finished, with its result.
     failed(Exception)
-        The generator raised.
+        The generator has raised an exception.
     stopped()
-        No worker runs any longer, whatever the reason: ended, paused after a step, or cancelled.
+        The worker has stopped for any reason: finished, paused after a step, or cancelled.
     """
 
     started = Signal()
@@ -76,7 +76,7 @@ class Runner(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a worker is at work."""
+        """Whether a worker is running."""
         return self._worker is not None
 
     @property
@@ -91,12 +91,12 @@ class Runner(QObject):
         self._send_off(steps, single)
 
     def advance(self, single: bool = True) -> None:
-        """Go on with a paused generator, by a step or to its end."""
+        """Continue a paused generator, by a step or to its end."""
         if self._steps is not None and self._worker is None:
             self._send_off(self._steps, single)
 
     def cancel(self) -> None:
-        """Give up the generator; what its worker still sends is ignored."""
+        """Cancel the generator; further messages of its worker are ignored."""
         worker, steps = self._worker, self._steps
         self._worker = self._steps = None
         _collections.as_before(self)
@@ -112,8 +112,8 @@ class Runner(QObject):
         worker = create_worker(_advance, steps, single, self._mark, _start_thread=False)
         worker.yielded.connect(self._on_sent)
         worker.returned.connect(self._on_sent)
-        # superqt's worker puts a function in the place of warnings.showwarning. Where two are at work at
-        # once, one of an ended worker stays there for ever, with what steps have made that were given up
+        # superqt's worker replaces warnings.showwarning. If two are running, the function of an ended worker
+        # can stay there for ever, and keep the objects of cancelled steps
         worker.aborted.connect(partial(_close, steps))
         self._worker = worker
         _collections.few(self)
@@ -121,7 +121,7 @@ class Runner(QObject):
         worker.start()
 
     def _on_sent(self, sent: _Sent | None) -> None:
-        """Pass on what the present worker sends; what an abandoned one still sends is dropped."""
+        """Pass on messages of the present worker, and drop those of cancelled ones."""
         if sent is None or sent.mark is not self._mark:
             return
         if sent.kind == "step":
@@ -141,12 +141,12 @@ def _close(steps: Steps) -> None:
 
 
 def _advance(steps: Steps, single: bool, mark: _Mark) -> Generator[_Sent, None, _Sent]:
-    """Pass steps on, one or all; the result says how it ended.
+    """Send one step or all steps; the result tells how the generator ended.
 
-    A step whose product says that there is more of it goes together with the next one.
+    A step whose product will be completed by the next one is sent together with it.
 
-    Errors are sent like results, and all with a mark: a signal of a worker that is connected to a
-    closure around the worker would keep it, and the analysis in it, alive for ever.
+    Errors are sent like results, all with a mark. If a signal of a worker were connected to a closure that
+    refers to the worker, the worker and its analysis would never be freed.
     """
     while True:
         try:
@@ -162,7 +162,7 @@ def _advance(steps: Steps, single: bool, mark: _Mark) -> Generator[_Sent, None, 
 
 
 class _Collections:
-    """Python's collections of garbage: few while a runner is at work, and for a while after."""
+    """Reduces the frequency of garbage collections while a runner is active, and for a while after."""
 
     def __init__(self) -> None:
         self._at_work: WeakSet[Runner] = WeakSet()
@@ -170,7 +170,7 @@ class _Collections:
         self._rest = 0
 
     def few(self, runner: Runner) -> None:
-        """Let garbage be collected less often: a runner is at work."""
+        """Collect garbage less often while a runner is active."""
         self._rest += 1
         if self._usual is None:
             self._usual = gc.get_threshold()
@@ -178,7 +178,7 @@ class _Collections:
         self._at_work.add(runner)
 
     def as_before(self, runner: Runner) -> None:
-        """Collect as usual again after a rest, for a runner has ended."""
+        """Restore the usual collection some time after a runner has ended."""
         self._rest += 1
         self._at_work.discard(runner)
         if not self._at_work and self._usual is not None:
@@ -197,23 +197,23 @@ NO_MEMORY = "Not enough memory for this image: close other images, or analyse a 
 
 
 class Messages(QObject):
-    """Passes on what went wrong.
+    """Emits error messages.
 
     Signals
     -------
     told(str)
-        What went wrong and what to do.
+        The error and what to do.
     """
 
     told = Signal(str)
 
 
-#: The one of the process.
+#: A single object per process.
 messages = Messages()
 
 
 def tell(error: Exception) -> None:
-    """Show an error; a message made for the user as it is, anything else with its traceback."""
+    """Show an error: messages for the user as they are, unexpected errors with their traceback."""
     if isinstance(error, ValueError | OSError):
         text = str(error)
         show_error(text)

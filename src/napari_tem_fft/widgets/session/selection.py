@@ -1,4 +1,4 @@
-"""Selection: the spots that a person has picked, whichever way they were pointed at."""
+"""The spots that the user has selected, in whichever way."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from ..forms.match_rows import match_words
 from .image_state import ImageState
 from .settings import length_unit
 
-#: A reflection is shown where the cursor's d differs from its own by less than this share.
+#: Largest relative difference between the d at the cursor and that of a reflection that is shown.
 NEAR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Spots that stand out in every picture until something else is chosen.
+    """Spots that are emphasised in all layers until something else is selected.
 
     Attributes
     ----------
     spots : tuple of int
         Ids of the spots.
     grains : tuple of int
-        Ids of the grains in which they are.
+        Ids of their grains.
     words : str
-        What they are, for the user.
+        Description for the user.
     candidate : Candidate, optional
-        As which the grain is looked at; as what it is named where absent.
+        Candidate by which the grain is shown; its named phase by default.
     """
 
     spots: tuple[int, ...]
@@ -43,12 +43,12 @@ class Selection:
 
 
 def spots_chosen(image_state: ImageState, spots: Sequence[Spot], words: str) -> Selection:
-    """Choose any spots."""
+    """Select any spots."""
     return _chosen(image_state, spots, f"{words}: {_count(list(spots))}")
 
 
 def peak_chosen(image_state: ImageState, peak: ProfilePeak) -> Selection:
-    """Choose the enabled spots that make a peak of the profile."""
+    """Select the enabled spots at a peak of the profile."""
     reach = max(2 * peak.width, 3 * peak.sigma)
     near = [s for s in image_state.spots if s.enabled and abs(s.length - peak.g) <= reach]
     head = f"peak at {spacing(peak.d, peak.d_sigma, length_unit())}"
@@ -56,7 +56,7 @@ def peak_chosen(image_state: ImageState, peak: ProfilePeak) -> Selection:
 
 
 def spot_chosen(image_state: ImageState, spot: Spot, candidate: Candidate | None = None) -> Selection:
-    """Choose one spot, looked at as a candidate has it, or as what it is named."""
+    """Select one spot, shown by a candidate or by the named phase."""
     match = matches_of_spots(image_state.grains, image_state.matches).get(spot.id)
     d = spacing(spot.d, spot.d_sigma, length_unit())
     words = f"spot {spot.id}: {d} at {spot.azimuth:.1f}°, SNR {spot.snr:.0f}"
@@ -65,13 +65,13 @@ def spot_chosen(image_state: ImageState, spot: Spot, candidate: Candidate | None
 
 
 def explanation(image_state: ImageState, spot: Spot) -> str:
-    """Return the grain of a spot and the reflection as which it is indexed, in words."""
+    """Describe the grain of a spot and its indexed reflection."""
     match = matches_of_spots(image_state.grains, image_state.matches).get(spot.id)
     return _explain(image_state, spot, match)
 
 
 def nearest_line(image_state: ImageState, length: float) -> str:
-    """Return the reflection of a named phase nearest to |g| in 1/nm, in words; empty if none is near."""
+    """Describe the reflection of a named phase nearest to |g| in 1/nm; empty if none is near."""
     named = {phase for component in image_state.components for phase in component.phases}
     lines = [
         (abs(off), f"near {phase.id} ({format_hkl(reflection.hkl, phase)}), {signed(100 * off, 1)} %")
@@ -84,7 +84,7 @@ def nearest_line(image_state: ImageState, length: float) -> str:
 
 
 def grain_chosen(image_state: ImageState, grain_id: int, candidate: Candidate | None = None) -> Selection:
-    """Choose the enabled spots of a grain, looked at as a candidate, or as what it is named."""
+    """Select the enabled spots of a grain, shown by a candidate or by the named phase."""
     grain = next(grain for grain in image_state.grains if grain.id == grain_id)
     spots = [spot for spot in image_state.spots if spot.id in grain.spots and spot.enabled]
     outcomes = [_outcome(match) for match in image_state.matches if match.grain == grain_id]
@@ -97,7 +97,7 @@ def grain_chosen(image_state: ImageState, grain_id: int, candidate: Candidate | 
 
 
 def component_chosen(image_state: ImageState, name: str) -> Selection:
-    """Choose the spots of all grains of a component that belong to it."""
+    """Select the spots of all grains of a component that belong to it."""
     component = next(component for component in image_state.components if component.name == name)
     match_of = matches_of_spots(image_state.grains, image_state.matches)
     spots = [
@@ -112,7 +112,7 @@ def component_chosen(image_state: ImageState, name: str) -> Selection:
 
 
 def phase_of(image_state: ImageState, chosen: Selection) -> str | None:
-    """Return the component to which the chosen spots belong, if it is one only."""
+    """Return the component of the selected spots, if there is only one."""
     match_of = matches_of_spots(image_state.grains, image_state.matches)
     names = {
         component.name

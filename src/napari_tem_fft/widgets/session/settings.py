@@ -1,4 +1,4 @@
-"""Settings: what is remembered from one session to the next, what the main dock has set, and the network."""
+"""Persistent settings, the settings of the main dock shared with other docks, and the chosen network."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Setting = Callable[[], tuple[CandidateSet, AnalysisParams]]
 
 
 class SharedSettings(QObject):
-    """An image, and what gives candidates and parameters; None where there is none or it is gone.
+    """The chosen image, and a function that returns candidates and parameters; None if there is none.
 
     Signals
     -------
     image_changed()
-        Another image is offered, or none.
+        Another image was chosen, or none.
     """
 
     image_changed = Signal()
@@ -41,7 +41,7 @@ class SharedSettings(QObject):
         self._setting: WeakMethod[Setting] | None = None
 
     def make(self, image: Image | None, setting: Setting) -> None:
-        """Let other docks know of an image, and of a method that gives candidates and parameters."""
+        """Share an image, and a method that returns candidates and parameters, with other docks."""
         self._image = ref(image) if image is not None else None
         self._setting = WeakMethod(setting)
         self.image_changed.emit()
@@ -53,17 +53,17 @@ class SharedSettings(QObject):
 
     @property
     def setting(self) -> Setting | None:
-        """What gives candidates and parameters as they stand in the main dock."""
+        """A function that returns the present candidates and parameters of the main dock."""
         return self._setting() if self._setting is not None else None
 
 
 class Network(QObject):
-    """The chosen model, loaded by the first run that uses it and kept for the next ones.
+    """The chosen model, which is loaded by the first run that uses it and kept for later runs.
 
     Signals
     -------
     listed()
-        There are more models than before.
+        The list of models has changed.
     changed()
         Another model, or none, was chosen.
     """
@@ -97,9 +97,9 @@ class Network(QObject):
         self.changed.emit()
 
     def segmenter(self, params: AnalysisParams) -> Segment | None:
-        """What proposes spots in a run with these parameters; None for the statistics alone.
+        """Return the function that proposes spots in a run with these parameters; None if there is none.
 
-        The weights are read when it is first called, which a worker does.
+        The weights are read at its first call, which happens in a worker.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Network(QObject):
 
 
 class _Model:
-    """A model whose weights are read once, at its first use."""
+    """A model whose weights are read at its first use."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -134,12 +134,12 @@ PLUGIN = "napari-tem-fft"
 
 
 class Units(QObject):
-    """Tells all docks of another choice of units.
+    """Notifies all docks of a change of units.
 
     Signals
     -------
     changed()
-        Lengths are shown in another unit from now on.
+        The displayed unit of lengths has changed.
     """
 
     changed = Signal()
@@ -149,7 +149,7 @@ class Units(QObject):
         self._watched: object = None
 
     def watch(self) -> None:
-        """Hear of a choice on napari's Preferences page too."""
+        """Also listen to changes on napari's Preferences page."""
         settings = _settings()
         if settings is not None and settings is not self._watched:
             self._watched = settings
@@ -159,7 +159,7 @@ class Units(QObject):
         self.changed.emit()
 
 
-#: The one of the process, for napari's preferences are.
+#: A single object per process, like napari's preferences.
 units = Units()
 
 
@@ -170,20 +170,20 @@ def fft_in_panel() -> bool:
 
 
 def remember_fft_in_panel(wanted: bool) -> None:
-    """Keep the choice; napari writes it to its folder of settings."""
+    """Save the choice in the settings of napari."""
     settings = _settings()
     if settings is not None:
         settings.layout.fft_panel = wanted
 
 
 def length_unit() -> LengthUnit:
-    """In what lattice spacings and cells are shown."""
+    """Unit in which lattice spacings and cells are shown."""
     settings = _settings()
     return "angstrom" if settings is not None and settings.numbers.angstrom else "nm"
 
 
 def remember_length_unit(unit: LengthUnit) -> None:
-    """Keep the choice; napari writes it to its folder of settings."""
+    """Save the choice in the settings of napari."""
     settings = _settings()
     if settings is not None:
         units.watch()
@@ -191,33 +191,33 @@ def remember_length_unit(unit: LengthUnit) -> None:
 
 
 def library_searched() -> bool:
-    """Whether the user's library of phases takes part in analyses."""
+    """Whether analyses search the user's library of phases."""
     settings = _settings()
     return bool(settings.library.search) if settings is not None else False
 
 
 def remember_library_searched(wanted: bool) -> None:
-    """Keep the choice; napari writes it to its folder of settings."""
+    """Save the choice in the settings of napari."""
     settings = _settings()
     if settings is not None:
         settings.library.search = wanted
 
 
 def remembered_network() -> str:
-    """Name of the network that was chosen last, or path of its folder; empty for the default."""
+    """Name of the last chosen network, or path of its folder; empty for the default."""
     settings = _settings()
     return str(settings.network.model) if settings is not None else ""
 
 
 def remember_network(name: str) -> None:
-    """Keep the choice; napari writes it to its folder of settings."""
+    """Save the choice in the settings of napari."""
     settings = _settings()
     if settings is not None:
         settings.network.model = name
 
 
 def _settings() -> Any:
-    """Return the plugin's settings; None where napari does not know the plugin, as in a script."""
+    """Return the settings of the plugin; None if napari does not know the plugin, as in a script."""
     try:
         return get_plugin_settings(PLUGIN)
     except KeyError:

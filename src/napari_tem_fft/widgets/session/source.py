@@ -1,6 +1,6 @@
-"""The micrograph behind an image layer, the part that a drawn shape holds, and layers put out of sight.
+"""Get the micrograph of an image layer, or the part inside a drawn shape; hide layers temporarily.
 
-How hidden layers were shown before is noted in their metadata, so that a saved document knows of it too.
+The previous visibility of hidden layers is stored in their metadata, so that it is saved with documents.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ...io.readers.pictures import to_grey
 from ...layers.image import calibration_of
 from ...layers.results import KEY, micrograph_layer, micrograph_of
 
-#: Name of the note.
+#: Key of this plugin's metadata for the previous visibility.
 BEFORE = "was_visible"
 
 
 def hide(layer: Layer) -> None:
-    """Put a layer out of sight; what it was before the first of several calls counts."""
+    """Hide a layer temporarily; its visibility before the first of several calls is remembered."""
     notes = notes_of(layer)
     if BEFORE not in notes:
         write_notes(layer, {**notes, BEFORE: bool(layer.visible)})
@@ -35,7 +35,7 @@ def hide(layer: Layer) -> None:
 
 
 def bring_back(layer: Layer) -> None:
-    """Show a layer that was put out of sight as it was before; leave any other alone."""
+    """Restore the visibility of a hidden layer; other layers are not changed."""
     notes = notes_of(layer)
     if BEFORE in notes:
         layer.visible = bool(notes[BEFORE])
@@ -43,7 +43,7 @@ def bring_back(layer: Layer) -> None:
 
 
 def set_visible(layer: Layer, visible: bool) -> None:
-    """Show a layer or not, at once or, where it was put out of sight, when it comes back."""
+    """Set the visibility of a layer; for a hidden layer, it applies when the layer is restored."""
     if is_hidden(layer):
         write_notes(layer, {**notes_of(layer), BEFORE: visible})
     else:
@@ -51,25 +51,25 @@ def set_visible(layer: Layer, visible: bool) -> None:
 
 
 def is_hidden(layer: Layer) -> bool:
-    """Whether a layer was put out of sight."""
+    """Whether a layer is hidden temporarily."""
     return BEFORE in notes_of(layer)
 
 
 def notes_of(layer: Layer) -> dict[str, Any]:
-    """Return this plugin's notes of a layer; of an image that another reader opened, those it would have."""
+    """Return the metadata of this plugin for a layer, or the defaults for an image of another reader."""
     known: dict[str, Any] = layer.metadata.get(KEY, {"role": "micrograph", "name": layer.name})
     return known
 
 
 def write_notes(layer: Layer, notes: dict[str, Any]) -> None:
-    """Give a layer other notes; a duplicate of it, which shares them, keeps its own."""
+    """Replace the metadata of this plugin for a layer, but not for duplicates that share it."""
     layer.metadata[KEY] = notes
 
 
 def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
     """Return the shown plane of an image layer as a micrograph.
 
-    A picture in colour, which napari may have opened by itself, is grey by its luminance.
+    Colour images, which napari's own readers can open, are converted to luminance.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def micrograph_from(layer: Image, viewer: ViewerModel) -> Micrograph:
 
 
 def analysis_of(layer: Layer) -> Analysis | None:
-    """Return the finished analysis that a layer carries, if it is one of the layer's present scale."""
+    """Return the finished analysis stored with a layer, if it has the present scale of the layer."""
     found = layer.metadata.get(KEY, {}).get("analysis")
     if not isinstance(found, Analysis) or found.micrograph.calibration.unit == "pixel":
         return None
@@ -96,12 +96,12 @@ def analysis_of(layer: Layer) -> Analysis | None:
 
 
 def calibration_from(layer: Layer) -> Calibration:
-    """Return the calibration of an image layer: its scale as it stands now, and how well it is known."""
+    """Return the calibration of an image layer: its present scale and uncertainty."""
     return calibration_of({"scale": layer.scale, "units": layer.units, "metadata": layer.metadata})
 
 
 def stated_pixel_size(layer: Image) -> float | None:
-    """Pixel size, nm, that a TIFF file states and napari's own reader leaves out; None where it has none."""
+    """Pixel size, nm, that a TIFF file states but napari's reader ignores; None if there is none."""
     path = Path(str(layer.source.path or ""))
     if path.suffix.lower() not in (".tif", ".tiff"):
         return None
@@ -120,7 +120,7 @@ def stated_pixel_size(layer: Image) -> float | None:
 
 
 def is_source(layer: Layer) -> bool:
-    """Whether a layer can be analysed: an image that is no result of an analysis."""
+    """Whether a layer can be analysed, which is true for images that are not results."""
     role = layer.metadata.get(KEY, {}).get("role", "micrograph")
     return isinstance(layer, Image) and role == "micrograph"
 
@@ -132,7 +132,7 @@ def set_pixel_size(layer: Image, pixel_size: float, source: str = GIVEN) -> None
     ----------
     pixel_size : float, nm
     source : str
-        Who says so, as `Calibration` has it.
+        Origin of the scale, see `Calibration`.
     """
     layer.scale = [*layer.scale[:-2], pixel_size, pixel_size]
     layer.units = [*layer.units[:-2], "nm", "nm"]
@@ -140,7 +140,7 @@ def set_pixel_size(layer: Image, pixel_size: float, source: str = GIVEN) -> None
 
 
 def set_calibration(layer: Image, calibration: Calibration) -> None:
-    """Give a layer a corrected scale, and let its metadata tell how well it is known and who says so."""
+    """Set the scale of a layer, and store its uncertainty and origin in the metadata."""
     layer.scale = [*layer.scale[:-2], *calibration.scale]
     layer.units = [*layer.units[:-2], calibration.unit, calibration.unit]
     notes = _note(layer, uncertainty=calibration.uncertainty, source=calibration.source)
@@ -148,29 +148,29 @@ def set_calibration(layer: Image, calibration: Calibration) -> None:
 
 
 def set_uncertainty(layer: Image, uncertainty: float) -> None:
-    """Let a layer's metadata tell how well its scale is known, as a person states it; relative."""
+    """Store the relative uncertainty of the scale that the user states in the metadata of a layer."""
     _note(layer, uncertainty=uncertainty)
 
 
 def _note(layer: Image, **known: Any) -> dict[str, Any]:
-    """Write into a layer's metadata what is known of its scale; a duplicate of the layer keeps its own."""
+    """Store information on the scale in the metadata of a layer, but not of its duplicates."""
     before = notes_of(layer)
     notes = {**before, "calibration": {**before.get("calibration", {}), **known}}
     write_notes(layer, notes)
     return notes
 
 
-#: Corners of an ellipse.
+#: Number of corners of the polygon for an ellipse.
 CORNERS = 48
 
 
 def drawn_part(layer: Image, viewer: ViewerModel) -> Layer:
-    """Return the part of an image inside the shape that is drawn over it.
+    """Return the part of an image inside the shape drawn on it.
 
     Raises
     ------
     ValueError
-        If no shape is drawn, or it holds too little of the image; the message says what to do.
+        If no shape is drawn, or it contains too little of the image; the message says what to do.
     """
     corners = drawn_corners(layer, viewer)
     micrograph = micrograph_from(layer, viewer)
@@ -181,7 +181,7 @@ def drawn_part(layer: Image, viewer: ViewerModel) -> Layer:
 
 
 def drawn_corners(layer: Image, viewer: ViewerModel) -> NDArray[np.float64]:
-    """Return the corners (y, x) of the shape drawn over an image, in nm from the middle of its first pixel.
+    """Return the corners (y, x) of the shape drawn on an image, in nm from the centre of its first pixel.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def drawn_corners(layer: Image, viewer: ViewerModel) -> NDArray[np.float64]:
 
 
 def _drawn_shape(viewer: ViewerModel) -> NDArray[np.float64] | None:
-    """Corners (y, x) in the world of the shape that is meant: selected ones first, then the newest."""
+    """World coordinates (y, x) of the corners of the first selected shape, or else of the newest."""
     active = viewer.layers.selection.active
     layers = [layer for layer in (active, *reversed(viewer.layers)) if _is_drawing(layer)]
     if not layers:
@@ -212,7 +212,7 @@ def _drawn_shape(viewer: ViewerModel) -> NDArray[np.float64] | None:
 
 
 def _is_drawing(layer: Layer | None) -> bool:
-    """Whether a layer holds shapes that a person has drawn on the image."""
+    """Whether a layer contains shapes that the user has drawn on the image."""
     if not isinstance(layer, Shapes) or not len(layer.data):
         return False
     return bool(layer.metadata.get(KEY, {}).get("role", "part") == "part")
