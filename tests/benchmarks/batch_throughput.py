@@ -34,7 +34,7 @@ def make_images(folder: Path, count: int, size: int, grains: int) -> list[Path]:
     import numpy as np
 
     from dm_writer import write_dm
-    from napari_tem_fft.io.readers.dm import read_micrograph
+    from napari_tem_fft.io.readers.micrographs import read_micrograph
 
     folder.mkdir()
     first = folder / "0000.dm4"
@@ -55,7 +55,7 @@ def floor_in_one_thread(path: Path) -> float:
     import numpy as np
     from scipy import fft
 
-    from napari_tem_fft.io.readers.dm import read_micrograph
+    from napari_tem_fft.io.readers.micrographs import read_micrograph
 
     start = time.process_time()
     fft.rfft2(read_micrograph(path).pixels.astype(np.float32), workers=1)

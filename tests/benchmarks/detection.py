@@ -25,7 +25,7 @@ from napari_tem_fft.core.fourier.local_spectra import LocalSpectra
 from napari_tem_fft.core.fourier.noise import log_tail
 from napari_tem_fft.core.fourier.stft import WindowParams
 from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
-from napari_tem_fft.io.readers.dm import read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_micrograph
 
 D_MIN = 0.12
 Points = NDArray[np.float64]

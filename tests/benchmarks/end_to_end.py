@@ -61,7 +61,7 @@ def make_micrograph(path: Path, size: int, grains: int) -> None:
 
 def reference(path: Path) -> float:
     """Seconds to read the file and transform it once in float32."""
-    from napari_tem_fft.io.readers.dm import read_micrograph
+    from napari_tem_fft.io.readers.micrographs import read_micrograph
 
     start = time.perf_counter()
     pixels = read_micrograph(path).pixels

@@ -16,8 +16,8 @@ from pathlib import Path
 from napari_tem_fft import api
 from napari_tem_fft.core.image.micrograph import ImageStack, Micrograph
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images
 from napari_tem_fft.io.readers.formats import SUFFIXES
+from napari_tem_fft.io.readers.micrographs import read_images
 
 HEAD = ("file", "what", "pixels", "size of a pixel", "microscope", "warning or message")
 

@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzz_seeds import SEEDS
 from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers import hdf5, hdf5_probe
-from napari_tem_fft.io.readers.dm import read_images
+from napari_tem_fft.io.readers.micrographs import read_images
 
 SECONDS = 5.0
 MEMORY_FACTOR, MEMORY_BASE = 20, 64 * 2**20

@@ -36,7 +36,7 @@ from false_alarms import field as noise_field
 from numpy.typing import NDArray
 from score_dev import uncertainty
 
-from napari_tem_fft.io.readers.dm import read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_micrograph
 from napari_tem_fft.io.results.map_files import read_map
 
 RUNNERS = Path(__file__).parent / "peer_runners"

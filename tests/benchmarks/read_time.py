@@ -34,10 +34,10 @@ def reader(name: str) -> Callable[[Path], object]:
 
         return lambda path: file_reader(str(path))
     if name == "without hash":
-        from napari_tem_fft.io.readers.images import read_signals
+        from napari_tem_fft.io.readers.data_sets import read_signals
 
         return read_signals
-    from napari_tem_fft.io.readers.dm import read_micrograph
+    from napari_tem_fft.io.readers.micrographs import read_micrograph
 
     return read_micrograph
 

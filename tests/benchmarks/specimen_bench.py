@@ -36,7 +36,7 @@ from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.maps.map_grid import resample
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
-from napari_tem_fft.io.readers.dm import read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_micrograph
 
 Pixels = NDArray[np.float32]
 Processing = Callable[[Pixels], Pixels]

@@ -37,5 +37,5 @@ def test_what_cannot_be_exported_is_told_and_the_rest_is_done(document, tmp_path
 def test_an_unknown_format_and_one_folder_for_many_are_refused(document, capsys) -> None:
     with pytest.raises(SystemExit):
         main(["export", str(document), "--to", "docx"])
-    assert "docx is none of ang, ctf" in capsys.readouterr().err
+    assert "docx is not one of ang, ctf" in capsys.readouterr().err
     assert main(["export", str(document), str(document), "--to", "ang", "-o", "x"]) == 2

@@ -37,7 +37,7 @@ def test_the_limits_themselves_are_allowed_and_named_where_they_are_passed():
         Params(2.1)
     with pytest.raises(ValueError, match="needed: nan"):
         Params(float("nan"))
-    with pytest.raises(ValueError, match="kind: 'c' is none of a, b"):
+    with pytest.raises(ValueError, match="kind: 'c' is not one of a, b"):
         Params(1.0, "c")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_tem_fft.cli import train as _cli_train
 from napari_tem_fft.cli.main import main
-from napari_tem_fft.io.readers.dm import read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_micrograph
 from napari_tem_fft.nn.inference.model import ModelConfig, load_predict, model_folder
 from napari_tem_fft.nn.inference.prepare import InputParams, network_input, target
 from napari_tem_fft.nn.inference.unet import NetworkParams

@@ -45,7 +45,7 @@ from napari_tem_fft.widgets.docks.series import SeriesDock
 from napari_tem_fft.widgets.docks.spots import SpotsDock
 from napari_tem_fft.widgets.docks.train import TrainDock
 from napari_tem_fft.widgets.forms.tree import ResultTree
-from napari_tem_fft.widgets.session import commands
+from napari_tem_fft.widgets.session import child_processes
 from napari_tem_fft.widgets.session.source import calibration_from
 from small_analysis import small_analysis
 from small_network import small_model
@@ -517,9 +517,9 @@ def test_fine_tuning_takes_corrected_masks_alone_and_tells_its_time_and_what_it_
     small_model(models / "real", "real")
     for module in ("nn.inference.model", "widgets.docks.train"):
         monkeypatch.setattr(f"napari_tem_fft.{module}.own_folder", lambda: models)
-    monkeypatch.setattr(commands, "_cache", lambda: tmp_path / "kept")
+    monkeypatch.setattr(child_processes, "_cache", lambda: tmp_path / "kept")
     monkeypatch.setattr(
-        commands, "command", lambda base, pairs, output: (sys.executable, "-c", STAND_IN, str(output))
+        child_processes, "command", lambda base, pairs, output: (sys.executable, "-c", STAND_IN, str(output))
     )
     dock = hand.dock
     hand.type(dock.candidates.names, "LiF, Cu")

@@ -83,7 +83,7 @@ def test_summary_says_what_is_there_and_why_something_has_no_name(image_state):
     text = summary(image_state)
     assert text.startswith("2 spots in 2 grains<br>")
     assert "<b>LiF / mine</b>: ambiguous, 3.8 ± 0.3 nm², 21.0%" in text
-    assert "<i>were all phases allowed, as good a fit: Al</i>" in text
+    assert "<i>phases outside the candidates that fit equally well: Al</i>" in text
     assert text.endswith("<i>one spot only</i>")
 
 

@@ -8,7 +8,8 @@ from qtpy.QtTest import QTest
 
 from mouse import click, drag, stroke
 from napari_tem_fft.layers.results import KEY, plane_of
-from napari_tem_fft.widgets.canvas.tools import KEYS, angle_words
+from napari_tem_fft.widgets.canvas.tools import angle_words
+from napari_tem_fft.widgets.session.shortcuts import KEYS
 
 
 def world(image_state, g):

@@ -16,8 +16,8 @@ from napari_tem_fft.layers.results import KEY
 from napari_tem_fft.nn.inference.prepare import InputParams
 from napari_tem_fft.nn.training.corrections import load_pairs
 from napari_tem_fft.widgets.docks.train import TrainDock
-from napari_tem_fft.widgets.session import commands
-from napari_tem_fft.widgets.session.commands import command
+from napari_tem_fft.widgets.session import child_processes
+from napari_tem_fft.widgets.session.child_processes import command
 from own_process import needs_tensorflow
 from small_network import small_model
 
@@ -65,7 +65,7 @@ def stand_in(monkeypatch, trainer):
 
     def use(what):
         monkeypatch.setattr(
-            "napari_tem_fft.widgets.session.commands.command",
+            "napari_tem_fft.widgets.session.child_processes.command",
             lambda base, pairs, output: (sys.executable, "-c", PROGRAM, what, str(output)),
         )
 
@@ -75,7 +75,7 @@ def stand_in(monkeypatch, trainer):
 @pytest.fixture(autouse=True)
 def _speeds(tmp_path, monkeypatch):
     """A folder of its own for what a training takes."""
-    monkeypatch.setattr("napari_tem_fft.widgets.session.commands._cache", lambda: tmp_path / "kept")
+    monkeypatch.setattr("napari_tem_fft.widgets.session.child_processes._cache", lambda: tmp_path / "kept")
 
 
 def own_pairs(trainer):
@@ -120,16 +120,16 @@ def test_an_edit_that_was_undone_is_no_correction(analysed, trainer, dock, run, 
 
 def test_before_it_begins_it_says_how_long_it_takes(trainer, own, tmp_path, monkeypatch):
     small_model(own / "real", "real")
-    monkeypatch.setattr(commands, "model_folder", lambda name: own / name)
+    monkeypatch.setattr(child_processes, "model_folder", lambda name: own / name)
     assert trainer.estimate.text() == ""  # there are no pairs
     own_pairs(trainer).mkdir()
     (own_pairs(trainer) / "a.npz").write_bytes(b"")
     trainer.base.addItem("real", "real")
     trainer.base.setCurrentIndex(trainer.base.count() - 1)
-    commands.remember_speeds({"training": 2.0, "images (train)": 5.0})
+    child_processes.remember_speeds({"training": 2.0, "images (train)": 5.0})
     trainer._list_pairs()
     assert trainer.estimate.text() == "Fine-tuning takes about 11 min on this computer"
-    (kept := commands.kept_pairs("real") / "train").mkdir(parents=True)
+    (kept := child_processes.kept_pairs("real") / "train").mkdir(parents=True)
     (kept / "pairs-00000.npz").write_bytes(b"")
     trainer._list_pairs()
     assert trainer.estimate.text() == "Fine-tuning takes about 5 min on this computer"
@@ -154,7 +154,7 @@ def test_a_training_shows_how_it_goes_and_its_model_can_be_chosen(trainer, dock,
     ]
     assert trainer.scores.text().startswith("On your pairs: F1 0.50 before, 0.90 now")
     assert "spots found 70 %, now 85 %" in trainer.scores.text()
-    assert 0.001 < commands.known_speeds()["training"] < 0.5  # what it took here counts the next time
+    assert 0.001 < child_processes.known_speeds()["training"] < 0.5  # what it took here counts the next time
     assert "corrected is ready" in trainer.state.text()
     names = [dock.network.list.itemText(i) for i in range(dock.network.list.count())]
     assert "corrected" in names and trainer.start.isEnabled()
@@ -197,7 +197,7 @@ def test_a_real_fine_tuning_gives_a_model_that_can_be_used(
     small_model(own / "first", "first")
     dock.session.network.listed.emit()
     monkeypatch.setattr(
-        "napari_tem_fft.widgets.session.commands.command",
+        "napari_tem_fft.widgets.session.child_processes.command",
         lambda base, *to: (*command(str(own / base), *to), *SMALL, "--keep-pairs", str(tmp_path / "kept")),
     )
     mask = analysed.group["mask"]
@@ -225,8 +225,8 @@ def test_the_command_is_one_that_the_command_line_knows(tmp_path, monkeypatch):
     class Config:
         inputs = InputParams()
 
-    monkeypatch.setattr("napari_tem_fft.widgets.session.commands.load_config", lambda folder: Config)
-    monkeypatch.setattr("napari_tem_fft.widgets.session.commands.model_folder", lambda name: tmp_path)
+    monkeypatch.setattr("napari_tem_fft.widgets.session.child_processes.load_config", lambda folder: Config)
+    monkeypatch.setattr("napari_tem_fft.widgets.session.child_processes.model_folder", lambda name: tmp_path)
     words = command("spots", tmp_path / "pairs", tmp_path / "new")
     args = build_parser().parse_args(words[words.index("napari_tem_fft") + 1 :])
     assert (args.command, args.finetune, args.progress) == ("train", "spots", "json")

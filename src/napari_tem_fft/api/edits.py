@@ -269,7 +269,7 @@ def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "ove
     ('Cu', True)
     """
     if kind not in ("override", "lock", "reject"):
-        raise ValueError(f"{kind!r} is none of override, lock, reject")
+        raise ValueError(f"{kind!r} is not one of override, lock, reject")
     found = next((one for one in analysis.grains if one.id == grain), None)
     if found is None:
         raise ValueError(f"there is no grain {grain}; there are {len(analysis.grains)}")

@@ -23,7 +23,7 @@ from ..core.spots.spot import Spot
 from ..io.exchange.calibration_profile import CalibrationProfile, apply_profile, load_profile
 from ..io.exchange.temfft import SUFFIX, load_temfft
 from ..io.plain import ReadError
-from ..io.readers.dm import read_images, read_micrograph
+from ..io.readers.micrographs import read_images, read_micrograph
 
 Profile = CalibrationProfile | str | PathLike[str]
 #: The simulated micrographs that are bundled with the package.
@@ -100,7 +100,7 @@ def read_sample(name: str = "sample") -> Micrograph:
     (512, 512)
     """
     if name not in SAMPLES:
-        raise ValueError(f"{name!r} is none of the samples: {', '.join(SAMPLES)}")
+        raise ValueError(f"{name!r} is not one of the samples: {', '.join(SAMPLES)}")
     with as_file(files("napari_tem_fft") / "data" / f"{name}.dm4") as path:
         return read(path)
 

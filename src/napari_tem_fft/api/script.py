@@ -20,7 +20,7 @@ from ..core.parameters import to_dict
 from ..core.pipeline import Analysis, AnalysisParams, options
 from ..core.reanalysis import spots_of_run
 from ..io.exchange.temfft import SUFFIX, load_temfft
-from ..io.readers.dm import read_images
+from ..io.readers.micrographs import read_images
 from ..io.results.overrides import specimen_text
 from ..nn.inference.model import names_model
 from .analysis import reference_table, select

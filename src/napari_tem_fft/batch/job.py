@@ -74,7 +74,7 @@ class Job:
     def __post_init__(self) -> None:
         for value, choices in ((self.keep, KEEP), (self.unit, UNITS)):
             if value not in choices:
-                raise ValueError(f"{value!r} is none of {', '.join(choices)}")
+                raise ValueError(f"{value!r} is not one of {', '.join(choices)}")
         if self.uncertainty is not None:
             Calibration(uncertainty=self.uncertainty)  # refuses what no calibration can have
 

@@ -19,7 +19,7 @@ from ..core.crystal.phase import Phase
 from ..core.crystal.phase_selection import usual_phases
 from ..core.image.micrograph import Micrograph
 from ..io.phases.table import load_table
-from ..io.readers.dm import read_micrograph
+from ..io.readers.micrographs import read_micrograph
 from ..nn.inference.model import DEFAULT, ModelError, load_predict, model_folder
 from ..nn.inference.prepare import InputParams
 from ..nn.simulation.conditions import SynthesisParams, plain, without_crystals

@@ -51,7 +51,9 @@ def formats(text: str) -> list[str]:
     found = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in found if name not in FORMATS]
     if unknown or not found:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown) or 'nothing'} is none of {', '.join(FORMATS)}")
+        raise argparse.ArgumentTypeError(
+            f"{', '.join(unknown) or 'nothing'} is not one of {', '.join(FORMATS)}"
+        )
     return found
 
 

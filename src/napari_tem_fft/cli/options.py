@@ -262,7 +262,7 @@ def inverses(text: str) -> list[Inverse]:
     wanted = names(text)
     unknown = ", ".join(name for name in wanted if name not in INVERSES)
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown} is none of {', '.join(INVERSES)}")
+        raise argparse.ArgumentTypeError(f"{unknown} is not one of {', '.join(INVERSES)}")
     return [what for what in INVERSES if what in wanted]
 
 

@@ -57,13 +57,13 @@ def known_to(analysis: Analysis) -> str:
 def _network(analysis: Analysis) -> list[str]:
     """Which network took part, and how many spots it alone proposed."""
     if analysis.network is None:
-        return ["no network: the statistics found the spots"]
+        return ["no network used: spots found by the statistics alone"]
     own = sum(spot.enabled and spot.origin == "network" for spot in analysis.spots)
     shown = {spot.id for spot in analysis.spots if spot.enabled}
     doubted = len(shown.intersection(analysis.network.doubted))
     return [
         f"network {analysis.network.name}: {own} pairs of spots that the statistics alone had not proposed;"
-        f" it doubts {doubted} of theirs, which stay"
+        f" it gives a low probability to {doubted} of theirs, which are kept"
     ]
 
 
@@ -135,7 +135,7 @@ def _outside_candidates(analysis: Analysis) -> list[str]:
     if not grains:
         return []
     names = (f"{phase} (grains {_numbers(ids)})" for phase, ids in grains.items())
-    return [f"were all phases allowed, would fit as well: {', '.join(names)}"]
+    return [f"phases outside the candidates that fit equally well: {', '.join(names)}"]
 
 
 def _ring_line(rings: RingMatch) -> str:

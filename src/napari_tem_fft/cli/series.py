@@ -169,7 +169,7 @@ def _source(args: argparse.Namespace, uncertainty: float | None) -> _Source:
 
 def _place_of(frame: int, numbers: tuple[int, ...]) -> int:
     if frame not in numbers:
-        raise UsageError(f"--lock-frame {frame}: it is none of the frames that are analysed")
+        raise UsageError(f"--lock-frame {frame}: not one of the frames that are analysed")
     return numbers.index(frame)
 
 

@@ -98,7 +98,7 @@ def check_value(parameter: Parameter, value: Any) -> None:
     if value is None and field.automatic:
         return
     if field.choices and value not in field.choices:
-        raise ValueError(f"{field.label}: {value!r} is none of {', '.join(field.choices)}")
+        raise ValueError(f"{field.label}: {value!r} is not one of {', '.join(field.choices)}")
     if field.low is not None and not value >= field.low:
         raise ValueError(f"{field.label}: {value} is below {field.low} {field.unit}".rstrip())
     if field.high is not None and not value <= field.high:

@@ -32,7 +32,7 @@ from .grains.candidate import SearchContext
 from .grains.false_grains import set_camera_spots_aside
 from .grains.grain import Grain, GrainParams, GrainSet
 from .grains.regions import GrainRegion, union
-from .grains.search import number_spots, search_grains
+from .grains.search import build_grain_set, search_grains
 from .image.annotations import find_annotations
 from .image.micrograph import Micrograph, check_field, prepared_pixels, warnings_of
 from .image.roi import inside_part, only_inside
@@ -365,7 +365,7 @@ def analysis_steps(
     proposed: Sequence[Seed] = segment(diffractogram, spectra) if segment is not None else ()
     seeds = (*seeds, *proposed)
     proposal = proposed if isinstance(proposed, Proposal) else None
-    found = number_spots(search_grains(context, seeds, proposal), seeds, context)
+    found = build_grain_set(search_grains(context, seeds, proposal), seeds, context)
     found, camera = set_camera_spots_aside(found, micrograph.pixel_size, micrograph.extent)
     found = only_inside(found, inside_part(micrograph, context.grid))
     yield Step("spots", 3, STAGES, SpotsFound(found.spots))

@@ -65,7 +65,7 @@ class WhyNot:
         head = f"{self.phase} in grain {self.grain}"
         if self.named:
             return "; ".join([f"{head}: it is named", *self.reasons])
-        return f"{head}: {'; '.join(self.reasons) or 'nothing speaks against it'}"
+        return f"{head}: {'; '.join(self.reasons) or 'there is no evidence against it'}"
 
 
 def why_not(
@@ -209,7 +209,7 @@ def _by_d(analysis: Analysis, phase: Phase, spots: Sequence[Spot]) -> list[str]:
     why = "only its d are known, no angles" if phase.d_only else "the spots lie in one direction"
     if abs(off) <= 2 * error:
         return [f"{place}: it fits, but {why}, and one d names nothing"]
-    return [f"{place}, and no more than {200 * error:.1f} % are possible"]
+    return [f"{place}, and the uncertainty allows at most {200 * error:.1f} %"]
 
 
 def _against(
@@ -235,14 +235,14 @@ def _against(
     else:
         reasons = [f"{seen}, with {signed(100 * (fit.scale - 1))} % calibration"]
     if len(fit.indexed) < LIKELY_SPOTS:
-        reasons.append(f"{LIKELY_SPOTS} spots are the least for a name")
+        reasons.append(f"a name requires at least {LIKELY_SPOTS} spots")
     if left := _unexplained(fit, spots):
         reasons.append(f"no reflection for {left}")
     if fit.misfit > LARGEST_MISFIT:
         reasons.append(f"d and angles are off by more than their errors (misfit {fit.misfit:.1f})")
     missing = _missing(analysis, phase, fit, spots)
     if missing:
-        reasons.append(f"not seen though strong: {missing}")
+        reasons.append(f"strong reflections that are missing: {missing}")
     return reasons
 
 

@@ -47,7 +47,7 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
 
 
 def _file_layers(path: Path) -> list[LayerData]:
-    from ..io.readers.dm import read_images
+    from ..io.readers.micrographs import read_images
 
     images = _of_one_space(read_images(path))
     for text in dict.fromkeys(text for image in images for text in image.warnings):

@@ -25,7 +25,7 @@ from napari_tem_fft.core.matching.verdict import (
     correction_of_hint,
     judge,
     rests_on_stretch,
-    what_would_settle,
+    settle_ambiguous,
     with_hints,
 )
 from napari_tem_fft.io.phases.table import load_table
@@ -155,11 +155,11 @@ def candidate(phase, scale, hkl=(1, 1, 1)):
 
 
 def test_what_settles_a_set_is_elements_a_third_of_the_gap_of_scales_or_more_reflections():
-    apart = what_would_settle([candidate("LiF", 1.0), candidate("LiH", 1.015)], PHASES)
+    apart = settle_ambiguous([candidate("LiF", 1.0), candidate("LiH", 1.015)], PHASES)
     assert apart == "an element analysis (F, H) or a calibration better than 0.5 % (an internal standard)"
-    same = what_would_settle([candidate("SiO2_quartz", 1.0), candidate("SiO2_quartz", 1.003)], PHASES)
+    same = settle_ambiguous([candidate("SiO2_quartz", 1.0), candidate("SiO2_quartz", 1.003)], PHASES)
     assert same == "another zone axis or more reflections"
-    seen = what_would_settle([candidate("LiF", 1.0), candidate("LiH", 1.001, (2, 0, 0))], PHASES)
+    seen = settle_ambiguous([candidate("LiF", 1.0), candidate("LiH", 1.001, (2, 0, 0))], PHASES)
     assert seen == "an element analysis (F, H) or another zone axis or more reflections"
 
 
@@ -207,7 +207,7 @@ def test_stretch_that_one_grain_shows_is_no_name_where_another_phase_needs_anoth
     judged = against_rivals(LIKELY, [CUBIC], known())
     assert judged.outcome is Outcome.UNKNOWN and judged.phases == () and judged.hints == (CUBIC,)
     either = "TiO2_brookite if the image is stretched by 4.0 %, or SrTiO3 at a scale 8.0 % longer"
-    assert judged.reason == f"{either}: one grain alone does not tell which"
+    assert judged.reason == f"{either}: a single grain cannot decide between them"
 
 
 @pytest.mark.parametrize(

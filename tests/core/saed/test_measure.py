@@ -9,7 +9,7 @@ from forward_model import fringes, white_noise
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.image.micrograph import Micrograph, prepared_pixels
 from napari_tem_fft.core.saed.measure import PatternParams, measure_pattern
-from napari_tem_fft.io.readers.dm import read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_micrograph
 from pattern_model import diffuse, radius, recorded, rings, spots
 
 SHAPE, STEP, CENTRE = (512, 480), (0.03, 0.031), (250.3, 233.8)

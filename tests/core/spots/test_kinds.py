@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_tem_fft.core.spots.kinds import plane_lattice, sort_spots
+from napari_tem_fft.core.spots.kinds import classify_spots, plane_lattice
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 
 
@@ -23,7 +23,7 @@ SQUARE = (spot(1, 0, 5.0, 1e4), spot(2, 5.0, 0, 9e3), spot(3, 5.0, 5.0, 3e3), sp
 
 
 def kinds(*more: Spot) -> list[str]:
-    return [one.kind for one in sort_spots([*SQUARE, *more])[len(SQUARE) :]]
+    return [one.kind for one in classify_spots([*SQUARE, *more])[len(SQUARE) :]]
 
 
 def test_faint_spots_on_the_lattice_are_reflections_however_faint():
@@ -31,7 +31,7 @@ def test_faint_spots_on_the_lattice_are_reflections_however_faint():
 
 
 def test_a_faint_spot_at_a_half_integer_point_is_forbidden_and_stays_on():
-    found = sort_spots([*SQUARE, spot(5, 2.5, 2.5, 60.0)])[-1]
+    found = classify_spots([*SQUARE, spot(5, 2.5, 2.5, 60.0)])[-1]
     assert (found.kind, found.enabled) == ("forbidden", True)
 
 
@@ -41,7 +41,7 @@ def test_a_stronger_spot_there_makes_the_cell_larger():
 
 def test_a_faint_spot_beside_a_point_of_the_lattice_is_a_satellite_and_off():
     for beside in (spot(5, 0.12, 5.0, 39.0), spot(5, 2.5, 2.62, 18.0)):
-        found = sort_spots([*SQUARE, beside])[-1]
+        found = classify_spots([*SQUARE, beside])[-1]
         assert (found.kind, found.enabled) == ("satellite", False)
 
 
@@ -68,23 +68,23 @@ def test_thirds_of_a_hexagonal_lattice_are_the_next_laue_zones():
     strong = [spot(k, 7 * np.sin(a), 7 * np.cos(a), 5e3) for k, a in enumerate(angles)]
     third = 7 / np.sqrt(3)
     rods = [spot(9, third * np.sin(a), third * np.cos(a), 60.0) for a in np.radians([30, 90])]
-    assert [one.kind for one in sort_spots([*strong, *rods])][3:] == ["satellite"] * 2
+    assert [one.kind for one in classify_spots([*strong, *rods])][3:] == ["satellite"] * 2
 
 
 def test_two_halves_of_a_forbidden_reflection_become_one():
     halves = spot(5, 2.42, 2.5, 40.0, 0.007), spot(6, 2.58, 2.5, 21.0, 0.009)
-    one, other = sort_spots([*SQUARE, *halves])[-2:]
+    one, other = classify_spots([*SQUARE, *halves])[-2:]
     assert (one.kind, other.kind, other.enabled) == ("forbidden", "satellite", False)
     assert one.g == pytest.approx((2.5, 2.5)) and one.sigma == pytest.approx(0.08)
 
 
 def test_without_a_second_direction_nothing_is_said():
     row = [SQUARE[0], spot(5, 0.1, 3.3, 15.0)]
-    assert sort_spots(row) == tuple(row)
+    assert classify_spots(row) == tuple(row)
 
 
 def test_what_a_person_switched_off_stays_off():
-    assert not sort_spots([replace(SQUARE[0], enabled=False), *SQUARE[1:]])[0].enabled
+    assert not classify_spots([replace(SQUARE[0], enabled=False), *SQUARE[1:]])[0].enabled
 
 
 def test_a_faint_sum_or_difference_of_two_crystals_spots_is_a_double_reflection():

@@ -29,8 +29,8 @@ from napari_tem_fft.io.exchange.temfft import (
     unpack,
 )
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images, read_micrograph
-from napari_tem_fft.io.readers.images import FramesOnDisk
+from napari_tem_fft.io.readers.data_sets import FramesOnDisk
+from napari_tem_fft.io.readers.micrographs import read_images, read_micrograph
 from small_analysis import assert_same, small_analysis
 
 PIXELS = np.random.default_rng(0).normal(size=(40, 48)).astype(np.float32)

@@ -6,8 +6,8 @@
 import pytest
 
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images
 from napari_tem_fft.io.readers.formats import SUFFIXES
+from napari_tem_fft.io.readers.micrographs import read_images
 
 REAL, PATTERN, NONE = "real", "reciprocal", "none"
 TINY = ((2, 2), NONE, 1, 1)

@@ -12,8 +12,8 @@ from dm_writer import write_dm
 from mrc_writer import write_mrc
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers import dm, mrc
-from napari_tem_fft.io.readers.dm import read_images, read_micrograph
+from napari_tem_fft.io.readers import micrographs, mrc
+from napari_tem_fft.io.readers.micrographs import read_images, read_micrograph
 
 IMAGE = np.arange(32 * 40, dtype=np.int16).reshape(32, 40)
 
@@ -161,7 +161,7 @@ def test_stacks(tmp_path, monkeypatch):
     stack = np.stack([IMAGE, IMAGE + 1])
     path = write_mrc(tmp_path / "a.mrc", stack, 0.02)
     np.testing.assert_array_equal(read_micrograph(path, frame=1).pixels, IMAGE + 1)
-    for module in (mrc, dm):
+    for module in (mrc, micrographs):
         monkeypatch.setattr(module, "LAZY_BYTES", 1000)
     (on_disk,) = read_images(path)
     assert type(on_disk.frames).__name__ == "FramesOnDisk"

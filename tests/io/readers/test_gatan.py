@@ -7,8 +7,8 @@ import pytest
 
 from dm_writer import DmImage, Leaf, encode
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images
 from napari_tem_fft.io.readers.gatan import Values, outline
+from napari_tem_fft.io.readers.micrographs import read_images
 
 BILLIONS = 10**12
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images, read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_images, read_micrograph
 
 IMAGE = np.arange(24 * 40, dtype=np.int16).reshape(24, 40)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mrc_writer import write_mrc
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images, read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_images, read_micrograph
 
 RNG = np.random.default_rng(3)
 IMAGE = RNG.integers(-100, 100, (1, 12, 17))

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_micrograph
 from napari_tem_fft.io.readers.pictures import to_grey
 
 GREY = (np.arange(30 * 20).reshape(30, 20) % 251).astype(np.uint8)

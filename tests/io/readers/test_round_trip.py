@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from dm_writer import DmImage, write_dm_images
 from napari_tem_fft.core.image.units import LENGTHS_NM
-from napari_tem_fft.io.readers.dm import read_images
+from napari_tem_fft.io.readers.micrographs import read_images
 
 DTYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64", "bool"]
 SCALES = st.floats(2**-12, 2**12, width=32)

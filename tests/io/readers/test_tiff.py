@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images, read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_images, read_micrograph
 
 IMAGE = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40)
 RATIONAL = 10**6
@@ -68,7 +68,7 @@ def test_centimetres_of_imagej_are_a_scale_unless_they_are_a_print_s(tmp_path):
 def test_a_unit_that_is_not_known_is_named(tmp_path):
     micrograph = read_micrograph(imagej(tmp_path / "a.tif", "parrots"))
     assert micrograph.calibration.space == "none"
-    assert "'parrots' is no length" in micrograph.warnings[0]
+    assert "'parrots' is not a known unit of length" in micrograph.warnings[0]
     assert "--pixel-size" in micrograph.warnings[0]
 
 

@@ -85,4 +85,4 @@ def test_what_the_statistics_confirm_stays_whatever_the_network_finds(probabilit
     doubted = analysis.network.doubted
     assert doubted == (() if probability else tuple(spot.id for spot in analysis.spots))
     said = report(analysis)
-    assert ("doubts 0 of theirs" if probability else "doubts 1 of theirs") in said
+    assert ("probability to 0 of theirs" if probability else "probability to 1 of theirs") in said

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from ...core.fourier.diffractogram import SpectrumParams, searched_share
 from ...core.fourier.threads import processors
-from ...io.readers.dm import read_images
+from ...io.readers.micrographs import read_images
 from ..job import Job
 from ..sources import Source
 from .cluster import Cluster

@@ -40,7 +40,7 @@ STRIP = 64
 LEAST_SHARE = 0.1
 #: Sectors with less than this share of the usual number of bins (at the grid's corners) take the median of
 #: all sectors.
-MOST_EMPTY = 0.2
+LEAST_FILLED = 0.2
 #: An excess at an azimuth counts if it is larger than this over the root of the number of windows.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.91, error of d 0.107
 #: -> 0.114 %.
@@ -315,7 +315,7 @@ def _samples(cell: NDArray[np.int32], cells: int) -> tuple[NDArray[np.int32], ND
     taken = np.arange(max(usual - 1 + usual % 2, 1))
     within = (taken * np.maximum(counts, 1)[:, None]) // max(len(taken), 1)
     samples = order[np.minimum(starts[:, None] + within, len(order) - 1)]
-    return samples, counts < max(MOST_EMPTY * usual, 1)
+    return samples, counts < max(LEAST_FILLED * usual, 1)
 
 
 def robust_sigma(values: NDArray[Any]) -> float:

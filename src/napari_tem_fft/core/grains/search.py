@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spots.bragg_filter import is_small
-from ..spots.kinds import plane_lattice, sort_spots, switch_off
+from ..spots.kinds import classify_spots, plane_lattice, switch_off
 from ..spots.seeds import Proposal, Seed
 from ..spots.spot import Origin, Spot, separation, separations
 from .candidate import (
@@ -415,7 +415,7 @@ def _own_peaks(candidates: Sequence[GrainCandidate]) -> tuple[GrainCandidate, ..
     return tuple(candidate for candidate in kept if candidate.peaks)
 
 
-def number_spots(
+def build_grain_set(
     candidates: Sequence[GrainCandidate], seeds: Sequence[Seed], context: SearchContext
 ) -> GrainSet:
     """Turn candidates into grains and spots with ids and kinds, largest grain first.
@@ -439,7 +439,7 @@ def number_spots(
         tuple(switch_off([spot])[0] if n in found else spot for n, spot in enumerate(spots))
         for spots, found in zip(groups, lobes, strict=True)
     ]
-    kinds = [switch_off(spots) if i in rims else sort_spots(spots) for i, spots in enumerate(groups)]
+    kinds = [switch_off(spots) if i in rims else classify_spots(spots) for i, spots in enumerate(groups)]
     whole = [i for i in range(len(groups)) if i not in rims]
     members = [
         tuple(spot.id for group in (i, *(rim for rim in rims if rims[rim] == i)) for spot in groups[group])

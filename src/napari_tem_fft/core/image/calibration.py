@@ -14,15 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..parameters import Field, Parameter, check_value
-
-if TYPE_CHECKING:
-    pass
 
 Space = Literal["real", "reciprocal", "none"]
 

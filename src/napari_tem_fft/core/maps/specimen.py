@@ -89,11 +89,11 @@ class Film:
 
     Attributes
     ----------
-    ratio : ndarray of float32
+    log_ratio : ndarray of float32
     grid : MapGrid
     """
 
-    ratio: NDArray[np.float32]
+    log_ratio: NDArray[np.float32]
     grid: MapGrid
 
 
@@ -358,8 +358,8 @@ def specimen_mask(
     crystal = resample(inside, raw.grid.shape)
     for smoothing in SMOOTHINGS if crystal.mean() <= 0.9 else ():
         film = raw.smooth(smoothing, crystal)
-        cut = float(threshold_otsu(film.ratio[~crystal]))  # type: ignore[no-untyped-call]
-        matter = _without_small_pieces(crystal | (film.ratio > cut), film.grid, smoothing)
+        cut = float(threshold_otsu(film.log_ratio[~crystal]))  # type: ignore[no-untyped-call]
+        matter = _without_small_pieces(crystal | (film.log_ratio > cut), film.grid, smoothing)
         if _are_two(film, matter, crystal, smoothing) and (
             _is_dark(film, matter, crystal, raw)
             or _has_no_film(diffractogram, raw, spots, (matter, crystal), smoothing)
@@ -382,7 +382,7 @@ def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid, smoothing: flo
 
 def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float) -> bool:
     """Whether film and vacuum, without the crystals, are two classes with a step between them."""
-    high, low = film.ratio[matter & ~crystal], film.ratio[~matter]
+    high, low = film.log_ratio[matter & ~crystal], film.log_ratio[~matter]
     if not high.size or not low.size:
         return False
     rise = float(np.median(high) - np.median(low))
@@ -390,8 +390,8 @@ def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], 
     inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
     outward = ndimage.distance_transform_edt(~matter, sampling=film.grid.pixel_size)
     near, far = (reach * smoothing for reach in STEP_REACH)
-    within = film.ratio[(inward > near) & (inward < far) & ~crystal]
-    beyond = film.ratio[(outward > near) & (outward < far)]
+    within = film.log_ratio[(inward > near) & (inward < far) & ~crystal]
+    beyond = film.log_ratio[(outward > near) & (outward < far)]
     if not within.size or not beyond.size:
         return False
     step = float(np.median(within) - np.median(beyond))
@@ -402,7 +402,7 @@ def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], 
 
 def _is_dark(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], raw: Speckle) -> bool:
     """Whether the shot noise is known and the lower class has next to no power above it."""
-    high, low = np.median(film.ratio[matter & ~crystal]), np.median(film.ratio[~matter])
+    high, low = np.median(film.log_ratio[matter & ~crystal]), np.median(film.log_ratio[~matter])
     return not raw.filtered and bool(np.expm1(low) <= VACUUM_SHARE * np.expm1(high))
 
 
@@ -466,7 +466,7 @@ def _at_rise(
     film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float
 ) -> NDArray[np.bool_]:
     """Move the border to where the power rises from the vacuum's level to the nearby film's."""
-    power = np.exp(film.ratio)
+    power = np.exp(film.log_ratio)
     inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
     outward = ndimage.distance_transform_edt(~matter, sampling=film.grid.pixel_size)
     deep = ((inward > DEEP_FILM * smoothing) & ~crystal).astype(np.float32)

@@ -246,7 +246,8 @@ def unused_reference(parts: Sequence[Deformation], params: DeformationParams) ->
         return ""
     return (
         f"the reference region holds less than {np.pi * params.resolution**2:.1f} nm^2 (one filter) of every"
-        " grain: each is against its own mean; state a larger region, or a finer resolution"
+        " grain: each grain is therefore compared with its own mean; state a larger region, or a finer"
+        " resolution"
     )
 
 

@@ -87,7 +87,7 @@ def _is_covered(lines: NDArray[np.float64], by: NDArray[np.float64]) -> bool:
     return bool((np.abs(lines[:, None] - by[None]).min(axis=1) < SAME_D).all())
 
 
-def what_would_settle(members: Sequence[Candidate], phases: Mapping[str, Phase]) -> str:
+def settle_ambiguous(members: Sequence[Candidate], phases: Mapping[str, Phase]) -> str:
     """What would distinguish the members of an ambiguous set: elements, a better scale, more reflections."""
     means = []
     elements = [phases[member.phase].elements for member in members if member.phase in phases]
@@ -217,7 +217,7 @@ def against_rivals(match: GrainMatch, further: Sequence[Candidate], context: Con
     rivals = list({c.phase: c for c in nearest_last}.values())[::-1][:MOST_HINTS]
     either = f"{best.phase} if the image is stretched by {100 * best.stretch:.1f} %"
     other = " or ".join(hint_words(c, context) for c in rivals)
-    reason = f"{either}, or {other}: one grain alone does not tell which"
+    reason = f"{either}, or {other}: a single grain cannot decide between them"
     return replace(match, outcome=Outcome.UNKNOWN, phases=(), reason=reason, hints=tuple(rivals))
 
 
@@ -264,7 +264,7 @@ def with_hints(match: GrainMatch, further: Sequence[Candidate], context: Context
     nearest = tuple({c.phase: c for c in reversed(every)}.values())[::-1][:MOST_HINTS]
     said = f"; would be {', or '.join(hint_words(c, context) for c in nearest)}" if nearest else ""
     hints = (*match.hints, *nearest)
-    return replace(match, hints=hints, reason=f"{match.reason}{said}; {_would_settle(hints, context)}")
+    return replace(match, hints=hints, reason=f"{match.reason}{said}; {_settle_unknown(hints, context)}")
 
 
 def correction_of_hint(candidate: Candidate, grain: int) -> Correction:
@@ -300,7 +300,7 @@ def correction_of_hint(candidate: Candidate, grain: int) -> Correction:
     )
 
 
-def _would_settle(hints: Sequence[Candidate], context: Context) -> str:
+def _settle_unknown(hints: Sequence[Candidate], context: Context) -> str:
     means = []
     if any(needs_scale(c, context) for c in hints):
         means.append("a known crystal in the image (an internal standard)")
@@ -444,7 +444,7 @@ def _doubt(best: Candidate, belief: float, context: Context) -> str:
     if best.explained < IDENTIFIED_SHARE:
         return f"only {best.explained:.0%} of the spots are explained; {scale_words(best)}"
     if abs(np.log(best.scale) - context.scale.middle) > max(TRUSTED_SCALE, 0.75 * context.scale.error):
-        return f"{scale_words(best)}, which is much: check the calibration"
+        return f"{scale_words(best)}, a large correction: check the calibration"
     return ""
 
 
@@ -517,5 +517,6 @@ def _ambiguous_reason(candidates: Sequence[Candidate], members: tuple[str, ...],
         )
     by_phase = {candidate.phase: candidate for candidate in candidates}
     wants = ", ".join(f"{phase} {scale_words(by_phase[phase])}" for phase in members)
-    settle = what_would_settle([by_phase[phase] for phase in members], context.phases)
-    return f"these spots do not tell {' from '.join(members)} ({wants}); {settle} would settle it"
+    settle = settle_ambiguous([by_phase[phase] for phase in members], context.phases)
+    names = f"{', '.join(members[:-1])} and {members[-1]}"
+    return f"these spots cannot distinguish {names} ({wants}); {settle} would settle it"

@@ -161,7 +161,7 @@ DOUBLE_SHARE, DOUBLE_SIGMAS, DOUBLE_RADII = 0.2, 3.0, 0.15
 SAME_LENGTH = 0.004
 
 
-def sort_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
+def classify_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
     """The spots of one grain with their kinds; satellites are switched off.
 
     Two halves of a reflection become one spot in the middle and a satellite.
@@ -171,7 +171,7 @@ def sort_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
     >>> def spot(number, gy, gx, snr):
     ...     return Spot(number, (gy, gx), 0.002, snr, -50.0, radius=0.1)
     >>> cubic = [spot(1, 0.0, 4.0, 9e3), spot(2, 4.0, 0.0, 8e3), spot(3, 2.0, 2.0, 40.0)]
-    >>> for one in sort_spots([*cubic, spot(4, 0.08, 4.0, 20.0)]):
+    >>> for one in classify_spots([*cubic, spot(4, 0.08, 4.0, 20.0)]):
     ...     print(one.id, one.kind, one.enabled)
     1 reflection True
     2 reflection True

@@ -18,7 +18,7 @@ from ... import __version__
 from ...core.image.micrograph import Micrograph
 from ...core.pipeline import Analysis
 from ..plain import ReadError
-from ..readers.images import contents, micrograph_of
+from ..readers.data_sets import contents, micrograph_of
 from ..results.description import describe_micrograph
 from ..results.map_files import label_planes
 

@@ -30,7 +30,7 @@ from ...core.image.micrograph import ImageStack, Micrograph
 from ...core.image.roi import PART, roi_from_metadata
 from ...core.pipeline import Analysis
 from ..plain import ReadError, from_plain, json_text, read_array, read_json, write_array
-from ..readers.dm import read_images
+from ..readers.micrographs import read_images
 from ..results import description
 from ..results.description import describe_micrograph, written
 from ..results.folder import ANALYSIS, load_results, save_results

@@ -471,7 +471,7 @@ def _parsed(body: bytes, server: Provider) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise OptimadeError(f"{server.name}: its answer is no JSON, so this is no OPTIMADE server") from error
     if not isinstance(answer, dict):
-        raise OptimadeError(f"{server.name}: its answer is none of OPTIMADE")
+        raise OptimadeError(f"{server.name}: its answer is not OPTIMADE's")
     return answer
 
 

@@ -50,7 +50,7 @@ class NetworkParams:
     def __post_init__(self) -> None:
         check_limits(self)
         if self.fold == 3:
-            raise ValueError("fold: 3 is none of 1, 2, 4")
+            raise ValueError("fold: 3 is not one of 1, 2, 4")
         features = [self.base * 2**level for level in range(self.depth + 1)]
         if self.norm == "group" and any(n % normalised_groups(n) for n in features):
             raise ValueError(f"base: {self.base} features cannot be normalised in groups; 4 and 24 can")
@@ -211,7 +211,7 @@ class UNet:
             If rows or columns are no such multiples.
         """
         if any(n % self._network.multiple for n in inputs.shape[:2]):
-            raise ValueError(f"{inputs.shape[:2]} cells are no multiples of {self._network.multiple}")
+            raise ValueError(f"{inputs.shape[:2]} cells are not multiples of {self._network.multiple}")
         depth = self._network.depth
         convolutions = iter(self._convolutions)
 

@@ -96,7 +96,7 @@ def build_unet(network: NetworkParams, shape: tuple[int, int], channels: int, se
     """
     keras = import_keras()
     if any(n % network.multiple for n in shape):
-        raise ValueError(f"{shape[0]} x {shape[1]} cells are no multiples of {network.multiple}")
+        raise ValueError(f"{shape[0]} x {shape[1]} cells are not multiples of {network.multiple}")
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((*shape, channels))
     x: Any = _fold(inputs, network.fold)

@@ -40,7 +40,7 @@ class Spotlight(QObject):
         super().__init__()
         self._runner = Runner()
         self._runner.stepped.connect(self._on_stepped)
-        self._image_states: ImageState | None = None
+        self._shown_state: ImageState | None = None
         self._previewing = False
 
     @property
@@ -50,7 +50,7 @@ class Spotlight(QObject):
 
     def put_on(self, image_state: ImageState, chosen: Selection) -> None:
         """Emphasise a selection."""
-        self._image_states = image_state
+        self._shown_state = image_state
         self._select_points(image_state, chosen)
         self._hide_rings(image_state)
         self._dim_maps(image_state, chosen)
@@ -95,13 +95,13 @@ class Spotlight(QObject):
     def show_region(self, image_state: ImageState, region: SpectrumRegion) -> None:
         """Show the fringes and the profile of a region of reciprocal space."""
         if image_state.analysis is not None:
-            self._image_states = image_state
+            self._shown_state = image_state
             self._runner.start(_region_pictures(image_state.analysis, region))
 
     def put_out(self, image_state: ImageState) -> None:
         """Show all layers as without a selection."""
         self._runner.cancel()
-        self._image_states = None
+        self._shown_state = None
         if image_state.analysis is not None and self._previewing:
             image_state.take(MaskPainted(image_state.analysis.profiles))
             self._previewing = False
@@ -143,10 +143,10 @@ class Spotlight(QObject):
         return set(chosen.grains).difference(*whole)
 
     def _on_stepped(self, step: Step) -> None:
-        if self._image_states is not None and isinstance(step.product, Shown):
-            self._image_states.group.show(step.product.layers)
+        if self._shown_state is not None and isinstance(step.product, Shown):
+            self._shown_state.group.show(step.product.layers)
             if isinstance(step.product.product, MaskPainted):
-                self._image_states.take(step.product.product)
+                self._shown_state.take(step.product.product)
                 self._previewing = True
                 self.profile_shown.emit()
 

@@ -16,8 +16,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 from ...layers.results import KEY
 from ..forms.controls import button, fill_row
 from ..session.image_state import ImageState
+from ..session.shortcuts import words_of
 from ..session.source import bring_back, hide, is_hidden, is_source
-from .tools import words_of
 
 #: An object that the camera moves to takes up this share of the window's shorter side.
 SHARE = 0.35

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Literal
-from weakref import WeakMethod
 
 import numpy as np
 from napari.components import ViewerModel
@@ -237,53 +236,3 @@ def angle_words(a: tuple[float, float], b: tuple[float, float]) -> str:
     da, db = (spacing(1 / each, unit=length_unit()) for each in (la, lb))
     text = f"{angle_between(a, b):.2f}° between d = {da} and d = {db}"
     return f"{text}, ratio {max(la, lb) / min(la, lb):.4f}"
-
-
-#: Key (in napari's notation) and description of each action.
-KEYS: dict[str, tuple[str, str]] = {
-    "run": ("Shift-R", "run"),
-    "real": ("Shift-I", "look at the image"),
-    "reciprocal": ("Shift-F", "look at the FFT"),
-    "both": ("Shift-B", "look at both"),
-    "look": ("Shift-Q", "no tool: select by a click"),
-    "add": ("Shift-A", "add a spot by a click"),
-    "remove": ("Shift-X", "delete a spot by a click"),
-    "angle": ("Shift-M", "angle between two spots"),
-    "line": ("Shift-L", "line: distance, angle and profile"),
-    "circle": ("Shift-C", "disk"),
-    "ring": ("Shift-O", "annulus"),
-    "wedge": ("Shift-W", "sector"),
-    "deselect": ("Escape", "clear the selection, and deactivate the tool"),
-    "undo": ("Control-Z", "undo, on the mask"),
-    "redo": ("Control-Shift-Z", "redo, on the mask"),
-}
-
-
-def words_of(name: str) -> str:
-    """The key of an action in brackets, for a tooltip; empty if it has none."""
-    return f" ({_key_text(KEYS[name][0])})" if name in KEYS else ""
-
-
-def list_of_keys() -> str:
-    """A table of all keys, as rich text."""
-    rows = (
-        f"<tr><td><b>{_key_text(key)}</b>&nbsp;&nbsp;</td><td>{words}</td></tr>"
-        for key, words in KEYS.values()
-    )
-    return f"<table>{''.join(rows)}</table>"
-
-
-def bind(viewer: ViewerModel, name: str, method: Callable[..., object], *arguments: object) -> None:
-    """Bind a key of a viewer to a method as long as its object exists; a later binding replaces it."""
-    known = WeakMethod(method)
-
-    def describe_key(viewer: Any) -> None:
-        alive = known()
-        if alive is not None:
-            alive(*arguments)
-
-    viewer.bind_key(KEYS[name][0], describe_key, overwrite=True)
-
-
-def _key_text(key: str) -> str:
-    return key.replace("Control", "Ctrl").replace("-", "+")

@@ -27,7 +27,7 @@ from ...io.phases.library import LibraryLine, PhaseDatabase
 from ...io.phases.optimade import PROVIDERS, OptimadeQuery
 from ..forms.controls import button, flowing, folding, side_by_side, wrapped_label
 from ..forms.tree import ResultTree, Row
-from ..session.commands import SUFFIXES, LibraryWork, is_source
+from ..session.child_processes import SUFFIXES, LibraryWork, is_source
 from ..session.runner import Runner, tell
 from ..session.settings import length_unit, units
 from .dock import Dock

@@ -30,7 +30,6 @@ from ...io.phases.table import load_table
 from ..canvas.fft_views import GrainFft, InverseFft, LiveFft
 from ..canvas.panel import close_panel, open_panel
 from ..canvas.stage import SPACES, Space, ViewButtons
-from ..canvas.tools import bind, list_of_keys, words_of
 from ..forms.candidates import CandidatesForm
 from ..forms.choices import ImageChoice, NetworkChoice, ProfileOffer
 from ..forms.controls import (
@@ -54,6 +53,7 @@ from ..session.responsiveness import in_turns, load_layers
 from ..session.runner import messages, tell
 from ..session.session import unwrap_viewer
 from ..session.settings import fft_in_panel, length_unit, remember_fft_in_panel, units
+from ..session.shortcuts import bind, list_of_keys, words_of
 from ..session.source import (
     calibration_from,
     drawn_part,

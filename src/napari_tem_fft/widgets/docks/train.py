@@ -27,7 +27,7 @@ from ...nn.inference.model import known_models, load_config, model_folder, own_f
 from ...nn.inference.prepare import InputParams
 from ...nn.training.corrections import PairError, pair_summary, save_pair
 from ..forms.controls import button, fill_row, wrapped_label
-from ..session.commands import FineTuning
+from ..session.child_processes import FineTuning
 from ..session.runner import Runner, tell
 from .dock import Dock
 

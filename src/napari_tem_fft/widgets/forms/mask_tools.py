@@ -16,9 +16,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..canvas.tools import Action, Tool, words_of
+from ..canvas.tools import Action, Tool
 from ..session.selection import component_chosen, phase_of
 from ..session.session import Session
+from ..session.shortcuts import words_of
 from .controls import button, fill_row
 
 #: Side of an icon as it is drawn, and as it is shown, in pixels.
@@ -139,7 +140,7 @@ class MaskTools(QWidget):
         self.whole_phase = button(
             "All spots of this phase", "Select all spots of the phase to which the selected ones belong"
         )
-        self.remove = button("Delete", "Let the selected spots count no longer")
+        self.remove = button("Delete", "Exclude the selected spots")
         self.keep = button("Keep only selected", "Let only the selected spots count")
         self.friedel = QCheckBox("Keep Friedel pairs (±g)")
         self.friedel.setChecked(self.session.edits.friedel)

@@ -121,7 +121,7 @@ class OverrideButtons(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._image_states: ImageState | None = None
+        self._shown_state: ImageState | None = None
         self._grain: int | None = None
         self.phase = short(QComboBox(), 9)
         self.phase.setToolTip("The grain's phase; its candidates first, best first, then all by name")
@@ -148,7 +148,7 @@ class OverrideButtons(QWidget):
 
     def offer(self, image_state: ImageState | None, grain: int | None, phase: str = "") -> None:
         """Speak of a grain from now on, and of a phase; of none where there is no grain."""
-        self._image_states, self._grain = image_state, grain
+        self._shown_state, self._grain = image_state, grain
         analysis = image_state.analysis if image_state is not None else None
         known = analysis is not None and grain is not None
         self.phase.clear()
@@ -162,7 +162,7 @@ class OverrideButtons(QWidget):
         self.withdraw.setEnabled(any(one.grain == grain for one in self._earlier()))
 
     def _earlier(self) -> tuple[PhaseOverride, ...]:
-        analysis = self._image_states.analysis if self._image_states is not None else None
+        analysis = self._shown_state.analysis if self._shown_state is not None else None
         return analysis.decisions if analysis is not None else ()
 
     def _on_set(self) -> None:

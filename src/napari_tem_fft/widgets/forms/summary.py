@@ -19,7 +19,9 @@ NOTHING_OPEN = (
     "Open a micrograph (File &gt; Open, or drop a .dm3 or .dm4 file), then press <b>Run</b>. To try it:"
     " File &gt; Open Sample &gt; TEM FFT."
 )
-NOT_ANALYSED = "Press <b>Run</b> to analyse it; its elements, stated first, decide what can be named."
+NOT_ANALYSED = (
+    "Press <b>Run</b> to analyse it, but state its elements first: they decide which phases can be named."
+)
 PATTERN = "It is a diffraction pattern in nm⁻¹: the command napari-tem-fft pattern measures it."
 WITHOUT_SCALE = "Give it a pixel size above, then press <b>Run</b>."
 
@@ -110,7 +112,7 @@ def _assumptions(image_state: ImageState, component: ComponentMap) -> list[str]:
         if candidate.phase not in component.phases
     )
     if others:
-        texts.append(f"were all phases allowed, as good a fit: {', '.join(others)}")
+        texts.append(f"phases outside the candidates that fit equally well: {', '.join(others)}")
     return texts
 
 

@@ -31,7 +31,7 @@ from ...io.plain import from_plain
 from ...io.results.folder import Keep, kept_colours, save_results
 from ...layers.results import KEY, micrograph_layer
 from ..forms.candidates import CandidateRequest
-from .commands import Command
+from .child_processes import Command
 from .runner import Runner, tell
 from .session import Session, unwrap_viewer
 from .settings import length_unit

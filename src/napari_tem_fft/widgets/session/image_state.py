@@ -41,6 +41,7 @@ from ...core.spots.spot import Spot
 from ...io.phases.index_cache import prepare_index
 from ...io.phases.library import unasked_library
 from .layer_group import LayerGroup
+from .shortcuts import KEYS
 from .source import notes_of, write_notes
 
 #: Key in the metadata of an image for the request of its candidates.
@@ -392,8 +393,8 @@ class MaskWatchers(QObject):
             self._watchers[image_state.layer] = watcher = MaskWatcher(layer)
             watcher.changed.connect(self.changed)
             watcher.stroke_began.connect(self.stroke_began)
-            layer.bind_key("Control-Z", self._on_undo_key, overwrite=True)
-            layer.bind_key("Control-Shift-Z", self._on_redo_key, overwrite=True)
+            layer.bind_key(KEYS["undo"][0], self._on_undo_key, overwrite=True)
+            layer.bind_key(KEYS["redo"][0], self._on_redo_key, overwrite=True)
 
     def release(self, image: Layer) -> None:
         """Stop watching the mask of an image."""

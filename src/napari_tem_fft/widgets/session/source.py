@@ -105,7 +105,7 @@ def stated_pixel_size(layer: Image) -> float | None:
     path = Path(str(layer.source.path or ""))
     if path.suffix.lower() not in (".tif", ".tiff"):
         return None
-    from ...io.readers.dm import read_images
+    from ...io.readers.micrographs import read_images
 
     with suppress(OSError, ValueError):
         image = read_images(path)[0]

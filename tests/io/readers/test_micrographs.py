@@ -9,7 +9,7 @@ import pytest
 from dm_writer import DmImage, encode, write_dm, write_dm_images
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.io.readers.dm import read_images, read_micrograph
+from napari_tem_fft.io.readers.micrographs import read_images, read_micrograph
 
 RAMP = np.arange(16 * 20).reshape(16, 20)
 
@@ -64,10 +64,10 @@ def test_inverse_length_is_a_pattern_not_a_micrograph(tmp_path, unit, per_nm):
     ("scale", "unit", "warning"),
     [
         (1.0, "", "gives no pixel size"),
-        (0.0, "nm", "cannot be"),
-        (-0.02, "nm", "cannot be"),
-        (float("nan"), "nm", "cannot be"),
-        (0.02, "furlong", "'furlong' is no length"),
+        (0.0, "nm", "impossible"),
+        (-0.02, "nm", "impossible"),
+        (float("nan"), "nm", "impossible"),
+        (0.02, "furlong", "'furlong' is not a known unit of length"),
         (0.02, "mrad", "an angle"),
         (0.02, ("nm", ""), "'nm' along y but '' along x"),
         (0.02, ("nm", "1/nm"), "along y"),

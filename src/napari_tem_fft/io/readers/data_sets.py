@@ -57,7 +57,7 @@ def calibration_of(rows: Axis, columns: Axis) -> tuple[Calibration, tuple[str, .
     if not all(usable[0] < s < usable[1] for s in scale):
         return Calibration(), (
             f"{NOT_CALIBRATED}: the file's pixel size is {rows.scale:g} x {columns.scale:g} {columns.unit},"
-            f" which cannot be; {ADVICE}",
+            f" which is impossible; {ADVICE}",
         )
     if kinds[0] == "length":
         return Calibration(scale, "real", source=AS_READ), ()
@@ -83,7 +83,7 @@ def _no_scale(kinds: Sequence[Quantity], rows: str, columns: str) -> str:
         return f"{NOT_CALIBRATED}: the unit is {rows!r} along y but {columns!r} along x; {ADVICE}"
     if not rows.strip():
         return f"{NOT_CALIBRATED}: the file gives no pixel size; {ADVICE}"
-    return f"{NOT_CALIBRATED}: the file's unit {rows!r} is no length that is known; {ADVICE}"
+    return f"{NOT_CALIBRATED}: the file's unit {rows!r} is not a known unit of length; {ADVICE}"
 
 
 _Convert = Callable[[Any], Any]

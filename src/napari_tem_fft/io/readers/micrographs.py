@@ -9,9 +9,9 @@ from pathlib import Path
 from ...core.image.calibration import Space
 from ...core.image.micrograph import ImageStack, Micrograph
 from ..plain import ReadError
+from .data_sets import contents, frames_of, micrograph_of, read_signals, stack_of, title_of
 from .formats import file_hash
 from .gatan import LAZY_BYTES, Signal
-from .images import contents, frames_of, micrograph_of, read_signals, stack_of, title_of
 
 
 def read_images(path: str | PathLike[str]) -> tuple[Micrograph | ImageStack, ...]:
