@@ -46,6 +46,21 @@ def saved(analysis, tmp_path_factory):
     return save_temfft(tmp_path_factory.mktemp("out") / "small.temfft", analysis)
 
 
+def test_an_archive_that_cannot_be_written_leaves_the_one_before_and_nothing_else(tmp_path, monkeypatch):
+    (folder := tmp_path / "folder").mkdir()
+    (folder / "a.csv").write_text("1")
+    pack(folder, tmp_path / "out" / "a.zip")
+    before = (tmp_path / "out" / "a.zip").read_bytes()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("zipfile.ZipFile.write", full)
+    with pytest.raises(OSError, match="No space left"):
+        pack(folder, tmp_path / "out" / "a.zip")
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "out").iterdir()] == [("a.zip", before)]
+
+
 def assert_same_analysis(one, other):
     for f in fields(Analysis):
         if f.name != "micrograph":

@@ -14,6 +14,7 @@ from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers import micrographs, mrc
 from napari_tem_fft.io.readers.micrographs import read_images, read_micrograph
+from napari_tem_fft.io.readers.ser import read_ser
 
 IMAGE = np.arange(32 * 40, dtype=np.int16).reshape(32, 40)
 
@@ -204,6 +205,28 @@ def test_damaged_files_of_other_formats(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ReadError, match=message):
         read_images(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "message"),
+    [
+        (0, struct.pack("<2H", 0x4949, 0x0198), "not a TIA series"),
+        (6, struct.pack("<i", 0x4120), "a spectrum"),
+        (6, struct.pack("<i", 0x4121), "data of the kind 0x4121"),
+        (18, struct.pack("<i", 0), "no image in the file"),
+        (18, struct.pack("<i", 10**6), "claims 1000000 images"),
+        (30 + 32, struct.pack("<I", 0), "no image in the file"),  # a series that was stopped at once
+        (30 + 40 + 40, struct.pack("<h", 77), "TIA's type 77"),
+        (30 + 40 + 42, struct.pack("<i", 10**6), "an image of 1000000 x 32 pixels"),
+    ],
+)
+def test_a_series_that_cannot_be_read_says_why(tmp_path, place, change, message):
+    path = write_ser(tmp_path / "a.ser", IMAGE, 2e-11)
+    content = bytearray(path.read_bytes())
+    content[place : place + len(change)] = change
+    path.write_bytes(content)
+    with pytest.raises(ReadError, match=message):
+        read_ser(path)
 
 
 def test_claims_are_refused_before_anything_is_allocated(tmp_path):

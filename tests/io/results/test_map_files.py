@@ -58,6 +58,22 @@ def test_a_heat_beyond_the_map_is_refused(tmp_path: Path, corner: tuple[int, int
         read_regions(tmp_path / "heats.npz", GRAINS[:1], np.zeros((1, 8, 10), np.uint16))
 
 
+def test_a_file_that_is_no_map_or_claims_too_much_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "map.tif").write_bytes(b"no TIFF at all")
+    with pytest.raises(ValueError, match=r"map\.tif: not a map"):
+        read_map(tmp_path / "map.tif")
+    labels = np.zeros((1, 8, 10), np.uint16)
+    (tmp_path / "heats.npz").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"heats\.npz: not a list of arrays"):
+        read_regions(tmp_path / "heats.npz", GRAINS[:1], labels)
+    np.savez_compressed(tmp_path / "heats.npz", shape=np.array((1, 8, 10)), more=np.zeros(10**6))
+    with pytest.raises(ValueError, match="bytes claim to hold"):
+        read_regions(tmp_path / "heats.npz", GRAINS[:1], labels)
+    write_heats(tmp_path / "heats.npz", REGIONS[:2], GRID)
+    with pytest.raises(ValueError, match="not heats of the shape"):
+        read_regions(tmp_path / "heats.npz", GRAINS[:3], labels)
+
+
 def test_heat_survives_the_file(tmp_path: Path) -> None:
     heat = np.random.default_rng(0).random(GRID.shape, np.float32)
     write_map(tmp_path / "heat.tif", heat, GRID)

@@ -17,7 +17,14 @@ from napari_tem_fft.cli.main import main
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import AnalysisParams
-from napari_tem_fft.nn.inference.model import resolve_name
+from napari_tem_fft.nn.inference.model import (
+    ModelError,
+    known_models,
+    load_config,
+    model_folder,
+    resolve_name,
+    shipped_models,
+)
 from small_network import INPUTS, small_model
 
 PIXELS = (30 * fringes((300, 320), (0.02, 0.02), 0.235, 20.0) + white_noise((300, 320), 2, 60.0)).astype("f4")
@@ -68,6 +75,30 @@ def test_the_usual_network_is_the_shipped_one_where_it_can_run(monkeypatch: pyte
     assert resolve_name("auto") == "spots" and resolve_name("none") == resolve_name("") == ""
     monkeypatch.setenv("NAPARI_TEM_FFT_NETWORK", "ours")
     assert resolve_name("auto") == "ours" and resolve_name("theirs") == "theirs"
+
+
+def test_a_model_is_found_by_its_path_or_by_its_name_among_the_users_own(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_tem_fft.nn.inference.model.own_folder", lambda: tmp_path)
+    shutil.copytree(folder, tmp_path / "mine")
+    assert model_folder(folder) == folder and model_folder("mine") == tmp_path / "mine"
+    assert known_models() == (*shipped_models(), "mine") and "spots" in shipped_models()
+    with pytest.raises(ModelError, match=r"theirs: no model of this name \(known: .*mine\)"):
+        model_folder("theirs")
+    with pytest.raises(ModelError, match=r"none: the statistics alone"):
+        model_folder("none")
+    with pytest.raises(ModelError, match="no model of this name"):
+        model_folder("../mine")  # a name is no way out of the folder
+
+
+@pytest.mark.parametrize("values", [{"least": 1.5}, {"least": -0.1}, {"disc": 0.0}, {"disc": 11.0}])
+def test_a_configuration_that_no_model_can_have_is_refused(values: dict[str, float], tmp_path: Path) -> None:
+    small_model(tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    with pytest.raises(ModelError, match=r"config\.json: no such model"):
+        load_config(path.parent)
 
 
 #: A Python in which neither TensorFlow nor Keras can be imported, nor anything of a window.
