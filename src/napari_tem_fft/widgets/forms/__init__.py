@@ -1,1 +1,1 @@
-"""Forms and tables of which the docks are made."""
+"""Forms and tables that the docks are made of."""

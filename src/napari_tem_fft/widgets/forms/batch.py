@@ -1,4 +1,4 @@
-"""BatchForm: which files a run takes, and what it makes of them."""
+"""BatchForm: choose the files of a run and its settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..session.batch_run import BatchRun
 from .controls import button, form_in, short, side_by_side, wrapped_label
 from .tree import Row
 
-#: Colours of images that failed, and of those that a person should look at.
+#: Colours of images that failed, and of those that should be checked.
 FAILED, FLAGGED = "#D55E00", "#CC7A00"
 
 
@@ -43,7 +43,7 @@ def record_row(number: int, record: Record) -> Row:
 
 
 def state_words(run: BatchRun) -> str:
-    """Return how far a run is, how fast, how long it will take, and how many files have failed."""
+    """Describe the progress of a run: speed, remaining time, and number of failed files."""
     far = run.progress
     if not run.running and run.outcome and not run.words:
         return outcome_words(run.outcome)
@@ -54,7 +54,7 @@ def state_words(run: BatchRun) -> str:
 
 
 def settings_words(run: BatchRun) -> str:
-    """Return the candidates and parameters of the next run, in short."""
+    """Summarise the candidates and parameters of the next run."""
     asked, params = run.setting()
     phases = ", ".join(asked.names) if asked.names else "set: " + ", ".join(asked.sets or ("all",))
     elements = f"; elements: {asked.elements}" if asked.elements else ""
@@ -63,7 +63,7 @@ def settings_words(run: BatchRun) -> str:
 
 
 def outcome_words(outcome: dict[str, Any]) -> str:
-    """Return what came out of a run, in words."""
+    """Summarise the results of a run."""
     kept = f" ({outcome['kept']} before)" if outcome["kept"] else ""
     failed = f", {outcome['failed']} failed" if outcome["failed"] else ""
     text = f"{outcome['analysed']} of {outcome['total']} analysed{kept}{failed}"
@@ -73,7 +73,7 @@ def outcome_words(outcome: dict[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words as exact as people want it."""
+    """Format a duration with a suitable precision."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -83,7 +83,7 @@ KEPT = {"tables": "tables only", "maps": "tables and maps", "pictures": "tables,
 
 
 class BatchForm(QWidget):
-    """The set-up of a viewer's run; what is edited is in the run's set-up at once.
+    """The settings of a viewer's run; edits apply immediately.
 
     Parameters
     ----------
@@ -103,13 +103,13 @@ class BatchForm(QWidget):
     def _make_inputs(self) -> None:
         self.inputs = QListWidget()
         self.inputs.setMaximumHeight(64)
-        self.inputs.setToolTip("Files, and folders with all that is in them; they can be dropped here")
+        self.inputs.setToolTip("Files and folders, including subfolders; they can be dropped here")
         self.inputs.addItems(list(self.run.setup.inputs))
         self.files = button("Files...", "Add micrographs")
-        self.add_folder = button("Folder...", "Add a folder, with all the folders in it")
-        self.clear = button("Clear", "Take all files and folders out again")
+        self.add_folder = button("Folder...", "Add a folder with its subfolders")
+        self.clear = button("Clear", "Remove all files and folders from the list")
         self.output = QLineEdit(self.run.setup.output, placeholderText="folder for the results")
-        self.output.setToolTip("One folder an image, and the run's tables and report")
+        self.output.setToolTip("A folder for each image, and the tables and report of the run")
         self.browse = button("...", "Choose the folder for the results")
 
     def _make_options(self) -> None:
@@ -118,32 +118,32 @@ class BatchForm(QWidget):
         for each in KEEP:
             self.keep.addItem(KEPT[each], each)
         self.keep.setCurrentIndex(self.keep.findData(setup.keep))
-        self.keep.setToolTip("What is kept of each image; with maps it can be opened and corrected later")
+        self.keep.setToolTip("Results saved for each image; with maps, it can be opened and edited later")
         self.workers = QSpinBox(minimum=1, maximum=256)
         self.workers.setValue(setup.workers)
-        self.workers.setToolTip("Images that are analysed at the same time, each by a process of its own")
+        self.workers.setToolTip("Number of images analysed in parallel, each in a separate process")
         self.memory = QLineEdit(setup.memory_limit, placeholderText="no limit (or: 8G)")
-        self.memory.setToolTip("Memory for the whole run: as many workers are started as fit into it")
+        self.memory.setToolTip("Memory for the whole run, which limits the number of workers")
         self.profile = QLineEdit(setup.profile, placeholderText="none")
-        self.profile.setToolTip("Calibration profile by which the files' scales are corrected")
+        self.profile.setToolTip("Calibration profile that corrects the scales of the files")
         self.browse_profile = button("...", "Choose a calibration profile")
         self.pixel_size = QDoubleSpinBox(decimals=5, maximum=10.0, singleStep=0.001)
         self.pixel_size.setValue(setup.pixel_size)
         self.pixel_size.setSuffix(" nm")
         self.pixel_size.setSpecialValueText("each file's own")
-        self.pixel_size.setToolTip("Pixel size of all images, in the place of what their files say")
+        self.pixel_size.setToolTip("Pixel size for all images, instead of those of their files")
         field = UNCERTAINTY.field
         self.uncertainty = QDoubleSpinBox(decimals=2, maximum=field.high, singleStep=0.1)
         self.uncertainty.setValue(setup.calibration_uncertainty)
         self.uncertainty.setSuffix(f" {field.unit}")
         self.uncertainty.setSpecialValueText("each file's own")
         self.uncertainty.setToolTip(
-            f"{field.help} Of all images; empty (0) for each file's own, or that of the profile."
+            f"{field.help} Applies to all images; empty (0) to use that of each file or of the profile."
         )
         self.settings = wrapped_label()
-        self.settings.setToolTip("Set these in the TEM FFT dock")
+        self.settings.setToolTip("These are set in the TEM FFT dock")
         self.anew = QCheckBox("Overwrite")
-        self.anew.setToolTip("Replace the run in the folder; what a person corrected is kept")
+        self.anew.setToolTip("Replace the run in the folder; corrections by the user are kept")
 
     def _lay_out(self) -> None:
         form = form_in(self)
@@ -174,7 +174,7 @@ class BatchForm(QWidget):
         self.uncertainty.valueChanged.connect(self._on_edited)
 
     def add_inputs(self, paths: Sequence[str]) -> None:
-        """Add files and folders to those that will be analysed."""
+        """Add files and folders to the list."""
         known = list(self.run.setup.inputs)
         new = [path for path in dict.fromkeys(paths) if path and path not in known]
         self.inputs.addItems(new)
@@ -186,18 +186,18 @@ class BatchForm(QWidget):
         self._on_changed()
 
     def take_output(self) -> None:
-        """Look into the folder that was typed in, if it is another one."""
+        """Load the run in the typed folder, if it has changed."""
         if self.output.text().strip() != self.run.setup.output:
             self.run.with_setup(output=self.output.text().strip())
             self.run.look_up()
 
     def drag(self, event: QDragEnterEvent | None) -> None:
-        """Take files and folders."""
+        """Accept files and folders."""
         if event is not None and _dropped(event):
             event.acceptProposedAction()
 
     def drop(self, event: QDropEvent | None) -> None:
-        """Add the files and folders that were dropped."""
+        """Add the dropped files and folders."""
         if event is not None:
             self.add_inputs(_dropped(event))
             event.acceptProposedAction()

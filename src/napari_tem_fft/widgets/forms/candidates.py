@@ -1,4 +1,4 @@
-"""CandidatesForm: which phases may be named; and the table in which they are looked up."""
+"""CandidatesForm: choose the candidate phases; and a window with the table of all phases."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ from .tree import ResultTree, Row
 
 PHASE_COLUMNS = ("phase, (hkl)", "formula or |F|", "name or multiplicity", "space group", "cell or d", "sets")
 PHASE_HELP = (
-    "Unfold a phase for its lattice planes",
-    "Formula; of a lattice plane its |F| over the phase's largest (atoms at rest, kinematic)",
-    "Name; of a lattice plane how many equivalent ones there are, hkl and -hkl both counted",
+    "Expand a phase to see its lattice planes",
+    "Formula; for a lattice plane, |F| relative to the largest (atoms at rest, kinematic)",
+    "Name; for a lattice plane, its multiplicity (hkl and -hkl both count)",
     "Hermann-Mauguin symbol; empty for a list of d-spacings",
-    "Cell lengths and angles that are not right; of a lattice plane its spacing",
-    "Sets that it belongs to",
+    "Cell lengths, and angles other than 90°; for a lattice plane, its spacing",
+    "Sets of the phase",
 )
 FILE_COLUMNS = ("file", "state", "phases", "why")
-FILE_HELP = ("CIF file or list of d-spacings", "ok, warning or refused", "What it gave", "Reason")
+FILE_HELP = ("CIF file or list of d-spacings", "ok, warning or refused", "Phases in the file", "Reason")
 #: Smallest spacing that is listed, nm.
 SMALLEST_D = 0.1
 
 
 class PhaseTable(QWidget):
-    """A window with all phases that are known, the active ones marked, and the user's files.
+    """A window with all known phases, in which the active ones are marked, and the user's files.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class PhaseTable(QWidget):
     def show_phases(
         self, table: Sequence[Phase], active: Sequence[Phase], states: Sequence[FileStatus]
     ) -> None:
-        """Show all phases, those that may be named first, and the states of the user's files."""
+        """Show all phases, candidates first, and the states of the user's files."""
         chosen = {phase.id for phase in active}
         self._phases = {phase.id: phase for phase in table}
         self.phases.clear()
@@ -117,7 +117,7 @@ class PhaseTable(QWidget):
         return [self._phases[item.data(0, Qt.ItemDataRole.UserRole)] for item in items if item is not None]
 
     def _on_expanded(self, item: QTreeWidgetItem) -> None:
-        """List the lattice planes of a phase when they are asked for."""
+        """List the lattice planes of a phase when it is expanded."""
         phase = self._phases.get(item.data(0, Qt.ItemDataRole.UserRole))
         if phase is not None and not item.childCount():
             for cells in plane_cells(phase):
@@ -158,15 +158,15 @@ def plane_cells(phase: Phase) -> list[tuple[str, ...]]:
 
 USUAL = "All phases, battery first"
 SUFFIXES = (".cif", ".csv")
-#: Said where phases with hydrogen may be named although it is not among the elements.
+#: Note shown if phases with hydrogen are candidates although it was not stated.
 HYDROGEN = "hydrogen counts as possible (-H excludes it)"
-#: The same where lines are wrapped, which would part the sign from its letter.
+#: The same with a non-breaking sign, for wrapped lines.
 UNBROKEN = HYDROGEN.replace("-", "-\N{WORD JOINER}")
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateRequest:
-    """The choice of candidates as it was made, in words and files.
+    """The user's choice of candidates, as texts and files.
 
     Attributes
     ----------
@@ -174,7 +174,7 @@ class CandidateRequest:
     elements : str, optional
         As `select_phases` takes them.
     files : tuple of Path
-        CIF files and lists of d-spacings that joined the table, but for those of the user's own folder.
+        CIF files and lists of d-spacings that were added to the table, except those of the user's folder.
     library : bool
         Whether the user's library is searched as well.
     """
@@ -186,7 +186,7 @@ class CandidateRequest:
     library: bool = False
 
     def plain(self) -> dict[str, Any]:
-        """The request with the contents of its files, as JSON can hold them."""
+        """The request with the contents of its files, as values for JSON."""
         files = {path.name: path.read_bytes().decode("latin-1") for path in self.files if path.is_file()}
         given: dict[str, Any] = {"names": self.names, "sets": self.sets, "elements": self.elements}
         given |= {"files": files, "library": self.library}
@@ -194,20 +194,20 @@ class CandidateRequest:
 
 
 class CandidatesForm(QWidget):
-    """Three ways to say which phases the sample can hold, and how many are left.
+    """Choose candidates by set, elements or names, and see their number.
 
-    CIF files and lists of d-spacings (CSV) can be dropped on it; those in the user's own folder are
-    taken along from the beginning.
+    CIF files and lists of d-spacings (CSV) can be dropped on it; those in the user's folder are always
+    included.
 
     Parameters
     ----------
     table : sequence of Phase
-        The phases that are known to everybody.
+        The bundled phases.
 
     Signals
     -------
     edited()
-        Something else is asked for.
+        The choice has changed.
     """
 
     edited = Signal()
@@ -239,26 +239,26 @@ class CandidatesForm(QWidget):
         tags = sorted({tag for phase in self._table for tag in phase.tags})
         self.sets.addItems([USUAL, "all", *tags])
         self.sets.setToolTip(
-            "Set of phases to choose from. Without one all phases of the table count, but for the set"
-            f" {EXTENDED_TAG}, which waits for elements; the sets {', '.join(DEFAULT_TAGS)} come first"
+            "Set of phases to choose from. By default all phases of the table are candidates, except the set"
+            f" {EXTENDED_TAG}, which needs elements; the sets {', '.join(DEFAULT_TAGS)} come first"
         )
         self.elements = QLineEdit(placeholderText="any (or: Li, F, O, +Cu, -Na)")
         self.elements.setToolTip(
-            "Elements that the sample can hold: +Cu must be there, -Na is not, Fe|Co at least one of them"
+            "Elements of the sample: +Cu is required, -Na is excluded, Fe|Co means at least one of them"
         )
         self.names = QLineEdit(placeholderText="all of the set (or: LiF, Li2O, Cu)")
-        self.names.setToolTip("Names, formulas or aliases of phases, with commas; empty for all of the set")
+        self.names.setToolTip("Names, formulas or aliases, with commas; empty for all phases of the set")
         self.own = QPushButton("Add CIF...")
         self.own.setToolTip(
             "Add CIF files, or tables (CSV) of d-spacings; they can be dropped here too."
-            f" Files in {user_folder()} are taken along always"
+            f" Files in {user_folder()} are always included"
         )
         self.look_up = QPushButton("Phase database...")
-        self.look_up.setToolTip("All phases with their lattice planes, and what became of your own files")
+        self.look_up.setToolTip("All phases with their lattice planes, and the states of your own files")
         self.library = QCheckBox("Library")
         self.library.setToolTip(
-            "Search your library of phases as well: its structures of the elements that you state, or all of"
-            " them where you state none; this choice is remembered"
+            "Also search your library of phases: structures of the stated elements, or all of them if you"
+            " state none; this choice is remembered"
         )
         self.library.setChecked(library_searched())
         self.count = wrapped_label()
@@ -271,7 +271,7 @@ class CandidatesForm(QWidget):
         layout.addRow(self.count)
 
     def phases(self) -> tuple[Phase, ...]:
-        """Return the phases that may be named.
+        """Return the candidates from the table.
 
         Raises
         ------
@@ -285,11 +285,11 @@ class CandidatesForm(QWidget):
         sets = (ALL_TAGS,) if unstated else asked.sets
         chosen = select_phases(self._table, asked.names, sets, asked.elements)
         if not chosen:
-            raise ValueError("no phase fits all that is asked for: choose a larger set or other elements")
+            raise ValueError("no phase fits this choice: choose a larger set or other elements")
         return chosen
 
     def asked(self) -> CandidateRequest:
-        """Return what the form says, whether it can be understood or not."""
+        """Return the content of the form, whether it is valid or not."""
         names = tuple(name.strip() for name in self.names.text().split(",") if name.strip())
         sets = None if self.sets.currentText() == USUAL else (self.sets.currentText(),)
         return CandidateRequest(
@@ -301,9 +301,9 @@ class CandidatesForm(QWidget):
         )
 
     def choice(self) -> CandidateSet:
-        """Return the phases that may be named, and all others, which are reported where they would match.
+        """Return the candidates, and all other phases, which are reported where they would match.
 
-        The library is opened when it is needed, by whoever runs the analysis.
+        The library is opened by the analysis when it is needed.
 
         Raises
         ------
@@ -317,7 +317,7 @@ class CandidatesForm(QWidget):
         return CandidateSet(phases, others, stated=stated, library=library)
 
     def add_files(self, paths: Iterable[str | Path]) -> None:
-        """Add the phases of CIF files and CSV lists; a bad one is told and does not stop the others."""
+        """Add the phases of CIF files and CSV lists; a bad file is reported and does not stop the others."""
         for path in map(Path, paths):
             phases, state = file_phases(path)
             self._states = [*(s for s in self._states if s.file != state.file), state]
@@ -331,13 +331,13 @@ class CandidatesForm(QWidget):
         self._on_edited()
 
     def restore(self, plain: Mapping[str, Any]) -> None:
-        """Ask again as a saved analysis was asked for; phases from files are those that it had.
+        """Restore the choice of a saved analysis, with the phases of its files.
 
         Parameters
         ----------
         plain : mapping
-            As `CandidateRequest.plain` gives it, perhaps from a file of somebody else's: what it does not
-            understand is left out.
+            Result of `CandidateRequest.plain`, possibly from a file of somebody else; invalid content is
+            ignored.
         """
         files = plain.get("files", {})
         for name, text in files.items() if isinstance(files, Mapping) else ():
@@ -355,17 +355,17 @@ class CandidatesForm(QWidget):
         self.sets.setCurrentIndex(max(self.sets.findText(wanted), 0))
         self.elements.setText(str(plain.get("elements") or ""))
         self.names.setText(", ".join(map(str, names)) if isinstance(names, list) else "")
-        with QSignalBlocker(self.library):  # what is remembered is what the user chose
+        with QSignalBlocker(self.library):  # only the user's own choice is remembered
             self.library.setChecked(plain.get("library") is True)
         self._on_edited()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Take files of phases."""
+        """Accept files of phases."""
         if event is not None and _files_of(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Add the files that were dropped."""
+        """Add the dropped files."""
         if event is not None:
             self.add_files(_files_of(event))
             event.acceptProposedAction()
@@ -387,7 +387,7 @@ class CandidatesForm(QWidget):
         self._window.raise_()
 
     def _active(self) -> tuple[Phase, ...]:
-        """The phases that may be named; none where what is asked for cannot be understood."""
+        """The candidates from the table; none if the choice is invalid."""
         try:
             return self.phases()
         except ValueError:
@@ -414,14 +414,14 @@ class CandidatesForm(QWidget):
 
 
 def _open_library(elements: str | None, table: Sequence[Phase]) -> PhaseLibrary:
-    """The library's entries of some elements; its module comes when it is needed."""
+    """Open the entries of the library with some elements; its module is imported when needed."""
     from ...io.phases.library import open_library
 
     return open_library(elements, table=table)
 
 
 def assumes_hydrogen(elements: str, phases: Iterable[Phase]) -> bool:
-    """Whether phases may be named for hydrogen that nobody has stated: most detectors do not see it.
+    """Whether phases with hydrogen are candidates although it was not stated, as most detectors miss it.
 
     Examples
     --------
@@ -441,12 +441,12 @@ def assumes_hydrogen(elements: str, phases: Iterable[Phase]) -> bool:
 
 
 def _bytes_of(text: object) -> bytes:
-    """The content of a file as `CandidateRequest.plain` keeps it."""
+    """The content of a file, from the text in `CandidateRequest.plain`."""
     return str(text).encode("latin-1", "replace")
 
 
 def _files_of(event: QDropEvent) -> list[str]:
-    """Files of phases among what is dragged."""
+    """The files of phases that are dragged."""
     data = event.mimeData()
     paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
     return [path for path in paths if Path(path).suffix.lower() in SUFFIXES]

@@ -1,4 +1,4 @@
-"""Small choices: of an image, a network, a calibration profile, a picture's panels and format."""
+"""Widgets to choose an image, a network, a calibration profile, and the panels and format of a picture."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .controls import button, fill_row, short, wrapped_label
 
 
 class ImageChoice(QComboBox):
-    """Names of the viewer's images that are not results of an analysis; a new image is chosen at once.
+    """List of the viewer's images that are not results; a new image is chosen when it is added.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class ImageChoice(QComboBox):
     Signals
     -------
     chosen(Image or None)
-        Another image is chosen.
+        Another image was chosen.
     """
 
     chosen = Signal(object)
@@ -62,7 +62,7 @@ class ImageChoice(QComboBox):
 
     @property
     def image(self) -> Image | None:
-        """The chosen image; None where there is none."""
+        """The chosen image, if any."""
         index = self.currentIndex()
         return self._images[index] if 0 <= index < len(self._images) else None
 
@@ -99,7 +99,7 @@ NONE, FOLDER = "none: statistics alone", "model in a folder..."
 
 
 class NetworkChoice(QWidget):
-    """A list of the models that are known.
+    """A list of the known models.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class NetworkChoice(QWidget):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.list = short(QComboBox(), 10)
-        self.list.setToolTip("Network that proposes spots; only those that the statistics confirm are taken")
+        self.list.setToolTip("Network that proposes spots; only statistically confirmed ones are used")
         self._value = _remembered_network()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -138,12 +138,12 @@ class NetworkChoice(QWidget):
             self.chosen.emit(self._value)
 
     def reset(self) -> None:
-        """Choose what is used unless another is chosen."""
+        """Choose the default model."""
         self.value = NETWORK
         remember_network("")
 
     def fill(self) -> None:
-        """List what there is now; a model that has come meanwhile too."""
+        """Update the list of models."""
         names = ["", *known_models()]
         if self._value not in names:
             names.append(self._value)
@@ -171,7 +171,7 @@ class NetworkChoice(QWidget):
 
 
 def _remembered_network() -> str:
-    """The network of the last session, if it is still there; else what is used by default."""
+    """The network of the last session, if it still exists, or the default."""
     name = resolve_name(remembered_network() or NETWORK)
     try:
         if name:
@@ -181,7 +181,7 @@ def _remembered_network() -> str:
     return name
 
 
-#: How the panels are called.
+#: Names of the panels.
 TITLES: dict[Panel, str] = {
     "micrograph": "Micrograph",
     "fft": "FFT with spots and rings",
@@ -191,12 +191,12 @@ TITLES: dict[Panel, str] = {
 
 
 class PictureChoice(QDialog):
-    """Asks what the picture of an analysis shows; the last choice stays while the window is open.
+    """Dialog for the content of the picture of an analysis; the last choice is kept for the session.
 
     Signals
     -------
     chosen(PictureOptions)
-        The choice is made; its format is the only one.
+        The dialog was accepted; the options contain a single format.
     """
 
     chosen = Signal(object)
@@ -240,14 +240,15 @@ class PictureChoice(QDialog):
 
 
 class ProfileOffer(QWidget):
-    """Offers what fits an image's microscope, magnification, voltage and camera, and applies nothing itself.
+    """Offers saved profiles that match an image's microscope, magnification, voltage and camera.
 
-    Hidden where nothing fits, or where the scale is no longer that of the file.
+    It is hidden if no profile matches, or if the scale is no longer that of the file. Nothing is applied
+    without a click.
 
     Signals
     -------
     applied(Image, Calibration)
-        An image is to have this scale.
+        The user has applied a profile to an image.
     """
 
     applied = Signal(object, object)
@@ -258,7 +259,7 @@ class ProfileOffer(QWidget):
         self._fitting: tuple[tuple[Path, CalibrationProfile], ...] = ()
         self.text = wrapped_label()
         self.which = short(QComboBox(), 8)
-        self.which.setToolTip("Which of the saved profiles that fit, the newest first")
+        self.which.setToolTip("The matching saved profiles, newest first")
         self.apply = button("Apply profile", "")
         row = fill_row(QHBoxLayout(self), self.text, self.which, self.apply)
         row.setStretch(0, 1)
@@ -267,7 +268,7 @@ class ProfileOffer(QWidget):
         self.setVisible(False)
 
     def offer_for(self, layer: Image | None) -> None:
-        """Offer what fits an image layer, or nothing."""
+        """Offer the profiles that match an image layer."""
         self._layer, self._fitting = layer, ()
         if layer is not None and calibration_from(layer).source == AS_READ:
             self._fitting = fitting_profiles(layer.metadata.get(KEY, {}).get("microscope", {}))

@@ -1,4 +1,4 @@
-"""Small pieces of which the docks' forms are made."""
+"""Small widgets and layouts for the forms of the docks."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def button(text: str, help: str) -> QPushButton:
 
 
 def menu_button(text: str, help: str, *groups: Sequence[QAction]) -> QToolButton:
-    """Return a button that unfolds a menu of some groups of actions, with room for its arrow."""
+    """Return a button with a drop-down menu of groups of actions, with room for its arrow."""
     made = QToolButton(text=text, toolTip=help)
-    made.setStyleSheet("QToolButton { padding-right: 16px }")  # or the arrow lies over the last letters
+    made.setStyleSheet("QToolButton { padding-right: 16px }")  # otherwise the arrow covers the last letters
     made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     menu = QMenu(made)
     for number, actions in enumerate(groups):
@@ -52,7 +52,7 @@ def menu_button(text: str, help: str, *groups: Sequence[QAction]) -> QToolButton
 
 
 def fill_row(row: QHBoxLayout, *widgets: QWidget) -> QHBoxLayout:
-    """Put widgets side by side into a row without margins; returns the row."""
+    """Add widgets to a row without margins; returns the row."""
     row.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
         row.addWidget(widget)
@@ -103,7 +103,7 @@ def frame(title: str, widget: QWidget) -> QGroupBox:
 
 
 def folding(title: str, *widgets: QWidget) -> QCollapsible:
-    """Return widgets in a section that can be unfolded."""
+    """Return widgets in a collapsible section."""
     section = QCollapsible(title)
     section.layout().setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
@@ -112,7 +112,7 @@ def folding(title: str, *widgets: QWidget) -> QCollapsible:
 
 
 class Columns(QWidget):
-    """Two widgets side by side where there is room, one below the other in a narrow dock.
+    """Two widgets next to each other if there is room, else one below the other.
 
     Parameters
     ----------
@@ -135,12 +135,12 @@ class Columns(QWidget):
         self._box.addWidget(right, stretch[1])
 
     def minimumSizeHint(self) -> QSize:
-        """Return what the wider one needs, for they can stand below each other."""
+        """Return the size of the wider widget, because they can be below each other."""
         sizes = self._least()
         return QSize(max(s.width() for s in sizes), max(s.height() for s in sizes))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Change the direction with the shape."""
+        """Change the direction with the aspect ratio."""
         left, right = self._least()
         beside = self.width() - left.width() - self._box.spacing()
         room = self.height() >= left.height() + right.height() + self._box.spacing()
@@ -155,7 +155,7 @@ class Columns(QWidget):
 
 
 class Scrolled(QScrollArea):
-    """A form in a frame that scrolls where the dock is too low for it, and never sideways.
+    """A form that scrolls vertically if the dock is too low, but never horizontally.
 
     Parameters
     ----------
@@ -176,14 +176,14 @@ class Scrolled(QScrollArea):
         return QSize(width + (bar.sizeHint().width() if bar is not None else 0), 90)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Ask for another width when the form does, as when napari's style comes to it."""
+        """Request another width when the form does, as when napari's style is applied."""
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return bool(super().eventFilter(watched, event))
 
 
 def bring_into_sight(widget: QWidget) -> None:
-    """Scroll the form in which a widget is so that it is seen, once its new contents are laid out."""
+    """Scroll the form of a widget to make it visible, after its new contents are laid out."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, Scrolled):
         parent = parent.parentWidget()
@@ -195,7 +195,7 @@ def bring_into_sight(widget: QWidget) -> None:
 
 
 def short(box: QComboBox, letters: int) -> QComboBox:
-    """Size a list of choices for a number of letters, not for its longest line."""
+    """Set the width of a combo box to a number of letters instead of its longest entry."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)
     return box

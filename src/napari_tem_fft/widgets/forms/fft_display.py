@@ -1,4 +1,4 @@
-"""FftDisplay: window, scale, contrast and gamma with which the FFT is shown; the analysis does not change."""
+"""FftDisplay: window, scale, contrast and gamma of the displayed FFT, which do not affect the analysis."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from .controls import button, short, side_by_side
 
 #: Roles of the layers that show a spectrum.
 SPECTRA = ("fft", "live", "grain_fft")
-#: Scales of power over noise, and how they are made of its log10.
+#: Scales of power over noise, as functions of its log10.
 SCALES = {"log": None, "square root": 0.5, "linear": 1.0}
-#: Per cent of the cells that automatic contrast leaves brighter than white.
+#: Percentage of pixels that automatic contrast saturates.
 BRIGHTEST = 0.1
 USUAL: tuple[Window, str] = ("hann", "log")
 WORDS: dict[Window, str] = {"hann": "Hann", "hamming": "Hamming", "blackman": "Blackman", "none": "none"}
 
 
 class FftDisplay(QWidget):
-    """Controls of the spectrum that is on top: the whole image's, a grain's, or that of a live part.
+    """Controls of the topmost spectrum: that of the whole image, of a grain, or of the live rectangle.
 
-    Window and scale are of the whole image's alone.
+    Window and scale apply only to that of the whole image.
 
     Parameters
     ----------
@@ -68,20 +68,20 @@ class FftDisplay(QWidget):
         for kind in get_args(Window):
             self.window_kind.addItem(WORDS[kind], kind)
         self.window_kind.setToolTip(
-            "Window on the image before the transform, to look at; the analysis takes Hann always. None shows"
-            " the cross that the image's edges draw"
+            "Window applied to the image for display; the analysis always uses Hann. None shows the cross"
+            " caused by the edges of the image"
         )
         self.scale.addItems(list(SCALES))
-        self.scale.setToolTip("How power over noise is shown")
+        self.scale.setToolTip("Scale of the displayed power over noise")
         self.contrast = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal)
-        self.contrast.setToolTip("What is shown black and white; with the mouse over the FFT as in napari")
+        self.contrast.setToolTip("Values shown in black and white; with the mouse over the FFT as in napari")
         self.contrast.setDecimals(2)
-        self.auto = button("Auto", "From the noise to what all but the brightest 0.1 % stay below")
+        self.auto = button("Auto", "From the noise level to the 99.9th percentile")
         self.gamma = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.gamma.setRange(0.2, 3.0)
         self.gamma.setDecimals(2)
         self.gamma.setValue(1.0)
-        self.gamma.setToolTip("Below 1 faint spots get brighter")
+        self.gamma.setToolTip("Values below 1 make faint spots brighter")
         self.window_kind.activated.connect(self._on_look)
         self.scale.activated.connect(self._on_look)
         self.contrast.valueChanged.connect(self._on_contrast)
@@ -94,7 +94,7 @@ class FftDisplay(QWidget):
         return self._layer
 
     def _follow(self, event: Any = None) -> None:
-        """Take up the spectrum that is on top now."""
+        """Connect to the topmost spectrum."""
         image_state = self._session.current
         viewer = image_state.group.home("fft") if image_state is not None else None
         if viewer is not None and viewer not in self._followed:
@@ -115,7 +115,7 @@ class FftDisplay(QWidget):
         self._show()
 
     def _keep_look(self, image_state: ImageState | None) -> None:
-        """Give an FFT that was worked out anew the window and scale that the user has chosen for it."""
+        """Apply the user's window and scale to a recomputed FFT."""
         fft = image_state.group.get("fft") if image_state is not None else None
         analysis = image_state.analysis if image_state is not None else None
         if fft is not None and fft in self._looks and image_state is not None and analysis is not None:
@@ -124,7 +124,7 @@ class FftDisplay(QWidget):
                 self._look(image_state, window, scale)
 
     def _show(self, event: Any = None) -> None:
-        """Show what is set, be it set here or in napari's own controls."""
+        """Show the present settings, whether they were set here or in napari's controls."""
         layer = self._layer
         for each in (self.contrast, self.gamma, self.auto):
             each.setEnabled(layer is not None)
@@ -185,7 +185,7 @@ class FftDisplay(QWidget):
 
 
 def set_contrast(layer: Image, scale: str) -> None:
-    """Show a spectrum from its noise to what nearly all of its cells stay below."""
+    """Set the contrast of a spectrum from its noise level to a high percentile."""
     data = np.asarray(layer.data)
     high = max(float(np.percentile(data, 100 - BRIGHTEST)), 0.5)
     low = 0.0 if scale == "log" else 1.0
@@ -197,7 +197,7 @@ def set_contrast(layer: Image, scale: str) -> None:
 def _look_steps(
     diffractogram: Diffractogram, window: Window, scale: str
 ) -> Generator[Step, None, tuple[Diffractogram, NDArray[np.float32]]]:
-    """Work out what is shown, as a work of one step."""
+    """Compute the displayed FFT as a job of one step."""
     _, image = display(with_window(diffractogram, window))
     power = SCALES[scale]
     yield Step("spectrum", 1, 1)

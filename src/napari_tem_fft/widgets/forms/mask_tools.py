@@ -1,4 +1,4 @@
-"""MaskTools: the controls by which spots are corrected, a part of the main dock."""
+"""MaskTools: the controls for editing spots, a part of the main dock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..session.session import Session
 from ..session.shortcuts import words_of
 from .controls import button, fill_row
 
-#: Side of an icon as it is drawn, and as it is shown, in pixels.
+#: Side of an icon as drawn and as shown, in pixels.
 SIDE, SHOWN = 48, 22
 _MIDDLE = QPointF(24, 24)
 
@@ -92,12 +92,12 @@ def _draw(painter: QPainter, tool: str, faint: QColor) -> None:
 TOOLS: dict[Tool, tuple[str, str]] = {
     "look": ("Select", "Click a spot or a grain to select it; drag to move the view"),
     "add": ("Add spot", "Click in the FFT where a spot is missing; its position is refined"),
-    "remove": ("Delete spot", "Click a spot in the FFT that is no reflection"),
+    "remove": ("Delete spot", "Click a spot in the FFT to delete it"),
     "angle": ("Angle", "Click two spots for the angle between them"),
     "line": ("Line", "Drag on the image or in the FFT for distance, angle and profile along the line"),
-    "circle": ("Disk", "Drag in the FFT from a disk's middle to its rim"),
+    "circle": ("Disk", "Drag in the FFT from the centre of a disk to its edge"),
     "ring": ("Annulus", "Drag in the FFT from one edge of an annulus to the other"),
-    "wedge": ("Sector", "Drag in the FFT from one corner of a part of an annulus to the opposite one"),
+    "wedge": ("Sector", "Drag in the FFT from one corner of a sector of an annulus to the opposite one"),
 }
 ACTIONS: dict[str, Action] = {
     "Show filtered image": "show",
@@ -108,7 +108,7 @@ ACTIONS: dict[str, Action] = {
 
 
 class MaskTools(QWidget):
-    """Tools for the mouse, what is done with the chosen spots, and undo.
+    """Mouse tools, actions for the selected spots, and undo.
 
     Parameters
     ----------
@@ -135,21 +135,21 @@ class MaskTools(QWidget):
         self.action = QComboBox()
         self.action.addItems(list(ACTIONS))
         self.action.setToolTip(
-            "What a disk, annulus or sector is for; shown, it gives its filtered image and profile"
+            "Action for a disk, annulus or sector; the first shows its filtered image and profile"
         )
         self.whole_phase = button(
-            "All spots of this phase", "Select all spots of the phase to which the selected ones belong"
+            "All spots of this phase", "Select all spots of the phase of the selected ones"
         )
         self.remove = button("Delete", "Exclude the selected spots")
-        self.keep = button("Keep only selected", "Let only the selected spots count")
+        self.keep = button("Keep only selected", "Disable all other spots")
         self.friedel = QCheckBox("Keep Friedel pairs (±g)")
         self.friedel.setChecked(self.session.edits.friedel)
         self.friedel.setToolTip(
-            "A spot painted or erased at +g is painted or erased at -g at once. Without it, a pair counts as"
-            " long as either of its discs is there."
+            "Repeat what is painted or erased at +g at -g. Otherwise a pair is enabled as long as one of its"
+            " discs exists."
         )
-        self.undo = button("Undo", f"Take back the last edit{words_of('undo')}")
-        self.redo = button("Redo", f"Take back an undo{words_of('redo')}")
+        self.undo = button("Undo", f"Undo the last edit{words_of('undo')}")
+        self.redo = button("Redo", f"Redo the last undone edit{words_of('redo')}")
         self.said = QLabel()
         self.said.setWordWrap(True)
         self.said.setVisible(False)
@@ -202,7 +202,7 @@ class MaskTools(QWidget):
         self.said.setVisible(bool(words))
 
     def _on_step_back(self) -> None:
-        """Take back what was said of the edit that is undone."""
+        """Clear the message about the edit that is undone."""
         self._on_said("")
 
     def _on_whole_phase(self) -> None:
@@ -225,7 +225,7 @@ class MaskTools(QWidget):
     def _on_chosen(self) -> None:
         image_state, chosen = self.session.current, self.session.chosen
         if chosen is None and self._selected.startswith(self.said.text()):
-            self._on_said("")  # it was about a selection that is no longer there
+            self._on_said("")  # it was about a selection that does not exist any longer
         self._selected = chosen.words if chosen is not None else ""
         there = image_state is not None and chosen is not None and bool(chosen.spots)
         self.remove.setEnabled(there)
@@ -240,7 +240,7 @@ class MaskTools(QWidget):
 
 
 def _tool(name: str, help: str) -> QPushButton:
-    """A button with an icon alone, so that all tools stand in one row; its name for whoever cannot see it."""
+    """A button with an icon only, so that all tools fit in one row, and with an accessible name."""
     made = button("", help)
     made.setAccessibleName(name)
     made.setIconSize(QSize(SHOWN, SHOWN))

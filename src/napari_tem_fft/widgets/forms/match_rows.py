@@ -1,4 +1,4 @@
-"""Rows of the table of candidates: grains, rings, what they could be, and every spot or ring explained."""
+"""Rows of the table of candidates: grains and rings, their candidates, and the explained spots or rings."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ..session.settings import length_unit
 from .tree import Row
 
 BY_USER = "assigned by user"
-#: Of a grain that is no crystal of its own.
+#: Outcome of a grain that is not a separate crystal.
 PLACE = "place of a ring-like lattice"
 
 
 def match_words(match: GrainMatch) -> str:
-    """Outcome of a grain's match."""
+    """Describe the outcome of a match."""
     if match.ring_like:
         return PLACE
     return BY_USER if match.decided_by_user and match.phases else match.outcome_words
 
 
 def single_d_fits(image_state: ImageState, component: ComponentMap) -> tuple[str, ...] | None:
-    """The phases that have the d of a component of which only single d are known; None of any other."""
+    """The phases that fit a component with a single d; None for other components."""
     if component.phases or component.bent is not None:
         return None
     own = [match for match in image_state.matches if component_name(match) == component.name]
@@ -40,7 +40,7 @@ def single_d_fits(image_state: ImageState, component: ComponentMap) -> tuple[str
 
 
 def component_words(image_state: ImageState, component: ComponentMap) -> str:
-    """Outcome of a component, and how many of its grains a person has assigned to it."""
+    """Describe the outcome of a component, and how many of its grains the user has assigned."""
     if component.bent is not None:
         return component.bent.words(length_unit())
     own = [match for match in image_state.matches if component_name(match) == component.name]
@@ -52,13 +52,13 @@ def component_words(image_state: ImageState, component: ComponentMap) -> str:
     return f"{component.outcome}; {BY_USER} in {len(set_by_user)} of {len(component.grains)} grains"
 
 
-#: Candidates listed a grain.
+#: Number of candidates listed per grain.
 MOST_CANDIDATES = 12
-#: Title and help of a column that tables of spots have beside that of Δd.
+#: Title and help of a column next to Δd in tables of spots.
 AFTER_FIT = "Δd after fit (%)"
-AFTER_FIT_HELP = "What is left of Δd after the scale and the distortion with which the phase fits the grain"
-#: A row's key: number of the match (of the rings, from -1 downwards), phase or "", id of the spot or -1; of a
-#: hint's row HINT in the place of -1.
+AFTER_FIT_HELP = "Remaining Δd after the scale and distortion of the fit of the phase to the grain"
+#: Key of a row: number of the match (negative for rings), phase or "", and id of the spot, -1, or HINT for a
+#: hint.
 Key = tuple[int, str, int]
 HINT = -2
 
@@ -71,7 +71,7 @@ def columns(unit: LengthUnit) -> tuple[str, ...]:
 
 
 def match_rows(image_state: ImageState, unit: LengthUnit = "nm") -> list[Row]:
-    """Return one row a match, its candidates below, and below each the spots that it explains; then rings."""
+    """Return a row per match, with its candidates and their explained spots below, followed by rings."""
     colours = colours_of(component.name for component in image_state.components)
     rows = _Rows(image_state, unit)
     matches = [rows.match(index, match, colours) for index, match in enumerate(image_state.matches)]
@@ -80,7 +80,7 @@ def match_rows(image_state: ImageState, unit: LengthUnit = "nm") -> list[Row]:
 
 
 class _Rows:
-    """Makes rows; knows the spots, the phases and the unit of lengths."""
+    """Makes rows, given the spots, the phases and the unit of lengths."""
 
     def __init__(self, image_state: ImageState, unit: LengthUnit) -> None:
         self.unit = unit
@@ -90,12 +90,12 @@ class _Rows:
         self.peaks = ring_peaks(image_state.profiles, image_state.spots, image_state.matches)
 
     def match(self, index: int, match: GrainMatch, colours: dict[str, str]) -> Row:
-        """A grain's row."""
+        """The row of a grain."""
         name = " / ".join(match.phases)
         children = [self._candidate(index, c) for c in match.candidates[:MOST_CANDIDATES]]
         if match.unlisted:
             cells = _cells("other (unlisted) phase", f"{match.unlisted:.3f}")
-            children.append(Row(None, cells, help="Or spots that belong to no lattice at all"))
+            children.append(Row(None, cells, help="Includes spots that do not belong to any lattice"))
         told = [candidate for candidate in match.alternatives if candidate not in match.candidates]
         children += [self._candidate(index, candidate, outside=True) for candidate in told]
         children += [self._hint(index, candidate) for candidate in match.hints]
@@ -106,13 +106,13 @@ class _Rows:
         return Row((index, "", -1), cells, colour, match.reason, tuple(children), record)
 
     def _grain_record(self, index: int) -> dict[str, Any]:
-        """What every row of a grain says of it."""
+        """Values that all rows of a grain share."""
         match = self.matches[index]
         named = " / ".join(match.phases)
         return {"row": "", "grain": match.grain, "named": named, "outcome": match_words(match)}
 
     def _candidate(self, index: int, candidate: Candidate, outside: bool = False) -> Row:
-        """A candidate's row; a phase outside them has no share of the probability, which is theirs."""
+        """The row of a candidate, or of a phase outside the candidates, which has no probability."""
         match, phase = self.matches[index], self.phases.get(candidate.phase)
         off = 100 * (candidate.scale - 1)
         known = [indexed for indexed in candidate.indexed if indexed.spot in self.spots]
@@ -143,7 +143,7 @@ class _Rows:
         return Row((index, candidate.phase, -1), cells, help=help, children=children, record=record)
 
     def _hint(self, index: int, candidate: Candidate) -> Row:
-        """The row of what an unknown crystal would be by another scale, or if the image were stretched."""
+        """The row of a hint: the phase of an unknown crystal at another scale or stretch."""
         row = self._candidate(index, candidate, outside=True)
         needs = f"if the scale is changed by {signed(100 * (candidate.scale - 1), 1)} %"
         if candidate.stretch > USUAL_STRETCH:
@@ -157,7 +157,7 @@ class _Rows:
     def _spot(self, index: int, phase: str, indexed: IndexedSpot, spot: Spot) -> Row:
         d, sigma = length(spot.d, self.unit), uncertainty(spot.d_sigma, self.unit)
         off = indexed.deviation(spot.d)
-        single = self.matches[index].outcome is Outcome.SINGLE_D  # any scale fits one d
+        single = self.matches[index].outcome is Outcome.SINGLE_D  # a single d fits at any scale
         cells = _cells(
             f"({format_hkl(indexed.hkl, self.phases.get(phase))})",
             d=f"{d} ± {sigma}",
@@ -183,7 +183,7 @@ class _Rows:
         return Row((index, phase, spot.id), cells, help=help, record=record)
 
     def rings(self, number: int, match: RingMatch) -> Row:
-        """The row of rings that no grain explains."""
+        """The row of rings that are not explained by grains."""
         children = []
         for candidate in match.candidates[:MOST_CANDIDATES]:
             key, known = (-1 - number, candidate.phase, -1), map(self._ring_deviation, candidate.indexed)
@@ -209,13 +209,13 @@ class _Rows:
         return Row(None, _cells(hkl, d=seen, deviation=signed(100 * off), left=left))
 
     def _ring_deviation(self, ring: IndexedRing) -> float | None:
-        """How far a ring's d is from its reference; None where its peak is no longer there."""
+        """Deviation of a ring's d from its reference; None if its peak does not exist any longer."""
         known = ring.peak < len(self.peaks)
         return self.peaks[ring.peak].d / ring.d_reference - 1 if known else None
 
 
 def _mean(deviations: Sequence[float], scale: float) -> float:
-    """The mean deviation of what a candidate explains; by its scale where nothing is listed."""
+    """Mean deviation of the reflections of a candidate, or by its scale if none are listed."""
     return sum(deviations) / len(deviations) if deviations else 1 / scale - 1
 
 
@@ -229,5 +229,5 @@ def _cells(
     left: str = "",
     angle: str = "",
 ) -> tuple[str, ...]:
-    """The cells of a row by what stands in them, in the order of `columns`."""
+    """The cells of a row in the order of `columns`."""
     return words, probability, zone, indexed, d, deviation, left, angle

@@ -1,4 +1,4 @@
-"""A form made from a parameter dataclass: one row a parameter, one folding section a nested dataclass."""
+"""A form for a parameter dataclass: one row per parameter, one collapsible section per nested dataclass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...core.parameters import Field, Parameter, parameters_of
 from .controls import folding
 
 Params = TypeVar("Params")
-#: Step of a number that may be None.
+#: Step of a number that can be None.
 AUTOMATIC_STEP = 0.01
 
 
@@ -26,14 +26,14 @@ class ParamsForm(QWidget, Generic[Params]):
     Parameters
     ----------
     params : dataclass
-        The values shown first.
+        Initial values.
     without : collection of str
         Parameters that have controls elsewhere; their values here are those shown first.
 
     Signals
     -------
     edited()
-        A parameter has another value.
+        A parameter has changed.
     """
 
     edited = Signal()
@@ -60,12 +60,12 @@ class ParamsForm(QWidget, Generic[Params]):
 
     @property
     def value(self) -> Params:
-        """The parameters as they stand in the form.
+        """The parameters of the form.
 
         Raises
         ------
         ValueError
-            If two of them do not go together; the message names them.
+            If two of them contradict each other; the message names them.
         """
         values = {row.name: row.value for row in value_rows(self._rows)}
         return self._kind(
@@ -81,7 +81,7 @@ class ParamsForm(QWidget, Generic[Params]):
 
 
 class AutomaticSpinBox(FloatSpinBox):
-    """A number, or None, which is one step below the least number and shown as "automatic"."""
+    """A number, or None, which is one step below the minimum and shown as "automatic"."""
 
     def __init__(self, value: float | None, min: float, max: float, **kwargs: Any) -> None:
         super().__init__(min=min - AUTOMATIC_STEP, max=max, step=AUTOMATIC_STEP, **kwargs)
@@ -90,17 +90,17 @@ class AutomaticSpinBox(FloatSpinBox):
         self.set_value(value)
 
     def get_value(self) -> Any:
-        """Return the number; None where there is none."""
+        """Return the number or None."""
         number = super().get_value()
         return None if number < self._least - AUTOMATIC_STEP / 2 else number
 
     def set_value(self, value: Any) -> None:
-        """Show a number, or that there is none."""
+        """Show a number, or "automatic" for None."""
         super().set_value(self.min if value is None else value)
 
 
 def make_rows(params: Any, without: Collection[str] = ()) -> Container[Any]:
-    """Return a magicgui container with one labelled row for each parameter of a dataclass, not nested."""
+    """Return a magicgui container with a labelled row per parameter of a dataclass, without nested ones."""
     wanted = [each for each in parameters_of(type(params)) if each.name not in without]
     rows = [make_row(each, getattr(params, each.name)) for each in wanted]
     container: Container[Any] = Container(widgets=rows, labels=True)

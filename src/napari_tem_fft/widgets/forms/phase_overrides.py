@@ -1,4 +1,4 @@
-"""What a person asks and says of a grain's phase, below the table of candidates."""
+"""Questions about the phase of a grain and overrides by the user, below the table of candidates."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ...io.phases.table import load_table
 from ..session.image_state import ImageState
 from .controls import button, flowing, short
 
-#: Entries of the library that are named where several fit.
+#: Number of entries of the library that are listed if several fit.
 MOST_NAMED = 6
 
 
 class PhaseQuestion(QWidget):
-    """A line for a phase's name, which it completes, and what can be asked of it.
+    """A line edit for the name of a phase, with completion, and buttons for questions about it.
 
     Signals
     -------
     rings_wanted(str), why_wanted(str)
-        The name as it was typed.
+        The typed name.
     """
 
     rings_wanted = Signal(str)
@@ -38,11 +38,11 @@ class PhaseQuestion(QWidget):
         self.name = QLineEdit(placeholderText="any phase")
         self.name.setToolTip(
             "A phase of the table, of your own files or of your library, by id, name or formula; Enter asks"
-            " why the selected grain is not of it"
+            " why the selected grain is not this phase"
         )
-        self.name.setFixedWidth(96)  # the buttons stand in its row, in a narrow dock too
+        self.name.setFixedWidth(96)  # so that the buttons fit in its row in a narrow dock
         self.why = button(
-            "Why not?", "Why the selected grain is not said to be of this phase, or no grain is"
+            "Why not?", "Explain why the selected grain, or no grain, was identified as this phase"
         )
         self.rings = button("Rings", "Draw the rings of this phase in the FFT, until Clear rings")
         column = QVBoxLayout(self)
@@ -59,7 +59,7 @@ class PhaseQuestion(QWidget):
         self.offer(())
 
     def offer(self, phases: Sequence[Phase]) -> None:
-        """Complete the names of the table and of these phases."""
+        """Set the names for completion: those of the table and of these phases."""
         known = {phase.id: phase for phase in (*load_table(), *phases)}
         names = sorted({text for phase in known.values() for text in (phase.id, phase.name)}, key=str.lower)
         if names != self._names.stringList():
@@ -75,21 +75,21 @@ class PhaseQuestion(QWidget):
 
 
 def phase_called(name: str, known: Sequence[Phase], library: PhaseDatabase | None = None) -> Phase:
-    """Return the phase of a name: of an analysis, of the table, or of the user's library.
+    """Find a phase by name, in an analysis, the table, or the user's library.
 
     Parameters
     ----------
     name : str
         Id, name, alias or formula.
     known : sequence of Phase
-        Those of an analysis, which come first.
+        Phases of an analysis, which take precedence.
     library : PhaseDatabase, optional
-        The user's where absent.
+        By default the user's library.
 
     Raises
     ------
     ValueError
-        If no phase is called so, or several are; the message says which are near.
+        If no phase, or more than one, has this name; the message lists similar ones.
     """
     phases = {phase.id: phase for phase in (*load_table(), *known)}
     try:
@@ -109,12 +109,12 @@ def phase_called(name: str, known: Sequence[Phase], library: PhaseDatabase | Non
 
 
 class OverrideButtons(QWidget):
-    """Buttons that set, lock, reject or withdraw the phase of the grain that was chosen.
+    """Buttons that assign, lock, exclude or reset the phase of the selected grain.
 
     Signals
     -------
     said(object)
-        All decisions that hold from now on, a tuple of `Decision`.
+        All overrides that apply from now on, a tuple of `PhaseOverride`.
     """
 
     said = Signal(object)
@@ -124,16 +124,16 @@ class OverrideButtons(QWidget):
         self._shown_state: ImageState | None = None
         self._grain: int | None = None
         self.phase = short(QComboBox(), 9)
-        self.phase.setToolTip("The grain's phase; its candidates first, best first, then all by name")
+        self.phase.setToolTip("Phase for the grain: its candidates, best first, then all others by name")
         self.phase.setMaxVisibleItems(20)
-        self.phase.setStyleSheet("QComboBox { combobox-popup: 0; }")  # else some styles show all at once
-        self.set = _button("Assign phase", "The grain is of this phase, whatever the measurement says")
+        self.phase.setStyleSheet("QComboBox { combobox-popup: 0; }")  # else styles show all entries
+        self.set = _button("Assign phase", "Assign this phase to the grain, regardless of the measurement")
         self.lock = _button(
             "Use as internal standard",
-            "The grain is of this phase, and the image's scale follows from it (internal standard)",
+            "Assign this phase to the grain, and take the scale of the image from it",
         )
-        self.reject = _button("Exclude phase", "The grain is not of this phase")
-        self.withdraw = _button("Reset", "Take back all that you have said of this grain")
+        self.reject = _button("Exclude phase", "Exclude this phase for the grain")
+        self.withdraw = _button("Reset", "Remove all your overrides of this grain")
         self._lay_out()
         self.set.clicked.connect(self._on_set)
         self.lock.clicked.connect(self._on_lock)
@@ -147,7 +147,7 @@ class OverrideButtons(QWidget):
         column.addWidget(flowing(self.phase, self.set, self.reject, self.lock, self.withdraw))
 
     def offer(self, image_state: ImageState | None, grain: int | None, phase: str = "") -> None:
-        """Speak of a grain from now on, and of a phase; of none where there is no grain."""
+        """Set the grain and phase to which the buttons apply; disable them if there is no grain."""
         self._shown_state, self._grain = image_state, grain
         analysis = image_state.analysis if image_state is not None else None
         known = analysis is not None and grain is not None

@@ -1,4 +1,4 @@
-"""A few lines on what was found, for the main dock."""
+"""A short summary of the results for the main dock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..session.image_state import ImageState
 from .candidates import HYDROGEN, assumes_hydrogen
 from .match_rows import component_words, single_d_fits
 
-#: Phases that fit a single d are named up to this many.
+#: Largest number of phases that are listed for a single d.
 MOST_LISTED = 6
 NOTHING_OPEN = (
     "Open a micrograph (File &gt; Open, or drop a .dm3 or .dm4 file), then press <b>Run</b>. To try it:"
@@ -33,7 +33,7 @@ def summary(image_state: ImageState | None, calibration: Calibration | None = No
     ----------
     image_state : ImageState, optional
     calibration : Calibration, optional
-        Of the image that is chosen, where nothing is known of it yet; None where no image is open.
+        Calibration of the chosen image if it has no results yet; None if no image is open.
     """
     if image_state is None and calibration is not None:
         return {"real": NOT_ANALYSED, "reciprocal": PATTERN}.get(calibration.space, WITHOUT_SCALE)
@@ -59,7 +59,7 @@ def summary(image_state: ImageState | None, calibration: Calibration | None = No
 
 
 def _image_words(analysis: Analysis | None) -> list[str]:
-    """What the named crystals say of the image, and what shares that overlap mean."""
+    """Scale and stretch of the image from the named crystals, and a note on overlapping shares."""
     if analysis is None:
         return []
     texts = []
@@ -70,7 +70,7 @@ def _image_words(analysis: Analysis | None) -> list[str]:
 
 
 def pixel_size_words(calibration: Calibration) -> str:
-    """Size of a pixel, as an image's scale gives it.
+    """Describe the pixel size of an image.
 
     Examples
     --------
@@ -87,18 +87,18 @@ def pixel_size_words(calibration: Calibration) -> str:
 
 
 def _three(size: float) -> str:
-    """Three figures."""
+    """Format with three significant digits."""
     return f"{size:#.3g}"
 
 
 def _reason(image_state: ImageState, unknown: ComponentMap) -> str:
-    """Why the first grain of an unknown crystal has no name, and what would help."""
+    """Why the first grain of an unknown crystal was not identified, and what would help."""
     own = [m for m in image_state.matches if m.grain in unknown.grains and not m.outcome.names_phases]
     return own[0].reason if own else ""
 
 
 def _assumptions(image_state: ImageState, component: ComponentMap) -> list[str]:
-    """What a name rests on: elements that nobody has stated, and phases that were not asked for."""
+    """Assumptions of a name: elements that were not stated, and phases outside the candidates."""
     texts = []
     elements = str(image_state.request.get("elements") or "")
     own = [image_state.phases[name] for name in component.phases if name in image_state.phases]
@@ -128,7 +128,7 @@ def _line(image_state: ImageState, component: ComponentMap, colour: str) -> str:
 
 
 def _listed(phases: Sequence[str]) -> str:
-    """Some phases by name, and how many there are besides.
+    """List some phases, and the number of further ones.
 
     Examples
     --------

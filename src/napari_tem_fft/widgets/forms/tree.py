@@ -1,4 +1,4 @@
-"""ResultTree: a table of results with rows below rows, to click, sort and copy."""
+"""ResultTree: a table of results with nested rows, which can be clicked, sorted and copied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qtpy.QtGui import QBrush, QColor, QGuiApplication, QKeyEvent, qGray
 from qtpy.QtWidgets import QAbstractItemView, QTreeWidget, QTreeWidgetItem
 
 _KEY = Qt.ItemDataRole.UserRole
-#: Grey, of 255, from which a colour is too pale for words on a light background.
+#: Grey level, of 255, from which a colour is too pale for text on a light background.
 PALE = 170
 
 
@@ -24,16 +24,15 @@ class Row:
     Attributes
     ----------
     key : object
-        What the row stands for; sent when it is clicked. None for rows that stand for nothing.
+        Identifier that is emitted when the row is clicked; None for rows that cannot be selected.
     cells : tuple of str
     colour : str
-        Of a square before the first cell; empty for none.
+        Colour of a square before the first cell; empty for none.
     help : str
         Tooltip.
     children : tuple of Row
     record : dict
-        What the row says as plain numbers and words, a column each, for a spreadsheet; empty for a row that
-        is copied as it is shown.
+        Values of the row by column, for a spreadsheet; if empty, the row is copied as shown.
     """
 
     key: Any
@@ -44,7 +43,7 @@ class Row:
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def records(self) -> Iterator[Mapping[str, Any]]:
-        """Records of the row and of all rows below it that have one."""
+        """Records of the row and of all rows below it, where they exist."""
         if self.record:
             yield self.record
         for child in self.children:
@@ -58,10 +57,10 @@ class ResultTree(QTreeWidget):
     ----------
     columns : sequence of str
     help : sequence of str
-        What the columns mean, for their tooltips.
+        Tooltips of the columns.
     sorted_by : int, optional
-        Column by which the rows are sorted at first, largest numbers first; a click on a column's title sorts
-        by that. Rows stay as they are given where it is absent.
+        Column by which the rows are sorted initially, largest numbers first; clicking a column title sorts
+        by that column. By default the rows keep their order.
 
     Signals
     -------
