@@ -42,7 +42,7 @@ def test_a_ring_keeps_its_spots_only(viewer, dock, analysed, run):
     run(dock.session, lambda: drag(viewer, *ends))
     assert enabled(analysed) == [near.id]
     assert analysed.group.get("region") is None
-    assert dock.spots.said.text().endswith("nm: 1 spot kept alone; Undo takes it back")
+    assert dock.spots.said.text().endswith("nm: 1 spot kept alone; Undo reverts it")
     dock.spots.action.setCurrentText("Restore its spots")
     run(dock.session, lambda: drag(viewer, ends[0], world(analysed, (0.0, far.length + 0.3))))
     assert len(enabled(analysed)) == 2

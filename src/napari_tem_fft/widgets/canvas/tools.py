@@ -198,7 +198,7 @@ class Tools(QObject):
         off = self.action == "bring back"
         changed = sum(spot.id in inside and spot.enabled is not off for spot in image_state.spots)
         follows = {"keep": "kept alone", "remove": "deleted", "bring back": "restored"}
-        words = f"{count_text(changed, 'spot')} {follows[self.action]}; Undo takes it back"
+        words = f"{count_text(changed, 'spot')} {follows[self.action]}; Undo reverts it"
         self.said.emit(f"{region.words}: {words}")
         if self.action == "keep":
             self._session.edits.keep_only(inside)
@@ -227,7 +227,7 @@ def added_words(spot: Spot, weakest: float) -> str:
     """Describe an added spot, with a comment if it is weaker than all that were found."""
     words = f"spot {spot.id} added: {spacing(spot.d, spot.d_sigma, length_unit())}, SNR {spot.snr:.1f}"
     doubt = "; weaker than any found spot: it may be noise" if spot.snr < weakest else ""
-    return f"{words}{doubt}; Undo takes it away"
+    return f"{words}{doubt}; Undo removes it"
 
 
 def angle_words(a: tuple[float, float], b: tuple[float, float]) -> str:

@@ -116,14 +116,15 @@ def bring_around(widget: QWidget, viewer: ViewerModel, below: dict[str, type[QWi
 
 
 class Balance(QObject):
-    """Gives the docks at the bottom what height an image and its FFT beside it leave, until a person does.
+    """Sets the height of the docks at the bottom, depending on the width of the window.
 
-    Two squares side by side need half of the width, so in a narrow window the docks have more than else.
+    An image and its FFT next to each other need half of their width as height, so in a narrow window more is
+    left for the docks. A height that the user has set is not changed.
 
     Parameters
     ----------
     dock : QDockWidget
-        One of those at the bottom, with which this goes.
+        One of the docks at the bottom, which becomes the parent.
     """
 
     def __init__(self, dock: QDockWidget) -> None:
@@ -137,7 +138,7 @@ class Balance(QObject):
         self._soon.start()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Share out anew when the window gets another size."""
+        """Distribute the height again when the window is resized."""
         if event is not None and event.type() == QEvent.Type.Resize:
             self._soon.start()
         return bool(super().eventFilter(watched, event))
@@ -153,12 +154,12 @@ class Balance(QObject):
         self._then.start()
 
     def _note(self) -> None:
-        """Note the height that Qt has granted."""
+        """Remember the height that Qt has set."""
         seen = self._seen()
         self._given = seen.height() if seen is not None else self._given
 
     def _seen(self) -> QDockWidget | None:
-        """Return the dock at the bottom that is on top of its tabs."""
+        """Return the dock at the bottom whose tab is on top."""
         main = self._dock.window()
         if not isinstance(main, QMainWindow):  # it floats
             return None
@@ -172,8 +173,8 @@ def narrow(widget: QWidget) -> None:
     """Reduce the dock of a widget to the width it needs, so that most of the window is left for images."""
     main, dock = widget.window(), dock_of(widget)
     if isinstance(main, QMainWindow) and dock is not None and not dock.isFloating():
-        # napari gives docks a least width, and Qt then never lets it get less again than what a widget asked
-        # for before napari's style made its buttons narrower
+        # napari sets a minimum width, and Qt keeps the width that a widget requested before napari's style
+        # made its buttons narrower
         for each in (dock, *main.tabifiedDockWidgets(dock)):
             each.setMinimumWidth(LEAST)
         main.resizeDocks([dock], [widget.minimumSizeHint().width()], Qt.Orientation.Horizontal)

@@ -98,11 +98,11 @@ class ResultTree(QTreeWidget):
         self.itemExpanded.connect(self.fit_columns)
 
     def sizeHint(self) -> QSize:
-        """Ask for no more height than is needed, and take what is left by other controls."""
+        """Return a minimal height; the table takes the space that other controls leave."""
         return QSize(super().sizeHint().width(), self.minimumHeight())
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """End the selection by Escape; tell of Delete."""
+        """Clear the selection on Escape; emit `deleted` on Delete."""
         if event is not None and event.key() == Qt.Key.Key_Escape:
             self.clearSelection()
             self.escaped.emit()
@@ -112,9 +112,9 @@ class ResultTree(QTreeWidget):
             super().keyPressEvent(event)
 
     def fill(self, rows: Sequence[Row]) -> None:
-        """Show other rows; what was unfolded stays so."""
+        """Replace the rows; expanded rows stay expanded."""
         unfolded = {item.data(0, _KEY) for item in self.items() if item.isExpanded()}
-        self.setSortingEnabled(False)  # or it would sort after each row
+        self.setSortingEnabled(False)  # otherwise it would sort after each row
         self.clear()
         self._rows = list(rows)
         self.addTopLevelItems([_item(row) for row in rows])
@@ -124,7 +124,7 @@ class ResultTree(QTreeWidget):
         self.fit_columns()
 
     def append(self, row: Row) -> None:
-        """Show one more row below the others."""
+        """Append a row."""
         self._rows.append(row)
         self.addTopLevelItem(_item(row))
 
@@ -137,7 +137,7 @@ class ResultTree(QTreeWidget):
             waiting = [item.child(i) for i in range(item.childCount())] + waiting
 
     def mark(self, key: Any) -> None:
-        """Select the row of a key without sending it; None selects nothing."""
+        """Select the row of a key without emitting `chosen`; None clears the selection."""
         self.clearSelection()
         for item in self.items():
             if key is not None and item.data(0, _KEY) == key:
@@ -145,23 +145,23 @@ class ResultTree(QTreeWidget):
                 self.scrollToItem(item)
 
     def mark_all(self, keys: Collection[Any]) -> None:
-        """Select the rows of some keys without telling of it, and bring the first of them into sight."""
+        """Select the rows of some keys without emitting signals, and scroll to the first of them."""
         with QSignalBlocker(self):
             self.clearSelection()
             found = [item for item in self.items() if item.data(0, _KEY) in keys]
             for item in found:
                 item.setSelected(True)
-            if found:  # where the arrow keys go on from
+            if found:  # where the arrow keys continue
                 self.setCurrentItem(found[0], 0, QItemSelectionModel.SelectionFlag.NoUpdate)
         if found:
             self.scrollToItem(found[0])
 
     def marked(self) -> list[Any]:
-        """Keys of the rows that are selected, from the top."""
+        """Keys of the selected rows, from the top."""
         return [item.data(0, _KEY) for item in self.items() if item.isSelected()]
 
     def cells(self) -> list[list[str]]:
-        """The table for a spreadsheet, names of columns first: records, or cells as they are shown."""
+        """The table for a spreadsheet, with column names first: records, or the cells as shown."""
         records = [record for row in self._rows for record in row.records()]
         if records:
             names = list(dict.fromkeys(name for record in records for name in record))
@@ -171,7 +171,7 @@ class ResultTree(QTreeWidget):
         return [[item.text(column) for column in range(self.columnCount())] for item in rows]
 
     def as_text(self) -> str:
-        """The table as lines with tabs, for a spreadsheet."""
+        """The table as tab-separated lines, for a spreadsheet."""
         return "\n".join("\t".join(row) for row in self.cells())
 
     def write_csv(self, path: Path) -> None:
@@ -180,13 +180,13 @@ class ResultTree(QTreeWidget):
             csv.writer(file, lineterminator="\n").writerows(self.cells())
 
     def copy(self) -> None:
-        """Put the table on the clipboard."""
+        """Copy the table to the clipboard."""
         clipboard = QGuiApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(self.as_text())
 
     def fit_columns(self, item: QTreeWidgetItem | None = None) -> None:
-        """Make each column as wide as what it holds."""
+        """Resize each column to its content."""
         for column in range(self.columnCount()):
             self.resizeColumnToContents(column)
 
@@ -197,14 +197,14 @@ class ResultTree(QTreeWidget):
 
 
 def _plain(value: Any) -> str:
-    """A value as a spreadsheet reads it: seven figures, no unit, nothing for what is not known."""
+    """Format a value for a spreadsheet: seven digits, no unit, empty if unknown."""
     if isinstance(value, float):
         return f"{value:.7g}"
     return "" if value is None else str(value)
 
 
 class _Item(QTreeWidgetItem):
-    """A row that is sorted by the number with which a cell begins, and by its words where there is none."""
+    """A row that is sorted by the number at the beginning of a cell, or else by its text."""
 
     def __lt__(self, other: QTreeWidgetItem) -> bool:
         tree = self.treeWidget()
@@ -214,7 +214,7 @@ class _Item(QTreeWidgetItem):
 
 
 def _sort_key(text: str) -> tuple[int, float, str]:
-    """Nothing first, then words, then numbers.
+    """Sort empty cells first, then texts, then numbers.
 
     Examples
     --------
@@ -228,7 +228,7 @@ def _sort_key(text: str) -> tuple[int, float, str]:
 
 
 def _legible(colour: QColor) -> QColor:
-    """A colour for words on dark and on light: pale ones are made darker."""
+    """A text colour for dark and light backgrounds: pale colours are darkened."""
     pale = qGray(colour.rgb()) > PALE
     return colour.darker(140) if pale else colour
 
