@@ -177,7 +177,9 @@ def extents(viewer):
     return {id(layer): layer.extent.world.tolist() for layer in viewer.layers}
 
 
-def test_a_document_keeps_every_image_with_its_own_results(viewer, dock, three, run, tmp_path, qtbot):
+def test_a_document_keeps_every_image_with_its_own_results(
+    viewer, dock, three, run, tmp_path, qtbot, monkeypatch
+):
     _, second, third = three
     choose(dock, second.layer)
     second.group["ifft"].visible = True
@@ -187,7 +189,11 @@ def test_a_document_keeps_every_image_with_its_own_results(viewer, dock, three, 
     assert [image.micrograph.shape for image in load_temfft(path).images] == [(240, 180), (160, 160)]
     viewer.layers.clear()
     dock.candidates.names.clear()
+    drawn, bar = [], dock.progress
+    monkeypatch.setattr(bar, "repaint", lambda: drawn.append((bar.format(), bar.value(), bar.maximum())))
     run(dock.session, lambda: viewer.open(path, plugin="napari-tem-fft"))
+    assert drawn == [(f"opening {number} of 3", number, 3) for number in (1, 2, 3)]
+    qtbot.waitUntil(lambda: bar.format() == "")
     assert dock.candidates.names.text() == "LiF, Cu"
     images = {layer.data.shape: layer for layer in dock.image._images}
     assert len(images) == 3

@@ -26,6 +26,8 @@ AXES = ("y", "x")
 SMOOTH = "linear"
 #: Key in the metadata of a result that identifies its image.
 IMAGE = "image"
+#: Key in the metadata of an image that was read with others: its number and their number.
+NUMBERED = "opened"
 
 
 def micrograph_layer(micrograph: Micrograph) -> LayerData:

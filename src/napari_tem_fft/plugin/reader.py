@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.pipeline import Analysis
 from ..layers.file_format import layer_from_plain
-from ..layers.image import content_id, stamped
+from ..layers.image import NUMBERED, content_id, stamped
 from ..layers.results import KEY, ORDER, LayerData, micrograph_layer, role_of, stack_layer
 
 if TYPE_CHECKING:
@@ -43,7 +43,16 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     layers = []
     for one in map(Path, _as_paths(path)):
         layers += _document_layers(one) if one.suffix.lower() == DOCUMENT else _file_layers(one)
+    _number_images(layers)
     return layers
+
+
+def _number_images(layers: Sequence[LayerData]) -> None:
+    """Note which image of how many each one is, since napari takes seconds to add all that belongs to one."""
+    noted = [kwargs["metadata"][KEY] for _, kwargs, _ in layers if KEY in kwargs.get("metadata", {})]
+    images = [notes for notes in noted if notes.get("role", "micrograph") == "micrograph"]
+    for number, notes in enumerate(images if len(images) > 1 else (), 1):
+        notes[NUMBERED] = (number, len(images))
 
 
 def _file_layers(path: Path) -> list[LayerData]:

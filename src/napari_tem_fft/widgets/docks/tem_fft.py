@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import show_info
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -27,6 +28,8 @@ from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
 from ...io.phases.table import load_table
+from ...layers.image import NUMBERED
+from ...layers.results import KEY
 from ..canvas.fft_views import GrainFft, InverseFft, LiveFft
 from ..canvas.panel import close_panel, open_panel
 from ..canvas.stage import SPACES, Space, ViewButtons
@@ -159,6 +162,8 @@ class TemFftDock(Dock):
         self.step = button("Step", "Run only the next step of the analysis and show its result")
         self.cancel = button("Cancel", "Stop after the current step")
         self.progress = QProgressBar()
+        self._opened = QTimer(self, singleShot=True, interval=0)
+        self._opened.timeout.connect(self._on_state_changed)
         self.spots = MaskTools(self.session)
         self.views = ViewButtons()
         self.live = QCheckBox("Live FFT (ROI)")
@@ -266,6 +271,7 @@ class TemFftDock(Dock):
         session.step_done.connect(self._on_step_done)
         session.state_changed.connect(self._on_state_changed)
         session.found.connect(self._on_found)
+        self._viewer.layers.events.inserted.connect(self._on_layer_inserted)
         session.current_changed.connect(self._on_current_changed)
         session.chosen_changed.connect(self._on_chosen_changed)
         session.calibrated.connect(self._on_calibrated)
@@ -488,6 +494,17 @@ class TemFftDock(Dock):
         self.progress.setRange(0, step.total)
         self.progress.setValue(step.done)
         self.progress.setFormat(step.name)
+
+    def _on_layer_inserted(self, event: Any) -> None:
+        """Say which of several images is being opened; the window answers again after the last one."""
+        notes = event.value.metadata.get(KEY, {})
+        number, images = notes.pop(NUMBERED, (1, 1))
+        if images > 1 and not self.session.running:
+            self.progress.setRange(0, images)
+            self.progress.setValue(number)
+            self.progress.setFormat(f"opening {number} of {images}")
+            self.progress.repaint()
+            self._opened.start()
 
     def _on_state_changed(self) -> None:
         running, paused = self.session.running, self.session.paused
