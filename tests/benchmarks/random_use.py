@@ -142,6 +142,22 @@ class User:
             self.done[name] += 1
         self.rest()
         self.clear()
+        self.put_back()
+        self.report(len(self.memory), "closing all")
+        self.clear()
+
+    def put_back(self) -> None:
+        """Close the panel and the docks opened on demand, as after the first cycle, and open the others."""
+        from napari_tem_fft.widgets.docks.tem_fft import ON_DEMAND
+
+        if self.dock.panel.isChecked():
+            self.click(self.dock.panel)
+        kinds = tuple(ON_DEMAND.values())
+        for widget in [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, kinds)]:
+            self.close_dock(widget)
+        self.viewer.theme = "dark"
+        self.wait(1.5)
+        self.rest()
 
     def report(self, number: int, action: str) -> None:
         """Print what is wrong with what is shown."""
@@ -278,26 +294,33 @@ class User:
 
     def do_close_dock(self) -> None:
         """Close a dock by its title bar, and open the main one again if it was that."""
-        from qtpy.QtWidgets import QWidget
-
-        from napari_tem_fft.widgets.docks.dock import Dock, dock_of
+        from napari_tem_fft.widgets.docks.dock import Dock
 
         docks = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, Dock)]
         if not docks or self.random.random() < 0.5:
             return
-        widget = docks[int(self.random.integers(len(docks)))]
+        widget = docks.pop(int(self.random.integers(len(docks))))
+        docks.clear()  # they would keep one that is closed later
         if widget is self.dock:
             self.rest()
             if self.dock.panel.isChecked():
                 self.click(self.dock.panel)
-        self.closed.update((widget, *widget.findChildren(QWidget)))
-        dock_of(widget).title.close_button.click()
-        if widget is self.dock:
-            del self.dock
-        del widget, docks
+        self.close_dock(widget)
+        del widget
         self.wait(0.2)
         if not hasattr(self, "dock"):
             self.open_main_dock()
+
+    def close_dock(self, widget: object) -> None:
+        """Press the cross of a dock, and see whether anything of it stays alive."""
+        from qtpy.QtWidgets import QWidget
+
+        from napari_tem_fft.widgets.docks.dock import dock_of
+
+        self.closed.update((widget, *widget.findChildren(QWidget)))
+        dock_of(widget).title.close_button.click()
+        if widget is getattr(self, "dock", None):
+            del self.dock
 
     def do_open_docks(self) -> None:
         self.click(self.dock.on_demand[str(self.random.choice(list(self.dock.on_demand)))])

@@ -469,6 +469,26 @@ def test_the_window_shrinks_and_no_dock_nor_name_squeezes_the_images(hand, two):
     assert bottom.height() < 0.3 * window.height()
 
 
+def test_a_profile_docked_at_the_right_is_read_and_its_peaks_are_clicked(hand, two):
+    profile = hand.bring(ProfileDock)
+    window, dock = hand.viewer.window._qt_window, dock_of(profile)
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    plot = profile.plot
+    hand.until(lambda: plot.isVisible() and plot.height() > 150)
+    for state in two:
+        hand.choose_image(state.layer)
+        bottom, top = plot.axes.get_ylim()
+        drawn = np.concatenate([line.get_ydata() for line in plot.axes.lines])
+        assert np.ptp(drawn[np.isfinite(drawn)]) > 0.25 * (top - bottom)
+        peak = max(plot.view.peaks(), key=lambda each: each.significance)
+        x, y = plot.axes.transData.transform((peak.g, (bottom + top) / 2)) / plot.device_pixel_ratio
+        QTest.mouseClick(plot, LEFT, pos=QPoint(round(x), round(plot.height() - y)))
+        hand.until(lambda: hand.session.chosen is not None)
+        lengths = {spot.id: spot.length for spot in state.spots}
+        own = [lengths[spot] for spot in hand.session.chosen.spots]
+        assert own and all(abs(length - peak.g) < 3 * peak.width for length in own)
+
+
 def drag(widget, start, end):
     """Move the mouse over a widget with its left button down."""
     QTest.mousePress(widget, LEFT, pos=start)

@@ -13,6 +13,8 @@ from napari.layers import Layer
 from OpenGL.GL import glIsTexture
 from vispy.gloo.glir import GlirTexture
 
+from napari_tem_fft.core.fourier import stft
+from napari_tem_fft.core.profile import radial_profile
 from napari_tem_fft.core.progress import Step
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.canvas.panel import close_panel, open_panel
@@ -60,15 +62,20 @@ def test_threads_leave_nothing_of_freed_arrays():
     assert in_own_process("widgets.test_memory", "left_by_threads") < 20
 
 
-def test_closing_the_last_image_frees_its_analysis(viewer, dock, grain_file, run, qtbot):
+def test_closing_the_last_image_frees_its_analysis_and_the_tables_of_its_shape(
+    viewer, dock, grain_file, run, qtbot
+):
     viewer.add_layer(Layer.create(*read_layers(str(grain_file))[0]))
     power = ref(run(dock.session, dock.run.click).analysis.diffractogram.power)
+    assert radial_profile._rings.cache_info().currsize
     gc.disable()  # not by chance
     try:
         viewer.layers.clear()
         qtbot.waitUntil(lambda: power() is None)
     finally:
         gc.enable()
+    tables = radial_profile._rings.cache_info, stft.window_grid_of.cache_info
+    qtbot.waitUntil(lambda: not any(table().currsize for table in tables))
 
 
 @pytest.mark.skipif(

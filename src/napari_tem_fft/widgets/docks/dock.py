@@ -42,6 +42,8 @@ PLUGIN = "TEM FFT"
 LEAST = 50
 #: Share of the window's height for the docks at the bottom: at first, and the least and most of it later.
 FIRST, SHARES = 0.36, (0.25, 0.45)
+#: Share of the window's height for the first of them where it is moved into a column at a side.
+ASIDE = 0.42
 #: Pixels that legends above and below the images take; heights that differ by more were set by hand.
 AROUND, BY_HAND = 150, 4
 
@@ -134,7 +136,10 @@ class Balance(QObject):
         self._soon.timeout.connect(self._share_out)
         self._then = QTimer(self, singleShot=True, interval=0)
         self._then.timeout.connect(self._note)
+        self._aside = QTimer(self, singleShot=True, interval=0)
+        self._aside.timeout.connect(self._share_column)
         dock.window().installEventFilter(self)
+        dock.dockLocationChanged.connect(self._on_moved)
         self._soon.start()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -142,6 +147,16 @@ class Balance(QObject):
         if event is not None and event.type() == QEvent.Type.Resize:
             self._soon.start()
         return bool(super().eventFilter(watched, event))
+
+    def _on_moved(self, area: Qt.DockWidgetArea) -> None:
+        if area in (Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea):
+            self._aside.start()
+
+    def _share_column(self) -> None:
+        """Give the dock a good share of a column, of which Qt leaves it a strip below what stands there."""
+        main = self._dock.window()
+        if isinstance(main, QMainWindow) and not main.tabifiedDockWidgets(self._dock):
+            main.resizeDocks([self._dock], [int(ASIDE * main.height())], Qt.Orientation.Vertical)
 
     def _share_out(self) -> None:
         main, seen = self._dock.window(), self._seen()

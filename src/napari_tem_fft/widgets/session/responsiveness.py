@@ -8,8 +8,9 @@ from __future__ import annotations
 import ctypes
 import gc
 import platform
+import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import _lru_cache_wrapper, cache
 from threading import Thread
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import pint
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QObject, QTimer
+from qtpy.QtGui import QPixmapCache
 from qtpy.QtWidgets import QWidget
 
 #: Size in bytes from which an array is allocated separately, so that its memory is returned with it, and
@@ -25,6 +27,9 @@ from qtpy.QtWidgets import QWidget
 WHOLE = 2**20
 #: Numbers of glibc's `mallopt`: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+
+#: Where functions of an image's shape remember their last tables.
+SHAPED = tuple(f"napari_tem_fft.core.{room}" for room in ("fourier", "maps", "profile"))
 
 
 @cache
@@ -41,7 +46,16 @@ def give_back_early() -> None:
 
 
 def give_back() -> None:
-    """Collect garbage and return free memory to the system, which takes about a third of a second."""
+    """Collect garbage and return free memory to the system, which takes about a third of a second.
+
+    Tables that images of one shape share are forgotten too: 23 MB for two images of 1024 x 1024 pixels.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith(SHAPED):
+            for each in vars(module).values():
+                if isinstance(each, _lru_cache_wrapper):
+                    each.cache_clear()
+    QPixmapCache.clear()  # of up to 10 MB
     gc.collect()
     libc = _glibc()
     if libc is not None:
