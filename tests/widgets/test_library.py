@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtCore import QMimeData, QObject, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -18,6 +18,7 @@ from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.widgets.docks.library import STATE, LibraryDock, report_words
 from napari_tem_fft.widgets.forms import candidates as _candidates
 from napari_tem_fft.widgets.forms.candidates import CandidatesForm
+from napari_tem_fft.widgets.session.child_processes import LibraryWork
 from napari_tem_fft.widgets.session.runner import messages
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -192,8 +193,16 @@ def test_an_import_that_is_cancelled_leaves_the_library_as_it_was(shown, qtbot, 
     time.sleep(0.3)
     click(shown.cancel)
     qtbot.waitUntil(lambda: not shown.work.running, timeout=60_000)
-    assert shown.told.text() == "cancelled; the library is unchanged"
-    assert PhaseDatabase(file).key() == key
+    unchanged = PhaseDatabase(file).key() == key
+    assert unchanged == (shown.told.text() == "cancelled; the library is unchanged"), shown.told.text()
+
+
+def test_work_that_was_written_before_it_could_be_cancelled_says_what_it_wrote(qtbot):
+    work, ended = LibraryWork(parent := QObject()), []
+    work.ended.connect(ended.append)
+    work._command.told.emit({"report": {"added": 1}})
+    work._command.ended.emit("cancelled")
+    assert ended == [""] and parent is work.parent()
 
 
 def test_a_database_that_cannot_be_reached_is_told_and_nothing_is_asked_of_an_unknown_one(shown, qtbot, file):

@@ -151,7 +151,8 @@ class LibraryWork(QObject):
     reported(object)
         The counts of `ImportReport`, and the first refusals with their reasons.
     ended(str)
-        The work has ended: an error message, "cancelled" (the library is unchanged), or an empty string.
+        The work has ended: an error message, "cancelled" (the library is unchanged), or an empty string, also
+        where everything was written before it could be cancelled.
     """
 
     progressed = Signal(int)
@@ -162,7 +163,8 @@ class LibraryWork(QObject):
         super().__init__(parent)
         self._command = Command(self, "the import")
         self._command.told.connect(self._on_told)
-        self._command.ended.connect(self.ended)
+        self._command.ended.connect(self._on_ended)
+        self._written = False
         application = QCoreApplication.instance()
         for gone in (application and application.aboutToQuit, parent.destroyed):
             if gone is not None:
@@ -182,10 +184,11 @@ class LibraryWork(QObject):
         self._start(library, "fetch", f"--provider={provider}", f"--elements={elements}", f"--limit={limit}")
 
     def cancel(self) -> None:
-        """Cancel the work; the library is not changed."""
+        """Cancel the work; the library is not changed, unless all of it is written already."""
         self._command.cancel()
 
     def _start(self, library: Path, what: str, *words: str) -> None:
+        self._written = False
         said = ("--progress", "json", f"--library-file={library}")
         self._command.start((sys.executable, "-P", "-m", "napari_tem_fft", "phases", what, *said, *words))
 
@@ -193,7 +196,11 @@ class LibraryWork(QObject):
         if "done" in told:
             self.progressed.emit(int(told["done"]))
         if "report" in told:
+            self._written = True
             self.reported.emit(told["report"])
+
+    def _on_ended(self, trouble: str) -> None:
+        self.ended.emit("" if trouble == "cancelled" and self._written else trouble)
 
 
 def is_source(path: Path) -> bool:
