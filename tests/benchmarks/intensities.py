@@ -9,7 +9,7 @@ ones; and how often points are seen of which it says so many per cent.
 
 "names": images of three grains with one lens, 16 candidates, 0.5 % uncertainty of the scale. The simulation
 itself says which grains are separable: the probability of the truth, averaged over thickness, tilt and the
-one lens of the image, is more than 20 times that of any other candidate. Of these and of the others: grains
+one lens and the one scale of the image, is more than 20 times that of any other candidate. Of these and of the others: grains
 that are named (identified or likely), rightly and wrongly; grains with a single name, sets of one included;
 names and sets with the truth, sets without it; no name. Then the strict precision, and grains that are named
 though no phase of the image is among the candidates. The pairs whose
@@ -26,10 +26,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from bloch_waves import Lens, contrast, drawn_thickness, drawn_tilt, ensemble, exit_waves, pattern_of
+from bloch_waves import drawn_thickness, drawn_tilt, ensemble, pattern_of
 from matching_bench import NAMED
 from scipy.special import log_ndtr, logsumexp
 
+from napari_tem_fft.core.crystal.bloch_waves import Lens, exit_waves, log_powers
 from napari_tem_fft.core.crystal.phase import Phase
 from napari_tem_fft.core.crystal.phase_selection import find_phase, usual_phases
 from napari_tem_fft.core.crystal.structure import LatticePlanes
@@ -40,8 +41,7 @@ from napari_tem_fft.core.matching.evidence import (
     LEAST_POWER,
     POWER_SCATTER,
     POWER_SLOPE,
-    _log_density,
-    _spurious,
+    evidence_of_place,
 )
 from napari_tem_fft.core.matching.geometry import GeometryPrior
 from napari_tem_fft.core.matching.joint_posterior import combine
@@ -68,6 +68,8 @@ STRAIN, SPURIOUS, UNCERTAINTY = 0.002, 0.2, 0.005
 #: of ln power. With 16, 4, 6 and 0.6 it was wrong in 3 to 6 % of the grains that it called separable, and its
 #: ln probability of the truth was -.36 a grain (-.25 with these; twice the tilts and thicknesses: -.24).
 LENSES, TILTS, THICKNESSES, TOLERANCE = 128, 6, 12, 0.8
+#: The scales that it averages over, ln.
+SCALES = UNCERTAINTY * np.linspace(-3, 3, 13)
 #: Ratio of probabilities that separates.
 SEPARABLE = 20.0
 PARAMS = MatchParams(stretch=0.5)
@@ -119,7 +121,7 @@ class Crystals:
         """A crystal of random thickness and tilt through a lens."""
         pattern, rng = self.pattern(zone), self.rng
         waves = exit_waves(pattern, lens.voltage, drawn_tilt(rng), drawn_thickness(rng, 1))
-        power = np.abs(contrast(pattern, waves, lens)[0]) ** 2
+        power = np.exp(log_powers(pattern, waves, lens)[0])
         g = np.linalg.norm(pattern.points @ self.index.zone_basis[zone], axis=1)
         shown = (g > BAND[0]) & (g < BAND[1])
         strongest = np.exp(rng.uniform(*np.log(STRONGEST)))
@@ -278,33 +280,37 @@ def _polar(length: np.ndarray, angle: np.ndarray) -> np.ndarray:
 def by_simulation(crystals: Crystals, grains: Sequence[TrueGrain]) -> np.ndarray:
     """Probability of each phase for each grain, by simulated patterns, shape (grains, phases).
 
-    The grains share the lens, and an image holds few phases, as the matcher believes too.
+    The grains share the lens and the scale, and an image holds few phases, as the matcher believes too.
     """
-    of_lens = np.array([_of_lens(crystals, grain) for grain in grains])  # grains, phases, lenses
-    phases, lenses = of_lens.shape[1:]
-    level = np.maximum(of_lens, of_lens.max(axis=(1, 2), keepdims=True) - 600).transpose(2, 0, 1)
+    of_grain = np.array([_of_grain(crystals, grain) for grain in grains])
+    total = of_grain.reshape(*of_grain.shape[:2], -1)  # scales and lenses
+    level = np.maximum(total, total.max(axis=(1, 2), keepdims=True) - 600).transpose(2, 0, 1)
     nothing = np.full((len(grains), 2), level.min() - 100)
+    phases = total.shape[1]
     prior = np.append(np.full(phases, (1 - 1e-9) / phases), [5e-10, 5e-10])
-    return combine(level, nothing, prior, np.zeros(lenses)).phase[:, :phases]
+    weight = np.repeat(-0.5 * (SCALES / UNCERTAINTY) ** 2, of_grain.shape[3])
+    return combine(level, nothing, prior, weight).phase[:, :phases]
 
 
-def _of_lens(crystals: Crystals, true: TrueGrain) -> np.ndarray:
-    """ln evidence of each phase through each lens, shape (phases, lenses)."""
+def _of_grain(crystals: Crystals, true: TrueGrain) -> np.ndarray:
+    """ln evidence of each phase at each scale through each lens, shape (phases, scales, lenses)."""
     prior = GeometryPrior(ScalePrior(0.0, UNCERTAINTY), 0.005)
     observed = replace(observe([true.grain], true.spots, PARAMS, BAND), distortion=prior.distortion)
     index: PhaseIndex = crystals.index
     found = weigh_grains(observed, index, len(crystals.phases), prior.scale, crystals.cache)
     h = found.hypotheses
-    placed = _log_density(h, observed) - np.log(_spurious(observed)[h.grain])
-    by_place = np.where(h.near, placed, 0.0).sum(axis=1) + crystals.expected.log_prior[h.zone] + h.log_volume
-    merit = h.likelihoods(by_place).marginal(prior.mean, prior.precision)
-    total = np.full((len(crystals.phases), len(crystals.lenses)), -np.inf)
+    by_place = evidence_of_place(h, observed, crystals.expected)
+    likelihoods = h.likelihoods(by_place)
+    merit = likelihoods.marginal(prior.mean, prior.precision)
+    known = [GeometryPrior(ScalePrior(float(scale), 1e-4), 0.005) for scale in SCALES]
+    at_scale = np.array([likelihoods.marginal(one.mean, one.precision) for one in known])
+    total = np.full((len(crystals.phases), len(SCALES), len(crystals.lenses)), -np.inf)
     for phase in range(len(crystals.phases)):
         mine = np.flatnonzero(index.zone_phase[h.zone] == phase)
         for row in mine[np.argsort(-merit[mine])][:6]:
             if merit[row] > merit.max() - 10:
                 intensity = _intensity(crystals, int(h.zone[row]), h.position[row], h.near[row], observed)
-                total[phase] = np.logaddexp(total[phase], merit[row] + intensity)
+                total[phase] = np.logaddexp(total[phase], at_scale[:, row, None] + intensity)
     return total
 
 

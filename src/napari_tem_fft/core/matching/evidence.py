@@ -185,6 +185,16 @@ def quick_merit(
     return merit
 
 
+def evidence_of_place(
+    hypotheses: Hypotheses, observed: Observed, before: Expected
+) -> NDArray[np.float64]:
+    """Compute the ln evidence of each hypothesis by the positions of the spots alone, shape (n,)."""
+    odds = np.exp(_log_density(hypotheses, observed)) / _spurious(observed)[hypotheses.grain]
+    seen = np.log1p(np.where(hypotheses.near, odds, 0.0)) * observed.weight[hypotheses.grain]
+    total: NDArray[np.float64] = seen.sum(axis=1) + before.log_prior[hypotheses.zone] + hypotheses.log_volume
+    return total
+
+
 def near_best(
     merit: NDArray[np.float64],
     grain: NDArray[np.intp],

@@ -13,7 +13,7 @@ from ..crystal.phase import Miller, Phase
 from ..grains.grain import Grain
 from ..grains.plane_cell import MOST_INDEX, PlaneCell, plane_cells, reduce_bases, sublattices
 from ..spots.spot import Spot
-from .pair_index import PhaseIndex, build_index, index_key, join_indices
+from .pair_index import PhaseIndex, build_index, join_indices
 from .params import MatchParams
 from .result import GrainMatch
 
@@ -265,7 +265,7 @@ def library_candidates(
     kin = _kin_of(library, stands, place)
     alone = [replace(phase, kin=kin[phase.id]) if phase.id in kin else phase for phase in alone]
     candidates = (*phases, *alone)
-    joined = _joined_index(index, len(table), len(alone), added, index_key((*candidates, *others)))
+    joined = _joined_index(index, len(table), len(alone), added, (*candidates, *others))
     stand = np.unique(library.references)
     pool = len(table) + int((stand < len(library)).sum())
     search = LibrarySearch(
@@ -301,7 +301,11 @@ def _kin_of(
 
 
 def _joined_index(
-    index: PhaseIndex, table: int, alone: int, added: Sequence[tuple[int, int, Phase]], key: str
+    index: PhaseIndex,
+    table: int,
+    alone: int,
+    added: Sequence[tuple[int, int, Phase]],
+    phases: Sequence[Phase],
 ) -> PhaseIndex:
     """Add phases behind the candidates of the table to the index, and references to the candidates."""
     behind = index.zone_phase >= table
@@ -312,7 +316,7 @@ def _joined_index(
     if len(added):
         own = new.zone_phase
         new = replace(new, zone_phase=number[own], zone_variant=variant[own])
-    return join_indices((moved, new), key)
+    return join_indices((moved, new), phases)
 
 
 def _distinct(library: PhaseLibrary, reference: NDArray[np.float64], fitting: Sequence[int]) -> list[int]:

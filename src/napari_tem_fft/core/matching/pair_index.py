@@ -64,6 +64,8 @@ class PhaseIndex:
         Coordinates of the two reflections in the basis of the zone.
     key : str
         `index_key` of the phases.
+    phases : tuple of Phase
+        Those to which `zone_phase` refers.
     """
 
     plane_code: NDArray[np.int64]
@@ -86,15 +88,22 @@ class PhaseIndex:
     pair_zone: NDArray[np.int32]
     pair_positions: NDArray[np.int16]
     key: str
+    phases: tuple[Phase, ...]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name, for storing."""
         return {name: getattr(self, name) for name in _EMPTY}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], key: str) -> PhaseIndex:
-        """Build the index from `arrays`."""
-        return cls(**{name: arrays[name] for name in _EMPTY}, key=key)
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], key: str, phases: Sequence[Phase]
+    ) -> PhaseIndex:
+        """Build the index of phases from `arrays`."""
+        return cls(**{name: arrays[name] for name in _EMPTY}, key=key, phases=tuple(phases))
+
+    def planes(self, zone: int) -> LatticePlanes | ListedPlanes | None:
+        """Return the lattice planes of the phase, or of its reference, to which a zone belongs."""
+        return planes_of(self.phases[self.zone_phase[zone]].variants[self.zone_variant[zone]])
 
     def relative_f(self, zone: NDArray[np.int32], position: NDArray[np.int64]) -> NDArray[np.float32]:
         """Relative |F| of points of the zones' lattices; 0 where forbidden.
@@ -142,23 +151,25 @@ def build_index(phases: Sequence[Phase]) -> PhaseIndex:
             block["zone_variant"] = np.full(zones, variant, np.int16)
             block["zone_flat"] = block["zone_flat"] & phases[number].is_layered
             blocks.append(block)
-    return _joined(blocks, [1] * len(blocks), index_key(phases))
+    return _joined(blocks, [1] * len(blocks), phases)
 
 
-def join_indices(parts: Sequence[PhaseIndex], key: str) -> PhaseIndex:
+def join_indices(parts: Sequence[PhaseIndex], phases: Sequence[Phase]) -> PhaseIndex:
     """Join several indices; the numbers of their phases and variants are kept.
 
     Parameters
     ----------
     parts : sequence of PhaseIndex
-    key : str
-        `index_key` of the phases to which the numbers refer.
+    phases : sequence of Phase
+        Those to which the numbers refer.
     """
     lattices = [int(part.zone_lattice.max(initial=-1)) + 1 for part in parts]
-    return _joined([part.arrays() for part in parts], lattices, key)
+    return _joined([part.arrays() for part in parts], lattices, phases)
 
 
-def _joined(blocks: Sequence[Mapping[str, NDArray[Any]]], lattices: Sequence[int], key: str) -> PhaseIndex:
+def _joined(
+    blocks: Sequence[Mapping[str, NDArray[Any]]], lattices: Sequence[int], phases: Sequence[Phase]
+) -> PhaseIndex:
     """Join the sorted blocks of lattices."""
     zones = np.cumsum([0, *(len(block["zone_uvw"]) for block in blocks)])
     first_lattice = np.cumsum([0, *lattices])
@@ -177,7 +188,7 @@ def _joined(blocks: Sequence[Mapping[str, NDArray[Any]]], lattices: Sequence[int
     for part, by in (("plane_", "plane_code"), ("pair_", "pair_ratio")):
         order = np.argsort(joined[by], kind="stable")
         joined |= {name: array[order] for name, array in joined.items() if name.startswith(part)}
-    return PhaseIndex.from_arrays(joined, key)
+    return PhaseIndex.from_arrays(joined, index_key(phases), phases)
 
 
 _EMPTY: dict[str, NDArray[Any]] = {

@@ -16,8 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal.phase import Phase
-from .evidence import Evidence, Expected, expected_patterns, near_best, quick_merit, weigh
-from .geometry import ScalePrior
+from ..crystal.structure import LatticePlanes
+from .brightness import ZonePowers, with_brightness, zone_powers
+from .evidence import (
+    Evidence,
+    Expected,
+    evidence_of_place,
+    expected_patterns,
+    near_best,
+    quick_merit,
+    weigh,
+)
+from .geometry import SCAN, GeometryPrior, ScalePrior
 from .null_models import unlisted_evidence
 from .observations import Observed
 from .pair_index import PhaseIndex, build_index, index_key
@@ -25,6 +35,8 @@ from .placement import Hypotheses, propose
 
 #: Number of most recently used grains and indices that are kept.
 MOST_GRAINS, MOST_INDICES = 256, 4
+#: Number of most recently used zones whose powers are kept, some 20 kB each.
+MOST_ZONES = 500
 #: Grains with fewer spots are processed separately if that saves this many empty elements of the arrays.
 WORTH_A_GROUP = 30
 #: Key of the index, number of its candidates, and a hash of everything else that the evidence depends on.
@@ -80,6 +92,7 @@ class EvidenceCache:
     def __init__(self, *indices: PhaseIndex) -> None:
         self._indices = OrderedDict((index.key, index) for index in indices)
         self._expected: dict[tuple[str, tuple[float, float]], Expected] = {}
+        self._powers: OrderedDict[tuple[str, bytes], ZonePowers] = OrderedDict()
         self._grains: OrderedDict[Key, Weighed] = OrderedDict()
         self._lock = RLock()  # an abandoned edit can still be running when the next one begins
 
@@ -90,6 +103,7 @@ class EvidenceCache:
         """
         other = EvidenceCache()
         other._indices, other._expected, other._lock = self._indices, self._expected, self._lock
+        other._powers = self._powers
         return other
 
     def take(self, index: PhaseIndex) -> None:
@@ -117,6 +131,27 @@ class EvidenceCache:
                     self._expected.pop(next(iter(self._expected)))
                 self._expected[index.key, band] = expected_patterns(index, band)
             return self._expected[index.key, band]
+
+    def powers(self, index: PhaseIndex, zone: int) -> ZonePowers:
+        """Return the powers of the reflections of a zone; computed if they are not stored.
+
+        Raises
+        ------
+        ValueError
+            If the structure of the phase is not known.
+        """
+        planes = index.planes(zone)
+        if not isinstance(planes, LatticePlanes):
+            raise ValueError(f"the structure of phase {index.zone_phase[zone]} of the index is not known")
+        key = planes.key, index.zone_hkl[zone].tobytes()
+        with self._lock:
+            if key not in self._powers:
+                hkl = index.zone_hkl[zone].astype(np.int64)
+                self._powers[key] = zone_powers(planes.structure, hkl, index.zone_basis[zone])
+            self._powers.move_to_end(key)
+            while len(self._powers) > MOST_ZONES:
+                self._powers.popitem(last=False)
+            return self._powers[key]
 
     def recall(self, keys: Sequence[Key]) -> dict[Key, Weighed]:
         """Return the stored evidence of some grains."""
@@ -151,13 +186,12 @@ def weigh_grains(
         Evidence that it contains is not computed again.
     """
     keys = [(index.key, candidates, _key(observed, row, scale)) for row in range(len(observed.valid))]
-    before = cache.expected(index, observed.band)
     if not keys:
-        return _weigh(observed, index, candidates, scale, before)
+        return _weigh(observed, index, candidates, scale, cache)
     known = cache.recall(keys)
     new = [row for row, key in enumerate(keys) if key not in known]
     for group in _groups_of_like_width(new, observed.places):
-        weighed = _weigh(observed.rows(group).narrow(), index, candidates, scale, before)
+        weighed = _weigh(observed.rows(group).narrow(), index, candidates, scale, cache)
         known |= zip([keys[row] for row in group], _split(weighed), strict=True)
     cache.keep(known)
     return _join_grains([known[key] for key in keys], observed.valid.shape[1])
@@ -184,18 +218,33 @@ def _groups_of_like_width(rows: list[int], places: NDArray[np.int64]) -> list[li
 
 
 def _weigh(
-    observed: Observed, index: PhaseIndex, candidates: int, scale: ScalePrior, before: Expected
+    observed: Observed, index: PhaseIndex, candidates: int, scale: ScalePrior, cache: EvidenceCache
 ) -> Weighed:
     """Compute the placements worth considering among the candidates or among all phases."""
+    before = cache.expected(index, observed.band)
     hypotheses = propose(observed, index, scale.middle, scale.error)
     merit, grains = quick_merit(hypotheses, observed, before, scale), len(observed.valid)
     of_first = index.zone_phase[hypotheses.zone] < candidates
     worth = near_best(merit, hypotheses.grain, grains)
     worth |= near_best(merit, hypotheses.grain, grains, of_first)
     hypotheses = hypotheses.rows(worth)
-    return Weighed(
-        hypotheses, weigh(hypotheses, observed, index, before), merit[worth], unlisted_evidence(observed)
-    )
+    evidence, unlisted = weigh(hypotheses, observed, index, before), unlisted_evidence(observed)
+    if observed.distortion < SCAN:  # the contrast of scanned images is of another kind
+        prior = GeometryPrior(scale, observed.distortion)
+        fit = hypotheses.likelihoods(evidence.log_evidence).marginal(prior.mean, prior.precision)
+        bright = with_brightness(
+            hypotheses,
+            evidence.log_evidence,
+            fit,
+            evidence_of_place(hypotheses, observed, before),
+            observed,
+            index,
+            candidates,
+            lambda zone: cache.powers(index, zone),
+            unlisted,
+        )
+        evidence = replace(evidence, log_evidence=bright)
+    return Weighed(hypotheses, evidence, merit[worth], unlisted)
 
 
 def _split(whole: Weighed) -> Iterator[Weighed]:

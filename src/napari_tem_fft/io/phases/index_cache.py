@@ -49,17 +49,17 @@ def prepare_index(phases: Sequence[Phase], folder: Path | None = None) -> PhaseI
     """
     key = index_key(phases)
     path = (folder or cache_folder()) / f"{key[:40]}.npz"
-    index = _read(path, key)
+    index = _read(path, key, phases)
     if index is None:
         index = build_index(phases)
         _write(path, index)
     return index
 
 
-def _read(path: Path, key: str) -> PhaseIndex | None:
+def _read(path: Path, key: str, phases: Sequence[Phase]) -> PhaseIndex | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            index = PhaseIndex.from_arrays(stored, key)
+            index = PhaseIndex.from_arrays(stored, key, phases)
         os.utime(path)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

@@ -1,0 +1,160 @@
+"""Diffractograms of perfect crystals by Bloch waves: thickness, small tilts and the transfer of the lens.
+
+The image is formed by interference of all pairs of beams (transmission cross-coefficients: focal spread and
+convergence), so that non-linear contrast and double diffraction are in it. See Kirkland, Advanced Computing in
+Electron Microscopy (2020), chapters 3 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .phase import reciprocal_basis
+from .structure import Structure
+
+#: Largest |g| of a reflection of the image, 1/nm.
+REACH = 1 / 0.115
+#: Mean temperature factor B, nm^2, and absorption as a share of the potential.
+DEBYE_WALLER, ABSORPTION = 0.006, 0.07
+#: Powers below this are as good as none.
+LEAST_POWER = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """Voltage (kV), Cs, defocus and focal spread (nm; positive defocus is underfocus), convergence (rad)."""
+
+    voltage: float
+    cs: float
+    defocus: float
+    spread: float
+    convergence: float
+
+    @property
+    def wavelength(self) -> float:
+        """Of the electrons, nm.
+
+        >>> round(Lens(200.0, 0.0, 0.0, 0.0, 0.0).wavelength, 5)
+        0.00251
+        """
+        energy = self.voltage * 1e3
+        return 1.22643 / float(np.sqrt(energy * (1 + 0.978476e-6 * energy)))
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Lens:
+        """A microscope with or without a corrector, near Scherzer's focus or up to three times as far."""
+        voltage = float(rng.choice([200.0, 300.0]))
+        wavelength = cls(voltage, 0, 0, 0, 0).wavelength
+        corrected = rng.random() < 0.5
+        cs = float(rng.uniform(0.002, 0.02) if corrected else rng.uniform(0.5, 1.2)) * 1e6
+        focus = float(rng.uniform(-1, 3) if corrected else rng.uniform(0.5, 3)) * np.sqrt(cs * wavelength)
+        spread = float(rng.uniform(2, 4) if corrected else rng.uniform(3, 6))
+        return cls(voltage, cs, float(focus), spread, float(rng.uniform(1e-4, 4e-4)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeamPattern:
+    """The beams of a zone axis, and the reflections of the image that pairs of them make.
+
+    Attributes
+    ----------
+    g : ndarray, shape (beams, 2), 1/nm
+        The beam of the middle first.
+    potential : ndarray of complex, shape (beams, beams), 1/nm^2
+        U of the difference of two beams, not relativistic.
+    points : ndarray of int, shape (points, 2)
+        Reflections of the image on the pattern's basis, one of each pair.
+    pairs : tuple of ndarray
+        First and second beam, and the point that each pair makes, sorted by point.
+    """
+
+    g: NDArray[np.float64]
+    potential: NDArray[np.complex128]
+    points: NDArray[np.int64]
+    pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+
+
+def beam_pattern(
+    structure: Structure, basis_hkl: NDArray[np.int64], basis: NDArray[np.float64], beams: int
+) -> BeamPattern:
+    """The pattern whose reflections are whole-number sums of two.
+
+    Parameters
+    ----------
+    structure : Structure
+    basis_hkl : ndarray of int, shape (2, 3)
+    basis : ndarray, shape (2, 2), 1/nm
+    beams : int
+        Those of smallest |g|.
+    """
+    reach = int(np.ceil(3 * REACH / np.sqrt(np.linalg.eigvalsh(basis @ basis.T)[0])))
+    grid = np.stack(np.meshgrid(*2 * [np.arange(-reach, reach + 1)], indexing="ij"), -1).reshape(-1, 2)
+    length = np.linalg.norm(grid @ basis, axis=1)
+    position = grid[np.argsort(length, kind="stable")[:beams]]
+    apart = (position[:, None] - position[None]).reshape(-1, 2)
+    one_number = np.array([4 * reach + 3, 1])  # of the two of a difference, which are below half of the first
+    code, inverse = np.unique(apart @ one_number, return_inverse=True)
+    row = np.rint(code / one_number[0]).astype(np.int64)
+    distinct = np.stack([row, code - row * one_number[0]], axis=1)
+    u = potentials(structure, distinct @ basis_hkl)[inverse].reshape(2 * [len(position)])
+    upper = (grid[:, 0] > 0) | ((grid[:, 0] == 0) & (grid[:, 1] > 0))
+    points = grid[upper & (length < REACH)]
+    place = np.searchsorted(code, points @ one_number)
+    is_made = code[np.minimum(place, len(code) - 1)] == points @ one_number
+    number = np.full(len(code), -1)
+    number[place[is_made]] = np.flatnonzero(is_made)
+    made = number[inverse]
+    order = np.argsort(made, kind="stable")[(made < 0).sum() :]
+    first, second = np.divmod(order, len(position))
+    return BeamPattern(position @ basis, u, points, (first, second, made[order]))
+
+
+def potentials(structure: Structure, hkl: NDArray[np.int64]) -> NDArray[np.complex128]:
+    """U of reflections, 1/nm^2, without the relativistic factor."""
+    s2 = (np.linalg.norm(hkl @ reciprocal_basis(structure.cell), axis=1) / 20.0) ** 2
+    a, b = structure.factors[:, 0, :, None], structure.factors[:, 1, :, None]
+    factor = (a * np.exp(-b * s2)).sum(axis=1)[structure.element] * structure.occupancy[:, None]
+    total = (factor * np.exp(2j * np.pi * (structure.sites @ hkl.T))).sum(axis=0)
+    volume = 1e3 / abs(np.linalg.det(reciprocal_basis(structure.cell)))  # Angstrom^3
+    u: NDArray[np.complex128] = 100 * total * np.exp(-100 * DEBYE_WALLER * s2) / (np.pi * volume)
+    return u
+
+
+def exit_waves(
+    pattern: BeamPattern, voltage: float, tilt: Sequence[float], thickness: NDArray[np.float64]
+) -> NDArray[np.complex128]:
+    """Amplitudes of the beams below crystals, shape (thicknesses, beams); tilt in rad, thickness in nm."""
+    u = (1 + voltage / 511.0) * pattern.potential
+    k = 1 / Lens(voltage, 0, 0, 0, 0).wavelength
+    matrix = u.copy()
+    g2 = (pattern.g**2).sum(axis=1)
+    np.fill_diagonal(matrix, -2 * k * (pattern.g @ np.array(tilt)) - g2)
+    value, vector = np.linalg.eigh(matrix)
+    absorbed = ABSORPTION * (vector.conj() * (u @ vector)).sum(axis=0).real
+    gamma = (value + 1j * absorbed) / (2 * k)
+    moved = np.exp(2j * np.pi * gamma * thickness[:, None]) * vector[0].conj()
+    waves: NDArray[np.complex128] = moved @ vector.T
+    return waves
+
+
+def log_powers(pattern: BeamPattern, waves: NDArray[np.complexfloating[Any]], lens: Lens) -> NDArray[Any]:
+    """ln of the power of the image's reflections relative to its mean, shape (..., points)."""
+    first, second, point = pattern.pairs
+    wavelength, g2 = lens.wavelength, (pattern.g**2).sum(axis=1)
+    chi = np.pi * wavelength * (0.5 * lens.cs * wavelength**2 * g2**2 - lens.defocus * g2)
+    slope = (lens.cs * wavelength**2 * g2 - lens.defocus)[:, None] * pattern.g
+    temporal = 0.5 * (np.pi * wavelength * lens.spread * (g2[first] - g2[second])) ** 2
+    spatial = (np.pi * lens.convergence) ** 2 * ((slope[first] - slope[second]) ** 2).sum(axis=1)
+    through = waves * np.exp(-1j * chi).astype(waves.dtype)
+    pairs = through[..., first] * through[..., second].conj()
+    pairs *= np.exp(-temporal - spatial).astype(pairs.real.dtype)
+    starts = np.searchsorted(point, np.arange(len(pattern.points)))
+    sums = np.add.reduceat(np.concatenate([pairs, np.zeros_like(pairs[..., :1])], -1), starts, axis=-1)
+    sums[..., np.diff(np.append(starts, len(point))) == 0] = 0
+    power = np.abs(sums / (np.abs(waves) ** 2).sum(axis=-1, keepdims=True)) ** 2
+    return np.log(np.maximum(power, LEAST_POWER))
