@@ -1,4 +1,4 @@
-"""What patterns of the benchmarks are drawn from: lenses, thicknesses and tilts of crystals as one images them.
+"""Crystals of the benchmarks as one images them: thicknesses, tilts, and patterns through lenses.
 
 The physics is that of `napari_tem_fft.core.crystal.bloch_waves`, with more beams than the matcher takes.
 """

@@ -9,12 +9,11 @@ ones; and how often points are seen of which it says so many per cent.
 
 "names": images of three grains with one lens, 16 candidates, 0.5 % uncertainty of the scale. The simulation
 itself says which grains are separable: the probability of the truth, averaged over thickness, tilt and the
-one lens and the one scale of the image, is more than 20 times that of any other candidate. Of these and of the others: grains
-that are named (identified or likely), rightly and wrongly; grains with a single name, sets of one included;
-names and sets with the truth, sets without it; no name. Then the strict precision, and grains that are named
-though no phase of the image is among the candidates. The pairs whose
-positions are 0.3 to 0.4 % apart have rows of their own, the last of images of eight grains: one lens acts on
-all of them.
+one lens and the one scale of the image, is more than 20 times that of any other candidate. Of these and of
+the others: grains that are named (identified or likely), rightly and wrongly; grains with a single name, sets
+of one included; names and sets with the truth, sets without it; no name. Then the strict precision, and
+grains that are named though no phase of the image is among the candidates. The pairs whose positions are 0.3
+to 0.4 % apart have rows of their own, the last of images of eight grains: one lens acts on all of them.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from napari_tem_fft.core.matching.evidence import (
     LEAST_POWER,
     POWER_SCATTER,
     POWER_SLOPE,
-    evidence_of_place,
+    evidence_of_position,
 )
 from napari_tem_fft.core.matching.geometry import GeometryPrior
 from napari_tem_fft.core.matching.joint_posterior import combine
@@ -299,7 +298,7 @@ def _of_grain(crystals: Crystals, true: TrueGrain) -> np.ndarray:
     index: PhaseIndex = crystals.index
     found = weigh_grains(observed, index, len(crystals.phases), prior.scale, crystals.cache)
     h = found.hypotheses
-    by_place = evidence_of_place(h, observed, crystals.expected)
+    by_place = evidence_of_position(h, observed, crystals.expected)
     likelihoods = h.likelihoods(by_place)
     merit = likelihoods.marginal(prior.mean, prior.precision)
     known = [GeometryPrior(ScalePrior(float(scale), 1e-4), 0.005) for scale in SCALES]

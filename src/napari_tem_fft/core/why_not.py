@@ -117,6 +117,7 @@ def _ask(analysis: Analysis, phase: Phase, match: GrainMatch, cache: EvidenceCac
     choice = _choice_reasons(analysis, phase, match)
     own = replace(grain, spots=ids)
     observed = observe([own], spots, analysis.params.matching, _band(analysis))
+    observed = replace(observed, brightness=analysis.candidates_stated)
     if phase.d_only or not observed.two_directions()[0]:
         return WhyNot(match.grain, phase.id, None, 0.0, False, (*choice, *_by_d(analysis, phase, spots)))
     rivals = [c.phase for c in match.candidates if c.phase != phase.id]

@@ -1,8 +1,8 @@
 """Diffractograms of perfect crystals by Bloch waves: thickness, small tilts and the transfer of the lens.
 
 The image is formed by interference of all pairs of beams (transmission cross-coefficients: focal spread and
-convergence), so that non-linear contrast and double diffraction are in it. See Kirkland, Advanced Computing in
-Electron Microscopy (2020), chapters 3 and 6.
+convergence), so that non-linear contrast and double diffraction are in it. See Kirkland, Advanced Computing
+in Electron Microscopy (2020), chapters 3 and 6.
 """
 
 from __future__ import annotations
@@ -157,4 +157,5 @@ def log_powers(pattern: BeamPattern, waves: NDArray[np.complexfloating[Any]], le
     sums = np.add.reduceat(np.concatenate([pairs, np.zeros_like(pairs[..., :1])], -1), starts, axis=-1)
     sums[..., np.diff(np.append(starts, len(point))) == 0] = 0
     power = np.abs(sums / (np.abs(waves) ** 2).sum(axis=-1, keepdims=True)) ** 2
-    return np.log(np.maximum(power, LEAST_POWER))
+    result: NDArray[Any] = np.log(np.maximum(power, LEAST_POWER))
+    return result

@@ -1,10 +1,10 @@
 """The brightness of a grain's spots as evidence between phases whose lattices fit it equally well.
 
-|F| is a poor measure of the brightness of a reflection in a high-resolution image: the thickness, the tilt and the
-lens change it by more. If several phases fit the positions of a grain's spots, their diffractograms are therefore
-computed by Bloch waves for many thicknesses, small tilts and lenses. The likelihood of the observed and of the
-missing reflections, averaged over these, distributes the probability among the phases. The probability of an
-unlisted lattice does not change.
+|F| is a poor measure of the brightness of a reflection in a high-resolution image: the thickness, the tilt
+and the lens change it by more. If several phases fit the positions of a grain's spots, their diffractograms
+are therefore computed by Bloch waves for many thicknesses, small tilts and lenses. The likelihood of the
+observed and of the missing reflections, averaged over these, distributes the probability among the phases.
+The probability of an unlisted lattice does not change.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ BEAMS, BEAMS_REACH = (45, 121), 6.5
 LENSES, TILTS, THICKNESSES = 24, 3, 5
 #: Thinnest and thickest crystal, nm, and the standard deviation of the tilt in each direction, rad.
 THICKNESS, TILT = (2.0, 30.0), 0.005
-#: Uncertainty of ln power beyond these, one standard deviation. With 0.6, more of the grains whose phases cannot
-#: be distinguished are named wrongly; with 1.2, a tenth fewer of the others are named.
+#: Uncertainty of ln power beyond these, one standard deviation. With 0.6, more of the grains whose phases
+#: cannot be distinguished are named wrongly; with 1.2, a tenth fewer of the others are named.
 TOLERANCE = 0.8
-#: Probability that the brightness of a spot, or its absence, has another cause. Halving or doubling it changes
-#: less than 2 % of the names.
+#: Probability that the brightness of a spot, or its absence, has another cause. Halving or doubling it
+#: changes less than 2 % of the names.
 UNKNOWN_REASON = 0.03
 #: Range of ln power of spots that have another cause.
 ANY_POWER = 5.0
-#: Probability that the computed patterns do not apply to the image, so that only |F| counts, as in `evidence`.
+#: Probability that the computed patterns do not apply to the image, so that only |F| counts, as in
+#: `evidence`.
 ANOTHER_IMAGE = 0.03
-#: Correlation of this evidence between grains of one image, which have the lens in common. With 0, a tenth more
-#: of the grains whose phases cannot be distinguished are named; with 0.3, 4 % fewer of the others.
+#: Correlation of this evidence between grains of one image, which have the lens in common. With 0, a tenth
+#: more of the grains whose phases cannot be distinguished are named; with 0.3, 4 % fewer of the others.
 OF_THE_LENS = 0.1
-#: Compared are the placements whose ln evidence is within this of the best one, of at most this many phases, and
-#: at most this many of each phase.
+#: Compared are the placements whose ln evidence is within this of the best one, of at most this many phases,
+#: and at most this many of each phase.
 CONTENDS, MOST_PHASES, MOST_PLACEMENTS = 5.0, 5, 2
-#: If the ln evidence of an unlisted lattice exceeds that of the best placement by this, no phase is named anyway.
+#: If the ln evidence of an unlisted lattice exceeds that of the best placement by this, no phase is named
+#: anyway.
 HOPELESS = 4.0
 #: The logistic function with this slope is nearly the cumulative normal distribution.
 _LIKE_NORMAL = 1.702
@@ -62,7 +64,8 @@ class ZonePowers:
     Attributes
     ----------
     code : ndarray of int, shape (points,)
-        Coordinates of each reflection in the basis of the zone as one number, sorted; one of each pair +g, -g.
+        Coordinates of each reflection in the basis of the zone as one number, sorted; one of each pair +g,
+        -g.
     g : ndarray, shape (points,), 1/nm
     log_power : ndarray of float32, shape (members, points)
         ln of the power, relative to that of the image's mean, for each lens, tilt and thickness.
@@ -73,9 +76,7 @@ class ZonePowers:
     log_power: NDArray[np.float32]
 
 
-def zone_powers(
-    structure: Structure, basis_hkl: NDArray[np.int64], basis: NDArray[np.float64]
-) -> ZonePowers:
+def zone_powers(structure: Structure, basis_hkl: NDArray[np.int64], basis: NDArray[np.float64]) -> ZonePowers:
     """Compute the powers of a zone's reflections for all lenses, tilts and thicknesses.
 
     Parameters
@@ -114,54 +115,68 @@ def _tilts() -> tuple[tuple[float, float], ...]:
     return tuple(zip((radius * np.cos(turn)).tolist(), (radius * np.sin(turn)).tolist(), strict=True))
 
 
-def with_brightness(
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """ln evidence of hypotheses without their brightness.
+
+    Attributes
+    ----------
+    best, average, position : ndarray, shape (n,)
+        At the best scale and stretch; averaged over the prior of these; by the positions of the spots alone,
+        at the best scale and stretch.
+    unlisted : ndarray, shape (grains,)
+        Of an unlisted lattice.
+    """
+
+    best: NDArray[np.float64]
+    average: NDArray[np.float64]
+    position: NDArray[np.float64]
+    unlisted: NDArray[np.float64]
+
+
+def evidence_of_brightness(
     hypotheses: Hypotheses,
-    log_evidence: NDArray[np.float64],
-    fit: NDArray[np.float64],
-    by_place: NDArray[np.float64],
+    levels: Levels,
     observed: Observed,
     index: PhaseIndex,
     candidates: int,
     powers: Callable[[int], ZonePowers],
-    unlisted: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Compute the ln evidence of hypotheses, shape (n,), with the brightness of the spots if several phases fit.
+    """Compute the change of the ln evidence of hypotheses, shape (n,), by the brightness of the spots.
+
+    It is 0 for grains that a single phase fits.
 
     Parameters
     ----------
     hypotheses : Hypotheses
-    log_evidence, fit, by_place : ndarray, shape (n,)
-        ln evidence at the best scale and stretch; averaged over the prior of these; by the positions of the
-        spots alone, at the best scale and stretch.
+    levels : Levels
     observed : Observed
     index : PhaseIndex
     candidates : int
         Number of phases, at the beginning of the index, whose total evidence is kept.
     powers : callable
         Returns the `zone_powers` of a zone of the index.
-    unlisted : ndarray, shape (grains,)
-        ln evidence of an unlisted lattice.
     """
-    result = log_evidence.copy()
+    result = np.zeros(len(hypotheses.grain))
     phase = index.zone_phase[hypotheses.zone]
-    for grain in range(len(unlisted)):
+    for grain in range(len(levels.unlisted)):
         mine = np.flatnonzero(hypotheses.grain == grain)
-        mine = mine[np.argsort(-fit[mine])]
-        rows = _contenders(mine, phase[mine], fit[mine], index, candidates)
-        if not len(rows) or unlisted[grain] > fit[mine[0]] + HOPELESS:
+        mine = mine[np.argsort(-levels.average[mine])]
+        rows = _contenders(mine, phase[mine], levels.average[mine], index, candidates)
+        if not len(rows) or levels.unlisted[grain] > levels.average[mine[0]] + HOPELESS:
             continue
         bright = [
             brightness_likelihood(powers(int(hypotheses.zone[row])), hypotheses, int(row), observed)
             for row in rows
         ]
-        new = by_place[rows] + _own_share(observed, grain) * np.array(bright)
+        change = levels.position[rows] + _own_share(observed, grain) * np.array(bright) - levels.best[rows]
         own = phase[rows] < candidates
         own = own if own.any() else ~own
-        new += logsumexp(fit[rows][own]) - logsumexp((new + fit[rows] - log_evidence[rows])[own])
-        doubt = np.log(ANOTHER_IMAGE)
-        result[rows] = np.logaddexp(new + np.log1p(-ANOTHER_IMAGE), log_evidence[rows] + doubt)
-        others = mine[np.isin(phase[mine], phase[rows]) & ~np.isin(mine, rows)]
-        result[others] += doubt
+        average = levels.average[rows]
+        change += logsumexp(average[own]) - logsumexp((average + change)[own])
+        others = mine[np.isin(phase[mine], phase[rows])]
+        result[others] = np.log(ANOTHER_IMAGE)
+        result[rows] = np.logaddexp(change + np.log1p(-ANOTHER_IMAGE), np.log(ANOTHER_IMAGE))
     return result
 
 
@@ -178,7 +193,7 @@ def _contenders(
     index: PhaseIndex,
     candidates: int,
 ) -> NDArray[np.intp]:
-    """Placements of phases that fit a grain about as well as the best one, best first; none if it is the only one."""
+    """Placements of phases that fit a grain about as well as the best; none if that is the only one."""
     close = np.zeros(len(rows), bool)
     for group in (phase < candidates, phase >= 0):
         if group.any():

@@ -185,9 +185,7 @@ def quick_merit(
     return merit
 
 
-def evidence_of_place(
-    hypotheses: Hypotheses, observed: Observed, before: Expected
-) -> NDArray[np.float64]:
+def evidence_of_position(hypotheses: Hypotheses, observed: Observed, before: Expected) -> NDArray[np.float64]:
     """Compute the ln evidence of each hypothesis by the positions of the spots alone, shape (n,)."""
     odds = np.exp(_log_density(hypotheses, observed)) / _spurious(observed)[hypotheses.grain]
     seen = np.log1p(np.where(hypotheses.near, odds, 0.0)) * observed.weight[hypotheses.grain]

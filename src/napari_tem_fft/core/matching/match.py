@@ -346,6 +346,8 @@ class _Matcher:
         }
         phases = self.candidates, len(self.phases)
         known = self.params, self.cache, barred, self.pool
+        # if anything is possible, phases that only brightness tells apart remain a set
+        observed = replace(observed, brightness=self.stated)
         return search(observed, self.index, phases, scale, self.distortions, *known)
 
     def _barred_phases(self, grain: int, first: bool) -> NDArray[np.bool_]:

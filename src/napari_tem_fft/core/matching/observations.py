@@ -30,6 +30,9 @@ LOBE_RATIO, LOBE_REACH = 6.0, 2.0
 #: Probability that such a spot is spurious, and that a spot at the detection limit is.
 LOBE_SPURIOUS, FAINT_SPURIOUS, FAINT_SNR = 0.5, 0.3, 16.0
 
+#: What is the same for all grains.
+_OF_THE_IMAGE = ("band", "distortion", "brightness")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
@@ -56,6 +59,9 @@ class Observed:
         Smallest and largest |g| at which the image could show a spot.
     distortion : float
         Standard deviation of the two stretches of the image (see `geometry`).
+    brightness : bool
+        Whether the brightness of the spots is compared with computed diffractograms
+        (`evidence_of_brightness`).
     """
 
     ids: NDArray[np.int64]
@@ -69,6 +75,7 @@ class Observed:
     shared: NDArray[np.float64]
     band: tuple[float, float] = ANY_G
     distortion: float = LENS
+    brightness: bool = False
 
     @property
     def log_length(self) -> NDArray[np.float64]:
@@ -106,7 +113,7 @@ class Observed:
         return replace(self, **{name: array[:, :width] for name, array in self._arrays().items()})
 
     def _arrays(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if name not in ("distortion", "band")}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in _OF_THE_IMAGE}
 
     @property
     def places(self) -> NDArray[np.int64]:

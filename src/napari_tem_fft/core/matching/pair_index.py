@@ -95,9 +95,7 @@ class PhaseIndex:
         return {name: getattr(self, name) for name in _EMPTY}
 
     @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], key: str, phases: Sequence[Phase]
-    ) -> PhaseIndex:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], key: str, phases: Sequence[Phase]) -> PhaseIndex:
         """Build the index of phases from `arrays`."""
         return cls(**{name: arrays[name] for name in _EMPTY}, key=key, phases=tuple(phases))
 

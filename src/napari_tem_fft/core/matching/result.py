@@ -31,16 +31,16 @@ class Outcome(StrEnum):
 
 
 def outcome_words(outcome: str, phases: Sequence[str], probability: float) -> str:
-    """Describe an outcome; for an ambiguous set of one phase, include the probability of another one.
+    """Describe an outcome; for an ambiguous set of one phase, by it and the probability of another one.
 
     >>> outcome_words(Outcome.AMBIGUOUS, ["Au"], 0.92)
-    'ambiguous, or a phase that is not among the candidates (8 %)'
+    'Au, or a phase that is not among the candidates (8 %)'
     >>> outcome_words(Outcome.AMBIGUOUS, ["Ag", "Au"], 0.92)
     'ambiguous'
     """
     if outcome != Outcome.AMBIGUOUS or len(phases) != 1:
         return str(outcome)
-    return f"{outcome}, or a phase that is not among the candidates ({100 * (1 - probability):.0f} %)"
+    return f"{phases[0]}, or a phase that is not among the candidates ({100 * (1 - probability):.0f} %)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,12 +132,14 @@ def _search(
     observed = replace(observed, distortion=prior.distortion)
     found = weigh_grains(observed, index, candidates, prior.scale, cache).of_first(allowed, index)
     hypotheses, grains = found.hypotheses, len(observed.valid)
-    log_evidence = found.evidence.log_evidence
+    log_evidence = found.evidence.log_evidence + found.brightness
     null_models = np.stack([found.unlisted, np.zeros(grains)], axis=1)
     for row, barred in forbidden.items():
         phase = index.zone_phase[hypotheses.zone]
-        out = (hypotheses.grain == row) & barred[np.minimum(phase, allowed - 1)]
-        log_evidence = np.where(out, _IMPOSSIBLE, log_evidence)
+        mine = hypotheses.grain == row
+        # the brightness compares a phase with others, which may be barred
+        log_evidence = np.where(mine, found.evidence.log_evidence, log_evidence)
+        log_evidence[mine & barred[np.minimum(phase, allowed - 1)]] = _IMPOSSIBLE
         null_models[row, barred[allowed:]] = _IMPOSSIBLE
     placed = _Placed.of(hypotheses, log_evidence, index, (grains, allowed), prior)
     before = _prior(allowed, params, pool)

@@ -120,7 +120,9 @@ USUAL_STRETCH = 0.015
 SHOWING_SPOTS, SHOWING_DIRECTIONS = 4, 3
 #: Largest misfit of a likely phase, and of one that is evidence of a stretch.
 LARGEST_MISFIT = 2.2
-#: A hint explains this share of the spots, and at most this many are given.
+#: A hint explains this share of the spots, and at most this many are given. If the sample is not restricted,
+#: it explains at least `SHOWING_SPOTS`, and shows the stretch that it needs: some phase fits three spots at
+#: some scale or stretch.
 HINT_SHARE, MOST_HINTS = 0.75, 3
 
 
@@ -246,6 +248,13 @@ def is_hint(candidate: Candidate, context: Context) -> bool:
     return enough and (needs_scale(candidate, context) or needs_stretch(candidate, context))
 
 
+def _is_supported(hint: Candidate, context: Context) -> bool:
+    """Whether there is reason to give a hint: the sample is restricted, or the grain has enough spots."""
+    if context.stated:
+        return True
+    return shows_stretch(hint) if needs_stretch(hint, context) else len(hint.indexed) >= SHOWING_SPOTS
+
+
 def with_hints(match: GrainMatch, further: Sequence[Candidate], context: Context) -> GrainMatch:
     """Add to an unknown crystal its nearest hints, and what would settle the question.
 
@@ -261,8 +270,12 @@ def with_hints(match: GrainMatch, further: Sequence[Candidate], context: Context
         (c for c in (*match.candidates, *further) if is_hint(c, context) and c.phase not in told),
         key=lambda c: needs_scale(c, context) + needs_stretch(c, context),
     )
-    nearest = tuple({c.phase: c for c in reversed(every)}.values())[::-1][:MOST_HINTS]
+    phases = tuple({c.phase: c for c in reversed(every)}.values())[::-1]
+    nearest = tuple(c for c in phases if _is_supported(c, context))[:MOST_HINTS]
     said = f"; would be {', or '.join(hint_words(c, context) for c in nearest)}" if nearest else ""
+    if phases and not nearest:
+        what = f"{len(phases)} phases fit" if len(phases) > 1 else f"{phases[0].phase} fits"
+        said = f"; {what} at another scale or stretch, as some phase does if the spots are so few"
     hints = (*match.hints, *nearest)
     return replace(match, hints=hints, reason=f"{match.reason}{said}; {_settle_unknown(hints, context)}")
 
@@ -517,7 +530,7 @@ def _ambiguous_reason(candidates: Sequence[Candidate], members: tuple[str, ...],
     if len(members) == 1:
         best = candidates[0]
         return (
-            f"{best.phase} or a phase that is not among the candidates ({1 - best.posterior:.0%}):"
+            f"{best.phase}, or a phase that is not among the candidates ({1 - best.posterior:.0%}):"
             f" {len(best.indexed)} spots,"
             f" {scale_words(best)}; more reflections or another grain would settle it"
         )

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ..crystal.phase import Phase
 from ..crystal.structure import LatticePlanes
-from .brightness import ZonePowers, with_brightness, zone_powers
+from .brightness import Levels, ZonePowers, evidence_of_brightness, zone_powers
 from .evidence import (
     Evidence,
     Expected,
-    evidence_of_place,
+    evidence_of_position,
     expected_patterns,
     near_best,
     quick_merit,
@@ -53,6 +53,8 @@ class Weighed:
     evidence : Evidence
     merit : ndarray, shape (hypotheses,)
         Quick estimates of the evidence (`quick_merit`).
+    brightness : ndarray, shape (hypotheses,)
+        Change of the ln evidence by the brightness of the spots (`evidence_of_brightness`).
     unlisted : ndarray, shape (grains,)
         ln evidence of an unlisted lattice.
     """
@@ -60,6 +62,7 @@ class Weighed:
     hypotheses: Hypotheses
     evidence: Evidence
     merit: NDArray[np.float64]
+    brightness: NDArray[np.float64]
     unlisted: NDArray[np.float64]
 
     def of_first(self, phases: int, index: PhaseIndex) -> Weighed:
@@ -73,7 +76,7 @@ class Weighed:
     def rows(self, chosen: NDArray[np.intp]) -> Weighed:
         """Select some of the placements."""
         parts = self.hypotheses.rows(chosen), self.evidence.rows(chosen)
-        return Weighed(*parts, self.merit[chosen], self.unlisted)
+        return Weighed(*parts, self.merit[chosen], self.brightness[chosen], self.unlisted)
 
 
 class EvidenceCache:
@@ -200,8 +203,9 @@ def weigh_grains(
 def _key(observed: Observed, row: int, scale: ScalePrior) -> bytes:
     """Encode everything that the evidence of a grain depends on."""
     spots = int(observed.places[row])
-    names = [f.name for f in fields(observed) if f.name not in ("ids", "distortion", "band")]
-    prior = np.array([spots, scale.middle, scale.error, observed.distortion, *observed.band])
+    names = [f.name for f in fields(observed) if f.name not in ("ids", "distortion", "band", "brightness")]
+    of_image = observed.distortion, *observed.band, observed.brightness
+    prior = np.array([spots, scale.middle, scale.error, *of_image])
     return b"".join(array.tobytes() for array in (prior, *(getattr(observed, n)[row, :spots] for n in names)))
 
 
@@ -229,22 +233,22 @@ def _weigh(
     worth |= near_best(merit, hypotheses.grain, grains, of_first)
     hypotheses = hypotheses.rows(worth)
     evidence, unlisted = weigh(hypotheses, observed, index, before), unlisted_evidence(observed)
-    if observed.distortion < SCAN:  # the contrast of scanned images is of another kind
+    brightness = np.zeros(len(hypotheses.grain))
+    if (
+        observed.brightness and observed.distortion < SCAN
+    ):  # the contrast of scanned images is of another kind
         prior = GeometryPrior(scale, observed.distortion)
         fit = hypotheses.likelihoods(evidence.log_evidence).marginal(prior.mean, prior.precision)
-        bright = with_brightness(
+        position = evidence_of_position(hypotheses, observed, before)
+        brightness = evidence_of_brightness(
             hypotheses,
-            evidence.log_evidence,
-            fit,
-            evidence_of_place(hypotheses, observed, before),
+            Levels(evidence.log_evidence, fit, position, unlisted),
             observed,
             index,
             candidates,
             lambda zone: cache.powers(index, zone),
-            unlisted,
         )
-        evidence = replace(evidence, log_evidence=bright)
-    return Weighed(hypotheses, evidence, merit[worth], unlisted)
+    return Weighed(hypotheses, evidence, merit[worth], brightness, unlisted)
 
 
 def _split(whole: Weighed) -> Iterator[Weighed]:
@@ -262,6 +266,7 @@ def _join_grains(parts: list[Weighed], width: int) -> Weighed:
         replace(hypotheses, grain=grain),
         _concatenate([part.evidence for part in parts], width),
         np.concatenate([part.merit for part in parts]),
+        np.concatenate([part.brightness for part in parts]),
         np.concatenate([part.unlisted for part in parts]),
     )
 
