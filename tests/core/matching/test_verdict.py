@@ -53,10 +53,12 @@ def outcome(*candidates, unlisted=0.0, companions=(), stated=True):
         (best(spots=3, posterior=0.99), "likely"),
         (best(explained=0.74), "likely"),
         (best(scale=1.009), "identified"),  # within two standard deviations of the scale
-        (best(spots=3, posterior=0.985), "ambiguous"),
+        (best(spots=3, posterior=0.97), "likely"),
+        (best(spots=3, posterior=0.969), "ambiguous"),
         (best(posterior=0.949), "ambiguous"),
         (best(misfit=2.3), "ambiguous"),
-        (best(scale=1.012), "ambiguous"),
+        (best(scale=1.012), "likely"),  # sure but for the scale
+        (best(posterior=0.97, scale=1.012), "ambiguous"),
         (best(spots=3, scale=1.012), "unknown"),  # a name alone would be taken for the answer
         (best(spots=2), "unknown"),
         (best(explained=0.59), "ambiguous"),  # a part of more: sure by itself
@@ -71,9 +73,16 @@ def test_one_candidate(candidate, expected):
 
 
 def test_a_scale_far_off_is_only_likely_however_poor_the_calibration():
-    wide = Context(ScalePrior(0.0, 0.01), MatchParams(), PHASES)
-    found = [judge(1, (1, 2), [best(scale=scale)], 0.0, wide).outcome for scale in (1.014, 1.016, 1.03)]
-    assert found == [Outcome.IDENTIFIED, Outcome.LIKELY, Outcome.AMBIGUOUS]
+    scales = 1.014, 1.016, 1.029, 1.032
+    for stated, third in ((False, Outcome.AMBIGUOUS), (True, Outcome.LIKELY)):
+        wide = Context(ScalePrior(0.0, 0.01), MatchParams(), PHASES, stated=stated)
+        found = [judge(1, (1, 2), [best(scale=scale)], 0.0, wide).outcome for scale in scales]
+        assert found == [Outcome.IDENTIFIED, Outcome.LIKELY, third, Outcome.UNKNOWN]
+
+
+def test_three_spots_need_more_where_nothing_is_stated():
+    three = best(spots=3, posterior=0.98)
+    assert (outcome(three), outcome(three, stated=False)) == ("likely", "ambiguous")
 
 
 def test_too_probable_an_unlisted_phase_leaves_nothing_to_offer():
@@ -113,6 +122,23 @@ def test_a_name_that_needs_the_scale_off_by_more_than_three_sigma_is_a_hint():
     assert [c.phase for c in with_hints(far, (), context).hints] == ["MgO"]
 
 
+def test_where_nothing_is_stated_a_hint_needs_four_spots_and_shows_the_stretch_that_it_needs():
+    for stated in (False, True):
+        context = Context(ScalePrior(0.0, 0.005), MatchParams(), PHASES, stated=stated)
+        few, enough = (best(spots=n, scale=0.9, phase="MgO") for n in (3, 4))
+        in_line = replace(best(spots=4, phase="MgO"), distortion=(0.04, 0.0))
+        in_line = replace(in_line, indexed=tuple(replace(s, hkl=(1, 1, 1)) for s in in_line.indexed))
+        hinted = [
+            bool(with_hints(judge(1, (1, 2, 3), [one], 0.0, context), (), context).hints)
+            for one in (few, enough, in_line)
+        ]
+        assert hinted == [stated, True, stated]
+    reason = with_hints(
+        judge(1, (1, 2, 3), [few], 0.0, replace(context, stated=False)), (), replace(context, stated=False)
+    ).reason
+    assert "MgO fits at another scale or stretch" in reason and "would be" not in reason
+
+
 def test_a_large_stretch_is_believed_where_the_image_shows_it_and_elements_are_stated():
     stated = Context(ScalePrior(0.0, 0.005), MatchParams(), PHASES, stated=True)
     one = replace(best(spots=4, phase="Au"), distortion=(-0.04, 0.0))
@@ -144,7 +170,7 @@ def test_in_a_library_doubt_between_listed_phases_may_be_twice_as_large():
         (best(posterior=0.89), 0.01, library),
         (best(posterior=0.91), 0.03, library),
         (best(posterior=0.91), 0.01, replace(library, stated=False)),
-        (best(posterior=0.985, spots=3), 0.0, library),
+        (best(posterior=0.965, spots=3), 0.0, library),
     ]
     outcomes = [judge(1, (1, 2, 3), [one], unlisted, context).outcome for one, unlisted, context in cases]
     assert outcomes == [Outcome.LIKELY, *[Outcome.AMBIGUOUS] * 4]
