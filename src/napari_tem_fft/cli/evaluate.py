@@ -91,6 +91,7 @@ arcs of bent layers (like graphite, 0.335 to 0.40 nm) against the radius of curv
 EXAMPLES = """\
 examples:
   napari-tem-fft evaluate -o evaluation
+  napari-tem-fft evaluate models/mine --against spots
   napari-tem-fft evaluate models/mine --forest-pairs models/mine/pairs/train --data micrographs"""
 #: Number of pairs on which the forest's threshold is chosen.
 FOREST_HELD_BACK = 64
@@ -117,6 +118,9 @@ def add_command(commands: Any, name: str) -> None:
     parser.add_argument(
         "model", nargs="?", default=DEFAULT, metavar="MODEL", help="name or folder of a model"
     )
+    parser.add_argument(
+        "--against", metavar="MODEL", help="another model, which is compared on the same images"
+    )
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("evaluation"))
     parser.add_argument(
         "--images", metavar="N", type=int, default=100, help="simulated images (default: 100)"
@@ -136,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     try:
         config, predict = load_predict(model_folder(args.model))
+        other = load_predict(model_folder(args.against)) if args.against else None
     except (ModelError, ImportError) as error:
         raise UsageError(str(error)) from error
     inputs = config.inputs
@@ -153,6 +158,9 @@ def run(args: argparse.Namespace) -> int:
         )
     methods["U-Net"] = network_detector(predict, inputs, config.least)
     methods["U-Net, confirmed"] = confirmed_detector(predict, inputs, config.least, args.false_alarms)
+    if other is not None:
+        name, (old, old_predict) = f"{args.against}, confirmed", other
+        methods[name] = confirmed_detector(old_predict, old.inputs, old.least, args.false_alarms)
     phases = usual_phases(load_table())
     results = {
         "simulated": _compare(_simulate(args, phases), args.images + args.empty, methods, config.disc, inputs)
