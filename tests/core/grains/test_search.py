@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from forward_model import white_noise
+from napari_tem_fft.core.grains import search
 from napari_tem_fft.core.grains.candidate import GrainCandidate
 from napari_tem_fft.core.grains.peaks import Peak
 from napari_tem_fft.core.grains.regions import Outline
@@ -132,6 +133,41 @@ def test_twins_of_which_each_has_one_reflection_alone_are_two_grains(strength):
 def test_a_fainter_crystal_in_a_strip_of_a_small_field_is_found():
     grains = found_in((400, 400), LEFT, RIGHT, 5.0, (0.5, 0.08))
     assert sorted(map(sorted, grains)) == sorted(map(sorted, (set(LEFT), set(RIGHT))))
+
+
+def test_a_crystal_beside_a_stronger_one_of_nearly_the_same_lattice_is_a_grain():
+    """Its reflections, 7 % away, have a sixteenth of the other one's power."""
+    like = tuple((0.93 * gy, 0.93 * gx) for gy, gx in LEFT)
+    grains = found_in((640, 640), LEFT, like, 6.4, (0.6, 0.15))
+    assert sorted(map(sorted, grains)) == sorted([sorted(LEFT), sorted(like)])
+
+
+@pytest.mark.parametrize(
+    ("moved", "crystals"),
+    [
+        ([(0.95, 0.0), (0.95, 0.0)], 1),  # stretched alike
+        ([(1.0, 0.2), (1.0, 0.2)], 0),  # moved alike, as facets do
+        ([(0.95, 0.0), (1.05, 0.0)], 0),  # each in its own way, as the lens does
+    ],
+)
+def test_satellites_that_one_stretch_explains_are_a_crystals(moved, crystals, monkeypatch):
+    added = []
+    monkeypatch.setattr(search, "_add_like_crystal", lambda *arguments: added.append(arguments))
+    strong = replace(candidate(50), peaks=tuple(Peak(g, 0.01, 2e3, -900.0, 5.0) for g in LEFT))
+    known = search._Known(
+        np.zeros(2, np.intp), np.array(LEFT), np.full(2, 0.1), np.full(2, 2e3), np.full(2, 5.0)
+    )
+    monkeypatch.setattr(search._Known, "of", lambda candidates: known)
+    context = SimpleNamespace(
+        diffractogram=SimpleNamespace(q_min=2.0),
+        spectra=SimpleNamespace(grid=SimpleNamespace(step=(0.08, 0.08))),
+    )
+    seeds = [
+        SimpleNamespace(g=(factor * gy + by, factor * gx), windows=())
+        for (gy, gx), (factor, by) in zip(LEFT, moved, strict=True)
+    ]
+    search._search_like_crystals(context, seeds, [strong])
+    assert len(added) == crystals
 
 
 def test_a_crystal_that_fills_a_narrow_strip_is_one_grain():

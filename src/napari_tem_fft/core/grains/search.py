@@ -48,6 +48,11 @@ GRAINS_A_SEED = 4
 LEAST_REST, MOST_RESTS = 2 * np.pi, 3
 #: Largest number of spots whose maps are summed for the region of a grain.
 MOST_MAPPED = 8
+#: Seeds are those of a crystal beside one of nearly the same lattice where the ratios of their frequencies to
+#: its reflections agree to this share of a bin of the local windows; a filter wider than usual by this factor
+#: tells their places apart, which overlap by no more than this share of the smaller one. Chosen, not tuned;
+#: looked at on `tests/benchmarks/weak_crystals.py`.
+LIKE_BINS, LIKE_WIDER, LIKE_OVER = 0.4, 2.0, 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +118,7 @@ def search_grains(
             for crystal in _crystals(context, candidate):
                 _add(context, candidates, crystal)
             known = _Known.of(candidates)
+    _search_like_crystals(context, seeds, candidates)
     if is_small(context.grid.extent):
         _search_rest(context, candidates)
         _search_twins(context, candidates)
@@ -143,6 +149,66 @@ def confirm_together(
         if len(peaks) > 1 or any(peak.log_p < all_windows for peak in peaks):
             kept.append(replace(candidate, peaks=peaks))
     return tuple(kept)
+
+
+def _search_like_crystals(
+    context: SearchContext, seeds: Sequence[Seed], candidates: list[GrainCandidate]
+) -> None:
+    """Add the crystals beside stronger ones of nearly the same lattice.
+
+    Their seeds pass for satellites of the stronger one's reflections, but one turn and stretch takes these to
+    all of them, in two directions at least; facets and the lens move each in another way.
+    """
+    known, bin_width = _Known.of(candidates), _window_resolution(context)
+    near = [(seed, separations(seed.g, known.g)) for seed in seeds if len(known.g)]
+    near = [(seed, apart) for seed, apart in near if (apart > np.maximum(known.resolution, bin_width)).all()]
+    partner = np.array([int(apart.argmin()) for _, apart in near], np.intp)
+    theirs = known.g[partner] @ [1j, 1.0]
+    ours = np.array([seed.g for seed, _ in near]).reshape(-1, 2) @ [1j, 1.0]
+    ratio = ours * np.where((ours * theirs.conj()).real < 0, -1, 1) / theirs
+    close = np.array([apart.min() for _, apart in near]) < context.diffractogram.q_min
+    for owner in np.unique(known.owner[partner[close]]):
+        mine = np.flatnonzero(close & (known.owner[partner] == owner))
+        alike = np.abs(ratio[mine] - ratio[mine, None]) < LIKE_BINS * bin_width / np.abs(theirs[mine])
+        group = mine[alike[np.argmax(alike.sum(axis=1))]]
+        if _directions(known.g[partner[group]]) > 1:
+            of_owner = known.g[known.owner == owner]
+            factor = ratio[group].mean() * (of_owner @ [1j, 1.0])
+            expected = np.stack([factor.imag, factor.real], axis=1)
+            _add_like_crystal(context, candidates, int(owner), [near[i][0] for i in group], expected)
+
+
+def _add_like_crystal(
+    context: SearchContext,
+    candidates: list[GrainCandidate],
+    owner: int,
+    seeds: Sequence[Seed],
+    expected: NDArray[np.float64],
+) -> None:
+    """Add the crystal of some seeds beside a draft, with its expected reflections, shape (n, 2).
+
+    What lies over the draft are lobes of its own facets, which are alike where these lie along its planes.
+    """
+    windows = tuple(sorted({w for seed in seeds for w in seed.windows})) or tuple(
+        range(len(context.spectra.centres))
+    )
+    place = window_area(windows, context.spectra, context.grid)
+    wide = replace(context.params, resolution=LIKE_WIDER * context.params.resolution)
+    outline = outline_grain(replace(context, params=wide), [seed.g for seed in seeds], place)
+    if not outline.region.area:
+        return
+    other = candidates[owner].region
+    if other.overlap(outline.region) > LIKE_OVER * min(other.area, outline.region.area):
+        return
+    found = measure_spectrum(replace(context, sure=expected), outline)
+    kept = tuple(p for p in found.peaks if separations(p.g, expected).min() < 0.5 * found.resolution)
+    if _directions(np.array([peak.g for peak in kept]).reshape(-1, 2)) > 1:
+        candidates.append(replace(found, peaks=kept))
+
+
+def _directions(g: NDArray[np.float64]) -> int:
+    """In how many directions frequencies lie, at most two."""
+    return int(np.linalg.matrix_rank(g, tol=0.1 * np.abs(g).max())) if len(g) else 0
 
 
 def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> None:
