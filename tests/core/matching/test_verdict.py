@@ -80,9 +80,11 @@ def test_a_scale_far_off_is_only_likely_however_poor_the_calibration():
         assert found == [Outcome.IDENTIFIED, Outcome.LIKELY, third, Outcome.UNKNOWN]
 
 
-def test_three_spots_need_more_where_nothing_is_stated():
+def test_three_spots_need_more_where_nothing_is_stated_or_the_scale_is_hardly_known():
     three = best(spots=3, posterior=0.98)
     assert (outcome(three), outcome(three, stated=False)) == ("likely", "ambiguous")
+    unsure = Context(ScalePrior(0.0, 0.02), MatchParams(), PHASES, stated=True)
+    assert judge(1, (1, 2, 3), [three], 0.0, unsure).outcome is Outcome.AMBIGUOUS
 
 
 def test_too_probable_an_unlisted_phase_leaves_nothing_to_offer():

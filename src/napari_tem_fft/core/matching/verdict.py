@@ -345,9 +345,9 @@ IDENTIFIED_SHARE, LIKELY_SHARE = 0.75, 0.6
 #: A lattice that explains a smaller share, but at least this, can be in a set if its probability is high.
 LEAST_SHARE = 0.4
 #: A grain of at most this many spots is likely only with at least this probability: if the sample is
-#: restricted, and if not. With 0.99 for both, 2 % fewer of the grains of `intensities.py` are named, and none
-#: less wrongly.
-FEW_SPOTS, FEW_SPOTS_AT, FEW_SPOTS_AT_OF_ALL = 3, 0.97, 0.99
+#: restricted and the scale is known to `TRUSTED_SCALE`, and otherwise. With 0.99 for both, 2 % fewer of the
+#: grains of `intensities.py` are named, and none less wrongly.
+FEW_SPOTS, FEW_SPOTS_AT, FEW_SPOTS_AT_ELSE = 3, 0.97, 0.99
 #: If elements are stated, a library is searched, and the probability of an unlisted phase is below the first
 #: value, a phase is likely even with twice the usual doubt, because that doubt is between listed candidates.
 #: Of grains of 600 phases of a library (tests/benchmarks/library_bench.py) 17 of 18 such names were right;
@@ -362,7 +362,8 @@ TOLD_CELL = 0.05
 #: The scale of an identified phase deviates by at most this, or by 0.75 of the calibration's uncertainty.
 TRUSTED_SCALE = 0.015
 #: The scale of a likely phase is within this many standard deviations of the prior, or within `SCALE_SIGMAS`
-#: if the sample is restricted, and it is probable enough to be identified and explains more than a few spots.
+#: if the sample is restricted, the scale is known to `TRUSTED_SCALE`, and the phase is probable enough to be
+#: identified and explains more than a few spots.
 LIKELY_SIGMAS = 2.0
 
 
@@ -436,14 +437,15 @@ def _is_part_of_more(best: Candidate, context: Context) -> bool:
 
 def _is_likely(best: Candidate, belief: float, unlisted: float, context: Context) -> bool:
     spots, params = len(best.indexed), context.params
-    sure = context.stated and spots > FEW_SPOTS and belief >= params.identify_at
+    certain = context.stated and context.scale.error <= TRUSTED_SCALE
+    sure = certain and spots > FEW_SPOTS and belief >= params.identify_at
     if not _scale_is_possible(best, context, SCALE_SIGMAS if sure else LIKELY_SIGMAS):
         return False
     if best.misfit > LARGEST_MISFIT:
         return False
     if best.phase in context.companions:
         return belief >= (params.identify_at if spots <= COMPANION_SPOTS else params.likely_at)
-    few_at = FEW_SPOTS_AT if context.stated else FEW_SPOTS_AT_OF_ALL
+    few_at = FEW_SPOTS_AT if certain else FEW_SPOTS_AT_ELSE
     needed = max(params.likely_at, few_at) if spots <= FEW_SPOTS else params.likely_at
     if context.stated and context.library and unlisted < SURELY_LISTED and spots > FEW_SPOTS:
         needed = 1 - DOUBT_OF_LISTED * (1 - needed)
