@@ -131,7 +131,7 @@ def exit_waves(
     pattern: BeamPattern, voltage: float, tilt: Sequence[float], thickness: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
     """Amplitudes of the beams below crystals, shape (thicknesses, beams); tilt in rad, thickness in nm."""
-    u = (1 + voltage / 511.0) * pattern.potential
+    u: NDArray[Any] = (1 + voltage / 511.0) * pattern.potential
     if np.abs(u.imag).max() < REAL * np.abs(u).max():
         u = u.real  # half the time, and more
     k = 1 / Lens(voltage, 0, 0, 0, 0).wavelength
