@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.pipeline import Analysis, analysis_steps
+from napari_tem_fft.core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
 from napari_tem_fft.core.progress import exhaust
 
 PIXEL, SIDE, D = 0.03, 1024, 0.34
@@ -133,8 +133,10 @@ NEGATIVES: dict[str, Callable[[np.random.Generator], Specimen]] = {
 }
 
 
-def analysed(specimen: Specimen, contrast: float, rng: np.random.Generator) -> Analysis:
-    """The chain without phases and network."""
+def analysed(
+    specimen: Specimen, contrast: float, rng: np.random.Generator, segment: Segment | None = None
+) -> Analysis:
+    """The chain without phases, and without a network where none is given."""
     noisy = 100 + contrast * specimen.fringes + rng.standard_normal(specimen.fringes.shape)
     micrograph = Micrograph(noisy.astype(np.float32), Calibration.real((PIXEL, PIXEL)), "bent")
-    return exhaust(analysis_steps(micrograph, ()))
+    return exhaust(analysis_steps(micrograph, (), AnalysisParams(), segment))

@@ -1,6 +1,7 @@
 """Bent lattices and crystals side by side: what is said to be ring-like, and how much of it is found.
 
     python tests/benchmarks/bent_lattices.py [--images 4] [--seed 0] [--only bent|crystals] [--contrast 0.3]
+                                             [--network spots] [--radii 5 10]
 
 *bent*: layers of 0.34 nm in arcs of 4 nm thickness (15 to 20 nm long, or closed), and onions whose layers go
 from 1.5 nm outwards. Printed for each radius, over images of different directions and noise: the share of the
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ from bent_model import NEGATIVES, Specimen, analysed, arc, onion
 from napari_tem_fft.core.grains.regions import union
 from napari_tem_fft.core.maps.component_map import bent_lattices_of
 from napari_tem_fft.core.maps.map_grid import resample
-from napari_tem_fft.core.pipeline import Analysis
+from napari_tem_fft.core.pipeline import Analysis, Segment
+from napari_tem_fft.nn.inference.model import load_segmenter
 
 RADII = (5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 OUTER = (5.0, 8.0, 12.0)
@@ -50,11 +52,12 @@ def recall(analysis: Analysis, specimen: Specimen) -> tuple[float, float]:
 
 def report_bent(
     title: str,
-    radii: tuple[float, ...],
+    radii: Sequence[float],
     make: Callable[..., Specimen],
     images: int,
     seed: int,
     contrast: float,
+    segment: Segment | None,
 ) -> None:
     """A line a radius."""
     print(f"{title}  radius (nm)  1/radius  area in grains  ring-like  grains  images with one ring-like")
@@ -63,7 +66,7 @@ def report_bent(
         for number in range(images):
             rng = np.random.default_rng([seed, number, int(10 * radius)])
             specimen = make(radius, rng)
-            analysis = analysed(specimen, contrast, rng)
+            analysis = analysed(specimen, contrast, rng, segment)
             found.append(recall(analysis, specimen))
             seen += len(analysis.grains)
             joined += len(bent_lattices_of(analysis.components)) == 1 and found[-1][1] > found[-1][0] / 2
@@ -75,7 +78,7 @@ def report_bent(
         )
 
 
-def report_crystals(images: int, seed: int, contrast: float) -> None:
+def report_crystals(images: int, seed: int, contrast: float, segment: Segment | None) -> None:
     """A line a kind, and all."""
     wrong: dict[str, list[bool]] = {}
     grains: dict[str, list[int]] = {}
@@ -83,7 +86,7 @@ def report_crystals(images: int, seed: int, contrast: float) -> None:
     for kind, make in NEGATIVES.items():
         for number in range(images):
             rng = np.random.default_rng([seed, 1000 + number])
-            analysis = analysed(make(rng), contrast, rng)
+            analysis = analysed(make(rng), contrast, rng, segment)
             bent = bent_lattices_of(analysis.components)
             wrong.setdefault(kind, []).append(bool(bent))
             grains.setdefault(kind, []).append(len(analysis.grains))
@@ -103,10 +106,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--contrast", type=float, default=0.3)
     parser.add_argument("--only", choices=("bent", "crystals"))
+    parser.add_argument("--network", help="name or folder of a model; none if it is not given")
+    parser.add_argument("--radii", type=float, nargs="+", default=RADII, help="of the arcs, nm")
     args = parser.parse_args()
-    how = args.images, args.seed, args.contrast
+    segment = load_segmenter(args.network) if args.network else None
+    how = args.images, args.seed, args.contrast, segment
     if args.only != "crystals":
-        report_bent("arcs  ", RADII, arc, *how)
+        report_bent("arcs  ", args.radii, arc, *how)
         report_bent("onions", OUTER, onion, *how)
     if args.only != "bent":
         report_crystals(*how)
