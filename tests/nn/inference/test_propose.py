@@ -9,9 +9,9 @@ from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.pipeline import analysis_steps
 from napari_tem_fft.core.progress import exhaust
-from napari_tem_fft.core.spots.seeds import find_seeds
-from napari_tem_fft.nn.inference.prepare import InputParams, target
-from napari_tem_fft.nn.inference.propose import Segmenter, confirm
+from napari_tem_fft.core.spots.seeds import NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
+from napari_tem_fft.nn.inference.prepare import InputParams, target, whole_plane
+from napari_tem_fft.nn.inference.propose import Segmenter, arc_members, confirm
 from napari_tem_fft.nn.training.dataset import spectra_of
 
 GRID = InputParams()
@@ -52,6 +52,20 @@ def test_a_seed_says_in_which_windows_it_lives():
     (seed,) = confirm(np.array([[0.0, 4.0]]), *both, CELL, 0.01)
     centres = both[1].centres[list(seed.windows)]
     assert (centres < 11.52 + 5.5).all() and seed.snr > 100
+
+
+def test_seeds_on_an_arc_are_proposed_and_not_taken_for_spots():
+    """An arc of 30 degrees at 3 1/nm, two touching discs and one at the border; the last is beyond it."""
+    turns = np.radians(np.arange(0, 30, 1.0))
+    arc = 3.0 * np.stack([np.sin(turns), np.cos(turns)], axis=1)
+    touching = np.array([[-4.0, 4.0], [-4.0, 4.13]])
+    answer = target(np.concatenate([arc, touching, [[9.9, 0.3]]]), 0.08, GRID).astype(np.float32)
+    picture = NetworkPicture(whole_plane(answer, GRID), GRID.grid)
+    places = [(0.8, 2.9), (-0.8, -2.9), (-4.0, 4.0), (9.9, 0.3), (-12.0, 1.0)]
+    seeds = tuple(Seed(g, 50.0, -40.0, (), "network") for g in places)
+    assert arc_members(seeds, picture, 0.5) == {0, 1}
+    proposal = Proposal(seeds, NetworkUsed("some", "0"), picture, frozenset({0, 1}))
+    assert len(proposal) == 5 and proposal.spots() == seeds[2:]
 
 
 def test_no_proposals_no_seeds():

@@ -97,11 +97,11 @@ def search_grains(
 
     A seed is explained if an earlier grain has its frequency in its windows. Otherwise its region is mapped
     and must be confirmed by the spectrum of that region, whose spots together give a better outline. Spots
-    proposed by a network are never satellites or side lobes. Spots that the network finds improbable are
-    kept, because they are statistically significant.
+    proposed by a network, on no arc, are never satellites or side lobes. Spots that the network finds
+    improbable are kept, because they are statistically significant.
     """
     if proposal is not None:
-        context = replace(context, sure=np.array([seed.g for seed in proposal]).reshape(-1, 2))
+        context = replace(context, sure=np.array([seed.g for seed in proposal.spots()]).reshape(-1, 2))
     candidates: list[GrainCandidate] = []
     known = _Known.of(candidates)
     for seed in seeds:

@@ -96,11 +96,26 @@ class NetworkPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposal(Sequence[Seed]):
-    """Seeds that a network proposed and the statistics confirmed, surest first, with what led to them."""
+    """Seeds that a network proposed and the statistics confirmed, surest first, with what led to them.
+
+    Attributes
+    ----------
+    seeds : tuple of Seed
+    network : NetworkUsed
+    picture : NetworkPicture
+    on_arcs : frozenset of int
+        Numbers of the seeds on an arc of the network's answer: of bent planes, whose neighbouring
+        directions shine into each other, so that the answer does not tell a spot from a side lobe.
+    """
 
     seeds: tuple[Seed, ...]
     network: NetworkUsed
     picture: NetworkPicture
+    on_arcs: frozenset[int] = frozenset()
+
+    def spots(self) -> tuple[Seed, ...]:
+        """The seeds that the network takes for spots: those on no arc."""
+        return tuple(seed for number, seed in enumerate(self.seeds) if number not in self.on_arcs)
 
     @overload
     def __getitem__(self, index: int) -> Seed: ...

@@ -7,11 +7,12 @@ lie below ln(false alarms / (n k)).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ...core.fourier.diffractogram import Diffractogram
@@ -24,6 +25,9 @@ from .prepare import InputParams, network_input, probable_spots, whole_plane
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 #: Evidence is searched within this many cells or window bins, whichever are larger, of a proposal.
 REACH = 1.5
+#: Length from which a piece of the network's answer is an arc, 1/nm. The discs of its training are 0.16 wide
+#: (0.27 in the diagonal of their box), so that two reflections that touch are no arc.
+ARC = 0.5
 #: Most proposals of one image that are examined.
 MOST_PROPOSALS = 500
 
@@ -61,7 +65,27 @@ class Segmenter:
         g, _ = probable_spots(output, self.least, self.inputs)
         seeds = confirm(g, diffractogram, spectra, grid.step[0], self.false_alarms)
         picture = NetworkPicture(whole_plane(output, self.inputs), grid)
-        return Proposal(seeds, NetworkUsed(self.name, self.weights_sha256), picture)
+        on_arcs = arc_members(seeds, picture, self.least)
+        return Proposal(seeds, NetworkUsed(self.name, self.weights_sha256), picture, on_arcs)
+
+
+def arc_members(seeds: Sequence[Seed], picture: NetworkPicture, least: float) -> frozenset[int]:
+    """Numbers of the seeds that lie on an arc of the network's answer, not on a spot.
+
+    An arc is a connected piece of the answer that is longer than `ARC`.
+    """
+    label, _ = ndimage.label(picture.probability >= least, np.ones((3, 3)))
+    step = max(picture.grid.step)
+    lengths = [0.0]
+    for rows, columns in ndimage.find_objects(label):
+        lengths.append(step * float(np.hypot(rows.stop - rows.start, columns.stop - columns.start)))
+    found = set()
+    for number, seed in enumerate(seeds):
+        row, column = (max(i, 0) for i in picture.grid.cell(seed.g))
+        near = label[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
+        if near.size and max(lengths[piece] for piece in np.unique(near)) > ARC:
+            found.add(number)
+    return frozenset(found)
 
 
 def confirm(
