@@ -4,7 +4,7 @@
 
 "model": how the power of reflections follows the kinematic |F|: slope and scatter of ln power within a grain;
 what the matcher's model of powers (`POWER_SLOPE`) gains and covers; the ln likelihood of what is seen and of
-what is not, by the matcher's model of that (`SHARPNESS`, `THRESHOLDS`, `FLOORS`) and by sharper and softer
+what is not, by the matcher's model of that (`THRESHOLDS`, `FLOORS`) and by sharper and softer
 ones; and how often points are seen of which it says so many per cent.
 
 "names": images of three grains with one lens, 16 candidates, 0.5 % uncertainty of the scale. The simulation
@@ -48,7 +48,7 @@ from napari_tem_fft.core.matching.match import match_image
 from napari_tem_fft.core.matching.observations import Observed, observe
 from napari_tem_fft.core.matching.pair_index import PhaseIndex, build_index
 from napari_tem_fft.core.matching.weighing import weigh_grains
-from napari_tem_fft.core.matching.zone_patterns import FLOORS, SHARPNESS, THRESHOLDS, damping
+from napari_tem_fft.core.matching.zone_patterns import FLOORS, THRESHOLDS, damping
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
 from napari_tem_fft.io.phases.table import load_table
 
@@ -155,7 +155,7 @@ def measure_model(grains: int, seed: int) -> None:
     forbidden = [one.found[one.relative_f == 0].any() for one in seen if (one.relative_f == 0).any()]
     print(f"grains that show a forbidden reflection, of those that have one: {np.mean(forbidden):.2f}")
     print(_power_model(seen))
-    print(f"ln likelihood a grain of what is seen and not; sharpness now {SHARPNESS:g}")
+    print("ln likelihood a grain of what is seen and not; sharpness now 1")
     for sharpness in (0.5, 0.7, 1.0, 1.4, 2.0, 2.8):
         print(f"  sharpness {sharpness:<4g} {np.mean([_detection(one, sharpness) for one in seen]):8.3f}")
     _print_reliability(seen)
@@ -218,7 +218,7 @@ def _print_reliability(seen: Sequence[Seen]) -> None:
     """Points by the probability that the best level of the matcher's model gives, and how many are seen."""
     said, found = [], []
     for one in seen:
-        odds = _odds(one, SHARPNESS)
+        odds = _odds(one, 1.0)
         level = np.where(one.found, odds, 0.0).sum(axis=2) - np.logaddexp(0, odds).sum(axis=2)
         share = np.exp(level - logsumexp(level))
         said.append((share[..., None] / (1 + np.exp(-odds))).sum(axis=(0, 1)))

@@ -26,7 +26,7 @@ from .geometry import ScalePrior
 from .observations import ANY_G, Observed
 from .pair_index import PhaseIndex
 from .placement import Hypotheses
-from .zone_patterns import FLOORS, SHARPNESS, THRESHOLDS, VISIBLE_G, damping, in_band
+from .zone_patterns import FLOORS, THRESHOLDS, VISIBLE_G, damping, in_band
 
 #: Probability that a crystal of a layered phase lies flat, with the beam along the stacking direction.
 LIES_FLAT = 0.8
@@ -96,7 +96,7 @@ def silence_of_a_point(band: tuple[float, float]) -> NDArray[np.float64]:
     """
     low, high = (min((g / VISIBLE_G) ** 2, 5.0) for g in band)
     g = VISIBLE_G * np.sqrt(np.linspace(low, high, 501))
-    odds = np.exp(SHARPNESS * (np.log(UNKNOWN_F * damping(g))[:, None] - THRESHOLDS))
+    odds = np.exp(np.log(UNKNOWN_F * damping(g))[:, None] - THRESHOLDS)
     mean: NDArray[np.float64] = np.log1p(odds).mean(axis=0) * (high - low)
     return mean
 
@@ -338,7 +338,7 @@ def spot_odds(
     observed : Observed
     grain : ndarray of int, shape (n,)
     """
-    trust = SHARPNESS * intensity_weight(observed)[grain][:, None]
+    trust = intensity_weight(observed)[grain][:, None]
     valid = (root_f > 0) & observed.valid[grain]
     bright = np.maximum(root_f * damping(np.exp(observed.log_length))[grain], 1e-12)
     visible = np.where(valid, np.exp(trust * np.log(bright)), 0.0)

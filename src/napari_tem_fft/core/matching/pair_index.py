@@ -17,7 +17,6 @@ from .zone_patterns import (
     FLOORS,
     NODES,
     PATTERN_D,
-    SHARPNESS,
     STARTERS,
     THRESHOLDS,
     ZonePattern,
@@ -26,7 +25,7 @@ from .zone_patterns import (
 )
 
 #: Part of every key; to be increased when the meaning of the arrays changes.
-VERSION = f"index-5 {PATTERN_D} {STARTERS} {SHARPNESS} {THRESHOLDS.tolist()} {FLOORS}"
+VERSION = f"index-6 {PATTERN_D} {STARTERS} {THRESHOLDS.tolist()} {FLOORS}"
 #: A direction counts as the stacking direction of layers if the cosine between the two is above this.
 FLAT = 0.9986
 #: Pairs this close to a right angle, degrees, are listed with both signs.

@@ -22,7 +22,7 @@ from .null_models import COMMON, SIZE_RANGE, common_phases
 from .observations import ANY_G
 from .params import MatchParams
 from .result import Outcome
-from .zone_patterns import SHARPNESS, THRESHOLDS, damping
+from .zone_patterns import THRESHOLDS, damping
 
 #: Number of rings that a phase must explain to be identified or likely, and to be named at all.
 NAMED_RINGS, LEAST_RINGS = 5, 3
@@ -185,10 +185,10 @@ def _over_scale(rings: _Rings, phase: Phase, grid: NDArray[np.float64]) -> NDArr
     apart = (rings.log_g - grid[:, None])[:, :, None] - log_g
     error = rings.error[:, None]
     density = np.exp(-0.5 * (apart / error) ** 2) / (np.sqrt(2 * np.pi) * error)
-    odds = visible**SHARPNESS * density / (SPURIOUS_RINGS / RANGE)
-    levels = np.exp(-SHARPNESS * THRESHOLDS)[:, None, None]
+    odds = visible * density / (SPURIOUS_RINGS / RANGE)
+    levels = np.exp(-THRESHOLDS)[:, None, None]
     terms = np.log1p(levels * odds.sum(axis=2)).sum(axis=2)
-    quiet = np.log1p(levels * visible[:, 0] ** SHARPNESS).sum(axis=2)
+    quiet = np.log1p(levels * visible[:, 0]).sum(axis=2)
     total = terms - quiet
     top = total.max(axis=0)
     evidence: NDArray[np.float64] = top + np.log(np.exp(total - top).mean(axis=0))

@@ -24,10 +24,9 @@ STARTERS = 24
 #: Scale of the decrease of visibility with |g|, 1/nm.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.76; doubled, belief 0.73 -> 0.74.
 VISIBLE_G = 6.0
-#: Thresholds (ln visibility) at which half of the reflections are seen, and the steepness of the transition.
+#: Thresholds (ln visibility) at which half of the reflections are seen.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.74; doubled, nothing.
 THRESHOLDS = np.linspace(-3.5, 0.5, 6)
-SHARPNESS = 1.0
 #: Expectations of a pattern are summed up to each of these |g|, 1/nm, and interpolated for any band.
 #: No record says on what it was set. Sweep: halved, belief 0.73 -> 0.32, right names 4 -> 2, wrong names 0
 #: -> 1; doubled, nothing.
@@ -80,11 +79,11 @@ def non_detection_log_prob(root_f: NDArray[np.float64], g: NDArray[np.float64]) 
     ----------
     root_f : ndarray, shape (n,)
         Root of the relative |F| of every point of the lattice in the half plane, 0 where forbidden.
-        At a threshold t a point is seen with the odds (visibility / e^t)^sharpness.
+        At a threshold t a point is seen with the odds visibility / e^t.
     g : ndarray, shape (n,), 1/nm
     """
     visible = np.maximum(root_f, np.array(FLOORS)[:, None]) * damping(g)
-    odds = np.exp(SHARPNESS * (np.log(visible)[..., None] - THRESHOLDS))
+    odds = np.exp(np.log(visible)[..., None] - THRESHOLDS)
     total: NDArray[np.float64] = up_to_nodes(np.log1p(odds).transpose(1, 0, 2), g)
     return total
 
