@@ -1,6 +1,6 @@
 """False alarms on images without a crystal: how many of N seeded fields show a spot, a grain, a component.
 
-    python tests/benchmarks/false_alarms.py [--fields 100] [--size 1024] [--first-seed 0]
+    python tests/benchmarks/false_alarms.py [--fields 100] [--size 1024] [--first-seed 0] [--network spots]
 
 Kinds of field: white noise; an amorphous film with astigmatic Thon rings and Poisson noise; the same with
 20 % and with 50 % of the field vacuum. The stated rate is 0.01 an image for each.
@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from forward_model import Optics, film_image, image_of, white_noise
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
-from napari_tem_fft.core.pipeline import analysis_steps
+from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
 from napari_tem_fft.core.progress import exhaust
+from napari_tem_fft.nn.inference.model import load_segmenter
 
 PIXEL = (0.025, 0.025)
 DOSE = 400.0  # e/A^2
@@ -59,14 +60,16 @@ def main() -> None:
     parser.add_argument("--fields", type=int, default=100)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--network", help="name or folder of a model; none if it is not given")
     args = parser.parse_args()
+    segment = load_segmenter(args.network) if args.network else None
     print(f"{'field':12s} {'fields':>6s} {'with spots':>11s} {'with components':>16s} {'vacuum found':>13s}")
     for kind in ("white", "film", "vacuum 20 %", "vacuum 50 %"):
         spots = components = 0
         vacuum = []
         for seed in range(args.first_seed, args.first_seed + args.fields):
             image = Micrograph(field(kind, args.size, seed), Calibration.real(PIXEL), kind)
-            analysis = exhaust(analysis_steps(image, ()))
+            analysis = exhaust(analysis_steps(image, (), AnalysisParams(), segment))
             spots += bool(analysis.spots)
             components += bool(analysis.components)
             vacuum.append(1 - analysis.specimen.mean())
