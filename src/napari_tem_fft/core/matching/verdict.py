@@ -437,15 +437,15 @@ def _is_part_of_more(best: Candidate, context: Context) -> bool:
 
 def _is_likely(best: Candidate, belief: float, unlisted: float, context: Context) -> bool:
     spots, params = len(best.indexed), context.params
-    certain = context.stated and context.scale.error <= TRUSTED_SCALE
-    sure = certain and spots > FEW_SPOTS and belief >= params.identify_at
+    known = context.stated and context.scale.error <= TRUSTED_SCALE
+    sure = known and spots > FEW_SPOTS and belief >= params.identify_at
     if not _scale_is_possible(best, context, SCALE_SIGMAS if sure else LIKELY_SIGMAS):
         return False
     if best.misfit > LARGEST_MISFIT:
         return False
     if best.phase in context.companions:
         return belief >= (params.identify_at if spots <= COMPANION_SPOTS else params.likely_at)
-    few_at = FEW_SPOTS_AT if certain else FEW_SPOTS_AT_ELSE
+    few_at = FEW_SPOTS_AT if known else FEW_SPOTS_AT_ELSE
     needed = max(params.likely_at, few_at) if spots <= FEW_SPOTS else params.likely_at
     if context.stated and context.library and unlisted < SURELY_LISTED and spots > FEW_SPOTS:
         needed = 1 - DOUBT_OF_LISTED * (1 - needed)
