@@ -41,7 +41,9 @@ PLUGIN = "TEM FFT"
 #: Minimum width of a dock in napari, pixels.
 LEAST = 50
 #: Share of the window's height for the docks at the bottom: at first, and the least and most of it later.
-FIRST, SHARES = 0.36, (0.25, 0.45)
+FIRST, SHARES = 0.36, (0.28, 0.45)
+#: Pixels below which a profile has no room for the rows of its phases.
+LOW = 240
 #: Share of the window's height for the first of them where it is moved into a column at a side.
 ASIDE = 0.42
 #: Pixels that legends above and below the images take; heights that differ by more were set by hand.
@@ -164,7 +166,8 @@ class Balance(QObject):
             return
         images = main.centralWidget()
         left = images.height() + seen.height() - (images.width() // 2 + AROUND)
-        least, most = (int(share * main.height()) for share in SHARES)
+        first, least, most = (int(share * main.height()) for share in (FIRST, *SHARES))
+        least = max(least, min(first, LOW))
         main.resizeDocks([seen], [min(max(left, least), most)], Qt.Orientation.Vertical)
         self._then.start()
 

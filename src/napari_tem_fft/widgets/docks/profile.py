@@ -47,7 +47,8 @@ CURVE_NAMES = {"masked": "Bragg-masked", "local maximum": "maximum over local FF
 #: What the ticks of phases are.
 LINES_HELP = (
     "Where the image shows the lines of the named phases: by its own calibration, with the scale and stretch"
-    " that its crystals give. A bar through a tick is the range over which the stretch spreads the line."
+    " that its crystals give. The legend says by how much g differs from the phases' tables, and how far the"
+    " stretch spreads it to either side by direction, as the bars through the ticks do."
 )
 #: A scale or stretch is mentioned from this share on.
 MENTIONED = 5e-4
@@ -86,6 +87,7 @@ class ProfileDock(Dock):
         self.lines = _switch("phase lines", LINES_HELP)
         self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
         self.legend = QLabel(wordWrap=True)
+        self.legend.setToolTip(LINES_HELP)
         # without a minimum width, so that the window can be narrower than the text
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save = QAction("Save the curves as a table (CSV)...")
@@ -303,8 +305,8 @@ def scale_of_lines(phases: Sequence[PhaseLines]) -> str:
     shifts = sorted({signed(100 * (p.scale - 1), 1) for p in phases if abs(p.scale - 1) >= MENTIONED})
     stretch = max((phase.stretch for phase in phases), default=0.0)
     said = [f"g {' or '.join(shifts)} %"] if shifts else []
-    said += [f"± {100 * stretch:.1f} % by direction"] if stretch >= MENTIONED else []
-    return f"phase lines as the image shows them: {', '.join(said)} against the table" if said else ""
+    said += [f"± {100 * stretch:.1f} %"] if stretch >= MENTIONED else []
+    return f"phase lines {', '.join(said)}" if said else ""
 
 
 def peak_names(
