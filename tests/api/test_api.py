@@ -89,7 +89,7 @@ def test_a_word_on_a_grain_names_it(result: Analysis) -> None:
     assert decided.components[0].by_user
     with pytest.raises(ValueError, match="no grain 7"):
         tem.decide(result, 7, "Cu")
-    with pytest.raises(ValueError, match="none of override"):
+    with pytest.raises(ValueError, match="not one of override"):
         tem.decide(result, 1, "Cu", "perhaps")
 
 

@@ -176,7 +176,7 @@ def test_a_server_that_does_not_know_has_only_is_asked_otherwise(served):
         (200, {}, b"<html>hello</html>", "no JSON"),
         (200, {}, b"[1, 2", "no JSON"),
         (200, {}, b"[" * 200_000, "no JSON"),
-        (200, {}, b"[]", "none of OPTIMADE"),
+        (200, {}, b"[]", "not OPTIMADE"),
         (200, {}, b'{"data": {"id": 1}}', "no list of structures"),
         (404, {}, b"", "no OPTIMADE server"),
         (500, {}, b'{"errors": [{"detail": "broken"}]}', "error 500: broken"),
