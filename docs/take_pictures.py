@@ -28,7 +28,7 @@ import numpy as np
 os.environ.setdefault("NAPARI_CONFIG", "")
 #: Largest picture of the README, bytes; the scales and numbers of colours that are tried for it.
 LARGEST, SCALES, COLOURS = 250_000, (1.0, 0.85, 0.7, 0.6, 0.5), (256, 128, 96)
-DOCKS = ("TEM FFT", "Profile", "Results", "Spots", "Calibration", "Series", "Batch", "Train")
+DOCKS = ("TEM FFT", "Profile", "Results", "Spots", "Calibration", "Series", "Batch", "Train", "Library")
 
 
 class Window:
@@ -47,7 +47,7 @@ class Window:
         if not network:
             self.dock.network.value = ""
         self.wait(2.0)
-        for name in ("Series", "Batch", "Train"):
+        for name in ("Series", "Batch", "Train", "Library"):
             self.dock.open_dock(name)
         self.main.raise_()
         self.wait(1.0)

@@ -7,7 +7,15 @@ import pytest
 from napari_tem_fft.core.fourier.diffractogram import FrequencyGrid
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
-from napari_tem_fft.layers.reciprocal_plane import LABEL_SIZE, Plane, Ring, scale_bars, spot_features
+from napari_tem_fft.layers.reciprocal_plane import (
+    LABEL_OFFSET,
+    LABEL_SIZE,
+    Plane,
+    Ring,
+    label_azimuths,
+    scale_bars,
+    spot_features,
+)
 from napari_tem_fft.layers.results import (
     GREYED,
     KEY,
@@ -212,6 +220,15 @@ def test_labels_of_rings_lie_on_no_spot_where_there_is_room_and_on_no_other_labe
     off = [replace(spot, enabled=False) for spot in spots]
     unmoved, _, _ = rings_layer(rings, PLANE, "a", 10.0, spots=off)
     assert np.array_equal(unmoved[3:], shapes[3:])  # deleting spots moves no label
+
+
+def test_the_label_of_a_ring_is_rather_on_spots_than_outside_the_picture():
+    ring = Ring(8.67, "0.1153 nm", "#E69F00")
+    everywhere_else = np.radians([angle for angle in range(0, 360, 5) if abs(angle - 200) > 15])
+    spots = [(-9.0 * np.sin(a), 9.0 * np.cos(a)) for a in everywhere_else]
+    (azimuth,) = label_azimuths([ring], 10.2, spots=spots)
+    middle = np.abs(ring.label_place(azimuth, LABEL_OFFSET * 10.2).mean(axis=0))
+    assert (middle + np.array([0.4, 1.87]) < 10.2).all()  # as large as napari draws the label
 
 
 def test_bars_are_true():

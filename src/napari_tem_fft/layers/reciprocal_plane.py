@@ -23,8 +23,8 @@ Point = tuple[float, float]
 
 #: Share of the micrograph's width left free between it and its diffractogram.
 GAP = 0.04
-#: Size (y, x) of a ring's label, as a share of half the picture's width.
-LABEL_SIZE = (0.09, 0.3)
+#: Size (y, x) of a ring's label ("0.1153 nm" as napari draws it), as a share of half the picture's width.
+LABEL_SIZE = (0.09, 0.38)
 #: A spot is covered by a label if it is closer than this to its centre, in sizes of a label.
 HALF_LABEL = 0.6
 #: Distance of a label's centre from its ring, as a share of half the picture's width, and the angular step,
@@ -132,7 +132,7 @@ def label_azimuths(
     azimuths = []
     for ring in rings:
         places = directions * (ring.g + LABEL_OFFSET * reach) / size
-        inside = np.abs(places).max(axis=1, where=[False, True], initial=0) < 1 / LABEL_SIZE[1] - 0.5
+        inside = (np.abs(places) < 1 / np.array(LABEL_SIZE) - 0.5).all(axis=1)
         away = np.abs(places[:, None, :] - covered[None, :, :]).max(axis=2)
         hidden = np.count_nonzero(away < HALF_LABEL, axis=1)
         room = -turns / 360
