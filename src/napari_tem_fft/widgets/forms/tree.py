@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import QItemSelectionModel, QSignalBlocker, QSize, Qt, Signal
-from qtpy.QtGui import QBrush, QColor, QGuiApplication, QKeyEvent, qGray
+from qtpy.QtGui import QBrush, QColor, QGuiApplication, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QTreeWidget, QTreeWidgetItem
 
 _KEY = Qt.ItemDataRole.UserRole
-#: Grey level, of 255, from which a colour is too pale for text on a light background.
-PALE = 170
+#: Relative luminances between which text has a contrast ratio of 3 on napari's dark and light backgrounds.
+LEGIBLE = (0.17, 0.24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +229,20 @@ def _sort_key(text: str) -> tuple[int, float, str]:
 
 
 def _legible(colour: QColor) -> QColor:
-    """A text colour for dark and light backgrounds: pale colours are darkened."""
-    pale = qGray(colour.rgb()) > PALE
-    return colour.darker(140) if pale else colour
+    """A text colour for dark and light backgrounds: the colour mixed with white or black."""
+    end = 255 if _luminance(colour) < LEGIBLE[0] else 0
+    for share in np.linspace(0, 1, 21):
+        mixed = QColor(*(round(level + share * (end - level)) for level in colour.getRgb()[:3]))
+        if LEGIBLE[0] <= _luminance(mixed) <= LEGIBLE[1]:
+            return mixed
+    return colour
+
+
+def _luminance(colour: QColor) -> float:
+    """Relative luminance of a colour (sRGB), from 0 to 1."""
+    levels = np.array(colour.getRgb()[:3]) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 def _item(row: Row) -> QTreeWidgetItem:
