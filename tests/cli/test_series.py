@@ -86,7 +86,7 @@ def test_files_are_the_frames_of_a_series_and_a_bad_one_is_told_of(tmp_path, cap
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--lock-frame", "7"], "none of the frames"),
+        (["--lock-frame", "7"], "not one of the frames"),
         (["--frames", "5:"], "no frame is left"),
         (["--lock-frame", "0", "--phases", "LiF"], "no phase is named in frame 0"),
     ],

@@ -80,7 +80,7 @@ def test_the_shapes_of_a_small_network():
 
 def test_cells_that_do_not_divide_and_groups_that_do_not_are_refused():
     network = UNet(NETWORK, some_weights())
-    with pytest.raises(ValueError, match="no multiples of 8"):
+    with pytest.raises(ValueError, match="not multiples of 8"):
         network(np.zeros((60, 40, 5), np.float32))
     with pytest.raises(ValueError, match="group"):
         NetworkParams(base=3, depth=2, norm="group")
