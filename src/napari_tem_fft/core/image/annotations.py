@@ -112,7 +112,7 @@ def _thin_bars(same: NDArray[np.bool_]) -> list[tuple[slice, ...]]:
     """Scale bars of one or two lines of pixels, along either axis."""
     bars = []
     for turned, axes in ((same, 1), (same.T, -1)):
-        runs, _ = ndimage.label(ndimage.binary_opening(turned, np.ones((1, THINNEST_LONGEST), bool)))
+        runs, _ = ndimage.label(_long_runs(turned))
         for box in ndimage.find_objects(runs):
             across, along = box
             inside = along.start > 0 and along.stop < turned.shape[1]
@@ -121,6 +121,15 @@ def _thin_bars(same: NDArray[np.bool_]) -> list[tuple[slice, ...]]:
                 if np.count_nonzero(around) < 1.5 * turned[box].size:  # not one of many in dark vacuum
                     bars.append(box[::axes])
     return bars
+
+
+def _long_runs(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Runs of at least `THINNEST_LONGEST` pixels along the rows, of which few can hold one."""
+    long = np.zeros(same.shape, bool)
+    rows = np.flatnonzero(np.count_nonzero(same, axis=1) >= THINNEST_LONGEST)
+    if len(rows):
+        long[rows] = ndimage.binary_opening(same[rows], np.ones((1, THINNEST_LONGEST), bool))
+    return long
 
 
 def _data_bar(lines: NDArray[Any], step: int, contrast: float) -> int:
