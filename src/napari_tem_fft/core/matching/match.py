@@ -24,7 +24,7 @@ from .verdict import (
     Context,
     against_rivals,
     judge,
-    rests_on_stretch,
+    rests_on_geometry,
     with_hints,
 )
 from .weighing import EvidenceCache
@@ -405,12 +405,23 @@ class _Matcher:
     def _with_rivals(
         self, matches: Sequence[GrainMatch], scale: ScalePrior, context: Context
     ) -> list[GrainMatch]:
-        """Withdraw a name that needs a stretch seen in one grain only, if another phase fits without it."""
-        named = [n for n, match in enumerate(matches) if rests_on_stretch(match, context)]
-        further = self._at_any_scale([matches[n] for n in named], scale) if named else []
+        """Withdraw names by an unusual stretch or scale if another phase needs only another scale.
+
+        The grain of a phase that has most spots decides for all grains of this phase.
+        """
+        groups: dict[str, list[int]] = {}
+        for number, match in enumerate(matches):
+            if rests_on_geometry(match, context):
+                groups.setdefault(match.phases[0], []).append(number)
+        clearest = [max(group, key=lambda n: len(matches[n].spots)) for group in groups.values()]
+        further = self._at_any_scale([matches[n] for n in clearest], scale) if clearest else []
         judged = list(matches)
-        for n, candidates_at_any_scale in zip(named, further, strict=True):
-            judged[n] = against_rivals(matches[n], candidates_at_any_scale, context)
+        for group, first, candidates_at_any_scale in zip(groups.values(), clearest, further, strict=True):
+            verdict = against_rivals(matches[first], candidates_at_any_scale, context)
+            for n in group if not verdict.phases else ():
+                judged[n] = replace(
+                    matches[n], outcome=verdict.outcome, phases=(), reason=verdict.reason, hints=verdict.hints
+                )
         return judged
 
     def _share_distortion(self, found: Found, plane: NDArray[np.bool_]) -> bool:

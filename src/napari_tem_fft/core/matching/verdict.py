@@ -182,22 +182,25 @@ def shows_stretch(candidate: Candidate) -> bool:
     return len(spots) >= SHOWING_SPOTS and len(directions) >= SHOWING_DIRECTIONS
 
 
-def rests_on_stretch(match: GrainMatch, context: Context) -> bool:
-    """Whether a measured name needs a stretch of the image that only this grain shows."""
-    single = match.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY) and not match.decided_by_user
-    return single and not context.shared and match.candidates[0].stretch > context.usual_stretch
+def rests_on_geometry(match: GrainMatch, context: Context) -> bool:
+    """Whether a measured name needs a stretch that only this grain shows, or an unlikely scale."""
+    if len(match.phases) != 1 or match.outcome is Outcome.SINGLE_D or match.decided_by_user:
+        return False
+    best = match.candidates[0]
+    stretched = best.stretch > context.usual_stretch and not context.shared
+    return stretched or needs_scale(best, context, LIKELY_SIGMAS)
 
 
 def against_rivals(match: GrainMatch, further: Sequence[Candidate], context: Context) -> GrainMatch:
     """Withdraw the name if another phase explains as many spots without the stretch, at another scale.
 
-    Either the image is stretched or the error of its scale is larger than stated. One grain cannot
-    distinguish the two.
+    Either the image is stretched or the error of its scale is larger than stated; if the scale has a large
+    error anyway, its size is not known. The spots cannot distinguish the two.
 
     Parameters
     ----------
     match : GrainMatch
-        A match for which `rests_on_stretch` is true.
+        A match for which `rests_on_geometry` is true.
     further : sequence of Candidate
         What the grain would be at any scale, almost without stretch.
     context : Context
@@ -217,9 +220,11 @@ def against_rivals(match: GrainMatch, further: Sequence[Candidate], context: Con
         return match
     nearest_last = sorted(rivals, key=lambda c: -abs(np.log(c.scale) - context.scale.middle))
     rivals = list({c.phase: c for c in nearest_last}.values())[::-1][:MOST_HINTS]
-    either = f"{best.phase} if the image is stretched by {100 * best.stretch:.1f} %"
+    needed = f"if the image is stretched by {100 * best.stretch:.1f} %"
+    if best.stretch <= context.usual_stretch:
+        needed = f"at a scale {_off(best)}"
     other = " or ".join(hint_words(c, context) for c in rivals)
-    reason = f"{either}, or {other}: a single grain cannot decide between them"
+    reason = f"{best.phase} {needed}, or {other}: the spots cannot decide between them"
     return replace(match, outcome=Outcome.UNKNOWN, phases=(), reason=reason, hints=tuple(rivals))
 
 
@@ -232,14 +237,19 @@ def hint_words(candidate: Candidate, context: Context) -> str:
     """What a phase would need, such as "MgO at a scale 9.7 % shorter"."""
     needs = []
     if needs_scale(candidate, context):
-        off = 100 * (candidate.scale - 1)
-        needs.append(f"at a scale {abs(off):.1f} % {'longer' if off > 0 else 'shorter'}")
+        needs.append(f"at a scale {_off(candidate)}")
     if needs_stretch(candidate, context):
         along = stretch_direction(*candidate.distortion)
         needs.append(
             f"if stretched by {100 * candidate.stretch:.1f} % along {along:.0f} degrees: scan distortion?"
         )
     return " ".join([candidate.phase, *(needs or [f"with {100 * (candidate.scale - 1):+.1f} % calibration"])])
+
+
+def _off(candidate: Candidate) -> str:
+    """How far off a scale is: "9.7 % shorter"."""
+    off = 100 * (candidate.scale - 1)
+    return f"{abs(off):.1f} % {'longer' if off > 0 else 'shorter'}"
 
 
 def is_hint(candidate: Candidate, context: Context) -> bool:
