@@ -24,7 +24,7 @@ from ..fourier.local_spectra import LocalSpectra
 from ..fourier.noise import robust_sigma
 from ..maps.map_grid import MapGrid
 from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
-from .regions import GrainRegion, cut_level, half_amplitude, independent, spot_powers
+from .regions import Box, GrainRegion, cut_level, half_amplitude, independent, spot_powers
 
 #: Whether a part of the image touches its border: first and last row, first and last column.
 Borders = Sequence[tuple[bool, bool]]
@@ -112,9 +112,7 @@ def places_of_spots(
         here = [n for n in range(len(masks)) if shares[n, one] > SHARED_POWER]
         own = [chosen[n] for n in here if shares[n, other] < SHARED_POWER]
         shared = [chosen[n] for n in here if chosen[n] not in own]
-        place = np.zeros(grid.shape, bool)
-        place[box] = masks[one]
-        crystals.append((place, own, shared))
+        crystals.append((_on_grid(grid, box, masks[one]), own, shared))
     return crystals
 
 
@@ -137,9 +135,14 @@ def places_without_a_spot(
     for power in spot_powers(diffractogram, spectra, chosen, width, grid.part(*box)):
         rest = largest_piece(inside & ~half_amplitude(power, 1, false_share, inside))
         if rest.sum() * grid.pixel_area > SMALLEST_PART * width**2:
-            place = np.zeros(grid.shape, bool)
-            place[box] = rest
-            yield place
+            yield _on_grid(grid, box, rest)
+
+
+def _on_grid(grid: MapGrid, box: Box, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask of a part of the grid on the whole of it."""
+    place = np.zeros(grid.shape, bool)
+    place[box] = mask
+    return place
 
 
 def _share_of_power(power: NDArray[np.float32], own: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

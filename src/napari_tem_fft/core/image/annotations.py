@@ -32,7 +32,7 @@ JPEG_STEP = 4
 LETTERED, TICKED, EDGE, STEP = 0.25, 0.9, 8, 0.4
 #: Its value is read from these lines, counted from the border, since there may be a frame around it.
 INSIDE_FRAME = slice(3, 6)
-#: At least so many of its pixels are letters: they differ from its value by this share of the image's range.
+#: Least number of its pixels that belong to letters, which differ from its value by this share of the range.
 INK, CONTRAST = 30, 0.25
 #: The mask is dilated by this many pixels, because letters have soft edges and images are resampled.
 SOFT = 3

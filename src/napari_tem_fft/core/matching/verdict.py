@@ -442,14 +442,18 @@ def _kin(phase: str, context: Context) -> frozenset[str]:
 def _is_part_of_more(best: Candidate, context: Context) -> bool:
     """Whether a lattice that leaves many spots unexplained is still certain enough to be offered."""
     enough = len(best.indexed) >= IDENTIFIED_SPOTS and best.explained >= LEAST_SHARE
-    return enough and best.posterior >= context.params.identify_at and _scale_is_possible(best, context)
+    return (
+        enough
+        and best.posterior >= context.params.identify_at
+        and not needs_scale(best, context, LIKELY_SIGMAS)
+    )
 
 
 def _is_likely(best: Candidate, belief: float, unlisted: float, context: Context) -> bool:
     spots, params = len(best.indexed), context.params
     known = context.stated and context.scale.error <= TRUSTED_SCALE
     sure = known and spots > FEW_SPOTS and belief >= params.identify_at
-    if not _scale_is_possible(best, context, SCALE_SIGMAS if sure else LIKELY_SIGMAS):
+    if needs_scale(best, context, SCALE_SIGMAS if sure else LIKELY_SIGMAS):
         return False
     if best.misfit > LARGEST_MISFIT:
         return False
@@ -462,11 +466,6 @@ def _is_likely(best: Candidate, belief: float, unlisted: float, context: Context
     return spots >= LIKELY_SPOTS and belief >= needed
 
 
-def _scale_is_possible(best: Candidate, context: Context, sigmas: float = LIKELY_SIGMAS) -> bool:
-    error = float(np.sqrt(best.scale_sigma**2 + GRAIN_SCALE**2 + context.scale.error**2))
-    return bool(abs(np.log(best.scale) - context.scale.middle) < sigmas * error)
-
-
 def _doubt(best: Candidate, belief: float, context: Context) -> str:
     """Why a phase is likely rather than identified; empty if it is identified."""
     if belief < context.params.identify_at:
@@ -476,7 +475,7 @@ def _doubt(best: Candidate, belief: float, context: Context) -> str:
     if best.explained < IDENTIFIED_SHARE:
         return f"only {best.explained:.0%} of the spots are explained; {scale_words(best)}"
     trusted = max(TRUSTED_SCALE, 0.75 * context.scale.error)
-    if abs(np.log(best.scale) - context.scale.middle) > trusted or not _scale_is_possible(best, context):
+    if abs(np.log(best.scale) - context.scale.middle) > trusted or needs_scale(best, context, LIKELY_SIGMAS):
         return f"{scale_words(best)}, a large correction: check the calibration"
     return ""
 
@@ -492,7 +491,7 @@ def _undecided_verdict(candidates: Sequence[Candidate], unlisted: float, context
     )
     if spots < LIKELY_SPOTS and not set(members) & context.companions:
         return Outcome.UNKNOWN, (), f"only {spots} spots of one lattice; the nearest is {best.phase}"
-    if len(members) == 1 and spots <= FEW_SPOTS and not _scale_is_possible(best, context):
+    if len(members) == 1 and spots <= FEW_SPOTS and needs_scale(best, context, LIKELY_SIGMAS):
         # two spots fit some phase at some scale, and a single name would be mistaken for the answer
         return Outcome.UNKNOWN, (), f"only {spots} spots fit {best.phase}, which {scale_words(best)}"
     if len(members) > (LARGEST_SET if context.stated else LARGEST_OF_ALL):
