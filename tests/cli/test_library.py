@@ -54,7 +54,7 @@ def test_entries_are_found_shown_left_out_removed_and_exported(library, capsys, 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["phases", "show", "nothing"], "holds no 'nothing'"),
+        (["phases", "show", "nothing"], "not contain 'nothing'"),
         (["phases", "remove"], "say what to remove"),
         (["phases", "import", "nowhere.zip"], "no such file or folder"),
         (["phases", "fetch", "--provider", "nobody", "--elements", "Li"], "no provider is called 'nobody'"),

@@ -188,7 +188,7 @@ def test_an_image_without_size_is_uncalibrated(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xyz", bytes(64), "a file of an unknown kind"),
+        ("a.xyz", bytes(64), "a file of unknown format"),
         ("a.emd", bytes(64), r"not a \.emd file"),
         ("a.tif", b"no picture in here at all", r"not a \.tif file"),
         ("a.hspy", b"\x89HDF\r\n\x1a\n" + bytes(600), "damaged or incomplete HDF5"),
@@ -212,7 +212,7 @@ def test_damaged_files_of_other_formats(tmp_path, name, content, message):
     [
         (0, struct.pack("<2H", 0x4949, 0x0198), "not a TIA series"),
         (6, struct.pack("<i", 0x4120), "a spectrum"),
-        (6, struct.pack("<i", 0x4121), "data of the kind 0x4121"),
+        (6, struct.pack("<i", 0x4121), "data type 0x4121"),
         (18, struct.pack("<i", 0), "no image in the file"),
         (18, struct.pack("<i", 10**6), "claims 1000000 images"),
         (30 + 32, struct.pack("<I", 0), "no image in the file"),  # a series that was stopped at once

@@ -225,7 +225,7 @@ def test_bracket_under_another_rosettasciio_is_refused(tmp_path, monkeypatch):
         (b"\0\5\x16\7" + bytes(20), r"without the leading '\._'"),
         (b"II*\0" + bytes(20), "not a Gatan file but a TIFF image; rename it"),
         (b"\xd0\xcf\x11\xe0" + bytes(20), "not a Gatan file"),
-        (bytes(64), "not a Gatan file: it holds nothing but zeros"),
+        (bytes(64), "not a Gatan file: it contains only zeros"),
         (b"Dear colleague, please find attached", "not a Gatan file"),
     ],
 )
@@ -246,7 +246,7 @@ def test_a_file_cut_off_anywhere_is_called_incomplete(tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    with pytest.raises(ReadError, match=r"^b\.dm4: there is no such file"):
+    with pytest.raises(ReadError, match=r"^b\.dm4: the file does not exist"):
         read_images(tmp_path / "b.dm4")
     with pytest.raises(ReadError, match="a folder"):
         read_images(tmp_path)
@@ -267,7 +267,7 @@ def _tree(**changes):
         ([{"ImageData": {}, "ImageTags": {}}], "incomplete image entry: Calibrations is missing"),
         ([{"ImageData": {}}], "incomplete image entry: ImageTags is missing"),
         ([_tree(DataType=99)], "unsupported type"),
-        ([_tree(Dimensions=[20, 17])], "claims an image of 20 x 17 pixels, its data hold 320"),
+        ([_tree(Dimensions=[20, 17])], "claims an image of 20 x 17 pixels, but its data contain 320"),
         ([_tree(Dimensions=[1000000, 1000000], DataType=5)], "claims an image of 1000000 x 1000000 pixels"),
         ([_tree(Dimensions=[-20, -16])], "impossible size"),
         ([_tree(DataType=12)], "damaged file"),

@@ -129,12 +129,12 @@ def test_a_transform_is_named_as_one(tmp_path, mode):
 @pytest.mark.parametrize(
     ("shape", "mode", "message"),
     [
-        ((1, 0, 17), 1, "no image size"),
-        ((0, 12, 17), 1, "no image size"),
-        ((1, -12, 17), 1, "no image size"),
-        ((1, 12, 17), 5, "no image size or pixel type"),
+        ((1, 0, 17), 1, "no possible image size"),
+        ((0, 12, 17), 1, "no possible image size"),
+        ((1, -12, 17), 1, "no possible image size"),
+        ((1, 12, 17), 5, "no possible image size or pixel type"),
         ((1, 12, 17), 16, "colours"),
-        ((1, 1200, 1700), 1, "its header claims 4081024 bytes, it has 1432"),
+        ((1, 1200, 1700), 1, "its header claims 4081024 bytes, but it has 1432"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, shape, mode, message):

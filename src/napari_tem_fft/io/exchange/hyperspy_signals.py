@@ -108,7 +108,7 @@ def from_signal(signal: Signal2D, name: str = "") -> Micrograph:
     kind = contents(plain)
     if kind.kind != "image":
         raise ReadError(
-            title, f"not an image but {kind.words}", "choose an image of it, such as signal.inav[0]"
+            title, f"not an image but {kind.description}", "choose an image of it, such as signal.inav[0]"
         )
     return micrograph_of(plain, Path(title), title, _hash_of(plain["metadata"]))
 

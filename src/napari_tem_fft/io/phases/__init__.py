@@ -1,1 +1,1 @@
-"""Reference phases from files: the bundled table, CIF files, lists of d-spacings."""
+"""Read reference phases: the bundled table, CIF files, lists of d-spacings, the user's library, OPTIMADE."""

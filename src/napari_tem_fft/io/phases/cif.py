@@ -1,4 +1,4 @@
-"""Read the phases in a CIF file. Symmetry is never guessed silently, and every doubt becomes a warning."""
+"""Read the phases in a CIF file; every assumption about symmetry, atoms or formula becomes a warning."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .cif_symmetry import Setting, best_setting, settings_of, with_hidden_symmet
 from .crystal import Atom, Symmetry, build_structure, composition, density, formula, shortest_contact
 from .entry import NO_SOURCE, PhaseEntry, entry_as_phase
 
-#: Most atoms in a file; a file with more does not describe a simple phase.
+#: Largest number of atoms in a file; a file with more does not describe a simple phase.
 MOST_ATOMS = 1000
-#: Atoms closer than this, nm, share one site, and the largest occupancy of a full site (rounding).
+#: Atoms closer than this, nm, share one site; largest occupancy of a full site (more than 1 by rounding).
 ONE_PLACE, FULL = 0.01, 1.03
-#: Groups of atoms that files list as one, and the atom that scatters for them (their hydrogen hardly does).
+#: Groups of atoms that files list as one, and the atom that represents them (hydrogen hardly scatters).
 MOLECULES = {
     "NH4": "N", "ND4": "N", "NH3": "N", "NH2": "N", "NH": "N", "H3O": "O", "D3O": "O", "H2O": "O", "D2O": "O",
     "OH": "O", "OD": "O", "O-H": "O", "WAT": "O", "OW": "O", "CH4": "C", "CH3": "C", "CH2": "C",
 }  # fmt: skip
-#: Site types of several atoms without given positions, and of no atom.
+#: Site types without a single atom: several atoms without positions, or none.
 _NO_ATOM = (
     "CN", "CO3", "NO3", "PO4", "SO4", "CO2", "SCN", "NO2", "ClO4", "BF4", "PF6", "BH4", "AlH4", "Va", "Vac",
 )  # fmt: skip
@@ -42,12 +42,12 @@ _HEAD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 
 def atoms_of(block: gemmi.cif.Block, notes: list[str]) -> list[Atom]:
-    """The atoms of a block; what had to be left out or assumed is noted.
+    """Read the atoms of a block; a note is added for everything left out or assumed.
 
     Raises
     ------
     ValueError
-        If there are too many.
+        If there are too many atoms.
     """
     table = block.find("_atom_site_", list(_TAGS))
     if len(table) > MOST_ATOMS:
@@ -71,30 +71,31 @@ def atoms_of(block: gemmi.cif.Block, notes: list[str]) -> list[Atom]:
             if note:
                 taken[note] = None
     if dropped:
-        notes.append(f"atoms left out: {', '.join(sorted(dropped))}")
+        notes.append(f"atoms omitted: {', '.join(sorted(dropped))}")
     notes += taken
     if any(atom.occupancy < 0.99 for atom in atoms):
-        notes.append("partly occupied sites")
+        notes.append("partially occupied sites")
     return atoms
 
 
 def element_of(text: str, known: Collection[str] = (), is_type: bool = True) -> tuple[str, str]:
-    """The element that a type symbol or a label means, and what had to be assumed.
+    """Determine the element of a type symbol or label.
 
     Parameters
     ----------
     text : str
         "Fe3+", "NH4+", "Wat1", "O-H2", "CA1".
     known : collection of str
-        Elements of the file's formula, which distinguish a two-letter symbol from a letter and a name.
+        Elements of the file's formula, which tell a two-letter symbol from a letter followed by a name.
     is_type : bool
-        Whether it is a type symbol, not a label.
+        Whether the text is a type symbol rather than a label.
 
     Returns
     -------
     element : str
-        Deuterium is hydrogen; empty where it is none.
+        Deuterium is returned as hydrogen; empty if the text is not an element.
     note : str
+        What had to be assumed; empty if nothing.
 
     Examples
     --------
@@ -135,7 +136,7 @@ def elements_of_formula(formula: str) -> frozenset[str]:
 
 
 def with_shared_places(structure: Structure, atoms: Sequence[Atom], notes: list[str]) -> list[Atom]:
-    """Atoms with occupancies that no place exceeds: several full atoms on one place share it evenly.
+    """Limit the occupancy of every site to 1: several fully occupied atoms on one site share it equally.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def with_shared_places(structure: Structure, atoms: Sequence[Atom], notes: list[
     atoms : sequence of Atom
         Atoms of the asymmetric unit.
     notes : list of str
-        What was assumed is added.
+        Notes about the assumptions are appended to it.
     """
     sites = structure.sites % 1.0 % 1.0
     basis = reciprocal_basis(structure.cell)
@@ -162,7 +163,7 @@ def with_shared_places(structure: Structure, atoms: Sequence[Atom], notes: list[
         return list(atoms)
     symbols = sorted({atom.element for atom in atoms})
     names = ", ".join(dict.fromkeys(symbols[n] for n in structure.element[crowded].tolist()))
-    notes.append(f"{names}: {total.max():.3g} atoms on one place; each is taken as its share of one")
+    notes.append(f"{names}: {total.max():.3g} atoms on one site; each gets an equal share of it")
     shared = []
     for atom in atoms:
         near = tree.query_ball_point(np.array(atom.position) % 1.0 % 1.0, reach, p=np.inf)
@@ -176,7 +177,7 @@ def _hydrogen(symbol: str) -> str:
 
 
 def _number(text: str) -> float:
-    """A coordinate: 0.25, .25(3), 1/4; not a number where it is none."""
+    """A coordinate such as 0.25, .25(3) or 1/4; NaN if it is not a number."""
     value = gemmi.cif.as_number(text)
     if value == value or not re.fullmatch(r"'?-?\d{1,3}/\d{1,3}'?", text):
         return float(value)
@@ -197,11 +198,11 @@ LARGEST_FILE, LARGEST_CELL = 4_000_000, 12.0
 #: Longest edge, nm (indices along longer ones are not resolved), and largest volume of the box with the
 #: cell's edges, in volumes of the cell.
 LONGEST_EDGE, MOST_OBLIQUE = 20.0, 10.0
-#: A file with more structures is a database, to be read as a phase library.
+#: A file with more structures is a database, which is to be imported into the phase library.
 MOST_STRUCTURES = 1000
 #: Shortest plausible distance between atoms, nm, and lowest and highest plausible density, g/cm3.
 SHORTEST_CONTACT, DENSITIES = 0.06, (0.05, 25.0)
-#: Largest difference of an element's share between the atoms and the file's own formula.
+#: Largest difference between an element's atomic fraction by the atoms and by the file's own formula.
 SAME_FORMULA = 0.1
 #: Placeholders that files use if there is no name.
 NO_NAMES = ("", "missing", "unknown", "none", "n/a", "unnamed", "untitled")
@@ -235,7 +236,7 @@ class RefusedStructure:
     Attributes
     ----------
     id : str
-        The id that the phase would have.
+        Id that the phase would have.
     reason : str
     """
 
@@ -266,7 +267,7 @@ def read_cif_with_warnings(path: str | Path) -> CifPhase:
     good = [one for one in found if isinstance(one, CifPhase)]
     if len(found) == 1:
         return good[0]
-    note = f"{len(found)} structures in it; {good[0].phase.id} is used"
+    note = f"the file contains {len(found)} structures; {good[0].phase.id} is used"
     return replace(good[0], warnings=(*good[0].warnings, note))
 
 
@@ -337,24 +338,24 @@ def _document(text: str) -> tuple[gemmi.cif.Document, str]:
         try:
             document = gemmi.cif.read_string(text, check_level=0)
         except (ValueError, RuntimeError):
-            raise ValueError(f"no CIF file, or a damaged one: {reason}") from error
-    return document, "" if reason.startswith("duplicate block name") else f"{reason} (the first one counts)"
+            raise ValueError(f"not a CIF file, or a damaged one: {reason}") from error
+    return document, "" if reason.startswith("duplicate block name") else f"{reason} (the first one is used)"
 
 
 def _structure_blocks(document: gemmi.cif.Document) -> list[gemmi.cif.Block]:
-    """The blocks that contain a structure: blocks with atoms or, if there are none, the first with a cell."""
+    """The blocks that contain a structure: those with atoms or, if there are none, the first with a cell."""
     blocks = [block for block in document if block.find_value("_cell_length_a")]
     if not blocks and any(block.find_value("_cell.length_a") for block in document):
         raise ValueError("a macromolecular (mmCIF) file, not the structure of a simple phase")
     if not blocks:
-        raise ValueError("no unit cell in it")
+        raise ValueError("there is no unit cell in it")
     if len(blocks) > MOST_STRUCTURES:
         raise ValueError(f"{len(blocks)} structures in one file, and at most {MOST_STRUCTURES} are read")
     return [block for block in blocks if block.find_values("_atom_site_fract_x")] or blocks[:1]
 
 
 def _refuse_contradictions(block: gemmi.cif.Block) -> None:
-    """Refuse a block that contradicts itself about its cell or symmetry.
+    """Refuse a block with contradictory values of its cell or symmetry.
 
     Raises
     ------
@@ -435,7 +436,7 @@ def check_cell(cell: tuple[float, ...]) -> None:
     if max(cell[:3]) > LONGEST_EDGE:
         raise ValueError(f"an edge of the unit cell is longer than {LONGEST_EDGE:g} nm")
     if np.prod(cell[:3]) > MOST_OBLIQUE * volume:
-        raise ValueError("the unit cell is too oblique: give the same lattice by a reduced cell")
+        raise ValueError("the unit cell is too oblique: describe the same lattice with a reduced cell")
 
 
 def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[str]) -> None:
@@ -444,11 +445,11 @@ def _check_sanity(structure: Structure, counts: dict[str, float], notes: list[st
         notes.append(f"two atoms are only {nearest:.3f} nm apart")
     rho = density(structure, counts)
     if not DENSITIES[0] < rho < DENSITIES[1]:
-        notes.append(f"its density would be {rho:.2f} g/cm3")
+        notes.append(f"its calculated density is {rho:.2f} g/cm3")
 
 
 def _check_formula(block: gemmi.cif.Block, counts: dict[str, float], notes: list[str]) -> None:
-    """Add a note if the atoms do not give the file's formula; hydrogen, often omitted, is ignored."""
+    """Add a note if the atoms do not add up to the file's formula; hydrogen, often omitted, is ignored."""
     stated = {e: n for e, n in amounts_of(_formula_text(block)).items() if e not in ("H", "D") and n > 0}
     found = {e: n for e, n in counts.items() if e != "H"}
     if not stated or not found:
@@ -458,11 +459,11 @@ def _check_formula(block: gemmi.cif.Block, counts: dict[str, float], notes: list
         abs(found[e] / share - n) > max(SAME_FORMULA * n, 0.02 * sum(stated.values()))
         for e, n in stated.items()
     ):
-        notes.append(f"its atoms make {formula(counts)}, its formula is {_formula_text(block)[:60]}")
+        notes.append(f"its atoms give {formula(counts)}, but its formula is {_formula_text(block)[:60]}")
 
 
 def amounts_of(text: str) -> dict[str, float]:
-    """Number of atoms of each element in a formula, with brackets; empty if it cannot be parsed.
+    """Number of atoms of each element in a formula, which may have brackets; empty if it cannot be parsed.
 
     Examples
     --------
@@ -490,7 +491,7 @@ def _amount(text: str) -> float:
 
 
 def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], setting: Setting) -> Phase:
-    """A phase with only cell and space group: its reflections are the spacings that the group allows."""
+    """A phase with only cell and space group: its reflections are the d-spacings that the group allows."""
     counts = amounts_of(_formula_text(block))
     families = tuple(
         Reflection(r.hkl, r.d, r.multiplicity, float("nan"), r.members)
@@ -511,9 +512,9 @@ def _without_atoms(block: gemmi.cif.Block, stem: str, cell: tuple[float, ...], s
 
 
 def _point_in_general_position(cell: tuple[float, ...], symmetry: Symmetry) -> Structure:
-    """A point scatterer and its symmetry copies, which are visible in every plane that the group allows.
+    """A point scatterer and its symmetry copies, which scatter in every plane that the group allows.
 
-    The structure is built in a wide cell, so that copies close to each other are not merged into one atom.
+    The structure is built in an enlarged cell, so that copies close to each other are not merged.
     """
     wide = (*(100 * length for length in cell[:3]), *cell[3:])
     structure = build_structure(wide, [Atom("C", (0.1234, 0.2719, 0.4117))], symmetry)
@@ -531,13 +532,13 @@ def _formula_text(block: gemmi.cif.Block) -> str:
 
 
 def _text_of(block: gemmi.cif.Block, *tags: str) -> str:
-    """The first non-empty value of some tags, as one line."""
+    """The first non-empty value of these tags, as one line."""
     texts = (gemmi.cif.as_string(block.find_value(tag) or "").strip() for tag in tags)
     return next((" ".join(text.split()) for text in texts if text and text not in "?."), "")
 
 
 def _source(block: gemmi.cif.Block) -> str:
-    """Journal, year and database number, if the file states them."""
+    """Journal, year and database number, as far as the file states them."""
     tags = ("_journal_name_full", "_journal_year", "_journal_volume", "_journal_page_first")
     text = " ".join(filter(None, (_text_of(block, tag) for tag in tags)))
     cod = _text_of(block, "_cod_database_code")
@@ -545,7 +546,7 @@ def _source(block: gemmi.cif.Block) -> str:
 
 
 def _code(block: gemmi.cif.Block) -> str:
-    """Name and number in a database."""
+    """Name of a database and number in it."""
     known = {
         "AMCSD": "_database_code_amcsd", "ICSD": "_database_code_icsd", "CSD": "_database_code_csd",
         "": "_napari_tem_fft_code",

@@ -1,4 +1,4 @@
-"""What a CIF file says of its symmetry: operators, symbol, number; where these disagree; origins; P1."""
+"""Symmetry in a CIF file: operators, symbol and number, their contradictions, origins, and cells in P1."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SYMOP_TAGS = (
     "_space_group_symop.operation_xyz",
 )
 #: A cell has the symmetry of its group if the squares of its lengths agree within the first number; if they
-#: agree less well than the second, a note says so. Of 9 275 minerals none with a true cell exceeds the first.
+#: differ by more than the second, a note is added. No correct cell among 9 275 minerals exceeds the first.
 SAME_CELL, ROUNDED_CELL = 0.015, 0.004
 #: Most symmetry operators of a space group.
 MOST_OPERATORS = 192
-#: Space groups below this number have few symbols, and gemmi knows all of them.
+#: Space groups below this number have few symbols, all of which gemmi knows.
 FIRST_ORTHORHOMBIC = 16
-#: Axes that a full symbol may list before a plane; only cubic groups have four-fold axes there.
+#: Axes that may precede a plane in a full symbol; only cubic groups have four-fold axes there.
 _TWOFOLD, _CUBIC, FIRST_CUBIC = r"(?:21?/)?", r"(?:(?:21?|4[123]?)/)?", 195
 _ORIGIN = re.compile(r"\s*[:\s]?\s*\(?([SZ])\)?$")
 _EXTENSION = re.compile(r"\s*:\s*([12HR])$", re.IGNORECASE)
@@ -42,7 +42,7 @@ _EXTENSION = re.compile(r"\s*:\s*([12HR])$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
-    """A space group as the file may mean it."""
+    """A space group in one of the settings that the file may mean."""
 
     name: str
     number: int
@@ -53,12 +53,12 @@ class Setting:
 def settings_of(
     block: gemmi.cif.Block, small: gemmi.SmallStructure, cell: Sequence[float], notes: list[str]
 ) -> list[Setting]:
-    """Possible settings: by the operators if there are any, else by symbol, Hall symbol or number.
+    """Possible settings: from the operators if there are any, otherwise from symbol, Hall symbol or number.
 
     Raises
     ------
     ValueError
-        If the file says nothing of its symmetry, or nothing that can be true.
+        If the file does not state its symmetry, or all its statements are wrong.
     """
     listed = (gemmi.cif.as_string(op) for tag in SYMOP_TAGS for op in block.find_values(tag))
     operators = tuple(dict.fromkeys(listed))
@@ -68,7 +68,7 @@ def settings_of(
         text = " ".join(f"{value:g}" for value in (*(10 * length for length in cell[:3]), *cell[3:]))
         raise ValueError(f"its cell ({text}) does not have the symmetry of its space group {found[0].name}")
     if min(_cell_misfit(cell, one.symmetry) for one in fitting) > ROUNDED_CELL:
-        notes.append(f"its cell has the symmetry of its space group {fitting[0].name} only roughly")
+        notes.append(f"its cell has the symmetry of its space group {fitting[0].name} only approximately")
     return fitting
 
 
@@ -82,20 +82,20 @@ def _said_settings(
         return _by_operators(operators, by_symbol or by_number, notes)
     if not by_symbol and not by_number:
         if symbol.strip("?."):
-            raise ValueError(f"its space group {symbol!r} is not known, and it lists no symmetry operators")
+            raise ValueError(f"its space group {symbol!r} is unknown, and it lists no symmetry operators")
         if operators:
             return [_by_name(group) for group in groups_named("P 1", cell)]
         raise ValueError("its symmetry is given neither by operators nor by a space group")
     if by_symbol and by_number and by_symbol[0].number != by_number[0].number:
         raise ValueError(
-            f"its space group is {by_symbol[0].hm} by the symbol but {by_number[0].hm} by the number"
-            f" {number}, and it lists no operators that would tell: correct one of them"
+            f"its space group is {by_symbol[0].hm} by its symbol but {by_number[0].hm} by its number"
+            f" {number}, and it lists no operators to decide between them: correct one of them"
         )
     if not by_symbol and symbol.strip("?."):
-        notes.append(f"space group {symbol!r} is not known; number {number} is used")
+        notes.append(f"space group {symbol!r} is unknown; number {number} is used")
     groups = by_symbol or by_number
     if operators and groups[0].number != 1:
-        notes.append(f"lists no operators but the identity; taken as {groups[0].hm}")
+        notes.append(f"lists no operators except the identity; {groups[0].hm} is assumed")
     return [_by_name(group) for group in groups]
 
 
@@ -123,18 +123,18 @@ def _setting_called(name: str) -> Setting:
 def _by_operators(
     operators: tuple[str, ...], named: Sequence[gemmi.SpaceGroup], notes: list[str]
 ) -> list[Setting]:
-    """The settings of the listed operators, or of the group that is named where the list cannot be true."""
+    """The settings of the listed operators, or of the named group if the list cannot be correct."""
     listed, is_group = _listed_setting(operators)
     if not is_group:
         if not named:
-            raise ValueError("its symmetry operators are no group, and no space group is named")
-        notes.append(f"its symmetry operators are no group; the space group {named[0].hm} is used")
+            raise ValueError("its symmetry operators do not form a group, and no space group is named")
+        notes.append(f"its symmetry operators do not form a group; the space group {named[0].hm} is used")
         return [_by_name(group) for group in named]
     count = len(listed.symmetry.rotations)
     if not named or listed.number == named[0].number:
         return [listed]
     if not listed.number and count == len(named[0].operations()):
-        return [replace(listed, name=named[0].xhm(), number=named[0].number)]  # in axes that have no symbol
+        return [replace(listed, name=named[0].xhm(), number=named[0].number)]  # a setting without a symbol
     whole = [one for one in map(_by_name, named) if _is_part(listed.symmetry, one.symmetry)]
     if whole:
         notes.append(
@@ -148,12 +148,12 @@ def _by_operators(
 
 @lru_cache(maxsize=512)
 def _listed_setting(operators: tuple[str, ...]) -> tuple[Setting, bool]:
-    """The setting of a list of operators, and whether they are a group at all.
+    """The setting of a list of operators, and whether they form a group.
 
     Raises
     ------
     ValueError
-        If one of them cannot be read.
+        If an operator cannot be parsed.
     """
     if len(operators) > MOST_OPERATORS:
         raise ValueError(f"{len(operators)} symmetry operators are listed; no space group has that many")
@@ -170,7 +170,7 @@ def _listed_setting(operators: tuple[str, ...]) -> tuple[Setting, bool]:
 
 
 def _cell_misfit(cell: Sequence[float], symmetry: Symmetry) -> float:
-    """How far the operations change the squares of the cell's lengths, relative."""
+    """Largest relative change of the squares of the cell's lengths under the symmetry operations."""
     direct = np.linalg.inv(reciprocal_basis(cell)).T
     metric = direct @ direct.T
     turned = symmetry.rotations.transpose(0, 2, 1) @ metric @ symmetry.rotations
@@ -179,7 +179,7 @@ def _cell_misfit(cell: Sequence[float], symmetry: Symmetry) -> float:
 
 
 def _codes(symmetry: Symmetry) -> NDArray[np.int64]:
-    """One integer for each operation, translations in 24ths of the cell."""
+    """An integer for each operation, with translations in units of 1/24 of the cell."""
     shifts = np.rint(symmetry.translations * 24).astype(np.int64) % 24
     numbers = np.concatenate([symmetry.rotations.reshape(-1, 9) + 1, shifts], axis=1)
     weights = 24 ** np.arange(12, dtype=np.int64)[::-1]
@@ -187,7 +187,7 @@ def _codes(symmetry: Symmetry) -> NDArray[np.int64]:
 
 
 def _is_group(symmetry: Symmetry) -> bool:
-    """Whether each operation occurs once, and the product of any two is an operation too."""
+    """Whether each operation occurs once, and the product of any two is also one of the operations."""
     known = np.unique(_codes(symmetry))
     if len(known) != len(symmetry.rotations):
         return False
@@ -205,19 +205,19 @@ def _is_part(symmetry: Symmetry, whole: Symmetry) -> bool:
 def best_setting(
     cell: tuple[float, ...], atoms: Sequence[Atom], choices: Sequence[Setting], notes: list[str]
 ) -> tuple[Structure, Setting, list[Atom]]:
-    """The structure in the setting whose atoms keep the sanest distances, and the distinct atoms."""
+    """The structure in the setting with the most plausible interatomic distances, and its distinct atoms."""
     built = []
     for setting in choices:
         distinct = _once(cell, atoms, setting.symmetry)
         built.append((build_structure(cell, distinct, setting.symmetry), setting, distinct))
     if len(built) > 1:
         built.sort(key=lambda one: (-round(min(shortest_contact(one[0]), 0.15), 3), len(one[0].sites)))
-        notes.append(f"two origins are possible; {built[0][1].name} keeps the atoms at sane distances")
+        notes.append(f"two origins are possible; {built[0][1].name} gives plausible interatomic distances")
     return built[0]
 
 
 def _once(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) -> list[Atom]:
-    """Atoms without those that symmetry makes of an earlier one of the same element."""
+    """Atoms without those that are symmetry copies of an earlier atom of the same element."""
     kept: list[Atom] = []
     direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
     seen = {atom.element: np.zeros((0, 3)) for atom in atoms}
@@ -232,14 +232,14 @@ def _once(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) ->
 
 
 def _meets(images: NDArray[np.float64], position: NDArray[np.float64], direct: NDArray[np.float64]) -> bool:
-    """Whether one of the images is the atom at the position."""
+    """Whether one of the images coincides with the position."""
     apart = images - position
     apart = (apart - np.round(apart)) @ direct
     return bool(((apart * apart).sum(axis=1) < SAME_ATOM**2).any())
 
 
 def with_hidden_symmetry(structure: Structure) -> Structure:
-    """A cell written out in P1 gets the rotations that leave all its |F| as they are."""
+    """Add to a cell given in P1 the rotations that leave all its |F| unchanged."""
     if len(structure.rotations) > 1:
         return structure
     a, b, c, *angles = structure.cell
@@ -256,7 +256,7 @@ def with_hidden_symmetry(structure: Structure) -> Structure:
 
 
 def groups_named(symbol: str, cell: Sequence[float]) -> list[gemmi.SpaceGroup]:
-    """The space group of a symbol, in all its origins and axes where the symbol does not tell.
+    """Space groups of a symbol; several, with different origins and axes, if the symbol does not say which.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def groups_named(symbol: str, cell: Sequence[float]) -> list[gemmi.SpaceGroup]:
     Returns
     -------
     list of gemmi.SpaceGroup
-        Empty where there is no such symbol.
+        Empty if there is no such symbol.
 
     Examples
     --------
@@ -293,7 +293,7 @@ def groups_named(symbol: str, cell: Sequence[float]) -> list[gemmi.SpaceGroup]:
 
 
 def in_all_settings(group: gemmi.SpaceGroup) -> list[gemmi.SpaceGroup]:
-    """The group in both its origins, or on both axes of a rhombohedral one; alone if it has one setting."""
+    """The group with both its origins, or on both axes of a rhombohedral one; alone if it has one setting."""
     if group.ext not in ("1", "2", "H", "R"):
         return [group]
     return [other for other in gemmi.spacegroup_table() if other.hm == group.hm]
@@ -304,7 +304,7 @@ def _find(symbol: str, cell: Sequence[float]) -> gemmi.SpaceGroup | None:
 
 
 def _short_symbol(full: str) -> str:
-    """The short symbol of a full one; empty where it is none."""
+    """The short symbol of a full one; empty if there is none."""
     compact = re.sub(r"[\s.]", "", full)
     compact = compact[:1].upper() + compact[1:].lower()
     found = {hm for hm, pattern in _full_symbols() if pattern.fullmatch(compact)}
@@ -313,7 +313,7 @@ def _short_symbol(full: str) -> str:
 
 @cache
 def _full_symbols() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """For each short symbol what its full one looks like: an axis may stand before each plane."""
+    """For each short symbol a pattern of its full one, in which an axis may precede each plane."""
     table = {group.hm: group.number for group in gemmi.spacegroup_table()}
     return tuple((hm, _full(hm, number)) for hm, number in table.items() if number >= FIRST_ORTHORHOMBIC)
 

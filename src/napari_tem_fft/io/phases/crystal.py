@@ -1,4 +1,4 @@
-"""From an asymmetric unit to a `Structure`: symmetry, atoms of the whole cell, formula, density, contacts."""
+"""Build a `Structure` from an asymmetric unit: symmetry, atoms of the cell, formula, density, contacts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...core.crystal.structure import Structure
 SAME_ATOM = 0.01
 _ANIONS = ("B", "As", "Te", "Se", "Si", "P", "C", "S", "I", "Br", "N", "Cl", "O", "F", "H", "D")
 _ALKALI = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba")
-#: Number of distinct positions along an edge, and an offset that keeps usual coordinates off their borders.
+#: Number of distinct positions along an edge, and an offset that keeps common coordinates off their borders.
 _PLACES, _BETWEEN = 1_000_000, 0.3183
 _FRACTIONS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
 
@@ -42,7 +42,7 @@ class Symmetry:
 
 
 def symmetry_of(operations: Iterable[gemmi.Op]) -> Symmetry:
-    """The operations of a gemmi group, or of a list, as arrays."""
+    """The operations of a gemmi group, or of a list of operations, as arrays."""
     ops = list(operations)
     rotations = np.array([op.rot for op in ops], np.int64) // gemmi.Op.DEN
     return Symmetry(rotations, np.array([op.tran for op in ops], float) / gemmi.Op.DEN)
@@ -50,7 +50,7 @@ def symmetry_of(operations: Iterable[gemmi.Op]) -> Symmetry:
 
 @cache
 def symmetry_by_name(symbol: str) -> Symmetry:
-    """The operations of a space group by its Hermann-Mauguin symbol.
+    """The operations of a space group, from its Hermann-Mauguin symbol.
 
     Raises
     ------
@@ -59,12 +59,12 @@ def symmetry_by_name(symbol: str) -> Symmetry:
     """
     group = gemmi.find_spacegroup_by_name(symbol)
     if group is None:
-        raise ValueError(f"there is no space group {symbol!r}")
+        raise ValueError(f"unknown space group {symbol!r}")
     return symmetry_of(group.operations())
 
 
 def build_structure(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry) -> Structure:
-    """The whole cell's atoms from the asymmetric unit.
+    """Generate all atoms of the cell from the asymmetric unit.
 
     Parameters
     ----------
@@ -89,14 +89,14 @@ def build_structure(cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Sy
 def orbits_of(
     cell: tuple[float, ...], atoms: Sequence[Atom], symmetry: Symmetry
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Fractional coordinates of all atoms of a cell, shape (n, 3), and whose image each is, shape (n,)."""
+    """Fractional coordinates of all atoms of a cell, shape (n, 3), and indices into `atoms`, shape (n,)."""
     direct = np.asarray(np.linalg.inv(reciprocal_basis(cell)).T, np.float64)
     orbits = [_orbit(np.array(atom.position), symmetry, direct) for atom in atoms]
     return np.concatenate(orbits), np.repeat(np.arange(len(atoms)), [len(orbit) for orbit in orbits])
 
 
 def composition(structure: Structure, atoms: Sequence[Atom]) -> dict[str, float]:
-    """Atoms of each element in the unit cell."""
+    """Number of atoms of each element in the unit cell."""
     elements = sorted({atom.element for atom in atoms})
     counts = np.bincount(structure.element, structure.occupancy, len(elements))
     return {element: float(count) for element, count in zip(elements, counts, strict=True)}
@@ -122,7 +122,7 @@ def density(structure: Structure, counts: dict[str, float]) -> float:
 
 
 def shortest_contact(structure: Structure) -> float:
-    """Smallest distance between two fully occupied sites, nm; infinite where there is none."""
+    """Smallest distance between two fully occupied sites, nm; infinite if there are fewer than two."""
     full = np.unique(structure.sites[structure.occupancy > 0.99].round(9), axis=0)
     direct = np.linalg.inv(reciprocal_basis(structure.cell)).T
     shifts = np.stack(np.meshgrid(*3 * [np.arange(-1, 2)], indexing="ij"), -1).reshape(-1, 3)
@@ -134,7 +134,7 @@ def shortest_contact(structure: Structure) -> float:
 def _orbit(
     position: NDArray[np.float64], symmetry: Symmetry, direct: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """All images of an atom inside the cell, those of a special position once, shape (n, 3)."""
+    """All images of an atom in the cell, without duplicates on special positions, shape (n, 3)."""
     images = _images(_snap(position), symmetry)
     apart = _apart(images, images[0])
     same = _lengths(apart, direct) < SAME_ATOM
@@ -145,7 +145,7 @@ def _orbit(
 
 
 def _first_of_each(images: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Where each place is first; images of one place agree to rounding."""
+    """Indices of the first image at each position; images at one position agree up to rounding."""
     grid = np.floor(images * _PLACES + _BETWEEN).astype(np.int64) % _PLACES
     codes = (grid[:, 0] * _PLACES + grid[:, 1]) * _PLACES + grid[:, 2]
     return np.asarray(np.unique(codes, return_index=True)[1], np.intp)
@@ -157,7 +157,7 @@ def _images(position: NDArray[np.float64], symmetry: Symmetry) -> NDArray[np.flo
 
 
 def _apart(images: NDArray[np.float64], position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shortest way from a position to each image, in fractions of the cell."""
+    """Shortest vectors from a position to each image, in fractions of the cell."""
     apart = images - position
     return apart - np.round(apart)
 
@@ -167,14 +167,14 @@ def _lengths(apart: NDArray[np.float64], direct: NDArray[np.float64]) -> NDArray
 
 
 def _snap(position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coordinates written as .3333 or .66667 are thirds and sixths."""
+    """Replace coordinates written as .3333 or .66667 by exact thirds and sixths."""
     position = position % 1.0
     nearest = _FRACTIONS[np.abs(position[:, None] - _FRACTIONS).argmin(axis=1)]
     return np.where(np.abs(position - nearest) < 1e-4, nearest, position)
 
 
 def _laue(rotations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The distinct rotations up to inversion (hkl and -hkl are equivalent anyway)."""
+    """The distinct rotations up to inversion (hkl and -h-k-l are equivalent anyway)."""
     flat = rotations.reshape(len(rotations), 9)
     sign = np.sign(np.linalg.det(rotations)).astype(np.int64)
     return np.unique(flat * sign[:, None], axis=0).reshape(-1, 3, 3)
@@ -186,13 +186,13 @@ def _scattering(element: str) -> NDArray[np.float64]:
 
 
 def _formula_units(counts: dict[str, float]) -> float:
-    """Largest number of formula units that leaves every well-ordered element a whole number."""
+    """Largest number of formula units for which every fully ordered element has an integer count."""
     whole = [round(count) for count in counts.values() if abs(count - round(count)) < 0.02 and count > 0.5]
     return float(gcd(*whole)) if whole else 1.0
 
 
 def _place(element: str) -> int:
-    """Alkali and alkaline earth metals first, then the other metals, then anions."""
+    """Sort key: alkali and alkaline earth metals first, then the other metals, then anions."""
     return _ANIONS.index(element) if element in _ANIONS else -2 if element in _ALKALI else -1
 
 

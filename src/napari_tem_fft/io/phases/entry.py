@@ -1,4 +1,4 @@
-"""PhaseEntry: a crystal as plain values, as the library, results and exported CIF files hold it."""
+"""PhaseEntry: a crystal structure as plain values, as stored in the library, in results and as CIF files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .crystal import Atom, Symmetry, build_structure, symmetry_of
 
 #: A row of `PhaseEntry.atoms`: element, fractional x, y, z, occupancy.
 AtomRow = tuple[str, float, float, float, float]
-#: Source of an entry whose file names none.
+#: Source of an entry whose file does not name one.
 NO_SOURCE = "the user's CIF file"
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseEntry:
-    """One reference structure: all that is needed to compute its lattice planes again, and where it is from.
+    """A reference structure: everything needed to compute its lattice planes, with its source.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class PhaseEntry:
     name, formula : str
     elements : tuple of str
     space_group : str
-        Hermann-Mauguin symbol; "n operators" for a setting that has none.
+        Hermann-Mauguin symbol; "n operators" for a setting without a symbol.
     number : int
         Number of the space group; 0 if unknown.
     cell : tuple of 6 float
@@ -50,7 +50,7 @@ class PhaseEntry:
     source, doi, code, licence : str
         Publication; its DOI; name and number in a database; licence of the data.
     notes : tuple of str
-        What had to be assumed.
+        Assumptions made when it was read.
     """
 
     id: str
@@ -73,7 +73,7 @@ class PhaseEntry:
 
     @property
     def key(self) -> str:
-        """Hash of cell, atoms and symmetry: the same for the same structure, whatever it is called."""
+        """Hash of cell, atoms and symmetry: the same for the same structure, whatever its name."""
         digest = hashlib.sha256(repr([round(x, 6) for x in self.cell]).encode())
         digest.update(repr(sorted((a[0], *(round(float(x), 5) for x in a[1:])) for a in self.atoms)).encode())
         digest.update(repr(sorted(self.operators)).encode())
@@ -81,12 +81,12 @@ class PhaseEntry:
 
 
 def phase_of_entry(entry: PhaseEntry, tags: Sequence[str] = ("library",)) -> Phase:
-    """The phase of an entry; its lattice planes are computed when they are first asked for."""
+    """Create the phase of an entry; its lattice planes are computed when they are first needed."""
     return entry_as_phase(entry, structure_of_entry(entry), tags)
 
 
 def entry_as_phase(entry: PhaseEntry, structure: Structure, tags: Sequence[str]) -> Phase:
-    """The same with the structure at hand."""
+    """Create the phase of an entry from a structure that has already been built."""
     return Phase(
         id=entry.id,
         name=entry.name,
@@ -102,19 +102,19 @@ def entry_as_phase(entry: PhaseEntry, structure: Structure, tags: Sequence[str])
 
 
 def structure_of_entry(entry: PhaseEntry) -> Structure:
-    """All atoms of the cell.
+    """Build the structure of an entry: all atoms of the cell.
 
     Raises
     ------
     ValueError
-        If an operator or element cannot be understood.
+        If an operator or element cannot be parsed.
     """
     atoms = [Atom(element, (x, y, z), occupancy) for element, x, y, z, occupancy in entry.atoms]
     return with_hidden_symmetry(build_structure(entry.cell, atoms, symmetry_of_entry(entry)))
 
 
 def symmetry_of_entry(entry: PhaseEntry) -> Symmetry:
-    """The operations of an entry."""
+    """The symmetry operations of an entry."""
     try:
         return symmetry_of([gemmi.Op(text) for text in entry.operators])
     except RuntimeError as error:
@@ -122,7 +122,7 @@ def symmetry_of_entry(entry: PhaseEntry) -> Symmetry:
 
 
 def cif_of_entry(entry: PhaseEntry) -> str:
-    """The entry as text of a CIF file, which gives the same phase when it is read.
+    """The entry as the text of a CIF file, which gives the same phase when it is read.
 
     Examples
     --------
@@ -172,23 +172,23 @@ def _formula_parts(formula: str) -> list[str]:
 
 
 def export_entries(entries: Sequence[PhaseEntry], target: str | Path) -> None:
-    """Write a CIF file an entry, which gives the same phase when it is read.
+    """Write a CIF file for each entry, which gives the same phase when it is read.
 
     Parameters
     ----------
     entries : sequence of PhaseEntry
     target : path
-        A folder, which is made; or a file whose name ends in ".zip", which is written whole.
+        A folder, which is created if necessary; or a file with the suffix ".zip", which is replaced.
 
     Raises
     ------
     ValueError
         If there is nothing to write.
     OSError
-        If it cannot be written.
+        If the files cannot be written.
     """
     if not entries:
-        raise ValueError("no entry of the library fits: nothing to export")
+        raise ValueError("no entry of the library matches: nothing to export")
     target = Path(target)
     files = {f"{file_name(entry.id)}.cif": cif_of_entry(entry) for entry in entries}
     if target.suffix.lower() != ".zip":
@@ -204,6 +204,6 @@ def export_entries(entries: Sequence[PhaseEntry], target: str | Path) -> None:
 
 
 def file_name(text: str) -> str:
-    """An id as the name of a file, on any system."""
+    """An id as a file name that is valid on all systems."""
     plain = "".join(letter if letter.isalnum() or letter in "-+._" else "_" for letter in text)
     return plain.strip(".")[:120] or "entry"

@@ -1,7 +1,7 @@
-"""The matcher's index kept on disk: built once for a set of phases, read in milliseconds afterwards.
+"""Cache of the matcher's index on disk: built once for a set of phases, read in milliseconds afterwards.
 
-Files are named by a hash of everything that the index depends on, hold plain arrays (no pickle), and may be
-deleted at any time.
+Files are named by a hash of everything that the index depends on, contain plain arrays (no pickle), and may
+be deleted at any time.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from ...core.crystal.phase_selection import non_candidates
 from ...core.matching.assignment import CandidateSet
 from ...core.matching.pair_index import PhaseIndex, build_index, index_key
 
-#: Number of indices kept on disk, the most recently used ones.
+#: Number of most recently used indices that are kept on disk.
 KEPT = 16
 
 
 def cache_folder() -> Path:
-    """Where indices lie: the platform's cache directory."""
+    """The folder of cached indices in the platform's cache directory."""
     return Path(platformdirs.user_cache_dir("napari-tem-fft", appauthor=False)) / "index"
 
 
 def prepared_choice(phases: Sequence[Phase], table: Sequence[Phase], stated: bool = False) -> CandidateSet:
-    """The candidates and all other phases of a table, prepared for every image of a run.
+    """Prepare the candidates and all other phases of a table for the images of a run.
 
-    `stated` says whether a person chose them by phases or elements (`CandidateSet.stated`).
+    `stated` is whether the user restricted the candidates by phases or elements (`CandidateSet.stated`).
     """
     candidates, others = tuple(phases), non_candidates(phases, table)
     return CandidateSet(candidates, others, (), stated, prepare_index((*candidates, *others)))
 
 
 def prepare_index(phases: Sequence[Phase], folder: Path | None = None) -> PhaseIndex:
-    """The index of these phases: from disk, or built now.
+    """The index of these phases, read from disk or built.
 
     Parameters
     ----------
     phases : sequence of Phase
     folder : Path, optional
-        Where indices lie; `cache_folder` where absent. A folder that cannot be written is no error.
+        Folder of cached indices; by default `cache_folder`. A folder that cannot be written is ignored.
     """
     key = index_key(phases)
     path = (folder or cache_folder()) / f"{key[:40]}.npz"
@@ -67,7 +67,7 @@ def _read(path: Path, key: str, phases: Sequence[Phase]) -> PhaseIndex | None:
 
 
 def _write(path: Path, index: PhaseIndex) -> None:
-    """Write to a temporary file and rename it, so that no other process ever reads half a file."""
+    """Write to a temporary file and rename it, so that no other process reads an incomplete file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)

@@ -1,4 +1,4 @@
-"""The user's library of phases: one SQLite file with every structure and its state."""
+"""The user's phase library: one SQLite file with all structures and their states."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from .table import load_table
 
 #: Version of the file format; files of a higher version are not touched.
 FORMAT = 1
-#: A phase of the table can represent entries with or without these.
+#: Elements that are ignored when a phase of the table represents an entry.
 _HYDROGEN = frozenset({"H", "D"})
-#: Seconds that one process waits for another to finish writing.
+#: Time that one process waits for another to finish writing, seconds.
 PATIENCE = 30.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -56,7 +56,7 @@ _SHOWN = "id, name, formula, elements, space_group, a, b, c, alpha, beta, gamma,
 
 @dataclass(frozen=True, slots=True)
 class LibraryLine:
-    """An entry as shown in lists.
+    """An entry of the library as shown in lists.
 
     Attributes
     ----------
@@ -64,12 +64,12 @@ class LibraryLine:
     elements : frozenset of str
     space_group : str
     cell : tuple of 6 float, nm and degrees
-        Empty where it is refused.
+        Empty if the entry was refused.
     source : str
     state : {"ok", "warning", "refused"}
     reason : str
     used : bool
-        Whether it takes part in an analysis.
+        Whether it is used in analyses.
     """
 
     id: str
@@ -92,9 +92,9 @@ class ImportReport:
     ----------
     files : int
     added, changed, unchanged : int
-        Structures.
+        Number of structures.
     known : int
-        The same structure was there already, from another file.
+        Number of structures that were already in the library, from another file.
     warnings : int
         Number of added or changed structures with warnings.
     refused : tuple of Refusal
@@ -110,21 +110,21 @@ class ImportReport:
 
 
 def library_path() -> Path:
-    """The library's place in the user's data folder."""
+    """The default path of the library in the user's data folder."""
     return Path(platformdirs.user_data_dir("napari-tem-fft", appauthor=False)) / "library.sqlite"
 
 
 class LibraryError(ValueError):
-    """The library cannot be used; the message says why and what to do."""
+    """The library cannot be used; the message gives the reason and a remedy."""
 
 
 class PhaseDatabase:
-    """A library of phases in a file.
+    """A phase library in a file.
 
     Parameters
     ----------
     path : path, optional
-        `library_path` where absent; it need not exist.
+        Path of the library; by default `library_path`. The file need not exist.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class PhaseDatabase:
         self.path = Path(path) if path is not None else library_path()
 
     def count(self, rule: ElementRule | None = None) -> int:
-        """Entries in use whose elements a rule allows."""
+        """Number of entries in use whose elements are allowed by a rule."""
         if not self.path.exists():
             return 0
         with self._opened() as database:
@@ -146,7 +146,7 @@ class PhaseDatabase:
             return sum(n for text, n in rows if rule is None or is_searched(_elements(text), rule))
 
     def counts(self) -> tuple[int, int]:
-        """All entries and refused files, and the entries in use."""
+        """Number of all entries and refused files, and number of entries in use."""
         if not self.path.exists():
             return 0, 0
         with self._opened() as database:
@@ -155,7 +155,7 @@ class PhaseDatabase:
         return int(held) + int(refused), int(used)
 
     def key(self, rule: ElementRule | None = None) -> str:
-        """Hash of the entries in use that a rule allows; empty if there are none."""
+        """Hash of the entries in use that are allowed by a rule; empty if there are none."""
         if not self.path.exists():
             return ""
         with self._opened() as database:
@@ -167,12 +167,12 @@ class PhaseDatabase:
             )
 
     def write(self, rows: Iterable[tuple[int, list[LibraryRow | Refusal]]]) -> ImportReport:
-        """Add rows, all or none: an import that is cancelled leaves the library unchanged.
+        """Add all rows or none: an import that is cancelled leaves the library unchanged.
 
         Parameters
         ----------
         rows : iterable
-            Of `library_rows`.
+            Rows as yielded by `library_rows`.
         """
         report, refused = ImportReport(), list[Refusal]()
         with self._opened(writing=True) as database:
@@ -201,7 +201,7 @@ class PhaseDatabase:
         tolerance: float = 0.015,
         states: Sequence[str] = ("ok", "warning", "refused"),
     ) -> list[LibraryLine]:
-        """Entries that fit all given criteria, refused ones last.
+        """Find the entries that satisfy all given criteria; refused ones come last.
 
         Parameters
         ----------
@@ -209,9 +209,9 @@ class PhaseDatabase:
             Part of id, name, formula, space group or source; case does not matter.
         elements : ElementRule, optional
         cell : sequence of float
-            Edges in nm, and angles in degrees, as many as are known, in the entry's own setting.
+            Known values of the edges (nm) and angles (degrees), in the order of the entry's own setting.
         d : sequence of float, nm
-            Each is one of the entry's strong lines.
+            Each of them must be one of the entry's strong lines.
         tolerance : float
             Relative, of edges and d.
         states : sequence of str
@@ -240,16 +240,16 @@ class PhaseDatabase:
         return found
 
     def entries(self, ids: Sequence[str] | None = None) -> list[PhaseEntry]:
-        """Complete entries by their ids; by default all.
+        """Read complete entries by their ids; by default all.
 
         Raises
         ------
         LibraryError
-            If there is no such entry.
+            If there is no entry with one of the ids.
         """
         if not self.path.exists():
             if ids:
-                raise LibraryError(f"the library holds no {ids[0]!r}: it is empty")
+                raise LibraryError(f"the library does not contain {ids[0]!r}: it is empty")
             return []
         with self._opened() as database:
             if ids is None:
@@ -259,7 +259,7 @@ class PhaseDatabase:
                 row = database.execute("SELECT body FROM entry WHERE id = ?", (name,)).fetchone()
                 if row is None:
                     raise LibraryError(
-                        f"the library holds no {name!r}; look with: napari-tem-fft phases search"
+                        f"the library does not contain {name!r}; search it with: napari-tem-fft phases search"
                     )
                 found[name] = unpacked(row[0])
         return [found[name] for name in ids]
@@ -270,7 +270,7 @@ class PhaseDatabase:
         Returns
         -------
         int
-            How many there were.
+            Number of entries and refusals removed.
         """
         if not self.path.exists():
             return 0
@@ -279,7 +279,7 @@ class PhaseDatabase:
             if ids is not None:
                 for name in ids:
                     if not database.execute("DELETE FROM entry WHERE id = ?", (name,)).rowcount:
-                        raise LibraryError(f"the library holds no {name!r}; nothing was removed")
+                        raise LibraryError(f"the library does not contain {name!r}; nothing was removed")
                 return database.total_changes - before
             clause = " WHERE substr(origin, 1, length(:origin)) = :origin" if origin else ""
             parameters = {"origin": origin} if origin else {}
@@ -288,19 +288,19 @@ class PhaseDatabase:
         return removed
 
     def use(self, ids: Sequence[str], used: bool) -> None:
-        """Use entries in analyses, or leave them out."""
+        """Include entries in analyses, or exclude them."""
         with self._opened(writing=True) as database:
             database.executemany(
                 "UPDATE entry SET used = ? WHERE id = ?", [(int(used), name) for name in ids]
             )
 
     def copy_to(self, path: Path, rule: ElementRule | None = None) -> int:
-        """Write the entries in use that a rule allows into a separate library, replacing an earlier one.
+        """Copy the entries in use that are allowed by a rule to a new library, replacing an existing file.
 
         Returns
         -------
         int
-            How many there are.
+            Number of entries copied.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
@@ -324,7 +324,7 @@ class PhaseDatabase:
         return len(chosen)
 
     def load(self) -> PhaseLibrary:
-        """The entries in use as far as a search needs them.
+        """Load what a search needs to know of the entries in use.
 
         Raises
         ------
@@ -339,7 +339,7 @@ class PhaseDatabase:
             rows = database.execute(f"SELECT {columns} FROM entry WHERE used ORDER BY number").fetchall()
             held = database.execute("SELECT value FROM meta WHERE name = 'held'").fetchone()
         if not rows:
-            raise LibraryError("the library of phases is empty: fill it with napari-tem-fft phases import")
+            raise LibraryError("the phase library is empty: fill it with napari-tem-fft phases import")
         numbers, ids, contents, elements, names, formulas, groups, usual, reduced, lines, zones, *cells = zip(
             *rows, strict=True
         )
@@ -383,7 +383,7 @@ class PhaseDatabase:
             for number, zones, share in zip(numbers, axes, shares, strict=True):
                 row = database.execute("SELECT id, body FROM entry WHERE number = ?", (number,)).fetchone()
                 if row is None:
-                    raise LibraryError("the library of phases was changed meanwhile: begin again")
+                    raise LibraryError("the phase library was changed meanwhile: start the analysis again")
                 phase = phase_of_entry(replace(unpacked(row[1]), id=row[0]))
                 phases.append(with_zones(phase, zones, share))
         return tuple(phases)
@@ -416,14 +416,14 @@ class PhaseDatabase:
         if version > FORMAT:
             raise LibraryError(f"the library {self.path} is of a newer napari-tem-fft: update this one")
         if version == 0 and not writing:
-            raise LibraryError("the library of phases is empty: fill it with napari-tem-fft phases import")
+            raise LibraryError("the phase library is empty: fill it with napari-tem-fft phases import")
         if version == 0:
             database.executescript(_TABLES)
             database.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _problem(self, error: sqlite3.DatabaseError) -> str:
         if "locked" in str(error):
-            return f"another program is writing into the library {self.path}: try again when it is done"
+            return f"another program is writing to the library {self.path}: try again when it has finished"
         return (
             f"the library {self.path} cannot be read or written ({error}): if it is damaged, move it away"
             " and import again"
@@ -431,7 +431,7 @@ class PhaseDatabase:
 
 
 def with_zones(phase: Phase, zones: frozenset[Miller] | None, share: float) -> Phase:
-    """The phase with the only zone axes by which it is matched."""
+    """The phase, restricted to these zone axes, with their share of all orientations."""
     planes = phase.reflections
     if zones is None or not isinstance(planes, LatticePlanes):
         return phase
@@ -471,7 +471,7 @@ def _insert(database: sqlite3.Connection, row: LibraryRow) -> str:
 
 
 def _free_id(database: sqlite3.Connection, wanted: str) -> str:
-    """The id, followed by a number if it is already used."""
+    """The id, followed by a number if it is already in use."""
     taken = {
         name
         for (name,) in database.execute(
@@ -518,7 +518,7 @@ def _padded_lines(blobs: Sequence[bytes]) -> np.ndarray:
 def _shares(
     zones: np.ndarray, starts: np.ndarray, entries: Sequence[int], axes: Sequence[frozenset[Miller] | None]
 ) -> list[float]:
-    """Probability that one of the given zones of each entry is seen."""
+    """Probability of observing one of the given zone axes of each entry."""
     shares = []
     for number, wanted in zip(entries, axes, strict=True):
         mine = zones[starts[number] : starts[number + 1]]
@@ -530,16 +530,16 @@ def _shares(
 def open_library(
     elements: str | None = None, path: str | Path | None = None, table: Sequence[Phase] | None = None
 ) -> PhaseLibrary:
-    """The entries of a library that are candidates.
+    """Load the entries of a library that are candidates.
 
     Parameters
     ----------
     elements : str, optional
-        As `parse_elements` takes them; all entries where absent.
+        Elements as `parse_elements` accepts them; by default all entries are candidates.
     path : path, optional
-        The user's library where absent.
+        Path of the library; by default the user's.
     table : sequence of Phase, optional
-        Phases that stand for entries that are the same; the bundled ones where absent.
+        Phases that represent library entries with the same structure; by default the bundled ones.
 
     Raises
     ------
@@ -565,18 +565,18 @@ def open_library(
 
 
 def _is_within(elements: frozenset[str], held: Mapping[str, Sequence[frozenset[str]]]) -> bool:
-    """Whether a structure holds all these elements, by the structures' elements of each element."""
+    """Whether a structure contains all these elements; `held` maps an element to the structures with it."""
     rarest = min((held.get(symbol, ()) for symbol in elements), key=len, default=())
     return any(elements <= symbols for symbols in rarest)
 
 
 def unasked_library(elements: str | None, path: str | Path | None = None) -> LibrarySearch | None:
-    """Count the structures of stated elements in a library that is not searched; None if there are none."""
+    """Count the structures of given elements in a library that is not searched; None if there are none."""
     if elements is None:
         return None
     database = PhaseDatabase(path)
     try:
         allowed = database.count(parse_elements(elements))
         return LibrarySearch(database.key(), database.count(), allowed, by_elements=True) if allowed else None
-    except LibraryError:  # whoever does not ask for the library is not troubled by it
+    except LibraryError:  # an analysis without the library does not report its problems
         return None

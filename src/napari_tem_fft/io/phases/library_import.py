@@ -1,4 +1,4 @@
-"""From sources to rows of the library: find, read and compute every structure, in several processes."""
+"""Import of sources into the library: find, read and compute all structures, in several processes."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from .cif import LARGEST_FILE, CifPhase, structures_in
 from .crystal import formula
 from .entry import PhaseEntry, structure_of_entry
 
-#: Step in which lengths of zones are stored, as ln(1/nm), and step of shares.
+#: Precision with which lengths of zones are stored, as ln(1/nm), and precision of shares.
 STEP, SHARE_STEP = 1e-4, 1 / 65535
-#: Number of strong lines that are kept.
+#: Number of strong lines that are stored.
 MOST_LINES = 12
 #: Longest stored entry, bytes.
 LARGEST_BODY = 2_000_000
-#: Conditions count as far from 300 K and 1 bar beyond these: difference from 300 K in K, pressure in GPa.
+#: Conditions are not ambient beyond these: difference from 300 K in K, pressure in GPa.
 FAR_TEMPERATURE, FAR_PRESSURE = 100.0, 0.1
-#: Longer formulas are left out of an id.
+#: Longer formulas are not used in an id.
 LONGEST_FORMULA = 16
 
 _LATTICE_POINTS = {"P": 1, "A": 2, "B": 2, "C": 2, "I": 2, "F": 4, "R": 3, "H": 3}
@@ -47,19 +47,19 @@ _LINE = np.dtype([("d", "<f4"), ("intensity", "<f4")])
 
 @dataclass(frozen=True, slots=True)
 class LibraryRow:
-    """One entry as the library stores it.
+    """An entry as stored in the library.
 
     Attributes
     ----------
     origin : str
-        Where it came from: file, member of an archive, structure of a file.
+        Its source: file, member of an archive, structure in a file.
     entry : PhaseEntry
     kind : str
-        The same for entries of one composition, space group and number of atoms.
+        Identical for entries with the same composition, space group and number of atoms.
     reduced : bytes
-        Seven lengths of the reduced cell, nm, float64.
+        Seven lengths of the reduced cell, nm, float64, see `reduced_lengths`.
     zones, lines : bytes
-        Low-index zones, and d (nm) with intensity of the strongest powder lines, by falling d.
+        Low-index zones; d (nm) and intensity of the strongest powder lines, in order of decreasing d.
     """
 
     origin: str
@@ -71,13 +71,13 @@ class LibraryRow:
 
     @property
     def state(self) -> str:
-        """It is a warning where something had to be assumed."""
+        """Whether something had to be assumed ("warning") or not ("ok")."""
         return "warning" if self.entry.notes else "ok"
 
 
 def library_row(origin: str, entry: PhaseEntry, structure: Structure) -> LibraryRow:
-    """All that is computed of an entry once, when it is taken into the library."""
-    if entry.name == entry.id:  # only named after its file
+    """Compute everything that is stored of an entry."""
+    if entry.name == entry.id:  # the file gives no name but its own
         entry = replace(entry, name=entry.formula)
     planes = LatticePlanes(structure, PATTERN_D)
     cells = zone_cells(planes)
@@ -99,7 +99,7 @@ def library_row(origin: str, entry: PhaseEntry, structure: Structure) -> Library
 
 
 def strongest_lines(planes: LatticePlanes) -> NDArray[np.void]:
-    """d (nm) and relative intensity (multiplicity times |F|^2) of the strongest lines, by falling d."""
+    """d (nm) and relative intensity (multiplicity times |F|^2) of the strongest lines, by decreasing d."""
     d, relative = planes.lines()
     count = np.bincount(planes.arrays.family, minlength=len(d))
     intensity = count * relative**2
@@ -111,12 +111,12 @@ def strongest_lines(planes: LatticePlanes) -> NDArray[np.void]:
 
 
 def kind_of(formula: str, space_group: str, structure: Structure, centring: str) -> str:
-    """A hash of composition, space group and atoms of a primitive cell, which libraries of 0.2 need.
+    """Hash of composition, space group and atoms of a primitive cell; part of the format since version 0.2.
 
     Parameters
     ----------
     formula : str
-        As `crystal.formula` writes it.
+        As written by `crystal.formula`.
     space_group : str
         Hermann-Mauguin symbol with its setting.
     structure : Structure
@@ -130,7 +130,7 @@ def kind_of(formula: str, space_group: str, structure: Structure, centring: str)
 
 
 def centring_of(space_group: str, operators: Sequence[str] = ()) -> str:
-    """The letter of the lattice, of a setting without symbol by its operators; P for rhombohedral axes."""
+    """The letter of the lattice; for a setting without symbol from its operators; P for rhombohedral axes."""
     if gemmi.find_spacegroup_by_name(space_group) is not None:
         return "P" if space_group.endswith(":R") else space_group[0]
     found = gemmi.GroupOps([gemmi.Op(text) for text in operators]).find_centering() if operators else "P"
@@ -138,7 +138,7 @@ def centring_of(space_group: str, operators: Sequence[str] = ()) -> str:
 
 
 def anchor_of(phase: Phase) -> Anchor | None:
-    """The key that decides whether an entry is a phase of the table; None if its atoms are unknown."""
+    """The key by which an entry is recognised as a phase of the table; None if its atoms are unknown."""
     planes = phase.reflections
     if not isinstance(planes, LatticePlanes):
         return None
@@ -157,14 +157,14 @@ def anchor_of(phase: Phase) -> Anchor | None:
 
 
 def is_usual(entry: PhaseEntry) -> bool:
-    """Whether the entry was measured near 300 K and 1 bar, as far as it states that."""
+    """Whether the entry was measured near 300 K and 1 bar, as far as stated."""
     cold = isfinite(entry.temperature) and abs(entry.temperature - 300) > FAR_TEMPERATURE
     pressed = isfinite(entry.pressure) and entry.pressure > FAR_PRESSURE
     return not cold and not pressed
 
 
 def id_of(entry: PhaseEntry) -> str:
-    """A name in the field's way: "Cu_Fm-3m"; the mineral's where the formula is long."""
+    """A conventional name such as "Cu_Fm-3m"; the mineral's name if the formula is long."""
     head = entry.formula if len(entry.formula) <= LONGEST_FORMULA else entry.name[:24]
     group = gemmi.find_spacegroup_by_name(entry.space_group) if entry.number else None
     text = f"{head}_{group.short_name() if group else entry.space_group}"
@@ -172,17 +172,17 @@ def id_of(entry: PhaseEntry) -> str:
 
 
 def packed(entry: PhaseEntry) -> bytes:
-    """An entry as compressed JSON."""
+    """Convert an entry to compressed JSON."""
     return zlib.compress(json.dumps(to_plain(entry), separators=(",", ":")).encode(), 6)
 
 
 def unpacked(data: bytes) -> PhaseEntry:
-    """The entry that `packed` wrote.
+    """Convert the result of `packed` to an entry.
 
     Raises
     ------
     ValueError
-        If it is damaged.
+        If the data are damaged.
     """
     try:
         engine = zlib.decompressobj()
@@ -205,16 +205,16 @@ def lines_from(data: bytes) -> NDArray[np.void]:
 
 
 def reduced_lengths(cell: Sequence[float], centring: str = "P") -> NDArray[np.float64]:
-    """Lengths of a Delaunay-reduced cell's edges and diagonals in rising order.
+    """Lengths of the edges and diagonals of the Delaunay-reduced cell, in increasing order.
 
-    Unlike the six numbers of a reduced cell they do not jump from one kind of cell to another.
+    Unlike the six parameters of a reduced cell, they change continuously between types of cells.
 
     Parameters
     ----------
     cell : sequence of 6 float
         nm and degrees.
     centring : {"P", "A", "B", "C", "I", "F", "R"}
-        "R" on hexagonal axes.
+        "R" refers to hexagonal axes.
 
     Returns
     -------
@@ -238,9 +238,9 @@ def reduced_lengths(cell: Sequence[float], centring: str = "P") -> NDArray[np.fl
     return np.sort(np.linalg.norm(vectors, axis=1))
 
 
-#: Files that one process gets at a time, and fewest files for which more than one process is started.
+#: Number of files passed to a process at a time, and smallest number for which several processes are started.
 CHUNK, WORTH_PROCESSES = 60, 600
-#: Most files that are read in one import, and most unpacked bytes of an archive.
+#: Largest number of files in one import, and of unpacked bytes of an archive.
 MOST_FILES, MOST_BYTES = 500_000, 8_000_000_000
 #: Longer names are truncated to this length.
 LONGEST_NAME = 200
@@ -264,18 +264,18 @@ class Refusal:
 def library_rows(
     sources: Sequence[str | Path], workers: int = 1
 ) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
-    """Rows of all structures of some sources, a list a file, in the order of the files.
+    """Yield the rows of all structures of some sources, one list per file, in the order of the files.
 
     Yields
     ------
     done : int
-        Files so far.
+        Number of files so far.
     rows : list of LibraryRow or Refusal
 
     Raises
     ------
     ValueError
-        If a source is none.
+        If a source is not a CIF file, folder or archive.
     """
     files = cif_files(sources)
     first = list(islice(files, WORTH_PROCESSES))
@@ -301,7 +301,7 @@ def library_rows(
 
 
 def rows_of_file(file: SourceFile) -> list[LibraryRow | Refusal]:
-    """Rows of one file; whatever is wrong with it is the reason of a refusal."""
+    """Read the rows of one file; any problem with it is reported as a refusal."""
     if file.problem:
         return [Refusal(file.origin, file.problem)]
     found: list[LibraryRow | Refusal] = []
@@ -313,13 +313,13 @@ def rows_of_file(file: SourceFile) -> list[LibraryRow | Refusal]:
                 found.append(Refusal(origin, one.reason))
             elif one.entry is None:
                 found.append(
-                    Refusal(origin, "it lists no atoms, so that angles and intensities are not known")
+                    Refusal(origin, "it lists no atoms, without which angles and intensities are unknown")
                 )
             else:
                 found.append(library_row(origin, one.entry, structure_of_entry(one.entry)))
     except (ValueError, ArithmeticError, MemoryError) as error:
         return [*found, Refusal(file.origin, str(error) or type(error).__name__)]
-    return found or [Refusal(file.origin, "no structure in it")]
+    return found or [Refusal(file.origin, "there is no structure in it")]
 
 
 def _rows_of_files(files: list[SourceFile]) -> list[list[LibraryRow | Refusal]]:
@@ -343,13 +343,13 @@ class SourceFile:
     Attributes
     ----------
     origin : str
-        Its name within the source, and the source's name.
+        Name of the source, and of the file in it.
     stem : str
-        Its file's name without the suffix.
+        Name of the file without its suffix.
     data : bytes
-        Empty where it cannot be read.
+        Empty if the file cannot be read.
     problem : str
-        Why it cannot be read.
+        Why the file cannot be read.
     """
 
     origin: str
@@ -359,12 +359,12 @@ class SourceFile:
 
 
 def cif_files(sources: Sequence[str | Path]) -> Iterator[SourceFile]:
-    """All CIF files of some files, folders and archives, in a fixed order.
+    """Yield all CIF files of some files, folders and archives, in a fixed order.
 
     Raises
     ------
     ValueError
-        If a source is none, or there are too many files in it.
+        If a source is not one of these, or there are too many files in it.
     """
     for given in sources:
         path = Path(given)
@@ -372,7 +372,7 @@ def cif_files(sources: Sequence[str | Path]) -> Iterator[SourceFile]:
         if path.is_dir():
             yield from _limited(_of_folder(path), path)
         elif not path.is_file():
-            raise ValueError(f"{path}: there is no such file or folder")
+            raise ValueError(f"{path}: no such file or folder")
         elif name.endswith(".zip"):
             yield from _limited(_of_zip(path), path)
         elif name.endswith(ARCHIVES):
@@ -380,9 +380,7 @@ def cif_files(sources: Sequence[str | Path]) -> Iterator[SourceFile]:
         elif name.endswith(".cif"):
             yield _of_file(path, path.name)
         else:
-            raise ValueError(
-                f"{path.name}: neither a CIF file, nor a folder, nor one of {', '.join(ARCHIVES)}"
-            )
+            raise ValueError(f"{path.name}: not a CIF file, a folder, or one of {', '.join(ARCHIVES)}")
 
 
 def _limited(files: Iterator[SourceFile], path: Path) -> Iterator[SourceFile]:
@@ -391,7 +389,7 @@ def _limited(files: Iterator[SourceFile], path: Path) -> Iterator[SourceFile]:
         total += len(file.data)
         if number > MOST_FILES or total > MOST_BYTES:
             raise ValueError(
-                f"{path.name}: more than {MOST_FILES} files or {MOST_BYTES / 1e9:g} GB: import parts of it"
+                f"{path.name}: more than {MOST_FILES} files or {MOST_BYTES / 1e9:g} GB: import it in parts"
             )
         yield file
 
@@ -429,23 +427,23 @@ def _of_zip(path: Path) -> Iterator[SourceFile]:
                     ) as error:
                         yield SourceFile(_plain(origin), _stem(origin), problem=f"damaged ({error})")
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise ValueError(f"{path.name}: no zip archive, or a damaged one ({error})") from error
+        raise ValueError(f"{path.name}: not a zip archive, or a damaged one ({error})") from error
 
 
 def _of_tar(path: Path) -> Iterator[SourceFile]:
     try:
-        with tarfile.open(path, "r|*") as archive:  # read from front to end: nothing is looked up, or written
+        with tarfile.open(path, "r|*") as archive:  # a stream: nothing is looked up or extracted to disk
             for info in archive:
                 if info.isfile() and _is_cif(info.name):
                     file = archive.extractfile(info)
                     if file is not None:
                         yield _read(file, f"{path.name}/{info.name}")
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"{path.name}: no tar archive, or a damaged one ({error})") from error
+        raise ValueError(f"{path.name}: not a tar archive, or a damaged one ({error})") from error
 
 
 def _read(file: IO[bytes], origin: str) -> SourceFile:
-    """At most a little more than the largest file, whatever an archive claims its size to be."""
+    """Read no more than just above the largest allowed size, whatever size an archive claims."""
     data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
         problem = f"larger than {LARGEST_FILE / 1e6:.0f} MB, too large for the structure of a simple phase"
@@ -463,5 +461,5 @@ def _stem(origin: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A name as one line of printable text: it is shown, and never a path."""
+    """A name as one line of printable text, for display only; it is never used as a path."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)[-LONGEST_NAME:]

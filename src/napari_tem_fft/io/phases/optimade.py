@@ -1,7 +1,7 @@
-"""Structures from databases that answer by OPTIMADE (COD, Materials Project, ...), only when a person asks.
+"""Download structures from databases with an OPTIMADE server (COD, Materials Project, ...) on request.
 
-Whatever a server answers is data: its size, its time and each of its values are checked, addresses lead to
-the same server only, and a structure that is not whole is refused by its name.
+Answers are treated as untrusted data: their size, duration and all values are checked, links are followed
+only on the same server, and an incomplete structure is refused by name.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ FIELDS = (
     "cartesian_site_positions", "species", "species_at_sites", "structure_features", "dimension_types",
     "last_modified",
 )  # fmt: skip
-#: Most sites of a structure.
+#: Largest number of sites of a structure.
 MOST_SITES = 1000
 #: Atoms are equivalent by symmetry if they coincide within this, Angstrom.
 SYMMETRY_PRECISION = 0.01
-#: Structure features that mean that a structure is not complete enough to be computed.
+#: Structure features of incomplete structures, which cannot be computed.
 _NOT_WHOLE = {
     "unknown_positions": "positions of atoms are missing",
-    "assemblies": "its atoms are alternatives",
-    "implicit_atoms": "atoms without a position belong to it",
+    "assemblies": "some of its atoms are alternatives to each other",
+    "implicit_atoms": "some of its atoms have no position",
 }
-_COMPUTED = "computed, not measured: its cell may be off by 1-2 %"
+_COMPUTED = "computed, not measured: its cell may be wrong by 1-2 %"
 
 
 def load_spglib() -> Any:
-    """spglib, which finds the symmetry of atoms; nothing but fetched structures needs it.
+    """Import spglib, which finds the symmetry of atoms and is only needed for downloaded structures.
 
     Raises
     ------
     ValueError
-        Where it is not installed.
+        If it is not installed.
     """
     try:
         return import_module("spglib")
@@ -78,22 +78,22 @@ def load_spglib() -> Any:
 
 
 def entry_of(structure: Any, origin: str, licence: str = "", computed: bool = False) -> PhaseEntry:
-    """The entry of one structure.
+    """Create the entry of one structure.
 
     Parameters
     ----------
     structure : mapping
-        As the server gave it: "id", "attributes".
+        The structure as returned by the server: "id", "attributes".
     origin : str
-        Database and number.
+        Name of the database, and number in it.
     licence : str
     computed : bool
-        Whether the cell is computed, not measured.
+        Whether the cell is computed rather than measured.
 
     Raises
     ------
     ValueError
-        If it is not whole, or makes no sense.
+        If the structure is incomplete or impossible.
     """
     attributes = structure.get("attributes") if isinstance(structure, Mapping) else None
     if not isinstance(attributes, Mapping):
@@ -108,22 +108,22 @@ def entry_of(structure: Any, origin: str, licence: str = "", computed: bool = Fa
     positions = _array(sites, (len(sites), 3), "an atom has no position")
     kinds = _kinds(attributes, len(sites))
     if abs(float(np.linalg.det(lattice))) < 1.0:
-        raise ValueError("its lattice vectors lie in a plane")
+        raise ValueError("its lattice vectors are coplanar")
     fractions = positions @ np.linalg.inv(lattice)
     if len(np.unique(np.round(fractions % 1.0, 4) % 1.0, axis=0)) < len(sites):
-        raise ValueError("its atoms lie on one another")
+        raise ValueError("its atoms overlap")
     notes = [_COMPUTED] if computed else []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # spglib's, of how it reports its own errors
+        warnings.simplefilter("ignore", DeprecationWarning)  # spglib's, about how it reports its own errors
         cell, atoms, operators, group, number = _symmetric(lattice, fractions, kinds)
     check_cell(cell)
     listed = [Atom(element, (x, y, z), occupancy) for element, x, y, z, occupancy in atoms]
     whole = build_structure(cell, listed, symmetry_of([gemmi.Op(text) for text in operators]))
     if shortest_contact(whole) < SHORTEST_CONTACT:
-        raise ValueError("its atoms lie on one another")
+        raise ValueError("its atoms overlap")
     counts = composition(whole, listed)
     if any(atom.occupancy < 0.99 for atom in listed):
-        notes.append("partly occupied sites")
+        notes.append("partially occupied sites")
     text = formula(counts)
     return PhaseEntry(
         id=origin, name=text, formula=text, elements=tuple(sorted(counts)), space_group=group, number=number,
@@ -154,29 +154,29 @@ def _kinds(attributes: Mapping[str, Any], sites: int) -> list[tuple[tuple[str, f
         ]
         unknown = [symbol for symbol, _ in parts if symbol not in ELEMENTS]
         if unknown or any(not 0 <= n <= 1.01 for _, n in parts):
-            raise ValueError(f"a species is none: {', '.join(unknown) or 'its occupancy'}")
+            raise ValueError(f"a species is not a known element: {', '.join(unknown) or 'no occupancy'}")
         known[str(one["name"])] = tuple(("H" if s == "D" else s, min(n, 1.0)) for s, n in parts if n > 0)
     names = attributes.get("species_at_sites") or ()
     if len(names) != sites or any(name not in known for name in names):
-        raise ValueError("its atoms and its species do not agree")
+        raise ValueError("its atoms and its species are inconsistent")
     return [known[name] for name in names]
 
 
 def _symmetric(
     lattice: NDArray[np.float64], fractions: NDArray[np.float64], kinds: list[tuple[tuple[str, float], ...]]
 ) -> tuple[tuple[float, ...], tuple[AtomRow, ...], tuple[str, ...], str, int]:
-    """Cell, atoms, operators and group in the standard setting of the symmetry that the atoms have."""
+    """Cell, atoms, operators and group in the standard setting of the symmetry found in the atoms."""
     different = list(dict.fromkeys(kinds))
     numbers = [different.index(kind) + 1 for kind in kinds]
     spglib = load_spglib()
-    failure = getattr(spglib, "SpglibError", RuntimeError)  # before 2.7 it answers with None
+    failure = getattr(spglib, "SpglibError", RuntimeError)  # before 2.7 it returns None instead
     given: Any = (lattice, fractions % 1.0, numbers)
     try:
         found = spglib.get_symmetry_dataset(given, symprec=SYMMETRY_PRECISION)
     except failure:
         found = None
     if found is None:
-        raise ValueError("its atoms lie on one another")
+        raise ValueError("its atoms overlap")
     group = next((g for g in gemmi.spacegroup_table() if g.hall == _hall(found.hall_number)), None)
     standard, places, types = found.std_lattice, found.std_positions, found.std_types
     cell = tuple(round(v, 9) for v in (*np.linalg.norm(standard, axis=1) / 10, *_angles(standard)))
@@ -200,7 +200,7 @@ def _symmetric(
 
 
 def _hall(number: int) -> str:
-    """The Hall symbol of spglib's number, as gemmi writes it."""
+    """The Hall symbol of spglib's Hall number, as written by gemmi."""
     kind = load_spglib().get_spacegroup_type(number)
     return str(kind.hall_symbol).replace("=", '"').strip() if kind else ""
 
@@ -225,12 +225,12 @@ class Provider:
     Attributes
     ----------
     url : str
-        Where its OPTIMADE versions begin.
+        Base address, below which its OPTIMADE versions are.
     name : str
     licence : str
         Licence of the database.
     computed : bool
-        Whether its structures are computed, so that their cells are off by per cents.
+        Whether its structures are computed, which makes their cells wrong by some per cent.
     """
 
     url: str
@@ -250,26 +250,26 @@ PROVIDERS = {
 }
 #: Structures per request; largest answer, bytes; longest wait for a busy server, seconds.
 PAGE, LARGEST_ANSWER, LONGEST_WAIT = 50, 60_000_000, 20.0
-#: Most structures, and most elements, that may be requested.
+#: Largest number of structures, and of elements, in a query.
 MOST_STRUCTURES, MOST_ELEMENTS = 20_000, 12
 
 
 class OptimadeError(ValueError):
-    """A database could not be asked, or its answer is of no use; the message says what to do."""
+    """A database cannot be queried, or its answer cannot be used; the message gives a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptimadeQuery:
-    """What is asked for.
+    """What to download.
 
     Attributes
     ----------
     provider : str
-        A name of `PROVIDERS`, or an address that begins with http:// or https://.
+        A key of `PROVIDERS`, or an address that begins with http:// or https://.
     elements : tuple of str
-        Structures of these elements and no others.
+        Structures of only these elements are downloaded.
     limit : int
-        Most structures.
+        Largest number of structures.
     """
 
     provider: str
@@ -278,11 +278,11 @@ class OptimadeQuery:
 
     def __post_init__(self) -> None:
         if not self.elements:
-            raise OptimadeError("say which elements the structures are of, such as Li,F,O")
+            raise OptimadeError("state the elements of the structures, such as Li,F,O")
         if len(self.elements) > MOST_ELEMENTS:
-            raise OptimadeError(f"at most {MOST_ELEMENTS} elements can be asked for at once")
+            raise OptimadeError(f"at most {MOST_ELEMENTS} elements can be requested at once")
         if not 0 < self.limit <= MOST_STRUCTURES:
-            raise OptimadeError(f"the limit is between 1 and {MOST_STRUCTURES} structures")
+            raise OptimadeError(f"the limit must be between 1 and {MOST_STRUCTURES} structures")
 
     def server(self) -> Provider:
         """The database.
@@ -290,7 +290,7 @@ class OptimadeQuery:
         Raises
         ------
         OptimadeError
-            If there is none of that name.
+            If there is no database of that name.
         """
         if self.provider.lower() in PROVIDERS:
             return PROVIDERS[self.provider.lower()]
@@ -302,7 +302,7 @@ class OptimadeQuery:
         return Provider(self.provider.rstrip("/"), urlsplit(self.provider).netloc)
 
     def filters(self) -> tuple[str, ...]:
-        """The question in OPTIMADE's language; a longer one for servers that do not know the first."""
+        """The query in OPTIMADE's filter language, and a longer form for servers without `HAS ONLY`."""
         quoted = ", ".join(f'"{element}"' for element in self.elements)
         return f"elements HAS ONLY {quoted}", f"elements HAS ANY {quoted} AND nelements<={len(self.elements)}"
 
@@ -310,7 +310,7 @@ class OptimadeQuery:
 def fetched_rows(
     query: OptimadeQuery, timeout: float = 30.0
 ) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
-    """Rows for the library, a structure at a time; to break it off, close it.
+    """Download structures as rows for the library, one at a time; close the iterator to cancel.
 
     Parameters
     ----------
@@ -321,9 +321,9 @@ def fetched_rows(
     Raises
     ------
     OptimadeError
-        If there is no such provider, no network, or no answer that can be used.
+        If there is no such provider, no network, or no usable answer.
     ValueError
-        Where spglib is not installed.
+        If spglib is not installed.
     """
     load_spglib()
     server, wanted = query.server(), set(query.elements)
@@ -345,7 +345,7 @@ def fetched_rows(
 
 
 def _origin(structure: Any, server: Provider) -> str:
-    """Database and number of a structure, as one line; a hash of what it is where it has no number."""
+    """Database and number of a structure, as one line; a hash of its content if it has no number."""
     found = structure.get("id") if isinstance(structure, dict) else None
     if found is None and isinstance(structure, dict) and isinstance(structure.get("attributes"), dict):
         found = structure["attributes"].get("id")
@@ -357,19 +357,19 @@ def _origin(structure: Any, server: Provider) -> str:
 
 
 def _pages(query: OptimadeQuery, server: Provider, timeout: float) -> Iterator[Sequence[Any]]:
-    """Lists of structures, as the server pages them."""
+    """Yield the lists of structures, page by page."""
     address, answer = _first_page(query, server, timeout)
     seen = {address}
     while True:
         structures = answer.get("data")
         if not isinstance(structures, list):
-            raise OptimadeError(f"{server.name}: the answer has no list of structures")
+            raise OptimadeError(f"{server.name}: the answer contains no list of structures")
         yield structures
         following = _next_address(answer, address, server)
         if following is None or not structures:
             return
         if following in seen:
-            raise OptimadeError(f"{server.name}: its pages go round in a circle")
+            raise OptimadeError(f"{server.name}: the links between its pages form a loop")
         seen.add(following)
         address, answer = following, _get(following, server, timeout)
 
@@ -397,33 +397,33 @@ def _next_address(answer: dict[str, Any], address: str, server: Provider) -> str
     if not following:
         return None
     if not isinstance(following, str):
-        raise OptimadeError(f"{server.name}: the link to its next page is none")
+        raise OptimadeError(f"{server.name}: the link to its next page is not an address")
     following = urljoin(address, following)
     if urlsplit(following).netloc != urlsplit(address).netloc or not following.startswith(
         ("http:", "https:")
     ):
-        raise OptimadeError(f"{server.name}: its next page is on another server, which is not asked")
+        raise OptimadeError(f"{server.name}: its next page is on another server, which is not contacted")
     return following
 
 
 class _NotUnderstoodError(OptimadeError):
-    """The server does not know this kind of question."""
+    """The server does not support this filter."""
 
 
 class _SameServer(HTTPRedirectHandler):
-    """Redirects are followed to the same server, or from http to https there."""
+    """Follow redirects only to the same server, or from http to https on it."""
 
     def redirect_request(
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
         before, after = urlsplit(req.full_url), urlsplit(newurl)
         if after.scheme not in ("http", "https") or before.hostname != after.hostname:
-            raise OptimadeError(f"{before.netloc} sends us on to {newurl[:100]}, which is not asked")
+            raise OptimadeError(f"{before.netloc} redirects to {newurl[:100]}, which is not contacted")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _get(address: str, server: Provider, timeout: float) -> dict[str, Any]:
-    """The answer of an address, as JSON."""
+    """Request an address and parse the answer as JSON."""
     headers = {"Accept": "application/json", "User-Agent": f"napari-tem-fft/{__version__}"}
     for attempt in (1, 2):
         try:
@@ -453,7 +453,7 @@ def _get(address: str, server: Provider, timeout: float) -> dict[str, Any]:
 
 
 def _read(reply: Any, server: Provider, until: float) -> bytes:
-    """The body, piece by piece: neither too long nor for too long."""
+    """Read the body in blocks, limited in size and time."""
     pieces, size = [], 0
     while piece := reply.read(1 << 16):
         pieces.append(piece)
@@ -469,14 +469,14 @@ def _parsed(body: bytes, server: Provider) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise OptimadeError(f"{server.name}: its answer is no JSON, so this is no OPTIMADE server") from error
+        raise OptimadeError(f"{server.name}: its answer is not JSON: not an OPTIMADE server") from error
     if not isinstance(answer, dict):
-        raise OptimadeError(f"{server.name}: its answer is not OPTIMADE's")
+        raise OptimadeError(f"{server.name}: its answer does not follow OPTIMADE")
     return answer
 
 
 def _wait_of(error: HTTPError) -> float | None:
-    """Seconds after which a busy server may be asked again; None where that is of no use."""
+    """Seconds after which a busy server may be contacted again; None if that is pointless."""
     if error.code not in (429, 503):
         return None
     text = str(error.headers.get("Retry-After", "2"))
@@ -490,7 +490,7 @@ def _refusal(error: HTTPError, server: Provider) -> OptimadeError:
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
         detail = str(error.reason)
     if error.code in (400, 501):
-        return _NotUnderstoodError(f"{server.name} does not understand the question: {detail}")
+        return _NotUnderstoodError(f"{server.name} does not understand the query: {detail}")
     if error.code == 404:
         return OptimadeError(f"{server.name}: there is no OPTIMADE server at {server.url} ({detail})")
-    return OptimadeError(f"{server.name} answers with error {error.code}: {detail}")
+    return OptimadeError(f"{server.name} returned error {error.code}: {detail}")

@@ -1,4 +1,4 @@
-"""The bundled phase table, folders of CIF files and lists of d-spacings -> tuple of `Phase`."""
+"""Load the bundled phase table, folders of CIF files and lists of d-spacings as tuples of `Phase`."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ LARGEST_FILE = 1_000_000
 
 
 def read_d_list(path: str | Path) -> tuple[Phase, ...]:
-    """Phases of a CSV file with the columns name, d_nm or d_angstrom, and optionally hkl and intensity.
+    """Read phases from a CSV file with the columns name, d_nm or d_angstrom, and maybe hkl and intensity.
 
-    Lines of the same name make one phase; where the column is missing, the file's stem is the name.
+    Lines with the same name form one phase; without the column, the file's stem is the name.
 
     Raises
     ------
     ValueError
-        If it cannot be used; the message names the file and says why.
+        If the file cannot be used; the message names it and gives the reason.
     """
     path = Path(path)
     if path.stat().st_size > LARGEST_FILE:
         raise ValueError(
-            f"{path.name}: larger than {LARGEST_FILE / 1e6:.0f} MB, which no list of d-spacings is"
+            f"{path.name}: larger than {LARGEST_FILE / 1e6:.0f} MB, too large for a list of d-spacings"
         )
     data = path.read_bytes()
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
@@ -54,19 +54,19 @@ def read_d_list(path: str | Path) -> tuple[Phase, ...]:
 
 
 def _separator(header: str) -> str:
-    """What stands between columns: a semicolon or a tab where spreadsheets write decimal commas."""
+    """Column separator: a semicolon or tab in files of spreadsheets that write decimal commas."""
     return next((mark for mark in (";", "\t") if mark in header), ",")
 
 
 def _phases(rows: list[dict[str, str]], stem: str, decimal: str) -> tuple[Phase, ...]:
     if not rows:
-        raise ValueError("no lines in it")
+        raise ValueError("there are no lines in it")
     if any(None in row for row in rows):
         raise ValueError("a line has more values than columns; indices with commas need quotes")
     columns = {str(name).strip().casefold(): name for name in rows[0]}
     d_column = next((name for name in columns if name in _D_COLUMNS), None)
     if d_column is None:
-        raise ValueError("no column is called d_nm or d_angstrom")
+        raise ValueError("there is no column d_nm or d_angstrom")
     lists: dict[str, list[Reflection]] = defaultdict(list)
     for number, row in enumerate(rows, start=2):
         values = {name: (row[original] or "").strip() for name, original in columns.items()}
@@ -86,12 +86,12 @@ def _reflection(values: dict[str, str], d_column: str, number: int) -> Reflectio
     if intensity < 0:
         raise ValueError(f"line {number}: an intensity cannot be negative")
     if not 0.03 < d < 5:
-        raise ValueError(f"line {number}: a lattice spacing of {d:g} nm makes no sense")
+        raise ValueError(f"line {number}: a d-spacing of {d:g} nm is impossible")
     return Reflection(_miller(values.get("hkl", "")), d, 1, intensity)
 
 
 def _miller(text: str) -> Miller:
-    """hkl from "1 1 0", "110", "-1 1 0"; (0, 0, 0) where it is not given."""
+    """hkl from "1 1 0", "110" or "-1 1 0"; (0, 0, 0) if it is not given."""
     parts = text.replace(",", " ").split()
     if len(parts) == 1:
         parts = _compact(parts[0])
@@ -141,7 +141,7 @@ __all__ = [
     "with_own_phases",
 ]
 
-#: A bundled phase and a CIF file of the same name are one phase if their longest d agree within this.
+#: A bundled phase and a CIF file of the same name are the same phase if their largest d agree within this.
 SAME_LATTICE = 0.03
 
 _RIGHT_ANGLES = (90.0, 90.0, 90.0)
@@ -149,22 +149,22 @@ _RIGHT_ANGLES = (90.0, 90.0, 90.0)
 
 @cache
 def load_table() -> tuple[Phase, ...]:
-    """The phases shipped with the package; read once, their reflections computed when first asked for."""
+    """Load the phases shipped with the package; their reflections are computed when they are first needed."""
     text = (files("napari_tem_fft") / "data" / "phases.yaml").read_text(encoding="utf-8")
     return tuple(phase_from_entry(entry) for entry in table_entries(text))
 
 
 def table_entries(text: str) -> list[dict[str, Any]]:
-    """The table's entries as plain dictionaries."""
+    """Parse the table into entries as plain dictionaries."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     entries: list[dict[str, Any]] = yaml.load(text, Loader=loader)
     return entries
 
 
 def phase_from_entry(entry: dict[str, Any]) -> Phase:
-    """One entry of the table as a `Phase`; where it states its formula, the cell is filled when needed."""
+    """Create the `Phase` of an entry of the table; if it states a formula, the cell is filled when needed."""
     atoms = [_atom(line) for line in entry["atoms"]]
-    # filling the cells of the whole table would take longer than to read the prepared index
+    # filling the cells of the whole table would take longer than reading the cached index
     stated = f"{entry['cell']} {entry['space_group']} {entry['atoms']} gemmi {GEMMI}"
     planes = LatticePlanes(partial(_structure_of, entry), stated=stated)
     return Phase(
@@ -184,7 +184,7 @@ def phase_from_entry(entry: dict[str, Any]) -> Phase:
 
 
 def _structure_of(entry: dict[str, Any]) -> Structure:
-    """All atoms of an entry's cell."""
+    """Build all atoms of an entry's cell."""
     atoms = [_atom(line) for line in entry["atoms"]]
     cell = _cell(entry["cell"], entry["space_group"])
     return build_structure(cell, atoms, symmetry_by_name(entry["space_group"]))
@@ -192,17 +192,17 @@ def _structure_of(entry: dict[str, Any]) -> Structure:
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
-    """What became of one file of a folder of phases.
+    """Result of reading one file of a folder of phases.
 
     Attributes
     ----------
     file : str
-        Its name.
+        Name of the file.
     state : {"ok", "warning", "refused"}
     reason : str
-        Why, in words for the user; empty if all is well.
+        Reason for the user; empty if there was no problem.
     phases : tuple of str
-        Ids of the phases that it gave.
+        Ids of the phases in the file.
     """
 
     file: str
@@ -217,7 +217,7 @@ def user_folder() -> Path:
 
 
 def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileStatus, ...]]:
-    """Phases of all CIF files and CSV lists of d-spacings in a folder; a bad file never stops the rest.
+    """Load the phases of all CIF files and CSV lists of d-spacings in a folder; bad files are skipped.
 
     If such a file is given instead of a folder, only this file is read.
 
@@ -231,7 +231,7 @@ def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileSt
         own, status = file_phases(folder)
         return own, (status,)
     if not folder.is_dir():
-        raise ValueError(f"{folder}: there is no such folder")
+        raise ValueError(f"{folder}: no such folder")
     phases: dict[str, Phase] = {}
     states = []
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".cif", ".csv")):
@@ -239,7 +239,7 @@ def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileSt
         twice = [phase.id for phase in found if phase.id in phases]
         if twice:
             state = replace(
-                state, state="warning", reason=f"{', '.join(twice)} is given twice; the last one counts"
+                state, state="warning", reason=f"{', '.join(twice)} is given twice; the last one is used"
             )
         phases |= {phase.id: phase for phase in found}
         states.append(state)
@@ -247,7 +247,7 @@ def load_cif_folder(folder: str | Path) -> tuple[tuple[Phase, ...], tuple[FileSt
 
 
 def file_phases(path: Path) -> tuple[tuple[Phase, ...], FileStatus]:
-    """Phases of one CIF file or CSV list of d-spacings, and what became of it; none if it is refused."""
+    """Phases of a CIF file or CSV list of d-spacings, and the result of reading it; none if it is refused."""
     try:
         if path.suffix.lower() == ".csv":
             phases = read_d_list(path)
@@ -260,7 +260,7 @@ def file_phases(path: Path) -> tuple[tuple[Phase, ...], FileStatus]:
     reasons += [f"{one.id} is refused: {one.reason}" for one in found if not isinstance(one, CifPhase)]
     ids = tuple(one.phase.id for one in usable)
     if len(found) > 1:
-        reasons.append(f"{len(found)} structures in it: {', '.join(ids)}")
+        reasons.append(f"the file contains {len(found)} structures: {', '.join(ids)}")
     state: Literal["ok", "warning"] = "warning" if reasons else "ok"
     return tuple(one.phase for one in usable), FileStatus(path.name, state, "; ".join(reasons), ids)
 
@@ -268,7 +268,7 @@ def file_phases(path: Path) -> tuple[tuple[Phase, ...], FileStatus]:
 def with_own_phases(
     table: Sequence[Phase], own: Sequence[Phase]
 ) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
-    """The table with the user's phases: one of the same id, name or alias takes the bundled one's place.
+    """Merge the table with the user's phases, which replace bundled ones with the same id, name or alias.
 
     Returns
     -------
@@ -295,7 +295,7 @@ def with_own_phases(
 
 
 def _same_name(table: Sequence[Phase], mine: Phase) -> Phase | None:
-    """The bundled phase of that name, if it can be the same substance."""
+    """The bundled phase with the same name, if it can be the same substance."""
     try:
         bundled = find_phase(table, mine.id)
     except ValueError:
@@ -308,12 +308,12 @@ def _replace(mine: Phase, bundled: Phase) -> str:
     text = f"your {mine.id} replaces the bundled {bundled.id}"
     own, theirs = mine.reflections[0].d, bundled.reflections[0].d
     if abs(own / theirs - 1) > SAME_LATTICE:
-        text += f", though its largest d is {own:.4f} nm, not {theirs:.4f} nm: it may be another form"
+        text += f", but its largest d is {own:.4f} nm, not {theirs:.4f} nm: it may be another polymorph"
     return text
 
 
 def _took_the_id(mine: Phase) -> str:
-    return f"your {mine.id} takes the place of the bundled {mine.id}, though its elements are others"
+    return f"your {mine.id} replaces the bundled {mine.id}, but its elements are different"
 
 
 def _atom(line: str) -> Atom:
@@ -322,7 +322,7 @@ def _atom(line: str) -> Atom:
 
 
 def _cell(lengths: list[float], space_group: str) -> tuple[float, ...]:
-    """a, b, c in nm and the angles from the table's short form in Angstrom."""
+    """a, b, c in nm and the angles, from the table's short form in Angstrom."""
     a, *rest = (length / 10 for length in lengths[:3])
     if len(lengths) == 1:
         return a, a, a, *_RIGHT_ANGLES

@@ -1,4 +1,4 @@
-"""What a data set of rosettasciio is: a micrograph, a stack of them, or something named for what it is."""
+"""Convert the data sets that rosettasciio returns to micrographs and stacks, or describe them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PIXEL_NM = (1e-4, 1e6)
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis as the file describes it: name, number of pixels, scale, unit as text, first value."""
+    """An axis as described in the file: name, number of pixels, scale, unit as text, first value."""
 
     name: str
     size: int
@@ -40,19 +40,19 @@ class Axis:
 
 
 def calibration_of(rows: Axis, columns: Axis) -> tuple[Calibration, tuple[str, ...]]:
-    """Calibration of an image from its two axes, with what the user should be warned of.
+    """Calibration of an image from its two axes, with warnings for the user.
 
     Returns
     -------
     calibration : Calibration
-        In space "real" or "reciprocal" where both axes have a usable scale of that kind, else "none".
+        In space "real" or "reciprocal" if both axes have a usable scale of that kind, otherwise "none".
     warnings : tuple of str
         Empty for an image calibrated in a length.
     """
     (along_y, factor_y), (along_x, factor_x) = quantity(rows.unit), quantity(columns.unit)
     kinds, scale = (along_y, along_x), (rows.scale * factor_y, columns.scale * factor_x)
     if kinds[0] != kinds[1] or kinds[0] not in ("length", "inverse length"):
-        return Calibration(), (_no_scale(kinds, rows.unit, columns.unit),)
+        return Calibration(), (_no_scale_warning(kinds, rows.unit, columns.unit),)
     usable = _PIXEL_NM if kinds[0] == "length" else (0.0, math.inf)
     if not all(usable[0] < s < usable[1] for s in scale):
         return Calibration(), (
@@ -63,21 +63,21 @@ def calibration_of(rows: Axis, columns: Axis) -> tuple[Calibration, tuple[str, .
         return Calibration(scale, "real", source=AS_READ), ()
     origin = _origin(rows, columns)
     return Calibration(scale, "reciprocal", source=AS_READ, origin=origin), (
-        "calibrated in 1/nm: a diffraction pattern or a stored FFT, measured as it is and never transformed",
+        "calibrated in 1/nm: a diffraction pattern or a stored FFT, measured as it is and not transformed",
     )
 
 
 def _origin(rows: Axis, columns: Axis) -> tuple[float, float] | None:
-    """Pixel (y, x) of g = 0; None where both axes begin with 0, as they do when nobody has set it."""
+    """Pixel (y, x) of g = 0; None if both axes start at 0, the default of files without an origin."""
     y, x = (0.0 - axis.offset / axis.scale for axis in (rows, columns))
     return (y, x) if (y, x) != (0.0, 0.0) and math.isfinite(y) and math.isfinite(x) else None
 
 
-def _no_scale(kinds: Sequence[Quantity], rows: str, columns: str) -> str:
+def _no_scale_warning(kinds: Sequence[Quantity], rows: str, columns: str) -> str:
     if "angle" in kinds:
         return (
-            f"{NOT_CALIBRATED}: a diffraction pattern in {columns or rows}, an angle and not 1/nm; state the"
-            " size of a pixel in 1/nm (pattern --pixel-size)"
+            f"{NOT_CALIBRATED}: a diffraction pattern in {columns or rows}, an angle and not 1/nm; state"
+            " the size of a pixel in 1/nm (pattern --pixel-size)"
         )
     if kinds[0] != kinds[1]:
         return f"{NOT_CALIBRATED}: the unit is {rows!r} along y but {columns!r} along x; {ADVICE}"
@@ -108,7 +108,7 @@ def _text(value: Any) -> str | None:
     return " ".join(value.split())
 
 
-#: Entry -> places where Gatan's program writes it, best first, within ImageTags.
+#: Metadata entry -> tags below ImageTags in which Gatan's software stores it, preferred tag first.
 _GATAN_TAGS: dict[str, tuple[tuple[str, _Convert], ...]] = {
     "voltage_kV": (("Microscope Info/Voltage", _kilovolt),),
     "magnification": (
@@ -133,7 +133,7 @@ _GATAN_TAGS: dict[str, tuple[tuple[str, _Convert], ...]] = {
     "illumination": (("Microscope Info/Illumination Mode", _text),),
 }
 
-#: Entry -> places in the metadata that rosettasciio creates from the other formats.
+#: Metadata entry -> paths in the metadata that rosettasciio creates for the other formats.
 _GENERAL_TAGS: dict[str, tuple[tuple[str, _Convert], ...]] = {
     "voltage_kV": (("Acquisition_instrument/TEM/beam_energy", _positive),),
     "magnification": (("Acquisition_instrument/TEM/magnification", _positive),),
@@ -146,26 +146,26 @@ _GENERAL_TAGS: dict[str, tuple[tuple[str, _Convert], ...]] = {
 
 
 def microscope_metadata(signal: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata of one data set of rosettasciio.
+    """Extract the microscope's metadata from one data set of rosettasciio.
 
     Returns
     -------
     dict
-        voltage_kV, magnification, exposure_s (numbers), date, time (as the file writes them),
-        microscope, operator, specimen, camera, illumination and image_name (text); those that the file
-        has. The magnification is for display only: no scale is ever derived from it.
+        Those of these entries that the file has: voltage_kV, magnification, exposure_s (numbers), date, time
+        (as written in the file), microscope, operator, specimen, camera, illumination and image_name (text).
+        The magnification is for display only: no scale is derived from it.
     """
     metadata = _mapping(signal.get("metadata"))
-    tags = _mapping(_at(_mapping(signal.get("original_metadata")), "ImageList/TagGroup0/ImageTags"))
-    created = _mapping(_at(tags, "source/Tags at creation"))  # where a stack was built of single images
+    tags = _mapping(_value_at(_mapping(signal.get("original_metadata")), "ImageList/TagGroup0/ImageTags"))
+    created = _mapping(_value_at(tags, "source/Tags at creation"))  # of a stack assembled from single images
     found: dict[str, Any] = {}
     for table, source in ((_GATAN_TAGS, tags), (_GATAN_TAGS, created), (_GENERAL_TAGS, metadata)):
         for name, places in table.items():
-            values = (convert(_at(source, place)) for place, convert in places)
+            values = (convert(_value_at(source, place)) for place, convert in places)
             value = next((v for v in values if v is not None), None)
             if value is not None:
                 found.setdefault(name, value)
-    title = _text(_at(metadata, "General/title"))
+    title = _text(_value_at(metadata, "General/title"))
     return found if title is None else {"image_name": title, **found}
 
 
@@ -173,8 +173,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _at(tags: Mapping[str, Any], place: str) -> Any:
-    """The value at a path of names, None where there is none."""
+def _value_at(tags: Mapping[str, Any], place: str) -> Any:
+    """The value at a path of nested names; None if there is none."""
     value: Any = tags
     for name in place.split("/"):
         value = _mapping(value).get(name)
@@ -182,13 +182,13 @@ def _at(tags: Mapping[str, Any], place: str) -> Any:
 
 
 def read_signals(path: Path, lazy: bool = False) -> list[Signal]:
-    """All data sets of a file, by its content.
+    """Read all data sets of a file, whose format is recognised by its content.
 
     Parameters
     ----------
     path : Path
     lazy : bool
-        Give dask arrays where the format allows it. Large files give them anyway.
+        Return dask arrays where the format allows it. Large files always return them.
 
     Raises
     ------
@@ -200,14 +200,14 @@ def read_signals(path: Path, lazy: bool = False) -> list[Signal]:
 
 
 def is_lazy(signal: Signal) -> bool:
-    """Whether the data of a data set have not been read yet."""
+    """Whether the pixels of a data set have not been read yet."""
     data = signal["data"]
     return not isinstance(data, np.ndarray) or isinstance(data, np.memmap)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramesOnDisk:
-    """Frames of a stack that stay in their file, which is open only while frames are read from it.
+    """Frames of a stack that stay on disk; the file is open only while frames are read.
 
     Attributes
     ----------
@@ -238,7 +238,7 @@ class FramesOnDisk:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         data = read_signals(self.path, lazy=True)[self.index]["data"]
-        # a copy: a view would keep the file open
+        # a copy, because a view would keep the file open
         return np.array(data.reshape(self.shape)[key], dtype=self.dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -246,7 +246,7 @@ class FramesOnDisk:
 
 
 def frames_of(signal: Signal, path: Path, index: int) -> NDArray[Any] | FramesOnDisk:
-    """Pixels of a stack, shape (n, ny, nx); further axes than one before the image are made one."""
+    """Pixels of a stack, shape (n, ny, nx); all axes before the image axes are flattened into one."""
     *before, ny, nx = signal["data"].shape
     shape = (math.prod(before), ny, nx)
     if is_lazy(signal):
@@ -256,7 +256,7 @@ def frames_of(signal: Signal, path: Path, index: int) -> NDArray[Any] | FramesOn
 
 
 _SPECTRAL_AXES = {"Energy", "Energy loss", "Wavelength"}
-#: A unit that the file writes in brackets that do not belong to a list.
+#: A unit in brackets, as some files write it, but not a printed list.
 _BRACKETS = re.compile(r"[\[(][^\[\](),'\"]+[\])]$|\(?1/")
 #: Units of the time axis of a stack, in seconds.
 _SECONDS = {
@@ -273,17 +273,17 @@ _SECONDS = {
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a data set is: its kind for the program, and a description for the user."""
+    """Kind of a data set for the program, and a description of it for the user."""
 
     kind: Literal["image", "stack", "other"]
-    words: str
+    description: str
 
 
 def contents(signal: Signal) -> Contents:
-    """Recognise a data set by its pixel type, its axes and their units (never by a mode tag)."""
+    """Classify a data set by its pixel type, its axes and their units (not by tags that name a mode)."""
     dtype, axes = signal["data"].dtype, axes_of(signal)
     if dtype.names or dtype.kind not in "buifc":
-        return Contents("other", "a colour image (RGB), not data of a microscope")
+        return Contents("other", "a colour image (RGB), not a micrograph")
     if dtype.kind == "c":
         return _transform(signal, axes)
     if len(axes) < 2:
@@ -296,17 +296,17 @@ def contents(signal: Signal) -> Contents:
 
 
 def _transform(signal: Signal, axes: list[Axis]) -> Contents:
-    """A complex image in 1/nm is measured by its modulus, and so is one that certainly is a transform."""
+    """Accept a complex image in 1/nm, or stored as a packed transform: its modulus can be measured."""
     inverse = all(quantity(axis.unit)[0] == "inverse length" for axis in axes)
     if len(axes) == 2 and (inverse or pixel_code(signal) in PACKED):
         return Contents("image", "a complex-valued Fourier transform")
     return Contents(
-        "other", "a complex-valued Fourier transform or wave; open the micrograph that it was made of"
+        "other", "a complex-valued Fourier transform or wave; open the micrograph from which it was computed"
     )
 
 
 def axes_of(signal: Signal) -> list[Axis]:
-    """Axes in the order of the array."""
+    """Axes of a data set in the order of its array."""
     return [
         Axis(
             name=str(axis.get("name") or ""),
@@ -321,7 +321,7 @@ def axes_of(signal: Signal) -> list[Axis]:
 
 
 def stack_of(signal: Signal, frames: Any, path: Path, name: str, file_hash: str) -> ImageStack:
-    """The stack in a data set of kind "stack"; `frames` gives its pixels, shape (n, ny, nx)."""
+    """Create the stack of a data set of kind "stack"; `frames` are its pixels, shape (n, ny, nx)."""
     calibration, warnings = _calibration(signal)
     return ImageStack(
         frames=frames,
@@ -335,32 +335,32 @@ def stack_of(signal: Signal, frames: Any, path: Path, name: str, file_hash: str)
 
 
 def _calibration(signal: Signal) -> tuple[Calibration, tuple[str, ...]]:
-    """Calibration of a data set, and what the user should know of it, the reader's own words first."""
+    """Calibration of a data set and warnings for the user, starting with those of the reader."""
     calibration, warnings = calibration_of(*axes_of(signal)[-2:])
-    said = tuple(signal.get("warnings", ()))
-    if any(text.startswith(NOT_CALIBRATED) for text in said):
+    reader_warnings = tuple(signal.get("warnings", ()))
+    if any(text.startswith(NOT_CALIBRATED) for text in reader_warnings):
         warnings = ()
     elif signal.get("picture") and calibration.space == "none" and "gives no pixel size" in warnings[0]:
         warnings = (
-            f"{NOT_CALIBRATED}: a picture has no size of a pixel; {ADVICE}, or the length of its scale bar",
+            f"{NOT_CALIBRATED}: a picture has no pixel size; {ADVICE}, or the length of its scale bar",
         )
-    return calibration, (*said, *warnings)
+    return calibration, (*reader_warnings, *warnings)
 
 
 def _frame_interval(axes: list[Axis]) -> dict[str, float]:
-    """Seconds from a frame to the next, where the file's one axis of frames is of time."""
+    """Interval between frames in seconds, if the stack has a single frame axis in units of time."""
     factor = _SECONDS.get(axes[0].unit.strip().lower(), 0.0) if len(axes) == 1 else 0.0
     seconds = factor * axes[0].scale if factor else 0.0
     return {"frame_interval_s": seconds} if 0 < seconds < math.inf else {}
 
 
 def micrograph_of(signal: Signal, path: Path, name: str, file_hash: str) -> Micrograph:
-    """The micrograph in a data set of kind "image".
+    """Create the micrograph of a data set of kind "image".
 
     Raises
     ------
     ReadError
-        If the image cannot be a micrograph.
+        If the image cannot be used as a micrograph.
     """
     calibration, warnings = _calibration(signal)
     metadata = microscope_metadata(signal)
@@ -385,7 +385,7 @@ def micrograph_of(signal: Signal, path: Path, name: str, file_hash: str) -> Micr
 
 
 def title_of(signal: Signal) -> str:
-    """The image's own name in the file, empty where it has none."""
+    """The image's own name in the file; empty if it has none."""
     return str(microscope_metadata(signal).get("image_name", ""))
 
 
@@ -403,7 +403,7 @@ def _format(signal: Signal) -> str:
 
 
 def _number(value: Any) -> float:
-    """Scale or offset as a number; NaN, which gives no calibration, if the axis has none."""
+    """Scale or offset as a number; NaN (no calibration) if it is missing."""
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -411,7 +411,7 @@ def _number(value: Any) -> float:
 
 
 def _unit(unit: Any) -> str:
-    """The unit as text, empty where the file has something else in its place (as printed by the reader)."""
+    """The unit as text; empty if it is undefined or not a text, even if printed as one (a list, a Box)."""
     if isinstance(unit, bytes):
         unit = unit.decode("utf-8", "replace")
     listed = (

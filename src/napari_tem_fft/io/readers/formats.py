@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, never by its suffix, and which reader opens it."""
+"""Recognise a file's format by its first bytes, not by its suffix, and choose the reader for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .gatan import LAZY_BYTES, Signal
 
 Signature = Literal["dm", "hdf5", "tiff", "picture", "mrc", "ser", "other"]
 
-#: First bytes of files that are not micrographs, what they are, and what the user can do.
+#: First bytes of files that are not micrographs, with a description and what the user can do.
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (
         b"\x00\x05\x16\x07",
@@ -24,46 +24,46 @@ _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     ),
     (b"\xd0\xcf\x11\xe0", "not a Gatan file but an old Microsoft Office document", "choose the image file"),
     (b"PK\x03\x04", "not a Gatan file but a ZIP archive", "unpack it first"),
-    (b"\x1f\x8b", "a file compressed by gzip", "unpack it first"),
+    (b"\x1f\x8b", "a file compressed with gzip", "unpack it first"),
     (b"%PDF", "not a Gatan file but a PDF document", "choose the image file"),
 )
-_BROKEN_COPY = "the copy or transfer broke: copy it again from the microscope computer"
+_BROKEN_COPY = "the copy or transfer was interrupted: copy it again from the microscope computer"
 _GATAN_SUFFIXES = (".dm3", ".dm4")
-#: Number of first bytes that are examined; they include the mark of MRC files.
+#: Number of bytes at the start of a file that are examined; they include the magic number of MRC files.
 _HEAD = 256
 
 
 def recognise(path: str | PathLike[str]) -> Signature:
-    """Kind of a file by its first bytes.
+    """Recognise a file's format by its first bytes.
 
     Returns
     -------
     {"dm", "hdf5", "tiff", "picture", "mrc", "ser", "other"}
-        "other" is a file without a signature known here, left to the reader of its suffix.
+        "other" is a file without a known signature; its reader is chosen by its suffix.
 
     Raises
     ------
     ReadError
-        If there is no such file, it is empty, or it certainly is no micrograph: a sidecar file, an archive,
-        or anything but a file of Gatan's program under a Gatan suffix.
+        If the file does not exist, is empty, or is certainly not a micrograph: a sidecar file, an archive,
+        or a file with a Gatan suffix that is not a Gatan file.
     """
     path = Path(path)
     head = _first_bytes(path)
     if head[:4] in (b"\x00\x00\x00\x03", b"\x00\x00\x00\x04"):
         return "dm"
     gatan = path.suffix.lower() in _GATAN_SUFFIXES
-    archive = path.suffix.lower() not in (".prz", ".zspy")  # which are made of one
+    archive = path.suffix.lower() not in (".prz", ".zspy")  # these formats are ZIP archives
     foreign = next(((what, advice) for magic, what, advice in _FOREIGN if head.startswith(magic)), None)
     if foreign is not None and archive:
         raise ReadError(path, *foreign)
     kind = _other_format(head)
-    if gatan and kind != "hdf5":  # a DM5 file with the suffix of DM4 is recognised later by its content
+    if gatan and kind != "hdf5":  # DM5 files with a DM4 suffix are recognised later by their content
         raise ReadError(path, *_not_gatan(kind, head))
     return kind
 
 
 def file_hash(path: str | PathLike[str]) -> str:
-    """SHA-256 of a file's content as 64 hexadecimal digits, read in pieces."""
+    """SHA-256 of a file's content as 64 hexadecimal digits; the file is read in blocks."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -75,7 +75,7 @@ def _first_bytes(path: Path) -> bytes:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
     except FileNotFoundError as error:
-        raise ReadError(path, "there is no such file", f"looked for {path}") from error
+        raise ReadError(path, "the file does not exist", f"looked for {path}") from error
     except OSError as error:
         raise ReadError(path, f"cannot be opened ({error.strerror})", "check that you may read it") from error
     if not head:
@@ -98,7 +98,7 @@ def _other_format(head: bytes) -> Signature:
 
 
 def _is_picture(head: bytes) -> bool:
-    """Whether this is a PNG, JPEG, BMP, GIF or WebP."""
+    """Whether the file is a PNG, JPEG, BMP, GIF or WebP image."""
     bitmap = head[:2] == b"BM" and head[6:10] == bytes(4)
     web = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8")) or bitmap or web
@@ -114,14 +114,14 @@ def _not_gatan(kind: Signature, head: bytes) -> tuple[str, str]:
     if kind == "ser":
         return "not a Gatan file but a TIA series", "rename it to .ser and open that"
     if not any(head):
-        return "not a Gatan file: it holds nothing but zeros", _BROKEN_COPY
+        return "not a Gatan file: it contains only zeros", _BROKEN_COPY
     return (
-        "not a Gatan file, whatever its suffix says",
-        "choose a .dm3 or .dm4 file written by Gatan's program",
+        "not a Gatan file, despite its suffix",
+        "choose a .dm3 or .dm4 file written by Gatan's software",
     )
 
 
-#: Suffix -> reader: "tiff", "picture", "mrc", "ser" and "dm5" are this package's own, others rosettasciio's.
+#: Suffix -> reader: "tiff", "picture", "mrc", "ser" and "dm5" are in this package, others in rosettasciio.
 _READERS = {
     ".mrc": "mrc",
     ".mrcs": "mrc",
@@ -142,53 +142,53 @@ _READERS = {
     ".tiff": "tiff",
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"), "picture"),
 }
-#: Readers of files that are recognised by their first bytes, whatever their suffix.
+#: Readers chosen by the first bytes of a file, whatever its suffix.
 _BY_CONTENT: dict[Signature, str] = {"tiff": "tiff", "picture": "picture", "mrc": "mrc", "ser": "ser"}
-#: Signatures that the files of these readers must have; the formats of the others have none.
+#: Signatures required by the readers of these formats; the other formats have none.
 _SIGNATURES: dict[str, Signature] = {
     **dict.fromkeys(("emd", "hspy", "dm5", "nexus"), "hdf5"),
     "tiff": "tiff",
     "picture": "picture",
     "ser": "ser",
 }
-#: Readers of HDF5 files, which are recognised by their content, whatever their suffix.
+#: Readers of HDF5 files, chosen by the content of a file, whatever its suffix.
 _LAYOUTS = {"dm5": "dm5", "hspy": "hspy", "emd": "emd", "nexus": "nexus"}
-#: Readers of rosettasciio whose lazy arrays open the file only while they are computed.
+#: Readers of rosettasciio whose lazy arrays open the file only during computation.
 _LAZY = {"blockfile"}
 
-#: Files that claim more data (bytes) are refused if they can only be read as a whole.
+#: Files with more data than this (bytes) are refused if their format can only be read as a whole.
 EAGER_BYTES = 2**32
 
-#: Suffixes of microscopes' files and TIFFs, Gatan's first: these files of a folder are analysed.
+#: Suffixes of microscope files and TIFFs, Gatan's first; files with these suffixes in a folder are analysed.
 SUFFIXES = (".dm3", ".dm4", *(suffix for suffix, reader in _READERS.items() if reader != "picture"))
-#: Suffixes of ordinary pictures, which are opened only if they are named explicitly.
+#: Suffixes of ordinary pictures, which are only opened if the user names them explicitly.
 PICTURES = tuple(suffix for suffix, reader in _READERS.items() if reader == "picture")
 
 _COPY_AGAIN = "copy it again, or export it again from the program that wrote it"
 
 
 def read_other(path: Path, signature: Signature, lazy: bool = False) -> list[Signal]:
-    """All data sets of a file that is no DM3 or DM4.
+    """Read all data sets of a file that is not DM3 or DM4.
 
     Parameters
     ----------
     path : Path
     signature : {"hdf5", "tiff", "picture", "mrc", "ser", "other"}
-        What the file is by its first bytes.
+        Format recognised by the first bytes.
     lazy : bool
-        Give arrays that are read when they are needed where the format allows it; always so there above
-        `LAZY_BYTES`.
+        Return arrays that are read on demand where the format allows it. Files above `LAZY_BYTES` always
+        return them.
 
     Raises
     ------
     ReadError
-        If the format is unknown, the file is damaged, or it claims more than can be. The reader's own
-        exception is chained.
+        If the format is unknown, or the file is damaged or claims more data than it can contain. The
+        reader's own exception is chained.
     """
     try:
         reader = _reader_for(path, signature)
         own = _own_reader(reader, lazy)
-        return own(path) if own is not None else _by_rosettasciio(path, reader, lazy)
+        return own(path) if own is not None else _read_with_rosettasciio(path, reader, lazy)
     except ReadError:
         raise
     except ImportError as error:
@@ -209,15 +209,15 @@ def _reader_for(path: Path, signature: Signature) -> str:
         reader = _LAYOUTS.get(layout_of(path), reader)
     if reader is None:
         raise ReadError(
-            path, "a file of an unknown kind", f"files that can be read: {', '.join((*SUFFIXES, *PICTURES))}"
+            path, "a file of unknown format", f"files that can be read: {', '.join((*SUFFIXES, *PICTURES))}"
         )
     if _SIGNATURES.get(reader, signature) != signature:
-        raise ReadError(path, f"not a {suffix} file, whatever its suffix says", _COPY_AGAIN)
+        raise ReadError(path, f"not a {suffix} file, despite its suffix", _COPY_AGAIN)
     return reader
 
 
 def _own_reader(reader: str, lazy: bool) -> Callable[[Path], list[Signal]] | None:
-    """The package's own reader of a kind; None where rosettasciio has it."""
+    """This package's own reader of a format; None if rosettasciio reads it."""
     match reader:
         case "mrc":
             from .mrc import read_mrc
@@ -242,10 +242,10 @@ def _own_reader(reader: str, lazy: bool) -> Callable[[Path], list[Signal]] | Non
     return None
 
 
-def _by_rosettasciio(path: Path, reader: str, lazy: bool) -> list[Signal]:
+def _read_with_rosettasciio(path: Path, reader: str, lazy: bool) -> list[Signal]:
     n_bytes = _claimed_bytes(path, reader)
     lazy = reader in _LAZY and (lazy or n_bytes > LAZY_BYTES)
-    _refuse_giants(path, reader, n_bytes)
+    _check_size(path, reader, n_bytes)
     module = importlib.import_module(f"rsciio.{reader}")
     options: dict[str, Any] = {"select_type": "images"} if reader == "emd" else {}
     signals: list[Signal] = module.file_reader(str(path), lazy=lazy, **options)
@@ -253,7 +253,7 @@ def _by_rosettasciio(path: Path, reader: str, lazy: bool) -> list[Signal]:
 
 
 def _claimed_bytes(path: Path, reader: str) -> int:
-    """Bytes of data that a file's header claims, before anything is allocated for them."""
+    """Size of the data in bytes according to the file's header, read before anything is allocated."""
     if reader == "blockfile":
         return _blockfile_bytes(path)
     if _SIGNATURES.get(reader) == "hdf5":
@@ -263,18 +263,18 @@ def _claimed_bytes(path: Path, reader: str) -> int:
     return path.stat().st_size
 
 
-def _refuse_giants(path: Path, reader: str, n_bytes: int) -> None:
+def _check_size(path: Path, reader: str, n_bytes: int) -> None:
     size = path.stat().st_size
     if reader in _LAZY and n_bytes > size:
         raise ReadError(
-            path, f"incomplete file: its header claims {n_bytes} bytes, it has {size}", _COPY_AGAIN
+            path, f"incomplete file: its header claims {n_bytes} bytes, but it has {size}", _COPY_AGAIN
         )
     if reader not in _LAZY and n_bytes > EAGER_BYTES:
         raise ReadError(
             path,
             f"it claims {n_bytes / 2**30:.1f} GB of data, and its format can only be read as a whole up to"
             f" {EAGER_BYTES / 2**30:.0f} GB",
-            "save the images in question by themselves, or as .mrc",
+            "save the images that you need separately, or as .mrc",
         )
 
 

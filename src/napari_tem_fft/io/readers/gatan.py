@@ -1,8 +1,8 @@
-"""Read Gatan .dm3 and .dm4 files by rosettasciio, with checks beforehand and plain messages on failure.
+"""Read Gatan .dm3 and .dm4 files with rosettasciio, after checking that their contents are consistent.
 
-rosettasciio trusts every count in a file, so a damaged file can make it allocate terabytes or run for
-hours. This module follows the same path through the file but seeks instead of reading, and refuses
-impossible values before anything is allocated. The layout of the format is public:
+rosettasciio trusts every count in a file, so that a damaged file can make it allocate terabytes or run for
+hours. This module walks through the same tags, but seeks instead of reading and refuses impossible values
+before anything is allocated. The layout of the format is public:
 
     header      version, length, byte order of the values (all of it big endian)
     group       sorted, open, number of children, children
@@ -27,20 +27,20 @@ from numpy.typing import NDArray
 
 from ..plain import ReadError
 
-_BROKEN_COPY = "the copy or transfer broke: copy it again from the microscope computer"
-_DAMAGED = "open it in Gatan's program and save it again, or copy it again from the microscope computer"
+_BROKEN_COPY = "the copy or transfer was interrupted: copy it again from the microscope computer"
+_DAMAGED = "open it in Gatan's software and save it again, or copy it again from the microscope computer"
 
 #: Struct format of a value by its type code.
 _FORMATS = {2: "h", 3: "i", 4: "H", 5: "I", 6: "f", 7: "d", 8: "B", 9: "b", 10: "B", 11: "q", 12: "Q"}
 _STRUCT, _STRING, _ARRAY = 15, 18, 20
 
-#: Limits far above any real file; beyond them the reader would run for minutes.
+#: Limits far above any real file; beyond them rosettasciio would run for minutes.
 _DEEPEST, _MOST_FIELDS, _MOST_BYTES = 64, 4096, 2**24
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Where the values of a tag lie: offset and number of bytes, number and width of its elements."""
+    """Location of a tag's values: offset and number of bytes, number and width of the elements."""
 
     offset: int
     n_bytes: int
@@ -49,16 +49,16 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class DmOutline:
-    """What a Gatan file claims to hold.
+    """Tags of a Gatan file, with the locations of the larger values.
 
     Attributes
     ----------
     tags : dict
-        Tree of the tags: groups are dicts, single numbers are numbers, all else is `Values`.
+        Tree of the tags: groups are dicts, single numbers are numbers, everything else is `Values`.
     has_bracket : bool
-        Whether the name of a tag holds "[", over which rosettasciio 0.15 stumbles.
+        Whether the name of a tag contains "[", which rosettasciio 0.15 cannot read.
     order : {"<", ">"}
-        Byte order of the values: little endian, or big endian from an old Macintosh.
+        Byte order of the values: little endian, or big endian in files from old Macintosh computers.
     """
 
     tags: dict[str, Any]
@@ -72,7 +72,7 @@ def outline(path: str | PathLike[str]) -> DmOutline:
     Raises
     ------
     ReadError
-        If the file ends too early, or a tag is damaged.
+        If the file ends too early or a tag is damaged.
     """
     path = Path(path)
     with path.open("rb") as stream:
@@ -85,7 +85,7 @@ def outline(path: str | PathLike[str]) -> DmOutline:
 
 @dataclass(slots=True)
 class _Walk:
-    """Position in a file that is being walked through."""
+    """A file and the current position in it."""
 
     path: Path
     stream: BinaryIO
@@ -97,7 +97,7 @@ class _Walk:
     _count_size: int = field(default=4, init=False)
 
     def root(self) -> dict[str, Any]:
-        """The whole tree."""
+        """Read the whole tree."""
         (version,) = self.take(">i")
         if version == 4:
             self.count_format, self._count_size = ">q", 8
@@ -108,7 +108,7 @@ class _Walk:
         return self.group("", 0)
 
     def group(self, name: str, depth: int) -> dict[str, Any]:
-        """Children of a group whose flags were read already."""
+        """Read the children of a group whose flags have already been read."""
         if depth > _DEEPEST:
             raise self.damaged_file("its tags are nested too deeply")
         (count,) = self.words(1)
@@ -125,10 +125,10 @@ class _Walk:
         return tags
 
     def child_head(self) -> tuple[int, str]:
-        """Kind and name of the next child."""
+        """Read the kind and name of the next child."""
         kind, length = self.take(">Bh")
         if kind not in (20, 21) or length < 0:
-            raise self.damaged_file(f"there is no tag where one should be (kind {kind})")
+            raise self.damaged_file(f"there is no tag where one is expected (kind {kind})")
         label = self.stream.read(length).decode("latin-1")
         if len(label) < length:
             raise self.cut_off()
@@ -136,18 +136,18 @@ class _Walk:
         return kind, label.replace(".", "")
 
     def child(self, kind: int, parent: str, label: str, depth: int) -> Any:
-        """The next child's group or values."""
+        """Read the next child: a group or values."""
         if self._count_size == 8:
             self.take(">q")
         if kind == 20:
             self.take(">bb")
             return self.group(label, depth + 1)
         if self.take("4s") != (b"%%%%",):
-            raise self.damaged_file("the mark before a tag's values is missing")
+            raise self.damaged_file("the marker before a tag's values is missing")
         return self.data(counted=(parent, label) != ("ImageData", "Data"))
 
     def data(self, counted: bool) -> Any:
-        """Skip the values of a tag; a single number is read."""
+        """Skip the values of a tag, or read them if they are a single number."""
         (length,) = self.words(1)
         if length == 1:
             (code,) = self.words(1)
@@ -168,7 +168,7 @@ class _Walk:
         return self.skip(width, count, counted)
 
     def elements(self) -> tuple[int, int]:
-        """Width and number of the elements of an array that are no plain numbers."""
+        """Read the width and number of elements of an array whose elements are structs or arrays."""
         (code,) = self.words(1)
         if code == _STRUCT:
             width = self.fields()
@@ -180,15 +180,15 @@ class _Walk:
         return width, count
 
     def fields(self) -> int:
-        """Bytes of a struct, from its description."""
+        """Size of a struct in bytes, from its description."""
         _, count = self.words(2)
         if not 0 <= count <= _MOST_FIELDS:
-            raise self.damaged_file(f"a tag claims {count} fields")
+            raise self.damaged_file(f"a tag claims to have {count} fields")
         codes = self.words(2 * count)[1::2]
         return sum(struct.calcsize("=" + self.format(code)) for code in codes)
 
     def skip(self, width: int, count: int, counted: bool) -> Values:
-        """Pass over values, after making sure that they are there."""
+        """Skip values after checking that the file contains them."""
         if width < 0 or count < 0 or (width == 0 and count > 1):
             raise self.damaged_file("a tag has values of an impossible size")
         offset = self.stream.tell()
@@ -196,26 +196,26 @@ class _Walk:
             raise self.cut_off()
         self.read_bytes += width * count if counted else 0
         if self.read_bytes > _MOST_BYTES:
-            raise self.damaged_file("its tags outside of the images are too large")
+            raise self.damaged_file("its tags other than the images are too large")
         self.stream.seek(width * count, 1)
         return Values(offset, width * count, count)
 
     def format(self, code: int) -> str:
-        """Struct format of a type code."""
+        """Struct format for a type code."""
         if code not in _FORMATS:
             raise self.damaged_file(f"a tag has values of an unknown kind ({code})")
         return _FORMATS[code]
 
     def words(self, count: int) -> tuple[int, ...]:
-        """The next counts."""
+        """Read the next counts."""
         return self.take(f">{count}{self.count_format[1]}")
 
     def take(self, form: str) -> tuple[Any, ...]:
-        """The next values of a struct format; struct.error where the file ends."""
+        """Read the next values with a struct format; raises struct.error if the file ends."""
         return struct.unpack(form, self.stream.read(struct.calcsize(form)))
 
     def damaged_file(self, what: str) -> ReadError:
-        """The error for a file that contradicts itself."""
+        """The error for a file that is inconsistent."""
         return ReadError(self.path, f"damaged file: {what} (at byte {self.stream.tell()})", _DAMAGED)
 
     def cut_off(self) -> ReadError:
@@ -227,21 +227,21 @@ class _Walk:
 
 _log = logging.getLogger(__name__)
 
-#: One data set as rosettasciio returns it: "data", "axes", "metadata", "original_metadata".
+#: A data set as rosettasciio returns it, with the keys "data", "axes", "metadata", "original_metadata".
 Signal = dict[str, Any]
 
-#: Files with more image data than this (bytes) are read frame by frame, not at once.
+#: Files with more image data than this (bytes) are read frame by frame, not as a whole.
 LAZY_BYTES = 2**29
 
-#: Bytes of a pixel by Gatan's code of the pixel type.
+#: Bytes per pixel by Gatan's pixel type.
 _PIXEL_BYTES = {1: 2, 2: 4, 3: 8, 5: 4, 6: 1, 7: 4, 8: 4, 9: 1, 10: 2, 11: 4, 12: 8, 13: 16, 14: 1, 23: 4}
 _PACKED_COMPLEX = {27: 8, 28: 16}
-#: Codes of transforms of real images, which are stored as a half plane.
+#: Pixel types of transforms of real images, which are stored as a half plane.
 PACKED = (5, *_PACKED_COMPLEX)
 _NEVER_LAZY = {*PACKED, 8, 23}
 
-_SAVE_AGAIN = "open it in Gatan's program and save it again"
-#: Version of rosettasciio for whose internals the fallback for "[" in a tag's name was written.
+_SAVE_AGAIN = "open it in Gatan's software and save it again"
+#: Version of rosettasciio for which the fallback for "[" in tag names was written; it uses its internals.
 _FALLBACK_VERSION = "0.15"
 
 
@@ -251,15 +251,15 @@ def read_gatan(path: str | PathLike[str], lazy: bool = False) -> list[Signal]:
     Parameters
     ----------
     path : path
-    lazy : bool
-        Give dask arrays, which read when they are computed; always so where the file holds more than
+        Return dask arrays, which are read when they are computed. Files with more than `LAZY_BYTES` of
+        image data always return them. Colour images and packed transforms are always read immediately.
         `LAZY_BYTES` of image data. Colour images and packed transforms are read at once nevertheless.
 
     Raises
     ------
     ReadError
-        If the file is incomplete, damaged, holds no image, or pixels of an unknown type. The reader's
-        own exception is chained.
+        If the file is incomplete or damaged, or contains no image or pixels of an unknown type. The
+        reader's own exception is chained.
     """
     path = Path(path)
     claims = outline(path)
@@ -286,13 +286,13 @@ def _read_signals(path: Path, claims: DmOutline, lazy: bool) -> list[Signal]:
 
 
 def _read_brackets(path: Path, lazy: bool, failure: Exception) -> list[Signal]:
-    """Repeat the steps of the public reader without "[" in the names of tags, with which it fails."""
+    """Repeat the steps of the public reader, which fails on "[" in tag names, with these names changed."""
     import rsciio
 
     if not rsciio.__version__.startswith(_FALLBACK_VERSION + "."):
         raise ReadError(
             path,
-            f"the name of a tag holds '[', which rosettasciio {rsciio.__version__} cannot read",
+            f"the name of a tag contains '[', which rosettasciio {rsciio.__version__} cannot read",
             f"install rosettasciio {_FALLBACK_VERSION}, or {_SAVE_AGAIN}",
         ) from failure
     try:
@@ -333,7 +333,7 @@ def _signal(image: Any, lazy: bool) -> Signal:
 
 
 def _swap_bytes(signal: Signal) -> Signal:
-    """The data set with the pixels in native byte order; the reader assumes that all are little endian."""
+    """The data set in native byte order; the reader assumes that all files are little endian."""
     data = signal["data"]
     if data.dtype.kind not in "iufc" or data.dtype.itemsize == 1:
         return signal
@@ -341,15 +341,14 @@ def _swap_bytes(signal: Signal) -> Signal:
 
 
 def whole_plane(half: NDArray[Any], nx: int) -> NDArray[Any]:
-    """The transform of a real image, shape (ny, nx), from its columns with g_x >= 0.
+    """Complete the transform of a real image, shape (ny, nx), from its columns with g_x >= 0.
 
-    g = 0 lies at (ny // 2, nx // 2). What is missing are the complex conjugates of what lies opposite:
-    F(-g) = F(g)*.
+    g = 0 is at (ny // 2, nx // 2). The other half follows from the symmetry F(-g) = F(g)*.
 
     Parameters
     ----------
     half : ndarray, shape (ny, nx // 2 + 1)
-        With g_y = 0 in row ny // 2.
+        The half plane, with g_y = 0 in row ny // 2.
 
     Examples
     --------
@@ -365,10 +364,10 @@ def whole_plane(half: NDArray[Any], nx: int) -> NDArray[Any]:
 
 
 def _complete_half(signal: Signal) -> Signal:
-    """The data set with the whole plane, if only half of it is stored.
+    """The data set with its whole plane, if only half of it is stored.
 
-    rosettasciio 0.15 completes the plane without rotating the half by 180 degrees, so that spots appear
-    mirrored in an axis instead of at their partners, and drops a column if their number is odd. The first
+    rosettasciio 0.15 completes the plane without rotating the half by 180 degrees, so that spots are mirrored
+    in an axis instead of appearing at -g, and it drops a column if the number of columns is odd. The first
     columns of its result are the stored ones.
     """
     if pixel_code(signal) not in _PACKED_COMPLEX or len(signal["axes"]) != 2:
@@ -378,13 +377,13 @@ def _complete_half(signal: Signal) -> Signal:
 
 
 def pixel_code(signal: Signal) -> int:
-    """Gatan's code of the pixel type; 0 for other files."""
+    """Gatan's pixel type; 0 for other files."""
     found = gatan_tag(signal, "ImageData", "DataType")
     return found if isinstance(found, int) else 0
 
 
 def gatan_tag(signal: Signal, *names: str) -> Any:
-    """The tag of a data set under these nested names; an empty mapping if there is none."""
+    """The tag of a data set at these nested names; an empty mapping if there is none."""
     tags = signal.get("original_metadata", {})
     for name in ("ImageList", "TagGroup0", *names):
         tags = tags.get(name, {}) if isinstance(tags, dict) else {}
@@ -399,12 +398,12 @@ def _image_entries(path: Path, claims: DmOutline) -> list[dict[str, Any]]:
     skipped = {f"TagGroup{mark.get('ImageIndex')}" for mark in marks if isinstance(mark, dict)}
     entries = [] if not isinstance(images, dict) else [v for k, v in images.items() if k not in skipped]
     if not entries:
-        raise ReadError(path, "there is no image in the file", "choose another one")
+        raise ReadError(path, "there is no image in the file", "choose another file")
     return entries
 
 
 def _check_entry(path: Path, entry: Any) -> int:
-    """Number of bytes of an image, after checking that its header, pixels and pixel type are consistent."""
+    """Check that an image's header, pixels and pixel type are consistent, and return its size in bytes."""
     image = entry.get("ImageData") if isinstance(entry, dict) else None
     if not isinstance(image, dict) or "ImageTags" not in entry:
         raise _incomplete(path, "ImageTags" if isinstance(image, dict) else "ImageData")
@@ -417,10 +416,10 @@ def _check_entry(path: Path, entry: Any) -> int:
     ):
         if not there:
             raise _incomplete(path, name)
-    return _checked_bytes(path, image["DataType"], list(image["Dimensions"].values()), image["Data"])
+    return _check_size(path, image["DataType"], list(image["Dimensions"].values()), image["Data"])
 
 
-def _checked_bytes(path: Path, code: int, sizes: list[Any], data: Values) -> int:
+def _check_size(path: Path, code: int, sizes: list[Any], data: Values) -> int:
     if code not in _PIXEL_BYTES and code not in _PACKED_COMPLEX:
         raise ReadError(path, f"pixels of an unsupported type (Gatan's type {code})", _SAVE_AGAIN)
     if not all(isinstance(size, int) and size > 0 for size in sizes):
@@ -428,13 +427,13 @@ def _checked_bytes(path: Path, code: int, sizes: list[Any], data: Values) -> int
     pixels = math.prod(sizes)
     if code in _PIXEL_BYTES:
         fits = pixels == data.count and pixels * _PIXEL_BYTES[code] <= data.n_bytes
-    else:  # half of the plane and one column, as its symmetry allows
+    else:  # half of the plane and one more column
         fits = pixels // 2 <= data.count and data.count * _PACKED_COMPLEX[code] <= 2 * data.n_bytes
     if not fits:
         shape = " x ".join(str(size) for size in sizes)
         raise ReadError(
             path,
-            f"damaged file: its header claims an image of {shape} pixels, its data hold {data.count}",
+            f"damaged file: its header claims an image of {shape} pixels, but its data contain {data.count}",
             _SAVE_AGAIN,
         )
     return data.n_bytes
@@ -445,6 +444,6 @@ def _incomplete(path: Path, name: str) -> ReadError:
 
 
 def _unreadable(path: Path, error: Exception) -> ReadError:
-    if type(error).__name__ == "BoxKeyError":  # python-box is no dependency of ours
+    if type(error).__name__ == "BoxKeyError":  # by name: python-box is no dependency
         return ReadError(path, f"incomplete image entry ({error})", _SAVE_AGAIN)
     return ReadError(path, f"damaged or unsupported file ({type(error).__name__}: {error})", _SAVE_AGAIN)

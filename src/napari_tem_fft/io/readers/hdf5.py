@@ -1,4 +1,4 @@
-"""HDF5 files: which program wrote them, how many bytes they claim, and reading Gatan's DM5."""
+"""HDF5 files: recognise the program that wrote them, check the sizes they claim, and read Gatan's DM5."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ Layout = Literal["dm5", "emd", "hspy", "nexus", "other"]
 
 #: Largest ratio of the data to the size of a compressed HDF5 file (deflate reaches 1032).
 MOST_COMPRESSED = 1100
-#: Every file may claim at least this many bytes.
+#: Claims of up to this many bytes are accepted from every file.
 ALWAYS_CLAIMED = 2**24
-#: Most objects of a file that are examined, and deepest nesting of groups.
+#: Largest number of objects of a file that are examined, and deepest nesting of groups.
 MOST_OBJECTS, DEEPEST = 20_000, 24
-#: Longest time for reading the texts and small data sets of a file, seconds.
+#: Time limit for reading the texts and small data sets of a file, seconds.
 PROBE_SECONDS = 4.0
-#: Longest text of a tag that is kept.
+#: Longest text of a tag that is kept, characters.
 LONGEST_TEXT = 4096
-#: Start of a heap of texts, with the version of its layout.
+#: First bytes of a global heap, which stores texts, with the version of its layout.
 _HEAP = b"GCOL\x01\0\0\0"
-_SAVE_AGAIN = "open it in Gatan's program and save it again"
+_SAVE_AGAIN = "open it in Gatan's software and save it again"
 
 
 def layout_of(path: Path) -> Layout:
-    """Recognise the program that wrote an HDF5 file by the names in its root.
+    """Recognise the program that wrote an HDF5 file by the names in its root group.
 
     Raises
     ------
-    ReadError
+        If the file is not a complete HDF5 file.
         If it is not a complete HDF5 file.
     """
     _check_content(path)
-    with _opened(path) as file:
+    with _open(path) as file:
         names, marks = set(file), set(file.attrs)
         if "ImageList" in names:
             return "dm5"
@@ -64,16 +64,16 @@ def layout_of(path: Path) -> Layout:
 
 
 def check_claims(path: Path, most: int) -> int:
-    """Number of bytes of all data sets, after checking that the file can contain them.
+    """Check that a file can contain the data sets that it claims, and return their size in bytes.
 
     Raises
     ------
     ReadError
-        If the file cannot contain them, if there are more than `most`, or if libhdf5 would never return.
+        If it cannot, if they have more than `most` bytes, or if libhdf5 would never return.
     """
     size = path.stat().st_size
     total = 0
-    with _opened(path) as file:
+    with _open(path) as file:
         for count, node in enumerate(_objects(file)):
             if isinstance(node, h5py.Dataset):
                 total += math.prod(node.shape or ()) * node.dtype.itemsize
@@ -86,16 +86,16 @@ def check_claims(path: Path, most: int) -> int:
             path,
             f"it claims {total / 2**30:.1f} GB of data, and its format can only be read as a whole up to"
             f" {most / 2**30:.0f} GB",
-            "save the images in question by themselves, or as .mrc",
+            "save the images that you need separately, or as .mrc",
         )
     if total > max(ALWAYS_CLAIMED, MOST_COMPRESSED * size):
         raise ReadError(
-            path, f"damaged file: it claims {total} bytes of data and has {size}", "copy it again"
+            path, f"damaged file: it claims {total} bytes of data, but has {size}", "copy it again"
         )
     return total
 
 
-def _opened(path: Path) -> h5py.File:
+def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except (OSError, RuntimeError) as error:
@@ -103,12 +103,12 @@ def _opened(path: Path) -> h5py.File:
 
 
 def _check_content(path: Path) -> None:
-    """Refuse a file that makes libhdf5 hang, crash or allocate gigabytes, mostly because of texts in heaps.
+    """Refuse a file that makes libhdf5 hang, crash or allocate gigabytes; the usual cause is a damaged heap.
 
     Raises
     ------
     ReadError
-        If a heap holds an object of no length, or the content cannot be read; see `hdf5_probe`.
+        If a heap contains an object of zero length, or the content cannot be read; see `hdf5_probe`.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for at in _heaps(content):
@@ -117,7 +117,7 @@ def _check_content(path: Path) -> None:
 
 
 def _heaps(content: mmap.mmap) -> Iterator[int]:
-    """Offsets of all heaps."""
+    """Yield the offsets of all heaps."""
     at = content.find(_HEAP)
     while at >= 0:
         yield at
@@ -142,7 +142,7 @@ def _try_content(path: Path) -> None:
     Raises
     ------
     ReadError
-        If it fails, dies, or does not come back.
+        If the process fails, crashes or does not finish in time.
     """
     command = [sys.executable, "-P", str(Path(__file__).with_name("hdf5_probe.py")), str(path)]
     no_window = int(getattr(subprocess, "CREATE_NO_WINDOW", 0))  # on Windows
@@ -155,7 +155,7 @@ def _try_content(path: Path) -> None:
             creationflags=no_window,
         )
     except OSError:
-        return  # a system that starts no processes
+        return  # the system allows no subprocesses
     with probe:
         begun = probe.stdout is not None and bool(probe.stdout.readline())
         try:
@@ -168,7 +168,7 @@ def _try_content(path: Path) -> None:
 
 
 def _objects(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group | h5py.Dataset]:
-    """Groups and data sets of a file; links to other files are not followed."""
+    """Yield the groups and data sets of a file without following links to other files."""
     yield group
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -181,31 +181,31 @@ def _objects(group: h5py.Group, depth: int = 0) -> Iterator[h5py.Group | h5py.Da
 
 
 def _attribute_bytes(node: h5py.Group | h5py.Dataset, name: str) -> int:
-    """Bytes that an attribute claims."""
+    """Size in bytes that an attribute claims."""
     attribute = node.attrs.get_id(name)
     return int(math.prod(attribute.shape) * max(attribute.dtype.itemsize, 1))
 
 
 def read_dm5(path: Path) -> list[Signal]:
-    """All images of Gatan's DM5 except thumbnails, in the form in which rosettasciio returns DM4 images.
+    """Read all images of a Gatan DM5 file except thumbnails, in the form of rosettasciio's DM4 images.
 
     Raises
     ------
     ReadError
-        If there is no image in it, or one is damaged.
+        If there is no image in the file, or one is damaged.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         images = file.get("ImageList")
         marks = [dict(mark.attrs) for mark in _members(file.get("Thumbnails"))]
         skipped = {str(mark["ImageIndex"]) for mark in marks if "ImageIndex" in mark}
         entries = [one for one in _members(images) if _number(one.name) not in skipped]
         if not entries:
-            raise ReadError(path, "there is no image in the file", "choose another one")
+            raise ReadError(path, "there is no image in the file", "choose another file")
         return [_signal(path, entry) for entry in entries]
 
 
 def _members(group: Any) -> list[h5py.Group]:
-    """The groups [0], [1], ... of a list, in their order."""
+    """The groups [0], [1], ... of a list, in this order."""
     if not isinstance(group, h5py.Group):
         return []
     found = [group[name] for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
@@ -225,7 +225,7 @@ def _signal(path: Path, entry: h5py.Group) -> Signal:
         raise ReadError(path, "incomplete image entry: ImageData is missing", _SAVE_AGAIN)
     code = _plain(image.attrs.get("DataType"))
     dimensions = image.get("Calibrations/Dimension")
-    axes = [dict(one.attrs) for one in _members(dimensions)][::-1]  # x comes first in the file
+    axes = [dict(one.attrs) for one in _members(dimensions)][::-1]  # the file lists x first
     pixels = _pixels(data, code if isinstance(code, int) else 0, _nx(image))
     axes += [{}] * (pixels.ndim - len(axes))
     names = ("z", "y", "x")[-pixels.ndim :] if pixels.ndim <= 3 else ("",) * pixels.ndim
@@ -249,7 +249,7 @@ def _nx(image: h5py.Group) -> int:
 
 
 def _pixels(data: h5py.Dataset, code: int, nx: int) -> NDArray[Any]:
-    """Pixels in native byte order; pairs become complex numbers, and half planes are completed."""
+    """Pixels in native byte order, with pairs as complex numbers and half planes completed."""
     pixels: NDArray[Any] = data[()]
     names = pixels.dtype.names
     if names and len(names) == 2 and all(pixels.dtype[name].kind == "f" for name in names):
@@ -269,7 +269,7 @@ def _pixels(data: h5py.Dataset, code: int, nx: int) -> NDArray[Any]:
 
 
 def _axis(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Scale, unit and first value of an axis; Gatan's origin is in pixels."""
+    """Scale, unit and offset of an axis; Gatan's origin is in pixels."""
     scale, origin = (_plain(attributes.get(name)) for name in ("Scale", "Origin"))
     known = all(isinstance(one, int | float) for one in (scale, origin))
     unit = _plain(attributes.get("Units", ""))
@@ -281,7 +281,7 @@ def _axis(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tags(group: Any, depth: int = 0) -> dict[str, Any]:
-    """Attributes of a group and, nested, of its subgroups."""
+    """Attributes of a group and, nested, of its subgroups, as a dict."""
     if not isinstance(group, h5py.Group) or depth > DEEPEST:
         return {}
     found = {name: _plain(value) for name, value in group.attrs.items()}
@@ -290,7 +290,7 @@ def _tags(group: Any, depth: int = 0) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A number or text as a Python object."""
+    """A number or text as a plain Python object."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.ravel()[0]
     if isinstance(value, np.generic):

@@ -1,8 +1,8 @@
-"""Reads texts and small data sets of an HDF5 file in a process of its own: ``python hdf5_probe.py FILE``.
+"""Read the texts and small data sets of an HDF5 file in a separate process: ``python hdf5_probe.py FILE``.
 
-libhdf5 believes the length that a damaged file gives for a text, and then fills gigabytes or turns for ever,
-which nothing in its own process can end. Here it may: within `MEMORY` bytes, and until whoever started it
-ends it. The first line of the output says that the reading begins.
+libhdf5 trusts the length that a damaged file gives for a text, and may then allocate gigabytes or loop for
+ever; nothing within the same process can stop it. This process is limited to `MEMORY` bytes and is terminated
+by its parent. The first line of the output reports that reading has begun.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-#: Largest memory of the process while it reads, bytes, where the system can limit it.
+#: Memory limit while reading, bytes, on systems that can limit it.
 MEMORY = 2**29
-#: Most values that are read of a data set of texts, and most bytes of any other data set.
+#: Data sets of texts with more values than this, and others with more bytes, are skipped.
 MOST_TEXTS, MOST_BYTES = 10**6, 2**24
 
 
 def main(path: str) -> int:
-    """Walk through the file; 0 if what is tried can be read."""
+    """Walk through the file; return 0 if everything that is tried can be read."""
     import h5py
 
     _limit_memory()
@@ -48,7 +48,7 @@ def _limit_memory() -> None:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     except (ImportError, OSError, ValueError):
-        return  # Windows and macOS: only the time is limited
+        return  # Windows and macOS: only the time is limited, by the parent
 
 
 if __name__ == "__main__":

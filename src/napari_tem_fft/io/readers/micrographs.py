@@ -1,4 +1,4 @@
-"""Micrographs from files: Gatan .dm3 and .dm4 and other microscopes' formats, by what is in them."""
+"""Read micrographs and stacks from Gatan .dm3, .dm4 and other formats, recognised by their content."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from .gatan import LAZY_BYTES, Signal
 
 
 def read_images(path: str | PathLike[str]) -> tuple[Micrograph | ImageStack, ...]:
-    """All two-dimensional images and stacks of a file, in its order.
+    """Read all two-dimensional images and stacks of a file, in the order of the file.
 
-    Images without a usable scale come with ``calibration.space == "none"``, stored diffraction
-    patterns and transforms in 1/nm with "reciprocal"; both carry a warning that says so. The frames of
-    stacks in large files (more than `LAZY_BYTES`) stay on disk until they are asked for; such a file is
-    not hashed either.
+    Images without a usable scale have ``calibration.space == "none"``; stored diffraction patterns and
+    transforms in 1/nm have "reciprocal". Both carry a warning that says so. The frames of stacks in large
+    files (more than `LAZY_BYTES`) stay on disk until they are accessed; such files are not hashed.
 
     Parameters
     ----------
     path : path
-        The file; its content decides what it is.
+        The file; its format is recognised by its content.
 
     Returns
     -------
@@ -34,7 +33,7 @@ def read_images(path: str | PathLike[str]) -> tuple[Micrograph | ImageStack, ...
 
     Raises
     ------
-    ReadError
+        If the file cannot be read or contains no image; the message says what to do.
         If the file cannot be read, or holds no image; the message says what to do.
     """
     path = Path(path)
@@ -50,24 +49,24 @@ def read_images(path: str | PathLike[str]) -> tuple[Micrograph | ImageStack, ...
 def read_micrograph(
     path: str | PathLike[str], image: int | None = None, frame: int | None = None, space: Space = "real"
 ) -> Micrograph:
-    """Read the one image of a file that is to be analysed.
+    """Read one image of a file for analysis.
 
     Parameters
     ----------
     path : path
     image : int, optional
-        Which image or stack of the file, counted from 0 as `read_images` lists them. Without it the
-        first single image of the wanted space is taken, else the first single image; with a `frame`,
-        the first stack.
+        Index of the image or stack in the file, counted from 0 in the order of `read_images`. By default
+        the first single image in `space` is read, or the first single image if there is none; with a
+        `frame`, the first stack.
     frame : int, optional
         Index of a frame of a stack, counted from 0.
     space : {"real", "reciprocal"}
-        What is wanted of a file with several images: a micrograph, or a diffraction pattern.
+        Preferred kind of image in a file with several: a micrograph, or a diffraction pattern.
 
     Raises
     ------
     ReadError
-        If the file cannot be read, there is no such image or frame, or a frame has to be chosen.
+        If the file cannot be read, there is no such image or frame, or a frame must be chosen.
     """
     images = read_images(path)
     chosen = images if image is None else (_image_by_number(path, images, image),)
@@ -96,7 +95,7 @@ def _image_by_number(
 def _frame(path: str | PathLike[str], images: Sequence[Micrograph | ImageStack], frame: int) -> Micrograph:
     stack = next((one for one in images if isinstance(one, ImageStack)), None)
     if stack is None:
-        raise ReadError(path, "there is no stack of images in it", "leave the number of the frame out")
+        raise ReadError(path, "there is no stack of images in it", "do not give a frame number")
     if not 0 <= frame < len(stack):
         raise ReadError(path, f"there is no frame {frame}", f"choose one of 0 to {len(stack) - 1}")
     return stack.frame(frame)
@@ -108,12 +107,12 @@ def _choose_frame(path: str | PathLike[str], images: Sequence[Micrograph | Image
 
 
 def _no_image(signals: list[Signal]) -> str:
-    found = ", ".join(dict.fromkeys(contents(signal).words for signal in signals))
+    found = ", ".join(dict.fromkeys(contents(signal).description for signal in signals))
     return f"there is no micrograph in the file, but {found}" if found else "there is no image in the file"
 
 
 def _names(path: Path, signals: list[Signal]) -> list[str]:
-    """Name each image by the file's stem, and by its own name or number where there are several."""
+    """Name each image after the file's stem, with its own name or number if there are several."""
     if len(signals) == 1:
         return [path.stem]
     titles = [title_of(signal) for signal in signals]

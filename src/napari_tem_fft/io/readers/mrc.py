@@ -1,7 +1,8 @@
-"""MRC and CCP4 files: either byte order, every pixel type, extended headers, and no scale that is not there.
+"""Read MRC and CCP4 files in both byte orders, with all pixel types and extended headers.
 
 The format is public (Cheng et al., MRC2014: extensions to the MRC format header, J. Struct. Biol. 192 (2015)
-146). Offsets below are bytes of its header of 1024.
+146). Offsets below are in bytes from the start of the 1024-byte header. A scale is returned only if the file
+states one.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ from ..plain import ReadError
 from .gatan import LAZY_BYTES, Signal
 
 HEADER = 1024
-#: Pixel type by mode: signed bytes unless the header says otherwise; 3 is a pair of int16, 101 half a byte.
+#: Stored type by mode: bytes are signed unless the header says otherwise; 3 is a pair of int16, 101 a nibble.
 _TYPES = {0: "i1", 1: "i2", 2: "f4", 3: "i2", 4: "c8", 6: "u2", 12: "f2", 101: "u1"}
-#: Other modes that occur, and what they are.
+#: Other modes that occur, with a description.
 _UNREAD = {
-    16: "colours (RGB), not data of a microscope",
-    7: "32 bit integers, which the format does not have",
+    16: "colours (RGB), not a micrograph",
+    7: "32 bit integers, which are not part of the format",
 }
-#: The stamp of IMOD's own entries, and its flag for signed bytes.
+#: IMOD's stamp, and its flag for signed bytes.
 _IMOD, _SIGNED = 1146047817, 1
-#: Length of the extended header of FEI's old program (128 bytes per image), and offset of the pixel size,
+#: Length of the extended header of FEI's old software (128 bytes per image), and offset of the pixel size,
 #: metres.
 _OLD_FEI, _OLD_PIXEL = 131072, 44
 #: Offsets of the pixel sizes along x and y, metres, and of the voltage in the extended headers "FEI1" and
 #: "FEI2".
 _NEW_PIXEL, _NEW_VOLTAGE = 156, 84
-_BROKEN_COPY = "the copy or transfer broke: copy it again"
+_BROKEN_COPY = "the copy or transfer was interrupted: copy it again"
 _EXPORT = "export it again from the program that wrote it"
 
 
 @dataclass(frozen=True, slots=True)
 class MrcHeader:
-    """What the header says.
+    """Contents of an MRC header.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class MrcHeader:
     signed : bool
         Whether bytes are signed.
     offset : int
-        Byte at which the pixels begin.
+        Byte offset of the first pixel.
     scale : tuple of float, (y, x), Angstrom
         Pixel size from the unit cell; NaN if the header has none.
     """
@@ -65,13 +66,13 @@ class MrcHeader:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row of pixels."""
+        """Size of a row of pixels in bytes."""
         nx = self.shape[2]
         return (nx + 1) // 2 if self.mode == 101 else nx * {3: 4}.get(self.mode, self.dtype.itemsize)
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all pixels."""
+        """Size of all pixels in bytes."""
         return self.shape[0] * self.shape[1] * self.row_bytes
 
     @property
@@ -82,18 +83,18 @@ class MrcHeader:
 
 
 def read_mrc(path: Path, lazy: bool = False) -> list[Signal]:
-    """The image or stack of an MRC file.
+    """Read the image or stack of an MRC file.
 
     Parameters
     ----------
     path : Path
     lazy : bool
-        Map the pixels into memory, so that they are read when they are needed; always so above `LAZY_BYTES`.
+        Map the pixels into memory, so that they are read on demand; always so above `LAZY_BYTES`.
 
     Raises
     ------
     ReadError
-        If it is not an MRC file, is incomplete, or has a pixel type that cannot be read as an image.
+        If the file is not an MRC file, is incomplete, or has pixels that cannot be read as an image.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -123,7 +124,7 @@ def read_mrc(path: Path, lazy: bool = False) -> list[Signal]:
 
 
 def _header(path: Path, head: bytes, size: int) -> MrcHeader:
-    """The header in the byte order in which it makes sense."""
+    """Parse the header in the byte order in which it is plausible."""
     if len(head) < HEADER:
         raise ReadError(
             path, f"incomplete file: it ends after {len(head)} bytes, within its header", _BROKEN_COPY
@@ -143,15 +144,13 @@ def _header(path: Path, head: bytes, size: int) -> MrcHeader:
             return header
         claimed = claimed or header.offset + header.n_bytes
     if claimed:
-        text = f"incomplete file: its header claims {claimed} bytes, it has {size}"
+        text = f"incomplete file: its header claims {claimed} bytes, but it has {size}"
         raise ReadError(path, text, _BROKEN_COPY)
-    raise ReadError(
-        path, "not an MRC file: its header gives no image size or pixel type that can be", _EXPORT
-    )
+    raise ReadError(path, "not an MRC file: its header gives no possible image size or pixel type", _EXPORT)
 
 
 def _signed(order: str, head: bytes) -> bool:
-    """Whether bytes are signed: as IMOD's mark or the extremes say, else as the format has it since 2014."""
+    """Whether bytes are signed: according to IMOD's flag or the extrema, otherwise as defined since 2014."""
     stamp, flags = struct.unpack_from(f"{order}2i", head, 152)
     if stamp == _IMOD:
         return bool(flags & _SIGNED)
@@ -161,7 +160,7 @@ def _signed(order: str, head: bytes) -> bool:
 
 
 def _cell_scale(order: str, head: bytes) -> tuple[float, float]:
-    """Angstrom per pixel along y and x: length of the cell over its number of samples."""
+    """Angstrom per pixel along y and x: length of the unit cell divided by its number of samples."""
     samples = struct.unpack_from(f"{order}3i", head, 28)
     lengths = struct.unpack_from(f"{order}3f", head, 40)
     (gamma,) = struct.unpack_from(f"{order}f", head, 60)
@@ -169,7 +168,7 @@ def _cell_scale(order: str, head: bytes) -> tuple[float, float]:
     if sorted(axes) != [1, 2, 3]:
         axes = (1, 2, 3)
     if not (gamma == 0 or abs(gamma - 90) < 0.01):
-        return math.nan, math.nan  # the pixels are no rectangles
+        return math.nan, math.nan  # an oblique cell: the pixels are not rectangular
     column, row = axes[0] - 1, axes[1] - 1
     y, x = (
         lengths[i] / samples[i] if samples[i] > 0 and 0 < lengths[i] < math.inf else math.nan
@@ -179,7 +178,7 @@ def _cell_scale(order: str, head: bytes) -> tuple[float, float]:
 
 
 def _scale(header: MrcHeader, head: bytes, extended: bytes) -> tuple[tuple[float, float], float]:
-    """Angstrom per pixel (y, x) and voltage in kV, which FEI's programs write into the extended header."""
+    """Angstrom per pixel (y, x) and voltage in kV; FEI's software stores them in the extended header."""
     scale, kilovolt = header.scale, math.nan
     metres: tuple[float, ...] = ()
     if head[104:108] in (b"FEI1", b"FEI2") and len(extended) >= _NEW_PIXEL + 16:
@@ -187,7 +186,7 @@ def _scale(header: MrcHeader, head: bytes, extended: bytes) -> tuple[tuple[float
         if math.isnan(sum(scale)):
             metres = struct.unpack_from(f"{header.order}2d", extended, _NEW_PIXEL)[::-1]
     elif header.offset - HEADER == _OLD_FEI and not head[104:108].strip(b"\0 ").isalnum():
-        # that program's cell is no length but a number of pixels
+        # in these files the cell is not a length but a number of pixels
         metres = struct.unpack_from(f"{header.order}f", extended, _OLD_PIXEL) * 2
     if metres:
         good = all(1e-13 < m < 1e-3 for m in metres)
@@ -196,18 +195,18 @@ def _scale(header: MrcHeader, head: bytes, extended: bytes) -> tuple[tuple[float
 
 
 def _pixels(path: Path, header: MrcHeader, lazy: bool) -> NDArray[Any]:
-    """Pixels, (n, ny, nx), or (ny, nx) of a single image, in this machine's byte order unless mapped."""
+    """Pixels, shape (n, ny, nx), or (ny, nx) of a single image; in native byte order unless mapped."""
     shape = header.shape if header.shape[0] > 1 else header.shape[1:]
     if header.mode in (3, 101):
-        return _unpacked(path, header).reshape(shape)
+        return _unpack(path, header).reshape(shape)
     if lazy:
         return np.memmap(path, header.dtype, "r", header.offset, shape)
     stored = np.fromfile(path, header.dtype, math.prod(shape), offset=header.offset)
     return stored.reshape(shape).astype(header.dtype.newbyteorder("="), copy=False)
 
 
-def _unpacked(path: Path, header: MrcHeader) -> NDArray[Any]:
-    """Pixels of two int16 (a complex number), or of half a byte, the low one first."""
+def _unpack(path: Path, header: MrcHeader) -> NDArray[Any]:
+    """Unpack pixels that are pairs of int16 (complex numbers) or nibbles (the low one first)."""
     if header.mode == 3:
         parts = np.fromfile(path, header.dtype, header.n_bytes // 2, offset=header.offset).astype(np.float32)
         return parts.view(np.complex64)

@@ -1,4 +1,4 @@
-"""Ordinary pictures (.png .jpg .bmp .gif .webp): grey levels without a scale, through Pillow."""
+"""Read ordinary pictures (.png .jpg .bmp .gif .webp) as grey levels without a scale, with Pillow."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def to_grey(colours: NDArray[Any], premultiplied: bool = False) -> NDArray[Any]:
-    """Luminance of a picture.
+    """Luminance of a colour image.
 
-    Where red, green and blue are the same, as in pictures of a micrograph, the result is exactly that and
-    keeps its type; else it is float32. Transparent parts get the mean of the others, which leaves the least
-    edge.
+    Where red, green and blue are equal, as in screenshots of a micrograph, the result equals them and keeps
+    their type; otherwise it is float32. Transparent pixels get the mean of the opaque ones, which leaves the
+    weakest edge.
 
     Parameters
     ----------
     colours : ndarray, shape (..., ny, nx, c)
-        Grey, grey and alpha, RGB, or RGB and alpha, for c = 1 to 4; further channels are left out.
+        Grey, grey and alpha, RGB, or RGB and alpha, for c = 1 to 4; further channels are ignored.
     premultiplied : bool
-        Whether colours are multiplied by alpha already.
+        Whether colours are already multiplied by alpha.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def _is_opaque(alpha: NDArray[Any]) -> bool:
     return bool(alpha.size == 0 or alpha.min() == alpha.max() > 0)
 
 
-#: First bytes of these pictures and Pillow's name for the format.
+#: First bytes of these formats, with Pillow's names for them.
 MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -75,7 +75,7 @@ MAGIC = (
     (b"GIF8", "GIF"),
     (b"RIFF", "WEBP"),
 )
-#: Most bytes of pixels that a file may claim per byte, and the bytes that every file may claim.
+#: Most bytes of pixels that a file may claim per byte of its size, and the bytes that every file may claim.
 MOST_COMPRESSED, ALWAYS_CLAIMED = 3000, 2**24
 #: Most bytes of pixels of a picture.
 MOST_BYTES = 2**32
@@ -85,18 +85,18 @@ _COPY_AGAIN = "copy it again, or export it again from the program that wrote it"
 
 
 def picture_format(head: bytes) -> str:
-    """Pillow's name of a picture's format by its first bytes, empty for anything else."""
+    """Pillow's name for a picture's format, from its first bytes; empty for other files."""
     name = next((name for magic, name in MAGIC if head.startswith(magic)), "")
     return "" if name == "WEBP" and head[8:12] != b"WEBP" else name
 
 
 def read_picture(path: Path) -> list[Signal]:
-    """Read a picture as grey levels. It has no scale, even if the file states dots per inch.
+    """Read a picture as grey levels. It has no scale, even if the file gives dots per inch.
 
     Raises
     ------
     ReadError
-        If it is damaged, or claims more than it can hold.
+        If the file is damaged or claims more pixels than it can contain.
     """
     with path.open("rb") as stream:
         kind = picture_format(stream.read(16))
@@ -110,38 +110,38 @@ def read_picture(path: Path) -> list[Signal]:
         {"name": name, "size": n, "scale": None, "units": ""}
         for name, n in zip("yx", pixels.shape, strict=True)
     ]
-    said = [f"only the first of {more} pictures in the file is shown"] if more > 1 else []
-    return [{"data": pixels, "axes": axes, "metadata": {}, "picture": True, "warnings": tuple(said)}]
+    notes = [f"only the first of {more} pictures in the file is shown"] if more > 1 else []
+    return [{"data": pixels, "axes": axes, "metadata": {}, "picture": True, "warnings": tuple(notes)}]
 
 
 def pillow_pixels(path: Path, formats: list[str], number: int = 0) -> tuple[NDArray[Any], int]:
-    """Grey levels of a picture of a file, and how many it has.
+    """Grey levels of one picture of a file, and the number of pictures in it.
 
     Raises
     ------
     ReadError
-        If the file claims more pixels than it can hold.
+        If the file claims more pixels than it can contain.
     OSError, ValueError, SyntaxError, ...
         Whatever Pillow raises for a damaged file.
     """
     from PIL import Image
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sizes, which are checked here, and of metadata
-        # from memory, where a damaged length reads what is left, and allocates nothing for what it claims
+        warnings.simplefilter("ignore")  # about sizes, which are checked here, and about metadata
+        # from memory: with a damaged length Pillow reads what is left instead of allocating the claimed size
         with Image.open(io.BytesIO(path.read_bytes()), formats=formats) as image:
             if number:
                 image.seek(number)
             claimed = math.prod(image.size) * _MODE_BYTES.get(image.mode, len(image.mode))
-            _refuse_giants(path, claimed)
+            _check_size(path, claimed)
             return _grey_levels(image), int(getattr(image, "n_frames", 1))
 
 
-def _refuse_giants(path: Path, claimed: int) -> None:
+def _check_size(path: Path, claimed: int) -> None:
     size = path.stat().st_size
     if claimed > max(ALWAYS_CLAIMED, MOST_COMPRESSED * size) or claimed == 0:
         raise ReadError(
-            path, f"damaged file: it claims {claimed} bytes of pixels and has {size}", _COPY_AGAIN
+            path, f"damaged file: it claims {claimed} bytes of pixels, but has {size}", _COPY_AGAIN
         )
     if claimed > MOST_BYTES:
         raise ReadError(

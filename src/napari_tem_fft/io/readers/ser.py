@@ -1,4 +1,4 @@
-"""TIA's series (.ser): images and patterns, every count checked before anything is read for it.
+"""Read TIA's series (.ser) of images and patterns; each count is checked before the data are read.
 
 The layout is public (Boothroyd's description): a header of 30 or 34 bytes, the dimensions of the series, the
 offsets of its elements, and the elements, each with its own calibration in metres or 1/metre.
@@ -19,19 +19,19 @@ from .gatan import Signal
 
 _TYPES = {1: "u1", 2: "u2", 3: "u4", 4: "i1", 5: "i2", 6: "i4", 7: "f4", 8: "f8", 9: "c8", 10: "c16"}
 _IMAGES, _SPECTRA = 0x4122, 0x4120
-#: Version from which offsets are 8 bytes wide.
+#: From this version on offsets are 8 bytes wide.
 _WIDE = 0x220
-#: Bytes of an image's own header.
+#: Size of an image's own header, bytes.
 _HEAD = 50
-#: Calibrations within the first range are in metres, within the second in 1/metre: no field has more than a
-#: millimetre per pixel, and no camera length gives patterns of less than 1e3 1/m.
+#: Calibrations in the first range are in metres, those in the second in 1/metre: no field has more than a
+#: millimetre per pixel, and no camera length gives patterns with less than 1e3 1/m per pixel.
 _METRES, _PER_METRE = (1e-14, 1e-3), (1e3, 1e12)
-_BROKEN_COPY = "the copy or transfer broke: copy it again"
+_BROKEN_COPY = "the copy or transfer was interrupted: copy it again"
 
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """An image of the series: where its pixels begin, their type and number, and its calibration."""
+    """One image of the series: offset, type and number of its pixels, and its calibration."""
 
     offset: int
     dtype: str
@@ -41,12 +41,12 @@ class _Element:
 
 
 def read_ser(path: Path) -> list[Signal]:
-    """The image or stack of a series.
+    """Read the image or stack of a series.
 
     Raises
     ------
     ReadError
-        If it is damaged, incomplete, or holds no images.
+        If the file is damaged or incomplete, or contains no images.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -70,10 +70,10 @@ def read_ser(path: Path) -> list[Signal]:
 
 
 def _elements(path: Path, stream: Any, size: int) -> list[_Element]:
-    """The images of a series, each of which the file can hold."""
+    """Headers of the images of a series, after checking that the file can contain them."""
     order, series, version, kind, _, total, count = struct.unpack("<3H4I", stream.read(22))
     if (order, series) != (0x4949, 0x0197):
-        raise ReadError(path, "not a TIA series", "choose the .ser file that TIA has written")
+        raise ReadError(path, "not a TIA series", "choose the .ser file written by TIA")
     wide = version >= _WIDE
     (start,) = struct.unpack("<Q" if wide else "<I", stream.read(8 if wide else 4))
     if kind == _SPECTRA:
@@ -81,20 +81,20 @@ def _elements(path: Path, stream: Any, size: int) -> list[_Element]:
             path, "there is no micrograph in the file, but a spectrum", "choose a file with a micrograph"
         )
     if kind != _IMAGES:
-        raise ReadError(path, f"damaged or unsupported file (data of the kind {kind:#x})", _BROKEN_COPY)
+        raise ReadError(path, f"damaged or unsupported file (data type {kind:#x})", _BROKEN_COPY)
     width = 8 if wide else 4
     if count == 0 or total == 0:
-        raise ReadError(path, "there is no image in the file", "choose another one")
+        raise ReadError(path, "there is no image in the file", "choose another file")
     if start + width * count > size:
         raise ReadError(path, f"incomplete file: it claims {count} images", _BROKEN_COPY)
     stream.seek(start)
     offsets = np.frombuffer(stream.read(width * count), f"<u{width}")
-    # those that were not recorded, of a series that was stopped, have no place
+    # images that were not recorded because the series was stopped have offset 0
     found = [_element(path, stream, int(offset), size) for offset in offsets if offset]
     if sum(int(np.prod(one.shape)) * np.dtype(one.dtype).itemsize for one in found) > size:
         raise ReadError(path, "damaged file: it claims more pixels than it has", _BROKEN_COPY)
     if not found:
-        raise ReadError(path, "there is no image in the file", "choose another one")
+        raise ReadError(path, "there is no image in the file", "choose another file")
     return found
 
 
@@ -105,16 +105,16 @@ def _element(path: Path, stream: Any, offset: int, size: int) -> _Element:
         raise ReadError(path, f"pixels of an unsupported type (TIA's type {code})", _BROKEN_COPY)
     dtype = np.dtype(f"<{_TYPES[code]}")
     if min(nx, ny) < 1 or offset + _HEAD + nx * ny * dtype.itemsize > size:
-        text = f"incomplete file: it claims an image of {nx} x {ny} pixels, which it does not have"
+        text = f"incomplete file: it claims an image of {nx} x {ny} pixels, which it does not contain"
         raise ReadError(path, text, _BROKEN_COPY)
     first = y0 - ny0 * dy, x0 - nx0 * dx
-    if first != (0.0, 0.0):  # of the lowest row; here the topmost one comes first, and y goes down
+    if first != (0.0, 0.0):  # refers to the bottom row; here the top row comes first, and y points down
         first = -first[0] - (ny - 1) * dy, first[1]
     return _Element(offset + _HEAD, dtype.str, (ny, nx), (dy, dx), first)
 
 
 def _pixels(path: Path, element: _Element) -> NDArray[Any]:
-    """Pixels with the topmost row first: TIA begins below."""
+    """Pixels with the top row first; TIA stores the bottom row first."""
     ny, nx = element.shape
     stored = np.fromfile(path, element.dtype, ny * nx, offset=element.offset).reshape(ny, nx)[::-1]
     return stored.astype(stored.dtype.newbyteorder("="))

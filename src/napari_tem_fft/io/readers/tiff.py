@@ -1,4 +1,4 @@
-"""TIFF files of microscopes, ImageJ, OME and all others through tifffile: grey levels, and their scale."""
+"""Read TIFF files of microscopes, ImageJ, OME and others with tifffile: grey levels and their scale."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .gatan import Signal
 from .pictures import pillow_pixels, to_grey
 from .tiff_scale import Scale, scale_of
 
-#: Most bytes of pixels that a compressed file may claim per byte, and the bytes that every file may claim.
+#: Most bytes of pixels that a compressed file may claim per byte of its size, and those every file may claim.
 MOST_COMPRESSED, ALWAYS_CLAIMED = 1100, 2**24
-#: Most bytes of pixels that are read, because a TIFF is read as a whole.
+#: Most bytes of pixels that are read; a TIFF file is read as a whole.
 MOST_BYTES = 2**32
-#: Most pages of a file.
+#: Largest number of pages of a file.
 MOST_PAGES = 20_000
 _COPY_AGAIN = "copy it again, or export it again from the program that wrote it"
 _UNCOMPRESSED = 1
@@ -27,15 +27,17 @@ _PALETTE, _INVERTED = 3, 0
 
 
 def read_tiff(path: Path) -> list[Signal]:
-    """All images and stacks of a TIFF file; pages of one size are one stack, previews are left out.
+    """Read all images and stacks of a TIFF file: consecutive pages of one size form a stack.
+
+    Previews are skipped.
 
     Raises
     ------
     ReadError
-        If it is incomplete, damaged, or claims more than it can hold.
+        If the file is incomplete or damaged, or claims more data than it can contain.
     """
     try:
-        # a file's own account of other files and of its order is not followed
+        # OME entries about other files and the order of pages are ignored
         with tifffile.TiffFile(path, is_ome=False) as file:
             pages = _pages(path, file)
             groups = _groups(pages)
@@ -45,7 +47,7 @@ def read_tiff(path: Path) -> list[Signal]:
 
 
 def _pages(path: Path, file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
-    """Pages with an image that the file can hold, previews left out."""
+    """Pages with an image that the file can contain, without previews."""
     pages: list[tifffile.TiffPage] = []
     for number in range(MOST_PAGES):
         try:
@@ -57,7 +59,7 @@ def _pages(path: Path, file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
             pages.append(page)
     images = [page for page in pages if not page.is_reduced] or pages
     if not images:
-        raise ReadError(path, "there is no image in the file", "choose another one")
+        raise ReadError(path, "there is no image in the file", "choose another file")
     _check_claims(path, images)
     return images
 
@@ -74,25 +76,25 @@ def _check_claims(path: Path, pages: list[tifffile.TiffPage]) -> None:
     ]
     if max(ends, default=0) > size:
         raise ReadError(
-            path, f"incomplete file: its pixels end at byte {max(ends)}, it has {size}", _COPY_AGAIN
+            path, f"incomplete file: its pixels end at byte {max(ends)}, but it has {size}", _COPY_AGAIN
         )
     if claimed > MOST_BYTES:
         raise ReadError(
             path,
             f"it claims {claimed / 2**30:.1f} GB of data, and its format can only be read as a whole up to"
             f" {MOST_BYTES / 2**30:.0f} GB",
-            "save the images in question by themselves, or as .mrc",
+            "save the images that you need separately, or as .mrc",
         )
     stored = sum(sum(page.databytecounts) for page in pages)
     missing = plain and stored * 8 * max(p.dtype.itemsize for p in pages if p.dtype is not None) < claimed
     if missing or claimed > max(ALWAYS_CLAIMED, MOST_COMPRESSED * size):
         raise ReadError(
-            path, f"damaged file: it claims {claimed} bytes of pixels and has {size}", _COPY_AGAIN
+            path, f"damaged file: it claims {claimed} bytes of pixels, but has {size}", _COPY_AGAIN
         )
 
 
 def _groups(pages: list[tifffile.TiffPage]) -> list[list[tifffile.TiffPage]]:
-    """Pages of one size and type that follow one another: a stack, or a single image."""
+    """Group consecutive pages of the same size and type: each group is a stack or a single image."""
     groups: list[list[tifffile.TiffPage]] = []
     for page in pages:
         last = groups[-1][-1] if groups else None
@@ -118,7 +120,7 @@ def _signal(
         )
     ]
     if pixels.ndim == 3:
-        axes.insert(0, {"name": "frame", "size": len(pixels), **_between_frames(file)})
+        axes.insert(0, {"name": "frame", "size": len(pixels), **_frame_interval(file)})
     return {
         "data": pixels,
         "axes": axes,
@@ -132,8 +134,8 @@ def _metadata(scale: Scale) -> dict[str, Any]:
     return {"Acquisition_instrument": {"TEM": scale.microscope}}
 
 
-def _between_frames(file: tifffile.TiffFile) -> dict[str, Any]:
-    """ImageJ's interval between frames, where there is one."""
+def _frame_interval(file: tifffile.TiffFile) -> dict[str, Any]:
+    """ImageJ's frame interval, if there is one."""
     found = (file.imagej_metadata or {}).get("finterval") if file.is_imagej else None
     try:
         return {"scale": float(found), "units": "s"} if found is not None else {"scale": 1.0, "units": ""}
@@ -151,7 +153,7 @@ def _frames(path: Path, file: tifffile.TiffFile, pages: list[tifffile.TiffPage])
 
 
 def _imagej_frames(path: Path, file: tifffile.TiffFile, page: tifffile.TiffPage) -> NDArray[Any] | None:
-    """Frames that ImageJ has written one after the other behind a single page, as it does beyond 4 GB."""
+    """Frames that ImageJ stores one after the other behind a single page, as it does beyond 4 GB."""
     said = (file.imagej_metadata or {}).get("images", 1)
     if not isinstance(said, int) or said < 2 or page.ndim != 2 or page.compression != _UNCOMPRESSED:
         return None
@@ -166,20 +168,20 @@ def _imagej_frames(path: Path, file: tifffile.TiffFile, page: tifffile.TiffPage)
 
 
 def _page_pixels(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
-    """Grey levels of a page, shape (ny, nx), or (n, ny, nx) of one with several planes."""
+    """Grey levels of a page, shape (ny, nx), or (n, ny, nx) if it has several planes."""
     try:
         stored = np.asarray(page.asarray())
-    except Exception as error:  # what tifffile cannot decompress, Pillow perhaps can
-        return _by_pillow(path, page, error)
+    except Exception as error:  # Pillow may be able to decompress what tifffile cannot
+        return _decompress_with_pillow(path, page, error)
     axes = page.axes
     if page.photometric == _PALETTE and page.colormap is not None and stored.dtype.kind == "u":
         colours = np.moveaxis(np.asarray(page.colormap), 0, -1)
         if not np.any(colours % 257) or not np.any(colours % 256):
-            colours = (colours >> 8).astype(np.uint8)  # eight bits, as almost all palettes have
+            colours = (colours >> 8).astype(np.uint8)  # almost all palettes have eight bits
         grey = to_grey(colours)
         return np.asarray(grey[np.minimum(stored, len(grey) - 1)])
     if stored.dtype.kind not in "buif" or "S" not in axes:
-        return _upright(stored, page)
+        return _brighter_up(stored, page)
     samples = np.moveaxis(stored, axes.index("S"), -1)
     extra = [int(sample) for sample in page.extrasamples]
     if (
@@ -187,14 +189,14 @@ def _page_pixels(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
         or (not extra and samples.shape[-1] == 2)
         or page.photometric not in (0, 1, 2, 6)
     ):
-        return np.moveaxis(samples, -1, 0)  # channels, not colours
+        return np.moveaxis(samples, -1, 0)  # channels that are not colours
     if extra and extra[0] == 0 and samples.shape[-1] in (2, 4):
-        samples = samples[..., :-1]  # a further channel of unknown meaning
-    return _upright(to_grey(samples, premultiplied=bool(extra) and extra[0] == 1), page)
+        samples = samples[..., :-1]  # an additional channel of unknown meaning
+    return _brighter_up(to_grey(samples, premultiplied=bool(extra) and extra[0] == 1), page)
 
 
-def _upright(pixels: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
-    """Pixels of which more is brighter."""
+def _brighter_up(pixels: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
+    """Pixels in which larger values are brighter."""
     if pixels.dtype.kind == "b":
         pixels = pixels.astype(np.uint8)
     if page.photometric != _INVERTED or pixels.dtype.kind not in "uf":
@@ -204,8 +206,8 @@ def _upright(pixels: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
     return -pixels
 
 
-def _by_pillow(path: Path, page: tifffile.TiffPage, failure: Exception) -> NDArray[Any]:
-    """A page as Pillow decompresses it, which knows LZW, JPEG and fax."""
+def _decompress_with_pillow(path: Path, page: tifffile.TiffPage, failure: Exception) -> NDArray[Any]:
+    """Decompress a page with Pillow, which supports LZW, JPEG and fax."""
     name = getattr(page.compression, "name", str(page.compression))
     try:
         if page.compression == _UNCOMPRESSED:
