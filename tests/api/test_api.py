@@ -100,7 +100,7 @@ def test_saved_and_loaded_it_is_the_same(result: Analysis, tmp_path) -> None:
 
 
 def test_many_in_one_call(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, _: SameProcess(job))
+    monkeypatch.setattr("napari_tem_fft.batch.backends.LocalWorkers", lambda job, _: SameProcess(job))
     (tmp_path / "in").mkdir()
     for name in ("a", "b"):
         write_micrograph(tmp_path / "in" / f"{name}.dm4", 0)

@@ -23,7 +23,7 @@ import numpy as np
 import tifffile
 from end_to_end import make_micrograph
 
-from napari_tem_fft.batch.backends.local import LocalWorkers
+from napari_tem_fft.batch.backends import LocalWorkers
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import batch_steps
 from napari_tem_fft.batch.sources import find_sources

@@ -25,8 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from batch_throughput import make_images
 
-from napari_tem_fft.batch.backends.local import LocalWorkers
-from napari_tem_fft.batch.backends.start import memory_of, share_searched
+from napari_tem_fft.batch.backends import LocalWorkers, memory_of, share_searched
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import batch_steps
 from napari_tem_fft.batch.sources import find_sources

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from end_to_end import PIXEL, make_micrograph, reference
 
-from napari_tem_fft.batch.backends.local import LocalWorkers
+from napari_tem_fft.batch.backends import LocalWorkers
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import batch_steps
 from napari_tem_fft.batch.sources import find_sources

@@ -62,7 +62,7 @@ def worker_memory(path: Path, output: Path) -> float:
 def main() -> None:
     from end_to_end import peak_memory
 
-    from napari_tem_fft.batch.backends.start import memory_of
+    from napari_tem_fft.batch.backends import memory_of
     from napari_tem_fft.core.fourier.diffractogram import SpectrumParams, searched_share
 
     parser = argparse.ArgumentParser(

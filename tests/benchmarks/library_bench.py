@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tem_fft.core.crystal.library import Identities, PhaseLibrary
 from napari_tem_fft.core.crystal.phase import Phase
+from napari_tem_fft.core.crystal.phase_library import Identities, PhaseLibrary
 from napari_tem_fft.core.crystal.phase_selection import ElementRule, select_phases
 from napari_tem_fft.core.grains.grain import Grain, GrainSet
 from napari_tem_fft.core.grains.plane_cell import plane_cells

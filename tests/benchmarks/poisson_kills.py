@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dm_writer import write_dm
 from forward_model import fringes, white_noise
-from napari_tem_fft.batch.backends.local import LocalWorkers, WorkersError
+from napari_tem_fft.batch.backends import LocalWorkers, WorkersError
 from napari_tem_fft.batch.engine import analyse_source
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import Outcome, batch_steps

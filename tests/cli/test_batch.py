@@ -10,7 +10,7 @@ from small_run import SameProcess, finished, images  # noqa: F401
 
 @pytest.fixture(autouse=True)
 def _no_processes(monkeypatch):
-    monkeypatch.setattr("napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, _: SameProcess(job))
+    monkeypatch.setattr("napari_tem_fft.batch.backends.LocalWorkers", lambda job, _: SameProcess(job))
 
 
 def test_bad_files_are_passed_over_and_told(images, tmp_path, capsys):  # noqa: F811
@@ -71,7 +71,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with(images, tmp_path, monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(
-        "napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, count: SameProcess(job, interrupted)
+        "napari_tem_fft.batch.backends.LocalWorkers", lambda job, count: SameProcess(job, interrupted)
     )
     assert main(["batch", str(images), "-o", str(tmp_path)]) == 130
     assert "continue with --resume" in capsys.readouterr().err

@@ -19,7 +19,7 @@ SHAPE, PIXEL = (256, 240), 0.03
 
 @pytest.fixture(autouse=True)
 def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, _: SameProcess(job))
+    monkeypatch.setattr("napari_tem_fft.batch.backends.LocalWorkers", lambda job, _: SameProcess(job))
 
 
 @pytest.fixture

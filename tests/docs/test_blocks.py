@@ -56,7 +56,7 @@ def here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # the user's library of phases
     monkeypatch.setattr("napari_tem_fft.io.phases.library.library_path", lambda: files / "library.sqlite")
     monkeypatch.setattr("napari_tem_fft.cli.calibrate.profiles_folder", lambda: files / "profiles")
-    monkeypatch.setattr("napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, _: SameProcess(job))
+    monkeypatch.setattr("napari_tem_fft.batch.backends.LocalWorkers", lambda job, _: SameProcess(job))
     yield files
     for path in sorted(set(files.rglob("*")) - before, reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()

@@ -25,7 +25,7 @@ def code_cells(name: str) -> list[dict[str, Any]]:
 def run_cells(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], list[Any]]:
     """The names that the cells leave, and the values that a notebook would show below them."""
     plt.switch_backend("agg")  # whatever other tests have chosen
-    monkeypatch.setattr("napari_tem_fft.batch.backends.start.LocalWorkers", lambda job, _: SameProcess(job))
+    monkeypatch.setattr("napari_tem_fft.batch.backends.LocalWorkers", lambda job, _: SameProcess(job))
     names: dict[str, Any] = {"__name__": "__main__"}
     shown = []
     for cell in code_cells(name):

@@ -12,8 +12,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_tem_fft.layers.results import KEY
-from napari_tem_fft.widgets.docks.batch import ALL, BAD, BatchDock
-from napari_tem_fft.widgets.forms.batch import duration
+from napari_tem_fft.widgets.docks.batch import ALL, BAD, BatchDock, duration
 from small_run import finished, images, write_micrograph  # noqa: F401  (fixtures)
 
 
@@ -183,7 +182,7 @@ def test_times_in_words():
 CLOSING = """
 import sys
 import napari
-from napari_tem_fft.widgets.forms.batch import duration
+from napari_tem_fft.widgets.docks.batch import duration
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from qtpy.QtCore import QTimer
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..core.crystal.library import PhaseLibrary
 from ..core.crystal.phase import Phase
+from ..core.crystal.phase_library import PhaseLibrary
 from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.matching import PhaseOverride
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from ..batch.backends.start import start_workers
+from ..batch.backends import start_workers
 from ..batch.job import Job
 from ..batch.run import Outcome, batch_steps
 from ..batch.sources import find_sources
@@ -62,7 +62,7 @@ def analyse_many(
     workers : int, optional
         Processes; one a processor that this job may use where absent.
     memory_limit, scheduler : str
-        As in `napari_tem_fft.batch.backends.start.start_workers`: "8G"; the address of a dask.distributed
+        As in `napari_tem_fft.batch.backends.start_workers`: "8G"; the address of a dask.distributed
         scheduler.
     resume : bool
         Go on with the run in the folder.

@@ -17,12 +17,12 @@ from ..io.phases.library import PhaseDatabase
 from ..io.plain import json_line, to_plain
 from ..io.results.description import written
 from ..io.results.whole_folder import OURS, LockedError, locked
-from .backends.local import Workers
+from .backends import Workers
 from .job import Job, changes
 from .record import Record
 from .report import write_report
 from .sources import Source, read_ahead
-from .state import RUN, Journal, already_done, read_run, write_whole
+from .state import RUN, Journal, carry_over, read_run, write_whole
 from .statistics import session_statistics, write_statistics
 from .tables import write_tables
 
@@ -295,7 +295,7 @@ def _open_run(
     folder.mkdir(parents=True, exist_ok=True)
     if job.library is not None and not (resume and job.library_copy.exists()):
         _place_library(job)
-    done, waiting = ([], list(sources)) if before is None else already_done(sources, job, resume, strict)
+    done, waiting = ([], list(sources)) if before is None else carry_over(sources, job, resume, strict)
     journal = Journal(folder, done)
     state = _RunState(job, journal, inputs, len(sources), notes=notes, started=time.monotonic())
     state.kept = state.analysed = len(done)

@@ -124,10 +124,12 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 READ_AGAIN = 20e9
 
 
-def already_done(
+def carry_over(
     sources: Sequence[Source], job: Job, resume: bool, strict: bool | None = None
 ) -> tuple[list[Record], list[Source]]:
-    """Records of files whose results are kept, and the other files.
+    """Take over what still holds of an earlier run in the folder, and corrections saved beside its results.
+
+    Results of files that a person corrected in the window and saved as ``*.temfft`` are written anew from it.
 
     Parameters
     ----------
@@ -136,6 +138,11 @@ def already_done(
     strict : bool, optional
         Tell by their hash whether files are the same, and not by size and date where these agree; where
         absent, if they are no more than `READ_AGAIN` in all.
+
+    Returns
+    -------
+    list of Record, list of Source
+        Records of files whose results are kept, and the other files.
     """
     folder = Path(job.output)
     journal = Journal(folder)

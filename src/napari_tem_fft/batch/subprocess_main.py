@@ -20,8 +20,7 @@ from typing import Any, TextIO
 
 from ..core.progress import Step
 from ..io.plain import from_plain, json_line, to_plain
-from .backends.local import WorkersError
-from .backends.start import start_workers
+from .backends import WorkersError, start_workers
 from .job import Job
 from .run import Outcome, RunError, Tracker, batch_steps
 from .sources import find_sources

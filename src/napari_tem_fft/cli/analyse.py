@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .. import api
-from ..core.crystal.library import PhaseLibrary
 from ..core.crystal.phase import Phase
+from ..core.crystal.phase_library import PhaseLibrary
 from ..core.crystal.phase_selection import extended_left_out
 from ..core.image.calibration import stated_uncertainty
 from ..core.maps.component_map import colours_of

@@ -12,8 +12,14 @@ from typing import Any
 from tqdm import tqdm
 
 from .. import api
-from ..batch.backends.local import Workers, WorkersError
-from ..batch.backends.start import largest_pixels, share_searched, start_workers, worker_memory
+from ..batch.backends import (
+    Workers,
+    WorkersError,
+    largest_pixels,
+    share_searched,
+    start_workers,
+    worker_memory,
+)
 from ..batch.job import Job, stored_job
 from ..batch.report import REPORT
 from ..batch.run import Outcome, RunError, batch_steps

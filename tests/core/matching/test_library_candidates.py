@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.crystal.library import PhaseLibrary
+from napari_tem_fft.core.crystal.phase_library import PhaseLibrary
 from napari_tem_fft.core.grains.grain import Grain, GrainSet
 from napari_tem_fft.core.grains.plane_cell import plane_cells
 from napari_tem_fft.core.matching import EvidenceCache, MatchParams, Outcome

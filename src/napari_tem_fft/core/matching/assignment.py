@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..crystal.library import PhaseLibrary
 from ..crystal.phase import Phase
+from ..crystal.phase_library import PhaseLibrary
 from ..grains.bent_lattices import BentLattice
 from ..grains.grain import Grain, GrainSet
 from ..profile.radial_profile import ProfilePeak, RadialProfile

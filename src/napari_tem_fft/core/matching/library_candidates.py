@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.library import SAME_PHASE, SAME_TYPE, Identities, PhaseLibrary, same_phase
 from ..crystal.phase import Miller, Phase
+from ..crystal.phase_library import SAME_PHASE, SAME_TYPE, Identities, PhaseLibrary, same_phase
 from ..grains.grain import Grain
 from ..grains.plane_cell import MOST_INDEX, PlaneCell, plane_cells, reduce_bases, sublattices
 from ..spots.spot import Spot

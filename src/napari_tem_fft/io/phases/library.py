@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from ...core.crystal.library import Identities, PhaseLibrary
 from ...core.crystal.phase import Miller, Phase
+from ...core.crystal.phase_library import Identities, PhaseLibrary
 from ...core.crystal.phase_selection import ElementRule, is_searched, parse_elements
 from ...core.crystal.structure import LatticePlanes
 from ...core.matching.library_candidates import LibrarySearch

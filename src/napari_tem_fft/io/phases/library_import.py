@@ -20,8 +20,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.crystal.library import Anchor, Identities
 from ...core.crystal.phase import Phase
+from ...core.crystal.phase_library import Anchor, Identities
 from ...core.crystal.structure import LatticePlanes, Structure
 from ...core.matching.zone_patterns import PATTERN_D, zone_cells
 from ..plain import from_plain, to_plain

@@ -23,8 +23,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...core.crystal.library import PhaseLibrary
 from ...core.crystal.phase import Phase, format_hkl
+from ...core.crystal.phase_library import PhaseLibrary
 from ...core.crystal.phase_selection import (
     ALL_TAGS,
     DEFAULT_TAGS,

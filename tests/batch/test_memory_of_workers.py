@@ -1,6 +1,6 @@
 import pytest
 
-from napari_tem_fft.batch.backends.start import (
+from napari_tem_fft.batch.backends import (
     largest_pixels,
     memory_of,
     parse_memory,

@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from napari_tem_fft.batch.backends.cluster import Cluster
-from napari_tem_fft.batch.backends.local import WorkersError
+from napari_tem_fft.batch.backends import Cluster, WorkersError
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.run import batch_steps
 from napari_tem_fft.batch.sources import find_sources
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def test_no_scheduler_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_tem_fft.batch.backends.cluster.REACHED_WITHIN", 1)
+    monkeypatch.setattr("napari_tem_fft.batch.backends.REACHED_WITHIN", 1)
     with pytest.raises(WorkersError, match=r"no scheduler can be reached at tcp://127\.0\.0\.1:9"):
         Cluster(Job(str(tmp_path)), "tcp://127.0.0.1:9")
 

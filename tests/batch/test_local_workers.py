@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_tem_fft.batch.backends import local
-from napari_tem_fft.batch.backends.local import LocalWorkers
+from napari_tem_fft.batch.backends import LocalWorkers
 from napari_tem_fft.batch.engine import engine_of
 from napari_tem_fft.batch.job import Job
 from napari_tem_fft.batch.record import Record
@@ -98,16 +97,3 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_file_reported(imag
     assert "no sign of life for 0.01 s" in record.reason
     assert workers.busy() == 0 and workers.free() == 1
     workers.close()
-
-
-def test_an_answer_is_a_row_whatever_happens(monkeypatch, tmp_path):
-    def broken(*_: object) -> Record:
-        raise AssertionError("nobody has thought of this")
-
-    monkeypatch.setattr(local, "analyse_source", broken)
-    source = find_sources([tmp_path / "a.dm4"], tmp_path).sources[0]
-    record = local._answer(Job(str(tmp_path)), source, 1)
-    assert (record.state, record.reason) == (
-        "failed",
-        "unexpected AssertionError: nobody has thought of this",
-    )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.core.crystal.library import (
+from napari_tem_fft.core.crystal.phase_library import (
     SAME_TYPE,
     Anchor,
     Identities,
