@@ -105,9 +105,10 @@ def test_a_single_image_is_no_series(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("text", ["", "a:b", "1:2:0", "1:2:3:4"])
-def test_frames_that_are_none(text):
-    with pytest.raises(Exception, match="is not FIRST:LAST:STEP"):
-        frame_slice(text)
+def test_frames_that_are_none(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["series", "movie.dm4", f"--frames={text}"])
+    assert "is not FIRST:LAST:STEP" in capsys.readouterr().err
 
 
 def test_frames_as_in_python():

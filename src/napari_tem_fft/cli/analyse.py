@@ -43,9 +43,8 @@ from .common import (
     FAILED,
     OK,
     UsageError,
-    failure,
+    each_file,
     picture_options,
-    repeated_names,
     say,
 )
 from .options import params_from, percent_from
@@ -72,14 +71,8 @@ def analyse(args: argparse.Namespace) -> int:
     # matplotlib takes a tenth of the command's time to load: meanwhile the first image is analysed
     threading.Thread(target=import_module, args=("napari_tem_fft.io.figures.grains",), daemon=True).start()
     job = _prepare(args)
-    failed, colours = 0, dict[str, str]()
-    for path in args.files:
-        try:
-            _analyse_file(path, args, job, colours)
-        except (ValueError, OSError, MemoryError) as error:
-            failed += failure(path, error, args.debug)
-        except Exception as error:  # a fault of the program's own must not stop the other files
-            failed += failure(path, error, args.debug, f"unexpected {type(error).__name__}: ")
+    colours = dict[str, str]()
+    failed = each_file(args.files, args.debug, lambda path: _analyse_file(path, args, job, colours))
     if len(args.files) > 1:
         print(f"{len(args.files) - failed} of {len(args.files)} files analysed")
     return FAILED if failed else OK
@@ -87,9 +80,6 @@ def analyse(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> _Job:
     """Everything that can be wrong with the command itself, before the first file is opened."""
-    clashes = repeated_names(args.files)
-    if clashes:
-        raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
     if len(args.files) > 1 and (args.override or args.lock or args.reject):
         raise UsageError("grains have numbers within one image: decide on them one file at a time")
     if len(args.files) > 1 and args.specimen is not None:

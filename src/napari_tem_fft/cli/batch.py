@@ -26,7 +26,7 @@ from ..batch.run import Outcome, RunError, batch_steps
 from ..batch.sources import Source, arriving, find_sources
 from ..batch.state import read_run
 from ..core.pipeline import AnalysisParams
-from ..core.progress import Step
+from ..core.progress import Step, exhaust
 from ..core.text import printable
 from ..io.exchange.calibration_profile import load_profile
 from ..io.phases.index_cache import prepared_choice
@@ -255,18 +255,17 @@ def _given_options(args: argparse.Namespace, percent: float | None) -> dict[str,
 def _follow(steps: Generator[Step, None, Outcome], total: int) -> Outcome:
     failed = 0
     with tqdm(total=total, bar_format=BAR, unit="image", disable=None, smoothing=0.1) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
+
+        def advance(step: Step) -> None:
+            nonlocal failed
             if step.product.state != "analysed":
                 failed += 1
                 tqdm.write(printable(f"{step.name}: {step.product.reason}"))
             bar.total = step.total
             bar.set_postfix_str(f"{failed} failed", refresh=False)
             bar.update(step.done - bar.n)
+
+        return exhaust(steps, advance)
 
 
 def _report_outcome(outcome: Outcome) -> int:

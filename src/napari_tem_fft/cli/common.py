@@ -6,7 +6,7 @@ import argparse
 import io
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,7 +82,7 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = T
     image.add_argument(
         "--pixel-size",
         metavar=unit.upper(),
-        type=pixel_size,
+        type=argument_type(_pixel_size, "not a pixel size, such as 0.025"),
         help=f"size of a pixel in {unit}, instead of the file's; Y,X if unequal",
     )
     if unit == "nm":
@@ -90,7 +90,7 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = T
             "--scale-bar",
             dest="pixel_size",
             metavar="NM,PIXELS",
-            type=scale_bar,
+            type=argument_type(_scale_bar, "not a bar's length in nm and in pixels, 5,268"),
             help="the same by a bar in a picture: its length in nm, as written next to it, and in pixels",
         )
     image.add_argument(
@@ -109,7 +109,7 @@ def add_picture(parser: argparse.ArgumentParser, panels: bool = True) -> None:
     """Options of the picture, in a group; `picture_options` takes them together."""
     picture = parser.add_argument_group("picture")
     picture.add_argument(
-        "--picture", metavar="FORMAT,...", type=argument_type(_formats), default=PictureOptions().formats,
+        "--picture", metavar="FORMAT,...", type=listed(FORMATS), default=PictureOptions().formats,
         help=f"formats: {', '.join(FORMATS)} (default: png); text stays text in svg and pdf",
     )  # fmt: skip
     picture.add_argument(
@@ -117,34 +117,27 @@ def add_picture(parser: argparse.ArgumentParser, panels: bool = True) -> None:
     )
     if panels:
         picture.add_argument(
-            "--panels", metavar="PANEL,...", type=argument_type(_panels), default=PANELS,
+            "--panels", metavar="PANEL,...", type=listed(PANELS), default=PANELS,
             help=f"only these parts of the overview: {', '.join(PANELS)} (default: all)",
         )  # fmt: skip
 
 
 def picture_options(args: argparse.Namespace) -> PictureOptions:
     """How a command's picture is drawn and written."""
-    return PictureOptions(getattr(args, "panels", PANELS), args.picture, args.dpi)
+    return PictureOptions(tuple(getattr(args, "panels", PANELS)), tuple(args.picture), args.dpi)
 
 
-def argument_type(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """The type of an option: its errors are shown as the parser says them."""
+def argument_type(parse: Callable[[str], T], wanted: str = "") -> Callable[[str], T]:
+    """The type of an option: its errors are shown as the parser words them, or say what was `wanted`."""
 
     def parsed(text: str) -> T:
         try:
             return parse(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+            said = f"{text!r} is {wanted}" if wanted else str(error)
+            raise argparse.ArgumentTypeError(said) from error
 
     return parsed
-
-
-def _formats(text: str) -> tuple[Any, ...]:
-    return PictureOptions(formats=_listed(text)).formats
-
-
-def _panels(text: str) -> tuple[Any, ...]:
-    return PictureOptions(panels=_listed(text)).panels
 
 
 def _dpi(text: str) -> int:
@@ -153,8 +146,19 @@ def _dpi(text: str) -> int:
     return PictureOptions(dpi=int(text)).dpi
 
 
-def _listed(text: str) -> tuple[Any, ...]:
-    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
+def listed(known: Collection[str] = ()) -> Callable[[str], list[str]]:
+    """The type of an option with a comma-separated list, of names that are `known` if these are stated."""
+
+    def parsed(text: str) -> list[str]:
+        found = [name.strip() for name in text.split(",") if name.strip()]
+        found = list(dict.fromkeys(name.lower() if known else name for name in found))
+        unknown = [name for name in found if known and name not in known]
+        if unknown or not found:
+            which = f"is not one of {', '.join(known)}" if known else "is no name"
+            raise ValueError(f"{', '.join(unknown) or 'nothing'} {which}")
+        return found
+
+    return argument_type(parsed)
 
 
 def add_uncertainty(group: Any) -> None:
@@ -174,27 +178,18 @@ def _percent(text: str) -> float:
     return float(text)
 
 
-def pixel_size(text: str) -> tuple[float, float]:
+def _pixel_size(text: str) -> tuple[float, float]:
     """Pixel size (y, x) from one number or two."""
-    try:
-        sizes = [float(part) for part in text.split(",")]
-    except ValueError:
-        sizes = []
-    if len(sizes) not in (1, 2) or not all(0 < size < 100 for size in sizes):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a pixel size, such as 0.025")
+    sizes = [float(part) for part in text.split(",")]
+    if len(sizes) > 2 or not all(0 < size < 100 for size in sizes):
+        raise ValueError(text)
     return sizes[0], sizes[-1]
 
 
-def scale_bar(text: str) -> tuple[float, float]:
+def _scale_bar(text: str) -> tuple[float, float]:
     """Pixel size (y, x) from the length of a scale bar in nm and in pixels."""
-    try:
-        length, pixels = (float(part) for part in text.split(","))
-        size = length / pixels
-    except (ValueError, ZeroDivisionError) as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a bar's length in nm and in pixels, 5,268"
-        ) from error
-    return pixel_size(repr(size))
+    length, pixels = (float(part) for part in text.split(","))
+    return _pixel_size(repr(length / (pixels or float("nan"))))
 
 
 def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None:
@@ -214,10 +209,26 @@ def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None
     place.add_argument(f"--{name}", **keywords)
 
 
-def repeated_names(paths: Sequence[Path]) -> list[str]:
-    """Names that several files share, so that only one of these files could be written."""
+def each_file(paths: Sequence[Path], debug: bool, work: Callable[[Path], object]) -> int:
+    """Work on one file after the other, report the failures, and return their number.
+
+    Raises
+    ------
+    UsageError
+        If results of several files would be written under one name.
+    """
     count = Counter(path.name.casefold() for path in paths)
-    return [name for name, number in count.items() if number > 1]
+    if clashes := [name for name, number in count.items() if number > 1]:
+        raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
+    failed = 0
+    for path in paths:
+        try:
+            work(path)
+        except (ValueError, OSError, MemoryError) as error:
+            failed += failure(path, error, debug)
+        except Exception as error:  # a fault of the program's own must not stop the other files
+            failed += failure(path, error, debug, f"unexpected {type(error).__name__}: ")
+    return failed
 
 
 def add_unit(parser: Any, default: LengthUnit | None = "nm") -> None:

@@ -11,7 +11,7 @@ from ..io.exchange.export import FORMATS
 from ..io.exchange.ro_crate import write_ro_crate
 from ..io.results.folder import ANALYSIS
 from . import main as cli
-from .common import FAILED, OK, UsageError, add_debug, failure
+from .common import FAILED, OK, UsageError, add_debug, failure, listed
 
 #: Default name of the folder that is written into the results.
 FOLDER = "exchange"
@@ -29,12 +29,14 @@ WITHOUT_MICROGRAPH = ["ro-crate"]
 
 def add_command(commands: Any, name: str) -> None:
     """Add the command."""
-    listed = "\n".join(f"  {key:<9} {text}" for key, text in FORMATS.items())
-    parser = cli.add_command(commands, name, description=ABOUT + listed, epilog=EXAMPLES)
+    known = "\n".join(f"  {key:<9} {text}" for key, text in FORMATS.items())
+    parser = cli.add_command(commands, name, description=ABOUT + known, epilog=EXAMPLES)
     parser.add_argument(
         "results", nargs="+", metavar="RESULTS", type=Path, help="folder of results, or .temfft"
     )
-    parser.add_argument("--to", metavar="FORMAT,...", type=formats, required=True, help="formats, see above")
+    parser.add_argument(
+        "--to", metavar="FORMAT,...", type=listed(FORMATS), required=True, help="formats, see above"
+    )
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path,
         help=f"folder to write into (default: {FOLDER} in the results, NAME.{FOLDER} next to a .temfft)",
@@ -44,17 +46,6 @@ def add_command(commands: Any, name: str) -> None:
         help="the micrograph, where it is no longer where it was when it was analysed",
     )  # fmt: skip
     add_debug(parser)
-
-
-def formats(text: str) -> list[str]:
-    """The formats of a comma-separated list."""
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in found if name not in FORMATS]
-    if unknown or not found:
-        raise argparse.ArgumentTypeError(
-            f"{', '.join(unknown) or 'nothing'} is not one of {', '.join(FORMATS)}"
-        )
-    return found
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from ..core.pipeline import AnalysisParams, options, parameter_groups
 from ..io.phases.table import user_folder
 from ..io.plain import read_json
 from ..io.results.description import restore_parameters, without_old_default
-from ..io.results.map_files import INVERSES, Inverse
+from ..io.results.map_files import INVERSES
 from .common import (
     add_debug,
     add_image,
@@ -23,6 +23,8 @@ from .common import (
     add_picture,
     add_uncertainty,
     add_unit,
+    argument_type,
+    listed,
 )
 from .main import COMMANDS, add_command, outline
 
@@ -74,12 +76,9 @@ def _of(command: str) -> Any:
     return import_module(f".{command}", __package__)
 
 
-def _add_batch(commands: Any, name: str) -> None:
-    _of("batch").add_command(commands, name, add_choice_and_library, _add_parameters)
-
-
-def _add_series(commands: Any, name: str) -> None:
-    _of("series").add_command(commands, name, add_choice_and_library, _add_parameters)
+def _add_many(commands: Any, name: str) -> None:
+    module = _of("batch" if name == "watch" else name)
+    module.add_command(commands, name, add_choice_and_library, _add_parameters)
 
 
 def _add_analyse(commands: Any, name: str) -> None:
@@ -96,7 +95,7 @@ def _add_analyse(commands: Any, name: str) -> None:
     parser.add_argument(
         "--ifft",
         metavar="WHAT,...",
-        type=inverses,
+        type=listed(INVERSES),
         default=(),
         help="also write inverse transforms, the lattice fringes alone: mask (all spots, ifft.tif),"
         " components (ifft_NAME.tif each), spots (ifft_spot_ID.tif for each pair; many large files)",
@@ -121,13 +120,13 @@ def _add_analyse(commands: Any, name: str) -> None:
 def add_choice(group: Any) -> None:
     """Options that choose phases."""
     group.add_argument(
-        "--phases", metavar="NAME,...", type=names, help="only these: ids, names, aliases or formulas"
+        "--phases", metavar="NAME,...", type=listed(), help="only these: ids, names, aliases or formulas"
     )
     group.add_argument(
         "--sets",
         "--tag",
         metavar="SET,...",
-        type=names,
+        type=listed(),
         help="sets of the table: battery, metal, oxide, ... (default: all phases, battery first)",
     )
     group.add_argument(
@@ -179,48 +178,39 @@ def _add_decisions(group: Any) -> None:
 def _add_edits(group: Any) -> None:
     """Options that say what a person did by drawing and by clicking on spots."""
     group.add_argument(
-        "--roi", metavar="Y,X;Y,X;...", type=_corners, default=(),
+        "--roi", metavar="Y,X;Y,X;...", default=(),
+        type=argument_type(_corners, "no region, such as 2,3;8,10 in nm"),
         help="analyse only this rectangle (two opposite corners) or polygon, nm from the upper left corner",
     )  # fmt: skip
+    ids = argument_type(_ids, "no list of spots' ids, such as 3,7")
+    for option, text in (("delete", "are no reflections"), ("restore", "count although they were off")):
+        name = f"--{option}-spots"
+        group.add_argument(name, metavar="ID,...", type=ids, default=(), help=f"these {text}")
     group.add_argument(
-        "--delete-spots", metavar="ID,...", type=_ids, default=(), help="these are no reflections"
-    )
-    group.add_argument(
-        "--restore-spots", metavar="ID,...", type=_ids, default=(), help="these count although they were off"
-    )
-    group.add_argument(
-        "--add-spot", metavar="GY,GX[,R]", type=_place, action="append", default=[],
+        "--add-spot", metavar="GY,GX[,R]", action="append", default=[],
+        type=argument_type(_place, "no spot, such as -2.5,4.1 or -2.5,4.1,0.2"),
         help="one that is missing, 1/nm, y down, with the radius of its disc; it is refined first",
     )  # fmt: skip
 
 
 def _ids(text: str) -> tuple[int, ...]:
     """Ids of spots."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of spots' ids, such as 3,7") from error
+    return tuple(int(part) for part in text.split(","))
 
 
 def _place(text: str) -> tuple[float, ...]:
     """A frequency (y, x), and perhaps a radius."""
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
+    numbers = tuple(float(part) for part in text.split(","))
     if not 2 <= len(numbers) <= 3 or not all(map(math.isfinite, numbers)) or min(numbers[2:], default=1) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no spot, such as -2.5,4.1 or -2.5,4.1,0.2")
+        raise ValueError(text)
     return numbers
 
 
 def _corners(text: str) -> tuple[tuple[float, ...], ...]:
     """Corners (y, x) of a polygon."""
-    try:
-        corners = tuple(tuple(float(part) for part in corner.split(",")) for corner in text.split(";"))
-    except ValueError:
-        corners = ()
+    corners = tuple(tuple(float(part) for part in corner.split(",")) for corner in text.split(";"))
     if len(corners) < 2 or any(len(corner) != 2 or not all(map(math.isfinite, corner)) for corner in corners):
-        raise argparse.ArgumentTypeError(f"{text!r} is no region, such as 2,3;8,10 in nm")
+        raise ValueError(text)
     return corners
 
 
@@ -241,29 +231,12 @@ def _add_phases(commands: Any, name: str) -> None:
 #: Functions that add a command's options, for commands without a module of their own that does it.
 _ADD = {
     "analyse": _add_analyse,
-    "batch": _add_batch,
-    "watch": _add_batch,
-    "series": _add_series,
+    "batch": _add_many,
+    "watch": _add_many,
+    "series": _add_many,
     "sample": _add_sample,
     "phases": _add_phases,
 }
-
-
-def names(text: str) -> list[str]:
-    """The names of a comma-separated list."""
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    if not found:
-        raise argparse.ArgumentTypeError("expected at least one name")
-    return found
-
-
-def inverses(text: str) -> list[Inverse]:
-    """The requested kinds of inverse transforms, from a comma-separated list."""
-    wanted = names(text)
-    unknown = ", ".join(name for name in wanted if name not in INVERSES)
-    if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown} is not one of {', '.join(INVERSES)}")
-    return [what for what in INVERSES if what in wanted]
 
 
 def _add_parameters(parser: argparse.ArgumentParser) -> None:

@@ -28,8 +28,8 @@ from .common import (
     add_parameter,
     add_uncertainty,
     add_unit,
-    failure,
-    repeated_names,
+    argument_type,
+    each_file,
 )
 from .output import table
 
@@ -64,7 +64,7 @@ def add_command(commands: Any, name: str) -> None:
     parser.add_argument(
         "--centre",
         metavar="Y,X",
-        type=place,
+        type=argument_type(_place, "not a pixel Y,X such as 1024,1018.5"),
         help="pixel of the direct beam (default: the file's, or by the pattern's symmetry)",
     )
     group = parser.add_argument_group("parameters of the measurement")
@@ -75,32 +75,19 @@ def add_command(commands: Any, name: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command and return its exit code."""
-    clashes = repeated_names(args.files)
-    if clashes:
-        raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
         params = params_from(args)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    failed = 0
-    for path in args.files:
-        try:
-            _measure(path, args, params)
-        except (ValueError, OSError, MemoryError) as error:
-            failed += failure(path, error, args.debug)
-        except Exception as error:  # a fault of the program's own must not stop the other files
-            failed += failure(path, error, args.debug, f"unexpected {type(error).__name__}: ")
+    failed = each_file(args.files, args.debug, lambda path: _measure(path, args, params))
     return FAILED if failed else OK
 
 
-def place(text: str) -> tuple[float, float]:
+def _place(text: str) -> tuple[float, float]:
     """A pixel (y, x)."""
-    try:
-        y, x = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a pixel Y,X such as 1024,1018.5") from error
+    y, x = (float(part) for part in text.split(","))
     return y, x
 
 
@@ -161,25 +148,18 @@ def _spots(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:
             _known_phases(s.d, s.d_sigma, unit),
             f"{s.azimuth:.2f}",
             f"{s.snr:.1f}",
-            _report_pattern(s.paired),
+            "+g and -g" if s.paired else "one side",
         )
         for s in measured.spots[:MOST_ROWS]
     ]
-    more = len(measured.spots) - len(rows)
     return [
-        *table(
-            [("spot", f"d ({symbol(unit)})", "azimuth (deg)", "SNR", "seen"), *rows],
-        ),
-        *_more(more, "spots.csv"),
+        *table([("spot", f"d ({symbol(unit)})", "azimuth (deg)", "SNR", "seen"), *rows]),
+        *_more(len(measured.spots) - len(rows), "spots.csv"),
     ]
 
 
 def _known_phases(d: float, sigma: float, unit: LengthUnit) -> str:
     return f"{length(d, unit, 5)} +/- {length(sigma, unit, 5)}"
-
-
-def _report_pattern(paired: bool) -> str:
-    return "+g and -g" if paired else "one side"
 
 
 def _rings(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:

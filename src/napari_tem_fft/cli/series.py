@@ -31,6 +31,7 @@ from .common import (
     add_output,
     add_picture,
     add_uncertainty,
+    argument_type,
     failure,
     picture_options,
     say,
@@ -81,11 +82,12 @@ def add_command(
     add_debug(parser)
     series = parser.add_argument_group("series")
     series.add_argument(
-        "--frames", metavar="FIRST:LAST:STEP", type=frame_slice, default=slice(None),
+        "--frames", metavar="FIRST:LAST:STEP", default=slice(None),
+        type=argument_type(frame_slice, "not FIRST:LAST:STEP, such as 0:200:10"),
         help="only these frames, from 0; LAST is not one of them, as in Python (0:200:10)",
     )  # fmt: skip
     series.add_argument(
-        "--frame-interval", metavar="S", type=_seconds,
+        "--frame-interval", metavar="S", type=argument_type(_seconds, "no time in seconds, such as 0.25"),
         help="time between two frames in s (default: the file's)",
     )  # fmt: skip
     series.add_argument(
@@ -104,24 +106,17 @@ def add_command(
 
 def frame_slice(text: str) -> slice:
     """Frames as FIRST:LAST:STEP, each of which may be missing; one number is that frame."""
-    try:
-        parts = [int(part) if part.strip() else None for part in text.split(":")]
-        if len(parts) == 1 and parts[0] is not None:
-            return slice(parts[0], parts[0] + 1)
-        if not 2 <= len(parts) <= 3 or parts[2:] == [0]:
-            raise ValueError(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:LAST:STEP, such as 0:200:10") from error
+    parts = [int(part) if part.strip() else None for part in text.split(":")]
+    if len(parts) == 1 and parts[0] is not None:
+        return slice(parts[0], parts[0] + 1)
+    if not 2 <= len(parts) <= 3 or parts[2:] == [0]:
+        raise ValueError(text)
     return slice(*parts)
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds, such as 0.25")
+    if not 0 < (seconds := float(text)) < 1e6:
+        raise ValueError(text)
     return seconds
 
 

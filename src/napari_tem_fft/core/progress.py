@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -47,13 +47,20 @@ def exhaust(steps: Generator[Step, None, Result], on_step: Callable[[Step], None
             on_step(step)
 
 
-def renumber_steps(
-    steps: Generator[Step, None, Result], before: int, total: int
+def change_steps(
+    steps: Generator[Step, None, Result], change: Callable[[Step], Iterable[Step]]
 ) -> Generator[Step, None, Result]:
-    """The steps counted within a longer work; their result is passed on."""
+    """Other steps in the place of each; the result is passed on."""
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return cast(Result, end.value)
-        yield Step(step.name, before + step.done, total, step.product)
+        yield from change(step)
+
+
+def renumber_steps(
+    steps: Generator[Step, None, Result], before: int, total: int
+) -> Generator[Step, None, Result]:
+    """The steps counted within a longer work; their result is passed on."""
+    return change_steps(steps, lambda one: [Step(one.name, before + one.done, total, one.product)])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from .maps.component_map import component_name
 from .matching import EvidenceCache
 from .matching.assignment import CandidateSet
 from .pipeline import Analysis, AnalysisParams, Segment, analysis_steps
-from .progress import Result, Step
+from .progress import Step, change_steps
 
 Shift = tuple[float, float]
 #: Pixels per axis of the averaged frames that are compared.
@@ -434,7 +433,8 @@ def series_steps(
         raise ValueError(f"there is no frame {lock} to take the phases from; choose one of 0 to {frames - 1}")
     measured, notes = None, list[str]()
     if drift:
-        measured = yield from _within(drift_steps(frames, frame), lambda step: Step(step.name, 0, frames))
+        measuring = drift_steps(frames, frame)
+        measured = yield from change_steps(measuring, lambda step: [Step(step.name, 0, frames)])
         notes += _notes_of(measured)
     cache = EvidenceCache()
 
@@ -443,7 +443,7 @@ def series_steps(
         image = image if measured is None else measured.cut(image, number)
         steps = analysis_steps(image, choice, params, segment, cache=cache.for_another_image())
         place = Step(f"frame {number + 1} of {frames}", found[-1].frame + 1 if found else 0, frames)
-        return (yield from _within(steps, lambda _: place))
+        return (yield from change_steps(steps, lambda _: [place]))  # without products
 
     found: list[SeriesFrame] = []
     specimens: list[NDArray[np.uint8]] = []
@@ -507,18 +507,6 @@ def _with_specimens(frames: Sequence[SeriesFrame], areas: Sequence[float]) -> li
     """The frames with the area of their specimen; those with a problem have none."""
     left = iter(areas)
     return [frame if frame.problem else replace(frame, specimen=next(left)) for frame in frames]
-
-
-def _within(
-    steps: Generator[Step, None, Result], as_step: Callable[[Step], Step]
-) -> Generator[Step, None, Result]:
-    """Steps of one part of the work, without products: the work can be cancelled at each of them."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return cast(Result, end.value)
-        yield as_step(step)
 
 
 def _notes_of(drift: Drift) -> list[str]:

@@ -60,4 +60,4 @@ def test_the_command_line_says_the_same(capsys):
     for wrong in (["--picture", "bmp"], ["--dpi", "5"], ["--panels", ","], ["--dpi", "many"]):
         with pytest.raises(SystemExit):
             build_parser("analyse").parse_args([*words[:2], *wrong])
-    assert "bmp is no format: png, svg, pdf" in capsys.readouterr().err
+    assert "bmp is not one of png, svg, pdf" in capsys.readouterr().err

@@ -86,8 +86,7 @@ class ProfileDock(Dock):
         self.background = _switch("subtract background", "Show the intensity above the background")
         self.lines = _switch("phase lines", LINES_HELP)
         self.logarithmic = _switch("logarithmic", "Logarithmic intensity", on=False)
-        self.legend = QLabel(wordWrap=True)
-        self.legend.setToolTip(LINES_HELP)
+        self.legend = QLabel(wordWrap=True, toolTip=LINES_HELP)
         # without a minimum width, so that the window can be narrower than the text
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save = QAction("Save the curves as a table (CSV)...")
@@ -347,6 +346,5 @@ def peak_table(image_state: ImageState, peaks: Sequence[ProfilePeak]) -> str:
 
 
 def _switch(text: str, help: str, on: bool = True) -> QAction:
-    action = QAction(text, checkable=True, checked=on)
-    action.setToolTip(help)
+    action = QAction(text, checkable=True, checked=on, toolTip=help)
     return action

@@ -32,8 +32,7 @@ HIGH = 1.2
 
 def button(text: str, help: str) -> QPushButton:
     """Return a button with a tooltip."""
-    made = QPushButton(text)
-    made.setToolTip(help)
+    made = QPushButton(text, toolTip=help)
     return made
 
 
@@ -69,8 +68,7 @@ def form_in(widget: QWidget) -> QFormLayout:
 
 def wrapped_label(text: str = "") -> QLabel:
     """Return a label of as many lines as its words need."""
-    label = QLabel(text)
-    label.setWordWrap(True)
+    label = QLabel(text, wordWrap=True)
     return label
 
 

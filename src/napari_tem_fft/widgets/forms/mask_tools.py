@@ -150,9 +150,7 @@ class MaskTools(QWidget):
         )
         self.undo = button("Undo", f"Undo the last edit{words_of('undo')}")
         self.redo = button("Redo", f"Redo the last undone edit{words_of('redo')}")
-        self.said = QLabel()
-        self.said.setWordWrap(True)
-        self.said.setVisible(False)
+        self.said = QLabel(wordWrap=True, visible=False)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)

@@ -193,6 +193,5 @@ def _best(analysis: Analysis, grain: int | None) -> str:
 
 
 def _button(text: str, help: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(help)
+    button = QPushButton(text, toolTip=help)
     return button
