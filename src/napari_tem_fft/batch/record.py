@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..core.maps.map_grid import resample
 from ..core.matching import Outcome
 from ..core.pipeline import Analysis
 from ..io.figures.labels import spacings
-from ..io.plain import from_plain, json_line, read_json, to_plain
+from ..io.plain import from_plain, json_line, read_json, to_plain, whole_file
 from ..io.results.folder import ANALYSIS, SPOTS
 from ..io.results.tables import read_rows
 from ..io.results.whole_folder import plain_name
@@ -264,9 +263,8 @@ OPACITY = 0.45
 
 def place_thumbnail(folder: Path, analysis: Analysis, known: Mapping[str, str] | None = None) -> None:
     """Write the picture into a folder of results, whole or not at all."""
-    temporary = folder / f".{THUMBNAIL}"
-    write_thumbnail(temporary, analysis, known)
-    os.replace(temporary, folder / THUMBNAIL)
+    with whole_file(folder / THUMBNAIL) as temporary:
+        write_thumbnail(temporary, analysis, known)
 
 
 def write_thumbnail(path: Path, analysis: Analysis, known: Mapping[str, str] | None = None) -> None:

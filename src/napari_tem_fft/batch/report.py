@@ -22,6 +22,7 @@ from markupsafe import Markup
 from ..core.maps.component_map import colours_of
 from ..core.matching.result import outcome_words
 from ..core.text import LengthUnit, length, symbol, with_sigma
+from ..io.plain import whole_file
 from ..io.results.folder import kept_colours
 from .record import THUMBNAIL, ComponentSummary, Record
 from .statistics import Estimate, SessionStatistics, enough_images
@@ -77,9 +78,8 @@ def write_report(folder: Path, records: Records, header: Mapping[str, Any], foun
         settings={"inputs": " ".join(header["inputs"]), **header["settings"], **versions},
     )  # fmt: skip
     page.enable_buffering(64)
-    temporary = folder / f".{REPORT}.new"
-    page.dump(str(temporary), encoding="utf-8", errors="backslashreplace")
-    os.replace(temporary, folder / REPORT)
+    with whole_file(folder / REPORT) as temporary:
+        page.dump(str(temporary), encoding="utf-8", errors="backslashreplace")
 
 
 def shareable(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.exchange.temfft import SUFFIX, load_temfft
-from ..io.plain import read_json
+from ..io.plain import read_json, whole_file
 from ..io.readers.formats import file_hash
 from ..io.results.folder import ANALYSIS, given_colours, save_results
 from .job import Job
@@ -94,10 +94,9 @@ def read_records(folder: Path) -> list[Record]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    """Write a text file, or leave the one that is there."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:

@@ -7,8 +7,6 @@ then the true uncertainty is larger.
 
 from __future__ import annotations
 
-import csv
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.plain import whole_file
+from ..io.results.tables import write_rows
 from .record import Record
 
 STATISTICS = "statistics.csv"
@@ -266,9 +266,5 @@ def statistics_rows(found: SessionStatistics) -> Iterator[dict[str, Any]]:
 
 def write_statistics(folder: Path, found: SessionStatistics) -> None:
     """Write ``statistics.csv`` into the folder of a run."""
-    temporary = folder / f".{STATISTICS}.new"
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(statistics_rows(found))
-    os.replace(temporary, folder / STATISTICS)
+    with whole_file(folder / STATISTICS) as temporary:
+        write_rows(temporary, COLUMNS, statistics_rows(found))

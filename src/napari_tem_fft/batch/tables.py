@@ -5,8 +5,6 @@ Written image by image, so that memory does not grow with the run.
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +12,9 @@ from typing import Any
 
 from ..core.text import LengthUnit, in_unit, length, printable
 from ..io.exchange.parquet import kind_of, write_parquet
+from ..io.plain import whole_file
 from ..io.results.folder import SPOTS
-from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows
+from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows, write_rows
 from .record import ComponentSummary, Record
 
 SUMMARY, SUMMARY_PARQUET, ALL_SPOTS = "summary.csv", "summary.parquet", "spots.parquet"
@@ -44,7 +43,8 @@ def write_tables(folder: Path, records: Records, unit: LengthUnit = "nm") -> lis
         Unit of lattice spacings; the names of their columns state it.
     """
     columns = {in_which(name, unit): kind for name, kind in COLUMNS.items()}
-    _write_csv(folder / SUMMARY, _all_rows(records, unit), columns)
+    with whole_file(folder / SUMMARY) as temporary:
+        write_rows(temporary, tuple(columns), _all_rows(records, unit))
     try:
         import pyarrow  # noqa: F401
     except ImportError:
@@ -107,15 +107,6 @@ def _part(part: ComponentSummary, unit: LengthUnit) -> dict[str, Any]:
         "mean_grain_size_nm": round(part.mean_size, 3),
         in_which("d_nm", unit): " ".join(length(d, unit) for d in part.d),
     }
-
-
-def _write_csv(path: Path, rows: Iterable[dict[str, Any]], columns: Iterable[str]) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.DictWriter(file, list(columns), restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(temporary, path)
 
 
 def _spot_columns(unit: LengthUnit) -> dict[str, type]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache, partial
@@ -188,6 +190,14 @@ def read_json(path: str | PathLike[str], longest: int = LONGEST) -> Any:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield another path to write to, which is renamed at the end: nobody ever sees half of the file."""
+    temporary = path.with_name(f".{path.name}.new")
+    yield temporary
+    os.replace(temporary, path)
 
 
 class ReadError(ValueError):

@@ -18,7 +18,6 @@ from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.core.progress import exhaust
 from napari_tem_fft.core.reanalysis import reanalyse_after_specimen_edit
 from napari_tem_fft.core.spots.seeds import NetworkPicture
-from napari_tem_fft.io.results import folder as module
 from napari_tem_fft.io.results.folder import (
     COLOURS,
     folder_of,
@@ -353,8 +352,7 @@ def test_what_is_no_colour_is_not_taken(tmp_path, text):
     assert kept_colours(tmp_path) == {}
 
 
-def test_a_lock_that_somebody_left_is_broken(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+def test_a_lock_that_somebody_left_is_broken(tmp_path):
     (tmp_path / f".{COLOURS}.lock").touch()
     assert set(given_colours(tmp_path, ["Cu"])) == {"Cu"}
     assert set(json.loads((tmp_path / COLOURS).read_text())) == {"Cu"}

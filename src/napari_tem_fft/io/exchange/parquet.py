@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.pipeline import Analysis
+from ..plain import whole_file
 from ..results.grain_tables import (
     GRAIN_COLUMNS,
     MISORIENTATION_COLUMNS,
@@ -98,12 +98,10 @@ def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], columns: Mappin
     from pyarrow import parquet
 
     schema = pa.schema([_field(name, kind) for name, kind in columns.items()])
-    temporary = path.with_name(f".{path.name}.new")
-    with parquet.ParquetWriter(temporary, schema) as writer:
+    with whole_file(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for group in _groups(rows):
             arrays = {name: [_cell(row.get(name), kind) for row in group] for name, kind in columns.items()}
             writer.write_table(pa.table(arrays, schema=schema))
-    os.replace(temporary, path)
 
 
 def _field(name: str, kind: type) -> pa.Field:

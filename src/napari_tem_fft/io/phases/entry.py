@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import gemmi
 
 from ...core.crystal.phase import Phase
 from ...core.crystal.structure import LatticePlanes, Structure
+from ..plain import whole_file
 from .cif_symmetry import with_hidden_symmetry
 from .crystal import Atom, Symmetry, build_structure, symmetry_of
 
@@ -196,11 +196,9 @@ def export_entries(entries: Sequence[PhaseEntry], target: str | Path) -> None:
         for name, text in files.items():
             (target / name).write_text(text, encoding="utf-8")
         return
-    temporary = target.with_name(f".{target.name}.part")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole_file(target) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():
             archive.writestr(name, text)
-    os.replace(temporary, target)
 
 
 def file_name(text: str) -> str:

@@ -7,10 +7,7 @@ Transforms are not stored: they are computed again from the micrograph when the 
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +34,7 @@ from ...core.spots.spot import Spot
 from ...core.text import LengthUnit
 from ..figures.picture import PictureOptions
 from ..phases.table import load_table
-from ..plain import from_plain, json_text, read_json
+from ..plain import from_plain, json_text, read_json, whole_file
 from .description import (
     FORMAT,
     FORMAT_VERSION,
@@ -68,7 +65,7 @@ from .map_files import (
     write_network_picture,
 )
 from .tables import read_profiles, write_profiles, write_spots
-from .whole_folder import plain_name, read_description, replace_folder
+from .whole_folder import WAIT, locked, plain_name, read_description, replace_folder
 
 ANALYSIS, SPOTS, PROFILE, OVERVIEW = "analysis.json", "spots.csv", "profile.csv", "overview.png"
 SPECIMEN, GRAINS, HEATS = "specimen.tif", "grains.tif", "grain_heats.npz"
@@ -311,8 +308,6 @@ def _phases(
 
 
 COLOURS = "colours.json"
-#: Longest time, seconds, that another process may take to assign a colour before it is considered dead.
-PATIENCE = 5.0
 
 
 def kept_colours(output: Path) -> dict[str, str]:
@@ -338,29 +333,7 @@ def given_colours(output: Path, names: Iterable[str]) -> dict[str, str]:
     if set(names) <= set(known):
         return known
     output.mkdir(parents=True, exist_ok=True)
-    with _alone(output):
+    with locked(output / f".{COLOURS}.lock", WAIT), whole_file(output / COLOURS) as temporary:
         known = colours_of(names, kept_colours(output))
-        temporary = output / f".{COLOURS}.new"
         temporary.write_text(json_text(known) + "\n", encoding="utf-8")
-        os.replace(temporary, output / COLOURS)
     return known
-
-
-@contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """No two processes, on whatever machines, are within at the same time."""
-    lock, end = output / f".{COLOURS}.lock", time.monotonic() + PATIENCE
-    while True:
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-            break
-        except FileExistsError:
-            if time.monotonic() > end:  # whoever made it has died
-                with suppress(FileNotFoundError):
-                    lock.unlink()
-            time.sleep(0.01)
-    try:
-        yield
-    finally:
-        with suppress(FileNotFoundError):
-            lock.unlink()

@@ -1,4 +1,4 @@
-"""A measured diffraction pattern as a folder, and back: ``pattern.json``, tables and a picture."""
+"""A measured diffraction pattern as a folder: ``pattern.json``, tables and a picture."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ...core.image.micrograph import Micrograph
-from ...core.parameters import from_dict, to_dict
+from ...core.parameters import to_dict
 from ...core.profile.radial_profile import ProfilePeak
 from ...core.saed.beam_stop import BeamStop
-from ...core.saed.centre import PatternCentre
-from ...core.saed.ellipse import RingEllipse
-from ...core.saed.measure import PatternMeasurement, PatternParams
+from ...core.saed.measure import PatternMeasurement
 from ...core.saed.peaks import PatternSpot
 from ...core.text import LengthUnit
-from ..plain import from_plain, json_line, to_plain
+from ..plain import json_line, to_plain
 from .description import describe_micrograph, written
-from .tables import read_profiles, write_profiles, write_rows
-from .whole_folder import read_description, replace_folder
+from .tables import write_profiles, write_rows
+from .whole_folder import replace_folder
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft pattern", 1
 PATTERN, SPOTS, RINGS, PROFILE, PICTURE = (
@@ -73,42 +70,6 @@ def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthU
         text = json_line(_describe(measured), indent=1, allow_nan=False)
         (fresh / PATTERN).write_text(text, encoding="utf-8")
     return folder
-
-
-def load_pattern(folder: str | Path, pattern: Micrograph) -> PatternMeasurement:
-    """What `save_pattern` wrote.
-
-    Parameters
-    ----------
-    folder : path
-    pattern : Micrograph
-        The same file, read again and calibrated as it was.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds no measured pattern that can be read, or one of another file.
-    """
-    folder = Path(folder)
-    stored = read_description(folder / PATTERN, FORMAT, FORMAT_VERSION)
-    try:
-        known = stored["micrograph"]
-        if len({known["sha256"], pattern.file_hash} - {""}) > 1 or tuple(known["shape"]) != pattern.shape:
-            raise ValueError(f"{folder}: these are the results of another file ({known['file']})")
-        (profile,) = read_profiles(folder / PROFILE, from_plain(tuple[ProfilePeak, ...], stored["rings"]))
-        return PatternMeasurement(
-            pattern,
-            from_dict(PatternParams, stored["parameters"]),
-            from_plain(PatternCentre, stored["centre"]),
-            bool(stored["mirrored"]),
-            from_plain(tuple[PatternSpot, ...], stored["spots"]),
-            profile,
-            tuple(stored["warnings"]),
-            _stored_stop(stored.get("beam_stop"), pattern.shape),
-            None if stored.get("ellipse") is None else from_plain(RingEllipse, stored["ellipse"]),
-        )
-    except (KeyError, TypeError, OSError) as error:
-        raise ValueError(f"{folder}: the results are incomplete or damaged ({error})") from error
 
 
 def spot_rows(measured: PatternMeasurement) -> Iterator[dict[str, Any]]:
@@ -183,15 +144,6 @@ def _stop_runs(stop: BeamStop) -> dict[str, Any]:
     edges = np.diff(np.pad(stop.mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     (rows, first), (_, behind) = np.nonzero(edges == 1), np.nonzero(edges == -1)
     return {"share": stop.share, "rows": np.stack([rows, first, behind], axis=1).tolist()}
-
-
-def _stored_stop(stored: Any, shape: tuple[int, int]) -> BeamStop | None:
-    if stored is None:
-        return None
-    mask = np.zeros(shape, bool)
-    for row, first, behind in stored["rows"]:
-        mask[row, first:behind] = True
-    return BeamStop(mask)
 
 
 def _with_d(found: PatternSpot | ProfilePeak) -> dict[str, Any]:
