@@ -135,7 +135,7 @@ def _by_operators(
         return [listed]
     if not listed.number and count == len(named[0].operations()):
         return [replace(listed, name=named[0].xhm(), number=named[0].number)]  # a setting without a symbol
-    whole = [one for one in map(_by_name, named) if _is_part(listed.symmetry, one.symmetry)]
+    whole = [one for one in map(_by_name, named) if set(listed.operators) <= set(one.operators)]
     if whole:
         notes.append(
             f"lists {count} of the {len(whole[0].symmetry.rotations)} operators of the space group"
@@ -162,7 +162,7 @@ def _listed_setting(operators: tuple[str, ...]) -> tuple[Setting, bool]:
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"a symmetry operator cannot be read: {error}") from error
     symmetry, triplets = symmetry_of(ops), tuple(op.triplet() for op in ops)
-    if not _is_group(symmetry):
+    if not _is_group(ops):
         return Setting("no group", 0, symmetry, triplets), False
     known = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
     name = known.xhm() if known else f"{len(operators)} operators"
@@ -178,28 +178,10 @@ def _cell_misfit(cell: Sequence[float], symmetry: Symmetry) -> float:
     return float((np.abs(turned - metric) / np.outer(edges, edges)).max())
 
 
-def _codes(symmetry: Symmetry) -> NDArray[np.int64]:
-    """An integer for each operation, with translations in units of 1/24 of the cell."""
-    shifts = np.rint(symmetry.translations * 24).astype(np.int64) % 24
-    numbers = np.concatenate([symmetry.rotations.reshape(-1, 9) + 1, shifts], axis=1)
-    weights = 24 ** np.arange(12, dtype=np.int64)[::-1]
-    return np.asarray(numbers @ weights, np.int64)
-
-
-def _is_group(symmetry: Symmetry) -> bool:
-    """Whether each operation occurs once, and the product of any two is also one of the operations."""
-    known = np.unique(_codes(symmetry))
-    if len(known) != len(symmetry.rotations):
-        return False
-    rotations = np.einsum("aij,bjk->abik", symmetry.rotations, symmetry.rotations)
-    shifts = np.einsum("aij,bj->abi", symmetry.rotations, symmetry.translations)
-    shifts = shifts + symmetry.translations[:, None]
-    products = Symmetry(rotations.reshape(-1, 3, 3), shifts.reshape(-1, 3))
-    return bool(np.isin(_codes(products), known).all())
-
-
-def _is_part(symmetry: Symmetry, whole: Symmetry) -> bool:
-    return bool(np.isin(_codes(symmetry), _codes(whole)).all())
+def _is_group(operations: Sequence[gemmi.Op]) -> bool:
+    """Whether each operation occurs once, and the product of any two is an operation too."""
+    known = set(operations)
+    return len(known) == len(operations) and all((a * b).wrap() in known for a in known for b in known)
 
 
 def best_setting(
