@@ -22,7 +22,7 @@ from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.docks.results import ComponentsDock
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 from napari_tem_fft.widgets.docks.train import time_words
-from napari_tem_fft.widgets.session.layer_group import update
+from napari_tem_fft.widgets.session.image_state import update
 from small_analysis import small_analysis
 
 needs_canvas = pytest.mark.skipif(

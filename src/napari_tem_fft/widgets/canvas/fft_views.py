@@ -18,8 +18,7 @@ from ...core.progress import Step
 from ...layers.presenter import Shown
 from ...layers.reciprocal_plane import Plane
 from ...layers.results import LayerData, fft_layer, grain_fft_layer, part_layer
-from ..session.image_state import ImageState
-from ..session.layer_group import LayerGroup
+from ..session.image_state import ImageState, LayerGroup
 from ..session.runner import Runner, tell
 from ..session.session import Session
 from ..session.source import bring_back, hide, micrograph_from, set_visible

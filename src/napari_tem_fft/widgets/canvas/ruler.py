@@ -17,7 +17,7 @@ from ...core.spots.spot import Spot
 from ...core.text import LengthUnit, frequency, spacing
 from ...layers.reciprocal_plane import Plane, Point
 from ...layers.results import KEY, line_layer, plane_of
-from ..session.layer_group import LayerGroup
+from ..session.image_state import LayerGroup
 from ..session.settings import length_unit
 from ..session.source import micrograph_from
 from .cursor import inside, spot_at

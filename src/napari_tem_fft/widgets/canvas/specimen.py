@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from ...core.maps.specimen import specimen_on_grid
 from ...core.reanalysis import reanalyse_after_specimen_edit
-from ..session.image_state import MaskWatcher
+from ..session.mask_edits import MaskWatcher
 from ..session.session import Session
 
 #: Width of the brush, as a share of the map's.

@@ -223,7 +223,7 @@ MOST = 16
 SOON = 40
 
 
-class Reduction(QObject):
+class AveragedPixels(QObject):
     """Lets napari average the image pixels that fall on one pixel of the screen, at every zoom.
 
     With nearest or linear interpolation, fringes of a few pixels cause moire patterns on the screen. An

@@ -26,7 +26,7 @@ from ...io.exchange.calibration_profile import CalibrationProfile, fitting_profi
 from ...io.figures.picture import DPI, FORMATS, LEAST_DPI, MOST_DPI, PANELS, Panel, PictureOptions
 from ...layers.results import KEY
 from ...nn.inference.model import ModelError, known_models, load_config, model_folder, resolve_name
-from ..session.layer_group import widen_grey_range
+from ..session.image_state import widen_grey_range
 from ..session.runner import tell
 from ..session.settings import Network, remember_network, remembered_network
 from ..session.source import calibration_from, is_source

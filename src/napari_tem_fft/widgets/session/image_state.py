@@ -1,19 +1,17 @@
-"""State of an image layer: its results so far, its mask while it is painted, and edits with undo.
-
-A brush stroke, a fill and a polygon each emit napari's ``paint`` event once, when they are finished. Undo and
-redo only emit ``set_data``, as many other actions do; the mask is then compared with its last known state.
-"""
+"""What is known of an image in the viewer: its results so far, and the layers that show them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Collection, Generator, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from itertools import takewhile
+from typing import Any
+from weakref import ref
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
-from numpy.typing import NDArray
-from qtpy.QtCore import QObject, QTimer, Signal
+from napari.components import LayerList, ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from ...core.crystal.phase import Phase
 from ...core.grains.grain import Grain
@@ -36,16 +34,21 @@ from ...core.pipeline import (
 )
 from ...core.profile.radial_profile import RadialProfile
 from ...core.progress import Step
-from ...core.reanalysis import EditCache, moved_steps, painted_steps, pointed_steps, recalled_steps
+from ...core.reanalysis import EditCache
 from ...core.spots.spot import Spot
+from ...core.text import LengthUnit
 from ...io.phases.index_cache import prepare_index
 from ...io.phases.library import unasked_library
-from .layer_group import LayerGroup
-from .shortcuts import KEYS
-from .source import notes_of, write_notes
+from ...layers.image import belongs_to, stamped
+from ...layers.reciprocal_plane import NAMED_BY_D, Plane, d_labels, in_unit
+from ...layers.results import KEY, ORDER, LayerData, plane_of, role_of
+from .responsiveness import removals_of
+from .settings import length_unit
+from .source import BEFORE, bring_back, hide, is_source, notes_of, write_notes
 
 #: Key in the metadata of an image for the request of its candidates.
 REQUEST = "candidates"
+
 #: Number of complete analyses kept for undo.
 MOST_KEPT = 6
 
@@ -188,229 +191,317 @@ def _same_choice(one: Analysis, other: Analysis) -> bool:
     return one.phases == other.phases and said[0] == said[1]
 
 
-Steps = Generator[Step, None, Analysis]
-History = list[tuple[Spot, ...]]
+#: Roles of layers in reciprocal space.
+RECIPROCAL = (
+    *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
+    *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle", "bars"),
+)
+
+#: Width and height of a colour bar, pixels, and size of its numbers: there is little room beside the images.
+COLOUR_BAR = (14, 90), 8
 
 
-class Follow(Protocol):
-    """Updates everything that depends on the spots."""
-
-    def __call__(self, image_state: ImageState, steps: Steps, keep_mask: bool = False) -> None:
-        """Run the steps and show their results; `keep_mask` leaves the painted mask unchanged."""
-
-
-class Edits:
-    """Edits of the spots of the current image.
+class LayerGroup:
+    """The layers of one micrograph, each with a role ("fft", "mask", "heat LiF").
 
     Parameters
     ----------
-    current : callable
-        Returns the state of the image that is shown.
-    follow : Follow
+    viewer : ViewerModel
+        The viewer of the layers.
+    content : str
+        Hash of the pixels of the micrograph, from `content_id`.
+    panel : ViewerModel, optional
+        A separate viewer for the layers of reciprocal space.
+    image : Layer, optional
+        Layer of the micrograph, above which the group is placed; napari has no groups of layers.
 
     Attributes
     ----------
-    friedel : bool
-        Whether painting (or erasing) at +g is repeated at -g. Otherwise a pair of spots is enabled as long as
-        one of its discs exists.
+    offset : tuple of float, (y, x), nm
+        Position of the micrograph in the viewer, if it is a part of a larger one.
     """
 
-    def __init__(self, current: Callable[[], ImageState | None], follow: Follow) -> None:
-        self._current = current
-        self._follow = follow
-        self.friedel = True
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        content: str,
+        panel: ViewerModel | None = None,
+        image: Layer | None = None,
+    ) -> None:
+        self._image = ref(image) if image is not None else None
+        self.offset = (0.0, 0.0)
+        self.content = content
+        self._viewer = ref(viewer)
+        self._panel = ref(panel) if panel is not None else None
+        self._layers: dict[str, Layer] = {}
+        self._hidden = False
+        for each in filter(None, (viewer, panel)):
+            removals_of(each)  # listens to removals from now on
 
-    def paint(self, mask: NDArray[np.uint8], before: NDArray[np.uint8]) -> None:
-        """Apply a painted mask, given the mask before."""
-        image_state, after = self._current(), np.array(mask)
-        if image_state is None or image_state.analysis is None:
-            return
-        if self.friedel:
-            _mirror_stroke(image_state, before, after)
+    def move(self, panel: ViewerModel | None) -> None:
+        """Show reciprocal space in another viewer; its layers are removed from the old one."""
+        for role in [role for role in self._layers if role in RECIPROCAL]:
+            self.remove(role)
+        self._panel = ref(panel) if panel is not None else None
+        if panel is not None:
+            removals_of(panel)
+
+    def home(self, role: str) -> ViewerModel:
+        """Return the viewer in which layers of a role are shown."""
+        panel = self._panel() if self._panel is not None and role in RECIPROCAL else None
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("the viewer was closed")
+        return panel if panel is not None else viewer
+
+    def __getitem__(self, role: str) -> Layer:
+        return self._layers[role]
+
+    def get(self, role: str) -> Layer | None:
+        """Return the layer of a role, if it exists and the user has not removed it."""
+        layer = self._layers.get(role)
+        return layer if layer is not None and layer in self.home(role).layers else None
+
+    def plane(self, role: str = "fft") -> Plane | None:
+        """Return the plane of a diffractogram, without the offset of the group; None if there is none."""
+        layer = self.get(role)
+        if layer is None:
+            return None
+        plane = plane_of(layer.metadata)
+        if plane.unit == "1/nm":
+            return plane
+        return replace(plane, centre=_moved(plane.centre, (-self.offset[0], -self.offset[1])))
+
+    @property
+    def roles(self) -> list[str]:
+        """Roles of the existing layers."""
+        return [role for role in self._layers if self.get(role) is not None]
+
+    def adopt(self, of: str, owned: Collection[Layer] = ()) -> None:
+        """Take over layers of the micrograph that exist in the viewer, as from a file.
+
+        Layers of reciprocal space are removed if it is shown in a panel.
+
+        Parameters
+        ----------
+        of : str
+            Name of the micrograph, by which documents of version 0.1 identify it.
+        owned : collection of Layer
+            Layers of other groups, which can belong to an image with the same pixels.
+        """
+        for layer in list(self.home("").layers):
+            if layer in owned or not belongs_to(layer.metadata, self.content, of):
+                continue
+            role = layer.metadata[KEY]["role"]
+            if self.get(role) is not None:
+                continue
+            if self.home(role) is self.home(""):
+                self._layers[role] = layer
+                finish(layer)
+            else:
+                removals_of(self.home("")).remove(layer)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The existing layers."""
+        return [self._layers[role] for role in self.roles]
+
+    def show(self, layers: Iterable[LayerData], revive: bool = True) -> list[str]:
+        """Add layers, or update those of the same role; returns the roles shown.
+
+        Changes by the user (visibility, opacity, colours, order) are kept.
+
+        Parameters
+        ----------
+        layers : iterable of LayerData
+        revive : bool
+            Whether layers that the user has removed are added again.
+        """
+        unit = length_unit()
+        placed = [stamped(in_unit(shifted(each, self.offset), unit), self.content) for each in layers]
+        return [self._show(layer) for layer in placed if revive or not self._was_removed(layer)]
+
+    def relabel(self, unit: LengthUnit) -> None:
+        """Label the rings by their d in another unit."""
+        for role in NAMED_BY_D:
+            layer = self.get(role)
+            if isinstance(layer, Shapes):
+                features = layer.features.to_dict("list")
+                layer.features = {**features, "label": d_labels(features, unit)}
+
+    def keep_only(self, roles: Iterable[str]) -> None:
+        """Remove the layers of all other roles."""
+        for role in set(self._layers) - set(roles):
+            self.remove(role)
+
+    def remove(self, role: str) -> None:
+        """Remove the layer of a role, if it exists."""
+        layer = self.get(role)
+        self._layers.pop(role, None)
+        if layer is not None:
+            removals_of(self.home(role)).remove(layer)
+
+    def set_visible(self, visible: bool) -> None:
+        """Hide the whole group, including future layers, or show it again as it was."""
+        self._hidden = not visible
+        for role in self.roles:
+            (bring_back if visible else hide)(self._layers[role])
+
+    def _show(self, layer_data: LayerData) -> str:
+        role = role_of(layer_data)
+        layer = self.get(role)
+        if layer is None:
+            layer, home = create(layer_data), self.home(role)
+            if self._hidden:
+                hide(layer)
+            with _selection_kept(home):
+                home.layers.insert(self._index(role), layer)
+            self._layers[role] = layer
         else:
-            after |= after[::-1, ::-1]
-        steps = painted_steps(image_state.analysis, image_state.spots, after, image_state.edit_cache)
-        self._follow(image_state, steps, keep_mask=not self.friedel)
+            update(layer, layer_data)
+        return role
 
-    def point(self, g: tuple[float, float]) -> None:
-        """Add a refined spot at a frequency (y, x) in 1/nm, or enable the existing one."""
-        image_state = self._current()
-        if image_state is not None and image_state.analysis is not None:
-            known = image_state.analysis, image_state.spots
-            self._follow(image_state, pointed_steps(*known, g, image_state.edit_cache))
+    def _was_removed(self, layer_data: LayerData) -> bool:
+        role = role_of(layer_data)
+        return role in self._layers and self.get(role) is None
 
-    def enable(self, spots: Collection[int], enabled: bool) -> None:
-        """Enable or disable spots by their ids."""
-        self._set(lambda spot: enabled if spot.id in spots else spot.enabled)
+    def _index(self, role: str) -> int:
+        """Index in the layer list, above all layers of the image that belong below the role."""
+        layers = self.home(role).layers
+        image = self._image() if self._image is not None else None
+        start = layers.index(image) + 1 if image is not None and image in layers else 0
+        here = self._of_image(layers, start)
+        places: dict[int, str] = {layers.index(layer): layer.metadata[KEY]["role"] for layer in here}
+        below = [place for place, other in places.items() if _rank(other) <= _rank(role)]
+        return max(below) + 1 if below else min(places, default=start or len(layers))
 
-    def keep_only(self, spots: Collection[int]) -> None:
-        """Enable only these spots."""
-        self._set(lambda spot: spot.id in spots)
+    def _of_image(self, layers: LayerList, start: int) -> list[Layer]:
+        """The layers of the group in a list, and those of other groups of its image, such as the ruler's.
 
-    def _set(self, enabled: Callable[[Spot], bool]) -> None:
-        image_state = self._current()
-        if image_state is None or image_state.analysis is None:
-            return
-        spots = tuple(replace(spot, enabled=enabled(spot)) for spot in image_state.spots)
-        if spots != image_state.spots:
-            self._follow(image_state, moved_steps(image_state.analysis, spots, image_state.edit_cache))
-
-    def undo(self) -> None:
-        """Restore the spots before the last edit."""
-        image_state = self._current()
-        if image_state is not None:
-            self._step_back(image_state, image_state.past, image_state.future)
-
-    def redo(self) -> None:
-        """Revert an undo."""
-        image_state = self._current()
-        if image_state is not None:
-            self._step_back(image_state, image_state.future, image_state.past)
-
-    def _step_back(self, image_state: ImageState, source: History, target: History) -> None:
-        if image_state.analysis is None or not source:
-            return
-        spots = source.pop()
-        target.append(image_state.spots)
-        image_state.spots = spots
-        known = image_state.with_spots(spots)
-        cache = image_state.edit_cache
-        steps = moved_steps(image_state.analysis, spots, cache) if known is None else recalled_steps(known)
-        self._follow(image_state, steps)
+        The latter are searched up to the next image, which can have the same pixels.
+        """
+        others = [
+            layer
+            for layer in takewhile(lambda each: not is_source(each), layers[start:])
+            if belongs_to(layer.metadata, self.content, "")
+        ]
+        return [layer for layer in layers if layer in self.layers or layer in others]
 
 
-def keep_for_undo(image_state: ImageState, product: Any) -> None:
-    """Store the spots before an edit; an undo stores them itself."""
-    if isinstance(product, SpotsFound) and product.spots != image_state.spots:
-        image_state.past.append(image_state.spots)
-        image_state.future.clear()
+def shifted(layer_data: LayerData, offset: tuple[float, float]) -> LayerData:
+    """Return a layer tuple shifted in world coordinates (nm); those of a panel (1/nm) are not shifted."""
+    data, kwargs, kind = layer_data
+    notes = kwargs["metadata"][KEY]
+    if offset == (0.0, 0.0) or notes.get("world_unit") == "1/nm":
+        return layer_data
+    notes = {**notes, **({"centre": _moved(notes["centre"], offset)} if "centre" in notes else {})}
+    moved = {"translate": _moved(kwargs["translate"], offset), "metadata": {**kwargs["metadata"], KEY: notes}}
+    return data, {**kwargs, **moved}, kind
 
 
-def _mirror_stroke(image_state: ImageState, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
-    """Repeat a change at the opposite frequencies, in the array and on the shown layer."""
-    layer = image_state.group.get("mask")
-    if not isinstance(layer, Labels):
-        return
-    changed = np.flatnonzero(before != after)
-    mirrored = np.setdiff1d(after.size - 1 - changed, changed, assume_unique=True)
-    after.flat[mirrored] = after.flat[after.size - 1 - mirrored]
-    layer.data.flat[mirrored] = after.flat[mirrored]
-    layer.refresh(extent=False, thumbnail=False)
+def _moved(place: Any, offset: tuple[float, float]) -> tuple[float, float]:
+    return float(place[0] + offset[0]), float(place[1] + offset[1])
 
 
-class MaskWatcher(QObject):
-    """Watches a Labels layer.
-
-    Parameters
-    ----------
-    layer : Labels
-        The mask; its present data are the known state.
-
-    Signals
-    -------
-    stroke_began()
-        The mouse button was pressed on the layer in a drawing mode.
-    changed(ndarray, ndarray)
-        Data of the layer, and their previous known state; once per stroke.
-    """
-
-    stroke_began = Signal()
-    changed = Signal(object, object)
-
-    def __init__(self, layer: Labels) -> None:
-        super().__init__()
-        self.layer = layer
-        self.known: NDArray[np.uint8] = np.array(layer.data)
-        self._drawing = False
-        self._timer = QTimer(self, singleShot=True, interval=0)
-        self._timer.timeout.connect(self._compare)
-        layer.events.paint.connect(self._on_event)
-        layer.events.set_data.connect(self._on_event)
-        layer.mouse_drag_callbacks.append(self._on_drag)
-
-    def remember(self) -> None:
-        """Take the present data of the layer as the known state."""
-        self.known = np.array(self.layer.data)
-
-    def release(self) -> None:
-        """Stop watching."""
-        self._timer.stop()
-        self.layer.events.paint.disconnect(self._on_event)
-        self.layer.events.set_data.disconnect(self._on_event)
-        self.layer.mouse_drag_callbacks.remove(self._on_drag)
-
-    def _on_event(self, event: Any = None) -> None:
-        if not self._drawing:
-            self._timer.start()
-
-    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
-        if str(layer.mode) in ("pan_zoom", "transform", "pick"):
-            return
-        self._drawing = True
-        self.stroke_began.emit()
-        yield
-        while event.type == "mouse_move":
-            yield
-        self._drawing = False
-        self._timer.start()
-
-    def _compare(self) -> None:
-        if self._drawing or np.array_equal(self.known, self.layer.data):
-            return
-        self.changed.emit(self.layer.data, self.known)
-        self.remember()  # includes what was painted at -g meanwhile, so that a stroke is reported once
+def _rank(role: str) -> int:
+    kind: str = role.split()[0]
+    return ORDER.index(kind)
 
 
-class MaskWatchers(QObject):
-    """Watches the masks of all images of a viewer, and provides undo and redo for them.
-
-    Signals
-    -------
-    changed(ndarray, ndarray)
-        A mask differs from the previously shown one, which is the second argument.
-    stroke_began()
-        A stroke has begun on one of the masks.
-    undo_asked(), redo_asked()
-        Ctrl+Z or Ctrl+Shift+Z was pressed on one of the masks.
-    """
-
-    changed = Signal(object, object)
-    stroke_began = Signal()
-    undo_asked = Signal()
-    redo_asked = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._watchers: dict[Layer, MaskWatcher] = {}
-
-    def watch(self, image_state: ImageState) -> None:
-        """Watch the mask of an image; its present data are the known state."""
-        layer, watcher = image_state.group.get("mask"), self._watchers.get(image_state.layer)
-        if watcher is not None and watcher.layer is layer:
-            watcher.remember()
-        elif isinstance(layer, Labels):
-            self.release(image_state.layer)
-            self._watchers[image_state.layer] = watcher = MaskWatcher(layer)
-            watcher.changed.connect(self.changed)
-            watcher.stroke_began.connect(self.stroke_began)
-            layer.bind_key(KEYS["undo"][0], self._on_undo_key, overwrite=True)
-            layer.bind_key(KEYS["redo"][0], self._on_redo_key, overwrite=True)
-
-    def release(self, image: Layer) -> None:
-        """Stop watching the mask of an image."""
-        watcher = self._watchers.pop(image, None)
-        if watcher is not None:
-            watcher.release()
-
-    def _on_undo_key(self, layer: Labels) -> None:
-        self.undo_asked.emit()
-
-    def _on_redo_key(self, layer: Labels) -> None:
-        self.redo_asked.emit()
+def create(layer_data: LayerData) -> Layer:
+    """Create a napari layer from a layer tuple."""
+    layer = Layer.create(*layer_data)
+    finish(layer)
+    return layer
 
 
-def set_editable(image_state: ImageState, editable: bool) -> None:
-    """Set whether a mask can be painted; it cannot during the search for spots."""
-    layer = image_state.group.get("mask")
+def finish(layer: Layer) -> None:
+    """Set properties that a layer tuple cannot contain: contrast range, outlines, a colour bar."""
+    widen_grey_range(layer)
     if isinstance(layer, Labels):
-        layer.editable = editable
+        layer.contour = int(layer.metadata.get(KEY, {}).get("outline", 0))
+    if isinstance(layer, Image) and layer.metadata.get(KEY, {}).get("colour_bar"):
+        layer.colorbar.size, layer.colorbar.font_size = COLOUR_BAR
+        layer.colorbar.position = "top_left"  # over the image, not over the FFT next to it
+        layer.colorbar.visible = True
+
+
+def widen_grey_range(layer: Layer) -> None:
+    """Extend the contrast slider to all grey levels, which a layer tuple cannot contain."""
+    ends = layer.metadata.get(KEY, {}).get("grey_range")
+    if isinstance(layer, Image) and ends and ends[0] < ends[1]:
+        low, high = layer.contrast_limits
+        layer.contrast_limits_range = (min(ends[0], low), max(ends[1], high))
+
+
+def update(layer: Layer, layer_data: LayerData) -> None:
+    """Update the data and position of a layer from a layer tuple, but not its appearance."""
+    data, kwargs, _ = layer_data
+    match layer:
+        case Points():
+            _update_points(layer, data, kwargs)
+        case Shapes():
+            _update_shapes(layer, data, kwargs)
+        case Labels() if layer.data.shape == data.shape:
+            layer.data[...] = data
+            if isinstance(kwargs.get("colormap"), dict):
+                layer.colormap = kwargs["colormap"]  # colours of labels, which may have changed
+            layer.refresh()
+        case _:
+            layer.data = data
+    kept = {name: value for name, value in layer.metadata.get(KEY, {}).items() if name == BEFORE}
+    layer.metadata = {**kwargs["metadata"], KEY: {**kwargs["metadata"][KEY], **kept}}
+    _move(layer, kwargs)
+
+
+@contextmanager
+def _selection_kept(viewer: ViewerModel) -> Iterator[None]:
+    """Keep the selection in the layer list, although napari selects each new layer.
+
+    Listeners are not notified of the intermediate selection, because that takes as long as adding a layer.
+    """
+    selection = viewer.layers.selection
+    chosen = set(selection)
+    with selection.events.blocker_all():
+        yield
+        viewer.layers.selection = chosen
+
+
+def _move(layer: Layer, kwargs: dict[str, Any]) -> None:
+    """Move a layer to its position if needed, because each change makes napari redo its layout."""
+    if not np.allclose(layer.scale, kwargs["scale"]):
+        layer.scale = kwargs["scale"]
+    if not np.allclose(layer.translate, kwargs["translate"]):
+        layer.translate = kwargs["translate"]
+
+
+@contextmanager
+def _at_once(layer: Points | Shapes) -> Iterator[None]:
+    """Combine several changes of a layer, because napari would redraw everything after each."""
+    layer.selected_data = set()
+    picture = layer.block_thumbnail_update() if isinstance(layer, Shapes) else nullcontext()
+    with picture, layer.events.blocker_all():
+        yield
+        if not layer.visible:  # for a hidden layer napari would otherwise keep a view of removed data
+            layer.visible = True
+            layer.visible = False
+    layer.events.features()
+    layer.refresh()
+
+
+def _update_points(layer: Points, data: Any, kwargs: dict[str, Any]) -> None:
+    with _at_once(layer):
+        layer.data = data
+        layer.features = kwargs["features"]
+        if len(data):
+            layer.size = kwargs["size"]
+            layer.border_color = kwargs["border_color"]
+            layer.face_color = kwargs["face_color"]
+
+
+def _update_shapes(layer: Shapes, data: Any, kwargs: dict[str, Any]) -> None:
+    names = ("shape_type", "edge_width", "edge_color")
+    with _at_once(layer):
+        layer.data = []
+        layer.add(data, **{n: kwargs[n] for n in names}, face_color=kwargs.get("face_color", "transparent"))
+        layer.features = kwargs["features"]

@@ -1,4 +1,4 @@
-"""Keep the window responsive and its memory small: preload modules, split work, return freed memory.
+"""Keep the window responsive and its memory small: preload, split work, return memory, remove layers.
 
 Modules that napari loads with the first layer of each kind are loaded in a thread before a run needs them.
 """
@@ -10,21 +10,26 @@ import gc
 import platform
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import _lru_cache_wrapper, cache
 from threading import Thread
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import pint
-from napari.layers import Image, Labels, Points, Shapes
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.qt import QtViewer
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtGui import QPixmapCache
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 #: Size in bytes from which an array is allocated separately, so that its memory is returned with it, and
 #: largest free memory at the end of a heap. By default, glibc raises these to 32 and 64 MB with the largest
 #: freed array; 60 images in turn then kept 60 MB in the heaps of threads, and another hour of use 330 MB.
 WHOLE = 2**20
+
 #: Numbers of glibc's `mallopt`: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
@@ -117,3 +122,94 @@ def _make_layers() -> None:
     Labels(cells)
     Points(square, features={"text": ["a", "b", "c", "d"], "number": [1.0, 2.0, 3.0, 4.0]})
     Shapes([square], shape_type="ellipse", features={"text": ["a"]}, text="{text}")
+
+
+class Removals(QObject):
+    """Removes layers immediately, or, while others are being removed, afterwards.
+
+    When the whole layer list is deleted (Ctrl+A, Delete), napari removes layers one by one, and would fail
+    for those that were removed together with their micrograph.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = ref(viewer)
+        self._waiting: list[Layer] = []
+        self._own = self._busy = False
+        self._shown_in: ref[QtViewer] | None = None
+        self._over = QTimer(self, singleShot=True, interval=0)
+        self._over.timeout.connect(self._on_over)
+        viewer.layers.events.removing.connect(self._on_removing)
+
+    def remove(self, layer: Layer) -> None:
+        """Remove a layer, now or as soon as possible."""
+        if self._busy:
+            self._waiting.append(layer)
+            return
+        viewer = self._viewer()
+        if viewer is not None and layer in viewer.layers:
+            self._own = True
+            try:
+                with _nothing_to_collect():
+                    viewer.layers.remove(layer)
+            finally:
+                self._own = False
+
+    def _on_removing(self, event: Any = None) -> None:
+        self._make_canvas_current()
+        if not self._own:
+            self._busy = True
+            self._over.start()
+
+    def _on_over(self) -> None:
+        self._busy = False
+        waiting, self._waiting = self._waiting, []
+        for layer in waiting:
+            self.remove(layer)
+
+    def _make_canvas_current(self) -> None:
+        """Make the OpenGL context current in which the visual of the layer was created.
+
+        napari deletes the visual immediately, in whichever context is current. Between two drawings this is
+        the context in which Qt composes the window, and one of the next drawings would crash.
+        """
+        shown_in = self._shown_in() if self._shown_in is not None else None
+        if shown_in is None:
+            viewer = self._viewer()
+            found = [w for w in QApplication.allWidgets() if isinstance(w, QtViewer) and w.viewer is viewer]
+            if not found:  # a viewer without a window
+                return
+            shown_in = found[0]
+            self._shown_in = ref(shown_in)
+        shown_in.canvas.native.makeCurrent()
+
+
+def removals_of(viewer: ViewerModel) -> Removals:
+    """Return the object of a viewer, which exists as long as the viewer."""
+    if viewer not in _removals:
+        _removals[viewer] = Removals(viewer)
+    return _removals[viewer]
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Hide all objects from the garbage collection that napari triggers when a layer is removed.
+
+    It would block everything for a quarter of a second. napari needs it for drivers on Windows, where it is
+    not suppressed.
+    """
+    if sys.platform == "win32" or gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+_removals: WeakKeyDictionary[ViewerModel, Removals] = WeakKeyDictionary()

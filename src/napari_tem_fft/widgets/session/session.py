@@ -26,10 +26,10 @@ from ...layers.results import PASSING
 from ..canvas.cursor import Picker, Readout
 from ..canvas.ruler import Ruler
 from ..canvas.spotlight import Spotlight
-from ..canvas.stage import Reduction, Stage
+from ..canvas.stage import AveragedPixels, Stage
 from ..canvas.tools import Tools
-from .image_state import REQUEST, Edits, ImageState, MaskWatchers, Rescaled, keep_for_undo, set_editable
-from .layer_group import LayerGroup
+from .image_state import REQUEST, ImageState, LayerGroup, Rescaled
+from .mask_edits import Edits, MaskWatchers, keep_for_undo, set_editable
 from .responsiveness import give_back, give_back_early
 from .runner import Runner, tell
 from .selection import Selection, grain_chosen
@@ -97,7 +97,7 @@ class Session(QObject):
         self.offer = SharedSettings()
         self.spotlight = Spotlight()
         self.stage = Stage(viewer, self._image_states.values)
-        self._reduction = Reduction(viewer)
+        self._averaged = AveragedPixels(viewer)
         self.network = Network()
         self._readout = Readout(viewer, lambda: self.current)
         self.tools = Tools(self)
