@@ -9,6 +9,7 @@ from weakref import ref
 
 import numpy as np
 import pytest
+from app_model.expressions import get_context
 from napari.layers import Layer
 from OpenGL.GL import glIsTexture
 from vispy.gloo.glir import GlirTexture
@@ -115,6 +116,16 @@ def test_a_run_given_up_frees_what_it_made_though_its_worker_stays(qtbot):
     runner.cancel()
     qtbot.waitUntil(lambda: made[0]() is None)
     assert worker.abort_requested
+
+
+def test_placing_layers_leaves_no_slices_of_the_layer_list(viewer, dock, analysed, run):
+    """Napari informs the context of each slice of its layer list about changes for as long as it runs."""
+    informed = get_context(viewer.layers).changed
+    before = len(informed)
+    analysed.group.keep_only(())
+    run(dock.session, dock.run.click)
+    assert len(viewer.layers) > 3
+    assert len(informed) == before
 
 
 def test_the_live_fft_keeps_no_micrograph_of_an_image_that_was_closed(viewer, dock, grain_file, qtbot):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 from weakref import ref
 
@@ -382,7 +382,8 @@ class LayerGroup:
         """
         others = [
             layer
-            for layer in takewhile(lambda each: not is_source(each), layers[start:])
+            # not a slice, which would be a LayerList: napari keeps the context of each as long as it runs
+            for layer in takewhile(lambda each: not is_source(each), islice(layers, start, None))
             if belongs_to(layer.metadata, self.content, "")
         ]
         return [layer for layer in layers if layer in self.layers or layer in others]
