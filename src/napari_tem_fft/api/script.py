@@ -212,7 +212,7 @@ def as_python(recipe: Recipe) -> str:
         "uncertainty": recipe.uncertainty,
     }
     imports = ["from napari_tem_fft import api"]
-    lines = [f"micrograph = api.read({_arguments([recipe.source], given)})"]
+    lines = [f"micrograph = api.read({', '.join([repr(recipe.source), *_named(given)])})"]
     if recipe.roi:
         lines.append(f"micrograph = api.cut(micrograph, {list(recipe.roi)!r})")
     words, more = ["micrograph"], dict[str, str]()
@@ -352,7 +352,3 @@ def _numbers(values: Sequence[float]) -> str:
 
 def _named(values: Mapping[str, Any]) -> list[str]:
     return [f"{name}={value!r}" for name, value in values.items() if value is not None]
-
-
-def _arguments(places: Sequence[Any], named: Mapping[str, Any]) -> str:
-    return ", ".join([*map(repr, places), *_named(named)])

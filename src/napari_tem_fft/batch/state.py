@@ -181,7 +181,8 @@ def _adopt(folder: Path, record: Record, job: Job) -> None:
     neighbours = [folder.with_name(f"{name}{SUFFIX}") for name in (folder.name, folder.stem)]
     saved = [path for path in (*folder.glob(f"*{SUFFIX}"), *neighbours) if path.exists()]
     written = (folder / ANALYSIS).stat().st_mtime_ns
-    for path in sorted((path for path in saved if path.stat().st_mtime_ns > written), key=_age):
+    age = {path: written - path.stat().st_mtime_ns for path in saved}
+    for path in sorted((path for path in saved if age[path] < 0), key=age.__getitem__):  # the newest first
         with suppress(ValueError, OSError):
             analysis = load_temfft(path).analysis
             if analysis is None or analysis.micrograph.file_hash != record.sha256:
@@ -191,8 +192,3 @@ def _adopt(folder: Path, record: Record, job: Job) -> None:
             if (folder / THUMBNAIL).exists():
                 place_thumbnail(folder, analysis, known)
             return
-
-
-def _age(path: Path) -> int:
-    """Newest first."""
-    return -path.stat().st_mtime_ns

@@ -73,20 +73,18 @@ def _document_layers(path: Path) -> list[LayerData]:
         return [layer for image in document.images for layer in _image_layers(image)]
     analyses = {results_name(number): image.analysis for number, image in enumerate(document.images)}
     stored = [layer_from_plain(one.data, one.attributes, one.kind) for one in document.layers]
-    layers = [layer for layer in stored if not _follows_a_drag(layer)]
-    for _, kwargs, _ in layers:
-        notes = kwargs.get("metadata", {}).get(KEY, {})
+    layers = []
+    for layer in stored:
+        notes = layer[1].get("metadata", {}).get(KEY, {})
+        if notes.get("role") in ("part", "live", "grain_fft"):
+            continue  # what followed a drag is not wanted in a new session
+        layers.append(layer)
         analysis = analyses.get(str(notes.pop("analysis", None)))
         if analysis is not None:
             notes["analysis"] = analysis  # so that it can be edited and saved again
             known = analysis.micrograph.calibration.uncertainty
             notes["calibration"] = {**notes.get("calibration", {}), "uncertainty": known}
     return layers
-
-
-def _follows_a_drag(layer: LayerData) -> bool:
-    """Whether a layer shows the live FFT or a grain's FFT, which are not wanted in a new session."""
-    return layer[1].get("metadata", {}).get(KEY, {}).get("role") in ("part", "live", "grain_fft")
 
 
 def _image_layers(image: StoredImage) -> list[LayerData]:

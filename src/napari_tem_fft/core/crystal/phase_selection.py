@@ -141,7 +141,13 @@ def select_phases(
     rule = parse_elements(elements) if isinstance(elements, str) else elements
     named = rule.named if rule is not None else frozenset()
     pool = table if names or tags else _searched(table, named)
-    chosen = _by_names(pool, names) if names else _by_tags(pool, tags) if tags else _usual_first(pool)
+    if names:
+        chosen = tuple({phase.id: phase for phase in (find_phase(pool, name) for name in names)}.values())
+    elif tags:
+        chosen = _by_tags(pool, tags)
+    else:  # those of the usual sets and the user's own first
+        first = {"user", *DEFAULT_TAGS}
+        chosen = tuple(sorted(pool, key=lambda phase: not first & set(phase.tags)))
     return tuple(phase for phase in chosen if rule is None or rule.allows(phase.elements))
 
 
@@ -225,11 +231,6 @@ _LEVELS: tuple[Callable[[Phase], tuple[str, ...]], ...] = (
 )
 
 
-def _by_names(table: Sequence[Phase], names: Sequence[str]) -> tuple[Phase, ...]:
-    found = {phase.id: phase for phase in (find_phase(table, name) for name in names)}
-    return tuple(found.values())
-
-
 def _by_tags(table: Sequence[Phase], tags: Sequence[str]) -> tuple[Phase, ...]:
     wanted = set(tags)
     known = {tag for phase in table for tag in phase.tags} | {ALL_TAGS, *DEFAULT_TAGS}
@@ -240,12 +241,6 @@ def _by_tags(table: Sequence[Phase], tags: Sequence[str]) -> tuple[Phase, ...]:
     if ALL_TAGS in wanted:
         return tuple(table)
     return tuple(phase for phase in table if (wanted | {"user"}) & set(phase.tags))
-
-
-def _usual_first(table: Sequence[Phase]) -> tuple[Phase, ...]:
-    """All phases, those of the usual sets and the user's own first."""
-    first = {"user", *DEFAULT_TAGS}
-    return tuple(sorted(table, key=lambda phase: not first & set(phase.tags)))
 
 
 def _suggestion(table: Sequence[Phase], wanted: str) -> str:

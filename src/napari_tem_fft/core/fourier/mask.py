@@ -204,7 +204,8 @@ class SpectrumRegion:
         if self.kind == "ring":
             return np.asarray(ring)
         middle, half = self._sector()
-        return np.asarray(ring & (np.abs(_turn(np.arctan2(-y, x) - middle)) <= half))
+        off = (np.arctan2(-y, x) - middle + np.pi / 2) % np.pi - np.pi / 2  # +g and -g are one
+        return np.asarray(ring & (np.abs(off) <= half))
 
     def render(self, grid: FrequencyGrid) -> NDArray[np.uint8]:
         """1 in the cells whose middles lie inside, shape ``grid.shape``."""
@@ -253,12 +254,6 @@ class SpectrumRegion:
 
 def _directions(azimuth: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([-np.sin(azimuth), np.cos(azimuth)], axis=1)
-
-
-def _turn(angle: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Angles modulo half a turn, from -90 to 90 degrees: +g and -g are one."""
-    turned: NDArray[np.float64] = (angle + np.pi / 2) % np.pi - np.pi / 2
-    return turned
 
 
 #: Standard deviation of the blur as a share of a region's largest inner distance, and at most this in 1/nm.

@@ -295,7 +295,7 @@ def _place(
 
 def _pair(places: dict[int, _Place], first: int, second: int, point: NDArray[np.float64] | None) -> _Pair:
     a, b = places[first], places[second]
-    turn = _smallest_turn(b.azimuth - a.azimuth)
+    turn = float((b.azimuth - a.azimuth + np.pi / 2) % np.pi - np.pi / 2)  # +g and -g are one
     if point is None:
         return _Pair(first, second, turn, 0.0, np.inf, True)
     to_a, to_b = point - a.middle, point - b.middle
@@ -304,11 +304,6 @@ def _pair(places: dict[int, _Place], first: int, second: int, point: NDArray[np.
     error = float(np.sqrt(error**2 + to_a @ a.covariance @ to_a + to_b @ b.covariance @ to_b))
     known = max(abs(turn), 1e-6)
     return _Pair(first, second, turn, float(1 - left / turn) if turn else 0.0, error / known, False)
-
-
-def _smallest_turn(angle: float) -> float:
-    """Reduce an angle between two g, where +g and -g are equivalent, to -90 to 90 degrees, in radians."""
-    return float((angle + np.pi / 2) % np.pi - np.pi / 2)
 
 
 def _joined(pairs: Sequence[_Pair]) -> list[list[int]]:

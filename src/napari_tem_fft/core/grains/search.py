@@ -340,7 +340,8 @@ def _find_candidate(
         outline = outline_grain(context, own, candidate.region.mask_on(context.grid.box))
         if not outline.region.area:
             return candidate
-        overlap = _overlap(outline.region, candidate.region)
+        common = candidate.region.overlap(outline.region)
+        overlap = common / max(1, outline.region.area + candidate.region.area - common)
         if overlap > UNCHANGED:
             return replace(
                 candidate,
@@ -374,12 +375,6 @@ def _own_spots(candidate: GrainCandidate, known: Sequence[GrainCandidate]) -> li
     theirs = [peak for other in under for peak in other.peaks]
     reach = candidate.resolution
     return [p.g for p, d in zip(candidate.peaks, _nearest(candidate.peaks, theirs), strict=True) if d > reach]
-
-
-def _overlap(a: GrainRegion, b: GrainRegion) -> float:
-    """Intersection over union."""
-    common = a.overlap(b)
-    return common / max(1, a.area + b.area - common)
 
 
 def _same(candidate: GrainCandidate, context: SearchContext) -> float:

@@ -195,7 +195,8 @@ def _by_lattice(
     grid: MapGrid,
 ) -> tuple[NDArray[np.bool_], ...]:
     """Split a region into two parts with different lattices, if there are any."""
-    if _coherence(diffractogram, spots[0], region, width, grid) > COHERENT:
+    field = bragg_field(diffractogram, spots[0], width, grid)[region]
+    if np.abs(field.sum()) > COHERENT * np.abs(field).sum():  # the fringes of the whole region are in step
         return ()
     filter_width = WIDER * width
     chosen = independent(spots, filter_width)[:SPOTS]
@@ -232,18 +233,6 @@ def _mean_deviation(
     return change / weights, turn / weights, np.asarray(1 / np.sqrt(weights), np.float32)
 
 
-def _coherence(
-    diffractogram: Diffractogram,
-    g: tuple[float, float],
-    region: NDArray[np.bool_],
-    width: float,
-    grid: MapGrid,
-) -> float:
-    """Share of the fringe amplitude that remains in the coherent sum over the region."""
-    field = bragg_field(diffractogram, g, width, grid)[region]
-    return float(np.abs(field.sum()) / np.abs(field).sum())
-
-
 def _two_classes(
     value: NDArray[np.float32],
     sigma: NDArray[np.float32],
@@ -271,7 +260,8 @@ def _two_classes(
     slope = ndimage.gaussian_gradient_magnitude(value, 1.0)
     markers = np.zeros(region.shape, np.int32)
     for number, piece in enumerate(pieces, 1):
-        markers[_core(piece)] = number
+        depth = ndimage.distance_transform_edt(piece)
+        markers[depth >= 0.5 * depth.max()] = number
     label = watershed(slope, markers, mask=region)  # type: ignore[no-untyped-call]
     return (label == 1, label == 2), float(apart / max(spread, noise))
 
@@ -305,13 +295,6 @@ def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return piece
 
 
-def _core(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The inner part of a piece: at least half of the largest distance from its edge."""
-    depth = ndimage.distance_transform_edt(piece)
-    core: NDArray[np.bool_] = depth >= 0.5 * depth.max()
-    return core
-
-
 def _by_waist(
     region: NDArray[np.bool_], width: float, grid: MapGrid, borders: Borders
 ) -> tuple[NDArray[np.bool_], ...]:
@@ -327,7 +310,8 @@ def _by_waist(
         one = label == number
         other = region & ~one
         share = _waist(depth, one, other)
-        if share < narrowest and _large_enough((one, other), width, grid):
+        smallest = min(np.count_nonzero(one), np.count_nonzero(other)) * grid.pixel_area
+        if share < narrowest and smallest > SMALLEST_PART * width**2:
             best, narrowest = (one, other), share
     return best
 
@@ -348,8 +332,3 @@ def _waist(depth: NDArray[np.float64], one: NDArray[np.bool_], other: NDArray[np
     border = one & ndimage.binary_dilation(other)
     neck = float(depth[border].max(initial=0.0))
     return neck / min(float(depth[one].max(initial=1e-9)), float(depth[other].max(initial=1e-9)))
-
-
-def _large_enough(parts: Sequence[NDArray[np.bool_]], width: float, grid: MapGrid) -> bool:
-    smallest = min(int(np.count_nonzero(part)) for part in parts)
-    return smallest * grid.pixel_area > SMALLEST_PART * width**2

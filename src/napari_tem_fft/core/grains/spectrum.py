@@ -152,7 +152,8 @@ def grain_spectrum(
     power = _cropped_power(image[rows, columns] * taper, shape, half)
     # the noise refers to the original pixels of the micrograph
     squares = float(np.vdot(taper, taper)) / band.pixels_each
-    lines = _line_sums(height, weights)
+    y, x = (weight.astype(np.float64) for weight in weights)
+    lines = y @ (height @ x.sum(axis=0)), (y.sum(axis=0) @ height) @ x.T  # sums over each row and column
     total = float(lines[0].sum())
     lobes, lobe_step = _lobes(height, grid)
     rings = _window_weights(region, grid, spectra) @ spectra.ring_density
@@ -311,14 +312,6 @@ def _nearest(middles: tuple[float, ...], grid: MapGrid, axis: int) -> NDArray[np
     borders = (np.array(middles)[1:] + np.array(middles)[:-1]) / 2
     window = np.searchsorted(borders, grid.positions()[axis].ravel())
     return np.asarray(np.arange(len(middles))[:, None] == window, np.float32)
-
-
-def _line_sums(
-    height: NDArray[np.float32], weights: list[NDArray[np.float32]]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums over each row and each column of the window on the pixels of the image."""
-    y, x = (weight.astype(np.float64) for weight in weights)
-    return y @ (height @ x.sum(axis=0)), (y.sum(axis=0) @ height) @ x.T
 
 
 def _extent(lines: tuple[NDArray[np.float64], ...], pixel_size: tuple[float, float]) -> float:

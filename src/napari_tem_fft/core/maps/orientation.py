@@ -118,7 +118,11 @@ def orientations(
             d, sigma = (np.array([getattr(spot, what) for spot in members]) for what in D)
             shown = [spot for spot, same in zip(members, _same(d, sigma, family), strict=True) if same]
             if shown:
-                found.append(_orientation(number, component.name, shown, match_of))
+                first = min(shown, key=lambda spot: spot.azimuth)
+                indexed = indexed_as(first.id, match_of[first.id])
+                hkl = indexed.hkl if indexed is not None else None
+                azimuth = first.azimuth, first.azimuth_sigma
+                found.append(Orientation(number, component.name, *azimuth, first.d, hkl))
     return tuple(found)
 
 
@@ -172,15 +176,6 @@ def _shared_d(own: Mapping[int, Sequence[Spot]], grains: Mapping[int, Grain]) ->
 def _same(d: NDArray[np.float64], sigma: NDArray[np.float64], other: Any) -> NDArray[np.bool_]:
     """Whether spots with these d, known to sigma (nm), are of the same planes as another d."""
     return np.asarray(np.abs(d - other) < np.maximum(SAME_D * other, 3 * sigma), bool)
-
-
-def _orientation(
-    number: int, component: str, shown: Sequence[Spot], match_of: Mapping[int, GrainMatch]
-) -> Orientation:
-    first = min(shown, key=lambda spot: spot.azimuth)
-    indexed = indexed_as(first.id, match_of[first.id])
-    hkl = indexed.hkl if indexed is not None else None
-    return Orientation(number, component, first.azimuth, first.azimuth_sigma, first.d, hkl)
 
 
 def orientation_map(
@@ -339,7 +334,10 @@ def grain_boundaries(
     found = []
     for a, b in sorted(meeting, key=lambda pair: (pair[0].grain, pair[1].grain)):
         if (common := _common_phase(a, b)) is not None and common[0] in known:
-            found.append(_boundary((a.grain, b.grain), known[common[0]], *common[1:]))
+            phase, (one, other) = known[common[0]], common[1:]
+            turned = misorientation(one.matrix(phase), other.matrix(phase), symmetry_rotations(phase))
+            sigma = float(np.hypot(one.sigma, other.sigma))
+            found.append(GrainBoundary((a.grain, b.grain), phase.id, turned, sigma))
     return tuple(found)
 
 
@@ -376,10 +374,3 @@ def _common_phase(a: GrainMatch, b: GrainMatch) -> tuple[str, CrystalOrientation
             if one is not None and other is not None:
                 return candidate.phase, one, other
     return None
-
-
-def _boundary(
-    grains: tuple[int, int], phase: Phase, a: CrystalOrientation, b: CrystalOrientation
-) -> GrainBoundary:
-    found = misorientation(a.matrix(phase), b.matrix(phase), symmetry_rotations(phase))
-    return GrainBoundary(grains, phase.id, found, float(np.hypot(a.sigma, b.sigma)))

@@ -146,7 +146,8 @@ def measure_speckle(diffractogram: Diffractogram, spectra: LocalSpectra, spots: 
     pooled = max(int(SMALLEST_SMOOTHING / (PIXELS_A_SMOOTHING * finest)), 1)
     grid = MapGrid.covering((extent[0], extent[1]), pooled * finest, most=4096)
     power, bins = band_power(diffractogram, (BAND[0] * high / BAND[1], high), grid, pooled, spots)
-    power = _without_bright_points(power)
+    # hot pixels that were resampled or filtered cannot be repaired, so bright points are cut down
+    power = np.minimum(power, BRIGHT_POINT * ndimage.median_filter(power, size=5, mode="nearest"))
     scale = bins / float(np.prod(diffractogram.image_shape))
     shot = (_noise_reference(spectra, grid, passed) * scale).astype(np.float32)
     return Speckle(power, shot, grid, passed, filtered)
@@ -283,12 +284,6 @@ def _noise_reference(spectra: LocalSpectra, grid: MapGrid, passed: float) -> NDA
     density = np.where(density > ODD_WINDOW * usual, usual, density)
     darkest = DARK * np.quantile(density, BRIGHT_WINDOW)
     return spectra.on_grid(np.maximum(density, darkest), grid)
-
-
-def _without_bright_points(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Power with bright points cut down: hot pixels that were resampled or filtered cannot be repaired."""
-    most = BRIGHT_POINT * ndimage.median_filter(power, size=5, mode="nearest")
-    return np.asarray(np.minimum(power, most), np.float32)
 
 
 #: Standard deviations of the Gaussians over which speckle is averaged, nm; the finest that suffices is taken.

@@ -46,16 +46,12 @@ def read_d_list(path: str | Path) -> tuple[Phase, ...]:
     lines = data.decode(encoding, errors="replace").splitlines()
     lines = [line for line in lines if line.strip() and not line.startswith("#")]
     try:
-        separator = _separator(lines[0] if lines else "")
+        header = lines[0] if lines else ""  # files of spreadsheets that write decimal commas have ; or a tab
+        separator = next((mark for mark in (";", "\t") if mark in header), ",")
         rows = list(csv.DictReader(lines, delimiter=separator))
         return _phases(rows, path.stem, "," if separator != "," else ".")
     except (ValueError, KeyError, csv.Error) as error:
         raise ValueError(f"{path.name}: {error}") from error
-
-
-def _separator(header: str) -> str:
-    """Column separator: a semicolon or tab in files of spreadsheets that write decimal commas."""
-    return next((mark for mark in (";", "\t") if mark in header), ",")
 
 
 def _phases(rows: list[dict[str, str]], stem: str, decimal: str) -> tuple[Phase, ...]:
@@ -280,7 +276,9 @@ def with_own_phases(
     for mine in own:
         bundled = _same_name(table, mine)
         if bundled is None or phases.get(bundled.id) is not bundled:
-            notes += [_took_the_id(mine)] if phases.get(mine.id) in table else []
+            if phases.get(mine.id) in table:
+                same = f"your {mine.id} replaces the bundled {mine.id}"
+                notes.append(f"{same}, but its elements are different")
             phases[mine.id] = mine
             continue
         notes.append(_replace(mine, bundled))
@@ -310,10 +308,6 @@ def _replace(mine: Phase, bundled: Phase) -> str:
     if abs(own / theirs - 1) > SAME_LATTICE:
         text += f", but its largest d is {own:.4f} nm, not {theirs:.4f} nm: it may be another polymorph"
     return text
-
-
-def _took_the_id(mine: Phase) -> str:
-    return f"your {mine.id} replaces the bundled {mine.id}, but its elements are different"
 
 
 def _atom(line: str) -> Atom:

@@ -392,14 +392,9 @@ def title_of(signal: Signal) -> str:
 def _spectral(signal: Signal, axes: list[Axis]) -> bool:
     if any(quantity(axis.unit)[0] == "energy" for axis in axes):
         return True
-    if _format(signal) == "Image":
+    if gatan_tag(signal, "ImageTags", "Meta Data", "Format") == "Image":
         return False
     return any(axis.name in _SPECTRAL_AXES for axis in axes) or (len(axes) == 2 and axes[0].navigate)
-
-
-def _format(signal: Signal) -> str:
-    found = gatan_tag(signal, "ImageTags", "Meta Data", "Format")
-    return found if isinstance(found, str) else ""
 
 
 def _number(value: Any) -> float:

@@ -41,8 +41,9 @@ def to_grey(colours: NDArray[Any], premultiplied: bool = False) -> NDArray[Any]:
     colour, alpha = (
         (colours[..., :1], colours[..., 1:2]) if channels < 3 else (colours[..., :3], colours[..., 3:4])
     )
-    grey = colour[..., 0] if channels < 3 or _is_grey(colour) else _luminance(colour)
-    if not alpha.shape[-1] or _is_opaque(alpha):
+    coloured = channels >= 3 and not all(np.array_equal(colour[..., 0], colour[..., i]) for i in (1, 2))
+    grey = _luminance(colour) if coloured else colour[..., 0]
+    if not alpha.size or alpha.min() == alpha.max() > 0:
         return np.ascontiguousarray(grey)
     full = 1.0 if alpha.dtype.kind == "f" else float(np.iinfo(alpha.dtype).max)
     share = (alpha[..., 0].astype(np.float32) / np.float32(full)).clip(0, 1)
@@ -52,19 +53,11 @@ def to_grey(colours: NDArray[Any], premultiplied: bool = False) -> NDArray[Any]:
     return np.asarray(seen + (1 - share) * np.float32(mean))
 
 
-def _is_grey(colour: NDArray[Any]) -> bool:
-    return all(bool(np.array_equal(colour[..., 0], colour[..., i])) for i in (1, 2))
-
-
 def _luminance(colour: NDArray[Any]) -> NDArray[np.float32]:
     grey = colour[..., 0].astype(np.float32) * np.float32(WEIGHTS[0])
     for i in (1, 2):
         grey += colour[..., i].astype(np.float32) * np.float32(WEIGHTS[i])
     return grey
-
-
-def _is_opaque(alpha: NDArray[Any]) -> bool:
-    return bool(alpha.size == 0 or alpha.min() == alpha.max() > 0)
 
 
 #: First bytes of these formats, with Pillow's names for them.

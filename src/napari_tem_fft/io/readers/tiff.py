@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..plain import ReadError
 from .gatan import Signal
 from .pictures import pillow_pixels, to_grey
-from .tiff_scale import Scale, scale_of
+from .tiff_scale import scale_of
 
 #: Most bytes of pixels that a compressed file may claim per byte of its size, and those every file may claim.
 MOST_COMPRESSED, ALWAYS_CLAIMED = 1100, 2**24
@@ -124,14 +124,10 @@ def _signal(
     return {
         "data": pixels,
         "axes": axes,
-        "metadata": _metadata(scale),
+        "metadata": {"Acquisition_instrument": {"TEM": scale.microscope}},
         "warnings": scale.warnings,
         "picture": not scale.instrument and not scale.warnings,
     }
-
-
-def _metadata(scale: Scale) -> dict[str, Any]:
-    return {"Acquisition_instrument": {"TEM": scale.microscope}}
 
 
 def _frame_interval(file: tifffile.TiffFile) -> dict[str, Any]:

@@ -110,11 +110,10 @@ def read_decisions(
     ValueError
         If a text is something else, or there is no such phase.
     """
-    return tuple(_decision(kind, text, table) for text in texts)
-
-
-def _decision(kind: OverrideKind, text: str, table: Sequence[Phase]) -> PhaseOverride:
-    grain, _, name = text.partition("=")
-    if not grain.strip().isdecimal() or not name.strip():
-        raise ValueError(f"{text!r} is not a grain's number and a phase, such as 3=Cu")
-    return PhaseOverride(int(grain), find_phase(table, name.strip()).id, kind)
+    found = []
+    for text in texts:
+        grain, _, name = text.partition("=")
+        if not grain.strip().isdecimal() or not name.strip():
+            raise ValueError(f"{text!r} is not a grain's number and a phase, such as 3=Cu")
+        found.append(PhaseOverride(int(grain), find_phase(table, name.strip()).id, kind))
+    return tuple(found)
