@@ -1,9 +1,8 @@
 from dataclasses import dataclass
-from typing import Annotated
 
 import pytest
 
-from napari_tem_fft.core.parameters import Field, check_limits, from_dict, parameters_of, to_dict
+from napari_tem_fft.core.parameters import WithinLimits, from_dict, param, parameters_of, to_dict
 
 
 @dataclass(frozen=True)
@@ -12,19 +11,16 @@ class Inner:
 
 
 @dataclass(frozen=True)
-class Params:
-    needed: Annotated[float, Field("needed", low=0.5, high=2.0, unit="nm")]
-    kind: Annotated[str, Field("kind", choices=("a", "b"))] = "a"
+class Params(WithinLimits):
+    needed: float = param(1.0, "needed", low=0.5, high=2.0, unit="nm")
+    kind: str = param("a", "kind", choices=("a", "b"))
     hidden: int = 3
     inner: Inner = Inner()
-
-    def __post_init__(self) -> None:
-        check_limits(self)
 
 
 def test_what_is_declared_comes_in_order_with_its_default():
     assert [(p.name, p.type, p.default) for p in parameters_of(Params)] == [
-        ("needed", float, None),
+        ("needed", float, 1.0),
         ("kind", str, "a"),
     ]
 
@@ -52,11 +48,8 @@ def test_plain_values_come_back_as_they_were():
 
 
 @dataclass(frozen=True)
-class Optional:
-    weight: Annotated[float | None, Field("weight", low=0.0, high=1.0, automatic="by the image")] = None
-
-    def __post_init__(self) -> None:
-        check_limits(self)
+class Optional(WithinLimits):
+    weight: float | None = param(None, "weight", low=0.0, high=1.0, automatic="by the image")
 
 
 def test_a_parameter_that_is_not_given_stays_so():

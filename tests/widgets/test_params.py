@@ -1,29 +1,28 @@
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import pytest
 
 from napari_tem_fft.core.matching import MatchParams
-from napari_tem_fft.core.parameters import Field, check_limits
+from napari_tem_fft.core.parameters import WithinLimits, param
 from napari_tem_fft.core.pipeline import AnalysisParams
 from napari_tem_fft.widgets.forms.params import ParamsForm, value_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Inner:
-    rate: Annotated[float, Field("rate", unit="1/nm", low=0.0001, high=1.0, help="How fast.")] = 0.0025
-    count: Annotated[int, Field("count", low=1, high=9)] = 3
+class Inner(WithinLimits):
+    rate: float = param(0.0025, "rate", unit="1/nm", low=0.0001, high=1.0, help="How fast.")
+    count: int = param(3, "count", low=1, high=9)
 
     def __post_init__(self):
-        check_limits(self)
+        WithinLimits.__post_init__(self)
         if self.rate > self.count:
             raise ValueError("rate above count")
 
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    kind: Annotated[str, Field("kind", choices=("a", "b"))] = "b"
-    on: Annotated[bool, Field("on")] = True
+    kind: str = param("b", "kind", choices=("a", "b"))
+    on: bool = param(True, "on")
     inner: Inner = field(default_factory=Inner)
 
 

@@ -5,16 +5,16 @@ from the same declaration::
 
     @dataclass(frozen=True, slots=True)
     class ProfileParams:
-        step: Annotated[float, Field("ring width", unit="1/nm", low=0.001, high=1.0,
-                                     help="Width of a ring of the profile.")] = 0.02
+        step: float = param(0.02, "ring width", unit="1/nm", low=0.001, high=1.0,
+                            help="Width of a ring of the profile.")
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Params = TypeVar("Params")
 
@@ -51,6 +51,11 @@ class Field:
     automatic: str = ""
 
 
+def param(default: Any, label: str, **known: Any) -> Any:
+    """A field of a dataclass that is a parameter, with its default; `known` are attributes of its `Field`."""
+    return field(default=default, metadata={"parameter": Field(label, **known)})
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One declared parameter: its place, type, default and `Field`."""
@@ -63,27 +68,26 @@ class Parameter:
 
 def parameters_of(cls: type) -> Iterator[Parameter]:
     """All parameters of a dataclass, in order; nested dataclasses are not entered."""
-    hints = get_type_hints(cls, include_extras=True)
+    hints = get_type_hints(cls)
     for f in fields(cls):
-        hint = hints[f.name]
-        if get_origin(hint) is not Annotated:
-            continue
-        kind, *notes = get_args(hint)
-        note = next((n for n in notes if isinstance(n, Field)), None)
-        if note is not None:
-            yield Parameter(f.name, _given_kind(kind), None if f.default is MISSING else f.default, note)
+        if "parameter" in f.metadata:
+            yield Parameter(f.name, _given_kind(hints[f.name]), f.default, f.metadata["parameter"])
 
 
-def check_limits(params: object) -> None:
-    """Raise if a value lies outside its declared limits; call it from ``__post_init__``.
+class WithinLimits:
+    """Base of the dataclasses of parameters.
 
     Raises
     ------
     ValueError
-        Naming the parameter, its value and its limits.
+        If a value lies outside its declared limits, naming the parameter, its value and its limits.
     """
-    for parameter in parameters_of(type(params)):
-        check_value(parameter, getattr(params, parameter.name))
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for parameter in parameters_of(type(self)):
+            check_value(parameter, getattr(self, parameter.name))
 
 
 def check_value(parameter: Parameter, value: Any) -> None:
@@ -94,15 +98,15 @@ def check_value(parameter: Parameter, value: Any) -> None:
     ValueError
         Naming the parameter, the value and the limits.
     """
-    field = parameter.field
-    if value is None and field.automatic:
+    declared = parameter.field
+    if value is None and declared.automatic:
         return
-    if field.choices and value not in field.choices:
-        raise ValueError(f"{field.label}: {value!r} is not one of {', '.join(field.choices)}")
-    if field.low is not None and not value >= field.low:
-        raise ValueError(f"{field.label}: {value} is below {field.low} {field.unit}".rstrip())
-    if field.high is not None and not value <= field.high:
-        raise ValueError(f"{field.label}: {value} is above {field.high} {field.unit}".rstrip())
+    if declared.choices and value not in declared.choices:
+        raise ValueError(f"{declared.label}: {value!r} is not one of {', '.join(declared.choices)}")
+    if declared.low is not None and not value >= declared.low:
+        raise ValueError(f"{declared.label}: {value} is below {declared.low} {declared.unit}".rstrip())
+    if declared.high is not None and not value <= declared.high:
+        raise ValueError(f"{declared.label}: {value} is above {declared.high} {declared.unit}".rstrip())
 
 
 def to_dict(params: object) -> dict[str, Any]:

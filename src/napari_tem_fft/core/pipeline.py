@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import import_module
-from typing import Annotated, Any, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ from .matching.assignment import (
 )
 from .matching.geometry import ImageGeometry, expected_distortions
 from .matching.library_candidates import LibrarySearch
-from .parameters import Field, Parameter, check_limits, parameters_of
+from .parameters import Parameter, WithinLimits, param, parameters_of
 from .profile.radial_profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
 from .profile.ring_sums import fine_local_maximum, fine_spectrum
 from .progress import Step, renumber_steps
@@ -146,7 +146,7 @@ MOST_MAP_PIXELS = 768
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisParams:
+class AnalysisParams(WithinLimits):
     """All parameters of an analysis, one group per stage. The uncertainty of the scale belongs to the image.
 
     Examples
@@ -156,14 +156,12 @@ class AnalysisParams:
     (0.001, 1.0)
     """
 
-    network: Annotated[
-        str,
-        Field(
-            "network",
-            help="Network that proposes additional spots, which the statistics confirm: name of a model or"
-            " path of its folder; auto for the usual one, none for the statistics alone.",
-        ),
-    ] = NETWORK
+    network: str = param(
+        NETWORK,
+        "network",
+        help="Network that proposes additional spots, which the statistics confirm: name of a model or"
+        " path of its folder; auto for the usual one, none for the statistics alone.",
+    )
     spectrum: SpectrumParams = field(default_factory=SpectrumParams)
     windows: WindowParams = field(default_factory=WindowParams)
     spots: SpotParams = field(default_factory=SpotParams)
@@ -171,9 +169,6 @@ class AnalysisParams:
     grains: GrainParams = field(default_factory=GrainParams)
     matching: MatchParams = field(default_factory=MatchParams)
     deformation: DeformationParams = field(default_factory=DeformationParams)
-
-    def __post_init__(self) -> None:
-        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

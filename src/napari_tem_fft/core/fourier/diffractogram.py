@@ -8,14 +8,14 @@ that an image's edges draw, is applied to it in reciprocal space, where it has t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from ..image.micrograph import Micrograph
-from ..parameters import Field, check_limits
+from ..parameters import WithinLimits, param
 from .noise import sector_noise
 from .threads import threads
 
@@ -84,28 +84,24 @@ MOST_CELLS = 2049
 
 
 @dataclass(frozen=True, slots=True)
-class SpectrumParams:
+class SpectrumParams(WithinLimits):
     """Which lattice spacings are looked for."""
 
-    d_min: Annotated[
-        float,
-        Field("smallest d", unit="nm", low=0.03, high=1.0, help="Smaller lattice spacings are cut off."),
-    ] = 0.1
-    d_max: Annotated[
-        float,
-        Field("largest d", unit="nm", low=0.1, high=5.0, help="Larger lattice spacings are not looked for."),
-    ] = 0.55
-    annotations: Annotated[
-        str,
-        Field(
-            "bars and labels",
-            choices=("mask", "keep"),
-            help="What is burnt into the image (scale bar, data bar, labels in boxes) is left out, or kept.",
-        ),
-    ] = "mask"
+    d_min: float = param(
+        0.1, "smallest d", unit="nm", low=0.03, high=1.0, help="Smaller lattice spacings are cut off."
+    )
+    d_max: float = param(
+        0.55, "largest d", unit="nm", low=0.1, high=5.0, help="Larger lattice spacings are not looked for."
+    )
+    annotations: str = param(
+        "mask",
+        "bars and labels",
+        choices=("mask", "keep"),
+        help="What is burnt into the image (scale bar, data bar, labels in boxes) is left out, or kept.",
+    )
 
     def __post_init__(self) -> None:
-        check_limits(self)
+        WithinLimits.__post_init__(self)
         if self.d_min >= self.d_max:
             raise ValueError(f"smallest d ({self.d_min} nm) must be below largest d ({self.d_max} nm)")
 

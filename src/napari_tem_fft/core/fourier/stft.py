@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from ..parameters import Field, check_limits
+from ..parameters import WithinLimits, param
 from .diffractogram import FrequencyGrid
 from .noise import Between, Rings, between_rings, guard_from_zero, pool_rings, ring_means, spread_over_rings
 from .threads import threads
@@ -24,22 +23,17 @@ ONE_WINDOW = 0.125
 
 
 @dataclass(frozen=True, slots=True)
-class WindowParams:
+class WindowParams(WithinLimits):
     """Size of the local windows."""
 
-    window: Annotated[
-        float,
-        Field(
-            "window",
-            unit="nm",
-            low=1.0,
-            high=200.0,
-            help="Side of the local windows; about twice the grains' size finds them best.",
-        ),
-    ] = 11.0
-
-    def __post_init__(self) -> None:
-        check_limits(self)
+    window: float = param(
+        11.0,
+        "window",
+        unit="nm",
+        low=1.0,
+        high=200.0,
+        help="Side of the local windows; about twice the grains' size finds them best.",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,43 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..maps.map_grid import MapGrid
-from ..parameters import Field, check_limits
+from ..parameters import WithinLimits, param
 from ..spots.spot import Spot
 from .regions import GrainRegion, Outline
 
 
 @dataclass(frozen=True, slots=True)
-class GrainParams:
+class GrainParams(WithinLimits):
     """Parameters of outlining grains."""
 
-    resolution: Annotated[
-        float,
-        Field(
-            "map resolution",
-            unit="nm",
-            low=0.2,
-            high=20.0,
-            help="Filter width of the maps: smaller values show finer detail, larger ones weaker fringes.",
-        ),
-    ] = 1.0
-    false_share: Annotated[
-        float,
-        Field(
-            "false share of area",
-            low=1e-6,
-            high=0.05,
-            help="Share of the area that noise alone would mark, before the cut at half a grain's amplitude.",
-        ),
-    ] = 1e-3
-
-    def __post_init__(self) -> None:
-        check_limits(self)
+    resolution: float = param(
+        1.0,
+        "map resolution",
+        unit="nm",
+        low=0.2,
+        high=20.0,
+        help="Filter width of the maps: smaller values show finer detail, larger ones weaker fringes.",
+    )
+    false_share: float = param(
+        1e-3,
+        "false share of area",
+        low=1e-6,
+        high=0.05,
+        help="Share of the area that noise alone would mark, before the cut at half a grain's amplitude.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from ..fourier.local_spectra import LocalSpectra
 from ..grains.grain import Grain, GrainSet
 from ..grains.regions import GrainRegion, independent
 from ..image.roi import polygon_on_grid
-from ..parameters import Field, check_limits
+from ..parameters import WithinLimits, param
 from ..spots.bragg_filter import SLOPE_MARGIN, bragg_field, field_noise, is_small, phase_slope
 from ..spots.refinement import PHASE_WANDER
 from ..spots.spot import Spot
@@ -47,37 +47,32 @@ WHOLE_GRAIN = "grain"
 
 
 @dataclass(frozen=True, slots=True)
-class DeformationParams:
+class DeformationParams(WithinLimits):
     """Maps of the strain and of the rotation within each grain."""
 
-    deformation: Annotated[
-        bool,
-        Field("deformation maps", help="Also map how the lattice is stretched and turned within each grain."),
-    ] = False
-    resolution: Annotated[
-        float,
-        Field(
-            "deformation resolution",
-            unit="nm",
-            low=0.5,
-            high=50.0,
-            option="deformation-resolution",
-            help="Width of the filter of the deformation maps: noise falls with its square.",
-        ),
-    ] = 2.0
-    reference: Annotated[
-        str,
-        Field(
-            "deformation reference",
-            option="deformation-reference",
-            help="What is undeformed: 'grain' for each grain's own mean, or a region of the image, by two"
-            " corners x0,y0,x1,y1 or as a polygon x0,y0,x1,y1,x2,y2,... in nm from the top left. Grains of"
-            " another lattice than there keep their own mean.",
-        ),
-    ] = WHOLE_GRAIN
+    deformation: bool = param(
+        False, "deformation maps", help="Also map how the lattice is stretched and turned within each grain."
+    )
+    resolution: float = param(
+        2.0,
+        "deformation resolution",
+        unit="nm",
+        low=0.5,
+        high=50.0,
+        option="deformation-resolution",
+        help="Width of the filter of the deformation maps: noise falls with its square.",
+    )
+    reference: str = param(
+        WHOLE_GRAIN,
+        "deformation reference",
+        option="deformation-reference",
+        help="What is undeformed: 'grain' for each grain's own mean, or a region of the image, by two"
+        " corners x0,y0,x1,y1 or as a polygon x0,y0,x1,y1,x2,y2,... in nm from the top left. Grains of"
+        " another lattice than there keep their own mean.",
+    )
 
     def __post_init__(self) -> None:
-        check_limits(self)
+        WithinLimits.__post_init__(self)
         reference_corners(self.reference)
 
 

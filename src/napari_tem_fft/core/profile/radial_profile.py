@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from scipy import ndimage, optimize
 
 from ..fourier.diffractogram import FrequencyGrid
 from ..fourier.noise import HANN_BANDWIDTH, STRIP
-from ..parameters import Field, check_limits
+from ..parameters import WithinLimits, param
 from .ring_sums import FineSpectrum, RingSums, masked_sums
 
 
@@ -100,28 +100,25 @@ CURVES: tuple[Curve, ...] = ("masked", "local maximum", "whole image")
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileParams:
+class ProfileParams(WithinLimits):
     """Rings and peaks of the profile."""
 
-    ring: Annotated[
-        float,
-        Field(
-            "ring width", unit="1/nm", low=0.001, high=0.5, help="Width of the rings that are averaged over."
-        ),
-    ] = 0.01
-    peak_significance: Annotated[
-        float,
-        Field(
-            "peak significance",
-            unit="sigma",
-            low=3.0,
-            high=100.0,
-            help="How far a peak must stand out of the noise of its ring.",
-        ),
-    ] = 6.0
-
-    def __post_init__(self) -> None:
-        check_limits(self)
+    ring: float = param(
+        0.01,
+        "ring width",
+        unit="1/nm",
+        low=0.001,
+        high=0.5,
+        help="Width of the rings that are averaged over.",
+    )
+    peak_significance: float = param(
+        6.0,
+        "peak significance",
+        unit="sigma",
+        low=3.0,
+        high=100.0,
+        help="How far a peak must stand out of the noise of its ring.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ scale's own uncertainty (of the camera length) is given separately from the unce
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from scipy import ndimage
 from ..fourier.noise import robust_sigma
 from ..image.calibration import CalibrationError
 from ..image.micrograph import SMALLEST, Micrograph
-from ..parameters import Field, check_limits
+from ..parameters import WithinLimits, param
 from ..profile.radial_profile import (
     BACKGROUND_RANGE,
     ProfileParams,
@@ -52,44 +51,37 @@ _SYMMETRY: CentreSource = "symmetry"
 
 
 @dataclass(frozen=True, slots=True)
-class PatternParams:
+class PatternParams(WithinLimits):
     """Which spots and rings of a stored diffraction pattern are measured."""
 
-    d_min: Annotated[
-        float,
-        Field("smallest d", unit="nm", low=0.005, high=1.0, help="Smaller lattice spacings are cut off."),
-    ] = 0.05
-    d_max: Annotated[
-        float,
-        Field(
-            "largest d",
-            unit="nm",
-            low=0.1,
-            high=50.0,
-            help="Larger ones are not looked for; the direct beam lies beyond.",
-        ),
-    ] = 1.0
-    false_alarms: Annotated[
-        float,
-        Field(
-            "false alarms",
-            unit="a pattern",
-            low=1e-6,
-            high=10.0,
-            help="Expected number of spots in a pattern that has only noise.",
-        ),
-    ] = 0.01
-    correct_ellipse: Annotated[
-        bool,
-        Field(
-            "correct ellipse",
-            help="Resample a pattern of which the rings are elliptic so that they are round.",
-        ),
-    ] = False
+    d_min: float = param(
+        0.05, "smallest d", unit="nm", low=0.005, high=1.0, help="Smaller lattice spacings are cut off."
+    )
+    d_max: float = param(
+        1.0,
+        "largest d",
+        unit="nm",
+        low=0.1,
+        high=50.0,
+        help="Larger ones are not looked for; the direct beam lies beyond.",
+    )
+    false_alarms: float = param(
+        0.01,
+        "false alarms",
+        unit="a pattern",
+        low=1e-6,
+        high=10.0,
+        help="Expected number of spots in a pattern that has only noise.",
+    )
+    correct_ellipse: bool = param(
+        False,
+        "correct ellipse",
+        help="Resample a pattern of which the rings are elliptic so that they are round.",
+    )
     profile: ProfileParams = field(default_factory=ProfileParams)
 
     def __post_init__(self) -> None:
-        check_limits(self)
+        WithinLimits.__post_init__(self)
         if self.d_min >= self.d_max:
             raise ValueError(f"smallest d ({self.d_min} nm) must be below largest d ({self.d_max} nm)")
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ...core.parameters import Field, check_limits
+from ...core.parameters import WithinLimits, param
 
 Array = NDArray[np.float32]
 Shape = tuple[int, ...]
@@ -30,25 +29,22 @@ BLOCK = 2**19
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkParams:
+class NetworkParams(WithinLimits):
     """The architecture of the U-Net."""
 
-    base: Annotated[
-        int,
-        Field(
-            "base", low=1, high=128, help="Features of the finest level; each coarser one has twice as many."
-        ),
-    ] = 24
-    depth: Annotated[int, Field("depth", low=1, high=6, help="Times that the resolution is halved.")] = 3
-    fold: Annotated[
-        int, Field("fold", low=1, high=4, help="Cells per axis of blocks that become channels: 1, 2 or 4.")
-    ] = 4
-    norm: Annotated[
-        str, Field("norm", choices=("none", "batch", "group"), help="What follows each convolution.")
-    ] = "batch"
+    base: int = param(
+        24, "base", low=1, high=128, help="Features of the finest level; each coarser one has twice as many."
+    )
+    depth: int = param(3, "depth", low=1, high=6, help="Times that the resolution is halved.")
+    fold: int = param(
+        4, "fold", low=1, high=4, help="Cells per axis of blocks that become channels: 1, 2 or 4."
+    )
+    norm: str = param(
+        "batch", "norm", choices=("none", "batch", "group"), help="What follows each convolution."
+    )
 
     def __post_init__(self) -> None:
-        check_limits(self)
+        WithinLimits.__post_init__(self)
         if self.fold == 3:
             raise ValueError("fold: 3 is not one of 1, 2, 4")
         features = [self.base * 2**level for level in range(self.depth + 1)]
