@@ -40,7 +40,7 @@ def ensemble(
             exit_waves(pattern, voltage, drawn_tilt(rng), drawn_thickness(rng, thicknesses))
             for _ in range(tilts)
         ]
-        for number, lens in enumerate(lenses):
-            if lens.voltage == voltage:
-                rows[number] = log_powers(pattern, np.concatenate(below), lens)
+        chosen = [number for number, lens in enumerate(lenses) if lens.voltage == voltage]
+        waves = np.concatenate(below)
+        rows[chosen] = log_powers(pattern, waves, [lenses[number] for number in chosen])
     return rows

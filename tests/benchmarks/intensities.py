@@ -120,7 +120,7 @@ class Crystals:
         """A crystal of random thickness and tilt through a lens."""
         pattern, rng = self.pattern(zone), self.rng
         waves = exit_waves(pattern, lens.voltage, drawn_tilt(rng), drawn_thickness(rng, 1))
-        power = np.exp(log_powers(pattern, waves, lens)[0])
+        power = np.exp(log_powers(pattern, waves, [lens])[0, 0])
         g = np.linalg.norm(pattern.points @ self.index.zone_basis[zone], axis=1)
         shown = (g > BAND[0]) & (g < BAND[1])
         strongest = np.exp(rng.uniform(*np.log(STRONGEST)))

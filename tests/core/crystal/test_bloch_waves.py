@@ -66,9 +66,9 @@ def test_a_lens_in_focus_shows_no_phase_contrast_and_one_at_a_quarter_wave_shows
     wavelength = Lens(300.0, 0, 0, 0, 0).wavelength
     g2 = (gold[2][0] ** 2).sum()
     at = (pattern.points == (1, 0)).all(axis=1)
-    in_focus = log_powers(pattern, waves, Lens(300.0, 0, 0, 0, 0))[0, at]
-    quarter = log_powers(pattern, waves, Lens(300.0, 0, 0.5 / (wavelength * g2), 0, 0))[0, at]
+    in_focus = log_powers(pattern, waves, [Lens(300.0, 0, 0, 0, 0)])[0, 0, at]
+    quarter = log_powers(pattern, waves, [Lens(300.0, 0, 0.5 / (wavelength * g2), 0, 0)])[0, 0, at]
     assert in_focus < np.log(1e-8)
     assert np.exp(quarter) == pytest.approx(0.02**2, rel=0.01)
-    blurred = log_powers(pattern, waves, Lens(300.0, 0, 0.5 / (wavelength * g2), 5.0, 0))[0, at]
+    blurred = log_powers(pattern, waves, [Lens(300.0, 0, 0.5 / (wavelength * g2), 5.0, 0)])[0, 0, at]
     assert quarter - blurred == pytest.approx((np.pi * wavelength * 5.0 * g2) ** 2, rel=0.01)

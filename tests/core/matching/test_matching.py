@@ -228,6 +228,22 @@ def test_grains_that_an_edit_leaves_alone_are_not_weighed_again(monkeypatch):
         assert by_cache.candidates[0].posterior == pytest.approx(fresh.candidates[0].posterior, rel=1e-9)
 
 
+def test_a_stretch_is_considered_only_where_grains_are_not_explained_without_one():
+    candidates, either = phases("LiF", "Cu", "Li2O"), ((0.65, 0.007), (0.35, 0.03))
+    straight = (*spots_of("LiF", (0, 0, 1)), *spots_of("Cu", (0, 1, 1), first=20))
+    sheared = [replace(s, g=(s.g[0] * 1.03, s.g[1] / 1.03)) for s in straight]
+    for spots, larger in ((straight, False), (sheared, True)):
+        grains = (
+            grain_of([spot for spot in spots if spot.id < 20]),
+            grain_of([spot for spot in spots if spot.id >= 20], 2),
+        )
+        how = grains, spots, candidates, 0.01, MatchParams()
+        found = match_image(*how, distortions=either, stated=True)
+        narrow = match_image(*how, distortions=((1.0, 0.007),), stated=True)
+        assert (found.geometry != narrow.geometry) == larger
+        assert [match.phases for match in found.matches] == [("LiF",), ("Cu",)]
+
+
 def test_nothing_is_known_from_one_call_to_the_next_without_a_cache(monkeypatch):
     spots, rows = spots_of("LiF", (0, 1, 1)), counted(monkeypatch)
     first, second = (match(spots, ["LiF", "Cu"], params=LENS) for _ in range(2))

@@ -67,8 +67,8 @@ class BeamPattern:
     ----------
     g : ndarray, shape (beams, 2), 1/nm
         The beam of the middle first.
-    potential : ndarray of complex, shape (beams, beams), 1/nm^2
-        U of the difference of two beams, not relativistic.
+    potential : ndarray, shape (beams, beams), 1/nm^2
+        U of the difference of two beams, not relativistic; real if the crystal's is.
     points : ndarray of int, shape (points, 2)
         Reflections of the image on the pattern's basis, one of each pair.
     pairs : tuple of ndarray
@@ -76,7 +76,7 @@ class BeamPattern:
     """
 
     g: NDArray[np.float64]
-    potential: NDArray[np.complex128]
+    potential: NDArray[Any]
     points: NDArray[np.int64]
     pairs: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
 
@@ -103,7 +103,10 @@ def beam_pattern(
     code, inverse = np.unique(apart @ one_number, return_inverse=True)
     row = np.rint(code / one_number[0]).astype(np.int64)
     distinct = np.stack([row, code - row * one_number[0]], axis=1)
-    u = potentials(structure, distinct @ basis_hkl)[inverse].reshape(2 * [len(position)])
+    u: NDArray[Any] = potentials(structure, distinct @ basis_hkl)
+    if np.abs(u.imag).max() < REAL * np.abs(u).max():
+        u = u.real  # half the time of the eigenvalues, and more
+    u = u[inverse].reshape(2 * [len(position)])
     upper = (grid[:, 0] > 0) | ((grid[:, 0] == 0) & (grid[:, 1] > 0))
     points = grid[upper & (length < REACH)]
     place = np.searchsorted(code, points @ one_number)
@@ -130,36 +133,60 @@ def potentials(structure: Structure, hkl: NDArray[np.int64]) -> NDArray[np.compl
 def exit_waves(
     pattern: BeamPattern, voltage: float, tilt: Sequence[float], thickness: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """Amplitudes of the beams below crystals, shape (thicknesses, beams); tilt in rad, thickness in nm."""
-    u: NDArray[Any] = (1 + voltage / 511.0) * pattern.potential
-    if np.abs(u.imag).max() < REAL * np.abs(u).max():
-        u = u.real  # half the time, and more
+    """Amplitudes of the beams below crystals, shape (thicknesses, beams); tilt in rad, thickness in nm.
+
+    The eigenvalues are computed in the precision of the pattern's potential.
+    """
+    matrix: NDArray[Any] = (1 + voltage / 511.0) * pattern.potential
+    mean = float(matrix[0, 0].real)
     k = 1 / Lens(voltage, 0, 0, 0, 0).wavelength
-    matrix = u.copy()
-    g2 = (pattern.g**2).sum(axis=1)
-    np.fill_diagonal(matrix, -2 * k * (pattern.g @ np.array(tilt)) - g2)
+    excitation = -2 * k * (pattern.g @ np.array(tilt)) - (pattern.g**2).sum(axis=1)
+    np.fill_diagonal(matrix, excitation)
     value, vector = np.linalg.eigh(matrix)
-    absorbed = ABSORPTION * (vector.conj() * (u @ vector)).sum(axis=0).real
+    absorbed = ABSORPTION * (value - excitation @ np.abs(vector) ** 2 + mean)
     gamma = (value + 1j * absorbed) / (2 * k)
     moved = np.exp(2j * np.pi * gamma * thickness[:, None]) * vector[0].conj()
     waves: NDArray[np.complex128] = moved @ vector.T
     return waves
 
 
-def log_powers(pattern: BeamPattern, waves: NDArray[np.complexfloating[Any]], lens: Lens) -> NDArray[Any]:
-    """ln of the power of the image's reflections relative to its mean, shape (..., points)."""
+def log_powers(
+    pattern: BeamPattern, waves: NDArray[np.complexfloating[Any]], lenses: Sequence[Lens]
+) -> NDArray[Any]:
+    """ln of the power of the image's reflections relative to its mean, shape (lenses, waves, points).
+
+    Parameters
+    ----------
+    pattern : BeamPattern
+    waves : ndarray of complex, shape (waves, beams)
+    lenses : sequence of Lens
+        Of the voltage with which the waves were computed.
+    """
     first, second, point = pattern.pairs
-    wavelength, g2 = lens.wavelength, (pattern.g**2).sum(axis=1)
-    chi = np.pi * wavelength * (0.5 * lens.cs * wavelength**2 * g2**2 - lens.defocus * g2)
-    slope = (lens.cs * wavelength**2 * g2 - lens.defocus)[:, None] * pattern.g
-    temporal = 0.5 * (np.pi * wavelength * lens.spread * (g2[first] - g2[second])) ** 2
-    spatial = (np.pi * lens.convergence) ** 2 * ((slope[first] - slope[second]) ** 2).sum(axis=1)
-    through = waves * np.exp(-1j * chi).astype(waves.dtype)
-    pairs = through[..., first] * through[..., second].conj()
-    pairs *= np.exp(-temporal - spatial).astype(pairs.real.dtype)
-    starts = np.searchsorted(point, np.arange(len(pattern.points)))
-    sums = np.add.reduceat(np.concatenate([pairs, np.zeros_like(pairs[..., :1])], -1), starts, axis=-1)
-    sums[..., np.diff(np.append(starts, len(point))) == 0] = 0
-    power = np.abs(sums / (np.abs(waves) ** 2).sum(axis=-1, keepdims=True)) ** 2
-    result: NDArray[Any] = np.log(np.maximum(power, LEAST_POWER))
+    pairs = np.bincount(point, minlength=len(pattern.points))
+    place = point, np.arange(len(point)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+    most = int(pairs.max(initial=0))
+    products = np.zeros((len(pattern.points), most, len(waves)), waves.dtype)
+    products[place] = (waves[:, first] * waves[:, second].conj()).T
+    transfer = np.zeros((len(pattern.points), most, len(lenses)), waves.dtype)
+    transfer[place] = _transfer(pattern, lenses).T
+    sums = transfer.transpose(0, 2, 1) @ products  # of the pairs that make the same reflection
+    power = np.abs(sums / (np.abs(waves) ** 2).sum(axis=-1)) ** 2
+    result: NDArray[Any] = np.log(np.maximum(power, LEAST_POWER)).transpose(1, 2, 0)
+    return result
+
+
+def _transfer(pattern: BeamPattern, lenses: Sequence[Lens]) -> NDArray[np.complex128]:
+    """Transmission cross-coefficients of lenses for the pairs of beams, shape (lenses, pairs)."""
+    first, second, _ = pattern.pairs
+    wavelength, g2 = lenses[0].wavelength, (pattern.g**2).sum(axis=1)
+    cs, defocus, spread, convergence = np.array(
+        [(lens.cs, lens.defocus, lens.spread, lens.convergence) for lens in lenses]
+    ).T[..., None]
+    wave = np.exp(1j * np.pi * wavelength * (0.5 * cs * wavelength**2 * g2**2 - defocus * g2))
+    slope = cs * wavelength**2 * g2 - defocus
+    y, x = (slope[:, first] * along[first] - slope[:, second] * along[second] for along in pattern.g.T)
+    temporal = 0.5 * (np.pi * wavelength * spread * (g2[first] - g2[second])) ** 2
+    spatial = (np.pi * convergence) ** 2 * (y**2 + x**2)
+    result: NDArray[np.complex128] = wave[:, second] * wave[:, first].conj() * np.exp(-temporal - spatial)
     return result

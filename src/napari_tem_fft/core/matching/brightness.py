@@ -10,7 +10,7 @@ The probability of an unlisted lattice does not change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -87,13 +87,15 @@ def zone_powers(structure: Structure, basis_hkl: NDArray[np.int64], basis: NDArr
     """
     within = int(np.pi * BEAMS_REACH**2 / abs(np.linalg.det(basis)))
     pattern = beam_pattern(structure, basis_hkl, basis, int(np.clip(within, *BEAMS)))
+    single = np.complex64 if np.iscomplexobj(pattern.potential) else np.float32
+    pattern = replace(pattern, potential=pattern.potential.astype(single))
     share = (np.arange(THICKNESSES) + 0.5) / THICKNESSES
     thickness = THICKNESS[0] * (THICKNESS[1] / THICKNESS[0]) ** share
     rows = []
     for voltage in sorted({lens.voltage for lens in _lenses()}):
         waves = np.concatenate([exit_waves(pattern, voltage, tilt, thickness) for tilt in _tilts()])
-        waves = waves.astype(np.complex64)
-        rows += [log_powers(pattern, waves, lens) for lens in _lenses() if lens.voltage == voltage]
+        lenses = [lens for lens in _lenses() if lens.voltage == voltage]
+        rows += list(log_powers(pattern, waves.astype(np.complex64), lenses))
     code = np.abs(pattern.points @ _CODE)
     order = np.argsort(code)
     g = np.linalg.norm(pattern.points @ basis, axis=1)

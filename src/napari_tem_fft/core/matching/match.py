@@ -19,12 +19,14 @@ from .params import OUTSIDE, MatchParams
 from .result import Candidate, GrainMatch, Outcome, PhaseOverride
 from .search import Found, search
 from .verdict import (
+    IDENTIFIED_SHARE,
     LARGEST_MISFIT,
     SHOWING_SPOTS,
     Context,
     against_rivals,
     judge,
     rests_on_geometry,
+    shows_stretch,
     with_hints,
 )
 from .weighing import EvidenceCache
@@ -144,6 +146,9 @@ MOST_LATTICES = 3
 #: If an image could be strongly stretched, this many of its clearest grains decide whether it is: a stretch
 #: less probable than this is not considered for the other grains.
 TELLING_GRAINS, WORTH_A_LOOK = 6, 0.05
+#: If phases that are this probable explain this share of the spots of these grains without a stretch, none is
+#: considered: a freer prior of the stretch would have less than `WORTH_A_LOOK` of the probability.
+SURELY = 0.9
 #: Number of unknown crystals per image that are compared with all candidates at any scale, and the standard
 #: deviation of ln scale assumed for that.
 HINTED_GRAINS, HINT_SCALE = 3, 0.05
@@ -272,13 +277,18 @@ class _Matcher:
 
     def likely_distortions(self, scale: ScalePrior) -> Distortions:
         """The prior of the stretches, without those that the clearest grains rule out."""
-        if len(self.distortions) == 1 or len(self.grains) <= TELLING_GRAINS:
+        if len(self.distortions) == 1:
             return self.distortions
         clearest = sorted(self.grains, key=lambda grain: -len(grain.spots))[:TELLING_GRAINS]
-        few = replace(self, grains=clearest)
-        found = few._search(
-            observe(clearest, self.spots, self.params, self.band), range(len(clearest)), scale
-        )
+        few = replace(self, grains=clearest, stated=False)
+        observed, rows = observe(clearest, self.spots, self.params, self.band), range(len(clearest))
+        least = min(self.distortions, key=lambda one: one[1])
+        straight = ((1.0, least[1]),)
+        if few._is_explained(replace(few, distortions=straight)._search(observed, rows, scale)):
+            return straight
+        if len(self.grains) <= TELLING_GRAINS:
+            return self.distortions
+        found = few._search(observed, rows, scale)
         left = [
             before
             for before, (share, _) in zip(self.distortions, found.distortions, strict=True)
@@ -286,6 +296,21 @@ class _Matcher:
         ]
         total = sum(weight for weight, _ in left)
         return tuple((weight / total, distortion) for weight, distortion in left)
+
+    def _is_explained(self, found: Found) -> bool:
+        """Whether all grains with enough spots to show a stretch are explained without one."""
+        fits = []
+        for row in np.flatnonzero(found.observed.two_directions()).tolist():
+            if found.observed.valid[row].sum() < SHOWING_SPOTS:
+                continue
+            best = found.best(row)
+            if best is None or found.phase[row, len(self.phases) :].sum() > 1 - SURELY:
+                return False
+            fit = candidate(found, best, 1.0, self.phases[self.index.zone_phase[found.hypotheses.zone[best]]])
+            if fit.explained < IDENTIFIED_SHARE or fit.misfit > LARGEST_MISFIT:
+                return False
+            fits.append(fit)
+        return any(map(shows_stretch, fits)) and sum(fit.explained for fit in fits) > SURELY * len(fits)
 
     def scale_prior(self, uncertainty: float) -> ScalePrior:
         """The calibration, or the scale that the locked grains give."""
