@@ -1,6 +1,6 @@
 """What the intensities of an HRTEM diffractogram tell, by Bloch waves, and what the naming makes of it.
 
-    python tests/benchmarks/intensities.py [--grains N] [--seed S] [--part model|names]
+    python tests/benchmarks/intensities.py [--grains N] [--seed S] [--part model|names|reference]
 
 "model": how the power of reflections follows the kinematic |F|: slope and scatter of ln power within a grain;
 what the matcher's model of powers (`POWER_SLOPE`) gains and covers; the ln likelihood of what is seen and of
@@ -14,6 +14,10 @@ the others: grains that are named (identified or likely), rightly and wrongly; g
 of one included; names and sets with the truth, sets without it; no name. Then the strict precision, and
 grains that are named though no phase of the image is among the candidates. The pairs whose positions are 0.3
 to 0.4 % apart have rows of their own, the last of images of eight grains: one lens acts on all of them.
+
+"reference": how far the simulation agrees with itself. A second one, of the same physics with other random
+lenses, tilts and thicknesses, names the grains of the pairs' rows from several probabilities; so do the
+probabilities of the matcher. No naming can do better by these rows than the second simulation does.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -97,6 +102,12 @@ class Crystals:
         self.lenses = [Lens.drawn(rng) for _ in range(LENSES)]
         self._patterns: dict[int, object] = {}
         self._ensembles: dict[int, np.ndarray] = {}
+
+    def again(self, rng: np.random.Generator) -> Crystals:
+        """The same zones with other random patterns."""
+        other = copy(self)
+        other.rng, other.lenses, other._ensembles = rng, [Lens.drawn(rng) for _ in range(LENSES)], {}
+        return other
 
     def draw(self, phase: int) -> int:
         zones = np.flatnonzero(self.index.zone_phase == phase)
@@ -362,6 +373,47 @@ def measure_names(
     return "\n".join([*_rows(label, seen), f"{'':18}named though absent {_share(absent, 'named'):.3f}"])
 
 
+#: Probabilities from which "reference" names a grain.
+NAMED_FROM = (0.95, 0.97, 0.98, 0.99)
+
+
+def measure_reference(label: str, images: int, seed: int, number: int = 3) -> str:
+    """Shares of separable grains that are named rightly and wrongly, and of the others that are named."""
+    rng = np.random.default_rng([seed, number - 1, 9])
+    table = load_table()
+    crystals = Crystals([find_phase(table, name) for name in CANDIDATES], rng)
+    other = crystals.again(np.random.default_rng([seed, number - 1, 10]))
+    ids = [phase.id for phase in crystals.phases]
+    drawn = [CANDIDATES.index(name) for pair in PAIRS for name in pair]
+    said: dict[str, list[np.ndarray]] = {"a second simulation": [], "the matcher": []}
+    reference, truth = [], []
+    for _ in range(images):
+        grains = list(_image(crystals, drawn, number))
+        truth += [grain.phase for grain in grains]
+        reference.append(by_simulation(crystals, grains))
+        said["a second simulation"].append(by_simulation(other, grains))
+        for match in _names_of(crystals.phases, grains, crystals.cache):
+            posterior = {candidate.phase: candidate.posterior for candidate in match.candidates}
+            said["the matcher"].append(np.array([[posterior.get(one, 0.0) for one in ids]]))
+    row = np.arange(len(truth))
+    total = np.concatenate(reference)
+    of_truth = total[row, truth].copy()
+    total[row, truth] = 0
+    separable = of_truth > SEPARABLE * total.max(axis=1)
+    lines = [
+        f"{label}: {separable.sum()} separable grains (right, wrong), {(~separable).sum()} others (named)"
+    ]
+    for who, parts in said.items():
+        share = np.concatenate(parts)
+        right = share.argmax(axis=1) == truth
+        for least in NAMED_FROM:
+            named = share.max(axis=1) > least
+            values = (named & right)[separable], (named & ~right)[separable], named[~separable]
+            means = "".join(f"{value.mean():8.3f}" for value in values)
+            lines.append(f"  {who}, from {least:<6}{means}")
+    return "\n".join(lines)
+
+
 def _image(crystals: Crystals, drawn: Sequence[int], grains: int) -> Iterator[TrueGrain]:
     rng, first = crystals.rng, 1
     lens, scale = Lens.drawn(rng), float(np.exp(rng.normal(0, UNCERTAINTY)))
@@ -429,11 +481,11 @@ def main() -> None:
     )
     parser.add_argument("--grains", type=int, default=600)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--part", choices=("model", "names"))
+    parser.add_argument("--part", choices=("model", "names", "reference"))
     args = parser.parse_args()
-    if args.part != "names":
+    if args.part in (None, "model"):
         measure_model(args.grains, args.seed)
-    if args.part != "model":
+    if args.part in (None, "names"):
         print(f"{'':30}{'all':>6}" + "".join(f"{column:>13}" for column in COLUMNS))
         pairs = [name for pair in PAIRS for name in pair]
         print(measure_names("all 16", CANDIDATES, CANDIDATES, args.grains // 3, args.seed), flush=True)
@@ -441,6 +493,9 @@ def main() -> None:
         print(
             measure_names("pairs, 8 grains", CANDIDATES, pairs, args.grains // 12, args.seed, 8), flush=True
         )
+    if args.part in (None, "reference"):
+        print(measure_reference("pairs", args.grains // 6, args.seed), flush=True)
+        print(measure_reference("pairs, 8 grains", args.grains // 12, args.seed, 8), flush=True)
 
 
 if __name__ == "__main__":
