@@ -425,14 +425,16 @@ class _Matcher:
                 knowing = replace(context, companions=companions)
                 match = judge(seen.grain, seen.spots, seen.candidates, seen.unlisted, knowing)
             matches.append(self._decide(match, found, row, measured or {}))
-        return self._with_hints(self._with_rivals(matches, scale, context), scale, context)
+        judged, further = self._with_rivals(matches, scale, context)
+        return self._with_hints(judged, further, scale, context)
 
     def _with_rivals(
         self, matches: Sequence[GrainMatch], scale: ScalePrior, context: Context
-    ) -> list[GrainMatch]:
+    ) -> tuple[list[GrainMatch], dict[int, tuple[Candidate, ...]]]:
         """Withdraw names by an unusual stretch or scale if another phase needs only another scale.
 
-        The grain of a phase that has most spots decides for all grains of this phase.
+        The grain of a phase that has most spots decides for all grains of this phase. What these grains
+        would be at any scale is returned too.
         """
         groups: dict[str, list[int]] = {}
         for number, match in enumerate(matches):
@@ -447,7 +449,7 @@ class _Matcher:
                 judged[n] = replace(
                     matches[n], outcome=verdict.outcome, phases=(), reason=verdict.reason, hints=verdict.hints
                 )
-        return judged
+        return judged, dict(zip(clearest, further, strict=True))
 
     def _share_distortion(self, found: Found, plane: NDArray[np.bool_]) -> bool:
         """Whether at least two grains are explained with the same stretch of the image."""
@@ -462,7 +464,11 @@ class _Matcher:
         return showing >= 2
 
     def _with_hints(
-        self, matches: Sequence[GrainMatch], scale: ScalePrior, context: Context
+        self,
+        matches: Sequence[GrainMatch],
+        known: Mapping[int, tuple[Candidate, ...]],
+        scale: ScalePrior,
+        context: Context,
     ) -> tuple[GrainMatch, ...]:
         """Add hints to the unknown crystals: what those with the most spots would be at any scale."""
         unknown = [
@@ -471,8 +477,10 @@ class _Matcher:
             if m.outcome is Outcome.UNKNOWN and len(m.spots) >= SHOWING_SPOTS - 1
         ]
         asked = sorted(unknown, key=lambda n: -len(matches[n].spots))[:HINTED_GRAINS]
-        further = self._at_any_scale([matches[n] for n in asked], scale)
-        of_match = dict(zip(asked, further, strict=True))
+        left = [n for n in asked if n not in known]
+        of_match = dict(known) | dict(
+            zip(left, self._at_any_scale([matches[n] for n in left], scale), strict=True)
+        )
         return tuple(
             with_hints(match, of_match.get(n, ()), context) if n in unknown else match
             for n, match in enumerate(matches)
