@@ -147,7 +147,8 @@ MOST_LATTICES = 3
 #: less probable than this is not considered for the other grains.
 TELLING_GRAINS, WORTH_A_LOOK = 6, 0.05
 #: If phases that are this probable explain this share of the spots of these grains without a stretch, none is
-#: considered: a freer prior of the stretch would have less than `WORTH_A_LOOK` of the probability.
+#: considered: a freer prior of the stretch would have less than `WORTH_A_LOOK` of the probability. Of one grain
+#: alone this is not concluded: in `distorted_images.py`, 3 % more of such grains were named wrongly.
 SURELY = 0.9
 #: Number of unknown crystals per image that are compared with all candidates at any scale, and the standard
 #: deviation of ln scale assumed for that.
@@ -298,7 +299,7 @@ class _Matcher:
         return tuple((weight / total, distortion) for weight, distortion in left)
 
     def _is_explained(self, found: Found) -> bool:
-        """Whether all grains with enough spots to show a stretch are explained without one."""
+        """Whether all grains with enough spots to show a stretch, two at least, are explained without one."""
         fits = []
         for row in np.flatnonzero(found.observed.two_directions()).tolist():
             if found.observed.valid[row].sum() < SHOWING_SPOTS:
@@ -310,7 +311,8 @@ class _Matcher:
             if fit.explained < IDENTIFIED_SHARE or fit.misfit > LARGEST_MISFIT:
                 return False
             fits.append(fit)
-        return any(map(shows_stretch, fits)) and sum(fit.explained for fit in fits) > SURELY * len(fits)
+        telling = sum(map(shows_stretch, fits)) > 1
+        return telling and sum(fit.explained for fit in fits) > SURELY * len(fits)
 
     def scale_prior(self, uncertainty: float) -> ScalePrior:
         """The calibration, or the scale that the locked grains give."""
