@@ -147,7 +147,7 @@ MOST_LATTICES = 3
 #: less probable than this is not considered for the other grains.
 TELLING_GRAINS, WORTH_A_LOOK = 6, 0.05
 #: If phases that are this probable explain this share of the spots of these grains without a stretch, none is
-#: considered: a freer prior of the stretch would have less than `WORTH_A_LOOK` of the probability. This is not
+#: considered: a freer prior of the stretch would have less than `WORTH_A_LOOK` of the probability. It is not
 #: concluded of one grain alone: in `distorted_images.py`, 3 % more of such grains were named wrongly.
 SURELY = 0.9
 #: Number of unknown crystals per image that are compared with all candidates at any scale, and the standard
