@@ -112,7 +112,7 @@ def test_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["batch", "-o", str(run), "--resume", "--workers", "1"]) == 0
     assert "1 of 1 files analysed" in capsys.readouterr().out
     (note,) = json.loads((run / "run.json").read_text())["notes"]
-    assert note.endswith("images that were done before are by napari-tem-fft 0.1.0")
+    assert note.endswith("images analysed before are by napari-tem-fft 0.1.0")
 
 
 def test_a_run_with_a_stated_uncertainty(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_long_file_and_a_pipe_are_not_read(tmp_path: Path) -> None:
         read_json(tmp_path / "long.json")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.json")  # would wait for a writer for ever
-        with pytest.raises(ValueError, match="no ordinary file"):
+        with pytest.raises(ValueError, match="not a regular file"):
             read_json(tmp_path / "pipe.json")
 
 
@@ -143,7 +143,7 @@ def with_weights(folder: Path, content: bytes) -> None:
 
 def test_pickled_weights_are_not_unpickled(model: Path, trap: Path) -> None:
     with_weights(model, pickle.dumps(Bomb(trap)))
-    with pytest.raises(ModelError, match="no weights"):
+    with pytest.raises(ModelError, match="the weights cannot be read"):
         load_predict(model)
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as archive:
@@ -180,7 +180,7 @@ def test_weights_that_unpack_to_too_much_are_refused(model: Path) -> None:
     with zipfile.ZipFile(model / WEIGHTS, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.weights.h5", bytes(201 << 20))
     edited(model / CONFIG, weights_sha256=file_hash(model / WEIGHTS))
-    with pytest.raises(ModelError, match="larger than any"):
+    with pytest.raises(ModelError, match="too large for a model"):
         load_predict(model)
 
 
@@ -271,7 +271,7 @@ def test_a_bomb_of_zeros_is_refused_before_it_is_unpacked(results: Path) -> None
     zeros = np.zeros((3000, 3000), np.float32)
     np.savez_compressed(results / "grain_heats.npz", shape=np.array((2, 48, 64)), heat_0=zeros)
     assert (results / "grain_heats.npz").stat().st_size < 100_000
-    with pytest.raises(ValueError, match="claim to hold"):
+    with pytest.raises(ValueError, match="claim to contain"):
         load_results(results, small_micrograph())
 
 
@@ -334,7 +334,7 @@ def small_micrograph_document():
 
 def test_a_record_s_folder_lies_in_the_run(tmp_path: Path) -> None:
     for folder in ("../../secret", "/etc", "a/../..", "C:\\x"):
-        with pytest.raises(ValueError, match="would lie in"):
+        with pytest.raises(ValueError, match="would be in"):
             from_json(Record(0, "a.dm4", folder).to_json())
     assert from_json(Record(0, "a.dm4", "day/a.dm4").to_json()).folder == "day/a.dm4"
     (tmp_path / "run.json").write_text(DEEP)

@@ -59,7 +59,7 @@ def test_an_image_of_a_document_is_read_by_its_number(tmp_path: Path) -> None:
         again = api.read(path, image=number)
         assert again.name == image.name and np.array_equal(again.pixels, image.pixels)
         assert not again.warnings
-    assert "the first of 2 images is taken, a; by number: 0 a, 1 b" in api.read(path).warnings
+    assert "the first of 2 images is used, a; all by number: 0 a, 1 b" in api.read(path).warnings
     with pytest.raises(ReadError, match="there is no image 2 in it; choose one of its images: 0 a, 1 b"):
         api.read(path, image=2)
     with pytest.raises(ReadError, match="there is no stack in it"):

@@ -94,6 +94,6 @@ def test_a_worker_that_gives_no_sign_of_life_is_ended_and_its_file_reported(imag
     workers.submit(source)
     (record,) = records_of(workers, 1)
     assert (record.state, record.attempts) == ("failed", 1)
-    assert "no sign of life for 0.01 s" in record.reason
+    assert "not finished after 0.01 s" in record.reason
     assert workers.busy() == 0 and workers.free() == 1
     workers.close()

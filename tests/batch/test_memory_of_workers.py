@@ -17,7 +17,7 @@ from napari_tem_fft.cli.batch import memory_words
 )
 def test_sizes_of_memory(text, size):
     if size is None:
-        with pytest.raises(ValueError, match="not a size of memory"):
+        with pytest.raises(ValueError, match="not a memory size"):
             parse_memory(text)
     else:
         assert parse_memory(text) == size

@@ -78,7 +78,7 @@ def test_names_of_files_are_escaped(finished, page):
 
 
 def test_failures_and_doubts_are_told(page):
-    assert "3 analysed, 2 failed, 0 not begun" in page.text
+    assert "3 analysed, 2 failed, 0 not started" in page.text
     assert "not a Gatan file" in page.text
     assert "failed; uncalibrated" in page.text
 

@@ -17,7 +17,7 @@ def test_bad_files_are_passed_over_and_told(images, tmp_path, capsys):  # noqa: 
     assert main(["batch", str(images), "-o", str(tmp_path)]) == 1
     told = capsys.readouterr()
     assert "3 of 5 files analysed, 2 failed" in told.out
-    assert "1 files of other kinds are left out" in told.err
+    assert "1 files of other types are skipped" in told.err
     assert str(tmp_path / "report.html") in told.out
 
     assert main(["batch", str(images), "-o", str(tmp_path)]) == 2
@@ -45,7 +45,7 @@ def test_resume_alone_goes_on_with_what_was_asked_for(images, tmp_path, capsys):
         assert words in capsys.readouterr().err
 
 
-def test_a_run_that_does_not_say_what_was_asked_for_is_not_gone_on_with(finished, tmp_path, capsys):  # noqa: F811
+def test_a_run_without_valid_settings_cannot_be_resumed(finished, tmp_path, capsys):  # noqa: F811
     stored = json.loads((finished / "run.json").read_text())
     for job in ({}, {"output": "", "keep": "everything"}, {"output": "", "params": {"windows": 3}}, None):
         (tmp_path / "run.json").write_text(json.dumps(stored | {"job": job}))
@@ -82,9 +82,9 @@ def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with(images, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "name files, folders or patterns"),
+        ([], "give files, folders or patterns"),
         (["nothing/*.dm4"], "no micrograph in nothing"),
-        (["a.dm4", "--memory-limit", "much"], "not a size of memory"),
+        (["a.dm4", "--memory-limit", "much"], "not a memory size"),
         (["a.dm4", "--memory-limit", "1M"], "too small"),
         (["a.dm4", "--phases", "Unobtainium"], "Unobtainium"),
         (["a.dm4", "--params", "gone.json"], "gone.json"),
@@ -99,4 +99,4 @@ def test_what_cannot_be_carried_out_is_told_before_anything_is_done(options, wor
 
 def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path, capsys):
     assert main(["watch", str(tmp_path / "gone"), "-o", str(tmp_path)]) == 2
-    assert "there is no such folder" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err

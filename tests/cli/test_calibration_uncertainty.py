@@ -109,4 +109,4 @@ def test_a_parameter_file_with_an_uncertainty_out_of_the_question_is_refused(
         (folder / "params.json").write_text(json.dumps({"calibration_uncertainty": value}))
         command = ["analyse", str(folder / "film.dm4"), "-o", str(folder)]
         assert main([*command, "--params", str(folder / "params.json")]) == 2
-        assert "params.json: not a file of parameters" in capsys.readouterr().err
+        assert "params.json: not a parameter file" in capsys.readouterr().err

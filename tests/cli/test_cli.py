@@ -144,7 +144,7 @@ def test_help_explains_every_parameter_with_its_default(capsys: pytest.CaptureFi
 
 def test_a_network_that_is_not_there_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyse", str(folder / "good.dm4"), "--network", "no-such-model"]) == 2
-    assert "no-such-model: no model of this name" in capsys.readouterr().err
+    assert "no-such-model: neither the name of a model" in capsys.readouterr().err
 
 
 def test_sample_is_written_once_and_never_over_another_file(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_entries_are_found_shown_left_out_removed_and_exported(library, capsys, 
     assert "2.3250" in shown and "density: 2.6" in shown
     assert main(["phases", "use", "--off", "LiF_Fm-3m", *library]) == 0
     assert main(["phases", "search", "LiF", *library]) == 0
-    assert "left out" in capsys.readouterr().out
+    assert "excluded" in capsys.readouterr().out
     assert main(["phases", "export", str(tmp_path / "out"), "--elements", "Cu", *library]) == 0
     assert len(list((tmp_path / "out").glob("*.cif"))) == 3
     assert main(["phases", "remove", "LiF_Fm-3m", *library]) == 0
@@ -55,7 +55,7 @@ def test_entries_are_found_shown_left_out_removed_and_exported(library, capsys, 
     ("words", "reason"),
     [
         (["phases", "show", "nothing"], "not contain 'nothing'"),
-        (["phases", "remove"], "say what to remove"),
+        (["phases", "remove"], "state what to remove"),
         (["phases", "import", "nowhere.zip"], "no such file or folder"),
         (["phases", "fetch", "--provider", "nobody", "--elements", "Li"], "no provider is called 'nobody'"),
         (["phases", "fetch", "--provider", "http://127.0.0.1:9", "--elements", "Li"], "cannot be reached"),
@@ -86,7 +86,7 @@ def test_an_analysis_searches_the_library_and_says_so(library, tmp_path, capsys)
     assert main([*command, *library]) == 0
     assert "the library holds 3 more structures of these elements" in capsys.readouterr().out
     assert main([*command, "--phases", "Cu", "--library", *library]) == 2
-    assert "leave out --phases" in capsys.readouterr().err
+    assert "omit --phases" in capsys.readouterr().err
 
 
 def test_a_run_keeps_the_entries_that_it_searches(library, tmp_path, capsys):

@@ -24,11 +24,11 @@ def test_strain_is_told_with_its_error_and_reference():
     single = Deformation(2, (2,), (0, 0), flat, flat, sigma, sigma, along=12.4)
     lines = report(replace(small_analysis(), deformations=(whole, single))).splitlines()
     assert (
-        "deformation of grain 1 against the stated region:"
-        " eps_xx +1.00 to +1.00 % (+/- 0.20), more than noise on 100%;"
-        " eps_yy -1.00 to -1.00 % (+/- 0.20), more than noise on 100%;"
-        " eps_xy +0.00 to +0.00 % (+/- 0.20), more than noise on 0%;"
-        " rotation +0.50 to +0.50 degrees (+/- 0.10), more than noise on 100%" in lines
+        "deformation of grain 1 against the reference region:"
+        " eps_xx +1.00 to +1.00 % (+/- 0.20), above the noise in 100%;"
+        " eps_yy -1.00 to -1.00 % (+/- 0.20), above the noise in 100%;"
+        " eps_xy +0.00 to +0.00 % (+/- 0.20), above the noise in 0%;"
+        " rotation +0.50 to +0.50 degrees (+/- 0.10), above the noise in 100%" in lines
     )
     assert any(
         line.startswith("deformation of grain 2 against its mean along its one g at 12 degrees: change of d")

@@ -95,7 +95,7 @@ def test_spots_are_listed_when_none_is_chosen(folder, capsys):
     assert main(["calibrate", str(folder / "gold.dm4")]) == 0
     out = capsys.readouterr().out
     assert "0.240" in out and "0.208" in out and "r1" in out and "--spot" in out
-    assert "0.02 nm a pixel +/- 2 % (file)" in out
+    assert "0.02 nm per pixel +/- 2 % (file)" in out
 
 
 @pytest.mark.parametrize("name", ["gold.dm4", "saed.dm4"])
@@ -186,7 +186,7 @@ def test_a_profile_of_another_setting_is_refused(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--spot", "1"], "say what the spot is"),
+        (["--spot", "1"], "state what the spot is"),
         (["--d", "0.2"], "which spot"),
         (["--spot", "1", "--hkl", "111"], "--phase"),
         (["--spot", "1", "--hkl", "111", "--phase", "Au", "--d", "0.2"], "not both"),

@@ -59,7 +59,7 @@ def test_a_growing_grain_against_time_with_the_drift_taken_out(stack, tmp_path, 
     assert set(stored["files"]) == {path.name for path in folder.iterdir()} - {"series.json"}
     assert "share of the specimen" in (folder / "series.svg").read_text(encoding="utf-8")
     out = capsys.readouterr().out
-    assert "2 of 2 grains were followed" in out and "Cu (%)" in out
+    assert "2 of 2 grains were tracked" in out and "Cu (%)" in out
 
 
 def test_some_frames_without_correction_keep_their_numbers(stack, tmp_path, capsys):
@@ -86,8 +86,8 @@ def test_files_are_the_frames_of_a_series_and_a_bad_one_is_told_of(tmp_path, cap
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--lock-frame", "7"], "not one of the frames"),
-        (["--frames", "5:"], "no frame is left"),
+        (["--lock-frame", "7"], "not one of the selected frames"),
+        (["--frames", "5:"], "no frame is selected"),
         (["--lock-frame", "0", "--phases", "LiF"], "no phase is named in frame 0"),
     ],
 )

@@ -19,4 +19,4 @@ def test_a_run_is_summed_up_and_written_anew(finished, tmp_path, capsys) -> None
 
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys) -> None:
     assert main(["summary", str(tmp_path)]) == 2
-    assert "there is no run of batch or watch in this folder" in capsys.readouterr().err
+    assert "this folder contains no run of batch or watch" in capsys.readouterr().err

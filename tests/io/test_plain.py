@@ -61,7 +61,7 @@ def test_numpy_scalars_become_numbers_and_whole_floats_stay_floats() -> None:
 
 @pytest.mark.parametrize("value", [np.zeros(3), Path("a"), b"bytes"])
 def test_what_json_cannot_hold_is_refused(value: object) -> None:
-    with pytest.raises(TypeError, match="no place in JSON"):
+    with pytest.raises(TypeError, match="cannot be represented in JSON"):
         to_plain(value)
 
 

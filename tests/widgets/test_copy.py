@@ -151,7 +151,7 @@ def test_an_image_without_a_file_says_what_to_do(viewer, dock, run):
     messages.told.connect(said.append)
     assert copied(dock, "Command") == "before"
     messages.told.disconnect(said.append)
-    assert len(said) == 1 and re.search(r"save it .*, open what was saved", said[0])
+    assert len(said) == 1 and re.search(r"save it .*, open the saved file", said[0])
 
 
 def test_an_image_of_a_reopened_document_is_that_one(viewer, dock, run, tmp_path):
@@ -172,5 +172,5 @@ def test_an_image_of_a_reopened_document_is_that_one(viewer, dock, run, tmp_path
 
 @pytest.mark.parametrize("word", ["mask:", "mask:2x2:!", "mask:9x9:eJw=", "mask:99999x99999:eJxjAAAAAQAB"])
 def test_a_mask_that_was_not_copied_as_a_whole_is_refused(word):
-    with pytest.raises(ValueError, match="copy the command as a whole"):
+    with pytest.raises(ValueError, match="copy the whole command"):
         read_specimen(word)

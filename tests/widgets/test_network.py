@@ -41,7 +41,7 @@ def test_a_folder_without_a_model_is_refused(dock, tmp_path, monkeypatch):
     )
     dock.network.list.activated.emit(dock.network.list.count() - 1)
     assert dock.network.value == ""
-    assert "no model of this name" in messages()[-1]
+    assert "neither the name of a model" in messages()[-1]
 
 
 def test_own_models_are_listed(dock, model, monkeypatch):
@@ -83,6 +83,6 @@ def test_one_that_cannot_be_loaded_is_told_by_the_run(dock, model, run, grain):
         file.write(b"more")
     dock.network.value = str(model)
     run(dock.session, dock.run.click)
-    assert "another SHA-256" in messages()[-1] and dock.run.isEnabled()
+    assert "their SHA-256 differs" in messages()[-1] and dock.run.isEnabled()
     dock.network.value = ""
     assert run(dock.session, dock.run.click).analysis.network is None

@@ -64,7 +64,7 @@ def test_the_pixel_size_of_a_tiff_that_napari_opened_is_offered(viewer, dock, tm
     path = write_tiff(tmp_path / "film.tif", NOISE, (0.0317, 0.0317), ("nm", "nm"))
     with layer_source(path=str(path), reader_plugin="napari"):
         viewer.add_image(NOISE, name="film")
-    assert dock.stated_size.text() == "its file says 0.0317 nm a pixel: press Set to use it"
+    assert dock.stated_size.text() == "its file says 0.0317 nm per pixel: press Set to use it"
     assert not dock.stated_size.isHidden()
     assert dock.pixel_size.value() == pytest.approx(0.0317) and not dock.calibration.isHidden()
     assert "Open a micrograph" not in dock.result.text() and "pixel size" in dock.result.text()

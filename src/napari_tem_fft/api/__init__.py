@@ -1,4 +1,4 @@
-"""What the docks do, in a few lines of Python.
+"""Python interface: everything that the docks do, in a few lines of code.
 
 >>> from napari_tem_fft import analyse, read_sample, select
 >>> result = analyse(read_sample("edge"), select(elements="Li, F, O, C"))

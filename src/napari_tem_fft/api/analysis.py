@@ -1,4 +1,4 @@
-"""Analyse a micrograph or a series, choose the phases that may be named, save and load."""
+"""Analyse a micrograph or a series, select candidate phases, save and load analyses."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ from .images import read, read_stack
 def reference_table(
     cif: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
 ) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
-    """The phases that can be named, before any choice.
+    """Load the phases that can be named, before any selection.
 
     Parameters
     ----------
     cif : path or sequence of path, optional
-        Folders of CIF files and CSV lists of d-spacings, or such files, which join the bundled table after
-        those of the user's own folder (`user_folder`); one of the same id, name or alias takes the other's
-        place.
+        Folders of CIF files and CSV lists of d-spacings, or single files, that are added to the bundled table
+        after those of the user's own folder (`user_folder`). A phase replaces earlier ones with the same id,
+        name or alias.
 
     Returns
     -------
     phases : tuple of Phase
     notes : tuple of str
-        What the user should know: files that were refused or read with a doubt, phases replaced.
+        Remarks for the user: files that were refused or read with doubts, and phases that were replaced.
 
     Raises
     ------
     ValueError
-        If there is no such folder or file.
+        If a folder or file does not exist.
 
     Examples
     --------
@@ -78,18 +78,18 @@ def select(
     elements: str | None = None,
     table: Sequence[Phase] | None = None,
 ) -> tuple[Phase, ...]:
-    """Choose the phases that may be named.
+    """Select the phases that may be named.
 
     Parameters
     ----------
     names : sequence of str, optional
-        Ids, names, aliases or formulas; without them the sets decide.
+        Ids, names, aliases or formulas; by default the sets are used.
     sets : sequence of str, optional
         "battery", "sei", "metal", ... or "all".
     elements : str, optional
-        What the sample can hold: "Li, F, O, +C, -Na".
+        Elements that the sample can contain: "Li, F, O, +C, -Na".
     table : sequence of Phase, optional
-        From `reference_table`; the bundled one with the user's own phases where absent.
+        From `reference_table`; by default the bundled table with the user's own phases.
 
     Returns
     -------
@@ -109,17 +109,17 @@ def select(
     """
     phases = select_phases(reference_table()[0] if table is None else table, names, sets, elements)
     if not phases:
-        raise ValueError("no phase of the table fits this choice of names, sets and elements")
+        raise ValueError("no phase of the table matches this selection of names, sets and elements")
     return phases
 
 
 def segment_of(params: AnalysisParams) -> Segment | None:
-    """Load the network that the parameters name; None if they name none.
+    """Load the network selected by the parameters; None if they select none.
 
     Raises
     ------
     ModelError
-        If there is no such model, or it is damaged.
+        If the model does not exist or is damaged.
 
     Examples
     --------
@@ -143,33 +143,34 @@ def analyse(
     library: PhaseLibrary | None = None,
     stated: bool | None = None,
 ) -> Analysis:
-    """Run the whole chain on a micrograph.
+    """Analyse a micrograph: find spots and grains, name the phases, and map the components.
 
     Parameters
     ----------
     source : Micrograph or path
-        Its calibration says how well the scale is known; `read` takes that as an option.
+        Its calibration includes the uncertainty of the scale, which `read` takes as an option.
     phases : sequence of Phase, optional
-        Candidates from `select`; the whole table where absent.
+        Candidates from `select`; by default the whole table.
     params : AnalysisParams, optional
     segment : callable, optional
-        A network that proposes additional spots, from `segment_of`: for many images, load it
-        once. Without it the one that the parameters name is loaded.
+        A network that proposes additional spots, from `segment_of`; load it once to analyse many images.
+        By default the one selected by the parameters is loaded.
     on_step : callable, optional
         Called with each finished `Step`.
     others : sequence of Phase, optional
-        Phases outside the candidates, reported where they would match; the rest of the
-        table where absent.
-    decisions : sequence of Decision, optional
-        A person's overrides of grains' phases, such as those of an earlier `Analysis`.
+        Phases outside the candidates, which are reported where they would match; by default the rest of
+        the table.
+    decisions : sequence of PhaseOverride, optional
+        The user's overrides of grains' phases, for example those of an earlier `Analysis`.
     specimen : ndarray, shape (y, x), optional
-        Not zero where there is matter, of any resolution over the whole image; found where absent.
+        Specimen mask, nonzero inside the specimen, of any resolution over the whole image; by default it is
+        determined from the image.
     library : PhaseLibrary, optional
-        Entries of the user's library, from `open_library`; those that fit a grain's lattice join the
-        candidates, which are the whole table where `phases` is absent.
+        Entries of the user's library, from `open_library`; those that fit a grain's lattice are added to the
+        candidates, which are the whole table by default.
     stated : bool, optional
-        Whether somebody has said what the sample holds, so that no other phase is a rival: where absent, if
-        `phases` are given. Say False where they are but a set of the table.
+        Whether the user has restricted the sample to these phases, so that no other phase is considered; by
+        default, whether `phases` are given. Use False if they are only a set of the table.
 
     Returns
     -------
@@ -182,7 +183,7 @@ def analyse(
     CalibrationError
         If the image has no pixel size in nm.
     ValueError
-        If the image cannot be transformed, the specimen is none of it, or there is no such network.
+        If the image cannot be transformed, the specimen mask does not match it, or there is no such network.
 
     Examples
     --------
@@ -204,20 +205,20 @@ def analyse(
 
 
 def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> Path:
-    """Write a whole analysis, with the micrograph, into one ``*.temfft`` file.
+    """Save an analysis with its micrograph to a ``*.temfft`` file.
 
     Parameters
     ----------
     analysis : Analysis
     path : path
-        The suffix is added where it is missing; a folder of that name is filled.
+        The suffix is added if it is missing; if a folder of that name exists, it is used instead of a file.
     pixels : bool
-        Keep the micrograph's pixels; else only its file and hash.
+        Store the micrograph's pixels; otherwise only the name and hash of its file.
 
     Returns
     -------
     Path
-        What was written.
+        The file or folder written.
 
     Examples
     --------
@@ -232,13 +233,13 @@ def save(analysis: Analysis, path: str | PathLike[str], pixels: bool = True) -> 
 
 
 def load(path: str | PathLike[str], micrograph: Micrograph | None = None) -> Analysis:
-    """Read the analysis of a ``*.temfft`` file or folder, or of a folder of results.
+    """Load an analysis from a ``*.temfft`` file or folder, or from a results folder.
 
     Parameters
     ----------
     path : path
     micrograph : Micrograph, optional
-        For a folder of results; looked for where its file was, and in the folder, where absent.
+        For a results folder; by default it is read from its original path, or from the folder.
 
     Raises
     ------
@@ -270,32 +271,32 @@ def analyse_series(
     drift: bool = True,
     lock: int | None = None,
 ) -> Series:
-    """Analyse frame after frame, and follow grains from one to the next.
+    """Analyse frames one after the other, and track grains from frame to frame.
 
     Parameters
     ----------
     source : ImageStack, path of one, or sequence of Micrograph or path
-        From `read_stack`; or images of one size, the frames in their order.
+        From `read_stack`; or images of the same size, in the order of the frames.
     phases, params, segment, others : optional
-        As `analyse` takes them.
+        As for `analyse`.
     on_step : callable, optional
-        Called with each `Step`; that at a frame's end has its `SeriesFrame` as product.
+        Called with each `Step`; the last one of a frame has its `SeriesFrame` as product.
     drift : bool
-        Measure the drift first, and analyse of each frame what all have in common.
+        Measure the drift first, and analyse only the region common to all frames.
     lock : int, optional
-        Names are restricted to the phases that this frame has.
+        Restrict the names to the phases found in this frame.
 
     Returns
     -------
     Series
-        Its `frames` have areas and shares with uncertainties, its `tracks` the numbers of their grains.
+        Its `frames` have areas and shares with uncertainties, its `tracks` the track numbers of their grains.
 
     Raises
     ------
     ReadError
-        If a file cannot be read, or holds no stack.
+        If a file cannot be read, or contains no stack.
     ValueError
-        If there is no such frame to lock on or it names no phase, or frames differ in size.
+        If the frame `lock` does not exist or names no phase, or the frames differ in size.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Many micrographs from Python: what the command ``batch`` does, in one call."""
+"""Analysis of many micrographs from Python, like the command ``batch``."""
 
 from __future__ import annotations
 
@@ -41,64 +41,64 @@ def analyse_many(
 ) -> Outcome:
     """Analyse files, folders and patterns in worker processes, with tables and a report of the run.
 
-    In a script, call it under ``if __name__ == "__main__":``, for workers import the script.
+    In a script, call it under ``if __name__ == "__main__":``, because the workers import the script.
 
     Parameters
     ----------
     inputs : path, or sequence of paths
     output : path
-        Folder of the run: ``report.html``, ``summary.csv``, and a folder of results an image.
+        Folder of the run: ``report.html``, ``summary.csv``, and a results folder per image.
     names, sets, elements : optional
-        The candidates, as in `napari_tem_fft.api.select`.
+        The candidates, as for `napari_tem_fft.api.select`.
     params : AnalysisParams, optional
     calibration_profile : path, optional
-        Corrects the scale of every image.
+        Profile that corrects the scale of all images.
     uncertainty : float, optional
-        Relative standard uncertainty of every scale; by default each file's own, or the profile's.
+        Relative standard uncertainty of all scales; by default that of each file, or of the profile.
     keep : {"tables", "maps", "pictures"}
-        What is kept of each image.
+        Which results are kept for each image.
     unit : {"nm", "angstrom"}
-        Unit of lattice spacings in tables, pictures and the report.
+        Unit of d-spacings in tables, figures and the report.
     workers : int, optional
-        Processes; one a processor that this job may use where absent.
+        Number of processes; by default one for each processor available to this process.
     memory_limit, scheduler : str
         As in `napari_tem_fft.batch.backends.start_workers`: "8G"; the address of a dask.distributed
         scheduler.
     resume : bool
-        Go on with the run in the folder.
+        Continue the run in the folder.
     on_step : callable, optional
-        Called with a `Step` a file, whose product is its `Record`.
+        Called with a `Step` per file, whose product is its `Record`.
     library : path, optional
-        A library of phases that is searched as well, such as
-        `napari_tem_fft.io.phases.library.library_path()`; the run's folder gets a copy of the entries that
-        may be named.
+        A phase library that is searched as well, such as
+        `napari_tem_fft.io.phases.library.library_path()`; the entries that may be named are copied to the
+        run's folder.
 
     Returns
     -------
     Outcome
-        How many were analysed, failed or kept, and where.
+        Numbers of files that were analysed, failed or kept, and the folder.
 
     Raises
     ------
     ValueError
-        If there is no micrograph in the inputs, a candidate is unknown, or the folder holds another run.
+        If there is no micrograph in the inputs, a candidate is unknown, or the folder contains another run.
     OSError
         If the folder cannot be written.
 
     Examples
     --------
-    Of a folder of micrographs, in two processes; a script says this under ``if __name__ == "__main__":``.
+    Analyse a folder of micrographs in two processes; in a script, under ``if __name__ == "__main__":``.
 
     >>> from napari_tem_fft import analyse_many
     >>> outcome = analyse_many("session", "results", elements="Li, F", workers=2)  # doctest: +SKIP
     >>> outcome.report  # doctest: +SKIP
     """
     given = [inputs] if isinstance(inputs, str | PathLike) else list(inputs)
-    select(names, sets, elements, reference_table()[0])  # raises for a wrong name before workers start
+    select(names, sets, elements, reference_table()[0])  # raises for unknown names before workers start
     target = Path(os.path.abspath(output))
     found = find_sources([str(one) for one in given], target)
     if not found.sources:
-        raise ValueError(f"no micrograph in {', '.join(map(str, given))}")
+        raise ValueError(f"there is no micrograph in {', '.join(map(str, given))}")
     job = Job(
         output=str(target),
         params=params or AnalysisParams(),

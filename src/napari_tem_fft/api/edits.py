@@ -1,4 +1,4 @@
-"""The parts of `api` about what a person changes (mask, spots, phases): each gives a new `Analysis`."""
+"""Edits of mask, spots, specimen and phases; each function of `api` here returns a new `Analysis`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from ..core.spots.spot import Spot
 
 
 def fft_of(analysis: Analysis) -> tuple[FrequencyGrid, NDArray[np.float32]]:
-    """The diffractogram as displayed.
+    """The diffractogram of an analysis, as displayed.
 
     Returns
     -------
     grid : FrequencyGrid
-        Step (y, x) in 1/nm; the zero frequency lies in the middle cell. `fft_of` and `mask_of` share it.
+        Step (y, x) in 1/nm; zero frequency is in the centre cell. `fft_of` and `mask_of` share it.
     image : ndarray of float32, shape ``grid.shape``
         log10 of power over noise.
 
@@ -48,7 +48,7 @@ def fft_of(analysis: Analysis) -> tuple[FrequencyGrid, NDArray[np.float32]]:
 
 
 def mask_of(analysis: Analysis) -> NDArray[np.uint8]:
-    """The mask of the enabled spots, to be painted on: discs at +g and -g, 1 inside.
+    """The mask of the enabled spots, for editing: discs at +g and -g, 1 inside.
 
     Returns
     -------
@@ -68,17 +68,17 @@ def mask_of(analysis: Analysis) -> NDArray[np.uint8]:
 def fringes_of(
     analysis: Analysis, mask: ArrayLike | None = None
 ) -> tuple[NDArray[np.float32], tuple[float, float]]:
-    """Inverse transform of what lies inside a mask: the lattice fringes alone.
+    """Bragg-filtered image: inverse transform of the masked part of the spectrum (lattice fringes only).
 
     Parameters
     ----------
     mask : ndarray, shape of `mask_of`, optional
-        The mask of the enabled spots by default.
+        By default the mask of the enabled spots.
 
     Returns
     -------
     image : ndarray of float32, shape (y, x)
-        Over the whole field, in the micrograph's grey levels, mean zero.
+        Covers the whole field, in the micrograph's grey levels, with mean zero.
     pixel_size : tuple of float, (y, x), nm
 
     Raises
@@ -99,13 +99,13 @@ def fringes_of(
 
 
 def with_mask(analysis: Analysis, mask: ArrayLike) -> Analysis:
-    """The analysis after its mask was repainted: spots, profile, grains, phases and maps follow.
+    """Edit the mask of an analysis, and update spots, profile, grains, phases and maps.
 
     Parameters
     ----------
     mask : ndarray, shape of `mask_of`
-        Non-zero is masked. An erased disc disables its spots, a painted one adds a spot, refined and with
-        the SNR that is there; what is painted at g counts at -g too.
+        Nonzero is inside the mask. An erased disc disables its spots; a painted one adds a spot, which is
+        refined and whose SNR is measured. Painting at g has the same effect at -g.
 
     Raises
     ------
@@ -126,17 +126,17 @@ def with_mask(analysis: Analysis, mask: ArrayLike) -> Analysis:
 
 
 def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
-    """The analysis with the spot that somebody points at; it is refined first.
+    """Add a spot at a given position, which is refined, and update the analysis.
 
     Parameters
     ----------
     g : tuple of float, (y, x), 1/nm
-        y points down. Within the shown diffractogram.
+        y points down; must lie within the displayed diffractogram.
 
     Raises
     ------
     ValueError
-        If g lies outside of it.
+        If g lies outside the diffractogram.
 
     Examples
     --------
@@ -149,17 +149,17 @@ def with_spot(analysis: Analysis, g: tuple[float, float]) -> Analysis:
 
 
 def without_spots(analysis: Analysis, spots: Iterable[int]) -> Analysis:
-    """The analysis with some spots disabled.
+    """Disable spots, and update the analysis.
 
     Parameters
     ----------
     spots : iterable of int
-        Their ids.
+        Ids of the spots.
 
     Raises
     ------
     ValueError
-        If there is no such spot.
+        If there is no spot with one of the ids.
 
     Examples
     --------
@@ -177,19 +177,19 @@ def with_edited_spots(
     restore: Iterable[int] = (),
     add: Iterable[Sequence[float]] = (),
 ) -> Analysis:
-    """The analysis after several edits of its spots at once; all that depends on them follows once.
+    """Apply several edits of the spots at once, and update the analysis only once.
 
     Parameters
     ----------
     delete, restore : iterable of int
-        Ids of spots that are disabled, and of disabled ones that count again.
+        Ids of spots to disable, and of disabled spots to enable.
     add : iterable of (gy, gx) or (gy, gx, radius), 1/nm
-        Spots that somebody points at, y down; each is refined first.
+        Positions of spots to add, with y down; each is refined first.
 
     Raises
     ------
     ValueError
-        If there is no such spot, or g lies outside of the shown diffractogram.
+        If there is no such spot, or g lies outside the displayed diffractogram.
 
     Examples
     --------
@@ -218,17 +218,17 @@ def with_edited_spots(
 
 
 def with_specimen(analysis: Analysis, specimen: ArrayLike | None) -> Analysis:
-    """The analysis with a specimen mask that somebody has drawn; names stay, areas and shares follow.
+    """Replace the specimen mask of an analysis; names stay the same, areas and shares are updated.
 
     Parameters
     ----------
     specimen : ndarray, shape (y, x), optional
-        Not zero where there is matter, of any resolution over the whole image; None for what was found.
+        Nonzero inside the specimen, of any resolution over the whole image; None for the automatic mask.
 
     Raises
     ------
     ValueError
-        If it has another shape than the image, or holds nothing.
+        If its shape does not match the image, or it is empty.
 
     Examples
     --------
@@ -243,22 +243,21 @@ def with_specimen(analysis: Analysis, specimen: ArrayLike | None) -> Analysis:
 
 
 def decide(analysis: Analysis, grain: int, phase: str, kind: OverrideKind = "override") -> Analysis:
-    """The analysis after a person has overridden the phase of a grain; names and maps follow.
+    """Override the phase of a grain, and update names and maps.
 
     Parameters
     ----------
     grain : int
-        Its id.
+        Id of the grain.
     phase : str
         Id, name, alias or formula of a candidate, or of one of `Analysis.non_candidates`.
     kind : {"override", "lock", "reject"}
-        It is this phase; the same, and the image's scale follows from it (an internal standard); it is
-        not this phase.
+        Assign the phase; assign it and derive the image's scale from it (internal standard); exclude it.
 
     Raises
     ------
     ValueError
-        If there is no such grain or phase, or the kind is none of these.
+        If there is no such grain or phase, or the kind is unknown.
 
     Examples
     --------
@@ -282,7 +281,7 @@ def _check_inside(analysis: Analysis, g: tuple[float, float]) -> None:
     grid = display_grid(analysis.diffractogram)
     row, column = grid.cell(g)
     if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]):
-        raise ValueError(f"g = {g} 1/nm lies outside of the diffractogram")
+        raise ValueError(f"g = {g} 1/nm lies outside the diffractogram")
 
 
 def _check(mask: ArrayLike, grid: FrequencyGrid) -> NDArray[np.uint8]:
@@ -295,26 +294,26 @@ def _check(mask: ArrayLike, grid: FrequencyGrid) -> NDArray[np.uint8]:
 def with_deformation(
     analysis: Analysis, reference: Sequence[Sequence[float]] | None = None, resolution: float | None = None
 ) -> Analysis:
-    """Measure how the lattice is stretched and turned within each grain (`Analysis.deformations`).
+    """Measure strain and rotation of the lattice within each grain (`Analysis.deformations`).
 
     Parameters
     ----------
     analysis : Analysis
     reference : sequence of (y, x), nm, optional
-        Corners of the region that counts as undeformed: two opposite ones of a rectangle, or a polygon's.
-        Grains of another lattice than there, and all where it is absent, have their own mean as reference.
+        Corners of the undeformed region: two opposite corners of a rectangle, or a polygon. Grains with
+        another lattice than this region, and by default all grains, have their own mean as reference.
     resolution : float, nm, optional
-        Width of the filter, 2 nm unless the analysis has another.
+        Width of the filter; by default that of the analysis, 2 nm unless changed.
 
     Returns
     -------
     Analysis
-        Analysis that `save_results` writes with maps and ``deformation.csv``.
+        Analysis for which `save_results` also writes maps and ``deformation.csv``.
 
     Raises
     ------
     ValueError
-        If there are fewer than two corners, or the resolution is beyond its limits.
+        If there are fewer than two corners, or the resolution is out of range.
 
     Examples
     --------

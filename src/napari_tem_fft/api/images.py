@@ -1,4 +1,4 @@
-"""The parts of `api` about one image: read it with its scale, measure its spots."""
+"""Reading of single images with their scale, and measurement of their spots."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..io.plain import ReadError
 from ..io.readers.micrographs import read_images, read_micrograph
 
 Profile = CalibrationProfile | str | PathLike[str]
-#: The simulated micrographs that are bundled with the package.
+#: Names of the simulated micrographs bundled with the package.
 SAMPLES = ("sample", "film", "edge")
 
 
@@ -38,17 +38,17 @@ def read(
     calibration_profile: Profile | None = None,
     uncertainty: float | None = None,
 ) -> Micrograph:
-    """Read a micrograph: a .dm3 or .dm4 file, another microscope's, or the one in a ``*.temfft``.
+    """Read a micrograph from a .dm3 or .dm4 file, another microscope's file, or a ``*.temfft`` document.
 
     Parameters
     ----------
     path : path
     pixel_size : float or tuple of float, (y, x), nm, optional
-        Takes the place of the file's.
+        Replaces the pixel size of the file.
     image, frame : int, optional
         Index of the image in the file (or document), and of the frame in a stack, both counted from 0.
     calibration_profile : CalibrationProfile or path, optional
-        Corrects the file's scale.
+        Profile that corrects the file's scale.
     uncertainty : float, optional
         Relative standard uncertainty of the scale (0.003 is 0.3 %); by default 2 %, or the profile's.
 
@@ -59,11 +59,11 @@ def read(
     Raises
     ------
     ReadError
-        If the file cannot be read, or holds no image.
+        If the file cannot be read, or contains no image.
     CalibrationError
-        If the pixel size is given for an image in 1/nm, or the profile does not belong to the image.
+        If a pixel size is given for an image in 1/nm, or the profile does not belong to the image.
     ValueError
-        If the uncertainty lies outside 0 to 0.5.
+        If the uncertainty is not between 0 and 0.5.
 
     Examples
     --------
@@ -74,25 +74,25 @@ def read(
     0.003
     """
     if Path(path).suffix.lower() == SUFFIX:
-        micrograph = _of_document(path, image, frame)
+        micrograph = _read_from_document(path, image, frame)
     else:
         micrograph = read_micrograph(path, image, frame)
     return _calibrate(micrograph, "real", pixel_size, calibration_profile, uncertainty)
 
 
 def read_sample(name: str = "sample") -> Micrograph:
-    """Read one of the simulated micrographs that come with the package.
+    """Read one of the simulated micrographs bundled with the package.
 
     Parameters
     ----------
     name : {"sample", "film", "edge"}
-        Grains of three phases on a film next to vacuum; a film without a crystal; a LiF crystal at a film's
-        edge.
+        Grains of three phases on a film next to vacuum; a film without crystals; a LiF crystal at the edge of
+        a film.
 
     Raises
     ------
     ValueError
-        If there is no sample of this name.
+        If there is no sample with this name.
 
     Examples
     --------
@@ -106,18 +106,18 @@ def read_sample(name: str = "sample") -> Micrograph:
 
 
 def cut(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> Micrograph:
-    """Cut a region of interest out of a micrograph, to be analysed as an image of its own.
+    """Cut a region of interest out of a micrograph, to be analysed as a separate image.
 
     Parameters
     ----------
     micrograph : Micrograph
     corners : sequence of (y, x), nm
-        Corners of a polygon, from the middle of the first pixel; opposite corners alone give a rectangle.
+        Corners of a polygon, from the centre of the first pixel; two opposite corners give a rectangle.
 
     Raises
     ------
     ValueError
-        If less than 16 x 16 pixels of the image lie inside, or there are fewer than two corners.
+        If fewer than 16 x 16 pixels of the image are inside, or there are fewer than two corners.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def cut(micrograph: Micrograph, corners: Sequence[Sequence[float]]) -> Micrograp
     """
     points = [(float(y), float(x)) for y, x in corners]
     if len(points) < 2:
-        raise ValueError("a region of interest has two opposite corners, or three and more")
+        raise ValueError("a region of interest needs two opposite corners, or at least three corners")
     if len(points) == 2:
         (top, left), (bottom, right) = points
         points = [(top, left), (top, right), (bottom, right), (bottom, left)]
@@ -141,16 +141,16 @@ def read_stack(
     calibration_profile: Profile | None = None,
     uncertainty: float | None = None,
 ) -> ImageStack:
-    """Read a stack, whose frames `ImageStack.frame` gives one by one; the arguments are those of `read`.
+    """Read a stack, whose frames are returned by `ImageStack.frame`; the arguments are those of `read`.
 
     Raises
     ------
     ReadError
-        If the file cannot be read, or holds no stack.
+        If the file cannot be read, or contains no stack.
     CalibrationError
-        If the pixel size is given for an image in 1/nm, or the profile does not belong to the image.
+        If a pixel size is given for an image in 1/nm, or the profile does not belong to the image.
     ValueError
-        If the uncertainty lies outside 0 to 0.5.
+        If the uncertainty is not between 0 and 0.5.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def read_stack(
     return replace(stack, calibration=first.calibration, warnings=first.warnings)
 
 
-def _of_document(path: str | PathLike[str], image: int | None, frame: int | None) -> Micrograph:
+def _read_from_document(path: str | PathLike[str], image: int | None, frame: int | None) -> Micrograph:
     images = [stored.micrograph for stored in load_temfft(Path(path)).images]
     if not images:
         raise ReadError(path, "there is no micrograph in it", "choose the micrograph's own file")
@@ -179,7 +179,7 @@ def _of_document(path: str | PathLike[str], image: int | None, frame: int | None
         raise ReadError(path, f"there is no image {image} in it", f"choose one of its images: {names}")
     chosen = images[image or 0]
     if image is None and len(images) > 1:
-        warning = f"the first of {len(images)} images is taken, {chosen.name}; by number: {names}"
+        warning = f"the first of {len(images)} images is used, {chosen.name}; all by number: {names}"
         return replace(chosen, warnings=(*chosen.warnings, warning))
     return chosen
 
@@ -197,7 +197,7 @@ def read_pattern(
     Parameters
     ----------
     pixel_size : float or tuple of float, (y, x), 1/nm, optional
-        Takes the place of the file's.
+        Replaces the pixel size of the file.
 
     Examples
     --------
@@ -216,7 +216,7 @@ def _calibrate(
     profile: Profile | None,
     uncertainty: float | None,
 ) -> Micrograph:
-    """The image with the scale that the user gives or a profile corrects, known as well as the user says."""
+    """The image with the scale given by the user or corrected by a profile, and the given uncertainty."""
     scaled = _scale(micrograph, space, pixel_size, profile)
     if uncertainty is None:
         return scaled
@@ -229,16 +229,16 @@ def _scale(
     pixel_size: float | tuple[float, float] | None,
     profile: Profile | None,
 ) -> Micrograph:
-    """The image with the scale that the user gives, or with the file's corrected by a profile."""
+    """The image with the scale given by the user, or with the file's scale corrected by a profile."""
     calibration = micrograph.calibration
     if pixel_size is not None and profile is not None:
         raise CalibrationError(
-            "give a pixel size or a calibration profile, which corrects the file's: not both"
+            "give a pixel size, or a calibration profile that corrects the file's, not both"
         )
     if pixel_size is not None:
         if calibration.space not in (space, "none"):
             raise CalibrationError(
-                f"{micrograph.name}: the file is calibrated in {calibration.unit}, and a pixel size in"
+                f"{micrograph.name}: the file is calibrated in {calibration.unit}; a pixel size in"
                 f" {'nm' if space == 'real' else '1/nm'} does not make it another kind of image"
             )
         given = Calibration.real(pixel_size, GIVEN)
@@ -255,14 +255,14 @@ def measure_pattern(
     params: PatternParams | None = None,
     centre: tuple[float, float] | None = None,
 ) -> PatternMeasurement:
-    """Measure a stored diffraction pattern or FFT in 1/nm directly; it is never transformed again.
+    """Measure a stored diffraction pattern or FFT in 1/nm, without transforming it.
 
     Parameters
     ----------
     source : Micrograph or path
     params : PatternParams, optional
     centre : tuple of float, (y, x), pixels, optional
-        Place of the direct beam; found where absent.
+        Position of the direct beam; by default it is determined from the pattern.
 
     Returns
     -------
@@ -276,7 +276,7 @@ def measure_pattern(
     CalibrationError
         If the image is not calibrated in 1/nm.
     ValueError
-        If the pattern has no centre of symmetry and none is given, or cannot be measured.
+        If the pattern has no centre of symmetry and no centre is given, or it cannot be measured.
 
     Examples
     --------
@@ -300,21 +300,21 @@ def measure_pattern(
 def calibrate_on_grain(
     micrograph: Micrograph, phase: Phase, grain: int | None = None, params: AnalysisParams | None = None
 ) -> Correction:
-    """Correction of the scale, both stretches and the shear of an image from one grain of a known crystal.
+    """Determine the scale, stretch and shear of an image from one grain of a known crystal.
 
     Parameters
     ----------
     micrograph : Micrograph
     phase : Phase
-        What the grain is, from `select`.
+        Phase of the grain, from `select`.
     grain : int, optional
-        Its number in an analysis; that with most spots where absent.
+        Id of the grain in an analysis; by default the grain with most spots.
     params : AnalysisParams, optional
 
     Raises
     ------
     CalibrationError
-        If the image has no scale, there is no such grain, or its spots are not those of the phase.
+        If the image has no scale, there is no such grain, or its spots do not match the phase.
 
     Examples
     --------
@@ -335,20 +335,20 @@ def calibrate_on_grain(
 def measure_calibration_features(
     micrograph: Micrograph, params: AnalysisParams | None = None
 ) -> tuple[CalibrationFeature, ...]:
-    """Measure spots and rings by which a calibration can be corrected: of a micrograph, or of a pattern.
+    """Measure spots and rings of a micrograph or pattern with which a calibration can be corrected.
 
     Parameters
     ----------
     micrograph : Micrograph
     params : AnalysisParams, optional
-        Parameters for a micrograph.
+        Parameters of the analysis, for a micrograph.
 
     Raises
     ------
     CalibrationError
         If the image has no scale.
     ValueError
-        If it cannot be measured.
+        If the image cannot be measured.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How an analysis came about, as a command or as Python: either gives the same result again."""
+"""Export the steps of an analysis as a command or as Python, either of which reproduces the result."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from .analysis import reference_table, select
 
 Corner = tuple[float, float]
 NO_FILE = (
-    "this image is not from a file that is still there, so no command can open it: save it (File > Save"
-    " Selected Layers), open what was saved, and run again"
+    "this image is not from a file that still exists, so no command can open it: save it (File > Save"
+    " Selected Layers), open the saved file, and run again"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that was stated and done, from the file to the last edit.
+    """All settings and edits of an analysis, from the file to the last edit.
 
     Attributes
     ----------
@@ -42,25 +42,25 @@ class Recipe:
         Path of the file.
     image, frame : int, optional
     pixel_size : tuple of float, (y, x), nm, optional
-        Where it is not the file's.
+        If it differs from the file's.
     uncertainty : float, optional
-        Relative, where somebody has stated it.
+        Relative uncertainty of the scale, if it was stated.
     roi : tuple of (y, x), nm
         Corners of the region of interest.
     names, sets, elements : optional
-        How the candidates were asked for.
+        How the candidates were selected.
     library : bool
         Whether the user's library was searched as well.
     cif : tuple of str
-        Files of phases that joined the table.
+        Files of phases that were added to the table.
     params : mapping
-        Parameters that differ from the default, by group.
+        Parameters that differ from their defaults, by group.
     delete, restore : tuple of int
         Ids of spots.
     add : tuple of (gy, gx, radius), 1/nm
     decisions : tuple of PhaseOverride
     specimen : str
-        Drawn by a person, as `specimen_text` writes it.
+        Specimen mask drawn by the user, in the format of `specimen_text`.
 
     Examples
     --------
@@ -96,22 +96,22 @@ class Recipe:
 def recipe_of(
     analysis: Analysis, request: Mapping[str, Any] | None = None, cif: Sequence[Path] = (), source: str = ""
 ) -> Recipe:
-    """How an analysis came about.
+    """Create the recipe of an analysis.
 
     Parameters
     ----------
     analysis : Analysis
     request : mapping, optional
-        How its candidates were asked for: "names", "sets", "elements", "library".
+        How its candidates were selected: "names", "sets", "elements", "library".
     cif : sequence of Path
-        Files of phases that joined the table.
+        Files of phases that were added to the table.
     source : str
-        Path of the file, where the micrograph does not know it.
+        Path of the file, if the micrograph does not contain it.
 
     Raises
     ------
     ValueError
-        If the image's file is gone, or it never was in one.
+        If the image's file no longer exists, or it was not read from a file.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def recipe_of(
         raise ValueError(NO_FILE)
     calibration, frame = micrograph.calibration, micrograph.metadata.get("frame")
     if frame is not None and np.ndim(frame):
-        raise ValueError(f"{micrograph.name}: a stack of more than one axis has no frame by number")
+        raise ValueError(f"{micrograph.name}: frames of a stack with more than one frame axis have no number")
     frame = None if frame is None else int(frame)
     before = {spot.id: spot.enabled for spot in spots_of_run(analysis)}
     hand = [spot for spot in analysis.spots if spot.id not in before and spot.enabled]
@@ -153,7 +153,7 @@ def recipe_of(
 
 
 def as_command(recipe: Recipe, output: str = "results") -> str:
-    """The recipe as a command of the command line, quoted as the system's shell takes it.
+    """The recipe as a command, quoted for the shell of this system.
 
     Examples
     --------
@@ -189,12 +189,12 @@ def as_command(recipe: Recipe, output: str = "results") -> str:
     for one in recipe.decisions:
         words += [f"--{one.kind}", f"{one.grain}={one.phase}"]
     words += ["--specimen", recipe.specimen] if recipe.specimen else []
-    words.append("--forget")  # overrides of earlier results in the folder would be added
+    words.append("--forget")  # otherwise overrides of earlier results in the folder would be added
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def as_python(recipe: Recipe) -> str:
-    """The recipe as lines of Python, whose `result` is the analysis.
+    """The recipe as lines of Python, in which `result` is the analysis.
 
     Examples
     --------
@@ -260,7 +260,7 @@ def as_python(recipe: Recipe) -> str:
 
 
 def _candidates(analysis: Analysis, request: Mapping[str, Any], cif: Sequence[Path]) -> dict[str, Any]:
-    """How the candidates are asked for: as they were, or by name where that gives others now."""
+    """How to select the candidates: as before, or by name if that selection has another result now."""
     names, sets, elements = (request.get(key) or None for key in ("names", "sets", "elements"))
     asked: dict[str, Any] = {
         "names": tuple(names) if names else None,
@@ -278,13 +278,13 @@ def _candidates(analysis: Analysis, request: Mapping[str, Any], cif: Sequence[Pa
 
 
 def _image_number(path: Path, micrograph: Micrograph, frame: int | None) -> int | None:
-    """Which image of a file with several it is; None where no number is needed."""
+    """Index of the image in its file; None if the file needs none."""
     if path.suffix.lower() == SUFFIX:
         return _number_in_document(path, micrograph)
     try:
         images = read_images(path)
     except ValueError:
-        return None  # no file of images, such as results
+        return None  # not a file of images, for example results
     if len(images) == 1:
         return None
     kind = Micrograph if frame is None else ImageStack
@@ -296,7 +296,7 @@ def _image_number(path: Path, micrograph: Micrograph, frame: int | None) -> int 
 
 
 def _number_in_document(path: Path, micrograph: Micrograph) -> int | None:
-    """Which image of a document has the same pixels."""
+    """Index of the document's image with the same pixels."""
     images = load_temfft(path).images
     start = micrograph.roi.start if micrograph.roi is not None else (0, 0)
     part = tuple(slice(first, first + n) for first, n in zip(start, micrograph.shape, strict=True))
@@ -308,7 +308,7 @@ def _number_in_document(path: Path, micrograph: Micrograph) -> int | None:
 
 
 def _corners(micrograph: Micrograph) -> tuple[Corner, ...]:
-    """Corners of the region of interest, nm from the middle of the whole image's first pixel."""
+    """Corners of the region of interest, nm from the centre of the whole image's first pixel."""
     roi = micrograph.roi
     if roi is None:
         return ()
@@ -321,7 +321,7 @@ def _corners(micrograph: Micrograph) -> tuple[Corner, ...]:
 
 
 def _changed(values: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that are not the default, in their groups."""
+    """The values that differ from the default, in their groups."""
     changed: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

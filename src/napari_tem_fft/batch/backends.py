@@ -29,16 +29,16 @@ from .job import Job
 from .record import Record
 from .sources import Source
 
-#: Number of attempts on a file before it is given up.
+#: Number of attempts at a file before it is given up.
 ATTEMPTS = 2
-#: Longest time for a file, seconds, before its worker is terminated: a 4096 x 4096 image of 300 grains takes
-#: two minutes on a slow processor.
+#: Time limit for a file, seconds, after which its worker is terminated: a 4096 x 4096 image with 300 grains
+#: takes two minutes on a slow processor.
 SILENT_AFTER = 1800.0
-#: Most workers in a row that may die before they have started on a file.
+#: Largest number of consecutive workers that may die before starting on a file.
 MOST_FAILED_STARTS = 3
 #: Environment of the workers: one thread each, so that linear algebra and transforms do not compete for the
 #: processors; and glibc keeps freed memory for the next image, which saves a tenth of the time, otherwise
-#: spent on clearing fresh pages for arrays of tens of megabytes.
+#: spent on clearing new pages for arrays of tens of megabytes.
 ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
@@ -55,19 +55,19 @@ class Workers(Protocol):
     """Workers that analyse files: processes on this machine, or a cluster."""
 
     def free(self) -> int:
-        """How many more files may be handed over now."""
+        """Number of further files that can be submitted now."""
 
     def busy(self) -> int:
-        """How many files are being worked on."""
+        """Number of files being analysed."""
 
     def submit(self, source: Source) -> None:
-        """Hand a file over."""
+        """Submit a file."""
 
     def poll(self, seconds: float) -> list[Record]:
-        """Records of files that are done, after at most this time."""
+        """Records of finished files, after waiting at most this time."""
 
     def close(self) -> None:
-        """End the work at once."""
+        """End the work immediately."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,11 +88,11 @@ class LocalWorkers:
     job : Job
     count : int
     silent_after : float, seconds
-        A worker that has not finished its file by then is ended, and the file reported as failed.
+        A worker that needs longer for a file is terminated, and the file reported as failed.
 
     Notes
     -----
-    Each worker has one file at a time, so there is nothing queued that could be lost.
+    Each worker has only one file at a time, so no queued file can be lost.
     """
 
     def __init__(self, job: Job, count: int, silent_after: float = SILENT_AFTER) -> None:
@@ -106,29 +106,29 @@ class LocalWorkers:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Numbers of the workers' processes."""
+        """Process ids of the workers."""
         return tuple(worker.process.pid for worker in self._workers)
 
     def free(self) -> int:
-        """Workers without a file."""
+        """Number of workers without a file."""
         return sum(worker.task is None for worker in self._workers) - len(self._retries)
 
     def busy(self) -> int:
-        """Files that are worked on or wait for their second attempt."""
+        """Number of files that are being analysed or wait for their second attempt."""
         return sum(worker.task is not None for worker in self._workers) + len(self._retries)
 
     def submit(self, source: Source) -> None:
-        """Hand a file to a free worker."""
+        """Submit a file to a free worker."""
         self._retries.append((source, 1))
         self._hand_out()
 
     def poll(self, seconds: float) -> list[Record]:
-        """Records that came in; a worker that died is replaced.
+        """Records received; workers that have died are replaced.
 
         Raises
         ------
         WorkersError
-            If workers die before they do anything.
+            If workers die before starting on a file.
         """
         done = []
         ready = wait([w.pipe for w in self._workers], seconds)
@@ -138,7 +138,7 @@ class LocalWorkers:
                 continue
             try:
                 record: Record = worker.pipe.recv()
-            except Exception:  # it has died, perhaps in the middle of what it sent
+            except Exception:  # the worker has died, possibly while sending
                 self._replace(worker)
                 continue
             worker.task, worker.used, self._failed_starts = None, True, 0
@@ -149,7 +149,7 @@ class LocalWorkers:
         return done
 
     def _end_silent(self, ready: Sequence[Any]) -> None:
-        """End the workers that have been at their file for too long; their files are not tried again."""
+        """Terminate workers that exceed the time limit; their files are not tried again."""
         now = time.monotonic()
         for worker in list(self._workers):
             if worker.task is None or worker.pipe in ready or now - worker.since < self._silent_after:
@@ -182,7 +182,7 @@ class LocalWorkers:
             if self._retries and worker.task is None:
                 task = self._retries.popleft()
                 worker.task, worker.since = task, time.monotonic()
-                with suppress(OSError):  # it has died: poll finds that out
+                with suppress(OSError):  # the worker has died, which `poll` will notice
                     worker.pipe.send(task)
 
     def _start_worker(self) -> _Worker:
@@ -194,18 +194,18 @@ class LocalWorkers:
         return _Worker(process, ours)
 
     def _replace(self, worker: _Worker) -> None:
-        """Replace a worker that died; its file is tried again, or given up."""
+        """Replace a worker that has died; its file is tried again or given up."""
         worker.process.join()
         code = worker.process.exitcode
         self._failed_starts += not worker.used
         if self._failed_starts >= MOST_FAILED_STARTS * max(len(self._workers), 1):
-            raise WorkersError(f"the worker processes end before they do anything ({_death(code)})")
+            raise WorkersError(f"the worker processes end before they start on a file ({_death(code)})")
         if worker.task is not None:
             source, attempt = worker.task
             remove_leftovers(Path(self._job.output), source)
             if worker.overdue:
-                silent = f"no sign of life for {self._silent_after:g} s"
-                reason = f"{silent}: the process that analysed it was ended"
+                silent = f"not finished after {self._silent_after:g} s"
+                reason = f"{silent}: the process that analysed it was terminated"
                 self._lost.append(_failed(source, attempt, reason))
             elif attempt < ATTEMPTS:
                 self._retries.appendleft((source, attempt + 1))
@@ -217,8 +217,8 @@ class LocalWorkers:
 
 
 def lost_record(source: Source, attempts: int, death: str) -> Record:
-    """The record of a file over which workers died."""
-    reason = f"the process that analysed it died {attempts} times ({death}); perhaps the memory was too small"
+    """The record of a file whose workers died."""
+    reason = f"the process that analysed it died {attempts} times ({death}); perhaps memory was too small"
     return _failed(source, attempts, reason)
 
 
@@ -227,15 +227,15 @@ def _failed(source: Source, attempts: int, reason: str) -> Record:
 
 
 def remove_leftovers(output: Path, source: Source) -> None:
-    """Remove unfinished files that a terminated worker had written for a file."""
+    """Remove unfinished results of a file whose worker was terminated."""
     folder = output / source.folder
     for path in folder.parent.glob(f"{glob.escape(hidden_prefix(folder.name))}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _work(pipe: Connection, job: Job) -> None:
-    """Main loop of a worker: analyse files until no more arrive."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
+    """Main loop of a worker: analyse files until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles interruptions
     while True:
         try:
             task = pipe.recv()
@@ -247,7 +247,7 @@ def _work(pipe: Connection, job: Job) -> None:
         record = analyse_source(job, source, attempt)
         try:
             pipe.send(record)
-        except OSError:  # nobody listens any longer
+        except OSError:  # the parent process has ended
             return
 
 
@@ -260,9 +260,9 @@ def _death(code: int | None) -> str:
 
 @contextmanager
 def _without_main_program() -> Iterator[None]:
-    """Context in which started processes import this package instead of the program that starts them.
+    """Context in which new processes import this package instead of the program that starts them.
 
-    Otherwise each worker of a run in napari would load the whole of napari.
+    Otherwise each worker of a run within napari would load all of napari.
     """
     program = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -274,7 +274,7 @@ def _without_main_program() -> Iterator[None]:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Context in which started processes have these environment variables."""
+    """Context in which new processes have these environment variables."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -287,11 +287,11 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-#: Files handed to the scheduler at a time per thread of the workers, so that the next ones wait there.
+#: Number of files queued at the scheduler per thread of the workers.
 QUEUED = 2
-#: Fewest files that are handed over, so that workers that join later find work.
+#: Smallest number of queued files, so that workers that join later find work.
 FEWEST_QUEUED = 8
-#: A file is given up after this many workers were lost while they processed it.
+#: A file is given up after this many workers were lost while processing it.
 LOST_WORKERS = ATTEMPTS - 1
 #: Longest time to wait for the scheduler's first answer, seconds.
 REACHED_WITHIN = 20
@@ -303,16 +303,16 @@ class Cluster:
     Parameters
     ----------
     job : Job
-        Its folder must be one that the workers see under the same name.
+        Its folder must have the same path on the workers.
     address : str
         Address of a running scheduler, such as "tcp://host:8786"; "local" starts one on this machine.
     count : int
-        Processes of a local cluster.
+        Number of processes of a local cluster.
 
     Raises
     ------
     WorkersError
-        If dask.distributed is not installed, or there is no scheduler at the address.
+        If dask.distributed is not installed, or no scheduler can be reached at the address.
     """
 
     def __init__(self, job: Job, address: str, count: int = 2) -> None:
@@ -337,16 +337,16 @@ class Cluster:
         self._tasks: dict[Any, Source] = {}
 
     def free(self) -> int:
-        """How many more files the scheduler should know of."""
+        """Number of further files that can be queued at the scheduler."""
         threads = sum(self._client.nthreads().values())
         return int(max(QUEUED * threads, FEWEST_QUEUED) - len(self._tasks))
 
     def busy(self) -> int:
-        """Files that are worked on or wait at the scheduler."""
+        """Number of files that are being analysed or are queued."""
         return len(self._tasks)
 
     def submit(self, source: Source) -> None:
-        """Hand a file to the scheduler."""
+        """Queue a file at the scheduler."""
         key = f"analyse-{source.index}-{id(self):x}"
         future = self._client.submit(
             analyse_source, self._job, source, pure=False, key=key, retries=LOST_WORKERS
@@ -354,12 +354,12 @@ class Cluster:
         self._tasks[future] = source
 
     def poll(self, seconds: float) -> list[Record]:
-        """Records of files that are done; of one over which workers died, why."""
+        """Records of finished files, including files for which workers were lost."""
         wait = import_module("distributed").wait
         if not self._tasks:
             return []
         if self._client.status != "running":
-            raise WorkersError("the scheduler is gone; start it again and continue with --resume")
+            raise WorkersError("the scheduler has ended; start it again and continue with --resume")
         with suppress(TimeoutError), self._client.as_current():
             wait(list(self._tasks), timeout=seconds, return_when="FIRST_COMPLETED")
         done = [future for future in self._tasks if future.done()]
@@ -367,7 +367,7 @@ class Cluster:
 
     def close(self) -> None:
         """Cancel unfinished tasks and disconnect from the scheduler; shut it down if it was started here."""
-        with suppress(Exception):  # the scheduler may be gone
+        with suppress(Exception):  # the scheduler may have ended
             self._client.cancel(list(self._tasks))
         self._tasks.clear()
         with suppress(Exception):
@@ -376,11 +376,11 @@ class Cluster:
 
     def _record(self, future: Any, source: Source) -> Record:
         try:
-            error = future.exception() if future.status != "cancelled" else WorkersError("called off")
+            error = future.exception() if future.status != "cancelled" else WorkersError("cancelled")
             if error is None:
                 record: Record = future.result()
                 return record
-        except Exception as problem:  # the answer itself cannot be had
+        except Exception as problem:  # the result itself cannot be retrieved
             error = problem
         return lost_record(source, ATTEMPTS, f"{type(error).__name__}: {error}")
 
@@ -393,32 +393,32 @@ class Cluster:
 #: Memory of the coordinating process, and of a worker without an image, bytes.
 COORDINATOR = 170e6
 WORKER = 270e6
-#: Memory of a worker per pixel of its image, and per bin in the searched share of its spectrum, bytes.
-#: Set, with `WORKER`, on the process of `analyse` in `tests/benchmarks/grain_memory.py`: 10, 200 and 300
-#: grains in 2048 and 4096 pixels of 0.05 nm (the whole spectrum is searched) and of 0.025 nm (29 %) take 0.98
-#: to 1.09 of the estimate. A batch worker, which draws no pictures but keeps freed memory, takes 0.77 to 1.16
-#: of it.
+#: Memory of a worker per pixel of its image, and per bin in the searched fraction of its spectrum, bytes.
+#: Set, together with `WORKER`, on the process of `analyse` in `tests/benchmarks/grain_memory.py`: with 10,
+#: 200 and 300 grains in images of 2048 and 4096 pixels of 0.05 nm (the whole spectrum is searched) and of
+#: 0.025 nm (29 %) it takes 0.98 to 1.09 of the estimate. A batch worker, which draws no pictures but keeps
+#: freed memory, takes 0.77 to 1.16 of it.
 BYTES_A_PIXEL, BYTES_A_BIN = 2.0, 29.0
-#: Bytes of the smallest pixel that files usually hold: int16.
+#: Bytes per pixel of common files: int16.
 PIXEL_BYTES = 2
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
 def memory_of(workers: int, pixels: float, share: float = 1.0) -> float:
-    """Bytes that a run needs: coordinator + workers x (a worker + bytes per pixel x pixels of an image).
+    """Memory of a run in bytes: coordinator + workers x (worker + bytes per pixel x pixels of an image).
 
     Parameters
     ----------
     pixels : float
         Number of pixels of the largest image.
     share : float
-        Searched share of the image's spectrum; if it is unknown, 1, which needs most memory.
+        Searched fraction of the image's spectrum; 1, which needs most memory, if it is unknown.
     """
     return COORDINATOR + workers * worker_memory(pixels, share)
 
 
 def worker_memory(pixels: float, share: float = 1.0) -> float:
-    """Bytes that one worker needs, such as one of a cluster: a process with one thread, and one image.
+    """Memory of one worker in bytes, for example on a cluster: a process with one thread and one image.
 
     Parameters
     ----------
@@ -434,7 +434,7 @@ def worker_memory(pixels: float, share: float = 1.0) -> float:
 
 
 def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
-    """Most workers whose memory fits into `limit` bytes, at least one.
+    """Largest number of workers, at least one, whose memory fits into `limit` bytes.
 
     Parameters
     ----------
@@ -444,7 +444,7 @@ def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
     Raises
     ------
     ValueError
-        If not even one fits.
+        If not even one worker fits.
     """
     count = int((limit - COORDINATOR) // worker_memory(pixels, share))
     if count < 1:
@@ -456,32 +456,32 @@ def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
 
 
 def largest_pixels(sources: Iterable[Source]) -> float:
-    """Pixels of the largest image, estimated from the sizes of the files."""
+    """Number of pixels of the largest image, estimated from the sizes of the files."""
     sizes = [os.path.getsize(source.path) for source in sources if os.path.isfile(source.path)]
     return max(sizes, default=0) / PIXEL_BYTES
 
 
 def share_searched(sources: Iterable[Source]) -> float:
-    """Share of the spectrum that is searched in the largest image, by its pixel size; 1 if it says none."""
+    """Searched fraction of the spectrum of the largest image, from its pixel size; 1 if that is unknown."""
     paths = [source.path for source in sources if os.path.isfile(source.path)]
     try:
         image = read_images(max(paths, key=os.path.getsize))[0]
         return searched_share(image.calibration.pixel_size, SpectrumParams())
-    except (ValueError, OSError, MemoryError):  # the run itself says what is wrong with a file
+    except (ValueError, OSError, MemoryError):  # problems with the file are reported by the run itself
         return 1.0
 
 
 def parse_memory(text: str) -> float:
-    """Bytes of "3G", "800M" or a number.
+    """Parse a memory size such as "3G" or "800M", or a number of bytes.
 
     Raises
     ------
     ValueError
-        If the text is anything else.
+        If the text has another form.
     """
     found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
     if not found or found[1].count(".") > 1 or found[1] == ".":
-        raise ValueError(f"{text!r} is not a size of memory, such as 3G")
+        raise ValueError(f"{text!r} is not a memory size, such as 3G")
     return float(found[1]) * _UNITS[found[2].upper()]
 
 
@@ -491,23 +491,23 @@ def start_workers(
     memory_limit: str = "",
     scheduler: str = "",
 ) -> Callable[[Job], Workers]:
-    """What `batch_steps` hires its workers with.
+    """Create the function with which `batch_steps` starts its workers.
 
     Parameters
     ----------
     sources : iterable of Source
-        The largest of them says how many workers fit into the memory.
+        The largest file determines how many workers fit into memory.
     count : int, optional
-        Processes; one a processor that this job may use where absent.
+        Number of processes; by default one for each processor available to this process.
     memory_limit : str
-        Such as "8G": as many workers as fit, `count` at most.
+        For example "8G": as many workers as fit, but at most `count`.
     scheduler : str
         Address of a dask.distributed scheduler, or "local".
 
     Raises
     ------
     ValueError
-        If not even one worker fits, or the limit is no size of memory.
+        If not even one worker fits, or the limit is not a memory size.
     """
     wanted = processors() if count is None else count
     if wanted < 1:

@@ -22,7 +22,7 @@ from .job import Job
 from .record import Record, describe_record, place_thumbnail
 from .sources import Source
 
-#: How a reason describes a crash of this program itself.
+#: Prefix of a reason that reports a crash of this program itself.
 UNEXPECTED = "unexpected"
 
 
@@ -37,12 +37,12 @@ class Engine:
     segment: Segment | None
 
 
-#: Threads of one process, such as a dask worker's, wait until the first has loaded the engine.
+#: Threads of one process, such as a dask worker's, wait until the first one has loaded the engine.
 _loading = Lock()
 
 
 def engine_of(job: Job) -> Engine:
-    """The engine of a job, loaded at its first use in this process.
+    """The engine of a job, loaded on its first use in this process.
 
     Raises
     ------
@@ -69,12 +69,12 @@ def _load_engine(job: Job) -> Engine:
 
 
 def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
-    """Analyse a file and keep what the job requests; errors are reported in the record.
+    """Analyse a file and keep the results that the job requests; errors are reported in the record.
 
     Parameters
     ----------
     attempt : int
-        2 if a worker has died over this file.
+        2 if a worker has already died while analysing this file.
     """
     start = time.perf_counter()
     record = Record(source.index, source.path, source.folder, attempts=attempt)
@@ -83,7 +83,7 @@ def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
         analysis = _analyse(engine, source)
     except (ValueError, OSError, MemoryError) as error:
         return _with_time(_failed_record(record, str(error) or type(error).__name__), start)
-    except Exception as error:  # a fault of the program's own must not stop the other files
+    except Exception as error:  # an error of this program must not stop the analysis of the other files
         return _with_time(_failed_record(record, f"{UNEXPECTED} {type(error).__name__}: {error}"), start)
     try:
         folder = _keep_results(job, source, analysis)
@@ -91,7 +91,7 @@ def analyse_source(job: Job, source: Source, attempt: int = 1) -> Record:
     except OSError as error:
         reason = f"the results cannot be written: {error.strerror or error} ({error.filename or job.output})"
         return _with_time(replace(record, state="stopped", reason=reason), start)
-    except Exception as error:  # results that cannot be read again, and whatever nobody has thought of
+    except Exception as error:  # results that cannot be read back, and any other unforeseen error
         return _with_time(_failed_record(record, f"{UNEXPECTED} {type(error).__name__}: {error}"), start)
 
 
@@ -101,7 +101,7 @@ def open_analysis(job: Job, record: Record) -> Analysis:
     Raises
     ------
     ValueError, OSError
-        If the file or its results are gone, or only tables were kept.
+        If the file or its results no longer exist, or only tables were kept.
     """
     micrograph = api.read(record.path, image=job.image, frame=job.frame)
     return load_results(Path(job.output) / record.folder, micrograph)
@@ -111,7 +111,7 @@ def _analyse(engine: Engine, source: Source) -> Analysis:
     job = engine.job
     path = Path(source.path)
     if not path.exists():
-        raise FileNotFoundError(f"{path.name}: there is no such file (any longer)")
+        raise FileNotFoundError(f"{path.name}: the file no longer exists")
     micrograph = api.read(path, job.pixel_size, job.image, job.frame, engine.profile, job.uncertainty)
     folder = Path(job.output) / source.folder
     decided = stored_decisions(folder, micrograph.file_hash)

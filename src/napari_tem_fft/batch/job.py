@@ -1,4 +1,4 @@
-"""Job: what is done with every file of a run; small, plain and the same on every machine."""
+"""Job: how each file of a run is analysed; small, plain and independent of the machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..io.plain import from_plain, to_plain
 from ..io.results.description import without_old_default
 from ..io.results.folder import KEEP, Keep
 
-#: File in the run's folder with the entries of the library that the run searches.
+#: File in the run's folder with the library entries that the run searches.
 LIBRARY = "library.sqlite"
 
 
@@ -33,26 +33,26 @@ class Job:
     Attributes
     ----------
     output : str
-        The run's folder, absolute.
+        Absolute path of the run's folder.
     params : AnalysisParams
-        With the network's name: each worker loads it once.
+        Including the network's name; each worker loads it once.
     keep : {"tables", "maps", "pictures"}
-        How much is kept of each image.
+        Which results are kept for each image.
     unit : {"nm", "angstrom"}
-        Unit of lattice spacings in tables, pictures and the report.
+        Unit of d-spacings in tables, figures and the report.
     names, sets : tuple of str, optional
     elements, cif : str, optional
-        The candidates, as `api.select` and `api.reference_table` take them.
+        The candidates, as for `api.select` and `api.reference_table`.
     pixel_size : tuple of float, (y, x), nm, optional
     image, frame : int, optional
     calibration_profile : str, optional
-        As `api.read` takes them.
+        As for `api.read`.
     calibration_uncertainty : float, %, optional
-        How well all scales are known; without it each file or the profile says so.
+        Uncertainty of all scales; by default each file or the profile states it.
     thumbnails : bool
     library : str, optional
-        A library of phases that is searched as well. The run's folder gets a copy of the entries that may be
-        named (`LIBRARY`), and workers read that.
+        A phase library that is searched as well. The entries that may be named are copied to the run's folder
+        (`LIBRARY`), where workers read them.
     """
 
     output: str
@@ -76,20 +76,20 @@ class Job:
             if value not in choices:
                 raise ValueError(f"{value!r} is not one of {', '.join(choices)}")
         if self.uncertainty is not None:
-            Calibration(uncertainty=self.uncertainty)  # refuses what no calibration can have
+            Calibration(uncertainty=self.uncertainty)  # raises if the value is impossible
 
     @property
     def uncertainty(self) -> float | None:
-        """The stated uncertainty as `api.read` takes it: relative."""
+        """The stated relative uncertainty, as for `api.read`."""
         return None if self.calibration_uncertainty is None else self.calibration_uncertainty / 100
 
     @property
     def library_copy(self) -> Path:
-        """The entries of a library that this run searches."""
+        """Path of the library entries that this run searches."""
         return Path(self.output) / LIBRARY
 
     def library_key(self) -> str | None:
-        """Hash of these entries; None where no library is searched."""
+        """Hash of these entries; None if no library is searched."""
         if self.library is None:
             return None
         if self.library_copy.exists():
@@ -98,7 +98,7 @@ class Job:
         return PhaseDatabase(self.library).key(rule)
 
     def settings(self) -> dict[str, Any]:
-        """All that the results depend on, flat and ready for JSON; files by their content."""
+        """Everything on which the results depend, as flat JSON values; files are given by their hashes."""
         values: dict[str, Any] = {
             "software": f"napari-tem-fft {__version__}",
             UNCERTAINTY.name: self.calibration_uncertainty,
@@ -108,34 +108,34 @@ class Job:
             "phases": list(self.names) if self.names is not None else None,
             "sets": list(self.sets) if self.sets is not None else None,
             "elements": self.elements,
-            "cif": _content(self.cif),
-            "own phases": _content(str(user_folder())),
+            "cif": _content_hash(self.cif),
+            "own phases": _content_hash(str(user_folder())),
             "pixel size": list(self.pixel_size) if self.pixel_size is not None else None,
             "image": self.image,
             "frame": self.frame,
-            "calibration profile": _content(self.calibration_profile),
+            "calibration profile": _content_hash(self.calibration_profile),
             **({} if self.library is None else {"library": self.library_key()}),
         }
         return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 
 
 def stored_job(run: Mapping[str, Any], output: str) -> Job:
-    """The job of a run, by its description, to be resumed in a folder that may have moved.
+    """The job of a run from its description, to be resumed in a folder that may have been moved.
 
     Raises
     ------
     ValueError
-        If the description holds none that can be understood.
+        If the description contains no valid job.
     """
     try:
-        return replace(from_plain(Job, _stored_as_now(run["job"])), output=output)
+        return replace(from_plain(Job, _upgrade_job(run["job"])), output=output)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the run in {output} does not say what was asked for ({error})") from error
+        raise ValueError(f"the description of the run in {output} has no valid settings ({error})") from error
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What differs between two settings, in words."""
-    before = _settings_as_now(before)
+    """Differences between two settings, as text."""
+    before = _upgrade_settings(before)
     names = [*after, *(name for name in before if name not in after)]
     return [
         f"{name}: {before.get(name)} then, {after.get(name)} now"
@@ -144,8 +144,8 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     ]
 
 
-def _stored_as_now(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert a stored job to the present format; 0.1 always wrote the uncertainty and other defaults."""
+def _upgrade_job(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert a stored job to the current format; version 0.1 stored the uncertainty even if not given."""
     if "uncertainty_stated" not in job:
         return dict(job)
     params = without_old_default(from_plain(AnalysisParams, job["params"]))
@@ -153,8 +153,8 @@ def _stored_as_now(job: Mapping[str, Any]) -> dict[str, Any]:
     return {**job, "params": to_plain(params), UNCERTAINTY.name: percent}
 
 
-def _settings_as_now(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of settings; parameters that the version did not have yet are at their defaults."""
+def _upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert stored settings to the current format; parameters that did not exist get their defaults."""
     settings = _flat(to_dict(AnalysisParams())) | dict(settings)
     stated = settings.pop("uncertainty stated", None)
     if stated is False:
@@ -174,7 +174,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _content(path: str | None) -> str | None:
+def _content_hash(path: str | None) -> str | None:
     """Hash of a file, or of all files of a folder."""
     if path is None or not Path(path).exists():
         return None

@@ -1,4 +1,4 @@
-"""Plots of a run's report, drawn by matplotlib as SVG with text that stays text."""
+"""Plots of a run's report, drawn with matplotlib as SVG in which text remains text."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.maps.component_map import SHADES
 from .statistics import ComponentStatistics
 
-#: Width of a plot and height of one of its lines, inches.
+#: Width of a plot and height of one line in it, inches.
 WIDTH, LINE = 10.0, 0.28
-#: Most bars; with more images, neighbours share one. Names are written for at most `MOST_NAMED` images.
+#: Largest number of bars; with more images, neighbours share one. Up to `MOST_NAMED` images are named.
 MOST_BARS, MOST_NAMED = 250, 40
-#: Most letters of a file's name below its bar.
+#: Longest file name below a bar, characters.
 MOST_LETTERS = 24
-#: Most components with bars or lines of their own; the others are in the tables only.
+#: Largest number of components with their own bars or lines; the others are only in the tables.
 MOST_COMPONENTS = 12
 #: The bin width of sizes is one of these times a power of ten, nm, chosen to give about `BINS` bins.
 NICE, BINS = (1.0, 2.0, 2.5, 5.0), 24
@@ -34,16 +34,16 @@ NICE, BINS = (1.0, 2.0, 2.5, 5.0), 24
 def composition(
     shares: Sequence[Mapping[str, float]], colours: Mapping[str, str], names: Sequence[str] = ()
 ) -> str:
-    """Stacked bars: the share of each component in each image, or in groups of neighbouring images.
+    """Stacked bar chart of the share of each component in each image, or in groups of neighbouring images.
 
     Parameters
     ----------
     shares : sequence of mapping
-        Shares of the specimen, 0 to 1, by component, for each image.
+        Share of the specimen, 0 to 1, of each component, for each image.
     colours : mapping
-        "#RRGGBB" by component.
+        "#RRGGBB" of each component.
     names : sequence of str
-        Names of the images, written below their bars if there is room.
+        Names of the images, written below the bars if there is room.
     """
     groups = np.array_split(np.arange(len(shares)), min(len(shares), MOST_BARS))
     heights = np.array(
@@ -69,7 +69,7 @@ def composition(
 
 
 def _image_ticks(axes: Axes, groups: Sequence[NDArray[np.intp]]) -> None:
-    """Numbers of images, in the order of the files, below bars that stand for some of them each."""
+    """Label bars with the numbers of their images, in the order of the files."""
     images = int(groups[-1][-1]) + 1 if len(groups) else 1
     wanted = [at for at in MaxNLocator(8, integer=True).tick_values(1, images) if 1 <= at <= images]
     first = np.array([members[0] + 1 for members in groups])
@@ -78,7 +78,7 @@ def _image_ticks(axes: Axes, groups: Sequence[NDArray[np.intp]]) -> None:
 
 
 def sizes(components: Sequence[ComponentStatistics], colours: Mapping[str, str]) -> str:
-    """Stacked histogram of the grains' diameters, a colour a component; empty without grains."""
+    """Stacked histogram of the grains' diameters by component; empty without grains."""
     shown = [one for one in components if len(one.diameters)]
     if not shown:
         return ""
@@ -101,7 +101,7 @@ def sizes(components: Sequence[ComponentStatistics], colours: Mapping[str, str])
 
 
 def size_bins(diameters: ArrayLike) -> NDArray[np.float64]:
-    """Edges of bins from 0 over all diameters, whose width is a round number of nm.
+    """Edges of bins that cover 0 to all diameters; their width is a round number of nm.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def size_bins(diameters: ArrayLike) -> NDArray[np.float64]:
 
 
 def shares_with_uncertainty(components: Sequence[ComponentStatistics], colours: Mapping[str, str]) -> str:
-    """The share of each component over all images, with its 95 % interval."""
+    """Plot the share of each component over all images, with its 95 % interval."""
     shown = list(components[:MOST_COMPONENTS])
     figure, axes = _axes(0.9 + LINE * len(shown))
     for row, one in enumerate(shown):
@@ -128,14 +128,14 @@ def shares_with_uncertainty(components: Sequence[ComponentStatistics], colours: 
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("share of the specimen in all images, with the interval that holds it with 95 %")
+    axes.set_xlabel("share of the specimen in all images, with 95 % interval")
     axes.grid(axis="x", color="#eee")
     axes.set_axisbelow(True)
     return _svg(figure)
 
 
 def uncertainty_by_images(components: Sequence[ComponentStatistics], colours: Mapping[str, str]) -> str:
-    """How the uncertainty of the shares falls with the number of images; empty for fewer than five."""
+    """Plot the uncertainty of the shares against the number of images; empty for fewer than five."""
     shown = [one for one in components[:MOST_COMPONENTS] if one.curve and one.share.sigma > 0]
     if not shown:
         return ""
@@ -159,14 +159,14 @@ def uncertainty_by_images(components: Sequence[ComponentStatistics], colours: Ma
 
 
 def key_style(colour: str) -> str:
-    """CSS of a colour's field in a key, hatched as its bars are."""
+    """CSS of a colour swatch, hatched like the bars of that colour."""
     if colour not in SHADES:
         return f"background:{colour}"
     return f"background:repeating-linear-gradient(45deg,{colour} 0 3px,#fff 3px 4px)"
 
 
 def _hatch(bars: BarContainer, colour: str) -> None:
-    """White lines over bars of a colour beyond the palette."""
+    """Hatch bars whose colour repeats one of the palette."""
     if colour in SHADES:
         for bar in bars:
             bar.set(hatch="///", edgecolor="white", linewidth=0)
@@ -182,7 +182,7 @@ def _axes(height: float) -> tuple[Figure, Axes]:
 
 
 def _legend(axes: Axes) -> None:
-    """Names of the components next to the plot; if there are many, the first ones."""
+    """Draw a legend of the components next to the plot; only the first ones if there are many."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         axes.legend(handles[:MOST_COMPONENTS], [_short(label) for label in labels[:MOST_COMPONENTS]],
@@ -191,15 +191,15 @@ def _legend(axes: Axes) -> None:
 
 def _short(name: str) -> str:
     text = name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
-    return text.replace("$", r"\$")  # no formula
+    return text.replace("$", r"\$")  # not mathtext
 
 
 def _svg(figure: Figure) -> str:
-    """The picture as an element of a page, without a date and with names that do not change."""
+    """The figure as an SVG element, without a date and with reproducible ids."""
     text = io.StringIO()
     style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif"}
     with rc_context(style), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks; the browser has others
+        warnings.simplefilter("ignore", UserWarning)  # of missing characters; browsers have them
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     whole = text.getvalue()
     return whole[whole.index("<svg") :]

@@ -1,4 +1,4 @@
-"""Record: what a run knows of one of its files, read from the folder of its results."""
+"""Record: summary of one file of a run, read from its results folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAMING = frozenset(outcome.value for outcome in Outcome if outcome.names_phases)
 
 @dataclass(frozen=True, slots=True)
 class ComponentSummary:
-    """One component of an image, as the summary lists it; lengths in nm.
+    """One component of an image as listed in the summary; lengths in nm.
 
     `ring_like` describes a bent lattice and replaces its outcome; it is empty for crystals.
 
@@ -53,7 +53,7 @@ class ComponentSummary:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One file of a run.
+    """Summary of one file of a run.
 
     Attributes
     ----------
@@ -61,29 +61,29 @@ class Record:
     path, folder : str
         As in `Source`.
     state : {"analysed", "failed", "stopped"}
-        "stopped" if its results could not be written: the run ends.
+        "stopped" if its results could not be written, which ends the run.
     reason : str
-        Why it failed, in the user's words.
+        Why it failed, in the user's terms.
     sha256 : str
     seconds : float
     attempts : int
-        2 if a worker died over it once.
+        2 if a worker died once while analysing it.
     shape : tuple of int, (y, x)
     pixel_size : tuple of float, (y, x), nm
     uncertainty : float
         Relative uncertainty of the scale, per cent.
     calibration : str
-        Where the scale is from.
+        Source of the calibration.
     specimen : float, nm^2
     grains, spots : int
-    parts : tuple of Part
+    parts : tuple of ComponentSummary
     warnings : tuple of str
     corrected : bool
-        A person has changed its spots, or decided on its grains.
+        Whether the user has edited its spots or overridden phases of its grains.
     written : int
         When its description was written, nanoseconds.
     size, modified : int
-        Bytes of the file, and when it was last written, nanoseconds.
+        Size of the file in bytes, and when it was last modified, nanoseconds.
     """
 
     index: int
@@ -115,7 +115,7 @@ class Record:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What a person should look at: failed, uncalibrated, no crystal, ambiguous."""
+        """Reasons to inspect the image: failed, uncalibrated, no crystal, ambiguous."""
         if self.state != "analysed":
             uncalibrated = "pixel size" in self.reason or "calibrat" in self.reason
             return ("failed", "uncalibrated") if uncalibrated else ("failed",)
@@ -124,34 +124,34 @@ class Record:
         return ("ambiguous",) if any(part.outcome == Outcome.AMBIGUOUS for part in self.parts) else ()
 
     def to_json(self) -> str:
-        """One line."""
+        """The record as one line of JSON."""
         return json_line(to_plain(self), separators=(",", ":"))
 
 
 def from_json(line: str) -> Record:
-    """Inverse of `Record.to_json`.
+    """Parse the result of `Record.to_json`.
 
     Raises
     ------
     ValueError
-        If the line is no record.
+        If the line is not a record.
     """
     try:
         record = from_plain(Record, json.loads(line))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a record of a file ({error})") from error
     if record.folder and not all(map(plain_name, record.folder.split("/"))):
-        raise ValueError(f"not a record of a file (its results would lie in {record.folder!r})")
+        raise ValueError(f"not a record of a file (its results would be in {record.folder!r})")
     return record
 
 
 def describe_record(folder: Path, record: Record) -> Record:
-    """The record filled in from the results in a folder.
+    """Complete a record from the results in a folder.
 
     Raises
     ------
     ValueError, OSError
-        If there are none that can be read.
+        If there are no readable results.
     """
     path = folder / ANALYSIS
     try:
@@ -245,7 +245,7 @@ def _part(
 
 
 def _zone_axes(phases: set[str], matches: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The zone axis of each grain that is named as the one phase of a component."""
+    """Yield the zone axis of each grain that is identified as the single phase of a component."""
     for match in matches:
         axis = match["candidates"][0]["zone_axis"] if match["candidates"] else None
         if axis and len(phases) == 1 and match["outcome"] in NAMING and set(match["phases"]) == phases:
@@ -253,22 +253,22 @@ def _zone_axes(phases: set[str], matches: Sequence[Mapping[str, Any]]) -> Iterat
 
 
 THUMBNAIL = "thumbnail.jpg"
-#: Most pixels per axis.
+#: Size of a thumbnail, pixels per axis.
 SIDE = 200
-#: Most pixels of the micrograph, per axis, that are averaged for one pixel of the thumbnail.
+#: Largest number of the micrograph's pixels, per axis, averaged for one pixel of the thumbnail.
 MOST_AVERAGED = 4
 #: Opacity of a component's colour.
 OPACITY = 0.45
 
 
 def place_thumbnail(folder: Path, analysis: Analysis, known: Mapping[str, str] | None = None) -> None:
-    """Write the picture into a folder of results, whole or not at all."""
+    """Write the thumbnail to a results folder, replacing an earlier one atomically."""
     with whole_file(folder / THUMBNAIL) as temporary:
         write_thumbnail(temporary, analysis, known)
 
 
 def write_thumbnail(path: Path, analysis: Analysis, known: Mapping[str, str] | None = None) -> None:
-    """Write the picture as JPEG, whatever the file's name; components have the `known` colours."""
+    """Write the thumbnail as JPEG, whatever the file's name; components have the `known` colours."""
     from PIL import Image
 
     grey = _grey(analysis.micrograph.pixels)
@@ -282,7 +282,7 @@ def write_thumbnail(path: Path, analysis: Analysis, known: Mapping[str, str] | N
 
 
 def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-    """The image with at most `SIDE` pixels per axis, scaled to 0..1 between its 1st and 99th percentile."""
+    """The image binned to at most `SIDE` pixels per axis, scaled to 0..1 from its 1st to 99th percentile."""
     step = max(1, -(-max(pixels.shape) // SIDE))
     averaged = min(step, MOST_AVERAGED)
     ny, nx = (n // step for n in pixels.shape)

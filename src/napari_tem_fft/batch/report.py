@@ -1,7 +1,7 @@
 """Write report.html, one page that shows a run in any browser.
 
-The file contains everything: pictures, style and the few lines of script that sort the table. Text from file
-names and metadata is escaped, and paths do not reveal whose computer it was.
+The file is self-contained: pictures, style and a short script that sorts the table. Text from file names and
+metadata is escaped, and user names are removed from paths.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from .record import THUMBNAIL, ComponentSummary, Record
 from .statistics import Estimate, SessionStatistics, enough_images
 
 REPORT = "report.html"
-#: Number of images whose pictures are in the page: the first ones, and at most this many flagged ones.
+#: Number of images whose pictures are embedded: the first ones, and at most this many flagged ones.
 MOST_PICTURES, MOST_FLAGGED = 300, 300
-#: Most warnings that are listed with the names of their files; further ones are only counted.
+#: Largest number of files named for a warning; further ones are only counted.
 MOST_NAMED = 5
 COLUMNS = (
     "", "file", "component", "outcome", "confidence", "area (nm²)", "of specimen", "grains",
     "mean size (nm)", "d ({unit})", "calibration", "state",
 )  # fmt: skip
-#: A user's home folder on the three systems; the rest of the path stays.
+#: Home folder of a user on Linux, macOS and Windows; the rest of the path is kept.
 _USER = re.compile(
     r"(?<![\w/])(?:/home/|/Users/)[^/\s:;,'\"]+|[A-Za-z]:[\\/]Users[\\/](?:[^\\/:;,'\"]+(?=[\\/])|[^\s:;,'\"]+)"
 )
@@ -45,7 +45,7 @@ Records = Callable[[], Iterable[Record]]
 
 
 def write_report(folder: Path, records: Records, header: Mapping[str, Any], found: SessionStatistics) -> None:
-    """Write the page into a run's folder under a temporary name, image by image, then rename it.
+    """Write the page to a run's folder under a temporary name, image by image, then rename it.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def write_report(folder: Path, records: Records, header: Mapping[str, Any], foun
 
 
 def shareable(text: str) -> str:
-    """Replace a user's home folder in a text by "~", so that paths do not reveal whose computer it was.
+    """Replace a user's home folder in a text by "~", so that paths do not reveal the user's name.
 
     Examples
     --------
@@ -100,27 +100,32 @@ def _environment() -> Environment:
     from .plots import key_style
 
     environment = Environment(loader=PackageLoader(__package__, ""), autoescape=True)
-    environment.filters |= {"shareable": shareable, "share": _share, "interval": _interval, "size": _size}
+    environment.filters |= {
+        "shareable": shareable,
+        "share": _share_text,
+        "interval": _interval_text,
+        "size": _size_text,
+    }
     environment.globals["key"] = key_style
     return environment
 
 
-def _share(one: Estimate) -> str:
+def _share_text(one: Estimate) -> str:
     share = f"{100 * one.value:.1f}"
     return f"{share} %" if one.sigma != one.sigma else f"({share} ± {100 * one.sigma:.1f}) %"
 
 
-def _interval(one: Estimate) -> str:
+def _interval_text(one: Estimate) -> str:
     return "" if one.low != one.low else f"{100 * one.low:.1f} to {100 * one.high:.1f} %"
 
 
-def _size(one: Estimate) -> str:
+def _size_text(one: Estimate) -> str:
     return f"{one.value:.1f}" if one.sigma != one.sigma else f"{one.value:.1f} ± {one.sigma:.1f}"
 
 
 @dataclass(slots=True)
 class _Files:
-    """Files to which a remark applies: the names of the first ones, and the number of all."""
+    """Files with the same remark: the names of the first ones, and the number of all."""
 
     first: list[str] = field(default_factory=list)
     count: int = 0
@@ -203,7 +208,7 @@ def _images(folder: Path, records: Records, unit: LengthUnit) -> Iterator[dict[s
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """A cell of the table; if it has a number, it is sorted by that number."""
+    """A cell of the table; if it has a number, the column is sorted by it."""
 
     text: str
     number: float | None = None

@@ -1,4 +1,4 @@
-"""Analyse the files of a run, step by step: a folder of results per file, and the run's records."""
+"""Analyse the files of a run step by step: a results folder per file, and the run's records."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from .state import RUN, Journal, carry_over, read_run, write_whole
 from .statistics import session_statistics, write_statistics
 from .tables import write_tables
 
-#: Longest wait for a worker at a time, seconds; an interruption is noticed within this time.
+#: Longest time to wait for a worker before checking for an interruption, seconds.
 WAIT = 0.2
 FORMAT, FORMAT_VERSION = f"{OURS} batch", 1
-#: Name of the file that a run locks while it is active.
+#: Name of the file that is locked while a run is active.
 LOCK = ".run.lock"
-#: Most failures that are listed in the run's description.
+#: Largest number of failures listed in the run's description.
 MOST_LISTED = 10_000
 
 
@@ -47,10 +47,10 @@ class Outcome:
     ----------
     folder : Path
     total, analysed, failed, kept : int
-        Files in all; with results; without; whose results were there already (these count as analysed).
+        Number of files: all; with results; without results; with results from before (included in analysed).
     state : {"done", "stopped"}
     problem : str
-        Why it stopped, or what could not be written.
+        Why the run stopped, or what could not be written.
     seconds : float
     """
 
@@ -66,7 +66,7 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class _RunState:
-    """State of the run."""
+    """State of a run."""
 
     job: Job
     journal: Journal
@@ -112,35 +112,36 @@ def batch_steps(
 ) -> Generator[Step, None, Outcome]:
     """Analyse files: yields a `Step` per file, whose product is its `Record`; returns the `Outcome`.
 
-    However it ends, what is done is whole and in the tables and the report; to call it off, close it. The
-    results of a file are in its folder, and can be loaded, when its step comes.
+    However the run ends, finished results are complete and included in the tables and the report; close the
+    generator to cancel it. The results of a file are in its folder, and can be loaded, when its step is
+    yielded.
 
     Parameters
     ----------
     sources : sequence of Source
     job : Job
     start_workers : callable
-        Makes the workers.
+        Creates the workers.
     inputs : sequence of str
-        What the user named; kept with the run, so that it can be resumed.
+        Inputs given by the user; stored with the run, so that it can be resumed.
     resume : bool
-        Continue the run in the folder, if it has the same settings.
+        Continue the run in the folder, if its settings are the same.
     restart : bool
-        Start over if the folder has a run; results that a person corrected are kept.
+        Start over if the folder contains a run; results that the user has edited are kept.
     arriving : iterable of Source or None
-        Files that arrive during the run; None means that there is none at present. The run lasts until the
-        iterable ends.
+        Files that arrive during the run; None means that there is none at the moment. The run ends with the
+        iterable.
     pulse : bool
-        Yield a step without a product after the files that were done before, and whenever nothing was
-        finished for `WAIT` seconds, so that a window can update the time and cancel the run.
+        Also yield a step without a product after the files that were finished before, and whenever nothing
+        was finished for `WAIT` seconds, so that a window can update its progress and cancel the run.
     strict : bool, optional
-        With `resume` or `restart`: read files again and compare their hashes; by default, only if that takes
-        a few seconds. Otherwise size and date are compared, and the hash if these differ.
+        With `resume` or `restart`: read files again to compare their hashes; by default, only if that takes a
+        few seconds. Otherwise size and date are compared, and the hash only if these differ.
 
     Raises
     ------
-    RunError
-        If there is a run in the folder and neither `resume` nor `restart`, or it had other settings; or if
+        If the folder contains a run and neither `resume` nor `restart` is set, or its settings differ; or if
+        the network cannot be loaded.
         the network cannot be loaded.
     OSError
         If the folder cannot be written.
@@ -162,7 +163,7 @@ def _run_lock(folder: Path) -> Iterator[None]:
         lock.__enter__()
     except LockedError as error:
         raise RunError(
-            f"{folder}: another run is writing into this folder: wait for it, or choose another"
+            f"{folder}: another run is writing to this folder: wait for it, or choose another folder"
         ) from error
     try:
         yield
@@ -181,7 +182,7 @@ def _run(
     pulse: bool,
     strict: bool | None,
 ) -> Generator[Step, None, Outcome]:
-    """The run itself, alone in its folder."""
+    """Carry out the run while its folder is locked."""
     state, waiting = _open_run(sources, job, inputs, resume, restart, strict)
     workers: Workers | None = None
     try:
@@ -206,7 +207,7 @@ def _run(
 
 
 def _try_network(job: Job) -> None:
-    """Refuse a network that no worker could load."""
+    """Refuse a network that the workers could not load."""
     try:
         api.segment_of(job.params)
     except ValueError as error:
@@ -235,7 +236,7 @@ def _chain_sources(
 def _records_of(
     state: _RunState, workers: Workers, waiting: Iterator[Source | None]
 ) -> Iterator[Record | None]:
-    """Yield records as they arrive, or None; no more files are handed out once a record cannot be written."""
+    """Yield records as they arrive, or None; no more files are submitted once a record cannot be written."""
     exhausted = False
     while not exhausted or workers.busy():
         while not exhausted and not state.problem and workers.free() > 0:
@@ -249,7 +250,7 @@ def _records_of(
             workers.submit(source)
         if state.problem and not workers.busy():
             return
-        records = workers.poll(WAIT) if workers.busy() else _rest()
+        records = workers.poll(WAIT) if workers.busy() else _wait_for_files()
         if not records:
             yield None
         for record in records:
@@ -260,7 +261,7 @@ def _records_of(
             yield record
 
 
-def _rest() -> list[Record]:
+def _wait_for_files() -> list[Record]:
     time.sleep(WAIT)
     return []
 
@@ -273,7 +274,7 @@ def _open_run(
     restart: bool,
     strict: bool | None,
 ) -> tuple[_RunState, list[Source]]:
-    """The records of a run, including earlier results, and the files that remain."""
+    """The journal of a run, including earlier results, and the files that remain."""
     folder = Path(job.output)
     before = read_run(folder)
     if before is not None and not (resume or restart):
@@ -284,8 +285,8 @@ def _open_run(
     notes = []
     if before is not None and resume:
         software, then = job.settings()["software"], before["settings"].get("software")
-        if software != then:  # finished results are kept and marked as made by another version
-            notes.append(f"resumed by {software}: images that were done before are by {then}")
+        if software != then:  # finished results are kept, with a note that another version made them
+            notes.append(f"resumed by {software}: images analysed before are by {then}")
         different = changes({**before["settings"], "software": software}, job.settings())
         if different:
             raise RunError(
@@ -304,7 +305,7 @@ def _open_run(
 
 
 def _place_library(job: Job) -> None:
-    """Copy the entries that the run searches into its folder, so that later imports do not change them."""
+    """Copy the library entries of the run to its folder, so that later imports do not change them."""
     rule = None if job.elements is None else parse_elements(job.elements)
     try:
         PhaseDatabase(job.library).copy_to(job.library_copy, rule)
@@ -318,7 +319,7 @@ def _close(state: _RunState) -> None:
         notes = [*state.notes, *write_tables(state.folder, state.journal.records, state.job.unit)]
         found = session_statistics(state.journal.records())
         write_statistics(state.folder, found)
-        header = _header(state)  # one for both, so that the report can be written anew as it was
+        header = _header(state)  # the same for both, so that the report can be written again identically
         _describe(state, header, notes)
         write_report(state.folder, state.journal.records, header, found)
     except OSError as error:
@@ -359,20 +360,20 @@ def _describe(state: _RunState, header: dict[str, Any], notes: Sequence[str] = (
     write_whole(state.folder / RUN, json_line(description, indent=1))
 
 
-#: The rate is measured over this many of the latest images, so that it follows the current speed.
+#: Number of the latest images over which the rate is measured, so that it follows the current speed.
 LOOKED_BACK = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes
     ----------
     done, total, failed : int
-        Files with or without results, all files that are known, and those without results.
+        Number of files: finished (with or without results), all known, and finished without results.
     rate : float
-        Images per minute, recently; 0 while unknown.
+        Recent number of images per minute; 0 while unknown.
     seconds_left : float, optional
         None while unknown.
     """
@@ -385,12 +386,12 @@ class Progress:
 
 
 class Tracker:
-    """Follows the steps of `batch_steps` with a pulse.
+    """Measures the progress of `batch_steps` with `pulse`.
 
     Parameters
     ----------
     clock : callable
-        Seconds.
+        Returns a time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -399,7 +400,7 @@ class Tracker:
         self._failed, self._begun = 0, False
 
     def note(self, step: Step) -> Progress:
-        """Take a step in, with a record or without; files that come before the first pulse are no rate."""
+        """Process a step, with or without a record; files before the first pulse do not affect the rate."""
         now, record = self._clock(), step.product
         if record is None and not self._begun:
             self._begun = True

@@ -1,4 +1,4 @@
-"""Sources: the files of a run, those that arrive later, and the folder of each one's results."""
+"""Sources: the files of a run, files that arrive later, and the results folder of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from ..io.readers.formats import SUFFIXES
 from ..io.results.folder import ANALYSIS
 
-#: Number of files that the system is asked to read in advance.
+#: Number of files that the operating system is asked to read in advance.
 AHEAD = 4
 
 
@@ -23,11 +23,11 @@ class Source:
     Attributes
     ----------
     index : int
-        Its place in the run, from 0.
+        Position in the run, from 0.
     path : str
-        Absolute.
+        Absolute path.
     folder : str
-        Where its results go, relative to the run's folder.
+        Results folder, relative to the run's folder.
     """
 
     index: int
@@ -37,13 +37,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the inputs of a run lead to.
+    """Files found for the inputs of a run.
 
     Attributes
     ----------
     sources : tuple of Source
     left_out : int
-        Files in the folders that have another suffix than a micrograph's.
+        Number of other files in the folders, which do not have the suffix of a micrograph.
     """
 
     sources: tuple[Source, ...]
@@ -51,10 +51,10 @@ class Found:
 
 
 def find_sources(inputs: Sequence[str | Path], output: Path) -> Found:
-    """Files, folders with all that is in them, and patterns with ``*``, ``?`` and ``**``.
+    """Find the files of a run: files, folders (searched recursively), patterns with ``*``, ``?``, ``**``.
 
-    A file that is named is always taken, whatever it is; of a folder those with a micrograph's suffix are,
-    but no results. The results' folders are arranged like the files.
+    A file given explicitly is always included; in folders, files with the suffix of a micrograph are, except
+    results. The results folders are arranged like the files.
     """
     paths: dict[Path, Path] = {}
     left_out = 0
@@ -73,12 +73,12 @@ def find_sources(inputs: Sequence[str | Path], output: Path) -> Found:
 
 
 def number_sources(paths: Sequence[tuple[Path, Path]], taken: set[str], first: int = 0) -> tuple[Source, ...]:
-    """Sources of (file, wanted folder), no two of which share a folder, nor take one that is taken.
+    """Create sources from (file, preferred folder), each with a unique folder that is not yet taken.
 
     Parameters
     ----------
     taken : set of str
-        Folders, in small letters; those of the sources are added.
+        Folders in lower case; those of the new sources are added.
     first : int
         Index of the first source.
     """
@@ -89,7 +89,7 @@ def number_sources(paths: Sequence[tuple[Path, Path]], taken: set[str], first: i
 
 
 def read_ahead(sources: Sequence[Source]) -> Iterator[Source]:
-    """Yield the sources in turn, and ask the system to read the next ones meanwhile."""
+    """Yield the sources in order, asking the operating system to read the next ones in the meantime."""
     announced = 0
     for number, source in enumerate(sources, 1):
         for later in sources[max(announced, number) : number + AHEAD]:
@@ -114,7 +114,7 @@ def _announce(path: str) -> None:
 
 
 def elsewhere(sources: Iterable[Source], taken: set[str]) -> list[Source]:
-    """The sources, with other folders where theirs are taken already; they are taken after that."""
+    """The sources, with other folders where theirs are taken; the new folders are added to `taken`."""
     placed = []
     for source in sources:
         folder, number = source.folder, 2
@@ -137,7 +137,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _files(root: Path, output: Path) -> Iterator[Path]:
-    """Files below a folder in a fixed order; hidden ones, and folders of results, are passed over."""
+    """Yield the files below a folder in a fixed order, skipping hidden files and results folders."""
     for place, folders, names in os.walk(root):
         here = Path(place)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and here / f != output)
@@ -155,14 +155,14 @@ def arriving(
     first: int,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Source | None]:
-    """New files of a folder, for ever; None while there is none.
+    """Yield new files of a folder endlessly; None while there is none.
 
-    A file is complete once it has neither grown nor been written to for `settle` seconds.
+    A file is complete once it has neither grown nor been modified for `settle` seconds.
 
     Parameters
     ----------
     known : dict
-        Folder of the results of each file (path) that the run has already; new ones are added.
+        Results folder of each file (by path) that the run already has; new ones are added.
     first : int
         Index of the first new file.
     """
@@ -182,9 +182,9 @@ def arriving(
 def _has_settled(
     path: str, seen: dict[str, tuple[tuple[int, int], float]], settle: float, now: float
 ) -> bool:
-    """Whether size and time of change have been the same for so long, by this machine's clock.
+    """Whether size and modification time have been unchanged for `settle` seconds by this machine's clock.
 
-    The time of change may be another machine's; only whether it stays the same counts.
+    The modification time may be that of another machine's clock; it is only tested for changes.
     """
     try:
         stat = Path(path).stat()

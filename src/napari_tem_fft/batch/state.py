@@ -1,6 +1,6 @@
-"""The records of a run on disk, one line a file; and what a run that is resumed keeps of them.
+"""The records of a run on disk, one line per file, and which of them a resumed run keeps.
 
-Memory holds only where each record lies, so a run of any length is as small as a short one.
+Only the positions of the records are kept in memory, so that its use does not grow with the run.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ JOURNAL, RUN = "records.jsonl", "run.json"
 
 
 class Journal:
-    """Records of a run, appended as they come and read back in the order of the files.
+    """Records of a run, appended as they arrive and read back in the order of the files.
 
     Parameters
     ----------
     folder : Path
-        The run's.
+        Folder of the run.
     begin : iterable of Record, optional
-        Start with these; else continue what is there. A last line that was cut off is dropped.
+        Start with these records; by default, continue the existing file. An incomplete last line is dropped.
     """
 
     def __init__(self, folder: Path, begin: Iterable[Record] | None = None) -> None:
@@ -48,7 +48,7 @@ class Journal:
         return len(self._places)
 
     def add(self, record: Record) -> None:
-        """Append a record; it is on its way to the disk when this returns."""
+        """Append a record and flush it to the operating system."""
         line = record.to_json().encode() + b"\n"
         self._file.seek(0, os.SEEK_END)
         self._places[record.index] = self._file.tell()
@@ -56,7 +56,7 @@ class Journal:
         self._file.flush()
 
     def records(self) -> Iterator[Record]:
-        """The last record of each file, in the order of the files."""
+        """Yield the last record of each file, in the order of the files."""
         for index in sorted(self._places):
             self._file.seek(self._places[index])
             yield from_json(self._file.readline().decode())
@@ -80,14 +80,14 @@ class Journal:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """The records of the run in a folder, in the order of the files; also of one that is under way."""
+    """The records of the run in a folder, in the order of the files; the run may be active."""
     found: dict[int, Record] = {}
     try:
         text = (folder / JOURNAL).read_text(encoding="utf-8")
     except OSError:
         return []
     for line in text.splitlines():
-        with suppress(ValueError):  # a line that is being written
+        with suppress(ValueError):  # an incomplete line that is still being written
             record = from_json(line)
             found[record.index] = record
     return [found[index] for index in sorted(found)]
@@ -100,12 +100,12 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """The description of the run in a folder; None if there is none.
+    """Read the description of the run in a folder; None if there is none.
 
     Raises
     ------
     ValueError
-        If there is one that cannot be read.
+        If it cannot be read.
     """
     path = folder / RUN
     if not path.exists():
@@ -113,13 +113,13 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     try:
         stored = read_json(path)
         if not isinstance(stored.get("settings"), dict):
-            raise ValueError("no settings in it")
+            raise ValueError("it contains no settings")
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}: not the description of a run ({error}); choose another folder") from error
     return stored  # type: ignore[no-any-return]
 
 
-#: Most bytes of files that are read again at the start of a run, to compare hashes: this takes a few seconds.
+#: Up to this many bytes of files are read again at the start of a run to compare hashes, which takes seconds.
 READ_AGAIN = 20e9
 
 
@@ -133,10 +133,10 @@ def carry_over(
     Parameters
     ----------
     resume : bool
-        Keep all that still hold; else only what a person corrected.
+        Keep all results that are still valid; otherwise only those that the user has edited.
     strict : bool, optional
-        Tell by their hash whether files are the same, and not by size and date where these agree; where
-        absent, if they are no more than `READ_AGAIN` in all.
+        Compare files by their hashes even if size and date agree; by default, if the files are no larger than
+        `READ_AGAIN` in total.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def carry_over(
         strict = sum(record.size for record in known if record) <= READ_AGAIN
     done, waiting = [], []
     for source, record in zip(sources, known, strict=True):
-        kept = record and _still_there(replace(record, index=source.index), job, strict)
+        kept = record and _valid_record(replace(record, index=source.index), job, strict)
         if kept and (resume or kept.corrected):
             done.append(kept)
         else:
@@ -160,15 +160,15 @@ def carry_over(
     return done, elsewhere(waiting, {record.folder.casefold() for record in done})
 
 
-def _still_there(record: Record, job: Job, strict: bool) -> Record | None:
-    """The record, read again if a person changed the results; None if file or results are others now."""
+def _valid_record(record: Record, job: Job, strict: bool) -> Record | None:
+    """The record, read again if the user edited the results; None if the file or its results changed."""
     path, folder = Path(record.path), Path(job.output) / record.folder
     try:
         stat = path.stat()
         same = (stat.st_size, stat.st_mtime_ns) == (record.size, record.modified)
         if (strict or not same) and file_hash(path) != record.sha256:
             return None
-        _adopt(folder, record, job)
+        _adopt_saved_analysis(folder, record, job)
         if (folder / ANALYSIS).stat().st_mtime_ns == record.written:
             return record
         return describe_record(folder, record)
@@ -176,8 +176,8 @@ def _still_there(record: Record, job: Job, strict: bool) -> Record | None:
         return None
 
 
-def _adopt(folder: Path, record: Record, job: Job) -> None:
-    """Take over the newest analysis of the file that a person saved as ``*.temfft`` in or next to results."""
+def _adopt_saved_analysis(folder: Path, record: Record, job: Job) -> None:
+    """Adopt the newest analysis of the file that the user saved as ``*.temfft`` in or next to the results."""
     neighbours = [folder.with_name(f"{name}{SUFFIX}") for name in (folder.name, folder.stem)]
     saved = [path for path in (*folder.glob(f"*{SUFFIX}"), *neighbours) if path.exists()]
     written = (folder / ANALYSIS).stat().st_mtime_ns

@@ -1,8 +1,8 @@
-"""Statistics over the images of a run: shares, sizes and zone axes of phases; whether images are enough.
+"""Statistics over the images of a run: shares, sizes and zone axes of phases, and the images needed.
 
-The images are what was drawn at random from the sample, so uncertainties come from drawing among them again
-(bootstrap over images), whatever the number of grains in each. Images of one place are no independent draws:
-then the true uncertainty is larger.
+The images are treated as a random sample of the specimen, so uncertainties come from resampling the images
+(bootstrap), whatever the number of grains in each. Images of the same place are not independent: the true
+uncertainty is then larger.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ..io.results.tables import write_rows
 from .record import Record
 
 STATISTICS = "statistics.csv"
-#: Number of bootstrap samples of the images; the uncertainty of an uncertainty is then 2 %.
+#: Number of bootstrap samples; the relative error of an uncertainty is then 2 %.
 DRAWS = 1000
-#: Number of bootstrap samples for each point of the curve over the number of images, and its most points.
+#: Number of bootstrap samples for each point of the curve against the number of images, and of its points.
 CURVE_DRAWS, CURVE_POINTS = 200, 10
-#: Fewest images for which the curve is computed.
+#: Smallest number of images for which the curve is computed.
 FEWEST_FOR_CURVE = 5
-#: Samples that are drawn at a time, so that memory does not grow with the run.
-_AT_A_TIME = 100
-#: With fewer images than this, the uncertainty itself is only known to about a quarter.
+#: Number of bootstrap samples computed at a time, so that memory does not grow with the run.
+_CHUNK = 100
+#: With fewer images than this, the uncertainty itself is only known to about a quarter of its value.
 FEW = 10
-#: Per cent of the probability on either side of the stated 95 % interval.
+#: Probability on each side of the stated 95 % interval, per cent.
 _TAIL = 2.5
 COLUMNS = (
     "component", "images", "images_in_all", "share_of_specimen", "share_sigma", "share_low_95",
@@ -52,7 +52,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComponentStatistics:
-    """What a run says of one component.
+    """Statistics of one component.
 
     Attributes
     ----------
@@ -63,13 +63,13 @@ class ComponentStatistics:
         Share of the specimen's area in all images.
     grains : int
     diameter : Estimate, nm
-        Mean over the grains; grains cut by the border count with their visible part.
+        Mean over the grains; grains cut by the border contribute their visible part.
     diameters : ndarray, nm
-        Diameters of single grains, or the mean of each image if the run has no more.
+        Diameters of single grains, or the mean of each image if the run stored only that.
     zone_axes : tuple of (str, int)
-        Number of times each was seen, the most frequent first.
+        How often each was observed, most frequent first.
     curve : tuple of (int, float)
-        Uncertainty of the share for a smaller number of images.
+        Uncertainty of the share for smaller numbers of images.
     """
 
     name: str
@@ -82,19 +82,19 @@ class ComponentStatistics:
     curve: tuple[tuple[int, float], ...]
 
     def images_for(self, sigma: float, images: int) -> int | None:
-        """Number of images like the run's `images` that give the share to `sigma`; None if it is unknown."""
+        """Number of images like these `images` that gives the share to `sigma`; None if it is unknown."""
         known = self.share.sigma
         return int(np.ceil(images * (known / sigma) ** 2)) if known > 0 else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SessionStatistics:
-    """All components of a run, the largest share first.
+    """Statistics of all components of a run, largest share first.
 
     Attributes
     ----------
     images : int
-        Number of images that were analysed.
+        Number of images analysed.
     specimen : float, nm^2
     components : tuple of ComponentStatistics
     """
@@ -105,8 +105,8 @@ class SessionStatistics:
 
 
 @dataclass(slots=True)
-class _Gathered:
-    """One component, while the records pass."""
+class _ComponentSums:
+    """Values of one component, collected from the records."""
 
     rows: list[int] = field(default_factory=list)
     areas: list[float] = field(default_factory=list)
@@ -117,7 +117,7 @@ class _Gathered:
 
 
 def session_statistics(records: Iterable[Record], draws: int = DRAWS, seed: int = 0) -> SessionStatistics:
-    """Shares, sizes and zone axes of a run's components with their uncertainties.
+    """Compute shares, sizes and zone axes of a run's components with their uncertainties.
 
     Parameters
     ----------
@@ -125,11 +125,11 @@ def session_statistics(records: Iterable[Record], draws: int = DRAWS, seed: int 
         Records; those of images that were not analysed are skipped.
     draws : int
     seed : int
-        The same records give the same numbers.
+        Seed of the bootstrap; the same records give the same numbers.
 
     Examples
     --------
-    Two images of equal specimens, one half of copper, the other without:
+    Two images with specimens of the same area, one of them half copper:
 
     >>> from napari_tem_fft.batch.record import ComponentSummary
     >>> copper = ComponentSummary("Cu", ("Cu",), "identified", 1.0, 50.0, 1.0, 0.5, 2, 5.0, ())
@@ -140,7 +140,7 @@ def session_statistics(records: Iterable[Record], draws: int = DRAWS, seed: int 
     (0.25, 0.25, 1)
     """
     specimens: list[float] = []
-    gathered: dict[str, _Gathered] = defaultdict(_Gathered)
+    gathered: dict[str, _ComponentSums] = defaultdict(_ComponentSums)
     for record in records:
         if record.state != "analysed":
             continue
@@ -157,16 +157,20 @@ def session_statistics(records: Iterable[Record], draws: int = DRAWS, seed: int 
         return SessionStatistics(0, 0.0)
     names = sorted(gathered, key=lambda name: -sum(gathered[name].areas))
     specimen = np.array(specimens)
-    table = _Drawn(specimen, [gathered[name] for name in names], draws, np.random.default_rng(seed))
+    table = _Bootstrap(specimen, [gathered[name] for name in names], draws, np.random.default_rng(seed))
     components = tuple(table.component(number, name) for number, name in enumerate(names))
     return SessionStatistics(len(specimens), float(specimen.sum()), components)
 
 
-class _Drawn:
-    """Sums over the images, and over the same number of images drawn again, for all components at once."""
+class _Bootstrap:
+    """Sums over the images, and over bootstrap samples of them, for all components at once."""
 
     def __init__(
-        self, specimen: NDArray[np.float64], parts: Sequence[_Gathered], draws: int, rng: np.random.Generator
+        self,
+        specimen: NDArray[np.float64],
+        parts: Sequence[_ComponentSums],
+        draws: int,
+        rng: np.random.Generator,
     ) -> None:
         self._n, self._parts = len(specimen), parts
         #: Columns: specimen, then area, grains and sum of diameters of each component.
@@ -194,7 +198,7 @@ class _Drawn:
         )
 
     def _ratio(self, above: int, below: int) -> Estimate:
-        """One sum over another; draws in which the lower one is 0 say nothing."""
+        """Ratio of two sums; samples in which the denominator is 0 are ignored."""
         value = float(self._sums[above] / self._sums[below]) if self._sums[below] else 0.0
         if self._again is None:
             return Estimate(value)
@@ -203,7 +207,7 @@ class _Drawn:
         ratios = ratios[np.isfinite(ratios)]
         if len(ratios) < 2:
             return Estimate(value)
-        wider = np.sqrt(self._n / (self._n - 1))  # draws vary less than the images do
+        wider = np.sqrt(self._n / (self._n - 1))  # the bootstrap underestimates the variance by (n - 1) / n
         low, high = value + wider * (np.percentile(ratios, (_TAIL, 100 - _TAIL)) - value)
         return Estimate(value, float(wider * ratios.std(ddof=1)), max(float(low), 0.0), float(high))
 
@@ -220,16 +224,16 @@ class _Drawn:
 
 
 def _draw(table: NDArray[np.float64], size: int, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Sums of `size` rows drawn with repetition, shape (draws, columns)."""
+    """Sums of `size` rows drawn with replacement, shape (draws, columns)."""
     n, sums = len(table), []
-    for start in range(0, draws, _AT_A_TIME):
-        count = min(_AT_A_TIME, draws - start)
+    for start in range(0, draws, _CHUNK):
+        count = min(_CHUNK, draws - start)
         sums.append(rng.multinomial(size, np.full(n, 1 / n), count).astype(np.float64) @ table)
     return np.concatenate(sums)
 
 
 def enough_images(found: SessionStatistics) -> str:
-    """One sentence on whether more images would help; empty without components."""
+    """A sentence on whether more images would help; empty without components."""
     known = [one for one in found.components if one.share.sigma > 0]
     if not found.components:
         return ""
@@ -246,7 +250,7 @@ def enough_images(found: SessionStatistics) -> str:
 
 
 def statistics_rows(found: SessionStatistics) -> Iterator[dict[str, Any]]:
-    """One row a component, as in ``statistics.csv``."""
+    """Yield one row per component, as in ``statistics.csv``."""
     for one in found.components:
         numbers = {
             "share_of_specimen": one.share.value, "share_sigma": one.share.sigma,
@@ -265,6 +269,6 @@ def statistics_rows(found: SessionStatistics) -> Iterator[dict[str, Any]]:
 
 
 def write_statistics(folder: Path, found: SessionStatistics) -> None:
-    """Write ``statistics.csv`` into the folder of a run."""
+    """Write ``statistics.csv`` to the folder of a run."""
     with whole_file(folder / STATISTICS) as temporary:
         write_rows(temporary, COLUMNS, statistics_rows(found))

@@ -1,8 +1,8 @@
-"""A run for another program: ``python -m napari_tem_fft.batch.subprocess_main``, as the Batch dock starts it.
+"""A run for another program, such as the Batch dock: ``python -m napari_tem_fft.batch.subprocess_main``.
 
-The first line of its standard input is an `Order` as JSON; it answers with one line of JSON a finished image,
-and with the outcome at the end. It stops, with everything written whole, once its input is closed, and so
-when whoever started it is gone.
+The first line of standard input is an `Order` as JSON; the process writes one line of JSON for each finished
+image, and the outcome at the end. When its input is closed, and so also when its parent has ended, it stops,
+with all results complete.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OK, STOPPED, REFUSED = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be run.
+    """What to run.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class Order:
         Files, folders and patterns.
     workers : int
     memory_limit : str
-        As `start_workers` takes it.
+        As for `start_workers`.
     resume, restart : bool
-        As `batch_steps` takes them.
+        As for `batch_steps`.
     """
 
     job: Job
@@ -52,13 +52,13 @@ class Order:
     restart: bool = False
 
     def to_json(self) -> str:
-        """One line."""
+        """The order as one line of JSON."""
         return json.dumps(to_plain(self)) + "\n"
 
 
 def main() -> int:
-    """Carry out the order of the standard input; returns the exit code."""
-    requests, answers = _as_text(*_own_pipes())
+    """Carry out the order from standard input and return the exit code."""
+    requests, answers = _as_text(*_reserve_pipes())
     order = from_plain(Order, json.loads(requests.readline()))
     stop = threading.Event()
     threading.Thread(target=_listen, args=(requests, stop), daemon=True).start()
@@ -76,7 +76,7 @@ def main() -> int:
 def _steps(order: Order) -> Generator[Step, None, Outcome]:
     found = find_sources(order.inputs, Path(order.job.output))
     if not found.sources:
-        raise RunError(f"no micrograph in {', '.join(order.inputs)}")
+        raise RunError(f"there is no micrograph in {', '.join(order.inputs)}")
     return batch_steps(
         found.sources,
         order.job,
@@ -89,7 +89,7 @@ def _steps(order: Order) -> Generator[Step, None, Outcome]:
 
 
 def _follow(steps: Generator[Step, None, Outcome], answers: TextIO, stop: threading.Event) -> Outcome | None:
-    """Tell every step; the outcome is None if the run was stopped, which ends at a step, and so in peace."""
+    """Report each step; the outcome is None if the run was stopped, which happens between steps."""
     tracker = Tracker()
     while not stop.is_set():
         try:
@@ -108,8 +108,8 @@ def _counts_of(outcome: Outcome) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in names}
 
 
-def _own_pipes() -> tuple[FileIO, FileIO]:
-    """The process's input and output for itself alone; what it and its children print goes to the errors."""
+def _reserve_pipes() -> tuple[FileIO, FileIO]:
+    """Reserve the process's input and output; whatever it and its children print goes to standard error."""
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -125,7 +125,7 @@ def _as_text(requests: FileIO, answers: FileIO) -> tuple[TextIO, TextIO]:
 
 
 def _listen(requests: TextIO, stop: threading.Event) -> None:
-    """Stop the run once nobody can order anything any more."""
+    """Stop the run when the input is closed."""
     with suppress(OSError, ValueError):
         requests.read()
     stop.set()

@@ -1,6 +1,6 @@
-"""Tables of a run: the summary, one row an image and phase, and the spots of all images.
+"""Tables of a run: the summary, with one row per image and phase, and the spots of all images.
 
-Written image by image, so that memory does not grow with the run.
+They are written image by image, so that memory use does not grow with the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..io.results.tables import SPOT_COLUMNS, in_which, read_rows, write_rows
 from .record import ComponentSummary, Record
 
 SUMMARY, SUMMARY_PARQUET, ALL_SPOTS = "summary.csv", "summary.parquet", "spots.parquet"
-#: Columns of the summary and their types. Names contain the units; the unit of d can be changed.
+#: Columns of the summary and their types. The names contain the units; the unit of d can be changed.
 COLUMNS: dict[str, type] = {
     "file": str, "folder": str, "state": str, "reason": str, "flags": str, "component": str, "phases": str,
     "outcome": str, "confidence": float, "area_nm2": float, "area_sigma_nm2": float,
@@ -33,14 +33,14 @@ Records = Callable[[], Iterable[Record]]
 
 
 def write_tables(folder: Path, records: Records, unit: LengthUnit = "nm") -> list[str]:
-    """Write ``summary.csv``, ``summary.parquet`` and ``spots.parquet``; returns what could not be.
+    """Write ``summary.csv``, ``summary.parquet`` and ``spots.parquet``; returns what was not written and why.
 
     Parameters
     ----------
     records : callable
-        Returns the records of the run in the order of the files, at every call.
+        Returns the records of the run in the order of the files; called more than once.
     unit : {"nm", "angstrom"}
-        Unit of lattice spacings; the names of their columns state it.
+        Unit of d-spacings; the names of their columns state it.
     """
     columns = {in_which(name, unit): kind for name, kind in COLUMNS.items()}
     with whole_file(folder / SUMMARY) as temporary:
@@ -59,7 +59,7 @@ def _all_rows(records: Records, unit: LengthUnit) -> Iterator[dict[str, Any]]:
 
 
 def summary_rows(record: Record, unit: LengthUnit) -> Iterator[dict[str, Any]]:
-    """One row a component; one with empty cells where there is none."""
+    """Yield one row per component, or one row with empty cells if there is none."""
     image = _image(record)
     if not record.parts:
         yield image
@@ -128,7 +128,7 @@ def _spot_rows(folder: Path, records: Iterable[Record], unit: LengthUnit) -> Ite
 
 
 def _typed_column(name: str, text: str, kind: type, unit: LengthUnit) -> tuple[str, Any]:
-    """A cell with the name of its column, both in the unit that is wanted."""
+    """Name and value of a cell, both converted to the given unit."""
     value: Any = text if kind is str else kind(text) if text else None
     named = in_which(name, unit)
     return named, value if named == name or value is None else float(f"{in_unit(value, unit):.7g}")

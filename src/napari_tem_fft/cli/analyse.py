@@ -54,8 +54,8 @@ BAR = "{desc} |{bar:30}| {n_fmt}/{total_fmt}{postfix}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """What every file of a command is analysed with."""
+class _Settings:
+    """Settings with which all files of a command are analysed."""
 
     choice: CandidateSet
     evidence: EvidenceCache
@@ -67,8 +67,8 @@ class _Job:
 
 
 def analyse(args: argparse.Namespace) -> int:
-    """Carry out ``analyse``."""
-    # matplotlib takes a tenth of the command's time to load: meanwhile the first image is analysed
+    """Run ``analyse``."""
+    # importing matplotlib takes a tenth of the command's time: it is done while the first image is analysed
     threading.Thread(target=import_module, args=("napari_tem_fft.io.figures.grains",), daemon=True).start()
     job = _prepare(args)
     colours = dict[str, str]()
@@ -78,14 +78,14 @@ def analyse(args: argparse.Namespace) -> int:
     return FAILED if failed else OK
 
 
-def _prepare(args: argparse.Namespace) -> _Job:
-    """Everything that can be wrong with the command itself, before the first file is opened."""
+def _prepare(args: argparse.Namespace) -> _Settings:
+    """Check everything that can be wrong with the command itself before the first file is opened."""
     if len(args.files) > 1 and (args.override or args.lock or args.reject):
-        raise UsageError("grains have numbers within one image: decide on them one file at a time")
+        raise UsageError("grain numbers refer to one image: override the phases of one file at a time")
     if len(args.files) > 1 and args.specimen is not None:
-        raise UsageError("a specimen mask belongs to one image: give it one file at a time")
+        raise UsageError("a specimen mask belongs to one image: use it with one file at a time")
     if len(args.files) > 1 and (args.delete_spots or args.restore_spots or args.add_spot):
-        raise UsageError("spots have numbers within one image: edit them one file at a time")
+        raise UsageError("spot ids refer to one image: edit the spots of one file at a time")
     choice, params, segment, known = settings_of(args)
     try:
         given = args.override or args.lock or args.reject
@@ -93,20 +93,20 @@ def _prepare(args: argparse.Namespace) -> _Job:
         specimen = None if args.specimen is None else read_specimen(args.specimen)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    return _Job(choice, EvidenceCache(), decisions, params, segment, specimen, known)
+    return _Settings(choice, EvidenceCache(), decisions, params, segment, specimen, known)
 
 
 def settings_of(
     args: argparse.Namespace,
 ) -> tuple[CandidateSet, AnalysisParams, Segment | None, float | None]:
-    """What a command states for all its images: candidates, parameters, network, uncertainty of the scale.
+    """Settings for all images of a command: candidates, parameters, network, uncertainty of the scale.
 
-    The calibration profile is read, and takes the place of its path.
+    The calibration profile is read and replaces its path in `args`.
 
     Raises
     ------
     UsageError
-        If a file cannot be read, or something is stated that cannot be.
+        If a file cannot be read, or a setting is impossible.
     """
     try:
         if args.calibration_profile is not None:
@@ -128,7 +128,7 @@ def settings_of(
 def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
     """All phases that can be named; warnings about their files are printed."""
     cif = args.cif
-    if cif is not None and not cif.exists():  # several, as in PATH
+    if cif is not None and not cif.exists():  # several paths, separated as in PATH
         cif = str(cif).split(os.pathsep)
     table, notes = api.reference_table(cif)
     for note in notes:
@@ -139,17 +139,17 @@ def _table(args: argparse.Namespace) -> tuple[Phase, ...]:
 def library_of(
     args: argparse.Namespace, table: Sequence[Phase]
 ) -> tuple[PhaseLibrary | None, LibrarySearch | None]:
-    """The library that the command asks, or what the one holds that it does not ask.
+    """The library that the command searches, or the contents of the one that it does not search.
 
     Raises
     ------
     ValueError
-        If it is asked with single phases, or cannot be read.
+        If it is combined with a choice of phases, or cannot be read.
     """
     if not args.library:
         return None, unasked_library(args.elements, args.library_file)
     if args.phases:
-        raise ValueError("--library searches by elements: leave out --phases, or --library")
+        raise ValueError("--library searches by elements: omit --phases, or --library")
     return open_library(args.elements, args.library_file, table), None
 
 
@@ -158,8 +158,8 @@ def _decisions(args: argparse.Namespace, table: Sequence[Phase]) -> tuple[PhaseO
     return tuple(one for kind in kinds for one in read_decisions(kind, getattr(args, kind), table))
 
 
-def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict[str, str]) -> None:
-    """Analyse a file; components keep the colours that they had in earlier ones, and new ones are added."""
+def _analyse_file(path: Path, args: argparse.Namespace, job: _Settings, colours: dict[str, str]) -> None:
+    """Analyse a file; components keep their colours of earlier files, and new ones are added."""
     micrograph = api.read(
         path, args.pixel_size, args.image, args.frame, args.calibration_profile, job.uncertainty
     )
@@ -171,7 +171,7 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
     drawn = None if args.forget else stored_specimen(folder, micrograph.file_hash)
     specimen = drawn if job.specimen is None else job.specimen
     edits = args.delete_spots, args.restore_spots, args.add_spot
-    edited = any(edits)  # grains have other numbers then, by which they are decided on
+    edited = any(edits)  # edits renumber the grains, so overrides are applied after them
     choice = job.choice if edited else replace(job.choice, decisions=decisions)
     evidence = job.evidence.for_another_image()
     steps = analysis_steps(micrograph, choice, job.params, job.segment, specimen, evidence)
@@ -189,7 +189,7 @@ def _analyse_file(path: Path, args: argparse.Namespace, job: _Job, colours: dict
             api.save(analysis, args.output / f"{path.name}.temfft")
     gone = len(decisions) - len(analysis.decisions)
     if gone:
-        say(f"{path.name}: {gone} decisions left out: there is no grain where theirs was")
+        say(f"{path.name}: {gone} overrides were dropped: their grains no longer exist")
     place, written = printable(str(path)), printable(str(folder))
     unsure = any(part.outcome is not Outcome.IDENTIFIED for part in analysis.components)
     left_out = extended_left_out(analysis.phases, load_table()) if unsure else ""
@@ -204,12 +204,12 @@ def _advance(bar: tqdm[NoReturn], step: Step) -> None:
 
 
 def sample(args: argparse.Namespace) -> int:
-    """Carry out ``sample``."""
+    """Run ``sample``."""
     content = (files("napari_tem_fft") / "data" / "sample.dm4").read_bytes()
     path = args.output / "sample.dm4"
     try:
         if path.exists() and path.read_bytes() != content:
-            raise FileExistsError(f"{path} exists and is another file; choose another folder with -o")
+            raise FileExistsError(f"{path} exists and is a different file; choose another folder with -o")
         args.output.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
@@ -220,7 +220,7 @@ def sample(args: argparse.Namespace) -> int:
 
 
 def phases(args: argparse.Namespace) -> int:
-    """Carry out ``phases``."""
+    """Run ``phases``."""
     if args.names:
         args.phases = [*(args.phases or ()), *args.names]
     try:

@@ -1,4 +1,4 @@
-"""The commands ``batch`` and ``watch``: hundreds of micrographs."""
+"""The commands ``batch`` and ``watch``, for many micrographs."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ from .common import (
 )
 
 BATCH = """\
-Analyse many micrographs: files, folders (with all that is in them) and patterns such as 'night/**/*.dm4'.
-Files that cannot be analysed are reported and passed over. For each image a folder of results is written, and
+Analyse many micrographs: files, folders (searched recursively) and patterns such as 'night/**/*.dm4'.
+Files that cannot be analysed are reported and skipped. Written are a results folder for each image, and
 for the run:
-  report.html      all images on one page: composition, thumbnails, what should be looked at
+  report.html      all images on one page: composition, thumbnails, images to be checked
   statistics.csv   share, sizes and zone axes of each component over all images, with uncertainties
-  summary.csv      one row an image and component (also as summary.parquet); spots.parquet: all spots
+  summary.csv      one row per image and component (also as summary.parquet); spots.parquet: all spots
   run.json         settings, versions, hashes, times, failures"""
 WATCH = """\
-Analyse the micrographs of a folder, and then new ones as the microscope writes them, each once it is
-complete. Ctrl-C ends it; tables and report are written then."""
+Analyse the micrographs in a folder, and then new ones as the microscope writes them, once each is complete.
+Stop with Ctrl-C; tables and report are then written."""
 EXAMPLES = """\
 examples:
   napari-tem-fft batch session/ -o results
@@ -70,7 +70,7 @@ PercentFrom = Callable[[argparse.Namespace, str | None], float | None]
 
 
 def add_command(commands: Any, name: str, add_choice: AddOptions, add_parameters: AddOptions) -> None:
-    """Add one of the two commands; candidates and parameters are those of ``analyse``."""
+    """Add ``batch`` or ``watch``; the options for candidates and parameters are those of ``analyse``."""
     what = "INPUT ..." if name == "batch" else "DIR"
     parser = cli.add_command(
         commands, name, description=BATCH if name == "batch" else WATCH,
@@ -79,10 +79,10 @@ def add_command(commands: Any, name: str, add_choice: AddOptions, add_parameters
     if name == "batch":
         parser.add_argument("inputs", nargs="*", metavar="INPUT", help="file, folder or pattern")
     else:
-        parser.add_argument("inputs", nargs=1, metavar="DIR", help="folder that is watched")
+        parser.add_argument("inputs", nargs=1, metavar="DIR", help="folder to watch")
         parser.add_argument(
             "--settle", metavar="SECONDS", type=float, default=5.0,
-            help="a file is complete once it has been the same for so long (default: 5)",
+            help="seconds without changes after which a file is complete (default: 5)",
         )  # fmt: skip
     add_output(parser, "results")
     _add_run(parser.add_argument_group("run"))
@@ -96,36 +96,38 @@ def add_command(commands: Any, name: str, add_choice: AddOptions, add_parameters
 def _add_run(group: Any) -> None:
     group.add_argument(
         "--keep", choices=KEEP,
-        help="what is kept of each image: tables, with maps (default), or with pictures too",
+        help="what is kept of each image: tables, tables and maps (default), or also pictures",
     )  # fmt: skip
-    group.add_argument("--workers", metavar="N", type=int, help="processes (default: one a usable processor)")
-    group.add_argument("--memory-limit", metavar="SIZE", help="as many workers as fit, such as 8G")
+    group.add_argument(
+        "--workers", metavar="N", type=int, help="processes (default: one per usable processor)"
+    )
+    group.add_argument("--memory-limit", metavar="SIZE", help="use as many workers as fit, such as 8G")
     group.add_argument(
         "--scheduler", metavar="ADDRESS",
-        help="dask.distributed scheduler, such as tcp://host:8786; 'local' starts one; how much memory each"
+        help="dask.distributed scheduler, such as tcp://host:8786; 'local' starts one; the memory that each"
         " worker needs is reported at the start",
     )  # fmt: skip
     group.add_argument("--resume", action="store_true", help="resume the run in the folder, with its options")
     group.add_argument(
         "--check-hash", action=argparse.BooleanOptionalAction, default=None,
-        help="with --resume: check by their content whether files have changed, and not by size and date"
-        " (default: if they are less than 20 GB)",
+        help="with --resume: detect changed files by their content rather than by size and date"
+        " (default: for files of less than 20 GB in total)",
     )  # fmt: skip
     group.add_argument(
         "--restart", action="store_true",
-        help="begin the run in the folder anew; results that a person corrected are kept",
+        help="start the run in the folder again; results that you have edited are kept",
     )  # fmt: skip
 
 
 def run(args: argparse.Namespace, params_from: ParamsFrom, percent_from: PercentFrom) -> int:
-    """Carry out ``batch`` or ``watch``."""
+    """Run ``batch`` or ``watch``."""
     before = _before(args)
     job, inputs = _job(args, params_from, percent_from, before), _inputs(args, before)
     found = find_sources(inputs, Path(job.output))
     if not found.sources and args.command == "batch":
-        raise UsageError(f"no micrograph in {', '.join(inputs)}")
+        raise UsageError(f"there is no micrograph in {', '.join(inputs)}")
     if found.left_out:
-        say(f"{found.left_out} files of other kinds are left out")
+        say(f"{found.left_out} files of other types are skipped")
     known = {source.path: source.folder for source in found.sources}
     later: Iterable[Source | None] = ()
     sources = found.sources
@@ -150,19 +152,19 @@ def run(args: argparse.Namespace, params_from: ParamsFrom, percent_from: Percent
     except OSError as error:
         say(f"{error.filename or job.output}: {error.strerror or error}")
         return FAILED
-    except Exception as error:  # a fault of the program's own, or of the scheduler's
+    except Exception as error:  # an error of this program or of the scheduler
         if args.debug:
             raise
         say(f"the run was stopped: unexpected {type(error).__name__}: {error}; continue with --resume")
         return FAILED
     except KeyboardInterrupt:
-        say(f"stopped; what was done is in {job.output}: continue with --resume")
+        say(f"stopped; finished results are in {job.output}: continue with --resume")
         raise
     return _report_outcome(outcome)
 
 
 def _start(args: argparse.Namespace, sources: Sequence[Source]) -> Callable[[Job], Workers]:
-    """A function that starts the workers; a wrong number of workers is reported here, before the run."""
+    """Return the function that starts the workers; an impossible number of workers is reported here."""
     limit, scheduler = args.memory_limit or "", args.scheduler or ""
     if scheduler and sources:
         say(memory_words(sources))
@@ -173,17 +175,17 @@ def _start(args: argparse.Namespace, sources: Sequence[Source]) -> Callable[[Job
 
 
 def memory_words(sources: Sequence[Source]) -> str:
-    """How much memory a worker of a cluster needs for the largest of the images."""
+    """The memory that a worker of a cluster needs for the largest of the images, as a sentence."""
     pixels = largest_pixels(sources)
     needed = worker_memory(pixels, share_searched(sources)) / 1e9
     return (
-        f"each worker needs about {needed:.2g} GB for an image of {pixels / 1e6:.1f} million pixels,"
-        " and each further thread of it nearly as much again: start it with no less, and with --nthreads 1"
+        f"each worker needs about {needed:.2g} GB for an image of {pixels / 1e6:.1f} million pixels, and each"
+        " further thread of it nearly as much again: start workers with at least that, and with --nthreads 1"
     )
 
 
 def _before(args: argparse.Namespace) -> Mapping[str, Any] | None:
-    """The description of the run that is resumed."""
+    """The description of the run to be resumed."""
     try:
         return read_run(args.output) if args.resume else None
     except ValueError as error:
@@ -191,13 +193,13 @@ def _before(args: argparse.Namespace) -> Mapping[str, Any] | None:
 
 
 def _inputs(args: argparse.Namespace, before: Mapping[str, Any] | None) -> list[str]:
-    """What to analyse; a run that is resumed knows it."""
+    """The inputs to analyse; those of a resumed run are stored with it."""
     if args.inputs:
         if args.command == "watch" and not Path(args.inputs[0]).is_dir():
-            raise UsageError(f"{args.inputs[0]}: there is no such folder")
+            raise UsageError(f"{args.inputs[0]}: no such folder")
         return list(args.inputs)
     if not before or not before.get("inputs"):
-        raise UsageError("name files, folders or patterns to analyse")
+        raise UsageError("give files, folders or patterns to analyse")
     return [str(one) for one in before["inputs"]]
 
 
@@ -207,9 +209,9 @@ def _job(
     percent_from: PercentFrom,
     before: Mapping[str, Any] | None,
 ) -> Job:
-    """The job, after everything that can be wrong with it was tried once.
+    """The job, after checking everything that can be wrong with it.
 
-    A resumed run keeps its own, but for what the command says otherwise.
+    A resumed run keeps its own job except where the command states otherwise.
     """
     output = os.path.abspath(args.output)
     try:
@@ -219,10 +221,10 @@ def _job(
         if job.calibration_profile is not None:
             load_profile(job.calibration_profile)
         if job.library is not None and job.names is not None:
-            raise ValueError("--library searches by elements: leave out --phases, or --library")
+            raise ValueError("--library searches by elements: omit --phases, or --library")
         if job.library is not None and not job.library_key():
             raise ValueError(
-                "the library holds no structure that may be named: see napari-tem-fft phases search"
+                "the library contains no structure that may be named: see napari-tem-fft phases search"
             )
         table, notes = api.reference_table(job.cif)
         prepared_choice(api.select(job.names, job.sets, job.elements, table), table)
@@ -234,7 +236,7 @@ def _job(
 
 
 def _given_options(args: argparse.Namespace, percent: float | None) -> dict[str, Any]:
-    """What the command says of a job besides its parameters; what it does not say is left out."""
+    """Fields of a job, other than its parameters, that are given on the command line."""
     given = {
         "keep": args.keep,
         "unit": args.unit,
@@ -273,7 +275,7 @@ def _report_outcome(outcome: Outcome) -> int:
     rate = 60 * (outcome.analysed - outcome.kept) / max(outcome.seconds, 1e-9)
     print(
         f"{outcome.analysed} of {outcome.total} files analysed{kept}, {outcome.failed} failed,"
-        f" {outcome.seconds:.1f} s, {rate:.0f} images a minute\n{outcome.folder / REPORT}"
+        f" {outcome.seconds:.1f} s, {rate:.0f} images per minute\n{outcome.folder / REPORT}"
     )
     if outcome.state != "done":
         say(f"the run was stopped: {outcome.problem}; continue with --resume")

@@ -1,4 +1,4 @@
-"""The command ``calibrate``: correct a scale on a known crystal, and keep the correction as a profile."""
+"""The command ``calibrate``: correct a scale with a known crystal, and save the correction as a profile."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from .common import FAILED, OK, UsageError, add_debug, add_image, argument_type,
 from .output import table
 
 ABOUT = """\
-Correct the scale of an image on a known crystal in it, and save the correction as a profile for all images
-of the same microscope and magnification. Without --spot the spots and rings of the image are measured and
-listed with their numbers; then say what one of them is: a reflection of a phase, or a d in nm.
-One grain of a known crystal gives more: the scale, and how the image is stretched and sheared by the lens or
-the scan (--phase and --grain). Works on micrographs in nm and on diffraction patterns in 1/nm."""
+Correct the scale of an image with a known crystal in it, and save the correction as a profile for all images
+with the same microscope and magnification. Without --spot the spots and rings of the image are measured and
+listed with their numbers; then state what one of them is: a reflection of a phase, or a d in nm.
+A whole grain of a known crystal gives more: the scale, and how the lens or the scan stretches and shears the
+image (--phase and --grain). For micrographs in nm and diffraction patterns in 1/nm."""
 EXAMPLES = """\
 examples:
   napari-tem-fft calibrate gold.dm4
@@ -46,7 +46,7 @@ examples:
   napari-tem-fft calibrate gold.dm4 --phase Au --grain -o titan_380kx.json
   napari-tem-fft calibrate si.dm4 --spot 0.31@45 --d 0.31356
   napari-tem-fft calibrate rings.dm4 --spot r1 --spot r2 --phase Au --hkl 111 --hkl 200"""
-#: Largest distance of a spot of the standard from a reflection after the correction.
+#: Largest distance between a spot of the reference crystal and a reflection after the correction.
 SAME_REFLECTION = 0.02
 
 
@@ -55,17 +55,19 @@ def add_command(commands: Any, name: str) -> None:
     parser = cli.add_command(
         commands, name, description=ABOUT, epilog=EXAMPLES, usage="napari-tem-fft calibrate FILE [options]",
     )  # fmt: skip
-    parser.add_argument("file", metavar="FILE", type=Path, help="image of the standard")
+    parser.add_argument("file", metavar="FILE", type=Path, help="image of the reference crystal")
     parser.add_argument(
         "--spot",
         metavar="WHICH",
         action="append",
         default=[],
         help="a spot by its number (3), a ring (r1), d in nm (0.236), azimuth (@30), or both (0.236@30);"
-        " may be given several times",
+        " can be repeated",
     )
-    parser.add_argument("--phase", metavar="NAME", help="the standard: id, name, alias or formula of a phase")
-    parser.add_argument("--cif", metavar="DIR", type=Path, help="folder of CIF files that join the table")
+    parser.add_argument("--phase", metavar="NAME", help="reference phase: id, name, alias or formula")
+    parser.add_argument(
+        "--cif", metavar="DIR", type=Path, help="folder of CIF files added to the phase table"
+    )
     parser.add_argument(
         "--hkl",
         metavar="H,K,L",
@@ -79,7 +81,7 @@ def add_command(commands: Any, name: str) -> None:
         help="the true d instead of a phase and hkl, one for each spot",
     )  # fmt: skip
     parser.add_argument(
-        "--per-axis", action="store_true", help="a factor for each axis, from two spots or more"
+        "--per-axis", action="store_true", help="a separate factor for each axis, from at least two spots"
     )
     parser.add_argument(
         "--grain",
@@ -87,12 +89,12 @@ def add_command(commands: Any, name: str) -> None:
         type=int,
         nargs="?",
         const=0,
-        help="a whole grain of the phase: scale, stretch and shear; without a number that with most spots",
+        help="a whole grain of the phase gives scale, stretch and shear; default: the one with most spots",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the profile to be written (.json)")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="profile to write (.json)")
     parser.add_argument(
-        "--offer", metavar="NAME", type=_offered,
-        help="keep the profile under this name in your own folder: napari offers it for images that it fits",
+        "--offer", metavar="NAME", type=_profile_path,
+        help="save the profile under this name in your own folder: napari offers it for matching images",
     )  # fmt: skip
     profile = parser.add_argument_group("images to which the profile applies (default: as in the file)")
     profile.add_argument("--microscope", metavar="NAME", help="'' for any")
@@ -102,8 +104,8 @@ def add_command(commands: Any, name: str) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out the command and return its exit code."""
-    _check(args)
+    """Run the command and return its exit code."""
+    _check_arguments(args)
     try:
         phase = _phase(args)
     except (ValueError, OSError) as error:
@@ -118,35 +120,33 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _offered(name: str) -> Path:
-    """Where a profile of this name is offered."""
+def _profile_path(name: str) -> Path:
+    """Path of a profile with this name in the user's folder."""
     if not name.strip() or name.startswith(".") or set(name) & set('/\\:*?"<>|'):
-        raise argparse.ArgumentTypeError(f"{name!r} is no name that a file can have")
+        raise argparse.ArgumentTypeError(f"{name!r} is not a valid file name")
     return profiles_folder() / f"{name.removesuffix('.json')}.json"
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Everything that can be wrong with the command itself."""
+def _check_arguments(args: argparse.Namespace) -> None:
+    """Check everything that can be wrong with the command itself."""
     if args.hkl and args.d:
-        raise UsageError("give a phase with --hkl, or --d: not both")
+        raise UsageError("give a phase with --hkl, or --d, not both")
     if args.grain is not None and (args.spot or args.hkl or args.d or args.per_axis or not args.phase):
-        raise UsageError("--grain takes all spots of a grain: give --phase with it, and no spot, hkl or d")
+        raise UsageError("--grain uses all spots of a grain: give --phase with it, and no spot, hkl or d")
     if args.grain is None and bool(args.hkl) != bool(args.phase):
         raise UsageError("a reflection needs --phase and --hkl")
     known = len(args.hkl) + len(args.d)
     if args.spot and not known:
-        raise UsageError("say what the spot is: --phase and --hkl, or --d")
+        raise UsageError("state what the spot is: --phase and --hkl, or --d")
     if known and not args.spot:
-        raise UsageError("say which spot it is with --spot; without it the spots are listed")
+        raise UsageError("state which spot it is with --spot; without it the spots are listed")
     if known not in (0, 1, len(args.spot)):
         raise UsageError(f"{len(args.spot)} spots need as many reflections, or one for all, not {known}")
     saved = args.output is not None or args.offer is not None
     if saved and args.pixel_size is not None:
-        raise UsageError("a profile corrects the scale of files; where you give it, no profile can be saved")
+        raise UsageError("a profile corrects the scale of files; with --pixel-size no profile can be saved")
     if saved and not args.spot and args.grain is None:
-        raise UsageError(
-            "there is no correction to be saved: choose a spot with --spot, or --phase and --grain"
-        )
+        raise UsageError("there is no correction to save: choose a spot with --spot, or --phase and --grain")
 
 
 def _phase(args: argparse.Namespace) -> Phase | None:
@@ -160,14 +160,14 @@ def _calibrate(args: argparse.Namespace, phase: Phase | None) -> None:
     micrograph = _read_image(args)
     features = api.measure_calibration_features(micrograph)
     if not features:
-        raise ValueError(f"{micrograph.name}: no spots or rings stand out in this image")
+        raise ValueError(f"{micrograph.name}: no spots or rings were found in this image")
     print(f"{args.file}\n  scale: {micrograph.calibration.sentence()}")
     if not args.spot and args.grain is None:
         print(
             "\n".join(
                 [
                     *_list_features(features),
-                    "choose one with --spot, and say what it is: --phase and --hkl, or --d;"
+                    "choose one with --spot, and state what it is: --phase and --hkl, or --d;"
                     " or determine scale and stretch from a whole grain: --phase and --grain",
                 ]
             )
@@ -223,7 +223,7 @@ def _correction(
 ) -> Correction:
     chosen = [choose_feature(features, text) for text in args.spot]
     if len({feature.label for feature in chosen}) < len(chosen):
-        raise ValueError("the same spot is chosen twice")
+        raise ValueError("the same spot is given twice")
     if phase is None:
         known, standard = list(args.d), "d = " + ", ".join(f"{d:g} nm" for d in args.d)
     else:
@@ -235,7 +235,7 @@ def _correction(
 def _compare(
     features: Sequence[CalibrationFeature], correction: Correction, phase: Phase | None
 ) -> list[str]:
-    """Every mark before and after the correction, with the standard's nearest reflection."""
+    """Table of the features before and after the correction, with the nearest reflection of the phase."""
     rows = []
     for feature in features:
         after = feature.correct_scale(correction)
@@ -253,7 +253,7 @@ def _save(args: argparse.Namespace, micrograph: Micrograph, correction: Correcti
     place = setting_words(profile)
     targets = [path for path in (args.output, args.offer) if path is not None]
     if not targets:
-        print(f"  holds for {place}; save it with -o FILE.json")
+        print(f"  applies to {place}; save it with -o FILE.json")
     for path in targets:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_profile(path, profile)
@@ -261,7 +261,7 @@ def _save(args: argparse.Namespace, micrograph: Micrograph, correction: Correcti
 
 
 def _limit_rows(profile: CalibrationProfile, args: argparse.Namespace) -> CalibrationProfile:
-    """The profile for the images that the user names."""
+    """Restrict the profile to the images that the user specifies."""
     if args.microscope is not None:
         profile = replace(profile, microscope=args.microscope)
     if args.magnification is not None:

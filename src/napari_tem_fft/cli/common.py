@@ -1,4 +1,4 @@
-"""What all commands of the command line share: messages, exit codes, and options of the image."""
+"""Messages, exit codes and image options shared by all commands."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ OK, FAILED, USAGE, STOPPED = 0, 1, 2, 130
 
 
 class UsageError(ValueError):
-    """The command cannot be carried out with these arguments."""
+    """The command cannot be run with these arguments."""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps line breaks of descriptions; wide enough for a unit next to each option."""
+    """Formatter that keeps the line breaks of descriptions and has room for a unit next to each option."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34)
 
 
 def say(message: str) -> None:
-    """Print a message for the user, separate from the results."""
+    """Print a message to standard error, separate from the results."""
     text = printable(message, keep="\n")
     print(f"napari-tem-fft: {text}", file=sys.stderr)
 
 
 def never_fail_to_print() -> None:
-    """Let the terminal's streams escape the characters that its encoding lacks."""
+    """Make the terminal's streams escape characters that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def failure(path: Path, error: Exception, debug: bool, prefix: str = "") -> int:
-    """Print why a file failed; returns 1, the number of failures."""
+    """Print why a file failed; returns 1, to be added to the number of failures."""
     if debug:
         raise error
     text = str(error) or type(error).__name__
@@ -57,7 +57,7 @@ def failure(path: Path, error: Exception, debug: bool, prefix: str = "") -> int:
 
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:
-    """The option that names the folder for results."""
+    """Add the option for the results folder."""
     parser.add_argument(
         "-o",
         "--output",
@@ -69,21 +69,21 @@ def add_output(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_debug(parser: argparse.ArgumentParser) -> None:
-    """The option that shows where an error arose."""
-    parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
+    """Add the option for tracebacks."""
+    parser.add_argument("--debug", action="store_true", help="show where in the program an error occurred")
 
 
 def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = True) -> Any:
-    """Add a group of options that select the image of a file and its scale, in nm or 1/nm per pixel.
+    """Add a group of options for the image of a file and its scale, in nm or 1/nm per pixel.
 
-    With `frame` also one that chooses a frame of a stack.
+    With `frame`, also an option for the frame of a stack.
     """
     image = parser.add_argument_group("image")
     image.add_argument(
         "--pixel-size",
         metavar=unit.upper(),
         type=argument_type(_pixel_size, "not a pixel size, such as 0.025"),
-        help=f"size of a pixel in {unit}, instead of the file's; Y,X if unequal",
+        help=f"pixel size in {unit}, instead of the file's; Y,X if the axes differ",
     )
     if unit == "nm":
         image.add_argument(
@@ -91,29 +91,29 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = T
             dest="pixel_size",
             metavar="NM,PIXELS",
             type=argument_type(_scale_bar, "not a bar's length in nm and in pixels, 5,268"),
-            help="the same by a bar in a picture: its length in nm, as written next to it, and in pixels",
+            help="pixel size from a scale bar: its length in nm, as written next to it, and in pixels",
         )
     image.add_argument(
         "--calibration-profile",
         metavar="FILE",
         type=Path,
-        help="correct the file's scale by a profile that the command calibrate has written",
+        help="correct the file's scale with a profile written by the command calibrate",
     )
-    image.add_argument("--image", metavar="N", type=int, help="which image of a file with several, from 0")
+    image.add_argument("--image", metavar="N", type=int, help="index of the image in the file, from 0")
     if frame:
-        image.add_argument("--frame", metavar="N", type=int, help="which frame of a stack, from 0")
+        image.add_argument("--frame", metavar="N", type=int, help="index of the frame of a stack, from 0")
     return image
 
 
 def add_picture(parser: argparse.ArgumentParser, panels: bool = True) -> None:
-    """Options of the picture, in a group; `picture_options` takes them together."""
+    """Add a group of options for figures; `picture_options` combines their values."""
     picture = parser.add_argument_group("picture")
     picture.add_argument(
         "--picture", metavar="FORMAT,...", type=listed(FORMATS), default=PictureOptions().formats,
-        help=f"formats: {', '.join(FORMATS)} (default: png); text stays text in svg and pdf",
+        help=f"formats: {', '.join(FORMATS)} (default: png); text remains text in svg and pdf",
     )  # fmt: skip
     picture.add_argument(
-        "--dpi", metavar="N", type=argument_type(_dpi), default=DPI, help=f"pixels per inch (default: {DPI})"
+        "--dpi", metavar="N", type=argument_type(_dpi), default=DPI, help=f"dots per inch (default: {DPI})"
     )
     if panels:
         picture.add_argument(
@@ -123,7 +123,7 @@ def add_picture(parser: argparse.ArgumentParser, panels: bool = True) -> None:
 
 
 def picture_options(args: argparse.Namespace) -> PictureOptions:
-    """How a command's picture is drawn and written."""
+    """How the figures of a command are drawn and saved."""
     return PictureOptions(tuple(getattr(args, "panels", PANELS)), tuple(args.picture), args.dpi)
 
 
@@ -142,7 +142,7 @@ def argument_type(parse: Callable[[str], T], wanted: str = "") -> Callable[[str]
 
 def _dpi(text: str) -> int:
     if not text.isdecimal():
-        raise ValueError(f"{text!r} is no whole number of pixels per inch, such as 300")
+        raise ValueError(f"{text!r} is not a whole number of dots per inch, such as 300")
     return PictureOptions(dpi=int(text)).dpi
 
 
@@ -162,7 +162,7 @@ def listed(known: Collection[str] = ()) -> Callable[[str], list[str]]:
 
 
 def add_uncertainty(group: Any) -> None:
-    """The option that says how well the scale is known."""
+    """Add the option for the uncertainty of the scale."""
     default = f"{UNCERTAINTY.default:g} {UNCERTAINTY.field.unit}, or the calibration profile's"
     group.add_argument(
         f"--{UNCERTAINTY.name.replace('_', '-')}",
@@ -173,13 +173,13 @@ def add_uncertainty(group: Any) -> None:
 
 
 def _percent(text: str) -> float:
-    """A stated uncertainty in per cent."""
+    """Parse an uncertainty in per cent."""
     stated_uncertainty(float(text))
     return float(text)
 
 
 def _pixel_size(text: str) -> tuple[float, float]:
-    """Pixel size (y, x) from one number or two."""
+    """Parse a pixel size (y, x) from one number or two."""
     sizes = [float(part) for part in text.split(",")]
     if len(sizes) > 2 or not all(0 < size < 100 for size in sizes):
         raise ValueError(text)
@@ -187,13 +187,13 @@ def _pixel_size(text: str) -> tuple[float, float]:
 
 
 def _scale_bar(text: str) -> tuple[float, float]:
-    """Pixel size (y, x) from the length of a scale bar in nm and in pixels."""
+    """Parse a pixel size (y, x) from the length of a scale bar in nm and in pixels."""
     length, pixels = (float(part) for part in text.split(","))
     return _pixel_size(repr(length / (pixels or float("nan"))))
 
 
 def add_parameter(place: Any, parameter: Parameter, key: str, name: str) -> None:
-    """The option of one declared parameter; it is in the namespace, under `key`, only if it is given."""
+    """Add the option for a declared parameter; it is stored in the namespace, under `key`, only if given."""
     field = parameter.field
     keywords: dict[str, Any] = {"dest": key, "default": argparse.SUPPRESS}
     unit = f" {field.unit}" if field.unit else ""
@@ -219,20 +219,20 @@ def each_file(paths: Sequence[Path], debug: bool, work: Callable[[Path], object]
     """
     count = Counter(path.name.casefold() for path in paths)
     if clashes := [name for name, number in count.items() if number > 1]:
-        raise UsageError(f"several files would be written under one name: {', '.join(clashes)}")
+        raise UsageError(f"the results of several files would have the same name: {', '.join(clashes)}")
     failed = 0
     for path in paths:
         try:
             work(path)
         except (ValueError, OSError, MemoryError) as error:
             failed += failure(path, error, debug)
-        except Exception as error:  # a fault of the program's own must not stop the other files
+        except Exception as error:  # an error of this program must not stop the analysis of the other files
             failed += failure(path, error, debug, f"unexpected {type(error).__name__}: ")
     return failed
 
 
 def add_unit(parser: Any, default: LengthUnit | None = "nm") -> None:
-    """The option that says in what unit lattice spacings are printed, drawn and tabulated."""
+    """Add the option for the unit of d-spacings in output, figures and tables."""
     parser.add_argument(
-        "--unit", choices=UNITS, default=default, help="lattice spacings in nm (default) or angstrom"
+        "--unit", choices=UNITS, default=default, help="unit of d-spacings: nm (default) or angstrom"
     )

@@ -1,4 +1,4 @@
-"""The command ``evaluate``: a network against its rivals, as a table and a figure."""
+"""The command ``evaluate``: compare a network with other methods, as a table and a figure."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ from ..nn.training.evaluate import (
 from . import main as cli
 from .common import OK, UsageError, say
 
-#: Largest truth file that is read.
+#: Largest truth file that is read, bytes.
 LARGEST = 64 << 20
 
 
 def known_micrographs(folder: Path) -> Iterator[tuple[Micrograph, NDArray[np.float64], NDArray[np.intp]]]:
-    """Each micrograph of a folder with what is true of its reflections.
+    """Yield each micrograph of a folder with the ground truth of its reflections.
 
     Yields
     ------
     micrograph : Micrograph
     reflections : ndarray, shape (n, 4)
-        g (y, x) in 1/nm by the file's calibration, local SNR, diameter of its grain in nm.
+        g (y, x) in 1/nm with the file's calibration, local SNR, diameter of the grain in nm.
     grain : ndarray of int, shape (n,)
 
     Raises
@@ -85,19 +85,19 @@ def _reflections(described: dict[str, object]) -> tuple[NDArray[np.float64], NDA
 ABOUT = """\
 Compare a network with a random forest and with thresholds at a constant false-alarm rate: precision,
 recall and F1 of the spots (with a 95 % bootstrap interval over images), Dice of the masks (all answers
-drawn as discs of one radius), error of d, false spots on images without a crystal, seconds an image. On
-held-back simulated images, and on a folder of micrographs with known truth (--data); then the recall of the
-arcs of bent layers (like graphite, 0.335 to 0.40 nm) against the radius of curvature."""
+drawn as discs of one radius), error of d, false spots on images without crystals, seconds per image. On
+simulated images that were not used in training, and on a folder of micrographs with ground truth (--data);
+then the recall of the arcs of bent layers (graphitic, 0.335 to 0.40 nm) against the radius of curvature."""
 EXAMPLES = """\
 examples:
   napari-tem-fft evaluate -o evaluation
   napari-tem-fft evaluate models/mine --against spots
   napari-tem-fft evaluate models/mine --forest-pairs models/mine/pairs/train --data micrographs"""
-#: Number of pairs on which the forest's threshold is chosen.
+#: Number of pairs on which the threshold of the forest is chosen.
 FOREST_HELD_BACK = 64
-#: Bounds of the radii of curvature, nm, for which the recall of arcs is given.
+#: Limits of the radii of curvature, nm, for which the recall of arcs is reported.
 RADII = (3.0, 5.0, 8.0, 15.0, 30.0, 50.0)
-#: Images of bent layers: their size, and like graphite alone.
+#: Parameters of images with bent graphitic layers alone.
 BENT = replace(plain(SynthesisParams()), sizes=(1024,), shares=(1.0,), pixel_size=(0.015, 0.05), empty=1.0,
                curved=1.0, layer=(0.335, 0.40))  # fmt: skip
 #: Smallest d in the ground truth of a folder of micrographs, nm.
@@ -118,21 +118,21 @@ def add_command(commands: Any, name: str) -> None:
     parser.add_argument(
         "model", nargs="?", default=DEFAULT, metavar="MODEL", help="name or folder of a model"
     )
-    parser.add_argument(
-        "--against", metavar="MODEL", help="another model, which is compared on the same images"
-    )
+    parser.add_argument("--against", metavar="MODEL", help="another model to compare on the same images")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("evaluation"))
     parser.add_argument(
-        "--images", metavar="N", type=int, default=100, help="simulated images (default: 100)"
+        "--images", metavar="N", type=int, default=100, help="number of simulated images (default: 100)"
     )
-    parser.add_argument("--empty", metavar="N", type=int, default=60, help="without a crystal (default: 60)")
     parser.add_argument(
-        "--bent", metavar="N", type=int, default=12, help="of bent layers, for each radius (default: 12)"
+        "--empty", metavar="N", type=int, default=60, help="images without crystals (default: 60)"
     )
-    parser.add_argument("--seed", metavar="N", type=int, default=1001, help="of the simulated images")
+    parser.add_argument(
+        "--bent", metavar="N", type=int, default=12, help="images of bent layers per radius (default: 12)"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=1001, help="seed of the simulated images")
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder with images/ and truth/")
-    parser.add_argument("--false-alarms", metavar="N", type=float, default=0.01, help="an image")
-    parser.add_argument("--forest-pairs", metavar="DIR", type=Path, help="pairs that the forest learns from")
+    parser.add_argument("--false-alarms", metavar="N", type=float, default=0.01, help="expected per image")
+    parser.add_argument("--forest-pairs", metavar="DIR", type=Path, help="training pairs for the forest")
     parser.add_argument("--forest-images", metavar="N", type=int, default=600)
 
 
@@ -232,7 +232,7 @@ def _table(methods: dict[str, Any]) -> str:
 
 
 def _bent_table(bent: dict[str, dict[str, Any]]) -> str:
-    """Precision and recall of the frequencies along the arcs, a column for each class of radii."""
+    """Precision and recall of the frequencies along the arcs, one column per class of radii."""
     lines = [
         "| precision, recall at a radius (nm) of | " + " | ".join(bent) + " |",
         "|---" * (len(bent) + 1) + "|",
@@ -252,7 +252,7 @@ def _cell(key: str, figures: dict[str, Any]) -> str:
 
 
 def _draw(path: Path, results: dict[str, Any]) -> None:
-    """F1 of every method with its interval, and recall against SNR."""
+    """Plot F1 of each method with its interval, and recall against SNR."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 3.4 * len(results)), layout="constrained")

@@ -1,4 +1,4 @@
-"""The command ``export``: stored results in the formats of other programs."""
+"""The command ``export``: convert stored results to the formats of other programs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ..io.results.folder import ANALYSIS
 from . import main as cli
 from .common import FAILED, OK, UsageError, add_debug, failure, listed
 
-#: Default name of the folder that is written into the results.
+#: Default name of the folder created in the results.
 FOLDER = "exchange"
 ABOUT = """\
-Write stored results (folders of results, with maps or pictures kept, or .temfft files) for other programs:
+Write stored results (results folders with maps, or .temfft files) for other programs:
 """
 EXAMPLES = """\
 examples:
   napari-tem-fft export results/anode.dm4 --to ctf,nexus
   napari-tem-fft export results/* --to ro-crate
   napari-tem-fft export anode.temfft --to hspy -o for_hyperspy"""
-#: Formats that only need ``analysis.json``, so that results without maps are enough.
+#: Formats that need only ``analysis.json``, so that results without maps are sufficient.
 WITHOUT_MICROGRAPH = ["ro-crate"]
 
 
@@ -32,7 +32,7 @@ def add_command(commands: Any, name: str) -> None:
     known = "\n".join(f"  {key:<9} {text}" for key, text in FORMATS.items())
     parser = cli.add_command(commands, name, description=ABOUT + known, epilog=EXAMPLES)
     parser.add_argument(
-        "results", nargs="+", metavar="RESULTS", type=Path, help="folder of results, or .temfft"
+        "results", nargs="+", metavar="RESULTS", type=Path, help="results folder, or .temfft file"
     )
     parser.add_argument(
         "--to", metavar="FORMAT,...", type=listed(FORMATS), required=True, help="formats, see above"
@@ -43,15 +43,15 @@ def add_command(commands: Any, name: str) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--micrograph", metavar="FILE", type=Path,
-        help="the micrograph, where it is no longer where it was when it was analysed",
+        help="path of the micrograph, if it is no longer where it was analysed",
     )  # fmt: skip
     add_debug(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out ``export``."""
+    """Run ``export``."""
     if len(args.results) > 1 and (args.output or args.micrograph):
-        raise UsageError("--output and --micrograph are for one result at a time")
+        raise UsageError("--output and --micrograph can only be used with a single result")
     failed = 0
     for path in args.results:
         try:
@@ -63,12 +63,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def export_one(path: Path, to: list[str], output: Path | None, micrograph: Path | None) -> list[Path]:
-    """Write one stored result; an RO-Crate describes the folder of results itself, and comes last.
+    """Export one stored result; the RO-Crate, which describes the results folder itself, comes last.
 
     Raises
     ------
     ValueError, OSError, ImportError
-        As `load` and `export`.
+        As for `load` and `export`.
     """
     results = path if (path / ANALYSIS).is_file() else None
     if "ro-crate" in to and results is None:

@@ -23,23 +23,23 @@ from .output import cell_text, phase_lines, table
 
 LIBRARY_COMMANDS = ("import", "fetch", "search", "show", "use", "remove", "export")
 ABOUT = {
-    "import": "Take CIF files, folders and archives of them into your library of phases. All or nothing is"
-    " written; what was imported before and is the same is left alone.",
-    "fetch": "Ask a database for structures of some elements, by OPTIMADE, and take them into your library."
-    " Nothing is asked of any database but by this command.",
-    "search": "Search your library: words of name, formula or source, elements, cell, lattice spacings.",
-    "show": "Show entries of your library in full, with their lattice spacings.",
-    "use": "Let entries of your library take part in analyses, or leave them out.",
-    "remove": "Remove entries from your library, or all that came from a source.",
-    "export": "Write entries of your library as CIF files, into a folder or a .zip.",
+    "import": "Import CIF files, folders and archives of them into your phase library. Everything or nothing"
+    " is written; structures that were imported before and are unchanged are left alone.",
+    "fetch": "Download structures with given elements from a database, by OPTIMADE, and add them to your"
+    " phase library. Only this command contacts a database.",
+    "search": "Search your library by words in name, formula or source, by elements, cell or d-spacings.",
+    "show": "Show entries of your library in full, with their d-spacings.",
+    "use": "Include entries of your library in analyses, or exclude them.",
+    "remove": "Remove entries from your library, or all entries from a source.",
+    "export": "Write entries of your library as CIF files to a folder or a .zip file.",
 }
-#: Most refusals that are printed one by one; seconds between the JSON lines that report progress.
+#: Largest number of refusals printed individually; seconds between JSON lines that report progress.
 MOST_REFUSALS, WRITTEN_EVERY = 20, 0.2
 Rows = Iterable[tuple[int, list[LibraryRow | Refusal]]]
 
 
 def run_library(words: Sequence[str]) -> int:
-    """Carry out a command on the library, by its words."""
+    """Run a command on the library, given by its arguments."""
     args = library_parser().parse_args(words)
     database = PhaseDatabase(args.library_file)
     try:
@@ -49,7 +49,7 @@ def run_library(words: Sequence[str]) -> int:
 
 
 def library_parser() -> argparse.ArgumentParser:
-    """Return the parser of the commands on the library."""
+    """Create the parser of the library commands."""
     parser = argparse.ArgumentParser("napari-tem-fft phases", formatter_class=Formatter)
     commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
     added = {
@@ -57,17 +57,19 @@ def library_parser() -> argparse.ArgumentParser:
         for name, text in ABOUT.items()
     }
     for one in added.values():
-        place = f"the library's file (default: {library_path()})"
+        place = f"library file (default: {library_path()})"
         one.add_argument("--library-file", metavar="FILE", type=Path, help=place)
     added["import"].add_argument(
         "sources", nargs="+", metavar="SOURCE", type=Path, help="CIF file, folder, .zip, .tar, .tar.gz"
     )
     _add_fetch(added["fetch"])
     for name in ("import", "fetch"):
-        added[name].add_argument("--progress", choices=("bar", "json"), default="bar", help="how it is shown")
+        added[name].add_argument(
+            "--progress", choices=("bar", "json"), default="bar", help="progress display"
+        )
     search = added["search"]
     search.add_argument(
-        "words", nargs="*", metavar="WORD", help="parts of id, name, formula, group or source"
+        "words", nargs="*", metavar="WORD", help="parts of id, name, formula, space group or source"
     )
     numbers = argument_type(parse_numbers)
     search.add_argument("--elements", metavar="LIST", help='such as "Li, F, +O, -Na"')
@@ -83,52 +85,54 @@ def library_parser() -> argparse.ArgumentParser:
         metavar="NM",
         type=numbers,
         default=(),
-        help="strong lattice spacings in nm",
+        help="strong d-spacings in nm",
     )
     search.add_argument("--tolerance", metavar="PERCENT", type=float, default=1.5, help="(default: 1.5 %%)")
-    search.add_argument("--state", choices=("ok", "warning", "refused"), help="only entries of this state")
-    search.add_argument("--limit", metavar="N", type=int, default=50, help="lines shown (default: 50)")
+    search.add_argument("--state", choices=("ok", "warning", "refused"), help="only entries in this state")
+    search.add_argument(
+        "--limit", metavar="N", type=int, default=50, help="largest number shown (default: 50)"
+    )
     add_unit(search)
     added["show"].add_argument("ids", nargs="+", metavar="ID")
     add_unit(added["show"])
     added["use"].add_argument("ids", nargs="+", metavar="ID")
-    added["use"].add_argument("--off", action="store_true", help="leave them out")
+    added["use"].add_argument("--off", action="store_true", help="exclude them")
     remove = added["remove"]
     remove.add_argument("ids", nargs="*", metavar="ID")
-    remove.add_argument("--source", metavar="NAME", help="all of a file, folder or archive, by its name")
+    remove.add_argument("--source", metavar="NAME", help="all entries from a file, folder or archive")
     remove.add_argument("--all", action="store_true", help="everything")
     export = added["export"]
     export.add_argument("target", metavar="FOLDER|FILE.zip", type=Path)
-    export.add_argument("ids", nargs="*", metavar="ID", help="all where none is given")
+    export.add_argument("ids", nargs="*", metavar="ID", help="entries (default: all)")
     export.add_argument("--elements", metavar="LIST")
     return parser
 
 
 def _add_fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--provider", required=True, metavar="NAME|URL", help=f"{', '.join(PROVIDERS)}, or the address of one"
+        "--provider", required=True, metavar="NAME|URL", help=f"{', '.join(PROVIDERS)}, or a server's address"
     )
-    parser.add_argument("--elements", required=True, metavar="LIST", help="structures of these alone: Li,F,O")
-    parser.add_argument("--limit", metavar="N", type=int, default=500, help="at most (default: 500)")
+    parser.add_argument("--elements", required=True, metavar="LIST", help="only these elements: Li,F,O")
+    parser.add_argument("--limit", metavar="N", type=int, default=500, help="largest number (default: 500)")
     parser.add_argument(
-        "--timeout", metavar="S", type=float, default=30.0, help="seconds an answer may take (default: 30)"
+        "--timeout", metavar="S", type=float, default=30.0, help="longest wait for an answer, s (default: 30)"
     )
 
 
 def _import(args: argparse.Namespace, database: PhaseDatabase) -> int:
     rows = library_rows(args.sources, processors())
-    return _take_in(rows, "files", args, database)
+    return _import_rows(rows, "files", args, database)
 
 
 def _fetch(args: argparse.Namespace, database: PhaseDatabase) -> int:
     query = OptimadeQuery(args.provider, tuple(sorted(parse_elements(args.elements).optional)), args.limit)
-    return _take_in(fetched_rows(query, args.timeout), "structures", args, database)
+    return _import_rows(fetched_rows(query, args.timeout), "structures", args, database)
 
 
-def _take_in(rows: Rows, unit: str, args: argparse.Namespace, database: PhaseDatabase) -> int:
+def _import_rows(rows: Rows, unit: str, args: argparse.Namespace, database: PhaseDatabase) -> int:
     if args.progress == "bar":
-        return _tell(database.write(_shown(rows, unit)), database)
-    report = database.write(_written(rows))
+        return _print_report(database.write(_with_progress_bar(rows, unit)), database)
+    report = database.write(_with_json_progress(rows))
     summary = {
         **{name: getattr(report, name) for name in ("files", "added", "changed", "unchanged", "known")},
         "warnings": report.warnings,
@@ -139,7 +143,7 @@ def _take_in(rows: Rows, unit: str, args: argparse.Namespace, database: PhaseDat
     return OK
 
 
-def _shown(rows: Rows, unit: str) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
+def _with_progress_bar(rows: Rows, unit: str) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
     bar: tqdm[NoReturn]
     with tqdm(unit=f" {unit}", disable=None, leave=False) as bar:
         for done, of_file in rows:
@@ -147,8 +151,8 @@ def _shown(rows: Rows, unit: str) -> Iterator[tuple[int, list[LibraryRow | Refus
             yield done, of_file
 
 
-def _written(rows: Rows) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
-    """The rows, each with a line of JSON that says how many there were, a few times a second."""
+def _with_json_progress(rows: Rows) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
+    """Pass the rows on, and print a line of JSON with the progress a few times per second."""
     last = 0.0
     for done, of_file in rows:
         if monotonic() - last > WRITTEN_EVERY:
@@ -157,14 +161,14 @@ def _written(rows: Rows) -> Iterator[tuple[int, list[LibraryRow | Refusal]]]:
         yield done, of_file
 
 
-def _tell(report: ImportReport, database: PhaseDatabase) -> int:
+def _print_report(report: ImportReport, database: PhaseDatabase) -> int:
     for refusal in report.refused[:MOST_REFUSALS]:
         say(f"{refusal.origin}: refused: {refusal.reason}")
     if len(report.refused) > MOST_REFUSALS:
         say(f"... and {len(report.refused) - MOST_REFUSALS} more: phases search --state refused")
     print(
         f"{report.files} read: {report.added} structures added ({report.warnings} with warnings),"
-        f" {report.changed} changed, {report.unchanged} unchanged, {report.known} the same as others,"
+        f" {report.changed} changed, {report.unchanged} unchanged, {report.known} duplicates,"
         f" {len(report.refused)} refused\n{database.path}: {database.count()} structures"
     )
     return FAILED if report.refused and not (report.added or report.changed or report.unchanged) else OK
@@ -187,7 +191,7 @@ def _search(args: argparse.Namespace, database: PhaseDatabase) -> int:
 
 def _row(line: LibraryLine, args: argparse.Namespace) -> tuple[str, ...]:
     cell = cell_text(line.cell, args.unit) if line.cell else ""
-    state = line.state if line.used or line.state == "refused" else f"{line.state}, left out"
+    state = line.state if line.used or line.state == "refused" else f"{line.state}, excluded"
     return line.id, line.formula, line.name, line.space_group, cell, state, line.reason[:80]
 
 
@@ -207,16 +211,16 @@ def _show(args: argparse.Namespace, database: PhaseDatabase) -> int:
 
 
 def _use(args: argparse.Namespace, database: PhaseDatabase) -> int:
-    database.entries(args.ids)  # raises for an unknown id
+    database.entries(args.ids)  # raises an error for an unknown id
     database.use(args.ids, not args.off)
-    print(f"{len(args.ids)} {'left out' if args.off else 'in use'}")
+    print(f"{len(args.ids)} {'excluded' if args.off else 'in use'}")
     return OK
 
 
 def _remove(args: argparse.Namespace, database: PhaseDatabase) -> int:
     ways = [bool(args.ids), args.source is not None, args.all]
     if sum(ways) != 1:
-        raise UsageError("say what to remove: ids, --source NAME, or --all")
+        raise UsageError("state what to remove: ids, --source NAME, or --all")
     removed = database.remove(args.ids or None, args.source or "")
     print(f"{removed} removed; {database.count()} structures left")
     return OK

@@ -1,4 +1,4 @@
-"""The command line: which commands there are. What one of them needs is loaded when it is asked for."""
+"""The command line and its commands, whose modules are imported only when they are needed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .. import __version__
 from .common import OK, STOPPED, USAGE, Formatter, UsageError, never_fail_to_print, say
 
 ABOUT = """\
-From a high-resolution TEM micrograph (Gatan .dm3, .dm4) to named crystalline components:
-Fourier transform, Bragg spots, lattice spacings d, phases, and where in the image each one is."""
+From a high-resolution TEM micrograph (Gatan .dm3, .dm4) to identified crystalline components:
+Fourier transform, Bragg spots, d-spacings, phases, and maps of where each one is."""
 COMMANDS = {
     "analyse": "analyse micrographs",
     "batch": "analyse many micrographs",
@@ -21,12 +21,12 @@ COMMANDS = {
     "series": "analyse the frames of a stack against time",
     "summary": "statistics of a run over its images",
     "pattern": "measure stored diffraction patterns",
-    "calibrate": "correct a scale on a known crystal",
+    "calibrate": "correct a scale with a known crystal",
     "sample": "write the bundled sample micrograph",
-    "export": "write stored results for other programs",
+    "export": "convert stored results for other programs",
     "phases": "list the phases",
     "train": "train or fine-tune a network",
-    "evaluate": "compare a network with its rivals",
+    "evaluate": "compare a network with other methods",
 }
 ALIASES = {"analyse": ["analyze"]}
 
@@ -37,18 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Arguments without the program's name; those of the process where absent.
+        Arguments without the program's name; by default those of the process.
 
     Returns
     -------
     int
-        0 if all went well, 1 if some file failed, 2 if the command was not understood.
+        0 if everything succeeded, 1 if a file failed, 2 if the command was not understood.
     """
     never_fail_to_print()
     arguments = sys.argv[1:] if argv is None else argv
     named = next((argument for argument in arguments if not argument.startswith("-")), "")
     command = next((name for name in COMMANDS if named in (name, *ALIASES.get(name, ()))), None)
-    if command is None:  # help, the version, or a mistake
+    if command is None:  # help, version or a mistake
         parser, commands = outline()
         for name in COMMANDS:
             add_command(commands, name)
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         say(str(error))
         return USAGE
-    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+    except BrokenPipeError:  # the program that reads the output (head, less) has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except KeyboardInterrupt:
@@ -75,14 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def outline() -> tuple[argparse.ArgumentParser, Any]:
-    """The parser without any command, and the place for them."""
+    """Create the main parser without commands, and the object to which they are added."""
     parser = argparse.ArgumentParser("napari-tem-fft", description=ABOUT, formatter_class=Formatter)
     parser.add_argument("--version", action="version", version=f"napari-tem-fft {__version__}")
     return parser, parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
 
 def add_command(commands: Any, name: str, **more: Any) -> argparse.ArgumentParser:
-    """A command's parser, with its line in the list of them."""
+    """Create the parser of a command, with its line in the list of commands."""
     added: argparse.ArgumentParser = commands.add_parser(
         name, help=COMMANDS[name], aliases=ALIASES.get(name, []), formatter_class=Formatter, **more
     )

@@ -1,4 +1,4 @@
-"""Options of the command line; those of the analysis come from the parameters' declarations."""
+"""Options of the command line; those of the analysis are created from the declared parameters."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Analyse micrographs. For each file a folder with its name is written:
   spots.csv       d, azimuth (counter-clockwise from +x), uncertainties, grain, phase, hkl
   profile.csv     rotational averages against g = 1/d
   grains.csv      size, phase, zone axis and orientation of each grain; sizes.csv, grains.png
-  misorientations.csv   angle and axis between neighbours of one phase
+  misorientations.csv   angle and axis between neighbouring grains of one phase
   deformation.csv, eps_*.tif, rotation.tif   with --deformation: strain within grains
-  map_*.tif       where each component is (0..1, 0.5 is its edge); specimen.tif, grains.tif
+  map_*.tif       map of each component (0..1; its outline is at 0.5); specimen.tif, grains.tif
   analysis.json   everything, with parameters and versions"""
 LIBRARY = """\
-your library of phases, each with --help:
-  napari-tem-fft phases import SOURCE ...   CIF files, folders, .zip, .tar.gz
+your phase library (see --help of each):
+  napari-tem-fft phases import SOURCE ...   from CIF files, folders, .zip, .tar.gz
   napari-tem-fft phases fetch               from a database, by OPTIMADE
   napari-tem-fft phases search              by words, elements, cell or d
   napari-tem-fft phases show | use | remove | export"""
@@ -54,30 +54,30 @@ examples:
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser of the whole command line, or of one command; its namespace holds the chosen command."""
+    """Create the parser of the whole command line, or of one command; its namespace contains the command."""
     parser, commands = outline()
     for name in COMMANDS:
-        add = add_command if command not in (None, name) else _ADD.get(name) or _of(name).add_command
+        add = add_command if command not in (None, name) else _ADD.get(name) or _module_of(name).add_command
         add(commands, name)
     return parser
 
 
 def run(command: str, args: argparse.Namespace) -> int:
-    """Carry out a command."""
+    """Run a command."""
     if command in ("batch", "watch"):
-        return int(_of("batch").run(args, params_from, percent_from))
+        return int(_module_of("batch").run(args, params_from, percent_from))
     if command in ("analyse", "sample", "phases"):
-        return int(getattr(_of("analyse"), command)(args))
-    return int(_of(command).run(args))
+        return int(getattr(_module_of("analyse"), command)(args))
+    return int(_module_of(command).run(args))
 
 
-def _of(command: str) -> Any:
-    """The module of a command, loaded only when it is needed."""
+def _module_of(command: str) -> Any:
+    """The module of a command, imported only when it is needed."""
     return import_module(f".{command}", __package__)
 
 
 def _add_many(commands: Any, name: str) -> None:
-    module = _of("batch" if name == "watch" else name)
+    module = _module_of("batch" if name == "watch" else name)
     module.add_command(commands, name, add_choice_and_library, _add_parameters)
 
 
@@ -97,30 +97,33 @@ def _add_analyse(commands: Any, name: str) -> None:
         metavar="WHAT,...",
         type=listed(INVERSES),
         default=(),
-        help="also write inverse transforms, the lattice fringes alone: mask (all spots, ifft.tif),"
-        " components (ifft_NAME.tif each), spots (ifft_spot_ID.tif for each pair; many large files)",
+        help="also write Bragg-filtered images: mask (all spots, ifft.tif), components (ifft_NAME.tif each),"
+        " spots (ifft_spot_ID.tif for each pair; many large files)",
     )
     add_debug(parser)
     add_uncertainty(add_image(parser))
     add_unit(parser)
     add_picture(parser)
     add_choice_and_library(parser.add_argument_group("phases that may be named"))
-    _add_edits(parser.add_argument_group("part of the image, and edits of spots by their ids in spots.csv"))
+    _add_edits(parser.add_argument_group("region of interest, and edits of spots by their ids in spots.csv"))
     _add_decisions(parser.add_argument_group("overrides of grains, by their numbers in earlier results"))
     parser.add_argument(
         "--specimen",
         metavar="FILE",
         type=Path,
-        help="your own specimen mask, in place of the found one: a .tif or .npy image over the whole"
-        " micrograph, of any resolution, not zero where there is matter, such as an edited specimen.tif",
+        help="your own specimen mask instead of the automatic one: a .tif or .npy image of the whole"
+        " micrograph, of any resolution, nonzero inside the specimen, such as an edited specimen.tif",
     )
     _add_parameters(parser)
 
 
 def add_choice(group: Any) -> None:
-    """Options that choose phases."""
+    """Add the options for the choice of phases."""
     group.add_argument(
-        "--phases", metavar="NAME,...", type=listed(), help="only these: ids, names, aliases or formulas"
+        "--phases",
+        metavar="NAME,...",
+        type=listed(),
+        help="only these phases: ids, names, aliases or formulas",
     )
     group.add_argument(
         "--sets",
@@ -136,47 +139,47 @@ def add_choice(group: Any) -> None:
         "--cif",
         metavar="DIR",
         type=Path,
-        help="folder of CIF files and lists of d, or such a file, that join the table, as those in"
-        f" {user_folder()} always do",
+        help="folder of CIF files and lists of d-spacings, or a single file, to add to the table; files in"
+        f" {user_folder()} are always added",
     )
 
 
 def add_choice_and_library(group: Any) -> None:
-    """Options that choose phases of the table, and of the user's library."""
+    """Add the options for the choice of phases of the table and the user's library."""
     add_choice(group)
     add_library(group)
 
 
 def add_library(group: Any) -> None:
-    """Options for the search of the user's library of phases."""
+    """Add the options for the search of the user's phase library."""
     group.add_argument(
         "--library",
         action="store_true",
-        help="search your library of phases as well (napari-tem-fft phases import): its structures of the"
-        " stated --elements, or all; the bundled table takes part as a whole unless elements or sets are"
-        " stated",
+        help="also search your phase library (napari-tem-fft phases import): its structures with the given"
+        " --elements, or all; the whole bundled table takes part unless elements or sets are"
+        " given",
     )
-    group.add_argument("--library-file", metavar="FILE", type=Path, help="another library than your own")
+    group.add_argument("--library-file", metavar="FILE", type=Path, help="a library other than your own")
 
 
 def _add_decisions(group: Any) -> None:
-    """Options by which a person decides on the phases of grains."""
+    """Add the options that override the phases of grains."""
     said = {
-        "override": "the grain is of this phase, whatever the measurement says",
-        "lock": "the same, and the image's scale follows from it: an internal standard",
-        "reject": "the grain is not of this phase",
+        "override": "assign this phase to the grain, whatever was measured",
+        "lock": "the same, and derive the image's scale from it (internal standard)",
+        "reject": "exclude this phase for the grain",
     }
     for kind, text in said.items():
         group.add_argument(f"--{kind}", metavar="GRAIN=PHASE", action="append", default=[], help=text)
     group.add_argument(
         "--forget",
         action="store_true",
-        help="drop the decisions and the specimen mask of yours that are in earlier results of this file",
+        help="ignore your overrides and specimen mask in earlier results of this file",
     )
 
 
 def _add_edits(group: Any) -> None:
-    """Options that say what a person did by drawing and by clicking on spots."""
+    """Add the options for the region of interest and for edits of spots."""
     group.add_argument(
         "--roi", metavar="Y,X;Y,X;...", default=(),
         type=argument_type(_corners, "no region, such as 2,3;8,10 in nm"),
@@ -189,17 +192,17 @@ def _add_edits(group: Any) -> None:
     group.add_argument(
         "--add-spot", metavar="GY,GX[,R]", action="append", default=[],
         type=argument_type(_place, "no spot, such as -2.5,4.1 or -2.5,4.1,0.2"),
-        help="one that is missing, 1/nm, y down, with the radius of its disc; it is refined first",
+        help="add a spot at this g in 1/nm (y down), with the radius of its disc; g is refined",
     )  # fmt: skip
 
 
 def _ids(text: str) -> tuple[int, ...]:
-    """Ids of spots."""
+    """Parse a list of spot ids."""
     return tuple(int(part) for part in text.split(","))
 
 
 def _place(text: str) -> tuple[float, ...]:
-    """A frequency (y, x), and perhaps a radius."""
+    """Parse a frequency (y, x), with an optional radius."""
     numbers = tuple(float(part) for part in text.split(","))
     if not 2 <= len(numbers) <= 3 or not all(map(math.isfinite, numbers)) or min(numbers[2:], default=1) <= 0:
         raise ValueError(text)
@@ -207,7 +210,7 @@ def _place(text: str) -> tuple[float, ...]:
 
 
 def _corners(text: str) -> tuple[tuple[float, ...], ...]:
-    """Corners (y, x) of a polygon."""
+    """Parse the corners (y, x) of a polygon."""
     corners = tuple(tuple(float(part) for part in corner.split(",")) for corner in text.split(";"))
     if len(corners) < 2 or any(len(corner) != 2 or not all(map(math.isfinite, corner)) for corner in corners):
         raise ValueError(text)
@@ -221,14 +224,14 @@ def _add_sample(commands: Any, name: str) -> None:
 
 
 def _add_phases(commands: Any, name: str) -> None:
-    text = "List the phases that may be named; with names, the lattice spacings of each."
+    text = "List the phases that may be named, or show the d-spacings of given ones."
     parser = add_command(commands, name, description=text, epilog=LIBRARY)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="phases to be shown in full")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="phases to show in full")
     add_unit(parser)
     add_choice(parser)
 
 
-#: Functions that add a command's options, for commands without a module of their own that does it.
+#: Functions that add the options of commands without a function of their own.
 _ADD = {
     "analyse": _add_analyse,
     "batch": _add_many,
@@ -253,12 +256,12 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
 
 
 def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) -> AnalysisParams:
-    """The parameters of a command line: options over those of ``--params`` over `before` or the defaults.
+    """Parameters of a command line: options take precedence over ``--params``, and these over `before`.
 
     Raises
     ------
     ValueError
-        If a value is outside its limits, or the file is not one of parameters.
+        If a value is outside its limits, or the file does not contain parameters.
     """
     params = before or AnalysisParams() if args.params is None else read_params(args.params)[0]
     given = vars(args)
@@ -272,15 +275,16 @@ def params_from(args: argparse.Namespace, before: AnalysisParams | None = None) 
 
 
 def percent_from(args: argparse.Namespace, profile: object = None) -> float | None:
-    """The uncertainty of the scale that a command line states, in per cent; None leaves it to the image.
+    """Uncertainty of the scale stated by a command line, in per cent; None leaves it to the image.
 
-    The option has precedence over a calibration profile (`profile`, such as the profile of a resumed run, or
-    the command's own), and the profile over the file of parameters.
+    The option takes precedence over a calibration profile (`profile`, for example that of a resumed run, or
+    the command's own), and the profile over the file of parameters. the command's own), and the profile over
+    the file of parameters.
 
     Raises
     ------
     ValueError
-        As `params_from`.
+        As for `params_from`.
     """
     stated: float | None = args.calibration_uncertainty
     if stated is not None or args.params is None or (profile or args.calibration_profile) is not None:
@@ -289,18 +293,18 @@ def percent_from(args: argparse.Namespace, profile: object = None) -> float | No
 
 
 def read_params(path: Path) -> tuple[AnalysisParams, float | None]:
-    """Parameters from a JSON file: an ``analysis.json``, or only its "parameters".
+    """Read parameters from a JSON file: an ``analysis.json``, or only its "parameters".
 
     Returns
     -------
     params : AnalysisParams
     percent : float, optional
-        The scale's uncertainty, where the file states it.
+        The scale's uncertainty, if the file states it.
 
     Raises
     ------
     ValueError
-        If the file cannot be read, or holds something else.
+        If the file cannot be read or has other contents.
     """
     try:
         stored = read_json(path)
@@ -308,9 +312,9 @@ def read_params(path: Path) -> tuple[AnalysisParams, float | None]:
         if "parameters" in stored and "candidates_stated" not in stored:
             params = without_old_default(params)
         if percent is not None:
-            stated_uncertainty(percent)  # refuses what is out of the question
+            stated_uncertainty(percent)  # raises if it is impossible
         return params, percent
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a file of parameters ({error})") from error
+        raise ValueError(f"{path}: not a parameter file ({error})") from error

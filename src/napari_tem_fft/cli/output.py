@@ -1,4 +1,4 @@
-"""What the command line says of an analysis and of phases, as tables for the terminal."""
+"""Output of analyses and phases as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..core.text import LengthUnit, length, symbol
 from ..io.figures.labels import spacings
 
 HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
-#: Most numbers of grains that are printed.
+#: Largest number of grain ids printed in a list.
 MOST_GRAINS = 8
-#: Most grains whose deformation is printed.
+#: Largest number of grains whose deformation is printed.
 MOST_DEFORMED = 6
-#: Most unknown crystals whose hints are printed.
+#: Largest number of unknown crystals whose hints are printed.
 MOST_HINTED = 3
 
 
 def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
-    """Summary and table of an analysis, with lattice spacings in nm or Angstrom."""
+    """Summary and table of an analysis, with d-spacings in nm or Angstrom."""
     ny, nx = analysis.micrograph.shape
     py, px = analysis.micrograph.pixel_size
     pixel = f"{px:.4g} nm" if abs(py / px - 1) < 1e-4 else f"{px:.4g} x {py:.4g} nm"
@@ -49,21 +49,21 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
 
 
 def known_to(analysis: Analysis) -> str:
-    """How well the scale is known, and who says so."""
+    """Uncertainty of the scale and its source."""
     calibration = analysis.micrograph.calibration
     return f"+/- {calibration.uncertainty_percent:.2g} % ({calibration.source})"
 
 
 def _network(analysis: Analysis) -> list[str]:
-    """Which network took part, and how many spots it alone proposed."""
+    """The network used, and the number of spots that only it proposed."""
     if analysis.network is None:
-        return ["no network used: spots found by the statistics alone"]
+        return ["no network used: spots found by statistical tests alone"]
     own = sum(spot.enabled and spot.origin == "network" for spot in analysis.spots)
     shown = {spot.id for spot in analysis.spots if spot.enabled}
     doubted = len(shown.intersection(analysis.network.doubted))
     return [
-        f"network {analysis.network.name}: {own} pairs of spots that the statistics alone had not proposed;"
-        f" it gives a low probability to {doubted} of theirs, which are kept"
+        f"network {analysis.network.name}: {own} pairs of spots that statistical tests alone did not propose;"
+        f" {doubted} of the others have a low network probability and are kept"
     ]
 
 
@@ -75,24 +75,24 @@ def _components(analysis: Analysis, unit: LengthUnit) -> list[str]:
 
 
 def _geometry(analysis: Analysis) -> list[str]:
-    """What the named grains say of the image's scale and stretch."""
+    """Scale and stretch of the image according to the named grains."""
     sentence = "" if analysis.geometry is None else analysis.geometry.sentence()
     return [sentence] if sentence else []
 
 
 def _bent(analysis: Analysis) -> list[str]:
-    """Why places of bent lattices are no crystals of their own."""
+    """Explanations for bent lattices, whose regions are not individual crystals."""
     return [f"{one.name}: {one.evidence}" for one in bent_lattices_of(analysis.components)]
 
 
 def _hints(analysis: Analysis) -> list[str]:
-    """Why unknown crystals have no name, what they would be, and what would settle it."""
+    """Why unknown crystals have no name, what they could be, and what would settle it."""
     unknown = [m for m in analysis.matches if m.hints and not m.outcome.names_phases and not m.ring_like]
     return [f"unknown crystal, grain {m.grain}: {m.reason}" for m in unknown[:MOST_HINTED]]
 
 
 def _deformation(analysis: Analysis) -> list[str]:
-    """How the largest grains are stretched and turned, and against what."""
+    """Deformation of the largest grains, with its reference."""
     lines = [_deformed(part, analysis.params.grains.false_share) for part in analysis.deformations]
     more = len(lines) - MOST_DEFORMED
     unused = unused_reference(analysis.deformations, analysis.params.deformation)
@@ -118,16 +118,16 @@ def _deformed(part: Deformation, false_share: float) -> str:
         if found is not None:
             low, high, sigma = (factor * number for number in (found.low, found.high, found.sigma))
             words.append(
-                f"{name} {low:+.2f} to {high:+.2f} {unit} (+/- {sigma:.2f}), more than noise on"
+                f"{name} {low:+.2f} to {high:+.2f} {unit} (+/- {sigma:.2f}), above the noise in"
                 f" {found.significant_share:.0%}"
             )
-    against = "the stated region" if part.of_region else "its mean"
+    against = "the reference region" if part.of_region else "its mean"
     along = "" if part.along is None else f" along its one g at {part.along:.0f} degrees"
     return f"deformation of grain {part.grain} against {against}{along}: {'; '.join(words)}"
 
 
 def _outside_candidates(analysis: Analysis) -> list[str]:
-    """Phases that were no candidates but would be named, with the grains that say so."""
+    """Phases outside the candidates that would be named, with the grains that they fit."""
     grains: dict[str, list[int]] = {}
     for match in analysis.matches:
         for candidate in match.alternatives:
@@ -144,7 +144,7 @@ def _ring_line(rings: RingMatch) -> str:
 
 
 def _numbers(grains: Sequence[int]) -> str:
-    """The first few numbers of grains."""
+    """The first few grain ids, as text."""
     return " ".join(map(str, grains[:MOST_GRAINS])) + (" ..." if len(grains) > MOST_GRAINS else "")
 
 
@@ -169,7 +169,7 @@ def _outcome(component: ComponentMap, unit: LengthUnit) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of equal length as lines with aligned columns."""
+    """Format rows of equal length as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -177,12 +177,12 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-#: Most look-alikes that are listed, and the largest relative difference of their scale.
+#: Largest number of look-alikes listed, and largest relative difference of their scale.
 MOST_ALIKE, ALIKE_WITHIN = 8, 0.03
 
 
 def phase_table(phases: Sequence[Phase], known: int, unit: LengthUnit = "nm") -> str:
-    """List of phases with their cells, and how many of all that are known they are."""
+    """Table of phases with their cells, and how many of all known phases they are."""
     header = ("phase", "formula", "name", "space group", f"cell ({symbol(unit)}, deg)", "sets")
     rows = [
         (
@@ -195,12 +195,12 @@ def phase_table(phases: Sequence[Phase], known: int, unit: LengthUnit = "nm") ->
         )
         for p in phases
     ]
-    doubtful = ["(!) read the doubt with: napari-tem-fft phases NAME"] if any(p.flag for p in phases) else []
+    doubtful = ["(!) for the doubt see: napari-tem-fft phases NAME"] if any(p.flag for p in phases) else []
     return "\n".join([*table([header, *rows]), f"{len(phases)} of {known} phases active", *doubtful])
 
 
 def cell_text(cell: Sequence[float], unit: LengthUnit = "nm") -> str:
-    """Cell lengths; angles only where they are not right. Empty where only d-spacings are known."""
+    """Cell lengths, and angles unless they are right angles; empty if only d-spacings are known."""
     lengths, angles = cell[:3], cell[3:]
     oblique = [f"{angle:g}" for angle in angles if angle != 90]
     return " ".join([*(length(edge, unit) for edge in lengths), *oblique])
@@ -209,16 +209,16 @@ def cell_text(cell: Sequence[float], unit: LengthUnit = "nm") -> str:
 def phase_lines(
     phase: Phase, known: Sequence[Phase] = (), unit: LengthUnit = "nm", d_min: float = 0.1
 ) -> str:
-    """Lattice spacings of a phase, what it is easily mistaken for, where it comes from, and what is in doubt.
+    """d-spacings of a phase, similar phases, its source, and doubts about it.
 
     Parameters
     ----------
     phase : Phase
     known : sequence of Phase
-        Among which look-alikes are looked for.
+        Phases among which similar ones are searched.
     unit : {"nm", "angstrom"}
     d_min : float, nm
-        Smallest d that is listed.
+        Smallest d listed.
     """
     header = ("hkl", f"d ({symbol(unit)})", "multiplicity", "|F| relative")
     rows = [

@@ -1,4 +1,4 @@
-"""The command ``pattern``: measure stored diffraction patterns and FFTs in 1/nm as they are."""
+"""The command ``pattern``: measure stored diffraction patterns and FFTs in 1/nm without transforming them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ABOUT = """\
 Measure stored diffraction patterns and FFTs that are calibrated in 1/nm, without transforming them. For
 each file a folder with its name is written:
   pattern.png     the pattern with its spots, and the radial profile
-  spots.csv       d of each spot with both uncertainties, azimuth, whether it was seen at +g and -g
+  spots.csv       d of each spot with both uncertainties, azimuth, whether it appears at +g and -g
   rings.csv       d of each peak of the radial profile
   profile.csv     mean grey level against g = 1/d
   pattern.json    everything, with centre, calibration, parameters and versions"""
@@ -46,7 +46,7 @@ examples:
   napari-tem-fft pattern saed_gold.dm4
   napari-tem-fft pattern saed.dm3 --centre 1031.5,1018 --calibration-profile saed_500mm.json
   napari-tem-fft pattern scan.tif --pixel-size 0.0125"""
-#: Most rows of a table in the terminal; the files hold all.
+#: Largest number of rows of a table in the terminal; the files contain all rows.
 MOST_ROWS = 25
 
 
@@ -65,7 +65,7 @@ def add_command(commands: Any, name: str) -> None:
         "--centre",
         metavar="Y,X",
         type=argument_type(_place, "not a pixel Y,X such as 1024,1018.5"),
-        help="pixel of the direct beam (default: the file's, or by the pattern's symmetry)",
+        help="pixel of the direct beam (default: from the file, or from the pattern's symmetry)",
     )
     group = parser.add_argument_group("parameters of the measurement")
     for kind, prefix in ((PatternParams, "pattern"), (ProfileParams, "profile")):
@@ -74,7 +74,7 @@ def add_command(commands: Any, name: str) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out the command and return its exit code."""
+    """Run the command and return its exit code."""
     try:
         if args.calibration_profile is not None:
             args.calibration_profile = load_profile(args.calibration_profile)
@@ -86,13 +86,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _place(text: str) -> tuple[float, float]:
-    """A pixel (y, x)."""
+    """Parse a pixel (y, x)."""
     y, x = (float(part) for part in text.split(","))
     return y, x
 
 
 def params_from(args: argparse.Namespace) -> PatternParams:
-    """The parameters of a command line.
+    """Parameters of a command line.
 
     Raises
     ------
@@ -122,8 +122,8 @@ def report(measured: PatternMeasurement, unit: LengthUnit = "nm") -> str:
     (ny, nx), (y, x) = measured.micrograph.shape, measured.centre.position
     lines = [
         f"{nx} x {ny} pixels; {calibration_words(measured)}",
-        f"centre at y = {y:.2f}, x = {x:.2f} +/- {measured.centre.sigma:.2f} pixels, by"
-        f" {_WORDS[measured.centre.source]}",
+        f"centre at y = {y:.2f}, x = {x:.2f} +/- {measured.centre.sigma:.2f} pixels, from"
+        f" {_CENTRE_SOURCES[measured.centre.source]}",
         *_spots(measured, unit),
         *_rings(measured, unit),
         *(f"warning: {text}" for text in measured.warnings),
@@ -131,7 +131,7 @@ def report(measured: PatternMeasurement, unit: LengthUnit = "nm") -> str:
     return "\n".join(lines)
 
 
-_WORDS = {
+_CENTRE_SOURCES = {
     "given": "the user",
     "file": "the file",
     "symmetry": "its symmetry",
@@ -141,7 +141,7 @@ _WORDS = {
 
 def _spots(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:
     if not measured.spots:
-        return ["no spots stand out"]
+        return ["no spots were found"]
     rows = [
         (
             str(s.id),
@@ -165,7 +165,7 @@ def _known_phases(d: float, sigma: float, unit: LengthUnit) -> str:
 def _rings(measured: PatternMeasurement, unit: LengthUnit) -> list[str]:
     peaks = measured.profile.peaks
     if not peaks:
-        return ["no rings stand out"]
+        return ["no rings were found"]
     rows = [
         (f"r{n}", _known_phases(p.d, p.d_sigma, unit), f"{p.width:.3f}", f"{p.significance:.1f}")
         for n, p in enumerate(peaks[:MOST_ROWS], 1)

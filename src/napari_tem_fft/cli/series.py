@@ -1,4 +1,4 @@
-"""The command ``series``: the frames of a stack, or of several files, against time."""
+"""The command ``series``: the frames of a stack, or of several files, as a function of time."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from .output import table
 
 ABOUT = """\
 Analyse a stack frame by frame, or several files as the frames of one series, and write into a folder:
-  series.csv         a row a frame: area and share of each component, with uncertainties, and the drift
-  series_grains.csv  a row a grain and frame; the same crystal has one track number in all frames
+  series.csv         one row per frame: area and share of each component, with uncertainties, and the drift
+  series_grains.csv  one row per grain and frame; a crystal has the same track number in all frames
   series.png         shares, areas and grains against time
-  series.json        settings, versions, what the phases were restricted to
-The drift of the sample is measured first, and of each frame what all have in common is analysed."""
+  series.json        settings, versions, phases to which the series was restricted
+The drift of the sample is measured first; the region common to all frames is analysed."""
 EXAMPLES = """\
 examples:
   napari-tem-fft series movie.dm4 -o results
@@ -52,13 +52,13 @@ examples:
   napari-tem-fft series heating_*.dm4 --frame-interval 2.5 --picture png,svg"""
 FRAMES, GRAINS, PICTURE, DESCRIPTION = "series.csv", "series_grains.csv", "series.png", "series.json"
 FORMAT, FORMAT_VERSION = "napari-tem-fft series", 1
-#: Most rows of the table in the terminal: of longer series, the first and the last frames are shown.
+#: Largest number of rows of the table in the terminal; of longer series the first and last frames are shown.
 MOST_ROWS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The frames that are asked for: their numbers, what gives one, and the time between two numbers."""
+    """The selected frames: their numbers, a function that reads one, and the time between two numbers."""
 
     name: str
     numbers: tuple[int, ...]
@@ -72,31 +72,31 @@ def add_command(
     add_choice: Callable[[Any], None],
     add_parameters: Callable[[argparse.ArgumentParser], None],
 ) -> None:
-    """Add the command; what may be named and the parameters are those of ``analyse``."""
+    """Add the command; the options for candidates and parameters are those of ``analyse``."""
     parser = cli.add_command(
         commands, name, description=ABOUT, epilog=EXAMPLES,
         usage="napari-tem-fft series [options] FILE [FILE ...]",
     )  # fmt: skip
-    parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a stack, or a file a frame")
+    parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a stack, or one file per frame")
     add_output(parser, "results")
     add_debug(parser)
     series = parser.add_argument_group("series")
     series.add_argument(
         "--frames", metavar="FIRST:LAST:STEP", default=slice(None),
         type=argument_type(frame_slice, "not FIRST:LAST:STEP, such as 0:200:10"),
-        help="only these frames, from 0; LAST is not one of them, as in Python (0:200:10)",
+        help="only these frames, from 0; LAST is excluded, as in Python (0:200:10)",
     )  # fmt: skip
     series.add_argument(
         "--frame-interval", metavar="S", type=argument_type(_seconds, "no time in seconds, such as 0.25"),
-        help="time between two frames in s (default: the file's)",
+        help="time between two frames, s (default: the file's)",
     )  # fmt: skip
     series.add_argument(
         "--no-drift", dest="drift", action="store_false",
-        help="analyse each frame whole, without measuring how the sample drifts",
+        help="analyse each whole frame, without measuring the drift of the sample",
     )  # fmt: skip
     series.add_argument(
         "--lock-frame", metavar="N", type=int,
-        help="name only the phases that this frame has; grains of others are unknown, with what would fit",
+        help="name only the phases found in this frame; other grains are unknown, with the phases that fit",
     )  # fmt: skip
     add_uncertainty(add_image(parser, frame=False))
     add_picture(parser, panels=False)
@@ -105,7 +105,7 @@ def add_command(
 
 
 def frame_slice(text: str) -> slice:
-    """Frames as FIRST:LAST:STEP, each of which may be missing; one number is that frame."""
+    """Parse frames given as FIRST:LAST:STEP, each of them optional; a single number is that frame."""
     parts = [int(part) if part.strip() else None for part in text.split(":")]
     if len(parts) == 1 and parts[0] is not None:
         return slice(parts[0], parts[0] + 1)
@@ -121,13 +121,13 @@ def _seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out ``series``."""
+    """Run ``series``."""
     choice, params, segment, known = settings_of(args)
     try:
         source = _source(args, known)
         lock = None if args.lock_frame is None else _place_of(args.lock_frame, source.numbers)
         steps = series_steps(len(source.numbers), source.frame, choice, params, segment, args.drift, lock)
-        series = _carry_out(steps, source)
+        series = _run_steps(steps, source)
         folder = args.output / f"{source.name}.series"
         _write(folder, series, source, args, describe_parameters(params, source.frame(0).calibration))
     except (ValueError, OSError, MemoryError) as error:
@@ -138,19 +138,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _source(args: argparse.Namespace, uncertainty: float | None) -> _Source:
-    """The frames of the one stack, or each file as a frame.
+    """The frames of a single stack, or each file as a frame.
 
     Raises
     ------
     ValueError
-        If a file cannot be read, there is one file without frames, or no frame is left.
+        If a file cannot be read, a single file has no frames, or no frame is selected.
     """
     size, image, profile = args.pixel_size, args.image, args.calibration_profile
     files: list[Path] = args.files
     stack = api.read_stack(files[0], size, image, profile, uncertainty) if len(files) == 1 else None
     numbers = tuple(range(len(files) if stack is None else len(stack))[args.frames])
     if not numbers:
-        raise UsageError("no frame is left: see --frames")
+        raise UsageError("no frame is selected: see --frames")
 
     def frame(place: int) -> Micrograph:
         if stack is not None:
@@ -164,11 +164,11 @@ def _source(args: argparse.Namespace, uncertainty: float | None) -> _Source:
 
 def _place_of(frame: int, numbers: tuple[int, ...]) -> int:
     if frame not in numbers:
-        raise UsageError(f"--lock-frame {frame}: not one of the frames that are analysed")
+        raise UsageError(f"--lock-frame {frame}: not one of the selected frames")
     return numbers.index(frame)
 
 
-def _carry_out(steps: Generator[Step, None, Series], source: _Source) -> Series:
+def _run_steps(steps: Generator[Step, None, Series], source: _Source) -> Series:
     with tqdm(desc=printable(source.name), bar_format=BAR, leave=False, disable=None) as bar:
 
         def advance(step: Step) -> None:
@@ -214,7 +214,7 @@ def _write(
 
 
 def report(series: Series, interval: float) -> list[str]:
-    """Shares of each component by frame, for the console, and what was followed."""
+    """Shares of each component by frame for the terminal, and the number of tracked grains."""
     names = component_names(series.frames)
     header = ("frame", *(["time (s)"] if interval else []), *(f"{name} (%)" for name in names))
     rows = [
@@ -234,7 +234,7 @@ def report(series: Series, interval: float) -> list[str]:
         for track in tracks:
             counts[track] = counts.get(track, 0) + 1
     followed = sum(count > 1 for count in counts.values())
-    lines.append(f"{followed} of {len(counts)} grains were followed over two frames or more")
+    lines.append(f"{followed} of {len(counts)} grains were tracked over at least two frames")
     failed = [frame for frame in series.frames if frame.problem]
     return [*lines, *(f"frame {frame.frame}: {printable(frame.problem)}" for frame in failed)]
 

@@ -1,4 +1,4 @@
-"""The command ``train``: make training images, train a network, or fine-tune a shipped one."""
+"""The command ``train``: generate training images, train a network, or fine-tune an existing one."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from ..nn.training.train import TrainStep
 
 ABOUT = """\
-Train a network that finds Bragg spots, on simulated images that are made first, and write a model's folder:
-config.json, weights.keras, log.csv, curves.png. An interrupted training goes on from its last checkpoint
-when the same command is given again. With --finetune the work starts from another model and learns from
-masks that a person corrected, and from as many simulated images as --mix says, lest the rest be forgotten."""
+Train a network that finds Bragg spots, on simulated images that are generated first, and write its folder:
+config.json, weights.keras, log.csv, curves.png. Repeat the same command to continue an interrupted training
+from its last checkpoint. With --finetune the training starts from another model and uses masks that you
+have corrected, together with --mix simulated images, so that the network forgets nothing that it knew."""
 EXAMPLES = """\
 examples:
   napari-tem-fft train -o models/mine
@@ -57,32 +57,34 @@ def add_command(commands: Any, name: str) -> None:
     parser = cli.add_command(
         commands, name, description=ABOUT, epilog=EXAMPLES, usage="napari-tem-fft train [options] -o FOLDER",
     )  # fmt: skip
-    parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="the new model")
-    parser.add_argument("--name", help="of the model (default: the folder's)")
+    parser.add_argument(
+        "-o", "--output", metavar="FOLDER", type=Path, required=True, help="folder of the new model"
+    )
+    parser.add_argument("--name", help="name of the model (default: the folder's)")
     data = parser.add_argument_group("images")
     data.add_argument(
-        "--images", metavar="N", type=int, default=2400, help="simulated images (default: 2400)"
+        "--images", metavar="N", type=int, default=2400, help="number of simulated images (default: 2400)"
     )
-    data.add_argument("--held-back", metavar="N", type=int, default=192, help="to score on (default: 192)")
+    data.add_argument("--held-back", metavar="N", type=int, default=192, help="for validation (default: 192)")
     data.add_argument(
-        "--keep-pairs", metavar="DIR", type=Path, help="where they are kept (default: FOLDER/pairs)"
-    )
-    data.add_argument(
-        "--workers", metavar="N", type=int, default=0, help="processes that make them (default: all)"
+        "--keep-pairs", metavar="DIR", type=Path, help="folder of the images (default: FOLDER/pairs)"
     )
     data.add_argument(
-        "--largest", metavar="N", type=int, default=4096, help="pixels of the largest image's side"
+        "--workers", metavar="N", type=int, default=0, help="processes that generate images (default: all)"
     )
     data.add_argument(
-        "--start", metavar="MODEL", help="name or folder of a model whose weights are trained on"
+        "--largest", metavar="N", type=int, default=4096, help="largest side of an image, pixels"
+    )
+    data.add_argument(
+        "--start", metavar="MODEL", help="name or folder of a model whose training is continued"
     )
     tune = parser.add_argument_group("fine-tuning")
     tune.add_argument("--finetune", metavar="MODEL", help="name or folder of the model to start from")
-    tune.add_argument("--pairs", metavar="DIR", type=Path, help="corrected masks that were saved as pairs")
+    tune.add_argument("--pairs", metavar="DIR", type=Path, help="folder of saved pairs with corrected masks")
     tune.add_argument(
-        "--mix", metavar="N", type=int, default=64, help="simulated images besides (default: 64)"
+        "--mix", metavar="N", type=int, default=64, help="additional simulated images (default: 64)"
     )
-    parser.add_argument("--progress", choices=("bar", "json", "none"), default="bar", help="how it is shown")
+    parser.add_argument("--progress", choices=("bar", "json", "none"), default="bar", help="progress display")
     for title, kind in (("training", TrainParams), ("network", NetworkParams)):
         group = parser.add_argument_group(title)
         for parameter in parameters_of(kind):
@@ -94,15 +96,15 @@ def run(args: argparse.Namespace) -> int:
     if (args.finetune is None) != (args.pairs is None):
         raise UsageError("--finetune MODEL and --pairs DIR belong together")
     if args.start is not None and args.finetune is not None:
-        raise UsageError("--finetune MODEL starts from that model; leave --start out")
+        raise UsageError("--finetune MODEL starts from that model; omit --start")
     if (args.output / CONFIG).is_file():
-        raise UsageError(f"{args.output} holds a model already; choose another folder")
+        raise UsageError(f"{args.output} already contains a model; choose another folder")
     try:
-        import_keras()  # if it is missing, fail before minutes are spent on making images
+        import_keras()  # fails before minutes are spent on generating images
         config = _fine_tune(args) if args.finetune else _train(args)
     except (ModelError, ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    say(f"{args.output}: model {config.name!r}, spots count from an output of {config.least:g}")
+    say(f"{args.output}: model {config.name!r}, threshold on the output {config.least:g}")
     return OK
 
 
@@ -130,12 +132,12 @@ def _fine_tune(args: argparse.Namespace) -> ModelConfig:
     old, network, ancestry = _model_to_start_from(args.finetune)
     corrected = load_corrections(args.pairs)
     if not corrected:
-        raise UsageError(f"{args.pairs}: holds no training pair (*.npz)")
+        raise UsageError(f"{args.pairs}: there are no training pairs (*.npz) in this folder")
     own = Pairs.of_corrections([(pair.inputs, pair.g) for pair in corrected], old.inputs)
     params = _given_params(FINE_TUNING, args, "training")
     pairs = own
     if args.mix:
-        repeats = max(args.mix // len(own), 1)  # as much weight as the simulated ones together
+        repeats = max(args.mix // len(own), 1)  # as much weight as all simulated ones
         pairs = join_pairs([own] * repeats + [_make_pairs(args, "train", args.mix, SEEDS[0], old.inputs)])
     steps = train_steps(
         args.output, args.name or args.output.name, pairs, own, old.inputs, old.network, params,
@@ -145,14 +147,14 @@ def _fine_tune(args: argparse.Namespace) -> ModelConfig:
 
 
 def _model_to_start_from(name: str) -> tuple[ModelConfig, Any, tuple[str, ...]]:
-    """Configuration and network of a model, and the ancestry of what is made from it."""
+    """Configuration and network of a model, and the ancestry of models trained from it."""
     folder = model_folder(name)
     old, network = load_network(folder)
     return old, network, (f"{old.name} {file_hash(folder / WEIGHTS)}", *old.ancestry)
 
 
 def _make_pairs(args: argparse.Namespace, part: str, count: int, seed: int, inputs: InputParams) -> Pairs:
-    """Pairs of a series, made where they are missing."""
+    """Load the pairs of a series, generating those that are missing."""
     if count < 1:
         raise UsageError(f"{part}: at least one image is needed")
     folder = (args.keep_pairs or args.output / "pairs") / part
@@ -164,38 +166,38 @@ def _make_pairs(args: argparse.Namespace, part: str, count: int, seed: int, inpu
     with tqdm(total=count, desc=f"images ({part})", disable=args.progress != "bar") as bar:
         for number in made:
             bar.update(number - bar.n)
-            _tell(args, {"stage": f"images ({part})", "step": number, "steps": count})
+            _report(args, {"stage": f"images ({part})", "step": number, "steps": count})
     return load_pairs(folder, count)
 
 
 def _run_training(steps: Any, args: argparse.Namespace) -> ModelConfig:
-    """Run a training to its end, telling how it goes."""
+    """Run a training to its end and report its progress."""
     bar, result = None, list[ModelConfig]()
     try:
-        for step in _returning(steps, result):
+        for step in _keep_result(steps, result):
             bar = bar or tqdm(total=step.steps, desc="training", disable=args.progress != "bar")
             bar.update(step.step - bar.n)
             bar.set_postfix({"loss": step.loss, **step.scores})
             loss = {} if math.isnan(step.loss) else {"loss": step.loss}
             place = {"stage": "training", "step": step.step, "steps": step.steps}
-            _tell(args, {**place, **loss, **step.scores})
+            _report(args, {**place, **loss, **step.scores})
     finally:
         if bar is not None:
             bar.close()
     return result[0]
 
 
-def _returning(steps: Any, result: list[ModelConfig]) -> Iterator[TrainStep]:
+def _keep_result(steps: Any, result: list[ModelConfig]) -> Iterator[TrainStep]:
     result.append((yield from steps))
 
 
-def _tell(args: argparse.Namespace, line: dict[str, Any]) -> None:
+def _report(args: argparse.Namespace, line: dict[str, Any]) -> None:
     if args.progress == "json":
         print(json.dumps(line), flush=True, file=sys.stdout)
 
 
 def _given_params(defaults: Params, args: argparse.Namespace, group: str) -> Params:
-    """A parameter dataclass with the values of the command line."""
+    """A parameter dataclass with the values given on the command line."""
     given = vars(args)
     values = {
         f.name: given.get(f"{group}:{f.name}", getattr(defaults, f.name))

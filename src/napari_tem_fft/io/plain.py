@@ -1,4 +1,4 @@
-"""Plain values: dataclasses to JSON and back by their type hints; JSON and .npy files read without trust."""
+"""Convert dataclasses to plain values (JSON) and back by their type hints; read JSON and .npy safely."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-Thing = TypeVar("Thing")
-#: Longest file of this package, bytes; the largest belong to runs of 100 000 images.
+T = TypeVar("T")
+#: Largest file that is read, bytes; the largest ones belong to runs of 100 000 images.
 LONGEST = 2**28
 
 
 def to_plain(value: Any) -> Any:
-    """Dictionaries, lists, numbers and strings that say the same; NaN and infinity become None.
+    """Convert a value to dictionaries, lists, numbers and strings; NaN and infinity become None.
 
     Raises
     ------
     TypeError
-        For an array or any other value that has no place in JSON.
+        For an array or any other value that JSON cannot represent.
     """
     if type(value) is float:
         return value if math.isfinite(value) else None
@@ -51,12 +51,12 @@ def to_plain(value: Any) -> Any:
 
 @cache
 def _keys(kind: type) -> tuple[tuple[str, str], ...]:
-    """Names of a dataclass's fields with their keys in files; a renamed field keeps its key as metadata."""
+    """Names of a dataclass's fields with their keys in files; a renamed field has its old key as metadata."""
     return tuple((field.name, field.metadata.get("key", field.name)) for field in fields(kind))
 
 
 def json_text(values: Mapping[str, Any]) -> str:
-    """JSON with one line an entry, and one an item of a list of objects: to read, and quickly written.
+    """JSON with one line per entry, and one per item of a list of objects: readable, and fast to write.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def _to_list(value: Any) -> str:
 
 
 def json_line(value: Any, **options: Any) -> str:
-    r"""JSON that can be written as UTF-8: with all characters as they are, unless a name holds half a pair.
+    r"""JSON that can be written as UTF-8: characters are kept, except in texts with an unpaired surrogate.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ def _plain_scalar(value: Any) -> Any:
         return None
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be represented in JSON")
 
 
-def from_plain(kind: type[Thing], value: Any) -> Thing:
-    """The value of a given type from `to_plain`'s answer; names that the type lacks are ignored.
+def from_plain(kind: type[T], value: Any) -> T:
+    """Create a value of the given type from the result of `to_plain`; unknown names are ignored.
 
     Raises
     ------
@@ -118,12 +118,12 @@ def from_plain(kind: type[Thing], value: Any) -> Thing:
         If the value does not fit the type.
     """
     hint: Any = kind
-    return cast(Thing, _restorer(hint)(value))
+    return cast(T, _restorer(hint)(value))
 
 
 @cache
 def _restorer(hint: Any) -> Callable[[Any], Any]:
-    """What makes a value of a type out of a plain one; types are looked at once, not for every value."""
+    """A function that restores a value of this type; the type is examined once, not for each value."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         kept = _restorer(next(kind for kind in get_args(hint) if kind is not NoneType))
@@ -138,7 +138,7 @@ def _restorer(hint: Any) -> Callable[[Any], Any]:
         return hint
     if hint is float:
         return lambda value: math.nan if value is None else float(value)
-    return partial(_checked, hint) if hint in (int, str, bool) else lambda value: value
+    return partial(_check_type, hint) if hint in (int, str, bool) else lambda value: value
 
 
 @cache
@@ -155,33 +155,34 @@ def _items_restorer(origin: Any, hints: Sequence[Any]) -> Callable[[Any], Any]:
     return lambda value: made(map(items[0], value))
 
 
-def _checked(kind: type, value: Any) -> Any:
+def _check_type(kind: type, value: Any) -> Any:
     if type(value) is not kind:
         raise ValueError(f"expected {kind.__name__}, got {value!r:.80}")
     return value
 
 
 def read_json(path: str | PathLike[str], longest: int = LONGEST) -> Any:
-    """The content of a JSON file in UTF-8.
+    """Read a JSON file in UTF-8.
 
     Parameters
     ----------
     path : path
-    longest : int, bytes
+        Largest size of the file, bytes.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     ValueError
-        If it is no ordinary file, is too long or too deep, is no JSON, or holds NaN or infinity.
+        If it is not a regular file, is too long or too deeply nested, is not JSON, or contains NaN or
+        infinity.
     """
     path = Path(path)
     size = path.stat().st_size
     if not path.is_file():
-        raise ValueError("no ordinary file")
+        raise ValueError("not a regular file")
     if size > longest:
-        raise ValueError(f"{size} bytes, and at most {longest} are read")
+        raise ValueError(f"{size} bytes; at most {longest} are read")
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except RecursionError as error:
@@ -189,7 +190,7 @@ def read_json(path: str | PathLike[str], longest: int = LONGEST) -> Any:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 @contextmanager
@@ -201,31 +202,31 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 class ReadError(ValueError):
-    """A file cannot be used; the message says which, why, and what to do.
+    """A file cannot be used; the message names it, gives the reason and a remedy.
 
     Parameters
     ----------
     path : path
         The file.
     what : str
-        What is wrong with it, in a microscopist's words.
+        The problem, in the user's terms.
     advice : str
-        What the user can do about it.
+        What the user can do.
     """
 
     def __init__(self, path: str | PathLike[str], what: str, advice: str = "") -> None:
-        super().__init__(str(path), what, advice)  # plain args, so that it crosses processes by pickle
+        super().__init__(str(path), what, advice)  # plain arguments, so that it can be pickled
         self.path, self.what, self.advice = Path(path), what, advice
 
     def __str__(self) -> str:
         return f"{self.path.name}: {self.what}" + (f"; {self.advice}" if self.advice else "")
 
 
-_DAMAGED = "the copy or transfer broke: copy it again"
+_DAMAGED = "the copy or transfer was interrupted: copy it again"
 
 
 def write_array(path: Path, array: Any) -> None:
-    """Write an array, or an object with shape, dtype and frames ``array[i]``."""
+    """Write an array, or an object with a shape, a dtype and frames ``array[i]``."""
     dtype = np.dtype(array.dtype)
     head = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(map(int, array.shape))}
     with path.open("wb") as file:
@@ -247,7 +248,7 @@ def read_array(path: Path) -> NDArray[Any]:
     Raises
     ------
     ReadError
-        If the file is no such array, or its header claims more than the file holds.
+        If the file is not such an array, or its header claims more data than the file contains.
     """
     try:
         with path.open("rb") as file:
@@ -260,4 +261,4 @@ def read_array(path: Path) -> NDArray[Any]:
                 raise ValueError(f"{left} bytes for an array of {dtype} of shape {shape}")
             return np.fromfile(file, dtype, values).reshape(shape)
     except (OSError, ValueError, TypeError, SyntaxError, OverflowError) as error:
-        raise ReadError(path, f"not an array as it should be ({error})", _DAMAGED) from error
+        raise ReadError(path, f"not a valid array ({error})", _DAMAGED) from error

@@ -1,1 +1,1 @@
-"""Results as napari's layer tuples; imports no napari."""
+"""Results as napari layer tuples; does not import napari."""

@@ -1,7 +1,7 @@
-"""Layers as napari gives them to a writer, in plain values, and back. A part of `layers.results`.
+"""Conversion of layers as passed to a writer to plain values, and back; used by `layers.results`.
 
-Only what is listed here is kept, so that a file can be opened by other versions of napari, and nothing in
-a file that was tampered with reaches a layer unasked.
+Only the attributes listed here are stored, so that files can be opened by other versions of napari, and
+nothing else in a manipulated file reaches a layer.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from .image import LayerData
 
 _Plain = Callable[[Any], Any]
-#: Longest colour cycle that counts as chosen by somebody; napari's own is longer.
+#: Longest colour cycle that was presumably chosen by the user; napari's own cycle is longer.
 LONGEST_CYCLE = 8
 
 
 def plain_layer(data: Any, attributes: Mapping[str, Any], kind: str) -> tuple[Any, dict[str, Any]]:
-    """Data and attributes of a layer as arrays and what JSON can hold.
+    """Convert the data and attributes of a layer to arrays and JSON values.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def plain_layer(data: Any, attributes: Mapping[str, Any], kind: str) -> tuple[An
 
 
 def layer_from_plain(data: Any, attributes: Mapping[str, Any], kind: str) -> LayerData:
-    """Layer tuple from `plain_layer`'s answer; attributes that are not known are left out."""
+    """Create a layer tuple from the result of `plain_layer`; unknown attributes are ignored."""
     known = {**_COMMON, **_OF_KIND[kind]}
     kwargs = {name: value for name, value in attributes.items() if name in known}
     if kwargs.get("text", "") is None:
@@ -58,7 +58,7 @@ def layer_from_plain(data: Any, attributes: Mapping[str, Any], kind: str) -> Lay
 
 
 def _value(value: Any) -> Any:
-    """Numbers, text, lists and dictionaries; other things are left out, NaN and infinity become None."""
+    """Convert numbers, text, lists and dictionaries; others are omitted, NaN and infinity become None."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     elif isinstance(value, np.generic):
@@ -78,7 +78,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _texts(values: Any) -> list[str]:
-    """Units and the like, by their names."""
+    """Units and similar objects, as their names."""
     return [str(value) for value in values]
 
 
@@ -87,12 +87,12 @@ def _colours(value: Any) -> Any:
 
 
 def _interpolation(value: Any) -> str:
-    """How pixels are drawn; an average that depends on the zoom is made anew by whoever shows them."""
+    """Interpolation mode; modes that depend on the zoom are recomputed when the layer is shown."""
     return "linear" if str(value) == "custom" else str(value)
 
 
 def _image_colormap(value: Any) -> Any:
-    """Colours along the scale under the colour map's name."""
+    """Colours along the scale, with the name of the colour map."""
     if isinstance(value, str):
         return value
     colours = value["colors"] if isinstance(value, Mapping) else value.colors
@@ -101,7 +101,7 @@ def _image_colormap(value: Any) -> Any:
 
 
 def _labels_colormap(value: Any) -> Any:
-    """Colour of each label, or the few of a cycle; a longer cycle is napari's own business."""
+    """Colour of each label, or a short colour cycle; a longer cycle is napari's default and is not stored."""
     found = value if isinstance(value, Mapping) else getattr(value, "color_dict", None)
     if found is not None:
         return {"other" if key is None else str(int(key)): _colours(colour) for key, colour in found.items()}
@@ -111,7 +111,7 @@ def _labels_colormap(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Labels of points and shapes: their format ("{d (nm)}"), size and colour; None without labels."""
+    """Labels of points and shapes: format ("{d (nm)}"), size and colour; None without labels."""
     string = value.get("string", "") if isinstance(value, Mapping) else ""
     string = string.get("format", "") if isinstance(string, Mapping) else string
     if not string:
@@ -126,7 +126,7 @@ def _text(value: Any) -> Any:
 
 
 def _features(value: Any) -> dict[str, dict[str, Any]]:
-    """Columns of a table with their types: pandas' own, or a dictionary of sequences."""
+    """Columns of a table with their types, from a pandas table or a dictionary of sequences."""
     columns = {str(name): np.asarray(value[name]) for name in value}
     return {name: {"type": column.dtype.kind, "values": _value(column)} for name, column in columns.items()}
 

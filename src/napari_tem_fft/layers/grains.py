@@ -1,4 +1,4 @@
-"""Layers of what happens within grains: orientation, change of d, rotation; a part of `layers.results`."""
+"""Layers of quantities within grains: orientation, change of d, rotation, strain."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ..core.reanalysis import measure_deformation
 from .image import KEY, SMOOTH, LayerData, place
 from .results import BESIDE, over_map, real_notes
 
-#: Most grains with a single direction that are listed next to a map.
+#: Largest number of grains with a single direction that are listed in a note.
 MOST_SINGLE = 4
 
 
-#: Meaning of the colours of the deformation layers.
+#: Titles of the colour bars of the deformation layers.
 _MEANINGS: dict[Shown, str] = {
     "d_change": "change of d within a grain (%)",
     "rotation": "rotation within a grain (°)",
@@ -41,14 +41,14 @@ _MEANINGS: dict[Shown, str] = {
 def grain_layer_steps(
     analysis: Analysis, reference: str | None = None
 ) -> Generator[Step, None, tuple[LayerData, ...]]:
-    """Image layers "orientation", "d_change", "rotation" and the strain's, transparent where only noise is.
+    """Create the layers "orientation", "d_change", "rotation" and strain, transparent where below the noise.
 
-    The deformation is measured if the run has not done so.
+    The deformation is measured if the analysis does not contain it.
 
     Parameters
     ----------
     reference : str, optional
-        What is undeformed, as `DeformationParams.reference` has it; as in the run where None.
+        The undeformed reference, as in `DeformationParams.reference`; by default that of the analysis.
     """
     yield Step("deformation", 0, 2)
     asked = analysis.params.deformation.reference
@@ -77,19 +77,19 @@ def grain_layer_steps(
 
 
 def _exceptions(deformed: Sequence[Deformation]) -> Iterator[str]:
-    """Which grains have a stated region as their reference, and which show one direction only."""
+    """Notes on grains whose reference is the given region, and on grains with only one direction."""
     region = " ".join(str(part.grain) for part in deformed if part.of_region)
     if region:
-        yield f"strain and rotation are against the region in grains {region}, else against each grain's mean"
+        yield f"strain and rotation are relative to the region in grains {region}, else to each grain's mean"
     single = [part for part in deformed if part.along is not None]
     if single:
         along = ", ".join(f"{part.grain} ({part.along:.0f}°)" for part in single[:MOST_SINGLE])
         more = ", ..." if len(single) > MOST_SINGLE else ""
-        yield f"no strain, but the change of d along their one g: grains {along}{more}"
+        yield f"no strain, but the change of d along their only g: grains {along}{more}"
 
 
 def legend(layers: tuple[LayerData, ...]) -> str:
-    """What the colours of the layers mean, one line a layer, and one for those that show nothing."""
+    """What the colours of the layers mean, one line per layer, and one for those without visible values."""
     lines, noise = [], []
     for _, kwargs, kind in layers:
         if kind != "image":
@@ -110,12 +110,12 @@ def _key_layer(analysis: Analysis, maps: Sequence[LayerData]) -> LayerData:
     shown = [kwargs for _, kwargs, _ in maps if kwargs["metadata"][KEY]["share"]]
     names = [str(kwargs["name"]).split(" · ")[0] for kwargs in shown]
     reach = ["{:.3g} to {:.3g}".format(*kwargs["contrast_limits"]) for kwargs in shown]
-    short = [kwargs["metadata"][KEY]["meaning"].partition(")") for kwargs in shown]  # to the unit
+    short = [kwargs["metadata"][KEY]["meaning"].partition(")") for kwargs in shown]  # up to the unit
     words = [
         f"{name}: {meaning}{unit}, {limits}"
         for name, (meaning, unit, _), limits in zip(names, short, reach, strict=True)
     ]
-    # at the right, for napari's colour bars stand at the left
+    # on the right, because napari's colour bars are on the left
     rows = [(-width * (0.035 + 0.056 * n), width) for n in range(len(words))]
     points = np.array(rows, float).reshape(-1, 2)
     kwargs = {
@@ -160,7 +160,7 @@ def _layer(
         "contrast_limits": limits,
         "blending": "translucent_no_depth",
         "opacity": 0.9,
-        # an azimuth between 179 and 1 degrees is not 90: those stay as they are, on finer pixels
+        # the mean azimuth of 179 and 1 degrees is not 90: no interpolation, but finer pixels
         "interpolation2d": "nearest" if role == "orientation" else SMOOTH,
         "visible": role == "orientation",
     }

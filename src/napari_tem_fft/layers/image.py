@@ -1,6 +1,6 @@
-"""Image layers of micrographs, patterns and stacks as read, and micrographs of image layers.
+"""Image layers of micrographs, patterns and stacks, and micrographs from image layers.
 
-A part of `layers.results`, for which it also says how a layer's place and grey levels are written.
+Part of `layers.results`; also defines how the position and contrast of layers are stored.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ LayerData = tuple[Any, dict[str, Any], str]
 #: Key of this plugin's entry in a layer's metadata.
 KEY = "tem_fft"
 AXES = ("y", "x")
-#: Interpolation of images with fringes: drawn pixel by pixel, they would show false fringes.
+#: Interpolation of images with fringes; without it, moire fringes would appear.
 SMOOTH = "linear"
-#: Key in the metadata of a result that identifies its image.
+#: Metadata key of a result that identifies its image.
 IMAGE = "image"
-#: Key in the metadata of an image that was read with others: its number and their number.
+#: Metadata key of an image that was opened together with others: its number and their number.
 NUMBERED = "opened"
 
 
 def micrograph_layer(micrograph: Micrograph) -> LayerData:
-    """Image layer of a micrograph or pattern as read; `micrograph_of` takes it back.
+    """Image layer of a micrograph or pattern; `micrograph_of` is the inverse.
 
-    A pattern is placed so that its g = 0, if the file states it, is the world's origin.
+    A pattern is placed so that its g = 0, if the file states it, is at the world's origin.
     """
     calibration = micrograph.calibration
     kwargs = {
@@ -67,15 +67,15 @@ def stack_layer(stack: ImageStack) -> LayerData:
 
 
 def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph:
-    """Micrograph of an image layer, whoever opened it.
+    """Micrograph of an image layer, whichever reader opened it.
 
     Parameters
     ----------
     pixels : ndarray, shape (ny, nx)
-        The layer's data, or the shown plane of a stack.
+        The layer's data, or the displayed plane of a stack.
     kwargs : mapping
-        The layer's name, scale, units and metadata; scale and units may have been changed since. For
-        the plane of a stack also "frame", its number.
+        The layer's name, scale, units and metadata; the user may have changed scale and units. For a plane
+        of a stack also "frame", its index.
     """
     notes = kwargs.get("metadata", {}).get(KEY, {})
     frame = {"frame": kwargs["frame"]} if "frame" in kwargs else {}
@@ -93,7 +93,7 @@ def micrograph_of(pixels: NDArray[Any], kwargs: Mapping[str, Any]) -> Micrograph
 
 
 def calibration_of(kwargs: Mapping[str, Any]) -> Calibration:
-    """Scale of an image layer as it stands, and how well the layer's metadata say that it is known.
+    """Scale of an image layer as currently set, with the uncertainty from the layer's metadata.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def calibration_of(kwargs: Mapping[str, Any]) -> Calibration:
 
 
 def place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[str, Any]:
-    """Where a two-dimensional layer lies, in full."""
+    """All arguments that define the position of a two-dimensional layer."""
     return {
         "scale": tuple(map(float, scale)),
         "translate": tuple(map(float, corner)),
@@ -115,13 +115,13 @@ def place(scale: Sequence[float], corner: Sequence[float], unit: str) -> dict[st
 
 
 def grey_range(pixels: NDArray[Any]) -> tuple[float, float]:
-    """Ends of the contrast slider; napari takes no such argument, so they travel in the metadata."""
+    """Range of the contrast slider; it is stored in the metadata because napari has no argument for it."""
     sample = _sample(pixels)
     return (float(sample.min()), float(sample.max())) if sample.size else (0.0, 1.0)
 
 
 def contrast(pixels: NDArray[Any]) -> dict[str, Any]:
-    """Grey levels from the 0.5th to the 99.5th percentile."""
+    """Contrast limits from the 0.5th to the 99.5th percentile."""
     sample = _sample(pixels)
     if not sample.size or sample.min() == sample.max():
         return {}
@@ -130,7 +130,7 @@ def contrast(pixels: NDArray[Any]) -> dict[str, Any]:
 
 
 def _notes(image: Micrograph | ImageStack, shown: NDArray[Any]) -> dict[str, Any]:
-    """Metadata of an image, for users and for `micrograph_of`."""
+    """Metadata of an image, for display and for `micrograph_of`."""
     calibration = image.calibration
     return {
         "role": "micrograph",
@@ -157,7 +157,7 @@ def _corner(calibration: Calibration) -> tuple[float, float]:
 
 
 def _sample(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """About a quarter of a million of the finite pixels, evenly spread."""
+    """About 250 000 of the finite pixels, evenly distributed."""
     stride = max(1, int(np.sqrt(pixels.size / 250_000)))
     sample: NDArray[np.float64] = pixels[::stride, ::stride].astype(np.float64)
     return np.asarray(sample[np.isfinite(sample)])
@@ -193,7 +193,7 @@ def content_id(pixels: NDArray[Any]) -> str:
 
 
 def stamped(layer_data: LayerData, content: str) -> LayerData:
-    """Return a result's layer with a note that identifies the pixels from which it was made."""
+    """Add to a result's layer a note that identifies the pixels from which it was computed."""
     data, kwargs, kind = layer_data
     notes = {**kwargs["metadata"][KEY], IMAGE: content}
     return data, {**kwargs, "metadata": {**kwargs["metadata"], KEY: notes}}, kind
@@ -202,7 +202,7 @@ def stamped(layer_data: LayerData, content: str) -> LayerData:
 def belongs_to(metadata: Mapping[str, Any], content: str, name: str) -> bool:
     """Whether a layer is a result of the image with these pixels.
 
-    Documents of version 0.1 know it by the image's name only.
+    In documents of version 0.1 the image is identified by its name only.
     """
     notes = metadata.get(KEY, {})
     if "of" not in notes:

@@ -1,4 +1,4 @@
-"""Presenter: makes the layers that change after each stage of an analysis, outside the GUI thread."""
+"""Presenter: creates the layers that change after each stage of an analysis, outside the GUI thread."""
 
 from __future__ import annotations
 
@@ -53,13 +53,14 @@ from .results import (
     spots_layer,
 )
 
-#: Colours of the selection, and of a phase with which the image is compared.
+#: Colours of the selection, and of a phase that is compared with the image.
 CHOSEN, COMPARED = "#FFFFFF", "#FF8AF0"
-#: Most rings that are shown, because more would hide the spots; others appear when their peak is selected.
+#: Largest number of rings shown, because more would hide the spots; others appear when their peak is
+#: selected.
 MOST_RINGS = 10
-#: Most spots of a pattern that are labelled: observed ones first, then the strongest.
+#: Largest number of labelled spots of a pattern: observed ones first, then the strongest.
 MOST_NAMED = 28
-#: Number of layers that are updated together before the window is drawn.
+#: Number of layers that are updated together before the window is redrawn.
 AT_ONCE = 3
 #: Layers that an edit updates, together with the components' layers.
 EDITED = ("mask", "spots", "rings", "ifft", "specimen", "grains", "numbers", "legend")
@@ -76,9 +77,9 @@ class Shown:
     product : object
         None from the stage's second layer on.
     layers : tuple of LayerData
-        A new one alone, for napari takes long to take it in, and the user may click between two.
+        New layers come alone, because napari takes long to add one and the user may click in between.
     more : bool
-        Whether more of the same stage follows.
+        Whether more layers of the same stage follow.
     """
 
     product: Any
@@ -89,14 +90,14 @@ class Shown:
 def shown_in_turn(
     step: Step, product: Any, layers: Sequence[LayerData], known: Collection[str] = ()
 ) -> Generator[Step, None, None]:
-    """Split a step into one for every few layers, and a last one without layers, before plots and tables.
+    """Split a step into one for every few layers, and a last one without layers before plots and tables.
 
-    The first of them has the product.
+    The first one has the product.
 
     Parameters
     ----------
     known : collection of str
-        Roles of layers that are there and only get new contents; any other layer has a step of its own.
+        Roles of layers that exist and only get new contents; any other layer has its own step.
     """
     parts: list[list[LayerData]] = []
     for layer in layers:
@@ -110,13 +111,13 @@ def shown_in_turn(
 
 
 class Presenter:
-    """Turns the products of one run into layers; keeps the earlier products of the run.
+    """Converts the products of one run to layers; keeps the earlier products of the run.
 
     Parameters
     ----------
     micrograph : Micrograph
     fft_in_viewer : bool
-        Whether reciprocal space is drawn next to the micrograph; otherwise it has its own viewer, in 1/nm.
+        Whether reciprocal space is shown next to the micrograph; otherwise it has its own viewer, in 1/nm.
     """
 
     def __init__(self, micrograph: Micrograph, fft_in_viewer: bool = True) -> None:
@@ -133,7 +134,7 @@ class Presenter:
 
     @classmethod
     def after(cls, analysis: Analysis, fft_in_viewer: bool = True, keep_mask: bool = False) -> Presenter:
-        """Make a presenter that starts from an analysis, for its edits; it can leave the mask unchanged."""
+        """Create a presenter for edits of an analysis; with `keep_mask` the mask is not updated."""
         presenter = cls(analysis.micrograph, fft_in_viewer)
         presenter._start = analysis
         presenter._follows_edit, presenter._keep_mask = True, keep_mask
@@ -142,7 +143,7 @@ class Presenter:
         return presenter
 
     def present(self, steps: Generator[Step, None, Analysis]) -> Generator[Step, None, Analysis]:
-        """Pass steps on with a `Shown` for each product; the last ones show what needs the whole analysis."""
+        """Pass steps on with a `Shown` for each product; the last ones need the whole analysis."""
         while True:
             try:
                 step = next(steps)
@@ -174,7 +175,7 @@ class Presenter:
                 return self._ring_layers()
             case GrainsFound(grains):
                 self._grains = grains
-                return () if self._follows_edit else (self._spots_layer(),)  # the phases come at once
+                return () if self._follows_edit else (self._spots_layer(),)  # the phases follow immediately
             case PhasesAssigned(matches, _, spots):
                 self._matches, self._spots = matches, spots
                 return (self._spots_layer(), *self._ring_layers())
@@ -203,7 +204,7 @@ class Presenter:
         return layers
 
     def _changed_layers(self, layers: tuple[LayerData, ...]) -> tuple[LayerData, ...]:
-        """Leave out tables and rings that are shown already, because napari is slow to update them."""
+        """Omit tables and rings that are already shown, because napari is slow to update them."""
         changed = []
         for layer in layers:
             role = role_of(layer)
@@ -214,19 +215,19 @@ class Presenter:
         return tuple(changed)
 
     def _begin(self) -> None:
-        """Read the edited analysis, once, and not before the profile of a stroke was passed on."""
+        """Read the edited analysis once, but not before the profile after a stroke has been passed on."""
         start, self._start = self._start, None
         if start is not None:
-            self._see(start.diffractogram)
+            self._set_diffractogram(start.diffractogram)
             self._known = {*EDITED, *map(heat_role, start.components)}
 
-    def _see(self, diffractogram: Diffractogram) -> None:
+    def _set_diffractogram(self, diffractogram: Diffractogram) -> None:
         self._diffractogram = diffractogram
         self._grid = display_grid(diffractogram)
         self._plane = Plane.next_to(self.micrograph, self._grid) if self.fft_in_viewer else Plane()
 
     def _spectrum_layers(self, diffractogram: Diffractogram) -> tuple[LayerData, ...]:
-        self._see(diffractogram)
+        self._set_diffractogram(diffractogram)
         grid, snr = display(diffractogram)
         name = self.micrograph.name
         fft = fft_layer(snr, grid, self._plane, name)
@@ -239,7 +240,7 @@ class Presenter:
             return (self._spots_layer(),)
         mask: NDArray[np.uint8] = render(self._spots, self._grid)
         layers = mask_layer(mask, self._grid, self._plane, self.micrograph.name), self._spots_layer()
-        # the transform takes long, and after an edit people wait for what is shown
+        # the transform takes long, and after an edit the user waits for the other layers
         return layers if self._follows_edit else (*layers, self._ifft_layer())
 
     def _ifft_layer(self) -> LayerData:
@@ -283,7 +284,7 @@ class Presenter:
 def chosen_layers(
     analysis: Analysis, plane: Plane, spots: Sequence[Spot], grains: Collection[int] = ()
 ) -> tuple[LayerData, ...]:
-    """Layers of a few selected spots: their lattice fringes alone, their rings, and the selected grains.
+    """Layers of a selection of spots: their Bragg-filtered image, their rings, and the selected grains.
 
     Parameters
     ----------
@@ -292,14 +293,14 @@ def chosen_layers(
         Where the diffractogram is shown.
     spots : sequence of Spot
     grains : collection of int
-        Ids of grains that are shown alone, while the maps of whole components step back.
+        Ids of grains that are shown alone, while the maps of whole components are dimmed.
     """
     of, grid = analysis.micrograph, display_grid(analysis.diffractogram)
     alone = _grains_alone(analysis, grains)
     if not spots:
         return alone
     image, pixel_size = fringes_of(analysis.diffractogram, spots)
-    different = [spot for i, spot in enumerate(spots) if all(_apart(spot, s) for s in spots[:i])]
+    different = [spot for i, spot in enumerate(spots) if all(_rings_differ(spot, s) for s in spots[:i])]
     rings = [Ring(spot.length, f"{spot.d:.4f} nm", CHOSEN) for spot in different[:MOST_RINGS]]
     reach = grid.half[1] * grid.step[1]
     fringes = ifft_layer(image, pixel_size, of, chosen=True)
@@ -309,7 +310,7 @@ def chosen_layers(
 def indexed_layers(
     analysis: Analysis, plane: Plane, grain: int, candidate: Candidate | None = None
 ) -> tuple[LayerData, ...]:
-    """Layer of the pattern of a grain's named phase, as fitted to the grain's spots, with (hkl).
+    """Layer of the simulated pattern of a grain's named phase, fitted to the grain's spots, with (hkl).
 
     Empty for a grain without a name, or with fewer than two observed directions. For an ambiguous set, the
     pattern belongs to the most probable member.
@@ -320,9 +321,9 @@ def indexed_layers(
     plane : Plane
         Where the diffractogram is shown.
     grain : int
-        Its id.
+        Id of the grain.
     candidate : Candidate, optional
-        Phase whose pattern is shown instead of the phase that the grain is named.
+        Phase whose pattern is shown instead of the grain's named phase.
     """
     known = {phase.id: phase for phase in analysis.known_phases}
     own = [match for match in analysis.matches if match.grain == grain and match.phases and match.candidates]
@@ -350,7 +351,7 @@ def indexed_layers(
 
 
 def _grains_alone(analysis: Analysis, grains: Collection[int]) -> tuple[LayerData, ...]:
-    """Layer of some grains in the colour of their component; no layer if there are no grains."""
+    """Layer of some grains in the colour of their component; none if there are no grains."""
     pairs = zip(analysis.grains, analysis.grain_regions, strict=True)
     regions = [region for grain, region in pairs if grain.id in grains]
     if not regions:
@@ -362,7 +363,7 @@ def _grains_alone(analysis: Analysis, grains: Collection[int]) -> tuple[LayerDat
 
 
 def region_layers(analysis: Analysis, region: SpectrumRegion) -> tuple[tuple[RadialProfile, ...], LayerData]:
-    """The profiles including a region's, and the layer of the lattice fringes of the region alone."""
+    """The profiles including that of a region, and the layer of the Bragg-filtered image of the region."""
     grid = display_grid(analysis.diffractogram)
     mask = region.render(grid)
     image, pixel_size = masked_inverse(analysis.diffractogram, mask, grid)
@@ -377,15 +378,15 @@ def _phase_colour(analysis: Analysis, phase: Phase) -> str:
     return next((names[name] for name in names if phase.id in name.split(" / ")), CHOSEN)
 
 
-def _apart(a: Spot, b: Spot) -> bool:
-    """Whether the rings of two spots are distinct by eye."""
+def _rings_differ(a: Spot, b: Spot) -> bool:
+    """Whether the rings of two spots can be distinguished by eye."""
     return abs(a.length / b.length - 1) > 0.01
 
 
 def phase_layer(
     analysis: Analysis, plane: Plane, phase: Phase, scale: float, compared: bool = False
 ) -> LayerData:
-    """Rings of a phase's strongest reflections, labelled by (hkl), placed by the image's calibration.
+    """Rings of a phase's strongest reflections, labelled by (hkl), at the image's calibration.
 
     Parameters
     ----------
@@ -394,9 +395,9 @@ def phase_layer(
         Where the diffractogram is shown.
     phase : Phase
     scale : float
-        Factor on the measured d that fits the phase best.
+        Factor on the measured d with which the phase fits best.
     compared : bool
-        Whether the phase is any that a person compares the image with, and stays until it is taken away.
+        Whether the user compares this phase with the image, so that it stays until it is removed.
     """
     grid = display_grid(analysis.diffractogram)
     reach = grid.half[1] * grid.step[1]

@@ -1,4 +1,4 @@
-"""Plane: where reciprocal space lies in a viewer; bars, rings and their names, and the table of spots."""
+"""Plane: position of reciprocal space in a viewer; scale bars, rings and labels, and the table of spots."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from .image import KEY, LayerData
 
 Point = tuple[float, float]
 
-#: Share of the micrograph's width left free between it and its diffractogram.
+#: Gap between a micrograph and its diffractogram, as a fraction of the micrograph's width.
 GAP = 0.04
-#: Size (y, x) of a ring's label ("0.1153 nm" as napari draws it), as a share of half the picture's width.
+#: Size (y, x) of a ring's label ("0.1153 nm" as drawn by napari), as a fraction of half the picture's width.
 LABEL_SIZE = (0.09, 0.38)
-#: A spot is covered by a label if it is closer than this to its centre, in sizes of a label.
+#: A label covers a spot that is closer than this to its centre, in units of the label's size.
 HALF_LABEL = 0.6
-#: Distance of a label's centre from its ring, as a share of half the picture's width, and the angular step,
-#: degrees, in the search for its place.
+#: Distance of a label's centre from its ring, as a fraction of half the picture's width, and angular step of
+#: the search for its position, degrees.
 LABEL_OFFSET, TURN = 0.035, 5.0
 NOT_INDEXED = "not indexed"
-#: Roles of rings that are labelled by their d; rings of a phase are labelled by (hkl).
+#: Roles of rings labelled with their d; rings of a phase are labelled with (hkl).
 NAMED_BY_D = ("rings", "choice")
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """Where reciprocal space lies in a viewer: world = centre + factor * g.
+    """Position of reciprocal space in a viewer: world = centre + factor * g.
 
     Attributes
     ----------
     centre : tuple of float, (y, x)
-        World position of the zero frequency.
+        World position of zero frequency.
     factor : float
-        World units a 1/nm.
+        World units per 1/nm.
     unit : str
         Unit of the viewer's world: "nm" next to a micrograph, "1/nm" in a separate viewer.
     """
@@ -55,18 +55,18 @@ class Plane:
 
     @classmethod
     def next_to(cls, micrograph: Micrograph, grid: FrequencyGrid) -> Plane:
-        """To the right of the micrograph, as wide as it is shown."""
+        """Place it to the right of the micrograph, with the same displayed width."""
         (ny, nx), (py, px) = micrograph.shape, micrograph.pixel_size
         width = nx * px
         factor = width / (grid.shape[1] * grid.step[1])
         return cls(((ny - 1) / 2 * py, (nx - 0.5) * px + (GAP + 0.5) * width), factor, "nm")
 
     def cell_size(self, grid: FrequencyGrid) -> Point:
-        """Size (y, x) of the grid's cells in the world."""
+        """Size (y, x) of the grid's cells in world units."""
         return self.factor * grid.step[0], self.factor * grid.step[1]
 
     def corner(self, grid: FrequencyGrid) -> Point:
-        """World position (y, x) of the middle of cell (0, 0)."""
+        """World position (y, x) of the centre of cell (0, 0)."""
         return self.world(grid.origin)
 
     def world(self, g: Point) -> Point:
@@ -81,7 +81,7 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A circle of one |g| with a label.
+    """A circle of constant |g| with a label.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Ring:
     def label_place(self, azimuth: float, offset: float) -> NDArray[np.float64]:
         """Radial line outside the ring (azimuth in degrees, counter-clockwise), shape (2, 2), 1/nm.
 
-        It has the label in its middle.
+        The label is at its centre.
         """
         direction = np.array([-np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])
         return np.array([self.g * direction, (self.g + 2 * offset) * direction])
@@ -116,13 +116,13 @@ def label_azimuths(
     Parameters
     ----------
     rings : sequence of Ring
-        Rings. The labels of the first ones are placed first.
+        The labels of the first rings are placed first.
     reach : float, 1/nm
         Half the width of the picture.
     start : float
-        Where the first label stands, if no spot is there.
+        Azimuth of the first label, unless a spot is there.
     spots : sequence of tuple of float, (y, x), 1/nm
-        What no label should cover, if there is room elsewhere.
+        Spots that no label should cover, if there is space elsewhere.
     """
     turns = start + np.arange(0.0, 360.0, TURN)
     size = reach * np.array(LABEL_SIZE)
@@ -141,7 +141,7 @@ def label_azimuths(
             apart = np.abs(places[:, None, :] - np.array(placed)[None, :, :])
             room = np.hypot(*np.moveaxis(apart, -1, 0)).min(axis=1)
             met = np.count_nonzero(apart.max(axis=2) < 1.0, axis=1)
-        # outside is worst, then to lie on another label, then to hide spots
+        # priorities: stay inside the picture, avoid other labels, avoid spots
         best = int(np.argmax(room - 1e6 * ~inside - 1e4 * met - 1e2 * hidden))
         placed.append(places[best])
         azimuths.append(float(turns[best] % 360))
@@ -150,12 +150,12 @@ def label_azimuths(
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A scale bar on its dark plate, in world units.
+    """A scale bar on a dark plate, in world units.
 
     Attributes
     ----------
     corner : tuple of float, (y, x)
-        Lower right corner of the field in which it stands.
+        Lower right corner of the field that contains it.
     width : float
         Width of that field.
     length : float
@@ -177,7 +177,7 @@ class Bar:
 
     @property
     def plate_width(self) -> float:
-        """Width of the plate: the bar's, or the label's where that is longer."""
+        """Width of the plate: that of the bar or of the label, whichever is larger."""
         return max(self.length + 0.04 * self.width, 0.022 * self.width * len(self.label))
 
     @property
@@ -190,7 +190,7 @@ class Bar:
 
 
 def scale_bars(micrograph: Micrograph, grid: FrequencyGrid, plane: Plane) -> tuple[Bar, Bar]:
-    """Make a bar in nm for the micrograph and one in 1/nm for the diffractogram next to it."""
+    """Scale bars in nm for the micrograph and in 1/nm for the diffractogram next to it."""
     (ny, nx), (py, px) = micrograph.shape, micrograph.pixel_size
     nm = round_length(0.2 * nx * px)
     real = Bar(((ny - 0.5) * py, (nx - 0.5) * px), nx * px, nm, f"{nm:g} nm")
@@ -207,7 +207,7 @@ def _rectangle(top: float, left: float, bottom: float, right: float) -> NDArray[
 def spot_features(
     spots: Sequence[Spot], grains: Sequence[Grain] = (), matches: Sequence[GrainMatch] = ()
 ) -> dict[str, list[Any]]:
-    """Columns of the table of spots; units stand in the names."""
+    """Columns of the table of spots; units are part of the names."""
     grain_of = {spot: grain.id for grain in grains for spot in grain.spots}
     match_of = matches_of_spots(grains, matches)
     return {
@@ -225,7 +225,7 @@ def spot_features(
 
 
 def _phase(spot: int, match: GrainMatch | None) -> str:
-    """Component that a spot belongs to; "not indexed" if its grain has a name that does not explain it."""
+    """Component of a spot; "not indexed" if its grain is named but the name does not explain the spot."""
     if match is None:
         return ""
     return component_name(match) if not match.phases or indexed_as(spot, match) else NOT_INDEXED
@@ -237,7 +237,7 @@ def _hkl(spot: int, match: GrainMatch | None) -> str:
 
 
 def in_unit(layer_data: LayerData, unit: LengthUnit) -> LayerData:
-    """A layer of rings that are labelled by d, with d in another unit; any other layer is unchanged."""
+    """Convert the labels of a layer of rings labelled with d to another unit; other layers are unchanged."""
     data, kwargs, kind = layer_data
     if kwargs["metadata"][KEY]["role"] not in NAMED_BY_D:
         return layer_data
@@ -246,6 +246,6 @@ def in_unit(layer_data: LayerData, unit: LengthUnit) -> LayerData:
 
 
 def d_labels(features: Mapping[str, Any], unit: LengthUnit) -> list[str]:
-    """Labels of rings by their d in a unit; the rings themselves have none, but the lines that carry them."""
+    """Labels with d in a unit; only the lines that carry the labels have one, not the rings themselves."""
     pairs = zip(features["label"], features["d (nm)"], strict=True)
     return [spacing(float(d), unit=unit) if label else "" for label, d in pairs]

@@ -1,12 +1,13 @@
-"""The only file that knows napari's layer tuples: results to ``(data, kwargs, type)`` and back.
+"""Conversion of results to napari's layer tuples ``(data, kwargs, type)`` and back.
 
-It imports no napari, so the reader, the docks and their tests share it. Every layer carries its
-place in full (scale, translate, units, axis labels), for one layer without units takes them from all.
+Only this package knows the names and units of layers. It does not import napari, so that the reader, the
+docks and their tests can share it. All layers define their position completely (scale, translate, units, axis
+labels), because a single layer without units removes the units of all.
 
-Reciprocal space is drawn through a `Plane`. In the main viewer, next to the micrograph, its
-coordinates are nm like those of everything else there; the true frequency step, in 1/nm, stands in
-the layer's metadata under ``tem_fft``. Points and shapes of reciprocal space keep their data in 1/nm;
-only their scale and translate know of the place.
+Reciprocal space is drawn on a `Plane`. In the main viewer, next to the micrograph, its coordinates are in nm
+like those of all other layers; the true frequency step, in 1/nm, is in the layer's metadata under
+``tem_fft``. The data of points and shapes in reciprocal space are in 1/nm; their scale and translate define
+the position.
 """
 
 from __future__ import annotations
@@ -80,16 +81,16 @@ __all__ = [
 
 #: Colour of disabled satellites.
 GREYED = "#7F7F7F80"
-#: Roles from the bottom of the layer list to its top; heatmaps lie where "heat" stands.
+#: Roles in the order of the layer list, from bottom to top; "heat" stands for all heat maps.
 ORDER: tuple[str, ...] = (
     *("micrograph", "ifft", "fringes", "specimen", "grains", "heat", "selected"),
     *("orientation", *SHOWN, "numbers", "legend", "key", "part", "line"),
     *("fft", "live", "grain_fft", "probability", "rings", "mask", "spots"),
     *("phase", "compare", "choice", "pattern", "region", "line_fft", "angle", "bars"),
 )
-#: Colour of text next to the images, readable on napari's dark and light backgrounds.
+#: Colour of text beside the images, readable on napari's dark and light backgrounds.
 BESIDE = "#808080"
-#: Roles of layers that belong to a selection or a tool and are not kept in files.
+#: Roles of layers that belong to a selection or a tool and are not saved.
 PASSING = frozenset(
     (
         *("fringes", "selected", "part", "line", "live", "grain_fft"),
@@ -101,16 +102,16 @@ MASK = "#FFD95A"
 CLEAR = "#00000000"
 #: Colour of measured lines and angles, visible on grey and on the colours of a diffractogram.
 MEASURED = "#FFF200"
-#: Width of the lines around grains and specimen, in cells of the map.
+#: Width of the outlines of grains and specimen, in cells of the map.
 OUTLINE = 1
-#: Most grains whose numbers are shown at first, and most rows of the legend.
+#: Largest number of grains whose ids are shown initially, and of rows of the legend.
 MOST_NUMBERS, MOST_ROWS = 60, 8
 
 
 def fft_layer(
     snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str, live: bool = False
 ) -> LayerData:
-    """Image layer of a diffractogram, of the whole or of a live part: log10 of power over mean noise."""
+    """Image layer of a diffractogram, of the whole image or of a live ROI: log10 of power over mean noise."""
     high = float(np.percentile(snr, 99.9))
     kwargs = {
         **_on_grid(grid, plane),
@@ -126,14 +127,14 @@ def fft_layer(
 def grain_fft_layer(
     snr: NDArray[np.float32], grid: FrequencyGrid, plane: Plane, of: str, grain: int
 ) -> LayerData:
-    """Image layer of the diffractogram of one grain, like the whole image's from `fft_layer`."""
+    """Image layer of the diffractogram of one grain, in the style of `fft_layer`."""
     data, kwargs, kind = fft_layer(snr, grid, plane, of)
     notes = {**kwargs["metadata"][KEY], "role": "grain_fft", "grain": grain}
     return data, {**kwargs, "name": f"FFT of grain {grain} · {of}", "metadata": {KEY: notes}}, kind
 
 
 def probability_layer(picture: NetworkPicture, plane: Plane, of: str) -> LayerData:
-    """Image layer of what the network says of every frequency, 0 to 1; hidden at first."""
+    """Image layer of the network's output for every frequency, 0 to 1; initially hidden."""
     kwargs = {
         **_on_grid(picture.grid, plane),
         "name": f"network · {of}",
@@ -150,7 +151,7 @@ def probability_layer(picture: NetworkPicture, plane: Plane, of: str) -> LayerDa
 
 
 def mask_layer(mask: NDArray[np.uint8], grid: FrequencyGrid, plane: Plane, of: str) -> LayerData:
-    """Labels layer of the spectrum mask, to be painted on; 1 is in the mask."""
+    """Labels layer of the Bragg mask, for painting; 1 is inside the mask."""
     kwargs = {
         **_on_grid(grid, plane),
         "name": f"mask · {of}",
@@ -168,9 +169,9 @@ def spots_layer(
     matches: Sequence[GrainMatch] = (),
     colours: Mapping[str, str] | None = None,
 ) -> LayerData:
-    """Points layer of the enabled spots, in 1/nm, with what is known of each: first all at +g, then at -g.
+    """Points layer of the enabled spots, in 1/nm, with their properties: first all at +g, then all at -g.
 
-    Satellites that are off are shown as well, greyed.
+    Disabled satellites are also shown, greyed.
     """
     once = [spot for spot in spots if spot.enabled or spot.kind in ("satellite", "camera")]
     shown = 2 * once
@@ -197,7 +198,7 @@ def spots_layer(
 def ifft_layer(
     image: NDArray[np.float32], pixel_size: tuple[float, float], of: Micrograph, chosen: bool = False
 ) -> LayerData:
-    """Image layer of the inverse transform of the masked spectrum, over the micrograph.
+    """Image layer of the Bragg-filtered image (inverse transform of the masked spectrum).
 
     Parameters
     ----------
@@ -205,7 +206,7 @@ def ifft_layer(
     pixel_size : tuple of float, (y, x), nm
     of : Micrograph
     chosen : bool
-        Whether it shows a few chosen spots only, and so is to be seen at once.
+        Whether it shows only selected spots and is therefore visible immediately.
     """
     kwargs = {
         **over_map(of, MapGrid(image.shape, pixel_size)),
@@ -220,16 +221,16 @@ def ifft_layer(
 
 
 def heat_layer(component: ComponentMap, grid: MapGrid, of: Micrograph, colour: str) -> LayerData:
-    """Image layer of one component's heatmap, transparent where the component is not."""
+    """Image layer of one component's heat map, transparent outside the component."""
     said = {"component": component.name, "outcome": str(component.outcome), "score": component.score}
     notes = real_notes(heat_role(component), of, **said)
-    return _in_colour(component.heat, grid, of, component.name, colour, notes)
+    return _coloured_layer(component.heat, grid, of, component.name, colour, notes)
 
 
-def _in_colour(
+def _coloured_layer(
     heat: NDArray[np.float32], grid: MapGrid, of: Micrograph, name: str, colour: str, notes: dict[str, Any]
 ) -> LayerData:
-    """A heat over the micrograph, the more transparent the lower it is."""
+    """Image layer of a heat map in one colour, more transparent where the heat is lower."""
     kwargs = {
         **over_map(of, grid),
         "name": f"{name} · {of.name}",
@@ -243,22 +244,22 @@ def _in_colour(
 
 
 def map_name(colour: str) -> str:
-    """Name of the colour map of a component: napari's controls are as wide as the longest one there is."""
+    """Name of a component's colour map; short, because napari's controls are as wide as the longest name."""
     return f"map {colour}"
 
 
 def selected_grains_layer(
     regions: Sequence[GrainRegion], grid: MapGrid, of: Micrograph, colour: str
 ) -> LayerData:
-    """Image layer of some grains alone, in the colour of their component."""
+    """Image layer of selected grains alone, in the colour of their component."""
     heat = np.zeros(grid.shape, np.float32)
     for region in regions:
         heat[region.box] = np.maximum(heat[region.box], region.heat)
-    return _in_colour(heat, grid, of, "selected grains", colour, real_notes("selected", of))
+    return _coloured_layer(heat, grid, of, "selected grains", colour, real_notes("selected", of))
 
 
 def heat_role(component: ComponentMap) -> str:
-    """Role of a component's layer, which names the component."""
+    """Role of a component's layer, which contains the component's name."""
     return f"heat {component.name}"
 
 
@@ -269,7 +270,7 @@ def grains_layer(
     of: Micrograph,
     colours: Mapping[int, str] | None = None,
 ) -> LayerData:
-    """Labels layer of the grains by their ids, drawn as outlines; of two that overlap, the smaller is on top.
+    """Labels layer of the grains by their ids, drawn as outlines; smaller grains are on top of larger ones.
 
     Parameters
     ----------
@@ -278,7 +279,7 @@ def grains_layer(
     grid : MapGrid
     of : Micrograph
     colours : mapping of int to str, optional
-        Colour of each grain's component; napari's own where it is not given.
+        Colour of each grain's component; napari's own colours if it is not given.
     """
     labels = np.zeros(grid.shape, np.uint16)
     for region, number in sorted(zip(regions, ids, strict=True), key=lambda one: -one[0].area):
@@ -290,7 +291,7 @@ def grains_layer(
 
 
 def numbers_layer(grains: Sequence[Grain], of: Micrograph) -> LayerData:
-    """Points layer of the grains' numbers at their centres, in nm; hidden where they would cover it all."""
+    """Points layer of the grains' ids at their centres, in nm; hidden if they would cover everything."""
     kwargs = {
         **place((1.0, 1.0), (0.0, 0.0), "nm"),
         "name": f"numbers · {of.name}",
@@ -310,7 +311,7 @@ def numbers_layer(grains: Sequence[Grain], of: Micrograph) -> LayerData:
 
 
 def legend_layer(components: Sequence[ComponentMap], of: Micrograph, colours: Mapping[str, str]) -> LayerData:
-    """Points layer that names the components' colours, in rows below the micrograph, in nm."""
+    """Points layer with the legend of the components' colours, in rows below the micrograph, in nm."""
     shown, width = components[:MOST_ROWS], of.extent[1]
     rows = [of.extent[0] + width * (0.035 + 0.056 * number) for number in range(len(shown))]
     words = [f"{part.name}{_outcome_in_legend(part)}  {100 * part.fraction:.1f} %" for part in shown]
@@ -335,7 +336,7 @@ def legend_layer(components: Sequence[ComponentMap], of: Micrograph, colours: Ma
 
 
 def specimen_layer(specimen: NDArray[np.bool_], grid: MapGrid, of: Micrograph) -> LayerData:
-    """Labels layer of the specimen, drawn as its outline; vacuum and holes lie outside."""
+    """Labels layer of the specimen, drawn as its outline; vacuum and holes are outside."""
     kwargs = {
         **over_map(of, grid),
         "name": f"specimen · {of.name}",
@@ -366,12 +367,12 @@ def rings_layer(
     reach : float, 1/nm
         Largest frequency shown; it sets the line width.
     role : {"rings", "choice", "phase", "compare"}
-        Whose rings: the profile's peaks', those of a choice, which stand out, those of a candidate, or of any
-        phase that is compared.
+        Origin of the rings: peaks of the profile, a selection (highlighted), a candidate, or a phase that is
+        compared.
     spots : sequence of Spot
-        Spots that no label should cover.
+        Spots that labels should not cover.
     """
-    # deleted ones too: the labels stay in their places after an edit
+    # also disabled ones, so that the labels stay in place after an edit
     covered = [(sign * spot.g[0], sign * spot.g[1]) for spot in spots for sign in (1, -1)]
     azimuths = label_azimuths(rings, reach, {"phase": 45, "compare": 20}.get(role, 90), covered)
     carriers = [ring.label_place(a, LABEL_OFFSET * reach) for ring, a in zip(rings, azimuths, strict=True)]
@@ -410,7 +411,7 @@ def pattern_layer(
     name : str
         Phase and zone axis.
     labels : sequence of str
-        (hkl) of each; empty for those that are not named.
+        (hkl) of each spot; empty for spots without a label.
     plane : Plane
     of : str
         Name of the micrograph.
@@ -442,7 +443,7 @@ def pattern_layer(
 
 
 def region_layer(outlines: Sequence[NDArray[np.float64]], plane: Plane, of: str, reach: float) -> LayerData:
-    """Shapes layer of the lines around a region of reciprocal space, in 1/nm."""
+    """Shapes layer of the outlines of a region of reciprocal space, in 1/nm."""
     kwargs = {
         **_drawn_shapes(plane),
         "name": f"region · {of}",
@@ -464,7 +465,7 @@ def line_layer(
     plane: Plane | None = None,
     unit: str = "nm",
 ) -> LayerData:
-    """Shapes layer of a measured line with its ends, the angle from +x at its start, and what was measured.
+    """Shapes layer of a measured line with its ends, the angle from +x at its lower end, and its label.
 
     Parameters
     ----------
@@ -474,9 +475,9 @@ def line_layer(
     of : str
         Name of the micrograph.
     field : tuple of tuple of float, (y, x)
-        Corners of smallest and largest coordinates of the picture, in the same unit; the label stays inside.
+        Smallest and largest coordinates of the picture, in the same unit; the label stays inside.
     plane : Plane, optional
-        Where the diffractogram is shown, if it lies there.
+        Position of the diffractogram, if the line is on it.
     unit : str
         Unit of the image.
     """
@@ -485,14 +486,14 @@ def line_layer(
     size = float(last[1] - first[1])
     length = max(float(np.hypot(*(b - a))), 1e-9)
     along = (b - a) / length
-    # the angle stands at the lower end, from which the line goes up
+    # the angle is drawn at the lower end, from which the line points up
     low, up = (a, along) if along[0] < 0 or (along[0] == 0 and along[1] > 0) else (b, -along)
     across = np.array([-abs(up[1]), up[0] * np.sign(up[1] or 1.0)])
     tick = 0.012 * size * across
     radius = min(0.3 * length, 0.08 * size)
     turn = float(np.arctan2(-up[0], up[1]))
     arc = [low + radius * np.array([-np.sin(t), np.cos(t)]) for t in np.linspace(0.0, turn, 24)]
-    # half of the label's size, by letters about as wide as they are high
+    # half the size of the label, assuming letters about as wide as they are high
     reach = size * np.array([0.045, 0.0145 * max(map(len, label.split("\n"))) + 0.01])
     beyond = b + along * (float(np.abs(along) @ reach) + 0.02 * size)
     place = np.clip(beyond, np.minimum(first + reach, last - reach), last - reach)
@@ -507,14 +508,14 @@ def line_layer(
 
 
 def angle_layer(one: Point, other: Point, label: str, plane: Plane, of: str, size: float) -> LayerData:
-    """Shapes layer of the angle between two frequencies (y, x) in 1/nm: both, the arc, and what was measured.
+    """Shapes layer of the angle between two frequencies (y, x) in 1/nm: both vectors, the arc, and the label.
 
     Parameters
     ----------
     one, other : tuple of float, (y, x), 1/nm
     label : str
     plane : Plane
-        Where the diffractogram is shown.
+        Position of the diffractogram.
     of : str
         Name of the micrograph.
     size : float, 1/nm
@@ -547,7 +548,7 @@ def _drawn_lines(
     plane: Plane | None = None,
     unit: str = "nm",
 ) -> LayerData:
-    """Shapes layer of lines of which the last, which is not seen, carries the label."""
+    """Shapes layer of lines, of which the last one is invisible and carries the label."""
     kwargs: dict[str, Any] = {
         **(_drawn_shapes(plane) if plane is not None else place((1.0, 1.0), (0.0, 0.0), unit)),
         "name": f"{kind} · {of}",
@@ -566,7 +567,7 @@ def _drawn_lines(
 
 
 def part_layer(of: Micrograph, side: int) -> LayerData:
-    """Shapes layer with a square of `side` pixels in the middle of the micrograph, to be dragged, in nm."""
+    """Shapes layer with a movable square of `side` pixels in the centre of the micrograph, in nm."""
     middle = np.array(of.extent) / 2
     reach = side * np.array(of.pixel_size) / 2
     square = [middle + reach * np.array(corner) for corner in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
@@ -582,7 +583,7 @@ def part_layer(of: Micrograph, side: int) -> LayerData:
 
 
 def bars_layer(bars: Sequence[Bar], of: str) -> LayerData:
-    """Shapes layer of scale bars, each true where it lies, in the world's nm."""
+    """Shapes layer of scale bars, each correct at its position, in world units of nm."""
     kwargs = {
         **place((1.0, 1.0), (0.0, 0.0), "nm"),
         "name": f"scale bars · {of}",
@@ -604,18 +605,18 @@ def _outcome_in_legend(component: ComponentMap) -> str:
 
 
 def _text(size: float) -> dict[str, Any]:
-    """Labels that grow with the zoom; size in world units."""
+    """Labels that scale with the zoom; the size is in world units."""
     return {"string": "{label}", "size": size, "scaling": True, "color": "white", "anchor": "center"}
 
 
 def role_of(layer_data: LayerData) -> str:
-    """What a layer tuple is in its group: "fft", "mask", "heat LiF"."""
+    """Role of a layer tuple in its group: "fft", "mask", "heat LiF"."""
     role: str = layer_data[1]["metadata"][KEY]["role"]
     return role
 
 
 def plane_of(metadata: Mapping[str, Any]) -> Plane:
-    """Where reciprocal space lies, from the metadata of any layer in it."""
+    """Position of reciprocal space, from the metadata of any layer in it."""
     notes = metadata[KEY]
     return Plane(notes["centre"], notes["world_per_inverse_nm"], notes["world_unit"])
 
@@ -629,13 +630,13 @@ def _drawn_shapes(plane: Plane) -> dict[str, Any]:
 
 
 def over_map(micrograph: Micrograph, grid: MapGrid) -> dict[str, Any]:
-    """Over the micrograph: the outer edges coincide, not the middles of the first pixels."""
+    """Position over the micrograph, with coinciding outer edges (not centres of the first pixels)."""
     corner = [(a - b) / 2 for a, b in zip(grid.pixel_size, micrograph.pixel_size, strict=True)]
     return place(grid.pixel_size, corner, "nm")
 
 
 def real_notes(role: str, of: Micrograph, **notes: Any) -> dict[str, Any]:
-    """Metadata of a layer that lies over a micrograph."""
+    """Metadata of a layer over a micrograph."""
     return {KEY: {"role": role, "of": of.name, "file_hash": of.file_hash, **notes}}
 
 

@@ -1,1 +1,1 @@
-"""napari's hooks: reader, writer, sample data."""
+"""npe2 hooks of napari: reader, writer, sample data."""

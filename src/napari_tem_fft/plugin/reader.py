@@ -1,4 +1,4 @@
-"""npe2 reader: microscopes' files as calibrated image layers, ``*.temfft``, and the bundled samples."""
+"""npe2 reader: microscope files as calibrated image layers, ``*.temfft`` documents, bundled samples."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ SUFFIXES = {".dm3", ".dm4", ".dm5", ".ser", ".emd", DOCUMENT}
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
-    """Return `read_layers` for files of this kind; napari asks the next reader otherwise."""
+    """Return `read_layers` if the suffix is supported; otherwise napari tries the next reader."""
     suffixes = {Path(one).suffix.lower() for one in _as_paths(path)}
     return read_layers if suffixes and suffixes <= SUFFIXES else None
 
 
 def read_layers(path: PathOrPaths) -> list[LayerData]:
-    """Read every image and stack of one file or several as layers in nm, or a document's layers.
+    """Read all images and stacks of one or more files as layers in nm, or the layers of a document.
 
-    What the user should know of a file (no calibration, images that cannot be shown) appears as a
-    notification. A stack's layer has a frame axis; the displayed frame is analysed.
+    Warnings about a file (no calibration, images that cannot be shown) appear as notifications. The layer of
+    a stack has a frame axis; the displayed frame is analysed.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
 
 
 def _number_images(layers: Sequence[LayerData]) -> None:
-    """Note which image of how many each one is, since napari takes seconds to add all that belongs to one."""
+    """Note the index of each image and their number; napari takes seconds to add a group of layers."""
     noted = [kwargs["metadata"][KEY] for _, kwargs, _ in layers if KEY in kwargs.get("metadata", {})]
     images = [notes for notes in noted if notes.get("role", "micrograph") == "micrograph"]
     for number, notes in enumerate(images if len(images) > 1 else (), 1):
@@ -58,14 +58,14 @@ def _number_images(layers: Sequence[LayerData]) -> None:
 def _file_layers(path: Path) -> list[LayerData]:
     from ..io.readers.micrographs import read_images
 
-    images = _of_one_space(read_images(path))
+    images = _same_unit(read_images(path))
     for text in dict.fromkeys(text for image in images for text in image.warnings):
         _notify(f"{path.name}: {text}")
     return [_layer(image) for image in images]
 
 
 def _document_layers(path: Path) -> list[LayerData]:
-    """The layers that were saved; where only analyses were, those that show them."""
+    """The saved layers; if only analyses were saved, layers that show them."""
     from ..io.exchange.temfft import load_temfft, results_name
 
     document = load_temfft(path)
@@ -81,23 +81,23 @@ def _document_layers(path: Path) -> list[LayerData]:
         layers.append(layer)
         analysis = analyses.get(str(notes.pop("analysis", None)))
         if analysis is not None:
-            notes["analysis"] = analysis  # so that it can be edited and saved again
+            notes["analysis"] = analysis  # for further edits and for saving
             known = analysis.micrograph.calibration.uncertainty
             notes["calibration"] = {**notes.get("calibration", {}), "uncertainty": known}
     return layers
 
 
 def _image_layers(image: StoredImage) -> list[LayerData]:
-    """A micrograph's layer, and those that show its analysis."""
+    """Layers of a micrograph and its analysis."""
     layer = micrograph_layer(image.micrograph)
     if image.analysis is None:
         return [layer]
     layer[1]["metadata"][KEY]["analysis"] = image.analysis
-    return [layer, *_announce(image.analysis)]
+    return [layer, *_analysis_layers(image.analysis)]
 
 
-def _announce(analysis: Analysis) -> list[LayerData]:
-    """Layers of an analysis as a run leaves them, from the bottom to the top."""
+def _analysis_layers(analysis: Analysis) -> list[LayerData]:
+    """Layers of an analysis as after a run, from bottom to top."""
     from ..core.reanalysis import replayed_steps
     from ..layers.presenter import Presenter
 
@@ -112,13 +112,13 @@ def _layer(image: Micrograph | ImageStack) -> LayerData:
     return stack_layer(image) if isinstance(image, ImageStack) else micrograph_layer(image)
 
 
-def _of_one_space(images: Sequence[Micrograph | ImageStack]) -> list[Micrograph | ImageStack]:
-    """Images of the space of the first real-space one, for napari shows only one unit at a time."""
+def _same_unit(images: Sequence[Micrograph | ImageStack]) -> list[Micrograph | ImageStack]:
+    """Keep images in the space of the first real-space one, because napari shows only one unit at a time."""
     first = next((m for m in images if m.calibration.space == "real"), images[0])
     kept = [m for m in images if m.calibration.space == first.calibration.space]
     left = ", ".join(m.name for m in images if m.calibration.space != first.calibration.space)
     if left:
-        _notify(f"{left} not opened: napari can show only images of one unit together")
+        _notify(f"{left} not opened: napari can only show images with the same unit together")
     return kept
 
 
@@ -133,17 +133,17 @@ def _notify(text: str) -> None:
 
 
 def open_sample() -> list[LayerData]:
-    """Open the large micrograph: grains of several phases on amorphous film, with vacuum."""
+    """Open the large sample: grains of several phases on an amorphous film, with vacuum."""
     return _open("sample.dm4")
 
 
 def open_film() -> list[LayerData]:
-    """Open a film in which there is no crystal, so that nothing is to be found."""
+    """Open a film without crystals, in which nothing should be found."""
     return _open("film.dm4")
 
 
 def open_edge() -> list[LayerData]:
-    """Open a single LiF crystal at the edge of its film, over the vacuum."""
+    """Open a single LiF crystal at the edge of its film, partly over vacuum."""
     return _open("edge.dm4")
 
 

@@ -1,4 +1,4 @@
-"""npe2 writers: layers with their analysis as ``*.temfft``, an image as TIFF with its calibration."""
+"""npe2 writers: layers with their analysis as ``*.temfft``, and images as TIFF with their calibration."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from ..layers.results import KEY, PASSING, LayerData, micrograph_of
 def write_document(path: str, layers: Sequence[LayerData]) -> list[str]:
     """Save layers with scale and units, colours and tables, and the analysis that they show.
 
-    What goes with a selection or a tool is left out, unless it is all there is; the other layers are saved as
-    they look without a selection.
+    Layers of a selection or a tool are omitted unless there are no others; the other layers are saved with
+    their appearance without a selection.
 
     Parameters
     ----------
     path : str
-        Ends in ".temfft"; a folder of that name is filled, else a zip file written.
+        Ends in ".temfft"; if a folder of that name exists, it is used, otherwise a zip file is written.
     layers : sequence of (data, attributes, type)
 
     Returns
     -------
     list of str
-        What was written.
+        The files written.
 
     Raises
     ------
     RuntimeError
-        If the layers cannot be saved; the message says why.
+        If the layers cannot be saved; the message gives the reason.
     """
-    with _told():
-        return _written(path, layers)
+    with _show_errors():
+        return _save_layers(path, layers)
 
 
-def _written(path: str, layers: Sequence[LayerData]) -> list[str]:
+def _save_layers(path: str, layers: Sequence[LayerData]) -> list[str]:
     layers = [_unselected(layer) for layer in layers if _role(layer) not in PASSING] or list(layers)
     analyses: list[Analysis] = []
     for _, attributes, _ in layers:
@@ -60,22 +60,22 @@ def _written(path: str, layers: Sequence[LayerData]) -> list[str]:
 
 
 def write_image(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
-    """Save an image or labels as TIFF of ImageJ's convention, which keeps the pixel size and its unit.
+    """Save an image or labels as TIFF in ImageJ's convention, with pixel size and unit.
 
     Raises
     ------
     RuntimeError
-        If the file cannot hold the image; the message says why.
+        If the file cannot represent the image; the message gives the reason.
     """
     scale, units = attributes.get("scale", (1.0, 1.0))[-2:], attributes.get("units", ("pixel", "pixel"))[-2:]
     contrast = attributes.get("contrast_limits")
-    with _told():
+    with _show_errors():
         return [str(write_tiff(path, data, scale, [str(unit) for unit in units], contrast))]
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Let napari say what is wrong: where a writer raises `ValueError`, it says nothing and saves nothing."""
+def _show_errors() -> Iterator[None]:
+    """Convert `ValueError`, for which napari shows no message, to an error that it shows."""
     try:
         yield
     except ValueError as error:
@@ -83,7 +83,7 @@ def _told() -> Iterator[None]:
 
 
 def analysis_of(attributes: Mapping[str, Any]) -> Analysis | None:
-    """The analysis that a micrograph's layer carries in its metadata, if one is finished."""
+    """The analysis in the metadata of a micrograph's layer, if it is finished."""
     found = attributes.get("metadata", {}).get(KEY, {}).get("analysis")
     return found if isinstance(found, Analysis) else None
 
@@ -93,7 +93,7 @@ def _role(layer: LayerData) -> Any:
 
 
 def _unselected(layer: LayerData) -> LayerData:
-    """A layer with the opacity and visibility that it has without a selection, which dims other layers."""
+    """The layer with its opacity and visibility without a selection, which dims other layers."""
     data, attributes, kind = layer
     notes = dict(attributes.get("metadata", {}).get(KEY, {}))
     own = {name: notes.pop(f"own_{name}") for name in ("opacity", "visible") if f"own_{name}" in notes}
@@ -103,7 +103,7 @@ def _unselected(layer: LayerData) -> LayerData:
 
 
 def _micrograph(layers: Sequence[LayerData]) -> Micrograph | None:
-    """The micrograph of the first layer that is one."""
+    """The micrograph of the first layer that has one."""
     for data, attributes, kind in layers:
         if kind == "image" and _role((data, attributes, kind)) == "micrograph" and len(data.shape) == 2:
             return micrograph_of(data, attributes)
@@ -111,7 +111,7 @@ def _micrograph(layers: Sequence[LayerData]) -> Micrograph | None:
 
 
 def _stored_layer(layer: LayerData, images: Sequence[StoredImage]) -> StoredLayer:
-    """A layer in plain values; an analysed image names its results, and shares its pixels with them."""
+    """A layer as plain values; an analysed image refers to its results and shares its pixels with them."""
     data, attributes = plain_layer(*layer)
     notes, analysis = attributes.get("metadata", {}).get(KEY, {}), analysis_of(layer[1])
     for number, image in enumerate(images):

@@ -112,7 +112,7 @@ def test_directions_that_do_not_tell_the_axes_apart_are_refused(azimuths):
 def test_impossible_assignments_are_refused():
     with pytest.raises(CalibrationError, match="no pixel size agrees"):
         axis_correction([spot(0.2, 10), spot(0.2, 60)], [0.6, 0.1], "nonsense")
-    with pytest.raises(CalibrationError, match="not the spot of Au 111"):
+    with pytest.raises(CalibrationError, match="cannot be the spot of Au 111"):
         isotropic_correction([0.05], [AU_111], "Au 111")
     with pytest.raises(CalibrationError, match="both in nm"):
         isotropic_correction([], [], "Au 111")

@@ -151,7 +151,7 @@ def test_rows_of_a_filtered_image_are_not_taken_for_dead_ones():
 )
 def test_a_field_that_is_too_small_is_refused_with_the_least_that_is_not(n, pixel, least):
     image = Micrograph(np.zeros((n, n)), Calibration.real(pixel), "film")
-    with pytest.raises(ValueError, match=rf"too small to be analysed.*the least are {least} pixels"):
+    with pytest.raises(ValueError, match=rf"too small for analysis.*at least {least} pixels"):
         check_field(image)
 
 

@@ -65,9 +65,7 @@ def test_shares_that_add_up_to_more_than_the_whole_are_told():
     found = component_maps(GRAINS, (ambiguous(1, "A"), GrainMatch(3, Outcome.UNKNOWN)), HEATS, whole, GRID)
     assert overlap_words(found) == []
     over = [replace(part, fraction=0.7) for part in found]
-    assert overlap_words(over) == [
-        "components lie over each other: their shares add up to 140 % of the specimen"
-    ]
+    assert overlap_words(over) == ["components overlap: their shares add up to 140 % of the specimen"]
 
 
 def test_without_matter_there_is_no_share_and_without_a_person_no_word():

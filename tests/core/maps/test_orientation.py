@@ -69,7 +69,7 @@ def test_the_planes_are_said_in_words_with_indices_where_one_grain_knows_them():
     nameless = replace(first, hkl=None)
     assert families((nameless, second, unknown), ()) == "Al 1 1 1 (0.2342 nm), unknown crystal (0.2338 nm)"
     assert families((first, second), (), "angstrom") == "Al 1 1 1 (2.338 \u00c5)"
-    assert families((), ()) == "no planes that grains have in common"
+    assert families((), ()) == "no planes shared by the grains"
 
 
 def test_the_map_shows_the_stronger_grain_and_its_own_rotations():

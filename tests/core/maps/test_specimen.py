@@ -208,7 +208,7 @@ def test_a_mask_of_another_shape_is_refused(analysis, shape):
 
 
 def test_a_mask_without_matter_is_refused(analysis):
-    with pytest.raises(ValueError, match="mark where there is matter"):
+    with pytest.raises(ValueError, match="mark the area of the specimen"):
         exhaust(reanalyse_after_specimen_edit(analysis, np.zeros(GRID.shape)))
 
 

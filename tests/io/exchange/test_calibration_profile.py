@@ -48,7 +48,7 @@ def test_it_corrects_images_of_its_setting():
 def test_it_refuses_images_of_another_setting(other):
     profile = profile_of(micrograph(**TITAN), CORRECTION)
     with pytest.raises(
-        CalibrationError, match="holds for FEI Titan at 500000x, but the image was taken with"
+        CalibrationError, match="applies to FEI Titan at 500000x, but the image was taken with"
     ):
         apply_profile(profile, micrograph(**other))
 
@@ -81,7 +81,7 @@ def test_nonsense_in_a_profile(tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(ReadError, match="not a calibration profile"):
         load_profile(path)
-    with pytest.raises(ReadError, match="no such file"):
+    with pytest.raises(ReadError, match="the file does not exist"):
         load_profile(tmp_path / "b.json")
 
 

@@ -48,7 +48,7 @@ def test_formats_that_a_drawing_program_can_change(tmp_path):
 
 
 def test_a_suffix_that_is_no_picture_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"written as \.png, \.svg, \.pdf"):
+    with pytest.raises(ValueError, match=r"saved as \.png, \.svg, \.pdf"):
         write_overview(tmp_path / "a.docx", small_analysis())
 
 

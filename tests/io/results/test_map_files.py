@@ -54,7 +54,7 @@ def test_a_file_of_0_1_is_read(tmp_path: Path) -> None:
 def test_a_heat_beyond_the_map_is_refused(tmp_path: Path, corner: tuple[int, int]) -> None:
     heat = {"corner_0": np.array(corner), "heat_0": np.ones((4, 4), np.float32)}
     np.savez_compressed(tmp_path / "heats.npz", shape=np.array((1, 8, 10)), **heat)
-    with pytest.raises(ValueError, match="beyond the map"):
+    with pytest.raises(ValueError, match="exceeds the map"):
         read_regions(tmp_path / "heats.npz", GRAINS[:1], np.zeros((1, 8, 10), np.uint16))
 
 
@@ -67,10 +67,10 @@ def test_a_file_that_is_no_map_or_claims_too_much_is_refused(tmp_path: Path) -> 
     with pytest.raises(ValueError, match=r"heats\.npz: not a list of arrays"):
         read_regions(tmp_path / "heats.npz", GRAINS[:1], labels)
     np.savez_compressed(tmp_path / "heats.npz", shape=np.array((1, 8, 10)), more=np.zeros(10**6))
-    with pytest.raises(ValueError, match="bytes claim to hold"):
+    with pytest.raises(ValueError, match="bytes claim to contain"):
         read_regions(tmp_path / "heats.npz", GRAINS[:1], labels)
     write_heats(tmp_path / "heats.npz", REGIONS[:2], GRID)
-    with pytest.raises(ValueError, match="not heats of the shape"):
+    with pytest.raises(ValueError, match="not heat maps of the shape"):
         read_regions(tmp_path / "heats.npz", GRAINS[:3], labels)
 
 

@@ -82,7 +82,7 @@ def holder(tmp_path):
 
 
 def test_a_lock_is_held_by_one_and_goes_with_it(tmp_path, holder):
-    with pytest.raises(LockedError, match="another program is writing into"), locked(tmp_path / ".lock", 0.1):
+    with pytest.raises(LockedError, match="another program is writing to"), locked(tmp_path / ".lock", 0.1):
         pass
     holder.kill()
     holder.wait()

@@ -119,11 +119,11 @@ def test_the_same_input_gives_the_same_output(tmp_path):
 @pytest.mark.parametrize(
     ("name", "array", "words"),
     [
-        ("conv2d/vars/0", np.zeros((3, 3, 20, 3), np.float32), "no array of float32"),
-        ("conv2d/vars/0", np.zeros((3, 3, 20, 2), np.float64), "no array of float32"),
-        ("conv2d_1/vars/0", np.full((3, 3, 2, 2), np.nan, np.float32), "no number"),
+        ("conv2d/vars/0", np.zeros((3, 3, 20, 3), np.float32), "not an array of float32"),
+        ("conv2d/vars/0", np.zeros((3, 3, 20, 2), np.float64), "not an array of float32"),
+        ("conv2d_1/vars/0", np.full((3, 3, 2, 2), np.nan, np.float32), "not a number"),
         ("conv2d_1/vars/0", None, "is missing"),
-        ("conv2d_99/vars/0", np.zeros(1, np.float32), "not of this network"),
+        ("conv2d_99/vars/0", np.zeros(1, np.float32), "not part of this network"),
     ],
 )
 def test_arrays_of_another_network_are_refused(tmp_path, name, array, words):

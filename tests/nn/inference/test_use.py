@@ -84,11 +84,11 @@ def test_a_model_is_found_by_its_path_or_by_its_name_among_the_users_own(
     shutil.copytree(folder, tmp_path / "mine")
     assert model_folder(folder) == folder and model_folder("mine") == tmp_path / "mine"
     assert known_models() == (*shipped_models(), "mine") and "spots" in shipped_models()
-    with pytest.raises(ModelError, match=r"theirs: no model of this name \(known: .*mine\)"):
+    with pytest.raises(ModelError, match=r"theirs: neither the name of a model \(known: .*mine\)"):
         model_folder("theirs")
-    with pytest.raises(ModelError, match=r"none: the statistics alone"):
+    with pytest.raises(ModelError, match=r"none: selects no model"):
         model_folder("none")
-    with pytest.raises(ModelError, match="no model of this name"):
+    with pytest.raises(ModelError, match="neither the name of a model"):
         model_folder("../mine")  # a name is no way out of the folder
 
 
@@ -97,7 +97,7 @@ def test_a_configuration_that_no_model_can_have_is_refused(values: dict[str, flo
     small_model(tmp_path / "model")
     path = tmp_path / "model" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
-    with pytest.raises(ModelError, match=r"config\.json: no such model"):
+    with pytest.raises(ModelError, match=r"config\.json: impossible values"):
         load_config(path.parent)
 
 
@@ -132,4 +132,4 @@ def test_a_damaged_model_ends_a_run_with_the_reason(folder: Path, tmp_path: Path
             [sys.executable, "-m", "napari_tem_fft", command, image, "-o", out, "--network", str(tmp_path)],
             capture_output=True, text=True, timeout=100,
         )  # fmt: skip
-        assert done.returncode == 2 and "another SHA-256" in done.stderr
+        assert done.returncode == 2 and "their SHA-256 differs" in done.stderr

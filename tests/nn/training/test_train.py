@@ -99,4 +99,4 @@ def test_command_line_says_what_belongs_together(tmp_path, capsys):
     assert "belong together" in capsys.readouterr().err
     twice = ["--finetune", "spots", "--pairs", str(tmp_path), "--start", "spots"]
     assert main(["train", "-o", str(tmp_path / "new"), *twice]) == 2
-    assert "leave --start out" in capsys.readouterr().err
+    assert "omit --start" in capsys.readouterr().err

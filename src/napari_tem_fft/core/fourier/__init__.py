@@ -1,1 +1,1 @@
-"""From the image to its spectra and back: diffractogram, local spectra, noise, masks."""
+"""Spectra of an image: diffractogram, local spectra, noise, masks and inverse transforms."""

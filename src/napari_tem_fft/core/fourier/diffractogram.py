@@ -1,8 +1,8 @@
-"""Diffractogram: the windowed transform of the whole image, its noise, and the way back.
+"""Diffractogram: windowed transform of the whole image, its noise, and the inverse transform.
 
-One real transform serves all: cropped to |g_x|, |g_y| <= q_max it is kept untapered (for maps and
-inverse transforms, which need the image's border); the Hann window, which removes the bright cross
-that an image's edges draw, is applied to it in reciprocal space, where it has three taps per axis.
+A single real transform is used for everything: cropped to |g_x|, |g_y| <= q_max it is stored without a window
+(for maps and inverse transforms, which need the image's border); the Hann window, which removes the bright
+cross caused by the image's edges, is applied in reciprocal space, where it has three taps per axis.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .threads import threads
 
 @dataclass(frozen=True, slots=True)
 class FrequencyGrid:
-    """Cells of equal size with the zero frequency in the middle of the middle cell.
+    """Grid of equal cells with zero frequency at the centre of the central cell.
 
     Attributes
     ----------
     step : tuple of float, (y, x), 1/nm
         Size of a cell.
     half : tuple of int, (y, x)
-        Cells on either side of the middle one; the grid's shape is ``2 * half + 1``.
+        Number of cells on each side of the central one; the grid's shape is ``2 * half + 1``.
     """
 
     step: tuple[float, float]
@@ -57,47 +57,47 @@ class FrequencyGrid:
         return np.hypot(y, x)
 
     def cell(self, g: tuple[float, float]) -> tuple[int, int]:
-        """Row and column of the cell that holds the frequency g = (y, x); may lie outside the grid."""
+        """Row and column of the cell that contains the frequency g = (y, x); may be outside the grid."""
         return tuple(  # type: ignore[return-value]
             round(value / step) + half for value, step, half in zip(g, self.step, self.half, strict=True)
         )
 
     def frequency(self, cell: tuple[float, float]) -> tuple[float, float]:
-        """Frequency (y, x) in 1/nm at a position (row, column), fractions allowed."""
+        """Frequency (y, x) in 1/nm at a position (row, column), which may be fractional."""
         return (cell[0] - self.half[0]) * self.step[0], (cell[1] - self.half[1]) * self.step[1]
 
 
 Window = Literal["hann", "hamming", "blackman", "none"]
-#: Windows for a displayed spectrum, as coefficients of a sum of cosines. The analysis always uses Hann.
+#: Windows for display, as coefficients of a cosine sum. The analysis always uses Hann.
 WINDOWS: dict[Window, tuple[float, ...]] = {
     "hann": (0.5, 0.5),
     "hamming": (0.54, 0.46),
     "blackman": (0.42, 0.5, 0.08),
     "none": (1.0,),
 }
-#: Extra frequencies kept beyond q_max for the filters of spots that lie there, 1/nm.
+#: Extra frequencies kept beyond q_max for the filters of spots there, 1/nm.
 MARGIN = 0.7
-#: Rows that are processed together, so that they stay in the processor's cache.
+#: Number of rows processed together, so that they stay in the processor's cache.
 STRIP = 64
-#: Most cells per axis of the grid that is displayed and painted on.
+#: Largest number of cells per axis of the grid for display and painting.
 MOST_CELLS = 2049
 
 
 @dataclass(frozen=True, slots=True)
 class SpectrumParams(WithinLimits):
-    """Which lattice spacings are looked for."""
+    """Parameters of the range of d-spacings that is searched."""
 
     d_min: float = param(
-        0.1, "smallest d", unit="nm", low=0.03, high=1.0, help="Smaller lattice spacings are cut off."
+        0.1, "smallest d", unit="nm", low=0.03, high=1.0, help="Smaller d-spacings are cut off."
     )
     d_max: float = param(
-        0.55, "largest d", unit="nm", low=0.1, high=5.0, help="Larger lattice spacings are not looked for."
+        0.55, "largest d", unit="nm", low=0.1, high=5.0, help="Larger d-spacings are not searched."
     )
     annotations: str = param(
         "mask",
         "bars and labels",
         choices=("mask", "keep"),
-        help="What is burnt into the image (scale bar, data bar, labels in boxes) is left out, or kept.",
+        help="Mask or keep annotations burnt into the image (scale bar, data bar, boxed labels).",
     )
 
     def __post_init__(self) -> None:
@@ -117,18 +117,18 @@ class Diffractogram:
     q_min, q_max : float, 1/nm
         Limits of the search.
     half : tuple of int, (y, x)
-        Bins kept on either side of the zero frequency; the arrays have the shape (2 hy + 1, hx + 1),
-        row hy is g_y = 0, column 0 is g_x = 0.
+        Bins kept on each side of zero frequency; the arrays have the shape (2 hy + 1, hx + 1), row hy is
+        g_y = 0, column 0 is g_x = 0.
     transform : ndarray of complex64
         Transform of the image without a window.
     power : ndarray of float32
-        Power of the image under a Hann window.
+        Power with a Hann window.
     noise : ndarray of float32
         Mean noise power at each bin.
     counts : float
-        Effective number of values behind the noise.
+        Effective number of values from which the noise was estimated.
     annotations : ndarray of bool, shape `image_shape`, optional
-        Bars and labels that were filled first (`find_annotations`); None where there are none.
+        Bars and labels that were filled before (`find_annotations`); None if there are none.
     """
 
     image_shape: tuple[int, int]
@@ -171,14 +171,14 @@ def frequency_limits(pixel_size: tuple[float, float], params: SpectrumParams) ->
     nyquist = 0.5 / max(pixel_size)
     if 1.0 / params.d_max >= nyquist:
         raise ValueError(
-            f"pixels of {max(pixel_size):.3g} nm cannot show a lattice: the smallest spacing that they"
-            f" resolve is {1 / nyquist:.3g} nm, the largest that is looked for {params.d_max:g} nm"
+            f"pixels of {max(pixel_size):.3g} nm cannot show a lattice: the smallest d-spacing that they"
+            f" resolve is {1 / nyquist:.3g} nm, the largest that is searched is {params.d_max:g} nm"
         )
     return 1.0 / params.d_max, min(1.0 / params.d_min, 0.98 * nyquist)
 
 
 def searched_share(pixel_size: tuple[float, float], params: SpectrumParams) -> float:
-    """Share of an image's spectrum that is kept and searched, 1 where its pixels are coarse.
+    """Fraction of an image's spectrum that is kept and searched; 1 for coarse pixels.
 
     Raises
     ------
@@ -196,12 +196,12 @@ def compute_diffractogram(
     params: SpectrumParams,
     annotations: NDArray[np.bool_] | None = None,
 ) -> Diffractogram:
-    """Transform prepared pixels (`prepared_pixels`) of a micrograph.
+    """Compute the diffractogram of prepared pixels (`prepared_pixels`) of a micrograph.
 
     Raises
     ------
     CalibrationError, ValueError
-        If the image has no pixel size in nm, or one that cannot show a lattice.
+        If the image has no pixel size in nm, or one with which no lattice can be seen.
     """
     size, shape = micrograph.pixel_size, micrograph.shape
     q_min, q_max = frequency_limits(size, params)
@@ -227,7 +227,7 @@ def compute_diffractogram(
 
 
 def _cropped_transform(image: NDArray[np.float32], half: tuple[int, int]) -> NDArray[np.complex64]:
-    """Transform of which `half` bins are kept on either side of the zero frequency, in centred rows.
+    """Transform with `half` bins on each side of zero frequency, in centred rows.
 
     Columns that are not kept are not transformed.
     """
@@ -241,7 +241,7 @@ def _cropped_transform(image: NDArray[np.float32], half: tuple[int, int]) -> NDA
 
 
 def _hann_power(transform: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Power under a Hann window: the taps (-1/4, 1/2, -1/4) along either axis of the transform."""
+    """Power with a Hann window: the taps (-1/4, 1/2, -1/4) along each axis of the transform."""
     height, width = transform.shape
     power = np.empty((height, width), np.float32)
     padded = np.zeros((STRIP + 2, width + 2), np.complex64)
@@ -255,7 +255,7 @@ def _hann_power(transform: NDArray[np.complex64]) -> NDArray[np.float32]:
         part[:, 0] = np.conj(transform[height - below : height - above, 1][::-1])
         if below == first + count:
             padded[count + 1] = 0
-        # real and imaginary parts by themselves: numpy would make the factor complex
+        # real and imaginary parts separately: numpy would convert the factor to complex
         parts = padded[: count + 2].view(np.float32)
         rows = parts[:, :-4] + parts[:, 4:]
         rows *= -half
@@ -270,18 +270,18 @@ def _hann_power(transform: NDArray[np.complex64]) -> NDArray[np.float32]:
 
 
 def windowed_power(transform: NDArray[np.complex64], window: Window) -> NDArray[np.float32]:
-    """Power under another window, on the bins of a transform without one.
+    """Power with another window, from a transform without a window.
 
     Parameters
     ----------
     transform : ndarray of complex64
-        As in `Diffractogram.transform`.
+        As `Diffractogram.transform`.
     window : {"hann", "hamming", "blackman", "none"}
-        Sums of cosines along either axis, which have a few taps in reciprocal space.
+        Cosine sums along each axis, which have a few taps in reciprocal space.
     """
     coefficients = WINDOWS[window]
     reach = len(coefficients) - 1
-    # a_k cos(2 pi k n / N) is a_k / 2 at the k-th bin on either side, with changing signs
+    # a_k cos(2 pi k n / N) is a_k / 2 at the k-th bin on each side, with alternating signs
     sides = [(-1) ** k * coefficients[k] / 2 for k in range(1, reach + 1)]
     taps = np.array([*sides[::-1], coefficients[0], *sides], np.float32)
     height, width = transform.shape
@@ -294,7 +294,7 @@ def windowed_power(transform: NDArray[np.complex64], window: Window) -> NDArray[
 
 
 def with_window(diffractogram: Diffractogram, window: Window) -> Diffractogram:
-    """The diffractogram with power and noise under another window, to be looked at."""
+    """The diffractogram with power and noise for another window, for display."""
     if window == "hann":
         return diffractogram
     power = windowed_power(diffractogram.transform, window)
@@ -304,15 +304,15 @@ def with_window(diffractogram: Diffractogram, window: Window) -> Diffractogram:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BandImage:
-    """The micrograph up to its highest searched frequency, at just the pixels that this needs.
+    """The micrograph band-limited to the highest searched frequency, with just the pixels needed for it.
 
     Attributes
     ----------
     pixels : ndarray of float32, shape (ny, nx)
-        In the micrograph's grey levels, mean zero; the whole field.
+        In the micrograph's grey levels, with zero mean; covers the whole field.
     pixel_size : tuple of float, (y, x), nm
     pixels_each : float
-        Pixels of the micrograph in one of these: by this factor is white noise weaker.
+        Number of the micrograph's pixels per pixel, by which the variance of white noise is reduced.
     """
 
     pixels: NDArray[np.float32]
@@ -321,7 +321,7 @@ class BandImage:
 
 
 def band_image(diffractogram: Diffractogram) -> BandImage:
-    """The image that local transforms look at: finer pixels would only cost them time."""
+    """The image from which local spectra are computed: finer pixels would only cost time."""
     shape = tuple(
         min(fft.next_fast_len(2 * h + 2, real=True), n)
         for h, n in zip(diffractogram.half, diffractogram.image_shape, strict=True)
@@ -334,10 +334,10 @@ def band_image(diffractogram: Diffractogram) -> BandImage:
 
 
 def display_grid(diffractogram: Diffractogram) -> FrequencyGrid:
-    """The grid on which the FFT is shown and the mask is painted.
+    """The grid on which the FFT is displayed and the mask is painted.
 
-    Native steps if the grid then has at most 2049 cells per axis; otherwise an odd number of bins is
-    pooled into a cell, so that the zero frequency stays in the middle of one.
+    It has the native steps if it then has at most 2049 cells per axis; otherwise an odd number of bins is
+    pooled into a cell, so that zero frequency stays at the centre of one.
     """
     factors, halves = [], []
     for step, half in zip(diffractogram.step, diffractogram.half, strict=True):
@@ -352,13 +352,13 @@ def display_grid(diffractogram: Diffractogram) -> FrequencyGrid:
 
 
 def display(diffractogram: Diffractogram) -> tuple[FrequencyGrid, NDArray[np.float32]]:
-    """log10 of power over noise on the whole plane, as a person looks at it.
+    """log10 of power over noise on the whole plane, for display.
 
     Returns
     -------
     grid : FrequencyGrid
     image : ndarray of float32, shape ``grid.shape``
-        The largest value of each cell's bins, so that a spot of one bin survives.
+        The largest value among each cell's bins, so that spots of a single bin remain visible.
     """
     grid = display_grid(diffractogram)
     factor = tuple(round(a / b) for a, b in zip(grid.step, diffractogram.step, strict=True))
@@ -373,21 +373,21 @@ def display(diffractogram: Diffractogram) -> tuple[FrequencyGrid, NDArray[np.flo
 def inverse_of_half_plane(
     kept: NDArray[np.complex64], shape: tuple[int, int], image_shape: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Real image of `shape` pixels over the whole field, from centred bins of an image's transform.
+    """Real image of `shape` pixels covering the whole field, from centred bins of an image's transform.
 
     Parameters
     ----------
     kept : ndarray of complex64, shape (2 ky + 1, kx + 1)
-        Bins around the zero frequency, columns from g_x = 0 on.
+        Bins around zero frequency, with columns from g_x = 0.
     image_shape : tuple of int
-        Shape of the image that was transformed; its grey levels are kept.
+        Shape of the transformed image; its grey levels are preserved.
     """
     ky, kx = kept.shape[0] // 2, kept.shape[1] - 1
     block = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)
     block[: ky + 1, : kx + 1] = kept[ky:]
     if ky:
         block[-ky:, : kx + 1] = kept[:ky]
-    # one axis after the other needs no second block
+    # one axis after the other needs no second array
     fft.ifft(block[:, : kx + 1], axis=0, norm="forward", overwrite_x=True, workers=threads())
     image: NDArray[np.float32] = fft.irfft(block, shape[1], axis=1, norm="forward", workers=threads())
     for scale in (1 / (shape[0] * shape[1]), shape[0] * shape[1] / (image_shape[0] * image_shape[1])):

@@ -1,12 +1,12 @@
-"""LocalSpectra: overlapping windowed transforms, and the significant maxima in each of them.
+"""LocalSpectra: transforms of overlapping windows, and the significant maxima in each of them.
 
-A grain of 5 nm in a field of 100 nm puts 1/400 of the field behind its spots and drowns in the
-transform of the whole image; in a window of its own size it does not. Every window's power is divided
-by that window's own ring means, so one threshold serves all, and each detection says where it is.
+A grain of 5 nm in a field of 100 nm covers 1/400 of the field, and its spots are lost in the noise of the
+whole image's transform; in a window of the grain's size they are not. The power of each window is divided by
+that window's own ring means, so that one threshold applies to all, and each detection has a position.
 
-Amplifiers of a sensor, scan lines and gain references that are not quite right leave a random signal that is
-the same in every pixel of a column (or of a row). In a transform it is noise that lies on a pixel axis and
-nowhere else, where the rings of the noise estimate do not see it.
+Amplifiers of a sensor, scan lines and imperfect gain references leave a random signal that is the same in all
+pixels of a column (or row). In a transform it is noise on one pixel axis only, where the ring-based noise
+estimate does not include it.
 """
 
 from __future__ import annotations
@@ -25,52 +25,52 @@ from .diffractogram import BandImage, Diffractogram, FrequencyGrid
 from .noise import anisotropy_of, azimuthal_excess, guard_from_zero, likely_noise, log_tail
 from .stft import RING_BINS, WindowGrid, WindowParams, rows_of_snr, window_grid_of
 
-#: Stripes are reported where the axis has more than this many times the noise of its rings: white noise of
-#: 256 to 2048 pixels reaches it in fewer than one image of a hundred.
+#: Stripes are reported if the noise on the axis exceeds this multiple of the ring noise: white noise in
+#: images of 256 to 2048 pixels exceeds it in fewer than one image of a hundred.
 LEAST_EXCESS = 2.5
-#: Width (1/nm) and fewest bins of the stretch of the axis over which the median is taken: crystals whose
-#: reflections lie on the axis fill a small part of it.
+#: Width (1/nm) and smallest number of bins of the section of the axis over which the median is taken;
+#: reflections of crystals on the axis cover only a small part of it.
 STRETCH, FEWEST_BINS = 4.0, 81
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stripes:
-    """Power density of the stripes along either axis.
+    """Power density of stripes along each axis.
 
     Attributes
     ----------
     g : tuple of ndarray, 1/nm
         Frequencies along y, for stripes along rows, and along x, for stripes along columns.
     density : tuple of ndarray, of the same lengths
-        Mean power of a bin over the sum of the squared taper, of one line; 0 where there is no stripe.
+        Mean power of a bin over the sum of the squared taper, of one line; 0 where there are no stripes.
     """
 
     g: tuple[NDArray[np.float64], NDArray[np.float64]]
     density: tuple[NDArray[np.float64], NDArray[np.float64]]
 
     def density_at(self, axis: int, g: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The density at frequencies along an axis, either sign, 1/nm."""
+        """The density at frequencies along an axis, of either sign, 1/nm."""
         return np.asarray(np.interp(np.abs(g), self.g[axis], self.density[axis]), np.float64)
 
     @property
     def none(self) -> bool:
-        """Whether there are no stripes at all."""
+        """Whether there are no stripes."""
         return not any(density.any() for density in self.density)
 
 
 def measure_stripes(
     band: BandImage, ring_g: NDArray[np.float64], ring_density: NDArray[np.float64], q_min: float
 ) -> Stripes:
-    """Stripes of an image, from the sums of its columns and of its rows.
+    """Measure the stripes of an image, from the sums of its columns and rows.
 
     Parameters
     ----------
     band : BandImage
     ring_g : ndarray, shape (n,), 1/nm
     ring_density : ndarray, shape (n,)
-        Noise power density of the image's own pixels in rings, off the axes.
+        Noise power density of the image in rings, away from the axes.
     q_min : float, 1/nm
-        Below it the axes are not looked at.
+        Lowest frequency examined.
 
     Examples
     --------
@@ -103,9 +103,9 @@ def measure_stripes(
     return Stripes((gy, gx), (rows, columns))
 
 
-#: Detections are kept up to this ln P, to be confirmed later by a known grain or by the network.
+#: Detections are kept up to this ln P, for later confirmation by a known grain or by the network.
 LOWEST_LOG_P = -8.0
-#: SNR, each at least 1e-6 and at most 1e7 here, of which the product is still a float32.
+#: Number of SNR values, limited to 1e-6..1e7, whose product still fits into a float32.
 LOGS_TOGETHER = 5
 
 
@@ -121,7 +121,7 @@ class Detections:
         Interpolated between bins, in the stored half plane.
     snr : ndarray
     log_p : ndarray
-        ln of the probability that noise alone reaches this SNR at one bin.
+        ln of the probability that noise alone reaches this SNR in one bin.
     """
 
     window: NDArray[np.intp]
@@ -137,25 +137,25 @@ class LocalSpectra:
     Attributes
     ----------
     grid : FrequencyGrid
-        Of the windows' spectra. The arrays hold its half plane g_x >= 0: shape (2 hy + 1, hx + 1).
+        Grid of the windows' spectra. The arrays cover its half plane g_x >= 0: shape (2 hy + 1, hx + 1).
     size : tuple of float, (y, x), nm
         Side of a window.
     window_grid : tuple of int, (rows, columns)
         Grid of the windows; window k is in row k // columns.
     centres : ndarray, shape (n, 2), (y, x), nm
-        Middle of each window in the image.
+        Centre of each window in the image.
     snr_max, snr_mean : ndarray of float32
         Largest and mean SNR over the windows, for each frequency.
     argmax_window : ndarray of int32
-        The window that holds the largest.
+        Window with the largest SNR.
     tests : float
-        Number of windows times frequencies that were tested.
+        Number of windows times number of frequencies tested.
     detections : Detections
     ring_g : ndarray, shape (n_rings,), 1/nm
-        Middle of the rings in which the noise was estimated.
+        Mean |g| of the rings in which the noise was estimated.
     ring_density : ndarray of float32, shape (n, n_rings)
-        Noise power density of each window: mean power of a bin over the sum of the squared taper. On the
-        safe side where it changes steeply, for detection.
+        Noise power density of each window: mean power of a bin over the sum of the squared taper. For
+        detection: where it changes steeply it is rather too large.
     likely_density : ndarray of float32, of the same shape
         The most likely density, for maps.
     azimuthal : ndarray of float32
@@ -163,7 +163,7 @@ class LocalSpectra:
     anisotropy : ndarray of float32
         The most likely ratio of the noise at an azimuth to its ring's mean, also below 1, for maps.
     stripes : Stripes, optional
-        What the camera's rows and columns add on the pixel axes, where it was looked for.
+        Noise of the camera's rows and columns on the pixel axes, if it was measured.
     """
 
     grid: FrequencyGrid
@@ -183,7 +183,7 @@ class LocalSpectra:
     stripes: Stripes | None = None
 
     def density_at(self, g: tuple[float, float]) -> NDArray[np.float64]:
-        """Noise power density of every window at the frequency g = (y, x), shape `window_grid`."""
+        """Noise power density of all windows at the frequency g = (y, x), shape `window_grid`."""
         position = np.interp(np.hypot(*g), self.ring_g, np.arange(len(self.ring_g)))
         low = min(int(position), max(len(self.ring_g) - 2, 0))
         high = min(low + 1, len(self.ring_g) - 1)
@@ -193,12 +193,12 @@ class LocalSpectra:
 
     @property
     def lines(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Middles of the windows' rows and columns, nm."""
+        """Centres of the windows' rows and columns, nm."""
         lattice = self.centres.reshape(*self.window_grid, 2)
         return tuple(lattice[:, 0, 0].tolist()), tuple(lattice[0, :, 1].tolist())
 
     def on_grid(self, values: NDArray[Any], grid: MapGrid) -> NDArray[np.float32]:
-        """Values of the windows, interpolated linearly between their middles.
+        """Interpolate values of the windows linearly between their centres.
 
         Parameters
         ----------
@@ -226,7 +226,7 @@ class LocalSpectra:
 def _rings_between(
     rows: tuple[float, ...], columns: tuple[float, ...], grid: MapGrid
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Matrices that interpolate between the windows' middles; all maps of an image use the same."""
+    """Matrices for interpolation between the windows' centres; shared by all maps of an image."""
     y, x = (
         linear_weights(np.interp(places.ravel(), line, np.arange(len(line))), len(line))
         for places, line in zip(grid.positions(), (rows, columns), strict=True)
@@ -235,13 +235,13 @@ def _rings_between(
 
 
 def local_spectra_of(diffractogram: Diffractogram, band: BandImage, params: WindowParams) -> LocalSpectra:
-    """Local spectra of the image of a diffractogram (`band_image`).
+    """Compute the local spectra of a diffractogram's image (`band_image`).
 
-    They are those of the micrograph's own pixels (`compute_local_spectra`) up to q_max, for less work.
+    They equal those of the micrograph's own pixels (`compute_local_spectra`) up to q_max, with less work.
     """
     limits = diffractogram.q_min, diffractogram.q_max
     spectra = compute_local_spectra(band.pixels, band.pixel_size, *limits, params)
-    # density is stated for the micrograph's pixels, of which each of these holds several
+    # densities are per pixel of the micrograph, of which each of these contains several
     each = np.float32(band.pixels_each)
     ring, likely_ = spectra.ring_density * each, spectra.likely_density * each
     stripes = measure_stripes(band, spectra.ring_g, ring.mean(axis=0).astype(np.float64), diffractogram.q_min)
@@ -255,12 +255,12 @@ def compute_local_spectra(
     q_max: float,
     params: WindowParams,
 ) -> LocalSpectra:
-    """Compute the local spectra of prepared pixels; at most one row of windows and the result are in memory.
+    """Compute the local spectra of prepared pixels, holding one row of windows and the result in memory.
 
     Parameters
     ----------
     image : ndarray of float32, shape (ny, nx)
-        Mean zero (`prepared_pixels`).
+        With zero mean (`prepared_pixels`).
     pixel_size : tuple of float, (y, x), nm
     q_min, q_max : float, 1/nm
         Limits of the search.
@@ -319,7 +319,7 @@ def _squares(frame: WindowGrid) -> NDArray[np.float32]:
 
 
 def _sum_of_logs(snr: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sum of the logarithms over the windows (SNR are overwritten); a few at a time share one logarithm."""
+    """Sum of the logarithms over the windows (SNR is overwritten), with one logarithm for several values."""
     np.clip(snr, 1e-6, 1e7, out=snr)
     total = np.zeros(snr.shape[1:], np.float64)
     for first in range(0, len(snr), LOGS_TOGETHER):
@@ -368,7 +368,7 @@ def _detections(
 
 
 def _vertex(three: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sub-bin position of the maximum of three neighbours: parabola through their logarithms."""
+    """Sub-bin position of the maximum of three neighbours, from a parabola through their logarithms."""
     low, middle, high = np.log(np.maximum(three.astype(np.float64), 1e-6)).T
     curvature = low - 2 * middle + high
     offset = np.where(curvature < 0, 0.5 * (low - high) / np.minimum(curvature, -1e-9), 0.0)

@@ -1,7 +1,7 @@
-"""The mask: the spots as discs on the display's grid, a person's edits, and the image of what is inside.
+"""The Bragg mask: spots as discs on the display grid, the user's edits, and the Bragg-filtered image.
 
-A mask with sharp edges would draw ripples along every grain's edge. Each of its regions is blurred by a
-Gaussian in proportion to its own width, so that a disc becomes nearly a Gaussian, which has no ripples.
+A mask with sharp edges would create ripples along the edges of grains. Each of its regions is blurred by a
+Gaussian in proportion to its width, so that a disc becomes nearly a Gaussian, which creates no ripples.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from scipy import fft, ndimage
 from ..spots.spot import Spot, friedel_representative
 from .diffractogram import Diffractogram, FrequencyGrid, display_grid, inverse_of_half_plane
 
-#: If more than this share of a disc was erased (or painted again), the whole disc was meant.
+#: If more than this fraction of a disc was erased (or painted again), the edit applies to the whole disc.
 MEANT = 0.5
 #: Smallest radius of a disc, in cells.
 SMALLEST_DISC = 1.5
-#: A brush stroke that meant a disc may extend this many cells beyond it; all that it painted may be twice as
-#: wide.
+#: A brush stroke that applies to a disc may extend this many cells beyond it; everything that it painted may
+#: be twice as wide as the disc.
 BRUSH_RIM = 2
 
 _Disc = tuple[tuple[slice, slice], NDArray[np.bool_]]
-#: Measures a painted spot: (g, radius in 1/nm, id) -> Spot, or None where nothing can be measured.
+#: Measures a painted spot: (g, radius in 1/nm, id) -> Spot, or None if it cannot be measured.
 Measure = Callable[[tuple[float, float], float, int], Spot | None]
 
 
 def render(spots: Sequence[Spot], grid: FrequencyGrid) -> NDArray[np.uint8]:
-    """Discs at +g and -g of all enabled spots.
+    """Draw the discs at +g and -g of all enabled spots.
 
     Returns
     -------
     ndarray of uint8, shape ``grid.shape``
-        1 inside a disc, else 0.
+        1 inside a disc, 0 elsewhere.
     """
     mask = np.zeros(grid.shape, np.uint8)
     for spot in spots:
@@ -53,15 +53,15 @@ def edit(
     grid: FrequencyGrid,
     measure: Measure,
 ) -> tuple[Spot, ...]:
-    """The spots after a person changed the mask.
+    """Update the spots after the user has edited the mask.
 
-    An erased disc disables its spots, a disc painted again enables them, and any other painted region
-    becomes a spot by hand. A region and its mirror image at -g are one.
+    An erased disc disables its spots, a disc painted again enables them, and any other painted region becomes
+    a spot added by the user. A region and its mirror image at -g are equivalent.
 
     Parameters
     ----------
     before, after : ndarray, shape ``grid.shape``
-        The mask before (`render`) and after painting; nonzero is masked.
+        The mask before (`render`) and after painting; nonzero is inside.
     """
     was, now = _symmetric(before != 0), after != 0
     erased = was & ~(now & now[::-1, ::-1])
@@ -71,16 +71,16 @@ def edit(
         gone = spot.enabled and _share(erased, spot, grid) > MEANT
         back = not spot.enabled and _share(painted, spot, grid) > MEANT
         if back:
-            _take_disc(painted, spot, grid)
+            _remove_disc(painted, spot, grid)
         edited.append(replace(spot, enabled=False) if gone else replace(spot, enabled=True) if back else spot)
     if not painted.any():
         return tuple(edited)
     painted &= ~_rims(painted, render(edited, grid) != 0)
-    return tuple(edited) + _by_hand(painted, edited, grid, measure)
+    return tuple(edited) + _painted_spots(painted, edited, grid, measure)
 
 
-def _take_disc(painted: NDArray[np.bool_], spot: Spot, grid: FrequencyGrid) -> None:
-    """Take from what was painted a disc that it meant, with the piece around it that is not much wider."""
+def _remove_disc(painted: NDArray[np.bool_], spot: Spot, grid: FrequencyGrid) -> None:
+    """Remove a disc from what was painted, with the surrounding painted area if that is not much wider."""
     reach = max(spot.radius / max(grid.step), BRUSH_RIM)
     for (box, disc), (wide, _) in zip(_discs(spot, grid), _discs(spot, grid, reach), strict=True):
         piece, count = ndimage.label(painted[wide], structure=np.ones((3, 3)))
@@ -96,7 +96,7 @@ def _take_disc(painted: NDArray[np.bool_], spot: Spot, grid: FrequencyGrid) -> N
 
 
 def _share(mask: NDArray[np.bool_], spot: Spot, grid: FrequencyGrid) -> float:
-    """Share of a spot's discs that is in a mask."""
+    """Fraction of a spot's discs that is inside a mask."""
     discs = [mask[box][disc] for box, disc in _discs(spot, grid)]
     inside = np.concatenate(discs)
     return float(inside.mean()) if inside.size else 0.0
@@ -107,7 +107,7 @@ def _symmetric(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _rims(painted: NDArray[np.bool_], discs: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Painted pieces that merely widen a disc: they touch it and are smaller than half of it."""
+    """Painted areas that merely widen a disc: they touch it and are smaller than half of it."""
     label, _ = ndimage.label(painted, structure=np.ones((3, 3)))
     disc, count = ndimage.label(discs)
     sizes = np.bincount(disc[discs], minlength=count + 1)
@@ -121,7 +121,7 @@ def _rims(painted: NDArray[np.bool_], discs: NDArray[np.bool_]) -> NDArray[np.bo
     return rims
 
 
-def _by_hand(
+def _painted_spots(
     painted: NDArray[np.bool_], spots: Sequence[Spot], grid: FrequencyGrid, measure: Measure
 ) -> tuple[Spot, ...]:
     half = painted.copy()
@@ -142,7 +142,7 @@ def _by_hand(
 
 
 def _discs(spot: Spot, grid: FrequencyGrid, rim: float = 0.0) -> tuple[_Disc, _Disc]:
-    """The boxes of cells around +g and -g, and which of their cells are in the disc, `rim` cells wider."""
+    """Boxes of cells around +g and -g, and which of their cells are in the disc, enlarged by `rim` cells."""
     return _disc(spot.g, spot.radius, grid, rim), _disc((-spot.g[0], -spot.g[1]), spot.radius, grid, rim)
 
 
@@ -161,19 +161,19 @@ def _disc(g: tuple[float, float], radius: float, grid: FrequencyGrid, rim: float
 
 
 RegionKind = Literal["circle", "ring", "wedge"]
-#: Corners of a drawn circle.
+#: Number of corners of a drawn circle.
 CORNERS = 73
 
 
 @dataclass(frozen=True, slots=True)
 class SpectrumRegion:
-    """A region of reciprocal space and its mirror image at -g, spanned by two points.
+    """A region of reciprocal space and its mirror image at -g, defined by two points.
 
     Attributes
     ----------
     kind : {"circle", "ring", "wedge"}
-        A circle around `start` through `end`; the ring between their |g|; or the part of that ring
-        between their azimuths, the shorter way round.
+        A circle around `start` through `end`; the annulus between their |g|; or the sector of that annulus
+        between their azimuths (the smaller angle).
     start, end : tuple of float, (y, x), 1/nm
     """
 
@@ -183,17 +183,17 @@ class SpectrumRegion:
 
     @property
     def reach(self) -> tuple[float, float]:
-        """Smallest and largest |g| of a ring or wedge, 1/nm."""
+        """Smallest and largest |g| of an annulus or sector, 1/nm."""
         lengths = sorted(float(np.hypot(*g)) for g in (self.start, self.end))
         return lengths[0], lengths[1]
 
     @property
     def radius(self) -> float:
-        """Of a circle, 1/nm."""
+        """Radius of a circle, 1/nm."""
         return float(np.hypot(self.end[0] - self.start[0], self.end[1] - self.start[1]))
 
     def inside(self, gy: ArrayLike, gx: ArrayLike) -> NDArray[np.bool_]:
-        """Whether frequencies lie in the region or in its mirror image."""
+        """Whether frequencies are inside the region or its mirror image."""
         y, x = np.asarray(gy, float), np.asarray(gx, float)
         if self.kind == "circle":
             apart = [np.hypot(y - s * self.start[0], x - s * self.start[1]) for s in (1, -1)]
@@ -208,18 +208,18 @@ class SpectrumRegion:
         return np.asarray(ring & (np.abs(off) <= half))
 
     def render(self, grid: FrequencyGrid) -> NDArray[np.uint8]:
-        """1 in the cells whose middles lie inside, shape ``grid.shape``."""
+        """Mask with 1 in the cells whose centres are inside, shape ``grid.shape``."""
         return self.inside(*grid.axes()).astype(np.uint8)
 
     def spots_inside(self, spots: Sequence[Spot]) -> tuple[int, ...]:
-        """Ids of the spots in the region, disabled ones included."""
+        """Ids of the spots in the region, including disabled ones."""
         if not spots:
             return ()
         found = self.inside(*np.array([spot.g for spot in spots]).T)
         return tuple(spot.id for spot, here in zip(spots, found, strict=True) if here)
 
     def outlines(self) -> list[NDArray[np.float64]]:
-        """Corners (y, x) in 1/nm of the closed lines around it and its mirror image."""
+        """Corners (y, x) in 1/nm of the closed outlines of the region and its mirror image."""
         turn = np.linspace(0, 2 * np.pi, CORNERS)
         if self.kind == "circle":
             circle = self.radius * _directions(turn)
@@ -234,7 +234,7 @@ class SpectrumRegion:
 
     @property
     def words(self) -> str:
-        """What it is, for the user, d in nm."""
+        """Description for the user, with d in nm."""
         if self.kind == "circle":
             return f"disk of {self.radius:.2f} nm⁻¹ at d = {1 / max(np.hypot(*self.start), 1e-9):.4f} nm"
         low, high = self.reach
@@ -246,7 +246,7 @@ class SpectrumRegion:
         return f"{text}, {np.degrees(middle) % 180:.0f} ± {np.degrees(half):.0f}°"
 
     def _sector(self) -> tuple[float, float]:
-        """Middle azimuth and half width of a wedge, radians, counter-clockwise from +x."""
+        """Central azimuth and half width of a sector, radians, counter-clockwise from +x."""
         first, last = (float(np.arctan2(-g[0], g[1])) for g in (self.start, self.end))
         opening = float((last - first + np.pi) % (2 * np.pi) - np.pi)
         return first + opening / 2, abs(opening) / 2
@@ -256,7 +256,7 @@ def _directions(azimuth: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([-np.sin(azimuth), np.cos(azimuth)], axis=1)
 
 
-#: Standard deviation of the blur as a share of a region's largest inner distance, and at most this in 1/nm.
+#: Standard deviation of the blur relative to a region's largest inner distance, and its upper limit in 1/nm.
 SOFT, SOFTEST = 0.7, 0.1
 #: The blur is truncated at this many standard deviations.
 CUT = 3.0
@@ -273,18 +273,18 @@ def fringes_of(
 def masked_inverse(
     diffractogram: Diffractogram, mask: NDArray[np.uint8] | NDArray[np.bool_], grid: FrequencyGrid
 ) -> tuple[NDArray[np.float32], tuple[float, float]]:
-    """Inverse transform of what lies inside a mask: the picture of the lattice fringes alone.
+    """Bragg-filtered image: inverse transform of the masked part of the spectrum.
 
     Parameters
     ----------
     mask : ndarray, shape ``grid.shape``
-        Non-zero cells are kept, with soft edges; the cell at -g counts with that at +g.
+        Nonzero cells are kept, with soft edges; each applies to both +g and -g.
 
     Returns
     -------
     image : ndarray of float32, shape (y, x)
-        Real-valued, mean zero, in the grey levels of the micrograph, covering its whole field with
-        just the pixels that q_max needs.
+        Real-valued with zero mean, in the grey levels of the micrograph, covering its whole field with just
+        the pixels needed for q_max.
     pixel_size : tuple of float, (y, x), nm
     """
     weight = _soft_weight(diffractogram, mask != 0, grid)
@@ -298,7 +298,7 @@ def masked_inverse(
 def _soft_weight(
     diffractogram: Diffractogram, mask: NDArray[np.bool_], grid: FrequencyGrid
 ) -> NDArray[np.float32]:
-    """The mask on the transform's bins, symmetric and soft."""
+    """The mask on the transform's bins, symmetric and with soft edges."""
     soft = soften_mask(mask | mask[::-1, ::-1], grid)
     rows, columns = (
         np.rint(axis.ravel() / step).astype(np.intp) + half
@@ -313,22 +313,22 @@ def _soft_weight(
 
 
 def soften_mask(mask: NDArray[np.bool_], grid: FrequencyGrid) -> NDArray[np.float32]:
-    """A mask of which every region is blurred in proportion to its width; 1 at the region's middle."""
+    """Blur each region of a mask in proportion to its width; 1 at the region's centre."""
     soft = np.zeros(mask.shape, np.float32)
     label, _ = ndimage.label(mask, np.ones((3, 3)))
     for number, box in enumerate(ndimage.find_objects(label), 1):
         region = label[box] == number
-        # chessboard distances, which are quick, reach a little further than true ones
+        # chessboard distances, which are fast, slightly exceed Euclidean ones
         depth = float(ndimage.distance_transform_cdt(np.pad(region, 1)).max()) - 0.5
         sigma = [max(min(SOFT * depth, SOFTEST / step), 0.5) for step in grid.step]
-        _lay(soft, region, box, sigma)
+        _blur_region(soft, region, box, sigma)
     return soft
 
 
-def _lay(
+def _blur_region(
     soft: NDArray[np.float32], region: NDArray[np.bool_], box: tuple[slice, ...], sigma: Sequence[float]
 ) -> None:
-    """Blur one region and lay it over the others; the largest weight counts."""
+    """Blur one region and merge it with the others by the maximum."""
     reach = [int(np.ceil(CUT * s)) for s in sigma]
     blurred = ndimage.gaussian_filter(
         np.pad(region.astype(np.float32), [(r, r) for r in reach]), sigma, mode="constant", truncate=CUT

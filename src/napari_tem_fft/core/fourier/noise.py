@@ -1,4 +1,4 @@
-"""Mean noise power of a spectrum from medians of rings or ring sectors, and the tail of the SNR.
+"""Mean noise power of a spectrum from medians over rings or ring sectors, and the tail of the SNR.
 
 The ratio of noise power to its **mean** is exponentially distributed; its median is ln 2 times the mean.
 If the mean itself is estimated from n independent values, the tail is heavier: (1 + t/n)^-n.
@@ -24,35 +24,34 @@ HANN_BANDWIDTH = 1.5**2
 #: Follows from the statistics, not tuned. Sweep: halved, F1 0.82 -> 0.84, area 0.89 -> 0.90, right names 4
 #: -> 5; doubled, area 0.89 -> 0.91.
 MEDIAN_LOSS = 1.0 / np.log(2.0) ** 2
-#: Detectors record noise at all frequencies. Where a spectrum falls below this share of its largest ring,
-#: the image was filtered, and what is left there (rounding, leakage) is no measure of noise.
+#: Detectors record noise at all frequencies. Where a spectrum falls below this fraction of its largest ring,
+#: the image was filtered, and what is left there (rounding, leakage) does not measure the noise.
 FLOOR = 1e-4
-#: Where rings differ by more than this factor from the next, as at the edge of a filter, the noise changes
-#: within a ring, and the larger of the neighbours is taken.
+#: Where adjacent rings differ by more than this factor, as at the edge of a filter, the noise changes within
+#: a ring, and the larger neighbour is used.
 STEEP = 1.7
-#: The same limit where the likely noise is wanted, not the largest: Thon rings stay.
+#: The same limit for the most likely noise instead of the largest, so that Thon rings are preserved.
 CLIFF = 6.0
-#: Half-plane spectra with more bins are sampled at every second row.
+#: Of half-plane spectra with more bins only every second row is sampled.
 THINNED = 500_000
-#: Rows that are processed together.
+#: Number of rows processed together.
 STRIP = 64
-#: Least noise of a ring of a window, as a share of what this window and this ring usually have.
+#: Smallest noise of a ring in a window, relative to the usual value for this window and ring.
 LEAST_SHARE = 0.1
-#: Sectors with less than this share of the usual number of bins (at the grid's corners) take the median of
+#: Sectors with less than this fraction of the usual number of bins (at the grid's corners) use the median of
 #: all sectors.
 LEAST_FILLED = 0.2
-#: An excess at an azimuth counts if it is larger than this over the root of the number of windows.
+#: An azimuthal excess is significant if it exceeds this divided by the square root of the number of windows.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.91, error of d 0.107
 #: -> 0.114 %.
 AZIMUTHAL_CHANCE = 1.4
-#: Standard deviation of the smoothed logarithm by chance, times the root of the number of windows.
+#: Standard deviation of the smoothed logarithm by chance, times the square root of the number of windows.
 #: Follows from the two below. Sweep: halved, area 0.89 -> 0.91, grains 12 -> 13; doubled, area 0.89 ->
 #: 0.91.
 LOG_CHANCE = 0.36
-#: The smoothed logarithm is the median over squares that extend this many bins to either side, taken at every
-#: third bin.
-#: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.81, area 0.89 -> 0.88, error of d 0.107 ->
-#: 0.077 %; doubled, area 0.89 -> 0.91.
+#: The smoothed logarithm is the median over squares that extend this many bins to each side, computed at
+#: every third bin. No record says on what it was set. Sweep: halved, F1 0.82 -> 0.81, area 0.89 -> 0.88,
+#: error of d 0.107 -> 0.077 %; doubled, area 0.89 -> 0.91.
 AZIMUTHAL_REACH = 4
 #: No record says on what it was set. Sweep of AZIMUTHAL_STRIDE: halved, nothing; doubled, area 0.89 ->
 #: 0.91.
@@ -83,7 +82,7 @@ class Rings:
 
 
 def pool_rings(radius: NDArray[np.float64], low: float, high: float, fewest: int) -> Rings:
-    """Cut the bins with low <= |g| <= high into rings of at least `fewest` bins.
+    """Divide the bins with low <= |g| <= high into rings of at least `fewest` bins.
 
     Parameters
     ----------
@@ -116,7 +115,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
     ndarray, shape (n_spectra, n_rings)
         median / ln 2. Apply `guard_from_zero` before dividing by it.
     """
-    pooled = power.take(rings.bins, axis=1, mode="clip")  # without a check of every index
+    pooled = power.take(rings.bins, axis=1, mode="clip")  # "clip" avoids checking each index
     short, beyond = np.nonzero(np.arange(rings.bins.shape[1]) >= rings.counts[:, None])
     pooled[:, short, beyond] = np.inf
     pooled.sort(axis=2)
@@ -125,7 +124,7 @@ def ring_means(power: NDArray[np.float32], rings: Rings) -> NDArray[np.float32]:
 
 
 def guard_from_zero(means: NDArray[np.float32], steep: float = STEEP) -> NDArray[np.float32]:
-    """Ring means without zeros; a mean that a neighbour far exceeds is replaced by the neighbour's."""
+    """Ring means without zeros; a mean far below a neighbouring ring's is replaced by the neighbour's."""
     floor = np.maximum(FLOOR * means.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     highest = ndimage.maximum_filter1d(means, 3, axis=1, mode="nearest")
     safe = np.where(highest > steep * means, highest, means)
@@ -133,9 +132,9 @@ def guard_from_zero(means: NDArray[np.float32], steep: float = STEEP) -> NDArray
 
 
 def few_spectra(density: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
-    """Noise of the windows as sums of the few spectra whose differences exceed chance.
+    """Approximate the noise of the windows by sums of the few spectra whose differences exceed chance.
 
-    Film, vacuum and a change of thickness give two or three; the rings of each window also vary by chance.
+    Film, vacuum and changes in thickness give two or three; the rings of each window also vary by chance.
 
     Parameters
     ----------
@@ -154,7 +153,7 @@ def few_spectra(density: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Between:
-    """Position of each bin between the middles of two rings, for linear interpolation.
+    """Position of each bin between the mean |g| of two rings, for linear interpolation.
 
     Attributes
     ----------
@@ -169,7 +168,7 @@ class Between:
     share: NDArray[np.float32]
 
     def beyond(self, first: int) -> Between:
-        """The part for the bins from `first` on."""
+        """The positions of the bins from `first` on."""
         return Between(self.low[first:], self.high[first:], self.share[first:])
 
 
@@ -193,7 +192,7 @@ def spread_over_rings(means: NDArray[np.float32], between: Between) -> NDArray[n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sectors:
-    """Cells of a half plane (intersections of rings and sectors) and the position of every bin between them.
+    """Cells of a half plane (intersections of rings and sectors) and the position of each bin between them.
 
     Attributes
     ----------
@@ -236,7 +235,7 @@ def sector_noise(
     Returns
     -------
     noise : ndarray, shape of `power`
-    counts : float
+        Effective number of values from which each estimate was made.
         Effective number of values behind each estimate.
     """
     cells = _sectors(power.shape, step, low, sectors, fewest)
@@ -249,15 +248,13 @@ def sector_noise(
     means = np.maximum(medians, floor).reshape(cells.shape) / np.log(2.0)
     table = np.concatenate([means[:, -1:], means, means[:, :1]], axis=1).astype(np.float32)
     correlated = HANN_BANDWIDTH if power.size < THINNED else np.sqrt(HANN_BANDWIDTH)
-    return _between_cells(table, cells), max(values.shape[1] / (correlated * MEDIAN_LOSS), 1.0)
+    return _interpolate_cells(table, cells), max(values.shape[1] / (correlated * MEDIAN_LOSS), 1.0)
 
 
-def _between_cells(table: NDArray[np.float32], cells: _Sectors) -> NDArray[np.float32]:
-    """Bilinear interpolation of the cells' values at every bin, strip by strip."""
+def _interpolate_cells(table: NDArray[np.float32], cells: _Sectors) -> NDArray[np.float32]:
+    """Bilinear interpolation of the cells' values at each bin, strip by strip."""
     width = table.shape[1]
-    flat = np.concatenate(
-        [table.ravel(), table[-1], table[-1, -1:]]
-    )  # beyond the last ring there is no next one
+    flat = np.concatenate([table.ravel(), table[-1], table[-1, -1:]])  # there is no ring beyond the last one
     count = len(flat) - width - 1
     inner, next_inner, outer, next_outer = (flat[i : i + count] for i in (0, 1, width, width + 1))
     # the four values of a bin are adjacent, so that one look-up finds them
@@ -279,10 +276,10 @@ def _between_cells(table: NDArray[np.float32], cells: _Sectors) -> NDArray[np.fl
 def _sectors(
     shape: tuple[int, int], step: tuple[float, float], low: float, sectors: int, fewest: int
 ) -> _Sectors:
-    """The cells, which images of one shape share."""
+    """The cells; shared by images of the same shape."""
     gy = ((np.arange(shape[0]) - shape[0] // 2) * step[0])[:, None]
     gx = (np.arange(shape[1]) * step[1])[None, :]
-    # with many bins, every second row is enough, because a window correlates neighbours
+    # with many bins, every second row is sufficient, because the window correlates neighbours
     thin = 2 if gy.size * gx.size >= THINNED else 1
     inside = sum(int(np.count_nonzero(y**2 + gx**2 >= low**2)) for y in gy[::thin])
     highest = float((gy**2).max() + (gx**2).max())
@@ -307,7 +304,7 @@ def _sectors(
 
 
 def _samples(cell: NDArray[np.int32], cells: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """The same odd number of flat indices for every cell, and which cells have too few bins."""
+    """The same odd number of flat indices for each cell, and which cells have too few bins."""
     order = np.argsort(cell.ravel(), kind="stable").astype(np.int32)
     counts = np.bincount(cell.ravel(), minlength=cells)
     starts = np.cumsum(counts) - counts
@@ -319,9 +316,9 @@ def _samples(cell: NDArray[np.int32], cells: int) -> tuple[NDArray[np.int32], ND
 
 
 def robust_sigma(values: NDArray[Any]) -> float:
-    """Standard deviation of normal values by their median deviation, which outliers do not raise.
+    """Standard deviation of normally distributed values from their median deviation, robust to outliers.
 
-    `scipy.stats.median_abs_deviation` is the same, but ``scipy.stats`` takes long to load.
+    `scipy.stats.median_abs_deviation` is equivalent, but ``scipy.stats`` is slow to import.
 
     Examples
     --------
@@ -345,7 +342,7 @@ def threshold(tests: float, false_alarms: float, counts: NDArray[np.float64] | f
 
 def azimuthal_excess(anisotropy: NDArray[np.float32], windows: int) -> NDArray[np.float32]:
     """Factor by which the noise exceeds its ring's mean where the excess is significant; 1 elsewhere."""
-    # With 40 independent windows the smoothed mean is accurate to some 6 %.
+    # With 40 independent windows the smoothed mean is accurate to about 6 %.
     chance = AZIMUTHAL_CHANCE / np.sqrt(windows)
     return np.where(anisotropy > 1 + chance, anisotropy, 1.0).astype(np.float32)
 
@@ -368,13 +365,14 @@ def likely_noise(
         Mean logarithm of the ratio of the windows' spectra to their density after `guard_from_zero`.
     between : Between
         Positions of the spectrum's frequencies between the rings.
-    tested : ndarray of bool, shape of a window's spectrum
+        Positions of the spectrum's frequencies between the rings.
         Where the spectra are searched.
 
     Returns
     -------
     density, anisotropy : ndarray of float32, shapes (windows, rings) and shape of a spectrum
-        The anisotropy is shrunk towards 1 by the share of its variance that is chance (James and Stein).
+        The anisotropy is shrunk towards 1 by the fraction of its variance that is due to chance
+        (James-Stein).
     """
     plain = guard_from_zero(density, CLIFF)
     excess = np.log(guard_from_zero(density) / plain).mean(axis=0, keepdims=True)
@@ -388,7 +386,7 @@ def anisotropy_of(mean_log: NDArray[np.float64]) -> NDArray[np.float32]:
     """Ratio of the noise at each frequency to its ring's mean (astigmatism).
 
     It is computed from the mean logarithm over all windows, which a few crystals hardly change, smoothed by a
-    median over 9 x 9 bins, which does not change even if a lattice fills the image.
+    median over 9 x 9 bins, which is insensitive even to a lattice that fills the image.
     """
     excess = np.exp(mean_log + np.euler_gamma).astype(np.float32)
     reach = AZIMUTHAL_REACH
@@ -400,7 +398,7 @@ def anisotropy_of(mean_log: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _strided_median(padded: NDArray[np.float32], shape: tuple[int, int], size: int) -> NDArray[np.float32]:
-    """Medians over squares of `size` bins, taken at every third bin and interpolated between them."""
+    """Medians over squares of `size` bins, computed at every third bin and interpolated in between."""
     at = [np.unique(np.append(np.arange(0, n, AZIMUTHAL_STRIDE), n - 1)) for n in shape]
     squares = np.lib.stride_tricks.sliding_window_view(padded, (size, size))[np.ix_(*at)]
     medians = np.median(squares.reshape(len(at[0]), len(at[1]), -1), axis=2)

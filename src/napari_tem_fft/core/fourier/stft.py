@@ -1,4 +1,4 @@
-"""Transforms of overlapping windows: their size, places and tapers, and their spectra, row by row."""
+"""Short-time Fourier transform: size, positions and tapers of overlapping windows, and their spectra."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .diffractogram import FrequencyGrid
 from .noise import Between, Rings, between_rings, guard_from_zero, pool_rings, ring_means, spread_over_rings
 from .threads import threads
 
-#: If one window covers a whole small field, windows of half its width are added at the borders, so that two
-#: crystals side by side get windows of their own. They are not added if they would be narrower than this, nm.
+#: If a single window covers a whole small field, windows of half its width are added at the borders, so that
+#: two adjacent crystals get separate windows. They are omitted if they would be narrower than this, nm.
 NARROWEST_HALF = 2.5
-#: A field that exceeds a window by less than this share of it has one window.
+#: A field that exceeds a window by less than this fraction of its width has only one window.
 ONE_WINDOW = 0.125
 
 
 @dataclass(frozen=True, slots=True)
 class WindowParams(WithinLimits):
-    """Size of the local windows."""
+    """Parameters of the local windows."""
 
     window: float = param(
         11.0,
@@ -32,7 +32,7 @@ class WindowParams(WithinLimits):
         unit="nm",
         low=1.0,
         high=200.0,
-        help="Side of the local windows; about twice the grains' size finds them best.",
+        help="Side of the local windows; about twice the size of the grains detects them best.",
     )
 
 
@@ -43,12 +43,12 @@ class WindowLine:
     Attributes
     ----------
     starts : ndarray of int
-        First pixel of each; may lie before the image's.
+        First pixel of each window; may be negative.
     tapers : ndarray of float32, shape (n, side)
     middles : ndarray
-        Middles of the tapers, in pixels.
+        Centres of the tapers, in pixels.
     shares : ndarray
-        Width of each taper as a share of the width of a whole one.
+        Width of each taper relative to a full one.
     """
 
     starts: NDArray[np.intp]
@@ -71,10 +71,10 @@ def window_pixels(
 
 
 def window_line(n: int, side: int, pixel: float) -> WindowLine:
-    """Windows with half overlap along n pixels of `pixel` nm, and one of half the width at either border.
+    """Windows with half overlap along n pixels of `pixel` nm, with one of half width at each border.
 
-    A whole window that reached beyond the border would cut a crystal there, and draw streaks. Of a field
-    that one window holds there is that one alone where half of it is less than `NARROWEST_HALF`.
+    A full window that extended beyond the border would cut off crystals there and create streaks. A field
+    covered by a single window has only this window if half of it is narrower than `NARROWEST_HALF`.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def _hann(n: int) -> NDArray[np.float32]:
     return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n), np.float32)
 
 
-#: Fewest bins in the rings of a window, from which its noise is estimated.
+#: Smallest number of bins in the rings of a window from which its noise is estimated.
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.80, area 0.89 -> 0.84, belief 0.73 ->
 #: 0.65, error of d 0.107 -> 0.089 %, grains 12 -> 11; doubled, area 0.89 -> 0.91.
 RING_BINS = 240
@@ -133,7 +133,7 @@ def window_grid_of(
     q_max: float,
     params: WindowParams,
 ) -> WindowGrid:
-    """The geometry; images of one shape share it."""
+    """The window geometry; shared by images of the same shape."""
     side = window_pixels(shape, pixel_size, params)
     step = (1.0 / (side[0] * pixel_size[0]), 1.0 / (side[1] * pixel_size[1]))
     half = tuple(min(int(q_max / s) + 2, n // 2 - 1) for s, n in zip(step, side, strict=True))
@@ -141,7 +141,7 @@ def window_grid_of(
     gy, gx = grid.axes()
     radius = np.hypot(gy, gx[:, half[1] :])
     tested = (radius >= q_min) & (radius <= q_max)
-    tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0: each pair counts once
+    tested[: half[0] + 1, 0] = False  # of the column g_x = 0 only g_y > 0, so that each pair counts once
     rings = pool_rings(radius, 0.5 * q_min, float(radius.max()), RING_BINS)
     lines = (window_line(n, width, p) for n, width, p in zip(shape, side, pixel_size, strict=True))
     return WindowGrid(side, grid, radius, tested, rings, between_rings(rings, radius), *lines)
@@ -150,7 +150,7 @@ def window_grid_of(
 def rows_of_snr(
     image: NDArray[np.float32], frame: WindowGrid
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means of one row of windows after the other."""
+    """Yield SNR, shape (n columns, 2 hy + 1, hx + 1), and ring means, for one row of windows at a time."""
     hy, columns = frame.grid.half[0], frame.radius.shape[1]
     upper = frame.between.beyond(hy * columns)
     for power in rows_of_power(image, frame):
@@ -163,9 +163,9 @@ def rows_of_snr(
 
 
 def rows_of_power(image: NDArray[np.float32], frame: WindowGrid) -> Iterator[NDArray[np.float32]]:
-    """Power of one row of windows after the other, shape (n columns, 2 hy + 1, hx + 1), centred rows.
+    """Yield the power of one row of windows at a time, shape (n columns, 2 hy + 1, hx + 1), in centred rows.
 
-    A row of the image is transformed once, though two rows of windows hold it.
+    Each row of the image is transformed once, although two rows of windows contain it.
     """
     (sy, _), (hy, hx) = frame.side, frame.grid.half
     known = 0
@@ -180,14 +180,14 @@ def rows_of_power(image: NDArray[np.float32], frame: WindowGrid) -> Iterator[NDA
         for first, lines in pieces:
             begin = max(top, first)
             rows = slice(begin - start, first + len(lines) - start)
-            # real and imaginary parts by themselves: numpy would make the taper complex
+            # real and imaginary parts separately: numpy would convert the taper to complex
             both, into = lines[begin - first :].view(np.float32), windows[rows].view(np.float32)
             np.multiply(both, taper[rows, None, None], out=into)
         yield _power(fft.fft(windows, axis=0, overwrite_x=True, workers=threads()), hy)
 
 
 def _transformed_lines(lines: NDArray[np.float32], frame: WindowGrid) -> NDArray[np.complex64]:
-    """Rows of the image in all columns of windows, transformed along x, shape (rows, n columns, hx + 1)."""
+    """Transform image rows along x in all columns of windows, shape (rows, n columns, hx + 1)."""
     side, starts = frame.side[1], frame.columns.starts.tolist()
     tapered = np.zeros((len(lines), len(starts), side), np.float32)
     for number, (start, taper) in enumerate(zip(starts, frame.columns.tapers, strict=True)):
@@ -199,7 +199,7 @@ def _transformed_lines(lines: NDArray[np.float32], frame: WindowGrid) -> NDArray
 
 
 def _power(spectra: NDArray[np.complex64], half: int) -> NDArray[np.float32]:
-    """Power of transforms (overwritten), shape (rows, n, columns), as (n, 2 half + 1, columns), centred."""
+    """Power of transforms (overwritten) of shape (rows, n, columns), as (n, 2 half + 1, columns), centred."""
     _, n, columns = spectra.shape
     power = np.empty((n, 2 * half + 1, columns), np.float32)
     for part, rows in (

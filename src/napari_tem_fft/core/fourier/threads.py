@@ -1,4 +1,4 @@
-"""How many processors this process may use, and how many threads a transform and a matrix product."""
+"""Number of processors available to this process, and of threads for transforms and matrix products."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
-#: Where Linux lists the control groups (version 2), and in which of them this process is.
+#: Paths of Linux's control groups (version 2), and of the file that names this process' group.
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 Given = ParamSpec("Given")
@@ -22,20 +22,20 @@ Result = TypeVar("Result")
 
 
 def processors() -> int:
-    """Processors that this process may use, at least one.
+    """Number of processors available to this process, at least one.
 
-    A scheduler or container gives a job fewer than the machine has: by affinity (SLURM, ``taskset``), or by a
-    quota of its control group (Docker, Kubernetes), of which a broken processor counts as one.
+    Schedulers and containers restrict a job by affinity (SLURM, ``taskset``), or by a quota of its control
+    group (Docker, Kubernetes); a fraction of a processor counts as one.
     """
-    # Windows and macOS have no affinity that could be asked for
+    # Windows and macOS have no affinity to query
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(math.ceil(min(available, _quota())), 1)
 
 
 def threads() -> int:
-    """Threads for one transform: one a processor, or as many as OMP_NUM_THREADS allows.
+    """Number of threads for a transform: one per processor, or as many as OMP_NUM_THREADS allows.
 
-    Processes that share a machine set OMP_NUM_THREADS, which the linear algebra of numpy obeys as well.
+    OMP_NUM_THREADS, which numpy's linear algebra also obeys, is set for processes that share a machine.
     """
     return _threads(os.environ.get("OMP_NUM_THREADS", ""))
 
@@ -47,19 +47,19 @@ def _threads(allowed: str) -> int:
 
 
 def _quota() -> float:
-    """Processors that the control group and those around it allow; infinity where there is no quota."""
+    """Number of processors allowed by the control group and its parents; infinity without a quota."""
     try:
         groups = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
     except OSError:
         return math.inf
-    # version 2 has one group: "0::/path"; within a container the path may lead outside of what is to be seen
+    # version 2 has a single line "0::/path"; within a container the path may be outside the visible tree
     own = next((line.removeprefix("0::").strip("/") for line in groups if line.startswith("0::")), "")
     place = CGROUPS / own
     return min(_quota_of(folder / "cpu.max") for folder in (place, *place.parents, CGROUPS))
 
 
 def _quota_of(file: Path) -> float:
-    """Processors of a file that says "quota period" in microseconds, or "max period"."""
+    """Number of processors from a file with "quota period" in microseconds, or "max period"."""
     try:
         quota, period = file.read_text(encoding="utf-8").split()
         return int(quota) / int(period)
@@ -68,7 +68,7 @@ def _quota_of(file: Path) -> float:
 
 
 class _LinearAlgebra:
-    """The BLAS libraries of this process, and how many ask for one thread: the last one gives them back."""
+    """The BLAS libraries of this process, limited to one thread while at least one user requests it."""
 
     def __init__(self) -> None:
         self._lock, self._users = Lock(), 0
@@ -76,7 +76,7 @@ class _LinearAlgebra:
 
     @cached_property
     def _libraries(self) -> ThreadpoolController:
-        """Numpy's and scipy's, which are loaded with the chain, before they are first needed."""
+        """BLAS libraries of numpy and scipy, which are loaded before this is first needed."""
         return ThreadpoolController().select(user_api="blas")
 
     @contextmanager
@@ -90,7 +90,7 @@ class _LinearAlgebra:
         finally:
             with self._lock:
                 self._users -= 1
-                if not self._users:  # only the thread that set a limit may change it, unless it lets go
+                if not self._users:  # only the thread that set a limit may change it, unless it is released
                     OpenBLASController.clear_controlling_thread(force=True)
                     self._give_back()
                     OpenBLASController.clear_controlling_thread(force=True)
@@ -100,11 +100,11 @@ _LINEAR_ALGEBRA = _LinearAlgebra()
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
-    """One thread for matrix products, in the whole process, while any thread is within such a block.
+    """Limit matrix products of the whole process to one thread within the block, for any number of users.
 
-    The chain's products are small: where each is divided among all processors, threads mostly wait for each
-    other, and an analysis of a 4096 x 4096 image took twice the processor time, and ten times where other
-    processes used the machine as well. Fourier transforms keep their threads.
+    The matrix products of an analysis are small: if each is divided among all processors, threads mostly wait
+    for each other, and an analysis of a 4096 x 4096 image took twice the processor time, and ten times if
+    other processes were busy. Fourier transforms keep their threads.
     """
     return _LINEAR_ALGEBRA.one_thread()
 
@@ -112,7 +112,7 @@ def one_blas_thread() -> AbstractContextManager[None]:
 def in_one_blas_thread(
     steps_of: Callable[Given, Generator[Item, None, Result]],
 ) -> Callable[Given, Generator[Item, None, Result]]:
-    """A generator function each of whose steps runs in `one_blas_thread`; between them nothing is limited."""
+    """Decorate a generator function so that its steps run in `one_blas_thread`; no limit in between."""
 
     @wraps(steps_of)
     def limited(*args: Given.args, **kwargs: Given.kwargs) -> Generator[Item, None, Result]:

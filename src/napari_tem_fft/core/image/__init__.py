@@ -1,1 +1,1 @@
-"""The image as it was recorded, its calibration, and the region of interest."""
+"""The recorded image, its calibration, and the region of interest."""

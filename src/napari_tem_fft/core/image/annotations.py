@@ -1,7 +1,8 @@
-"""What a program has burnt into an image: data bars, scale bars, labels in boxes. None of it is specimen.
+"""Annotations burnt into an image: data bars, scale bars and boxed labels, none of it specimen.
 
-It has one value exactly and the straight borders of a rectangle. Inside the image that value is the darkest
-or brightest; a data bar along a border of the image may have any value, and is known by the letters in it.
+They have exactly one value and the straight borders of a rectangle. Inside the image this value is the
+darkest or brightest; a data bar along a border of the image may have any value and is recognised by its
+letters.
 """
 
 from __future__ import annotations
@@ -12,38 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-#: Fewest pixels along the longer and the shorter side of a rectangle.
+#: Smallest number of pixels along the longer and the shorter side of a rectangle.
 LONGEST, SHORTEST = 20, 3
-#: Least share of a rectangle's border, and of its interior, that has one value; letters fill the rest.
+#: Smallest fraction of a rectangle's border, and of its interior, with a single value; letters fill the rest.
 BORDER, FILLED = 0.97, 0.5
-#: A bar of fewer than SHORTEST pixels is at least this long, and ends inside the image: a dead line does not.
+#: A bar narrower than SHORTEST pixels is at least this long, and ends inside the image, unlike a dead line.
 THINNEST_LONGEST = 40
-#: A rectangle holds letters if less than this share of it has its value.
+#: A rectangle contains letters if less than this fraction of it has its value.
 FULL = 0.995
-#: Letters of the same value belong to a bar if they lie within this many of its heights, or pixels.
+#: Letters of the same value belong to a bar if they are within this multiple of its height, or this many
+#: pixels.
 LETTERS_NEAR, LEAST_NEAR = 3.0, 30
-#: A letter is at least this many pixels large and covers at most this share of the image.
+#: A letter has at least this many pixels and covers at most this fraction of the image.
 LETTER, SMALL = 7, 0.02
-#: In an 8-bit image, values that differ by no more than this count as equal, because JPEG changes them.
+#: In an 8-bit image, values that differ by no more than this are considered equal, because JPEG changes them.
 JPEG_STEP = 4
-#: A data bar's own value fills at least this share of each of its lines, letters or not, and TICKED of one of
-#: the last EDGE (a block of JPEG); then the share falls by STEP from one line to the next. No vacuum has a
-#: border as straight.
+#: A data bar's own value fills at least the fraction LETTERED of each of its lines, letters or not, and
+#: TICKED of one of the last EDGE lines (a JPEG block); then the fraction falls by STEP from one line to the
+#: next. The border of a vacuum is never that straight.
 LETTERED, TICKED, EDGE, STEP = 0.25, 0.9, 8, 0.4
-#: Its value is read from these lines, counted from the border, since there may be a frame around it.
+#: Its value is taken from these lines, counted from the border, because it may have a frame.
 INSIDE_FRAME = slice(3, 6)
-#: Least number of its pixels that belong to letters, which differ from its value by this share of the range.
+#: Smallest number of pixels of its letters, which differ from its value by this fraction of the range.
 INK, CONTRAST = 30, 0.25
 #: The mask is dilated by this many pixels, because letters have soft edges and images are resampled.
 SOFT = 3
-#: Largest share of the image that annotations cover.
+#: Largest fraction of the image covered by annotations.
 MOST = 0.4
 #: The mask is filled with its surroundings, smoothed over this many pixels.
 FILL = 12.0
 
 
 def find_annotations(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Where bars, boxes and their letters are, None where there are none.
+    """Detect bars, boxes and their letters; None if there are none.
 
     Parameters
     ----------
@@ -81,9 +83,9 @@ def find_annotations(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
 
 
 def _annotations_of(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Rectangles of one value, and the letters near them, widened by their soft edges."""
+    """Rectangles of one value, and the letters near them, dilated to include soft edges."""
     square = np.ones((3, 3), bool)
-    # pixels that noise has driven to the same value are scattered; they must not widen a rectangle
+    # isolated pixels that have the same value by noise must not enlarge a rectangle
     solid, _ = ndimage.label(ndimage.binary_opening(same, square), square)
     bars = [
         box
@@ -109,7 +111,7 @@ def _annotations_of(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _thin_bars(same: NDArray[np.bool_]) -> list[tuple[slice, ...]]:
-    """Scale bars of one or two lines of pixels, along either axis."""
+    """Scale bars of one or two lines of pixels, along each axis."""
     bars = []
     for turned, axes in ((same, 1), (same.T, -1)):
         runs, _ = ndimage.label(_long_runs(turned))
@@ -124,7 +126,7 @@ def _thin_bars(same: NDArray[np.bool_]) -> list[tuple[slice, ...]]:
 
 
 def _long_runs(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Runs of at least `THINNEST_LONGEST` pixels along the rows, of which few can hold one."""
+    """Runs of at least `THINNEST_LONGEST` pixels along the rows, which few rows can contain."""
     long = np.zeros(same.shape, bool)
     rows = np.flatnonzero(np.count_nonzero(same, axis=1) >= THINNEST_LONGEST)
     if len(rows):
@@ -133,7 +135,7 @@ def _long_runs(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _data_bar(lines: NDArray[Any], step: int, contrast: float) -> int:
-    """Depth of the data bar that begins with the first line, in lines; 0 if there is none."""
+    """Depth in lines of the data bar that begins with the first line; 0 if there is none."""
     values, counts = np.unique(lines[INSIDE_FRAME], return_counts=True)
     if not len(counts) or counts.max() < LETTERED * counts.sum():
         return 0
@@ -146,7 +148,7 @@ def _data_bar(lines: NDArray[Any], step: int, contrast: float) -> int:
     if not ends:
         return 0
     depth: int = ends[-1] + INSIDE_FRAME.start
-    # well inside: where vacuum is as bright as the detector goes, its border is as rough as the specimen's
+    # well inside the bar: the border of a saturated vacuum is as rough as that of the specimen
     ink = np.abs(lines[INSIDE_FRAME.start : max(depth - EDGE, 0)].astype(float) - value) > contrast
     return depth if np.count_nonzero(ink) >= INK else 0
 
@@ -157,7 +159,7 @@ def _is_rectangle(inside: NDArray[np.bool_]) -> bool:
 
 
 def fill_annotations(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-    """Fill the mask with the smooth of what lies around it, in place: it then has no edge and no fringe."""
+    """Fill the mask in place with its smoothed surroundings, so that it leaves no edge and no fringe."""
     weight = ndimage.gaussian_filter((~mask).astype(np.float32), FILL)
     smooth = ndimage.gaussian_filter(np.where(mask, np.float32(0), image), FILL)
     far = weight < 1e-3

@@ -1,13 +1,13 @@
-"""Calibration: the pixel size, its uncertainty and its source, and factors that correct it.
+"""Calibration: pixel size with uncertainty and source, and corrections of it.
 
-A microscope's pixel size is wrong by a per cent or two; a spot of known lattice spacing in the same image
-(or in one taken under the same conditions) shows by how much. With the pixel sizes f_y and f_x times
-the assumed ones, a spot measured at (g_y, g_x) lies at (g_y / f_y, g_x / f_x), so that
+A microscope's pixel size is wrong by a per cent or two; a spot of known d-spacing in the same image (or in
+one taken under the same conditions) shows by how much. If the true pixel sizes are f_y and f_x times the
+assumed ones, a spot measured at (g_y, g_x) is at (g_y / f_y, g_x / f_x), so that
 
     (g_y / f_y)^2 + (g_x / f_x)^2 = 1 / d^2 ,
 
-linear in 1/f_y^2 and 1/f_x^2: one spot or ring gives a common factor, two spots in different directions
-one for each axis.
+which is linear in 1/f_y^2 and 1/f_x^2: a single spot or ring gives a common factor, two spots in different
+directions give one factor for each axis.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from ..parameters import Field, Parameter, check_value
 
 Space = Literal["real", "reciprocal", "none"]
 
-#: Start of the warning that an image has no usable scale; it is removed once somebody has given one.
+#: Start of the warning that an image has no usable scale; it is removed once the user has given a scale.
 NOT_CALIBRATED = "not calibrated"
-#: Source of a scale that was read from the image's file.
+#: Source of a scale read from the image's file.
 AS_READ = "file"
-#: Source of one that a person gave.
+#: Source of a scale given by the user.
 GIVEN = "given by the user"
-#: Relative uncertainty of a microscope's calibration as delivered, and after correction on a standard.
+#: Relative uncertainty of a microscope's calibration as delivered, and after correction with a reference
+#: crystal.
 DELIVERED_UNCERTAINTY = 0.02
 STANDARD_UNCERTAINTY = 0.003
-#: The uncertainty as the user states it in docks, options and files, per cent.
+#: The uncertainty as stated in docks, options and files, in per cent.
 UNCERTAINTY = Parameter(
     "calibration_uncertainty",
     float,
@@ -42,41 +43,41 @@ UNCERTAINTY = Parameter(
         unit="%",
         low=0.01,
         high=20,
-        help="Standard uncertainty of the image's pixel size; matching gets more cautious with it.",
+        help="Standard uncertainty of the image's pixel size; a larger one makes matching more cautious.",
     ),
 )
 
 
 class CalibrationError(ValueError):
-    """An image cannot be measured because its scale is missing or does not belong to an image."""
+    """An image cannot be measured because its scale is missing or is that of another kind of image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Scale of an image per axis.
+    """Scale of an image along each axis.
 
     Attributes
     ----------
     scale : tuple of float, (y, x)
-        nm per pixel in real space, 1/nm per pixel in reciprocal space, 1 if there is no calibration.
+        nm per pixel in real space, 1/nm per pixel in reciprocal space, 1 without a calibration.
     space : {"real", "reciprocal", "none"}
         "none" is an uncalibrated image.
     uncertainty : float
-        Relative standard uncertainty of the scale (0.02 is 2 %): the microscope's, never the fit's. This
-        is its only home: profiles, options and docks change it here, and matching reads it here.
+        Relative standard uncertainty of the scale (0.02 is 2 %), without that of any fit. This is the only
+        place where it is stored: profiles, options and docks change it here, and matching reads it here.
     source : str
-        Where it comes from, in words for the user ("file", "given by the user", "corrected on Au 111").
+        Origin of the scale, for the user ("file", "given by the user", "corrected on Au 111").
     origin : tuple of float, (y, x), pixels, optional
-        Where the file of a diffraction pattern puts g = 0, which may be outside of the image; None where
-        it does not say.
+        Position of g = 0 according to the file of a diffraction pattern, which may be outside the image; None
+        if the file does not state it.
     shear : float, optional
-        Stretch of g along the diagonal, where both stretches of the image were measured on a standard. The
-        pixel size along the axes cannot express it. Matching takes it into account; d and maps do not.
+        Stretch of g along the diagonal, if both stretches were measured with a reference crystal. The pixel
+        size along the axes cannot express it. Matching takes it into account; d and maps do not.
 
     Raises
     ------
     ValueError
-        If a scale is not a positive finite number, or the uncertainty lies outside 0 to 0.5.
+        If a scale is not a positive finite number, or the uncertainty is not between 0 and 0.5.
 
     Examples
     --------
@@ -96,7 +97,7 @@ class Calibration:
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
             raise ValueError(f"the pixel size must be a positive number, not {self.scale}")
         if not 0 <= self.uncertainty <= 0.5:
-            raise ValueError(f"the calibration uncertainty must lie in 0-50 %, not {self.uncertainty}")
+            raise ValueError(f"the calibration uncertainty must be 0-50 %, not {self.uncertainty}")
 
     @classmethod
     def real(cls, pixel_size: float | tuple[float, float], source: str = AS_READ) -> Calibration:
@@ -115,12 +116,12 @@ class Calibration:
         """
         if self.space == "none":
             raise CalibrationError(
-                "the image has no calibration, so no distance can be measured: give its pixel size in nm"
+                "the image has no calibration, so distances cannot be measured: give its pixel size in nm"
             )
         if self.space == "reciprocal":
             raise CalibrationError(
                 "the image is calibrated in 1/nm: it is a diffraction pattern or a stored FFT, not a"
-                " micrograph, and is not transformed again; measure it as it is with: napari-tem-fft pattern"
+                " micrograph, and is not transformed again; measure it with: napari-tem-fft pattern"
             )
         return self.scale
 
@@ -131,35 +132,35 @@ class Calibration:
 
     @property
     def uncertainty_percent(self) -> float:
-        """The uncertainty in per cent, without the digits that the conversion adds."""
+        """The uncertainty in per cent, without rounding errors of the conversion."""
         return round(100 * self.uncertainty, 10)
 
     def sentence(self) -> str:
-        """The scale, how well it is known, and where it comes from, for the user.
+        """The scale with its uncertainty and source, for the user.
 
         Examples
         --------
         >>> Calibration((0.02, 0.02), "real", source="file").sentence()
-        '0.02 nm a pixel +/- 2 % (file)'
+        '0.02 nm per pixel +/- 2 % (file)'
         """
         sy, sx = self.scale
         size = f"{sx:.6g}" if abs(sy / sx - 1) < 1e-6 else f"x {sx:.6g}, y {sy:.6g}"
-        return f"{size} {self.unit} a pixel +/- {100 * self.uncertainty:.2g} % ({self.source})"
+        return f"{size} {self.unit} per pixel +/- {100 * self.uncertainty:.2g} % ({self.source})"
 
     def with_uncertainty(self, uncertainty: float) -> Calibration:
-        """The same scale, known as well as a person says (relative; 0.003 is 0.3 %).
+        """The same scale with another relative uncertainty (0.003 is 0.3 %).
 
         Raises
         ------
         ValueError
-            If it lies outside 0 to 0.5.
+            If it is not between 0 and 0.5.
         """
         return replace(self, uncertainty=uncertainty)
 
     def corrected(self, correction: Correction) -> Calibration:
-        """The calibration after a correction on a standard.
+        """The calibration after a correction with a reference crystal.
 
-        A pixel in 1/nm is the larger the smaller the pixel in nm is, so its factors are the inverse ones.
+        A pixel in 1/nm is inversely proportional to the pixel in nm, so its factors are the inverse ones.
 
         Raises
         ------
@@ -180,43 +181,43 @@ class Calibration:
 
 
 def stated_uncertainty(percent: float) -> float:
-    """Relative uncertainty of a scale that a person states in per cent.
+    """Relative uncertainty of a scale stated in per cent.
 
     Raises
     ------
     ValueError
-        If it lies outside the limits of `UNCERTAINTY`.
+        If it is outside the limits of `UNCERTAINTY`.
     """
     check_value(UNCERTAINTY, percent)
     return percent / 100
 
 
-#: Two spots are refused if their directions give the scale of either axis with more than this relative
-#: uncertainty.
+#: Two spots are refused if their directions determine the scale of one of the axes with more than this
+#: relative uncertainty.
 WORST_UNCERTAINTY = 0.02
-#: A factor beyond this comes from a wrong assignment, not from a calibration error.
+#: A larger factor is caused by a wrong assignment, not by a calibration error.
 LARGEST_FACTOR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Factors that bring a calibration onto a standard.
+    """Factors that correct a calibration according to a reference crystal.
 
     Attributes
     ----------
     factors : tuple of float, (y, x)
-        True pixel size over assumed pixel size.
+        True pixel size divided by assumed pixel size.
     uncertainty : float
         Relative standard uncertainty of the corrected pixel size.
     standard : str
-        What it was found on, in words for the user ("Au 111").
+        Reference crystal and reflection, for the user ("Au 111").
     shear : float, optional
-        Stretch of g along the diagonal that is left after the factors, where a whole grain was the standard.
+        Remaining stretch of g along the diagonal, if a whole grain was the reference.
 
     Raises
     ------
     CalibrationError
-        If a factor lies outside of 1/3 to 3.
+        If a factor is not between 1/3 and 3.
     """
 
     factors: tuple[float, float]
@@ -228,36 +229,36 @@ class Correction:
         if not all(1 / LARGEST_FACTOR <= factor <= LARGEST_FACTOR for factor in self.factors):
             raise CalibrationError(
                 f"the pixel size would change by a factor of {self.factors[0]:.3g} along y and"
-                f" {self.factors[1]:.3g} along x: this is not the spot of {self.standard} that was meant"
+                f" {self.factors[1]:.3g} along x: this cannot be the spot of {self.standard}"
             )
         if not 0 <= self.uncertainty <= 0.5:
-            raise ValueError(f"the calibration uncertainty must lie in 0-50 %, not {self.uncertainty}")
+            raise ValueError(f"the calibration uncertainty must be 0-50 %, not {self.uncertainty}")
 
 
 def isotropic_correction(
     measured: Sequence[float], known: Sequence[float], standard: str, sigma: Sequence[float] | None = None
 ) -> Correction:
-    """One factor for both axes, from the lattice spacings of spots or rings.
+    """Determine a common factor for both axes from the d-spacings of spots or rings.
 
     Parameters
     ----------
     measured : sequence of float, nm
-        Spacings by the present calibration.
+        d-spacings with the current calibration.
     known : sequence of float, nm
-        The standard's, one for each.
+        d-spacings of the reference crystal, one for each.
     standard : str
-        Name of the standard and reflections, for the user.
+        Name and reflections of the reference crystal, for the user.
     sigma : sequence of float, nm, optional
-        Standard uncertainties of the measured spacings.
+        Standard uncertainties of the measured d-spacings.
 
     Raises
     ------
     CalibrationError
-        If there is no spacing, or one is not positive.
+        If there is no d-spacing, or one is not positive.
     """
     d, d_known = np.asarray(measured, float), np.asarray(known, float)
     if d.size == 0 or d.shape != d_known.shape or not (np.all(d > 0) and np.all(d_known > 0)):
-        raise CalibrationError("a correction needs measured and known lattice spacings, both in nm")
+        raise CalibrationError("a correction needs measured and known d-spacings, both in nm")
     relative = np.zeros(d.shape) if sigma is None else np.asarray(sigma, float) / d
     weights = 1.0 / (STANDARD_UNCERTAINTY**2 + relative**2)
     factor = float(np.exp(np.average(np.log(d_known / d), weights=weights)))
@@ -266,25 +267,25 @@ def isotropic_correction(
 
 
 def axis_correction(spots: ArrayLike, known: Sequence[float], standard: str) -> Correction:
-    """One factor per axis, from two or more spots in different directions.
+    """Determine a factor for each axis from at least two spots in different directions.
 
     Parameters
     ----------
     spots : array-like, shape (n, 2), 1/nm
-        Measured positions (y, x) by the present calibration.
+        Measured positions (y, x) with the current calibration.
     known : sequence of float, nm
-        Spacings of the standard, one for each spot.
+        d-spacings of the reference crystal, one for each spot.
     standard : str
 
     Raises
     ------
     CalibrationError
-        If there are fewer than two spots, or their directions do not separate the axes (as two spots
+        If there are fewer than two spots, or their directions do not separate the axes (such as two spots
         mirrored in an axis).
     """
     g, d = np.asarray(spots, float).reshape(-1, 2), np.asarray(known, float)
     if len(g) < 2 or d.shape != (len(g),) or not np.all(d > 0):
-        raise CalibrationError("a correction of both axes needs two spots and their lattice spacings in nm")
+        raise CalibrationError("a correction of both axes needs two spots and their d-spacings in nm")
     rows = g**2 * d[:, None] ** 2
     if np.linalg.cond(rows) > 1e6:
         raise _same_direction()
@@ -292,7 +293,7 @@ def axis_correction(spots: ArrayLike, known: Sequence[float], standard: str) -> 
     squares = inverse @ np.ones(len(g))
     if np.any(squares <= 0):
         raise CalibrationError(f"no pixel size agrees with these spots of {standard}: check their assignment")
-    # half of the relative error of 1/f^2, where each spacing carries the standard's own uncertainty
+    # half of the relative error of 1/f^2; each d-spacing has the reference's own uncertainty
     errors = STANDARD_UNCERTAINTY * np.sqrt((inverse**2).sum(axis=1)) / squares
     if errors.max() > WORST_UNCERTAINTY:
         raise _same_direction()
@@ -302,6 +303,6 @@ def axis_correction(spots: ArrayLike, known: Sequence[float], standard: str) -> 
 
 def _same_direction() -> CalibrationError:
     return CalibrationError(
-        "the spots' directions do not separate the axes: take one near the x axis and one near the y axis,"
+        "the spots' directions do not separate the axes: choose one near the x axis and one near the y axis,"
         " or correct both axes by the same factor"
     )

@@ -1,4 +1,4 @@
-"""Measured spots and rings of a known crystal, from which an image's scale is corrected."""
+"""Measured spots and rings of a known crystal, with which an image's scale is corrected."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ..profile.radial_profile import ProfilePeak
 from ..spots.spot import Spot
 from .calibration import CalibrationError, Correction, axis_correction, isotropic_correction
 
-#: A d or an azimuth selects a mark if it differs from the mark's by less than this: share of d, and degrees.
+#: A d or azimuth selects a feature that differs from it by less than this: fraction of d, and degrees.
 NEAR_D, NEAR_AZIMUTH = 0.04, 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationFeature:
-    """A spot or ring as it was measured, by the label under which a person chooses it.
+    """A measured spot or ring, with the label by which the user selects it.
 
     Attributes
     ----------
     label : str
         The spot's number, or "r1", "r2", ... for rings.
     d, d_sigma : float, nm
-        Spacing by the present calibration, and standard uncertainty of the fit.
+        d-spacing with the current calibration, and standard uncertainty of the fit.
     g : tuple of float, (y, x), 1/nm, optional
-        None for a ring, which has no direction.
+        None for a ring.
     azimuth : float, degrees, optional
     strength : float
         SNR of a spot, significance of a ring.
@@ -41,7 +41,7 @@ class CalibrationFeature:
     strength: float
 
     def correct_scale(self, correction: Correction) -> CalibrationFeature:
-        """The mark after a correction of the calibration."""
+        """The feature after a correction of the calibration."""
         fy, fx = correction.factors
         if self.g is None:
             factor = float(np.sqrt(fy * fx))
@@ -57,7 +57,7 @@ class CalibrationFeature:
 def calibration_features(
     spots: Sequence[Spot], rings: Sequence[ProfilePeak]
 ) -> tuple[CalibrationFeature, ...]:
-    """Spots by their numbers, then rings, each by falling d."""
+    """Spots by their numbers, then rings, each by decreasing d."""
     seen = sorted((spot for spot in spots if spot.enabled), key=lambda spot: -spot.d)
     ordered = sorted(rings, key=lambda ring: -ring.d)
     return (
@@ -70,11 +70,11 @@ def calibration_features(
 
 
 def choose_feature(features: Sequence[CalibrationFeature], text: str) -> CalibrationFeature:
-    """The mark that a person means.
+    """Find the feature that the user specifies.
 
     Parameters
     ----------
-    features : sequence of Mark
+    features : sequence of CalibrationFeature
     text : str
         A label ("3", "r1"), a d in nm with a decimal point ("0.236"), an azimuth in degrees ("@30"), or
         both ("0.236@30").
@@ -82,7 +82,7 @@ def choose_feature(features: Sequence[CalibrationFeature], text: str) -> Calibra
     Raises
     ------
     ValueError
-        If no mark is meant, or more than one.
+        If no feature matches, or more than one.
     """
     for feature in features:
         if feature.label == text.strip().lower():
@@ -91,7 +91,7 @@ def choose_feature(features: Sequence[CalibrationFeature], text: str) -> Calibra
     near = [feature for feature in features if _is_near(feature, d, azimuth)]
     if len(near) != 1:
         labels = ", ".join(feature.label for feature in near) or "none"
-        raise ValueError(f"{text!r} is not one spot ({labels}): choose one by its number")
+        raise ValueError(f"{text!r} is not a single spot ({labels}): choose one by its number")
     return near[0]
 
 
@@ -115,12 +115,12 @@ def _is_near(feature: CalibrationFeature, d: float | None, azimuth: float | None
         if feature.azimuth is None or abs((feature.azimuth - azimuth + 90) % 180 - 90) > NEAR_AZIMUTH:
             return False
     elif feature.g is None:
-        return False  # rings are chosen by label, for a ring lies under every spot
+        return False  # rings are selected by label, because a ring passes through every spot
     return d is None or abs(feature.d / d - 1) <= NEAR_D
 
 
 def miller(text: str) -> Miller:
-    """Miller indices from "1,1,1", "111", "1 -1 0", "1-10", or four indices of a hexagonal cell.
+    """Parse Miller indices such as "1,1,1", "111", "1 -1 0", "1-10", or four indices of a hexagonal cell.
 
     Raises
     ------
@@ -137,12 +137,12 @@ def miller(text: str) -> Miller:
     if len(indices) == 4 and sum(indices[:3]) == 0:
         indices = [indices[0], indices[1], indices[3]]
     if len(indices) != 3 or not any(indices):
-        raise ValueError(f"{text!r} are no Miller indices, such as 1,1,1")
+        raise ValueError(f"{text!r} is not a set of Miller indices, such as 1,1,1")
     return indices[0], indices[1], indices[2]
 
 
 def _compact(text: str) -> list[str]:
-    """Digits of "1-10", each with its sign."""
+    """Split "1-10" into digits with their signs."""
     parts, sign = [], ""
     for letter in text:
         if letter in "+-":
@@ -154,7 +154,7 @@ def _compact(text: str) -> list[str]:
 
 
 def spacing(phase: Phase, hkl: Miller) -> float:
-    """d of a reflection in nm.
+    """d-spacing of a reflection in nm.
 
     Raises
     ------
@@ -172,33 +172,34 @@ def spacing(phase: Phase, hkl: Miller) -> float:
 def correction_on(
     features: Sequence[CalibrationFeature], known: Sequence[float], standard: str, per_axis: bool = False
 ) -> Correction:
-    """Correction of the scale from marks whose spacings are known.
+    """Determine the correction of the scale from features with known d-spacings.
 
     Parameters
     ----------
-    features : sequence of Mark
+    features : sequence of CalibrationFeature
     known : sequence of float, nm
-        One for each.
+        d-spacings, one for each feature.
     standard : str
-        In words for the user ("Au 1 1 1").
+        Reference crystal and reflections for the user ("Au 1 1 1").
     per_axis : bool
-        A factor for each axis, from two spots or more in different directions; else one for both.
+        Whether to determine a factor for each axis, from at least two spots in different directions, instead
+        of a common one.
 
     Raises
     ------
     CalibrationError
-        If the marks do not determine the scale.
+        If the features do not determine the scale.
     """
     if not per_axis:
         sigma = [feature.d_sigma for feature in features]
         return isotropic_correction([feature.d for feature in features], known, standard, sigma)
     directions = [feature.g for feature in features if feature.g is not None]
     if len(directions) != len(features):
-        raise CalibrationError("a ring has no direction: correct both axes by spots")
+        raise CalibrationError("a ring has no direction: use spots to correct both axes")
     return axis_correction(directions, known, standard)
 
 
 def nearest_reflection(phase: Phase, d: float) -> tuple[str, float]:
-    """Indices of the phase's reflection nearest in d, and by how much d is larger, as a share."""
+    """Indices of the phase's reflection with the nearest d, and the relative excess of d over it."""
     best = min(phase.reflections, key=lambda reflection: abs(np.log(d / reflection.d)))
     return " ".join(map(str, best.hkl)), d / best.d - 1

@@ -1,4 +1,4 @@
-"""LineProfile: grey levels along a line that a person has drawn, with its length and direction."""
+"""LineProfile: grey levels along a line drawn by the user, with its length and direction."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineProfile:
-    """Values along a line, from its start.
+    """Values along a line.
 
     Attributes
     ----------
     start, end : tuple of float, (y, x)
-        End points in the unit of the pixel size, measured from the middle of the first pixel.
+        End points in the unit of the pixel size, from the centre of the first pixel.
     position : ndarray, shape (n,)
         Distance from the start, in the same unit.
     value : ndarray, shape (n,)
-        Mean across the line's width; NaN outside of the image.
+        Mean across the line's width; NaN outside the image.
     """
 
     start: tuple[float, float]
@@ -30,7 +30,7 @@ class LineProfile:
 
     @property
     def length(self) -> float:
-        """From start to end, in the unit of the pixels' size."""
+        """Length of the line, in the unit of the pixel size."""
         return float(np.hypot(self.end[0] - self.start[0], self.end[1] - self.start[1]))
 
     @property
@@ -40,7 +40,7 @@ class LineProfile:
 
 
 def azimuth_of(start: Sequence[float], end: Sequence[float]) -> float:
-    """Direction of a line (y, x), degrees counter-clockwise from +x as displayed, in [0, 180).
+    """Direction of a line between points (y, x), degrees counter-clockwise from +x as displayed, in [0, 180).
 
     Examples
     --------
@@ -58,16 +58,16 @@ def line_profile(
     end: tuple[float, float],
     width: int = 1,
 ) -> LineProfile:
-    """Interpolated grey levels along a line, one value per pixel of its length.
+    """Interpolate grey levels along a line, one value per pixel of its length.
 
     Parameters
     ----------
     pixels : ndarray, shape (y, x)
     pixel_size : tuple of float, (y, x)
     start, end : tuple of float, (y, x)
-        In the unit of `pixel_size`; the middle of the first pixel is (0, 0).
+        In the unit of `pixel_size`; the centre of the first pixel is (0, 0).
     width : int
-        Pixels across the line that are averaged.
+        Number of pixels across the line that are averaged.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def line_profile(
     from scipy.ndimage import map_coordinates
 
     first, last = (np.asarray(place, float) / pixel_size for place in (start, end))
-    # only what lies around the line, as floating point numbers: micrographs are large
+    # only the surroundings of the line are converted to floating point, because micrographs are large
     low = np.maximum(np.floor(np.minimum(first, last)).astype(int) - width - 1, 0)
     high = np.maximum(np.ceil(np.maximum(first, last)).astype(int) + width + 2, low + 1)
     part = np.asarray(pixels[low[0] : high[0], low[1] : high[1]], np.float64)
@@ -90,7 +90,7 @@ def line_profile(
         along = np.linspace(first - low, last - low, count)
         across = np.array([first[1] - last[1], last[0] - first[0]]) / (pixels_long or 1.0)
         places = along[:, None] + across * (np.arange(width) - (width - 1) / 2)[:, None]
-        # a line that ends in the middle of the last pixel must not leave the image by rounding
+        # a line that ends at the centre of the last pixel must not leave the image by rounding errors
         at = np.moveaxis(places.round(9), -1, 0)
         value = map_coordinates(part, at, order=1, mode="constant", cval=np.nan).mean(axis=1)
     length = float(np.hypot(end[0] - start[0], end[1] - start[1]))

@@ -1,4 +1,4 @@
-"""Micrograph: the pixels as recorded, and where they come from; ImageStack: several of one field."""
+"""Micrograph: recorded pixels with their calibration and origin; ImageStack: several images of one size."""
 
 from __future__ import annotations
 
@@ -14,55 +14,58 @@ from scipy import ndimage
 from .annotations import fill_annotations
 from .calibration import NOT_CALIBRATED, Calibration, CalibrationError
 
-#: Metadata key for what an image certainly is, and its value for the modulus of a complex transform.
+#: Metadata key for a known kind of image, and its value for the modulus of a complex transform.
 KIND, TRANSFORM = "kind", "stored FFT"
-#: Fewest pixels along an axis of an image that can be transformed.
+#: Smallest number of pixels along an axis of an image that can be transformed.
 SMALLEST = 16
-#: Smallest field of view, nm and pixels along either axis, in which lattices are searched: some dozen planes,
-#: and enough rings of the spectrum to estimate the noise. Images of 1024 pixels with lattices give nothing
-#: when they are cut to less.
+#: Smallest field of view, nm and pixels along each axis, in which lattices are searched: about a dozen
+#: planes, and enough rings of the spectrum to estimate the noise. In images of 1024 pixels with lattices
+#: nothing is found after cropping to a smaller field.
 LEAST_FIELD, LEAST_PIXELS = 3.0, 64
-#: Share of a pixel by which a field may fall short, because files store the pixel size in single precision.
+#: Fraction of a pixel by which a field may be too small, because files store the pixel size in single
+#: precision.
 ROUNDING = 0.01
-#: Largest share of NaN and infinite pixels that is repaired; above it the image is refused.
+#: Largest fraction of NaN and infinite pixels that is repaired; with more the image is refused.
 MOST_BAD = 0.01
-#: A pixel this many robust standard deviations away from its neighbours' median is a defect.
+#: A pixel that differs from its neighbours' median by this many robust standard deviations is a defect.
 DEFECT_SIGMA = 12.0
-#: Rows that are processed together, so that they stay in the processor's cache.
+#: Number of rows processed together, so that they stay in the processor's cache.
 STRIP = 64
-#: A row or column is a defect if its mean is this many robust standard deviations off its neighbours' mean.
+#: A row or column is a defect if its mean differs from its neighbours' by this many robust standard
+#: deviations.
 LINE_SIGMA = 10.0
-#: A line that correlates with its neighbours this well is part of the image (rows of a scan jump, rows of a
-#: filtered image differ in their mean), unless its mean is off by this many times the usual step between
-#: pixels.
+#: A line whose correlation with its neighbours is at least this is part of the image (rows of a scan are
+#: displaced, rows of a filtered image differ in their mean), unless its mean differs by this multiple of the
+#: usual step between pixels.
 LINE_OF_IMAGE, LINE_STEP = 0.6, 3.0
-#: Side of the blocks, in pixels, whose own steps set the limit for a defect: vacuum can be far quieter.
+#: Side of the blocks, in pixels, whose own steps set the limit for a defect, because vacuum can have far less
+#: noise.
 BLOCK = 64
-#: Pixels sampled in each block, (y, x), and the least noise of a block as a share of the usual one.
+#: Number of pixels sampled in each block, (y, x), and smallest noise of a block relative to the usual one.
 SAMPLED = (4, 16)
 QUIETEST = 0.2
-#: Next to a defect, pixels that are off by less than this share of it are off because of it.
+#: Neighbours of a defect with a smaller deviation than this fraction of the defect's are affected only by it.
 BESIDE_DEFECT = 0.6
-#: Largest share of the rows, or of the columns, that can be defects; more are a feature of the image.
+#: Largest fraction of the rows, or of the columns, that can be defects; more are a feature of the image.
 MOST_LINES = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class RegionOfInterest:
-    """The region of a larger image that a micrograph shows: the box around a drawn rectangle or polygon.
+    """The region of a larger image shown by a micrograph: the bounding box of a rectangle or polygon.
 
     Attributes
     ----------
     start : tuple of int, (y, x), pixels
-        The first pixel of the box, in the larger image.
+        First pixel of the box in the larger image.
     corners : tuple of (y, x), nm
-        Of the polygon, from the middle of the box's first pixel; empty where it fills the box. Grains of
-        which most lies outside are left out, as is all other matter there.
+        Corners of the polygon, from the centre of the box's first pixel; empty for a rectangle. Grains that
+        are mostly outside, and all other material outside, are ignored.
 
     Raises
     ------
     ValueError
-        If there are corners, but fewer than three or none that are numbers.
+        If there are one or two corners, or they are not numbers.
 
     Examples
     --------
@@ -91,18 +94,18 @@ class Micrograph:
         As recorded, of any real dtype; not scaled, not flipped. Treated as read-only.
     calibration : Calibration
     name : str
-        Name shown to the user (the file's stem, with the image's name where a file has several).
+        Name for display (the file's stem, with the image's name if the file contains several).
     source : str
-        Path of the file, empty for an array that never was in one.
+        Path of the file; empty for an array that was not read from a file.
     file_hash : str
-        SHA-256 of that file, empty where there is none.
+        SHA-256 of that file; empty if there is none.
     metadata : mapping
-        Facts about the microscope from the file (voltage_kV, magnification, exposure_s, date, ...); any
-        entry may be missing.
+        Metadata of the microscope from the file (voltage_kV, magnification, exposure_s, date, ...); any entry
+        may be missing.
     warnings : tuple of str
-        What the user should know of how the image was read.
+        Warnings for the user from reading the image.
     roi : RegionOfInterest, optional
-        What of a larger image this is; None where it is a whole one.
+        Region of a larger image; None for a whole image.
 
     Raises
     ------
@@ -142,7 +145,7 @@ class Micrograph:
 
     @property
     def pixel_size(self) -> tuple[float, float]:
-        """Pixel size (y, x) in nm; CalibrationError where there is none."""
+        """Pixel size (y, x) in nm; raises CalibrationError if there is none."""
         return self.calibration.pixel_size
 
     @property
@@ -152,12 +155,12 @@ class Micrograph:
         return ny * py, nx * px
 
     def with_calibration(self, calibration: Calibration) -> Micrograph:
-        """The same image with another scale, and without the warning that it has none if it now has one.
+        """The same image with another scale; the warning about a missing scale is removed if it now has one.
 
         Raises
         ------
         CalibrationError
-            If the scale is in nm and the image a stored FFT.
+            If the scale is in nm but the image is a stored FFT.
 
         Examples
         --------
@@ -167,8 +170,8 @@ class Micrograph:
         """
         if calibration.space == "real" and self.metadata.get(KIND) == TRANSFORM:
             raise CalibrationError(
-                f"{self.name}: it is a stored FFT, not a micrograph, and is not transformed again; state"
-                " the size of its pixels in 1/nm and measure it as it is: napari-tem-fft pattern --pixel-size"
+                f"{self.name}: it is a stored FFT, not a micrograph, and is not transformed again; give the"
+                " size of its pixels in 1/nm and measure it with: napari-tem-fft pattern --pixel-size"
             )
         done = calibration.space != "none"
         kept = tuple(text for text in self.warnings if not (done and text.startswith(NOT_CALIBRATED)))
@@ -180,7 +183,7 @@ class Micrograph:
 
 
 def check_field(micrograph: Micrograph) -> None:
-    """Refuse a field of view that is too small to search lattices in it.
+    """Refuse a field of view that is too small for the search for lattices.
 
     Raises
     ------
@@ -196,35 +199,35 @@ def check_field(micrograph: Micrograph) -> None:
     (ny, nx), (height, width), (py, px) = micrograph.shape, extent, sizes
     pixel = f"{px:.4g}" if abs(py / px - 1) < 1e-4 else f"{px:.4g} x {py:.4g}"
     raise ValueError(
-        f"{micrograph.name}: a field of {width:.3g} x {height:.3g} nm ({nx} x {ny} pixels) is too small to be"
-        f" analysed: with pixels of {pixel} nm the least are {least[1]} x {least[0]} pixels"
-        f" ({least[1] * px:.3g} x {least[0] * py:.3g} nm)"
+        f"{micrograph.name}: a field of {width:.3g} x {height:.3g} nm ({nx} x {ny} pixels) is too small for"
+        f" analysis: with pixels of {pixel} nm at least {least[1]} x {least[0]} pixels"
+        f" ({least[1] * px:.3g} x {least[0] * py:.3g} nm) are needed"
     )
 
 
 def prepared_pixels(
     micrograph: Micrograph, annotations: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float32], int]:
-    """Pixels ready for a transform: float32, mean zero, defects repaired.
+    """Prepare pixels for a transform: float32, zero mean, defects repaired.
 
     Parameters
     ----------
     micrograph : Micrograph
     annotations : ndarray of bool, shape (ny, nx), optional
-        Bars and labels (`find_annotations`), filled with the smooth of what lies around them.
+        Bars and labels (`find_annotations`), which are filled with their smoothed surroundings.
 
     Returns
     -------
     pixels : ndarray of float32, shape (ny, nx)
-        With the mean subtracted in float64 first, since detectors add pedestals of millions.
+        The mean is subtracted in float64, because detectors may add pedestals of millions.
     repaired : int
-        Number of pixels replaced by their neighbours.
+        Number of pixels replaced from their neighbours.
 
     Raises
     ------
     ValueError
-        If the image is smaller than 16 x 16, more than 1 % of its pixels are NaN or infinite, or it is
-        constant.
+        If the image is smaller than 16 x 16 pixels, is constant, or more than 1 % of its pixels are NaN or
+        infinite.
     """
     pixels = micrograph.pixels
     if min(pixels.shape) < SMALLEST:
@@ -237,7 +240,7 @@ def prepared_pixels(
     limits = DEFECT_SIGMA * 1.4826 * _usual_steps(image)
     defects = _defects(image, bad, pixels if _exact(pixels) else image, limits)
     repaired = _repair(image, *defects)
-    if repaired:  # the spill-over of a hot pixel can be recognised once the pixel itself is repaired
+    if repaired:  # the spill-over of a hot pixel can only be recognised once the pixel itself is repaired
         repaired += _repair(image, *_defects_beside(image, *defects, limits))
     means = _row_means(image)
     lines = _repair_lines(image, means)
@@ -290,16 +293,16 @@ def _defects(
     raw: NDArray[Any],
     limits: NDArray[np.float32],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of hot and dead pixels, and of bad ones.
+    """Rows and columns of hot, dead and bad pixels.
 
-    They are far from the mean of their four neighbours in units of the usual step nearby. `raw` are the same
-    pixels, with or without a pedestal; `limits` the largest step of a sound pixel in each block.
+    They differ strongly from the mean of their four neighbours in units of the usual step nearby. `raw` are
+    the same pixels, with or without a pedestal; `limits` are the largest steps of good pixels in each block.
     """
     found = [np.zeros((2, 0), np.intp)] if bad is None else [np.argwhere(bad).T]
     for block, first in enumerate(range(0, len(image) - 2, STRIP)) if limits.any() else ():
         strip = image[first : first + STRIP + 2]
-        limit = _along(limits[min(block, len(limits) - 1)], image.shape[1])
-        # nearly all columns are out of the question by their extremes
+        limit = _block_limits(limits[min(block, len(limits) - 1)], image.shape[1])
+        # nearly all columns are excluded by their extrema
         columns = np.flatnonzero(_ranges(raw[first : first + STRIP + 2]) > limit)[1:-1]
         steps = np.abs(_steps(strip, columns))
         rows, which = np.nonzero(steps > limit[columns])
@@ -317,7 +320,7 @@ def _defects_beside(
     columns: NDArray[np.intp],
     limits: NDArray[np.float32],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pixels next to repaired ones that are still far from the mean of their neighbours."""
+    """Neighbours of repaired pixels that still differ strongly from the mean of their neighbours."""
     height, width = image.shape
     offsets = [(0, 1), (0, -1), (1, 0), (-1, 0)]
     known = np.ravel_multi_index((rows, columns), image.shape)
@@ -331,28 +334,28 @@ def _defects_beside(
 
 
 def _border_defects(image: NDArray[np.float32], limits: NDArray[np.float32]) -> Iterator[NDArray[np.intp]]:
-    """Rows and columns of the defects on each side of the frame, which have three neighbours."""
+    """Yield rows and columns of defects on each side of the frame, where pixels have three neighbours."""
     height, width = image.shape
     for axis, last in ((0, 0), (0, -1), (1, 0), (1, -1)):
         lines, blocks = (image, limits) if axis == 0 else (image.T, limits.T)
         line, inner = lines[last], lines[1 if last == 0 else -2]
         beside = np.pad(line, 1, mode="reflect")
         steps = np.abs(line - (beside[:-2] + beside[2:] + inner) / 3)
-        limit = _along(blocks[last], len(line))
+        limit = _block_limits(blocks[last], len(line))
         largest = ndimage.maximum_filter1d(steps, 3)
         along = np.flatnonzero((steps > limit) & (steps > BESIDE_DEFECT * largest))
         across = np.full(along.shape, 0 if last == 0 else (height, width)[axis] - 1)
         yield np.stack([across, along] if axis == 0 else [along, across])
 
 
-def _along(limits: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The limits of `count` pixels, taken from the limits of their blocks."""
+def _block_limits(limits: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Limits for `count` pixels, from the limits of their blocks."""
     each: NDArray[np.float32] = limits[np.minimum(np.arange(count) * len(limits) // count, len(limits) - 1)]
     return each
 
 
 def _usual_steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Median step of a pixel from its neighbours in each block, or in an adjacent block if larger there."""
+    """Median step between neighbouring pixels in each block, or in an adjacent block if larger there."""
     height, width = (max((n - 2) // size, 1) for n, size in zip(image.shape, (STRIP, BLOCK), strict=True))
     rows, columns = (
         (1 + np.linspace(0, n - 3, count * some)).astype(int)
@@ -368,7 +371,7 @@ def _usual_steps(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def _not_beside_defects(
     shape: tuple[int, ...], rows: NDArray[np.intp], columns: NDArray[np.intp], steps: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Select the deviating pixels that are defects: a hot pixel also shifts its neighbours' means."""
+    """Select the defects among deviating pixels: a hot pixel also shifts the means of its neighbours."""
     if not len(rows):
         return np.ones(0, bool)
     size = np.zeros((shape[0] + 2, shape[1] + 2), np.float32)
@@ -378,7 +381,7 @@ def _not_beside_defects(
 
 
 def _ranges(strip: NDArray[Any]) -> NDArray[np.float32]:
-    """Largest minus smallest value in each column and its neighbours; infinite in the first and last one."""
+    """Range of the values in each column and its neighbours; infinite in the first and last one."""
     high, low = (values.astype(np.float32) for values in (strip.max(axis=0), strip.min(axis=0)))
     ranges = np.full(high.shape, np.inf, np.float32)
     ranges[1:-1] = np.maximum(np.maximum(high[:-2], high[1:-1]), high[2:])
@@ -387,7 +390,7 @@ def _ranges(strip: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _steps(image: NDArray[np.float32], columns: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Pixels of inner rows and of some inner columns minus the mean of their four neighbours."""
+    """Pixels of inner rows and some inner columns minus the mean of their four neighbours."""
     middle = image[:, columns]
     around = middle[:-2] + middle[2:]
     around += image[1:-1, columns - 1]
@@ -398,7 +401,7 @@ def _steps(image: NDArray[np.float32], columns: NDArray[np.intp]) -> NDArray[np.
 
 
 def _repair(image: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> int:
-    """Replace defects by the median of the sound pixels of their 5 x 5 neighbourhood, in place."""
+    """Replace defects by the median of the good pixels of their 5 x 5 neighbourhood, in place."""
     if not len(rows) or len(rows) > 5 * MOST_BAD * image.size:
         return 0
     defects = np.zeros(image.shape, bool)
@@ -422,7 +425,7 @@ def _row_means(image: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _repair_lines(image: NDArray[np.float32], means: NDArray[np.float64]) -> int:
-    """Replace dead rows by the mean of their sound neighbours, in place; return the number of pixels."""
+    """Replace dead rows by the mean of their good neighbours, in place; return the number of pixels."""
     off = means - ndimage.median_filter(means, 9, mode="nearest")
     sigma = 1.4826 * float(np.median(np.abs(off)))
     dead = np.flatnonzero(np.abs(off) > LINE_SIGMA * sigma) if sigma else np.zeros(0, np.intp)
@@ -440,7 +443,7 @@ def _repair_lines(image: NDArray[np.float32], means: NDArray[np.float64]) -> int
 
 
 def _continues(image: NDArray[np.float32], row: int) -> bool:
-    """Whether a row shows the same as the adjacent rows."""
+    """Whether a row shows the same structure as the adjacent rows."""
     beside = [image[at] for at in (row - 1, row + 1) if 0 <= at < len(image)]
     here, there = image[row] - image[row].mean(), np.mean(beside, axis=0)
     there -= there.mean()
@@ -451,12 +454,12 @@ def _continues(image: NDArray[np.float32], row: int) -> bool:
 def warnings_of(
     micrograph: Micrograph, repaired: int, annotations: NDArray[np.bool_] | None = None
 ) -> tuple[str, ...]:
-    """Warnings for the user: the reader's, what was masked, and how many pixels were repaired."""
+    """Warnings for the user: from the reader, about masked annotations, and about repaired pixels."""
     texts = list(micrograph.warnings)
     if annotations is not None:
         texts.append(
-            f"a bar or label burnt into the image ({np.count_nonzero(annotations)} pixels) is left out;"
-            " if it is specimen: --annotations keep"
+            f"a bar or label burnt into the image ({np.count_nonzero(annotations)} pixels) is masked;"
+            " if it is part of the specimen: --annotations keep"
         )
     if repaired:
         texts.append(f"{repaired} defective pixels were replaced by their neighbours")
@@ -465,19 +468,19 @@ def warnings_of(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageStack:
-    """Images of equal size and calibration, one behind the other.
+    """Several images of the same size and calibration.
 
     Attributes
     ----------
     frames : array-like, shape (n, ny, nx)
-        Frames of any real dtype: a numpy array, or an object that reads requested frames by ``frames[i]``.
+        Frames of any real dtype: a numpy array, or an object that reads frames on request by ``frames[i]``.
     calibration : Calibration
-        Calibration of every frame.
+        Calibration of all frames.
     name : str
     source : str
-        Path of the file, empty for an array that never was in one.
+        Path of the file; empty for an array that was not read from a file.
     file_hash : str
-        SHA-256 of that file, empty where there is none or the file is too large to be hashed when opened.
+        SHA-256 of that file; empty if there is none or the file is too large to be hashed when opened.
     metadata : mapping
     warnings : tuple of str
 
@@ -512,7 +515,7 @@ class ImageStack:
         return int(n), int(ny), int(nx)
 
     def frame(self, index: int) -> Micrograph:
-        """One frame as a micrograph; its metadata include the frame's number, counted from 0.
+        """One frame as a micrograph; its metadata include the frame's index, counted from 0.
 
         Raises
         ------

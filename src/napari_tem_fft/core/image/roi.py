@@ -1,6 +1,6 @@
-"""A region of interest: a rectangle or polygon of a micrograph, analysed with the whole chain.
+"""Region of interest: a rectangle or polygon of a micrograph that is analysed like a whole image.
 
-The box around it is cut out, as a micrograph that knows what it is of the whole (`Micrograph.roi`).
+Its bounding box is cut out as a micrograph that stores its position in the whole (`Micrograph.roi`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..grains.grain import GrainSet
 from ..maps.map_grid import MapGrid
 from .micrograph import SMALLEST, Micrograph, RegionOfInterest
 
-#: A grain belongs to a region that holds at least this share of it.
+#: A grain belongs to the region if at least this fraction of it is inside.
 MOST_OF_IT = 0.5
-#: A polygon that fills more of its box than this is a rectangle.
+#: A polygon that fills more than this fraction of its bounding box is a rectangle.
 FULL = 0.995
-#: Drawn corners are known to this share of a pixel, because napari keeps them in single precision.
+#: Precision of drawn corners as a fraction of a pixel, because napari stores them in single precision.
 ROUNDING = 1e-3
-#: Suffix of the name of a cut-out.
+#: Suffix of the name of a region.
 PART = " part"
 #: Keys of the region in files, in the metadata as in version 0.1: first pixel, and corners.
 START, CORNERS = "part_start", "part"
@@ -32,31 +32,31 @@ START, CORNERS = "part_start", "part"
 def part_of(
     micrograph: Micrograph, corners: Sequence[Sequence[float]] | NDArray[np.float64]
 ) -> tuple[Micrograph, tuple[int, int]]:
-    """Cut a part out of a micrograph.
+    """Cut a region of interest out of a micrograph.
 
     Parameters
     ----------
     micrograph : Micrograph
     corners : sequence of (y, x), nm
-        Corners of the polygon, measured from the middle of the first pixel.
+        Corners of the polygon, from the centre of the first pixel.
 
     Returns
     -------
     part : Micrograph
     start : tuple of int, (y, x)
-        Its first pixel in the whole.
+        First pixel of the region in the whole image.
 
     Raises
     ------
     ValueError
-        If less than 16 x 16 pixels of the image lie inside.
+        If fewer than 16 x 16 pixels of the image are inside.
     """
     pixels = np.asarray(corners, float) / micrograph.pixel_size
     low = np.clip(np.ceil(pixels.min(axis=0) - ROUNDING), 0, micrograph.shape).astype(int)
     high = np.clip(np.floor(pixels.max(axis=0) + ROUNDING) + 1, 0, micrograph.shape).astype(int)
     if min(high - low) < SMALLEST:
         raise ValueError(
-            f"{micrograph.name}: the region holds too few pixels of the image; draw a larger one"
+            f"{micrograph.name}: the region contains too few pixels of the image; draw a larger one"
         )
     part = micrograph.crop(slice(low[0], high[0]), slice(low[1], high[1]))
     inside = _fill_polygon(part.shape, pixels - low)
@@ -66,7 +66,7 @@ def part_of(
 
 
 def roi_in_metadata(micrograph: Micrograph) -> dict[str, Any]:
-    """The metadata as files have them, with the region of interest among them."""
+    """The metadata as stored in files, including the region of interest."""
     metadata, roi = dict(micrograph.metadata), micrograph.roi
     if roi is not None:
         metadata |= {START: list(roi.start)}
@@ -75,12 +75,12 @@ def roi_in_metadata(micrograph: Micrograph) -> dict[str, Any]:
 
 
 def roi_from_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], RegionOfInterest | None]:
-    """Inverse of `roi_in_metadata`: the metadata alone, and the region of interest where there is one.
+    """Inverse of `roi_in_metadata`: the metadata alone, and the region of interest if there is one.
 
     Raises
     ------
     ValueError
-        If the entries of the region hold something else.
+        If the entries of the region are invalid.
     """
     rest = {key: value for key, value in metadata.items() if key not in (START, CORNERS)}
     if len(rest) == len(metadata):
@@ -96,7 +96,7 @@ def roi_from_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], Regi
 
 
 def inside_part(micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_] | None:
-    """Where the region of interest is on the grid of the maps; None where it is all of the image."""
+    """Mask of the region of interest on the grid of the maps; None if it is the whole image."""
     if micrograph.roi is None or not micrograph.roi.corners:
         return None
     return polygon_on_grid(micrograph.roi.corners, micrograph.pixel_size, grid)
@@ -105,19 +105,20 @@ def inside_part(micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_] | No
 def polygon_on_grid(
     corners: Sequence[Sequence[float]] | NDArray[np.float64], pixel_size: tuple[float, float], grid: MapGrid
 ) -> NDArray[np.bool_]:
-    """Where a polygon of corners (y, x) in nm lies on the grid of an image's maps.
+    """Mask of a polygon with corners (y, x) in nm on the grid of an image's maps.
 
     Parameters
     ----------
     pixel_size : tuple of float, (y, x), nm
-        Pixel size of the image: corners count from the middle of its first pixel, map pixels from its edge.
+        Pixel size of the image: corners are relative to the centre of its first pixel, map pixels to its
+        edge.
     """
     places = (np.asarray(corners, float) + 0.5 * np.array(pixel_size)) / np.array(grid.pixel_size) - 0.5
     return _fill_polygon(grid.shape, places)
 
 
 def only_inside(found: GrainSet, inside: NDArray[np.bool_] | None) -> GrainSet:
-    """The grains that lie inside, with their spots; the rest is left out."""
+    """Keep only the grains that are inside, with their spots."""
     if inside is None:
         return found
     shares = [float(inside[one.box][one.mask].mean()) if one.area else 0.0 for one in found.regions]

@@ -1,7 +1,7 @@
-"""Interpret the unit of an axis: a length, an inverse length, an angle or an energy, however it is spelled.
+"""Interpretation of the unit of an axis: a length, an inverse length, an angle or an energy, in any spelling.
 
-The spellings that files usually have are known here; all others are asked of pint, which takes a second to
-load and is loaded for them alone.
+Common spellings in files are known here; all others are passed to pint, which takes a second to import and is
+imported only for these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 Quantity = Literal["length", "inverse length", "angle", "energy", "none"]
 
-#: Lengths in nm by the field's own spellings, some of which mean something else elsewhere (A, NM, u).
+#: Lengths in nm by common spellings in microscopy, some of which have other meanings elsewhere (A, NM, u).
 LENGTHS_NM = {
     **dict.fromkeys(("nm", "nanometer", "NM", "Nm", "nms"), 1.0),
     **dict.fromkeys(("\u03bcm", "um", "micrometer", "micron", "microns", "\u03bc", "UM", "\u039cM"), 1e3),
@@ -27,25 +27,26 @@ LENGTHS_NM = {
 }
 _ANGLES = {"mrad", "rad", "deg", "\u00b0", "\u03bcrad", "urad", "radian", "degree"}
 _ENERGIES = {"ev", "kev", "mev"}
-#: Common units that are no lengths. They are not passed to pint, which reads the first ones as screen
+#: Common units that are not lengths. They are not passed to pint, which interprets the first ones as screen
 #: lengths.
 _NO_LENGTHS = {
     *("px", "pixel", "pix", "pt", "point", "", "none", "unknown", "a.u.", "au", "arb", "frame", "slice"),
     *("s", "sec", "second", "ms", "us", "\u03bcs", "ns", "min", "hour", "h", "hz", "k", "c", "v", "kv", "na"),
     *("count", "electron", "e", "time", "channel", "undefined"),
 }
-#: Texts that are passed to pint: one or two names. Formulas are not, so that no file's text is evaluated.
+#: Texts that are passed to pint: one or two words. Formulas are not, so that no text from a file is
+#: evaluated.
 _WORD = re.compile(r"[^\W\d_]{1,24}(?: [^\W\d_]{1,24})?")
 _PER_PIXEL = re.compile(r"(?<=\S)(?: ?/ ?| per )(?:px|pix|pixels?)$", re.IGNORECASE)
-#: Pint's names of lengths in which specimens are measured: the metre with any prefix, and a few others.
+#: Pint's names of lengths that occur in microscopy: the metre with any prefix, and a few others.
 _METRIC = re.compile(r"[a-z]*meter|angstrom|micron|fermi|bohr|atomic_unit_of_length|inch|thou")
-#: Ways to write an inverse, once spaces are removed.
+#: Spellings of an inverse, after removal of spaces.
 _BEFORE = ("1/", "1./", "per", "inverse", "reciprocal", "/")
 _AFTER = re.compile(r"(?:\^|\*\*)?[({]?-1(?:\.0)?[)}]?$")
 
 
 def quantity(unit: str) -> tuple[Quantity, float]:
-    r"""What a unit measures, and its factor to nm or 1/nm (1 for anything else).
+    r"""Physical quantity of a unit, and its factor to nm or 1/nm (1 for other quantities).
 
     Examples
     --------
@@ -64,7 +65,7 @@ def quantity(unit: str) -> tuple[Quantity, float]:
 
 
 def _plain(unit: str) -> str:
-    """The unit with one spelling of each sign, without brackets, escapes and the "_" after a prefix."""
+    """The unit with unified signs, without brackets, escapes and the "_" after a prefix."""
     text = re.sub(r"\\+u([0-9A-Fa-f]{4})", lambda found: chr(int(found[1], 16)), unit)
     text = unicodedata.normalize("NFKC", text).replace("\u2212", "-").replace("\0", "").strip()
     text = re.sub(r"(?<=[^\W\d_])_(?=m(?![^\W\d_]))", "", text)  # n_m
@@ -75,7 +76,7 @@ def _plain(unit: str) -> str:
 
 
 def _inverted(text: str) -> str | None:
-    """The unit of which this is the inverse; None where it is not written as one."""
+    """The unit whose inverse this is; None if it is not written as an inverse."""
     close = text.replace(" ", "").replace("\u00b7", "")
     for start in _BEFORE:
         if close.lower().startswith(start) and len(close) > len(start):
@@ -85,7 +86,7 @@ def _inverted(text: str) -> str | None:
 
 
 def _length(text: str) -> float | None:
-    """The length in nm; None where the text is none."""
+    """The length in nm; None if the text is not a length."""
     if text in LENGTHS_NM:
         return LENGTHS_NM[text]
     name = text.casefold()
@@ -95,12 +96,12 @@ def _length(text: str) -> float | None:
     for one in (name, bare.removesuffix("s").replace("metre", "meter")):
         if len(one) > 2 and one in LENGTHS_NM:
             return LENGTHS_NM[one]
-    return _asked_of_pint(text) if _WORD.fullmatch(text) else None
+    return _length_by_pint(text) if _WORD.fullmatch(text) else None
 
 
 @lru_cache(maxsize=64)
-def _asked_of_pint(text: str) -> float | None:
-    """Length in nm of a unit that is spelled as no file usually does it."""
+def _length_by_pint(text: str) -> float | None:
+    """Length in nm of a unit with an uncommon spelling, interpreted by pint."""
     import pint
 
     registry: Any = pint.UnitRegistry()
@@ -108,7 +109,7 @@ def _asked_of_pint(text: str) -> float | None:
         try:
             asked = registry.Quantity(1, spelling)
             length = float(asked.to("nm").magnitude)
-        except Exception:  # pint fails in many ways on words that are no units
+        except Exception:  # pint raises many types of exceptions for words that are not units
             continue
         metric = _METRIC.fullmatch(str(asked.units)) and 0 < length < math.inf
         return float(f"{length:.12g}") if metric else None

@@ -1,1 +1,1 @@
-"""Maps on the image: components, specimen, orientation, strain."""
+"""Maps of the image: components, specimen, orientation, strain."""

@@ -1,9 +1,9 @@
-"""ComponentMap: where each phase is, as a heatmap that stops where its fringes do, and its colour.
+"""ComponentMap: heat map of the regions with a phase's lattice fringes, and the components' colours.
 
-The palette is Okabe and Ito's (2008) without black, followed by five of Tol's "muted" scheme. Beyond these
-twelve come darker and paler shades of them, neither near black nor near white: each in turn the one that is
-farthest from all before it, by the least of its distances in OKLab as people see them with all cones and
-without those for long or medium waves (Machado et al., 2009).
+The palette is that of Okabe and Ito (2008) without black, followed by five colours of Tol's "muted" scheme.
+Beyond these twelve, darker and paler shades of them are used, neither nearly black nor nearly white: each is
+the one farthest from all previous ones, measured by the smallest of its OKLab distances for normal vision and
+for protanopia and deuteranopia (Machado et al., 2009).
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from .map_grid import MapGrid
 
 #: Name of the component of grains whose phase is unknown.
 UNKNOWN_CRYSTAL = "unknown crystal"
-#: Best outcome first.
-#: If the shares add up to more than this, components overlap; less is rounding.
+#: If the shares add up to more than this, components overlap; smaller excesses are rounding.
 MOST_SHARE = 1.005
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
@@ -39,25 +38,24 @@ class ComponentMap:
     Attributes
     ----------
     name : str
-        Phase id; "A / B" for an ambiguous set, in the order of the alphabet; "ring-like lattice"; "unknown
-        crystal".
+        Phase id; "A / B" for an ambiguous set, in alphabetical order; "ring-like lattice"; "unknown crystal".
     phases : tuple of str
-        The ids behind the name, in that order; empty for a bent lattice and for unknown crystal.
+        Phase ids in the name, in that order; empty for a bent lattice and for unknown crystals.
     outcome : Outcome
-        The best outcome among its grains.
+        Best outcome among its grains.
     score : float
-        Posterior of the named phase or set (0 without one).
+        Posterior probability of the named phase or set; 0 without one.
     grains : tuple of int
         Ids of its grains.
     heat : ndarray of float32, shape of the MapGrid, 0..1
-        Amplitude over the grain's own; >= 0.5 is the component's mask.
+        Amplitude relative to that in the grain; the component's mask is where it is at least 0.5.
     area, area_sigma : float, nm^2
     fraction : float
-        Share of the specimen's area, not of the frame's.
+        Share of the specimen's area, not of the image's.
     by_user : bool
-        Whether a person has decided on the phase of some of its grains.
+        Whether the user has overridden the phase of some of its grains.
     bent : BentLattice, optional
-        What is known of a bent lattice; its grains are places of it and no crystals of their own.
+        Properties of a bent lattice, whose grains are sections of it rather than separate crystals.
 
     Examples
     --------
@@ -82,14 +80,14 @@ class ComponentMap:
 
     @property
     def outcome_words(self) -> str:
-        """The outcome for the user; see `core.matching.result.outcome_words`, of a bent lattice its d."""
+        """The outcome for the user (see `core.matching.result.outcome_words`); for a bent lattice its d."""
         if self.bent is not None:
             return self.bent.words()
         return outcome_words(self.outcome, self.phases, self.score)
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Where the component is, shape of the MapGrid."""
+        """Mask of the component, shape of the MapGrid."""
         inside: NDArray[np.bool_] = self.heat >= 0.5
         return inside
 
@@ -97,8 +95,8 @@ class ComponentMap:
 def named_phases(match: GrainMatch) -> tuple[str, ...]:
     """Phases of the component to which a match assigns its grain, in alphabetical order.
 
-    Two grains with the same indistinguishable phases belong to one component, whichever phase is the more
-    probable for each.
+    Two grains with the same set of indistinguishable phases belong to one component, whichever phase is more
+    probable in each.
     """
     return tuple(sorted(match.phases)) if match.outcome.names_phases else ()
 
@@ -111,7 +109,7 @@ def component_name(match: GrainMatch) -> str:
 def component_spots(
     component: ComponentMap, grains: Sequence[Grain], matches: Sequence[GrainMatch], spots: Sequence[Spot]
 ) -> tuple[Spot, ...]:
-    """The enabled spots by which a component was found."""
+    """The enabled spots from which a component was found."""
     found = matches_of_spots(grains, matches)
     own = {spot for spot, match in found.items() if component_name(match) == component.name}
     return tuple(spot for spot in spots if spot.id in own and spot.enabled)
@@ -125,18 +123,18 @@ def component_maps(
     grid: MapGrid,
     bent: Sequence[BentLattice] = (),
 ) -> tuple[ComponentMap, ...]:
-    """Gather the grains of each phase (or ambiguous set, or bent lattice) into one map; nameless ones last.
+    """Combine the grains of each phase (or ambiguous set, or bent lattice) into a map; unnamed ones last.
 
     Parameters
     ----------
     matches : sequence of GrainMatch
-        One or more a grain: a grain in which two lattices overlap belongs to two components.
+        One or more per grain: a grain in which two lattices overlap belongs to two components.
     regions : sequence of GrainRegion
-        Each grain's own, in the order of `grains`.
+        Region of each grain, in the order of `grains`.
     specimen : ndarray of bool, shape (y, x)
-        No map extends beyond it.
+        Maps are limited to the specimen.
     bent : sequence of BentLattice
-        Bent lattices that the matches name.
+        Bent lattices named by the matches.
     """
     row_of = {grain.id: row for row, grain in enumerate(grains)}
     sets: dict[str, list[GrainMatch]] = {}
@@ -154,12 +152,12 @@ def component_maps(
 
 
 def bent_lattices_of(components: Sequence[ComponentMap]) -> tuple[BentLattice, ...]:
-    """The bent lattices among components."""
+    """The bent lattices among the components."""
     return tuple(component.bent for component in components if component.bent is not None)
 
 
 def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The strongest component at each place, as one label image.
+    """Label image of the strongest component at each position.
 
     Parameters
     ----------
@@ -170,8 +168,8 @@ def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDA
     Returns
     -------
     ndarray of uint8, shape (y, x)
-        0 where there is none, 1 for the first component, and so on. Where two are equally strong, it is
-        the later one: the smaller, which would else be hidden.
+        0 without a component, 1 for the first component, and so on. Of two equally strong components it is
+        the later one, which is smaller and would otherwise be hidden.
     """
     label = np.zeros(shape, np.uint8)
     best = np.full(shape, 0.5, np.float32)
@@ -182,7 +180,7 @@ def strongest(components: Sequence[ComponentMap], shape: tuple[int, int]) -> NDA
 
 
 def overlap_words(components: Sequence[ComponentMap]) -> list[str]:
-    """That shares of the specimen add up to more than the whole, where they do.
+    """Warning if the shares of the specimen add up to more than the whole.
 
     Examples
     --------
@@ -190,7 +188,7 @@ def overlap_words(components: Sequence[ComponentMap]) -> list[str]:
     []
     """
     whole = sum(component.fraction for component in components)
-    said = "components lie over each other: their shares add up to {:.0f} % of the specimen"
+    said = "components overlap: their shares add up to {:.0f} % of the specimen"
     return [said.format(100 * whole)] if whole > MOST_SHARE else []
 
 
@@ -212,7 +210,7 @@ def _component(
     heat[~specimen] = 0
     area = float(np.count_nonzero(heat >= 0.5)) * grid.pixel_area
     phases = named_phases(members[0])
-    # the best that is known of a phase; of unknown crystals a single d only where none shows more
+    # the best outcome for a phase; unknown crystals have the outcome of their best-determined grain
     outcome = (min if phases else max)((match.outcome for match in members), key=_RANK.__getitem__)
     score = max((match.probability for match in members), default=0.0) if phases else 0.0
     return ComponentMap(
@@ -223,7 +221,7 @@ def _component(
         grains=ids,
         heat=heat,
         area=area,
-        # where the boundary is drawn is one choice for all grains: its error does not average out
+        # the threshold of the border is the same for all grains: its error does not average out
         area_sigma=float(sum(grains[row].area_sigma for row in rows)),
         fraction=area / specimen_area if specimen_area else 0.0,
         by_user=any(match.decided_by_user for match in members),
@@ -234,34 +232,34 @@ PALETTE = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
     "#332288", "#88CCEE", "#882255", "#999933", "#44AA99",
 )  # fmt: skip
-#: Shades for components beyond the palette; plots hatch them as well.
+#: Shades for components beyond the palette; plots also hatch them.
 SHADES = (
     "#954200", "#E0E0C2", "#8F5575", "#EAAE80", "#00507D", "#CCE8F8", "#F2CF80", "#4C9CC9",
     "#EEBC4C", "#5C4EA0", "#3C7EA3", "#A36186", "#ABDAF4", "#006F50", "#ADAD5C", "#803800",
     "#4CBB9D", "#EEBF99", "#F4EC7B", "#AA4B00", "#99D8C7", "#338EC1", "#ADA7CF", "#36525F",
 )  # fmt: skip
-#: Colour of crystals without a name.
+#: Colour of unknown crystals.
 UNKNOWN = "#BBBBBB"
-#: Number of colours that are given first; the others are for images with more components.
+#: Number of colours that are assigned first; the others are for images with more components.
 _FIRST = 7
-#: A perceptually even circular colour map that colour-blind people can read too; and one that is pale at
-#: zero.
+#: A perceptually uniform circular colour map that is suitable for colour-blind readers, and a diverging one
+#: that is pale at zero.
 CIRCULAR, DIVERGING = "twilight_shifted", "PuOr"
-#: The colour range of a deformation ends at this percentile of it.
+#: The colour range of a deformation ends at this percentile of its absolute values.
 REACH = 98.0
 
 
 def colours_of(names: Iterable[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A colour ("#RRGGBB") for each component.
+    """Assign a colour ("#RRGGBB") to each component.
 
-    A name's own colour depends on nothing but the name. Where two have the same one, the later in the
-    alphabet takes the next free colour. Beyond 36 components colours repeat.
+    A name's preferred colour depends only on the name. Of two names with the same colour, the later one in
+    alphabetical order gets the next free colour. Colours repeat beyond 36 components.
 
     Parameters
     ----------
     names : iterable of str
     known : mapping of str to str, optional
-        Colours that names already have, such as in the earlier images of a series: they are kept.
+        Colours that names already have, for example in earlier images of a series; they are kept.
     """
     chosen = dict(known or {})
     for name in sorted(set(names) - set(chosen)):
@@ -270,7 +268,7 @@ def colours_of(names: Iterable[str], known: Mapping[str, str] | None = None) -> 
 
 
 def is_colour(text: object) -> bool:
-    """Whether this is a colour as `colours_of` has them."""
+    """Whether a text is a colour in the format of `colours_of`."""
     return isinstance(text, str) and fullmatch("#[0-9A-Fa-f]{6}", text) is not None
 
 

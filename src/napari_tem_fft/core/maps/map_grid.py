@@ -1,4 +1,4 @@
-"""MapGrid: the one grid of all maps of an image, and linear interpolation onto it."""
+"""MapGrid: the common grid of all maps of an image, and linear interpolation onto it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..fourier.threads import one_blas_thread
 
 @dataclass(frozen=True, slots=True)
 class MapGrid:
-    """The grid of all maps of one image; it covers the whole image.
+    """Common grid of all maps of an image; it covers the whole image.
 
     Attributes
     ----------
@@ -37,40 +37,40 @@ class MapGrid:
 
     @classmethod
     def covering(cls, extent: tuple[float, float], pixel: float, most: int = 1024) -> MapGrid:
-        """Grid over a field of `extent` (y, x) nm with pixels of about `pixel` nm, at most `most` an axis."""
+        """Grid for a field of `extent` (y, x) nm, with at most `most` pixels of about `pixel` nm per axis."""
         ny, nx = (int(np.clip(fft.next_fast_len(int(np.ceil(e / pixel))), 8, most)) for e in extent)
         return cls((ny, nx), (extent[0] / ny, extent[1] / nx))
 
     @property
     def whole(self) -> MapGrid:
-        """The grid over the whole image of which this is a part, or all."""
+        """The grid of the whole image, of which this may be a part."""
         return self
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """Its rows and columns of the whole grid."""
+        """Rows and columns of this grid within the whole grid."""
         return slice(0, self.shape[0]), slice(0, self.shape[1])
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Middles of the pixels' rows, shape (ny, 1), and columns, shape (1, nx), nm."""
+        """Centres of the rows, shape (ny, 1), and columns, shape (1, nx), nm."""
         y = (np.arange(self.shape[0], dtype=np.float64) + 0.5) * self.pixel_size[0]
         x = (np.arange(self.shape[1], dtype=np.float64) + 0.5) * self.pixel_size[1]
         return y[:, None], x[None, :]
 
     def part(self, rows: slice, columns: slice) -> MapPart:
-        """The pixels of some rows and columns, as a grid."""
+        """The part of the grid with these rows and columns."""
         (top, bottom, _), (left, right, _) = rows.indices(self.shape[0]), columns.indices(self.shape[1])
         return MapPart((bottom - top, right - left), self.pixel_size, (top, left), self)
 
 
 @dataclass(frozen=True, slots=True)
 class MapPart(MapGrid):
-    """Some of a grid's pixels, a rectangle.
+    """Rectangular part of a grid.
 
     Attributes
     ----------
     first : tuple of int, (y, x)
-        The whole grid's pixel in which it begins.
+        First pixel of the part, in the whole grid.
     parent : MapGrid
         The whole grid.
     """
@@ -80,17 +80,17 @@ class MapPart(MapGrid):
 
     @property
     def whole(self) -> MapGrid:
-        """The grid over the whole image."""
+        """The grid of the whole image."""
         return self.parent
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """Its rows and columns of the whole grid."""
+        """Rows and columns of this part within the whole grid."""
         (top, left), (height, width) = self.first, self.shape
         return slice(top, top + height), slice(left, left + width)
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Middles of the pixels' rows and columns in the image, nm."""
+        """Centres of the rows and columns in the image, nm."""
         y, x = (
             (np.arange(n, dtype=np.float64) + first + 0.5) * p
             for n, first, p in zip(self.shape, self.first, self.pixel_size, strict=True)
@@ -99,7 +99,7 @@ class MapPart(MapGrid):
 
 
 def linear_weights(at: NDArray[np.float64], n: int) -> NDArray[np.float32]:
-    """Matrix that interpolates n samples linearly at fractional positions, constant beyond both ends."""
+    """Matrix for linear interpolation of n samples at fractional positions, constant beyond both ends."""
     low = np.clip(np.floor(at).astype(np.intp), 0, max(n - 2, 0))
     share = np.clip(at - low, 0, 1)
     matrix = np.zeros((len(at), n), np.float32)
@@ -109,7 +109,7 @@ def linear_weights(at: NDArray[np.float64], n: int) -> NDArray[np.float32]:
 
 
 def magnify(image: NDArray[Any], factor: int) -> NDArray[np.float32]:
-    """An image with `factor` times as many pixels per axis, interpolated linearly; constant at its borders.
+    """Enlarge an image by an integer factor per axis with linear interpolation, constant at its borders.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def magnify(image: NDArray[Any], factor: int) -> NDArray[np.float32]:
 
 
 def resample(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask of the whole image on another grid of the whole image, by nearest pixels."""
+    """Resample a mask of the whole image to another grid by nearest neighbours."""
     rows, columns = (
         np.minimum(((np.arange(n) + 0.5) * m / n).astype(np.intp), m - 1)
         for n, m in zip(shape, mask.shape, strict=True)

@@ -1,9 +1,9 @@
-"""Orientation: how each grain lies in the plane, and how neighbours are rotated to each other.
+"""Orientation: in-plane orientation of grains, and misorientation between neighbours.
 
-A named grain has the rotation with which its phase's pattern was placed: the azimuth of one set of planes,
-the same for all grains of a phase and zone axis, up to the pattern's own symmetry. Without a name two grains
-can only be compared by planes of the same d: those that most of their area shows; a grain that does not show
-them has no orientation.
+A named grain has the rotation with which the pattern of its phase was fitted: the azimuth of one set of
+planes, the same for all grains of a phase and zone axis, up to the symmetry of the pattern. Grains without a
+name can only be compared by planes of the same d: those that the largest area of grains shows; grains that do
+not show them have no orientation.
 """
 
 from __future__ import annotations
@@ -29,40 +29,42 @@ from .component_map import ComponentMap, component_name, named_phases
 from .map_grid import MapGrid, magnify
 from .strain import Deformation, smooth_field
 
-#: Spots belong to one family if their d differ by less than this share, or by three of their sigmas.
+#: Spots belong to one family if their d differ by less than this fraction, or by three standard
+#: uncertainties.
 SAME_D = 0.01
-#: Approximate pixels per axis of a drawn map, and the largest factor by which it refines the map.
+#: Approximate number of pixels per axis of a displayed map, and the largest factor by which it is refined.
 DRAWN, MOST_FINER = 1024, 6
-#: Attributes of a spot that hold its d.
+#: Attributes of a spot with its d.
 D = ("d", "d_sigma")
 
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """Azimuth of a grain's planes.
+    """Azimuth of planes in a grain.
 
     Attributes
     ----------
     grain : int
-        The grain's id.
+        Id of the grain.
     component : str
-        Name of the component by whose planes it is.
+        Name of the component whose planes are used.
     azimuth : float, degrees
-        Of the normal of the planes, counter-clockwise from +x as displayed, in [0, period). Where the grain
-        has no fitted rotation, it is the smallest one of a family of which it shows several planes.
+        Azimuth of the normal of the planes, counter-clockwise from +x as displayed, in [0, period). Without a
+        fitted rotation, the smallest one if the grain shows several planes of the family.
     sigma : float, degrees
     d : float, nm
-        Spacing of these planes: from the phase's table cell with a fitted rotation, otherwise as measured.
+        Spacing of these planes: from the phase's tabulated cell with a fitted rotation, otherwise as
+        measured.
     hkl : tuple of int, optional
-        Where the phase is named.
+        Indices of the planes, if the phase is named.
     zone_axis : tuple of int, optional
-        [uvw] away from the viewer, where the rotation of a whole pattern was fitted.
+        [uvw] away from the viewer, if the rotation of a whole pattern was fitted.
     period : float, degrees
-        Rotation after which the grain looks the same.
+        Rotation after which the pattern looks the same.
     match : int, optional
-        Place of its match among the analysis' matches, where the rotation was fitted.
+        Index of its match among the analysis' matches, if the rotation was fitted.
     phase : str
-        Id of the phase as which it was fitted.
+        Id of the phase with which it was fitted.
     """
 
     grain: int
@@ -83,7 +85,7 @@ def orientations(
     matches: Sequence[GrainMatch],
     spots: Sequence[Spot],
 ) -> tuple[Orientation, ...]:
-    """Orientation of every grain that has a fitted rotation or shows its component's family of planes.
+    """Orientations of all grains that have a fitted rotation or show their component's family of planes.
 
     Parameters
     ----------
@@ -91,12 +93,12 @@ def orientations(
     grains : sequence of Grain
     matches : sequence of GrainMatch
     spots : sequence of Spot
-        Spots of the grains; only the enabled ones count.
+        Spots of the grains; only enabled ones are used.
 
     Returns
     -------
     tuple of Orientation
-        By components. A grain in which two lattices overlap may have several.
+        Ordered by component. A grain in which two lattices overlap may have several.
     """
     match_of = matches_of_spots(grains, matches)
     by_id = {grain.id: grain for grain in grains}
@@ -127,14 +129,14 @@ def orientations(
 
 
 def fitted_orientation(match: GrainMatch, phase: str) -> CrystalOrientation | None:
-    """The orientation of a match as one of the phases that it names; None where none was fitted."""
+    """Orientation of a match with one of the phases that it names; None if none was fitted."""
     if phase not in named_phases(match):
         return None
     return next((one.orientation for one in match.candidates if one.phase == phase), None)
 
 
 def _fitted(component: ComponentMap, matches: Sequence[GrainMatch]) -> list[Orientation]:
-    """Of the matches of a component, all as the same phase: the one as which most of them were fitted."""
+    """Orientations of the matches of a component with the phase that was fitted to most of them."""
     own = [(n, match) for n, match in enumerate(matches) if named_phases(match) == component.phases]
     ways = [
         [
@@ -151,13 +153,13 @@ def _fitted(component: ComponentMap, matches: Sequence[GrainMatch]) -> list[Orie
 
 
 def _indexed_spots(spots: Sequence[Spot], match_of: Mapping[int, GrainMatch]) -> list[Spot]:
-    """The spots that are reflections of the named phase; all where none is."""
+    """Spots that are reflections of the named phase; all spots if none is named."""
     known = [spot for spot in spots if indexed_as(spot.id, match_of[spot.id]) is not None]
     return known or list(spots)
 
 
 def _shared_d(own: Mapping[int, Sequence[Spot]], grains: Mapping[int, Grain]) -> float:
-    """The d that the largest area of grains shows; the largest d of several."""
+    """The d shown by the largest total area of grains; of several the largest."""
     d, sigma = (np.array([getattr(s, what) for spots in own.values() for s in spots]) for what in D)
     if not d.size:
         return 0.0
@@ -174,7 +176,7 @@ def _shared_d(own: Mapping[int, Sequence[Spot]], grains: Mapping[int, Grain]) ->
 
 
 def _same(d: NDArray[np.float64], sigma: NDArray[np.float64], other: Any) -> NDArray[np.bool_]:
-    """Whether spots with these d, known to sigma (nm), are of the same planes as another d."""
+    """Whether spots with these d and standard uncertainties (nm) belong to the same planes as another d."""
     return np.asarray(np.abs(d - other) < np.maximum(SAME_D * other, 3 * sigma), bool)
 
 
@@ -188,23 +190,23 @@ def orientation_map(
     colours: bool = False,
     finer: int = 1,
 ) -> NDArray[np.float32]:
-    """Azimuth at each place in degrees, [0, 180); NaN where no grain has one.
+    """Map of the azimuth in degrees, [0, 180); NaN where there is no orientation.
 
     Parameters
     ----------
     found : sequence of Orientation
-        Orientations. If a grain has several, the first one of the smallest component counts.
+        Orientations. Of several in a grain, the first one of the smallest component is used.
     regions : sequence of GrainRegion
-        Regions of the grains. Where they overlap, the grain with the stronger heat counts.
+        Regions of the grains. Where they overlap, the grain with the larger heat is used.
     specimen : ndarray of bool, shape (y, x)
     turned : sequence of Deformation
         Deformations, whose significant rotations are added.
     colours : bool
         Return azimuths times 180 / period, for a circular colour map of 180 degrees: equivalent orientations
-        have the same colour, without a step where a four-fold or six-fold pattern repeats.
+        have the same colour, without steps where a four-fold or six-fold pattern repeats.
     finer : int
-        Pixels per pixel of the map along each axis, for pictures: the grains' borders follow their heat
-        between the map's pixels. Azimuths are never interpolated: between 179 and 1 degrees lies 0, not 90.
+        Number of pixels per pixel of the map along each axis, for display: the borders of grains follow their
+        heat between the map's pixels. Azimuths are not interpolated, because the mean of 179 and 1 is not 90.
     """
     if finer > 1:
         regions = [region.magnified(finer, specimen.shape) for region in regions]
@@ -232,7 +234,7 @@ def orientation_map(
 
 
 def finer_factor(shape: tuple[int, int]) -> int:
-    """How much finer a map of this shape is drawn, so that no pixels of it are seen.
+    """Factor by which a map of this shape is refined for display, so that its pixels are not visible.
 
     Examples
     --------
@@ -249,7 +251,7 @@ def families(
     between: str = ", ",
     style: Style = "plain",
 ) -> str:
-    """The planes by which each component's grains of one zone axis are compared, in words."""
+    """Text with the planes by which each component's grains of one zone axis are compared."""
     planes: dict[tuple[str, Miller | None], Orientation] = {}
     for one in found:
         key = one.component, one.zone_axis
@@ -262,30 +264,30 @@ def families(
         hkl = f" {format_hkl(one.hkl, phase, style)}" if one.hkl else ""
         zone = f" along {format_zone(zone_axis, phase, style)}" if zone_axis else ""
         words.append(f"{name}{hkl}{zone} ({spacing(one.d, unit=unit)})")
-    return between.join(words) or "no planes that grains have in common"
+    return between.join(words) or "no planes shared by the grains"
 
 
 def colour_factors(found: Sequence[Orientation]) -> str:
-    """By what the colours of four-fold and six-fold patterns are multiplied, in words; empty without any."""
+    """Text with the factors of the colours of four-fold and six-fold patterns; empty without any."""
     factors = sorted({round(180 / one.period) for one in found} - {1})
     return ", ".join(f"\u00d7 {n} for {2 * n}-fold patterns" for n in factors)
 
 
 @dataclass(frozen=True, slots=True)
 class GrainBoundary:
-    """Two lattices of one phase that meet.
+    """Boundary between two lattices of one phase.
 
     Attributes
     ----------
     grains : tuple of 2 int
-        Ids; the same one twice where two lattices overlap in one grain.
+        Ids of the grains; the same id twice if two lattices overlap in one grain.
     phase : str
-        Id of the phase as which both were fitted.
+        Id of the phase with which both were fitted.
     misorientation : Misorientation
         Misorientation from the first grain to the second.
     sigma : float, degrees
-        Standard uncertainty of the angle between the two rotations in the plane. That their zone axes may be
-        tilted by a degree or two while they are still seen is not in it.
+        Standard uncertainty of the angle between the two in-plane rotations. Tilts of the zone axes, which
+        may be a degree or two without being visible, are not included.
     """
 
     grains: tuple[int, int]
@@ -302,7 +304,7 @@ def grain_boundaries(
     reach: float,
     phases: Sequence[Phase],
 ) -> tuple[GrainBoundary, ...]:
-    """Misorientations of all neighbours that are named as the same phase.
+    """Misorientations of all neighbouring grains that are named as the same phase.
 
     Parameters
     ----------
@@ -312,14 +314,14 @@ def grain_boundaries(
         Regions of the grains.
     grid : MapGrid
     reach : float, nm
-        Regions that come this close are neighbours, and such that touch in any case.
+        Regions within this distance are neighbours; touching ones always are.
     phases : sequence of Phase
         Phases, including all that the matches name.
 
     Returns
     -------
     tuple of GrainBoundary
-        Boundaries in the order of the grains' ids.
+        Boundaries, sorted by the grains' ids.
     """
     known = {phase.id: phase for phase in phases if not phase.d_only}
     named: dict[int, list[GrainMatch]] = {}
@@ -342,7 +344,7 @@ def grain_boundaries(
 
 
 def _neighbours(regions: Sequence[GrainRegion], grid: MapGrid, reach: float) -> Iterator[tuple[int, int]]:
-    """Places of the regions, first < second, whose masks are within reach of each other."""
+    """Yield pairs of indices, first < second, of regions whose masks are within reach of each other."""
     reach = max(reach, 1.001 * float(np.hypot(*grid.pixel_size)))
     margin = [int(np.ceil(reach / pixel)) for pixel in grid.pixel_size]
     for n, region in enumerate(regions[:-1]):
@@ -367,7 +369,7 @@ def _widened(box: Box, margin: Sequence[int], shape: tuple[int, int]) -> Box:
 
 
 def _common_phase(a: GrainMatch, b: GrainMatch) -> tuple[str, CrystalOrientation, CrystalOrientation] | None:
-    """The most probable phase that two matches name and as which both have an orientation."""
+    """The most probable phase that two matches name and with which both have an orientation."""
     for candidate in a.candidates:
         if candidate.phase in named_phases(a):
             one, other = (fitted_orientation(match, candidate.phase) for match in (a, b))

@@ -1,17 +1,17 @@
-"""Specimen mask: where there is matter, as detected or as drawn by the user.
+"""Specimen mask: the area with material, as detected or as drawn by the user.
 
-Vacuum and holes have no amorphous speckle. A threshold divides the speckle's power (`measure_speckle`) into
-two classes. They are accepted only if they are well separated, with a step at their border, so that a wedge
-of rising thickness is not cut in half, and if the lower class contains next to nothing of the film's
-spectrum, so that thin film is not taken for vacuum. The border is then moved to where the power rises to the
-level of the film nearby.
+Vacuum and holes have no amorphous speckle. A threshold divides the speckle power (`measure_speckle`) into two
+classes. They are accepted only if they are well separated, with a step at their border, so that a wedge of
+increasing thickness is not cut in half, and if the lower class contains hardly any of the film's spectrum, so
+that thin film is not taken for vacuum. The border is then moved to where the power rises to the level of the
+film nearby.
 
-Before the speckle is measured, lattice spots and the Fresnel fringes along an edge are cut down, for they
-stand out of their ring and would carry the specimen into the vacuum.
+Before the speckle is measured, lattice spots and the Fresnel fringes along an edge are clipped, because they
+exceed the mean of their ring and would extend the specimen into the vacuum.
 
-The speckle is compared with the shot noise at the highest frequencies that were recorded. An image that went
-through a low-pass filter holds none there, only what the filter has left, which is least in the vacuum: its
-speckle power is then used unchanged.
+The speckle is compared with the shot noise at the highest recorded frequencies. After a low-pass filter there
+is no shot noise, only what the filter has left, which is least in the vacuum: the speckle power is then used
+without this comparison.
 """
 
 from __future__ import annotations
@@ -47,37 +47,36 @@ from .map_grid import MapGrid, resample
 
 #: Speckle band, 1/nm.
 BAND = (1.2, 3.5)
-#: The power of a frequency is clipped at this multiple of its ring's mean, and rings have at least this many
-#: bins.
+#: The power of a bin is clipped at this multiple of its ring's mean, and rings have at least this many bins.
 STRONGEST = 2.0
 RING_BINS = 400
-#: A filter has cut a frequency off where less than this share of the power at the end of the band is left, in
-#: the windows at this quantile. The least share seen in unfiltered images is 0.17.
+#: A frequency was cut off by a filter if less than this fraction of the power at the end of the band is left,
+#: in the windows at this quantile. The smallest fraction observed in unfiltered images is 0.17.
 PASSED = 0.05
 USUAL_WINDOW = 0.25
-#: Film has next to no power beyond this frequency, 1/nm. Whatever a filter has left there, up to this share
-#: of the last frequency that it passes, is shot noise.
+#: Film has hardly any power beyond this frequency, 1/nm. Whatever a filter has left there, up to this
+#: fraction of the highest frequency that it passes, is shot noise.
 SHOT_NOISE_FROM = 7.0
 SHOT_NOISE_SHARE = 0.95
-#: Speckle is clipped at this multiple of the median of its surroundings.
+#: Speckle power is clipped at this multiple of the median of its surroundings.
 BRIGHT_POINT = 6.0
-#: If a window has more shot noise than its neighbours' median by this factor, it contains something else.
+#: A window with more shot noise than this multiple of its neighbours' median contains something else.
 ODD_WINDOW = 1.5
-#: Least shot noise of a window, as a share of the shot noise of a bright one (at this quantile): compared
-#: with the dark vacuum of a dark-field image, even what a filter spills out of the film is a lot.
-#: BRIGHT_WINDOW set by hand. Sweep of BRIGHT_WINDOW: halved, nothing; doubled, fails (a quantile above 1).
+#: Smallest shot noise of a window, relative to that of a bright one (at this quantile): compared with the
+#: dark vacuum of a dark-field image, even what a filter spreads from the film is a lot. BRIGHT_WINDOW set by
+#: hand. Sweep of BRIGHT_WINDOW: halved, nothing; doubled, fails (a quantile above 1).
 DARK, BRIGHT_WINDOW = 0.5, 0.9
-#: Crystals are included where less than this share of the average is film.
+#: Crystals are included in the average where less than this fraction of the weight is film.
 FILM_NEAR = 0.2
 #: Speckle is pooled before it is averaged, to at least this many pixels per smallest smoothing, nm.
 PIXELS_A_SMOOTHING = 4
 #: Set by hand. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 SMALLEST_SMOOTHING = 1.6
-#: Pixels of a band's image to a period of its highest frequency.
+#: Pixels of the band image per period of its highest frequency.
 SAMPLES = 2.4
 
-#: Fewest pixels of the band image, along either axis, that are pooled into one: with fewer, the phase of the
-#: waves would show in their power.
+#: Smallest number of pixels of the band image, along each axis, that are pooled into one: with fewer, the
+#: phase of the waves would be visible in their power.
 FEWEST_POOLED = 3
 
 Discs = Sequence[tuple[tuple[float, float], float]]
@@ -85,7 +84,7 @@ Discs = Sequence[tuple[tuple[float, float], float]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Film:
-    """Logarithm of the speckle power over the shot noise, smoothed.
+    """Smoothed logarithm of the ratio of speckle power to shot noise.
 
     Attributes
     ----------
@@ -99,18 +98,18 @@ class Film:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Speckle:
-    """Speckle power, not yet smoothed, and what shot noise alone gives, on a grid of their own.
+    """Speckle power before smoothing, and the contribution of shot noise, on their own grid.
 
     Attributes
     ----------
     power : ndarray of float32
     shot : ndarray of float32
-        One value everywhere where the shot noise is not known.
+        A constant if the shot noise is unknown.
     grid : MapGrid
     passed : float, 1/nm
-        Highest frequency of which a filter has left something.
+        Highest frequency that a filter has not removed.
     filtered : bool
-        Whether there was such a filter, so that the shot noise is not known.
+        Whether the image was filtered, so that the shot noise is unknown.
     """
 
     power: NDArray[np.float32]
@@ -120,7 +119,7 @@ class Speckle:
     filtered: bool
 
     def smooth(self, smoothing: float, crystal: NDArray[np.bool_]) -> Film:
-        """Averaged by a Gaussian of this standard deviation in nm, crystals left out where film is near."""
+        """Average with a Gaussian of this standard deviation in nm, without crystals where film is near."""
         sigma = [smoothing / p for p in self.grid.pixel_size]
         blur = partial(ndimage.gaussian_filter, sigma=sigma, mode="reflect", truncate=3)
         weight = blur((~crystal).astype(np.float32))
@@ -131,12 +130,12 @@ class Speckle:
 
 
 def measure_speckle(diffractogram: Diffractogram, spectra: LocalSpectra, spots: Discs = ()) -> Speckle:
-    """How much power there is at film frequencies, place by place.
+    """Measure the local power at the frequencies of amorphous film.
 
     Parameters
     ----------
     spots : sequence of ((g_y, g_x), radius), 1/nm
-        Crystals' reflections, which are left out.
+        Reflections of crystals, which are excluded.
     """
     extent = tuple(n * p for n, p in zip(diffractogram.image_shape, diffractogram.pixel_size, strict=True))
     passed = passed_frequency(spectra)
@@ -160,15 +159,16 @@ def band_power(
     pooled: int | None = None,
     spots: Discs = (),
 ) -> tuple[NDArray[np.float32], float]:
-    """Power of the image in a band of frequencies, on `grid`, and how many bins of the plane it is worth.
+    """Local power of the image in a band of frequencies, on `grid`, and the number of bins it represents.
 
     Parameters
     ----------
     band : tuple of float, 1/nm
     pooled : int, optional
-        Pixels of the band's image to one of the grid, along either axis; as many as needed by default.
+        Number of pixels of the band image per pixel of the grid, along each axis; by default as many as
+        needed.
     spots : sequence of ((g_y, g_x), radius), 1/nm
-        Left out.
+        Reflections to exclude.
     """
     pooled = pooled or max(int(np.ceil(SAMPLES * band[1] * max(grid.pixel_size))), FEWEST_POOLED)
     rows, columns = grid.shape
@@ -179,9 +179,9 @@ def band_power(
 
 
 def passed_frequency(spectra: LocalSpectra) -> float:
-    """Highest frequency, 1/nm, of which a filter that the image went through has left something.
+    """Highest frequency, 1/nm, that a low-pass filter applied to the image has not removed.
 
-    An image as the camera has made it has shot noise up to its last frequency.
+    An unfiltered image has shot noise up to its highest frequency.
     """
     usual = np.quantile(spectra.ring_density, USUAL_WINDOW, axis=0)
     top = float(np.interp(BAND[1], spectra.ring_g, usual))
@@ -195,21 +195,21 @@ def _band_image(
     shape: tuple[int, int],
     spots: Discs,
 ) -> tuple[NDArray[np.float32], float]:
-    """The image in a band of frequencies at `shape` pixels, and how many bins of the plane it is worth."""
+    """The image in a band of frequencies at `shape` pixels, and the number of bins that it represents."""
     (hy, hx), (ny, nx) = diffractogram.half, shape
     ky, kx = min(hy, (ny - 1) // 2), min(hx, nx // 2)
     gy, gx = diffractogram.axes()
     gy, gx = gy[hy - ky : hy + ky + 1], gx[:, : kx + 1]
-    frame = _frame((ky, kx), diffractogram.step, band)
+    frame = _band_of((ky, kx), diffractogram.step, band)
     inside = frame.inside.copy()
     for (y, x), reach in spots:
         for sign in (1, -1):
-            if sign * x > -2 * reach:  # else it lies in the other half plane
+            if sign * x > -2 * reach:  # otherwise it is in the other half plane
                 _clear_disc(inside, gy, gx, (sign * y, sign * x), 2 * reach)
     kept = np.where(inside, diffractogram.transform[hy - ky : hy + ky + 1, : kx + 1], np.complex64(0))
     kept *= _cut_strong_bins(kept, inside, frame)
     image = inverse_of_half_plane(kept, shape, diffractogram.image_shape)
-    # noise loses a little as well: of an exponential distribution exp(-t) lies beyond t
+    # clipping also removes some noise: the fraction exp(-t) of an exponential distribution exceeds t
     return image, 2.0 * float(inside.sum()) * float(-np.expm1(-STRONGEST))
 
 
@@ -220,7 +220,7 @@ def _clear_disc(
     g: tuple[float, float],
     reach: float,
 ) -> None:
-    """Clear a disc of bins around a frequency."""
+    """Set the bins in a disc around a frequency to zero."""
     (top, bottom), (left, right) = (
         np.searchsorted(axis.ravel(), (middle - reach, middle + reach))
         for axis, middle in zip((gy, gx), g, strict=True)
@@ -230,8 +230,8 @@ def _clear_disc(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Frame:
-    """Bins of a half plane: which lie in a band, and their rings."""
+class _Band:
+    """Bins of a half plane in a band, and their rings."""
 
     inside: NDArray[np.bool_]
     rings: Rings
@@ -239,22 +239,22 @@ class _Frame:
 
 
 @lru_cache(maxsize=2)
-def _frame(half: tuple[int, int], step: tuple[float, float], band: tuple[float, float]) -> _Frame:
-    """Images of one shape share it, and so do the edits of an image."""
+def _band_of(half: tuple[int, int], step: tuple[float, float], band: tuple[float, float]) -> _Band:
+    """The bins in a band; shared by images of one shape and by all edits of an image."""
     gy = np.arange(-half[0], half[0] + 1, dtype=np.float64)[:, None] * step[0]
     gx = np.arange(half[1] + 1, dtype=np.float64)[None, :] * step[1]
     radius = np.hypot(gy, gx)
     rings = pool_rings(radius, *band, RING_BINS)
     inside = (radius >= band[0]) & (radius <= band[1])
-    return _Frame(inside, rings, between_rings(rings, radius))
+    return _Band(inside, rings, between_rings(rings, radius))
 
 
 def _cut_strong_bins(
-    kept: NDArray[np.complex64], inside: NDArray[np.bool_], frame: _Frame
+    kept: NDArray[np.complex64], inside: NDArray[np.bool_], frame: _Band
 ) -> NDArray[np.float32]:
-    """Factors that leave no bin with more than `STRONGEST` times its ring's mean power.
+    """Factors that limit each bin to `STRONGEST` times the mean power of its ring.
 
-    The bins that are left out must not lower the mean: half of them go to either side of the median.
+    Bins that were set to zero must not lower the mean: half of them are counted on each side of the median.
     """
     power = kept.real**2 + kept.imag**2
     power[~inside] = power.max() * (np.arange(np.count_nonzero(~inside)) % 2)
@@ -268,9 +268,9 @@ def _cut_strong_bins(
 
 
 def _noise_reference(spectra: LocalSpectra, grid: MapGrid, passed: float) -> NDArray[np.float32]:
-    """Noise power density at the highest frequencies, place by place; one value where no noise is left there.
+    """Local noise power density at the highest frequencies; a constant if a filter has left no noise there.
 
-    One bright pixel that was left raises it in the few windows in which it lies: they take their neighbours'.
+    An unrepaired bright pixel raises it in the few windows that contain it: they get their neighbours' value.
     """
     filtered = passed < spectra.ring_g[-1]
     end = len(spectra.ring_g)
@@ -286,49 +286,50 @@ def _noise_reference(spectra: LocalSpectra, grid: MapGrid, passed: float) -> NDA
     return spectra.on_grid(np.maximum(density, darkest), grid)
 
 
-#: Standard deviations of the Gaussians over which speckle is averaged, nm; the finest that suffices is taken.
+#: Standard deviations of the Gaussians for averaging the speckle, nm; the smallest sufficient one is used.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 SMOOTHINGS = (SMALLEST_SMOOTHING, 2.6, 4.0)
-#: Least distance between the classes over their mean spread. Halves of one normal distribution have 2.6 to
-#: 2.9.
+#: Smallest distance between the classes in units of their mean spread. The halves of a normal distribution
+#: have a distance of 2.6 to 2.9.
 FEWEST_SPREADS = 3.2
-#: Least share of the vacuum that lies `DEEP` smoothings or more from its border; noise makes small islands.
-#: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
+#: Smallest fraction of the vacuum that is at least `DEEP` smoothings from its border; noise forms small
+#: islands. No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 DEEP_SHARE = 0.35
 #: No record says on what it was set. Sweep of DEEP: halved, nothing; doubled, film 0.99 -> 0.95.
 DEEP = 1.25
 #: Smallest distance between the classes, in the logarithm of the power ratio.
 SMALLEST_RISE = 0.2
-#: Largest power of vacuum above shot noise, as a share of the film's: more is thinner film.
+#: Largest power of vacuum above shot noise, relative to that of the film: more indicates thinner film.
 VACUUM_SHARE = 0.25
-#: Where the shot noise is unknown, the spectra must support vacuum: the lower class must fit worse, in
-#: squares, by this factor if it contains at least this share of the film's power. 2 of 90 simulated films
-#: without vacuum (half of the field half as strong, wedges, uneven beams; low-passed, resampled or quantised)
-#: exceed the factor; 2 of 80 processed micrographs with vacuum do not (`specimen_bench.py`).
+#: If the shot noise is unknown, the spectra must support vacuum: fits of the lower class that contain at
+#: least this fraction of the film's power must have a sum of squares that is larger by this factor. 2 of 90
+#: simulated films without vacuum (half of the field half as strong, wedges, uneven beams; low-passed,
+#: resampled or quantised) exceed the factor; 2 of 80 processed micrographs with vacuum do not
+#: (`specimen_bench.py`).
 THIN_SHARE = 0.3
 VACUUM_EVIDENCE = 1.6
-#: Number of bands of the spectra, their first and last frequency, 1/nm, and the share of the frequencies
-#: passed by a filter that is used.
+#: Number of bands of the spectra, their first and last frequency, 1/nm, and the fraction of a filter's passed
+#: frequencies that is used.
 SHARE_BANDS = 9
 SHARE_REACH = (1.2, 7.0)
 SHARE_PASSED = 0.85
-#: Least rise across the border, as a share of the difference between the classes. It is measured between
-#: these distances from the border on either side, in smoothings.
-#: No record says on what it was set. Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
+#: Smallest rise across the border, relative to the difference between the classes. It is measured between
+#: these distances from the border on each side, in units of the smoothing. No record says on what it was set.
+#: Sweep: halved, nothing; doubled, film 0.99 -> 0.95.
 SMALLEST_STEP = 0.55
 STEP_REACH = (1.0, 2.5)
-#: The border lies where the power has risen by this share from the vacuum to the film nearby. The film is
-#: averaged beyond this many smoothings from the border, over this many nm. A half would suit a sharp edge,
-#: but films get thin there.
+#: The border is where the power has risen by this fraction from the vacuum to the film nearby. The film is
+#: averaged beyond this many smoothings from the border, over this many nm. One half would be correct for a
+#: sharp edge, but films become thin at their edges.
 RISE = 0.43
 DEEP_FILM = 2.0
 NEARBY = 5.0
-#: Smoothing raises the power at the border of a hole and lowers it at the border of an island. The amount is
-#: measured on the mask itself, in this many rounds.
+#: Smoothing raises the power at the border of a hole and lowers it at the border of an island. The effect is
+#: measured on the mask itself, in this many iterations.
 ROUNDS = 3
-#: Pieces of vacuum, or of specimen, that are smaller than this many squares of the smoothing are chance.
+#: Areas of vacuum, or of specimen, smaller than this many squares of the smoothing are attributed to chance.
 SMALLEST_PIECE = 8.0
-#: Largest relative difference between the aspect ratios of a mask and its image, apart from a pixel.
+#: Largest relative difference between the aspect ratios of a mask and its image, beyond rounding to a pixel.
 SAME_SIDES = 0.02
 
 
@@ -339,14 +340,14 @@ def specimen_mask(
     spots: Discs = (),
     crystals: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """True where there is matter, on `grid`; all True if no vacuum can be recognised.
+    """Detect the specimen: True inside it, on `grid`; True everywhere if no vacuum can be recognised.
 
     Parameters
     ----------
     spots : sequence of ((g_y, g_x), radius), 1/nm
-        Reflections of the crystals that were found; they are excluded from the speckle.
+        Reflections of the crystals found, which are excluded from the speckle.
     crystals : ndarray of bool, shape ``grid.shape``, optional
-        Where these crystals are. They always count as matter, because a crystal need not have a film on it.
+        Where these crystals are. They always belong to the specimen, because a crystal need not be on a film.
     """
     inside = np.zeros(grid.shape, bool) if crystals is None else crystals
     raw = measure_speckle(diffractogram, spectra, spots)
@@ -355,11 +356,11 @@ def specimen_mask(
         film = raw.smooth(smoothing, crystal)
         cut = float(threshold_otsu(film.log_ratio[~crystal]))  # type: ignore[no-untyped-call]
         matter = _without_small_pieces(crystal | (film.log_ratio > cut), film.grid, smoothing)
-        if _are_two(film, matter, crystal, smoothing) and (
+        if _are_separated(film, matter, crystal, smoothing) and (
             _is_dark(film, matter, crystal, raw)
             or _has_no_film(diffractogram, raw, spots, (matter, crystal), smoothing)
         ):
-            matter = _at_rise(film, matter, crystal, smoothing)
+            matter = _move_border(film, matter, crystal, smoothing)
             matter = _without_small_pieces(matter, film.grid, smoothing)
             return resample(matter, grid.shape) | inside
     return np.ones(grid.shape, bool)
@@ -375,7 +376,9 @@ def _without_small_pieces(mask: NDArray[np.bool_], grid: MapGrid, smoothing: flo
     return mask
 
 
-def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float) -> bool:
+def _are_separated(
+    film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float
+) -> bool:
     """Whether film and vacuum, without the crystals, are two classes with a step between them."""
     high, low = film.log_ratio[matter & ~crystal], film.log_ratio[~matter]
     if not high.size or not low.size:
@@ -396,7 +399,7 @@ def _are_two(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], 
 
 
 def _is_dark(film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], raw: Speckle) -> bool:
-    """Whether the shot noise is known and the lower class has next to no power above it."""
+    """Whether the shot noise is known and the lower class has hardly any power above it."""
     high, low = np.median(film.log_ratio[matter & ~crystal]), np.median(film.log_ratio[~matter])
     return not raw.filtered and bool(np.expm1(low) <= VACUUM_SHARE * np.expm1(high))
 
@@ -408,11 +411,12 @@ def _has_no_film(
     classes: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     smoothing: float,
 ) -> bool:
-    """Whether the spectrum of the lower class is a spectrum of vacuum rather than of thin film.
+    """Whether the spectrum of the lower class is that of vacuum rather than of thin film.
 
-    Vacuum has shot noise alone, which is white apart from the camera and a filter, both smooth functions of
-    g; film also has the rings of the contrast transfer. So the lower class is fitted by a smooth decay plus a
-    share of the difference between the classes: once with any share, once with at least a thin film's share.
+    Vacuum has only shot noise, which is white apart from the camera and a filter, both smooth functions of g;
+    film also has the rings of the contrast transfer. So the lower class is fitted by a smooth decay plus a
+    fraction of the difference between the classes: once with any fraction, once with at least that of thin
+    film.
     """
     matter, crystal = classes
     depth = DEEP * smoothing
@@ -435,12 +439,12 @@ def _has_no_film(
 
 
 def _misfit(middles: NDArray[np.float64], spectrum: NDArray[np.float64], least_share: float) -> float:
-    """Squared residuals of a fit to the lower class that contains at least this share of the film.
+    """Sum of squared residuals of a fit to the lower class with at least this fraction of the film.
 
     Parameters
     ----------
     middles : ndarray, shape (n,)
-        Middles of the bands, in units of the end of the last band.
+        Centres of the bands, in units of the end of the last band.
     spectrum : ndarray, shape (2, n)
         Spectra of the lower and the upper class.
     """
@@ -457,10 +461,10 @@ def _misfit(middles: NDArray[np.float64], spectrum: NDArray[np.float64], least_s
     return 2 * float(optimize.least_squares(left, start, bounds=limits).cost)
 
 
-def _at_rise(
+def _move_border(
     film: Film, matter: NDArray[np.bool_], crystal: NDArray[np.bool_], smoothing: float
 ) -> NDArray[np.bool_]:
-    """Move the border to where the power rises from the vacuum's level to the nearby film's."""
+    """Move the border to where the power rises from the level of the vacuum to that of the nearby film."""
     power = np.exp(film.log_ratio)
     inward = ndimage.distance_transform_edt(matter, sampling=film.grid.pixel_size)
     outward = ndimage.distance_transform_edt(~matter, sampling=film.grid.pixel_size)
@@ -477,17 +481,20 @@ def _at_rise(
     edge = (inward <= DEEP_FILM * smoothing) & (outward <= DEEP_FILM * smoothing)
     found = np.where(edge, share > RISE, matter) | crystal
     for _ in range(ROUNDS):
-        found = np.where(edge, share > 2 * RISE * _at_border(found, smoothing, film.grid), matter) | crystal
+        found = (
+            np.where(edge, share > 2 * RISE * _smoothed_at_border(found, smoothing, film.grid), matter)
+            | crystal
+        )
     return found
 
 
-def _at_border(matter: NDArray[np.bool_], smoothing: float, grid: MapGrid) -> NDArray[np.float32]:
-    """Value of the smoothed mask at the nearest point of its border: a half where the border is straight."""
+def _smoothed_at_border(matter: NDArray[np.bool_], smoothing: float, grid: MapGrid) -> NDArray[np.float32]:
+    """Value of the smoothed mask at the nearest point of its border: one half at a straight border."""
     rim = matter & ndimage.binary_dilation(~matter)
     if not rim.any():
         return np.full(matter.shape, 0.5, np.float32)
     sigma = [smoothing / p for p in grid.pixel_size]
-    # the border is moved by half a pixel, into the middle of the rim
+    # the border is moved by half a pixel, to the centres of the outermost pixels
     half = 0.5 * (matter.astype(np.float32) + ndimage.binary_erosion(matter, border_value=1))
     smooth = ndimage.gaussian_filter(half, sigma, mode="reflect")
     nearest = ndimage.distance_transform_edt(
@@ -497,12 +504,12 @@ def _at_border(matter: NDArray[np.bool_], smoothing: float, grid: MapGrid) -> ND
 
 
 def specimen_on_grid(mask: NDArray[Any], micrograph: Micrograph, grid: MapGrid) -> NDArray[np.bool_]:
-    """Resample a user's specimen mask onto the grid of the maps.
+    """Resample a user's specimen mask to the grid of the maps.
 
     Parameters
     ----------
     mask : ndarray, shape (y, x)
-        Nonzero where there is matter; at any resolution, over the whole image.
+        Nonzero inside the specimen, of any resolution, covering the whole image.
 
     Raises
     ------
@@ -518,25 +525,25 @@ def specimen_on_grid(mask: NDArray[Any], micrograph: Micrograph, grid: MapGrid) 
     inside = inside_part(micrograph, grid)
     specimen = specimen if inside is None else specimen & inside
     if not specimen.any():
-        raise ValueError("the specimen mask is empty: mark where there is matter")
+        raise ValueError("the specimen mask is empty: mark the area of the specimen")
     return specimen
 
 
 def _same_sides(shape: tuple[int, ...], *known: tuple[int, int]) -> bool:
-    """Whether a shape has the aspect ratio of one of the known shapes, to within a pixel."""
+    """Whether a shape has the aspect ratio of one of the known shapes, within a pixel."""
     ny, nx = shape
     return ny > 0 and any(abs(ny * w - nx * h) <= SAME_SIDES * nx * h + max(h, w) for h, w in known)
 
 
 def cut_grains(found: GrainSet, specimen: NDArray[np.bool_], grid: MapGrid) -> GrainSet:
-    """The grains cut to a specimen; a grain outside it stays, with zero area."""
+    """Restrict the grains to the specimen; a grain outside it is kept, with zero area."""
     regions = tuple(region.within(specimen) for region in found.regions)
     grains = tuple(_count(grain, part, grid) for grain, part in zip(found.grains, regions, strict=True))
     return replace(found, grains=grains, regions=regions)
 
 
 def uncut_grains(found: GrainSet, grid: MapGrid) -> GrainSet:
-    """The grains before they were cut to a specimen."""
+    """The grains before they were restricted to the specimen."""
     return cut_grains(found, np.ones(grid.shape, bool), grid)
 
 

@@ -1,12 +1,12 @@
-"""Deformation: the displacement gradient of a grain's lattice at each place, relative to a reference lattice.
+"""Deformation: local displacement gradient of a grain's lattice, relative to a reference lattice.
 
-Geometric phase analysis (Hytch, Snoeck, Kilaas 1998): the phase of the fringes' complex amplitude turns
-where the local g differs from the reference g. Least squares over all g of a grain give their rotation and
-strain: with two directions or more the strain (eps_xx, eps_yy, eps_xy) and the rotation, with only one
-direction the change of d along it and the turn of its planes. Thickness and the lens move phases as well: the
-maps show the lattice of the image.
+Geometric phase analysis (Hytch, Snoeck, Kilaas 1998): the phase of the fringes' complex amplitude changes
+where the local g differs from the reference g. Rotation and strain follow by least squares from all g of a
+grain: with at least two directions the strain (eps_xx, eps_yy, eps_xy) and the rotation, with a single
+direction the change of d along it and the rotation of its planes. Thickness and the lens also shift the
+phase: the maps describe the lattice of the image.
 
-Axes: x to the right and y upwards as displayed, so that rotations count counter-clockwise.
+Axes: x to the right and y upwards as displayed, so that rotations are counter-clockwise.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ Shown = Literal["d_change", "rotation", "eps_xx", "eps_yy", "eps_xy"]
 SHOWN: tuple[Shown, ...] = ("d_change", "rotation", "eps_xx", "eps_yy", "eps_xy")
 #: The components of the strain, in the order of `Deformation.strain`.
 STRAINS: tuple[Shown, ...] = ("eps_xx", "eps_yy", "eps_xy")
-#: Strongest spots of a grain whose geometric phases are measured.
+#: Number of the strongest spots of a grain whose geometric phases are measured.
 MOST_SPOTS = 4
 #: Spots closer in direction than this (degrees) count as one direction: errors across it would be fourfold.
 COLLINEAR = 15.0
-#: A grain has the lattice of the reference region if its g differ by less than this share, strained or turned
-#: (by 2.9 degrees at most). Film and substrate do, two crystals side by side hardly ever in two directions.
+#: A grain has the lattice of the reference region if its g differ by less than this fraction, by strain or by
+#: rotation (2.9 degrees at most). Film and substrate do; two adjacent crystals hardly ever do in two
+#: directions.
 SAME_LATTICE = 0.05
 #: Default of `DeformationParams.reference`.
 WHOLE_GRAIN = "grain"
@@ -48,10 +49,10 @@ WHOLE_GRAIN = "grain"
 
 @dataclass(frozen=True, slots=True)
 class DeformationParams(WithinLimits):
-    """Maps of the strain and of the rotation within each grain."""
+    """Parameters of the maps of strain and rotation within grains."""
 
     deformation: bool = param(
-        False, "deformation maps", help="Also map how the lattice is stretched and turned within each grain."
+        False, "deformation maps", help="Also map strain and rotation of the lattice within each grain."
     )
     resolution: float = param(
         2.0,
@@ -66,9 +67,9 @@ class DeformationParams(WithinLimits):
         WHOLE_GRAIN,
         "deformation reference",
         option="deformation-reference",
-        help="What is undeformed: 'grain' for each grain's own mean, or a region of the image, by two"
-        " corners x0,y0,x1,y1 or as a polygon x0,y0,x1,y1,x2,y2,... in nm from the top left. Grains of"
-        " another lattice than there keep their own mean.",
+        help="Undeformed reference: 'grain' for each grain's own mean, or a region of the image, by two"
+        " corners x0,y0,x1,y1 or a polygon x0,y0,x1,y1,x2,y2,... in nm from the top left. Grains with"
+        " another lattice than the region keep their own mean.",
     )
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class DeformationParams(WithinLimits):
 
 
 def reference_corners(text: str) -> NDArray[np.float64] | None:
-    """Corners (y, x) in nm of a stated reference region; None for each grain's own mean.
+    """Parse the corners (y, x) in nm of a reference region; None for each grain's own mean.
 
     Raises
     ------
@@ -110,7 +111,7 @@ def reference_corners(text: str) -> NDArray[np.float64] | None:
 
 
 def reference_text(corners: Sequence[Sequence[float]] | NDArray[np.float64]) -> str:
-    """The text for `DeformationParams.reference` that states a region with corners (y, x) in nm.
+    """Text for `DeformationParams.reference` of a region with corners (y, x) in nm.
 
     Examples
     --------
@@ -122,18 +123,18 @@ def reference_text(corners: Sequence[Sequence[float]] | NDArray[np.float64]) -> 
 
 @dataclass(frozen=True, slots=True)
 class DeformationSummary:
-    """Five statistics of a map of a grain, in the map's unit.
+    """Statistics of a map within a grain, in the map's unit.
 
     Attributes
     ----------
     mean : float
-        Over the grain.
+        Mean over the grain.
     low, high : float
-        5th and 95th percentile.
+        5th and 95th percentiles.
     sigma : float
-        Error of a single place, the median.
+        Median standard uncertainty of a single position.
     significant_share : float
-        Share of the area where the value exceeds the noise.
+        Fraction of the area where the value exceeds the noise.
     """
 
     mean: float
@@ -150,26 +151,26 @@ class Deformation:
     Attributes
     ----------
     grain : int
-        The grain's id.
+        Id of the grain.
     spots : tuple of int
-        Ids of the spots that were measured.
+        Ids of the spots used.
     first : tuple of int, (y, x)
-        The map pixel in which the arrays begin.
+        First pixel of the arrays in the map grid.
     d_change : ndarray of float32
-        Relative change of d: the mean over all directions, or along g where the grain shows one direction
-        only; NaN outside the grain.
+        Relative change of d: the mean over all directions, or along g for a grain with a single direction;
+        NaN outside the grain.
     rotation : ndarray of float32, degrees
-        Counter-clockwise as displayed; NaN outside.
+        Counter-clockwise as displayed; NaN outside the grain.
     d_sigma : ndarray of float32
-        Standard uncertainty of `d_change`: noise, and how far the phase wanders in a perfect grain.
+        Standard uncertainty of `d_change`: noise, and the phase variations in a perfect grain.
     rotation_sigma : ndarray of float32, degrees
     strain : ndarray of float32, shape (3, y, x), optional
-        eps_xx, eps_yy and eps_xy, the rotation taken away; None where the grain shows one direction only.
+        eps_xx, eps_yy and eps_xy without the rotation; None for a grain with a single direction.
     strain_sigma : ndarray of float32, shape (3, y, x), optional
     along : float, degrees, optional
-        Azimuth of that one direction; None where the strain is known.
+        Azimuth of the single direction; None if the strain is known.
     of_region : bool
-        Whether the stated region is the reference; else it is the grain's own mean.
+        Whether the reference is the given region rather than the grain's own mean.
 
     Examples
     --------
@@ -193,7 +194,7 @@ class Deformation:
     of_region: bool = False
 
     def value(self, what: Shown) -> NDArray[np.float32]:
-        """One of the maps; all NaN for a strain component that one direction does not determine."""
+        """One of the maps; all NaN for strain components that a single direction does not determine."""
         if what == "d_change":
             return self.d_change
         if what == "rotation":
@@ -214,7 +215,7 @@ class Deformation:
         return np.asarray(of[STRAINS.index(what)], np.float32)
 
     def summary(self, what: Shown, false_share: float) -> DeformationSummary | None:
-        """Statistics of a map; None for a component that one direction does not determine."""
+        """Statistics of a map; None for components that a single direction does not determine."""
         value, sigma = self.value(what), self.sigma(what)
         inside = np.isfinite(value)
         if not inside.any():
@@ -229,19 +230,19 @@ class Deformation:
         )
 
     def significant(self, what: Shown, false_share: float) -> NDArray[np.bool_]:
-        """Where a map exceeds the noise; noise alone passes on `false_share` of the area."""
+        """Where a map exceeds the noise; noise alone does so on the fraction `false_share` of the area."""
         level = -float(special.ndtri(false_share / 2))
         beyond: NDArray[np.bool_] = np.abs(self.value(what)) > level * self.sigma(what)
         return beyond
 
 
 def unused_reference(parts: Sequence[Deformation], params: DeformationParams) -> str:
-    """Warning that a stated region is the reference of no grain, and why; empty if it is used by a grain."""
+    """Warning that a given region is not used as reference by any grain; empty if it is used."""
     if not parts or reference_corners(params.reference) is None or any(part.of_region for part in parts):
         return ""
     return (
-        f"the reference region holds less than {np.pi * params.resolution**2:.1f} nm^2 (one filter) of every"
-        " grain: each grain is therefore compared with its own mean; state a larger region, or a finer"
+        f"the reference region contains less than {np.pi * params.resolution**2:.1f} nm^2 (one filter) of"
+        " every grain, so each grain is compared with its own mean: choose a larger region, or a finer"
         " resolution"
     )
 
@@ -249,17 +250,17 @@ def unused_reference(parts: Sequence[Deformation], params: DeformationParams) ->
 def smooth_field(
     parts: Sequence[Deformation], what: Shown, shape: tuple[int, int], false_share: float
 ) -> NDArray[np.float32]:
-    """One image of all grains where their deformation is significant; NaN elsewhere.
+    """Image of a deformation map of all grains where it is significant; NaN elsewhere.
 
     Parameters
     ----------
     parts : sequence of Deformation
-        Where grains overlap, the later one counts.
+        Where grains overlap, the later one is used.
     what : {"d_change", "rotation", "eps_xx", "eps_yy", "eps_xy"}
     shape : tuple of int, (y, x)
         Shape of the map grid.
     false_share : float
-        Share of a grain without any deformation that would be shown.
+        Fraction of an undeformed grain's area that would be shown.
     """
     image = np.full(shape, np.nan, np.float32)
     for part in parts:
@@ -305,9 +306,9 @@ def deformations(
     width : float, nm
         Width of the filter.
     reference : ndarray of bool, shape ``grid.shape``, optional
-        Where the lattice counts as undeformed. It is the reference of grains that overlap it by at least one
-        filter's area, and of others with the same lattice (each g within `SAME_LATTICE` of one there). Other
-        grains have their own mean as the reference; so have all grains if no region is given.
+        Region in which the lattice is undeformed. It is the reference for grains that overlap it by at least
+        one filter's area, and for others with the same lattice (each g within `SAME_LATTICE`). Other grains,
+        and by default all grains, have their own mean as reference.
     """
     by_id = {spot.id: spot for spot in spots}
     measured: dict[int, tuple[Deformation, GradientMaps]] = {}
@@ -317,7 +318,7 @@ def deformations(
         own = [spot for spot in own if spot.kind in ("reflection", "forbidden")] or own
         if not own or grain.diameter <= 2 * width:
             continue
-        base = _reached(region, reference, np.pi * width**2 / grid.pixel_area)
+        base = _reference_part(region, reference, np.pi * width**2 / grid.pixel_area)
         if reference is None or base is not None:
             measured[row] = _deformation(diffractogram, spectra, grain, own, region, grid, width, base)
         else:
@@ -329,10 +330,10 @@ def deformations(
     return tuple(measured[row][0] for row in sorted(measured))
 
 
-def _reached(
+def _reference_part(
     region: GrainRegion, reference: NDArray[np.bool_] | None, least: float
 ) -> NDArray[np.bool_] | None:
-    """The part of a grain, on its tight box, that lies in the reference region; None if it is too small."""
+    """The part of a grain, on its tight box, in the reference region; None if it is too small."""
     if reference is None:
         return None
     box, inside = region.tight()
@@ -343,7 +344,7 @@ def _reached(
 def _same_lattice(
     spots: Sequence[Spot], lattice: Sequence[ReferenceFrequency], width: float
 ) -> list[tuple[Spot, ReferenceFrequency]]:
-    """Spots of a grain paired with nearly equal frequencies of a lattice; empty if the lattices differ."""
+    """Pair the spots of a grain with nearly equal frequencies of a lattice; empty if the lattices differ."""
     pairs: list[tuple[Spot, ReferenceFrequency]] = []
     for known in lattice:
         signs = [known, ReferenceFrequency(-known.g, known.variance)]
@@ -425,7 +426,7 @@ def is_plane(spots: Sequence[tuple[float, float]]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceFrequency:
-    """A frequency of the undeformed lattice, x + i y in 1/nm, y upwards, and its variance along either."""
+    """A frequency of the undeformed lattice, x + i y in 1/nm with y upwards, and its variance per axis."""
 
     g: complex
     variance: float
@@ -439,11 +440,11 @@ class GradientMaps:
     ----------
     values, sigmas : ndarray of float32, shape (5, y, x)
         Change of d, rotation (radians, counter-clockwise as displayed), eps_xx, eps_yy, eps_xy, and their
-        standard uncertainties; the last three are NaN where there is one direction only.
+        standard uncertainties; the last three are NaN for a single direction.
     along : float, degrees, optional
-        Azimuth of that direction.
+        Azimuth of the single direction.
     references : tuple of ReferenceFrequency
-        References of the spots.
+        Reference frequencies of the spots.
     """
 
     values: NDArray[np.float32]
@@ -463,10 +464,10 @@ def displacement_gradient(
     apart: bool = False,
     known: Sequence[ReferenceFrequency] = (),
 ) -> GradientMaps:
-    """Strain and rotation at each place by least squares over the spots, weighted by their errors.
+    """Local strain and rotation by weighted least squares over the spots.
 
-    A lattice whose points were moved by F (2 x 2) shows ``inv(F).T @ g``. F is split into a rotation and what
-    is left, the stretch, of which the strain is what exceeds 1: a turned crystal has none.
+    A lattice whose points were moved by F (2 x 2) has frequencies ``inv(F).T @ g``. F is split into a
+    rotation and a stretch; the strain is the stretch minus 1, so that a rotated crystal has none.
 
     Parameters
     ----------
@@ -475,13 +476,13 @@ def displacement_gradient(
     width : float, nm
         Width of the filter.
     reference : ndarray of bool, shape ``grid.shape``
-        Where the lattice is undeformed: the mean g there is the reference.
+        Region in which the lattice is undeformed; its mean g is the reference.
     wander : float, 1/nm
-        Standard uncertainty of a local frequency besides the noise.
+        Standard uncertainty of a local frequency in addition to the noise.
     apart : bool
-        The reference is elsewhere: its own uncertainty adds to the uncertainty of each place.
+        Whether the reference is elsewhere: its own uncertainty is then added at each position.
     known : sequence of ReferenceFrequency, optional
-        One a spot, where the reference was measured in another grain.
+        One per spot, if the reference was measured in another grain.
     """
     given: Sequence[ReferenceFrequency | None] = known or [None] * len(spots)
     found = [
@@ -491,9 +492,9 @@ def displacement_gradient(
     measured = [one for one, _ in found]
     along = None if is_plane(spots) else float(np.degrees(np.angle(measured[0][0]))) % 180.0
     if along is not None:
-        values, sigmas = _along_one(measured)
+        values, sigmas = _along_direction(measured)
     else:
-        values, sigmas = _over_all(measured)
+        values, sigmas = _all_directions(measured)
     references = tuple(one for _, one in found)
     return GradientMaps(values.astype(np.float32), sigmas.astype(np.float32), along, references)
 
@@ -517,14 +518,14 @@ def _local_frequency(
     noise = field_noise(diffractogram, spectra, g, width, grid)
     dy, dx = phase_slope(field, grid.pixel_size)
     change = np.asarray(dx - 1j * dy, np.complex128)
-    # a filter of width w: sigma of the slope along an axis is 1 / (4 pi w sqrt(SNR))
+    # filter of width w: the standard uncertainty of the slope along an axis is 1 / (4 pi w sqrt(SNR))
     snr = (field.real**2 + field.imag**2) / noise
     precision = np.maximum(snr.astype(np.float64), 1e-12) * (4 * np.pi * width) ** 2
     precision = 1 / (1 / precision + border_error(grid, width) ** 2)
     if known is None:
         trusted = np.where(reference, precision, 0.0)
         total = max(float(trusted.sum()), np.finfo(float).tiny)
-        together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels that share their noise
+        together = max(4 * np.pi * width**2 / grid.pixel_area, 1.0)  # map pixels with correlated noise
         mean = complex(g[1], -g[0]) + complex((trusted * change).sum() / total)
         known = ReferenceFrequency(mean, together / total + wander**2)
         of_mean = together / total if apart else 0.0
@@ -537,9 +538,9 @@ def _local_frequency(
 def border_error(grid: MapGrid, width: float) -> NDArray[np.float64]:
     """Standard uncertainty of a local frequency near the image's border, 1/nm, shape ``grid.shape``.
 
-    A transform goes on at the opposite border, and the filter mixes a share f of the fringes there into those
-    here, whatever their phase: that turns the phase by up to f, and at the border itself by anything. In a
-    small image (`is_small`) nothing is mixed in, and nothing known of the margin.
+    A transform is periodic, so the filter mixes the fraction f of the fringes at the opposite border into
+    those here, with any phase: this shifts the phase by up to f, and at the border itself by any angle. In a
+    small image (`is_small`) nothing is mixed in, and the margin is unknown.
     """
     squares = np.zeros(grid.shape)
     extent = grid.whole.extent
@@ -555,8 +556,8 @@ def border_error(grid: MapGrid, width: float) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(squares))
 
 
-def _along_one(measured: Sequence[_Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Change of d along the one direction, and the turn of its planes."""
+def _along_direction(measured: Sequence[_Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Change of d along a single direction, and rotation of its planes."""
     weights = sum(weight * abs(g) ** 2 for g, _, weight in measured)
     ratio = 1 + sum(weight * change * np.conj(g) for g, change, weight in measured) / weights
     unknown = np.full(ratio.shape, np.nan)
@@ -565,12 +566,12 @@ def _along_one(measured: Sequence[_Measured]) -> tuple[NDArray[np.float64], NDAr
     return values, np.stack([sigma, sigma, unknown, unknown, unknown])
 
 
-def _over_all(measured: Sequence[_Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _all_directions(measured: Sequence[_Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean change of d, rotation and strain from all directions."""
     n_xx = sum(weight * g.real**2 for g, _, weight in measured)
     n_xy = sum(weight * g.real * g.imag for g, _, weight in measured)
     n_yy = sum(weight * g.imag**2 for g, _, weight in measured)
-    # by x: sum of weight x change x g_x, whose real part is for the change along x; and so by y
+    # by_x: sum of weight x change x g_x, whose real part belongs to the change along x; by_y likewise
     by_x = sum(weight * change * g.real for g, change, weight in measured)
     by_y = sum(weight * change * g.imag for g, change, weight in measured)
     det = n_xx * n_yy - n_xy**2

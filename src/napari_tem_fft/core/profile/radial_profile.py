@@ -1,9 +1,9 @@
-"""RadialProfile: the rotational average of a spectrum, like a powder diffraction pattern.
+"""RadialProfile: rotational average of a spectrum, like a powder diffraction pattern, and its peaks.
 
-They are those of `scipy.signal.find_peaks` and `peak_widths`; importing scipy.signal, which brings
+All curves are in units of the noise: 1 is the level of amorphous material and shot noise.
+
+`find_peaks` equals `scipy.signal.find_peaks` with `peak_widths`; importing scipy.signal, which imports
 scipy.stats, takes longer than the analysis of a small image.
-
-All curves are in units of the noise: 1 is what amorphous material and shot noise give.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from .ring_sums import FineSpectrum, RingSums, masked_sums
 def find_peaks(
     curve: NDArray[np.float64], height: float, prominence: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Peaks that are high and prominent enough, and their full widths at half prominence.
+    """Find peaks with sufficient height and prominence, and their full widths at half prominence.
 
     Parameters
     ----------
     curve : ndarray, shape (n,)
     height, prominence : float
-        Least value of a peak, and how far it has to stand above the higher of the lowest places between
-        it and the next higher values on either side.
+        Smallest height of a peak, and smallest height above the higher of the two minima that separate it
+        from higher values on each side.
 
     Returns
     -------
     peaks : ndarray of int
-        The middles of flat ones.
+        Indices of the peaks; centres of flat ones.
     widths : ndarray
         Widths in samples, interpolated linearly.
     """
@@ -57,7 +57,7 @@ def find_peaks(
 
 
 def _maxima(curve: NDArray[np.float64]) -> list[int]:
-    """Samples, or middles of runs of equal ones, whose neighbours on both sides are lower."""
+    """Samples, or centres of runs of equal samples, whose neighbours on both sides are lower."""
     edges = np.flatnonzero(np.diff(curve))
     firsts, lasts = np.append(0, edges + 1), np.append(edges, len(curve) - 1)
     heights = curve[firsts]
@@ -66,13 +66,13 @@ def _maxima(curve: NDArray[np.float64]) -> list[int]:
 
 
 def _base(side: NDArray[np.float64]) -> int:
-    """The lowest sample from a peak, the first of a side, to where the curve is higher than it."""
+    """Index of the lowest sample between a peak (the first sample) and where the curve exceeds the peak."""
     higher = side > side[0]
     return int(np.argmin(side[: int(np.argmax(higher)) if higher.any() else None]))
 
 
 def _reach(side: NDArray[np.float64], level: float) -> float:
-    """Samples from a peak to where the curve falls to a level; to its base at most."""
+    """Distance in samples from a peak to where the curve falls to a level, at most to its base."""
     base = _base(side)
     below = np.flatnonzero(side[1 : base + 1] <= level)
     at = int(below[0]) + 1 if len(below) else base
@@ -81,27 +81,28 @@ def _reach(side: NDArray[np.float64], level: float) -> float:
     return float(at)
 
 
-#: Peaks are fitted within this many of their half widths.
+#: Peaks are fitted within this multiple of their half width.
 FIT_REACH = 2.0
-#: Least uncertainty of a fitted centre, as a share of a ring's width: where rings are as wide as a peak, its
-#: bins pull the centre. On simulated fringes in fields of 10 to 51 nm errors are then 0.5 to 1.2 sigma.
+#: Smallest uncertainty of a fitted centre, relative to the ring width: if rings are as wide as a peak, the
+#: binning shifts the centre. For simulated fringes in fields of 10 to 51 nm, errors are then 0.5 to 1.2
+#: sigma.
 SMALLEST_SIGMA = 0.1
 #: The background is a running median over this range of g, 1/nm.
 BACKGROUND_RANGE = 1.0
 
-#: A peak is a side lobe if it has less than this share of the height of another peak and lies within this
-#: many widths of it. The first lobe of a disc has 0.02 of the height, the first lobe of a square 0.05, both
-#: less than 4 widths away.
+#: A peak is a side lobe if it is lower than this fraction of the height of another peak within this many
+#: widths. The first lobe of a disc has 0.02 of the height and that of a square 0.05, both less than 4 widths
+#: away.
 LOBE_HEIGHT, LOBE_WIDTHS = 0.2, 4.0
 
 Curve = Literal["whole image", "masked", "local maximum", "pattern"]
-#: Curves from which the peaks are taken, the best first: inside the mask, peaks stand on the least noise.
+#: Curves from which peaks are taken, preferred first: inside the mask the noise is lowest.
 CURVES: tuple[Curve, ...] = ("masked", "local maximum", "whole image")
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileParams(WithinLimits):
-    """Rings and peaks of the profile."""
+    """Parameters of the profile's rings and peaks."""
 
     ring: float = param(
         0.01,
@@ -109,7 +110,7 @@ class ProfileParams(WithinLimits):
         unit="1/nm",
         low=0.001,
         high=0.5,
-        help="Width of the rings that are averaged over.",
+        help="Width of the rings used for averaging.",
     )
     peak_significance: float = param(
         6.0,
@@ -117,7 +118,7 @@ class ProfileParams(WithinLimits):
         unit="sigma",
         low=3.0,
         high=100.0,
-        help="How far a peak must stand out of the noise of its ring.",
+        help="Smallest height of a peak in standard deviations of the ring's noise.",
     )
 
 
@@ -132,9 +133,9 @@ class ProfilePeak:
     width : float, 1/nm
         Standard deviation of the fitted Gaussian.
     height : float
-        Above the background, in the profile's units.
+        Height above the background, in the profile's units.
     significance : float
-        Height over its own noise.
+        Height divided by its noise.
     curve : str
         Curve on which the peak was found.
 
@@ -165,17 +166,17 @@ class ProfilePeak:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RadialProfile:
-    """One curve against g.
+    """One curve as a function of g.
 
     Attributes
     ----------
     curve : str
-        "whole image" (all of the transform), "masked" (inside the mask), "local maximum" (largest
-        SNR over the local windows), "pattern" (a stored diffraction pattern, in its grey levels).
+        "whole image" (the whole transform), "masked" (inside the mask), "local maximum" (largest SNR over
+        the local windows), "pattern" (a stored diffraction pattern, in its grey levels).
     g : ndarray, shape (n,), 1/nm
-        Middle of each ring.
+        Centre of each ring.
     intensity : ndarray, shape (n,)
-        Mean of power over noise on the ring, not the sum, which rises with g.
+        Mean of power over noise on the ring (not the sum, which would increase with g).
     background : ndarray, shape (n,)
     peaks : tuple of ProfilePeak
 
@@ -202,7 +203,7 @@ def whole_profile(spectrum: FineSpectrum, params: ProfileParams) -> RadialProfil
 def local_profile(spectrum: FineSpectrum, params: ProfileParams) -> RadialProfile:
     """Profile of the largest SNR over the local windows (`fine_local_maximum`).
 
-    It shows grains too small for the whole image.
+    It also shows grains that are too small for the whole image's spectrum.
     """
     return _profile("local maximum", spectrum, params)
 
@@ -214,9 +215,9 @@ def masked_profile(
     params: ProfileParams,
     ring_sums: RingSums | None = None,
 ) -> RadialProfile:
-    """Profile of the spectrum inside the mask: masked power of each ring divided by all of its pixels.
+    """Profile of the spectrum inside the mask: masked power of each ring divided by all of its bins.
 
-    `ring_sums` of the same spectrum follow the mask from the last one, which is faster.
+    `ring_sums` of the same spectrum are updated from the previous mask, which is faster.
     """
     edges = _edges(spectrum, params)
     if ring_sums is None:
@@ -225,7 +226,7 @@ def masked_profile(
         sums, bins = ring_sums.of(mask, grid, edges)
     counts = _counts(spectrum, edges)
     intensity, background = (_ring_means(part, counts, spectrum) for part in (sums, bins))
-    independent = _independent(spectrum, counts, edges)
+    independent = _independent_bins(spectrum, counts, edges)
     least = HANN_BANDWIDTH / independent
     error = np.sqrt(HANN_BANDWIDTH * np.maximum(background, least) / independent)
     return _with_peaks("masked", spectrum, edges, intensity, background, error, params)
@@ -243,9 +244,9 @@ def _counts(spectrum: FineSpectrum, edges: NDArray[np.float64]) -> NDArray[np.in
 
 
 def _ring_means(sums: NDArray[Any], counts: NDArray[np.intp], spectrum: FineSpectrum) -> NDArray[np.float64]:
-    """Sums over counts of the rings; of a padded spectrum with a share of the neighbours'.
+    """Sums divided by counts of the rings; for a padded spectrum including neighbouring rings in part.
 
-    A ring as narrow as a step holds bins by chance, and its mean would jump from one ring to the next.
+    A ring as narrow as a step contains few bins by chance, so that its mean would jump between rings.
     """
     if max(spectrum.finer) == 1:
         return np.asarray(sums / counts, np.float64)
@@ -256,10 +257,10 @@ def _ring_means(sums: NDArray[Any], counts: NDArray[np.intp], spectrum: FineSpec
     return np.asarray(smooth_sums / smooth_counts, np.float64)
 
 
-def _independent(
+def _independent_bins(
     spectrum: FineSpectrum, counts: NDArray[np.intp], edges: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Native bins that a ring's mean is worth: those of a ring as wide as the resolution if narrower."""
+    """Effective number of native bins of a ring's mean; at least that of a ring as wide as the resolution."""
     wider = max(spectrum.resolution / float(edges[1] - edges[0]), 1.0)
     return np.maximum(counts * wider / np.prod(spectrum.finer), 1.0)
 
@@ -268,12 +269,12 @@ def _profile(curve: Curve, spectrum: FineSpectrum, params: ProfileParams) -> Rad
     edges, snr = _edges(spectrum, params), spectrum.snr
     ring, counts = _rings(spectrum.half, spectrum.step, (float(edges[0]), float(edges[-1])), len(edges) - 1)
     sums, ring = np.zeros(len(counts) + 1), ring.reshape(snr.shape)
-    for first in range(0, len(snr), STRIP):  # `bincount` makes copies
+    for first in range(0, len(snr), STRIP):  # because `bincount` makes copies
         part = slice(first, first + STRIP)
         sums += np.bincount(ring[part].ravel(), snr[part].ravel(), len(sums))
     intensity = _ring_means(sums[:-1], counts, spectrum)
     background = smooth_background(intensity, float(edges[1] - edges[0]))
-    independent = _independent(spectrum, counts, edges)
+    independent = _independent_bins(spectrum, counts, edges)
     error = np.maximum(background, 1 / independent) * np.sqrt(HANN_BANDWIDTH / independent)
     if curve == "local maximum":
         spread = 1.4826 * np.median(np.abs(intensity - background))
@@ -298,7 +299,7 @@ def _with_peaks(
 
 
 def without_side_lobes(peaks: Sequence[ProfilePeak]) -> tuple[ProfilePeak, ...]:
-    """The peaks without side lobes of far higher ones, which the shape of a grain adds to each reflection.
+    """Remove side lobes of much higher peaks, which the shape of a grain adds to each reflection.
 
     Examples
     --------
@@ -320,7 +321,7 @@ def without_side_lobes(peaks: Sequence[ProfilePeak]) -> tuple[ProfilePeak, ...]:
 def _rings_of(
     radius: NDArray[np.float64], edges: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Ring of each bin that lies in one, and which bins these are."""
+    """Ring of each bin that is in one, and which bins these are."""
     rings = len(edges) - 1
     flat = radius.ravel()
     kept = np.flatnonzero((flat >= edges[0]) & (flat < edges[-1]))
@@ -332,9 +333,9 @@ def _rings_of(
 def _rings(
     half: tuple[int, int], step: tuple[float, float], reach: tuple[float, float], rings: int
 ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-    """Ring of each bin of a half plane, `rings` where it lies in none, and the number of bins of each.
+    """Ring of each bin of a half plane, `rings` for bins outside all, and the number of bins of each ring.
 
-    Images of one shape share them, and so do the edits of an image.
+    Shared by images of the same shape and by all edits of an image.
     """
     y = np.arange(-half[0], half[0] + 1, dtype=np.float64)[:, None] * step[0]
     x = np.arange(half[1] + 1, dtype=np.float64)[None, :] * step[1]
@@ -348,7 +349,7 @@ def _rings(
 
 
 def smooth_background(intensity: NDArray[np.float64], ring: float) -> NDArray[np.float64]:
-    """Running median of a curve whose rings are `ring` wide (1/nm), smoothed."""
+    """Smoothed running median of a curve with rings of width `ring` (1/nm)."""
     size = max(5, round(BACKGROUND_RANGE / ring) | 1)
     median = ndimage.median_filter(intensity, size, mode="nearest")
     return np.asarray(ndimage.uniform_filter1d(median, max(size // 2, 1), mode="nearest"))
@@ -369,10 +370,10 @@ def fitted_peaks(
     relative = height / error
     padded = np.concatenate([[0.0], relative, [0.0]])
     found, widths = find_peaks(padded, significance, 0.3 * significance)
-    # a peak ends where the next one begins, or its Gaussian would stand in the valley between them
+    # the fit range of a peak ends at the next peak, otherwise its Gaussian could end up between the two
     valleys = [int(first + np.argmin(relative[first:last])) for first, last in pairwise((found - 1).tolist())]
     limits = zip([0, *valleys], [*valleys, len(g) - 1], strict=True)
-    for at, width, (left, right) in zip(found - 1, widths, limits, strict=False):  # one pair for no peak
+    for at, width, (left, right) in zip(found - 1, widths, limits, strict=False):  # one limit too many
         reach = max(2, int(np.ceil(FIT_REACH * max(width, 1.0) / 2)))
         part = slice(max(at - reach, min(left, at - 2), 0), min(at + reach, max(right, at + 2)) + 1)
         points = np.stack([g[part], height[part], error[part]])
@@ -398,7 +399,7 @@ def _fit_peaks(
     start = (centre, max(full_width / 2.355, 0.4 * ring), float(height.max()))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", optimize.OptimizeWarning)  # no covariance, no uncertainty
+            warnings.simplefilter("error", optimize.OptimizeWarning)  # without covariance no uncertainty
             best, covariance = optimize.curve_fit(
                 _gaussian, g, height, start, sigma=error, absolute_sigma=True, maxfev=200
             )
@@ -407,7 +408,7 @@ def _fit_peaks(
     best[1] = abs(best[1])
     if not (g[0] - ring <= best[0] <= g[-1] + ring and best[1] <= g[-1] - g[0] and best[2] > 0):
         return None
-    # where the peak is no Gaussian (two lines in one) the fit is worse than its noise says
+    # if the peak is not a Gaussian (two overlapping lines), the residuals exceed the noise
     misfit = np.sum(((height - _gaussian(g, *best)) / error) ** 2) / max(len(g) - 3, 1)
     sigma = float(np.sqrt(max(covariance[0, 0] * max(misfit, 1.0) * correlated, 0.0)))
     if not sigma < best[1] + ring:
@@ -420,8 +421,8 @@ def _fit_peaks(
 def listed_peaks(profiles: Sequence[RadialProfile]) -> tuple[ProfilePeak, ...]:
     """Peaks of the masked profile or, if nothing is masked, of the local maximum or the whole image.
 
-    A plane has a peak in each of the curves, and they differ by their backgrounds and widths: shown side by
-    side, d would seem to have two values.
+    A plane has a peak in each of the curves, at slightly different g because of their backgrounds and widths;
+    listing all of them would suggest several values of d.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""Ring sums of the power inside a mask, which follow each stroke of the brush by what it has changed.
+"""Ring sums of the power inside a mask, which are updated after each brush stroke by its changes only.
 
-A field of 10 nm has a frequency step of 0.1 1/nm, and a Bragg peak three points. Zero-padding the field draws
-the same peak through as many points as the rings of the profile are wide; it adds no information, and the
-counts behind a ring's error are those of the native steps.
+A field of 10 nm has a frequency step of 0.1 1/nm, so that a Bragg peak has three points. Zero-padding the
+field interpolates the peak to as many points as the rings of the profile need; it adds no information, and
+the number of values for a ring's error is that of the native steps.
 
-Power over noise is rounded to 2^-22, so that sums of it are exact in any order: what a hundred strokes have
-added and taken away is, to the last bit, what a sum over the whole mask gives.
+Power over noise is rounded to multiples of 2^-22, so that its sums are exact in any order: after a hundred
+strokes the updated sums equal those over the whole mask to the last bit.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from ..fourier.diffractogram import Diffractogram, FrequencyGrid, band_image
 from ..fourier.local_spectra import LocalSpectra
 from ..fourier.threads import threads
 
-#: Least width of a ring in native steps. In narrower rings the mean jumps from one to the next with the few
-#: bins that fall into each. Steps of a padded field are correlated; one of them is enough.
+#: Smallest width of a ring in native steps. The means of narrower rings jump with the few bins that fall into
+#: each. The steps of a padded field are correlated; for these a width of one step is sufficient.
 STEPS_A_RING = 1.5
-#: Steps are refined until rings can be this narrow, 1/nm, as long as a plane has at most this many bins per
+#: Steps are refined until rings can be this narrow, 1/nm, as long as the plane has at most this many bins per
 #: axis.
 NARROWEST_RING = 0.01
 MOST_BINS = 2300
-#: Columns beyond g_x = 0 that a spline uses.
+#: Number of columns beyond g_x = 0 that a spline uses.
 MIRRORED = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineSpectrum:
-    """Power over noise on half a plane (g_x >= 0), in steps that an odd number makes finer.
+    """Power over noise on half a plane (g_x >= 0), with steps refined by an odd factor.
 
     Attributes
     ----------
@@ -42,10 +42,10 @@ class FineSpectrum:
         Limits of the search.
     step : tuple of float, (y, x), 1/nm
     half : tuple of int, (y, x)
-        Bins on either side of the zero frequency; the array has the shape (2 hy + 1, hx + 1).
+        Bins on each side of zero frequency; the array has the shape (2 hy + 1, hx + 1).
     snr : ndarray of float32
     finer : tuple of int, (y, x)
-        Steps to one of the spectrum that it was made of.
+        Number of steps per step of the original spectrum.
     """
 
     q_min: float
@@ -57,18 +57,18 @@ class FineSpectrum:
 
     @property
     def resolution(self) -> float:
-        """Width of the rings that the native steps fill, 1/nm."""
+        """Width of the rings for which the native steps suffice, 1/nm."""
         return STEPS_A_RING * max(s * n for s, n in zip(self.step, self.finer, strict=True))
 
     @property
     def narrowest_ring(self) -> float:
-        """Width of the narrowest rings that these steps fill, 1/nm."""
+        """Width of the narrowest rings for which these steps suffice, 1/nm."""
         native = (s for s, n in zip(self.step, self.finer, strict=True) if n == 1)
         return max(STEPS_A_RING * max(native, default=0.0), *self.step)
 
 
 def fine_spectrum(diffractogram: Diffractogram) -> FineSpectrum:
-    """Power over noise of the whole image under its Hann window, zero-padded where the field is small.
+    """Power over noise of the whole image with a Hann window, zero-padded if the field is small.
 
     Parameters
     ----------
@@ -77,14 +77,14 @@ def fine_spectrum(diffractogram: Diffractogram) -> FineSpectrum:
     Returns
     -------
     FineSpectrum
-        It has the values of the diffractogram at the frequencies that both share.
+        Equals the diffractogram at the frequencies that both contain.
     """
     q_min, q_max, half, step = (getattr(diffractogram, name) for name in ("q_min", "q_max", "half", "step"))
     finer = _refinement(step, half)
     if finer == (1, 1):
         return FineSpectrum(q_min, q_max, step, half, diffractogram.snr(), finer)
     power = _padded_power(diffractogram, finer)
-    power /= _interpolated(diffractogram.noise, finer)
+    power /= _interpolate(diffractogram.noise, finer)
     return FineSpectrum(q_min, q_max, *_finer_plane(step, half, finer), power, finer)
 
 
@@ -93,13 +93,13 @@ def fine_local_maximum(spectra: LocalSpectra, diffractogram: Diffractogram) -> F
     grid: FrequencyGrid = spectra.grid
     finer = _refinement(grid.step, grid.half)
     log_snr = np.log(np.maximum(spectra.snr_max, 1e-6))
-    snr = np.exp(_interpolated(log_snr, finer, order=3)).astype(np.float32)
+    snr = np.exp(_interpolate(log_snr, finer, order=3)).astype(np.float32)
     limits = diffractogram.q_min, diffractogram.q_max
     return FineSpectrum(*limits, *_finer_plane(grid.step, grid.half, finer), snr, finer)
 
 
 def _refinement(step: tuple[float, float], half: tuple[int, int]) -> tuple[int, int]:
-    """Odd numbers by which the steps are divided, (y, x): a painted cell then holds whole bins."""
+    """Odd factors by which the steps are divided, (y, x); a painted cell then contains whole bins."""
     finer = []
     for each, bins in zip(step, half, strict=True):
         most = max(MOST_BINS // (2 * bins + 1), 1)
@@ -116,7 +116,7 @@ def _finer_plane(
 
 
 def _padded_power(diffractogram: Diffractogram, finer: tuple[int, int]) -> NDArray[np.float32]:
-    """Power under the Hann window of the field, padded with zeros to ``finer`` times its width."""
+    """Power with the field's Hann window, zero-padded to ``finer`` times the field's width."""
     band = band_image(diffractogram).pixels
     (ny, nx), (hy, hx) = band.shape, (h * n for h, n in zip(diffractogram.half, finer, strict=True))
     for axis, count in enumerate((ny, nx)):
@@ -130,8 +130,8 @@ def _padded_power(diffractogram: Diffractogram, finer: tuple[int, int]) -> NDArr
     return power
 
 
-def _interpolated(values: NDArray[np.float32], finer: tuple[int, int], order: int = 1) -> NDArray[np.float32]:
-    """Values of a half plane between its bins, those beyond g_x = 0 mirrored for the spline."""
+def _interpolate(values: NDArray[np.float32], finer: tuple[int, int], order: int = 1) -> NDArray[np.float32]:
+    """Interpolate a half plane between its bins; bins beyond g_x = 0 are mirrored for the spline."""
     both = np.concatenate([values[::-1, MIRRORED:0:-1], values], axis=1)
     rows, columns = (_between(n, f, order) for n, f in zip(both.shape, finer, strict=True))
     fine: NDArray[np.float32] = rows @ both @ columns[MIRRORED * finer[1] :].T
@@ -139,7 +139,7 @@ def _interpolated(values: NDArray[np.float32], finer: tuple[int, int], order: in
 
 
 def _between(count: int, finer: int, order: int) -> NDArray[np.float32]:
-    """Weights of `count` values at the places between them, shape ((count - 1) * finer + 1, count).
+    """Weights of `count` values at the positions between them, shape ((count - 1) * finer + 1, count).
 
     A spline is linear in the values, so its weights follow from interpolating each unit vector.
     """
@@ -148,15 +148,15 @@ def _between(count: int, finer: int, order: int) -> NDArray[np.float32]:
     return np.asarray(spline(places), np.float32)
 
 
-#: Power over noise is counted in multiples of this.
+#: Power over noise is rounded to multiples of this.
 QUANTUM = 2.0**-22
-#: Cells whose bins are looked up together.
+#: Number of cells whose bins are looked up together.
 MOST_CELLS = 1 << 14
 
 
 @dataclass(slots=True, eq=False)
 class _MaskSums:
-    """The sums of a mask as it was last.
+    """Ring sums of the most recent mask.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class _MaskSums:
 
     @classmethod
     def empty(cls, grid: FrequencyGrid, edges: NDArray[np.float64]) -> _MaskSums:
-        """Those of a mask in which nothing is."""
+        """Sums of an empty mask."""
         height, rings = grid.shape[0], len(edges) - 1
         inside = np.zeros((height, grid.half[1] + 1), bool)
         return cls(
@@ -190,7 +190,7 @@ class _MaskSums:
         )
 
     def is_of(self, grid: FrequencyGrid, edges: NDArray[np.float64]) -> bool:
-        """Whether these are sums on such a grid and such rings."""
+        """Whether the sums belong to this grid and these rings."""
         return self.grid == grid and np.array_equal(self.edges, edges)
 
     @classmethod
@@ -201,7 +201,7 @@ class _MaskSums:
         grid: FrequencyGrid,
         edges: NDArray[np.float64],
     ) -> _MaskSums:
-        """Those of a whole mask."""
+        """Sums of a whole mask."""
         known = cls.empty(grid, edges)
         known.mask[...] = mask
         known.inside |= mask[:, grid.half[1] :] != 0
@@ -211,7 +211,7 @@ class _MaskSums:
         return known
 
     def take(self, spectrum: FineSpectrum, mask: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
-        """Let the sums follow the mask."""
+        """Update the sums to a new mask."""
         changed = np.flatnonzero(self.mask != mask)
         self.mask.flat[changed] = mask.flat[changed]
         half = self.grid.half[1]
@@ -230,7 +230,7 @@ class _MaskSums:
         column: NDArray[np.intp],
         sign: NDArray[np.float64],
     ) -> None:
-        """Add the bins of cells of the half plane, or take them away, some cells after the other."""
+        """Add or subtract the bins of cells of the half plane, in groups of cells."""
         step, (hy, hx) = spectrum.step, spectrum.half
         for first in range(0, len(row), MOST_CELLS):
             some = slice(first, first + MOST_CELLS)
@@ -247,7 +247,7 @@ class _MaskSums:
         x: NDArray[np.intp],
         sign: NDArray[np.float64],
     ) -> None:
-        """Add bins, counted from the zero frequency, or take them away."""
+        """Add or subtract bins, counted from zero frequency."""
         step, hy = spectrum.step, spectrum.half[0]
         low, high = self.edges[0], self.edges[-1]
         radius = np.hypot(y * step[0], x * step[1])
@@ -268,7 +268,7 @@ def _bins_of(cells: NDArray[np.intp], wide: float, narrow: float) -> NDArray[np.
 
 
 class RingSums:
-    """Ring sums of one diffractogram that follow the strokes of a brush; whoever lets somebody paint owns it.
+    """Ring sums of one diffractogram, updated after each brush stroke; owned by the editing session.
 
     Parameters
     ----------
@@ -279,11 +279,11 @@ class RingSums:
         self._diffractogram = diffractogram
         self._spectrum: FineSpectrum | None = None
         self._last: _MaskSums | None = None
-        self._lock = Lock()  # a stroke may come while another is summed
+        self._lock = Lock()  # a stroke may arrive while another is being processed
 
     @property
     def spectrum(self) -> FineSpectrum:
-        """The spectrum that is summed; made when it is first asked for."""
+        """The spectrum that is summed; computed when it is first needed."""
         with self._lock:
             if self._spectrum is None:
                 self._spectrum = fine_spectrum(self._diffractogram)
@@ -295,7 +295,7 @@ class RingSums:
         grid: FrequencyGrid,
         edges: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """The same as `masked_sums`, by what differs from the last mask."""
+        """The same as `masked_sums`, computed from the difference to the previous mask."""
         spectrum = self.spectrum
         with self._lock:
             if self._last is None or not self._last.is_of(grid, edges):
@@ -311,13 +311,13 @@ def masked_sums(
     grid: FrequencyGrid,
     edges: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Power over noise inside a mask or its mirror image, ring by ring, and the bins that it is summed over.
+    """Power over noise inside a mask or its mirror image, by ring, and the number of bins summed.
 
     Parameters
     ----------
     spectrum : FineSpectrum
     mask : ndarray, shape ``grid.shape``
-        Non-zero cells count.
+        Nonzero cells are inside.
     grid : FrequencyGrid
         ``display_grid(diffractogram)``.
     edges : ndarray, shape (rings + 1,), 1/nm

@@ -55,7 +55,7 @@ class PatternParams(WithinLimits):
     """Which spots and rings of a stored diffraction pattern are measured."""
 
     d_min: float = param(
-        0.05, "smallest d", unit="nm", low=0.005, high=1.0, help="Smaller lattice spacings are cut off."
+        0.05, "smallest d", unit="nm", low=0.005, high=1.0, help="Smaller d-spacings are cut off."
     )
     d_max: float = param(
         1.0,

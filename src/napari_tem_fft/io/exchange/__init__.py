@@ -1,1 +1,1 @@
-"""Files for other programs, documents, and what is shared between laboratories."""
+"""Exchange files: formats of other programs, documents, and calibration profiles."""

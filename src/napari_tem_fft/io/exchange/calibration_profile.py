@@ -1,4 +1,4 @@
-"""CalibrationProfile: a correction found once, kept in a file for all images of a microscope's setting."""
+"""CalibrationProfile: a scale correction in a file, for all images with the same microscope settings."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from ..plain import ReadError, from_plain, read_json, to_plain
 
 _FORMAT = "napari-tem-fft calibration profile"
 _VERSION = 1
-#: Longest file of a profile, bytes; real ones have a few lines.
+#: Largest file of a profile, bytes; real ones have a few lines.
 _LONGEST = 2**20
-#: Magnifications and voltages are the same setting if they differ by less than this share.
+#: Magnifications and voltages that differ by less than this fraction are considered equal.
 _SAME_NUMBER = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationProfile:
-    """A correction and the setting that it holds for.
+    """A scale correction, and the microscope settings to which it applies.
 
     Attributes
     ----------
     correction : Correction
     microscope : str
-        Name as the files give it; empty for any.
+        Name as in the image files; empty for any.
     magnification : float, optional
-        Indicated magnification; None for any. It chooses the images, no scale is derived from it.
+        Indicated magnification; None for any. It only selects images: no scale is derived from it.
     created : str
         Date (year-month-day).
     voltage_kV : float, optional
         None for any.
     camera : str
-        Name as the files give it; empty for any.
+        Name as in the image files; empty for any.
     """
 
     correction: Correction
@@ -53,7 +53,7 @@ class CalibrationProfile:
 
 
 def profile_of(micrograph: Micrograph, correction: Correction) -> CalibrationProfile:
-    """The profile for all images with this one's microscope settings, which are read from its metadata."""
+    """Create a profile for all images with this image's microscope settings, taken from its metadata."""
     known = micrograph.metadata
     magnification, voltage = known.get("magnification"), known.get("voltage_kV")
     return CalibrationProfile(
@@ -66,24 +66,24 @@ def profile_of(micrograph: Micrograph, correction: Correction) -> CalibrationPro
 
 
 def profiles_folder() -> Path:
-    """Where profiles lie that are offered for the images that they fit: in the user's configuration."""
+    """Folder in the user's configuration whose profiles are offered for matching images."""
     return Path(platformdirs.user_config_dir("napari-tem-fft", appauthor=False)) / "calibration"
 
 
 def fitting_profiles(
     metadata: Mapping[str, Any], folder: Path | None = None
 ) -> tuple[tuple[Path, CalibrationProfile], ...]:
-    """The saved profiles that are certainly those of an image's setting, the newest first.
+    """Find the saved profiles that certainly match an image's microscope settings, newest first.
 
-    Microscope and magnification must be stated by both and agree; voltage and camera must agree where both
-    state them. Files that are no profiles are passed over.
+    Microscope and magnification must be stated by both and agree; voltage and camera must agree if both state
+    them. Files that are not profiles are ignored.
 
     Parameters
     ----------
     metadata : mapping
-        The microscope's settings in the image's file (`Micrograph.metadata`).
+        Microscope settings from the image's file (`Micrograph.metadata`).
     folder : Path, optional
-        Where profiles lie; `profiles_folder` where absent.
+        Folder of the profiles; by default `profiles_folder`.
     """
     found = []
     for path in sorted((folder or profiles_folder()).glob("*.json")):
@@ -99,7 +99,7 @@ def fitting_profiles(
 
 
 def apply_profile(profile: CalibrationProfile, micrograph: Micrograph) -> Micrograph:
-    """Correct the calibration of a micrograph by a profile.
+    """Correct the calibration of a micrograph with a profile.
 
     If the file does not state the microscope or the magnification to which the profile applies, the
     correction is applied with a warning.
@@ -114,26 +114,26 @@ def apply_profile(profile: CalibrationProfile, micrograph: Micrograph) -> Microg
     if unknown:
         warnings = (
             *warnings,
-            f"the file does not state its {' and '.join(unknown)}: make sure that the calibration profile of"
-            f" {setting_words(profile)} belongs to it",
+            f"the file does not state its {' and '.join(unknown)}: make sure that the calibration profile for"
+            f" {setting_words(profile)} applies to it",
         )
     calibration = micrograph.calibration.corrected(profile.correction)
     return replace(micrograph, calibration=calibration, warnings=warnings)
 
 
 def save_profile(path: str | PathLike[str], profile: CalibrationProfile) -> None:
-    """Write a profile as JSON."""
+    """Write a profile to a JSON file."""
     content = {"format": _FORMAT, "version": _VERSION, **to_plain(profile)}
     Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load_profile(path: str | PathLike[str]) -> CalibrationProfile:
-    """Read a profile that `save_profile` wrote.
+    """Read a profile written by `save_profile`.
 
     Raises
     ------
     ReadError
-        If the file is missing or is no calibration profile.
+        If the file does not exist or is not a calibration profile.
     """
     try:
         content: Any = read_json(path, _LONGEST)
@@ -141,7 +141,7 @@ def load_profile(path: str | PathLike[str]) -> CalibrationProfile:
             raise ValueError(f"version {content['version']} of {content['format']!r}")
         return from_plain(CalibrationProfile, content)
     except FileNotFoundError as error:
-        raise ReadError(path, "there is no such file", f"looked for {path}") from error
+        raise ReadError(path, "the file does not exist", f"looked for {path}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReadError(
             path, f"not a calibration profile ({error})", "save one with the calibration dock"
@@ -149,18 +149,18 @@ def load_profile(path: str | PathLike[str]) -> CalibrationProfile:
 
 
 def _comparison(profile: CalibrationProfile, micrograph: Micrograph) -> dict[str, bool | None]:
-    """Whether the image's settings are the profile's; None if the file does not state them."""
+    """Whether each of the profile's settings agrees with the image; None if the image does not state it."""
     agreement = _agreement(profile, micrograph.metadata)
     if False in agreement.values():
         raise CalibrationError(
-            f"{micrograph.name}: the calibration profile holds for {setting_words(profile)}, but the image"
+            f"{micrograph.name}: the calibration profile applies to {setting_words(profile)}, but the image"
             f" was taken with {_setting_of(micrograph.metadata)}"
         )
     return agreement
 
 
 def _agreement(profile: CalibrationProfile, metadata: Mapping[str, Any]) -> dict[str, bool | None]:
-    """For each part of a setting that the profile states, whether an image agrees; None if it is silent."""
+    """Whether each setting of the profile agrees with the metadata; None if they do not state it."""
     agreement: dict[str, bool | None] = {}
     for what, stated in (("microscope", profile.microscope), ("camera", profile.camera)):
         if stated:
@@ -177,7 +177,7 @@ def _agreement(profile: CalibrationProfile, metadata: Mapping[str, Any]) -> dict
 
 
 def setting_words(profile: CalibrationProfile) -> str:
-    """Microscope, magnification, voltage and camera that a profile holds for.
+    """Microscope, magnification, voltage and camera of a profile, as text.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""An analysis in the formats of other programs: which there are, and their files in a folder."""
+"""Export of an analysis to the formats of other programs."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from ...core.pipeline import Analysis
 from ..results.folder import ANALYSIS
 from .ro_crate import write_ro_crate
 
-#: Format -> what is written, as the command line describes it.
+#: Format -> description of its files, as shown by the command line.
 FORMATS = {
     "ang": "grains.ang: phase and orientation of named grains (EDAX; MTEX, orix)",
     "ctf": "grains.ctf: the same (Oxford Instruments; MTEX)",
     "hspy": "micrograph.hspy, components.hspy, grains.hspy, specimen.hspy: signals of HyperSpy",
-    "zspy": "the same as .zspy (needs zarr 2)",
-    "parquet": "spots, profile, grains, sizes and misorientations, units in the columns' metadata",
-    "nexus": "analysis.nxs: everything in one NeXus file, by NXem as far as it fits",
-    "ro-crate": "ro-crate-metadata.json: software, versions, parameters and hashes of the folder",
+    "zspy": "the same signals as .zspy (needs zarr 2)",
+    "parquet": "spots, profile, grains, sizes and misorientations, with units in the columns' metadata",
+    "nexus": "analysis.nxs: everything in one NeXus file, according to NXem as far as it applies",
+    "ro-crate": "ro-crate-metadata.json: software, versions, parameters and file hashes of the folder",
 }
 
 
 def export(analysis: Analysis, folder: str | Path, formats: Sequence[str] = ("ctf",)) -> list[Path]:
-    """Write an analysis for other programs into a folder, which is made if it is not there.
+    """Write an analysis in the formats of other programs into a folder, which is created if necessary.
 
     Parameters
     ----------
     analysis : Analysis
     folder : path
-        For "ro-crate" a folder of results (`save_results`).
+        For "ro-crate" it must be a folder of results (`save_results`).
     formats : sequence of str
         Keys of `FORMATS`: "ang", "ctf", "hspy", "zspy", "parquet", "nexus", "ro-crate".
 
     Returns
     -------
     list of Path
-        What was written.
+        The files written.
 
     Raises
     ------
     ValueError
-        For an unknown format, or "ro-crate" where the folder holds no results.
+        For an unknown format, or for "ro-crate" if the folder contains no results.
     ImportError
         If a format needs a package that is not installed; the message says which.
 
@@ -52,7 +52,7 @@ def export(analysis: Analysis, folder: str | Path, formats: Sequence[str] = ("ct
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)}: not a format of {', '.join(FORMATS)}")
+        raise ValueError(f"{', '.join(unknown)}: unknown format; choose from {', '.join(FORMATS)}")
     folder = Path(folder)
     if "ro-crate" in formats and not (folder / ANALYSIS).is_file():
         raise ValueError(
@@ -60,13 +60,12 @@ def export(analysis: Analysis, folder: str | Path, formats: Sequence[str] = ("ct
         )
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
-    for name in sorted(formats, key=list(FORMATS).index):  # the crate last: it lists the files
+    for name in sorted(formats, key=list(FORMATS).index):  # the crate last, because it lists the other files
         paths += _write(name, folder, analysis)
     return paths
 
 
-#: Module and function of each format, and the file that the function gets; if there is none, it gets the
-#: folder.
+#: Module and function of each format, and the name of its file; functions without one get the folder.
 _WRITERS = {
     "ang": ("orientation_maps", "write_ang", "grains.ang"),
     "ctf": ("orientation_maps", "write_ctf", "grains.ctf"),
@@ -78,7 +77,7 @@ _WRITERS = {
 
 
 def _write(name: str, folder: Path, analysis: Analysis) -> list[Path]:
-    """Write one format; what it needs is loaded now."""
+    """Write one format; its modules are imported only now."""
     if name == "ro-crate":
         return [write_ro_crate(folder)]
     module, function, file = _WRITERS[name]

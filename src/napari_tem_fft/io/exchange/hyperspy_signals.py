@@ -1,6 +1,6 @@
-"""Micrograph and maps as HyperSpy's signals, in memory and as .hspy or .zspy, with axes in nm; and back.
+"""Micrograph and maps as HyperSpy signals, in memory and as .hspy or .zspy files with axes in nm; and back.
 
-The files are written by rosettasciio, which HyperSpy itself reads and writes with.
+The files are written with rosettasciio, which HyperSpy itself uses.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ NODE = "napari_tem_fft"
 
 
 def signal_dictionaries(analysis: Analysis) -> dict[str, dict[str, Any]]:
-    """Micrograph and maps as the dictionaries that rosettasciio and HyperSpy exchange.
+    """Micrograph and maps as the dictionaries used by rosettasciio and HyperSpy.
 
     Returns
     -------
     dict
-        "micrograph" (y, x); "components" (component, y, x), the strength of each, 0 to 1, inside from 0.5;
-        "grains" (plane, y, x), ids, in as many planes as overlaps need; "specimen" (y, x). Without grains
-        there are no components.
+        "micrograph" (y, x); "components" (component, y, x), strength from 0 to 1, where 0.5 or more is
+        inside the component; "grains" (plane, y, x), ids, with as many planes as overlaps need;
+        "specimen" (y, x). Without grains there are no components.
     """
     image, grid = analysis.micrograph, analysis.map_grid
     labels = label_planes(analysis.grains, analysis.grain_regions, grid)
     signals = {
-        MICROGRAPH: _signal(image.pixels, image.pixel_size, image.name, _of_micrograph(image)),
+        MICROGRAPH: _signal(image.pixels, image.pixel_size, image.name, _micrograph_metadata(image)),
         GRAINS: _signal(labels, grid.pixel_size, "grains", {}, "plane"),
         SPECIMEN: _signal(analysis.specimen.astype(np.uint8), grid.pixel_size, "specimen", {}),
     }
@@ -60,7 +60,7 @@ def signal_dictionaries(analysis: Analysis) -> dict[str, dict[str, Any]]:
 
 
 def to_signals(analysis: Analysis) -> dict[str, Signal2D]:
-    """Micrograph and maps as HyperSpy's signals (extra `exchange`); see `signal_dictionaries`.
+    """Micrograph and maps as HyperSpy signals (extra `exchange`); see `signal_dictionaries`.
 
     Raises
     ------
@@ -78,19 +78,19 @@ def to_signals(analysis: Analysis) -> dict[str, Signal2D]:
 
 
 def from_signal(signal: Signal2D, name: str = "") -> Micrograph:
-    """The micrograph in a two-dimensional signal of HyperSpy.
+    """Create a micrograph from a two-dimensional HyperSpy signal.
 
     Parameters
     ----------
     signal : Signal2D
-        Of one image; its axes say the scale, in any unit of length.
+        A single image; its axes give the scale in any unit of length.
     name : str
-        Shown to the user; the signal's title where absent.
+        Name for display; by default the signal's title.
 
     Raises
     ------
     ReadError
-        If it is no image.
+        If the signal is not a single image.
 
     Examples
     --------
@@ -114,19 +114,19 @@ def from_signal(signal: Signal2D, name: str = "") -> Micrograph:
 
 
 def write_hspy(folder: str | Path, analysis: Analysis) -> list[Path]:
-    """Write micrograph and maps into a folder, an .hspy file (HDF5) each; see `signal_dictionaries`."""
+    """Write micrograph and maps into a folder as .hspy files (HDF5); see `signal_dictionaries`."""
     return _write(folder, analysis, "hspy")
 
 
 def write_zspy(folder: str | Path, analysis: Analysis) -> list[Path]:
-    """Write micrograph and maps into a folder, a .zspy (Zarr) each.
+    """Write micrograph and maps into a folder as .zspy files (Zarr); see `signal_dictionaries`.
 
-    rosettasciio writes them with zarr 2 (extra `zspy`, in an environment without napari, which needs zarr 3).
+    They are written with zarr 2 (extra `zspy`), which cannot be installed beside napari, which needs zarr 3.
 
     Raises
     ------
     ImportError
-        Without zarr 2.
+        If zarr 2 is not installed.
     """
     if not zarr_is_2():
         raise ImportError(
@@ -137,7 +137,7 @@ def write_zspy(folder: str | Path, analysis: Analysis) -> list[Path]:
 
 
 def zarr_is_2() -> bool:
-    """Whether the zarr is installed with which rosettasciio writes and reads .zspy files."""
+    """Whether zarr 2 is installed, which rosettasciio needs to read and write .zspy files."""
     try:
         return version("zarr").startswith("2.")
     except PackageNotFoundError:
@@ -146,7 +146,7 @@ def zarr_is_2() -> bool:
 
 def _write(folder: str | Path, analysis: Analysis, suffix: str) -> list[Path]:
     writer = import_module(f"rsciio.{suffix}").file_writer
-    # what rosettasciio's writer expects of a signal besides.
+    # further entries that rosettasciio's writer requires
     more = {
         "tmp_parameters": {},
         "attributes": {"_lazy": False},
@@ -185,8 +185,8 @@ def _axis(name: str, size: int, scale: float, units: str = "nm", navigate: bool 
             "navigate": navigate}  # fmt: skip
 
 
-def _of_micrograph(micrograph: Micrograph) -> dict[str, Any]:
-    """What is known of a micrograph, where HyperSpy has places for it there."""
+def _micrograph_metadata(micrograph: Micrograph) -> dict[str, Any]:
+    """Metadata of a micrograph for which HyperSpy has standard nodes, and our own node."""
     known, stored = micrograph.metadata, describe_micrograph(micrograph)
     general = {
         "title": micrograph.name, "original_filename": Path(micrograph.source).name,
@@ -201,14 +201,14 @@ def _of_micrograph(micrograph: Micrograph) -> dict[str, Any]:
         "version": __version__, "sha256": micrograph.file_hash, "calibration_source": calibration["source"],
         "calibration_uncertainty": calibration["uncertainty"],
     }  # fmt: skip
-    nodes = {"General": general, NODE: ours, "Acquisition_instrument": {"TEM": _present(microscope)}}
-    return {node: _present(entries) for node, entries in nodes.items()}
+    nodes = {"General": general, NODE: ours, "Acquisition_instrument": {"TEM": _without_empty(microscope)}}
+    return {node: _without_empty(entries) for node, entries in nodes.items()}
 
 
-def _present(entries: Mapping[str, Any]) -> dict[str, Any]:
+def _without_empty(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entries.items() if value not in (None, "")}
 
 
 def _hash_of(metadata: Mapping[str, Any]) -> str:
-    """Of the file that the micrograph was read from, where we have written it."""
+    """SHA-256 of the micrograph's original file, if the signal was written by this package."""
     return str(metadata.get(NODE, {}).get("sha256", ""))

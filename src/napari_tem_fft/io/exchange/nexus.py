@@ -1,7 +1,7 @@
-"""An analysis as one NeXus file, by the application definition NXem as far as it fits.
+"""Export of an analysis as one NeXus file, according to the application definition NXem as far as it applies.
 
-NXem describes a session at a microscope. What a micrograph's file does not state (vendor and model of the
-microscope, preparation of the sample, whether it is simulated) is left out and not invented.
+NXem describes a session at a microscope. Fields that a micrograph's file does not state (vendor and model of
+the microscope, preparation of the sample, whether it is simulated) are omitted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..results.grain_tables import grain_rows
 from ..results.map_files import label_planes
 from .orientation_maps import orientation_grid
 
-#: Columns of the grains' table that are written, and their units.
+#: Columns of the table of grains that are written, with their units.
 GRAIN_FIELDS = {
     "grain": "", "area_nm2": "nm^2", "diameter_nm": "nm", "x_nm": "nm", "y_nm": "nm", "probability": "",
     "euler_phi1_deg": "degree", "euler_Phi_deg": "degree", "euler_phi2_deg": "degree",
@@ -33,7 +33,7 @@ GRAIN_FIELDS = {
 
 
 def write_nexus(path: str | Path, analysis: Analysis) -> Path:
-    """Write micrograph, maps, grains, phases and provenance into a NeXus file (.nxs, HDF5).
+    """Write micrograph, maps, grains, phases and provenance to a NeXus file (.nxs, HDF5).
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def write_nexus(path: str | Path, analysis: Analysis) -> Path:
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
     path = Path(path)
     with h5py.File(path, "w") as file:
@@ -77,7 +77,7 @@ def _write_software(entry: h5py.Group, software: Mapping[str, str]) -> None:
 
 
 def _write_input(entry: h5py.Group, micrograph: Micrograph) -> None:
-    """The micrograph's own file, by name and content."""
+    """Write name and hash of the micrograph's original file."""
     note = _group(entry, "note1", "NXnote")
     name = PureWindowsPath(micrograph.source).name or micrograph.name
     _text(note, type="file", file_name=name, checksum=micrograph.file_hash, algorithm="sha256")
@@ -120,7 +120,7 @@ def _write_measurement(entry: h5py.Group, micrograph: Micrograph) -> None:
 
 
 def _write_result(entry: h5py.Group, analysis: Analysis) -> None:
-    """Maps, phases, grains and parameters, in one region of interest: the whole image."""
+    """Write maps, phases, grains and parameters for one region of interest, the whole image."""
     roi, grid = _group(entry, "roi1", "NXroi_process", default="components"), analysis.map_grid
     parameters = describe_parameters(analysis.params, analysis.micrograph.calibration)
     configuration = _group(_group(roi, "analysis", "NXprocess"), "configuration", "NXparameters")
@@ -134,14 +134,14 @@ def _write_result(entry: h5py.Group, analysis: Analysis) -> None:
     labels = label_planes(analysis.grains, analysis.grain_regions, grid)
     _data(roi, "grain_map", "ids of grains", "grain", labels, grid.pixel_size, "plane")
     specimen = analysis.specimen.astype(np.uint8)
-    _data(roi, "specimen", "1 where there is matter", "specimen", specimen, grid.pixel_size)
-    for number, phase in enumerate(_named(analysis), 1):
+    _data(roi, "specimen", "1 inside the specimen", "specimen", specimen, grid.pixel_size)
+    for number, phase in enumerate(_named_phases(analysis), 1):
         _write_phase(roi, f"phase{number}", phase)
     _write_grains(roi, analysis)
 
 
-def _named(analysis: Analysis) -> list[Phase]:
-    """Phases of the components, in their order."""
+def _named_phases(analysis: Analysis) -> list[Phase]:
+    """Phases of the components, in the order of the components."""
     known = {phase.id: phase for phase in analysis.known_phases}
     return [known[name] for name in dict.fromkeys(n for part in analysis.components for n in part.phases)]
 
@@ -159,7 +159,7 @@ def _write_phase(roi: h5py.Group, name: str, phase: Phase) -> None:
 
 
 def _write_grains(roi: h5py.Group, analysis: Analysis) -> None:
-    """The table of grains, a field a column; NaN where it has no number."""
+    """Write the table of grains, one field per column; missing numbers are NaN."""
     rows = list(grain_rows(analysis))
     if not rows:
         return
@@ -177,7 +177,7 @@ def _group(parent: h5py.Group, name: str, nx_class: str, **attributes: str) -> h
 
 
 def _text(group: h5py.Group, **fields: str | Sequence[str]) -> None:
-    """Fields of text; empty ones are left out."""
+    """Write text fields, omitting empty ones."""
     for name, value in fields.items():
         if isinstance(value, str) and not value:
             continue
@@ -199,7 +199,7 @@ def _data(
     pixel_size: Sequence[float],
     stacked: str = "",
 ) -> h5py.Group:
-    """An NXdata: an image, or a stack of them, with its axes in nm (middles of pixels)."""
+    """Write an NXdata group: an image, or a stack of images, with its axes in nm (pixel centres)."""
     axes = [*([f"indices_{stacked}"] if stacked else []), "axis_j", "axis_i"]
     group = _group(parent, name, "NXdata", signal=signal)
     group.attrs["axes"] = axes
@@ -216,7 +216,7 @@ def _data(
 
 
 def _start_time(micrograph: Micrograph) -> str:
-    """When it was recorded, ISO 8601, where the file says so in a way that cannot be mistaken."""
+    """Time of the recording in ISO 8601, if the file states it unambiguously; empty otherwise."""
     text = " ".join(str(micrograph.metadata.get(key, "")) for key in ("date", "time")).strip()
     try:
         found = datetime.fromisoformat(text)

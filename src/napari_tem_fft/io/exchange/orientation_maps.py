@@ -1,8 +1,9 @@
-"""Orientation maps: named grains on a grid, as a CrystalMap of orix and as text (.ang, .ctf).
+"""Orientation maps: named grains on a grid, as a CrystalMap of orix and as text files (.ang, .ctf).
 
-Both texts know micrometres only. Angles refer to the axes of the positions: x right, y down, z away from the
-viewer (in MTEX: the option 'convertEuler2SpatialReferenceFrame' is not wanted). The two differ in how
-Cartesian axes lie in a crystal: x along a and z along c* in an .ang, x along a* and z along c in a .ctf.
+Both text formats are in micrometres. Angles refer to the axes of the positions: x right, y down, z away from
+the viewer (do not use MTEX's option 'convertEuler2SpatialReferenceFrame'). The formats differ in the
+Cartesian axes of a crystal: in an .ang file x is along a and z along c*, in a .ctf file x is along a* and z
+along c.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrientedGrain:
-    """A grain of one named phase whose orientation was fitted.
+    """A grain identified as one phase, with a fitted orientation.
 
     Attributes
     ----------
@@ -36,14 +37,14 @@ class OrientedGrain:
         The grain's id.
     phase : Phase
     matrix : ndarray, shape (3, 3)
-        From the crystal's Cartesian axes (x along a, z along c*) to those of the image (x right, y down, z
-        away from the viewer).
+        Rotation from the crystal's Cartesian axes (x along a, z along c*) to those of the image (x right,
+        y down, z away from the viewer).
     confidence : float
-        Probability of the phase.
+        Posterior probability of the phase.
     sigma : float, degrees
         Standard uncertainty of the in-plane rotation.
     indexed : int
-        Number of its spots that the phase explains.
+        Number of the grain's spots that the phase explains.
     """
 
     grain: int
@@ -63,9 +64,9 @@ class OrientationGrid:
     grid : MapGrid
     grains : tuple of OrientedGrain
     labels : ndarray of uint16, shape (y, x)
-        Number of the point's grain in `grains`, counted from 1; 0 where there is none.
+        Position of the point's grain in `grains`, counted from 1; 0 where there is none.
     heat : ndarray of float32, shape (y, x)
-        How strong that grain is there, 0 to 1.
+        Strength of that grain at the point, 0 to 1.
     """
 
     grid: MapGrid
@@ -75,21 +76,21 @@ class OrientationGrid:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The phases of the grains, each once."""
+        """The phases of the grains, without duplicates."""
         return tuple({one.phase.id: one.phase for one in self.grains}.values())
 
     def phase_numbers(self) -> NDArray[Any]:
-        """Number of each point's phase in `phases`, counted from 1; 0 where there is none. Shape (y, x)."""
+        """Position of each point's phase in `phases`, counted from 1; 0 where there is none. Shape (y, x)."""
         numbers = {phase.id: number for number, phase in enumerate(self.phases, 1)}
         return self.values([numbers[one.phase.id] for one in self.grains], np.int32, 0)
 
     def angles(self, frame: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Bunge's Euler angles of each point, shape (y, x, 3), degrees; 0 where there is no grain.
+        """Bunge Euler angles of each point, shape (y, x, 3), degrees; 0 where there is no grain.
 
         Parameters
         ----------
         frame : ndarray, shape (number of phases, 3, 3), optional
-            Columns are the crystal axes of each phase to which the angles refer, in our Cartesian ones.
+            Columns are the crystal axes to which the angles of each phase refer, in our Cartesian axes.
         """
         order = [phase.id for phase in self.phases]
         turns = [one.matrix if frame is None else one.matrix @ frame[order.index(one.phase.id)]
@@ -99,15 +100,15 @@ class OrientationGrid:
         return angles
 
     def values(self, values: list[float], dtype: type, empty: float) -> NDArray[Any]:
-        """One value a grain as an image, shape (y, x); `empty` where there is no grain."""
+        """An image of one value per grain, shape (y, x); `empty` where there is no grain."""
         return np.array([empty, *values], dtype)[self.labels]
 
 
 def orientation_grid(analysis: Analysis) -> OrientationGrid:
-    """The grains that are named as one phase and whose orientation was fitted.
+    """Find the grains that are identified as one phase and have a fitted orientation.
 
-    Ambiguous and unknown grains, and those of which one d is known, have no orientation that could be
-    stated: their points stay empty. Where grains overlap, a point belongs to the one that is strongest there.
+    Ambiguous and unknown grains, and those named by a single d, have no definite orientation: their points
+    stay empty. Where grains overlap, a point belongs to the one that is strongest there.
     """
     known = {phase.id: phase for phase in analysis.known_phases}
     regions = dict(zip((grain.id for grain in analysis.grains), analysis.grain_regions, strict=True))
@@ -134,23 +135,22 @@ def orientation_grid(analysis: Analysis) -> OrientationGrid:
     return OrientationGrid(analysis.map_grid, tuple(grains), labels, heat)
 
 
-#: Laue group -> its number in a .ctf, and its symbol in an .ang.
+#: Laue group -> its number in a .ctf file, and its symbol in an .ang file.
 LAUE_GROUPS = {
     "-1": (1, "1"), "2/m": (2, "20"), "mmm": (3, "22"), "4/m": (4, "4"), "4/mmm": (5, "42"), "-3": (6, "3"),
     "-3m": (7, "32"), "6/m": (8, "6"), "6/mmm": (9, "62"), "m-3": (10, "23"), "m-3m": (11, "43"),
 }  # fmt: skip
-#: Values in an .ang file for a point that is not indexed: angles of 4 pi, confidence -1, misfit of 180
-#: degrees.
+#: Values in an .ang file for a point that is not indexed: angles of 4 pi, confidence -1, fit of 180 degrees.
 NO_ANGLE, NO_CONFIDENCE, NO_FIT = 12.56637, -1.0, 180.0
 _NM_IN_UM = 1e-3
 
 
 def write_ang(path: str | Path, analysis: Analysis) -> Path:
-    """Write the oriented grains as an .ang file.
+    """Write the oriented grains to an .ang file.
 
-    The columns are phi1, Phi, phi2 (radians), x, y (micrometres), image quality (the grain's strength there,
-    0 to 1), confidence (probability of the phase; -1 where none is named), number of the phase, grain (in the
-    place of the detector's signal), uncertainty of the rotation (degrees, in the column of the fit).
+    The columns are phi1, Phi, phi2 (radians), x, y (micrometres), image quality (the grain's strength at the
+    point, 0 to 1), confidence (probability of the phase; -1 where none is named), number of the phase, grain
+    (in the column of the detector signal), uncertainty of the rotation (degrees, in the column of the fit).
 
     Returns
     -------
@@ -172,11 +172,11 @@ def write_ang(path: str | Path, analysis: Analysis) -> Path:
 
 
 def write_ctf(path: str | Path, analysis: Analysis) -> Path:
-    """Write the oriented grains as a .ctf file.
+    """Write the oriented grains to a .ctf file.
 
     The columns are number of the phase (0 where none is named), x, y (micrometres), bands (indexed spots),
     error (3 where none is named), Euler angles (degrees), MAD (uncertainty of the rotation, degrees), BC
-    (probability of the phase, of 255), BS (grain).
+    (probability of the phase, scaled to 255), BS (grain).
 
     Returns
     -------
@@ -198,9 +198,9 @@ def write_ctf(path: str | Path, analysis: Analysis) -> Path:
 
 
 def oxford_frame(phase: Phase) -> NDArray[np.float64]:
-    """Columns are the Cartesian axes of a .ctf (x along a*, z along c) in ours (x along a, z along c*).
+    """Cartesian axes of a .ctf file (x along a*, z along c) in ours (x along a, z along c*), as columns.
 
-    Shape (3, 3). It is the unit matrix where the cell's axes are at right angles.
+    Shape (3, 3). It is the unit matrix if the cell's axes are at right angles.
     """
     reciprocal = reciprocal_basis(phase.cell)
     x, z = reciprocal[0], np.linalg.inv(reciprocal)[:, 2]
@@ -209,23 +209,23 @@ def oxford_frame(phase: Phase) -> NDArray[np.float64]:
 
 
 def space_group(phase: Phase) -> gemmi.SpaceGroup:
-    """The phase's space group.
+    """The space group of a phase.
 
     Raises
     ------
     ValueError
-        If its symbol is none.
+        If its symbol is unknown.
     """
     import gemmi
 
     found = gemmi.find_spacegroup_by_name(phase.space_group)
     if found is None:
-        raise ValueError(f"{phase.id}: {phase.space_group!r} is no space group that is known")
+        raise ValueError(f"{phase.id}: unknown space group {phase.space_group!r}")
     return found
 
 
 def _positions(found: OrientationGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """x and y of each point, micrometres from the first one."""
+    """x and y of each point in micrometres, relative to the first one."""
     (ny, nx), (py, px) = found.grid.shape, found.grid.pixel_size
     y, x = np.mgrid[:ny, :nx] * np.array([py, px])[:, None, None] * _NM_IN_UM
     return x, y
@@ -235,7 +235,7 @@ def _ang_header(found: OrientationGrid) -> Iterator[str]:
     (ny, nx), (py, px) = found.grid.shape, found.grid.pixel_size
     yield from ("# TEM_PIXperUM 1.000000", "# x-star 0.000000", "# y-star 0.000000", "# z-star 0.000000")
     yield from ("# WorkingDistance 0.000000", "#")
-    for number, phase in reversed(list(enumerate(found.phases, 1))):  # the last phase comes first, as in OIM
+    for number, phase in reversed(list(enumerate(found.phases, 1))):  # last phase first, as OIM writes it
         yield f"# Phase {number}"
         yield f"# MaterialName \t{_ascii(phase.id)}"
         yield f"# Formula \t{_ascii(phase.formula)}"
@@ -267,7 +267,7 @@ def _ctf_header(found: OrientationGrid) -> Iterator[str]:
 
 
 def _angstrom(phase: Phase) -> tuple[float, ...]:
-    """The cell with lengths in Angstrom, as both formats have it."""
+    """The cell with lengths in Angstrom, as in both formats."""
     return (*(10 * edge for edge in phase.cell[:3]), *phase.cell[3:])
 
 
@@ -287,11 +287,11 @@ def _write(
 
 
 def to_crystal_map(analysis: Analysis) -> CrystalMap:
-    """The oriented grains of an analysis as orix has them (extra `exchange`).
+    """Convert the oriented grains of an analysis to a CrystalMap of orix (extra `exchange`).
 
-    Points are those of the analysis' maps, in nm; without a grain of one named phase they are not indexed.
-    Orientations refer to x right, y down, z away from the viewer, and to orix's crystal axes (x along a, z
-    along c*), which are ours.
+    The points are those of the analysis' maps, in nm; points without a grain of one named phase are not
+    indexed. Orientations refer to x right, y down, z away from the viewer, and to orix's crystal axes (x
+    along a, z along c*), which are also ours.
 
     Returns
     -------
@@ -338,7 +338,7 @@ def to_crystal_map(analysis: Analysis) -> CrystalMap:
 
 
 def _orix_phase(phase: Phase) -> Any:
-    """The phase with its cell in Angstrom, as orix wants it."""
+    """The phase as an orix Phase, with its cell in Angstrom."""
     from diffpy.structure import Lattice, Structure
     from orix.crystal_map import Phase as OrixPhase
 

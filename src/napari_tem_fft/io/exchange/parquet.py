@@ -21,24 +21,24 @@ from ..results.tables import PROFILE_COLUMNS, SPOT_COLUMNS, profile_rows, spot_r
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: End of a column's name -> unit; the longest match counts.
+#: Suffix of a column's name -> unit; the longest match is used.
 UNITS = {
     "_per_nm": "1/nm", "_nm2": "nm^2", "_nm": "nm", "_angstrom": "angstrom", "_deg": "deg", "_percent": "%",
     "seconds": "s", "_bytes": "bytes",
 }  # fmt: skip
-#: Columns of text and of integers; all others hold real numbers.
+#: Columns of text and of integers; all others contain real numbers.
 TEXT = frozenset({
     "axis_uvw", "by_user", "component", "curve", "file", "folder", "hkil", "hkl", "kind", "note",
     "orientation_hkil", "orientation_hkl", "origin", "other_axis_uvw", "outcome", "phase", "rotation_hkl",
     "rotation_zone_axis", "spot_kind", "zone_axis", "zone_axis_UVTW",
 })  # fmt: skip
 WHOLE = frozenset({"cut_by_border", "enabled", "grain", "grain_1", "grain_2", "grains", "id", "spots"})
-#: Rows that are written at a time.
+#: Number of rows written at a time.
 ROW_GROUP = 20_000
 
 
 def unit_of(column: str) -> str:
-    """The unit in the name of a column; empty if the column has none.
+    """The unit given by the name of a column; empty if there is none.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def unit_of(column: str) -> str:
 
 
 def kind_of(column: str) -> type:
-    """Whether a column of our tables holds text, whole numbers or numbers."""
+    """Type of a column of our tables: text, integers or real numbers."""
     return str if column in TEXT else int if column in WHOLE else float
 
 
 def write_analysis_tables(folder: str | Path, analysis: Analysis) -> list[Path]:
-    """Write the tables of an analysis: spots, profile, grains, sizes and misorientations; lengths in nm.
+    """Write the tables of an analysis: spots, profile, grains, sizes and misorientations, with lengths in nm.
 
     Returns
     -------
@@ -81,12 +81,12 @@ def write_analysis_tables(folder: str | Path, analysis: Analysis) -> list[Path]:
 
 
 def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, type]) -> None:
-    """Write a table, some rows at a time, under a temporary name that is then the file's.
+    """Write a table in groups of rows to a temporary file, which then replaces `path`.
 
     Parameters
     ----------
     rows : iterable of mapping
-        Cells by the names of their columns; what is missing or empty becomes null.
+        Cells by column name; missing and empty ones become null.
     columns : mapping of str to {str, int, float}
 
     Raises
@@ -113,7 +113,7 @@ def _field(name: str, kind: type) -> pa.Field:
 
 
 def _cell(value: Any, kind: type) -> Any:
-    """A value of the column's kind; none where the cell is empty."""
+    """Convert a cell to the type of its column; None if it is empty."""
     if value is None or (value == "" and kind is not str):
         return None
     return kind(value)

@@ -1,7 +1,7 @@
-"""Provenance of a folder of results as an RO-Crate: what was made of what, how and by which software.
+"""Provenance of a results folder as an RO-Crate: input, output, parameters and software.
 
-The folder stays what it is; ``ro-crate-metadata.json`` is added. It follows RO-Crate 1.1 and the profile
-Process Run Crate 0.5, and is made of ``analysis.json`` alone.
+The file ``ro-crate-metadata.json`` is added to the folder. It follows RO-Crate 1.1 and the profile Process
+Run Crate 0.5, and is created from ``analysis.json`` alone.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..results.whole_folder import PROVENANCE, read_description
 
 SPECIFICATION, PROFILE = "https://w3id.org/ro/crate/1.1", "https://w3id.org/ro/wfrun/process/0.5"
 CONTEXT = [f"{SPECIFICATION}/context", "https://w3id.org/ro/terms/workflow-run/context"]
-#: Bytes of a file that are hashed at a time.
+#: Number of bytes hashed at a time.
 BLOCK = 2**20
-#: MIME types of files that Python does not know.
+#: MIME types that are unknown to Python.
 KINDS = {
     ".ang": "text/plain", ".ctf": "text/plain", ".hspy": "application/x-hdf5", ".npz": "application/zip",
     ".nxs": "application/x-hdf5", ".parquet": "application/vnd.apache.parquet", ".tif": "image/tiff",
@@ -31,10 +31,10 @@ KINDS = {
 
 
 def write_ro_crate(folder: str | Path) -> Path:
-    """Add ``ro-crate-metadata.json`` to a folder of results.
+    """Add ``ro-crate-metadata.json`` to a results folder.
 
-    It names every file in the folder with size and SHA-256, the micrograph by name and SHA-256 (its path
-    stays out), the program and its libraries with versions, and every parameter.
+    It lists all files of the folder with size and SHA-256, the micrograph by name and SHA-256 (not its path),
+    this program and its libraries with their versions, and all parameters.
 
     Returns
     -------
@@ -44,9 +44,9 @@ def write_ro_crate(folder: str | Path) -> Path:
     Raises
     ------
     ValueError
-        If there is no readable ``analysis.json`` in the folder.
+        If the folder contains no readable ``analysis.json``.
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
     folder = Path(folder)
     stored = read_description(folder / ANALYSIS, FORMAT, FORMAT_VERSION)
@@ -90,7 +90,7 @@ def _descriptor() -> dict[str, Any]:
 
 
 def _is_content(path: Path, folder: Path) -> bool:
-    """Whether this is a file of the folder, itself no link, that is neither hidden nor the crate's own."""
+    """Whether a path is a regular file of the folder that is neither hidden nor the crate's own file."""
     names = path.relative_to(folder).parts
     hidden = any(name.startswith(".") for name in names)
     return path.is_file() and not path.is_symlink() and not hidden and names != (PROVENANCE,)
@@ -107,7 +107,7 @@ def _file(path: Path, folder: Path) -> dict[str, Any]:
         "sha256": _sha256(path),
     }
     if path == folder / ANALYSIS:
-        entity["description"] = "everything but the arrays, with units, parameters and versions"
+        entity["description"] = "everything except the arrays, with units, parameters and versions"
     return entity
 
 
@@ -120,7 +120,7 @@ def _sha256(path: Path) -> str:
 
 
 def _micrograph(known: Mapping[str, Any]) -> dict[str, Any]:
-    """The input, by name and content; it is not in the folder."""
+    """The input, by name and hash; the file is not in the folder."""
     entity = {"@id": "#micrograph", "@type": "ImageObject", "name": known["name"]}
     file = PureWindowsPath(str(known["file"] or "")).name
     return entity | {
@@ -133,7 +133,7 @@ def _software(name: str, version: str) -> dict[str, Any]:
 
 
 def _parameters(stored: Mapping[str, Any], before: str = "") -> Iterator[dict[str, Any]]:
-    """One value a parameter, named as in ``analysis.json``."""
+    """Yield a property value for each parameter, named as in ``analysis.json``."""
     for key, value in stored.items():
         name = f"{before}{key}"
         if isinstance(value, Mapping):

@@ -1,12 +1,12 @@
-"""``*.temfft``: micrographs, their analyses and layers of napari in one zip file or folder.
+"""``*.temfft``: micrographs, their analyses and napari layers in one zip file or folder.
 
-    temfft.json      what there is, with each micrograph's calibration, file and hash
-    micrograph.npy   the first one's pixels, unless only the file and its hash are kept
-    results/         the folder that `io.results` writes of it
-    micrograph_1.npy, results_1/, ...    those of the next ones
+    temfft.json      contents, with the calibration, file and hash of each micrograph
+    micrograph.npy   pixels of the first micrograph, unless only its file and hash are kept
+    results/         its analysis, a folder written by `io.results`
+    micrograph_1.npy, results_1/, ...    the same for further micrographs
     layers/          arrays of layers
 
-Everything is JSON, CSV, TIFF, NPY or PNG; nothing in it is ever executed.
+All files are JSON, CSV, TIFF, NPY or PNG; nothing in them is ever executed.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from ..results.description import describe_micrograph, written
 from ..results.folder import ANALYSIS, load_results, save_results
 from ..results.whole_folder import plain_name, read_description, replace_folder
 
-#: Most files in an archive, and deepest nesting of their folders.
+#: Largest number of files in an archive, and deepest nesting of its folders.
 MOST_FILES, DEEPEST = 20_000, 3
-#: An archive may unpack to this many bytes, or to this many times its own size, whichever is more.
+#: An archive may expand to this many bytes, or to this multiple of its own size, whichever is larger.
 SMALL_BYTES, MOST_EXPANSION = 2**26, 100
-#: Suffixes of files that are compressed; pictures already are, and pixels are mostly noise.
+#: Suffixes of files that are compressed; pictures are compressed already, and pixels are mostly noise.
 _TEXT = {".json", ".csv"}
 
 _REFUSED = "do not open it: it was not written by napari-tem-fft, or was tampered with"
-_DAMAGED = "the copy or transfer broke: copy it again"
+_DAMAGED = "the copy or transfer was interrupted: copy it again"
 
 
 def pack(folder: Path, path: Path) -> None:
-    """Write all files of a folder into a zip file, which takes the place of an earlier one at once."""
+    """Write all files of a folder to a zip file, which atomically replaces an existing one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
@@ -72,7 +72,7 @@ def unpack(path: Path) -> Iterator[Path]:
     Raises
     ------
     ReadError
-        If the archive is damaged, would write outside of its folder, or is larger than it can be.
+        If the archive is damaged, would write outside its folder, or claims an impossible size.
     """
     if path.is_dir():
         yield path
@@ -91,11 +91,11 @@ def _unpack(path: Path, place: Path) -> None:
                 target = place.joinpath(*PurePosixPath(entry.filename).parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as source, target.open("wb") as file:
-                    shutil.copyfileobj(source, file, 2**20)  # ends at the size that was checked
+                    shutil.copyfileobj(source, file, 2**20)  # zipfile stops at the size that was checked
     except ReadError:
         raise
     except FileNotFoundError as error:
-        raise ReadError(path, "there is no such file", f"looked for {path}") from error
+        raise ReadError(path, "the file does not exist", f"looked for {path}") from error
     except Exception as error:
         raise ReadError(
             path, f"incomplete or damaged file ({type(error).__name__}: {error})", _DAMAGED
@@ -103,19 +103,19 @@ def _unpack(path: Path, place: Path) -> None:
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    """Refuse what could not have been written by `pack`."""
+    """Refuse an archive that `pack` could not have written."""
     names = [entry.filename for entry in entries]
     if len(names) > MOST_FILES or len({name.casefold() for name in names}) < len(names):
-        raise ReadError(path, "it holds too many files, or one of them twice", _REFUSED)
+        raise ReadError(path, "it contains too many files, or a file twice", _REFUSED)
     for entry in entries:
         parts = entry.filename.split("/")
         if len(parts) > DEEPEST or not all(map(plain_name, parts)):
-            raise ReadError(path, f"it holds a file that would lie elsewhere ({entry.filename!r})", _REFUSED)
+            raise ReadError(path, f"it contains a file outside its folder ({entry.filename!r})", _REFUSED)
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise ReadError(path, f"it holds a link ({entry.filename!r})", _REFUSED)
+            raise ReadError(path, f"it contains a link ({entry.filename!r})", _REFUSED)
     total, most = sum(entry.file_size for entry in entries), MOST_EXPANSION * path.stat().st_size
     if total > max(most, SMALL_BYTES):
-        raise ReadError(path, f"its {path.stat().st_size} bytes claim to hold {total}", _REFUSED)
+        raise ReadError(path, f"its {path.stat().st_size} bytes claim to contain {total}", _REFUSED)
 
 
 def _umask() -> int:
@@ -126,11 +126,11 @@ def _umask() -> int:
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft document", 1
 SUFFIX, DOCUMENT, PIXELS, RESULTS, LAYERS = ".temfft", "temfft.json", "micrograph.npy", "results", "layers"
-#: Longest description of an analysis, bytes.
+#: Largest description of an analysis, bytes.
 MOST_TEXT = 2**26
 KINDS = ("image", "labels", "points", "shapes")
 
-_INCOMPLETE = "the copy or transfer broke: copy it again, or analyse the micrograph again"
+_INCOMPLETE = "the copy or transfer was interrupted: copy it again, or analyse the micrograph again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +142,7 @@ class StoredLayer:
     data : ndarray, or tuple of ndarray
         Pixels, labels or points; a tuple of vertices, shape (n, 2), for shapes.
     attributes : mapping
-        Name, scale, units, colours, ... as JSON can hold them.
+        Name, scale, units, colours, ... as JSON values.
     kind : {"image", "labels", "points", "shapes"}
     """
 
@@ -153,7 +153,7 @@ class StoredLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredImage:
-    """A micrograph with the calibration that was used, and its analysis if there is one."""
+    """A micrograph with the calibration used, and its analysis if there is one."""
 
     micrograph: Micrograph
     analysis: Analysis | None = None
@@ -161,17 +161,17 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """Contents of a ``*.temfft``; each part may be missing.
+    """Contents of a ``*.temfft`` file; each part may be missing.
 
     Attributes
     ----------
     micrograph : Micrograph, optional
-        The first one, with the calibration that was used.
+        The first micrograph, with the calibration used.
     analysis : Analysis, optional
         Analysis of that micrograph.
     layers : tuple of StoredLayer
     further : tuple of StoredImage
-        The next micrographs with their analyses.
+        Further micrographs with their analyses.
     """
 
     micrograph: Micrograph | None = None
@@ -181,14 +181,14 @@ class Document:
 
     @classmethod
     def of(cls, images: Sequence[StoredImage], layers: tuple[StoredLayer, ...] = ()) -> Document:
-        """Make one of several micrographs."""
+        """Create a document of several micrographs."""
         if not images:
             return cls(layers=layers)
         return cls(images[0].micrograph, images[0].analysis, layers, tuple(images[1:]))
 
     @property
     def images(self) -> tuple[StoredImage, ...]:
-        """All micrographs, the first one first."""
+        """All micrographs in order."""
         first = () if self.micrograph is None else (StoredImage(self.micrograph, self.analysis),)
         return first + self.further
 
@@ -196,29 +196,29 @@ class Document:
 def save_temfft(
     path: str | Path, content: Document | Analysis, pixels: bool = True, folder: bool = False
 ) -> Path:
-    """Write a document into a zip file, or into a folder.
+    """Write a document to a zip file or a folder.
 
     Parameters
     ----------
     path : path
-        Ends in ".temfft"; the suffix is added where it is missing.
+        The suffix ".temfft" is added if it is missing.
     content : Document or Analysis
     pixels : bool
-        Keep the micrograph's pixels; else its file and hash, by which it is found again.
+        Store the pixels of the micrographs; otherwise only file name and hash, by which they are found again.
     folder : bool
-        Write a folder; so also where there is one of that name.
+        Write a folder instead of a zip file; also done if a folder of that name exists.
 
     Returns
     -------
     Path
-        What was written.
+        The file or folder written.
 
     Raises
     ------
     OSError
         If it cannot be written.
     ValueError
-        If pixels are left out of a micrograph that has no file.
+        If pixels are omitted for a micrograph that was not read from a file.
     """
     path = Path(path)
     path = path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
@@ -227,7 +227,7 @@ def save_temfft(
         micrograph = image.micrograph
         if not pixels and not (micrograph.source and micrograph.file_hash):
             raise ValueError(
-                f"{micrograph.name} has no file by which it could be found again: keep its pixels"
+                f"{micrograph.name} was not read from a file that could be opened again: keep its pixels"
             )
     if folder or path.is_dir():
         with replace_folder(path, DOCUMENT) as fresh:
@@ -240,12 +240,12 @@ def save_temfft(
 
 
 def load_temfft(path: str | Path) -> Document:
-    """Read a document that `save_temfft` wrote; transforms are computed again.
+    """Read a document written by `save_temfft`; transforms are computed again.
 
     Raises
     ------
     ReadError
-        If it is none of ours, damaged, or its micrograph is not found.
+        If it is not such a document, is damaged, or its micrograph is not found.
     """
     path = Path(path)
     with unpack(path) as folder:
@@ -253,17 +253,17 @@ def load_temfft(path: str | Path) -> Document:
             return _read_document(folder, path)
         except ReadError as error:
             raise ReadError(path, error.what, error.advice) from error
-        except Exception as error:  # any other fault of a file that was tampered with
+        except Exception as error:  # any other error caused by a manipulated file
             raise ReadError(path, f"incomplete or damaged ({error})", _INCOMPLETE) from error
 
 
 def results_name(number: int) -> str:
-    """Name of the folder with the analysis of a document's image, the first one's number being 0."""
+    """Name of the folder with the analysis of a document's image, counted from 0."""
     return f"{RESULTS}_{number}" if number else RESULTS
 
 
 def pixels_name(number: int) -> str:
-    """Name of the file with the pixels of a document's image."""
+    """Name of the file with the pixels of a document's image, counted from 0."""
     return PIXELS.replace(".", f"_{number}.") if number else PIXELS
 
 
@@ -289,7 +289,7 @@ def _write_image(folder: Path, number: int, image: StoredImage, pixels: bool) ->
     if pixels:
         write_array(folder / pixels_name(number), image.micrograph.pixels)
     if image.analysis is not None:
-        # pictures are not read again, and to draw them takes longer than all the rest
+        # pictures are not read back, and drawing them takes longer than everything else
         save_results(image.analysis, folder / results_name(number), keep="maps")
     return {
         "micrograph": describe_micrograph(image.micrograph),
@@ -316,7 +316,7 @@ def _read_document(folder: Path, path: Path) -> Document:
     about = folder / DOCUMENT
     if not about.is_file():
         raise ReadError(
-            path, f"not a document of napari-tem-fft: there is no {DOCUMENT} in it", "choose another"
+            path, f"not a document of napari-tem-fft: it contains no {DOCUMENT}", "choose another file"
         )
     stored = read_json(about, MOST_TEXT)
     if stored["format"] != FORMAT:
@@ -335,7 +335,7 @@ def _read_image(folder: Path, path: Path, number: int, entry: Mapping[str, Any])
     if entry["results"] is None:
         return None if micrograph is None else StoredImage(micrograph)
     if micrograph is None:
-        raise ReadError(path, "there is an analysis but no micrograph in it", _INCOMPLETE)
+        raise ReadError(path, "it contains an analysis but no micrograph", _INCOMPLETE)
     analysis = load_results(folder / results_name(number), micrograph)
     return StoredImage(analysis.micrograph, analysis)
 
@@ -352,7 +352,7 @@ def _read_layer(folder: Path, entry: Mapping[str, Any], known: Mapping[str, Micr
         return StoredLayer(known[entry["data"]].pixels, attributes, kind)
     place, _, name = str(entry["data"]).partition("/")
     if place != LAYERS or not name.removesuffix(".npy").isdecimal():
-        raise ValueError(f"a layer's data in an unknown place {entry['data']!r}")
+        raise ValueError(f"a layer's data refer to an unknown place {entry['data']!r}")
     return StoredLayer(read_array(folder / LAYERS / name), attributes, kind)
 
 
@@ -380,12 +380,12 @@ def _micrograph(folder: Path, path: Path, stored: Mapping[str, Any], pixels_file
 
 
 def find_micrograph(path: Path, known: Mapping[str, Any]) -> Micrograph:
-    """The micrograph of a description, read from its file in its former place or next to `path`.
+    """Read the described micrograph from its original path, or from a file of that name next to `path`.
 
     Raises
     ------
     ReadError
-        If it is not found, or not as it was then.
+        If it is not found, or its content has changed.
     """
     file = str(known["file"])
     neighbour = path.parent / PureWindowsPath(file).name
@@ -400,13 +400,13 @@ def find_micrograph(path: Path, known: Mapping[str, Any]) -> Micrograph:
     name = PureWindowsPath(file).name
     raise ReadError(
         path,
-        f"it holds an analysis but not the micrograph, and {name} as it was then is not found",
+        f"it contains an analysis but not the micrograph, and an unchanged {name} is not found",
         f"put {name} next to it",
     )
 
 
 def _as_it_was(image: Micrograph, known: Mapping[str, Any]) -> Micrograph | None:
-    """The image if it is the described one, its region of interest cut out of it; else None."""
+    """The image, cropped to its region of interest, if it matches the description; otherwise None."""
     _, roi = roi_from_metadata(known["metadata"])
     if roi is not None:
         (top, left), (height, width) = roi.start, known["shape"]
@@ -417,28 +417,25 @@ def _as_it_was(image: Micrograph, known: Mapping[str, Any]) -> Micrograph | None
 
 
 def load_stored(path: str | Path, micrograph: Micrograph | None = None) -> Analysis:
-    """The analysis in a ``*.temfft`` or in a folder of results.
+    """Load the analysis in a ``*.temfft`` file or a results folder.
 
     Parameters
     ----------
     path : path
     micrograph : Micrograph, optional
-        The micrograph of a folder of results. By default its file is searched in its former place and next to
-        the folder's files.
+        The micrograph of a results folder. By default it is read from its original path, or from a file next
+        to those of the folder.
 
     Raises
     ------
     ReadError
-        If there is no analysis in it, it is damaged, only its tables were kept, or its micrograph is not
-        found.
+        If there is no analysis in it, it is damaged or contains only tables, or its micrograph is not found.
     """
     path = Path(path)
     if not (path / ANALYSIS).is_file():
         analysis = load_temfft(path).analysis
         if analysis is None:
-            raise ReadError(
-                path, "there is no analysis in it", "open it in napari, and analyse the micrograph"
-            )
+            raise ReadError(path, "it contains no analysis", "open it in napari, and analyse the micrograph")
         return analysis
     try:
         if micrograph is None:

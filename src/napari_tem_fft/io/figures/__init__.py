@@ -1,1 +1,1 @@
-"""Pictures of results, with matplotlib."""
+"""Figures of results, drawn with matplotlib."""

@@ -1,4 +1,4 @@
-"""One picture of the grains: their orientations, the distribution of their sizes, and their deformation."""
+"""Figure of the grains: their orientations, size distribution and deformation."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _MEANINGS: dict[Shown, str] = {
 def write_grain_picture(
     path: Path, analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
 ) -> None:
-    """Draw the picture of an analysis' grains into a PNG file; components have the `known` colours."""
+    """Draw the grains of an analysis into a PNG file; `known` are colours that components already have."""
     figure = grain_picture(analysis, unit, known)
-    # where an engine is left to do it, matplotlib draws everything twice
+    # with a layout engine in place, matplotlib would draw everything twice
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
     figure.set_layout_engine("none")
@@ -52,7 +52,7 @@ def write_grain_picture(
 def grain_picture(
     analysis: Analysis, unit: LengthUnit = "nm", known: Mapping[str, str] | None = None
 ) -> Figure:
-    """The picture of the grains as a figure that no window knows of; d stands there in `unit`."""
+    """Figure of the grains, not registered with pyplot; d-spacings are in `unit`."""
     whole = any(part.strain is not None for part in analysis.deformations)
     shown: tuple[Shown, ...] = SHOWN if whole else ("d_change", "rotation")
     rows = 1 + (len(shown) + 1) // 2 if analysis.deformations else 1
@@ -79,13 +79,13 @@ def _draw_orientations(axes: Axes, analysis: Analysis, colours: Mapping[str, str
         finer_factor(analysis.specimen.shape),
     )  # fmt: skip
     factors = f", {words}" if (words := colour_factors(found)) else ""
-    _on_micrograph(axes, analysis, image, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors})", colours)
-    # a line each: together they are wider than the map
+    _draw_map(axes, analysis, image, CIRCULAR, (0.0, 180.0), f"azimuth (°{factors})", colours)
+    # one per line: side by side they are wider than the map
     planes = families(found, analysis.known_phases, unit, "\n", "overbar")
-    axes.set_title(f"orientation in the plane, by the azimuth of\n{planes}", fontsize=10)
+    axes.set_title(f"in-plane orientation, as the azimuth of\n{planes}", fontsize=10)
 
 
-def _on_micrograph(
+def _draw_map(
     axes: Axes,
     analysis: Analysis,
     image: NDArray[np.float32],
@@ -94,7 +94,7 @@ def _on_micrograph(
     label: str,
     outlines: Mapping[str, str] | None = None,
 ) -> None:
-    """A map over the grey micrograph with its colour bar, a scale bar and the grains' outlines."""
+    """Draw a map over the grey micrograph, with a colour bar, a scale bar and the outlines of the grains."""
     grey, extent = shown_image(analysis.micrograph)
     (ny, nx), (py, px) = analysis.map_grid.shape, analysis.map_grid.pixel_size
     whole = (0.0, nx * px, ny * py, 0.0)
@@ -116,12 +116,12 @@ def _on_micrograph(
 def _draw_deformation(axes: Axes, analysis: Analysis, image: NDArray[np.float32], label: str) -> None:
     seen = np.abs(image[np.isfinite(image)])
     reach = float(np.percentile(seen, REACH)) if seen.size else 1.0
-    _on_micrograph(axes, analysis, image, DIVERGING, (-reach, reach), label)
-    axes.set_title(f"{label[: label.index(' (')]}\nwhere it is more than noise", fontsize=10)
+    _draw_map(axes, analysis, image, DIVERGING, (-reach, reach), label)
+    axes.set_title(f"{label[: label.index(' (')]}\nwhere it exceeds the noise", fontsize=10)
 
 
 def _draw_sizes(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> None:
-    """Histogram of diameters, components on top of each other; grains at the border are hatched."""
+    """Draw a stacked histogram of diameters by component; grains cut by the border are hatched."""
     sizes = sizes_of(analysis)
     total = sizes.pop("all")
     edges = bin_edges(total[0])
@@ -141,7 +141,7 @@ def _draw_sizes(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> N
     if numbers.grains > 1:
         words += f", standard deviation {numbers.deviation:.1f} nm"
     axes.set_title(words, fontsize=10)
-    axes.set(xlabel="diameter of the circle of the same area (nm)", ylabel="grains")
+    axes.set(xlabel="equivalent circle diameter (nm)", ylabel="grains")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if sizes:
         axes.legend(fontsize=8 if len(sizes) > 4 else 10, frameon=False)

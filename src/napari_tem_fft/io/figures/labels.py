@@ -1,4 +1,4 @@
-"""What is labelled in a picture, and where, so that no two labels overlap."""
+"""Selection and placement of labels in figures, without overlap."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from ...core.text import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Spots and peaks whose d differ by less than this share get one label.
+#: Spots and peaks whose d differ by less than this fraction share one label.
 SAME_D = 0.006
 MOST_RINGS = 12
 MOST_PEAKS = 22
-#: Most spacings that are listed for a component, from its strongest spots.
+#: Largest number of d-spacings listed for a component, from its strongest spots.
 MOST_D = 4
 
 
 def plain_words(text: str) -> str:
-    """A name as it stands in a picture: what cannot be printed escaped, and no dollar for a formula."""
+    """A name for display in a figure: unprintable characters and dollar signs (mathtext) are escaped."""
     return printable(text).replace("$", r"\$")
 
 
 def scale_by_log(axes: Axes) -> None:
-    """A logarithmic axis of heights with plain numbers: powers as formulas take long to draw."""
+    """Make the y axis logarithmic with plain numbers: ticks typeset as powers are slow to draw."""
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
 
 
 def calibration_words(measured: PatternMeasurement) -> str:
-    """Scale, how well it is known, and who says so, in a line."""
+    """Scale, its uncertainty and its source, as one line."""
     calibration = measured.micrograph.calibration
     sy, sx = calibration.scale
     scale = f"{sx:.5g}" if np.isclose(sy, sx, rtol=1e-4) else f"{sx:.5g} x {sy:.5g}"
-    return f"{scale} 1/nm a pixel ± {100 * calibration.uncertainty:.2g} % ({calibration.source})"
+    return f"{scale} 1/nm per pixel ± {100 * calibration.uncertainty:.2g} % ({calibration.source})"
 
 
 def ring_groups(spots: Sequence[Spot]) -> list[tuple[float, list[Spot]]]:
-    """Spots of nearly the same d together, with their mean g in 1/nm: the strongest dozen, by rising g."""
+    """Group spots of nearly the same d, with their mean g in 1/nm: the strongest dozen, by increasing g."""
     groups: list[list[Spot]] = []
     for spot in sorted(spots, key=lambda spot: spot.length):
         if groups and spot.length / groups[-1][-1].length - 1 < SAME_D:
@@ -58,7 +58,7 @@ def ring_groups(spots: Sequence[Spot]) -> list[tuple[float, list[Spot]]]:
 
 
 def distinct_peaks(peaks: Sequence[ProfilePeak]) -> list[ProfilePeak]:
-    """The most significant peaks by rising g; of those with nearly the same d only the strongest."""
+    """The most significant peaks by increasing g; of peaks with nearly the same d only the strongest."""
     chosen: list[ProfilePeak] = []
     for peak in sorted(peaks, key=lambda peak: -peak.significance):
         if len(chosen) < MOST_PEAKS and all(abs(peak.g / other.g - 1) > SAME_D for other in chosen):
@@ -67,9 +67,9 @@ def distinct_peaks(peaks: Sequence[ProfilePeak]) -> list[ProfilePeak]:
 
 
 def spread_labels(positions: Sequence[float], gap: float) -> NDArray[np.float64]:
-    """Rising positions moved as little as possible (least squares) so that neighbours keep a gap.
+    """Move increasing positions as little as possible (least squares), so that neighbours are a gap apart.
 
-    By pooling adjacent violators: positions without their gaps need only be non-decreasing.
+    Uses the pool-adjacent-violators algorithm: minus their gaps, the positions must be non-decreasing.
     """
     pools: list[tuple[float, int]] = []
     for i, position in enumerate(positions):
@@ -84,7 +84,7 @@ def spread_labels(positions: Sequence[float], gap: float) -> NDArray[np.float64]
 
 
 def spacings(spots: Sequence[tuple[float, float]]) -> list[float]:
-    """Measured d of the strongest spots, given as (d in nm, SNR), each once, largest first."""
+    """Measured d of the strongest spots, given as (d in nm, SNR), without duplicates, largest first."""
     chosen: list[float] = []
     for d, _ in sorted(spots, key=lambda spot: -spot[1]):
         if len(chosen) < MOST_D and all(abs(d / other - 1) > SAME_D for other in chosen):

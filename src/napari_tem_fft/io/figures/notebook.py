@@ -1,4 +1,4 @@
-"""How an analysis shows itself in a notebook: overview, components, grains and strongest spots as HTML."""
+"""Representation of an analysis in a notebook: overview, components, grains and strongest spots as HTML."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..results.grain_tables import grain_rows
 from ..results.tables import spot_rows
 from .overview import overview
 
-#: Dots per inch and JPEG quality of the overview: some 100 kB, because notebooks store what they show.
+#: Dots per inch and JPEG quality of the overview: about 100 kB, because notebooks store their output.
 DPI, QUALITY = 55, 60
-#: Most rows of grains and of spots; the others are only counted.
+#: Largest number of rows of grains and of spots; the others are only counted.
 MOST_GRAINS, MOST_SPOTS = 12, 10
 
 
 def analysis_html(analysis: Analysis) -> str:
-    """Overview, tables and warnings of an analysis as HTML that needs no other file.
+    """Overview, tables and warnings of an analysis as self-contained HTML.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""One picture of an analysis: micrograph, diffractogram, components and profile side by side.
+"""Overview figure of an analysis: micrograph, diffractogram, components and profile.
 
-Drawn with matplotlib's objects on an Agg canvas, so it needs no screen and leaves pyplot alone.
+Drawn with matplotlib's objects on an Agg canvas: it needs no display and does not touch pyplot.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from ...core.text import LengthUnit, in_unit, length, round_length, symbol, with
 from .labels import distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 from .picture import DPI, PANELS, PictureOptions, save_figure
 
-#: Inches: width of an image panel, height of the row of images and of the profile, room for a legend of eight
-#: components, and least width of a profile.
+#: Width of an image panel, height of the row of images and of the profile, space for a legend of eight
+#: components, and smallest width of a profile, inches.
 PANEL, IMAGE_ROW, PROFILE_ROW, LEGEND, LEAST_PROFILE = 6.0, 7.2, 3.8, 1.9, 10.0
-#: Most pixels per axis of the displayed micrograph.
+#: Largest number of pixels per axis of the displayed micrograph.
 SHOWN = 900
 MOST_NAMED = 8
-#: Most characters in a line of the legend: the figure ends there.
+#: Longest line of the legend, characters; longer ones do not fit into the figure.
 WIDEST_LEGEND = 64
-#: Most spots that are labelled by hkl, and distance of the labels from them, 1/nm.
+#: Largest number of spots labelled with hkl, and distance of the labels from them, 1/nm.
 MOST_INDEXED, BESIDE = 16, 0.3
 CURVES = {"whole image": "#777777", "masked": "#0072B2", "local maximum": "#D55E00"}
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
@@ -50,12 +50,12 @@ def write_overview(
     known: Mapping[str, str] | None = None,
     options: PictureOptions | None = None,
 ) -> None:
-    """Draw the picture of an analysis into a file; components have the `known` colours.
+    """Draw the overview of an analysis into a file; `known` are colours that components already have.
 
     Raises
     ------
     ValueError
-        If the file's suffix is none of .png, .svg and .pdf.
+        If the file's suffix is not .png, .svg or .pdf.
     OSError
         If the file cannot be written.
     """
@@ -70,9 +70,9 @@ def overview(
     known: Mapping[str, str] | None = None,
     options: PictureOptions | None = None,
 ) -> Figure:
-    """The picture of an analysis as a figure that no window knows of; d stands there in `unit`.
+    """Overview of an analysis as a figure, not registered with pyplot; d-spacings are in `unit`.
 
-    Images stand side by side, the profile below them; what `options` leave out leaves no gap.
+    Images are side by side with the profile below them; panels that `options` omit leave no gap.
     """
     options = options or PictureOptions()
     images = [panel for panel in options.panels if panel != "profile"]
@@ -93,7 +93,7 @@ def overview(
 
 
 def _figure(images: Sequence[str], profile: bool) -> tuple[Figure, tuple[list[Axes], list[Axes]]]:
-    """A figure with axes for the images and, below them, the profile; margins in inches."""
+    """Create a figure with axes for the images and, below them, the profile; margins are in inches."""
     width = max(PANEL * len(images), LEAST_PROFILE if profile else 0.0)
     legend = LEGEND if "components" in images and not profile else 0.0
     height = (IMAGE_ROW if images else 0.0) + (PROFILE_ROW if profile else 0.0) + legend
@@ -116,7 +116,7 @@ def _figure(images: Sequence[str], profile: bool) -> tuple[Figure, tuple[list[Ax
 def shown_image(
     micrograph: Micrograph, most: int = SHOWN
 ) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
-    """Micrograph averaged to at most 900 x 900, grey levels 0..1, and its extent for `imshow` in nm."""
+    """Micrograph binned to at most 900 x 900 pixels, grey levels 0..1, and its extent for `imshow` in nm."""
     factors = [max(1, -(-n // most)) for n in micrograph.shape]
     ny, nx = (n // f * f for n, f in zip(micrograph.shape, factors, strict=True))
     blocks = micrograph.pixels[:ny, :nx].reshape(ny // factors[0], factors[0], nx // factors[1], factors[1])
@@ -146,7 +146,7 @@ def _short(name: str, most: int = 48) -> str:
 
 
 def scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
-    """A round length of about a fifth of the width, lower left, in nm."""
+    """Draw a scale bar of about a fifth of the width, with a round length in nm, at the lower left."""
     _, width, height, _ = extent
     length = round_length(width / 4)
     x, y = 0.04 * width, height - 0.05 * max(width, height)
@@ -164,7 +164,7 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
     (oy, ox), (sy, sx) = grid.origin, grid.step
     extent = (ox - sx / 2, -ox + sx / 2, -oy + sy / 2, oy - sy / 2)
     high = max(float(np.percentile(image, 99.95)), 1.0)
-    # matplotlib would colour all cells before it takes the few that are shown: 250 MB for the same picture
+    # matplotlib would colour all cells before it selects the displayed ones: 250 MB for the same picture
     axes.imshow(
         image, cmap="gray", vmin=-0.5, vmax=high, extent=extent, interpolation="nearest",
         interpolation_stage="data",
@@ -189,7 +189,7 @@ def _draw_diffractogram(axes: Axes, analysis: Analysis, colours: Mapping[str, st
 
 
 def _name_spots(axes: Axes, analysis: Analysis) -> None:
-    """hkl of the strongest spots that a named phase explains, with overbars, outwards of the spot."""
+    """Label the strongest spots of named phases with hkl and overbars, on the side away from the centre."""
     matches = matches_of_spots(analysis.grains, analysis.matches)
     known = {phase.id: phase for phase in analysis.known_phases}
     indexed = [
@@ -254,7 +254,7 @@ def _draw_components(
 def _name_components(
     axes: Axes, components: Sequence[ComponentMap], colours: Mapping[str, str], unit: LengthUnit
 ) -> None:
-    """Legend below the axes: the largest eight, in smaller letters where there are many."""
+    """Draw a legend below the axes: the largest eight components, in a smaller font if there are many."""
     patches = [Patch(color=colours[part.name], label=_legend(part, unit)) for part in components[:MOST_NAMED]]
     if patches:
         size = 10 if len(patches) <= 4 else 8
@@ -266,10 +266,10 @@ def _name_components(
 def draw_outline(
     axes: Axes, mask: NDArray[np.bool_], extent: tuple[float, float, float, float], colour: str
 ) -> None:
-    """Draw the line around a mask that covers `extent`, from no more of it than the line needs."""
+    """Draw the outline of a mask that covers `extent`, using only the part of the mask that is needed."""
     if not mask.any() or mask.all():
         return
-    # a line of matplotlib keeps what it was drawn from: planes of hundreds of grains would fill the memory
+    # matplotlib's line keeps its source array: masks of hundreds of grains would fill the memory
     sides = [
         slice(max(side.start - 1, 0), min(side.stop + 1, n))
         for side, n in zip(box_of(mask), mask.shape, strict=True)
@@ -298,7 +298,7 @@ def _legend(component: ComponentMap, unit: LengthUnit) -> str:
 
 
 def _draw_profiles(axes: Axes, analysis: Analysis, unit: LengthUnit) -> None:
-    """Every curve over its background, in units of it, so that all share one axis."""
+    """Draw each curve divided by its background, so that all share one axis."""
     top = 1.0
     for profile in analysis.profiles:
         ratio = _over_background(profile.intensity, profile.background)
@@ -322,7 +322,7 @@ def _draw_profiles(axes: Axes, analysis: Analysis, unit: LengthUnit) -> None:
 
 def _over_background(intensity: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
     usable = np.isfinite(background) & (background > 0)
-    # where a mask lets nothing through there is neither: the curve goes on at 1 and has no gap
+    # where a mask blocks everything both are zero: the ratio is set to 1, so that the curve has no gap
     ratio = np.where(np.isfinite(background), 1.0, np.nan)
     np.divide(intensity, background, out=ratio, where=usable)
     return ratio
@@ -336,7 +336,7 @@ def _inverse(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _label_peaks(axes: Axes, analysis: Analysis, limits: tuple[float, float], unit: LengthUnit) -> None:
-    """d of the most significant peaks, side by side without overlap, with lines to the peaks."""
+    """Label the most significant peaks with d, side by side without overlap, with lines to the peaks."""
     chosen = distinct_peaks(listed_peaks(analysis.profiles))
     gap = 0.016 * (limits[1] - limits[0])
     for peak, x in zip(chosen, spread_labels([peak.g for peak in chosen], gap), strict=True):

@@ -1,4 +1,4 @@
-"""One picture of a measured diffraction pattern: the pattern with its spots, and its radial profile."""
+"""Figure of a measured diffraction pattern: the pattern with its spots, and its radial profile."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ...core.text import LengthUnit, length, symbol
 from .labels import calibration_words, distinct_peaks, plain_words, ring_groups, scale_by_log, spread_labels
 from .overview import OUTLINE
 
-#: Most pixels per axis of the displayed pattern.
+#: Largest number of pixels per axis of the displayed pattern.
 SHOWN = 1000
 SPOT, RING = "#56B4E9", "#E69F00"
 
 
 def write_pattern_picture(path: Path, measured: PatternMeasurement, unit: LengthUnit = "nm") -> None:
-    """Draw the picture of a measured pattern into a PNG file."""
+    """Draw a measured pattern into a PNG file."""
     pattern_picture(measured, unit).savefig(path, format="png", pil_kwargs={"compress_level": 3})
 
 
 def pattern_picture(measured: PatternMeasurement, unit: LengthUnit = "nm") -> Figure:
-    """The picture of a measured pattern as a figure that no window knows of; d stands there in `unit`."""
+    """Figure of a measured pattern, not registered with pyplot; d-spacings are in `unit`."""
     figure = Figure(figsize=(18, 9), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(1, 2, width_ratios=(1, 1.15))
@@ -66,7 +66,7 @@ def _frequency(measured: PatternMeasurement, y: float, x: float) -> tuple[float,
 
 
 def _displayed(measured: PatternMeasurement) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
-    """Grey levels for the eye, of at most 1000 x 1000 pixels, and the extent for `imshow` in 1/nm."""
+    """Grey levels for display, at most 1000 x 1000 pixels, and the extent for `imshow` in 1/nm."""
     pixels = measured.micrograph.pixels
     factor = max(1, -(-max(pixels.shape) // SHOWN))
     ny, nx = (n // factor * factor for n in pixels.shape)
@@ -79,7 +79,7 @@ def _displayed(measured: PatternMeasurement) -> tuple[NDArray[np.float32], tuple
 
 
 def _draw_profile(axes: Axes, measured: PatternMeasurement, unit: LengthUnit) -> None:
-    """Mean grey level over the lowest one, on a logarithmic scale, with d at the peaks."""
+    """Draw the mean grey level, shifted by its minimum, on a logarithmic scale, with d at the peaks."""
     profile = measured.profile
     floor, low, middle = (float(v) for v in np.percentile(profile.intensity, (0, 3, 50)))
     grey = max(middle - floor, 1e-12)

@@ -1,4 +1,4 @@
-"""A series against time: share and area of each component with their uncertainties, and grains one by one."""
+"""Figure of a series against time: fraction and area of each component with uncertainties, and grains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .labels import plain_words
 from .picture import DPI, save_figure
 
 Quantity = Literal["area", "fraction"]
-#: Most grains that are drawn: the largest that are seen in two frames or more.
+#: Largest number of tracks drawn: the largest grains that appear in at least two frames.
 MOST_TRACKS = 20
 
 
@@ -29,12 +29,12 @@ def write_series_picture(
     dpi: int = DPI,
     known: Mapping[str, str] | None = None,
 ) -> None:
-    """Draw shares, areas and grains of a series into a .png, .svg or .pdf file."""
+    """Draw fractions, areas and grains of a series into a .png, .svg or .pdf file."""
     save_figure(series_picture(series, interval, known), path, dpi)
 
 
 def series_picture(series: Series, interval: float = 0.0, known: Mapping[str, str] | None = None) -> Figure:
-    """The picture of a series as a figure that no window knows of; `interval` in s, 0 for frame numbers."""
+    """Figure of a series, not registered with pyplot; `interval` is in s, 0 for frame numbers."""
     figure = Figure(figsize=(11, 9), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     shares, areas, grains = figure.subplots(3, 1, sharex=True)
@@ -57,7 +57,7 @@ def draw_components(
     colours: Mapping[str, str],
     quantity: Quantity = "area",
 ) -> None:
-    """Draw area or share of each component with error bars, without frames that could not be analysed."""
+    """Draw area or fraction of each component with error bars, omitting frames that could not be analysed."""
     good = [frame for frame in frames if not frame.problem]
     times = [time_of(frame.frame, interval) for frame in good]
     for name in component_names(frames):
@@ -73,19 +73,19 @@ def draw_components(
 
 
 def time_of(frame: int, interval: float) -> float:
-    """Where a frame stands on the axis: its time in s, or its number where no interval is known."""
+    """Position of a frame on the time axis: its time in s, or its number if the interval is unknown."""
     return frame * interval if interval else float(frame)
 
 
 def label_time(axes: Axes, interval: float) -> None:
-    """Say what the axis is; numbers of frames have whole ticks."""
+    """Label the time axis; frame numbers get integer ticks."""
     axes.set_xlabel("time (s)" if interval else "frame")
     if not interval:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _draw_tracks(axes: Axes, series: Series, interval: float, colours: Mapping[str, str]) -> None:
-    """Area of each of the largest grains that were followed, with its number at the line's end."""
+    """Draw the areas of the largest tracked grains, with the track number at the end of each line."""
     points: dict[int, list[tuple[float, float, str]]] = {}
     for frame, tracks in zip(series.frames, series.tracks, strict=True):
         for track, grain in zip(tracks, frame.crystals, strict=True):
@@ -106,4 +106,4 @@ def _draw_tracks(axes: Axes, series: Series, interval: float, colours: Mapping[s
     shown = (
         f"the largest {MOST_TRACKS} of {len(largest)}" if len(largest) > MOST_TRACKS else f"{len(largest)}"
     )
-    axes.set_title(f"grains that were followed ({shown}), by their track number", fontsize=10)
+    axes.set_title(f"tracked grains ({shown}), by track number", fontsize=10)

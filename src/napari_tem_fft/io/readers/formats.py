@@ -217,7 +217,7 @@ def _reader_for(path: Path, signature: Signature) -> str:
 
 
 def _own_reader(reader: str, lazy: bool) -> Callable[[Path], list[Signal]] | None:
-    """Return our own reader of a format, or None if rosettasciio reads it."""
+    """Own reader of a format; None if rosettasciio reads it."""
     match reader:
         case "mrc":
             from .mrc import read_mrc

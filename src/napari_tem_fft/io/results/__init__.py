@@ -1,1 +1,1 @@
-"""An analysis as a folder of tables and maps, and back."""
+"""Save an analysis as a folder of tables and maps, and load it."""

@@ -1,7 +1,7 @@
-"""What ``analysis.json`` says: all of an analysis but its arrays, with units, versions and file hash.
+"""Contents of ``analysis.json``: an analysis without its arrays, with units, versions and the file's hash.
 
-In files the scale's uncertainty stands among the parameters, an interface that stays; in memory it belongs to
-the image's calibration.
+In files the scale's uncertainty is stored among the parameters, which is part of the file format; in memory
+it belongs to the image's calibration.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from ..plain import from_plain, to_plain
 
 
 def describe_parameters(params: AnalysisParams, calibration: Calibration) -> dict[str, Any]:
-    """Parameters and the scale's uncertainty, ready for JSON."""
+    """Parameters and the scale's uncertainty as JSON values."""
     percent = max(calibration.uncertainty_percent, UNCERTAINTY.field.low or 0.0)
     return {UNCERTAINTY.name: percent, **to_dict(params)}
 
 
 def restore_parameters(stored: Mapping[str, Any]) -> tuple[AnalysisParams, float | None]:
-    """Parameters, and the scale's uncertainty in per cent where they state it.
+    """Restore parameters, and the scale's uncertainty in per cent if it is among them.
 
     Raises
     ------
     ValueError
-        If a name is unknown, or a value has the wrong kind or exceeds its limits.
+        If a name is unknown, or a value has the wrong type or exceeds its limits.
     """
     if not isinstance(stored, Mapping):
         raise ValueError(f"expected named values, got {stored!r:.80}")
@@ -62,16 +62,16 @@ def restore_parameters(stored: Mapping[str, Any]) -> tuple[AnalysisParams, float
 
 
 def without_old_default(params: AnalysisParams) -> AnalysisParams:
-    """Parameters of version 0.1, which wrote the weight of phases outside the candidates, given or not."""
+    """Drop the weight of phases outside the candidates, which version 0.1 stored even if it was not set."""
     if params.matching.outside != OUTSIDE:
         return params
     return replace(params, matching=replace(params.matching, outside=None))
 
 
 def with_stored_uncertainty(calibration: Calibration, percent: float | None) -> Calibration:
-    """The calibration of a stored analysis, known as well as its parameters say: by that it was named.
+    """The calibration of a stored analysis, with the uncertainty from its parameters, which it used.
 
-    Version 0.1 could leave another uncertainty with the image.
+    In files of version 0.1 the image's calibration could have a different uncertainty.
     """
     if percent is None or percent == describe_parameters(AnalysisParams(), calibration)[UNCERTAINTY.name]:
         return calibration
@@ -80,7 +80,7 @@ def with_stored_uncertainty(calibration: Calibration, percent: float | None) -> 
 
 FORMAT = "napari-tem-fft analysis"
 FORMAT_VERSION = 1
-#: Units, written into each file so that nobody has to guess.
+#: Units, written to each file.
 UNITS = {
     "length": "nm",
     "area": "nm^2",
@@ -88,8 +88,8 @@ UNITS = {
     "pairs": "(y, x)",
     "azimuth": "degrees counter-clockwise from +x as displayed, modulo 180",
     "orientation": "azimuth (rotation, modulo period) of the normal of hkl, zone_axis away from the viewer",
-    "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
-    "d": "by the image's calibration; scale is the factor that a match would need",
+    "sigma": "one standard uncertainty of the fit alone; that of the calibration is stated separately",
+    "d": "with the image's calibration; scale is the factor that a match would need",
     "geometry": "mean is ln of the factor on d, then stretch of g along x against y and along the diagonal",
     "snr": "power over mean noise power",
     "plane_cells": "reduced reciprocal cell of each grain's spots: a <= b (1/nm), angle 60 to 90 degrees",
@@ -105,16 +105,16 @@ MOST_SITES = 20_000
 def describe(
     analysis: Analysis, maps: Sequence[str], files: Sequence[str], cells: Mapping[int, PlaneCell | None]
 ) -> dict[str, Any]:
-    """Everything but the arrays, ready for JSON.
+    """Everything except the arrays, as JSON values.
 
     Parameters
     ----------
     maps : sequence of str
-        File name of each component's map.
+        File name of the map of each component.
     files : sequence of str
         All files that are written together with the description.
     cells : mapping of int to PlaneCell or None
-        Each grain's, by its id.
+        Plane cell of each grain, by the grain's id.
     """
     return {
         **written(FORMAT, FORMAT_VERSION),
@@ -142,7 +142,7 @@ def describe(
         "phases": [phase.id for phase in analysis.phases],
         "others": [phase.id for phase in analysis.non_candidates],
         "candidates_stated": analysis.candidates_stated,
-        "own_phases": to_plain(_not_bundled(analysis.known_phases)),
+        "own_phases": to_plain(_phases_to_store(analysis.known_phases)),
         "library": describe_library(analysis.searched, analysis.known_phases),
         "plane_cells": [_plane_cell(grain.id, cells[grain.id]) for grain in analysis.grains],
         "files": list(files),
@@ -150,7 +150,7 @@ def describe(
 
 
 def written(format_name: str, version: int) -> dict[str, Any]:
-    """Which format this is, when it was written, and by which software."""
+    """Format, time of writing and software versions."""
     return {
         "format": format_name,
         "format_version": version,
@@ -160,7 +160,7 @@ def written(format_name: str, version: int) -> dict[str, Any]:
 
 
 def describe_micrograph(micrograph: Micrograph) -> dict[str, Any]:
-    """Everything of a micrograph but its pixels: file and hash, calibration and its origin, microscope."""
+    """Everything about a micrograph except its pixels: file, hash, calibration and its origin, microscope."""
     return {
         "name": micrograph.name,
         "file": micrograph.source,
@@ -168,13 +168,13 @@ def describe_micrograph(micrograph: Micrograph) -> dict[str, Any]:
         "shape": list(micrograph.shape),
         "dtype": micrograph.pixels.dtype.name,
         "calibration": to_plain(micrograph.calibration) | {"unit": micrograph.calibration.unit},
-        "metadata": _readable(roi_in_metadata(micrograph)),
+        "metadata": _json_metadata(roi_in_metadata(micrograph)),
         "warnings": list(micrograph.warnings),
     }
 
 
 def _geometry(geometry: ImageGeometry | None) -> dict[str, Any] | None:
-    """The scale and stretch that the grains share, with what people ask of them."""
+    """The scale and stretch that the grains share, with derived values for readers."""
     if geometry is None:
         return None
     derived = ("scale", "scale_sigma", "stretch", "stretch_sigma", "direction")
@@ -182,7 +182,7 @@ def _geometry(geometry: ImageGeometry | None) -> dict[str, Any] | None:
 
 
 def _describe_start(start: EditStart) -> dict[str, Any]:
-    """Spots and grains that edits begin from; their maps are files."""
+    """The spots and grains from which edits start; their maps are separate files."""
     return {
         "spots": [_spot(spot) for spot in start.found.spots],
         "grains": to_plain(start.found.grains),
@@ -205,8 +205,8 @@ def _without_keys(component: ComponentMap, array: str) -> dict[str, Any]:
     return {name: to_plain(getattr(component, name)) for name in names}
 
 
-def _readable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What the file says of the microscope; a value that JSON cannot hold is written as text."""
+def _json_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata from the image's file; values that JSON cannot represent are written as text."""
     out: dict[str, Any] = {}
     for key, value in metadata.items():
         try:
@@ -227,14 +227,14 @@ def _software() -> dict[str, str]:
     return found
 
 
-def _not_bundled(phases: Sequence[Phase]) -> list[Phase]:
-    """Those of the user's own files, which have to be stored in full."""
+def _phases_to_store(phases: Sequence[Phase]) -> list[Phase]:
+    """Phases that are not in the bundled table and must be stored in full."""
     bundled = {phase.id: phase for phase in load_table()}
     return [phase for phase in phases if bundled.get(phase.id) is not phase and not is_by_atoms(phase)]
 
 
 def _plane_cell(grain: int, cell: PlaneCell | None) -> dict[str, Any] | None:
-    """A grain's own two-dimensional reciprocal cell, as far as its spots show one."""
+    """A grain's own two-dimensional reciprocal cell, as far as its spots determine one."""
     if cell is None:
         return None
     names = ("a", "a_sigma", "b", "b_sigma", "angle", "angle_sigma")
@@ -243,14 +243,14 @@ def _plane_cell(grain: int, cell: PlaneCell | None) -> dict[str, Any] | None:
 
 
 def is_by_atoms(phase: Phase) -> bool:
-    """Whether a phase is stored by its atoms: those of a library, and those that have references there."""
+    """Whether a phase is stored by its atoms: phases of a library, and those that refer to a library's."""
     return isinstance(phase.reflections, LatticePlanes) and (
         "library" in phase.tags or bool(phase.references)
     )
 
 
 def describe_library(searched: LibrarySearch | None, phases: Sequence[Phase]) -> dict[str, Any] | None:
-    """What was searched, and the phases with their atoms; None where there is nothing to be said."""
+    """The library searched, and phases with their atoms; None if there was no search and no such phase."""
     if searched is None:
         return None
     return {
@@ -261,12 +261,12 @@ def describe_library(searched: LibrarySearch | None, phases: Sequence[Phase]) ->
 
 
 def restore_library(stored: Mapping[str, Any] | None) -> tuple[LibrarySearch | None, tuple[Phase, ...]]:
-    """What `describe_library` described.
+    """Restore the result of `describe_library`.
 
     Raises
     ------
     ValueError, KeyError, TypeError
-        If it is damaged.
+        If the data are damaged.
     """
     if not stored:
         return None, ()
@@ -307,7 +307,7 @@ def _restore(stored: Mapping[str, Any]) -> Phase:
         reflections=planes,
         tags=tuple(map(str, stored["tags"])),
         aliases=tuple(map(str, stored["aliases"])),
-        kin=frozenset(map(str, stored.get("kin", ()))),  # since 0.3
+        kin=frozenset(map(str, stored.get("kin", ()))),  # since version 0.3
     )
     more = tuple(_restore(one) for one in stored["references"])
     return replace(phase, references=(phase, *more)) if more else phase

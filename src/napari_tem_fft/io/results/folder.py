@@ -1,7 +1,7 @@
-"""Write an analysis into a folder, and read it back.
+"""Save an analysis to a folder and load it.
 
-The folder holds ``analysis.json`` (everything but the arrays), tables, maps and one picture. It is
-made under a temporary name; ``analysis.json`` is moved in last, so a folder that has one is complete.
+The folder contains ``analysis.json`` (everything except the arrays), tables, maps and an overview figure. It
+is created under a temporary name; ``analysis.json`` is moved last, so a folder that has one is complete.
 Transforms are not stored: they are computed again from the micrograph when the folder is loaded.
 """
 
@@ -74,15 +74,15 @@ MISORIENTATIONS, DEFORMATION_TABLE = "misorientations.csv", "deformation.csv"
 START_SPECIMEN, START_GRAINS, START_HEATS = "start_specimen.tif", "start_grains.tif", "start_heats.npz"
 NETWORK = "network.npz"
 STRONGEST, ORIENTATION, DEFORMATIONS = "components.tif", "orientation.tif", "deformations.npz"
-#: How much of an analysis is kept; each level includes the one before.
+#: How much of an analysis is stored; each level includes the previous one.
 Keep = Literal["tables", "maps", "pictures"]
 KEEP: tuple[Keep, ...] = ("tables", "maps", "pictures")
 
 
 def folder_of(source: str | Path, output: str | Path) -> Path:
-    """Folder for the results of a file: its full name, suffix included, under `output`.
+    """Folder for the results of a file: its full name, including the suffix, below `output`.
 
-    Where that is a file, usually the micrograph itself, the folder's name ends in ".results".
+    If that path is a file, usually the micrograph itself, the folder's name ends in ".results".
     """
     folder = Path(output) / Path(source).name
     return folder.with_name(f"{folder.name}.results") if folder.is_file() else folder
@@ -97,22 +97,22 @@ def save_results(
     known: Mapping[str, str] | None = None,
     picture: PictureOptions | None = None,
 ) -> Path:
-    """Write an analysis into a folder, replacing an earlier one, and return the folder.
+    """Save an analysis to a folder, replacing an earlier one, and return the folder.
 
-    Files in the folder that no analysis wrote are left alone.
+    Other files in the folder are left alone.
 
     Parameters
     ----------
     keep : {"tables", "maps", "pictures"}
-        Only tables and the description; with the maps, so that it can be loaded again; all.
+        Tables and the description only; with the maps, so that the analysis can be loaded; everything.
     inverses : sequence of {"mask", "components", "spots"}
-        Inverse transforms that are written as well.
+        Inverse transforms to write in addition.
     unit : {"nm", "angstrom"}
-        Unit of lattice spacings in tables and pictures; ``analysis.json`` is in nm.
+        Unit of d-spacings in tables and figures; ``analysis.json`` is in nm.
     known : mapping of str to str, optional
-        Colours ("#RRGGBB") that components have in other pictures already.
+        Colours ("#RRGGBB") that components already have in other figures.
     picture : PictureOptions, optional
-        Panels, formats and fineness of the overview.
+        Panels, formats and resolution of the overview.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
 
 
 def _write_start(folder: Path, start: EditStart, grid: MapGrid) -> None:
-    """The maps from which edits start."""
+    """Write the maps from which edits start."""
     write_map(folder / START_GRAINS, label_planes(start.found.grains, start.found.regions, grid), grid)
     write_heats(folder / START_HEATS, start.found.regions, grid)
     if start.specimen is not None:
@@ -187,7 +187,7 @@ def _write_start(folder: Path, start: EditStart, grid: MapGrid) -> None:
 
 
 def _read_start(folder: Path, stored: Mapping[str, Any] | None, grid: MapGrid) -> EditStart | None:
-    """The results from which edits start; None if the analysis was not edited or is from version 0.1."""
+    """Read the results from which edits start; None if the analysis was not edited or is from version 0.1."""
     if stored is None:
         return None
     grains = from_plain(tuple[Grain, ...], stored["grains"])
@@ -197,23 +197,23 @@ def _read_start(folder: Path, stored: Mapping[str, Any] | None, grid: MapGrid) -
 
 
 def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
-    """Read the analysis that `save_results` wrote; the transforms are computed again.
+    """Load an analysis written by `save_results`; the transforms are computed again.
 
     Parameters
     ----------
     folder : path
     micrograph : Micrograph
-        The same file, read again; the calibration that was used is taken from the folder.
+        The micrograph, read again from the same file; its calibration is replaced by the one used.
 
     Raises
     ------
     ValueError
-        If the folder holds no analysis that can be read, or one of another file.
+        If the folder contains no readable analysis, or one of another file.
     """
     folder = Path(folder)
     stored = read_description(folder / ANALYSIS, FORMAT, FORMAT_VERSION)
     if SPECIMEN not in stored.get("files", ()):
-        raise ValueError(f"{folder}: only tables were kept of this analysis; analyse the micrograph again")
+        raise ValueError(f"{folder}: only tables of this analysis were kept; analyse the micrograph again")
     micrograph = _same_micrograph(stored, micrograph, folder)
     try:
         return _restore(stored, micrograph, folder)
@@ -222,7 +222,7 @@ def load_results(folder: str | Path, micrograph: Micrograph) -> Analysis:
 
 
 def _same_micrograph(stored: dict[str, Any], micrograph: Micrograph, folder: Path) -> Micrograph:
-    """The micrograph with the calibration that was used, if it is the one that was analysed."""
+    """The micrograph with the calibration used, if it is the one that was analysed."""
     known = stored["micrograph"]
     hashes = {known["sha256"], micrograph.file_hash} - {""}
     if len(hashes) > 1 or tuple(known["shape"]) != micrograph.shape:
@@ -283,7 +283,7 @@ def _geometry(stored: Mapping[str, Any] | None) -> ImageGeometry | None:
 
 
 def _on_grid(path: Path, grid: MapGrid) -> NDArray[Any]:
-    """A map of the analysis, or planes of maps."""
+    """Read a map, or planes of maps, and check its shape."""
     image = read_map(path)
     if image.shape[-2:] != grid.shape or image.ndim > 3:
         raise ValueError(f"{path}: a map of {image.shape} in an analysis whose maps are {grid.shape}")
@@ -311,7 +311,7 @@ COLOURS = "colours.json"
 
 
 def kept_colours(output: Path) -> dict[str, str]:
-    """The colours that were given so far; none where the file is missing or damaged."""
+    """Colours assigned so far; none if the file is missing or damaged."""
     try:
         stored = read_json(output / COLOURS)
     except (OSError, ValueError):
@@ -321,7 +321,7 @@ def kept_colours(output: Path) -> dict[str, str]:
 
 
 def given_colours(output: Path, names: Iterable[str]) -> dict[str, str]:
-    """Colours of components; new ones get a colour here that no other one has, whichever process asks.
+    """Colours of components; new ones get an unused colour, also if several processes assign colours at once.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Grains, their sizes and their deformation as tables for spreadsheets; units stand in the column names."""
+"""Tables of grains, their sizes and their deformation; units are part of the column names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SIZE_COLUMNS = (
     "component", "from_nm", "to_nm", "grains", "cut_by_border", "mean_nm", "deviation_nm", "median_nm",
     "area_weighted_mean_nm",
 )  # fmt: skip
-#: Name in the columns, and the factor that converts to their unit.
+#: Name in the columns, and factor that converts to their unit.
 _UNITS: dict[Shown, tuple[str, float]] = {
     "d_change": ("d_change_percent", 100.0),
     "rotation": ("rotation_deg", 1.0),
@@ -48,12 +48,12 @@ _UNITS: dict[Shown, tuple[str, float]] = {
     "eps_yy": ("eps_yy_percent", 100.0),
     "eps_xy": ("eps_xy_percent", 100.0),
 }
-#: Statistics of each map: mean over the grain, 5th and 95th percentile, median error of a single place, and
-#: the share of the area where the value exceeds the noise.
-_SAID = ("mean", "low", "high", "sigma", "significant_share")
+#: Statistics of each map: mean over the grain, 5th and 95th percentile, median uncertainty of a single
+#: position, and the fraction of the area where the value exceeds the noise.
+_STATISTICS = ("mean", "low", "high", "sigma", "significant_share")
 DEFORMATION_COLUMNS = (
     "grain", "component", "spots", "directions", "along_deg", "reference",
-    *(f"{name}_{said}" for name, _ in _UNITS.values() for said in _SAID),
+    *(f"{name}_{statistic}" for name, _ in _UNITS.values() for statistic in _STATISTICS),
 )  # fmt: skip
 
 
@@ -66,17 +66,17 @@ def write_grains(
     """Write one row per grain and component, largest grain first.
 
     The orientation is the azimuth, counter-clockwise from +x as displayed, of the planes by which the
-    component's grains are compared. Rotation and Euler angles (see `euler_angles`) are those of the named
-    phase's crystal.
+    component's grains are compared. Rotation and Euler angles (see `euler_angles`) describe the crystal of
+    the named phase.
     """
     write_rows(path, GRAIN_COLUMNS, grain_rows(analysis, cells), unit)
 
 
 def write_misorientations(path: Path, analysis: Analysis) -> None:
-    """Write one row for each pair of neighbours of one phase (see `GrainBoundary`).
+    """Write one row for each pair of neighbouring grains of one phase (see `GrainBoundary`).
 
-    The axis is given as the nearest direction with small indices and the angle to it. If a second angle is
-    given, the image is consistent with both.
+    The axis is the nearest direction with small indices and the angle to it. If a second angle is given, the
+    image is consistent with both.
     """
     write_rows(path, MISORIENTATION_COLUMNS, misorientation_rows(analysis))
 
@@ -84,20 +84,20 @@ def write_misorientations(path: Path, analysis: Analysis) -> None:
 def write_sizes(path: Path, analysis: Analysis) -> None:
     """Write the histogram of diameters of each component, and of all grains, one row per bin.
 
-    The first row of a component, without a bin, holds all its grains. Means are those of whole grains.
+    The first row of a component has no bin and summarises all its grains. Means exclude grains that are cut.
     """
     write_rows(path, SIZE_COLUMNS, size_rows(analysis))
 
 
 def cells_of_grains(analysis: Analysis) -> dict[int, PlaneCell | None]:
-    """Each grain's own two-dimensional reciprocal cell, by its id."""
+    """Two-dimensional reciprocal cell of each grain, by its id."""
     return {grain.id: plane_cell(grain, analysis.spots) for grain in analysis.grains}
 
 
 def grain_rows(
     analysis: Analysis, cells: Mapping[int, PlaneCell | None] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Rows of the grains' table; `cells` are the grains' cells (`cells_of_grains`) if already known."""
+    """Yield the rows of the table of grains; `cells` is the result of `cells_of_grains`, if available."""
     cells = cells_of_grains(analysis) if cells is None else cells
     grains = {grain.id: grain for grain in analysis.grains}
     cut = _is_cut(analysis)
@@ -115,7 +115,7 @@ def grain_rows(
 
 
 def _is_cut(analysis: Analysis) -> dict[int, bool]:
-    """Whether the border cuts each grain, by its id."""
+    """Whether the image's border cuts each grain, by its id."""
     regions = zip(analysis.grains, analysis.grain_regions, strict=True)
     return {grain.id: is_cut_by_border(region, analysis.map_grid) for grain, region in regions}
 
@@ -133,7 +133,7 @@ def _measured_cells(grain: Grain) -> dict[str, Any]:
 
 
 def _plane_cells(cell: PlaneCell | None) -> dict[str, Any]:
-    """The grain's own two-dimensional reciprocal cell, whatever its phase is."""
+    """The grain's own two-dimensional reciprocal cell, whatever its phase."""
     if cell is None:
         return {}
     numbers = (cell.a, cell.a_sigma, cell.b, cell.b_sigma)
@@ -171,7 +171,7 @@ def _orientation_cells(
 
 
 def _rotation_cells(match: GrainMatch, phase: Phase | None) -> dict[str, Any]:
-    """The crystal's orientation, of the same phase as the row's zone axis."""
+    """Orientation of the crystal, for the same phase as the row's zone axis."""
     if phase is None or phase.d_only or (one := fitted_orientation(match, phase.id)) is None:
         return {}
     names = ("euler_phi1_deg", "euler_Phi_deg", "euler_phi2_deg")
@@ -187,7 +187,7 @@ def _rotation_cells(match: GrainMatch, phase: Phase | None) -> dict[str, Any]:
 
 
 def misorientation_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
-    """Rows of the table of misorientations."""
+    """Yield the rows of the table of misorientations."""
     phases = {phase.id: phase for phase in analysis.known_phases}
     grains = analysis.matches, analysis.grains, analysis.grain_regions, analysis.map_grid
     reach = analysis.params.grains.resolution
@@ -220,7 +220,7 @@ def _axis_cells(name: str, axis: tuple[float, float, float], phase: Phase) -> di
 
 
 def size_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
-    """Rows of the sizes' table."""
+    """Yield the rows of the table of sizes."""
     edges = bin_edges([grain.diameter for grain in analysis.grains])
     for name, (diameters, cut) in sizes_of(analysis).items():
         total = summary(diameters, cut)
@@ -239,7 +239,7 @@ def sizes_of(analysis: Analysis) -> dict[str, tuple[list[float], list[bool]]]:
     diameter = {grain.id: grain.diameter for grain in analysis.grains}
     cut = _is_cut(analysis)
     members = {part.name: part.grains for part in analysis.components} | {"all": tuple(diameter)}
-    # a grain outside of a specimen that a person has drawn has no size
+    # grains outside a specimen mask drawn by the user have no size
     left = {name: [n for n in ids if diameter[n]] for name, ids in members.items()}
     return {name: ([diameter[n] for n in ids], [cut[n] for n in ids]) for name, ids in left.items()}
 
@@ -247,14 +247,14 @@ def sizes_of(analysis: Analysis) -> dict[str, tuple[list[float], list[bool]]]:
 def write_deformation_table(path: Path, analysis: Analysis) -> None:
     """Write one row for each grain whose deformation was measured.
 
-    Axes are x to the right and y upwards, rotations counter-clockwise as displayed. Cells of the strain are
-    empty where a grain shows one direction: its change of d and the turn of its planes are along `along_deg`.
+    Axes are x to the right and y upwards; rotations are counter-clockwise as displayed. The strain is empty
+    for grains with only one direction: their change of d and rotation are along `along_deg`.
     """
     write_rows(path, DEFORMATION_COLUMNS, deformation_rows(analysis))
 
 
 def deformation_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
-    """Rows of that table."""
+    """Yield the rows of the table of deformations."""
     share = analysis.params.grains.false_share
     names = {match.grain: component_name(match) for match in reversed(analysis.matches)}
     for part in analysis.deformations:
@@ -277,6 +277,8 @@ def _cells(part: Deformation, what: Shown, false_share: float) -> dict[str, Any]
         return {}
     name, factor = _UNITS[what]
     return {
-        f"{name}_{said}": round(getattr(found, said) * (1 if said == "significant_share" else factor), 5)
-        for said in _SAID
+        f"{name}_{statistic}": round(
+            getattr(found, statistic) * (1 if statistic == "significant_share" else factor), 5
+        )
+        for statistic in _STATISTICS
     }

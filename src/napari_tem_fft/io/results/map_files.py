@@ -25,21 +25,21 @@ from ...core.pipeline import Analysis
 from ...core.spots.seeds import NetworkPicture
 from ...core.spots.spot import Spot
 
-#: Bytes per grain of a list of arrays in addition to its values: headers, corners, spots.
+#: Bytes per grain of a list of arrays in addition to their values: headers, corners, spots.
 HEADERS = 8192
-#: Most cells of a network's output for a diffractogram; the bundled networks have 511 x 511.
+#: Largest number of cells of a network's output for a diffractogram; the bundled networks have 511 x 511.
 MOST_FREQUENCIES = 4097**2
 #: Arrays of a grain's deformation; version 0.1 had only these.
 DEFORMATION = ("first", "spots", "d_change", "rotation", "d_sigma", "rotation_sigma")
 #: Arrays of its strain (empty if the grain shows only one direction), that direction, and the reference.
 STRAIN = ("strain", "strain_sigma", "along", "of_region")
-#: Inverse transforms that can be requested: of all spots together, of each component, of each pair of spots.
+#: Inverse transforms that can be written: of all spots together, of each component, of each pair of spots.
 Inverse = Literal["mask", "components", "spots"]
 INVERSES: tuple[Inverse, ...] = ("mask", "components", "spots")
 
 
 def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
-    """Write an image, or planes, on the maps' grid.
+    """Write an image, or a stack of planes, on the grid of the maps.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def write_map(path: Path, image: NDArray[Any], grid: MapGrid) -> None:
 
 
 def read_map(path: Path) -> NDArray[Any]:
-    """Read an image that `write_map` wrote; a boolean one is returned as 0 and 255.
+    """Read an image written by `write_map`; a boolean one is returned as 0 and 255.
 
     Raises
     ------
     ValueError
-        If the file is no such image, or claims more than it holds.
+        If the file is not such an image, or claims more data than it contains.
     """
     try:
         with tifffile.TiffFile(path) as tiff:
@@ -74,7 +74,7 @@ def read_map(path: Path) -> NDArray[Any]:
 
 
 def map_names(components: Sequence[ComponentMap], what: str = "map") -> list[str]:
-    """File name of each component's map: letters, digits and a few signs, no two alike."""
+    """Unique file name of each component's map, made of letters, digits and a few signs."""
     names: list[str] = []
     for component in components:
         safe = component.name.replace(" / ", "+").replace(" ", "_")
@@ -89,7 +89,7 @@ def map_names(components: Sequence[ComponentMap], what: str = "map") -> list[str
 def label_planes(
     grains: Sequence[Grain], regions: Sequence[GrainRegion], grid: MapGrid
 ) -> NDArray[np.uint16]:
-    """Grain ids as an image, with as many planes as overlapping grains need.
+    """Label image of grain ids, with as many planes as overlapping grains need.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def label_planes(
 
 
 def write_heats(path: Path, regions: Sequence[GrainRegion], grid: MapGrid) -> None:
-    """Write the heat of each grain, cropped to where it is nonzero, and the corner (y, x) of the crop."""
+    """Write the heat map of each grain, cropped to its nonzero part, with the corner (y, x) of the crop."""
     parts: dict[str, Any] = {"shape": np.array((len(regions), *grid.shape))}
     for number, region in enumerate(regions):
         parts[f"corner_{number}"] = np.array([side.start for side in region.box])
@@ -121,24 +121,24 @@ def write_heats(path: Path, regions: Sequence[GrainRegion], grid: MapGrid) -> No
 
 
 def read_regions(path: Path, grains: Sequence[Grain], labels: NDArray[np.uint16]) -> tuple[GrainRegion, ...]:
-    """Read the regions of the grains from a file that `write_heats` wrote.
+    """Read the regions of the grains from a file written by `write_heats`.
 
     Parameters
     ----------
     labels : ndarray of uint16, shape (y, x) or (planes, y, x)
-        Labels from `label_planes`: nothing larger is ever unpacked.
+        Labels from `label_planes`; larger arrays are not unpacked.
 
     Raises
     ------
     ValueError
-        If the file is no such list of heats, or claims more.
+        If the file is not such a list, or claims more data.
     """
     planes = labels if labels.ndim == 3 else labels[None]
     shape = (len(grains), *planes.shape[1:])
     _check_claim(path, shape, 4)
     with np.load(path, allow_pickle=False) as parts:
         if tuple(parts["shape"]) != shape or len(parts.files) != 1 + 2 * len(grains):
-            raise ValueError(f"{path.name}: not heats of the shape {shape}")
+            raise ValueError(f"{path.name}: not heat maps of the shape {shape}")
         heats = ((parts[f"corner_{n}"], parts[f"heat_{n}"]) for n in range(len(grains)))
         return tuple(_region(grain, *heat, planes) for grain, heat in zip(grains, heats, strict=True))
 
@@ -148,7 +148,7 @@ def _region(
 ) -> GrainRegion:
     (top, left), (height, width) = map(int, corner), heat.shape
     if min(top, left) < 0 or top + height > planes.shape[1] or left + width > planes.shape[2]:
-        raise ValueError(f"the heat of grain {grain.id} lies beyond the map")
+        raise ValueError(f"the heat map of grain {grain.id} exceeds the map")
     rows, columns = slice(top, top + height), slice(left, left + width)
     mask = (planes[:, rows, columns] == grain.id).any(axis=0)
     return GrainRegion((rows, columns), mask, np.asarray(heat, np.float32))
@@ -162,36 +162,36 @@ def _check_claim(path: Path, shape: tuple[int, ...], width: int) -> None:
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path.name}: not a list of arrays ({error})") from error
     if claimed > width * math.prod(shape) + HEADERS * (shape[0] + 1):
-        raise ValueError(f"{path.name}: {path.stat().st_size} bytes claim to hold {claimed}")
+        raise ValueError(f"{path.name}: {path.stat().st_size} bytes claim to contain {claimed}")
 
 
 def write_network_picture(path: Path, picture: NetworkPicture) -> None:
-    """Write a network's output for every frequency, in 255 steps: it is displayed, not computed with."""
+    """Write a network's output for every frequency with 8 bits, which is enough for display."""
     steps = np.round(255 * picture.probability).astype(np.uint8)
     np.savez_compressed(path, probability=steps, step_1_nm=np.array(picture.grid.step))
 
 
 def read_network_picture(path: Path) -> NetworkPicture:
-    """Read a network's output from a file that `write_network_picture` wrote.
+    """Read a network's output from a file written by `write_network_picture`.
 
     Raises
     ------
     ValueError
-        If the file is no such picture, or claims more than `MOST_FREQUENCIES` cells.
+        If the file is not such an output, or claims more than `MOST_FREQUENCIES` cells.
     """
     _check_claim(path, (1, MOST_FREQUENCIES), 1)
     with np.load(path, allow_pickle=False) as parts:
         probability, step = parts["probability"], tuple(map(float, parts["step_1_nm"]))
     odd = probability.ndim == 2 and all(n % 2 for n in probability.shape)
     if not odd or probability.dtype != np.uint8 or len(step) != 2 or not all(0 < s < np.inf for s in step):
-        raise ValueError(f"{path.name}: not what a network said of a diffractogram")
+        raise ValueError(f"{path.name}: not a network's output for a diffractogram")
     height, width = probability.shape
     grid = FrequencyGrid((step[0], step[1]), (height // 2, width // 2))
     return NetworkPicture(probability.astype(np.float32) / 255, grid)
 
 
 def write_deformations(path: Path, parts: Sequence[Deformation]) -> None:
-    """Write the deformations of grains, each on its own part of the grid."""
+    """Write the deformations of grains, each on its own section of the grid."""
     arrays: dict[str, Any] = {"grains": np.array([part.grain for part in parts])}
     for number, part in enumerate(parts):
         arrays |= {f"{name}_{number}": np.asarray(getattr(part, name)) for name in DEFORMATION}
@@ -206,17 +206,17 @@ def write_deformations(path: Path, parts: Sequence[Deformation]) -> None:
 
 
 def read_deformations(path: Path, shape: tuple[int, int, int]) -> tuple[Deformation, ...]:
-    """Read the deformations from a file that `write_deformations` wrote.
+    """Read the deformations from a file written by `write_deformations`.
 
     Parameters
     ----------
     shape : tuple of int, (number of grains, y, x)
-        Shape of the analysis; larger arrays are not unpacked.
+        Shape for the analysis; larger arrays are not unpacked.
 
     Raises
     ------
     ValueError
-        If the file is no such list, or claims more.
+        If the file is not such a list, or claims more data.
     """
     _check_claim(path, shape, 4 * 10)
     with np.load(path, allow_pickle=False) as arrays:
@@ -257,18 +257,18 @@ def _deformation(arrays: Any, number: int, grain: int) -> Deformation:
 
 
 def write_inverses(folder: Path, analysis: Analysis, wanted: Sequence[Inverse]) -> None:
-    """Write ``ifft.tif``, ``ifft_COMPONENT.tif`` and ``ifft_spot_ID.tif``, whichever are requested.
+    """Write the requested inverse transforms ``ifft.tif``, ``ifft_COMPONENT.tif`` and ``ifft_spot_ID.tif``.
 
-    Each is float32, mean zero, and covers the whole micrograph.
+    Each is float32 with zero mean, and covers the whole micrograph.
     """
     for what in wanted:
-        for name, spots in _chosen(analysis, what):
+        for name, spots in _spots_of_inverses(analysis, what):
             image, pixel_size = fringes_of(analysis.diffractogram, spots)
             write_map(folder / name, image, MapGrid(image.shape, pixel_size))
 
 
-def _chosen(analysis: Analysis, what: Inverse) -> Iterator[tuple[str, tuple[Spot, ...]]]:
-    """File names with the spots that are shown in each."""
+def _spots_of_inverses(analysis: Analysis, what: Inverse) -> Iterator[tuple[str, tuple[Spot, ...]]]:
+    """Yield file names with the spots of each inverse transform."""
     enabled = tuple(spot for spot in analysis.spots if spot.enabled)
     if what == "mask":
         yield "ifft.tif", enabled
@@ -289,7 +289,7 @@ def write_tiff(
 ) -> Path:
     """Write an image, shape (y, x), or a stack, shape (n, y, x).
 
-    ImageJ knows 8 and 16 bit and float32: other types become float32, labels 16 bit where they fit.
+    ImageJ supports 8 bit, 16 bit and float32: other types become float32, labels 16 bit if they fit.
 
     Parameters
     ----------
@@ -297,14 +297,14 @@ def write_tiff(
     scale : sequence of float, (y, x)
         Pixel size.
     units : sequence of str, (y, x)
-        A length as files or napari spell it, an inverse length, or "pixel".
+        A length as spelled in files or napari, an inverse length, or "pixel".
     contrast : sequence of float, optional
-        Darkest and brightest grey level shown.
+        Grey levels displayed as black and white.
 
     Raises
     ------
     ValueError
-        If the array is neither an image nor a stack, or the axes have different units.
+        If the array is not an image or stack, or the axes have different units.
     """
     path, data = Path(path), _for_imagej(np.asarray(pixels))
     if data.ndim not in (2, 3):
@@ -320,7 +320,7 @@ def write_tiff(
 
 
 def _for_imagej(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Pixels of a type that ImageJ opens."""
+    """Convert pixels to a type that ImageJ can open."""
     if pixels.dtype == np.bool_:
         return pixels.astype(np.uint8) * np.uint8(255)
     if pixels.dtype in (np.uint8, np.uint16, np.float32):
@@ -331,7 +331,7 @@ def _for_imagej(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _in_one_unit(path: Path, scale: Sequence[float], units: Sequence[str]) -> tuple[tuple[float, float], str]:
-    """Scale (y, x) in nm, or in 1/nm; without a unit where there is none."""
+    """Scale (y, x) in nm or 1/nm, and the unit; unchanged and without a unit if there is none."""
     kinds, factors = zip(*(quantity(unit) for unit in units), strict=True)
     if kinds[0] != kinds[1]:
         raise ValueError(f"{path.name}: one axis is in {units[0]}, the other in {units[1]}")

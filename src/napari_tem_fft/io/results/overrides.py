@@ -1,4 +1,4 @@
-"""What a person has said of grains' phases and of the specimen: kept in results, given as text or file."""
+"""The user's overrides: phases of grains and the specimen mask, from earlier results, text or files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ..plain import from_plain, read_array, read_json
 from .folder import ANALYSIS, SPECIMEN
 from .map_files import read_map
 
-#: Prefix of a mask that is written as text, and most cells that it can have.
+#: Prefix of a mask written as text, and largest number of pixels of a mask.
 PREFIX, MOST_CELLS = "mask:", 4096 * 4096
 
 
 def stored_decisions(folder: str | Path, file_hash: str) -> tuple[PhaseOverride, ...]:
-    """The decisions in the results of an earlier analysis of the same file; none where there are none."""
-    stored = _earlier(Path(folder), file_hash)
+    """Read the phase overrides in the results of an earlier analysis of the same file; empty if none."""
+    stored = _earlier_description(Path(folder), file_hash)
     try:
         return from_plain(tuple[PhaseOverride, ...], stored.get("decisions", []))
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -32,8 +32,8 @@ def stored_decisions(folder: str | Path, file_hash: str) -> tuple[PhaseOverride,
 
 
 def stored_specimen(folder: str | Path, file_hash: str) -> NDArray[Any] | None:
-    """The specimen mask that a person drew, in the results of an earlier analysis of the same file."""
-    if not _earlier(Path(folder), file_hash).get("specimen_by_user", False):
+    """Read the specimen mask drawn by the user in the results of an earlier analysis of the same file."""
+    if not _earlier_description(Path(folder), file_hash).get("specimen_by_user", False):
         return None
     try:
         return read_map(Path(folder) / SPECIMEN)
@@ -41,8 +41,8 @@ def stored_specimen(folder: str | Path, file_hash: str) -> NDArray[Any] | None:
         return None
 
 
-def _earlier(folder: Path, file_hash: str) -> dict[str, Any]:
-    """The description of an earlier analysis of the same file; empty where there is none."""
+def _earlier_description(folder: Path, file_hash: str) -> dict[str, Any]:
+    """The description of an earlier analysis of the same file; empty if there is none."""
     try:
         stored = read_json(folder / ANALYSIS)
         same = bool(file_hash) and stored["micrograph"]["sha256"] == file_hash
@@ -52,7 +52,7 @@ def _earlier(folder: Path, file_hash: str) -> dict[str, Any]:
 
 
 def specimen_text(mask: NDArray[Any]) -> str:
-    """A specimen mask as text without spaces, for commands that are copied; `read_specimen` reads it.
+    """Encode a specimen mask as text without spaces, for use in commands; `read_specimen` decodes it.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def specimen_text(mask: NDArray[Any]) -> str:
     return f"{PREFIX}{rows}x{columns}:{base64.urlsafe_b64encode(packed).decode()}"
 
 
-def _specimen_of_text(text: str) -> NDArray[np.bool_]:
+def _decode_specimen(text: str) -> NDArray[np.bool_]:
     try:
         size, _, content = text.removeprefix(PREFIX).partition(":")
         rows, columns = (int(number) for number in size.split("x"))
@@ -76,39 +76,39 @@ def _specimen_of_text(text: str) -> NDArray[np.bool_]:
         if len(packed) != needed:
             raise ValueError("too short")
     except (ValueError, zlib.error) as error:
-        raise ValueError(f"{text[:40]!r} is no specimen mask: copy the command as a whole") from error
+        raise ValueError(f"{text[:40]!r} is not a specimen mask: copy the whole command") from error
     bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=rows * columns)
     return bits.reshape(rows, columns).astype(bool)
 
 
 def read_specimen(path: str | Path) -> NDArray[Any]:
-    """Read a specimen mask from a .tif or .npy file, or from `specimen_text`: nonzero where there is matter.
+    """Read a specimen mask from a .tif or .npy file, or from `specimen_text`; nonzero inside the specimen.
 
     Raises
     ------
     ValueError
-        If the file is no such image.
+        If the file is not such an image.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     if str(path).startswith(PREFIX):
-        return _specimen_of_text(str(path))
+        return _decode_specimen(str(path))
     path = Path(path)
     mask = read_array(path) if path.suffix.lower() == ".npy" else read_map(path)
     if mask.ndim != 2:
-        raise ValueError(f"{path}: not one mask, but an array of shape {mask.shape}")
+        raise ValueError(f"{path}: not a single mask, but an array of shape {mask.shape}")
     return mask
 
 
 def read_decisions(
     kind: OverrideKind, texts: Iterable[str], table: Sequence[Phase]
 ) -> tuple[PhaseOverride, ...]:
-    """Decisions from "GRAIN=PHASE", such as "3=Cu".
+    """Parse phase overrides such as "3=Cu" (GRAIN=PHASE).
 
     Raises
     ------
     ValueError
-        If a text is something else, or there is no such phase.
+        If a text has another form, or the phase is unknown.
     """
     found = []
     for text in texts:

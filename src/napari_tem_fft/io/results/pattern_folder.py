@@ -31,11 +31,11 @@ UNITS = {
     "length": "nm",
     "frequency g": "1/nm, without 2 pi; d = 1/|g|",
     "pairs": "(y, x)",
-    "centre, positions": "pixels (y, x); the middle of the first pixel is 0",
+    "centre, positions": "pixels (y, x); the centre of the first pixel is 0",
     "azimuth": "degrees counter-clockwise from +x as displayed, modulo 180",
-    "sigma": "one standard uncertainty, of the fit alone; the calibration's is stated apart",
-    "snr": "height over the scatter of the ring",
-    "height, profile": "grey levels of the file, without the median of the image",
+    "sigma": "one standard uncertainty of the fit alone; that of the calibration is stated separately",
+    "snr": "height divided by the scatter of the ring",
+    "height, profile": "grey levels of the file, minus the median of the image",
     "log_false_alarm": "natural logarithm",
 }
 SPOT_COLUMNS = (
@@ -50,9 +50,9 @@ RING_COLUMNS = (
 
 
 def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthUnit = "nm") -> Path:
-    """Write a measured pattern into a folder, replacing an earlier one, and return the folder.
+    """Save a measured pattern to a folder, replacing an earlier one, and return the folder.
 
-    Lattice spacings are written in `unit`, but in nm in ``pattern.json``.
+    d-spacings are written in `unit`, but in nm in ``pattern.json``.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def save_pattern(measured: PatternMeasurement, folder: str | Path, unit: LengthU
 
 
 def spot_rows(measured: PatternMeasurement) -> Iterator[dict[str, Any]]:
-    """Rows of the table of spots, by rising |g|."""
+    """Yield the rows of the table of spots, by increasing |g|."""
     calibration = measured.micrograph.calibration.uncertainty
     for spot in measured.spots:
         yield {
@@ -105,7 +105,7 @@ def _pixels(spot: PatternSpot) -> dict[str, str]:
 
 
 def ring_rows(measured: PatternMeasurement) -> Iterator[dict[str, Any]]:
-    """Rows of the table of rings, which are the profile's peaks, by rising |g|."""
+    """Yield the rows of the table of rings (peaks of the profile), by increasing |g|."""
     calibration = measured.micrograph.calibration.uncertainty
     for peak in measured.profile.peaks:
         yield {
@@ -130,7 +130,7 @@ def _describe(measured: PatternMeasurement) -> dict[str, Any]:
         "centre": to_plain(measured.centre),
         "mirrored": measured.mirrored,
         "ellipse": None if measured.ellipse is None else to_plain(measured.ellipse),
-        "beam_stop": None if measured.stop is None else _stop_runs(measured.stop),
+        "beam_stop": None if measured.stop is None else _beam_stop_runs(measured.stop),
         "spots": [
             _with_d(spot) | {"azimuth": spot.azimuth, "paired": spot.paired} for spot in measured.spots
         ],
@@ -139,8 +139,8 @@ def _describe(measured: PatternMeasurement) -> dict[str, Any]:
     }
 
 
-def _stop_runs(stop: BeamStop) -> dict[str, Any]:
-    """The shaded pixels of each row as [row, first, behind the last]."""
+def _beam_stop_runs(stop: BeamStop) -> dict[str, Any]:
+    """Pixels shaded by the beam stop, as runs [row, first column, column after the last]."""
     edges = np.diff(np.pad(stop.mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     (rows, first), (_, behind) = np.nonzero(edges == 1), np.nonzero(edges == -1)
     return {"share": stop.share, "rows": np.stack([rows, first, behind], axis=1).tolist()}

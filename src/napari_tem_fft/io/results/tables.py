@@ -1,4 +1,4 @@
-"""Spots, profiles and series as tables for spreadsheets; units stand in the column names."""
+"""Tables of spots, profiles and series; units are part of the column names."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ SPOT_COLUMNS = (
     "angle_residual_deg", "kind", "spot_kind", "d_corrected_nm", "d_corrected_sigma_nm",
 )  # fmt: skip
 PROFILE_COLUMNS = ("curve", "g_per_nm", "d_nm", "intensity", "background")
-#: Columns of lattice spacings, which are written in the user's preferred unit.
+#: Columns of d-spacings, which are written in the user's preferred unit.
 _D_COLUMN = re.compile(r"(?:^|_)d_(?:\w+_)?nm$")
 
 
 def write_rows(
     path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], unit: LengthUnit = "nm"
 ) -> None:
-    """Write a table; lattice spacings and the names of their columns are given in nm.
+    """Write a table; d-spacings and the names of their columns are given in nm.
 
     Parameters
     ----------
     unit : {"nm", "angstrom"}
-        Unit of lattice spacings; the names of their columns state it.
+        Unit in which d-spacings are written; the names of their columns state it.
     """
     spacings = [name for name in columns if in_which(name, unit) != name]
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -52,19 +52,19 @@ def write_rows(
 
 
 def in_which(column: str, unit: LengthUnit) -> str:
-    """Name of a column, of which the one for nm is given, where lattice spacings are in a unit."""
+    """Name of a column, given for nm, if d-spacings are written in `unit`."""
     return column.removesuffix("nm") + unit if unit != "nm" and _D_COLUMN.search(column) else column
 
 
 def read_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a table that `write_rows` wrote, lattice spacings in nm whatever they were written in.
+    """Read the rows of a table written by `write_rows`, with d-spacings in nm whatever the file's unit.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     ValueError
-        If there is no number where one should be.
+        If a number is expected and missing.
     """
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
@@ -82,18 +82,18 @@ def _in_unit(value: Any, unit: LengthUnit) -> Any:
 
 
 def write_spots(path: Path, analysis: Analysis, unit: LengthUnit = "nm") -> None:
-    """Write one row per spot, largest d first, with the reflection of its grain's best candidate.
+    """Write one row per spot, largest d first, with the reflection of the best candidate of its grain.
 
-    d uses the image's calibration; its sigma comes from the fit alone, and the calibration's is a separate
-    column. Corrected d use the scale and the stretch that the named grains give, with all uncertainties.
-    The azimuth is counter-clockwise from +x as displayed, modulo 180.
+    d uses the image's calibration; its sigma is that of the fit alone, and the calibration's uncertainty is a
+    separate column. Corrected d use the scale and stretch found from the named grains, with all
+    uncertainties. The azimuth is counter-clockwise from +x as displayed, modulo 180.
     """
     rows = sorted(spot_rows(analysis), key=lambda row: -row["d_nm"])
     write_rows(path, SPOT_COLUMNS, rows, unit)
 
 
 def spot_rows(analysis: Analysis) -> Iterator[dict[str, Any]]:
-    """Rows of the spots' table, in the order of the spots."""
+    """Yield the rows of the table of spots, in the order of the spots."""
     grain_of = {spot: grain.id for grain in analysis.grains for spot in grain.spots}
     match_of = matches_of_spots(analysis.grains, analysis.matches)
     calibration = analysis.micrograph.calibration.uncertainty
@@ -128,7 +128,7 @@ def _measured_cells(spot: Spot, calibration: float) -> dict[str, Any]:
 
 
 def _corrected_cells(spot: Spot, geometry: ImageGeometry | None) -> dict[str, Any]:
-    """d by the scale and the stretch that the image's named grains give, if there are any."""
+    """d corrected by the scale and stretch found from the named grains, if there are any."""
     if geometry is None or not geometry.grains:
         return {}
     middle, error = geometry.correct(np.array([spot.g]))
@@ -161,19 +161,19 @@ def _reflection(indexed: IndexedSpot, phase: Phase | None) -> dict[str, Any]:
 
 
 def write_profiles(path: Path, profiles: Sequence[RadialProfile], unit: LengthUnit = "nm") -> None:
-    """Write all curves one below the other, in full precision."""
+    """Write all curves below each other, in full precision."""
     write_rows(path, PROFILE_COLUMNS, profile_rows(profiles), unit)
 
 
 def write_line(path: Path, profile: LineProfile, unit: str) -> None:
-    """Write the profile along a line: distance from its start in nm, 1/nm or pixels, and value."""
+    """Write a line profile: distance from its start in nm, 1/nm or pixels, and value."""
     columns = f"distance_{unit.replace('1/', 'per_')}", "value"
     pairs = zip(profile.position.tolist(), profile.value.tolist(), strict=True)
     write_rows(path, columns, (dict(zip(columns, pair, strict=True)) for pair in pairs))
 
 
 def profile_rows(profiles: Sequence[RadialProfile]) -> Iterator[dict[str, Any]]:
-    """Rows of the profiles' table."""
+    """Yield the rows of the table of profiles."""
     for profile in profiles:
         for g, intensity, background in zip(profile.g, profile.intensity, profile.background, strict=True):
             d = 1 / g if g > 0 else np.inf
@@ -182,7 +182,7 @@ def profile_rows(profiles: Sequence[RadialProfile]) -> Iterator[dict[str, Any]]:
 
 
 def read_profiles(path: Path, peaks: Sequence[ProfilePeak]) -> tuple[RadialProfile, ...]:
-    """The curves of a file that `write_profiles` wrote, each with those of the peaks that are its own."""
+    """Read the curves from a file written by `write_profiles`, and assign the peaks to them."""
     rows: dict[str, list[tuple[float, float, float]]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -210,30 +210,30 @@ GRAIN_COLUMNS = (
 
 
 def write_frames(path: Path, series: Series, interval: float = 0.0) -> None:
-    """Write one row a frame: area and share of each component with their standard uncertainties."""
+    """Write one row per frame: area and fraction of each component with their standard uncertainties."""
     names = component_names(series.frames)
-    own = [f"{name} {what}" for name in names for what in _OF_COMPONENT]
+    own = [f"{name} {what}" for name in names for what in _COMPONENT_COLUMNS]
     rows = [frame_record(frame, names, interval) for frame in series.frames]
     write_rows(path, (*FRAME_COLUMNS[:-1], *own, FRAME_COLUMNS[-1]), rows)
 
 
 def write_tracks(path: Path, series: Series, interval: float = 0.0) -> None:
-    """Write one row a grain and frame, the same crystal under one "track" in all frames."""
+    """Write one row per grain and frame; a crystal has the same "track" in all frames."""
     write_rows(path, GRAIN_COLUMNS, track_records(series, interval))
 
 
-_OF_COMPONENT = ("area_nm2", "area_sigma_nm2", "fraction", "fraction_sigma")
+_COMPONENT_COLUMNS = ("area_nm2", "area_sigma_nm2", "fraction", "fraction_sigma")
 
 
 def frame_record(frame: SeriesFrame, names: Sequence[str], interval: float = 0.0) -> dict[str, Any]:
-    """What is known of a frame as plain values by column.
+    """A frame as plain values by column.
 
     Parameters
     ----------
     names : sequence of str
-        All components of the series; one that the frame has not has no area there.
+        All components of the series; those missing in the frame have no area in it.
     interval : float, s
-        Time between frames; 0 where it is not known.
+        Time between frames; 0 if it is unknown.
     """
     record: dict[str, Any] = {"frame": frame.frame, "time_s": frame.frame * interval if interval else ""}
     if frame.problem:
@@ -243,12 +243,14 @@ def frame_record(frame: SeriesFrame, names: Sequence[str], interval: float = 0.0
     record |= {"drift_x_nm": drift_x, "drift_y_nm": drift_y}
     for name in names:
         values = (*frame.areas.get(name, (0.0, 0.0)), *frame.fraction(name))
-        record |= {f"{name} {what}": float(value) for what, value in zip(_OF_COMPONENT, values, strict=True)}
+        record |= {
+            f"{name} {what}": float(value) for what, value in zip(_COMPONENT_COLUMNS, values, strict=True)
+        }
     return {**record, "problem": ""}
 
 
 def track_records(series: Series, interval: float = 0.0) -> Iterator[dict[str, Any]]:
-    """One record a grain and frame, in the order of tracks."""
+    """Yield one record per grain and frame, in the order of tracks."""
     rows = [
         (track, frame.frame, grain)
         for frame, tracks in zip(series.frames, series.tracks, strict=True)

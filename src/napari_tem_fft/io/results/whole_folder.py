@@ -1,4 +1,4 @@
-"""A folder of results that is either complete or not there: written aside, described by one JSON file."""
+"""Folders of results that are replaced as a whole, with a JSON file that describes their contents."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from typing import IO, Any
 
 from ..plain import read_json
 
-#: Interval between attempts to get a lock that another process holds, seconds.
+#: Interval between attempts to get a lock held by another process, seconds.
 AGAIN = 0.05
 
 
 class LockedError(OSError):
-    """Somebody else is writing there."""
+    """Another program is writing to the folder."""
 
 
 @contextmanager
 def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold a lock by a small file, which is removed afterwards.
+    """Hold a lock on a small file, which is removed afterwards.
 
     Parameters
     ----------
     path : Path
-        The file; its folder must be there.
+        The lock file; its folder must exist.
     wait : float, seconds
-        How long to wait for others.
+        How long to wait for other programs.
 
     Raises
     ------
     LockedError
         If another program holds it for longer.
     OSError
-        If the file cannot be made.
+        If the file cannot be created.
     """
     end = time.monotonic() + wait
     while True:
         file = path.open("a+b")
-        # a lock on a file that its last holder has just removed is none
+        # a lock on a file that its previous holder has just removed is void
         if _try_lock(file) and path.exists():
             break
         file.close()
         if time.monotonic() >= end:
-            raise LockedError(f"another program is writing into {path.parent}: wait until it is done")
+            raise LockedError(f"another program is writing to {path.parent}: wait until it has finished")
         time.sleep(AGAIN)
     try:
         yield
@@ -64,7 +64,7 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
 
 
 def _try_lock(file: IO[bytes]) -> bool:
-    """Whether the lock is ours now; also where the file system knows no locks."""
+    """Try to lock the file; also true on file systems without locks."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -84,29 +84,29 @@ def _try_lock(file: IO[bytes]) -> bool:
     return True
 
 
-#: Longest time, seconds, to wait for another process that moves the same results into place.
+#: Longest time to wait for another process that replaces the same results, seconds.
 WAIT = 20.0
-#: Longest name of a folder, bytes, that leaves room for a prefix and a suffix, and longest path on Windows
-#: that leaves room for the names of the files in it.
+#: Longest name of a folder, bytes, that leaves space for a prefix and a suffix, and longest path on Windows
+#: that leaves space for the names of the files in it.
 LONGEST_NAME, LONGEST_PATH = 200, 180
-#: Prefix of all format names of this package.
+#: Prefix of the names of this package's formats.
 OURS = "napari-tem-fft"
-#: The provenance of a folder as an RO-Crate; it is outdated once other files are written.
+#: File with the provenance of a folder as an RO-Crate; it is outdated once other files are written.
 PROVENANCE = "ro-crate-metadata.json"
 
 
 @contextmanager
 def replace_folder(folder: Path, description: str) -> Iterator[Path]:
-    """Yield a temporary folder next to `folder`, whose files are moved there once all have been written.
+    """Yield a temporary folder next to `folder`; its files are moved to `folder` once all have been written.
 
-    Files that an earlier description lists are removed first; other files are left alone. The description is
+    Files listed by an earlier description are removed first; other files are left alone. The description is
     moved last, so a folder with a description is complete.
 
     Parameters
     ----------
     folder : Path
     description : str
-        Name of the JSON file that describes the folder, with "format" and "files" (and folders).
+        Name of the JSON file that describes the folder, with "format" and "files" (also folders).
     """
     folder = long_path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def replace_folder(folder: Path, description: str) -> Iterator[Path]:
 
 
 def hidden_prefix(name: str) -> str:
-    """Prefix of the hidden entries next to a folder, short enough for the names that file systems allow."""
+    """Prefix of the hidden entries next to a folder, short enough for the limits of file systems."""
     if len(os.fsencode(name)) <= LONGEST_NAME:
         return f".{name}."
     return f".{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}."
@@ -146,12 +146,12 @@ def long_path(path: Path, system: str = sys.platform) -> Path:
 
 
 def read_description(path: Path, format_name: str, version: int) -> dict[str, Any]:
-    """The JSON file that describes a folder of results.
+    """Read the JSON file that describes a results folder.
 
     Raises
     ------
     ValueError
-        If it is missing, damaged, of another kind, or of a newer version.
+        If it is missing, damaged, of another format, or of a newer version.
     """
     folder, name = path.parent, path.name
     try:
@@ -166,12 +166,12 @@ def read_description(path: Path, format_name: str, version: int) -> dict[str, An
 
 
 def plain_name(name: Any) -> bool:
-    """Whether this is the name of a file, and no path that could lead out of a folder."""
+    """Whether a name is that of a file, and not a path that could lead out of a folder."""
     return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\:\0")
 
 
 def _remove_earlier(folder: Path, description: str) -> None:
-    """Remove the files that an earlier description in the folder lists, itself first."""
+    """Remove the files listed by an earlier description in the folder, and first the description itself."""
     try:
         earlier = read_json(folder / description)
     except (OSError, ValueError):

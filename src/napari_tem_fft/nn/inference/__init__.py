@@ -1,1 +1,1 @@
-"""The network in use: NumPy alone."""
+"""Inference with a trained network, with NumPy alone."""

@@ -1,7 +1,8 @@
-"""A model's folder: config.json, weights.keras and MODEL_CARD.md; loaded without running any code of its.
+"""A model's folder: config.json, weights.keras and MODEL_CARD.md; loading it never runs code from it.
 
-The architecture is rebuilt from `config.json`, of which only numbers and known words are taken; of
-`weights.keras` only the arrays are read. Neither needs TensorFlow, which only trains (`keras_unet`).
+The architecture is rebuilt from `config.json`, of which only numbers and known words are used; from
+`weights.keras` only the arrays are read. Neither needs TensorFlow, which is used for training alone
+(`keras_unet`).
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ from .unet import NetworkParams, UNet, weight_shapes
 CONFIG, WEIGHTS, CARD = "config.json", "weights.keras", "MODEL_CARD.md"
 #: Name of the default model.
 DEFAULT = "spots"
-#: Value of the parameter for the default model, and the environment variable that names another.
+#: Parameter value that selects the default model, and the environment variable that can name another one.
 AUTO, ENVIRONMENT = "auto", "NAPARI_TEM_FFT_NETWORK"
-#: Names that select no model.
+#: Parameter values that select no model.
 NO_MODEL = ("", "none")
-#: Largest files of a model, bytes: configuration and weights.
+#: Largest configuration and weights of a model, bytes.
 LARGEST_CONFIG, LARGEST_WEIGHTS = 1 << 20, 200 << 20
 
 
 class ModelError(ValueError):
-    """A folder that holds no model, or a damaged one."""
+    """A folder contains no model, or a damaged one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What config.json holds.
+    """Contents of config.json.
 
     Attributes
     ----------
@@ -51,15 +52,15 @@ class ModelConfig:
     inputs : InputParams
     network : NetworkParams
     least : float
-        Output from which a cell belongs to a spot.
+        Threshold on the output above which a cell belongs to a spot.
     disc : float, 1/nm
-        Radius of the discs that it was trained on.
+        Radius of the discs in the training masks.
     weights_sha256 : str
         Hash of `weights.keras`.
     ancestry : tuple of str
-        Names and hashes of the models that it was fine-tuned from, nearest first.
+        Names and hashes of the models from which it was fine-tuned, nearest first.
     training : mapping
-        Parameters, seeds and scores of its training, for information only.
+        Parameters, seeds and scores of the training, for information only.
     """
 
     name: str
@@ -73,13 +74,13 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if not (0 <= self.least <= 1 and 0 < self.disc <= 10):
-            raise ValueError(f"no such model: least {self.least}, disc {self.disc} 1/nm")
+            raise ValueError(f"impossible values: least {self.least}, disc {self.disc} 1/nm")
 
 
 def resolve_name(name: str) -> str:
-    """Name or path of the model that a parameter chooses; empty for the statistics alone.
+    """Name or path of the model that a parameter selects; empty for statistical detection alone.
 
-    "auto" is the model that the environment variable `NAPARI_TEM_FFT_NETWORK` names, else the shipped one.
+    "auto" is the model named by the environment variable `NAPARI_TEM_FFT_NETWORK`, or the bundled one.
     """
     if name.strip().lower() == AUTO:
         name = os.environ.get(ENVIRONMENT, DEFAULT)
@@ -87,7 +88,7 @@ def resolve_name(name: str) -> str:
 
 
 def names_model(name: str) -> bool:
-    """Whether a parameter chooses a model, and not the statistics alone."""
+    """Whether a parameter selects a model rather than statistical detection alone."""
     return bool(resolve_name(name))
 
 
@@ -97,22 +98,22 @@ def own_folder() -> Path:
 
 
 def known_models() -> tuple[str, ...]:
-    """Names of the shipped models and of the user's own."""
+    """Names of the bundled models and of the user's own."""
     own = (path.parent.name for path in own_folder().glob(f"*/{CONFIG}"))
     return tuple(dict.fromkeys((*shipped_models(), *sorted(own))))
 
 
 def model_folder(name_or_path: str | Path) -> Path:
-    """Folder of a shipped model or of one of the user's own by its name, or a folder given by its path.
+    """Folder of a bundled model or one of the user's own, by name or path.
 
     Raises
     ------
     ModelError
-        If there is neither.
+        If there is no such model.
     """
     name = resolve_name(str(name_or_path))
     if not name:
-        raise ModelError(f"{name_or_path}: the statistics alone, no model")
+        raise ModelError(f"{name_or_path}: selects no model, but statistical detection alone")
     path = Path(name)
     if (path / CONFIG).is_file():
         return path
@@ -120,27 +121,27 @@ def model_folder(name_or_path: str | Path) -> Path:
         if str(path) == path.name and (place / path.name / CONFIG).is_file():
             return place / path.name
     known = ", ".join(known_models()) or "none"
-    raise ModelError(f"{name_or_path}: no model of this name (known: {known}) and no folder of a model")
+    raise ModelError(f"{name_or_path}: neither the name of a model (known: {known}) nor a model's folder")
 
 
 def shipped_models() -> tuple[str, ...]:
-    """Names of the models that come with the package."""
+    """Names of the models bundled with the package."""
     folder = Path(str(files("napari_tem_fft") / "models"))
     return tuple(sorted(p.parent.name for p in folder.glob(f"*/{CONFIG}")))
 
 
 def load_config(folder: Path) -> ModelConfig:
-    """Config of a model's folder; imports no Keras.
+    """Read the configuration of a model; does not import Keras.
 
     Raises
     ------
     ModelError
-        If the file is missing, too large, or holds what no model can have.
+        If the file is missing, too large, or contains impossible values.
     """
     path = folder / CONFIG
     try:
         if path.stat().st_size > LARGEST_CONFIG:
-            raise ModelError(f"{path}: larger than any model's configuration")
+            raise ModelError(f"{path}: too large for a model's configuration")
         values = json.loads(path.read_text(encoding="utf-8"))
         inputs, network = dict(values["inputs"]), dict(values["network"])
         inputs["channels"] = tuple(inputs["channels"])
@@ -159,7 +160,7 @@ def load_config(folder: Path) -> ModelConfig:
 
 
 def check_weights(path: Path, config: ModelConfig) -> None:
-    """Refuse weights that are too large, or others than the configuration was written with.
+    """Refuse weights that are too large or do not belong to the configuration.
 
     Raises
     ------
@@ -167,15 +168,15 @@ def check_weights(path: Path, config: ModelConfig) -> None:
     """
     try:
         if path.stat().st_size > LARGEST_WEIGHTS:
-            raise ModelError(f"{path}: larger than any model's weights")
+            raise ModelError(f"{path}: too large for a model's weights")
         found = file_hash(path)
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > LARGEST_WEIGHTS:
-                raise ModelError(f"{path}: larger than any model's weights")
+                raise ModelError(f"{path}: too large for a model's weights")
     except (OSError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path}: no weights ({error})") from error
+        raise ModelError(f"{path}: the weights cannot be read ({error})") from error
     if found != config.weights_sha256:
-        raise ModelError(f"{path}: not the weights that {CONFIG} was written with (another SHA-256)")
+        raise ModelError(f"{path}: not the weights to which {CONFIG} belongs (their SHA-256 differs)")
 
 
 def file_hash(path: Path) -> str:
@@ -185,7 +186,7 @@ def file_hash(path: Path) -> str:
 
 
 def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
-    """The network of a folder as a function.
+    """Load the network of a folder as a function.
 
     Returns
     -------
@@ -195,7 +196,7 @@ def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
     Raises
     ------
     ModelError
-        If the folder is damaged, or its weights are not those of its configuration.
+        If the folder is damaged, or its weights do not belong to its configuration.
     """
     config = load_config(folder)
     path = folder / WEIGHTS
@@ -208,7 +209,7 @@ def load_predict(folder: Path) -> tuple[ModelConfig, Predict]:
 
 
 def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """The arrays of `weights.keras`, a zip archive with an HDF5 file; nothing else of it is looked at.
+    """Read the arrays of `weights.keras`, a zip archive with an HDF5 file; everything else in it is ignored.
 
     Parameters
     ----------
@@ -219,7 +220,7 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     Raises
     ------
     ValueError, KeyError, OSError, RuntimeError, TypeError
-        If an array is missing, has another shape or type, or lies elsewhere than in the file.
+        If an array is missing, has another shape or type, or is stored outside the file.
     """
     import h5py
 
@@ -231,12 +232,14 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
         layers = file["layers"]
         stored = {f"{layer}/vars/{i}" for layer in layers for i in layers[layer].get("vars", ())}
         if unlike := sorted(stored ^ shapes.keys()):
-            raise ValueError(f"{unlike[0]} is {'missing' if unlike[0] in shapes else 'not of this network'}")
+            raise ValueError(
+                f"{unlike[0]} is {'missing' if unlike[0] in shapes else 'not part of this network'}"
+            )
         return {name: _own_array(layers, name, shape) for name, shape in shapes.items()}
 
 
 def _own_array(layers: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """An array of the file itself: HDF5 can also link to other files, and must not here."""
+    """Read an array stored in the file itself; HDF5's links to other files are refused."""
     import h5py
 
     place = layers
@@ -245,22 +248,22 @@ def _own_array(layers: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.flo
             raise ValueError(f"{name} is a link")
         place = place[part]
     if not isinstance(place, h5py.Dataset) or place.shape != shape or place.dtype != np.float32:
-        raise ValueError(f"{name} is no array of float32 of shape {shape}")
+        raise ValueError(f"{name} is not an array of float32 of shape {shape}")
     if place.is_virtual or place.external:
-        raise ValueError(f"{name} lies in another file")
+        raise ValueError(f"{name} is stored in another file")
     array = np.asarray(place[()], np.float32)
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds what is no number")
+        raise ValueError(f"{name} contains values that are not a number")
     return array
 
 
 def load_segmenter(name_or_path: str | Path = DEFAULT, false_alarms: float = 0.01) -> Segmenter:
-    """A model as `analysis_steps` takes it.
+    """Load a model in the form required by `analysis_steps`.
 
     Raises
     ------
     ModelError
-        If there is no such model, or it is damaged.
+        If the model does not exist or is damaged.
     """
     config, predict = load_predict(model_folder(name_or_path))
     return Segmenter(predict, config.inputs, config.least, false_alarms, config.name, config.weights_sha256)

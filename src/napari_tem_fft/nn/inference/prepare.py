@@ -1,9 +1,9 @@
-"""The network's input and output: one normalisation for training and for use.
+"""Input and output of the network, with the same normalisation for training and inference.
 
-Everything lies on one physical grid, whatever the image's size and pixels: cells of about 0.04 1/nm, the
-half plane g_x >= 0 with a margin mirrored from the other half, so that spots near g_x = 0 are whole.
-Values are surprises: what is left of an SNR after the largest that noise would show among as many bins,
-compressed by asinh so that 3 and 30 000 are both seen.
+All inputs are on the same physical grid, whatever the image's size and pixel size: cells of about 0.04 1/nm
+on the half plane g_x >= 0, with a margin mirrored from the other half, so that spots near g_x = 0 are
+complete. The values are excess SNRs: what exceeds the largest SNR expected of noise among as many bins,
+compressed by asinh so that values of 3 and of 30 000 both remain visible.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from scipy import ndimage
 from ...core.fourier.diffractogram import Diffractogram, FrequencyGrid
 from ...core.fourier.local_spectra import LocalSpectra
 
-#: Input channels of the network: largest and mean SNR of the whole image's bins in a cell, largest and mean
-#: SNR over the local windows, and |g|.
+#: Input channels: largest and mean SNR of the whole image's bins in a cell, largest and mean SNR over the
+#: local windows, and |g|.
 CHANNELS = ("image", "image_mean", "local", "local_mean", "radius")
-#: asinh(surprise / KNEE): linear below, logarithmic above.
+#: Compression of the excess SNR, asinh(excess / KNEE): linear below KNEE, logarithmic above.
 KNEE = 3.0
-#: An output is smoothed by this many cells before its maxima are searched.
+#: Gaussian smoothing of an output before its maxima are searched, cells.
 SMOOTHING = 1.0
-#: Number of half-overlapping windows per equivalent independent window.
+#: Number of half-overlapping windows per effectively independent window.
 OVERLAP_LOSS = 1.1
-#: Most bins of a cell that are pooled one after the other.
+#: Up to this many bins per cell are pooled by looping over the bins.
 LONGEST_RUN = 16
 
 
 @dataclass(frozen=True, slots=True)
 class InputParams:
-    """The grid and the channels of a network's input.
+    """Grid and channels of a network's input.
 
     Attributes
     ----------
     q_max : float, 1/nm
-        |g_x| and |g_y| reach so far.
+        Largest |g_x| and |g_y| of the grid.
     half : int
-        Cells from the zero frequency to q_max.
+        Number of cells from zero frequency to q_max.
     margin : int
-        Columns of the other half plane (g_x < 0) that are seen besides.
+        Number of additional columns of the other half plane (g_x < 0).
     channels : tuple of str
-        Out of `CHANNELS`.
+        A selection of `CHANNELS`.
     """
 
     q_max: float = 10.0
@@ -55,30 +55,30 @@ class InputParams:
     def __post_init__(self) -> None:
         unknown = sorted(set(self.channels) - set(CHANNELS))
         if unknown or not self.channels:
-            raise ValueError(f"channels: {', '.join(unknown) or 'none'} (known are {', '.join(CHANNELS)})")
+            raise ValueError(f"channels: {', '.join(unknown) or 'none'} (known: {', '.join(CHANNELS)})")
         if not (0 < self.q_max <= 50 and 15 <= self.half <= 2047 and 0 <= self.margin <= self.half):
-            raise ValueError(f"no such grid: q_max {self.q_max}, half {self.half}, margin {self.margin}")
+            raise ValueError(f"impossible grid: q_max {self.q_max}, half {self.half}, margin {self.margin}")
 
     @property
     def grid(self) -> FrequencyGrid:
-        """The whole plane's cells."""
+        """Cells of the whole plane."""
         return FrequencyGrid((self.q_max / self.half,) * 2, (self.half, self.half))
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows (one more than the grid's, never used) and columns of an input."""
+        """Number of rows (one more than the grid's, unused) and columns of an input."""
         return 2 * self.half + 2, self.half + 1 + self.margin
 
 
 def network_input(
     diffractogram: Diffractogram, spectra: LocalSpectra, params: InputParams
 ) -> NDArray[np.float32]:
-    """What the network sees of an image.
+    """Compute the network's input for an image.
 
     Returns
     -------
     ndarray of float32, shape (*params.shape, number of channels)
-        0 where nothing was recorded or nothing is searched (outside q_min <= |g| <= q_max).
+        0 where there are no data or nothing is searched (outside q_min <= |g| <= q_max).
     """
     step = params.grid.step[0]
     rows, columns = np.arange(-params.half, params.half + 1), np.arange(params.half + 1)
@@ -94,7 +94,7 @@ def network_input(
 
 
 def radius_plane(params: InputParams) -> NDArray[np.float32]:
-    """|g| / q_max on the cells of an input, shape ``params.shape``."""
+    """|g| / q_max for the cells of an input, shape ``params.shape``."""
     rows = np.arange(-params.half, params.half + 2)[:, None]
     columns = np.arange(-params.margin, params.half + 1)
     radius = np.hypot(rows, columns) / params.half
@@ -129,7 +129,7 @@ def _on_cells(
     params: InputParams,
     how: np.ufunc,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A half plane's bins on the network's cells (pooled by `how`), and the number of bins in each."""
+    """Resample a half plane's bins to cells (pooled by `how`), with the number of bins in each."""
     counts = []
     for axis, lowest in ((0, -params.half), (1, 0)):
         places = np.arange(-half[axis] if lowest else 0, half[axis] + 1) * (
@@ -151,7 +151,7 @@ def _pool(
     wanted: NDArray[np.intp],
     how: np.ufunc,
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Bins finer than cells: those of a cell together; 0 in cells beyond the last bin."""
+    """Pool bins that are finer than cells; 0 in cells beyond the last bin."""
     inside = (wanted >= cells[0]) & (wanted <= cells[-1])
     starts = np.searchsorted(cells, wanted[inside])
     stop = int(np.searchsorted(cells, wanted[-1], side="right"))
@@ -170,7 +170,7 @@ def _pool(
 def _runs(
     rows: NDArray[np.float32], starts: NDArray[np.intp], counts: NDArray[np.intp], how: np.ufunc
 ) -> NDArray[np.float32]:
-    """Runs of rows pooled: few passes over all of them, faster than `ufunc.reduceat` where runs are short."""
+    """Pool runs of rows in a few passes over all; faster than `ufunc.reduceat` for short runs."""
     if counts.max() > LONGEST_RUN:
         return np.asarray(how.reduceat(rows, starts, axis=0))
     pooled = rows[starts]
@@ -183,7 +183,7 @@ def _runs(
 def _interpolate(
     values: NDArray[np.float32], axis: int, places: NDArray[np.floating[Any]], wanted: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Bins coarser than cells: linear between them; 0 in cells beyond the last bin."""
+    """Interpolate bins that are coarser than cells linearly; 0 in cells beyond the last bin."""
     position = np.interp(wanted, places, np.arange(len(places)))
     low = np.minimum(position.astype(np.intp), len(places) - 2)
     share = np.expand_dims((position - low).astype(np.float32), 1 - axis)
@@ -197,15 +197,15 @@ def _compress(surprise: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _with_margin(plane: NDArray[np.float32], margin: int) -> NDArray[np.float32]:
-    """Half plane with the mirrored margin at its left and an empty row at its end."""
+    """Half plane with the mirrored margin on its left and an empty row at its end."""
     left = plane[::-1, margin:0:-1]
-    column = np.maximum(plane[:, :1], plane[::-1, :1])  # cells on g_x = 0 hold half of their bins
+    column = np.maximum(plane[:, :1], plane[::-1, :1])  # cells on g_x = 0 contain half of their bins
     whole = np.concatenate([left, column, plane[:, 1:]], axis=1)
     return np.concatenate([whole, np.zeros((1, whole.shape[1]), np.float32)])
 
 
 def target(g: NDArray[np.float64], radius: float, params: InputParams) -> NDArray[np.uint8]:
-    """Discs of one radius at +g and -g on the network's grid.
+    """Draw discs of one radius at +g and -g on the network's grid.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def target(g: NDArray[np.float64], radius: float, params: InputParams) -> NDArra
 
 
 def whole_plane(values: NDArray[np.float32], params: InputParams) -> NDArray[np.float32]:
-    """A network's output on the whole plane, shape ``params.grid.shape``: what a person looks at."""
+    """A network's output on the whole plane, for display; shape ``params.grid.shape``."""
     right = values[:-1, params.margin :]
     return np.concatenate([right[::-1, :0:-1], right], axis=1)
 
@@ -240,22 +240,22 @@ def whole_plane(values: NDArray[np.float32], params: InputParams) -> NDArray[np.
 def probable_spots(
     probability: NDArray[np.float32], least: float, params: InputParams
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Maxima of a network's output, most probable first; each pair +g, -g once.
+    """Find the maxima of a network's output, most probable first; each pair +g, -g once.
 
     Parameters
     ----------
     probability : ndarray, shape ``params.shape``
     least : float
-        Lower maxima are left out.
+        Lower maxima are ignored.
 
     Returns
     -------
     g : ndarray, shape (n, 2), (y, x), 1/nm
-        Centre of gravity of the maximum's 3 x 3 cells, in the stored half plane.
+        Centre of mass of the maximum's 3 x 3 cells, in the stored half plane.
     probability : ndarray, shape (n,)
     """
     smooth = ndimage.gaussian_filter(probability[:-1], SMOOTHING, mode="nearest")
-    # few cells are probable: only there are maxima looked for
+    # few cells are probable, so maxima are searched only near them
     near = ndimage.binary_dilation(probability[:-1] >= least, np.ones((3, 3), bool))
     row, column = np.nonzero(near)
     around = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 2, indexing="ij")).reshape(2, -1, 1)
@@ -264,7 +264,7 @@ def probable_spots(
         for at, offset, n in zip((row, column), around, smooth.shape, strict=True)
     )
     near[row, column] = smooth[rows, columns].max(axis=0, initial=0) == smooth[row, column]
-    label, count = ndimage.label(near, structure=np.ones((3, 3)))  # a saturated output has flat tops
+    label, count = ndimage.label(near, structure=np.ones((3, 3)))  # saturated outputs have flat maxima
     row, column = np.nonzero(label)
     members = label[row, column]
     sums = [np.bincount(members, at, count + 1)[1:] for at in (row, column)]
@@ -290,7 +290,7 @@ def _centre(smooth: NDArray[np.float32], cell: NDArray[np.intp]) -> tuple[float,
 def mirror(
     inputs: NDArray[np.float32], params: InputParams, transpose: bool, flip: bool
 ) -> NDArray[np.float32]:
-    """The input (or target) of the image turned by 90 degrees (`transpose`) or mirrored (`flip`)."""
+    """The input (or target) of an image rotated by 90 degrees (`transpose`) or mirrored (`flip`)."""
     right = inputs[:-1, params.margin :]
     if transpose:
         whole = np.concatenate([right[::-1, :0:-1], right], axis=1)

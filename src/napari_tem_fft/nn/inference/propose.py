@@ -1,8 +1,8 @@
-"""From the network's output to seeds: the network proposes, statistics confirm.
+"""Seeds from the network's output: the network proposes frequencies, statistical tests confirm them.
 
-A frequency that the network proposes is tested only there, so that it need not pass the threshold of a
-search over all frequencies: of n proposals with k trials each (windows times bins within reach), ln P must
-lie below ln(false alarms / (n k)).
+A proposed frequency is tested only near its position, so that it need not pass the threshold of a search over
+all frequencies: for n proposals with k trials each (windows times bins within reach), ln P must be below
+ln(false alarms / (n k)).
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from .prepare import InputParams, network_input, probable_spots, whole_plane
 
 #: Maps a network's input, shape (rows, columns, channels), to its output, shape (rows, columns), 0..1.
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-#: Evidence is searched within this many cells or window bins, whichever are larger, of a proposal.
+#: Evidence is searched within this distance of a proposal, in cells or window bins, whichever are larger.
 REACH = 1.5
-#: Length from which a piece of the network's answer is an arc, 1/nm. The discs of its training are 0.16 wide
-#: (0.27 in the diagonal of their box), so that two reflections that touch are no arc.
+#: Length from which a connected region of the network's output is an arc, 1/nm. The discs of its training are
+#: 0.16 wide (0.27 along the diagonal of their box), so that two reflections that touch are not an arc.
 ARC = 0.5
-#: Most proposals of one image that are examined.
+#: Largest number of proposals tested per image.
 MOST_PROPOSALS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Segmenter:
-    """The network as the analysis calls it: a diffractogram and its local spectra to seeds.
+    """Network with statistical confirmation, which turns a diffractogram and its local spectra into seeds.
 
     Attributes
     ----------
     predict : callable
-        Runs the network, in this process or in another.
+        Runs the network, in this process or another.
     inputs : InputParams
     least : float
-        Lowest output that counts as a proposal.
+        Lowest output of a proposal.
     false_alarms : float
-        Expected number of proposals that noise alone confirms, an image.
+        Expected number of proposals per image that are confirmed although they are noise.
     name : str
         Name of the model.
     weights_sha256 : str
-        Hash of the file of its weights.
+        Hash of the file with the weights.
     """
 
     predict: Predict
@@ -59,7 +59,7 @@ class Segmenter:
     weights_sha256: str = ""
 
     def __call__(self, diffractogram: Diffractogram, spectra: LocalSpectra) -> Proposal:
-        """Seeds that the network proposes and the statistics confirm, surest first."""
+        """Seeds that the network proposes and the statistics confirm, most significant first."""
         output = self.predict(network_input(diffractogram, spectra, self.inputs))
         grid = self.inputs.grid
         g, _ = probable_spots(output, self.least, self.inputs)
@@ -70,9 +70,9 @@ class Segmenter:
 
 
 def arc_members(seeds: Sequence[Seed], picture: NetworkPicture, least: float) -> frozenset[int]:
-    """Numbers of the seeds that lie on an arc of the network's answer, not on a spot.
+    """Indices of the seeds that lie on an arc of the network's output rather than on a spot.
 
-    An arc is a connected piece of the answer that is longer than `ARC`.
+    An arc is a connected region of the output that is longer than `ARC`.
     """
     label, _ = ndimage.label(picture.probability >= least, np.ones((3, 3)))
     step = max(picture.grid.step)
@@ -95,14 +95,14 @@ def confirm(
     cell: float,
     false_alarms: float,
 ) -> tuple[Seed, ...]:
-    """Seeds at the proposed frequencies that noise does not explain, surest first.
+    """Seeds at proposed frequencies that cannot be explained by noise, most significant first.
 
     Parameters
     ----------
     g : ndarray, shape (n, 2), (y, x), 1/nm
         Proposals, most probable first.
     cell : float, 1/nm
-        How exact they are.
+        Precision of the proposals.
     false_alarms : float
     """
     length = np.hypot(*g.T) if len(g) else np.zeros(0)
@@ -123,7 +123,7 @@ def _surer(a: Seed | None, b: Seed | None) -> Seed | None:
 def _local_evidence(
     g: NDArray[np.float64], spectra: LocalSpectra, reach: float, limit: float
 ) -> list[Seed | None]:
-    """The best detection of the windows near each proposal, if it is good enough."""
+    """The best detection in the local windows near each proposal, if it is significant."""
     found = spectra.detections
     if not len(found.window):
         return [None] * len(g)
@@ -145,7 +145,7 @@ def _local_evidence(
 
 
 def _around(window: int, others: NDArray[np.intp], columns: int) -> tuple[int, ...]:
-    """Those windows that a chain of neighbours links with `window`."""
+    """The windows connected with `window` by a chain of neighbours."""
     place = {int(w): divmod(int(w), columns) for w in others}
     reached, edge = {window}, [window]
     while edge:
@@ -160,7 +160,7 @@ def _around(window: int, others: NDArray[np.intp], columns: int) -> tuple[int, .
 def _image_evidence(
     g: NDArray[np.float64], diffractogram: Diffractogram, reach: float, limit: float
 ) -> list[Seed | None]:
-    """The strongest bin of the whole-image transform near each proposal, if it is good enough."""
+    """The strongest bin of the whole image's transform near each proposal, if it is significant."""
     hy, hx = diffractogram.half
     (sy, sx) = diffractogram.step
     needed = limit - np.log(max(np.pi * reach**2 / (sy * sx), 1.0))

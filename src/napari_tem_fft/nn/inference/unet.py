@@ -1,10 +1,10 @@
 """The U-Net: from the prepared diffractogram to the probability that a cell belongs to a Bragg spot.
 
-After Ronneberger, Fischer and Brox (2015), with few features: the spots are small, and what tells them
-from side lobes is the pattern around them, which the coarse levels see. Blocks of `fold` x `fold` cells
-become channels first, and the output is unfolded again: processors are poor at wide layers of few features.
+After Ronneberger, Fischer and Brox (2015), with few features: the spots are small, and they differ from side
+lobes by the pattern around them, which the coarse levels see. Blocks of `fold` x `fold` cells are folded into
+channels first, and the output is unfolded again, because CPUs are slow at wide layers with few features.
 
-`UNet` computes the trained network with NumPy; `keras_unet` builds the same one for training.
+`UNet` computes a trained network with NumPy; `keras_unet` builds the same network for training.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ...core.parameters import WithinLimits, param
 
 Array = NDArray[np.float32]
 Shape = tuple[int, ...]
-#: Constant that Keras adds to a variance before it divides by its root.
+#: Constant that Keras adds to a variance before dividing by its square root.
 EPSILON = 1e-3
-#: Values of an input, each row with its neighbours, that are multiplied at a time, so that they fit into a
-#: processor's cache and memory does not grow with the grid (2**18 to 2**20 took the same time here).
+#: Number of input values, each row with its neighbours, that are multiplied at a time, so that they fit into
+#: the processor's cache and memory does not grow with the grid (2**18 to 2**20 took the same time in a test).
 BLOCK = 2**19
 
 
@@ -35,12 +35,12 @@ class NetworkParams(WithinLimits):
     base: int = param(
         24, "base", low=1, high=128, help="Features of the finest level; each coarser one has twice as many."
     )
-    depth: int = param(3, "depth", low=1, high=6, help="Times that the resolution is halved.")
+    depth: int = param(3, "depth", low=1, high=6, help="How often the resolution is halved.")
     fold: int = param(
-        4, "fold", low=1, high=4, help="Cells per axis of blocks that become channels: 1, 2 or 4."
+        4, "fold", low=1, high=4, help="Side of the blocks of cells folded into channels: 1, 2 or 4."
     )
     norm: str = param(
-        "batch", "norm", choices=("none", "batch", "group"), help="What follows each convolution."
+        "batch", "norm", choices=("none", "batch", "group"), help="Normalisation after each convolution."
     )
 
     def __post_init__(self) -> None:
@@ -53,17 +53,17 @@ class NetworkParams(WithinLimits):
 
     @property
     def multiple(self) -> int:
-        """Rows and columns of an input must be multiples of this."""
+        """The numbers of rows and columns of an input must be multiples of this."""
         return int(self.fold * 2**self.depth)
 
 
 def normalised_groups(features: int) -> int:
-    """Number of groups for the group normalisation of `features` features."""
+    """Number of groups for group normalisation of `features` features."""
     return min(4, features)
 
 
 def weight_shapes(network: NetworkParams, channels: int) -> dict[str, Shape]:
-    """Shape of every array of a network's weights, by the name under which Keras stores it.
+    """Shapes of all arrays of a network's weights, by the names under which Keras stores them.
 
     Parameters
     ----------
@@ -105,17 +105,17 @@ def weight_shapes(network: NetworkParams, channels: int) -> dict[str, Shape]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Convolution:
-    """A 3 x 3 convolution with what follows it: normalisation, bias and ReLU.
+    """A 3 x 3 convolution with normalisation, bias and ReLU.
 
     Attributes
     ----------
     kernel : ndarray of float32, shape (3, 3 * inputs, features)
-        The rows of the kernel; a batch normalisation is multiplied into it.
+        Rows of the kernel, including the factors of a batch normalisation.
     bias : ndarray of float32, shape (features,)
     groups : int
-        Groups of the group normalisation; 0 for none.
+        Number of groups of the group normalisation; 0 for none.
     gain : ndarray of float32, shape (features,)
-        Gain of the group normalisation, whose offset is the bias.
+        Gain of the group normalisation, whose offset is `bias`.
     """
 
     kernel: Array
@@ -144,7 +144,7 @@ class _Convolution:
 
 
 def _with_neighbours(x: Array, first: int, last: int) -> Array:
-    """Rows `first` to `last`, zero outside of x, each cell with its left and right neighbours as channels."""
+    """Rows `first` to `last`, zero outside x, with the left and right neighbours of each cell as channels."""
     height, width, channels = x.shape
     wide = np.zeros((last - first, width, 3, channels), np.float32)
     inside = slice(max(first, 0), min(last, height))
@@ -156,7 +156,7 @@ def _with_neighbours(x: Array, first: int, last: int) -> Array:
 
 
 def _normalise(x: Array, groups: int) -> None:
-    """Bring each group of features to mean 0 and variance 1, in place."""
+    """Normalise each group of features to mean 0 and variance 1, in place."""
     parts = x.reshape(*x.shape[:2], groups, -1)
     mean = parts.mean(axis=(0, 1, 3), dtype=np.float64, keepdims=True)[0]
     variance = parts.var(axis=(0, 1, 3), dtype=np.float64, keepdims=True)[0]
@@ -165,17 +165,17 @@ def _normalise(x: Array, groups: int) -> None:
 
 
 class UNet:
-    """A trained U-Net that runs with NumPy.
+    """A trained U-Net, computed with NumPy.
 
     Parameters
     ----------
     network : NetworkParams
     weights : mapping of str to ndarray of float32
-        As `weight_shapes` names and shapes them.
+        Arrays with the names and shapes of `weight_shapes`.
 
     Notes
     -----
-    A 3 x 3 convolution is three matrix products, one for each row of the kernel.
+    A 3 x 3 convolution is computed as three matrix products, one for each row of the kernel.
     """
 
     def __init__(self, network: NetworkParams, weights: Mapping[str, Array]) -> None:
@@ -190,12 +190,12 @@ class UNet:
         self._last = weights[f"{last}/vars/0"][0, 0], weights[f"{last}/vars/1"]
 
     def __call__(self, inputs: Array) -> Array:
-        """The probability that a cell belongs to a Bragg spot.
+        """Compute the probability that a cell belongs to a Bragg spot.
 
         Parameters
         ----------
         inputs : ndarray of float32, shape (rows, columns, channels)
-            Rows and columns are multiples of ``network.multiple``.
+            The numbers of rows and columns are multiples of ``network.multiple``.
 
         Returns
         -------
@@ -204,7 +204,7 @@ class UNet:
         Raises
         ------
         ValueError
-            If rows or columns are no such multiples.
+            If they are not.
         """
         if any(n % self._network.multiple for n in inputs.shape[:2]):
             raise ValueError(f"{inputs.shape[:2]} cells are not multiples of {self._network.multiple}")
@@ -252,7 +252,7 @@ def _convolutions(network: NetworkParams, weights: Mapping[str, Array]) -> Itera
 
 
 def _upsample(x: Array, kernel: Array, bias: Array) -> Array:
-    """Twice the rows and columns, by a transposed convolution of 2 x 2 cells."""
+    """Double the number of rows and columns by a transposed convolution of 2 x 2 cells."""
     height, width, channels = x.shape
     features = bias.size
     blocks = x.reshape(-1, channels) @ kernel.reshape(channels, -1)
@@ -261,13 +261,13 @@ def _upsample(x: Array, kernel: Array, bias: Array) -> Array:
 
 
 def _fold(x: Array, fold: int) -> Array:
-    """Blocks of cells as channels: (h, w, c) to (h / f, w / f, f f c)."""
+    """Fold blocks of cells into channels: (h, w, c) to (h / f, w / f, f f c)."""
     height, width, channels = x.shape
     blocks = x.reshape(height // fold, fold, width // fold, fold * channels).swapaxes(1, 2)
     return blocks.reshape(height // fold, width // fold, fold * fold * channels)
 
 
 def _unfold(x: Array, fold: int) -> Array:
-    """Channels as blocks of cells: (h, w, f f) to (f h, f w)."""
+    """Unfold channels into blocks of cells: (h, w, f f) to (f h, f w)."""
     height, width, _ = x.shape
     return x.reshape(height, width, fold, fold).swapaxes(1, 2).reshape(height * fold, width * fold)

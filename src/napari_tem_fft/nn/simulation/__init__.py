@@ -1,1 +1,1 @@
-"""Simulated micrographs with the truth of every Bragg spot."""
+"""Simulated micrographs with the ground truth of all Bragg spots."""

@@ -1,4 +1,4 @@
-"""Conditions of a simulated image, and the ranges from which they are drawn: film, lens, camera, filters."""
+"""Imaging conditions of simulated images, and the ranges from which they are drawn."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from .imaging import Camera, Image, Lens, Probe, Scan, smooth_field
 from .processing import Processed, jpeg, kept_share, labelled, low_pass, quantised, resampled, smoothed
 
-#: Images are resampled to no larger and no smaller sides, pixels.
+#: Largest and smallest side of resampled images, pixels.
 LARGEST_SIDE, SMALLEST_SIDE = 2048, 384
 
 
 def drawn_support(
     shape: tuple[int, int], size: tuple[float, float], rng: np.random.Generator, vacuum: float
 ) -> Image:
-    """Relative thickness of the film: 1 on the whole, 0 in vacuum, with edges 0.3 nm soft."""
+    """Draw the film's relative thickness: 1 in most of the image, 0 in vacuum, with edges of 0.3 nm."""
     wedge = 1 + np.float32(rng.uniform(0, 0.4)) * smooth_field(shape, rng, 2)
     if rng.random() > vacuum:
         return wedge
@@ -28,7 +28,7 @@ def drawn_support(
         angle = rng.uniform(0, 2 * np.pi)
         across = float(np.sin(angle)) * (y - y.mean()) + float(np.cos(angle)) * (x - x.mean())
         depth = across + np.float32(rng.uniform(-0.35, 0.35) * min(y.max(), x.max()))
-    elif kind < 0.75:  # a curved one
+    elif kind < 0.75:  # a curved edge
         field = smooth_field(shape, rng, int(rng.integers(2, 6)))
         middle = float(np.quantile(field[::8, ::8], rng.uniform(0.1, 0.5)))
         depth = (field - np.float32(middle)) * np.float32(0.2 * x.max())
@@ -41,7 +41,7 @@ def drawn_support(
 
 
 def drawn_lens(rng: np.random.Generator, params: SynthesisParams) -> Lens:
-    """A lens at any usual setting, one in five overfocused, four in ten corrected for Cs."""
+    """Draw a lens with common settings: one in five overfocused, four in ten with Cs correction."""
     defocus = log_uniform(rng, params.defocus) * (1 if rng.random() < 0.8 else -1)
     drift = rng.uniform(0, 0.08) * np.array([np.sin(a := rng.uniform(0, 2 * np.pi)), np.cos(a)])
     return Lens(
@@ -59,7 +59,7 @@ def drawn_lens(rng: np.random.Generator, params: SynthesisParams) -> Lens:
 
 
 def drawn_camera(rng: np.random.Generator, params: SynthesisParams, shape: tuple[int, int]) -> Camera:
-    """A counting or an integrating camera, one in five with defects."""
+    """Draw a counting or an integrating camera, one in five with defects."""
     counting, faulty = rng.random() < 0.5, rng.random() < 0.2
     return Camera(
         dose=100 * log_uniform(rng, params.dose),
@@ -74,7 +74,7 @@ def drawn_camera(rng: np.random.Generator, params: SynthesisParams, shape: tuple
 
 
 def drawn_scan(rng: np.random.Generator, camera: Camera) -> tuple[Probe, Camera, Scan]:
-    """A scanned probe, its detector, and the faults of its lines; a third of the scans is nearly perfect."""
+    """Draw a scanned probe, its detector, and scan errors; a third of the scans is nearly perfect."""
     probe = Probe(rng.uniform(0.025, 0.07), rng.uniform(1.0, 3.0))
     detector = replace(camera, blur=0.0, counting=True, gain_stripes=0.0, hot_pixels=0, dead_lines=0)
     if rng.random() < 1 / 3:
@@ -93,9 +93,9 @@ def drawn_scan(rng: np.random.Generator, camera: Camera) -> tuple[Probe, Camera,
 
 
 def drawn_bend(rng: np.random.Generator, params: SynthesisParams, extent: float) -> NDArray[np.float64]:
-    """How a bent or strained crystal of `extent` nm changes, as `fringes` takes it, shape (2, 2), 1/nm.
+    """Draw the bending or strain gradient of a crystal of `extent` nm for `fringes`, shape (2, 2), 1/nm.
 
-    Planes turn by at most 0.35 rad over the crystal, and strain changes by at most 0.06.
+    Planes rotate by at most 0.35 rad over the crystal, and the strain changes by at most 0.06.
     """
     turn = np.minimum(1 / np.array([log_uniform(rng, params.bend_radius) for _ in range(2)]), 0.35 / extent)
     strain = np.minimum(np.exp(rng.uniform(np.log(1e-5), np.log(3e-3), 2)), 0.06 / extent)
@@ -106,7 +106,7 @@ def drawn_bend(rng: np.random.Generator, params: SynthesisParams, extent: float)
 def processed(
     pixels: Image, pixel_size: tuple[float, float], rng: np.random.Generator, params: SynthesisParams
 ) -> list[Processed]:
-    """What is done to a recorded image, step by step; none where it stays as it is."""
+    """Process a recorded image at random; returns the result of each step, none if it stays unprocessed."""
     steps = [Processed(pixels, pixel_size)]
     if rng.random() < params.filtered:
         if rng.random() < 0.5:
@@ -131,41 +131,41 @@ def processed(
 
 @dataclass(frozen=True, slots=True)
 class SynthesisParams:
-    """Ranges from which images are drawn; log-uniform where they span decades.
+    """Ranges from which images are drawn; log-uniform for ranges over several decades.
 
     Attributes
     ----------
     sizes : tuple of int
-        Pixels per axis, and `shares`, how often each size is drawn.
+        Pixels per axis; `shares` gives how often each size is drawn.
     pixel_size : tuple of float, nm
     dose : tuple of float, electrons / angstrom^2
     diameter : tuple of float, nm
-        Diameters of the crystals, at most one and a half times the field.
+        Diameters of the crystals, limited to one and a half times the field.
     best_snr : tuple of float
-        Local SNR of a crystal's strongest reflection.
+        Local SNR of the strongest reflection of a crystal.
     defocus, cs_mm, focal_spread : tuple of float; nm, mm, nm
     empty : float
-        Share of the images without a crystal.
+        Fraction of images without crystals.
     vacuum : float
-        Share of the images with vacuum.
+        Fraction of images with vacuum.
     window : tuple of float, nm
-        Widths of the local spectra's windows, in addition to the usual 11 nm.
+        Widths of the windows of the local spectra, in addition to the usual 11 nm.
     scanned : float
-        Share of the images that a scanned probe makes (STEM), with jitter of their lines.
+        Fraction of images from a scanned probe (STEM), with line jitter.
     curved : float
-        Share of the images with particles of curved planes; half of these have no crystals besides.
+        Fraction of images with particles of curved planes; half of these contain no other crystals.
     curvature, layer : tuple of float, nm
-        Radii of the curved planes (log-uniform), and their spacings; six particles of ten are like graphite,
-        0.335 to 0.40 nm.
+        Radii of the curved planes (log-uniform), and their spacings; six particles in ten are graphitic, with
+        spacings of 0.335 to 0.40 nm.
     bent : float
-        Share of the crystals that are bent, or strained more on one side than on the other.
+        Fraction of crystals that are bent or have a strain gradient.
     bend_radius : tuple of float, nm
         Radii of curvature of bent crystals.
     filtered, resampled, eight_bit, labelled : float
-        Shares of the images that are low-passed, have another pixel size than they were recorded with, were
-        stored in 8 bits, have a scale bar burnt in.
+        Fractions of images that are low-pass filtered, resampled to another pixel size, stored in 8 bits, or
+        have a burnt-in scale bar.
     jpeg : float
-        Share of the images in 8 bits that were JPEG files.
+        Fraction of the 8 bit images that were stored as JPEG.
     """
 
     sizes: tuple[int, ...] = (512, 768, 1024, 1280, 1536, 2048, 4096)
@@ -194,12 +194,12 @@ class SynthesisParams:
 
 
 def without_crystals(params: SynthesisParams) -> SynthesisParams:
-    """The same images with no crystal and no curved planes in any."""
+    """The same parameters without crystals and curved planes."""
     return replace(params, empty=1.0, curved=0.0)
 
 
 def no_larger_than(params: SynthesisParams, side: int) -> SynthesisParams:
-    """The same without the sizes above `side` pixels.
+    """The same parameters without sizes above `side` pixels.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def no_larger_than(params: SynthesisParams, side: int) -> SynthesisParams:
     Raises
     ------
     ValueError
-        If none is left.
+        If no size is left.
     """
     left = [pair for pair in zip(params.sizes, params.shares, strict=True) if pair[0] <= side]
     if not left:
@@ -219,12 +219,12 @@ def no_larger_than(params: SynthesisParams, side: int) -> SynthesisParams:
 
 
 def plain(params: SynthesisParams) -> SynthesisParams:
-    """Images of straight lattices as a camera records them: not scanned, not bent, not processed."""
+    """The same parameters for straight lattices recorded by a camera: not scanned, bent or processed."""
     return replace(
         params, scanned=0.0, curved=0.0, bent=0.0, filtered=0.0, resampled=0.0, eight_bit=0.0, labelled=0.0
     )
 
 
 def log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
-    """A number whose logarithm is evenly distributed between the logarithms of two limits."""
+    """Draw a number log-uniformly between two limits."""
     return float(np.exp(rng.uniform(*np.log(limits))))

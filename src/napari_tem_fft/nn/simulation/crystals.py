@@ -1,4 +1,4 @@
-"""Finite crystals for training: lattices at random orientations, faceted shapes, their fringes."""
+"""Simulation of finite crystals: lattices in random orientations, faceted shapes, lattice fringes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ...core.crystal.phase import Phase
 
 Image = NDArray[np.float32]
-#: Largest index of the lattice points along either basis vector, in both directions.
+#: Largest index of the lattice points along each basis vector, in both directions.
 ORDER = 8
 _M = np.arange(-ORDER, ORDER + 1)
-#: The lattice points of a half plane: one of each pair +g, -g.
+#: Lattice points of a half plane: one of each pair +g, -g.
 FIRST_HALF = (_M[:, None] > 0) | ((_M[:, None] == 0) & (_M[None, :] > 0))
 #: Largest |g| of a fringe, 1/nm.
 LARGEST_G = 10.6
@@ -25,21 +25,21 @@ ZONE_ORDER = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lattice:
-    """A zone of a crystal: a plane lattice of frequencies with the strength of each.
+    """A zone of a crystal: a plane lattice of frequencies with their amplitudes.
 
     Attributes
     ----------
     basis : ndarray, shape (2, 2)
-        Two frequencies (y, x), 1/nm.
+        Two basis frequencies (y, x), 1/nm.
     strength : ndarray of complex, shape (2 ORDER + 1, 2 ORDER + 1)
-        Amplitude of the potential's Fourier coefficient at m b1 + n b2, of any unit; Hermitian.
+        Fourier coefficient of the potential at m b1 + n b2, in arbitrary units; Hermitian.
     """
 
     basis: NDArray[np.float64]
     strength: NDArray[np.complex128]
 
     def frequencies(self) -> NDArray[np.float64]:
-        """g of every coefficient, shape (2 ORDER + 1, 2 ORDER + 1, 2), (y, x), 1/nm."""
+        """g of all coefficients, shape (2 ORDER + 1, 2 ORDER + 1, 2), (y, x), 1/nm."""
         order = np.arange(-ORDER, ORDER + 1)
         index = np.stack(np.meshgrid(order, order, indexing="ij"), axis=-1)
         return np.asarray(index @ self.basis)
@@ -47,14 +47,14 @@ class Lattice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """A convex crystal: its distance inside its facets on a box of the image and what surrounds it.
+    """A convex crystal: signed distance from its facets in a box of the image.
 
     Attributes
     ----------
     rows, columns : slice
-        The box, counted from the image's first pixel: below 0 before it.
+        The box, relative to the image's first pixel; may be negative.
     depth : ndarray of float32, nm
-        Distance from the nearest facet, negative outside.
+        Distance from the nearest facet, negative outside the crystal.
     """
 
     rows: slice
@@ -62,7 +62,7 @@ class Shape:
     depth: Image
 
     def within(self, shape: tuple[int, ...]) -> Shape:
-        """The part inside an image of this shape (y, x)."""
+        """The part inside an image of shape (y, x)."""
         box = [
             slice(max(side.start, 0), min(side.stop, n))
             for side, n in zip((self.rows, self.columns), shape, strict=True)
@@ -70,7 +70,7 @@ class Shape:
         return Shape(box[0], box[1], self.depth[self.inside(box[0], box[1])])
 
     def inside(self, rows: slice, columns: slice) -> tuple[slice, slice]:
-        """Where rows and columns of the image are in arrays on the box."""
+        """Convert rows and columns of the image to those of arrays on the box."""
         top, left = self.rows.start, self.columns.start
         return (
             slice(rows.start - top, rows.stop - top),
@@ -79,7 +79,7 @@ class Shape:
 
 
 def random_lattice(rng: np.random.Generator) -> Lattice:
-    """Any plane lattice: lengths, angle, absences and strengths at random."""
+    """Generate a plane lattice with random lengths, angle, absences and amplitudes."""
     first = rng.uniform(1.7, 6.0)
     second = first * rng.uniform(1.0, 2.0)
     angle = np.radians(rng.choice([90.0, 60.0, 54.74, 70.53, rng.uniform(50, 90)]))
@@ -94,7 +94,7 @@ def random_lattice(rng: np.random.Generator) -> Lattice:
 
 
 def zone_lattice(phase: Phase, rng: np.random.Generator) -> Lattice | None:
-    """A zone of a phase along a random low-index axis; None where it has fewer than two directions."""
+    """A zone of a phase along a random low-index axis; None if it has fewer than two directions."""
     axis = _AXES[rng.integers(len(_AXES))]
     found = _zone(phase, axis)
     if found is None:
@@ -105,14 +105,14 @@ def zone_lattice(phase: Phase, rng: np.random.Generator) -> Lattice | None:
 
 
 def one_row(lattice: Lattice) -> Lattice:
-    """The lattice tilted so that only the row along its first basis vector is excited."""
+    """Tilt the lattice so that only the row along its first basis vector is excited."""
     kept = np.zeros_like(lattice.strength)
     kept[:, ORDER] = lattice.strength[:, ORDER]
     return Lattice(lattice.basis, kept)
 
 
 def tilt(lattice: Lattice, rng: np.random.Generator) -> Lattice:
-    """A small tilt off the zone: reflections far along one direction are weakened."""
+    """Tilt the lattice slightly off the zone axis: reflections far along one direction are weakened."""
     direction = rng.uniform(0, 2 * np.pi)
     along = lattice.frequencies() @ np.array([np.sin(direction), np.cos(direction)])
     reach = rng.uniform(2.0, 12.0)
@@ -120,7 +120,7 @@ def tilt(lattice: Lattice, rng: np.random.Generator) -> Lattice:
 
 
 def rotate_in_plane(lattice: Lattice, angle: float) -> Lattice:
-    """The lattice turned in the image's plane by radians."""
+    """Rotate the lattice in the image plane by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     return Lattice(lattice.basis @ np.array([[c, -s], [s, c]]), lattice.strength)
 
@@ -134,9 +134,9 @@ def facet_shape(
     rng: np.random.Generator,
     around: tuple[tuple[int, int], ...] = ((0, 0), (0, 0)),
 ) -> Shape | None:
-    """A convex crystal, most of its facets along lattice planes; None where it misses the image.
+    """Generate a convex crystal with most facets along lattice planes; None if it misses the image.
 
-    It may extend into `around` pixels before and after each axis of the image.
+    It may extend by `around` pixels before and after each axis of the image.
     """
     box = [
         (int(np.floor((c - diameter) / p)), int((c + diameter) / p) + 1)
@@ -161,7 +161,7 @@ def facet_shape(
 
 
 def thickness(shape: Shape, edge: float, slope: float) -> Image:
-    """Relative thickness 0..1: an edge as wide as `edge` nm, then a rise over `slope` nm."""
+    """Relative thickness 0..1: an edge of width `edge` nm, then an increase over `slope` nm."""
     rise: Image = 0.7 + 0.3 * np.clip(shape.depth / np.float32(slope), 0, 1)
     soft: Image = np.clip(shape.depth / np.float32(edge) + np.float32(0.5), 0, 1)
     return rise * soft
@@ -179,8 +179,8 @@ def fringes(
     Parameters
     ----------
     bend : ndarray, shape (2, 2), 1/nm, optional
-        A displacement by half of bend[i, j] x_j^2 along i, from the middle of the box: strain that changes
-        along y and along x on the diagonal, planes that turn off it, by 1 / radius of curvature a nanometre.
+        Displacement by half of bend[i, j] x_j^2 along i, from the centre of the box: a strain gradient
+        along y and x on the diagonal, bending of planes off it, 1 / radius of curvature per nanometre.
     """
     chirp = g @ bend if bend is not None else np.zeros_like(g)
     y, x = (
@@ -196,13 +196,13 @@ def fringes(
 
 
 def _hermitian(strength: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """A real potential's coefficients: c(-g) = conj c(g), none at g = 0."""
+    """Make the coefficients those of a real potential: c(-g) = conj c(g), and 0 at g = 0."""
     half = np.where(FIRST_HALF, strength, 0)
     return half + np.conj(half[::-1, ::-1])
 
 
 def _weaken(lattice: Lattice, rng: np.random.Generator) -> Lattice:
-    """Scattering factors and thermal motion weaken large g; random dynamical factors scatter the rest."""
+    """Weaken large g by scattering factors and thermal motion; vary all by random dynamical factors."""
     g2 = np.sum(lattice.frequencies() ** 2, axis=-1)
     fall = np.exp(-rng.uniform(0.004, 0.02) * g2 / 4) / (1 + g2 / rng.uniform(4.0, 9.0) ** 2)
     strength = np.where(g2 <= LARGEST_G**2, lattice.strength * fall, 0)
@@ -210,7 +210,7 @@ def _weaken(lattice: Lattice, rng: np.random.Generator) -> Lattice:
 
 
 def _facet_normals(lattice: Lattice, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Azimuths (radians, from +x towards +y) of facets that close a shape around."""
+    """Azimuths (radians, from +x towards +y) of facets that enclose a shape."""
     (ay, ax), (by, bx) = lattice.basis
     planes = [(ay, ax), (by, bx), (ay + by, ax + bx), (ay - by, ax - bx)]
     azimuth = np.array([np.arctan2(y, x) for y, x in planes[: rng.integers(2, 5)]])
@@ -266,14 +266,14 @@ def _on_plane(
     g: NDArray[np.float64],
     size: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.complex128]] | None:
-    """The zone's basis in its own plane, and |F| at the integer points; None where it is too wide."""
+    """The zone's basis in its own plane, and |F| at the lattice points; None if it is too wide."""
     x = first / np.linalg.norm(first)
     y = second - (second @ x) * x
     y /= np.linalg.norm(y)
     basis = np.array([[first @ y, first @ x], [second @ y, second @ x]])
     index = np.stack([g @ y, g @ x], axis=1) @ np.linalg.inv(basis)
     whole = np.rint(index).astype(int)
-    if np.abs(index - whole).max() > 0.05:  # the two shortest do not span the rest: use half of them
+    if np.abs(index - whole).max() > 0.05:  # the two shortest do not span the others: use half of them
         basis, whole = basis / 2, np.rint(2 * index).astype(int)
     inside = np.abs(whole).max(axis=1) <= ORDER
     strength = np.zeros((2 * ORDER + 1, 2 * ORDER + 1), complex)
@@ -282,5 +282,5 @@ def _on_plane(
 
 
 def usable(phases: Sequence[Phase]) -> tuple[Phase, ...]:
-    """Those phases whose reflections are known by index."""
+    """The phases whose reflections have indices."""
     return tuple(phase for phase in phases if not phase.d_only)

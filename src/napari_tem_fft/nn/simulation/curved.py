@@ -1,8 +1,8 @@
-"""Curved planes for training: onions, curled layers and turbostratic stacks, their fringes and their arcs.
+"""Simulation of curved planes: onions, curled layers and turbostratic stacks, with their fringes and arcs.
 
-A stack is some layers around a centre of curvature. Its fringes have a frequency that turns with the
-azimuth, so that a local window sees an arc and no spot. What is true of such an arc is a row of frequencies
-along it, each with the SNR that the best of the image's windows is expected to see there.
+A stack is a set of layers around a centre of curvature. Its fringes have a frequency that rotates with the
+azimuth, so that a local window shows an arc instead of a spot. The ground truth of such an arc is a row of
+frequencies along it, each with its expected SNR in the best of the image's windows.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ...core.fourier.stft import WindowParams, window_line, window_pixels
 from .imaging import Image
 
-#: Distance of the frequencies along an arc, and of those that are compared across it, 1/nm.
+#: Spacing of the frequencies along an arc, and of those that are compared across it, 1/nm.
 ALONG, ACROSS = 0.06, 0.04
 #: Width of a stack's borders, nm.
 BORDER = 0.3
-#: Places a spacing at which the expected power of an arc is summed; two would be the least.
+#: Number of positions per spacing at which the expected power of an arc is summed; at least two are needed.
 PLACES = 2.5
-#: Largest extent of a stack for which that is done, nm.
+#: Largest extent of a stack for which the power is summed, nm.
 WIDEST = 60.0
 
 
@@ -32,16 +32,16 @@ class Stack:
     Attributes
     ----------
     centre : tuple of float, (y, x), nm
-        Centre of curvature, from the image's first corner; may be far outside.
+        Centre of curvature, from the image's first corner; may be far outside the image.
     layers : ndarray, shape (n,), nm
-        Radii of the layers, rising.
+        Radii of the layers, increasing.
     azimuth, span : float, radians
-        Middle of the stack seen from the centre (from +x towards +y), and the angle that it covers;
-        2 pi where the layers are closed.
+        Centre of the stack as seen from the centre of curvature (from +x towards +y), and the angle that it
+        covers; 2 pi for closed layers.
     oval : float
-        How much longer the layers' axis along `azimuth` is than the other.
+        Ratio of the layers' axis along `azimuth` to the other axis.
     waves : tuple of float, (nm, 1, radians)
-        Amplitude, waves on a whole circle and phase of the layers' waviness.
+        Amplitude, number of waves on a full circle and phase of the layers' waviness.
     """
 
     centre: tuple[float, float]
@@ -53,12 +53,12 @@ class Stack:
 
     @property
     def radius(self) -> float:
-        """Of the middle layer, nm."""
+        """Radius of the middle layer, nm."""
         return float(self.layers[len(self.layers) // 2])
 
     @property
     def spacings(self) -> NDArray[np.float64]:
-        """Distances of neighbouring layers, nm."""
+        """Distances between neighbouring layers, nm."""
         return np.diff(self.layers)
 
     @property
@@ -75,7 +75,7 @@ class Stack:
         return min(thick, 2 * float(np.sqrt(self.radius * np.median(self.spacings))))
 
     def box(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """First and last y, and x, nm."""
+        """Smallest and largest y and x, nm."""
         turn = self.azimuth + np.linspace(-0.5, 0.5, 65) * self.span
         reach = np.array([self.layers[0], self.layers[-1]])[:, None] * max(self.oval, 1.0)
         y, x = self.centre[0] + reach * np.sin(turn), self.centre[1] + reach * np.cos(turn)
@@ -84,7 +84,7 @@ class Stack:
     def phase_and_cover(
         self, y: NDArray[np.float64], x: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Number of the layer, and 1 inside the stack to 0 outside, at places that broadcast, nm."""
+        """Number of the layer, and 1 inside the stack to 0 outside, at broadcastable positions, nm."""
         c, s = np.cos(self.azimuth), np.sin(self.azimuth)
         y, x = y - self.centre[0], x - self.centre[1]
         along, across = (c * x + s * y) / self.oval, c * y - s * x
@@ -100,7 +100,7 @@ class Stack:
         return number, np.clip(inside / BORDER + 0.5, 0, 1)
 
     def local_frequency(self, y: float, x: float) -> tuple[float, float]:
-        """Frequency (y, x) of the fringes at a place in the stack, 1/nm, by differences over 0.01 nm.
+        """Frequency (y, x) of the fringes at a position in the stack, 1/nm, from differences over 0.01 nm.
 
         Examples
         --------
@@ -123,14 +123,14 @@ def random_stacks(
     curvature: tuple[float, float],
     spacing: tuple[float, float],
 ) -> list[Stack]:
-    """The stacks of a particle: an onion, curled layers, or the many short stacks of soot.
+    """Generate the stacks of a particle: an onion, curled layers, or the many short stacks of soot.
 
     Parameters
     ----------
     extent : tuple of float, (y, x), nm
-        Of the image.
+        Extent of the image.
     curvature, spacing : tuple of float, nm
-        Limits of the radius of the middle layer, and of the distance of the layers.
+        Limits of the radius of the middle layer, and of the distance between layers.
     """
     place = rng.uniform(0.0, 1.0, 2) * extent
     radius = float(np.exp(rng.uniform(*np.log(curvature))))
@@ -143,14 +143,14 @@ def random_stacks(
     if kind < 0.7:  # curled layers
         return [_curled(rng, place, radius, d, rng.uniform(4, 25)) for _ in range(rng.integers(1, 4))]
     stacks = []
-    for _ in range(rng.integers(4, 16)):  # soot: stacks of any direction around a middle, near each other
+    for _ in range(rng.integers(4, 16)):  # soot: stacks with random directions close to a common centre
         at = place + rng.normal(0, 0.4 * min(radius, 15.0), 2)
         stacks.append(_curled(rng, at, radius * rng.uniform(0.7, 1.4), d, rng.uniform(2, 6), (1.2, 3.0)))
     return stacks
 
 
 def random_layers(rng: np.random.Generator, first: float, last: float, d: float) -> NDArray[np.float64]:
-    """Radii from `first` to `last`, nm: a mean spacing, a drift of up to 6 %, disorder of up to 3 %."""
+    """Radii from `first` to `last`, nm: a mean spacing with up to 6 % drift and up to 3 % disorder."""
     count = max(int((last - first) / d), 4)
     drift = rng.uniform(0, 0.06) * np.linspace(0.5, -0.5, count - 1)
     disorder = rng.uniform(0, 0.03) * np.clip(rng.standard_normal(count - 1), -2.5, 2.5)
@@ -165,7 +165,7 @@ def _curled(
     length: float,
     thick: tuple[float, float] = (1.5, 6.0),
 ) -> Stack:
-    """Layers whose middle is `at` a place."""
+    """Layers whose centre is at a given position."""
     azimuth, half = rng.uniform(0, 2 * np.pi), 0.5 * min(rng.uniform(*thick), 1.4 * radius)
     layers = random_layers(rng, radius - half, radius + half, d)
     centre = at - radius * np.array([np.sin(azimuth), np.cos(azimuth)])
@@ -193,14 +193,14 @@ def layer_fringes(
     around: tuple[tuple[int, int], ...],
     harmonics: tuple[float, ...],
 ) -> tuple[tuple[slice, slice], Image, Image] | None:
-    """Sum of harmonic times cos of the layers' phase on a box of the image and its surroundings.
+    """Sum of harmonics of the layers' phase in a box of the image and its surroundings.
 
     Returns
     -------
     box : tuple of slice
         Rows and columns in an array that starts `around` pixels before the image.
     fringes, cover : ndarray of float32
-        None in the place of all where the stack is outside.
+        None for all three if the stack is outside.
     """
     box = []
     for (first, last), n, p, (before, after) in zip(stack.box(), shape, pixel_size, around, strict=True):
@@ -223,14 +223,14 @@ def layer_fringes(
 def arc_power(
     stack: Stack, order: int, shape: tuple[int, int], pixel_size: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What the local windows of an image see of the fringes exp(2 pi i order phase) of a stack.
+    """Expected power of a stack's fringes exp(2 pi i order phase) in the local windows of an image.
 
     Returns
     -------
     g : ndarray, shape (n, 2), (y, x), 1/nm
-        Frequencies along the arc, at each azimuth that |g| where the power is largest.
+        Frequencies along the arc; at each azimuth the |g| with the largest power.
     area : ndarray, shape (n,)
-        Power there in the best window, of white noise of unit variance a pixel.
+        Power in the best window, relative to white noise of unit variance per pixel.
     """
     middle, (low, high) = order / float(np.median(stack.spacings)), _range_of(order / stack.spacings)
     step = 1 / (PLACES * high)
@@ -270,7 +270,7 @@ def arc_power(
 
 
 def _range_of(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Between them lie the means of some neighbours."""
+    """Range that contains the means of neighbouring values."""
     few = np.convolve(values, np.ones(3) / 3, "valid") if len(values) > 3 else values
     return float(few.min()), float(few.max())
 
@@ -278,7 +278,7 @@ def _range_of(values: NDArray[np.float64]) -> tuple[float, float]:
 def _tapers(
     n: int, pixel: float, places: NDArray[np.float64], side: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Tapers of the windows along an axis at places (nm), and the sums of their squares over pixels."""
+    """Tapers of the windows along an axis at positions (nm), and the sums of their squares over pixels."""
     line = window_line(n, side, pixel)
     pixels = np.arange(side) + 0.5
     tapers = [

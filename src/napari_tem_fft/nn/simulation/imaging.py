@@ -1,8 +1,8 @@
-"""How a microscope turns a thin specimen into an image: lens or scanned probe, amorphous film, camera.
+"""Image formation of a thin specimen: lens or scanned probe, amorphous film, camera.
 
-Linear imaging of a phase object with partial coherence (Kirkland, Advanced Computing in Electron
-Microscopy, chapter 3) and its second-order term; everything is a function of the frequency g, so that the
-noise at any g is known exactly. Lengths are nm, frequencies 1/nm, positions (y, x).
+Linear imaging of a phase object with partial coherence (Kirkland, Advanced Computing in Electron Microscopy,
+chapter 3) and its second-order term; everything is a function of the frequency g, so that the noise at any g
+is known exactly. Lengths are in nm, frequencies in 1/nm, positions (y, x).
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 Image = NDArray[np.float32]
-#: Expected counts above which Poisson noise is drawn as normal noise.
+#: Expected counts above which Poisson noise is approximated by Gaussian noise.
 MANY = 15.0
-#: The film's scattering falls to a half at this frequency, 1/nm.
+#: Frequency at which the film's scattering amplitude falls to a half, 1/nm.
 FILM_FALL = 4.0
-#: A discrete transform is periodic: fringes that the lens moves across a border would reappear at the
-#: opposite one, where no crystal is. So the specimen extends beyond the image by `GUARD` nm on all sides, or
-#: by half of what a lens moves those fringes of which it passes more than `PASSED`. Its crystals fade there
-#: between the distances `FADE`, nm, from the image: a crystal that ended at the border would send the lobes
-#: of a facet into the image, and one that was mirrored there the fringes of another crystal.
+#: A discrete Fourier transform is periodic: fringes that the lens displaces across a border would reappear at
+#: the opposite one, where there is no crystal. Therefore the specimen extends beyond the image by `GUARD` nm
+#: on all sides, or by half the displacement of those fringes of which the lens passes more than `PASSED`. Its
+#: crystals fade out there between the distances `FADE`, nm, from the image: a crystal that ended at the
+#: border would send the lobes of a facet into the image, and a mirrored one the fringes of another crystal.
 GUARD, PASSED, FADE = 3.0, 0.02, (0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """Objective lens, its coherence and what moves during the exposure; positive defocus is underfocus.
+    """Objective lens, its coherence, and motion during the exposure; positive defocus is underfocus.
 
     Attributes
     ----------
@@ -39,11 +39,11 @@ class Lens:
     astigmatism_azimuth : float, radians
     convergence : float, mrad
     amplitude_contrast : float
-        Share of the contrast that needs no defocus.
+        Fraction of the contrast that is independent of defocus.
     drift : tuple of float, (y, x), nm
-        Way of the image during the exposure.
+        Displacement of the image during the exposure.
     vibration : float, nm
-        Standard deviation of the image's place.
+        Standard deviation of the image's position.
     """
 
     voltage_kV: float = 300.0
@@ -64,7 +64,7 @@ class Lens:
         return float(1.22643 / np.sqrt(energy * (1 + 0.978476e-6 * energy)))
 
     def transfer(self, gy: NDArray[Any], gx: NDArray[Any]) -> NDArray[Any]:
-        """Contrast of a cosine of the projected potential (radians), at frequencies that broadcast."""
+        """Contrast of a cosine of the projected potential (radians), at broadcastable frequencies."""
         g2 = gy**2 + gx**2
         wave, cs = self.wavelength, self.cs_mm * 1e6
         c, s = cos(2 * self.astigmatism_azimuth), sin(2 * self.astigmatism_azimuth)
@@ -76,7 +76,7 @@ class Lens:
         return np.asarray(contrast * self.envelope(g2) * drifted)
 
     def envelope(self, g2: NDArray[Any]) -> NDArray[Any]:
-        """What partial coherence and vibration leave of the contrast at squared frequencies, 1/nm^2."""
+        """Damping of the contrast by partial coherence and vibration, at squared frequencies, 1/nm^2."""
         wave = self.wavelength
         temporal = 0.5 * (np.pi * wave * self.focal_spread) ** 2 * g2**2
         slope = self.defocus - self.cs_mm * 1e6 * wave**2 * g2
@@ -85,7 +85,7 @@ class Lens:
         return np.asarray(np.exp(-temporal - spatial - moved))
 
     def displacement(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How far the fringes of each g = (y, x) are moved, (y, x) in nm; those of -g as far the other way.
+        """Displacement of the fringes of each g = (y, x), (y, x) in nm; those of -g are displaced oppositely.
 
         Examples
         --------
@@ -103,7 +103,7 @@ class Lens:
         return np.asarray(np.stack([y, x], axis=-1), np.float64)
 
     def guard(self, g_max: float) -> float:
-        """How far, in nm, a specimen extends beyond its image, with frequencies up to `g_max` (1/nm).
+        """Distance, nm, by which the specimen extends beyond its image, for frequencies up to `g_max` (1/nm).
 
         Examples
         --------
@@ -118,13 +118,13 @@ class Lens:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A focused probe that is scanned (STEM): the specimen's thickness, blurred; no contrast reversal.
+    """A focused scanned probe (STEM): it images the blurred thickness, without contrast reversal.
 
     Attributes
     ----------
     width : float, nm
         Standard deviation of the probe's intensity.
-    strength : float
+        Contrast per radian of projected potential.
         Contrast of a radian of projected potential.
     """
 
@@ -132,23 +132,23 @@ class Probe:
     strength: float = 2.0
 
     def transfer(self, gy: NDArray[Any], gx: NDArray[Any]) -> NDArray[Any]:
-        """Contrast of a cosine of the projected potential (radians), at frequencies that broadcast."""
+        """Contrast of a cosine of the projected potential (radians), at broadcastable frequencies."""
         return np.asarray(self.strength * np.exp(-2 * (np.pi * self.width) ** 2 * (gy**2 + gx**2)))
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Where and how brightly the lines of a scanned image are recorded, instead of where they should be.
+    """Errors in position and brightness of the lines of a scanned image.
 
     Attributes
     ----------
     jitter : float, nm
-        Standard deviation of a line's place along x, each line for itself.
+        Standard deviation of a line's position along x, independent for each line.
     mains : float, nm
-        Amplitude of a vibration along x, with `period` lines.
+        Amplitude of a vibration along x, with a period of `period` lines.
     period : float
     slope : float
-        Place along x over place along y: drift of the specimen, which shears the image.
+        Displacement along x per distance along y: drift of the specimen, which shears the image.
     flicker : float
         Relative standard deviation of the lines' brightness.
     """
@@ -160,14 +160,14 @@ class Scan:
     flicker: float = 0.0
 
     def places(self, lines: int, pixel_size: float, rng: np.random.Generator) -> NDArray[np.float64]:
-        """How far along x each line is moved, nm."""
+        """Displacement of each line along x, nm."""
         number = np.arange(lines) - 0.5 * (lines - 1)
         wave = self.mains * np.sin(2 * np.pi * number / self.period + rng.uniform(0, 2 * np.pi))
         jitter = self.jitter * rng.standard_normal(lines)
         return np.asarray(jitter + wave + self.slope * pixel_size * number, np.float64)
 
     def kept(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share of a reflection's power that stays in its spot, for g = (y, x) before the shear, shape (n,).
+        """Fraction of power that stays in each spot, for g = (y, x) before the shear, shape (n,).
 
         Examples
         --------
@@ -179,7 +179,7 @@ class Scan:
         return np.asarray(np.exp(-((turn * self.jitter) ** 2)) * special.j0(turn * self.mains) ** 2)
 
     def sheared(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Frequencies (y, x) in the image, shape (..., 2).
+        """Frequencies (y, x) in the sheared image, shape (..., 2).
 
         Examples
         --------
@@ -190,7 +190,7 @@ class Scan:
         return np.asarray(np.stack([g[..., 0] - self.slope * g[..., 1], g[..., 1]], axis=-1))
 
     def scanned(self, field: Image, pixel_size: tuple[float, float], rng: np.random.Generator) -> Image:
-        """A field whose lines are moved; periodic along x."""
+        """Displace the lines of a field; periodic along x."""
         places = self.places(field.shape[0], pixel_size[0], rng)
         gx = fft.rfftfreq(field.shape[1], pixel_size[1])
         turned = np.exp(-2j * np.pi * places[:, None] * gx).astype(np.complex64)
@@ -199,21 +199,21 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """Detector: dose, blur and faults.
+    """Detector: dose, blur and defects.
 
     Attributes
     ----------
     dose : float, electrons / nm^2
     blur : float
-        Share of a pixel's signal that goes to each neighbour along either axis (0 for counting cameras).
+        Fraction of a pixel's signal that goes to each neighbour along each axis (0 for counting cameras).
     counting : bool
-        A counting camera's noise is white; an integrating one blurs its noise as it blurs the signal.
+        A counting camera's noise is white; an integrating one blurs its noise like the signal.
     read_noise : float, electrons
     gain_stripes : float
         Relative standard deviation of the columns' gains.
     hot_pixels, dead_lines : int
     illumination : float
-        Relative change of the illumination over the field.
+        Relative variation of the illumination over the field.
     """
 
     dose: float
@@ -226,7 +226,7 @@ class Camera:
     illumination: float = 0.0
 
     def mtf(self, gy: NDArray[Any], gx: NDArray[Any], pixel_size: tuple[float, float]) -> NDArray[Any]:
-        """Modulation transfer at frequencies that broadcast."""
+        """Modulation transfer function at broadcastable frequencies."""
         rest = 1 - 2 * self.blur
         y, x = (
             rest + 2 * self.blur * np.cos(2 * np.pi * g * p)
@@ -240,12 +240,12 @@ class Camera:
 
 
 def film_amplitude(g2: NDArray[Any]) -> NDArray[Any]:
-    """Spectrum of the film's projected potential for white noise of unit variance, 1 at g = 0."""
+    """Amplitude spectrum of the film's projected potential for white noise of unit variance, 1 at g = 0."""
     return 1 / (1 + g2 / FILM_FALL**2)
 
 
 def axes_of(shape: tuple[int, int], pixel_size: tuple[float, float]) -> tuple[Image, Image]:
-    """g_y as a column and g_x as a row of `scipy.fft.rfft2`, 1/nm."""
+    """Frequencies of `scipy.fft.rfft2`: g_y as a column and g_x as a row, 1/nm."""
     gy = fft.fftfreq(shape[0], pixel_size[0]).astype(np.float32)[:, None]
     gx = fft.rfftfreq(shape[1], pixel_size[1]).astype(np.float32)[None, :]
     return gy, gx
@@ -261,18 +261,18 @@ def expose(
     rng: np.random.Generator,
     scan: Scan | None = None,
 ) -> Image:
-    """Counts of the camera behind the lens behind a specimen.
+    """Counts of the camera for a specimen imaged by a lens or probe.
 
     Parameters
     ----------
     film : ndarray of float32, shape (y, x)
-        White noise times the film's strength (radians), 0 in vacuum.
+        White noise times the film's scattering strength (radians), 0 in vacuum.
     crystals : ndarray of float32, shape (y, x) of the image with its `surroundings`
         Projected potential of everything else, radians.
     second_order : float
-        Weight of the squared contrast, from which double reflections come.
+        Weight of the squared contrast, which creates double reflections.
     scan : Scan, optional
-        Of an image that is recorded line by line.
+        Scan errors of an image that is recorded line by line.
     """
     around = [((c - n) // 2, (c - n + 1) // 2) for c, n in zip(crystals.shape, film.shape, strict=True)]
     fade = [_fade(n, wide, p) for n, wide, p in zip(film.shape, around, pixel_size, strict=True)]
@@ -299,19 +299,19 @@ def expose(
 def surroundings(
     shape: tuple[int, ...], pixel_size: tuple[float, float], guard: float = GUARD
 ) -> tuple[tuple[int, int], ...]:
-    """Pixels before and after each axis of an image (y, x) that hold the specimen `guard` nm beyond it."""
+    """Pixels added to both ends of each axis (y, x) for a specimen that extends `guard` nm beyond them."""
     return tuple(_beyond(n, p, guard) for n, p in zip(shape, pixel_size, strict=True))
 
 
 def _beyond(n: int, pixel_size: float, guard: float) -> tuple[int, int]:
-    """Pixels that are put before and after an axis of n; their sum with n is fast to transform."""
+    """Pixels added before and after an axis of n pixels, with a total that can be transformed fast."""
     least = min(int(np.ceil(guard / pixel_size)), n // 2)
     more = fft.next_fast_len(n + 2 * least, real=True) - n
     return more // 2, more - more // 2
 
 
 def _fade(n: int, around: tuple[int, int], pixel_size: float) -> Image:
-    """1 in the image and near it, and farther away half a wave down to 0."""
+    """1 in the image and near it, with a cosine decay to 0 farther away."""
     away = np.concatenate([np.arange(around[0], 0, -1), np.zeros(n), np.arange(1, around[1] + 1)])
     fallen = np.clip((away * pixel_size - FADE[0]) / (FADE[1] - FADE[0]), 0, 1)
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * fallen), np.float32)
@@ -320,7 +320,7 @@ def _fade(n: int, around: tuple[int, int], pixel_size: float) -> Image:
 def record_image(
     expected: Image, pixel_size: tuple[float, float], camera: Camera, rng: np.random.Generator
 ) -> Image:
-    """An expected intensity (mean 1) as a camera records it, with noise and faults, in grey levels."""
+    """Record an expected intensity (mean 1) with a camera, with noise and defects, in grey levels."""
     shape = expected.shape
     light = smooth_field(shape, rng, 2)
     light *= np.float32(camera.illumination)
@@ -343,7 +343,7 @@ def record_image(
 
 
 def smooth_field(shape: tuple[int, int], rng: np.random.Generator, waves: int) -> Image:
-    """Random field of at most `waves` half waves per axis, roughly between -1 and 1."""
+    """Random smooth field with at most `waves` half waves per axis, roughly between -1 and 1."""
     rows, columns = (
         np.cos(np.pi * np.arange(waves + 1) * (np.arange(n)[:, None] + 0.5) / n).astype(np.float32)
         for n in shape

@@ -1,4 +1,4 @@
-"""What happens to a recorded image before it is analysed: filters, another pixel size, 8 bits, JPEG, text."""
+"""Processing of recorded images before analysis: filters, resampling, 8 bits, JPEG, burnt-in labels."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .imaging import Image
 
 #: Side of a JPEG block, pixels.
 BLOCK = 8
-#: Standard deviation of the Gaussian filter before an image is made smaller, in the new pixels: its
-#: transfer is 0.17 at the new Nyquist frequency.
+#: Standard deviation of the Gaussian filter before downsampling, in new pixels; its transfer is 0.17 at the
+#: new Nyquist frequency.
 BEFORE_SHRINKING = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Processed:
-    """An image after a step.
+    """An image after a processing step.
 
     Attributes
     ----------
     pixels : ndarray of float32
     pixel_size : tuple of float, (y, x), nm
     limit : float
-        Largest frequency that is left, 1/nm.
+        Largest remaining frequency, 1/nm.
     kept : ndarray, shape (8, 8)
-        Share of the SNR that is left at multiples of 1/16 cycle per pixel along y and x.
+        Remaining fraction of the SNR at multiples of 1/16 cycle per pixel along y and x.
     """
 
     pixels: Image
@@ -42,7 +42,7 @@ class Processed:
     kept: NDArray[np.float64] | None = None
 
     def kept_at(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share of the SNR that is left at frequencies, shape (n, 2), 1/nm."""
+        """Remaining fraction of the SNR at frequencies of shape (n, 2), 1/nm."""
         share = np.asarray(np.hypot(*g.T) < self.limit, np.float64)
         if self.kept is None:
             return share
@@ -51,7 +51,7 @@ class Processed:
 
 
 def low_pass(pixels: Image, rng: np.random.Generator) -> tuple[Image, float]:
-    """A low-pass filtered image, and its sharp cut-off frequency, cycles per pixel."""
+    """Apply a low-pass filter, and return its sharp cut-off frequency in cycles per pixel."""
     spectrum = fft.rfft2(pixels)
     gy, gx = fft.fftfreq(pixels.shape[0])[:, None], fft.rfftfreq(pixels.shape[1])[None, :]
     limit = float(rng.uniform(0.2, 0.45))
@@ -60,19 +60,19 @@ def low_pass(pixels: Image, rng: np.random.Generator) -> tuple[Image, float]:
 
 
 def smoothed(pixels: Image, rng: np.random.Generator) -> Image:
-    """An image after a Gaussian filter of 0.5 to 1.3 pixels: signal and noise fall alike."""
+    """Apply a Gaussian filter of 0.5 to 1.3 pixels, which weakens signal and noise alike."""
     return np.asarray(ndimage.gaussian_filter(pixels, rng.uniform(0.5, 1.3), mode="reflect"), np.float32)
 
 
 def resampled(
     pixels: Image, pixel_size: tuple[float, float], factor: float, order: Literal[1, 3]
 ) -> Processed:
-    """An image with about `factor` times as many pixels along either axis.
+    """Resample an image to about `factor` times as many pixels along each axis.
 
     Parameters
     ----------
     order : int
-        Of the splines: 1 for linear interpolation, 3 for cubic.
+        Order of the splines: 1 for linear interpolation, 3 for cubic.
 
     Examples
     --------
@@ -89,14 +89,14 @@ def resampled(
 
 
 def quantised(pixels: Image, clipped: float) -> Image:
-    """An image in 8 bits, a share `clipped` of the pixels black and as many white."""
+    """Convert an image to 8 bits, with a fraction `clipped` of the pixels black and as many white."""
     low, high = np.quantile(pixels[::4, ::4], [clipped, 1 - clipped])
     levels = (pixels - np.float32(low)) * np.float32(255 / max(high - low, 1e-6))
     return np.asarray(np.clip(np.rint(levels), 0, 255), np.float32)
 
 
 def jpeg(levels: Image, quality: int) -> Image:
-    """Levels 0 to 255 after JPEG."""
+    """Compress levels 0 to 255 by JPEG."""
     buffer = BytesIO()
     Picture.fromarray(levels.astype(np.uint8)).save(buffer, "JPEG", quality=quality)
     with Picture.open(buffer) as picture:
@@ -104,10 +104,10 @@ def jpeg(levels: Image, quality: int) -> Image:
 
 
 def kept_share(before: Image, after: Image) -> NDArray[np.float64]:
-    """Share of the SNR that is left, shape (8, 8), for each frequency of a block's cosine transform.
+    """Remaining fraction of the SNR, shape (8, 8), for each frequency of a block's cosine transform.
 
-    A weak signal and the noise go through a lossy step alike, by the share that the result has in common with
-    the original; the rest of the result is new noise. So the SNR falls by the square of their correlation.
+    A lossy step treats a weak signal like the noise: both keep the part of the result that is correlated with
+    the original, and the rest of the result is new noise. So the SNR falls by the square of the correlation.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def kept_share(before: Image, after: Image) -> NDArray[np.float64]:
 
 
 def labelled(pixels: Image, pixel_size: tuple[float, float], rng: np.random.Generator) -> Image:
-    """An image with a scale bar, its text, and now and then a strip or a box below them, burnt in."""
+    """Burn a scale bar and its text into an image, sometimes with a strip or a box below them."""
     low, high = (float(v) for v in np.quantile(pixels[::8, ::8], [0.002, 0.998]))
     ny, nx = pixels.shape
     height = int(rng.uniform(0.025, 0.06) * ny)

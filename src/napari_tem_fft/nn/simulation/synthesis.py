@@ -1,13 +1,13 @@
-"""Training images by a physical forward model, with the truth of every Bragg spot.
+"""Simulation of training images by a physical forward model, with the ground truth of all Bragg spots.
 
-A random specimen (amorphous film, vacuum edges and holes, faceted crystals of 3 nm up to more than the
-field, bent or not, lattices at random or of the phase table at random zones, particles of curved planes)
-under a random lens and camera or a scanned probe; some images are then filtered, resampled, stored in 8 bits
-or as JPEG, or labelled. What is true of a reflection is its frequency and its **SNR**: the power that it is
-expected to have, from the model's own amplitudes, in the best of the local windows (Hann, 11 nm, half
-overlap) or in the transform of the whole image, whichever shows it better, over the mean noise power there.
-From `VISIBLE` on it is a spot to be found; below `FAINT` it is none; between the two it counts neither way.
-Of planes that turn or whose spacing drifts, every frequency that some window sees is such a reflection.
+A random specimen (amorphous film, vacuum edges and holes, faceted crystals from 3 nm to more than the field,
+bent or not, with random lattices or phases of the table at random zones, particles of curved planes) is
+imaged by a random lens and camera or a scanned probe; some images are then filtered, resampled, stored in 8
+bits or as JPEG, or labelled. The ground truth of a reflection is its frequency and its **SNR**: its expected
+power, from the amplitudes of the model, divided by the mean noise power, in the best of the local windows
+(Hann, 11 nm, half overlap) or in the transform of the whole image, whichever is larger. From `VISIBLE` on it
+is a spot to be found; below `FAINT` it is none; in between it is ignored. For planes that bend or whose
+spacing drifts, every frequency visible in some window is such a reflection.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ from .processing import low_pass
 
 #: SNR above which spots should be found, and below which they are invisible.
 VISIBLE, FAINT = 14.0, 7.0
-#: Standard deviation of the relative change of g across a nanometre of a bent crystal, 1/nm.
+#: Standard deviation of the relative change of g per nanometre of a bent crystal, 1/nm.
 MOST_BENT = 4e-5
-#: Least Nyquist frequency, 1/nm, for the squared contrast: below it, its frequencies would alias.
+#: Smallest Nyquist frequency, 1/nm, for which the squared contrast is computed; below it would alias.
 SECOND_ORDER_NYQUIST = 14.0
-#: Largest amplitude of a fringe relative to the mean intensity, and in the projected potential (radians).
+#: Largest amplitude of a fringe relative to the mean intensity, and of the projected potential (radians).
 STRONGEST, MOST_PHASE = 0.35, 0.6
-#: What lies this far below an arc's strongest part, and is taken for no more than doubtful: most of it is the
-#: strong part's lobes.
+#: Frequencies whose power is below this fraction of the strongest part of an arc are at most doubtful: most
+#: of their power are lobes of the strong part.
 ARC_RANGE = 0.1
 #: Approximate pixel size of the maps of the crystals' true extent, nm.
 TRUE_PIXEL = 0.2
@@ -81,15 +81,15 @@ TRUE_PIXEL = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """The reflections of an image, one row for each pair +g, -g.
+    """Ground truth of an image's reflections, one row for each pair +g, -g.
 
     Attributes
     ----------
     g : ndarray, shape (n, 2), (y, x), 1/nm
     snr : ndarray, shape (n,)
-        As expected where it is seen best; see the module.
+        Expected SNR where the reflection is most visible; see the module.
     size : ndarray, shape (n,), nm
-        Equivalent diameter of the grain inside the field.
+        Equivalent diameter of the part of the grain in the field.
     grain : ndarray of int, shape (n,)
     """
 
@@ -99,12 +99,12 @@ class Truth:
     grain: NDArray[np.intp]
 
     def below(self, limit: float, pixel_size: tuple[float, float]) -> Truth:
-        """The result of a low-pass filter: frequencies below `limit` in cycles per pixel."""
+        """The reflections after a low-pass filter: those below `limit`, in cycles per pixel."""
         kept = np.hypot(*(self.g * np.array(pixel_size)).T) < limit
         return Truth(self.g[kept], self.snr[kept], self.size[kept], self.grain[kept])
 
     def kept(self, share: NDArray[np.float64]) -> Truth:
-        """The reflections of which a share, shape (n,), of the SNR is left, and at least an SNR of 1."""
+        """The reflections whose SNR, reduced to the fraction `share`, shape (n,), still exceeds 1."""
         snr = self.snr * share
         left = snr > 1.0
         return Truth(self.g[left], snr[left], self.size[left], self.grain[left])
@@ -112,20 +112,20 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrueGrain:
-    """A crystal of a simulated image: its plane lattice, and where it is.
+    """Ground truth of a crystal: its plane lattice and its position.
 
     Attributes
     ----------
     number : int
-        Number of the grain, which its reflections have in `Truth.grain`.
+        Number of the grain, as in `Truth.grain`.
     basis : ndarray, shape (1, 2) or (2, 2), (y, x), 1/nm
-        Frequencies that span the lattice; one where a tilt leaves a single row of reflections.
+        Basis frequencies of the lattice; a single one if only a row of reflections is excited.
     corner, pixel_size : tuple of float, (y, x), nm
         First corner of the box of `inside`, and its pixel size.
     inside : ndarray of bool
-        Where the crystal is, in the field and around it.
+        Mask of the crystal, in the field and around it.
     diameter : float, nm
-        Diameter of the circle with the crystal's area in the field.
+        Equivalent diameter of the crystal's area in the field.
     """
 
     number: int
@@ -136,7 +136,7 @@ class TrueGrain:
     diameter: float
 
     def points(self, g_max: float) -> NDArray[np.float64]:
-        """All points of the lattice up to |g| (1/nm), visible or not, shape (n, 2), both of a pair.
+        """All points of the lattice up to |g| (1/nm), visible or not, shape (n, 2), both of each pair.
 
         Examples
         --------
@@ -152,7 +152,7 @@ class TrueGrain:
         return np.asarray(g[(length > 0) & (length <= g_max)])
 
     def covers(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether places, in nm from the image's first corner, lie in the crystal."""
+        """Whether positions, in nm from the image's first corner, lie in the crystal."""
         at = [
             np.floor((v - c) / p).astype(np.intp)
             for v, c, p in zip((y, x), self.corner, self.pixel_size, strict=True)
@@ -166,7 +166,7 @@ class TrueGrain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Synthetic:
-    """A simulated micrograph: its truth, the window of its local spectra in nm, its crystals and its lens."""
+    """A simulated micrograph with its ground truth, window of the local spectra in nm, crystals and lens."""
 
     micrograph: Micrograph
     truth: Truth
@@ -178,12 +178,12 @@ class Synthetic:
 def synthesise(
     seed: int, index: int, phases: Sequence[Phase], params: SynthesisParams | None = None
 ) -> Synthetic:
-    """Simulate image number `index` of the infinite series that belongs to a seed.
+    """Simulate image `index` of the series with the given seed.
 
     Parameters
     ----------
     phases : sequence of Phase
-        Lattices are taken from their zones and from random ones by halves; may be empty.
+        Half of the lattices are zones of these phases, the others are random; may be empty.
     """
     params = params or SynthesisParams()
     rng, more = np.random.default_rng([seed, index]), np.random.default_rng([seed, index, 1])
@@ -219,7 +219,7 @@ def synthesise(
 
 @dataclass(slots=True, eq=False)
 class _Scene:
-    """A specimen to which crystals are added; its potential extends `around` it by these pixels."""
+    """A specimen to which crystals are added; its potential extends by `around` pixels beyond the image."""
 
     pixel_size: tuple[float, float]
     lens: Lens | Probe
@@ -259,14 +259,14 @@ class _Scene:
         )
 
     def scan_instead(self, rng: np.random.Generator) -> None:
-        """A scanned probe instead of the lens, over a specimen of blurred, uneven thickness."""
+        """Replace the lens by a scanned probe, and the film by a specimen of blurred, uneven thickness."""
         self.lens, self.camera, self.scan = drawn_scan(rng, self.camera)
         self.second_order = 0.0
         uneven = smooth_field(self.potential.shape, rng, int(rng.integers(2, 16)))
         self.potential += np.float32(rng.uniform(0.0, 0.15)) * (1 + uneven)
 
     def noise(self, g: NDArray[np.float64], support: float) -> NDArray[np.float64]:
-        """Noise power of a pixel at frequencies, shape (n,), where the film is `support` thick."""
+        """Noise power per pixel at frequencies, shape (n,), for a film of relative thickness `support`."""
         gy, gx = g[:, 0], g[:, 1]
         film = support * self.film_strength**2 * film_amplitude(gy**2 + gx**2) ** 2 * self.contrast(g) ** 2
         camera = self.camera
@@ -284,7 +284,7 @@ class _Scene:
 
 
 def _number(scene: _Scene, params: SynthesisParams, rng: np.random.Generator) -> int:
-    """Number of crystals: none in some images, more in larger fields."""
+    """Draw the number of crystals: none in some images, more in larger fields."""
     if rng.random() < params.empty:
         return 0
     field = float(np.sqrt(np.prod(np.array(scene.film.shape) * scene.pixel_size)))
@@ -299,13 +299,13 @@ def _place_grain(
     rng: np.random.Generator,
     more: np.random.Generator,
 ) -> tuple[Truth, TrueGrain | None]:
-    """Add a crystal; return the truth of its reflections, and of the crystal if it is in the field."""
+    """Add a crystal; return the ground truth of its reflections, and of the crystal if it is in the field."""
     extent = np.array(scene.film.shape) * scene.pixel_size
     largest = min(params.diameter[1], 1.5 * float(extent.max()))
     diameter = log_uniform(rng, (min(params.diameter[0], largest), largest))
     centre = rng.uniform(-0.1, 1.1, 2) * extent
     lattice = _lattice(phases, rng)
-    if scene.scan is not None:  # columns of atoms are bright, whatever the lens would make of them
+    if scene.scan is not None:  # atomic columns are bright, whatever phases the lens would give them
         lattice = Lattice(lattice.basis, np.abs(lattice.strength).astype(complex))
     bend = drawn_bend(more, params, diameter) if more.random() < params.bent else None
     field, middle = scene.film.shape, (float(centre[0]), float(centre[1]))
@@ -321,7 +321,7 @@ def _place_grain(
 def _true_grain(
     number: int, lattice: Lattice, whole: Shape, shape: Shape, pixel_size: tuple[float, float]
 ) -> TrueGrain:
-    """The truth of a crystal whose part in the field is `shape`."""
+    """Ground truth of a crystal whose part in the field is `shape`."""
     single = not np.delete(lattice.strength, ORDER, axis=1).any()
     every = max(1, int(TRUE_PIXEL / max(pixel_size)))
     corner = whole.rows.start * pixel_size[0], whole.columns.start * pixel_size[1]
@@ -342,7 +342,7 @@ def _shine(
     rng: np.random.Generator,
     strong_bend: NDArray[np.float64] | None,
 ) -> Truth:
-    """Scale a crystal to a drawn SNR, add its fringes, and return the SNR of each in the image."""
+    """Scale a crystal to a random SNR, add its fringes, and return the SNR of each in the image."""
     shape = whole.within(scene.film.shape)
     height = whole_height[whole.inside(shape.rows, shape.columns)]
     g = lattice.frequencies()[FIRST_HALF]
@@ -437,16 +437,16 @@ def _join_truths(parts: Sequence[Truth]) -> Truth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowViews:
-    """What the local windows of an image (of the usual size) see of a grain.
+    """Visibility of a grain in the local windows of an image (of the usual size).
 
     Attributes
     ----------
     area : ndarray, shape (rows, columns)
-        Of the grain, in pixels, over the sum of a window's squares.
+        Area of the grain in pixels, weighted by the window and divided by the sum of the window's squares.
     middle : ndarray, shape (rows, columns, 2), (y, x), nm
-        Middle of what is seen.
+        Centre of the visible part.
     spread : ndarray, shape (rows, columns, 2), nm
-        Standard deviation of its places.
+        Standard deviation of the positions in it.
     """
 
     area: NDArray[np.float64]
@@ -457,7 +457,7 @@ class WindowViews:
 def window_views(
     image_shape: tuple[int, int], pixel_size: tuple[float, float], shape: Shape, height: Image
 ) -> WindowViews:
-    """What the windows see of a grain whose part in the image is `shape`."""
+    """Compute the visibility of a grain in the windows; `shape` is its part in the image."""
     sides = window_pixels(image_shape, pixel_size, WindowParams())
     weights, squares = [], []
     for n, side, pixel, box in zip(image_shape, sides, pixel_size, (shape.rows, shape.columns), strict=True):
@@ -489,21 +489,21 @@ def drifting(
     size: float,
     number: int,
 ) -> Truth:
-    """The reflections that the windows see of a bent crystal: one each `ALONG` of the way that each g drifts.
+    """Reflections of a bent crystal in the windows: one per `ALONG` of the range over which a g drifts.
 
-    A window in which g changes by c along a nanometre sees a spread spot: over a Gaussian weight of standard
+    A window in which g changes by c per nanometre shows a broadened spot: with a Gaussian weight of standard
     deviation s its power falls to 1 / sqrt(1 + (2 pi c s^2)^2).
 
     Parameters
     ----------
     g : ndarray, shape (n, 2), (y, x), 1/nm
-        At `origin`, (y, x), nm.
+        g at `origin`, (y, x), nm.
     white : ndarray, shape (n,)
-        SNR of each in a pixel.
+        SNR of each in a single pixel.
     bend : ndarray, shape (2, 2)
-        As `fringes` takes it.
+        Bending as defined by `fringes`.
     size : float, nm
-        Of the crystal.
+        Size of the crystal.
     """
     looked = windows.area > 1e-3 * windows.area.max(initial=0.0)
     chirp = g @ bend
@@ -523,7 +523,7 @@ def drifting(
 
 
 def _place_stacks(scene: _Scene, number: int, params: SynthesisParams, rng: np.random.Generator) -> Truth:
-    """Add a particle of curved planes; return the truth of its arcs."""
+    """Add a particle of curved planes; return the ground truth of its arcs."""
     shape = scene.film.shape[0], scene.film.shape[1]
     extent = shape[0] * scene.pixel_size[0], shape[1] * scene.pixel_size[1]
     stacks = random_stacks(rng, extent, params.curvature, params.layer)
@@ -543,7 +543,7 @@ def _place_stacks(scene: _Scene, number: int, params: SynthesisParams, rng: np.r
         box, fringe, cover = found
         scene.potential[box] += np.float32(amplitude) * fringe + pedestal * cover
         linear = 0.5 * amplitude * first[1], 0.5 * amplitude * second * double[1]
-        if len(double[0]):  # what the squared contrast adds, from the first arc where it points the same way
+        if len(double[0]):  # plus the squared contrast of the first arc
             strongest = float(np.abs(linear[0]).max(initial=0.0))
             linear = linear[0], np.abs(linear[1]) + 0.5 * scene.second_order * strongest**2
         for (g, _, white), contrast in zip((first, double), linear, strict=True):
@@ -560,7 +560,7 @@ def _place_stacks(scene: _Scene, number: int, params: SynthesisParams, rng: np.r
 def _arc(
     scene: _Scene, stack: Stack, order: int, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Frequencies of an arc, the contrast transfer there, and the SNR of a contrast of unit amplitude."""
+    """Frequencies of an arc, the contrast transfer at them, and the SNR of a contrast of unit amplitude."""
     g, area = arc_power(stack, order, shape, scene.pixel_size)
     inside = np.abs(g).max(axis=1, initial=0.0) < 0.5 / max(scene.pixel_size)
     inside &= np.hypot(*g.T) < LARGEST_G
@@ -582,9 +582,9 @@ def whole_image_area(
     g: NDArray[np.float64],
     bend: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Area in pixels that a Hann window over the whole image sees of a grain, for each g, shape (n,).
+    """Area in pixels of a grain weighted by a Hann window over the whole image, for each g, shape (n,).
 
-    A bent crystal's fringes go out of step across a wide field.
+    The fringes of a bent crystal lose coherence across a wide field.
     """
     tapers = [
         0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(box.start, box.stop) + 0.5) / n)
@@ -598,7 +598,7 @@ def whole_image_area(
     boxes = (shape.rows, shape.columns)
     for axis, (weight, box, size) in enumerate(zip(marginals, boxes, pixel_size, strict=True)):
         place = (np.arange(box.start, box.stop) - 0.5 * (box.start + box.stop)) * size
-        # the linear part of the phase only moves the spot
+        # the linear part of the phase only shifts the spot
         centred = place - (weight @ place) / weight.sum()
         phase = np.pi * (g @ bend)[:, axis, None] * centred**2
         kept = np.abs(np.exp(1j * phase) @ weight) / weight.sum()

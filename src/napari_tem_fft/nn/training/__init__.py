@@ -1,1 +1,1 @@
-"""Training and evaluation of networks; the only place of Keras and TensorFlow."""
+"""Training and evaluation of networks; only this package uses Keras and TensorFlow."""

@@ -1,8 +1,8 @@
-"""Corrected masks as training pairs: what the network sees of an image, and where a person says spots are.
+"""Training pairs from corrected masks: the network's input for an image, and the user's spots.
 
-One ``<hash>.npz`` a micrograph, without pickles: `inputs` float16, shape (rows, columns, channels) with all
-`CHANNELS`; `g` float64, shape (n, 2), (y, x) in 1/nm, each pair +g, -g once; `meta`, JSON as uint8. A folder
-of such files is a set of training pairs. Imports no Keras.
+Each micrograph has one file ``<hash>.npz`` without pickles: `inputs` float16, shape (rows, columns, channels)
+with all `CHANNELS`; `g` float64, shape (n, 2), (y, x) in 1/nm, each pair +g, -g once; `meta`, JSON as uint8.
+A folder of such files is a training set. Does not import Keras.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from ...core.spots.spot import Spot
 from ..inference.prepare import CHANNELS, InputParams, network_input
 
 FORMAT, FORMAT_VERSION = "napari-tem-fft training pair", 1
-#: Largest array that is read, bytes; most spots of a pair; most pairs of a folder.
+#: Largest array that is read, bytes; largest number of spots of a pair, and of pairs of a folder.
 LARGEST, MOST_SPOTS, MOST_PAIRS = 1 << 28, 20_000, 10_000
-#: Arrays of a pair, and their types.
+#: Arrays of a pair, with their types.
 ARRAYS: dict[str, np.dtype[Any]] = {"inputs": np.dtype("<f2"), "g": np.dtype("<f8"), "meta": np.dtype("u1")}
 
 
 class PairError(ValueError):
-    """A file that is no training pair, or a damaged one."""
+    """A file is not a training pair, or is damaged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """An image as the network sees it, and its spots as a person says.
+    """The network's input for an image, and its spots according to the user.
 
     Attributes
     ----------
@@ -62,34 +62,34 @@ class Pair:
 
     @property
     def params(self) -> InputParams:
-        """The grid of the inputs."""
+        """Grid of the inputs."""
         return _params(self.meta)
 
 
 def save_pair(folder: Path, analysis: Analysis, spots: Sequence[Spot], params: InputParams) -> Path:
-    """Write an analysis with its corrected spots as a training pair.
+    """Save an analysis with its corrected spots as a training pair.
 
-    A pair of the same micrograph, saved earlier, is replaced.
+    A pair of the same micrograph saved earlier is replaced.
 
     Parameters
     ----------
     folder : Path
-        Made if it is not there.
+        Created if necessary.
     analysis : Analysis
     spots : sequence of Spot
-        Only the enabled ones are spots.
+        Only enabled spots are stored.
     params : InputParams
-        The grid; all channels are kept, whichever it names.
+        Grid of the input; all channels are stored, whichever it selects.
 
     Returns
     -------
     Path
-        The file.
+        The file written.
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
     whole = replace(params, channels=CHANNELS)
     inputs = network_input(analysis.diffractogram, analysis.local_spectra, whole)
@@ -108,7 +108,7 @@ def save_pair(folder: Path, analysis: Analysis, spots: Sequence[Spot], params: I
 
 
 def load_pairs(folder: Path) -> list[Pair]:
-    """All training pairs of a folder, in the order of their names.
+    """Load all training pairs of a folder, sorted by file name.
 
     Raises
     ------
@@ -117,19 +117,19 @@ def load_pairs(folder: Path) -> list[Pair]:
     """
     paths = sorted(folder.glob("*.npz")) if folder.is_dir() else []
     if not paths:
-        raise PairError(f"{folder}: no training pairs in this folder")
+        raise PairError(f"{folder}: there are no training pairs in this folder")
     if len(paths) > MOST_PAIRS:
-        raise PairError(f"{folder}: {len(paths)} files, and at most {MOST_PAIRS} are read")
+        raise PairError(f"{folder}: {len(paths)} files; at most {MOST_PAIRS} are read")
     return [load_pair(path) for path in paths]
 
 
 def load_pair(path: Path) -> Pair:
-    """One training pair.
+    """Load a training pair.
 
     Raises
     ------
     PairError
-        If the file is none, is damaged, or claims absurdly much.
+        If the file is not a training pair, is damaged, or claims an impossible size.
     """
     with _read(path) as archive:
         pair = Pair(_array(archive, "inputs"), _array(archive, "g"), _meta_of(archive))
@@ -138,7 +138,7 @@ def load_pair(path: Path) -> Pair:
 
 
 def pair_summary(path: Path) -> tuple[str, int, str]:
-    """Name of a pair's micrograph, number of its spots, and when it was saved; the inputs are not read.
+    """Name of a pair's micrograph, number of its spots, and time of saving; the inputs are not read.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def pair_summary(path: Path) -> tuple[str, int, str]:
 
 @contextmanager
 def _read(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a pair; errors name its file."""
+    """Open a training pair, with the file's name in all errors."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -191,14 +191,14 @@ def _meta(analysis: Analysis, params: InputParams) -> dict[str, Any]:
 
 
 def _identity(micrograph: Micrograph) -> str:
-    """A name for the file: of the micrograph's file, or its pixels, and of which image of it this is."""
+    """File name, from the micrograph's file or pixels and the index of the image in the file."""
     pixels = "" if micrograph.file_hash else hashlib.sha256(micrograph.pixels.tobytes()).hexdigest()
     who = micrograph.file_hash, pixels, micrograph.name, micrograph.shape
     return hashlib.sha256(repr(who).encode()).hexdigest()[:32]
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """An array of the expected type, whose header claims neither more nor less than there is."""
+    """Read an array of the expected type, after checking its size against its header."""
     entry = archive.getinfo(f"{name}.npy")
     if entry.file_size > LARGEST:
         raise ValueError(f"{name} has {entry.file_size} bytes")
@@ -224,4 +224,4 @@ def _check(pair: Pair) -> None:
     if pair.g.ndim != 2 or pair.g.shape[1] != 2 or len(pair.g) > MOST_SPOTS:
         raise ValueError(f"spots of shape {pair.g.shape}")
     if not (np.isfinite(pair.inputs).all() and np.isfinite(pair.g).all()):
-        raise ValueError("values that are no numbers")
+        raise ValueError("there are values that are not numbers")

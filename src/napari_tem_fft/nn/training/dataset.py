@@ -1,11 +1,10 @@
-"""Training pairs on disk: inputs in one byte a value, and the truth from which any target can be drawn.
+"""Training pairs on disk: inputs with one byte per value, and the ground truth, from which targets are drawn.
 
-A folder holds `series.json` (seed and parameters of the series) and shards of pairs made by number, so
-that making them can be interrupted, goes on where it stopped, and gives the same whatever the number of
-processes.
+A folder contains `series.json` (seed and parameters of the series) and numbered shards of pairs, so that an
+interrupted generation is continued, with the same result for any number of processes.
 
-Everything follows from a seed and the step's number, so that a training that was interrupted goes on as
-if it had not been.
+Everything follows from a seed and the number of the step, so that an interrupted training continues as if it
+had not been interrupted.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ from ..inference.prepare import CHANNELS, InputParams, mirror, network_input, ra
 from ..simulation.conditions import SynthesisParams
 from ..simulation.synthesis import FAINT, VISIBLE, Truth, synthesise
 
-#: Channels that are stored; |g| is the same for all images.
+#: Stored channels; |g| is omitted because it is the same for all images.
 STORED = CHANNELS[:-1]
 SHARD = 32
-#: SNR and size assigned to spots that a person marked.
+#: SNR and size assigned to spots marked by the user.
 SURE = 1e6
 #: A stored byte is (value + OFFSET) * SCALE.
 SCALE, OFFSET = 24.0, 1.5
@@ -64,7 +63,7 @@ class Pairs:
     def of_corrections(
         cls, corrected: Sequence[tuple[NDArray[Any], NDArray[np.float64]]], params: InputParams
     ) -> Pairs:
-        """Pairs of masks that a person corrected: (input of all `CHANNELS`, g of the spots) each."""
+        """Create pairs from masks corrected by the user: (input of all `CHANNELS`, g of the spots) each."""
         sure = [
             Truth(g, np.full(len(g), SURE), np.full(len(g), SURE), np.zeros(len(g), np.intp))
             for _, g in corrected
@@ -75,7 +74,7 @@ class Pairs:
 
 
 def join_pairs(parts: Sequence[Pairs]) -> Pairs:
-    """Several sets of pairs as one."""
+    """Concatenate sets of pairs."""
     return Pairs(
         np.concatenate([part.inputs for part in parts]),
         tuple(truth for part in parts for truth in part.truth),
@@ -84,7 +83,7 @@ def join_pairs(parts: Sequence[Pairs]) -> Pairs:
 
 
 def spectra_of(micrograph: Micrograph, window: float) -> tuple[Diffractogram, LocalSpectra]:
-    """What the analysis computes of a micrograph before it looks for spots."""
+    """Diffractogram and local spectra of a micrograph, computed as in an analysis."""
     image, _ = prepared_pixels(micrograph)
     diffractogram = compute_diffractogram(image, micrograph, SpectrumParams())
     q_min, q_max = diffractogram.q_min, diffractogram.q_max
@@ -94,13 +93,13 @@ def spectra_of(micrograph: Micrograph, window: float) -> tuple[Diffractogram, Lo
 
 
 def quantise_inputs(inputs: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A network's input of all `CHANNELS` in bytes, without |g|."""
+    """Convert a network's input of all `CHANNELS` to bytes, without |g|."""
     levels = np.rint((inputs[..., : len(STORED)] + OFFSET) * SCALE)
     return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
 def restore_inputs(levels: NDArray[np.uint8], params: InputParams) -> NDArray[np.float32]:
-    """Inputs again, shape (n, rows, columns, channels of `params`), as `network_input` gives them."""
+    """Convert bytes to inputs as of `network_input`, shape (n, rows, columns, channels of `params`)."""
     values = levels.astype(np.float32) / np.float32(SCALE) - np.float32(OFFSET)
     radius = np.broadcast_to(radius_plane(params), (len(levels), *params.shape))[..., None]
     whole = np.concatenate([values, radius], axis=-1)
@@ -116,17 +115,17 @@ def make_pairs(
     inputs: InputParams,
     workers: int = 0,
 ) -> Iterator[int]:
-    """Make the first `count` pairs of a series, those that are missing; yields how many there are.
+    """Generate the missing ones of the first `count` pairs of a series; yields the number that exist.
 
     Parameters
     ----------
     workers : int
-        Processes; 0 for as many as there are processors.
+        Number of processes; 0 for as many as there are processors.
 
     Raises
     ------
     ValueError
-        If the folder holds another series.
+        If the folder contains another series.
     """
     folder.mkdir(parents=True, exist_ok=True)
     described = {"seed": seed, "synthesis": asdict(synthesis), "grid": asdict(inputs)["half"]}
@@ -145,12 +144,12 @@ def make_pairs(
 
 
 def load_pairs(folder: Path, count: int, first: int = 0) -> Pairs:
-    """Pairs number `first` to ``first + count`` of a series.
+    """Load pairs `first` to ``first + count`` of a series.
 
     Raises
     ------
     ValueError
-        If some have not been made.
+        If some have not been generated.
     """
     parts = [_load_shard(folder / _name(k)) for k in range(first // SHARD, -(-(first + count) // SHARD))]
     whole, skip = join_pairs(parts), first % SHARD
@@ -167,7 +166,7 @@ def _check_series(path: Path, described: dict[str, Any]) -> None:
         path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     elif json.loads(path.read_text(encoding="utf-8")) != described:
         raise ValueError(
-            f"{path.parent}: holds pairs of another seed or other parameters; choose a new folder"
+            f"{path.parent}: contains pairs with another seed or other parameters; choose a new folder"
         )
 
 
@@ -199,7 +198,7 @@ def _make_shard(
 
 def _load_shard(path: Path) -> Pairs:
     if not path.is_file():
-        raise ValueError(f"{path}: these pairs have not been made")
+        raise ValueError(f"{path}: these pairs have not been generated")
     with np.load(path, allow_pickle=False) as data:
         ends = data["ends"]
         starts = np.concatenate([[0], ends[:-1]])
@@ -208,7 +207,7 @@ def _load_shard(path: Path) -> Pairs:
         return Pairs(data["inputs"], truth, data["limits"])
 
 
-#: Relative and absolute change of each channel of an augmented input.
+#: Standard deviations of the random gain and offset of each channel of an augmented input.
 GAIN, SHIFT = 0.05, 0.05
 
 
@@ -222,7 +221,7 @@ class Batch:
 
 
 def visible(truth: Truth, limits: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which reflections are to be found: local SNR above `VISIBLE`, |g| within the searched limits."""
+    """Which reflections should be found: local SNR above `VISIBLE`, |g| within the search limits."""
     length = np.hypot(*truth.g.T)
     return np.asarray((truth.snr >= VISIBLE) & (length >= limits[0]) & (length <= limits[1]))
 
@@ -230,14 +229,14 @@ def visible(truth: Truth, limits: NDArray[np.float64]) -> NDArray[np.bool_]:
 def drawn(
     truth: Truth, limits: NDArray[np.float64], disc: float, params: InputParams
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Target and weight on the network's cells.
+    """Draw target and weight on the network's cells.
 
     Returns
     -------
     target : ndarray of uint8, shape (rows, columns)
-        1 in the discs of visible reflections.
+        1 in discs around visible reflections.
     weight : ndarray of uint8, shape (rows, columns)
-        0 in the discs of those that are neither visible nor invisible, and where nothing is searched.
+        0 in discs around doubtful reflections, and where nothing is searched.
     """
     found = visible(truth, limits)
     wanted = target(truth.g[found], disc, params)
@@ -248,7 +247,7 @@ def drawn(
 
 
 def radius_of_cells(params: InputParams) -> NDArray[np.float64]:
-    """|g| of an input's cells, 1/nm; infinite in its empty row."""
+    """|g| of an input's cells, 1/nm; infinite in its unused row."""
     rows = np.arange(-params.half, params.half + 2)[:, None]
     columns = np.arange(-params.margin, params.half + 1)
     radius = np.hypot(rows, columns) * params.grid.step[0]
@@ -263,7 +262,7 @@ def batch_of(
     params: InputParams,
     rng: np.random.Generator | None = None,
 ) -> Batch:
-    """The pairs with these numbers, augmented if a generator is given (turns, mirrors, gain)."""
+    """Batch of the pairs with these indices, augmented (rotations, mirrors, gain) if a generator is given."""
     both = [drawn(pairs.truth[i], pairs.limits[i], disc, params) for i in members]
     inputs = restore_inputs(pairs.inputs[members], params)
     masks = np.stack([np.stack(pair, axis=-1) for pair in both]).astype(np.float32)
@@ -281,7 +280,7 @@ def batch_of(
 def batches(
     pairs: Pairs, size: int, disc: float, params: InputParams, seed: int, first: int, last: int
 ) -> Iterator[Batch]:
-    """Augmented batches number `first` to `last` (not included), each made while the last is used."""
+    """Yield the augmented batches `first` to `last` (exclusive), preparing each during the previous one."""
     per_epoch = max(len(pairs) // size, 1)
 
     def make(number: int) -> Batch:

@@ -1,7 +1,7 @@
-"""The network against its rivals, on simulated images or any others of which the truth is known.
+"""Comparison of the network with other methods, on images with known ground truth.
 
-The forest sees the network's own input, each channel also smoothed and as its local maximum at several
-scales, as pixel classifiers of microscopy do; scikit-learn trains it.
+The random forest sees the network's input, with each channel also smoothed and max-filtered at several
+scales, as in pixel classifiers of microscopy; it is trained with scikit-learn.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from ..inference.propose import Predict, confirm
 from ..simulation.synthesis import FAINT, TrueGrain, Truth
 from .dataset import Pairs, batch_of, drawn, spectra_of, visible
 
-#: Spots count as found within this distance, 1/nm, within one frequency step, or within half of 1 / grain
-#: size.
+#: An answer matches a reflection within this distance, 1/nm, within one frequency step, or within half of
+#: 1 / grain size.
 TOLERANCE = 0.05
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
 class SpotScore:
-    """Counts of one image.
+    """Counts for one image.
 
     Attributes
     ----------
     found, missed : int
-        Visible reflections with and without an answer.
+        Visible reflections with and without a matching answer.
     right, wrong : int
-        Answers at a reflection (doubtful ones that were answered count neither way) and elsewhere.
+        Answers at a visible reflection and elsewhere (those at doubtful reflections are ignored).
     """
 
     found: int
@@ -58,7 +58,7 @@ def spot_score(
     is_visible: NDArray[np.bool_],
     step: float,
 ) -> SpotScore:
-    """Compare answers with an image's reflections; +g and -g are the same.
+    """Compare answers with the reflections of an image; +g and -g are equivalent.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ def spot_score(
 
 
 def reach_of(size: NDArray[np.float64], step: float) -> NDArray[np.float64]:
-    """How far from a reflection an answer may lie, 1/nm, for grains of these sizes in nm."""
+    """Largest distance of a matching answer from a reflection, 1/nm, for grains of these sizes in nm."""
     return np.asarray(np.maximum(max(TOLERANCE, step), 0.5 / np.maximum(size, 1e-6)))
 
 
 def distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each of a (n, 2) to each of b (m, 2) or its mirror, shape (n, m)."""
+    """Distance of each of a (n, 2) from each of b (m, 2) or -b, shape (n, m)."""
     pairs = [np.linalg.norm(a[:, None] - sign * b[None], axis=-1) for sign in (1, -1)]
     return np.asarray(np.minimum(*pairs))
 
@@ -105,7 +105,7 @@ class Rates:
 
 
 def rates(scores: Sequence[SpotScore]) -> Rates:
-    """Of the counts of all images together; nothing found and nothing to be found is perfect."""
+    """Rates for the summed counts of all images; nothing found with nothing to be found counts as perfect."""
     found, missed = sum(s.found for s in scores), sum(s.missed for s in scores)
     right, wrong = sum(s.right for s in scores), sum(s.wrong for s in scores)
     precision = right / (right + wrong) if right + wrong else 1.0
@@ -115,7 +115,7 @@ def rates(scores: Sequence[SpotScore]) -> Rates:
 
 
 def dice(answer: NDArray[np.bool_], truth: NDArray[np.bool_], counted: NDArray[np.bool_]) -> tuple[int, int]:
-    """Twice the common cells and the sum of both, where cells count; their ratio is the Dice coefficient."""
+    """Numerator (twice the intersection) and denominator (sum) of the Dice coefficient in `counted`."""
     common = int(np.count_nonzero(answer & truth & counted))
     return 2 * common, int(np.count_nonzero(answer & counted) + np.count_nonzero(truth & counted))
 
@@ -123,7 +123,7 @@ def dice(answer: NDArray[np.bool_], truth: NDArray[np.bool_], counted: NDArray[n
 def interval(
     values: Sequence[SpotScore], draws: int = 2000, seed: int = 0, share: float = 0.95
 ) -> tuple[float, float]:
-    """Bootstrap confidence interval of F1, images drawn with replacement."""
+    """Bootstrap confidence interval of F1, resampling images."""
     rng = np.random.default_rng(seed)
     table = np.array([(s.found, s.missed, s.right, s.wrong) for s in values], np.float64)
     sums = table[rng.integers(0, len(table), (draws, len(table)))].sum(axis=1)
@@ -141,7 +141,7 @@ def best_threshold(
     inputs: InputParams,
     levels: Sequence[float] = LEVELS,
 ) -> float:
-    """The output from which spots count that gives the best F1.
+    """Find the threshold on the output with the best F1.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def best_threshold(
 def spots_of(
     output: NDArray[np.float32], pairs: Pairs, number: int, inputs: InputParams, least: float
 ) -> SpotScore:
-    """Counts of an output's spots against the truth of pair `number`."""
+    """Compare the spots of an output with the ground truth of pair `number`."""
     truth, limits = pairs.truth[number], pairs.limits[number]
     g, _ = probable_spots(output, least, inputs)
     length = np.hypot(*g.T)
@@ -168,12 +168,12 @@ def spots_of(
 
 #: Scales of the forest's features, cells.
 SCALES = (1.0, 2.0, 4.0, 8.0)
-#: Finds spots: maps a diffractogram and its local spectra to frequencies, shape (n, 2), (y, x), 1/nm.
+#: Spot detector: maps a diffractogram and its local spectra to frequencies, shape (n, 2), (y, x), 1/nm.
 Detector = Callable[[Diffractogram, LocalSpectra], NDArray[np.float64]]
 
 
 def distinct(g: NDArray[np.float64], apart: float = TOLERANCE) -> NDArray[np.float64]:
-    """Frequencies without those that lie near an earlier one; +g and -g are the same."""
+    """Remove frequencies close to an earlier one; +g and -g are equivalent."""
     kept: list[NDArray[np.float64]] = []
     for one in np.asarray(g, np.float64).reshape(-1, 2):
         if not kept or distances(one[None], np.array(kept)).min() > apart:
@@ -187,7 +187,7 @@ def frequencies(seeds: tuple[Seed, ...]) -> NDArray[np.float64]:
 
 
 def threshold_everywhere(false_alarms: float) -> Detector:
-    """The classical detector: whole image and local windows at one false-alarm rate for all."""
+    """The classical detector: one false-alarm rate for the whole image and all local windows."""
 
     def detect(diffractogram: Diffractogram, spectra: LocalSpectra) -> NDArray[np.float64]:
         return frequencies(find_seeds(diffractogram, spectra, false_alarms))
@@ -196,7 +196,7 @@ def threshold_everywhere(false_alarms: float) -> Detector:
 
 
 def threshold_whole_image(false_alarms: float) -> Detector:
-    """The same threshold on the transform of the whole image alone."""
+    """The same threshold on the transform of the whole image only."""
 
     def detect(diffractogram: Diffractogram, spectra: LocalSpectra) -> NDArray[np.float64]:
         snr = diffractogram.snr()
@@ -215,7 +215,7 @@ def threshold_whole_image(false_alarms: float) -> Detector:
 
 @dataclass(frozen=True, slots=True)
 class ForestParams:
-    """Of the random forest: trees, their depth, and cells of an image that it learns from."""
+    """Parameters of the random forest: trees, their depth, and cells sampled per image."""
 
     trees: int = 60
     depth: int = 16
@@ -225,7 +225,7 @@ class ForestParams:
 
 
 def train_forest(pairs: Pairs, disc: float, inputs: InputParams, params: ForestParams) -> Predict:
-    """A random forest on the pairs, as a function from an input to the probability of each cell.
+    """Train a random forest; returns a function from an input to the probability of each cell.
 
     Raises
     ------
@@ -255,7 +255,7 @@ def train_forest(pairs: Pairs, disc: float, inputs: InputParams, params: ForestP
 
 
 def forest_features(one: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features of every cell of an input: channels, smoothed, edge-enhanced, local maxima, |g|."""
+    """Features of each cell of an input: channels, smoothed, edge-enhanced, local maxima, |g|."""
     planes: list[Any] = [one[..., k] for k in range(one.shape[-1])]
     for k in range(one.shape[-1] - 1):
         smooth = [ndimage.gaussian_filter(one[..., k], scale) for scale in SCALES]
@@ -272,22 +272,22 @@ def _width(inputs: InputParams) -> int:
 def _balance(
     masked: NDArray[np.bool_], counted: NDArray[np.bool_], cells: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """As many cells of the mask as there are, up to a half, and others, of which some are bright."""
+    """Sample cells of the mask, up to a half of all, and cells outside it, some of them bright."""
     inside = np.flatnonzero(masked & counted)
     outside = np.flatnonzero(~masked & counted)
     inside = rng.permutation(inside)[: cells // 2]
     return np.concatenate([inside, rng.permutation(outside)[: cells - len(inside)]])
 
 
-#: Bounds of the SNR classes for which recall is given.
+#: Limits of the SNR classes for which recall is reported.
 SNR_CLASSES = (14.0, 18.0, 25.0, 40.0, 80.0, 200.0, 1000.0, np.inf)
-#: Relative width of a group of d that count as one.
+#: d-spacings within this relative distance are one group.
 D_GROUP = 0.003
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """A micrograph of which the truth is known up to |g| = `q_max`, and the window of its local spectra."""
+    """A micrograph with ground truth up to |g| = `q_max`, and the window of its local spectra."""
 
     micrograph: Micrograph
     truth: Truth
@@ -297,7 +297,7 @@ class Known:
 
 @dataclass(slots=True, eq=False)
 class MethodScore:
-    """What one method did on all images so far."""
+    """Results of one method on all images so far."""
 
     spots: list[SpotScore] = field(default_factory=list)
     strong: list[SpotScore] = field(default_factory=list)
@@ -309,7 +309,7 @@ class MethodScore:
     by_snr: list[tuple[float, bool]] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """The figures of the table."""
+        """The values for the table."""
         found = rates(self.spots)
         low, high = interval(self.spots) if self.spots else (0.0, 0.0)
         errors = np.array(self.errors or [np.nan])
@@ -340,7 +340,7 @@ class MethodScore:
 
 
 def network_detector(predict: Predict, inputs: InputParams, least: float) -> Detector:
-    """The maxima of a network's (or a forest's) output as they are."""
+    """Detector that returns the maxima of a network's (or forest's) output."""
 
     def detect(diffractogram: Diffractogram, spectra: LocalSpectra) -> NDArray[np.float64]:
         g, _ = probable_spots(predict(network_input(diffractogram, spectra, inputs)), least, inputs)
@@ -351,7 +351,7 @@ def network_detector(predict: Predict, inputs: InputParams, least: float) -> Det
 
 
 def confirmed_detector(predict: Predict, inputs: InputParams, least: float, false_alarms: float) -> Detector:
-    """What the network proposes and the statistics confirm."""
+    """Detector that returns the proposals of a network that are confirmed statistically."""
     propose = network_detector(predict, inputs, least)
 
     def detect(diffractogram: Diffractogram, spectra: LocalSpectra) -> NDArray[np.float64]:
@@ -367,9 +367,9 @@ def compare(
     disc: float,
     inputs: InputParams,
 ) -> dict[str, MethodScore]:
-    """Every method on every image.
+    """Run each method on each image.
 
-    Masks are compared as discs of one radius, whatever the method answered.
+    Masks are compared as discs of one radius, whatever the method returned.
     """
     scores = {name: MethodScore() for name in methods}
     for image in images:
@@ -398,7 +398,7 @@ def _add(
         score.false_on_empty.append(len(answers))
         return
     score.spots.append(spot_score(answers, truth.g, truth.snr, truth.size, seen, step))
-    # what is weaker than the class counts neither way
+    # weaker reflections than this class are ignored
     strong = seen & (truth.snr >= 25)
     lifted = np.where(seen & ~strong, 10.0, truth.snr)
     score.strong.append(spot_score(answers, truth.g, lifted, truth.size, strong, step))
@@ -420,7 +420,7 @@ def _add(
 
 
 def d_groups(d: NDArray[np.float64], width: float = D_GROUP) -> NDArray[np.float64]:
-    """Distinct d-spacings: those within `width` of a group's first are one."""
+    """Distinct d-spacings: those within `width` of the first of a group count as one."""
     groups: list[float] = []
     for value in np.sort(np.asarray(d, np.float64)):
         if not groups or value / groups[-1] - 1 > width:
@@ -436,21 +436,21 @@ def d_score(
     tolerance: float,
     grains: Sequence[TrueGrain] = (),
 ) -> SpotScore:
-    """Distinct d-spacings found and missed, right and wrong, of an image.
+    """Count distinct d-spacings found and missed, right and wrong, in an image.
 
-    Answers at points of a crystal's lattice that are no visible reflection (faint ones, and
-    forbidden ones that surfaces and double diffraction make) count neither way.
+    Answers at lattice points of a crystal that are not visible reflections (faint ones, and forbidden ones
+    that surfaces and double diffraction create) are ignored.
 
     Parameters
     ----------
     answers : ndarray, shape (n, 2), (y, x), 1/nm
     d_min : float, nm
-        Smaller ones are not looked at.
+        Smaller d-spacings are ignored.
     tolerance : float
-        Relative; of grains so small that the lens's transfer changes across their spots (and moves these),
-        half of 1 / size in g. A point of the lattice is met within twice that.
+        Relative tolerance; for grains so small that the lens's transfer changes across their spots (and
+        shifts them), half of 1 / size in g. Lattice points match within twice the tolerance.
     grains : sequence of TrueGrain
-        The crystals, with their lattices.
+        The crystals with their lattices.
     """
     seen = visible(truth, limits)
     lengths = np.hypot(*truth.g.T)
@@ -473,7 +473,7 @@ def d_score(
 def _on_lattices(
     answers: NDArray[np.float64], grains: Sequence[TrueGrain], tolerance: float
 ) -> NDArray[np.bool_]:
-    """Which frequencies lie on a point of any crystal's lattice, within twice the tolerance."""
+    """Which frequencies lie on a lattice point of any crystal, within twice the tolerance."""
     on, length = np.zeros(len(answers), bool), np.hypot(*answers.T)
     for grain in grains if len(answers) else ():
         points = grain.points(1.1 * float(length.max()))

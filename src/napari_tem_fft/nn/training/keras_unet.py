@@ -1,4 +1,4 @@
-"""The U-Net in Keras: building, training and files. Only this module and `train` use TensorFlow."""
+"""The U-Net in Keras: building, loading and saving. Only this module and `train` use TensorFlow."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from ..inference.unet import NetworkParams, normalised_groups
 if TYPE_CHECKING:
     import keras
 
-#: Keras reads these settings when it is imported. Models need them, whatever a user has set for other work.
+#: Settings that Keras reads when it is imported, set for this package regardless of the user's other work.
 BACKEND, LAYOUT = "tensorflow", "channels_last"
 
 
 def import_keras() -> Any:
-    """Keras on TensorFlow, whatever the user's ``keras.json`` or KERAS_BACKEND say.
+    """Import Keras with TensorFlow, regardless of the user's ``keras.json`` and KERAS_BACKEND.
 
-    TensorFlow is quiet unless TF_CPP_MIN_LOG_LEVEL=0 asks it to talk.
+    TensorFlow's messages are suppressed unless TF_CPP_MIN_LOG_LEVEL=0.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def import_keras() -> Any:
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Nothing is written to the process's stderr: while it is loaded, TensorFlow logs there at any level."""
+    """Silence the process's stderr: while it is loaded, TensorFlow logs to it at any level."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -78,7 +78,7 @@ def _without_stderr() -> Iterator[None]:
 
 
 def build_unet(network: NetworkParams, shape: tuple[int, int], channels: int, seed: int = 0) -> keras.Model:
-    """An untrained U-Net.
+    """Build an untrained U-Net.
 
     Parameters
     ----------
@@ -110,14 +110,14 @@ def build_unet(network: NetworkParams, shape: tuple[int, int], channels: int, se
         x = keras.layers.Conv2DTranspose(network.base * 2**level, 2, strides=2)(x)
         x = keras.layers.Concatenate()([skips[level], x])
         x = _two_convolutions(x, network.base * 2**level, network)
-    # few cells belong to spots: starting from their share keeps the first steps from being wasted
+    # few cells belong to spots: starting from their fraction saves the first steps
     rare = keras.initializers.Constant(-4.0)
     x = keras.layers.Conv2D(network.fold**2, 1, bias_initializer=rare)(x)
     return keras.Model(inputs, _unfold(x, network.fold))
 
 
 def _fold(x: Any, fold: int) -> Any:
-    """Blocks of cells as channels: (n, h, w, c) to (n, h / f, w / f, f f c)."""
+    """Fold blocks of cells into channels: (n, h, w, c) to (n, h / f, w / f, f f c)."""
     from keras import layers
 
     if fold == 1:
@@ -129,7 +129,7 @@ def _fold(x: Any, fold: int) -> Any:
 
 
 def _unfold(x: Any, fold: int) -> Any:
-    """Channels as blocks of cells: (n, h, w, f f) to (n, f h, f w, 1)."""
+    """Unfold channels into blocks of cells: (n, h, w, f f) to (n, f h, f w, 1)."""
     from keras import layers
 
     if fold == 1:
@@ -155,17 +155,17 @@ def _two_convolutions(x: Any, features: int, network: NetworkParams) -> Any:
 
 
 def network_for(inputs: InputParams, network: NetworkParams, seed: int = 0) -> keras.Model:
-    """An untrained U-Net that fits an input."""
+    """Build an untrained U-Net for an input."""
     return build_unet(network, inputs.shape, len(inputs.channels), seed)
 
 
 def load_network(folder: Path) -> tuple[ModelConfig, keras.Model]:
-    """The trained network of a folder, whose output are logits.
+    """Load the trained network of a folder; its outputs are logits.
 
     Raises
     ------
     ModelError
-        If the folder is damaged, its weights are not those of its configuration, or do not fit.
+        If the folder is damaged, or its weights do not belong to its configuration or network.
     """
     config = load_config(folder)
     path = folder / WEIGHTS
@@ -173,7 +173,7 @@ def load_network(folder: Path) -> tuple[ModelConfig, keras.Model]:
     model = network_for(config.inputs, config.network)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that are left untrained
+            warnings.simplefilter("error", UserWarning)  # Keras only warns if layers remain untrained
             model.load_weights(path)
     except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
         raise ModelError(f"{path}: the weights do not fit the network of {CONFIG} ({error})") from error
@@ -181,7 +181,7 @@ def load_network(folder: Path) -> tuple[ModelConfig, keras.Model]:
 
 
 def save_model(folder: Path, config: ModelConfig, model: keras.Model, card: str = "") -> ModelConfig:
-    """Write a model's folder; the config is given the weights' hash and returned."""
+    """Save a model to a folder; the configuration is returned with the hash of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / WEIGHTS)
     values = asdict(config) | {"weights_sha256": file_hash(folder / WEIGHTS)}

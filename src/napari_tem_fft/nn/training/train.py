@@ -1,4 +1,4 @@
-"""Training: from pairs to a model's folder; interrupted trainings go on from their last checkpoint."""
+"""Training of a network from pairs; an interrupted training continues from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WARM_UP = 100
 
 @dataclass(frozen=True, slots=True)
 class TrainStep:
-    """Progress of a training: the step, the loss, and at checkpoints the scores on the held-back pairs."""
+    """Progress of a training: step, loss and, at checkpoints, the scores on the validation pairs."""
 
     step: int
     steps: int
@@ -46,16 +46,16 @@ def train_steps(
     start: Any = None,
     ancestry: tuple[str, ...] = (),
 ) -> Generator[TrainStep, None, ModelConfig]:
-    """Train a network and write its folder; yields after every step.
+    """Train a network and write its folder; yields after each step.
 
     Parameters
     ----------
     folder : Path
-        Gets the model, `log.csv`, and while the work lasts the folder `checkpoints`.
+        Receives the model, `log.csv` and, during the training, the folder `checkpoints`.
     pairs, held_back : Pairs
-        Pairs for training, and pairs for scoring.
+        Pairs for training, and pairs for validation.
     start : keras.Model, optional
-        Network to start from, instead of random weights.
+        Network to start from instead of random weights.
     ancestry : tuple of str
         Ancestry of `start`.
     """
@@ -75,7 +75,7 @@ def train_steps(
     learn = _learner(model, optimizer, params)
     log = _Log(folder / "log.csv", first)
     scores: dict[str, float] = {}
-    if start is not None and not first:  # how good it was before
+    if start is not None and not first:  # score of the starting network
         yield TrainStep(0, params.steps, float("nan"), held_back_scores(model, held_back, inputs, params))
     for number, batch in enumerate(
         batches(pairs, params.batch, params.disc, inputs, params.seed, first, params.steps), first + 1
@@ -121,10 +121,10 @@ def _learner(model: Any, optimizer: Any, params: TrainParams) -> Any:
 
 
 def loss_of(logits: Any, target: Any, weight: Any, kind: str) -> Any:
-    """Loss of a batch: soft Dice a picture, focal or plain cross entropy a cell of the masks, or sums.
+    """Loss of a batch: soft Dice per image, focal or plain cross entropy per masked cell, or sums of these.
 
-    The focal loss follows Lin et al. (2017) with gamma = 2; it is divided by the number of masked cells, not
-    of all cells, because masked cells are few.
+    The focal loss follows Lin et al. (2017) with gamma = 2; it is divided by the number of masked cells
+    rather than of all cells, because masked cells are few.
     """
     import tensorflow as tf
 
@@ -141,7 +141,7 @@ def loss_of(logits: Any, target: Any, weight: Any, kind: str) -> Any:
 
 
 def outputs_of(model: Any, pairs: Pairs, inputs: InputParams, size: int = 8) -> Iterator[NDArray[np.float32]]:
-    """The network's output for each pair, shape (rows, columns)."""
+    """Yield the network's output for each pair, shape (rows, columns)."""
     for first in range(0, len(pairs), size):
         logits = model(restore_inputs(pairs.inputs[first : first + size], inputs), training=False)
         yield from 1 / (1 + np.exp(-np.asarray(logits)[..., 0]))
@@ -150,7 +150,7 @@ def outputs_of(model: Any, pairs: Pairs, inputs: InputParams, size: int = 8) -> 
 def held_back_scores(
     model: Any, pairs: Pairs, inputs: InputParams, params: TrainParams, least: float = 0.5
 ) -> dict[str, float]:
-    """Dice of the masks, and precision, recall and F1 of the spots, before any confirmation."""
+    """Dice of the masks, and precision, recall and F1 of the spots before statistical confirmation."""
     common, both, scores = 0, 0, []
     for number, output in enumerate(outputs_of(model, pairs, inputs)):
         one = batch_of(pairs, np.array([number]), params.disc, inputs)
@@ -164,7 +164,7 @@ def held_back_scores(
 
 
 class _Log:
-    """`log.csv` with a row per step; rows after the checkpoint from which training resumes are dropped."""
+    """`log.csv` with a row per step; rows after the checkpoint from which training continues are removed."""
 
     columns = ("step", "loss", "dice", "precision", "recall", "f1")
 
@@ -198,6 +198,6 @@ class _Log:
         left.set(xlabel="step", ylabel=f"loss, mean of {width} steps", yscale="log")
         for name in ("dice", "precision", "recall", "f1"):
             right.plot([int(r["step"]) for r in scored], [float(r[name]) for r in scored], label=name)
-        right.set(xlabel="step", ylabel="on held-back images", ylim=(0, 1))
+        right.set(xlabel="step", ylabel="on validation images", ylim=(0, 1))
         right.legend()
         figure.savefig(path, dpi=120)

@@ -56,7 +56,7 @@ def state_words(run: BatchRun) -> str:
         return outcome_words(run.outcome)
     if not run.running or far.seconds_left is None:
         return run.words
-    words = f"{far.rate:.0f} images a minute, {duration(far.seconds_left)} left, {far.failed} failed so far"
+    words = f"{far.rate:.0f} images per minute, {duration(far.seconds_left)} left, {far.failed} failed so far"
     return "; ".join(filter(None, (words, run.words)))
 
 

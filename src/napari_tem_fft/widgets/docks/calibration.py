@@ -303,7 +303,7 @@ def rescaled_words(step: Rescaled) -> str:
     same = abs(bx / by - 1) < 1e-6 and abs(ax / ay - 1) < 1e-6
     size = f"{bx:.5g} → {ax:.5g}" if same else f"x {bx:.5g} → {ax:.5g}, y {by:.5g} → {ay:.5g}"
     change = f"{changes[0]} %" if changes[0] == changes[1] else f"x {changes[0]} %, y {changes[1]} %"
-    return f"changed: {size} {step.after.unit} a pixel ({change}), {step.after.source}"
+    return f"changed: {size} {step.after.unit} per pixel ({change}), {step.after.source}"
 
 
 def standard_words(image_state: ImageState) -> list[str]:

@@ -399,7 +399,7 @@ class TemFftDock(Dock):
         self.stated_size.setVisible(size is not None)
         if size is not None:
             self.pixel_size.setValue(size)
-            self.stated_size.setText(f"its file says {size:.5g} nm a pixel: press Set to use it")
+            self.stated_size.setText(f"its file says {size:.5g} nm per pixel: press Set to use it")
 
     def _on_bar_changed(self) -> None:
         """Compute the pixel size from the two lengths of the scale bar."""
