@@ -9,7 +9,7 @@ from ..core.maps.component_map import ComponentMap, bent_lattices_of, component_
 from ..core.maps.strain import STRAINS, Deformation, Shown, unused_reference
 from ..core.matching import RingMatch, look_alikes
 from ..core.pipeline import Analysis
-from ..core.text import LengthUnit, length, symbol
+from ..core.text import LengthUnit, count_text, length, symbol
 from ..io.figures.labels import spacings
 
 HEADER = ("component", "outcome", "d ({})", "area (nm^2)", "of specimen", "probability", "grains")
@@ -32,7 +32,7 @@ def report(analysis: Analysis, unit: LengthUnit = "nm") -> str:
     drawn = " (drawn by the user)" if analysis.specimen_by_user else whole
     lines = [
         f"{nx} x {ny} pixels of {pixel}, {known_to(analysis)}; specimen {area:.0f} nm^2{drawn};"
-        f" {enabled} pairs of spots in {len(analysis.grains)} grains",
+        f" {count_text(enabled, 'pair')} of spots in {count_text(len(analysis.grains), 'grain')}",
         *_network(analysis),
         *_components(analysis, unit),
         *overlap_words(analysis.components),
@@ -134,7 +134,7 @@ def _outside_candidates(analysis: Analysis) -> list[str]:
             grains.setdefault(candidate.phase, []).append(match.grain)
     if not grains:
         return []
-    names = (f"{phase} (grains {_numbers(ids)})" for phase, ids in grains.items())
+    names = (f"{phase} (grain{'s' if len(ids) > 1 else ''} {_numbers(ids)})" for phase, ids in grains.items())
     return [f"phases outside the candidates that fit equally well: {', '.join(names)}"]
 
 
