@@ -97,7 +97,11 @@ def drawn(module: str, number: int, seed: int) -> Iterator[Mutant]:
         if not number:
             return
         operator, occurrence = chance.choice(found[start])
-        if bare(mutated(code, operator, occurrence)) != original:
+        try:
+            changed = bare(mutated(code, operator, occurrence))
+        except SyntaxError:  # "not" in the place of "~", which binds less
+            continue
+        if changed != original:
             number -= 1
             yield mutant_of(module, operator, occurrence)
 
