@@ -2,7 +2,7 @@
 
 import numpy as np
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from qtpy.QtGui import QDropEvent
+from qtpy.QtGui import QDropEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QTabBar
 
@@ -127,11 +127,26 @@ class Hand:
         """Press a key over the canvas."""
         QTest.keyClick(canvas_of(self.viewer).native, key, modifier)
 
+    def wheel(self, steps):
+        """Turn the wheel over the middle of the canvas: towards what is seen, or away from it."""
+        canvas = canvas_of(self.viewer).native
+        middle = QPointF(canvas.rect().center())
+        none, turn = Qt.MouseButton.NoButton, QPoint(0, 120 if steps > 0 else -120)
+        for _ in range(abs(steps)):
+            there = QPointF(canvas.mapToGlobal(middle))
+            phase = Qt.ScrollPhase.NoScrollPhase
+            event = QWheelEvent(middle, there, QPoint(0, 0), turn, none, NONE, phase, False)
+            QApplication.sendEvent(canvas, event)
+        QApplication.processEvents()
+
     def drop(self, *paths):
         """Drop files on the canvas."""
+        self.drop_on(self.viewer.window._qt_viewer, *paths)
+
+    def drop_on(self, target, *paths):
+        """Drop files on a widget."""
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-        target = self.viewer.window._qt_viewer
         place = QPointF(target.rect().center())
         event = QDropEvent(place, Qt.DropAction.CopyAction, data, LEFT, NONE)
         target.dropEvent(event)  # Qt itself sends one only to where a mouse has dragged

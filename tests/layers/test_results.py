@@ -27,6 +27,7 @@ from napari_tem_fft.layers.results import (
     mask_layer,
     micrograph_layer,
     micrograph_of,
+    numbers_layer,
     rings_layer,
     specimen_layer,
     spots_layer,
@@ -229,6 +230,16 @@ def test_the_label_of_a_ring_is_rather_on_spots_than_outside_the_picture():
     (azimuth,) = label_azimuths([ring], 10.2, spots=spots)
     middle = np.abs(ring.label_place(azimuth, LABEL_OFFSET * 10.2).mean(axis=0))
     assert (middle + np.array([0.4, 1.87]) < 10.2).all()  # as large as napari draws the label
+
+
+def test_numbers_of_grains_at_one_place_stand_beside_each_other():
+    analysis = small_analysis()
+    first, second = analysis.grains
+    grains = (first, replace(second, centre=first.centre))
+    points, _, _ = numbers_layer(grains, analysis.micrograph)
+    assert points - first.centre == pytest.approx(
+        np.array([(0, 0), (0, 0.05 * analysis.micrograph.extent[1])])
+    )
 
 
 def test_bars_are_true():

@@ -9,11 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import pytest
 from napari.layers import Layer
+from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QApplication
 
 from dm_writer import write_dm
 from forward_model import fringes
+from hand import Hand
+from napari_tem_fft.core.matching import Outcome
 from napari_tem_fft.layers.results import KEY, micrograph_layer
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
@@ -153,3 +156,56 @@ def two_images(make_napari_viewer, qtbot):
 def _is_shown(dock, name):
     current = dock.session.current
     return current is not None and current.layer.name == name and not dock.session.running
+
+
+@pytest.fixture
+def hand(make_napari_viewer, qtbot):
+    """Somebody at a window with the plugin's docks."""
+    if os.environ.get("QT_QPA_PLATFORM") == "offscreen":
+        pytest.skip("the canvas needs an OpenGL driver")
+    hand = Hand(make_napari_viewer(show=True, strict_qt=True), qtbot)
+    notification_manager.records.clear()
+    yield hand
+    hand.session.pick(None)
+    hand.session.cancel()
+    hand.rest()
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Three micrographs of one name in folders of their own; of other sizes, scales and azimuths."""
+    paths = []
+    for number, (rows, columns, size) in enumerate(((200, 240, 0.03), (240, 180, 0.02), (160, 160, 0.05))):
+        image = np.random.default_rng(number).normal(0, 1, (rows, columns))
+        for azimuth, d in ((20.0, 0.235), (74.7, 0.2035), (129.5, 0.235)):
+            image += 2 * fringes((rows, columns), (size, size), d, azimuth + 30 * number)
+        (tmp_path / str(number)).mkdir()
+        paths.append(write_dm(tmp_path / str(number) / "film.dm4", image.astype(np.float32), size, "nm"))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    """The small analysis, with two identified grains in one component."""
+    analysis = small_analysis()
+    first, second = analysis.matches
+    first = replace(first, outcome=Outcome.IDENTIFIED, phases=("LiF",))
+    component = replace(analysis.components[0], name="LiF", phases=("LiF",), grains=(1, 2))
+    spots = tuple(replace(spot, enabled=True) for spot in analysis.spots)
+    second = replace(first, grain=2, spots=())
+    known = {"spots": spots, "matches": (first, second), "components": (component,), "decisions": ()}
+    return replace(analysis, **known)
+
+
+@pytest.fixture
+def two(hand, analysis):
+    """What is known of two analysed images; the second is shown."""
+    for name in ("first", "second"):
+        pixels = analysis.micrograph.pixels + (name == "second")
+        micrograph = replace(analysis.micrograph, name=name, pixels=pixels)
+        data, kwargs, kind = micrograph_layer(micrograph)
+        kwargs["metadata"][KEY]["analysis"] = replace(analysis, micrograph=micrograph)
+        layer = hand.viewer.add_layer(Layer.create(data, kwargs, kind))
+        hand.until(lambda layer=layer: layer in hand.session._image_states)
+        hand.rest()
+    return tuple(hand.session._image_states.values())

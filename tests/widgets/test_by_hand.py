@@ -26,15 +26,14 @@ from qtpy.QtWidgets import (
 
 from dm_writer import write_dm
 from forward_model import fringes
-from hand import LEFT, Hand
+from hand import LEFT
 from mouse import canvas_of, on_canvas
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import ImageStack, Micrograph
-from napari_tem_fft.core.matching import Outcome
 from napari_tem_fft.core.reanalysis import is_edited
 from napari_tem_fft.io.figures.overview import overview
 from napari_tem_fft.layers.results import KEY, micrograph_layer, stack_layer
-from napari_tem_fft.widgets.canvas.stage import sees_whole
+from napari_tem_fft.widgets.canvas.stage import pixels_on_one, sees_whole
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
 from napari_tem_fft.widgets.docks.dock import dock_of
@@ -43,67 +42,16 @@ from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.docks.results import ComponentsDock, ResultsDock
 from napari_tem_fft.widgets.docks.series import SeriesDock
 from napari_tem_fft.widgets.docks.spots import SpotsDock
+from napari_tem_fft.widgets.docks.tem_fft import ON_DEMAND
 from napari_tem_fft.widgets.docks.train import TrainDock
 from napari_tem_fft.widgets.forms.tree import ResultTree
 from napari_tem_fft.widgets.session import child_processes
 from napari_tem_fft.widgets.session.source import calibration_from
-from small_analysis import small_analysis
 from small_network import small_model
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("QT_QPA_PLATFORM") == "offscreen", reason="the canvas needs an OpenGL driver"
 )
-
-
-@pytest.fixture
-def hand(make_napari_viewer, qtbot):
-    """Somebody at a window with the plugin's docks."""
-    hand = Hand(make_napari_viewer(show=True, strict_qt=True), qtbot)
-    notification_manager.records.clear()
-    yield hand
-    hand.session.pick(None)
-    hand.session.cancel()
-    hand.rest()
-
-
-@pytest.fixture
-def films(tmp_path):
-    """Three micrographs of one name in folders of their own; of other sizes, scales and azimuths."""
-    paths = []
-    for number, (rows, columns, size) in enumerate(((200, 240, 0.03), (240, 180, 0.02), (160, 160, 0.05))):
-        image = np.random.default_rng(number).normal(0, 1, (rows, columns))
-        for azimuth, d in ((20.0, 0.235), (74.7, 0.2035), (129.5, 0.235)):
-            image += 2 * fringes((rows, columns), (size, size), d, azimuth + 30 * number)
-        (tmp_path / str(number)).mkdir()
-        paths.append(write_dm(tmp_path / str(number) / "film.dm4", image.astype(np.float32), size, "nm"))
-    return paths
-
-
-@pytest.fixture(scope="module")
-def analysis():
-    """The small analysis, with two identified grains in one component."""
-    analysis = small_analysis()
-    first, second = analysis.matches
-    first = replace(first, outcome=Outcome.IDENTIFIED, phases=("LiF",))
-    component = replace(analysis.components[0], name="LiF", phases=("LiF",), grains=(1, 2))
-    spots = tuple(replace(spot, enabled=True) for spot in analysis.spots)
-    second = replace(first, grain=2, spots=())
-    known = {"spots": spots, "matches": (first, second), "components": (component,), "decisions": ()}
-    return replace(analysis, **known)
-
-
-@pytest.fixture
-def two(hand, analysis):
-    """What is known of two analysed images; the second is shown."""
-    for name in ("first", "second"):
-        pixels = analysis.micrograph.pixels + (name == "second")
-        micrograph = replace(analysis.micrograph, name=name, pixels=pixels)
-        data, kwargs, kind = micrograph_layer(micrograph)
-        kwargs["metadata"][KEY]["analysis"] = replace(analysis, micrograph=micrograph)
-        layer = hand.viewer.add_layer(Layer.create(data, kwargs, kind))
-        hand.until(lambda layer=layer: layer in hand.session._image_states)
-        hand.rest()
-    return tuple(hand.session._image_states.values())
 
 
 def told():
@@ -123,6 +71,7 @@ def test_how_well_a_scale_is_known_stays_with_its_image(hand, films, tmp_path):
     hand.rest()
     known = calibration_from(first.layer).uncertainty
     assert known < 0.006 and "corrected on d = " in calibration.scale.text()
+    assert sees_whole(hand.viewer, first.layer) and sees_whole(hand.viewer, first.group["fft"])
     hand.drop(films[1])
     assert dock.uncertainty.text() == "2.00 %" and calibration.scale.text() == "no image analysed yet"
     second = hand.run()
@@ -144,7 +93,7 @@ def test_how_well_a_scale_is_known_stays_with_its_image(hand, films, tmp_path):
 
     hand.press(dock.on_demand["Batch"])
     batch = hand.bring(BatchDock)
-    batch.form.add_inputs([str(films[2])])
+    hand.drop_on(batch, films[2])
     batch.form.workers.setValue(1)
     hand.type(batch.form.output, str(tmp_path / "out"))
     hand.press(batch.start)
@@ -157,8 +106,10 @@ def test_the_image_that_is_shown_is_that_of_the_fft(hand, films):
     hand.type(dock.candidates.names, "LiF, Cu, Al")
     states = []
     for path in films[:2]:
-        hand.press(dock.views.to_real) if states else None
         hand.drop(path)
+        hand.viewer.scene.camera.center = (0.0, 90.0, 90.0)
+        hand.press(dock.views.to_real)  # before the image is run
+        assert sees_whole(hand.viewer, dock.image.image)
         assert {layer for layer in hand.shown() if layer in dock.image._images} == {dock.image.image}
         states.append(hand.run())
     first, second = states
@@ -198,7 +149,9 @@ def test_a_file_of_all_images_is_dropped_into_an_empty_window(hand, two, tmp_pat
         hand.choose_image(layer)
         state = hand.session.current
         assert state.layer is layer and np.array_equal(state.micrograph.pixels, pixels[layer.name])
-        assert {layer, state.group["fft"]} <= hand.shown()
+        over = {state.group[role] for role in ("fft", "grains", "numbers", "legend", "specimen")}
+        assert {layer, *over} <= hand.shown()
+        assert sees_whole(viewer, layer) and sees_whole(viewer, state.group["fft"])
         assert {s for s in hand.shown() if s in dock.image._images} == {layer}
         fft = state.group["fft"]
         assert fft.extent.world[0, 1] > layer.extent.world[1, 1]
@@ -342,6 +295,8 @@ def test_hydrogen_is_said_to_be_assumed_and_can_be_excluded(hand, films):
     state = hand.run()
     assert any("LiH" in match.phases for match in state.matches), dock.result.text()
     assert "hydrogen counts as possible (-H excludes it): " in dock.result.text()
+    _, _, others = dock.result.text().partition("phases outside the candidates that fit equally well: ")
+    assert "Au" in re.split("[, <]+", others)  # whose cell is that of LiH
     hand.type(dock.candidates.elements, "Li, F, -H")
     state = hand.run()
     assert not any("LiH" in match.phases for match in state.matches)
@@ -355,12 +310,15 @@ def test_spots_are_edited_by_clicks_and_the_words_follow(hand, films):
     hand.drop(films[0])
     state = hand.run()
     spot, found = state.spots[0], len(state.spots)
+    labels = _labels_of(state.group["rings"])
     hand.press(dock.views.to_reciprocal)
     hand.press(dock.spots.tools["remove"])
     hand.click(hand.place_of(state, spot.g))
     hand.until(lambda: not state.spots[0].enabled)
     hand.rest()
     assert "deleted" in dock.spots.said.text()
+    left = _labels_of(state.group["rings"])
+    assert left and {d: labels[d] for d in left} == left  # none jumps
     hand.press(dock.spots.undo)
     hand.until(lambda: state.spots[0].enabled)
     hand.rest()
@@ -373,6 +331,102 @@ def test_spots_are_edited_by_clicks_and_the_words_follow(hand, films):
     circles = np.asarray(state.group["spots"].features["spot"])
     assert sum(circles == state.spots[-1].id) == 2  # both discs of the pair
     hand.press(dock.spots.tools["look"])
+
+
+def _labels_of(rings):
+    """Where the labels of rings stand, by their words."""
+    shapes = zip(rings.features["label"], rings.data, strict=True)
+    return {label: np.round(corners.mean(axis=0), 6).tolist() for label, corners in shapes if label}
+
+
+def test_a_spot_is_circled_on_both_sides_whichever_half_is_painted(hand, two):
+    for state in two:
+        hand.choose_image(state.layer)
+        mask, fft = state.group["mask"], state.group["fft"]
+        hand.viewer.layers.selection.active = mask
+        hand.key(Qt.Key.Key_2)  # napari's brush
+        assert mask.mode == "paint"
+        mask.brush_size = 9
+        found = len(state.spots)
+        hand.press(hand.dock.views.to_reciprocal)
+        g = (5.0, 6.0)  # below the middle, where the representative of no pair lies
+        hand.drag(hand.place_of(state, g), hand.place_of(state, np.add(g, 0.02)))
+        hand.until(lambda state=state, found=found: len(state.spots) > found)
+        hand.rest()
+        spot = state.spots[-1]
+        assert np.abs(np.add(spot.g, g)).max() < 0.5 or np.abs(np.subtract(spot.g, g)).max() < 0.5
+        spots = state.group["spots"]
+        own = spots.data[np.asarray(spots.features["spot"]) == spot.id]
+        assert len(own) == 2 and np.allclose(own.sum(axis=0), 0) and fft.visible
+        mask.mode = "pan_zoom"
+
+
+def test_the_fft_of_a_grain_follows_the_clicked_one_and_goes_with_its_image(hand, two):
+    dock, of_grain = hand.dock, hand.dock.of_grain
+    hand.press(of_grain)
+    assert of_grain.isChecked()
+    for state in two:
+        hand.choose_image(state.layer)
+        for grain in state.grains:
+            place = _alone_in(state, grain)
+            hand.click(place)
+            hand.until(lambda state=state: state.group.get("grain_fft") is not None)
+            hand.rest()
+            layer = state.group["grain_fft"]
+            assert layer.name == f"FFT of grain {grain.id} · {state.layer.name}" and layer.visible
+        assert sum(each.metadata[KEY].get("role") == "grain_fft" for each in hand.shown()) == 1
+    hand.key(Qt.Key.Key_Escape)
+    assert two[1].group.get("grain_fft") is None
+    hand.press(of_grain)
+    assert not of_grain.isChecked() and dock.session.chosen is None
+
+
+def _alone_in(state, grain):
+    """A place in the image that belongs to one grain alone."""
+    regions = dict(zip((each.id for each in state.grains), state.analysis.grain_regions, strict=True))
+    grid = state.analysis.map_grid
+    own = regions[grain.id].mask_on(grid.box)
+    for number, region in regions.items():
+        own &= (number == grain.id) | ~region.mask_on(grid.box)
+    y, x = np.argwhere(own).mean(axis=0)
+    return (y * grid.pixel_size[0], x * grid.pixel_size[1])
+
+
+def test_pixels_of_the_shown_image_are_averaged_as_the_wheel_zooms(hand, films):
+    hand.drop(films[0])
+    first = hand.dock.image.image
+    hand.drop(films[1])
+    shown = hand.dock.image.image
+    for layer in (shown, first):
+        hand.choose_image(layer)
+        for steps in (-12, 30):
+            hand.wheel(steps)
+            side = pixels_on_one(min(layer.scale), hand.viewer.scene.camera.zoom)
+            wanted = "linear" if side == 1 else "custom"
+            hand.until(lambda layer=layer, wanted=wanted: str(layer.interpolation2d) == wanted)
+            assert (side == 1) is (steps > 0)
+
+
+def test_what_decides_stands_first_and_the_result_below_run(hand, films):
+    """Scale, elements, Run, result, tools; what is rarely needed is folded, or opened on demand."""
+    dock = hand.dock
+    for path in films[:2]:
+        hand.drop(path)
+        parts = (
+            dock.image, dock.to_calibration, dock.candidates, dock.run, dock.result, dock.spots, dock.live
+        )  # fmt: skip
+        tops = [part.mapTo(dock, QPoint(0, 0)).y() for part in parts]
+        assert tops == sorted(tops) and len(set(tops)) == len(tops)
+        tools = dock.spots.tools.values()
+        assert len({tool.y() for tool in tools}) == 1
+        assert all(tool.toolTip() and not tool.icon().isNull() for tool in tools)
+        assert not dock.network.isVisible() and not dock.params.isVisible()
+    for name, kind in ON_DEMAND.items():
+        assert hand.find(kind) is None
+        hand.press(dock.on_demand[name])
+        hand.until(lambda kind=kind: hand.find(kind) is not None)
+        window = hand.viewer.window._qt_window
+        assert dock_of(hand.find(kind)) in window.tabifiedDockWidgets(dock_of(dock))
 
 
 def test_the_live_fft_has_nothing_of_the_whole_over_it(hand, two):

@@ -42,7 +42,7 @@ def test_the_preference_reaches_every_picture_and_table(settings, viewer, dock, 
     assert plot.upper.get_xticklabels()[0].get_text() == f"{10 * plot.upper.get_xticks()[0]:g}"
     assert docks[PhasesDock].angstrom.isChecked()
     assert docks[PhasesDock].tree.headerItem().text(4) == "d (Å)"
-    assert docks[CalibrationDock].tree.headerItem().text(1) == "d measured (Å)"
+    assert docks[CalibrationDock].tree.headerItem().text(1) == "d measured\n(Å)"
     assert "Å" in docks[CalibrationDock].feature.itemText(0) and docks[CalibrationDock].d.suffix() == " Å"
     spot = analysed.spots[0]
     assert f"{10 * spot.d:.3f}" in spot_chosen(analysed, spot).words

@@ -89,8 +89,9 @@ def test_a_row_of_the_table_flies_to_its_grain_and_escape_ends_the_selection(vie
     fft = small.group["fft"]
     QTest.mouseClick(table.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert dock.session.chosen.grains == (2,)
-    assert sees_whole(viewer, fft)  # with the grain's pattern
-    assert not sees_whole(viewer, small.layer)
+    assert sees_whole(viewer, fft) and sees_whole(viewer, small.layer)  # too large a grain to gain by less
+    dock.session.stage.fly_to((1.0, 6.8), 0.8)
+    assert sees_whole(viewer, fft) and not sees_whole(viewer, small.layer)  # a small one beside its pattern
     dock.session.stage.look("real")
     assert not sees_whole(viewer, fft)
     QTest.mouseClick(table.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)

@@ -347,7 +347,7 @@ def indexed_layers(
     labels = [format_hkl(spot.hkl, phase) if spot.hkl in named else "" for spot in pattern]
     title = f"{phase.id} {format_zone(first.orientation.zone_axis, phase)}"
     name, colour = analysis.micrograph.name, _phase_colour(analysis, phase)
-    return (pattern_layer(pattern, title, labels, plane, name, colour, reach),)
+    return (pattern_layer(pattern, title, labels, plane, name, colour, reach, edges[0]),)
 
 
 def _grains_alone(analysis: Analysis, grains: Collection[int]) -> tuple[LayerData, ...]:

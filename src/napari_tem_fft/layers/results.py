@@ -306,8 +306,24 @@ def numbers_layer(grains: Sequence[Grain], of: Micrograph) -> LayerData:
         "text": {**_text(0.028 * of.extent[1]), "string": "{grain}"},
         "visible": len(grains) <= MOST_NUMBERS,
     }
-    points = np.array([grain.centre for grain in grains], float).reshape(-1, 2)
+    points = _apart([grain.centre for grain in grains], 0.05 * of.extent[1])
     return points, {**kwargs, "metadata": real_notes("numbers", of)}, "points"
+
+
+def _apart(centres: Sequence[tuple[float, float]], room: float) -> NDArray[np.float64]:
+    """Places of labels: where they would cover each other, the later ones stand to the right.
+
+    Examples
+    --------
+    >>> _apart([(1.0, 1.0), (1.0, 1.0), (5.0, 1.0)], 0.5).tolist()
+    [[1.0, 1.0], [1.0, 1.5], [5.0, 1.0]]
+    """
+    placed: list[tuple[float, float]] = []
+    for y, x in centres:
+        while any(abs(y - b) < room and abs(x - a) < 0.999 * room for b, a in placed):
+            x += room
+        placed.append((y, x))
+    return np.array(placed, float).reshape(-1, 2)
 
 
 def legend_layer(components: Sequence[ComponentMap], of: Micrograph, colours: Mapping[str, str]) -> LayerData:
@@ -402,8 +418,9 @@ def pattern_layer(
     of: str,
     colour: str,
     reach: float,
+    height: float,
 ) -> LayerData:
-    """Points layer of a simulated pattern over the diffractogram, in 1/nm, with (hkl), and the zone at g = 0.
+    """Points layer of a simulated pattern over the diffractogram, in 1/nm, with (hkl), and the zone axis.
 
     Parameters
     ----------
@@ -416,22 +433,23 @@ def pattern_layer(
     of : str
         Name of the micrograph.
     colour : str
-    reach : float, 1/nm
-        Half the width of the diffractogram.
+    reach, height : float, 1/nm
+        Half the width and half the height of the diffractogram.
     """
-    points = np.array([(0.0, 0.0), *(spot.g for spot in pattern)], float)
+    title = (height + 0.1 * reach, 0.0)  # its words stand below the diffractogram, where no spot is
+    points = np.array([title, (0.0, 0.0), *(spot.g for spot in pattern)], float)
     kwargs = {
         **_drawn_shapes(plane),
         "name": f"pattern · {of}",
         "features": {
-            "label": [name, *labels],
-            "hkl": ["0 0 0", *(" ".join(map(str, spot.hkl)) for spot in pattern)],
-            "d (nm)": [np.inf, *(round(1 / float(np.hypot(*spot.g)), 5) for spot in pattern)],
+            "label": [name, "", *labels],
+            "hkl": ["", "0 0 0", *(" ".join(map(str, spot.hkl)) for spot in pattern)],
+            "d (nm)": [np.nan, np.inf, *(round(1 / float(np.hypot(*spot.g)), 5) for spot in pattern)],
         },
-        "size": 0.05 * reach,
+        "size": [1e-3 * reach, *[0.05 * reach] * (1 + len(pattern))],
         "symbol": "diamond",
         "face_color": "transparent",
-        "border_color": colour,
+        "border_color": ["transparent", *[colour] * (1 + len(pattern))],
         "border_width": 0.1,
         "text": {
             **_text(0.034 * reach * plane.factor),

@@ -177,7 +177,7 @@ def extended_left_out(phases: Sequence[Phase], table: Sequence[Phase]) -> str:
     >>> from napari_tem_fft.io.phases.table import load_table
     >>> table = load_table()
     >>> extended_left_out(select_phases(table), table).split(", ")[-1]
-    '2 of ice where hydrogen is'
+    '2 of ice where hydrogen is stated'
     >>> extended_left_out(select_phases(table, elements="Li, F"), table)
     ''
     """
@@ -188,7 +188,7 @@ def extended_left_out(phases: Sequence[Phase], table: Sequence[Phase]) -> str:
         return ""
     cold = sum(COLD_TAG in phase.tags for phase in table)
     further = sum(COLD_TAG not in phase.tags for phase in waiting)
-    ice = f", {cold} of ice where hydrogen is" if cold else ""
+    ice = f", {cold} of ice where hydrogen is stated" if cold else ""
     return f"{further} further phases are searched where the sample's elements are stated{ice}"
 
 

@@ -31,16 +31,16 @@ class Outcome(StrEnum):
 
 
 def outcome_words(outcome: str, phases: Sequence[str], probability: float) -> str:
-    """Describe an outcome; for an ambiguous set of one phase, by it and the probability of another one.
+    """Describe an outcome, to stand beside the names; of a set of one phase with the probability of another.
 
     >>> outcome_words(Outcome.AMBIGUOUS, ["Au"], 0.92)
-    'Au, or a phase that is not among the candidates (8 %)'
+    'ambiguous: 8 % for a phase that is not among the candidates'
     >>> outcome_words(Outcome.AMBIGUOUS, ["Ag", "Au"], 0.92)
     'ambiguous'
     """
     if outcome != Outcome.AMBIGUOUS or len(phases) != 1:
         return str(outcome)
-    return f"{phases[0]}, or a phase that is not among the candidates ({100 * (1 - probability):.0f} %)"
+    return f"{outcome}: {100 * (1 - probability):.0f} % for a phase that is not among the candidates"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ MARGIN = 0.97
 #: Pixels above and below a colour bar.
 AROUND_BAR = 24
 Space = Literal["real", "reciprocal", "both"]
+_Corners = tuple[NDArray[np.float64], NDArray[np.float64]]
 SPACES: tuple[Space, ...] = ("real", "reciprocal", "both")
 
 
@@ -60,8 +61,10 @@ def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, s
     group = image_state.group if image_state is not None else None
     fft = group.get("fft") if group is not None else None
     around = [group.get(role) for role in ("legend", "key")] if group is not None else []
+    pattern = group.get("pattern") if group is not None else None
     for each in (viewer, group.home("fft") if group is not None else viewer):
-        wanted = {"real": [image, *around], "reciprocal": [fft], "both": [image, fft, *around]}[space]
+        both = [image, fft, *around]
+        wanted = {"real": [image, *around], "reciprocal": [fft, pattern], "both": both}[space]
         here = [layer for layer in wanted if layer is not None and layer in each.layers]
         if not here and each is viewer and fft is None:
             here = [image]
@@ -71,19 +74,14 @@ def look_at(viewer: ViewerModel, image: Image, image_state: ImageState | None, s
             _fit(each, np.nanmin(corners, axis=0), np.nanmax(corners, axis=0), _height_of_bars(each))
 
 
-def fly_to(
-    viewer: ViewerModel, place: tuple[float, float], size: float, including: Layer | None = None
-) -> None:
-    """Move the camera to a position (y, x) of the micrograph so that an object of a size, in nm, fits well.
-
-    If a layer to include is given, the position and the whole layer are visible.
-    """
+def _around(place: tuple[float, float], size: float, including: Layer | None = None) -> _Corners:
+    """The field in which an object of a size at a position (y, x) fits well, with the whole of a layer."""
     reach = size * (1.0 if including is not None else MARGIN / SHARE) / 2
     low, high = np.subtract(place, reach), np.add(place, reach)
     if including is not None:
         corners = including.extent.world[:, -2:]
         low, high = np.minimum(low, corners.min(axis=0)), np.maximum(high, corners.max(axis=0))
-    _fit(viewer, low, high)
+    return low, high
 
 
 def _fit(viewer: ViewerModel, low: NDArray[np.float64], high: NDArray[np.float64], above: int = 0) -> None:
@@ -95,6 +93,13 @@ def _fit(viewer: ViewerModel, low: NDArray[np.float64], high: NDArray[np.float64
     y, x = ((low + high) / 2).tolist()
     viewer.scene.camera.center = (0.0, y - down, x)
     viewer.scene.camera.zoom = zoom
+
+
+def _larger(viewer: ViewerModel, field: _Corners, image: Layer, fft: Layer) -> float:
+    """How many times larger an image is in a field than where all of it and its FFT are seen."""
+    corners = np.concatenate([image.extent.world[:, -2:], fft.extent.world[:, -2:]])
+    canvas, both = np.array(viewer.canvas.size), np.ptp(corners, axis=0)
+    return float(np.min(canvas / np.subtract(*field[::-1])) / np.min(canvas / both))
 
 
 def _height_of_bars(viewer: ViewerModel) -> int:
@@ -116,6 +121,8 @@ def sees_whole(viewer: ViewerModel, layer: Layer) -> bool:
 #: The camera does not zoom out for an object larger than this share of the image's shorter side, because
 #: there is nothing to see around it.
 LARGEST = 0.4
+#: Beside the FFT, the camera moves only if the image becomes this many times larger; chosen by eye.
+WORTH = 1.25
 
 
 class Stage(QObject):
@@ -191,7 +198,11 @@ class Stage(QObject):
             wanted, state = min(size, LARGEST * float(np.min(sides))), self._state()
             fft = state.group.get("fft") if state is not None else None
             including = fft if fft is not None and sees_whole(viewer, fft) else None
-            fly_to(viewer, place, wanted, including)
+            field = _around(place, wanted, including)
+            if including is not None and (wanted < size or _larger(viewer, field, image, including) < WORTH):
+                self.look("both")  # or a part of the image, and its legend, would be cut off for nothing
+            else:
+                _fit(viewer, *field)
 
     def _state(self) -> ImageState | None:
         return next((state for state in self._states() if state.layer is self.image), None)

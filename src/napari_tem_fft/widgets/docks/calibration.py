@@ -42,7 +42,7 @@ from ..session.settings import length_unit, units
 from ..session.source import micrograph_from
 from .dock import Dock
 
-COLUMNS = ("feature", "d measured ({})", "reflection", "d reference ({})", "d corrected ({})", "Δd (%)")
+COLUMNS = ("feature", "d measured\n({})", "reflection", "d reference\n({})", "d corrected\n({})", "Δd (%)")
 HELP = (
     "Spot or ring; click a row to remove it",
     "d by the present calibration",
@@ -96,6 +96,7 @@ class CalibrationDock(Dock):
         self.per_axis = QCheckBox("Calibrate x and y separately")
         self.per_axis.setToolTip("A factor for each axis, from at least two spots in different directions")
         self.tree = ResultTree(COLUMNS, HELP)
+        self.tree.setRootIsDecorated(False)
         self._show_unit()
         self.correct = button("Apply", "Apply the corrected scale to the image and analyse it again")
         self.save = button(
@@ -291,9 +292,12 @@ def measured_marks(image_state: ImageState) -> tuple[CalibrationFeature, ...]:
 
 def mark_words(feature: CalibrationFeature) -> str:
     """Describe a feature for the list."""
-    kind = "ring" if feature.azimuth is None else f"spot {feature.label}"
     direction = "" if feature.azimuth is None else f" at {feature.azimuth:.1f}°"
-    return f"{kind} {spacing(feature.d, feature.d_sigma, length_unit())}{direction}"
+    return f"{_mark_name(feature)} {spacing(feature.d, feature.d_sigma, length_unit())}{direction}"
+
+
+def _mark_name(feature: CalibrationFeature) -> str:
+    return "ring" if feature.azimuth is None else f"spot {feature.label}"
 
 
 def rescaled_words(step: Rescaled) -> str:
@@ -335,7 +339,7 @@ def correction_words(correction: Correction | None, problem: str) -> str:
 def pair_row(feature: CalibrationFeature, known: float, name: str, correction: Correction | None) -> Row:
     """Return the row of a feature and its reference."""
     unit = length_unit()
-    cells = [mark_words(feature).split(" at ")[0], length(feature.d, unit, 5), name, length(known, unit, 5)]
+    cells = [_mark_name(feature), length(feature.d, unit, 5), name, length(known, unit, 5)]
     if correction is None:
         return Row(feature.label, (*cells, "", ""))
     after = feature.correct_scale(correction).d

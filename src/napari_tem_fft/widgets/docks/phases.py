@@ -16,7 +16,7 @@ from ...core.pipeline import Analysis
 from ...core.progress import Step
 from ...core.text import LengthUnit, signed
 from ...core.why_not import WhyNot, why_not
-from ..forms.controls import bring_into_sight, button, flowing, wrapped_label
+from ..forms.controls import bring_into_sight, button, flowing, unbroken_percent, wrapped_label
 from ..forms.match_rows import AFTER_FIT_HELP, HINT, Key, columns, match_rows
 from ..forms.phase_overrides import OverrideButtons, PhaseQuestion, phase_called
 from ..forms.tree import ResultTree
@@ -95,7 +95,7 @@ class PhasesDock(Dock):
 
     def _say(self, reason: str) -> None:
         """Show a text below the table, which has the room where there is none."""
-        self.reason.setText(reason)
+        self.reason.setText(unbroken_percent(reason))
         self.reason.setVisible(bool(reason))
 
     def _show_buttons(self) -> None:
@@ -190,7 +190,8 @@ class PhasesDock(Dock):
         self._hint = (match, candidate) if match is not None and candidate is not None else None
         self.apply.setVisible(self._hint is not None and candidate is not None and bool(candidate.indexed))
         self._show_buttons()
-        self.apply.setText(f"Apply {needs_words(candidate)}" if candidate else "Apply to calibration")
+        needed = needs_words(candidate).replace(", ", ",\n") if candidate else "to calibration"
+        self.apply.setText(f"Apply {needed}")  # in two lines, or it would widen a narrow dock
         self.apply.setToolTip(
             "Correct the scale of the image so that the grain fits this phase, and analyse it again. The"
             " grain is then an internal standard that you have assigned; its phase is no longer a result"

@@ -43,6 +43,7 @@ from ..forms.controls import (
     folding,
     frame,
     side_by_side,
+    unbroken_percent,
     wrapped_label,
 )
 from ..forms.fft_display import FftDisplay
@@ -265,6 +266,7 @@ class TemFftDock(Dock):
         messages.told.connect(self._on_told)
         for changed in (self.candidates.edited, self.params.edited, self.network.chosen):
             changed.connect(self._forget_problem)
+        self.candidates.edited.connect(self._on_found)
         run_of(self._viewer).offer(self._asked)
         units.watch()
         units.changed.connect(self._on_unit_changed)
@@ -326,6 +328,7 @@ class TemFftDock(Dock):
             panel.gone.connect(self._on_panel_gone)
         else:
             close_panel(self.session)
+        self.session.stage.look("both")  # each space has another place now
 
     def _on_panel_gone(self) -> None:
         self.panel.setChecked(False)
@@ -423,10 +426,10 @@ class TemFftDock(Dock):
         self.profiles.offer_for(layer)
         self.scale.setText(pixel_size_words(calibration_from(layer)) if layer is not None else "no image")
         self.uncertainty.setEnabled(layer is not None)
-        if layer is not None:
-            self.uncertainty.blockSignals(True)
-            self.uncertainty.setValue(calibration_from(layer).uncertainty_percent)
-            self.uncertainty.blockSignals(False)
+        known = calibration_from(layer) if layer is not None else Calibration((1.0, 1.0), "none")
+        self.uncertainty.blockSignals(True)
+        self.uncertainty.setValue(known.uncertainty_percent)
+        self.uncertainty.blockSignals(False)
 
     def _on_profile_applied(self, layer: Image, corrected: Calibration) -> None:
         """Apply the corrected scale; an analysed image is analysed again."""
@@ -553,9 +556,10 @@ class TemFftDock(Dock):
         for each in self.copies.values():
             each.setEnabled(current is not None and current.analysis is not None)
         layer = self.image.image
-        self.result.setText(summary(current, calibration_from(layer) if layer is not None else None))
+        known, asked = calibration_from(layer) if layer is not None else None, self.candidates.asked()
+        self.result.setText(summary(current, known, stated=bool(asked.names or asked.elements)))
 
     def _on_chosen_changed(self) -> None:
         chosen = self.session.chosen
-        self.choice.setText(f"selected: {chosen.words}" if chosen else "")
+        self.choice.setText(unbroken_percent(f"selected: {chosen.words}") if chosen else "")
         self.choice.setVisible(chosen is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -64,6 +65,17 @@ def form_in(widget: QWidget) -> QFormLayout:
     form.setContentsMargins(0, 0, 0, 0)
     form.setVerticalSpacing(3)
     return form
+
+
+def unbroken_percent(text: str) -> str:
+    """Put a space before each percent sign, at which no line is broken.
+
+    Examples
+    --------
+    >>> unbroken_percent("45.2%, 3 %") == "45.2\N{NO-BREAK SPACE}%, 3\N{NO-BREAK SPACE}%"
+    True
+    """
+    return re.sub(r"(?<=\d) ?%", "\N{NO-BREAK SPACE}%", text)
 
 
 def wrapped_label(text: str = "") -> QLabel:

@@ -11,6 +11,7 @@ from ...core.pipeline import Analysis
 from ...core.text import count_text, with_sigma
 from ..session.image_state import ImageState
 from .candidates import HYDROGEN, assumes_hydrogen
+from .controls import unbroken_percent
 from .match_rows import component_words, single_d_fits
 
 #: Largest number of phases that are listed for a single d.
@@ -22,11 +23,14 @@ NOTHING_OPEN = (
 NOT_ANALYSED = (
     "Press <b>Run</b> to analyse it, but state its elements first: they decide which phases can be named."
 )
+STATED = "Press <b>Run</b> to analyse it, if the elements and phases above are those of this image."
 PATTERN = "It is a diffraction pattern in nm⁻¹: the command napari-tem-fft pattern measures it."
 WITHOUT_SCALE = "Give it a pixel size above, then press <b>Run</b>."
 
 
-def summary(image_state: ImageState | None, calibration: Calibration | None = None) -> str:
+def summary(
+    image_state: ImageState | None, calibration: Calibration | None = None, stated: bool = False
+) -> str:
     """Rich text: numbers of spots and grains, and the components with their areas.
 
     Parameters
@@ -34,9 +38,12 @@ def summary(image_state: ImageState | None, calibration: Calibration | None = No
     image_state : ImageState, optional
     calibration : Calibration, optional
         Calibration of the chosen image if it has no results yet; None if no image is open.
+    stated : bool
+        Whether elements or phases are stated, possibly for another image.
     """
     if image_state is None and calibration is not None:
-        return {"real": NOT_ANALYSED, "reciprocal": PATTERN}.get(calibration.space, WITHOUT_SCALE)
+        run = STATED if stated else NOT_ANALYSED
+        return {"real": run, "reciprocal": PATTERN}.get(calibration.space, WITHOUT_SCALE)
     if image_state is None:
         return NOTHING_OPEN
     spots = [spot for spot in image_state.spots if spot.enabled]
@@ -55,7 +62,7 @@ def summary(image_state: ImageState | None, calibration: Calibration | None = No
         lines.append(f"<i>{escape(searched, quote=False)}</i>")
     if image_state.analysis is not None and image_state.analysis.specimen_by_user:
         lines.append("the specimen is as you drew it")
-    return "<br>".join(lines)
+    return unbroken_percent("<br>".join(lines))
 
 
 def _image_words(analysis: Analysis | None) -> list[str]:

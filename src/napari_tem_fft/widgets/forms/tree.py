@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QItemSelectionModel, QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QBrush, QColor, QGuiApplication, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QTreeWidget, QTreeWidgetItem
 
@@ -101,6 +101,18 @@ class ResultTree(QTreeWidget):
     def sizeHint(self) -> QSize:
         """Return a minimal height; the table takes the space that other controls leave."""
         return QSize(super().sizeHint().width(), self.minimumHeight())
+
+    def scrollTo(
+        self,
+        index: QModelIndex,
+        hint: QAbstractItemView.ScrollHint = QAbstractItemView.ScrollHint.EnsureVisible,
+    ) -> None:
+        """Scroll to a row; a click on a long cell moves no other column out of sight."""
+        bar = self.horizontalScrollBar()
+        before = bar.value() if bar is not None else 0
+        super().scrollTo(index, hint)
+        if bar is not None:
+            bar.setValue(before)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Clear the selection on Escape; emit `deleted` on Delete."""

@@ -186,7 +186,7 @@ class ProfilePlot(ThemedCanvas):
             self._draw_phases()
             self._draw_labels()
         else:
-            self._say("The radial profile appears here once an image is analysed.")
+            self._say("The radial profile appears here\nonce an image is analysed.")
         self.redraw_moving([*self.axes.lines, *self.axes.texts, *self.axes.collections])
 
     def _settle(self) -> None:
@@ -349,7 +349,13 @@ class ProfilePlot(ThemedCanvas):
     def _say(self, text: str) -> None:
         self.axes.set_axis_off()
         self.axes.text(
-            0.5, 0.5, text, transform=self.axes.transAxes, ha="center", va="center", color=self.colours.text
+            0.5,
+            0.5,
+            text,
+            transform=self.figure.transFigure,  # the axes are off, and not in the middle
+            ha="center",
+            va="center",
+            color=self.colours.text,
         )
 
     def _points(self) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication, QDialog, QLabel
 from superqt.utils import GeneratorWorker, create_worker
 
 from ...core.progress import Step
@@ -210,6 +211,17 @@ class Messages(QObject):
 
 #: A single object per process.
 messages = Messages()
+
+
+def close_notifications(words: str) -> None:
+    """Close napari's notifications that begin with some words; the focus stays where it is."""
+    focused = QApplication.focusWidget()
+    for widget in QApplication.allWidgets():
+        message = getattr(widget, "message", None)  # of napari's notification
+        if isinstance(widget, QDialog) and isinstance(message, QLabel) and message.text().startswith(words):
+            widget.close()
+            if focused is not None:
+                focused.setFocus()
 
 
 def tell(error: Exception) -> None:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary, ref
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import Notification, notification_manager, show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
@@ -31,12 +31,14 @@ from ..canvas.tools import Tools
 from .image_state import REQUEST, ImageState, LayerGroup, Rescaled
 from .mask_edits import Edits, MaskWatchers, keep_for_undo, set_editable
 from .responsiveness import give_back, give_back_early
-from .runner import Runner, tell
+from .runner import Runner, close_notifications, tell
 from .selection import Selection, grain_chosen
 from .settings import Network, SharedSettings
 from .source import analysis_of, calibration_from, is_source, micrograph_from, notes_of, set_calibration
 
 Kind = Literal["run", "edit", "again"]
+#: What napari warns of for each layer that is added while an image without a scale is open.
+OF_UNITS = "Inconsistent units across layers"
 #: Delay in milliseconds after the last image was closed, as another may be opened soon.
 UNTIL_GIVEN_BACK = 1000
 #: Roles of layers that edits do not change.
@@ -121,6 +123,7 @@ class Session(QObject):
         self._all_closed = QTimer(self, singleShot=True, interval=UNTIL_GIVEN_BACK)
         self._all_closed.timeout.connect(self._on_all_closed)
         viewer.layers.events.removed.connect(self._on_layer_removed)
+        notification_manager.notification_ready.connect(self._on_notification)
 
     @property
     def viewer(self) -> ViewerModel:
@@ -451,6 +454,14 @@ class Session(QObject):
         if self._kind == "edit" and self._running is not None and not self._spots_known:
             self._running = None
             self.runner.cancel()
+
+    def _on_notification(self, notification: Notification) -> None:
+        """Close what napari repeats for every layer: the main dock says which image has no scale."""
+        viewer = self._viewer()
+        if viewer is None or not notification.message.startswith(OF_UNITS):
+            return
+        if any(is_source(layer) and str(layer.units[-1]) == "pixel" for layer in viewer.layers):
+            close_notifications(OF_UNITS)
 
     def _on_layer_removed(self, event: Any) -> None:
         if is_source(event.value):
