@@ -295,8 +295,6 @@ def test_hydrogen_is_said_to_be_assumed_and_can_be_excluded(hand, films):
     state = hand.run()
     assert any("LiH" in match.phases for match in state.matches), dock.result.text()
     assert "hydrogen counts as possible (-H excludes it): " in dock.result.text()
-    _, _, others = dock.result.text().partition("phases outside the candidates that fit equally well: ")
-    assert "Au" in re.split("[, <]+", others)  # whose cell is that of LiH
     hand.type(dock.candidates.elements, "Li, F, -H")
     state = hand.run()
     assert not any("LiH" in match.phases for match in state.matches)
@@ -332,33 +330,25 @@ def test_spots_are_edited_by_clicks_and_the_words_follow(hand, films):
     assert sum(circles == state.spots[-1].id) == 2  # both discs of the pair
     hand.press(dock.spots.tools["look"])
 
+    mask, found = state.group["mask"], len(state.spots)
+    hand.viewer.layers.selection.active = mask
+    hand.key(Qt.Key.Key_2)  # napari's brush
+    assert mask.mode == "paint"
+    mask.brush_size = 9
+    g = np.array((5.0, 6.0))
+    hand.drag(hand.place_of(state, g), hand.place_of(state, g + 0.02))
+    hand.until(lambda: len(state.spots) > found)
+    hand.rest()
+    spot, spots = state.spots[-1], state.group["spots"]
+    assert np.abs(spot.g - g).max() < 0.5  # its other half is circled above the middle
+    own = spots.data[np.asarray(spots.features["spot"]) == spot.id]
+    assert len(own) == 2 and np.allclose(own.sum(axis=0), 0)
+
 
 def _labels_of(rings):
     """Where the labels of rings stand, by their words."""
     shapes = zip(rings.features["label"], rings.data, strict=True)
-    return {label: np.round(corners.mean(axis=0), 6).tolist() for label, corners in shapes if label}
-
-
-def test_a_spot_is_circled_on_both_sides_whichever_half_is_painted(hand, two):
-    for state in two:
-        hand.choose_image(state.layer)
-        mask, fft = state.group["mask"], state.group["fft"]
-        hand.viewer.layers.selection.active = mask
-        hand.key(Qt.Key.Key_2)  # napari's brush
-        assert mask.mode == "paint"
-        mask.brush_size = 9
-        found = len(state.spots)
-        hand.press(hand.dock.views.to_reciprocal)
-        g = (5.0, 6.0)  # below the middle, where the representative of no pair lies
-        hand.drag(hand.place_of(state, g), hand.place_of(state, np.add(g, 0.02)))
-        hand.until(lambda state=state, found=found: len(state.spots) > found)
-        hand.rest()
-        spot = state.spots[-1]
-        assert np.abs(np.add(spot.g, g)).max() < 0.5 or np.abs(np.subtract(spot.g, g)).max() < 0.5
-        spots = state.group["spots"]
-        own = spots.data[np.asarray(spots.features["spot"]) == spot.id]
-        assert len(own) == 2 and np.allclose(own.sum(axis=0), 0) and fft.visible
-        mask.mode = "pan_zoom"
+    return {label: np.round(corners.mean(axis=0), 3).tolist() for label, corners in shapes if label}
 
 
 def test_the_fft_of_a_grain_follows_the_clicked_one_and_goes_with_its_image(hand, two):
@@ -420,7 +410,7 @@ def test_what_decides_stands_first_and_the_result_below_run(hand, films):
         tools = dock.spots.tools.values()
         assert len({tool.y() for tool in tools}) == 1
         assert all(tool.toolTip() and not tool.icon().isNull() for tool in tools)
-        assert not dock.network.isVisible() and not dock.params.isVisible()
+        assert dock.network.visibleRegion().isEmpty() and dock.params.visibleRegion().isEmpty()
     for name, kind in ON_DEMAND.items():
         assert hand.find(kind) is None
         hand.press(dock.on_demand[name])

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from forward_model import Optics, film_image
 from napari_tem_fft.core.fourier.diffractogram import SpectrumParams
@@ -158,3 +158,15 @@ def test_a_person_may_keep_it():
     assert not any("burnt" in text for text in analysis.warnings)
     with pytest.raises(ValueError, match="bars and labels"):
         SpectrumParams(annotations="some")
+
+
+@pytest.mark.parametrize(("text", "ink", "size"), [("20 nm", 255, 60), ("(a) HRTEM 300 kV", 0, 24)])
+def test_letters_without_a_bar_make_no_spot(text, ink, size):
+    def letters(draw):
+        draw.text((20, 430), text, fill=ink, font=ImageFont.load_default(size))
+
+    pixels = picture(letters)
+    assert np.any(pixels != picture())
+    micrograph = Micrograph(pixels.astype(np.float32), Calibration(PIXEL, "real"), "letters")
+    analysis = exhaust(analysis_steps(micrograph, ()))
+    assert analysis.spots == () and analysis.grains == ()
