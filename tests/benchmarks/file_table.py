@@ -1,8 +1,8 @@
-"""What comes out of every file of a data folder, as a table in Markdown.
+"""Contents of all files of a data folder, as a table in Markdown.
 
     python tests/benchmarks/file_table.py --data DIR > files.md
 
-With --analyse, micrographs with a scale are analysed and patterns measured too.
+With --analyse, micrographs with a scale are also analysed and patterns measured.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from napari_tem_fft.io.plain import ReadError
 from napari_tem_fft.io.readers.formats import SUFFIXES
 from napari_tem_fft.io.readers.micrographs import read_images
 
-HEAD = ("file", "what", "pixels", "size of a pixel", "microscope", "warning or message")
+HEAD = ("file", "contents", "pixels", "pixel size", "microscope", "warning or message")
 
 
 def rows(folder: Path, analyse: bool) -> Iterator[tuple[str, ...]]:
-    """One row an image, or one for a file that has none."""
+    """One row per image, or one for a file without images."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
             name = path.relative_to(folder).as_posix()
@@ -63,7 +63,7 @@ def described(image: Micrograph | ImageStack) -> tuple[str, ...]:
 
 
 def found(image: Micrograph | ImageStack) -> str:
-    """What an analysis or a measurement finds in an image."""
+    """Results of the analysis or measurement of an image."""
     if isinstance(image, ImageStack) or image.calibration.space == "none":
         return ""
     try:
