@@ -1,10 +1,10 @@
-"""The same results whatever the number of workers.
+"""Equality of results for different numbers of workers.
 
     python tests/benchmarks/batch_equality.py [--images 8] [--size 1400] [--workers 1,2,4]
 
-Runs the same micrographs with each number of workers; prints how many cells of the tables differ (times and
-moments left out) from the first run's, and the largest difference of any map or heat. Ends with 1 where
-tables differ, or maps by more than 1e-5.
+Analyses the same micrographs with each number of workers; prints how many cells of the tables (without times)
+differ from the first run, and the largest difference of any map or heat map. Exits with 1 if tables differ,
+or maps by more than 1e-5.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LARGEST = 1e-5
 
 
 def tables_of(output: Path) -> dict[str, str]:
-    """Every cell of every table of a run, by file, row and column."""
+    """All cells of all tables of a run, by file, row and column."""
     cells = {}
     for path in sorted(output.rglob("*.csv")):
         with path.open(newline="", encoding="utf-8") as file:
@@ -45,7 +45,7 @@ def tables_of(output: Path) -> dict[str, str]:
 
 
 def maps_of(output: Path) -> dict[str, np.ndarray]:
-    """Every map and heat of a run."""
+    """All maps and heat maps of a run."""
     maps = {str(path.relative_to(output)): tifffile.imread(path) for path in output.rglob("*.tif")}
     for path in output.rglob("*.npz"):
         with np.load(path, allow_pickle=False) as archive:
@@ -54,7 +54,7 @@ def maps_of(output: Path) -> dict[str, np.ndarray]:
 
 
 def difference(first: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
-    """Largest difference between maps of the same names; infinite where they are not the same ones."""
+    """Largest difference between maps of the same names; infinite if the names differ."""
     if first.keys() != other.keys() or any(first[n].shape != other[n].shape for n in first):
         return float("inf")
     apart = (np.abs(np.nan_to_num(first[n].astype(float)) - np.nan_to_num(other[n])) for n in first)

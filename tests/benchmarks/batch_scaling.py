@@ -1,11 +1,11 @@
-"""Memory and time of runs that get longer: both per image must stay the same.
+"""Memory and time of runs of different lengths; both must stay constant per image.
 
     python tests/benchmarks/batch_scaling.py [--counts 10,30,100,300] [--size 4096] [--plot FILE.svg]
 
-For each count prints the largest proportional set size (Linux) of all processes of the run together, that
-of one worker and of the process that keeps the books, the seconds an image, and the size of its results.
-Without ``--no-network`` the network takes part.
-With ``--size 768 --grains 2 --counts 100,300,1000`` it shows how cost grows with the number of small images.
+For each count prints the largest proportional set size (Linux) of all processes of the run together, of one
+worker and of the coordinating process, the seconds per image, and the size of the results per image.
+The network is used unless ``--no-network`` is given.
+``--size 768 --grains 2 --counts 100,300,1000`` shows how the cost grows with the number of small images.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MIB = 2**20
 
 
 def proportional_set_size(pid: int) -> int:
-    """Bytes of a process, shared pages counted by their share; 0 where it is gone."""
+    """Proportional set size of a process in bytes; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -46,7 +46,7 @@ def proportional_set_size(pid: int) -> int:
 
 @dataclass
 class Watcher:
-    """Looks at the memory of this process and of workers, ten times a second."""
+    """Samples the memory of this process and of the workers ten times per second."""
 
     workers: LocalWorkers | None = None
     largest: int = 0
@@ -70,7 +70,7 @@ class Watcher:
 def measure(
     images: Path, output: Path, count: int, workers: int, network: bool
 ) -> tuple[Watcher, float, float]:
-    """Memory, seconds an image without the workers' start, and bytes of results an image."""
+    """Memory, seconds per image without the start of the workers, and bytes of results per image."""
     watcher = Watcher()
 
     def start_workers(job: Job) -> LocalWorkers:
@@ -97,7 +97,7 @@ def measure(
 
 
 def plot(path: Path, counts: list[int], sizes: list[float]) -> None:
-    """Memory against the number of images, as SVG."""
+    """Plot memory against the number of images, as SVG."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,11 +1,11 @@
-"""Throughput of a run over 4096 x 4096 int16 .dm4 files, and where the time of an image goes.
+"""Throughput of a run over 4096 x 4096 int16 .dm4 files, and the time of each stage.
 
     python tests/benchmarks/batch_throughput.py [--images 24] [--workers 2] [--keep maps] [--size 4096]
 
-Prints images a minute of a warm run, wall time an image as a multiple of the floor (reading the file and
-one float32 `rfft2` with all processors, measured before and after in the same process), the processor time
-of every stage in one thread, and the same floor in one thread. On a machine that does other work wall times
-mean little; processor times, and their ratio, do.
+Prints images per minute of a warm run, wall time per image as a multiple of the floor (reading the file and
+one float32 `rfft2` with all processors, measured before and after in the same process), the processor time of
+each stage in one thread, and the floor in one thread. On a busy machine wall times are meaningless; processor
+times and their ratio are not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from napari_tem_fft.batch.sources import find_sources
 
 
 def make_images(folder: Path, count: int, size: int, grains: int) -> list[Path]:
-    """One micrograph turned, mirrored, with a little more noise: what is remembered of one helps no other."""
+    """Rotated and mirrored copies of a micrograph with additional noise, so that no cache is shared."""
     import numpy as np
 
     from dm_writer import write_dm
@@ -51,7 +51,7 @@ def make_images(folder: Path, count: int, size: int, grains: int) -> list[Path]:
 
 
 def floor_in_one_thread(path: Path) -> float:
-    """Processor seconds to read the file and transform it once in float32."""
+    """Processor time for reading the file and one transform in float32, s."""
     import numpy as np
     from scipy import fft
 
@@ -63,7 +63,7 @@ def floor_in_one_thread(path: Path) -> float:
 
 
 def stage_times(path: Path, folder: Path) -> dict[str, float]:
-    """Processor seconds of every stage of a warm worker, in one thread."""
+    """Processor time of each stage of a warm worker, in one thread."""
     from napari_tem_fft import api
     from napari_tem_fft.batch.engine import engine_of
     from napari_tem_fft.core.pipeline import analysis_steps
@@ -90,7 +90,7 @@ def stage_times(path: Path, folder: Path) -> dict[str, float]:
 
 
 def timed_run(images: Path, output: Path, workers: int, keep: str) -> list[float]:
-    """Moments at which the images of a run were done."""
+    """Times at which the images of a run were finished."""
     job = Job(str(output), keep=keep)  # type: ignore[arg-type]
     sources = find_sources([images], output).sources
     start_workers: Callable[[Job], LocalWorkers] = lambda one: LocalWorkers(one, workers)  # noqa: E731

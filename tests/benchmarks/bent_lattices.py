@@ -1,19 +1,19 @@
-"""Bent lattices and crystals side by side: what is said to be ring-like, and how much of it is found.
+"""Bent lattices and adjacent crystals: what is reported as ring-like, and how much of it is found.
 
     python tests/benchmarks/bent_lattices.py [--images 4] [--seed 0] [--only bent|crystals] [--contrast 0.3]
                                              [--network spots] [--radii 5 10]
 
-*bent*: layers of 0.34 nm in arcs of 4 nm thickness (15 to 20 nm long, or closed), and onions whose layers go
-from 1.5 nm outwards. Printed for each radius, over images of different directions and noise: the share of the
-layers' area that lies in any grain, in the ring-like component, the number of grains, and how many images
-have one ring-like component that holds half of what was found.
+*bent*: layers of 0.34 nm in arcs of 4 nm thickness (15 to 20 nm long, or closed), and onions with layers from
+1.5 nm outwards. Printed for each radius, over images with different directions and noise: the fraction of the
+layers' area in any grain and in the ring-like component, the number of grains, and the number of images with
+a ring-like component that contains half of what was found.
 
-*crystals*: what must stay crystals: polycrystals of one visible family each (touching with any direction,
-textured, apart, of two phases 4.6 % apart), bicrystals, twins (two and five parts), moires of two layers.
-Printed: the share of images in which anything is called ring-like, and the share of grains so called.
+*crystals*, which must remain crystals: polycrystals with one visible family each (touching with random
+directions, textured, separate, of two phases 4.6 % apart), bicrystals, twins (two and five parts), moires of
+two layers. Printed: the fraction of images with anything ring-like, and the fraction of grains in it.
 
-The specimens are those of `bent_model`, in a field of 31 nm. A contrast of 0.3 of the noise of a pixel is an
-SNR of some 300 in the local filter of 1 nm.
+The specimens are those of `bent_model`, in a field of 31 nm. A contrast of 0.3 times the noise of a pixel
+gives an SNR of about 300 in the local filter of 1 nm.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OUTER = (5.0, 8.0, 12.0)
 
 
 def recall(analysis: Analysis, specimen: Specimen) -> tuple[float, float]:
-    """Share of the layers' area in any grain, and in a ring-like component."""
+    """Fraction of the layers' area in any grain, and in a ring-like component."""
     truth = resample(specimen.inside, analysis.map_grid.shape)
     any_grain = union(analysis.grain_regions, truth.shape)
     bent = np.zeros(truth.shape, bool)
@@ -59,7 +59,7 @@ def report_bent(
     contrast: float,
     segment: Segment | None,
 ) -> None:
-    """A line a radius."""
+    """Print one line per radius."""
     print(f"{title}  radius (nm)  1/radius  area in grains  ring-like  grains  images with one ring-like")
     for radius in radii:
         found, seen, joined = [], 0, 0
@@ -79,7 +79,7 @@ def report_bent(
 
 
 def report_crystals(images: int, seed: int, contrast: float, segment: Segment | None) -> None:
-    """A line a kind, and all."""
+    """Print one line per kind, and one for all."""
     wrong: dict[str, list[bool]] = {}
     grains: dict[str, list[int]] = {}
     joined: dict[str, list[int]] = {}

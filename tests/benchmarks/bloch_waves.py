@@ -1,6 +1,6 @@
-"""Crystals of the benchmarks as one images them: thicknesses, tilts, and patterns through lenses.
+"""Crystals of the benchmarks as they are usually imaged: thicknesses, tilts, and patterns through lenses.
 
-The physics is that of `napari_tem_fft.core.crystal.bloch_waves`, with more beams than the matcher takes.
+The physics is that of `napari_tem_fft.core.crystal.bloch_waves`, with more beams than the matcher uses.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ BEAMS = 101
 
 
 def pattern_of(phase: Phase, basis_hkl: np.ndarray, basis: np.ndarray) -> BeamPattern:
-    """The pattern of a phase whose reflections are whole-number sums of two."""
+    """The pattern of a phase whose reflections are integer combinations of two."""
     return beam_pattern(phase.reflections.structure, basis_hkl, basis, BEAMS)
 
 
 def drawn_tilt(rng: np.random.Generator) -> tuple[float, float]:
-    """A tilt off the zone axis: 5 mrad (0.3 degrees) in each direction, one standard deviation."""
+    """Random tilt off the zone axis with a standard deviation of 5 mrad (0.3 degrees) in each direction."""
     x, y = rng.normal(0, 0.005, 2)
     return float(x), float(y)
 
 
 def drawn_thickness(rng: np.random.Generator, number: int) -> np.ndarray:
-    """Thicknesses of grains as one images them, 2 to 30 nm."""
+    """Random thicknesses of grains, 2 to 30 nm."""
     return np.exp(rng.uniform(np.log(2), np.log(30), number))
 
 

@@ -1,20 +1,19 @@
-"""Distinct d-spacings found by the whole chain on held-back simulated images, with and without the network.
+"""Distinct d-spacings found by the complete analysis of simulated test images, with and without the network.
 
     python tests/benchmarks/chain_scores.py [--images 66] [--seed 1001] [--network spots ...] [--empty 40]
 
 Three classes of a third of the images each, by dose: easy above 800, medium 150-800, hard 30-150 e/A^2;
-straight lattices as a camera records them, without the scanned, bent, curved and processed images of the
-training.
-Printed a class: precision, recall and F1 of the distinct d-spacings (d >= 0.12 nm, within 1 %; groups of
-0.3 %) with a 95 % bootstrap interval of F1 over images; answers at faint or forbidden points of a true
-lattice count neither way. Then wrong d an image, the share of the images with one at most, the image with
-most of them, and ghosts an image; the same without the network; at last the images without a crystal on which
-the chain finds a spot. `--list` prints a line an image.
+straight lattices recorded by a camera, without the scanned, bent, curved and processed images of the
+training. Printed per class: precision, recall and F1 of the distinct d-spacings (d >= 0.12 nm, within 1 %;
+groups of 0.3 %) with a 95 % bootstrap interval of F1 over images; answers at faint or forbidden points of a
+true lattice are ignored. Then wrong d per image, the fraction of images with at most one, the image with most
+of them, and ghosts per image; the same without the network; finally the number of images without crystals in
+which a spot is found. `--list` prints a line per image.
 
-A ghost is a grain of which fewer than half the spots lie within 1 % in g and 1 degree of a point of the
-lattice of a true crystal that it overlaps ("strictly"); of crystals so small that the lens's transfer moves
-their spots, within 0.5 / diameter. Far from focus the lens moves the fringes themselves, each reflection's by
-a way of its own, until they lie beside their crystal: "not moved" are the ghosts that are no such fringes.
+A ghost is a grain with fewer than half of its spots within 1 % in g and 1 degree of a lattice point of a true
+crystal that it overlaps ("strictly"); for crystals so small that the lens's transfer shifts their spots,
+within 0.5 / diameter. Far from focus the lens displaces the fringes themselves, those of each reflection
+differently, until they are next to their crystal: "not moved" are the ghosts that are not such fringes.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ BASE = plain(SynthesisParams(empty=0.0, sizes=(1024, 1536, 2048), shares=(0.5, 0
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One image: its spacings, its ghosts, those by one tolerance for all, and those that no lens moved."""
+    """Result for one image: spacings, ghosts, ghosts with one tolerance, and ghosts not moved by the lens."""
 
     index: int
     d: SpotScore
@@ -50,12 +49,12 @@ class ImageScore:
 
 
 def analysed(one: Synthetic, segment: Segmenter | None) -> Analysis:
-    """The whole chain without phases."""
+    """Run the complete analysis without phases."""
     return exhaust(analysis_steps(one.micrograph, (), AnalysisParams(), segment))
 
 
 def score(index: int, one: Synthetic, segment: Segmenter | None) -> ImageScore:
-    """Analyse an image and compare."""
+    """Analyse an image and compare it with its ground truth."""
     analysis = analysed(one, segment)
     limits = np.array([analysis.diffractogram.q_min, analysis.diffractogram.q_max])
     g = np.array([spot.g for spot in analysis.spots if spot.enabled], float).reshape(-1, 2)
@@ -70,9 +69,9 @@ def score(index: int, one: Synthetic, segment: Segmenter | None) -> ImageScore:
 def count_ghosts(
     analysis: Analysis, grains: tuple[TrueGrain, ...], strictly: bool = False, lens: Lens | None = None
 ) -> int:
-    """Grains of which fewer than half the enabled spots are reflections of a crystal that is there.
+    """Count grains with fewer than half of their enabled spots at reflections of a crystal at that position.
 
-    With a `lens`, also of one that is where the lens has moved a reflection's fringes from.
+    With a `lens`, a crystal from which the lens has displaced the fringes of a reflection also counts.
     """
     by_id = {spot.id: spot for spot in analysis.spots if spot.enabled}
     y, x = (places.ravel() for places in analysis.map_grid.positions())
@@ -93,13 +92,13 @@ def count_ghosts(
 
 
 def _covers(crystal: TrueGrain, place: tuple[np.ndarray, np.ndarray], shift: np.ndarray) -> bool:
-    """Whether a crystal has any of some places (y, x), in nm, or would have it were it moved either way."""
+    """Whether a crystal covers any of some positions (y, x), in nm, itself or when displaced either way."""
     ways = (0, 1, -1) if shift.any() else (0,)
     return any(crystal.covers(*(p + w * by for p, by in zip(place, shift, strict=True))).any() for w in ways)
 
 
 def _on(g: np.ndarray, crystal: TrueGrain, reach: float) -> np.ndarray:
-    """Which frequencies lie within 1 % and 1 degree, or within `reach`, of a point of a crystal's lattice."""
+    """Which frequencies are within 1 % and 1 degree, or within `reach`, of a point of a crystal's lattice."""
     length = np.hypot(*g.T)
     points = crystal.points(1.1 * length.max())  # both of each pair
     if not len(points):

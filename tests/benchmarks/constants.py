@@ -1,28 +1,30 @@
-"""Which constants of core matter: each one halved and doubled, and what that does to simulated images.
+"""Sensitivity of the results to the constants of core: each one is halved and doubled.
 
     python tests/benchmarks/constants.py [--only grains/peaks] [--most 30] [--json FILE]
 
-Every module-level constant of core that is a number, or numbers alone, and does not begin with an underscore
-is changed in the source while it is imported, so that whatever is derived from it changes too; a process of
-its own then analyses eight images of 512 x 512 pixels (two crystals of two phases; one over the film's edge;
-two at a low dose; twins; silicon beside LiF; one that fills the field; two weak ones; a film alone), for
-constants of `core/saed` three patterns. Constants that no function reads on the way are left out. Integers
-are rounded and stay 1 at the least. Half an hour of processor for all; `--json` goes on where it ended.
+Each module-level constant of core that consists of numbers only and does not begin with an underscore is
+changed in the source while it is imported, so that derived values change too; a separate process then
+analyses eight images of 512 x 512 pixels (two crystals of two phases; one across the film's edge; two at a
+low dose; twins; silicon next to LiF; one that fills the field; two weak ones; a film without crystals), and
+for constants of `core/saed` three patterns. Constants that no function reads in the process are omitted.
+Integers are rounded and at least 1. All changes take half an hour of processor time; `--json` continues where
+it ended.
 
-A line a change, those that move most first:
+One line per change, largest effect first:
 
-- *F1* of the enabled spots: found are reflections of at least 0.2 of their crystal's strongest, right are
-  spots within 1.5 % and 1.5 degrees of a reflection of a crystal that is there;
-- *d*: median error of d of the right spots, %;
+- *F1* of the enabled spots: reflections of at least 0.2 of their crystal's strongest should be found; correct
+  spots are within 1.5 % and 1.5 degrees of a reflection of a true crystal;
+- *d*: median error of d of the correct spots, %;
 - *area*: mean overlap (intersection over union) of each true crystal with the grain that covers it best;
-- *grains*: their number; *right*, *wrong*: named crystals, and names of phases that are not there;
-- *belief*: mean probability of the true phase, by whichever match gives it most;
-- *film*: share of the area that is rightly told from vacuum;
+- *grains*: their number; *right*, *wrong*: named crystals, and names of phases that are not in the image;
+- *belief*: mean probability of the true phase in the match with the highest one;
+- *film*: fraction of the area that is correctly classified as film or vacuum;
 - *moves*: the sum of the changes of F1, area, belief, film, and of the numbers of grains, right and wrong
-  names, each over the number of crystals, and a quarter of the relative change of d's error (1 at the most).
+  names, each divided by the number of crystals, and a quarter of the relative change of d's error (at most
+  1).
 
-A constant is what it is for reasons that eight images do not hold (rare faults of cameras, large grains, many
-phases): that nothing moves here does not prove it useless.
+Constants may matter for cases that are not among the eight images (rare defects of cameras, large grains,
+many phases): a constant without effect here is not necessarily useless.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ LONGEST = 150
 
 @dataclass(frozen=True)
 class Constant:
-    """A constant: its module as "grains/peaks", its name and its value as written."""
+    """A constant: its module such as "grains/peaks", its name and its value."""
 
     module: str
     name: str
@@ -82,7 +84,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Placed:
-    """A crystal: phase, beam direction, centre (y, x) and radius in nm, turn in degrees, amplitude."""
+    """A crystal: phase, beam direction, centre (y, x) and radius in nm, rotation in degrees, amplitude."""
 
     phase: str
     axis: tuple[int, int, int]
@@ -94,7 +96,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Scene:
-    """An image: its crystals, dose in electrons / nm^2, and where the film ends (x, nm)."""
+    """An image: its crystals, dose in electrons / nm^2, and the position of the film's edge (x, nm)."""
 
     crystals: tuple[Placed, ...]
     dose: float = 80_000.0
@@ -149,7 +151,7 @@ def constants() -> list[Constant]:
 
 
 def assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """Names that a module gives values to, and the values; of ``a, b = 1, 2`` each."""
+    """Names assigned by a module and their values; for ``a, b = 1, 2`` each of them."""
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):  # type: ignore[attr-defined]
@@ -168,7 +170,7 @@ def _is_numeric(value: Any) -> bool:
 
 
 def scaled(value: Any, factor: float) -> Any:
-    """A constant times a factor; integers stay integers, of at least 1."""
+    """A constant times a factor; integers remain integers of at least 1."""
     if isinstance(value, tuple):
         return tuple(scaled(one, factor) for one in value)
     if isinstance(value, int):
@@ -177,7 +179,7 @@ def scaled(value: Any, factor: float) -> Any:
 
 
 class _Scaling(ast.NodeTransformer):
-    """Puts `scaled` around one expression."""
+    """Wraps one expression in a call of `scaled`."""
 
     def __init__(self, wanted: ast.expr, factor: float) -> None:
         self.wanted, self.factor = wanted, factor
@@ -190,7 +192,7 @@ class _Scaling(ast.NodeTransformer):
 
 
 class _Changed(importlib.machinery.SourceFileLoader):
-    """Loads a module with one constant times a factor."""
+    """Loads a module with one constant multiplied by a factor."""
 
     constant: Constant
     factor: float
@@ -207,7 +209,7 @@ class _Changed(importlib.machinery.SourceFileLoader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Puts `_Changed` in the place of one module's loader."""
+    """Replaces one module's loader by `_Changed`."""
 
     def __init__(self, constant: Constant, factor: float) -> None:
         self.name = f"{PACKAGE}.core.{constant.module.replace('/', '.')}"
@@ -228,7 +230,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 def picture(
     scene: Scene, table: dict[str, Any], seed: int
 ) -> tuple[np.ndarray, list[dict[str, Any]], np.ndarray]:
-    """Counts of a scene, what is true of its crystals (polygon, g, strength), and where the film is."""
+    """Counts of a scene, ground truth of its crystals (polygon, g, strength), and mask of the film."""
     from scipy import ndimage
 
     from forward_model import Crystal, Optics, amorphous, camera, crystal_potential, image_of, zone
@@ -253,7 +255,7 @@ def picture(
 
 
 def inside(polygon: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Which places lie in a convex polygon whose corners are in order."""
+    """Which positions are inside a convex polygon whose corners are in order."""
     following = np.roll(polygon, -1, axis=0)
     sides = [
         (b[0] - a[0]) * (x - a[1]) - (b[1] - a[1]) * (y - a[0])
@@ -265,7 +267,7 @@ def inside(polygon: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
 def measure_images(
     images: list[tuple[np.ndarray, list[dict[str, Any]], np.ndarray]], entries: list[Any]
 ) -> dict[str, float]:
-    """Analyse the images with the core as it is imported now."""
+    """Analyse the images with core as it is imported now."""
     from napari_tem_fft.core.image.calibration import Calibration
     from napari_tem_fft.core.image.micrograph import Micrograph
     from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
@@ -323,7 +325,7 @@ def measure_images(
 
 
 def _near(g: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which spots lie at which points, shape (n, m), and the relative errors of d."""
+    """Which spots are at which points, shape (n, m), and the relative errors of d."""
     length, along = np.hypot(*g.T)[:, None], np.hypot(*points.T)
     cosine = np.clip(np.abs(g @ points.T) / np.maximum(length * along, 1e-9), 0, 1)
     error = along / np.maximum(length, 1e-9) - 1
@@ -331,7 +333,7 @@ def _near(g: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure_patterns() -> dict[str, float]:
-    """Stored patterns: of spots, of rings and of nothing; "area" is how near the centre was found."""
+    """Measure stored patterns of spots, of rings and of nothing; "area" is the accuracy of the centre."""
     from forward_model import frequency
     from napari_tem_fft.core.saed.measure import measure_pattern
     from pattern_model import diffuse, recorded, rings, spots
@@ -376,7 +378,7 @@ def measure_patterns() -> dict[str, float]:
 
 
 def in_a_process(constant: Constant | None, factor: float, images: Any, entries: Any, saed: bool) -> Any:
-    """What a changed constant measures, or a sentence that says how it failed."""
+    """Results with a changed constant, or a sentence with the reason of the failure."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -410,7 +412,7 @@ def in_a_process(constant: Constant | None, factor: float, images: Any, entries:
 
 
 def movement(before: dict[str, float], after: Any) -> float:
-    """How much a change moves all measures together; what fails comes first."""
+    """Total change of all measures; failures come first."""
     if isinstance(after, str):
         return 9.0
     counts = max(before["grains"], 1)
@@ -420,7 +422,7 @@ def movement(before: dict[str, float], after: Any) -> float:
 
 
 def read_on_import() -> set[str]:
-    """Names of constants that other statements of modules, defaults of arguments and fields use."""
+    """Names of constants used by other module-level statements, default arguments and fields."""
 
     class Names(ast.NodeVisitor):
         def __init__(self) -> None:
@@ -440,7 +442,7 @@ def read_on_import() -> set[str]:
 
 
 def rows(wanted: list[Constant], images: Any, entries: Any) -> Iterator[dict[str, Any]]:
-    """A record a change."""
+    """One record per change."""
     before = {saed: in_a_process(None, 1.0, images, entries, saed) for saed in (False, True)}
     read = {saed: set(before[saed].pop("read")) | read_on_import() for saed in before}
     for saed, name in ((False, "images"), (True, "patterns")):
@@ -460,7 +462,7 @@ def rows(wanted: list[Constant], images: Any, entries: Any) -> Iterator[dict[str
 
 
 def words(measured: Any) -> str:
-    """The measures in a line."""
+    """The measures as one line."""
     if isinstance(measured, str):
         return measured
     text = "F1 {F1:.3f}, d {d:.3f} %, area {area:.3f}, grains {grains}, right {right}, wrong {wrong}"

@@ -1,11 +1,11 @@
-"""Visible reflections found by local spectra, against the transform of the whole image.
+"""Visible reflections found in local spectra, compared with the transform of the whole image.
 
     python tests/benchmarks/detection.py --data DIR [--false-alarms 0.01] [--window NM]
 
-For every simulated micrograph of DIR (``images/`` and ``truth/``) it counts the visible reflections with
-d > 0.12 nm that are found at the same expected number of false alarms an image: in the whole-image
-diffractogram alone, in the local spectra alone, and by the whole chain up to the spots. "false" are
-distinct frequencies, found by each, that lie near no visible reflection (of a grain's side lobes most).
+For each simulated micrograph in DIR (``images/`` and ``truth/``) the visible reflections with d > 0.12 nm are
+counted that are found with the same expected number of false alarms per image: in the whole image's
+diffractogram only, in the local spectra only, and as spots of the complete analysis. "false" are distinct
+frequencies found that are not close to any visible reflection (mostly side lobes of grains).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Points = NDArray[np.float64]
 
 
 def visible(truth: dict[str, Any]) -> tuple[Points, Points]:
-    """g (y, x) by the file's calibration of every visible reflection, and the tolerance of each, 1/nm."""
+    """g (y, x) with the file's calibration of each visible reflection, and its tolerance, 1/nm."""
     g, tolerance = [], []
     for grain in truth["grains"]:
         for one in grain["reflections"]:
@@ -44,7 +44,7 @@ def visible(truth: dict[str, Any]) -> tuple[Points, Points]:
 
 
 def in_whole_image(diffractogram: Diffractogram, false_alarms: float) -> Points:
-    """Frequencies that stand out in the transform of the whole image."""
+    """Significant frequencies in the transform of the whole image."""
     gy, gx = diffractogram.axes()
     radius = np.hypot(gy, gx)
     searched = (radius >= diffractogram.q_min) & (radius <= diffractogram.q_max)
@@ -55,12 +55,12 @@ def in_whole_image(diffractogram: Diffractogram, false_alarms: float) -> Points:
 
 
 def in_windows(spectra: LocalSpectra, false_alarms: float) -> Points:
-    """Frequencies that stand out in a local window."""
+    """Significant frequencies in local windows."""
     return spectra.detections.g[spectra.detections.log_p < np.log(false_alarms / spectra.tests)]
 
 
 def near(a: Points, b: Points, tolerance: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether a[i] or its mirror lies within tolerance[i] of any b."""
+    """Whether a[i] or its mirror image is within tolerance[i] of any b."""
     if not len(b):
         return np.zeros(len(a), bool)
     distance = [np.linalg.norm(a[:, None] - sign * b[None], axis=2).min(axis=1) for sign in (1, -1)]
@@ -68,7 +68,7 @@ def near(a: Points, b: Points, tolerance: NDArray[np.float64]) -> NDArray[np.boo
 
 
 def distinct(g: Points, reach: float) -> Points:
-    """One frequency of each bunch."""
+    """One frequency of each group of close ones."""
     chosen, count = np.empty((len(g), 2)), 0
     for one in g:
         if not count or not near(one[None], chosen[:count], np.array([reach]))[0]:
@@ -78,7 +78,7 @@ def distinct(g: Points, reach: float) -> Points:
 
 
 def false_ones(found: Points, true: Points, tolerance: NDArray[np.float64]) -> int:
-    """Distinct frequencies that are near no visible reflection, d > 0.12 nm."""
+    """Distinct frequencies that are not close to any visible reflection, d > 0.12 nm."""
     found = found[np.linalg.norm(found, axis=1) < 1 / D_MIN]
     if not len(true):
         return len(distinct(found, 0.1))

@@ -1,15 +1,15 @@
-"""Images stretched as a whole, and their scale off: how often their grains are named, and how often wrongly.
+"""Images with a common stretch and a wrong scale: how often grains are named, and how often wrongly.
 
     python tests/benchmarks/distorted_images.py [--trials N] [--seed S]
 
-Each line: a stretch (along a random direction, shared by all grains of an image) and the standard deviation
-of the scale's error, which is also what is stated of it. Grains of two phases of the table, as an element
-analysis of the first leaves them (`matching_bench.plausible`); nothing is said of how the image was taken.
-"several" are images of four grains, "single" images of one. Rows of one error of the scale are of the same
-grains, stretched differently. ``named`` is identified or likely, ``wrong`` a
-wrong name; ``truth in`` the share of ambiguous sets that hold the truth, ``size`` their mean size; ``absent``
-the share of grains that are named though their phase is not among the candidates; ``stretch`` and ``scale``
-the median errors of what is inferred, in per cent.
+Each line: a stretch (along a random direction, common to all grains of an image) and the standard deviation
+of the scale's error, which is also its stated uncertainty. The grains are of two phases among those that an
+element analysis of the first one leaves (`matching_bench.plausible`); the kind of image is not stated.
+"several" are images of four grains, "single" images of one. Rows with the same error of the scale have the
+same grains with different stretches. ``named`` is identified or likely, ``wrong`` a wrong name; ``truth in``
+the fraction of ambiguous sets with the true phase, ``size`` their mean size; ``absent`` the fraction of
+grains that are named although their phase is not a candidate; ``stretch`` and ``scale`` the median errors of
+the inferred values, in per cent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEADER = ("named", "named 4+", "wrong", "truth in", "size", "absent", "stretch",
 
 
 def stretched(spots: list[Spot], stretch: np.ndarray) -> list[Spot]:
-    """The spots of an image that is stretched as a whole."""
+    """The spots of an image with a common stretch."""
     moved = []
     for spot in spots:
         x, y = stretch @ (spot.g[1], spot.g[0])
@@ -46,7 +46,7 @@ def stretched(spots: list[Spot], stretch: np.ndarray) -> list[Spot]:
 def image(
     phases: list[Phase], stretch: float, scale: float, rng: np.random.Generator
 ) -> tuple[list[Grain], list[Spot]]:
-    """One grain of each phase, in an image of one stretch and scale."""
+    """One grain of each phase, in an image with a common stretch and scale."""
     twice = rng.uniform(0, 2 * np.pi)
     c, s = stretch * np.cos(twice), stretch * np.sin(twice)
     grains: list[Grain] = []
@@ -59,7 +59,7 @@ def image(
 
 
 def candidates(rng: np.random.Generator) -> tuple[Phase, Phase, list[Phase]]:
-    """Two phases of the table, and what an element analysis leaves."""
+    """Two phases of the table, and the phases left by an element analysis."""
     table = usual_phases(load_table())
     while True:
         first = table[rng.integers(len(table))]
@@ -70,7 +70,7 @@ def candidates(rng: np.random.Generator) -> tuple[Phase, Phase, list[Phase]]:
 
 
 def measure(number: int, stretch: float, error: float, trials: int, seed: int) -> str:
-    """One line of the table: images of so many grains."""
+    """One line of the table, for images with the given number of grains."""
     rng = np.random.default_rng([seed, number, round(1000 * error)])
     seen: list[tuple[str, GrainMatch]] = []
     absent: list[GrainMatch] = []

@@ -1,11 +1,11 @@
-"""Time and memory of the whole chain on a simulated 4096 x 4096 micrograph.
+"""Time and memory of the complete analysis of a simulated 4096 x 4096 micrograph.
 
     python tests/benchmarks/end_to_end.py [--size 4096] [--grains 30] [--repeat 3]
 
-Prints the seconds of every stage, the whole as a ratio to reading the file and one float32 `rfft2` of it
-measured in the same run; what all maps (outlines of grains, specimen, components) take of the analysis and of
-the whole with writing; and peak memories of processes of their own: of the command with and without the
-network, and of its imports without and with the network.
+Prints the seconds of each stage, the total as a ratio to reading the file and one float32 `rfft2` of it,
+measured in the same run; the fraction taken by all maps (outlines of grains, specimen, components) of the
+analysis and of the total with writing; and peak memories of separate processes: of the command with and
+without the network, and of its imports without and with the network.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def make_micrograph(path: Path, size: int, grains: int) -> None:
 
 
 def reference(path: Path) -> float:
-    """Seconds to read the file and transform it once in float32."""
+    """Seconds for reading the file and one transform in float32."""
     from napari_tem_fft.io.readers.micrographs import read_micrograph
 
     start = time.perf_counter()
@@ -70,7 +70,7 @@ def reference(path: Path) -> float:
 
 
 class Maps:
-    """Seconds spent on maps, inside of whatever stage."""
+    """Seconds spent on maps, in whatever stage."""
 
     def __init__(self) -> None:
         from napari_tem_fft.core import pipeline
@@ -96,7 +96,7 @@ class Maps:
 
 
 def stages(path: Path, maps: Maps) -> list[tuple[str, float]]:
-    """Name and seconds of reading and of every stage of the chain, writing last, and of the maps within."""
+    """Names and seconds of reading, of each stage of the analysis and of writing, and of the maps in them."""
     from napari_tem_fft.api import read, select
     from napari_tem_fft.core.pipeline import analysis_steps
     from napari_tem_fft.core.progress import exhaust
@@ -121,7 +121,7 @@ def stages(path: Path, maps: Maps) -> list[tuple[str, float]]:
 
 
 def peak_memory(code: str, *arguments: str) -> float:
-    """Largest resident memory of a process of its own, MiB (Linux)."""
+    """Largest resident memory of a separate process, MiB (Linux)."""
     code += "; print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -129,7 +129,7 @@ def peak_memory(code: str, *arguments: str) -> float:
 
 
 def memories(path: Path, output: Path) -> list[tuple[str, float]]:
-    """What was run, and its peak memory in MiB."""
+    """Names of what was run, with peak memory in MiB."""
     run = "import sys; from napari_tem_fft.cli.main import main; main(sys.argv[1:])"
     command = ("analyse", str(path), "-o", str(output))
     load = "from napari_tem_fft.nn.inference.model import load_segmenter; load_segmenter('spots', 0.01)"

@@ -1,9 +1,9 @@
-"""False alarms on images without a crystal: how many of N seeded fields show a spot, a grain, a component.
+"""False alarms in images without crystals: how many of N seeded fields have a spot, a grain, a component.
 
     python tests/benchmarks/false_alarms.py [--fields 100] [--size 1024] [--first-seed 0] [--network spots]
 
-Kinds of field: white noise; an amorphous film with astigmatic Thon rings and Poisson noise; the same with
-20 % and with 50 % of the field vacuum. The stated rate is 0.01 an image for each.
+Kinds of fields: white noise; an amorphous film with astigmatic Thon rings and Poisson noise; the same with
+vacuum on 20 % and on 50 % of the field. The stated rate is 0.01 per image for each.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ DOSE = 400.0  # e/A^2
 
 
 def film_of(kind: str, size: int) -> NDArray[np.bool_]:
-    """Where a field has film: all of it, or all right of a wavy edge."""
+    """Mask of the film: the whole field, or everything to the right of a wavy edge."""
     vacuum = {"vacuum 20 %": 0.2, "vacuum 50 %": 0.5}.get(kind, 0.0)
     x = np.arange(size)[None, :] + 0.06 * size * np.sin(np.arange(size)[:, None] / size * 5)
     return x > vacuum * size if vacuum else np.ones((size, size), bool)
 
 
 def field(kind: str, size: int, seed: int, fringes: bool = True) -> NDArray[np.float64]:
-    """One image without a crystal; the film's edge draws Fresnel fringes, or none."""
+    """One image without crystals; the film's edge has Fresnel fringes, or none."""
     shape, rng = (size, size), np.random.default_rng(seed)
     if kind == "white":
         return white_noise(shape, seed)

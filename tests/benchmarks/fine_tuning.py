@@ -1,11 +1,11 @@
-"""What fine-tuning on eight corrected images gives, and what it costs elsewhere.
+"""Effect of fine-tuning on eight corrected images, and its cost for other images.
 
     python tests/benchmarks/fine_tuning.py [--network spots] [--corrected 8] [--images 40] [--mix 64]
 
-A kind of image that the forward model does not have: a scanning instrument picks up the mains, which draws
-sharp spots near the g_y axis at frequencies that depend on the line time. The network takes them for
-reflections; a person erases them in eight images. Printed: precision, recall and F1 of the network's spots
-before and after, on other images of that kind and on usual ones, and the seconds it took.
+Uses a kind of image that the forward model does not contain: a scanning instrument picks up mains
+interference, which creates sharp spots near the g_y axis at frequencies that depend on the line time. The
+network takes them for reflections; a user erases them in eight images. Printed: precision, recall and F1 of
+the network's spots before and after, on other images of that kind and on normal ones, and the seconds needed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CORRECTED_SEED, KIND_SEED, USUAL_SEED = 2001, 2002, 2003
 
 
 def with_mains(micrograph: Micrograph, rng: np.random.Generator) -> Micrograph:
-    """The image with stripes of the mains and its harmonics, nearly along the lines of the scan."""
+    """The image with stripes of the mains frequency and its harmonics, nearly parallel to the scan lines."""
     pixels = micrograph.pixels.astype(np.float32)
     y, x = (np.arange(n, dtype=np.float32) for n in pixels.shape)
     first = rng.uniform(0.06, 0.11)  # cycles a line
@@ -47,7 +47,7 @@ def with_mains(micrograph: Micrograph, rng: np.random.Generator) -> Micrograph:
 
 
 def images(seed: int, count: int, mains: bool) -> Iterator[Known]:
-    """Simulated images, with the mains or without."""
+    """Simulated images, with or without mains interference."""
     phases = load_table()
     for index in range(count):
         one = synthesise(seed, index, phases, IMAGES)
@@ -56,7 +56,7 @@ def images(seed: int, count: int, mains: bool) -> Iterator[Known]:
 
 
 def corrections(count: int, inputs: InputParams) -> Pairs:
-    """Images of that kind with the masks that a person would leave: the visible reflections."""
+    """Images of that kind with the masks as a user would correct them: the visible reflections."""
     pairs = []
     for known in images(CORRECTED_SEED, count, mains=True):
         diffractogram, spectra = spectra_of(known.micrograph, known.window)
@@ -69,7 +69,7 @@ def corrections(count: int, inputs: InputParams) -> Pairs:
 def scores(
     predict: Callable[..., np.ndarray], inputs: InputParams, least: float, count: int
 ) -> dict[str, str]:
-    """Precision, recall and F1 on images of that kind and on usual ones."""
+    """Precision, recall and F1 on images of that kind and on normal ones."""
     method = {"network": network_detector(predict, inputs, least)}
     out = {}
     for name, seed, mains in (("with mains", KIND_SEED, True), ("usual", USUAL_SEED, False)):
@@ -79,7 +79,7 @@ def scores(
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,13 +1,13 @@
-"""Local noise at fixed g: which share of the film noise alone marks, against the share that is stated.
+"""Local noise at fixed g: fraction of the film marked by noise alone, compared with the stated fraction.
 
     python tests/benchmarks/fixed_g.py [--fields 200] [--size 1024] [--first-seed 0]
 
-On each field without a crystal (kinds as in ``false_alarms.py``) the power of the fringes at 24 frequencies
-that know nothing of the image is divided by its local noise. For noise the quotient exceeds -ln p on a
-share p of the pixels. Printed for each kind and p: the share of the film's pixels, its standard error from
-field to field, and their quotient (share - p) / error; in vacuum only the share. The sum over four
-frequencies, as grains are mapped, is tested at p = 0.001 as well. A film's edge draws Fresnel fringes, which
-are no noise: fields with vacuum come first without, then ("+") with them.
+In each field without crystals (kinds as in ``false_alarms.py``) the power of the fringes at 24 frequencies
+that are independent of the image is divided by its local noise. For noise the quotient exceeds -ln p on a
+fraction p of the pixels. Printed for each kind and p: the fraction of the film's pixels, its standard error
+from field to field, and their quotient (fraction - p) / error; in vacuum only the fraction. The sum over four
+frequencies, as used for the maps of grains, is also tested at p = 0.001. A film's edge has Fresnel fringes,
+which are not noise: fields with vacuum come first without, then ("+") with them.
 """
 
 from __future__ import annotations

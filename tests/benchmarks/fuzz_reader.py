@@ -1,14 +1,14 @@
-"""Damage files at random and open them: only `ReadError` may come out, soon and within little memory.
+"""Open randomly damaged files: only `ReadError` may be raised, quickly and with little memory.
 
     python tests/benchmarks/fuzz_reader.py [--kind dm,mrc,tiff,emd,ser,dm5,png] [--files 20000] [--seed 0]
 
-The files are those of the tests' own writers and, with --data, all .dm3 and .dm4 below a folder (up to 400
-kB each). Three quarters of the damage goes to bytes outside of the pixels. Each file may take 5 s (of the
-processor, so that other programs do not count) and 20 times its size plus 64 MB. The process may not even ask
-for more than 2 GB beyond what it starts with, so that a header's claim of 10^12 pixels shows as a
-`MemoryError` if anything is allocated for it. A crash of the whole process (of a library in C), or a minute
-without a sign of life, ends the run; the file at fault lies in the --keep folder. Where HDF5 files are
-tried in a process of their own, that is forked here, which saves most of its time.
+The files are written by the tests' own writers; with --data, all .dm3 and .dm4 files below a folder (up to
+400 kB each) are used as well. Three quarters of the damage is outside the pixels. Each file may take 5 s of
+processor time (so that other programs do not matter) and 20 times its size plus 64 MB. The process cannot
+request more than 2 GB in addition to its initial memory, so that a header that claims 10^12 pixels causes a
+`MemoryError` if anything is allocated for it. A crash of the process (in a C library), or a minute without
+progress, ends the run; the file that caused it is in the --keep folder. The separate process in which HDF5
+files are tried is forked here, which saves most of its time.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ EXTREMES = (0, 1, -1, 2, 255, 2**15, 2**16, 2**31 - 1, -(2**31), 2**40, 10**12, 
 
 
 class TooSlow(BaseException):
-    """A file took longer than it may; no `except Exception` may take it for a damaged file."""
+    """A file exceeded the time limit; not an `Exception`, so that no reader takes it for a damaged file."""
 
 
 @dataclass
 class Figures:
-    """What came out."""
+    """Results of a run."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: list[tuple[str, bytes]] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Figures:
 
 
 def folder_seeds(folder: Path) -> list[bytes]:
-    """Real files of a folder, as long as they are small."""
+    """Small real files of a folder."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".dm3", ".dm4"))
     return [path.read_bytes() for path in files if 0 < path.stat().st_size <= LARGEST_SEED]
 
@@ -76,7 +76,8 @@ def mutations(seeds: list[bytes], count: int, seed: int, header: int = 0) -> Ite
     Parameters
     ----------
     header : int
-        First bytes that are the structure of a file; 0 for Gatan's, whose tags are found by their marks.
+        Number of bytes at the start of a file that are its structure; 0 for Gatan files, whose tags are found
+        by their markers.
     """
     chance = random.Random(seed)
     tag_bytes = [np.flatnonzero(_is_structure(content, header)) for content in seeds]
@@ -86,7 +87,7 @@ def mutations(seeds: list[bytes], count: int, seed: int, header: int = 0) -> Ite
 
 
 def _is_structure(content: bytes, header: int) -> np.ndarray:
-    """Bytes near a name or the mark before values, or of a header: the file's structure, not its pixels."""
+    """Bytes near a name or the marker before values, or of a header: the file's structure, not its pixels."""
     data = np.frombuffer(content, np.uint8)
     if header:
         return np.arange(len(data)) < header
@@ -126,7 +127,7 @@ def _damaged(content: bytearray, structure: np.ndarray, chance: random.Random) -
 
 
 def open_one(path: Path, content: bytes, figures: Figures) -> None:
-    """Open one damaged file and note what came out."""
+    """Open one damaged file and record the result."""
     path.write_bytes(content)
     before = peak_memory()
     start = time.process_time()
@@ -157,7 +158,7 @@ def peak_memory() -> int:
 
 
 def limit_address_space() -> None:
-    """Let this process ask for `ADDRESS_SPACE` bytes more than it has."""
+    """Limit this process to `ADDRESS_SPACE` bytes more than it has."""
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + ADDRESS_SPACE
@@ -167,7 +168,7 @@ def limit_address_space() -> None:
 def run(
     seeds: list[bytes], count: int, seed: int, folder: Path, suffix: str = "dm4", header: int = 0
 ) -> Figures:
-    """Open `count` damaged files; each may take `SECONDS`."""
+    """Open `count` damaged files, each within `SECONDS`."""
 
     def too_slow(*_: object) -> None:
         raise TooSlow
@@ -188,7 +189,7 @@ def run(
 
 
 def forked_probe(path: Path) -> None:
-    """Try an HDF5 file's content in a fork of this process, in the place of a fresh one."""
+    """Try the content of an HDF5 file in a fork of this process instead of a new one."""
     child = os.fork()
     if child == 0:
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -201,7 +202,7 @@ def forked_probe(path: Path) -> None:
 
 
 def report(kind: str, options: argparse.Namespace) -> int:
-    """Run one kind and print its figures; the number of faults."""
+    """Run one kind, print its results, and return the number of faults."""
     written, suffix, header = SEEDS[kind]
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
@@ -226,7 +227,7 @@ def report(kind: str, options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run and print the figures; 1 if anything but ReadError came out."""
+    """Run and print the results; returns 1 if anything but ReadError was raised."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kind", default="dm", help=f"of {', '.join(SEEDS)}; several with commas, or all")
     parser.add_argument("--files", type=int, default=20_000, help="number of damaged files of each kind")

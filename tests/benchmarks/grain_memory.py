@@ -2,10 +2,10 @@
 
     python tests/benchmarks/grain_memory.py [--sizes 2048,4096] [--grains 10,200,300] [--pixel 0.05]
 
-Makes micrographs of crystals that do not touch, each turned its own way, in noise. Each is analysed by the
-statistics alone: by the worker of a `batch` that keeps maps, and by `analyse`, which draws pictures. Prints
-the grains that were found, the seconds of `analyse`, the largest resident memory of either process, and what
-`batch.memory` counts for a worker.
+Creates micrographs of separate crystals in noise, each rotated differently. Each is analysed without a
+network: by a worker of a `batch` that keeps maps, and by `analyse`, which also draws figures. Prints the
+number of grains found, the seconds of `analyse`, the largest resident memory of both processes, and the
+estimate for a worker.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUN = "import sys; from napari_tem_fft.cli.main import main; main(sys.argv[1:])"
 
 
 def make_micrograph(path: Path, size: int, grains: int, pixel: float) -> None:
-    """Discs of two crossed lattices of fringes on a square lattice of places, as int16 .dm4."""
+    """Discs of two crossed sets of fringes on a square lattice of positions, as int16 .dm4."""
     from dm_writer import write_dm
 
     rng = np.random.default_rng(grains)

@@ -1,11 +1,11 @@
-"""The whole chain on random micrographs of the forward model, with seeds on which nothing was tuned.
+"""Complete analysis of random micrographs of the forward model, with seeds that were not used for tuning.
 
     python tests/benchmarks/held_out.py [--images 20] [--first-seed 9000] [--uncertainty 0.5]
 
 Each image: 1-3 phases of a set of 16 battery and metal phases, 3-7 faceted grains of 4-12 nm along random
 low-index zone axes, film with Thon rings, dose 100-2000 e/A^2, pixel size 0.018-0.032 nm and a calibration
-error of the stated uncertainty. The candidates are the 16 phases. Printed: wrong and missed phases, grains
-found, error of d, common area of the grains' maps with the truth (Dice), and false spots.
+error with the stated uncertainty. The candidates are the 16 phases. Printed: wrong and missed phases, grains
+found, error of d, overlap of the grains' maps with the ground truth (Dice), and false spots.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Truth:
 
 
 def micrograph(seed: int, uncertainty: float) -> tuple[Micrograph, list[Truth]]:
-    """A random micrograph and what is true of it; d by the true pixel size."""
+    """A random micrograph and its ground truth, with d for the true pixel size."""
     rng = np.random.default_rng(seed)
     pixel = rng.uniform(0.018, 0.032)
     size = (pixel, pixel)
@@ -86,7 +86,7 @@ def micrograph(seed: int, uncertainty: float) -> tuple[Micrograph, list[Truth]]:
 
 
 def scored(analysis: Analysis, truth: list[Truth], scale: float) -> dict[str, Any]:
-    """Figures of one image; `scale` is the stated pixel size over the true one."""
+    """Results for one image; `scale` is the stated pixel size divided by the true one."""
     named = {p for m in analysis.matches if m.outcome.names_phases for p in m.phases}
     sure = {p for m in analysis.matches if m.outcome.value in ("identified", "likely") for p in m.phases}
     true = {t.phase for t in truth}
@@ -118,7 +118,7 @@ def scored(analysis: Analysis, truth: list[Truth], scale: float) -> dict[str, An
 
 
 def main() -> None:
-    """Print a line an image and the totals."""
+    """Print a line per image and the totals."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,10 +1,11 @@
-"""How long it takes to import the program, and to read a micrograph with it.
+"""Time for importing the package, and for reading a micrograph with it.
 
     python tests/benchmarks/import_time.py [--times 5]
 
-For each statement, in a fresh interpreter each time: median seconds of processor beyond those of an empty
-one, number of modules loaded, and which heavy packages are among them. The last lines read the bundled sample
-by `napari_tem_fft.read` and by napari's reader, import included. `read_time.py` has the time of large files.
+For each statement, in a new interpreter each time: median processor time in addition to that of an empty one,
+number of modules imported, and which large packages are among them. The last lines read the bundled sample
+with `napari_tem_fft.read` and with napari's reader, including the import. `read_time.py` measures large
+files.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ print(time.process_time(), len(sys.modules), *(n for n in {heavy} if n in sys.mo
 
 
 def measured(statement: str) -> tuple[float, int, list[str]]:
-    """Seconds, modules and heavy packages of a fresh interpreter that runs a statement."""
+    """Seconds, modules and large packages of a new interpreter that runs a statement."""
     code = MEASURE.format(statement=statement, heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds, modules, *heavy = done.stdout.split()

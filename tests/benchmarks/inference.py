@@ -1,11 +1,11 @@
-"""Time of the network against the classic U-Net, and its memory over many images.
+"""Time of the network compared with the classic U-Net, and its memory over many images.
 
     python tests/benchmarks/inference.py [--network spots] [--images 200]
 
-Printed: seconds and processor seconds of the shipped network on one input (that of any image, a 4096 x 4096
-one included) with NumPy and in TensorFlow, and the largest difference of their answers; of the preparation of
-that input, and of the classic U-Net (64 features, four halvings, 1024 x 1024) in TensorFlow; resident memory
-after 10 images and after all, before TensorFlow is loaded.
+Printed: seconds and processor seconds of the bundled network for one input (the same for any image, including
+4096 x 4096) with NumPy and with TensorFlow, and the largest difference of their outputs; of the preparation
+of that input, and of the classic U-Net (64 features, four halvings, 1024 x 1024) with TensorFlow; resident
+memory after 10 images and after all, before TensorFlow is imported.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def resident() -> float:
 
 
 def classic() -> Callable[[], object]:
-    """The classic U-Net, compiled, on one input of 1024 x 1024."""
+    """The classic U-Net, compiled, for one input of 1024 x 1024."""
     import_keras()
     import tensorflow as tf
 
@@ -69,7 +69,7 @@ def in_tensorflow(network: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

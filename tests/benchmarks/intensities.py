@@ -1,23 +1,23 @@
-"""What the intensities of an HRTEM diffractogram tell, by Bloch waves, and what the naming makes of it.
+"""Information in the intensities of an HRTEM diffractogram, by Bloch waves, and its use for naming.
 
     python tests/benchmarks/intensities.py [--grains N] [--seed S] [--part model|names|reference]
 
-"model": how the power of reflections follows the kinematic |F|: slope and scatter of ln power within a grain;
-what the matcher's model of powers (`POWER_SLOPE`) gains and covers; the ln likelihood of what is seen and of
-what is not, by the matcher's model of that (`THRESHOLDS`, `FLOORS`) and by sharper and softer
-ones; and how often points are seen of which it says so many per cent.
+"model": relation between the power of reflections and the kinematic |F|: slope and scatter of ln power within
+a grain; gain and coverage of the matcher's model of powers (`POWER_SLOPE`); ln likelihood of observed and
+unobserved reflections with the matcher's model (`THRESHOLDS`, `FLOORS`) and with sharper and softer ones; and
+how often points with a given probability are observed.
 
 "names": images of three grains with one lens, 16 candidates, 0.5 % uncertainty of the scale. The simulation
-itself says which grains are separable: the probability of the truth, averaged over thickness, tilt and the
-one lens and the one scale of the image, is more than 20 times that of any other candidate. Of these and of
-the others: grains that are named (identified or likely), rightly and wrongly; grains with a single name, sets
-of one included; names and sets with the truth, sets without it; no name. Then the strict precision, and
-grains that are named though no phase of the image is among the candidates. The pairs whose positions are 0.3
-to 0.4 % apart have rows of their own, the last of images of eight grains: one lens acts on all of them.
+defines which grains are separable: the probability of the truth, averaged over thickness, tilt and the common
+lens and scale of the image, is more than 20 times that of any other candidate. For these and for the others:
+grains that are named (identified or likely), correctly and wrongly; grains with a single name, including sets
+of one; names and sets with the truth, sets without it; no name. Then the strict precision, and grains that
+are named although no phase of the image is a candidate. The pairs whose positions differ by 0.3 to 0.4 % have
+separate rows, the last one for images of eight grains, which share one lens.
 
-"reference": how far the simulation agrees with itself. A second one, of the same physics with other random
-lenses, tilts and thicknesses, names the grains of the pairs' rows from several probabilities; so do the
-probabilities of the matcher. No naming can do better by these rows than the second simulation does.
+"reference": agreement of the simulation with itself. A second one, with the same physics but other random
+lenses, tilts and thicknesses, names the grains of the pairs' rows at several probability thresholds; so do
+the probabilities of the matcher. In these rows no method can be better than the second simulation.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ PARAMS = MatchParams(stretch=0.5)
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """The points of a pattern that a grain shows: hkl's |F|, |g|, SNR (noise in it), shape (points,)."""
+    """Points of a pattern shown by a grain: |F|, |g| and SNR including noise of each hkl, shape (points,)."""
 
     relative_f: np.ndarray
     g: np.ndarray
@@ -128,7 +128,7 @@ class Crystals:
         return self._ensembles[zone]
 
     def photograph(self, zone: int, lens: Lens) -> Seen:
-        """A crystal of random thickness and tilt through a lens."""
+        """A crystal of random thickness and tilt, imaged by a lens."""
         pattern, rng = self.pattern(zone), self.rng
         waves = exit_waves(pattern, lens.voltage, drawn_tilt(rng), drawn_thickness(rng, 1))
         power = np.exp(log_powers(pattern, waves, [lens])[0, 0])
@@ -142,7 +142,7 @@ class Crystals:
 
 
 def shows_plane(vectors: np.ndarray) -> bool:
-    """Whether three spots or more show two directions."""
+    """Whether at least three spots show two directions."""
     return len(vectors) >= 3 and np.linalg.matrix_rank(vectors, tol=0.1 * np.abs(vectors).max()) == 2
 
 
@@ -173,7 +173,7 @@ def measure_model(grains: int, seed: int) -> None:
 
 
 def _power_line(seen: Sequence[Seen]) -> str:
-    """Slope of ln SNR on ln |F| of the spots of a grain, and what is left."""
+    """Slope of ln SNR against ln |F| for the spots of a grain, and the residuals."""
     x, y, free = [], [], 0
     for one in seen:
         used = one.found & (one.relative_f > 0)
@@ -192,7 +192,7 @@ def _power_line(seen: Sequence[Seen]) -> str:
 
 
 def _power_model(seen: Sequence[Seen]) -> str:
-    """What the matcher's model of the powers gains over unknown ones, and how many spots lie within it."""
+    """Gain of the matcher's model of the powers over unknown powers, and number of spots that it covers."""
     gain, inside, spots = [], 0, 0
     for one in seen:
         used = one.found
@@ -213,7 +213,7 @@ def _power_model(seen: Sequence[Seen]) -> str:
 
 
 def _odds(one: Seen, sharpness: float) -> np.ndarray:
-    """ln odds that each point is seen, shape (floors, thresholds, points)."""
+    """ln odds that each point is observed, shape (floors, thresholds, points)."""
     floor = np.array(FLOORS)[:, None]
     visible = np.log(np.maximum(np.sqrt(one.relative_f), floor) * damping(one.g))
     return sharpness * (visible[:, None] - THRESHOLDS[:, None])
@@ -226,7 +226,7 @@ def _detection(one: Seen, sharpness: float) -> float:
 
 
 def _print_reliability(seen: Sequence[Seen]) -> None:
-    """Points by the probability that the best level of the matcher's model gives, and how many are seen."""
+    """Print points by the probability from the best level of the matcher's model, and how many were seen."""
     said, found = [], []
     for one in seen:
         odds = _odds(one, 1.0)
@@ -256,7 +256,7 @@ class TrueGrain:
 
 
 def draw_grain(crystals: Crystals, phase: int, lens: Lens, scale: float, first: int) -> TrueGrain:
-    """A grain that shows a plane, with its spots as a detector would report them."""
+    """A grain with spots in two directions, as a detector would report them."""
     rng = crystals.rng
     while True:
         zone = crystals.draw(phase)
@@ -288,9 +288,9 @@ def _polar(length: np.ndarray, angle: np.ndarray) -> np.ndarray:
 
 
 def by_simulation(crystals: Crystals, grains: Sequence[TrueGrain]) -> np.ndarray:
-    """Probability of each phase for each grain, by simulated patterns, shape (grains, phases).
+    """Probability of each phase for each grain, from simulated patterns, shape (grains, phases).
 
-    The grains share the lens and the scale, and an image holds few phases, as the matcher believes too.
+    The grains share the lens and the scale, and an image contains few phases, as the matcher also assumes.
     """
     of_grain = np.array([_of_grain(crystals, grain) for grain in grains])
     total = of_grain.reshape(*of_grain.shape[:2], -1)  # scales and lenses
@@ -303,7 +303,7 @@ def by_simulation(crystals: Crystals, grains: Sequence[TrueGrain]) -> np.ndarray
 
 
 def _of_grain(crystals: Crystals, true: TrueGrain) -> np.ndarray:
-    """ln evidence of each phase at each scale through each lens, shape (phases, scales, lenses)."""
+    """ln evidence of each phase at each scale and with each lens, shape (phases, scales, lenses)."""
     prior = GeometryPrior(ScalePrior(0.0, UNCERTAINTY), 0.005)
     observed = replace(observe([true.grain], true.spots, PARAMS, BAND), distortion=prior.distortion)
     index: PhaseIndex = crystals.index
@@ -327,7 +327,7 @@ def _of_grain(crystals: Crystals, true: TrueGrain) -> np.ndarray:
 def _intensity(
     crystals: Crystals, zone: int, position: np.ndarray, near: np.ndarray, observed: Observed
 ) -> np.ndarray:
-    """ln likelihood of the SNR of the spots at points of a zone, and of what is not seen, shape (lenses,)."""
+    """ln likelihood of the SNR of spots at points of a zone, and of unobserved points, shape (lenses,)."""
     points = crystals.pattern(zone).points
     number = {tuple(point): i for i, point in enumerate(points.tolist())}
     at = np.array([number.get(tuple(m), number.get(tuple(-m), -1)) for m in position])
@@ -350,7 +350,7 @@ def _intensity(
 def measure_names(
     label: str, names: Sequence[str], truths: Sequence[str], images: int, seed: int, number: int = 3
 ) -> str:
-    """Rows: images of some grains of two of the truths."""
+    """Rows for images with some grains of two of the true phases."""
     rng = np.random.default_rng([seed, number - 1, len(truths)])
     table = load_table()
     crystals = Crystals([find_phase(table, name) for name in names], rng)

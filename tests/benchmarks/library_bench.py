@@ -1,16 +1,16 @@
-"""A large library of phases: how long import and search take, and how right the names are.
+"""A large phase library: time of import and search, and correctness of the names.
 
     python tests/benchmarks/library_bench.py import CIFS LIBRARY
     python tests/benchmarks/library_bench.py grains LIBRARY --grains 300
     python tests/benchmarks/library_bench.py scaled LIBRARY --phases 100000
 
-`import` prints files, seconds, processor time and size on disk. `grains` draws phases of the library that
-the bundled table lacks, simulates a grain of each (one zone axis, 4 to 12 spots, d and angles with noise,
-an image scale off by 0.5 %) and prints, with the phase's elements stated and without: how often the set
-holds the truth, how often one phase is named, how often wrongly, and the mean size of the sets. `scaled`
-multiplies the cells of the library and prints the time and memory of a search. An entry of the same phase
-(see `reference_entries`), and the same phase at another cell, count as the truth. `--without` leaves the
-grain's phase out of the library: every name is wrong then, and two of three are of relatives.
+`import` prints files, seconds, processor time and size on disk. `grains` draws phases of the library that are
+not in the bundled table, simulates a grain of each (one zone axis, 4 to 12 spots, d and angles with noise, an
+image scale that is off by 0.5 %) and prints, with the phase's elements stated and without: how often the set
+contains the truth, how often a single phase is named, how often wrongly, and the mean size of the sets.
+`scaled` multiplies the cells of the library and prints the time and memory of a search. An entry of the same
+phase (see `reference_entries`), and the same phase with another cell, count as the truth. `--without` removes
+the grain's phase from the library: all names are then wrong, and two of three are of related phases.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def bench_import(args: argparse.Namespace) -> None:
 def simulated_grain(
     library: PhaseLibrary, entry: int, rng: np.random.Generator
 ) -> tuple[Grain, list[Spot]] | None:
-    """A grain of an entry along one zone axis, seen by chance as the matcher expects."""
+    """A grain of an entry along one zone axis, with spots observed by chance as the matcher expects."""
     (phase,) = library.load([entry], [None])
     patterns = zone_patterns(phase.reflections)
     if not patterns:
@@ -103,7 +103,7 @@ def simulated_grain(
 
 
 def names_of(library: PhaseLibrary, entry: int, candidates: Sequence[Phase]) -> set[str]:
-    """The names of an entry's phase: those of its references, and of the same at another cell."""
+    """The names of an entry's phase: those of its references, and of the same phase with another cell."""
     same = {library.ids[n] for n in np.flatnonzero(library.references == library.references[entry])}
     kin = {phase.id for phase in candidates if same & phase.kin}
     return same.union(kin, *(phase.kin for phase in candidates if phase.id in same))
@@ -150,7 +150,7 @@ def bench_grains(args: argparse.Namespace) -> None:
 
 
 def drawn_entries(library: PhaseLibrary, number: int, seed: int) -> list[int]:
-    """Entries of as many phases that the table lacks; the same whatever is taken for one phase."""
+    """Entries of phases that are not in the table; the same whatever counts as one phase."""
     drawn, known = list[int](), set[int]()
     for entry in np.random.default_rng(seed).permutation(len(library)).tolist():
         reference = int(library.references[entry])
@@ -161,7 +161,7 @@ def drawn_entries(library: PhaseLibrary, number: int, seed: int) -> list[int]:
 
 
 def count_match(count: Counter[str], assigned: PhaseAssignments, same: set[str], spots: int) -> None:
-    """Add the answer on a grain to the counts."""
+    """Add the result for a grain to the counts."""
     match, searched = assigned.matches[0], assigned.choice.searched
     right = bool(set(match.phases) & same)
     single = match.outcome in (Outcome.IDENTIFIED, Outcome.LIKELY)

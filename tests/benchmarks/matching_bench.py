@@ -1,16 +1,15 @@
-"""Simulated grains against the phase table: how often the right phase is named, and how often a wrong one.
+"""Simulated grains against the phase table: how often the correct phase is named, and how often a wrong one.
 
     python tests/benchmarks/matching_bench.py [--trials N] [--seed S] [--extended]
 
-The table is the usual one, without the set "extended", unless that is asked for.
+The table is the common one; the set "extended" is included on request.
 
-Each line: so many phases in the table, a calibration error; grains whose phase is in the table and grains
-whose phase is not (``abs.``). ``named`` is identified or likely, ``named 4+`` the same of grains with four
-spots or more; ``wrong`` is a wrong name. Then two lattices in one grain, whole images, and rings (five or
-six lines of one phase by d alone, 0.3 % noise, Poisson(0.7) spurious ones). The images are straight, and a
-stretch of 0.2 % is stated; `distorted_images.py` measures stretched ones.
-Times are those of a processor, medians, without building the index. The default seeds are those of the
-published figures: tune on others.
+Each line: number of phases in the table and calibration error; grains whose phase is in the table and grains
+whose phase is not (``abs.``). ``named`` is identified or likely, ``named 4+`` the same for grains with at
+least four spots; ``wrong`` is a wrong name. Then two lattices in one grain, whole images, and rings (five or
+six lines of one phase by d alone, 0.3 % noise, Poisson(0.7) spurious ones). The images are not stretched, and
+a stretch of 0.2 % is stated; `distorted_images.py` measures stretched ones. Times are median processor times,
+without building the index. The default seeds are those of the published results: use others for tuning.
 """
 
 from __future__ import annotations
@@ -46,13 +45,13 @@ NAMED = (Outcome.IDENTIFIED, Outcome.LIKELY)
 
 
 def bench_table() -> tuple[Phase, ...]:
-    """The phases of which tables are drawn."""
+    """The phases from which tables are drawn."""
     return load_table() if "--extended" in sys.argv else usual_phases(load_table())
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One grain, the truth, and what was said of it."""
+    """One grain, the truth, and the result."""
 
     truth: str
     lattice_spots: int
@@ -64,7 +63,7 @@ class Trial:
         return ids.index(self.truth) + 1 if self.truth in ids else 999
 
     def credible(self) -> list[str]:
-        """The phases that hold 95 % of the probability of the listed ones."""
+        """The phases that have 95 % of the probability of the listed ones."""
         members, total = [], 0.0
         for candidate in self.match.candidates:
             members.append(candidate.phase)
@@ -83,7 +82,7 @@ class Trial:
 
 
 def tables(count: int, rng: np.random.Generator, sets: int) -> Iterator[tuple[list[Phase], list[Phase]]]:
-    """Random parts of the table, and the phases that are left out."""
+    """Random parts of the table, and the phases that are not in them."""
     table = bench_table()
     for _ in range(sets):
         order = rng.permutation(len(table))
@@ -91,7 +90,7 @@ def tables(count: int, rng: np.random.Generator, sets: int) -> Iterator[tuple[li
 
 
 def plausible(truth: Phase, rng: np.random.Generator) -> list[Phase]:
-    """The phases that an element analysis leaves: those of the true one, C, O, and two more elements."""
+    """The phases left by an element analysis: elements of the true one, C, O, and two more elements."""
     others = sorted({element for phase in bench_table() for element in phase.elements})
     known = truth.elements | {"C", "O"} | set(rng.choice(others, 2, replace=False))
     rule = ElementRule(optional=frozenset(known))
@@ -156,7 +155,7 @@ def line(label: str, present: Sequence[Trial], absent: Sequence[Trial]) -> str:
 
 
 def overlapping(count: int | None, error: float, trials: int, seed: int) -> str:
-    """Two grains of different phases whose spots were taken for one grain."""
+    """Two grains of different phases whose spots were combined in one grain."""
     rng = np.random.default_rng([seed, 7, count or 0, round(error * 1e5)])
     both = one_right = wrong = 0
     for _ in range(trials):
@@ -175,7 +174,7 @@ def overlapping(count: int | None, error: float, trials: int, seed: int) -> str:
 
 
 def images(count: int | None, error: float, trials: int, seed: int) -> str:
-    """Images of eight grains of two phases, one of a third that is not listed, one with a single spot."""
+    """Images of eight grains of two phases, one of an unlisted third phase, and one with a single spot."""
     rng = np.random.default_rng([seed, 8, count or 0, round(error * 1e5)])
     named = wrong = absent = single = single_wrong = total = 0
     seconds = []

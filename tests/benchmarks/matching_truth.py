@@ -1,10 +1,10 @@
-"""Matches the reflections that are known to be visible in simulated micrographs: a finder of faults.
+"""Match the reflections known to be visible in simulated micrographs, to find faults of the matching.
 
     python tests/benchmarks/matching_truth.py --data DIR [--cifs]
 
-DIR holds ``truth/<id>.json`` (per grain: phase, zone axis, visible reflections with measured d and SNR),
-``images/<id>.meta.json`` (candidates) and ``cifs/``. Spots are taken from the truth, so that only matching is
-judged. With ``--cifs`` the candidates are the CIF files, else the bundled phases.
+DIR contains ``truth/<id>.json`` (per grain: phase, zone axis, visible reflections with measured d and SNR),
+``images/<id>.meta.json`` (candidates) and ``cifs/``. The spots are those of the ground truth, so that only
+the matching is tested. With ``--cifs`` the candidates are the CIF files, otherwise the bundled phases.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNCERTAINTY = {"": 0.005, "dev5": 0.02}
 
 
 def visible_grains(truth: dict) -> tuple[list[Grain], list[Spot], list[dict]]:
-    """Grains and spots as a perfect detector would report them."""
+    """Grains and spots as from a perfect detector."""
     grains, spots, kept = [], [], []
     for grain in truth["grains"]:
         own = [r for r in grain["reflections"] if r["visible"]]

@@ -1,6 +1,6 @@
-"""Mutants of core: one change at a time, by cosmic-ray's operators, drawn by chance.
+"""Random mutants of core, each with one change by an operator of cosmic-ray.
 
-Type annotations are not changed, nor are operators replaced by those of bits.
+Type annotations are not changed, and operators are not replaced by bitwise ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BITS = ("BitOr", "BitAnd", "BitXor", "LShift", "RShift", "Mod_", "_Mod")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one module; `line` is the first of its statement."""
+    """One change of one module; `line` is the first line of its statement."""
 
     module: str
     operator: str
@@ -30,7 +30,7 @@ class Mutant:
 
 
 def modules() -> list[str]:
-    """Modules of core, as "mask" or "matching/rings"."""
+    """Modules of core, such as "mask" or "matching/rings"."""
     paths = sorted(path for path in (HOUSE / CORE).rglob("*.py") if path.name != "__init__.py")
     return [path.relative_to(HOUSE / CORE).with_suffix("").as_posix() for path in paths]
 
@@ -40,7 +40,7 @@ def text_of(module: str) -> str:
 
 
 def bare(code: str) -> str:
-    """A module's meaning without its annotations."""
+    """The syntax tree of a module without annotations."""
     tree = ast.parse(code)
     for node in ast.walk(tree):
         for name in ("annotation", "returns"):
@@ -50,7 +50,7 @@ def bare(code: str) -> str:
 
 
 def places(code: str) -> dict[tuple[int, int], list[tuple[str, int]]]:
-    """Where the module can be changed, and by which operators (name, occurrence)."""
+    """Positions at which the module can be changed, with the operators (name, occurrence)."""
     from cosmic_ray.ast import ast_nodes, get_ast
     from cosmic_ray.plugins import get_operator, operator_names
 
@@ -78,7 +78,7 @@ def mutated(code: str, operator: str, occurrence: int) -> str:
 
 
 def statements(code: str) -> list[tuple[int, int]]:
-    """First and last line of each statement; of a compound one those before its body."""
+    """First and last line of each statement; of compound statements only those before the body."""
     spans = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.stmt):
@@ -89,7 +89,7 @@ def statements(code: str) -> list[tuple[int, int]]:
 
 
 def drawn(module: str, number: int, seed: int) -> Iterator[Mutant]:
-    """A sample of a module's mutants, at different places."""
+    """Sample of a module's mutants at different positions."""
     code = text_of(module)
     found, chance, original = places(code), random.Random(f"{seed} {module}"), bare(code)
     starts = sorted(found)
@@ -107,7 +107,7 @@ def drawn(module: str, number: int, seed: int) -> Iterator[Mutant]:
 
 
 def mutant_of(module: str, operator: str, occurrence: int) -> Mutant:
-    """The mutant as the module stands now."""
+    """The mutant for the current text of the module."""
     code = text_of(module)
     changed = mutated(code, operator, occurrence)
     head, *lines = list(difflib.unified_diff(code.splitlines(), changed.splitlines(), n=0, lineterm=""))[2:]
@@ -117,7 +117,7 @@ def mutant_of(module: str, operator: str, occurrence: int) -> Mutant:
 
 
 def again(recorded: Mutant) -> Mutant | None:
-    """A recorded mutant in the module as it stands now; None where the line has another text."""
+    """A recorded mutant in the current text of the module; None if the line has another text."""
     code = text_of(recorded.module)
     if mutated(code, recorded.operator, recorded.occurrence) == code:
         return None
@@ -126,7 +126,7 @@ def again(recorded: Mutant) -> Mutant | None:
 
 
 def inner_lines(module: str) -> frozenset[int]:
-    """Lines inside of functions: what is run by a call and not by importing."""
+    """Lines inside functions, which are run by a call rather than by the import."""
     nodes = ast.walk(ast.parse(text_of(module)))
     functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
     spans = [range(node.body[0].lineno, (node.end_lineno or 0) + 1) for node in functions]
@@ -134,6 +134,6 @@ def inner_lines(module: str) -> frozenset[int]:
 
 
 def shares(names: Sequence[str], mutants: int) -> dict[str, int]:
-    """How many mutants each module gets: by its lines, at least two."""
+    """Number of mutants of each module: in proportion to its lines, at least two."""
     sizes = {name: len(text_of(name).splitlines()) for name in modules()}
     return {name: max(2, round(mutants * sizes[name] / sum(sizes.values()))) for name in names}

@@ -1,16 +1,17 @@
-"""Mutation check of core: is a changed line noticed by a test?
+"""Mutation test of core: is a changed line noticed by a test?
 
     python tests/benchmarks/mutation.py [--mutants 400] [--seed 0] [--only mask,matching/rings,...]
 
-cosmic-ray (the extra ``mutation``; Linux or macOS) names every place of ``core`` where an operator, a number,
-a comparison or a loop can be changed. Of these a sample is drawn, for each module in proportion to its lines.
-One change is made at a time, in a copy of the sources, and judged by files of ``tests/core`` that run the
-changed line, by coverage: the module's own, then the fastest, up to ``--limit`` seconds of tests. A test that
-fails, or takes many times longer, has noticed it. A module's sample depends on seed, number and its own text.
+cosmic-ray (the extra ``mutation``; Linux or macOS) lists all positions in ``core`` at which an operator, a
+number, a comparison or a loop can be changed. A sample of them is drawn, for each module in proportion to its
+lines. One change at a time is made in a copy of the sources, and tested with those files of ``tests/core``
+that run the changed line, according to coverage: first the module's own, then the fastest, up to ``--limit``
+seconds of tests. A test that fails, or takes many times longer, has noticed the change. A module's sample
+depends on the seed, its number and the module's text.
 
-It prints each survivor as a difference, and a table: mutants, noticed, survivors of each module. ``--record
-JSON`` keeps the survivors, and ``--again JSON`` judges these after tests were added. 400 mutants take about
-half an hour of processor time.
+It prints each survivor as a difference, and a table with mutants, noticed ones and survivors of each module.
+``--record JSON`` stores the survivors, and ``--again JSON`` tests these again after tests were added. 400
+mutants take about half an hour of processor time.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Judge:
-    """What a test file runs: lines of each module, and how long it takes, s."""
+    """A test file with the lines of each module that it runs, and its duration, s."""
 
     name: str
     lines: Mapping[str, frozenset[int]]
@@ -53,7 +54,7 @@ class Judge:
 
 
 def pytest_here(names: Sequence[str], sources: Path) -> int:
-    """Run test files in this process, on the given copy of the sources."""
+    """Run test files in this process, with the given copy of the sources."""
     import pytest
 
     sys.path.insert(0, str(sources))
@@ -63,7 +64,7 @@ def pytest_here(names: Sequence[str], sources: Path) -> int:
 
 
 def measure(name: str, sources: Path, answer: Path) -> int:
-    """Run a test file, and write which lines of core it runs."""
+    """Run a test file, and write the lines of core that it runs."""
     import coverage
 
     core = sources / CORE.relative_to("src")
@@ -79,14 +80,14 @@ def measure(name: str, sources: Path, answer: Path) -> int:
 
 
 class Children:
-    """Forked processes, so many at a time, each with its own time limit."""
+    """A number of forked processes, each with its own time limit."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.running: dict[int, tuple[float, Callable[[int], None]]] = {}
 
     def start(self, work: Callable[[], int], patience: float, ended: Callable[[int], None]) -> None:
-        """Run `work` in a process of its own, and tell `ended` its status: 0 for tests that pass."""
+        """Run `work` in a separate process, and call `ended` with its exit status: 0 if the tests pass."""
         while len(self.running) >= self.workers:
             self.wait()
         sys.stdout.flush()
@@ -108,7 +109,7 @@ class Children:
             os._exit(status)
 
     def wait(self) -> None:
-        """Take in those that have ended, and end those that take too long."""
+        """Process those that have ended, and terminate those that take too long."""
         time.sleep(0.02)
         for child, (limit, ended) in list(self.running.items()):
             over, status = os.waitpid(child, os.WNOHANG)
@@ -126,7 +127,7 @@ class Children:
 
 
 def judges(children: Children, sources: Path, folder: Path) -> list[Judge]:
-    """Every test file of core with what it runs."""
+    """All test files of core with the lines that they run."""
     tests = HOUSE / "tests" / "core"
     names = sorted(path.relative_to(tests).as_posix() for path in tests.rglob("test_*.py"))
     failed = []
@@ -148,7 +149,7 @@ def judges(children: Children, sources: Path, folder: Path) -> list[Judge]:
 
 
 def concerned(mutant: Mutant, all_judges: Sequence[Judge], limit: float) -> list[Judge]:
-    """The test files that run the changed line; those that run most of the module where importing runs it."""
+    """The test files that run the changed line; if the import runs it, those that run most of the module."""
     folder, _, name = mutant.module.rpartition("/")
     inner, own = inner_lines(mutant.module), f"{folder}/test_{name}.py".lstrip("/")
     ran = {judge.name: judge.lines[mutant.module] for judge in all_judges}
@@ -168,7 +169,7 @@ def concerned(mutant: Mutant, all_judges: Sequence[Judge], limit: float) -> list
 
 
 def test_mutant(mutant: Mutant, names: Sequence[str], sources: Path) -> int:
-    """Run tests on a copy of the sources with the change."""
+    """Run tests with a copy of the sources that contains the change."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copytree(sources, Path(folder) / "src", copy_function=os.link))
         path = copy / CORE.relative_to("src") / f"{mutant.module}.py"
@@ -179,7 +180,7 @@ def test_mutant(mutant: Mutant, names: Sequence[str], sources: Path) -> int:
 
 
 def check(mutants: Sequence[Mutant], workers: int, limit: float) -> list[Mutant]:
-    """The survivors, each printed as it is found."""
+    """The survivors; each is printed when it is found."""
     children, survivors = Children(workers), list[Mutant]()
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(shutil.copytree(HOUSE / "src", Path(folder).resolve() / "src"))
@@ -206,7 +207,7 @@ def check(mutants: Sequence[Mutant], workers: int, limit: float) -> list[Mutant]
 
 
 def table(mutants: Sequence[Mutant], survivors: Sequence[Mutant]) -> str:
-    """Share that was noticed, by module and over all."""
+    """Fraction noticed, by module and in total."""
     rows = ["| module | mutants | noticed | survivors |", "|---|---|---|---|"]
     for name in dict.fromkeys(mutant.module for mutant in mutants):
         number = sum(mutant.module == name for mutant in mutants)
@@ -218,7 +219,7 @@ def table(mutants: Sequence[Mutant], survivors: Sequence[Mutant]) -> str:
 
 
 def load_libraries() -> None:
-    """What every test needs, once for all forks; the sources themselves are left to each."""
+    """Import the libraries that all tests need, once for all forks; each fork imports the sources itself."""
     os.environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     for name in LIBRARIES:
         with suppress(ImportError):

@@ -1,23 +1,23 @@
-"""How long a person waits in napari: from a stroke of the brush to profile and maps, and the window's gaps.
+"""Response times in napari: from a brush stroke to profile and maps, and pauses of the window.
 
     python tests/benchmarks/napari_latency.py [FILE.dm4] [--strokes 2] [--frames 40] [--network none]
 
-Without a file a simulated micrograph of 4096 x 4096 pixels with 30 grains is made; --size and --grains
-make a smaller one. Printed are
+Without a file a simulated micrograph of 4096 x 4096 pixels with 30 grains is created; --size and --grains
+create a smaller one. Printed are
 
-* what napari alone takes to add an image and labels of 2049 x 2049 and to remove one, a second time;
-* opening the docks and the file, and the first analysis, begun with the docks just opened: seconds, and the
-  longest time for which the window did not answer meanwhile (a timer of 5 ms tells), and the processor time
-  of the GUI's thread in the costliest of these gaps, which other work on the machine does not lengthen; how
-  long after *Run* the mask came, in the first analysis and in a second one;
-* a row a stroke: erasing the disc of a spot, painting it again, painting where nothing was, erasing a disc
-  with the bucket, undo, redo: seconds until the new profile is drawn and until the last of the maps is, the
-  longest gap, and as above the processor time of the costliest gap, and of all threads until the maps; then
-  the median and the largest of each;
-* the FFT of a rectangle of 512 x 512 pixels that is dragged: frames a second, and the longest gap.
+* the time that napari alone needs to add an image and labels of 2049 x 2049 and to remove one, a second time;
+* opening the docks and the file, and the first analysis, started just after opening the docks: seconds, the
+  longest pause of the window during it (measured with a timer of 5 ms), and the processor time of the GUI
+  thread in the most expensive of these pauses, which other work on the machine does not lengthen; time
+  from *Run* to the mask, in the first analysis and in a second one;
+* a row per stroke: erasing the disc of a spot, painting it again, painting elsewhere, erasing a disc with the
+  bucket, undo, redo: seconds until the new profile and until the last of the maps is drawn, the longest
+  pause, the processor time of the most expensive pause, and that of all threads until the maps; then the
+  median and the largest of each;
+* the FFT of a dragged rectangle of 512 x 512 pixels: frames per second, and the longest pause.
 
-Without a screen layers are not drawn; under one (``QT_QPA_PLATFORM=xcb``) that is measured too, and how long
-one drawing of the canvas takes. A virtual screen draws in software, on the processor that all else needs.
+Without a display layers are not drawn; with one (``QT_QPA_PLATFORM=xcb``) their drawing is also measured, and
+the time to draw the canvas. A virtual display draws in software, on the processor that everything else needs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def simulated(path: Path, size: int, grains: int) -> Path:
-    """The micrograph of the benchmark of the whole chain."""
+    """The micrograph of the benchmark `end_to_end.py`."""
     from end_to_end import make_micrograph
 
     make_micrograph(path, size, grains)
@@ -76,7 +76,7 @@ def simulated(path: Path, size: int, grains: int) -> Path:
 
 
 class Bench:
-    """A viewer with the docks of the plugin, and a beat that tells when the window does not answer."""
+    """A viewer with the plugin's docks, and a timer that detects when the window does not respond."""
 
     def __init__(self) -> None:
         _stand_in_for_the_driver()
@@ -95,7 +95,7 @@ class Bench:
         self._watch_canvas()
 
     def napari_alone(self) -> None:
-        """Print what adding and removing layers costs without the plugin."""
+        """Print the time for adding and removing layers without the plugin."""
         pixels, cells = np.zeros((2049, 2049), np.float32), np.zeros((2049, 2049), np.uint8)
         seconds: list[float] = []
         for _ in range(2):
@@ -137,7 +137,7 @@ class Bench:
         print(f"{file.name}: {size}, {found}, {len(self.findings.components)} components")
 
     def _analysed(self, what: str) -> float:
-        """Analyse the image; seconds from *Run* until the mask of the spots was there."""
+        """Analyse the image; returns the seconds from *Run* to the mask of the spots."""
         from napari_tem_fft.layers.results import role_of
 
         moments: list[float] = []
@@ -156,7 +156,7 @@ class Bench:
         self.viewer.window.add_dock_widget(dock, name="TEM FFT")
 
     def _all_open(self) -> bool:
-        """Whether the docks that the main one brings are there, and napari had a second to load."""
+        """Whether the docks opened by the main one exist, and napari has had a second to load."""
         from napari_tem_fft.widgets.docks.tem_fft import BELOW
 
         wanted = tuple(BELOW.values())
@@ -165,7 +165,7 @@ class Bench:
         return len(open_) == len(wanted) and rested
 
     def _watch_canvas(self) -> None:
-        """Note how long each drawing of the canvas takes."""
+        """Record the time of each drawing of the canvas."""
         canvas = self.viewer.window._qt_viewer.canvas.native
         draw = canvas.paintGL
 
@@ -177,7 +177,7 @@ class Bench:
         canvas.paintGL = timed
 
     def _watch_plot(self) -> None:
-        """Note when other profiles than the known ones are first drawn."""
+        """Record when profiles other than the known ones are first drawn."""
         plot = self.profile.plot
         paint = plot.paintEvent
 
@@ -189,7 +189,7 @@ class Bench:
         plot.paintEvent = timed
 
     def wait(self, ready, limit: float = 300.0) -> None:
-        """Run the event loop until something is so."""
+        """Run the event loop until a condition is met."""
         start = time.perf_counter()
         while not ready():
             self.app.processEvents()
@@ -198,14 +198,14 @@ class Bench:
                 raise TimeoutError
 
     def gaps(self) -> tuple[float, float]:
-        """The longest gap since the beats were cleared, and the processor time of the costliest."""
+        """The longest pause since the timer was reset, and the processor time of the most expensive one."""
         count = len(self.beats)
         self.wait(lambda: len(self.beats) > count + 2)
         longest, costliest = np.diff(self.beats, axis=0).max(axis=0)
         return float(longest), float(costliest)
 
     def timed(self, what: str, act, ready) -> None:
-        """Do something, wait until it is done, and print how long it took and the gaps."""
+        """Perform an action, wait until it is finished, and print its time and pauses."""
         self.start_beats()
         start = time.perf_counter()
         act()
@@ -218,7 +218,7 @@ class Bench:
         self.beats[:] = [(time.perf_counter(), time.thread_time())]
 
     def strokes(self, number: int):
-        """Each kind of stroke with what does it, one after the other."""
+        """Each kind of stroke with the function that performs it."""
         mask = self.findings.group["mask"]
         spots = [spot for spot in self.findings.spots if spot.enabled]
         spot, other = spots[number % len(spots)], spots[-1 - number % len(spots)]
@@ -232,7 +232,7 @@ class Bench:
         yield "redo", self.session.edits.redo
 
     def follow(self, stroke) -> tuple[float, float, float, float, float]:
-        """Do a stroke; the numbers of a row of the table."""
+        """Perform a stroke; returns the values of a row of the table."""
         known = self.findings.analysis
         self.known, self.shown = self.profile.plot.view.profiles, None
         self.start_beats()
@@ -257,7 +257,7 @@ class Bench:
         mask.paint(centre, label)
 
     def live(self, frames: int) -> tuple[float, float]:
-        """Drag a rectangle; transforms shown a second, and the longest gap."""
+        """Drag a rectangle; returns the transforms shown per second, and the longest pause."""
         self.dock.live.setChecked(True)
         live = self.dock.live_fft
         self.wait(lambda: not live.runner.running)
@@ -277,7 +277,7 @@ class Bench:
 
 
 def _stand_in_for_the_driver() -> None:
-    """Answer napari's questions to the OpenGL driver where there is no screen."""
+    """Answer napari's queries to the OpenGL driver if there is no display."""
     if os.environ["QT_QPA_PLATFORM"] != "offscreen":
         return
     import napari._vispy.canvas

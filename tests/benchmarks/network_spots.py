@@ -1,12 +1,12 @@
-"""Whether the network takes away spots that the statistics alone find.
+"""Check that the network does not remove spots that are found without it.
 
     python tests/benchmarks/network_spots.py [--data DIR]
 
-Every micrograph of the folders ``dev``, ``strong`` and ``real_labelled`` of DIR (by default the folder that
-NAPARI_TEM_FFT_DATA names) is analysed without phases, once by the statistics alone and once with the network.
-Each enabled spot of the former has to have an enabled or satellite spot of the latter within 0.3 % in |g| and
-0.5 degrees. Printed an image: spots alone, spots with the network, and those that have none; ends with 1
-where there is one.
+Each micrograph in the folders ``dev``, ``strong`` and ``real_labelled`` of DIR (by default
+NAPARI_TEM_FFT_DATA) is analysed without phases, once without and once with the network. For each enabled spot
+of the former there must be an enabled or satellite spot of the latter within 0.3 % in |g| and 0.5 degrees.
+Printed per image: number of spots without the network, with the network, and of those without a counterpart;
+exits with 1 if there are any.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LENGTH, DEGREES = 0.003, 0.5
 
 
 def found(micrograph: Micrograph, segment: Segment | None) -> tuple[Spot, ...]:
-    """The spots of the whole chain."""
+    """The spots of the complete analysis."""
     return exhaust(analysis_steps(micrograph, (), AnalysisParams(), segment)).spots
 
 

@@ -1,10 +1,10 @@
-"""Architecture, channels and loss of the U-Net compared by short trainings of equal length.
+"""Comparison of architectures, channels and losses of the U-Net by short trainings of equal length.
 
     python tests/benchmarks/network_study.py --pairs DIR --held-back DIR [--count 1600] [--steps 250]
 
-DIR are folders of pairs as ``napari-tem-fft train --keep-pairs`` makes them (seeds 1 and 501). A row a
-variant: Dice, precision, recall and F1 of the spots on the held-back pairs, seconds a step and an
-inference, each also as a ratio to the first variant's of the same run.
+DIR are folders of pairs as created by ``napari-tem-fft train --keep-pairs`` (seeds 1 and 501). One row per
+variant: Dice, precision, recall and F1 of the spots on the validation pairs, seconds per step and per
+inference, each also as a ratio to the first variant of the same run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from napari_tem_fft.nn.training.train import TrainParams, train_steps
 
 @dataclass(frozen=True)
 class Variant:
-    """What is changed, and its name."""
+    """Name of a variant and what it changes."""
 
     name: str
     network: NetworkParams = field(default_factory=NetworkParams)
@@ -50,7 +50,7 @@ VARIANTS = (
 def run(
     variant: Variant, pairs: Pairs, held_back: Pairs, steps: int
 ) -> tuple[dict[str, float], float, float]:
-    """Scores, seconds a step, seconds an inference."""
+    """Scores, seconds per step, seconds per inference."""
     inputs = InputParams(channels=variant.channels)
     params = replace(TrainParams(), steps=steps, every=steps, loss=variant.loss)
     with tempfile.TemporaryDirectory() as folder:

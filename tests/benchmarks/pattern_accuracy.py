@@ -1,9 +1,10 @@
-"""How well d is measured on stored diffraction patterns of known spots and rings, and false alarms.
+"""Accuracy of d for stored diffraction patterns with known spots and rings, and false alarms.
 
     python tests/benchmarks/pattern_accuracy.py [--patterns 60]
 
-Spot patterns have random centres, scales, unequal pixels, widths, strengths and a file's origin that is
-wrong by up to 4 pixels; a third has a beam stop. Ring patterns and diffuse light are made the same way.
+Spot patterns have random centres, scales, unequal pixels, widths and strengths, and the origin stated in the
+file is wrong by up to 4 pixels; a third has a beam stop. Ring patterns and diffuse light are made in the same
+way.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ GOLD = (0.23548, 0.20393, 0.14420, 0.12298, 0.11774)
 
 @dataclass
 class Tally:
-    """What was found of what there was."""
+    """Counts of what was found of what there is."""
 
     errors: list[float] = field(default_factory=list)
     pulls: list[float] = field(default_factory=list)
@@ -60,7 +61,7 @@ def setting(rng: np.random.Generator) -> tuple[tuple[int, int], tuple[float, flo
 
 
 def stopped(expected: np.ndarray, centre: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """A third of the patterns with the shadow of a beam stop."""
+    """Add the shadow of a beam stop to a third of the patterns."""
     if rng.random() < 1 / 3:
         y, x = (int(c) for c in centre)
         expected[y - 9 : y + 10, : x + 12] = 4.0

@@ -1,19 +1,19 @@
-"""This program beside others on the same images with the same pixel size.
+"""Comparison with other programs on the same images with the same pixel size.
 
     python tests/benchmarks/peers.py --data DIR [--cache DIR] [--peer RUNNER.py] [--only NAME,...]
 
-DIR holds simulated micrographs (``images/`` and ``truth/``). hyperspy, pyxem, ncempy and pyTEMlib are
-installed from the package registry into environments of their own in the cache folder, unless they are
-there; a peer that cannot be installed is skipped, saying so. Answers are kept there too, and taken again by
-the next call. ``--peer`` adds a peer by its runner, which this Python runs (`peer_runners/exchange.py` says
-what a runner is). Each peer's functions run as they are documented, at their defaults and at further
-settings; for the second line of each the setting with the largest F1 over all images was chosen, in the
-peer's favour and after the fact.
+DIR contains simulated micrographs (``images/`` and ``truth/``). hyperspy, pyxem, ncempy and pyTEMlib are
+installed from the package registry into separate environments in the cache folder, unless they exist; a
+program that cannot be installed is skipped with a message. Answers are stored there, too, and reused.
+``--peer`` adds a program by its runner, which is run by this Python (see `peer_runners/exchange.py`). The
+functions of each program are used as documented, with their defaults and with further settings; for the
+second line of each, the setting with the largest F1 over all images was chosen afterwards, in its favour.
 
-It prints, over all micrographs with crystals: visible reflections found (d from 0.12 to 0.55 nm), false
-spots, F1, error of d (median and 95 %) of those found; false spots an image without a crystal (white noise,
-amorphous films, and the micrograph that has none); of those who answer phases right and wrong, and Dice of
-the maps; seconds of processor (median) and memory an image. ``--figure PNG`` draws found against false.
+Printed over all micrographs with crystals: visible reflections found (d from 0.12 to 0.55 nm), false spots,
+F1, error of d (median and 95th percentile) of those found; false spots per image without crystals (white
+noise, amorphous films, and the micrograph without any); for programs that name phases the correct and wrong
+ones, and Dice of the maps; processor seconds (median) and memory per image. ``--figure PNG`` plots found
+against false spots.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Case:
-    """An image with what is in it."""
+    """An image with its ground truth."""
 
     name: str
     image: NDArray[np.float32]
@@ -70,7 +70,7 @@ class Case:
 
 @dataclass
 class Score:
-    """What one setting of a peer reached over all images."""
+    """Result of one setting of a program over all images."""
 
     true: int = 0
     found: int = 0
@@ -89,7 +89,7 @@ class Score:
 
 
 def cases(data: Path, fields: int) -> Iterator[Case]:
-    """The micrographs with truth, then fields without a crystal."""
+    """The micrographs with ground truth, then fields without crystals."""
     for path in sorted((data / "images").glob("*.dm4")):
         micrograph = read_micrograph(path)
         truth = json.loads((data / "truth" / f"{path.stem}.json").read_text())
@@ -102,7 +102,7 @@ def cases(data: Path, fields: int) -> Iterator[Case]:
 
 
 def python_of(peer: str, cache: Path) -> Path | None:
-    """The Python of a peer's environment, made where it is missing; None if it cannot be had."""
+    """The Python of a program's environment, created if it is missing; None if that fails."""
     folder = cache / peer
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
@@ -117,7 +117,7 @@ def python_of(peer: str, cache: Path) -> Path | None:
 
 
 def runs_of(python: Path, runner: Path, case: Case, place: Path) -> dict[str, Any]:
-    """What a runner answers for an image, or has answered in an earlier call; empty if it fails."""
+    """Answer of a runner for an image, possibly from an earlier call; empty if it fails."""
     given, answered = place / "image.npz", place / "answer.json"
     if answered.is_file() and answered.stat().st_mtime > runner.stat().st_mtime:
         return dict(json.loads(answered.read_text()))
@@ -139,7 +139,7 @@ def runs_of(python: Path, runner: Path, case: Case, place: Path) -> dict[str, An
 
 
 def add(score: Score, run: Mapping[str, Any], case: Case, place: Path) -> None:
-    """Add one image's answer to the score of its setting."""
+    """Add the answer for one image to the score of its setting."""
     found = np.array(run["g"], float).reshape(-1, 2)
     score.seconds.append(run["seconds"])
     score.memory = max(score.memory, run["memory"])
@@ -157,7 +157,7 @@ def add(score: Score, run: Mapping[str, Any], case: Case, place: Path) -> None:
 
 
 def errors_of_d(true: Points, found: Points, tolerance: Points) -> list[float]:
-    """Relative error of d of each reflection that was found, by the nearest answer."""
+    """Relative error of d of each reflection found, with the nearest answer."""
     errors = []
     for g, reach in zip(true, tolerance, strict=True):
         if len(found):
@@ -169,7 +169,7 @@ def errors_of_d(true: Points, found: Points, tolerance: Points) -> list[float]:
 
 
 def add_maps(score: Score, maps: Mapping[str, str], case: Case, place: Path) -> None:
-    """Phases right, missed and wrong, and the Dice coefficient of each phase that is there."""
+    """Phases right, missed and wrong, and the Dice coefficient of each phase in the image."""
     from skimage.io import imread
     from skimage.transform import resize
 
@@ -208,12 +208,12 @@ def chosen(settings: Mapping[str, Score]) -> list[str]:
 
 
 def point(score: Score) -> tuple[float, float]:
-    """Where a setting lies in the figure."""
+    """Position of a setting in the figure."""
     return max(score.false, 0.5), score.found / max(score.true, 1)
 
 
 def draw(path: Path, scores: Mapping[str, Mapping[str, Score]]) -> None:
-    """Found against false spots: each setting a point, the best of each program a full one."""
+    """Plot found against false spots: each setting is a point, the best one of each program is filled."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.0, 4.0), dpi=90, layout="constrained")
@@ -231,7 +231,7 @@ def draw(path: Path, scores: Mapping[str, Mapping[str, Score]]) -> None:
 def scores_of(
     python: Path, runner: Path, images: Sequence[Case], place: Path
 ) -> tuple[str, dict[str, Score]]:
-    """Version of a peer, and the scores of its settings."""
+    """Version of a program, and the scores of its settings."""
     version, settings = runner.stem, dict[str, Score]()
     for case in images:
         own = place / "answers" / runner.stem / case.name.replace(" ", "_")

@@ -1,14 +1,14 @@
-"""What a run loses when its workers are killed at random: prints files, kills, and what was lost.
+"""What a run loses when its workers are killed at random.
 
     python tests/benchmarks/poisson_kills.py [--files 2000] [--kills 1000] [--workers 2] [--between 2.5]
                                              [--minutes 60]
 
 Small micrographs are analysed while a thread kills a random worker (SIGKILL) at exponentially distributed
-times, `--between` seconds on the average: kills are a Poisson process. On a busy machine give more seconds,
-for a worker takes some to begin. The run is resumed until the kills, or the minutes, are used up, and begins
-anew where all files are done; then it is resumed once in peace. Lost is a file without a record, with a
-record but without results, or with other spots than an undisturbed analysis gives (compared for a hundred of
-them). A file over which two workers died is reported, and not lost.
+intervals with a mean of `--between` seconds (a Poisson process). Use a larger mean on a busy machine, because
+workers take some time to start. The run is resumed until the number of kills, or the time, is reached, and
+starts over when all files are finished; finally it is resumed once without kills. A file is lost if it has no
+record, a record but no results, or other spots than an undisturbed analysis (compared for a hundred of them).
+A file whose analysis two workers did not survive is reported and not lost. Prints files, kills and losses.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ COMPARED = 100
 
 
 class Killer(threading.Thread):
-    """Kills workers, one at a time, until it has killed enough."""
+    """Kills workers, one at a time, until the required number is reached."""
 
     def __init__(self, kills: int, between: float, seconds: float, seed: int = 0) -> None:
         super().__init__(daemon=True)
@@ -88,7 +88,7 @@ def run_once(images: Path, job: Job, hire, resume: bool) -> Outcome | None:
 
 
 def lost_files(images: Path, job: Job) -> list[str]:
-    """What is wrong with the results, a line a file."""
+    """Defects of the results, one line per file."""
     wrong, output = [], Path(job.output)
     records = {Path(record.path).name: record for record in read_records(output)}
     names = sorted(path.name for path in images.iterdir())

@@ -1,21 +1,21 @@
-"""Random use of the window by a script: is the right image beside each FFT, and is nothing left behind?
+"""Random use of the window by a script: does each FFT belong to its image, and is nothing left behind?
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python tests/benchmarks/random_use.py [--minutes 60] [--seed 0]
     xvfb-run -a -s "-screen 0 1600x1000x24" python tests/benchmarks/random_use.py --cycles 50
 
-The first opens, runs, edits, undoes, selects, switches, cuts out, saves, clears, reopens, and closes docks in
-random order; the same seed does the same again. After half of the actions it waits until nothing is under
-way, and checks that one image alone is shown, that the FFT beside it was made of its pixels, that no layer of
-another image is seen, that nobody was told of a fault that is none of the user's, and that nothing of a
-closed dock is alive. The second opens a file, runs, and clears all layers by the keyboard, again and again;
-every second time while the run is under way.
+The first opens, runs, edits, undoes, selects, switches, crops, saves, clears, reopens, and closes docks in
+random order, reproducibly for a given seed. After half of the actions it waits until no work is in progress,
+and checks that exactly one image is shown, that the FFT next to it was computed from its pixels, that no
+layer of another image is visible, that no internal error was reported to the user, and that no object of a
+closed dock is alive. The second opens a file, runs, and clears all layers by the keyboard, repeatedly; every
+second time during the run.
 
-Printed are the actions with a fault, with the number of the action, how often each action was done, and the
+Printed are the actions that caused a fault, with their numbers, how often each action was performed, and the
 resident memory after the first image (opened, analysed and cleared), after the first cycle and after the last
-clearing of all layers. The first cycle takes every kind of action once, with all three images and every dock,
-because napari, Qt, the OpenGL driver and Python load what an action needs when it is taken for the first
-time; after it and after the last action the same docks are open. It ends with 1 if there was a fault, or the
-memory grew by more than 100 MB after the first cycle.
+clearing of all layers. The first cycle performs each kind of action once, with all three images and all
+docks, because napari, Qt, the OpenGL driver and Python load what an action needs on its first use; after it
+and after the last action the same docks are open. Exits with 1 if there was a fault, or if the memory grew by
+more than 100 MB after the first cycle.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 class User:
-    """Somebody who does anything at any time."""
+    """A user who performs any action at any time."""
 
     def __init__(self, place: Path, seed: int) -> None:
         import napari
@@ -88,7 +88,7 @@ class User:
         self.open_main_dock()
 
     def open_main_dock(self) -> None:
-        """Open the main dock, which brings the others, and ask for phases that are quickly compared."""
+        """Open the main dock, which opens the others, and select phases that are compared quickly."""
         from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 
         self.dock = TemFftDock(self.viewer)
@@ -106,7 +106,7 @@ class User:
         loop.exec()
 
     def rest(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no work is in progress."""
         end = time.monotonic() + 120
         while time.monotonic() < end and self.dock.session.running:
             self.wait(0.05)
@@ -130,7 +130,7 @@ class User:
         self.clear()
 
     def use(self, seconds: float, actions: int) -> None:
-        """Act until the time is over."""
+        """Perform actions until the time is over."""
         names = [name[3:] for name in dir(self) if name.startswith("do_")]
         self.repeat(1)
         self.take_each_once(names)
@@ -210,13 +210,13 @@ class User:
         self.rest()
 
     def report(self, number: int, action: str) -> None:
-        """Print what is wrong with what is shown."""
+        """Print faults of what is shown."""
         for fault in self.faults():
             self.bad += 1
             print(f"action {number}, {action}: {fault}", flush=True)
 
     def faults(self) -> list[str]:
-        """What is wrong with what is shown, and what was told."""
+        """Faults of what is shown, and error messages."""
         from napari_tem_fft.layers.image import IMAGE, content_id
         from napari_tem_fft.layers.results import KEY
         from napari_tem_fft.widgets.session.source import is_source
@@ -245,14 +245,14 @@ class User:
         return found
 
     def click(self, widget: object) -> None:
-        """Press a mouse button on a widget, if it can be pressed."""
+        """Click on a widget, if it can be clicked."""
         from qtpy.QtCore import QPoint, Qt
         from qtpy.QtTest import QTest
 
         QTest.mouseClick(widget, Qt.MouseButton.LeftButton, pos=QPoint(8, widget.height() // 2))
 
     def clear(self) -> None:
-        """Remove all layers by the keyboard, and note the memory that is left."""
+        """Remove all layers by the keyboard, and record the remaining memory."""
         from qtpy.QtCore import Qt
         from qtpy.QtTest import QTest
 
@@ -301,7 +301,7 @@ class User:
             )
 
     def do_paint(self) -> None:
-        """Paint a disc on the mask by the mouse."""
+        """Paint a disc on the mask with the mouse."""
         from mouse import press_on_canvas
 
         state = self.dock.session.current
@@ -327,7 +327,7 @@ class User:
         self.click(self.dock.of_grain)
 
     def do_part(self) -> None:
-        """Analyse what the rectangle of the live FFT holds."""
+        """Analyse the contents of the rectangle of the live FFT."""
         if self.dock.live.isChecked() and len(self.dock.image._images) < MOST:
             self.click(self.dock.part)
 
@@ -347,7 +347,7 @@ class User:
         self.viewer.theme = str(self.random.choice(["dark", "light"]))
 
     def do_close_dock(self) -> None:
-        """Close a dock by its title bar, and open the main one again if it was that."""
+        """Close a dock by its title bar, and open the main one again if it was closed."""
         from napari_tem_fft.widgets.docks.dock import Dock
 
         docks = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, Dock)]
@@ -370,7 +370,7 @@ class User:
             self.open_main_dock()
 
     def close_dock(self, widget: object) -> None:
-        """Press the cross of a dock, and see whether anything of it stays alive."""
+        """Close a dock by its title bar, and check whether any of its objects stays alive."""
         from qtpy.QtWidgets import QWidget
 
         from napari_tem_fft.widgets.docks.dock import dock_of
@@ -392,7 +392,7 @@ class User:
             self.viewer.layers.remove_selected()
 
     def do_reopen(self) -> None:
-        """Save all, clear all, open again."""
+        """Save everything, clear all layers, open it again."""
         self.rest()
         if len(self.viewer.layers):
             paths = self.viewer.layers.save(str(self.place / "all.temfft"), plugin="napari-tem-fft")
@@ -410,7 +410,7 @@ class User:
 
 
 def register_plugin() -> None:
-    """Let napari find the plugin where it is not installed."""
+    """Register the plugin with napari if it is not installed."""
     from npe2 import PluginManager, PluginManifest
 
     manager = PluginManager.instance()

@@ -1,9 +1,9 @@
-"""Time and memory of opening a 4096 x 4096 .dm4 file, against rosettasciio alone.
+"""Time and memory for opening a 4096 x 4096 .dm4 file, compared with rosettasciio alone.
 
     python tests/benchmarks/read_time.py [--size 4096] [--repeats 9]
 
-Each reader runs in a process of its own, on a file that is in the system's cache. The time is the least of
-several, the memory the most that was allocated at a time while the file was opened once.
+Each reader runs in a separate process, with the file in the system's cache. The time is the shortest of
+several, the memory the largest amount allocated at a time while the file is opened once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def reader(name: str) -> Callable[[Path], object]:
 
 
 def measure(name: str, path: Path, warm_up: Path, repeats: int) -> dict[str, float]:
-    """Seconds and bytes of opening a file."""
+    """Seconds and bytes for opening a file."""
     read = reader(name)
     read(warm_up)  # loads what the reader imports
     tracemalloc.start()
@@ -59,7 +59,7 @@ def measure(name: str, path: Path, warm_up: Path, repeats: int) -> dict[str, flo
 
 
 def table(size: int, repeats: int, folder: Path) -> None:
-    """Measure all readers on both pixel types and print the figures."""
+    """Measure all readers with both pixel types and print the results."""
     warm_up = write_dm(folder / "small.dm4", np.eye(16, dtype="int16"), 0.02, "nm")
     noise = np.random.default_rng(0).normal(1000.0, 30.0, (size, size))
     print(f"{'pixels':>8} {'reader':>16} {'ms':>8} {'ratio':>6} {'MB':>7} {'image MB':>9}")
@@ -80,7 +80,7 @@ def table(size: int, repeats: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """Print the table, or with --one the figures of one reader as JSON."""
+    """Print the table, or with --one the results of one reader as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=4096, help="pixels along an axis")
     parser.add_argument("--repeats", type=int, default=9, help="the least time of so many counts")

@@ -1,15 +1,14 @@
-"""Whether this version gives the results of another commit: spots, grains, names and maps, file by file.
+"""Compare the results of this version with those of another commit: spots, grains, names and maps.
 
     python tests/benchmarks/same_results.py [--commit REV] [--data DIR] [--reference DIR] [--images NAME,...]
         [--large 4096] [--but KEY,...] [--analyse OPTION...]
 
-Each version analyses, on the command line, the bundled samples, the simulated micrographs of DIR/dev
-(by default the folder that NAPARI_TEM_FFT_DATA names; left out where there is none) and one image of
-`--large` pixels an axis, made of copies of the sample. Every table, number and map of the results is
-compared: numbers within 1e-5 of their value, heats within 0.002, masks in at most one pixel in ten
-thousand. REV is the commit in ``baseline.txt`` unless given; `--reference` keeps its results for the next
-comparison; `--but` leaves out keys, columns and files that are meant to differ, by how they begin. Ends
-with 1 where anything differs.
+Each version analyses, on the command line, the bundled samples, the simulated micrographs in DIR/dev (by
+default of NAPARI_TEM_FFT_DATA; omitted if there are none) and one image of `--large` pixels per axis,
+assembled from copies of the sample. All tables, numbers and maps of the results are compared: numbers within
+1e-5 of their value, heat maps within 0.002, masks in at most one pixel in ten thousand. REV is by default the
+commit in ``baseline.txt``; `--reference` stores its results for the next comparison; `--but` omits keys,
+columns and files that are meant to differ, by their beginnings. Exits with 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ SHOWN = 6
 
 
 def numbers_differ(a: float, b: float, relative: float = RELATIVE) -> bool:
-    """Whether two numbers are not the same up to rounding."""
+    """Whether two numbers differ beyond rounding."""
     return not (math.isclose(a, b, rel_tol=relative, abs_tol=ABSOLUTE) or (math.isnan(a) and math.isnan(b)))
 
 
 def differences(a: Any, b: Any, aside: tuple[str, ...], place: str = "") -> Iterator[str]:
-    """Where two values of JSON differ; keys that only the newer has are no difference."""
+    """Differences between two JSON values; additional keys of the newer one are ignored."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in a:
             if key in ASIDE or key.startswith(aside):
@@ -66,7 +65,7 @@ def differences(a: Any, b: Any, aside: tuple[str, ...], place: str = "") -> Iter
 
 
 def table_differences(a: Path, b: Path, aside: tuple[str, ...]) -> Iterator[str]:
-    """Where two tables differ; columns that only the newer has are no difference."""
+    """Differences between two tables; additional columns of the newer one are ignored."""
     ours, theirs = (list(csv.DictReader(path.open(encoding="utf-8"))) for path in (a, b))
     if len(ours) != len(theirs):
         yield f"{len(ours)} and {len(theirs)} rows"
@@ -85,7 +84,7 @@ def table_differences(a: Path, b: Path, aside: tuple[str, ...]) -> Iterator[str]
 
 
 def map_differences(a: Path, b: Path, _: tuple[str, ...]) -> Iterator[str]:
-    """Where two maps differ by more than rounding."""
+    """Differences between two maps beyond rounding."""
     ours, theirs = tifffile.imread(a), tifffile.imread(b)
     if ours.shape != theirs.shape:
         yield f"shapes {ours.shape} and {theirs.shape}"
@@ -96,7 +95,7 @@ def map_differences(a: Path, b: Path, _: tuple[str, ...]) -> Iterator[str]:
 
 
 def folder_differences(a: Path, b: Path, aside: tuple[str, ...]) -> Iterator[str]:
-    """Where the results of one image differ."""
+    """Differences between the results of one image."""
     for path in sorted(a.iterdir()):
         other = b / path.name
         if path.suffix not in (".csv", ".tif", ".json") or path.name.startswith(aside):
@@ -112,7 +111,7 @@ def folder_differences(a: Path, b: Path, aside: tuple[str, ...]) -> Iterator[str
 
 
 def analyse(checkout: Path, images: list[Path], out: Path, options: list[str]) -> None:
-    """Run a checkout's command line on the images that have no results yet."""
+    """Run the command line of a checkout on the images that have no results yet."""
     missing = [path for path in images if not (out / path.name / "analysis.json").exists()]
     if not missing:
         return
@@ -131,7 +130,7 @@ def analyse(checkout: Path, images: list[Path], out: Path, options: list[str]) -
 
 
 def checkout_of(commit: str, place: Path) -> Path:
-    """The sources of a commit, with what an editable installation links into the package."""
+    """The sources of a commit, with the files that an editable installation links into the package."""
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
     place.mkdir(parents=True, exist_ok=True)
     subprocess.run(["tar", "-x"], cwd=place, input=archive, check=True)
@@ -141,7 +140,7 @@ def checkout_of(commit: str, place: Path) -> Path:
 
 
 def large_image(size: int, place: Path) -> Path:
-    """A micrograph of copies of the bundled sample, mirrored so that its parts fit together."""
+    """A micrograph assembled from mirrored copies of the bundled sample, which match at their borders."""
     from napari_tem_fft import read
 
     sample = read(ROOT / "src" / "napari_tem_fft" / "data" / "sample.dm4")
@@ -158,7 +157,7 @@ def large_image(size: int, place: Path) -> Path:
 
 
 def main() -> int:
-    """Print where the results differ, an image a line and more."""
+    """Print the differences, starting with a line per image."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,10 +1,10 @@
-"""Scores the whole chain on simulated micrographs with known truth.
+"""Score the complete analysis of simulated micrographs with ground truth.
 
     python tests/benchmarks/score_dev.py --data DIR --scorer FILE [--keep DIR] [option of analyse ...]
 
-DIR holds ``images/<id>.dm4`` with ``images/<id>.meta.json``, whose candidates may be named, and ``truth/``;
-FILE is the scorer, whose table is printed. Images whose file is known to be off in calibration get a
-larger stated uncertainty. Further options go to ``napari-tem-fft analyse``.
+DIR contains ``images/<id>.dm4`` with ``images/<id>.meta.json``, which lists the candidates, and ``truth/``;
+FILE is the scorer, whose table is printed. Images with a known error of the file's calibration get a larger
+stated uncertainty. Further options are passed to ``napari-tem-fft analyse``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UNCERTAINTY = {"": 0.5, "dev5": 2.0}
 
 
 def uncertainty(name: str) -> float:
-    """What a user would state for this image, in percent."""
+    """Uncertainty that a user would state for this image, in per cent."""
     return UNCERTAINTY[max((key for key in UNCERTAINTY if name.startswith(key)), key=len)]
 
 

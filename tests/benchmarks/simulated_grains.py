@@ -1,4 +1,4 @@
-"""Grains of known phase as lists of spots: zone axes, noise, spurious spots, a calibration that is off."""
+"""Grains of known phases as lists of spots: zone axes, noise, spurious spots, calibration errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Noise:
 def simulate(
     phase: Phase, scale: float, rng: np.random.Generator, noise: Noise = Noise(), first_id: int = 1
 ) -> tuple[Grain, list[Spot]]:
-    """One grain along a random zone axis; d is measured ``scale`` times too small."""
+    """One grain along a random zone axis; d is measured too small by the factor ``scale``."""
     g, weight = _pattern(phase, rng)
     order = np.argsort(-np.log(weight) + rng.normal(0, 0.5, len(weight)))
     count = _enough(g[order], 2 + rng.poisson(3))
@@ -50,7 +50,7 @@ def simulate(
 
 
 def _pattern(phase: Phase, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Reflections (x, y) in 1/nm and their weights along a random zone that shows two directions."""
+    """Reflections (x, y) in 1/nm and their weights along a random zone with at least two directions."""
     planes = phase.reflections.arrays
     seen = (planes.d > 0.12) & (planes.relative_f > 0.04)
     hkl, f, d = planes.hkl[seen], planes.relative_f[seen], planes.d[seen]
@@ -68,7 +68,7 @@ def _pattern(phase: Phase, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
 
 
 def _enough(g: np.ndarray, wanted: int) -> int:
-    """At least so many that two directions are seen."""
+    """Draw at least as many spots as are needed for two directions."""
     for count in range(2, len(g) + 1):
         if count >= wanted and np.linalg.matrix_rank(g[:count], tol=0.05 * np.abs(g).max()) == 2:
             return count

@@ -1,17 +1,17 @@
-"""Small fields of view: are stated errors of g large enough, and are two crystals found as two?
+"""Small fields of view: are the stated errors of g large enough, and are two crystals found as two?
 
     python tests/benchmarks/small_fields.py [--images 12] [--only perfect,offsets,pairs,refusals]
 
-1. Perfect single crystals that fill fields of 3 to 20 nm, and strips of 5 x 41 nm, at random orientation,
-   size of pixels and dose: grains an image, errors of |g| in percent and in stated sigmas, and the share of
-   spots beyond 2.2 of them (perfect statistics: 2.8 %).
-2. Fringes that fit the frame a whole number of times, and a quarter and half a period more: errors of g_y and
-   g_x in sigmas.
-3. Two crystals side by side, each at least 3 nm wide, in fields of 6, 8 and 10 nm: misoriented by 8 degrees
-   or more, twins with a shared reflection and two or one of their own, and two materials. The second
-   strongest spot of the fainter one has SNR 20 to 300. Right is: exactly two grains, either with own spots of
-   one crystal alone, and a twin's shared reflection in both.
-4. What is too small is refused in words.
+1. Perfect single crystals that fill fields of 3 to 20 nm, and strips of 5 x 41 nm, with random orientation,
+   pixel size and dose: grains per image, errors of |g| in per cent and in units of the stated sigma, and the
+   fraction of spots beyond 2.2 sigma (expected: 2.8 %).
+2. Fringes with a whole number of periods in the field, and with a quarter and half a period more: errors of
+   g_y and g_x in units of sigma.
+3. Two adjacent crystals, each at least 3 nm wide, in fields of 6, 8 and 10 nm: misoriented by at least 8
+   degrees, twins with a shared reflection and two or one of their own, and two materials. The second
+   strongest spot of the fainter one has an SNR of 20 to 300. Correct means: exactly two grains, each with
+   spots of one crystal alone, and a twin's shared reflection in both.
+4. Fields that are too small are refused with a message.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NARROWEST = 3.0
 
 
 def turned(g: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    """Frequencies (y, x) turned by an angle in radians."""
+    """Rotate frequencies (y, x) by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.stack([c * g[:, 0] - s * g[:, 1], s * g[:, 0] + c * g[:, 1]], axis=1)
 
@@ -66,7 +66,7 @@ def hexagonal_001(a: float) -> NDArray[np.float64]:
 
 
 def micrograph(expected: NDArray[np.float64], pixel: float, rng: np.random.Generator) -> Micrograph:
-    """Poisson counts of what is expected in each pixel."""
+    """Poisson counts for the expectation in each pixel."""
     counts = rng.poisson(np.maximum(expected, 0.0)).astype(np.float32)
     return Micrograph(counts, Calibration.real((pixel, pixel)), "small field")
 
@@ -93,7 +93,7 @@ def perfect(extent: tuple[float, float], seed: int) -> tuple[Micrograph, NDArray
 
 
 def errors(analysis: Analysis, g: NDArray[np.float64]) -> tuple[list[float], list[float], int]:
-    """Relative errors of |g|, the same in sigmas, and the number of spots that are none."""
+    """Relative errors of |g|, the same in units of sigma, and the number of spots without a reflection."""
     relative, sigmas, false = [], [], 0
     for spot in analysis.spots:
         apart = separations(spot.g, g)
@@ -108,7 +108,7 @@ def errors(analysis: Analysis, g: NDArray[np.float64]) -> tuple[list[float], lis
 
 
 def print_perfect(images: int) -> None:
-    """The table of single crystals."""
+    """Print the table of single crystals."""
     print(
         "perfect crystals: field (nm), grains an image (mean, most), spots, |error| %, |z|, beyond 2.2 sigma"
     )
@@ -135,7 +135,7 @@ def print_perfect(images: int) -> None:
 
 
 def print_offsets() -> None:
-    """The table of fringes that close at the opposite border, or do not."""
+    """Print the table of fringes that are periodic in the field or not."""
     print("fringes that close at the border, or do not: errors (y, x) in sigmas")
     for shape in ((256, 256), (256, 1024), (512, 512)):
         for offset in (0.0, 0.25, 0.5):
@@ -157,13 +157,13 @@ def print_offsets() -> None:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two crystals side by side.
+    """Two adjacent crystals.
 
     Attributes
     ----------
     image : Micrograph
     own : two ndarrays, shape (n, 2), 1/nm
-        Reflections that one of them has alone.
+        Reflections that only one of them has.
     shared : ndarray, shape (n, 2)
     """
 
@@ -216,7 +216,7 @@ def pair(kind: str, extent: float, seed: int) -> Pair:
 
 
 def first_side(n: int, pixel: float, extent: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Where the first crystal of a pair is: both are at least `NARROWEST` wide all along the boundary."""
+    """Mask of the first crystal of a pair; both are at least `NARROWEST` wide along the whole boundary."""
     room = extent / 2 - NARROWEST
     middle, tilt = extent / 2 + rng.uniform(-room, room), 0.0
     left = room - abs(middle - extent / 2)
@@ -259,7 +259,7 @@ def cases(images: int) -> Iterator[tuple[str, float, list[int]]]:
 
 
 def print_pairs(images: int) -> None:
-    """The table of pairs."""
+    """Print the table of pairs."""
     print("two crystals side by side: two grains in")
     right = total = 0
     sigmas: list[float] = []
@@ -283,7 +283,7 @@ def print_pairs(images: int) -> None:
 
 
 def print_refusals() -> None:
-    """What is said of fields that are too small."""
+    """Print the messages for fields that are too small."""
     for n, pixel in ((64, 0.02), (100, 0.02), (63, 0.1), (150, 0.02), (64, 0.05)):
         image = micrograph(np.full((n, n), 100.0), pixel, np.random.default_rng(0))
         try:

@@ -1,14 +1,14 @@
-"""Specimen masks on processed micrographs: low-passed, resampled, quantised, compressed.
+"""Specimen masks of processed micrographs: low-passed, resampled, quantised, compressed.
 
     python tests/benchmarks/specimen_bench.py --data DIR [--image ID ...] [--only NAME ...]
 
-Then fields without a vacuum, where nothing may be cut away: films of which a part is half as strong, wedges,
+Then fields without vacuum, in which nothing may be cut away: films of which a part is half as strong, wedges,
 uneven beams.
 
-DIR holds the folders dev and strong of simulated micrographs with truth. Every image with a vacuum goes
-through each processing; the mask is compared with the truth pixel by pixel. A row gives how many
-masks were drawn at all, their least and median Dice coefficient of the specimen and of the vacuum, how many
-are inverted (more matter in the true vacuum than in the true specimen), and how many say "no vacuum found".
+DIR contains the folders dev and strong of simulated micrographs with ground truth. Each image with vacuum is
+processed in each way; the mask is compared with the ground truth pixel by pixel. A row gives the number of
+masks found, the smallest and median Dice coefficients of specimen and vacuum, the number of inverted masks
+(more specimen in the true vacuum than in the true specimen), and how often "no vacuum found" is reported.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Processing = Callable[[Pixels], Pixels]
 
 
 def low_pass(share: float, order: float = 8.0) -> Processing:
-    """A Butterworth low-pass filter at this share of Nyquist's frequency."""
+    """Butterworth low-pass filter at a fraction of the Nyquist frequency."""
 
     def apply(pixels: Pixels) -> Pixels:
         gy = 2 * fft.fftfreq(pixels.shape[0])[:, None]
@@ -56,12 +56,12 @@ def low_pass(share: float, order: float = 8.0) -> Processing:
 
 
 def gaussian(sigma: float) -> Processing:
-    """A Gaussian filter of this standard deviation in pixels."""
+    """Gaussian filter with a standard deviation in pixels."""
     return lambda pixels: ndimage.gaussian_filter(pixels, sigma)
 
 
 def resampled(factor: float, order: int = 1) -> Processing:
-    """Resampled by this factor, by linear or cubic interpolation; smaller ones are averaged first."""
+    """Resample by a factor with linear or cubic interpolation; averaged first if it becomes smaller."""
 
     def apply(pixels: Pixels) -> Pixels:
         shape = tuple(round(n * factor) for n in pixels.shape)
@@ -73,13 +73,13 @@ def resampled(factor: float, order: int = 1) -> Processing:
 
 
 def quantised(pixels: Pixels) -> Pixels:
-    """Eight bits between the 0.5 and 99.5 percentiles, as programs export pictures."""
+    """Quantise to eight bits between the 0.5 and 99.5 percentiles, as programs export pictures."""
     low, high = np.percentile(pixels, (0.5, 99.5))
     return np.round(255 * np.clip((pixels - low) / (high - low), 0, 1)).astype(np.float32)
 
 
 def jpeg(quality: int) -> Processing:
-    """Eight bits, then JPEG."""
+    """Quantise to eight bits, then compress as JPEG."""
 
     def apply(pixels: Pixels) -> Pixels:
         buffer = io.BytesIO()
@@ -90,7 +90,7 @@ def jpeg(quality: int) -> Processing:
 
 
 def one_after_another(*steps: Processing) -> Processing:
-    """Several processings in this order."""
+    """Several processing steps in this order."""
 
     def apply(pixels: Pixels) -> Pixels:
         for step in steps:
@@ -129,14 +129,14 @@ SIZE, PIXEL, DOSE = 1024, 0.025, 400.0  # pixels, nm, e/A^2
 
 
 def processed(micrograph: Micrograph, processing: Processing) -> Micrograph:
-    """The same field after processing, its pixel size following its number of pixels."""
+    """The same field after processing, with the pixel size adapted to the number of pixels."""
     pixels = processing(np.asarray(micrograph.pixels, np.float32))
     size = tuple(e / n for e, n in zip(micrograph.extent, pixels.shape, strict=True))
     return replace(micrograph, pixels=pixels, calibration=Calibration.real((size[0], size[1])))
 
 
 def images_with_vacuum(folder: Path, wanted: list[str]) -> Iterator[tuple[str, Path, NDArray[np.bool_]]]:
-    """Names, files and true vacuum of the simulated micrographs that have one."""
+    """Names, files and true vacuum of the simulated micrographs that have vacuum."""
     for path in sorted(folder.glob("*/truth/*.json")):
         truth = json.loads(path.read_text())
         if not truth.get("vacuum_mask") or (wanted and truth["id"] not in wanted):
@@ -147,25 +147,25 @@ def images_with_vacuum(folder: Path, wanted: list[str]) -> Iterator[tuple[str, P
 
 
 def found_specimen(micrograph: Micrograph) -> NDArray[np.bool_]:
-    """The specimen mask of an analysis by the statistics alone."""
+    """The specimen mask of an analysis without a network."""
     analysis = exhaust(analysis_steps(micrograph, ()))
     return analysis.specimen
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice's coefficient of two masks."""
+    """Dice coefficient of two masks."""
     return 2 * float((found & truth).sum()) / max(float(found.sum() + truth.sum()), 1.0)
 
 
 def compared(found: NDArray[np.bool_], vacuum: NDArray[np.bool_]) -> tuple[float, float, bool]:
-    """Dice of the specimen and of the vacuum, and whether the mask is inverted."""
+    """Dice coefficients of specimen and vacuum, and whether the mask is inverted."""
     answer = resample(found, vacuum.shape)
     inverted = bool(answer[vacuum].mean() > answer[~vacuum].mean())
     return dice(answer, ~vacuum), dice(~answer, vacuum), inverted
 
 
 def fields_without_vacuum(count: int) -> Iterator[tuple[str, Micrograph]]:
-    """Films of one field each in which something changes from left to right, but no vacuum begins."""
+    """Films that cover the field and change from left to right, without vacuum."""
     x = np.linspace(0, 1, SIZE)[None, :]
     kinds = {
         "half as strong": (np.where(x < 0.4, 0.5, 1.0), np.ones_like(x)),

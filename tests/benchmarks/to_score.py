@@ -1,11 +1,11 @@
-"""Folders of results in the format of a scorer for simulated micrographs.
+"""Convert results folders to the format of a scorer for simulated micrographs.
 
     python tests/benchmarks/to_score.py RESULT_FOLDER... -o DIR
 
-For a folder named ``<stem>.dm4`` it writes ``<stem>.json`` and one ``<stem>__<phase>.npy`` a detected phase:
-peaks (an entry a pair of spots, d by the file's scale), phases that were considered, best first, with their
-posterior and whether they count as detected, and maps (float32, inside from 0.5 on). Maps of an earlier
-answer are removed. The results must hold their maps.
+For a folder named ``<stem>.dm4`` it writes ``<stem>.json`` and one ``<stem>__<phase>.npy`` per detected
+phase: peaks (one entry per pair of spots, d with the file's scale), the phases considered, best first, with
+their posterior and whether they count as detected, and maps (float32, at least 0.5 inside). Maps of an
+earlier answer are removed. The results must contain their maps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAMED = ("identified", "likely", "ambiguous")
 
 
 def write_score(folder: Path, output: Path) -> Path:
-    """Write the answer of one folder of results; its path."""
+    """Write the answer for one results folder and return its path."""
     analysis = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
     stem = Path(folder.name).stem
     output.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def write_score(folder: Path, output: Path) -> Path:
 
 
 def detected_heats(analysis: dict[str, Any], folder: Path) -> dict[str, NDArray[np.float32]]:
-    """Heat of every detected phase: the largest over the components that it may be."""
+    """Heat map of each detected phase: the maximum over the components that it may be."""
     heats: dict[str, NDArray[np.float32]] = {}
     for component in analysis["components"]:
         heat = tifffile.imread(folder / component["map"])
@@ -62,7 +62,7 @@ def detected_heats(analysis: dict[str, Any], folder: Path) -> dict[str, NDArray[
 
 
 def phase_scores(analysis: dict[str, Any], detected: set[str]) -> list[dict[str, Any]]:
-    """Every phase that was considered, best first: its posterior, and whether it counts as detected."""
+    """All phases considered, best first, with posterior and whether they count as detected."""
     best: dict[str, float] = dict.fromkeys(detected, 0.0)
     for match in analysis["matches"]:
         for candidate in match["candidates"]:
@@ -72,7 +72,7 @@ def phase_scores(analysis: dict[str, Any], detected: set[str]) -> list[dict[str,
 
 
 def main() -> None:
-    """Write the answers of all folders."""
+    """Write the answers for all folders."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

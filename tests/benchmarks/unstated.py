@@ -1,10 +1,10 @@
-"""Simulated micrographs analysed with nothing stated: are names right, and do sets hold the truth?
+"""Simulated micrographs analysed without stating anything: are names correct, and do sets contain the truth?
 
     python tests/benchmarks/unstated.py --data DIR
 
-DIR holds ``images/<id>.dm4`` and ``truth/<id>.json``, whose ``phases_present`` are the truth. For each image,
-and for all: grains that are named (identified or likely), how many of these names are of no phase that is
-there, ambiguous sets, how many hold none, the mean number of phases in a set, and grains without a name.
+DIR contains ``images/<id>.dm4`` and ``truth/<id>.json``, whose ``phases_present`` are the truth. For each
+image, and for all: number of named grains (identified or likely), of names of phases that are not present, of
+ambiguous sets, of sets without a true phase, mean number of phases in a set, and number of unnamed grains.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COLUMNS = ("named", "wrong", "sets", "without", "size", "unnamed")
 
 
 def count(matches: Iterable[GrainMatch], truth: set[str]) -> Counter[str]:
-    """The numbers of one image; "size" is the sum over its sets."""
+    """The counts for one image; "size" is the sum over its sets."""
     seen: Counter[str] = Counter()
     for match in matches:
         right = bool(truth & set(match.phases))

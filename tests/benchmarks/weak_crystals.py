@@ -1,16 +1,17 @@
-"""Weak crystals beside and over strong ones: which the rules for satellites and rims must not take away.
+"""Weak crystals next to and on top of strong ones, which the rules for satellites and rims must not remove.
 
     python tests/benchmarks/weak_crystals.py [--images 6] [--seed 0] [--only film|beside]
 
-*film*: a film of Li2O or LiF over a copper crystal of 11 nm, in the same place; its strongest reflection has
-the given share of the power of copper's strongest, and the given SNR. Printed: the share of its reflections
-of an SNR from 20 on that an enabled spot shows (within 1 % and 1.5 degrees), of the films that are seen at
-all, and of those that show two directions.
+*film*: a film of Li2O or LiF on a copper crystal of 11 nm, at the same position; its strongest reflection has
+the given fraction of the power of copper's strongest, and the given SNR. Printed: the fraction of its
+reflections with an SNR of at least 20 that have an enabled spot (within 1 % and 1.5 degrees), of the films
+that are found at all, and of those with two directions.
 
-*beside*: a copper crystal, and on the other side of a common border one of the same orientation whose
-spacings are larger by the misfit and whose intensity is the given share. A spot shows a reflection of the
-weak one if it is nearer to it than a third of the way to the strong one's, and its grain's middle lies in the
-weak one. Crystals are fringes with soft borders in white noise; the lens is left out.
+*beside*: a copper crystal, and on the other side of a common border a crystal with the same orientation,
+whose spacings are larger by the misfit and whose intensity is the given fraction. A spot belongs to a
+reflection of the weak crystal if it is closer to it than a third of the distance to the strong one's, and the
+centre of its grain is in the weak crystal. Crystals are fringes with soft borders in white noise; there is no
+lens.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ Image = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Weak:
-    """The reflections of a weak crystal that can be seen, and where it is."""
+    """Visible reflections of a weak crystal, and its position."""
 
     g: NDArray[np.float64]
     reach: NDArray[np.float64]
@@ -59,7 +60,7 @@ class Weak:
 
 
 def polygon(rng: np.random.Generator, diameter: float) -> NDArray[np.bool_]:
-    """A convex particle in the middle of the field."""
+    """A convex particle at the centre of the field."""
     angles = np.sort(rng.uniform(0, 2 * np.pi, 9)) if rng.random() < 0.3 else np.arange(6) * np.pi / 3
     angles = angles + rng.uniform(0, np.pi)
     radius = 0.5 * diameter * rng.uniform(0.9, 1.1, len(angles))
@@ -80,7 +81,7 @@ def reflections(
 def fringes(
     inside: NDArray[np.bool_], g: NDArray[np.float64], amplitude: NDArray[np.float64], seed: int
 ) -> Image:
-    """Sum of cosines under a soft mask."""
+    """Sum of cosines with a soft mask."""
     at = np.arange(SIDE) * PIXEL
     shift = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(g))
     phases = (
@@ -91,14 +92,14 @@ def fringes(
 
 
 def amplitude_of(snr: float, inside: NDArray[np.bool_]) -> float:
-    """Amplitude of a fringe that has this SNR in a region, in units of the noise of a pixel."""
+    """Amplitude of a fringe with this SNR in a region, in units of the noise of a pixel."""
     return 2 * float(np.sqrt(snr / (SEEN * np.count_nonzero(inside))))
 
 
 def film(
     film_phase: Phase, copper: Phase, share: float, snr: float, rng: np.random.Generator
 ) -> tuple[Image, Weak]:
-    """A strong crystal with a film over it."""
+    """A strong crystal with a film on it."""
     inside = polygon(rng, 11.0)
     seeds = rng.integers(1 << 30, size=2)
     strong, strengths = reflections(copper, AXES[rng.integers(4)], rng.uniform(0, 360))
@@ -126,14 +127,14 @@ def beside(copper: Phase, misfit: float, ratio: float, rng: np.random.Generator)
 
 
 def analysed(image: Image, rng: np.random.Generator) -> Analysis:
-    """The chain without phases and network."""
+    """Run the analysis without phases and network."""
     noisy = 100 + image + rng.standard_normal(image.shape)
     micrograph = Micrograph(noisy.astype(np.float32), Calibration.real((PIXEL, PIXEL)), "weak")
     return exhaust(analysis_steps(micrograph, ()))
 
 
 def shown(analysis: Analysis, weak: Weak, within: bool) -> NDArray[np.bool_]:
-    """Which reflections of the weak crystal an enabled spot shows."""
+    """Which reflections of the weak crystal have an enabled spot."""
     grain_of = {n: grain for grain in analysis.grains for n in grain.spots}
     found = np.zeros(len(weak.g), bool)
     for spot in analysis.spots:
@@ -150,7 +151,7 @@ def shown(analysis: Analysis, weak: Weak, within: bool) -> NDArray[np.bool_]:
 
 
 def cases(only: str, images: int, seed: int) -> Iterator[tuple[str, Image, Weak, np.random.Generator]]:
-    """Name of the condition, image without noise, truth and generator of each image."""
+    """Name of the condition, image without noise, ground truth and generator of each image."""
     phases = {phase.id: phase for phase in load_table() if phase.id in ("Cu", "Li2O", "LiF")}
     if only != "beside":
         for share in SHARES:
